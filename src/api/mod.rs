@@ -1,0 +1,21 @@
+//! What users write and read: the three kinds of the group `roster.rs`, types and docs only.
+//!
+//! The doc comments here are what `kubectl explain` prints.
+
+pub mod org_email_domain;
+pub mod schema;
+pub mod status;
+pub mod user;
+pub mod user_group;
+
+pub use org_email_domain::{OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus};
+pub use status::{Condition, ConditionStatus, ConditionType, Reason};
+pub use user::{User, UserSpec, UserStatus};
+pub use user_group::{UserGroup, UserGroupSpec, UserGroupStatus};
+
+/// The finalizer that holds an object until its account is gone.
+pub const FINALIZER: &str = "roster.rs/account";
+/// The annotation that makes an object's spec and deletion wait while it is `"true"`.
+pub const PAUSED: &str = "roster.rs/paused";
+/// The namespace label that carries an organization's customer ID.
+pub const CUSTOMER_ID: &str = "roster.rs/customer-id";
