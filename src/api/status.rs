@@ -124,6 +124,8 @@ pub enum Reason {
     CustomerIdTaken,
     /// The namespace's customer ID differs from the one that its first account fixed.
     CustomerIdChanged,
+    /// The namespace's label isn't a customer ID.
+    CustomerIdInvalid,
     /// The account that the status names isn't in the store.
     AccountLost,
 

@@ -7,22 +7,28 @@ use std::fmt;
 pub struct Organization {
     /// The name of the namespace.
     pub namespace: String,
-    /// The customer ID: the namespace's label `roster.rs/customer-id`, else its name.
+    /// What the organization is known by in login names.
     pub customer_id: CustomerId,
 }
 
-/// The customer ID of an organization, a DNS label without dots.
+/// The customer ID of an organization: a DNS label (RFC 1123), so without dots.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CustomerId(String);
 
+/// A text isn't a DNS label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a customer ID is made of lower-case letters, digits and dashes, at most 63, and starts and ends with a letter or digit")]
+pub struct CustomerIdError;
+
 impl CustomerId {
-    /// Takes the label's value, else the namespace's name.
+    /// Parses a customer ID.
     ///
-    /// Both are checked by the API server; a label's value may also be empty, which counts as
-    /// absent, or have dots and capitals, which the login name keeps apart by its last dot.
-    #[must_use]
-    pub fn of(label: Option<&str>, namespace: &str) -> Self {
-        Self(label.filter(|value| !value.is_empty()).unwrap_or(namespace).to_owned())
+    /// # Errors
+    /// When the text isn't a DNS label.
+    pub fn parse(text: &str) -> Result<Self, CustomerIdError> {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let fits = !text.is_empty() && text.len() <= 63 && text.bytes().all(inner);
+        if fits && !text.starts_with('-') && !text.ends_with('-') { Ok(Self(text.to_owned())) } else { Err(CustomerIdError) }
     }
 
     /// Returns the customer ID's text.
@@ -35,5 +41,52 @@ impl CustomerId {
 impl fmt::Display for CustomerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A login name, `<username>.<customer ID>`.
+///
+/// A customer ID has no dots, so the last dot tells the two parts apart, whatever the username.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LoginName(String);
+
+impl LoginName {
+    /// Returns the login name of a username in an organization.
+    #[must_use]
+    pub fn new(username: &str, customer_id: &CustomerId) -> Self {
+        Self(format!("{username}.{customer_id}"))
+    }
+
+    /// Takes a login name as the store keeps it.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Returns the login name's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LoginName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_customer_id_is_a_dns_label() {
+        for good in ["acme", "a", "0-9"] {
+            assert!(CustomerId::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "a.b", "Acme", "ä", &"a".repeat(64)] {
+            assert_eq!(CustomerId::parse(bad), Err(CustomerIdError), "{bad}");
+        }
     }
 }

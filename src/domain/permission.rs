@@ -18,7 +18,8 @@ impl Permission {
     /// # Errors
     /// When the text doesn't match `^[a-z0-9-]+(:[a-z0-9-]+)*$` or is longer than 125 characters.
     pub fn parse(text: &str) -> Result<Self, PermissionError> {
-        let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let word =
+            |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if text.len() <= 125 && text.split(':').all(word) { Ok(Self(text.to_owned())) } else { Err(PermissionError) }
     }
 

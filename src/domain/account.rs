@@ -1,0 +1,198 @@
+//! Accounts: what the store keeps of a person, and who owns it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::email::Email;
+use super::organization::LoginName;
+use super::permission::Permissions;
+
+/// The store's own key of an account, a UUIDv7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(pub Uuid);
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How often an account was written; a plan names the one it was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub i64);
+
+/// The resource that owns an account.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// The name of the `User`.
+    pub name: String,
+    /// The uid of the `User`, by which the store knows a re-created one.
+    pub uid: String,
+    /// The newest generation of the `User` that was applied.
+    pub generation: i64,
+}
+
+/// Everything about an account that its `User` decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The address, unique in the organization.
+    pub email: Email,
+    /// Whether the person may log in.
+    pub lifecycle: Lifecycle,
+    /// The name of the group.
+    pub group: String,
+    /// The person's own permissions.
+    pub grants: Permissions,
+    /// The person's role.
+    pub role: Option<String>,
+    /// The teams the person works in.
+    pub teams: BTreeSet<String>,
+    /// Who the person is and how to reach them.
+    pub profile: Profile,
+}
+
+/// Whether the person may log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lifecycle {
+    /// The person may log in.
+    Enabled,
+    /// The person can't log in; the account is billed all the same.
+    Disabled,
+}
+
+/// Who a person is and how to reach them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Profile {
+    /// The name to show.
+    pub display_name: String,
+    /// A telephone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// A postal address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<PostalAddress>,
+    /// The time zone by its IANA name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// What the person is notified of.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub notifications: BTreeSet<String>,
+}
+
+/// A postal address, with the parts of RFC 7643, section 4.1.2.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PostalAddress {
+    /// The lines of the street address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub street: Vec<String>,
+    /// The city or town.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locality: Option<String>,
+    /// The state, province or county.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The postal code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<String>,
+    /// The country by ISO 3166-1 alpha-2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+}
+
+/// An account as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The store's own key.
+    pub id: AccountId,
+    /// The namespace of the organization.
+    pub namespace: String,
+    /// How often it was written.
+    pub revision: Revision,
+    /// The `User` that owns it.
+    pub owner: Owner,
+    /// Fixed for the life of the account.
+    pub login_name: LoginName,
+    /// What its `User` decides.
+    pub content: Content,
+    /// When the store committed its creation.
+    pub created: jiff::Timestamp,
+    /// The transaction in flight, or the last one.
+    pub transaction: Transaction,
+}
+
+/// A transaction of an account, as the store's journal has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// The same after a crash and a retry.
+    pub id: TransactionId,
+    /// What it does.
+    pub kind: TransactionKind,
+    /// When the store wrote it down.
+    pub started: jiff::Timestamp,
+    /// When it is overdue.
+    pub deadline: jiff::Timestamp,
+    /// When the store and every directory had confirmed it.
+    pub completed: Option<jiff::Timestamp>,
+}
+
+/// The id of a transaction, a UUIDv5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TransactionId(pub Uuid);
+
+/// The namespace of the ids of transactions (RFC 9562, section 5.5).
+const TRANSACTIONS: Uuid = Uuid::from_u128(0x6f4b_8c1e_2d53_4a7f_9e06_c1d8_57a3_b9f2);
+
+impl TransactionId {
+    /// Returns the id of the one Create that a `User` can have.
+    #[must_use]
+    pub fn of_create(uid: &str) -> Self {
+        Self(Uuid::new_v5(&TRANSACTIONS, uid.as_bytes()))
+    }
+
+    /// Returns the id of a later transaction of an account, planned from one of its revisions.
+    #[must_use]
+    pub fn of_change(account: AccountId, kind: TransactionKind, from: Revision) -> Self {
+        Self(Uuid::new_v5(&TRANSACTIONS, format!("{account}/{}/{}", kind.as_str(), from.0).as_bytes()))
+    }
+}
+
+/// What a transaction does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+pub enum TransactionKind {
+    /// Creates the account.
+    Create,
+    /// Deletes the account.
+    Delete,
+    /// Keeps the person from logging in.
+    Disable,
+    /// Lets the person log in again.
+    Enable,
+}
+
+impl TransactionKind {
+    /// Returns the word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retried_transaction_has_the_same_id_and_a_second_one_another() {
+        let account = AccountId(Uuid::from_u128(7));
+        let disable = |revision| TransactionId::of_change(account, TransactionKind::Disable, Revision(revision));
+        assert_eq!(disable(1), disable(1));
+        assert_ne!(disable(1), disable(3));
+        assert_ne!(disable(1), TransactionId::of_change(account, TransactionKind::Enable, Revision(1)));
+        assert_ne!(TransactionId::of_create("a"), TransactionId::of_create("b"));
+    }
+}

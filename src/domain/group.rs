@@ -1,0 +1,40 @@
+//! Groups: what their members may do, and the two that every organization has.
+
+use super::permission::{Permission, Permissions};
+
+/// The group with full control that every organization has.
+pub const ADMINISTRATORS: &str = "administrators";
+/// The group of everybody else that every organization has.
+pub const USERS: &str = "users";
+
+/// What a group gives its members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupContent {
+    /// Whether members have full control.
+    pub full_control: bool,
+    /// What every member may do.
+    pub permissions: Permissions,
+}
+
+impl GroupContent {
+    /// Returns what a group that nobody declared gives: `administrators` and `users` are there in
+    /// every organization, others aren't.
+    #[must_use]
+    pub fn undeclared(name: &str) -> Option<Self> {
+        match name {
+            ADMINISTRATORS => Some(Self { full_control: true, permissions: Permissions::new() }),
+            USERS => Some(Self::default()),
+            _ => None,
+        }
+    }
+
+    /// Returns what a member with these permissions of their own may do in all.
+    #[must_use]
+    pub fn effective(&self, own: &Permissions) -> Permissions {
+        let mut all: Permissions = own.union(&self.permissions).cloned().collect();
+        if self.full_control {
+            all.insert(Permission::full_control());
+        }
+        all
+    }
+}

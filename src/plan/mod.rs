@@ -1,0 +1,148 @@
+//! The decision, pure: from a snapshot of one object to what is asked of the store and of Kubernetes.
+//!
+//! Nothing here reads a clock, a client or a coin; what a decision needs stands in its snapshot.
+//! The rooms: [`user`], [`user_group`] and [`org_email_domain`] decide, [`status`] says what the
+//! resource's status is once the store has answered.
+
+use crate::domain::account::{AccountId, Content, Owner, Revision, TransactionId, TransactionKind};
+use crate::domain::email::{Domain, Email};
+use crate::domain::group::GroupContent;
+use crate::domain::organization::{LoginName, Organization};
+
+/// What is asked of the store: one transaction, whole or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Changes one account, and the addresses of those that make room for it.
+    Account(Box<AccountPlan>),
+    /// Puts a group in force, or takes it out.
+    Group(GroupPlan),
+    /// Lists a domain, or takes it off the list.
+    Domain(DomainPlan),
+}
+
+/// A change of one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountPlan {
+    /// The organization that the account belongs to.
+    pub organization: Organization,
+    /// The `User` that asks for it.
+    pub owner: Owner,
+    /// What changes.
+    pub change: AccountChange,
+    /// The accounts that move to another address in the same transaction.
+    pub moves: Vec<AddressMove>,
+}
+
+/// What changes about an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountChange {
+    /// A new account. Claims the customer ID with the first one of an organization.
+    Create {
+        /// The Create of this `User`.
+        transaction: TransactionId,
+        /// The login name, fixed from now on.
+        login_name: LoginName,
+        /// What the account has.
+        content: Content,
+    },
+    /// Another content for an account.
+    Update {
+        /// The account.
+        account: AccountId,
+        /// The revision that the plan was made from; the store refuses an older one.
+        from: Revision,
+        /// The transaction that the change is, where it is one.
+        transaction: Option<(TransactionId, TransactionKind)>,
+        /// What the account has afterwards.
+        content: Content,
+    },
+    /// The end of an account: cases unassigned, personal data erased, its lifetime kept.
+    Delete {
+        /// The account.
+        account: AccountId,
+        /// The revision that the plan was made from; the store refuses an older one.
+        from: Revision,
+        /// The Delete of this account.
+        transaction: TransactionId,
+    },
+}
+
+/// An account that moves to another address to make room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressMove {
+    /// The account.
+    pub account: AccountId,
+    /// The revision that the plan was made from; the store refuses an older one.
+    pub from: Revision,
+    /// Its new address.
+    pub to: Email,
+}
+
+/// A change of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupPlan {
+    /// The group is in force with this content, for every member at once.
+    Put {
+        /// The namespace of the organization.
+        namespace: String,
+        /// The name of the group.
+        name: String,
+        /// What it gives its members.
+        content: GroupContent,
+    },
+    /// The group isn't declared any more; refused while it has members.
+    Drop {
+        /// The namespace of the organization.
+        namespace: String,
+        /// The name of the group.
+        name: String,
+    },
+}
+
+/// A change of one listed domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DomainPlan {
+    /// Addresses in the domain are accepted.
+    Put {
+        /// The namespace of the organization.
+        namespace: String,
+        /// The name of the `OrgEmailDomain`.
+        name: String,
+        /// What it accepts.
+        listing: Listing,
+    },
+    /// The domain isn't listed any more; refused while accounts have an address in it.
+    Drop {
+        /// The namespace of the organization.
+        namespace: String,
+        /// The name of the `OrgEmailDomain`.
+        name: String,
+    },
+}
+
+/// A domain as an organization lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The domain.
+    pub domain: Domain,
+    /// Whether addresses in its subdomains are accepted too.
+    pub include_subdomains: bool,
+}
+
+impl Listing {
+    /// Whether an address in `domain` is accepted.
+    #[must_use]
+    pub fn accepts(&self, domain: &str) -> bool {
+        self.domain.covers(domain, self.include_subdomains)
+    }
+}
+
+/// Returns the name of the listing that an address in `domain` counts to: the most specific one.
+#[must_use]
+pub fn listing_of<'a>(listings: impl IntoIterator<Item = (&'a String, &'a Listing)>, domain: &str) -> Option<&'a str> {
+    listings
+        .into_iter()
+        .filter(|(_, listing)| listing.accepts(domain))
+        .max_by_key(|(_, listing)| listing.domain.as_str().len())
+        .map(|(name, _)| name.as_str())
+}
