@@ -1,1 +1,387 @@
+//! The reference: accounts in plain collections. What it does is what a store must do.
+//!
+//! A plan is judged as a whole before anything is written, so that a refused one leaves no trace.
+//! The checks stand in the order in which a plan with several faults is answered.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard};
+
+use super::{AccountKey, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, transaction_of};
+use crate::domain::account::{Account, AccountId, Revision, Transaction, TransactionId, TransactionKind};
+use crate::domain::email::Email;
+use crate::domain::group::GroupContent;
+use crate::domain::organization::{CustomerId, Organization};
+use crate::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Listing, Plan, listing_of};
+
+/// A store that lives as long as its process.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    contents: Mutex<Contents>,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    customer_ids: BTreeMap<String, CustomerId>,
+    accounts: BTreeMap<AccountId, Account>,
+    journal: HashMap<TransactionId, Entry>,
+    groups: BTreeMap<String, BTreeMap<String, GroupContent>>,
+    listings: BTreeMap<String, BTreeMap<String, Listing>>,
+    cases: BTreeMap<String, Option<AccountId>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    account: AccountId,
+    cases_unassigned: i64,
+    transaction: Transaction,
+}
+
+impl MemoryStore {
+    /// Returns an empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives a case to an account, as an application does.
+    pub fn assign_case(&self, case: &str, owner: AccountId) {
+        self.contents().cases.insert(case.to_owned(), Some(owner));
+    }
+
+    /// Returns the account that a case is assigned to.
+    #[must_use]
+    pub fn case_owner(&self, case: &str) -> Option<AccountId> {
+        self.contents().cases.get(case).copied().flatten()
+    }
+
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().expect("nothing panics while it holds the lock")
+    }
+}
+
+impl Store for MemoryStore {
+    async fn find(&self, keys: &[AccountKey]) -> Result<HashMap<AccountKey, Account>, StoreError> {
+        let contents = self.contents();
+        Ok(keys.iter().filter_map(|key| Some((key.clone(), contents.under(key)?.clone()))).collect())
+    }
+
+    async fn organizations(&self, wanted: &[Organization]) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
+        let contents = self.contents();
+        Ok(wanted.iter().map(|organization| (organization.namespace.clone(), contents.record(organization))).collect())
+    }
+
+    async fn counts(&self, namespaces: &[String]) -> Result<HashMap<String, Counts>, StoreError> {
+        let contents = self.contents();
+        Ok(namespaces.iter().map(|namespace| (namespace.clone(), contents.counts(namespace))).collect())
+    }
+
+    async fn list(&self, namespace: Option<&str>) -> Result<Vec<Account>, StoreError> {
+        let contents = self.contents();
+        let wanted = |account: &&Account| namespace.is_none_or(|namespace| account.namespace == namespace);
+        let mut accounts: Vec<Account> = contents.accounts.values().filter(wanted).cloned().collect();
+        accounts.sort_by(|a, b| (&a.content.email, &a.namespace).cmp(&(&b.content.email, &b.namespace)));
+        Ok(accounts)
+    }
+
+    async fn commit(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+        let occasion = occasion.in_microseconds();
+        let mut contents = self.contents();
+        Ok(plans.iter().map(|plan| contents.apply(plan, occasion)).collect())
+    }
+}
+
+impl Contents {
+    fn apply(&mut self, plan: &Plan, occasion: Occasion) -> Result<Receipt, Refusal> {
+        match plan {
+            Plan::Account(plan) => self.change_account(plan, occasion),
+            Plan::Group(GroupPlan::Put { namespace, name, content }) => {
+                self.groups.entry(namespace.clone()).or_default().insert(name.clone(), content.clone());
+                Ok(Receipt::Done)
+            }
+            Plan::Group(GroupPlan::Drop { namespace, name }) => self.drop_group(namespace, name),
+            Plan::Domain(DomainPlan::Put { namespace, name, listing }) => self.put_domain(namespace, name, listing),
+            Plan::Domain(DomainPlan::Drop { namespace, name }) => self.drop_domain(namespace, name),
+        }
+    }
+
+    fn change_account(&mut self, plan: &AccountPlan, occasion: Occasion) -> Result<Receipt, Refusal> {
+        let AccountPlan { organization, owner, change, moves: _ } = plan;
+        let namespace = organization.namespace.as_str();
+        if let Some(entry) = transaction_of(change).and_then(|id| self.journal.get(&id)) {
+            return self.repeated(entry);
+        }
+        match change {
+            AccountChange::Create { transaction, login_name, content } => self.create(
+                plan,
+                Account {
+                    id: occasion.account_id(),
+                    namespace: namespace.to_owned(),
+                    revision: Revision(1),
+                    owner: owner.clone(),
+                    login_name: login_name.clone(),
+                    content: content.clone(),
+                    created: occasion.now,
+                    transaction: occasion.completed(*transaction, TransactionKind::Create),
+                },
+            ),
+            AccountChange::Update { account, from, transaction, content } => {
+                let current = self.at(namespace, *account, *from)?.clone();
+                let transaction = transaction.map(|(id, kind)| occasion.completed(id, kind));
+                let next = Account {
+                    revision: Revision(current.revision.0 + 1),
+                    owner: owner.clone(),
+                    content: content.clone(),
+                    transaction: transaction.unwrap_or_else(|| current.transaction.clone()),
+                    ..current.clone()
+                };
+                self.update(plan, &current, next)
+            }
+            AccountChange::Delete { account, from, transaction } => {
+                let gone = self.at(namespace, *account, *from)?.clone();
+                self.delete(plan, &gone, occasion.completed(*transaction, TransactionKind::Delete))
+            }
+        }
+    }
+
+    fn create(&mut self, plan: &AccountPlan, account: Account) -> Result<Receipt, Refusal> {
+        let AccountPlan { organization, owner, change: _, moves } = plan;
+        let namespace = organization.namespace.as_str();
+        self.check_claim(organization)?;
+        self.check_movers(namespace, None, moves)?;
+        if self.in_organization(namespace).any(|other| other.owner.name == owner.name) {
+            return Err(Refusal::Stale);
+        }
+        self.check_group(namespace, &account.content.group)?;
+        self.check_domain(namespace, &account.content.email)?;
+        self.check_moved_domains(namespace, moves)?;
+        self.check_free(namespace, moves, None, &account.content.email)?;
+        if self.accounts.values().any(|other| other.login_name == account.login_name) {
+            return Err(Refusal::LoginTaken);
+        }
+        self.check_moved_addresses(namespace, None, Some(&account.content.email), moves)?;
+
+        self.customer_ids.insert(namespace.to_owned(), organization.customer_id.clone());
+        self.write_down(&account.transaction, account.id, 0);
+        self.move_addresses(moves);
+        Ok(self.put(account))
+    }
+
+    fn update(&mut self, plan: &AccountPlan, current: &Account, next: Account) -> Result<Receipt, Refusal> {
+        let AccountPlan { organization, owner, change: _, moves } = plan;
+        let namespace = organization.namespace.as_str();
+        if current.owner.name != owner.name {
+            return Err(Refusal::Stale);
+        }
+        self.check_movers(namespace, Some(current.id), moves)?;
+        if next.content.group != current.content.group {
+            self.check_group(namespace, &next.content.group)?;
+        }
+        if next.content.email != current.content.email {
+            self.check_domain(namespace, &next.content.email)?;
+        }
+        self.check_moved_domains(namespace, moves)?;
+        self.check_free(namespace, moves, Some(current.id), &next.content.email)?;
+        self.check_moved_addresses(namespace, Some(current.id), Some(&next.content.email), moves)?;
+
+        if next.transaction.id != current.transaction.id {
+            self.write_down(&next.transaction, next.id, 0);
+        }
+        self.move_addresses(moves);
+        Ok(self.put(next))
+    }
+
+    fn delete(&mut self, plan: &AccountPlan, gone: &Account, transaction: Transaction) -> Result<Receipt, Refusal> {
+        let AccountPlan { organization, owner, change: _, moves } = plan;
+        let namespace = organization.namespace.as_str();
+        if gone.owner.uid != owner.uid {
+            return Err(Refusal::Stale);
+        }
+        self.check_movers(namespace, Some(gone.id), moves)?;
+        self.check_moved_domains(namespace, moves)?;
+        self.check_moved_addresses(namespace, Some(gone.id), None, moves)?;
+
+        self.accounts.remove(&gone.id);
+        let cases_unassigned = self.unassign_cases(gone.id);
+        self.write_down(&transaction, gone.id, cases_unassigned);
+        self.move_addresses(moves);
+        Ok(Receipt::Deleted { account: gone.id, cases_unassigned, transaction })
+    }
+
+    /// Answers a transaction that is in the journal as it was answered first.
+    fn repeated(&self, entry: &Entry) -> Result<Receipt, Refusal> {
+        if entry.transaction.kind == TransactionKind::Delete {
+            let Entry { account, cases_unassigned, transaction } = entry;
+            return Ok(Receipt::Deleted {
+                account: *account,
+                cases_unassigned: *cases_unassigned,
+                transaction: transaction.clone(),
+            });
+        }
+        let account = self.accounts.get(&entry.account).ok_or(Refusal::Stale)?;
+        Ok(Receipt::Account(Box::new(account.clone())))
+    }
+
+    fn check_claim(&self, organization: &Organization) -> Result<(), Refusal> {
+        match self.customer_ids.get(&organization.namespace) {
+            Some(claimed) if *claimed != organization.customer_id => Err(Refusal::CustomerIdChanged),
+            None if self.is_taken(organization) => Err(Refusal::CustomerIdTaken),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn check_group(&self, namespace: &str, name: &str) -> Result<(), Refusal> {
+        let declared = self.groups.get(namespace).is_some_and(|groups| groups.contains_key(name));
+        if declared || GroupContent::undeclared(name).is_some() { Ok(()) } else { Err(Refusal::GroupNotFound) }
+    }
+
+    fn check_domain(&self, namespace: &str, email: &Email) -> Result<(), Refusal> {
+        let accepted =
+            self.listings.get(namespace).is_some_and(|listings| listings.values().any(|listing| listing.accepts(email.domain())));
+        if accepted { Ok(()) } else { Err(Refusal::DomainNotAllowed) }
+    }
+
+    /// Each mover is at the revision that the plan was made from, and moves once.
+    fn check_movers(&self, namespace: &str, changed: Option<AccountId>, moves: &[AddressMove]) -> Result<(), Refusal> {
+        let mut seen: BTreeSet<AccountId> = changed.into_iter().collect();
+        for AddressMove { account, from, to: _ } in moves {
+            self.at(namespace, *account, *from)?;
+            if !seen.insert(*account) {
+                return Err(Refusal::Stale);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_moved_domains(&self, namespace: &str, moves: &[AddressMove]) -> Result<(), Refusal> {
+        moves.iter().try_for_each(|AddressMove { to, .. }| self.check_domain(namespace, to))
+    }
+
+    /// No account that stays where it is has the address.
+    fn check_free(
+        &self,
+        namespace: &str,
+        moves: &[AddressMove],
+        changed: Option<AccountId>,
+        email: &Email,
+    ) -> Result<(), Refusal> {
+        let stays = |account: &&Account| changed != Some(account.id) && moves.iter().all(|mover| mover.account != account.id);
+        if self.in_organization(namespace).filter(stays).any(|account| account.content.email == *email) {
+            return Err(Refusal::EmailTaken);
+        }
+        Ok(())
+    }
+
+    /// The movers' addresses are free once all have left theirs, and differ from each other and
+    /// from the one that the changed account takes.
+    fn check_moved_addresses(
+        &self,
+        namespace: &str,
+        changed: Option<AccountId>,
+        takes: Option<&Email>,
+        moves: &[AddressMove],
+    ) -> Result<(), Refusal> {
+        let mut seen: BTreeSet<&Email> = takes.into_iter().collect();
+        for AddressMove { to, .. } in moves {
+            self.check_free(namespace, moves, changed, to)?;
+            if !seen.insert(to) {
+                return Err(Refusal::EmailTaken);
+            }
+        }
+        Ok(())
+    }
+
+    fn move_addresses(&mut self, moves: &[AddressMove]) {
+        for AddressMove { account, from, to } in moves {
+            if let Some(mover) = self.accounts.get_mut(account) {
+                mover.content.email = to.clone();
+                mover.revision = Revision(from.0 + 1);
+            }
+        }
+    }
+
+    fn put(&mut self, account: Account) -> Receipt {
+        self.accounts.insert(account.id, account.clone());
+        Receipt::Account(Box::new(account))
+    }
+
+    fn write_down(&mut self, transaction: &Transaction, account: AccountId, cases_unassigned: i64) {
+        self.journal.insert(transaction.id, Entry { account, cases_unassigned, transaction: transaction.clone() });
+    }
+
+    fn unassign_cases(&mut self, owner: AccountId) -> i64 {
+        let mut unassigned = 0;
+        for case in self.cases.values_mut().filter(|case| **case == Some(owner)) {
+            *case = None;
+            unassigned += 1;
+        }
+        unassigned
+    }
+
+    fn drop_group(&mut self, namespace: &str, name: &str) -> Result<Receipt, Refusal> {
+        if self.in_organization(namespace).any(|account| account.content.group == name) {
+            return Err(Refusal::InUse);
+        }
+        if let Some(groups) = self.groups.get_mut(namespace) {
+            groups.remove(name);
+        }
+        Ok(Receipt::Done)
+    }
+
+    fn put_domain(&mut self, namespace: &str, name: &str, listing: &Listing) -> Result<Receipt, Refusal> {
+        let listings = self.listings.entry(namespace.to_owned()).or_default();
+        if listings.iter().any(|(other, listed)| other != name && listed.domain == listing.domain) {
+            return Err(Refusal::DomainTaken);
+        }
+        listings.insert(name.to_owned(), listing.clone());
+        Ok(Receipt::Done)
+    }
+
+    fn drop_domain(&mut self, namespace: &str, name: &str) -> Result<Receipt, Refusal> {
+        let Some(listings) = self.listings.get(namespace) else { return Ok(Receipt::Done) };
+        let counts_to = |account: &Account| listing_of(listings, account.content.email.domain()) == Some(name);
+        if self.in_organization(namespace).any(counts_to) {
+            return Err(Refusal::InUse);
+        }
+        self.listings.entry(namespace.to_owned()).or_default().remove(name);
+        Ok(Receipt::Done)
+    }
+
+    fn in_organization<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Account> {
+        self.accounts.values().filter(move |account| account.namespace == namespace)
+    }
+
+    fn at(&self, namespace: &str, account: AccountId, revision: Revision) -> Result<&Account, Refusal> {
+        let there = |account: &&Account| account.namespace == namespace && account.revision == revision;
+        self.accounts.get(&account).filter(there).ok_or(Refusal::Stale)
+    }
+
+    fn under(&self, key: &AccountKey) -> Option<&Account> {
+        self.accounts.values().find(|account| match key {
+            AccountKey::Owner { namespace, name } => account.namespace == *namespace && account.owner.name == *name,
+            AccountKey::Email { namespace, email } => account.namespace == *namespace && account.content.email == *email,
+            AccountKey::Login(login_name) => account.login_name == *login_name,
+        })
+    }
+
+    fn is_taken(&self, Organization { namespace, customer_id }: &Organization) -> bool {
+        self.customer_ids.iter().any(|(claimant, claimed)| claimant != namespace && claimed == customer_id)
+    }
+
+    fn record(&self, organization: &Organization) -> OrganizationRecord {
+        OrganizationRecord {
+            claimed: self.customer_ids.get(&organization.namespace).cloned(),
+            taken: self.is_taken(organization),
+            groups: self.groups.get(&organization.namespace).cloned().unwrap_or_default(),
+            listings: self.listings.get(&organization.namespace).cloned().unwrap_or_default(),
+        }
+    }
+
+    fn counts(&self, namespace: &str) -> Counts {
+        let mut counts = Counts::default();
+        for account in self.in_organization(namespace) {
+            *counts.members.entry(account.content.group.clone()).or_default() += 1;
+            *counts.email_domains.entry(account.content.email.domain().to_owned()).or_default() += 1;
+        }
+        counts
+    }
+}

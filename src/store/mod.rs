@@ -10,27 +10,28 @@ pub mod sql;
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 
-use crate::domain::account::{Account, AccountId, Transaction};
+use crate::domain::account::{Account, AccountId, Transaction, TransactionId, TransactionKind};
 use crate::domain::email::Email;
 use crate::domain::group::GroupContent;
 use crate::domain::organization::{CustomerId, LoginName, Organization};
-use crate::plan::{Listing, Plan};
+use crate::plan::{AccountChange, Listing, Plan};
 
 /// A store of accounts.
 pub trait Store: Send + Sync + 'static {
     /// Returns the accounts under the keys; a key without one is absent from the answer.
     fn find(&self, keys: &[AccountKey]) -> impl Future<Output = Result<HashMap<AccountKey, Account>, StoreError>> + Send;
 
-    /// Returns what the store knows of each organization, by namespace.
+    /// Returns what the store knows of each organization, by namespace; nothing known is a record
+    /// of nothing.
     fn organizations(
         &self,
         wanted: &[Organization],
     ) -> impl Future<Output = Result<HashMap<String, OrganizationRecord>, StoreError>> + Send;
 
-    /// Returns how many accounts use what, by namespace.
+    /// Returns how many accounts use what, by namespace; a namespace without accounts counts none.
     fn counts(&self, namespaces: &[String]) -> impl Future<Output = Result<HashMap<String, Counts>, StoreError>> + Send;
 
-    /// Returns every live account, or those of one organization, sorted by email.
+    /// Returns every live account, or those of one organization, sorted by email, then namespace.
     fn list(&self, namespace: Option<&str>) -> impl Future<Output = Result<Vec<Account>, StoreError>> + Send;
 
     /// Commits the plans in one database transaction and answers each in its place: the receipt,
@@ -95,6 +96,28 @@ pub struct Occasion {
     pub now: jiff::Timestamp,
     /// When a transaction that begins with it is overdue.
     pub deadline: jiff::Timestamp,
+}
+
+impl Occasion {
+    /// Returns the occasion in whole microseconds, in which every store keeps its times, so that a
+    /// receipt equals what is found later.
+    pub(crate) fn in_microseconds(self) -> Self {
+        let whole = |time: jiff::Timestamp| jiff::Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time);
+        Self { now: whole(self.now), deadline: whole(self.deadline) }
+    }
+
+    /// Returns a fresh id for an account that is created now.
+    pub(crate) fn account_id(self) -> AccountId {
+        let seconds = u64::try_from(self.now.as_second()).unwrap_or_default();
+        let nanoseconds = u32::try_from(self.now.subsec_nanosecond()).unwrap_or_default();
+        AccountId(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds)))
+    }
+
+    /// Returns the journal's entry of a transaction that begins and, without directories, also
+    /// ends with this commit.
+    pub(crate) fn completed(self, id: TransactionId, kind: TransactionKind) -> Transaction {
+        Transaction { id, kind, started: self.now, deadline: self.deadline, completed: Some(self.now) }
+    }
 }
 
 /// What the store confirmed.
@@ -169,4 +192,12 @@ pub enum StoreError {
     /// The database failed.
     #[error("the store failed")]
     Database(#[source] sqlx::Error),
+}
+
+/// Returns the transaction that a change is, where it is one.
+fn transaction_of(change: &AccountChange) -> Option<TransactionId> {
+    match change {
+        AccountChange::Create { transaction, .. } | AccountChange::Delete { transaction, .. } => Some(*transaction),
+        AccountChange::Update { transaction, .. } => transaction.map(|(id, _)| id),
+    }
 }
