@@ -1,1 +1,165 @@
+//! The store in a SQL database: `SQLite` through sqlx.
+//!
+//! A commit runs on the one connection that writes, in one transaction; looks run on others and see
+//! what was committed. The statements are portable (`$1`, TEXT, BIGINT, JSON in text); what only
+//! `SQLite` says stands in [`sqlite`].
 
+mod commit;
+mod rows;
+mod schema;
+mod sqlite;
+
+use std::collections::HashMap;
+
+use sqlx::{Connection, SqliteConnection};
+
+use self::rows::Known;
+use self::sqlite::{Address, Database, pairs, texts};
+use super::{AccountKey, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError};
+use crate::domain::account::Account;
+use crate::domain::organization::Organization;
+use crate::plan::Plan;
+
+/// A store in a database.
+#[derive(Debug)]
+pub struct SqlStore {
+    database: Database,
+}
+
+impl SqlStore {
+    /// Opens the store at an address such as `sqlite://FILE?mode=rwc` and brings its schema up to
+    /// this version; with `mode=rwc` creates the file, readable by its owner alone, if it isn't
+    /// there.
+    ///
+    /// # Errors
+    /// When the address isn't one, when what is there isn't a roster store or was written by a
+    /// newer roster, and when the database fails.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let address = Address::parse(url)?;
+        address.create_if_asked()?;
+        schema::check_can_migrate(&address).await?;
+        let database = Database::connect(&address).await?;
+        schema::migrate(&database).await?;
+        Ok(Self { database })
+    }
+
+    /// Opens a store that is there already, as it is: creates and migrates nothing.
+    ///
+    /// # Errors
+    /// As [`SqlStore::open`], and when the store isn't there or was written by an older roster.
+    pub async fn open_existing(url: &str) -> Result<Self, StoreError> {
+        let address = Address::parse(url)?;
+        schema::check_is_current(&address).await?;
+        Ok(Self { database: Database::connect(&address).await? })
+    }
+
+    /// Closes the connections once what runs on them is done.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+}
+
+impl Store for SqlStore {
+    async fn find(&self, keys: &[AccountKey]) -> Result<HashMap<AccountKey, Account>, StoreError> {
+        let (mut owners, mut emails, mut logins) = (vec![], vec![], vec![]);
+        for key in keys {
+            match key {
+                AccountKey::Owner { namespace, name } => owners.push([namespace.as_str(), name]),
+                AccountKey::Email { namespace, email } => emails.push([namespace.as_str(), email.as_str()]),
+                AccountKey::Login(login_name) => logins.push(login_name.as_str()),
+            }
+        }
+        let mut reader = self.database.reader().await?;
+        let mut view = reader.begin().await?;
+        let mut found = HashMap::with_capacity(keys.len());
+        for account in by_owner(&mut view, &owners).await? {
+            let key = AccountKey::Owner { namespace: account.namespace.clone(), name: account.owner.name.clone() };
+            found.insert(key, account);
+        }
+        for account in by_email(&mut view, &emails).await? {
+            let key = AccountKey::Email { namespace: account.namespace.clone(), email: account.content.email.clone() };
+            found.insert(key, account);
+        }
+        for account in by_login(&mut view, &logins).await? {
+            found.insert(AccountKey::Login(account.login_name.clone()), account);
+        }
+        Ok(found)
+    }
+
+    async fn organizations(&self, wanted: &[Organization]) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
+        let mut reader = self.database.reader().await?;
+        let mut view = reader.begin().await?;
+        let namespaces = wanted.iter().map(|organization| organization.namespace.as_str());
+        let customer_ids = wanted.iter().map(|organization| organization.customer_id.as_str());
+        let known = Known::load(&mut view, namespaces, customer_ids).await?;
+        Ok(wanted.iter().map(|organization| (organization.namespace.clone(), known.record(organization))).collect())
+    }
+
+    async fn counts(&self, namespaces: &[String]) -> Result<HashMap<String, Counts>, StoreError> {
+        let mut reader = self.database.reader().await?;
+        rows::counts(&mut reader, namespaces).await
+    }
+
+    async fn list(&self, namespace: Option<&str>) -> Result<Vec<Account>, StoreError> {
+        let mut reader = self.database.reader().await?;
+        let query = match namespace {
+            Some(namespace) => sqlx::query(rows::select_accounts!("WHERE a.namespace = $1")).bind(namespace),
+            None => sqlx::query(rows::select_accounts!("")),
+        };
+        let mut accounts = rows::accounts(query, &mut reader).await?;
+        // Databases differ in how they order texts.
+        accounts.sort_by(|a, b| (&a.content.email, &a.namespace).cmp(&(&b.content.email, &b.namespace)));
+        Ok(accounts)
+    }
+
+    async fn commit(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+        if plans.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut writer = self.database.writer().await?;
+        match commit::commit(&mut writer, plans, occasion.in_microseconds()).await {
+            Ok(answers) => {
+                drop(writer);
+                let erased = answers.iter().any(|answer| matches!(answer, Ok(Receipt::Deleted { .. })));
+                self.database.erase_from_log(erased).await;
+                Ok(answers)
+            }
+            Err(error) => {
+                // The database may have ended the transaction by itself, which the driver's count
+                // of open transactions doesn't know. A new connection does.
+                drop(writer.detach());
+                Err(error)
+            }
+        }
+    }
+}
+
+async fn by_owner(connection: &mut SqliteConnection, owners: &[[&str; 2]]) -> Result<Vec<Account>, StoreError> {
+    if owners.is_empty() {
+        return Ok(vec![]);
+    }
+    let query = sqlx::query(rows::select_accounts!("WHERE (a.namespace, a.owner_name) IN (", pairs!("$1"), ")"));
+    rows::accounts(query.bind(rows::json(owners)), connection).await
+}
+
+async fn by_email(connection: &mut SqliteConnection, emails: &[[&str; 2]]) -> Result<Vec<Account>, StoreError> {
+    if emails.is_empty() {
+        return Ok(vec![]);
+    }
+    let query = sqlx::query(rows::select_accounts!("WHERE (a.namespace, a.email) IN (", pairs!("$1"), ")"));
+    rows::accounts(query.bind(rows::json(emails)), connection).await
+}
+
+async fn by_login(connection: &mut SqliteConnection, logins: &[&str]) -> Result<Vec<Account>, StoreError> {
+    if logins.is_empty() {
+        return Ok(vec![]);
+    }
+    let query = sqlx::query(rows::select_accounts!("WHERE a.login_name IN (", texts!("$1"), ")"));
+    rows::accounts(query.bind(rows::json(logins)), connection).await
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}

@@ -1,0 +1,505 @@
+//! A commit: each plan judged against what is in the store, and written where it stands.
+//!
+//! Everything happens in one transaction, each plan in a savepoint of it. A plan with several
+//! faults is answered with the first in this order: customer ID, revision and owner, group, domain,
+//! address, login name, the addresses of those that move.
+
+use jiff::Timestamp;
+use sqlx::{Connection, Row, SqliteConnection};
+
+use super::rows::{self, Known};
+use super::sqlite;
+use crate::domain::account::{Account, AccountId, Owner, Revision, Transaction, TransactionId, TransactionKind};
+use crate::domain::email::Email;
+use crate::domain::group::GroupContent;
+use crate::domain::organization::{LoginName, Organization};
+use crate::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Listing, Plan, listing_of};
+use crate::store::{Occasion, Receipt, Refusal, StoreError, transaction_of};
+
+/// Commits the plans on the connection that writes.
+pub(super) async fn commit(
+    connection: &mut SqliteConnection,
+    plans: &[Plan],
+    occasion: Occasion,
+) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+    let mut transaction = connection.begin_with(sqlite::BEGIN).await?;
+    let namespaces = plans.iter().map(namespace_of);
+    let customer_ids = plans.iter().filter_map(organization_of).map(|organization| organization.customer_id.as_str());
+    let mut known = Known::load(&mut transaction, namespaces, customer_ids).await?;
+    let mut answers = Vec::with_capacity(plans.len());
+    for plan in plans {
+        let mut savepoint = Connection::begin(&mut *transaction).await?;
+        let answer = match (Writer { connection: &mut savepoint, known: &known, occasion }).apply(plan).await {
+            Ok(receipt) => {
+                savepoint.commit().await?;
+                learn(&mut known, plan);
+                Ok(receipt)
+            }
+            Err(Halt::Refused(refusal)) => {
+                savepoint.rollback().await?;
+                Err(refusal)
+            }
+            Err(Halt::Failed(error)) => return Err(error),
+        };
+        answers.push(answer);
+    }
+    transaction.commit().await?;
+    Ok(answers)
+}
+
+fn namespace_of(plan: &Plan) -> &str {
+    match plan {
+        Plan::Account(plan) => &plan.organization.namespace,
+        Plan::Group(GroupPlan::Put { namespace, .. } | GroupPlan::Drop { namespace, .. })
+        | Plan::Domain(DomainPlan::Put { namespace, .. } | DomainPlan::Drop { namespace, .. }) => namespace,
+    }
+}
+
+fn organization_of(plan: &Plan) -> Option<&Organization> {
+    match plan {
+        Plan::Account(plan) => Some(&plan.organization),
+        Plan::Group(_) | Plan::Domain(_) => None,
+    }
+}
+
+/// Keeps what is known up to date with a plan that was written.
+fn learn(known: &mut Known, plan: &Plan) {
+    match plan {
+        Plan::Account(plan) => {
+            let Organization { namespace, customer_id } = &plan.organization;
+            if matches!(plan.change, AccountChange::Create { .. }) && known.claimed(namespace).is_none() {
+                known.claim(namespace.clone(), customer_id.clone());
+            }
+        }
+        Plan::Group(GroupPlan::Put { namespace, name, content }) => {
+            known.put_group(namespace.clone(), name.clone(), content.clone());
+        }
+        Plan::Group(GroupPlan::Drop { namespace, name }) => known.drop_group(namespace, name),
+        Plan::Domain(DomainPlan::Put { namespace, name, listing }) => {
+            known.put_listing(namespace.clone(), name.clone(), listing.clone());
+        }
+        Plan::Domain(DomainPlan::Drop { namespace, name }) => known.drop_listing(namespace, name),
+    }
+}
+
+/// Why a plan went no further.
+enum Halt {
+    Refused(Refusal),
+    Failed(StoreError),
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<sqlx::Error> for Halt {
+    fn from(error: sqlx::Error) -> Self {
+        sqlite::refusal_of(&error).map_or_else(|| Self::Failed(error.into()), Self::Refused)
+    }
+}
+
+/// Writes one plan.
+struct Writer<'a> {
+    connection: &'a mut SqliteConnection,
+    known: &'a Known,
+    occasion: Occasion,
+}
+
+/// A transaction that is in the journal.
+struct Entry {
+    account: AccountId,
+    cases_unassigned: i64,
+    transaction: Transaction,
+}
+
+/// Who is in the way of a new account.
+struct InTheWay {
+    owner: bool,
+    email: bool,
+    login_name: bool,
+}
+
+impl Writer<'_> {
+    async fn apply(&mut self, plan: &Plan) -> Result<Receipt, Halt> {
+        match plan {
+            Plan::Account(plan) => self.change_account(plan).await,
+            Plan::Group(GroupPlan::Put { namespace, name, content }) => self.put_group([namespace, name], content).await,
+            Plan::Group(GroupPlan::Drop { namespace, name }) => self.drop_group([namespace, name]).await,
+            Plan::Domain(DomainPlan::Put { namespace, name, listing }) => self.put_domain([namespace, name], listing).await,
+            Plan::Domain(DomainPlan::Drop { namespace, name }) => self.drop_domain([namespace, name]).await,
+        }
+    }
+
+    async fn change_account(&mut self, plan: &AccountPlan) -> Result<Receipt, Halt> {
+        let AccountPlan { organization: Organization { namespace, .. }, owner, change, moves: _ } = plan;
+        if let Some(id) = transaction_of(change)
+            && let Some(entry) = self.entry(id).await?
+        {
+            return self.repeated(entry).await;
+        }
+        match change {
+            AccountChange::Create { transaction, login_name, content } => {
+                let account = Account {
+                    id: self.occasion.account_id(),
+                    namespace: namespace.clone(),
+                    revision: Revision(1),
+                    owner: owner.clone(),
+                    login_name: login_name.clone(),
+                    content: content.clone(),
+                    created: self.occasion.now,
+                    transaction: self.occasion.completed(*transaction, TransactionKind::Create),
+                };
+                self.create(plan, account).await
+            }
+            AccountChange::Update { account, from, transaction, content } => {
+                let current = self.at(namespace, *account, *from).await?;
+                let transaction = transaction.map(|(id, kind)| self.occasion.completed(id, kind));
+                let next = Account {
+                    revision: Revision(current.revision.0 + 1),
+                    owner: owner.clone(),
+                    content: content.clone(),
+                    transaction: transaction.unwrap_or_else(|| current.transaction.clone()),
+                    ..current.clone()
+                };
+                self.update(plan, &current, next).await
+            }
+            AccountChange::Delete { account, from, transaction } => {
+                let gone = self.at(namespace, *account, *from).await?;
+                let transaction = self.occasion.completed(*transaction, TransactionKind::Delete);
+                self.delete(plan, &gone, transaction).await
+            }
+        }
+    }
+
+    async fn create(&mut self, plan: &AccountPlan, account: Account) -> Result<Receipt, Halt> {
+        let AccountPlan { organization, owner, change: _, moves } = plan;
+        let Account { namespace, login_name, content, .. } = &account;
+        self.check_claim(organization)?;
+        self.vacate(namespace, moves).await?;
+        let in_the_way = self.in_the_way(namespace, owner, login_name, &content.email).await?;
+        refuse_if(in_the_way.owner, Refusal::Stale)?;
+        refuse_if(!self.known.has_group(namespace, &content.group), Refusal::GroupNotFound)?;
+        self.check_domain(namespace, &content.email)?;
+        self.check_moved_domains(namespace, moves)?;
+        refuse_if(in_the_way.email, Refusal::EmailTaken)?;
+        refuse_if(in_the_way.login_name, Refusal::LoginTaken)?;
+
+        self.claim(organization).await?;
+        self.begin_lifetime(&account).await?;
+        self.write_down(&account.transaction, account.id, 0).await?;
+        self.insert(&account).await?;
+        self.settle(namespace, moves).await?;
+        Ok(Receipt::Account(Box::new(account)))
+    }
+
+    async fn update(&mut self, plan: &AccountPlan, current: &Account, next: Account) -> Result<Receipt, Halt> {
+        let AccountPlan { organization: _, owner, change: _, moves } = plan;
+        let Account { namespace, content, .. } = &next;
+        let moves_in = content.email != current.content.email;
+        refuse_if(current.owner.name != owner.name, Refusal::Stale)?;
+        if !moves.is_empty() {
+            self.clear_address(current.id).await?;
+            self.vacate(namespace, moves).await?;
+        }
+        let group_is_there = content.group == current.content.group || self.known.has_group(namespace, &content.group);
+        refuse_if(!group_is_there, Refusal::GroupNotFound)?;
+        if moves_in {
+            self.check_domain(namespace, &content.email)?;
+        }
+        self.check_moved_domains(namespace, moves)?;
+        if moves_in {
+            refuse_if(self.has_address(namespace, &content.email).await?, Refusal::EmailTaken)?;
+        }
+
+        if next.transaction.id != current.transaction.id {
+            self.write_down(&next.transaction, next.id, 0).await?;
+        }
+        self.overwrite(&next).await?;
+        self.settle(namespace, moves).await?;
+        Ok(Receipt::Account(Box::new(next)))
+    }
+
+    async fn delete(&mut self, plan: &AccountPlan, gone: &Account, transaction: Transaction) -> Result<Receipt, Halt> {
+        let AccountPlan { organization: _, owner, change: _, moves } = plan;
+        refuse_if(gone.owner.uid != owner.uid, Refusal::Stale)?;
+        let cases_unassigned = self.unassign_cases(gone.id).await?;
+        self.remove(gone.id).await?;
+        self.vacate(&gone.namespace, moves).await?;
+        self.check_moved_domains(&gone.namespace, moves)?;
+
+        self.end_lifetime(gone).await?;
+        self.write_down(&transaction, gone.id, cases_unassigned).await?;
+        self.settle(&gone.namespace, moves).await?;
+        Ok(Receipt::Deleted { account: gone.id, cases_unassigned, transaction })
+    }
+
+    /// Answers a transaction that is in the journal as it was answered first.
+    async fn repeated(&mut self, entry: Entry) -> Result<Receipt, Halt> {
+        let Entry { account, cases_unassigned, transaction } = entry;
+        match transaction.kind {
+            TransactionKind::Delete => Ok(Receipt::Deleted { account, cases_unassigned, transaction }),
+            TransactionKind::Create | TransactionKind::Disable | TransactionKind::Enable => {
+                Ok(Receipt::Account(Box::new(self.account(account).await?.ok_or(Refusal::Stale)?)))
+            }
+        }
+    }
+
+    fn check_claim(&self, organization: &Organization) -> Result<(), Refusal> {
+        let Organization { namespace, customer_id } = organization;
+        match self.known.claimed(namespace) {
+            Some(claimed) => refuse_if(claimed != customer_id, Refusal::CustomerIdChanged),
+            None => refuse_if(self.known.claimant(customer_id).is_some(), Refusal::CustomerIdTaken),
+        }
+    }
+
+    fn check_domain(&self, namespace: &str, email: &Email) -> Result<(), Refusal> {
+        let accepted = self.known.listings(namespace).any(|(_, listing)| listing.accepts(email.domain()));
+        refuse_if(!accepted, Refusal::DomainNotAllowed)
+    }
+
+    fn check_moved_domains(&self, namespace: &str, moves: &[AddressMove]) -> Result<(), Refusal> {
+        moves.iter().try_for_each(|AddressMove { to, .. }| self.check_domain(namespace, to))
+    }
+
+    /// Makes the accounts that move leave their addresses, so that any of them can have any of the
+    /// addresses afterwards.
+    async fn vacate(&mut self, namespace: &str, moves: &[AddressMove]) -> Result<(), Halt> {
+        for AddressMove { account, from, to: _ } in moves {
+            let vacated = sqlx::query(
+                "UPDATE accounts SET email = NULL, revision = revision + 1 \
+                 WHERE account_id = $1 AND namespace = $2 AND revision = $3 AND email IS NOT NULL",
+            )
+            .bind(account.to_string())
+            .bind(namespace)
+            .bind(from.0)
+            .execute(&mut *self.connection)
+            .await?;
+            refuse_if(vacated.rows_affected() == 0, Refusal::Stale)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the accounts that move their new addresses.
+    async fn settle(&mut self, namespace: &str, moves: &[AddressMove]) -> Result<(), Halt> {
+        for AddressMove { account, from: _, to } in moves {
+            refuse_if(self.has_address(namespace, to).await?, Refusal::EmailTaken)?;
+            sqlx::query("UPDATE accounts SET email = $1, email_domain = $2 WHERE account_id = $3")
+                .bind(to.as_str())
+                .bind(to.domain())
+                .bind(account.to_string())
+                .execute(&mut *self.connection)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn clear_address(&mut self, account: AccountId) -> Result<(), Halt> {
+        let query = sqlx::query("UPDATE accounts SET email = NULL WHERE account_id = $1");
+        query.bind(account.to_string()).execute(&mut *self.connection).await?;
+        Ok(())
+    }
+
+    async fn has_address(&mut self, namespace: &str, email: &Email) -> Result<bool, Halt> {
+        let query = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND email = $2)");
+        Ok(query.bind(namespace).bind(email.as_str()).fetch_one(&mut *self.connection).await?)
+    }
+
+    async fn in_the_way(
+        &mut self,
+        namespace: &str,
+        owner: &Owner,
+        login_name: &LoginName,
+        email: &Email,
+    ) -> Result<InTheWay, Halt> {
+        let row = sqlx::query(
+            "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND owner_name = $2) AS by_owner, \
+             EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND email = $3) AS by_email, \
+             EXISTS (SELECT 1 FROM accounts WHERE login_name = $4) AS by_login",
+        )
+        .bind(namespace)
+        .bind(&owner.name)
+        .bind(email.as_str())
+        .bind(login_name.as_str())
+        .fetch_one(&mut *self.connection)
+        .await?;
+        Ok(InTheWay { owner: row.try_get("by_owner")?, email: row.try_get("by_email")?, login_name: row.try_get("by_login")? })
+    }
+
+    async fn entry(&mut self, id: TransactionId) -> Result<Option<Entry>, Halt> {
+        let row = sqlx::query(
+            "SELECT transaction_id, account_id, type, started_at, deadline_at, completed_at, cases_unassigned \
+             FROM transactions WHERE transaction_id = $1",
+        )
+        .bind(id.0.to_string())
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Entry {
+            account: AccountId(rows::uuid(&row, "account_id")?),
+            cases_unassigned: row.try_get("cases_unassigned")?,
+            transaction: rows::transaction(&row)?,
+        }))
+    }
+
+    async fn account(&mut self, id: AccountId) -> Result<Option<Account>, Halt> {
+        let query = sqlx::query(rows::select_accounts!("WHERE a.account_id = $1")).bind(id.to_string());
+        Ok(rows::accounts(query, self.connection).await?.pop())
+    }
+
+    async fn at(&mut self, namespace: &str, account: AccountId, revision: Revision) -> Result<Account, Halt> {
+        let there = |account: &Account| account.namespace == namespace && account.revision == revision;
+        Ok(self.account(account).await?.filter(there).ok_or(Refusal::Stale)?)
+    }
+
+    async fn claim(&mut self, organization: &Organization) -> Result<(), Halt> {
+        let Organization { namespace, customer_id } = organization;
+        if self.known.claimed(namespace).is_none() {
+            let query = sqlx::query("INSERT INTO organizations (namespace, customer_id) VALUES ($1, $2)");
+            query.bind(namespace).bind(customer_id.as_str()).execute(&mut *self.connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn begin_lifetime(&mut self, account: &Account) -> Result<(), Halt> {
+        sqlx::query("INSERT INTO lifetimes (account_id, namespace, login_name, created_at) VALUES ($1, $2, $3, $4)")
+            .bind(account.id.to_string())
+            .bind(&account.namespace)
+            .bind(account.login_name.as_str())
+            .bind(account.created.as_microsecond())
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends a lifetime now, but never before it began: the clock may have stepped back.
+    async fn end_lifetime(&mut self, account: &Account) -> Result<(), Halt> {
+        sqlx::query("UPDATE lifetimes SET deleted_at = $1 WHERE account_id = $2")
+            .bind(self.occasion.now.max(account.created).as_microsecond())
+            .bind(account.id.to_string())
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn write_down(&mut self, transaction: &Transaction, account: AccountId, cases_unassigned: i64) -> Result<(), Halt> {
+        let Transaction { id, kind, started, deadline, completed } = transaction;
+        sqlx::query(
+            "INSERT INTO transactions \
+             (transaction_id, account_id, type, started_at, deadline_at, completed_at, cases_unassigned) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(id.0.to_string())
+        .bind(account.to_string())
+        .bind(kind.as_str())
+        .bind(started.as_microsecond())
+        .bind(deadline.as_microsecond())
+        .bind(completed.map(Timestamp::as_microsecond))
+        .bind(cases_unassigned)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    async fn insert(&mut self, account: &Account) -> Result<(), Halt> {
+        let statement = sqlx::query(
+            "INSERT INTO accounts (email, email_domain, state, group_name, grants, role, teams, display_name, phone, \
+             address, time_zone, notifications, account_id, owner_uid, owner_generation, revision, transaction_id, \
+             namespace, owner_name, login_name, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+        );
+        rows::bind_account(statement, account)
+            .bind(&account.namespace)
+            .bind(&account.owner.name)
+            .bind(account.login_name.as_str())
+            .bind(account.created.as_microsecond())
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn overwrite(&mut self, account: &Account) -> Result<(), Halt> {
+        let statement = sqlx::query(
+            "UPDATE accounts SET email = $1, email_domain = $2, state = $3, group_name = $4, grants = $5, role = $6, \
+             teams = $7, display_name = $8, phone = $9, address = $10, time_zone = $11, notifications = $12, \
+             owner_uid = $14, owner_generation = $15, revision = $16, transaction_id = $17 WHERE account_id = $13",
+        );
+        rows::bind_account(statement, account).execute(&mut *self.connection).await?;
+        Ok(())
+    }
+
+    async fn unassign_cases(&mut self, owner: AccountId) -> Result<i64, Halt> {
+        let query = sqlx::query("UPDATE cases SET owner_account_id = NULL WHERE owner_account_id = $1");
+        let unassigned = query.bind(owner.to_string()).execute(&mut *self.connection).await?.rows_affected();
+        Ok(i64::try_from(unassigned).unwrap_or(i64::MAX))
+    }
+
+    async fn remove(&mut self, account: AccountId) -> Result<(), Halt> {
+        let query = sqlx::query("DELETE FROM accounts WHERE account_id = $1");
+        query.bind(account.to_string()).execute(&mut *self.connection).await?;
+        Ok(())
+    }
+
+    async fn put_group(&mut self, [namespace, name]: [&str; 2], content: &GroupContent) -> Result<Receipt, Halt> {
+        sqlx::query(
+            "INSERT INTO groups (namespace, name, full_control, permissions) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (namespace, name) DO UPDATE \
+             SET full_control = excluded.full_control, permissions = excluded.permissions",
+        )
+        .bind(namespace)
+        .bind(name)
+        .bind(content.full_control)
+        .bind(rows::permission_texts(&content.permissions))
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(Receipt::Done)
+    }
+
+    async fn drop_group(&mut self, [namespace, name]: [&str; 2]) -> Result<Receipt, Halt> {
+        let has_members = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2)");
+        refuse_if(has_members.bind(namespace).bind(name).fetch_one(&mut *self.connection).await?, Refusal::InUse)?;
+        let query = sqlx::query("DELETE FROM groups WHERE namespace = $1 AND name = $2");
+        query.bind(namespace).bind(name).execute(&mut *self.connection).await?;
+        Ok(Receipt::Done)
+    }
+
+    async fn put_domain(&mut self, [namespace, name]: [&str; 2], listing: &Listing) -> Result<Receipt, Halt> {
+        let taken = self.known.listings(namespace).any(|(other, listed)| other != name && listed.domain == listing.domain);
+        refuse_if(taken, Refusal::DomainTaken)?;
+        sqlx::query(
+            "INSERT INTO domains (namespace, name, domain, include_subdomains) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (namespace, name) DO UPDATE \
+             SET domain = excluded.domain, include_subdomains = excluded.include_subdomains",
+        )
+        .bind(namespace)
+        .bind(name)
+        .bind(listing.domain.as_str())
+        .bind(listing.include_subdomains)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(Receipt::Done)
+    }
+
+    async fn drop_domain(&mut self, [namespace, name]: [&str; 2]) -> Result<Receipt, Halt> {
+        let used: Vec<String> = sqlx::query_scalar("SELECT DISTINCT email_domain FROM accounts WHERE namespace = $1")
+            .bind(namespace)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        let counts_to_it = |domain: &String| listing_of(self.known.listings(namespace), domain) == Some(name);
+        refuse_if(used.iter().any(counts_to_it), Refusal::InUse)?;
+        let query = sqlx::query("DELETE FROM domains WHERE namespace = $1 AND name = $2");
+        query.bind(namespace).bind(name).execute(&mut *self.connection).await?;
+        Ok(Receipt::Done)
+    }
+}
+
+fn refuse_if(fault: bool, refusal: Refusal) -> Result<(), Refusal> {
+    if fault { Err(refusal) } else { Ok(()) }
+}

@@ -1,0 +1,289 @@
+//! Rows as values, and values as rows.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Row, Sqlite, SqliteConnection};
+use uuid::Uuid;
+
+use super::sqlite::texts;
+use crate::domain::account::{
+    Account, AccountId, Content, Lifecycle, Owner, Profile, Revision, Transaction, TransactionId, TransactionKind,
+};
+use crate::domain::email::{Domain, Email};
+use crate::domain::group::GroupContent;
+use crate::domain::organization::{CustomerId, LoginName, Organization};
+use crate::domain::permission::{Permission, Permissions};
+use crate::plan::Listing;
+use crate::store::{Counts, OrganizationRecord, StoreError};
+
+/// A statement with its parameters.
+pub(super) type Statement = Query<'static, Sqlite, SqliteArguments>;
+
+/// Selects accounts with their last transactions.
+macro_rules! select_accounts {
+    ($($rest:expr),+) => {
+        concat!(
+            "SELECT a.account_id, a.namespace, a.owner_name, a.owner_uid, a.owner_generation, a.revision, a.login_name, \
+             a.email, a.state, a.group_name, a.grants, a.role, a.teams, a.display_name, a.phone, a.address, a.time_zone, \
+             a.notifications, a.created_at, \
+             t.transaction_id, t.type, t.started_at, t.deadline_at, t.completed_at \
+             FROM accounts AS a JOIN transactions AS t ON t.transaction_id = a.transaction_id ",
+            $($rest),+
+        )
+    };
+}
+
+pub(super) use select_accounts;
+
+/// Returns the accounts that a statement made with [`select_accounts!`] selects.
+pub(super) async fn accounts(query: Statement, connection: &mut SqliteConnection) -> Result<Vec<Account>, StoreError> {
+    query.fetch_all(connection).await?.iter().map(account).collect()
+}
+
+fn account(row: &SqliteRow) -> Result<Account, StoreError> {
+    Ok(Account {
+        id: AccountId(uuid(row, "account_id")?),
+        namespace: row.try_get("namespace")?,
+        revision: Revision(row.try_get("revision")?),
+        owner: Owner {
+            name: row.try_get::<Option<_>, _>("owner_name")?.unwrap_or_default(),
+            uid: row.try_get("owner_uid")?,
+            generation: row.try_get("owner_generation")?,
+        },
+        login_name: LoginName::stored(row.try_get("login_name")?),
+        content: content(row)?,
+        created: time(row, "created_at")?,
+        transaction: transaction(row)?,
+    })
+}
+
+fn content(row: &SqliteRow) -> Result<Content, StoreError> {
+    Ok(Content {
+        email: Email::stored(row.try_get("email")?),
+        lifecycle: match row.try_get("state")? {
+            "Enabled" => Lifecycle::Enabled,
+            "Disabled" => Lifecycle::Disabled,
+            _ => return Err(corrupt("state")),
+        },
+        group: row.try_get("group_name")?,
+        grants: permissions(row, "grants")?,
+        role: row.try_get("role")?,
+        teams: parsed(row.try_get("teams")?, "teams")?,
+        profile: Profile {
+            display_name: row.try_get("display_name")?,
+            phone: row.try_get("phone")?,
+            address: match row.try_get("address")? {
+                Some(address) => Some(parsed(address, "address")?),
+                None => None,
+            },
+            time_zone: row.try_get("time_zone")?,
+            notifications: parsed(row.try_get("notifications")?, "notifications")?,
+        },
+    })
+}
+
+/// Returns the transaction in a row that selects the journal's columns.
+pub(super) fn transaction(row: &SqliteRow) -> Result<Transaction, StoreError> {
+    Ok(Transaction {
+        id: TransactionId(uuid(row, "transaction_id")?),
+        kind: row.try_get::<&str, _>("type")?.parse::<TransactionKind>().map_err(|_| corrupt("type"))?,
+        started: time(row, "started_at")?,
+        deadline: time(row, "deadline_at")?,
+        completed: match row.try_get("completed_at")? {
+            Some(microseconds) => Some(Timestamp::from_microsecond(microseconds).map_err(|_| corrupt("completed_at"))?),
+            None => None,
+        },
+    })
+}
+
+/// Returns the id in a column.
+pub(super) fn uuid(row: &SqliteRow, column: &'static str) -> Result<Uuid, StoreError> {
+    Uuid::try_parse(row.try_get(column)?).map_err(|_| corrupt(column))
+}
+
+fn time(row: &SqliteRow, column: &'static str) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(row.try_get(column)?).map_err(|_| corrupt(column))
+}
+
+fn permissions(row: &SqliteRow, column: &'static str) -> Result<Permissions, StoreError> {
+    let texts: Vec<String> = parsed(row.try_get(column)?, column)?;
+    texts.iter().map(|text| Permission::parse(text).map_err(|_| corrupt(column))).collect()
+}
+
+fn parsed<T: DeserializeOwned>(json: &str, column: &'static str) -> Result<T, StoreError> {
+    serde_json::from_str(json).map_err(|_| corrupt(column))
+}
+
+/// Names the column and nothing that stands in it: it may be personal.
+fn corrupt(column: &'static str) -> StoreError {
+    StoreError::Corrupt(format!("column {column}"))
+}
+
+/// Returns a value as JSON.
+pub(super) fn json(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).expect("lists and structs of texts are JSON")
+}
+
+/// Returns permissions as a JSON list, in their order.
+pub(super) fn permission_texts(permissions: &Permissions) -> String {
+    json(&permissions.iter().map(Permission::as_str).collect::<Vec<_>>())
+}
+
+/// Binds what of an account can change, and its id, as `$1` to `$17`.
+pub(super) fn bind_account(statement: Statement, account: &Account) -> Statement {
+    let Account { id, namespace: _, revision, owner, login_name: _, content, created: _, transaction } = account;
+    let Content { email, lifecycle, group, grants, role, teams, profile } = content;
+    let Profile { display_name, phone, address, time_zone, notifications } = profile;
+    statement
+        .bind(email.as_str())
+        .bind(email.domain())
+        .bind(match lifecycle {
+            Lifecycle::Enabled => "Enabled",
+            Lifecycle::Disabled => "Disabled",
+        })
+        .bind(group)
+        .bind(permission_texts(grants))
+        .bind(role.as_deref())
+        .bind(json(teams))
+        .bind(display_name)
+        .bind(phone.as_deref())
+        .bind(address.as_ref().map(json))
+        .bind(time_zone.as_deref())
+        .bind(json(notifications))
+        .bind(id.to_string())
+        .bind(&owner.uid)
+        .bind(owner.generation)
+        .bind(revision.0)
+        .bind(transaction.id.0.to_string())
+}
+
+/// What the store knows of some organizations.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    claims: HashMap<String, CustomerId>,
+    claimants: HashMap<CustomerId, String>,
+    groups: HashMap<String, BTreeMap<String, GroupContent>>,
+    listings: HashMap<String, BTreeMap<String, Listing>>,
+}
+
+impl Known {
+    /// Reads what is known of the namespaces, and who claimed the customer IDs.
+    pub(super) async fn load<'a>(
+        connection: &mut SqliteConnection,
+        namespaces: impl Iterator<Item = &'a str>,
+        customer_ids: impl Iterator<Item = &'a str>,
+    ) -> Result<Self, StoreError> {
+        let namespaces = json(&namespaces.collect::<BTreeSet<_>>());
+        let customer_ids = json(&customer_ids.collect::<BTreeSet<_>>());
+        let mut known = Self::default();
+        let claims = sqlx::query(concat!(
+            "SELECT namespace, customer_id FROM organizations WHERE namespace IN (",
+            texts!("$1"),
+            ") OR customer_id IN (",
+            texts!("$2"),
+            ")"
+        ));
+        for row in claims.bind(&namespaces).bind(customer_ids).fetch_all(&mut *connection).await? {
+            let customer_id = CustomerId::parse(row.try_get("customer_id")?).map_err(|_| corrupt("customer_id"))?;
+            known.claim(row.try_get("namespace")?, customer_id);
+        }
+        let groups = sqlx::query(concat!(
+            "SELECT namespace, name, full_control, permissions FROM groups WHERE namespace IN (",
+            texts!("$1"),
+            ")"
+        ));
+        for row in groups.bind(&namespaces).fetch_all(&mut *connection).await? {
+            let content =
+                GroupContent { full_control: row.try_get("full_control")?, permissions: permissions(&row, "permissions")? };
+            known.put_group(row.try_get("namespace")?, row.try_get("name")?, content);
+        }
+        let domains = sqlx::query(concat!(
+            "SELECT namespace, name, domain, include_subdomains FROM domains WHERE namespace IN (",
+            texts!("$1"),
+            ")"
+        ));
+        for row in domains.bind(&namespaces).fetch_all(connection).await? {
+            let domain = Domain::stored(row.try_get("domain")?);
+            let listing = Listing { domain, include_subdomains: row.try_get("include_subdomains")? };
+            known.put_listing(row.try_get("namespace")?, row.try_get("name")?, listing);
+        }
+        Ok(known)
+    }
+
+    pub(super) fn record(&self, organization: &Organization) -> OrganizationRecord {
+        let Organization { namespace, customer_id } = organization;
+        OrganizationRecord {
+            claimed: self.claims.get(namespace).cloned(),
+            taken: self.claimants.get(customer_id).is_some_and(|claimant| claimant != namespace),
+            groups: self.groups.get(namespace).cloned().unwrap_or_default(),
+            listings: self.listings.get(namespace).cloned().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn claimed(&self, namespace: &str) -> Option<&CustomerId> {
+        self.claims.get(namespace)
+    }
+
+    pub(super) fn claimant(&self, customer_id: &CustomerId) -> Option<&str> {
+        self.claimants.get(customer_id).map(String::as_str)
+    }
+
+    pub(super) fn claim(&mut self, namespace: String, customer_id: CustomerId) {
+        self.claimants.insert(customer_id.clone(), namespace.clone());
+        self.claims.insert(namespace, customer_id);
+    }
+
+    pub(super) fn has_group(&self, namespace: &str, name: &str) -> bool {
+        let declared = self.groups.get(namespace).is_some_and(|groups| groups.contains_key(name));
+        declared || GroupContent::undeclared(name).is_some()
+    }
+
+    pub(super) fn put_group(&mut self, namespace: String, name: String, content: GroupContent) {
+        self.groups.entry(namespace).or_default().insert(name, content);
+    }
+
+    pub(super) fn drop_group(&mut self, namespace: &str, name: &str) {
+        if let Some(groups) = self.groups.get_mut(namespace) {
+            groups.remove(name);
+        }
+    }
+
+    pub(super) fn listings(&self, namespace: &str) -> impl Iterator<Item = (&String, &Listing)> {
+        self.listings.get(namespace).into_iter().flatten()
+    }
+
+    pub(super) fn put_listing(&mut self, namespace: String, name: String, listing: Listing) {
+        self.listings.entry(namespace).or_default().insert(name, listing);
+    }
+
+    pub(super) fn drop_listing(&mut self, namespace: &str, name: &str) {
+        if let Some(listings) = self.listings.get_mut(namespace) {
+            listings.remove(name);
+        }
+    }
+}
+
+/// Returns how many accounts of each namespace use what.
+pub(super) async fn counts(
+    connection: &mut SqliteConnection,
+    namespaces: &[String],
+) -> Result<HashMap<String, Counts>, StoreError> {
+    let mut counts: HashMap<String, Counts> = namespaces.iter().map(|namespace| (namespace.clone(), Counts::default())).collect();
+    let query = sqlx::query(concat!(
+        "SELECT namespace, group_name, email_domain, COUNT(*) AS accounts FROM accounts WHERE namespace IN (",
+        texts!("$1"),
+        ") GROUP BY namespace, group_name, email_domain"
+    ));
+    for row in query.bind(json(namespaces)).fetch_all(connection).await? {
+        let accounts: i64 = row.try_get("accounts")?;
+        let counts = counts.entry(row.try_get("namespace")?).or_default();
+        *counts.members.entry(row.try_get("group_name")?).or_default() += accounts;
+        *counts.email_domains.entry(row.try_get("email_domain")?).or_default() += accounts;
+    }
+    Ok(counts)
+}

@@ -1,0 +1,206 @@
+//! What only `SQLite` says: addresses, files, pragmas, lists of keys, and which constraint failed.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Sqlite, SqlitePool};
+
+use crate::store::{Refusal, StoreError};
+
+/// Begins the transaction of a commit, at once as the only one that writes.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// How long a statement waits for another process's transaction.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long erasing from the log waits for readers; the next commit tries again.
+const ERASING_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How many connections read.
+const READERS: u32 = 4;
+
+const SUPPORTED: &str =
+    "the store's address must be sqlite://FILE or, to create the file when it isn't there, sqlite://FILE?mode=rwc";
+
+/// Selects the texts of the JSON list that a parameter holds.
+macro_rules! texts {
+    ($parameter:literal) => {
+        concat!("SELECT value FROM json_each(", $parameter, ")")
+    };
+}
+
+/// Selects the pairs of texts of the JSON list that a parameter holds.
+macro_rules! pairs {
+    ($parameter:literal) => {
+        concat!("SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(", $parameter, ")")
+    };
+}
+
+pub(super) use {pairs, texts};
+
+/// Where a store is.
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    pub(super) path: PathBuf,
+    create: bool,
+}
+
+impl Address {
+    /// Parses `sqlite://FILE`, optionally with `?mode=rw` or `?mode=rwc`.
+    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+        let unsupported = || StoreError::Address(SUPPORTED.to_owned());
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            return Err(StoreError::Address(format!("this version has no PostgreSQL store yet: {SUPPORTED}")));
+        }
+        let rest = url.strip_prefix("sqlite://").ok_or_else(unsupported)?;
+        let create = match rest.split_once('?').map(|(_, query)| query) {
+            Some("mode=rwc") => true,
+            None | Some("mode=rw") => false,
+            Some(_) => return Err(unsupported()),
+        };
+        let path = SqliteConnectOptions::from_str(url).map_err(|_| unsupported())?.get_filename().to_owned();
+        if rest.starts_with([':', '?']) || path.as_os_str().is_empty() {
+            return Err(unsupported());
+        }
+        Ok(Self { path, create })
+    }
+
+    /// Creates an empty file, readable by its owner alone, if the address asks for it and there is
+    /// none; `SQLite` gives the files beside it the same permissions.
+    pub(super) fn create_if_asked(&self) -> Result<(), StoreError> {
+        if !self.create {
+            return Ok(());
+        }
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path) {
+            Ok(File { .. }) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(self.problem(&format!("can't be created: {error}"))),
+        }
+    }
+
+    /// Returns the error that the file is no use, and why.
+    pub(super) fn problem(&self, what: &str) -> StoreError {
+        StoreError::Address(format!("{} {what}", self.path.display()))
+    }
+
+    /// Returns how to connect.
+    pub(super) fn options(&self) -> SqliteConnectOptions {
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .busy_timeout(PATIENCE)
+            .foreign_keys(true)
+            .synchronous(SqliteSynchronous::Full)
+            // What is deleted is overwritten, and nothing is put down elsewhere meanwhile.
+            .pragma("secure_delete", "ON")
+            .pragma("temp_store", "MEMORY")
+            .disable_statement_logging()
+    }
+}
+
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Database {
+    path: PathBuf,
+    identity: (u64, u64),
+    writer: SqlitePool,
+    readers: SqlitePool,
+    eraser: SqlitePool,
+    unerased: AtomicBool,
+}
+
+impl Database {
+    pub(super) async fn connect(address: &Address) -> Result<Self, StoreError> {
+        Self::connect_with(address, PATIENCE).await
+    }
+
+    async fn connect_with(address: &Address, patience: Duration) -> Result<Self, StoreError> {
+        let options = address.options().busy_timeout(patience);
+        let writer = pool(1).connect_with(options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
+        let readers = pool(READERS).connect_lazy_with(options.clone().pragma("query_only", "ON"));
+        let eraser = pool(1).connect_lazy_with(options.busy_timeout(ERASING_PATIENCE.min(patience)));
+        let identity = identity(&address.path.metadata().map_err(sqlx::Error::Io)?);
+        Ok(Self { path: address.path.clone(), identity, writer, readers, eraser, unerased: AtomicBool::new(false) })
+    }
+
+    /// Returns the one connection that writes, once it is free.
+    pub(super) async fn writer(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        self.check_file()?;
+        Ok(self.writer.acquire().await?)
+    }
+
+    /// Returns a connection that sees what was committed.
+    pub(super) async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        self.check_file()?;
+        Ok(self.readers.acquire().await?)
+    }
+
+    /// After a commit that erased personal data, empties the log that still holds it. Where readers
+    /// are in the way, the next commit tries again.
+    pub(super) async fn erase_from_log(&self, erased: bool) {
+        if erased {
+            self.unerased.store(true, Ordering::Relaxed);
+        }
+        if self.unerased.load(Ordering::Relaxed) {
+            let busy = sqlx::query_scalar::<_, i64>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.eraser).await;
+            self.unerased.store(!matches!(busy, Ok(0)), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.eraser.close().await;
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Refuses to go on with a file that isn't at its place any more: `SQLite` would go on, and
+    /// what it wrote would be gone with the process.
+    fn check_file(&self) -> Result<(), StoreError> {
+        let found = self.path.metadata().map_err(sqlx::Error::Io)?;
+        if identity(&found) == self.identity {
+            return Ok(());
+        }
+        Err(sqlx::Error::Io(io::Error::other("the store's file was replaced; restart roster to use the new one")).into())
+    }
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(connections).idle_timeout(None).max_lifetime(None)
+}
+
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+/// Whether the file holds something else than a database.
+pub(super) fn is_no_database(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == "26")
+}
+
+/// Returns what a violated UNIQUE constraint means, if it means that a plan is refused.
+pub(super) fn refusal_of(error: &sqlx::Error) -> Option<Refusal> {
+    let violated = error.as_database_error().filter(|error| error.is_unique_violation())?.message();
+    [
+        ("accounts.owner_name", Refusal::Stale),
+        ("accounts.email", Refusal::EmailTaken),
+        ("accounts.login_name", Refusal::LoginTaken),
+        ("organizations.namespace", Refusal::CustomerIdChanged),
+        ("organizations.customer_id", Refusal::CustomerIdTaken),
+        ("domains.domain", Refusal::DomainTaken),
+    ]
+    .into_iter()
+    .find_map(|(column, refusal)| violated.contains(column).then_some(refusal))
+}
+
+/// Returns the database's tables; none for an empty file.
+pub(super) async fn tables(path: &Address) -> Result<Vec<String>, sqlx::Error> {
+    let mut connection = path.options().connect().await?;
+    sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'").fetch_all(&mut connection).await
+}
