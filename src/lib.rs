@@ -1,5 +1,43 @@
-//! roster (map to be completed)
+//! roster: people declared as Kubernetes resources become accounts in a store.
+//!
+//! # The flow
+//!
+//! ```text
+//!  watch caches ─┐                                     ┌─> Kubernetes: status, event, finalizer
+//!                ├─ observe ─> Snapshot ─ decide ─> Decision ─ commit ─> Receipt ─ report
+//!  store.read ───┘  (reads)     (value)   (pure)    (value)   (one tx)  (value)   (patch if changed)
+//!                                                      └─ Blocked(reason) ───────────^
+//! ```
+//!
+//! # The rooms
+//!
+//! | room | what it has |
+//! |---|---|
+//! | [`api`] | what users write and read: the three kinds; types and docs only |
+//! | [`domain`] | the nouns: emails, permissions, organizations, groups, accounts |
+//! | [`plan`] | the decision, pure: a snapshot in, a decision out; and what a status says |
+//! | [`store`] | effects on accounts: the trait, the in-memory reference, SQLite |
+//! | [`controller`] | effects on Kubernetes: watch, observe, the loop, report |
+//! | [`cli`] | one file per subcommand |
+//! | [`config`], [`telemetry`], [`clock`] | flags; logs, metrics and health; the one clock |
+//!
+//! # The invariants
+//!
+//! - `domain` and `plan` have no clock, no coin and no I/O; a test holds them to it.
+//! - A finalizer is on before the store is first written for an object, and goes only after the
+//!   store confirmed.
+//! - A status comes from a receipt or a refusal, never from a plan; what it says already isn't
+//!   written again.
+//! - The store refuses a plan that was made from an older revision, and answers a repeated
+//!   transaction with its first receipt.
+//! - Logs, events and metrics carry uids and account ids, never an address or a person's name.
+
 pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod controller;
 pub mod domain;
 pub mod plan;
 pub mod store;
+pub mod telemetry;

@@ -1,5 +1,5 @@
-fn main() {
-    for (file, crd) in roster::api::schema::crds() {
-        std::fs::write(std::path::Path::new("crds").join(file), serde_saphyr::to_string(&crd).unwrap()).unwrap();
-    }
+//! The binary: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    roster::cli::main()
 }

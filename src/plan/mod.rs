@@ -4,10 +4,112 @@
 //! The rooms: [`user`], [`user_group`] and [`org_email_domain`] decide, [`status`] says what the
 //! resource's status is once the store has answered.
 
+pub mod blocked;
+pub mod org_email_domain;
+pub mod organization;
+pub mod status;
+pub mod user;
+pub mod user_group;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use self::blocked::Blocked;
 use crate::domain::account::{AccountId, Content, Owner, Revision, TransactionId, TransactionKind};
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::GroupContent;
-use crate::domain::organization::{LoginName, Organization};
+use crate::domain::organization::{CustomerId, CustomerIdError, LoginName, Organization};
+
+/// What every resource has beside its spec, as last seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// The namespace, which stands for the organization.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+    /// Tells a re-created object from the one before.
+    pub uid: String,
+    /// Counts the changes of the spec.
+    pub generation: i64,
+    /// Whether somebody deleted it, and only finalizers hold it.
+    pub deleting: bool,
+    /// Whether `roster.rs/paused` makes its spec and deletion wait.
+    pub paused: bool,
+    /// Whether our finalizer holds it.
+    pub held: bool,
+}
+
+/// What is known of the organization that an object belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrganizationFacts {
+    /// The namespace.
+    pub namespace: String,
+    /// The customer ID that the namespace presents now.
+    pub customer_id: Result<CustomerId, CustomerIdError>,
+    /// What the store knows of it.
+    pub record: OrganizationRecord,
+    /// The groups that are being deleted, and take no new members.
+    pub leaving_groups: BTreeSet<String>,
+    /// The `OrgEmailDomain`s that are being deleted, and take no new addresses.
+    pub leaving_listings: BTreeSet<String>,
+}
+
+/// What the store knows of an organization.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrganizationRecord {
+    /// The customer ID that the organization's first account claimed, if there was one.
+    pub claimed: Option<CustomerId>,
+    /// Whether another namespace claimed the customer ID that the organization presents now.
+    pub taken: bool,
+    /// The declared groups, by name.
+    pub groups: BTreeMap<String, GroupContent>,
+    /// The listed domains, by the name of their `OrgEmailDomain`.
+    pub listings: BTreeMap<String, Listing>,
+}
+
+impl OrganizationRecord {
+    /// Returns what a group gives its members: as declared, else as every organization has it.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<GroupContent> {
+        self.groups.get(name).cloned().or_else(|| GroupContent::undeclared(name))
+    }
+}
+
+/// What is to become of an object: what is asked of the store, and what keeps the rest from happening.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// What is asked of the store; nothing where the account is as it should be.
+    pub plan: Option<Plan>,
+    /// What of the spec can't be done now, in the order in which `Ready` names it.
+    pub blocked: Vec<Blocked>,
+    /// What becomes of the finalizer once the plan is committed.
+    pub hold: Hold,
+}
+
+/// What becomes of our finalizer on an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It goes on, before anything is written to the store.
+    Take,
+    /// It comes off, and the object goes.
+    Release,
+}
+
+impl Decision {
+    /// Returns the decision to do nothing but say why.
+    #[must_use]
+    pub fn blocked(why: Blocked) -> Self {
+        Self { blocked: vec![why], ..Self::default() }
+    }
+
+    /// Returns the decision to change the finalizer only.
+    #[must_use]
+    pub fn hold(hold: Hold) -> Self {
+        Self { hold, ..Self::default() }
+    }
+}
 
 /// What is asked of the store: one transaction, whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]

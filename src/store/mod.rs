@@ -9,12 +9,13 @@ pub mod sql;
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::domain::account::{Account, AccountId, Transaction, TransactionId, TransactionKind};
 use crate::domain::email::Email;
-use crate::domain::group::GroupContent;
-use crate::domain::organization::{CustomerId, LoginName, Organization};
-use crate::plan::{AccountChange, Listing, Plan};
+use crate::domain::organization::{LoginName, Organization};
+pub use crate::plan::OrganizationRecord;
+use crate::plan::{AccountChange, Plan};
 
 /// A store of accounts.
 pub trait Store: Send + Sync + 'static {
@@ -46,6 +47,35 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Result<Receipt, Refusal>>, StoreError>> + Send;
 }
 
+impl<S: Store> Store for Arc<S> {
+    fn find(&self, keys: &[AccountKey]) -> impl Future<Output = Result<HashMap<AccountKey, Account>, StoreError>> + Send {
+        self.as_ref().find(keys)
+    }
+
+    fn organizations(
+        &self,
+        wanted: &[Organization],
+    ) -> impl Future<Output = Result<HashMap<String, OrganizationRecord>, StoreError>> + Send {
+        self.as_ref().organizations(wanted)
+    }
+
+    fn counts(&self, namespaces: &[String]) -> impl Future<Output = Result<HashMap<String, Counts>, StoreError>> + Send {
+        self.as_ref().counts(namespaces)
+    }
+
+    fn list(&self, namespace: Option<&str>) -> impl Future<Output = Result<Vec<Account>, StoreError>> + Send {
+        self.as_ref().list(namespace)
+    }
+
+    fn commit(
+        &self,
+        plans: &[Plan],
+        occasion: Occasion,
+    ) -> impl Future<Output = Result<Vec<Result<Receipt, Refusal>>, StoreError>> + Send {
+        self.as_ref().commit(plans, occasion)
+    }
+}
+
 /// What an account is looked up by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AccountKey {
@@ -65,19 +95,6 @@ pub enum AccountKey {
     },
     /// The login name.
     Login(LoginName),
-}
-
-/// What the store knows of an organization.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OrganizationRecord {
-    /// The customer ID that the organization's first account claimed, if there was one.
-    pub claimed: Option<CustomerId>,
-    /// Whether another namespace claimed the customer ID that the organization presents now.
-    pub taken: bool,
-    /// The declared groups, by name.
-    pub groups: BTreeMap<String, GroupContent>,
-    /// The listed domains, by the name of their `OrgEmailDomain`.
-    pub listings: BTreeMap<String, Listing>,
 }
 
 /// How many live accounts of an organization use what.

@@ -1,0 +1,30 @@
+//! `roster crds [DIR]`
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Failure;
+use crate::api::schema;
+
+/// Arguments of `roster crds`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Writes one file per kind into this folder instead of printing.
+    dir: Option<PathBuf>,
+}
+
+/// Prints the CRDs as YAML, or writes them.
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    for (file, crd) in schema::crds() {
+        let yaml = serde_saphyr::to_string(&crd)?;
+        match &arguments.dir {
+            Some(dir) => {
+                std::fs::write(dir.join(file), yaml).map_err(|error| format!("{}: {error}", dir.join(file).display()))?
+            }
+            None => std::io::stdout().write_all(format!("---\n{yaml}").as_bytes())?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! `roster users [--organization ORG]`
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::table::table;
+use super::{Failure, block_on};
+use crate::config::{Output, Shared};
+use crate::domain::account::{Account, Lifecycle, Profile};
+use crate::domain::organization::{CustomerId, Organization};
+use crate::plan::OrganizationRecord;
+use crate::store::Store;
+use crate::store::sql::SqlStore;
+
+/// Arguments of `roster users`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Only the accounts of this organization, by the name of its namespace.
+    #[arg(long, value_name = "ORG")]
+    organization: Option<String>,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// An account as `roster users` shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    organization: String,
+    login_name: String,
+    email: String,
+    state: Lifecycle,
+    group: String,
+    role: Option<String>,
+    teams: BTreeSet<String>,
+    profile: Profile,
+    permissions: Vec<String>,
+    self_service: Vec<String>,
+    in_transaction: bool,
+}
+
+/// Prints the live accounts, sorted by email.
+pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure> {
+    let rows = block_on(rows(shared, arguments.organization.as_deref()))?;
+    let text = match arguments.output {
+        Output::Json => serde_json::to_string_pretty(&rows)? + "\n",
+        Output::Yaml => serde_saphyr::to_string(&rows)?,
+        Output::Table => {
+            let cells = rows.iter().map(|row| {
+                let state = format!("{:?}", row.state);
+                let (role, permissions) = (row.role.clone().unwrap_or_default(), row.permissions.join(","));
+                [row.email.clone(), row.organization.clone(), row.login_name.clone(), state, row.group.clone(), role, permissions]
+            });
+            table(["EMAIL", "ORGANIZATION", "LOGIN", "STATE", "GROUP", "ROLE", "PERMISSIONS"], &cells.collect::<Vec<_>>())
+        }
+    };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+async fn rows(shared: &Shared, organization: Option<&str>) -> Result<Vec<Row>, Failure> {
+    let store = SqlStore::open_existing(&shared.store).await?;
+    let accounts = store.list(organization).await?;
+    let namespaces: BTreeSet<&String> = accounts.iter().map(|account| &account.namespace).collect();
+    let asked = namespaces.into_iter().filter_map(|namespace| {
+        Some(Organization { namespace: namespace.clone(), customer_id: CustomerId::parse(namespace).ok()? })
+    });
+    let records = store.organizations(&asked.collect::<Vec<_>>()).await?;
+    let rows = accounts.into_iter().map(|account| {
+        let record = records.get(&account.namespace).cloned().unwrap_or_default();
+        row(account, &record)
+    });
+    Ok(rows.collect())
+}
+
+fn row(account: Account, record: &OrganizationRecord) -> Row {
+    let Account { namespace, login_name, content, transaction, .. } = account;
+    let group = record.group(&content.group).unwrap_or_default();
+    Row {
+        organization: namespace,
+        login_name: login_name.to_string(),
+        email: content.email.to_string(),
+        state: content.lifecycle,
+        permissions: group.effective(&content.grants).iter().map(ToString::to_string).collect(),
+        group: content.group,
+        role: content.role,
+        teams: content.teams,
+        profile: content.profile,
+        self_service: vec![],
+        in_transaction: transaction.completed.is_none(),
+    }
+}

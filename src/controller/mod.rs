@@ -1,0 +1,77 @@
+//! Effects on Kubernetes: the loop around the pipeline observe -> decide -> commit -> report.
+//!
+//! One task owns the [`Pipeline`], so nothing is locked. Writes to the API server are under way
+//! while the next group is committed, and their answers come back like news.
+
+pub mod observe;
+pub mod pipeline;
+pub mod policies;
+pub mod report;
+pub mod wake;
+pub mod watch;
+pub mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::watch as signal;
+use tokio::time::Instant;
+
+use self::pipeline::Pipeline;
+use self::report::Reporter;
+use self::watch::News;
+use crate::store::Store;
+use crate::telemetry::Health;
+
+/// How long the last writes may take when the operator is told to stop.
+const LAST_WRITES: Duration = Duration::from_secs(10);
+
+/// Works until it is told to stop, then finishes the writes that are under way.
+pub async fn operate<S: Store>(
+    mut pipeline: Pipeline<S>,
+    mut reporter: Reporter,
+    mut news: Receiver<News>,
+    mut stop: signal::Receiver<bool>,
+    health: Arc<Health>,
+) {
+    let mut heartbeat = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        pipeline.writes().into_iter().for_each(|write| reporter.send(write));
+        health.progress(pipeline.is_synced());
+        tokio::select! {
+            _ = stop.changed() => break,
+            (key, answer) = reporter.answer() => pipeline.take_answer(key, answer),
+            Some(item) = news.recv() => {
+                pipeline.take_news(item);
+                while let Ok(item) = news.try_recv() {
+                    pipeline.take_news(item);
+                }
+            }
+            () = until(pipeline.writes_due()) => {}
+            () = until(pipeline.round_due()) => health.store_answered(pipeline.round().await),
+            _ = heartbeat.tick() => {}
+        }
+    }
+    finish(pipeline, reporter).await;
+}
+
+async fn finish<S: Store>(mut pipeline: Pipeline<S>, mut reporter: Reporter) {
+    let last = Instant::now() + LAST_WRITES;
+    while !pipeline.everything_is_told() && Instant::now() < last {
+        pipeline.writes().into_iter().for_each(|write| reporter.send(write));
+        tokio::select! {
+            () = until(Some(last)) => {}
+            () = until(pipeline.writes_due()) => {}
+            (key, answer) = reporter.answer() => pipeline.take_answer(key, answer),
+        }
+    }
+    tracing::info!("stopped");
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

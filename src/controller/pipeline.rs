@@ -1,0 +1,449 @@
+//! observe -> decide -> commit -> report, a group of objects at a time.
+//!
+//! Each round takes what is due, reads the store once, decides, and commits as one group. What
+//! Kubernetes is to be told stands in slots until it is sent.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use kube::api::ObjectMeta;
+use tokio::time::Instant;
+
+use super::observe::{self, Snapshot};
+use super::report::{self, Answer, Report, Said, Slots, Write};
+use super::wake::{Kind, ObjectKey, Queue};
+use super::watch::{News, Scope};
+use super::world::{self, Reported, World};
+use crate::api::{UserGroup, UserGroupSpec};
+use crate::clock::Clock;
+use crate::domain::account::Account;
+use crate::domain::group::{ADMINISTRATORS, GroupContent};
+use crate::plan::{Decision, DomainPlan, Hold, Plan, listing_of, organization, status, user};
+use crate::store::{Occasion, Receipt, Refusal, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// How many objects are looked at, and committed, together.
+const GROUP: usize = 256;
+
+/// How long counts of members and users are gathered before they are told.
+const COUNTS_GATHERED: Duration = Duration::from_secs(5);
+
+/// How the operator is to work.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How often everything is compared whole.
+    pub resync: Duration,
+    /// How long a transaction may take before it is overdue.
+    pub transaction_deadline: SignedDuration,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// Everything between the news and the writes: what was seen, who is due, what is to be told.
+pub struct Pipeline<S> {
+    store: S,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    world: World,
+    queue: Queue,
+    slots: Slots,
+    others: Vec<Write>,
+    unlisted: HashSet<Scope>,
+    missing: HashMap<Scope, BTreeSet<ObjectKey>>,
+    resync_at: Instant,
+}
+
+impl<S: Store> Pipeline<S> {
+    /// Returns a pipeline that starts to work once every scope was listed.
+    pub fn new(store: S, settings: Settings, scopes: Vec<Scope>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            store,
+            settings,
+            metrics,
+            world: World::default(),
+            queue: Queue::default(),
+            slots: Slots::default(),
+            others: vec![],
+            unlisted: scopes.into_iter().collect(),
+            missing: HashMap::new(),
+            resync_at: Instant::now() + settings.resync,
+        }
+    }
+
+    /// Whether everything was listed.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.unlisted.is_empty()
+    }
+
+    /// Returns when the next round is due: never before everything was listed.
+    #[must_use]
+    pub fn round_due(&self) -> Option<Instant> {
+        let next = self.queue.next_due().map_or(self.resync_at, |due| due.min(self.resync_at));
+        self.is_synced().then_some(next)
+    }
+
+    /// Returns when the next report is due.
+    #[must_use]
+    pub fn writes_due(&self) -> Option<Instant> {
+        self.slots.next_due()
+    }
+
+    /// Whether no report waits and no write is under way.
+    #[must_use]
+    pub fn everything_is_told(&self) -> bool {
+        self.slots.is_empty() && self.others.is_empty()
+    }
+
+    fn resync(&mut self) {
+        self.resync_at = Instant::now() + self.settings.resync;
+        let kinds = [Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
+        let keys: Vec<ObjectKey> = kinds.into_iter().flat_map(|kind| self.world.keys(kind, None)).collect();
+        self.wake(keys);
+    }
+
+    fn wake(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
+        let now = Instant::now();
+        keys.into_iter().for_each(|key| self.queue.wake(key, now));
+    }
+
+    /// Takes what is due through the pipeline, what others depend on first. Returns whether the
+    /// store could be used.
+    pub async fn round(&mut self) -> bool {
+        if self.resync_at <= Instant::now() {
+            self.resync();
+        }
+        let due = self.queue.take(Instant::now(), GROUP);
+        let (organizations, rest): (Vec<_>, Vec<_>) = due.into_iter().partition(|key| key.kind == Kind::Organization);
+        let (users, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|key| key.kind == Kind::User);
+        organizations.into_iter().for_each(|key| self.settle(key));
+        for keys in [others, users] {
+            if let Err(error) = self.carry(&keys).await {
+                self.wait_for_store(keys, &error);
+                return false;
+            }
+        }
+        self.metrics.queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
+        true
+    }
+
+    /// observe -> decide -> commit -> report.
+    async fn carry(&mut self, keys: &[ObjectKey]) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let observed = observe::observe(&self.world, &self.store, keys).await?;
+        let decided: Vec<(ObjectKey, Snapshot, Decision)> = observed
+            .into_iter()
+            .map(|(key, snapshot)| {
+                let decision = snapshot.decide();
+                (key, snapshot, decision)
+            })
+            .collect();
+        let plans: Vec<Plan> = decided.iter().filter_map(|(_, _, decision)| decision.plan.clone()).collect();
+        let mut answers = self.commit(&plans).await?.into_iter();
+        for (key, snapshot, decision) in decided {
+            let answer = decision.plan.as_ref().and_then(|_| answers.next());
+            match answer {
+                Some(Err(refusal)) => self.look_again(key, refusal),
+                Some(Ok(receipt)) => {
+                    self.wake_dependants(&snapshot, decision.plan.as_ref(), &receipt);
+                    self.report(key, &snapshot, &decision, Some(&receipt));
+                }
+                None => self.report(key, &snapshot, &decision, None),
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, plans: &[Plan]) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+        if plans.is_empty() {
+            return Ok(vec![]);
+        }
+        let now = self.settings.clock.now();
+        let deadline = now.checked_add(self.settings.transaction_deadline).unwrap_or(now);
+        let started = Instant::now();
+        let answers = self.store.commit(plans, Occasion { now, deadline }).await?;
+        self.metrics.committed(&answers, started.elapsed());
+        Ok(answers)
+    }
+
+    /// The store saw something that the snapshot didn't show: the next look will.
+    fn look_again(&mut self, key: ObjectKey, refusal: Refusal) {
+        tracing::debug!(kind = <&str>::from(key.kind), refusal = <&str>::from(refusal), "refused by the store, looking again");
+        self.queue.retry(key, Instant::now());
+    }
+
+    fn report(&mut self, key: ObjectKey, snapshot: &Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
+        self.queue.succeeded(&key);
+        let report = match (decision.hold, snapshot) {
+            (Hold::Keep, Snapshot::User(user)) => {
+                let account = match receipt {
+                    Some(Receipt::Account(account)) => Some(account.as_ref()),
+                    _ => user.account.as_ref(),
+                };
+                Report::User(Box::new(status::of_user(user, account, &decision.blocked)))
+            }
+            (Hold::Keep, Snapshot::Group(group)) if group.spec.is_some() => {
+                Report::Group(Box::new(status::of_group(group, &decision.blocked)))
+            }
+            (Hold::Keep, Snapshot::Domain(domain)) if domain.spec.is_some() => {
+                Report::Domain(Box::new(status::of_listing(domain, &decision.blocked)))
+            }
+            (Hold::Keep, Snapshot::Group(_) | Snapshot::Domain(_)) => return,
+            (hold, _) => Report::Hold { hold, farewell: receipt.and_then(farewell) },
+        };
+        self.slots.put(key, report, Instant::now());
+    }
+
+    /// Wakes whom a committed change concerns.
+    fn wake_dependants(&mut self, snapshot: &Snapshot, plan: Option<&Plan>, receipt: &Receipt) {
+        match snapshot {
+            Snapshot::User(user) => {
+                let after = match receipt {
+                    Receipt::Account(account) => Some(account.as_ref()),
+                    Receipt::Deleted { .. } | Receipt::Done => None,
+                };
+                self.wake_after_account(user.account.as_ref(), after);
+                if let Some(Plan::Account(plan)) = plan
+                    && !plan.moves.is_empty()
+                {
+                    let rivals = user.contest.rivals.iter();
+                    let movers =
+                        rivals.map(|rival| ObjectKey::new(Kind::User, &rival.account.namespace, &rival.account.owner.name));
+                    self.wake(movers.collect::<Vec<_>>());
+                }
+                self.gather_counts(user, after);
+            }
+            Snapshot::Group(group) => self.wake(self.world.of_group(&group.meta.namespace, &group.meta.name)),
+            Snapshot::Domain(domain) => {
+                let namespace = &domain.meta.namespace;
+                let before = domain.listings.get(&domain.meta.name).map(|listing| listing.domain.to_string());
+                let after = match plan {
+                    Some(Plan::Domain(DomainPlan::Put { listing, .. })) => Some(listing.domain.to_string()),
+                    _ => None,
+                };
+                let concerned: BTreeSet<String> = before.into_iter().chain(after).collect();
+                let users: Vec<_> = concerned.iter().flat_map(|domain| self.world.of_domain(namespace, domain)).collect();
+                let others = self.world.keys(Kind::OrgEmailDomain, Some(namespace));
+                self.wake(users.into_iter().chain(others.into_iter().filter(|key| key.name != domain.meta.name)));
+            }
+        }
+    }
+
+    /// Wakes who asked for what an account no longer has.
+    fn wake_after_account(&mut self, before: Option<&Account>, after: Option<&Account>) {
+        let Some(before) = before else { return };
+        let namespace = &before.namespace;
+        if after.is_none_or(|after| after.content.email != before.content.email) {
+            self.wake(self.world.asking_for_email(namespace, &before.content.email));
+        }
+        if after.is_none()
+            && let Some((username, _)) = before.login_name.as_str().rsplit_once('.')
+        {
+            self.wake(self.world.asking_for_username(namespace, username));
+        }
+    }
+
+    /// Lets the groups and domains whose counts changed tell them soon, at once where one waits to go.
+    fn gather_counts(&mut self, user: &user::Snapshot, after: Option<&Account>) {
+        let namespace = &user.meta.namespace;
+        let uses = |account: &Account| {
+            let listings = &user.organization.record.listings;
+            let listing = listing_of(listings, account.content.email.domain());
+            let listing = listing.map(|name| ObjectKey::new(Kind::OrgEmailDomain, namespace, name));
+            listing
+                .into_iter()
+                .chain([ObjectKey::new(Kind::UserGroup, namespace, &account.content.group)])
+                .collect::<BTreeSet<_>>()
+        };
+        let before = user.account.as_ref().map(uses).unwrap_or_default();
+        let after = after.map(uses).unwrap_or_default();
+        let now = Instant::now();
+        for key in before.symmetric_difference(&after) {
+            let place = (key.namespace.clone(), key.name.clone());
+            let goes = self.world.groups.get(&place).is_some_and(|group| key.kind == Kind::UserGroup && group.meta.deleting)
+                || self.world.domains.get(&place).is_some_and(|domain| key.kind == Kind::OrgEmailDomain && domain.meta.deleting);
+            self.queue.wake(key.clone(), if goes { now } else { now + COUNTS_GATHERED });
+        }
+    }
+
+    /// Creates the default groups that an organization lacks.
+    fn settle(&mut self, key: ObjectKey) {
+        let namespace = Some(key.namespace.as_str());
+        let is_default = |name: &str| GroupContent::undeclared(name).is_some();
+        let groups: BTreeSet<String> = self.world.keys(Kind::UserGroup, namespace).into_iter().map(|key| key.name).collect();
+        let place = |key: &ObjectKey| (key.namespace.clone(), key.name.clone());
+        let stays = |key: &ObjectKey| match key.kind {
+            Kind::User => self.world.users.get(&place(key)).is_some_and(|seen| !seen.meta.deleting),
+            Kind::UserGroup => self.world.groups.get(&place(key)).is_some_and(|seen| !seen.meta.deleting),
+            Kind::OrgEmailDomain => self.world.domains.get(&place(key)).is_some_and(|seen| !seen.meta.deleting),
+            Kind::Organization => false,
+        };
+        let inhabited = [Kind::User, Kind::OrgEmailDomain, Kind::UserGroup]
+            .into_iter()
+            .flat_map(|kind| self.world.keys(kind, namespace))
+            .any(|key| stays(&key) && !(key.kind == Kind::UserGroup && is_default(&key.name)));
+        let seen = self.world.namespaces.get(&key.namespace);
+        let snapshot = organization::Snapshot { stays: seen.is_some_and(|seen| !seen.terminating), inhabited, groups };
+        for name in organization::missing_groups(&snapshot) {
+            self.others.push(Write::NewGroup { organization: key.clone(), group: Box::new(default_group(&key.namespace, name)) });
+        }
+    }
+
+    /// Tells objects with pending work that the store is away; the others keep their status.
+    fn wait_for_store(&mut self, keys: Vec<ObjectKey>, error: &StoreError) {
+        self.metrics.store_errors.inc();
+        tracing::error!(error = %crate::telemetry::chain(error), objects = keys.len(), "the store can't be used, trying again");
+        let now = Instant::now();
+        for key in keys {
+            if let Some(report) = without_store(&self.world, &key) {
+                self.slots.put(key.clone(), report, now);
+            }
+            self.queue.retry(key, now);
+        }
+    }
+
+    /// Returns the writes that are due: reports that say something new, and what else is to be sent.
+    pub fn writes(&mut self) -> Vec<Write> {
+        let mut writes = std::mem::take(&mut self.others);
+        for (key, report) in self.slots.take(Instant::now()) {
+            if let Some(patch) = report::patch(&self.world, &key, report, self.settings.clock.now()) {
+                self.slots.begin(key);
+                writes.push(Write::Patch(patch));
+            }
+        }
+        writes
+    }
+
+    /// Takes in what became of a write.
+    pub fn take_answer(&mut self, key: ObjectKey, answer: Answer) {
+        let now = Instant::now();
+        self.metrics.told(&key, &answer);
+        self.slots.end(&key, now);
+        let changed = match answer {
+            Answer::User(user) => self.world.see_answer(*user),
+            Answer::Group(group) => self.world.see_answer(*group),
+            Answer::Domain(domain) => self.world.see_answer(*domain),
+            Answer::Gone => None,
+            Answer::Failed(error) => {
+                tracing::warn!(kind = <&str>::from(key.kind), namespace = key.namespace, %error, "a write failed, trying again");
+                self.queue.retry(key, now);
+                None
+            }
+        };
+        self.wake(changed);
+    }
+
+    /// Takes in what happened in the cluster.
+    pub fn take_news(&mut self, news: News) {
+        match news {
+            News::ListBegins(scope) => {
+                let known = self.world.keys(scope.kind, scope.namespace.as_deref());
+                self.missing.insert(scope, known.into_iter().collect());
+            }
+            News::ListEnds(scope) => {
+                for key in self.missing.remove(&scope).unwrap_or_default() {
+                    self.lose(&key);
+                }
+                if self.unlisted.remove(&scope) && self.unlisted.is_empty() {
+                    tracing::info!(users = self.world.users.len(), "everything was listed, starting to work");
+                    self.resync();
+                }
+            }
+            News::Namespace(namespace) => {
+                let name = namespace.metadata.name.as_deref().unwrap_or_default();
+                self.present(&ObjectKey::new(Kind::Organization, name, ""));
+                if let Some(key) = self.world.see_namespace(&namespace) {
+                    let within = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
+                    let keys: Vec<_> = within.into_iter().flat_map(|kind| self.world.keys(kind, Some(&key.namespace))).collect();
+                    self.wake(keys.into_iter().chain([key]));
+                }
+            }
+            News::User(user) => self.see(*user),
+            News::Group(group) => self.see(*group),
+            News::Domain(domain) => self.see(*domain),
+            News::Malformed { key, uid, error } => {
+                self.present(&key);
+                if self.world.set_aside(key.clone()) {
+                    tracing::error!(kind = <&str>::from(key.kind), uid, error, "an object can't be read, it is left alone");
+                    let note = format!("can't be read, so it is left as it is until it is mended: {error}");
+                    let said = Said { reason: "Malformed".to_owned(), note, warning: true };
+                    self.others.push(Write::Event { key, uid, said });
+                }
+            }
+            News::Gone(key) => self.lose(&key),
+        }
+    }
+
+    fn see<K: world::Declared>(&mut self, object: K) {
+        let name = (object.meta().namespace.clone().unwrap_or_default(), object.meta().name.clone().unwrap_or_default());
+        self.present(&ObjectKey::new(K::KIND, name.0, name.1));
+        if let Some(key) = self.world.see(object) {
+            let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
+            // A group on its way out takes no new members: those who wait to join are told.
+            let place = (key.namespace.clone(), key.name.clone());
+            if key.kind == Kind::UserGroup && self.world.groups.get(&place).is_some_and(|group| group.meta.deleting) {
+                self.wake(self.world.of_group(&key.namespace, &key.name));
+            }
+            self.wake([key, organization]);
+        }
+    }
+
+    /// Notes that a list that is under way names an object.
+    fn present(&mut self, key: &ObjectKey) {
+        for (scope, missing) in &mut self.missing {
+            if scope.kind == key.kind {
+                missing.remove(key);
+            }
+        }
+    }
+
+    fn lose(&mut self, key: &ObjectKey) {
+        if self.world.lose(key) {
+            let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
+            let dependants = match key.kind {
+                Kind::UserGroup => self.world.of_group(&key.namespace, &key.name),
+                Kind::User | Kind::OrgEmailDomain | Kind::Organization => vec![],
+            };
+            self.wake(dependants.into_iter().chain([key.clone(), organization]));
+        }
+    }
+}
+
+fn farewell(receipt: &Receipt) -> Option<String> {
+    match receipt {
+        Receipt::Deleted { cases_unassigned, .. } => Some(format!(
+            "the account was deleted for good; cases left without an owner: {cases_unassigned}; this month is billed in full"
+        )),
+        Receipt::Account(_) | Receipt::Done => None,
+    }
+}
+
+fn default_group(namespace: &str, name: &str) -> UserGroup {
+    UserGroup {
+        metadata: ObjectMeta { namespace: Some(namespace.to_owned()), name: Some(name.to_owned()), ..ObjectMeta::default() },
+        spec: UserGroupSpec { full_control: name == ADMINISTRATORS, ..UserGroupSpec::default() },
+        status: None,
+    }
+}
+
+/// Returns the status of an object with pending work while the store is away.
+fn without_store(world: &World, key: &ObjectKey) -> Option<Report> {
+    fn pending<S, T: Reported>(seen: Option<&world::Seen<S, T>>) -> Option<T> {
+        let seen = seen?;
+        let observed = seen.status.observed_generation().unwrap_or(-1);
+        let mut status = seen.status.clone();
+        *status.conditions_mut() = status::without_store(seen.status.conditions(), observed);
+        (seen.meta.deleting || observed != seen.meta.generation).then_some(status)
+    }
+    let place = (key.namespace.clone(), key.name.clone());
+    match key.kind {
+        Kind::User => pending(world.users.get(&place)).map(|status| Report::User(Box::new(status))),
+        Kind::UserGroup => pending(world.groups.get(&place)).map(|status| Report::Group(Box::new(status))),
+        Kind::OrgEmailDomain => pending(world.domains.get(&place)).map(|status| Report::Domain(Box::new(status))),
+        Kind::Organization => None,
+    }
+}

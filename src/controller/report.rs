@@ -1,0 +1,364 @@
+//! Report: what Kubernetes is told, one write per object and the latest word only.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::core::Status as ApiStatus;
+use kube::runtime::events::{Event, EventType, Recorder};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::wake::{Kind, ObjectKey, Queue};
+use super::world::{Declared, Reported, Shelf, World};
+use crate::api::status::{Condition, ConditionStatus, ConditionType};
+use crate::api::{self, OrgEmailDomain, OrgEmailDomainStatus, User, UserGroup, UserGroupStatus, UserStatus};
+use crate::plan::{Hold, status};
+
+/// How many writes may be under way at once.
+const WRITES_AT_ONCE: usize = 64;
+
+/// How long a wait or a refusal is held back: what is applied together arrives in any order, and
+/// what heals in that time was never wrong.
+const BLOCKED_FOR_SURE: Duration = Duration::from_millis(500);
+
+/// What Kubernetes is to be told of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// Its finalizer changes.
+    Hold {
+        /// How.
+        hold: Hold,
+        /// What is told to whoever deleted it.
+        farewell: Option<String>,
+    },
+    /// A user's status.
+    User(Box<UserStatus>),
+    /// A group's status.
+    Group(Box<UserGroupStatus>),
+    /// A listed domain's status.
+    Domain(Box<OrgEmailDomainStatus>),
+}
+
+impl Report {
+    fn is_blocked(&self) -> bool {
+        let conditions = match self {
+            Self::Hold { .. } => return false,
+            Self::User(status) => status.conditions(),
+            Self::Group(status) => status.conditions(),
+            Self::Domain(status) => status.conditions(),
+        };
+        ready(conditions).is_some_and(|ready| ready.status == ConditionStatus::False)
+    }
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub enum Answer {
+    /// The user is now as given.
+    User(Box<User>),
+    /// The group is now as given.
+    Group(Box<UserGroup>),
+    /// The listed domain is now as given.
+    Domain(Box<OrgEmailDomain>),
+    /// There is nothing to tell it any more: it is gone, or another object has its name.
+    Gone,
+    /// It wasn't written.
+    Failed(Box<kube::Error>),
+}
+
+/// A write to the API server, complete and compared: nothing but sending is left to do.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Changes an object.
+    Patch(ObjectPatch),
+    /// Creates a default group.
+    NewGroup {
+        /// The organization that lacks it.
+        organization: ObjectKey,
+        /// The group.
+        group: Box<UserGroup>,
+    },
+    /// Says something about an object without writing to it.
+    Event {
+        /// The object.
+        key: ObjectKey,
+        /// Its uid.
+        uid: String,
+        /// What is said.
+        said: Said,
+    },
+}
+
+/// A change of one object.
+#[derive(Clone, Debug)]
+pub struct ObjectPatch {
+    /// The object.
+    pub key: ObjectKey,
+    /// Its uid.
+    pub uid: String,
+    /// The JSON Patch (RFC 6902); its first step tests the uid.
+    pub steps: Value,
+    /// Whether the status is patched.
+    pub of_status: bool,
+    /// What is also said in an Event.
+    pub event: Option<Said>,
+}
+
+/// What an Event says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The reason, in one word.
+    pub reason: String,
+    /// The sentence.
+    pub note: String,
+    /// Whether somebody should worry.
+    pub warning: bool,
+}
+
+/// Slots for what is to be told: one per object, in which only the latest word stands.
+#[derive(Debug, Default)]
+pub struct Slots {
+    waiting: HashMap<ObjectKey, Report>,
+    due: Queue,
+    under_way: HashSet<ObjectKey>,
+}
+
+impl Slots {
+    /// Puts a report into its object's slot, over what stood there.
+    pub fn put(&mut self, key: ObjectKey, report: Report, now: Instant) {
+        let at = if report.is_blocked() { now + BLOCKED_FOR_SURE } else { now };
+        self.waiting.insert(key.clone(), report);
+        if !self.under_way.contains(&key) {
+            self.due.wake(key, at);
+        }
+    }
+
+    /// Takes the reports that are due, as far as there is room for more writes.
+    pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, Report)> {
+        let room = WRITES_AT_ONCE.saturating_sub(self.under_way.len());
+        let due = self.due.take(now, room);
+        due.into_iter().filter_map(|key| self.waiting.remove(&key).map(|report| (key, report))).collect()
+    }
+
+    /// Notes that an object's write is under way; its next report waits for the answer.
+    pub fn begin(&mut self, key: ObjectKey) {
+        self.under_way.insert(key);
+    }
+
+    /// Notes that an object's write is over.
+    pub fn end(&mut self, key: &ObjectKey, now: Instant) {
+        self.under_way.remove(key);
+        if self.waiting.contains_key(key) {
+            self.due.wake(key.clone(), now);
+        }
+    }
+
+    /// Returns when the next report is due, if there is room for its write.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.due.next_due().filter(|_| self.under_way.len() < WRITES_AT_ONCE)
+    }
+
+    /// Whether everything was told.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_empty()
+    }
+}
+
+/// Returns the patch that tells a report, unless the object says so already or is gone.
+#[must_use]
+pub fn patch(world: &World, key: &ObjectKey, report: Report, now: Timestamp) -> Option<ObjectPatch> {
+    match report {
+        Report::Hold { hold, farewell } => hold_patch(world, key, hold, farewell),
+        Report::User(status) => status_patch::<User>(&mut seen(&world.users, key)?, key, *status, now),
+        Report::Group(status) => status_patch::<UserGroup>(&mut seen(&world.groups, key)?, key, *status, now),
+        Report::Domain(status) => status_patch::<OrgEmailDomain>(&mut seen(&world.domains, key)?, key, *status, now),
+    }
+}
+
+fn seen<T: Clone, S>(shelf: &Shelf<S, T>, key: &ObjectKey) -> Option<(String, T)> {
+    let seen = shelf.get(&(key.namespace.clone(), key.name.clone()))?;
+    Some((seen.meta.uid.clone(), seen.status.clone()))
+}
+
+fn status_patch<K: Declared>(
+    seen: &mut (String, K::Status),
+    key: &ObjectKey,
+    mut next: K::Status,
+    now: Timestamp,
+) -> Option<ObjectPatch> {
+    let (uid, before) = seen;
+    let conditions = std::mem::take(next.conditions_mut());
+    *next.conditions_mut() = status::dated(conditions, before.conditions(), now);
+    if next == *before {
+        return None;
+    }
+    let steps = json!([
+        {"op": "test", "path": "/metadata/uid", "value": uid},
+        {"op": "add", "path": "/status", "value": next},
+    ]);
+    let event = said(before.conditions(), next.conditions());
+    Some(ObjectPatch { key: key.clone(), uid: uid.clone(), steps, of_status: true, event })
+}
+
+/// Returns the Event for a refusal that is new; waits and successes say nothing.
+fn said(before: &[Condition], next: &[Condition]) -> Option<Said> {
+    let stalled = |conditions: &[Condition]| {
+        conditions.iter().find(|condition| condition.kind == ConditionType::Stalled).map(|stalled| stalled.reason)
+    };
+    let reason = stalled(next).filter(|reason| stalled(before) != Some(*reason))?;
+    // A message may name an address; an Event names the reason, and where to read on.
+    let note = "refused: the condition Ready in the status says what is wrong and what to do".to_owned();
+    Some(Said { reason: reason.as_str().to_owned(), note, warning: true })
+}
+
+fn hold_patch(world: &World, key: &ObjectKey, hold: Hold, farewell: Option<String>) -> Option<ObjectPatch> {
+    let place = (key.namespace.clone(), key.name.clone());
+    let (uid, finalizers) = match key.kind {
+        Kind::User => world.users.get(&place).map(|seen| (&seen.meta.uid, &seen.finalizers)),
+        Kind::UserGroup => world.groups.get(&place).map(|seen| (&seen.meta.uid, &seen.finalizers)),
+        Kind::OrgEmailDomain => world.domains.get(&place).map(|seen| (&seen.meta.uid, &seen.finalizers)),
+        Kind::Organization => None,
+    }?;
+    let at = finalizers.iter().position(|finalizer| finalizer == api::FINALIZER);
+    let steps = match (hold, at) {
+        (Hold::Take, None) if finalizers.is_empty() => {
+            vec![json!({"op": "add", "path": "/metadata/finalizers", "value": [api::FINALIZER]})]
+        }
+        (Hold::Take, None) => vec![json!({"op": "add", "path": "/metadata/finalizers/-", "value": api::FINALIZER})],
+        (Hold::Release, Some(at)) => vec![
+            json!({"op": "test", "path": format!("/metadata/finalizers/{at}"), "value": api::FINALIZER}),
+            json!({"op": "remove", "path": format!("/metadata/finalizers/{at}")}),
+        ],
+        (Hold::Keep, _) | (Hold::Take, Some(_)) | (Hold::Release, None) => return None,
+    };
+    let test = json!({"op": "test", "path": "/metadata/uid", "value": uid});
+    let steps = [test].into_iter().chain(steps).collect();
+    let event = farewell.map(|note| Said { reason: "AccountDeleted".to_owned(), note, warning: false });
+    Some(ObjectPatch { key: key.clone(), uid: uid.clone(), steps, of_status: false, event })
+}
+
+fn ready(conditions: &[Condition]) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.kind == ConditionType::Ready)
+}
+
+/// Sends writes and hands back what became of them.
+pub struct Reporter {
+    client: Client,
+    recorder: Recorder,
+    writes: JoinSet<(ObjectKey, Answer)>,
+}
+
+impl Reporter {
+    /// Returns a reporter that writes with this client and signs its Events with this recorder.
+    #[must_use]
+    pub fn new(client: Client, recorder: Recorder) -> Self {
+        Self { client, recorder, writes: JoinSet::new() }
+    }
+
+    /// Sends a write.
+    pub fn send(&mut self, write: Write) {
+        let (client, recorder) = (self.client.clone(), self.recorder.clone());
+        self.writes.spawn(async move {
+            match write {
+                Write::Patch(patch) => send_patch(client, &recorder, patch).await,
+                Write::NewGroup { organization, group } => create_group(client, organization, &group).await,
+                Write::Event { key, uid, said } => {
+                    publish(&recorder, &key, &uid, &said).await;
+                    (ObjectKey::new(Kind::Organization, key.namespace, ""), Answer::Gone)
+                }
+            }
+        });
+    }
+
+    /// Waits for the next answer; for ever while no write is under way.
+    pub async fn answer(&mut self) -> (ObjectKey, Answer) {
+        loop {
+            match self.writes.join_next().await {
+                Some(Ok(answer)) => return answer,
+                Some(Err(error)) => tracing::error!(%error, "a write ended without an answer"),
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+async fn send_patch(client: Client, recorder: &Recorder, patch: ObjectPatch) -> (ObjectKey, Answer) {
+    let answer = match patch.key.kind {
+        Kind::User => send_as(client, &patch, Answer::User).await,
+        Kind::UserGroup => send_as(client, &patch, Answer::Group).await,
+        Kind::OrgEmailDomain => send_as(client, &patch, Answer::Domain).await,
+        Kind::Organization => Answer::Gone,
+    };
+    if let (Some(said), false) = (&patch.event, matches!(answer, Answer::Failed(_))) {
+        publish(recorder, &patch.key, &patch.uid, said).await;
+    }
+    (patch.key, answer)
+}
+
+async fn send_as<K>(client: Client, patch: &ObjectPatch, answer: fn(Box<K>) -> Answer) -> Answer
+where
+    K: Declared + Clone + DeserializeOwned + Debug,
+{
+    let api: Api<K> = Api::namespaced(client, &patch.key.namespace);
+    let steps = match serde_json::from_value(patch.steps.clone()) {
+        Ok(steps) => Patch::Json::<()>(steps),
+        Err(error) => return Answer::Failed(Box::new(kube::Error::SerdeError(error))),
+    };
+    let parameters = PatchParams::default();
+    let result = if patch.of_status {
+        api.patch_status(&patch.key.name, &parameters, &steps).await
+    } else {
+        api.patch(&patch.key.name, &parameters, &steps).await
+    };
+    match result {
+        Ok(object) => answer(Box::new(object)),
+        Err(kube::Error::Api(status)) if status.code == 404 || failed_its_test(&status) => Answer::Gone,
+        Err(error) => Answer::Failed(Box::new(error)),
+    }
+}
+
+/// Creates a default group; that it is there already is as good.
+async fn create_group(client: Client, organization: ObjectKey, group: &UserGroup) -> (ObjectKey, Answer) {
+    let groups: Api<UserGroup> = Api::namespaced(client, &organization.namespace);
+    let answer = match groups.create(&PostParams::default(), group).await {
+        Ok(_) => Answer::Gone,
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Answer::Gone,
+        Err(error) => Answer::Failed(Box::new(error)),
+    };
+    (organization, answer)
+}
+
+/// Whether a `test` of a JSON Patch failed: the object isn't the one that was looked at.
+fn failed_its_test(status: &ApiStatus) -> bool {
+    status.code == 422 && status.message.starts_with("the server rejected our request")
+}
+
+async fn publish(recorder: &Recorder, key: &ObjectKey, uid: &str, said: &Said) {
+    let reference = k8s_openapi::api::core::v1::ObjectReference {
+        api_version: Some("roster.rs/v1alpha1".to_owned()),
+        kind: Some(<&str>::from(key.kind).to_owned()),
+        namespace: Some(key.namespace.clone()),
+        name: Some(key.name.clone()),
+        uid: Some(uid.to_owned()),
+        ..Default::default()
+    };
+    let event = Event {
+        type_: if said.warning { EventType::Warning } else { EventType::Normal },
+        reason: said.reason.clone(),
+        note: Some(said.note.clone()),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    };
+    // An Event is a courtesy, and a terminating namespace takes none.
+    if let Err(error) = recorder.publish(&event, &reference).await {
+        tracing::debug!(uid, %error, "an event wasn't taken");
+    }
+}

@@ -1,0 +1,154 @@
+//! Who is looked at next: a queue in which every object stands at most once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What is looked at, the kinds that others depend on first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, strum::IntoStaticStr)]
+pub enum Kind {
+    /// A namespace with the groups that it lacks.
+    Organization,
+    /// An `OrgEmailDomain`.
+    OrgEmailDomain,
+    /// A `UserGroup`.
+    UserGroup,
+    /// A `User`.
+    User,
+}
+
+/// Names an object of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// What it is.
+    pub kind: Kind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name; empty for an organization.
+    pub name: String,
+}
+
+impl ObjectKey {
+    /// Returns the key of an object.
+    pub fn new(kind: Kind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { kind, namespace: namespace.into(), name: name.into() }
+    }
+}
+
+/// Objects and when each is due; the earliest time that was asked for wins.
+#[derive(Debug, Default)]
+pub struct Queue {
+    due: BTreeMap<(Instant, u64), ObjectKey>,
+    places: HashMap<ObjectKey, (Instant, u64)>,
+    failures: HashMap<ObjectKey, u32>,
+    counter: u64,
+}
+
+impl Queue {
+    /// Makes an object due at a time, unless it is earlier already.
+    pub fn wake(&mut self, key: ObjectKey, at: Instant) {
+        if let Some(place) = self.places.get(&key) {
+            if place.0 <= at {
+                return;
+            }
+            self.due.remove(place);
+        }
+        self.counter += 1;
+        let place = (at, self.counter);
+        self.places.insert(key.clone(), place);
+        self.due.insert(place, key);
+    }
+
+    /// Makes an object due later, the more so the more often it failed in a row.
+    pub fn retry(&mut self, key: ObjectKey, now: Instant) {
+        let failures = self.failures.entry(key.clone()).or_default();
+        let at = now + retry_delay(*failures);
+        *failures = failures.saturating_add(1);
+        self.wake(key, at);
+    }
+
+    /// Forgets that an object failed.
+    pub fn succeeded(&mut self, key: &ObjectKey) {
+        self.failures.remove(key);
+    }
+
+    /// Takes what is due, the longest due first, at most so many.
+    pub fn take(&mut self, now: Instant, most: usize) -> Vec<ObjectKey> {
+        let mut taken = vec![];
+        while taken.len() < most
+            && let Some(entry) = self.due.first_entry()
+            && entry.key().0 <= now
+        {
+            let key = entry.remove();
+            self.places.remove(&key);
+            taken.push(key);
+        }
+        taken
+    }
+
+    /// Returns when the next object is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.due.keys().next().map(|place| place.0)
+    }
+
+    /// Returns how many objects stand in the queue.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.due.len()
+    }
+
+    /// Whether nothing stands in the queue.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.due.is_empty()
+    }
+}
+
+/// Returns how long to wait after so many failures in a row: soon once, then 1 s doubling to a minute.
+fn retry_delay(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::from_millis(50),
+        1..=6 => Duration::from_secs(1 << (failures - 1)),
+        _ => Duration::from_secs(60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::new(Kind::User, "acme", name)
+    }
+
+    #[tokio::test]
+    async fn an_object_stands_once_and_the_earliest_time_wins() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.wake(key("alice"), now + Duration::from_secs(5));
+        queue.wake(key("alice"), now);
+        queue.wake(key("alice"), now + Duration::from_secs(9));
+        queue.wake(key("bob"), now + Duration::from_secs(1));
+        assert_eq!(queue.take(now, 9), [key("alice")]);
+        assert_eq!(queue.next_due(), Some(now + Duration::from_secs(1)));
+        assert_eq!(queue.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_lasting_failure_is_tried_ever_less_often() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        let mut delays = vec![];
+        for _ in 0..9 {
+            queue.retry(key("alice"), now);
+            delays.push((queue.next_due().unwrap() - now).as_millis());
+            queue.take(now + Duration::from_secs(99), 9);
+        }
+        assert_eq!(delays, [50, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]);
+        queue.succeeded(&key("alice"));
+        queue.retry(key("alice"), now);
+        assert_eq!(queue.next_due(), Some(now + Duration::from_millis(50)));
+    }
+}

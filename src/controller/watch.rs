@@ -1,0 +1,141 @@
+//! What happens in the cluster, as a stream of news for each kind and scope.
+
+use std::fmt::Debug;
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::{self, watcher};
+use kube::{Client, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::Sender;
+
+use super::wake::{Kind, ObjectKey};
+use super::world::Declared;
+use crate::api::{OrgEmailDomain, User, UserGroup};
+
+/// Something that happened in the cluster.
+#[derive(Debug)]
+pub enum News {
+    /// A list of a kind begins; what it doesn't name is gone when it ends.
+    ListBegins(Scope),
+    /// A list of a kind is complete.
+    ListEnds(Scope),
+    /// A namespace is as given.
+    Namespace(Box<Namespace>),
+    /// A user is as given.
+    User(Box<User>),
+    /// A group is as given.
+    Group(Box<UserGroup>),
+    /// A listed domain is as given.
+    Domain(Box<OrgEmailDomain>),
+    /// An object can't be read.
+    Malformed {
+        /// Which.
+        key: ObjectKey,
+        /// Its uid.
+        uid: String,
+        /// What can't be read.
+        error: String,
+    },
+    /// An object is gone.
+    Gone(ObjectKey),
+}
+
+/// What one watch sees: a kind, in one namespace or in all.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// The kind.
+    pub kind: Kind,
+    /// The namespace; all where absent.
+    pub namespace: Option<String>,
+}
+
+/// Starts the watches of all kinds and returns their scopes.
+///
+/// Every kind is first listed whole; a watch that breaks is taken up again with growing delay.
+pub fn watch_all(client: &Client, namespaces: &[String], news: &Sender<News>) -> Vec<Scope> {
+    let scopes: Vec<Option<String>> =
+        if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
+    let mut watched = vec![];
+    for namespace in scopes {
+        watched.push(watch_namespaces(client, namespace.clone(), news.clone()));
+        watched.push(watch::<OrgEmailDomain>(client, namespace.clone(), news.clone(), News::Domain));
+        watched.push(watch::<UserGroup>(client, namespace.clone(), news.clone(), News::Group));
+        watched.push(watch::<User>(client, namespace, news.clone(), News::User));
+    }
+    watched
+}
+
+fn watch<K>(client: &Client, namespace: Option<String>, news: Sender<News>, as_news: fn(Box<K>) -> News) -> Scope
+where
+    K: Declared + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let api: Api<DeserializeGuard<K>> = match &namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let scope = Scope { kind: K::KIND, namespace };
+    let read = move |object: DeserializeGuard<K>| match object.0 {
+        Ok(object) => as_news(Box::new(object)),
+        Err(invalid) => News::Malformed {
+            key: ObjectKey::new(
+                K::KIND,
+                invalid.metadata.namespace.unwrap_or_default(),
+                invalid.metadata.name.unwrap_or_default(),
+            ),
+            uid: invalid.metadata.uid.unwrap_or_default(),
+            error: invalid.error,
+        },
+    };
+    let gone = move |object: &DeserializeGuard<K>| {
+        News::Gone(ObjectKey::new(K::KIND, object.namespace().unwrap_or_default(), object.name_any()))
+    };
+    tokio::spawn(follow(api, watcher::Config::default(), scope.clone(), news, read, gone));
+    scope
+}
+
+fn watch_namespaces(client: &Client, namespace: Option<String>, news: Sender<News>) -> Scope {
+    let config = watcher::Config::default();
+    let config = match &namespace {
+        Some(name) => config.fields(&format!("metadata.name={name}")),
+        None => config,
+    };
+    let scope = Scope { kind: Kind::Organization, namespace };
+    let read = |namespace| News::Namespace(Box::new(namespace));
+    let gone = |namespace: &Namespace| News::Gone(ObjectKey::new(Kind::Organization, namespace.name_any(), ""));
+    tokio::spawn(follow(Api::all(client.clone()), config, scope.clone(), news, read, gone));
+    scope
+}
+
+/// Follows one kind for ever, or until nobody listens.
+async fn follow<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    scope: Scope,
+    news: Sender<News>,
+    read: impl Fn(K) -> News,
+    gone: impl Fn(&K) -> News,
+) where
+    K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    use kube::runtime::WatchStreamExt;
+    let kind: &str = scope.kind.into();
+    let mut events = watcher(api, config)
+        .map_err(|error| tracing::warn!(kind, %error, "a watch broke, it is taken up again"))
+        .default_backoff()
+        .boxed();
+    while let Some(event) = events.next().await {
+        let Ok(event) = event else { continue };
+        let item = match event {
+            watcher::Event::Init => News::ListBegins(scope.clone()),
+            watcher::Event::InitDone => News::ListEnds(scope.clone()),
+            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => read(object),
+            watcher::Event::Delete(object) => gone(&object),
+        };
+        if news.send(item).await.is_err() {
+            return;
+        }
+    }
+}

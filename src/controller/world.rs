@@ -1,0 +1,331 @@
+//! What was last seen of the cluster, and who depends on whom.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ObjectMeta;
+
+use super::wake::{Kind, ObjectKey};
+use crate::api::status::Condition;
+use crate::api::{
+    self, OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, User, UserGroup, UserGroupSpec, UserGroupStatus, UserSpec,
+    UserStatus,
+};
+use crate::domain::email::{Email, EmailError};
+use crate::plan::Meta;
+
+/// One of our kinds, taken apart.
+pub trait Declared: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> {
+    /// What it is.
+    const KIND: Kind;
+    /// What it asks for.
+    type Spec;
+    /// What we said of it.
+    type Status: Reported;
+
+    /// Takes the object apart.
+    fn parts(self) -> (ObjectMeta, Self::Spec, Option<Self::Status>);
+    /// Returns where the world keeps objects of this kind.
+    fn shelf(world: &mut World) -> &mut Shelf<Self::Spec, Self::Status>;
+}
+
+/// A status that carries conditions.
+pub trait Reported: Clone + Default + PartialEq + serde::Serialize {
+    /// Returns the generation that it is about.
+    fn observed_generation(&self) -> Option<i64>;
+    /// Returns its conditions.
+    fn conditions(&self) -> &[Condition];
+    /// Returns its conditions, to be dated or replaced.
+    fn conditions_mut(&mut self) -> &mut Vec<Condition>;
+}
+
+/// Objects of one kind by namespace and name.
+pub type Shelf<S, T> = BTreeMap<(String, String), Seen<S, T>>;
+
+/// An object as last seen.
+#[derive(Clone, Debug)]
+pub struct Seen<S, T> {
+    /// What it has beside its spec.
+    pub meta: Meta,
+    /// Its finalizers, ours among them.
+    pub finalizers: Vec<String>,
+    /// What it asks for.
+    pub spec: Arc<S>,
+    /// What we said of it.
+    pub status: T,
+    version: u64,
+}
+
+/// A namespace as last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenNamespace {
+    /// The value of the label `roster.rs/customer-id`.
+    pub customer_id: Option<String>,
+    /// Whether it is on its way out.
+    pub terminating: bool,
+}
+
+/// What was last seen of the cluster.
+#[derive(Debug, Default)]
+pub struct World {
+    /// The namespaces.
+    pub namespaces: BTreeMap<String, SeenNamespace>,
+    /// The users.
+    pub users: Shelf<UserSpec, UserStatus>,
+    /// The groups.
+    pub groups: Shelf<UserGroupSpec, UserGroupStatus>,
+    /// The listed domains.
+    pub domains: Shelf<OrgEmailDomainSpec, OrgEmailDomainStatus>,
+    /// The objects that can't be read.
+    pub malformed: HashSet<ObjectKey>,
+    emails: HashMap<(String, String), Result<Email, EmailError>>,
+    index: Index,
+}
+
+/// Who asks for what: (namespace, what, user).
+#[derive(Debug, Default)]
+struct Index {
+    emails: BTreeSet<(String, String, String)>,
+    usernames: BTreeSet<(String, String, String)>,
+    groups: BTreeSet<(String, String, String)>,
+    domains: BTreeSet<(String, String, String)>,
+}
+
+impl World {
+    /// Takes in an object. Returns whether anything changed that a decision depends on: a status
+    /// alone is ours, and an older version than the one known changes nothing.
+    pub fn see<K: Declared>(&mut self, object: K) -> Option<ObjectKey> {
+        let (metadata, spec, status) = object.parts();
+        let seen = seen(metadata, spec, status.unwrap_or_default());
+        let place = (seen.meta.namespace.clone(), seen.meta.name.clone());
+        let key = ObjectKey::new(K::KIND, &place.0, &place.1);
+        let healed = self.malformed.remove(&key);
+        let shelf = K::shelf(self);
+        let before = shelf.get(&place);
+        if before.is_some_and(|before| seen.version > 0 && before.version >= seen.version) {
+            return None;
+        }
+        let changed = before.is_none_or(|before| before.meta != seen.meta) || healed;
+        self.unindex(&key);
+        K::shelf(self).insert(place, seen);
+        self.reindex(&key);
+        changed.then_some(key)
+    }
+
+    /// Takes in what the API server answered to a write of ours, unless the object is gone since.
+    pub fn see_answer<K: Declared>(&mut self, object: K) -> Option<ObjectKey> {
+        let place = (object.meta().namespace.clone()?, object.meta().name.clone()?);
+        let still_there = K::shelf(self).get(&place).is_some_and(|seen| Some(&seen.meta.uid) == object.meta().uid.as_ref());
+        if still_there { self.see(object) } else { None }
+    }
+
+    /// Takes an object out. Returns whether it was there.
+    pub fn lose(&mut self, key: &ObjectKey) -> bool {
+        self.unindex(key);
+        let place = (key.namespace.clone(), key.name.clone());
+        let malformed = self.malformed.remove(key);
+        let was_there = match key.kind {
+            Kind::Organization => self.namespaces.remove(&key.namespace).is_some(),
+            Kind::OrgEmailDomain => self.domains.remove(&place).is_some(),
+            Kind::UserGroup => self.groups.remove(&place).is_some(),
+            Kind::User => self.users.remove(&place).is_some(),
+        };
+        was_there || malformed
+    }
+
+    /// Sets an object aside that can't be read, until it can. Returns whether that is news.
+    pub fn set_aside(&mut self, key: ObjectKey) -> bool {
+        self.lose(&key);
+        self.malformed.insert(key)
+    }
+
+    /// Takes in a namespace. Returns whether anything changed that a decision depends on.
+    pub fn see_namespace(&mut self, namespace: &Namespace) -> Option<ObjectKey> {
+        let name = namespace.metadata.name.clone()?;
+        let label = namespace.metadata.labels.as_ref().and_then(|labels| labels.get(api::CUSTOMER_ID));
+        let terminating = namespace.metadata.deletion_timestamp.is_some();
+        let seen = SeenNamespace { customer_id: label.filter(|label| !label.is_empty()).cloned(), terminating };
+        let before = self.namespaces.insert(name.clone(), seen.clone());
+        (before.as_ref() != Some(&seen)).then(|| ObjectKey::new(Kind::Organization, name, ""))
+    }
+
+    /// Returns the keys of all objects of a kind, in one namespace or in all.
+    #[must_use]
+    pub fn keys(&self, kind: Kind, namespace: Option<&str>) -> Vec<ObjectKey> {
+        fn of<S, T>(shelf: &Shelf<S, T>, kind: Kind, namespace: Option<&str>) -> Vec<ObjectKey> {
+            let first = (namespace.unwrap_or_default().to_owned(), String::new());
+            let places = shelf.range(first..).map(|(place, _)| place);
+            let within = places.take_while(|place| namespace.is_none_or(|namespace| place.0 == namespace));
+            within.map(|(namespace, name)| ObjectKey::new(kind, namespace, name)).collect()
+        }
+        let mut keys = match kind {
+            Kind::Organization => {
+                let names = self.namespaces.keys().filter(|name| namespace.is_none_or(|only| only == *name));
+                names.map(|name| ObjectKey::new(kind, name, "")).collect()
+            }
+            Kind::OrgEmailDomain => of(&self.domains, kind, namespace),
+            Kind::UserGroup => of(&self.groups, kind, namespace),
+            Kind::User => of(&self.users, kind, namespace),
+        };
+        let broken = self.malformed.iter().filter(|key| key.kind == kind);
+        keys.extend(broken.filter(|key| namespace.is_none_or(|only| only == key.namespace)).cloned());
+        keys
+    }
+
+    /// Returns the address that a user asks for.
+    #[must_use]
+    pub fn email(&self, namespace: &str, user: &str) -> Option<&Result<Email, EmailError>> {
+        self.emails.get(&(namespace.to_owned(), user.to_owned()))
+    }
+
+    /// Returns the users who ask for an address.
+    #[must_use]
+    pub fn asking_for_email(&self, namespace: &str, email: &Email) -> Vec<ObjectKey> {
+        users_under(&self.index.emails, namespace, email.as_str(), Reach::Exactly)
+    }
+
+    /// Returns the users who ask for a username.
+    #[must_use]
+    pub fn asking_for_username(&self, namespace: &str, username: &str) -> Vec<ObjectKey> {
+        users_under(&self.index.usernames, namespace, username, Reach::Exactly)
+    }
+
+    /// Returns the users who are in a group or ask to be.
+    #[must_use]
+    pub fn of_group(&self, namespace: &str, group: &str) -> Vec<ObjectKey> {
+        users_under(&self.index.groups, namespace, group, Reach::Exactly)
+    }
+
+    /// Returns the users who ask for an address in a domain or below it.
+    #[must_use]
+    pub fn of_domain(&self, namespace: &str, domain: &str) -> Vec<ObjectKey> {
+        users_under(&self.index.domains, namespace, &from_the_root(domain), Reach::AndBelow)
+    }
+
+    fn unindex(&mut self, key: &ObjectKey) {
+        for (index, entry) in self.entries(key) {
+            self.index.of(index).remove(&entry);
+        }
+        if key.kind == Kind::User {
+            self.emails.remove(&(key.namespace.clone(), key.name.clone()));
+        }
+    }
+
+    fn reindex(&mut self, key: &ObjectKey) {
+        let place = (key.namespace.clone(), key.name.clone());
+        if key.kind == Kind::User
+            && let Some(user) = self.users.get(&place)
+        {
+            let email = Email::parse(user.spec.email.as_deref().unwrap_or_default());
+            self.emails.insert(place, email);
+        }
+        for (index, entry) in self.entries(key) {
+            self.index.of(index).insert(entry);
+        }
+    }
+
+    fn entries(&self, key: &ObjectKey) -> Vec<(Which, (String, String, String))> {
+        let place = (key.namespace.clone(), key.name.clone());
+        let Some(user) = self.users.get(&place).filter(|_| key.kind == Kind::User) else { return vec![] };
+        let username = user.spec.username.as_ref().unwrap_or(&key.name);
+        let mut entries = vec![(Which::Usernames, username.clone()), (Which::Groups, user.spec.group_ref.name.clone())];
+        entries.extend(user.status.group.iter().map(|group| (Which::Groups, group.clone())));
+        if let Some(Ok(email)) = self.emails.get(&place) {
+            entries.push((Which::Emails, email.to_string()));
+            entries.push((Which::Domains, from_the_root(email.domain())));
+        }
+        entries.into_iter().map(|(index, what)| (index, (place.0.clone(), what, place.1.clone()))).collect()
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Which {
+    Emails,
+    Usernames,
+    Groups,
+    Domains,
+}
+
+impl Index {
+    fn of(&mut self, which: Which) -> &mut BTreeSet<(String, String, String)> {
+        match which {
+            Which::Emails => &mut self.emails,
+            Which::Usernames => &mut self.usernames,
+            Which::Groups => &mut self.groups,
+            Which::Domains => &mut self.domains,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Exactly,
+    AndBelow,
+}
+
+fn users_under(index: &BTreeSet<(String, String, String)>, namespace: &str, what: &str, reach: Reach) -> Vec<ObjectKey> {
+    let first = (namespace.to_owned(), what.to_owned(), String::new());
+    let reached = |entry: &&(String, String, String)| {
+        entry.0 == namespace && if reach == Reach::Exactly { entry.1 == what } else { entry.1.starts_with(what) }
+    };
+    index.range(first..).take_while(reached).map(|entry| ObjectKey::new(Kind::User, namespace, &entry.2)).collect()
+}
+
+/// Returns `example.acme.` for `acme.example`, so that subdomains stand right behind their domain.
+fn from_the_root(domain: &str) -> String {
+    domain.rsplit('.').flat_map(|label| [label, "."]).collect()
+}
+
+fn seen<S, T>(metadata: ObjectMeta, spec: S, status: T) -> Seen<S, T> {
+    let finalizers = metadata.finalizers.unwrap_or_default();
+    let paused = metadata.annotations.as_ref().and_then(|all| all.get(api::PAUSED));
+    let meta = Meta {
+        namespace: metadata.namespace.unwrap_or_default(),
+        name: metadata.name.unwrap_or_default(),
+        uid: metadata.uid.unwrap_or_default(),
+        generation: metadata.generation.unwrap_or_default(),
+        deleting: metadata.deletion_timestamp.is_some(),
+        paused: paused.is_some_and(|value| value == "true"),
+        held: finalizers.iter().any(|finalizer| finalizer == api::FINALIZER),
+    };
+    // Since Kubernetes 1.35 versions of one resource may be compared as numbers.
+    let version = metadata.resource_version.and_then(|version| version.parse().ok()).unwrap_or_default();
+    Seen { meta, finalizers, spec: Arc::new(spec), status, version }
+}
+
+macro_rules! declared {
+    ($kind:ident, $spec:ident, $status:ident, $shelf:ident) => {
+        impl Declared for $kind {
+            const KIND: Kind = Kind::$kind;
+            type Spec = $spec;
+            type Status = $status;
+
+            fn parts(self) -> (ObjectMeta, Self::Spec, Option<Self::Status>) {
+                (self.metadata, self.spec, self.status)
+            }
+
+            fn shelf(world: &mut World) -> &mut Shelf<Self::Spec, Self::Status> {
+                &mut world.$shelf
+            }
+        }
+
+        impl Reported for $status {
+            fn observed_generation(&self) -> Option<i64> {
+                self.observed_generation
+            }
+
+            fn conditions(&self) -> &[Condition] {
+                &self.conditions
+            }
+
+            fn conditions_mut(&mut self) -> &mut Vec<Condition> {
+                &mut self.conditions
+            }
+        }
+    };
+}
+
+declared!(User, UserSpec, UserStatus, users);
+declared!(UserGroup, UserGroupSpec, UserGroupStatus, groups);
+declared!(OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, domains);

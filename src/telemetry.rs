@@ -1,0 +1,169 @@
+//! What the operator says of itself: logs, metrics, and whether it is alive.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use tokio::time::Instant;
+
+use crate::controller::report::Answer;
+use crate::controller::wake::ObjectKey;
+use crate::store::{Receipt, Refusal};
+
+/// How long the loop may stand still before the operator counts as dead.
+const STANDSTILL: Duration = Duration::from_secs(60);
+
+/// The metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Objects that stand in the queue.
+    pub queue: Gauge,
+    /// Rounds that the store couldn't be used in.
+    pub store_errors: Counter,
+    plans: Family<PlanLabels, Counter>,
+    commits: Histogram,
+    writes: Family<WriteLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PlanLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WriteLabels {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("roster");
+        let metrics = Self {
+            queue: Gauge::default(),
+            store_errors: Counter::default(),
+            plans: Family::default(),
+            commits: Histogram::new(exponential_buckets(0.000_5, 2.0, 14)),
+            writes: Family::default(),
+            registry: Registry::default(),
+        };
+        registry.register("queue_objects", "Objects that stand in the queue", metrics.queue.clone());
+        registry.register("store_errors", "Rounds that the store couldn't be used in", metrics.store_errors.clone());
+        registry.register("plans", "Plans that the store answered, by outcome", metrics.plans.clone());
+        let seconds = Unit::Seconds;
+        registry.register_with_unit("commit_duration", "How long a group of plans took", seconds, metrics.commits.clone());
+        registry.register("api_writes", "Writes to the API server, by kind and outcome", metrics.writes.clone());
+        Self { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// Counts the answers of a commit.
+    pub fn committed(&self, answers: &[Result<Receipt, Refusal>], took: Duration) {
+        self.commits.observe(took.as_secs_f64());
+        for answer in answers {
+            let outcome = match answer {
+                Ok(_) => "Committed",
+                Err(refusal) => (*refusal).into(),
+            };
+            self.plans.get_or_create(&PlanLabels { outcome }).inc();
+        }
+    }
+
+    /// Counts the answer to a write.
+    pub fn told(&self, key: &ObjectKey, answer: &Answer) {
+        let outcome = match answer {
+            Answer::User(_) | Answer::Group(_) | Answer::Domain(_) => "Written",
+            Answer::Gone => "Gone",
+            Answer::Failed(_) => "Failed",
+        };
+        self.writes.get_or_create(&WriteLabels { kind: key.kind.into(), outcome }).inc();
+    }
+
+    /// Returns all metrics in the OpenMetrics text format.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String doesn't fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// Whether the operator is alive and ready, fed by the progress of its loop.
+#[derive(Debug)]
+pub struct Health {
+    progress: Mutex<Instant>,
+    synced: AtomicBool,
+    store: AtomicBool,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { progress: Mutex::new(Instant::now()), synced: AtomicBool::new(false), store: AtomicBool::new(true) }
+    }
+}
+
+impl Health {
+    /// Notes that the loop went round, and whether everything was listed.
+    pub fn progress(&self, synced: bool) {
+        *self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
+        self.synced.store(synced, Ordering::Relaxed);
+    }
+
+    /// Notes whether the store answered.
+    pub fn store_answered(&self, answered: bool) {
+        self.store.store(answered, Ordering::Relaxed);
+    }
+
+    /// Whether the loop went round lately.
+    pub fn is_alive(&self) -> bool {
+        self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).elapsed() < STANDSTILL
+    }
+
+    /// Whether the operator works: alive, everything listed, the store there.
+    pub fn is_ready(&self) -> bool {
+        self.is_alive() && self.synced.load(Ordering::Relaxed) && self.store.load(Ordering::Relaxed)
+    }
+}
+
+/// Returns an error with its causes, on one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Serves `/healthz`, `/readyz` and `/metrics` until the process ends.
+///
+/// # Errors
+/// When the address can't be listened on.
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    metrics: std::sync::Arc<Metrics>,
+    health: std::sync::Arc<Health>,
+) -> std::io::Result<()> {
+    use axum::http::{StatusCode, header};
+    use axum::routing::get;
+    let verdict = |good: bool| if good { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not now\n") };
+    let (alive, ready) = (health.clone(), health);
+    let format = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    let pages = axum::Router::new()
+        .route("/healthz", get(async move || verdict(alive.is_alive())))
+        .route("/readyz", get(async move || verdict(ready.is_ready())))
+        .route("/metrics", get(async move || (format, metrics.text())));
+    axum::serve(listener, pages).await
+}

@@ -1,0 +1,254 @@
+//! An API server of a hundred lines, for objects of one namespace, around the real pipeline and the
+//! reference store.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use roster::clock::Clock;
+use roster::controller::pipeline::{Pipeline, Settings};
+use roster::controller::report::{Answer, Write};
+use roster::controller::wake::{Kind, ObjectKey};
+use roster::controller::watch::{News, Scope};
+use roster::store::Store;
+use roster::store::memory::MemoryStore;
+use roster::telemetry::Metrics;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+const NAMESPACE: &str = "acme";
+const FINALIZER: &str = "roster.rs/account";
+const KINDS: [Kind; 4] = [Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
+const SETTINGS: Settings =
+    Settings { resync: Duration::from_secs(600), transaction_deadline: SignedDuration::from_mins(20), clock: Clock::SYSTEM };
+
+pub(crate) struct Cluster {
+    objects: BTreeMap<(String, String), Value>,
+    store: Arc<MemoryStore>,
+    pipeline: Pipeline<Arc<MemoryStore>>,
+    counter: u64,
+    happened: Vec<String>,
+    writes: usize,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        let store = Arc::new(MemoryStore::default());
+        let mut cluster =
+            Self { objects: BTreeMap::new(), pipeline: pipeline(&store), store, counter: 0, happened: vec![], writes: 0 };
+        cluster.list();
+        cluster
+    }
+}
+
+fn scopes() -> Vec<Scope> {
+    KINDS.map(|kind| Scope { kind, namespace: None }).to_vec()
+}
+
+fn pipeline(store: &Arc<MemoryStore>) -> Pipeline<Arc<MemoryStore>> {
+    Pipeline::new(store.clone(), SETTINGS, scopes(), Arc::new(Metrics::default()))
+}
+
+impl Cluster {
+    /// Applies every document, as kubectl would, with the finalizer that the policy puts on.
+    pub(crate) fn apply(&mut self, yaml: &str) {
+        for document in yaml.split("\n---\n") {
+            let object: Value = serde_saphyr::from_str(document).expect("a story's objects are YAML");
+            self.put(object);
+        }
+    }
+
+    pub(crate) fn delete(&mut self, kind: &str, name: &str) {
+        let place = (kind.to_owned(), name.to_owned());
+        let object = self.objects.get_mut(&place).expect("only what is there is deleted");
+        object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        self.changed(&place);
+    }
+
+    /// Starts the operator anew on the same store.
+    pub(crate) fn restart(&mut self) {
+        self.pipeline = pipeline(&self.store);
+        self.list();
+    }
+
+    /// Waits until everything was compared whole once more.
+    pub(crate) async fn resync(&mut self) {
+        self.until_quiet().await;
+        tokio::time::advance(SETTINGS.resync).await;
+    }
+
+    fn list(&mut self) {
+        scopes().into_iter().for_each(|scope| self.pipeline.take_news(News::ListBegins(scope)));
+        let namespace = json!({"kind": "Namespace", "metadata": {"name": NAMESPACE}});
+        self.pipeline.take_news(news(&namespace));
+        for object in self.objects.values() {
+            self.pipeline.take_news(news(object));
+        }
+        scopes().into_iter().for_each(|scope| self.pipeline.take_news(News::ListEnds(scope)));
+    }
+
+    fn put(&mut self, mut object: Value) {
+        if object["kind"] == "Namespace" {
+            self.pipeline.take_news(news(&object));
+            return;
+        }
+        let place = place(&object);
+        self.counter += 1;
+        let before = self.objects.get(&place);
+        let metadata = &mut object["metadata"];
+        metadata["namespace"] = json!(NAMESPACE);
+        metadata["uid"] =
+            before.map_or_else(|| json!(format!("uid-{}", self.counter)), |before| before["metadata"]["uid"].clone());
+        metadata["finalizers"] = json!([FINALIZER]);
+        if object["spec"].is_null() {
+            object["spec"] = json!({});
+        }
+        let same = before.is_some_and(|before| before["spec"] == object["spec"]);
+        let generation = before.and_then(|before| before["metadata"]["generation"].as_i64()).unwrap_or_default();
+        object["metadata"]["generation"] = json!(if same { generation } else { generation + 1 });
+        if let Some(deleted) = before.map(|before| &before["metadata"]["deletionTimestamp"]).filter(|deleted| deleted.is_string())
+        {
+            object["metadata"]["deletionTimestamp"] = deleted.clone();
+        }
+        object["status"] = before.map_or_else(|| json!({"observedGeneration": -1}), |before| before["status"].clone());
+        self.objects.insert(place.clone(), object);
+        self.changed(&place);
+    }
+
+    /// Gives an object a new version and tells the watch, or takes it away if nothing holds it.
+    fn changed(&mut self, place: &(String, String)) {
+        self.counter += 1;
+        let object = self.objects.get_mut(place).expect("it was just changed");
+        object["metadata"]["resourceVersion"] = json!(self.counter.to_string());
+        let held = object["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty());
+        if object["metadata"]["deletionTimestamp"].is_string() && !held {
+            self.objects.remove(place);
+            let kind = kind(&place.0);
+            self.pipeline.take_news(News::Gone(ObjectKey::new(kind, NAMESPACE, &place.1)));
+        } else {
+            let news = news(object);
+            self.pipeline.take_news(news);
+        }
+    }
+
+    /// Lets the operator work until nothing is due before the next resync.
+    pub(crate) async fn until_quiet(&mut self) {
+        for _ in 0..10_000 {
+            for write in self.pipeline.writes() {
+                self.take(write);
+            }
+            let quiet_until = Instant::now() + Duration::from_secs(30);
+            let due = [self.pipeline.writes_due(), self.pipeline.round_due()].into_iter().flatten().min();
+            let Some(due) = due.filter(|due| *due < quiet_until) else { return };
+            tokio::time::sleep_until(due).await;
+            if self.pipeline.round_due().is_some_and(|due| due <= Instant::now()) {
+                self.pipeline.round().await;
+            }
+        }
+        panic!("the operator doesn't come to rest");
+    }
+
+    fn take(&mut self, write: Write) {
+        self.writes += 1;
+        match write {
+            Write::NewGroup { organization, group } => {
+                self.put(serde_json::to_value(group).unwrap());
+                self.pipeline.take_answer(organization, Answer::Gone);
+            }
+            Write::Event { key, said, .. } => {
+                self.happened.push(format!("event {}/{} {}", <&str>::from(key.kind), key.name, said.reason))
+            }
+            Write::Patch(patch) => {
+                if let Some(said) = patch.event {
+                    let (kind, name): (&str, _) = (patch.key.kind.into(), &patch.key.name);
+                    self.happened.push(format!("event {kind}/{name} {}: {}", said.reason, said.note));
+                }
+                let place = (<&str>::from(patch.key.kind).to_owned(), patch.key.name.clone());
+                let Some(object) = self.objects.get_mut(&place) else {
+                    self.pipeline.take_answer(patch.key, Answer::Gone);
+                    return;
+                };
+                let steps: json_patch::Patch = serde_json::from_value(patch.steps).unwrap();
+                if json_patch::patch(object, &steps).is_err() {
+                    self.pipeline.take_answer(patch.key, Answer::Gone);
+                    return;
+                }
+                self.changed(&place);
+                let answer = self.objects.get(&place).map_or(Answer::Gone, answer);
+                self.pipeline.take_answer(patch.key, answer);
+            }
+        }
+    }
+
+    /// Returns what stands in cluster and store, and how many writes it took since the last time.
+    pub(crate) async fn describe(&mut self) -> String {
+        let mut text = String::new();
+        for ((kind, name), object) in &self.objects {
+            let status = &object["status"];
+            let said = |field: &str| status[field].as_str().unwrap_or("-").to_owned();
+            let details = match kind.as_str() {
+                "User" => {
+                    let effective = status["permissions"]["effective"].to_string().replace('"', "");
+                    format!("{} {} {} {effective}", said("state"), said("email"), said("group"))
+                }
+                "UserGroup" => format!("members={}", status["members"]),
+                _ => format!("{} users={}", said("asciiDomain"), status["users"]),
+            };
+            let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+            let find = |kind: &str| conditions.iter().find(|condition| condition["type"] == kind);
+            let ready = find("Ready").cloned().unwrap_or_default();
+            let trend = ["Reconciling", "Stalled"].into_iter().find(|kind| find(kind).is_some()).unwrap_or("-");
+            let reason = ready["reason"].as_str().unwrap_or("-");
+            writeln!(text, "{kind}/{name} {details} Ready={} {reason} {trend}", ready["status"].as_str().unwrap_or("-")).unwrap();
+            if ready["status"] == "False" {
+                writeln!(text, "  {}", ready["message"].as_str().unwrap_or("-")).unwrap();
+            }
+        }
+        for account in self.store.list(None).await.unwrap() {
+            let content = &account.content;
+            let grants: Vec<String> = content.grants.iter().map(ToString::to_string).collect();
+            let (login, revision) = (&account.login_name, account.revision.0);
+            writeln!(
+                text,
+                "account {login} {} {:?} {} {grants:?} revision={revision}",
+                content.email, content.lifecycle, content.group
+            )
+            .unwrap();
+        }
+        for line in self.happened.drain(..) {
+            writeln!(text, "{line}").unwrap();
+        }
+        writeln!(text, "writes {}", std::mem::take(&mut self.writes)).unwrap();
+        text
+    }
+}
+
+fn place(object: &Value) -> (String, String) {
+    let text = |value: &Value| value.as_str().expect("an object has a kind and a name").to_owned();
+    (text(&object["kind"]), text(&object["metadata"]["name"]))
+}
+
+fn kind(name: &str) -> Kind {
+    KINDS.into_iter().find(|kind| <&str>::from(*kind) == name).expect("a story has our kinds only")
+}
+
+fn news(object: &Value) -> News {
+    let object = object.clone();
+    match object["kind"].as_str() {
+        Some("Namespace") => News::Namespace(Box::new(serde_json::from_value(object).unwrap())),
+        Some("User") => News::User(Box::new(serde_json::from_value(object).unwrap())),
+        Some("UserGroup") => News::Group(Box::new(serde_json::from_value(object).unwrap())),
+        _ => News::Domain(Box::new(serde_json::from_value(object).unwrap())),
+    }
+}
+
+fn answer(object: &Value) -> Answer {
+    match news(object) {
+        News::User(user) => Answer::User(user),
+        News::Group(group) => Answer::Group(group),
+        News::Domain(domain) => Answer::Domain(domain),
+        _ => unreachable!("an answer is one of our kinds"),
+    }
+}

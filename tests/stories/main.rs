@@ -1,0 +1,60 @@
+//! Stories: objects in, statuses, accounts and Events out. Adding a test is adding a `.story` file.
+//!
+//! A story is a sentence and then steps: `=== apply` with YAML, `=== delete KIND NAME`, and
+//! `=== expect` with what stands in cluster and store once everything is quiet. Run with
+//! `ROSTER_BLESS=1` to write down what happens, and read the difference.
+
+mod cluster;
+
+use std::path::{Path, PathBuf};
+
+use cluster::Cluster;
+
+#[tokio::test(start_paused = true)]
+async fn every_story_ends_as_it_is_told() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
+    let mut stories: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    stories.retain(|path| path.extension().is_some_and(|extension| extension == "story"));
+    stories.sort();
+    assert!(!stories.is_empty());
+    let mut different = vec![];
+    for path in stories {
+        let told = std::fs::read_to_string(&path).unwrap();
+        let happened = play(&told).await;
+        if std::env::var_os("ROSTER_BLESS").is_some() {
+            std::fs::write(&path, &happened).unwrap();
+        } else if told != happened {
+            let name = path.file_name().unwrap().to_string_lossy();
+            different.push(format!("{name}: told\n{told}\n{name}: happened\n{happened}"));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+/// Plays a story and returns it with what really happened.
+async fn play(told: &str) -> String {
+    let mut cluster = Cluster::default();
+    let mut sections = told.split("\n=== ");
+    let mut happened = sections.next().unwrap().trim_end().to_owned() + "\n";
+    for section in sections {
+        let (step, text) = section.split_once('\n').unwrap_or((section, ""));
+        let words: Vec<&str> = step.split_whitespace().collect();
+        match words[..] {
+            ["apply"] => cluster.apply(text),
+            ["delete", kind, name] => cluster.delete(kind, name),
+            ["resync"] => cluster.resync().await,
+            ["restart"] => cluster.restart(),
+            ["expect"] => {
+                cluster.until_quiet().await;
+                happened += &format!("\n=== expect\n{}", cluster.describe().await);
+                continue;
+            }
+            _ => panic!("no such step: {step}"),
+        }
+        happened += &format!("\n=== {step}\n{}", text.trim_end());
+        if !text.trim().is_empty() {
+            happened += "\n";
+        }
+    }
+    happened
+}

@@ -1,0 +1,47 @@
+A partly refused edit applies the other parts, and the account keeps its value where it is refused.
+
+=== apply
+kind: OrgEmailDomain
+metadata: {name: acme}
+spec: {domain: acme.example}
+---
+kind: User
+metadata: {name: alice}
+spec: {email: alice@acme.example, profile: {displayName: Alice}, permissions: {grants: [a, b]}, chargeApproved: true}
+
+=== expect
+OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
+User/alice Enabled alice@acme.example users [a,b] Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled users ["a", "b"] revision=1
+writes 7
+
+=== apply
+kind: User
+metadata: {name: alice}
+spec: {email: alice@other.example, groupRef: {name: nowhere}, profile: {displayName: Alice}, permissions: {grants: [b]}, state: Disabled, chargeApproved: true}
+
+=== expect
+OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
+User/alice Disabled alice@acme.example users [b] Ready=False GroupNotFound Reconciling
+  there is no UserGroup nowhere in force: create it, or name another one in spec.groupRef
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Disabled users ["b"] revision=2
+writes 1
+
+=== apply
+kind: User
+metadata: {name: alice}
+spec: {email: alice@other.example, permissions: {grants: [c], from: {name: bob, mode: Inherit}}, profile: {displayName: Alice}, chargeApproved: true}
+
+=== expect
+OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
+User/alice Disabled alice@acme.example users [b] Ready=False NotYetSupported Stalled
+  spec.permissions.from isn't supported by this version of roster: remove it; until then nothing of this spec is applied
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Disabled users ["b"] revision=2
+event User/alice NotYetSupported: refused: the condition Ready in the status says what is wrong and what to do
+writes 1
