@@ -20,8 +20,9 @@ pub fn crds() -> Vec<(&'static str, CustomResourceDefinition)> {
 
 /// Gives the status its default and takes `nullable` away everywhere.
 ///
-/// Without a status kstatus calls a new object current before the operator looked at it. And a
-/// null where a value is expected should be refused, so that nobody takes it for "unset".
+/// Without a status kstatus calls a new object current before the operator looked at it. And a null
+/// must not be stored: the API server takes it for an absent value where the schema has no
+/// `nullable`, so a required one is missed, and a default applies.
 fn completed(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for schema in root_schemas(&mut crd) {
         let properties = schema.properties.as_mut().expect("a derived root has properties");

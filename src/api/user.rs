@@ -18,9 +18,9 @@ use super::status::{Condition, Timestamp};
     doc = "A person of the organization that its namespace stands for, and the account they have.",
     shortname = "rusr",
     category = "roster",
-    selectable = "spec.email",
-    selectable = "spec.groupRef.name",
-    selectable = "spec.state",
+    selectable = ".spec.email",
+    selectable = ".spec.groupRef.name",
+    selectable = ".spec.state",
     printcolumn(
         name = "Email",
         type_ = "string",

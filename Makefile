@@ -1,0 +1,44 @@
+# One profile, release: whatever is built is built for all of the demo, the tests and the image.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help prerequisites control-plane build crds demo up down lint advisories test
+
+help: ## says what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: ## runs the operator on a control plane of its own, tells a story, and stops everything
+	@scripts/demo
+
+up: ## leaves the demo's organization running, and prints how to point kubectl at it
+	@scripts/up
+
+down: ## stops what make up left running
+	@scripts/down
+
+# The tests bring features into the dependencies that the product doesn't have, so `cargo build` would
+# compile half of them a second time: the demo runs the binary that the tests ran.
+test: prerequisites lint ## runs every check and every test
+	KUBEBUILDER_ASSETS="$$(scripts/control-plane)" cargo test --release --locked
+	ROSTER_BINARY="$${CARGO_TARGET_DIR:-target}/release/roster" scripts/check-demo
+
+lint: prerequisites ## checks format, lints, and the dependencies' licences and sources
+	cargo fmt --check
+	cargo clippy --release --locked --all-targets -- -D warnings
+	"$$(scripts/cargo-deny | tail -1)" --locked check bans licenses sources
+
+# Apart from lint, because it downloads the advisory database: a check that needs the network, and
+# that may fail tomorrow though nothing here has changed, is no part of a test.
+advisories: prerequisites ## checks the dependencies for known vulnerabilities; downloads the RustSec database
+	"$$(scripts/cargo-deny | tail -1)" --locked check advisories
+
+build: prerequisites ## builds target/release/roster
+	cargo build --release --locked
+
+crds: build ## writes crds/ anew from src/api
+	"$${CARGO_TARGET_DIR:-target}/release/roster" crds crds
+
+control-plane: prerequisites ## prints the folder with kube-apiserver, etcd and kubectl, building them once
+	@scripts/control-plane
+
+prerequisites:
+	@scripts/prerequisites

@@ -1,0 +1,203 @@
+//! What `kubectl apply -k deploy` installs.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{Organization, run};
+
+/// Applies the whole of `deploy`, and returns somebody to look at it.
+fn installed() -> Organization {
+    let organization = Organization::new();
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    let applied = organization.kubectl(&["apply", "--namespace=", "-k", deploy.to_str().expect("a path in UTF-8")], "");
+    assert_eq!(applied.stderr, "", "Pod Security and the API server have nothing to say against it");
+    applied.expect_success();
+    organization
+}
+
+fn shown(organization: &Organization, arguments: &[&str]) -> Value {
+    let mut all = vec!["get", "-o", "json"];
+    all.extend(arguments);
+    serde_json::from_str(&organization.kubectl(&all, "").expect_success()).expect("kubectl prints JSON")
+}
+
+#[test]
+fn deploy_installs_an_operator_of_one_replica_that_pod_security_lets_in() {
+    let deployment = shown(&installed(), &["deployment", "roster", "--namespace=roster-system"]);
+    let spec = &deployment["spec"];
+    assert_eq!((&spec["replicas"], &spec["strategy"]["type"]), (&1.into(), &"Recreate".into()));
+    let container = &spec["template"]["spec"]["containers"][0];
+    let arguments = ["run", "--store", "sqlite:///var/lib/roster/roster.db?mode=rwc", "--listen", "0.0.0.0:8080"];
+    assert_eq!(container["args"], Value::from(arguments.as_slice()));
+    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+    assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/healthz");
+    assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
+    let labels = &deployment["metadata"]["labels"];
+    assert_eq!((&labels["app.kubernetes.io/name"], &labels["app.kubernetes.io/part-of"]), (&"roster".into(), &"roster".into()));
+}
+
+#[test]
+fn an_overlay_chooses_image_and_volume() {
+    let organization = Organization::new();
+    let overlay = organization.file("overlay");
+    fs::create_dir(&overlay).expect("the folder can be made");
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    let up: String = overlay.components().skip(1).map(|_| "../").collect();
+    let text = format!(
+        "resources: [{up}{}]\n\
+         images: [{{name: roster, newName: registry.example/roster, newTag: 9.9.9}}]\n\
+         patches:\n\
+         - patch: |-\n\
+         \x20   apiVersion: apps/v1\n\
+         \x20   kind: Deployment\n\
+         \x20   metadata: {{name: roster, namespace: roster-system}}\n\
+         \x20   spec: {{template: {{spec: {{volumes: [{{name: store, persistentVolumeClaim: null, hostPath: {{path: /srv/roster}}}}]}}}}}}\n",
+        deploy.strip_prefix("/").expect("an absolute path").display(),
+    );
+    fs::write(overlay.join("kustomization.yaml"), text).expect("the overlay can be written");
+    let rendered = organization.kubectl(&["kustomize", overlay.to_str().expect("a path in UTF-8")], "").expect_success();
+    assert!(rendered.contains("image: registry.example/roster:9.9.9"), "{rendered}");
+    assert!(rendered.contains("- hostPath:\n          path: /srv/roster\n        name: store"), "{rendered}");
+}
+
+/// Asks the authorizer about a resource such as `users.roster.rs` or `users.roster.rs/status`.
+fn may(organization: &Organization, verb: &str, resource: &str, requester: &[&str]) -> bool {
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let subresource = format!("--subresource={subresource}");
+    let mut arguments = vec!["auth", "can-i", verb, resource, &subresource];
+    arguments.extend(requester);
+    organization.kubectl(&arguments, "").success
+}
+
+#[test]
+fn the_operator_has_the_rights_that_it_needs_and_no_others() {
+    let organization = Organization::new();
+    let may = |verb: &str, resource: &str| may(&organization, verb, resource, &["--as=system:serviceaccount:roster-system:roster"]);
+    for (resource, verbs) in [
+        ("namespaces", "get list watch"),
+        ("users.roster.rs", "get list watch patch"),
+        ("usergroups.roster.rs", "get list watch patch create"),
+        ("orgemaildomains.roster.rs", "get list watch patch"),
+        ("users.roster.rs/status", "patch update"),
+        ("events.events.k8s.io", "create patch"),
+        ("validatingadmissionpolicies.admissionregistration.k8s.io", "get list"),
+        ("mutatingadmissionpolicies.admissionregistration.k8s.io", "get list"),
+    ] {
+        for verb in "get list watch create update patch delete release".split(' ') {
+            assert_eq!(may(verb, resource), verbs.split(' ').any(|one| one == verb), "{verb} {resource}");
+        }
+    }
+    for resource in ["secrets", "configmaps", "pods", "nodes", "serviceaccounts/token"] {
+        assert!(!may("get", resource) && !may("create", resource), "{resource}");
+    }
+}
+
+#[test]
+fn viewers_view_and_editors_edit_but_neither_releases() {
+    let organization = Organization::new();
+    let may = |group: &str, verb: &str, resource: &str| {
+        may(&organization, verb, resource, &["--as=someone", &format!("--as-group={group}")])
+    };
+    for kind in ["users.roster.rs", "usergroups.roster.rs", "orgemaildomains.roster.rs"] {
+        assert!(may("viewers", "list", kind) && !may("viewers", "update", kind));
+        assert!(may("editors", "list", kind) && may("editors", "update", kind) && may("editors", "delete", kind));
+        assert!(!may("editors", "release", kind) && may("releasers", "release", kind));
+        assert!(!may("editors", "patch", &format!("{kind}/status")));
+    }
+}
+
+#[test]
+fn every_policy_is_bound() {
+    let organization = Organization::new();
+    for kind in ["validatingadmissionpolicy", "mutatingadmissionpolicy"] {
+        let names = |list: &Value, pointer: &str| -> Vec<String> {
+            let items = list["items"].as_array().expect("a list").iter();
+            let name = |item: &Value| item.pointer(pointer).and_then(Value::as_str).expect("a name").to_owned();
+            items.map(name).filter(|name| name.ends_with(".roster.rs")).collect()
+        };
+        let policies = names(&shown(&organization, &[kind]), "/metadata/name");
+        let bound = names(&shown(&organization, &[&format!("{kind}binding")]), "/spec/policyName");
+        assert!(!policies.is_empty());
+        assert_eq!(policies, bound);
+    }
+}
+
+/// Returns the paths, such as `oldObject.status.heirs`, that an expression reads from the objects of a request.
+fn paths(expression: &str) -> Vec<Vec<String>> {
+    let plain = expression.replace(".?", ".");
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut found = vec![];
+    for (start, _) in plain.match_indices("bject.") {
+        let begin = plain[..start].rfind(|c| !word(c)).map_or(0, |at| at + 1);
+        if !["object.", "oldObject.", "namespaceObject."].contains(&&plain[begin..start + "bject.".len()]) {
+            continue;
+        }
+        let rest = &plain[begin..];
+        let end = rest.find(|c| !word(c) && c != '.').unwrap_or(rest.len());
+        let mut path: Vec<_> = rest[..end].split('.').map(str::to_owned).collect();
+        if rest[end..].starts_with('(') {
+            path.pop();
+        }
+        found.push(path);
+    }
+    found
+}
+
+fn known(path: &[String], schemas: &[Value]) -> bool {
+    let metadata = ["name", "labels", "annotations", "finalizers", "deletionTimestamp"];
+    match path {
+        [_, root, field] if root == "metadata" => metadata.contains(&field.as_str()),
+        [object, rest @ ..] if object != "namespaceObject" && !rest.is_empty() => schemas.iter().any(|schema| {
+            rest.iter().try_fold(schema, |schema, field| schema.get("properties")?.get(field)).is_some()
+        }),
+        _ => false,
+    }
+}
+
+#[test]
+fn every_field_that_a_policy_reads_exists() {
+    let organization = Organization::new();
+    let schemas: Vec<Value> = ["users", "usergroups", "orgemaildomains"]
+        .map(|plural| shown(&organization, &["crd", &format!("{plural}.roster.rs")]))
+        .iter()
+        .map(|crd| crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone())
+        .collect();
+    let policies = shown(&organization, &["validatingadmissionpolicies,mutatingadmissionpolicies"]);
+    let mut read = 0;
+    for policy in policies["items"].as_array().expect("a list") {
+        let name = policy["metadata"]["name"].as_str().expect("a name");
+        for expression in expressions(&policy["spec"]).iter().filter(|_| name.ends_with(".roster.rs")) {
+            for path in paths(expression) {
+                assert!(known(&path, &schemas), "{name} reads {}, which doesn't exist", path.join("."));
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 50, "only {read} paths were found");
+    for misspelt in ["oldObject.?status.?hiers.orValue(0)", "has(object.spec.chargeAproved)", "object.metadat.name"] {
+        assert!(!known(&paths(misspelt)[0], &schemas), "{misspelt} isn't noticed");
+    }
+}
+
+fn expressions(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Array(all) => all.iter().flat_map(expressions).collect(),
+        Value::Object(all) => all
+            .iter()
+            .flat_map(|(key, value)| match value.as_str() {
+                Some(text) if key == "expression" || key == "messageExpression" => vec![text],
+                _ => expressions(value),
+            })
+            .collect(),
+        _ => vec![],
+    }
+}
+
+#[test]
+fn the_service_accounts_token_works() {
+    let organization = Organization::new();
+    let users = organization.operators_account().api::<roster::api::User>();
+    assert!(run(users.list(&kube::api::ListParams::default())).expect("the operator lists users").items.is_empty());
+}

@@ -1,0 +1,141 @@
+//! The control plane that all tests of this binary share.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::{LazyLock, Mutex, OnceLock};
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// The runtime that all clients live in; tests themselves are synchronous.
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("the runtime starts")
+});
+
+/// Runs a future to its end.
+pub(crate) fn run<F: Future>(future: F) -> F::Output {
+    RUNTIME.block_on(future)
+}
+
+/// A running control plane with CRDs, roles and policies.
+pub(crate) struct ControlPlane {
+    folder: PathBuf,
+    /// The guardian stops everything when this closes, which it does with this process.
+    _lifeline: Mutex<ChildStdin>,
+}
+
+/// What a program said.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) success: bool,
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Output {
+    /// Returns standard output, of a program that has to succeed.
+    #[track_caller]
+    pub(crate) fn expect_success(self) -> String {
+        assert!(self.success, "exit code {:?}\n{}\n{}", self.code, self.stdout, self.stderr);
+        self.stdout
+    }
+}
+
+impl ControlPlane {
+    /// Returns the control plane, started by whoever asks first.
+    #[track_caller]
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
+        SHARED.get_or_init(Self::start).as_ref().expect("the control plane starts")
+    }
+
+    fn start() -> Result<Self, String> {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("control-plane-{}", std::process::id()));
+        let mut guardian = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/cluster"))
+            .arg("guard")
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C is for the tests; the guardian has its work to do afterwards.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| format!("scripts/cluster: {error}"))?;
+        let lifeline = guardian.stdin.take().expect("it was piped");
+        let said = BufReader::new(guardian.stdout.take().expect("it was piped")).lines().next();
+        match said {
+            Some(Ok(line)) if line == "ready" => {}
+            _ => return Err("scripts/cluster guard failed; it says why above".to_owned()),
+        }
+        let plane = Self { folder, _lifeline: Mutex::new(lifeline) };
+        plane.admit_people()?;
+        Ok(plane)
+    }
+
+    /// Binds the groups that tests impersonate: `editors` and `releasers`.
+    fn admit_people(&self) -> Result<(), String> {
+        for (group, role) in [("editors", "roster-edit"), ("releasers", "roster-release"), ("viewers", "roster-view")] {
+            let bound = self.kubectl(
+                &["create", "clusterrolebinding", group, &format!("--clusterrole={role}"), &format!("--group={group}")],
+                "",
+            );
+            if !bound.success {
+                return Err(bound.stderr);
+            }
+        }
+        // The authorizer learns of bindings through a watch.
+        super::eventually("the groups' rights are known", || {
+            let may = self.kubectl(&["auth", "can-i", "release", "users.roster.rs", "--as=x", "--as-group=releasers"], "");
+            may.success.then_some(())
+        });
+        Ok(())
+    }
+
+    /// Returns the folder with everything that belongs to the control plane; it goes when the tests have ended.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Runs kubectl as an administrator.
+    pub(crate) fn kubectl(&self, arguments: &[&str], stdin: &str) -> Output {
+        let mut command = Command::new(self.folder.join("kubectl"));
+        command.arg("--kubeconfig").arg(self.folder.join("admin.kubeconfig"));
+        command.arg("--cache-dir").arg(self.folder.join("kubectl-cache"));
+        output(command.args(arguments), stdin)
+    }
+
+    /// Connects as an administrator, or as somebody whom the administrator impersonates.
+    pub(crate) fn client(&self, kubeconfig: &str, person: Option<(&str, &[&str])>) -> Client {
+        run(async {
+            let mut kubeconfig = Kubeconfig::read_from(self.folder.join(kubeconfig)).expect("the kubeconfig can be read");
+            if let Some((name, groups)) = person {
+                let info = kubeconfig.auth_infos[0].auth_info.as_mut().expect("there is a user");
+                info.impersonate = Some(name.to_owned());
+                info.impersonate_groups = Some(groups.iter().map(|&group| group.to_owned()).collect());
+            }
+            let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+            Client::try_from(config.expect("the kubeconfig is complete")).expect("a client can be made of it")
+        })
+    }
+}
+
+/// Runs a program to its end, with `stdin` on its standard input.
+pub(crate) fn output(command: &mut Command, stdin: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    // A program that doesn't read its input may be gone by now.
+    let _ = child.stdin.take().expect("it was piped").write_all(stdin.as_bytes());
+    let output = child.wait_with_output().expect("its output can be read");
+    Output {
+        success: output.status.success(),
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}

@@ -1,0 +1,32 @@
+//! The harness: a control plane, organizations in it, people who make requests, and operators.
+
+mod control_plane;
+mod objects;
+mod operator;
+mod organization;
+mod requester;
+
+pub(crate) use control_plane::{Output, run};
+pub(crate) use objects::{With, domain, group, passed, refused, user};
+#[allow(unused_imports, reason = "for the tests of the operator")]
+pub(crate) use operator::{Operator, roster};
+pub(crate) use organization::{Organization, cluster_admin};
+pub(crate) use requester::{Refusal, Requester};
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take to come true.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks until there is an answer, and panics when none came in time.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,123 @@
+//! The operator itself, run as its own service account.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::control_plane::{ControlPlane, output};
+use super::{Organization, Output, eventually};
+
+/// A running operator of one organization; dropping it kills it.
+#[allow(dead_code, reason = "for the tests of the operator")]
+pub(crate) struct Operator {
+    child: Child,
+    namespace: String,
+    store: PathBuf,
+    log: PathBuf,
+    pid_file: PathBuf,
+    arguments: Vec<String>,
+}
+
+#[allow(dead_code, reason = "for the tests of the operator")]
+impl Operator {
+    /// Starts an operator for the organization, with its store in a file of its own.
+    #[track_caller]
+    pub(crate) fn start(organization: &Organization) -> Self {
+        Self::start_with(organization, &[])
+    }
+
+    /// Starts an operator with further arguments, such as `--resync 1s`.
+    #[track_caller]
+    pub(crate) fn start_with(organization: &Organization, arguments: &[&str]) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let name = format!("operator-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let store = organization.file("roster.db");
+        let log = organization.file(&format!("{name}.log"));
+        let pid_file = ControlPlane::shared().folder().join("pids").join(name);
+        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let child = spawn(&organization.name, &store, &log, &arguments);
+        let operator = Self { child, namespace: organization.name.clone(), store, log, pid_file, arguments };
+        operator.note_pid();
+        operator
+    }
+
+    /// Kills it with SIGKILL, where it stands.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to end with SIGTERM, and returns how it did.
+    #[track_caller]
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().expect("a shell");
+        eventually("the operator ends when asked to", || self.child.try_wait().expect("its state can be asked"))
+    }
+
+    /// Starts it again on the same store, after it was killed or ended.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        self.child = spawn(&self.namespace, &self.store, &self.log, &self.arguments);
+        self.note_pid();
+    }
+
+    /// Returns everything it has logged, in all its lives.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Returns the URL of its store.
+    pub(crate) fn store(&self) -> String {
+        url(&self.store)
+    }
+
+    /// Runs another subcommand of the binary on its store.
+    pub(crate) fn roster(&self, arguments: &[&str], stdin: &str) -> Output {
+        let store = self.store();
+        let mut all = arguments.to_vec();
+        all.extend(["--store", &store]);
+        roster(&all, stdin)
+    }
+
+    /// Leaves the process id where the guardian finds it, should this process be killed.
+    fn note_pid(&self) {
+        fs::write(&self.pid_file, self.child.id().to_string()).expect("the pid can be noted");
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = fs::remove_file(&self.pid_file);
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            eprintln!("the end of the operator's log:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+        }
+    }
+}
+
+/// Runs the binary.
+#[allow(dead_code, reason = "for the tests of the operator")]
+pub(crate) fn roster(arguments: &[&str], stdin: &str) -> Output {
+    output(Command::new(env!("CARGO_BIN_EXE_roster")).args(arguments), stdin)
+}
+
+fn spawn(namespace: &str, store: &std::path::Path, log: &std::path::Path, arguments: &[String]) -> Child {
+    let log = File::options().create(true).append(true).open(log).expect("the log can be written");
+    Command::new(env!("CARGO_BIN_EXE_roster"))
+        .args(["run", "--store", &url(store), "--namespace", namespace, "--listen", "127.0.0.1:0"])
+        .args(arguments)
+        .env("KUBECONFIG", ControlPlane::shared().folder().join("roster.kubeconfig"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a file handle"))
+        .stderr(log)
+        .spawn()
+        .expect("the binary starts")
+}
+
+fn url(store: &std::path::Path) -> String {
+    format!("sqlite://{}?mode=rwc", store.display())
+}

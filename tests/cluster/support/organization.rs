@@ -1,0 +1,88 @@
+//! An organization for one test: a namespace of its own.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
+use super::control_plane::ControlPlane;
+use super::{Output, Requester};
+
+/// An organization for one test, with the people who make requests in it.
+pub(crate) struct Organization {
+    pub(crate) name: String,
+    plane: &'static ControlPlane,
+}
+
+/// Returns an administrator whose requests are about no organization in particular.
+pub(crate) fn cluster_admin() -> Requester {
+    Requester::new(ControlPlane::shared().client("admin.kubeconfig", None), "default")
+}
+
+impl Organization {
+    /// Creates a namespace that no other test has.
+    #[track_caller]
+    pub(crate) fn new() -> Self {
+        Self::with_labels(&json!({}))
+    }
+
+    /// Creates a namespace that no other test has, with labels.
+    #[track_caller]
+    pub(crate) fn with_labels(labels: &Value) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let plane = ControlPlane::shared();
+        let name = format!("acme-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let organization = Self { name, plane };
+        organization
+            .admin()
+            .create(&json!({
+                "apiVersion": "v1", "kind": "Namespace",
+                "metadata": {"name": organization.name, "labels": labels},
+            }))
+            .expect("the namespace can be created");
+        organization
+    }
+
+    /// Returns an administrator of the cluster.
+    pub(crate) fn admin(&self) -> Requester {
+        Requester::new(self.plane.client("admin.kubeconfig", None), &self.name)
+    }
+
+    /// Returns the operator's service account, with its own token and rights.
+    pub(crate) fn operators_account(&self) -> Requester {
+        Requester::new(self.plane.client("roster.kubeconfig", None), &self.name)
+    }
+
+    /// Returns a person who may edit everything of roster, so that refusals come from policies.
+    pub(crate) fn as_user(&self, name: &str) -> Requester {
+        self.as_member(name, &["editors"])
+    }
+
+    /// Returns a person in groups: `viewers`, `editors`, `releasers`.
+    pub(crate) fn as_member(&self, name: &str, groups: &[&str]) -> Requester {
+        Requester::new(self.plane.client("admin.kubeconfig", Some((name, groups))), &self.name)
+    }
+
+    /// Runs kubectl in the namespace, as an administrator; `--as` and `--as-group` make it somebody else.
+    pub(crate) fn kubectl(&self, arguments: &[&str], stdin: &str) -> Output {
+        let mut all = vec!["--namespace", &self.name];
+        all.extend(arguments);
+        self.plane.kubectl(&all, stdin)
+    }
+
+    /// Returns a path in the folder that goes when the tests have ended.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.plane.folder().join(format!("{}-{name}", self.name))
+    }
+
+    /// Creates an object as the administrator and, where it has a status, writes that as the operator.
+    #[track_caller]
+    pub(crate) fn has(&self, object: &Value) -> Value {
+        let mut created = self.admin().create(object).expect("the object can be created");
+        if let Some(status) = object.get("status") {
+            let (kind, name) = (object["kind"].as_str().expect("a kind"), object["metadata"]["name"].as_str().expect("a name"));
+            created = self.operators_account().patch_status(kind, name, status).expect("the operator writes status");
+        }
+        created
+    }
+}
