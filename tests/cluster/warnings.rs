@@ -52,6 +52,7 @@ const LEFT: &str = "leaving the group drivers neither deletes the account of ali
     kubectl delete users.roster.rs does";
 const DISABLED: &str = "disabling alice doesn't stop its billing; kubectl delete users.roster.rs does";
 const DELETED: &str = "deleting alice can't be undone, and this month is still billed in full";
+const DELETED_EARLY: &str = "deleting alice can't be undone, and if it has an account by now, this month is still billed in full";
 const RETAINED: &str = "deletionPolicy Retain: the account of alice stays and is still billed; only the User is deleted";
 
 fn unapproved() -> Value {
@@ -126,7 +127,9 @@ fn disabling_a_user_says_that_it_is_still_billed() {
 
 #[test]
 fn deleting_a_user_says_that_it_is_final_and_billed() {
-    check_delete(&user("alice").with("/spec/deletionProtection", "Disabled"), &[DELETED]);
+    let unprotected = user("alice").with("/spec/deletionProtection", "Disabled");
+    check_delete(&unprotected.clone().with("/status/accountId", "0193a4b0-0000-7000-8000-000000000001"), &[DELETED]);
+    check_delete(&unprotected, &[DELETED_EARLY]);
     check_delete(&user("alice").with("/spec/deletionPolicy", "Retain"), &[RETAINED]);
 }
 
