@@ -176,6 +176,7 @@ fn the_namespace_of_a_customer_cannot_be_deleted_by_mistake() {
     }
     passed(organization.admin().patch("Namespace", name, &label("roster.rs/deletion-protection", Some("off"))));
     passed(organization.admin().delete("Namespace", name));
+    passed(organization.admin().patch("Namespace", name, &label("roster.rs/deletion-protection", None)));
     passed(organization.admin().delete("Namespace", name));
 }
 

@@ -111,7 +111,7 @@ fn removing_permissions_says_that_the_account_stays() {
     check_edit(&with_permissions(), &json!({"spec": {"permissions": {"from": null}}}), &[REMOVED]);
     check_edit(&with_permissions(), &json!({"spec": {"permissions": {"from": {"name": "carol"}}}}), &[REMOVED]);
     check_edit(&with_permissions(), &json!({"spec": {"permissions": {"grants": ["orders:read"]}}}), &[REMOVED]);
-    check_edit(&with_permissions(), &json!({"spec": {"permissions": {"grants": ["cases:read"]}}}), &[REMOVED]);
+    check_edit(&with_permissions(), &json!({"spec": {"permissions": {"grants": ["cases:read", "orders:read"]}}}), &[REMOVED]);
 }
 
 #[test]
@@ -147,6 +147,18 @@ fn every_other_edit_says_nothing() {
     ] {
         check_edit(&disabled, &patch, &[]);
     }
+}
+
+#[test]
+fn a_user_that_is_being_deleted_is_not_warned_of() {
+    let organization = Organization::new();
+    organization.has(&with_permissions());
+    organization.admin().delete("User", "alice").expect("it has no account");
+    let patch = r#"{"spec": {"permissions": null}}"#;
+    let edited = organization.kubectl(&["patch", "rusr", "alice", "--type=merge", "-p", patch], "");
+    assert!(warnings(&edited.stderr).is_empty(), "{edited:?}");
+    let deleted = organization.kubectl(&["delete", "rusr", "alice", "--wait=false"], "");
+    assert!(warnings(&deleted.stderr).is_empty(), "{deleted:?}");
 }
 
 #[test]
