@@ -74,7 +74,8 @@ fn may(organization: &Organization, verb: &str, resource: &str, requester: &[&st
 #[test]
 fn the_operator_has_the_rights_that_it_needs_and_no_others() {
     let organization = Organization::new();
-    let may = |verb: &str, resource: &str| may(&organization, verb, resource, &["--as=system:serviceaccount:roster-system:roster"]);
+    let may =
+        |verb: &str, resource: &str| may(&organization, verb, resource, &["--as=system:serviceaccount:roster-system:roster"]);
     for (resource, verbs) in [
         ("namespaces", "get list watch"),
         ("users.roster.rs", "get list watch patch"),
@@ -149,9 +150,9 @@ fn known(path: &[String], schemas: &[Value]) -> bool {
     let metadata = ["name", "labels", "annotations", "finalizers", "deletionTimestamp"];
     match path {
         [_, root, field] if root == "metadata" => metadata.contains(&field.as_str()),
-        [object, rest @ ..] if object != "namespaceObject" && !rest.is_empty() => schemas.iter().any(|schema| {
-            rest.iter().try_fold(schema, |schema, field| schema.get("properties")?.get(field)).is_some()
-        }),
+        [object, rest @ ..] if object != "namespaceObject" && !rest.is_empty() => schemas
+            .iter()
+            .any(|schema| rest.iter().try_fold(schema, |schema, field| schema.get("properties")?.get(field)).is_some()),
         _ => false,
     }
 }

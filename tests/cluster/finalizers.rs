@@ -132,6 +132,29 @@ fn the_operator_takes_the_finalizer_off() {
 }
 
 #[test]
+fn the_operator_may_take_the_finalizer_off_at_any_time() {
+    let organization = Organization::new();
+    for object in of_every_kind() {
+        organization.has(&object);
+        let (kind, name) = kind_and_name(&object);
+        let after = passed(organization.operators_account().patch(kind, name, &taken_off()));
+        assert!(finalizers(&after).is_empty(), "{after:#}");
+    }
+}
+
+#[test]
+fn the_verb_is_asked_for_the_kind_in_question() {
+    let organization = Organization::new();
+    let releaser = organization.as_member("dave", &["editors", "group-releasers"]);
+    for object in of_every_kind() {
+        organization.has(&object);
+        let (kind, name) = kind_and_name(&object);
+        let after = passed(releaser.patch(kind, name, &released()));
+        assert_eq!(finalizers(&after).is_empty(), kind == "UserGroup", "{after:#}");
+    }
+}
+
+#[test]
 fn while_an_object_is_being_deleted_taking_its_finalizer_off_is_refused() {
     let organization = Organization::new();
     for object in of_every_kind() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Organization, With, cluster_admin, domain, group, passed, refused, user};
+use crate::support::{Organization, With, cluster_admin, domain, eventually, group, passed, refused, user};
 
 fn with_account(user: Value) -> Value {
     user.with("/status/accountId", "0193a4b0-0000-7000-8000-000000000001")
@@ -115,6 +115,7 @@ fn in_a_namespace_that_goes_away_nothing_is_in_use_but_protection_stays() {
     organization.has(&domain("acme.example").with("/status/users", 1));
     passed(organization.admin().delete("Namespace", &organization.name));
     let admin = organization.admin();
+    eventually("the policies know that the namespace goes", || admin.dry_run().delete("UserGroup", "drivers").ok());
     refused(admin.delete("User", "alice"), PROTECTED);
     passed(admin.delete("User", "carol"));
     passed(admin.delete("UserGroup", "drivers"));
@@ -175,6 +176,7 @@ fn the_namespace_of_a_customer_cannot_be_deleted_by_mistake() {
     }
     passed(organization.admin().patch("Namespace", name, &label("roster.rs/deletion-protection", Some("off"))));
     passed(organization.admin().delete("Namespace", name));
+    passed(organization.admin().patch("Namespace", name, &label("roster.rs/deletion-protection", None)));
     passed(organization.admin().delete("Namespace", name));
 }
 
@@ -188,9 +190,8 @@ fn other_namespaces_can_be_deleted() {
 fn a_customer_id_can_neither_be_changed_nor_removed() {
     let organization = customer("initech");
     let (admin, name) = (organization.admin(), &organization.name);
-    let text = format!(
-        "the customer ID initech of namespace {name} can't be changed or removed: it is part of every login name in it"
-    );
+    let text =
+        format!("the customer ID initech of namespace {name} can't be changed or removed: it is part of every login name in it");
     for value in [Some("other"), None] {
         refused(admin.patch("Namespace", name, &label("roster.rs/customer-id", value)), &text);
         refused(admin.patch_subresource("Namespace", name, "status", &label("roster.rs/customer-id", value)), &text);

@@ -71,8 +71,19 @@ fn a_username_is_lower_case_letters_digits_dots_and_dashes() {
 fn an_email_is_one_address_with_an_ascii_local_part() {
     let text = "an email is one address such as alice@acme.example, its part before the @ in ASCII and without quotes";
     for email in [
-        "alice", "alice@", "@acme.example", "a@b@c", "\"a b\"@acme.example", "a b@acme.example", "å@acme.example",
-        ".a@acme.example", "a..b@acme.example", "a@acme .example", "a@acme\u{0}.example", "a@acme.example\r\n", "Alice <a@b.c>",
+        "alice",
+        "alice@",
+        "@acme.example",
+        "a@b@c",
+        "\"a b\"@acme.example",
+        "a b@acme.example",
+        "å@acme.example",
+        ".a@acme.example",
+        "a..b@acme.example",
+        "a@acme .example",
+        "a@acme\u{0}.example",
+        "a@acme.example\r\n",
+        "Alice <a@b.c>",
     ] {
         check_user("email", email, text);
     }
@@ -336,8 +347,17 @@ fn a_null_where_a_value_is_expected_is_refused() {
 #[test]
 fn a_null_where_a_value_is_optional_is_not_stored() {
     let pointers = [
-        "username", "profile/phone", "profile/address", "profile/timeZone", "role", "teams", "permissions/grants",
-        "permissions/from", "copyOf", "adopt", "passwordSecretRef",
+        "username",
+        "profile/phone",
+        "profile/address",
+        "profile/timeZone",
+        "role",
+        "teams",
+        "permissions/grants",
+        "permissions/from",
+        "copyOf",
+        "adopt",
+        "passwordSecretRef",
     ];
     let asked = pointers.iter().fold(user("alice"), |user, pointer| user.with(&format!("/spec/{pointer}"), Value::Null));
     let created = passed(somebody().create(&asked));
@@ -348,7 +368,8 @@ fn a_null_where_a_value_is_optional_is_not_stored() {
 
 #[test]
 fn a_null_where_there_is_a_default_is_the_default() {
-    let nulls = json!({"state": null, "groupRef": null, "chargeApproved": null, "deletionProtection": null, "deletionPolicy": null});
+    let nulls =
+        json!({"state": null, "groupRef": null, "chargeApproved": null, "deletionProtection": null, "deletionPolicy": null});
     let mut asked = user("alice");
     asked["spec"].as_object_mut().expect("a spec").extend(nulls.as_object().expect("an object").clone());
     let spec = &passed(somebody().create(&asked))["spec"];

@@ -85,9 +85,8 @@ fn short_names_and_the_category_work() {
     let all = organization.kubectl(&["get", "roster", "-o", "name"], "").expect_success();
     let mut all: Vec<_> = all.lines().collect();
     all.sort_unstable();
-    let expected = [
-        "orgemaildomain.roster.rs/acme.example", "user.roster.rs/alice", "user.roster.rs/carol", "usergroup.roster.rs/drivers",
-    ];
+    let expected =
+        ["orgemaildomain.roster.rs/acme.example", "user.roster.rs/alice", "user.roster.rs/carol", "usergroup.roster.rs/drivers"];
     assert_eq!(all, expected);
 }
 
@@ -148,8 +147,14 @@ fn fields_are_explained() {
             "Another User whose permissions this one inherits (followed for ever) or clones (once).",
         ],
     );
-    check_explained("users.roster.rs.spec.permissions.from.mode", &["ENUM: Inherit Clone", "`Inherit` follows every later change"]);
-    check_explained("users.roster.rs.spec.chargeApproved", &["Without it no account is created; once given it can't be taken back."]);
+    check_explained(
+        "users.roster.rs.spec.permissions.from.mode",
+        &["ENUM: Inherit Clone", "`Inherit` follows every later change"],
+    );
+    check_explained(
+        "users.roster.rs.spec.chargeApproved",
+        &["Without it no account is created; once given it can't be taken back."],
+    );
     check_explained("usergroups.spec.selfService", &["Which of their own details members may change."]);
     check_explained("orgemaildomains.spec.includeSubdomains", &["Whether addresses in subdomains"]);
 }

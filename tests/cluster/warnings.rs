@@ -52,6 +52,7 @@ const LEFT: &str = "leaving the group drivers neither deletes the account of ali
     kubectl delete users.roster.rs does";
 const DISABLED: &str = "disabling alice doesn't stop its billing; kubectl delete users.roster.rs does";
 const DELETED: &str = "deleting alice can't be undone, and this month is still billed in full";
+const DELETED_EARLY: &str = "deleting alice can't be undone, and if it has an account by now, this month is still billed in full";
 const RETAINED: &str = "deletionPolicy Retain: the account of alice stays and is still billed; only the User is deleted";
 
 fn unapproved() -> Value {
@@ -110,7 +111,7 @@ fn removing_permissions_says_that_the_account_stays() {
     check_edit(&with_permissions(), &json!({"spec": {"permissions": {"from": null}}}), &[REMOVED]);
     check_edit(&with_permissions(), &json!({"spec": {"permissions": {"from": {"name": "carol"}}}}), &[REMOVED]);
     check_edit(&with_permissions(), &json!({"spec": {"permissions": {"grants": ["orders:read"]}}}), &[REMOVED]);
-    check_edit(&with_permissions(), &json!({"spec": {"permissions": {"grants": ["cases:read"]}}}), &[REMOVED]);
+    check_edit(&with_permissions(), &json!({"spec": {"permissions": {"grants": ["cases:read", "orders:read"]}}}), &[REMOVED]);
 }
 
 #[test]
@@ -126,7 +127,9 @@ fn disabling_a_user_says_that_it_is_still_billed() {
 
 #[test]
 fn deleting_a_user_says_that_it_is_final_and_billed() {
-    check_delete(&user("alice").with("/spec/deletionProtection", "Disabled"), &[DELETED]);
+    let unprotected = user("alice").with("/spec/deletionProtection", "Disabled");
+    check_delete(&unprotected.clone().with("/status/accountId", "0193a4b0-0000-7000-8000-000000000001"), &[DELETED]);
+    check_delete(&unprotected, &[DELETED_EARLY]);
     check_delete(&user("alice").with("/spec/deletionPolicy", "Retain"), &[RETAINED]);
 }
 
@@ -144,6 +147,18 @@ fn every_other_edit_says_nothing() {
     ] {
         check_edit(&disabled, &patch, &[]);
     }
+}
+
+#[test]
+fn a_user_that_is_being_deleted_is_not_warned_of() {
+    let organization = Organization::new();
+    organization.has(&with_permissions());
+    organization.admin().delete("User", "alice").expect("it has no account");
+    let patch = r#"{"spec": {"permissions": null}}"#;
+    let edited = organization.kubectl(&["patch", "rusr", "alice", "--type=merge", "-p", patch], "");
+    assert!(warnings(&edited.stderr).is_empty(), "{edited:?}");
+    let deleted = organization.kubectl(&["delete", "rusr", "alice", "--wait=false"], "");
+    assert!(warnings(&deleted.stderr).is_empty(), "{deleted:?}");
 }
 
 #[test]

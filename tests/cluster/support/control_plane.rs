@@ -74,16 +74,21 @@ impl ControlPlane {
         Ok(plane)
     }
 
-    /// Binds the groups that tests impersonate: `editors` and `releasers`.
+    /// Binds the groups that tests impersonate.
     fn admit_people(&self) -> Result<(), String> {
-        for (group, role) in [("editors", "roster-edit"), ("releasers", "roster-release"), ("viewers", "roster-view")] {
-            let bound = self.kubectl(
-                &["create", "clusterrolebinding", group, &format!("--clusterrole={role}"), &format!("--group={group}")],
-                "",
-            );
-            if !bound.success {
-                return Err(bound.stderr);
-            }
+        let create = |arguments: &str| {
+            let arguments: Vec<_> = arguments.split(' ').collect();
+            let created = self.kubectl(&[&["create"], arguments.as_slice()].concat(), "");
+            if created.success { Ok(()) } else { Err(created.stderr) }
+        };
+        create("clusterrole release-groups --verb=release --resource=usergroups.roster.rs")?;
+        for (group, role) in [
+            ("viewers", "roster-view"),
+            ("editors", "roster-edit"),
+            ("group-releasers", "release-groups"),
+            ("releasers", "roster-release"),
+        ] {
+            create(&format!("clusterrolebinding {group} --clusterrole={role} --group={group}"))?;
         }
         // The authorizer learns of bindings through a watch.
         super::eventually("the groups' rights are known", || {

@@ -58,7 +58,7 @@ impl Organization {
         self.as_member(name, &["editors"])
     }
 
-    /// Returns a person in groups: `viewers`, `editors`, `releasers`.
+    /// Returns a person in groups: `viewers`, `editors`, `releasers`, `group-releasers`.
     pub(crate) fn as_member(&self, name: &str, groups: &[&str]) -> Requester {
         Requester::new(self.plane.client("admin.kubeconfig", Some((name, groups))), &self.name)
     }
