@@ -3,8 +3,13 @@
 //! One control plane serves all tests of this binary, each in a namespace of its own. The first
 //! test that needs it starts it, and a guardian stops it when the process is gone, however it went.
 
+mod accounts;
+mod bad_input;
+mod dead_fields;
 mod deploy;
+mod examples;
 mod finalizers;
+mod many;
 mod policies;
 mod schema;
 mod support;

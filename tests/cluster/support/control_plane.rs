@@ -57,6 +57,7 @@ impl ControlPlane {
         let mut guardian = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/cluster"))
             .arg("guard")
             .arg(&folder)
+            .env("ROSTER_AUDIT", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C is for the tests; the guardian has its work to do afterwards.
@@ -101,6 +102,44 @@ impl ControlPlane {
     /// Returns the folder with everything that belongs to the control plane; it goes when the tests have ended.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Returns the requests about roster's kinds that the operator made in a namespace, as the API server's audit
+    /// log has them: `verb resource[/subresource] name`, without the endless watches.
+    pub(crate) fn requests_of_the_operator(&self, namespace: &str) -> Vec<String> {
+        let log = std::fs::read_to_string(self.folder.join("logs/audit.log")).expect("the audit log can be read");
+        let events = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        events
+            .filter(|event| event["user"]["username"] == "system:serviceaccount:roster-system:roster")
+            .filter(|event| event["objectRef"]["namespace"] == namespace && event["verb"] != "watch")
+            .map(|event| {
+                let about = &event["objectRef"];
+                let slash = if about["subresource"].is_string() { "/" } else { "" };
+                let resource = text(&about["resource"]) + slash + &text(&about["subresource"]);
+                format!("{} {resource} {}", text(&event["verb"]), text(&about["name"]))
+            })
+            .collect()
+    }
+
+    /// Puts a value under a key into etcd, behind the API server's back.
+    pub(crate) fn put_into_etcd(&self, key: &str, value: &str) {
+        let words = std::fs::read_to_string(format!("/proc/{}/cmdline", self.pid("etcd"))).expect("etcd runs");
+        let mut words = words.split('\0').skip_while(|word| *word != "--listen-client-urls");
+        let address = words.nth(1).and_then(|url| url.strip_prefix("http://")).expect("etcd listens").to_owned();
+        let base64 = |text: &str| output(Command::new("base64").arg("-w0"), text).expect_success();
+        let body = format!(r#"{{"key":"{}","value":"{}"}}"#, base64(key), base64(value));
+        let head =
+            format!("POST /v3/kv/put HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+        let mut connection = std::net::TcpStream::connect(&address).expect("etcd answers");
+        connection.write_all((head + &body).as_bytes()).expect("etcd listens");
+        let answer = std::io::read_to_string(connection).expect("etcd answers");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    fn pid(&self, name: &str) -> String {
+        let pid = std::fs::read_to_string(self.folder.join("pids").join(name)).expect("its pid was noted");
+        pid.trim().to_owned()
     }
 
     /// Runs kubectl as an administrator.

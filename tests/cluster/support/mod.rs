@@ -7,9 +7,8 @@ mod organization;
 mod requester;
 
 pub(crate) use control_plane::{Output, run};
-pub(crate) use objects::{With, domain, group, passed, refused, user};
-#[allow(unused_imports, reason = "for the tests of the operator")]
-pub(crate) use operator::{Operator, roster};
+pub(crate) use objects::{With, condition, domain, group, passed, refused, user};
+pub(crate) use operator::Operator;
 pub(crate) use organization::{Organization, cluster_admin};
 pub(crate) use requester::{Refusal, Requester};
 

@@ -27,6 +27,12 @@ pub(crate) fn domain(domain: &str) -> Value {
     })
 }
 
+/// Returns a condition of an object's status; null where it isn't there.
+pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> &'a Value {
+    let conditions = object["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().find(|condition| condition["type"] == kind).unwrap_or(&Value::Null)
+}
+
 /// Changes of an object, written in one line.
 pub(crate) trait With {
     /// Sets the value at a JSON pointer such as `/spec/email`, with the objects that lead there.

@@ -1,6 +1,7 @@
 //! The operator itself, run as its own service account.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +10,6 @@ use super::control_plane::{ControlPlane, output};
 use super::{Organization, Output, eventually};
 
 /// A running operator of one organization; dropping it kills it.
-#[allow(dead_code, reason = "for the tests of the operator")]
 pub(crate) struct Operator {
     child: Child,
     namespace: String,
@@ -19,7 +19,6 @@ pub(crate) struct Operator {
     arguments: Vec<String>,
 }
 
-#[allow(dead_code, reason = "for the tests of the operator")]
 impl Operator {
     /// Starts an operator for the organization, with its store in a file of its own.
     #[track_caller]
@@ -39,6 +38,7 @@ impl Operator {
         let child = spawn(&organization.name, &store, &log, &arguments);
         let operator = Self { child, namespace: organization.name.clone(), store, log, pid_file, arguments };
         operator.note_pid();
+        eventually("the operator is ready", || (operator.page("/readyz").0 == 200).then_some(()));
         operator
     }
 
@@ -81,6 +81,56 @@ impl Operator {
         roster(&all, stdin)
     }
 
+    /// Returns the live accounts as the store has them.
+    #[track_caller]
+    pub(crate) fn users(&self) -> Vec<serde_json::Value> {
+        let text = self.roster(&["users", "-o", "json"], "").expect_success();
+        serde_json::from_str(&text).expect("roster users prints JSON")
+    }
+
+    /// Returns the store's files byte by byte: equal ones weren't written to.
+    pub(crate) fn store_files(&self) -> Vec<Vec<u8>> {
+        let wal = self.store.with_extension("db-wal");
+        [&self.store, &wal].map(|file| fs::read(file).unwrap_or_default()).to_vec()
+    }
+
+    /// Returns the status and the text of one of the pages that the operator serves.
+    #[track_caller]
+    pub(crate) fn page(&self, path: &str) -> (u16, String) {
+        let address = eventually("it says where it listens", || {
+            let log = self.log();
+            let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+            lines.filter_map(|line| line["address"].as_str().map(str::to_owned)).last()
+        });
+        let Ok(mut connection) = std::net::TcpStream::connect(address) else { return (0, String::new()) };
+        let request = format!("GET {path} HTTP/1.1\r\nHost: roster\r\nConnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).expect("it listens");
+        let answer = std::io::read_to_string(connection).expect("it answers");
+        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
+        (status, answer)
+    }
+
+    /// Changes the store as an application does.
+    #[track_caller]
+    pub(crate) fn execute(&self, statement: &str) {
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        super::run(async {
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&self.store);
+            let mut connection = sqlx::ConnectOptions::connect(&options).await.expect("the store is there");
+            sqlx::query(statement).execute(&mut connection).await.expect("the statement is carried out");
+        });
+    }
+
+    /// Returns the number that one query of the store answers with.
+    #[track_caller]
+    pub(crate) fn count(&self, query: &'static str) -> i64 {
+        super::run(async {
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&self.store);
+            let mut connection = sqlx::ConnectOptions::connect(&options).await.expect("the store is there");
+            sqlx::query_scalar(query).fetch_one(&mut connection).await.expect("the query can be answered")
+        })
+    }
+
     /// Leaves the process id where the guardian finds it, should this process be killed.
     fn note_pid(&self) {
         fs::write(&self.pid_file, self.child.id().to_string()).expect("the pid can be noted");
@@ -100,8 +150,7 @@ impl Drop for Operator {
 }
 
 /// Runs the binary.
-#[allow(dead_code, reason = "for the tests of the operator")]
-pub(crate) fn roster(arguments: &[&str], stdin: &str) -> Output {
+fn roster(arguments: &[&str], stdin: &str) -> Output {
     output(Command::new(env!("CARGO_BIN_EXE_roster")).args(arguments), stdin)
 }
 

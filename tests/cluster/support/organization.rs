@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 
 use super::control_plane::ControlPlane;
-use super::{Output, Requester};
+use super::{Output, Requester, condition, eventually};
 
 /// An organization for one test, with the people who make requests in it.
 pub(crate) struct Organization {
@@ -43,6 +43,12 @@ impl Organization {
         organization
     }
 
+    /// Returns the organization of a namespace that the test itself creates.
+    #[track_caller]
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), plane: ControlPlane::shared() }
+    }
+
     /// Returns an administrator of the cluster.
     pub(crate) fn admin(&self) -> Requester {
         Requester::new(self.plane.client("admin.kubeconfig", None), &self.name)
@@ -73,6 +79,55 @@ impl Organization {
     /// Returns a path in the folder that goes when the tests have ended.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.plane.folder().join(format!("{}-{name}", self.name))
+    }
+
+    /// Returns the requests that the operator made about this organization, but its watches.
+    pub(crate) fn requests_of_the_operator(&self) -> Vec<String> {
+        self.plane.requests_of_the_operator(&self.name)
+    }
+
+    /// Puts an object into etcd, behind the back of the API server and its schemas.
+    pub(crate) fn put_into_etcd(&self, plural: &str, object: &Value) {
+        let name = object["metadata"]["name"].as_str().expect("a name");
+        self.plane.put_into_etcd(&format!("/registry/roster.rs/{plural}/{}/{name}", self.name), &object.to_string());
+    }
+
+    /// Waits until an object is as described, and returns it.
+    #[track_caller]
+    pub(crate) fn until(&self, kind: &str, name: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let mut last = None;
+        let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            eventually(what, || {
+                last = self.admin().get(kind, name);
+                last.clone().filter(&holds)
+            })
+        }));
+        asked.unwrap_or_else(|_| {
+            panic!("{kind} {name} isn't {what}: {}", last.map_or(Value::Null, |object| object["status"].clone()))
+        })
+    }
+
+    /// Waits until the operator has looked at the newest spec and gives this reason in `Ready`.
+    #[track_caller]
+    pub(crate) fn until_reason(&self, kind: &str, name: &str, reason: &str) -> Value {
+        self.until(kind, name, reason, |object| {
+            let looked = object["status"]["observedGeneration"] == object["metadata"]["generation"];
+            looked && condition(object, "Ready")["reason"] == reason
+        })
+    }
+
+    /// Waits until the newest spec is in force.
+    #[track_caller]
+    pub(crate) fn until_ready(&self, kind: &str, name: &str) -> Value {
+        let object = self.until_reason(kind, name, "Reconciled");
+        assert_eq!(condition(&object, "Ready")["status"], "True");
+        object
+    }
+
+    /// Waits until an object is gone.
+    #[track_caller]
+    pub(crate) fn until_gone(&self, kind: &str, name: &str) {
+        eventually("gone", || self.admin().get(kind, name).is_none().then_some(()));
     }
 
     /// Creates an object as the administrator and, where it has a status, writes that as the operator.

@@ -46,6 +46,11 @@ impl Requester {
         Self { client, namespace: namespace.to_owned(), dry_run: false }
     }
 
+    /// Returns the requester's client.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// Returns the same requester, whose requests are checked but leave nothing behind.
     pub(crate) fn dry_run(&self) -> Self {
         Self { dry_run: true, ..self.clone() }

@@ -1,0 +1,213 @@
+//! What can't be done: it says why and what to do, and goes on by itself once that is done.
+
+use serde_json::{Value, json};
+
+use crate::support::{Operator, Organization, With, condition, domain, eventually, group, passed, refused, user};
+
+fn organization() -> (Organization, Operator) {
+    let organization = Organization::new();
+    passed(organization.admin().create(&domain("acme.example")));
+    let operator = Operator::start(&organization);
+    (organization, operator)
+}
+
+/// Expects that a User is refused or waits with this reason, and that its message names the cure.
+#[track_caller]
+fn check(organization: &Organization, name: &str, reason: &str, trend: &str, cure: &str) -> Value {
+    let object = organization.until_reason("User", name, reason);
+    let message = condition(&object, "Ready")["message"].as_str().expect("a message").to_owned();
+    assert!(message.contains(cure), "{cure:?} isn't in: {message}");
+    assert_eq!(condition(&object, trend)["reason"], reason, "{trend} is true");
+    let other = if trend == "Stalled" { "Reconciling" } else { "Stalled" };
+    assert_eq!(condition(&object, other), &Value::Null, "{other} is absent");
+    object
+}
+
+#[test]
+fn a_domain_that_is_not_listed_is_waited_for() {
+    let (organization, operator) = organization();
+    passed(organization.admin().create(&user("dave").with("/spec/email", "dave@other.example")));
+    let dave = check(&organization, "dave", "DomainNotAllowed", "Reconciling", "add an OrgEmailDomain");
+    assert_eq!(dave["status"]["state"], "Pending");
+    assert_eq!(dave["status"]["email"], "dave@other.example", "the email asked for is shown");
+    assert_eq!(condition(&dave, "EmailAccepted")["reason"], "DomainNotAllowed");
+    assert!(operator.users().is_empty());
+    passed(organization.admin().create(&domain("other.example")));
+    organization.until_ready("User", "dave");
+}
+
+#[test]
+fn an_email_is_taken_also_in_another_case_and_as_an_idn() {
+    let (organization, operator) = organization();
+    passed(organization.admin().create(&domain("xn--bcher-kva.example")));
+    passed(
+        organization
+            .admin()
+            .create(&user("alice").with("/spec/email", "a@bücher.example").with("/spec/deletionProtection", "Disabled")),
+    );
+    organization.until_ready("User", "alice");
+    for (name, email) in [("anna", "A@BÜCHER.example"), ("anton", "a@XN--BCHER-KVA.example")] {
+        passed(organization.admin().create(&user(name).with("/spec/email", email).with("/spec/deletionProtection", "Disabled")));
+        check(&organization, name, "EmailTaken", "Stalled", "belongs to the User alice");
+    }
+    passed(organization.admin().delete("User", "anton"));
+    organization.until_gone("User", "anton");
+    assert_eq!(operator.users().len(), 1, "the loser's deletion touches nothing of the winner's");
+    passed(organization.admin().patch("User", "alice", &json!({"spec": {"email": "alice@acme.example"}})));
+    organization.until_ready("User", "alice");
+    organization.until_ready("User", "anna");
+}
+
+#[test]
+fn users_may_swap_and_pass_round_their_emails_in_one_apply() {
+    let (organization, operator) = organization();
+    let names = ["alice", "bob", "carol"];
+    let people = |shift: usize| {
+        let with_email =
+            |(at, name): (usize, &&str)| user(name).with("/spec/email", format!("{}@acme.example", names[(at + shift) % 3]));
+        json!({"apiVersion": "v1", "kind": "List", "items": names.iter().enumerate().map(with_email).collect::<Vec<_>>()})
+            .to_string()
+    };
+    for shift in [0, 1] {
+        organization.kubectl(&["apply", "-f", "-"], &people(shift)).expect_success();
+        for name in names {
+            organization.until_ready("User", name);
+        }
+    }
+    let logins: Vec<Value> = operator.users().iter().map(|row| row["loginName"].clone()).collect();
+    let login = |name: &str| json!(format!("{name}.{}", organization.name));
+    assert_eq!(logins, [login("carol"), login("alice"), login("bob")], "sorted by email, each has the next one's");
+    let swap = |name: &str, email: &str| user(name).with("/spec/email", format!("{email}@acme.example"));
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [swap("alice", "alice"), swap("carol", "bob")]});
+    organization.kubectl(&["apply", "-f", "-"], &list.to_string()).expect_success();
+    organization.until_ready("User", "alice");
+    organization.until_ready("User", "carol");
+}
+
+#[test]
+fn an_unknown_group_is_waited_for_and_an_account_stays_where_it_is() {
+    let (organization, operator) = organization();
+    passed(organization.admin().create(&user("alice").with("/spec/groupRef", json!({"name": "drivers"}))));
+    check(&organization, "alice", "GroupNotFound", "Reconciling", "create it");
+    passed(organization.admin().create(&group("drivers")));
+    organization.until_ready("User", "alice");
+    passed(organization.admin().patch("User", "alice", &json!({"spec": {"groupRef": {"name": "nowhere"}, "role": "Driver"}})));
+    let alice = check(&organization, "alice", "GroupNotFound", "Reconciling", "create it");
+    assert_eq!(alice["status"]["group"], "drivers", "the group in force stays");
+    assert_eq!(operator.users()[0]["role"], "Driver", "the other parts of the edit are applied");
+}
+
+#[test]
+fn without_an_approved_charge_there_is_no_account() {
+    let (organization, operator) = organization();
+    passed(organization.admin().create(&user("alice").with("/spec/chargeApproved", false)));
+    let alice = check(&organization, "alice", "ChargeNotApproved", "Stalled", "spec.chargeApproved to true");
+    assert_eq!(condition(&alice, "Billable")["reason"], "ChargeNotApproved");
+    assert!(operator.users().is_empty());
+    passed(organization.admin().delete("User", "alice"));
+    organization.until_gone("User", "alice");
+    passed(organization.admin().create(&user("alice").with("/spec/chargeApproved", false)));
+    passed(organization.admin().patch("User", "alice", &json!({"spec": {"chargeApproved": true}})));
+    organization.until_ready("User", "alice");
+}
+
+#[test]
+fn what_this_version_does_not_support_is_refused_whole() {
+    let (organization, operator) = organization();
+    let unsupported = [
+        ("/spec/permissions", json!({"from": {"name": "bob", "mode": "Inherit"}}), "spec.permissions.from"),
+        ("/spec/passwordSecretRef", json!({"name": "secret"}), "spec.passwordSecretRef"),
+        ("/spec/copyOf", json!({"name": "bob"}), "spec.copyOf"),
+        ("/spec/adopt", json!("0193a000-0000-7000-8000-000000000000"), "spec.adopt"),
+        ("/spec/deletionPolicy", json!("Retain"), "spec.deletionPolicy"),
+    ];
+    for (number, (pointer, value, field)) in unsupported.into_iter().enumerate() {
+        let name = format!("user-{number}");
+        passed(organization.admin().create(&user(&name).with(pointer, value)));
+        check(&organization, &name, "NotYetSupported", "Stalled", field);
+    }
+    assert!(operator.users().is_empty());
+    passed(organization.admin().create(&group("drivers").with("/spec/selfService", json!(["Phone"]))));
+    organization.until_reason("UserGroup", "drivers", "NotYetSupported");
+    passed(organization.admin().patch("User", "user-1", &json!({"spec": {"passwordSecretRef": null}})));
+    organization.until_ready("User", "user-1");
+}
+
+#[test]
+fn a_blank_or_unknown_field_is_refused_where_it_is_written() {
+    let (organization, _operator) = organization();
+    let blank = user("alice").with("/spec/profile/displayName", "  ");
+    refused(organization.admin().create(&blank), "displayName can't be blank");
+    let unknown = user("alice").with("/spec/emial", "alice@acme.example").to_string();
+    let answer = organization.kubectl(&["apply", "-f", "-"], &unknown);
+    assert!(!answer.success && answer.stderr.contains("spec.emial"), "{}", answer.stderr);
+}
+
+#[test]
+fn a_customer_id_belongs_to_the_organization_whose_account_came_first() {
+    let id = json!({"roster.rs/customer-id": "one-of-two"});
+    let (first, second) = (Organization::with_labels(&id), Organization::with_labels(&id));
+    let operator = Operator::start_with(&first, &["--namespace", &second.name]);
+    for organization in [&first, &second] {
+        passed(organization.admin().create(&domain("acme.example")));
+    }
+    passed(first.admin().create(&user("alice")));
+    first.until_ready("User", "alice");
+    passed(second.admin().create(&user("alice")));
+    let alice = check(&second, "alice", "CustomerIdTaken", "Stalled", "label this namespace with another one");
+    assert!(!alice["status"].to_string().contains(&first.name), "not a word about the first organization");
+    assert_eq!(operator.users().len(), 1);
+}
+
+#[test]
+fn an_organization_keeps_the_customer_id_of_its_first_account() {
+    let (organization, operator) = organization();
+    passed(organization.admin().create(&user("alice")));
+    organization.until_ready("User", "alice");
+    // The namespace had no label; the first account fixed its name as the customer ID.
+    let label = |id: Value| json!({"metadata": {"labels": {"roster.rs/customer-id": id}}});
+    passed(organization.admin().patch("Namespace", &organization.name, &label(json!("another"))));
+    passed(organization.admin().create(&user("bob")));
+    check(&organization, "bob", "CustomerIdChanged", "Stalled", &organization.name);
+    check(&organization, "alice", "CustomerIdChanged", "Stalled", &organization.name);
+    assert_eq!(operator.users().len(), 1);
+}
+
+#[test]
+fn a_domain_is_listed_once_and_must_be_the_organizations_own() {
+    let (organization, _operator) = organization();
+    let again = domain("again").with("/spec/domain", "ACME.Example");
+    passed(organization.admin().create(&again));
+    organization.until_reason("OrgEmailDomain", "again", "DomainTaken");
+    passed(organization.admin().create(&domain("co.uk")));
+    organization.until_reason("OrgEmailDomain", "co.uk", "DomainInvalid");
+    passed(organization.admin().delete("OrgEmailDomain", "acme.example"));
+    organization.until_ready("OrgEmailDomain", "again");
+}
+
+#[test]
+fn a_malformed_object_is_left_alone_and_stops_nobody() {
+    let (organization, operator) = organization();
+    organization.until_ready("OrgEmailDomain", "acme.example");
+    let malformed = json!({
+        "apiVersion": "roster.rs/v1alpha1", "kind": "User",
+        "metadata": {
+            "name": "broken", "namespace": organization.name, "uid": "c0ffee00-0000-4000-8000-000000000000", "generation": 1,
+            "creationTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["roster.rs/account"],
+        },
+        "spec": {"email": 5, "profile": "none", "chargeApproved": true},
+    });
+    organization.put_into_etcd("users", &malformed);
+    let told = eventually("an Event tells of it", || {
+        let events =
+            organization.kubectl(&["get", "events", "-o", "jsonpath={range .items[*]}{.reason}: {.message}{'\\n'}{end}"], "");
+        events.stdout.lines().find(|line| line.starts_with("Malformed")).map(str::to_owned)
+    });
+    assert!(told.contains("left as it is"), "{told}");
+    passed(organization.admin().create(&user("alice")));
+    organization.until_ready("User", "alice");
+    assert_eq!(operator.users().len(), 1);
+    let mended = json!({"spec": {"email": "broken@acme.example", "profile": {"displayName": "Mended"}}});
+    passed(organization.admin().patch("User", "broken", &mended));
+    organization.until_ready("User", "broken");
+}
