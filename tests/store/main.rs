@@ -1,5 +1,7 @@
 //! What a store promises: a contract that every store keeps, and what `SQLite` adds to it.
 
+#![allow(clippy::unwrap_used)]
+
 mod agreement;
 mod contract;
 mod plans;

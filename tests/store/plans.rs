@@ -154,8 +154,8 @@ pub(crate) fn by_uid(plan: Plan, uid: &str) -> Plan {
 /// The plan, while others move to other addresses.
 pub(crate) fn moving(plan: Plan, moves: &[(&Account, &str)]) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
-    let moved = |(account, to): &(&Account, &str)| AddressMove { account: account.id, from: account.revision, to: email(to) };
-    plan.moves = moves.iter().map(moved).collect();
+    let one = |(account, to): &(&Account, &str)| AddressMove { account: account.id, from: account.revision, to: email(to) };
+    plan.moves = moves.iter().map(one).collect();
     Plan::Account(plan)
 }
 

@@ -436,10 +436,10 @@ async fn many_accounts_fit_in_one_commit() {
     let begun = Instant::now();
     assert_eq!(store.find(&keys).await.unwrap().len(), 256);
     let found = begun.elapsed();
-    let updates: Vec<Plan> =
+    let edits: Vec<Plan> =
         together.iter().map(|account| update(account, |content| content.role = Some("Driver".to_owned()))).collect();
     let begun = Instant::now();
-    let updated: Vec<Account> = store.commit(&updates, at(0)).await.unwrap().into_iter().map(account).collect();
+    let updated: Vec<Account> = store.commit(&edits, at(0)).await.unwrap().into_iter().map(account).collect();
     let updated_in_one = begun.elapsed();
     assert!(updated.iter().all(|account| account.revision == Revision(2)));
     let deletes: Vec<Plan> = updated.iter().map(delete).collect();
