@@ -163,3 +163,67 @@ impl From<sqlx::Error> for StoreError {
         Self::Database(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::ConnectOptions;
+
+    use super::*;
+    use crate::domain::group::GroupContent;
+    use crate::plan::GroupPlan;
+
+    fn groups(count: usize) -> Vec<Plan> {
+        let put = |number| GroupPlan::Put {
+            namespace: "acme".to_owned(),
+            name: format!("group {number} {}", "x".repeat(1000)),
+            content: GroupContent::default(),
+        };
+        (0..count).map(|number| Plan::Group(put(number))).collect()
+    }
+
+    fn now() -> Occasion {
+        Occasion { now: jiff::Timestamp::UNIX_EPOCH, deadline: jiff::Timestamp::UNIX_EPOCH }
+    }
+
+    /// A store that doesn't wait long for others.
+    async fn impatient(folder: &tempfile::TempDir) -> (SqlStore, Address) {
+        let address = Address::parse(&format!("sqlite://{}/roster.db?mode=rwc", folder.path().display())).unwrap();
+        address.create_if_asked().unwrap();
+        let database = Database::connect_with(&address, Duration::from_millis(20)).await.unwrap();
+        schema::migrate(&database).await.unwrap();
+        (SqlStore { database }, address)
+    }
+
+    async fn declared(store: &SqlStore) -> i64 {
+        sqlx::query_scalar("SELECT COUNT(*) FROM groups").fetch_one(&mut *store.database.reader().await.unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_commit_fails_while_another_process_writes_too_long_and_works_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, address) = impatient(&folder).await;
+        let mut other = address.options().connect().await.unwrap();
+        let writing = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        for _ in 0..2 {
+            assert!(matches!(store.commit(&groups(1), now()).await, Err(StoreError::Database(_))));
+        }
+        writing.rollback().await.unwrap();
+        assert!(store.commit(&groups(1), now()).await.is_ok());
+        assert_eq!(declared(&store).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_commit_on_a_full_disk_applies_nothing_and_works_once_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = impatient(&folder).await;
+        let full = sqlx::query("PRAGMA max_page_count = 60");
+        full.execute(&mut *store.database.writer().await.unwrap()).await.unwrap();
+        let failed = store.commit(&groups(300), now()).await;
+        assert!(matches!(failed, Err(StoreError::Database(error)) if error.to_string().contains("full")));
+        assert_eq!(declared(&store).await, 0);
+        assert!(store.commit(&groups(300), now()).await.is_ok(), "on a connection without the limit");
+        assert_eq!(declared(&store).await, 300);
+    }
+}

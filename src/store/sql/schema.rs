@@ -9,13 +9,13 @@ use super::sqlite::{self, Address, Database};
 use crate::store::StoreError;
 
 /// The migrations, oldest first. One that was released never changes.
-const MIGRATIONS: [(&str, &str); 2] = [
-    ("accounts", include_str!("../migrations/0001_accounts.sql")),
-    ("applications", include_str!("../migrations/0002_applications.sqlite.sql")),
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
+    (2, "applications", include_str!("../migrations/0002_applications.sqlite.sql")),
 ];
 
 /// The newest migration that this version has.
-const KNOWN: i64 = MIGRATIONS.len() as i64;
+const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// What an address holds.
 enum Held {
@@ -47,7 +47,7 @@ pub(super) async fn check_is_current(address: &Address) -> Result<(), StoreError
 
 /// Brings the schema up to this version, whole or not at all.
 pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
-    let migrations = (1_i64..).zip(MIGRATIONS).map(|(version, (name, sql))| {
+    let migrations = MIGRATIONS.into_iter().map(|(version, name, sql)| {
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
     });
     let mut writer = database.writer().await?;

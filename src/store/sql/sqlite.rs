@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Sqlite, SqlitePool};
@@ -120,7 +121,8 @@ impl Database {
         Self::connect_with(address, PATIENCE).await
     }
 
-    async fn connect_with(address: &Address, patience: Duration) -> Result<Self, StoreError> {
+    /// Connects with another patience for other processes' transactions.
+    pub(super) async fn connect_with(address: &Address, patience: Duration) -> Result<Self, StoreError> {
         let options = address.options().busy_timeout(patience);
         let writer = pool(1).connect_with(options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
         let readers = pool(READERS).connect_lazy_with(options.clone().pragma("query_only", "ON"));
@@ -180,7 +182,7 @@ fn identity(file: &Metadata) -> (u64, u64) {
 
 /// Whether the file holds something else than a database.
 pub(super) fn is_no_database(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     code.is_some_and(|code| code == "26")
 }
 
@@ -200,7 +202,56 @@ pub(super) fn refusal_of(error: &sqlx::Error) -> Option<Refusal> {
 }
 
 /// Returns the database's tables; none for an empty file.
-pub(super) async fn tables(path: &Address) -> Result<Vec<String>, sqlx::Error> {
-    let mut connection = path.options().connect().await?;
+pub(super) async fn tables(address: &Address) -> Result<Vec<String>, sqlx::Error> {
+    let mut connection = address.options().connect().await?;
     sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'").fetch_all(&mut connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::SqliteConnection;
+
+    use super::*;
+    use crate::store::sql::SqlStore;
+
+    /// Inserts a row with these names, as somebody would who made no checks.
+    async fn insert(connection: &mut SqliteConnection, [id, owner, login_name, email]: [&str; 4]) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "INSERT INTO accounts (account_id, namespace, owner_name, login_name, email, revision, transaction_id, email_domain, \
+             state, group_name, grants, teams, display_name, notifications, created_at) \
+             VALUES ($1, 'n', $2, $3, $4, 1, '', '', 'Enabled', '', '[]', '[]', '', '[]', 0)",
+        )
+        .bind(id)
+        .bind(owner)
+        .bind(login_name)
+        .bind(email)
+        .execute(connection)
+        .await
+        .map(|_| ())
+    }
+
+    #[tokio::test]
+    async fn a_constraint_that_is_violated_is_the_refusal_that_a_check_would_have_been() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/roster.db?mode=rwc", folder.path().display());
+        SqlStore::open(&url).await.unwrap();
+        let mut connection = Address::parse(&url).unwrap().options().foreign_keys(false).connect().await.unwrap();
+        insert(&mut connection, ["1", "a", "a", "a"]).await.unwrap();
+        for (names, refusal) in [
+            (["2", "a", "b", "b"], Some(Refusal::Stale)),
+            (["2", "b", "a", "b"], Some(Refusal::LoginTaken)),
+            (["2", "b", "b", "a"], Some(Refusal::EmailTaken)),
+            (["1", "b", "b", "b"], None),
+        ] {
+            assert_eq!(refusal_of(&insert(&mut connection, names).await.unwrap_err()), refusal);
+        }
+        for (statement, refusal) in [
+            ("INSERT INTO organizations VALUES ('n', 'c'), ('n', 'd')", Refusal::CustomerIdChanged),
+            ("INSERT INTO organizations VALUES ('n', 'c'), ('m', 'c')", Refusal::CustomerIdTaken),
+            ("INSERT INTO domains VALUES ('n', 'a', 'd', 0), ('n', 'b', 'd', 0)", Refusal::DomainTaken),
+        ] {
+            let error = sqlx::query(statement).execute(&mut connection).await.unwrap_err();
+            assert_eq!(refusal_of(&error), Some(refusal));
+        }
+    }
 }

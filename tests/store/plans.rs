@@ -1,0 +1,252 @@
+//! Plans and what is asked about their answers, in short words.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use roster::domain::account::{
+    Account, AccountId, Content, Lifecycle, Owner, PostalAddress, Profile, TransactionId, TransactionKind,
+};
+use roster::domain::email::{Domain, Email};
+use roster::domain::group::GroupContent;
+use roster::domain::organization::{CustomerId, LoginName, Organization};
+use roster::domain::permission::{Permissions, parse_all};
+use roster::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Listing, Plan};
+use roster::store::{AccountKey, Occasion, OrganizationRecord, Receipt, Refusal, Store};
+
+pub(crate) fn at(second: i64) -> Occasion {
+    let time = |second| Timestamp::from_second(1_800_000_000 + second).unwrap();
+    Occasion { now: time(second), deadline: time(second + 1200) }
+}
+
+pub(crate) fn organization(namespace: &str, customer_id: &str) -> Organization {
+    Organization { namespace: namespace.to_owned(), customer_id: CustomerId::parse(customer_id).unwrap() }
+}
+
+pub(crate) fn acme() -> Organization {
+    organization("acme", "acme")
+}
+
+pub(crate) fn email(text: &str) -> Email {
+    Email::parse(text).unwrap()
+}
+
+pub(crate) fn permissions(texts: &[&str]) -> Permissions {
+    parse_all(&texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>())
+}
+
+pub(crate) fn owner(name: &str) -> Owner {
+    Owner { name: name.to_owned(), uid: format!("uid of {name}"), generation: 1 }
+}
+
+pub(crate) fn content(address: &str) -> Content {
+    Content {
+        email: email(address),
+        lifecycle: Lifecycle::Enabled,
+        group: "users".to_owned(),
+        grants: permissions(&[]),
+        role: None,
+        teams: [].into(),
+        profile: Profile { display_name: "Alice Smith".to_owned(), ..Profile::default() },
+    }
+}
+
+pub(crate) fn full_content(address: &str) -> Content {
+    Content {
+        email: email(address),
+        lifecycle: Lifecycle::Disabled,
+        group: "administrators".to_owned(),
+        grants: permissions(&["orders:read", "cases:write"]),
+        role: Some("Dispatcher".to_owned()),
+        teams: ["night-shift".to_owned(), "\"quoted\", and 'so' \\ on".to_owned()].into(),
+        profile: Profile {
+            display_name: "Ä'); DROP TABLE accounts; --".to_owned(),
+            phone: Some("+1 602 555 0100".to_owned()),
+            address: Some(PostalAddress {
+                street: vec!["1 Main St".to_owned(), String::new()],
+                locality: Some("Phoenix".to_owned()),
+                region: None,
+                postal_code: Some("85001".to_owned()),
+                country: Some("US".to_owned()),
+            }),
+            time_zone: Some("America/Phoenix".to_owned()),
+            notifications: ["CaseAssigned".to_owned()].into(),
+        },
+    }
+}
+
+pub(crate) fn create_in(organization: Organization, name: &str, content: Content) -> Plan {
+    let owner = owner(name);
+    let change = AccountChange::Create {
+        transaction: TransactionId::of_create(&format!("{}/{}", organization.namespace, owner.uid)),
+        login_name: LoginName::new(name, &organization.customer_id),
+        content,
+    };
+    Plan::Account(Box::new(AccountPlan { organization, owner, change, moves: vec![] }))
+}
+
+pub(crate) fn create(name: &str, address: &str) -> Plan {
+    create_in(acme(), name, content(address))
+}
+
+pub(crate) fn with_login(plan: Plan, username: &str) -> Plan {
+    let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
+    if let AccountChange::Create { login_name, .. } = &mut plan.change {
+        *login_name = LoginName::new(username, &plan.organization.customer_id);
+    }
+    Plan::Account(plan)
+}
+
+/// A new account in a group.
+pub(crate) fn create_member(name: &str, address: &str, group: &str) -> Plan {
+    let mut content = content(address);
+    group.clone_into(&mut content.group);
+    create_in(acme(), name, content)
+}
+
+/// The Create of a `User` that was deleted and created again under the same name.
+pub(crate) fn recreate(name: &str, address: &str) -> Plan {
+    let Plan::Account(mut plan) = by_uid(create(name, address), "re-created") else { panic!("not an account's plan") };
+    if let AccountChange::Create { transaction, .. } = &mut plan.change {
+        *transaction = TransactionId::of_create("re-created");
+    }
+    Plan::Account(plan)
+}
+
+/// The plan, while the organization presents itself in another way.
+pub(crate) fn presented(plan: Plan, organization: Organization) -> Plan {
+    let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
+    plan.organization = organization;
+    Plan::Account(plan)
+}
+
+/// An update from the account as it is given, without a transaction.
+pub(crate) fn update(account: &Account, edit: impl FnOnce(&mut Content)) -> Plan {
+    let mut content = account.content.clone();
+    edit(&mut content);
+    change(account, AccountChange::Update { account: account.id, from: account.revision, transaction: None, content })
+}
+
+/// An update that is a transaction.
+pub(crate) fn switch(account: &Account, kind: TransactionKind) -> Plan {
+    let mut content = account.content.clone();
+    content.lifecycle = if kind == TransactionKind::Disable { Lifecycle::Disabled } else { Lifecycle::Enabled };
+    let transaction = Some((TransactionId::of_change(account.id, kind, account.revision), kind));
+    change(account, AccountChange::Update { account: account.id, from: account.revision, transaction, content })
+}
+
+pub(crate) fn delete(account: &Account) -> Plan {
+    let transaction = TransactionId::of_change(account.id, TransactionKind::Delete, account.revision);
+    change(account, AccountChange::Delete { account: account.id, from: account.revision, transaction })
+}
+
+pub(crate) fn change(account: &Account, change: AccountChange) -> Plan {
+    let organization = organization(&account.namespace, "acme");
+    Plan::Account(Box::new(AccountPlan { organization, owner: account.owner.clone(), change, moves: vec![] }))
+}
+
+/// The plan, asked for by another `User` of the same name.
+pub(crate) fn by_uid(plan: Plan, uid: &str) -> Plan {
+    let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
+    uid.clone_into(&mut plan.owner.uid);
+    Plan::Account(plan)
+}
+
+/// The plan, while others move to other addresses.
+pub(crate) fn moving(plan: Plan, moves: &[(&Account, &str)]) -> Plan {
+    let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
+    let one = |(account, to): &(&Account, &str)| AddressMove { account: account.id, from: account.revision, to: email(to) };
+    plan.moves = moves.iter().map(one).collect();
+    Plan::Account(plan)
+}
+
+pub(crate) fn put_group(name: &str, full_control: bool, texts: &[&str]) -> Plan {
+    let content = GroupContent { full_control, permissions: permissions(texts) };
+    Plan::Group(GroupPlan::Put { namespace: "acme".to_owned(), name: name.to_owned(), content })
+}
+
+pub(crate) fn drop_group(name: &str) -> Plan {
+    Plan::Group(GroupPlan::Drop { namespace: "acme".to_owned(), name: name.to_owned() })
+}
+
+pub(crate) fn put_domain_in(namespace: &str, name: &str, domain: &str) -> Plan {
+    let (domain, include_subdomains) = domain.strip_prefix("*.").map_or((domain, false), |domain| (domain, true));
+    let listing = Listing { domain: Domain::parse(domain).unwrap(), include_subdomains };
+    Plan::Domain(DomainPlan::Put { namespace: namespace.to_owned(), name: name.to_owned(), listing })
+}
+
+/// Lists a domain; one that starts with `*.` includes its subdomains.
+pub(crate) fn put_domain(name: &str, domain: &str) -> Plan {
+    put_domain_in("acme", name, domain)
+}
+
+pub(crate) fn drop_domain(name: &str) -> Plan {
+    Plan::Domain(DomainPlan::Drop { namespace: "acme".to_owned(), name: name.to_owned() })
+}
+
+pub(crate) async fn commit(store: &impl Store, plan: Plan) -> Result<Receipt, Refusal> {
+    commit_at(store, plan, 0).await
+}
+
+pub(crate) async fn commit_at(store: &impl Store, plan: Plan, second: i64) -> Result<Receipt, Refusal> {
+    store.commit(&[plan], at(second)).await.unwrap().pop().unwrap()
+}
+
+/// Creates accounts in `acme`, whose domain `acme.example` it lists, by name and address.
+pub(crate) async fn people<const N: usize>(store: &impl Store, people: [(&str, &str); N]) -> [Account; N] {
+    done(commit(store, put_domain("acme", "*.acme.example")).await);
+    let plans: Vec<Plan> = people.iter().map(|(name, address)| create(name, address)).collect();
+    let accounts: Vec<Account> = store.commit(&plans, at(0)).await.unwrap().into_iter().map(account).collect();
+    accounts.try_into().unwrap()
+}
+
+pub(crate) async fn alice(store: &impl Store) -> Account {
+    let [alice] = people(store, [("alice", "alice@acme.example")]).await;
+    alice
+}
+
+pub(crate) async fn find(store: &impl Store, name: &str) -> Option<Account> {
+    let key = AccountKey::Owner { namespace: "acme".to_owned(), name: name.to_owned() };
+    store.find(std::slice::from_ref(&key)).await.unwrap().remove(&key)
+}
+
+/// The address of each account of `acme`, by owner.
+pub(crate) async fn addresses(store: &impl Store) -> HashMap<String, String> {
+    let accounts = store.list(Some("acme")).await.unwrap();
+    accounts.into_iter().map(|account| (account.owner.name, account.content.email.to_string())).collect()
+}
+
+pub(crate) async fn record(store: &impl Store, organization: Organization) -> OrganizationRecord {
+    store.organizations(std::slice::from_ref(&organization)).await.unwrap().remove(&organization.namespace).unwrap()
+}
+
+#[track_caller]
+pub(crate) fn account(answer: Result<Receipt, Refusal>) -> Account {
+    match answer {
+        Ok(Receipt::Account(account)) => *account,
+        other => panic!("no account: {other:?}"),
+    }
+}
+
+#[track_caller]
+pub(crate) fn done(answer: Result<Receipt, Refusal>) {
+    assert_eq!(answer, Ok(Receipt::Done));
+}
+
+#[track_caller]
+pub(crate) fn refused(answer: Result<Receipt, Refusal>, refusal: Refusal) {
+    assert_eq!(answer, Err(refusal));
+}
+
+#[track_caller]
+pub(crate) fn cases_unassigned(answer: Result<Receipt, Refusal>, gone: AccountId) -> i64 {
+    match answer {
+        Ok(Receipt::Deleted { account, cases_unassigned, .. }) if account == gone => cases_unassigned,
+        other => panic!("not deleted: {other:?}"),
+    }
+}
+
+#[track_caller]
+pub(crate) fn have(found: &HashMap<String, String>, expected: &[(&str, &str)]) {
+    let expected = expected.iter().map(|&(name, address)| (name.to_owned(), address.to_owned())).collect();
+    assert_eq!(*found, expected);
+}
