@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 
 use super::control_plane::ControlPlane;
-use super::{Output, Requester};
+use super::{Output, PATIENCE, Requester, eventually, within};
 
 /// An organization for one test, with the people who make requests in it.
 pub(crate) struct Organization {
@@ -73,6 +73,38 @@ impl Organization {
     /// Returns a path in the folder that goes when the tests have ended.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.plane.folder().join(format!("{}-{name}", self.name))
+    }
+
+    /// Asks for an object until a condition holds, and returns it as it then is.
+    #[allow(dead_code, reason = "for the tests of the operator")]
+    #[track_caller]
+    pub(crate) fn awaits(&self, kind: &str, name: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let admin = self.admin();
+        let mut last = None;
+        let found = within(PATIENCE, || {
+            last = admin.get(kind, name);
+            last.clone().filter(&holds)
+        });
+        found.unwrap_or_else(|| panic!("not within {PATIENCE:?}: {kind} {name} {what}; it is\n{last:#?}"))
+    }
+
+    /// Asks for an object until the operator has reported on its present spec and its condition `Ready` gives a reason.
+    #[allow(dead_code, reason = "for the tests of the operator")]
+    #[track_caller]
+    pub(crate) fn awaits_reason(&self, kind: &str, name: &str, reason: &str) -> Value {
+        self.awaits(kind, name, &format!("is to say {reason}"), |object| {
+            let conditions = object["status"]["conditions"].as_array();
+            object["status"]["observedGeneration"] == object["metadata"]["generation"]
+                && conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["reason"] == reason)
+        })
+    }
+
+    /// Asks for an object until it is gone.
+    #[allow(dead_code, reason = "for the tests of the operator")]
+    #[track_caller]
+    pub(crate) fn awaits_absence(&self, kind: &str, name: &str) {
+        let admin = self.admin();
+        eventually(&format!("{kind} {name} is gone"), || admin.get(kind, name).is_none().then_some(()));
     }
 
     /// Creates an object as the administrator and, where it has a status, writes that as the operator.
