@@ -2,6 +2,9 @@
 //!
 //! The doc comments here are what `kubectl explain` prints.
 
+// Each column of a table repeats the names of its attributes.
+#![allow(clippy::duplicated_attributes)]
+
 pub mod org_email_domain;
 pub mod schema;
 pub mod status;

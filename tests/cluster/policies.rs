@@ -176,8 +176,21 @@ fn the_namespace_of_a_customer_cannot_be_deleted_by_mistake() {
     }
     passed(organization.admin().patch("Namespace", name, &label("roster.rs/deletion-protection", Some("off"))));
     passed(organization.admin().delete("Namespace", name));
-    passed(organization.admin().patch("Namespace", name, &label("roster.rs/deletion-protection", None)));
-    passed(organization.admin().delete("Namespace", name));
+}
+
+#[test]
+fn a_namespace_on_its_way_out_may_be_deleted_again() {
+    let organization = customer("hooli");
+    let (admin, name) = (organization.admin(), &organization.name);
+    let labels = json!({"roster.rs/deletion-protection": "off"});
+    passed(admin.patch("Namespace", name, &json!({"metadata": {"labels": labels, "finalizers": ["example.com/other"]}})));
+    passed(admin.delete("Namespace", name));
+    passed(admin.patch("Namespace", name, &label("roster.rs/deletion-protection", None)));
+    // As the namespace controller does once everything in it is gone.
+    let emptied = admin.get("Namespace", name).expect("it is there").with("/spec/finalizers", json!([]));
+    let path = format!("/api/v1/namespaces/{name}/finalize");
+    organization.kubectl(&["replace", "--raw", &path, "-f", "-"], &emptied.to_string()).expect_success();
+    passed(admin.delete("Namespace", name));
 }
 
 #[test]

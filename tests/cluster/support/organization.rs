@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 
 use super::control_plane::ControlPlane;
-use super::{Output, Requester, condition, eventually};
+use super::{Output, PATIENCE, Requester, condition, eventually, within};
 
 /// An organization for one test, with the people who make requests in it.
 pub(crate) struct Organization {
@@ -92,22 +92,19 @@ impl Organization {
         self.plane.put_into_etcd(&format!("/registry/roster.rs/{plural}/{}/{name}", self.name), &object.to_string());
     }
 
-    /// Waits until an object is as described, and returns it.
+    /// Asks for an object until a condition holds, and returns it as it then is.
     #[track_caller]
     pub(crate) fn until(&self, kind: &str, name: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let admin = self.admin();
         let mut last = None;
-        let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            eventually(what, || {
-                last = self.admin().get(kind, name);
-                last.clone().filter(&holds)
-            })
-        }));
-        asked.unwrap_or_else(|_| {
-            panic!("{kind} {name} isn't {what}: {}", last.map_or(Value::Null, |object| object["status"].clone()))
-        })
+        let found = within(PATIENCE, || {
+            last = admin.get(kind, name);
+            last.clone().filter(&holds)
+        });
+        found.unwrap_or_else(|| panic!("not within {PATIENCE:?}: {kind} {name} is {what}; it is\n{last:#?}"))
     }
 
-    /// Waits until the operator has looked at the newest spec and gives this reason in `Ready`.
+    /// Asks for an object until the operator has looked at its present spec and `Ready` gives a reason.
     #[track_caller]
     pub(crate) fn until_reason(&self, kind: &str, name: &str, reason: &str) -> Value {
         self.until(kind, name, reason, |object| {
@@ -116,7 +113,7 @@ impl Organization {
         })
     }
 
-    /// Waits until the newest spec is in force.
+    /// Asks for an object until its present spec is in force.
     #[track_caller]
     pub(crate) fn until_ready(&self, kind: &str, name: &str) -> Value {
         let object = self.until_reason(kind, name, "Reconciled");
@@ -124,10 +121,11 @@ impl Organization {
         object
     }
 
-    /// Waits until an object is gone.
+    /// Asks for an object until it is gone.
     #[track_caller]
     pub(crate) fn until_gone(&self, kind: &str, name: &str) {
-        eventually("gone", || self.admin().get(kind, name).is_none().then_some(()));
+        let admin = self.admin();
+        eventually(&format!("{kind} {name} is gone"), || admin.get(kind, name).is_none().then_some(()));
     }
 
     /// Creates an object as the administrator and, where it has a status, writes that as the operator.
