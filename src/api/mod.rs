@@ -4,6 +4,8 @@
 
 // Each column of a table repeats the names of its attributes.
 #![allow(clippy::duplicated_attributes)]
+// The derive of a schema repeats the type inside a function, where `pub` reaches nobody.
+#![allow(unreachable_pub)]
 
 pub mod org_email_domain;
 pub mod schema;

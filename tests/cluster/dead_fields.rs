@@ -93,6 +93,7 @@ fn whatever_leaf_of_a_spec_changes_somebody_can_tell() {
             let member = json!({"spec": {"groupRef": {"name": name}}});
             passed(organization.admin().patch("User", "object-0", &member));
             organization.until_ready("User", "object-0");
+            organization.until(kind, &name, "counted", |group| group["status"]["members"] == 1);
         }
         let before = visible(&organization, &operator, kind, &name);
         let edited = organization.admin().patch(kind, &name, &json!({"spec": change}));

@@ -4,6 +4,8 @@
 //! `=== expect` with what stands in cluster and store once everything is quiet. Run with
 //! `ROSTER_BLESS=1` to write down what happens, and read the difference.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 mod cluster;
 
 use std::path::{Path, PathBuf};

@@ -100,7 +100,7 @@ impl Operator {
         let address = eventually("it says where it listens", || {
             let log = self.log();
             let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-            lines.filter_map(|line| line["address"].as_str().map(str::to_owned)).last()
+            lines.filter_map(|line| line["address"].as_str().map(str::to_owned)).next_back()
         });
         let Ok(mut connection) = std::net::TcpStream::connect(address) else { return (0, String::new()) };
         let request = format!("GET {path} HTTP/1.1\r\nHost: roster\r\nConnection: close\r\n\r\n");

@@ -1,0 +1,140 @@
+//! What the rooms of the house promise: the pure ones have no effects, and the CRDs are what the types say.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+use std::path::{Path, PathBuf};
+
+use roster::api::schema::crds;
+use roster::controller::policies::POLICIES;
+use serde_json::Value;
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn domain_and_plan_have_no_clock_no_coin_and_no_effects() {
+    let effects = [
+        "kube::",
+        "k8s_openapi",
+        "sqlx",
+        "tokio",
+        "axum",
+        "futures::",
+        "async ",
+        ".await",
+        "::now(",
+        "now_v7",
+        "new_v4",
+        "rand::",
+        "std::fs",
+        "std::env",
+        "std::process",
+        "std::thread",
+        "std::time",
+        "std::io",
+        "std::sync::Mutex",
+        "tracing::",
+        "println!",
+    ];
+    for room in ["src/domain", "src/plan"] {
+        for file in files_below(&project().join(room)) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            for (number, line) in code.enumerate() {
+                let found = effects.iter().find(|effect| line.contains(**effect));
+                assert_eq!(found, None, "{}: code line {}: {line}", file.display(), number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn domain_knows_no_other_room() {
+    for file in files_below(&project().join("src/domain")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for room in ["crate::api", "crate::plan", "crate::store", "crate::controller", "crate::cli"] {
+            assert!(!text.contains(room), "{} reaches into {room}", file.display());
+        }
+    }
+}
+
+#[test]
+fn awaits_stand_only_in_the_rooms_of_effects() {
+    for file in files_below(&project().join("src")) {
+        let place = file.strip_prefix(project().join("src")).unwrap().to_string_lossy().into_owned();
+        let has_effects = ["controller/", "store/", "cli/", "main.rs", "telemetry.rs"].iter().any(|room| place.starts_with(room));
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(has_effects || !text.contains(".await"), "{place} awaits");
+    }
+}
+
+#[test]
+fn the_kept_crds_are_what_the_types_say() {
+    for (file, crd) in crds() {
+        let kept = std::fs::read_to_string(project().join("crds").join(file)).unwrap();
+        let said = serde_saphyr::to_string(&crd).unwrap();
+        assert!(kept == said, "crds/{file} differs from the types: run `make crds`");
+    }
+}
+
+/// Calls `judge` with the path and schema of everything below a schema.
+fn walk(schema: &Value, path: &str, judge: &mut impl FnMut(&str, &Value)) {
+    judge(path, schema);
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        walk(property, &format!("{path}.{name}"), judge);
+    }
+    if schema["items"].is_object() {
+        walk(&schema["items"], &format!("{path}[]"), judge);
+    }
+}
+
+fn every_schema(mut judge: impl FnMut(&str, &Value)) {
+    for (file, crd) in crds() {
+        let crd = serde_json::to_value(crd).unwrap();
+        walk(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], file, &mut judge);
+    }
+}
+
+#[test]
+fn every_field_has_a_description() {
+    every_schema(|path, schema| {
+        let described = schema["description"].as_str().is_some_and(|text| text.trim().ends_with('.'));
+        assert!(described || path.ends_with("[]") || path.ends_with(".metadata"), "{path} has no description");
+    });
+}
+
+#[test]
+fn every_text_and_every_list_is_bounded() {
+    every_schema(|path, schema| match schema["type"].as_str() {
+        Some("string") => {
+            let bounded = ["maxLength", "enum", "format"].iter().any(|bound| !schema[bound].is_null());
+            assert!(bounded, "{path} has no bound");
+        }
+        Some("array") => assert!(!schema["maxItems"].is_null(), "{path} has no bound"),
+        _ => {}
+    });
+}
+
+#[test]
+fn the_operator_knows_every_policy_that_is_shipped() {
+    let mut shipped = vec![];
+    for file in files_below(&project().join("deploy/policies")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for document in text.split("\n---\n") {
+            let object: Value = serde_saphyr::from_str(document).unwrap();
+            if object["kind"].as_str().is_some_and(|kind| kind.ends_with("AdmissionPolicy")) {
+                shipped.push(object["metadata"]["name"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    shipped.sort();
+    let mut known = POLICIES.to_vec();
+    known.sort_unstable();
+    assert_eq!(shipped, known);
+}
