@@ -167,3 +167,21 @@ pub async fn serve(
         .route("/metrics", get(async move || (format, metrics.text())));
     axum::serve(listener, pages).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_alive_while_its_loop_goes_round_and_ready_once_everything_was_listed() {
+        let health = Health::default();
+        assert!(health.is_alive() && !health.is_ready());
+        health.progress(true);
+        assert!(health.is_ready());
+        health.store_answered(false);
+        assert!(health.is_alive() && !health.is_ready());
+        health.store_answered(true);
+        tokio::time::advance(STANDSTILL).await;
+        assert!(!health.is_alive() && !health.is_ready());
+    }
+}

@@ -4,9 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
+use roster::api::Reason;
 use roster::api::schema::crds;
 use roster::controller::policies::POLICIES;
 use serde_json::Value;
+use strum::IntoEnumIterator;
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -119,6 +121,15 @@ fn every_text_and_every_list_is_bounded() {
         Some("array") => assert!(!schema["maxItems"].is_null(), "{path} has no bound"),
         _ => {}
     });
+}
+
+#[test]
+fn the_readme_explains_every_reason() {
+    let readme = std::fs::read_to_string(project().join("README.md")).unwrap();
+    for reason in Reason::iter() {
+        let name = reason.as_str();
+        assert!(readme.contains(&format!("`{name}`")), "{name} isn't in the README");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strum::IntoStaticStr;
+use strum::{EnumIter, IntoStaticStr};
 
 /// A moment in UTC, to the second.
 pub type Timestamp = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -67,7 +67,7 @@ pub enum ConditionStatus {
 }
 
 /// Why a condition is as it is. The generated reference has cause and cure of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, EnumIter)]
 pub enum Reason {
     // Settled.
     /// Everything is as the spec asks.
@@ -88,8 +88,6 @@ pub enum Reason {
     NoAccount,
     /// No password was ever set.
     PasswordNotSet,
-    /// The User is about to be let go.
-    Deleting,
 
     // Waits that heal by themselves when something else arrives.
     /// The object is paused by annotation.

@@ -20,6 +20,7 @@ use crate::api::{UserGroup, UserGroupSpec};
 use crate::clock::Clock;
 use crate::domain::account::Account;
 use crate::domain::group::{ADMINISTRATORS, GroupContent};
+use crate::plan::user::Rival;
 use crate::plan::{Decision, DomainPlan, Hold, Plan, listing_of, organization, status, user};
 use crate::store::{Occasion, Receipt, Refusal, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -210,10 +211,7 @@ impl<S: Store> Pipeline<S> {
                 if let Some(Plan::Account(plan)) = plan
                     && !plan.moves.is_empty()
                 {
-                    let rivals = user.contest.rivals.iter();
-                    let movers =
-                        rivals.map(|rival| ObjectKey::new(Kind::User, &rival.account.namespace, &rival.account.owner.name));
-                    self.wake(movers.collect::<Vec<_>>());
+                    self.wake_after_moves(&user.contest.rivals);
                 }
                 self.gather_counts(user, after);
             }
@@ -240,10 +238,16 @@ impl<S: Store> Pipeline<S> {
         if after.is_none_or(|after| after.content.email != before.content.email) {
             self.wake(self.world.asking_for_email(namespace, &before.content.email));
         }
-        if after.is_none()
-            && let Some((username, _)) = before.login_name.as_str().rsplit_once('.')
-        {
-            self.wake(self.world.asking_for_username(namespace, username));
+        if after.is_none() {
+            self.wake(self.world.asking_for_username(namespace, before.login_name.parts().0));
+        }
+    }
+
+    /// Wakes who moved to another address with somebody else's plan, and who asked for the address before.
+    fn wake_after_moves(&mut self, movers: &[Rival]) {
+        for Rival { account, .. } in movers {
+            self.wake([ObjectKey::new(Kind::User, &account.namespace, &account.owner.name)]);
+            self.wake(self.world.asking_for_email(&account.namespace, &account.content.email));
         }
     }
 

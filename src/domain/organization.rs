@@ -68,6 +68,13 @@ impl LoginName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the two parts: the username, and the customer ID that the account was created with.
+    #[must_use]
+    pub fn parts(&self) -> (&str, CustomerId) {
+        let (username, customer_id) = self.0.rsplit_once('.').unwrap_or((&self.0, ""));
+        (username, CustomerId(customer_id.to_owned()))
+    }
 }
 
 impl fmt::Display for LoginName {
@@ -79,6 +86,12 @@ impl fmt::Display for LoginName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_dot_parts_a_login_name_whatever_the_username() {
+        let acme = CustomerId::parse("acme").unwrap();
+        assert_eq!(LoginName::new("g.miller", &acme).parts(), ("g.miller", acme));
+    }
 
     #[test]
     fn a_customer_id_is_a_dns_label() {

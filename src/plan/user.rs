@@ -90,7 +90,8 @@ pub fn unsupported(spec: &UserSpec) -> Option<&'static str> {
 fn deletion(snapshot: &Snapshot, account: &Account) -> Decision {
     let transaction = TransactionId::of_change(account.id, TransactionKind::Delete, account.revision);
     let change = AccountChange::Delete { account: account.id, from: account.revision, transaction };
-    Decision { plan: Some(plan(snapshot, change, vec![])), blocked: vec![], hold: Hold::Release }
+    let (_, customer_id) = account.login_name.parts();
+    Decision { plan: Some(plan(snapshot, customer_id, change, vec![])), blocked: vec![], hold: Hold::Release }
 }
 
 fn creation(snapshot: &Snapshot) -> Decision {
@@ -100,16 +101,16 @@ fn creation(snapshot: &Snapshot) -> Decision {
         blocked.push(Blocked::ChargeNotApproved);
     }
     let group = group(snapshot).map_err(|why| blocked.push(why));
-    let login_name = organization.customer_id.as_ref().ok().map(|id| login_name(snapshot, id));
-    if let (Some(login_name), Some(holder)) = (&login_name, login_holder) {
+    let named = organization.customer_id.clone().ok().map(|id| (login_name(snapshot, &id), id));
+    if let (Some((login_name, _)), Some(holder)) = (&named, login_holder) {
         blocked.push(Blocked::LoginTaken { login_name: login_name.clone(), holder: holder.clone() });
     }
     let email = email(snapshot).map_err(|why| blocked.push(why));
-    match (group, login_name, email) {
-        (Ok(group), Some(login_name), Ok((email, moves))) if blocked.is_empty() => {
+    match (group, named, email) {
+        (Ok(group), Some((login_name, customer_id)), Ok((email, moves))) if blocked.is_empty() => {
             let transaction = TransactionId::of_create(&meta.uid);
             let change = AccountChange::Create { transaction, login_name, content: content(spec, email, group) };
-            Decision { plan: Some(plan(snapshot, change, moves)), ..Decision::default() }
+            Decision { plan: Some(plan(snapshot, customer_id, change, moves)), ..Decision::default() }
         }
         _ => Decision { blocked, ..Decision::default() },
     }
@@ -139,23 +140,15 @@ fn update(snapshot: &Snapshot, account: &Account) -> Decision {
             _ => None,
         };
         let transaction = kind.map(|kind| (TransactionId::of_change(account.id, kind, from), kind));
-        plan(snapshot, AccountChange::Update { account: account.id, from, transaction, content: wanted }, moves)
+        let (_, customer_id) = account.login_name.parts();
+        plan(snapshot, customer_id, AccountChange::Update { account: account.id, from, transaction, content: wanted }, moves)
     });
     Decision { plan, blocked, hold: Hold::Keep }
 }
 
-fn plan(snapshot: &Snapshot, change: AccountChange, moves: Vec<AddressMove>) -> Plan {
-    let Snapshot { meta, organization, account, .. } = snapshot;
-    let fixed = organization.record.claimed.clone();
-    let presented = organization.customer_id.clone().ok();
-    let customer_id = match account {
-        Some(_) => fixed.or(presented),
-        None => presented,
-    };
-    let organization = Organization {
-        namespace: organization.namespace.clone(),
-        customer_id: customer_id.expect("an account claimed a customer ID, and none is created without one"),
-    };
+fn plan(snapshot: &Snapshot, customer_id: CustomerId, change: AccountChange, moves: Vec<AddressMove>) -> Plan {
+    let Snapshot { meta, .. } = snapshot;
+    let organization = Organization { namespace: meta.namespace.clone(), customer_id };
     let owner = Owner { name: meta.name.clone(), uid: meta.uid.clone(), generation: meta.generation };
     Plan::Account(Box::new(AccountPlan { organization, owner, change, moves }))
 }

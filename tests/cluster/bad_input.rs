@@ -211,3 +211,35 @@ fn a_malformed_object_is_left_alone_and_stops_nobody() {
     passed(organization.admin().patch("User", "broken", &mended));
     organization.until_ready("User", "broken");
 }
+
+#[test]
+fn a_store_that_is_away_is_waited_for_and_told_once() {
+    let (organization, operator) = organization();
+    passed(organization.admin().create(&user("alice")));
+    let alice = organization.until_ready("User", "alice");
+    operator.move_store_away();
+    passed(organization.admin().create(&user("bob")));
+    let bob = organization.until("User", "bob", "told", |bob| condition(bob, "Ready")["reason"] == "StoreUnavailable");
+    assert_eq!(bob["status"]["observedGeneration"], -1, "nothing was committed");
+    operator.move_store_back();
+    organization.until_ready("User", "bob");
+    let still = organization.admin().get("User", "alice").expect("she is there");
+    assert_eq!(still["metadata"]["resourceVersion"], alice["metadata"]["resourceVersion"], "a converged object keeps its status");
+}
+
+#[test]
+fn an_account_that_the_store_lost_is_not_made_anew_in_silence() {
+    let (organization, mut operator) = organization();
+    passed(organization.admin().create(&user("alice")));
+    let id = organization.until_ready("User", "alice")["status"]["accountId"].clone();
+    operator.kill();
+    operator.move_store_away();
+    operator.restart();
+    let alice = check(&organization, "alice", "AccountLost", "Stalled", "restore the store");
+    assert_eq!(alice["status"]["accountId"], id, "the status still says which account it was");
+    assert!(operator.users().is_empty());
+    operator.kill();
+    operator.move_store_back();
+    operator.restart();
+    organization.until_ready("User", "alice");
+}

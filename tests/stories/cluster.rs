@@ -31,13 +31,21 @@ pub(crate) struct Cluster {
     counter: u64,
     happened: Vec<String>,
     writes: usize,
+    namespace: Value,
 }
 
 impl Default for Cluster {
     fn default() -> Self {
         let store = Arc::new(MemoryStore::default());
-        let mut cluster =
-            Self { objects: BTreeMap::new(), pipeline: pipeline(&store), store, counter: 0, happened: vec![], writes: 0 };
+        let mut cluster = Self {
+            objects: BTreeMap::new(),
+            pipeline: pipeline(&store),
+            store,
+            counter: 0,
+            happened: vec![],
+            writes: 0,
+            namespace: json!({"kind": "Namespace", "metadata": {"name": NAMESPACE}}),
+        };
         cluster.list();
         cluster
     }
@@ -81,8 +89,7 @@ impl Cluster {
 
     fn list(&mut self) {
         scopes().into_iter().for_each(|scope| self.pipeline.take_news(News::ListBegins(scope)));
-        let namespace = json!({"kind": "Namespace", "metadata": {"name": NAMESPACE}});
-        self.pipeline.take_news(news(&namespace));
+        self.pipeline.take_news(news(&self.namespace));
         for object in self.objects.values() {
             self.pipeline.take_news(news(object));
         }
@@ -92,6 +99,7 @@ impl Cluster {
     fn put(&mut self, mut object: Value) {
         if object["kind"] == "Namespace" {
             self.pipeline.take_news(news(&object));
+            self.namespace = object;
             return;
         }
         let place = place(&object);

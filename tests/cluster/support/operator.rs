@@ -88,6 +88,24 @@ impl Operator {
         serde_json::from_str(&text).expect("roster users prints JSON")
     }
 
+    /// Moves the store's files away, as a volume that is gone.
+    pub(crate) fn move_store_away(&self) {
+        self.rename_store("db", "away");
+    }
+
+    /// Moves the store's files back to where they were.
+    pub(crate) fn move_store_back(&self) {
+        self.rename_store("away", "db");
+    }
+
+    fn rename_store(&self, from: &str, to: &str) {
+        for part in ["", "-wal", "-shm"] {
+            let target = self.store.with_extension(format!("{to}{part}"));
+            let _ = fs::remove_file(&target);
+            let _ = fs::rename(self.store.with_extension(format!("{from}{part}")), target);
+        }
+    }
+
     /// Returns the store's files byte by byte: equal ones weren't written to.
     pub(crate) fn store_files(&self) -> Vec<Vec<u8>> {
         let wal = self.store.with_extension("db-wal");
