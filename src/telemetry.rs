@@ -82,8 +82,8 @@ impl Metrics {
     /// Counts the answer to a write.
     pub fn told(&self, key: &ObjectKey, answer: &Answer) {
         let outcome = match answer {
-            Answer::User(_) | Answer::Group(_) | Answer::Domain(_) => "Written",
-            Answer::Gone => "Gone",
+            Answer::User(_) | Answer::Group(_) | Answer::Domain(_) | Answer::Released { .. } | Answer::Done => "Written",
+            Answer::MovedOn => "MovedOn",
             Answer::Failed(_) => "Failed",
         };
         self.writes.get_or_create(&WriteLabels { kind: key.kind.into(), outcome }).inc();
@@ -141,7 +141,11 @@ pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
+        // Some errors say their cause themselves.
+        let said = error.to_string();
+        if !text.contains(&said) {
+            let _ = write!(text, ": {said}");
+        }
         cause = error.source();
     }
     text

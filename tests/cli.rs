@@ -40,5 +40,6 @@ fn a_fault_says_what_is_wrong_and_never_creates_a_store() {
     check_fault(&["crds", "/nowhere/at/all"], "/nowhere/at/all");
     check_fault(&["users", "--clock-offset", "soon"], "10m");
     check_fault(&["run", "--resync", "0s"], "more than nothing");
+    check_fault(&["run", "--namespace", ""], "DNS label");
     check_fault(&["frobnicate"], "frobnicate");
 }

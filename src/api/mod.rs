@@ -22,5 +22,7 @@ pub use user_group::{UserGroup, UserGroupSpec, UserGroupStatus};
 pub const FINALIZER: &str = "roster.rs/account";
 /// The annotation that makes an object's spec and deletion wait while it is `"true"`.
 pub const PAUSED: &str = "roster.rs/paused";
+/// The annotation that lets whoever has the verb `release` take the finalizer off.
+pub const RELEASE: &str = "roster.rs/release";
 /// The namespace label that carries an organization's customer ID.
 pub const CUSTOMER_ID: &str = "roster.rs/customer-id";

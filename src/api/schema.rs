@@ -18,7 +18,7 @@ pub fn crds() -> Vec<(&'static str, CustomResourceDefinition)> {
     ]
 }
 
-/// Gives the status its default and takes `nullable` away everywhere.
+/// Gives the status its default, joins the lines of descriptions, and takes `nullable` away everywhere.
 ///
 /// Without a status kstatus calls a new object current before the operator looked at it. And a null
 /// must not be stored: the API server takes it for an absent value where the schema has no
@@ -31,7 +31,7 @@ fn completed(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
         status.description = Some("What the operator last saw and did.".to_owned());
         let spec = properties.get_mut("spec").expect("every kind has a spec");
         spec.description = Some("What is asked for.".to_owned());
-        without_nullable(schema);
+        tidy(schema);
     }
     crd
 }
@@ -52,12 +52,14 @@ fn root_schemas(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut
     })
 }
 
-fn without_nullable(schema: &mut JSONSchemaProps) {
+fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
+    // `kubectl explain` breaks lines itself.
+    schema.description = schema.description.take().map(|text| text.replace('\n', " "));
     for property in schema.properties.iter_mut().flat_map(|all| all.values_mut()) {
-        without_nullable(property);
+        tidy(property);
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
-        without_nullable(items);
+        tidy(items);
     }
 }

@@ -90,6 +90,8 @@ pub enum Reason {
     PasswordNotSet,
 
     // Waits that heal by themselves when something else arrives.
+    /// The object is let go of, and something else still holds it.
+    Deleting,
     /// The object is paused by annotation.
     Paused,
     /// The group isn't there.

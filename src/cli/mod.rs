@@ -46,11 +46,17 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough.
+        Err(failure) if is_broken_pipe(failure.as_ref()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("roster: {}", telemetry::chain(failure.as_ref()));
             ExitCode::from(2)
         }
     }
+}
+
+fn is_broken_pipe(failure: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    failure.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Runs a future to its end on a runtime of its own.

@@ -18,6 +18,7 @@ use crate::controller::pipeline::{Pipeline, Settings};
 use crate::controller::report::Reporter;
 use crate::controller::watch::watch_all;
 use crate::controller::{operate, policies};
+use crate::domain::organization::CustomerId;
 use crate::store::sql::SqlStore;
 use crate::telemetry::{self, Health, Metrics};
 
@@ -32,7 +33,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Works in this namespace only; may be given several times. Without it, in all.
-    #[arg(long = "namespace", env = "ROSTER_NAMESPACE", value_delimiter = ',', value_name = "NS")]
+    #[arg(long = "namespace", env = "ROSTER_NAMESPACE", value_delimiter = ',', value_parser = namespace, value_name = "NS")]
     namespaces: Vec<String>,
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(long, env = "ROSTER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
@@ -46,6 +47,11 @@ pub(super) struct Arguments {
     /// What is logged, such as `debug` or `roster=debug,kube=info`.
     #[arg(long, env = "ROSTER_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
+}
+
+fn namespace(text: &str) -> Result<String, String> {
+    // A namespace's name is a DNS label, as a customer ID is.
+    CustomerId::parse(text).map(|_| text.to_owned()).map_err(|_| "a namespace's name is a DNS label such as acme".to_owned())
 }
 
 /// Runs the operator until it is told to stop.

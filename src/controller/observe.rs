@@ -8,14 +8,15 @@ use super::world::{Seen, World};
 use crate::api::{UserSpec, UserStatus};
 use crate::domain::account::Account;
 use crate::domain::email::Email;
+use crate::domain::group::GroupContent;
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::plan::blocked::Holder;
 use crate::plan::user::{Contest, Rival, unsupported};
-use crate::plan::{Decision, OrganizationFacts, listing_of, org_email_domain, user, user_group};
+use crate::plan::{Decision, Meta, OrganizationFacts, org_email_domain, organization, user, user_group};
 use crate::store::{AccountKey, Counts, Store, StoreError};
 
 /// How many accounts may stand between a user and an address and still make room together.
-const LONGEST_CONTEST: usize = 32;
+const LONGEST_CONTEST: usize = 256;
 
 /// Everything that decides what becomes of one object.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,16 @@ pub enum Snapshot {
 }
 
 impl Snapshot {
+    /// Returns what the object has beside its spec.
+    #[must_use]
+    pub fn meta(&self) -> &Meta {
+        match self {
+            Self::User(snapshot) => &snapshot.meta,
+            Self::Group(snapshot) => &snapshot.meta,
+            Self::Domain(snapshot) => &snapshot.meta,
+        }
+    }
+
     /// Decides what becomes of the object.
     #[must_use]
     pub fn decide(&self) -> Decision {
@@ -68,6 +79,38 @@ pub async fn observe<S: Store>(world: &World, store: &S, keys: &[ObjectKey]) -> 
         }
     }
     Ok(snapshots)
+}
+
+/// Returns what decides which default groups an organization gets.
+#[must_use]
+pub fn organization(world: &World, namespace: &str) -> organization::Snapshot {
+    let staying = |kind| {
+        let keys = world.keys(kind, Some(namespace));
+        keys.into_iter().filter(|key| world.about(key).is_some_and(|(meta, ..)| !meta.deleting))
+    };
+    let is_default = |key: &ObjectKey| key.kind == Kind::UserGroup && GroupContent::undeclared(&key.name).is_some();
+    let inhabitants = [Kind::UserGroup, Kind::OrgEmailDomain, Kind::User].into_iter().flat_map(staying);
+    organization::Snapshot {
+        stays: world.namespaces.get(namespace).is_some_and(|seen| !seen.terminating),
+        inhabited: inhabitants.into_iter().any(|key| !is_default(&key)),
+        groups: world.keys(Kind::UserGroup, Some(namespace)).into_iter().map(|key| key.name).collect(),
+    }
+}
+
+/// Returns the groups and domains that the store has and that aren't in the cluster any more: they
+/// were let go of while nobody watched.
+///
+/// # Errors
+/// When the store can't be read.
+pub async fn ghosts<S: Store>(world: &World, store: &S, keys: &[ObjectKey]) -> Result<Vec<ObjectKey>, StoreError> {
+    let facts = organizations(world, store, &keys.iter().collect::<Vec<_>>()).await?;
+    let mut ghosts = vec![];
+    for (namespace, facts) in facts {
+        let groups = facts.record.groups.keys().map(|name| ObjectKey::new(Kind::UserGroup, &namespace, name));
+        let listings = facts.record.listings.keys().map(|name| ObjectKey::new(Kind::OrgEmailDomain, &namespace, name));
+        ghosts.extend(groups.chain(listings).filter(|key| !world.has(key)));
+    }
+    Ok(ghosts)
 }
 
 fn seen_user<'a>(world: &'a World, key: &ObjectKey) -> Option<&'a Seen<UserSpec, UserStatus>> {
@@ -125,7 +168,7 @@ fn group(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key:
 fn domain(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key: &ObjectKey) -> org_email_domain::Snapshot {
     let seen = world.domains.get(&(key.namespace.clone(), key.name.clone()));
     let used = counts.into_iter().flat_map(|counts| &counts.email_domains);
-    let here = used.filter(|(domain, _)| listing_of(&facts.record.listings, domain) == Some(&key.name));
+    let here = used.filter(|(domain, _)| facts.record.listing_of(domain, &facts.leaving_listings) == Some(&key.name));
     org_email_domain::Snapshot {
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
         spec: seen.map(|seen| seen.spec.clone()),
@@ -134,8 +177,8 @@ fn domain(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key
     }
 }
 
-fn gone(key: &ObjectKey) -> crate::plan::Meta {
-    crate::plan::Meta { namespace: key.namespace.clone(), name: key.name.clone(), ..Default::default() }
+fn gone(key: &ObjectKey) -> Meta {
+    Meta { namespace: key.namespace.clone(), name: key.name.clone(), ..Default::default() }
 }
 
 async fn users<S: Store>(
@@ -230,7 +273,8 @@ async fn contest<S: Store>(world: &World, store: &S, ours: Option<&Account>, fir
 fn moving_to(world: &World, account: &Account) -> Option<Email> {
     let key = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
     let seen = seen_user(world, &key)?;
-    let free = seen.meta.uid == account.owner.uid && seen.meta.held && !seen.meta.paused && !seen.meta.deleting;
+    let Meta { uid, held, paused, deleting, .. } = &seen.meta;
+    let free = *uid == account.owner.uid && *held && !paused && !deleting;
     let asks_for = world.email(&key.namespace, &key.name)?.clone().ok()?;
     (free && unsupported(&seen.spec).is_none() && asks_for != account.content.email).then_some(asks_for)
 }

@@ -19,9 +19,9 @@ use super::world::{self, Reported, World};
 use crate::api::{UserGroup, UserGroupSpec};
 use crate::clock::Clock;
 use crate::domain::account::Account;
-use crate::domain::group::{ADMINISTRATORS, GroupContent};
+use crate::domain::group::ADMINISTRATORS;
 use crate::plan::user::Rival;
-use crate::plan::{Decision, DomainPlan, Hold, Plan, listing_of, organization, status, user};
+use crate::plan::{AddressMove, Decision, DomainPlan, Hold, Meta, Plan, listing_of, organization, status, user};
 use crate::store::{Occasion, Receipt, Refusal, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -51,6 +51,8 @@ pub struct Pipeline<S> {
     queue: Queue,
     slots: Slots,
     others: Vec<Write>,
+    creating: HashSet<(String, &'static str)>,
+    farewells: HashMap<String, String>,
     unlisted: HashSet<Scope>,
     missing: HashMap<Scope, BTreeSet<ObjectKey>>,
     resync_at: Instant,
@@ -67,6 +69,8 @@ impl<S: Store> Pipeline<S> {
             queue: Queue::default(),
             slots: Slots::default(),
             others: vec![],
+            creating: HashSet::new(),
+            farewells: HashMap::new(),
             unlisted: scopes.into_iter().collect(),
             missing: HashMap::new(),
             resync_at: Instant::now() + settings.resync,
@@ -119,15 +123,34 @@ impl<S: Store> Pipeline<S> {
         let due = self.queue.take(Instant::now(), GROUP);
         let (organizations, rest): (Vec<_>, Vec<_>) = due.into_iter().partition(|key| key.kind == Kind::Organization);
         let (users, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|key| key.kind == Kind::User);
-        organizations.into_iter().for_each(|key| self.settle(key));
-        for keys in [others, users] {
-            if let Err(error) = self.carry(&keys).await {
-                self.wait_for_store(keys, &error);
-                return false;
+        let mut in_use = true;
+        let mut stages = [others, users].into_iter();
+        if let Err(error) = self.settle(organizations.clone()).await {
+            self.wait_for_store(organizations, &error);
+            in_use = false;
+        }
+        while let Some(keys) = stages.next() {
+            match self.carry(&keys).await {
+                Err(error) if error.is_about_data() => self.carry_singly(keys).await,
+                Err(error) => {
+                    // What comes later in the round isn't tried on a store that is away.
+                    self.wait_for_store(keys.into_iter().chain(stages.by_ref().flatten()).collect(), &error);
+                    in_use = false;
+                }
+                Ok(()) => {}
             }
         }
         self.metrics.queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
-        true
+        in_use
+    }
+
+    /// Carries each object by itself, so that one unreadable row holds up nobody else's.
+    async fn carry_singly(&mut self, keys: Vec<ObjectKey>) {
+        for key in keys {
+            if let Err(error) = self.carry(std::slice::from_ref(&key)).await {
+                self.wait_for_store(vec![key], &error);
+            }
+        }
     }
 
     /// observe -> decide -> commit -> report.
@@ -179,7 +202,10 @@ impl<S: Store> Pipeline<S> {
 
     fn report(&mut self, key: ObjectKey, snapshot: &Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
         self.queue.succeeded(&key);
+        let meta = snapshot.meta();
         let report = match (decision.hold, snapshot) {
+            // Somebody released it: it isn't ours to speak of.
+            (Hold::Keep, _) if !meta.deleting && !meta.held => return,
             (Hold::Keep, Snapshot::User(user)) => {
                 let account = match receipt {
                     Some(Receipt::Account(account)) => Some(account.as_ref()),
@@ -194,9 +220,13 @@ impl<S: Store> Pipeline<S> {
                 Report::Domain(Box::new(status::of_listing(domain, &decision.blocked)))
             }
             (Hold::Keep, Snapshot::Group(_) | Snapshot::Domain(_)) => return,
-            (hold, _) => Report::Hold { hold, farewell: receipt.and_then(farewell) },
+            (hold, _) => {
+                // The store says once how the account went, and the finalizer may take several tries.
+                self.farewells.extend(receipt.and_then(farewell).map(|said| (meta.uid.clone(), said)));
+                Report::Hold { hold, farewell: self.farewells.get(&meta.uid).cloned() }
+            }
         };
-        self.slots.put(key, report, Instant::now());
+        self.slots.put(key, meta.uid.clone(), report, Instant::now());
     }
 
     /// Wakes whom a committed change concerns.
@@ -207,13 +237,19 @@ impl<S: Store> Pipeline<S> {
                     Receipt::Account(account) => Some(account.as_ref()),
                     Receipt::Deleted { .. } | Receipt::Done => None,
                 };
-                self.wake_after_account(user.account.as_ref(), after);
-                if let Some(Plan::Account(plan)) = plan
-                    && !plan.moves.is_empty()
-                {
-                    self.wake_after_moves(&user.contest.rivals);
+                self.wake_after_account(&user.meta, user.account.as_ref(), after);
+                if let Some(Plan::Account(plan)) = plan {
+                    self.wake_after_moves(user, &plan.moves);
                 }
                 self.gather_counts(user, after);
+                if let (Some(before), Some(after)) = (&user.account, after)
+                    && before.owner.uid != after.owner.uid
+                {
+                    let note = "the account of this name was here before, and belongs to this User now".to_owned();
+                    let said = Said { reason: "AccountTakenBack".to_owned(), note, warning: false };
+                    let key = ObjectKey::new(Kind::User, &user.meta.namespace, &user.meta.name);
+                    self.others.push(Write::Event { key, uid: user.meta.uid.clone(), said });
+                }
             }
             Snapshot::Group(group) => self.wake(self.world.of_group(&group.meta.namespace, &group.meta.name)),
             Snapshot::Domain(domain) => {
@@ -225,29 +261,38 @@ impl<S: Store> Pipeline<S> {
                 };
                 let concerned: BTreeSet<String> = before.into_iter().chain(after).collect();
                 let users: Vec<_> = concerned.iter().flat_map(|domain| self.world.of_domain(namespace, domain)).collect();
-                let others = self.world.keys(Kind::OrgEmailDomain, Some(namespace));
-                self.wake(users.into_iter().chain(others.into_iter().filter(|key| key.name != domain.meta.name)));
+                // Addresses may count to another listing now, so all of them are looked at again.
+                let listings = self.world.keys(Kind::OrgEmailDomain, Some(namespace));
+                self.wake(users.into_iter().chain(listings));
             }
         }
     }
 
     /// Wakes who asked for what an account no longer has.
-    fn wake_after_account(&mut self, before: Option<&Account>, after: Option<&Account>) {
+    fn wake_after_account(&mut self, meta: &Meta, before: Option<&Account>, after: Option<&Account>) {
         let Some(before) = before else { return };
-        let namespace = &before.namespace;
+        let mut waiting = vec![];
         if after.is_none_or(|after| after.content.email != before.content.email) {
-            self.wake(self.world.asking_for_email(namespace, &before.content.email));
+            waiting.extend(self.world.asking_for_email(&meta.namespace, &before.content.email));
         }
         if after.is_none() {
-            self.wake(self.world.asking_for_username(namespace, before.login_name.parts().0));
+            waiting.extend(self.world.asking_for_username(&meta.namespace, before.login_name.parts().0));
         }
+        self.wake(waiting.into_iter().filter(|key| key.name != meta.name));
     }
 
     /// Wakes who moved to another address with somebody else's plan, and who asked for the address before.
-    fn wake_after_moves(&mut self, movers: &[Rival]) {
-        for Rival { account, .. } in movers {
-            self.wake([ObjectKey::new(Kind::User, &account.namespace, &account.owner.name)]);
-            self.wake(self.world.asking_for_email(&account.namespace, &account.content.email));
+    fn wake_after_moves(&mut self, user: &user::Snapshot, moves: &[AddressMove]) {
+        let soon = Instant::now() + COUNTS_GATHERED;
+        for (Rival { account, .. }, moved) in user.contest.rivals.iter().zip(moves) {
+            let namespace = &account.namespace;
+            self.wake([ObjectKey::new(Kind::User, namespace, &account.owner.name)]);
+            self.wake(self.world.asking_for_email(namespace, &account.content.email));
+            for email in [&account.content.email, &moved.to] {
+                if let Some(name) = listing_of(&user.organization.record.listings, email.domain()) {
+                    self.queue.wake(ObjectKey::new(Kind::OrgEmailDomain, namespace, name), soon);
+                }
+            }
         }
     }
 
@@ -267,34 +312,29 @@ impl<S: Store> Pipeline<S> {
         let after = after.map(uses).unwrap_or_default();
         let now = Instant::now();
         for key in before.symmetric_difference(&after) {
-            let place = (key.namespace.clone(), key.name.clone());
-            let goes = self.world.groups.get(&place).is_some_and(|group| key.kind == Kind::UserGroup && group.meta.deleting)
-                || self.world.domains.get(&place).is_some_and(|domain| key.kind == Kind::OrgEmailDomain && domain.meta.deleting);
+            let goes = self.world.about(key).is_some_and(|(meta, ..)| meta.deleting);
             self.queue.wake(key.clone(), if goes { now } else { now + COUNTS_GATHERED });
         }
     }
 
-    /// Creates the default groups that an organization lacks.
-    fn settle(&mut self, key: ObjectKey) {
-        let namespace = Some(key.namespace.as_str());
-        let is_default = |name: &str| GroupContent::undeclared(name).is_some();
-        let groups: BTreeSet<String> = self.world.keys(Kind::UserGroup, namespace).into_iter().map(|key| key.name).collect();
-        let place = |key: &ObjectKey| (key.namespace.clone(), key.name.clone());
-        let stays = |key: &ObjectKey| match key.kind {
-            Kind::User => self.world.users.get(&place(key)).is_some_and(|seen| !seen.meta.deleting),
-            Kind::UserGroup => self.world.groups.get(&place(key)).is_some_and(|seen| !seen.meta.deleting),
-            Kind::OrgEmailDomain => self.world.domains.get(&place(key)).is_some_and(|seen| !seen.meta.deleting),
-            Kind::Organization => false,
-        };
-        let inhabited = [Kind::User, Kind::OrgEmailDomain, Kind::UserGroup]
-            .into_iter()
-            .flat_map(|kind| self.world.keys(kind, namespace))
-            .any(|key| stays(&key) && !(key.kind == Kind::UserGroup && is_default(&key.name)));
-        let seen = self.world.namespaces.get(&key.namespace);
-        let snapshot = organization::Snapshot { stays: seen.is_some_and(|seen| !seen.terminating), inhabited, groups };
-        for name in organization::missing_groups(&snapshot) {
-            self.others.push(Write::NewGroup { organization: key.clone(), group: Box::new(default_group(&key.namespace, name)) });
+    /// Creates the default groups that organizations lack, and looks at what the store still has of
+    /// objects that went without our knowing.
+    async fn settle(&mut self, keys: Vec<ObjectKey>) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
         }
+        let ghosts = observe::ghosts(&self.world, &self.store, &keys).await?;
+        self.wake(ghosts);
+        for key in keys {
+            self.queue.succeeded(&key);
+            for name in organization::missing_groups(&observe::organization(&self.world, &key.namespace)) {
+                if self.creating.insert((key.namespace.clone(), name)) {
+                    let group = Box::new(default_group(&key.namespace, name));
+                    self.others.push(Write::NewGroup { organization: key.clone(), group });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Tells objects with pending work that the store is away; the others keep their status.
@@ -303,8 +343,9 @@ impl<S: Store> Pipeline<S> {
         tracing::error!(error = %crate::telemetry::chain(error), objects = keys.len(), "the store can't be used, trying again");
         let now = Instant::now();
         for key in keys {
-            if let Some(report) = without_store(&self.world, &key) {
-                self.slots.put(key.clone(), report, now);
+            let uid = self.world.about(&key).map(|(meta, ..)| meta.uid.clone());
+            if let (Some(uid), Some(report)) = (uid, without_store(&self.world, &key)) {
+                self.slots.put(key.clone(), uid, report, now);
             }
             self.queue.retry(key, now);
         }
@@ -312,9 +353,9 @@ impl<S: Store> Pipeline<S> {
 
     /// Returns the writes that are due: reports that say something new, and what else is to be sent.
     pub fn writes(&mut self) -> Vec<Write> {
-        let mut writes = std::mem::take(&mut self.others);
-        for (key, report) in self.slots.take(Instant::now()) {
-            if let Some(patch) = report::patch(&self.world, &key, report, self.settings.clock.now()) {
+        let mut writes = self.others.split_off(self.others.len().saturating_sub(self.slots.room()));
+        for (key, uid, report) in self.slots.take(Instant::now()) {
+            if let Some(patch) = report::patch(&self.world, &key, &uid, report, self.settings.clock.now()) {
                 self.slots.begin(key);
                 writes.push(Write::Patch(patch));
             }
@@ -331,14 +372,30 @@ impl<S: Store> Pipeline<S> {
             Answer::User(user) => self.world.see_answer(*user),
             Answer::Group(group) => self.world.see_answer(*group),
             Answer::Domain(domain) => self.world.see_answer(*domain),
-            Answer::Gone => None,
-            Answer::Failed(error) => {
-                tracing::warn!(kind = <&str>::from(key.kind), namespace = key.namespace, %error, "a write failed, trying again");
-                self.queue.retry(key, now);
+            Answer::Done => None,
+            Answer::Released { uid } => {
+                self.farewells.remove(&uid);
+                self.world.see_released(&key, &uid);
                 None
             }
+            Answer::MovedOn => return self.try_again(key, now),
+            Answer::Failed(error) => {
+                self.creating.retain(|(namespace, _)| key.kind != Kind::Organization || *namespace != key.namespace);
+                let (kind, namespace): (&str, _) = (key.kind.into(), &key.namespace);
+                tracing::warn!(kind, namespace, error = report::in_short(&error), "a write failed, trying again");
+                return self.try_again(key, now);
+            }
         };
+        self.slots.succeeded(&key);
         self.wake(changed);
+    }
+
+    /// Looks at an object again whose write came to nothing, the later the more often that was so.
+    fn try_again(&mut self, key: ObjectKey, now: Instant) {
+        if key.kind == Kind::Organization || self.world.about(&key).is_some() {
+            let at = self.slots.failed(&key, now);
+            self.queue.wake(key, at);
+        }
     }
 
     /// Takes in what happened in the cluster.
@@ -372,7 +429,7 @@ impl<S: Store> Pipeline<S> {
             News::Malformed { key, uid, error } => {
                 self.present(&key);
                 if self.world.set_aside(key.clone()) {
-                    tracing::error!(kind = <&str>::from(key.kind), uid, error, "an object can't be read, it is left alone");
+                    tracing::error!(kind = <&str>::from(key.kind), uid, "an object can't be read, it is left alone");
                     let note = format!("can't be read, so it is left as it is until it is mended: {error}");
                     let said = Said { reason: "Malformed".to_owned(), note, warning: true };
                     self.others.push(Write::Event { key, uid, said });
@@ -387,6 +444,7 @@ impl<S: Store> Pipeline<S> {
         self.present(&ObjectKey::new(K::KIND, name.0, name.1));
         if let Some(key) = self.world.see(object) {
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
+            self.creating.retain(|(namespace, name)| *namespace != key.namespace || *name != key.name);
             // A group on its way out takes no new members: those who wait to join are told.
             let place = (key.namespace.clone(), key.name.clone());
             if key.kind == Kind::UserGroup && self.world.groups.get(&place).is_some_and(|group| group.meta.deleting) {
@@ -406,6 +464,11 @@ impl<S: Store> Pipeline<S> {
     }
 
     fn lose(&mut self, key: &ObjectKey) {
+        self.queue.succeeded(key);
+        self.slots.succeeded(key);
+        if let Some((meta, ..)) = self.world.about(key) {
+            self.farewells.remove(&meta.uid);
+        }
         if self.world.lose(key) {
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
             let dependants = match key.kind {

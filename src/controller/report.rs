@@ -66,8 +66,15 @@ pub enum Answer {
     Group(Box<UserGroup>),
     /// The listed domain is now as given.
     Domain(Box<OrgEmailDomain>),
-    /// There is nothing to tell it any more: it is gone, or another object has its name.
-    Gone,
+    /// Our finalizer is off.
+    Released {
+        /// The uid of the object.
+        uid: String,
+    },
+    /// What was to be written is there already, or isn't an object's.
+    Done,
+    /// It isn't there, or isn't as it was when the write was made: another look will tell.
+    MovedOn,
     /// It wasn't written.
     Failed(Box<kube::Error>),
 }
@@ -104,10 +111,19 @@ pub struct ObjectPatch {
     pub uid: String,
     /// The JSON Patch (RFC 6902); its first step tests the uid.
     pub steps: Value,
-    /// Whether the status is patched.
-    pub of_status: bool,
+    /// What is patched.
+    pub part: Part,
     /// What is also said in an Event.
     pub event: Option<Said>,
+}
+
+/// A part of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Its status.
+    Status,
+    /// Its finalizers: ours goes on or off.
+    Finalizer(Hold),
 }
 
 /// What an Event says.
@@ -124,26 +140,32 @@ pub struct Said {
 /// Slots for what is to be told: one per object, in which only the latest word stands.
 #[derive(Debug, Default)]
 pub struct Slots {
-    waiting: HashMap<ObjectKey, Report>,
+    waiting: HashMap<ObjectKey, (String, Report)>,
     due: Queue,
     under_way: HashSet<ObjectKey>,
 }
 
 impl Slots {
-    /// Puts a report into its object's slot, over what stood there.
-    pub fn put(&mut self, key: ObjectKey, report: Report, now: Instant) {
+    /// Puts a report about the object of this uid into its slot, over what stood there.
+    pub fn put(&mut self, key: ObjectKey, uid: String, report: Report, now: Instant) {
         let at = if report.is_blocked() { now + BLOCKED_FOR_SURE } else { now };
-        self.waiting.insert(key.clone(), report);
+        self.waiting.insert(key.clone(), (uid, report));
         if !self.under_way.contains(&key) {
             self.due.wake(key, at);
         }
     }
 
     /// Takes the reports that are due, as far as there is room for more writes.
-    pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, Report)> {
-        let room = WRITES_AT_ONCE.saturating_sub(self.under_way.len());
-        let due = self.due.take(now, room);
-        due.into_iter().filter_map(|key| self.waiting.remove(&key).map(|report| (key, report))).collect()
+    pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, String, Report)> {
+        let due = self.due.take(now, self.room());
+        let reports = due.into_iter().filter_map(|key| self.waiting.remove(&key).map(|(uid, report)| (key, uid, report)));
+        reports.collect()
+    }
+
+    /// Returns how many more writes may be under way.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        WRITES_AT_ONCE.saturating_sub(self.under_way.len())
     }
 
     /// Notes that an object's write is under way; its next report waits for the answer.
@@ -159,10 +181,20 @@ impl Slots {
         }
     }
 
+    /// Counts a write that failed. Returns when to look at the object again.
+    pub fn failed(&mut self, key: &ObjectKey, now: Instant) -> Instant {
+        self.due.failed(key, now)
+    }
+
+    /// Forgets that an object's writes failed.
+    pub fn succeeded(&mut self, key: &ObjectKey) {
+        self.due.succeeded(key);
+    }
+
     /// Returns when the next report is due, if there is room for its write.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        self.due.next_due().filter(|_| self.under_way.len() < WRITES_AT_ONCE)
+        self.due.next_due().filter(|_| self.room() > 0)
     }
 
     /// Whether everything was told.
@@ -172,14 +204,16 @@ impl Slots {
     }
 }
 
-/// Returns the patch that tells a report, unless the object says so already or is gone.
+/// Returns the patch that tells a report, unless the object says so already, is gone, or is another
+/// one than the report is about.
 #[must_use]
-pub fn patch(world: &World, key: &ObjectKey, report: Report, now: Timestamp) -> Option<ObjectPatch> {
+pub fn patch(world: &World, key: &ObjectKey, uid: &str, report: Report, now: Timestamp) -> Option<ObjectPatch> {
+    world.about(key).filter(|(meta, ..)| meta.uid == uid)?;
     match report {
         Report::Hold { hold, farewell } => hold_patch(world, key, hold, farewell),
-        Report::User(status) => status_patch::<User>(&mut seen(&world.users, key)?, key, *status, now),
-        Report::Group(status) => status_patch::<UserGroup>(&mut seen(&world.groups, key)?, key, *status, now),
-        Report::Domain(status) => status_patch::<OrgEmailDomain>(&mut seen(&world.domains, key)?, key, *status, now),
+        Report::User(status) => status_patch::<User>(seen(&world.users, key)?, key, *status, now),
+        Report::Group(status) => status_patch::<UserGroup>(seen(&world.groups, key)?, key, *status, now),
+        Report::Domain(status) => status_patch::<OrgEmailDomain>(seen(&world.domains, key)?, key, *status, now),
     }
 }
 
@@ -189,15 +223,14 @@ fn seen<T: Clone, S>(shelf: &Shelf<S, T>, key: &ObjectKey) -> Option<(String, T)
 }
 
 fn status_patch<K: Declared>(
-    seen: &mut (String, K::Status),
+    (uid, before): (String, K::Status),
     key: &ObjectKey,
     mut next: K::Status,
     now: Timestamp,
 ) -> Option<ObjectPatch> {
-    let (uid, before) = seen;
     let conditions = std::mem::take(next.conditions_mut());
     *next.conditions_mut() = status::dated(conditions, before.conditions(), now);
-    if next == *before {
+    if next == before {
         return None;
     }
     let steps = json!([
@@ -205,7 +238,7 @@ fn status_patch<K: Declared>(
         {"op": "add", "path": "/status", "value": next},
     ]);
     let event = said(before.conditions(), next.conditions());
-    Some(ObjectPatch { key: key.clone(), uid: uid.clone(), steps, of_status: true, event })
+    Some(ObjectPatch { key: key.clone(), uid, steps, part: Part::Status, event })
 }
 
 /// Returns the Event for a refusal that is new; waits and successes say nothing.
@@ -220,29 +253,24 @@ fn said(before: &[Condition], next: &[Condition]) -> Option<Said> {
 }
 
 fn hold_patch(world: &World, key: &ObjectKey, hold: Hold, farewell: Option<String>) -> Option<ObjectPatch> {
-    let place = (key.namespace.clone(), key.name.clone());
-    let (uid, finalizers) = match key.kind {
-        Kind::User => world.users.get(&place).map(|seen| (&seen.meta.uid, &seen.finalizers)),
-        Kind::UserGroup => world.groups.get(&place).map(|seen| (&seen.meta.uid, &seen.finalizers)),
-        Kind::OrgEmailDomain => world.domains.get(&place).map(|seen| (&seen.meta.uid, &seen.finalizers)),
-        Kind::Organization => None,
-    }?;
+    let (meta, finalizers, version) = world.about(key)?;
     let at = finalizers.iter().position(|finalizer| finalizer == api::FINALIZER);
     let steps = match (hold, at) {
         (Hold::Take, None) if finalizers.is_empty() => {
             vec![json!({"op": "add", "path": "/metadata/finalizers", "value": [api::FINALIZER]})]
         }
         (Hold::Take, None) => vec![json!({"op": "add", "path": "/metadata/finalizers/-", "value": api::FINALIZER})],
-        (Hold::Release, Some(at)) => vec![
-            json!({"op": "test", "path": format!("/metadata/finalizers/{at}"), "value": api::FINALIZER}),
-            json!({"op": "remove", "path": format!("/metadata/finalizers/{at}")}),
-        ],
+        (Hold::Release, Some(at)) => vec![json!({"op": "remove", "path": format!("/metadata/finalizers/{at}")})],
         (Hold::Keep, _) | (Hold::Take, Some(_)) | (Hold::Release, None) => return None,
     };
-    let test = json!({"op": "test", "path": "/metadata/uid", "value": uid});
-    let steps = [test].into_iter().chain(steps).collect();
+    // The steps count on the finalizers being as they were seen.
+    let tests = [
+        json!({"op": "test", "path": "/metadata/uid", "value": meta.uid}),
+        json!({"op": "test", "path": "/metadata/resourceVersion", "value": version.to_string()}),
+    ];
+    let steps = tests.into_iter().chain(steps).collect();
     let event = farewell.map(|note| Said { reason: "AccountDeleted".to_owned(), note, warning: false });
-    Some(ObjectPatch { key: key.clone(), uid: uid.clone(), steps, of_status: false, event })
+    Some(ObjectPatch { key: key.clone(), uid: meta.uid.clone(), steps, part: Part::Finalizer(hold), event })
 }
 
 fn ready(conditions: &[Condition]) -> Option<&Condition> {
@@ -272,7 +300,7 @@ impl Reporter {
                 Write::NewGroup { organization, group } => create_group(client, organization, &group).await,
                 Write::Event { key, uid, said } => {
                     publish(&recorder, &key, &uid, &said).await;
-                    (ObjectKey::new(Kind::Organization, key.namespace, ""), Answer::Gone)
+                    (ObjectKey::new(Kind::Organization, key.namespace, ""), Answer::Done)
                 }
             }
         });
@@ -295,12 +323,18 @@ async fn send_patch(client: Client, recorder: &Recorder, patch: ObjectPatch) -> 
         Kind::User => send_as(client, &patch, Answer::User).await,
         Kind::UserGroup => send_as(client, &patch, Answer::Group).await,
         Kind::OrgEmailDomain => send_as(client, &patch, Answer::Domain).await,
-        Kind::Organization => Answer::Gone,
+        Kind::Organization => Answer::Done,
     };
-    if let (Some(said), false) = (&patch.event, matches!(answer, Answer::Failed(_))) {
-        publish(recorder, &patch.key, &patch.uid, said).await;
+    let written = !matches!(answer, Answer::MovedOn | Answer::Failed(_));
+    if let Some(said) = patch.event.filter(|_| written) {
+        // An Event must not hold up the answer.
+        let (recorder, key, uid) = (recorder.clone(), patch.key.clone(), patch.uid.clone());
+        tokio::spawn(async move { publish(&recorder, &key, &uid, &said).await });
     }
-    (patch.key, answer)
+    match (patch.part, written) {
+        (Part::Finalizer(Hold::Release), true) => (patch.key, Answer::Released { uid: patch.uid }),
+        _ => (patch.key, answer),
+    }
 }
 
 async fn send_as<K>(client: Client, patch: &ObjectPatch, answer: fn(Box<K>) -> Answer) -> Answer
@@ -313,14 +347,13 @@ where
         Err(error) => return Answer::Failed(Box::new(kube::Error::SerdeError(error))),
     };
     let parameters = PatchParams::default();
-    let result = if patch.of_status {
-        api.patch_status(&patch.key.name, &parameters, &steps).await
-    } else {
-        api.patch(&patch.key.name, &parameters, &steps).await
+    let result = match patch.part {
+        Part::Status => api.patch_status(&patch.key.name, &parameters, &steps).await,
+        Part::Finalizer(_) => api.patch(&patch.key.name, &parameters, &steps).await,
     };
     match result {
         Ok(object) => answer(Box::new(object)),
-        Err(kube::Error::Api(status)) if status.code == 404 || failed_its_test(&status) => Answer::Gone,
+        Err(kube::Error::Api(status)) if status.code == 404 || failed_its_test(&status) => Answer::MovedOn,
         Err(error) => Answer::Failed(Box::new(error)),
     }
 }
@@ -329,8 +362,8 @@ where
 async fn create_group(client: Client, organization: ObjectKey, group: &UserGroup) -> (ObjectKey, Answer) {
     let groups: Api<UserGroup> = Api::namespaced(client, &organization.namespace);
     let answer = match groups.create(&PostParams::default(), group).await {
-        Ok(_) => Answer::Gone,
-        Err(kube::Error::Api(status)) if status.is_already_exists() => Answer::Gone,
+        Ok(_) => Answer::Done,
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Answer::Done,
         Err(error) => Answer::Failed(Box::new(error)),
     };
     (organization, answer)
@@ -359,6 +392,16 @@ async fn publish(recorder: &Recorder, key: &ObjectKey, uid: &str, said: &Said) {
     };
     // An Event is a courtesy, and a terminating namespace takes none.
     if let Err(error) = recorder.publish(&event, &reference).await {
-        tracing::debug!(uid, %error, "an event wasn't taken");
+        tracing::debug!(uid, error = in_short(&error), "an event wasn't taken");
+    }
+}
+
+/// Returns what the log may say of an error: the API server's own words name objects and values.
+#[must_use]
+pub fn in_short(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} {}", status.code, status.reason),
+        kube::Error::SerdeError(_) => "an answer that can't be read".to_owned(),
+        other => crate::telemetry::chain(other),
     }
 }

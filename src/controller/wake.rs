@@ -60,12 +60,19 @@ impl Queue {
         self.due.insert(place, key);
     }
 
-    /// Makes an object due later, the more so the more often it failed in a row.
-    pub fn retry(&mut self, key: ObjectKey, now: Instant) {
+    /// Makes an object due later, the more so the more often it failed in a row. Returns when.
+    pub fn retry(&mut self, key: ObjectKey, now: Instant) -> Instant {
+        let at = self.failed(&key, now);
+        self.wake(key, at);
+        at
+    }
+
+    /// Counts a failure of an object. Returns when to try again.
+    pub fn failed(&mut self, key: &ObjectKey, now: Instant) -> Instant {
         let failures = self.failures.entry(key.clone()).or_default();
         let at = now + retry_delay(*failures);
         *failures = failures.saturating_add(1);
-        self.wake(key, at);
+        at
     }
 
     /// Forgets that an object failed.

@@ -54,7 +54,8 @@ pub struct Seen<S, T> {
     pub spec: Arc<S>,
     /// What we said of it.
     pub status: T,
-    version: u64,
+    /// The version of it, which grows with each write to it.
+    pub version: u64,
 }
 
 /// A namespace as last seen.
@@ -120,6 +121,46 @@ impl World {
         if still_there { self.see(object) } else { None }
     }
 
+    /// Notes that our finalizer is off an object, which is about to go.
+    ///
+    /// The API server answers the patch that takes the last finalizer off with the object as it was.
+    pub fn see_released(&mut self, key: &ObjectKey, uid: &str) {
+        fn let_go<S, T>(seen: Option<&mut Seen<S, T>>, uid: &str) {
+            if let Some(seen) = seen.filter(|seen| seen.meta.uid == uid) {
+                seen.finalizers.retain(|finalizer| finalizer != api::FINALIZER);
+                seen.meta.held = false;
+            }
+        }
+        let place = (key.namespace.clone(), key.name.clone());
+        match key.kind {
+            Kind::OrgEmailDomain => let_go(self.domains.get_mut(&place), uid),
+            Kind::UserGroup => let_go(self.groups.get_mut(&place), uid),
+            Kind::User => let_go(self.users.get_mut(&place), uid),
+            Kind::Organization => {}
+        }
+    }
+
+    /// Returns what an object has beside its spec, its finalizers and its version.
+    #[must_use]
+    pub fn about(&self, key: &ObjectKey) -> Option<(&Meta, &[String], u64)> {
+        fn of<S, T>(seen: &Seen<S, T>) -> (&Meta, &[String], u64) {
+            (&seen.meta, &seen.finalizers, seen.version)
+        }
+        let place = (key.namespace.clone(), key.name.clone());
+        match key.kind {
+            Kind::OrgEmailDomain => self.domains.get(&place).map(of),
+            Kind::UserGroup => self.groups.get(&place).map(of),
+            Kind::User => self.users.get(&place).map(of),
+            Kind::Organization => None,
+        }
+    }
+
+    /// Whether an object is there, readable or not.
+    #[must_use]
+    pub fn has(&self, key: &ObjectKey) -> bool {
+        self.about(key).is_some() || self.malformed.contains(key)
+    }
+
     /// Takes an object out. Returns whether it was there.
     pub fn lose(&mut self, key: &ObjectKey) -> bool {
         self.unindex(key);
@@ -136,8 +177,10 @@ impl World {
 
     /// Sets an object aside that can't be read, until it can. Returns whether that is news.
     pub fn set_aside(&mut self, key: ObjectKey) -> bool {
+        let known = self.malformed.contains(&key);
         self.lose(&key);
-        self.malformed.insert(key)
+        self.malformed.insert(key);
+        !known
     }
 
     /// Takes in a namespace. Returns whether anything changed that a decision depends on.
@@ -278,16 +321,18 @@ fn from_the_root(domain: &str) -> String {
 }
 
 fn seen<S, T>(metadata: ObjectMeta, spec: S, status: T) -> Seen<S, T> {
+    let annotations = metadata.annotations.unwrap_or_default();
+    let annotated = |name: &str| annotations.get(name).is_some_and(|value| value == "true");
     let finalizers = metadata.finalizers.unwrap_or_default();
-    let paused = metadata.annotations.as_ref().and_then(|all| all.get(api::PAUSED));
     let meta = Meta {
         namespace: metadata.namespace.unwrap_or_default(),
         name: metadata.name.unwrap_or_default(),
         uid: metadata.uid.unwrap_or_default(),
         generation: metadata.generation.unwrap_or_default(),
         deleting: metadata.deletion_timestamp.is_some(),
-        paused: paused.is_some_and(|value| value == "true"),
+        paused: annotated(api::PAUSED),
         held: finalizers.iter().any(|finalizer| finalizer == api::FINALIZER),
+        released: annotated(api::RELEASE),
     };
     // Since Kubernetes 1.35 versions of one resource may be compared as numbers.
     let version = metadata.resource_version.and_then(|version| version.parse().ok()).unwrap_or_default();

@@ -102,7 +102,9 @@ impl Domain {
             return Err(DomainError::IpAddress);
         }
         let ascii = idna::domain_to_ascii_strict(text).map_err(|_| DomainError::Malformed)?;
-        if ascii.parse::<std::net::IpAddr>().is_ok() {
+        // A last label that is a number makes an IPv4 address of it (WHATWG URL, "ends in a number").
+        let last = ascii.rsplit('.').next().unwrap_or_default();
+        if last.bytes().all(|b| b.is_ascii_digit()) && !last.is_empty() || last.starts_with("0x") {
             return Err(DomainError::IpAddress);
         }
         if ascii.ends_with('.') || ascii.is_empty() {
@@ -180,6 +182,8 @@ mod tests {
         check("alice@localhost", Err(EmailError::Domain(SingleLabel)));
         check("alice@[127.0.0.1]", Err(EmailError::Domain(IpAddress)));
         check("alice@127.0.0.1", Err(EmailError::Domain(IpAddress)));
+        check("alice@127.1", Err(EmailError::Domain(IpAddress)));
+        check("alice@0x7f.0.0.0x1", Err(EmailError::Domain(IpAddress)));
         check("alice@acme..example", Err(EmailError::Domain(Malformed)));
         check("alice@acme.example.", Err(EmailError::Domain(Malformed)));
         check("alice@xn--\u{0}.example", Err(EmailError::Domain(Malformed)));

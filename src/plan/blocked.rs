@@ -10,6 +10,8 @@ use crate::domain::organization::{CustomerId, CustomerIdError, LoginName};
 /// Why something of a spec isn't done now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Blocked {
+    /// We let go of the object, and something else still holds it.
+    Deleting,
     /// The object is paused.
     Paused,
     /// The spec sets a field that this version doesn't know what to do with.
@@ -62,6 +64,8 @@ pub enum Blocked {
     DomainNotAllowed {
         /// The domain.
         domain: String,
+        /// Whether it is listed, but on its way out.
+        leaving: bool,
     },
     /// Another account of the organization has the email.
     EmailTaken {
@@ -108,6 +112,7 @@ impl Blocked {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
+            Self::Deleting => Reason::Deleting,
             Self::Paused => Reason::Paused,
             Self::NotYetSupported { .. } => Reason::NotYetSupported,
             Self::DeletionProtected => Reason::DeletionProtected,
@@ -132,7 +137,8 @@ impl Blocked {
     #[must_use]
     pub fn heals(&self) -> bool {
         match self {
-            Self::Paused
+            Self::Deleting
+            | Self::Paused
             | Self::DeletionProtected
             | Self::InUse { .. }
             | Self::GroupNotFound { .. }
@@ -163,6 +169,7 @@ impl Blocked {
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Deleting => write!(f, "deleted, and nothing of it is left in the store; a finalizer of somebody else holds it"),
             Self::Paused => write!(f, "paused: remove the annotation roster.rs/paused to go on"),
             Self::NotYetSupported { field } => {
                 write!(
@@ -187,11 +194,11 @@ impl fmt::Display for Blocked {
             Self::CustomerIdInvalid(error) => write!(f, "the namespace's label roster.rs/customer-id: {error}"),
             Self::CustomerIdTaken(id) => write!(
                 f,
-                "the customer ID {id} belongs to another organization: label this namespace with another one, roster.rs/customer-id=…"
+                "the customer ID {id} belongs to another organization: label this namespace with another one, roster.rs/customer-id=… (unlocked by its label roster.rs/deletion-protection=off)"
             ),
             Self::CustomerIdChanged { claimed } => write!(
                 f,
-                "this organization's customer ID is {claimed} since its first account: label the namespace roster.rs/customer-id={claimed} again"
+                "this organization's customer ID is {claimed} since its first account: label the namespace roster.rs/customer-id={claimed} again (unlocked by its label roster.rs/deletion-protection=off)"
             ),
             Self::ChargeNotApproved => {
                 write!(f, "an account costs an additional charge: approve it by setting spec.chargeApproved to true")
@@ -208,7 +215,11 @@ impl fmt::Display for Blocked {
                 write!(f, "the UserGroup {group} is being deleted and takes no new members: name another one in spec.groupRef")
             }
             Self::EmailInvalid(error) => write!(f, "spec.email can't be used: {error}"),
-            Self::DomainNotAllowed { domain } => write!(
+            Self::DomainNotAllowed { domain, leaving: true } => write!(
+                f,
+                "the OrgEmailDomain that lists {domain} is being deleted and takes no new addresses: change spec.email, or list the domain again once it is gone"
+            ),
+            Self::DomainNotAllowed { domain, leaving: false } => write!(
                 f,
                 "the domain {domain} isn't in the organization's list: add an OrgEmailDomain for it, or change spec.email"
             ),
@@ -221,7 +232,10 @@ impl fmt::Display for Blocked {
                 "spec.domain can't be used: anybody can register a name below {domain} (it is a public suffix); list the organization's own domain"
             ),
             Self::DomainTaken { domain, holder } => {
-                write!(f, "{domain} is already listed by the OrgEmailDomain {holder}: delete one of the two")
+                write!(
+                    f,
+                    "{domain} is already listed by the OrgEmailDomain {holder}: delete one of the two, or change spec.domain"
+                )
             }
             Self::StoreUnavailable => write!(f, "the account store can't be reached: the change is applied once it is back"),
         }

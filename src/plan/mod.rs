@@ -36,6 +36,8 @@ pub struct Meta {
     pub paused: bool,
     /// Whether our finalizer holds it.
     pub held: bool,
+    /// Whether `roster.rs/release` asks us to let go of it for good.
+    pub released: bool,
 }
 
 /// What is known of the organization that an object belongs to.
@@ -67,6 +69,14 @@ pub struct OrganizationRecord {
 }
 
 impl OrganizationRecord {
+    /// Returns the name of the listing that an address in `domain` counts to: the most specific one that stays, else
+    /// the most specific one that is on its way out.
+    #[must_use]
+    pub fn listing_of(&self, domain: &str, leaving: &BTreeSet<String>) -> Option<&str> {
+        let staying = self.listings.iter().filter(|(name, _)| !leaving.contains(*name));
+        listing_of(staying, domain).or_else(|| listing_of(&self.listings, domain))
+    }
+
     /// Returns what a group gives its members: as declared, else as every organization has it.
     #[must_use]
     pub fn group(&self, name: &str) -> Option<GroupContent> {
@@ -95,6 +105,19 @@ pub enum Hold {
     Take,
     /// It comes off, and the object goes.
     Release,
+}
+
+/// Returns what is decided by the finalizer alone, whatever the kind.
+///
+/// An object that we don't hold is taken hold of first; one that goes, or that somebody released,
+/// isn't ours any more.
+fn unheld(meta: &Meta) -> Option<Decision> {
+    match meta {
+        Meta { held: true, .. } => None,
+        Meta { deleting: true, .. } => Some(Decision::blocked(Blocked::Deleting)),
+        Meta { released: true, .. } => Some(Decision::default()),
+        _ => Some(Decision::hold(Hold::Take)),
+    }
 }
 
 impl Decision {
@@ -247,4 +270,12 @@ pub fn listing_of<'a>(listings: impl IntoIterator<Item = (&'a String, &'a Listin
         .filter(|(_, listing)| listing.accepts(domain))
         .max_by_key(|(_, listing)| listing.domain.as_str().len())
         .map(|(name, _)| name.as_str())
+}
+
+/// Whether the listing of this name is the only one that accepts an address in `domain`.
+#[must_use]
+pub fn needs<'a>(listings: impl IntoIterator<Item = (&'a String, &'a Listing)>, name: &str, domain: &str) -> bool {
+    let accepting: Vec<&String> =
+        listings.into_iter().filter(|(_, listing)| listing.accepts(domain)).map(|(name, _)| name).collect();
+    matches!(accepting[..], [only] if only == name)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::blocked::{Blocked, UsedBy};
-use super::{Decision, DomainPlan, Hold, Listing, Meta, Plan};
+use super::{Decision, DomainPlan, Hold, Listing, Meta, Plan, unheld};
 use crate::api::org_email_domain::OrgEmailDomainSpec;
 use crate::domain::email::Domain;
 
@@ -29,8 +29,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     match spec {
         None if listed.is_some() && *users == 0 => drop_listing(meta, Hold::Keep),
         None => Decision::default(),
-        Some(_) if meta.deleting && !meta.held => Decision::default(),
-        Some(_) if !meta.deleting && !meta.held => Decision::hold(Hold::Take),
+        Some(_) if let Some(decision) = unheld(meta) => decision,
         Some(_) if meta.paused => Decision::blocked(Blocked::Paused),
         Some(_) if meta.deleting && *users > 0 => Decision::blocked(Blocked::InUse { accounts: *users, role: UsedBy::Addresses }),
         Some(_) if meta.deleting && listed.is_none() => Decision::hold(Hold::Release),

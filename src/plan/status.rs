@@ -28,9 +28,11 @@ pub fn of_user(snapshot: &Snapshot, account: Option<&Account>, blocked: &[Blocke
     conditions.extend(while_true(blocked));
     UserStatus {
         observed_generation: Some(meta.generation),
-        state: Some(account.map_or(AccountState::Pending, |account| match account.content.lifecycle {
-            Lifecycle::Enabled => AccountState::Enabled,
-            Lifecycle::Disabled => AccountState::Disabled,
+        state: Some(account.map_or(if meta.deleting { AccountState::Deleting } else { AccountState::Pending }, |account| {
+            match account.content.lifecycle {
+                Lifecycle::Enabled => AccountState::Enabled,
+                Lifecycle::Disabled => AccountState::Disabled,
+            }
         })),
         login_name: account.map(|account| account.login_name.to_string()),
         account_id: account.map(|account| account.id.to_string()).or_else(|| snapshot.recorded.clone()),
@@ -129,10 +131,13 @@ fn account_conditions(snapshot: &Snapshot, account: Option<&Account>, blocked: &
     use ConditionType::{Billable, EmailAccepted, InTransaction, LoginReady, PermissionsResolved};
     let none = "there is no account yet";
     let in_transaction = condition(InTransaction, False, Reason::Idle, "no transaction is in flight");
-    let email = match (blocked.iter().find(|why| why.concerns_email()), account) {
-        (Some(why), _) => condition(EmailAccepted, False, why.reason(), why.to_string()),
-        (None, None) => condition(EmailAccepted, False, Reason::NoAccount, none),
-        (None, Some(_)) => condition(EmailAccepted, True, Reason::Accepted, "the email is in force"),
+    let in_force = account.is_some_and(|account| snapshot.email.as_ref() == Ok(&account.content.email));
+    let about_email = blocked.iter().find(|why| why.concerns_email());
+    let email = match (about_email.or(blocked.first()), account) {
+        _ if in_force => condition(EmailAccepted, True, Reason::Accepted, "the email is in force"),
+        (Some(why), Some(_)) => condition(EmailAccepted, False, why.reason(), why.to_string()),
+        (Some(why), None) if why.concerns_email() => condition(EmailAccepted, False, why.reason(), why.to_string()),
+        _ => condition(EmailAccepted, False, Reason::NoAccount, none),
     };
     let (login, billable, permissions) = match account.map(|account| account.content.lifecycle) {
         None if !snapshot.spec.charge_approved => (

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::blocked::{Blocked, Holder};
-use super::{AccountChange, AccountPlan, AddressMove, Decision, Hold, Meta, OrganizationFacts, Plan, listing_of};
+use super::{AccountChange, AccountPlan, AddressMove, Decision, Hold, Meta, OrganizationFacts, Plan, listing_of, unheld};
 use crate::api::user::{DeletionPolicy, DeletionProtection, DesiredState, ProfileSpec, UserSpec};
 use crate::domain::account::{Account, Content, Lifecycle, Owner, PostalAddress, Profile, TransactionId, TransactionKind};
 use crate::domain::email::{Email, EmailError};
@@ -62,13 +62,15 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let protected = spec.deletion_protection == DeletionProtection::Enabled;
     let mine = account.as_ref().filter(|account| !meta.deleting || account.owner.uid == meta.uid);
     match mine {
-        _ if !meta.deleting && !meta.held => Decision::hold(Hold::Take),
-        _ if meta.deleting && !meta.held => Decision::default(),
+        _ if let Some(decision) = unheld(meta) => decision,
         None if meta.deleting && (recorded.is_none() || !protected) => Decision::hold(Hold::Release),
         _ if meta.paused => Decision::blocked(Blocked::Paused),
+        None if meta.deleting => Decision::blocked(Blocked::DeletionProtected),
+        Some(account) if meta.deleting && !protected && spec.deletion_policy == DeletionPolicy::Delete => {
+            deletion(snapshot, account)
+        }
         _ if let Some(field) = unsupported(spec) => Decision::blocked(Blocked::NotYetSupported { field }),
         None if let Some(lost) = recorded => Decision::blocked(Blocked::AccountLost { account: lost.clone() }),
-        Some(account) if meta.deleting && !protected => deletion(snapshot, account),
         Some(account) => update(snapshot, account),
         None => creation(snapshot),
     }
@@ -191,7 +193,8 @@ fn email(snapshot: &Snapshot) -> Result<(Email, Vec<AddressMove>), Blocked> {
         return Ok((wanted, vec![]));
     }
     if !is_listed(&snapshot.organization, &wanted) {
-        return Err(Blocked::DomainNotAllowed { domain: wanted.domain().to_owned() });
+        let leaving = listing_of(&snapshot.organization.record.listings, wanted.domain()).is_some();
+        return Err(Blocked::DomainNotAllowed { domain: wanted.domain().to_owned(), leaving });
     }
     let moves = room(snapshot, current).ok_or_else(|| {
         let holder = &snapshot.contest.rivals[0].account;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::blocked::{Blocked, UsedBy};
-use super::{Decision, GroupPlan, Hold, Meta, Plan};
+use super::{Decision, GroupPlan, Hold, Meta, Plan, unheld};
 use crate::api::user_group::UserGroupSpec;
 use crate::domain::group::GroupContent;
 use crate::domain::permission;
@@ -28,8 +28,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     match spec {
         None if in_force.is_some() && *members == 0 => drop_group(meta, Hold::Keep),
         None => Decision::default(),
-        Some(_) if meta.deleting && !meta.held => Decision::default(),
-        Some(_) if !meta.deleting && !meta.held => Decision::hold(Hold::Take),
+        Some(_) if let Some(decision) = unheld(meta) => decision,
         Some(_) if meta.paused => Decision::blocked(Blocked::Paused),
         Some(_) if meta.deleting && *members > 0 => {
             Decision::blocked(Blocked::InUse { accounts: *members, role: UsedBy::Members })

@@ -11,7 +11,7 @@ use crate::domain::account::{Account, AccountId, Revision, Transaction, Transact
 use crate::domain::email::Email;
 use crate::domain::group::GroupContent;
 use crate::domain::organization::{CustomerId, Organization};
-use crate::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Listing, Plan, listing_of};
+use crate::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Listing, Plan, needs};
 
 /// A store that lives as long as its process.
 #[derive(Debug, Default)]
@@ -338,8 +338,8 @@ impl Contents {
 
     fn drop_domain(&mut self, namespace: &str, name: &str) -> Result<Receipt, Refusal> {
         let Some(listings) = self.listings.get(namespace) else { return Ok(Receipt::Done) };
-        let counts_to = |account: &Account| listing_of(listings, account.content.email.domain()) == Some(name);
-        if self.in_organization(namespace).any(counts_to) {
+        let only_here = |account: &Account| needs(listings, name, account.content.email.domain());
+        if self.in_organization(namespace).any(only_here) {
             return Err(Refusal::InUse);
         }
         self.listings.entry(namespace.to_owned()).or_default().remove(name);

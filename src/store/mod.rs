@@ -211,6 +211,18 @@ pub enum StoreError {
     Database(#[source] sqlx::Error),
 }
 
+impl StoreError {
+    /// Whether the store answered and choked on what is in it, so that other rows can still be used.
+    #[must_use]
+    pub fn is_about_data(&self) -> bool {
+        match self {
+            Self::Corrupt(_) | Self::Database(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => true,
+            Self::Database(sqlx::Error::Database(error)) => error.kind() != sqlx::error::ErrorKind::Other,
+            Self::NewerSchema { .. } | Self::Address(_) | Self::Database(_) => false,
+        }
+    }
+}
+
 /// Returns the transaction that a change is, where it is one.
 fn transaction_of(change: &AccountChange) -> Option<TransactionId> {
     match change {

@@ -211,9 +211,29 @@ fn without_the_admission_policy_the_operator_puts_the_finalizer_on_first() {
     let released =
         json!({"metadata": {"finalizers": null, "annotations": {"roster.rs/release": "true", "roster.rs/paused": null}}});
     passed(organization.admin().patch("User", "alice", &released));
+    passed(organization.admin().patch("User", "alice", &json!({"metadata": {"annotations": {"roster.rs/release": null}}})));
     let alice = organization.until_ready("User", "alice");
     assert_eq!(alice["metadata"]["finalizers"], json!(["roster.rs/account"]));
     assert_eq!(operator.users().len(), 1);
+}
+
+#[test]
+fn a_released_user_is_left_alone_with_its_account_until_somebody_takes_it_up_again() {
+    let (organization, operator) = organization();
+    passed(organization.admin().create(&user("alice")));
+    passed(organization.admin().create(&user("bob")));
+    organization.until_ready("User", "alice");
+    let released =
+        json!({"metadata": {"finalizers": null, "annotations": {"roster.rs/release": "true"}}, "spec": {"role": "Driver"}});
+    passed(organization.admin().patch("User", "alice", &released));
+    // What the operator does about bob's later edit comes after what it had to do about alice's.
+    edit(&organization, "bob", &json!({"role": "Dispatcher"}));
+    let alice = organization.admin().get("User", "alice").expect("she is there");
+    assert_eq!(alice["metadata"]["finalizers"], Value::Null);
+    assert_eq!(operator.users()[0]["role"], Value::Null);
+    passed(organization.admin().patch("User", "alice", &json!({"metadata": {"annotations": {"roster.rs/release": null}}})));
+    organization.until_ready("User", "alice");
+    assert_eq!(operator.users()[0]["role"], "Driver");
 }
 
 #[test]

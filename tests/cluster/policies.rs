@@ -161,12 +161,12 @@ fn label(name: &str, value: Option<&str>) -> Value {
 
 #[test]
 fn the_namespace_of_a_customer_cannot_be_deleted_by_mistake() {
-    let organization = customer("globex");
+    let organization = customer("acme-east");
     let name = &organization.name;
     refused(
         organization.admin().delete("Namespace", name),
         &format!(
-            "namespace {name} is the organization globex, and every account goes with it: \
+            "namespace {name} is the organization acme-east, and every account goes with it: \
              label it roster.rs/deletion-protection=off first, then delete it"
         ),
     );
@@ -180,7 +180,7 @@ fn the_namespace_of_a_customer_cannot_be_deleted_by_mistake() {
 
 #[test]
 fn a_namespace_on_its_way_out_may_be_deleted_again() {
-    let organization = customer("hooli");
+    let organization = customer("acme-west");
     let (admin, name) = (organization.admin(), &organization.name);
     let labels = json!({"roster.rs/deletion-protection": "off"});
     passed(admin.patch("Namespace", name, &json!({"metadata": {"labels": labels, "finalizers": ["example.com/other"]}})));
@@ -201,10 +201,11 @@ fn other_namespaces_can_be_deleted() {
 
 #[test]
 fn a_customer_id_can_neither_be_changed_nor_removed() {
-    let organization = customer("initech");
+    let organization = customer("acme-north");
     let (admin, name) = (organization.admin(), &organization.name);
-    let text =
-        format!("the customer ID initech of namespace {name} can't be changed or removed: it is part of every login name in it");
+    let text = format!(
+        "the customer ID acme-north of namespace {name} can't be changed or removed: it is part of every login name in it"
+    );
     for value in [Some("other"), None] {
         refused(admin.patch("Namespace", name, &label("roster.rs/customer-id", value)), &text);
         refused(admin.patch_subresource("Namespace", name, "status", &label("roster.rs/customer-id", value)), &text);
@@ -213,8 +214,23 @@ fn a_customer_id_can_neither_be_changed_nor_removed() {
         let finalized = organization.kubectl(&["replace", "--raw", &path, "-f", "-"], &namespace.to_string());
         assert!(finalized.stderr.contains(&text), "{finalized:?}");
     }
-    passed(admin.patch("Namespace", name, &label("roster.rs/customer-id", Some("initech"))));
+    passed(admin.patch("Namespace", name, &label("roster.rs/customer-id", Some("acme-north"))));
     passed(admin.patch("Namespace", name, &label("other", Some("edit"))));
+}
+
+#[test]
+fn a_mistaken_customer_id_can_be_corrected_once_it_is_unlocked() {
+    let organization = customer("acme-nroth");
+    let (admin, name) = (organization.admin(), &organization.name);
+    refused(
+        admin.patch("Namespace", name, &label("roster.rs/customer-id", Some("acme-south"))),
+        "roster.rs/deletion-protection=off",
+    );
+    passed(admin.patch("Namespace", name, &label("roster.rs/deletion-protection", Some("off"))));
+    refused(admin.patch("Namespace", name, &label("roster.rs/customer-id", Some("Acme.South"))), "is not a DNS label");
+    passed(admin.patch("Namespace", name, &label("roster.rs/customer-id", Some("acme-south"))));
+    passed(admin.patch("Namespace", name, &label("roster.rs/deletion-protection", None)));
+    refused(admin.patch("Namespace", name, &label("roster.rs/customer-id", None)), "can't be changed or removed");
 }
 
 #[test]

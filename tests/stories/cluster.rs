@@ -13,10 +13,11 @@ use roster::controller::report::{Answer, Write};
 use roster::controller::wake::{Kind, ObjectKey};
 use roster::controller::watch::{News, Scope};
 use roster::store::Store;
-use roster::store::memory::MemoryStore;
 use roster::telemetry::Metrics;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+
+use crate::flaky::FlakyStore;
 
 const NAMESPACE: &str = "acme";
 const FINALIZER: &str = "roster.rs/account";
@@ -26,17 +27,19 @@ const SETTINGS: Settings =
 
 pub(crate) struct Cluster {
     objects: BTreeMap<(String, String), Value>,
-    store: Arc<MemoryStore>,
-    pipeline: Pipeline<Arc<MemoryStore>>,
+    pub(crate) store: FlakyStore,
+    pipeline: Pipeline<FlakyStore>,
     counter: u64,
     happened: Vec<String>,
     writes: usize,
+    failing_writes: usize,
+    since: Option<Instant>,
     namespace: Value,
 }
 
 impl Default for Cluster {
     fn default() -> Self {
-        let store = Arc::new(MemoryStore::default());
+        let store = FlakyStore::default();
         let mut cluster = Self {
             objects: BTreeMap::new(),
             pipeline: pipeline(&store),
@@ -44,6 +47,8 @@ impl Default for Cluster {
             counter: 0,
             happened: vec![],
             writes: 0,
+            failing_writes: 0,
+            since: None,
             namespace: json!({"kind": "Namespace", "metadata": {"name": NAMESPACE}}),
         };
         cluster.list();
@@ -55,7 +60,7 @@ fn scopes() -> Vec<Scope> {
     KINDS.map(|kind| Scope { kind, namespace: None }).to_vec()
 }
 
-fn pipeline(store: &Arc<MemoryStore>) -> Pipeline<Arc<MemoryStore>> {
+fn pipeline(store: &FlakyStore) -> Pipeline<FlakyStore> {
     Pipeline::new(store.clone(), SETTINGS, scopes(), Arc::new(Metrics::default()))
 }
 
@@ -73,6 +78,12 @@ impl Cluster {
         let object = self.objects.get_mut(&place).expect("only what is there is deleted");
         object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         self.changed(&place);
+    }
+
+    /// Lets the next writes to the API server fail, and tells afterwards how long it took.
+    pub(crate) fn fail_writes(&mut self, times: usize) {
+        self.failing_writes = times;
+        self.since = Some(Instant::now());
     }
 
     /// Starts the operator anew on the same store.
@@ -163,10 +174,15 @@ impl Cluster {
         match write {
             Write::NewGroup { organization, group } => {
                 self.put(serde_json::to_value(group).unwrap());
-                self.pipeline.take_answer(organization, Answer::Gone);
+                self.pipeline.take_answer(organization, Answer::Done);
             }
             Write::Event { key, said, .. } => {
                 self.happened.push(format!("event {}/{} {}", <&str>::from(key.kind), key.name, said.reason))
+            }
+            Write::Patch(patch) if self.failing_writes > 0 => {
+                self.failing_writes -= 1;
+                let refused = kube::core::Status::failure("not now", "InternalError").with_code(500).boxed();
+                self.pipeline.take_answer(patch.key, Answer::Failed(Box::new(kube::Error::Api(refused))));
             }
             Write::Patch(patch) => {
                 if let Some(said) = patch.event {
@@ -175,16 +191,16 @@ impl Cluster {
                 }
                 let place = (<&str>::from(patch.key.kind).to_owned(), patch.key.name.clone());
                 let Some(object) = self.objects.get_mut(&place) else {
-                    self.pipeline.take_answer(patch.key, Answer::Gone);
+                    self.pipeline.take_answer(patch.key, Answer::MovedOn);
                     return;
                 };
                 let steps: json_patch::Patch = serde_json::from_value(patch.steps).unwrap();
                 if json_patch::patch(object, &steps).is_err() {
-                    self.pipeline.take_answer(patch.key, Answer::Gone);
+                    self.pipeline.take_answer(patch.key, Answer::MovedOn);
                     return;
                 }
                 self.changed(&place);
-                let answer = self.objects.get(&place).map_or(Answer::Gone, answer);
+                let answer = self.objects.get(&place).map_or(Answer::MovedOn, answer);
                 self.pipeline.take_answer(patch.key, answer);
             }
         }
@@ -227,6 +243,9 @@ impl Cluster {
         }
         for line in self.happened.drain(..) {
             writeln!(text, "{line}").unwrap();
+        }
+        if let Some(since) = self.since.take() {
+            writeln!(text, "seconds {}", since.elapsed().as_secs()).unwrap();
         }
         writeln!(text, "writes {}", std::mem::take(&mut self.writes)).unwrap();
         text

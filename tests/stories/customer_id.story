@@ -48,9 +48,9 @@ spec: {email: bob@acme.example, profile: {displayName: Bob}, chargeApproved: tru
 === expect
 OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
 User/alice Enabled alice@acme.example users [] Ready=False CustomerIdChanged Stalled
-  this organization's customer ID is one since its first account: label the namespace roster.rs/customer-id=one again
+  this organization's customer ID is one since its first account: label the namespace roster.rs/customer-id=one again (unlocked by its label roster.rs/deletion-protection=off)
 User/bob Pending bob@acme.example users null Ready=False CustomerIdChanged Stalled
-  this organization's customer ID is one since its first account: label the namespace roster.rs/customer-id=one again
+  this organization's customer ID is one since its first account: label the namespace roster.rs/customer-id=one again (unlocked by its label roster.rs/deletion-protection=off)
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
 account alice.one alice@acme.example Enabled users [] revision=2

@@ -22,7 +22,7 @@ OrgEmailDomain/acme acme.example users=0 Ready=True Reconciled -
 OrgEmailDomain/address - users=0 Ready=False DomainInvalid Stalled
   spec.domain can't be used: the domain is an IP address; a name such as acme.example is needed
 OrgEmailDomain/again acme.example users=0 Ready=False DomainTaken Stalled
-  acme.example is already listed by the OrgEmailDomain acme: delete one of the two
+  acme.example is already listed by the OrgEmailDomain acme: delete one of the two, or change spec.domain
 OrgEmailDomain/suffix co.uk users=0 Ready=False DomainInvalid Stalled
   spec.domain can't be used: anybody can register a name below co.uk (it is a public suffix); list the organization's own domain
 UserGroup/administrators members=0 Ready=True Reconciled -

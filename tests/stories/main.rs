@@ -1,12 +1,13 @@
 //! Stories: objects in, statuses, accounts and Events out. Adding a test is adding a `.story` file.
 //!
 //! A story is a sentence and then steps: `=== apply` with YAML, `=== delete KIND NAME`, and
-//! `=== expect` with what stands in cluster and store once everything is quiet. Run with
+//! `=== store away N` and `=== writes fail N` for faults, and `=== expect` with what stands in cluster and store once everything is quiet. Run with
 //! `ROSTER_BLESS=1` to write down what happens, and read the difference.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod cluster;
+mod flaky;
 
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,8 @@ async fn play(told: &str) -> String {
             ["delete", kind, name] => cluster.delete(kind, name),
             ["resync"] => cluster.resync().await,
             ["restart"] => cluster.restart(),
+            ["store", "away", times] => cluster.store.fail(times.parse().unwrap()),
+            ["writes", "fail", times] => cluster.fail_writes(times.parse().unwrap()),
             ["expect"] => {
                 cluster.until_quiet().await;
                 happened += &format!("\n=== expect\n{}", cluster.describe().await);

@@ -13,7 +13,7 @@ use crate::domain::account::{Account, AccountId, Owner, Revision, Transaction, T
 use crate::domain::email::Email;
 use crate::domain::group::GroupContent;
 use crate::domain::organization::{LoginName, Organization};
-use crate::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Listing, Plan, listing_of};
+use crate::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Listing, Plan, needs};
 use crate::store::{Occasion, Receipt, Refusal, StoreError, transaction_of};
 
 /// Commits the plans on the connection that writes.
@@ -492,8 +492,8 @@ impl Writer<'_> {
             .bind(namespace)
             .fetch_all(&mut *self.connection)
             .await?;
-        let counts_to_it = |domain: &String| listing_of(self.known.listings(namespace), domain) == Some(name);
-        refuse_if(used.iter().any(counts_to_it), Refusal::InUse)?;
+        let only_here = |domain: &String| needs(self.known.listings(namespace), name, domain);
+        refuse_if(used.iter().any(only_here), Refusal::InUse)?;
         let query = sqlx::query("DELETE FROM domains WHERE namespace = $1 AND name = $2");
         query.bind(namespace).bind(name).execute(&mut *self.connection).await?;
         Ok(Receipt::Done)

@@ -1,0 +1,55 @@
+//! The reference store on a bad day: as often as it is told, it is away.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use roster::domain::account::Account;
+use roster::domain::organization::Organization;
+use roster::plan::Plan;
+use roster::store::memory::MemoryStore;
+use roster::store::{AccountKey, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError};
+
+#[derive(Clone, Default)]
+pub(crate) struct FlakyStore {
+    pub(crate) inner: Arc<MemoryStore>,
+    failures: Arc<AtomicUsize>,
+}
+
+impl FlakyStore {
+    /// Lets the next calls fail.
+    pub(crate) fn fail(&self, times: usize) {
+        self.failures.store(times, Ordering::Relaxed);
+    }
+
+    fn answers(&self) -> Result<(), StoreError> {
+        let fails = self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if fails.is_ok() { Err(StoreError::Address("the store is away".to_owned())) } else { Ok(()) }
+    }
+}
+
+impl Store for FlakyStore {
+    async fn find(&self, keys: &[AccountKey]) -> Result<HashMap<AccountKey, Account>, StoreError> {
+        self.answers()?;
+        self.inner.find(keys).await
+    }
+
+    async fn organizations(&self, wanted: &[Organization]) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
+        self.answers()?;
+        self.inner.organizations(wanted).await
+    }
+
+    async fn counts(&self, namespaces: &[String]) -> Result<HashMap<String, Counts>, StoreError> {
+        self.answers()?;
+        self.inner.counts(namespaces).await
+    }
+
+    async fn list(&self, namespace: Option<&str>) -> Result<Vec<Account>, StoreError> {
+        self.inner.list(namespace).await
+    }
+
+    async fn commit(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+        self.answers()?;
+        self.inner.commit(plans, occasion).await
+    }
+}
