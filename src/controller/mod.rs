@@ -38,7 +38,7 @@ pub async fn operate<S: Store>(
     let mut heartbeat = tokio::time::interval(Duration::from_secs(5));
     loop {
         pipeline.writes().into_iter().for_each(|write| reporter.send(write));
-        health.progress(pipeline.is_synced());
+        health.progress(pipeline.is_up_to_date());
         tokio::select! {
             _ = stop.changed() => break,
             (key, answer) = reporter.answer() => pipeline.take_answer(key, answer),

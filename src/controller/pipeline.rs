@@ -31,6 +31,12 @@ const GROUP: usize = 256;
 /// How long counts of members and users are gathered before they are told.
 const COUNTS_GATHERED: Duration = Duration::from_secs(5);
 
+/// How long after a watch broke another break counts to the same series: it is taken up within 30 s.
+const SERIES_OF_BREAKS: Duration = Duration::from_secs(90);
+
+/// How long a watch may break again and again before the operator isn't ready any more.
+const BLIND: Duration = Duration::from_secs(60);
+
 /// How the operator is to work.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -53,6 +59,7 @@ pub struct Pipeline<S> {
     others: Vec<Write>,
     creating: HashSet<(String, &'static str)>,
     farewells: HashMap<String, String>,
+    broken: HashMap<Scope, (Instant, Instant)>,
     unlisted: HashSet<Scope>,
     missing: HashMap<Scope, BTreeSet<ObjectKey>>,
     resync_at: Instant,
@@ -71,6 +78,7 @@ impl<S: Store> Pipeline<S> {
             others: vec![],
             creating: HashSet::new(),
             farewells: HashMap::new(),
+            broken: HashMap::new(),
             unlisted: scopes.into_iter().collect(),
             missing: HashMap::new(),
             resync_at: Instant::now() + settings.resync,
@@ -81,6 +89,16 @@ impl<S: Store> Pipeline<S> {
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.unlisted.is_empty()
+    }
+
+    /// Whether everything was listed, and no watch breaks again and again for more than a minute.
+    #[must_use]
+    pub fn is_up_to_date(&self) -> bool {
+        let now = Instant::now();
+        let blind = |(begun, last): &(Instant, Instant)| {
+            now.duration_since(*last) < SERIES_OF_BREAKS && now.duration_since(*begun) > BLIND
+        };
+        self.is_synced() && !self.broken.values().any(blind)
     }
 
     /// Returns when the next round is due: never before everything was listed.
@@ -436,6 +454,12 @@ impl<S: Store> Pipeline<S> {
                 }
             }
             News::Gone(key) => self.lose(&key),
+            News::WatchBroke(scope) => {
+                let now = Instant::now();
+                let series = self.broken.entry(scope).or_insert((now, now));
+                let begun = if now.duration_since(series.1) < SERIES_OF_BREAKS { series.0 } else { now };
+                *series = (begun, now);
+            }
         }
     }
 
@@ -512,5 +536,32 @@ fn without_store(world: &World, key: &ObjectKey) -> Option<Report> {
         Kind::UserGroup => pending(world.groups.get(&place)).map(|status| Report::Group(Box::new(status))),
         Kind::OrgEmailDomain => pending(world.domains.get(&place)).map(|status| Report::Domain(Box::new(status))),
         Kind::Organization => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operator_whose_watch_breaks_for_more_than_a_minute_is_not_up_to_date() {
+        let settings = Settings {
+            resync: Duration::from_secs(600),
+            transaction_deadline: SignedDuration::from_mins(20),
+            clock: Clock::SYSTEM,
+        };
+        let mut pipeline = Pipeline::new(MemoryStore::default(), settings, vec![], Arc::new(Metrics::default()));
+        let scope = Scope { kind: Kind::User, namespace: None };
+        for _ in 0..3 {
+            assert!(pipeline.is_up_to_date());
+            pipeline.take_news(News::WatchBroke(scope.clone()));
+            tokio::time::advance(Duration::from_secs(30)).await;
+        }
+        assert!(!pipeline.is_up_to_date());
+        tokio::time::advance(SERIES_OF_BREAKS).await;
+        assert!(pipeline.is_up_to_date());
+        pipeline.take_news(News::WatchBroke(scope));
+        assert!(pipeline.is_up_to_date(), "one break after a quiet time begins anew");
     }
 }

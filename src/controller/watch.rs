@@ -41,6 +41,8 @@ pub enum News {
     },
     /// An object is gone.
     Gone(ObjectKey),
+    /// A watch broke, and is taken up again.
+    WatchBroke(Scope),
 }
 
 /// What one watch sees: a kind, in one namespace or in all.
@@ -127,12 +129,12 @@ async fn follow<K>(
         .default_backoff()
         .boxed();
     while let Some(event) = events.next().await {
-        let Ok(event) = event else { continue };
         let item = match event {
-            watcher::Event::Init => News::ListBegins(scope.clone()),
-            watcher::Event::InitDone => News::ListEnds(scope.clone()),
-            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => read(object),
-            watcher::Event::Delete(object) => gone(&object),
+            Err(()) => News::WatchBroke(scope.clone()),
+            Ok(watcher::Event::Init) => News::ListBegins(scope.clone()),
+            Ok(watcher::Event::InitDone) => News::ListEnds(scope.clone()),
+            Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => read(object),
+            Ok(watcher::Event::Delete(object)) => gone(&object),
         };
         if news.send(item).await.is_err() {
             return;

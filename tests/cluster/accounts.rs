@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Organization, With, condition, domain, eventually, group, passed, user};
+use crate::support::{Operator, Organization, With, condition, domain, group, passed, user};
 
 /// An organization that lists acme.example, with its operator.
 fn organization() -> (Organization, Operator) {
@@ -140,11 +140,7 @@ fn deleting_a_user_erases_the_account_unassigns_its_cases_and_frees_its_name() {
     organization.until_gone("User", "alice");
     assert!(operator.users().is_empty());
     assert_eq!(operator.count("SELECT count(*) FROM cases WHERE owner_account_id IS NULL"), 1);
-    let told = eventually("an Event tells of it", || {
-        let events =
-            organization.kubectl(&["get", "events", "-o", "jsonpath={range .items[*]}{.reason}: {.message}{'\\n'}{end}"], "");
-        events.stdout.lines().find(|line| line.starts_with("AccountDeleted")).map(str::to_owned)
-    });
+    let told = organization.until_event("AccountDeleted");
     assert!(told.contains("without an owner: 1"), "{told}");
 
     passed(organization.admin().create(&user("alice")));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Organization, With, condition, domain, eventually, group, passed, refused, user};
+use crate::support::{Operator, Organization, With, condition, domain, group, passed, refused, user};
 
 fn organization() -> (Organization, Operator) {
     let organization = Organization::new();
@@ -198,11 +198,7 @@ fn a_malformed_object_is_left_alone_and_stops_nobody() {
         "spec": {"email": 5, "profile": "none", "chargeApproved": true},
     });
     organization.put_into_etcd("users", &malformed);
-    let told = eventually("an Event tells of it", || {
-        let events =
-            organization.kubectl(&["get", "events", "-o", "jsonpath={range .items[*]}{.reason}: {.message}{'\\n'}{end}"], "");
-        events.stdout.lines().find(|line| line.starts_with("Malformed")).map(str::to_owned)
-    });
+    let told = organization.until_event("Malformed");
     assert!(told.contains("left as it is"), "{told}");
     passed(organization.admin().create(&user("alice")));
     organization.until_ready("User", "alice");

@@ -15,3 +15,6 @@ mod schema;
 mod support;
 mod tables;
 mod warnings;
+
+/// The control plane has the admission policies of `deploy/policies`.
+const WITH_POLICIES: bool = true;

@@ -58,6 +58,7 @@ impl ControlPlane {
             .arg("guard")
             .arg(&folder)
             .env("ROSTER_AUDIT", "1")
+            .env("ROSTER_POLICIES", if crate::WITH_POLICIES { "yes" } else { "no" })
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C is for the tests; the guardian has its work to do afterwards.

@@ -121,6 +121,16 @@ impl Organization {
         object
     }
 
+    /// Asks for Events until there is one with this reason, and returns it with its note.
+    #[track_caller]
+    pub(crate) fn until_event(&self, reason: &str) -> String {
+        let path = r#"jsonpath={range .items[*]}{.reason}: {.message}{"\n"}{end}"#;
+        eventually(&format!("an Event says {reason}"), || {
+            let events = self.kubectl(&["get", "events", "-o", path], "");
+            events.stdout.lines().find(|line| line.starts_with(reason)).map(str::to_owned)
+        })
+    }
+
     /// Asks for an object until it is gone.
     #[track_caller]
     pub(crate) fn until_gone(&self, kind: &str, name: &str) {
