@@ -260,3 +260,207 @@ fn profile(spec: &ProfileSpec) -> Profile {
         notifications: notifications.into_iter().collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::api::Reason;
+    use crate::api::user::{GroupRef, PermissionsSpec};
+    use crate::domain::account::{AccountId, Revision, Transaction};
+    use crate::domain::email::Domain;
+    use crate::plan::{Listing, OrganizationRecord};
+
+    fn email(name: &str) -> Email {
+        Email::parse(&format!("{name}@acme.example")).unwrap()
+    }
+
+    /// A User that asks for an account in an organization that lists acme.example.
+    fn snapshot() -> Snapshot {
+        let acme = CustomerId::parse("acme").unwrap();
+        let listing = Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
+        let spec = UserSpec {
+            username: None,
+            email: Some("alice@acme.example".to_owned()),
+            profile: Some(ProfileSpec { display_name: Some("Alice".to_owned()), ..ProfileSpec::default() }),
+            role: None,
+            teams: vec![],
+            group_ref: GroupRef::default(),
+            permissions: None,
+            copy_of: None,
+            adopt: None,
+            state: DesiredState::Enabled,
+            password_secret_ref: None,
+            charge_approved: true,
+            deletion_protection: DeletionProtection::Enabled,
+            deletion_policy: DeletionPolicy::Delete,
+        };
+        Snapshot {
+            meta: Meta {
+                namespace: "acme".to_owned(),
+                name: "alice".to_owned(),
+                uid: "uid".to_owned(),
+                generation: 1,
+                held: true,
+                ..Meta::default()
+            },
+            spec: Arc::new(spec),
+            email: Ok(email("alice")),
+            recorded: None,
+            organization: Arc::new(OrganizationFacts {
+                namespace: "acme".to_owned(),
+                customer_id: Ok(acme.clone()),
+                record: OrganizationRecord {
+                    claimed: Some(acme),
+                    listings: [("acme".to_owned(), listing)].into(),
+                    ..OrganizationRecord::default()
+                },
+                leaving_groups: BTreeSet::new(),
+                leaving_listings: BTreeSet::new(),
+            }),
+            account: None,
+            login_holder: None,
+            contest: Contest::default(),
+        }
+    }
+
+    fn edited(snapshot: &Snapshot, edit: impl FnOnce(&mut UserSpec)) -> Snapshot {
+        let mut spec = snapshot.spec.as_ref().clone();
+        edit(&mut spec);
+        Snapshot { spec: Arc::new(spec), ..snapshot.clone() }
+    }
+
+    /// Returns the snapshot after its plan was committed.
+    fn applied(snapshot: &Snapshot) -> Snapshot {
+        let Some(Plan::Account(plan)) = decide(snapshot).plan else { panic!("nothing is planned") };
+        let AccountPlan { owner, change, .. } = *plan;
+        let account = match change {
+            AccountChange::Create { transaction, login_name, content } => Some(Account {
+                id: AccountId(Uuid::from_u128(1)),
+                namespace: "acme".to_owned(),
+                revision: Revision(1),
+                owner,
+                login_name,
+                content,
+                created: Timestamp::UNIX_EPOCH,
+                transaction: Transaction {
+                    id: transaction,
+                    kind: TransactionKind::Create,
+                    started: Timestamp::UNIX_EPOCH,
+                    deadline: Timestamp::UNIX_EPOCH,
+                    completed: Some(Timestamp::UNIX_EPOCH),
+                },
+            }),
+            AccountChange::Update { from, content, .. } => {
+                snapshot.account.clone().map(|account| Account { revision: Revision(from.0 + 1), owner, content, ..account })
+            }
+            AccountChange::Delete { .. } => None,
+        };
+        Snapshot { account, ..snapshot.clone() }
+    }
+
+    /// Deciding once more on what the store then has plans nothing, and blocks for the same reasons.
+    #[track_caller]
+    fn check_settles(snapshot: &Snapshot) -> Snapshot {
+        let after = applied(snapshot);
+        assert_eq!(decide(&after).plan, None);
+        assert_eq!(decide(&after).blocked, decide(snapshot).blocked);
+        after
+    }
+
+    #[track_caller]
+    fn check_blocked(snapshot: &Snapshot, reasons: &[Reason]) {
+        let decision = decide(snapshot);
+        assert_eq!(decision.blocked.iter().map(Blocked::reason).collect::<Vec<_>>(), reasons);
+        assert_eq!(decision.plan, None);
+    }
+
+    #[test]
+    fn a_new_user_and_every_edit_of_it_settle_after_one_plan() {
+        let created = check_settles(&snapshot());
+        let granted = edited(&created, |spec| {
+            spec.permissions = Some(PermissionsSpec { grants: vec!["a".to_owned()], from: None });
+        });
+        let granted = check_settles(&granted);
+        let disabled = check_settles(&edited(&granted, |spec| spec.state = DesiredState::Disabled));
+        let revoked = check_settles(&edited(&disabled, |spec| spec.permissions = None));
+        assert!(revoked.account.unwrap().content.grants.is_empty());
+    }
+
+    #[test]
+    fn what_is_asked_for_in_another_order_is_the_same() {
+        let two = |names: [&str; 2]| edited(&snapshot(), |spec| spec.teams = names.map(str::to_owned).to_vec());
+        assert_eq!(decide(&two(["a", "b"])), decide(&two(["b", "a"])));
+    }
+
+    #[test]
+    fn a_new_user_is_blocked_by_everything_that_is_wrong_in_the_order_ready_names_it() {
+        let wrong = edited(&snapshot(), |spec| {
+            spec.charge_approved = false;
+            spec.group_ref.name = "nowhere".to_owned();
+        });
+        let other = Email::parse("alice@other.example").unwrap();
+        let wrong = Snapshot { email: Ok(other), ..wrong };
+        check_blocked(&wrong, &[Reason::ChargeNotApproved, Reason::GroupNotFound, Reason::DomainNotAllowed]);
+    }
+
+    #[test]
+    fn a_refused_part_keeps_its_value_and_the_others_apply() {
+        let account = applied(&snapshot());
+        let edit = edited(&account, |spec| {
+            spec.group_ref.name = "nowhere".to_owned();
+            spec.state = DesiredState::Disabled;
+        });
+        let after = check_settles(&edit).account.unwrap();
+        assert_eq!((after.content.group.as_str(), after.content.lifecycle), ("users", Lifecycle::Disabled));
+    }
+
+    #[test]
+    fn nothing_is_written_before_the_finalizer_is_on() {
+        let mut unheld = snapshot();
+        unheld.meta.held = false;
+        assert_eq!(decide(&unheld), Decision::hold(Hold::Take));
+    }
+
+    #[test]
+    fn a_late_deletion_of_an_old_user_never_hits_the_account_of_a_new_one() {
+        let mut old = edited(&applied(&snapshot()), |spec| spec.deletion_protection = DeletionProtection::Disabled);
+        old.meta.deleting = true;
+        assert!(matches!(decide(&old).plan, Some(Plan::Account(_))));
+        old.meta.uid = "another".to_owned();
+        assert_eq!(decide(&old), Decision::hold(Hold::Release));
+    }
+
+    #[test]
+    fn a_user_without_an_account_is_let_go_at_once_though_protected() {
+        let mut user = snapshot();
+        user.meta.deleting = true;
+        assert_eq!(decide(&user), Decision::hold(Hold::Release));
+        user.recorded = Some("an account".to_owned());
+        check_blocked(&user, &[Reason::DeletionProtected]);
+    }
+
+    #[test]
+    fn an_address_is_taken_unless_everybody_in_the_way_moves_on() {
+        let mut holder = applied(&snapshot()).account.unwrap();
+        holder.id = AccountId(Uuid::from_u128(2));
+        let rival = |asks_for: Option<&str>| Rival { account: holder.clone(), asks_for: asks_for.map(email) };
+        let contested =
+            |asks_for, ends_free| Snapshot { contest: Contest { rivals: vec![rival(asks_for)], ends_free }, ..snapshot() };
+        check_blocked(&contested(None, false), &[Reason::EmailTaken]);
+        check_blocked(&contested(Some("bob"), false), &[Reason::EmailTaken]);
+        let Some(Plan::Account(plan)) = decide(&contested(Some("bob"), true)).plan else { panic!("it moves on") };
+        assert_eq!(plan.moves, [AddressMove { account: holder.id, from: holder.revision, to: email("bob") }]);
+    }
+
+    #[test]
+    fn an_address_that_is_in_force_is_never_refused_whatever_became_of_its_domain() {
+        let mut unlisted = applied(&snapshot());
+        Arc::make_mut(&mut unlisted.organization).record.listings.clear();
+        assert_eq!(decide(&unlisted), Decision::default());
+    }
+}
