@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::wake::{Kind, ObjectKey};
-use super::world::{Seen, World};
+use super::world::{Seen, Shelf, World, within};
 use crate::api::{UserSpec, UserStatus};
 use crate::domain::account::Account;
 use crate::domain::email::Email;
-use crate::domain::group::GroupContent;
+use crate::domain::group::{ADMINISTRATORS, USERS};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::plan::blocked::Holder;
 use crate::plan::user::{Contest, Rival, unsupported};
@@ -84,16 +84,11 @@ pub async fn observe<S: Store>(world: &World, store: &S, keys: &[ObjectKey]) -> 
 /// Returns what decides which default groups an organization gets.
 #[must_use]
 pub fn organization(world: &World, namespace: &str) -> organization::Snapshot {
-    let staying = |kind| {
-        let keys = world.keys(kind, Some(namespace));
-        keys.into_iter().filter(|key| world.about(key).is_some_and(|(meta, ..)| !meta.deleting))
-    };
-    let is_default = |key: &ObjectKey| key.kind == Kind::UserGroup && GroupContent::undeclared(&key.name).is_some();
-    let inhabitants = [Kind::UserGroup, Kind::OrgEmailDomain, Kind::User].into_iter().flat_map(staying);
+    let is_there = |name: &&str| world.has(&ObjectKey::new(Kind::UserGroup, namespace, *name));
     organization::Snapshot {
         stays: world.namespaces.get(namespace).is_some_and(|seen| !seen.terminating),
-        inhabited: inhabitants.into_iter().any(|key| !is_default(&key)),
-        groups: world.keys(Kind::UserGroup, Some(namespace)).into_iter().map(|key| key.name).collect(),
+        inhabited: world.is_inhabited(namespace),
+        groups: [ADMINISTRATORS, USERS].into_iter().filter(is_there).collect(),
     }
 }
 
@@ -138,8 +133,8 @@ async fn organizations<S: Store>(
     let facts = presented.into_iter().map(|(namespace, customer_id)| {
         let facts = OrganizationFacts {
             record: records.remove(&namespace).unwrap_or_default(),
-            leaving_groups: leaving(world.groups.iter(), &namespace),
-            leaving_listings: leaving(world.domains.iter(), &namespace),
+            leaving_groups: leaving(&world.groups, &namespace),
+            leaving_listings: leaving(&world.domains, &namespace),
             customer_id,
             namespace: namespace.clone(),
         };
@@ -148,11 +143,8 @@ async fn organizations<S: Store>(
     Ok(facts.collect())
 }
 
-fn leaving<'a, S: 'a, T: 'a>(
-    shelf: impl Iterator<Item = (&'a (String, String), &'a Seen<S, T>)>,
-    namespace: &str,
-) -> BTreeSet<String> {
-    shelf.filter(|(place, seen)| place.0 == namespace && seen.meta.deleting).map(|(place, _)| place.1.clone()).collect()
+fn leaving<S, T>(shelf: &Shelf<S, T>, namespace: &str) -> BTreeSet<String> {
+    within(shelf, namespace).filter(|(_, seen)| seen.meta.deleting).map(|(name, _)| name.to_owned()).collect()
 }
 
 fn group(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key: &ObjectKey) -> user_group::Snapshot {

@@ -56,11 +56,17 @@ pub struct Pipeline<S> {
     world: World,
     queue: Queue,
     slots: Slots,
+    /// Writes that stand in no slot: default groups and Events.
     others: Vec<Write>,
+    /// Default groups that were asked for and not seen yet, by namespace and name.
     creating: HashSet<(String, &'static str)>,
+    /// What is said when an object goes, by its uid, until its finalizer is off.
     farewells: HashMap<String, String>,
+    /// When a watch's present series of breaks began, and its last break.
     broken: HashMap<Scope, (Instant, Instant)>,
+    /// What was never listed yet; nothing is decided before.
     unlisted: HashSet<Scope>,
+    /// What a list that is under way hasn't named yet.
     missing: HashMap<Scope, BTreeSet<ObjectKey>>,
     resync_at: Instant,
 }

@@ -13,6 +13,7 @@ use crate::api::{
     UserStatus,
 };
 use crate::domain::email::{Email, EmailError};
+use crate::domain::group::GroupContent;
 use crate::plan::Meta;
 
 /// One of our kinds, taken apart.
@@ -197,10 +198,10 @@ impl World {
     #[must_use]
     pub fn keys(&self, kind: Kind, namespace: Option<&str>) -> Vec<ObjectKey> {
         fn of<S, T>(shelf: &Shelf<S, T>, kind: Kind, namespace: Option<&str>) -> Vec<ObjectKey> {
-            let first = (namespace.unwrap_or_default().to_owned(), String::new());
-            let places = shelf.range(first..).map(|(place, _)| place);
-            let within = places.take_while(|place| namespace.is_none_or(|namespace| place.0 == namespace));
-            within.map(|(namespace, name)| ObjectKey::new(kind, namespace, name)).collect()
+            match namespace {
+                Some(namespace) => within(shelf, namespace).map(|(name, _)| ObjectKey::new(kind, namespace, name)).collect(),
+                None => shelf.keys().map(|(namespace, name)| ObjectKey::new(kind, namespace, name)).collect(),
+            }
         }
         let mut keys = match kind {
             Kind::Organization => {
@@ -214,6 +215,15 @@ impl World {
         let broken = self.malformed.iter().filter(|key| key.kind == kind);
         keys.extend(broken.filter(|key| namespace.is_none_or(|only| only == key.namespace)).cloned());
         keys
+    }
+
+    /// Whether a namespace holds an object that stays, other than the two default groups.
+    #[must_use]
+    pub fn is_inhabited(&self, namespace: &str) -> bool {
+        let declared = |name: &str| GroupContent::undeclared(name).is_none();
+        within(&self.users, namespace).any(|(_, seen)| !seen.meta.deleting)
+            || within(&self.domains, namespace).any(|(_, seen)| !seen.meta.deleting)
+            || within(&self.groups, namespace).any(|(name, seen)| !seen.meta.deleting && declared(name))
     }
 
     /// Returns the address that a user asks for.
@@ -280,6 +290,12 @@ impl World {
         }
         entries.into_iter().map(|(index, what)| (index, (place.0.clone(), what, place.1.clone()))).collect()
     }
+}
+
+/// Returns the objects of a kind in one namespace, by name.
+pub fn within<'a, S, T>(shelf: &'a Shelf<S, T>, namespace: &'a str) -> impl Iterator<Item = (&'a str, &'a Seen<S, T>)> {
+    let first = (namespace.to_owned(), String::new());
+    shelf.range(first..).take_while(move |(place, _)| place.0 == namespace).map(|(place, seen)| (place.1.as_str(), seen))
 }
 
 #[derive(Clone, Copy)]

@@ -11,8 +11,8 @@ pub struct Snapshot {
     pub stays: bool,
     /// Whether it holds a roster resource that stays, other than the two groups themselves.
     pub inhabited: bool,
-    /// The names of the groups that are there.
-    pub groups: BTreeSet<String>,
+    /// The names of the default groups that are there.
+    pub groups: BTreeSet<&'static str>,
 }
 
 /// Returns the names of the default groups that are to be created.
@@ -28,8 +28,8 @@ mod tests {
 
     #[test]
     fn an_organization_gets_the_default_groups_while_anything_else_is_in_it() {
-        let groups = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let snapshot = |stays, inhabited, names| Snapshot { stays, inhabited, groups: groups(names) };
+        let snapshot =
+            |stays, inhabited, names: &[&'static str]| Snapshot { stays, inhabited, groups: names.iter().copied().collect() };
         assert_eq!(missing_groups(&snapshot(true, true, &[])), ["administrators", "users"]);
         assert_eq!(missing_groups(&snapshot(true, true, &["users"])), ["administrators"]);
         assert!(missing_groups(&snapshot(true, true, &["administrators", "users"])).is_empty());
