@@ -21,6 +21,7 @@ fn the_operator_says_which_policies_are_missing_and_puts_the_finalizers_on_itsel
         assert!(log.contains(policy), "{policy} isn't named in the log:\n{log}");
     }
     passed(organization.admin().create(&domain("acme.example")));
+    organization.until_ready("OrgEmailDomain", "acme.example");
     passed(organization.admin().create(&user("alice")));
     let alice = organization.until_ready("User", "alice");
     assert_eq!(alice["metadata"]["finalizers"], json!(["roster.rs/account"]));

@@ -33,6 +33,7 @@ fn two_hundred_users_cost_one_write_each_and_none_when_nothing_changed() {
     let organization = Organization::new();
     passed(organization.admin().create(&domain("acme.example")));
     let mut operator = Operator::start(&organization);
+    organization.until_ready("OrgEmailDomain", "acme.example");
     for kind in ["administrators", "users"] {
         organization.until_ready("UserGroup", kind);
     }
