@@ -30,7 +30,8 @@
 //!   written again.
 //! - The store refuses a plan that was made from an older revision, and answers a repeated
 //!   transaction with its first receipt.
-//! - Logs, events and metrics carry uids and account ids, never an address or a person's name.
+//! - The log (above `debug`, where libraries speak) and the metrics carry uids and account ids, never
+//!   an address or a person's name. The Event about an object that can't be read quotes what can't.
 
 pub mod api;
 pub mod cli;

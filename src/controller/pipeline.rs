@@ -198,6 +198,7 @@ impl<S: Store> Pipeline<S> {
                 Some(Err(refusal)) => self.look_again(key, refusal),
                 Some(Ok(receipt)) => {
                     self.wake_dependants(&snapshot, decision.plan.as_ref(), &receipt);
+                    self.others.extend(taken_back(&snapshot, &receipt));
                     self.report(key, &snapshot, &decision, Some(&receipt));
                 }
                 None => self.report(key, &snapshot, &decision, None),
@@ -266,14 +267,6 @@ impl<S: Store> Pipeline<S> {
                     self.wake_after_moves(user, &plan.moves);
                 }
                 self.gather_counts(user, after);
-                if let (Some(before), Some(after)) = (&user.account, after)
-                    && before.owner.uid != after.owner.uid
-                {
-                    let note = "the account of this name was here before, and belongs to this User now".to_owned();
-                    let said = Said { reason: "AccountTakenBack".to_owned(), note, warning: false };
-                    let key = ObjectKey::new(Kind::User, &user.meta.namespace, &user.meta.name);
-                    self.others.push(Write::Event { key, uid: user.meta.uid.clone(), said });
-                }
             }
             Snapshot::Group(group) => self.wake(self.world.of_group(&group.meta.namespace, &group.meta.name)),
             Snapshot::Domain(domain) => {
@@ -508,6 +501,16 @@ impl<S: Store> Pipeline<S> {
             self.wake(dependants.into_iter().chain([key.clone(), organization]));
         }
     }
+}
+
+/// Returns the Event for an account that belongs to another `User` of the same name now.
+fn taken_back(snapshot: &Snapshot, receipt: &Receipt) -> Option<Write> {
+    let (Snapshot::User(user), Receipt::Account(after)) = (snapshot, receipt) else { return None };
+    let Meta { namespace, name, uid, .. } = &user.meta;
+    user.account.as_ref().filter(|before| before.owner.uid != after.owner.uid)?;
+    let note = "the account of this name was here before, and belongs to this User now".to_owned();
+    let said = Said { reason: "AccountTakenBack".to_owned(), note, warning: false };
+    Some(Write::Event { key: ObjectKey::new(Kind::User, namespace, name), uid: uid.clone(), said })
 }
 
 fn farewell(receipt: &Receipt) -> Option<String> {

@@ -9,7 +9,6 @@ pub mod sql;
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
-use std::sync::Arc;
 
 use crate::domain::account::{Account, AccountId, Transaction, TransactionId, TransactionKind};
 use crate::domain::email::Email;
@@ -45,35 +44,6 @@ pub trait Store: Send + Sync + 'static {
         plans: &[Plan],
         occasion: Occasion,
     ) -> impl Future<Output = Result<Vec<Result<Receipt, Refusal>>, StoreError>> + Send;
-}
-
-impl<S: Store> Store for Arc<S> {
-    fn find(&self, keys: &[AccountKey]) -> impl Future<Output = Result<HashMap<AccountKey, Account>, StoreError>> + Send {
-        self.as_ref().find(keys)
-    }
-
-    fn organizations(
-        &self,
-        wanted: &[Organization],
-    ) -> impl Future<Output = Result<HashMap<String, OrganizationRecord>, StoreError>> + Send {
-        self.as_ref().organizations(wanted)
-    }
-
-    fn counts(&self, namespaces: &[String]) -> impl Future<Output = Result<HashMap<String, Counts>, StoreError>> + Send {
-        self.as_ref().counts(namespaces)
-    }
-
-    fn list(&self, namespace: Option<&str>) -> impl Future<Output = Result<Vec<Account>, StoreError>> + Send {
-        self.as_ref().list(namespace)
-    }
-
-    fn commit(
-        &self,
-        plans: &[Plan],
-        occasion: Occasion,
-    ) -> impl Future<Output = Result<Vec<Result<Receipt, Refusal>>, StoreError>> + Send {
-        self.as_ref().commit(plans, occasion)
-    }
 }
 
 /// What an account is looked up by.

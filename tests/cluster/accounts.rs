@@ -233,6 +233,23 @@ fn a_released_user_is_left_alone_with_its_account_until_somebody_takes_it_up_aga
 }
 
 #[test]
+fn a_user_that_comes_back_under_its_name_takes_its_account_back_with_an_event() {
+    let (organization, mut operator) = organization();
+    passed(organization.admin().create(&user("alice").with("/spec/deletionProtection", "Disabled")));
+    let id = organization.until_ready("User", "alice")["status"]["accountId"].clone();
+    operator.kill();
+    let released = json!({"metadata": {"finalizers": null, "annotations": {"roster.rs/release": "true"}}});
+    passed(organization.admin().patch("User", "alice", &released));
+    passed(organization.admin().delete("User", "alice"));
+    organization.until_gone("User", "alice");
+    passed(organization.admin().create(&user("alice")));
+    operator.restart();
+    assert_eq!(organization.until_ready("User", "alice")["status"]["accountId"], id);
+    organization.until_event("AccountTakenBack");
+    assert_eq!(operator.count("SELECT count(*) FROM lifetimes"), 1);
+}
+
+#[test]
 fn it_is_ready_measured_and_ends_when_asked_to() {
     let (organization, mut operator) = organization();
     passed(organization.admin().create(&user("alice")));
