@@ -88,6 +88,8 @@ pub enum Reason {
     NoAccount,
     /// No password was ever set.
     PasswordNotSet,
+    /// The email is the placeholder of a copy, which nobody can log in with.
+    EmailIsPlaceholder,
 
     // Waits that heal by themselves when something else arrives.
     /// The object is let go of, and something else still holds it.
@@ -98,8 +100,14 @@ pub enum Reason {
     GroupNotFound,
     /// The email's domain isn't listed.
     DomainNotAllowed,
+    /// The User whose permissions or details are asked for isn't there.
+    SourceNotFound,
+    /// The User whose permissions or details are asked for has no account yet.
+    SourceNotReady,
     /// Deletion is held by what still uses the object.
     InUse,
+    /// It would leave the organization without an enabled user with full control.
+    LastAdministrator,
     /// Deletion is held by `deletionProtection`.
     DeletionProtected,
     /// The store can't be reached.
@@ -116,6 +124,10 @@ pub enum Reason {
     EmailInvalid,
     /// Another account has the login name.
     LoginTaken,
+    /// Permissions are inherited in a loop.
+    InheritanceCycle,
+    /// Permissions are inherited through more than 32 others.
+    InheritanceTooDeep,
     /// Another object lists the domain.
     DomainTaken,
     /// The domain can't be understood, or is a public suffix.

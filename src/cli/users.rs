@@ -1,6 +1,6 @@
 //! `roster users [--organization ORG]`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 
 use clap::Args;
@@ -10,7 +10,10 @@ use super::table::table;
 use super::{Failure, block_on};
 use crate::config::{Output, Shared};
 use crate::domain::account::{Account, Lifecycle, Profile};
+use crate::domain::group::Detail;
+use crate::domain::inheritance;
 use crate::domain::organization::{CustomerId, Organization};
+use crate::domain::permission::Permissions;
 use crate::plan::OrganizationRecord;
 use crate::store::Store;
 use crate::store::sql::SqlStore;
@@ -39,7 +42,7 @@ struct Row {
     teams: BTreeSet<String>,
     profile: Profile,
     permissions: Vec<String>,
-    self_service: Vec<String>,
+    self_service: BTreeSet<Detail>,
     in_transaction: bool,
 }
 
@@ -69,14 +72,16 @@ async fn rows(shared: &Shared, organization: Option<&str>) -> Result<Vec<Row>, F
         Some(Organization { namespace: namespace.clone(), customer_id: CustomerId::parse(namespace).ok()? })
     });
     let records = store.organizations(&asked.collect::<Vec<_>>()).await?;
-    let rows = accounts.into_iter().map(|account| {
-        let record = records.get(&account.namespace).cloned().unwrap_or_default();
-        row(account, &record)
+    let by_user: HashMap<(&str, &str), &Account> =
+        accounts.iter().map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account)).collect();
+    let rows = accounts.iter().map(|account| {
+        let own = inheritance::own(account, |name| by_user.get(&(account.namespace.as_str(), name)).copied());
+        row(account.clone(), &own, &records.get(&account.namespace).cloned().unwrap_or_default())
     });
     Ok(rows.collect())
 }
 
-fn row(account: Account, record: &OrganizationRecord) -> Row {
+fn row(account: Account, own: &Permissions, record: &OrganizationRecord) -> Row {
     let Account { namespace, login_name, content, transaction, .. } = account;
     let group = record.group(&content.group).unwrap_or_default();
     Row {
@@ -84,12 +89,12 @@ fn row(account: Account, record: &OrganizationRecord) -> Row {
         login_name: login_name.to_string(),
         email: content.email.to_string(),
         state: content.lifecycle,
-        permissions: group.effective(&content.grants).iter().map(ToString::to_string).collect(),
+        permissions: group.effective(own).iter().map(ToString::to_string).collect(),
         group: content.group,
         role: content.role,
         teams: content.teams,
         profile: content.profile,
-        self_service: vec![],
+        self_service: group.self_service,
         in_transaction: transaction.completed.is_none(),
     }
 }

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use super::wake::{Kind, ObjectKey};
 use super::world::{Seen, Shelf, World, within};
 use crate::api::{UserSpec, UserStatus};
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Source};
 use crate::domain::email::Email;
 use crate::domain::group::{ADMINISTRATORS, USERS};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::plan::blocked::Holder;
-use crate::plan::user::{Contest, Rival, unsupported};
-use crate::plan::{Decision, Meta, OrganizationFacts, org_email_domain, organization, user, user_group};
-use crate::store::{AccountKey, Counts, Store, StoreError};
+use crate::plan::sources::{Declared, Relative, Relatives};
+use crate::plan::user::{Contest, Rival, follows, gives_up_control, own_email, unsupported};
+use crate::plan::{Control, Decision, Meta, OrganizationFacts, org_email_domain, organization, user, user_group};
+use crate::store::{AccountKey, Administrator, Counts, Store, StoreError, UserName};
 
 /// How many accounts may stand between a user and an address and still make room together.
 const LONGEST_CONTEST: usize = 256;
@@ -65,9 +66,8 @@ pub async fn observe<S: Store>(world: &World, store: &S, keys: &[ObjectKey]) -> 
         .filter(|key| world.namespaces.contains_key(&key.namespace))
         .collect();
     let organizations = organizations(world, store, &keys).await?;
-    let counted: BTreeSet<&String> = keys.iter().filter(|key| key.kind != Kind::User).map(|key| &key.namespace).collect();
-    let counts =
-        if counted.is_empty() { HashMap::new() } else { store.counts(&counted.into_iter().cloned().collect::<Vec<_>>()).await? };
+    let others = keys.iter().filter(|key| key.kind != Kind::User);
+    let counts = counts(store, &organizations, others.map(|key| &key.namespace).collect()).await?;
     let mut snapshots = users(world, store, &organizations, &keys).await?;
     for key in keys {
         let facts = &organizations[&key.namespace];
@@ -78,7 +78,60 @@ pub async fn observe<S: Store>(world: &World, store: &S, keys: &[ObjectKey]) -> 
             Kind::User | Kind::Organization => {}
         }
     }
+    find_control(store, &organizations, &mut snapshots).await?;
     Ok(snapshots)
+}
+
+async fn counts<S: Store>(
+    store: &S,
+    organizations: &HashMap<String, Arc<OrganizationFacts>>,
+    namespaces: BTreeSet<&String>,
+) -> Result<HashMap<String, Counts>, StoreError> {
+    if namespaces.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let leaving = |namespace: &String| organizations[namespace].leaving_users.clone();
+    store.counts(&namespaces.into_iter().map(|namespace| (namespace.clone(), leaving(namespace))).collect()).await
+}
+
+/// Looks up who stays in control, where somebody in control or their group may be so no more.
+async fn find_control<S: Store>(
+    store: &S,
+    organizations: &HashMap<String, Arc<OrganizationFacts>>,
+    snapshots: &mut [(ObjectKey, Snapshot)],
+) -> Result<(), StoreError> {
+    let concerned = |snapshot: &Snapshot| match snapshot {
+        Snapshot::User(user) => gives_up_control(user),
+        Snapshot::Group(group) => user_group::gives_up_control(group),
+        Snapshot::Domain(_) => false,
+    };
+    let namespaces: BTreeSet<&String> =
+        snapshots.iter().filter(|(_, snapshot)| concerned(snapshot)).map(|(key, _)| &key.namespace).collect();
+    if namespaces.is_empty() {
+        return Ok(());
+    }
+    let administrators = store.administrators(&namespaces.iter().copied().cloned().collect::<Vec<_>>()).await?;
+    let counts = counts(store, organizations, namespaces).await?;
+    for (key, snapshot) in snapshots {
+        let Some(administrators) = administrators.get(&key.namespace) else { continue };
+        let leaving = &organizations[&key.namespace].leaving_users;
+        let users: i64 = counts.get(&key.namespace).map(|counts| counts.members.values().sum()).unwrap_or_default();
+        let stays = |counts: &dyn Fn(&Administrator) -> bool| {
+            administrators.iter().any(|administrator| counts(administrator) && !leaving.contains(&administrator.user))
+        };
+        match snapshot {
+            Snapshot::User(user) => {
+                let itself = i64::from(user.account.is_some() && !user.meta.deleting);
+                user.control = Control { administrators: stays(&|other| other.user != key.name), users: users > itself };
+            }
+            Snapshot::Group(group) => {
+                group.control = Control { administrators: stays(&|other| other.group != key.name), users: users > 0 };
+                group.has_enabled_members = administrators.iter().any(|administrator| administrator.group == key.name);
+            }
+            Snapshot::Domain(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Returns what decides which default groups an organization gets.
@@ -135,6 +188,7 @@ async fn organizations<S: Store>(
             record: records.remove(&namespace).unwrap_or_default(),
             leaving_groups: leaving(&world.groups, &namespace),
             leaving_listings: leaving(&world.domains, &namespace),
+            leaving_users: world.leaving(&namespace),
             customer_id,
             namespace: namespace.clone(),
         };
@@ -154,6 +208,9 @@ fn group(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key:
         spec: seen.map(|seen| seen.spec.clone()),
         in_force: facts.record.groups.get(&key.name).cloned(),
         members: counts.and_then(|counts| counts.members.get(&key.name)).copied().unwrap_or_default(),
+        has_enabled_members: false,
+        control: Control::default(),
+        leaving: facts.leaving_users.clone(),
     }
 }
 
@@ -166,6 +223,7 @@ fn domain(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key
         spec: seen.map(|seen| seen.spec.clone()),
         listings: facts.record.listings.clone(),
         users: here.map(|(_, accounts)| accounts).sum(),
+        leaving: facts.leaving_users.clone(),
     }
 }
 
@@ -183,19 +241,28 @@ async fn users<S: Store>(
     if keys.is_empty() {
         return Ok(vec![]);
     }
-    let mut owned = store.find(&keys.iter().map(|key| owner_key(key)).collect::<Vec<_>>()).await?;
+    let names: Vec<UserName> = keys.iter().map(|key| (key.namespace.clone(), key.name.clone())).collect();
+    let relatives = relatives(world, store, &names).await?;
+    let mut heirs = store.heirs(&names).await?;
     let mut snapshots = vec![];
     for key in keys {
         let Some(seen) = seen_user(world, key) else { continue };
+        let organization = organizations[&key.namespace].clone();
+        let relatives = relatives.get(&key.namespace).cloned().unwrap_or_default();
+        let mut heirs = heirs.remove(&(key.namespace.clone(), key.name.clone())).unwrap_or_default();
+        heirs.retain(|heir| *heir != key.name && !organization.leaving_users.contains(heir));
         snapshots.push(user::Snapshot {
             meta: seen.meta.clone(),
             spec: seen.spec.clone(),
             email: world.email(&key.namespace, &key.name).cloned().unwrap_or(Err(crate::domain::email::EmailError::LocalPart)),
             recorded: seen.status.account_id.clone(),
-            organization: organizations[&key.namespace].clone(),
-            account: owned.remove(&owner_key(key)),
+            organization,
+            account: relatives.get(&key.name).and_then(|itself| itself.account.clone()),
             login_holder: None,
             contest: Contest::default(),
+            relatives,
+            heirs,
+            control: Control::default(),
         });
     }
     find_holders(world, store, &mut snapshots).await?;
@@ -208,8 +275,53 @@ async fn users<S: Store>(
         .collect())
 }
 
-fn owner_key(key: &ObjectKey) -> AccountKey {
-    AccountKey::Owner { namespace: key.namespace.clone(), name: key.name.clone() }
+/// Returns the users and everybody whom their permissions or details come from or would, by namespace.
+async fn relatives<S: Store>(
+    world: &World,
+    store: &S,
+    users: &[UserName],
+) -> Result<HashMap<String, Arc<Relatives>>, StoreError> {
+    let mut known: BTreeSet<UserName> = BTreeSet::new();
+    let mut accounts: HashMap<UserName, Account> = HashMap::new();
+    let mut wanted = declared_line(world, users, &known);
+    while !wanted.is_empty() {
+        accounts.extend(store.lineage(&wanted).await?);
+        known.extend(wanted);
+        known.extend(accounts.keys().cloned());
+        let followed = accounts.iter().filter_map(|((namespace, _), account)| match &account.content.source {
+            Some(Source::Inherited { from, .. }) => Some((namespace.clone(), from.clone())),
+            Some(Source::Cloned(_)) | None => None,
+        });
+        // Who is followed and has no account leads on by what it declares.
+        let followed: Vec<UserName> = followed.filter(|user| !known.contains(user)).collect();
+        wanted = declared_line(world, &followed, &known);
+    }
+    let mut relatives: HashMap<String, Relatives> = HashMap::new();
+    for user in known {
+        let relative = Relative { account: accounts.remove(&user), declared: world.users.get(&user).map(declared) };
+        relatives.entry(user.0).or_default().insert(user.1, relative);
+    }
+    Ok(relatives.into_iter().map(|(namespace, relatives)| (namespace, Arc::new(relatives))).collect())
+}
+
+/// Returns the users and whom they declare to get something from, as far as that leads.
+fn declared_line(world: &World, users: &[UserName], known: &BTreeSet<UserName>) -> Vec<UserName> {
+    let mut line: BTreeSet<UserName> = BTreeSet::new();
+    let mut next: Vec<UserName> = users.to_vec();
+    while let Some(user) = next.pop() {
+        if known.contains(&user) || !line.insert(user.clone()) {
+            continue;
+        }
+        let Some(seen) = world.users.get(&user) else { continue };
+        let source = seen.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
+        let names = source.map(|source| &source.name).into_iter().chain(seen.spec.copy_of.as_ref().map(|copy| &copy.name));
+        next.extend(names.map(|name| (user.0.clone(), name.clone())));
+    }
+    line.into_iter().collect()
+}
+
+fn declared(seen: &Seen<UserSpec, UserStatus>) -> Declared {
+    Declared { deleting: seen.meta.deleting, follows: follows(&seen.spec).map(str::to_owned) }
 }
 
 /// Looks up who has the login names and addresses that are asked for and not had.
@@ -267,6 +379,7 @@ fn moving_to(world: &World, account: &Account) -> Option<Email> {
     let seen = seen_user(world, &key)?;
     let Meta { uid, held, paused, deleting, .. } = &seen.meta;
     let free = *uid == account.owner.uid && *held && !paused && !deleting;
-    let asks_for = world.email(&key.namespace, &key.name)?.clone().ok()?;
+    let declared = world.email(&key.namespace, &key.name)?.clone().ok()?;
+    let asks_for = own_email(Some(account), &declared).unwrap_or(declared);
     (free && unsupported(&seen.spec).is_none() && asks_for != account.content.email).then_some(asks_for)
 }

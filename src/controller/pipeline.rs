@@ -13,15 +13,15 @@ use tokio::time::Instant;
 
 use super::observe::{self, Snapshot};
 use super::report::{self, Answer, Report, Said, Slots, Write};
-use super::wake::{Kind, ObjectKey, Queue};
+use super::wake::{Kind, Lane, ObjectKey, Queue};
 use super::watch::{News, Scope};
 use super::world::{self, Reported, World};
 use crate::api::{UserGroup, UserGroupSpec};
 use crate::clock::Clock;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Source};
 use crate::domain::group::ADMINISTRATORS;
 use crate::plan::user::Rival;
-use crate::plan::{AddressMove, Decision, DomainPlan, Hold, Meta, Plan, listing_of, organization, status, user};
+use crate::plan::{AddressMove, Blocked, Decision, DomainPlan, Hold, Meta, Plan, listing_of, organization, status, user};
 use crate::store::{Occasion, Receipt, Refusal, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -60,6 +60,8 @@ pub struct Pipeline<S> {
     others: Vec<Write>,
     /// Default groups that were asked for and not seen yet, by namespace and name.
     creating: HashSet<(String, &'static str)>,
+    /// Who waits for somebody else to be in control.
+    waiting_for_control: BTreeSet<ObjectKey>,
     /// What is said when an object goes, by its uid, until its finalizer is off.
     farewells: HashMap<String, String>,
     /// When a watch's present series of breaks began, and its last break.
@@ -83,6 +85,7 @@ impl<S: Store> Pipeline<S> {
             slots: Slots::default(),
             others: vec![],
             creating: HashSet::new(),
+            waiting_for_control: BTreeSet::new(),
             farewells: HashMap::new(),
             broken: HashMap::new(),
             unlisted: scopes.into_iter().collect(),
@@ -130,7 +133,13 @@ impl<S: Store> Pipeline<S> {
         self.resync_at = Instant::now() + self.settings.resync;
         let kinds = [Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
         let keys: Vec<ObjectKey> = kinds.into_iter().flat_map(|kind| self.world.keys(kind, None)).collect();
-        self.wake(keys);
+        self.follow(keys);
+    }
+
+    /// Looks at objects that only follow from what became of others.
+    fn follow(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
+        let now = Instant::now();
+        keys.into_iter().for_each(|key| self.queue.follow(key, now));
     }
 
     fn wake(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
@@ -199,6 +208,7 @@ impl<S: Store> Pipeline<S> {
                 Some(Ok(receipt)) => {
                     self.wake_dependants(&snapshot, decision.plan.as_ref(), &receipt);
                     self.others.extend(taken_back(&snapshot, &receipt));
+                    self.others.extend(decision.puts_back.then(|| put_back(&snapshot)));
                     self.report(key, &snapshot, &decision, Some(&receipt));
                 }
                 None => self.report(key, &snapshot, &decision, None),
@@ -228,6 +238,11 @@ impl<S: Store> Pipeline<S> {
     fn report(&mut self, key: ObjectKey, snapshot: &Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
         self.queue.succeeded(&key);
         let meta = snapshot.meta();
+        if decision.blocked.iter().any(|why| matches!(why, Blocked::LastAdministrator { .. })) {
+            self.waiting_for_control.insert(key.clone());
+        } else {
+            self.waiting_for_control.remove(&key);
+        }
         let report = match (decision.hold, snapshot) {
             // Somebody released it: it isn't ours to speak of.
             (Hold::Keep, _) if !meta.deleting && !meta.held => return,
@@ -251,7 +266,8 @@ impl<S: Store> Pipeline<S> {
                 Report::Hold { hold, farewell: self.farewells.get(&meta.uid).cloned() }
             }
         };
-        self.slots.put(key, meta.uid.clone(), report, Instant::now());
+        let lane = report.lane(&self.world, &key);
+        self.slots.put(key, meta.uid.clone(), report, lane, Instant::now());
     }
 
     /// Wakes whom a committed change concerns.
@@ -263,12 +279,13 @@ impl<S: Store> Pipeline<S> {
                     Receipt::Deleted { .. } | Receipt::Done => None,
                 };
                 self.wake_after_account(&user.meta, user.account.as_ref(), after);
+                self.wake_relatives(&user.meta, user.account.as_ref(), after);
                 if let Some(Plan::Account(plan)) = plan {
                     self.wake_after_moves(user, &plan.moves);
                 }
                 self.gather_counts(user, after);
             }
-            Snapshot::Group(group) => self.wake(self.world.of_group(&group.meta.namespace, &group.meta.name)),
+            Snapshot::Group(group) => self.follow(self.world.of_group(&group.meta.namespace, &group.meta.name)),
             Snapshot::Domain(domain) => {
                 let namespace = &domain.meta.namespace;
                 let before = domain.listings.get(&domain.meta.name).map(|listing| listing.domain.to_string());
@@ -298,6 +315,25 @@ impl<S: Store> Pipeline<S> {
         self.wake(waiting.into_iter().filter(|key| key.name != meta.name));
     }
 
+    /// Wakes whose permissions follow from the account's, and who waits to copy something of it.
+    fn wake_relatives(&mut self, Meta { namespace, name, .. }: &Meta, before: Option<&Account>, after: Option<&Account>) {
+        let gives = |account: Option<&Account>| account.map(|account| (account.content.grants.clone(), account.content.source.clone()));
+        if gives(before) != gives(after) {
+            self.follow(self.world.heirs(namespace, name));
+        }
+        if before.is_some() != after.is_some() {
+            self.wake(self.world.followers(namespace, name));
+            self.wake(self.world.copiers(namespace, name));
+        }
+        self.wake_those_who_wait_for_control(namespace);
+    }
+
+    fn wake_those_who_wait_for_control(&mut self, namespace: &str) {
+        let waiting: Vec<ObjectKey> =
+            self.waiting_for_control.iter().filter(|key| key.namespace == namespace).cloned().collect();
+        self.wake(waiting);
+    }
+
     /// Wakes who moved to another address with somebody else's plan, and who asked for the address before.
     fn wake_after_moves(&mut self, user: &user::Snapshot, moves: &[AddressMove]) {
         let soon = Instant::now() + COUNTS_GATHERED;
@@ -320,8 +356,13 @@ impl<S: Store> Pipeline<S> {
             let listings = &user.organization.record.listings;
             let listing = listing_of(listings, account.content.email.domain());
             let listing = listing.map(|name| ObjectKey::new(Kind::OrgEmailDomain, namespace, name));
+            let source = match &account.content.source {
+                Some(Source::Inherited { from, .. }) => Some(ObjectKey::new(Kind::User, namespace, from)),
+                Some(Source::Cloned(_)) | None => None,
+            };
             listing
                 .into_iter()
+                .chain(source)
                 .chain([ObjectKey::new(Kind::UserGroup, namespace, &account.content.group)])
                 .collect::<BTreeSet<_>>()
         };
@@ -332,6 +373,27 @@ impl<S: Store> Pipeline<S> {
             let goes = self.world.about(key).is_some_and(|(meta, ..)| meta.deleting);
             self.queue.wake(key.clone(), if goes { now } else { now + COUNTS_GATHERED });
         }
+    }
+
+    /// A user on its way out is no member, heir or user any more: wakes what may go for that reason, and
+    /// who waits to follow it.
+    fn wake_after_leaving(&mut self, key: &ObjectKey) {
+        let place = (key.namespace.clone(), key.name.clone());
+        let Some(user) = self.world.users.get(&place) else { return };
+        let mut concerned = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
+        let group = user.status.group.as_ref().unwrap_or(&user.spec.group_ref.name);
+        concerned.push(ObjectKey::new(Kind::UserGroup, &key.namespace, group));
+        let source = user.status.permissions.as_ref().and_then(|status| status.chain.first().cloned());
+        let source = source.or_else(|| user::follows(&user.spec).map(str::to_owned));
+        concerned.extend(source.map(|name| ObjectKey::new(Kind::User, &key.namespace, name)));
+        let goes = |key: &ObjectKey| self.world.about(key).is_some_and(|(meta, ..)| meta.deleting);
+        let (going, staying): (Vec<_>, Vec<_>) = concerned.into_iter().partition(goes);
+        self.wake(going);
+        // They count it no more.
+        let soon = Instant::now() + COUNTS_GATHERED;
+        staying.into_iter().for_each(|key| self.queue.wake(key, soon));
+        self.follow(self.world.followers(&key.namespace, &key.name));
+        self.wake_those_who_wait_for_control(&key.namespace);
     }
 
     /// Creates the default groups that organizations lack, and looks at what the store still has of
@@ -362,7 +424,7 @@ impl<S: Store> Pipeline<S> {
         for key in keys {
             let uid = self.world.about(&key).map(|(meta, ..)| meta.uid.clone());
             if let (Some(uid), Some(report)) = (uid, without_store(&self.world, &key)) {
-                self.slots.put(key.clone(), uid, report, now);
+                self.slots.put(key.clone(), uid, report, Lane::Asked, now);
             }
             self.queue.retry(key, now);
         }
@@ -464,8 +526,14 @@ impl<S: Store> Pipeline<S> {
 
     fn see<K: world::Declared>(&mut self, object: K) {
         let name = (object.meta().namespace.clone().unwrap_or_default(), object.meta().name.clone().unwrap_or_default());
-        self.present(&ObjectKey::new(K::KIND, name.0, name.1));
+        let key = ObjectKey::new(K::KIND, name.0, name.1);
+        self.present(&key);
+        let before = self.world.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting));
         if let Some(key) = self.world.see(object) {
+            if key.kind == Kind::User {
+                let after = self.world.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting));
+                self.wake_after_seeing(&key, before != after);
+            }
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
             self.creating.retain(|(namespace, name)| *namespace != key.namespace || *name != key.name);
             // A group on its way out takes no new members: those who wait to join are told.
@@ -474,6 +542,20 @@ impl<S: Store> Pipeline<S> {
                 self.wake(self.world.of_group(&key.namespace, &key.name));
             }
             self.wake([key, organization]);
+        }
+    }
+
+    /// Wakes who named a user that wasn't there, is on its way out, or has no account and so leads on by
+    /// what it declares.
+    fn wake_after_seeing(&mut self, key: &ObjectKey, came_or_goes: bool) {
+        let place = (key.namespace.clone(), key.name.clone());
+        let Some(user) = self.world.users.get(&place) else { return };
+        let (leaving, declares) = (user.meta.deleting, user.status.account_id.is_none());
+        if came_or_goes && leaving {
+            self.wake_after_leaving(key);
+        } else if came_or_goes || declares {
+            self.follow(self.world.heirs(&key.namespace, &key.name));
+            self.follow(self.world.copiers(&key.namespace, &key.name));
         }
     }
 
@@ -489,6 +571,7 @@ impl<S: Store> Pipeline<S> {
     fn lose(&mut self, key: &ObjectKey) {
         self.queue.succeeded(key);
         self.slots.succeeded(key);
+        self.waiting_for_control.remove(key);
         if let Some((meta, ..)) = self.world.about(key) {
             self.farewells.remove(&meta.uid);
         }
@@ -496,7 +579,12 @@ impl<S: Store> Pipeline<S> {
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
             let dependants = match key.kind {
                 Kind::UserGroup => self.world.of_group(&key.namespace, &key.name),
-                Kind::User | Kind::OrgEmailDomain | Kind::Organization => vec![],
+                Kind::User => {
+                    self.wake_those_who_wait_for_control(&key.namespace);
+                    let followers = self.world.followers(&key.namespace, &key.name);
+                    followers.into_iter().chain(self.world.copiers(&key.namespace, &key.name)).collect()
+                }
+                Kind::OrgEmailDomain | Kind::Organization => vec![],
             };
             self.wake(dependants.into_iter().chain([key.clone(), organization]));
         }
@@ -511,6 +599,14 @@ fn taken_back(snapshot: &Snapshot, receipt: &Receipt) -> Option<Write> {
     let note = "the account of this name was here before, and belongs to this User now".to_owned();
     let said = Said { reason: "AccountTakenBack".to_owned(), note, warning: false };
     Some(Write::Event { key: ObjectKey::new(Kind::User, namespace, name), uid: uid.clone(), said })
+}
+
+/// Returns the Event for values that were changed in the store in another way than by their member.
+fn put_back(snapshot: &Snapshot) -> Write {
+    let Meta { namespace, name, uid, .. } = snapshot.meta();
+    let note = "somebody changed the account in the store in a way that isn't self-service; it is as declared again".to_owned();
+    let said = Said { reason: "ValuesPutBack".to_owned(), note, warning: true };
+    Write::Event { key: ObjectKey::new(Kind::User, namespace, name), uid: uid.clone(), said }
 }
 
 fn farewell(receipt: &Receipt) -> Option<String> {

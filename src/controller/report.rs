@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::wake::{Kind, ObjectKey, Queue};
+use super::wake::{Kind, Lane, ObjectKey, Queue};
 use super::world::{Declared, Reported, Shelf, World};
 use crate::api::status::{Condition, ConditionStatus, ConditionType};
 use crate::api::{self, OrgEmailDomain, OrgEmailDomainStatus, User, UserGroup, UserGroupStatus, UserStatus};
@@ -47,14 +47,35 @@ pub enum Report {
 
 impl Report {
     fn is_blocked(&self) -> bool {
-        let conditions = match self {
-            Self::Hold { .. } => return false,
-            Self::User(status) => status.conditions(),
-            Self::Group(status) => status.conditions(),
-            Self::Domain(status) => status.conditions(),
-        };
-        ready(conditions).is_some_and(|ready| ready.status == ConditionStatus::False)
+        self.says().is_some_and(|(_, ready)| ready == Some(ConditionStatus::False))
     }
+
+    /// Returns the generation that it is about, and whether the object is ready; nothing of a finalizer.
+    fn says(&self) -> Option<(Option<i64>, Option<ConditionStatus>)> {
+        match self {
+            Self::Hold { .. } => None,
+            Self::User(status) => Some(said_by(status.as_ref())),
+            Self::Group(status) => Some(said_by(status.as_ref())),
+            Self::Domain(status) => Some(said_by(status.as_ref())),
+        }
+    }
+
+    /// Returns how urgent it is: somebody waits to hear of a new generation, of readiness and of finalizers.
+    #[must_use]
+    pub fn lane(&self, world: &World, key: &ObjectKey) -> Lane {
+        let place = (key.namespace.clone(), key.name.clone());
+        let said = match self {
+            Self::Hold { .. } => None,
+            Self::User(_) => world.users.get(&place).map(|seen| said_by(&seen.status)),
+            Self::Group(_) => world.groups.get(&place).map(|seen| said_by(&seen.status)),
+            Self::Domain(_) => world.domains.get(&place).map(|seen| said_by(&seen.status)),
+        };
+        if said.is_some() && said == self.says() { Lane::Following } else { Lane::Asked }
+    }
+}
+
+fn said_by(status: &impl Reported) -> (Option<i64>, Option<ConditionStatus>) {
+    (status.observed_generation(), ready(status.conditions()).map(|ready| ready.status))
 }
 
 /// What became of a write.
@@ -140,25 +161,25 @@ pub struct Said {
 /// Slots for what is to be told: one per object, in which only the latest word stands.
 #[derive(Debug, Default)]
 pub struct Slots {
-    waiting: HashMap<ObjectKey, (String, Report)>,
+    waiting: HashMap<ObjectKey, (String, Report, Lane)>,
     due: Queue,
     under_way: HashSet<ObjectKey>,
 }
 
 impl Slots {
     /// Puts a report about the object of this uid into its slot, over what stood there.
-    pub fn put(&mut self, key: ObjectKey, uid: String, report: Report, now: Instant) {
+    pub fn put(&mut self, key: ObjectKey, uid: String, report: Report, lane: Lane, now: Instant) {
         let at = if report.is_blocked() { now + BLOCKED_FOR_SURE } else { now };
-        self.waiting.insert(key.clone(), (uid, report));
+        self.waiting.insert(key.clone(), (uid, report, lane));
         if !self.under_way.contains(&key) {
-            self.due.wake(key, at);
+            self.due.put(key, lane, at);
         }
     }
 
     /// Takes the reports that are due, as far as there is room for more writes.
     pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, String, Report)> {
         let due = self.due.take(now, self.room());
-        let reports = due.into_iter().filter_map(|key| self.waiting.remove(&key).map(|(uid, report)| (key, uid, report)));
+        let reports = due.into_iter().filter_map(|key| self.waiting.remove(&key).map(|(uid, report, _)| (key, uid, report)));
         reports.collect()
     }
 
@@ -176,8 +197,8 @@ impl Slots {
     /// Notes that an object's write is over.
     pub fn end(&mut self, key: &ObjectKey, now: Instant) {
         self.under_way.remove(key);
-        if self.waiting.contains_key(key) {
-            self.due.wake(key.clone(), now);
+        if let Some((.., lane)) = self.waiting.get(key) {
+            self.due.put(key.clone(), *lane, now);
         }
     }
 

@@ -36,11 +36,24 @@ impl ObjectKey {
     }
 }
 
-/// Objects and when each is due; the earliest time that was asked for wins.
+/// How urgent it is to look at an object, the more urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Somebody waits for it.
+    Asked,
+    /// It only follows from what became of others, perhaps of thousands at once.
+    Following,
+}
+
+/// When an object is due, and which of those that are due at once came first.
+type Place = (Instant, u64);
+
+/// Objects and when each is due; the earliest time and the more urgent lane that were asked for win.
 #[derive(Debug, Default)]
 pub struct Queue {
-    due: BTreeMap<(Instant, u64), ObjectKey>,
-    places: HashMap<ObjectKey, (Instant, u64)>,
+    asked: BTreeMap<Place, ObjectKey>,
+    following: BTreeMap<Place, ObjectKey>,
+    places: HashMap<ObjectKey, (Lane, Place)>,
     failures: HashMap<ObjectKey, u32>,
     counter: u64,
 }
@@ -48,16 +61,28 @@ pub struct Queue {
 impl Queue {
     /// Makes an object due at a time, unless it is earlier already.
     pub fn wake(&mut self, key: ObjectKey, at: Instant) {
-        if let Some(place) = self.places.get(&key) {
-            if place.0 <= at {
+        self.put(key, Lane::Asked, at);
+    }
+
+    /// Makes an object due at a time, after all that somebody waits for.
+    pub fn follow(&mut self, key: ObjectKey, at: Instant) {
+        self.put(key, Lane::Following, at);
+    }
+
+    /// Makes an object due at a time in a lane.
+    pub fn put(&mut self, key: ObjectKey, lane: Lane, at: Instant) {
+        let (mut lane, mut at) = (lane, at);
+        if let Some(&(old_lane, old)) = self.places.get(&key) {
+            (lane, at) = (lane.min(old_lane), at.min(old.0));
+            if (lane, at) == (old_lane, old.0) {
                 return;
             }
-            self.due.remove(place);
+            self.lane(old_lane).remove(&old);
         }
         self.counter += 1;
         let place = (at, self.counter);
-        self.places.insert(key.clone(), place);
-        self.due.insert(place, key);
+        self.places.insert(key.clone(), (lane, place));
+        self.lane(lane).insert(place, key);
     }
 
     /// Makes an object due later, the more so the more often it failed in a row. Returns when.
@@ -80,16 +105,18 @@ impl Queue {
         self.failures.remove(key);
     }
 
-    /// Takes what is due, the longest due first, at most so many.
+    /// Takes what is due, the more urgent first and of those the longest due, at most so many.
     pub fn take(&mut self, now: Instant, most: usize) -> Vec<ObjectKey> {
         let mut taken = vec![];
-        while taken.len() < most
-            && let Some(entry) = self.due.first_entry()
-            && entry.key().0 <= now
-        {
-            let key = entry.remove();
-            self.places.remove(&key);
-            taken.push(key);
+        for lane in [Lane::Asked, Lane::Following] {
+            while taken.len() < most
+                && let Some(entry) = self.lane(lane).first_entry()
+                && entry.key().0 <= now
+            {
+                let key = entry.remove();
+                self.places.remove(&key);
+                taken.push(key);
+            }
         }
         taken
     }
@@ -97,19 +124,27 @@ impl Queue {
     /// Returns when the next object is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        self.due.keys().next().map(|place| place.0)
+        let first = |lane: &BTreeMap<Place, ObjectKey>| lane.keys().next().map(|place| place.0);
+        [&self.asked, &self.following].into_iter().filter_map(first).min()
     }
 
     /// Returns how many objects stand in the queue.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.due.len()
+        self.places.len()
     }
 
     /// Whether nothing stands in the queue.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.due.is_empty()
+        self.places.is_empty()
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut BTreeMap<Place, ObjectKey> {
+        match lane {
+            Lane::Asked => &mut self.asked,
+            Lane::Following => &mut self.following,
+        }
     }
 }
 
@@ -141,6 +176,18 @@ mod tests {
         assert_eq!(queue.take(now, 9), [key("alice")]);
         assert_eq!(queue.next_due(), Some(now + Duration::from_secs(1)));
         assert_eq!(queue.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_somebody_waits_for_comes_before_what_only_follows() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        ["heir-1", "heir-2", "heir-3"].into_iter().for_each(|name| queue.follow(key(name), now));
+        queue.wake(key("new"), now + Duration::from_secs(1));
+        queue.wake(key("heir-2"), now + Duration::from_secs(1));
+        assert_eq!(queue.take(now + Duration::from_secs(1), 3), [key("heir-2"), key("new"), key("heir-1")]);
+        assert_eq!(queue.take(now, 9), [key("heir-3")]);
+        assert!(queue.is_empty());
     }
 
     #[tokio::test]

@@ -8,13 +8,14 @@ use kube::api::ObjectMeta;
 
 use super::wake::{Kind, ObjectKey};
 use crate::api::status::Condition;
+use crate::api::user::{PermissionOrigin, SourceMode};
 use crate::api::{
     self, OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, User, UserGroup, UserGroupSpec, UserGroupStatus, UserSpec,
     UserStatus,
 };
 use crate::domain::email::{Email, EmailError};
 use crate::domain::group::GroupContent;
-use crate::plan::Meta;
+use crate::plan::{Leaving, Meta};
 
 /// One of our kinds, taken apart.
 pub trait Declared: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> {
@@ -92,6 +93,10 @@ struct Index {
     usernames: BTreeSet<(String, String, String)>,
     groups: BTreeSet<(String, String, String)>,
     domains: BTreeSet<(String, String, String)>,
+    followed: BTreeSet<(String, String, String)>,
+    copied: BTreeSet<(String, String, String)>,
+    /// The users that are being deleted, under nothing.
+    leaving: BTreeSet<(String, String, String)>,
 }
 
 impl World {
@@ -250,6 +255,42 @@ impl World {
         users_under(&self.index.groups, namespace, group, Reach::Exactly)
     }
 
+    /// Returns the users who follow a user's permissions or ask to.
+    #[must_use]
+    pub fn followers(&self, namespace: &str, user: &str) -> Vec<ObjectKey> {
+        users_under(&self.index.followed, namespace, user, Reach::Exactly)
+    }
+
+    /// Returns the users who follow a user's permissions or ask to, directly or through others.
+    #[must_use]
+    pub fn heirs(&self, namespace: &str, user: &str) -> Vec<ObjectKey> {
+        let mut heirs: Vec<ObjectKey> = vec![];
+        let mut met: HashSet<String> = [user.to_owned()].into();
+        let mut next = vec![user.to_owned()];
+        while let Some(name) = next.pop() {
+            for heir in self.followers(namespace, &name) {
+                if met.insert(heir.name.clone()) {
+                    next.push(heir.name.clone());
+                    heirs.push(heir);
+                }
+            }
+        }
+        heirs
+    }
+
+    /// Returns the users who ask for a copy of a user or of its permissions.
+    #[must_use]
+    pub fn copiers(&self, namespace: &str, user: &str) -> Vec<ObjectKey> {
+        users_under(&self.index.copied, namespace, user, Reach::Exactly)
+    }
+
+    /// Returns the names of the users that are being deleted.
+    #[must_use]
+    pub fn leaving(&self, namespace: &str) -> Leaving {
+        let leaving = users_under(&self.index.leaving, namespace, "", Reach::Exactly);
+        Arc::new(leaving.into_iter().map(|key| key.name).collect())
+    }
+
     /// Returns the users who ask for an address in a domain or below it.
     #[must_use]
     pub fn of_domain(&self, namespace: &str, domain: &str) -> Vec<ObjectKey> {
@@ -284,6 +325,15 @@ impl World {
         let username = user.spec.username.as_ref().unwrap_or(&key.name);
         let mut entries = vec![(Which::Usernames, username.clone()), (Which::Groups, user.spec.group_ref.name.clone())];
         entries.extend(user.status.group.iter().map(|group| (Which::Groups, group.clone())));
+        entries.extend(user.meta.deleting.then(|| (Which::Leaving, String::new())));
+        let source = user.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
+        entries.extend(source.map(|source| match source.mode {
+            SourceMode::Inherit => (Which::Followed, source.name.clone()),
+            SourceMode::Clone => (Which::Copied, source.name.clone()),
+        }));
+        entries.extend(user.spec.copy_of.iter().map(|source| (Which::Copied, source.name.clone())));
+        let in_force = user.status.permissions.as_ref().filter(|status| status.source == PermissionOrigin::Inherited);
+        entries.extend(in_force.and_then(|status| status.chain.first()).map(|first| (Which::Followed, first.clone())));
         if let Some(Ok(email)) = self.emails.get(&place) {
             entries.push((Which::Emails, email.to_string()));
             entries.push((Which::Domains, from_the_root(email.domain())));
@@ -304,6 +354,9 @@ enum Which {
     Usernames,
     Groups,
     Domains,
+    Followed,
+    Copied,
+    Leaving,
 }
 
 impl Index {
@@ -313,6 +366,9 @@ impl Index {
             Which::Usernames => &mut self.usernames,
             Which::Groups => &mut self.groups,
             Which::Domains => &mut self.domains,
+            Which::Followed => &mut self.followed,
+            Which::Copied => &mut self.copied,
+            Which::Leaving => &mut self.leaving,
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::email::Email;
+use super::member::{MemberValues, SelfChange};
 use super::organization::LoginName;
 use super::permission::Permissions;
 
@@ -44,13 +45,88 @@ pub struct Content {
     pub lifecycle: Lifecycle,
     /// The name of the group.
     pub group: String,
-    /// The person's own permissions.
+    /// The permissions that the `User` itself lists.
     pub grants: Permissions,
+    /// Where more permissions come from.
+    pub source: Option<Source>,
     /// The person's role.
     pub role: Option<String>,
     /// The teams the person works in.
     pub teams: BTreeSet<String>,
     /// Who the person is and how to reach them.
+    pub profile: Profile,
+    /// What was copied when the account was created; it holds where the `User` says nothing.
+    pub copied: Option<Copied>,
+    /// What the person changed themselves; it holds until the `User` says something else.
+    pub member: MemberValues,
+}
+
+impl Content {
+    /// Takes in what the member changed of themselves.
+    pub fn change_by_member(&mut self, change: &SelfChange) {
+        self.member.take(change, &self.profile, self.email.as_str());
+        match change {
+            SelfChange::Name(value) => self.profile.display_name.clone_from(value),
+            SelfChange::Phone(value) => self.profile.phone.clone_from(value),
+            SelfChange::Address(value) => self.profile.address.clone_from(value),
+            SelfChange::TimeZone(value) => self.profile.time_zone.clone_from(value),
+            SelfChange::Notifications(value) => self.profile.notifications.clone_from(value),
+            SelfChange::Email(value) => self.email.clone_from(value),
+        }
+    }
+}
+
+/// Where permissions beside the listed ones come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// What another account has as its own, followed.
+    Inherited {
+        /// The name of the other `User`.
+        from: String,
+        /// On a loop nothing is followed: what stays of what the account had.
+        kept: Option<Permissions>,
+    },
+    /// What another account had as its own, once.
+    Cloned(Cloned),
+}
+
+impl Source {
+    /// Returns the name of the other `User`.
+    #[must_use]
+    pub fn from(&self) -> &str {
+        match self {
+            Self::Inherited { from, .. } | Self::Cloned(Cloned { from, .. }) => from,
+        }
+    }
+}
+
+/// What another account had as its own permissions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cloned {
+    /// The name of the other `User`.
+    pub from: String,
+    /// Its uid at that moment.
+    pub uid: String,
+    /// Its generation at that moment.
+    pub generation: i64,
+    /// The permissions.
+    pub permissions: Permissions,
+}
+
+/// What another account had of what isn't about permissions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    /// The name of the other `User`.
+    pub from: String,
+    /// Its uid at that moment.
+    pub uid: String,
+    /// Its generation at that moment.
+    pub generation: i64,
+    /// Its role.
+    pub role: Option<String>,
+    /// Its teams.
+    pub teams: BTreeSet<String>,
+    /// Its profile.
     pub profile: Profile,
 }
 
@@ -70,16 +146,16 @@ pub struct Profile {
     /// The name to show.
     pub display_name: String,
     /// A telephone number.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
     /// A postal address.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<PostalAddress>,
     /// The time zone by its IANA name.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
     /// What the person is notified of.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub notifications: BTreeSet<String>,
 }
 
@@ -121,6 +197,8 @@ pub struct Account {
     pub content: Content,
     /// When the store committed its creation.
     pub created: jiff::Timestamp,
+    /// When the store committed the clone that is its source, if one is.
+    pub cloned: Option<jiff::Timestamp>,
     /// The transaction in flight, or the last one.
     pub transaction: Transaction,
 }

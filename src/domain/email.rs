@@ -64,9 +64,32 @@ impl Email {
     /// Returns the domain in A-labels.
     #[must_use]
     pub fn domain(&self) -> &str {
-        self.address.get(self.at + 1..).unwrap_or_default()
+        let end = self.copy_suffix().unwrap_or(self.address.len());
+        self.address.get(self.at + 1..end).unwrap_or_default()
+    }
+
+    /// Returns the placeholder that the copy of a user with this address has, such as
+    /// `alice@acme.example (Copy 1)`; of a placeholder, the same with another number.
+    #[must_use]
+    pub fn placeholder(&self, number: u32) -> Self {
+        let base = &self.address[..self.copy_suffix().unwrap_or(self.address.len())];
+        Self { address: format!("{base}{COPY}{number})"), at: self.at }
+    }
+
+    /// Returns the number in `(Copy X)` of a placeholder, which nobody can log in with.
+    #[must_use]
+    pub fn copy_number(&self) -> Option<u32> {
+        self.address[self.copy_suffix()?..].strip_prefix(COPY)?.strip_suffix(')')?.parse().ok()
+    }
+
+    /// An address has no spaces, so what follows one is the suffix of a placeholder.
+    fn copy_suffix(&self) -> Option<usize> {
+        self.address.find(' ')
     }
 }
+
+/// What stands between the address of a copied user and the number of the copy.
+const COPY: &str = " (Copy ";
 
 impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,6 +174,16 @@ impl fmt::Display for Domain {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_of_a_copy_replaces_the_number() {
+        let alice = Email::parse("Alice@acme.example").unwrap();
+        let copy = alice.placeholder(1);
+        assert_eq!((copy.as_str(), copy.domain(), copy.copy_number()), ("alice@acme.example (Copy 1)", "acme.example", Some(1)));
+        assert_eq!(copy.placeholder(12).as_str(), "alice@acme.example (Copy 12)");
+        assert_eq!(Email::stored(copy.to_string()), copy);
+        assert_eq!((alice.copy_number(), Email::parse(copy.as_str()).is_err()), (None, true));
+    }
 
     #[track_caller]
     fn check(text: &str, expected: Result<&str, EmailError>) {

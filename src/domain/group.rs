@@ -1,5 +1,9 @@
 //! Groups: what their members may do, and the two that every organization has.
 
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
 use super::permission::{Permission, Permissions};
 
 /// The group with full control that every organization has.
@@ -14,6 +18,27 @@ pub struct GroupContent {
     pub full_control: bool,
     /// What every member may do.
     pub permissions: Permissions,
+    /// Which of their own details members may change.
+    pub self_service: BTreeSet<Detail>,
+}
+
+/// A detail of a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+pub enum Detail {
+    /// The name to show.
+    Name,
+    /// The postal address.
+    Address,
+    /// The telephone number.
+    Phone,
+    /// The email address.
+    Email,
+    /// The password.
+    Password,
+    /// The time zone.
+    TimeZone,
+    /// What the person is notified of.
+    Notifications,
 }
 
 impl GroupContent {
@@ -22,7 +47,7 @@ impl GroupContent {
     #[must_use]
     pub fn undeclared(name: &str) -> Option<Self> {
         match name {
-            ADMINISTRATORS => Some(Self { full_control: true, permissions: Permissions::new() }),
+            ADMINISTRATORS => Some(Self { full_control: true, ..Self::default() }),
             USERS => Some(Self::default()),
             _ => None,
         }

@@ -3,5 +3,7 @@
 pub mod account;
 pub mod email;
 pub mod group;
+pub mod inheritance;
+pub mod member;
 pub mod organization;
 pub mod permission;

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::api::Reason;
 use crate::domain::account::AccountId;
 use crate::domain::email::{Domain, DomainError, Email, EmailError};
+use crate::domain::inheritance::LONGEST_LINE;
 use crate::domain::organization::{CustomerId, CustomerIdError, LoginName};
 
 /// Why something of a spec isn't done now.
@@ -27,6 +28,16 @@ pub enum Blocked {
         accounts: i64,
         /// What these accounts are to it.
         role: UsedBy,
+    },
+    /// The User is deleted, but others inherit from it.
+    HasHeirs {
+        /// The names of their Users.
+        heirs: Vec<String>,
+    },
+    /// It would leave the organization without an enabled user with full control.
+    LastAdministrator {
+        /// What it is that would.
+        by: TakenBy,
     },
     /// The status names an account that the store doesn't know.
     AccountLost {
@@ -74,6 +85,32 @@ pub enum Blocked {
         /// Who has it.
         holder: Holder,
     },
+    /// The User that something is to come from isn't there.
+    SourceNotFound {
+        /// The field that names it.
+        field: &'static str,
+        /// Its name.
+        user: String,
+        /// Whether it is there, but on its way out.
+        leaving: bool,
+    },
+    /// The User that something is to come from has no account yet.
+    SourceNotReady {
+        /// The field that names it.
+        field: &'static str,
+        /// Its name.
+        user: String,
+    },
+    /// The User inherits from itself, through others or not.
+    InheritanceCycle {
+        /// The names on the loop, this User's first.
+        users: Vec<String>,
+    },
+    /// Permissions come through too many others.
+    InheritanceTooDeep {
+        /// The name of the User that they would come from.
+        user: String,
+    },
     /// The domain can't be understood.
     DomainInvalid(DomainError),
     /// The domain is a public suffix.
@@ -98,6 +135,17 @@ pub enum UsedBy {
     Addresses,
 }
 
+/// What would take the last enabled user with full control away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenBy {
+    /// The User's deletion.
+    Deletion,
+    /// Disabling the User or moving it to another group.
+    Edit,
+    /// Taking full control from the group.
+    Group,
+}
+
 /// Who has what somebody else asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -116,7 +164,8 @@ impl Blocked {
             Self::Paused => Reason::Paused,
             Self::NotYetSupported { .. } => Reason::NotYetSupported,
             Self::DeletionProtected => Reason::DeletionProtected,
-            Self::InUse { .. } => Reason::InUse,
+            Self::InUse { .. } | Self::HasHeirs { .. } => Reason::InUse,
+            Self::LastAdministrator { .. } => Reason::LastAdministrator,
             Self::AccountLost { .. } => Reason::AccountLost,
             Self::CustomerIdInvalid(_) => Reason::CustomerIdInvalid,
             Self::CustomerIdTaken(_) => Reason::CustomerIdTaken,
@@ -127,6 +176,10 @@ impl Blocked {
             Self::EmailInvalid(_) => Reason::EmailInvalid,
             Self::DomainNotAllowed { .. } => Reason::DomainNotAllowed,
             Self::EmailTaken { .. } => Reason::EmailTaken,
+            Self::SourceNotFound { .. } => Reason::SourceNotFound,
+            Self::SourceNotReady { .. } => Reason::SourceNotReady,
+            Self::InheritanceCycle { .. } => Reason::InheritanceCycle,
+            Self::InheritanceTooDeep { .. } => Reason::InheritanceTooDeep,
             Self::DomainInvalid(_) | Self::PublicSuffix(_) => Reason::DomainInvalid,
             Self::DomainTaken { .. } => Reason::DomainTaken,
             Self::StoreUnavailable => Reason::StoreUnavailable,
@@ -141,8 +194,12 @@ impl Blocked {
             | Self::Paused
             | Self::DeletionProtected
             | Self::InUse { .. }
+            | Self::HasHeirs { .. }
+            | Self::LastAdministrator { .. }
             | Self::GroupNotFound { .. }
             | Self::DomainNotAllowed { .. }
+            | Self::SourceNotFound { .. }
+            | Self::SourceNotReady { .. }
             | Self::StoreUnavailable => true,
             Self::NotYetSupported { .. }
             | Self::AccountLost { .. }
@@ -153,6 +210,8 @@ impl Blocked {
             | Self::LoginTaken { .. }
             | Self::EmailInvalid(_)
             | Self::EmailTaken { .. }
+            | Self::InheritanceCycle { .. }
+            | Self::InheritanceTooDeep { .. }
             | Self::DomainInvalid(_)
             | Self::PublicSuffix(_)
             | Self::DomainTaken { .. } => false,
@@ -164,6 +223,47 @@ impl Blocked {
     pub fn concerns_email(&self) -> bool {
         matches!(self, Self::EmailInvalid(_) | Self::DomainNotAllowed { .. } | Self::EmailTaken { .. })
     }
+
+    /// Whether it is about where permissions come from, so that the condition `PermissionsResolved` gives it too.
+    #[must_use]
+    pub fn concerns_permissions(&self) -> bool {
+        match self {
+            Self::SourceNotFound { field, .. } | Self::SourceNotReady { field, .. } => *field == PERMISSIONS_FROM,
+            Self::InheritanceCycle { .. } | Self::InheritanceTooDeep { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// The field that names whose permissions are inherited or cloned.
+pub const PERMISSIONS_FROM: &str = "spec.permissions.from";
+/// The field that names who is copied.
+pub const COPY_OF: &str = "spec.copyOf";
+
+/// Returns the names on a loop, back to the first, cut where a condition's message has no more room.
+fn looped(users: &[String]) -> String {
+    let mut text = String::new();
+    for (number, user) in users.iter().chain(users.first()).enumerate() {
+        if text.len() + user.len() > ROOM_FOR_A_LOOP {
+            return format!("{text} -> and {} more", users.len() - number);
+        }
+        text += if number == 0 { "" } else { " -> " };
+        text += user;
+    }
+    text
+}
+
+/// How long a loop may be in a message, in bytes; a condition has room for 4096 characters.
+const ROOM_FOR_A_LOOP: usize = 3500;
+
+/// How many names a message lists.
+const LISTED_NAMES: usize = 10;
+
+/// Returns the names, as many as a message has room for, and how many more there are.
+fn listed(names: &[String], separator: &str) -> String {
+    let more = names.len().saturating_sub(LISTED_NAMES);
+    let shown = names[..names.len() - more].join(separator);
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
 impl fmt::Display for Blocked {
@@ -186,6 +286,22 @@ impl fmt::Display for Blocked {
                     UsedBy::Addresses => ("address(es) in it", "change them"),
                 };
                 write!(f, "deleted, but there are still {accounts} {what}: {cure} or delete their Users")
+            }
+            Self::HasHeirs { heirs } => write!(
+                f,
+                "deleted, but others inherit from it ({}): change their spec.permissions.from, or delete them",
+                listed(heirs, ", ")
+            ),
+            Self::LastAdministrator { by } => {
+                let what = match by {
+                    TakenBy::Deletion => "deleted, but it is",
+                    TakenBy::Edit => "spec.state and spec.groupRef aren't applied: this is",
+                    TakenBy::Group => "spec.fullControl isn't applied: in this group is",
+                };
+                write!(
+                    f,
+                    "{what} the organization's last enabled user with full control, and it has other users: give full control to another one first, for example by groupRef administrators"
+                )
             }
             Self::AccountLost { account } => write!(
                 f,
@@ -226,6 +342,25 @@ impl fmt::Display for Blocked {
             Self::EmailTaken { email, holder } => {
                 write!(f, "{email} belongs to the User {}: change spec.email here or there", holder.user)
             }
+            Self::SourceNotFound { field, user, leaving: false } => {
+                write!(f, "{field}: there is no User {user}: create it, or name another one")
+            }
+            Self::SourceNotFound { field, user, leaving: true } => {
+                write!(f, "{field}: the User {user} is being deleted, so nothing comes from it any more: name another one")
+            }
+            Self::SourceNotReady { field, user } => {
+                write!(f, "{field}: the User {user} has no account yet; its condition Ready says why")
+            }
+            Self::InheritanceCycle { users } => write!(
+                f,
+                "permissions are inherited in a loop ({}): change spec.permissions.from of one of them; until then nothing new is inherited on it",
+                // The whole loop, as far as a condition has room for it.
+                looped(users)
+            ),
+            Self::InheritanceTooDeep { user } => write!(
+                f,
+                "permissions would come from {user} through more than {LONGEST_LINE} others, so none are inherited: name a User nearer to where they are granted in spec.permissions.from"
+            ),
             Self::DomainInvalid(error) => write!(f, "spec.domain can't be used: {error}"),
             Self::PublicSuffix(domain) => write!(
                 f,

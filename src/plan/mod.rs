@@ -1,23 +1,27 @@
 //! The decision, pure: from a snapshot of one object to what is asked of the store and of Kubernetes.
 //!
 //! Nothing here reads a clock, a client or a coin; what a decision needs stands in its snapshot.
-//! The rooms: [`user`], [`user_group`] and [`org_email_domain`] decide, [`status`] says what the
-//! resource's status is once the store has answered.
+//! The rooms: [`user`], [`user_group`] and [`org_email_domain`] decide, [`sources`] where a user's
+//! permissions come from, [`status`] says what the resource's status is once the store has answered.
 
 pub mod blocked;
 pub mod org_email_domain;
 pub mod organization;
+pub mod sources;
 pub mod status;
 pub mod user;
 pub mod user_group;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub use self::blocked::Blocked;
-use crate::domain::account::{AccountId, Content, Owner, Revision, TransactionId, TransactionKind};
+use crate::domain::account::{AccountId, Content, Lifecycle, Owner, Revision, TransactionId, TransactionKind};
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::GroupContent;
+use crate::domain::member::SelfChange;
 use crate::domain::organization::{CustomerId, CustomerIdError, LoginName, Organization};
+use crate::domain::permission::Permissions;
 
 /// What every resource has beside its spec, as last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +57,12 @@ pub struct OrganizationFacts {
     pub leaving_groups: BTreeSet<String>,
     /// The `OrgEmailDomain`s that are being deleted, and take no new addresses.
     pub leaving_listings: BTreeSet<String>,
+    /// The `User`s that are being deleted: they don't count as members, heirs or users.
+    pub leaving_users: Leaving,
 }
+
+/// The names of the `User`s of an organization that are being deleted.
+pub type Leaving = Arc<BTreeSet<String>>;
 
 /// What the store knows of an organization.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +86,13 @@ impl OrganizationRecord {
         listing_of(staying, domain).or_else(|| listing_of(&self.listings, domain))
     }
 
+    /// Whether an account with this content has full control and may log in.
+    #[must_use]
+    pub fn is_administrator(&self, content: &Content) -> bool {
+        let full_control = || self.group(&content.group).is_some_and(|group| group.full_control);
+        content.lifecycle == Lifecycle::Enabled && full_control()
+    }
+
     /// Returns what a group gives its members: as declared, else as every organization has it.
     #[must_use]
     pub fn group(&self, name: &str) -> Option<GroupContent> {
@@ -93,6 +109,25 @@ pub struct Decision {
     pub blocked: Vec<Blocked>,
     /// What becomes of the finalizer once the plan is committed.
     pub hold: Hold,
+    /// Whether the plan puts values back that were changed in the store behind the operator's back.
+    pub puts_back: bool,
+}
+
+/// Who of an organization stays in control when somebody or something else is left out of account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// Whether another user that stays has full control and may log in.
+    pub administrators: bool,
+    /// Whether there is a user that stays.
+    pub users: bool,
+}
+
+impl Control {
+    /// Whether users stay, and nobody among them is in control.
+    #[must_use]
+    pub fn is_lost(self) -> bool {
+        self.users && !self.administrators
+    }
 }
 
 /// What becomes of our finalizer on an object.
@@ -143,6 +178,19 @@ pub enum Plan {
     Group(GroupPlan),
     /// Lists a domain, or takes it off the list.
     Domain(DomainPlan),
+    /// Changes what a member may change of themselves.
+    Member(MemberPlan),
+}
+
+/// What a member changes of themselves, whole or not at all; it is asked for with their login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberPlan {
+    /// The namespace of the organization.
+    pub namespace: String,
+    /// The account.
+    pub account: AccountId,
+    /// The changes, in order.
+    pub changes: Vec<SelfChange>,
 }
 
 /// A change of one account.
@@ -156,6 +204,12 @@ pub struct AccountPlan {
     pub change: AccountChange,
     /// The accounts that move to another address in the same transaction.
     pub moves: Vec<AddressMove>,
+    /// What other accounts keep while they are on a loop with this one, in the same transaction.
+    pub keeps: Vec<Keep>,
+    /// The accounts that the change was made by, beside the changed one.
+    pub seen: Vec<SeenAccount>,
+    /// The `User`s that are being deleted.
+    pub leaving: Leaving,
 }
 
 /// What changes about an account.
@@ -203,6 +257,26 @@ pub struct AddressMove {
     pub to: Email,
 }
 
+/// What an account keeps of its permissions because it is on a loop, or not on one any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// The account.
+    pub account: AccountId,
+    /// The revision that the plan was made from; the store refuses an older one.
+    pub from: Revision,
+    /// What it keeps; nothing where it follows its source again.
+    pub kept: Option<Permissions>,
+}
+
+/// An account as a plan was made from it; the store refuses the plan if it changed since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenAccount {
+    /// The account.
+    pub account: AccountId,
+    /// Its revision.
+    pub revision: Revision,
+}
+
 /// A change of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupPlan {
@@ -214,13 +288,17 @@ pub enum GroupPlan {
         name: String,
         /// What it gives its members.
         content: GroupContent,
+        /// The `User`s that are being deleted.
+        leaving: Leaving,
     },
-    /// The group isn't declared any more; refused while it has members.
+    /// The group isn't declared any more; refused while it has members that stay.
     Drop {
         /// The namespace of the organization.
         namespace: String,
         /// The name of the group.
         name: String,
+        /// The `User`s that are being deleted.
+        leaving: Leaving,
     },
 }
 
@@ -236,12 +314,14 @@ pub enum DomainPlan {
         /// What it accepts.
         listing: Listing,
     },
-    /// The domain isn't listed any more; refused while accounts have an address in it.
+    /// The domain isn't listed any more; refused while accounts that stay have an address in it.
     Drop {
         /// The namespace of the organization.
         namespace: String,
         /// The name of the `OrgEmailDomain`.
         name: String,
+        /// The `User`s that are being deleted.
+        leaving: Leaving,
     },
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::blocked::{Blocked, UsedBy};
-use super::{Decision, DomainPlan, Hold, Listing, Meta, Plan, unheld};
+use super::{Decision, DomainPlan, Hold, Leaving, Listing, Meta, Plan, unheld};
 use crate::api::org_email_domain::OrgEmailDomainSpec;
 use crate::domain::email::Domain;
 
@@ -17,23 +17,25 @@ pub struct Snapshot {
     pub spec: Option<Arc<OrgEmailDomainSpec>>,
     /// The organization's list, by the name of the `OrgEmailDomain`.
     pub listings: BTreeMap<String, Listing>,
-    /// How many accounts have an address that counts to it.
+    /// How many accounts that stay have an address that counts to it.
     pub users: i64,
+    /// The `User`s that are being deleted.
+    pub leaving: Leaving,
 }
 
 /// Decides what becomes of a listed domain.
 #[must_use]
 pub fn decide(snapshot: &Snapshot) -> Decision {
-    let Snapshot { meta, spec, listings, users } = snapshot;
+    let Snapshot { meta, spec, listings, users, leaving } = snapshot;
     let listed = listings.get(&meta.name);
     match spec {
-        None if listed.is_some() && *users == 0 => drop_listing(meta, Hold::Keep),
+        None if listed.is_some() && *users == 0 => drop_listing(meta, leaving, Hold::Keep),
         None => Decision::default(),
         Some(_) if let Some(decision) = unheld(meta) => decision,
         Some(_) if meta.paused => Decision::blocked(Blocked::Paused),
         Some(_) if meta.deleting && *users > 0 => Decision::blocked(Blocked::InUse { accounts: *users, role: UsedBy::Addresses }),
         Some(_) if meta.deleting && listed.is_none() => Decision::hold(Hold::Release),
-        Some(_) if meta.deleting => drop_listing(meta, Hold::Release),
+        Some(_) if meta.deleting => drop_listing(meta, leaving, Hold::Release),
         Some(spec) => match listing(meta, spec, listings) {
             Err(why) => Decision::blocked(why),
             Ok(wanted) if listed == Some(&wanted) => Decision::default(),
@@ -46,9 +48,10 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     }
 }
 
-fn drop_listing(meta: &Meta, hold: Hold) -> Decision {
-    let plan = Plan::Domain(DomainPlan::Drop { namespace: meta.namespace.clone(), name: meta.name.clone() });
-    Decision { plan: Some(plan), blocked: vec![], hold }
+fn drop_listing(meta: &Meta, leaving: &Leaving, hold: Hold) -> Decision {
+    let (namespace, name) = (meta.namespace.clone(), meta.name.clone());
+    let plan = Plan::Domain(DomainPlan::Drop { namespace, name, leaving: leaving.clone() });
+    Decision { plan: Some(plan), hold, ..Decision::default() }
 }
 
 fn listing(meta: &Meta, spec: &OrgEmailDomainSpec, listings: &BTreeMap<String, Listing>) -> Result<Listing, Blocked> {

@@ -3,17 +3,19 @@
 
 use jiff::tz::TimeZone;
 
-use super::user::Snapshot;
-use super::{Blocked, OrganizationRecord, org_email_domain, user_group};
+use super::sources::Person;
+use super::user::{Snapshot, own_email};
+use super::{Blocked, org_email_domain, user_group};
 use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason, Timestamp};
 use crate::api::user::{
-    AccountState, BillingStatus, PermissionOrigin, PermissionsStatus, TransactionState, TransactionStatus, TransactionType,
-    UserStatus,
+    AccountState, Address, BillingStatus, CloneStatus, CopyStatus, MemberProfile, PermissionOrigin, PermissionsStatus,
+    TransactionState, TransactionStatus, TransactionType, UserStatus,
 };
 use crate::api::{OrgEmailDomainStatus, UserGroupStatus};
-use crate::domain::account::{Account, Lifecycle, Transaction, TransactionKind};
+use crate::domain::account::{Account, Cloned, Lifecycle, PostalAddress, Source, Transaction, TransactionKind};
 use crate::domain::email::Domain;
-use crate::domain::permission;
+use crate::domain::member::MemberValues;
+use crate::domain::{inheritance, permission};
 
 /// How many permissions a status lists.
 const LISTED_PERMISSIONS: usize = 64;
@@ -21,7 +23,7 @@ const LISTED_PERMISSIONS: usize = 64;
 /// Returns the status of a `User` that has this account, or none.
 #[must_use]
 pub fn of_user(snapshot: &Snapshot, account: Option<&Account>, blocked: &[Blocked]) -> UserStatus {
-    let Snapshot { meta, spec, email, organization, .. } = snapshot;
+    let Snapshot { meta, spec, email, heirs, .. } = snapshot;
     let asked_for = || email.as_ref().map_or_else(|_| spec.email.clone(), |email| Some(email.to_string()));
     let mut conditions = vec![ready(blocked, "the account is as declared")];
     conditions.extend(account_conditions(snapshot, account, blocked));
@@ -38,12 +40,12 @@ pub fn of_user(snapshot: &Snapshot, account: Option<&Account>, blocked: &[Blocke
         account_id: account.map(|account| account.id.to_string()).or_else(|| snapshot.recorded.clone()),
         email: account.map_or_else(asked_for, |account| Some(account.content.email.to_string())),
         group: Some(account.map_or(&spec.group_ref.name, |account| &account.content.group).clone()),
-        profile: None,
+        profile: account.and_then(|account| member_profile(&account.content.member)),
         transaction: account.map(|account| transaction(&account.transaction)),
-        permissions: account.map(|account| permissions(account, &organization.record)),
-        clone: None,
-        copy: None,
-        heirs: None,
+        permissions: account.map(|account| permissions(snapshot, account)),
+        clone: account.and_then(clone),
+        copy: account.and_then(copy),
+        heirs: account.and_then(|_| i64::try_from(heirs.len()).ok()),
         billing: account
             .map(|account| BillingStatus { since: account.created.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string() }),
         conditions: complete(conditions, meta.generation),
@@ -131,7 +133,7 @@ fn account_conditions(snapshot: &Snapshot, account: Option<&Account>, blocked: &
     use ConditionType::{Billable, EmailAccepted, InTransaction, LoginReady, PermissionsResolved};
     let none = "there is no account yet";
     let in_transaction = condition(InTransaction, False, Reason::Idle, "no transaction is in flight");
-    let in_force = account.is_some_and(|account| snapshot.email.as_ref() == Ok(&account.content.email));
+    let in_force = account.is_some_and(|account| has_wanted_email(snapshot, account));
     let about_email = blocked.iter().find(|why| why.concerns_email());
     let email = match (about_email.or(blocked.first()), account) {
         _ if in_force => condition(EmailAccepted, True, Reason::Accepted, "the email is in force"),
@@ -139,27 +141,36 @@ fn account_conditions(snapshot: &Snapshot, account: Option<&Account>, blocked: &
         (Some(why), None) if why.concerns_email() => condition(EmailAccepted, False, why.reason(), why.to_string()),
         _ => condition(EmailAccepted, False, Reason::NoAccount, none),
     };
-    let (login, billable, permissions) = match account.map(|account| account.content.lifecycle) {
-        None if !snapshot.spec.charge_approved => (
-            condition(LoginReady, False, Reason::NoAccount, none),
-            condition(Billable, False, Reason::ChargeNotApproved, "nothing is billed before the charge is approved"),
-            condition(PermissionsResolved, False, Reason::NoAccount, none),
+    let about_permissions = blocked.iter().find(|why| why.concerns_permissions());
+    let permissions = match (about_permissions, account) {
+        (Some(why), _) => condition(PermissionsResolved, False, why.reason(), why.to_string()),
+        (None, Some(_)) => condition(PermissionsResolved, True, Reason::Resolved, "the permissions in effect are known"),
+        (None, None) => condition(PermissionsResolved, False, Reason::NoAccount, none),
+    };
+    let login = match account {
+        None => condition(LoginReady, False, Reason::NoAccount, none),
+        Some(account) if account.content.lifecycle == Lifecycle::Disabled => {
+            condition(LoginReady, False, Reason::AccountDisabled, "the account is disabled")
+        }
+        Some(account) if account.content.email.copy_number().is_some() => condition(
+            LoginReady,
+            False,
+            Reason::EmailIsPlaceholder,
+            "the email is that of the copied User with a number: set spec.email to the person's own",
         ),
-        None => (
-            condition(LoginReady, False, Reason::NoAccount, none),
-            condition(Billable, False, Reason::NoAccount, "nothing is billed before there is an account"),
-            condition(PermissionsResolved, False, Reason::NoAccount, none),
-        ),
-        Some(Lifecycle::Disabled) => (
-            condition(LoginReady, False, Reason::AccountDisabled, "the account is disabled"),
-            condition(Billable, True, Reason::DisabledStillBilled, "a disabled account is billed like any other"),
-            condition(PermissionsResolved, True, Reason::Resolved, "the permissions in effect are known"),
-        ),
-        Some(Lifecycle::Enabled) => (
-            condition(LoginReady, False, Reason::PasswordNotSet, "no password was set yet"),
-            condition(Billable, True, Reason::Enabled, "billed for every calendar month in which the account exists"),
-            condition(PermissionsResolved, True, Reason::Resolved, "the permissions in effect are known"),
-        ),
+        Some(_) => condition(LoginReady, False, Reason::PasswordNotSet, "no password was set yet"),
+    };
+    let billable = match account.map(|account| account.content.lifecycle) {
+        None if !snapshot.spec.charge_approved => {
+            condition(Billable, False, Reason::ChargeNotApproved, "nothing is billed before the charge is approved")
+        }
+        None => condition(Billable, False, Reason::NoAccount, "nothing is billed before there is an account"),
+        Some(Lifecycle::Disabled) => {
+            condition(Billable, True, Reason::DisabledStillBilled, "a disabled account is billed like any other")
+        }
+        Some(Lifecycle::Enabled) => {
+            condition(Billable, True, Reason::Enabled, "billed for every calendar month in which the account exists")
+        }
     };
     [in_transaction, login, billable, permissions, email]
 }
@@ -185,16 +196,68 @@ fn transaction(transaction: &Transaction) -> TransactionStatus {
     }
 }
 
-fn permissions(account: &Account, record: &OrganizationRecord) -> PermissionsStatus {
-    let group = record.group(&account.content.group).unwrap_or_default();
-    let effective = group.effective(&account.content.grants);
+/// Whether the address in force is the one asked for, or the member's own over it.
+fn has_wanted_email(snapshot: &Snapshot, account: &Account) -> bool {
+    let Snapshot { spec, email, .. } = snapshot;
+    match email {
+        _ if spec.email.is_none() => true,
+        Ok(declared) => own_email(Some(account), declared).as_ref().unwrap_or(declared) == &account.content.email,
+        Err(_) => false,
+    }
+}
+
+fn permissions(snapshot: &Snapshot, account: &Account) -> PermissionsStatus {
+    // The account as the store has it now, among the others as they were seen.
+    let person = Person { account: Some(account), ..snapshot.person() };
+    let line = inheritance::line(account, |name| person.find(name));
+    let group = snapshot.organization.record.group(&account.content.group).unwrap_or_default();
+    let effective = group.effective(&person.own(account));
     PermissionsStatus {
         total: i64::try_from(effective.len()).unwrap_or(i64::MAX),
         digest: permission::digest(&effective),
         effective: effective.iter().take(LISTED_PERMISSIONS).map(ToString::to_string).collect(),
-        source: PermissionOrigin::Own,
-        chain: vec![],
+        source: match account.content.source {
+            None => PermissionOrigin::Own,
+            Some(Source::Inherited { .. }) => PermissionOrigin::Inherited,
+            Some(Source::Cloned(_)) => PermissionOrigin::Cloned,
+        },
+        chain: line.into_iter().map(|ancestor| ancestor.owner.name.clone()).collect(),
     }
+}
+
+fn clone(account: &Account) -> Option<CloneStatus> {
+    let Some(Source::Cloned(Cloned { from, uid, generation, .. })) = &account.content.source else { return None };
+    let clone_time = second(account.cloned?);
+    Some(CloneStatus { name: from.clone(), uid: uid.clone(), generation: *generation, clone_time })
+}
+
+fn copy(account: &Account) -> Option<CopyStatus> {
+    let copied = account.content.copied.as_ref()?;
+    Some(CopyStatus {
+        name: copied.from.clone(),
+        uid: copied.uid.clone(),
+        generation: copied.generation,
+        copy_time: second(account.created),
+        number: account.content.email.copy_number().map(i64::from),
+    })
+}
+
+/// Returns what the member changed of their profile themselves.
+fn member_profile(member: &MemberValues) -> Option<MemberProfile> {
+    let MemberValues { display_name, phone, address, time_zone, notifications, email: _ } = member;
+    let profile = MemberProfile {
+        display_name: display_name.as_ref().map(|own| own.value.clone()),
+        phone: phone.as_ref().and_then(|own| own.value.clone()),
+        address: address.as_ref().and_then(|own| own.value.clone()).map(postal_address),
+        time_zone: time_zone.as_ref().and_then(|own| own.value.clone()),
+        notifications: notifications.as_ref().map(|own| own.value.iter().cloned().collect()),
+    };
+    (profile != MemberProfile::default()).then_some(profile)
+}
+
+fn postal_address(address: PostalAddress) -> Address {
+    let PostalAddress { street, locality, region, postal_code, country } = address;
+    Address { street, locality, region, postal_code, country }
 }
 
 /// Kubernetes writes times to the second.

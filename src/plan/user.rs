@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 
-use super::blocked::{Blocked, Holder};
-use super::{AccountChange, AccountPlan, AddressMove, Decision, Hold, Meta, OrganizationFacts, Plan, listing_of, unheld};
-use crate::api::user::{DeletionPolicy, DeletionProtection, DesiredState, ProfileSpec, UserSpec};
-use crate::domain::account::{Account, Content, Lifecycle, Owner, PostalAddress, Profile, TransactionId, TransactionKind};
+use super::blocked::{Blocked, COPY_OF, Holder, TakenBy};
+use super::sources::{Person, Relatives, Sourcing, available};
+use super::{
+    AccountChange, AccountPlan, AddressMove, Control, Decision, Hold, Keep, Meta, OrganizationFacts, Plan, SeenAccount,
+    listing_of, unheld,
+};
+use crate::api::user::{DeletionPolicy, DeletionProtection, DesiredState, PermissionSource, ProfileSpec, SourceMode, UserSpec};
+use crate::domain::account::{
+    Account, Content, Copied, Lifecycle, Owner, PostalAddress, Profile, TransactionId, TransactionKind,
+};
 use crate::domain::email::{Email, EmailError};
+use crate::domain::member::MemberValues;
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::permission::{self, Permissions};
 
@@ -29,6 +36,20 @@ pub struct Snapshot {
     pub login_holder: Option<Holder>,
     /// Who stands in the way of its address.
     pub contest: Contest,
+    /// Whom its permissions and details come from or would, and whom theirs come from.
+    pub relatives: Arc<Relatives>,
+    /// The names of the `User`s that follow its permissions, those that are being deleted left out.
+    pub heirs: Vec<String>,
+    /// Who is in control beside it; looked up only where [`gives_up_control`].
+    pub control: Control,
+}
+
+impl Snapshot {
+    /// Returns the `User` among its relatives.
+    #[must_use]
+    pub fn person(&self) -> Person<'_> {
+        Person { name: &self.meta.name, account: self.account.as_ref(), relatives: &self.relatives }
+    }
 }
 
 /// The accounts between a `User` and the address it asks for.
@@ -61,17 +82,18 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let Snapshot { meta, spec, recorded, account, .. } = snapshot;
     let protected = spec.deletion_protection == DeletionProtection::Enabled;
     let mine = account.as_ref().filter(|account| !meta.deleting || account.owner.uid == meta.uid);
+    let trouble = mine.filter(|_| meta.deleting).and_then(|account| deletion_trouble(snapshot, account));
     match mine {
         _ if let Some(decision) = unheld(meta) => decision,
         None if meta.deleting && (recorded.is_none() || !protected) => Decision::hold(Hold::Release),
         _ if meta.paused => Decision::blocked(Blocked::Paused),
         None if meta.deleting => Decision::blocked(Blocked::DeletionProtected),
-        Some(account) if meta.deleting && !protected && spec.deletion_policy == DeletionPolicy::Delete => {
+        Some(account) if meta.deleting && trouble.is_none() && spec.deletion_policy == DeletionPolicy::Delete => {
             deletion(snapshot, account)
         }
         _ if let Some(field) = unsupported(spec) => Decision::blocked(Blocked::NotYetSupported { field }),
         None if let Some(lost) = recorded => Decision::blocked(Blocked::AccountLost { account: lost.clone() }),
-        Some(account) => update(snapshot, account),
+        Some(account) => update(snapshot, account, trouble),
         None => creation(snapshot),
     }
 }
@@ -80,20 +102,50 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
 #[must_use]
 pub fn unsupported(spec: &UserSpec) -> Option<&'static str> {
     let set = [
-        (spec.copy_of.is_some(), "spec.copyOf"),
         (spec.adopt.is_some(), "spec.adopt"),
-        (spec.permissions.as_ref().is_some_and(|permissions| permissions.from.is_some()), "spec.permissions.from"),
         (spec.password_secret_ref.is_some(), "spec.passwordSecretRef"),
         (spec.deletion_policy == DeletionPolicy::Retain, "spec.deletionPolicy: Retain"),
     ];
     set.into_iter().find_map(|(is_set, field)| is_set.then_some(field))
 }
 
+/// Whether the account is an administrator's and the `User` may ask to be none any more.
+#[must_use]
+pub fn gives_up_control(snapshot: &Snapshot) -> bool {
+    let Snapshot { meta, spec, organization, account, .. } = snapshot;
+    account.as_ref().is_some_and(|account| {
+        let asks_for_less = spec.state == DesiredState::Disabled || spec.group_ref.name != account.content.group;
+        organization.record.is_administrator(&account.content) && (meta.deleting || asks_for_less)
+    })
+}
+
+/// Returns the name of the `User` whose permissions are to be followed.
+#[must_use]
+pub fn follows(spec: &UserSpec) -> Option<&str> {
+    let source = spec.permissions.as_ref()?.from.as_ref()?;
+    (source.mode == SourceMode::Inherit).then_some(source.name.as_str())
+}
+
+/// Returns what keeps the account of a deleted `User` from being deleted.
+fn deletion_trouble(snapshot: &Snapshot, account: &Account) -> Option<Blocked> {
+    let Snapshot { spec, organization, heirs, control, .. } = snapshot;
+    if spec.deletion_protection == DeletionProtection::Enabled {
+        return Some(Blocked::DeletionProtected);
+    }
+    if !heirs.is_empty() {
+        return Some(Blocked::HasHeirs { heirs: heirs.clone() });
+    }
+    let in_control = organization.record.is_administrator(&account.content);
+    (in_control && control.is_lost()).then_some(Blocked::LastAdministrator { by: TakenBy::Deletion })
+}
+
 fn deletion(snapshot: &Snapshot, account: &Account) -> Decision {
     let transaction = TransactionId::of_change(account.id, TransactionKind::Delete, account.revision);
     let change = AccountChange::Delete { account: account.id, from: account.revision, transaction };
+    let (keeps, seen) = snapshot.person().cut();
+    let others = Others { moves: vec![], keeps, seen };
     let (_, customer_id) = account.login_name.parts();
-    Decision { plan: Some(plan(snapshot, customer_id, change, vec![])), blocked: vec![], hold: Hold::Release }
+    Decision { plan: Some(plan(snapshot, customer_id, change, others)), hold: Hold::Release, ..Decision::default() }
 }
 
 fn creation(snapshot: &Snapshot) -> Decision {
@@ -107,33 +159,56 @@ fn creation(snapshot: &Snapshot) -> Decision {
     if let (Some((login_name, _)), Some(holder)) = (&named, login_holder) {
         blocked.push(Blocked::LoginTaken { login_name: login_name.clone(), holder: holder.clone() });
     }
-    let email = email(snapshot).map_err(|why| blocked.push(why));
-    match (group, named, email) {
-        (Ok(group), Some((login_name, customer_id)), Ok((email, moves))) if blocked.is_empty() => {
-            let transaction = TransactionId::of_create(&meta.uid);
-            let change = AccountChange::Create { transaction, login_name, content: content(spec, email, group) };
-            Decision { plan: Some(plan(snapshot, customer_id, change, moves)), ..Decision::default() }
+    let copy = copy(snapshot);
+    let email = match &copy {
+        // Whose copy it is isn't known yet, and so isn't its address.
+        Err(_) if spec.email.is_none() => None,
+        _ => email(snapshot).map_err(|why| blocked.push(why)).ok(),
+    };
+    let grants = grants(spec);
+    let Sourcing { source, keeps, mut seen, blocked: no_source } = snapshot.person().sourcing(source(spec), &grants);
+    let copied = copy.map_err(|why| blocked.push(why));
+    blocked.extend(no_source);
+    match (group, named, email, copied) {
+        (Ok(group), Some((login_name, customer_id)), Some((email, moves)), Ok(copied)) if blocked.is_empty() => {
+            let (copied, copied_from) = copied.unzip();
+            seen.extend(copied_from);
+            let content = content(spec, Decided { email, group, grants, source, copied, member: MemberValues::default() });
+            let change = AccountChange::Create { transaction: TransactionId::of_create(&meta.uid), login_name, content };
+            Decision { plan: Some(plan(snapshot, customer_id, change, Others { moves, keeps, seen })), ..Decision::default() }
         }
         _ => Decision { blocked, ..Decision::default() },
     }
 }
 
 /// Brings an account to its spec as far as that can be done; what can't keeps its value.
-fn update(snapshot: &Snapshot, account: &Account) -> Decision {
+fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Decision {
     let Snapshot { meta, spec, organization, .. } = snapshot;
-    let mut blocked = if meta.deleting { vec![Blocked::DeletionProtected] } else { vec![] };
+    let mut blocked: Vec<Blocked> = held.into_iter().collect();
     blocked.extend(customer_id_trouble(organization));
     let group = if spec.group_ref.name == account.content.group { Ok(spec.group_ref.name.clone()) } else { group(snapshot) };
     let group = group.unwrap_or_else(|why| {
         blocked.push(why);
         account.content.group.clone()
     });
+    let before_email = blocked.len();
     let (email, moves) = email(snapshot).unwrap_or_else(|why| {
         blocked.push(why);
         (account.content.email.clone(), vec![])
     });
-    let wanted = content(spec, email, group);
-    let settled = wanted == account.content && account.owner.uid == meta.uid;
+    let grants = grants(spec);
+    let Sourcing { source, keeps, seen, blocked: no_source } = snapshot.person().sourcing(source(spec), &grants);
+    blocked.extend(no_source);
+    let (copied, member) = (account.content.copied.clone(), account.content.member.clone());
+    let mut wanted = content(spec, Decided { email, group, grants, source, copied, member });
+    if leaves_no_administrator(snapshot, account, &wanted) {
+        wanted.lifecycle = account.content.lifecycle;
+        wanted.group.clone_from(&account.content.group);
+        blocked.insert(before_email, Blocked::LastAdministrator { by: TakenBy::Edit });
+    }
+    let owned = account.owner.uid == meta.uid && account.owner.generation == meta.generation;
+    let settled = wanted == account.content && owned && keeps.is_empty();
+    let puts_back = owned && meddled_with(&wanted, &account.content);
     let plan = (!settled).then(|| {
         let from = account.revision;
         let kind = match (account.content.lifecycle, wanted.lifecycle) {
@@ -143,16 +218,39 @@ fn update(snapshot: &Snapshot, account: &Account) -> Decision {
         };
         let transaction = kind.map(|kind| (TransactionId::of_change(account.id, kind, from), kind));
         let (_, customer_id) = account.login_name.parts();
-        plan(snapshot, customer_id, AccountChange::Update { account: account.id, from, transaction, content: wanted }, moves)
+        let change = AccountChange::Update { account: account.id, from, transaction, content: wanted };
+        plan(snapshot, customer_id, change, Others { moves, keeps, seen })
     });
-    Decision { plan, blocked, hold: Hold::Keep }
+    Decision { plan, blocked, hold: Hold::Keep, puts_back }
 }
 
-fn plan(snapshot: &Snapshot, customer_id: CustomerId, change: AccountChange, moves: Vec<AddressMove>) -> Plan {
-    let Snapshot { meta, .. } = snapshot;
+/// Whether this content would take the organization's last administrator away.
+fn leaves_no_administrator(snapshot: &Snapshot, account: &Account, wanted: &Content) -> bool {
+    let record = &snapshot.organization.record;
+    let control = Control { users: snapshot.control.users || !snapshot.meta.deleting, ..snapshot.control };
+    record.is_administrator(&account.content) && !record.is_administrator(wanted) && control.is_lost()
+}
+
+/// Whether the store has other values than were written there, of those that are never refused.
+fn meddled_with(wanted: &Content, found: &Content) -> bool {
+    let Content { grants, role, teams, profile, .. } = wanted;
+    *grants != found.grants || *role != found.role || *teams != found.teams || *profile != found.profile
+}
+
+/// What a plan does to and knows of others' accounts.
+struct Others {
+    moves: Vec<AddressMove>,
+    keeps: Vec<Keep>,
+    seen: Vec<SeenAccount>,
+}
+
+fn plan(snapshot: &Snapshot, customer_id: CustomerId, change: AccountChange, others: Others) -> Plan {
+    let Snapshot { meta, organization: facts, .. } = snapshot;
+    let Others { moves, keeps, seen } = others;
     let organization = Organization { namespace: meta.namespace.clone(), customer_id };
     let owner = Owner { name: meta.name.clone(), uid: meta.uid.clone(), generation: meta.generation };
-    Plan::Account(Box::new(AccountPlan { organization, owner, change, moves }))
+    let leaving = facts.leaving_users.clone();
+    Plan::Account(Box::new(AccountPlan { organization, owner, change, moves, keeps, seen, leaving }))
 }
 
 fn customer_id_trouble(organization: &OrganizationFacts) -> Vec<Blocked> {
@@ -187,8 +285,8 @@ fn group(snapshot: &Snapshot) -> Result<String, Blocked> {
 ///
 /// An address that the account already has is never refused, whatever became of its domain.
 fn email(snapshot: &Snapshot) -> Result<(Email, Vec<AddressMove>), Blocked> {
-    let wanted = snapshot.email.clone().map_err(Blocked::EmailInvalid)?;
     let current = snapshot.account.as_ref().map(|account| &account.content.email);
+    let wanted = wanted_email(snapshot)?;
     if current == Some(&wanted) {
         return Ok((wanted, vec![]));
     }
@@ -201,6 +299,45 @@ fn email(snapshot: &Snapshot) -> Result<(Email, Vec<AddressMove>), Blocked> {
         Blocked::EmailTaken { email: wanted.clone(), holder: Holder { account: holder.id, user: holder.owner.name.clone() } }
     })?;
     Ok((wanted, moves))
+}
+
+/// Returns the member's own address where they have one, else the declared one, else that of a
+/// copy, whose number the store chooses.
+fn wanted_email(snapshot: &Snapshot) -> Result<Email, Blocked> {
+    let Snapshot { spec, email, account, .. } = snapshot;
+    let declared = if spec.email.is_some() { Some(email.clone()) } else { None };
+    match (declared, account) {
+        (None, Some(account)) => Ok(account.content.email.clone()),
+        (None, None) => match source_of_copy(snapshot) {
+            Some(source) => Ok(source?.content.email.placeholder(1)),
+            None => email.clone().map_err(Blocked::EmailInvalid),
+        },
+        (Some(declared), _) => {
+            let declared = declared.map_err(Blocked::EmailInvalid)?;
+            Ok(own_email(account.as_ref(), &declared).unwrap_or(declared))
+        }
+    }
+}
+
+/// Returns the address that the member chose, if it holds over the declared one.
+#[must_use]
+pub fn own_email(account: Option<&Account>, declared: &Email) -> Option<Email> {
+    let own = account?.content.member.email.as_ref()?;
+    (own.over == declared.as_str()).then(|| Email::stored(own.value.clone()))
+}
+
+fn source_of_copy(snapshot: &Snapshot) -> Option<Result<&Account, Blocked>> {
+    let source = snapshot.spec.copy_of.as_ref()?;
+    Some(available(&snapshot.relatives, COPY_OF, &source.name))
+}
+
+/// Returns what a new account copies, and the account that it is copied from.
+fn copy(snapshot: &Snapshot) -> Result<Option<(Copied, SeenAccount)>, Blocked> {
+    let Some(source) = source_of_copy(snapshot).transpose()? else { return Ok(None) };
+    let Content { role, teams, profile, .. } = source.content.clone();
+    let Owner { name, uid, generation } = source.owner.clone();
+    let copied = Copied { from: name, uid, generation, role, teams, profile };
+    Ok(Some((copied, SeenAccount { account: source.id, revision: source.revision })))
 }
 
 /// Returns the moves that free an address, if everybody in the way moves on to another one.
@@ -229,7 +366,36 @@ fn is_listed(organization: &OrganizationFacts, email: &Email) -> bool {
     listing_of(staying, email.domain()).is_some()
 }
 
-fn content(spec: &UserSpec, email: Email, group: String) -> Content {
+fn grants(spec: &UserSpec) -> Permissions {
+    spec.permissions.as_ref().map_or_else(Permissions::new, |own| permission::parse_all(&own.grants))
+}
+
+fn source(spec: &UserSpec) -> Option<&PermissionSource> {
+    spec.permissions.as_ref()?.from.as_ref()
+}
+
+/// The parts of an account that aren't a matter of its spec alone.
+struct Decided {
+    email: Email,
+    group: String,
+    grants: Permissions,
+    source: Option<crate::domain::account::Source>,
+    copied: Option<Copied>,
+    member: MemberValues,
+}
+
+fn content(spec: &UserSpec, decided: Decided) -> Content {
+    let Decided { email, group, grants, source, copied, member } = decided;
+    let declared = profile(spec.profile.clone().unwrap_or_default(), copied.as_ref());
+    // Where no address is declared, none is declared anew.
+    let declared_email = match (&spec.email, &member.email) {
+        (None, Some(own)) => own.over.clone(),
+        (None, None) => String::new(),
+        (Some(text), _) => Email::parse(text).map_or_else(|_| text.clone(), |email| email.to_string()),
+    };
+    let member = member.still_holding(&declared, &declared_email);
+    let teams: std::collections::BTreeSet<String> = spec.teams.iter().cloned().collect();
+    let copied_teams = || copied.as_ref().map(|copied| copied.teams.clone()).unwrap_or_default();
     Content {
         email,
         lifecycle: match spec.state {
@@ -237,27 +403,33 @@ fn content(spec: &UserSpec, email: Email, group: String) -> Content {
             DesiredState::Disabled => Lifecycle::Disabled,
         },
         group,
-        grants: spec.permissions.as_ref().map_or_else(Permissions::new, |own| permission::parse_all(&own.grants)),
-        role: spec.role.clone(),
-        teams: spec.teams.iter().cloned().collect(),
-        profile: spec.profile.as_ref().map(profile).unwrap_or_default(),
+        grants,
+        source,
+        role: spec.role.clone().or_else(|| copied.as_ref()?.role.clone()),
+        teams: if teams.is_empty() { copied_teams() } else { teams },
+        profile: member.over(declared),
+        copied,
+        member,
     }
 }
 
-fn profile(spec: &ProfileSpec) -> Profile {
-    let ProfileSpec { display_name, phone, address, time_zone, notifications } = spec.clone();
+/// Returns what is declared: the spec's fields where they are present, else what was copied.
+fn profile(spec: ProfileSpec, copied: Option<&Copied>) -> Profile {
+    let ProfileSpec { display_name, phone, address, time_zone, notifications } = spec;
+    let address = address.map(|address| PostalAddress {
+        street: address.street,
+        locality: address.locality,
+        region: address.region,
+        postal_code: address.postal_code,
+        country: address.country,
+    });
+    let copied = copied.map(|copied| copied.profile.clone()).unwrap_or_default();
     Profile {
-        display_name: display_name.unwrap_or_default(),
-        phone,
-        address: address.map(|address| PostalAddress {
-            street: address.street,
-            locality: address.locality,
-            region: address.region,
-            postal_code: address.postal_code,
-            country: address.country,
-        }),
-        time_zone,
-        notifications: notifications.into_iter().collect(),
+        display_name: display_name.unwrap_or(copied.display_name),
+        phone: phone.or(copied.phone),
+        address: address.or(copied.address),
+        time_zone: time_zone.or(copied.time_zone),
+        notifications: if notifications.is_empty() { copied.notifications } else { notifications.into_iter().collect() },
     }
 }
 
@@ -321,10 +493,14 @@ mod tests {
                 },
                 leaving_groups: BTreeSet::new(),
                 leaving_listings: BTreeSet::new(),
+                leaving_users: Arc::default(),
             }),
             account: None,
             login_holder: None,
             contest: Contest::default(),
+            relatives: Arc::default(),
+            heirs: vec![],
+            control: Control::default(),
         }
     }
 
@@ -347,6 +523,7 @@ mod tests {
                 login_name,
                 content,
                 created: Timestamp::UNIX_EPOCH,
+                cloned: None,
                 transaction: Transaction {
                     id: transaction,
                     kind: TransactionKind::Create,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::blocked::{Blocked, UsedBy};
-use super::{Decision, GroupPlan, Hold, Meta, Plan, unheld};
-use crate::api::user_group::UserGroupSpec;
-use crate::domain::group::GroupContent;
+use super::blocked::{Blocked, TakenBy, UsedBy};
+use super::{Control, Decision, GroupPlan, Hold, Leaving, Meta, Plan, unheld};
+use crate::api::user_group::{SelfService, UserGroupSpec};
+use crate::domain::group::{Detail, GroupContent};
 use crate::domain::permission;
 
 /// Everything that decides what becomes of one group.
@@ -17,16 +17,22 @@ pub struct Snapshot {
     pub spec: Option<Arc<UserGroupSpec>>,
     /// What the store has of it.
     pub in_force: Option<GroupContent>,
-    /// How many accounts are in it.
+    /// How many accounts that stay are in it.
     pub members: i64,
+    /// Whether somebody in it may log in.
+    pub has_enabled_members: bool,
+    /// Who is in control without this group.
+    pub control: Control,
+    /// The `User`s that are being deleted.
+    pub leaving: Leaving,
 }
 
 /// Decides what becomes of a group.
 #[must_use]
 pub fn decide(snapshot: &Snapshot) -> Decision {
-    let Snapshot { meta, spec, in_force, members } = snapshot;
+    let Snapshot { meta, spec, in_force, members, .. } = snapshot;
     match spec {
-        None if in_force.is_some() && *members == 0 => drop_group(meta, Hold::Keep),
+        None if in_force.is_some() && *members == 0 => drop_group(snapshot, Hold::Keep),
         None => Decision::default(),
         Some(_) if let Some(decision) = unheld(meta) => decision,
         Some(_) if meta.paused => Decision::blocked(Blocked::Paused),
@@ -34,23 +40,56 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
             Decision::blocked(Blocked::InUse { accounts: *members, role: UsedBy::Members })
         }
         Some(_) if meta.deleting && in_force.is_none() => Decision::hold(Hold::Release),
-        Some(_) if meta.deleting => drop_group(meta, Hold::Release),
-        Some(spec) if !spec.self_service.is_empty() => Decision::blocked(Blocked::NotYetSupported { field: "spec.selfService" }),
-        Some(spec) => {
-            let wanted = content(spec);
-            let plan = (in_force.as_ref() != Some(&wanted)).then(|| {
-                Plan::Group(GroupPlan::Put { namespace: meta.namespace.clone(), name: meta.name.clone(), content: wanted })
-            });
-            Decision { plan, ..Decision::default() }
-        }
+        Some(_) if meta.deleting => drop_group(snapshot, Hold::Release),
+        Some(spec) => put_group(snapshot, spec),
     }
 }
 
-fn drop_group(meta: &Meta, hold: Hold) -> Decision {
-    let plan = Plan::Group(GroupPlan::Drop { namespace: meta.namespace.clone(), name: meta.name.clone() });
-    Decision { plan: Some(plan), blocked: vec![], hold }
+/// Whether the group is to lose full control.
+#[must_use]
+pub fn gives_up_control(snapshot: &Snapshot) -> bool {
+    let in_control = snapshot.in_force.as_ref().is_some_and(|group| group.full_control);
+    in_control && snapshot.spec.as_ref().is_some_and(|spec| !spec.full_control)
+}
+
+fn put_group(snapshot: &Snapshot, spec: &UserGroupSpec) -> Decision {
+    let Snapshot { meta, in_force, has_enabled_members, control, leaving, .. } = snapshot;
+    let mut wanted = content(spec);
+    let mut blocked = vec![];
+    if gives_up_control(snapshot) && *has_enabled_members && control.is_lost() {
+        wanted.full_control = true;
+        blocked.push(Blocked::LastAdministrator { by: TakenBy::Group });
+    }
+    let plan = (in_force.as_ref() != Some(&wanted)).then(|| {
+        let (namespace, name) = (meta.namespace.clone(), meta.name.clone());
+        Plan::Group(GroupPlan::Put { namespace, name, content: wanted, leaving: leaving.clone() })
+    });
+    Decision { plan, blocked, ..Decision::default() }
+}
+
+fn drop_group(snapshot: &Snapshot, hold: Hold) -> Decision {
+    let Snapshot { meta, leaving, .. } = snapshot;
+    let (namespace, name) = (meta.namespace.clone(), meta.name.clone());
+    let plan = Plan::Group(GroupPlan::Drop { namespace, name, leaving: leaving.clone() });
+    Decision { plan: Some(plan), hold, ..Decision::default() }
 }
 
 fn content(spec: &UserGroupSpec) -> GroupContent {
-    GroupContent { full_control: spec.full_control, permissions: permission::parse_all(&spec.permissions) }
+    GroupContent {
+        full_control: spec.full_control,
+        permissions: permission::parse_all(&spec.permissions),
+        self_service: spec.self_service.iter().copied().map(detail).collect(),
+    }
+}
+
+fn detail(listed: SelfService) -> Detail {
+    match listed {
+        SelfService::Name => Detail::Name,
+        SelfService::Address => Detail::Address,
+        SelfService::Phone => Detail::Phone,
+        SelfService::Email => Detail::Email,
+        SelfService::Password => Detail::Password,
+        SelfService::TimeZone => Detail::TimeZone,
+        SelfService::Notifications => Detail::Notifications,
+    }
 }

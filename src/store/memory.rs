@@ -6,12 +6,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard};
 
-use super::{AccountKey, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, transaction_of};
-use crate::domain::account::{Account, AccountId, Revision, Transaction, TransactionId, TransactionKind};
+use super::{
+    AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
+    lowest_free_copy, transaction_of,
+};
+use crate::domain::account::{
+    Account, AccountId, Content, Lifecycle, Revision, Source, Transaction, TransactionId, TransactionKind,
+};
 use crate::domain::email::Email;
 use crate::domain::group::GroupContent;
+use crate::domain::member::SelfChange;
 use crate::domain::organization::{CustomerId, Organization};
-use crate::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Listing, Plan, needs};
+use crate::plan::{
+    AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan, Plan, SeenAccount, needs,
+};
 
 /// A store that lives as long as its process.
 #[derive(Debug, Default)]
@@ -70,9 +78,47 @@ impl Store for MemoryStore {
         Ok(wanted.iter().map(|organization| (organization.namespace.clone(), contents.record(organization))).collect())
     }
 
-    async fn counts(&self, namespaces: &[String]) -> Result<HashMap<String, Counts>, StoreError> {
+    async fn lineage(&self, users: &[UserName]) -> Result<HashMap<UserName, Account>, StoreError> {
         let contents = self.contents();
-        Ok(namespaces.iter().map(|namespace| (namespace.clone(), contents.counts(namespace))).collect())
+        let mut found: HashMap<UserName, Account> = HashMap::new();
+        let mut wanted: Vec<UserName> = users.to_vec();
+        while let Some(user) = wanted.pop() {
+            let Some(account) = contents.owned_by(&user.0, &user.1).filter(|_| !found.contains_key(&user)) else { continue };
+            if let Some(Source::Inherited { from, .. }) = &account.content.source {
+                wanted.push((user.0.clone(), from.clone()));
+            }
+            found.insert(user, account.clone());
+        }
+        Ok(found)
+    }
+
+    async fn heirs(&self, users: &[UserName]) -> Result<HashMap<UserName, Vec<String>>, StoreError> {
+        let contents = self.contents();
+        let heirs = users.iter().map(|user| {
+            let mut names: Vec<String> = contents.heirs(&user.0, &user.1).map(|heir| heir.owner.name.clone()).collect();
+            names.sort();
+            (user.clone(), names)
+        });
+        Ok(heirs.filter(|(_, names)| !names.is_empty()).collect())
+    }
+
+    async fn administrators(&self, namespaces: &[String]) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
+        let contents = self.contents();
+        let of = |namespace: &String| {
+            let administrators = contents.administrators(namespace).map(|account| Administrator {
+                user: account.owner.name.clone(),
+                group: account.content.group.clone(),
+            });
+            let mut administrators: Vec<Administrator> = administrators.collect();
+            administrators.sort();
+            (namespace.clone(), administrators)
+        };
+        Ok(namespaces.iter().map(of).collect())
+    }
+
+    async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
+        let contents = self.contents();
+        Ok(namespaces.iter().map(|(namespace, leaving)| (namespace.clone(), contents.counts(namespace, leaving))).collect())
     }
 
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<Account>, StoreError> {
@@ -94,18 +140,16 @@ impl Contents {
     fn apply(&mut self, plan: &Plan, occasion: Occasion) -> Result<Receipt, Refusal> {
         match plan {
             Plan::Account(plan) => self.change_account(plan, occasion),
-            Plan::Group(GroupPlan::Put { namespace, name, content }) => {
-                self.groups.entry(namespace.clone()).or_default().insert(name.clone(), content.clone());
-                Ok(Receipt::Done)
-            }
-            Plan::Group(GroupPlan::Drop { namespace, name }) => self.drop_group(namespace, name),
+            Plan::Group(GroupPlan::Put { namespace, name, content, leaving }) => self.put_group([namespace, name], content, leaving),
+            Plan::Group(GroupPlan::Drop { namespace, name, leaving }) => self.drop_group(namespace, name, leaving),
             Plan::Domain(DomainPlan::Put { namespace, name, listing }) => self.put_domain(namespace, name, listing),
-            Plan::Domain(DomainPlan::Drop { namespace, name }) => self.drop_domain(namespace, name),
+            Plan::Domain(DomainPlan::Drop { namespace, name, leaving }) => self.drop_domain(namespace, name, leaving),
+            Plan::Member(plan) => self.change_member(plan),
         }
     }
 
     fn change_account(&mut self, plan: &AccountPlan, occasion: Occasion) -> Result<Receipt, Refusal> {
-        let AccountPlan { organization, owner, change, moves: _ } = plan;
+        let AccountPlan { organization, owner, change, .. } = plan;
         let namespace = organization.namespace.as_str();
         if let Some(entry) = transaction_of(change).and_then(|id| self.journal.get(&id)) {
             return self.repeated(entry);
@@ -119,8 +163,9 @@ impl Contents {
                     revision: Revision(1),
                     owner: owner.clone(),
                     login_name: login_name.clone(),
-                    content: content.clone(),
+                    content: self.numbered(namespace, content),
                     created: occasion.now,
+                    cloned: occasion.cloned(None, content),
                     transaction: occasion.completed(*transaction, TransactionKind::Create),
                 },
             ),
@@ -131,6 +176,7 @@ impl Contents {
                     revision: Revision(current.revision.0 + 1),
                     owner: owner.clone(),
                     content: content.clone(),
+                    cloned: occasion.cloned(Some(&current), content),
                     transaction: transaction.unwrap_or_else(|| current.transaction.clone()),
                     ..current.clone()
                 };
@@ -144,9 +190,10 @@ impl Contents {
     }
 
     fn create(&mut self, plan: &AccountPlan, account: Account) -> Result<Receipt, Refusal> {
-        let AccountPlan { organization, owner, change: _, moves } = plan;
+        let AccountPlan { organization, owner, change: _, moves, keeps, seen, leaving: _ } = plan;
         let namespace = organization.namespace.as_str();
         self.check_claim(organization)?;
+        self.check_seen(namespace, keeps, seen)?;
         self.check_movers(namespace, None, moves)?;
         if self.in_organization(namespace).any(|other| other.owner.name == owner.name) {
             return Err(Refusal::Stale);
@@ -163,15 +210,17 @@ impl Contents {
         self.customer_ids.insert(namespace.to_owned(), organization.customer_id.clone());
         self.write_down(&account.transaction, account.id, 0);
         self.move_addresses(moves);
+        self.keep(keeps);
         Ok(self.put(account))
     }
 
     fn update(&mut self, plan: &AccountPlan, current: &Account, next: Account) -> Result<Receipt, Refusal> {
-        let AccountPlan { organization, owner, change: _, moves } = plan;
+        let AccountPlan { organization, owner, change: _, moves, keeps, seen, leaving } = plan;
         let namespace = organization.namespace.as_str();
         if current.owner.name != owner.name {
             return Err(Refusal::Stale);
         }
+        self.check_seen(namespace, keeps, seen)?;
         self.check_movers(namespace, Some(current.id), moves)?;
         if next.content.group != current.content.group {
             self.check_group(namespace, &next.content.group)?;
@@ -182,28 +231,40 @@ impl Contents {
         self.check_moved_domains(namespace, moves)?;
         self.check_free(namespace, moves, Some(current.id), &next.content.email)?;
         self.check_moved_addresses(namespace, Some(current.id), Some(&next.content.email), moves)?;
+        if self.is_administrator(namespace, &current.content) && !self.is_administrator(namespace, &next.content) {
+            self.check_control(namespace, leaving, &|account| account.id != current.id, !leaving.contains(&owner.name))?;
+        }
 
         if next.transaction.id != current.transaction.id {
             self.write_down(&next.transaction, next.id, 0);
         }
         self.move_addresses(moves);
+        self.keep(keeps);
         Ok(self.put(next))
     }
 
     fn delete(&mut self, plan: &AccountPlan, gone: &Account, transaction: Transaction) -> Result<Receipt, Refusal> {
-        let AccountPlan { organization, owner, change: _, moves } = plan;
+        let AccountPlan { organization, owner, change: _, moves, keeps, seen, leaving } = plan;
         let namespace = organization.namespace.as_str();
         if gone.owner.uid != owner.uid {
             return Err(Refusal::Stale);
         }
+        self.check_seen(namespace, keeps, seen)?;
         self.check_movers(namespace, Some(gone.id), moves)?;
         self.check_moved_domains(namespace, moves)?;
         self.check_moved_addresses(namespace, Some(gone.id), None, moves)?;
+        if self.heirs(namespace, &gone.owner.name).any(|heir| heir.id != gone.id && !leaving.contains(&heir.owner.name)) {
+            return Err(Refusal::InUse);
+        }
+        if self.is_administrator(namespace, &gone.content) {
+            self.check_control(namespace, leaving, &|account| account.id != gone.id, false)?;
+        }
 
         self.accounts.remove(&gone.id);
         let cases_unassigned = self.unassign_cases(gone.id);
         self.write_down(&transaction, gone.id, cases_unassigned);
         self.move_addresses(moves);
+        self.keep(keeps);
         Ok(Receipt::Deleted { account: gone.id, cases_unassigned, transaction })
     }
 
@@ -299,6 +360,103 @@ impl Contents {
         }
     }
 
+    /// Everybody that the plan was made from is as it was then.
+    fn check_seen(&self, namespace: &str, keeps: &[Keep], seen: &[SeenAccount]) -> Result<(), Refusal> {
+        let kept = keeps.iter().map(|keep| (keep.account, keep.from));
+        let seen = seen.iter().map(|seen| (seen.account, seen.revision));
+        kept.chain(seen).try_for_each(|(account, revision)| self.at(namespace, account, revision).map(|_| ()))
+    }
+
+    fn keep(&mut self, keeps: &[Keep]) {
+        for Keep { account, from: _, kept: keeps } in keeps {
+            if let Some(keeper) = self.accounts.get_mut(account)
+                && let Some(Source::Inherited { kept, .. }) = &mut keeper.content.source
+            {
+                kept.clone_from(keeps);
+                keeper.revision = Revision(keeper.revision.0 + 1);
+            }
+        }
+    }
+
+    /// Somebody who stays is in control, unless nobody stays.
+    fn check_control(
+        &self,
+        namespace: &str,
+        leaving: &Leaving,
+        counts: &dyn Fn(&Account) -> bool,
+        changed_stays: bool,
+    ) -> Result<(), Refusal> {
+        let stays = |account: &&Account| counts(account) && !leaving.contains(&account.owner.name);
+        let users = changed_stays || self.in_organization(namespace).any(|account| stays(&account));
+        let in_control = self.administrators(namespace).any(|account| stays(&account));
+        if users && !in_control { Err(Refusal::LastAdministrator) } else { Ok(()) }
+    }
+
+    fn administrators<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Account> {
+        self.in_organization(namespace).filter(move |account| self.is_administrator(namespace, &account.content))
+    }
+
+    fn is_administrator(&self, namespace: &str, content: &Content) -> bool {
+        content.lifecycle == Lifecycle::Enabled && self.group(namespace, &content.group).is_some_and(|group| group.full_control)
+    }
+
+    fn group(&self, namespace: &str, name: &str) -> Option<GroupContent> {
+        let declared = self.groups.get(namespace).and_then(|groups| groups.get(name)).cloned();
+        declared.or_else(|| GroupContent::undeclared(name))
+    }
+
+    fn heirs<'a>(&'a self, namespace: &'a str, name: &'a str) -> impl Iterator<Item = &'a Account> {
+        let follows = move |account: &&Account| {
+            matches!(&account.content.source, Some(Source::Inherited { from, .. }) if from == name)
+        };
+        self.in_organization(namespace).filter(follows)
+    }
+
+    fn owned_by(&self, namespace: &str, name: &str) -> Option<&Account> {
+        self.accounts.values().find(|account| account.namespace == namespace && account.owner.name == name)
+    }
+
+    /// Gives the placeholder of a copy the lowest number that is free.
+    fn numbered(&self, namespace: &str, content: &Content) -> Content {
+        let taken = self.in_organization(namespace).map(|account| &account.content.email);
+        Content { email: lowest_free_copy(&content.email, taken), ..content.clone() }
+    }
+
+    fn change_member(&mut self, plan: &MemberPlan) -> Result<Receipt, Refusal> {
+        let MemberPlan { namespace, account, changes } = plan;
+        let there = |account: &&Account| account.namespace == *namespace;
+        let current = self.accounts.get(account).filter(there).ok_or(Refusal::Stale)?;
+        let allowed = self.group(namespace, &current.content.group).unwrap_or_default().self_service;
+        let may = |change: &SelfChange| allowed.contains(&change.detail());
+        if current.content.lifecycle == Lifecycle::Disabled || !changes.iter().all(may) {
+            return Err(Refusal::NotSelfService);
+        }
+        let mut next = current.clone();
+        changes.iter().for_each(|change| next.content.change_by_member(change));
+        if next.content.email != current.content.email {
+            self.check_domain(namespace, &next.content.email)?;
+            self.check_free(namespace, &[], Some(current.id), &next.content.email)?;
+        }
+        next.revision = Revision(current.revision.0 + 1);
+        Ok(self.put(next))
+    }
+
+    fn put_group(&mut self, [namespace, name]: [&str; 2], content: &GroupContent, leaving: &Leaving) -> Result<Receipt, Refusal> {
+        let in_it = |account: &Account| account.content.group == name;
+        if !content.full_control && self.administrators(namespace).any(in_it) {
+            self.check_group_control(namespace, leaving, name)?;
+        }
+        self.groups.entry(namespace.to_owned()).or_default().insert(name.to_owned(), content.clone());
+        Ok(Receipt::Done)
+    }
+
+    /// Somebody who stays is in control without the group, unless nobody stays.
+    fn check_group_control(&self, namespace: &str, leaving: &Leaving, group: &str) -> Result<(), Refusal> {
+        let stays = |account: &Account| !leaving.contains(&account.owner.name);
+        let in_control = self.administrators(namespace).any(|account| account.content.group != group && stays(account));
+        if self.in_organization(namespace).any(stays) && !in_control { Err(Refusal::LastAdministrator) } else { Ok(()) }
+    }
+
     fn put(&mut self, account: Account) -> Receipt {
         self.accounts.insert(account.id, account.clone());
         Receipt::Account(Box::new(account))
@@ -317,8 +475,9 @@ impl Contents {
         unassigned
     }
 
-    fn drop_group(&mut self, namespace: &str, name: &str) -> Result<Receipt, Refusal> {
-        if self.in_organization(namespace).any(|account| account.content.group == name) {
+    fn drop_group(&mut self, namespace: &str, name: &str, leaving: &Leaving) -> Result<Receipt, Refusal> {
+        let stays = |account: &Account| !leaving.contains(&account.owner.name);
+        if self.in_organization(namespace).any(|account| account.content.group == name && stays(account)) {
             return Err(Refusal::InUse);
         }
         if let Some(groups) = self.groups.get_mut(namespace) {
@@ -336,9 +495,10 @@ impl Contents {
         Ok(Receipt::Done)
     }
 
-    fn drop_domain(&mut self, namespace: &str, name: &str) -> Result<Receipt, Refusal> {
+    fn drop_domain(&mut self, namespace: &str, name: &str, leaving: &Leaving) -> Result<Receipt, Refusal> {
         let Some(listings) = self.listings.get(namespace) else { return Ok(Receipt::Done) };
-        let only_here = |account: &Account| needs(listings, name, account.content.email.domain());
+        let stays = |account: &Account| !leaving.contains(&account.owner.name);
+        let only_here = |account: &Account| stays(account) && needs(listings, name, account.content.email.domain());
         if self.in_organization(namespace).any(only_here) {
             return Err(Refusal::InUse);
         }
@@ -376,9 +536,9 @@ impl Contents {
         }
     }
 
-    fn counts(&self, namespace: &str) -> Counts {
+    fn counts(&self, namespace: &str, leaving: &Leaving) -> Counts {
         let mut counts = Counts::default();
-        for account in self.in_organization(namespace) {
+        for account in self.in_organization(namespace).filter(|account| !leaving.contains(&account.owner.name)) {
             *counts.members.entry(account.content.group.clone()).or_default() += 1;
             *counts.email_domains.entry(account.content.email.domain().to_owned()).or_default() += 1;
         }

@@ -7,14 +7,14 @@
 pub mod memory;
 pub mod sql;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 
-use crate::domain::account::{Account, AccountId, Transaction, TransactionId, TransactionKind};
+use crate::domain::account::{Account, AccountId, Content, Source, Transaction, TransactionId, TransactionKind};
 use crate::domain::email::Email;
 use crate::domain::organization::{LoginName, Organization};
 pub use crate::plan::OrganizationRecord;
-use crate::plan::{AccountChange, Plan};
+use crate::plan::{AccountChange, Leaving, Plan};
 
 /// A store of accounts.
 pub trait Store: Send + Sync + 'static {
@@ -28,8 +28,25 @@ pub trait Store: Send + Sync + 'static {
         wanted: &[Organization],
     ) -> impl Future<Output = Result<HashMap<String, OrganizationRecord>, StoreError>> + Send;
 
-    /// Returns how many accounts use what, by namespace; a namespace without accounts counts none.
-    fn counts(&self, namespaces: &[String]) -> impl Future<Output = Result<HashMap<String, Counts>, StoreError>> + Send;
+    /// Returns the accounts of these `User`s and of all those whose permissions they follow, loops and all.
+    fn lineage(&self, users: &[UserName]) -> impl Future<Output = Result<HashMap<UserName, Account>, StoreError>> + Send;
+
+    /// Returns the names of the `User`s whose accounts follow the permissions of these, in order; whom
+    /// nobody follows is absent from the answer.
+    fn heirs(&self, users: &[UserName]) -> impl Future<Output = Result<HashMap<UserName, Vec<String>>, StoreError>> + Send;
+
+    /// Returns the accounts that have full control and may log in, by namespace.
+    fn administrators(
+        &self,
+        namespaces: &[String],
+    ) -> impl Future<Output = Result<HashMap<String, Vec<Administrator>>, StoreError>> + Send;
+
+    /// Returns how many accounts use what, by namespace, those of the `User`s that are being deleted left
+    /// out; a namespace without accounts counts none.
+    fn counts(
+        &self,
+        namespaces: &HashMap<String, Leaving>,
+    ) -> impl Future<Output = Result<HashMap<String, Counts>, StoreError>> + Send;
 
     /// Returns every live account, or those of one organization, sorted by email, then namespace.
     fn list(&self, namespace: Option<&str>) -> impl Future<Output = Result<Vec<Account>, StoreError>> + Send;
@@ -44,6 +61,18 @@ pub trait Store: Send + Sync + 'static {
         plans: &[Plan],
         occasion: Occasion,
     ) -> impl Future<Output = Result<Vec<Result<Receipt, Refusal>>, StoreError>> + Send;
+}
+
+/// A `User` by its namespace and its name.
+pub type UserName = (String, String);
+
+/// An account that has full control and may log in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Administrator {
+    /// The name of the `User` that owns it.
+    pub user: String,
+    /// The group that gives it full control.
+    pub group: String,
 }
 
 /// What an account is looked up by.
@@ -98,6 +127,17 @@ impl Occasion {
         let seconds = u64::try_from(self.now.as_second()).unwrap_or_default();
         let nanoseconds = u32::try_from(self.now.subsec_nanosecond()).unwrap_or_default();
         AccountId(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds)))
+    }
+
+    /// Returns when the account's source was cloned: now, unless it was before.
+    pub(crate) fn cloned(self, before: Option<&Account>, content: &Content) -> Option<jiff::Timestamp> {
+        match &content.source {
+            Some(source @ Source::Cloned(_)) => {
+                let same = before.filter(|before| before.content.source.as_ref() == Some(source));
+                same.and_then(|before| before.cloned).or(Some(self.now))
+            }
+            Some(Source::Inherited { .. }) | None => None,
+        }
     }
 
     /// Returns the journal's entry of a transaction that begins and, without directories, also
@@ -155,6 +195,12 @@ pub enum Refusal {
     /// Accounts use what was to go.
     #[error("accounts still use it")]
     InUse,
+    /// It would leave an organization with users without an enabled one with full control.
+    #[error("no administrator would be left")]
+    LastAdministrator,
+    /// The member's group doesn't let members change this of themselves, or the member is disabled.
+    #[error("members may not change this of themselves")]
+    NotSelfService,
 }
 
 /// Why the store can't be used now.
@@ -191,6 +237,17 @@ impl StoreError {
             Self::NewerSchema { .. } | Self::Address(_) | Self::Database(_) => false,
         }
     }
+}
+
+/// Returns the placeholder of a copy with the lowest number that is free; another address as it is.
+fn lowest_free_copy<'a>(email: &Email, taken: impl Iterator<Item = &'a Email>) -> Email {
+    if email.copy_number().is_none() {
+        return email.clone();
+    }
+    let of_the_same = taken.filter(|other| other.placeholder(1) == email.placeholder(1));
+    let numbers: BTreeSet<u32> = of_the_same.filter_map(Email::copy_number).collect();
+    let free = (1..).find(|number| !numbers.contains(number)).expect("there are more numbers than accounts");
+    email.placeholder(free)
 }
 
 /// Returns the transaction that a change is, where it is one.

@@ -11,14 +11,14 @@ mod sqlite;
 
 use std::collections::HashMap;
 
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, Row, SqliteConnection};
 
 use self::rows::Known;
 use self::sqlite::{Address, Database, pairs, texts};
-use super::{AccountKey, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError};
+use super::{AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName};
 use crate::domain::account::Account;
 use crate::domain::organization::Organization;
-use crate::plan::Plan;
+use crate::plan::{Leaving, Plan};
 
 /// A store in a database.
 #[derive(Debug)]
@@ -95,7 +95,68 @@ impl Store for SqlStore {
         Ok(wanted.iter().map(|organization| (organization.namespace.clone(), known.record(organization))).collect())
     }
 
-    async fn counts(&self, namespaces: &[String]) -> Result<HashMap<String, Counts>, StoreError> {
+    async fn lineage(&self, users: &[UserName]) -> Result<HashMap<UserName, Account>, StoreError> {
+        if users.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut reader = self.database.reader().await?;
+        let query = sqlx::query(concat!(
+            "WITH RECURSIVE line (namespace, name) AS (",
+            pairs!("$1"),
+            " UNION SELECT f.namespace, f.source_name FROM line AS l \
+             JOIN accounts AS f ON f.namespace = l.namespace AND f.owner_name = l.name WHERE f.source_mode = 'Inherit') ",
+            rows::select_accounts!("JOIN line AS l ON a.namespace = l.namespace AND a.owner_name = l.name")
+        ));
+        let accounts = rows::accounts(query.bind(rows::json(users)), &mut reader).await?;
+        let by_user = accounts.into_iter().map(|account| ((account.namespace.clone(), account.owner.name.clone()), account));
+        Ok(by_user.collect())
+    }
+
+    async fn heirs(&self, users: &[UserName]) -> Result<HashMap<UserName, Vec<String>>, StoreError> {
+        let mut heirs: HashMap<UserName, Vec<String>> = HashMap::new();
+        if users.is_empty() {
+            return Ok(heirs);
+        }
+        let mut reader = self.database.reader().await?;
+        let query = sqlx::query(concat!(
+            "SELECT namespace, source_name, owner_name FROM accounts \
+             WHERE source_mode = 'Inherit' AND (namespace, source_name) IN (",
+            pairs!("$1"),
+            ")"
+        ));
+        for row in query.bind(rows::json(users)).fetch_all(&mut *reader).await? {
+            let heir: Option<String> = row.try_get("owner_name")?;
+            heirs.entry((row.try_get("namespace")?, row.try_get("source_name")?)).or_default().extend(heir);
+        }
+        // Databases differ in how they order texts.
+        heirs.values_mut().for_each(|names| names.sort());
+        Ok(heirs)
+    }
+
+    async fn administrators(&self, namespaces: &[String]) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
+        let mut reader = self.database.reader().await?;
+        let mut view = reader.begin().await?;
+        let known = Known::load(&mut view, namespaces.iter().map(String::as_str), std::iter::empty()).await?;
+        let mut found = HashMap::new();
+        for namespace in namespaces {
+            let query = sqlx::query(concat!(
+                "SELECT owner_name, group_name FROM accounts WHERE namespace = $1 AND state = 'Enabled' AND group_name IN (",
+                texts!("$2"),
+                ")"
+            ));
+            let groups = rows::json(&known.groups_in_control(namespace));
+            let mut administrators = vec![];
+            for row in query.bind(namespace.clone()).bind(groups).fetch_all(&mut *view).await? {
+                let user: Option<String> = row.try_get("owner_name")?;
+                administrators.push(Administrator { user: user.unwrap_or_default(), group: row.try_get("group_name")? });
+            }
+            administrators.sort();
+            found.insert(namespace.clone(), administrators);
+        }
+        Ok(found)
+    }
+
+    async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
         let mut reader = self.database.reader().await?;
         rows::counts(&mut reader, namespaces).await
     }
@@ -179,6 +240,7 @@ mod tests {
             namespace: "acme".to_owned(),
             name: format!("group {number} {}", "x".repeat(1000)),
             content: GroupContent::default(),
+            leaving: Leaving::default(),
         };
         (0..count).map(|number| Plan::Group(put(number))).collect()
     }

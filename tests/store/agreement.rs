@@ -10,11 +10,11 @@ use proptest::test_runner::TestRunner;
 use roster::domain::account::{Account, AccountId, Lifecycle, Revision, TransactionId, TransactionKind};
 use roster::domain::email::{Domain, Email};
 use roster::domain::organization::{LoginName, Organization};
-use roster::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Listing, Plan};
+use roster::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Leaving, Listing, Plan};
 use roster::store::{AccountKey, Receipt, Refusal, Store};
 use uuid::Uuid;
 
-use crate::plans::{at, content, create_in, email, organization, owner, permissions};
+use crate::plans::{at, content, create_in, email, nobody_leaves, organization, owner, permissions, plan};
 use crate::{Bench, InMemory, InSqlite};
 
 const NAMESPACES: [&str; 2] = ["acme", "other"];
@@ -202,7 +202,7 @@ impl<B: Bench> Trial<B> {
             let (account, revision) = self.current(who.namespace, name).await;
             movers.push(AddressMove { account, from: Revision(revision - lag), to: email(to) });
         }
-        Plan::Account(Box::new(AccountPlan { organization, owner, change, moves: movers }))
+        Plan::Account(Box::new(AccountPlan { moves: movers, ..plan(organization, owner, change) }))
     }
 
     /// The id and revision of an account, or ones that no account has.
@@ -252,7 +252,7 @@ impl<B: Bench> Trial<B> {
         let found = store.find(&keys).await.unwrap();
         let presented: Vec<Organization> = NAMESPACES.map(|namespace| organization(namespace, "acme-one")).into();
         let mut records = store.organizations(&presented).await.unwrap();
-        let mut counts = store.counts(&NAMESPACES.map(str::to_owned)).await.unwrap();
+        let mut counts = store.counts(&nobody_leaves(&NAMESPACES)).await.unwrap();
         let list: Vec<Account> = list.into_iter().map(|account| self.anonymous_account(account)).collect();
         let found: Vec<Option<Account>> =
             keys.iter().map(|key| found.get(key).cloned().map(|account| self.anonymous_account(account))).collect();
@@ -275,10 +275,14 @@ fn group_plan(namespace: &str, name: &str, put: Option<bool>) -> GroupPlan {
     let (namespace, name) = (namespace.to_owned(), name.to_owned());
     match put {
         Some(full_control) => {
-            let content = roster::domain::group::GroupContent { full_control, permissions: permissions(&["cases:read"]) };
-            GroupPlan::Put { namespace, name, content }
+            let content = roster::domain::group::GroupContent {
+                full_control,
+                permissions: permissions(&["cases:read"]),
+                ..roster::domain::group::GroupContent::default()
+            };
+            GroupPlan::Put { namespace, name, content, leaving: Leaving::default() }
         }
-        None => GroupPlan::Drop { namespace, name },
+        None => GroupPlan::Drop { namespace, name, leaving: Leaving::default() },
     }
 }
 
@@ -289,7 +293,7 @@ fn domain_plan(namespace: &str, name: &str, put: Option<(&str, bool)>) -> Domain
             let listing = Listing { domain: Domain::parse(domain).unwrap(), include_subdomains };
             DomainPlan::Put { namespace, name, listing }
         }
-        None => DomainPlan::Drop { namespace, name },
+        None => DomainPlan::Drop { namespace, name, leaving: Leaving::default() },
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use roster::domain::account::{
-    Account, AccountId, Content, Lifecycle, Owner, PostalAddress, Profile, TransactionId, TransactionKind,
+    Account, AccountId, Cloned, Content, Copied, Lifecycle, Owner, PostalAddress, Profile, Source, TransactionId, TransactionKind,
 };
 use roster::domain::email::{Domain, Email};
 use roster::domain::group::GroupContent;
+use roster::domain::member::{MemberValues, Own};
 use roster::domain::organization::{CustomerId, LoginName, Organization};
 use roster::domain::permission::{Permissions, parse_all};
-use roster::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Listing, Plan};
+use roster::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Leaving, Listing, Plan};
 use roster::store::{AccountKey, Occasion, OrganizationRecord, Receipt, Refusal, Store};
 
 pub(crate) fn at(second: i64) -> Occasion {
@@ -20,6 +21,11 @@ pub(crate) fn at(second: i64) -> Occasion {
 
 pub(crate) fn organization(namespace: &str, customer_id: &str) -> Organization {
     Organization { namespace: namespace.to_owned(), customer_id: CustomerId::parse(customer_id).unwrap() }
+}
+
+/// The namespaces, nobody of which is being deleted.
+pub(crate) fn nobody_leaves(namespaces: &[&str]) -> HashMap<String, Leaving> {
+    namespaces.iter().map(|&namespace| (namespace.to_owned(), Leaving::default())).collect()
 }
 
 pub(crate) fn acme() -> Organization {
@@ -44,9 +50,12 @@ pub(crate) fn content(address: &str) -> Content {
         lifecycle: Lifecycle::Enabled,
         group: "users".to_owned(),
         grants: permissions(&[]),
+        source: None,
         role: None,
         teams: [].into(),
         profile: Profile { display_name: "Alice Smith".to_owned(), ..Profile::default() },
+        copied: None,
+        member: MemberValues::default(),
     }
 }
 
@@ -56,6 +65,12 @@ pub(crate) fn full_content(address: &str) -> Content {
         lifecycle: Lifecycle::Disabled,
         group: "administrators".to_owned(),
         grants: permissions(&["orders:read", "cases:write"]),
+        source: Some(Source::Cloned(Cloned {
+            from: "bob".to_owned(),
+            uid: "uid of bob".to_owned(),
+            generation: 7,
+            permissions: permissions(&["cases:read", "orders:read"]),
+        })),
         role: Some("Dispatcher".to_owned()),
         teams: ["night-shift".to_owned(), "\"quoted\", and 'so' \\ on".to_owned()].into(),
         profile: Profile {
@@ -71,7 +86,24 @@ pub(crate) fn full_content(address: &str) -> Content {
             time_zone: Some("America/Phoenix".to_owned()),
             notifications: ["CaseAssigned".to_owned()].into(),
         },
+        copied: Some(Copied {
+            from: "carol".to_owned(),
+            uid: "uid of carol".to_owned(),
+            generation: 2,
+            role: Some("Driver".to_owned()),
+            teams: ["day-shift".to_owned()].into(),
+            profile: Profile { display_name: "Carol".to_owned(), ..Profile::default() },
+        }),
+        member: MemberValues {
+            phone: Some(Own { value: Some("+1 602 555 0100".to_owned()), over: None }),
+            ..MemberValues::default()
+        },
     }
+}
+
+/// A plan that concerns nobody else.
+pub(crate) fn plan(organization: Organization, owner: Owner, change: AccountChange) -> AccountPlan {
+    AccountPlan { organization, owner, change, moves: vec![], keeps: vec![], seen: vec![], leaving: Leaving::default() }
 }
 
 pub(crate) fn create_in(organization: Organization, name: &str, content: Content) -> Plan {
@@ -81,7 +113,7 @@ pub(crate) fn create_in(organization: Organization, name: &str, content: Content
         login_name: LoginName::new(name, &organization.customer_id),
         content,
     };
-    Plan::Account(Box::new(AccountPlan { organization, owner, change, moves: vec![] }))
+    Plan::Account(Box::new(plan(organization, owner, change)))
 }
 
 pub(crate) fn create(name: &str, address: &str) -> Plan {
@@ -141,7 +173,7 @@ pub(crate) fn delete(account: &Account) -> Plan {
 
 pub(crate) fn change(account: &Account, change: AccountChange) -> Plan {
     let organization = organization(&account.namespace, "acme");
-    Plan::Account(Box::new(AccountPlan { organization, owner: account.owner.clone(), change, moves: vec![] }))
+    Plan::Account(Box::new(plan(organization, account.owner.clone(), change)))
 }
 
 /// The plan, asked for by another `User` of the same name.
@@ -160,12 +192,12 @@ pub(crate) fn moving(plan: Plan, moves: &[(&Account, &str)]) -> Plan {
 }
 
 pub(crate) fn put_group(name: &str, full_control: bool, texts: &[&str]) -> Plan {
-    let content = GroupContent { full_control, permissions: permissions(texts) };
-    Plan::Group(GroupPlan::Put { namespace: "acme".to_owned(), name: name.to_owned(), content })
+    let content = GroupContent { full_control, permissions: permissions(texts), ..GroupContent::default() };
+    Plan::Group(GroupPlan::Put { namespace: "acme".to_owned(), name: name.to_owned(), content, leaving: Leaving::default() })
 }
 
 pub(crate) fn drop_group(name: &str) -> Plan {
-    Plan::Group(GroupPlan::Drop { namespace: "acme".to_owned(), name: name.to_owned() })
+    Plan::Group(GroupPlan::Drop { namespace: "acme".to_owned(), name: name.to_owned(), leaving: Leaving::default() })
 }
 
 pub(crate) fn put_domain_in(namespace: &str, name: &str, domain: &str) -> Plan {
@@ -180,7 +212,7 @@ pub(crate) fn put_domain(name: &str, domain: &str) -> Plan {
 }
 
 pub(crate) fn drop_domain(name: &str) -> Plan {
-    Plan::Domain(DomainPlan::Drop { namespace: "acme".to_owned(), name: name.to_owned() })
+    Plan::Domain(DomainPlan::Drop { namespace: "acme".to_owned(), name: name.to_owned(), leaving: Leaving::default() })
 }
 
 pub(crate) async fn commit(store: &impl Store, plan: Plan) -> Result<Receipt, Refusal> {

@@ -58,7 +58,7 @@ UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=3 Ready=True Reconciled -
 account alice.acme alice@eu.acme.example Enabled users [] revision=1
 account carol.acme bob@acme.example Enabled users [] revision=1
-account bob.acme bob@eu.acme.example Enabled users [] revision=2
+account bob.acme bob@eu.acme.example Enabled users [] revision=3
 writes 4
 
 === apply
@@ -76,5 +76,5 @@ UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=3 Ready=True Reconciled -
 account alice.acme alice@eu.acme.example Enabled users [] revision=1
 account carol.acme bob@acme.example Enabled users [] revision=1
-account bob.acme bob@eu.acme.example Enabled users [] revision=2
+account bob.acme bob@eu.acme.example Enabled users [] revision=3
 writes 3

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use roster::domain::account::Account;
 use roster::domain::organization::Organization;
-use roster::plan::Plan;
+use roster::plan::{Leaving, Plan};
 use roster::store::memory::MemoryStore;
-use roster::store::{AccountKey, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError};
+use roster::store::{
+    AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
+};
 
 #[derive(Clone, Default)]
 pub(crate) struct FlakyStore {
@@ -39,7 +41,22 @@ impl Store for FlakyStore {
         self.inner.organizations(wanted).await
     }
 
-    async fn counts(&self, namespaces: &[String]) -> Result<HashMap<String, Counts>, StoreError> {
+    async fn lineage(&self, users: &[UserName]) -> Result<HashMap<UserName, Account>, StoreError> {
+        self.answers()?;
+        self.inner.lineage(users).await
+    }
+
+    async fn heirs(&self, users: &[UserName]) -> Result<HashMap<UserName, Vec<String>>, StoreError> {
+        self.answers()?;
+        self.inner.heirs(users).await
+    }
+
+    async fn administrators(&self, namespaces: &[String]) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
+        self.answers()?;
+        self.inner.administrators(namespaces).await
+    }
+
+    async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
         self.answers()?;
         self.inner.counts(namespaces).await
     }

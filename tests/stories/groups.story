@@ -1,4 +1,4 @@
-What a group gives is in force for its members at once, and a group that can't be honoured changes nothing.
+What a group gives is in force for its members at once, except that the last administrator keeps full control.
 
 === apply
 kind: OrgEmailDomain
@@ -43,11 +43,10 @@ spec: {permissions: [cases:delete], selfService: [Phone]}
 
 === expect
 OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
-User/alice Enabled alice@acme.example dispatchers [*,cases:write,own] Ready=True Reconciled -
+User/alice Enabled alice@acme.example dispatchers [*,cases:delete,own] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
-UserGroup/dispatchers members=1 Ready=False NotYetSupported Stalled
-  spec.selfService isn't supported by this version of roster: remove it; until then nothing of this spec is applied
+UserGroup/dispatchers members=1 Ready=False LastAdministrator Reconciling
+  spec.fullControl isn't applied: in this group is the organization's last enabled user with full control, and it has other users: give full control to another one first, for example by groupRef administrators
 UserGroup/users members=0 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled dispatchers ["own"] revision=1
-event UserGroup/dispatchers NotYetSupported: refused: the condition Ready in the status says what is wrong and what to do
-writes 1
+writes 2

@@ -55,9 +55,9 @@ User/d Pending c@acme.example users null Ready=False EmailTaken Stalled
   c@acme.example belongs to the User b: change spec.email here or there
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=3 Ready=True Reconciled -
-account c.acme a@acme.example Enabled users [] revision=2
+account c.acme a@acme.example Enabled users [] revision=3
 account a.acme b@acme.example Enabled users [] revision=2
-account b.acme c@acme.example Enabled users [] revision=2
+account b.acme c@acme.example Enabled users [] revision=3
 event User/d EmailTaken: refused: the condition Ready in the status says what is wrong and what to do
 writes 4
 
@@ -81,9 +81,9 @@ User/d Pending c@acme.example users null Ready=False EmailTaken Stalled
   c@acme.example belongs to the User b: change spec.email here or there
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=3 Ready=True Reconciled -
-account c.acme a@acme.example Enabled users [] revision=2
-account a.acme b@acme.example Enabled users [] revision=2
-account b.acme c@acme.example Enabled users [] revision=2
+account c.acme a@acme.example Enabled users [] revision=3
+account a.acme b@acme.example Enabled users [] revision=3
+account b.acme c@acme.example Enabled users [] revision=3
 event User/a EmailTaken: refused: the condition Ready in the status says what is wrong and what to do
 writes 2
 
@@ -101,7 +101,7 @@ User/d Pending c@acme.example users null Ready=False EmailTaken Stalled
   c@acme.example belongs to the User a: change spec.email here or there
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=3 Ready=True Reconciled -
-account c.acme a@acme.example Enabled users [] revision=2
-account a.acme c@acme.example Enabled users [] revision=3
-account b.acme free@acme.example Enabled users [] revision=3
+account c.acme a@acme.example Enabled users [] revision=3
+account a.acme c@acme.example Enabled users [] revision=4
+account b.acme free@acme.example Enabled users [] revision=4
 writes 3

@@ -38,10 +38,9 @@ spec: {email: alice@other.example, permissions: {grants: [c], from: {name: bob, 
 
 === expect
 OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
-User/alice Disabled alice@acme.example users [b] Ready=False NotYetSupported Stalled
-  spec.permissions.from isn't supported by this version of roster: remove it; until then nothing of this spec is applied
+User/alice Enabled alice@acme.example users [c] Ready=False DomainNotAllowed Reconciling
+  the domain other.example isn't in the organization's list: add an OrgEmailDomain for it, or change spec.email
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
-account alice.acme alice@acme.example Disabled users ["b"] revision=2
-event User/alice NotYetSupported: refused: the condition Ready in the status says what is wrong and what to do
+account alice.acme alice@acme.example Enabled users ["c"] revision=3
 writes 1

@@ -38,6 +38,6 @@ User/alice Enabled bob@acme.example users [] Ready=True Reconciled -
 User/bob Enabled alice@acme.example users [] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=2 Ready=True Reconciled -
-account bob.acme alice@acme.example Enabled users [] revision=2
+account bob.acme alice@acme.example Enabled users [] revision=3
 account alice.acme bob@acme.example Enabled users [] revision=2
 writes 2

@@ -1,20 +1,25 @@
 //! A commit: each plan judged against what is in the store, and written where it stands.
 //!
 //! Everything happens in one transaction, each plan in a savepoint of it. A plan with several
-//! faults is answered with the first in this order: customer ID, revision and owner, group, domain,
-//! address, login name, the addresses of those that move.
+//! faults is answered with the first in this order: customer ID, revision and owner, the accounts that
+//! it was made from, group, domain, address, login name, the addresses of those that move, heirs,
+//! control.
 
 use jiff::Timestamp;
 use sqlx::{Connection, Row, SqliteConnection};
 
 use super::rows::{self, Known};
-use super::sqlite;
-use crate::domain::account::{Account, AccountId, Owner, Revision, Transaction, TransactionId, TransactionKind};
+use super::sqlite::{self, texts};
+use crate::domain::account::{
+    Account, AccountId, Content, Lifecycle, Owner, Revision, Transaction, TransactionId, TransactionKind,
+};
 use crate::domain::email::Email;
 use crate::domain::group::GroupContent;
 use crate::domain::organization::{LoginName, Organization};
-use crate::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Listing, Plan, needs};
-use crate::store::{Occasion, Receipt, Refusal, StoreError, transaction_of};
+use crate::plan::{
+    AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan, Plan, SeenAccount, needs,
+};
+use crate::store::{Occasion, Receipt, Refusal, StoreError, lowest_free_copy, transaction_of};
 
 /// Commits the plans on the connection that writes.
 pub(super) async fn commit(
@@ -26,13 +31,14 @@ pub(super) async fn commit(
     let namespaces = plans.iter().map(namespace_of);
     let customer_ids = plans.iter().filter_map(organization_of).map(|organization| organization.customer_id.as_str());
     let mut known = Known::load(&mut transaction, namespaces, customer_ids).await?;
+    known.load_revisions(&mut transaction, plans.iter().flat_map(made_from)).await?;
     let mut answers = Vec::with_capacity(plans.len());
     for plan in plans {
         let mut savepoint = Connection::begin(&mut *transaction).await?;
         let answer = match (Writer { connection: &mut savepoint, known: &known, occasion }).apply(plan).await {
             Ok(receipt) => {
                 savepoint.commit().await?;
-                learn(&mut known, plan);
+                learn(&mut known, plan, &receipt);
                 Ok(receipt)
             }
             Err(Halt::Refused(refusal)) => {
@@ -50,6 +56,7 @@ pub(super) async fn commit(
 fn namespace_of(plan: &Plan) -> &str {
     match plan {
         Plan::Account(plan) => &plan.organization.namespace,
+        Plan::Member(plan) => &plan.namespace,
         Plan::Group(GroupPlan::Put { namespace, .. } | GroupPlan::Drop { namespace, .. })
         | Plan::Domain(DomainPlan::Put { namespace, .. } | DomainPlan::Drop { namespace, .. }) => namespace,
     }
@@ -58,27 +65,46 @@ fn namespace_of(plan: &Plan) -> &str {
 fn organization_of(plan: &Plan) -> Option<&Organization> {
     match plan {
         Plan::Account(plan) => Some(&plan.organization),
-        Plan::Group(_) | Plan::Domain(_) => None,
+        Plan::Group(_) | Plan::Domain(_) | Plan::Member(_) => None,
+    }
+}
+
+/// Returns the accounts that a plan was made from, beside the one that it changes.
+fn made_from(plan: &Plan) -> Vec<AccountId> {
+    match plan {
+        Plan::Account(plan) => {
+            let kept = plan.keeps.iter().map(|keep| keep.account);
+            kept.chain(plan.seen.iter().map(|seen| seen.account)).collect()
+        }
+        Plan::Group(_) | Plan::Domain(_) | Plan::Member(_) => vec![],
     }
 }
 
 /// Keeps what is known up to date with a plan that was written.
-fn learn(known: &mut Known, plan: &Plan) {
+fn learn(known: &mut Known, plan: &Plan, receipt: &Receipt) {
+    match receipt {
+        Receipt::Account(account) => known.written_to(account.id, account.revision),
+        Receipt::Deleted { account, .. } => known.removed(*account),
+        Receipt::Done => {}
+    }
     match plan {
         Plan::Account(plan) => {
+            plan.moves.iter().for_each(|mover| known.written(mover.account));
+            plan.keeps.iter().for_each(|keeper| known.written(keeper.account));
             let Organization { namespace, customer_id } = &plan.organization;
             if matches!(plan.change, AccountChange::Create { .. }) && known.claimed(namespace).is_none() {
                 known.claim(namespace.clone(), customer_id.clone());
             }
         }
-        Plan::Group(GroupPlan::Put { namespace, name, content }) => {
+        Plan::Member(_) => {}
+        Plan::Group(GroupPlan::Put { namespace, name, content, .. }) => {
             known.put_group(namespace.clone(), name.clone(), content.clone());
         }
-        Plan::Group(GroupPlan::Drop { namespace, name }) => known.drop_group(namespace, name),
+        Plan::Group(GroupPlan::Drop { namespace, name, .. }) => known.drop_group(namespace, name),
         Plan::Domain(DomainPlan::Put { namespace, name, listing }) => {
             known.put_listing(namespace.clone(), name.clone(), listing.clone());
         }
-        Plan::Domain(DomainPlan::Drop { namespace, name }) => known.drop_listing(namespace, name),
+        Plan::Domain(DomainPlan::Drop { namespace, name, .. }) => known.drop_listing(namespace, name),
     }
 }
 
@@ -131,15 +157,18 @@ impl Writer<'_> {
     async fn apply(&mut self, plan: &Plan) -> Result<Receipt, Halt> {
         match plan {
             Plan::Account(plan) => self.change_account(plan).await,
-            Plan::Group(GroupPlan::Put { namespace, name, content }) => self.put_group([namespace, name], content).await,
-            Plan::Group(GroupPlan::Drop { namespace, name }) => self.drop_group([namespace, name]).await,
+            Plan::Group(GroupPlan::Put { namespace, name, content, leaving }) => {
+                self.put_group([namespace, name], content, leaving).await
+            }
+            Plan::Group(GroupPlan::Drop { namespace, name, leaving }) => self.drop_group([namespace, name], leaving).await,
             Plan::Domain(DomainPlan::Put { namespace, name, listing }) => self.put_domain([namespace, name], listing).await,
-            Plan::Domain(DomainPlan::Drop { namespace, name }) => self.drop_domain([namespace, name]).await,
+            Plan::Domain(DomainPlan::Drop { namespace, name, leaving }) => self.drop_domain([namespace, name], leaving).await,
+            Plan::Member(plan) => self.change_member(plan).await,
         }
     }
 
     async fn change_account(&mut self, plan: &AccountPlan) -> Result<Receipt, Halt> {
-        let AccountPlan { organization: Organization { namespace, .. }, owner, change, moves: _ } = plan;
+        let AccountPlan { organization: Organization { namespace, .. }, owner, change, .. } = plan;
         if let Some(id) = transaction_of(change)
             && let Some(entry) = self.entry(id).await?
         {
@@ -153,8 +182,9 @@ impl Writer<'_> {
                     revision: Revision(1),
                     owner: owner.clone(),
                     login_name: login_name.clone(),
-                    content: content.clone(),
+                    content: self.numbered(namespace, content).await?,
                     created: self.occasion.now,
+                    cloned: self.occasion.cloned(None, content),
                     transaction: self.occasion.completed(*transaction, TransactionKind::Create),
                 };
                 self.create(plan, account).await
@@ -166,6 +196,7 @@ impl Writer<'_> {
                     revision: Revision(current.revision.0 + 1),
                     owner: owner.clone(),
                     content: content.clone(),
+                    cloned: self.occasion.cloned(Some(&current), content),
                     transaction: transaction.unwrap_or_else(|| current.transaction.clone()),
                     ..current.clone()
                 };
@@ -180,9 +211,10 @@ impl Writer<'_> {
     }
 
     async fn create(&mut self, plan: &AccountPlan, account: Account) -> Result<Receipt, Halt> {
-        let AccountPlan { organization, owner, change: _, moves } = plan;
+        let AccountPlan { organization, owner, change: _, moves, keeps, seen, leaving: _ } = plan;
         let Account { namespace, login_name, content, .. } = &account;
         self.check_claim(organization)?;
+        self.check_seen(namespace, keeps, seen)?;
         self.vacate(namespace, moves).await?;
         let in_the_way = self.in_the_way(namespace, owner, login_name, &content.email).await?;
         refuse_if(in_the_way.owner, Refusal::Stale)?;
@@ -197,14 +229,16 @@ impl Writer<'_> {
         self.write_down(&account.transaction, account.id, 0).await?;
         self.insert(&account).await?;
         self.settle(namespace, moves).await?;
+        self.keep(keeps).await?;
         Ok(Receipt::Account(Box::new(account)))
     }
 
     async fn update(&mut self, plan: &AccountPlan, current: &Account, next: Account) -> Result<Receipt, Halt> {
-        let AccountPlan { organization: _, owner, change: _, moves } = plan;
+        let AccountPlan { organization: _, owner, change: _, moves, keeps, seen, leaving } = plan;
         let Account { namespace, content, .. } = &next;
         let moves_in = content.email != current.content.email;
         refuse_if(current.owner.name != owner.name, Refusal::Stale)?;
+        self.check_seen(namespace, keeps, seen)?;
         if !moves.is_empty() {
             self.clear_address(current.id).await?;
             self.vacate(namespace, moves).await?;
@@ -224,12 +258,17 @@ impl Writer<'_> {
         }
         self.overwrite(&next).await?;
         self.settle(namespace, moves).await?;
+        self.keep(keeps).await?;
+        if self.known.is_administrator(namespace, &current.content) && !self.known.is_administrator(namespace, content) {
+            self.check_control(namespace, leaving).await?;
+        }
         Ok(Receipt::Account(Box::new(next)))
     }
 
     async fn delete(&mut self, plan: &AccountPlan, gone: &Account, transaction: Transaction) -> Result<Receipt, Halt> {
-        let AccountPlan { organization: _, owner, change: _, moves } = plan;
+        let AccountPlan { organization: _, owner, change: _, moves, keeps, seen, leaving } = plan;
         refuse_if(gone.owner.uid != owner.uid, Refusal::Stale)?;
+        self.check_seen(&gone.namespace, keeps, seen)?;
         let cases_unassigned = self.unassign_cases(gone.id).await?;
         self.remove(gone.id).await?;
         self.vacate(&gone.namespace, moves).await?;
@@ -238,6 +277,11 @@ impl Writer<'_> {
         self.end_lifetime(gone).await?;
         self.write_down(&transaction, gone.id, cases_unassigned).await?;
         self.settle(&gone.namespace, moves).await?;
+        self.keep(keeps).await?;
+        refuse_if(self.has_heirs(gone, leaving).await?, Refusal::InUse)?;
+        if self.known.is_administrator(&gone.namespace, &gone.content) {
+            self.check_control(&gone.namespace, leaving).await?;
+        }
         Ok(Receipt::Deleted { account: gone.id, cases_unassigned, transaction })
     }
 
@@ -258,6 +302,98 @@ impl Writer<'_> {
             Some(claimed) => refuse_if(claimed != customer_id, Refusal::CustomerIdChanged),
             None => refuse_if(self.known.claimant(customer_id).is_some(), Refusal::CustomerIdTaken),
         }
+    }
+
+    /// Everybody that the plan was made from is as it was then.
+    fn check_seen(&self, namespace: &str, keeps: &[Keep], seen: &[SeenAccount]) -> Result<(), Refusal> {
+        let kept = keeps.iter().map(|keep| (keep.account, keep.from));
+        let mut all = kept.chain(seen.iter().map(|seen| (seen.account, seen.revision)));
+        refuse_if(!all.all(|(account, revision)| self.known.is_at(namespace, account, revision)), Refusal::Stale)
+    }
+
+    async fn keep(&mut self, keeps: &[Keep]) -> Result<(), Halt> {
+        for Keep { account, from: _, kept } in keeps {
+            sqlx::query(
+                "UPDATE accounts SET source_permissions = $1, revision = revision + 1 \
+                 WHERE account_id = $2 AND source_mode = 'Inherit'",
+            )
+            .bind(kept.as_ref().map(rows::permission_texts))
+            .bind(account.to_string())
+            .execute(&mut *self.connection)
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn has_heirs(&mut self, gone: &Account, leaving: &Leaving) -> Result<bool, Halt> {
+        let heirs = sqlx::query_scalar(concat!(
+            "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND source_name = $2 AND source_mode = 'Inherit' \
+             AND account_id != $3 AND (owner_name IS NULL OR owner_name NOT IN (",
+            texts!("$4"),
+            ")))"
+        ));
+        let heirs = heirs.bind(&gone.namespace).bind(&gone.owner.name).bind(gone.id.to_string()).bind(rows::json(leaving.as_ref()));
+        Ok(heirs.fetch_one(&mut *self.connection).await?)
+    }
+
+    /// Somebody who stays is in control, unless nobody stays.
+    async fn check_control(&mut self, namespace: &str, leaving: &Leaving) -> Result<(), Halt> {
+        let groups = rows::json(&self.known.groups_in_control(namespace));
+        self.check_control_by(namespace, leaving, groups).await
+    }
+
+    async fn check_control_by(&mut self, namespace: &str, leaving: &Leaving, groups: String) -> Result<(), Halt> {
+        let row = sqlx::query(concat!(
+            "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name IN (",
+            texts!("$3"),
+            ") AND state = 'Enabled' AND (owner_name IS NULL OR owner_name NOT IN (",
+            texts!("$2"),
+            "))) AS in_control, EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 \
+             AND (owner_name IS NULL OR owner_name NOT IN (",
+            texts!("$2"),
+            "))) AS users"
+        ))
+        .bind(namespace)
+        .bind(rows::json(leaving.as_ref()))
+        .bind(groups)
+        .fetch_one(&mut *self.connection)
+        .await?;
+        let (in_control, users): (bool, bool) = (row.try_get("in_control")?, row.try_get("users")?);
+        Ok(refuse_if(users && !in_control, Refusal::LastAdministrator)?)
+    }
+
+    /// Gives the placeholder of a copy the lowest number that is free.
+    async fn numbered(&mut self, namespace: &str, content: &Content) -> Result<Content, Halt> {
+        if content.email.copy_number().is_none() {
+            return Ok(content.clone());
+        }
+        // Placeholders of one address begin alike up to their number, and a colon comes right after the digits.
+        let first = content.email.placeholder(0);
+        let alike = first.as_str().trim_end_matches("0)");
+        let taken = sqlx::query_scalar("SELECT email FROM accounts WHERE namespace = $1 AND email > $2 AND email < $3");
+        let taken: Vec<String> =
+            taken.bind(namespace).bind(alike).bind(format!("{alike}:")).fetch_all(&mut *self.connection).await?;
+        let taken: Vec<Email> = taken.into_iter().map(Email::stored).collect();
+        Ok(Content { email: lowest_free_copy(&content.email, taken.iter()), ..content.clone() })
+    }
+
+    async fn change_member(&mut self, plan: &MemberPlan) -> Result<Receipt, Halt> {
+        let MemberPlan { namespace, account, changes } = plan;
+        let there = |account: &Account| account.namespace == *namespace;
+        let mut account = self.account(*account).await?.filter(there).ok_or(Refusal::Stale)?;
+        let allowed = self.known.group(namespace, &account.content.group).unwrap_or_default().self_service;
+        let may = account.content.lifecycle == Lifecycle::Enabled
+            && changes.iter().all(|change| allowed.contains(&change.detail()));
+        refuse_if(!may, Refusal::NotSelfService)?;
+        let before = account.content.email.clone();
+        changes.iter().for_each(|change| account.content.change_by_member(change));
+        if account.content.email != before {
+            self.check_domain(namespace, &account.content.email)?;
+            refuse_if(self.has_address(namespace, &account.content.email).await?, Refusal::EmailTaken)?;
+        }
+        account.revision = Revision(account.revision.0 + 1);
+        self.overwrite(&account).await?;
+        Ok(Receipt::Account(Box::new(account)))
     }
 
     fn check_domain(&self, namespace: &str, email: &Email) -> Result<(), Refusal> {
@@ -412,8 +548,10 @@ impl Writer<'_> {
         let statement = sqlx::query(
             "INSERT INTO accounts (email, email_domain, state, group_name, grants, role, teams, display_name, phone, \
              address, time_zone, notifications, account_id, owner_uid, owner_generation, revision, transaction_id, \
+             source_mode, source_name, source_permissions, cloned_uid, cloned_generation, cloned_at, copied, member, \
              namespace, owner_name, login_name, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
+             $22, $23, $24, $25, $26, $27, $28, $29)",
         );
         rows::bind_account(statement, account)
             .bind(&account.namespace)
@@ -429,7 +567,9 @@ impl Writer<'_> {
         let statement = sqlx::query(
             "UPDATE accounts SET email = $1, email_domain = $2, state = $3, group_name = $4, grants = $5, role = $6, \
              teams = $7, display_name = $8, phone = $9, address = $10, time_zone = $11, notifications = $12, \
-             owner_uid = $14, owner_generation = $15, revision = $16, transaction_id = $17 WHERE account_id = $13",
+             owner_uid = $14, owner_generation = $15, revision = $16, transaction_id = $17, source_mode = $18, \
+             source_name = $19, source_permissions = $20, cloned_uid = $21, cloned_generation = $22, cloned_at = $23, \
+             copied = $24, member = $25 WHERE account_id = $13",
         );
         rows::bind_account(statement, account).execute(&mut *self.connection).await?;
         Ok(())
@@ -447,24 +587,48 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn put_group(&mut self, [namespace, name]: [&str; 2], content: &GroupContent) -> Result<Receipt, Halt> {
+    async fn put_group(&mut self, [namespace, name]: [&str; 2], content: &GroupContent, leaving: &Leaving) -> Result<Receipt, Halt> {
+        let GroupContent { full_control, permissions, self_service } = content;
+        if self.known.group(namespace, name).is_some_and(|group| group.full_control) && !full_control {
+            self.check_control_without(namespace, name, leaving).await?;
+        }
         sqlx::query(
-            "INSERT INTO groups (namespace, name, full_control, permissions) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (namespace, name) DO UPDATE \
-             SET full_control = excluded.full_control, permissions = excluded.permissions",
+            "INSERT INTO groups (namespace, name, full_control, permissions, self_service) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (namespace, name) DO UPDATE SET full_control = excluded.full_control, \
+             permissions = excluded.permissions, self_service = excluded.self_service",
         )
         .bind(namespace)
         .bind(name)
-        .bind(content.full_control)
-        .bind(rows::permission_texts(&content.permissions))
+        .bind(full_control)
+        .bind(rows::permission_texts(permissions))
+        .bind(rows::json(self_service))
         .execute(&mut *self.connection)
         .await?;
         Ok(Receipt::Done)
     }
 
-    async fn drop_group(&mut self, [namespace, name]: [&str; 2]) -> Result<Receipt, Halt> {
-        let has_members = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2)");
-        refuse_if(has_members.bind(namespace).bind(name).fetch_one(&mut *self.connection).await?, Refusal::InUse)?;
+    /// Somebody who stays is in control without the group, if anybody in the group is.
+    async fn check_control_without(&mut self, namespace: &str, group: &str, leaving: &Leaving) -> Result<(), Halt> {
+        let used = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2 AND state = 'Enabled')",
+        );
+        if used.bind(namespace).bind(group).fetch_one(&mut *self.connection).await? {
+            let mut others = self.known.groups_in_control(namespace);
+            others.remove(group);
+            self.check_control_by(namespace, leaving, rows::json(&others)).await?;
+        }
+        Ok(())
+    }
+
+    async fn drop_group(&mut self, [namespace, name]: [&str; 2], leaving: &Leaving) -> Result<Receipt, Halt> {
+        let has_members = sqlx::query_scalar(concat!(
+            "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2 \
+             AND (owner_name IS NULL OR owner_name NOT IN (",
+            texts!("$3"),
+            ")))"
+        ));
+        let has_members = has_members.bind(namespace).bind(name).bind(rows::json(leaving.as_ref()));
+        refuse_if(has_members.fetch_one(&mut *self.connection).await?, Refusal::InUse)?;
         let query = sqlx::query("DELETE FROM groups WHERE namespace = $1 AND name = $2");
         query.bind(namespace).bind(name).execute(&mut *self.connection).await?;
         Ok(Receipt::Done)
@@ -487,11 +651,16 @@ impl Writer<'_> {
         Ok(Receipt::Done)
     }
 
-    async fn drop_domain(&mut self, [namespace, name]: [&str; 2]) -> Result<Receipt, Halt> {
-        let used: Vec<String> = sqlx::query_scalar("SELECT DISTINCT email_domain FROM accounts WHERE namespace = $1")
-            .bind(namespace)
-            .fetch_all(&mut *self.connection)
-            .await?;
+    async fn drop_domain(&mut self, [namespace, name]: [&str; 2], leaving: &Leaving) -> Result<Receipt, Halt> {
+        let used: Vec<String> = sqlx::query_scalar(concat!(
+            "SELECT DISTINCT email_domain FROM accounts WHERE namespace = $1 AND (owner_name IS NULL OR owner_name NOT IN (",
+            texts!("$2"),
+            "))"
+        ))
+        .bind(namespace)
+        .bind(rows::json(leaving.as_ref()))
+        .fetch_all(&mut *self.connection)
+        .await?;
         let only_here = |domain: &String| needs(self.known.listings(namespace), name, domain);
         refuse_if(used.iter().any(only_here), Refusal::InUse)?;
         let query = sqlx::query("DELETE FROM domains WHERE namespace = $1 AND name = $2");

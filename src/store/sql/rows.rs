@@ -10,15 +10,15 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Row, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
-use super::sqlite::texts;
+use super::sqlite::{pairs, texts};
 use crate::domain::account::{
-    Account, AccountId, Content, Lifecycle, Owner, Profile, Revision, Transaction, TransactionId, TransactionKind,
+    Account, AccountId, Cloned, Content, Lifecycle, Owner, Profile, Revision, Source, Transaction, TransactionId, TransactionKind,
 };
 use crate::domain::email::{Domain, Email};
-use crate::domain::group::GroupContent;
+use crate::domain::group::{ADMINISTRATORS, GroupContent};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::permission::{Permission, Permissions};
-use crate::plan::Listing;
+use crate::plan::{Leaving, Listing};
 use crate::store::{Counts, OrganizationRecord, StoreError};
 
 /// A statement with its parameters.
@@ -30,7 +30,8 @@ macro_rules! select_accounts {
         concat!(
             "SELECT a.account_id, a.namespace, a.owner_name, a.owner_uid, a.owner_generation, a.revision, a.login_name, \
              a.email, a.state, a.group_name, a.grants, a.role, a.teams, a.display_name, a.phone, a.address, a.time_zone, \
-             a.notifications, a.created_at, \
+             a.notifications, a.created_at, a.source_mode, a.source_name, a.source_permissions, a.cloned_uid, \
+             a.cloned_generation, a.cloned_at, a.copied, a.member, \
              t.transaction_id, t.type, t.started_at, t.deadline_at, t.completed_at \
              FROM accounts AS a JOIN transactions AS t ON t.transaction_id = a.transaction_id ",
             $($rest),+
@@ -58,6 +59,7 @@ fn account(row: &SqliteRow) -> Result<Account, StoreError> {
         login_name: LoginName::stored(row.try_get("login_name")?),
         content: content(row)?,
         created: time(row, "created_at")?,
+        cloned: optional_time(row, "cloned_at")?,
         transaction: transaction(row)?,
     })
 }
@@ -72,6 +74,7 @@ fn content(row: &SqliteRow) -> Result<Content, StoreError> {
         },
         group: row.try_get("group_name")?,
         grants: permissions(row, "grants")?,
+        source: source(row)?,
         role: row.try_get("role")?,
         teams: parsed(row.try_get("teams")?, "teams")?,
         profile: Profile {
@@ -84,8 +87,33 @@ fn content(row: &SqliteRow) -> Result<Content, StoreError> {
             time_zone: row.try_get("time_zone")?,
             notifications: parsed(row.try_get("notifications")?, "notifications")?,
         },
+        copied: match row.try_get("copied")? {
+            Some(copied) => Some(parsed(copied, "copied")?),
+            None => None,
+        },
+        member: parsed(row.try_get("member")?, "member")?,
     })
 }
+
+fn source(row: &SqliteRow) -> Result<Option<Source>, StoreError> {
+    let Some(mode) = row.try_get::<Option<&str>, _>("source_mode")? else { return Ok(None) };
+    let from: String = row.try_get("source_name")?;
+    let fixed = match row.try_get::<Option<&str>, _>("source_permissions")? {
+        Some(_) => Some(permissions(row, "source_permissions")?),
+        None => None,
+    };
+    match (mode, fixed) {
+        (INHERIT, kept) => Ok(Some(Source::Inherited { from, kept })),
+        (CLONE, Some(permissions)) => {
+            let (uid, generation) = (row.try_get("cloned_uid")?, row.try_get("cloned_generation")?);
+            Ok(Some(Source::Cloned(Cloned { from, uid, generation, permissions })))
+        }
+        _ => Err(corrupt("source_mode")),
+    }
+}
+
+const INHERIT: &str = "Inherit";
+const CLONE: &str = "Clone";
 
 /// Returns the transaction in a row that selects the journal's columns.
 pub(super) fn transaction(row: &SqliteRow) -> Result<Transaction, StoreError> {
@@ -94,10 +122,7 @@ pub(super) fn transaction(row: &SqliteRow) -> Result<Transaction, StoreError> {
         kind: row.try_get::<&str, _>("type")?.parse::<TransactionKind>().map_err(|_| corrupt("type"))?,
         started: time(row, "started_at")?,
         deadline: time(row, "deadline_at")?,
-        completed: match row.try_get("completed_at")? {
-            Some(microseconds) => Some(Timestamp::from_microsecond(microseconds).map_err(|_| corrupt("completed_at"))?),
-            None => None,
-        },
+        completed: optional_time(row, "completed_at")?,
     })
 }
 
@@ -108,6 +133,11 @@ pub(super) fn uuid(row: &SqliteRow, column: &'static str) -> Result<Uuid, StoreE
 
 fn time(row: &SqliteRow, column: &'static str) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(row.try_get(column)?).map_err(|_| corrupt(column))
+}
+
+fn optional_time(row: &SqliteRow, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+    let Some(microseconds) = row.try_get(column)? else { return Ok(None) };
+    Ok(Some(Timestamp::from_microsecond(microseconds).map_err(|_| corrupt(column))?))
 }
 
 fn permissions(row: &SqliteRow, column: &'static str) -> Result<Permissions, StoreError> {
@@ -134,10 +164,15 @@ pub(super) fn permission_texts(permissions: &Permissions) -> String {
     json(&permissions.iter().map(Permission::as_str).collect::<Vec<_>>())
 }
 
-/// Binds what of an account can change, and its id, as `$1` to `$17`.
+/// Binds what of an account can change, and its id, as `$1` to `$25`.
 pub(super) fn bind_account(statement: Statement, account: &Account) -> Statement {
-    let Account { id, namespace: _, revision, owner, login_name: _, content, created: _, transaction } = account;
-    let Content { email, lifecycle, group, grants, role, teams, profile } = content;
+    let Account { id, namespace: _, revision, owner, login_name: _, content, created: _, cloned, transaction } = account;
+    let Content { email, lifecycle, group, grants, source, role, teams, profile, copied, member } = content;
+    let (mode, fixed, clone) = match source {
+        None => (None, None, None),
+        Some(Source::Inherited { kept, .. }) => (Some(INHERIT), kept.as_ref(), None),
+        Some(Source::Cloned(clone)) => (Some(CLONE), Some(&clone.permissions), Some(clone)),
+    };
     let Profile { display_name, phone, address, time_zone, notifications } = profile;
     statement
         .bind(email.as_str())
@@ -160,6 +195,14 @@ pub(super) fn bind_account(statement: Statement, account: &Account) -> Statement
         .bind(owner.generation)
         .bind(revision.0)
         .bind(transaction.id.0.to_string())
+        .bind(mode)
+        .bind(source.as_ref().map(Source::from))
+        .bind(fixed.map(permission_texts))
+        .bind(clone.map(|clone| clone.uid.as_str()))
+        .bind(clone.map(|clone| clone.generation))
+        .bind(cloned.map(Timestamp::as_microsecond))
+        .bind(copied.as_ref().map(json))
+        .bind(json(member))
 }
 
 /// What the store knows of some organizations.
@@ -169,6 +212,7 @@ pub(super) struct Known {
     claimants: HashMap<CustomerId, String>,
     groups: HashMap<String, BTreeMap<String, GroupContent>>,
     listings: HashMap<String, BTreeMap<String, Listing>>,
+    revisions: HashMap<AccountId, (String, Revision)>,
 }
 
 impl Known {
@@ -193,13 +237,16 @@ impl Known {
             known.claim(row.try_get("namespace")?, customer_id);
         }
         let groups = sqlx::query(concat!(
-            "SELECT namespace, name, full_control, permissions FROM groups WHERE namespace IN (",
+            "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE namespace IN (",
             texts!("$1"),
             ")"
         ));
         for row in groups.bind(&namespaces).fetch_all(&mut *connection).await? {
-            let content =
-                GroupContent { full_control: row.try_get("full_control")?, permissions: permissions(&row, "permissions")? };
+            let content = GroupContent {
+                full_control: row.try_get("full_control")?,
+                permissions: permissions(&row, "permissions")?,
+                self_service: parsed(row.try_get("self_service")?, "self_service")?,
+            };
             known.put_group(row.try_get("namespace")?, row.try_get("name")?, content);
         }
         let domains = sqlx::query(concat!(
@@ -253,6 +300,70 @@ impl Known {
         }
     }
 
+    /// Returns what a group gives its members.
+    pub(super) fn group(&self, namespace: &str, name: &str) -> Option<GroupContent> {
+        let declared = self.groups.get(namespace).and_then(|groups| groups.get(name)).cloned();
+        declared.or_else(|| GroupContent::undeclared(name))
+    }
+
+    /// Returns the names of the groups with full control.
+    pub(super) fn groups_in_control(&self, namespace: &str) -> BTreeSet<&str> {
+        let declared = self.groups.get(namespace);
+        let in_control = declared.into_iter().flatten().filter(|(_, group)| group.full_control).map(|(name, _)| name.as_str());
+        let undeclared = declared.is_none_or(|groups| !groups.contains_key(ADMINISTRATORS));
+        in_control.chain(undeclared.then_some(ADMINISTRATORS)).collect()
+    }
+
+    pub(super) fn is_administrator(&self, namespace: &str, content: &Content) -> bool {
+        content.lifecycle == Lifecycle::Enabled
+            && self.group(namespace, &content.group).is_some_and(|group| group.full_control)
+    }
+
+    /// Reads at which revisions accounts are that others' plans were made from.
+    pub(super) async fn load_revisions(
+        &mut self,
+        connection: &mut SqliteConnection,
+        accounts: impl Iterator<Item = AccountId>,
+    ) -> Result<(), StoreError> {
+        let ids: BTreeSet<String> = accounts.map(|account| account.to_string()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let query = sqlx::query(concat!(
+            "SELECT account_id, namespace, revision FROM accounts WHERE account_id IN (",
+            texts!("$1"),
+            ")"
+        ));
+        for row in query.bind(json(&ids)).fetch_all(connection).await? {
+            let place = (row.try_get("namespace")?, Revision(row.try_get("revision")?));
+            self.revisions.insert(AccountId(uuid(&row, "account_id")?), place);
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_at(&self, namespace: &str, account: AccountId, revision: Revision) -> bool {
+        self.revisions.get(&account).is_some_and(|(organization, at)| organization == namespace && *at == revision)
+    }
+
+    /// Notes at which revision an account is now.
+    pub(super) fn written_to(&mut self, account: AccountId, at: Revision) {
+        if let Some((_, revision)) = self.revisions.get_mut(&account) {
+            *revision = at;
+        }
+    }
+
+    /// Notes that an account was written once more.
+    pub(super) fn written(&mut self, account: AccountId) {
+        if let Some((_, revision)) = self.revisions.get_mut(&account) {
+            revision.0 += 1;
+        }
+    }
+
+    /// Notes that an account is gone.
+    pub(super) fn removed(&mut self, account: AccountId) {
+        self.revisions.remove(&account);
+    }
+
     pub(super) fn listings(&self, namespace: &str) -> impl Iterator<Item = (&String, &Listing)> {
         self.listings.get(namespace).into_iter().flatten()
     }
@@ -271,15 +382,19 @@ impl Known {
 /// Returns how many accounts of each namespace use what.
 pub(super) async fn counts(
     connection: &mut SqliteConnection,
-    namespaces: &[String],
+    namespaces: &HashMap<String, Leaving>,
 ) -> Result<HashMap<String, Counts>, StoreError> {
-    let mut counts: HashMap<String, Counts> = namespaces.iter().map(|namespace| (namespace.clone(), Counts::default())).collect();
+    let mut counts: HashMap<String, Counts> = namespaces.keys().map(|namespace| (namespace.clone(), Counts::default())).collect();
+    let leaving = namespaces.iter().flat_map(|(namespace, users)| users.iter().map(move |user| [namespace.as_str(), user]));
     let query = sqlx::query(concat!(
         "SELECT namespace, group_name, email_domain, COUNT(*) AS accounts FROM accounts WHERE namespace IN (",
         texts!("$1"),
-        ") GROUP BY namespace, group_name, email_domain"
+        ") AND (owner_name IS NULL OR (namespace, owner_name) NOT IN (",
+        pairs!("$2"),
+        ")) GROUP BY namespace, group_name, email_domain"
     ));
-    for row in query.bind(json(namespaces)).fetch_all(connection).await? {
+    let wanted = json(&namespaces.keys().collect::<Vec<_>>());
+    for row in query.bind(wanted).bind(json(&leaving.collect::<Vec<_>>())).fetch_all(connection).await? {
         let accounts: i64 = row.try_get("accounts")?;
         let counts = counts.entry(row.try_get("namespace")?).or_default();
         *counts.members.entry(row.try_get("group_name")?).or_default() += accounts;

@@ -9,9 +9,10 @@ use super::sqlite::{self, Address, Database};
 use crate::store::StoreError;
 
 /// The migrations, oldest first. One that was released never changes.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
     (2, "applications", include_str!("../migrations/0002_applications.sqlite.sql")),
+    (3, "permissions", include_str!("../migrations/0003_permissions.sqlite.sql")),
 ];
 
 /// The newest migration that this version has.

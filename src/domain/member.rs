@@ -1,0 +1,156 @@
+//! What members change of themselves: a value of theirs holds until its field changes in the `User`.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::account::{PostalAddress, Profile};
+use super::group::Detail;
+
+/// A member's own value, and the declared one that it holds over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Own<T> {
+    /// The member's value.
+    pub value: T,
+    /// What the `User` declared when the member changed it.
+    pub over: T,
+}
+
+/// The values that a member changed themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct MemberValues {
+    /// The name to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<Own<String>>,
+    /// A telephone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Own<Option<String>>>,
+    /// A postal address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<Own<Option<PostalAddress>>>,
+    /// The time zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<Own<Option<String>>>,
+    /// What the person is notified of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<Own<BTreeSet<String>>>,
+    /// The email address, in the form the login uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<Own<String>>,
+}
+
+/// A change that a member asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SelfChange {
+    /// Another name to show.
+    Name(String),
+    /// Another telephone number, or none.
+    Phone(Option<String>),
+    /// Another postal address, or none.
+    Address(Option<PostalAddress>),
+    /// Another time zone, or none.
+    TimeZone(Option<String>),
+    /// Other things to be notified of.
+    Notifications(BTreeSet<String>),
+    /// Another email address.
+    Email(super::email::Email),
+}
+
+impl SelfChange {
+    /// Returns the detail that it changes.
+    #[must_use]
+    pub fn detail(&self) -> Detail {
+        match self {
+            Self::Name(_) => Detail::Name,
+            Self::Phone(_) => Detail::Phone,
+            Self::Address(_) => Detail::Address,
+            Self::TimeZone(_) => Detail::TimeZone,
+            Self::Notifications(_) => Detail::Notifications,
+            Self::Email(_) => Detail::Email,
+        }
+    }
+}
+
+impl MemberValues {
+    /// Returns the values that still hold now that the `User` declares this profile and address:
+    /// those whose field it declares as before.
+    #[must_use]
+    pub fn still_holding(&self, declared: &Profile, email: &str) -> Self {
+        fn held<T: Clone + PartialEq>(own: Option<&Own<T>>, declared: &T) -> Option<Own<T>> {
+            own.filter(|own| own.over == *declared).cloned()
+        }
+        let Profile { display_name, phone, address, time_zone, notifications } = declared;
+        Self {
+            display_name: held(self.display_name.as_ref(), display_name),
+            phone: held(self.phone.as_ref(), phone),
+            address: held(self.address.as_ref(), address),
+            time_zone: held(self.time_zone.as_ref(), time_zone),
+            notifications: held(self.notifications.as_ref(), notifications),
+            email: self.email.clone().filter(|own| own.over == email),
+        }
+    }
+
+    /// Returns the profile that is in force: the member's values where there are some, else the declared ones.
+    #[must_use]
+    pub fn over(&self, declared: Profile) -> Profile {
+        fn value<T: Clone>(own: Option<&Own<T>>, declared: T) -> T {
+            own.map_or(declared, |own| own.value.clone())
+        }
+        let Profile { display_name, phone, address, time_zone, notifications } = declared;
+        Profile {
+            display_name: value(self.display_name.as_ref(), display_name),
+            phone: value(self.phone.as_ref(), phone),
+            address: value(self.address.as_ref(), address),
+            time_zone: value(self.time_zone.as_ref(), time_zone),
+            notifications: value(self.notifications.as_ref(), notifications),
+        }
+    }
+
+    /// Takes in a change of the member, over what is in force now.
+    ///
+    /// What the member had changed before keeps standing over the declared value; a value that
+    /// equals the declared one is no longer the member's own.
+    pub fn take(&mut self, change: &SelfChange, in_force: &Profile, email: &str) {
+        fn put<T: Clone + PartialEq>(slot: &mut Option<Own<T>>, value: &T, in_force: &T) {
+            let over = slot.take().map_or_else(|| in_force.clone(), |own| own.over);
+            *slot = (*value != over).then(|| Own { value: value.clone(), over });
+        }
+        match change {
+            SelfChange::Name(value) => put(&mut self.display_name, value, &in_force.display_name),
+            SelfChange::Phone(value) => put(&mut self.phone, value, &in_force.phone),
+            SelfChange::Address(value) => put(&mut self.address, value, &in_force.address),
+            SelfChange::TimeZone(value) => put(&mut self.time_zone, value, &in_force.time_zone),
+            SelfChange::Notifications(value) => put(&mut self.notifications, value, &in_force.notifications),
+            SelfChange::Email(value) => put(&mut self.email, &value.to_string(), &email.to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(phone: &str) -> Profile {
+        Profile { display_name: "Alice".to_owned(), phone: Some(phone.to_owned()), ..Profile::default() }
+    }
+
+    #[test]
+    fn a_members_value_holds_until_its_field_is_declared_anew() {
+        let mut member = MemberValues::default();
+        member.take(&SelfChange::Phone(Some("2".to_owned())), &declared("1"), "");
+        member.take(&SelfChange::Phone(Some("3".to_owned())), &member.over(declared("1")), "");
+        let renamed = Profile { display_name: "Alice Smith".to_owned(), ..declared("1") };
+        let still = member.still_holding(&renamed, "");
+        assert_eq!(still.over(renamed).phone.as_deref(), Some("3"));
+        assert_eq!(member.still_holding(&declared("4"), "").over(declared("4")), declared("4"));
+    }
+
+    #[test]
+    fn a_member_who_goes_back_to_the_declared_value_owns_nothing() {
+        let mut member = MemberValues::default();
+        member.take(&SelfChange::Name("Al".to_owned()), &declared("1"), "");
+        member.take(&SelfChange::Name("Alice".to_owned()), &member.over(declared("1")), "");
+        assert_eq!(member, MemberValues::default());
+    }
+}

@@ -1,0 +1,271 @@
+//! Where a `User`'s permissions come from: whose are followed, which are cloned, and what is kept on a loop.
+//!
+//! The store keeps whom an account follows, as its `User` declares it, also where nobody is there or
+//! the line is too long: then nothing is inherited. Only what a loop keeps and what was cloned are
+//! permissions written down, so a plan that writes them names the accounts that it was made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::blocked::{Blocked, PERMISSIONS_FROM};
+use super::{Keep, SeenAccount};
+use crate::api::user::{PermissionSource, SourceMode};
+use crate::domain::account::{Account, Cloned, Source};
+use crate::domain::inheritance::{self, LONGEST_LINE, followed};
+use crate::domain::permission::Permissions;
+
+/// What is known of a `User` that others' permissions or details come from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Relative {
+    /// Its account.
+    pub account: Option<Account>,
+    /// The resource, if it is there.
+    pub declared: Option<Declared>,
+}
+
+/// What is known of a resource that others' permissions or details come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// Whether somebody deleted it.
+    pub deleting: bool,
+    /// The name of the `User` that it asks to follow.
+    pub follows: Option<String>,
+}
+
+/// The `User`s that one's permissions or details come from or would, by name: each with those that
+/// theirs come from.
+pub type Relatives = BTreeMap<String, Relative>;
+
+/// A `User` among its relatives.
+#[derive(Clone, Copy, Debug)]
+pub struct Person<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its account.
+    pub account: Option<&'a Account>,
+    /// Its relatives.
+    pub relatives: &'a Relatives,
+}
+
+/// Where permissions come from, and what that means for others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sourcing {
+    /// What the account has as its source.
+    pub source: Option<Source>,
+    /// What others keep.
+    pub keeps: Vec<Keep>,
+    /// What it was decided by.
+    pub seen: Vec<SeenAccount>,
+    /// What of it can't be done.
+    pub blocked: Option<Blocked>,
+}
+
+impl<'a> Person<'a> {
+    /// Returns an account by the name of its `User`.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&'a Account> {
+        if name == self.name {
+            return self.account;
+        }
+        self.relatives.get(name).and_then(|relative| relative.account.as_ref())
+    }
+
+    /// Returns what an account among the relatives has as its own.
+    #[must_use]
+    pub fn own(&self, account: &'a Account) -> Permissions {
+        inheritance::own(account, |name| self.find(name))
+    }
+
+    /// Decides where permissions come from, once these are listed.
+    #[must_use]
+    pub fn sourcing(&self, asked: Option<&'a PermissionSource>, grants: &Permissions) -> Sourcing {
+        let mut sourcing = match asked {
+            None => Sourcing::default(),
+            Some(PermissionSource { name, mode: SourceMode::Clone }) => self.cloning(name),
+            Some(PermissionSource { name, mode: SourceMode::Inherit }) => self.inheriting(name, grants),
+        };
+        if let Some(Source::Inherited { from, .. }) = &sourcing.source
+            && self.in_force() == Some(from)
+        {
+            return sourcing;
+        }
+        let (cut, seen) = self.cut();
+        let kept: BTreeSet<_> = sourcing.keeps.iter().map(|keep| keep.account).collect();
+        sourcing.keeps.extend(cut.into_iter().filter(|keep| !kept.contains(&keep.account)));
+        sourcing.seen.extend(seen);
+        sourcing
+    }
+
+    /// Returns what the others on a loop keep once this one is off it: nothing, as they follow each other again.
+    #[must_use]
+    pub fn cut(&self) -> (Vec<Keep>, Vec<SeenAccount>) {
+        let Some(followed) = self.in_force() else { return (vec![], vec![]) };
+        let Trail { names, comes_home: true } = self.trail(followed) else { return (vec![], vec![]) };
+        let members: Vec<&Account> = names.into_iter().filter_map(|name| self.find(name)).collect();
+        let freed = members.iter().filter(|account| kept(account).is_some());
+        (freed.map(|account| keep(account, None)).collect(), members.iter().map(|account| seen(account)).collect())
+    }
+
+    /// Returns the name of the `User` that the account follows, or would if it weren't on a loop.
+    fn in_force(&self) -> Option<&'a String> {
+        match self.account?.content.source.as_ref()? {
+            Source::Inherited { from, .. } => Some(from),
+            Source::Cloned(_) => None,
+        }
+    }
+
+    fn cloning(&self, name: &'a str) -> Sourcing {
+        match self.account.and_then(|account| account.content.source.as_ref()) {
+            // It was taken once and for all.
+            Some(source @ Source::Cloned(cloned)) if cloned.from == name => {
+                Sourcing { source: Some(source.clone()), ..Sourcing::default() }
+            }
+            _ if name == self.name => Sourcing { blocked: Some(self.cycle(&[])), ..Sourcing::default() },
+            _ => match available(self.relatives, PERMISSIONS_FROM, name) {
+                Err(blocked) => Sourcing { blocked: Some(blocked), ..Sourcing::default() },
+                Ok(account) => {
+                    let cloned = Cloned {
+                        from: name.to_owned(),
+                        uid: account.owner.uid.clone(),
+                        generation: account.owner.generation,
+                        permissions: self.own(account),
+                    };
+                    let line = inheritance::line(account, |name| self.find(name));
+                    let seen = [account].into_iter().chain(line).map(seen).collect();
+                    Sourcing { source: Some(Source::Cloned(cloned)), seen, ..Sourcing::default() }
+                }
+            },
+        }
+    }
+
+    fn inheriting(&self, name: &'a str, grants: &Permissions) -> Sourcing {
+        let Trail { names, comes_home } = self.trail(name);
+        if comes_home {
+            return self.on_a_loop(name, &names, grants);
+        }
+        let followed_already = self.in_force().is_some_and(|followed| followed == name);
+        let leaving = self.relatives.get(name).and_then(|relative| relative.declared.as_ref()).is_some_and(|user| user.deleting);
+        if leaving && !followed_already {
+            let blocked = Blocked::SourceNotFound { field: PERMISSIONS_FROM, user: name.to_owned(), leaving };
+            return Sourcing { blocked: Some(blocked), ..Sourcing::default() };
+        }
+        let blocked = match available(self.relatives, PERMISSIONS_FROM, name) {
+            Err(blocked) => Some(blocked),
+            Ok(account) if self.is_too_long(account) => Some(Blocked::InheritanceTooDeep { user: name.to_owned() }),
+            Ok(_) => None,
+        };
+        let source = Some(Source::Inherited { from: name.to_owned(), kept: None });
+        // Whoever was followed already closes no loop.
+        let walked = names.into_iter().filter_map(|name| self.find(name)).map(seen);
+        let seen = if followed_already { vec![] } else { walked.collect() };
+        Sourcing { source, seen, blocked, keeps: vec![] }
+    }
+
+    fn is_too_long(&self, source: &'a Account) -> bool {
+        let (mut length, mut last) = (1, source);
+        while let Some(next) = followed(last).and_then(|name| self.find(name)) {
+            length += 1;
+            if length > LONGEST_LINE {
+                return true;
+            }
+            last = next;
+        }
+        false
+    }
+
+    /// On a loop each keeps, of what it had, what somebody on the loop is still granted.
+    fn on_a_loop(&self, from: &str, names: &[&'a str], grants: &Permissions) -> Sourcing {
+        let members: Vec<&Account> = names.iter().filter_map(|name| self.relatives.get(*name)?.account.as_ref()).collect();
+        let mut granted = grants.clone();
+        granted.extend(members.iter().flat_map(|account| &account.content.grants).cloned());
+        let stays = |account: &'a Account, grants: &Permissions| -> Permissions {
+            self.own(account).into_iter().filter(|had| granted.contains(had) && !grants.contains(had)).collect()
+        };
+        let keeps = members.iter().filter_map(|account| {
+            let stays = stays(account, &account.content.grants);
+            (kept(account) != Some(&stays)).then(|| keep(account, Some(stays)))
+        });
+        let mine = self.account.map(|account| stays(account, grants)).unwrap_or_default();
+        Sourcing {
+            source: Some(Source::Inherited { from: from.to_owned(), kept: Some(mine) }),
+            keeps: keeps.collect(),
+            seen: members.iter().map(|account| seen(account)).collect(),
+            blocked: Some(self.cycle(names)),
+        }
+    }
+
+    fn cycle(&self, names: &[&str]) -> Blocked {
+        Blocked::InheritanceCycle { users: [self.name].iter().chain(names).map(|&name| name.to_owned()).collect() }
+    }
+
+    /// Follows from `User` to `User`, by what is in force where there is an account and by what is
+    /// declared where there is none, until the trail ends, comes back to somebody, or comes home.
+    fn trail(&self, first: &'a str) -> Trail<'a> {
+        let mut names: Vec<&str> = vec![];
+        let mut met = BTreeSet::new();
+        let mut next = Some(first);
+        while let Some(name) = next {
+            if name == self.name {
+                return Trail { names, comes_home: true };
+            }
+            if !met.insert(name) {
+                break;
+            }
+            names.push(name);
+            next = self.relatives.get(name).and_then(leads_to);
+        }
+        Trail { names, comes_home: false }
+    }
+}
+
+/// The names on the way from a `User`, in order.
+struct Trail<'a> {
+    names: Vec<&'a str>,
+    /// Whether it leads back to where it began.
+    comes_home: bool,
+}
+
+/// Returns the account of a `User` that something is to come from.
+///
+/// # Errors
+/// When there is none: who the `User` waits for.
+pub fn available<'a>(relatives: &'a Relatives, field: &'static str, name: &str) -> Result<&'a Account, Blocked> {
+    let user = name.to_owned();
+    match relatives.get(name) {
+        Some(Relative { account: Some(account), .. }) => Ok(account),
+        Some(Relative { account: None, declared: Some(Declared { deleting: false, .. }) }) => {
+            Err(Blocked::SourceNotReady { field, user })
+        }
+        Some(Relative { account: None, declared: Some(Declared { deleting: true, .. }) }) => {
+            Err(Blocked::SourceNotFound { field, user, leaving: true })
+        }
+        Some(Relative { account: None, declared: None }) | None => Err(Blocked::SourceNotFound { field, user, leaving: false }),
+    }
+}
+
+/// Returns the name that a trail goes on with from a `User`.
+#[must_use]
+pub fn leads_to(relative: &Relative) -> Option<&str> {
+    match relative {
+        Relative { account: Some(account), .. } => match &account.content.source {
+            Some(Source::Inherited { from, .. }) => Some(from),
+            Some(Source::Cloned(_)) | None => None,
+        },
+        Relative { account: None, declared } => declared.as_ref()?.follows.as_deref(),
+    }
+}
+
+/// Returns what an account keeps because it is on a loop.
+fn kept(account: &Account) -> Option<&Permissions> {
+    match &account.content.source {
+        Some(Source::Inherited { kept, .. }) => kept.as_ref(),
+        Some(Source::Cloned(_)) | None => None,
+    }
+}
+
+fn keep(account: &Account, kept: Option<Permissions>) -> Keep {
+    Keep { account: account.id, from: account.revision, kept }
+}
+
+fn seen(account: &Account) -> SeenAccount {
+    SeenAccount { account: account.id, revision: account.revision }
+}
