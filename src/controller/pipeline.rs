@@ -317,7 +317,8 @@ impl<S: Store> Pipeline<S> {
 
     /// Wakes whose permissions follow from the account's, and who waits to copy something of it.
     fn wake_relatives(&mut self, Meta { namespace, name, .. }: &Meta, before: Option<&Account>, after: Option<&Account>) {
-        let gives = |account: Option<&Account>| account.map(|account| (account.content.grants.clone(), account.content.source.clone()));
+        let gives =
+            |account: Option<&Account>| account.map(|account| (account.content.grants.clone(), account.content.source.clone()));
         if gives(before) != gives(after) {
             self.follow(self.world.heirs(namespace, name));
         }
@@ -329,8 +330,7 @@ impl<S: Store> Pipeline<S> {
     }
 
     fn wake_those_who_wait_for_control(&mut self, namespace: &str) {
-        let waiting: Vec<ObjectKey> =
-            self.waiting_for_control.iter().filter(|key| key.namespace == namespace).cloned().collect();
+        let waiting: Vec<ObjectKey> = self.waiting_for_control.iter().filter(|key| key.namespace == namespace).cloned().collect();
         self.wake(waiting);
     }
 
@@ -434,9 +434,12 @@ impl<S: Store> Pipeline<S> {
     pub fn writes(&mut self) -> Vec<Write> {
         let mut writes = self.others.split_off(self.others.len().saturating_sub(self.slots.room()));
         for (key, uid, report) in self.slots.take(Instant::now()) {
-            if let Some(patch) = report::patch(&self.world, &key, &uid, report, self.settings.clock.now()) {
-                self.slots.begin(key);
-                writes.push(Write::Patch(patch));
+            match report::patch(&self.world, &key, &uid, report, self.settings.clock.now()) {
+                Some(patch) => {
+                    self.slots.begin(key);
+                    writes.push(Write::Patch(patch));
+                }
+                None => self.slots.skip(&key),
             }
         }
         writes

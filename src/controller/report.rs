@@ -23,6 +23,10 @@ use crate::plan::{Hold, status};
 /// How many writes may be under way at once.
 const WRITES_AT_ONCE: usize = 64;
 
+/// How many of them nobody waits for: enough to keep an API server busy, and few enough that what somebody waits for
+/// doesn't stand behind them there.
+const FOLLOWING_AT_ONCE: usize = 16;
+
 /// How long a wait or a refusal is held back: what is applied together arrives in any order, and
 /// what heals in that time was never wrong.
 const BLOCKED_FOR_SURE: Duration = Duration::from_millis(500);
@@ -164,6 +168,7 @@ pub struct Slots {
     waiting: HashMap<ObjectKey, (String, Report, Lane)>,
     due: Queue,
     under_way: HashSet<ObjectKey>,
+    following_under_way: HashSet<ObjectKey>,
 }
 
 impl Slots {
@@ -178,7 +183,10 @@ impl Slots {
 
     /// Takes the reports that are due, as far as there is room for more writes.
     pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, String, Report)> {
-        let due = self.due.take(now, self.room());
+        let mut due = self.due.take_from(Lane::Asked, now, self.room());
+        let following = self.due.take_from(Lane::Following, now, self.room_to_follow().saturating_sub(due.len()));
+        self.following_under_way.extend(following.iter().cloned());
+        due.extend(following);
         let reports = due.into_iter().filter_map(|key| self.waiting.remove(&key).map(|(uid, report, _)| (key, uid, report)));
         reports.collect()
     }
@@ -189,6 +197,15 @@ impl Slots {
         WRITES_AT_ONCE.saturating_sub(self.under_way.len())
     }
 
+    fn room_to_follow(&self) -> usize {
+        FOLLOWING_AT_ONCE.saturating_sub(self.following_under_way.len()).min(self.room())
+    }
+
+    /// Notes that a report that was taken needs no write.
+    pub fn skip(&mut self, key: &ObjectKey) {
+        self.following_under_way.remove(key);
+    }
+
     /// Notes that an object's write is under way; its next report waits for the answer.
     pub fn begin(&mut self, key: ObjectKey) {
         self.under_way.insert(key);
@@ -197,6 +214,7 @@ impl Slots {
     /// Notes that an object's write is over.
     pub fn end(&mut self, key: &ObjectKey, now: Instant) {
         self.under_way.remove(key);
+        self.following_under_way.remove(key);
         if let Some((.., lane)) = self.waiting.get(key) {
             self.due.put(key.clone(), *lane, now);
         }
@@ -215,7 +233,9 @@ impl Slots {
     /// Returns when the next report is due, if there is room for its write.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        self.due.next_due().filter(|_| self.room() > 0)
+        let asked = self.due.next_due_in(Lane::Asked).filter(|_| self.room() > 0);
+        let following = self.due.next_due_in(Lane::Following).filter(|_| self.room_to_follow() > 0);
+        asked.into_iter().chain(following).min()
     }
 
     /// Whether everything was told.

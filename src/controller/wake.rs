@@ -107,16 +107,21 @@ impl Queue {
 
     /// Takes what is due, the more urgent first and of those the longest due, at most so many.
     pub fn take(&mut self, now: Instant, most: usize) -> Vec<ObjectKey> {
+        let mut taken = self.take_from(Lane::Asked, now, most);
+        taken.extend(self.take_from(Lane::Following, now, most - taken.len()));
+        taken
+    }
+
+    /// Takes what is due in a lane, the longest due first, at most so many.
+    pub fn take_from(&mut self, lane: Lane, now: Instant, most: usize) -> Vec<ObjectKey> {
         let mut taken = vec![];
-        for lane in [Lane::Asked, Lane::Following] {
-            while taken.len() < most
-                && let Some(entry) = self.lane(lane).first_entry()
-                && entry.key().0 <= now
-            {
-                let key = entry.remove();
-                self.places.remove(&key);
-                taken.push(key);
-            }
+        while taken.len() < most
+            && let Some(entry) = self.lane(lane).first_entry()
+            && entry.key().0 <= now
+        {
+            let key = entry.remove();
+            self.places.remove(&key);
+            taken.push(key);
         }
         taken
     }
@@ -124,8 +129,17 @@ impl Queue {
     /// Returns when the next object is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        let first = |lane: &BTreeMap<Place, ObjectKey>| lane.keys().next().map(|place| place.0);
-        [&self.asked, &self.following].into_iter().filter_map(first).min()
+        [Lane::Asked, Lane::Following].into_iter().filter_map(|lane| self.next_due_in(lane)).min()
+    }
+
+    /// Returns when the next object is due in a lane.
+    #[must_use]
+    pub fn next_due_in(&self, lane: Lane) -> Option<Instant> {
+        let lane = match lane {
+            Lane::Asked => &self.asked,
+            Lane::Following => &self.following,
+        };
+        lane.keys().next().map(|place| place.0)
     }
 
     /// Returns how many objects stand in the queue.

@@ -294,13 +294,13 @@ impl fmt::Display for Blocked {
             ),
             Self::LastAdministrator { by } => {
                 let what = match by {
-                    TakenBy::Deletion => "deleted, but it is",
+                    TakenBy::Deletion => "deleted while others stay, but this is",
                     TakenBy::Edit => "spec.state and spec.groupRef aren't applied: this is",
                     TakenBy::Group => "spec.fullControl isn't applied: in this group is",
                 };
                 write!(
                     f,
-                    "{what} the organization's last enabled user with full control, and it has other users: give full control to another one first, for example by groupRef administrators"
+                    "{what} the organization's last enabled user with full control: give it to another one first, for example by groupRef administrators"
                 )
             }
             Self::AccountLost { account } => write!(

@@ -269,3 +269,237 @@ fn keep(account: &Account, kept: Option<Permissions>) -> Keep {
 fn seen(account: &Account) -> SeenAccount {
     SeenAccount { account: account.id, revision: account.revision }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::api::Reason;
+    use crate::domain::account::{
+        AccountId, Content, Lifecycle, Owner, Profile, Revision, Transaction, TransactionId, TransactionKind,
+    };
+    use crate::domain::email::Email;
+    use crate::domain::member::MemberValues;
+    use crate::domain::organization::LoginName;
+    use crate::domain::permission::parse_all;
+
+    fn permissions(texts: &str) -> Permissions {
+        parse_all(&texts.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    fn account(name: &str, grants: &str, source: Option<Source>) -> Account {
+        let time = Timestamp::UNIX_EPOCH;
+        let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+        Account {
+            id: AccountId(id),
+            namespace: "acme".to_owned(),
+            revision: Revision(1),
+            owner: Owner { name: name.to_owned(), uid: format!("uid of {name}"), generation: 3 },
+            login_name: LoginName::stored(format!("{name}.acme")),
+            content: Content {
+                email: Email::stored(format!("{name}@acme.example")),
+                lifecycle: Lifecycle::Enabled,
+                group: "users".to_owned(),
+                grants: permissions(grants),
+                source,
+                role: None,
+                teams: BTreeSet::new(),
+                profile: Profile::default(),
+                copied: None,
+                member: MemberValues::default(),
+            },
+            created: time,
+            cloned: None,
+            transaction: Transaction {
+                id: TransactionId(id),
+                kind: TransactionKind::Create,
+                started: time,
+                deadline: time,
+                completed: Some(time),
+            },
+        }
+    }
+
+    fn follows(name: &str) -> Option<Source> {
+        Some(Source::Inherited { from: name.to_owned(), kept: None })
+    }
+
+    fn keeps(name: &str, kept: &str) -> Option<Source> {
+        Some(Source::Inherited { from: name.to_owned(), kept: Some(permissions(kept)) })
+    }
+
+    fn from(name: &str, mode: SourceMode) -> PermissionSource {
+        PermissionSource { name: name.to_owned(), mode }
+    }
+
+    /// Everybody who has an account, as a relative.
+    fn people(accounts: &[Account]) -> Relatives {
+        let relative = |account: &Account| Relative {
+            account: Some(account.clone()),
+            declared: Some(Declared {
+                deleting: false,
+                follows: super::leads_to(&Relative { account: Some(account.clone()), declared: None }).map(str::to_owned),
+            }),
+        };
+        accounts.iter().map(|account| (account.owner.name.clone(), relative(account))).collect()
+    }
+
+    #[track_caller]
+    fn decided(name: &str, relatives: &Relatives, asked: Option<(&str, SourceMode)>, grants: &str) -> Sourcing {
+        let account = relatives.get(name).and_then(|relative| relative.account.as_ref());
+        let asked = asked.map(|(name, mode)| from(name, mode));
+        let person = Person { name, account, relatives };
+        person.sourcing(asked.as_ref(), &permissions(grants))
+    }
+
+    fn kept_by(sourcing: &Sourcing, name: &str) -> Option<Option<String>> {
+        let id = account(name, "", None).id;
+        let texts = |kept: &Permissions| kept.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        sourcing.keeps.iter().find(|keep| keep.account == id).map(|keep| keep.kept.as_ref().map(texts))
+    }
+
+    #[test]
+    fn whoever_closes_a_loop_says_what_everybody_on_it_keeps() {
+        // carol -> bob -> alice, and now alice -> carol.
+        let people = people(&[
+            account("alice", "a x", None),
+            account("bob", "b", follows("alice")),
+            account("carol", "c", follows("bob")),
+        ]);
+        let closed = decided("alice", &people, Some(("carol", SourceMode::Inherit)), "a new");
+        assert_eq!(
+            closed.blocked,
+            Some(Blocked::InheritanceCycle { users: ["alice", "carol", "bob"].map(str::to_owned).to_vec() })
+        );
+        // x was taken from alice by the same edit, new was had by nobody, and alice never had b or c.
+        assert_eq!(closed.source, keeps("carol", ""));
+        assert_eq!(kept_by(&closed, "bob"), Some(Some("a".to_owned())));
+        assert_eq!(kept_by(&closed, "carol"), Some(Some("a b".to_owned())));
+        assert_eq!(closed.seen.len(), 2);
+    }
+
+    #[test]
+    fn a_revocation_on_a_loop_is_for_everybody_on_it_and_what_is_granted_again_does_not_come_back() {
+        let looped = |bob: &str| people(&[account("alice", "", keeps("bob", "p q")), account("bob", bob, keeps("alice", ""))]);
+        let revoked = decided("bob", &looped("p q"), Some(("alice", SourceMode::Inherit)), "q");
+        assert_eq!(kept_by(&revoked, "alice"), Some(Some("q".to_owned())));
+        assert_eq!(revoked.source, keeps("alice", ""));
+        let mut after = looped("q");
+        after.get_mut("alice").unwrap().account.as_mut().unwrap().content.source = keeps("bob", "q");
+        let granted_again = decided("bob", &after, Some(("alice", SourceMode::Inherit)), "p q");
+        assert_eq!(kept_by(&granted_again, "alice"), None);
+    }
+
+    #[test]
+    fn what_is_kept_on_a_loop_settles() {
+        let people = people(&[account("alice", "a", keeps("bob", "b")), account("bob", "b", keeps("alice", ""))]);
+        let again = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "a");
+        assert_eq!((again.source, again.keeps), (keeps("bob", "b"), vec![]));
+    }
+
+    #[test]
+    fn whoever_leaves_a_loop_lets_the_others_follow_each_other_again() {
+        let people = people(&[
+            account("alice", "", keeps("bob", "")),
+            account("bob", "", keeps("carol", "")),
+            account("carol", "", keeps("alice", "")),
+            account("dave", "", None),
+        ]);
+        for asked in
+            [None, Some(("dave", SourceMode::Inherit)), Some(("dave", SourceMode::Clone)), Some(("nobody", SourceMode::Inherit))]
+        {
+            let cut = decided("alice", &people, asked, "");
+            assert_eq!((kept_by(&cut, "bob"), kept_by(&cut, "carol")), (Some(None), Some(None)), "{asked:?}");
+        }
+        let shorter = decided("carol", &people, Some(("bob", SourceMode::Inherit)), "");
+        assert_eq!(kept_by(&shorter, "alice"), Some(None));
+        assert_eq!(shorter.source, keeps("bob", ""));
+    }
+
+    #[test]
+    fn an_heir_outside_a_loop_is_not_on_it() {
+        let people = people(&[account("alice", "a", keeps("bob", "")), account("bob", "b", keeps("alice", "a"))]);
+        let heir = decided("carol", &people, Some(("alice", SourceMode::Inherit)), "");
+        assert_eq!((heir.source, heir.blocked), (follows("alice"), None));
+    }
+
+    #[test]
+    fn a_loop_through_a_user_without_an_account_is_one() {
+        let mut people = people(&[account("alice", "", follows("bob"))]);
+        let declared = Declared { deleting: false, follows: Some("alice".to_owned()) };
+        people.insert("bob".to_owned(), Relative { account: None, declared: Some(declared) });
+        let why = |name: &str, other: &str| {
+            decided(name, &people, Some((other, SourceMode::Inherit)), "").blocked.map(|why| why.reason())
+        };
+        assert_eq!(why("alice", "bob"), Some(Reason::InheritanceCycle));
+        assert_eq!(why("bob", "alice"), Some(Reason::InheritanceCycle));
+    }
+
+    #[test]
+    fn nobody_inherits_or_clones_from_themselves() {
+        let people = people(&[account("alice", "a", None)]);
+        for mode in [SourceMode::Inherit, SourceMode::Clone] {
+            let decided = decided("alice", &people, Some(("alice", mode)), "a");
+            assert_eq!(decided.blocked, Some(Blocked::InheritanceCycle { users: vec!["alice".to_owned()] }));
+        }
+    }
+
+    #[test]
+    fn a_line_of_33_is_too_long() {
+        let name = |number: usize| format!("u{number}");
+        let line = |length: usize| -> Vec<Account> {
+            (1..=length)
+                .map(|number| account(&name(number), "", (number < length).then(|| follows(&name(number + 1))).flatten()))
+                .collect()
+        };
+        assert_eq!(decided("u0", &people(&line(32)), Some(("u1", SourceMode::Inherit)), "").blocked, None);
+        let too_long = decided("u0", &people(&line(33)), Some(("u1", SourceMode::Inherit)), "");
+        assert_eq!(too_long.blocked, Some(Blocked::InheritanceTooDeep { user: "u1".to_owned() }));
+    }
+
+    #[test]
+    fn a_clone_is_taken_once_of_all_that_the_source_has_as_its_own() {
+        let clone = |asked: &str, people: &Relatives| decided("alice", people, Some((asked, SourceMode::Clone)), "");
+        let mut people =
+            people(&[account("alice", "", None), account("bob", "b", follows("carol")), account("carol", "c", None)]);
+        let taken = clone("bob", &people);
+        let Some(Source::Cloned(snapshot)) = &taken.source else { panic!("not cloned: {taken:?}") };
+        assert_eq!((&snapshot.permissions, snapshot.generation, snapshot.uid.as_str()), (&permissions("b c"), 3, "uid of bob"));
+        assert_eq!(taken.seen.len(), 2);
+        people.get_mut("alice").unwrap().account.as_mut().unwrap().content.source = taken.source.clone();
+        people.get_mut("bob").unwrap().account.as_mut().unwrap().content.grants = permissions("other");
+        assert_eq!((clone("bob", &people).source, clone("bob", &people).seen), (taken.source.clone(), vec![]));
+        people.remove("bob");
+        assert_eq!(clone("bob", &people).source, taken.source);
+        let retaken = clone("carol", &people);
+        assert!(matches!(retaken.source, Some(Source::Cloned(clone)) if clone.permissions == permissions("c")));
+        let gone = clone("nobody", &people);
+        assert_eq!((gone.source, gone.blocked.map(|why| why.reason())), (None, Some(Reason::SourceNotFound)));
+    }
+
+    #[test]
+    fn a_user_on_its_way_out_keeps_its_heirs_and_gets_no_new_ones() {
+        let mut people = people(&[account("alice", "", follows("bob")), account("bob", "b", None), account("carol", "", None)]);
+        people.get_mut("bob").unwrap().declared = Some(Declared { deleting: true, follows: None });
+        let inherit = |name: &str| decided(name, &people, Some(("bob", SourceMode::Inherit)), "");
+        assert_eq!((inherit("alice").source, inherit("alice").blocked), (follows("bob"), None));
+        let late = inherit("carol");
+        assert_eq!((late.source, late.blocked.map(|why| why.reason())), (None, Some(Reason::SourceNotFound)));
+    }
+
+    #[test]
+    fn whom_nobody_can_follow_yet_is_followed_once_they_are_there() {
+        let mut people = people(&[account("alice", "", None)]);
+        let inherit = |people: &Relatives| {
+            let decided = decided("alice", people, Some(("bob", SourceMode::Inherit)), "");
+            (decided.source, decided.blocked.map(|why| why.reason()))
+        };
+        assert_eq!(inherit(&people), (follows("bob"), Some(Reason::SourceNotFound)));
+        people.insert("bob".to_owned(), Relative { account: None, declared: Some(Declared { deleting: false, follows: None }) });
+        assert_eq!(inherit(&people), (follows("bob"), Some(Reason::SourceNotReady)));
+        people.get_mut("bob").unwrap().account = Some(account("bob", "b", None));
+        assert_eq!(inherit(&people), (follows("bob"), None));
+    }
+}

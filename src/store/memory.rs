@@ -105,10 +105,9 @@ impl Store for MemoryStore {
     async fn administrators(&self, namespaces: &[String]) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
         let contents = self.contents();
         let of = |namespace: &String| {
-            let administrators = contents.administrators(namespace).map(|account| Administrator {
-                user: account.owner.name.clone(),
-                group: account.content.group.clone(),
-            });
+            let administrators = contents
+                .administrators(namespace)
+                .map(|account| Administrator { user: account.owner.name.clone(), group: account.content.group.clone() });
             let mut administrators: Vec<Administrator> = administrators.collect();
             administrators.sort();
             (namespace.clone(), administrators)
@@ -140,7 +139,9 @@ impl Contents {
     fn apply(&mut self, plan: &Plan, occasion: Occasion) -> Result<Receipt, Refusal> {
         match plan {
             Plan::Account(plan) => self.change_account(plan, occasion),
-            Plan::Group(GroupPlan::Put { namespace, name, content, leaving }) => self.put_group([namespace, name], content, leaving),
+            Plan::Group(GroupPlan::Put { namespace, name, content, leaving }) => {
+                self.put_group([namespace, name], content, leaving)
+            }
             Plan::Group(GroupPlan::Drop { namespace, name, leaving }) => self.drop_group(namespace, name, leaving),
             Plan::Domain(DomainPlan::Put { namespace, name, listing }) => self.put_domain(namespace, name, listing),
             Plan::Domain(DomainPlan::Drop { namespace, name, leaving }) => self.drop_domain(namespace, name, leaving),
@@ -406,9 +407,8 @@ impl Contents {
     }
 
     fn heirs<'a>(&'a self, namespace: &'a str, name: &'a str) -> impl Iterator<Item = &'a Account> {
-        let follows = move |account: &&Account| {
-            matches!(&account.content.source, Some(Source::Inherited { from, .. }) if from == name)
-        };
+        let follows =
+            move |account: &&Account| matches!(&account.content.source, Some(Source::Inherited { from, .. }) if from == name);
         self.in_organization(namespace).filter(follows)
     }
 

@@ -10,6 +10,7 @@ mod deploy;
 mod examples;
 mod finalizers;
 mod many;
+mod permissions;
 mod policies;
 mod schema;
 mod support;

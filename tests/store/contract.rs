@@ -7,8 +7,8 @@ use roster::store::{AccountKey, Counts, Occasion, OrganizationRecord, Receipt, R
 
 use crate::plans::{
     account, acme, addresses, alice, at, by_uid, cases_unassigned, commit, commit_at, content, create, create_in, create_member,
-    delete, done, drop_domain, drop_group, email, find, full_content, have, moving, nobody_leaves, organization, people, presented, put_domain,
-    put_domain_in, put_group, record, recreate, refused, switch, update, with_login,
+    delete, done, drop_domain, drop_group, email, find, full_content, have, moving, nobody_leaves, organization, people,
+    presented, put_domain, put_domain_in, put_group, record, recreate, refused, switch, update, with_login,
 };
 use crate::{Bench, InMemory, InSqlite};
 

@@ -12,7 +12,10 @@ use roster::controller::pipeline::{Pipeline, Settings};
 use roster::controller::report::{Answer, Write};
 use roster::controller::wake::{Kind, ObjectKey};
 use roster::controller::watch::{News, Scope};
-use roster::store::Store;
+use roster::domain::email::Email;
+use roster::domain::member::SelfChange;
+use roster::plan::{MemberPlan, Plan};
+use roster::store::{Occasion, Store};
 use roster::telemetry::Metrics;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -84,6 +87,24 @@ impl Cluster {
     pub(crate) fn fail_writes(&mut self, times: usize) {
         self.failing_writes = times;
         self.since = Some(Instant::now());
+    }
+
+    /// Lets a member change something of themselves, as an application does.
+    pub(crate) async fn change_self(&mut self, name: &str, field: &str, value: &str) {
+        let accounts = self.store.inner.list(None).await.unwrap();
+        let account = accounts.iter().find(|account| account.owner.name == name).expect("the member has an account");
+        let change = match field {
+            "phone" => SelfChange::Phone(Some(value.to_owned())),
+            "name" => SelfChange::Name(value.to_owned()),
+            "email" => SelfChange::Email(Email::parse(value).expect("an email")),
+            _ => panic!("no such detail: {field}"),
+        };
+        let plan = MemberPlan { namespace: NAMESPACE.to_owned(), account: account.id, changes: vec![change] };
+        let now = SETTINGS.clock.now();
+        let answers = self.store.inner.commit(&[Plan::Member(plan)], Occasion { now, deadline: now }).await.unwrap();
+        if let Err(refusal) = &answers[0] {
+            self.happened.push(format!("{name} may not change {field}: {refusal}"));
+        }
     }
 
     /// Starts the operator anew on the same store.
@@ -215,7 +236,7 @@ impl Cluster {
             let details = match kind.as_str() {
                 "User" => {
                     let effective = status["permissions"]["effective"].to_string().replace('"', "");
-                    format!("{} {} {} {effective}", said("state"), said("email"), said("group"))
+                    format!("{} {} {} {effective}{}", said("state"), said("email"), said("group"), relations(status))
                 }
                 "UserGroup" => format!("members={}", status["members"]),
                 _ => format!("{} users={}", said("asciiDomain"), status["users"]),
@@ -250,6 +271,26 @@ impl Cluster {
         writeln!(text, "writes {}", std::mem::take(&mut self.writes)).unwrap();
         text
     }
+}
+
+/// Returns whom a user's permissions and details come from, and how many follow it.
+fn relations(status: &Value) -> String {
+    let mut text = String::new();
+    for name in status["permissions"]["chain"].as_array().into_iter().flatten() {
+        text += &format!(" <- {}", name.as_str().unwrap_or("-"));
+    }
+    for (what, verb) in [("clone", "cloned"), ("copy", "copied")] {
+        if let Some(name) = status[what]["name"].as_str() {
+            text += &format!(" {verb} from {name} at {}", status[what]["generation"]);
+        }
+    }
+    if status["heirs"].as_i64().is_some_and(|heirs| heirs > 0) {
+        text += &format!(" heirs={}", status["heirs"]);
+    }
+    if !status["profile"].is_null() {
+        text += &format!(" own={}", status["profile"].to_string().replace('"', ""));
+    }
+    text
 }
 
 fn place(object: &Value) -> (String, String) {

@@ -46,7 +46,7 @@ OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
 User/alice Enabled alice@acme.example dispatchers [*,cases:delete,own] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/dispatchers members=1 Ready=False LastAdministrator Reconciling
-  spec.fullControl isn't applied: in this group is the organization's last enabled user with full control, and it has other users: give full control to another one first, for example by groupRef administrators
+  spec.fullControl isn't applied: in this group is the organization's last enabled user with full control: give it to another one first, for example by groupRef administrators
 UserGroup/users members=0 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled dispatchers ["own"] revision=1
 writes 2

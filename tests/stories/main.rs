@@ -1,7 +1,8 @@
 //! Stories: objects in, statuses, accounts and Events out. Adding a test is adding a `.story` file.
 //!
 //! A story is a sentence and then steps: `=== apply` with YAML, `=== delete KIND NAME`, and
-//! `=== store away N` and `=== writes fail N` for faults, and `=== expect` with what stands in cluster and store once everything is quiet. Run with
+//! `=== store away N` and `=== writes fail N` for faults, `=== member NAME FIELD VALUE` for self-service, and
+//! `=== expect` with what stands in cluster and store once everything is quiet. Run with
 //! `ROSTER_BLESS=1` to write down what happens, and read the difference.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
@@ -47,6 +48,7 @@ async fn play(told: &str) -> String {
             ["delete", kind, name] => cluster.delete(kind, name),
             ["resync"] => cluster.resync().await,
             ["restart"] => cluster.restart(),
+            ["member", name, field, value] => cluster.change_self(name, field, value).await,
             ["store", "away", times] => cluster.store.fail(times.parse().unwrap()),
             ["writes", "fail", times] => cluster.fail_writes(times.parse().unwrap()),
             ["expect"] => {

@@ -332,7 +332,8 @@ impl Writer<'_> {
             texts!("$4"),
             ")))"
         ));
-        let heirs = heirs.bind(&gone.namespace).bind(&gone.owner.name).bind(gone.id.to_string()).bind(rows::json(leaving.as_ref()));
+        let heirs =
+            heirs.bind(&gone.namespace).bind(&gone.owner.name).bind(gone.id.to_string()).bind(rows::json(leaving.as_ref()));
         Ok(heirs.fetch_one(&mut *self.connection).await?)
     }
 
@@ -382,8 +383,8 @@ impl Writer<'_> {
         let there = |account: &Account| account.namespace == *namespace;
         let mut account = self.account(*account).await?.filter(there).ok_or(Refusal::Stale)?;
         let allowed = self.known.group(namespace, &account.content.group).unwrap_or_default().self_service;
-        let may = account.content.lifecycle == Lifecycle::Enabled
-            && changes.iter().all(|change| allowed.contains(&change.detail()));
+        let may =
+            account.content.lifecycle == Lifecycle::Enabled && changes.iter().all(|change| allowed.contains(&change.detail()));
         refuse_if(!may, Refusal::NotSelfService)?;
         let before = account.content.email.clone();
         changes.iter().for_each(|change| account.content.change_by_member(change));
@@ -587,7 +588,12 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn put_group(&mut self, [namespace, name]: [&str; 2], content: &GroupContent, leaving: &Leaving) -> Result<Receipt, Halt> {
+    async fn put_group(
+        &mut self,
+        [namespace, name]: [&str; 2],
+        content: &GroupContent,
+        leaving: &Leaving,
+    ) -> Result<Receipt, Halt> {
         let GroupContent { full_control, permissions, self_service } = content;
         if self.known.group(namespace, name).is_some_and(|group| group.full_control) && !full_control {
             self.check_control_without(namespace, name, leaving).await?;

@@ -315,8 +315,7 @@ impl Known {
     }
 
     pub(super) fn is_administrator(&self, namespace: &str, content: &Content) -> bool {
-        content.lifecycle == Lifecycle::Enabled
-            && self.group(namespace, &content.group).is_some_and(|group| group.full_control)
+        content.lifecycle == Lifecycle::Enabled && self.group(namespace, &content.group).is_some_and(|group| group.full_control)
     }
 
     /// Reads at which revisions accounts are that others' plans were made from.
@@ -329,11 +328,8 @@ impl Known {
         if ids.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query(concat!(
-            "SELECT account_id, namespace, revision FROM accounts WHERE account_id IN (",
-            texts!("$1"),
-            ")"
-        ));
+        let query =
+            sqlx::query(concat!("SELECT account_id, namespace, revision FROM accounts WHERE account_id IN (", texts!("$1"), ")"));
         for row in query.bind(json(&ids)).fetch_all(connection).await? {
             let place = (row.try_get("namespace")?, Revision(row.try_get("revision")?));
             self.revisions.insert(AccountId(uuid(&row, "account_id")?), place);
