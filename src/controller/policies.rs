@@ -7,13 +7,16 @@ use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 
 /// The policies of `deploy/policies`, by name.
-pub const POLICIES: [&str; 7] = [
+pub const POLICIES: [&str; 10] = [
     "finalizer.roster.rs",
     "release.roster.rs",
     "protected.roster.rs",
     "in-use.roster.rs",
     "status.roster.rs",
     "organizations.roster.rs",
+    "who-may-change-users.roster.rs",
+    "who-may-change-groups.roster.rs",
+    "who-may-set-passwords.roster.rs",
     "please-note.roster.rs",
 ];
 
