@@ -109,7 +109,7 @@ fn the_annotation_alone_releases_nothing() {
 #[test]
 fn the_verb_and_the_annotation_release_an_object() {
     let organization = Organization::new();
-    let releaser = organization.as_member("carol", &["editors", "releasers"]);
+    let releaser = organization.as_member("carol", &["administrators", "releasers"]);
     for object in of_every_kind() {
         organization.has(&object);
         let (kind, name) = kind_and_name(&object);
@@ -145,7 +145,7 @@ fn the_operator_may_take_the_finalizer_off_at_any_time() {
 #[test]
 fn the_verb_is_asked_for_the_kind_in_question() {
     let organization = Organization::new();
-    let releaser = organization.as_member("dave", &["editors", "group-releasers"]);
+    let releaser = organization.as_member("dave", &["administrators", "group-releasers"]);
     for object in of_every_kind() {
         organization.has(&object);
         let (kind, name) = kind_and_name(&object);

@@ -15,6 +15,8 @@ mod policies;
 mod schema;
 mod support;
 mod tables;
+mod verbs;
+mod verbs_one_by_one;
 mod warnings;
 
 /// The control plane has the admission policies of `deploy/policies`.

@@ -87,12 +87,17 @@ impl ControlPlane {
         for (group, role) in [
             ("viewers", "roster-view"),
             ("editors", "roster-edit"),
+            ("administrators", "roster-administrator"),
+            ("helpdesk", "roster-helpdesk"),
+            ("approvers", "roster-billing-approver"),
+            ("password-writers", "roster-password-writer"),
+            ("claimers", "roster-claim"),
             ("group-releasers", "release-groups"),
             ("releasers", "roster-release"),
         ] {
             create(&format!("clusterrolebinding {group} --clusterrole={role} --group={group}"))?;
         }
-        // The authorizer learns of bindings through a watch.
+        // The authorizer learns of bindings through a watch, in the order in which they were made.
         super::eventually("the groups' rights are known", || {
             let may = self.kubectl(&["auth", "can-i", "release", "users.roster.rs", "--as=x", "--as-group=releasers"], "");
             may.success.then_some(())

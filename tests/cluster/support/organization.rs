@@ -59,12 +59,13 @@ impl Organization {
         Requester::new(self.plane.client("roster.kubeconfig", None), &self.name)
     }
 
-    /// Returns a person who may edit everything of roster, so that refusals come from policies.
+    /// Returns a person who has every verb of an administrator, so that refusals are for other reasons than the lack of one.
     pub(crate) fn as_user(&self, name: &str) -> Requester {
-        self.as_member(name, &["editors"])
+        self.as_member(name, &["administrators"])
     }
 
-    /// Returns a person in groups: `viewers`, `editors`, `releasers`, `group-releasers`.
+    /// Returns a person in groups, each of which is bound to a role: `viewers`, `editors`, `administrators`, `helpdesk`,
+    /// `approvers`, `password-writers`, `claimers`, `releasers`, `group-releasers`.
     pub(crate) fn as_member(&self, name: &str, groups: &[&str]) -> Requester {
         Requester::new(self.plane.client("admin.kubeconfig", Some((name, groups))), &self.name)
     }

@@ -46,6 +46,11 @@ impl Requester {
         Self { client, namespace: namespace.to_owned(), dry_run: false }
     }
 
+    /// Returns the namespace that the requests are about.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// Returns the requester's client.
     pub(crate) fn client(&self) -> Client {
         self.client.clone()
@@ -84,6 +89,19 @@ impl Requester {
         answer(run(self.objects(kind).patch(name, &self.patching(), &Patch::Merge(patch))))
     }
 
+    /// Applies an object as `kubectl apply --server-side` does, in a field manager's name.
+    pub(crate) fn apply(&self, object: &Value) -> Answer {
+        let (kind, name) = (object["kind"].as_str().expect("a kind"), object["metadata"]["name"].as_str().expect("a name"));
+        let parameters = PatchParams { field_manager: Some("somebody".to_owned()), force: true, ..self.patching() };
+        answer(run(self.objects(kind).patch(name, &parameters, &Patch::Apply(object))))
+    }
+
+    /// Patches an object (JSON Patch).
+    pub(crate) fn json_patch(&self, kind: &str, name: &str, operations: Value) -> Answer {
+        let operations = serde_json::from_value(operations).expect("a JSON Patch");
+        answer(run(self.objects(kind).patch(name, &self.patching(), &Patch::<Value>::Json(operations))))
+    }
+
     /// Patches an object's status (JSON Merge Patch).
     pub(crate) fn patch_status(&self, kind: &str, name: &str, status: &Value) -> Answer {
         let patch = json!({"status": status});
@@ -118,11 +136,14 @@ impl Requester {
             "User" | "UserGroup" | "OrgEmailDomain" => ("roster.rs", "v1alpha1", format!("{}s", kind.to_lowercase())),
             "Namespace" | "Secret" | "PersistentVolumeClaim" => ("", "v1", format!("{}s", kind.to_lowercase())),
             "Deployment" => ("apps", "v1", "deployments".to_owned()),
+            "ClusterRole" | "ClusterRoleBinding" | "RoleBinding" => {
+                ("rbac.authorization.k8s.io", "v1", format!("{}s", kind.to_lowercase()))
+            }
             _ => panic!("tell the harness about {kind}"),
         };
         let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), &plural);
         match kind {
-            "Namespace" => Api::all_with(self.client.clone(), &resource),
+            "Namespace" | "ClusterRole" | "ClusterRoleBinding" => Api::all_with(self.client.clone(), &resource),
             _ => Api::namespaced_with(self.client.clone(), &self.namespace, &resource),
         }
     }
