@@ -51,8 +51,9 @@ const ALICES_PASSWORD: &str = "set-password passwords/alice-password";
 const CUSTOMER: &str = "claim customerids/verbs-customer";
 const ACCOUNT: &str = "0193a4b0-0000-7000-8000-000000000001";
 
-/// Alice is an administrator. Bob, Carol, Chris and Dave are users: Bob has permissions of his own, inherits Carol's, has a
-/// role and a password; Chris cloned Carol's; Dave's charge isn't approved. Frank is a driver. Hugo is being deleted.
+/// Alice is an administrator, Frank a driver, all others are users. Bob has permissions of his own, inherits Carol's, has a
+/// role and a password; Chris cloned Carol's; Dave's charge isn't approved; Gina is a copy of Alice and adopted an account;
+/// Hugo is being deleted; Leo was deleted.
 const OF_USERS: &[Row] = &[
     //   administrator
     //   |helpdesk
@@ -109,6 +110,9 @@ const OF_USERS: &[Row] = &[
     }),
     //
     row("yyyk1kk1", "change the phone of who inherits", &[USERS], |r| patch(r, "bob", json!({"profile": {"phone": "1"}}))),
+    row("yyyk1kk1", "change the phone of a copy that adopted an account", &[USERS], |r| {
+        patch(r, "gina", json!({"profile": {"phone": "1"}}))
+    }),
     row("yyyk1kk1", "change the phone by JSON patch", &[USERS], |r| {
         r.json_patch("User", "bob", json!([{"op": "add", "path": "/spec/profile/phone", "value": "1"}])).map(drop)
     }),
@@ -566,6 +570,7 @@ fn organization() -> &'static Organization {
                 .with(GROUP, "drivers")
                 .with("/spec/state", "Disabled")
                 .with("/metadata/finalizers", json!(["example.com/other"])),
+            user("gina").with("/spec/copyOf/name", "alice").with("/spec/adopt", ACCOUNT),
             user("hugo"),
             user("leo"),
             password("bob-password"),
@@ -597,17 +602,20 @@ fn missing(need: &str) -> String {
     format!("needs the verb {verb} on {resource}.roster.rs{name}")
 }
 
-/// Binds a group to a cluster role of its own with these rules.
-pub(crate) fn bind(group: &str, number: usize, rules: &Value) {
+/// Binds a group to a role of its own with these rules, in a namespace or, where that is `None`, in the cluster.
+pub(crate) fn bind(group: &str, namespace: Option<&str>, number: usize, rules: &Value) {
     let api = "rbac.authorization.k8s.io";
     let (version, name) = (format!("{api}/v1"), format!("verbs-{number}"));
     let role = json!({"apiVersion": version, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules});
-    let reference = json!({"apiGroup": api, "kind": "ClusterRole", "name": name});
-    let subject = json!({"apiGroup": api, "kind": "Group", "name": group});
     passed(cluster_admin().create(&role));
-    passed(cluster_admin().create(&json!({
-        "apiVersion": version, "kind": "ClusterRoleBinding", "metadata": {"name": name},
-        "roleRef": reference, "subjects": [subject],
+    let (kind, admin) = match namespace {
+        Some(namespace) => ("RoleBinding", Organization::named(namespace).admin()),
+        None => ("ClusterRoleBinding", cluster_admin()),
+    };
+    passed(admin.create(&json!({
+        "apiVersion": version, "kind": kind, "metadata": {"name": name},
+        "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": name},
+        "subjects": [{"apiGroup": api, "kind": "Group", "name": group}],
     })));
 }
 
@@ -631,19 +639,23 @@ fn with_groups() {
             json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "update", "patch", "delete"]}),
             json!({"apiGroups": [""], "resources": ["namespaces", "namespaces/status"], "verbs": ["create", "update", "patch"]}),
         ];
-        bind("hands", 0, &json!(hands));
+        bind("hands", None, 0, &json!(hands));
         for (number, need) in needs.iter().enumerate() {
             let (verb, resource, name) = parts(need);
             let names: Vec<&str> = name.into_iter().collect();
+            // A customer ID belongs to no namespace, everything else to one.
+            let namespace = (resource != "customerids").then_some(organization().name.as_str());
             bind(
                 need,
+                namespace,
                 number + 1,
                 &json!([{"apiGroups": ["roster.rs"], "resources": [resource], "resourceNames": names, "verbs": [verb]}]),
             );
         }
-        // The authorizer learns of roles and of bindings through two watches.
+        // The authorizer learns of roles and of bindings through watches.
         for need in needs {
-            eventually("the groups' rights are known", || may(&[need], "", need).then_some(()));
+            let namespace = if need == CUSTOMER { "" } else { &organization().name };
+            eventually("the groups' rights are known", || may(&[need], namespace, need).then_some(()));
         }
     });
     LazyLock::force(&BOUND);

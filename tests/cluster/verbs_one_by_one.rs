@@ -346,7 +346,7 @@ fn the_largest_group_passes_all_policies_when_everything_that_needs_a_verb_chang
 #[test]
 fn the_largest_password_passes_all_policies() {
     let organization = Organization::new();
-    bind("writers-of-secrets", 1000, &json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"]}]));
+    bind("writers-of-secrets", None, 1000, &json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"]}]));
     let writer = organization.as_member("wanda", &["writers-of-secrets", "password-writers"]);
     let helpless = organization.as_member("edda", &["writers-of-secrets"]);
     eventually("the binding is known", || helpless.dry_run().create(&opaque("known")).ok());
