@@ -18,6 +18,8 @@ use super::status::{Condition, Timestamp};
     doc = "A person of the organization that its namespace stands for, and the account they have.",
     shortname = "rusr",
     category = "roster",
+    validation = Rule::new("!has(self.spec.copyOf) || self.spec.copyOf.name != self.metadata.name")
+        .message("copyOf names this User itself: name the User to copy"),
     selectable = ".spec.email",
     selectable = ".spec.groupRef.name",
     selectable = ".spec.state",

@@ -101,6 +101,8 @@ fn email_and_name_are_required_unless_the_user_is_a_copy() {
     refused(bob.create(&user("alice").without("/spec/profile")), text);
     refused(bob.create(&user("alice").with("/spec/profile", json!({"phone": "1"}))), text);
     passed(bob.create(&user("alice").with("/spec", json!({"copyOf": {"name": "template"}}))));
+    let itself = user("alice").with("/spec", json!({"copyOf": {"name": "alice"}}));
+    refused(bob.create(&itself), "copyOf names this User itself: name the User to copy");
     refused(bob.create(&user("alice").without("/spec")), "spec: Required value");
 }
 
