@@ -267,7 +267,7 @@ fn largest_user(name: &str) -> Value {
     });
     let spec = json!({
         "username": long(253), "email": format!("{}@{}", long(64), long(189)), "profile": profile, "role": "ü".repeat(128),
-        "teams": names, "groupRef": {"name": long(253)}, "copyOf": {"name": long(253)},
+        "teams": names, "groupRef": {"name": long(253)}, "copyOf": {"name": "y".repeat(253)},
         "permissions": {"grants": permissions('a'), "from": {"name": long(253), "mode": "Inherit"}},
         "adopt": "0193a4b0-0000-7000-8000-000000000001", "state": "Disabled", "chargeApproved": false,
         "passwordSecretRef": {"name": long(253), "key": long(253), "confirmationKey": long(253)},
