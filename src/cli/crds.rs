@@ -1,11 +1,10 @@
 //! `roster crds [DIR]`
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Failure;
+use super::{Failure, print};
 use crate::api::schema;
 
 /// Arguments of `roster crds`.
@@ -23,7 +22,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Some(dir) => {
                 std::fs::write(dir.join(file), yaml).map_err(|error| format!("{}: {error}", dir.join(file).display()))?
             }
-            None => std::io::stdout().write_all(format!("---\n{yaml}").as_bytes())?,
+            None => print(&format!("---\n{yaml}"))?,
         }
     }
     Ok(())

@@ -1,15 +1,20 @@
 //! The command line: one file per subcommand.
 
+mod copy;
 mod crds;
 mod run;
 mod table;
 mod users;
+mod why;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::Shared;
+use crate::domain::account::Account;
+use crate::store::Store;
 use crate::telemetry;
 
 /// People declared as Kubernetes resources become accounts in a store.
@@ -28,6 +33,12 @@ enum Command {
     Run(run::Arguments),
     /// Prints the live accounts as the store has them, sorted by email.
     Users(users::Arguments),
+    /// Explains every way by which a User holds a permission, or why it holds it by none.
+    ///
+    /// Exits with 0 where the permission is held, with 1 where it isn't, with 2 for a fault.
+    Why(why::Arguments),
+    /// Prints a User that copies the profile, the role and the teams of another and stands by itself.
+    Copy(copy::Arguments),
     /// Prints the custom resource definitions, or writes them into a folder.
     Crds(crds::Arguments),
 }
@@ -39,24 +50,46 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[must_use]
 pub fn main() -> ExitCode {
     let Cli { shared, command } = Cli::parse();
-    let done = match command {
-        Command::Run(arguments) => run::run(&shared, arguments),
-        Command::Users(arguments) => users::run(&shared, &arguments),
-        Command::Crds(arguments) => crds::run(&arguments),
+    let done = |()| ExitCode::SUCCESS;
+    let outcome = match command {
+        Command::Run(arguments) => run::run(&shared, arguments).map(done),
+        Command::Users(arguments) => users::run(&shared, &arguments).map(done),
+        Command::Why(arguments) => why::run(&shared, &arguments),
+        Command::Copy(arguments) => copy::run(&shared, &arguments).map(done),
+        Command::Crds(arguments) => crds::run(&arguments).map(done),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our output has seen enough.
-        Err(failure) if is_broken_pipe(failure.as_ref()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("roster: {}", telemetry::chain(failure.as_ref()));
-            ExitCode::from(2)
-        }
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("roster: {}", telemetry::chain(failure.as_ref()));
+        ExitCode::from(2)
+    })
+}
+
+/// Prints a text. Where nobody reads it any more, whoever did has seen enough.
+fn print(text: &str) -> std::io::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
     }
 }
 
-fn is_broken_pipe(failure: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    failure.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+/// Returns the accounts of an organization in which a `User` has one.
+///
+/// # Errors
+/// When it has none, or the organization has none at all.
+async fn accounts_of(store: &impl Store, namespace: &str, user: &str) -> Result<Vec<Account>, Failure> {
+    let accounts = store.list(Some(namespace)).await?;
+    if accounts.is_empty() {
+        return Err(format!("the store has no accounts of an organization {namespace}: name its namespace with -n").into());
+    }
+    if accounts.iter().any(|account| account.owner.name == user) {
+        return Ok(accounts);
+    }
+    let is_meant = |account: &&Account| account.login_name.as_str() == user || account.content.email.as_str() == user;
+    Err(match accounts.iter().find(is_meant) {
+        Some(account) => format!("{user} isn't the name of a User of {namespace}: that account's User is {}", account.owner.name),
+        None => format!("no User {user} of {namespace} has an account: if there is one, kubectl get user {user} -n {namespace} -o wide says why"),
+    }
+    .into())
 }
 
 /// Runs a future to its end on a runtime of its own.

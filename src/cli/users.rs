@@ -1,13 +1,12 @@
 //! `roster users [--organization ORG]`
 
 use std::collections::{BTreeSet, HashMap};
-use std::io::Write;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::table::table;
-use super::{Failure, block_on};
+use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
 use crate::domain::account::{Account, Lifecycle, Profile};
 use crate::domain::group::Detail;
@@ -61,7 +60,7 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
             table(["EMAIL", "ORGANIZATION", "LOGIN", "STATE", "GROUP", "ROLE", "PERMISSIONS"], &cells.collect::<Vec<_>>())
         }
     };
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    Ok(print(&text)?)
 }
 
 async fn rows(shared: &Shared, organization: Option<&str>) -> Result<Vec<Row>, Failure> {

@@ -1,0 +1,536 @@
+//! `roster why -n NS USER PERMISSION`: every way by which a `User` holds a permission, or why it holds it by none.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Failure, accounts_of, block_on, print};
+use crate::config::{Output, Shared};
+use crate::domain::account::{Account, Cloned, Lifecycle, Source};
+use crate::domain::group::GroupContent;
+use crate::domain::inheritance::{self, LONGEST_LINE, followed};
+use crate::domain::organization::{CustomerId, Organization};
+use crate::domain::permission::{FULL_CONTROL, Permission};
+use crate::store::Store;
+use crate::store::sql::SqlStore;
+
+/// Arguments of `roster why`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The organization, by the name of its namespace.
+    #[arg(short, long, value_name = "NS")]
+    namespace: String,
+    /// The name of the User.
+    user: String,
+    /// The permission, such as `orders:read`, or `*` for full control.
+    #[arg(value_parser = permission)]
+    permission: Permission,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+fn permission(text: &str) -> Result<Permission, String> {
+    let rule =
+        "a permission is lower-case words joined by colons, such as orders:read, of at most 125 characters; full control is *";
+    if text == FULL_CONTROL { Ok(Permission::full_control()) } else { Permission::parse(text).map_err(|_| rule.to_owned()) }
+}
+
+/// Says why: exit code 0 where the permission is held, 1 where it isn't.
+pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let answer = block_on(answer(shared, arguments))?;
+    print(&match arguments.output {
+        Output::Json => serde_json::to_string_pretty(&answer)? + "\n",
+        Output::Yaml => serde_saphyr::to_string(&answer)?,
+        Output::Table => answer.to_string(),
+    })?;
+    Ok(if answer.held { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+async fn answer(shared: &Shared, arguments: &Arguments) -> Result<Answer, Failure> {
+    let Arguments { namespace, user, permission, output: _ } = arguments;
+    let store = SqlStore::open_existing(&shared.store).await?;
+    let accounts = accounts_of(&store, namespace, user).await?;
+    let asked = Organization { namespace: namespace.clone(), customer_id: CustomerId::parse(namespace)? };
+    let record = store.organizations(&[asked]).await?.remove(namespace).unwrap_or_default();
+    let by_user: HashMap<&str, &Account> = accounts.iter().map(|account| (account.owner.name.as_str(), account)).collect();
+    let group = record.group(&by_user[user.as_str()].content.group);
+    Ok(explain(by_user[user.as_str()], group.as_ref(), permission, &|name| by_user.get(name).copied()))
+}
+
+/// Whether somebody holds a permission, and why.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    organization: String,
+    user: String,
+    permission: String,
+    held: bool,
+    /// Every way by which it is held.
+    paths: Vec<Path>,
+    /// Why it isn't held, way by way.
+    why_not: Vec<String>,
+    /// What would give it.
+    cures: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// A way by which somebody holds a permission.
+#[derive(Debug, PartialEq, Serialize)]
+struct Path {
+    /// Each inherits from the next one; the first is the one asked about.
+    users: Vec<String>,
+    #[serde(flatten)]
+    end: End,
+}
+
+/// How the last one on a path holds the permission, without inheriting it.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(tag = "how", rename_all_fields = "camelCase")]
+enum End {
+    /// Its `User` lists it.
+    Listed,
+    /// Somebody else held it when it was cloned.
+    Cloned { from: String, uid: String, generation: i64, clone_time: Option<String> },
+    /// It is on a loop, and had it.
+    KeptOnLoop {
+        #[serde(rename = "loop")]
+        around: Vec<String>,
+    },
+    /// Its group lists it.
+    Group { group: String },
+    /// Its group has full control.
+    FullControl { group: String },
+}
+
+/// Looks an account of the organization up by the name of its `User`.
+type Find<'f, 'a> = &'f dyn Fn(&str) -> Option<&'a Account>;
+
+/// Explains whether the account, whose group is this one, holds a permission.
+fn explain<'a>(account: &'a Account, group: Option<&GroupContent>, permission: &Permission, find: Find<'_, 'a>) -> Answer {
+    let user = account.owner.name.clone();
+    let mut paths = own_paths(account, permission, find);
+    paths.extend(
+        group.iter().flat_map(|group| group_ends(account, group, permission)).map(|end| Path { users: vec![user.clone()], end }),
+    );
+    let held = !paths.is_empty();
+    let mut notes = vec![];
+    if held && account.content.lifecycle == Lifecycle::Disabled {
+        notes.push(format!("{user} is disabled: the permission is in effect, but the person can't log in"));
+    }
+    if !held {
+        let namespace = &account.namespace;
+        notes.push(format!(
+            "this is what is in force; kubectl get user {user} -n {namespace} -o wide says what the User waits for, if it does"
+        ));
+    }
+    let (why_not, cures) = if held { (vec![], vec![]) } else { missing(account, group, permission, find) };
+    let (organization, permission) = (account.namespace.clone(), permission.to_string());
+    Answer { organization, user, permission, held, paths, why_not, cures, notes }
+}
+
+/// Returns the paths by which the permission is the account's own.
+fn own_paths<'a>(account: &'a Account, permission: &Permission, find: Find<'_, 'a>) -> Vec<Path> {
+    let (mut users, mut paths) = (vec![], vec![]);
+    for holder in [account].into_iter().chain(inheritance::line(account, find)) {
+        users.push(holder.owner.name.clone());
+        paths.extend(ends(holder, permission, find).into_iter().map(|end| Path { users: users.clone(), end }));
+    }
+    paths
+}
+
+/// Returns how an account has a permission without inheriting it.
+fn ends<'a>(holder: &'a Account, permission: &Permission, find: Find<'_, 'a>) -> Vec<End> {
+    let mut ends = vec![];
+    if holder.content.grants.contains(permission) {
+        ends.push(End::Listed);
+    }
+    match &holder.content.source {
+        Some(Source::Cloned(Cloned { from, uid, generation, permissions })) if permissions.contains(permission) => {
+            let (from, uid, clone_time) = (from.clone(), uid.clone(), clone_time(holder));
+            ends.push(End::Cloned { from, uid, generation: *generation, clone_time });
+        }
+        Some(Source::Inherited { kept: Some(permissions), .. }) if permissions.contains(permission) => {
+            ends.push(End::KeptOnLoop { around: around(holder, find) });
+        }
+        Some(Source::Cloned(_) | Source::Inherited { .. }) | None => {}
+    }
+    ends
+}
+
+/// Returns how a group gives its members a permission.
+fn group_ends(member: &Account, group: &GroupContent, permission: &Permission) -> Vec<End> {
+    let name = &member.content.group;
+    let listed = group.permissions.contains(permission).then(|| End::Group { group: name.clone() });
+    let full_control = group.full_control.then(|| End::FullControl { group: name.clone() });
+    listed.into_iter().chain(full_control).collect()
+}
+
+/// Returns the names on the loop that an account is on, back to its own; where the way doesn't lead back, as far as it goes.
+fn around<'a>(account: &'a Account, find: Find<'_, 'a>) -> Vec<String> {
+    let (mut names, mut met, mut last) = (vec![account.owner.name.clone()], BTreeSet::new(), account);
+    while met.insert(last.id)
+        && let Some(Source::Inherited { from, .. }) = &last.content.source
+    {
+        names.push(from.clone());
+        let Some(next) = find(from) else { break };
+        last = next;
+        if last.id == account.id {
+            break;
+        }
+    }
+    names
+}
+
+/// Returns when the account's source was cloned, to the second, as its status says it.
+fn clone_time(account: &Account) -> Option<String> {
+    let time = account.cloned?;
+    Some(jiff::Timestamp::from_second(time.as_second()).unwrap_or(time).to_string())
+}
+
+/// Returns why nobody gives the permission, and what would.
+fn missing<'a>(
+    account: &'a Account,
+    group: Option<&GroupContent>,
+    permission: &Permission,
+    find: Find<'_, 'a>,
+) -> (Vec<String>, Vec<String>) {
+    let (user, group_name) = (&account.owner.name, &account.content.group);
+    if *permission == Permission::full_control() {
+        let why = format!("the group {group_name} has no full control, which comes from a group alone");
+        let cure = format!("a group with fullControl: true in spec.groupRef of {user}, such as administrators");
+        return (vec![why], vec![cure]);
+    }
+    let Trail { line, end } = trail(account, find);
+    let names: Vec<&str> = [account].iter().chain(&line).map(|account| account.owner.name.as_str()).collect();
+    let (no_source, cure) = end.missing(&names, permission, find);
+    let not_in_group = match group {
+        Some(_) => format!("the group {group_name} doesn't list it"),
+        None => format!("the group {group_name} isn't in force"),
+    };
+    let listing = if matches!(end, TrailEnd::TooLong) { &names[..1] } else { &names[..] };
+    let cures = [
+        Some(format!("{permission} in spec.permissions.grants of {}", listing.join(" or "))),
+        Some(format!("{permission} in spec.permissions of the UserGroup {group_name}, which gives it to every member")),
+        cure,
+    ];
+    (vec![format!("{user} doesn't list it"), no_source, not_in_group], cures.into_iter().flatten().collect())
+}
+
+/// Those whom an account follows, one after the other.
+struct Trail<'a> {
+    line: Vec<&'a Account>,
+    end: TrailEnd<'a>,
+}
+
+/// Where nobody is followed any more.
+enum TrailEnd<'a> {
+    /// At one who follows nobody; the one may be the account itself.
+    At(&'a Account),
+    /// At a name that no account has.
+    Missing(&'a str),
+    /// One further than permissions go.
+    TooLong,
+}
+
+fn trail<'a>(account: &'a Account, find: Find<'_, 'a>) -> Trail<'a> {
+    let (mut line, mut last) = (vec![], account);
+    while let Some(name) = followed(last) {
+        let Some(next) = find(name) else { return Trail { line, end: TrailEnd::Missing(name) } };
+        line.push(next);
+        if line.len() > LONGEST_LINE {
+            return Trail { line, end: TrailEnd::TooLong };
+        }
+        last = next;
+    }
+    Trail { line, end: TrailEnd::At(last) }
+}
+
+impl<'a> TrailEnd<'a> {
+    /// Returns why the permission doesn't come along the trail of these names, and what would bring it.
+    fn missing(&self, names: &[&str], permission: &Permission, find: Find<'_, 'a>) -> (String, Option<String>) {
+        let (user, way) = (names[0], names.join(" -> "));
+        let led = if names.len() == 1 { String::new() } else { format!("{way}: ") };
+        match self {
+            Self::Missing(name) => (
+                format!("{way} -> {name}: the User {name} has no account, so nothing comes from it"),
+                Some(format!("the User {name} with an account that holds it")),
+            ),
+            Self::TooLong => (
+                format!("{way}: the line goes through more than {LONGEST_LINE} others, so nothing is inherited along it"),
+                Some(format!("a User nearer to where it is granted in spec.permissions.from of {user}")),
+            ),
+            Self::At(last) => match &last.content.source {
+                None if names.len() == 1 => (format!("{user} inherits from nobody, and cloned nobody's permissions"), None),
+                None => (format!("{way}: nobody else on the line lists it"), None),
+                Some(Source::Cloned(cloned)) => not_cloned(last, cloned, &led, permission, find),
+                Some(Source::Inherited { .. }) => (
+                    format!(
+                        "{led}{} is on a loop ({}), on which nothing new is inherited",
+                        last.owner.name,
+                        around(last, find).join(" -> ")
+                    ),
+                    Some("another spec.permissions.from for one of those on the loop, so that there is none".to_owned()),
+                ),
+            },
+        }
+    }
+}
+
+fn not_cloned<'a>(
+    last: &Account,
+    cloned: &Cloned,
+    led: &str,
+    permission: &Permission,
+    find: Find<'_, 'a>,
+) -> (String, Option<String>) {
+    let Cloned { from, generation, .. } = cloned;
+    let user = &last.owner.name;
+    let when = clone_time(last).map(|time| format!(", {time}")).unwrap_or_default();
+    let why = format!("{led}{user} cloned {from} (generation {generation}{when}), who didn't hold it then");
+    let holds_it_now = find(from).is_some_and(|source| inheritance::own(source, find).contains(permission));
+    if holds_it_now {
+        let cure = format!("mode Inherit in spec.permissions.from of {user}, which follows {from}");
+        return (format!("{why}; {from} holds it now, but a clone doesn't follow"), Some(cure));
+    }
+    (why, None)
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let last = self.users.last().map(String::as_str).unwrap_or_default();
+        write!(f, "{}, ", self.users.join(" -> "))?;
+        match &self.end {
+            End::Listed => write!(f, "listed by {last}"),
+            End::Cloned { from, uid, generation, clone_time } => {
+                write!(f, "cloned by {last} from {from} (uid {uid}, generation {generation}")?;
+                clone_time.iter().try_for_each(|time| write!(f, ", {time}"))?;
+                write!(f, ")")
+            }
+            End::KeptOnLoop { around } => write!(f, "kept by {last} on the loop {}", around.join(" -> ")),
+            End::Group { group } => write!(f, "in the group {group}, which lists it"),
+            End::FullControl { group } => write!(f, "in the group {group}, which has full control: * allows everything"),
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { organization, user, permission, held, paths, why_not, cures, notes } = self;
+        let verb = if *held { "holds" } else { "doesn't hold" };
+        writeln!(f, "{user} of {organization} {verb} {permission}:")?;
+        paths.iter().try_for_each(|path| writeln!(f, "  {path}"))?;
+        why_not.iter().try_for_each(|why| writeln!(f, "  {why}"))?;
+        if !cures.is_empty() {
+            writeln!(f, "What would give it:")?;
+        }
+        cures.iter().try_for_each(|cure| writeln!(f, "  {cure}"))?;
+        notes.iter().try_for_each(|note| writeln!(f, "Note: {note}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::{Index, subsequence};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::account::{AccountId, Content, Owner, Profile, Revision, Transaction, TransactionId, TransactionKind};
+    use crate::domain::email::Email;
+    use crate::domain::group::{ADMINISTRATORS, USERS};
+    use crate::domain::member::MemberValues;
+    use crate::domain::organization::LoginName;
+    use crate::domain::permission::{Permissions, parse_all};
+
+    const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
+
+    fn permissions(texts: &[&str]) -> Permissions {
+        parse_all(&texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>())
+    }
+
+    fn inherits(from: &str) -> Option<Source> {
+        Some(Source::Inherited { from: from.to_owned(), kept: None })
+    }
+
+    fn cloned(from: &str, held: &[&str]) -> Option<Source> {
+        let (from, permissions) = (from.to_owned(), permissions(held));
+        Some(Source::Cloned(Cloned { from, uid: "uid".to_owned(), generation: 3, permissions }))
+    }
+
+    /// Returns an account in the group `users`.
+    fn account(name: &str, grants: &[&str], source: Option<Source>) -> Account {
+        let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+        Account {
+            id: AccountId(id),
+            namespace: "acme".to_owned(),
+            revision: Revision(1),
+            owner: Owner { name: name.to_owned(), uid: name.to_owned(), generation: 1 },
+            login_name: LoginName::stored(format!("{name}.acme")),
+            cloned: matches!(source, Some(Source::Cloned(_))).then_some(NOW),
+            content: Content {
+                email: Email::stored(format!("{name}@acme.example")),
+                lifecycle: Lifecycle::Enabled,
+                group: USERS.to_owned(),
+                grants: permissions(grants),
+                source,
+                role: None,
+                teams: BTreeSet::new(),
+                profile: Profile::default(),
+                copied: None,
+                member: MemberValues::default(),
+            },
+            created: NOW,
+            transaction: Transaction {
+                id: TransactionId(id),
+                kind: TransactionKind::Create,
+                started: NOW,
+                deadline: NOW,
+                completed: Some(NOW),
+            },
+        }
+    }
+
+    fn asked(accounts: &[Account], name: &str, group: Option<&GroupContent>, asked: &Permission) -> Answer {
+        let find = |name: &str| accounts.iter().find(|account| account.owner.name == name);
+        explain(find(name).unwrap(), group, asked, &find)
+    }
+
+    /// Asks about alice, whose group gives nothing, and expects a text in the answer.
+    #[track_caller]
+    fn check(accounts: &[Account], held: bool, text: &str) {
+        let answer = asked(accounts, "alice", Some(&GroupContent::default()), &Permission::parse("orders:read").unwrap());
+        let said = answer.to_string();
+        assert_eq!(answer.held, held, "{said}");
+        assert!(said.contains(text), "{text:?} isn't in: {said}");
+    }
+
+    #[test]
+    fn every_path_is_named_with_everybody_on_it() {
+        let own = account("alice", &["orders:read"], inherits("bob"));
+        let bob = account("bob", &[], inherits("carol"));
+        let clone = account("carol", &["orders:read"], cloned("dave", &["orders:read"]));
+        let group = GroupContent { permissions: permissions(&["orders:read"]), full_control: true, ..GroupContent::default() };
+        let answer = asked(&[own, bob, clone], "alice", Some(&group), &Permission::parse("orders:read").unwrap());
+        assert_eq!(
+            answer.to_string(),
+            "alice of acme holds orders:read:\n  \
+             alice, listed by alice\n  \
+             alice -> bob -> carol, listed by carol\n  \
+             alice -> bob -> carol, cloned by carol from dave (uid uid, generation 3, 1970-01-01T00:00:00Z)\n  \
+             alice, in the group users, which lists it\n  \
+             alice, in the group users, which has full control: * allows everything\n"
+        );
+    }
+
+    #[test]
+    fn a_loop_is_named_where_something_is_kept_on_it_and_where_it_keeps_something_away() {
+        let kept = |held: &[&str]| Some(Source::Inherited { from: "bob".to_owned(), kept: Some(permissions(held)) });
+        let bob = account("bob", &[], Some(Source::Inherited { from: "alice".to_owned(), kept: Some(permissions(&[])) }));
+        check(
+            &[account("alice", &[], kept(&["orders:read"])), bob.clone()],
+            true,
+            "kept by alice on the loop alice -> bob -> alice",
+        );
+        check(&[account("alice", &[], kept(&[])), bob.clone()], false, "alice is on a loop (alice -> bob -> alice)");
+        let heir = account("alice", &[], inherits("carol"));
+        let carol = account("carol", &[], kept(&[]));
+        let bob = account("bob", &[], Some(Source::Inherited { from: "carol".to_owned(), kept: Some(permissions(&[])) }));
+        check(&[heir, carol, bob], false, "alice -> carol: carol is on a loop (carol -> bob -> carol)");
+    }
+
+    #[test]
+    fn whoever_holds_nothing_is_told_why_and_what_would_help() {
+        check(&[account("alice", &[], None)], false, "alice inherits from nobody");
+        check(&[account("alice", &[], inherits("bob"))], false, "alice -> bob: the User bob has no account");
+        check(
+            &[account("alice", &[], inherits("bob")), account("bob", &[], None)],
+            false,
+            "in spec.permissions.grants of alice or bob\n",
+        );
+        let clone = || account("alice", &[], cloned("bob", &[]));
+        check(&[clone()], false, "alice cloned bob (generation 3, 1970-01-01T00:00:00Z), who didn't hold it then\n");
+        check(&[clone(), account("bob", &["orders:read"], None)], false, "bob holds it now, but a clone doesn't follow");
+        let mut line: Vec<Account> =
+            (0..33).map(|number| account(&format!("u{number}"), &[], inherits(&format!("u{}", number + 1)))).collect();
+        line.push(account("u33", &["orders:read"], None));
+        line.push(account("alice", &[], inherits("u1")));
+        check(&line, false, "more than 32 others");
+        line.push(account("alice", &[], inherits("u2")));
+        check(&line[..34].iter().chain(&line[35..]).cloned().collect::<Vec<_>>(), true, "u32 -> u33, listed by u33");
+    }
+
+    #[test]
+    fn full_control_comes_from_a_group_alone_and_the_disabled_hold_what_they_hold() {
+        let nobody = [account("alice", &[], None)];
+        let none = asked(&nobody, "alice", Some(&GroupContent::default()), &Permission::full_control());
+        assert_eq!((none.held, none.why_not.len(), none.cures.len()), (false, 1, 1));
+        let mut disabled = account("alice", &["a"], None);
+        disabled.content.lifecycle = Lifecycle::Disabled;
+        let answer = asked(&[disabled], "alice", None, &Permission::parse("a").unwrap());
+        assert!(answer.held && answer.notes[0].contains("can't log in"), "{answer}");
+    }
+
+    const SOME: [&str; 3] = ["a", "b", "c"];
+
+    /// A source among this many names, the last of which nobody has.
+    fn any_source(names: usize) -> impl Strategy<Value = Option<Source>> {
+        (0..4, any::<Index>(), subsequence(&SOME[..], 0..=3)).prop_map(move |(kind, whom, held)| {
+            let from = format!("u{}", whom.index(names));
+            match kind {
+                0 => None,
+                1 => cloned(&from, &held),
+                2 => Some(Source::Inherited { from, kept: Some(permissions(&held)) }),
+                _ => inherits(&from),
+            }
+        })
+    }
+
+    /// A few accounts that follow each other in any way, and a long line that ends at one of them.
+    fn any_accounts() -> impl Strategy<Value = Vec<Account>> {
+        let few = (1..6_usize).prop_flat_map(|count| {
+            let one = (
+                subsequence(&SOME[..], 0..=3),
+                any_source(count + 1),
+                prop::sample::select(vec![USERS, ADMINISTRATORS, "crew", "ghosts"]),
+            );
+            prop::collection::vec(one, count)
+        });
+        (few, 0..40_usize).prop_map(|(few, length)| {
+            let few = few.into_iter().enumerate().map(|(number, (grants, source, group))| {
+                let mut account = account(&format!("u{number}"), &grants, source);
+                group.clone_into(&mut account.content.group);
+                account
+            });
+            let next = |number: usize| if number == 0 { "u0".to_owned() } else { format!("line{}", number - 1) };
+            few.chain((0..length).map(|number| account(&format!("line{number}"), &[], inherits(&next(number))))).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn there_is_a_path_exactly_for_what_is_in_effect(accounts in any_accounts()) {
+            let by_user: HashMap<&str, &Account> = accounts.iter().map(|account| (account.owner.name.as_str(), account)).collect();
+            let find = |name: &str| by_user.get(name).copied();
+            let crew = GroupContent { permissions: permissions(&["b"]), ..GroupContent::default() };
+            for account in &accounts {
+                let group = GroupContent::undeclared(&account.content.group).or_else(|| (account.content.group == "crew").then(|| crew.clone()));
+                let effective = group.clone().unwrap_or_default().effective(&inheritance::own(account, find));
+                for permission in ["a", "b", "c", "d", "*"].map(|text| super::permission(text).unwrap()) {
+                    let answer = explain(account, group.as_ref(), &permission, &find);
+                    let is_it = |path: &Path| permission.as_str() == "*" || !matches!(path.end, End::FullControl { .. });
+                    prop_assert_eq!(answer.paths.iter().any(is_it), effective.contains(&permission), "{}", answer);
+                    prop_assert_eq!(answer.held, effective.contains(&permission) || effective.contains(&Permission::full_control()));
+                    prop_assert_eq!(answer.held, answer.why_not.is_empty() && answer.cures.is_empty());
+                    for Path { users, .. } in &answer.paths {
+                        prop_assert!(users[0] == account.owner.name && users.len() <= LONGEST_LINE + 1);
+                        prop_assert!(users.windows(2).all(|pair| followed(by_user[pair[0].as_str()]) == Some(&pair[1])));
+                    }
+                }
+            }
+        }
+    }
+}
