@@ -10,7 +10,7 @@ use kube::runtime::watcher::{Config, Event, watcher};
 use roster::api::{ConditionType, User};
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Organization, cluster_admin, eventually, passed, run};
+use crate::support::{Operator, Organization, With, cluster_admin, domain, eventually, passed, run, user};
 
 const ORDERS: usize = 50;
 
@@ -70,6 +70,82 @@ fn fifty_random_orders_end_the_same_and_nobody_is_stalled_on_the_way() {
     assert_eq!(*stalled.lock().expect("the watch lives"), BTreeSet::new());
 }
 
+#[test]
+fn a_copy_is_a_manifest_that_kubectl_takes_as_it_is_but_for_the_charge() {
+    let organization = Organization::new();
+    let operator = Operator::start(&organization);
+    passed(organization.admin().create(&domain("acme.example")));
+    // What a reader of YAML takes for something else than a text, unless it is quoted.
+    let traps = json!([
+        "on",
+        "No",
+        "y",
+        "~",
+        "null",
+        "0x1f",
+        "1_000",
+        "12:30:45",
+        "2026-01-01",
+        "=",
+        "<<",
+        "1e3",
+        ".inf",
+        "- a",
+        "a: b",
+        "# a",
+        "'",
+        "\"",
+        "*a",
+        "&a",
+        "!a",
+        "%a",
+        "@a",
+        "`",
+        " a ",
+        "é",
+        "a\u{2028}b",
+        "\\",
+        "{a",
+        "[a",
+        "| a",
+        "> a",
+        "? a",
+        ":",
+        "a #b"
+    ]);
+    let profile = json!({
+        "displayName": format!("{}end", "word ".repeat(20)), "phone": "+1 602 555 0100", "timeZone": "America/Phoenix",
+        "address": {"street": ["100 Example Street", "085"], "postalCode": "085001", "country": "NO"}, "notifications": traps,
+    });
+    let alice = user("alice").with("/spec/profile", profile).with("/spec/role", "off").with("/spec/teams", traps.clone());
+    passed(organization.admin().create(&alice));
+    organization.until_ready("User", "alice");
+
+    let copy = |name: &str, more: &[&str]| {
+        let all: Vec<&str> = ["copy", "-n", &organization.name, "alice", name].iter().chain(more).copied().collect();
+        operator.roster(&all, "").expect_success()
+    };
+    for format in ["yaml", "json"] {
+        let manifest = copy(format, &["--email", &format!("{format}@acme.example"), "-o", format]);
+        organization.kubectl(&["apply", "-f", "-"], &manifest).expect_success();
+        let created = organization.until_reason("User", format, "ChargeNotApproved");
+        for field in ["/spec/role", "/spec/profile/displayName", "/spec/profile/phone", "/spec/profile/address"] {
+            assert_eq!(created.pointer(field), alice.pointer(field), "{field}");
+        }
+        for field in ["/spec/teams", "/spec/profile/notifications"] {
+            let sorted = |object: &Value| -> BTreeSet<String> {
+                serde_json::from_value(object.pointer(field).expect("it is there").clone()).expect("a list of texts")
+            };
+            assert_eq!(sorted(&created), sorted(&alice), "{field}");
+        }
+        let refused = organization.kubectl(&["apply", "-f", "-"], &copy("nora", &["-o", format]));
+        assert!(!refused.success && refused.stderr.contains("email is required"), "{}", refused.stderr);
+    }
+    let approved = copy("olga", &["--email", "olga@acme.example"]).replace("# chargeApproved", "chargeApproved");
+    organization.kubectl(&["apply", "-f", "-"], &approved).expect_success();
+    organization.until_ready("User", "olga");
+}
+
 /// Returns what stands in an organization in the end, but for ids, times and its own name.
 fn end_state(organization: &Organization, accounts: &[Value]) -> String {
     eventually("the groups and domains have counted", || {
@@ -78,6 +154,12 @@ fn end_state(organization: &Organization, accounts: &[Value]) -> String {
         let members: i64 = counts.split_whitespace().map(|count| count.parse::<i64>().expect("a number")).sum();
         (members == examples().iter().filter(|object| object["kind"] == "User").count() as i64).then_some(())
     });
+    eventually("the Users have counted their heirs", || {
+        let counts = organization.kubectl(&["get", "users", "-o", "jsonpath={.items[*].status.heirs}"], "").expect_success();
+        let heirs: i64 = counts.split_whitespace().map(|count| count.parse::<i64>().expect("a number")).sum();
+        let inherit = |object: &&Value| object["spec"]["permissions"]["from"]["mode"] == "Inherit";
+        (heirs == examples().iter().filter(inherit).count() as i64).then_some(())
+    });
     let mine: Vec<&Value> = accounts.iter().filter(|account| account["organization"] == organization.name).collect();
     let mut statuses = vec![];
     for object in examples().iter().filter(|object| object["kind"] == "User") {
@@ -85,6 +167,11 @@ fn end_state(organization: &Organization, accounts: &[Value]) -> String {
         let mut status = organization.admin().get("User", name).expect("it is there")["status"].clone();
         for field in ["accountId", "transaction", "observedGeneration"] {
             status.as_object_mut().expect("a status").remove(field);
+        }
+        for pointer in ["/clone/uid", "/clone/cloneTime", "/copy/uid", "/copy/copyTime"] {
+            if let Some(value) = status.pointer_mut(pointer) {
+                *value = json!(null);
+            }
         }
         for condition in status["conditions"].as_array_mut().expect("conditions") {
             condition.as_object_mut().expect("a condition").remove("lastTransitionTime");
