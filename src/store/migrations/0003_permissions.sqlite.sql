@@ -30,10 +30,16 @@ SELECT
     a.phone,
     a.password_hash,
     (
-        WITH RECURSIVE line (length, listed, fixed, next) AS (
-            SELECT 0, a.grants, a.source_permissions, CASE WHEN a.source_permissions IS NULL THEN a.source_name END
+        WITH RECURSIVE line (length, lists, next) AS (
+            SELECT
+                0,
+                a.grants || ',' || COALESCE(a.source_permissions, '[]'),
+                CASE WHEN a.source_permissions IS NULL THEN a.source_name END
             UNION ALL
-            SELECT l.length + 1, s.grants, s.source_permissions, CASE WHEN s.source_permissions IS NULL THEN s.source_name END
+            SELECT
+                l.length + 1,
+                s.grants || ',' || COALESCE(s.source_permissions, '[]'),
+                CASE WHEN s.source_permissions IS NULL THEN s.source_name END
             FROM line AS l
             JOIN accounts AS s ON s.namespace = a.namespace AND s.owner_name = l.next
             WHERE l.length <= 32
@@ -41,12 +47,11 @@ SELECT
         SELECT json_group_array(effective.permission)
         FROM (
             SELECT own.value AS permission
-            FROM line AS l, json_each(l.listed) AS own
-            WHERE l.length = 0 OR (SELECT MAX(length) FROM line) <= 32
-            UNION
-            SELECT own.value
-            FROM line AS l, json_each(COALESCE(l.fixed, '[]')) AS own
-            WHERE l.length = 0 OR (SELECT MAX(length) FROM line) <= 32
+            FROM
+                -- The line is walked once: every further mention of it would walk it again.
+                (SELECT MAX(l.length) AS length, group_concat(l.lists) AS lists FROM line AS l) AS whole,
+                json_each('[' || CASE WHEN whole.length <= 32 THEN whole.lists ELSE a.grants END || ']') AS list,
+                json_each(list.value) AS own
             UNION
             SELECT given.value
             FROM groups AS g, json_each(g.permissions) AS given
