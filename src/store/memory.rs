@@ -8,17 +8,16 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::{
     AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
-    lowest_free_copy, transaction_of,
+    changed_by_member, keeps_twice, lowest_free_copy, made_from, transaction_of,
 };
 use crate::domain::account::{
     Account, AccountId, Content, Lifecycle, Revision, Source, Transaction, TransactionId, TransactionKind,
 };
 use crate::domain::email::Email;
 use crate::domain::group::GroupContent;
-use crate::domain::member::SelfChange;
 use crate::domain::organization::{CustomerId, Organization};
 use crate::plan::{
-    AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan, Plan, SeenAccount, needs,
+    AccountChange, AccountPlan, AddressMove, Control, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan, Plan, needs,
 };
 
 /// A store that lives as long as its process.
@@ -156,31 +155,13 @@ impl Contents {
             return self.repeated(entry);
         }
         match change {
-            AccountChange::Create { transaction, login_name, content } => self.create(
-                plan,
-                Account {
-                    id: occasion.account_id(),
-                    namespace: namespace.to_owned(),
-                    revision: Revision(1),
-                    owner: owner.clone(),
-                    login_name: login_name.clone(),
-                    content: self.numbered(namespace, content),
-                    created: occasion.now,
-                    cloned: occasion.cloned(None, content),
-                    transaction: occasion.completed(*transaction, TransactionKind::Create),
-                },
-            ),
+            AccountChange::Create { transaction, login_name, content } => {
+                let content = self.numbered(namespace, content);
+                self.create(plan, occasion.created(plan, login_name, content, *transaction))
+            }
             AccountChange::Update { account, from, transaction, content } => {
                 let current = self.at(namespace, *account, *from)?.clone();
-                let transaction = transaction.map(|(id, kind)| occasion.completed(id, kind));
-                let next = Account {
-                    revision: Revision(current.revision.0 + 1),
-                    owner: owner.clone(),
-                    content: content.clone(),
-                    cloned: occasion.cloned(Some(&current), content),
-                    transaction: transaction.unwrap_or_else(|| current.transaction.clone()),
-                    ..current.clone()
-                };
+                let next = occasion.updated(&current, owner, content, *transaction);
                 self.update(plan, &current, next)
             }
             AccountChange::Delete { account, from, transaction } => {
@@ -191,10 +172,10 @@ impl Contents {
     }
 
     fn create(&mut self, plan: &AccountPlan, account: Account) -> Result<Receipt, Refusal> {
-        let AccountPlan { organization, owner, change: _, moves, keeps, seen, leaving: _ } = plan;
+        let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving: _ } = plan;
         let namespace = organization.namespace.as_str();
         self.check_claim(organization)?;
-        self.check_seen(namespace, keeps, seen)?;
+        self.check_made_from(plan)?;
         self.check_movers(namespace, None, moves)?;
         if self.in_organization(namespace).any(|other| other.owner.name == owner.name) {
             return Err(Refusal::Stale);
@@ -216,12 +197,12 @@ impl Contents {
     }
 
     fn update(&mut self, plan: &AccountPlan, current: &Account, next: Account) -> Result<Receipt, Refusal> {
-        let AccountPlan { organization, owner, change: _, moves, keeps, seen, leaving } = plan;
+        let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving } = plan;
         let namespace = organization.namespace.as_str();
         if current.owner.name != owner.name {
             return Err(Refusal::Stale);
         }
-        self.check_seen(namespace, keeps, seen)?;
+        self.check_made_from(plan)?;
         self.check_movers(namespace, Some(current.id), moves)?;
         if next.content.group != current.content.group {
             self.check_group(namespace, &next.content.group)?;
@@ -233,7 +214,9 @@ impl Contents {
         self.check_free(namespace, moves, Some(current.id), &next.content.email)?;
         self.check_moved_addresses(namespace, Some(current.id), Some(&next.content.email), moves)?;
         if self.is_administrator(namespace, &current.content) && !self.is_administrator(namespace, &next.content) {
-            self.check_control(namespace, leaving, &|account| account.id != current.id, !leaving.contains(&owner.name))?;
+            self.check_control(namespace, leaving, |account| {
+                Some(account.id != current.id && self.is_administrator(namespace, &account.content))
+            })?;
         }
 
         if next.transaction.id != current.transaction.id {
@@ -245,12 +228,12 @@ impl Contents {
     }
 
     fn delete(&mut self, plan: &AccountPlan, gone: &Account, transaction: Transaction) -> Result<Receipt, Refusal> {
-        let AccountPlan { organization, owner, change: _, moves, keeps, seen, leaving } = plan;
+        let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving } = plan;
         let namespace = organization.namespace.as_str();
         if gone.owner.uid != owner.uid {
             return Err(Refusal::Stale);
         }
-        self.check_seen(namespace, keeps, seen)?;
+        self.check_made_from(plan)?;
         self.check_movers(namespace, Some(gone.id), moves)?;
         self.check_moved_domains(namespace, moves)?;
         self.check_moved_addresses(namespace, Some(gone.id), None, moves)?;
@@ -258,7 +241,9 @@ impl Contents {
             return Err(Refusal::InUse);
         }
         if self.is_administrator(namespace, &gone.content) {
-            self.check_control(namespace, leaving, &|account| account.id != gone.id, false)?;
+            self.check_control(namespace, leaving, |account| {
+                (account.id != gone.id).then(|| self.is_administrator(namespace, &account.content))
+            })?;
         }
 
         self.accounts.remove(&gone.id);
@@ -361,11 +346,15 @@ impl Contents {
         }
     }
 
-    /// Everybody that the plan was made from is as it was then.
-    fn check_seen(&self, namespace: &str, keeps: &[Keep], seen: &[SeenAccount]) -> Result<(), Refusal> {
-        let kept = keeps.iter().map(|keep| (keep.account, keep.from));
-        let seen = seen.iter().map(|seen| (seen.account, seen.revision));
-        kept.chain(seen).try_for_each(|(account, revision)| self.at(namespace, account, revision).map(|_| ()))
+    /// Everybody that the plan was made from is as it was then, and whoever is to keep something follows somebody.
+    fn check_made_from(&self, plan: &AccountPlan) -> Result<(), Refusal> {
+        let namespace = plan.organization.namespace.as_str();
+        made_from(plan).try_for_each(|(account, revision)| self.at(namespace, account, revision).map(|_| ()))?;
+        let follows = |keep: &Keep| {
+            let source = self.accounts.get(&keep.account).and_then(|account| account.content.source.as_ref());
+            matches!(source, Some(Source::Inherited { .. }))
+        };
+        if keeps_twice(plan) || !plan.keeps.iter().all(follows) { Err(Refusal::Stale) } else { Ok(()) }
     }
 
     fn keep(&mut self, keeps: &[Keep]) {
@@ -379,18 +368,28 @@ impl Contents {
         }
     }
 
-    /// Somebody who stays is in control, unless nobody stays.
+    /// Somebody who stays is in control, unless nobody stays. `afterwards` says who will be, and nothing of who
+    /// will be gone.
     fn check_control(
         &self,
         namespace: &str,
         leaving: &Leaving,
-        counts: &dyn Fn(&Account) -> bool,
-        changed_stays: bool,
+        afterwards: impl Fn(&Account) -> Option<bool>,
     ) -> Result<(), Refusal> {
-        let stays = |account: &&Account| counts(account) && !leaving.contains(&account.owner.name);
-        let users = changed_stays || self.in_organization(namespace).any(|account| stays(&account));
-        let in_control = self.administrators(namespace).any(|account| stays(&account));
-        if users && !in_control { Err(Refusal::LastAdministrator) } else { Ok(()) }
+        let staying = self.in_organization(namespace).filter(|account| !leaving.contains(&account.owner.name));
+        let in_control: Vec<bool> = staying.filter_map(afterwards).collect();
+        let control = Control { administrators: in_control.contains(&true), users: !in_control.is_empty() };
+        if control.is_lost() { Err(Refusal::LastAdministrator) } else { Ok(()) }
+    }
+
+    /// As [`Self::check_control`], where a group that gives full control now won't afterwards.
+    fn check_control_without(&self, namespace: &str, group: &str, leaving: &Leaving) -> Result<(), Refusal> {
+        if !self.administrators(namespace).any(|account| account.content.group == group) {
+            return Ok(());
+        }
+        self.check_control(namespace, leaving, |account| {
+            Some(account.content.group != group && self.is_administrator(namespace, &account.content))
+        })
     }
 
     fn administrators<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Account> {
@@ -426,35 +425,21 @@ impl Contents {
         let MemberPlan { namespace, account, changes } = plan;
         let there = |account: &&Account| account.namespace == *namespace;
         let current = self.accounts.get(account).filter(there).ok_or(Refusal::Stale)?;
-        let allowed = self.group(namespace, &current.content.group).unwrap_or_default().self_service;
-        let may = |change: &SelfChange| allowed.contains(&change.detail());
-        if current.content.lifecycle == Lifecycle::Disabled || !changes.iter().all(may) {
-            return Err(Refusal::NotSelfService);
-        }
-        let mut next = current.clone();
-        changes.iter().for_each(|change| next.content.change_by_member(change));
+        let group = self.group(namespace, &current.content.group).unwrap_or_default();
+        let next = changed_by_member(current, &group, changes)?;
         if next.content.email != current.content.email {
             self.check_domain(namespace, &next.content.email)?;
             self.check_free(namespace, &[], Some(current.id), &next.content.email)?;
         }
-        next.revision = Revision(current.revision.0 + 1);
         Ok(self.put(next))
     }
 
     fn put_group(&mut self, [namespace, name]: [&str; 2], content: &GroupContent, leaving: &Leaving) -> Result<Receipt, Refusal> {
-        let in_it = |account: &Account| account.content.group == name;
-        if !content.full_control && self.administrators(namespace).any(in_it) {
-            self.check_group_control(namespace, leaving, name)?;
+        if !content.full_control {
+            self.check_control_without(namespace, name, leaving)?;
         }
         self.groups.entry(namespace.to_owned()).or_default().insert(name.to_owned(), content.clone());
         Ok(Receipt::Done)
-    }
-
-    /// Somebody who stays is in control without the group, unless nobody stays.
-    fn check_group_control(&self, namespace: &str, leaving: &Leaving, group: &str) -> Result<(), Refusal> {
-        let stays = |account: &Account| !leaving.contains(&account.owner.name);
-        let in_control = self.administrators(namespace).any(|account| account.content.group != group && stays(account));
-        if self.in_organization(namespace).any(stays) && !in_control { Err(Refusal::LastAdministrator) } else { Ok(()) }
     }
 
     fn put(&mut self, account: Account) -> Receipt {
@@ -479,6 +464,9 @@ impl Contents {
         let stays = |account: &Account| !leaving.contains(&account.owner.name);
         if self.in_organization(namespace).any(|account| account.content.group == name && stays(account)) {
             return Err(Refusal::InUse);
+        }
+        if !GroupContent::undeclared(name).is_some_and(|group| group.full_control) {
+            self.check_control_without(namespace, name, leaving)?;
         }
         if let Some(groups) = self.groups.get_mut(namespace) {
             groups.remove(name);

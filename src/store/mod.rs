@@ -10,11 +10,15 @@ pub mod sql;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 
-use crate::domain::account::{Account, AccountId, Content, Source, Transaction, TransactionId, TransactionKind};
+use crate::domain::account::{
+    Account, AccountId, Content, Lifecycle, Owner, Revision, Source, Transaction, TransactionId, TransactionKind,
+};
 use crate::domain::email::Email;
+use crate::domain::group::GroupContent;
+use crate::domain::member::SelfChange;
 use crate::domain::organization::{LoginName, Organization};
 pub use crate::plan::OrganizationRecord;
-use crate::plan::{AccountChange, Leaving, Plan};
+use crate::plan::{AccountChange, AccountPlan, Keep, Leaving, Plan, SeenAccount};
 
 /// A store of accounts.
 pub trait Store: Send + Sync + 'static {
@@ -123,14 +127,48 @@ impl Occasion {
     }
 
     /// Returns a fresh id for an account that is created now.
-    pub(crate) fn account_id(self) -> AccountId {
+    fn account_id(self) -> AccountId {
         let seconds = u64::try_from(self.now.as_second()).unwrap_or_default();
         let nanoseconds = u32::try_from(self.now.subsec_nanosecond()).unwrap_or_default();
         AccountId(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds)))
     }
 
+    /// Returns the account that a plan creates.
+    pub(crate) fn created(self, plan: &AccountPlan, login_name: &LoginName, content: Content, id: TransactionId) -> Account {
+        Account {
+            id: self.account_id(),
+            namespace: plan.organization.namespace.clone(),
+            revision: Revision(1),
+            owner: plan.owner.clone(),
+            login_name: login_name.clone(),
+            created: self.now,
+            cloned: self.cloned(None, &content),
+            content,
+            transaction: self.completed(id, TransactionKind::Create),
+        }
+    }
+
+    /// Returns the account as it is with another content and owner.
+    pub(crate) fn updated(
+        self,
+        current: &Account,
+        owner: &Owner,
+        content: &Content,
+        transaction: Option<(TransactionId, TransactionKind)>,
+    ) -> Account {
+        let transaction = transaction.map(|(id, kind)| self.completed(id, kind));
+        Account {
+            revision: Revision(current.revision.0 + 1),
+            owner: owner.clone(),
+            content: content.clone(),
+            cloned: self.cloned(Some(current), content),
+            transaction: transaction.unwrap_or_else(|| current.transaction.clone()),
+            ..current.clone()
+        }
+    }
+
     /// Returns when the account's source was cloned: now, unless it was before.
-    pub(crate) fn cloned(self, before: Option<&Account>, content: &Content) -> Option<jiff::Timestamp> {
+    fn cloned(self, before: Option<&Account>, content: &Content) -> Option<jiff::Timestamp> {
         match &content.source {
             Some(source @ Source::Cloned(_)) => {
                 let same = before.filter(|before| before.content.source.as_ref() == Some(source));
@@ -248,6 +286,35 @@ fn lowest_free_copy<'a>(email: &Email, taken: impl Iterator<Item = &'a Email>) -
     let numbers: BTreeSet<u32> = of_the_same.filter_map(Email::copy_number).collect();
     let free = (1..).find(|number| !numbers.contains(number)).expect("there are more numbers than accounts");
     email.placeholder(free)
+}
+
+/// Returns the account after its member changed it; the same where they changed nothing.
+fn changed_by_member(account: &Account, group: &GroupContent, changes: &[SelfChange]) -> Result<Account, Refusal> {
+    let may = |change: &SelfChange| group.self_service.contains(&change.detail());
+    if account.content.lifecycle == Lifecycle::Disabled || !changes.iter().all(may) {
+        return Err(Refusal::NotSelfService);
+    }
+    let mut next = account.clone();
+    changes.iter().for_each(|change| next.content.change_by_member(change));
+    if next.content != account.content {
+        next.revision = Revision(account.revision.0 + 1);
+    }
+    Ok(next)
+}
+
+/// Returns the accounts that a plan was made from beside the one that it changes, and their revisions then.
+fn made_from(plan: &AccountPlan) -> impl Iterator<Item = (AccountId, Revision)> {
+    let kept = plan.keeps.iter().map(|Keep { account, from, .. }| (*account, *from));
+    kept.chain(plan.seen.iter().map(|SeenAccount { account, revision }| (*account, *revision)))
+}
+
+/// Whether a plan writes what an account keeps twice, or also changes that account in another way than its address.
+fn keeps_twice(plan: &AccountPlan) -> bool {
+    let mut written: BTreeSet<AccountId> = match &plan.change {
+        AccountChange::Create { .. } => BTreeSet::new(),
+        AccountChange::Update { account, .. } | AccountChange::Delete { account, .. } => [*account].into(),
+    };
+    !plan.keeps.iter().all(|keep| written.insert(keep.account))
 }
 
 /// Returns the transaction that a change is, where it is one.

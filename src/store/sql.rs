@@ -120,13 +120,13 @@ impl Store for SqlStore {
         let mut reader = self.database.reader().await?;
         let query = sqlx::query(concat!(
             "SELECT namespace, source_name, owner_name FROM accounts \
-             WHERE source_mode = 'Inherit' AND (namespace, source_name) IN (",
+             WHERE source_mode = 'Inherit' AND owner_name IS NOT NULL AND (namespace, source_name) IN (",
             pairs!("$1"),
             ")"
         ));
         for row in query.bind(rows::json(users)).fetch_all(&mut *reader).await? {
-            let heir: Option<String> = row.try_get("owner_name")?;
-            heirs.entry((row.try_get("namespace")?, row.try_get("source_name")?)).or_default().extend(heir);
+            let source = (row.try_get("namespace")?, row.try_get("source_name")?);
+            heirs.entry(source).or_default().push(row.try_get("owner_name")?);
         }
         // Databases differ in how they order texts.
         heirs.values_mut().for_each(|names| names.sort());
@@ -227,13 +227,17 @@ impl From<sqlx::Error> for StoreError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
     use sqlx::ConnectOptions;
 
     use super::*;
+    use crate::domain::account::{Content, Lifecycle, TransactionId};
     use crate::domain::group::GroupContent;
-    use crate::plan::GroupPlan;
+    use crate::domain::organization::{CustomerId, LoginName};
+    use crate::plan::{AccountChange, AccountPlan, GroupPlan, SeenAccount};
 
     fn groups(count: usize) -> Vec<Plan> {
         let put = |number| GroupPlan::Put {
@@ -287,5 +291,125 @@ mod tests {
         assert_eq!(declared(&store).await, 0);
         assert!(store.commit(&groups(300), now()).await.is_ok(), "on a connection without the limit");
         assert_eq!(declared(&store).await, 300);
+    }
+
+    /// Counts the steps that the database's machine takes on a connection.
+    async fn count_steps(connection: &mut SqliteConnection, steps: Arc<AtomicU64>) {
+        let count = move || {
+            steps.fetch_add(1, Ordering::Relaxed);
+            true
+        };
+        connection.lock_handle().await.unwrap().set_progress_handler(1, count);
+    }
+
+    /// Fills an organization with users: two administrators, twenty heirs of another user, a line of ten, five copies, and the rest.
+    async fn fill(store: &SqlStore, users: i64) {
+        let mut writer = store.database.writer().await.unwrap();
+        let numbers = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)";
+        let id = "printf('00000000-0000-7000-8000-%012d', i)";
+        for rest in [
+            format!("INSERT INTO lifetimes {numbers} SELECT {id}, 'acme', 'u' || i, 0, NULL FROM n"),
+            format!("INSERT INTO transactions {numbers} SELECT {id}, {id}, 'Create', 0, 0, 0, 0 FROM n"),
+            format!(
+                "INSERT INTO accounts (account_id, namespace, owner_name, revision, transaction_id, login_name, email, \
+                 email_domain, state, group_name, grants, teams, display_name, notifications, created_at, source_mode, \
+                 source_name) {numbers} SELECT {id}, 'acme', 'u' || i, 1, {id}, 'u' || i || '.acme', CASE WHEN i BETWEEN 40 \
+                 AND 44 THEN 'u0@acme.example (Copy ' || (i - 39) || ')' ELSE 'u' || i || '@acme.example' END, \
+                 'acme.example', 'Enabled', CASE WHEN i < 2 THEN 'administrators' ELSE 'users' END, '[]', '[]', '', '[]', 0, \
+                 CASE WHEN i BETWEEN 10 AND 38 THEN 'Inherit' END, CASE WHEN i BETWEEN 10 AND 29 THEN 'u5' WHEN i BETWEEN \
+                 30 AND 38 THEN 'u' || (i + 1) END FROM n"
+            ),
+        ] {
+            sqlx::query(sqlx::AssertSqlSafe(rest)).bind(users).execute(&mut *writer).await.unwrap();
+        }
+        sqlx::query("INSERT INTO domains VALUES ('acme', 'd', 'acme.example', 0)").execute(&mut *writer).await.unwrap();
+        sqlx::query("INSERT INTO organizations VALUES ('acme', 'acme')").execute(&mut *writer).await.unwrap();
+    }
+
+    fn user(number: usize) -> UserName {
+        ("acme".to_owned(), format!("u{number}"))
+    }
+
+    fn plan_for(account: &Account, change: AccountChange, seen: Vec<SeenAccount>) -> Plan {
+        let organization = Organization { namespace: "acme".to_owned(), customer_id: CustomerId::parse("acme").unwrap() };
+        let (owner, leaving) = (account.owner.clone(), Arc::new(["u3".to_owned()].into()));
+        Plan::Account(Box::new(AccountPlan { organization, owner, change, moves: vec![], keeps: vec![], seen, leaving }))
+    }
+
+    /// Disables an administrator, deletes a source and somebody else, copies a user, and changes one beside another.
+    async fn edits(store: &SqlStore) -> Vec<Plan> {
+        let users: Vec<UserName> = [0, 5, 6, 7, 8].map(user).into();
+        let found = store.lineage(&users).await.unwrap();
+        let [root, source, gone, edited, seen] = [0, 5, 6, 7, 8].map(|number| &found[&user(number)]);
+        let update = |account: &Account, content| AccountChange::Update {
+            account: account.id,
+            from: account.revision,
+            transaction: None,
+            content,
+        };
+        let delete = |account: &Account| AccountChange::Delete {
+            account: account.id,
+            from: account.revision,
+            transaction: TransactionId::of_create(&account.owner.name),
+        };
+        let disabled = Content { lifecycle: Lifecycle::Disabled, ..root.content.clone() };
+        let copy = AccountChange::Create {
+            transaction: TransactionId::of_create("copy"),
+            login_name: LoginName::stored("copy.acme".to_owned()),
+            content: Content { email: root.content.email.placeholder(1), ..edited.content.clone() },
+        };
+        let mut copied = edited.clone();
+        "copy".clone_into(&mut copied.owner.name);
+        let seen = vec![SeenAccount { account: seen.id, revision: seen.revision }];
+        vec![
+            plan_for(root, update(root, disabled), vec![]),
+            plan_for(source, delete(source), vec![]),
+            plan_for(gone, delete(gone), vec![]),
+            plan_for(&copied, copy, vec![]),
+            plan_for(edited, update(edited, edited.content.clone()), seen),
+        ]
+    }
+
+    /// Returns what was asked, and how many steps it took, in an organization of so many users.
+    async fn steps_among(users: i64) -> Vec<(&'static str, u64)> {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = impatient(&folder).await;
+        fill(&store, users).await;
+        let plans = edits(&store).await;
+        let steps = Arc::new(AtomicU64::new(0));
+        count_steps(&mut store.database.writer().await.unwrap(), steps.clone()).await;
+        let mut readers = vec![];
+        for _ in 0..sqlite::READERS {
+            readers.push(store.database.reader().await.unwrap());
+        }
+        for reader in &mut readers {
+            count_steps(reader, steps.clone()).await;
+        }
+        drop(readers);
+        let taken = || steps.swap(0, Ordering::Relaxed);
+        let mut counted = vec![];
+        assert_eq!(store.lineage(&[user(30)]).await.unwrap().len(), 10);
+        counted.push(("lineage", taken()));
+        assert_eq!(store.heirs(&[user(5)]).await.unwrap()[&user(5)].len(), 20);
+        counted.push(("heirs", taken()));
+        assert_eq!(store.administrators(&["acme".to_owned()]).await.unwrap()["acme"].len(), 2);
+        counted.push(("administrators", taken()));
+        let whats = ["an administrator disabled", "a source kept", "a user deleted", "a copy numbered", "an edit beside another"];
+        for (what, plan) in whats.into_iter().zip(plans) {
+            let answer = store.commit(&[plan], now()).await.unwrap().remove(0);
+            assert_eq!(answer.err(), (what == "a source kept").then_some(Refusal::InUse), "{what}");
+            counted.push((what, taken()));
+        }
+        assert!(counted.iter().all(|(_, steps)| *steps > 0), "somebody else answered: {counted:?}");
+        counted
+    }
+
+    #[tokio::test]
+    async fn what_concerns_a_few_takes_as_many_steps_among_thousands_as_among_themselves() {
+        let (few, many) = (steps_among(60).await, steps_among(6000).await);
+        println!("steps among 60 users: {few:?}, among 6000: {many:?}");
+        for ((what, among_few), (_, among_many)) in few.iter().zip(&many) {
+            assert!(*among_many <= among_few + among_few / 10, "{what}: {among_many} steps among many, {among_few} among few");
+        }
     }
 }

@@ -5,21 +5,30 @@
 //! it was made from, group, domain, address, login name, the addresses of those that move, heirs,
 //! control.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use sqlx::{Connection, Row, SqliteConnection};
 
 use super::rows::{self, Known};
 use super::sqlite::{self, texts};
-use crate::domain::account::{
-    Account, AccountId, Content, Lifecycle, Owner, Revision, Transaction, TransactionId, TransactionKind,
-};
+use crate::domain::account::{Account, AccountId, Content, Owner, Revision, Transaction, TransactionId, TransactionKind};
 use crate::domain::email::Email;
 use crate::domain::group::GroupContent;
 use crate::domain::organization::{LoginName, Organization};
 use crate::plan::{
-    AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan, Plan, SeenAccount, needs,
+    AccountChange, AccountPlan, AddressMove, Control, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan, Plan, needs,
 };
-use crate::store::{Occasion, Receipt, Refusal, StoreError, lowest_free_copy, transaction_of};
+use crate::store::{
+    Occasion, Receipt, Refusal, StoreError, changed_by_member, keeps_twice, lowest_free_copy, made_from, transaction_of,
+};
+
+/// Whether an account's `User` isn't among those that are being deleted, whose names a parameter lists.
+macro_rules! stays {
+    ($leaving:literal) => {
+        concat!("(owner_name IS NULL OR owner_name NOT IN (", texts!($leaving), "))")
+    };
+}
 
 /// Commits the plans on the connection that writes.
 pub(super) async fn commit(
@@ -31,14 +40,13 @@ pub(super) async fn commit(
     let namespaces = plans.iter().map(namespace_of);
     let customer_ids = plans.iter().filter_map(organization_of).map(|organization| organization.customer_id.as_str());
     let mut known = Known::load(&mut transaction, namespaces, customer_ids).await?;
-    known.load_revisions(&mut transaction, plans.iter().flat_map(made_from)).await?;
     let mut answers = Vec::with_capacity(plans.len());
     for plan in plans {
         let mut savepoint = Connection::begin(&mut *transaction).await?;
         let answer = match (Writer { connection: &mut savepoint, known: &known, occasion }).apply(plan).await {
             Ok(receipt) => {
                 savepoint.commit().await?;
-                learn(&mut known, plan, &receipt);
+                learn(&mut known, plan);
                 Ok(receipt)
             }
             Err(Halt::Refused(refusal)) => {
@@ -69,28 +77,10 @@ fn organization_of(plan: &Plan) -> Option<&Organization> {
     }
 }
 
-/// Returns the accounts that a plan was made from, beside the one that it changes.
-fn made_from(plan: &Plan) -> Vec<AccountId> {
-    match plan {
-        Plan::Account(plan) => {
-            let kept = plan.keeps.iter().map(|keep| keep.account);
-            kept.chain(plan.seen.iter().map(|seen| seen.account)).collect()
-        }
-        Plan::Group(_) | Plan::Domain(_) | Plan::Member(_) => vec![],
-    }
-}
-
 /// Keeps what is known up to date with a plan that was written.
-fn learn(known: &mut Known, plan: &Plan, receipt: &Receipt) {
-    match receipt {
-        Receipt::Account(account) => known.written_to(account.id, account.revision),
-        Receipt::Deleted { account, .. } => known.removed(*account),
-        Receipt::Done => {}
-    }
+fn learn(known: &mut Known, plan: &Plan) {
     match plan {
         Plan::Account(plan) => {
-            plan.moves.iter().for_each(|mover| known.written(mover.account));
-            plan.keeps.iter().for_each(|keeper| known.written(keeper.account));
             let Organization { namespace, customer_id } = &plan.organization;
             if matches!(plan.change, AccountChange::Create { .. }) && known.claimed(namespace).is_none() {
                 known.claim(namespace.clone(), customer_id.clone());
@@ -176,30 +166,12 @@ impl Writer<'_> {
         }
         match change {
             AccountChange::Create { transaction, login_name, content } => {
-                let account = Account {
-                    id: self.occasion.account_id(),
-                    namespace: namespace.clone(),
-                    revision: Revision(1),
-                    owner: owner.clone(),
-                    login_name: login_name.clone(),
-                    content: self.numbered(namespace, content).await?,
-                    created: self.occasion.now,
-                    cloned: self.occasion.cloned(None, content),
-                    transaction: self.occasion.completed(*transaction, TransactionKind::Create),
-                };
-                self.create(plan, account).await
+                let content = self.numbered(namespace, content).await?;
+                self.create(plan, self.occasion.created(plan, login_name, content, *transaction)).await
             }
             AccountChange::Update { account, from, transaction, content } => {
                 let current = self.at(namespace, *account, *from).await?;
-                let transaction = transaction.map(|(id, kind)| self.occasion.completed(id, kind));
-                let next = Account {
-                    revision: Revision(current.revision.0 + 1),
-                    owner: owner.clone(),
-                    content: content.clone(),
-                    cloned: self.occasion.cloned(Some(&current), content),
-                    transaction: transaction.unwrap_or_else(|| current.transaction.clone()),
-                    ..current.clone()
-                };
+                let next = self.occasion.updated(&current, owner, content, *transaction);
                 self.update(plan, &current, next).await
             }
             AccountChange::Delete { account, from, transaction } => {
@@ -211,10 +183,10 @@ impl Writer<'_> {
     }
 
     async fn create(&mut self, plan: &AccountPlan, account: Account) -> Result<Receipt, Halt> {
-        let AccountPlan { organization, owner, change: _, moves, keeps, seen, leaving: _ } = plan;
+        let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving: _ } = plan;
         let Account { namespace, login_name, content, .. } = &account;
         self.check_claim(organization)?;
-        self.check_seen(namespace, keeps, seen)?;
+        self.check_made_from(plan).await?;
         self.vacate(namespace, moves).await?;
         let in_the_way = self.in_the_way(namespace, owner, login_name, &content.email).await?;
         refuse_if(in_the_way.owner, Refusal::Stale)?;
@@ -234,11 +206,11 @@ impl Writer<'_> {
     }
 
     async fn update(&mut self, plan: &AccountPlan, current: &Account, next: Account) -> Result<Receipt, Halt> {
-        let AccountPlan { organization: _, owner, change: _, moves, keeps, seen, leaving } = plan;
+        let AccountPlan { organization: _, owner, change: _, moves, keeps, seen: _, leaving } = plan;
         let Account { namespace, content, .. } = &next;
         let moves_in = content.email != current.content.email;
         refuse_if(current.owner.name != owner.name, Refusal::Stale)?;
-        self.check_seen(namespace, keeps, seen)?;
+        self.check_made_from(plan).await?;
         if !moves.is_empty() {
             self.clear_address(current.id).await?;
             self.vacate(namespace, moves).await?;
@@ -266,9 +238,9 @@ impl Writer<'_> {
     }
 
     async fn delete(&mut self, plan: &AccountPlan, gone: &Account, transaction: Transaction) -> Result<Receipt, Halt> {
-        let AccountPlan { organization: _, owner, change: _, moves, keeps, seen, leaving } = plan;
+        let AccountPlan { organization: _, owner, change: _, moves, keeps, seen: _, leaving } = plan;
         refuse_if(gone.owner.uid != owner.uid, Refusal::Stale)?;
-        self.check_seen(&gone.namespace, keeps, seen)?;
+        self.check_made_from(plan).await?;
         let cases_unassigned = self.unassign_cases(gone.id).await?;
         self.remove(gone.id).await?;
         self.vacate(&gone.namespace, moves).await?;
@@ -304,63 +276,78 @@ impl Writer<'_> {
         }
     }
 
-    /// Everybody that the plan was made from is as it was then.
-    fn check_seen(&self, namespace: &str, keeps: &[Keep], seen: &[SeenAccount]) -> Result<(), Refusal> {
-        let kept = keeps.iter().map(|keep| (keep.account, keep.from));
-        let mut all = kept.chain(seen.iter().map(|seen| (seen.account, seen.revision)));
-        refuse_if(!all.all(|(account, revision)| self.known.is_at(namespace, account, revision)), Refusal::Stale)
+    /// Everybody that the plan was made from is as it was then, and whoever is to keep something follows somebody.
+    async fn check_made_from(&mut self, plan: &AccountPlan) -> Result<(), Halt> {
+        let ids: BTreeSet<String> = made_from(plan).map(|(account, _)| account.to_string()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let query = sqlx::query(concat!(
+            "SELECT account_id, namespace, revision, source_mode = 'Inherit' AS follows FROM accounts WHERE account_id IN (",
+            texts!("$1"),
+            ")"
+        ));
+        let (mut found, mut following) = (BTreeSet::new(), BTreeSet::new());
+        for row in query.bind(rows::json(&ids)).fetch_all(&mut *self.connection).await? {
+            let (id, namespace): (String, String) = (row.try_get("account_id")?, row.try_get("namespace")?);
+            if row.try_get::<Option<bool>, _>("follows")? == Some(true) {
+                following.insert(id.clone());
+            }
+            if namespace == plan.organization.namespace {
+                found.insert((id, Revision(row.try_get("revision")?)));
+            }
+        }
+        let as_it_was = made_from(plan).all(|(account, at)| found.contains(&(account.to_string(), at)));
+        let follow = plan.keeps.iter().all(|keep| following.contains(&keep.account.to_string()));
+        refuse_if(!as_it_was || !follow || keeps_twice(plan), Refusal::Stale)?;
+        Ok(())
     }
 
     async fn keep(&mut self, keeps: &[Keep]) -> Result<(), Halt> {
         for Keep { account, from: _, kept } in keeps {
-            sqlx::query(
-                "UPDATE accounts SET source_permissions = $1, revision = revision + 1 \
-                 WHERE account_id = $2 AND source_mode = 'Inherit'",
-            )
-            .bind(kept.as_ref().map(rows::permission_texts))
-            .bind(account.to_string())
-            .execute(&mut *self.connection)
-            .await?;
+            sqlx::query("UPDATE accounts SET source_permissions = $1, revision = revision + 1 WHERE account_id = $2")
+                .bind(kept.as_ref().map(rows::permission_texts))
+                .bind(account.to_string())
+                .execute(&mut *self.connection)
+                .await?;
         }
         Ok(())
     }
 
+    /// Whether somebody who stays follows the account: of more heirs than leave, one does.
     async fn has_heirs(&mut self, gone: &Account, leaving: &Leaving) -> Result<bool, Halt> {
-        let heirs = sqlx::query_scalar(concat!(
-            "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND source_name = $2 AND source_mode = 'Inherit' \
-             AND account_id != $3 AND (owner_name IS NULL OR owner_name NOT IN (",
-            texts!("$4"),
-            ")))"
-        ));
-        let heirs =
-            heirs.bind(&gone.namespace).bind(&gone.owner.name).bind(gone.id.to_string()).bind(rows::json(leaving.as_ref()));
-        Ok(heirs.fetch_one(&mut *self.connection).await?)
+        let heirs = sqlx::query_scalar::<_, Option<String>>(
+            "SELECT owner_name FROM accounts \
+             WHERE namespace = $1 AND source_name = $2 AND source_mode = 'Inherit' AND account_id != $3 LIMIT $4",
+        );
+        let enough = i64::try_from(leaving.len() + 1).unwrap_or(i64::MAX);
+        let heirs = heirs.bind(&gone.namespace).bind(&gone.owner.name).bind(gone.id.to_string()).bind(enough);
+        let heirs = heirs.fetch_all(&mut *self.connection).await?;
+        Ok(heirs.iter().any(|heir| heir.as_ref().is_none_or(|heir| !leaving.contains(heir))))
     }
 
     /// Somebody who stays is in control, unless nobody stays.
     async fn check_control(&mut self, namespace: &str, leaving: &Leaving) -> Result<(), Halt> {
-        let groups = rows::json(&self.known.groups_in_control(namespace));
-        self.check_control_by(namespace, leaving, groups).await
+        self.check_control_by(namespace, leaving, &self.known.groups_in_control(namespace)).await
     }
 
-    async fn check_control_by(&mut self, namespace: &str, leaving: &Leaving, groups: String) -> Result<(), Halt> {
+    async fn check_control_by(&mut self, namespace: &str, leaving: &Leaving, groups: &BTreeSet<&str>) -> Result<(), Halt> {
         let row = sqlx::query(concat!(
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name IN (",
             texts!("$3"),
-            ") AND state = 'Enabled' AND (owner_name IS NULL OR owner_name NOT IN (",
-            texts!("$2"),
-            "))) AS in_control, EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 \
-             AND (owner_name IS NULL OR owner_name NOT IN (",
-            texts!("$2"),
-            "))) AS users"
+            ") AND state = 'Enabled' AND ",
+            stays!("$2"),
+            ") AS administrators, EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND ",
+            stays!("$2"),
+            ") AS users"
         ))
         .bind(namespace)
         .bind(rows::json(leaving.as_ref()))
-        .bind(groups)
+        .bind(rows::json(groups))
         .fetch_one(&mut *self.connection)
         .await?;
-        let (in_control, users): (bool, bool) = (row.try_get("in_control")?, row.try_get("users")?);
-        Ok(refuse_if(users && !in_control, Refusal::LastAdministrator)?)
+        let control = Control { administrators: row.try_get("administrators")?, users: row.try_get("users")? };
+        Ok(refuse_if(control.is_lost(), Refusal::LastAdministrator)?)
     }
 
     /// Gives the placeholder of a copy the lowest number that is free.
@@ -381,20 +368,17 @@ impl Writer<'_> {
     async fn change_member(&mut self, plan: &MemberPlan) -> Result<Receipt, Halt> {
         let MemberPlan { namespace, account, changes } = plan;
         let there = |account: &Account| account.namespace == *namespace;
-        let mut account = self.account(*account).await?.filter(there).ok_or(Refusal::Stale)?;
-        let allowed = self.known.group(namespace, &account.content.group).unwrap_or_default().self_service;
-        let may =
-            account.content.lifecycle == Lifecycle::Enabled && changes.iter().all(|change| allowed.contains(&change.detail()));
-        refuse_if(!may, Refusal::NotSelfService)?;
-        let before = account.content.email.clone();
-        changes.iter().for_each(|change| account.content.change_by_member(change));
-        if account.content.email != before {
-            self.check_domain(namespace, &account.content.email)?;
-            refuse_if(self.has_address(namespace, &account.content.email).await?, Refusal::EmailTaken)?;
+        let current = self.account(*account).await?.filter(there).ok_or(Refusal::Stale)?;
+        let group = self.known.group(namespace, &current.content.group).unwrap_or_default();
+        let next = changed_by_member(&current, &group, changes)?;
+        if next.content.email != current.content.email {
+            self.check_domain(namespace, &next.content.email)?;
+            refuse_if(self.has_address(namespace, &next.content.email).await?, Refusal::EmailTaken)?;
         }
-        account.revision = Revision(account.revision.0 + 1);
-        self.overwrite(&account).await?;
-        Ok(Receipt::Account(Box::new(account)))
+        if next != current {
+            self.overwrite(&next).await?;
+        }
+        Ok(Receipt::Account(Box::new(next)))
     }
 
     fn check_domain(&self, namespace: &str, email: &Email) -> Result<(), Refusal> {
@@ -595,7 +579,7 @@ impl Writer<'_> {
         leaving: &Leaving,
     ) -> Result<Receipt, Halt> {
         let GroupContent { full_control, permissions, self_service } = content;
-        if self.known.group(namespace, name).is_some_and(|group| group.full_control) && !full_control {
+        if !full_control {
             self.check_control_without(namespace, name, leaving).await?;
         }
         sqlx::query(
@@ -613,28 +597,32 @@ impl Writer<'_> {
         Ok(Receipt::Done)
     }
 
-    /// Somebody who stays is in control without the group, if anybody in the group is.
+    /// As [`Self::check_control`], where a group that gives full control now won't afterwards.
     async fn check_control_without(&mut self, namespace: &str, group: &str, leaving: &Leaving) -> Result<(), Halt> {
+        let mut groups = self.known.groups_in_control(namespace);
+        if !groups.remove(group) {
+            return Ok(());
+        }
         let used = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2 AND state = 'Enabled')",
         );
         if used.bind(namespace).bind(group).fetch_one(&mut *self.connection).await? {
-            let mut others = self.known.groups_in_control(namespace);
-            others.remove(group);
-            self.check_control_by(namespace, leaving, rows::json(&others)).await?;
+            self.check_control_by(namespace, leaving, &groups).await?;
         }
         Ok(())
     }
 
     async fn drop_group(&mut self, [namespace, name]: [&str; 2], leaving: &Leaving) -> Result<Receipt, Halt> {
         let has_members = sqlx::query_scalar(concat!(
-            "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2 \
-             AND (owner_name IS NULL OR owner_name NOT IN (",
-            texts!("$3"),
-            ")))"
+            "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2 AND ",
+            stays!("$3"),
+            ")"
         ));
         let has_members = has_members.bind(namespace).bind(name).bind(rows::json(leaving.as_ref()));
         refuse_if(has_members.fetch_one(&mut *self.connection).await?, Refusal::InUse)?;
+        if !GroupContent::undeclared(name).is_some_and(|group| group.full_control) {
+            self.check_control_without(namespace, name, leaving).await?;
+        }
         let query = sqlx::query("DELETE FROM groups WHERE namespace = $1 AND name = $2");
         query.bind(namespace).bind(name).execute(&mut *self.connection).await?;
         Ok(Receipt::Done)
@@ -658,15 +646,12 @@ impl Writer<'_> {
     }
 
     async fn drop_domain(&mut self, [namespace, name]: [&str; 2], leaving: &Leaving) -> Result<Receipt, Halt> {
-        let used: Vec<String> = sqlx::query_scalar(concat!(
-            "SELECT DISTINCT email_domain FROM accounts WHERE namespace = $1 AND (owner_name IS NULL OR owner_name NOT IN (",
-            texts!("$2"),
-            "))"
-        ))
-        .bind(namespace)
-        .bind(rows::json(leaving.as_ref()))
-        .fetch_all(&mut *self.connection)
-        .await?;
+        let used: Vec<String> =
+            sqlx::query_scalar(concat!("SELECT DISTINCT email_domain FROM accounts WHERE namespace = $1 AND ", stays!("$2")))
+                .bind(namespace)
+                .bind(rows::json(leaving.as_ref()))
+                .fetch_all(&mut *self.connection)
+                .await?;
         let only_here = |domain: &String| needs(self.known.listings(namespace), name, domain);
         refuse_if(used.iter().any(only_here), Refusal::InUse)?;
         let query = sqlx::query("DELETE FROM domains WHERE namespace = $1 AND name = $2");

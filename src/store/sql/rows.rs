@@ -212,7 +212,6 @@ pub(super) struct Known {
     claimants: HashMap<CustomerId, String>,
     groups: HashMap<String, BTreeMap<String, GroupContent>>,
     listings: HashMap<String, BTreeMap<String, Listing>>,
-    revisions: HashMap<AccountId, (String, Revision)>,
 }
 
 impl Known {
@@ -316,48 +315,6 @@ impl Known {
 
     pub(super) fn is_administrator(&self, namespace: &str, content: &Content) -> bool {
         content.lifecycle == Lifecycle::Enabled && self.group(namespace, &content.group).is_some_and(|group| group.full_control)
-    }
-
-    /// Reads at which revisions accounts are that others' plans were made from.
-    pub(super) async fn load_revisions(
-        &mut self,
-        connection: &mut SqliteConnection,
-        accounts: impl Iterator<Item = AccountId>,
-    ) -> Result<(), StoreError> {
-        let ids: BTreeSet<String> = accounts.map(|account| account.to_string()).collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let query =
-            sqlx::query(concat!("SELECT account_id, namespace, revision FROM accounts WHERE account_id IN (", texts!("$1"), ")"));
-        for row in query.bind(json(&ids)).fetch_all(connection).await? {
-            let place = (row.try_get("namespace")?, Revision(row.try_get("revision")?));
-            self.revisions.insert(AccountId(uuid(&row, "account_id")?), place);
-        }
-        Ok(())
-    }
-
-    pub(super) fn is_at(&self, namespace: &str, account: AccountId, revision: Revision) -> bool {
-        self.revisions.get(&account).is_some_and(|(organization, at)| organization == namespace && *at == revision)
-    }
-
-    /// Notes at which revision an account is now.
-    pub(super) fn written_to(&mut self, account: AccountId, at: Revision) {
-        if let Some((_, revision)) = self.revisions.get_mut(&account) {
-            *revision = at;
-        }
-    }
-
-    /// Notes that an account was written once more.
-    pub(super) fn written(&mut self, account: AccountId) {
-        if let Some((_, revision)) = self.revisions.get_mut(&account) {
-            revision.0 += 1;
-        }
-    }
-
-    /// Notes that an account is gone.
-    pub(super) fn removed(&mut self, account: AccountId) {
-        self.revisions.remove(&account);
     }
 
     pub(super) fn listings(&self, namespace: &str) -> impl Iterator<Item = (&String, &Listing)> {

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ERASING_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How many connections read.
-const READERS: u32 = 4;
+pub(super) const READERS: u32 = 4;
 
 const SUPPORTED: &str =
     "the store's address must be sqlite://FILE or, to create the file when it isn't there, sqlite://FILE?mode=rwc";
