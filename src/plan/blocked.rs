@@ -144,6 +144,8 @@ pub enum TakenBy {
     Edit,
     /// Taking full control from the group.
     Group,
+    /// The group's deletion.
+    GroupDeletion,
 }
 
 /// Who has what somebody else asks for.
@@ -297,6 +299,7 @@ impl fmt::Display for Blocked {
                     TakenBy::Deletion => "deleted while others stay, but this is",
                     TakenBy::Edit => "spec.state and spec.groupRef aren't applied: this is",
                     TakenBy::Group => "spec.fullControl isn't applied: in this group is",
+                    TakenBy::GroupDeletion => "deleted, but in this group is",
                 };
                 write!(
                     f,
