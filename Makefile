@@ -1,7 +1,7 @@
 # One profile, release: whatever is built is built for all of the demo, the tests and the image.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help prerequisites control-plane build crds demo up down lint advisories test
+.PHONY: help prerequisites control-plane build crds demo up down lint advisories test bench
 
 help: ## says what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,10 @@ down: ## stops what make up left running
 test: prerequisites lint ## runs every check and every test
 	KUBEBUILDER_ASSETS="$$(scripts/control-plane)" cargo test --release --locked
 	ROSTER_BINARY="$${CARGO_TARGET_DIR:-target}/release/roster" scripts/check-demo
+
+# The release profile, which the tests have built already, is also what is measured.
+bench: prerequisites ## measures, and prints tables; target/bench/ has them as JSON
+	cargo bench --profile release --locked --bench '*'
 
 lint: prerequisites ## checks format, lints, and the dependencies' licences and sources
 	cargo fmt --check
