@@ -5,12 +5,12 @@ use roster::domain::account::{Lifecycle, Revision, TransactionKind};
 use roster::domain::organization::LoginName;
 use roster::store::{AccountKey, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store};
 
+use crate::Bench;
 use crate::plans::{
     account, acme, addresses, alice, at, by_uid, cases_unassigned, commit, commit_at, content, create, create_in, create_member,
     delete, done, drop_domain, drop_group, email, find, full_content, have, moving, nobody_leaves, organization, people,
     presented, put_domain, put_domain_in, put_group, record, recreate, refused, switch, update, with_login,
 };
-use crate::{Bench, InMemory, InSqlite};
 
 macro_rules! contract {
     ($(async fn $sentence:ident($bench:ident) $body:block)+) => {
@@ -21,16 +21,18 @@ macro_rules! contract {
 
             #[tokio::test]
             async fn in_memory() {
-                sentence(&InMemory::default()).await;
+                sentence(&crate::InMemory::default()).await;
             }
 
             #[tokio::test]
             async fn in_sqlite() {
-                sentence(&InSqlite::new().await).await;
+                sentence(&crate::InSqlite::new().await).await;
             }
         })+
     };
 }
+
+pub(crate) use contract;
 
 contract! {
     async fn a_created_account_is_found_as_its_receipt_says(bench) {

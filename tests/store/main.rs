@@ -4,8 +4,18 @@
 
 mod agreement;
 mod contract;
+mod details;
+#[allow(dead_code, reason = "the benchmark uses more of it")]
+#[path = "../../benches/heirs/followed.rs"]
+mod followed;
+mod heirs;
+mod permissions;
 mod plans;
+#[allow(dead_code, reason = "the benchmark uses more of it")]
+#[path = "../../benches/heirs/sample.rs"]
+mod sample;
 mod sqlite;
+mod view;
 
 use std::path::PathBuf;
 

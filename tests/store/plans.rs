@@ -1,18 +1,21 @@
 //! Plans and what is asked about their answers, in short words.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use roster::domain::account::{
     Account, AccountId, Cloned, Content, Copied, Lifecycle, Owner, PostalAddress, Profile, Source, TransactionId, TransactionKind,
 };
 use roster::domain::email::{Domain, Email};
-use roster::domain::group::GroupContent;
-use roster::domain::member::{MemberValues, Own};
+use roster::domain::group::{Detail, GroupContent};
+use roster::domain::member::{MemberValues, Own, SelfChange};
 use roster::domain::organization::{CustomerId, LoginName, Organization};
 use roster::domain::permission::{Permissions, parse_all};
-use roster::plan::{AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Leaving, Listing, Plan};
-use roster::store::{AccountKey, Occasion, OrganizationRecord, Receipt, Refusal, Store};
+use roster::plan::{
+    AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan, Plan, SeenAccount,
+};
+use roster::store::{AccountKey, Occasion, OrganizationRecord, Receipt, Refusal, Store, UserName};
 
 pub(crate) fn at(second: i64) -> Occasion {
     let time = |second| Timestamp::from_second(1_800_000_000 + second).unwrap();
@@ -101,6 +104,22 @@ pub(crate) fn full_content(address: &str) -> Content {
     }
 }
 
+/// Another's permissions, followed.
+pub(crate) fn inherited(from: &str) -> Option<Source> {
+    Some(Source::Inherited { from: from.to_owned(), kept: None })
+}
+
+/// Another's permissions, not followed on a loop.
+pub(crate) fn kept(from: &str, texts: &[&str]) -> Option<Source> {
+    Some(Source::Inherited { from: from.to_owned(), kept: Some(permissions(texts)) })
+}
+
+/// Another's permissions, as they were.
+pub(crate) fn cloned(of: &Account, texts: &[&str]) -> Option<Source> {
+    let Owner { name, uid, generation } = of.owner.clone();
+    Some(Source::Cloned(Cloned { from: name, uid, generation, permissions: permissions(texts) }))
+}
+
 /// A plan that concerns nobody else.
 pub(crate) fn plan(organization: Organization, owner: Owner, change: AccountChange) -> AccountPlan {
     AccountPlan { organization, owner, change, moves: vec![], keeps: vec![], seen: vec![], leaving: Leaving::default() }
@@ -133,6 +152,17 @@ pub(crate) fn create_member(name: &str, address: &str, group: &str) -> Plan {
     let mut content = content(address);
     group.clone_into(&mut content.group);
     create_in(acme(), name, content)
+}
+
+/// A new account that has its own permissions from a source.
+pub(crate) fn create_heir(organization: Organization, name: &str, source: Option<Source>) -> Plan {
+    let content = Content { source, ..content(&format!("{name}@acme.example")) };
+    create_in(organization, name, content)
+}
+
+/// A new account with the address of a copy.
+pub(crate) fn create_copy(name: &str, of: &str) -> Plan {
+    create_in(acme(), name, Content { email: Email::stored(of.to_owned()).placeholder(1), ..content("x@acme.example") })
 }
 
 /// The Create of a `User` that was deleted and created again under the same name.
@@ -191,6 +221,48 @@ pub(crate) fn moving(plan: Plan, moves: &[(&Account, &str)]) -> Plan {
     Plan::Account(plan)
 }
 
+/// The plan, made from others as they are given.
+pub(crate) fn seeing(plan: Plan, others: &[&Account]) -> Plan {
+    let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
+    plan.seen = others.iter().map(|other| SeenAccount { account: other.id, revision: other.revision }).collect();
+    Plan::Account(plan)
+}
+
+/// The plan, while others keep something of theirs, or follow their source again.
+pub(crate) fn making_keep(plan: Plan, keeps: &[(&Account, Option<&[&str]>)]) -> Plan {
+    let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
+    let one = |(account, kept): &(&Account, Option<&[&str]>)| Keep {
+        account: account.id,
+        from: account.revision,
+        kept: kept.map(permissions),
+    };
+    plan.keeps = keeps.iter().map(one).collect();
+    Plan::Account(plan)
+}
+
+/// The plan, while `User`s of these names are being deleted.
+pub(crate) fn while_leave(mut plan: Plan, names: &[&str]) -> Plan {
+    let all: Leaving = Arc::new(names.iter().map(|&name| name.to_owned()).collect());
+    match &mut plan {
+        Plan::Account(plan) => plan.leaving = all,
+        Plan::Group(GroupPlan::Put { leaving, .. } | GroupPlan::Drop { leaving, .. })
+        | Plan::Domain(DomainPlan::Drop { leaving, .. }) => *leaving = all,
+        Plan::Domain(DomainPlan::Put { .. }) | Plan::Member(_) => panic!("nobody asks it who leaves"),
+    }
+    plan
+}
+
+/// What the member of an account changes of themselves.
+pub(crate) fn by_member(account: &Account, changes: &[SelfChange]) -> Plan {
+    Plan::Member(MemberPlan { namespace: account.namespace.clone(), account: account.id, changes: changes.to_vec() })
+}
+
+/// A group whose members may change this of themselves.
+pub(crate) fn put_self_service(name: &str, details: &[Detail]) -> Plan {
+    let content = GroupContent { self_service: details.iter().copied().collect(), ..GroupContent::default() };
+    Plan::Group(GroupPlan::Put { namespace: "acme".to_owned(), name: name.to_owned(), content, leaving: Leaving::default() })
+}
+
 pub(crate) fn put_group(name: &str, full_control: bool, texts: &[&str]) -> Plan {
     let content = GroupContent { full_control, permissions: permissions(texts), ..GroupContent::default() };
     Plan::Group(GroupPlan::Put { namespace: "acme".to_owned(), name: name.to_owned(), content, leaving: Leaving::default() })
@@ -239,6 +311,30 @@ pub(crate) async fn alice(store: &impl Store) -> Account {
 pub(crate) async fn find(store: &impl Store, name: &str) -> Option<Account> {
     let key = AccountKey::Owner { namespace: "acme".to_owned(), name: name.to_owned() };
     store.find(std::slice::from_ref(&key)).await.unwrap().remove(&key)
+}
+
+/// Whose accounts there are on the lines of these users of `acme`.
+pub(crate) async fn lineage(store: &impl Store, names: &[&str]) -> Vec<String> {
+    let found = store.lineage(&users(names)).await.unwrap();
+    assert!(found.iter().all(|((namespace, name), account)| account.namespace == *namespace && account.owner.name == *name));
+    let mut names: Vec<String> = found.into_keys().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
+    names.sort();
+    names.into_iter().map(|name| name.trim_start_matches("acme/").to_owned()).collect()
+}
+
+/// Who follows a user of `acme`.
+pub(crate) async fn heirs(store: &impl Store, name: &str) -> Option<Vec<String>> {
+    store.heirs(&users(&[name])).await.unwrap().remove(&("acme".to_owned(), name.to_owned()))
+}
+
+fn users(names: &[&str]) -> Vec<UserName> {
+    names.iter().map(|&name| ("acme".to_owned(), name.to_owned())).collect()
+}
+
+/// Who has full control of `acme`, as `group/user`.
+pub(crate) async fn administrators(store: &impl Store) -> Vec<String> {
+    let found = store.administrators(&["acme".to_owned()]).await.unwrap().remove("acme").unwrap();
+    found.into_iter().map(|administrator| format!("{}/{}", administrator.group, administrator.user)).collect()
 }
 
 /// The address of each account of `acme`, by owner.

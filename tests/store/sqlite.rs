@@ -4,16 +4,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
 use futures::FutureExt;
-use roster::domain::account::{Account, Revision};
+use roster::domain::account::{Account, Content, Revision};
 use roster::domain::group::GroupContent;
+use roster::domain::member::MemberValues;
 use roster::plan::Plan;
 use roster::store::sql::SqlStore;
 use roster::store::{Refusal, Store, StoreError};
-use sqlx::{Connection, Row, SqliteConnection};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Connection, Row, SqlSafeStr, SqliteConnection};
+use tempfile::TempDir;
 
 use crate::plans::{
-    account, acme, addresses, alice, at, by_uid, cases_unassigned, commit, commit_at, content, create, create_in, create_member,
-    delete, done, drop_group, find, full_content, have, people, put_domain, put_group, record, update,
+    account, acme, addresses, alice, at, by_uid, cases_unassigned, commit, commit_at, content, create, create_heir, create_in,
+    create_member, delete, done, drop_group, find, full_content, have, inherited, people, put_domain, put_group, record, update,
 };
 use crate::{Bench, InSqlite};
 
@@ -66,9 +69,11 @@ async fn the_view_gives_the_permissions_in_effect() {
     let store = bench.store();
     let mut application = bench.application().await;
     let mut alice = alice(store).await;
-    for plan in [put_group("crew", false, &["cases:read", "b", "a-b", "a"]), put_group("chiefs", true, &["z", "a:b"])] {
+    let groups = [put_group("crew", false, &["cases:read", "b", "a-b", "a"]), put_group("chiefs", true, &["z", "a:b"])];
+    for plan in groups.into_iter().chain([put_group("stay", true, &[])]) {
         done(commit(store, plan).await);
     }
+    account(commit(store, create_member("stays", "stays@acme.example", "stay")).await);
     for declared in [false, true] {
         for group in ["users", "administrators", "crew", "chiefs"] {
             for grants in [&[][..], &["a", "zz", "a:b", "0"]] {
@@ -235,20 +240,81 @@ async fn a_store_of_a_newer_roster_is_refused() {
     .await
     .unwrap();
     for opened in [SqlStore::open(&bench.url()).await, SqlStore::open_existing(&bench.url()).await] {
-        assert!(matches!(opened, Err(StoreError::NewerSchema { found: 99, known: 2 })));
+        assert!(matches!(opened, Err(StoreError::NewerSchema { found: 99, known: 3 })));
     }
+}
+
+/// The schema of the version before permissions came from others.
+const BEFORE_SOURCES: [(i64, &str); 2] = [
+    (1, include_str!("../../src/store/migrations/0001_accounts.sql")),
+    (2, include_str!("../../src/store/migrations/0002_applications.sqlite.sql")),
+];
+
+/// A store as the version before wrote it: an account and a group in it, and nobody at it.
+async fn an_older_store() -> (TempDir, String, SqliteConnection) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/roster.db", folder.path().display());
+    let mut connection = SqliteConnection::connect(&format!("{url}?mode=rwc")).await.unwrap();
+    let migrations = BEFORE_SOURCES
+        .map(|(version, sql)| Migration::new(version, "before".into(), MigrationType::Simple, sql.into_sql_str(), false));
+    Migrator::with_migrations(migrations.into()).run(&mut connection).await.unwrap();
+    let id = "0193a1b2-0000-7000-8000-000000000001";
+    for (statement, bound) in [
+        ("INSERT INTO organizations VALUES ($1, 'acme')", "acme"),
+        ("INSERT INTO lifetimes VALUES ($1, 'acme', 'alice.acme', 5, NULL)", id),
+        ("INSERT INTO transactions VALUES ($1, $1, 'Create', 5, 6, 5, 0)", id),
+        (
+            "INSERT INTO accounts (account_id, namespace, owner_name, owner_uid, owner_generation, revision, transaction_id, \
+             login_name, email, email_domain, state, group_name, grants, teams, display_name, phone, notifications, \
+             password_hash, created_at) VALUES ($1, 'acme', 'alice', 'uid of alice', 3, 7, $1, 'alice.acme', \
+             'alice@acme.example', 'acme.example', 'Enabled', 'crew', '[\"orders:read\"]', '[\"night-shift\"]', 'Alice', \
+             '1', '[]', '$argon2id$planted', 5)",
+            id,
+        ),
+        ("INSERT INTO groups VALUES ('acme', $1, TRUE, '[\"cases:read\"]')", "crew"),
+        ("INSERT INTO domains VALUES ('acme', 'd', $1, FALSE)", "acme.example"),
+        ("INSERT INTO cases VALUES ('1', 'acme', 'A case', $1)", id),
+    ] {
+        sqlx::query(statement).bind(bound).execute(&mut connection).await.unwrap();
+    }
+    (folder, url, connection)
 }
 
 #[tokio::test]
 async fn a_store_of_an_older_roster_is_migrated_by_the_operator_only() {
-    let bench = InSqlite::new().await;
-    let mut application = bench.application().await;
-    for step in ["DROP VIEW roster_accounts", "DROP TABLE cases", "DELETE FROM _sqlx_migrations WHERE version = 2"] {
-        sqlx::query(step).execute(&mut application).await.unwrap();
-    }
-    address_refused(SqlStore::open_existing(&bench.url()).await, "was written by an older roster");
-    SqlStore::open(&bench.url()).await.unwrap();
-    SqlStore::open_existing(&bench.url()).await.unwrap();
+    let (_folder, url, _application) = an_older_store().await;
+    address_refused(SqlStore::open_existing(&url).await, "was written by an older roster");
+    SqlStore::open(&url).await.unwrap();
+    SqlStore::open_existing(&url).await.unwrap();
+}
+
+#[tokio::test]
+async fn migrating_keeps_everything_and_nobody_follows_anybody_yet() {
+    let (_folder, url, mut application) = an_older_store().await;
+    let store = SqlStore::open(&url).await.unwrap();
+    let alice = find(&store, "alice").await.unwrap();
+    let Content { email, group, grants, source, profile, copied, member, .. } = &alice.content;
+    assert_eq!((email.as_str(), group.as_str(), alice.revision), ("alice@acme.example", "crew", Revision(7)));
+    assert_eq!((grants, source, copied), (&crate::plans::permissions(&["orders:read"]), &None, &None));
+    assert_eq!((profile.phone.as_deref(), member), (Some("1"), &MemberValues::default()));
+    assert_eq!((alice.owner.generation, alice.cloned, alice.created.as_microsecond()), (3, None, 5));
+    let (permissions, columns) = seen(&mut application, &alice).await;
+    assert_eq!(
+        (permissions, columns[8].as_deref()),
+        (["*", "cases:read", "orders:read"].map(str::to_owned).into(), Some("$argon2id$planted"))
+    );
+    let record = record(&store, acme()).await;
+    let crew = &record.groups["crew"];
+    assert_eq!((crew.full_control, crew.self_service.len(), record.listings.len()), (true, 0, 1));
+    let heir = account(commit(&store, create_heir(acme(), "heir", inherited("alice"))).await);
+    assert_eq!(seen(&mut application, &heir).await.0, ["orders:read"]);
+    let changed = account(commit(&store, update(&alice, |content| content.role = Some("Driver".to_owned()))).await);
+    assert_eq!(seen(&mut application, &changed).await.1[8].as_deref(), Some("$argon2id$planted"));
+    let cases: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM cases WHERE owner_account_id IS NOT NULL")
+        .fetch_one(&mut application)
+        .await
+        .unwrap();
+    assert_eq!(cases, 1);
 }
 
 #[tokio::test]
