@@ -38,6 +38,9 @@ pub struct MemberValues {
     /// The email address, in the form the login uses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Own<String>>,
+    /// The email address that the `User` declares, where it was refused and another one is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_email: Option<String>,
 }
 
 /// A change that a member asks for.
@@ -88,6 +91,7 @@ impl MemberValues {
             time_zone: held(self.time_zone.as_ref(), time_zone),
             notifications: held(self.notifications.as_ref(), notifications),
             email: self.email.clone().filter(|own| own.over == email),
+            refused_email: None,
         }
     }
 
@@ -122,7 +126,10 @@ impl MemberValues {
             SelfChange::Address(value) => put(&mut self.address, value, &in_force.address),
             SelfChange::TimeZone(value) => put(&mut self.time_zone, value, &in_force.time_zone),
             SelfChange::Notifications(value) => put(&mut self.notifications, value, &in_force.notifications),
-            SelfChange::Email(value) => put(&mut self.email, &value.to_string(), &email.to_owned()),
+            SelfChange::Email(value) => {
+                let declared = self.refused_email.take().unwrap_or_else(|| email.to_owned());
+                put(&mut self.email, &value.to_string(), &declared);
+            }
         }
     }
 }
@@ -144,6 +151,15 @@ mod tests {
         let still = member.still_holding(&renamed, "");
         assert_eq!(still.over(renamed).phone.as_deref(), Some("3"));
         assert_eq!(member.still_holding(&declared("4"), "").over(declared("4")), declared("4"));
+    }
+
+    #[test]
+    fn a_members_address_holds_though_another_one_is_declared_and_refused() {
+        let mut member = MemberValues { refused_email: Some("taken@acme.example".to_owned()), ..MemberValues::default() };
+        let own = super::super::email::Email::parse("al@acme.example").unwrap();
+        member.take(&SelfChange::Email(own), &declared("1"), "alice@acme.example");
+        assert!(member.still_holding(&declared("1"), "taken@acme.example").email.is_some());
+        assert!(member.still_holding(&declared("1"), "alice@acme.example").email.is_none());
     }
 
     #[test]

@@ -244,7 +244,7 @@ fn copy(account: &Account) -> Option<CopyStatus> {
 
 /// Returns what the member changed of their profile themselves.
 fn member_profile(member: &MemberValues) -> Option<MemberProfile> {
-    let MemberValues { display_name, phone, address, time_zone, notifications, email: _ } = member;
+    let MemberValues { display_name, phone, address, time_zone, notifications, email: _, refused_email: _ } = member;
     let profile = MemberProfile {
         display_name: display_name.as_ref().map(|own| own.value.clone()),
         phone: phone.as_ref().and_then(|own| own.value.clone()),

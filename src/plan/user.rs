@@ -393,7 +393,9 @@ fn content(spec: &UserSpec, decided: Decided) -> Content {
         (None, None) => String::new(),
         (Some(text), _) => Email::parse(text).map_or_else(|_| text.clone(), |email| email.to_string()),
     };
-    let member = member.still_holding(&declared, &declared_email);
+    let mut member = member.still_holding(&declared, &declared_email);
+    let refused = spec.email.is_some() && member.email.is_none() && declared_email != email.as_str();
+    member.refused_email = refused.then_some(declared_email);
     let teams: std::collections::BTreeSet<String> = spec.teams.iter().cloned().collect();
     let copied_teams = || copied.as_ref().map(|copied| copied.teams.clone()).unwrap_or_default();
     Content {
