@@ -15,10 +15,10 @@ use super::observe::{self, Snapshot};
 use super::report::{self, Answer, Report, Said, Slots, Write};
 use super::wake::{Kind, Lane, ObjectKey, Queue};
 use super::watch::{News, Scope};
-use super::world::{self, Reported, World};
+use super::world::{self, InForce, Reported, World};
 use crate::api::{UserGroup, UserGroupSpec};
 use crate::clock::Clock;
-use crate::domain::account::{Account, Source};
+use crate::domain::account::{Account, Revision, Source};
 use crate::domain::group::ADMINISTRATORS;
 use crate::plan::user::Rival;
 use crate::plan::{AddressMove, Blocked, Decision, DomainPlan, Hold, Meta, Plan, listing_of, organization, status, user};
@@ -71,6 +71,9 @@ pub struct Pipeline<S> {
     /// What a list that is under way hasn't named yet.
     missing: HashMap<Scope, BTreeSet<ObjectKey>>,
     resync_at: Instant,
+    /// Whose commit failed and may have been done all the same, with the revision that it was planned from:
+    /// nobody was woken after it.
+    unsure: HashMap<ObjectKey, Option<Revision>>,
 }
 
 impl<S: Store> Pipeline<S> {
@@ -91,6 +94,7 @@ impl<S: Store> Pipeline<S> {
             unlisted: scopes.into_iter().collect(),
             missing: HashMap::new(),
             resync_at: Instant::now() + settings.resync,
+            unsure: HashMap::new(),
         }
     }
 
@@ -192,20 +196,32 @@ impl<S: Store> Pipeline<S> {
             return Ok(());
         }
         let observed = observe::observe(&self.world, &self.store, keys).await?;
-        let decided: Vec<(ObjectKey, Snapshot, Decision)> = observed
-            .into_iter()
-            .map(|(key, snapshot)| {
-                let decision = snapshot.decide();
-                (key, snapshot, decision)
-            })
-            .collect();
+        let (decided, later) = decide(observed);
+        self.wake(later);
         let plans: Vec<Plan> = decided.iter().filter_map(|(_, _, decision)| decision.plan.clone()).collect();
-        let mut answers = self.commit(&plans).await?.into_iter();
+        self.wake_after_unsure(&decided);
+        let answers = self.commit(&plans).await;
+        let planned = decided.iter().filter(|(_, _, decision)| decision.plan.is_some());
+        match &answers {
+            Err(error) if error.is_about_data() => {}
+            Err(_) => self.unsure.extend(planned.map(|(key, snapshot, _)| (key.clone(), revision(snapshot)))),
+            Ok(_) => planned.for_each(|(key, ..)| {
+                self.unsure.remove(key);
+            }),
+        }
+        let mut answers = answers?.into_iter();
+        // Before anybody is woken: those who wait may stand behind those whom they wait for.
+        for (key, snapshot, decision) in &decided {
+            self.note(key, snapshot, decision);
+        }
         for (key, snapshot, decision) in decided {
             let answer = decision.plan.as_ref().and_then(|_| answers.next());
             match answer {
                 Some(Err(refusal)) => self.look_again(key, refusal),
                 Some(Ok(receipt)) => {
+                    if let Receipt::Account(account) = &receipt {
+                        self.world.note(&key, Some(in_force(account)));
+                    }
                     self.wake_dependants(&snapshot, decision.plan.as_ref(), &receipt);
                     self.others.extend(taken_back(&snapshot, &receipt));
                     self.others.extend(decision.puts_back.then(|| put_back(&snapshot)));
@@ -235,14 +251,21 @@ impl<S: Store> Pipeline<S> {
         self.queue.retry(key, Instant::now());
     }
 
-    fn report(&mut self, key: ObjectKey, snapshot: &Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
-        self.queue.succeeded(&key);
-        let meta = snapshot.meta();
+    /// Notes who depends on whom, and who waits for control.
+    fn note(&mut self, key: &ObjectKey, snapshot: &Snapshot, decision: &Decision) {
+        if let Snapshot::User(user) = snapshot {
+            self.world.note(key, user.account.as_ref().map(in_force));
+        }
         if decision.blocked.iter().any(|why| matches!(why, Blocked::LastAdministrator { .. })) {
             self.waiting_for_control.insert(key.clone());
         } else {
-            self.waiting_for_control.remove(&key);
+            self.waiting_for_control.remove(key);
         }
+    }
+
+    fn report(&mut self, key: ObjectKey, snapshot: &Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
+        self.queue.succeeded(&key);
+        let meta = snapshot.meta();
         let report = match (decision.hold, snapshot) {
             // Somebody released it: it isn't ours to speak of.
             (Hold::Keep, _) if !meta.deleting && !meta.held => return,
@@ -270,6 +293,19 @@ impl<S: Store> Pipeline<S> {
         self.slots.put(key, meta.uid.clone(), report, lane, Instant::now());
     }
 
+    /// Wakes everybody in an organization in which a commit was done though it failed.
+    fn wake_after_unsure(&mut self, decided: &[(ObjectKey, Snapshot, Decision)]) {
+        for (key, snapshot, decision) in decided {
+            let Some(before) = self.unsure.get(key) else { continue };
+            if decision.plan.is_none() || *before != revision(snapshot) {
+                self.unsure.remove(key);
+                let kinds = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
+                let all: Vec<_> = kinds.into_iter().flat_map(|kind| self.world.keys(kind, Some(&key.namespace))).collect();
+                self.follow(all);
+            }
+        }
+    }
+
     /// Wakes whom a committed change concerns.
     fn wake_dependants(&mut self, snapshot: &Snapshot, plan: Option<&Plan>, receipt: &Receipt) {
         match snapshot {
@@ -282,10 +318,16 @@ impl<S: Store> Pipeline<S> {
                 self.wake_relatives(&user.meta, user.account.as_ref(), after);
                 if let Some(Plan::Account(plan)) = plan {
                     self.wake_after_moves(user, &plan.moves);
+                    if !plan.keeps.is_empty() {
+                        self.follow(self.world.heirs(&user.meta.namespace, &user.meta.name));
+                    }
                 }
                 self.gather_counts(user, after);
             }
-            Snapshot::Group(group) => self.follow(self.world.of_group(&group.meta.namespace, &group.meta.name)),
+            Snapshot::Group(group) => {
+                self.follow(self.world.of_group(&group.meta.namespace, &group.meta.name));
+                self.wake_those_who_wait_for_control(&group.meta.namespace);
+            }
             Snapshot::Domain(domain) => {
                 let namespace = &domain.meta.namespace;
                 let before = domain.listings.get(&domain.meta.name).map(|listing| listing.domain.to_string());
@@ -381,10 +423,10 @@ impl<S: Store> Pipeline<S> {
         let place = (key.namespace.clone(), key.name.clone());
         let Some(user) = self.world.users.get(&place) else { return };
         let mut concerned = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
-        let group = user.status.group.as_ref().unwrap_or(&user.spec.group_ref.name);
+        let in_force = self.world.in_force(&key.namespace, &key.name);
+        let group = in_force.map_or(&user.spec.group_ref.name, |account| &account.group);
         concerned.push(ObjectKey::new(Kind::UserGroup, &key.namespace, group));
-        let source = user.status.permissions.as_ref().and_then(|status| status.chain.first().cloned());
-        let source = source.or_else(|| user::follows(&user.spec).map(str::to_owned));
+        let source = in_force.and_then(|account| account.follows.clone());
         concerned.extend(source.map(|name| ObjectKey::new(Kind::User, &key.namespace, name)));
         let goes = |key: &ObjectKey| self.world.about(key).is_some_and(|(meta, ..)| meta.deleting);
         let (going, staying): (Vec<_>, Vec<_>) = concerned.into_iter().partition(goes);
@@ -392,7 +434,7 @@ impl<S: Store> Pipeline<S> {
         // They count it no more.
         let soon = Instant::now() + COUNTS_GATHERED;
         staying.into_iter().for_each(|key| self.queue.wake(key, soon));
-        self.follow(self.world.followers(&key.namespace, &key.name));
+        self.follow(self.world.heirs(&key.namespace, &key.name));
         self.wake_those_who_wait_for_control(&key.namespace);
     }
 
@@ -575,6 +617,7 @@ impl<S: Store> Pipeline<S> {
         self.queue.succeeded(key);
         self.slots.succeeded(key);
         self.waiting_for_control.remove(key);
+        self.unsure.remove(key);
         if let Some((meta, ..)) = self.world.about(key) {
             self.farewells.remove(&meta.uid);
         }
@@ -584,14 +627,51 @@ impl<S: Store> Pipeline<S> {
                 Kind::UserGroup => self.world.of_group(&key.namespace, &key.name),
                 Kind::User => {
                     self.wake_those_who_wait_for_control(&key.namespace);
-                    let followers = self.world.followers(&key.namespace, &key.name);
-                    followers.into_iter().chain(self.world.copiers(&key.namespace, &key.name)).collect()
+                    let heirs = self.world.heirs(&key.namespace, &key.name);
+                    heirs.into_iter().chain(self.world.copiers(&key.namespace, &key.name)).collect()
                 }
                 Kind::OrgEmailDomain | Kind::Organization => vec![],
             };
             self.wake(dependants.into_iter().chain([key.clone(), organization]));
         }
     }
+}
+
+/// Decides on each object. Returns beside it who is to be looked at again, because a new account of this group
+/// makes their plan another.
+fn decide(observed: Vec<(ObjectKey, Snapshot)>) -> (Vec<(ObjectKey, Snapshot, Decision)>, Vec<ObjectKey>) {
+    let (mut decided, mut later) = (vec![], vec![]);
+    let mut created: BTreeSet<ObjectKey> = BTreeSet::new();
+    for (key, snapshot) in observed {
+        let decision = snapshot.decide();
+        let named = |name: &String| ObjectKey::new(Kind::User, &key.namespace, name);
+        if decision.plan.is_some() && decision.absent.iter().map(named).any(|absent| created.contains(&absent)) {
+            later.push(key);
+            continue;
+        }
+        if decision.plan.as_ref().is_some_and(Plan::creates) {
+            created.insert(key.clone());
+        }
+        decided.push((key, snapshot, decision));
+    }
+    (decided, later)
+}
+
+/// Returns at which revision a user's account is.
+fn revision(snapshot: &Snapshot) -> Option<Revision> {
+    match snapshot {
+        Snapshot::User(user) => user.account.as_ref().map(|account| account.revision),
+        Snapshot::Group(_) | Snapshot::Domain(_) => None,
+    }
+}
+
+/// Returns what of an account others depend on.
+fn in_force(account: &Account) -> InForce {
+    let follows = match &account.content.source {
+        Some(Source::Inherited { from, .. }) => Some(from.clone()),
+        Some(Source::Cloned(_)) | None => None,
+    };
+    InForce { group: account.content.group.clone(), follows }
 }
 
 /// Returns the Event for an account that belongs to another `User` of the same name now.

@@ -8,7 +8,7 @@ use kube::api::ObjectMeta;
 
 use super::wake::{Kind, ObjectKey};
 use crate::api::status::Condition;
-use crate::api::user::{PermissionOrigin, SourceMode};
+use crate::api::user::SourceMode;
 use crate::api::{
     self, OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, User, UserGroup, UserGroupSpec, UserGroupStatus, UserSpec,
     UserStatus,
@@ -83,7 +83,17 @@ pub struct World {
     /// The objects that can't be read.
     pub malformed: HashSet<ObjectKey>,
     emails: HashMap<(String, String), Result<Email, EmailError>>,
+    in_force: HashMap<(String, String), InForce>,
     index: Index,
+}
+
+/// What of a user's account others depend on, as last seen in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// The name of its group.
+    pub group: String,
+    /// The name of the user that it follows.
+    pub follows: Option<String>,
 }
 
 /// Who asks for what: (namespace, what, user).
@@ -176,7 +186,10 @@ impl World {
             Kind::Organization => self.namespaces.remove(&key.namespace).is_some(),
             Kind::OrgEmailDomain => self.domains.remove(&place).is_some(),
             Kind::UserGroup => self.groups.remove(&place).is_some(),
-            Kind::User => self.users.remove(&place).is_some(),
+            Kind::User => {
+                self.in_force.remove(&place);
+                self.users.remove(&place).is_some()
+            }
         };
         was_there || malformed
     }
@@ -220,6 +233,26 @@ impl World {
         let broken = self.malformed.iter().filter(|key| key.kind == kind);
         keys.extend(broken.filter(|key| namespace.is_none_or(|only| only == key.namespace)).cloned());
         keys
+    }
+
+    /// Notes what of a user's account others depend on: what its spec asks for may wait.
+    pub fn note(&mut self, key: &ObjectKey, in_force: Option<InForce>) {
+        let place = (key.namespace.clone(), key.name.clone());
+        if self.in_force.get(&place) == in_force.as_ref() {
+            return;
+        }
+        self.unindex(key);
+        match in_force {
+            Some(in_force) => self.in_force.insert(place, in_force),
+            None => self.in_force.remove(&place),
+        };
+        self.reindex(key);
+    }
+
+    /// Returns what of a user's account others depend on.
+    #[must_use]
+    pub fn in_force(&self, namespace: &str, user: &str) -> Option<&InForce> {
+        self.in_force.get(&(namespace.to_owned(), user.to_owned()))
     }
 
     /// Whether a namespace holds an object that stays, other than the two default groups.
@@ -324,7 +357,8 @@ impl World {
         let Some(user) = self.users.get(&place).filter(|_| key.kind == Kind::User) else { return vec![] };
         let username = user.spec.username.as_ref().unwrap_or(&key.name);
         let mut entries = vec![(Which::Usernames, username.clone()), (Which::Groups, user.spec.group_ref.name.clone())];
-        entries.extend(user.status.group.iter().map(|group| (Which::Groups, group.clone())));
+        let in_force = self.in_force.get(&place);
+        entries.extend(in_force.map(|account| (Which::Groups, account.group.clone())));
         entries.extend(user.meta.deleting.then(|| (Which::Leaving, String::new())));
         let source = user.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
         entries.extend(source.map(|source| match source.mode {
@@ -332,8 +366,7 @@ impl World {
             SourceMode::Clone => (Which::Copied, source.name.clone()),
         }));
         entries.extend(user.spec.copy_of.iter().map(|source| (Which::Copied, source.name.clone())));
-        let in_force = user.status.permissions.as_ref().filter(|status| status.source == PermissionOrigin::Inherited);
-        entries.extend(in_force.and_then(|status| status.chain.first()).map(|first| (Which::Followed, first.clone())));
+        entries.extend(in_force.and_then(|account| account.follows.clone()).map(|followed| (Which::Followed, followed)));
         if let Some(Ok(email)) = self.emails.get(&place) {
             entries.push((Which::Emails, email.to_string()));
             entries.push((Which::Domains, from_the_root(email.domain())));

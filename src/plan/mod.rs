@@ -111,6 +111,8 @@ pub struct Decision {
     pub hold: Hold,
     /// Whether the plan puts values back that were changed in the store behind the operator's back.
     pub puts_back: bool,
+    /// The `User`s that the plan counts on having no account.
+    pub absent: Vec<String>,
 }
 
 /// Who of an organization stays in control when somebody or something else is left out of account.
@@ -180,6 +182,14 @@ pub enum Plan {
     Domain(DomainPlan),
     /// Changes what a member may change of themselves.
     Member(MemberPlan),
+}
+
+impl Plan {
+    /// Whether it is about a new account.
+    #[must_use]
+    pub fn creates(&self) -> bool {
+        matches!(self, Self::Account(plan) if matches!(plan.change, AccountChange::Create { .. }))
+    }
 }
 
 /// What a member changes of themselves, whole or not at all; it is asked for with their login.

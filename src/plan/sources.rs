@@ -55,6 +55,8 @@ pub struct Sourcing {
     pub keeps: Vec<Keep>,
     /// What it was decided by.
     pub seen: Vec<SeenAccount>,
+    /// Who it was decided by and has no account.
+    pub absent: Vec<String>,
     /// What of it can't be done.
     pub blocked: Option<Blocked>,
 }
@@ -89,9 +91,17 @@ impl<'a> Person<'a> {
             return sourcing;
         }
         let (cut, seen) = self.cut();
-        let kept: BTreeSet<_> = sourcing.keeps.iter().map(|keep| keep.account).collect();
-        sourcing.keeps.extend(cut.into_iter().filter(|keep| !kept.contains(&keep.account)));
+        // Who was on a loop with this one, and is on another with it now, follows nobody.
+        let on_a_loop = matches!(&sourcing.source, Some(Source::Inherited { kept: Some(_), .. }));
+        let members: BTreeSet<_> = sourcing.seen.iter().filter(|_| on_a_loop).map(|seen| seen.account).collect();
+        sourcing.keeps.extend(cut.into_iter().filter(|keep| !members.contains(&keep.account)));
         sourcing.seen.extend(seen);
+        if on_a_loop && let Some(followed) = self.in_force() {
+            // What it had came along this line.
+            let line = self.trail(followed).names;
+            sourcing.seen.extend(line.iter().filter_map(|name| self.find(name)).map(self::seen));
+            sourcing.absent.extend(self.absent(&line));
+        }
         sourcing
     }
 
@@ -131,22 +141,24 @@ impl<'a> Person<'a> {
                     };
                     let line = inheritance::line(account, |name| self.find(name));
                     let seen = [account].into_iter().chain(line).map(seen).collect();
-                    Sourcing { source: Some(Source::Cloned(cloned)), seen, ..Sourcing::default() }
+                    let absent = self.absent(&self.trail(name).names);
+                    Sourcing { source: Some(Source::Cloned(cloned)), seen, absent, ..Sourcing::default() }
                 }
             },
         }
     }
 
     fn inheriting(&self, name: &'a str, grants: &Permissions) -> Sourcing {
-        let Trail { names, comes_home } = self.trail(name);
-        if comes_home {
-            return self.on_a_loop(name, &names, grants);
-        }
+        // What is being deleted takes no new heirs, on a loop or not.
         let followed_already = self.in_force().is_some_and(|followed| followed == name);
         let leaving = self.relatives.get(name).and_then(|relative| relative.declared.as_ref()).is_some_and(|user| user.deleting);
         if leaving && !followed_already {
             let blocked = Blocked::SourceNotFound { field: PERMISSIONS_FROM, user: name.to_owned(), leaving };
             return Sourcing { blocked: Some(blocked), ..Sourcing::default() };
+        }
+        let Trail { names, comes_home } = self.trail(name);
+        if comes_home {
+            return self.on_a_loop(name, &names, grants);
         }
         let blocked = match available(self.relatives, PERMISSIONS_FROM, name) {
             Err(blocked) => Some(blocked),
@@ -155,9 +167,16 @@ impl<'a> Person<'a> {
         };
         let source = Some(Source::Inherited { from: name.to_owned(), kept: None });
         // Whoever was followed already closes no loop.
-        let walked = names.into_iter().filter_map(|name| self.find(name)).map(seen);
-        let seen = if followed_already { vec![] } else { walked.collect() };
-        Sourcing { source, seen, blocked, keeps: vec![] }
+        let (seen, absent) = if followed_already {
+            (vec![], vec![])
+        } else {
+            (names.iter().filter_map(|name| self.find(name)).map(seen).collect(), self.absent(&names))
+        };
+        Sourcing { source, seen, absent, blocked, keeps: vec![] }
+    }
+
+    fn absent(&self, names: &[&str]) -> Vec<String> {
+        names.iter().filter(|name| self.find(name).is_none()).map(|&name| name.to_owned()).collect()
     }
 
     fn is_too_long(&self, source: &'a Account) -> bool {
@@ -180,15 +199,18 @@ impl<'a> Person<'a> {
         let stays = |account: &'a Account, grants: &Permissions| -> Permissions {
             self.own(account).into_iter().filter(|had| granted.contains(had) && !grants.contains(had)).collect()
         };
+        // Whoever closes a loop writes to everybody on it: who counts on it being open is refused.
+        let closes = self.in_force().is_none_or(|followed| followed != from);
         let keeps = members.iter().filter_map(|account| {
             let stays = stays(account, &account.content.grants);
-            (kept(account) != Some(&stays)).then(|| keep(account, Some(stays)))
+            (closes || kept(account) != Some(&stays)).then(|| keep(account, Some(stays)))
         });
         let mine = self.account.map(|account| stays(account, grants)).unwrap_or_default();
         Sourcing {
             source: Some(Source::Inherited { from: from.to_owned(), kept: Some(mine) }),
             keeps: keeps.collect(),
             seen: members.iter().map(|account| seen(account)).collect(),
+            absent: self.absent(names),
             blocked: Some(self.cycle(names)),
         }
     }
@@ -242,7 +264,8 @@ pub fn available<'a>(relatives: &'a Relatives, field: &'static str, name: &str) 
     }
 }
 
-/// Returns the name that a trail goes on with from a `User`.
+/// Returns the name that a trail goes on with from a `User`; one that goes without ever having had an
+/// account leads nowhere.
 #[must_use]
 pub fn leads_to(relative: &Relative) -> Option<&str> {
     match relative {
@@ -250,7 +273,7 @@ pub fn leads_to(relative: &Relative) -> Option<&str> {
             Some(Source::Inherited { from, .. }) => Some(from),
             Some(Source::Cloned(_)) | None => None,
         },
-        Relative { account: None, declared } => declared.as_ref()?.follows.as_deref(),
+        Relative { account: None, declared } => declared.as_ref().filter(|user| !user.deleting)?.follows.as_deref(),
     }
 }
 
@@ -501,5 +524,60 @@ mod tests {
         assert_eq!(inherit(&people), (follows("bob"), Some(Reason::SourceNotReady)));
         people.get_mut("bob").unwrap().account = Some(account("bob", "b", None));
         assert_eq!(inherit(&people), (follows("bob"), None));
+    }
+
+    /// The people, while somebody deletes this one.
+    fn while_deleted(mut people: Relatives, name: &str) -> Relatives {
+        people.get_mut(name).and_then(|relative| relative.declared.as_mut()).unwrap().deleting = true;
+        people
+    }
+
+    fn ids(names: &[&str]) -> BTreeSet<AccountId> {
+        names.iter().map(|name| account(name, "", None).id).collect()
+    }
+
+    #[test]
+    fn what_is_being_deleted_takes_no_new_heirs_though_it_would_be_on_a_loop() {
+        let people = while_deleted(people(&[account("alice", "", None), account("bob", "b", follows("alice"))]), "bob");
+        let late = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "");
+        assert_eq!(late.source, None);
+        assert!(matches!(late.blocked, Some(Blocked::SourceNotFound { leaving: true, .. })));
+    }
+
+    #[test]
+    fn a_user_that_goes_without_an_account_is_on_no_loop() {
+        let mut people = people(&[account("alice", "", follows("bob"))]);
+        let bob = Declared { deleting: false, follows: Some("alice".to_owned()) };
+        people.insert("bob".to_owned(), Relative { account: None, declared: Some(bob) });
+        let people = while_deleted(people, "bob");
+        let blocked = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "").blocked;
+        assert!(matches!(blocked, Some(Blocked::SourceNotFound { leaving: true, .. })));
+    }
+
+    #[test]
+    fn who_closes_a_loop_is_refused_when_what_it_had_or_who_is_on_it_is_another_by_then() {
+        let people = people(&[
+            account("alice", "a", follows("carol")),
+            account("bob", "b", keeps("alice", "")),
+            account("carol", "c", follows("dave")),
+        ]);
+        let closed = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "a");
+        assert_eq!(closed.keeps.iter().map(|keep| keep.account).collect::<BTreeSet<_>>(), ids(&["bob"]));
+        assert_eq!(closed.seen.iter().map(|seen| seen.account).collect::<BTreeSet<_>>(), ids(&["bob", "carol"]));
+        assert_eq!(closed.absent, ["dave"]);
+    }
+
+    #[test]
+    fn who_moves_from_one_loop_to_another_frees_only_those_who_are_on_none_any_more() {
+        let people = people(&[
+            account("alice", "a", keeps("bob", "")),
+            account("bob", "b", keeps("carol", "")),
+            account("carol", "c", keeps("alice", "")),
+            account("dave", "d", follows("carol")),
+        ]);
+        let moved = decided("alice", &people, Some(("dave", SourceMode::Inherit)), "a");
+        let freed = moved.keeps.iter().filter(|keep| keep.kept.is_none()).map(|keep| keep.account);
+        assert_eq!(freed.collect::<BTreeSet<_>>(), ids(&["bob"]));
+        assert_eq!(moved.source, keeps("dave", ""));
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::api::user::{DeletionPolicy, DeletionProtection, DesiredState, PermissionSource, ProfileSpec, SourceMode, UserSpec};
 use crate::domain::account::{
-    Account, Content, Copied, Lifecycle, Owner, PostalAddress, Profile, TransactionId, TransactionKind,
+    Account, Content, Copied, Lifecycle, Owner, PostalAddress, Profile, Source, TransactionId, TransactionKind,
 };
 use crate::domain::email::{Email, EmailError};
 use crate::domain::member::MemberValues;
@@ -86,12 +86,14 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     match mine {
         _ if let Some(decision) = unheld(meta) => decision,
         None if meta.deleting && (recorded.is_none() || !protected) => Decision::hold(Hold::Release),
-        _ if meta.paused => Decision::blocked(Blocked::Paused),
+        Some(account) if meta.paused => waiting(snapshot, account, Blocked::Paused),
+        None if meta.paused => Decision::blocked(Blocked::Paused),
         None if meta.deleting => Decision::blocked(Blocked::DeletionProtected),
         Some(account) if meta.deleting && trouble.is_none() && spec.deletion_policy == DeletionPolicy::Delete => {
             deletion(snapshot, account)
         }
-        _ if let Some(field) = unsupported(spec) => Decision::blocked(Blocked::NotYetSupported { field }),
+        Some(account) if let Some(field) = unsupported(spec) => waiting(snapshot, account, Blocked::NotYetSupported { field }),
+        None if let Some(field) = unsupported(spec) => Decision::blocked(Blocked::NotYetSupported { field }),
         None if let Some(lost) = recorded => Decision::blocked(Blocked::AccountLost { account: lost.clone() }),
         Some(account) => update(snapshot, account, trouble),
         None => creation(snapshot),
@@ -145,7 +147,8 @@ fn deletion(snapshot: &Snapshot, account: &Account) -> Decision {
     let (keeps, seen) = snapshot.person().cut();
     let others = Others { moves: vec![], keeps, seen };
     let (_, customer_id) = account.login_name.parts();
-    Decision { plan: Some(plan(snapshot, customer_id, change, others)), hold: Hold::Release, ..Decision::default() }
+    let plan = Plan::Account(Box::new(plan(snapshot, customer_id, change, others)));
+    Decision { plan: Some(plan), hold: Hold::Release, ..Decision::default() }
 }
 
 fn creation(snapshot: &Snapshot) -> Decision {
@@ -166,7 +169,7 @@ fn creation(snapshot: &Snapshot) -> Decision {
         _ => email(snapshot).map_err(|why| blocked.push(why)).ok(),
     };
     let grants = grants(spec);
-    let Sourcing { source, keeps, mut seen, blocked: no_source } = snapshot.person().sourcing(source(spec), &grants);
+    let Sourcing { source, keeps, mut seen, absent, blocked: no_source } = snapshot.person().sourcing(source(spec), &grants);
     let copied = copy.map_err(|why| blocked.push(why));
     blocked.extend(no_source);
     match (group, named, email, copied) {
@@ -175,10 +178,31 @@ fn creation(snapshot: &Snapshot) -> Decision {
             seen.extend(copied_from);
             let content = content(spec, Decided { email, group, grants, source, copied, member: MemberValues::default() });
             let change = AccountChange::Create { transaction: TransactionId::of_create(&meta.uid), login_name, content };
-            Decision { plan: Some(plan(snapshot, customer_id, change, Others { moves, keeps, seen })), ..Decision::default() }
+            let plan = Plan::Account(Box::new(plan(snapshot, customer_id, change, Others { moves, keeps, seen })));
+            Decision { plan: Some(plan), absent, ..Decision::default() }
         }
         _ => Decision { blocked, ..Decision::default() },
     }
+}
+
+/// Leaves an account as it is while its spec waits, but for what follows from others: whether it is on a loop.
+fn waiting(snapshot: &Snapshot, account: &Account, why: Blocked) -> Decision {
+    let Content { grants, source, .. } = &account.content;
+    let followed = match source {
+        Some(Source::Inherited { from, .. }) => PermissionSource { name: from.clone(), mode: SourceMode::Inherit },
+        Some(Source::Cloned(_)) | None => return Decision::blocked(why),
+    };
+    let Sourcing { source, keeps, seen, absent, blocked: _ } = snapshot.person().sourcing(Some(&followed), grants);
+    if source == account.content.source && keeps.is_empty() {
+        return Decision::blocked(why);
+    }
+    let content = Content { source, ..account.content.clone() };
+    let change = AccountChange::Update { account: account.id, from: account.revision, transaction: None, content };
+    let (_, customer_id) = account.login_name.parts();
+    // Nothing of the spec is applied, so the account is as of the generation that it was as of.
+    let plan = plan(snapshot, customer_id, change, Others { moves: vec![], keeps, seen });
+    let plan = AccountPlan { owner: account.owner.clone(), ..plan };
+    Decision { plan: Some(Plan::Account(Box::new(plan))), blocked: vec![why], absent, ..Decision::default() }
 }
 
 /// Brings an account to its spec as far as that can be done; what can't keeps its value.
@@ -197,7 +221,7 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
         (account.content.email.clone(), vec![])
     });
     let grants = grants(spec);
-    let Sourcing { source, keeps, seen, blocked: no_source } = snapshot.person().sourcing(source(spec), &grants);
+    let Sourcing { source, keeps, seen, absent, blocked: no_source } = snapshot.person().sourcing(source(spec), &grants);
     blocked.extend(no_source);
     let (copied, member) = (account.content.copied.clone(), account.content.member.clone());
     let mut wanted = content(spec, Decided { email, group, grants, source, copied, member });
@@ -219,9 +243,9 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
         let transaction = kind.map(|kind| (TransactionId::of_change(account.id, kind, from), kind));
         let (_, customer_id) = account.login_name.parts();
         let change = AccountChange::Update { account: account.id, from, transaction, content: wanted };
-        plan(snapshot, customer_id, change, Others { moves, keeps, seen })
+        Plan::Account(Box::new(plan(snapshot, customer_id, change, Others { moves, keeps, seen })))
     });
-    Decision { plan, blocked, hold: Hold::Keep, puts_back }
+    Decision { plan, blocked, hold: Hold::Keep, puts_back, absent }
 }
 
 /// Whether this content would take the organization's last administrator away.
@@ -244,13 +268,13 @@ struct Others {
     seen: Vec<SeenAccount>,
 }
 
-fn plan(snapshot: &Snapshot, customer_id: CustomerId, change: AccountChange, others: Others) -> Plan {
+fn plan(snapshot: &Snapshot, customer_id: CustomerId, change: AccountChange, others: Others) -> AccountPlan {
     let Snapshot { meta, organization: facts, .. } = snapshot;
     let Others { moves, keeps, seen } = others;
     let organization = Organization { namespace: meta.namespace.clone(), customer_id };
     let owner = Owner { name: meta.name.clone(), uid: meta.uid.clone(), generation: meta.generation };
     let leaving = facts.leaving_users.clone();
-    Plan::Account(Box::new(AccountPlan { organization, owner, change, moves, keeps, seen, leaving }))
+    AccountPlan { organization, owner, change, moves, keeps, seen, leaving }
 }
 
 fn customer_id_trouble(organization: &OrganizationFacts) -> Vec<Blocked> {
@@ -379,7 +403,7 @@ struct Decided {
     email: Email,
     group: String,
     grants: Permissions,
-    source: Option<crate::domain::account::Source>,
+    source: Option<Source>,
     copied: Option<Copied>,
     member: MemberValues,
 }
@@ -596,6 +620,19 @@ mod tests {
         });
         let after = check_settles(&edit).account.unwrap();
         assert_eq!((after.content.group.as_str(), after.content.lifecycle), ("users", Lifecycle::Disabled));
+    }
+
+    #[test]
+    fn an_account_whose_spec_waits_follows_again_once_it_is_on_no_loop() {
+        let mut paused = edited(&applied(&snapshot()), |spec| spec.state = DesiredState::Disabled);
+        paused.meta = Meta { paused: true, generation: 2, ..paused.meta };
+        let source = |kept| Some(Source::Inherited { from: "bob".to_owned(), kept });
+        paused.account.as_mut().unwrap().content.source = source(Some(Permissions::new()));
+        let decision = decide(&paused);
+        assert_eq!(decision.blocked, [Blocked::Paused]);
+        let account = applied(&paused).account.unwrap();
+        assert_eq!((account.content.source, account.content.lifecycle), (source(None), Lifecycle::Enabled));
+        assert_eq!(account.owner.generation, 1);
     }
 
     #[test]

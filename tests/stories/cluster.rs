@@ -1,5 +1,5 @@
-//! An API server of a hundred lines, for objects of one namespace, around the real pipeline and the
-//! reference store.
+//! An API server of a hundred lines, for objects of one namespace, around the real pipeline and a
+//! store.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,29 +20,28 @@ use roster::telemetry::Metrics;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::flaky::FlakyStore;
-
 const NAMESPACE: &str = "acme";
 const FINALIZER: &str = "roster.rs/account";
 const KINDS: [Kind; 4] = [Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
 const SETTINGS: Settings =
     Settings { resync: Duration::from_secs(600), transaction_deadline: SignedDuration::from_mins(20), clock: Clock::SYSTEM };
 
-pub(crate) struct Cluster {
+pub(crate) struct Cluster<S> {
     objects: BTreeMap<(String, String), Value>,
-    pub(crate) store: FlakyStore,
-    pipeline: Pipeline<FlakyStore>,
+    pub(crate) store: S,
+    pipeline: Pipeline<S>,
     counter: u64,
     happened: Vec<String>,
     writes: usize,
     failing_writes: usize,
+    lost_answers: usize,
     since: Option<Instant>,
     namespace: Value,
 }
 
-impl Default for Cluster {
-    fn default() -> Self {
-        let store = FlakyStore::default();
+impl<S: Store + Clone> Cluster<S> {
+    /// An empty namespace, whose accounts are in this store.
+    pub(crate) fn new(store: S) -> Self {
         let mut cluster = Self {
             objects: BTreeMap::new(),
             pipeline: pipeline(&store),
@@ -51,23 +50,14 @@ impl Default for Cluster {
             happened: vec![],
             writes: 0,
             failing_writes: 0,
+            lost_answers: 0,
             since: None,
             namespace: json!({"kind": "Namespace", "metadata": {"name": NAMESPACE}}),
         };
         cluster.list();
         cluster
     }
-}
 
-fn scopes() -> Vec<Scope> {
-    KINDS.map(|kind| Scope { kind, namespace: None }).to_vec()
-}
-
-fn pipeline(store: &FlakyStore) -> Pipeline<FlakyStore> {
-    Pipeline::new(store.clone(), SETTINGS, scopes(), Arc::new(Metrics::default()))
-}
-
-impl Cluster {
     /// Applies every document, as kubectl would, with the finalizer that the policy puts on.
     pub(crate) fn apply(&mut self, yaml: &str) {
         for document in yaml.split("\n---\n") {
@@ -91,7 +81,7 @@ impl Cluster {
 
     /// Lets a member change something of themselves, as an application does.
     pub(crate) async fn change_self(&mut self, name: &str, field: &str, value: &str) {
-        let accounts = self.store.inner.list(None).await.unwrap();
+        let accounts = self.store.list(None).await.unwrap();
         let account = accounts.iter().find(|account| account.owner.name == name).expect("the member has an account");
         let change = match field {
             "phone" => SelfChange::Phone(Some(value.to_owned())),
@@ -101,10 +91,25 @@ impl Cluster {
         };
         let plan = MemberPlan { namespace: NAMESPACE.to_owned(), account: account.id, changes: vec![change] };
         let now = SETTINGS.clock.now();
-        let answers = self.store.inner.commit(&[Plan::Member(plan)], Occasion { now, deadline: now }).await.unwrap();
+        let answers = self.store.commit(&[Plan::Member(plan)], Occasion { now, deadline: now }).await.unwrap();
         if let Err(refusal) = &answers[0] {
             self.happened.push(format!("{name} may not change {field}: {refusal}"));
         }
+    }
+
+    /// Lets the next writes to the API server be done, and their answers get lost.
+    pub(crate) fn lose_answers(&mut self, times: usize) {
+        self.lost_answers = times;
+    }
+
+    /// Returns the objects, by kind and name.
+    pub(crate) fn objects(&self) -> &BTreeMap<(String, String), Value> {
+        &self.objects
+    }
+
+    /// Returns how many writes to the API server there were since the last time.
+    pub(crate) fn take_writes(&mut self) -> usize {
+        std::mem::take(&mut self.writes)
     }
 
     /// Starts the operator anew on the same store.
@@ -128,7 +133,8 @@ impl Cluster {
         scopes().into_iter().for_each(|scope| self.pipeline.take_news(News::ListEnds(scope)));
     }
 
-    fn put(&mut self, mut object: Value) {
+    /// Puts an object in, new or changed.
+    pub(crate) fn put(&mut self, mut object: Value) {
         if object["kind"] == "Namespace" {
             self.pipeline.take_news(news(&object));
             self.namespace = object;
@@ -176,18 +182,31 @@ impl Cluster {
     /// Lets the operator work until nothing is due before the next resync.
     pub(crate) async fn until_quiet(&mut self) {
         for _ in 0..10_000 {
-            for write in self.pipeline.writes() {
-                self.take(write);
-            }
-            let quiet_until = Instant::now() + Duration::from_secs(30);
-            let due = [self.pipeline.writes_due(), self.pipeline.round_due()].into_iter().flatten().min();
-            let Some(due) = due.filter(|due| *due < quiet_until) else { return };
-            tokio::time::sleep_until(due).await;
-            if self.pipeline.round_due().is_some_and(|due| due <= Instant::now()) {
-                self.pipeline.round().await;
+            self.send_writes();
+            if !self.work().await {
+                return;
             }
         }
         panic!("the operator doesn't come to rest");
+    }
+
+    /// Takes the writes that are due.
+    pub(crate) fn send_writes(&mut self) {
+        for write in self.pipeline.writes() {
+            self.take(write);
+        }
+    }
+
+    /// Lets the operator do what is due next. Returns whether anything was, soon enough.
+    pub(crate) async fn work(&mut self) -> bool {
+        let quiet_until = Instant::now() + Duration::from_secs(30);
+        let due = [self.pipeline.writes_due(), self.pipeline.round_due()].into_iter().flatten().min();
+        let Some(due) = due.filter(|due| *due < quiet_until) else { return false };
+        tokio::time::sleep_until(due).await;
+        if self.pipeline.round_due().is_some_and(|due| due <= Instant::now()) {
+            self.pipeline.round().await;
+        }
+        true
     }
 
     fn take(&mut self, write: Write) {
@@ -202,8 +221,7 @@ impl Cluster {
             }
             Write::Patch(patch) if self.failing_writes > 0 => {
                 self.failing_writes -= 1;
-                let refused = kube::core::Status::failure("not now", "InternalError").with_code(500).boxed();
-                self.pipeline.take_answer(patch.key, Answer::Failed(Box::new(kube::Error::Api(refused))));
+                self.pipeline.take_answer(patch.key, failed());
             }
             Write::Patch(patch) => {
                 if let Some(said) = patch.event {
@@ -221,7 +239,13 @@ impl Cluster {
                     return;
                 }
                 self.changed(&place);
-                let answer = self.objects.get(&place).map_or(Answer::MovedOn, answer);
+                let answer = match self.lost_answers.checked_sub(1) {
+                    Some(left) => {
+                        self.lost_answers = left;
+                        failed()
+                    }
+                    None => self.objects.get(&place).map_or(Answer::MovedOn, answer),
+                };
                 self.pipeline.take_answer(patch.key, answer);
             }
         }
@@ -291,6 +315,19 @@ fn relations(status: &Value) -> String {
         text += &format!(" own={}", status["profile"].to_string().replace('"', ""));
     }
     text
+}
+
+fn scopes() -> Vec<Scope> {
+    KINDS.map(|kind| Scope { kind, namespace: None }).to_vec()
+}
+
+fn pipeline<S: Store + Clone>(store: &S) -> Pipeline<S> {
+    Pipeline::new(store.clone(), SETTINGS, scopes(), Arc::new(Metrics::default()))
+}
+
+fn failed() -> Answer {
+    let refused = kube::core::Status::failure("not now", "InternalError").with_code(500).boxed();
+    Answer::Failed(Box::new(kube::Error::Api(refused)))
 }
 
 fn place(object: &Value) -> (String, String) {

@@ -16,6 +16,7 @@ use roster::store::{
 pub(crate) struct FlakyStore {
     pub(crate) inner: Arc<MemoryStore>,
     failures: Arc<AtomicUsize>,
+    lost: Arc<AtomicUsize>,
 }
 
 impl FlakyStore {
@@ -24,8 +25,17 @@ impl FlakyStore {
         self.failures.store(times, Ordering::Relaxed);
     }
 
+    /// Lets the next commits be done, and their answers get lost.
+    pub(crate) fn lose(&self, times: usize) {
+        self.lost.store(times, Ordering::Relaxed);
+    }
+
     fn answers(&self) -> Result<(), StoreError> {
-        let fails = self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        Self::count(&self.failures)
+    }
+
+    fn count(left: &AtomicUsize) -> Result<(), StoreError> {
+        let fails = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if fails.is_ok() { Err(StoreError::Address("the store is away".to_owned())) } else { Ok(()) }
     }
 }
@@ -67,6 +77,8 @@ impl Store for FlakyStore {
 
     async fn commit(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         self.answers()?;
-        self.inner.commit(plans, occasion).await
+        let answers = self.inner.commit(plans, occasion).await;
+        Self::count(&self.lost)?;
+        answers
     }
 }

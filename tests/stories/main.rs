@@ -1,18 +1,20 @@
 //! Stories: objects in, statuses, accounts and Events out. Adding a test is adding a `.story` file.
 //!
 //! A story is a sentence and then steps: `=== apply` with YAML, `=== delete KIND NAME`, and
-//! `=== store away N` and `=== writes fail N` for faults, `=== member NAME FIELD VALUE` for self-service, and
-//! `=== expect` with what stands in cluster and store once everything is quiet. Run with
+//! `=== store away N`, `=== store forgets N` (that it committed) and `=== writes fail N` for faults, `=== member NAME
+//! FIELD VALUE` for self-service, and `=== expect` with what stands in cluster and store once everything is quiet. Run with
 //! `ROSTER_BLESS=1` to write down what happens, and read the difference.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+#[allow(dead_code, reason = "other tests use other parts of it")]
 mod cluster;
 mod flaky;
 
 use std::path::{Path, PathBuf};
 
 use cluster::Cluster;
+use flaky::FlakyStore;
 
 #[tokio::test(start_paused = true)]
 async fn every_story_ends_as_it_is_told() {
@@ -37,7 +39,7 @@ async fn every_story_ends_as_it_is_told() {
 
 /// Plays a story and returns it with what really happened.
 async fn play(told: &str) -> String {
-    let mut cluster = Cluster::default();
+    let mut cluster = Cluster::new(FlakyStore::default());
     let mut sections = told.split("\n=== ");
     let mut happened = sections.next().unwrap().trim_end().to_owned() + "\n";
     for section in sections {
@@ -50,6 +52,7 @@ async fn play(told: &str) -> String {
             ["restart"] => cluster.restart(),
             ["member", name, field, value] => cluster.change_self(name, field, value).await,
             ["store", "away", times] => cluster.store.fail(times.parse().unwrap()),
+            ["store", "forgets", times] => cluster.store.lose(times.parse().unwrap()),
             ["writes", "fail", times] => cluster.fail_writes(times.parse().unwrap()),
             ["expect"] => {
                 cluster.until_quiet().await;

@@ -1,0 +1,328 @@
+//! A store that is watched: after every commit somebody else reads all of it and judges it, and now
+//! and then it is away, or takes a commit and can't say so.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use roster::domain::account::{Account as Stored, Lifecycle, Source as StoredSource};
+use roster::domain::organization::Organization;
+use roster::domain::permission::Permissions;
+use roster::plan::{AccountChange, AccountPlan, GroupPlan, Leaving, Plan};
+use roster::store::memory::MemoryStore;
+use roster::store::sql::SqlStore;
+use roster::store::{
+    AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
+};
+use sqlx::{Connection, Row, SqliteConnection};
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+use crate::law::{Account, Choice, Copied, Event, Gives, Law, Source, Words};
+
+/// What the store and the cluster have in common: the law, the faults to come, and the first breach.
+#[derive(Debug, Default)]
+pub(crate) struct Court {
+    pub(crate) law: Law,
+    pub(crate) away: usize,
+    pub(crate) lost_replies: usize,
+    pub(crate) taken: usize,
+    pub(crate) refused: usize,
+    pub(crate) commits: Vec<String>,
+    pub(crate) breach: Option<String>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Watched {
+    place: Place,
+    court: Arc<Mutex<Court>>,
+}
+
+#[derive(Clone)]
+enum Place {
+    Memory(Arc<MemoryStore>),
+    Sqlite(Arc<Sqlite>),
+}
+
+struct Sqlite {
+    store: SqlStore,
+    second: SqlStore,
+    url: String,
+    runtime: Handle,
+    _folder: TempDir,
+}
+
+impl Watched {
+    pub(crate) fn in_memory() -> Self {
+        Self { place: Place::Memory(Arc::default()), court: Arc::default() }
+    }
+
+    /// A database whose connections live on another runtime, where time goes by.
+    pub(crate) fn in_sqlite(runtime: &Handle) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("roster.db");
+        let (store, second) = runtime.block_on(async {
+            let store = SqlStore::open(&format!("sqlite://{}?mode=rwc", file.display())).await.unwrap();
+            let second = SqlStore::open_existing(&format!("sqlite://{}", file.display())).await.unwrap();
+            (store, second)
+        });
+        let url = format!("sqlite://{}", file.display());
+        let place = Place::Sqlite(Arc::new(Sqlite { store, second, url, runtime: runtime.clone(), _folder: folder }));
+        Self { place, court: Arc::default() }
+    }
+
+    pub(crate) fn court(&self) -> MutexGuard<'_, Court> {
+        self.court.lock().expect("nothing panics while it holds the lock")
+    }
+
+    fn answers(&self) -> Result<(), StoreError> {
+        let mut court = self.court();
+        if court.away == 0 {
+            return Ok(());
+        }
+        court.away -= 1;
+        Err(away())
+    }
+
+    /// Reads everything as somebody else would, and judges it.
+    async fn judge(&self, events: &[Event]) -> Result<(), StoreError> {
+        let organization = Organization {
+            namespace: "acme".to_owned(),
+            customer_id: roster::domain::organization::CustomerId::parse("acme").unwrap(),
+        };
+        let (accounts, records, view) = match &self.place {
+            Place::Memory(store) => (store.list(None).await?, store.organizations(&[organization]).await?, None),
+            Place::Sqlite(sqlite) => {
+                let there = sqlite.clone();
+                elsewhere(&sqlite.runtime, async move {
+                    let view = view(&there.url).await?;
+                    let records = there.second.organizations(&[organization]).await?;
+                    Ok::<_, StoreError>((there.second.list(None).await?, records, Some(view)))
+                })?
+            }
+        };
+        let mut court = self.court();
+        let found: BTreeMap<String, Account> =
+            accounts.iter().map(|account| (account.owner.name.clone(), found(account))).collect();
+        let mut judged = court.law.commit(events, &found);
+        let groups = records["acme"].groups.iter().map(|(name, group)| {
+            let gives = Gives { full_control: group.full_control, permissions: words(&group.permissions) };
+            (name.clone(), gives)
+        });
+        let groups: BTreeMap<String, Gives> = groups.collect();
+        if judged.is_ok() && groups != court.law.in_force {
+            judged = Err(format!("the groups must give\n  {:?}\nand give\n  {groups:?}", court.law.in_force));
+        }
+        if judged.is_ok()
+            && let Some(view) = view
+        {
+            judged = judge_view(&court.law, &view);
+        }
+        let commit: Vec<String> = events.iter().map(ToString::to_string).collect();
+        court.commits.push(commit.join(", "));
+        if let Err(breach) = judged {
+            let last = court.commits.len().saturating_sub(6);
+            let commits = court.commits[last..].join("\n  ");
+            court.breach.get_or_insert(format!("{breach}\nafter the commits\n  {commits}"));
+        }
+        Ok(())
+    }
+}
+
+fn judge_view(law: &Law, view: &BTreeMap<String, Seen>) -> Result<(), String> {
+    for (name, account) in &law.accounts {
+        let state = if account.enabled { "Enabled" } else { "Disabled" };
+        let expected = Seen {
+            email: account.email.clone(),
+            state: state.to_owned(),
+            group: account.group.clone(),
+            permissions: law.effective(name).into_iter().collect(),
+        };
+        if view.get(name) != Some(&expected) {
+            return Err(format!("applications must see of {name}\n  {expected:?}\nand see\n  {:?}", view.get(name)));
+        }
+    }
+    if view.len() == law.accounts.len() { Ok(()) } else { Err("applications see accounts that nobody has".to_owned()) }
+}
+
+/// What an application sees of an account.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    email: String,
+    state: String,
+    group: String,
+    permissions: Vec<String>,
+}
+
+async fn view(url: &str) -> Result<BTreeMap<String, Seen>, StoreError> {
+    let mut application = SqliteConnection::connect(url).await?;
+    let rows = sqlx::query("SELECT login_name, email, state, group_name, permissions FROM roster_accounts")
+        .fetch_all(&mut application)
+        .await?;
+    let mut view = BTreeMap::new();
+    for row in rows {
+        let login: String = row.try_get("login_name")?;
+        let permissions: String = row.try_get("permissions")?;
+        let seen = Seen {
+            email: row.try_get("email")?,
+            state: row.try_get("state")?,
+            group: row.try_get("group_name")?,
+            permissions: serde_json::from_str(&permissions).expect("the view lists permissions as JSON"),
+        };
+        view.insert(login.trim_end_matches(".acme").to_owned(), seen);
+    }
+    application.close().await?;
+    Ok(view)
+}
+
+fn away() -> StoreError {
+    StoreError::Address("the store is away".to_owned())
+}
+
+/// Waits for something that runs where time goes by, while it stands still here.
+fn elsewhere<T: Send + 'static>(runtime: &Handle, work: impl Future<Output = T> + Send + 'static) -> T {
+    let (answer, answered) = mpsc::channel();
+    runtime.spawn(async move {
+        let _ = answer.send(work.await);
+    });
+    answered.recv().expect("what runs elsewhere ends")
+}
+
+fn words(permissions: &Permissions) -> Words {
+    permissions.iter().map(ToString::to_string).collect()
+}
+
+fn found(stored: &Stored) -> Account {
+    let content = &stored.content;
+    let (source, kept) = match &content.source {
+        None => (Source::Own, None),
+        Some(StoredSource::Inherited { from, kept }) => (Source::Follows(from.clone()), kept.as_ref().map(words)),
+        Some(StoredSource::Cloned(cloned)) => {
+            let (from, uid, generation) = (cloned.from.clone(), cloned.uid.clone(), cloned.generation);
+            (Source::Cloned { from, uid, generation, permissions: words(&cloned.permissions) }, None)
+        }
+    };
+    Account {
+        uid: stored.owner.uid.clone(),
+        generation: stored.owner.generation,
+        email: content.email.to_string(),
+        enabled: content.lifecycle == Lifecycle::Enabled,
+        group: content.group.clone(),
+        grants: words(&content.grants),
+        source,
+        kept,
+        role: content.role.clone(),
+        teams: content.teams.clone(),
+        display_name: content.profile.display_name.clone(),
+        copied: content.copied.as_ref().map(|copied| Copied {
+            from: copied.from.clone(),
+            uid: copied.uid.clone(),
+            generation: copied.generation,
+            role: copied.role.clone(),
+            teams: copied.teams.clone(),
+            display_name: copied.profile.display_name.clone(),
+        }),
+    }
+}
+
+fn event(plan: &Plan) -> Event {
+    match plan {
+        Plan::Account(plan) => account_event(plan),
+        Plan::Group(GroupPlan::Put { name, content, .. }) => {
+            Event::GroupPut { name: name.clone(), full_control: content.full_control }
+        }
+        Plan::Group(GroupPlan::Drop { name, .. }) => Event::GroupDropped { name: name.clone() },
+        Plan::Domain(_) | Plan::Member(_) => Event::Other,
+    }
+}
+
+fn account_event(plan: &AccountPlan) -> Event {
+    let (name, uid, generation) = (plan.owner.name.clone(), plan.owner.uid.clone(), plan.owner.generation);
+    let choice = |content: &roster::domain::account::Content| Choice {
+        group: content.group.clone(),
+        enabled: content.lifecycle == Lifecycle::Enabled,
+        cloned: matches!(content.source, Some(StoredSource::Cloned(_))),
+    };
+    match &plan.change {
+        AccountChange::Create { content, .. } => Event::Created { name, uid, generation, choice: choice(content) },
+        AccountChange::Update { content, .. } => Event::Updated { name, uid, generation, choice: choice(content) },
+        AccountChange::Delete { .. } => Event::Deleted { name, uid },
+    }
+}
+
+macro_rules! ask {
+    ($self:ident, $call:ident $(, $argument:ident)*) => {{
+        $self.answers()?;
+        match &$self.place {
+            Place::Memory(store) => store.$call($(&$argument),*).await,
+            Place::Sqlite(sqlite) => {
+                let there = sqlite.clone();
+                elsewhere(&sqlite.runtime, async move { there.store.$call($(&$argument),*).await })
+            }
+        }
+    }};
+}
+
+impl Store for Watched {
+    async fn find(&self, keys: &[AccountKey]) -> Result<HashMap<AccountKey, Stored>, StoreError> {
+        let keys = keys.to_vec();
+        ask!(self, find, keys)
+    }
+
+    async fn organizations(&self, wanted: &[Organization]) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
+        let wanted = wanted.to_vec();
+        ask!(self, organizations, wanted)
+    }
+
+    async fn lineage(&self, users: &[UserName]) -> Result<HashMap<UserName, Stored>, StoreError> {
+        let users = users.to_vec();
+        ask!(self, lineage, users)
+    }
+
+    async fn heirs(&self, users: &[UserName]) -> Result<HashMap<UserName, Vec<String>>, StoreError> {
+        let users = users.to_vec();
+        ask!(self, heirs, users)
+    }
+
+    async fn administrators(&self, namespaces: &[String]) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
+        let namespaces = namespaces.to_vec();
+        ask!(self, administrators, namespaces)
+    }
+
+    async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
+        let namespaces = namespaces.clone();
+        ask!(self, counts, namespaces)
+    }
+
+    async fn list(&self, namespace: Option<&str>) -> Result<Vec<Stored>, StoreError> {
+        match &self.place {
+            Place::Memory(store) => store.list(namespace).await,
+            Place::Sqlite(sqlite) => {
+                let (there, namespace) = (sqlite.clone(), namespace.map(str::to_owned));
+                elsewhere(&sqlite.runtime, async move { there.store.list(namespace.as_deref()).await })
+            }
+        }
+    }
+
+    async fn commit(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+        self.answers()?;
+        let answers = match &self.place {
+            Place::Memory(store) => store.commit(plans, occasion).await?,
+            Place::Sqlite(sqlite) => {
+                let (there, plans) = (sqlite.clone(), plans.to_vec());
+                elsewhere(&sqlite.runtime, async move { there.store.commit(&plans, occasion).await })?
+            }
+        };
+        let taken = plans.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
+        let events: Vec<Event> = taken.map(|(plan, _)| event(plan)).collect();
+        self.judge(&events).await?;
+        let mut court = self.court();
+        court.taken += events.len();
+        court.refused += answers.len() - events.len();
+        if court.lost_replies > 0 {
+            court.lost_replies -= 1;
+            return Err(away());
+        }
+        Ok(answers)
+    }
+}
