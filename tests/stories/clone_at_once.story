@@ -42,9 +42,9 @@ spec: {email: alice@acme.example, profile: {displayName: Alice}, chargeApproved:
 
 === expect
 OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
-User/alice Enabled alice@acme.example users [orders:read] Ready=True Reconciled -
-User/bob Enabled bob@acme.example users [orders:read] Ready=True Reconciled -
-User/carol Enabled carol@acme.example users [orders:read] Ready=True Reconciled -
+User/alice Enabled alice@acme.example users [orders:read] cloned from bob at 2 Ready=True Reconciled -
+User/bob Enabled bob@acme.example users [orders:read] <- carol Ready=True Reconciled -
+User/carol Enabled carol@acme.example users [orders:read] heirs=1 Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=3 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled users [] revision=1

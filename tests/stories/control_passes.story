@@ -41,7 +41,7 @@ spec: {email: alice@acme.example, profile: {displayName: Alice}, chargeApproved:
 === expect
 OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
 User/alice Enabled alice@acme.example administrators [*] Ready=False LastAdministrator Reconciling
-  spec.state and spec.groupRef aren't applied: this is the organization's last enabled user with full control, and it has other users: give full control to another one first, for example by groupRef administrators
+  spec.state and spec.groupRef aren't applied: this is the organization's last enabled user with full control: give it to another one first, for example by groupRef administrators
 User/bob Enabled bob@acme.example owners [] Ready=True Reconciled -
 User/carol Enabled carol@acme.example users [] Ready=True Reconciled -
 UserGroup/administrators members=1 Ready=True Reconciled -

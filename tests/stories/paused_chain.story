@@ -19,9 +19,9 @@ spec: {email: carol@acme.example, profile: {displayName: Carol}, chargeApproved:
 
 === expect
 OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
-User/alice Enabled alice@acme.example users [orders:read] Ready=True Reconciled -
-User/bob Enabled bob@acme.example users [orders:read] Ready=True Reconciled -
-User/carol Enabled carol@acme.example users [orders:read] Ready=True Reconciled -
+User/alice Enabled alice@acme.example users [orders:read] <- bob <- carol Ready=True Reconciled -
+User/bob Enabled bob@acme.example users [orders:read] <- carol heirs=1 Ready=True Reconciled -
+User/carol Enabled carol@acme.example users [orders:read] heirs=1 Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=3 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled users [] revision=1
@@ -40,9 +40,9 @@ spec: {email: bob@acme.example, profile: {displayName: Bob}, chargeApproved: tru
 
 === expect
 OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
-User/alice Enabled alice@acme.example users [] Ready=False Paused Reconciling
+User/alice Enabled alice@acme.example users [] heirs=1 Ready=False Paused Reconciling
   paused: remove the annotation roster.rs/paused to go on
-User/bob Enabled bob@acme.example users [] Ready=False InheritanceCycle Stalled
+User/bob Enabled bob@acme.example users [] heirs=1 Ready=False InheritanceCycle Stalled
   permissions are inherited in a loop (bob -> alice -> bob): change spec.permissions.from of one of them; until then nothing new is inherited on it
 User/carol Enabled carol@acme.example users [orders:read] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
@@ -60,10 +60,10 @@ spec: {email: bob@acme.example, profile: {displayName: Bob}, chargeApproved: tru
 
 === expect
 OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
-User/alice Enabled alice@acme.example users [orders:read] Ready=False Paused Reconciling
+User/alice Enabled alice@acme.example users [orders:read] <- bob <- carol Ready=False Paused Reconciling
   paused: remove the annotation roster.rs/paused to go on
-User/bob Enabled bob@acme.example users [orders:read] Ready=True Reconciled -
-User/carol Enabled carol@acme.example users [orders:read] Ready=True Reconciled -
+User/bob Enabled bob@acme.example users [orders:read] <- carol heirs=1 Ready=True Reconciled -
+User/carol Enabled carol@acme.example users [orders:read] heirs=1 Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=3 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled users [] revision=3

@@ -26,8 +26,8 @@ spec: {email: bob@acme.example, profile: {displayName: Bob}, chargeApproved: tru
 
 === expect
 OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
-User/alice Enabled alice@acme.example users [orders:read] Ready=True Reconciled -
-User/bob Enabled bob@acme.example users [orders:read] Ready=True Reconciled -
+User/alice Enabled alice@acme.example users [orders:read] <- bob Ready=True Reconciled -
+User/bob Enabled bob@acme.example users [orders:read] heirs=1 Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=2 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled users [] revision=1
