@@ -652,7 +652,7 @@ impl Law {
                 let more: Words = self
                     .own(name)
                     .into_iter()
-                    .filter(|own| !grants.contains(own) && !(had.contains(own) && granted.contains(own)))
+                    .filter(|own| !(grants.contains(own) || had.contains(own) && granted.contains(own)))
                     .collect();
                 if !more.is_empty() {
                     return Err(format!("{name} gained {more:?} on the loop {ring:?}; it had {had:?}, granted is {granted:?}"));

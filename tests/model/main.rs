@@ -27,6 +27,7 @@
 //! `ROSTER_SEED` and `ROSTER_CASES` play other and more scripts; a failing one is printed, cut down.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+#![allow(clippy::print_stdout, reason = "how many cases were played is worth knowing")]
 
 #[allow(dead_code, reason = "other tests use other parts of it")]
 #[path = "../stories/cluster.rs"]
@@ -92,14 +93,14 @@ fn cut_down(mut script: Vec<Step>, store: &dyn Fn() -> Watched) -> (Vec<Step>, S
 
 /// Plays a script, and cuts it down where it breaks the law.
 fn judge(name: &str, script: Vec<Step>, store: &dyn Fn() -> Watched) -> Result<Tally, String> {
-    play(&script, store()).or_else(|breach| {
+    play(&script, store()).map_err(|breach| {
         println!("{name}: {breach}");
         let (script, breach) = cut_down(script, store);
         let told = script.iter().fold(String::new(), |mut told, step| {
             writeln!(told, "  {step}").unwrap();
             told
         });
-        Err(format!("{name}: {breach}\nthe script:\n{told}"))
+        format!("{name}: {breach}\nthe script:\n{told}")
     })
 }
 
