@@ -155,7 +155,8 @@ pub struct UserSpec {
     pub permissions: Option<PermissionsSpec>,
 
     /// Copies profile, role and teams of another User once, when the account is created. Fields
-    /// present in this spec win. Can't be added, changed or removed later.
+    /// present in this spec win; an empty list counts as absent. Can't be added, changed or removed
+    /// later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy_of: Option<UserRef>,
 

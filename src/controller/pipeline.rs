@@ -272,7 +272,8 @@ impl<S: Store> Pipeline<S> {
             (Hold::Keep, Snapshot::User(user)) => {
                 let account = match receipt {
                     Some(Receipt::Account(account)) => Some(account.as_ref()),
-                    _ => user.account.as_ref(),
+                    // An account that another User of this name left behind isn't this one's to tell of.
+                    _ => user.account.as_ref().filter(|account| account.owner.uid == meta.uid),
                 };
                 Report::User(Box::new(status::of_user(user, account, &decision.blocked)))
             }

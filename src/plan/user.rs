@@ -95,6 +95,8 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         Some(account) if let Some(field) = unsupported(spec) => waiting(snapshot, account, Blocked::NotYetSupported { field }),
         None if let Some(field) = unsupported(spec) => Decision::blocked(Blocked::NotYetSupported { field }),
         None if let Some(lost) = recorded => Decision::blocked(Blocked::AccountLost { account: lost.clone() }),
+        // An account of this name that was left behind is as little to be had without it as a new one.
+        Some(account) if account.owner.uid != meta.uid && !spec.charge_approved => Decision::blocked(Blocked::ChargeNotApproved),
         Some(account) => update(snapshot, account, trouble),
         None => creation(snapshot),
     }
@@ -649,6 +651,14 @@ mod tests {
         assert!(matches!(decide(&old).plan, Some(Plan::Account(_))));
         old.meta.uid = "another".to_owned();
         assert_eq!(decide(&old), Decision::hold(Hold::Release));
+    }
+
+    #[test]
+    fn an_account_that_was_left_behind_is_taken_back_only_with_the_charge_approved() {
+        let mut another = applied(&snapshot());
+        another.meta.uid = "another".to_owned();
+        assert!(matches!(decide(&another).plan, Some(Plan::Account(_))));
+        check_blocked(&edited(&another, |spec| spec.charge_approved = false), &[Reason::ChargeNotApproved]);
     }
 
     #[test]

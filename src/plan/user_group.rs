@@ -36,40 +36,57 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         None => Decision::default(),
         Some(_) if let Some(decision) = unheld(meta) => decision,
         Some(_) if meta.paused => Decision::blocked(Blocked::Paused),
-        Some(_) if meta.deleting && *members > 0 => {
-            Decision::blocked(Blocked::InUse { accounts: *members, role: UsedBy::Members })
-        }
-        Some(_) if meta.deleting && leaves_no_administrator(snapshot) => {
-            Decision::blocked(Blocked::LastAdministrator { by: TakenBy::GroupDeletion })
-        }
-        Some(_) if meta.deleting && in_force.is_none() => Decision::hold(Hold::Release),
-        Some(_) if meta.deleting => drop_group(snapshot, Hold::Release),
-        Some(spec) => put_group(snapshot, spec),
+        Some(spec) if meta.deleting => match deletion_trouble(snapshot) {
+            // What it gives less from now on doesn't wait for its end.
+            Some(why) if in_force.is_some() => put_group(snapshot, spec, Some(why)),
+            Some(why) => Decision::blocked(why),
+            None if in_force.is_none() => Decision::hold(Hold::Release),
+            None => drop_group(snapshot, Hold::Release),
+        },
+        Some(spec) => put_group(snapshot, spec, None),
     }
+}
+
+/// Returns what keeps a deleted group from going.
+fn deletion_trouble(snapshot: &Snapshot) -> Option<Blocked> {
+    if snapshot.members > 0 {
+        return Some(Blocked::InUse { accounts: snapshot.members, role: UsedBy::Members });
+    }
+    leaves_no_administrator(snapshot).then_some(Blocked::LastAdministrator { by: TakenBy::GroupDeletion })
 }
 
 /// Whether the group is to lose full control.
 #[must_use]
 pub fn gives_up_control(snapshot: &Snapshot) -> bool {
-    let Snapshot { meta, spec, in_force, .. } = snapshot;
-    let undeclared = || GroupContent::undeclared(&meta.name).is_some_and(|group| group.full_control);
-    let stays_in_control = match spec {
-        Some(spec) if !meta.deleting => spec.full_control,
-        Some(_) | None => undeclared(),
-    };
-    in_force.as_ref().is_some_and(|group| group.full_control) && !stays_in_control
+    let Snapshot { meta, spec, .. } = snapshot;
+    let by_edit = spec.as_ref().is_some_and(|spec| loses_control(snapshot, spec.full_control));
+    by_edit || ((meta.deleting || spec.is_none()) && loses_control_by_going(snapshot))
 }
 
-/// Whether what becomes of the group would take the organization's last administrator away.
+fn loses_control(snapshot: &Snapshot, stays: bool) -> bool {
+    snapshot.in_force.as_ref().is_some_and(|group| group.full_control) && !stays
+}
+
+/// `administrators` has full control also when nobody declares it.
+fn loses_control_by_going(snapshot: &Snapshot) -> bool {
+    loses_control(snapshot, GroupContent::undeclared(&snapshot.meta.name).is_some_and(|group| group.full_control))
+}
+
+/// Whether the group's end would take the organization's last administrator away.
 fn leaves_no_administrator(snapshot: &Snapshot) -> bool {
-    gives_up_control(snapshot) && snapshot.has_enabled_members && snapshot.control.is_lost()
+    loses_control_by_going(snapshot) && is_last(snapshot)
 }
 
-fn put_group(snapshot: &Snapshot, spec: &UserGroupSpec) -> Decision {
+/// Whether nobody would be in control without this group.
+fn is_last(snapshot: &Snapshot) -> bool {
+    snapshot.has_enabled_members && snapshot.control.is_lost()
+}
+
+fn put_group(snapshot: &Snapshot, spec: &UserGroupSpec, held: Option<Blocked>) -> Decision {
     let Snapshot { meta, in_force, leaving, .. } = snapshot;
     let mut wanted = content(spec);
-    let mut blocked = vec![];
-    if leaves_no_administrator(snapshot) {
+    let mut blocked: Vec<Blocked> = held.into_iter().collect();
+    if loses_control(snapshot, spec.full_control) && is_last(snapshot) {
         wanted.full_control = true;
         blocked.push(Blocked::LastAdministrator { by: TakenBy::Group });
     }
@@ -122,6 +139,21 @@ mod tests {
             control,
             leaving: Leaving::default(),
         }
+    }
+
+    #[test]
+    fn a_deleted_group_that_is_held_gives_less_at_once() {
+        let others = Control { administrators: true, users: true };
+        let less = Some(Arc::new(UserGroupSpec::default()));
+        let held = Snapshot { members: 2, spec: less.clone(), ..leaving_group("chiefs", others) };
+        let decision = decide(&held);
+        assert_eq!(decision.blocked, [Blocked::InUse { accounts: 2, role: UsedBy::Members }]);
+        assert!(matches!(decision.plan, Some(Plan::Group(GroupPlan::Put { content, .. })) if !content.full_control));
+        assert_eq!(decision.hold, Hold::Keep);
+        let settled = Snapshot { in_force: Some(GroupContent::default()), ..held };
+        assert_eq!(decide(&settled).plan, None);
+        let last = Snapshot { members: 2, spec: less, ..leaving_group("chiefs", Control { administrators: false, users: true }) };
+        assert_eq!(decide(&last).plan, None, "the last administrator keeps control");
     }
 
     #[test]

@@ -87,6 +87,23 @@ fn a_domain_with_users_cannot_be_deleted() {
 }
 
 #[test]
+fn what_was_released_can_be_deleted_whatever_was_counted_last() {
+    let organization = Organization::new();
+    let admin = organization.admin();
+    let released = json!({"roster.rs/release": "true"});
+    for object in [
+        with_account(user("alice")).with("/status/heirs", 2),
+        group("drivers").with("/status/members", 3),
+        domain("acme.example").with("/status/users", 1),
+    ] {
+        let (kind, name) = (object["kind"].as_str().expect("a kind"), object["metadata"]["name"].as_str().expect("a name"));
+        organization.has(&object.clone().with("/metadata/annotations", released.clone()));
+        passed(admin.patch(kind, name, &json!({"metadata": {"finalizers": null}})));
+        passed(admin.delete(kind, name));
+    }
+}
+
+#[test]
 fn what_nobody_uses_can_be_deleted() {
     let organization = Organization::new();
     let bob = organization.as_user("bob");

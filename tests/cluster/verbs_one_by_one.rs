@@ -41,6 +41,20 @@ fn a_refusal_says_what_is_missing_and_who_has_it() {
 }
 
 #[test]
+fn a_user_whose_account_is_still_in_another_group_is_changed_by_who_administers_that_too() {
+    let organization = Organization::new();
+    organization.has(&user("boss").with("/spec/deletionProtection", "Disabled").with("/status/group", "administrators"));
+    let hans = organization.as_member("hans", &["helpdesk"]);
+    let text = format!("{ADMINISTRATORS} too, the group its account is still in");
+    for change in [phone(), label(), json!({"spec": {"state": "Disabled"}})] {
+        refused(hans.patch("User", "boss", &change), &text);
+    }
+    refused(hans.delete("User", "boss"), &text);
+    passed(organization.as_user("anna").patch("User", "boss", &phone()));
+    passed(organization.as_user("anna").delete("User", "boss"));
+}
+
+#[test]
 fn an_administrator_of_one_organization_is_none_of_another() {
     let (one, other) = (Organization::new(), Organization::new());
     let api = "rbac.authorization.k8s.io";
