@@ -14,7 +14,7 @@
 //! | room | what it has |
 //! |---|---|
 //! | [`api`] | what users write and read: the three kinds; types and docs only |
-//! | [`domain`] | the nouns: emails, permissions, organizations, groups, accounts |
+//! | [`domain`] | the nouns: emails, permissions and how they are inherited, organizations, groups, accounts |
 //! | [`plan`] | the decision, pure: a snapshot in, a decision out; and what a status says |
 //! | [`store`] | effects on accounts: the trait, the in-memory reference, SQLite |
 //! | [`controller`] | effects on Kubernetes: watch, observe, the loop, report |
@@ -28,8 +28,10 @@
 //!   store confirmed.
 //! - A status comes from a receipt or a refusal, never from a plan; what it says already isn't
 //!   written again.
-//! - The store refuses a plan that was made from an older revision, and answers a repeated
-//!   transaction with its first receipt.
+//! - The store refuses a plan that was made from an older revision, of the account or of those that it
+//!   was made from, and answers a repeated transaction with its first receipt.
+//! - Nothing that is inherited is stored: whoever reads follows the line ([`domain::inheritance`], and
+//!   the view that applications read), so that a change at its root is one row.
 //! - The log (above `debug`, where libraries speak) and the metrics carry uids and account ids, never
 //!   an address or a person's name. The Event about an object that can't be read quotes what can't.
 

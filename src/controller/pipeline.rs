@@ -3,6 +3,8 @@
 //! Each round takes what is due, reads the store once, decides, and commits as one group. What
 //! Kubernetes is to be told stands in slots until it is sent.
 
+mod dependants;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +22,7 @@ use crate::api::{UserGroup, UserGroupSpec};
 use crate::clock::Clock;
 use crate::domain::account::{Account, Revision, Source};
 use crate::domain::group::ADMINISTRATORS;
-use crate::plan::user::Rival;
-use crate::plan::{AddressMove, Blocked, Decision, DomainPlan, Hold, Meta, Plan, listing_of, organization, status, user};
+use crate::plan::{Blocked, Decision, Hold, Meta, Plan, organization, status};
 use crate::store::{Occasion, Receipt, Refusal, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -294,151 +295,6 @@ impl<S: Store> Pipeline<S> {
         self.slots.put(key, meta.uid.clone(), report, lane, Instant::now());
     }
 
-    /// Wakes everybody in an organization in which a commit was done though it failed.
-    fn wake_after_unsure(&mut self, decided: &[(ObjectKey, Snapshot, Decision)]) {
-        for (key, snapshot, decision) in decided {
-            let Some(before) = self.unsure.get(key) else { continue };
-            if decision.plan.is_none() || *before != revision(snapshot) {
-                self.unsure.remove(key);
-                let kinds = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
-                let all: Vec<_> = kinds.into_iter().flat_map(|kind| self.world.keys(kind, Some(&key.namespace))).collect();
-                self.follow(all);
-            }
-        }
-    }
-
-    /// Wakes whom a committed change concerns.
-    fn wake_dependants(&mut self, snapshot: &Snapshot, plan: Option<&Plan>, receipt: &Receipt) {
-        match snapshot {
-            Snapshot::User(user) => {
-                let after = match receipt {
-                    Receipt::Account(account) => Some(account.as_ref()),
-                    Receipt::Deleted { .. } | Receipt::Done => None,
-                };
-                self.wake_after_account(&user.meta, user.account.as_ref(), after);
-                self.wake_relatives(&user.meta, user.account.as_ref(), after);
-                if let Some(Plan::Account(plan)) = plan {
-                    self.wake_after_moves(user, &plan.moves);
-                    if !plan.keeps.is_empty() {
-                        self.follow(self.world.heirs(&user.meta.namespace, &user.meta.name));
-                    }
-                }
-                self.gather_counts(user, after);
-            }
-            Snapshot::Group(group) => {
-                self.follow(self.world.of_group(&group.meta.namespace, &group.meta.name));
-                self.wake_those_who_wait_for_control(&group.meta.namespace);
-            }
-            Snapshot::Domain(domain) => {
-                let namespace = &domain.meta.namespace;
-                let before = domain.listings.get(&domain.meta.name).map(|listing| listing.domain.to_string());
-                let after = match plan {
-                    Some(Plan::Domain(DomainPlan::Put { listing, .. })) => Some(listing.domain.to_string()),
-                    _ => None,
-                };
-                let concerned: BTreeSet<String> = before.into_iter().chain(after).collect();
-                let users: Vec<_> = concerned.iter().flat_map(|domain| self.world.of_domain(namespace, domain)).collect();
-                // Addresses may count to another listing now, so all of them are looked at again.
-                let listings = self.world.keys(Kind::OrgEmailDomain, Some(namespace));
-                self.wake(users.into_iter().chain(listings));
-            }
-        }
-    }
-
-    /// Wakes who asked for what an account no longer has.
-    fn wake_after_account(&mut self, meta: &Meta, before: Option<&Account>, after: Option<&Account>) {
-        let Some(before) = before else { return };
-        let mut waiting = vec![];
-        if after.is_none_or(|after| after.content.email != before.content.email) {
-            waiting.extend(self.world.asking_for_email(&meta.namespace, &before.content.email));
-        }
-        if after.is_none() {
-            waiting.extend(self.world.asking_for_username(&meta.namespace, before.login_name.parts().0));
-        }
-        self.wake(waiting.into_iter().filter(|key| key.name != meta.name));
-    }
-
-    /// Wakes whose permissions follow from the account's, and who waits to copy something of it.
-    fn wake_relatives(&mut self, Meta { namespace, name, .. }: &Meta, before: Option<&Account>, after: Option<&Account>) {
-        let gives =
-            |account: Option<&Account>| account.map(|account| (account.content.grants.clone(), account.content.source.clone()));
-        if gives(before) != gives(after) {
-            self.follow(self.world.heirs(namespace, name));
-        }
-        if before.is_some() != after.is_some() {
-            self.wake(self.world.followers(namespace, name));
-            self.wake(self.world.copiers(namespace, name));
-        }
-        self.wake_those_who_wait_for_control(namespace);
-    }
-
-    fn wake_those_who_wait_for_control(&mut self, namespace: &str) {
-        let waiting: Vec<ObjectKey> = self.waiting_for_control.iter().filter(|key| key.namespace == namespace).cloned().collect();
-        self.wake(waiting);
-    }
-
-    /// Wakes who moved to another address with somebody else's plan, and who asked for the address before.
-    fn wake_after_moves(&mut self, user: &user::Snapshot, moves: &[AddressMove]) {
-        let soon = Instant::now() + COUNTS_GATHERED;
-        for (Rival { account, .. }, moved) in user.contest.rivals.iter().zip(moves) {
-            let namespace = &account.namespace;
-            self.wake([ObjectKey::new(Kind::User, namespace, &account.owner.name)]);
-            self.wake(self.world.asking_for_email(namespace, &account.content.email));
-            for email in [&account.content.email, &moved.to] {
-                if let Some(name) = listing_of(&user.organization.record.listings, email.domain()) {
-                    self.queue.wake(ObjectKey::new(Kind::OrgEmailDomain, namespace, name), soon);
-                }
-            }
-        }
-    }
-
-    /// Lets the groups and domains whose counts changed tell them soon, at once where one waits to go.
-    fn gather_counts(&mut self, user: &user::Snapshot, after: Option<&Account>) {
-        let namespace = &user.meta.namespace;
-        let uses = |account: &Account| {
-            let listings = &user.organization.record.listings;
-            let listing = listing_of(listings, account.content.email.domain());
-            let listing = listing.map(|name| ObjectKey::new(Kind::OrgEmailDomain, namespace, name));
-            let source = match &account.content.source {
-                Some(Source::Inherited { from, .. }) => Some(ObjectKey::new(Kind::User, namespace, from)),
-                Some(Source::Cloned(_)) | None => None,
-            };
-            listing
-                .into_iter()
-                .chain(source)
-                .chain([ObjectKey::new(Kind::UserGroup, namespace, &account.content.group)])
-                .collect::<BTreeSet<_>>()
-        };
-        let before = user.account.as_ref().map(uses).unwrap_or_default();
-        let after = after.map(uses).unwrap_or_default();
-        let now = Instant::now();
-        for key in before.symmetric_difference(&after) {
-            let goes = self.world.about(key).is_some_and(|(meta, ..)| meta.deleting);
-            self.queue.wake(key.clone(), if goes { now } else { now + COUNTS_GATHERED });
-        }
-    }
-
-    /// A user on its way out is no member, heir or user any more: wakes what may go for that reason, and
-    /// who waits to follow it.
-    fn wake_after_leaving(&mut self, key: &ObjectKey) {
-        let place = (key.namespace.clone(), key.name.clone());
-        let Some(user) = self.world.users.get(&place) else { return };
-        let mut concerned = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
-        let in_force = self.world.in_force(&key.namespace, &key.name);
-        let group = in_force.map_or(&user.spec.group_ref.name, |account| &account.group);
-        concerned.push(ObjectKey::new(Kind::UserGroup, &key.namespace, group));
-        let source = in_force.and_then(|account| account.follows.clone());
-        concerned.extend(source.map(|name| ObjectKey::new(Kind::User, &key.namespace, name)));
-        let goes = |key: &ObjectKey| self.world.about(key).is_some_and(|(meta, ..)| meta.deleting);
-        let (going, staying): (Vec<_>, Vec<_>) = concerned.into_iter().partition(goes);
-        self.wake(going);
-        // They count it no more.
-        let soon = Instant::now() + COUNTS_GATHERED;
-        staying.into_iter().for_each(|key| self.queue.wake(key, soon));
-        self.follow(self.world.heirs(&key.namespace, &key.name));
-        self.wake_those_who_wait_for_control(&key.namespace);
-    }
-
     /// Creates the default groups that organizations lack, and looks at what the store still has of
     /// objects that went without our knowing.
     async fn settle(&mut self, keys: Vec<ObjectKey>) -> Result<(), StoreError> {
@@ -588,20 +444,6 @@ impl<S: Store> Pipeline<S> {
                 self.wake(self.world.of_group(&key.namespace, &key.name));
             }
             self.wake([key, organization]);
-        }
-    }
-
-    /// Wakes who named a user that wasn't there, is on its way out, or has no account and so leads on by
-    /// what it declares.
-    fn wake_after_seeing(&mut self, key: &ObjectKey, came_or_goes: bool) {
-        let place = (key.namespace.clone(), key.name.clone());
-        let Some(user) = self.world.users.get(&place) else { return };
-        let (leaving, declares) = (user.meta.deleting, user.status.account_id.is_none());
-        if came_or_goes && leaving {
-            self.wake_after_leaving(key);
-        } else if came_or_goes || declares {
-            self.follow(self.world.heirs(&key.namespace, &key.name));
-            self.follow(self.world.copiers(&key.namespace, &key.name));
         }
     }
 
