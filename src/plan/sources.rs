@@ -141,7 +141,11 @@ impl<'a> Person<'a> {
                     };
                     let line = inheritance::line(account, |name| self.find(name));
                     let seen = [account].into_iter().chain(line).map(seen).collect();
-                    let absent = self.absent(&self.trail(name).names);
+                    let Trail { names: mut walked, comes_home } = self.trail(name);
+                    if comes_home && let Some(followed) = self.in_force() {
+                        walked.extend(self.trail(followed).names);
+                    }
+                    let absent = self.absent(&walked);
                     Sourcing { source: Some(Source::Cloned(cloned)), seen, absent, ..Sourcing::default() }
                 }
             },
@@ -480,6 +484,12 @@ mod tests {
         assert_eq!(decided("u0", &people(&line(32)), Some(("u1", SourceMode::Inherit)), "").blocked, None);
         let too_long = decided("u0", &people(&line(33)), Some(("u1", SourceMode::Inherit)), "");
         assert_eq!(too_long.blocked, Some(Blocked::InheritanceTooDeep { user: "u1".to_owned() }));
+    }
+
+    #[test]
+    fn a_clone_of_an_heir_of_ones_own_counts_on_whom_one_follows_being_absent() {
+        let people = people(&[account("alice", "", follows("carol")), account("bob", "b", follows("alice"))]);
+        assert_eq!(decided("alice", &people, Some(("bob", SourceMode::Clone)), "").absent, ["carol"]);
     }
 
     #[test]

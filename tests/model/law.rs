@@ -485,6 +485,18 @@ impl Law {
         Some((gives, None))
     }
 
+    /// Whether a group gives what its spec says: a deleted one as long as something holds it that is in force.
+    fn is_kept_up(&self, name: &str) -> bool {
+        !self.groups[name].deleting || (self.group_held_back(name).is_some() && self.in_force.contains_key(name))
+    }
+
+    /// Why a deleted group isn't gone yet.
+    pub(crate) fn group_held_back(&self, name: &str) -> Option<&'static str> {
+        // The one that every organization has keeps full control.
+        let last = name != "administrators" && self.would_lose_control_without(name);
+        if self.members(name) > 0 { Some("InUse") } else { last.then_some("LastAdministrator") }
+    }
+
     // What happens.
 
     /// Takes in a plan that the store took.
@@ -511,8 +523,8 @@ impl Law {
             Event::GroupPut { name, full_control } => self.put_group(name, *full_control)?,
             Event::GroupDropped { name } => {
                 let stays = self.groups.get(name).is_some_and(|group| !group.deleting || group.paused);
-                if stays || self.members(name) > 0 {
-                    return Err(format!("the group {name} is dropped though it stays or has members that stay"));
+                if stays || self.group_held_back(name).is_some() {
+                    return Err(format!("the group {name} is dropped though it stays, or {:?}", self.group_held_back(name)));
                 }
                 self.in_force.remove(name);
             }
@@ -612,7 +624,7 @@ impl Law {
         if asked.full_control != full_control {
             return Err(format!("the group {name} gets full control: {full_control}, and must {}", asked.full_control));
         }
-        if self.groups[name].paused || self.groups[name].deleting {
+        if self.groups[name].paused || !self.is_kept_up(name) {
             return Err(format!("the group {name} is written though it waits"));
         }
         self.in_force.insert(name.to_owned(), asked);
@@ -712,11 +724,11 @@ impl Law {
             return Err(format!("{orphan} has an account and no User"));
         }
         for (name, group) in &self.groups {
-            if group.deleting && !group.paused && self.members(name) == 0 {
+            if group.deleting && !group.paused && self.group_held_back(name).is_none() {
                 return Err(format!("the group {name} is deleted, and nothing is in the way"));
             }
             let asked = self.asked_of_group(name).map(|(gives, _)| gives);
-            if !group.paused && !group.deleting && asked.as_ref() != self.in_force.get(name) {
+            if !group.paused && self.is_kept_up(name) && asked.as_ref() != self.in_force.get(name) {
                 return Err(format!("the group {name} asks for {asked:?} and gives {:?}", self.in_force.get(name)));
             }
         }

@@ -371,7 +371,7 @@ fn group_status(law: &Law, name: &str) -> Value {
     let members = law.members(name);
     let reason = match group {
         Group { paused: true, .. } => Some("Paused"),
-        Group { deleting: true, .. } => Some("InUse"),
+        Group { deleting: true, .. } => law.group_held_back(name),
         _ => law.asked_of_group(name).and_then(|(_, why)| why).map(|why| why.reason),
     };
     let ready = reason.map_or_else(|| json!(["True", "Reconciled"]), |reason| json!(["False", reason]));
