@@ -22,7 +22,7 @@ use crate::api::{UserGroup, UserGroupSpec};
 use crate::clock::Clock;
 use crate::domain::account::{Account, Revision, Source};
 use crate::domain::group::ADMINISTRATORS;
-use crate::plan::{Blocked, Decision, Hold, Meta, Plan, organization, status};
+use crate::plan::{Blocked, Decision, Hold, Meta, Plan, organization, status, user};
 use crate::store::{Occasion, Receipt, Refusal, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -255,7 +255,13 @@ impl<S: Store> Pipeline<S> {
     /// Notes who depends on whom, and who waits for control.
     fn note(&mut self, key: &ObjectKey, snapshot: &Snapshot, decision: &Decision) {
         if let Snapshot::User(user) = snapshot {
-            self.world.note(key, user.account.as_ref().map(in_force));
+            let in_force = user.account.as_ref().map(in_force);
+            let follows = in_force.as_ref().and_then(|account| account.follows.clone());
+            let undeclared = follows.is_some() && follows.as_deref() != user::follows(&user.spec);
+            if self.world.note(key, in_force) && undeclared {
+                // Nobody could know until now that those behind it are behind whom it follows.
+                self.follow(self.world.heirs(&key.namespace, &key.name));
+            }
         }
         if decision.blocked.iter().any(|why| matches!(why, Blocked::LastAdministrator { .. })) {
             self.waiting_for_control.insert(key.clone());

@@ -235,11 +235,11 @@ impl World {
         keys
     }
 
-    /// Notes what of a user's account others depend on: what its spec asks for may wait.
-    pub fn note(&mut self, key: &ObjectKey, in_force: Option<InForce>) {
+    /// Notes what of a user's account others depend on: what its spec asks for may wait. Returns whether that is news.
+    pub fn note(&mut self, key: &ObjectKey, in_force: Option<InForce>) -> bool {
         let place = (key.namespace.clone(), key.name.clone());
         if self.in_force.get(&place) == in_force.as_ref() {
-            return;
+            return false;
         }
         self.unindex(key);
         match in_force {
@@ -247,6 +247,7 @@ impl World {
             None => self.in_force.remove(&place),
         };
         self.reindex(key);
+        true
     }
 
     /// Returns what of a user's account others depend on.
