@@ -124,6 +124,36 @@ fn check(sizes: &[(usize, usize)], cases: u64, store: &dyn Fn() -> Watched) {
     assert!(breaches.is_empty(), "{}", breaches.join("\n"));
 }
 
+/// Scripts that once broke the law, by seed, people and rounds.
+const BROKE_IT: [(u64, usize, usize); 18] = [
+    (11307387092600937729, 10, 60),
+    (3992596847233833366, 8, 80),
+    (1916716703724845557, 40, 40),
+    (3980598000218139604, 10, 60),
+    (16580042889335441288, 4, 40),
+    (13668465430565696497, 40, 40),
+    (15771848091591736990, 8, 80),
+    (10791943736258065752, 40, 40),
+    (16764708815029058805, 10, 60),
+    (1642122753138189214, 40, 40),
+    (4778673417231027655, 6, 60),
+    (15131797978196332255, 8, 80),
+    (18129017328079459514, 4, 40),
+    (13039017591022599264, 6, 60),
+    (5050231873019120651, 6, 60),
+    (11107809382445345067, 10, 60),
+    (15019321150033396200, 6, 60),
+    (10976119427916720933, 10, 60),
+];
+
+#[test]
+fn what_once_broke_the_law_keeps_it() {
+    for (seed, people, rounds) in BROKE_IT {
+        let played = judge(&format!("seed {seed}"), Writer::script(seed, people, rounds), &Watched::in_memory);
+        played.unwrap_or_else(|breach| panic!("{breach}"));
+    }
+}
+
 fn in_memory(sizes: &[(usize, usize)], cases: u64) {
     check(sizes, cases, &Watched::in_memory);
 }
