@@ -246,6 +246,8 @@ pub enum TransactionKind {
     Create,
     /// Deletes the account.
     Delete,
+    /// Changes the password.
+    PasswordChange,
     /// Keeps the person from logging in.
     Disable,
     /// Lets the person log in again.

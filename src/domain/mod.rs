@@ -6,4 +6,5 @@ pub mod group;
 pub mod inheritance;
 pub mod member;
 pub mod organization;
+pub mod password;
 pub mod permission;

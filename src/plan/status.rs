@@ -186,6 +186,7 @@ fn transaction(transaction: &Transaction) -> TransactionStatus {
         kind: match transaction.kind {
             TransactionKind::Create => TransactionType::Create,
             TransactionKind::Delete => TransactionType::Delete,
+            TransactionKind::PasswordChange => TransactionType::PasswordChange,
             TransactionKind::Disable => TransactionType::Disable,
             TransactionKind::Enable => TransactionType::Enable,
         },

@@ -262,7 +262,7 @@ impl Writer<'_> {
         let Entry { account, cases_unassigned, transaction } = entry;
         match transaction.kind {
             TransactionKind::Delete => Ok(Receipt::Deleted { account, cases_unassigned, transaction }),
-            TransactionKind::Create | TransactionKind::Disable | TransactionKind::Enable => {
+            TransactionKind::Create | TransactionKind::PasswordChange | TransactionKind::Disable | TransactionKind::Enable => {
                 Ok(Receipt::Account(Box::new(self.account(account).await?.ok_or(Refusal::Stale)?)))
             }
         }
