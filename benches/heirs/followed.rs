@@ -73,7 +73,14 @@ impl Followed {
     /// the commit took.
     pub(crate) async fn change(&mut self, round: usize) -> Duration {
         let content = Content { grants: permissions(round), ..self.source.content.clone() };
-        let change = AccountChange::Update { account: self.source.id, from: self.source.revision, transaction: None, content };
+        let change = AccountChange::Update {
+            account: self.source.id,
+            from: self.source.revision,
+            transaction: None,
+            content,
+            password: None,
+            adopts: false,
+        };
         let plan = plan(self.source.owner.clone(), change);
         let begun = Instant::now();
         let answer = self.store.commit(&[plan], occasion()).await.unwrap().remove(0);
@@ -214,7 +221,7 @@ fn create(number: usize, (grants, source): (Permissions, Option<Source>)) -> Pla
         member: MemberValues::default(),
     };
     let login_name = LoginName::new(&owner.name, &acme().customer_id);
-    let change = AccountChange::Create { transaction: TransactionId::of_create(&owner.uid), login_name, content };
+    let change = AccountChange::Create { transaction: TransactionId::of_create(&owner.uid), login_name, content, password: None };
     plan(owner, change)
 }
 

@@ -334,6 +334,8 @@ impl fmt::Display for Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
     use proptest::sample::{Index, subsequence};
     use uuid::Uuid;
@@ -387,10 +389,13 @@ mod tests {
             transaction: Transaction {
                 id: TransactionId(id),
                 kind: TransactionKind::Create,
+                revision: Revision(1),
                 started: NOW,
                 deadline: NOW,
                 completed: Some(NOW),
             },
+            credential: None,
+            confirmed: BTreeMap::new(),
         }
     }
 

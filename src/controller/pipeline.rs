@@ -543,8 +543,9 @@ fn put_back(snapshot: &Snapshot) -> Write {
 
 fn farewell(receipt: &Receipt) -> Option<String> {
     match receipt {
-        Receipt::Deleted { cases_unassigned, .. } => Some(format!(
-            "the account was deleted for good; cases left without an owner: {cases_unassigned}; this month is billed in full"
+        Receipt::Deleted(departure) => Some(format!(
+            "the account was deleted for good; cases left without an owner: {}; this month is billed in full",
+            departure.cases_unassigned
         )),
         Receipt::Account(_) | Receipt::Done => None,
     }

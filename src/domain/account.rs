@@ -1,6 +1,6 @@
 //! Accounts: what the store keeps of a person, and who owns it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::email::Email;
 use super::member::{MemberValues, SelfChange};
 use super::organization::LoginName;
+use super::password::PasswordHash;
 use super::permission::Permissions;
 
 /// The store's own key of an account, a UUIDv7.
@@ -201,6 +202,61 @@ pub struct Account {
     pub cloned: Option<jiff::Timestamp>,
     /// The transaction in flight, or the last one.
     pub transaction: Transaction,
+    /// What the person logs in with, once a password was set.
+    pub credential: Option<Credential>,
+    /// The newest revision that each directory confirmed.
+    pub confirmed: BTreeMap<String, Revision>,
+}
+
+/// What a person logs in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// The hash of the password that logs in: the Secret's, or the member's own.
+    pub login: PasswordHash,
+    /// The last password that came from a Secret; nothing where none ever did.
+    pub from_secret: Option<FromSecret>,
+}
+
+impl Credential {
+    /// Returns what a password from a Secret makes of any credential.
+    #[must_use]
+    pub fn of_secret(password: FromSecret) -> Self {
+        Self { login: password.hash.clone(), from_secret: Some(password) }
+    }
+
+    /// Returns what a member's own password makes of the credential that was: the Secret's isn't forgotten.
+    #[must_use]
+    pub fn of_member(before: Option<&Self>, login: PasswordHash) -> Self {
+        Self { login, from_secret: before.and_then(|before| before.from_secret.clone()) }
+    }
+}
+
+/// A password that came from a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FromSecret {
+    /// Its hash.
+    pub hash: PasswordHash,
+    /// Which version of which Secret it stood in.
+    pub version: String,
+}
+
+/// An account that was deleted, as its tombstone and the journal have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// The account that was.
+    pub account: AccountId,
+    /// The namespace of its organization.
+    pub namespace: String,
+    /// The `User` that owned it.
+    pub owner: Owner,
+    /// The login name that it had.
+    pub login_name: LoginName,
+    /// How many cases lost their owner.
+    pub cases_unassigned: i64,
+    /// The Delete.
+    pub transaction: Transaction,
+    /// The newest revision that each directory confirmed.
+    pub confirmed: BTreeMap<String, Revision>,
 }
 
 /// A transaction of an account, as the store's journal has it.
@@ -210,12 +266,79 @@ pub struct Transaction {
     pub id: TransactionId,
     /// What it does.
     pub kind: TransactionKind,
+    /// The account's revision that it made, which every directory is to confirm.
+    pub revision: Revision,
     /// When the store wrote it down.
     pub started: jiff::Timestamp,
     /// When it is overdue.
     pub deadline: jiff::Timestamp,
     /// When the store and every directory had confirmed it.
     pub completed: Option<jiff::Timestamp>,
+}
+
+impl Departure {
+    /// Notes what directories confirmed, and completes the Delete once all of these have.
+    pub(crate) fn confirm(
+        &mut self,
+        confirmed: &BTreeMap<String, Revision>,
+        directories: &BTreeSet<String>,
+        now: jiff::Timestamp,
+    ) {
+        take_confirmed(&mut self.confirmed, confirmed, directories);
+        self.transaction.complete_if_confirmed(&self.confirmed, directories, now);
+    }
+}
+
+impl Account {
+    /// Notes what directories confirmed, and completes the transaction in flight once all of these have.
+    pub(crate) fn confirm(
+        &mut self,
+        confirmed: &BTreeMap<String, Revision>,
+        directories: &BTreeSet<String>,
+        now: jiff::Timestamp,
+    ) {
+        take_confirmed(&mut self.confirmed, confirmed, directories);
+        self.transaction.complete_if_confirmed(&self.confirmed, directories, now);
+    }
+}
+
+/// Takes in what of these directories is newer, and forgets other directories.
+fn take_confirmed(
+    known: &mut BTreeMap<String, Revision>,
+    confirmed: &BTreeMap<String, Revision>,
+    directories: &BTreeSet<String>,
+) {
+    for (directory, revision) in confirmed {
+        let newest = known.entry(directory.clone()).or_insert(*revision);
+        *newest = (*newest).max(*revision);
+    }
+    known.retain(|directory, _| directories.contains(directory));
+}
+
+impl Transaction {
+    /// Whether a directory has yet to confirm it.
+    #[must_use]
+    pub fn in_flight(&self) -> bool {
+        self.completed.is_none()
+    }
+
+    /// Whether it is in flight past its deadline.
+    #[must_use]
+    pub fn is_overdue(&self, now: jiff::Timestamp) -> bool {
+        self.in_flight() && self.deadline <= now
+    }
+
+    fn complete_if_confirmed(
+        &mut self,
+        confirmed: &BTreeMap<String, Revision>,
+        directories: &BTreeSet<String>,
+        now: jiff::Timestamp,
+    ) {
+        let has_it = |directory: &String| confirmed.get(directory).is_some_and(|revision| *revision >= self.revision);
+        if self.in_flight() && directories.iter().all(has_it) {
+            self.completed = Some(now);
+        }
+    }
 }
 
 /// The id of a transaction, a UUIDv5.
@@ -255,6 +378,15 @@ pub enum TransactionKind {
 }
 
 impl TransactionKind {
+    /// Whether it takes rights away, and so waits for no other.
+    #[must_use]
+    pub fn takes_away(self) -> bool {
+        match self {
+            Self::Delete | Self::Disable => true,
+            Self::Create | Self::PasswordChange | Self::Enable => false,
+        }
+    }
+
     /// Returns the word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -16,11 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use self::blocked::Blocked;
-use crate::domain::account::{AccountId, Content, Lifecycle, Owner, Revision, TransactionId, TransactionKind};
+use crate::domain::account::{AccountId, Content, FromSecret, Lifecycle, Owner, Revision, TransactionId, TransactionKind};
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::GroupContent;
 use crate::domain::member::SelfChange;
 use crate::domain::organization::{CustomerId, CustomerIdError, LoginName, Organization};
+use crate::domain::password::PasswordHash;
 use crate::domain::permission::Permissions;
 
 /// What every resource has beside its spec, as last seen.
@@ -182,6 +183,10 @@ pub enum Plan {
     Domain(DomainPlan),
     /// Changes what a member may change of themselves.
     Member(MemberPlan),
+    /// Hashes a password anew that stays the same.
+    Rehash(RehashPlan),
+    /// Notes what directories confirmed, and completes what waited for it.
+    Confirm(ConfirmPlan),
 }
 
 impl Plan {
@@ -201,6 +206,32 @@ pub struct MemberPlan {
     pub account: AccountId,
     /// The changes, in order.
     pub changes: Vec<SelfChange>,
+    /// The member's new password, which begins a PasswordChange.
+    pub password: Option<PasswordHash>,
+}
+
+/// A stronger hash of a password that somebody just logged in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RehashPlan {
+    /// The namespace of the organization.
+    pub namespace: String,
+    /// The account.
+    pub account: AccountId,
+    /// The hash that the password was checked against; the store refuses when it isn't that any more.
+    pub before: PasswordHash,
+    /// The hash of the same password.
+    pub after: PasswordHash,
+}
+
+/// What directories confirmed of an account, one that was deleted too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfirmPlan {
+    /// The namespace of the organization.
+    pub namespace: String,
+    /// The account.
+    pub account: AccountId,
+    /// The revision that each directory has now.
+    pub confirmed: BTreeMap<String, Revision>,
 }
 
 /// A change of one account.
@@ -233,6 +264,8 @@ pub enum AccountChange {
         login_name: LoginName,
         /// What the account has.
         content: Content,
+        /// Its initial password.
+        password: Option<FromSecret>,
     },
     /// Another content for an account.
     Update {
@@ -244,6 +277,10 @@ pub enum AccountChange {
         transaction: Option<(TransactionId, TransactionKind)>,
         /// What the account has afterwards.
         content: Content,
+        /// A new password from a Secret.
+        password: Option<FromSecret>,
+        /// Whether the account of another `User`, which is gone, is taken over.
+        adopts: bool,
     },
     /// The end of an account: cases unassigned, personal data erased, its lifetime kept.
     Delete {
@@ -253,6 +290,13 @@ pub enum AccountChange {
         from: Revision,
         /// The Delete of this account.
         transaction: TransactionId,
+    },
+    /// The account stays, and has no `User` any more.
+    Release {
+        /// The account.
+        account: AccountId,
+        /// The revision that the plan was made from; the store refuses an older one.
+        from: Revision,
     },
 }
 

@@ -342,10 +342,13 @@ mod tests {
             transaction: Transaction {
                 id: TransactionId(id),
                 kind: TransactionKind::Create,
+                revision: Revision(1),
                 started: time,
                 deadline: time,
                 completed: Some(time),
             },
+            credential: None,
+            confirmed: BTreeMap::new(),
         }
     }
 

@@ -179,7 +179,8 @@ fn creation(snapshot: &Snapshot) -> Decision {
             let (copied, copied_from) = copied.unzip();
             seen.extend(copied_from);
             let content = content(spec, Decided { email, group, grants, source, copied, member: MemberValues::default() });
-            let change = AccountChange::Create { transaction: TransactionId::of_create(&meta.uid), login_name, content };
+            let change =
+                AccountChange::Create { transaction: TransactionId::of_create(&meta.uid), login_name, content, password: None };
             let plan = Plan::Account(Box::new(plan(snapshot, customer_id, change, Others { moves, keeps, seen })));
             Decision { plan: Some(plan), absent, ..Decision::default() }
         }
@@ -199,7 +200,14 @@ fn waiting(snapshot: &Snapshot, account: &Account, why: Blocked) -> Decision {
         return Decision::blocked(why);
     }
     let content = Content { source, ..account.content.clone() };
-    let change = AccountChange::Update { account: account.id, from: account.revision, transaction: None, content };
+    let change = AccountChange::Update {
+        account: account.id,
+        from: account.revision,
+        transaction: None,
+        content,
+        password: None,
+        adopts: false,
+    };
     let (_, customer_id) = account.login_name.parts();
     // Nothing of the spec is applied, so the account is as of the generation that it was as of.
     let plan = plan(snapshot, customer_id, change, Others { moves: vec![], keeps, seen });
@@ -244,7 +252,8 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
         };
         let transaction = kind.map(|kind| (TransactionId::of_change(account.id, kind, from), kind));
         let (_, customer_id) = account.login_name.parts();
-        let change = AccountChange::Update { account: account.id, from, transaction, content: wanted };
+        let change =
+            AccountChange::Update { account: account.id, from, transaction, content: wanted, password: None, adopts: false };
         Plan::Account(Box::new(plan(snapshot, customer_id, change, Others { moves, keeps, seen })))
     });
     Decision { plan, blocked, hold: Hold::Keep, puts_back, absent }
@@ -463,7 +472,7 @@ fn profile(spec: ProfileSpec, copied: Option<&Copied>) -> Profile {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use jiff::Timestamp;
     use uuid::Uuid;
@@ -471,7 +480,7 @@ mod tests {
     use super::*;
     use crate::api::Reason;
     use crate::api::user::{GroupRef, PermissionsSpec};
-    use crate::domain::account::{AccountId, Revision, Transaction};
+    use crate::domain::account::{AccountId, Credential, Revision, Transaction};
     use crate::domain::email::Domain;
     use crate::plan::{Listing, OrganizationRecord};
 
@@ -543,7 +552,7 @@ mod tests {
         let Some(Plan::Account(plan)) = decide(snapshot).plan else { panic!("nothing is planned") };
         let AccountPlan { owner, change, .. } = *plan;
         let account = match change {
-            AccountChange::Create { transaction, login_name, content } => Some(Account {
+            AccountChange::Create { transaction, login_name, content, password } => Some(Account {
                 id: AccountId(Uuid::from_u128(1)),
                 namespace: "acme".to_owned(),
                 revision: Revision(1),
@@ -555,15 +564,18 @@ mod tests {
                 transaction: Transaction {
                     id: transaction,
                     kind: TransactionKind::Create,
+                    revision: Revision(1),
                     started: Timestamp::UNIX_EPOCH,
                     deadline: Timestamp::UNIX_EPOCH,
                     completed: Some(Timestamp::UNIX_EPOCH),
                 },
+                credential: password.map(Credential::of_secret),
+                confirmed: BTreeMap::new(),
             }),
             AccountChange::Update { from, content, .. } => {
                 snapshot.account.clone().map(|account| Account { revision: Revision(from.0 + 1), owner, content, ..account })
             }
-            AccountChange::Delete { .. } => None,
+            AccountChange::Delete { .. } | AccountChange::Release { .. } => None,
         };
         Snapshot { account, ..snapshot.clone() }
     }

@@ -7,17 +7,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard};
 
 use super::{
-    AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
-    changed_by_member, keeps_twice, lowest_free_copy, made_from, transaction_of,
+    AccountKey, Administrator, Counts, NewAccount, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
+    changed_by_member, check_may_begin, keeps_twice, lowest_free_copy, made_from, next, transaction_of,
 };
 use crate::domain::account::{
-    Account, AccountId, Content, Lifecycle, Revision, Source, Transaction, TransactionId, TransactionKind,
+    Account, AccountId, Content, Credential, Departure, Lifecycle, Owner, Revision, Source, Transaction, TransactionId,
+    TransactionKind,
 };
 use crate::domain::email::Email;
 use crate::domain::group::GroupContent;
 use crate::domain::organization::{CustomerId, Organization};
 use crate::plan::{
-    AccountChange, AccountPlan, AddressMove, Control, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan, Plan, needs,
+    AccountChange, AccountPlan, AddressMove, ConfirmPlan, Control, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan,
+    Plan, RehashPlan, needs,
 };
 
 /// A store that lives as long as its process.
@@ -30,6 +32,8 @@ pub struct MemoryStore {
 struct Contents {
     customer_ids: BTreeMap<String, CustomerId>,
     accounts: BTreeMap<AccountId, Account>,
+    departed: BTreeMap<AccountId, Departure>,
+    directories: BTreeSet<String>,
     journal: HashMap<TransactionId, Entry>,
     groups: BTreeMap<String, BTreeMap<String, GroupContent>>,
     listings: BTreeMap<String, BTreeMap<String, Listing>>,
@@ -39,8 +43,8 @@ struct Contents {
 #[derive(Debug)]
 struct Entry {
     account: AccountId,
-    cases_unassigned: i64,
     transaction: Transaction,
+    superseded: bool,
 }
 
 impl MemoryStore {
@@ -59,6 +63,16 @@ impl MemoryStore {
     #[must_use]
     pub fn case_owner(&self, case: &str) -> Option<AccountId> {
         self.contents().cases.get(case).copied().flatten()
+    }
+
+    /// Returns the journal of an account: each transaction and whether another superseded it, oldest first.
+    #[must_use]
+    pub fn journal(&self, account: AccountId) -> Vec<(Transaction, bool)> {
+        let contents = self.contents();
+        let of_account = contents.journal.values().filter(|entry| entry.account == account);
+        let mut entries: Vec<_> = of_account.map(|entry| (entry.transaction.clone(), entry.superseded)).collect();
+        entries.sort_by_key(|(transaction, _)| transaction.revision);
+        entries
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {
@@ -119,6 +133,29 @@ impl Store for MemoryStore {
         Ok(namespaces.iter().map(|(namespace, leaving)| (namespace.clone(), contents.counts(namespace, leaving))).collect())
     }
 
+    async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {
+        let contents = self.contents();
+        let mut found = HashMap::new();
+        for ((namespace, name), uid) in users {
+            let of_user = |gone: &&Departure| gone.namespace == *namespace && gone.owner.name == *name && gone.owner.uid == *uid;
+            if let Some(departure) = contents.departed.values().filter(of_user).max_by_key(|gone| gone.transaction.started) {
+                found.insert((namespace.clone(), name.clone()), departure.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    async fn unconfirmed_departures(&self) -> Result<Vec<Departure>, StoreError> {
+        let contents = self.contents();
+        Ok(contents.departed.values().filter(|departure| departure.transaction.in_flight()).cloned().collect())
+    }
+
+    async fn use_directories(&self, directories: &BTreeSet<String>, now: jiff::Timestamp) -> Result<(), StoreError> {
+        let now = Occasion { now, deadline: now }.in_microseconds().now;
+        self.contents().use_directories(directories, now);
+        Ok(())
+    }
+
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<Account>, StoreError> {
         let contents = self.contents();
         let wanted = |account: &&Account| namespace.is_none_or(|namespace| account.namespace == namespace);
@@ -144,7 +181,9 @@ impl Contents {
             Plan::Group(GroupPlan::Drop { namespace, name, leaving }) => self.drop_group(namespace, name, leaving),
             Plan::Domain(DomainPlan::Put { namespace, name, listing }) => self.put_domain(namespace, name, listing),
             Plan::Domain(DomainPlan::Drop { namespace, name, leaving }) => self.drop_domain(namespace, name, leaving),
-            Plan::Member(plan) => self.change_member(plan),
+            Plan::Member(plan) => self.change_member(plan, occasion),
+            Plan::Rehash(plan) => self.rehash(plan),
+            Plan::Confirm(plan) => self.confirm(plan, occasion),
         }
     }
 
@@ -155,18 +194,31 @@ impl Contents {
             return self.repeated(entry);
         }
         match change {
-            AccountChange::Create { transaction, login_name, content } => {
+            AccountChange::Create { transaction, login_name, content, password } => {
                 let content = self.numbered(namespace, content);
-                self.create(plan, occasion.created(plan, login_name, content, *transaction))
+                let new = NewAccount { login_name, content, transaction: *transaction, password: password.as_ref() };
+                self.create(plan, occasion.created(plan, new, &self.directories))
             }
-            AccountChange::Update { account, from, transaction, content } => {
+            AccountChange::Update { account, from, transaction, content, password, adopts } => {
                 let current = self.at(namespace, *account, *from)?.clone();
-                let next = occasion.updated(&current, owner, content, *transaction);
-                self.update(plan, &current, next)
+                let transaction = transaction.map(|begins| occasion.begun(begins, next(*from), &self.directories));
+                check_may_begin(&current, transaction.as_ref())?;
+                let mut changed = occasion.updated(&current, owner, content, transaction);
+                changed.credential = password.clone().map(Credential::of_secret).or(changed.credential);
+                self.update(plan, &current, changed, *adopts)
             }
             AccountChange::Delete { account, from, transaction } => {
                 let gone = self.at(namespace, *account, *from)?.clone();
-                self.delete(plan, &gone, occasion.completed(*transaction, TransactionKind::Delete))
+                let transaction = (*transaction, TransactionKind::Delete);
+                self.delete(plan, &gone, occasion.begun(transaction, next(*from), &self.directories))
+            }
+            AccountChange::Release { account, from } => {
+                let current = self.at(namespace, *account, *from)?.clone();
+                if current.owner.uid != owner.uid {
+                    return Err(Refusal::Stale);
+                }
+                let released = Owner { uid: String::new(), ..current.owner.clone() };
+                Ok(self.put(Account { revision: next(*from), owner: released, ..current }))
             }
         }
     }
@@ -190,16 +242,17 @@ impl Contents {
         self.check_moved_addresses(namespace, None, Some(&account.content.email), moves)?;
 
         self.customer_ids.insert(namespace.to_owned(), organization.customer_id.clone());
-        self.write_down(&account.transaction, account.id, 0);
+        self.write_down(&account.transaction, account.id, None);
         self.move_addresses(moves);
         self.keep(keeps);
         Ok(self.put(account))
     }
 
-    fn update(&mut self, plan: &AccountPlan, current: &Account, next: Account) -> Result<Receipt, Refusal> {
+    fn update(&mut self, plan: &AccountPlan, current: &Account, next: Account, adopts: bool) -> Result<Receipt, Refusal> {
         let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving } = plan;
         let namespace = organization.namespace.as_str();
-        if current.owner.name != owner.name {
+        let of_another = self.in_organization(namespace).any(|other| other.id != current.id && other.owner.name == owner.name);
+        if (current.owner.name != owner.name && !adopts) || of_another {
             return Err(Refusal::Stale);
         }
         self.check_made_from(plan)?;
@@ -220,7 +273,7 @@ impl Contents {
         }
 
         if next.transaction.id != current.transaction.id {
-            self.write_down(&next.transaction, next.id, 0);
+            self.write_down(&next.transaction, next.id, Some(&current.transaction));
         }
         self.move_addresses(moves);
         self.keep(keeps);
@@ -248,21 +301,19 @@ impl Contents {
 
         self.accounts.remove(&gone.id);
         let cases_unassigned = self.unassign_cases(gone.id);
-        self.write_down(&transaction, gone.id, cases_unassigned);
+        self.write_down(&transaction, gone.id, Some(&gone.transaction));
+        let Account { id, namespace, owner, login_name, confirmed, .. } = gone.clone();
+        let departure = Departure { account: id, namespace, owner, login_name, cases_unassigned, transaction, confirmed };
+        self.departed.insert(id, departure.clone());
         self.move_addresses(moves);
         self.keep(keeps);
-        Ok(Receipt::Deleted { account: gone.id, cases_unassigned, transaction })
+        Ok(Receipt::Deleted(Box::new(departure)))
     }
 
     /// Answers a transaction that is in the journal as it was answered first.
     fn repeated(&self, entry: &Entry) -> Result<Receipt, Refusal> {
-        if entry.transaction.kind == TransactionKind::Delete {
-            let Entry { account, cases_unassigned, transaction } = entry;
-            return Ok(Receipt::Deleted {
-                account: *account,
-                cases_unassigned: *cases_unassigned,
-                transaction: transaction.clone(),
-            });
+        if let Some(departure) = self.departed.get(&entry.account).filter(|_| entry.transaction.kind == TransactionKind::Delete) {
+            return Ok(Receipt::Deleted(Box::new(departure.clone())));
         }
         let account = self.accounts.get(&entry.account).ok_or(Refusal::Stale)?;
         Ok(Receipt::Account(Box::new(account.clone())))
@@ -421,17 +472,68 @@ impl Contents {
         Content { email: lowest_free_copy(&content.email, taken), ..content.clone() }
     }
 
-    fn change_member(&mut self, plan: &MemberPlan) -> Result<Receipt, Refusal> {
-        let MemberPlan { namespace, account, changes } = plan;
+    fn change_member(&mut self, plan: &MemberPlan, occasion: Occasion) -> Result<Receipt, Refusal> {
+        let MemberPlan { namespace, account, .. } = plan;
         let there = |account: &&Account| account.namespace == *namespace;
         let current = self.accounts.get(account).filter(there).ok_or(Refusal::Stale)?;
         let group = self.group(namespace, &current.content.group).unwrap_or_default();
-        let next = changed_by_member(current, &group, changes)?;
+        let begun = |begins, revision| occasion.begun(begins, revision, &self.directories);
+        let next = changed_by_member(current, &group, plan, begun)?;
         if next.content.email != current.content.email {
             self.check_domain(namespace, &next.content.email)?;
             self.check_free(namespace, &[], Some(current.id), &next.content.email)?;
         }
+        if next.transaction.id != current.transaction.id {
+            self.write_down(&next.transaction, next.id, None);
+        }
         Ok(self.put(next))
+    }
+
+    fn rehash(&mut self, plan: &RehashPlan) -> Result<Receipt, Refusal> {
+        let RehashPlan { namespace, account, before, after } = plan;
+        let there = |account: &&mut Account| account.namespace == *namespace;
+        let account = self.accounts.get_mut(account).filter(there).ok_or(Refusal::Stale)?;
+        let credential = account.credential.as_mut().filter(|credential| credential.login == *before).ok_or(Refusal::Stale)?;
+        credential.login = after.clone();
+        Ok(Receipt::Account(Box::new(account.clone())))
+    }
+
+    fn confirm(&mut self, plan: &ConfirmPlan, occasion: Occasion) -> Result<Receipt, Refusal> {
+        let ConfirmPlan { namespace, account, confirmed } = plan;
+        if let Some(account) = self.accounts.get_mut(account).filter(|account| account.namespace == *namespace) {
+            account.confirm(confirmed, &self.directories, occasion.now);
+            let account = account.clone();
+            self.note_completion(&account.transaction);
+            return Ok(Receipt::Account(Box::new(account)));
+        }
+        let there = |departure: &&mut Departure| departure.namespace == *namespace;
+        let departure = self.departed.get_mut(account).filter(there).ok_or(Refusal::Stale)?;
+        departure.confirm(confirmed, &self.directories, occasion.now);
+        let departure = departure.clone();
+        self.note_completion(&departure.transaction);
+        Ok(Receipt::Deleted(Box::new(departure)))
+    }
+
+    fn use_directories(&mut self, directories: &BTreeSet<String>, now: jiff::Timestamp) {
+        if self.directories == *directories {
+            return;
+        }
+        self.directories.clone_from(directories);
+        for account in self.accounts.values_mut() {
+            account.confirm(&BTreeMap::new(), directories, now);
+        }
+        for departure in self.departed.values_mut() {
+            departure.confirm(&BTreeMap::new(), directories, now);
+        }
+        let last = self.accounts.values().map(|account| account.transaction.clone());
+        let last: Vec<_> = last.chain(self.departed.values().map(|departure| departure.transaction.clone())).collect();
+        last.iter().for_each(|transaction| self.note_completion(transaction));
+    }
+
+    fn note_completion(&mut self, transaction: &Transaction) {
+        if let Some(entry) = self.journal.get_mut(&transaction.id) {
+            entry.transaction.completed = transaction.completed;
+        }
     }
 
     fn put_group(&mut self, [namespace, name]: [&str; 2], content: &GroupContent, leaving: &Leaving) -> Result<Receipt, Refusal> {
@@ -447,8 +549,11 @@ impl Contents {
         Receipt::Account(Box::new(account))
     }
 
-    fn write_down(&mut self, transaction: &Transaction, account: AccountId, cases_unassigned: i64) {
-        self.journal.insert(transaction.id, Entry { account, cases_unassigned, transaction: transaction.clone() });
+    fn write_down(&mut self, transaction: &Transaction, account: AccountId, last: Option<&Transaction>) {
+        if let Some(last) = last.filter(|last| last.in_flight()).and_then(|last| self.journal.get_mut(&last.id)) {
+            last.superseded = true;
+        }
+        self.journal.insert(transaction.id, Entry { account, transaction: transaction.clone(), superseded: false });
     }
 
     fn unassign_cases(&mut self, owner: AccountId) -> i64 {
@@ -508,6 +613,7 @@ impl Contents {
             AccountKey::Owner { namespace, name } => account.namespace == *namespace && account.owner.name == *name,
             AccountKey::Email { namespace, email } => account.namespace == *namespace && account.content.email == *email,
             AccountKey::Login(login_name) => account.login_name == *login_name,
+            AccountKey::Id(id) => account.id == *id,
         })
     }
 

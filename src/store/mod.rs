@@ -11,14 +11,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 
 use crate::domain::account::{
-    Account, AccountId, Content, Lifecycle, Owner, Revision, Source, Transaction, TransactionId, TransactionKind,
+    Account, AccountId, Content, Credential, Departure, FromSecret, Lifecycle, Owner, Revision, Source, Transaction,
+    TransactionId, TransactionKind,
 };
 use crate::domain::email::Email;
-use crate::domain::group::GroupContent;
+use crate::domain::group::{Detail, GroupContent};
 use crate::domain::member::SelfChange;
 use crate::domain::organization::{LoginName, Organization};
 pub use crate::plan::OrganizationRecord;
-use crate::plan::{AccountChange, AccountPlan, Keep, Leaving, Plan, SeenAccount};
+use crate::plan::{AccountChange, AccountPlan, Keep, Leaving, MemberPlan, Plan, SeenAccount};
 
 /// A store of accounts.
 pub trait Store: Send + Sync + 'static {
@@ -51,6 +52,24 @@ pub trait Store: Send + Sync + 'static {
         &self,
         namespaces: &HashMap<String, Leaving>,
     ) -> impl Future<Output = Result<HashMap<String, Counts>, StoreError>> + Send;
+
+    /// Returns the newest Delete of each of these `User`s, by their uid and not only by their name; who had no account,
+    /// or still has it, is absent from the answer.
+    fn departures(
+        &self,
+        users: &[(UserName, String)],
+    ) -> impl Future<Output = Result<HashMap<UserName, Departure>, StoreError>> + Send;
+
+    /// Returns every Delete that a directory has yet to confirm.
+    fn unconfirmed_departures(&self) -> impl Future<Output = Result<Vec<Departure>, StoreError>> + Send;
+
+    /// Makes these the directories that transactions wait for, and completes those that waited only for others.
+    /// Writes nothing where they are the same as before.
+    fn use_directories(
+        &self,
+        directories: &BTreeSet<String>,
+        now: jiff::Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Returns every live account, or those of one organization, sorted by email, then namespace.
     fn list(&self, namespace: Option<&str>) -> impl Future<Output = Result<Vec<Account>, StoreError>> + Send;
@@ -98,6 +117,8 @@ pub enum AccountKey {
     },
     /// The login name.
     Login(LoginName),
+    /// The store's own key.
+    Id(AccountId),
 }
 
 /// How many live accounts of an organization use what.
@@ -134,7 +155,8 @@ impl Occasion {
     }
 
     /// Returns the account that a plan creates.
-    pub(crate) fn created(self, plan: &AccountPlan, login_name: &LoginName, content: Content, id: TransactionId) -> Account {
+    pub(crate) fn created(self, plan: &AccountPlan, new: NewAccount<'_>, directories: &BTreeSet<String>) -> Account {
+        let NewAccount { login_name, content, transaction, password } = new;
         Account {
             id: self.account_id(),
             namespace: plan.organization.namespace.clone(),
@@ -144,7 +166,9 @@ impl Occasion {
             created: self.now,
             cloned: self.cloned(None, &content),
             content,
-            transaction: self.completed(id, TransactionKind::Create),
+            transaction: self.begun((transaction, TransactionKind::Create), Revision(1), directories),
+            credential: password.cloned().map(Credential::of_secret),
+            confirmed: BTreeMap::new(),
         }
     }
 
@@ -154,11 +178,10 @@ impl Occasion {
         current: &Account,
         owner: &Owner,
         content: &Content,
-        transaction: Option<(TransactionId, TransactionKind)>,
+        transaction: Option<Transaction>,
     ) -> Account {
-        let transaction = transaction.map(|(id, kind)| self.completed(id, kind));
         Account {
-            revision: Revision(current.revision.0 + 1),
+            revision: next(current.revision),
             owner: owner.clone(),
             content: content.clone(),
             cloned: self.cloned(Some(current), content),
@@ -178,11 +201,30 @@ impl Occasion {
         }
     }
 
-    /// Returns the journal's entry of a transaction that begins and, without directories, also
+    /// Returns the journal's entry of a transaction that makes a revision: it begins and, without directories, also
     /// ends with this commit.
-    pub(crate) fn completed(self, id: TransactionId, kind: TransactionKind) -> Transaction {
-        Transaction { id, kind, started: self.now, deadline: self.deadline, completed: Some(self.now) }
+    pub(crate) fn begun(
+        self,
+        (id, kind): (TransactionId, TransactionKind),
+        revision: Revision,
+        directories: &BTreeSet<String>,
+    ) -> Transaction {
+        let completed = directories.is_empty().then_some(self.now);
+        Transaction { id, kind, revision, started: self.now, deadline: self.deadline, completed }
     }
+}
+
+/// What a new account is made of, beside its owner.
+pub(crate) struct NewAccount<'a> {
+    pub(crate) login_name: &'a LoginName,
+    pub(crate) content: Content,
+    pub(crate) transaction: TransactionId,
+    pub(crate) password: Option<&'a FromSecret>,
+}
+
+/// Returns the revision that comes after.
+pub(crate) fn next(revision: Revision) -> Revision {
+    Revision(revision.0 + 1)
 }
 
 /// What the store confirmed.
@@ -190,15 +232,8 @@ impl Occasion {
 pub enum Receipt {
     /// The account as it is now.
     Account(Box<Account>),
-    /// The account is gone.
-    Deleted {
-        /// The account that was.
-        account: AccountId,
-        /// How many cases lost their owner.
-        cases_unassigned: i64,
-        /// The Delete.
-        transaction: Transaction,
-    },
+    /// The account is gone; directories may have yet to confirm it.
+    Deleted(Box<Departure>),
     /// A group or a domain is as planned.
     Done,
 }
@@ -239,6 +274,9 @@ pub enum Refusal {
     /// The member's group doesn't let members change this of themselves, or the member is disabled.
     #[error("members may not change this of themselves")]
     NotSelfService,
+    /// Another transaction of the account is in flight, and this one takes nothing away.
+    #[error("another transaction of the account is in flight")]
+    InTransaction,
 }
 
 /// Why the store can't be used now.
@@ -289,17 +327,37 @@ fn lowest_free_copy<'a>(email: &Email, taken: impl Iterator<Item = &'a Email>) -
 }
 
 /// Returns the account after its member changed it; the same where they changed nothing.
-fn changed_by_member(account: &Account, group: &GroupContent, changes: &[SelfChange]) -> Result<Account, Refusal> {
-    let may = |change: &SelfChange| group.self_service.contains(&change.detail());
-    if account.content.lifecycle == Lifecycle::Disabled || !changes.iter().all(may) {
+fn changed_by_member(
+    account: &Account,
+    group: &GroupContent,
+    plan: &MemberPlan,
+    begun: impl FnOnce((TransactionId, TransactionKind), Revision) -> Transaction,
+) -> Result<Account, Refusal> {
+    let MemberPlan { namespace: _, account: _, changes, password } = plan;
+    let mut details = changes.iter().map(SelfChange::detail).chain(password.iter().map(|_| Detail::Password));
+    if account.content.lifecycle == Lifecycle::Disabled || !details.all(|detail| group.self_service.contains(&detail)) {
         return Err(Refusal::NotSelfService);
     }
-    let mut next = account.clone();
-    changes.iter().for_each(|change| next.content.change_by_member(change));
-    if next.content != account.content {
-        next.revision = Revision(account.revision.0 + 1);
+    if account.transaction.in_flight() {
+        return Err(Refusal::InTransaction);
     }
-    Ok(next)
+    let mut changed = account.clone();
+    changes.iter().for_each(|change| changed.content.change_by_member(change));
+    if let Some(password) = password {
+        let id = TransactionId::of_change(account.id, TransactionKind::PasswordChange, account.revision);
+        changed.credential = Some(Credential::of_member(account.credential.as_ref(), password.clone()));
+        changed.transaction = begun((id, TransactionKind::PasswordChange), next(account.revision));
+    }
+    if changed != *account {
+        changed.revision = next(account.revision);
+    }
+    Ok(changed)
+}
+
+/// Refuses a transaction that would have to wait for the one in flight.
+fn check_may_begin(current: &Account, begins: Option<&Transaction>) -> Result<(), Refusal> {
+    let waits = begins.is_some_and(|transaction| current.transaction.in_flight() && !transaction.kind.takes_away());
+    if waits { Err(Refusal::InTransaction) } else { Ok(()) }
 }
 
 /// Returns the accounts that a plan was made from beside the one that it changes, and their revisions then.
@@ -312,7 +370,9 @@ fn made_from(plan: &AccountPlan) -> impl Iterator<Item = (AccountId, Revision)> 
 fn keeps_twice(plan: &AccountPlan) -> bool {
     let mut written: BTreeSet<AccountId> = match &plan.change {
         AccountChange::Create { .. } => BTreeSet::new(),
-        AccountChange::Update { account, .. } | AccountChange::Delete { account, .. } => [*account].into(),
+        AccountChange::Update { account, .. }
+        | AccountChange::Delete { account, .. }
+        | AccountChange::Release { account, .. } => [*account].into(),
     };
     !plan.keeps.iter().all(|keep| written.insert(keep.account))
 }
@@ -322,5 +382,6 @@ fn transaction_of(change: &AccountChange) -> Option<TransactionId> {
     match change {
         AccountChange::Create { transaction, .. } | AccountChange::Delete { transaction, .. } => Some(*transaction),
         AccountChange::Update { transaction, .. } => transaction.map(|(id, _)| id),
+        AccountChange::Release { .. } => None,
     }
 }

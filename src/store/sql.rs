@@ -9,14 +9,14 @@ mod rows;
 mod schema;
 mod sqlite;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sqlx::{Connection, Row, SqliteConnection};
 
 use self::rows::Known;
 use self::sqlite::{Address, Database, pairs, texts};
 use super::{AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName};
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Departure};
 use crate::domain::organization::Organization;
 use crate::plan::{Leaving, Plan};
 
@@ -61,12 +61,13 @@ impl SqlStore {
 
 impl Store for SqlStore {
     async fn find(&self, keys: &[AccountKey]) -> Result<HashMap<AccountKey, Account>, StoreError> {
-        let (mut owners, mut emails, mut logins) = (vec![], vec![], vec![]);
+        let (mut owners, mut emails, mut logins, mut ids) = (vec![], vec![], vec![], vec![]);
         for key in keys {
             match key {
                 AccountKey::Owner { namespace, name } => owners.push([namespace.as_str(), name]),
                 AccountKey::Email { namespace, email } => emails.push([namespace.as_str(), email.as_str()]),
                 AccountKey::Login(login_name) => logins.push(login_name.as_str()),
+                AccountKey::Id(id) => ids.push(id.to_string()),
             }
         }
         let mut reader = self.database.reader().await?;
@@ -82,6 +83,9 @@ impl Store for SqlStore {
         }
         for account in by_login(&mut view, &logins).await? {
             found.insert(AccountKey::Login(account.login_name.clone()), account);
+        }
+        for account in by_id(&mut view, &ids).await? {
+            found.insert(AccountKey::Id(account.id), account);
         }
         Ok(found)
     }
@@ -161,6 +165,35 @@ impl Store for SqlStore {
         rows::counts(&mut reader, namespaces).await
     }
 
+    async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {
+        let mut found = HashMap::new();
+        let mut reader = self.database.reader().await?;
+        for ((namespace, name), uid) in users {
+            let query = sqlx::query(rows::select_departures!(
+                "WHERE l.namespace = $1 AND l.owner_name = $2 AND l.owner_uid = $3 ORDER BY t.started_at DESC LIMIT 1"
+            ));
+            let query = query.bind(namespace.clone()).bind(name.clone()).bind(uid.clone());
+            let departures = rows::departures(query, &mut reader).await?;
+            found.extend(departures.into_iter().map(|departure| ((namespace.clone(), name.clone()), departure)));
+        }
+        Ok(found)
+    }
+
+    async fn unconfirmed_departures(&self) -> Result<Vec<Departure>, StoreError> {
+        let mut reader = self.database.reader().await?;
+        let query = sqlx::query(rows::select_departures!("WHERE t.completed_at IS NULL AND t.superseded_at IS NULL"));
+        rows::departures(query, &mut reader).await
+    }
+
+    async fn use_directories(&self, directories: &BTreeSet<String>, now: jiff::Timestamp) -> Result<(), StoreError> {
+        if rows::directories(&mut *self.database.reader().await?).await? == *directories {
+            return Ok(());
+        }
+        let now = Occasion { now, deadline: now }.in_microseconds().now;
+        let mut writer = self.database.writer().await?;
+        commit::use_directories(&mut writer, directories, now).await
+    }
+
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<Account>, StoreError> {
         let mut reader = self.database.reader().await?;
         let query = match namespace {
@@ -181,7 +214,7 @@ impl Store for SqlStore {
         match commit::commit(&mut writer, plans, occasion.in_microseconds()).await {
             Ok(answers) => {
                 drop(writer);
-                let erased = answers.iter().any(|answer| matches!(answer, Ok(Receipt::Deleted { .. })));
+                let erased = answers.iter().any(|answer| matches!(answer, Ok(Receipt::Deleted(_))));
                 self.database.erase_from_log(erased).await;
                 Ok(answers)
             }
@@ -209,6 +242,14 @@ async fn by_email(connection: &mut SqliteConnection, emails: &[[&str; 2]]) -> Re
     }
     let query = sqlx::query(rows::select_accounts!("WHERE (a.namespace, a.email) IN (", pairs!("$1"), ")"));
     rows::accounts(query.bind(rows::json(emails)), connection).await
+}
+
+async fn by_id(connection: &mut SqliteConnection, ids: &[String]) -> Result<Vec<Account>, StoreError> {
+    if ids.is_empty() {
+        return Ok(vec![]);
+    }
+    let query = sqlx::query(rows::select_accounts!("WHERE a.account_id IN (", texts!("$1"), ")"));
+    rows::accounts(query.bind(rows::json(ids)), connection).await
 }
 
 async fn by_login(connection: &mut SqliteConnection, logins: &[&str]) -> Result<Vec<Account>, StoreError> {
@@ -346,6 +387,8 @@ mod tests {
             from: account.revision,
             transaction: None,
             content,
+            password: None,
+            adopts: false,
         };
         let delete = |account: &Account| AccountChange::Delete {
             account: account.id,
@@ -357,6 +400,7 @@ mod tests {
             transaction: TransactionId::of_create("copy"),
             login_name: LoginName::stored("copy.acme".to_owned()),
             content: Content { email: root.content.email.placeholder(1), ..edited.content.clone() },
+            password: None,
         };
         let mut copied = edited.clone();
         "copy".clone_into(&mut copied.owner.name);

@@ -1,11 +1,12 @@
 //! A store that is watched: after every commit somebody else reads all of it and judges it, and now
 //! and then it is away, or takes a commit and can't say so.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use roster::domain::account::{Account as Stored, Lifecycle, Source as StoredSource};
+use jiff::Timestamp;
+use roster::domain::account::{Account as Stored, Departure, Lifecycle, Source as StoredSource};
 use roster::domain::organization::Organization;
 use roster::domain::permission::Permissions;
 use roster::plan::{AccountChange, AccountPlan, GroupPlan, Leaving, Plan};
@@ -232,7 +233,7 @@ fn event(plan: &Plan) -> Event {
             Event::GroupPut { name: name.clone(), full_control: content.full_control }
         }
         Plan::Group(GroupPlan::Drop { name, .. }) => Event::GroupDropped { name: name.clone() },
-        Plan::Domain(_) | Plan::Member(_) => Event::Other,
+        Plan::Domain(_) | Plan::Member(_) | Plan::Rehash(_) | Plan::Confirm(_) => Event::Other,
     }
 }
 
@@ -247,6 +248,7 @@ fn account_event(plan: &AccountPlan) -> Event {
         AccountChange::Create { content, .. } => Event::Created { name, uid, generation, choice: choice(content) },
         AccountChange::Update { content, .. } => Event::Updated { name, uid, generation, choice: choice(content) },
         AccountChange::Delete { .. } => Event::Deleted { name, uid },
+        AccountChange::Release { .. } => panic!("the model releases nothing"),
     }
 }
 
@@ -292,6 +294,25 @@ impl Store for Watched {
     async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
         let namespaces = namespaces.clone();
         ask!(self, counts, namespaces)
+    }
+
+    async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {
+        let users = users.to_vec();
+        ask!(self, departures, users)
+    }
+
+    async fn unconfirmed_departures(&self) -> Result<Vec<Departure>, StoreError> {
+        ask!(self, unconfirmed_departures)
+    }
+
+    async fn use_directories(&self, directories: &BTreeSet<String>, now: Timestamp) -> Result<(), StoreError> {
+        match &self.place {
+            Place::Memory(store) => store.use_directories(directories, now).await,
+            Place::Sqlite(sqlite) => {
+                let (there, directories) = (sqlite.clone(), directories.clone());
+                elsewhere(&sqlite.runtime, async move { there.store.use_directories(&directories, now).await })
+            }
+        }
     }
 
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<Stored>, StoreError> {

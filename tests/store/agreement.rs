@@ -8,7 +8,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;
-use roster::domain::account::{Account, AccountId, Cloned, Content, Lifecycle, Revision, Source, TransactionId, TransactionKind};
+use roster::domain::account::{
+    Account, AccountId, Cloned, Content, Departure, Lifecycle, Revision, Source, TransactionId, TransactionKind,
+};
 use roster::domain::email::{Domain, Email};
 use roster::domain::group::{Detail, GroupContent};
 use roster::domain::inheritance::{self, LONGEST_LINE};
@@ -283,14 +285,20 @@ impl<B: Bench> Trial<B> {
                 let organization =
                     organization(who.namespace, &format!("{}-{customer_id}", who.namespace).replace("other-two", "acme-one"));
                 let login_name = LoginName::new(username, &organization.customer_id);
-                let change = AccountChange::Create { transaction, login_name, content: wanted.content() };
+                let change = AccountChange::Create { transaction, login_name, content: wanted.content(), password: None };
                 self.account_plan(*who, organization, "1", change, others).await
             }
             Step::Update { who, lag, uid, wanted, kind, others } => {
                 let (account, revision) = self.current(who.namespace, who.name).await;
                 let transaction = kind.map(|kind| (transaction, kind));
-                let change =
-                    AccountChange::Update { account, from: Revision(revision - lag), transaction, content: wanted.content() };
+                let change = AccountChange::Update {
+                    account,
+                    from: Revision(revision - lag),
+                    transaction,
+                    content: wanted.content(),
+                    password: None,
+                    adopts: false,
+                };
                 self.account_plan(*who, organization(who.namespace, "any"), uid, change, others).await
             }
             Step::Delete { who, lag, uid, others } => {
@@ -302,7 +310,12 @@ impl<B: Bench> Trial<B> {
             Step::Domain { namespace, name, put, leaving } => Plan::Domain(domain_plan([namespace, name], *put, leaving)),
             Step::Member { who, changes } => {
                 let (account, _) = self.current(who.namespace, who.name).await;
-                Plan::Member(MemberPlan { namespace: who.namespace.to_owned(), account, changes: changes.clone() })
+                Plan::Member(MemberPlan {
+                    namespace: who.namespace.to_owned(),
+                    account,
+                    changes: changes.clone(),
+                    password: None,
+                })
             }
             Step::Repeat(back) => match self.sent.len().checked_sub(*back) {
                 Some(index) => self.sent[index].clone(),
@@ -348,8 +361,8 @@ impl<B: Bench> Trial<B> {
     fn anonymous(&mut self, receipt: Receipt) -> Receipt {
         match receipt {
             Receipt::Account(account) => Receipt::Account(Box::new(self.anonymous_account(*account))),
-            Receipt::Deleted { account, cases_unassigned, transaction } => {
-                Receipt::Deleted { account: self.anonymous_id(account), cases_unassigned, transaction }
+            Receipt::Deleted(departure) => {
+                Receipt::Deleted(Box::new(Departure { account: self.anonymous_id(departure.account), ..*departure }))
             }
             Receipt::Done => Receipt::Done,
         }

@@ -320,8 +320,8 @@ contract! {
         assert_eq!(bench.case_owner("1").await, None);
         assert_eq!(bench.case_owner("3").await, Some(bob.id));
         assert_eq!(commit_at(store, delete(&alice), 60).await, first, "a repeated delete has the same receipt");
-        let Ok(Receipt::Deleted { transaction, .. }) = first else { panic!() };
-        assert_eq!((transaction.kind, transaction.started), (TransactionKind::Delete, at(7).now));
+        let Ok(Receipt::Deleted(departure)) = first else { panic!() };
+        assert_eq!((departure.transaction.kind, departure.transaction.started), (TransactionKind::Delete, at(7).now));
     }
 
     async fn a_refused_delete_leaves_the_cases_alone(bench) {

@@ -131,6 +131,7 @@ pub(crate) fn create_in(organization: Organization, name: &str, content: Content
         transaction: TransactionId::of_create(&format!("{}/{}", organization.namespace, owner.uid)),
         login_name: LoginName::new(name, &organization.customer_id),
         content,
+        password: None,
     };
     Plan::Account(Box::new(plan(organization, owner, change)))
 }
@@ -185,7 +186,17 @@ pub(crate) fn presented(plan: Plan, organization: Organization) -> Plan {
 pub(crate) fn update(account: &Account, edit: impl FnOnce(&mut Content)) -> Plan {
     let mut content = account.content.clone();
     edit(&mut content);
-    change(account, AccountChange::Update { account: account.id, from: account.revision, transaction: None, content })
+    change(
+        account,
+        AccountChange::Update {
+            account: account.id,
+            from: account.revision,
+            transaction: None,
+            content,
+            password: None,
+            adopts: false,
+        },
+    )
 }
 
 /// An update that is a transaction.
@@ -193,7 +204,17 @@ pub(crate) fn switch(account: &Account, kind: TransactionKind) -> Plan {
     let mut content = account.content.clone();
     content.lifecycle = if kind == TransactionKind::Disable { Lifecycle::Disabled } else { Lifecycle::Enabled };
     let transaction = Some((TransactionId::of_change(account.id, kind, account.revision), kind));
-    change(account, AccountChange::Update { account: account.id, from: account.revision, transaction, content })
+    change(
+        account,
+        AccountChange::Update {
+            account: account.id,
+            from: account.revision,
+            transaction,
+            content,
+            password: None,
+            adopts: false,
+        },
+    )
 }
 
 pub(crate) fn delete(account: &Account) -> Plan {
@@ -247,14 +268,21 @@ pub(crate) fn while_leave(mut plan: Plan, names: &[&str]) -> Plan {
         Plan::Account(plan) => plan.leaving = all,
         Plan::Group(GroupPlan::Put { leaving, .. } | GroupPlan::Drop { leaving, .. })
         | Plan::Domain(DomainPlan::Drop { leaving, .. }) => *leaving = all,
-        Plan::Domain(DomainPlan::Put { .. }) | Plan::Member(_) => panic!("nobody asks it who leaves"),
+        Plan::Domain(DomainPlan::Put { .. }) | Plan::Member(_) | Plan::Rehash(_) | Plan::Confirm(_) => {
+            panic!("nobody asks it who leaves")
+        }
     }
     plan
 }
 
 /// What the member of an account changes of themselves.
 pub(crate) fn by_member(account: &Account, changes: &[SelfChange]) -> Plan {
-    Plan::Member(MemberPlan { namespace: account.namespace.clone(), account: account.id, changes: changes.to_vec() })
+    Plan::Member(MemberPlan {
+        namespace: account.namespace.clone(),
+        account: account.id,
+        changes: changes.to_vec(),
+        password: None,
+    })
 }
 
 /// A group whose members may change this of themselves.
@@ -368,7 +396,7 @@ pub(crate) fn refused(answer: Result<Receipt, Refusal>, refusal: Refusal) {
 #[track_caller]
 pub(crate) fn cases_unassigned(answer: Result<Receipt, Refusal>, gone: AccountId) -> i64 {
     match answer {
-        Ok(Receipt::Deleted { account, cases_unassigned, .. }) if account == gone => cases_unassigned,
+        Ok(Receipt::Deleted(departure)) if departure.account == gone => departure.cases_unassigned,
         other => panic!("not deleted: {other:?}"),
     }
 }

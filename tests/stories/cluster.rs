@@ -89,7 +89,7 @@ impl<S: Store + Clone> Cluster<S> {
             "email" => SelfChange::Email(Email::parse(value).expect("an email")),
             _ => panic!("no such detail: {field}"),
         };
-        let plan = MemberPlan { namespace: NAMESPACE.to_owned(), account: account.id, changes: vec![change] };
+        let plan = MemberPlan { namespace: NAMESPACE.to_owned(), account: account.id, changes: vec![change], password: None };
         let now = SETTINGS.clock.now();
         let answers = self.store.commit(&[Plan::Member(plan)], Occasion { now, deadline: now }).await.unwrap();
         if let Err(refusal) = &answers[0] {

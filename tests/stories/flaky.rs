@@ -1,10 +1,10 @@
 //! The reference store on a bad day: as often as it is told, it is away.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use roster::domain::account::Account;
+use roster::domain::account::{Account, Departure};
 use roster::domain::organization::Organization;
 use roster::plan::{Leaving, Plan};
 use roster::store::memory::MemoryStore;
@@ -69,6 +69,21 @@ impl Store for FlakyStore {
     async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
         self.answers()?;
         self.inner.counts(namespaces).await
+    }
+
+    async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {
+        self.answers()?;
+        self.inner.departures(users).await
+    }
+
+    async fn unconfirmed_departures(&self) -> Result<Vec<Departure>, StoreError> {
+        self.answers()?;
+        self.inner.unconfirmed_departures().await
+    }
+
+    async fn use_directories(&self, directories: &BTreeSet<String>, now: jiff::Timestamp) -> Result<(), StoreError> {
+        self.answers()?;
+        self.inner.use_directories(directories, now).await
     }
 
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<Account>, StoreError> {

@@ -5,22 +5,26 @@
 //! it was made from, group, domain, address, login name, the addresses of those that move, heirs,
 //! control.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use sqlx::{Connection, Row, SqliteConnection};
 
 use super::rows::{self, Known};
 use super::sqlite::{self, texts};
-use crate::domain::account::{Account, AccountId, Content, Owner, Revision, Transaction, TransactionId, TransactionKind};
+use crate::domain::account::{
+    Account, AccountId, Content, Credential, Departure, Owner, Revision, Transaction, TransactionId, TransactionKind,
+};
 use crate::domain::email::Email;
 use crate::domain::group::GroupContent;
 use crate::domain::organization::{LoginName, Organization};
 use crate::plan::{
-    AccountChange, AccountPlan, AddressMove, Control, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan, Plan, needs,
+    AccountChange, AccountPlan, AddressMove, ConfirmPlan, Control, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan,
+    Plan, RehashPlan, needs,
 };
 use crate::store::{
-    Occasion, Receipt, Refusal, StoreError, changed_by_member, keeps_twice, lowest_free_copy, made_from, transaction_of,
+    NewAccount, Occasion, Receipt, Refusal, StoreError, changed_by_member, check_may_begin, keeps_twice, lowest_free_copy,
+    made_from, next, transaction_of,
 };
 
 /// Whether an account's `User` isn't among those that are being deleted, whose names a parameter lists.
@@ -39,7 +43,8 @@ pub(super) async fn commit(
     let mut transaction = connection.begin_with(sqlite::BEGIN).await?;
     let namespaces = plans.iter().map(namespace_of);
     let customer_ids = plans.iter().filter_map(organization_of).map(|organization| organization.customer_id.as_str());
-    let mut known = Known::load(&mut transaction, namespaces, customer_ids).await?;
+    let known = Known::load(&mut transaction, namespaces, customer_ids).await?;
+    let mut known = known.with_directories(&mut transaction).await?;
     let mut answers = Vec::with_capacity(plans.len());
     for plan in plans {
         let mut savepoint = Connection::begin(&mut *transaction).await?;
@@ -65,6 +70,8 @@ fn namespace_of(plan: &Plan) -> &str {
     match plan {
         Plan::Account(plan) => &plan.organization.namespace,
         Plan::Member(plan) => &plan.namespace,
+        Plan::Rehash(plan) => &plan.namespace,
+        Plan::Confirm(plan) => &plan.namespace,
         Plan::Group(GroupPlan::Put { namespace, .. } | GroupPlan::Drop { namespace, .. })
         | Plan::Domain(DomainPlan::Put { namespace, .. } | DomainPlan::Drop { namespace, .. }) => namespace,
     }
@@ -73,7 +80,7 @@ fn namespace_of(plan: &Plan) -> &str {
 fn organization_of(plan: &Plan) -> Option<&Organization> {
     match plan {
         Plan::Account(plan) => Some(&plan.organization),
-        Plan::Group(_) | Plan::Domain(_) | Plan::Member(_) => None,
+        Plan::Group(_) | Plan::Domain(_) | Plan::Member(_) | Plan::Rehash(_) | Plan::Confirm(_) => None,
     }
 }
 
@@ -86,7 +93,7 @@ fn learn(known: &mut Known, plan: &Plan) {
                 known.claim(namespace.clone(), customer_id.clone());
             }
         }
-        Plan::Member(_) => {}
+        Plan::Member(_) | Plan::Rehash(_) | Plan::Confirm(_) => {}
         Plan::Group(GroupPlan::Put { namespace, name, content, .. }) => {
             known.put_group(namespace.clone(), name.clone(), content.clone());
         }
@@ -96,6 +103,32 @@ fn learn(known: &mut Known, plan: &Plan) {
         }
         Plan::Domain(DomainPlan::Drop { namespace, name, .. }) => known.drop_listing(namespace, name),
     }
+}
+
+/// Makes these the directories that transactions wait for, and completes those that waited only for others.
+pub(super) async fn use_directories(
+    connection: &mut SqliteConnection,
+    directories: &BTreeSet<String>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut transaction = connection.begin_with(sqlite::BEGIN).await?;
+    let names = rows::json(directories);
+    let statements = [
+        concat!("DELETE FROM directories WHERE name NOT IN (", texts!("$1"), ")"),
+        concat!("INSERT INTO directories (name) ", texts!("$1"), " ON CONFLICT (name) DO NOTHING"),
+    ];
+    for statement in statements {
+        sqlx::query(statement).bind(&names).execute(&mut *transaction).await?;
+    }
+    sqlx::query(
+        "UPDATE transactions SET completed_at = $1 WHERE completed_at IS NULL AND superseded_at IS NULL AND NOT EXISTS \
+         (SELECT 1 FROM directories AS d WHERE NOT EXISTS (SELECT 1 FROM confirmations AS c \
+          WHERE c.account_id = transactions.account_id AND c.directory = d.name AND c.revision >= transactions.revision))",
+    )
+    .bind(now.as_microsecond())
+    .execute(&mut *transaction)
+    .await?;
+    Ok(transaction.commit().await?)
 }
 
 /// Why a plan went no further.
@@ -132,8 +165,7 @@ struct Writer<'a> {
 /// A transaction that is in the journal.
 struct Entry {
     account: AccountId,
-    cases_unassigned: i64,
-    transaction: Transaction,
+    kind: TransactionKind,
 }
 
 /// Who is in the way of a new account.
@@ -154,6 +186,8 @@ impl Writer<'_> {
             Plan::Domain(DomainPlan::Put { namespace, name, listing }) => self.put_domain([namespace, name], listing).await,
             Plan::Domain(DomainPlan::Drop { namespace, name, leaving }) => self.drop_domain([namespace, name], leaving).await,
             Plan::Member(plan) => self.change_member(plan).await,
+            Plan::Rehash(plan) => self.rehash(plan).await,
+            Plan::Confirm(plan) => self.confirm(plan).await,
         }
     }
 
@@ -165,19 +199,31 @@ impl Writer<'_> {
             return self.repeated(entry).await;
         }
         match change {
-            AccountChange::Create { transaction, login_name, content } => {
+            AccountChange::Create { transaction, login_name, content, password } => {
                 let content = self.numbered(namespace, content).await?;
-                self.create(plan, self.occasion.created(plan, login_name, content, *transaction)).await
+                let new = NewAccount { login_name, content, transaction: *transaction, password: password.as_ref() };
+                self.create(plan, self.occasion.created(plan, new, self.known.directories())).await
             }
-            AccountChange::Update { account, from, transaction, content } => {
+            AccountChange::Update { account, from, transaction, content, password, adopts } => {
                 let current = self.at(namespace, *account, *from).await?;
-                let next = self.occasion.updated(&current, owner, content, *transaction);
-                self.update(plan, &current, next).await
+                let transaction = transaction.map(|begins| self.begun(begins, next(*from)));
+                check_may_begin(&current, transaction.as_ref())?;
+                let mut changed = self.occasion.updated(&current, owner, content, transaction);
+                changed.credential = password.clone().map(Credential::of_secret).or(changed.credential);
+                self.update(plan, &current, changed, *adopts).await
             }
             AccountChange::Delete { account, from, transaction } => {
                 let gone = self.at(namespace, *account, *from).await?;
-                let transaction = self.occasion.completed(*transaction, TransactionKind::Delete);
+                let transaction = self.begun((*transaction, TransactionKind::Delete), next(*from));
                 self.delete(plan, &gone, transaction).await
+            }
+            AccountChange::Release { account, from } => {
+                let current = self.at(namespace, *account, *from).await?;
+                refuse_if(current.owner.uid != owner.uid, Refusal::Stale)?;
+                let released = Owner { uid: String::new(), ..current.owner.clone() };
+                let released = Account { revision: next(*from), owner: released, ..current };
+                self.overwrite(&released).await?;
+                Ok(Receipt::Account(Box::new(released)))
             }
         }
     }
@@ -198,18 +244,22 @@ impl Writer<'_> {
 
         self.claim(organization).await?;
         self.begin_lifetime(&account).await?;
-        self.write_down(&account.transaction, account.id, 0).await?;
+        self.write_down(&account.transaction, account.id, None).await?;
         self.insert(&account).await?;
         self.settle(namespace, moves).await?;
         self.keep(keeps).await?;
         Ok(Receipt::Account(Box::new(account)))
     }
 
-    async fn update(&mut self, plan: &AccountPlan, current: &Account, next: Account) -> Result<Receipt, Halt> {
+    fn begun(&self, begins: (TransactionId, TransactionKind), revision: Revision) -> Transaction {
+        self.occasion.begun(begins, revision, self.known.directories())
+    }
+
+    async fn update(&mut self, plan: &AccountPlan, current: &Account, next: Account, adopts: bool) -> Result<Receipt, Halt> {
         let AccountPlan { organization: _, owner, change: _, moves, keeps, seen: _, leaving } = plan;
         let Account { namespace, content, .. } = &next;
         let moves_in = content.email != current.content.email;
-        refuse_if(current.owner.name != owner.name, Refusal::Stale)?;
+        refuse_if(current.owner.name != owner.name && !adopts, Refusal::Stale)?;
         self.check_made_from(plan).await?;
         if !moves.is_empty() {
             self.clear_address(current.id).await?;
@@ -226,7 +276,7 @@ impl Writer<'_> {
         }
 
         if next.transaction.id != current.transaction.id {
-            self.write_down(&next.transaction, next.id, 0).await?;
+            self.write_down(&next.transaction, next.id, Some(&current.transaction)).await?;
         }
         self.overwrite(&next).await?;
         self.settle(namespace, moves).await?;
@@ -247,21 +297,24 @@ impl Writer<'_> {
         self.check_moved_domains(&gone.namespace, moves)?;
 
         self.end_lifetime(gone).await?;
-        self.write_down(&transaction, gone.id, cases_unassigned).await?;
+        self.write_down(&transaction, gone.id, Some(&gone.transaction)).await?;
+        self.note_cases(transaction.id, cases_unassigned).await?;
         self.settle(&gone.namespace, moves).await?;
         self.keep(keeps).await?;
         refuse_if(self.has_heirs(gone, leaving).await?, Refusal::InUse)?;
         if self.known.is_administrator(&gone.namespace, &gone.content) {
             self.check_control(&gone.namespace, leaving).await?;
         }
-        Ok(Receipt::Deleted { account: gone.id, cases_unassigned, transaction })
+        let Account { id, namespace, owner, login_name, confirmed, .. } = gone.clone();
+        let departure = Departure { account: id, namespace, owner, login_name, cases_unassigned, transaction, confirmed };
+        Ok(Receipt::Deleted(Box::new(departure)))
     }
 
     /// Answers a transaction that is in the journal as it was answered first.
     async fn repeated(&mut self, entry: Entry) -> Result<Receipt, Halt> {
-        let Entry { account, cases_unassigned, transaction } = entry;
-        match transaction.kind {
-            TransactionKind::Delete => Ok(Receipt::Deleted { account, cases_unassigned, transaction }),
+        let Entry { account, kind } = entry;
+        match kind {
+            TransactionKind::Delete => Ok(Receipt::Deleted(Box::new(self.departure(account).await?.ok_or(Refusal::Stale)?))),
             TransactionKind::Create | TransactionKind::PasswordChange | TransactionKind::Disable | TransactionKind::Enable => {
                 Ok(Receipt::Account(Box::new(self.account(account).await?.ok_or(Refusal::Stale)?)))
             }
@@ -366,19 +419,79 @@ impl Writer<'_> {
     }
 
     async fn change_member(&mut self, plan: &MemberPlan) -> Result<Receipt, Halt> {
-        let MemberPlan { namespace, account, changes } = plan;
+        let MemberPlan { namespace, account, .. } = plan;
         let there = |account: &Account| account.namespace == *namespace;
         let current = self.account(*account).await?.filter(there).ok_or(Refusal::Stale)?;
         let group = self.known.group(namespace, &current.content.group).unwrap_or_default();
-        let next = changed_by_member(&current, &group, changes)?;
+        let next = changed_by_member(&current, &group, plan, |begins, revision| self.begun(begins, revision))?;
         if next.content.email != current.content.email {
             self.check_domain(namespace, &next.content.email)?;
             refuse_if(self.has_address(namespace, &next.content.email).await?, Refusal::EmailTaken)?;
+        }
+        if next.transaction.id != current.transaction.id {
+            self.write_down(&next.transaction, next.id, None).await?;
         }
         if next != current {
             self.overwrite(&next).await?;
         }
         Ok(Receipt::Account(Box::new(next)))
+    }
+
+    async fn rehash(&mut self, plan: &RehashPlan) -> Result<Receipt, Halt> {
+        let RehashPlan { namespace, account, before, after } = plan;
+        let rehashed =
+            sqlx::query("UPDATE accounts SET password_hash = $1 WHERE account_id = $2 AND namespace = $3 AND password_hash = $4");
+        let rehashed = rehashed.bind(after.as_str()).bind(account.to_string()).bind(namespace).bind(before.as_str());
+        refuse_if(rehashed.execute(&mut *self.connection).await?.rows_affected() == 0, Refusal::Stale)?;
+        Ok(Receipt::Account(Box::new(self.account(*account).await?.ok_or(Refusal::Stale)?)))
+    }
+
+    async fn confirm(&mut self, plan: &ConfirmPlan) -> Result<Receipt, Halt> {
+        let ConfirmPlan { namespace, account: id, confirmed } = plan;
+        if let Some(mut account) = self.account(*id).await?.filter(|account| account.namespace == *namespace) {
+            account.confirm(confirmed, self.known.directories(), self.occasion.now);
+            self.note_confirmed(*id, &account.confirmed, &account.transaction).await?;
+            return Ok(Receipt::Account(Box::new(account)));
+        }
+        let there = |departure: &Departure| departure.namespace == *namespace;
+        let mut departure = self.departure(*id).await?.filter(there).ok_or(Refusal::Stale)?;
+        departure.confirm(confirmed, self.known.directories(), self.occasion.now);
+        self.note_confirmed(*id, &departure.confirmed, &departure.transaction).await?;
+        Ok(Receipt::Deleted(Box::new(departure)))
+    }
+
+    async fn note_confirmed(
+        &mut self,
+        account: AccountId,
+        confirmed: &BTreeMap<String, Revision>,
+        transaction: &Transaction,
+    ) -> Result<(), Halt> {
+        for (directory, revision) in confirmed {
+            sqlx::query(
+                "INSERT INTO confirmations (account_id, directory, revision) VALUES ($1, $2, $3) \
+                 ON CONFLICT (account_id, directory) DO UPDATE SET revision = excluded.revision",
+            )
+            .bind(account.to_string())
+            .bind(directory)
+            .bind(revision.0)
+            .execute(&mut *self.connection)
+            .await?;
+        }
+        let complete = sqlx::query("UPDATE transactions SET completed_at = $1 WHERE transaction_id = $2");
+        let complete = complete.bind(transaction.completed.map(Timestamp::as_microsecond)).bind(transaction.id.0.to_string());
+        complete.execute(&mut *self.connection).await?;
+        Ok(())
+    }
+
+    async fn departure(&mut self, account: AccountId) -> Result<Option<Departure>, Halt> {
+        let query = sqlx::query(rows::select_departures!("WHERE l.account_id = $1")).bind(account.to_string());
+        Ok(rows::departures(query, self.connection).await?.pop())
+    }
+
+    async fn note_cases(&mut self, id: TransactionId, unassigned: i64) -> Result<(), Halt> {
+        let query = sqlx::query("UPDATE transactions SET cases_unassigned = $1 WHERE transaction_id = $2");
+        query.bind(unassigned).bind(id.0.to_string()).execute(&mut *self.connection).await?;
+        Ok(())
     }
 
     fn check_domain(&self, namespace: &str, email: &Email) -> Result<(), Refusal> {
@@ -455,19 +568,9 @@ impl Writer<'_> {
     }
 
     async fn entry(&mut self, id: TransactionId) -> Result<Option<Entry>, Halt> {
-        let row = sqlx::query(
-            "SELECT transaction_id, account_id, type, started_at, deadline_at, completed_at, cases_unassigned \
-             FROM transactions WHERE transaction_id = $1",
-        )
-        .bind(id.0.to_string())
-        .fetch_optional(&mut *self.connection)
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(Entry {
-            account: AccountId(rows::uuid(&row, "account_id")?),
-            cases_unassigned: row.try_get("cases_unassigned")?,
-            transaction: rows::transaction(&row)?,
-        }))
+        let query = sqlx::query("SELECT account_id, type FROM transactions WHERE transaction_id = $1").bind(id.0.to_string());
+        let Some(row) = query.fetch_optional(&mut *self.connection).await? else { return Ok(None) };
+        Ok(Some(Entry { account: AccountId(rows::uuid(&row, "account_id")?), kind: rows::kind(&row)? }))
     }
 
     async fn account(&mut self, id: AccountId) -> Result<Option<Account>, Halt> {
@@ -502,28 +605,45 @@ impl Writer<'_> {
 
     /// Ends a lifetime now, but never before it began: the clock may have stepped back.
     async fn end_lifetime(&mut self, account: &Account) -> Result<(), Halt> {
-        sqlx::query("UPDATE lifetimes SET deleted_at = $1 WHERE account_id = $2")
-            .bind(self.occasion.now.max(account.created).as_microsecond())
-            .bind(account.id.to_string())
-            .execute(&mut *self.connection)
-            .await?;
+        let Owner { name, uid, generation } = &account.owner;
+        sqlx::query(
+            "UPDATE lifetimes SET deleted_at = $1, owner_name = $2, owner_uid = $3, owner_generation = $4 WHERE account_id = $5",
+        )
+        .bind(self.occasion.now.max(account.created).as_microsecond())
+        .bind(name)
+        .bind(uid)
+        .bind(generation)
+        .bind(account.id.to_string())
+        .execute(&mut *self.connection)
+        .await?;
         Ok(())
     }
 
-    async fn write_down(&mut self, transaction: &Transaction, account: AccountId, cases_unassigned: i64) -> Result<(), Halt> {
-        let Transaction { id, kind, started, deadline, completed } = transaction;
+    /// Writes a transaction into the journal, over the last one where that is in flight.
+    async fn write_down(
+        &mut self,
+        transaction: &Transaction,
+        account: AccountId,
+        last: Option<&Transaction>,
+    ) -> Result<(), Halt> {
+        if let Some(last) = last.filter(|last| last.in_flight()) {
+            let supersede = sqlx::query("UPDATE transactions SET superseded_at = $1 WHERE transaction_id = $2");
+            let supersede = supersede.bind(self.occasion.now.as_microsecond()).bind(last.id.0.to_string());
+            supersede.execute(&mut *self.connection).await?;
+        }
+        let Transaction { id, kind, revision, started, deadline, completed } = transaction;
         sqlx::query(
             "INSERT INTO transactions \
-             (transaction_id, account_id, type, started_at, deadline_at, completed_at, cases_unassigned) \
+             (transaction_id, account_id, type, revision, started_at, deadline_at, completed_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(id.0.to_string())
         .bind(account.to_string())
         .bind(kind.as_str())
+        .bind(revision.0)
         .bind(started.as_microsecond())
         .bind(deadline.as_microsecond())
         .bind(completed.map(Timestamp::as_microsecond))
-        .bind(cases_unassigned)
         .execute(&mut *self.connection)
         .await?;
         Ok(())
@@ -534,13 +654,12 @@ impl Writer<'_> {
             "INSERT INTO accounts (email, email_domain, state, group_name, grants, role, teams, display_name, phone, \
              address, time_zone, notifications, account_id, owner_uid, owner_generation, revision, transaction_id, \
              source_mode, source_name, source_permissions, cloned_uid, cloned_generation, cloned_at, copied, member, \
-             namespace, owner_name, login_name, created_at) \
+             owner_name, password_hash, secret_hash, secret_version, namespace, login_name, created_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
-             $22, $23, $24, $25, $26, $27, $28, $29)",
+             $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)",
         );
         rows::bind_account(statement, account)
             .bind(&account.namespace)
-            .bind(&account.owner.name)
             .bind(account.login_name.as_str())
             .bind(account.created.as_microsecond())
             .execute(&mut *self.connection)
@@ -554,7 +673,8 @@ impl Writer<'_> {
              teams = $7, display_name = $8, phone = $9, address = $10, time_zone = $11, notifications = $12, \
              owner_uid = $14, owner_generation = $15, revision = $16, transaction_id = $17, source_mode = $18, \
              source_name = $19, source_permissions = $20, cloned_uid = $21, cloned_generation = $22, cloned_at = $23, \
-             copied = $24, member = $25 WHERE account_id = $13",
+             copied = $24, member = $25, owner_name = $26, password_hash = $27, secret_hash = $28, secret_version = $29 \
+             WHERE account_id = $13",
         );
         rows::bind_account(statement, account).execute(&mut *self.connection).await?;
         Ok(())

@@ -12,11 +12,13 @@ use uuid::Uuid;
 
 use super::sqlite::{pairs, texts};
 use crate::domain::account::{
-    Account, AccountId, Cloned, Content, Lifecycle, Owner, Profile, Revision, Source, Transaction, TransactionId, TransactionKind,
+    Account, AccountId, Cloned, Content, Credential, Departure, FromSecret, Lifecycle, Owner, Profile, Revision, Source,
+    Transaction, TransactionId, TransactionKind,
 };
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::{ADMINISTRATORS, GroupContent};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
+use crate::domain::password::PasswordHash;
 use crate::domain::permission::{Permission, Permissions};
 use crate::plan::{Leaving, Listing};
 use crate::store::{Counts, OrganizationRecord, StoreError};
@@ -31,8 +33,10 @@ macro_rules! select_accounts {
             "SELECT a.account_id, a.namespace, a.owner_name, a.owner_uid, a.owner_generation, a.revision, a.login_name, \
              a.email, a.state, a.group_name, a.grants, a.role, a.teams, a.display_name, a.phone, a.address, a.time_zone, \
              a.notifications, a.created_at, a.source_mode, a.source_name, a.source_permissions, a.cloned_uid, \
-             a.cloned_generation, a.cloned_at, a.copied, a.member, \
-             t.transaction_id, t.type, t.started_at, t.deadline_at, t.completed_at \
+             a.cloned_generation, a.cloned_at, a.copied, a.member, a.password_hash, a.secret_hash, a.secret_version, \
+             t.transaction_id, t.type, t.revision AS transaction_revision, t.started_at, t.deadline_at, t.completed_at, \
+             (SELECT json_group_object(c.directory, c.revision) FROM confirmations AS c \
+              WHERE c.account_id = a.account_id) AS confirmed \
              FROM accounts AS a JOIN transactions AS t ON t.transaction_id = a.transaction_id ",
             $($rest),+
         )
@@ -61,6 +65,61 @@ fn account(row: &SqliteRow) -> Result<Account, StoreError> {
         created: time(row, "created_at")?,
         cloned: optional_time(row, "cloned_at")?,
         transaction: transaction(row)?,
+        credential: credential(row)?,
+        confirmed: confirmed(row)?,
+    })
+}
+
+fn credential(row: &SqliteRow) -> Result<Option<Credential>, StoreError> {
+    let hash = |column| Ok::<_, StoreError>(row.try_get::<Option<String>, _>(column)?.map(PasswordHash::stored));
+    let Some(login) = hash("password_hash")? else { return Ok(None) };
+    let from_secret = match (hash("secret_hash")?, row.try_get("secret_version")?) {
+        (Some(hash), Some(version)) => Some(FromSecret { hash, version }),
+        _ => None,
+    };
+    Ok(Some(Credential { login, from_secret }))
+}
+
+fn confirmed(row: &SqliteRow) -> Result<BTreeMap<String, Revision>, StoreError> {
+    let revisions: BTreeMap<String, i64> = parsed(row.try_get("confirmed")?, "confirmed")?;
+    Ok(revisions.into_iter().map(|(directory, revision)| (directory, Revision(revision))).collect())
+}
+
+/// Selects accounts that were deleted, with their Deletes.
+macro_rules! select_departures {
+    ($($rest:expr),+) => {
+        concat!(
+            "SELECT l.account_id, l.namespace, l.login_name, l.owner_name, l.owner_uid, l.owner_generation, \
+             t.transaction_id, t.type, t.revision AS transaction_revision, t.started_at, t.deadline_at, t.completed_at, \
+             t.cases_unassigned, \
+             (SELECT json_group_object(c.directory, c.revision) FROM confirmations AS c \
+              WHERE c.account_id = l.account_id) AS confirmed \
+             FROM lifetimes AS l JOIN transactions AS t ON t.account_id = l.account_id AND t.type = 'Delete' ",
+            $($rest),+
+        )
+    };
+}
+
+pub(super) use select_departures;
+
+/// Returns the departures that a statement made with [`select_departures!`] selects.
+pub(super) async fn departures(query: Statement, connection: &mut SqliteConnection) -> Result<Vec<Departure>, StoreError> {
+    query.fetch_all(connection).await?.iter().map(departure).collect()
+}
+
+fn departure(row: &SqliteRow) -> Result<Departure, StoreError> {
+    Ok(Departure {
+        account: AccountId(uuid(row, "account_id")?),
+        namespace: row.try_get("namespace")?,
+        owner: Owner {
+            name: row.try_get::<Option<_>, _>("owner_name")?.unwrap_or_default(),
+            uid: row.try_get::<Option<_>, _>("owner_uid")?.unwrap_or_default(),
+            generation: row.try_get("owner_generation")?,
+        },
+        login_name: LoginName::stored(row.try_get("login_name")?),
+        cases_unassigned: row.try_get("cases_unassigned")?,
+        transaction: transaction(row)?,
+        confirmed: confirmed(row)?,
     })
 }
 
@@ -116,14 +175,20 @@ const INHERIT: &str = "Inherit";
 const CLONE: &str = "Clone";
 
 /// Returns the transaction in a row that selects the journal's columns.
-pub(super) fn transaction(row: &SqliteRow) -> Result<Transaction, StoreError> {
+fn transaction(row: &SqliteRow) -> Result<Transaction, StoreError> {
     Ok(Transaction {
         id: TransactionId(uuid(row, "transaction_id")?),
-        kind: row.try_get::<&str, _>("type")?.parse::<TransactionKind>().map_err(|_| corrupt("type"))?,
+        kind: kind(row)?,
+        revision: Revision(row.try_get("transaction_revision")?),
         started: time(row, "started_at")?,
         deadline: time(row, "deadline_at")?,
         completed: optional_time(row, "completed_at")?,
     })
+}
+
+/// Returns what a transaction does.
+pub(super) fn kind(row: &SqliteRow) -> Result<TransactionKind, StoreError> {
+    row.try_get::<&str, _>("type")?.parse().map_err(|_| corrupt("type"))
 }
 
 /// Returns the id in a column.
@@ -164,9 +229,10 @@ pub(super) fn permission_texts(permissions: &Permissions) -> String {
     json(&permissions.iter().map(Permission::as_str).collect::<Vec<_>>())
 }
 
-/// Binds what of an account can change, and its id, as `$1` to `$25`.
+/// Binds what of an account can change, and its id, as `$1` to `$29`.
 pub(super) fn bind_account(statement: Statement, account: &Account) -> Statement {
-    let Account { id, namespace: _, revision, owner, login_name: _, content, created: _, cloned, transaction } = account;
+    let Account { id, namespace: _, revision, owner, login_name: _, content, created: _, cloned, transaction, .. } = account;
+    let Account { credential, confirmed: _, .. } = account;
     let Content { email, lifecycle, group, grants, source, role, teams, profile, copied, member } = content;
     let (mode, fixed, clone) = match source {
         None => (None, None, None),
@@ -174,6 +240,7 @@ pub(super) fn bind_account(statement: Statement, account: &Account) -> Statement
         Some(Source::Cloned(clone)) => (Some(CLONE), Some(&clone.permissions), Some(clone)),
     };
     let Profile { display_name, phone, address, time_zone, notifications } = profile;
+    let from_secret = credential.as_ref().and_then(|credential| credential.from_secret.as_ref());
     statement
         .bind(email.as_str())
         .bind(email.domain())
@@ -203,6 +270,10 @@ pub(super) fn bind_account(statement: Statement, account: &Account) -> Statement
         .bind(cloned.map(Timestamp::as_microsecond))
         .bind(copied.as_ref().map(json))
         .bind(json(member))
+        .bind(&owner.name)
+        .bind(credential.as_ref().map(|credential| credential.login.as_str()))
+        .bind(from_secret.map(|password| password.hash.as_str()))
+        .bind(from_secret.map(|password| password.version.as_str()))
 }
 
 /// What the store knows of some organizations.
@@ -212,6 +283,7 @@ pub(super) struct Known {
     claimants: HashMap<CustomerId, String>,
     groups: HashMap<String, BTreeMap<String, GroupContent>>,
     listings: HashMap<String, BTreeMap<String, Listing>>,
+    directories: BTreeSet<String>,
 }
 
 impl Known {
@@ -259,6 +331,16 @@ impl Known {
             known.put_listing(row.try_get("namespace")?, row.try_get("name")?, listing);
         }
         Ok(known)
+    }
+
+    /// Reads beside it which directories transactions wait for.
+    pub(super) async fn with_directories(mut self, connection: &mut SqliteConnection) -> Result<Self, StoreError> {
+        self.directories = directories(connection).await?;
+        Ok(self)
+    }
+
+    pub(super) fn directories(&self) -> &BTreeSet<String> {
+        &self.directories
     }
 
     pub(super) fn record(&self, organization: &Organization) -> OrganizationRecord {
@@ -330,6 +412,12 @@ impl Known {
             listings.remove(name);
         }
     }
+}
+
+/// Returns the directories that transactions wait for.
+pub(super) async fn directories(connection: &mut SqliteConnection) -> Result<BTreeSet<String>, StoreError> {
+    let names: Vec<String> = sqlx::query_scalar("SELECT name FROM directories").fetch_all(connection).await?;
+    Ok(names.into_iter().collect())
 }
 
 /// Returns how many accounts of each namespace use what.

@@ -9,10 +9,11 @@ use super::sqlite::{self, Address, Database};
 use crate::store::StoreError;
 
 /// The migrations, oldest first. One that was released never changes.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
     (2, "applications", include_str!("../migrations/0002_applications.sqlite.sql")),
     (3, "permissions", include_str!("../migrations/0003_permissions.sqlite.sql")),
+    (4, "transactions", include_str!("../migrations/0004_transactions.sql")),
 ];
 
 /// The newest migration that this version has.
