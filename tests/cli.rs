@@ -264,6 +264,31 @@ fn crds_are_printed_as_yaml_documents_or_written_one_file_each() {
 }
 
 #[test]
+fn the_password_policy_names_every_requirement_and_its_numbers() {
+    let printed = String::from_utf8(roster(&["password-policy"]).stdout).expect("text");
+    for text in [
+        "at least 15 characters",
+        "at most 128 characters",
+        "zxcvbn score of at least 3",
+        "alone or repeated",
+        "one line",
+        "UTF-8",
+        "NFKC",
+    ] {
+        assert!(printed.contains(text), "{text:?} isn't in: {printed}");
+    }
+    let policy: Value = serde_json::from_slice(&roster(&["password-policy", "-o", "json"]).stdout).expect("JSON");
+    assert_eq!(
+        (&policy["minimumLength"], &policy["maximumLength"], &policy["minimumScore"]),
+        (&json!(15), &json!(128), &json!(3))
+    );
+    let requirements = policy["requirements"].as_array().expect("a list");
+    let names: Vec<&str> = requirements.iter().filter_map(|line| line["name"].as_str()).collect();
+    assert_eq!(names, ["Text", "OneLine", "MinimumLength", "MaximumLength", "HardToGuess", "NotOwnName", "Confirmed"]);
+    assert!(requirements.iter().all(|line| printed.contains(line["text"].as_str().expect("a text"))));
+}
+
+#[test]
 fn a_fault_says_what_is_wrong_and_never_creates_a_store() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("missing.db");

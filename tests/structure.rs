@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use roster::api::Reason;
 use roster::api::schema::crds;
 use roster::controller::policies::POLICIES;
+use roster::domain::password::{MAXIMUM_LENGTH, MINIMUM_LENGTH, MINIMUM_SCORE};
 use serde_json::Value;
 use strum::IntoEnumIterator;
 
@@ -148,4 +149,26 @@ fn the_operator_knows_every_policy_that_is_shipped() {
     let mut known = POLICIES.to_vec();
     known.sort_unstable();
     assert_eq!(shipped, known);
+}
+
+#[test]
+fn kubectl_explain_states_what_a_password_must_be() {
+    let mut described = String::new();
+    every_schema(|path, schema| {
+        if path.ends_with(".spec.passwordSecretRef") {
+            described = schema["description"].as_str().unwrap().replace('\n', " ");
+        }
+    });
+    let score = u8::from(MINIMUM_SCORE);
+    let numbers = [format!("{MINIMUM_LENGTH} to {MAXIMUM_LENGTH} characters"), format!("score of at least {score} of 4")];
+    let words = [
+        "UTF-8",
+        "one line without control characters",
+        "NFKC",
+        "the login name, the username or the email, alone or repeated",
+        "must be the same",
+    ];
+    for text in numbers.iter().map(String::as_str).chain(words) {
+        assert!(described.contains(text), "{text:?} isn't in: {described}");
+    }
 }

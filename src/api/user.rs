@@ -169,7 +169,12 @@ pub struct UserSpec {
     #[serde(default)]
     pub state: DesiredState,
 
-    /// The Secret of type `roster.rs/password` that holds the password.
+    /// The Secret of type `roster.rs/password` that holds the password. A password must be text in
+    /// UTF-8 on one line without control characters (one line end after it is taken off), have 15 to
+    /// 128 characters, counted after Unicode normalization (NFKC), be hard to guess (a zxcvbn score of
+    /// at least 3 of 4), and not be the login name, the username or the email, alone or repeated, in
+    /// any case; it may contain them. Where `confirmationKey` is set, it must be the same there. No
+    /// kinds of characters are asked for. `roster password-policy` prints the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret_ref: Option<PasswordSecretRef>,
 

@@ -2,6 +2,7 @@
 
 mod copy;
 mod crds;
+mod password_policy;
 mod run;
 mod table;
 mod users;
@@ -41,6 +42,8 @@ enum Command {
     Copy(copy::Arguments),
     /// Prints the custom resource definitions, or writes them into a folder.
     Crds(crds::Arguments),
+    /// Prints what a password must be.
+    PasswordPolicy(password_policy::Arguments),
 }
 
 /// Why a subcommand failed; what is printed is its text with all causes.
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Why(arguments) => why::run(&shared, &arguments),
         Command::Copy(arguments) => copy::run(&shared, &arguments).map(done),
         Command::Crds(arguments) => crds::run(&arguments).map(done),
+        Command::PasswordPolicy(arguments) => password_policy::run(&arguments).map(done),
     };
     outcome.unwrap_or_else(|failure| {
         eprintln!("roster: {}", telemetry::chain(failure.as_ref()));

@@ -1,6 +1,278 @@
-//! Passwords: what one must be, and what is kept of one.
+//! Passwords: what one must be (NIST SP 800-63B-4, section 3.1.1), and what is kept of one.
+//!
+//! Two spellings of one password are the same after NFKC (section 3.1.1.2), so nothing but the
+//! normalized text is judged, hashed or verified. What holds a password can't be printed, written
+//! to JSON or cloned, and is overwritten when it is dropped.
 
 use std::fmt;
+
+use serde::Serialize;
+use strum::IntoEnumIterator;
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+use zxcvbn::{Score, zxcvbn};
+
+use super::email::Email;
+use super::organization::LoginName;
+
+/// The fewest characters of a password.
+pub const MINIMUM_LENGTH: usize = 15;
+
+/// The most characters of a password.
+pub const MAXIMUM_LENGTH: usize = 128;
+
+/// The least zxcvbn score of a password, of 0 to 4.
+pub const MINIMUM_SCORE: Score = Score::Three;
+
+/// What a password must be, in the order in which unmet requirements are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::EnumIter)]
+pub enum Requirement {
+    /// It is UTF-8.
+    Text,
+    /// It is one line without control characters; one line end after it isn't part of it.
+    OneLine,
+    /// It isn't shorter than [`MINIMUM_LENGTH`].
+    MinimumLength,
+    /// It isn't longer than [`MAXIMUM_LENGTH`].
+    MaximumLength,
+    /// Its zxcvbn score is at least [`MINIMUM_SCORE`].
+    HardToGuess,
+    /// It isn't made of nothing but a name of the person.
+    NotOwnName,
+    /// It is the same where it is entered again.
+    Confirmed,
+}
+
+/// The requirement as the rest of a sentence that begins with "a password".
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("must be text in UTF-8"),
+            Self::OneLine => f.write_str("must be one line without control characters; one line end after it is taken off"),
+            Self::MinimumLength => {
+                write!(f, "must have at least {MINIMUM_LENGTH} characters, counted after Unicode normalization (NFKC)")
+            }
+            Self::MaximumLength => {
+                write!(f, "must have at most {MAXIMUM_LENGTH} characters, counted after Unicode normalization (NFKC)")
+            }
+            Self::HardToGuess => {
+                let score = u8::from(MINIMUM_SCORE);
+                write!(
+                    f,
+                    "must be hard to guess, also for somebody who knows the person's names: a zxcvbn score of at least {score} of 4"
+                )
+            }
+            Self::NotOwnName => f.write_str(
+                "must not be the login name, the username or the email, alone or repeated, in any case; it may contain them",
+            ),
+            Self::Confirmed => f.write_str("must be the same where it is entered again"),
+        }
+    }
+}
+
+/// The names of the person whose password it is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Person<'a> {
+    /// The login name, which begins with the username.
+    pub login_name: &'a LoginName,
+    /// The email address.
+    pub email: &'a Email,
+}
+
+impl Person<'_> {
+    /// Returns the names that a password must not be made of, in lower case; a placeholder counts
+    /// as the address that it was made from, and a domain in A-labels also as people write it.
+    fn names(&self) -> Vec<String> {
+        let (username, _) = self.login_name.parts();
+        let domain = self.email.domain();
+        let at = |domain: &str| format!("{}@{domain}", self.local_part());
+        vec![
+            self.login_name.as_str().to_owned(),
+            username.to_owned(),
+            self.email.as_str().to_lowercase(),
+            at(domain),
+            at(&idna::domain_to_unicode(domain).0),
+        ]
+    }
+
+    fn local_part(&self) -> &str {
+        self.email.as_str().split('@').next().unwrap_or_default()
+    }
+}
+
+/// A text that somebody claims to be their password, normalized.
+pub struct Candidate(Zeroizing<String>);
+
+/// The longest text that is looked at, in bytes. A character of a normalized password comes from
+/// at most four, of at most four bytes each.
+const MOST_BYTES: usize = MAXIMUM_LENGTH * 4 * 4;
+
+impl Candidate {
+    /// Takes the text as it was entered, without its line end; an empty one, one that isn't UTF-8
+    /// and one that is far too long are nobody's password.
+    #[must_use]
+    pub fn new(entered: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(entered).ok().filter(|text| !text.is_empty() && text.len() <= MOST_BYTES)?;
+        Some(Self(normalized(text)))
+    }
+
+    /// Returns the bytes to hash.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Candidate(…)")
+    }
+}
+
+/// A password that meets every requirement.
+pub struct Password(Candidate);
+
+impl Password {
+    /// Takes a password for a person, as a file has it or as it was entered.
+    ///
+    /// # Errors
+    /// Every requirement that it doesn't meet, each once and in their order.
+    pub fn parse(entered: &[u8], person: &Person<'_>) -> Result<Self, Vec<Requirement>> {
+        let line = without_line_end(entered);
+        let text = Zeroizing::new(String::from_utf8_lossy(&line[..line.len().min(MOST_BYTES)]).into_owned());
+        let password = normalized(&text);
+        let length = password.chars().count();
+        let met = |requirement| match requirement {
+            Requirement::Text => std::str::from_utf8(line).is_ok(),
+            Requirement::OneLine => !has_control_characters(line),
+            Requirement::MinimumLength => length >= MINIMUM_LENGTH,
+            Requirement::MaximumLength => length <= MAXIMUM_LENGTH && line.len() <= MOST_BYTES,
+            Requirement::HardToGuess => is_hard_to_guess(&password, person),
+            Requirement::NotOwnName => !is_own_name(&password, person),
+            Requirement::Confirmed => true,
+        };
+        let unmet: Vec<Requirement> = Requirement::iter().filter(|requirement| !met(*requirement)).collect();
+        if unmet.is_empty() { Ok(Self(Candidate(password))) } else { Err(unmet) }
+    }
+
+    /// Takes a password that was entered twice.
+    ///
+    /// # Errors
+    /// Every requirement that it doesn't meet, [`Requirement::Confirmed`] where the two differ.
+    pub fn confirmed(entered: &[u8], again: &[u8], person: &Person<'_>) -> Result<Self, Vec<Requirement>> {
+        let confirmed = if is_same(entered, again) { vec![] } else { vec![Requirement::Confirmed] };
+        match Self::parse(entered, person) {
+            Ok(password) if confirmed.is_empty() => Ok(password),
+            Ok(_) => Err(confirmed),
+            Err(unmet) => Err([unmet, confirmed].concat()),
+        }
+    }
+
+    /// Returns the password as one that is tried, to see whether a hash is of it already.
+    #[must_use]
+    pub fn candidate(&self) -> &Candidate {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// Whether two entries are one password.
+fn is_same(entered: &[u8], again: &[u8]) -> bool {
+    let (entered, again) = (without_line_end(entered), without_line_end(again));
+    let same = |(one, other): (Candidate, Candidate)| one.as_bytes() == other.as_bytes();
+    entered == again || Candidate::new(entered).zip(Candidate::new(again)).is_some_and(same)
+}
+
+/// Returns what was entered without the one line end of a file.
+fn without_line_end(entered: &[u8]) -> &[u8] {
+    entered.strip_suffix(b"\r\n").or_else(|| entered.strip_suffix(b"\n")).unwrap_or(entered)
+}
+
+/// Whether there is a line break or another control character (general category Cc, or a line or
+/// paragraph separator), also in what isn't UTF-8 as a whole.
+fn has_control_characters(line: &[u8]) -> bool {
+    let is_one = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    line.utf8_chunks().any(|chunk| chunk.valid().chars().any(is_one))
+}
+
+/// Returns the text in NFKC, in memory that was taken once and is overwritten afterwards.
+fn normalized(text: &str) -> Zeroizing<String> {
+    let length = text.nfkc().map(char::len_utf8).sum();
+    let mut normalized = Zeroizing::new(String::with_capacity(length));
+    normalized.extend(text.nfkc());
+    normalized
+}
+
+/// Returns the text in lower case, in memory that was taken once and is overwritten afterwards.
+fn lower_case(text: &str) -> Zeroizing<String> {
+    let length = text.chars().flat_map(char::to_lowercase).map(char::len_utf8).sum();
+    let mut lower = Zeroizing::new(String::with_capacity(length));
+    lower.extend(text.chars().flat_map(char::to_lowercase));
+    lower
+}
+
+/// Whether a text is one of the person's names, or one of them repeated, with or without
+/// separators between.
+fn is_own_name(password: &str, person: &Person<'_>) -> bool {
+    let password = lower_case(password);
+    person.names().iter().any(|name| repeats(&password, name))
+}
+
+fn repeats(text: &str, name: &str) -> bool {
+    let (mut rest, mut first) = (text, true);
+    while let Some(at) = rest.find(name).filter(|_| !name.is_empty()) {
+        let between = &rest[..at];
+        if between.chars().any(char::is_alphanumeric) || (first && at > 0) {
+            return false;
+        }
+        (rest, first) = (&rest[at + name.len()..], false);
+        if rest.is_empty() {
+            return true;
+        }
+    }
+    false
+}
+
+/// The most characters that zxcvbn is given at once.
+///
+/// Its work grows with their square and exponentially with the digits and signs that stand for
+/// letters, and its numbers overflow on a walk of more than 32 keys.
+const SCORED_AT_ONCE: usize = 32;
+
+/// Whether a text is hard to guess: it is if a part of it is.
+fn is_hard_to_guess(password: &str, person: &Person<'_>) -> bool {
+    let mut names = person.names();
+    names.push(person.local_part().to_owned());
+    names.sort_unstable_by_key(|name| std::cmp::Reverse(name.len()));
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    let is_hard = |part: &str| zxcvbn(part, &known).score() >= MINIMUM_SCORE;
+    if password.chars().count() <= SCORED_AT_ONCE {
+        return is_hard(password);
+    }
+    parts(&without_names(&lower_case(password), &known)).any(is_hard)
+}
+
+/// Returns a text in lower case with a blank for each of the names, in their order: a name that
+/// lies across two parts isn't known for one. Names of three letters and less are in many words.
+fn without_names(text: &str, names: &[&str]) -> Zeroizing<String> {
+    let telling = names.iter().filter(|name| name.len() > 3);
+    telling.fold(Zeroizing::new(text.to_owned()), |text, name| Zeroizing::new(text.replace(name, " ")))
+}
+
+/// Returns the parts of a text that are scored, at most as many as the longest password has.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let most = MAXIMUM_LENGTH.div_ceil(SCORED_AT_ONCE);
+    let starts = text.char_indices().map(|(at, _)| at).step_by(SCORED_AT_ONCE).take(most);
+    starts.map(|start| {
+        let part = &text[start..];
+        part.char_indices().nth(SCORED_AT_ONCE).map_or(part, |(end, _)| &part[..end])
+    })
+}
 
 /// A password's hash, as a PHC string such as `$argon2id$v=19$m=19456,t=2,p=1$…`.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -24,5 +296,209 @@ impl PasswordHash {
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Requirement::{Confirmed, HardToGuess, MaximumLength, MinimumLength, NotOwnName, OneLine, Text};
+    use proptest::prelude::*;
+
+    fn judged(entered: &[u8]) -> Result<Password, Vec<Requirement>> {
+        let (login_name, email) =
+            (LoginName::stored("alice.acme".to_owned()), Email::parse("alice.smith@b\u{fc}cher.example").unwrap());
+        Password::parse(entered, &Person { login_name: &login_name, email: &email })
+    }
+
+    #[track_caller]
+    fn check(entered: impl AsRef<[u8]>, unmet: &[Requirement]) {
+        assert_eq!(judged(entered.as_ref()).err().unwrap_or_default(), unmet);
+    }
+
+    const GOOD: &str = "gate Turnip, 41 onward";
+
+    #[test]
+    fn a_password_is_one_line_without_its_line_end() {
+        for accepted in ["", "\n", "\r\n"] {
+            let password = judged(format!("{GOOD}{accepted}").as_bytes()).unwrap();
+            assert_eq!(password.candidate().as_bytes(), GOOD.as_bytes());
+        }
+        for refused in
+            ["\n\n", "\r", "\n\r", "\0", "\t", "\u{7f}", "\u{85}", "\u{2028}", "\u{2029}", "\nx", "\r\n\n", "\u{1b}[0m"]
+        {
+            check(format!("{GOOD}{refused}"), &[OneLine]);
+        }
+        check(format!(" {GOOD} "), &[]);
+    }
+
+    #[test]
+    fn a_length_is_counted_in_characters_after_normalization() {
+        check("vq7 Kd2 Zp9 Lm", &[MinimumLength]);
+        check("vq7 Kd2 Zp9 Lm4", &[]);
+        check("vq7 Kd2 Zp9 Le\u{301}", &[MinimumLength]);
+        check("vq7 Kd2 Zp9 \u{fb03}", &[]);
+        check(
+            "\u{1f422}\u{1f980}\u{1f40c}\u{1f9ec}\u{1f300}\u{1f6f0}\u{1f9ff}\u{1f52d}\u{1f4ef}\u{1f5ff}\u{1f9f6}\u{1f941}\u{1f335}\u{1fa81}\u{1f3ba}",
+            &[],
+        );
+        let long: String = GOOD.chars().cycle().take(127).collect();
+        check(format!("{long}e\u{301}"), &[]);
+        check(format!("{long}\u{fb01}"), &[MaximumLength]);
+        check(format!("{long}e\u{323}\u{301}"), &[MaximumLength]);
+        check("\u{1112}\u{1161}\u{11ab}".repeat(128), &[HardToGuess]);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_named_in_order() {
+        check("", &[MinimumLength, HardToGuess]);
+        check("\n", &[MinimumLength, HardToGuess]);
+        check("alice\n\n", &[OneLine, MinimumLength, HardToGuess]);
+        check("alice", &[MinimumLength, HardToGuess, NotOwnName]);
+        check(b"\xff\0", &[Text, OneLine, MinimumLength, HardToGuess]);
+        check([GOOD.as_bytes(), b"\xff"].concat(), &[Text]);
+        check([GOOD.as_bytes(), b"\xed\xa0\x80"].concat(), &[Text]);
+        check("a".repeat(1 << 20), &[MaximumLength, HardToGuess]);
+        check("\u{fdfa}".repeat(1 << 18), &[MaximumLength, HardToGuess]);
+        check("\u{301}".repeat(1 << 19), &[MaximumLength, HardToGuess]);
+        check(vec![0xff; 1 << 20], &[Text, MaximumLength, HardToGuess]);
+    }
+
+    #[test]
+    fn what_is_easily_guessed_is_refused_and_no_kind_of_character_is_asked_for() {
+        for weak in [
+            "               ",
+            "passwordpassword",
+            "aaaaaaaaaaaaaaaaaaaaaaaa",
+            "abcdefghijklmnopqrstuvwxyz",
+            "1234567890!@#$%^&*()",
+        ] {
+            check(weak, &[HardToGuess]);
+        }
+        for weak in [
+            "qw".repeat(64),
+            "alice.acme-".repeat(9) + "alice",
+            "password ".repeat(14),
+            "a".repeat(128),
+            "4@8({[<3691!|705$+7%2".repeat(2) + "~",
+        ] {
+            let hard = weak.contains('~');
+            check(weak, if hard { &[] } else { &[HardToGuess] });
+        }
+        for strong in [
+            "turnip gate onward lamp",
+            "482915037264918350",
+            "\u{5929}\u{6c14}\u{4e0d}\u{9519}\u{54c8}\u{54c8}\u{6211}\u{4eec}\u{53bb}\u{722c}\u{5c71}\u{5403}\u{996d}\u{559d}\u{8336}",
+        ] {
+            check(strong, &[]);
+        }
+    }
+
+    #[test]
+    fn ones_own_names_alone_or_repeated_are_refused_and_may_be_contained() {
+        let email = "alice.smith@xn--bcher-kva.example";
+        for name in [
+            "alice.acme",
+            "ALICE.ACME",
+            "alice",
+            "\u{ff21}lice",
+            email,
+            "Alice.Smith@B\u{dc}CHER.example",
+            "alice.smith@bu\u{308}cher.example",
+        ] {
+            for text in [name.to_owned(), name.repeat(2), name.repeat(3), format!("{name} - {name}")] {
+                let named = judged(text.as_bytes()).unwrap_err();
+                assert!(named.contains(&NotOwnName), "{text}: {named:?}");
+            }
+        }
+        check("alicealicealice", &[HardToGuess, NotOwnName]);
+        check("alice.acme gate Turnip 41", &[]);
+        check("gate alice@acme.example Turnip", &[]);
+        check("acme.alice-kestrel-41x", &[]);
+    }
+
+    #[test]
+    fn the_username_of_one_letter_and_the_placeholder_of_a_copy_are_names_too() {
+        let (login_name, email) =
+            (LoginName::stored("e.acme".to_owned()), Email::parse("e@acme.example").unwrap().placeholder(12));
+        let person = Person { login_name: &login_name, email: &email };
+        for own in ["eeeeeeeeeeeeeee", "e@acme.example e@acme.example", "e@acme.example (Copy 12)"] {
+            let named = Password::parse(own.as_bytes(), &person).unwrap_err();
+            assert!(named.contains(&NotOwnName), "{own}: {named:?}");
+        }
+        assert!(Password::parse("turnip gate onward lamp beside the seven elms".as_bytes(), &person).is_ok());
+    }
+
+    #[test]
+    fn characters_that_arent_seen_count_and_stay() {
+        let with = |hidden: &str| judged(format!("gate{hidden}Turnip41onward").as_bytes()).unwrap();
+        let plain = with("");
+        for hidden in ["\u{200b}", "\u{200d}", "\u{202e}", "\u{feff}", "\u{ad}"] {
+            assert_ne!(with(hidden).candidate().as_bytes(), plain.candidate().as_bytes());
+        }
+        check("\u{5d2}\u{5e9}\u{5de} \u{5d1}\u{5d7}\u{5d5}\u{5e5} \u{5e2}\u{5dd} \u{5e7}\u{5e4}\u{5d4} 41", &[]);
+    }
+
+    #[test]
+    fn a_password_that_is_entered_twice_must_be_the_same() {
+        let (login_name, email) = (LoginName::stored("alice.acme".to_owned()), Email::parse("alice@acme.example").unwrap());
+        let twice = |one: &str, other: &str| {
+            Password::confirmed(one.as_bytes(), other.as_bytes(), &Person { login_name: &login_name, email: &email })
+                .err()
+                .unwrap_or_default()
+        };
+        assert_eq!(twice(GOOD, &format!("{GOOD}\n")), []);
+        assert_eq!(twice("caf\u{e9} Turnip 41 on", "cafe\u{301} Turnip 41 on"), []);
+        assert_eq!(twice(GOOD, &format!("{GOOD} ")), [Confirmed]);
+        assert_eq!(twice(GOOD, ""), [Confirmed]);
+        assert_eq!(twice("alice", "bob"), [MinimumLength, HardToGuess, NotOwnName, Confirmed]);
+    }
+
+    #[test]
+    fn no_password_can_be_read_in_a_log() {
+        let password = judged(GOOD.as_bytes()).unwrap();
+        let shown = format!("{password:?} {:?} {:?}", password.candidate(), PasswordHash::stored("$argon2id$".to_owned()));
+        assert_eq!(shown, "Password(…) Candidate(…) PasswordHash(…)");
+    }
+
+    #[test]
+    fn every_requirement_reads_on_from_a_password() {
+        for requirement in Requirement::iter() {
+            let text = requirement.to_string();
+            assert!(text.starts_with("must ") && !text.ends_with('.'), "{text}");
+        }
+    }
+
+    #[test]
+    fn judging_the_worst_of_passwords_takes_no_longer_than_hashing_a_few() {
+        let started = std::time::Instant::now();
+        for letters in ["4@8({[<3691!|705$+7%2", "1234567890!@#$%^&*()", "qw", "ab"] {
+            let worst: String = letters.chars().cycle().take(MAXIMUM_LENGTH).collect();
+            let _ = judged(worst.as_bytes());
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
+
+        #[test]
+        fn no_text_makes_judging_panic(text in prop_oneof!["\\PC{0,140}", "[qwaszx]{30,140}", "[aA4@]{30,140}", "[Ss$5 /.0-9]{15,140}", "(alice|the|a|A|1|!){5,60}"]) {
+            let length = text.nfkc().count();
+            let unmet = judged(text.as_bytes()).err().unwrap_or_default();
+            prop_assert_eq!(unmet.contains(&MinimumLength), length < MINIMUM_LENGTH);
+            prop_assert_eq!(unmet.contains(&MaximumLength), length > MAXIMUM_LENGTH);
+        }
+
+        #[test]
+        fn whoever_enters_a_password_in_any_spelling_enters_the_same(text in "\\PC{15,60}") {
+            let entered = |text: String| Candidate::new(text.as_bytes()).map(|candidate| candidate.as_bytes().to_owned());
+            let expected = entered(text.clone());
+            prop_assert_eq!(&entered(text.nfd().collect()), &expected);
+            prop_assert_eq!(&entered(text.nfkd().collect()), &expected);
+            if let Ok(password) = judged(text.as_bytes()) {
+                prop_assert_eq!(Some(password.candidate().as_bytes().to_owned()), expected);
+            }
+        }
     }
 }
