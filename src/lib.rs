@@ -17,7 +17,8 @@
 //! | [`domain`] | the nouns: emails, permissions and how they are inherited, organizations, groups, accounts |
 //! | [`plan`] | the decision, pure: a snapshot in, a decision out; and what a status says |
 //! | [`store`] | effects on accounts: the trait, the in-memory reference, SQLite |
-//! | [`controller`] | effects on Kubernetes: watch, observe, the loop, report |
+//! | [`controller`] | effects on Kubernetes: watch, observe, the loop, report; who is to be judged and brought where |
+//! | [`directory`] | effects on directories, which other software reads |
 //! | [`hashing`] | the effects that passwords need: a salt from the system, and the work of Argon2id |
 //! | [`cli`] | one file per subcommand |
 //! | [`config`], [`telemetry`], [`clock`] | flags; logs, metrics and health; the one clock |
@@ -41,6 +42,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod controller;
+pub mod directory;
 pub mod domain;
 pub mod hashing;
 pub mod plan;

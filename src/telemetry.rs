@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 use crate::controller::report::Answer;
 use crate::controller::wake::ObjectKey;
+use crate::directory::DirectoryError;
+use crate::domain::account::TransactionKind;
 use crate::store::{Receipt, Refusal};
 
 /// How long the loop may stand still before the operator counts as dead.
@@ -29,9 +31,25 @@ pub struct Metrics {
     pub queue: Gauge,
     /// Rounds that the store couldn't be used in.
     pub store_errors: Counter,
+    /// Accounts whose `User` isn't there.
+    pub orphans: Gauge,
     plans: Family<PlanLabels, Counter>,
     commits: Histogram,
     writes: Family<WriteLabels, Counter>,
+    deliveries: Family<PlanLabels, Counter>,
+    transactions: Family<TransactionLabels, Gauge>,
+    overdue: Family<OverdueLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TransactionLabels {
+    r#type: &'static str,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OverdueLabels {
+    r#type: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -51,17 +69,25 @@ impl Default for Metrics {
         let metrics = Self {
             queue: Gauge::default(),
             store_errors: Counter::default(),
+            orphans: Gauge::default(),
             plans: Family::default(),
             commits: Histogram::new(exponential_buckets(0.000_5, 2.0, 14)),
             writes: Family::default(),
+            deliveries: Family::default(),
+            transactions: Family::default(),
+            overdue: Family::default(),
             registry: Registry::default(),
         };
         registry.register("queue_objects", "Objects that stand in the queue", metrics.queue.clone());
         registry.register("store_errors", "Rounds that the store couldn't be used in", metrics.store_errors.clone());
+        registry.register("orphaned_accounts", "Live accounts whose User isn't there", metrics.orphans.clone());
         registry.register("plans", "Plans that the store answered, by outcome", metrics.plans.clone());
         let seconds = Unit::Seconds;
         registry.register_with_unit("commit_duration", "How long a group of plans took", seconds, metrics.commits.clone());
         registry.register("api_writes", "Writes to the API server, by kind and outcome", metrics.writes.clone());
+        registry.register("deliveries", "Entries that directories answered, by outcome", metrics.deliveries.clone());
+        registry.register("transactions", "Transactions in flight, by type and state", metrics.transactions.clone());
+        registry.register("transactions_overdue", "Transactions that came to be overdue, by type", metrics.overdue.clone());
         Self { registry, ..metrics }
     }
 }
@@ -76,6 +102,25 @@ impl Metrics {
                 Err(refusal) => (*refusal).into(),
             };
             self.plans.get_or_create(&PlanLabels { outcome }).inc();
+        }
+    }
+
+    /// Counts the answer of a directory.
+    pub fn delivered(&self, problem: Option<&DirectoryError>) {
+        let outcome = problem.map_or("Confirmed", Into::into);
+        self.deliveries.get_or_create(&PlanLabels { outcome }).inc();
+    }
+
+    /// Counts a transaction that was in flight before, or is now, and whether it is overdue.
+    pub fn transactions(&self, before: Option<(TransactionKind, bool)>, after: Option<(TransactionKind, bool)>) {
+        let gauge = |(kind, overdue): (TransactionKind, bool)| {
+            let state = if overdue { "Overdue" } else { "InProgress" };
+            self.transactions.get_or_create(&TransactionLabels { r#type: kind.as_str(), state }).clone()
+        };
+        before.map(|before| gauge(before).dec());
+        after.map(|after| gauge(after).inc());
+        if let Some((kind, true)) = after.filter(|_| before != after) {
+            self.overdue.get_or_create(&OverdueLabels { r#type: kind.as_str() }).inc();
         }
     }
 

@@ -26,3 +26,5 @@ pub const PAUSED: &str = "roster.rs/paused";
 pub const RELEASE: &str = "roster.rs/release";
 /// The namespace label that carries an organization's customer ID.
 pub const CUSTOMER_ID: &str = "roster.rs/customer-id";
+/// The type of the Secrets that passwords are read from; no other Secret is.
+pub const PASSWORD_SECRET: &str = "roster.rs/password";

@@ -86,6 +86,8 @@ pub enum Reason {
     AccountDisabled,
     /// There is no account yet.
     NoAccount,
+    /// The person can log in.
+    PasswordSet,
     /// No password was ever set.
     PasswordNotSet,
     /// The email is the placeholder of a copy, which nobody can log in with.
@@ -112,10 +114,24 @@ pub enum Reason {
     DeletionProtected,
     /// The store can't be reached.
     StoreUnavailable,
+    /// The Secret that holds the password isn't there, is of another type, or lacks the key.
+    PasswordSecretNotFound,
+    /// The change waits for the end of the transaction in flight.
+    QueuedBehindTransaction,
+    /// A directory can't be reached, or doesn't take the account.
+    DirectoryUnavailable,
+    /// The account is being created.
+    Create,
+    /// The account is being deleted.
+    Delete,
+    /// A new password is on its way.
+    PasswordChange,
+    /// The account is being disabled.
+    Disable,
+    /// The account is being enabled.
+    Enable,
 
     // Refusals: somebody must act.
-    /// The spec sets a field that this version doesn't support.
-    NotYetSupported,
     /// The charge isn't approved.
     ChargeNotApproved,
     /// Another account of the organization has the email.
@@ -140,6 +156,12 @@ pub enum Reason {
     CustomerIdInvalid,
     /// The account that the status names isn't in the store.
     AccountLost,
+    /// The account that `adopt` names can't be taken over.
+    NotAdoptable,
+    /// The password doesn't meet the requirements.
+    PasswordRejected,
+    /// The transaction in flight is past its deadline.
+    DeadlineExceeded,
 
     /// A reason of another version of the operator.
     #[serde(other)]

@@ -1,5 +1,6 @@
 //! `roster run`
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,11 +15,15 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Failure, block_on};
 use crate::config::{self, Shared};
+use crate::controller::passwords::Judge;
 use crate::controller::pipeline::{Pipeline, Settings};
+use crate::controller::provisioning::Courier;
 use crate::controller::report::Reporter;
 use crate::controller::watch::watch_all;
-use crate::controller::{operate, policies};
+use crate::controller::{Hands, operate, policies};
+use crate::directory::{Directory, DirectoryError};
 use crate::domain::organization::CustomerId;
+use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry::{self, Health, Metrics};
 
@@ -44,9 +49,16 @@ pub(super) struct Arguments {
     /// When a transaction is overdue.
     #[arg(long, env = "ROSTER_TRANSACTION_DEADLINE", default_value = "20m", value_parser = config::duration, value_name = "DURATION")]
     transaction_deadline: Duration,
+    /// A directory that is brought up to date; may be given several times. `rehearsal:///FOLDER` is a stand-in for tests.
+    #[arg(long = "directory", env = "ROSTER_DIRECTORY", value_delimiter = ',', value_parser = directory, value_name = "URL")]
+    directories: Vec<Directory>,
     /// What is logged, such as `debug` or `roster=debug,kube=info`.
     #[arg(long, env = "ROSTER_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
+}
+
+fn directory(text: &str) -> Result<Directory, DirectoryError> {
+    Directory::open(text)
 }
 
 fn namespace(text: &str) -> Result<String, String> {
@@ -73,24 +85,31 @@ fn start_logging(filter: &str) -> Result<(), Failure> {
 }
 
 async fn work(shared: &Shared, arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { namespaces, listen, resync, transaction_deadline, log: _ } = arguments;
+    let Arguments { namespaces, listen, resync, transaction_deadline, directories, log: _ } = arguments;
     let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("can't listen on {listen}: {error}"))?;
     tracing::info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
     tokio::spawn(telemetry::serve(listener, metrics.clone(), health.clone()));
 
     let store = SqlStore::open(&shared.store).await?;
+    let names: BTreeSet<String> = directories.iter().map(|directory| directory.name().to_owned()).collect();
+    store.use_directories(&names, shared.clock().now()).await?;
     let config = Config::infer().await?;
     let (watching, writing) = (client(&config, WATCH_TIMEOUT)?, client(&config, WRITE_TIMEOUT)?);
     policies::report_missing(&writing).await;
     let signature = Signature { controller: "roster".to_owned(), instance: std::env::var("HOSTNAME").ok() };
-    let reporter = Reporter::new(writing.clone(), Recorder::new(writing, signature));
+    let hands = Hands {
+        judge: Judge::new(writing.clone())?,
+        courier: Courier::new(directories),
+        reporter: Reporter::new(writing.clone(), Recorder::new(writing, signature)),
+    };
 
     let (send_news, news) = mpsc::channel(NEWS);
     let scopes = watch_all(&watching, &namespaces, &send_news);
-    let settings = Settings { resync, transaction_deadline: transaction_deadline.try_into()?, clock: shared.clock() };
+    let transaction_deadline = transaction_deadline.try_into()?;
+    let settings = Settings { resync, transaction_deadline, clock: shared.clock(), directories: names };
     let pipeline = Pipeline::new(store, settings, scopes, metrics);
-    operate(pipeline, reporter, news, stop_signal()?, health).await;
+    operate(pipeline, hands, news, stop_signal()?, health).await;
     Ok(())
 }
 

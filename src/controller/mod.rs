@@ -4,8 +4,10 @@
 //! while the next group is committed, and their answers come back like news.
 
 pub mod observe;
+pub mod passwords;
 pub mod pipeline;
 pub mod policies;
+pub mod provisioning;
 pub mod report;
 pub mod wake;
 pub mod watch;
@@ -18,7 +20,9 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch as signal;
 use tokio::time::Instant;
 
+use self::passwords::Judge;
 use self::pipeline::Pipeline;
+use self::provisioning::Courier;
 use self::report::Reporter;
 use self::watch::News;
 use crate::store::Store;
@@ -27,28 +31,43 @@ use crate::telemetry::Health;
 /// How long the last writes may take when the operator is told to stop.
 const LAST_WRITES: Duration = Duration::from_secs(10);
 
+/// Those who act on the world for the loop, and hand back what became of it.
+pub struct Hands {
+    /// Writes to Kubernetes.
+    pub reporter: Reporter,
+    /// Judges passwords.
+    pub judge: Judge,
+    /// Brings directories up to date.
+    pub courier: Courier,
+}
+
 /// Works until it is told to stop, then finishes the writes that are under way.
 pub async fn operate<S: Store>(
     mut pipeline: Pipeline<S>,
-    mut reporter: Reporter,
+    hands: Hands,
     mut news: Receiver<News>,
     mut stop: signal::Receiver<bool>,
     health: Arc<Health>,
 ) {
+    let Hands { mut reporter, mut judge, mut courier } = hands;
     let mut heartbeat = tokio::time::interval(Duration::from_secs(5));
     loop {
         pipeline.writes().into_iter().for_each(|write| reporter.send(write));
+        pipeline.questions().into_iter().for_each(|(key, question)| judge.ask(key, question));
+        pipeline.deliveries().into_iter().for_each(|(directory, entry)| courier.send(&directory, entry));
         health.progress(pipeline.is_up_to_date());
         tokio::select! {
             _ = stop.changed() => break,
             (key, answer) = reporter.answer() => pipeline.take_answer(key, answer),
+            (key, question, verdict) = judge.verdict() => pipeline.take_verdict(&key, question, verdict),
+            (directory, entry, answer) = courier.answer() => pipeline.take_delivery(&directory, &entry, answer),
             Some(item) = news.recv() => {
                 pipeline.take_news(item);
                 while let Ok(item) = news.try_recv() {
                     pipeline.take_news(item);
                 }
             }
-            () = until(pipeline.writes_due()) => {}
+            () = until(pipeline.errands_due()) => {}
             () = until(pipeline.round_due()) => health.store_answered(pipeline.round().await),
             _ = heartbeat.tick() => {}
         }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::wake::{Kind, ObjectKey};
 use super::world::{Seen, Shelf, World, within};
 use crate::api::{UserSpec, UserStatus};
-use crate::domain::account::{Account, Source};
+use crate::domain::account::{Account, AccountId, Source};
 use crate::domain::email::Email;
 use crate::domain::group::{ADMINISTRATORS, USERS};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::plan::blocked::Holder;
+use crate::plan::blocked::NotAdoptable;
 use crate::plan::sources::{Declared, Relative, Relatives};
-use crate::plan::user::{Contest, Rival, follows, gives_up_control, own_email, unsupported};
+use crate::plan::user::{Contest, PasswordFacts, Rival, follows, gives_up_control, own_email};
 use crate::plan::{Control, Decision, Meta, OrganizationFacts, org_email_domain, organization, user, user_group};
 use crate::store::{AccountKey, Administrator, Counts, Store, StoreError, UserName};
 
@@ -59,7 +60,12 @@ impl Snapshot {
 ///
 /// # Errors
 /// When the store can't be read.
-pub async fn observe<S: Store>(world: &World, store: &S, keys: &[ObjectKey]) -> Result<Vec<(ObjectKey, Snapshot)>, StoreError> {
+pub async fn observe<S: Store>(
+    world: &World,
+    store: &S,
+    keys: &[ObjectKey],
+    now: jiff::Timestamp,
+) -> Result<Vec<(ObjectKey, Snapshot)>, StoreError> {
     let keys: Vec<&ObjectKey> = keys
         .iter()
         .filter(|key| !world.malformed.contains(key) && (key.kind != Kind::User || seen_user(world, key).is_some()))
@@ -68,14 +74,14 @@ pub async fn observe<S: Store>(world: &World, store: &S, keys: &[ObjectKey]) -> 
     let organizations = organizations(world, store, &keys).await?;
     let others = keys.iter().filter(|key| key.kind != Kind::User);
     let counts = counts(store, &organizations, others.map(|key| &key.namespace).collect()).await?;
-    let mut snapshots = users(world, store, &organizations, &keys).await?;
+    let mut snapshots = users(world, store, &organizations, &keys, now).await?;
     for key in keys {
         let facts = &organizations[&key.namespace];
         let counts = counts.get(&key.namespace);
         match key.kind {
             Kind::UserGroup => snapshots.push((key.clone(), Snapshot::Group(group(world, facts, counts, key)))),
             Kind::OrgEmailDomain => snapshots.push((key.clone(), Snapshot::Domain(domain(world, facts, counts, key)))),
-            Kind::User | Kind::Organization => {}
+            Kind::User | Kind::Organization | Kind::Secret => {}
         }
     }
     find_control(store, &organizations, &mut snapshots).await?;
@@ -236,6 +242,7 @@ async fn users<S: Store>(
     store: &S,
     organizations: &HashMap<String, Arc<OrganizationFacts>>,
     keys: &[&ObjectKey],
+    now: jiff::Timestamp,
 ) -> Result<Vec<(ObjectKey, Snapshot)>, StoreError> {
     let keys: Vec<&ObjectKey> = keys.iter().copied().filter(|key| key.kind == Kind::User).collect();
     if keys.is_empty() {
@@ -257,7 +264,12 @@ async fn users<S: Store>(
             email: world.email(&key.namespace, &key.name).cloned().unwrap_or(Err(crate::domain::email::EmailError::LocalPart)),
             recorded: seen.status.account_id.clone(),
             organization,
+            now,
             account: relatives.get(&key.name).and_then(|itself| itself.account.clone()),
+            not_adoptable: None,
+            departure: None,
+            password: PasswordFacts::NotAsked,
+            directories: BTreeMap::new(),
             login_holder: None,
             contest: Contest::default(),
             relatives,
@@ -265,6 +277,8 @@ async fn users<S: Store>(
             control: Control::default(),
         });
     }
+    find_adoptable(world, store, &mut snapshots).await?;
+    find_departures(store, &mut snapshots).await?;
     find_holders(world, store, &mut snapshots).await?;
     Ok(snapshots
         .into_iter()
@@ -324,6 +338,46 @@ fn declared(seen: &Seen<UserSpec, UserStatus>) -> Declared {
     Declared { deleting: seen.meta.deleting, follows: follows(&seen.spec).map(str::to_owned) }
 }
 
+/// Looks up the accounts that users without one are to take over: those that nobody owns who is there.
+async fn find_adoptable<S: Store>(world: &World, store: &S, snapshots: &mut [user::Snapshot]) -> Result<(), StoreError> {
+    let asked = |snapshot: &user::Snapshot| {
+        let waits = snapshot.account.is_none() && !snapshot.meta.deleting;
+        snapshot.spec.adopt.as_ref().filter(|_| waits)?.parse().ok().map(|id| AccountKey::Id(AccountId(id)))
+    };
+    let wanted: Vec<AccountKey> = snapshots.iter().filter_map(asked).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let found = store.find(&wanted).await?;
+    for snapshot in snapshots {
+        let account = asked(snapshot).and_then(|key| found.get(&key));
+        let Some(account) = account.filter(|account| account.namespace == snapshot.meta.namespace) else { continue };
+        let place = (account.namespace.clone(), account.owner.name.clone());
+        if world.users.contains_key(&place) {
+            snapshot.not_adoptable = Some(NotAdoptable::Owned(place.1));
+        } else {
+            snapshot.account = Some(account.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Looks up what became of the accounts of users that are being deleted and have none.
+async fn find_departures<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) -> Result<(), StoreError> {
+    let gone = |snapshot: &user::Snapshot| snapshot.meta.deleting && snapshot.account.is_none();
+    let name = |snapshot: &user::Snapshot| (snapshot.meta.namespace.clone(), snapshot.meta.name.clone());
+    let wanted: Vec<(UserName, String)> =
+        snapshots.iter().filter(|snapshot| gone(snapshot)).map(|snapshot| (name(snapshot), snapshot.meta.uid.clone())).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let mut found = store.departures(&wanted).await?;
+    for snapshot in snapshots.iter_mut().filter(|snapshot| gone(snapshot)) {
+        snapshot.departure = found.remove(&name(snapshot));
+    }
+    Ok(())
+}
+
 /// Looks up who has the login names and addresses that are asked for and not had.
 async fn find_holders<S: Store>(world: &World, store: &S, snapshots: &mut [user::Snapshot]) -> Result<(), StoreError> {
     let wanted: Vec<AccountKey> =
@@ -381,5 +435,5 @@ fn moving_to(world: &World, account: &Account) -> Option<Email> {
     let free = *uid == account.owner.uid && *held && !paused && !deleting;
     let declared = world.email(&key.namespace, &key.name)?.clone().ok()?;
     let asks_for = own_email(Some(account), &declared).unwrap_or(declared);
-    (free && unsupported(&seen.spec).is_none() && asks_for != account.content.email).then_some(asks_for)
+    (free && !account.transaction.in_flight() && asks_for != account.content.email).then_some(asks_for)
 }

@@ -14,20 +14,27 @@ use kube::api::ObjectMeta;
 use tokio::time::Instant;
 
 use super::observe::{self, Snapshot};
+use super::passwords::{Passwords, Question, Verdict};
+use super::provisioning::Provisioning;
 use super::report::{self, Answer, Report, Said, Slots, Write};
 use super::wake::{Kind, Lane, ObjectKey, Queue};
 use super::watch::{News, Scope};
 use super::world::{self, InForce, Reported, World};
 use crate::api::{UserGroup, UserGroupSpec};
 use crate::clock::Clock;
-use crate::domain::account::{Account, Revision, Source};
+use crate::directory::{DirectoryError, Entry};
+use crate::domain::account::{Account, Departure, Revision, Source, TransactionKind};
 use crate::domain::group::ADMINISTRATORS;
+use crate::plan::status::Has;
 use crate::plan::{Blocked, Decision, Hold, Meta, Plan, organization, status, user};
-use crate::store::{Occasion, Receipt, Refusal, Store, StoreError};
+use crate::store::{Occasion, Receipt, Refusal, Store, StoreError, UserName};
 use crate::telemetry::Metrics;
 
 /// How many objects are looked at, and committed, together.
 const GROUP: usize = 256;
+
+/// How long until the store is told once more what directories confirmed, after it couldn't be.
+const CONFIRMED_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long counts of members and users are gathered before they are told.
 const COUNTS_GATHERED: Duration = Duration::from_secs(5);
@@ -39,7 +46,7 @@ const SERIES_OF_BREAKS: Duration = Duration::from_secs(90);
 const BLIND: Duration = Duration::from_secs(60);
 
 /// How the operator is to work.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How often everything is compared whole.
     pub resync: Duration,
@@ -47,6 +54,8 @@ pub struct Settings {
     pub transaction_deadline: SignedDuration,
     /// The clock.
     pub clock: Clock,
+    /// The names of the directories that transactions wait for.
+    pub directories: BTreeSet<String>,
 }
 
 /// Everything between the news and the writes: what was seen, who is due, what is to be told.
@@ -72,6 +81,16 @@ pub struct Pipeline<S> {
     /// What a list that is under way hasn't named yet.
     missing: HashMap<Scope, BTreeSet<ObjectKey>>,
     resync_at: Instant,
+    /// The passwords that are to be judged, and how others were.
+    passwords: Passwords,
+    /// What directories are to be brought.
+    provisioning: Provisioning,
+    /// Whether what no `User` leads to is to be looked at.
+    store_unseen: bool,
+    /// When to try again to tell the store what directories confirmed.
+    confirm_at: Option<Instant>,
+    /// The transactions in flight, by the uid of their `User`, and whether they are overdue.
+    in_flight: HashMap<String, (TransactionKind, bool)>,
     /// Whose commit failed and may have been done all the same, with the revision that it was planned from:
     /// nobody was woken after it.
     unsure: HashMap<ObjectKey, Option<Revision>>,
@@ -80,9 +99,14 @@ pub struct Pipeline<S> {
 impl<S: Store> Pipeline<S> {
     /// Returns a pipeline that starts to work once every scope was listed.
     pub fn new(store: S, settings: Settings, scopes: Vec<Scope>, metrics: Arc<Metrics>) -> Self {
+        let provisioning = Provisioning::new(settings.directories.iter().cloned());
         Self {
+            passwords: Passwords::default(),
+            provisioning,
+            confirm_at: None,
+            store_unseen: false,
+            in_flight: HashMap::new(),
             store,
-            settings,
             metrics,
             world: World::default(),
             queue: Queue::default(),
@@ -95,6 +119,7 @@ impl<S: Store> Pipeline<S> {
             unlisted: scopes.into_iter().collect(),
             missing: HashMap::new(),
             resync_at: Instant::now() + settings.resync,
+            settings,
             unsure: HashMap::new(),
         }
     }
@@ -119,6 +144,7 @@ impl<S: Store> Pipeline<S> {
     #[must_use]
     pub fn round_due(&self) -> Option<Instant> {
         let next = self.queue.next_due().map_or(self.resync_at, |due| due.min(self.resync_at));
+        let next = self.confirm_at.map_or(next, |due| due.min(next));
         self.is_synced().then_some(next)
     }
 
@@ -126,6 +152,84 @@ impl<S: Store> Pipeline<S> {
     #[must_use]
     pub fn writes_due(&self) -> Option<Instant> {
         self.slots.next_due()
+    }
+
+    /// Returns when the next report, question or delivery is due.
+    #[must_use]
+    pub fn errands_due(&self) -> Option<Instant> {
+        [self.writes_due(), self.passwords.next_due(), self.provisioning.next_due()].into_iter().flatten().min()
+    }
+
+    /// Returns the passwords that are to be judged now.
+    pub fn questions(&mut self) -> Vec<(ObjectKey, Question)> {
+        self.passwords.take(Instant::now())
+    }
+
+    /// Takes in how a password was judged.
+    pub fn take_verdict(&mut self, key: &ObjectKey, question: Question, verdict: Verdict) {
+        let now = Instant::now();
+        if self.passwords.take_verdict(key, question, verdict, now) {
+            self.queue.wake(key.clone(), now);
+        }
+    }
+
+    /// Returns what directories are to be brought now.
+    pub fn deliveries(&mut self) -> Vec<(String, Entry)> {
+        self.provisioning.take(Instant::now())
+    }
+
+    /// Takes in what a directory answered.
+    pub fn take_delivery(&mut self, directory: &str, entry: &Entry, answer: Result<(), DirectoryError>) {
+        let now = Instant::now();
+        self.metrics.delivered(answer.as_ref().err());
+        let concerned = self.provisioning.take_answer(directory, entry, answer, now);
+        self.wake(concerned);
+        if self.provisioning.has_confirmed() {
+            self.confirm_at.get_or_insert(now);
+        }
+    }
+
+    /// Tells the store what directories confirmed, and looks at those whom it concerns.
+    async fn confirm(&mut self) -> Result<(), StoreError> {
+        let now = Instant::now();
+        if self.confirm_at.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        self.confirm_at = Some(now + CONFIRMED_AGAIN);
+        let confirmations = self.provisioning.confirmations(GROUP);
+        let plans: Vec<Plan> = confirmations.iter().map(|(.., plan)| plan.clone()).collect();
+        self.commit(&plans).await?;
+        for (user, account, _) in confirmations {
+            self.provisioning.confirmed(account);
+            self.wake([user]);
+        }
+        self.confirm_at = self.provisioning.has_confirmed().then_some(now);
+        Ok(())
+    }
+
+    /// With every resync, looks at what no `User` leads to: accounts that are gone and that directories still have, and
+    /// accounts whose `User` isn't there.
+    async fn look_at_the_store(&mut self) -> Result<(), StoreError> {
+        if !self.store_unseen {
+            return Ok(());
+        }
+        if !self.settings.directories.is_empty() {
+            for departure in self.store.unconfirmed_departures().await? {
+                self.bring_departure(&departure);
+            }
+        }
+        let owners = self.store.owners().await?;
+        let is_orphan = |user: &&UserName| self.world.namespaces.contains_key(&user.0) && !self.world.users.contains_key(*user);
+        self.metrics.orphans.set(i64::try_from(owners.iter().filter(is_orphan).count()).unwrap_or(i64::MAX));
+        self.store_unseen = false;
+        Ok(())
+    }
+
+    fn bring_departure(&mut self, departure: &Departure) {
+        let Departure { account, namespace, owner, transaction, confirmed, .. } = departure;
+        let entry = Entry { account: *account, revision: transaction.revision, person: None };
+        let user = ObjectKey::new(Kind::User, namespace, &owner.name);
+        self.provisioning.want(&user, &entry, confirmed, Instant::now());
     }
 
     /// Whether no report waits and no write is under way.
@@ -136,6 +240,7 @@ impl<S: Store> Pipeline<S> {
 
     fn resync(&mut self) {
         self.resync_at = Instant::now() + self.settings.resync;
+        self.store_unseen = true;
         let kinds = [Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
         let keys: Vec<ObjectKey> = kinds.into_iter().flat_map(|kind| self.world.keys(kind, None)).collect();
         self.follow(keys);
@@ -155,13 +260,17 @@ impl<S: Store> Pipeline<S> {
     /// Takes what is due through the pipeline, what others depend on first. Returns whether the
     /// store could be used.
     pub async fn round(&mut self) -> bool {
+        let mut in_use = true;
         if self.resync_at <= Instant::now() {
             self.resync();
+        }
+        if let Err(error) = self.confirm().await.and(self.look_at_the_store().await) {
+            self.wait_for_store(vec![], &error);
+            in_use = false;
         }
         let due = self.queue.take(Instant::now(), GROUP);
         let (organizations, rest): (Vec<_>, Vec<_>) = due.into_iter().partition(|key| key.kind == Kind::Organization);
         let (users, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|key| key.kind == Kind::User);
-        let mut in_use = true;
         let mut stages = [others, users].into_iter();
         if let Err(error) = self.settle(organizations.clone()).await {
             self.wait_for_store(organizations, &error);
@@ -196,7 +305,8 @@ impl<S: Store> Pipeline<S> {
         if keys.is_empty() {
             return Ok(());
         }
-        let observed = observe::observe(&self.world, &self.store, keys).await?;
+        let mut observed = observe::observe(&self.world, &self.store, keys, self.settings.clock.now()).await?;
+        observed.iter_mut().for_each(|(key, snapshot)| self.add_what_is_under_way(key, snapshot));
         let (decided, later) = decide(observed);
         self.wake(later);
         let plans: Vec<Plan> = decided.iter().filter_map(|(_, _, decision)| decision.plan.clone()).collect();
@@ -226,12 +336,27 @@ impl<S: Store> Pipeline<S> {
                     self.wake_dependants(&snapshot, decision.plan.as_ref(), &receipt);
                     self.others.extend(taken_back(&snapshot, &receipt));
                     self.others.extend(decision.puts_back.then(|| put_back(&snapshot)));
+                    if decision.again {
+                        self.queue.wake(key.clone(), Instant::now());
+                    }
                     self.report(key, &snapshot, &decision, Some(&receipt));
                 }
                 None => self.report(key, &snapshot, &decision, None),
             }
         }
         Ok(())
+    }
+
+    /// Adds to a snapshot what neither the cluster nor the store knows: passwords that were judged, and how directories do.
+    fn add_what_is_under_way(&mut self, key: &ObjectKey, snapshot: &mut Snapshot) {
+        let Snapshot::User(user) = snapshot else { return };
+        let reference = user.spec.password_secret_ref.as_ref();
+        let place = reference.map(|reference| (key.namespace.clone(), reference.name.clone()));
+        let secret = place.and_then(|place| self.world.secrets.get(&place));
+        user.password = self.passwords.facts(key, user, secret, Instant::now());
+        let account = user.account.as_ref().map(|account| account.id);
+        let account = account.or(user.departure.as_ref().map(|departure| departure.account));
+        user.directories = self.provisioning.directories(account);
     }
 
     async fn commit(&self, plans: &[Plan]) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
@@ -273,16 +398,18 @@ impl<S: Store> Pipeline<S> {
     fn report(&mut self, key: ObjectKey, snapshot: &Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
         self.queue.succeeded(&key);
         let meta = snapshot.meta();
-        let report = match (decision.hold, snapshot) {
+        let hold = match receipt {
+            // Our finalizer is on until every directory has confirmed it.
+            Some(Receipt::Deleted(departure)) if departure.transaction.in_flight() => Hold::Keep,
+            _ => decision.hold,
+        };
+        let report = match (hold, snapshot) {
             // Somebody released it: it isn't ours to speak of.
             (Hold::Keep, _) if !meta.deleting && !meta.held => return,
             (Hold::Keep, Snapshot::User(user)) => {
-                let account = match receipt {
-                    Some(Receipt::Account(account)) => Some(account.as_ref()),
-                    // An account that another User of this name left behind isn't this one's to tell of.
-                    _ => user.account.as_ref().filter(|account| account.owner.uid == meta.uid),
-                };
-                Report::User(Box::new(status::of_user(user, account, &decision.blocked)))
+                let has = has(user, receipt);
+                self.follow_up(&key, &meta.uid, has);
+                Report::User(Box::new(status::of_user(user, has, &decision.blocked)))
             }
             (Hold::Keep, Snapshot::Group(group)) if group.spec.is_some() => {
                 Report::Group(Box::new(status::of_group(group, &decision.blocked)))
@@ -293,12 +420,49 @@ impl<S: Store> Pipeline<S> {
             (Hold::Keep, Snapshot::Group(_) | Snapshot::Domain(_)) => return,
             (hold, _) => {
                 // The store says once how the account went, and the finalizer may take several tries.
-                self.farewells.extend(receipt.and_then(farewell).map(|said| (meta.uid.clone(), said)));
+                self.farewells.extend(farewell(snapshot, receipt).map(|said| (meta.uid.clone(), said)));
+                self.land(&meta.uid);
                 Report::Hold { hold, farewell: self.farewells.get(&meta.uid).cloned() }
             }
         };
         let lane = report.lane(&self.world, &key);
         self.slots.put(key, meta.uid.clone(), report, lane, Instant::now());
+    }
+
+    /// Has directories brought up to what the store has, and looks again when a transaction is overdue.
+    fn follow_up(&mut self, key: &ObjectKey, uid: &str, has: Has<'_>) {
+        let now = Instant::now();
+        let transaction = match has {
+            Has::Account(account) => {
+                if !self.settings.directories.is_empty() {
+                    self.provisioning.want(key, &Entry::of(account), &account.confirmed, now);
+                }
+                &account.transaction
+            }
+            Has::Departed(departure) => {
+                self.bring_departure(departure);
+                &departure.transaction
+            }
+            Has::Nothing => return self.land(uid),
+        };
+        if !transaction.in_flight() {
+            return self.land(uid);
+        }
+        let time = self.settings.clock.now();
+        let overdue = transaction.is_overdue(time);
+        if !overdue {
+            let left = Duration::try_from(time.duration_until(transaction.deadline)).unwrap_or_default();
+            self.queue.wake(key.clone(), now + left);
+        }
+        let before = self.in_flight.insert(uid.to_owned(), (transaction.kind, overdue));
+        self.metrics.transactions(before, Some((transaction.kind, overdue)));
+    }
+
+    /// Notes that no transaction of a `User` is in flight.
+    fn land(&mut self, uid: &str) {
+        if let Some(before) = self.in_flight.remove(uid) {
+            self.metrics.transactions(Some(before), None);
+        }
     }
 
     /// Creates the default groups that organizations lack, and looks at what the store still has of
@@ -413,6 +577,12 @@ impl<S: Store> Pipeline<S> {
             News::User(user) => self.see(*user),
             News::Group(group) => self.see(*group),
             News::Domain(domain) => self.see(*domain),
+            News::Secret { key, seen } => {
+                self.present(&key);
+                if self.world.see_secret(&key, seen) {
+                    self.wake(self.world.of_secret(&key.namespace, &key.name));
+                }
+            }
             News::Malformed { key, uid, error } => {
                 self.present(&key);
                 if self.world.set_aside(key.clone()) {
@@ -467,8 +637,11 @@ impl<S: Store> Pipeline<S> {
         self.slots.succeeded(key);
         self.waiting_for_control.remove(key);
         self.unsure.remove(key);
-        if let Some((meta, ..)) = self.world.about(key) {
-            self.farewells.remove(&meta.uid);
+        self.passwords.forget(key);
+        let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
+        if let Some(uid) = uid {
+            self.farewells.remove(&uid);
+            self.land(&uid);
         }
         if self.world.lose(key) {
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
@@ -479,6 +652,7 @@ impl<S: Store> Pipeline<S> {
                     let heirs = self.world.heirs(&key.namespace, &key.name);
                     heirs.into_iter().chain(self.world.copiers(&key.namespace, &key.name)).collect()
                 }
+                Kind::Secret => return self.wake(self.world.of_secret(&key.namespace, &key.name)),
                 Kind::OrgEmailDomain | Kind::Organization => vec![],
             };
             self.wake(dependants.into_iter().chain([key.clone(), organization]));
@@ -541,13 +715,28 @@ fn put_back(snapshot: &Snapshot) -> Write {
     Write::Event { key: ObjectKey::new(Kind::User, namespace, name), uid: uid.clone(), said }
 }
 
-fn farewell(receipt: &Receipt) -> Option<String> {
+/// Returns what is said when a `User` goes whose account was deleted, now or before.
+fn farewell(snapshot: &Snapshot, receipt: Option<&Receipt>) -> Option<String> {
+    let departure = match (receipt, snapshot) {
+        (Some(Receipt::Deleted(departure)), _) => departure.as_ref(),
+        (_, Snapshot::User(user)) => user.departure.as_ref()?,
+        _ => return None,
+    };
+    let cases = departure.cases_unassigned;
+    Some(format!("the account was deleted for good; cases left without an owner: {cases}; this month is billed in full"))
+}
+
+/// Returns what the store has of a `User`.
+fn has<'a>(user: &'a user::Snapshot, receipt: Option<&'a Receipt>) -> Has<'a> {
     match receipt {
-        Receipt::Deleted(departure) => Some(format!(
-            "the account was deleted for good; cases left without an owner: {}; this month is billed in full",
-            departure.cases_unassigned
-        )),
-        Receipt::Account(_) | Receipt::Done => None,
+        Some(Receipt::Account(account)) => Has::Account(account),
+        Some(Receipt::Deleted(departure)) => Has::Departed(departure),
+        Some(Receipt::Done) | None => {
+            // An account that another User of this name left behind isn't this one's to tell of.
+            let account = user.account.as_ref().filter(|account| account.owner.uid == user.meta.uid);
+            let departed = user.departure.as_ref().map(Has::Departed);
+            account.map(Has::Account).or(departed).unwrap_or(Has::Nothing)
+        }
     }
 }
 
@@ -573,7 +762,7 @@ fn without_store(world: &World, key: &ObjectKey) -> Option<Report> {
         Kind::User => pending(world.users.get(&place)).map(|status| Report::User(Box::new(status))),
         Kind::UserGroup => pending(world.groups.get(&place)).map(|status| Report::Group(Box::new(status))),
         Kind::OrgEmailDomain => pending(world.domains.get(&place)).map(|status| Report::Domain(Box::new(status))),
-        Kind::Organization => None,
+        Kind::Organization | Kind::Secret => None,
     }
 }
 
@@ -588,6 +777,7 @@ mod tests {
             resync: Duration::from_secs(600),
             transaction_deadline: SignedDuration::from_mins(20),
             clock: Clock::SYSTEM,
+            directories: BTreeSet::new(),
         };
         let mut pipeline = Pipeline::new(MemoryStore::default(), settings, vec![], Arc::new(Metrics::default()));
         let scope = Scope { kind: Kind::User, namespace: None };

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::wake::{Kind, Lane, ObjectKey, Queue};
 use super::world::{Declared, Reported, Shelf, World};
-use crate::api::status::{Condition, ConditionStatus, ConditionType};
+use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason};
 use crate::api::{self, OrgEmailDomain, OrgEmailDomainStatus, User, UserGroup, UserGroupStatus, UserStatus};
 use crate::plan::{Hold, status};
 
@@ -289,7 +289,13 @@ fn said(before: &[Condition], next: &[Condition]) -> Option<Said> {
     };
     let reason = stalled(next).filter(|reason| stalled(before) != Some(*reason))?;
     // A message may name an address; an Event names the reason, and where to read on.
-    let note = "refused: the condition Ready in the status says what is wrong and what to do".to_owned();
+    let note = match reason {
+        Reason::DeadlineExceeded => {
+            "the transaction in flight is overdue and goes on: the condition Ready says what it waits for"
+        }
+        _ => "refused: the condition Ready in the status says what is wrong and what to do",
+    };
+    let note = note.to_owned();
     Some(Said { reason: reason.as_str().to_owned(), note, warning: true })
 }
 
@@ -364,7 +370,7 @@ async fn send_patch(client: Client, recorder: &Recorder, patch: ObjectPatch) -> 
         Kind::User => send_as(client, &patch, Answer::User).await,
         Kind::UserGroup => send_as(client, &patch, Answer::Group).await,
         Kind::OrgEmailDomain => send_as(client, &patch, Answer::Domain).await,
-        Kind::Organization => Answer::Done,
+        Kind::Organization | Kind::Secret => Answer::Done,
     };
     let written = !matches!(answer, Answer::MovedOn | Answer::Failed(_));
     if let Some(said) = patch.event.filter(|_| written) {

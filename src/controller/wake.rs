@@ -1,6 +1,7 @@
 //! Who is looked at next: a queue in which every object stands at most once.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,6 +9,8 @@ use tokio::time::Instant;
 /// What is looked at, the kinds that others depend on first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, strum::IntoStaticStr)]
 pub enum Kind {
+    /// A Secret of our type; only its version is seen, and nobody looks at it by itself.
+    Secret,
     /// A namespace with the groups that it lacks.
     Organization,
     /// An `OrgEmailDomain`.
@@ -49,28 +52,34 @@ pub enum Lane {
 type Place = (Instant, u64);
 
 /// Objects and when each is due; the earliest time and the more urgent lane that were asked for win.
-#[derive(Debug, Default)]
-pub struct Queue {
-    asked: BTreeMap<Place, ObjectKey>,
-    following: BTreeMap<Place, ObjectKey>,
-    places: HashMap<ObjectKey, (Lane, Place)>,
-    failures: HashMap<ObjectKey, u32>,
+#[derive(Debug)]
+pub struct Queue<K = ObjectKey> {
+    asked: BTreeMap<Place, K>,
+    following: BTreeMap<Place, K>,
+    places: HashMap<K, (Lane, Place)>,
+    failures: HashMap<K, u32>,
     counter: u64,
 }
 
-impl Queue {
+impl<K> Default for Queue<K> {
+    fn default() -> Self {
+        Self { asked: BTreeMap::new(), following: BTreeMap::new(), places: HashMap::new(), failures: HashMap::new(), counter: 0 }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Queue<K> {
     /// Makes an object due at a time, unless it is earlier already.
-    pub fn wake(&mut self, key: ObjectKey, at: Instant) {
+    pub fn wake(&mut self, key: K, at: Instant) {
         self.put(key, Lane::Asked, at);
     }
 
     /// Makes an object due at a time, after all that somebody waits for.
-    pub fn follow(&mut self, key: ObjectKey, at: Instant) {
+    pub fn follow(&mut self, key: K, at: Instant) {
         self.put(key, Lane::Following, at);
     }
 
     /// Makes an object due at a time in a lane.
-    pub fn put(&mut self, key: ObjectKey, lane: Lane, at: Instant) {
+    pub fn put(&mut self, key: K, lane: Lane, at: Instant) {
         let (mut lane, mut at) = (lane, at);
         if let Some(&(old_lane, old)) = self.places.get(&key) {
             (lane, at) = (lane.min(old_lane), at.min(old.0));
@@ -86,14 +95,14 @@ impl Queue {
     }
 
     /// Makes an object due later, the more so the more often it failed in a row. Returns when.
-    pub fn retry(&mut self, key: ObjectKey, now: Instant) -> Instant {
+    pub fn retry(&mut self, key: K, now: Instant) -> Instant {
         let at = self.failed(&key, now);
         self.wake(key, at);
         at
     }
 
     /// Counts a failure of an object. Returns when to try again.
-    pub fn failed(&mut self, key: &ObjectKey, now: Instant) -> Instant {
+    pub fn failed(&mut self, key: &K, now: Instant) -> Instant {
         let failures = self.failures.entry(key.clone()).or_default();
         let at = now + retry_delay(*failures);
         *failures = failures.saturating_add(1);
@@ -101,19 +110,19 @@ impl Queue {
     }
 
     /// Forgets that an object failed.
-    pub fn succeeded(&mut self, key: &ObjectKey) {
+    pub fn succeeded(&mut self, key: &K) {
         self.failures.remove(key);
     }
 
     /// Takes what is due, the more urgent first and of those the longest due, at most so many.
-    pub fn take(&mut self, now: Instant, most: usize) -> Vec<ObjectKey> {
+    pub fn take(&mut self, now: Instant, most: usize) -> Vec<K> {
         let mut taken = self.take_from(Lane::Asked, now, most);
         taken.extend(self.take_from(Lane::Following, now, most - taken.len()));
         taken
     }
 
     /// Takes what is due in a lane, the longest due first, at most so many.
-    pub fn take_from(&mut self, lane: Lane, now: Instant, most: usize) -> Vec<ObjectKey> {
+    pub fn take_from(&mut self, lane: Lane, now: Instant, most: usize) -> Vec<K> {
         let mut taken = vec![];
         while taken.len() < most
             && let Some(entry) = self.lane(lane).first_entry()
@@ -154,7 +163,7 @@ impl Queue {
         self.places.is_empty()
     }
 
-    fn lane(&mut self, lane: Lane) -> &mut BTreeMap<Place, ObjectKey> {
+    fn lane(&mut self, lane: Lane) -> &mut BTreeMap<Place, K> {
         match lane {
             Lane::Asked => &mut self.asked,
             Lane::Following => &mut self.following,

@@ -2,18 +2,19 @@
 
 use std::fmt::Debug;
 
-use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::Namespace;
+use futures::{Stream, StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::Api;
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
 
+use super::passwords::SeenSecret;
 use super::wake::{Kind, ObjectKey};
 use super::world::Declared;
-use crate::api::{OrgEmailDomain, User, UserGroup};
+use crate::api::{OrgEmailDomain, PASSWORD_SECRET, User, UserGroup};
 
 /// Something that happened in the cluster.
 #[derive(Debug)]
@@ -30,6 +31,13 @@ pub enum News {
     Group(Box<UserGroup>),
     /// A listed domain is as given.
     Domain(Box<OrgEmailDomain>),
+    /// A Secret of our type is there, in this version.
+    Secret {
+        /// Which.
+        key: ObjectKey,
+        /// Its uid and its version.
+        seen: SeenSecret,
+    },
     /// An object can't be read.
     Malformed {
         /// Which.
@@ -63,6 +71,7 @@ pub fn watch_all(client: &Client, namespaces: &[String], news: &Sender<News>) ->
     let mut watched = vec![];
     for namespace in scopes {
         watched.push(watch_namespaces(client, namespace.clone(), news.clone()));
+        watched.push(watch_secrets(client, namespace.clone(), news.clone()));
         watched.push(watch::<OrgEmailDomain>(client, namespace.clone(), news.clone(), News::Domain));
         watched.push(watch::<UserGroup>(client, namespace.clone(), news.clone(), News::Group));
         watched.push(watch::<User>(client, namespace, news.clone(), News::User));
@@ -94,7 +103,7 @@ where
     let gone = move |object: &DeserializeGuard<K>| {
         News::Gone(ObjectKey::new(K::KIND, object.namespace().unwrap_or_default(), object.name_any()))
     };
-    tokio::spawn(follow(api, watcher::Config::default(), scope.clone(), news, read, gone));
+    tokio::spawn(follow(watcher(api, watcher::Config::default()), scope.clone(), news, read, gone));
     scope
 }
 
@@ -107,27 +116,45 @@ fn watch_namespaces(client: &Client, namespace: Option<String>, news: Sender<New
     let scope = Scope { kind: Kind::Organization, namespace };
     let read = |namespace| News::Namespace(Box::new(namespace));
     let gone = |namespace: &Namespace| News::Gone(ObjectKey::new(Kind::Organization, namespace.name_any(), ""));
-    tokio::spawn(follow(Api::all(client.clone()), config, scope.clone(), news, read, gone));
+    tokio::spawn(follow(watcher(Api::all(client.clone()), config), scope.clone(), news, read, gone));
+    scope
+}
+
+/// Watches the metadata of the Secrets of our type, and no other: what stands in them isn't sent.
+fn watch_secrets(client: &Client, namespace: Option<String>, news: Sender<News>) -> Scope {
+    let api: Api<PartialObjectMeta<Secret>> = match &namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let config = watcher::Config::default().fields(&format!("type={PASSWORD_SECRET}"));
+    let scope = Scope { kind: Kind::Secret, namespace };
+    let key = |secret: &PartialObjectMeta<Secret>| {
+        ObjectKey::new(Kind::Secret, secret.namespace().unwrap_or_default(), secret.name_any())
+    };
+    let read = move |secret: PartialObjectMeta<Secret>| {
+        let seen =
+            SeenSecret { uid: secret.uid().unwrap_or_default(), resource_version: secret.resource_version().unwrap_or_default() };
+        News::Secret { key: key(&secret), seen }
+    };
+    let gone = move |secret: &PartialObjectMeta<Secret>| News::Gone(key(secret));
+    tokio::spawn(follow(watcher(api, config), scope.clone(), news, read, gone));
     scope
 }
 
 /// Follows one kind for ever, or until nobody listens.
 async fn follow<K>(
-    api: Api<K>,
-    config: watcher::Config,
+    events: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
     scope: Scope,
     news: Sender<News>,
     read: impl Fn(K) -> News,
     gone: impl Fn(&K) -> News,
 ) where
-    K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+    K: Send,
 {
     use kube::runtime::WatchStreamExt;
     let kind: &str = scope.kind.into();
-    let mut events = watcher(api, config)
-        .map_err(|error| tracing::warn!(kind, %error, "a watch broke, it is taken up again"))
-        .default_backoff()
-        .boxed();
+    let mut events =
+        events.map_err(|error| tracing::warn!(kind, %error, "a watch broke, it is taken up again")).default_backoff().boxed();
     while let Some(event) = events.next().await {
         let item = match event {
             Err(()) => News::WatchBroke(scope.clone()),

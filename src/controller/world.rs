@@ -6,6 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ObjectMeta;
 
+use super::passwords::SeenSecret;
 use super::wake::{Kind, ObjectKey};
 use crate::api::status::Condition;
 use crate::api::user::SourceMode;
@@ -80,6 +81,8 @@ pub struct World {
     pub groups: Shelf<UserGroupSpec, UserGroupStatus>,
     /// The listed domains.
     pub domains: Shelf<OrgEmailDomainSpec, OrgEmailDomainStatus>,
+    /// The Secrets of our type.
+    pub secrets: BTreeMap<(String, String), SeenSecret>,
     /// The objects that can't be read.
     pub malformed: HashSet<ObjectKey>,
     emails: HashMap<(String, String), Result<Email, EmailError>>,
@@ -104,6 +107,7 @@ struct Index {
     groups: BTreeSet<(String, String, String)>,
     domains: BTreeSet<(String, String, String)>,
     followed: BTreeSet<(String, String, String)>,
+    secrets: BTreeSet<(String, String, String)>,
     copied: BTreeSet<(String, String, String)>,
     /// The users that are being deleted, under nothing.
     leaving: BTreeSet<(String, String, String)>,
@@ -152,7 +156,7 @@ impl World {
             Kind::OrgEmailDomain => let_go(self.domains.get_mut(&place), uid),
             Kind::UserGroup => let_go(self.groups.get_mut(&place), uid),
             Kind::User => let_go(self.users.get_mut(&place), uid),
-            Kind::Organization => {}
+            Kind::Organization | Kind::Secret => {}
         }
     }
 
@@ -167,7 +171,7 @@ impl World {
             Kind::OrgEmailDomain => self.domains.get(&place).map(of),
             Kind::UserGroup => self.groups.get(&place).map(of),
             Kind::User => self.users.get(&place).map(of),
-            Kind::Organization => None,
+            Kind::Organization | Kind::Secret => None,
         }
     }
 
@@ -183,6 +187,7 @@ impl World {
         let place = (key.namespace.clone(), key.name.clone());
         let malformed = self.malformed.remove(key);
         let was_there = match key.kind {
+            Kind::Secret => self.secrets.remove(&place).is_some(),
             Kind::Organization => self.namespaces.remove(&key.namespace).is_some(),
             Kind::OrgEmailDomain => self.domains.remove(&place).is_some(),
             Kind::UserGroup => self.groups.remove(&place).is_some(),
@@ -200,6 +205,18 @@ impl World {
         self.lose(&key);
         self.malformed.insert(key);
         !known
+    }
+
+    /// Takes in a Secret of our type. Returns whether it is another version than the one known.
+    pub fn see_secret(&mut self, key: &ObjectKey, seen: SeenSecret) -> bool {
+        let place = (key.namespace.clone(), key.name.clone());
+        self.secrets.insert(place, seen.clone()).as_ref() != Some(&seen)
+    }
+
+    /// Returns the users whose password a Secret holds.
+    #[must_use]
+    pub fn of_secret(&self, namespace: &str, secret: &str) -> Vec<ObjectKey> {
+        users_under(&self.index.secrets, namespace, secret, Reach::Exactly)
     }
 
     /// Takes in a namespace. Returns whether anything changed that a decision depends on.
@@ -222,6 +239,10 @@ impl World {
             }
         }
         let mut keys = match kind {
+            Kind::Secret => {
+                let places = self.secrets.keys().filter(|(of, _)| namespace.is_none_or(|only| only == of));
+                places.map(|(namespace, name)| ObjectKey::new(kind, namespace, name)).collect()
+            }
             Kind::Organization => {
                 let names = self.namespaces.keys().filter(|name| namespace.is_none_or(|only| only == *name));
                 names.map(|name| ObjectKey::new(kind, name, "")).collect()
@@ -360,6 +381,8 @@ impl World {
         let mut entries = vec![(Which::Usernames, username.clone()), (Which::Groups, user.spec.group_ref.name.clone())];
         let in_force = self.in_force.get(&place);
         entries.extend(in_force.map(|account| (Which::Groups, account.group.clone())));
+        let secret = user.spec.password_secret_ref.as_ref();
+        entries.extend(secret.map(|reference| (Which::Secrets, reference.name.clone())));
         entries.extend(user.meta.deleting.then(|| (Which::Leaving, String::new())));
         let source = user.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
         entries.extend(source.map(|source| match source.mode {
@@ -389,6 +412,7 @@ enum Which {
     Groups,
     Domains,
     Followed,
+    Secrets,
     Copied,
     Leaving,
 }
@@ -401,6 +425,7 @@ impl Index {
             Which::Groups => &mut self.groups,
             Which::Domains => &mut self.domains,
             Which::Followed => &mut self.followed,
+            Which::Secrets => &mut self.secrets,
             Which::Copied => &mut self.copied,
             Which::Leaving => &mut self.leaving,
         }

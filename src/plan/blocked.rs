@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use crate::api::Reason;
-use crate::domain::account::AccountId;
+use crate::api::{PASSWORD_SECRET, Reason};
+use crate::domain::account::{AccountId, TransactionKind};
 use crate::domain::email::{Domain, DomainError, Email, EmailError};
 use crate::domain::inheritance::LONGEST_LINE;
 use crate::domain::organization::{CustomerId, CustomerIdError, LoginName};
+use crate::domain::password::Requirement;
 
 /// Why something of a spec isn't done now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,11 +16,6 @@ pub enum Blocked {
     Deleting,
     /// The object is paused.
     Paused,
-    /// The spec sets a field that this version doesn't know what to do with.
-    NotYetSupported {
-        /// The path of the field.
-        field: &'static str,
-    },
     /// The User is deleted but protected.
     DeletionProtected,
     /// The object is deleted but still used.
@@ -124,6 +120,72 @@ pub enum Blocked {
     },
     /// The store can't be reached.
     StoreUnavailable,
+    /// The account that `spec.adopt` names can't be taken over.
+    NotAdoptable {
+        /// The account's id.
+        account: String,
+        /// Why not.
+        why: NotAdoptable,
+    },
+    /// The Secret isn't there, or is of another type.
+    PasswordSecretNotFound {
+        /// Its name.
+        secret: String,
+    },
+    /// The Secret lacks a key.
+    PasswordKeyNotFound {
+        /// Its name.
+        secret: String,
+        /// The key.
+        key: String,
+    },
+    /// The password doesn't meet the requirements.
+    PasswordRejected {
+        /// The name of the Secret.
+        secret: String,
+        /// The requirements that it doesn't meet.
+        unmet: Vec<Requirement>,
+    },
+    /// The password is being looked at.
+    PasswordUnjudged(TransactionKind),
+    /// The transaction in flight is past its deadline.
+    DeadlineExceeded {
+        /// What it does.
+        kind: TransactionKind,
+        /// What keeps it from its end.
+        waiting_for: Vec<Unconfirmed>,
+    },
+    /// The change waits for the end of a transaction.
+    QueuedBehindTransaction(TransactionKind),
+    /// A directory doesn't confirm the transaction in flight.
+    DirectoryUnavailable {
+        /// What the transaction does.
+        kind: TransactionKind,
+        /// Which directories don't, and why.
+        failing: Vec<Unconfirmed>,
+    },
+    /// The transaction is in flight.
+    InTransaction(TransactionKind),
+}
+
+/// A directory that has yet to confirm a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unconfirmed {
+    /// Its name.
+    pub directory: String,
+    /// What went wrong when it was last asked, if anything did.
+    pub problem: Option<String>,
+}
+
+/// Why an account can't be taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAdoptable {
+    /// The organization has no such account.
+    Unknown,
+    /// The account's own `User`, of this name, is there.
+    Owned(String),
+    /// The `User` has an account already.
+    HasAnother(AccountId),
 }
 
 /// What accounts are to the object that they use.
@@ -164,7 +226,6 @@ impl Blocked {
         match self {
             Self::Deleting => Reason::Deleting,
             Self::Paused => Reason::Paused,
-            Self::NotYetSupported { .. } => Reason::NotYetSupported,
             Self::DeletionProtected => Reason::DeletionProtected,
             Self::InUse { .. } | Self::HasHeirs { .. } => Reason::InUse,
             Self::LastAdministrator { .. } => Reason::LastAdministrator,
@@ -185,6 +246,13 @@ impl Blocked {
             Self::DomainInvalid(_) | Self::PublicSuffix(_) => Reason::DomainInvalid,
             Self::DomainTaken { .. } => Reason::DomainTaken,
             Self::StoreUnavailable => Reason::StoreUnavailable,
+            Self::NotAdoptable { .. } => Reason::NotAdoptable,
+            Self::PasswordSecretNotFound { .. } | Self::PasswordKeyNotFound { .. } => Reason::PasswordSecretNotFound,
+            Self::PasswordRejected { .. } => Reason::PasswordRejected,
+            Self::DeadlineExceeded { .. } => Reason::DeadlineExceeded,
+            Self::QueuedBehindTransaction(_) => Reason::QueuedBehindTransaction,
+            Self::DirectoryUnavailable { .. } => Reason::DirectoryUnavailable,
+            Self::PasswordUnjudged(kind) | Self::InTransaction(kind) => reason_of(*kind),
         }
     }
 
@@ -202,9 +270,14 @@ impl Blocked {
             | Self::DomainNotAllowed { .. }
             | Self::SourceNotFound { .. }
             | Self::SourceNotReady { .. }
+            | Self::PasswordSecretNotFound { .. }
+            | Self::PasswordKeyNotFound { .. }
+            | Self::PasswordUnjudged(_)
+            | Self::QueuedBehindTransaction(_)
+            | Self::DirectoryUnavailable { .. }
+            | Self::InTransaction(_)
             | Self::StoreUnavailable => true,
-            Self::NotYetSupported { .. }
-            | Self::AccountLost { .. }
+            Self::AccountLost { .. }
             | Self::CustomerIdInvalid(_)
             | Self::CustomerIdTaken(_)
             | Self::CustomerIdChanged { .. }
@@ -216,6 +289,9 @@ impl Blocked {
             | Self::InheritanceTooDeep { .. }
             | Self::DomainInvalid(_)
             | Self::PublicSuffix(_)
+            | Self::NotAdoptable { .. }
+            | Self::PasswordRejected { .. }
+            | Self::DeadlineExceeded { .. }
             | Self::DomainTaken { .. } => false,
         }
     }
@@ -226,6 +302,18 @@ impl Blocked {
         matches!(self, Self::EmailInvalid(_) | Self::DomainNotAllowed { .. } | Self::EmailTaken { .. })
     }
 
+    /// Whether it is about the password, so that the condition `LoginReady` gives it too.
+    #[must_use]
+    pub fn concerns_password(&self) -> bool {
+        matches!(
+            self,
+            Self::PasswordSecretNotFound { .. }
+                | Self::PasswordKeyNotFound { .. }
+                | Self::PasswordRejected { .. }
+                | Self::PasswordUnjudged(_)
+        )
+    }
+
     /// Whether it is about where permissions come from, so that the condition `PermissionsResolved` gives it too.
     #[must_use]
     pub fn concerns_permissions(&self) -> bool {
@@ -234,6 +322,18 @@ impl Blocked {
             Self::InheritanceCycle { .. } | Self::InheritanceTooDeep { .. } => true,
             _ => false,
         }
+    }
+}
+
+/// Returns the reason that a transaction gives while it is in flight: its own type.
+#[must_use]
+pub fn reason_of(kind: TransactionKind) -> Reason {
+    match kind {
+        TransactionKind::Create => Reason::Create,
+        TransactionKind::Delete => Reason::Delete,
+        TransactionKind::PasswordChange => Reason::PasswordChange,
+        TransactionKind::Disable => Reason::Disable,
+        TransactionKind::Enable => Reason::Enable,
     }
 }
 
@@ -268,17 +368,20 @@ fn listed(names: &[String], separator: &str) -> String {
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
+/// Returns which directories have yet to confirm, and why.
+fn confirmations(unconfirmed: &[Unconfirmed]) -> String {
+    let one = |Unconfirmed { directory, problem }: &Unconfirmed| match problem {
+        Some(problem) => format!("the directory {directory} hasn't confirmed it ({problem})"),
+        None => format!("the directory {directory} hasn't confirmed it"),
+    };
+    listed(&unconfirmed.iter().map(one).collect::<Vec<_>>(), ", ")
+}
+
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deleting => write!(f, "deleted, and nothing of it is left in the store; a finalizer of somebody else holds it"),
             Self::Paused => write!(f, "paused: remove the annotation roster.rs/paused to go on"),
-            Self::NotYetSupported { field } => {
-                write!(
-                    f,
-                    "{field} isn't supported by this version of roster: remove it; until then nothing of this spec is applied"
-                )
-            }
             Self::DeletionProtected => {
                 write!(f, "deleted, but protected: set spec.deletionProtection to Disabled to delete the account for good")
             }
@@ -376,6 +479,50 @@ impl fmt::Display for Blocked {
                 )
             }
             Self::StoreUnavailable => write!(f, "the account store can't be reached: the change is applied once it is back"),
+            Self::NotAdoptable { account, why } => match why {
+                NotAdoptable::Unknown => write!(
+                    f,
+                    "spec.adopt: this organization has no account {account}: delete this User and create it with an id that roster users -o json lists, or without one"
+                ),
+                NotAdoptable::Owned(user) => write!(
+                    f,
+                    "spec.adopt: the account {account} belongs to the User {user}, which is there: delete that one with deletionPolicy Retain first"
+                ),
+                NotAdoptable::HasAnother(has) => write!(
+                    f,
+                    "spec.adopt: this User has the account {has} already, so it doesn't take over {account}: delete this User and create it without spec.adopt, or under another name"
+                ),
+            },
+            Self::PasswordSecretNotFound { secret } => write!(
+                f,
+                "there is no Secret {secret} of type {PASSWORD_SECRET}: create it, or name another one in spec.passwordSecretRef; a Secret's type can't be changed, so one of another type has to be deleted and created anew"
+            ),
+            Self::PasswordKeyNotFound { secret, key } => {
+                write!(f, "the Secret {secret} has no key {key}: add it, or name another key in spec.passwordSecretRef")
+            }
+            Self::PasswordRejected { secret, unmet } => {
+                let unmet: Vec<String> = unmet.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "the password in the Secret {secret} {}: put another one there; roster password-policy says what one must be",
+                    unmet.join("; and ")
+                )
+            }
+            Self::PasswordUnjudged(_) => write!(f, "the password in the Secret is being looked at"),
+            Self::DeadlineExceeded { kind, waiting_for } => {
+                write!(f, "the {} is past its deadline and goes on: {}", kind.as_str(), confirmations(waiting_for))
+            }
+            Self::QueuedBehindTransaction(kind) => write!(
+                f,
+                "the {} of this account is in flight: what was changed since is applied when it ends; what takes rights away was applied at once",
+                kind.as_str()
+            ),
+            Self::DirectoryUnavailable { kind, failing } => {
+                write!(f, "the {} is in flight and tried again and again: {}", kind.as_str(), confirmations(failing))
+            }
+            Self::InTransaction(kind) => {
+                write!(f, "the {} is in force in the store, and on its way to the directories", kind.as_str())
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! permissions come from, [`status`] says what the resource's status is once the store has answered.
 
 pub mod blocked;
+pub mod in_flight;
 pub mod org_email_domain;
 pub mod organization;
 pub mod sources;
@@ -114,6 +115,8 @@ pub struct Decision {
     pub puts_back: bool,
     /// The `User`s that the plan counts on having no account.
     pub absent: Vec<String>,
+    /// Whether something is left to be done as soon as the plan is committed.
+    pub again: bool,
 }
 
 /// Who of an organization stays in control when somebody or something else is left out of account.

@@ -3,16 +3,17 @@
 
 use jiff::tz::TimeZone;
 
+use super::blocked::reason_of;
 use super::sources::Person;
 use super::user::{Snapshot, own_email};
-use super::{Blocked, org_email_domain, user_group};
+use super::{Blocked, in_flight, org_email_domain, user_group};
 use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason, Timestamp};
 use crate::api::user::{
     AccountState, Address, BillingStatus, CloneStatus, CopyStatus, MemberProfile, PermissionOrigin, PermissionsStatus,
     TransactionState, TransactionStatus, TransactionType, UserStatus,
 };
 use crate::api::{OrgEmailDomainStatus, UserGroupStatus};
-use crate::domain::account::{Account, Cloned, Lifecycle, PostalAddress, Source, Transaction, TransactionKind};
+use crate::domain::account::{Account, Cloned, Departure, Lifecycle, PostalAddress, Source, Transaction, TransactionKind};
 use crate::domain::email::Domain;
 use crate::domain::member::MemberValues;
 use crate::domain::{inheritance, permission};
@@ -20,28 +21,50 @@ use crate::domain::{inheritance, permission};
 /// How many permissions a status lists.
 const LISTED_PERMISSIONS: usize = 64;
 
-/// Returns the status of a `User` that has this account, or none.
+/// What the store has of a `User`.
+#[derive(Clone, Copy, Debug)]
+pub enum Has<'a> {
+    /// An account.
+    Account(&'a Account),
+    /// The account was deleted, and directories have yet to confirm it.
+    Departed(&'a Departure),
+    /// No account.
+    Nothing,
+}
+
+/// Returns the status of a `User` of which the store has this.
 #[must_use]
-pub fn of_user(snapshot: &Snapshot, account: Option<&Account>, blocked: &[Blocked]) -> UserStatus {
+pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked]) -> UserStatus {
     let Snapshot { meta, spec, email, heirs, .. } = snapshot;
+    let (account, departed) = match has {
+        Has::Account(account) => (Some(account), None),
+        Has::Departed(departure) => (None, Some(departure)),
+        Has::Nothing => (None, None),
+    };
+    let last = account.map(|account| (&account.transaction, &account.confirmed));
+    let last = last.or_else(|| departed.map(|departure| (&departure.transaction, &departure.confirmed)));
+    let told = last.map(|(transaction, confirmed)| {
+        let unconfirmed = in_flight::unconfirmed(transaction, confirmed, &snapshot.directories);
+        in_flight::told(blocked, transaction, unconfirmed, snapshot.now)
+    });
+    let blocked = told.as_deref().unwrap_or(blocked);
     let asked_for = || email.as_ref().map_or_else(|_| spec.email.clone(), |email| Some(email.to_string()));
     let mut conditions = vec![ready(blocked, "the account is as declared")];
-    conditions.extend(account_conditions(snapshot, account, blocked));
+    let in_flight = last.filter(|(last, _)| last.in_flight()).map(|(last, _)| last.kind);
+    conditions.extend(account_conditions(snapshot, account, in_flight, blocked));
     conditions.extend(while_true(blocked));
     UserStatus {
         observed_generation: Some(meta.generation),
-        state: Some(account.map_or(if meta.deleting { AccountState::Deleting } else { AccountState::Pending }, |account| {
-            match account.content.lifecycle {
-                Lifecycle::Enabled => AccountState::Enabled,
-                Lifecycle::Disabled => AccountState::Disabled,
-            }
-        })),
-        login_name: account.map(|account| account.login_name.to_string()),
+        state: Some(account.map_or(if meta.deleting { AccountState::Deleting } else { AccountState::Pending }, state)),
+        login_name: account
+            .map(|account| &account.login_name)
+            .or(departed.map(|departure| &departure.login_name))
+            .map(ToString::to_string),
         account_id: account.map(|account| account.id.to_string()).or_else(|| snapshot.recorded.clone()),
         email: account.map_or_else(asked_for, |account| Some(account.content.email.to_string())),
         group: Some(account.map_or(&spec.group_ref.name, |account| &account.content.group).clone()),
         profile: account.and_then(|account| member_profile(&account.content.member)),
-        transaction: account.map(|account| transaction(&account.transaction)),
+        transaction: last.map(|(last, _)| transaction(last, snapshot.now)),
         permissions: account.map(|account| permissions(snapshot, account)),
         clone: account.and_then(clone),
         copy: account.and_then(copy),
@@ -128,11 +151,35 @@ fn while_true(blocked: &[Blocked]) -> Option<Condition> {
     Some(condition(kind, ConditionStatus::True, why.reason(), why.to_string()))
 }
 
-fn account_conditions(snapshot: &Snapshot, account: Option<&Account>, blocked: &[Blocked]) -> [Condition; 5] {
+fn state(account: &Account) -> AccountState {
+    let Account { transaction, content, .. } = account;
+    match (transaction.in_flight().then_some(transaction.kind), content.lifecycle) {
+        (Some(TransactionKind::Create), _) => AccountState::Creating,
+        (Some(TransactionKind::PasswordChange), _) => AccountState::ChangingPassword,
+        (Some(TransactionKind::Disable), _) => AccountState::Disabling,
+        (Some(TransactionKind::Enable), _) => AccountState::Enabling,
+        (Some(TransactionKind::Delete), _) => AccountState::Deleting,
+        (None, Lifecycle::Enabled) => AccountState::Enabled,
+        (None, Lifecycle::Disabled) => AccountState::Disabled,
+    }
+}
+
+fn account_conditions(
+    snapshot: &Snapshot,
+    account: Option<&Account>,
+    in_flight: Option<TransactionKind>,
+    blocked: &[Blocked],
+) -> [Condition; 5] {
     use ConditionStatus::{False, True};
     use ConditionType::{Billable, EmailAccepted, InTransaction, LoginReady, PermissionsResolved};
     let none = "there is no account yet";
-    let in_transaction = condition(InTransaction, False, Reason::Idle, "no transaction is in flight");
+    let in_transaction = match in_flight {
+        Some(kind) => {
+            let late = blocked.iter().find(|why| matches!(why, Blocked::DeadlineExceeded { .. })).or(blocked.last());
+            condition(InTransaction, True, reason_of(kind), late.map(ToString::to_string).unwrap_or_default())
+        }
+        None => condition(InTransaction, False, Reason::Idle, "no transaction is in flight"),
+    };
     let in_force = account.is_some_and(|account| has_wanted_email(snapshot, account));
     let about_email = blocked.iter().find(|why| why.concerns_email());
     let email = match (about_email.or(blocked.first()), account) {
@@ -158,7 +205,18 @@ fn account_conditions(snapshot: &Snapshot, account: Option<&Account>, blocked: &
             Reason::EmailIsPlaceholder,
             "the email is that of the copied User with a number: set spec.email to the person's own",
         ),
-        Some(_) => condition(LoginReady, False, Reason::PasswordNotSet, "no password was set yet"),
+        Some(account) if account.credential.is_some() => {
+            condition(LoginReady, True, Reason::PasswordSet, "a password is set, and the account is enabled")
+        }
+        Some(_) => match blocked.iter().find(|why| why.concerns_password()) {
+            Some(why) => condition(LoginReady, False, why.reason(), why.to_string()),
+            None => condition(
+                LoginReady,
+                False,
+                Reason::PasswordNotSet,
+                "no password was set yet: name the Secret that holds one in spec.passwordSecretRef",
+            ),
+        },
     };
     let billable = match account.map(|account| account.content.lifecycle) {
         None if !snapshot.spec.charge_approved => {
@@ -180,7 +238,7 @@ fn condition(kind: ConditionType, status: ConditionStatus, reason: Reason, messa
     Condition { kind, status, reason, message: message.into(), last_transition_time, observed_generation: 0 }
 }
 
-fn transaction(transaction: &Transaction) -> TransactionStatus {
+fn transaction(transaction: &Transaction, now: jiff::Timestamp) -> TransactionStatus {
     TransactionStatus {
         id: transaction.id.0.to_string(),
         kind: match transaction.kind {
@@ -190,7 +248,11 @@ fn transaction(transaction: &Transaction) -> TransactionStatus {
             TransactionKind::Disable => TransactionType::Disable,
             TransactionKind::Enable => TransactionType::Enable,
         },
-        state: if transaction.completed.is_some() { TransactionState::Completed } else { TransactionState::InProgress },
+        state: match transaction.completed {
+            Some(_) => TransactionState::Completed,
+            None if transaction.is_overdue(now) => TransactionState::Overdue,
+            None => TransactionState::InProgress,
+        },
         start_time: second(transaction.started),
         deadline_time: second(transaction.deadline),
         completion_time: transaction.completed.map(second),

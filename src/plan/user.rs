@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::blocked::{Blocked, COPY_OF, Holder, TakenBy};
+use super::blocked::{Blocked, COPY_OF, Holder, NotAdoptable, TakenBy};
+use super::in_flight::{self, Directories};
 use super::sources::{Person, Relatives, Sourcing, available};
 use super::{
     AccountChange, AccountPlan, AddressMove, Control, Decision, Hold, Keep, Meta, OrganizationFacts, Plan, SeenAccount,
@@ -10,11 +11,13 @@ use super::{
 };
 use crate::api::user::{DeletionPolicy, DeletionProtection, DesiredState, PermissionSource, ProfileSpec, SourceMode, UserSpec};
 use crate::domain::account::{
-    Account, Content, Copied, Lifecycle, Owner, PostalAddress, Profile, Source, TransactionId, TransactionKind,
+    Account, AccountId, Content, Copied, Departure, FromSecret, Lifecycle, Owner, PostalAddress, Profile, Source, TransactionId,
+    TransactionKind,
 };
 use crate::domain::email::{Email, EmailError};
 use crate::domain::member::MemberValues;
 use crate::domain::organization::{CustomerId, LoginName, Organization};
+use crate::domain::password::Requirement;
 use crate::domain::permission::{self, Permissions};
 
 /// Everything that decides what becomes of one `User`'s account.
@@ -30,8 +33,18 @@ pub struct Snapshot {
     pub recorded: Option<String>,
     /// The organization that it belongs to.
     pub organization: Arc<OrganizationFacts>,
-    /// The account that it owns.
+    /// The time.
+    pub now: jiff::Timestamp,
+    /// The account that it owns, or the one that `spec.adopt` names and that nobody else owns.
     pub account: Option<Account>,
+    /// Who has the account that `spec.adopt` names, where the `User` can't have it.
+    pub not_adoptable: Option<NotAdoptable>,
+    /// The account that it had.
+    pub departure: Option<Departure>,
+    /// What is known of the password that it names.
+    pub password: PasswordFacts,
+    /// The directories that transactions wait for.
+    pub directories: Directories,
     /// Who has the login name that a new account would get.
     pub login_holder: Option<Holder>,
     /// Who stands in the way of its address.
@@ -50,6 +63,26 @@ impl Snapshot {
     pub fn person(&self) -> Person<'_> {
         Person { name: &self.meta.name, account: self.account.as_ref(), relatives: &self.relatives }
     }
+}
+
+/// What is known of the password that a `User` names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PasswordFacts {
+    /// It names none.
+    #[default]
+    NotAsked,
+    /// There is no such Secret, or none of our type.
+    SecretMissing,
+    /// The Secret lacks a key.
+    KeyMissing(String),
+    /// Nobody has looked at it yet.
+    Unjudged,
+    /// It doesn't meet these requirements.
+    Rejected(Vec<Requirement>),
+    /// It is the one that last came from a Secret.
+    Same,
+    /// It is another.
+    New(FromSecret),
 }
 
 /// The accounts between a `User` and the address it asks for.
@@ -79,22 +112,26 @@ pub struct Rival {
 /// nothing.
 #[must_use]
 pub fn decide(snapshot: &Snapshot) -> Decision {
-    let Snapshot { meta, spec, recorded, account, .. } = snapshot;
+    let Snapshot { meta, spec, recorded, account, departure, .. } = snapshot;
     let protected = spec.deletion_protection == DeletionProtection::Enabled;
+    let retained = spec.deletion_policy == DeletionPolicy::Retain;
     let mine = account.as_ref().filter(|account| !meta.deleting || account.owner.uid == meta.uid);
     let trouble = mine.filter(|_| meta.deleting).and_then(|account| deletion_trouble(snapshot, account));
     match mine {
         _ if let Some(decision) = unheld(meta) => decision,
-        None if meta.deleting && (recorded.is_none() || !protected) => Decision::hold(Hold::Release),
+        // Its end is only told: directories are brought up to date whether or not anybody looks.
+        None if meta.deleting && departure.as_ref().is_some_and(|gone| gone.transaction.in_flight()) => Decision::default(),
+        None if meta.deleting && (departure.is_some() || recorded.is_none() || retained || !protected) => {
+            Decision::hold(Hold::Release)
+        }
         Some(account) if meta.paused => waiting(snapshot, account, Blocked::Paused),
         None if meta.paused => Decision::blocked(Blocked::Paused),
         None if meta.deleting => Decision::blocked(Blocked::DeletionProtected),
-        Some(account) if meta.deleting && trouble.is_none() && spec.deletion_policy == DeletionPolicy::Delete => {
-            deletion(snapshot, account)
-        }
-        Some(account) if let Some(field) = unsupported(spec) => waiting(snapshot, account, Blocked::NotYetSupported { field }),
-        None if let Some(field) = unsupported(spec) => Decision::blocked(Blocked::NotYetSupported { field }),
-        None if let Some(lost) = recorded => Decision::blocked(Blocked::AccountLost { account: lost.clone() }),
+        Some(account) if meta.deleting && retained => release(snapshot, account),
+        Some(account) if meta.deleting && trouble.is_none() => deletion(snapshot, account),
+        Some(account) if let Some(lost) = lost(snapshot, Some(account)) => waiting(snapshot, account, lost),
+        None if let Some(lost) = lost(snapshot, None) => Decision::blocked(lost),
+        None if let Some(not_adoptable) = not_adoptable(snapshot, None) => Decision::blocked(not_adoptable),
         // An account of this name that was left behind is as little to be had without it as a new one.
         Some(account) if account.owner.uid != meta.uid && !spec.charge_approved => Decision::blocked(Blocked::ChargeNotApproved),
         Some(account) => update(snapshot, account, trouble),
@@ -102,15 +139,32 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     }
 }
 
-/// Returns the path of the first field that is set and that this version can't honour.
-#[must_use]
-pub fn unsupported(spec: &UserSpec) -> Option<&'static str> {
-    let set = [
-        (spec.adopt.is_some(), "spec.adopt"),
-        (spec.password_secret_ref.is_some(), "spec.passwordSecretRef"),
-        (spec.deletion_policy == DeletionPolicy::Retain, "spec.deletionPolicy: Retain"),
-    ];
-    set.into_iter().find_map(|(is_set, field)| is_set.then_some(field))
+/// Returns that the account which the status names isn't the one that the store has, unless this `User` made that one.
+fn lost(snapshot: &Snapshot, account: Option<&Account>) -> Option<Blocked> {
+    let recorded = snapshot.recorded.as_ref()?;
+    let is_it = account.is_some_and(|account| account.id.to_string() == *recorded || account.owner.uid == snapshot.meta.uid);
+    (!is_it).then(|| Blocked::AccountLost { account: recorded.clone() })
+}
+
+fn not_adoptable(snapshot: &Snapshot, account: Option<&Account>) -> Option<Blocked> {
+    let asked = snapshot.spec.adopt.as_ref()?;
+    let has_another = |account: AccountId| (account.to_string() != *asked).then_some(NotAdoptable::HasAnother(account));
+    let why = match account {
+        Some(account) => has_another(account.id)?,
+        None => snapshot.not_adoptable.clone().unwrap_or(NotAdoptable::Unknown),
+    };
+    Some(Blocked::NotAdoptable { account: asked.clone(), why })
+}
+
+/// Lets go of the `User` and keeps the account, once its transaction is over.
+fn release(snapshot: &Snapshot, account: &Account) -> Decision {
+    if in_flight::is_in_flight(account) {
+        return waiting(snapshot, account, Blocked::QueuedBehindTransaction(account.transaction.kind));
+    }
+    let change = AccountChange::Release { account: account.id, from: account.revision };
+    let (_, customer_id) = account.login_name.parts();
+    let plan = plan(snapshot, customer_id, change, Others { moves: vec![], keeps: vec![], seen: vec![] });
+    Decision { plan: Some(Plan::Account(Box::new(plan))), hold: Hold::Release, ..Decision::default() }
 }
 
 /// Whether the account is an administrator's and the `User` may ask to be none any more.
@@ -174,13 +228,14 @@ fn creation(snapshot: &Snapshot) -> Decision {
     let Sourcing { source, keeps, mut seen, absent, blocked: no_source } = snapshot.person().sourcing(source(spec), &grants);
     let copied = copy.map_err(|why| blocked.push(why));
     blocked.extend(no_source);
-    match (group, named, email, copied) {
-        (Ok(group), Some((login_name, customer_id)), Some((email, moves)), Ok(copied)) if blocked.is_empty() => {
+    let password = password(snapshot, TransactionKind::Create).map_err(|why| blocked.push(why));
+    match (group, named, email, copied, password) {
+        (Ok(group), Some((login_name, customer_id)), Some((email, moves)), Ok(copied), Ok(password)) if blocked.is_empty() => {
             let (copied, copied_from) = copied.unzip();
             seen.extend(copied_from);
             let content = content(spec, Decided { email, group, grants, source, copied, member: MemberValues::default() });
             let change =
-                AccountChange::Create { transaction: TransactionId::of_create(&meta.uid), login_name, content, password: None };
+                AccountChange::Create { transaction: TransactionId::of_create(&meta.uid), login_name, content, password };
             let plan = Plan::Account(Box::new(plan(snapshot, customer_id, change, Others { moves, keeps, seen })));
             Decision { plan: Some(plan), absent, ..Decision::default() }
         }
@@ -217,9 +272,55 @@ fn waiting(snapshot: &Snapshot, account: &Account, why: Blocked) -> Decision {
 
 /// Brings an account to its spec as far as that can be done; what can't keeps its value.
 fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Decision {
-    let Snapshot { meta, spec, organization, .. } = snapshot;
+    let Snapshot { meta, organization, .. } = snapshot;
     let mut blocked: Vec<Blocked> = held.into_iter().collect();
+    blocked.extend(not_adoptable(snapshot, Some(account)));
     blocked.extend(customer_id_trouble(organization));
+    let Asked { content: asked, others, absent } = asked(snapshot, account, &mut blocked);
+    let password = password(snapshot, TransactionKind::PasswordChange).unwrap_or_else(|why| {
+        blocked.push(why);
+        None
+    });
+    let in_flight = account.transaction.in_flight();
+    let (at_once, others, absent) = if in_flight { at_once(snapshot, account, &asked) } else { (asked.clone(), others, absent) };
+    let Begun { kind, content: wanted } = begun(account, at_once, password.is_some());
+    let password = password.map(|set| (kind == Some(TransactionKind::PasswordChange)).then_some(set));
+    let waits = wanted != asked || password == Some(None);
+    let behind = if in_flight { Some(account.transaction.kind) } else { kind };
+    blocked.extend(behind.filter(|_| waits).map(Blocked::QueuedBehindTransaction));
+
+    let owner = owner(snapshot, account, waits);
+    let settled = wanted == account.content && account.owner == owner && others.keeps.is_empty() && kind.is_none();
+    let puts_back = account.owner == owner && !waits && meddled_with(&wanted, &account.content);
+    let plan = (!settled).then(|| {
+        let from = account.revision;
+        let transaction = kind.map(|kind| (TransactionId::of_change(account.id, kind, from), kind));
+        let (password, adopts) = (password.flatten(), account.owner.name != meta.name);
+        let change = AccountChange::Update { account: account.id, from, transaction, content: wanted, password, adopts };
+        let (_, customer_id) = account.login_name.parts();
+        Plan::Account(Box::new(AccountPlan { owner, ..plan(snapshot, customer_id, change, others) }))
+    });
+    let again = plan.is_some() && waits && !in_flight;
+    Decision { plan, blocked, hold: Hold::Keep, puts_back, absent, again }
+}
+
+/// Returns who owns the account once the plan is committed: of this generation only if nothing of it waits.
+fn owner(snapshot: &Snapshot, account: &Account, waits: bool) -> Owner {
+    let Meta { name, uid, generation, .. } = &snapshot.meta;
+    let applied = if account.owner.uid == *uid { account.owner.generation } else { 0 };
+    Owner { name: name.clone(), uid: uid.clone(), generation: if waits { applied } else { *generation } }
+}
+
+/// What a spec asks of an account.
+struct Asked {
+    content: Content,
+    others: Others,
+    absent: Vec<String>,
+}
+
+/// Returns what a spec asks of an account, as if no transaction were in flight; what is refused keeps its value.
+fn asked(snapshot: &Snapshot, account: &Account, blocked: &mut Vec<Blocked>) -> Asked {
+    let Snapshot { spec, .. } = snapshot;
     let group = if spec.group_ref.name == account.content.group { Ok(spec.group_ref.name.clone()) } else { group(snapshot) };
     let group = group.unwrap_or_else(|why| {
         blocked.push(why);
@@ -234,29 +335,58 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
     let Sourcing { source, keeps, seen, absent, blocked: no_source } = snapshot.person().sourcing(source(spec), &grants);
     blocked.extend(no_source);
     let (copied, member) = (account.content.copied.clone(), account.content.member.clone());
-    let mut wanted = content(spec, Decided { email, group, grants, source, copied, member });
-    if leaves_no_administrator(snapshot, account, &wanted) {
-        wanted.lifecycle = account.content.lifecycle;
-        wanted.group.clone_from(&account.content.group);
+    let mut content = content(spec, Decided { email, group, grants, source, copied, member });
+    if leaves_no_administrator(snapshot, account, &content) {
+        content.lifecycle = account.content.lifecycle;
+        content.group.clone_from(&account.content.group);
         blocked.insert(before_email, Blocked::LastAdministrator { by: TakenBy::Edit });
     }
-    let owned = account.owner.uid == meta.uid && account.owner.generation == meta.generation;
-    let settled = wanted == account.content && owned && keeps.is_empty();
-    let puts_back = owned && meddled_with(&wanted, &account.content);
-    let plan = (!settled).then(|| {
-        let from = account.revision;
-        let kind = match (account.content.lifecycle, wanted.lifecycle) {
-            (Lifecycle::Enabled, Lifecycle::Disabled) => Some(TransactionKind::Disable),
-            (Lifecycle::Disabled, Lifecycle::Enabled) => Some(TransactionKind::Enable),
-            _ => None,
-        };
-        let transaction = kind.map(|kind| (TransactionId::of_change(account.id, kind, from), kind));
-        let (_, customer_id) = account.login_name.parts();
-        let change =
-            AccountChange::Update { account: account.id, from, transaction, content: wanted, password: None, adopts: false };
-        Plan::Account(Box::new(plan(snapshot, customer_id, change, Others { moves, keeps, seen })))
-    });
-    Decision { plan, blocked, hold: Hold::Keep, puts_back, absent }
+    Asked { content, others: Others { moves, keeps, seen }, absent }
+}
+
+/// Returns what of that is applied while a transaction is in flight: what takes rights away.
+fn at_once(snapshot: &Snapshot, account: &Account, asked: &Content) -> (Content, Others, Vec<String>) {
+    let Snapshot { spec, organization, .. } = snapshot;
+    let grants = in_flight::kept_grants(&account.content, &asked.grants);
+    let kept = in_flight::kept_source(&account.content, source(spec));
+    let Sourcing { source, keeps, seen, absent, blocked: _ } = snapshot.person().sourcing(kept.as_ref(), &grants);
+    let content = Content { grants, source, ..asked.clone() };
+    let content = in_flight::what_takes_away(&organization.record, &account.content, content);
+    (content, Others { moves: vec![], keeps, seen }, absent)
+}
+
+/// The transaction that an update begins, and what it brings.
+struct Begun {
+    kind: Option<TransactionKind>,
+    content: Content,
+}
+
+/// Returns the one transaction that an update begins: what takes rights away first, and a new password before the
+/// account is enabled.
+fn begun(account: &Account, content: Content, new_password: bool) -> Begun {
+    let free = !account.transaction.in_flight();
+    let (before, after) = (account.content.lifecycle, content.lifecycle);
+    match (before, after) {
+        (Lifecycle::Enabled, Lifecycle::Disabled) => Begun { kind: Some(TransactionKind::Disable), content },
+        _ if new_password && free => {
+            Begun { kind: Some(TransactionKind::PasswordChange), content: Content { lifecycle: before, ..content } }
+        }
+        (Lifecycle::Disabled, Lifecycle::Enabled) => Begun { kind: Some(TransactionKind::Enable), content },
+        _ => Begun { kind: None, content },
+    }
+}
+
+/// Returns the new password that the account is to have, if it is to have one.
+fn password(snapshot: &Snapshot, kind: TransactionKind) -> Result<Option<FromSecret>, Blocked> {
+    let secret = || snapshot.spec.password_secret_ref.as_ref().map(|reference| reference.name.clone()).unwrap_or_default();
+    match &snapshot.password {
+        PasswordFacts::NotAsked | PasswordFacts::Same => Ok(None),
+        PasswordFacts::New(password) => Ok(Some(password.clone())),
+        PasswordFacts::Unjudged => Err(Blocked::PasswordUnjudged(kind)),
+        PasswordFacts::SecretMissing => Err(Blocked::PasswordSecretNotFound { secret: secret() }),
+        PasswordFacts::KeyMissing(key) => Err(Blocked::PasswordKeyNotFound { secret: secret(), key: key.clone() }),
+        PasswordFacts::Rejected(unmet) => Err(Blocked::PasswordRejected { secret: secret(), unmet: unmet.clone() }),
+    }
 }
 
 /// Whether this content would take the organization's last administrator away.
@@ -268,8 +398,10 @@ fn leaves_no_administrator(snapshot: &Snapshot, account: &Account, wanted: &Cont
 
 /// Whether the store has other values than were written there, of those that are never refused.
 fn meddled_with(wanted: &Content, found: &Content) -> bool {
-    let Content { grants, role, teams, profile, .. } = wanted;
-    *grants != found.grants || *role != found.role || *teams != found.teams || *profile != found.profile
+    let Content { grants, role, teams, profile, lifecycle, .. } = wanted;
+    // Disabling may have been refused before.
+    let disabled = *lifecycle == Lifecycle::Enabled && found.lifecycle == Lifecycle::Disabled;
+    *grants != found.grants || *role != found.role || *teams != found.teams || *profile != found.profile || disabled
 }
 
 /// What a plan does to and knows of others' accounts.
@@ -519,6 +651,11 @@ mod tests {
             },
             spec: Arc::new(spec),
             email: Ok(email("alice")),
+            now: Timestamp::UNIX_EPOCH,
+            not_adoptable: None,
+            departure: None,
+            password: PasswordFacts::NotAsked,
+            directories: Directories::new(),
             recorded: None,
             organization: Arc::new(OrganizationFacts {
                 namespace: "acme".to_owned(),

@@ -156,6 +156,12 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn owners(&self) -> Result<Vec<UserName>, StoreError> {
+        let contents = self.contents();
+        let names = contents.accounts.values().map(|account| (account.namespace.clone(), account.owner.name.clone()));
+        Ok(names.collect())
+    }
+
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<Account>, StoreError> {
         let contents = self.contents();
         let wanted = |account: &&Account| namespace.is_none_or(|namespace| account.namespace == namespace);

@@ -71,6 +71,9 @@ pub trait Store: Send + Sync + 'static {
         now: jiff::Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Returns the name of the `User` of every live account, also where that one isn't there.
+    fn owners(&self) -> impl Future<Output = Result<Vec<UserName>, StoreError>> + Send;
+
     /// Returns every live account, or those of one organization, sorted by email, then namespace.
     fn list(&self, namespace: Option<&str>) -> impl Future<Output = Result<Vec<Account>, StoreError>> + Send;
 

@@ -194,6 +194,12 @@ impl Store for SqlStore {
         commit::use_directories(&mut writer, directories, now).await
     }
 
+    async fn owners(&self) -> Result<Vec<UserName>, StoreError> {
+        let mut reader = self.database.reader().await?;
+        let query = sqlx::query_as("SELECT namespace, COALESCE(owner_name, '') FROM accounts");
+        Ok(query.fetch_all(&mut *reader).await?)
+    }
+
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<Account>, StoreError> {
         let mut reader = self.database.reader().await?;
         let query = match namespace {

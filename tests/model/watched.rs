@@ -315,6 +315,10 @@ impl Store for Watched {
         }
     }
 
+    async fn owners(&self) -> Result<Vec<UserName>, StoreError> {
+        ask!(self, owners)
+    }
+
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<Stored>, StoreError> {
         match &self.place {
             Place::Memory(store) => store.list(namespace).await,

@@ -240,7 +240,7 @@ async fn a_store_of_a_newer_roster_is_refused() {
     .await
     .unwrap();
     for opened in [SqlStore::open(&bench.url()).await, SqlStore::open_existing(&bench.url()).await] {
-        assert!(matches!(opened, Err(StoreError::NewerSchema { found: 99, known: 3 })));
+        assert!(matches!(opened, Err(StoreError::NewerSchema { found: 99, .. })));
     }
 }
 

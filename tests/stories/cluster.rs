@@ -7,13 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ObjectMeta;
 use roster::clock::Clock;
+use roster::controller::passwords::{self, SeenSecret, Verdict};
 use roster::controller::pipeline::{Pipeline, Settings};
 use roster::controller::report::{Answer, Write};
 use roster::controller::wake::{Kind, ObjectKey};
 use roster::controller::watch::{News, Scope};
+use roster::directory::DirectoryError;
+use roster::domain::account::Lifecycle;
 use roster::domain::email::Email;
 use roster::domain::member::SelfChange;
+use roster::domain::password::Candidate;
+use roster::hashing::{Cost, Hashing};
 use roster::plan::{MemberPlan, Plan};
 use roster::store::{Occasion, Store};
 use roster::telemetry::Metrics;
@@ -22,9 +30,9 @@ use tokio::time::Instant;
 
 const NAMESPACE: &str = "acme";
 const FINALIZER: &str = "roster.rs/account";
-const KINDS: [Kind; 4] = [Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
-const SETTINGS: Settings =
-    Settings { resync: Duration::from_secs(600), transaction_deadline: SignedDuration::from_mins(20), clock: Clock::SYSTEM };
+const KINDS: [Kind; 5] = [Kind::Secret, Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
+const RESYNC: Duration = Duration::from_secs(600);
+const DIRECTORY: &str = "directory";
 
 pub(crate) struct Cluster<S> {
     objects: BTreeMap<(String, String), Value>,
@@ -37,14 +45,35 @@ pub(crate) struct Cluster<S> {
     lost_answers: usize,
     since: Option<Instant>,
     namespace: Value,
+    secrets: BTreeMap<String, Secret>,
+    hashing: Hashing,
+    directory: Option<StandIn>,
+    clock: Clock,
+}
+
+/// A directory that takes what it is brought as soon as it is told to.
+#[derive(Default)]
+struct StandIn {
+    has: BTreeMap<String, String>,
+    days: Day,
+}
+
+/// How a directory behaves.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Day {
+    #[default]
+    Good,
+    Silent,
+    Down,
 }
 
 impl<S: Store + Clone> Cluster<S> {
     /// An empty namespace, whose accounts are in this store.
     pub(crate) fn new(store: S) -> Self {
+        let clock = Clock::running_from("2026-11-02T09:00:00Z".parse().unwrap());
         let mut cluster = Self {
             objects: BTreeMap::new(),
-            pipeline: pipeline(&store),
+            pipeline: pipeline(&store, &[], clock),
             store,
             counter: 0,
             happened: vec![],
@@ -52,6 +81,10 @@ impl<S: Store + Clone> Cluster<S> {
             failing_writes: 0,
             lost_answers: 0,
             since: None,
+            secrets: BTreeMap::new(),
+            hashing: Hashing::new(Cost { memory_kib: 8, passes: 1, lanes: 1 }).unwrap(),
+            directory: None,
+            clock,
             namespace: json!({"kind": "Namespace", "metadata": {"name": NAMESPACE}}),
         };
         cluster.list();
@@ -90,7 +123,7 @@ impl<S: Store + Clone> Cluster<S> {
             _ => panic!("no such detail: {field}"),
         };
         let plan = MemberPlan { namespace: NAMESPACE.to_owned(), account: account.id, changes: vec![change], password: None };
-        let now = SETTINGS.clock.now();
+        let now = self.clock.now();
         let answers = self.store.commit(&[Plan::Member(plan)], Occasion { now, deadline: now }).await.unwrap();
         if let Err(refusal) = &answers[0] {
             self.happened.push(format!("{name} may not change {field}: {refusal}"));
@@ -114,14 +147,121 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Starts the operator anew on the same store.
     pub(crate) fn restart(&mut self) {
-        self.pipeline = pipeline(&self.store);
+        let directories: &[&str] = if self.directory.is_some() { &[DIRECTORY] } else { &[] };
+        self.pipeline = pipeline(&self.store, directories, self.clock);
         self.list();
+    }
+
+    /// Starts the operator anew with a directory that behaves as told, or lets it behave otherwise from now on.
+    pub(crate) async fn set_directory(&mut self, day: &str) {
+        let day = match day {
+            "good" => Day::Good,
+            "silent" => Day::Silent,
+            "down" => Day::Down,
+            _ => panic!("no such day: {day}"),
+        };
+        if let Some(directory) = &mut self.directory {
+            directory.days = day;
+            return;
+        }
+        self.until_quiet().await;
+        self.directory = Some(StandIn { days: day, ..StandIn::default() });
+        self.store.use_directories(&[DIRECTORY.to_owned()].into(), self.clock.now()).await.unwrap();
+        self.restart();
+    }
+
+    /// Puts a Secret with this password in, or takes it away.
+    pub(crate) fn set_secret(&mut self, name: &str, password: Option<&str>) {
+        let key = ObjectKey::new(Kind::Secret, NAMESPACE, name);
+        let Some(password) = password else {
+            self.secrets.remove(name);
+            return self.pipeline.take_news(News::Gone(key));
+        };
+        self.counter += 1;
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                uid: Some(format!("uid of {name}")),
+                resource_version: Some(self.counter.to_string()),
+                ..ObjectMeta::default()
+            },
+            type_: Some("roster.rs/password".to_owned()),
+            data: Some([("password".to_owned(), ByteString(password.into()))].into()),
+            ..Secret::default()
+        };
+        self.secrets.insert(name.to_owned(), secret);
+        self.tell_secret(name);
+    }
+
+    fn tell_secret(&mut self, name: &str) {
+        let metadata = &self.secrets[name].metadata;
+        let seen =
+            SeenSecret { uid: metadata.uid.clone().unwrap(), resource_version: metadata.resource_version.clone().unwrap() };
+        self.pipeline.take_news(News::Secret { key: ObjectKey::new(Kind::Secret, NAMESPACE, name), seen });
+    }
+
+    /// Lets time go by.
+    pub(crate) async fn wait(&mut self, minutes: u64) {
+        let until = Instant::now() + Duration::from_secs(60 * minutes);
+        while Instant::now() < until {
+            self.until_quiet().await;
+            tokio::time::advance(Duration::from_secs(30)).await;
+        }
+    }
+
+    /// Applies a `User` that takes over the account that a `User` of this name had.
+    pub(crate) async fn adopt(&mut self, name: &str, yaml: &str) {
+        let accounts = self.store.list(None).await.unwrap();
+        let account = accounts.iter().find(|account| account.owner.name == name).expect("there is an account to take over");
+        let mut object: Value = serde_saphyr::from_str(yaml).expect("a story's objects are YAML");
+        object["spec"]["adopt"] = json!(account.id.to_string());
+        self.put(object);
+    }
+
+    /// Tries a password, as an application does.
+    pub(crate) async fn log_in(&mut self, name: &str, password: &str) {
+        let accounts = self.store.list(None).await.unwrap();
+        let account = accounts.iter().find(|account| account.owner.name == name);
+        let credential = account.filter(|account| account.content.lifecycle == Lifecycle::Enabled);
+        let credential = credential.and_then(|account| account.credential.as_ref());
+        let tried = Candidate::new(password.as_bytes()).unwrap();
+        let may = credential.is_some_and(|credential| self.hashing.verify(&tried, &credential.login).unwrap());
+        self.happened.push(format!("{name} {} in with {password}", if may { "logs" } else { "can't log" }));
+    }
+
+    /// Answers what is asked about passwords, and takes or refuses what a directory is brought.
+    fn run_errands(&mut self) {
+        for (key, question) in self.pipeline.questions() {
+            let secret = self.secrets.get(&question.reference.name).cloned();
+            let verdict = secret.map_or(Verdict::Missing, |secret| passwords::verdict(&self.hashing, secret, &question));
+            self.happened.push(format!("judged the password of {}", key.name));
+            self.pipeline.take_verdict(&key, question, verdict);
+        }
+        for (name, entry) in self.pipeline.deliveries() {
+            let Some(directory) = &mut self.directory else { panic!("there is no directory") };
+            let answer = match directory.days {
+                Day::Silent => continue,
+                Day::Down => Err(DirectoryError::Unreachable),
+                Day::Good => {
+                    let account = entry.account.to_string();
+                    match &entry.person {
+                        Some(person) => {
+                            let active = if person.active { "active" } else { "inactive" };
+                            directory.has.insert(account, format!("{} {} {active}", person.login_name, person.email));
+                        }
+                        None => _ = directory.has.remove(&account),
+                    }
+                    Ok(())
+                }
+            };
+            self.pipeline.take_delivery(&name, &entry, answer);
+        }
     }
 
     /// Waits until everything was compared whole once more.
     pub(crate) async fn resync(&mut self) {
         self.until_quiet().await;
-        tokio::time::advance(SETTINGS.resync).await;
+        tokio::time::advance(RESYNC).await;
     }
 
     fn list(&mut self) {
@@ -130,6 +270,8 @@ impl<S: Store + Clone> Cluster<S> {
         for object in self.objects.values() {
             self.pipeline.take_news(news(object));
         }
+        let secrets: Vec<String> = self.secrets.keys().cloned().collect();
+        secrets.iter().for_each(|name| self.tell_secret(name));
         scopes().into_iter().for_each(|scope| self.pipeline.take_news(News::ListEnds(scope)));
     }
 
@@ -183,6 +325,7 @@ impl<S: Store + Clone> Cluster<S> {
     pub(crate) async fn until_quiet(&mut self) {
         for _ in 0..10_000 {
             self.send_writes();
+            self.run_errands();
             if !self.work().await {
                 return;
             }
@@ -200,7 +343,7 @@ impl<S: Store + Clone> Cluster<S> {
     /// Lets the operator do what is due next. Returns whether anything was, soon enough.
     pub(crate) async fn work(&mut self) -> bool {
         let quiet_until = Instant::now() + Duration::from_secs(30);
-        let due = [self.pipeline.writes_due(), self.pipeline.round_due()].into_iter().flatten().min();
+        let due = [self.pipeline.errands_due(), self.pipeline.round_due()].into_iter().flatten().min();
         let Some(due) = due.filter(|due| *due < quiet_until) else { return false };
         tokio::time::sleep_until(due).await;
         if self.pipeline.round_due().is_some_and(|due| due <= Instant::now()) {
@@ -260,6 +403,7 @@ impl<S: Store + Clone> Cluster<S> {
         let mut text = String::new();
         for ((kind, name), object) in &self.objects {
             let status = &object["status"];
+            let mut in_flight = String::new();
             let said = |field: &str| status[field].as_str().unwrap_or("-").to_owned();
             let details = match kind.as_str() {
                 "User" => {
@@ -271,10 +415,19 @@ impl<S: Store + Clone> Cluster<S> {
             };
             let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
             let find = |kind: &str| conditions.iter().find(|condition| condition["type"] == kind);
+            if let Some(transaction) = status["transaction"].as_object().filter(|last| last["state"] != "Completed") {
+                let word = |field: &str| transaction[field].as_str().unwrap_or("-").to_owned();
+                in_flight = format!(" {} {}", word("type"), word("state"));
+            }
             let ready = find("Ready").cloned().unwrap_or_default();
             let trend = ["Reconciling", "Stalled"].into_iter().find(|kind| find(kind).is_some()).unwrap_or("-");
             let reason = ready["reason"].as_str().unwrap_or("-");
-            writeln!(text, "{kind}/{name} {details} Ready={} {reason} {trend}", ready["status"].as_str().unwrap_or("-")).unwrap();
+            writeln!(
+                text,
+                "{kind}/{name} {details}{in_flight} Ready={} {reason} {trend}",
+                ready["status"].as_str().unwrap_or("-")
+            )
+            .unwrap();
             if ready["status"] == "False" {
                 writeln!(text, "  {}", ready["message"].as_str().unwrap_or("-")).unwrap();
             }
@@ -289,6 +442,9 @@ impl<S: Store + Clone> Cluster<S> {
                 content.email, content.lifecycle, content.group
             )
             .unwrap();
+        }
+        for line in self.directory.iter().flat_map(|directory| directory.has.values()) {
+            writeln!(text, "directory has {line}").unwrap();
         }
         for line in self.happened.drain(..) {
             writeln!(text, "{line}").unwrap();
@@ -325,8 +481,14 @@ fn scopes() -> Vec<Scope> {
     KINDS.map(|kind| Scope { kind, namespace: None }).to_vec()
 }
 
-fn pipeline<S: Store + Clone>(store: &S) -> Pipeline<S> {
-    Pipeline::new(store.clone(), SETTINGS, scopes(), Arc::new(Metrics::default()))
+fn pipeline<S: Store + Clone>(store: &S, directories: &[&str], clock: Clock) -> Pipeline<S> {
+    let settings = Settings {
+        resync: RESYNC,
+        transaction_deadline: SignedDuration::from_mins(20),
+        clock,
+        directories: directories.iter().map(|&name| name.to_owned()).collect(),
+    };
+    Pipeline::new(store.clone(), settings, scopes(), Arc::new(Metrics::default()))
 }
 
 fn failed() -> Answer {

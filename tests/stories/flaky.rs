@@ -86,6 +86,11 @@ impl Store for FlakyStore {
         self.inner.use_directories(directories, now).await
     }
 
+    async fn owners(&self) -> Result<Vec<UserName>, StoreError> {
+        self.answers()?;
+        self.inner.owners().await
+    }
+
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<Account>, StoreError> {
         self.inner.list(namespace).await
     }

@@ -2,7 +2,8 @@
 //!
 //! A story is a sentence and then steps: `=== apply` with YAML, `=== delete KIND NAME`, and
 //! `=== store away N`, `=== store forgets N` (that it committed) and `=== writes fail N` for faults, `=== member NAME
-//! FIELD VALUE` for self-service, and `=== expect` with what stands in cluster and store once everything is quiet. Run with
+//! FIELD VALUE` for self-service, `=== adopt NAME` with a User that takes over the account of another, `=== secret NAME` with a password, `=== login NAME` with one that is tried, `=== directory
+//! good`, `silent` or `down` for what transactions wait for, `=== wait N minutes`, and `=== expect` with what stands in cluster and store once everything is quiet. Run with
 //! `ROSTER_BLESS=1` to write down what happens, and read the difference.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
@@ -50,6 +51,12 @@ async fn play(told: &str) -> String {
             ["delete", kind, name] => cluster.delete(kind, name),
             ["resync"] => cluster.resync().await,
             ["restart"] => cluster.restart(),
+            ["directory", day] => cluster.set_directory(day).await,
+            ["adopt", name] => cluster.adopt(name, text).await,
+            ["secret", name, "gone"] => cluster.set_secret(name, None),
+            ["secret", name] => cluster.set_secret(name, Some(text.trim_end())),
+            ["login", name] => cluster.log_in(name, text.trim_end()).await,
+            ["wait", minutes, "minutes"] => cluster.wait(minutes.parse().unwrap()).await,
             ["member", name, field, value] => cluster.change_self(name, field, value).await,
             ["store", "away", times] => cluster.store.fail(times.parse().unwrap()),
             ["store", "forgets", times] => cluster.store.lose(times.parse().unwrap()),

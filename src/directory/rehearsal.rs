@@ -1,0 +1,88 @@
+//! A folder that stands in for a directory: a file for each account, and one that says how it behaves today.
+//!
+//! It has the manners of a real one: it may be slow, down, silent, or refuse somebody, and it may take an entry and be
+//! silent about it. Whoever rehearses writes `behaviour.json`, which is read anew for every entry.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{DirectoryError, Entry};
+
+/// How the stand-in behaves; an absent file is a good day.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Behaviour {
+    /// How long each entry takes, in milliseconds.
+    delay_ms: u64,
+    /// It can't be reached.
+    down: bool,
+    /// It never answers, and takes nothing.
+    silent: bool,
+    /// It takes what it is brought, and never answers.
+    silent_afterwards: bool,
+    /// It refuses these login names and account ids.
+    refuses: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Rehearsal {
+    folder: PathBuf,
+}
+
+impl Rehearsal {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    pub(super) async fn bring(&self, entry: &Entry) -> Result<(), DirectoryError> {
+        let Behaviour { delay_ms, down, silent, silent_afterwards, refuses } = self.behaviour().await?;
+        if down {
+            return Err(DirectoryError::Unreachable);
+        }
+        tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+        if silent {
+            return std::future::pending().await;
+        }
+        let login_name = entry.person.as_ref().map(|person| &person.login_name);
+        if refuses.contains(&entry.account.to_string()) || login_name.is_some_and(|name| refuses.contains(name)) {
+            return Err(DirectoryError::Refused);
+        }
+        self.take(entry).await.map_err(|_| DirectoryError::Unreachable)?;
+        if silent_afterwards { std::future::pending().await } else { Ok(()) }
+    }
+
+    async fn behaviour(&self) -> Result<Behaviour, DirectoryError> {
+        match tokio::fs::read(self.folder.join("behaviour.json")).await {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Behaviour::default()),
+            Err(_) => Err(DirectoryError::Unreachable),
+            // Half a file is as good as none: whoever writes it is about to go on.
+            Ok(text) => serde_json::from_slice(&text).map_err(|_| DirectoryError::Unreachable),
+        }
+    }
+
+    /// Puts the entry's file in place whole, or takes it away; an older entry than the one there changes nothing.
+    async fn take(&self, entry: &Entry) -> std::io::Result<()> {
+        let place = self.folder.join(format!("{}.json", entry.account));
+        if entry.person.is_none() {
+            return match tokio::fs::remove_file(&place).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
+        }
+        #[derive(Deserialize)]
+        struct Known {
+            revision: i64,
+        }
+        let known = tokio::fs::read(&place).await.ok().and_then(|text| serde_json::from_slice::<Known>(&text).ok());
+        if known.is_some_and(|known| known.revision > entry.revision.0) {
+            return Ok(());
+        }
+        tokio::fs::create_dir_all(&self.folder).await?;
+        let draft = self.folder.join(format!("{}.json.{}", entry.account, entry.revision.0));
+        tokio::fs::write(&draft, serde_json::to_vec_pretty(entry)?).await?;
+        tokio::fs::rename(&draft, &place).await
+    }
+}

@@ -1,0 +1,95 @@
+//! What becomes of an edit while a transaction of the account is in flight: what takes rights away is applied at
+//! once, everything else when the transaction ends.
+
+use std::collections::BTreeMap;
+
+use super::OrganizationRecord;
+use super::blocked::{Blocked, Unconfirmed};
+use crate::api::user::{PermissionSource, SourceMode};
+use crate::domain::account::{Account, Content, Lifecycle, Revision, Source, Transaction};
+use crate::domain::permission::Permissions;
+
+/// The directories that transactions wait for, by name, each with what went wrong when it was last asked for this account.
+pub type Directories = BTreeMap<String, Option<String>>;
+
+/// Returns the permissions that stay of those listed: nothing is added.
+pub(super) fn kept_grants(current: &Content, asked: &Permissions) -> Permissions {
+    current.grants.intersection(asked).cloned().collect()
+}
+
+/// Returns the source that stays: the one in force where it is asked for, else none.
+pub(super) fn kept_source(current: &Content, asked: Option<&PermissionSource>) -> Option<PermissionSource> {
+    let PermissionSource { name, mode } = asked?;
+    match (current.source.as_ref()?, mode) {
+        // A clone would be of what is followed now, so following takes nothing away and adds nothing.
+        (Source::Inherited { from, .. }, _) if from == name => {
+            Some(PermissionSource { name: name.clone(), mode: SourceMode::Inherit })
+        }
+        (Source::Cloned(cloned), SourceMode::Clone) if cloned.from == *name => asked.cloned(),
+        (Source::Inherited { .. } | Source::Cloned(_), _) => None,
+    }
+}
+
+/// Returns what of the wanted content is applied at once, of which grants and source are what stays already.
+pub(super) fn what_takes_away(record: &OrganizationRecord, current: &Content, wanted: Content) -> Content {
+    let Content { lifecycle, group, grants, source, .. } = wanted;
+    Content {
+        lifecycle: match lifecycle {
+            Lifecycle::Disabled => Lifecycle::Disabled,
+            Lifecycle::Enabled => current.lifecycle,
+        },
+        group: if takes_away(record, &current.group, &group) { group } else { current.group.clone() },
+        grants,
+        source,
+        ..current.clone()
+    }
+}
+
+/// Whether a member of one group loses something by moving to another.
+fn takes_away(record: &OrganizationRecord, from: &str, to: &str) -> bool {
+    let gives = |name| record.group(name).unwrap_or_default().effective(&Permissions::new());
+    let (before, after) = (gives(from), gives(to));
+    before != after && !before.is_subset(&after)
+}
+
+/// Returns what a transaction in flight has to say beside what else is blocked, in its place: refusals first, then
+/// that it is overdue, that an edit waits for it, that a directory fails, that it is on its way.
+#[must_use]
+pub(super) fn told(
+    blocked: &[Blocked],
+    transaction: &Transaction,
+    unconfirmed: Vec<Unconfirmed>,
+    now: jiff::Timestamp,
+) -> Vec<Blocked> {
+    if !transaction.in_flight() {
+        return blocked.to_vec();
+    }
+    let kind = transaction.kind;
+    let is_queued = |why: &&Blocked| matches!(why, Blocked::QueuedBehindTransaction(_));
+    let mut all: Vec<Blocked> = blocked.iter().filter(|why| !is_queued(why)).cloned().collect();
+    if transaction.is_overdue(now) {
+        all.push(Blocked::DeadlineExceeded { kind, waiting_for: unconfirmed.clone() });
+    }
+    all.extend(blocked.iter().find(is_queued).cloned());
+    let failing: Vec<Unconfirmed> = unconfirmed.into_iter().filter(|directory| directory.problem.is_some()).collect();
+    all.push(if failing.is_empty() { Blocked::InTransaction(kind) } else { Blocked::DirectoryUnavailable { kind, failing } });
+    all
+}
+
+/// Returns the directories that have yet to confirm a transaction.
+#[must_use]
+pub(super) fn unconfirmed(
+    transaction: &Transaction,
+    confirmed: &BTreeMap<String, Revision>,
+    directories: &Directories,
+) -> Vec<Unconfirmed> {
+    let lacks_it = |directory: &&String| confirmed.get(*directory).is_none_or(|revision| *revision < transaction.revision);
+    let names = directories.iter().filter(|(name, _)| lacks_it(name));
+    names.map(|(directory, problem)| Unconfirmed { directory: directory.clone(), problem: problem.clone() }).collect()
+}
+
+/// Whether an edit would have to wait for the account's transaction.
+#[must_use]
+pub(super) fn is_in_flight(account: &Account) -> bool {
+    account.transaction.in_flight()
+}
