@@ -18,6 +18,8 @@ down: ## stops what make up left running
 # The tests bring features into the dependencies that the product doesn't have, so `cargo build` would
 # compile half of them a second time: the demo runs the binary that the tests ran.
 test: prerequisites lint ## runs every check and every test
+	scripts/control-plane >/dev/null
+	scripts/control-plane controller-manager >/dev/null
 	KUBEBUILDER_ASSETS="$$(scripts/control-plane)" cargo test --release --locked
 	ROSTER_BINARY="$${CARGO_TARGET_DIR:-target}/release/roster" scripts/check-demo
 

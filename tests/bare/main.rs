@@ -12,6 +12,9 @@ use support::{Operator, Organization, With, domain, passed, user};
 /// The control plane has the CRDs and the operator's rights only.
 const WITH_POLICIES: bool = false;
 
+/// The control plane has neither a namespace controller nor a garbage collector: what is deleted stays `Terminating`.
+const WITH_CONTROLLERS: bool = false;
+
 #[test]
 fn the_operator_says_which_policies_are_missing_and_puts_the_finalizers_on_itself() {
     let organization = Organization::new();

@@ -21,3 +21,6 @@ mod warnings;
 
 /// The control plane has the admission policies of `deploy/policies`.
 const WITH_POLICIES: bool = true;
+
+/// The control plane has neither a namespace controller nor a garbage collector: what is deleted stays `Terminating`.
+const WITH_CONTROLLERS: bool = false;

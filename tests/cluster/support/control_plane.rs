@@ -8,6 +8,7 @@ use std::sync::{LazyLock, Mutex, OnceLock};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use serde_json::Value;
 
 /// The runtime that all clients live in; tests themselves are synchronous.
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
@@ -59,6 +60,7 @@ impl ControlPlane {
             .arg(&folder)
             .env("ROSTER_AUDIT", "1")
             .env("ROSTER_POLICIES", if crate::WITH_POLICIES { "yes" } else { "no" })
+            .env("ROSTER_CONTROLLER_MANAGER", if crate::WITH_CONTROLLERS { "1" } else { "0" })
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C is for the tests; the guardian has its work to do afterwards.
@@ -110,22 +112,11 @@ impl ControlPlane {
         &self.folder
     }
 
-    /// Returns the requests about roster's kinds that the operator made in a namespace, as the API server's audit
-    /// log has them: `verb resource[/subresource] name`, without the endless watches.
-    pub(crate) fn requests_of_the_operator(&self, namespace: &str) -> Vec<String> {
+    /// Returns what the API server's audit log has of somebody's requests about roster's kinds in a namespace.
+    pub(crate) fn audited(&self, person: &str, namespace: &str) -> Vec<Value> {
         let log = std::fs::read_to_string(self.folder.join("logs/audit.log")).expect("the audit log can be read");
-        let events = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        events
-            .filter(|event| event["user"]["username"] == "system:serviceaccount:roster-system:roster")
-            .filter(|event| event["objectRef"]["namespace"] == namespace && event["verb"] != "watch")
-            .map(|event| {
-                let about = &event["objectRef"];
-                let slash = if about["subresource"].is_string() { "/" } else { "" };
-                let resource = text(&about["resource"]) + slash + &text(&about["subresource"]);
-                format!("{} {resource} {}", text(&event["verb"]), text(&about["name"]))
-            })
-            .collect()
+        let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter(|event| event["user"]["username"] == person && event["objectRef"]["namespace"] == namespace).collect()
     }
 
     /// Puts a value under a key into etcd, behind the API server's back.

@@ -82,9 +82,16 @@ impl Organization {
         self.plane.folder().join(format!("{}-{name}", self.name))
     }
 
-    /// Returns the requests that the operator made about this organization, but its watches.
+    /// Returns the requests about roster's kinds that the operator made in this organization, but its watches:
+    /// `verb resource[/subresource] name`.
     pub(crate) fn requests_of_the_operator(&self) -> Vec<String> {
-        self.plane.requests_of_the_operator(&self.name)
+        let events = self.audited("system:serviceaccount:roster-system:roster");
+        events.iter().filter(|event| event["verb"] != "watch").map(request_in_words).collect()
+    }
+
+    /// Returns somebody's requests about roster's kinds, as the API server's audit log has them.
+    pub(crate) fn audited(&self, person: &str) -> Vec<Value> {
+        self.plane.audited(person, &self.name)
     }
 
     /// Puts an object into etcd, behind the back of the API server and its schemas.
@@ -149,4 +156,13 @@ impl Organization {
         }
         created
     }
+}
+
+/// Returns an event of the audit log as `verb resource[/subresource] name`.
+fn request_in_words(event: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let about = &event["objectRef"];
+    let slash = if about["subresource"].is_string() { "/" } else { "" };
+    let resource = text(&about["resource"]) + slash + &text(&about["subresource"]);
+    format!("{} {resource} {}", text(&event["verb"]), text(&about["name"]))
 }

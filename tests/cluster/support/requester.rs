@@ -134,7 +134,7 @@ impl Requester {
     fn objects(&self, kind: &str) -> Api<DynamicObject> {
         let (group, version, plural) = match kind {
             "User" | "UserGroup" | "OrgEmailDomain" => ("roster.rs", "v1alpha1", format!("{}s", kind.to_lowercase())),
-            "Namespace" | "Secret" | "PersistentVolumeClaim" => ("", "v1", format!("{}s", kind.to_lowercase())),
+            "Namespace" | "Secret" | "ConfigMap" | "PersistentVolumeClaim" => ("", "v1", format!("{}s", kind.to_lowercase())),
             "Deployment" => ("apps", "v1", "deployments".to_owned()),
             "ClusterRole" | "ClusterRoleBinding" | "RoleBinding" => {
                 ("rbac.authorization.k8s.io", "v1", format!("{}s", kind.to_lowercase()))
