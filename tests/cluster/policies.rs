@@ -8,6 +8,12 @@ fn with_account(user: Value) -> Value {
     user.with("/status/accountId", "0193a4b0-0000-7000-8000-000000000001")
 }
 
+/// By the credentials of its own, and by those of all controllers where they share them.
+const NAMESPACE_CONTROLLER: [&str; 2] =
+    ["system:serviceaccount:kube-system:namespace-controller", "system:kube-controller-manager"];
+
+const GARBAGE_COLLECTOR: &str = "system:serviceaccount:kube-system:generic-garbage-collector";
+
 const PROTECTED: &str = "ValidatingAdmissionPolicy 'protected.roster.rs' with binding 'protected.roster.rs' denied request: \
     deleting alice deletes its account, which can't be undone: set spec.deletionProtection to Disabled first, then delete it";
 
@@ -134,9 +140,23 @@ fn in_a_namespace_that_goes_away_nothing_is_in_use_but_protection_stays() {
     let admin = organization.admin();
     eventually("the policies know that the namespace goes", || admin.dry_run().delete("UserGroup", "drivers").ok());
     refused(admin.delete("User", "alice"), PROTECTED);
+    refused(organization.as_member(GARBAGE_COLLECTOR, &["editors"]).delete("User", "alice"), PROTECTED);
     passed(admin.delete("User", "carol"));
     passed(admin.delete("UserGroup", "drivers"));
     passed(admin.delete("OrgEmailDomain", "acme.example"));
+    // The namespace controller's one request for all Users would end at the first refusal.
+    for controller in NAMESPACE_CONTROLLER {
+        passed(organization.as_member(controller, &["editors"]).dry_run().delete_all("User"));
+    }
+}
+
+#[test]
+fn in_a_namespace_that_stays_the_namespace_controller_may_not_delete_who_is_protected() {
+    let organization = Organization::new();
+    organization.has(&with_account(user("alice")));
+    for controller in NAMESPACE_CONTROLLER {
+        refused(organization.as_member(controller, &["administrators"]).delete("User", "alice"), PROTECTED);
+    }
 }
 
 #[test]
