@@ -614,6 +614,8 @@ mod tests {
     use crate::api::user::{GroupRef, PermissionsSpec};
     use crate::domain::account::{AccountId, Credential, Revision, Transaction};
     use crate::domain::email::Domain;
+    use crate::domain::group::GroupContent;
+    use crate::domain::password::PasswordHash;
     use crate::plan::{Listing, OrganizationRecord};
 
     fn email(name: &str) -> Email {
@@ -709,9 +711,12 @@ mod tests {
                 credential: password.map(Credential::of_secret),
                 confirmed: BTreeMap::new(),
             }),
-            AccountChange::Update { from, content, .. } => {
-                snapshot.account.clone().map(|account| Account { revision: Revision(from.0 + 1), owner, content, ..account })
-            }
+            AccountChange::Update { from, content, transaction, password, .. } => snapshot.account.clone().map(|account| {
+                let (last, revision) = (account.transaction.clone(), Revision(from.0 + 1));
+                let begun = transaction.map(|(id, kind)| Transaction { id, kind, revision, ..last.clone() });
+                let credential = password.map(Credential::of_secret).or(account.credential.clone());
+                Account { revision, owner, content, credential, transaction: begun.unwrap_or(last), ..account }
+            }),
             AccountChange::Delete { .. } | AccountChange::Release { .. } => None,
         };
         Snapshot { account, ..snapshot.clone() }
@@ -784,6 +789,164 @@ mod tests {
         let account = applied(&paused).account.unwrap();
         assert_eq!((account.content.source, account.content.lifecycle), (source(None), Lifecycle::Enabled));
         assert_eq!(account.owner.generation, 1);
+    }
+
+    /// Returns the snapshot while the last transaction of its account is in flight.
+    fn in_flight(mut snapshot: Snapshot, kind: TransactionKind) -> Snapshot {
+        let account = snapshot.account.as_mut().unwrap();
+        account.transaction = Transaction { kind, completed: None, ..account.transaction.clone() };
+        snapshot
+    }
+
+    fn with_password(snapshot: &Snapshot, text: &str) -> Snapshot {
+        let set = FromSecret { hash: PasswordHash::stored(text.to_owned()), version: text.to_owned() };
+        Snapshot { password: PasswordFacts::New(set), ..snapshot.clone() }
+    }
+
+    fn begun(snapshot: &Snapshot) -> Option<TransactionKind> {
+        let Some(Plan::Account(plan)) = decide(snapshot).plan else { return None };
+        let AccountChange::Update { transaction, .. } = plan.change else { panic!("not an update") };
+        transaction.map(|(_, kind)| kind)
+    }
+
+    #[test]
+    fn a_new_account_waits_for_its_password_and_an_existing_one_keeps_what_it_has() {
+        for (facts, reason) in [
+            (PasswordFacts::SecretMissing, Reason::PasswordSecretNotFound),
+            (PasswordFacts::KeyMissing("password".to_owned()), Reason::PasswordSecretNotFound),
+            (PasswordFacts::Rejected(vec![Requirement::MinimumLength]), Reason::PasswordRejected),
+        ] {
+            check_blocked(&Snapshot { password: facts.clone(), ..snapshot() }, &[reason]);
+            let set = applied(&with_password(&snapshot(), "first"));
+            let decision = decide(&Snapshot { password: facts, ..set });
+            assert_eq!((decision.plan, decision.blocked[0].reason()), (None, reason));
+        }
+        check_blocked(&Snapshot { password: PasswordFacts::Unjudged, ..snapshot() }, &[Reason::Create]);
+        let account = applied(&with_password(&snapshot(), "first")).account.unwrap();
+        assert_eq!(account.credential.unwrap().from_secret.unwrap().version, "first");
+    }
+
+    #[test]
+    fn disabling_goes_before_a_new_password_and_a_new_password_before_enabling() {
+        let account = applied(&with_password(&snapshot(), "first"));
+        let disabled = edited(&with_password(&account, "second"), |spec| spec.state = DesiredState::Disabled);
+        assert_eq!((begun(&disabled), decide(&disabled).again), (Some(TransactionKind::Disable), true));
+        let next = applied(&disabled);
+        assert_eq!(begun(&next), Some(TransactionKind::PasswordChange));
+        let enabled = edited(&with_password(&applied(&next), "third"), |spec| spec.state = DesiredState::Enabled);
+        assert_eq!(begun(&enabled), Some(TransactionKind::PasswordChange));
+        let next = Snapshot { password: PasswordFacts::Same, ..applied(&enabled) };
+        assert_eq!(begun(&next), Some(TransactionKind::Enable));
+        assert_eq!(decide(&applied(&next)), Decision::default());
+    }
+
+    #[test]
+    fn while_a_transaction_is_in_flight_what_takes_away_is_applied_and_the_rest_waits() {
+        let mut account = applied(&edited(&snapshot(), |spec| {
+            let grants = vec!["cases:read".to_owned(), "orders:read".to_owned()];
+            spec.permissions = Some(PermissionsSpec { grants, from: None });
+        }));
+        account.meta.generation = 2;
+        let edit = edited(&in_flight(account, TransactionKind::Create), |spec| {
+            spec.role = Some("Dispatcher".to_owned());
+            let grants = vec!["invoices:read".to_owned(), "orders:read".to_owned()];
+            spec.permissions = Some(PermissionsSpec { grants, from: None });
+        });
+        assert_eq!(decide(&edit).blocked, [Blocked::QueuedBehindTransaction(TransactionKind::Create)]);
+        let after = applied(&edit);
+        let taken = after.account.clone().unwrap();
+        assert_eq!(taken.content.grants, permission::parse_all(&["orders:read".to_owned()]));
+        assert_eq!((taken.content.role.as_deref(), taken.owner.generation), (None, 1));
+        let waits = decide(&after);
+        assert_eq!((waits.plan, waits.blocked), (None, decide(&edit).blocked));
+        let mut over = after;
+        over.account.as_mut().unwrap().transaction.completed = Some(Timestamp::UNIX_EPOCH);
+        let done = check_settles(&over).account.unwrap();
+        assert_eq!((done.content.role.as_deref(), done.owner.generation), (Some("Dispatcher"), 2));
+    }
+
+    #[test]
+    fn a_move_to_a_group_that_gives_less_does_not_wait_and_one_to_a_group_that_gives_more_does() {
+        let mut account = applied(&snapshot());
+        let permissions = permission::parse_all(&["cases:read".to_owned()]);
+        let dispatchers = GroupContent { permissions, ..GroupContent::default() };
+        Arc::make_mut(&mut account.organization).record.groups.insert("dispatchers".to_owned(), dispatchers);
+        let to = |from: &Snapshot, group: &str| edited(from, |spec| group.clone_into(&mut spec.group_ref.name));
+        let in_dispatchers = in_flight(applied(&to(&account, "dispatchers")), TransactionKind::PasswordChange);
+        assert_eq!(applied(&to(&in_dispatchers, "users")).account.unwrap().content.group, "users");
+        assert_eq!(decide(&to(&in_dispatchers, "administrators")).plan, None);
+        assert_eq!(decide(&to(&in_flight(account, TransactionKind::Create), "dispatchers")).plan, None);
+    }
+
+    #[test]
+    fn disabling_supersedes_what_is_in_flight_and_enabling_waits() {
+        let account = in_flight(applied(&snapshot()), TransactionKind::PasswordChange);
+        let disabled = edited(&account, |spec| spec.state = DesiredState::Disabled);
+        assert_eq!(begun(&disabled), Some(TransactionKind::Disable));
+        let disabling = in_flight(applied(&disabled), TransactionKind::Disable);
+        let enabled = edited(&disabling, |spec| spec.state = DesiredState::Enabled);
+        assert_eq!(decide(&enabled).plan, None);
+        assert_eq!(decide(&enabled).blocked, [Blocked::QueuedBehindTransaction(TransactionKind::Disable)]);
+    }
+
+    #[test]
+    fn a_retained_account_is_released_once_nothing_is_in_flight_whatever_the_protection() {
+        let mut user = edited(&applied(&snapshot()), |spec| spec.deletion_policy = DeletionPolicy::Retain);
+        user.meta.deleting = true;
+        let waits = decide(&in_flight(user.clone(), TransactionKind::Create));
+        assert_eq!((waits.plan, waits.hold), (None, Hold::Keep));
+        let decision = decide(&user);
+        let Some(Plan::Account(plan)) = decision.plan else { panic!("it is released") };
+        assert_eq!((matches!(plan.change, AccountChange::Release { .. }), decision.hold), (true, Hold::Release));
+        user.account.as_mut().unwrap().owner.uid = String::new();
+        user.recorded = Some("an account".to_owned());
+        assert_eq!(decide(&user), Decision::hold(Hold::Release), "after a crash");
+    }
+
+    #[test]
+    fn a_user_whose_account_is_deleted_goes_once_every_directory_has_confirmed_and_not_before() {
+        let account = applied(&snapshot()).account.unwrap();
+        let gone = |completed| Departure {
+            account: account.id,
+            namespace: account.namespace.clone(),
+            owner: account.owner.clone(),
+            login_name: account.login_name.clone(),
+            cases_unassigned: 0,
+            transaction: Transaction { kind: TransactionKind::Delete, completed, ..account.transaction.clone() },
+            confirmed: BTreeMap::new(),
+        };
+        let mut user = snapshot();
+        user.meta.deleting = true;
+        user.recorded = Some(account.id.to_string());
+        user.departure = Some(gone(None));
+        assert_eq!(decide(&user), Decision::default());
+        user.departure = Some(gone(Some(Timestamp::UNIX_EPOCH)));
+        assert_eq!(decide(&user), Decision::hold(Hold::Release), "though protected: nothing is left to protect");
+    }
+
+    #[test]
+    fn an_account_is_adopted_only_where_nobody_owns_it_and_with_the_charge_approved() {
+        let mut orphan = applied(&snapshot()).account.unwrap();
+        orphan.owner = Owner { name: "alicia".to_owned(), uid: "gone".to_owned(), generation: 9 };
+        let adopts = edited(&snapshot(), |spec| spec.adopt = Some(orphan.id.to_string()));
+        let owned = Snapshot { not_adoptable: Some(NotAdoptable::Owned("alicia".to_owned())), ..adopts.clone() };
+        check_blocked(&owned, &[Reason::NotAdoptable]);
+        check_blocked(&adopts, &[Reason::NotAdoptable]);
+        let found = Snapshot { account: Some(orphan), ..adopts };
+        check_blocked(&edited(&found, |spec| spec.charge_approved = false), &[Reason::ChargeNotApproved]);
+        let Some(Plan::Account(plan)) = decide(&found).plan else { panic!("it is taken over") };
+        assert!(matches!(plan.change, AccountChange::Update { adopts: true, .. }));
+        check_settles(&found);
+    }
+
+    #[test]
+    fn an_account_that_the_status_names_and_that_is_not_the_one_found_is_lost() {
+        let mut user = applied(&snapshot());
+        user.recorded = Some("00000000-0000-7000-8000-000000000009".to_owned());
+        user.account.as_mut().unwrap().owner.uid = "another".to_owned();
+        check_blocked(&user, &[Reason::AccountLost]);
+        user.account = None;
+        check_blocked(&user, &[Reason::AccountLost]);
     }
 
     #[test]
