@@ -261,4 +261,16 @@ mod tests {
         assert!(matches!(Hashing::new(Cost { passes: 0, ..CHEAP }), Err(HashingError::Cost)));
         assert!(matches!(Hashing::new(Cost { lanes: 0, ..CHEAP }), Err(HashingError::Cost)));
     }
+
+    #[test]
+    fn judging_the_worst_of_passwords_takes_no_longer_than_hashing_a_few() {
+        let (login_name, email) = (LoginName::stored("alice.acme".to_owned()), Email::parse("alice@acme.example").unwrap());
+        let person = Person { login_name: &login_name, email: &email };
+        let started = std::time::Instant::now();
+        for letters in ["4@8({[<3691!|705$+7%2", "1234567890!@#$%^&*()", "([{<1!|7 ", "qw", "ab "] {
+            let worst: String = letters.chars().cycle().take(crate::domain::password::MAXIMUM_LENGTH).collect();
+            let _ = Password::parse(worst.as_bytes(), &person);
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
+    }
 }

@@ -2,8 +2,11 @@
 
 mod copy;
 mod crds;
+mod entered;
+mod login;
 mod password_policy;
 mod run;
+mod self_service;
 mod table;
 mod users;
 mod why;
@@ -42,6 +45,15 @@ enum Command {
     Copy(copy::Arguments),
     /// Prints the custom resource definitions, or writes them into a folder.
     Crds(crds::Arguments),
+    /// Checks a password, read from standard input, as an application would.
+    ///
+    /// Exits with 0 where the person may log in, with 1 where they are refused, whatever the reason, with 2 for a fault.
+    Login(login::Arguments),
+    /// Changes one's own details or password; the password is read from standard input.
+    ///
+    /// Exits with 0 where it is changed, with 1 where it is refused, with 2 for a fault.
+    #[command(name = "self")]
+    SelfService(self_service::Arguments),
     /// Prints what a password must be.
     PasswordPolicy(password_policy::Arguments),
 }
@@ -60,6 +72,8 @@ pub fn main() -> ExitCode {
         Command::Why(arguments) => why::run(&shared, &arguments),
         Command::Copy(arguments) => copy::run(&shared, &arguments).map(done),
         Command::Crds(arguments) => crds::run(&arguments).map(done),
+        Command::Login(arguments) => login::run(&shared, &arguments),
+        Command::SelfService(arguments) => self_service::run(&shared, &arguments),
         Command::PasswordPolicy(arguments) => password_policy::run(&arguments).map(done),
     };
     outcome.unwrap_or_else(|failure| {

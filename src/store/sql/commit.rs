@@ -115,7 +115,7 @@ pub(super) async fn use_directories(
     let names = rows::json(directories);
     let statements = [
         concat!("DELETE FROM directories WHERE name NOT IN (", texts!("$1"), ")"),
-        concat!("INSERT INTO directories (name) ", texts!("$1"), " ON CONFLICT (name) DO NOTHING"),
+        concat!("INSERT INTO directories (name) ", texts!("$1"), " WHERE true ON CONFLICT (name) DO NOTHING"),
     ];
     for statement in statements {
         sqlx::query(statement).bind(&names).execute(&mut *transaction).await?;

@@ -1,0 +1,222 @@
+//! `roster self LOGIN --set phone=… [--set name=…] [--set-password]`
+
+mod settings;
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::SignedDuration;
+use serde::Serialize;
+
+use self::settings::Setting;
+use super::entered::Entered;
+use super::login::{Claim, LoginRefused, login_hash, refuse};
+use super::{Failure, block_on, print};
+use crate::config::{Output, Shared};
+use crate::domain::account::{Account, Profile};
+use crate::domain::group::Detail;
+use crate::domain::member::SelfChange;
+use crate::domain::organization::{CustomerId, Organization};
+use crate::domain::password::{Candidate, Password, PasswordHash, Person};
+use crate::hashing::{Cost, Hashing};
+use crate::plan::{MemberPlan, Plan};
+use crate::store::sql::SqlStore;
+use crate::store::{Occasion, Receipt, Refusal, Store};
+
+/// Arguments of `roster self`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    claim: Claim,
+    /// Changes a detail, and clears it where the value is empty. FIELD is `name`, `phone`, `email`, `timeZone`,
+    /// `notifications` (separated by commas), `address` (as JSON with the parts `street`, a list of lines, `locality`,
+    /// `region`, `postalCode` and `country`), or a part of it such as `address.locality`; `address.street` once for
+    /// each line.
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = settings::setting, required_unless_present = "set_password")]
+    set: Vec<Setting>,
+    /// Changes the password to the one on the second line of standard input.
+    #[arg(long)]
+    set_password: bool,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// How long a change of a password may take until directories have it.
+const DEADLINE: SignedDuration = SignedDuration::from_mins(20);
+
+/// What came of a change, as `roster self` shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Changed {
+    organization: String,
+    login_name: String,
+    changed: BTreeSet<Detail>,
+    email: String,
+    profile: Profile,
+}
+
+/// A change that isn't made, and why.
+#[derive(Debug)]
+struct Refused(String);
+
+/// Changes what a member asks to: exit code 0 where it is changed, 1 where the member may not.
+pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let prompts: &[&str] = if arguments.set_password { &["Password", "New password"] } else { &["Password"] };
+    let key = arguments.claim.key()?;
+    let entered = Entered::read(prompts)?;
+    let current = Candidate::new(entered.line(0));
+    let outcome = block_on(async {
+        let store = SqlStore::open_existing(&shared.store).await?;
+        let hashing = Hashing::new(Cost::default())?;
+        let Some(account) = arguments.claim.admitted(&store, &hashing, &key, current.as_ref()).await? else {
+            return Ok(Err(Refused(LoginRefused.to_string())));
+        };
+        let outcome = arguments.change(&store, &hashing, (&account, &entered), shared.clock().now()).await;
+        store.close().await;
+        outcome
+    })?;
+    match outcome {
+        Ok(changed) => changed.print(arguments.output).map(|()| ExitCode::SUCCESS),
+        Err(Refused(why)) => Ok(refuse(why)),
+    }
+}
+
+impl Arguments {
+    async fn change(
+        &self,
+        store: &impl Store,
+        hashing: &Hashing,
+        (account, entered): (&Account, &Entered),
+        now: jiff::Timestamp,
+    ) -> Result<Result<Changed, Refused>, Failure> {
+        let changes = settings::changes(&self.set, account.content.profile.address.as_ref())?;
+        if let Err(refused) = self.check_self_service(store, account, &changes).await? {
+            return Ok(Err(refused));
+        }
+        let password = match self.new_password(hashing, account, (&changes, entered))? {
+            Ok(password) => password,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let plan = MemberPlan { namespace: account.namespace.clone(), account: account.id, changes, password };
+        let deadline = now.checked_add(DEADLINE)?;
+        let receipts = store.commit(&[Plan::Member(plan)], Occasion { now, deadline }).await?;
+        Ok(match receipts.into_iter().next().ok_or("the store gave no answer")? {
+            Ok(Receipt::Account(after)) => Ok(changed(account, *after)),
+            Ok(Receipt::Deleted(_) | Receipt::Done) => return Err("the store answered another question".into()),
+            Err(refusal) => Err(refused(refusal, account)),
+        })
+    }
+
+    /// Refuses what the member's group doesn't let members change, by name.
+    async fn check_self_service(
+        &self,
+        store: &impl Store,
+        account: &Account,
+        changes: &[SelfChange],
+    ) -> Result<Result<(), Refused>, Failure> {
+        let Account { namespace, content, .. } = account;
+        let asked = Organization { namespace: namespace.clone(), customer_id: CustomerId::parse(namespace)? };
+        let record = store.organizations(&[asked]).await?.remove(namespace).unwrap_or_default();
+        let group = record.group(&content.group).unwrap_or_default();
+        let password = self.set_password.then_some(Detail::Password);
+        let asked: BTreeSet<Detail> = changes.iter().map(SelfChange::detail).chain(password).collect();
+        let missing: Vec<&str> = asked.difference(&group.self_service).map(Into::into).collect();
+        Ok(if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(Refused(format!("refused: selfService of the group {} doesn't list {}", content.group, missing.join(", "))))
+        })
+    }
+
+    /// Returns the hash of the new password, nothing where it stays the same.
+    fn new_password(
+        &self,
+        hashing: &Hashing,
+        account: &Account,
+        (changes, entered): (&[SelfChange], &Entered),
+    ) -> Result<Result<Option<PasswordHash>, Refused>, Failure> {
+        if !self.set_password {
+            return Ok(Ok(None));
+        }
+        let asked = changes.iter().rev().find_map(|change| match change {
+            SelfChange::Email(email) => Some(email),
+            _ => None,
+        });
+        let person = Person { login_name: &account.login_name, email: asked.unwrap_or(&account.content.email) };
+        let password = match Password::parse(entered.line(1), &person) {
+            Ok(password) => password,
+            Err(unmet) => {
+                let unmet: Vec<String> = unmet.iter().map(|requirement| format!("it {requirement}")).collect();
+                return Ok(Err(Refused(format!("the new password is refused: {}", unmet.join("; ")))));
+            }
+        };
+        let before = login_hash(account);
+        let is_same = before.map_or(Ok(false), |before| hashing.verify(password.candidate(), before))?;
+        Ok(Ok(if is_same { None } else { Some(hashing.hash(&password)?) }))
+    }
+}
+
+/// Returns what the member reads where the store refused.
+fn refused(refusal: Refusal, account: &Account) -> Refused {
+    let kind = account.transaction.kind.as_str();
+    Refused(match refusal {
+        Refusal::EmailTaken => "refused: email: another account of the organization has this address".to_owned(),
+        Refusal::DomainNotAllowed => "refused: email: the organization doesn't list the domain of this address".to_owned(),
+        Refusal::NotSelfService => "refused: members may not change this of themselves any more".to_owned(),
+        Refusal::InTransaction if account.transaction.in_flight() => {
+            format!("refused: the account is in transaction ({kind}): try again when it is over")
+        }
+        Refusal::InTransaction => "refused: the account is in transaction: try again when it is over".to_owned(),
+        Refusal::Stale => "refused: the account changed meanwhile: try again".to_owned(),
+        other @ (Refusal::LoginTaken
+        | Refusal::GroupNotFound
+        | Refusal::DomainTaken
+        | Refusal::CustomerIdTaken
+        | Refusal::CustomerIdChanged
+        | Refusal::InUse
+        | Refusal::LastAdministrator) => format!("refused: {other}"),
+    })
+}
+
+/// Returns what differs of an account.
+fn changed(before: &Account, after: Account) -> Changed {
+    let Profile { display_name, phone, address, time_zone, notifications } = &before.content.profile;
+    let now = &after.content.profile;
+    let differs = [
+        (Detail::Name, *display_name != now.display_name),
+        (Detail::Phone, *phone != now.phone),
+        (Detail::Address, *address != now.address),
+        (Detail::TimeZone, *time_zone != now.time_zone),
+        (Detail::Notifications, *notifications != now.notifications),
+        (Detail::Email, before.content.email != after.content.email),
+        (Detail::Password, login_hash(before) != login_hash(&after)),
+    ];
+    Changed {
+        organization: after.namespace,
+        login_name: after.login_name.to_string(),
+        changed: differs.into_iter().filter(|(_, differs)| *differs).map(|(detail, _)| detail).collect(),
+        email: after.content.email.to_string(),
+        profile: after.content.profile,
+    }
+}
+
+impl Changed {
+    fn print(&self, output: Output) -> Result<(), Failure> {
+        Ok(print(&match output {
+            Output::Json => serde_json::to_string_pretty(self)? + "\n",
+            Output::Yaml => serde_saphyr::to_string(self)?,
+            Output::Table => self.sentence(),
+        })?)
+    }
+
+    fn sentence(&self) -> String {
+        let Self { login_name, changed, .. } = self;
+        let names: Vec<&str> = changed.iter().map(Into::into).collect();
+        if names.is_empty() {
+            return format!("{login_name} is as asked for already: nothing changed\n");
+        }
+        format!("{login_name} changed: {}\n", names.join(", "))
+    }
+}
