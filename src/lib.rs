@@ -14,7 +14,7 @@
 //! | room | what it has |
 //! |---|---|
 //! | [`api`] | what users write and read: the three kinds; types and docs only |
-//! | [`domain`] | the nouns: emails, permissions and how they are inherited, organizations, groups, accounts |
+//! | [`domain`] | the nouns: emails, permissions and how they are inherited, organizations, groups, accounts, bills |
 //! | [`plan`] | the decision, pure: a snapshot in, a decision out; and what a status says |
 //! | [`store`] | effects on accounts: the trait, the in-memory reference, SQLite |
 //! | [`controller`] | effects on Kubernetes: watch, observe, the loop, report; who is to be judged and brought where |
@@ -34,6 +34,12 @@
 //!   was made from, and answers a repeated transaction with its first receipt.
 //! - Nothing that is inherited is stored: whoever reads follows the line ([`domain::inheritance`], and
 //!   the view that applications read), so that a change at its root is one row.
+//! - Nothing is committed in a month that was closed, whatever the clock says, and what a month's bill says follows
+//!   from what was committed in it alone ([`domain::billing`]).
+//! - What takes rights away is committed whatever transaction is in flight; every other edit waits in the spec, so that
+//!   nothing is lost.
+//! - A transaction is in the journal with the change itself, and completes when every directory has confirmed its revision.
+//! - Of a password nothing but a hash leaves the one who judges it, and no store, log or status has more.
 //! - The log (above `debug`, where libraries speak) and the metrics carry uids and account ids, never
 //!   an address or a person's name. The Event about an object that can't be read quotes what can't.
 

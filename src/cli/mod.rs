@@ -1,10 +1,14 @@
 //! The command line: one file per subcommand.
 
+mod backup;
+mod billing;
 mod copy;
 mod crds;
+mod doctor;
 mod entered;
 mod login;
 mod password_policy;
+mod restore;
 mod run;
 mod self_service;
 mod table;
@@ -37,12 +41,22 @@ enum Command {
     Run(run::Arguments),
     /// Prints the live accounts as the store has them, sorted by email.
     Users(users::Arguments),
+    /// Prints who is billed for a calendar month.
+    Billing(billing::Arguments),
     /// Explains every way by which a User holds a permission, or why it holds it by none.
     ///
     /// Exits with 0 where the permission is held, with 1 where it isn't, with 2 for a fault.
     Why(why::Arguments),
     /// Prints a User that copies the profile, the role and the teams of another and stands by itself.
     Copy(copy::Arguments),
+    /// Copies the store into a file, also while the operator runs.
+    Backup(backup::Arguments),
+    /// Brings the store to what a backup has, whole or not at all, and keeps what was there before.
+    Restore(restore::Arguments),
+    /// Looks for what is amiss in the store and in the cluster, and says what helps. Names people.
+    ///
+    /// Exits with 0 where nothing is, with 1 where something is, with 2 for a fault.
+    Doctor(doctor::Arguments),
     /// Prints the custom resource definitions, or writes them into a folder.
     Crds(crds::Arguments),
     /// Checks a password, read from standard input, as an application would.
@@ -69,8 +83,12 @@ pub fn main() -> ExitCode {
     let outcome = match command {
         Command::Run(arguments) => run::run(&shared, arguments).map(done),
         Command::Users(arguments) => users::run(&shared, &arguments).map(done),
+        Command::Billing(arguments) => billing::run(&shared, &arguments).map(done),
         Command::Why(arguments) => why::run(&shared, &arguments),
         Command::Copy(arguments) => copy::run(&shared, &arguments).map(done),
+        Command::Backup(arguments) => backup::run(&shared, &arguments).map(done),
+        Command::Restore(arguments) => restore::run(&shared, &arguments).map(done),
+        Command::Doctor(arguments) => doctor::run(&shared, &arguments),
         Command::Crds(arguments) => crds::run(&arguments).map(done),
         Command::Login(arguments) => login::run(&shared, &arguments),
         Command::SelfService(arguments) => self_service::run(&shared, &arguments),

@@ -22,6 +22,7 @@ use crate::controller::report::Reporter;
 use crate::controller::watch::watch_all;
 use crate::controller::{Hands, operate, policies};
 use crate::directory::{Directory, DirectoryError};
+use crate::domain::billing::Zone;
 use crate::domain::organization::CustomerId;
 use crate::store::Store;
 use crate::store::sql::SqlStore;
@@ -32,7 +33,7 @@ const NEWS: usize = 4096;
 
 /// A watch is silent for at most 5 minutes; a write answers in seconds or is tried again.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(330);
-const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Arguments of `roster run`.
 #[derive(Debug, Args)]
@@ -52,6 +53,9 @@ pub(super) struct Arguments {
     /// A directory that is brought up to date; may be given several times. `rehearsal:///FOLDER` is a stand-in for tests.
     #[arg(long = "directory", env = "ROSTER_DIRECTORY", value_delimiter = ',', value_parser = directory, value_name = "URL")]
     directories: Vec<Directory>,
+    /// The time zone whose calendar months are billed, by its IANA name, such as America/Phoenix.
+    #[arg(long, env = "ROSTER_BILLING_TIME_ZONE", default_value = "UTC", value_name = "TZ")]
+    billing_time_zone: Zone,
     /// What is logged, such as `debug` or `roster=debug,kube=info`.
     #[arg(long, env = "ROSTER_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
@@ -61,7 +65,7 @@ fn directory(text: &str) -> Result<Directory, DirectoryError> {
     Directory::open(text)
 }
 
-fn namespace(text: &str) -> Result<String, String> {
+pub(super) fn namespace(text: &str) -> Result<String, String> {
     // A namespace's name is a DNS label, as a customer ID is.
     CustomerId::parse(text).map(|_| text.to_owned()).map_err(|_| "a namespace's name is a DNS label such as acme".to_owned())
 }
@@ -85,7 +89,7 @@ fn start_logging(filter: &str) -> Result<(), Failure> {
 }
 
 async fn work(shared: &Shared, arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { namespaces, listen, resync, transaction_deadline, directories, log: _ } = arguments;
+    let Arguments { namespaces, listen, resync, transaction_deadline, directories, billing_time_zone, log: _ } = arguments;
     let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("can't listen on {listen}: {error}"))?;
     tracing::info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
@@ -107,7 +111,8 @@ async fn work(shared: &Shared, arguments: Arguments) -> Result<(), Failure> {
     let (send_news, news) = mpsc::channel(NEWS);
     let scopes = watch_all(&watching, &namespaces, &send_news);
     let transaction_deadline = transaction_deadline.try_into()?;
-    let settings = Settings { resync, transaction_deadline, clock: shared.clock(), directories: names };
+    let settings =
+        Settings { resync, transaction_deadline, clock: shared.clock(), directories: names, billing_zone: billing_time_zone };
     let pipeline = Pipeline::new(store, settings, scopes, metrics);
     operate(pipeline, hands, news, stop_signal()?, health).await;
     Ok(())
@@ -115,7 +120,7 @@ async fn work(shared: &Shared, arguments: Arguments) -> Result<(), Failure> {
 
 /// Returns a client that neither retries by itself nor waits for ever: the queue does the one, and
 /// a hanging reply must not stop an object's work.
-fn client(config: &Config, timeout: Duration) -> Result<Client, kube::Error> {
+pub(super) fn client(config: &Config, timeout: Duration) -> Result<Client, kube::Error> {
     let mut config = config.clone();
     config.default_retry = false;
     config.read_timeout = Some(timeout);

@@ -1,17 +1,31 @@
 //! Columns as kubectl prints them.
 
+use std::io::{self, Write};
+
 /// Returns the rows under their headings, columns three spaces apart, an empty cell as `<none>`.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
-    let shown = |cell: &str| if cell.is_empty() { "<none>".to_owned() } else { cell.to_owned() };
-    let mut lines = vec![headings.map(str::to_owned)];
-    lines.extend(rows.iter().map(|row| row.each_ref().map(|cell| shown(cell))));
-    let widths: [usize; N] =
-        std::array::from_fn(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default());
-    let padded = |line: &[String; N]| {
+    let mut text = vec![];
+    write_table(&mut text, headings, || rows.iter().cloned()).expect("memory takes everything");
+    String::from_utf8(text).expect("it was made of texts")
+}
+
+/// Writes a table as [`table`] does; the rows are gone through twice and never kept.
+pub(super) fn write_table<const N: usize, R: Iterator<Item = [String; N]>>(
+    out: &mut impl Write,
+    headings: [&str; N],
+    rows: impl Fn() -> R,
+) -> io::Result<()> {
+    let shown = |row: [String; N]| row.map(|cell| if cell.is_empty() { "<none>".to_owned() } else { cell });
+    let lines = || std::iter::once(headings.map(str::to_owned)).chain(rows().map(shown));
+    let mut widths = [0; N];
+    for line in lines() {
+        widths = std::array::from_fn(|column| widths[column].max(line[column].chars().count()));
+    }
+    for line in lines() {
         let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("   ").trim_end().to_owned() + "\n"
-    };
-    lines.iter().map(padded).collect()
+        writeln!(out, "{}", cells.collect::<Vec<_>>().join("   ").trim_end())?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! One task owns the [`Pipeline`], so nothing is locked. Writes to the API server are under way
 //! while the next group is committed, and their answers come back like news.
 
+pub mod declared;
+pub mod months;
 pub mod observe;
 pub mod passwords;
 pub mod pipeline;
@@ -18,7 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch as signal;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use self::passwords::Judge;
 use self::pipeline::Pipeline;
@@ -27,6 +29,9 @@ use self::report::Reporter;
 use self::watch::News;
 use crate::store::Store;
 use crate::telemetry::Health;
+
+/// How often the store is asked whether members changed something of themselves.
+const MEMBERS_SEEN: Duration = Duration::from_secs(2);
 
 /// How long the last writes may take when the operator is told to stop.
 const LAST_WRITES: Duration = Duration::from_secs(10);
@@ -50,6 +55,8 @@ pub async fn operate<S: Store>(
     health: Arc<Health>,
 ) {
     let Hands { mut reporter, mut judge, mut courier } = hands;
+    let mut members = tokio::time::interval(MEMBERS_SEEN);
+    members.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heartbeat = tokio::time::interval(Duration::from_secs(5));
     loop {
         pipeline.writes().into_iter().for_each(|write| reporter.send(write));
@@ -69,7 +76,9 @@ pub async fn operate<S: Store>(
             }
             () = until(pipeline.errands_due()) => {}
             () = until(pipeline.round_due()) => health.store_answered(pipeline.round().await),
+            () = until(Some(pipeline.months_due())) => pipeline.close_months().await,
             _ = heartbeat.tick() => {}
+            _ = members.tick() => pipeline.see_members().await,
         }
     }
     finish(pipeline, reporter).await;

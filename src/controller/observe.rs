@@ -128,7 +128,9 @@ async fn find_control<S: Store>(
         match snapshot {
             Snapshot::User(user) => {
                 let itself = i64::from(user.account.is_some() && !user.meta.deleting);
-                user.control = Control { administrators: stays(&|other| other.user != key.name), users: users > itself };
+                // An account that is taken over is still its former owner's.
+                let owner = user.account.as_ref().map_or(&key.name, |account| &account.owner.name);
+                user.control = Control { administrators: stays(&|other| other.user != *owner), users: users > itself };
             }
             Snapshot::Group(group) => {
                 group.control = Control { administrators: stays(&|other| other.group != key.name), users: users > 0 };
@@ -353,7 +355,7 @@ async fn find_adoptable<S: Store>(world: &World, store: &S, snapshots: &mut [use
         let account = asked(snapshot).and_then(|key| found.get(&key));
         let Some(account) = account.filter(|account| account.namespace == snapshot.meta.namespace) else { continue };
         let place = (account.namespace.clone(), account.owner.name.clone());
-        if world.users.contains_key(&place) {
+        if world.has(&ObjectKey::new(Kind::User, &place.0, &place.1)) {
             snapshot.not_adoptable = Some(NotAdoptable::Owned(place.1));
         } else {
             snapshot.account = Some(account.clone());

@@ -158,6 +158,7 @@ impl Passwords {
     pub fn forget(&mut self, key: &ObjectKey) {
         self.known.remove(key);
         self.asked.remove(key);
+        self.due.succeeded(key);
     }
 }
 

@@ -13,6 +13,7 @@ use jiff::SignedDuration;
 use kube::api::ObjectMeta;
 use tokio::time::Instant;
 
+use super::months::Months;
 use super::observe::{self, Snapshot};
 use super::passwords::{Passwords, Question, Verdict};
 use super::provisioning::Provisioning;
@@ -24,10 +25,11 @@ use crate::api::{UserGroup, UserGroupSpec};
 use crate::clock::Clock;
 use crate::directory::{DirectoryError, Entry};
 use crate::domain::account::{Account, Departure, Revision, Source, TransactionKind};
+use crate::domain::billing::Zone;
 use crate::domain::group::ADMINISTRATORS;
 use crate::plan::status::Has;
 use crate::plan::{Blocked, Decision, Hold, Meta, Plan, organization, status, user};
-use crate::store::{Occasion, Receipt, Refusal, Store, StoreError, UserName};
+use crate::store::{AccountKey, Occasion, Receipt, Refusal, Store, StoreError, UserName};
 use crate::telemetry::Metrics;
 
 /// How many objects are looked at, and committed, together.
@@ -56,6 +58,8 @@ pub struct Settings {
     pub clock: Clock,
     /// The names of the directories that transactions wait for.
     pub directories: BTreeSet<String>,
+    /// The time zone whose months are billed.
+    pub billing_zone: Zone,
 }
 
 /// Everything between the news and the writes: what was seen, who is due, what is to be told.
@@ -73,7 +77,7 @@ pub struct Pipeline<S> {
     /// Who waits for somebody else to be in control.
     waiting_for_control: BTreeSet<ObjectKey>,
     /// What is said when an object goes, by its uid, until its finalizer is off.
-    farewells: HashMap<String, String>,
+    farewells: HashMap<String, Said>,
     /// When a watch's present series of breaks began, and its last break.
     broken: HashMap<Scope, (Instant, Instant)>,
     /// What was never listed yet; nothing is decided before.
@@ -85,12 +89,15 @@ pub struct Pipeline<S> {
     passwords: Passwords,
     /// What directories are to be brought.
     provisioning: Provisioning,
+    /// The newest change by a member that was looked at.
+    member_changes: i64,
     /// Whether what no `User` leads to is to be looked at.
     store_unseen: bool,
     /// When to try again to tell the store what directories confirmed.
     confirm_at: Option<Instant>,
     /// The transactions in flight, by the uid of their `User`, and whether they are overdue.
     in_flight: HashMap<String, (TransactionKind, bool)>,
+    months: Months,
     /// Whose commit failed and may have been done all the same, with the revision that it was planned from:
     /// nobody was woken after it.
     unsure: HashMap<ObjectKey, Option<Revision>>,
@@ -105,8 +112,12 @@ impl<S: Store> Pipeline<S> {
             provisioning,
             confirm_at: None,
             store_unseen: false,
+            member_changes: 0,
             in_flight: HashMap::new(),
             store,
+            resync_at: Instant::now() + settings.resync,
+            months: Months::new(),
+            settings,
             metrics,
             world: World::default(),
             queue: Queue::default(),
@@ -118,8 +129,6 @@ impl<S: Store> Pipeline<S> {
             broken: HashMap::new(),
             unlisted: scopes.into_iter().collect(),
             missing: HashMap::new(),
-            resync_at: Instant::now() + settings.resync,
-            settings,
             unsure: HashMap::new(),
         }
     }
@@ -146,6 +155,17 @@ impl<S: Store> Pipeline<S> {
         let next = self.queue.next_due().map_or(self.resync_at, |due| due.min(self.resync_at));
         let next = self.confirm_at.map_or(next, |due| due.min(next));
         self.is_synced().then_some(next)
+    }
+
+    /// Returns when to look next whether a month is over.
+    #[must_use]
+    pub fn months_due(&self) -> Instant {
+        self.months.due()
+    }
+
+    /// Closes the months that are over.
+    pub async fn close_months(&mut self) {
+        self.months.close(&self.store, &self.settings.billing_zone, self.settings.clock).await;
     }
 
     /// Returns when the next report is due.
@@ -189,6 +209,23 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
+    /// Looks at those who changed something of themselves in the store since the last time; the first time at all of them,
+    /// since nobody knows which changes were there when everything was looked at.
+    pub async fn see_members(&mut self) {
+        if !self.is_synced() {
+            return;
+        }
+        // A store that is away is told of by those who have work for it.
+        let Ok((newest, users)) = self.store.changed_by_members(self.member_changes).await else { return };
+        self.member_changes = newest;
+        // Nobody looks at an account without a `User`, and directories are to have what its member changed.
+        self.store_unseen |= users.iter().any(|user| !self.world.users.contains_key(user));
+        if self.store_unseen {
+            self.confirm_at.get_or_insert_with(Instant::now);
+        }
+        self.wake(users.into_iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)));
+    }
+
     /// Tells the store what directories confirmed, and looks at those whom it concerns.
     async fn confirm(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
@@ -198,10 +235,24 @@ impl<S: Store> Pipeline<S> {
         self.confirm_at = Some(now + CONFIRMED_AGAIN);
         let confirmations = self.provisioning.confirmations(GROUP);
         let plans: Vec<Plan> = confirmations.iter().map(|(.., plan)| plan.clone()).collect();
-        self.commit(&plans).await?;
-        for (user, account, _) in confirmations {
-            self.provisioning.confirmed(account);
-            self.wake([user]);
+        match self.commit(&plans).await {
+            // One that can't be read isn't to keep the others from their end.
+            Err(error) if error.is_about_data() => {
+                for (user, account, plan) in confirmations {
+                    if let Err(error) = self.commit(&[plan]).await {
+                        self.wait_for_store(vec![], &error);
+                    }
+                    self.provisioning.confirmed(account);
+                    self.wake([user]);
+                }
+            }
+            Err(error) => return Err(error),
+            Ok(_) => {
+                for (user, account, _) in confirmations {
+                    self.provisioning.confirmed(account);
+                    self.wake([user]);
+                }
+            }
         }
         self.confirm_at = self.provisioning.has_confirmed().then_some(now);
         Ok(())
@@ -218,9 +269,18 @@ impl<S: Store> Pipeline<S> {
                 self.bring_departure(&departure);
             }
         }
-        let owners = self.store.owners().await?;
-        let is_orphan = |user: &&UserName| self.world.namespaces.contains_key(&user.0) && !self.world.users.contains_key(*user);
-        self.metrics.orphans.set(i64::try_from(owners.iter().filter(is_orphan).count()).unwrap_or(i64::MAX));
+        let is_there = |user: &UserName| self.world.has(&ObjectKey::new(Kind::User, &user.0, &user.1));
+        let is_orphan = |user: &UserName| self.world.namespaces.contains_key(&user.0) && !is_there(user);
+        let orphans: Vec<UserName> = self.store.owners().await?.into_iter().filter(is_orphan).collect();
+        self.metrics.orphans.set(i64::try_from(orphans.len()).unwrap_or(i64::MAX));
+        if !self.settings.directories.is_empty() {
+            let keys: Vec<AccountKey> =
+                orphans.into_iter().map(|(namespace, name)| AccountKey::Owner { namespace, name }).collect();
+            for account in self.store.find(&keys).await?.into_values() {
+                let user = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
+                self.provisioning.want(&user, &Entry::of(&account), &account.confirmed, Instant::now());
+            }
+        }
         self.store_unseen = false;
         Ok(())
     }
@@ -265,7 +325,10 @@ impl<S: Store> Pipeline<S> {
             self.resync();
         }
         if let Err(error) = self.confirm().await.and(self.look_at_the_store().await) {
+            // What can't be read now can't be read in a second either.
+            self.store_unseen &= !error.is_about_data();
             self.wait_for_store(vec![], &error);
+            self.confirm_at.get_or_insert(Instant::now() + CONFIRMED_AGAIN);
             in_use = false;
         }
         let due = self.queue.take(Instant::now(), GROUP);
@@ -366,6 +429,7 @@ impl<S: Store> Pipeline<S> {
         let now = self.settings.clock.now();
         let deadline = now.checked_add(self.settings.transaction_deadline).unwrap_or(now);
         let started = Instant::now();
+        tracing::debug!(plans = plans.len(), "committing");
         let answers = self.store.commit(plans, Occasion { now, deadline }).await?;
         self.metrics.committed(&answers, started.elapsed());
         Ok(answers)
@@ -408,8 +472,8 @@ impl<S: Store> Pipeline<S> {
             (Hold::Keep, _) if !meta.deleting && !meta.held => return,
             (Hold::Keep, Snapshot::User(user)) => {
                 let has = has(user, receipt);
-                self.follow_up(&key, &meta.uid, has);
-                Report::User(Box::new(status::of_user(user, has, &decision.blocked)))
+                self.follow_up(&key, &meta.uid, has, user.now);
+                Report::User(Box::new(status::of_user(user, has, &decision.blocked, &self.settings.billing_zone)))
             }
             (Hold::Keep, Snapshot::Group(group)) if group.spec.is_some() => {
                 Report::Group(Box::new(status::of_group(group, &decision.blocked)))
@@ -430,7 +494,7 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Has directories brought up to what the store has, and looks again when a transaction is overdue.
-    fn follow_up(&mut self, key: &ObjectKey, uid: &str, has: Has<'_>) {
+    fn follow_up(&mut self, key: &ObjectKey, uid: &str, has: Has<'_>, time: jiff::Timestamp) {
         let now = Instant::now();
         let transaction = match has {
             Has::Account(account) => {
@@ -448,7 +512,6 @@ impl<S: Store> Pipeline<S> {
         if !transaction.in_flight() {
             return self.land(uid);
         }
-        let time = self.settings.clock.now();
         let overdue = transaction.is_overdue(time);
         if !overdue {
             let left = Duration::try_from(time.duration_until(transaction.deadline)).unwrap_or_default();
@@ -607,6 +670,11 @@ impl<S: Store> Pipeline<S> {
         let key = ObjectKey::new(K::KIND, name.0, name.1);
         self.present(&key);
         let before = self.world.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting));
+        if let Some((uid, _)) = before.as_ref().filter(|(uid, _)| object.meta().uid.as_ref() != Some(uid)) {
+            // It went and came again without our hearing of it.
+            self.farewells.remove(uid);
+            self.land(uid);
+        }
         if let Some(key) = self.world.see(object) {
             if key.kind == Kind::User {
                 let after = self.world.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting));
@@ -643,7 +711,15 @@ impl<S: Store> Pipeline<S> {
             self.farewells.remove(&uid);
             self.land(&uid);
         }
+        let group = self.world.in_force(&key.namespace, &key.name).map(|account| account.group.clone());
         if self.world.lose(key) {
+            if let Some(group) = group.filter(|_| key.kind == Kind::User) {
+                // An account that is retained counts again.
+                let soon = Instant::now() + COUNTS_GATHERED;
+                let listings = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
+                let counting = listings.into_iter().chain([ObjectKey::new(Kind::UserGroup, &key.namespace, group)]);
+                counting.for_each(|key| self.queue.wake(key, soon));
+            }
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
             let dependants = match key.kind {
                 Kind::UserGroup => self.world.of_group(&key.namespace, &key.name),
@@ -701,9 +777,13 @@ fn in_force(account: &Account) -> InForce {
 fn taken_back(snapshot: &Snapshot, receipt: &Receipt) -> Option<Write> {
     let (Snapshot::User(user), Receipt::Account(after)) = (snapshot, receipt) else { return None };
     let Meta { namespace, name, uid, .. } = &user.meta;
-    user.account.as_ref().filter(|before| before.owner.uid != after.owner.uid)?;
-    let note = "the account of this name was here before, and belongs to this User now".to_owned();
-    let said = Said { reason: "AccountTakenBack".to_owned(), note, warning: false };
+    let before = user.account.as_ref().filter(|before| before.owner.uid != after.owner.uid && !after.owner.uid.is_empty())?;
+    let (reason, note) = if before.owner.name == after.owner.name {
+        ("AccountTakenBack", "the account of this name was here before, and belongs to this User now".to_owned())
+    } else {
+        ("AccountAdopted", format!("the account of {} belongs to this User now, as spec.adopt asks", before.owner.name))
+    };
+    let said = Said { reason: reason.to_owned(), note, warning: false };
     Some(Write::Event { key: ObjectKey::new(Kind::User, namespace, name), uid: uid.clone(), said })
 }
 
@@ -716,14 +796,22 @@ fn put_back(snapshot: &Snapshot) -> Write {
 }
 
 /// Returns what is said when a `User` goes whose account was deleted, now or before.
-fn farewell(snapshot: &Snapshot, receipt: Option<&Receipt>) -> Option<String> {
+fn farewell(snapshot: &Snapshot, receipt: Option<&Receipt>) -> Option<Said> {
     let departure = match (receipt, snapshot) {
         (Some(Receipt::Deleted(departure)), _) => departure.as_ref(),
+        (Some(Receipt::Account(account)), _) => return account.owner.uid.is_empty().then(retained),
         (_, Snapshot::User(user)) => user.departure.as_ref()?,
         _ => return None,
     };
     let cases = departure.cases_unassigned;
-    Some(format!("the account was deleted for good; cases left without an owner: {cases}; this month is billed in full"))
+    let note = format!("the account was deleted for good; cases left without an owner: {cases}; this month is billed in full");
+    Some(Said { reason: "AccountDeleted".to_owned(), note, warning: false })
+}
+
+/// Returns what is said when a `User` goes and its account stays.
+fn retained() -> Said {
+    let note = "the account stays, without a User, as deletionPolicy Retain asks; it is billed as before".to_owned();
+    Said { reason: "AccountRetained".to_owned(), note, warning: false }
 }
 
 /// Returns what the store has of a `User`.
@@ -778,6 +866,7 @@ mod tests {
             transaction_deadline: SignedDuration::from_mins(20),
             clock: Clock::SYSTEM,
             directories: BTreeSet::new(),
+            billing_zone: Zone::UTC,
         };
         let mut pipeline = Pipeline::new(MemoryStore::default(), settings, vec![], Arc::new(Metrics::default()));
         let scope = Scope { kind: Kind::User, namespace: None };

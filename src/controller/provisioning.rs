@@ -114,7 +114,8 @@ impl Provisioning {
                 healed.then_some(user)
             }
             Err(problem) => {
-                let at = pending.due.failed(&entry.account, now);
+                // What is newer isn't to wait for what failed before it.
+                let at = if wanted.revision > entry.revision { now } else { pending.due.failed(&entry.account, now) };
                 pending.due.put(entry.account, lane(&wanted), at);
                 let known = pending.problems.insert(entry.account, problem.clone());
                 (known.as_ref() != Some(&problem)).then_some(user)
@@ -159,6 +160,7 @@ impl Pending {
     fn drop(&mut self, account: AccountId) {
         self.entries.remove(&account);
         self.problems.remove(&account);
+        self.due.succeeded(&account);
     }
 }
 

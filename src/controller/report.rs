@@ -39,7 +39,7 @@ pub enum Report {
         /// How.
         hold: Hold,
         /// What is told to whoever deleted it.
-        farewell: Option<String>,
+        farewell: Option<Said>,
     },
     /// A user's status.
     User(Box<UserStatus>),
@@ -299,7 +299,7 @@ fn said(before: &[Condition], next: &[Condition]) -> Option<Said> {
     Some(Said { reason: reason.as_str().to_owned(), note, warning: true })
 }
 
-fn hold_patch(world: &World, key: &ObjectKey, hold: Hold, farewell: Option<String>) -> Option<ObjectPatch> {
+fn hold_patch(world: &World, key: &ObjectKey, hold: Hold, event: Option<Said>) -> Option<ObjectPatch> {
     let (meta, finalizers, version) = world.about(key)?;
     let at = finalizers.iter().position(|finalizer| finalizer == api::FINALIZER);
     let steps = match (hold, at) {
@@ -316,7 +316,6 @@ fn hold_patch(world: &World, key: &ObjectKey, hold: Hold, farewell: Option<Strin
         json!({"op": "test", "path": "/metadata/resourceVersion", "value": version.to_string()}),
     ];
     let steps = tests.into_iter().chain(steps).collect();
-    let event = farewell.map(|note| Said { reason: "AccountDeleted".to_owned(), note, warning: false });
     Some(ObjectPatch { key: key.clone(), uid: meta.uid.clone(), steps, part: Part::Finalizer(hold), event })
 }
 

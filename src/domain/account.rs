@@ -360,6 +360,13 @@ impl TransactionId {
     pub fn of_change(account: AccountId, kind: TransactionKind, from: Revision) -> Self {
         Self(Uuid::new_v5(&TRANSACTIONS, format!("{account}/{}/{}", kind.as_str(), from.0).as_bytes()))
     }
+
+    /// Returns the id of what a member begins at a revision of their account: never that of a plan made from it, which
+    /// would pass for done once the member came first.
+    #[must_use]
+    pub fn of_member(account: AccountId, kind: TransactionKind, from: Revision) -> Self {
+        Self(Uuid::new_v5(&TRANSACTIONS, format!("{account}/{}/{}/member", kind.as_str(), from.0).as_bytes()))
+    }
 }
 
 /// What a transaction does.
@@ -406,5 +413,6 @@ mod tests {
         assert_ne!(disable(1), disable(3));
         assert_ne!(disable(1), TransactionId::of_change(account, TransactionKind::Enable, Revision(1)));
         assert_ne!(TransactionId::of_create("a"), TransactionId::of_create("b"));
+        assert_ne!(disable(1), TransactionId::of_member(account, TransactionKind::Disable, Revision(1)));
     }
 }

@@ -1,6 +1,7 @@
-//! The nouns: emails, domains, permissions, organizations, groups, accounts. Values, no effects.
+//! The nouns: emails, domains, permissions, organizations, groups, accounts, bills. Values, no effects.
 
 pub mod account;
+pub mod billing;
 pub mod email;
 pub mod group;
 pub mod inheritance;

@@ -482,7 +482,7 @@ impl fmt::Display for Blocked {
             Self::NotAdoptable { account, why } => match why {
                 NotAdoptable::Unknown => write!(
                     f,
-                    "spec.adopt: this organization has no account {account}: delete this User and create it with an id that roster users -o json lists, or without one"
+                    "spec.adopt: this organization has no account {account}: delete this User and create it with an id that roster doctor lists, or without one"
                 ),
                 NotAdoptable::Owned(user) => write!(
                     f,

@@ -47,9 +47,9 @@ pub(super) fn what_takes_away(record: &OrganizationRecord, current: &Content, wa
 
 /// Whether a member of one group loses something by moving to another.
 fn takes_away(record: &OrganizationRecord, from: &str, to: &str) -> bool {
-    let gives = |name| record.group(name).unwrap_or_default().effective(&Permissions::new());
-    let (before, after) = (gives(from), gives(to));
-    before != after && !before.is_subset(&after)
+    let (before, after) = (record.group(from).unwrap_or_default(), record.group(to).unwrap_or_default());
+    let nothing = Permissions::new();
+    from != to && !after.full_control && !before.effective(&nothing).is_subset(&after.effective(&nothing))
 }
 
 /// Returns what a transaction in flight has to say beside what else is blocked, in its place: refusals first, then
@@ -70,7 +70,8 @@ pub(super) fn told(
     if transaction.is_overdue(now) {
         all.push(Blocked::DeadlineExceeded { kind, waiting_for: unconfirmed.clone() });
     }
-    all.extend(blocked.iter().find(is_queued).cloned());
+    // What was in flight when it was decided may have been superseded since.
+    all.extend(blocked.iter().find(is_queued).map(|_| Blocked::QueuedBehindTransaction(kind)));
     let failing: Vec<Unconfirmed> = unconfirmed.into_iter().filter(|directory| directory.problem.is_some()).collect();
     all.push(if failing.is_empty() { Blocked::InTransaction(kind) } else { Blocked::DirectoryUnavailable { kind, failing } });
     all

@@ -1,8 +1,6 @@
 //! What a resource's status says once the store has answered: from the account or the refusal,
 //! never from the plan.
 
-use jiff::tz::TimeZone;
-
 use super::blocked::reason_of;
 use super::sources::Person;
 use super::user::{Snapshot, own_email};
@@ -14,6 +12,7 @@ use crate::api::user::{
 };
 use crate::api::{OrgEmailDomainStatus, UserGroupStatus};
 use crate::domain::account::{Account, Cloned, Departure, Lifecycle, PostalAddress, Source, Transaction, TransactionKind};
+use crate::domain::billing::{Month, Zone};
 use crate::domain::email::Domain;
 use crate::domain::member::MemberValues;
 use crate::domain::{inheritance, permission};
@@ -32,9 +31,9 @@ pub enum Has<'a> {
     Nothing,
 }
 
-/// Returns the status of a `User` of which the store has this.
+/// Returns the status of a `User` of which the store has this; months are those of the time zone.
 #[must_use]
-pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked]) -> UserStatus {
+pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked], zone: &Zone) -> UserStatus {
     let Snapshot { meta, spec, email, heirs, .. } = snapshot;
     let (account, departed) = match has {
         Has::Account(account) => (Some(account), None),
@@ -69,8 +68,7 @@ pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked]) -> UserSt
         clone: account.and_then(clone),
         copy: account.and_then(copy),
         heirs: account.and_then(|_| i64::try_from(heirs.len()).ok()),
-        billing: account
-            .map(|account| BillingStatus { since: account.created.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string() }),
+        billing: account.map(|account| BillingStatus { since: Month::containing(account.created, zone).to_string() }),
         conditions: complete(conditions, meta.generation),
     }
 }

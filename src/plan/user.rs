@@ -277,8 +277,10 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
     blocked.extend(not_adoptable(snapshot, Some(account)));
     blocked.extend(customer_id_trouble(organization));
     let Asked { content: asked, others, absent } = asked(snapshot, account, &mut blocked);
+    let has_password = account.credential.as_ref().is_some_and(|credential| credential.from_secret.is_some());
     let password = password(snapshot, TransactionKind::PasswordChange).unwrap_or_else(|why| {
-        blocked.push(why);
+        // A Secret that was touched is seldom another password: whoever has one is as declared until it is found to be.
+        blocked.extend(Some(why).filter(|why| !has_password || !matches!(why, Blocked::PasswordUnjudged(_))));
         None
     });
     let in_flight = account.transaction.in_flight();

@@ -4,16 +4,20 @@
 //! The checks stand in the order in which a plan with several faults is answered.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard};
 
+use jiff::Timestamp;
+
 use super::{
-    AccountKey, Administrator, Counts, NewAccount, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
-    changed_by_member, check_may_begin, keeps_twice, lowest_free_copy, made_from, next, transaction_of,
+    AccountKey, Administrator, Counts, MEMBER_CHANGES, NewAccount, Occasion, OrganizationRecord, Receipt, Refusal, Store,
+    StoreError, UserName, changed_by_member, check_may_begin, keeps_twice, lowest_free_copy, made_from, next, transaction_of,
 };
 use crate::domain::account::{
     Account, AccountId, Content, Credential, Departure, Lifecycle, Owner, Revision, Source, Transaction, TransactionId,
     TransactionKind,
 };
+use crate::domain::billing::{Calendar, Life, Period, Zone};
 use crate::domain::email::Email;
 use crate::domain::group::GroupContent;
 use crate::domain::organization::{CustomerId, Organization};
@@ -34,10 +38,35 @@ struct Contents {
     accounts: BTreeMap<AccountId, Account>,
     departed: BTreeMap<AccountId, Departure>,
     directories: BTreeSet<String>,
+    member_changes: BTreeMap<i64, AccountId>,
     journal: HashMap<TransactionId, Entry>,
     groups: BTreeMap<String, BTreeMap<String, GroupContent>>,
     listings: BTreeMap<String, BTreeMap<String, Listing>>,
     cases: BTreeMap<String, Option<AccountId>>,
+    lifetimes: BTreeMap<AccountId, Lifetime>,
+    billing_zone: Option<Zone>,
+    closed: Vec<Period>,
+}
+
+/// The life of an account, and when it was disabled and enabled.
+#[derive(Debug)]
+struct Lifetime {
+    life: Life,
+    switches: Vec<(Timestamp, Lifecycle)>,
+}
+
+impl Lifetime {
+    fn begun(Account { namespace, login_name, created, content, .. }: &Account) -> Self {
+        let (organization, login_name) = (namespace.clone(), login_name.clone());
+        let life = Life { organization, login_name, created: *created, deleted: None, lifecycle: content.lifecycle };
+        Self { life, switches: vec![] }
+    }
+
+    /// Returns the life with the state in which it was at the end of a period.
+    fn at_the_end_of(&self, period: &Period) -> Life {
+        let last = self.switches.iter().rev().find(|(at, _)| *at < period.end);
+        Life { lifecycle: last.map_or(self.life.lifecycle, |(_, lifecycle)| *lifecycle), ..self.life.clone() }
+    }
 }
 
 #[derive(Debug)]
@@ -156,6 +185,13 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
+        let contents = self.contents();
+        let newer = contents.member_changes.range(after + 1..).filter_map(|(_, account)| contents.accounts.get(account));
+        let users = newer.map(|account| (account.namespace.clone(), account.owner.name.clone())).collect();
+        Ok((contents.member_changes.keys().next_back().copied().unwrap_or_default(), users))
+    }
+
     async fn owners(&self) -> Result<Vec<UserName>, StoreError> {
         let contents = self.contents();
         let names = contents.accounts.values().map(|account| (account.namespace.clone(), account.owner.name.clone()));
@@ -171,13 +207,49 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
-        let occasion = occasion.in_microseconds();
         let mut contents = self.contents();
+        let occasion = occasion.in_microseconds().after(contents.calendar().closed_until());
         Ok(plans.iter().map(|plan| contents.apply(plan, occasion)).collect())
+    }
+
+    async fn close_months(&self, zone: &Zone, now: Timestamp) -> Result<Vec<Period>, StoreError> {
+        let mut contents = self.contents();
+        let due = contents.calendar().due(zone, now);
+        contents.billing_zone = Some(zone.clone());
+        contents.closed.extend(due.iter().cloned());
+        Ok(due)
+    }
+
+    async fn calendar(&self) -> Result<Calendar, StoreError> {
+        Ok(self.contents().calendar())
+    }
+
+    async fn lives(
+        &self,
+        period: &Period,
+        namespace: Option<&str>,
+        take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
+    ) -> Result<(), StoreError> {
+        let mut lives: Vec<Life> = {
+            let contents = self.contents();
+            let lives = contents.lifetimes.values().map(|lifetime| lifetime.at_the_end_of(period));
+            let wanted = |life: &Life| namespace.is_none_or(|namespace| life.organization == namespace);
+            lives.filter(|life| wanted(life) && period.bills(life.created, life.deleted)).collect()
+        };
+        lives.sort_by(|a, b| (&a.organization, &a.login_name, a.created).cmp(&(&b.organization, &b.login_name, b.created)));
+        // Whoever wants no more has had what it wants.
+        let _ = lives.into_iter().try_for_each(take);
+        Ok(())
     }
 }
 
 impl Contents {
+    fn calendar(&self) -> Calendar {
+        let first_life = self.lifetimes.values().map(|lifetime| lifetime.life.created).min();
+        let first_life = first_life.filter(|_| self.closed.is_empty());
+        Calendar { zone: self.billing_zone.clone(), closed: self.closed.clone(), first_life }
+    }
+
     fn apply(&mut self, plan: &Plan, occasion: Occasion) -> Result<Receipt, Refusal> {
         match plan {
             Plan::Account(plan) => self.change_account(plan, occasion),
@@ -211,7 +283,7 @@ impl Contents {
                 check_may_begin(&current, transaction.as_ref())?;
                 let mut changed = occasion.updated(&current, owner, content, transaction);
                 changed.credential = password.clone().map(Credential::of_secret).or(changed.credential);
-                self.update(plan, &current, changed, *adopts)
+                self.update(plan, &current, changed, (*adopts, occasion.now))
             }
             AccountChange::Delete { account, from, transaction } => {
                 let gone = self.at(namespace, *account, *from)?.clone();
@@ -248,13 +320,20 @@ impl Contents {
         self.check_moved_addresses(namespace, None, Some(&account.content.email), moves)?;
 
         self.customer_ids.insert(namespace.to_owned(), organization.customer_id.clone());
+        self.lifetimes.insert(account.id, Lifetime::begun(&account));
         self.write_down(&account.transaction, account.id, None);
         self.move_addresses(moves);
         self.keep(keeps);
         Ok(self.put(account))
     }
 
-    fn update(&mut self, plan: &AccountPlan, current: &Account, next: Account, adopts: bool) -> Result<Receipt, Refusal> {
+    fn update(
+        &mut self,
+        plan: &AccountPlan,
+        current: &Account,
+        next: Account,
+        (adopts, now): (bool, Timestamp),
+    ) -> Result<Receipt, Refusal> {
         let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving } = plan;
         let namespace = organization.namespace.as_str();
         let of_another = self.in_organization(namespace).any(|other| other.id != current.id && other.owner.name == owner.name);
@@ -281,6 +360,11 @@ impl Contents {
         if next.transaction.id != current.transaction.id {
             self.write_down(&next.transaction, next.id, Some(&current.transaction));
         }
+        if next.content.lifecycle != current.content.lifecycle
+            && let Some(lifetime) = self.lifetimes.get_mut(&next.id)
+        {
+            lifetime.switches.push((now, next.content.lifecycle));
+        }
         self.move_addresses(moves);
         self.keep(keeps);
         Ok(self.put(next))
@@ -306,6 +390,9 @@ impl Contents {
         }
 
         self.accounts.remove(&gone.id);
+        if let Some(lifetime) = self.lifetimes.get_mut(&gone.id) {
+            lifetime.life.deleted = Some(transaction.started.max(gone.created));
+        }
         let cases_unassigned = self.unassign_cases(gone.id);
         self.write_down(&transaction, gone.id, Some(&gone.transaction));
         let Account { id, namespace, owner, login_name, confirmed, .. } = gone.clone();
@@ -481,16 +568,21 @@ impl Contents {
     fn change_member(&mut self, plan: &MemberPlan, occasion: Occasion) -> Result<Receipt, Refusal> {
         let MemberPlan { namespace, account, .. } = plan;
         let there = |account: &&Account| account.namespace == *namespace;
-        let current = self.accounts.get(account).filter(there).ok_or(Refusal::Stale)?;
+        let current = self.accounts.get(account).filter(there).ok_or(Refusal::Stale)?.clone();
         let group = self.group(namespace, &current.content.group).unwrap_or_default();
         let begun = |begins, revision| occasion.begun(begins, revision, &self.directories);
-        let next = changed_by_member(current, &group, plan, begun)?;
+        let next = changed_by_member(&current, &group, plan, begun)?;
         if next.content.email != current.content.email {
             self.check_domain(namespace, &next.content.email)?;
             self.check_free(namespace, &[], Some(current.id), &next.content.email)?;
         }
         if next.transaction.id != current.transaction.id {
             self.write_down(&next.transaction, next.id, None);
+        }
+        if next != current {
+            let number = self.member_changes.keys().next_back().copied().unwrap_or_default() + 1;
+            self.member_changes.insert(number, next.id);
+            self.member_changes = self.member_changes.split_off(&(number - MEMBER_CHANGES));
         }
         Ok(self.put(next))
     }

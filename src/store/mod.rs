@@ -9,11 +9,13 @@ pub mod sql;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
+use std::ops::ControlFlow;
 
 use crate::domain::account::{
     Account, AccountId, Content, Credential, Departure, FromSecret, Lifecycle, Owner, Revision, Source, Transaction,
     TransactionId, TransactionKind,
 };
+use crate::domain::billing::{Calendar, Life, Period, Zone};
 use crate::domain::email::Email;
 use crate::domain::group::{Detail, GroupContent};
 use crate::domain::member::SelfChange;
@@ -71,6 +73,10 @@ pub trait Store: Send + Sync + 'static {
         now: jiff::Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Returns the `User`s of those who changed something of themselves after the change of this number, and the number of
+    /// the newest change; of many thousands only the newest.
+    fn changed_by_members(&self, after: i64) -> impl Future<Output = Result<(i64, Vec<UserName>), StoreError>> + Send;
+
     /// Returns the name of the `User` of every live account, also where that one isn't there.
     fn owners(&self) -> impl Future<Output = Result<Vec<UserName>, StoreError>> + Send;
 
@@ -87,6 +93,23 @@ pub trait Store: Send + Sync + 'static {
         plans: &[Plan],
         occasion: Occasion,
     ) -> impl Future<Output = Result<Vec<Result<Receipt, Refusal>>, StoreError>> + Send;
+
+    /// Writes down the time zone of months to come, and closes the months that are over: nothing is
+    /// committed in them any more, whatever the clock says. Returns those that it closed; where nothing
+    /// changed, writes nothing.
+    fn close_months(&self, zone: &Zone, now: jiff::Timestamp) -> impl Future<Output = Result<Vec<Period>, StoreError>> + Send;
+
+    /// Returns what is written down about months.
+    fn calendar(&self) -> impl Future<Output = Result<Calendar, StoreError>> + Send;
+
+    /// Gives out the lives that a month's bill is made of, of all organizations or one, sorted by
+    /// organization, then login name, one by one until no more are wanted.
+    fn lives(
+        &self,
+        period: &Period,
+        namespace: Option<&str>,
+        take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// A `User` by its namespace and its name.
@@ -148,6 +171,16 @@ impl Occasion {
     pub(crate) fn in_microseconds(self) -> Self {
         let whole = |time: jiff::Timestamp| jiff::Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time);
         Self { now: whole(self.now), deadline: whole(self.deadline) }
+    }
+
+    /// Returns the occasion, moved behind the last closed month if it is before its end or at it: a clock
+    /// that steps back changes nothing that was billed. An account that is deleted then has existed in
+    /// the month after.
+    pub(crate) fn after(self, closed_until: Option<jiff::Timestamp>) -> Self {
+        let earliest = closed_until.and_then(|end| end.checked_add(jiff::SignedDuration::from_micros(1)).ok());
+        let Some(earliest) = earliest.filter(|earliest| self.now < *earliest) else { return self };
+        let deadline = self.deadline.checked_add(earliest.duration_since(self.now)).unwrap_or(self.deadline);
+        Self { now: earliest, deadline }
     }
 
     /// Returns a fresh id for an account that is created now.
@@ -329,6 +362,9 @@ fn lowest_free_copy<'a>(email: &Email, taken: impl Iterator<Item = &'a Email>) -
     email.placeholder(free)
 }
 
+/// How many of the newest changes by members are kept for who looks later.
+const MEMBER_CHANGES: i64 = 10_000;
+
 /// Returns the account after its member changed it; the same where they changed nothing.
 fn changed_by_member(
     account: &Account,
@@ -347,7 +383,7 @@ fn changed_by_member(
     let mut changed = account.clone();
     changes.iter().for_each(|change| changed.content.change_by_member(change));
     if let Some(password) = password {
-        let id = TransactionId::of_change(account.id, TransactionKind::PasswordChange, account.revision);
+        let id = TransactionId::of_member(account.id, TransactionKind::PasswordChange, account.revision);
         changed.credential = Some(Credential::of_member(account.credential.as_ref(), password.clone()));
         changed.transaction = begun((id, TransactionKind::PasswordChange), next(account.revision));
     }

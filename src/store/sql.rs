@@ -4,19 +4,25 @@
 //! what was committed. The statements are portable (`$1`, TEXT, BIGINT, JSON in text); what only
 //! `SQLite` says stands in [`sqlite`].
 
+pub mod backup;
 mod commit;
+pub mod examination;
+mod months;
 mod rows;
 mod schema;
 mod sqlite;
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
 
+use jiff::Timestamp;
 use sqlx::{Connection, Row, SqliteConnection};
 
 use self::rows::Known;
 use self::sqlite::{Address, Database, pairs, texts};
 use super::{AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName};
 use crate::domain::account::{Account, Departure};
+use crate::domain::billing::{Calendar, Life, Period, Zone};
 use crate::domain::organization::Organization;
 use crate::plan::{Leaving, Plan};
 
@@ -194,6 +200,17 @@ impl Store for SqlStore {
         commit::use_directories(&mut writer, directories, now).await
     }
 
+    async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
+        let mut reader = self.database.reader().await?;
+        let mut view = reader.begin().await?;
+        let newest = sqlx::query_scalar("SELECT COALESCE(MAX(number), 0) FROM member_changes").fetch_one(&mut *view).await?;
+        let users = sqlx::query_as(
+            "SELECT a.namespace, COALESCE(a.owner_name, '') FROM member_changes AS m \
+             JOIN accounts AS a ON a.account_id = m.account_id WHERE m.number > $1 AND m.number <= $2 ORDER BY m.number",
+        );
+        Ok((newest, users.bind(after).bind(newest).fetch_all(&mut *view).await?))
+    }
+
     async fn owners(&self) -> Result<Vec<UserName>, StoreError> {
         let mut reader = self.database.reader().await?;
         let query = sqlx::query_as("SELECT namespace, COALESCE(owner_name, '') FROM accounts");
@@ -220,8 +237,10 @@ impl Store for SqlStore {
         match commit::commit(&mut writer, plans, occasion.in_microseconds()).await {
             Ok(answers) => {
                 drop(writer);
-                let erased = answers.iter().any(|answer| matches!(answer, Ok(Receipt::Deleted(_))));
-                self.database.erase_from_log(erased).await;
+                let erases = |(plan, answer): (&Plan, &Result<Receipt, Refusal>)| {
+                    matches!(plan, Plan::Account(_)) && matches!(answer, Ok(Receipt::Deleted(_)))
+                };
+                self.database.erase_from_log(plans.iter().zip(&answers).any(erases)).await;
                 Ok(answers)
             }
             Err(error) => {
@@ -231,6 +250,35 @@ impl Store for SqlStore {
                 Err(error)
             }
         }
+    }
+
+    async fn close_months(&self, zone: &Zone, now: Timestamp) -> Result<Vec<Period>, StoreError> {
+        let calendar = self.calendar().await?;
+        if calendar.zone.as_ref() == Some(zone) && calendar.due(zone, now).is_empty() {
+            return Ok(vec![]);
+        }
+        let mut writer = self.database.writer().await?;
+        let closed = months::close(&mut writer, zone, now).await;
+        if closed.is_err() {
+            // As after a commit that failed.
+            drop(writer.detach());
+        }
+        closed
+    }
+
+    async fn calendar(&self) -> Result<Calendar, StoreError> {
+        let mut reader = self.database.reader().await?;
+        months::calendar(&mut *reader.begin().await?).await
+    }
+
+    async fn lives(
+        &self,
+        period: &Period,
+        namespace: Option<&str>,
+        take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
+    ) -> Result<(), StoreError> {
+        let mut reader = self.database.reader().await?;
+        months::lives(&mut *reader.begin().await?, period, namespace, take).await
     }
 }
 
@@ -281,10 +329,10 @@ mod tests {
     use sqlx::ConnectOptions;
 
     use super::*;
-    use crate::domain::account::{Content, Lifecycle, TransactionId};
+    use crate::domain::account::{AccountId, Content, Lifecycle, Revision, TransactionId, TransactionKind};
     use crate::domain::group::GroupContent;
     use crate::domain::organization::{CustomerId, LoginName};
-    use crate::plan::{AccountChange, AccountPlan, GroupPlan, SeenAccount};
+    use crate::plan::{AccountChange, AccountPlan, ConfirmPlan, GroupPlan, SeenAccount};
 
     fn groups(count: usize) -> Vec<Plan> {
         let put = |number| GroupPlan::Put {
@@ -355,8 +403,14 @@ mod tests {
         let numbers = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)";
         let id = "printf('00000000-0000-7000-8000-%012d', i)";
         for rest in [
-            format!("INSERT INTO lifetimes {numbers} SELECT {id}, 'acme', 'u' || i, 0, NULL FROM n"),
-            format!("INSERT INTO transactions {numbers} SELECT {id}, {id}, 'Create', 0, 0, 0, 0 FROM n"),
+            format!(
+                "INSERT INTO lifetimes (account_id, namespace, login_name, created_at) \
+                 {numbers} SELECT {id}, 'acme', 'u' || i, 0 FROM n"
+            ),
+            format!(
+                "INSERT INTO transactions (transaction_id, account_id, type, revision, started_at, deadline_at, completed_at) \
+                 {numbers} SELECT {id}, {id}, 'Create', 1, 0, 0, 0 FROM n"
+            ),
             format!(
                 "INSERT INTO accounts (account_id, namespace, owner_name, revision, transaction_id, login_name, email, \
                  email_domain, state, group_name, grants, teams, display_name, notifications, created_at, source_mode, \
@@ -420,12 +474,8 @@ mod tests {
         ]
     }
 
-    /// Returns what was asked, and how many steps it took, in an organization of so many users.
-    async fn steps_among(users: i64) -> Vec<(&'static str, u64)> {
-        let folder = tempfile::tempdir().unwrap();
-        let (store, _) = impatient(&folder).await;
-        fill(&store, users).await;
-        let plans = edits(&store).await;
+    /// Counts the steps that are taken on any connection of a store.
+    async fn counted(store: &SqlStore) -> Arc<AtomicU64> {
         let steps = Arc::new(AtomicU64::new(0));
         count_steps(&mut store.database.writer().await.unwrap(), steps.clone()).await;
         let mut readers = vec![];
@@ -435,7 +485,16 @@ mod tests {
         for reader in &mut readers {
             count_steps(reader, steps.clone()).await;
         }
-        drop(readers);
+        steps
+    }
+
+    /// Returns what was asked, and how many steps it took, in an organization of so many users.
+    async fn steps_among(users: i64) -> Vec<(&'static str, u64)> {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = impatient(&folder).await;
+        fill(&store, users).await;
+        let plans = edits(&store).await;
+        let steps = counted(&store).await;
         let taken = || steps.swap(0, Ordering::Relaxed);
         let mut counted = vec![];
         assert_eq!(store.lineage(&[user(30)]).await.unwrap().len(), 10);
@@ -460,6 +519,147 @@ mod tests {
         println!("steps among 60 users: {few:?}, among 6000: {many:?}");
         for ((what, among_few), (_, among_many)) in few.iter().zip(&many) {
             assert!(*among_many <= among_few + among_few / 10, "{what}: {among_many} steps among many, {among_few} among few");
+        }
+    }
+
+    /// Returns how many steps it takes to give out the lives of a month, after so many ended before.
+    async fn steps_of_a_month(ended: i64) -> u64 {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = impatient(&folder).await;
+        let numbers = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)";
+        for (count, id, deleted) in [(50, "'lives' || i", "NULL"), (50, "'dies' || i", "1800000000000000"), (ended, "i", "i")] {
+            let lives = format!(
+                "INSERT INTO lifetimes (account_id, namespace, login_name, created_at, deleted_at) {numbers} \
+                 SELECT {id}, 'acme', {id}, 0, {deleted} FROM n"
+            );
+            let lives = sqlx::query(sqlx::AssertSqlSafe(lives)).bind(count);
+            lives.execute(&mut *store.database.writer().await.unwrap()).await.unwrap();
+        }
+        let steps = Arc::new(AtomicU64::new(0));
+        let mut readers = vec![];
+        for _ in 0..sqlite::READERS {
+            readers.push(store.database.reader().await.unwrap());
+        }
+        for reader in &mut readers {
+            count_steps(reader, steps.clone()).await;
+        }
+        drop(readers);
+        let period = Period::of("2026-11".parse().unwrap(), &Zone::UTC);
+        let mut found = 0;
+        let mut take = |_| {
+            found += 1;
+            ControlFlow::Continue(())
+        };
+        store.lives(&period, None, &mut take).await.unwrap();
+        assert_eq!(found, 100);
+        steps.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn a_month_is_billed_in_as_many_steps_however_many_lives_ended_before_it() {
+        let (few, many) = (steps_of_a_month(10).await, steps_of_a_month(10_000).await);
+        assert!(many <= few + few / 10, "{many} steps after many lives, {few} after few");
+    }
+
+    /// Fills the journal with accounts that are gone, those of many users of few names; five of their Deletes are in flight.
+    async fn fill_journal(store: &SqlStore, gone: i64) {
+        let mut writer = store.database.writer().await.unwrap();
+        let numbers = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)";
+        let id = |first: u8| format!("printf('{first}0000000-0000-7000-8000-%012d', i)");
+        let (account, create, delete) = (id(1), id(2), id(3));
+        let transactions = "INSERT INTO transactions \
+             (transaction_id, account_id, type, revision, started_at, deadline_at, completed_at, superseded_at)";
+        for rest in [
+            format!(
+                "INSERT INTO lifetimes (account_id, namespace, login_name, created_at, deleted_at, owner_name, owner_uid) \
+                 {numbers} SELECT {account}, 'acme', 'u' || (i % 50), 0, 1, 'u' || (i % 50), 'gone ' || i FROM n"
+            ),
+            format!(
+                "{transactions} {numbers} SELECT {create}, {account}, 'Create', 1, 0, 0, CASE WHEN i % 3 THEN 0 END, \
+                 CASE WHEN i % 3 THEN NULL ELSE 0 END FROM n"
+            ),
+            format!(
+                "{transactions} {numbers} SELECT {delete}, {account}, 'Delete', 2, 1, 1, CASE WHEN i < 5 THEN NULL ELSE 1 END, \
+                 NULL FROM n"
+            ),
+            format!("INSERT INTO confirmations {numbers} SELECT {account}, 'one', CASE WHEN i < 5 THEN 1 ELSE 2 END FROM n"),
+        ] {
+            sqlx::query(sqlx::AssertSqlSafe(rest)).bind(gone).execute(&mut *writer).await.unwrap();
+        }
+    }
+
+    /// The planted account of this kind and number, and the transactions planted beside it.
+    fn planted(kind: u32, number: u64) -> uuid::Uuid {
+        uuid::Uuid::parse_str(&format!("{kind}0000000-0000-7000-8000-{number:012}")).unwrap()
+    }
+
+    fn confirmation(account: AccountId, revision: i64) -> Plan {
+        let confirmed = [("one".to_owned(), Revision(revision))].into();
+        Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account, confirmed })
+    }
+
+    /// Returns what was asked of the journal, and how many steps it took, where so many accounts are gone.
+    async fn steps_after(gone: i64) -> Vec<(&'static str, u64)> {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = impatient(&folder).await;
+        fill(&store, 60).await;
+        let one: BTreeSet<String> = ["one".to_owned()].into();
+        store.use_directories(&one, now().now).await.unwrap();
+        fill_journal(&store, gone).await;
+        let alice = store.lineage(&[user(6)]).await.unwrap().remove(&user(6)).unwrap();
+        let departed = AccountId(planted(1, 3));
+        let delete = |account: &Account, transaction| {
+            plan_for(account, AccountChange::Delete { account: account.id, from: account.revision, transaction }, vec![])
+        };
+        let disabled = Content { lifecycle: Lifecycle::Disabled, ..alice.content.clone() };
+        let disable = AccountChange::Update {
+            account: alice.id,
+            from: alice.revision,
+            transaction: Some((TransactionId(planted(9, 0)), TransactionKind::Disable)),
+            content: disabled,
+            password: None,
+            adopts: false,
+        };
+        let steps = counted(&store).await;
+        let taken = || steps.swap(0, Ordering::Relaxed);
+        let mut counted = vec![];
+        let wanted = [(user(7), "gone 57".to_owned()), (user(8), "nobody".to_owned())];
+        assert_eq!(store.departures(&wanted).await.unwrap()[&user(7)].account, AccountId(planted(1, 57)));
+        counted.push(("departures", taken()));
+        assert_eq!(store.unconfirmed_departures().await.unwrap().len(), 5);
+        counted.push(("unconfirmed departures", taken()));
+        assert_eq!(store.find(&[AccountKey::Id(alice.id)]).await.unwrap().len(), 1);
+        counted.push(("an account by its id", taken()));
+        let plans = [
+            ("a Disable", plan_for(&alice, disable.clone(), vec![])),
+            ("a Disable repeated", plan_for(&alice, disable, vec![])),
+            ("an account confirmed", confirmation(alice.id, 2)),
+            ("a departure confirmed", confirmation(departed, 2)),
+            ("a departure confirmed again", confirmation(departed, 2)),
+            ("a Delete", delete(&Account { revision: Revision(2), ..alice.clone() }, TransactionId(planted(9, 1)))),
+            ("a Delete repeated", delete(&alice, TransactionId(planted(3, 40)))),
+        ];
+        for (what, plan) in plans {
+            let answer = store.commit(&[plan], now()).await.unwrap().remove(0);
+            assert!(answer.is_ok(), "{what}: {answer:?}");
+            counted.push((what, taken()));
+        }
+        let two = ["one".to_owned(), "two".to_owned()].into();
+        for (what, directories) in [("another directory", &two), ("the same directories", &two)] {
+            store.use_directories(directories, now().now).await.unwrap();
+            counted.push((what, taken()));
+        }
+        assert_eq!(store.unconfirmed_departures().await.unwrap().len(), 5);
+        assert!(counted.iter().all(|(_, steps)| *steps > 0), "somebody else answered: {counted:?}");
+        counted
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_of_the_journal_takes_as_many_steps_after_a_hundred_thousand_lifetimes() {
+        let (few, many) = (steps_after(60).await, steps_after(100_000).await);
+        println!("steps after 60 lifetimes: {few:?}, after 100,000: {many:?}");
+        for ((what, after_few), (_, after_many)) in few.iter().zip(&many) {
+            assert!(*after_many <= after_few + after_few / 10, "{what}: {after_many} steps after many, {after_few} after few");
         }
     }
 }

@@ -82,6 +82,11 @@ impl<S: Store> Pipeline<S> {
 
     /// Wakes whose permissions follow from the account's, and who waits to copy something of it.
     fn wake_relatives(&mut self, Meta { namespace, name, .. }: &Meta, before: Option<&Account>, after: Option<&Account>) {
+        if let Some(before) = before.filter(|before| before.owner.name != *name) {
+            // It was taken over: nobody of its former name is followed any more.
+            self.follow(self.world.heirs(namespace, &before.owner.name));
+        }
+        let before = before.filter(|before| before.owner.name == *name);
         let gives =
             |account: Option<&Account>| account.map(|account| (account.content.grants.clone(), account.content.source.clone()));
         if gives(before) != gives(after) {

@@ -27,3 +27,9 @@ CREATE TABLE confirmations (
 -- password_hash has what logs in: that one, or the member's own.
 ALTER TABLE accounts ADD COLUMN secret_hash TEXT;
 ALTER TABLE accounts ADD COLUMN secret_version TEXT;
+
+-- What members changed of themselves, in the order of the commits, for an operator that looks now and then. The newest stay.
+CREATE TABLE member_changes (
+    number     BIGINT NOT NULL PRIMARY KEY,
+    account_id TEXT   NOT NULL REFERENCES lifetimes (account_id)
+);

@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Row, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
+use super::examination::Unreadable;
 use super::sqlite::{pairs, texts};
 use crate::domain::account::{
     Account, AccountId, Cloned, Content, Credential, Departure, FromSecret, Lifecycle, Owner, Profile, Revision, Source,
@@ -48,6 +49,25 @@ pub(super) use select_accounts;
 /// Returns the accounts that a statement made with [`select_accounts!`] selects.
 pub(super) async fn accounts(query: Statement, connection: &mut SqliteConnection) -> Result<Vec<Account>, StoreError> {
     query.fetch_all(connection).await?.iter().map(account).collect()
+}
+
+/// Returns the accounts that can be read, and beside them, where the others are and why they can't.
+pub(super) async fn readable_accounts(
+    query: Statement,
+    connection: &mut SqliteConnection,
+) -> Result<(Vec<Account>, Vec<Unreadable>), StoreError> {
+    let (mut readable, mut unreadable) = (vec![], vec![]);
+    for row in query.fetch_all(connection).await? {
+        match account(&row) {
+            Ok(account) => readable.push(account),
+            Err(error) => {
+                let text = |column| row.try_get::<Option<String>, _>(column).ok().flatten().unwrap_or_default();
+                let (account, namespace, user) = (text("account_id"), text("namespace"), text("owner_name"));
+                unreadable.push(Unreadable { account, namespace, user, error });
+            }
+        }
+    }
+    Ok((readable, unreadable))
 }
 
 fn account(row: &SqliteRow) -> Result<Account, StoreError> {
@@ -126,11 +146,7 @@ fn departure(row: &SqliteRow) -> Result<Departure, StoreError> {
 fn content(row: &SqliteRow) -> Result<Content, StoreError> {
     Ok(Content {
         email: Email::stored(row.try_get("email")?),
-        lifecycle: match row.try_get("state")? {
-            "Enabled" => Lifecycle::Enabled,
-            "Disabled" => Lifecycle::Disabled,
-            _ => return Err(corrupt("state")),
-        },
+        lifecycle: lifecycle(row, "state")?,
         group: row.try_get("group_name")?,
         grants: permissions(row, "grants")?,
         source: source(row)?,
@@ -196,11 +212,30 @@ pub(super) fn uuid(row: &SqliteRow, column: &'static str) -> Result<Uuid, StoreE
     Uuid::try_parse(row.try_get(column)?).map_err(|_| corrupt(column))
 }
 
-fn time(row: &SqliteRow, column: &'static str) -> Result<Timestamp, StoreError> {
+/// Returns whether the person may log in, as a column says.
+pub(super) fn lifecycle(row: &SqliteRow, column: &'static str) -> Result<Lifecycle, StoreError> {
+    match row.try_get(column)? {
+        "Enabled" => Ok(Lifecycle::Enabled),
+        "Disabled" => Ok(Lifecycle::Disabled),
+        _ => Err(corrupt(column)),
+    }
+}
+
+/// Returns how a column says whether the person may log in.
+pub(super) fn lifecycle_text(lifecycle: Lifecycle) -> &'static str {
+    match lifecycle {
+        Lifecycle::Enabled => "Enabled",
+        Lifecycle::Disabled => "Disabled",
+    }
+}
+
+/// Returns the time in a column.
+pub(super) fn time(row: &SqliteRow, column: &'static str) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(row.try_get(column)?).map_err(|_| corrupt(column))
 }
 
-fn optional_time(row: &SqliteRow, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+/// Returns the time in a column that may have none.
+pub(super) fn optional_time(row: &SqliteRow, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
     let Some(microseconds) = row.try_get(column)? else { return Ok(None) };
     Ok(Some(Timestamp::from_microsecond(microseconds).map_err(|_| corrupt(column))?))
 }
@@ -210,12 +245,13 @@ fn permissions(row: &SqliteRow, column: &'static str) -> Result<Permissions, Sto
     texts.iter().map(|text| Permission::parse(text).map_err(|_| corrupt(column))).collect()
 }
 
-fn parsed<T: DeserializeOwned>(json: &str, column: &'static str) -> Result<T, StoreError> {
+/// Returns the value in a text of JSON.
+pub(super) fn parsed<T: DeserializeOwned>(json: &str, column: &'static str) -> Result<T, StoreError> {
     serde_json::from_str(json).map_err(|_| corrupt(column))
 }
 
 /// Names the column and nothing that stands in it: it may be personal.
-fn corrupt(column: &'static str) -> StoreError {
+pub(super) fn corrupt(column: &'static str) -> StoreError {
     StoreError::Corrupt(format!("column {column}"))
 }
 
@@ -244,10 +280,7 @@ pub(super) fn bind_account(statement: Statement, account: &Account) -> Statement
     statement
         .bind(email.as_str())
         .bind(email.domain())
-        .bind(match lifecycle {
-            Lifecycle::Enabled => "Enabled",
-            Lifecycle::Disabled => "Disabled",
-        })
+        .bind(lifecycle_text(*lifecycle))
         .bind(group)
         .bind(permission_texts(grants))
         .bind(role.as_deref())

@@ -9,21 +9,33 @@ use super::sqlite::{self, Address, Database};
 use crate::store::StoreError;
 
 /// The migrations, oldest first. One that was released never changes.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
     (2, "applications", include_str!("../migrations/0002_applications.sqlite.sql")),
     (3, "permissions", include_str!("../migrations/0003_permissions.sqlite.sql")),
     (4, "transactions", include_str!("../migrations/0004_transactions.sql")),
+    (5, "billing", include_str!("../migrations/0005_billing.sql")),
 ];
 
 /// The newest migration that this version has.
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// What an address holds.
-enum Held {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// A database without tables.
     Nothing,
+    /// No database, or another one.
     SomethingElse,
+    /// A store, with its newest migration.
     Schema(i64),
+}
+
+impl Held {
+    /// Whether it is a store that lacks migrations of this version.
+    pub(super) fn is_older(self) -> bool {
+        matches!(self, Self::Schema(found) if found < KNOWN)
+    }
 }
 
 /// Refuses what [`migrate`] must not touch.
@@ -47,6 +59,15 @@ pub(super) async fn check_is_current(address: &Address) -> Result<(), StoreError
     }
 }
 
+/// Refuses what isn't a store of this version or an older one; returns which.
+pub(super) async fn check_is_known(address: &Address) -> Result<Held, StoreError> {
+    match held(address).await? {
+        Held::Nothing | Held::SomethingElse => Err(address.problem("holds no roster store")),
+        Held::Schema(found) if found > KNOWN => Err(StoreError::NewerSchema { found, known: KNOWN }),
+        known @ Held::Schema(_) => Ok(known),
+    }
+}
+
 /// Brings the schema up to this version, whole or not at all.
 pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
     let migrations = MIGRATIONS.into_iter().map(|(version, name, sql)| {
@@ -62,7 +83,8 @@ pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
     }
 }
 
-async fn held(address: &Address) -> Result<Held, StoreError> {
+/// Returns what an address holds.
+pub(super) async fn held(address: &Address) -> Result<Held, StoreError> {
     if !address.path.is_file() {
         return Err(address.problem("isn't there"));
     }
@@ -77,7 +99,10 @@ async fn held(address: &Address) -> Result<Held, StoreError> {
         (false, false) => Ok(Held::SomethingElse),
         (false, true) => {
             let newest = sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations");
-            Ok(Held::Schema(newest.fetch_one(&mut address.options().connect().await?).await?))
+            let mut connection = address.options().connect().await?;
+            let newest = newest.fetch_one(&mut connection).await?;
+            connection.close().await?;
+            Ok(Held::Schema(newest))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Sqlite, SqlitePool};
+use sqlx::{ConnectOptions, Connection, Sqlite, SqlitePool};
 
 use crate::store::{Refusal, StoreError};
 
@@ -51,6 +51,7 @@ pub(super) use {pairs, texts};
 pub(super) struct Address {
     pub(super) path: PathBuf,
     create: bool,
+    read_only: bool,
 }
 
 impl Address {
@@ -70,7 +71,22 @@ impl Address {
         if rest.starts_with([':', '?']) || path.as_os_str().is_empty() {
             return Err(unsupported());
         }
-        Ok(Self { path, create })
+        Ok(Self { path, create, read_only: false })
+    }
+
+    /// Returns the address of a file that is there.
+    pub(super) fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), create: false, read_only: false }
+    }
+
+    /// Returns the address of a file that is there and that nobody writes by this address.
+    pub(super) fn of_copy(path: &Path) -> Self {
+        Self { read_only: true, ..Self::of(path) }
+    }
+
+    /// Whether a store may be made where there is none.
+    pub(super) fn may_create(&self) -> bool {
+        self.create
     }
 
     /// Creates an empty file, readable by its owner alone, if the address asks for it and there is
@@ -95,6 +111,7 @@ impl Address {
     pub(super) fn options(&self) -> SqliteConnectOptions {
         SqliteConnectOptions::new()
             .filename(&self.path)
+            .read_only(self.read_only)
             .busy_timeout(PATIENCE)
             .foreign_keys(true)
             .synchronous(SqliteSynchronous::Full)
@@ -123,12 +140,15 @@ impl Database {
 
     /// Connects with another patience for other processes' transactions.
     pub(super) async fn connect_with(address: &Address, patience: Duration) -> Result<Self, StoreError> {
+        let identity = identity(&address.path.metadata().map_err(sqlx::Error::Io)?);
         let options = address.options().busy_timeout(patience);
         let writer = pool(1).connect_with(options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
         let readers = pool(READERS).connect_lazy_with(options.clone().pragma("query_only", "ON"));
         let eraser = pool(1).connect_lazy_with(options.busy_timeout(ERASING_PATIENCE.min(patience)));
-        let identity = identity(&address.path.metadata().map_err(sqlx::Error::Io)?);
-        Ok(Self { path: address.path.clone(), identity, writer, readers, eraser, unerased: AtomicBool::new(false) })
+        let database = Self { path: address.path.clone(), identity, writer, readers, eraser, unerased: AtomicBool::new(false) };
+        // A restore may have put another file there between the two looks.
+        database.check_file()?;
+        Ok(database)
     }
 
     /// Returns the one connection that writes, once it is free.
@@ -176,7 +196,8 @@ fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new().max_connections(connections).idle_timeout(None).max_lifetime(None)
 }
 
-fn identity(file: &Metadata) -> (u64, u64) {
+/// Returns what tells a file from another of the same name.
+pub(super) fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
@@ -184,6 +205,20 @@ fn identity(file: &Metadata) -> (u64, u64) {
 pub(super) fn is_no_database(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     code.is_some_and(|code| code == "26")
+}
+
+/// Whether somebody else has what was asked for.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<u32>().ok());
+    // The lowest byte is the primary code: SQLITE_BUSY or SQLITE_LOCKED.
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+/// Whether the database's own pages contradict each other, or are none.
+pub(super) fn is_damage(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<u32>().ok());
+    // SQLITE_CORRUPT or SQLITE_NOTADB.
+    code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
 }
 
 /// Returns what a violated UNIQUE constraint means, if it means that a plan is refused.
@@ -201,10 +236,13 @@ pub(super) fn refusal_of(error: &sqlx::Error) -> Option<Refusal> {
     .find_map(|(column, refusal)| violated.contains(column).then_some(refusal))
 }
 
-/// Returns the database's tables; none for an empty file.
+/// Returns the database's tables; none for an empty file. The database isn't open any more then: a connection that is
+/// only dropped stays for a while.
 pub(super) async fn tables(address: &Address) -> Result<Vec<String>, sqlx::Error> {
     let mut connection = address.options().connect().await?;
-    sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'").fetch_all(&mut connection).await
+    let tables = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'").fetch_all(&mut connection).await;
+    connection.close().await?;
+    tables
 }
 
 #[cfg(test)]

@@ -1,0 +1,346 @@
+//! `roster doctor`: what is amiss in the store and in the cluster, and what helps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::Timestamp;
+use kube::Config;
+use serde::Serialize;
+
+use super::run::{WRITE_TIMEOUT, client, namespace};
+use super::{Failure, block_on, print};
+use crate::config::{Output, Shared};
+use crate::controller::declared::{DeclaredUser, declared_users};
+use crate::controller::policies::{self, Lack};
+use crate::domain::account::{Account, AccountId, Departure, Revision, Transaction};
+use crate::store::UserName;
+use crate::store::sql::SqlStore;
+use crate::store::sql::examination::{Examination, Unreadable};
+
+/// Arguments of `roster doctor`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Looks at this namespace only; may be given several times. Without it, at all.
+    #[arg(short, long = "namespace", value_parser = namespace, value_name = "NS")]
+    namespaces: Vec<String>,
+    /// Looks at the store alone, and asks no cluster.
+    #[arg(long)]
+    store_only: bool,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+enum Severity {
+    /// Something doesn't work, or is lost.
+    Error,
+    /// Something will, or couldn't be looked at.
+    Warning,
+    /// Something is as somebody wanted it, and may be forgotten.
+    Note,
+}
+
+/// What kind of thing was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::IntoStaticStr)]
+enum Kind {
+    StoreDamaged,
+    Unreadable,
+    UsersUnknown,
+    PolicyMissing,
+    PolicyUnbound,
+    PoliciesUnknown,
+    AccountLost,
+    TransactionOverdue,
+    DeletionOverdue,
+    Orphan,
+    OwnerDiffers,
+    Retained,
+}
+
+/// Something that was found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Finding {
+    severity: Severity,
+    finding: Kind,
+    /// The namespace of the organization; absent for what belongs to none.
+    organization: Option<String>,
+    object: String,
+    what: String,
+    cure: String,
+}
+
+/// What the cluster has, as far as it said so.
+#[derive(Debug, Default)]
+struct Cluster {
+    /// Absent where it doesn't know the kind.
+    users: Option<BTreeMap<UserName, DeclaredUser>>,
+    /// Absent where it may not be asked.
+    policies: Option<Lack>,
+}
+
+/// Everything that was looked at.
+#[derive(Debug)]
+struct Looks {
+    /// The accounts before the cluster was looked at.
+    before: BTreeSet<AccountId>,
+    /// The cluster, unless only the store was looked at.
+    cluster: Option<Cluster>,
+    /// The store afterwards. What is seen in it and was there before was so all the while.
+    store: Examination,
+}
+
+/// What was looked at, and what was found.
+#[derive(Debug, Serialize)]
+struct Diagnosis {
+    accounts: usize,
+    cluster: bool,
+    findings: Vec<Finding>,
+}
+
+/// Says what is amiss: exit code 0 where nothing is, 1 where something is. Notes don't count.
+pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let looks = block_on(look(shared, arguments))?;
+    let mut findings = findings(&looks, shared.clock().now());
+    let is_asked =
+        |namespace: &str| arguments.namespaces.is_empty() || arguments.namespaces.iter().any(|asked| asked == namespace);
+    findings.retain(|finding| finding.organization.as_deref().is_none_or(is_asked));
+    let accounts = looks.store.accounts.iter().filter(|account| is_asked(&account.namespace)).count();
+    let diagnosis = Diagnosis { accounts, cluster: looks.cluster.is_some(), findings };
+    print(&match arguments.output {
+        Output::Json => serde_json::to_string_pretty(&diagnosis)? + "\n",
+        Output::Yaml => serde_saphyr::to_string(&diagnosis)?,
+        Output::Table => diagnosis.to_string(),
+    })?;
+    let is_amiss = diagnosis.findings.iter().any(|finding| finding.severity < Severity::Note);
+    Ok(if is_amiss { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+async fn look(shared: &Shared, arguments: &Arguments) -> Result<Looks, Failure> {
+    let Arguments { namespaces, store_only, output: _ } = arguments;
+    let store = SqlStore::open_existing(&shared.store).await?;
+    let before = store.examine().await?.accounts.iter().map(|account| account.id).collect();
+    let cluster = if *store_only { None } else { Some(look_at_the_cluster(namespaces).await?) };
+    let looks = Looks { before, cluster, store: store.examine().await? };
+    store.close().await;
+    Ok(looks)
+}
+
+async fn look_at_the_cluster(namespaces: &[String]) -> Result<Cluster, Failure> {
+    let config = Config::infer().await.map_err(|error| {
+        format!("no cluster is known ({error}): set KUBECONFIG, or look at the store alone with --store-only")
+    })?;
+    let client = client(&config, WRITE_TIMEOUT)?;
+    let users = unless(404, declared_users(&client, namespaces).await)?;
+    Ok(Cluster { users, policies: unless(403, policies::lack(&client).await)? })
+}
+
+/// Returns what the API server answered; nothing where it refused with this status code.
+fn unless<T>(code: u16, answer: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
+    match answer {
+        Err(kube::Error::Api(status)) if status.code == code => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+/// Returns everything that is amiss, the worst first.
+fn findings(looks: &Looks, now: Timestamp) -> Vec<Finding> {
+    let Looks { before: _, cluster, store } = looks;
+    let Examination { accounts, unreadable, departures, directories, damage } = store;
+    let mut found: Vec<Finding> = damage.iter().map(|what| damaged(what)).collect();
+    found.extend(unreadable.iter().map(self::unreadable));
+    found.extend(accounts.iter().filter_map(|account| overdue(account, directories, now)));
+    found.extend(departures.iter().filter_map(|departure| overdue_deletion(departure, directories, now)));
+    match cluster {
+        Some(Cluster { users, policies }) => {
+            found.extend(lacking(policies.as_ref()));
+            match users {
+                Some(users) => {
+                    found.extend(accounts.iter().filter_map(|account| whose(account, looks, users)));
+                    found.extend(lost(users, looks));
+                }
+                None => found.push(no_users()),
+            }
+        }
+        None => found.extend(accounts.iter().filter(|account| is_retained(account)).map(retained)),
+    }
+    found.sort();
+    found
+}
+
+fn damaged(what: &str) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        finding: Kind::StoreDamaged,
+        organization: None,
+        object: "the store".to_owned(),
+        what: format!("it contradicts itself: {what}"),
+        cure: "stop roster run and restore a backup; what is there now is kept beside it".to_owned(),
+    }
+}
+
+fn unreadable(row: &Unreadable) -> Finding {
+    let Unreadable { account, namespace, user, error } = row;
+    Finding {
+        severity: Severity::Error,
+        finding: Kind::Unreadable,
+        organization: Some(namespace.clone()),
+        object: format!("account {account} of {namespace}/{user}"),
+        what: error.to_string(),
+        cure: "somebody wrote to a table that is roster's: put the column back as it was, or restore a backup".to_owned(),
+    }
+}
+
+fn overdue(account: &Account, directories: &BTreeSet<String>, now: Timestamp) -> Option<Finding> {
+    let Account { id, namespace, owner, transaction, confirmed, .. } = account;
+    transaction.is_overdue(now).then(|| Finding {
+        severity: Severity::Error,
+        finding: Kind::TransactionOverdue,
+        organization: Some(namespace.clone()),
+        object: format!("account {id} of {namespace}/{}", owner.name),
+        what: lateness(transaction, confirmed, directories),
+        cure: DIRECTORY_CURE.to_owned(),
+    })
+}
+
+fn overdue_deletion(departure: &Departure, directories: &BTreeSet<String>, now: Timestamp) -> Option<Finding> {
+    let Departure { account, namespace, owner, transaction, confirmed, .. } = departure;
+    transaction.is_overdue(now).then(|| Finding {
+        severity: Severity::Error,
+        finding: Kind::DeletionOverdue,
+        organization: Some(namespace.clone()),
+        object: format!("account {account} of {namespace}/{}", owner.name),
+        what: lateness(transaction, confirmed, directories),
+        cure: DIRECTORY_CURE.to_owned(),
+    })
+}
+
+const DIRECTORY_CURE: &str = "see that roster run is there and reaches the directory; its log names the account and what the \
+    directory answers. A directory that is gone for good: start roster run without it";
+
+/// Says since when a transaction is overdue, and who has yet to confirm it.
+fn lateness(transaction: &Transaction, confirmed: &BTreeMap<String, Revision>, directories: &BTreeSet<String>) -> String {
+    let Transaction { kind, revision, started, deadline, .. } = transaction;
+    let has_it = |directory: &&String| confirmed.get(*directory).is_some_and(|known| known >= revision);
+    let missing: Vec<&str> = directories.iter().filter(|directory| !has_it(directory)).map(String::as_str).collect();
+    let whom = if missing.is_empty() { "nobody: roster run completes it".to_owned() } else { missing.join(", ") };
+    format!("{} began {started:.0}, was due {deadline:.0}, and waits for {whom}", kind.as_str())
+}
+
+fn lacking(policies: Option<&Lack>) -> Vec<Finding> {
+    let apply = "kubectl apply -k deploy/policies";
+    let finding = |severity, finding, object: &str, what: &str, cure: &str| Finding {
+        severity,
+        finding,
+        organization: None,
+        object: object.to_owned(),
+        what: what.to_owned(),
+        cure: cure.to_owned(),
+    };
+    let Some(Lack { missing, unbound }) = policies else {
+        let cure = "ask somebody who may list validatingadmissionpolicies, mutatingadmissionpolicies and their bindings, as the \
+            ClusterRole roster does";
+        let what = "whether they are in force can't be told: you may not list them";
+        return vec![finding(Severity::Warning, Kind::PoliciesUnknown, "the admission policies", what, cure)];
+    };
+    let absent = "it isn't installed, so nobody is refused or warned by it";
+    let idle = "it has no binding, so nobody is refused or warned by it";
+    let missing = missing.iter().map(|policy| finding(Severity::Error, Kind::PolicyMissing, policy, absent, apply));
+    missing.chain(unbound.iter().map(|policy| finding(Severity::Error, Kind::PolicyUnbound, policy, idle, apply))).collect()
+}
+
+fn no_users() -> Finding {
+    Finding {
+        severity: Severity::Error,
+        finding: Kind::UsersUnknown,
+        organization: None,
+        object: "users.roster.rs".to_owned(),
+        what: "the cluster has no such kind, so no account has a User".to_owned(),
+        cure: "kubectl apply -f crds/, then apply the Users again: each takes its account back".to_owned(),
+    }
+}
+
+fn is_retained(account: &Account) -> bool {
+    account.owner.uid.is_empty()
+}
+
+fn retained(account: &Account) -> Finding {
+    let Account { id, namespace, owner, .. } = account;
+    Finding {
+        severity: Severity::Note,
+        finding: Kind::Retained,
+        organization: Some(namespace.clone()),
+        object: format!("account {id} of {namespace}/{}", owner.name),
+        what: "it was let go of on purpose, belongs to no User, and is billed".to_owned(),
+        cure: format!("to have it again or delete it, apply a User named {}, or one that adopts {id}", owner.name),
+    }
+}
+
+/// Returns what is amiss about whose an account is.
+fn whose(account: &Account, looks: &Looks, users: &BTreeMap<UserName, DeclaredUser>) -> Option<Finding> {
+    let Account { id, namespace, owner, .. } = account;
+    let (what, cure, finding) = match users.get(&(namespace.clone(), owner.name.clone())) {
+        _ if !looks.before.contains(id) => return None,
+        None if is_retained(account) => return Some(retained(account)),
+        None => (
+            "its User isn't in the cluster; nobody deletes the account, and it is billed".to_owned(),
+            format!("apply the User {} again, which takes it back; if it is to go, delete that User then", owner.name),
+            Kind::Orphan,
+        ),
+        Some(user) if user.uid != owner.uid => (
+            "a User of its name is there that hasn't taken it over".to_owned(),
+            format!("see why: kubectl get users.roster.rs {} -n {namespace} -o wide", owner.name),
+            Kind::OwnerDiffers,
+        ),
+        Some(_) => return None,
+    };
+    let object = format!("account {id} of {namespace}/{}", owner.name);
+    Some(Finding { severity: Severity::Warning, finding, organization: Some(namespace.clone()), object, what, cure })
+}
+
+/// Returns which statuses name an account that the store had neither before nor after.
+fn lost(users: &BTreeMap<UserName, DeclaredUser>, looks: &Looks) -> Vec<Finding> {
+    let Looks { before, cluster: _, store } = looks;
+    let read = before.iter().copied().chain(store.accounts.iter().map(|account| account.id)).map(|id| id.to_string());
+    let known: BTreeSet<String> = read.chain(store.unreadable.iter().map(|row| row.account.clone())).collect();
+    // Who made the account that is there says so in its status before long.
+    let made: BTreeSet<&str> = store.accounts.iter().map(|account| account.owner.uid.as_str()).collect();
+    let is_lost =
+        |user: &DeclaredUser, recorded: &String| !user.deleting && !known.contains(recorded) && !made.contains(user.uid.as_str());
+    let lost = users.iter().filter_map(|(name, user)| Some((name, user.account.as_ref().filter(|id| is_lost(user, id))?)));
+    let finding = |((namespace, name), recorded): (&UserName, &String)| Finding {
+        severity: Severity::Error,
+        finding: Kind::AccountLost,
+        organization: Some(namespace.clone()),
+        object: format!("user {namespace}/{name}"),
+        what: format!("its status names the account {recorded}, which the store doesn't have"),
+        cure:
+            "restore a backup that has it; or give it up: set deletionProtection to Disabled, delete the User, and apply it again"
+                .to_owned(),
+    };
+    lost.map(finding).collect()
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { accounts, cluster, findings } = self;
+        for Finding { severity, finding, organization: _, object, what, cure } in findings {
+            let kind: &str = finding.into();
+            writeln!(f, "{severity:?} {kind}: {object}\n  {what}\n  Cure: {cure}")?;
+        }
+        let mut looked = format!("the store ({accounts} accounts)");
+        if *cluster {
+            looked.write_str(" and the cluster")?;
+        } else {
+            looked.write_str(" alone (--store-only)")?;
+        }
+        match findings.len() {
+            0 => writeln!(f, "Nothing is amiss. Looked at {looked}."),
+            1 => writeln!(f, "1 finding. Looked at {looked}."),
+            count => writeln!(f, "{count} findings. Looked at {looked}."),
+        }
+    }
+}

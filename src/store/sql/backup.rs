@@ -1,0 +1,433 @@
+//! Copies of a store: taken while it is in use, and put back.
+//!
+//! A copy is written beside its place under a name of its own, checked, written to the disk, and only then
+//! given its name, so whoever is killed meanwhile leaves what was there before.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use super::examination::damage;
+use super::schema::{self, Held};
+use super::sqlite::{Address, Database, identity, is_busy, is_damage};
+use crate::store::StoreError;
+
+/// How long emptying the log after a backup waits for others, in milliseconds; the next commit of the operator
+/// tries again.
+const EMPTYING_PATIENCE: &str = "PRAGMA busy_timeout = 100";
+
+/// What `SQLite` keeps beside a database.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// A backup that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// How many live accounts it has.
+    pub accounts: i64,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// A store that was restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// How many live accounts it has.
+    pub accounts: i64,
+    /// Where what was there before is kept.
+    pub kept: Option<PathBuf>,
+}
+
+/// Why a store wasn't copied.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// A file of that name is there.
+    #[error("{0} is there already, and nothing is overwritten: choose another name")]
+    Occupied(PathBuf),
+    /// Another copy is being written to the same place.
+    #[error("{0} is being written by another roster: wait for it")]
+    UnderWay(PathBuf),
+    /// Somebody has the store open.
+    #[error(
+        "{0} is in use: stop `roster run` (kubectl scale deployment roster -n roster-system --replicas=0) and whatever else has it open"
+    )]
+    InUse(PathBuf),
+    /// The copy and what is to be restored are one file.
+    #[error("{0} is the store itself")]
+    Itself(PathBuf),
+    /// A file contradicts itself.
+    #[error("{file} is damaged: {what}")]
+    Damaged {
+        /// Which.
+        file: PathBuf,
+        /// What was found first.
+        what: String,
+    },
+    /// What is at the store's place can't be told from somebody else's.
+    #[error(
+        "{0} can't be read as a roster store, so it isn't replaced: while `roster run` is stopped, move it and the files beside it \
+         that begin with its name away, then restore with ?mode=rwc"
+    )]
+    Unusable(PathBuf),
+    /// There is no store, and none is to be made.
+    #[error("{0} isn't there: add ?mode=rwc to the store's address to create it")]
+    Absent(PathBuf),
+    /// The system refused something about a file.
+    #[error("{0}")]
+    File(PathBuf, #[source] io::Error),
+    /// The store can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for CopyError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Says which file the system refused something about.
+fn about(path: &Path) -> impl FnOnce(io::Error) -> CopyError {
+    let path = path.to_owned();
+    |error| CopyError::File(path, error)
+}
+
+/// Copies the store at an address into a file that isn't there yet, readable by its owner alone: one consistent
+/// state, without anything that was deleted before. The store may be in use meanwhile.
+///
+/// # Errors
+/// When there is no store of this version or an older one, the file is there, or the copy isn't whole.
+pub async fn backup(url: &str, file: &Path) -> Result<Backup, CopyError> {
+    let address = Address::parse(url)?;
+    schema::check_is_known(&address).await?;
+    let place = place_of(file)?;
+    if place.symlink_metadata().is_ok() {
+        return Err(CopyError::Occupied(place));
+    }
+    let partial = Partial::claim(&place)?;
+    let mut store = address.options().connect().await?;
+    copy(&mut store, &partial.path).await?;
+    empty_log(&mut store).await?;
+    store.close().await?;
+    let accounts = check_whole(&partial.path).await?;
+    partial.file.sync_all().map_err(about(&partial.path))?;
+    let size = partial.file.metadata().map_err(about(&partial.path))?.len();
+    partial.put_at_free(&place)?;
+    Ok(Backup { accounts, size })
+}
+
+/// Puts what a file has at the place of the store, whole or not at all, in the schema of this version. What was
+/// there before is kept beside it. The file stays as it is.
+///
+/// # Errors
+/// When the file is no store of this version or an older one, or is damaged; when somebody has the store open; and
+/// when what is at its place is no store.
+pub async fn restore(url: &str, file: &Path, now: Timestamp) -> Result<Restored, CopyError> {
+    let address = Address::parse(url)?;
+    let source = Address::of_copy(&place_of(file)?);
+    let held = schema::check_is_known(&source).await.map_err(|error| damaged(&source.path, error))?;
+    check_whole(&source.path).await?;
+    let place = place_of(&address.path)?;
+    if same_file(&source.path, &place) {
+        return Err(CopyError::Itself(place));
+    }
+    let before = Before::take(&place, address.may_create()).await?;
+    let partial = Partial::claim(&place)?;
+    let mut reading = source.options().connect().await?;
+    copy(&mut reading, &partial.path).await?;
+    reading.close().await?;
+    if held.is_older() {
+        bring_up(&partial.path).await?;
+    }
+    doubt_directories(&partial.path).await?;
+    let accounts = check_whole(&partial.path).await?;
+    let kept = before.give_way_to(partial, &place, now).await?;
+    Ok(Restored { accounts, kept })
+}
+
+/// Writes what a connection sees into an empty file, row by row: no page of the database itself is copied, so
+/// nothing comes along that was deleted.
+async fn copy(connection: &mut SqliteConnection, to: &Path) -> Result<(), CopyError> {
+    let path = to.to_str().ok_or_else(|| CopyError::File(to.to_owned(), io::Error::other("its name isn't UTF-8")))?;
+    sqlx::query("VACUUM INTO $1").bind(path).execute(connection).await?;
+    Ok(())
+}
+
+/// Empties the log: what was erased while a backup looked at it, stayed in it.
+async fn empty_log(connection: &mut SqliteConnection) -> Result<(), CopyError> {
+    sqlx::query(EMPTYING_PATIENCE).execute(&mut *connection).await?;
+    // Where others are in the way it answers so, and isn't an error.
+    match sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await {
+        Err(error) if !is_busy(&error) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a database that contradicts itself; returns how many live accounts it has.
+async fn check_whole(path: &Path) -> Result<i64, CopyError> {
+    let mut connection = Address::of_copy(path).options().connect().await?;
+    if let Some(what) = damage(&mut connection).await? {
+        return Err(CopyError::Damaged { file: path.to_owned(), what });
+    }
+    let accounts = sqlx::query_scalar("SELECT COUNT(*) FROM accounts").fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(accounts)
+}
+
+fn damaged(path: &Path, error: StoreError) -> CopyError {
+    match error {
+        StoreError::Database(error) if is_damage(&error) => CopyError::Damaged { file: path.to_owned(), what: error.to_string() },
+        error => error.into(),
+    }
+}
+
+/// How far the revisions of a restored store are put forward: past any that were made since it was copied.
+const LOST_REVISIONS: i64 = 1_000_000;
+
+/// Has every directory brought every account again: what they have is newer than a copy knows, and they take nothing
+/// older than that.
+async fn doubt_directories(path: &Path) -> Result<(), CopyError> {
+    let mut connection = Address::of(path).options().connect().await?;
+    let directories: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM directories").fetch_one(&mut connection).await?;
+    if directories > 0 {
+        sqlx::query("UPDATE accounts SET revision = revision + $1").bind(LOST_REVISIONS).execute(&mut connection).await?;
+        sqlx::query("DELETE FROM confirmations").execute(&mut connection).await?;
+    }
+    Ok(connection.close().await?)
+}
+
+/// Brings a store that nobody else knows up to the schema of this version, and leaves it as one file.
+async fn bring_up(path: &Path) -> Result<(), CopyError> {
+    let address = Address::of(path);
+    let database = Database::connect(&address).await?;
+    schema::migrate(&database).await?;
+    database.close().await;
+    let connection = alone(&address).await?;
+    Ok(connection.close().await?)
+}
+
+/// Connects to a database that nobody else has open, brings it into one file without a log, and keeps everybody out
+/// until the connection is closed.
+async fn alone(address: &Address) -> Result<SqliteConnection, CopyError> {
+    let in_use = || CopyError::InUse(address.path.clone());
+    let or_in_use = |error| if is_busy(&error) { in_use() } else { error.into() };
+    let mut connection = address.options().busy_timeout(Duration::ZERO).connect().await.map_err(or_in_use)?;
+    // Refused while anybody is connected: whoever has looked at a database with a log keeps a lock on it.
+    sqlx::query("PRAGMA journal_mode = DELETE").execute(&mut connection).await.map_err(or_in_use)?;
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut connection).await.map_err(or_in_use)?;
+    // Somebody may have come between the two, and given it a log again.
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut connection).await.map_err(or_in_use)?;
+    if mode == "delete" { Ok(connection) } else { Err(in_use()) }
+}
+
+/// What is at a store's place before a restore.
+enum Before {
+    /// A database that nobody else can open meanwhile, and whether there is anything in it.
+    Store { alone: SqliteConnection, is_empty: bool },
+    /// No file.
+    Nothing,
+}
+
+impl Before {
+    async fn take(place: &Path, may_create: bool) -> Result<Self, CopyError> {
+        if !place.exists() {
+            return if may_create { Ok(Self::Nothing) } else { Err(CopyError::Absent(place.to_owned())) };
+        }
+        let address = Address::of(place);
+        let held = match schema::held(&address).await {
+            Err(StoreError::Database(error)) if is_busy(&error) => return Err(CopyError::InUse(place.to_owned())),
+            Err(StoreError::Database(error)) if is_damage(&error) => Held::SomethingElse,
+            held => held?,
+        };
+        if held == Held::SomethingElse {
+            return Err(CopyError::Unusable(place.to_owned()));
+        }
+        Ok(Self::Store { alone: alone(&address).await?, is_empty: held == Held::Nothing })
+    }
+
+    /// Keeps what is there, and puts a complete file in its place. Returns where the former is kept.
+    async fn give_way_to(self, partial: Partial, place: &Path, now: Timestamp) -> Result<Option<PathBuf>, CopyError> {
+        let kept = with_suffix(place, &format!(".before-restore-{}", now.strftime("%Y%m%dT%H%M%S.%3fZ")));
+        match self {
+            Self::Nothing => {
+                let moved = move_companions(place, &kept)?;
+                partial.file.sync_all().map_err(about(&partial.path))?;
+                partial.put_at_free(place)?;
+                Ok(moved.then_some(kept))
+            }
+            Self::Store { alone, is_empty } => {
+                partial.take_rights_of(place)?;
+                partial.file.sync_all().map_err(about(&partial.path))?;
+                if !is_empty {
+                    forget_unfinished(place)?;
+                    fs::hard_link(place, &kept).map_err(about(&kept))?;
+                    sync_folder(place)?;
+                }
+                // They would be taken for the new file's; what was in them is in the old one.
+                remove_companions(place)?;
+                partial.replace(place)?;
+                // Only now may others open what is there. Who waited for the old file finds that it was moved.
+                alone.close().await?;
+                Ok((!is_empty).then_some(kept))
+            }
+        }
+    }
+}
+
+/// A file that is being written beside its place; it goes unless it gets there.
+struct Partial {
+    path: PathBuf,
+    file: File,
+}
+
+impl Partial {
+    /// Creates the file, readable by its owner alone, unless another roster is writing it. One that was left behind
+    /// by a roster that was killed goes first.
+    fn claim(place: &Path) -> Result<Self, CopyError> {
+        let path = with_suffix(place, ".partial");
+        match File::open(&path) {
+            Ok(left) => {
+                lock(&left, &path)?;
+                fs::remove_file(&path).map_err(about(&path))?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(CopyError::File(path, error)),
+        }
+        let file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(CopyError::UnderWay(path)),
+            file => file.map_err(about(&path))?,
+        };
+        lock(&file, &path)?;
+        let partial = Self { path, file };
+        if !partial.is_there() {
+            return Err(CopyError::UnderWay(partial.path.clone()));
+        }
+        remove_companions(&partial.path)?;
+        Ok(partial)
+    }
+
+    /// Whether the file still has its first name.
+    fn is_there(&self) -> bool {
+        match (self.path.metadata(), self.file.metadata()) {
+            (Ok(named), Ok(open)) => identity(&named) == identity(&open),
+            _ => false,
+        }
+    }
+
+    /// Gives the file its name where nothing has it.
+    fn put_at_free(&self, place: &Path) -> Result<(), CopyError> {
+        match fs::hard_link(&self.path, place) {
+            Ok(()) => fs::remove_file(&self.path).map_err(about(&self.path))?,
+            Err(_) if place.symlink_metadata().is_ok() => return Err(CopyError::Occupied(place.to_owned())),
+            // Some file systems have no links.
+            Err(_) => fs::rename(&self.path, place).map_err(about(place))?,
+        }
+        sync_folder(place)
+    }
+
+    /// Gives the file its name instead of another that has it.
+    fn replace(&self, place: &Path) -> Result<(), CopyError> {
+        fs::rename(&self.path, place).map_err(about(place))?;
+        sync_folder(place)
+    }
+
+    /// Takes over whose another file is and who may read it, so that whoever could use that one can use this.
+    fn take_rights_of(&self, other: &Path) -> Result<(), CopyError> {
+        let (theirs, mine) = (other.metadata().map_err(about(other))?, self.file.metadata().map_err(about(&self.path))?);
+        if (theirs.uid(), theirs.gid()) != (mine.uid(), mine.gid()) {
+            chown(&self.path, Some(theirs.uid()), Some(theirs.gid())).map_err(about(&self.path))?;
+        }
+        self.file.set_permissions(theirs.permissions()).map_err(about(&self.path))
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if self.is_there() {
+            // Nothing can be done about a file that stays; the next copy to the same place removes it.
+            let _ = remove_companions(&self.path);
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), CopyError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(CopyError::UnderWay(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(CopyError::File(path.to_owned(), error)),
+    }
+}
+
+/// Returns where a file is or would be, links followed: what `SQLite` keeps beside it, it keeps there.
+fn place_of(path: &Path) -> Result<PathBuf, CopyError> {
+    if path.symlink_metadata().is_ok() {
+        return path.canonicalize().map_err(about(path));
+    }
+    let whole = std::path::absolute(path).map_err(about(path))?;
+    let (Some(folder), Some(name)) = (whole.parent(), whole.file_name()) else {
+        return Err(CopyError::File(whole.clone(), io::Error::other("it isn't the name of a file")));
+    };
+    Ok(folder.canonicalize().map_err(about(folder))?.join(name))
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.metadata(), other.metadata()), (Ok(one), Ok(other)) if identity(&one) == identity(&other))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+fn remove_companions(path: &Path) -> Result<(), CopyError> {
+    for companion in COMPANIONS.map(|suffix| with_suffix(path, suffix)) {
+        match fs::remove_file(&companion) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(CopyError::File(companion, error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Moves what is left beside a file that isn't there any more. Returns whether there was anything.
+fn move_companions(path: &Path, to: &Path) -> Result<bool, CopyError> {
+    let mut moved = false;
+    for suffix in COMPANIONS {
+        let companion = with_suffix(path, suffix);
+        match fs::rename(&companion, with_suffix(to, suffix)) {
+            Ok(()) => moved = true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(CopyError::File(companion, error)),
+        }
+    }
+    Ok(moved)
+}
+
+/// Removes the second names that the store has since a restore was killed before it put another in its place.
+fn forget_unfinished(place: &Path) -> Result<(), CopyError> {
+    let begins = with_suffix(place, ".before-restore-");
+    for entry in fs::read_dir(folder_of(place)).map_err(about(place))? {
+        let path = entry.map_err(about(place))?.path();
+        let is_named_so = path.as_os_str().as_encoded_bytes().starts_with(begins.as_os_str().as_encoded_bytes());
+        if is_named_so && same_file(&path, place) {
+            fs::remove_file(&path).map_err(about(&path))?;
+        }
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+fn sync_folder(path: &Path) -> Result<(), CopyError> {
+    let folder = folder_of(path);
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(about(folder))
+}

@@ -1,0 +1,158 @@
+//! The journal: transactions begin, are superseded, and complete once directories have confirmed them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use sqlx::{Connection, SqliteConnection};
+
+use super::{Halt, Writer};
+use crate::domain::account::{AccountId, Departure, Revision, Transaction, TransactionId, TransactionKind};
+use crate::plan::ConfirmPlan;
+use crate::store::sql::rows;
+use crate::store::sql::sqlite::{self, texts};
+use crate::store::{Receipt, Refusal, StoreError};
+
+/// Makes these the directories that transactions wait for, and completes those that waited only for others.
+pub(in crate::store::sql) async fn use_directories(
+    connection: &mut SqliteConnection,
+    directories: &BTreeSet<String>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut transaction = connection.begin_with(sqlite::BEGIN).await?;
+    let names = rows::json(directories);
+    let statements = [
+        concat!("DELETE FROM directories WHERE name NOT IN (", texts!("$1"), ")"),
+        // Without the WHERE, SQLite takes the ON for that of a join.
+        concat!("INSERT INTO directories (name) ", texts!("$1"), " WHERE TRUE ON CONFLICT (name) DO NOTHING"),
+    ];
+    for statement in statements {
+        sqlx::query(statement).bind(&names).execute(&mut *transaction).await?;
+    }
+    sqlx::query(
+        "UPDATE transactions SET completed_at = $1 WHERE completed_at IS NULL AND superseded_at IS NULL AND NOT EXISTS \
+         (SELECT 1 FROM directories AS d WHERE NOT EXISTS (SELECT 1 FROM confirmations AS c \
+          WHERE c.account_id = transactions.account_id AND c.directory = d.name AND c.revision >= transactions.revision))",
+    )
+    .bind(now.as_microsecond())
+    .execute(&mut *transaction)
+    .await?;
+    Ok(transaction.commit().await?)
+}
+
+/// A transaction that is in the journal.
+pub(super) struct Entry {
+    account: AccountId,
+    kind: TransactionKind,
+}
+
+impl Writer<'_> {
+    pub(super) fn begun(&self, begins: (TransactionId, TransactionKind), revision: Revision) -> Transaction {
+        self.occasion.begun(begins, revision, self.known.directories())
+    }
+
+    /// Answers a transaction that is in the journal as it was answered first.
+    pub(super) async fn repeated(&mut self, entry: Entry) -> Result<Receipt, Halt> {
+        let Entry { account, kind } = entry;
+        match kind {
+            TransactionKind::Delete => Ok(Receipt::Deleted(Box::new(self.departure(account).await?.ok_or(Refusal::Stale)?))),
+            TransactionKind::Create | TransactionKind::PasswordChange | TransactionKind::Disable | TransactionKind::Enable => {
+                Ok(Receipt::Account(Box::new(self.account(account).await?.ok_or(Refusal::Stale)?)))
+            }
+        }
+    }
+
+    pub(super) async fn confirm(&mut self, plan: &ConfirmPlan) -> Result<Receipt, Halt> {
+        let ConfirmPlan { namespace, account: id, confirmed } = plan;
+        if let Some(before) = self.account(*id).await?.filter(|account| account.namespace == *namespace) {
+            let mut account = before.clone();
+            account.confirm(confirmed, self.known.directories(), self.occasion.now);
+            self.note_confirmed(*id, &before.confirmed, &account.confirmed).await?;
+            self.note_completion(&before.transaction, &account.transaction).await?;
+            return Ok(Receipt::Account(Box::new(account)));
+        }
+        let there = |departure: &Departure| departure.namespace == *namespace;
+        let before = self.departure(*id).await?.filter(there).ok_or(Refusal::Stale)?;
+        let mut departure = before.clone();
+        departure.confirm(confirmed, self.known.directories(), self.occasion.now);
+        self.note_confirmed(*id, &before.confirmed, &departure.confirmed).await?;
+        self.note_completion(&before.transaction, &departure.transaction).await?;
+        Ok(Receipt::Deleted(Box::new(departure)))
+    }
+
+    /// Writes down what is newer than before, so that a repeated confirmation writes nothing.
+    async fn note_confirmed(
+        &mut self,
+        account: AccountId,
+        before: &BTreeMap<String, Revision>,
+        confirmed: &BTreeMap<String, Revision>,
+    ) -> Result<(), Halt> {
+        for (directory, revision) in confirmed.iter().filter(|&(directory, revision)| before.get(directory) != Some(revision)) {
+            sqlx::query(
+                "INSERT INTO confirmations (account_id, directory, revision) VALUES ($1, $2, $3) \
+                 ON CONFLICT (account_id, directory) DO UPDATE SET revision = excluded.revision",
+            )
+            .bind(account.to_string())
+            .bind(directory)
+            .bind(revision.0)
+            .execute(&mut *self.connection)
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn note_completion(&mut self, before: &Transaction, transaction: &Transaction) -> Result<(), Halt> {
+        if transaction.completed != before.completed {
+            let complete = sqlx::query("UPDATE transactions SET completed_at = $1 WHERE transaction_id = $2");
+            let complete = complete.bind(transaction.completed.map(Timestamp::as_microsecond)).bind(transaction.id.0.to_string());
+            complete.execute(&mut *self.connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn departure(&mut self, account: AccountId) -> Result<Option<Departure>, Halt> {
+        let query = sqlx::query(rows::select_departures!("WHERE l.account_id = $1")).bind(account.to_string());
+        Ok(rows::departures(query, self.connection).await?.pop())
+    }
+
+    pub(super) async fn note_cases(&mut self, id: TransactionId, unassigned: i64) -> Result<(), Halt> {
+        let query = sqlx::query("UPDATE transactions SET cases_unassigned = $1 WHERE transaction_id = $2");
+        query.bind(unassigned).bind(id.0.to_string()).execute(&mut *self.connection).await?;
+        Ok(())
+    }
+
+    pub(super) async fn entry(&mut self, id: TransactionId) -> Result<Option<Entry>, Halt> {
+        let query = sqlx::query("SELECT account_id, type FROM transactions WHERE transaction_id = $1").bind(id.0.to_string());
+        let Some(row) = query.fetch_optional(&mut *self.connection).await? else { return Ok(None) };
+        Ok(Some(Entry { account: AccountId(rows::uuid(&row, "account_id")?), kind: rows::kind(&row)? }))
+    }
+
+    /// Writes a transaction into the journal, over the last one where that is in flight.
+    pub(super) async fn write_down(
+        &mut self,
+        transaction: &Transaction,
+        account: AccountId,
+        last: Option<&Transaction>,
+    ) -> Result<(), Halt> {
+        if let Some(last) = last.filter(|last| last.in_flight()) {
+            let supersede = sqlx::query("UPDATE transactions SET superseded_at = $1 WHERE transaction_id = $2");
+            let supersede = supersede.bind(self.occasion.now.as_microsecond()).bind(last.id.0.to_string());
+            supersede.execute(&mut *self.connection).await?;
+        }
+        let Transaction { id, kind, revision, started, deadline, completed } = transaction;
+        sqlx::query(
+            "INSERT INTO transactions \
+             (transaction_id, account_id, type, revision, started_at, deadline_at, completed_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(id.0.to_string())
+        .bind(account.to_string())
+        .bind(kind.as_str())
+        .bind(revision.0)
+        .bind(started.as_microsecond())
+        .bind(deadline.as_microsecond())
+        .bind(completed.map(Timestamp::as_microsecond))
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+}
