@@ -1,5 +1,6 @@
 //! What holds on a cluster that has none of the admission policies.
 
+mod bad_day;
 #[path = "../cluster/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the harness is made for the tests of a complete cluster")]
 mod support;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod agreement;
+mod billing;
 mod contract;
 mod details;
 #[allow(dead_code, reason = "the benchmark uses more of it")]
@@ -15,16 +16,28 @@ mod plans;
 #[path = "../../benches/heirs/sample.rs"]
 mod sample;
 mod sqlite;
+mod transactions;
 mod view;
 
 use std::path::PathBuf;
 
-use roster::domain::account::AccountId;
+use jiff::Timestamp;
+use roster::domain::account::{AccountId, Transaction, TransactionKind};
 use roster::store::Store;
 use roster::store::memory::MemoryStore;
 use roster::store::sql::SqlStore;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, Row, SqliteConnection};
 use tempfile::TempDir;
+
+/// A transaction in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    kind: TransactionKind,
+    revision: i64,
+    completed: Option<Timestamp>,
+    superseded: bool,
+}
 
 /// A store to try, with an application beside it that owns cases.
 trait Bench {
@@ -35,6 +48,9 @@ trait Bench {
     async fn assign_case(&self, case: &str, owner: AccountId);
 
     async fn case_owner(&self, case: &str) -> Option<AccountId>;
+
+    /// The transactions of an account, oldest first.
+    async fn journal(&self, account: AccountId) -> Vec<Entry>;
 }
 
 #[derive(Default)]
@@ -55,6 +71,17 @@ impl Bench for InMemory {
 
     async fn case_owner(&self, case: &str) -> Option<AccountId> {
         self.store.case_owner(case)
+    }
+
+    async fn journal(&self, account: AccountId) -> Vec<Entry> {
+        let journal = self.store.journal(account).into_iter();
+        let entry = |(transaction, superseded): (Transaction, bool)| Entry {
+            kind: transaction.kind,
+            revision: transaction.revision.0,
+            completed: transaction.completed,
+            superseded,
+        };
+        journal.map(entry).collect()
     }
 }
 
@@ -111,5 +138,19 @@ impl Bench for InSqlite {
             .await
             .unwrap();
         owner.map(|owner| AccountId(owner.parse().unwrap()))
+    }
+
+    async fn journal(&self, account: AccountId) -> Vec<Entry> {
+        let journal = sqlx::query(
+            "SELECT type, revision, completed_at, superseded_at FROM transactions WHERE account_id = $1 ORDER BY revision",
+        );
+        let rows = journal.bind(account.to_string()).fetch_all(&mut self.application().await).await.unwrap();
+        let entry = |row: &SqliteRow| Entry {
+            kind: row.get::<&str, _>("type").parse().unwrap(),
+            revision: row.get("revision"),
+            completed: row.get::<Option<i64>, _>("completed_at").map(|time| Timestamp::from_microsecond(time).unwrap()),
+            superseded: row.get::<Option<i64>, _>("superseded_at").is_some(),
+        };
+        rows.iter().map(entry).collect()
     }
 }

@@ -1,19 +1,22 @@
 //! Plans and what is asked about their answers, in short words.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use roster::domain::account::{
-    Account, AccountId, Cloned, Content, Copied, Lifecycle, Owner, PostalAddress, Profile, Source, TransactionId, TransactionKind,
+    Account, AccountId, Cloned, Content, Copied, Departure, FromSecret, Lifecycle, Owner, PostalAddress, Profile, Revision,
+    Source, TransactionId, TransactionKind,
 };
 use roster::domain::email::{Domain, Email};
 use roster::domain::group::{Detail, GroupContent};
 use roster::domain::member::{MemberValues, Own, SelfChange};
 use roster::domain::organization::{CustomerId, LoginName, Organization};
+use roster::domain::password::PasswordHash;
 use roster::domain::permission::{Permissions, parse_all};
 use roster::plan::{
-    AccountChange, AccountPlan, AddressMove, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan, Plan, SeenAccount,
+    AccountChange, AccountPlan, AddressMove, ConfirmPlan, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan, Plan,
+    RehashPlan, SeenAccount,
 };
 use roster::store::{AccountKey, Occasion, OrganizationRecord, Receipt, Refusal, Store, UserName};
 
@@ -285,6 +288,75 @@ pub(crate) fn by_member(account: &Account, changes: &[SelfChange]) -> Plan {
     })
 }
 
+/// A member's new password.
+pub(crate) fn password_by_member(account: &Account, password: &str) -> Plan {
+    let (namespace, account, password) = (account.namespace.clone(), account.id, Some(hash(password)));
+    Plan::Member(MemberPlan { namespace, account, changes: vec![], password })
+}
+
+/// Something that stands for the hash of a password.
+pub(crate) fn hash(password: &str) -> PasswordHash {
+    PasswordHash::stored(format!("$argon2id$of {password}"))
+}
+
+/// A password as version `1` of a Secret has it.
+pub(crate) fn from_secret(password: &str) -> FromSecret {
+    FromSecret { hash: hash(password), version: "1".to_owned() }
+}
+
+/// The plan, with a password from a Secret.
+pub(crate) fn with_password(plan: Plan, set: FromSecret) -> Plan {
+    let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
+    match &mut plan.change {
+        AccountChange::Create { password, .. } | AccountChange::Update { password, .. } => *password = Some(set),
+        AccountChange::Delete { .. } | AccountChange::Release { .. } => panic!("it sets no password"),
+    }
+    Plan::Account(plan)
+}
+
+/// A new password from a Secret, which is a transaction.
+pub(crate) fn change_password(account: &Account, set: FromSecret) -> Plan {
+    let kind = TransactionKind::PasswordChange;
+    let transaction = Some((TransactionId::of_change(account.id, kind, account.revision), kind));
+    let (content, from) = (account.content.clone(), account.revision);
+    let update = AccountChange::Update { account: account.id, from, transaction, content, password: Some(set), adopts: false };
+    change(account, update)
+}
+
+/// Another hash of the password that has the hash `before`.
+pub(crate) fn rehash(account: &Account, before: &str, after: &str) -> Plan {
+    let (namespace, account) = (account.namespace.clone(), account.id);
+    Plan::Rehash(RehashPlan { namespace, account, before: hash(before), after: hash(after) })
+}
+
+/// What directories confirm of an account of `acme`.
+pub(crate) fn confirm(account: AccountId, confirmed: &[(&str, i64)]) -> Plan {
+    Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account, confirmed: revisions(confirmed) })
+}
+
+pub(crate) fn revisions(confirmed: &[(&str, i64)]) -> BTreeMap<String, Revision> {
+    confirmed.iter().map(|&(directory, revision)| (directory.to_owned(), Revision(revision))).collect()
+}
+
+pub(crate) fn release(account: &Account) -> Plan {
+    change(account, AccountChange::Release { account: account.id, from: account.revision })
+}
+
+/// The plan of a `User` of another name, which takes the account over.
+pub(crate) fn adopt(account: &Account, name: &str) -> Plan {
+    let Plan::Account(mut plan) = update(account, |_| ()) else { unreachable!() };
+    plan.owner = owner(name);
+    if let AccountChange::Update { adopts, .. } = &mut plan.change {
+        *adopts = true;
+    }
+    Plan::Account(plan)
+}
+
+pub(crate) async fn use_directories(store: &impl Store, directories: &[&str], second: i64) {
+    let directories: BTreeSet<String> = directories.iter().map(|&name| name.to_owned()).collect();
+    store.use_directories(&directories, at(second).now).await.unwrap();
+}
+
 /// A group whose members may change this of themselves.
 pub(crate) fn put_self_service(name: &str, details: &[Detail]) -> Plan {
     let content = GroupContent { self_service: details.iter().copied().collect(), ..GroupContent::default() };
@@ -397,6 +469,14 @@ pub(crate) fn refused(answer: Result<Receipt, Refusal>, refusal: Refusal) {
 pub(crate) fn cases_unassigned(answer: Result<Receipt, Refusal>, gone: AccountId) -> i64 {
     match answer {
         Ok(Receipt::Deleted(departure)) if departure.account == gone => departure.cases_unassigned,
+        other => panic!("not deleted: {other:?}"),
+    }
+}
+
+#[track_caller]
+pub(crate) fn deleted(answer: Result<Receipt, Refusal>) -> Departure {
+    match answer {
+        Ok(Receipt::Deleted(departure)) => *departure,
         other => panic!("not deleted: {other:?}"),
     }
 }

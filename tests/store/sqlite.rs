@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
 use futures::FutureExt;
-use roster::domain::account::{Account, Content, Revision};
+use roster::domain::account::{Account, Content, FromSecret, Revision};
 use roster::domain::group::GroupContent;
 use roster::domain::member::MemberValues;
 use roster::plan::Plan;
@@ -16,7 +16,8 @@ use tempfile::TempDir;
 
 use crate::plans::{
     account, acme, addresses, alice, at, by_uid, cases_unassigned, commit, commit_at, content, create, create_heir, create_in,
-    create_member, delete, done, drop_group, find, full_content, have, inherited, people, put_domain, put_group, record, update,
+    create_member, delete, done, drop_group, find, from_secret, full_content, have, inherited, people, put_domain, put_group,
+    record, update, with_password,
 };
 use crate::{Bench, InSqlite};
 
@@ -409,7 +410,16 @@ async fn the_personal_data_of_a_deleted_account_is_in_no_file_any_more() {
     let bench = InSqlite::new().await;
     let store = bench.store();
     done(commit(store, put_domain("acme", "acme.example")).await);
-    let personal = ["Zaphod Beeblebrox", "+44 7700 900123", "zaphod@", "Betelgeuse Street", "heart-of-gold", "$argon2id$planted"];
+    let personal = [
+        "Zaphod Beeblebrox",
+        "+44 7700 900123",
+        "zaphod@",
+        "Betelgeuse Street",
+        "heart-of-gold",
+        "$argon2id$planted",
+        "$argon2id$of the Secret",
+        "version of the Secret",
+    ];
     let neighbours: Vec<Plan> = (0..300).map(|n| create(&format!("n{n}"), &format!("n{n}@acme.example"))).collect();
     store.commit(&neighbours[..150], at(0)).await.unwrap();
     let mut zaphods = Vec::new();
@@ -423,7 +433,8 @@ async fn the_personal_data_of_a_deleted_account_is_in_no_file_any_more() {
             ..Default::default()
         });
         content.teams = ["heart-of-gold".to_owned()].into();
-        zaphods.push(create_in(acme(), &format!("z{number}"), content));
+        let password = FromSecret { version: "version of the Secret".to_owned(), ..from_secret("the Secret") };
+        zaphods.push(with_password(create_in(acme(), &format!("z{number}"), content), password));
     }
     let created: Vec<Account> = store.commit(&zaphods, at(0)).await.unwrap().into_iter().map(account).collect();
     store.commit(&neighbours[150..], at(0)).await.unwrap();

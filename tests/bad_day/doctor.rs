@@ -1,0 +1,97 @@
+//! `roster doctor` on the store alone: what it finds, and how it exits.
+
+use roster::store::Store;
+use serde_json::{Value, json};
+
+use crate::plans::{self, account, at, commit, create, delete};
+use crate::{Place, execute};
+
+const LATER: &str = "+400d";
+
+/// What is found, in the words of a program, each with its severity and its object.
+#[track_caller]
+fn found(place: &Place, arguments: &[&str], code: i32) -> Vec<[String; 3]> {
+    let said: Value = serde_json::from_str(&place.exits(&[&["doctor", "-o", "json"], arguments].concat(), code)).unwrap();
+    let text = |finding: &Value, field: &str| finding[field].as_str().unwrap().to_owned();
+    let findings = said["findings"].as_array().unwrap().iter();
+    findings.map(|finding| ["severity", "finding", "object"].map(|field| text(finding, field))).collect()
+}
+
+#[tokio::test]
+async fn a_store_that_is_well_is_said_to_be_and_so_is_what_was_looked_at() {
+    let place = Place::new();
+    place.store_with(&["alice", "bob"]).await.close().await;
+    let well = "Nothing is amiss. Looked at the store (2 accounts) alone (--store-only).\n";
+    assert_eq!(place.exits(&["doctor", "--store-only"], 0), well);
+    let said: Value = serde_json::from_str(&place.exits(&["doctor", "--store-only", "-o", "json"], 0)).unwrap();
+    assert_eq!(said, json!({"accounts": 2, "cluster": false, "findings": []}));
+}
+
+#[tokio::test]
+async fn without_a_cluster_nobody_is_told_that_all_is_well_unless_they_asked_about_the_store_alone() {
+    let place = Place::new();
+    place.fails(&["doctor", "--store-only"], "roster.db isn't there");
+    place.store_with(&["alice"]).await.close().await;
+    place.fails(&["doctor"], "look at the store alone with --store-only");
+}
+
+#[tokio::test]
+async fn what_directories_dont_confirm_in_time_is_named_with_the_directories() {
+    let place = Place::new();
+    let store = place.store_with(&["bob"]).await;
+    store.use_directories(&["ldap".to_owned(), "scim".to_owned()].into(), at(0).now).await.unwrap();
+    let alice = account(commit(&store, create("alice", "alice@acme.example")).await);
+    let bob = plans::find(&store, "bob").await.unwrap();
+    plans::cases_unassigned(commit(&store, delete(&bob)).await, bob.id);
+    execute(&place.file("roster.db"), "INSERT INTO confirmations SELECT account_id, 'ldap', 9 FROM accounts").await;
+    assert!(found(&place, &["--store-only", "--clock-offset", "-400d"], 0).is_empty(), "they are in time");
+    let overdue = |kind: &str, id: &str, user: &str| ["Error", kind, &format!("account {id} of acme/{user}")].map(str::to_owned);
+    assert_eq!(
+        found(&place, &["--store-only", "--clock-offset", LATER], 1),
+        [overdue("TransactionOverdue", &alice.id.to_string(), "alice"), overdue("DeletionOverdue", &bob.id.to_string(), "bob")]
+    );
+    let said = place.exits(&["doctor", "--store-only", "--clock-offset", LATER], 1);
+    assert!(said.contains("Create began 2027-01-15T08:00:00Z, was due 2027-01-15T08:20:00Z, and waits for scim\n"), "{said}");
+    assert!(
+        said.contains("Delete began 2027-01-15T08:00:00Z, was due 2027-01-15T08:20:00Z, and waits for ldap, scim\n"),
+        "{said}"
+    );
+    assert!(said.ends_with("2 findings. Looked at the store (1 accounts) alone (--store-only).\n"), "{said}");
+    assert!(found(&place, &["--store-only", "--clock-offset", LATER, "-n", "apex"], 0).is_empty(), "another's aren't told");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_row_that_cant_be_read_hides_no_other_and_shows_no_hash() {
+    let place = Place::new();
+    place.store_with(&["alice", "bob"]).await.close().await;
+    execute(
+        &place.file("roster.db"),
+        "UPDATE accounts SET teams = 'nonsense', password_hash = '$argon2id$planted' WHERE owner_name = 'bob'",
+    )
+    .await;
+    execute(&place.file("roster.db"), "UPDATE accounts SET owner_uid = '' WHERE owner_name = 'alice'").await;
+    let findings = found(&place, &["--store-only"], 1);
+    let kinds: Vec<[&str; 2]> = findings.iter().map(|[severity, kind, _]| [severity.as_str(), kind]).collect();
+    assert_eq!(kinds, [["Error", "Unreadable"], ["Note", "Retained"]]);
+    assert!(findings[0][2].ends_with(" of acme/bob"));
+    let said = place.exits(&["doctor", "--store-only"], 1);
+    assert!(said.contains("column teams") && !said.contains("argon2") && !said.contains("nonsense"), "{said}");
+}
+
+#[tokio::test]
+async fn an_account_that_was_let_go_of_on_purpose_is_a_note_and_no_fault() {
+    let place = Place::new();
+    place.store_with(&["alice"]).await.close().await;
+    execute(&place.file("roster.db"), "UPDATE accounts SET owner_uid = ''").await;
+    assert_eq!(found(&place, &["--store-only"], 0).len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_contradicts_itself_is_damaged() {
+    let place = Place::new();
+    place.store_with(&["alice"]).await.close().await;
+    execute(&place.file("roster.db"), "DELETE FROM lifetimes").await;
+    let findings = found(&place, &["--store-only"], 1);
+    assert_eq!(findings, [["Error", "StoreDamaged", "the store"].map(str::to_owned)]);
+}
