@@ -112,17 +112,18 @@ fn without_an_approved_charge_there_is_no_account() {
 }
 
 #[test]
-fn what_this_version_does_not_support_is_refused_whole() {
+fn a_secret_that_is_not_there_and_an_account_that_nobody_has_are_named_in_the_refusal() {
     let (organization, operator) = organization();
-    let unsupported = [
-        ("/spec/passwordSecretRef", json!({"name": "secret"}), "spec.passwordSecretRef"),
-        ("/spec/adopt", json!("0193a000-0000-7000-8000-000000000000"), "spec.adopt"),
-        ("/spec/deletionPolicy", json!("Retain"), "spec.deletionPolicy"),
-    ];
-    for (number, (pointer, value, field)) in unsupported.into_iter().enumerate() {
+    for (number, (pointer, value, reason, trend, word)) in [
+        ("/spec/passwordSecretRef", json!({"name": "secret"}), "PasswordSecretNotFound", "Reconciling", "roster.rs/password"),
+        ("/spec/adopt", json!("0193a000-0000-7000-8000-000000000000"), "NotAdoptable", "Stalled", "0193a000"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let name = format!("user-{number}");
         passed(organization.admin().create(&user(&name).with(pointer, value)));
-        check(&organization, &name, "NotYetSupported", "Stalled", field);
+        check(&organization, &name, reason, trend, word);
     }
     assert!(operator.users().is_empty());
     passed(organization.admin().patch("User", "user-0", &json!({"spec": {"passwordSecretRef": null}})));

@@ -13,6 +13,7 @@ mod many;
 mod permissions;
 mod policies;
 mod schema;
+#[allow(dead_code, unused_imports, reason = "the harness is made for the tests of everything else too")]
 mod support;
 mod tables;
 mod verbs;

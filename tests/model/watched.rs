@@ -2,11 +2,13 @@
 //! and then it is away, or takes a commit and can't say so.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
 use roster::domain::account::{Account as Stored, Departure, Lifecycle, Source as StoredSource};
+use roster::domain::billing::{Calendar, Life, Period, Zone};
 use roster::domain::organization::Organization;
 use roster::domain::permission::Permissions;
 use roster::plan::{AccountChange, AccountPlan, GroupPlan, Leaving, Plan};
@@ -315,6 +317,16 @@ impl Store for Watched {
         }
     }
 
+    async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
+        match &self.place {
+            Place::Memory(store) => store.changed_by_members(after).await,
+            Place::Sqlite(sqlite) => {
+                let there = sqlite.clone();
+                elsewhere(&sqlite.runtime, async move { there.store.changed_by_members(after).await })
+            }
+        }
+    }
+
     async fn owners(&self) -> Result<Vec<UserName>, StoreError> {
         ask!(self, owners)
     }
@@ -349,5 +361,31 @@ impl Store for Watched {
             return Err(away());
         }
         Ok(answers)
+    }
+
+    async fn close_months(&self, zone: &Zone, now: Timestamp) -> Result<Vec<Period>, StoreError> {
+        match &self.place {
+            Place::Memory(store) => store.close_months(zone, now).await,
+            Place::Sqlite(sqlite) => {
+                let (there, zone) = (sqlite.clone(), zone.clone());
+                elsewhere(&sqlite.runtime, async move { there.store.close_months(&zone, now).await })
+            }
+        }
+    }
+
+    async fn calendar(&self) -> Result<Calendar, StoreError> {
+        ask!(self, calendar)
+    }
+
+    async fn lives(
+        &self,
+        period: &Period,
+        namespace: Option<&str>,
+        take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
+    ) -> Result<(), StoreError> {
+        match &self.place {
+            Place::Memory(store) => store.lives(period, namespace, take).await,
+            Place::Sqlite(sqlite) => sqlite.store.lives(period, namespace, take).await,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! An API server of a hundred lines, for objects of one namespace, around the real pipeline and a
 //! store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,8 @@ use roster::controller::report::{Answer, Write};
 use roster::controller::wake::{Kind, ObjectKey};
 use roster::controller::watch::{News, Scope};
 use roster::directory::DirectoryError;
-use roster::domain::account::Lifecycle;
+use roster::domain::account::{Account, Lifecycle};
+use roster::domain::billing::Zone;
 use roster::domain::email::Email;
 use roster::domain::member::SelfChange;
 use roster::domain::password::Candidate;
@@ -114,6 +115,7 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Lets a member change something of themselves, as an application does.
     pub(crate) async fn change_self(&mut self, name: &str, field: &str, value: &str) {
+        self.pipeline.see_members().await;
         let accounts = self.store.list(None).await.unwrap();
         let account = accounts.iter().find(|account| account.owner.name == name).expect("the member has an account");
         let change = match field {
@@ -128,6 +130,7 @@ impl<S: Store + Clone> Cluster<S> {
         if let Err(refusal) = &answers[0] {
             self.happened.push(format!("{name} may not change {field}: {refusal}"));
         }
+        self.pipeline.see_members().await;
     }
 
     /// Lets the next writes to the API server be done, and their answers get lost.
@@ -227,6 +230,11 @@ impl<S: Store + Clone> Cluster<S> {
         let tried = Candidate::new(password.as_bytes()).unwrap();
         let may = credential.is_some_and(|credential| self.hashing.verify(&tried, &credential.login).unwrap());
         self.happened.push(format!("{name} {} in with {password}", if may { "logs" } else { "can't log" }));
+    }
+
+    /// Whether a password is the account's.
+    pub(crate) fn verifies(&self, account: &Account, tried: &Candidate) -> bool {
+        account.credential.as_ref().is_some_and(|credential| self.hashing.verify(tried, &credential.login).unwrap())
     }
 
     /// Answers what is asked about passwords, and takes or refuses what a directory is brought.
@@ -443,7 +451,8 @@ impl<S: Store + Clone> Cluster<S> {
             )
             .unwrap();
         }
-        for line in self.directory.iter().flat_map(|directory| directory.has.values()) {
+        let entries: BTreeSet<&String> = self.directory.iter().flat_map(|directory| directory.has.values()).collect();
+        for line in entries {
             writeln!(text, "directory has {line}").unwrap();
         }
         for line in self.happened.drain(..) {
@@ -486,6 +495,7 @@ fn pipeline<S: Store + Clone>(store: &S, directories: &[&str], clock: Clock) -> 
         resync: RESYNC,
         transaction_deadline: SignedDuration::from_mins(20),
         clock,
+        billing_zone: Zone::UTC,
         directories: directories.iter().map(|&name| name.to_owned()).collect(),
     };
     Pipeline::new(store.clone(), settings, scopes(), Arc::new(Metrics::default()))

@@ -13,13 +13,31 @@ metadata: {name: alice}
 spec: {email: alice@acme.example, profile: {displayName: Alice}, chargeApproved: true, deletionProtection: Disabled}
 
 === expect
+OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
+User/alice Creating alice@acme.example users [] Create InProgress Ready=False Create Reconciling
+  the Create is in force in the store, and on its way to the directories
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled users [] revision=1
+writes 8
 
 === delete User alice
 
 === expect
+OrgEmailDomain/acme acme.example users=0 Ready=True Reconciled -
+User/alice Deleting alice@acme.example users null Delete InProgress Ready=False Delete Reconciling
+  the Delete is in force in the store, and on its way to the directories
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=0 Ready=True Reconciled -
+writes 3
 
 === directory good
 
 === restart
 
 === expect
+OrgEmailDomain/acme acme.example users=0 Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=0 Ready=True Reconciled -
+event User/alice AccountDeleted: the account was deleted for good; cases left without an owner: 0; this month is billed in full
+writes 1

@@ -19,6 +19,17 @@ umbrella lantern quartz pelican
 === directory good
 
 === expect
+OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
+User/alice Enabled alice@acme.example users [] Ready=True Reconciled -
+User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=2 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled users [] revision=1
+account bob.acme bob@acme.example Enabled users [] revision=1
+directory has alice.acme alice@acme.example active
+directory has bob.acme bob@acme.example active
+judged the password of alice
+writes 10
 
 === directory down
 
@@ -26,6 +37,18 @@ umbrella lantern quartz pelican
 sixteen candles over a harbour
 
 === expect
+OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
+User/alice ChangingPassword alice@acme.example users [] PasswordChange InProgress Ready=False DirectoryUnavailable Reconciling
+  the PasswordChange is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached)
+User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=2 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled users [] revision=2
+account bob.acme bob@acme.example Enabled users [] revision=1
+directory has alice.acme alice@acme.example active
+directory has bob.acme bob@acme.example active
+judged the password of alice
+writes 1
 
 === login alice
 sixteen candles over a harbour
@@ -34,21 +57,74 @@ sixteen candles over a harbour
 eleven ravens beneath the bridge
 
 === expect
+OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
+User/alice ChangingPassword alice@acme.example users [] PasswordChange InProgress Ready=False QueuedBehindTransaction Reconciling
+  the PasswordChange of this account is in flight: what was changed since is applied when it ends; what takes rights away was applied at once
+User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=2 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled users [] revision=2
+account bob.acme bob@acme.example Enabled users [] revision=1
+directory has alice.acme alice@acme.example active
+directory has bob.acme bob@acme.example active
+alice logs in with sixteen candles over a harbour
+judged the password of alice
+writes 1
 
 === wait 25 minutes
 
 === expect
+OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
+User/alice ChangingPassword alice@acme.example users [] PasswordChange Overdue Ready=False DeadlineExceeded Stalled
+  the PasswordChange is past its deadline and goes on: the directory directory hasn't confirmed it (it can't be reached)
+User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=2 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled users [] revision=2
+account bob.acme bob@acme.example Enabled users [] revision=1
+directory has alice.acme alice@acme.example active
+directory has bob.acme bob@acme.example active
+event User/alice DeadlineExceeded: the transaction in flight is overdue and goes on: the condition Ready says what it waits for
+writes 1
 
 === delete User alice
 
 === expect
+OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
+User/alice Deleting alice@acme.example users null Delete InProgress Ready=False DirectoryUnavailable Reconciling
+  the Delete is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached)
+User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account bob.acme bob@acme.example Enabled users [] revision=1
+directory has alice.acme alice@acme.example active
+directory has bob.acme bob@acme.example active
+writes 3
 
 === restart
 
 === expect
+OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
+User/alice Deleting alice@acme.example users null Delete InProgress Ready=False DirectoryUnavailable Reconciling
+  the Delete is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached)
+User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account bob.acme bob@acme.example Enabled users [] revision=1
+directory has alice.acme alice@acme.example active
+directory has bob.acme bob@acme.example active
+writes 0
 
 === directory good
 
 === wait 2 minutes
 
 === expect
+OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
+User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account bob.acme bob@acme.example Enabled users [] revision=1
+directory has bob.acme bob@acme.example active
+event User/alice AccountDeleted: the account was deleted for good; cases left without an owner: 0; this month is billed in full
+writes 1

@@ -1,10 +1,13 @@
 //! The reference store on a bad day: as often as it is told, it is away.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use jiff::Timestamp;
 use roster::domain::account::{Account, Departure};
+use roster::domain::billing::{Calendar, Life, Period, Zone};
 use roster::domain::organization::Organization;
 use roster::plan::{Leaving, Plan};
 use roster::store::memory::MemoryStore;
@@ -86,6 +89,11 @@ impl Store for FlakyStore {
         self.inner.use_directories(directories, now).await
     }
 
+    async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
+        self.answers()?;
+        self.inner.changed_by_members(after).await
+    }
+
     async fn owners(&self) -> Result<Vec<UserName>, StoreError> {
         self.answers()?;
         self.inner.owners().await
@@ -100,5 +108,25 @@ impl Store for FlakyStore {
         let answers = self.inner.commit(plans, occasion).await;
         Self::count(&self.lost)?;
         answers
+    }
+
+    async fn close_months(&self, zone: &Zone, now: Timestamp) -> Result<Vec<Period>, StoreError> {
+        self.answers()?;
+        self.inner.close_months(zone, now).await
+    }
+
+    async fn calendar(&self) -> Result<Calendar, StoreError> {
+        self.answers()?;
+        self.inner.calendar().await
+    }
+
+    async fn lives(
+        &self,
+        period: &Period,
+        namespace: Option<&str>,
+        take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
+    ) -> Result<(), StoreError> {
+        self.answers()?;
+        self.inner.lives(period, namespace, take).await
     }
 }

@@ -14,6 +14,13 @@ metadata: {name: alice}
 spec: {email: alice@acme.example, profile: {displayName: Alice}, groupRef: {name: administrators}, chargeApproved: true}
 
 === expect
+OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
+User/alice Enabled alice@acme.example administrators [*] Ready=True Reconciled -
+UserGroup/administrators members=1 Ready=True Reconciled -
+UserGroup/dispatchers members=0 Ready=True Reconciled -
+UserGroup/users members=0 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled administrators [] revision=1
+writes 8
 
 === directory silent
 
@@ -23,6 +30,16 @@ metadata: {name: bob}
 spec: {email: bob@acme.example, profile: {displayName: Bob}, groupRef: {name: dispatchers}, permissions: {grants: [orders:read, orders:write]}, chargeApproved: true}
 
 === expect
+OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
+User/alice Enabled alice@acme.example administrators [*] Ready=True Reconciled -
+User/bob Creating bob@acme.example dispatchers [cases:read,orders:read,orders:write] Create InProgress Ready=False Create Reconciling
+  the Create is in force in the store, and on its way to the directories
+UserGroup/administrators members=1 Ready=True Reconciled -
+UserGroup/dispatchers members=1 Ready=True Reconciled -
+UserGroup/users members=0 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled administrators [] revision=1
+account bob.acme bob@acme.example Enabled dispatchers ["orders:read", "orders:write"] revision=1
+writes 3
 
 === apply
 kind: User
@@ -30,10 +47,31 @@ metadata: {name: bob}
 spec: {email: robert@acme.example, profile: {displayName: Robert}, permissions: {grants: [invoices:read, orders:read]}, chargeApproved: true}
 
 === expect
+OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
+User/alice Enabled alice@acme.example administrators [*] Ready=True Reconciled -
+User/bob Creating bob@acme.example users [orders:read] Create InProgress Ready=False QueuedBehindTransaction Reconciling
+  the Create of this account is in flight: what was changed since is applied when it ends; what takes rights away was applied at once
+UserGroup/administrators members=1 Ready=True Reconciled -
+UserGroup/dispatchers members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled administrators [] revision=1
+account bob.acme bob@acme.example Enabled users ["orders:read"] revision=2
+writes 3
 
 === wait 21 minutes
 
 === expect
+OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
+User/alice Enabled alice@acme.example administrators [*] Ready=True Reconciled -
+User/bob Creating bob@acme.example users [orders:read] Create Overdue Ready=False DeadlineExceeded Stalled
+  the Create is past its deadline and goes on: the directory directory hasn't confirmed it
+UserGroup/administrators members=1 Ready=True Reconciled -
+UserGroup/dispatchers members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled administrators [] revision=1
+account bob.acme bob@acme.example Enabled users ["orders:read"] revision=2
+event User/bob DeadlineExceeded: the transaction in flight is overdue and goes on: the condition Ready says what it waits for
+writes 1
 
 === apply
 kind: User
@@ -41,16 +79,47 @@ metadata: {name: bob}
 spec: {email: robert@acme.example, profile: {displayName: Robert}, permissions: {grants: [invoices:read, orders:read]}, state: Disabled, chargeApproved: true}
 
 === expect
+OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
+User/alice Enabled alice@acme.example administrators [*] Ready=True Reconciled -
+User/bob Disabling bob@acme.example users [orders:read] Disable InProgress Ready=False QueuedBehindTransaction Reconciling
+  the Disable of this account is in flight: what was changed since is applied when it ends; what takes rights away was applied at once
+UserGroup/administrators members=1 Ready=True Reconciled -
+UserGroup/dispatchers members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled administrators [] revision=1
+account bob.acme bob@acme.example Disabled users ["orders:read"] revision=3
+writes 1
 
 === restart
 
 === expect
+OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
+User/alice Enabled alice@acme.example administrators [*] Ready=True Reconciled -
+User/bob Disabling bob@acme.example users [orders:read] Disable InProgress Ready=False QueuedBehindTransaction Reconciling
+  the Disable of this account is in flight: what was changed since is applied when it ends; what takes rights away was applied at once
+UserGroup/administrators members=1 Ready=True Reconciled -
+UserGroup/dispatchers members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled administrators [] revision=1
+account bob.acme bob@acme.example Disabled users ["orders:read"] revision=3
+writes 0
 
 === directory good
 
 === restart
 
 === expect
+OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
+User/alice Enabled alice@acme.example administrators [*] Ready=True Reconciled -
+User/bob Disabled robert@acme.example users [invoices:read,orders:read] Ready=True Reconciled -
+UserGroup/administrators members=1 Ready=True Reconciled -
+UserGroup/dispatchers members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled administrators [] revision=1
+account bob.acme robert@acme.example Disabled users ["invoices:read", "orders:read"] revision=4
+directory has alice.acme alice@acme.example active
+directory has bob.acme robert@acme.example inactive
+writes 1
 
 === apply
 kind: User
@@ -58,7 +127,29 @@ metadata: {name: bob}
 spec: {email: robert@acme.example, profile: {displayName: Robert}, permissions: {grants: [invoices:read, orders:read]}, chargeApproved: true}
 
 === expect
+OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
+User/alice Enabled alice@acme.example administrators [*] Ready=True Reconciled -
+User/bob Enabled robert@acme.example users [invoices:read,orders:read] Ready=True Reconciled -
+UserGroup/administrators members=1 Ready=True Reconciled -
+UserGroup/dispatchers members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled administrators [] revision=1
+account bob.acme robert@acme.example Enabled users ["invoices:read", "orders:read"] revision=5
+directory has alice.acme alice@acme.example active
+directory has bob.acme robert@acme.example active
+writes 1
 
 === resync
 
 === expect
+OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
+User/alice Enabled alice@acme.example administrators [*] Ready=True Reconciled -
+User/bob Enabled robert@acme.example users [invoices:read,orders:read] Ready=True Reconciled -
+UserGroup/administrators members=1 Ready=True Reconciled -
+UserGroup/dispatchers members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled administrators [] revision=1
+account bob.acme robert@acme.example Enabled users ["invoices:read", "orders:read"] revision=5
+directory has alice.acme alice@acme.example active
+directory has bob.acme robert@acme.example active
+writes 0

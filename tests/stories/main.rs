@@ -11,11 +11,18 @@
 #[allow(dead_code, reason = "other tests use other parts of it")]
 mod cluster;
 mod flaky;
+mod random_edits;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cluster::Cluster;
 use flaky::FlakyStore;
+use roster::clock::Clock;
+use roster::controller::months::Months;
+use roster::domain::billing::Zone;
+use roster::store::Store;
+use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
 async fn every_story_ends_as_it_is_told() {
@@ -74,4 +81,17 @@ async fn play(told: &str) -> String {
         }
     }
     happened
+}
+
+#[tokio::test(start_paused = true)]
+async fn months_are_looked_at_when_the_operator_starts_each_hour_and_a_minute_after_the_store_failed() {
+    let (store, mut months) = (FlakyStore::default(), Months::new());
+    assert!(months.due() <= Instant::now());
+    store.fail(1);
+    months.close(&store, &Zone::UTC, Clock::SYSTEM).await;
+    assert_eq!(months.due() - Instant::now(), Duration::from_secs(60));
+    assert_eq!(store.inner.calendar().await.unwrap().zone, None);
+    months.close(&store, &Zone::UTC, Clock::SYSTEM).await;
+    assert!(months.due() - Instant::now() <= Duration::from_secs(3600));
+    assert_eq!(store.inner.calendar().await.unwrap().zone, Some(Zone::UTC));
 }

@@ -1,6 +1,7 @@
 //! The control plane that all tests of this binary share.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
@@ -8,7 +9,9 @@ use std::sync::{LazyLock, Mutex, OnceLock};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::base64;
 
 /// The runtime that all clients live in; tests themselves are synchronous.
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
@@ -121,17 +124,53 @@ impl ControlPlane {
 
     /// Puts a value under a key into etcd, behind the API server's back.
     pub(crate) fn put_into_etcd(&self, key: &str, value: &str) {
+        let body = json!({"key": base64::encode(key.as_bytes()), "value": base64::encode(value.as_bytes())});
+        std::io::read_to_string(self.asked_of_etcd("/v3/kv/put", &body)).expect("etcd answers");
+    }
+
+    /// Returns all keys of etcd with their values, and the revision that they are of.
+    pub(crate) fn etcd_contents(&self) -> (i64, Vec<(String, Vec<u8>)>) {
+        let everything = json!({"key": "AA==", "range_end": "AA=="});
+        let text = std::io::read_to_string(self.asked_of_etcd("/v3/kv/range", &everything)).expect("etcd answers");
+        let answer: Value = serde_json::from_str(&text).expect("etcd answers with JSON");
+        let revision = answer["header"]["revision"].as_str().and_then(|revision| revision.parse().ok());
+        let pairs = answer["kvs"].as_array().into_iter().flatten().map(pair).collect();
+        (revision.expect("etcd names its revision"), pairs)
+    }
+
+    /// Returns everything that was put into etcd from a revision on, also what was overwritten or deleted since. The API
+    /// server has etcd forget what was overwritten more than 5 minutes ago.
+    pub(crate) fn etcd_history(&self, from: i64) -> Vec<(String, Vec<u8>)> {
+        const MARK: &str = "/roster-tests/mark";
+        self.put_into_etcd(MARK, "");
+        let watch = json!({"create_request": {"key": "AA==", "range_end": "AA==", "start_revision": from.to_string()}});
+        let mut pairs = vec![];
+        for line in self.asked_of_etcd("/v3/watch", &watch).lines() {
+            let news: Value = serde_json::from_str(&line.expect("etcd answers")).expect("etcd answers with JSON");
+            assert!(news["result"]["canceled"] != true, "etcd has forgotten revision {from}: {news}");
+            let events = news["result"]["events"].as_array();
+            pairs.extend(events.into_iter().flatten().map(|event| pair(&event["kv"])));
+            if pairs.iter().any(|(key, _)| key == MARK) {
+                return pairs;
+            }
+        }
+        panic!("etcd ended its answer")
+    }
+
+    /// Asks etcd, and returns its answer from the body on.
+    fn asked_of_etcd(&self, path: &str, body: &Value) -> BufReader<TcpStream> {
         let words = std::fs::read_to_string(format!("/proc/{}/cmdline", self.pid("etcd"))).expect("etcd runs");
         let mut words = words.split('\0').skip_while(|word| *word != "--listen-client-urls");
         let address = words.nth(1).and_then(|url| url.strip_prefix("http://")).expect("etcd listens").to_owned();
-        let base64 = |text: &str| output(Command::new("base64").arg("-w0"), text).expect_success();
-        let body = format!(r#"{{"key":"{}","value":"{}"}}"#, base64(key), base64(value));
-        let head =
-            format!("POST /v3/kv/put HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
-        let mut connection = std::net::TcpStream::connect(&address).expect("etcd answers");
+        let body = body.to_string();
+        // In HTTP 1.0 an answer comes in one piece that ends with the connection.
+        let head = format!("POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n", body.len());
+        let mut connection = TcpStream::connect(&address).expect("etcd answers");
         connection.write_all((head + &body).as_bytes()).expect("etcd listens");
-        let answer = std::io::read_to_string(connection).expect("etcd answers");
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let mut answer = BufReader::new(connection);
+        let head: Vec<String> = answer.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        assert!(head.first().is_some_and(|line| line.contains(" 200 ")), "{head:?}");
+        answer
     }
 
     fn pid(&self, name: &str) -> String {
@@ -160,6 +199,12 @@ impl ControlPlane {
             Client::try_from(config.expect("the kubeconfig is complete")).expect("a client can be made of it")
         })
     }
+}
+
+/// Returns a key of etcd with its value; what was deleted has none.
+fn pair(kv: &Value) -> (String, Vec<u8>) {
+    let part = |name: &str| base64::decode(kv[name].as_str().unwrap_or_default());
+    (String::from_utf8_lossy(&part("key")).into_owned(), part("value"))
 }
 
 /// Runs a program to its end, with `stdin` on its standard input.

@@ -1,5 +1,6 @@
 //! The harness: a control plane, organizations in it, people who make requests, and operators.
 
+pub(crate) mod base64;
 mod control_plane;
 mod objects;
 mod operator;
@@ -8,7 +9,7 @@ mod requester;
 
 pub(crate) use control_plane::{Output, run};
 pub(crate) use objects::{With, condition, domain, group, passed, refused, user};
-pub(crate) use operator::Operator;
+pub(crate) use operator::{Operator, roster as run_roster};
 pub(crate) use organization::{Organization, cluster_admin};
 pub(crate) use requester::{Refusal, Requester};
 

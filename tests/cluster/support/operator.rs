@@ -2,9 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::SqliteConnection;
 
 use super::control_plane::{ControlPlane, output};
 use super::{Organization, Output, eventually};
@@ -16,7 +18,18 @@ pub(crate) struct Operator {
     store: PathBuf,
     log: PathBuf,
     pid_file: PathBuf,
+    kubeconfig: PathBuf,
     arguments: Vec<String>,
+}
+
+/// The right to write to a store, which nobody else has until this is let go of.
+pub(crate) struct HeldStore(SqliteConnection);
+
+impl HeldStore {
+    /// Lets others write again.
+    pub(crate) fn let_go(self) {
+        super::run(sqlx::Connection::close(self.0)).expect("the connection closes");
+    }
 }
 
 impl Operator {
@@ -29,14 +42,21 @@ impl Operator {
     /// Starts an operator with further arguments, such as `--resync 1s`.
     #[track_caller]
     pub(crate) fn start_with(organization: &Organization, arguments: &[&str]) -> Self {
+        Self::start_at(organization, &ControlPlane::shared().folder().join("roster.kubeconfig"), arguments)
+    }
+
+    /// Starts an operator that reaches the API server by another kubeconfig of its service account.
+    #[track_caller]
+    pub(crate) fn start_at(organization: &Organization, kubeconfig: &Path, arguments: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let name = format!("operator-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let store = organization.file("roster.db");
         let log = organization.file(&format!("{name}.log"));
         let pid_file = ControlPlane::shared().folder().join("pids").join(name);
         let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let child = spawn(&organization.name, &store, &log, &arguments);
-        let operator = Self { child, namespace: organization.name.clone(), store, log, pid_file, arguments };
+        let (namespace, kubeconfig) = (organization.name.clone(), kubeconfig.to_owned());
+        let child = spawn(&namespace, &store, &log, (&kubeconfig, &arguments));
+        let operator = Self { child, namespace, store, log, pid_file, kubeconfig, arguments };
         operator.note_pid();
         eventually("the operator is ready", || (operator.page("/readyz").0 == 200).then_some(()));
         operator
@@ -59,7 +79,7 @@ impl Operator {
     /// Starts it again on the same store, after it was killed or ended.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        self.child = spawn(&self.namespace, &self.store, &self.log, &self.arguments);
+        self.child = spawn(&self.namespace, &self.store, &self.log, (&self.kubeconfig, &self.arguments));
         self.note_pid();
     }
 
@@ -133,20 +153,48 @@ impl Operator {
     pub(crate) fn execute(&self, statement: &str) {
         let statement = sqlx::AssertSqlSafe(statement.to_owned());
         super::run(async {
-            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&self.store);
-            let mut connection = sqlx::ConnectOptions::connect(&options).await.expect("the store is there");
+            let mut connection = self.connect().await;
             sqlx::query(statement).execute(&mut connection).await.expect("the statement is carried out");
         });
     }
 
+    /// Takes the right to write to the store: whoever commits meanwhile waits, the operator for 10 s.
+    #[track_caller]
+    pub(crate) fn hold_store(&self) -> HeldStore {
+        super::run(async {
+            let mut connection = self.connect().await;
+            sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.expect("nobody writes for long");
+            HeldStore(connection)
+        })
+    }
+
     /// Returns the number that one query of the store answers with.
     #[track_caller]
-    pub(crate) fn count(&self, query: &'static str) -> i64 {
+    pub(crate) fn count(&self, query: &str) -> i64 {
+        self.answer(query).expect("one row")
+    }
+
+    /// Returns the text that one query of the store answers with, unless it answers with nothing.
+    #[track_caller]
+    pub(crate) fn text(&self, query: &str) -> Option<String> {
+        self.answer(query)
+    }
+
+    #[track_caller]
+    fn answer<T>(&self, query: &str) -> Option<T>
+    where
+        T: Send + Unpin + sqlx::Type<sqlx::Sqlite> + for<'r> sqlx::Decode<'r, sqlx::Sqlite> + 'static,
+    {
+        let query = sqlx::AssertSqlSafe(query.to_owned());
         super::run(async {
-            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&self.store);
-            let mut connection = sqlx::ConnectOptions::connect(&options).await.expect("the store is there");
-            sqlx::query_scalar(query).fetch_one(&mut connection).await.expect("the query can be answered")
+            let mut connection = self.connect().await;
+            sqlx::query_scalar(query).fetch_optional(&mut connection).await.expect("the query can be answered")
         })
+    }
+
+    async fn connect(&self) -> SqliteConnection {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&self.store);
+        sqlx::ConnectOptions::connect(&options).await.expect("the store is there")
     }
 
     /// Leaves the process id where the guardian finds it, should this process be killed.
@@ -168,16 +216,16 @@ impl Drop for Operator {
 }
 
 /// Runs the binary.
-fn roster(arguments: &[&str], stdin: &str) -> Output {
+pub(crate) fn roster(arguments: &[&str], stdin: &str) -> Output {
     output(Command::new(env!("CARGO_BIN_EXE_roster")).args(arguments), stdin)
 }
 
-fn spawn(namespace: &str, store: &std::path::Path, log: &std::path::Path, arguments: &[String]) -> Child {
+fn spawn(namespace: &str, store: &Path, log: &Path, (kubeconfig, arguments): (&Path, &[String])) -> Child {
     let log = File::options().create(true).append(true).open(log).expect("the log can be written");
     Command::new(env!("CARGO_BIN_EXE_roster"))
         .args(["run", "--store", &url(store), "--namespace", namespace, "--listen", "127.0.0.1:0"])
         .args(arguments)
-        .env("KUBECONFIG", ControlPlane::shared().folder().join("roster.kubeconfig"))
+        .env("KUBECONFIG", kubeconfig)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file handle"))
         .stderr(log)
@@ -185,6 +233,6 @@ fn spawn(namespace: &str, store: &std::path::Path, log: &std::path::Path, argume
         .expect("the binary starts")
 }
 
-fn url(store: &std::path::Path) -> String {
+fn url(store: &Path) -> String {
     format!("sqlite://{}?mode=rwc", store.display())
 }

@@ -85,8 +85,40 @@ impl Organization {
     /// Returns the requests about roster's kinds that the operator made in this organization, but its watches:
     /// `verb resource[/subresource] name`.
     pub(crate) fn requests_of_the_operator(&self) -> Vec<String> {
+        self.requests_but_watches(|resource| resource != "secrets")
+    }
+
+    /// Returns the requests about Secrets that the operator made in this organization, but its watches: `verb secrets name`.
+    pub(crate) fn requests_about_secrets(&self) -> Vec<String> {
+        self.requests_but_watches(|resource| resource == "secrets")
+    }
+
+    fn requests_but_watches(&self, about: impl Fn(&str) -> bool) -> Vec<String> {
         let events = self.audited("system:serviceaccount:roster-system:roster");
-        events.iter().filter(|event| event["verb"] != "watch").map(request_in_words).collect()
+        let asked = events
+            .iter()
+            .filter(|event| event["verb"] != "watch" && about(event["objectRef"]["resource"].as_str().unwrap_or_default()));
+        asked.map(request_in_words).collect()
+    }
+
+    /// Returns the kubeconfig of the operator's service account.
+    pub(crate) fn operators_kubeconfig(&self) -> String {
+        std::fs::read_to_string(self.plane.folder().join("roster.kubeconfig")).expect("the kubeconfig can be read")
+    }
+
+    /// Returns the folder with the logs of the control plane.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.plane.folder().join("logs")
+    }
+
+    /// Returns all keys of etcd with their values, and the revision that they are of.
+    pub(crate) fn etcd_contents(&self) -> (i64, Vec<(String, Vec<u8>)>) {
+        self.plane.etcd_contents()
+    }
+
+    /// Returns everything that was put into etcd from a revision on, also what was overwritten or deleted since.
+    pub(crate) fn etcd_history(&self, from: i64) -> Vec<(String, Vec<u8>)> {
+        self.plane.etcd_history(from)
     }
 
     /// Returns somebody's requests about roster's kinds, as the API server's audit log has them.

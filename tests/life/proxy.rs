@@ -1,0 +1,73 @@
+//! A loopback proxy before the API server that can be cut.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use crate::support::Organization;
+
+/// A loopback proxy; TLS goes through as bytes.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    upstream: SocketAddr,
+    /// Both ends of every connection; nothing while it is cut.
+    connections: Arc<Mutex<Option<Vec<TcpStream>>>>,
+}
+
+impl Proxy {
+    /// Starts a proxy before the API server; its thread lives as long as the tests.
+    pub(crate) fn start(organization: &Organization) -> Self {
+        let kubeconfig = organization.operators_kubeconfig();
+        let upstream = kubeconfig.lines().find_map(|line| line.trim().strip_prefix("server: https://")).expect("a server");
+        let upstream = upstream.parse().expect("an address");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("it listens");
+        let connections = Arc::new(Mutex::new(Some(vec![])));
+        let proxy = Self { address, upstream, connections: connections.clone() };
+        std::thread::spawn(move || {
+            for client in listener.incoming().filter_map(Result::ok) {
+                // Whoever can't be connected is turned away.
+                let _ = connect(client, upstream, &connections);
+            }
+        });
+        proxy
+    }
+
+    /// Writes a kubeconfig of the operator that leads through the proxy.
+    pub(crate) fn kubeconfig(&self, organization: &Organization) -> PathBuf {
+        let kubeconfig = organization.operators_kubeconfig().replace(&self.upstream.to_string(), &self.address.to_string());
+        let file = organization.file("proxy.kubeconfig");
+        std::fs::write(&file, kubeconfig).expect("the kubeconfig can be written");
+        file
+    }
+
+    /// Cuts every connection, and turns new ones away.
+    pub(crate) fn cut(&self) {
+        let connections = self.connections.lock().expect("no thread panics").take();
+        connections.into_iter().flatten().for_each(|connection| drop(connection.shutdown(Shutdown::Both)));
+    }
+
+    /// Lets everybody through again.
+    pub(crate) fn mend(&self) {
+        self.connections.lock().expect("no thread panics").get_or_insert_default();
+    }
+}
+
+fn connect(client: TcpStream, upstream: SocketAddr, connections: &Mutex<Option<Vec<TcpStream>>>) -> io::Result<()> {
+    let mut connections = connections.lock().expect("no thread panics");
+    let Some(connections) = connections.as_mut() else { return Ok(()) };
+    let server = TcpStream::connect(upstream)?;
+    connections.extend([client.try_clone()?, server.try_clone()?]);
+    for (from, to) in [(client.try_clone()?, server.try_clone()?), (server, client)] {
+        std::thread::spawn(move || forward(from, to));
+    }
+    Ok(())
+}
+
+fn forward(mut from: TcpStream, mut to: TcpStream) {
+    // A connection that ends on one side ends on the other.
+    let _ = io::copy(&mut from, &mut to);
+    let _ = to.shutdown(Shutdown::Both);
+    let _ = from.shutdown(Shutdown::Both);
+}

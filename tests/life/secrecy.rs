@@ -1,0 +1,225 @@
+//! A password stands in its Secret and, hashed, in the store; nowhere else, however it is written.
+
+use std::cell::RefCell;
+use std::fs;
+
+use serde_json::json;
+
+use crate::acme::{Acme, secret, user_with_password};
+use crate::support::{Output, With, base64, condition, eventually, passed};
+
+const SET: &str = "nine lorries & leave/at dawn?";
+const REJECTED: &str = "quartz/lantern & zebra?";
+const ROTATED: &str = "seven foxes + guard/the mill&";
+const OWN: &str = "eleven violins = under/water?";
+const KEPT: &str = "twelve magpies & steal/silver?";
+const WRONG: &str = "thirteen anvils + fall/slowly?";
+
+const PLANTED: [&str; 6] = [SET, REJECTED, ROTATED, OWN, KEPT, WRONG];
+
+/// Everything that a password might have come into: a name, and what is there.
+type Places = Vec<(String, Vec<u8>)>;
+
+/// Returns the forms that a text may have been brought into.
+fn forms(text: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let bytes = text.as_bytes();
+    let percent = |keep: fn(u8) -> bool| -> String {
+        bytes.iter().map(|&byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    };
+    // What of it is the same wherever it stands in a longer text.
+    let base64 = |before: usize| {
+        let all = base64::encode(&[&vec![0; before], bytes].concat());
+        let (from, to) = ((before * 8).div_ceil(6), (before + bytes.len()) * 8 / 6);
+        all.as_bytes()[from..to].to_vec()
+    };
+    let url_safe = |form: &[u8]| {
+        form.iter()
+            .map(|byte| match byte {
+                b'+' => b'-',
+                b'/' => b'_',
+                other => *other,
+            })
+            .collect()
+    };
+    let encoded = percent(|byte| byte.is_ascii_alphanumeric());
+    let mut forms = vec![
+        ("as it is", bytes.to_vec()),
+        ("percent-encoded", encoded.clone().into_bytes()),
+        ("percent-encoded in lower case", encoded.to_lowercase().into_bytes()),
+        ("as a form has it", encoded.replace("%20", "+").into_bytes()),
+        ("percent-encoded where it must be", percent(|byte| byte != b' ').into_bytes()),
+        ("in hexadecimal", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes()),
+        ("with its & escaped", text.replace('&', "\\u0026").into_bytes()),
+        ("as a list of numbers", bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(",").into_bytes()),
+        ("as a spaced list of numbers", bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ").into_bytes()),
+        ("in UTF-16", text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
+    ];
+    for before in 0..3 {
+        let form = base64(before);
+        forms.push(("in base64 for addresses", url_safe(&form)));
+        forms.push(("in base64", form));
+    }
+    forms
+}
+
+fn contains(place: &[u8], form: &[u8]) -> bool {
+    let first = form[0];
+    let mut rest = place;
+    while let Some(at) = rest.iter().position(|byte| *byte == first) {
+        if rest[at..].starts_with(form) {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
+}
+
+/// Returns where any of the planted passwords is.
+fn found(places: &Places) -> Vec<String> {
+    let needles: Vec<_> = PLANTED.iter().flat_map(|text| forms(text).into_iter().map(move |form| (*text, form))).collect();
+    let in_place = |(name, place): &(String, Vec<u8>)| {
+        let hits = needles.iter().filter(|(_, (_, form))| contains(place, form));
+        hits.map(|(text, (form, _))| format!("{text:?} {form} in {name}")).collect::<Vec<_>>()
+    };
+    places.iter().flat_map(in_place).collect()
+}
+
+/// What was said on the command line so far.
+#[derive(Default)]
+struct Said(RefCell<Places>);
+
+impl Said {
+    /// Notes what a command said, and returns its exit code.
+    fn hear(&self, what: &str, output: Output) -> Option<i32> {
+        self.0.borrow_mut().push((format!("the output of {what}"), (output.stdout + &output.stderr).into_bytes()));
+        output.code
+    }
+}
+
+/// Lives through everything that is ever done with a password.
+fn live(acme: &Acme, said: &Said) {
+    let (organization, operator) = (&acme.organization, &acme.operator);
+    let login = acme.login_name("alice");
+    let log_in = |who: &str, password: &str| said.hear("roster login", acme.log_in(who, password));
+    let put = |password: &str| {
+        let data = json!({"stringData": {"password": password, "again": password}});
+        passed(organization.admin().patch("Secret", "alice-password", &data));
+    };
+    organization.until_ready("UserGroup", "users");
+    let list = json!({"spec": {"selfService": ["Phone", "Password"]}});
+    passed(organization.admin().patch("UserGroup", "users", &list));
+    organization.until_ready("UserGroup", "users");
+    acme.create(&secret("bob", KEPT));
+    acme.create(&user_with_password("bob"));
+    acme.create(&secret("alice", SET).with("/stringData/again", SET));
+    let alice = user_with_password("alice").with("/spec/passwordSecretRef/confirmationKey", "again");
+    acme.create(&alice.with("/spec/deletionProtection", "Disabled"));
+    organization.until_ready("User", "bob");
+    organization.until_ready("User", "alice");
+    assert_eq!(log_in(&login, SET), Some(0));
+    assert_eq!(log_in(&login, WRONG), Some(1));
+    assert_eq!(log_in("alice@acme.example", WRONG), Some(1));
+
+    put(&format!("{REJECTED}\u{7}"));
+    organization.until_reason("User", "alice", "PasswordRejected");
+    acme.directory.behaves(&json!({"down": true}));
+    put(ROTATED);
+    organization.until_reason("User", "alice", "DirectoryUnavailable");
+    acme.directory.has_a_good_day();
+    organization.until("User", "alice", "settled", |alice| {
+        condition(alice, "Ready")["reason"] == "Reconciled" && alice["status"]["transaction"]["type"] == "PasswordChange"
+    });
+    assert_eq!(log_in(&login, ROTATED), Some(0));
+
+    let own = |what: &[&str], first: &str, second: &str| {
+        let arguments = [&["self", &login], what].concat();
+        said.hear("roster self", operator.roster(&arguments, &format!("{first}\n{second}\n")))
+    };
+    assert_eq!(own(&["--set-password"], ROTATED, &format!("{REJECTED}\u{7}")), Some(1));
+    assert_eq!(own(&["--set-password"], WRONG, OWN), Some(1));
+    assert_eq!(own(&["--set-password"], ROTATED, OWN), Some(0));
+    eventually("her own is set", || (acme.journaled("alice", "PasswordChange") == 2).then_some(()));
+    let in_flight = "SELECT count(*) FROM transactions WHERE completed_at IS NULL AND superseded_at IS NULL";
+    eventually("the directory has it", || (operator.count(in_flight) == 0).then_some(()));
+    assert_eq!(own(&["--set", "phone=1", "-o", "json"], OWN, ""), Some(0));
+    assert_eq!(log_in(&login, OWN), Some(0));
+
+    acme.edit("alice", &json!({"state": "Disabled"}));
+    organization.until("User", "alice", "disabled", |alice| alice["status"]["state"] == "Disabled");
+    assert_eq!(log_in(&login, OWN), Some(1));
+}
+
+/// Gathers everything that there is, but what stands under the Secrets' own keys; that is returned apart.
+fn gathered(acme: &Acme, said: &Said, since: i64) -> (Places, Places) {
+    let (organization, operator) = (&acme.organization, &acme.operator);
+    for arguments in [
+        vec!["users", "-o", "json"],
+        vec!["why", "-n", &organization.name, "bob", "orders:read"],
+        vec!["copy", "-n", &organization.name, "bob", "carol"],
+        vec!["password-policy"],
+    ] {
+        let what = format!("roster {}", arguments[0]);
+        let output = if arguments[0] == "password-policy" {
+            crate::support::run_roster(&arguments, "")
+        } else {
+            operator.roster(&arguments, "")
+        };
+        said.hear(&what, output);
+    }
+    let all = ["get", "users.roster.rs,usergroups,orgemaildomains,events,namespaces", "-o", "yaml", "--show-managed-fields"];
+    said.hear("kubectl get", organization.kubectl(&all, ""));
+    let mut places = said.0.take();
+    places.push(("the operator's output".to_owned(), operator.log().into_bytes()));
+    for page in ["/metrics", "/healthz", "/readyz"] {
+        places.push((page.to_owned(), operator.page(page).1.into_bytes()));
+    }
+    for part in ["db", "db-wal", "db-shm"] {
+        places.push((format!("the store's {part}"), fs::read(organization.file(&format!("roster.{part}"))).unwrap_or_default()));
+    }
+    let files = acme.directory.files().into_iter();
+    places.extend(files.map(|(name, (_, content))| (format!("the directory's {name}"), [name.into_bytes(), content].concat())));
+    for log in fs::read_dir(organization.logs()).expect("the logs can be read").filter_map(Result::ok) {
+        let content = fs::read(log.path()).expect("a log can be read");
+        places.push((format!("the control plane's {}", log.file_name().to_string_lossy()), content));
+    }
+    let etcd = organization.etcd_contents().1.into_iter().chain(organization.etcd_history(since));
+    let own = format!("/registry/secrets/{}/", organization.name);
+    let (secrets, others): (Places, Places) = etcd.partition(|(key, _)| key.starts_with(&own));
+    places.extend(others.into_iter().map(|(key, value)| (format!("etcd's {key}"), [key.into_bytes(), value].concat())));
+    (places, secrets)
+}
+
+#[test]
+fn a_password_is_nowhere_but_in_its_secret_and_hashed_in_the_store() {
+    let acme = Acme::start(&["--log", "trace"]);
+    let since = acme.organization.etcd_contents().0;
+    let said = Said::default();
+    live(&acme, &said);
+    let hash = acme.operator.text("SELECT password_hash FROM accounts WHERE owner_name = 'alice'").expect("a hash");
+    let declared = acme.operator.text("SELECT secret_hash FROM accounts WHERE owner_name = 'alice'").expect("a hash");
+    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+    let (places, _) = gathered(&acme, &said, since);
+    assert_eq!(found(&places), Vec::<String>::new());
+
+    passed(acme.organization.admin().delete("User", "alice"));
+    acme.organization.until_gone("User", "alice");
+    assert_eq!(said.hear("roster login", acme.log_in(&acme.login_name("alice"), OWN)), Some(1));
+    assert_eq!(said.hear("roster login", acme.log_in(&acme.login_name("bob"), KEPT)), Some(0));
+    let (places, secrets) = gathered(&acme, &said, since);
+    assert_eq!(found(&places), Vec::<String>::new());
+    assert!(places.len() > 100, "everything was looked at: {} places", places.len());
+    // The search finds what is there: each of them that ever stood in a Secret.
+    let there = found(&secrets);
+    for planted in [SET, REJECTED, ROTATED, KEPT] {
+        assert!(there.iter().any(|hit| hit.starts_with(&format!("{planted:?} as it is"))), "{planted} in {there:?}");
+    }
+
+    // Hashes stay in the store alone, and not even there once the account is gone.
+    let holding = |hash: &str| -> Vec<String> {
+        places.iter().filter(|(_, place)| contains(place, hash.as_bytes())).map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!((holding(&hash), holding(&declared)), (vec![], vec![]));
+    let bobs = acme.operator.text("SELECT password_hash FROM accounts WHERE owner_name = 'bob'").expect("a hash");
+    assert!(holding(&bobs).iter().all(|place| place.starts_with("the store's db")), "{:?}", holding(&bobs));
+    assert!(!holding(&bobs).is_empty());
+}
