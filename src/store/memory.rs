@@ -352,9 +352,11 @@ impl Contents {
         self.check_free(namespace, moves, Some(current.id), &next.content.email)?;
         self.check_moved_addresses(namespace, Some(current.id), Some(&next.content.email), moves)?;
         if self.is_administrator(namespace, &current.content) && !self.is_administrator(namespace, &next.content) {
-            self.check_control(namespace, leaving, |account| {
-                Some(account.id != current.id && self.is_administrator(namespace, &account.content))
-            })?;
+            let others =
+                |account: &Account| (account.id != current.id).then(|| self.is_administrator(namespace, &account.content));
+            // Whoever owns it from now on may stay where its owner until now leaves.
+            let itself = (!leaving.contains(&next.owner.name)).then_some(false);
+            self.check_control_with(namespace, leaving, others, itself)?;
         }
 
         if next.transaction.id != current.transaction.id {
@@ -520,8 +522,19 @@ impl Contents {
         leaving: &Leaving,
         afterwards: impl Fn(&Account) -> Option<bool>,
     ) -> Result<(), Refusal> {
+        self.check_control_with(namespace, leaving, afterwards, None)
+    }
+
+    /// As [`Self::check_control`], with somebody beside those in the organization.
+    fn check_control_with(
+        &self,
+        namespace: &str,
+        leaving: &Leaving,
+        afterwards: impl Fn(&Account) -> Option<bool>,
+        beside: Option<bool>,
+    ) -> Result<(), Refusal> {
         let staying = self.in_organization(namespace).filter(|account| !leaving.contains(&account.owner.name));
-        let in_control: Vec<bool> = staying.filter_map(afterwards).collect();
+        let in_control: Vec<bool> = staying.filter_map(afterwards).chain(beside).collect();
         let control = Control { administrators: in_control.contains(&true), users: !in_control.is_empty() };
         if control.is_lost() { Err(Refusal::LastAdministrator) } else { Ok(()) }
     }
