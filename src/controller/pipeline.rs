@@ -4,6 +4,8 @@
 //! Kubernetes is to be told stands in slots until it is sent.
 
 mod dependants;
+mod said;
+mod under_way;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -13,9 +15,11 @@ use jiff::SignedDuration;
 use kube::api::ObjectMeta;
 use tokio::time::Instant;
 
+use self::said::{farewell, put_back, taken_back};
+use self::under_way::CONFIRMED_AGAIN;
 use super::months::Months;
 use super::observe::{self, Snapshot};
-use super::passwords::{Passwords, Question, Verdict};
+use super::passwords::Passwords;
 use super::provisioning::Provisioning;
 use super::report::{self, Answer, Report, Said, Slots, Write};
 use super::wake::{Kind, Lane, ObjectKey, Queue};
@@ -23,20 +27,16 @@ use super::watch::{News, Scope};
 use super::world::{self, InForce, Reported, World};
 use crate::api::{UserGroup, UserGroupSpec};
 use crate::clock::Clock;
-use crate::directory::{DirectoryError, Entry};
-use crate::domain::account::{Account, Departure, Revision, Source, TransactionKind};
+use crate::domain::account::{Account, Revision, Source, TransactionKind};
 use crate::domain::billing::Zone;
 use crate::domain::group::ADMINISTRATORS;
 use crate::plan::status::Has;
-use crate::plan::{Blocked, Decision, Hold, Meta, Plan, organization, status, user};
-use crate::store::{AccountKey, Occasion, Receipt, Refusal, Store, StoreError, UserName};
+use crate::plan::{Blocked, Decision, Hold, Plan, organization, status, user};
+use crate::store::{Occasion, Receipt, Refusal, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// How many objects are looked at, and committed, together.
 const GROUP: usize = 256;
-
-/// How long until the store is told once more what directories confirmed, after it couldn't be.
-const CONFIRMED_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long counts of members and users are gathered before they are told.
 const COUNTS_GATHERED: Duration = Duration::from_secs(5);
@@ -180,118 +180,6 @@ impl<S: Store> Pipeline<S> {
         [self.writes_due(), self.passwords.next_due(), self.provisioning.next_due()].into_iter().flatten().min()
     }
 
-    /// Returns the passwords that are to be judged now.
-    pub fn questions(&mut self) -> Vec<(ObjectKey, Question)> {
-        self.passwords.take(Instant::now())
-    }
-
-    /// Takes in how a password was judged.
-    pub fn take_verdict(&mut self, key: &ObjectKey, question: Question, verdict: Verdict) {
-        let now = Instant::now();
-        if self.passwords.take_verdict(key, question, verdict, now) {
-            self.queue.wake(key.clone(), now);
-        }
-    }
-
-    /// Returns what directories are to be brought now.
-    pub fn deliveries(&mut self) -> Vec<(String, Entry)> {
-        self.provisioning.take(Instant::now())
-    }
-
-    /// Takes in what a directory answered.
-    pub fn take_delivery(&mut self, directory: &str, entry: &Entry, answer: Result<(), DirectoryError>) {
-        let now = Instant::now();
-        self.metrics.delivered(answer.as_ref().err());
-        let concerned = self.provisioning.take_answer(directory, entry, answer, now);
-        self.wake(concerned);
-        if self.provisioning.has_confirmed() {
-            self.confirm_at.get_or_insert(now);
-        }
-    }
-
-    /// Looks at those who changed something of themselves in the store since the last time; the first time at all of them,
-    /// since nobody knows which changes were there when everything was looked at.
-    pub async fn see_members(&mut self) {
-        if !self.is_synced() {
-            return;
-        }
-        // A store that is away is told of by those who have work for it.
-        let Ok((newest, users)) = self.store.changed_by_members(self.member_changes).await else { return };
-        self.member_changes = newest;
-        // Nobody looks at an account without a `User`, and directories are to have what its member changed.
-        self.store_unseen |= users.iter().any(|user| !self.world.users.contains_key(user));
-        if self.store_unseen {
-            self.confirm_at.get_or_insert_with(Instant::now);
-        }
-        self.wake(users.into_iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)));
-    }
-
-    /// Tells the store what directories confirmed, and looks at those whom it concerns.
-    async fn confirm(&mut self) -> Result<(), StoreError> {
-        let now = Instant::now();
-        if self.confirm_at.is_none_or(|due| due > now) {
-            return Ok(());
-        }
-        self.confirm_at = Some(now + CONFIRMED_AGAIN);
-        let confirmations = self.provisioning.confirmations(GROUP);
-        let plans: Vec<Plan> = confirmations.iter().map(|(.., plan)| plan.clone()).collect();
-        match self.commit(&plans).await {
-            // One that can't be read isn't to keep the others from their end.
-            Err(error) if error.is_about_data() => {
-                for (user, account, plan) in confirmations {
-                    if let Err(error) = self.commit(&[plan]).await {
-                        self.wait_for_store(vec![], &error);
-                    }
-                    self.provisioning.confirmed(account);
-                    self.wake([user]);
-                }
-            }
-            Err(error) => return Err(error),
-            Ok(_) => {
-                for (user, account, _) in confirmations {
-                    self.provisioning.confirmed(account);
-                    self.wake([user]);
-                }
-            }
-        }
-        self.confirm_at = self.provisioning.has_confirmed().then_some(now);
-        Ok(())
-    }
-
-    /// With every resync, looks at what no `User` leads to: accounts that are gone and that directories still have, and
-    /// accounts whose `User` isn't there.
-    async fn look_at_the_store(&mut self) -> Result<(), StoreError> {
-        if !self.store_unseen {
-            return Ok(());
-        }
-        if !self.settings.directories.is_empty() {
-            for departure in self.store.unconfirmed_departures().await? {
-                self.bring_departure(&departure);
-            }
-        }
-        let is_there = |user: &UserName| self.world.has(&ObjectKey::new(Kind::User, &user.0, &user.1));
-        let is_orphan = |user: &UserName| self.world.namespaces.contains_key(&user.0) && !is_there(user);
-        let orphans: Vec<UserName> = self.store.owners().await?.into_iter().filter(is_orphan).collect();
-        self.metrics.orphans.set(i64::try_from(orphans.len()).unwrap_or(i64::MAX));
-        if !self.settings.directories.is_empty() {
-            let keys: Vec<AccountKey> =
-                orphans.into_iter().map(|(namespace, name)| AccountKey::Owner { namespace, name }).collect();
-            for account in self.store.find(&keys).await?.into_values() {
-                let user = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
-                self.provisioning.want(&user, &Entry::of(&account), &account.confirmed, Instant::now());
-            }
-        }
-        self.store_unseen = false;
-        Ok(())
-    }
-
-    fn bring_departure(&mut self, departure: &Departure) {
-        let Departure { account, namespace, owner, transaction, confirmed, .. } = departure;
-        let entry = Entry { account: *account, revision: transaction.revision, person: None };
-        let user = ObjectKey::new(Kind::User, namespace, &owner.name);
-        self.provisioning.want(&user, &entry, confirmed, Instant::now());
-    }
-
     /// Whether no report waits and no write is under way.
     #[must_use]
     pub fn everything_is_told(&self) -> bool {
@@ -410,18 +298,6 @@ impl<S: Store> Pipeline<S> {
         Ok(())
     }
 
-    /// Adds to a snapshot what neither the cluster nor the store knows: passwords that were judged, and how directories do.
-    fn add_what_is_under_way(&mut self, key: &ObjectKey, snapshot: &mut Snapshot) {
-        let Snapshot::User(user) = snapshot else { return };
-        let reference = user.spec.password_secret_ref.as_ref();
-        let place = reference.map(|reference| (key.namespace.clone(), reference.name.clone()));
-        let secret = place.and_then(|place| self.world.secrets.get(&place));
-        user.password = self.passwords.facts(key, user, secret, Instant::now());
-        let account = user.account.as_ref().map(|account| account.id);
-        let account = account.or(user.departure.as_ref().map(|departure| departure.account));
-        user.directories = self.provisioning.directories(account);
-    }
-
     async fn commit(&self, plans: &[Plan]) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         if plans.is_empty() {
             return Ok(vec![]);
@@ -491,41 +367,6 @@ impl<S: Store> Pipeline<S> {
         };
         let lane = report.lane(&self.world, &key);
         self.slots.put(key, meta.uid.clone(), report, lane, Instant::now());
-    }
-
-    /// Has directories brought up to what the store has, and looks again when a transaction is overdue.
-    fn follow_up(&mut self, key: &ObjectKey, uid: &str, has: Has<'_>, time: jiff::Timestamp) {
-        let now = Instant::now();
-        let transaction = match has {
-            Has::Account(account) => {
-                if !self.settings.directories.is_empty() {
-                    self.provisioning.want(key, &Entry::of(account), &account.confirmed, now);
-                }
-                &account.transaction
-            }
-            Has::Departed(departure) => {
-                self.bring_departure(departure);
-                &departure.transaction
-            }
-            Has::Nothing => return self.land(uid),
-        };
-        if !transaction.in_flight() {
-            return self.land(uid);
-        }
-        let overdue = transaction.is_overdue(time);
-        if !overdue {
-            let left = Duration::try_from(time.duration_until(transaction.deadline)).unwrap_or_default();
-            self.queue.wake(key.clone(), now + left);
-        }
-        let before = self.in_flight.insert(uid.to_owned(), (transaction.kind, overdue));
-        self.metrics.transactions(before, Some((transaction.kind, overdue)));
-    }
-
-    /// Notes that no transaction of a `User` is in flight.
-    fn land(&mut self, uid: &str) {
-        if let Some(before) = self.in_flight.remove(uid) {
-            self.metrics.transactions(Some(before), None);
-        }
     }
 
     /// Creates the default groups that organizations lack, and looks at what the store still has of
@@ -771,47 +612,6 @@ fn in_force(account: &Account) -> InForce {
         Some(Source::Cloned(_)) | None => None,
     };
     InForce { group: account.content.group.clone(), follows }
-}
-
-/// Returns the Event for an account that belongs to another `User` of the same name now.
-fn taken_back(snapshot: &Snapshot, receipt: &Receipt) -> Option<Write> {
-    let (Snapshot::User(user), Receipt::Account(after)) = (snapshot, receipt) else { return None };
-    let Meta { namespace, name, uid, .. } = &user.meta;
-    let before = user.account.as_ref().filter(|before| before.owner.uid != after.owner.uid && !after.owner.uid.is_empty())?;
-    let (reason, note) = if before.owner.name == after.owner.name {
-        ("AccountTakenBack", "the account of this name was here before, and belongs to this User now".to_owned())
-    } else {
-        ("AccountAdopted", format!("the account of {} belongs to this User now, as spec.adopt asks", before.owner.name))
-    };
-    let said = Said { reason: reason.to_owned(), note, warning: false };
-    Some(Write::Event { key: ObjectKey::new(Kind::User, namespace, name), uid: uid.clone(), said })
-}
-
-/// Returns the Event for values that were changed in the store in another way than by their member.
-fn put_back(snapshot: &Snapshot) -> Write {
-    let Meta { namespace, name, uid, .. } = snapshot.meta();
-    let note = "somebody changed the account in the store in a way that isn't self-service; it is as declared again".to_owned();
-    let said = Said { reason: "ValuesPutBack".to_owned(), note, warning: true };
-    Write::Event { key: ObjectKey::new(Kind::User, namespace, name), uid: uid.clone(), said }
-}
-
-/// Returns what is said when a `User` goes whose account was deleted, now or before.
-fn farewell(snapshot: &Snapshot, receipt: Option<&Receipt>) -> Option<Said> {
-    let departure = match (receipt, snapshot) {
-        (Some(Receipt::Deleted(departure)), _) => departure.as_ref(),
-        (Some(Receipt::Account(account)), _) => return account.owner.uid.is_empty().then(retained),
-        (_, Snapshot::User(user)) => user.departure.as_ref()?,
-        _ => return None,
-    };
-    let cases = departure.cases_unassigned;
-    let note = format!("the account was deleted for good; cases left without an owner: {cases}; this month is billed in full");
-    Some(Said { reason: "AccountDeleted".to_owned(), note, warning: false })
-}
-
-/// Returns what is said when a `User` goes and its account stays.
-fn retained() -> Said {
-    let note = "the account stays, without a User, as deletionPolicy Retain asks; it is billed as before".to_owned();
-    Said { reason: "AccountRetained".to_owned(), note, warning: false }
 }
 
 /// Returns what the store has of a `User`.

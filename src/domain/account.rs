@@ -276,45 +276,6 @@ pub struct Transaction {
     pub completed: Option<jiff::Timestamp>,
 }
 
-impl Departure {
-    /// Notes what directories confirmed, and completes the Delete once all of these have.
-    pub(crate) fn confirm(
-        &mut self,
-        confirmed: &BTreeMap<String, Revision>,
-        directories: &BTreeSet<String>,
-        now: jiff::Timestamp,
-    ) {
-        take_confirmed(&mut self.confirmed, confirmed, directories);
-        self.transaction.complete_if_confirmed(&self.confirmed, directories, now);
-    }
-}
-
-impl Account {
-    /// Notes what directories confirmed, and completes the transaction in flight once all of these have.
-    pub(crate) fn confirm(
-        &mut self,
-        confirmed: &BTreeMap<String, Revision>,
-        directories: &BTreeSet<String>,
-        now: jiff::Timestamp,
-    ) {
-        take_confirmed(&mut self.confirmed, confirmed, directories);
-        self.transaction.complete_if_confirmed(&self.confirmed, directories, now);
-    }
-}
-
-/// Takes in what of these directories is newer, and forgets other directories.
-fn take_confirmed(
-    known: &mut BTreeMap<String, Revision>,
-    confirmed: &BTreeMap<String, Revision>,
-    directories: &BTreeSet<String>,
-) {
-    for (directory, revision) in confirmed {
-        let newest = known.entry(directory.clone()).or_insert(*revision);
-        *newest = (*newest).max(*revision);
-    }
-    known.retain(|directory, _| directories.contains(directory));
-}
-
 impl Transaction {
     /// Whether a directory has yet to confirm it.
     #[must_use]
@@ -328,13 +289,20 @@ impl Transaction {
         self.in_flight() && self.deadline <= now
     }
 
-    fn complete_if_confirmed(
+    /// Takes in what of these directories confirmed and forgets others; completes once all of them have what it did.
+    pub(crate) fn confirm(
         &mut self,
+        known: &mut BTreeMap<String, Revision>,
         confirmed: &BTreeMap<String, Revision>,
         directories: &BTreeSet<String>,
         now: jiff::Timestamp,
     ) {
-        let has_it = |directory: &String| confirmed.get(directory).is_some_and(|revision| *revision >= self.revision);
+        for (directory, revision) in confirmed {
+            let newest = known.entry(directory.clone()).or_insert(*revision);
+            *newest = (*newest).max(*revision);
+        }
+        known.retain(|directory, _| directories.contains(directory));
+        let has_it = |directory: &String| known.get(directory).is_some_and(|revision| *revision >= self.revision);
         if self.in_flight() && directories.iter().all(has_it) {
             self.completed = Some(now);
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::OrganizationRecord;
 use super::blocked::{Blocked, Unconfirmed};
 use crate::api::user::{PermissionSource, SourceMode};
-use crate::domain::account::{Account, Content, Lifecycle, Revision, Source, Transaction};
+use crate::domain::account::{Content, Lifecycle, Revision, Source, Transaction};
 use crate::domain::permission::Permissions;
 
 /// The directories that transactions wait for, by name, each with what went wrong when it was last asked for this account.
@@ -87,10 +87,4 @@ pub(super) fn unconfirmed(
     let lacks_it = |directory: &&String| confirmed.get(*directory).is_none_or(|revision| *revision < transaction.revision);
     let names = directories.iter().filter(|(name, _)| lacks_it(name));
     names.map(|(directory, problem)| Unconfirmed { directory: directory.clone(), problem: problem.clone() }).collect()
-}
-
-/// Whether an edit would have to wait for the account's transaction.
-#[must_use]
-pub(super) fn is_in_flight(account: &Account) -> bool {
-    account.transaction.in_flight()
 }

@@ -158,7 +158,7 @@ fn not_adoptable(snapshot: &Snapshot, account: Option<&Account>) -> Option<Block
 
 /// Lets go of the `User` and keeps the account, once its transaction is over.
 fn release(snapshot: &Snapshot, account: &Account) -> Decision {
-    if in_flight::is_in_flight(account) {
+    if account.transaction.in_flight() {
         return waiting(snapshot, account, Blocked::QueuedBehindTransaction(account.transaction.kind));
     }
     let change = AccountChange::Release { account: account.id, from: account.revision };

@@ -612,14 +612,14 @@ impl Contents {
     fn confirm(&mut self, plan: &ConfirmPlan, occasion: Occasion) -> Result<Receipt, Refusal> {
         let ConfirmPlan { namespace, account, confirmed } = plan;
         if let Some(account) = self.accounts.get_mut(account).filter(|account| account.namespace == *namespace) {
-            account.confirm(confirmed, &self.directories, occasion.now);
+            account.transaction.confirm(&mut account.confirmed, confirmed, &self.directories, occasion.now);
             let account = account.clone();
             self.note_completion(&account.transaction);
             return Ok(Receipt::Account(Box::new(account)));
         }
         let there = |departure: &&mut Departure| departure.namespace == *namespace;
         let departure = self.departed.get_mut(account).filter(there).ok_or(Refusal::Stale)?;
-        departure.confirm(confirmed, &self.directories, occasion.now);
+        departure.transaction.confirm(&mut departure.confirmed, confirmed, &self.directories, occasion.now);
         let departure = departure.clone();
         self.note_completion(&departure.transaction);
         Ok(Receipt::Deleted(Box::new(departure)))
@@ -631,10 +631,10 @@ impl Contents {
         }
         self.directories.clone_from(directories);
         for account in self.accounts.values_mut() {
-            account.confirm(&BTreeMap::new(), directories, now);
+            account.transaction.confirm(&mut account.confirmed, &BTreeMap::new(), directories, now);
         }
         for departure in self.departed.values_mut() {
-            departure.confirm(&BTreeMap::new(), directories, now);
+            departure.transaction.confirm(&mut departure.confirmed, &BTreeMap::new(), directories, now);
         }
         let last = self.accounts.values().map(|account| account.transaction.clone());
         let last: Vec<_> = last.chain(self.departed.values().map(|departure| departure.transaction.clone())).collect();

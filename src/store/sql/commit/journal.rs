@@ -65,7 +65,7 @@ impl Writer<'_> {
         let ConfirmPlan { namespace, account: id, confirmed } = plan;
         if let Some(before) = self.account(*id).await?.filter(|account| account.namespace == *namespace) {
             let mut account = before.clone();
-            account.confirm(confirmed, self.known.directories(), self.occasion.now);
+            account.transaction.confirm(&mut account.confirmed, confirmed, self.known.directories(), self.occasion.now);
             self.note_confirmed(*id, &before.confirmed, &account.confirmed).await?;
             self.note_completion(&before.transaction, &account.transaction).await?;
             return Ok(Receipt::Account(Box::new(account)));
@@ -73,7 +73,7 @@ impl Writer<'_> {
         let there = |departure: &Departure| departure.namespace == *namespace;
         let before = self.departure(*id).await?.filter(there).ok_or(Refusal::Stale)?;
         let mut departure = before.clone();
-        departure.confirm(confirmed, self.known.directories(), self.occasion.now);
+        departure.transaction.confirm(&mut departure.confirmed, confirmed, self.known.directories(), self.occasion.now);
         self.note_confirmed(*id, &before.confirmed, &departure.confirmed).await?;
         self.note_completion(&before.transaction, &departure.transaction).await?;
         Ok(Receipt::Deleted(Box::new(departure)))

@@ -1,0 +1,48 @@
+//! What is said in Events of what became of an account.
+
+use crate::controller::observe::Snapshot;
+use crate::controller::report::{Said, Write};
+use crate::controller::wake::{Kind, ObjectKey};
+use crate::plan::Meta;
+use crate::store::Receipt;
+
+/// Returns the Event for an account that belongs to another `User` of the same name now.
+pub(super) fn taken_back(snapshot: &Snapshot, receipt: &Receipt) -> Option<Write> {
+    let (Snapshot::User(user), Receipt::Account(after)) = (snapshot, receipt) else { return None };
+    let Meta { namespace, name, uid, .. } = &user.meta;
+    let before = user.account.as_ref().filter(|before| before.owner.uid != after.owner.uid && !after.owner.uid.is_empty())?;
+    let (reason, note) = if before.owner.name == after.owner.name {
+        ("AccountTakenBack", "the account of this name was here before, and belongs to this User now".to_owned())
+    } else {
+        ("AccountAdopted", format!("the account of {} belongs to this User now, as spec.adopt asks", before.owner.name))
+    };
+    let said = Said { reason: reason.to_owned(), note, warning: false };
+    Some(Write::Event { key: ObjectKey::new(Kind::User, namespace, name), uid: uid.clone(), said })
+}
+
+/// Returns the Event for values that were changed in the store in another way than by their member.
+pub(super) fn put_back(snapshot: &Snapshot) -> Write {
+    let Meta { namespace, name, uid, .. } = snapshot.meta();
+    let note = "somebody changed the account in the store in a way that isn't self-service; it is as declared again".to_owned();
+    let said = Said { reason: "ValuesPutBack".to_owned(), note, warning: true };
+    Write::Event { key: ObjectKey::new(Kind::User, namespace, name), uid: uid.clone(), said }
+}
+
+/// Returns what is said when a `User` goes whose account was deleted, now or before.
+pub(super) fn farewell(snapshot: &Snapshot, receipt: Option<&Receipt>) -> Option<Said> {
+    let departure = match (receipt, snapshot) {
+        (Some(Receipt::Deleted(departure)), _) => departure.as_ref(),
+        (Some(Receipt::Account(account)), _) => return account.owner.uid.is_empty().then(retained),
+        (_, Snapshot::User(user)) => user.departure.as_ref()?,
+        _ => return None,
+    };
+    let cases = departure.cases_unassigned;
+    let note = format!("the account was deleted for good; cases left without an owner: {cases}; this month is billed in full");
+    Some(Said { reason: "AccountDeleted".to_owned(), note, warning: false })
+}
+
+/// Returns what is said when a `User` goes and its account stays.
+fn retained() -> Said {
+    let note = "the account stays, without a User, as deletionPolicy Retain asks; it is billed as before".to_owned();
+    Said { reason: "AccountRetained".to_owned(), note, warning: false }
+}

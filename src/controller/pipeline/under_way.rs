@@ -1,0 +1,183 @@
+//! What is under way outside the loop: passwords that are judged, directories that are brought up to date, and what
+//! somebody else wrote into the store.
+//!
+//! A snapshot has of it what was known when it was made; what comes later wakes whom it concerns.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{GROUP, Pipeline};
+use crate::controller::observe::Snapshot;
+use crate::controller::passwords::{Question, Verdict};
+use crate::controller::wake::{Kind, ObjectKey};
+use crate::directory::{DirectoryError, Entry};
+use crate::domain::account::Departure;
+use crate::plan::Plan;
+use crate::plan::status::Has;
+use crate::store::{AccountKey, Store, StoreError, UserName};
+
+/// How long until the store is told once more what directories confirmed, after it couldn't be.
+pub(super) const CONFIRMED_AGAIN: Duration = Duration::from_secs(1);
+
+impl<S: Store> Pipeline<S> {
+    /// Adds to a snapshot what neither the cluster nor the store knows: passwords that were judged, and how directories do.
+    pub(super) fn add_what_is_under_way(&mut self, key: &ObjectKey, snapshot: &mut Snapshot) {
+        let Snapshot::User(user) = snapshot else { return };
+        let reference = user.spec.password_secret_ref.as_ref();
+        let place = reference.map(|reference| (key.namespace.clone(), reference.name.clone()));
+        let secret = place.and_then(|place| self.world.secrets.get(&place));
+        user.password = self.passwords.facts(key, user, secret, Instant::now());
+        let account = user.account.as_ref().map(|account| account.id);
+        let account = account.or(user.departure.as_ref().map(|departure| departure.account));
+        user.directories = self.provisioning.directories(account);
+    }
+
+    /// Has directories brought up to what the store has, and looks again when a transaction is overdue.
+    pub(super) fn follow_up(&mut self, key: &ObjectKey, uid: &str, has: Has<'_>, time: jiff::Timestamp) {
+        let now = Instant::now();
+        let transaction = match has {
+            Has::Account(account) => {
+                if !self.settings.directories.is_empty() {
+                    self.provisioning.want(key, &Entry::of(account), &account.confirmed, now);
+                }
+                &account.transaction
+            }
+            Has::Departed(departure) => {
+                self.bring_departure(departure);
+                &departure.transaction
+            }
+            Has::Nothing => return self.land(uid),
+        };
+        if !transaction.in_flight() {
+            return self.land(uid);
+        }
+        let overdue = transaction.is_overdue(time);
+        if !overdue {
+            let left = Duration::try_from(time.duration_until(transaction.deadline)).unwrap_or_default();
+            self.queue.wake(key.clone(), now + left);
+        }
+        let before = self.in_flight.insert(uid.to_owned(), (transaction.kind, overdue));
+        self.metrics.transactions(before, Some((transaction.kind, overdue)));
+    }
+
+    /// Notes that no transaction of a `User` is in flight.
+    pub(super) fn land(&mut self, uid: &str) {
+        if let Some(before) = self.in_flight.remove(uid) {
+            self.metrics.transactions(Some(before), None);
+        }
+    }
+
+    /// Returns the passwords that are to be judged now.
+    pub fn questions(&mut self) -> Vec<(ObjectKey, Question)> {
+        self.passwords.take(Instant::now())
+    }
+
+    /// Takes in how a password was judged.
+    pub fn take_verdict(&mut self, key: &ObjectKey, question: Question, verdict: Verdict) {
+        let now = Instant::now();
+        if self.passwords.take_verdict(key, question, verdict, now) {
+            self.queue.wake(key.clone(), now);
+        }
+    }
+
+    /// Returns what directories are to be brought now.
+    pub fn deliveries(&mut self) -> Vec<(String, Entry)> {
+        self.provisioning.take(Instant::now())
+    }
+
+    /// Takes in what a directory answered.
+    pub fn take_delivery(&mut self, directory: &str, entry: &Entry, answer: Result<(), DirectoryError>) {
+        let now = Instant::now();
+        self.metrics.delivered(answer.as_ref().err());
+        let concerned = self.provisioning.take_answer(directory, entry, answer, now);
+        self.wake(concerned);
+        if self.provisioning.has_confirmed() {
+            self.confirm_at.get_or_insert(now);
+        }
+    }
+
+    /// Tells the store what directories confirmed, and looks at those whom it concerns.
+    pub(super) async fn confirm(&mut self) -> Result<(), StoreError> {
+        let now = Instant::now();
+        if self.confirm_at.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        self.confirm_at = Some(now + CONFIRMED_AGAIN);
+        let confirmations = self.provisioning.confirmations(GROUP);
+        let plans: Vec<Plan> = confirmations.iter().map(|(.., plan)| plan.clone()).collect();
+        match self.commit(&plans).await {
+            // One that can't be read isn't to keep the others from their end.
+            Err(error) if error.is_about_data() => {
+                for (user, account, plan) in confirmations {
+                    match self.commit(&[plan]).await {
+                        Err(error) if error.is_about_data() => self.wait_for_store(vec![], &error),
+                        outcome => _ = outcome?,
+                    }
+                    self.provisioning.confirmed(account);
+                    self.wake([user]);
+                }
+            }
+            Err(error) => return Err(error),
+            Ok(_) => {
+                for (user, account, _) in confirmations {
+                    self.provisioning.confirmed(account);
+                    self.wake([user]);
+                }
+            }
+        }
+        self.confirm_at = self.provisioning.has_confirmed().then_some(now);
+        Ok(())
+    }
+
+    /// With every resync, looks at what no `User` leads to: accounts that are gone and that directories still have, and
+    /// accounts whose `User` isn't there.
+    pub(super) async fn look_at_the_store(&mut self) -> Result<(), StoreError> {
+        if !self.store_unseen {
+            return Ok(());
+        }
+        if !self.settings.directories.is_empty() {
+            for departure in self.store.unconfirmed_departures().await? {
+                self.bring_departure(&departure);
+            }
+        }
+        let is_there = |user: &UserName| self.world.has(&ObjectKey::new(Kind::User, &user.0, &user.1));
+        let is_orphan = |user: &UserName| self.world.namespaces.contains_key(&user.0) && !is_there(user);
+        let orphans: Vec<UserName> = self.store.owners().await?.into_iter().filter(is_orphan).collect();
+        self.metrics.orphans.set(i64::try_from(orphans.len()).unwrap_or(i64::MAX));
+        if !self.settings.directories.is_empty() {
+            let keys: Vec<AccountKey> =
+                orphans.into_iter().map(|(namespace, name)| AccountKey::Owner { namespace, name }).collect();
+            for account in self.store.find(&keys).await?.into_values() {
+                let user = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
+                self.provisioning.want(&user, &Entry::of(&account), &account.confirmed, Instant::now());
+            }
+        }
+        self.store_unseen = false;
+        Ok(())
+    }
+
+    fn bring_departure(&mut self, departure: &Departure) {
+        let Departure { account, namespace, owner, transaction, confirmed, .. } = departure;
+        let entry = Entry { account: *account, revision: transaction.revision, person: None };
+        let user = ObjectKey::new(Kind::User, namespace, &owner.name);
+        self.provisioning.want(&user, &entry, confirmed, Instant::now());
+    }
+
+    /// Looks at those who changed something of themselves in the store since the last time; the first time at all of them,
+    /// since nobody knows which changes were there when everything was looked at.
+    pub async fn see_members(&mut self) {
+        if !self.is_synced() {
+            return;
+        }
+        // A store that is away is told of by those who have work for it.
+        let Ok((newest, users)) = self.store.changed_by_members(self.member_changes).await else { return };
+        self.member_changes = newest;
+        // Nobody looks at an account without a `User`, and directories are to have what its member changed.
+        self.store_unseen |= users.iter().any(|user| !self.world.users.contains_key(user));
+        if self.store_unseen {
+            self.confirm_at.get_or_insert_with(Instant::now);
+        }
+        self.wake(users.into_iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)));
+    }
+}
