@@ -4,6 +4,7 @@
 //! after the other, each whole or not at all. The store never decides what an account should be;
 //! it refuses what can't be, and the planner looks again.
 
+pub mod leadership;
 pub mod memory;
 pub mod sql;
 
@@ -331,6 +332,18 @@ pub enum StoreError {
     /// The address of the store can't be understood.
     #[error("{0}")]
     Address(String),
+    /// Another operator claimed the namespaces after this one, or the store was put back to an earlier time.
+    #[error("another operator has taken over (this one's epoch is {epoch}), so nothing is written any more")]
+    Superseded {
+        /// The epoch of the claim that doesn't stand any more.
+        epoch: i64,
+    },
+    /// The operator hasn't claimed the namespace.
+    #[error("this operator hasn't claimed the namespace {namespace}, so it writes nothing there")]
+    Unclaimed {
+        /// The namespace.
+        namespace: String,
+    },
     /// A row that roster wrote can't be read any more.
     #[error("the store holds a row that can't be read: {0}")]
     Corrupt(String),
@@ -340,13 +353,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the store answered and choked on what is in it, so that other rows can still be used.
+    /// Whether the store answered and choked on what is in it or asked of it, so that other rows can still be used.
     #[must_use]
     pub fn is_about_data(&self) -> bool {
         match self {
-            Self::Corrupt(_) | Self::Database(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => true,
-            Self::Database(sqlx::Error::Database(error)) => error.kind() != sqlx::error::ErrorKind::Other,
-            Self::NewerSchema { .. } | Self::Address(_) | Self::Database(_) => false,
+            Self::Corrupt(_)
+            | Self::Unclaimed { .. }
+            | Self::Database(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => true,
+            Self::Database(sqlx::Error::Database(error)) => {
+                // PostgreSQL's classes of what it can't take: values, constraints, and what is too large for an index.
+                let code = error.code().unwrap_or_default();
+                let is_refused = code.len() == 5 && ["22", "23", "54"].iter().any(|class| code.starts_with(class));
+                is_refused || error.kind() != sqlx::error::ErrorKind::Other
+            }
+            Self::NewerSchema { .. } | Self::Address(_) | Self::Superseded { .. } | Self::Database(_) => false,
         }
     }
 }

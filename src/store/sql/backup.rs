@@ -13,9 +13,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
+use super::database::{self, Database};
 use super::examination::damage;
+use super::operators::DOUBT_DIRECTORIES;
 use super::schema::{self, Held};
-use super::sqlite::{Address, Database, identity, is_busy, is_damage};
+use super::sqlite::{Address, identity, is_busy, is_damage};
 use crate::store::StoreError;
 
 /// How long emptying the log after a backup waits for others, in milliseconds; the next commit of the operator
@@ -97,14 +99,26 @@ fn about(path: &Path) -> impl FnOnce(io::Error) -> CopyError {
     |error| CopyError::File(path, error)
 }
 
+/// Returns the address of a store in a file.
+fn file_address(url: &str) -> Result<Address, CopyError> {
+    match database::Address::parse(url)? {
+        database::Address::Sqlite(address) => Ok(address),
+        database::Address::Postgres(address) => {
+            let why =
+                "is copied with PostgreSQL's own tools: pg_dump and pg_restore, or a backup of the whole server with its log";
+            Err(address.problem(why).into())
+        }
+    }
+}
+
 /// Copies the store at an address into a file that isn't there yet, readable by its owner alone: one consistent
 /// state, without anything that was deleted before. The store may be in use meanwhile.
 ///
 /// # Errors
 /// When there is no store of this version or an older one, the file is there, or the copy isn't whole.
 pub async fn backup(url: &str, file: &Path) -> Result<Backup, CopyError> {
-    let address = Address::parse(url)?;
-    schema::check_is_known(&address).await?;
+    let address = file_address(url)?;
+    schema::check_is_known(&address.clone().into()).await?;
     let place = place_of(file)?;
     if place.symlink_metadata().is_ok() {
         return Err(CopyError::Occupied(place));
@@ -128,9 +142,9 @@ pub async fn backup(url: &str, file: &Path) -> Result<Backup, CopyError> {
 /// When the file is no store of this version or an older one, or is damaged; when somebody has the store open; and
 /// when what is at its place is no store.
 pub async fn restore(url: &str, file: &Path, now: Timestamp) -> Result<Restored, CopyError> {
-    let address = Address::parse(url)?;
+    let address = file_address(url)?;
     let source = Address::of_copy(&place_of(file)?);
-    let held = schema::check_is_known(&source).await.map_err(|error| damaged(&source.path, error))?;
+    let held = schema::check_is_known(&source.clone().into()).await.map_err(|error| damaged(&source.path, error))?;
     check_whole(&source.path).await?;
     let place = place_of(&address.path)?;
     if same_file(&source.path, &place) {
@@ -186,17 +200,10 @@ fn damaged(path: &Path, error: StoreError) -> CopyError {
     }
 }
 
-/// How far the revisions of a restored store are put forward: past any that were made since it was copied.
-const LOST_REVISIONS: i64 = 1_000_000;
-
-/// Has every directory brought every account again: what they have is newer than a copy knows, and they take nothing
-/// older than that.
 async fn doubt_directories(path: &Path) -> Result<(), CopyError> {
     let mut connection = Address::of(path).options().connect().await?;
-    let directories: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM directories").fetch_one(&mut connection).await?;
-    if directories > 0 {
-        sqlx::query("UPDATE accounts SET revision = revision + $1").bind(LOST_REVISIONS).execute(&mut connection).await?;
-        sqlx::query("DELETE FROM confirmations").execute(&mut connection).await?;
+    for statement in DOUBT_DIRECTORIES {
+        sqlx::query(statement).execute(&mut connection).await?;
     }
     Ok(connection.close().await?)
 }
@@ -204,7 +211,7 @@ async fn doubt_directories(path: &Path) -> Result<(), CopyError> {
 /// Brings a store that nobody else knows up to the schema of this version, and leaves it as one file.
 async fn bring_up(path: &Path) -> Result<(), CopyError> {
     let address = Address::of(path);
-    let database = Database::connect(&address).await?;
+    let database = Database::connect(&address.clone().into()).await?;
     schema::migrate(&database).await?;
     database.close().await;
     let connection = alone(&address).await?;
@@ -239,7 +246,7 @@ impl Before {
             return if may_create { Ok(Self::Nothing) } else { Err(CopyError::Absent(place.to_owned())) };
         }
         let address = Address::of(place);
-        let held = match schema::held(&address).await {
+        let held = match schema::held(&address.clone().into()).await {
             Err(StoreError::Database(error)) if is_busy(&error) => return Err(CopyError::InUse(place.to_owned())),
             Err(StoreError::Database(error)) if is_damage(&error) => Held::SomethingElse,
             held => held?,

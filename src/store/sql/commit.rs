@@ -1,6 +1,6 @@
 //! A commit: each plan judged against what is in the store, and written where it stands.
 //!
-//! Everything happens in one transaction, each plan in a savepoint of it. A plan with several
+//! Everything happens in one transaction, each plan in a part of it that can be taken back. A plan with several
 //! faults is answered with the first in this order: customer ID, revision and owner, the accounts that
 //! it was made from, group, domain, address, login name, the addresses of those that move, heirs,
 //! control.
@@ -9,47 +9,115 @@ mod accounts;
 mod groups;
 mod journal;
 mod lifetimes;
+mod together;
+mod writes;
 
-use sqlx::{Connection, SqliteConnection};
+use std::collections::BTreeSet;
 
 pub(super) use self::journal::use_directories;
+use super::connection::{Connection, Purpose};
+use super::operators::{self, Holding};
 use super::rows::Known;
-use super::{months, sqlite};
+use super::{months, postgres, sqlite};
 use crate::domain::organization::Organization;
 use crate::plan::{AccountChange, DomainPlan, GroupPlan, Plan};
 use crate::store::{Occasion, Receipt, Refusal, StoreError};
 
+/// How many plans a run has to answer for another to be worth what it reads.
+const WORTHWHILE: usize = 16;
+
 /// Commits the plans on the connection that writes.
 pub(super) async fn commit(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
+    holding: Option<&Holding>,
     plans: &[Plan],
     occasion: Occasion,
 ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
-    let mut transaction = connection.begin_with(sqlite::BEGIN).await?;
-    let occasion = occasion.after(months::closed_until(&mut transaction).await?);
-    let namespaces = plans.iter().map(namespace_of);
-    let customer_ids = plans.iter().filter_map(organization_of).map(|organization| organization.customer_id.as_str());
-    let known = Known::load(&mut transaction, namespaces, customer_ids).await?;
-    let mut known = known.with_directories(&mut transaction).await?;
-    let mut answers = Vec::with_capacity(plans.len());
-    for plan in plans {
-        let mut savepoint = Connection::begin(&mut *transaction).await?;
-        let answer = match (Writer { connection: &mut savepoint, known: &known, occasion }).apply(plan).await {
-            Ok(receipt) => {
-                savepoint.commit().await?;
-                learn(&mut known, plan);
-                Ok(receipt)
-            }
-            Err(Halt::Refused(refusal)) => {
-                savepoint.rollback().await?;
-                Err(refusal)
-            }
-            Err(Halt::Failed(error)) => return Err(error),
-        };
-        answers.push(answer);
+    connection.begin(Purpose::Write).await?;
+    let namespaces: BTreeSet<&str> = plans.iter().map(namespace_of).collect();
+    if connection.is_shared() {
+        postgres::lock_organizations(connection, &namespaces).await?;
     }
-    transaction.commit().await?;
+    operators::check_claimed(holding, &namespaces)?;
+    let counted = operators::count(connection, holding).await?;
+    let occasion = occasion.after(months::closed_until(connection).await?);
+    let customer_ids = plans.iter().filter_map(organization_of).map(|organization| organization.customer_id.as_str());
+    let known = Known::load(connection, namespaces.into_iter(), customer_ids).await?;
+    let mut known = known.with_directories(connection).await?;
+    if connection.is_shared() {
+        postgres::be_impatient(connection).await?;
+    }
+    let mut answers = Vec::with_capacity(plans.len());
+    let mut together_pays = true;
+    while answers.len() < plans.len() {
+        let rest = &plans[answers.len()..];
+        let common = rest.iter().take_while(|plan| together::is_common(plan)).count();
+        if common > 1 && together_pays {
+            let answered = commit_together(connection, &mut known, &rest[..common], occasion).await?;
+            // Where they turn out not to be common, reading all that is left for each would take for ever.
+            together_pays = answered.len() == common || answered.len() >= WORTHWHILE;
+            answers.extend(answered);
+        }
+        if let Some(plan) = plans.get(answers.len()) {
+            answers.push(commit_one(connection, &mut known, plan, occasion).await?);
+        }
+    }
+    if answers.iter().all(Result::is_err) {
+        // Nothing was written but the count.
+        connection.roll_back().await?;
+        return Ok(answers);
+    }
+    connection.commit().await?;
+    counted.made();
     Ok(answers)
+}
+
+/// Commits as many of the plans as go together, and answers these.
+async fn commit_together(
+    connection: &mut Connection,
+    known: &mut Known,
+    plans: &[Plan],
+    occasion: Occasion,
+) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+    connection.begin_part().await?;
+    let mut learned = known.clone();
+    match together::commit(connection, &mut learned, plans, occasion).await {
+        Ok(answers) => {
+            connection.keep_part().await?;
+            *known = learned;
+            Ok(answers)
+        }
+        Err(Halt::Refused(_)) => {
+            connection.take_part_back().await?;
+            let mut answers = Vec::with_capacity(plans.len());
+            for plan in plans {
+                answers.push(commit_one(connection, known, plan, occasion).await?);
+            }
+            Ok(answers)
+        }
+        Err(Halt::Failed(error)) => Err(error),
+    }
+}
+
+async fn commit_one(
+    connection: &mut Connection,
+    known: &mut Known,
+    plan: &Plan,
+    occasion: Occasion,
+) -> Result<Result<Receipt, Refusal>, StoreError> {
+    connection.begin_part().await?;
+    match (Writer { connection, known, occasion }).apply(plan).await {
+        Ok(receipt) => {
+            connection.keep_part().await?;
+            learn(known, plan);
+            Ok(Ok(receipt))
+        }
+        Err(Halt::Refused(refusal)) => {
+            connection.take_part_back().await?;
+            Ok(Err(refusal))
+        }
+        Err(Halt::Failed(error)) => Err(error),
+    }
 }
 
 fn namespace_of(plan: &Plan) -> &str {
@@ -111,13 +179,16 @@ impl From<StoreError> for Halt {
 
 impl From<sqlx::Error> for Halt {
     fn from(error: sqlx::Error) -> Self {
-        sqlite::refusal_of(&error).map_or_else(|| Self::Failed(error.into()), Self::Refused)
+        // An application has the row, and the plan is tried again once it may have let go of it.
+        let held = postgres::is_locked_out(&error).then_some(Refusal::Stale);
+        let refusal = sqlite::refusal_of(&error).or_else(|| postgres::refusal_of(&error)).or(held);
+        refusal.map_or_else(|| Self::Failed(error.into()), Self::Refused)
     }
 }
 
 /// Writes one plan.
 struct Writer<'a> {
-    connection: &'a mut SqliteConnection,
+    connection: &'a mut Connection,
     known: &'a Known,
     occasion: Occasion,
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 
+use super::connection::statement;
 use super::{SqlStore, rows, sqlite};
 use crate::domain::account::{Account, Departure};
 use crate::store::StoreError;
@@ -42,16 +43,19 @@ impl SqlStore {
     /// # Errors
     /// When the database fails, or holds something else than live accounts that can't be read.
     pub async fn examine(&self) -> Result<Examination, StoreError> {
-        let mut reader = self.database.reader().await?;
-        let mut view = reader.begin().await?;
-        let damage = damage(&mut view).await?;
+        let mut view = self.look().await?;
+        let damage = match view.in_sqlite() {
+            Some(connection) => damage(connection).await?,
+            None => None,
+        };
         let (accounts, unreadable) =
-            rows::readable_accounts(sqlx::query(rows::select_accounts!("ORDER BY a.namespace, a.owner_name")), &mut view).await?;
-        let departures = sqlx::query(rows::select_departures!(
+            rows::readable_accounts(statement(rows::select_accounts!("ORDER BY a.namespace, a.owner_name")), &mut view).await?;
+        let departures = statement(rows::select_departures!(
             "WHERE t.completed_at IS NULL AND t.superseded_at IS NULL ORDER BY l.namespace, l.account_id"
         ));
         let departures = rows::departures(departures, &mut view).await?;
         let directories = rows::directories(&mut view).await?;
+        view.commit().await?;
         Ok(Examination { accounts, unreadable, departures, directories, damage })
     }
 }

@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 
 use futures::TryStreamExt;
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, Row, SqliteConnection};
 
-use super::{rows, sqlite};
+use super::connection::{Connection, Row, statement};
+use super::operators::{self, Holding};
+use super::rows;
 use crate::domain::billing::{Calendar, Life, Period, UtcOffset, Zone};
 use crate::domain::organization::LoginName;
 use crate::store::StoreError;
@@ -29,35 +29,35 @@ const LIVES: &str = "\
     ORDER BY l.login_name, l.created_at, l.account_id";
 
 /// Returns the end of the last closed month.
-pub(super) async fn closed_until(connection: &mut SqliteConnection) -> Result<Option<Timestamp>, StoreError> {
-    let last = sqlx::query("SELECT MAX(ends_at) AS ends_at FROM closed_months");
+pub(super) async fn closed_until(connection: &mut Connection) -> Result<Option<Timestamp>, StoreError> {
+    let last = statement("SELECT MAX(ends_at) AS ends_at FROM closed_months");
     rows::optional_time(&last.fetch_one(connection).await?, "ends_at")
 }
 
 /// Returns what is written down about months.
-pub(super) async fn calendar(connection: &mut SqliteConnection) -> Result<Calendar, StoreError> {
-    let zone: Option<String> = sqlx::query_scalar("SELECT time_zone FROM billing").fetch_optional(&mut *connection).await?;
-    let closed = sqlx::query("SELECT month, time_zone, starts_at, ends_at, utc_offsets FROM closed_months ORDER BY ends_at");
+pub(super) async fn calendar(connection: &mut Connection) -> Result<Calendar, StoreError> {
+    let zone: Vec<String> = statement("SELECT time_zone FROM billing").fetch_firsts(connection).await?;
+    let closed = statement("SELECT month, time_zone, starts_at, ends_at, utc_offsets FROM closed_months ORDER BY ends_at");
     let closed: Vec<Period> = closed.fetch_all(&mut *connection).await?.iter().map(period).collect::<Result<_, _>>()?;
     let first_life = if closed.is_empty() {
-        let first = sqlx::query("SELECT MIN(created_at) AS created_at FROM lifetimes");
+        let first = statement("SELECT MIN(created_at) AS created_at FROM lifetimes");
         rows::optional_time(&first.fetch_one(connection).await?, "created_at")?
     } else {
         None
     };
     // A name that isn't known any more is as good as none: the operator writes down its own.
-    Ok(Calendar { zone: zone.and_then(|zone| zone.parse().ok()), closed, first_life })
+    Ok(Calendar { zone: zone.first().and_then(|zone| zone.parse().ok()), closed, first_life })
 }
 
-fn period(row: &SqliteRow) -> Result<Period, StoreError> {
-    let offsets: Vec<(i64, i32)> = rows::parsed(row.try_get("utc_offsets")?, "utc_offsets")?;
+fn period(row: &Row) -> Result<Period, StoreError> {
+    let offsets: Vec<(i64, i32)> = rows::parsed(row.get("utc_offsets")?, "utc_offsets")?;
     let offset = |(since, seconds)| {
         let since = Timestamp::from_microsecond(since).map_err(|_| rows::corrupt("utc_offsets"))?;
         Ok(UtcOffset { since, seconds })
     };
     Ok(Period {
-        month: row.try_get::<&str, _>("month")?.parse().map_err(|_| rows::corrupt("month"))?,
-        time_zone: row.try_get("time_zone")?,
+        month: row.get::<&str>("month")?.parse().map_err(|_| rows::corrupt("month"))?,
+        time_zone: row.get("time_zone")?,
         start: rows::time(row, "starts_at")?,
         end: rows::time(row, "ends_at")?,
         offsets: offsets.into_iter().map(offset).collect::<Result<_, StoreError>>()?,
@@ -65,35 +65,42 @@ fn period(row: &SqliteRow) -> Result<Period, StoreError> {
 }
 
 /// Closes the months that are over, on the connection that writes.
-pub(super) async fn close(connection: &mut SqliteConnection, zone: &Zone, now: Timestamp) -> Result<Vec<Period>, StoreError> {
-    let mut transaction = connection.begin_with(sqlite::BEGIN).await?;
-    let calendar = calendar(&mut transaction).await?;
+pub(super) async fn close(
+    connection: &mut Connection,
+    holding: Option<&Holding>,
+    zone: &Zone,
+    now: Timestamp,
+) -> Result<Vec<Period>, StoreError> {
+    operators::begin_alone(connection).await?;
+    let counted = operators::count(connection, holding).await?;
+    let calendar = calendar(connection).await?;
     if calendar.zone.as_ref() != Some(zone) {
-        let query = sqlx::query(
+        let query = statement(
             "INSERT INTO billing (row, time_zone) VALUES (1, $1) \
              ON CONFLICT (row) DO UPDATE SET time_zone = excluded.time_zone",
         );
-        query.bind(zone.name().to_owned()).execute(&mut *transaction).await?;
+        query.bind(zone.name().to_owned()).execute(connection).await?;
     }
     let due = calendar.due(zone, now);
     for Period { month, time_zone, start, end, offsets } in &due {
         let offsets: Vec<_> = offsets.iter().map(|offset| (offset.since.as_microsecond(), offset.seconds)).collect();
-        sqlx::query("INSERT INTO closed_months (month, time_zone, starts_at, ends_at, utc_offsets) VALUES ($1, $2, $3, $4, $5)")
+        statement("INSERT INTO closed_months (month, time_zone, starts_at, ends_at, utc_offsets) VALUES ($1, $2, $3, $4, $5)")
             .bind(month.to_string())
             .bind(time_zone)
             .bind(start.as_microsecond())
             .bind(end.as_microsecond())
             .bind(rows::json(&offsets))
-            .execute(&mut *transaction)
+            .execute(connection)
             .await?;
     }
-    transaction.commit().await?;
+    connection.commit().await?;
+    counted.made();
     Ok(due)
 }
 
 /// Gives out who lived in a month, an organization after the other, so that only one is ever sorted.
 pub(super) async fn lives(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     period: &Period,
     namespace: Option<&str>,
     take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
@@ -111,24 +118,24 @@ pub(super) async fn lives(
     Ok(())
 }
 
-async fn next_organization(connection: &mut SqliteConnection, after: Option<String>) -> Result<Option<String>, StoreError> {
+async fn next_organization(connection: &mut Connection, after: Option<String>) -> Result<Option<String>, StoreError> {
     // A name is never empty.
-    let query = sqlx::query_scalar("SELECT namespace FROM lifetimes WHERE namespace > $1 ORDER BY namespace LIMIT 1");
-    Ok(query.bind(after.unwrap_or_default()).fetch_optional(connection).await?)
+    let query = statement("SELECT namespace FROM lifetimes WHERE namespace > $1 ORDER BY namespace LIMIT 1");
+    Ok(query.bind(after.unwrap_or_default()).fetch_firsts(connection).await?.pop())
 }
 
 async fn lives_of(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     period: &Period,
     namespace: &str,
     take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
 ) -> Result<ControlFlow<()>, StoreError> {
-    let query = sqlx::query(LIVES).bind(namespace).bind(period.start.as_microsecond()).bind(period.end.as_microsecond());
+    let query = statement(LIVES).bind(namespace).bind(period.start.as_microsecond()).bind(period.end.as_microsecond());
     let mut found = query.fetch(connection);
     while let Some(row) = found.try_next().await? {
         let life = Life {
             organization: namespace.to_owned(),
-            login_name: LoginName::stored(row.try_get("login_name")?),
+            login_name: LoginName::stored(row.get("login_name")?),
             created: rows::time(&row, "created_at")?,
             deleted: rows::optional_time(&row, "deleted_at")?,
             lifecycle: rows::lifecycle(&row, "state")?,

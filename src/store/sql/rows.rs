@@ -5,13 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Row, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
+use super::connection::{Connection, Row, Statement, pairs, statement, texts};
 use super::examination::Unreadable;
-use super::sqlite::{pairs, texts};
 use crate::domain::account::{
     Account, AccountId, Cloned, Content, Credential, Departure, FromSecret, Lifecycle, Owner, Profile, Revision, Source,
     Transaction, TransactionId, TransactionKind,
@@ -22,10 +19,7 @@ use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::password::PasswordHash;
 use crate::domain::permission::{Permission, Permissions};
 use crate::plan::{Leaving, Listing};
-use crate::store::{Counts, OrganizationRecord, StoreError};
-
-/// A statement with its parameters.
-pub(super) type Statement = Query<'static, Sqlite, SqliteArguments>;
+use crate::store::{Counts, OrganizationRecord, Refusal, StoreError};
 
 /// Selects accounts with their last transactions.
 macro_rules! select_accounts {
@@ -47,21 +41,21 @@ macro_rules! select_accounts {
 pub(super) use select_accounts;
 
 /// Returns the accounts that a statement made with [`select_accounts!`] selects.
-pub(super) async fn accounts(query: Statement, connection: &mut SqliteConnection) -> Result<Vec<Account>, StoreError> {
+pub(super) async fn accounts(query: Statement, connection: &mut Connection) -> Result<Vec<Account>, StoreError> {
     query.fetch_all(connection).await?.iter().map(account).collect()
 }
 
 /// Returns the accounts that can be read, and beside them, where the others are and why they can't.
 pub(super) async fn readable_accounts(
     query: Statement,
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
 ) -> Result<(Vec<Account>, Vec<Unreadable>), StoreError> {
     let (mut readable, mut unreadable) = (vec![], vec![]);
     for row in query.fetch_all(connection).await? {
         match account(&row) {
             Ok(account) => readable.push(account),
             Err(error) => {
-                let text = |column| row.try_get::<Option<String>, _>(column).ok().flatten().unwrap_or_default();
+                let text = |column| row.get::<Option<String>>(column).ok().flatten().unwrap_or_default();
                 let (account, namespace, user) = (text("account_id"), text("namespace"), text("owner_name"));
                 unreadable.push(Unreadable { account, namespace, user, error });
             }
@@ -70,17 +64,17 @@ pub(super) async fn readable_accounts(
     Ok((readable, unreadable))
 }
 
-fn account(row: &SqliteRow) -> Result<Account, StoreError> {
+fn account(row: &Row) -> Result<Account, StoreError> {
     Ok(Account {
         id: AccountId(uuid(row, "account_id")?),
-        namespace: row.try_get("namespace")?,
-        revision: Revision(row.try_get("revision")?),
+        namespace: row.get("namespace")?,
+        revision: Revision(row.get("revision")?),
         owner: Owner {
-            name: row.try_get::<Option<_>, _>("owner_name")?.unwrap_or_default(),
-            uid: row.try_get("owner_uid")?,
-            generation: row.try_get("owner_generation")?,
+            name: row.get::<Option<_>>("owner_name")?.unwrap_or_default(),
+            uid: row.get("owner_uid")?,
+            generation: row.get("owner_generation")?,
         },
-        login_name: LoginName::stored(row.try_get("login_name")?),
+        login_name: LoginName::stored(row.get("login_name")?),
         content: content(row)?,
         created: time(row, "created_at")?,
         cloned: optional_time(row, "cloned_at")?,
@@ -90,18 +84,18 @@ fn account(row: &SqliteRow) -> Result<Account, StoreError> {
     })
 }
 
-fn credential(row: &SqliteRow) -> Result<Option<Credential>, StoreError> {
-    let hash = |column| Ok::<_, StoreError>(row.try_get::<Option<String>, _>(column)?.map(PasswordHash::stored));
+fn credential(row: &Row) -> Result<Option<Credential>, StoreError> {
+    let hash = |column| Ok::<_, StoreError>(row.get::<Option<String>>(column)?.map(PasswordHash::stored));
     let Some(login) = hash("password_hash")? else { return Ok(None) };
-    let from_secret = match (hash("secret_hash")?, row.try_get("secret_version")?) {
+    let from_secret = match (hash("secret_hash")?, row.get("secret_version")?) {
         (Some(hash), Some(version)) => Some(FromSecret { hash, version }),
         _ => None,
     };
     Ok(Some(Credential { login, from_secret }))
 }
 
-fn confirmed(row: &SqliteRow) -> Result<BTreeMap<String, Revision>, StoreError> {
-    let revisions: BTreeMap<String, i64> = parsed(row.try_get("confirmed")?, "confirmed")?;
+fn confirmed(row: &Row) -> Result<BTreeMap<String, Revision>, StoreError> {
+    let revisions: BTreeMap<String, i64> = parsed(row.get("confirmed")?, "confirmed")?;
     Ok(revisions.into_iter().map(|(directory, revision)| (directory, Revision(revision))).collect())
 }
 
@@ -123,79 +117,79 @@ macro_rules! select_departures {
 pub(super) use select_departures;
 
 /// Returns the departures that a statement made with [`select_departures!`] selects.
-pub(super) async fn departures(query: Statement, connection: &mut SqliteConnection) -> Result<Vec<Departure>, StoreError> {
+pub(super) async fn departures(query: Statement, connection: &mut Connection) -> Result<Vec<Departure>, StoreError> {
     query.fetch_all(connection).await?.iter().map(departure).collect()
 }
 
-fn departure(row: &SqliteRow) -> Result<Departure, StoreError> {
+fn departure(row: &Row) -> Result<Departure, StoreError> {
     Ok(Departure {
         account: AccountId(uuid(row, "account_id")?),
-        namespace: row.try_get("namespace")?,
+        namespace: row.get("namespace")?,
         owner: Owner {
-            name: row.try_get::<Option<_>, _>("owner_name")?.unwrap_or_default(),
-            uid: row.try_get::<Option<_>, _>("owner_uid")?.unwrap_or_default(),
-            generation: row.try_get("owner_generation")?,
+            name: row.get::<Option<_>>("owner_name")?.unwrap_or_default(),
+            uid: row.get::<Option<_>>("owner_uid")?.unwrap_or_default(),
+            generation: row.get("owner_generation")?,
         },
-        login_name: LoginName::stored(row.try_get("login_name")?),
-        cases_unassigned: row.try_get("cases_unassigned")?,
+        login_name: LoginName::stored(row.get("login_name")?),
+        cases_unassigned: row.get("cases_unassigned")?,
         transaction: transaction(row)?,
         confirmed: confirmed(row)?,
     })
 }
 
-fn content(row: &SqliteRow) -> Result<Content, StoreError> {
+fn content(row: &Row) -> Result<Content, StoreError> {
     Ok(Content {
-        email: Email::stored(row.try_get("email")?),
+        email: Email::stored(row.get("email")?),
         lifecycle: lifecycle(row, "state")?,
-        group: row.try_get("group_name")?,
+        group: row.get("group_name")?,
         grants: permissions(row, "grants")?,
         source: source(row)?,
-        role: row.try_get("role")?,
-        teams: parsed(row.try_get("teams")?, "teams")?,
+        role: row.get("role")?,
+        teams: parsed(row.get("teams")?, "teams")?,
         profile: Profile {
-            display_name: row.try_get("display_name")?,
-            phone: row.try_get("phone")?,
-            address: match row.try_get("address")? {
+            display_name: row.get("display_name")?,
+            phone: row.get("phone")?,
+            address: match row.get("address")? {
                 Some(address) => Some(parsed(address, "address")?),
                 None => None,
             },
-            time_zone: row.try_get("time_zone")?,
-            notifications: parsed(row.try_get("notifications")?, "notifications")?,
+            time_zone: row.get("time_zone")?,
+            notifications: parsed(row.get("notifications")?, "notifications")?,
         },
-        copied: match row.try_get("copied")? {
+        copied: match row.get("copied")? {
             Some(copied) => Some(parsed(copied, "copied")?),
             None => None,
         },
-        member: parsed(row.try_get("member")?, "member")?,
+        member: parsed(row.get("member")?, "member")?,
     })
 }
 
-fn source(row: &SqliteRow) -> Result<Option<Source>, StoreError> {
-    let Some(mode) = row.try_get::<Option<&str>, _>("source_mode")? else { return Ok(None) };
-    let from: String = row.try_get("source_name")?;
-    let fixed = match row.try_get::<Option<&str>, _>("source_permissions")? {
+fn source(row: &Row) -> Result<Option<Source>, StoreError> {
+    let Some(mode) = row.get::<Option<&str>>("source_mode")? else { return Ok(None) };
+    let from: String = row.get("source_name")?;
+    let fixed = match row.get::<Option<&str>>("source_permissions")? {
         Some(_) => Some(permissions(row, "source_permissions")?),
         None => None,
     };
     match (mode, fixed) {
         (INHERIT, kept) => Ok(Some(Source::Inherited { from, kept })),
         (CLONE, Some(permissions)) => {
-            let (uid, generation) = (row.try_get("cloned_uid")?, row.try_get("cloned_generation")?);
+            let (uid, generation) = (row.get("cloned_uid")?, row.get("cloned_generation")?);
             Ok(Some(Source::Cloned(Cloned { from, uid, generation, permissions })))
         }
         _ => Err(corrupt("source_mode")),
     }
 }
 
-const INHERIT: &str = "Inherit";
-const CLONE: &str = "Clone";
+pub(super) const INHERIT: &str = "Inherit";
+pub(super) const CLONE: &str = "Clone";
 
 /// Returns the transaction in a row that selects the journal's columns.
-fn transaction(row: &SqliteRow) -> Result<Transaction, StoreError> {
+fn transaction(row: &Row) -> Result<Transaction, StoreError> {
     Ok(Transaction {
         id: TransactionId(uuid(row, "transaction_id")?),
         kind: kind(row)?,
-        revision: Revision(row.try_get("transaction_revision")?),
+        revision: Revision(row.get("transaction_revision")?),
         started: time(row, "started_at")?,
         deadline: time(row, "deadline_at")?,
         completed: optional_time(row, "completed_at")?,
@@ -203,18 +197,18 @@ fn transaction(row: &SqliteRow) -> Result<Transaction, StoreError> {
 }
 
 /// Returns what a transaction does.
-pub(super) fn kind(row: &SqliteRow) -> Result<TransactionKind, StoreError> {
-    row.try_get::<&str, _>("type")?.parse().map_err(|_| corrupt("type"))
+pub(super) fn kind(row: &Row) -> Result<TransactionKind, StoreError> {
+    row.get::<&str>("type")?.parse().map_err(|_| corrupt("type"))
 }
 
 /// Returns the id in a column.
-pub(super) fn uuid(row: &SqliteRow, column: &'static str) -> Result<Uuid, StoreError> {
-    Uuid::try_parse(row.try_get(column)?).map_err(|_| corrupt(column))
+pub(super) fn uuid(row: &Row, column: &'static str) -> Result<Uuid, StoreError> {
+    Uuid::try_parse(row.get(column)?).map_err(|_| corrupt(column))
 }
 
 /// Returns whether the person may log in, as a column says.
-pub(super) fn lifecycle(row: &SqliteRow, column: &'static str) -> Result<Lifecycle, StoreError> {
-    match row.try_get(column)? {
+pub(super) fn lifecycle(row: &Row, column: &'static str) -> Result<Lifecycle, StoreError> {
+    match row.get(column)? {
         "Enabled" => Ok(Lifecycle::Enabled),
         "Disabled" => Ok(Lifecycle::Disabled),
         _ => Err(corrupt(column)),
@@ -230,18 +224,18 @@ pub(super) fn lifecycle_text(lifecycle: Lifecycle) -> &'static str {
 }
 
 /// Returns the time in a column.
-pub(super) fn time(row: &SqliteRow, column: &'static str) -> Result<Timestamp, StoreError> {
-    Timestamp::from_microsecond(row.try_get(column)?).map_err(|_| corrupt(column))
+pub(super) fn time(row: &Row, column: &'static str) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(row.get(column)?).map_err(|_| corrupt(column))
 }
 
 /// Returns the time in a column that may have none.
-pub(super) fn optional_time(row: &SqliteRow, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
-    let Some(microseconds) = row.try_get(column)? else { return Ok(None) };
+pub(super) fn optional_time(row: &Row, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+    let Some(microseconds) = row.get(column)? else { return Ok(None) };
     Ok(Some(Timestamp::from_microsecond(microseconds).map_err(|_| corrupt(column))?))
 }
 
-fn permissions(row: &SqliteRow, column: &'static str) -> Result<Permissions, StoreError> {
-    let texts: Vec<String> = parsed(row.try_get(column)?, column)?;
+fn permissions(row: &Row, column: &'static str) -> Result<Permissions, StoreError> {
+    let texts: Vec<String> = parsed(row.get(column)?, column)?;
     texts.iter().map(|text| Permission::parse(text).map_err(|_| corrupt(column))).collect()
 }
 
@@ -260,57 +254,18 @@ pub(super) fn json(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).expect("lists and structs of texts are JSON")
 }
 
+/// Returns texts as [`super::connection::texts!`] takes them.
+pub(super) fn texts<T: Serialize>(texts: impl IntoIterator<Item = T>) -> String {
+    json(&texts.into_iter().map(|text| [text]).collect::<Vec<_>>())
+}
+
 /// Returns permissions as a JSON list, in their order.
 pub(super) fn permission_texts(permissions: &Permissions) -> String {
     json(&permissions.iter().map(Permission::as_str).collect::<Vec<_>>())
 }
 
-/// Binds what of an account can change, and its id, as `$1` to `$29`.
-pub(super) fn bind_account(statement: Statement, account: &Account) -> Statement {
-    let Account { id, namespace: _, revision, owner, login_name: _, content, created: _, cloned, transaction, .. } = account;
-    let Account { credential, confirmed: _, .. } = account;
-    let Content { email, lifecycle, group, grants, source, role, teams, profile, copied, member } = content;
-    let (mode, fixed, clone) = match source {
-        None => (None, None, None),
-        Some(Source::Inherited { kept, .. }) => (Some(INHERIT), kept.as_ref(), None),
-        Some(Source::Cloned(clone)) => (Some(CLONE), Some(&clone.permissions), Some(clone)),
-    };
-    let Profile { display_name, phone, address, time_zone, notifications } = profile;
-    let from_secret = credential.as_ref().and_then(|credential| credential.from_secret.as_ref());
-    statement
-        .bind(email.as_str())
-        .bind(email.domain())
-        .bind(lifecycle_text(*lifecycle))
-        .bind(group)
-        .bind(permission_texts(grants))
-        .bind(role.as_deref())
-        .bind(json(teams))
-        .bind(display_name)
-        .bind(phone.as_deref())
-        .bind(address.as_ref().map(json))
-        .bind(time_zone.as_deref())
-        .bind(json(notifications))
-        .bind(id.to_string())
-        .bind(&owner.uid)
-        .bind(owner.generation)
-        .bind(revision.0)
-        .bind(transaction.id.0.to_string())
-        .bind(mode)
-        .bind(source.as_ref().map(Source::from))
-        .bind(fixed.map(permission_texts))
-        .bind(clone.map(|clone| clone.uid.as_str()))
-        .bind(clone.map(|clone| clone.generation))
-        .bind(cloned.map(Timestamp::as_microsecond))
-        .bind(copied.as_ref().map(json))
-        .bind(json(member))
-        .bind(&owner.name)
-        .bind(credential.as_ref().map(|credential| credential.login.as_str()))
-        .bind(from_secret.map(|password| password.hash.as_str()))
-        .bind(from_secret.map(|password| password.version.as_str()))
-}
-
 /// What the store knows of some organizations.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     claims: HashMap<String, CustomerId>,
     claimants: HashMap<CustomerId, String>,
@@ -322,14 +277,14 @@ pub(super) struct Known {
 impl Known {
     /// Reads what is known of the namespaces, and who claimed the customer IDs.
     pub(super) async fn load<'a>(
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         namespaces: impl Iterator<Item = &'a str>,
         customer_ids: impl Iterator<Item = &'a str>,
     ) -> Result<Self, StoreError> {
-        let namespaces = json(&namespaces.collect::<BTreeSet<_>>());
-        let customer_ids = json(&customer_ids.collect::<BTreeSet<_>>());
+        let namespaces = texts(namespaces.collect::<BTreeSet<_>>());
+        let customer_ids = texts(customer_ids.collect::<BTreeSet<_>>());
         let mut known = Self::default();
-        let claims = sqlx::query(concat!(
+        let claims = statement(concat!(
             "SELECT namespace, customer_id FROM organizations WHERE namespace IN (",
             texts!("$1"),
             ") OR customer_id IN (",
@@ -337,37 +292,37 @@ impl Known {
             ")"
         ));
         for row in claims.bind(&namespaces).bind(customer_ids).fetch_all(&mut *connection).await? {
-            let customer_id = CustomerId::parse(row.try_get("customer_id")?).map_err(|_| corrupt("customer_id"))?;
-            known.claim(row.try_get("namespace")?, customer_id);
+            let customer_id = CustomerId::parse(row.get("customer_id")?).map_err(|_| corrupt("customer_id"))?;
+            known.claim(row.get("namespace")?, customer_id);
         }
-        let groups = sqlx::query(concat!(
+        let groups = statement(concat!(
             "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE namespace IN (",
             texts!("$1"),
             ")"
         ));
         for row in groups.bind(&namespaces).fetch_all(&mut *connection).await? {
             let content = GroupContent {
-                full_control: row.try_get("full_control")?,
+                full_control: row.get("full_control")?,
                 permissions: permissions(&row, "permissions")?,
-                self_service: parsed(row.try_get("self_service")?, "self_service")?,
+                self_service: parsed(row.get("self_service")?, "self_service")?,
             };
-            known.put_group(row.try_get("namespace")?, row.try_get("name")?, content);
+            known.put_group(row.get("namespace")?, row.get("name")?, content);
         }
-        let domains = sqlx::query(concat!(
+        let domains = statement(concat!(
             "SELECT namespace, name, domain, include_subdomains FROM domains WHERE namespace IN (",
             texts!("$1"),
             ")"
         ));
         for row in domains.bind(&namespaces).fetch_all(connection).await? {
-            let domain = Domain::stored(row.try_get("domain")?);
-            let listing = Listing { domain, include_subdomains: row.try_get("include_subdomains")? };
-            known.put_listing(row.try_get("namespace")?, row.try_get("name")?, listing);
+            let domain = Domain::stored(row.get("domain")?);
+            let listing = Listing { domain, include_subdomains: row.get("include_subdomains")? };
+            known.put_listing(row.get("namespace")?, row.get("name")?, listing);
         }
         Ok(known)
     }
 
     /// Reads beside it which directories transactions wait for.
-    pub(super) async fn with_directories(mut self, connection: &mut SqliteConnection) -> Result<Self, StoreError> {
+    pub(super) async fn with_directories(mut self, connection: &mut Connection) -> Result<Self, StoreError> {
         self.directories = directories(connection).await?;
         Ok(self)
     }
@@ -386,12 +341,24 @@ impl Known {
         }
     }
 
-    pub(super) fn claimed(&self, namespace: &str) -> Option<&CustomerId> {
-        self.claims.get(namespace)
+    /// Refuses an account of an organization that has another customer ID, or one that isn't its own.
+    pub(super) fn check_claim(&self, organization: &Organization) -> Result<(), Refusal> {
+        let Organization { namespace, customer_id } = organization;
+        match self.claims.get(namespace) {
+            Some(claimed) if claimed != customer_id => Err(Refusal::CustomerIdChanged),
+            None if self.claimants.contains_key(customer_id) => Err(Refusal::CustomerIdTaken),
+            Some(_) | None => Ok(()),
+        }
     }
 
-    pub(super) fn claimant(&self, customer_id: &CustomerId) -> Option<&str> {
-        self.claimants.get(customer_id).map(String::as_str)
+    /// Refuses an address whose domain isn't listed.
+    pub(super) fn check_domain(&self, namespace: &str, email: &Email) -> Result<(), Refusal> {
+        let accepted = self.listings(namespace).any(|(_, listing)| listing.accepts(email.domain()));
+        if accepted { Ok(()) } else { Err(Refusal::DomainNotAllowed) }
+    }
+
+    pub(super) fn claimed(&self, namespace: &str) -> Option<&CustomerId> {
+        self.claims.get(namespace)
     }
 
     pub(super) fn claim(&mut self, namespace: String, customer_id: CustomerId) {
@@ -448,31 +415,31 @@ impl Known {
 }
 
 /// Returns the directories that transactions wait for.
-pub(super) async fn directories(connection: &mut SqliteConnection) -> Result<BTreeSet<String>, StoreError> {
-    let names: Vec<String> = sqlx::query_scalar("SELECT name FROM directories").fetch_all(connection).await?;
+pub(super) async fn directories(connection: &mut Connection) -> Result<BTreeSet<String>, StoreError> {
+    let names: Vec<String> = statement("SELECT name FROM directories").fetch_firsts(connection).await?;
     Ok(names.into_iter().collect())
 }
 
 /// Returns how many accounts of each namespace use what.
 pub(super) async fn counts(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     namespaces: &HashMap<String, Leaving>,
 ) -> Result<HashMap<String, Counts>, StoreError> {
     let mut counts: HashMap<String, Counts> = namespaces.keys().map(|namespace| (namespace.clone(), Counts::default())).collect();
     let leaving = namespaces.iter().flat_map(|(namespace, users)| users.iter().map(move |user| [namespace.as_str(), user]));
-    let query = sqlx::query(concat!(
+    let query = statement(concat!(
         "SELECT namespace, group_name, email_domain, COUNT(*) AS accounts FROM accounts WHERE namespace IN (",
         texts!("$1"),
         ") AND (owner_name IS NULL OR (namespace, owner_name) NOT IN (",
         pairs!("$2"),
         ")) GROUP BY namespace, group_name, email_domain"
     ));
-    let wanted = json(&namespaces.keys().collect::<Vec<_>>());
+    let wanted = texts(namespaces.keys());
     for row in query.bind(wanted).bind(json(&leaving.collect::<Vec<_>>())).fetch_all(connection).await? {
-        let accounts: i64 = row.try_get("accounts")?;
-        let counts = counts.entry(row.try_get("namespace")?).or_default();
-        *counts.members.entry(row.try_get("group_name")?).or_default() += accounts;
-        *counts.email_domains.entry(row.try_get("email_domain")?).or_default() += accounts;
+        let accounts: i64 = row.get("accounts")?;
+        let counts = counts.entry(row.get("namespace")?).or_default();
+        *counts.members.entry(row.get("group_name")?).or_default() += accounts;
+        *counts.email_domains.entry(row.get("email_domain")?).or_default() += accounts;
     }
     Ok(counts)
 }

@@ -2,23 +2,34 @@
 
 use std::borrow::Cow;
 
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{ConnectOptions, Connection, SqlSafeStr};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
 
-use super::sqlite::{self, Address, Database};
+use super::database::{Address, Database};
+use super::postgres::{self, Lock};
+use super::sqlite;
 use crate::store::StoreError;
 
-/// The migrations, oldest first. One that was released never changes.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
-    (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
+/// What a database is given, oldest first: number, name and statements. One that was released never changes.
+type Migrations = &'static [(i64, &'static str, &'static str)];
+
+const SQLITE: Migrations = &[
+    (1, "accounts", include_str!("../migrations/0001_accounts.sqlite.sql")),
     (2, "applications", include_str!("../migrations/0002_applications.sqlite.sql")),
     (3, "permissions", include_str!("../migrations/0003_permissions.sqlite.sql")),
-    (4, "transactions", include_str!("../migrations/0004_transactions.sql")),
-    (5, "billing", include_str!("../migrations/0005_billing.sql")),
+    (4, "transactions", include_str!("../migrations/0004_transactions.sqlite.sql")),
+    (5, "billing", include_str!("../migrations/0005_billing.sqlite.sql")),
+    (6, "operators", include_str!("../migrations/0006_operators.sqlite.sql")),
+];
+
+/// `PostgreSQL` came when `SQLite` had five; the numbers after that are the same.
+const POSTGRES: Migrations = &[
+    (5, "everything", include_str!("../migrations/0005_everything.postgres.sql")),
+    (6, "operators", include_str!("../migrations/0006_operators.postgres.sql")),
 ];
 
 /// The newest migration that this version has.
-const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+pub(super) const KNOWN: i64 = SQLITE[SQLITE.len() - 1].0;
 
 /// What an address holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,30 +43,32 @@ pub(super) enum Held {
 }
 
 impl Held {
-    /// Whether it is a store that lacks migrations of this version.
+    /// Whether it lacks migrations of this version.
     pub(super) fn is_older(self) -> bool {
-        matches!(self, Self::Schema(found) if found < KNOWN)
+        match self {
+            Self::Nothing => true,
+            Self::Schema(found) => found < KNOWN,
+            Self::SomethingElse => false,
+        }
     }
 }
 
 /// Refuses what [`migrate`] must not touch.
-pub(super) async fn check_can_migrate(address: &Address) -> Result<(), StoreError> {
+pub(super) async fn check_can_migrate(address: &Address) -> Result<Held, StoreError> {
     match held(address).await? {
         Held::SomethingElse => Err(address.problem("holds something else than a roster store")),
         Held::Schema(found) if found > KNOWN => Err(StoreError::NewerSchema { found, known: KNOWN }),
-        Held::Nothing | Held::Schema(_) => Ok(()),
+        held @ (Held::Nothing | Held::Schema(_)) => Ok(held),
     }
 }
 
 /// Refuses what isn't a store of this version.
 pub(super) async fn check_is_current(address: &Address) -> Result<(), StoreError> {
-    match held(address).await? {
-        Held::Nothing | Held::SomethingElse => Err(address.problem("holds no roster store")),
-        Held::Schema(found) if found > KNOWN => Err(StoreError::NewerSchema { found, known: KNOWN }),
+    match check_is_known(address).await? {
         Held::Schema(found) if found < KNOWN => Err(address.problem(&format!(
             "was written by an older roster (schema {found}, this one needs {KNOWN}): `roster run` of this version brings it up"
         ))),
-        Held::Schema(_) => Ok(()),
+        _ => Ok(()),
     }
 }
 
@@ -68,41 +81,80 @@ pub(super) async fn check_is_known(address: &Address) -> Result<Held, StoreError
     }
 }
 
-/// Brings the schema up to this version, whole or not at all.
+/// Brings the schema up to this version, whole or not at all. Whoever else tries at the same time waits, and finds it
+/// done.
 pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
-    let migrations = MIGRATIONS.into_iter().map(|(version, name, sql)| {
+    let mut writer = database.writer().await?;
+    if let Some(connection) = writer.in_sqlite() {
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        run(SQLITE, &mut *transaction).await?;
+        transaction.commit().await?;
+    }
+    if let Some(connection) = writer.in_postgres() {
+        let mut transaction = connection.begin().await?;
+        let alone =
+            sqlx::query(concat!("SELECT 1 FROM pg_advisory_xact_lock($1 # ", postgres::here!(), ")")).bind(Lock::Gate.number());
+        alone.execute(&mut *transaction).await?;
+        run(POSTGRES, &mut *transaction).await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+async fn run(migrations: Migrations, connection: &mut impl Migrate) -> Result<(), StoreError> {
+    let migrations = migrations.iter().map(|&(version, name, sql)| {
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
     });
-    let mut writer = database.writer().await?;
-    let mut transaction = writer.begin_with(sqlite::BEGIN).await?;
-    match Migrator::with_migrations(migrations.collect()).run(&mut transaction).await {
-        Ok(()) => Ok(transaction.commit().await?),
+    let mut migrator = Migrator::with_migrations(migrations.collect());
+    // The transaction has the lock, and keeps it until everybody can see what was done.
+    migrator.set_locking(false);
+    match migrator.run_direct(None, connection, false).await {
+        Ok(()) => Ok(()),
         Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(error.into()),
         Err(MigrateError::VersionMissing(found)) => Err(StoreError::NewerSchema { found, known: KNOWN }),
         Err(error) => Err(sqlx::Error::from(error).into()),
     }
 }
 
-/// Returns what an address holds.
+/// Returns what an address holds. No connection stays open.
 pub(super) async fn held(address: &Address) -> Result<Held, StoreError> {
-    if !address.path.is_file() {
-        return Err(address.problem("isn't there"));
-    }
-    let tables = match sqlite::tables(address).await {
-        Ok(tables) => tables,
-        Err(error) if sqlite::is_no_database(&error) => return Ok(Held::SomethingElse),
-        Err(error) => return Err(error.into()),
-    };
-    let has = |name| tables.iter().any(|table| table == name);
-    match (tables.is_empty(), has("_sqlx_migrations") && has("lifetimes")) {
-        (true, _) => Ok(Held::Nothing),
-        (false, false) => Ok(Held::SomethingElse),
-        (false, true) => {
-            let newest = sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations");
+    const NEWEST: &str = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+    match address {
+        Address::Sqlite(address) => {
+            if !address.path.is_file() {
+                return Err(address.problem("isn't there"));
+            }
+            let tables = match sqlite::tables(address).await {
+                Ok(tables) => tables,
+                Err(error) if sqlite::is_no_database(&error) => return Ok(Held::SomethingElse),
+                Err(error) => return Err(error.into()),
+            };
+            if let Some(held) = held_besides_a_store(&tables) {
+                return Ok(held);
+            }
             let mut connection = address.options().connect().await?;
-            let newest = newest.fetch_one(&mut connection).await?;
+            let newest = sqlx::query_scalar(NEWEST).fetch_one(&mut connection).await?;
             connection.close().await?;
             Ok(Held::Schema(newest))
         }
+        Address::Postgres(address) => {
+            let mut connection = address.connect().await?;
+            if let Some(held) = held_besides_a_store(&postgres::tables(&mut connection).await?) {
+                return Ok(held);
+            }
+            let newest = sqlx::query_scalar(NEWEST).fetch_one(&mut connection).await?;
+            connection.close().await?;
+            Ok(Held::Schema(newest))
+        }
+    }
+}
+
+/// Returns what a database with these tables is, unless it is a store.
+fn held_besides_a_store(tables: &[String]) -> Option<Held> {
+    let has = |name| tables.iter().any(|table| table == name);
+    match (tables.is_empty(), has("_sqlx_migrations") && has("lifetimes")) {
+        (true, _) => Some(Held::Nothing),
+        (false, false) => Some(Held::SomethingElse),
+        (false, true) => None,
     }
 }

@@ -15,9 +15,6 @@ use sqlx::{ConnectOptions, Connection, Sqlite, SqlitePool};
 
 use crate::store::{Refusal, StoreError};
 
-/// Begins the transaction of a commit, at once as the only one that writes.
-pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
-
 /// How long a statement waits for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -29,22 +26,6 @@ pub(super) const READERS: u32 = 4;
 
 const SUPPORTED: &str =
     "the store's address must be sqlite://FILE or, to create the file when it isn't there, sqlite://FILE?mode=rwc";
-
-/// Selects the texts of the JSON list that a parameter holds.
-macro_rules! texts {
-    ($parameter:literal) => {
-        concat!("SELECT value FROM json_each(", $parameter, ")")
-    };
-}
-
-/// Selects the pairs of texts of the JSON list that a parameter holds.
-macro_rules! pairs {
-    ($parameter:literal) => {
-        concat!("SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(", $parameter, ")")
-    };
-}
-
-pub(super) use {pairs, texts};
 
 /// Where a store is.
 #[derive(Clone, Debug)]
@@ -58,9 +39,6 @@ impl Address {
     /// Parses `sqlite://FILE`, optionally with `?mode=rw` or `?mode=rwc`.
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
         let unsupported = || StoreError::Address(SUPPORTED.to_owned());
-        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            return Err(StoreError::Address(format!("this version has no PostgreSQL store yet: {SUPPORTED}")));
-        }
         let rest = url.strip_prefix("sqlite://").ok_or_else(unsupported)?;
         let create = match rest.split_once('?').map(|(_, query)| query) {
             Some("mode=rwc") => true,
@@ -123,7 +101,6 @@ impl Address {
 }
 
 /// An open database.
-#[derive(Debug)]
 pub(super) struct Database {
     path: PathBuf,
     identity: (u64, u64),

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::Row;
-
-use super::{Halt, Writer, refuse_if};
+use super::{Halt, Writer, refuse_if, writes};
 use crate::domain::account::{Account, AccountId, Content, Credential, Departure, Owner, Revision, Transaction, TransactionKind};
 use crate::domain::email::Email;
 use crate::domain::organization::{LoginName, Organization};
 use crate::plan::{AccountChange, AccountPlan, AddressMove, Keep, Leaving, MemberPlan, RehashPlan};
+use crate::store::sql::connection::{Connection, statement, texts};
+use crate::store::sql::postgres::{self, Lock};
 use crate::store::sql::rows;
-use crate::store::sql::sqlite::texts;
 use crate::store::{
     MEMBER_CHANGES, NewAccount, Receipt, Refusal, changed_by_member, check_may_begin, keeps_twice, lowest_free_copy, made_from,
     next, transaction_of,
@@ -55,7 +54,7 @@ impl Writer<'_> {
                 refuse_if(current.owner.uid != owner.uid, Refusal::Stale)?;
                 let released = Owner { uid: String::new(), ..current.owner.clone() };
                 let released = Account { revision: next(*from), owner: released, ..current };
-                self.overwrite(&released).await?;
+                writes::overwrite_accounts(self.connection, &[&released]).await?;
                 Ok(Receipt::Account(Box::new(released)))
             }
         }
@@ -64,21 +63,23 @@ impl Writer<'_> {
     async fn create(&mut self, plan: &AccountPlan, account: Account) -> Result<Receipt, Halt> {
         let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving: _ } = plan;
         let Account { namespace, login_name, content, .. } = &account;
-        self.check_claim(organization)?;
+        self.known.check_claim(organization)?;
         self.check_made_from(plan).await?;
         self.vacate(namespace, moves).await?;
         let in_the_way = self.in_the_way(namespace, owner, login_name, &content.email).await?;
         refuse_if(in_the_way.owner, Refusal::Stale)?;
         refuse_if(!self.known.has_group(namespace, &content.group), Refusal::GroupNotFound)?;
-        self.check_domain(namespace, &content.email)?;
+        self.known.check_domain(namespace, &content.email)?;
         self.check_moved_domains(namespace, moves)?;
         refuse_if(in_the_way.email, Refusal::EmailTaken)?;
         refuse_if(in_the_way.login_name, Refusal::LoginTaken)?;
 
-        self.claim(organization).await?;
-        self.begin_lifetime(&account).await?;
+        if self.known.claimed(namespace).is_none() {
+            Self::claim(self.connection, organization).await?;
+        }
+        writes::begin_lifetimes(self.connection, &[&account]).await?;
         self.write_down(&account.transaction, account.id, None).await?;
-        self.insert(&account).await?;
+        writes::insert_accounts(self.connection, &[&account]).await?;
         self.settle(namespace, moves).await?;
         self.keep(keeps).await?;
         Ok(Receipt::Account(Box::new(account)))
@@ -99,7 +100,7 @@ impl Writer<'_> {
         let group_is_there = content.group == current.content.group || self.known.has_group(namespace, &content.group);
         refuse_if(!group_is_there, Refusal::GroupNotFound)?;
         if moves_in {
-            self.check_domain(namespace, &content.email)?;
+            self.known.check_domain(namespace, &content.email)?;
         }
         self.check_moved_domains(namespace, moves)?;
         if moves_in {
@@ -110,9 +111,10 @@ impl Writer<'_> {
             self.write_down(&next.transaction, next.id, Some(&current.transaction)).await?;
         }
         if content.lifecycle != current.content.lifecycle {
-            self.write_switch(&next).await?;
+            let state = rows::lifecycle_text(content.lifecycle);
+            writes::write_switches(self.connection, &[(next.id, next.revision, state)], self.occasion.now).await?;
         }
-        self.overwrite(&next).await?;
+        writes::overwrite_accounts(self.connection, &[&next]).await?;
         self.settle(namespace, moves).await?;
         self.keep(keeps).await?;
         if self.known.is_administrator(namespace, &current.content) && !self.known.is_administrator(namespace, content) {
@@ -144,33 +146,25 @@ impl Writer<'_> {
         Ok(Receipt::Deleted(Box::new(departure)))
     }
 
-    fn check_claim(&self, organization: &Organization) -> Result<(), Refusal> {
-        let Organization { namespace, customer_id } = organization;
-        match self.known.claimed(namespace) {
-            Some(claimed) => refuse_if(claimed != customer_id, Refusal::CustomerIdChanged),
-            None => refuse_if(self.known.claimant(customer_id).is_some(), Refusal::CustomerIdTaken),
-        }
-    }
-
     /// Everybody that the plan was made from is as it was then, and whoever is to keep something follows somebody.
     async fn check_made_from(&mut self, plan: &AccountPlan) -> Result<(), Halt> {
         let ids: BTreeSet<String> = made_from(plan).map(|(account, _)| account.to_string()).collect();
         if ids.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query(concat!(
+        let query = statement(concat!(
             "SELECT account_id, namespace, revision, source_mode = 'Inherit' AS follows FROM accounts WHERE account_id IN (",
             texts!("$1"),
             ")"
         ));
         let (mut found, mut following) = (BTreeSet::new(), BTreeSet::new());
-        for row in query.bind(rows::json(&ids)).fetch_all(&mut *self.connection).await? {
-            let (id, namespace): (String, String) = (row.try_get("account_id")?, row.try_get("namespace")?);
-            if row.try_get::<Option<bool>, _>("follows")? == Some(true) {
+        for row in query.bind(rows::texts(&ids)).fetch_all(self.connection).await? {
+            let (id, namespace): (String, String) = (row.get("account_id")?, row.get("namespace")?);
+            if row.get::<Option<bool>>("follows")? == Some(true) {
                 following.insert(id.clone());
             }
             if namespace == plan.organization.namespace {
-                found.insert((id, Revision(row.try_get("revision")?)));
+                found.insert((id, Revision(row.get("revision")?)));
             }
         }
         let as_it_was = made_from(plan).all(|(account, at)| found.contains(&(account.to_string(), at)));
@@ -181,10 +175,10 @@ impl Writer<'_> {
 
     async fn keep(&mut self, keeps: &[Keep]) -> Result<(), Halt> {
         for Keep { account, from: _, kept } in keeps {
-            sqlx::query("UPDATE accounts SET source_permissions = $1, revision = revision + 1 WHERE account_id = $2")
+            statement("UPDATE accounts SET source_permissions = $1, revision = revision + 1 WHERE account_id = $2")
                 .bind(kept.as_ref().map(rows::permission_texts))
                 .bind(account.to_string())
-                .execute(&mut *self.connection)
+                .execute(self.connection)
                 .await?;
         }
         Ok(())
@@ -192,13 +186,13 @@ impl Writer<'_> {
 
     /// Whether somebody who stays follows the account: of more heirs than leave, one does.
     async fn has_heirs(&mut self, gone: &Account, leaving: &Leaving) -> Result<bool, Halt> {
-        let heirs = sqlx::query_scalar::<_, Option<String>>(
+        let heirs = statement(
             "SELECT owner_name FROM accounts \
              WHERE namespace = $1 AND source_name = $2 AND source_mode = 'Inherit' AND account_id != $3 LIMIT $4",
         );
         let enough = i64::try_from(leaving.len() + 1).unwrap_or(i64::MAX);
         let heirs = heirs.bind(&gone.namespace).bind(&gone.owner.name).bind(gone.id.to_string()).bind(enough);
-        let heirs = heirs.fetch_all(&mut *self.connection).await?;
+        let heirs: Vec<Option<String>> = heirs.fetch_firsts(self.connection).await?;
         Ok(heirs.iter().any(|heir| heir.as_ref().is_none_or(|heir| !leaving.contains(heir))))
     }
 
@@ -210,9 +204,9 @@ impl Writer<'_> {
         // Placeholders of one address begin alike up to their number, and a colon comes right after the digits.
         let first = content.email.placeholder(0);
         let alike = first.as_str().trim_end_matches("0)");
-        let taken = sqlx::query_scalar("SELECT email FROM accounts WHERE namespace = $1 AND email > $2 AND email < $3");
+        let taken = statement("SELECT email FROM accounts WHERE namespace = $1 AND email > $2 AND email < $3");
         let taken: Vec<String> =
-            taken.bind(namespace).bind(alike).bind(format!("{alike}:")).fetch_all(&mut *self.connection).await?;
+            taken.bind(namespace).bind(alike).bind(format!("{alike}:")).fetch_firsts(self.connection).await?;
         let taken: Vec<Email> = taken.into_iter().map(Email::stored).collect();
         Ok(Content { email: lowest_free_copy(&content.email, taken.iter()), ..content.clone() })
     }
@@ -224,29 +218,31 @@ impl Writer<'_> {
         let group = self.known.group(namespace, &current.content.group).unwrap_or_default();
         let next = changed_by_member(&current, &group, plan, |begins, revision| self.begun(begins, revision))?;
         if next.content.email != current.content.email {
-            self.check_domain(namespace, &next.content.email)?;
+            self.known.check_domain(namespace, &next.content.email)?;
             refuse_if(self.has_address(namespace, &next.content.email).await?, Refusal::EmailTaken)?;
         }
         if next.transaction.id != current.transaction.id {
             self.write_down(&next.transaction, next.id, None).await?;
         }
         if next != current {
-            self.overwrite(&next).await?;
+            writes::overwrite_accounts(self.connection, &[&next]).await?;
             self.note_member_change(next.id).await?;
         }
         Ok(Receipt::Account(Box::new(next)))
     }
 
     async fn note_member_change(&mut self, account: AccountId) -> Result<(), Halt> {
-        sqlx::query(
-            "INSERT INTO member_changes (number, account_id) SELECT COALESCE(MAX(number), 0) + 1, $1 FROM member_changes",
-        )
-        .bind(account.to_string())
-        .execute(&mut *self.connection)
-        .await?;
-        sqlx::query("DELETE FROM member_changes WHERE number < (SELECT MAX(number) FROM member_changes) - $1")
+        if self.connection.is_shared() {
+            // Whoever looks at the newest change must not find an older one later.
+            postgres::lock(self.connection, Lock::MemberChanges).await?;
+        }
+        statement("INSERT INTO member_changes (number, account_id) SELECT COALESCE(MAX(number), 0) + 1, $1 FROM member_changes")
+            .bind(account.to_string())
+            .execute(self.connection)
+            .await?;
+        statement("DELETE FROM member_changes WHERE number < (SELECT MAX(number) FROM member_changes) - $1")
             .bind(MEMBER_CHANGES)
-            .execute(&mut *self.connection)
+            .execute(self.connection)
             .await?;
         Ok(())
     }
@@ -254,35 +250,30 @@ impl Writer<'_> {
     pub(super) async fn rehash(&mut self, plan: &RehashPlan) -> Result<Receipt, Halt> {
         let RehashPlan { namespace, account, before, after } = plan;
         let rehashed =
-            sqlx::query("UPDATE accounts SET password_hash = $1 WHERE account_id = $2 AND namespace = $3 AND password_hash = $4");
+            statement("UPDATE accounts SET password_hash = $1 WHERE account_id = $2 AND namespace = $3 AND password_hash = $4");
         let rehashed = rehashed.bind(after.as_str()).bind(account.to_string()).bind(namespace).bind(before.as_str());
-        refuse_if(rehashed.execute(&mut *self.connection).await?.rows_affected() == 0, Refusal::Stale)?;
+        refuse_if(rehashed.execute(self.connection).await? == 0, Refusal::Stale)?;
         Ok(Receipt::Account(Box::new(self.account(*account).await?.ok_or(Refusal::Stale)?)))
     }
 
-    fn check_domain(&self, namespace: &str, email: &Email) -> Result<(), Refusal> {
-        let accepted = self.known.listings(namespace).any(|(_, listing)| listing.accepts(email.domain()));
-        refuse_if(!accepted, Refusal::DomainNotAllowed)
-    }
-
     fn check_moved_domains(&self, namespace: &str, moves: &[AddressMove]) -> Result<(), Refusal> {
-        moves.iter().try_for_each(|AddressMove { to, .. }| self.check_domain(namespace, to))
+        moves.iter().try_for_each(|AddressMove { to, .. }| self.known.check_domain(namespace, to))
     }
 
     /// Makes the accounts that move leave their addresses, so that any of them can have any of the
     /// addresses afterwards.
     async fn vacate(&mut self, namespace: &str, moves: &[AddressMove]) -> Result<(), Halt> {
         for AddressMove { account, from, to: _ } in moves {
-            let vacated = sqlx::query(
+            let vacated = statement(
                 "UPDATE accounts SET email = NULL, revision = revision + 1 \
                  WHERE account_id = $1 AND namespace = $2 AND revision = $3 AND email IS NOT NULL",
             )
             .bind(account.to_string())
             .bind(namespace)
             .bind(from.0)
-            .execute(&mut *self.connection)
+            .execute(self.connection)
             .await?;
-            refuse_if(vacated.rows_affected() == 0, Refusal::Stale)?;
+            refuse_if(vacated == 0, Refusal::Stale)?;
         }
         Ok(())
     }
@@ -291,30 +282,30 @@ impl Writer<'_> {
     async fn settle(&mut self, namespace: &str, moves: &[AddressMove]) -> Result<(), Halt> {
         for AddressMove { account, from: _, to } in moves {
             refuse_if(self.has_address(namespace, to).await?, Refusal::EmailTaken)?;
-            sqlx::query("UPDATE accounts SET email = $1, email_domain = $2 WHERE account_id = $3")
+            statement("UPDATE accounts SET email = $1, email_domain = $2 WHERE account_id = $3")
                 .bind(to.as_str())
                 .bind(to.domain())
                 .bind(account.to_string())
-                .execute(&mut *self.connection)
+                .execute(self.connection)
                 .await?;
         }
         Ok(())
     }
 
     async fn clear_address(&mut self, account: AccountId) -> Result<(), Halt> {
-        let query = sqlx::query("UPDATE accounts SET email = NULL WHERE account_id = $1");
-        query.bind(account.to_string()).execute(&mut *self.connection).await?;
+        let query = statement("UPDATE accounts SET email = NULL WHERE account_id = $1");
+        query.bind(account.to_string()).execute(self.connection).await?;
         Ok(())
     }
 
     async fn has_address(&mut self, namespace: &str, email: &Email) -> Result<bool, Halt> {
-        let query = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND email = $2)");
-        Ok(query.bind(namespace).bind(email.as_str()).fetch_one(&mut *self.connection).await?)
+        let query = statement("SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND email = $2)");
+        Ok(query.bind(namespace).bind(email.as_str()).fetch_first(self.connection).await?)
     }
 
     async fn has_account(&mut self, namespace: &str, user: &str) -> Result<bool, Halt> {
-        let query = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND owner_name = $2)");
-        Ok(query.bind(namespace).bind(user).fetch_one(&mut *self.connection).await?)
+        let query = statement("SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND owner_name = $2)");
+        Ok(query.bind(namespace).bind(user).fetch_first(self.connection).await?)
     }
 
     async fn in_the_way(
@@ -324,7 +315,7 @@ impl Writer<'_> {
         login_name: &LoginName,
         email: &Email,
     ) -> Result<InTheWay, Halt> {
-        let row = sqlx::query(
+        let row = statement(
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND owner_name = $2) AS by_owner, \
              EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND email = $3) AS by_email, \
              EXISTS (SELECT 1 FROM accounts WHERE login_name = $4) AS by_login",
@@ -333,13 +324,13 @@ impl Writer<'_> {
         .bind(&owner.name)
         .bind(email.as_str())
         .bind(login_name.as_str())
-        .fetch_one(&mut *self.connection)
+        .fetch_one(self.connection)
         .await?;
-        Ok(InTheWay { owner: row.try_get("by_owner")?, email: row.try_get("by_email")?, login_name: row.try_get("by_login")? })
+        Ok(InTheWay { owner: row.get("by_owner")?, email: row.get("by_email")?, login_name: row.get("by_login")? })
     }
 
     pub(super) async fn account(&mut self, id: AccountId) -> Result<Option<Account>, Halt> {
-        let query = sqlx::query(rows::select_accounts!("WHERE a.account_id = $1")).bind(id.to_string());
+        let query = statement(rows::select_accounts!("WHERE a.account_id = $1")).bind(id.to_string());
         Ok(rows::accounts(query, self.connection).await?.pop())
     }
 
@@ -348,55 +339,28 @@ impl Writer<'_> {
         Ok(self.account(account).await?.filter(there).ok_or(Refusal::Stale)?)
     }
 
-    async fn claim(&mut self, organization: &Organization) -> Result<(), Halt> {
+    pub(super) async fn claim(connection: &mut Connection, organization: &Organization) -> Result<(), Halt> {
         let Organization { namespace, customer_id } = organization;
-        if self.known.claimed(namespace).is_none() {
-            let query = sqlx::query("INSERT INTO organizations (namespace, customer_id) VALUES ($1, $2)");
-            query.bind(namespace).bind(customer_id.as_str()).execute(&mut *self.connection).await?;
-        }
-        Ok(())
-    }
-
-    async fn insert(&mut self, account: &Account) -> Result<(), Halt> {
-        let statement = sqlx::query(
-            "INSERT INTO accounts (email, email_domain, state, group_name, grants, role, teams, display_name, phone, \
-             address, time_zone, notifications, account_id, owner_uid, owner_generation, revision, transaction_id, \
-             source_mode, source_name, source_permissions, cloned_uid, cloned_generation, cloned_at, copied, member, \
-             owner_name, password_hash, secret_hash, secret_version, namespace, login_name, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
-             $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)",
-        );
-        rows::bind_account(statement, account)
-            .bind(&account.namespace)
-            .bind(account.login_name.as_str())
-            .bind(account.created.as_microsecond())
-            .execute(&mut *self.connection)
-            .await?;
-        Ok(())
-    }
-
-    async fn overwrite(&mut self, account: &Account) -> Result<(), Halt> {
-        let statement = sqlx::query(
-            "UPDATE accounts SET email = $1, email_domain = $2, state = $3, group_name = $4, grants = $5, role = $6, \
-             teams = $7, display_name = $8, phone = $9, address = $10, time_zone = $11, notifications = $12, \
-             owner_uid = $14, owner_generation = $15, revision = $16, transaction_id = $17, source_mode = $18, \
-             source_name = $19, source_permissions = $20, cloned_uid = $21, cloned_generation = $22, cloned_at = $23, \
-             copied = $24, member = $25, owner_name = $26, password_hash = $27, secret_hash = $28, secret_version = $29 \
-             WHERE account_id = $13",
-        );
-        rows::bind_account(statement, account).execute(&mut *self.connection).await?;
+        let query = statement("INSERT INTO organizations (namespace, customer_id) VALUES ($1, $2)");
+        query.bind(namespace).bind(customer_id.as_str()).execute(connection).await?;
         Ok(())
     }
 
     async fn unassign_cases(&mut self, owner: AccountId) -> Result<i64, Halt> {
-        let query = sqlx::query("UPDATE cases SET owner_account_id = NULL WHERE owner_account_id = $1");
-        let unassigned = query.bind(owner.to_string()).execute(&mut *self.connection).await?.rows_affected();
+        if self.connection.is_shared() {
+            // An application that is assigning a case to the account has a share in its row: from here on it waits, and is
+            // refused. Otherwise its case would lose its owner with the account, and nobody would have counted it.
+            let alone = statement("SELECT 1 FROM accounts WHERE account_id = $1 FOR UPDATE");
+            alone.bind(owner.to_string()).fetch_optional(self.connection).await?;
+        }
+        let query = statement("UPDATE cases SET owner_account_id = NULL WHERE owner_account_id = $1");
+        let unassigned = query.bind(owner.to_string()).execute(self.connection).await?;
         Ok(i64::try_from(unassigned).unwrap_or(i64::MAX))
     }
 
     async fn remove(&mut self, account: AccountId) -> Result<(), Halt> {
-        let query = sqlx::query("DELETE FROM accounts WHERE account_id = $1");
-        query.bind(account.to_string()).execute(&mut *self.connection).await?;
+        let query = statement("DELETE FROM accounts WHERE account_id = $1");
+        query.bind(account.to_string()).execute(self.connection).await?;
         Ok(())
     }
 }

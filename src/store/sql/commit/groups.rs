@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::Row;
-
 use super::{Halt, Writer, refuse_if};
 use crate::domain::group::GroupContent;
 use crate::plan::{Control, Leaving, Listing, needs};
+use crate::store::sql::connection::{statement, texts};
 use crate::store::sql::rows;
-use crate::store::sql::sqlite::texts;
 use crate::store::{Receipt, Refusal};
 
 /// Whether an account's `User` isn't among those that are being deleted, whose names a parameter lists.
@@ -25,7 +23,7 @@ impl Writer<'_> {
     }
 
     async fn check_control_by(&mut self, namespace: &str, leaving: &Leaving, groups: &BTreeSet<&str>) -> Result<(), Halt> {
-        let row = sqlx::query(concat!(
+        let row = statement(concat!(
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name IN (",
             texts!("$3"),
             ") AND state = 'Enabled' AND ",
@@ -35,11 +33,11 @@ impl Writer<'_> {
             ") AS users"
         ))
         .bind(namespace)
-        .bind(rows::json(leaving.as_ref()))
-        .bind(rows::json(groups))
-        .fetch_one(&mut *self.connection)
+        .bind(rows::texts(leaving.as_ref()))
+        .bind(rows::texts(groups))
+        .fetch_one(self.connection)
         .await?;
-        let control = Control { administrators: row.try_get("administrators")?, users: row.try_get("users")? };
+        let control = Control { administrators: row.get("administrators")?, users: row.get("users")? };
         Ok(refuse_if(control.is_lost(), Refusal::LastAdministrator)?)
     }
 
@@ -53,17 +51,17 @@ impl Writer<'_> {
         if !full_control {
             self.check_control_without(namespace, name, leaving).await?;
         }
-        sqlx::query(
+        statement(
             "INSERT INTO groups (namespace, name, full_control, permissions, self_service) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (namespace, name) DO UPDATE SET full_control = excluded.full_control, \
              permissions = excluded.permissions, self_service = excluded.self_service",
         )
         .bind(namespace)
         .bind(name)
-        .bind(full_control)
+        .bind(*full_control)
         .bind(rows::permission_texts(permissions))
         .bind(rows::json(self_service))
-        .execute(&mut *self.connection)
+        .execute(self.connection)
         .await?;
         Ok(Receipt::Done)
     }
@@ -74,35 +72,34 @@ impl Writer<'_> {
         if !groups.remove(group) {
             return Ok(());
         }
-        let used = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2 AND state = 'Enabled')",
-        );
-        if used.bind(namespace).bind(group).fetch_one(&mut *self.connection).await? {
+        let used =
+            statement("SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2 AND state = 'Enabled')");
+        if used.bind(namespace).bind(group).fetch_first(self.connection).await? {
             self.check_control_by(namespace, leaving, &groups).await?;
         }
         Ok(())
     }
 
     pub(super) async fn drop_group(&mut self, [namespace, name]: [&str; 2], leaving: &Leaving) -> Result<Receipt, Halt> {
-        let has_members = sqlx::query_scalar(concat!(
+        let has_members = statement(concat!(
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2 AND ",
             stays!("$3"),
             ")"
         ));
-        let has_members = has_members.bind(namespace).bind(name).bind(rows::json(leaving.as_ref()));
-        refuse_if(has_members.fetch_one(&mut *self.connection).await?, Refusal::InUse)?;
+        let has_members = has_members.bind(namespace).bind(name).bind(rows::texts(leaving.as_ref()));
+        refuse_if(has_members.fetch_first(self.connection).await?, Refusal::InUse)?;
         if !GroupContent::undeclared(name).is_some_and(|group| group.full_control) {
             self.check_control_without(namespace, name, leaving).await?;
         }
-        let query = sqlx::query("DELETE FROM groups WHERE namespace = $1 AND name = $2");
-        query.bind(namespace).bind(name).execute(&mut *self.connection).await?;
+        let query = statement("DELETE FROM groups WHERE namespace = $1 AND name = $2");
+        query.bind(namespace).bind(name).execute(self.connection).await?;
         Ok(Receipt::Done)
     }
 
     pub(super) async fn put_domain(&mut self, [namespace, name]: [&str; 2], listing: &Listing) -> Result<Receipt, Halt> {
         let taken = self.known.listings(namespace).any(|(other, listed)| other != name && listed.domain == listing.domain);
         refuse_if(taken, Refusal::DomainTaken)?;
-        sqlx::query(
+        statement(
             "INSERT INTO domains (namespace, name, domain, include_subdomains) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (namespace, name) DO UPDATE \
              SET domain = excluded.domain, include_subdomains = excluded.include_subdomains",
@@ -111,22 +108,22 @@ impl Writer<'_> {
         .bind(name)
         .bind(listing.domain.as_str())
         .bind(listing.include_subdomains)
-        .execute(&mut *self.connection)
+        .execute(self.connection)
         .await?;
         Ok(Receipt::Done)
     }
 
     pub(super) async fn drop_domain(&mut self, [namespace, name]: [&str; 2], leaving: &Leaving) -> Result<Receipt, Halt> {
         let used: Vec<String> =
-            sqlx::query_scalar(concat!("SELECT DISTINCT email_domain FROM accounts WHERE namespace = $1 AND ", stays!("$2")))
+            statement(concat!("SELECT DISTINCT email_domain FROM accounts WHERE namespace = $1 AND ", stays!("$2")))
                 .bind(namespace)
-                .bind(rows::json(leaving.as_ref()))
-                .fetch_all(&mut *self.connection)
+                .bind(rows::texts(leaving.as_ref()))
+                .fetch_firsts(self.connection)
                 .await?;
         let only_here = |domain: &String| needs(self.known.listings(namespace), name, domain);
         refuse_if(used.iter().any(only_here), Refusal::InUse)?;
-        let query = sqlx::query("DELETE FROM domains WHERE namespace = $1 AND name = $2");
-        query.bind(namespace).bind(name).execute(&mut *self.connection).await?;
+        let query = statement("DELETE FROM domains WHERE namespace = $1 AND name = $2");
+        query.bind(namespace).bind(name).execute(self.connection).await?;
         Ok(Receipt::Done)
     }
 }

@@ -2,41 +2,44 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-use sqlx::{Connection, SqliteConnection};
-
-use super::{Halt, Writer};
+use super::{Halt, Writer, writes};
 use crate::domain::account::{AccountId, Departure, Revision, Transaction, TransactionId, TransactionKind};
 use crate::plan::ConfirmPlan;
+use crate::store::sql::connection::{Connection, statement, texts};
+use crate::store::sql::operators::{self, Holding};
 use crate::store::sql::rows;
-use crate::store::sql::sqlite::{self, texts};
 use crate::store::{Receipt, Refusal, StoreError};
+use jiff::Timestamp;
 
 /// Makes these the directories that transactions wait for, and completes those that waited only for others.
 pub(in crate::store::sql) async fn use_directories(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
+    holding: Option<&Holding>,
     directories: &BTreeSet<String>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut transaction = connection.begin_with(sqlite::BEGIN).await?;
-    let names = rows::json(directories);
+    operators::begin_alone(connection).await?;
+    let counted = operators::count(connection, holding).await?;
+    let names = rows::texts(directories);
     let statements = [
         concat!("DELETE FROM directories WHERE name NOT IN (", texts!("$1"), ")"),
         // Without the WHERE, SQLite takes the ON for that of a join.
         concat!("INSERT INTO directories (name) ", texts!("$1"), " WHERE TRUE ON CONFLICT (name) DO NOTHING"),
     ];
-    for statement in statements {
-        sqlx::query(statement).bind(&names).execute(&mut *transaction).await?;
+    for text in statements {
+        statement(text).bind(&names).execute(connection).await?;
     }
-    sqlx::query(
+    statement(
         "UPDATE transactions SET completed_at = $1 WHERE completed_at IS NULL AND superseded_at IS NULL AND NOT EXISTS \
          (SELECT 1 FROM directories AS d WHERE NOT EXISTS (SELECT 1 FROM confirmations AS c \
           WHERE c.account_id = transactions.account_id AND c.directory = d.name AND c.revision >= transactions.revision))",
     )
     .bind(now.as_microsecond())
-    .execute(&mut *transaction)
+    .execute(connection)
     .await?;
-    Ok(transaction.commit().await?)
+    connection.commit().await?;
+    counted.made();
+    Ok(())
 }
 
 /// A transaction that is in the journal.
@@ -86,43 +89,32 @@ impl Writer<'_> {
         before: &BTreeMap<String, Revision>,
         confirmed: &BTreeMap<String, Revision>,
     ) -> Result<(), Halt> {
-        for (directory, revision) in confirmed.iter().filter(|&(directory, revision)| before.get(directory) != Some(revision)) {
-            sqlx::query(
-                "INSERT INTO confirmations (account_id, directory, revision) VALUES ($1, $2, $3) \
-                 ON CONFLICT (account_id, directory) DO UPDATE SET revision = excluded.revision",
-            )
-            .bind(account.to_string())
-            .bind(directory)
-            .bind(revision.0)
-            .execute(&mut *self.connection)
-            .await?;
-        }
-        Ok(())
+        let news = confirmed.iter().filter(|&(directory, revision)| before.get(directory) != Some(revision));
+        let news = news.map(|(directory, revision)| (account, directory.as_str(), *revision));
+        writes::confirm(self.connection, &news.collect::<Vec<_>>()).await
     }
 
     async fn note_completion(&mut self, before: &Transaction, transaction: &Transaction) -> Result<(), Halt> {
         if transaction.completed != before.completed {
-            let complete = sqlx::query("UPDATE transactions SET completed_at = $1 WHERE transaction_id = $2");
-            let complete = complete.bind(transaction.completed.map(Timestamp::as_microsecond)).bind(transaction.id.0.to_string());
-            complete.execute(&mut *self.connection).await?;
+            writes::complete(self.connection, &[transaction]).await?;
         }
         Ok(())
     }
 
     async fn departure(&mut self, account: AccountId) -> Result<Option<Departure>, Halt> {
-        let query = sqlx::query(rows::select_departures!("WHERE l.account_id = $1")).bind(account.to_string());
+        let query = statement(rows::select_departures!("WHERE l.account_id = $1")).bind(account.to_string());
         Ok(rows::departures(query, self.connection).await?.pop())
     }
 
     pub(super) async fn note_cases(&mut self, id: TransactionId, unassigned: i64) -> Result<(), Halt> {
-        let query = sqlx::query("UPDATE transactions SET cases_unassigned = $1 WHERE transaction_id = $2");
-        query.bind(unassigned).bind(id.0.to_string()).execute(&mut *self.connection).await?;
+        let query = statement("UPDATE transactions SET cases_unassigned = $1 WHERE transaction_id = $2");
+        query.bind(unassigned).bind(id.0.to_string()).execute(self.connection).await?;
         Ok(())
     }
 
     pub(super) async fn entry(&mut self, id: TransactionId) -> Result<Option<Entry>, Halt> {
-        let query = sqlx::query("SELECT account_id, type FROM transactions WHERE transaction_id = $1").bind(id.0.to_string());
-        let Some(row) = query.fetch_optional(&mut *self.connection).await? else { return Ok(None) };
+        let query = statement("SELECT account_id, type FROM transactions WHERE transaction_id = $1").bind(id.0.to_string());
+        let Some(row) = query.fetch_optional(self.connection).await? else { return Ok(None) };
         Ok(Some(Entry { account: AccountId(rows::uuid(&row, "account_id")?), kind: rows::kind(&row)? }))
     }
 
@@ -134,25 +126,8 @@ impl Writer<'_> {
         last: Option<&Transaction>,
     ) -> Result<(), Halt> {
         if let Some(last) = last.filter(|last| last.in_flight()) {
-            let supersede = sqlx::query("UPDATE transactions SET superseded_at = $1 WHERE transaction_id = $2");
-            let supersede = supersede.bind(self.occasion.now.as_microsecond()).bind(last.id.0.to_string());
-            supersede.execute(&mut *self.connection).await?;
+            writes::supersede(self.connection, &[last.id], self.occasion.now).await?;
         }
-        let Transaction { id, kind, revision, started, deadline, completed } = transaction;
-        sqlx::query(
-            "INSERT INTO transactions \
-             (transaction_id, account_id, type, revision, started_at, deadline_at, completed_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(id.0.to_string())
-        .bind(account.to_string())
-        .bind(kind.as_str())
-        .bind(revision.0)
-        .bind(started.as_microsecond())
-        .bind(deadline.as_microsecond())
-        .bind(completed.map(Timestamp::as_microsecond))
-        .execute(&mut *self.connection)
-        .await?;
-        Ok(())
+        writes::write_journal(self.connection, &[(account, transaction)]).await
     }
 }
