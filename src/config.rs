@@ -10,8 +10,15 @@ use crate::clock::Clock;
 /// Where the accounts are, and what time it is.
 #[derive(Clone, Debug, Args)]
 pub struct Shared {
-    /// The account store, such as `sqlite://roster.db?mode=rwc` (`mode=rwc` lets `roster run` create the file).
-    #[arg(long, env = "ROSTER_STORE", global = true, default_value = "sqlite://roster.db?mode=rwc", value_name = "URL")]
+    /// The account store: `sqlite://FILE` (with `?mode=rwc`, `roster run` creates the file) or `postgres://USER@HOST/DATABASE`.
+    #[arg(
+        long,
+        env = "ROSTER_STORE",
+        hide_env_values = true,
+        global = true,
+        default_value = "sqlite://roster.db?mode=rwc",
+        value_name = "URL"
+    )]
     pub store: String,
 
     /// Moves the clock, such as `+40d` or `-90m`; for tests and rehearsals.

@@ -16,7 +16,7 @@
 //! | [`api`] | what users write and read: the three kinds; types and docs only |
 //! | [`domain`] | the nouns: emails, permissions and how they are inherited, organizations, groups, accounts, bills |
 //! | [`plan`] | the decision, pure: a snapshot in, a decision out; and what a status says |
-//! | [`store`] | effects on accounts: the trait, the in-memory reference, SQLite |
+//! | [`store`] | effects on accounts: the trait, the in-memory reference, SQLite and PostgreSQL |
 //! | [`controller`] | effects on Kubernetes: watch, observe, the loop, report; who is to be judged and brought where |
 //! | [`directory`] | effects on directories, which other software reads |
 //! | [`hashing`] | the effects that passwords need: a salt from the system, and the work of Argon2id |
@@ -32,6 +32,8 @@
 //!   written again.
 //! - The store refuses a plan that was made from an older revision, of the account or of those that it
 //!   was made from, and answers a repeated transaction with its first receipt.
+//! - Whoever works holds a Lease (of a store in a file, a lock) and a claim in the store, which is checked in each of its
+//!   commits; whoever lost either decides, writes and tells nothing more.
 //! - Nothing that is inherited is stored: whoever reads follows the line ([`domain::inheritance`], and
 //!   the view that applications read), so that a change at its root is one row.
 //! - Nothing is committed in a month that was closed, whatever the clock says, and what a month's bill says follows

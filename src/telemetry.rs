@@ -33,6 +33,8 @@ pub struct Metrics {
     pub store_errors: Counter,
     /// Accounts whose `User` isn't there.
     pub orphans: Gauge,
+    /// Whether this operator works, 1, or stands by, 0.
+    pub leader: Gauge,
     plans: Family<PlanLabels, Counter>,
     commits: Histogram,
     writes: Family<WriteLabels, Counter>,
@@ -70,6 +72,7 @@ impl Default for Metrics {
             queue: Gauge::default(),
             store_errors: Counter::default(),
             orphans: Gauge::default(),
+            leader: Gauge::default(),
             plans: Family::default(),
             commits: Histogram::new(exponential_buckets(0.000_5, 2.0, 14)),
             writes: Family::default(),
@@ -81,6 +84,7 @@ impl Default for Metrics {
         registry.register("queue_objects", "Objects that stand in the queue", metrics.queue.clone());
         registry.register("store_errors", "Rounds that the store couldn't be used in", metrics.store_errors.clone());
         registry.register("orphaned_accounts", "Live accounts whose User isn't there", metrics.orphans.clone());
+        registry.register("leader", "Whether this operator works (1) or stands by (0)", metrics.leader.clone());
         registry.register("plans", "Plans that the store answered, by outcome", metrics.plans.clone());
         let seconds = Unit::Seconds;
         registry.register_with_unit("commit_duration", "How long a group of plans took", seconds, metrics.commits.clone());
@@ -150,19 +154,37 @@ pub struct Health {
     progress: Mutex<Instant>,
     synced: AtomicBool,
     store: AtomicBool,
+    standing_by: AtomicBool,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self { progress: Mutex::new(Instant::now()), synced: AtomicBool::new(false), store: AtomicBool::new(true) }
+        Self {
+            progress: Mutex::new(Instant::now()),
+            synced: AtomicBool::new(false),
+            store: AtomicBool::new(true),
+            standing_by: AtomicBool::new(false),
+        }
     }
 }
 
 impl Health {
     /// Notes that the loop went round, and whether everything was listed.
     pub fn progress(&self, synced: bool) {
-        *self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
+        self.lives();
         self.synced.store(synced, Ordering::Relaxed);
+        self.standing_by.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes that the operator isn't stuck, whatever it is at.
+    pub fn lives(&self) {
+        *self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Notes that the operator waits for another's end, and whether it could take over now.
+    pub fn stand_by(&self, could_take_over: bool) {
+        self.progress(false);
+        self.standing_by.store(could_take_over, Ordering::Relaxed);
     }
 
     /// Notes whether the store answered.
@@ -175,9 +197,11 @@ impl Health {
         self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).elapsed() < STANDSTILL
     }
 
-    /// Whether the operator works: alive, everything listed, the store there.
+    /// Whether the operator works (everything listed, the store there) or stands by for one that does: with only the one
+    /// that works ready, a rolling update would wait for ever for the other.
     pub fn is_ready(&self) -> bool {
-        self.is_alive() && self.synced.load(Ordering::Relaxed) && self.store.load(Ordering::Relaxed)
+        let works = self.synced.load(Ordering::Relaxed) && self.store.load(Ordering::Relaxed);
+        self.is_alive() && (works || self.standing_by.load(Ordering::Relaxed))
     }
 }
 
@@ -230,6 +254,15 @@ mod tests {
         health.store_answered(false);
         assert!(health.is_alive() && !health.is_ready());
         health.store_answered(true);
+        health.stand_by(true);
+        assert!(health.is_ready());
+        health.stand_by(false);
+        assert!(health.is_alive() && !health.is_ready());
+        health.stand_by(true);
+        health.progress(false);
+        assert!(!health.is_ready(), "whoever takes over has yet to list everything");
+        health.progress(true);
+        assert!(health.is_ready());
         tokio::time::advance(STANDSTILL).await;
         assert!(!health.is_alive() && !health.is_ready());
     }

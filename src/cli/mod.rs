@@ -38,6 +38,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the operator, in the cluster or with a KUBECONFIG.
+    ///
+    /// Exits with 0 when told to stop, with 1 where another has taken over, with 2 for a fault.
     Run(run::Arguments),
     /// Prints the live accounts as the store has them, sorted by email.
     Users(users::Arguments),
@@ -81,7 +83,7 @@ pub fn main() -> ExitCode {
     let Cli { shared, command } = Cli::parse();
     let done = |()| ExitCode::SUCCESS;
     let outcome = match command {
-        Command::Run(arguments) => run::run(&shared, arguments).map(done),
+        Command::Run(arguments) => run::run(&shared, arguments),
         Command::Users(arguments) => users::run(&shared, &arguments).map(done),
         Command::Billing(arguments) => billing::run(&shared, &arguments).map(done),
         Command::Why(arguments) => why::run(&shared, &arguments),

@@ -1,20 +1,25 @@
 //! `roster run`
 
-use std::collections::BTreeSet;
+mod place;
+
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use kube::runtime::events::{Recorder, Reporter as Signature};
 use kube::{Client, Config};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::{Failure, block_on};
+use self::place::{End, Place};
+use super::Failure;
 use crate::config::{self, Shared};
+use crate::controller::lease::Tenure;
 use crate::controller::passwords::Judge;
 use crate::controller::pipeline::{Pipeline, Settings};
 use crate::controller::provisioning::Courier;
@@ -24,7 +29,6 @@ use crate::controller::{Hands, operate, policies};
 use crate::directory::{Directory, DirectoryError};
 use crate::domain::billing::Zone;
 use crate::domain::organization::CustomerId;
-use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry::{self, Health, Metrics};
 
@@ -56,6 +60,16 @@ pub(super) struct Arguments {
     /// The time zone whose calendar months are billed, by its IANA name, such as America/Phoenix.
     #[arg(long, env = "ROSTER_BILLING_TIME_ZONE", default_value = "UTC", value_name = "TZ")]
     billing_time_zone: Zone,
+    /// The namespace of the Lease by which replicas agree on who works, where the store is in PostgreSQL [default: the pod's own
+    /// namespace, outside a cluster roster-system]
+    #[arg(long, env = "ROSTER_LEASE_NAMESPACE", value_parser = namespace, value_name = "NS")]
+    lease_namespace: Option<String>,
+    /// Takes over a store that belongs to another cluster, whose operator is gone; from then on it belongs to this one.
+    #[arg(long, env = "ROSTER_ACCEPT_CLUSTER", value_parser = BoolishValueParser::new())]
+    accept_cluster: bool,
+    /// Takes over from operators that worked in some of the same namespaces and are gone without having been told to stop.
+    #[arg(long, env = "ROSTER_SUPERSEDE", value_parser = BoolishValueParser::new())]
+    supersede: bool,
     /// What is logged, such as `debug` or `roster=debug,kube=info`.
     #[arg(long, env = "ROSTER_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
@@ -70,15 +84,20 @@ pub(super) fn namespace(text: &str) -> Result<String, String> {
     CustomerId::parse(text).map(|_| text.to_owned()).map_err(|_| "a namespace's name is a DNS label such as acme".to_owned())
 }
 
-/// Runs the operator until it is told to stop.
-pub(super) fn run(shared: &Shared, arguments: Arguments) -> Result<(), Failure> {
+/// Runs the operator until it is told to stop: exit code 0 then, 1 where another has taken over.
+pub(super) fn run(shared: &Shared, arguments: Arguments) -> Result<ExitCode, Failure> {
     start_logging(&arguments.log)?;
-    block_on(work(shared, arguments))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(work(shared, arguments));
+    // Whoever may not work any more doesn't wait for what others began for it.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Logs to stderr: text for a terminal, JSON lines for everything else.
 fn start_logging(filter: &str) -> Result<(), Failure> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)?;
+    // It would quote a line of a pgpass file that it doesn't understand, which may be the password.
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)?.add_directive("sqlx_postgres::options::pgpass=off".parse()?);
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         logs.init()
@@ -88,34 +107,97 @@ fn start_logging(filter: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn work(shared: &Shared, arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { namespaces, listen, resync, transaction_deadline, directories, billing_time_zone, log: _ } = arguments;
+async fn work(shared: &Shared, arguments: Arguments) -> Result<ExitCode, Failure> {
     let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
+    let listen = arguments.listen;
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("can't listen on {listen}: {error}"))?;
     tracing::info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
     tokio::spawn(telemetry::serve(listener, metrics.clone(), health.clone()));
 
-    let store = SqlStore::open(&shared.store).await?;
-    let names: BTreeSet<String> = directories.iter().map(|directory| directory.name().to_owned()).collect();
-    store.use_directories(&names, shared.clock().now()).await?;
+    let stop = stop_signal()?;
+    let place = Place::new(shared, &arguments, shared.clock())?;
     let config = Config::infer().await?;
+    let Some(tenure) = unless_told(&stop, place.tenure(client(&config, WATCH_TIMEOUT)?, &health)).await else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut ended = Box::pin(reign(&place, arguments, config, (&tenure, &health, &metrics), stop)).await;
+    metrics.leader.set(0);
+    // The successor needs the Lease alone: giving a claim up that is its predecessor's harms nobody, however late.
+    tenure.let_go().await;
+    if let Ok(Some(store)) = &mut ended {
+        resign(store).await;
+    }
+    match ended {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(End::Failed(failure)) => Err(failure),
+        Err(End::Deposed(why)) => {
+            tracing::error!(why = telemetry::chain(&why), "may not work any more, so nothing is decided, written or told");
+            Ok(ExitCode::from(1))
+        }
+    }
+}
+
+/// Returns what a future does, unless the operator is told to stop meanwhile.
+async fn unless_told<T>(stop: &watch::Receiver<bool>, future: impl Future<Output = T>) -> Option<T> {
+    let mut stop = stop.clone();
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|told| *told) => None,
+        outcome = future => Some(outcome),
+    }
+}
+
+/// Claims the store and works on it. Returns it when told to stop, if it was claimed by then.
+async fn reign(
+    place: &Place,
+    arguments: Arguments,
+    config: Config,
+    (tenure, health, metrics): (&Tenure, &Health, &Arc<Metrics>),
+    stop: watch::Receiver<bool>,
+) -> Result<Option<SqlStore>, End> {
     let (watching, writing) = (client(&config, WATCH_TIMEOUT)?, client(&config, WRITE_TIMEOUT)?);
-    policies::report_missing(&writing).await;
+    let claimed = async {
+        policies::report_missing(&writing).await;
+        place.claim(&writing, tenure, health).await
+    };
+    let claimed = tokio::select! {
+        biased;
+        lost = tenure.lost() => return Err(End::Deposed(lost.into())),
+        claimed = unless_told(&stop, claimed) => claimed,
+    };
+    let Some(store) = claimed.transpose()? else { return Ok(None) };
+    metrics.leader.set(1);
     let signature = Signature { controller: "roster".to_owned(), instance: std::env::var("HOSTNAME").ok() };
     let hands = Hands {
-        judge: Judge::new(writing.clone())?,
-        courier: Courier::new(directories),
+        judge: Judge::new(writing.clone()).map_err(Failure::from)?,
+        courier: Courier::new(arguments.directories),
         reporter: Reporter::new(writing.clone(), Recorder::new(writing, signature)),
     };
-
     let (send_news, news) = mpsc::channel(NEWS);
-    let scopes = watch_all(&watching, &namespaces, &send_news);
-    let transaction_deadline = transaction_deadline.try_into()?;
-    let settings =
-        Settings { resync, transaction_deadline, clock: shared.clock(), directories: names, billing_zone: billing_time_zone };
-    let pipeline = Pipeline::new(store, settings, scopes, metrics);
-    operate(pipeline, hands, news, stop_signal()?, health).await;
-    Ok(())
+    let scopes = watch_all(&watching, &arguments.namespaces, &send_news);
+    let settings = Settings {
+        resync: arguments.resync,
+        transaction_deadline: arguments.transaction_deadline.try_into().map_err(Failure::from)?,
+        clock: place.clock,
+        directories: place.directories.clone(),
+        billing_zone: arguments.billing_time_zone,
+    };
+    let pipeline = Pipeline::new(store, settings, scopes, metrics.clone());
+    Ok(Some(operate(pipeline, hands, news, stop, (tenure, health)).await?))
+}
+
+/// Gives the claim up and closes the store; where that takes too long, the next to come waits for nobody.
+async fn resign(store: &mut SqlStore) {
+    let resigned = async {
+        let resigned = store.resign().await;
+        store.close().await;
+        resigned
+    };
+    match tokio::time::timeout(WRITE_TIMEOUT, resigned).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = telemetry::chain(&error), "the claim couldn't be given up"),
+        Err(_) => tracing::warn!("the claim couldn't be given up in time"),
+    }
 }
 
 /// Returns a client that neither retries by itself nor waits for ever: the queue does the one, and

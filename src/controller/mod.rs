@@ -4,6 +4,7 @@
 //! while the next group is committed, and their answers come back like news.
 
 pub mod declared;
+pub mod lease;
 pub mod months;
 pub mod observe;
 pub mod passwords;
@@ -15,19 +16,19 @@ pub mod wake;
 pub mod watch;
 pub mod world;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch as signal;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use self::lease::{Lost, Tenure};
 use self::passwords::Judge;
 use self::pipeline::Pipeline;
 use self::provisioning::Courier;
 use self::report::Reporter;
 use self::watch::News;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry::Health;
 
 /// How often the store is asked whether members changed something of themselves.
@@ -35,6 +36,9 @@ const MEMBERS_SEEN: Duration = Duration::from_secs(2);
 
 /// How long the last writes may take when the operator is told to stop.
 const LAST_WRITES: Duration = Duration::from_secs(10);
+
+/// How long they may take where another waits to take over, which then makes those that are left.
+const LAST_WRITES_BEFORE_A_SUCCESSOR: Duration = Duration::from_secs(1);
 
 /// Those who act on the world for the loop, and hand back what became of it.
 pub struct Hands {
@@ -46,25 +50,54 @@ pub struct Hands {
     pub courier: Courier,
 }
 
-/// Works until it is told to stop, then finishes the writes that are under way.
+/// Why an operator may not work any more. It has stopped at once, and told nobody.
+#[derive(Debug, thiserror::Error)]
+pub enum Deposed {
+    /// By the Lease.
+    #[error(transparent)]
+    Lease(#[from] Lost),
+    /// By the store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Works until it is told to stop, then finishes the writes that are under way. Returns the store.
+///
+/// # Errors
+/// When its tenure ends, or the store says that another operator has taken over.
 pub async fn operate<S: Store>(
+    pipeline: Pipeline<S>,
+    hands: Hands,
+    news: Receiver<News>,
+    stop: signal::Receiver<bool>,
+    (tenure, health): (&Tenure, &Health),
+) -> Result<S, Deposed> {
+    tokio::select! {
+        biased;
+        lost = tenure.lost() => Err(lost.into()),
+        // What is under way ends with it: tasks that have begun a write are aborted.
+        end = Box::pin(work(pipeline, hands, news, stop, (tenure, health))) => end,
+    }
+}
+
+async fn work<S: Store>(
     mut pipeline: Pipeline<S>,
     hands: Hands,
     mut news: Receiver<News>,
     mut stop: signal::Receiver<bool>,
-    health: Arc<Health>,
-) {
+    (tenure, health): (&Tenure, &Health),
+) -> Result<S, Deposed> {
     let Hands { mut reporter, mut judge, mut courier } = hands;
     let mut members = tokio::time::interval(MEMBERS_SEEN);
     members.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heartbeat = tokio::time::interval(Duration::from_secs(5));
-    loop {
+    while tenure.stands() {
         pipeline.writes().into_iter().for_each(|write| reporter.send(write));
         pipeline.questions().into_iter().for_each(|(key, question)| judge.ask(key, question));
         pipeline.deliveries().into_iter().for_each(|(directory, entry)| courier.send(&directory, entry));
         health.progress(pipeline.is_up_to_date());
         tokio::select! {
-            _ = stop.changed() => break,
+            _ = stop.changed() => return finish(pipeline, reporter, tenure).await,
             (key, answer) = reporter.answer() => pipeline.take_answer(key, answer),
             (key, question, verdict) = judge.verdict() => pipeline.take_verdict(&key, question, verdict),
             (directory, entry, answer) = courier.answer() => pipeline.take_delivery(&directory, &entry, answer),
@@ -80,13 +113,17 @@ pub async fn operate<S: Store>(
             _ = heartbeat.tick() => {}
             _ = members.tick() => pipeline.see_members().await,
         }
+        if let Some(error) = pipeline.take_superseded() {
+            return Err(error.into());
+        }
     }
-    finish(pipeline, reporter).await;
+    Err(tenure.lost().await.into())
 }
 
-async fn finish<S: Store>(mut pipeline: Pipeline<S>, mut reporter: Reporter) {
-    let last = Instant::now() + LAST_WRITES;
-    while !pipeline.everything_is_told() && Instant::now() < last {
+async fn finish<S: Store>(mut pipeline: Pipeline<S>, mut reporter: Reporter, tenure: &Tenure) -> Result<S, Deposed> {
+    let patience = if tenure.has_successors() { LAST_WRITES_BEFORE_A_SUCCESSOR } else { LAST_WRITES };
+    let last = Instant::now() + patience;
+    while !pipeline.everything_is_told() && Instant::now() < last && tenure.stands() {
         pipeline.writes().into_iter().for_each(|write| reporter.send(write));
         tokio::select! {
             () = until(Some(last)) => {}
@@ -95,6 +132,7 @@ async fn finish<S: Store>(mut pipeline: Pipeline<S>, mut reporter: Reporter) {
         }
     }
     tracing::info!("stopped");
+    Ok(pipeline.into_store())
 }
 
 async fn until(time: Option<Instant>) {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::domain::billing::{Month, Zone};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry;
 
 /// How long to wait at most: the clock may be set, and the machine may have slept.
@@ -40,7 +40,10 @@ impl Months {
     }
 
     /// Closes the months that are over; where the store fails, again in a minute.
-    pub async fn close<S: Store>(&mut self, store: &S, zone: &Zone, clock: Clock) {
+    ///
+    /// # Errors
+    /// When another operator has taken over.
+    pub async fn close<S: Store>(&mut self, store: &S, zone: &Zone, clock: Clock) -> Result<(), StoreError> {
         let now = clock.now();
         let wait = match store.close_months(zone, now).await {
             Ok(closed) => {
@@ -49,12 +52,14 @@ impl Months {
                 }
                 wait(now, zone)
             }
+            Err(error @ StoreError::Superseded { .. }) => return Err(error),
             Err(error) => {
                 tracing::error!(error = telemetry::chain(&error), "the months that are over can't be closed now");
                 WAIT_AFTER_FAILURE
             }
         };
         self.due = Instant::now() + wait;
+        Ok(())
     }
 }
 

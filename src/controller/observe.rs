@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::wake::{Kind, ObjectKey};
 use super::world::{Seen, Shelf, World, within};
+use crate::api::user::DeletionPolicy;
 use crate::api::{UserSpec, UserStatus};
 use crate::domain::account::{Account, AccountId, Source};
 use crate::domain::email::Email;
@@ -269,6 +270,7 @@ async fn users<S: Store>(
             now,
             account: relatives.get(&key.name).and_then(|itself| itself.account.clone()),
             not_adoptable: None,
+            given_up: None,
             departure: None,
             password: PasswordFacts::NotAsked,
             directories: BTreeMap::new(),
@@ -281,6 +283,7 @@ async fn users<S: Store>(
     }
     find_adoptable(world, store, &mut snapshots).await?;
     find_departures(store, &mut snapshots).await?;
+    find_given_up(store, &mut snapshots).await?;
     find_holders(world, store, &mut snapshots).await?;
     Ok(snapshots
         .into_iter()
@@ -376,6 +379,24 @@ async fn find_departures<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) 
     let mut found = store.departures(&wanted).await?;
     for snapshot in snapshots.iter_mut().filter(|snapshot| gone(snapshot)) {
         snapshot.departure = found.remove(&name(snapshot));
+    }
+    Ok(())
+}
+
+/// Looks up whether the accounts that `User`s name which go, and don't own, are anybody else's.
+async fn find_given_up<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) -> Result<(), StoreError> {
+    let named = |snapshot: &user::Snapshot| {
+        let goes = snapshot.meta.deleting && snapshot.account.is_none() && snapshot.departure.is_none();
+        let gives_up = goes && snapshot.spec.deletion_policy == DeletionPolicy::Delete;
+        Some(AccountId(snapshot.recorded.as_ref().filter(|_| gives_up)?.parse().ok()?))
+    };
+    let wanted: Vec<AccountKey> = snapshots.iter().filter_map(named).map(AccountKey::Id).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let found = store.find(&wanted).await?;
+    for snapshot in snapshots {
+        snapshot.given_up = named(snapshot).filter(|account| !found.contains_key(&AccountKey::Id(*account)));
     }
     Ok(())
 }

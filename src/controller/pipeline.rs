@@ -80,6 +80,8 @@ pub struct Pipeline<S> {
     farewells: HashMap<String, Said>,
     /// When a watch's present series of breaks began, and its last break.
     broken: HashMap<Scope, (Instant, Instant)>,
+    /// The namespaces that it works in; nothing where in all.
+    namespaces: Option<BTreeSet<String>>,
     /// What was never listed yet; nothing is decided before.
     unlisted: HashSet<Scope>,
     /// What a list that is under way hasn't named yet.
@@ -101,6 +103,8 @@ pub struct Pipeline<S> {
     /// Whose commit failed and may have been done all the same, with the revision that it was planned from:
     /// nobody was woken after it.
     unsure: HashMap<ObjectKey, Option<Revision>>,
+    /// That another operator has taken over, as the store said.
+    superseded: Option<StoreError>,
 }
 
 impl<S: Store> Pipeline<S> {
@@ -127,10 +131,22 @@ impl<S: Store> Pipeline<S> {
             waiting_for_control: BTreeSet::new(),
             farewells: HashMap::new(),
             broken: HashMap::new(),
+            namespaces: scopes.iter().map(|scope| scope.namespace.clone()).collect(),
             unlisted: scopes.into_iter().collect(),
             missing: HashMap::new(),
             unsure: HashMap::new(),
+            superseded: None,
         }
+    }
+
+    /// Returns what the store said, where it said that another operator has taken over: nothing is decided or told any more.
+    pub fn take_superseded(&mut self) -> Option<StoreError> {
+        self.superseded.take()
+    }
+
+    /// Returns the store.
+    pub fn into_store(self) -> S {
+        self.store
     }
 
     /// Whether everything was listed.
@@ -165,7 +181,8 @@ impl<S: Store> Pipeline<S> {
 
     /// Closes the months that are over.
     pub async fn close_months(&mut self) {
-        self.months.close(&self.store, &self.settings.billing_zone, self.settings.clock).await;
+        let closed = self.months.close(&self.store, &self.settings.billing_zone, self.settings.clock).await;
+        self.superseded = closed.err().or(self.superseded.take());
     }
 
     /// Returns when the next report is due.
@@ -215,24 +232,27 @@ impl<S: Store> Pipeline<S> {
         if let Err(error) = self.confirm().await.and(self.look_at_the_store().await) {
             // What can't be read now can't be read in a second either.
             self.store_unseen &= !error.is_about_data();
-            self.wait_for_store(vec![], &error);
+            self.wait_for_store(vec![], error);
             self.confirm_at.get_or_insert(Instant::now() + CONFIRMED_AGAIN);
             in_use = false;
+        }
+        if self.superseded.is_some() {
+            return false;
         }
         let due = self.queue.take(Instant::now(), GROUP);
         let (organizations, rest): (Vec<_>, Vec<_>) = due.into_iter().partition(|key| key.kind == Kind::Organization);
         let (users, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|key| key.kind == Kind::User);
         let mut stages = [others, users].into_iter();
         if let Err(error) = self.settle(organizations.clone()).await {
-            self.wait_for_store(organizations, &error);
+            self.wait_for_store(organizations, error);
             in_use = false;
         }
-        while let Some(keys) = stages.next() {
+        while let Some(keys) = stages.next().filter(|_| self.superseded.is_none()) {
             match self.carry(&keys).await {
                 Err(error) if error.is_about_data() => self.carry_singly(keys).await,
                 Err(error) => {
                     // What comes later in the round isn't tried on a store that is away.
-                    self.wait_for_store(keys.into_iter().chain(stages.by_ref().flatten()).collect(), &error);
+                    self.wait_for_store(keys.into_iter().chain(stages.by_ref().flatten()).collect(), error);
                     in_use = false;
                 }
                 Ok(()) => {}
@@ -246,7 +266,10 @@ impl<S: Store> Pipeline<S> {
     async fn carry_singly(&mut self, keys: Vec<ObjectKey>) {
         for key in keys {
             if let Err(error) = self.carry(std::slice::from_ref(&key)).await {
-                self.wait_for_store(vec![key], &error);
+                self.wait_for_store(vec![key], error);
+            }
+            if self.superseded.is_some() {
+                return;
             }
         }
     }
@@ -344,6 +367,9 @@ impl<S: Store> Pipeline<S> {
             _ => decision.hold,
         };
         let report = match (hold, snapshot) {
+            (Hold::Release, Snapshot::User(user)) if let Some(blocked) = self.drop_given_up(&key, user) => {
+                Report::User(Box::new(status::of_user(user, Has::Nothing, &[blocked], &self.settings.billing_zone)))
+            }
             // Somebody released it: it isn't ours to speak of.
             (Hold::Keep, _) if !meta.deleting && !meta.held => return,
             (Hold::Keep, Snapshot::User(user)) => {
@@ -390,9 +416,14 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Tells objects with pending work that the store is away; the others keep their status.
-    fn wait_for_store(&mut self, keys: Vec<ObjectKey>, error: &StoreError) {
+    fn wait_for_store(&mut self, keys: Vec<ObjectKey>, error: StoreError) {
+        if let StoreError::Superseded { .. } = error {
+            // Another tells them now.
+            self.superseded = Some(error);
+            return;
+        }
         self.metrics.store_errors.inc();
-        tracing::error!(error = %crate::telemetry::chain(error), objects = keys.len(), "the store can't be used, trying again");
+        tracing::error!(error = %crate::telemetry::chain(&error), objects = keys.len(), "the store can't be used, trying again");
         let now = Instant::now();
         for key in keys {
             let uid = self.world.about(&key).map(|(meta, ..)| meta.uid.clone());
@@ -657,19 +688,88 @@ fn without_store(world: &World, key: &ObjectKey) -> Option<Report> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::account::{AccountId, Content, Lifecycle, Owner, Profile, TransactionId};
+    use crate::domain::email::{Domain, Email};
+    use crate::domain::member::MemberValues;
+    use crate::domain::organization::{CustomerId, LoginName, Organization};
+    use crate::plan::{AccountChange, AccountPlan, DomainPlan, Leaving, Listing};
     use crate::store::memory::MemoryStore;
 
-    #[tokio::test(start_paused = true)]
-    async fn an_operator_whose_watch_breaks_for_more_than_a_minute_is_not_up_to_date() {
+    const DIRECTORY: &str = "rehearsal:///directory";
+
+    fn pipeline(store: MemoryStore, namespace: Option<&str>) -> Pipeline<MemoryStore> {
         let settings = Settings {
             resync: Duration::from_secs(600),
             transaction_deadline: SignedDuration::from_mins(20),
             clock: Clock::SYSTEM,
-            directories: BTreeSet::new(),
+            directories: [DIRECTORY.to_owned()].into(),
             billing_zone: Zone::UTC,
         };
-        let mut pipeline = Pipeline::new(MemoryStore::default(), settings, vec![], Arc::new(Metrics::default()));
+        let scope = Scope { kind: Kind::User, namespace: namespace.map(str::to_owned) };
+        let mut pipeline = Pipeline::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
+        pipeline.take_news(News::ListEnds(scope));
+        pipeline
+    }
+
+    /// Creates an account in a namespace and deletes it, and returns which it was; no directory has confirmed that yet.
+    async fn departed(store: &MemoryStore, namespace: &str) -> AccountId {
+        let occasion = Occasion { now: jiff::Timestamp::UNIX_EPOCH, deadline: jiff::Timestamp::UNIX_EPOCH };
+        let organization = Organization { namespace: namespace.to_owned(), customer_id: CustomerId::parse(namespace).unwrap() };
+        let owner = Owner { name: "alice".to_owned(), uid: format!("alice of {namespace}"), generation: 1 };
+        let plan = |change| {
+            let (organization, owner, leaving) = (organization.clone(), owner.clone(), Leaving::default());
+            let plan = AccountPlan { organization, owner, change, moves: vec![], keeps: vec![], seen: vec![], leaving };
+            Plan::Account(Box::new(plan))
+        };
+        let listing = Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
+        let listed = DomainPlan::Put { namespace: namespace.to_owned(), name: "acme".to_owned(), listing };
+        let content = Content {
+            email: Email::parse("alice@acme.example").unwrap(),
+            lifecycle: Lifecycle::Enabled,
+            group: "users".to_owned(),
+            grants: [].into(),
+            source: None,
+            role: None,
+            teams: BTreeSet::new(),
+            profile: Profile::default(),
+            copied: None,
+            member: MemberValues::default(),
+        };
+        let create = plan(AccountChange::Create {
+            transaction: TransactionId::of_create(&owner.uid),
+            login_name: LoginName::new("alice", &organization.customer_id),
+            content,
+            password: None,
+        });
+        let answers = store.commit(&[Plan::Domain(listed), create], occasion).await.unwrap();
+        let Some(Ok(Receipt::Account(alice))) = answers.into_iter().next_back() else { panic!("alice isn't there") };
+        let transaction = TransactionId::of_change(alice.id, TransactionKind::Delete, alice.revision);
+        let delete = plan(AccountChange::Delete { account: alice.id, from: alice.revision, transaction });
+        store.commit(&[delete], occasion).await.unwrap().remove(0).unwrap();
+        alice.id
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_who_works_in_a_namespace_brings_directories_those_who_left_it_also_when_it_is_gone() {
+        for (namespace, works_in) in [(Some("acme"), ["acme"].as_slice()), (Some("corp"), &[]), (None, &["acme", "bolt"])] {
+            let store = MemoryStore::default();
+            store.use_directories(&[DIRECTORY.to_owned()].into(), jiff::Timestamp::UNIX_EPOCH).await.unwrap();
+            let mut expected = BTreeSet::new();
+            for other in ["acme", "bolt"] {
+                let departed = departed(&store, other).await;
+                expected.extend(works_in.contains(&other).then_some(departed));
+            }
+            let mut pipeline = pipeline(store, namespace);
+            pipeline.round().await;
+            let brought: BTreeSet<AccountId> = pipeline.deliveries().into_iter().map(|(_, entry)| entry.account).collect();
+            assert_eq!(brought, expected, "by who works in {namespace:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operator_whose_watch_breaks_for_more_than_a_minute_is_not_up_to_date() {
         let scope = Scope { kind: Kind::User, namespace: None };
+        let mut pipeline = pipeline(MemoryStore::default(), None);
         for _ in 0..3 {
             assert!(pipeline.is_up_to_date());
             pipeline.take_news(News::WatchBroke(scope.clone()));

@@ -1,7 +1,7 @@
 //! What directories are still to be brought: level-triggered, the newest entry of each account only, and as often as it
 //! takes. A directory that is down holds up nobody else's work.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -21,6 +21,8 @@ pub struct Provisioning {
     directories: BTreeMap<String, Pending>,
     /// What was confirmed and isn't in the store yet, by account.
     confirmed: BTreeMap<AccountId, Confirmed>,
+    /// The accounts that the store knows nothing of and whose entries are to go, with the directories where they went.
+    dropped: BTreeMap<AccountId, BTreeSet<String>>,
 }
 
 /// What one directory is still to be brought.
@@ -65,6 +67,18 @@ impl Provisioning {
         }
     }
 
+    /// Has every directory drop the entry of an account that the store knows nothing of, and nobody else tells them of. Returns
+    /// those that haven't, each with what went wrong there.
+    pub fn drop_entry(&mut self, user: &ObjectKey, account: AccountId, now: Instant) -> Directories {
+        let dropped = self.dropped.entry(account).or_default();
+        for (_, pending) in self.directories.iter_mut().filter(|(name, _)| !dropped.contains(*name)) {
+            // Newer than whatever was brought before the store lost it.
+            pending.want(user, &Entry { account, revision: Revision(i64::MAX), person: None }, now);
+        }
+        let dropped = dropped.clone();
+        self.directories(Some(account)).into_iter().filter(|(name, _)| !dropped.contains(name)).collect()
+    }
+
     /// Takes what is due to be brought: to which directory, and what.
     pub fn take(&mut self, now: Instant) -> Vec<(String, Entry)> {
         let mut taken = vec![];
@@ -106,6 +120,10 @@ impl Provisioning {
                     pending.drop(entry.account);
                 } else {
                     pending.due.put(entry.account, lane(&wanted), now);
+                }
+                if let Some(dropped) = self.dropped.get_mut(&entry.account).filter(|_| entry.person.is_none()) {
+                    dropped.insert(directory.to_owned());
+                    return Some(user);
                 }
                 let confirmed = Confirmed { user: user.clone(), revisions: BTreeMap::new() };
                 let known = self.confirmed.entry(entry.account).or_insert(confirmed);

@@ -168,6 +168,15 @@ pub enum Blocked {
     InTransaction(TransactionKind),
 }
 
+impl Blocked {
+    /// Returns what a transaction in flight waits for: directories that fail, if there are any.
+    #[must_use]
+    pub fn on_its_way(kind: TransactionKind, unconfirmed: Vec<Unconfirmed>) -> Self {
+        let failing: Vec<Unconfirmed> = unconfirmed.into_iter().filter(|directory| directory.problem.is_some()).collect();
+        if failing.is_empty() { Self::InTransaction(kind) } else { Self::DirectoryUnavailable { kind, failing } }
+    }
+}
+
 /// A directory that has yet to confirm a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unconfirmed {

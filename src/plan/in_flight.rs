@@ -72,9 +72,14 @@ pub(super) fn told(
     }
     // What was in flight when it was decided may have been superseded since.
     all.extend(blocked.iter().find(is_queued).map(|_| Blocked::QueuedBehindTransaction(kind)));
-    let failing: Vec<Unconfirmed> = unconfirmed.into_iter().filter(|directory| directory.problem.is_some()).collect();
-    all.push(if failing.is_empty() { Blocked::InTransaction(kind) } else { Blocked::DirectoryUnavailable { kind, failing } });
+    all.push(Blocked::on_its_way(kind, unconfirmed));
     all
+}
+
+/// Returns directories as those that have yet to confirm something.
+#[must_use]
+pub fn unconfirmed_of(directories: Directories) -> Vec<Unconfirmed> {
+    directories.into_iter().map(|(directory, problem)| Unconfirmed { directory, problem }).collect()
 }
 
 /// Returns the directories that have yet to confirm a transaction.

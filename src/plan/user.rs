@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub not_adoptable: Option<NotAdoptable>,
     /// The account that it had.
     pub departure: Option<Departure>,
+    /// The account that its status names and that the store doesn't have, where the `User` gives it up by going.
+    pub given_up: Option<AccountId>,
     /// What is known of the password that it names.
     pub password: PasswordFacts,
     /// The directories that transactions wait for.
@@ -657,6 +659,7 @@ mod tests {
             email: Ok(email("alice")),
             now: Timestamp::UNIX_EPOCH,
             not_adoptable: None,
+            given_up: None,
             departure: None,
             password: PasswordFacts::NotAsked,
             directories: Directories::new(),

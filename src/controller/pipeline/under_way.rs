@@ -12,9 +12,10 @@ use crate::controller::observe::Snapshot;
 use crate::controller::passwords::{Question, Verdict};
 use crate::controller::wake::{Kind, ObjectKey};
 use crate::directory::{DirectoryError, Entry};
-use crate::domain::account::Departure;
-use crate::plan::Plan;
+use crate::domain::account::{Departure, TransactionKind};
+use crate::plan::in_flight::unconfirmed_of;
 use crate::plan::status::Has;
+use crate::plan::{Blocked, Plan, user};
 use crate::store::{AccountKey, Store, StoreError, UserName};
 
 /// How long until the store is told once more what directories confirmed, after it couldn't be.
@@ -111,7 +112,7 @@ impl<S: Store> Pipeline<S> {
             Err(error) if error.is_about_data() => {
                 for (user, account, plan) in confirmations {
                     match self.commit(&[plan]).await {
-                        Err(error) if error.is_about_data() => self.wait_for_store(vec![], &error),
+                        Err(error) if error.is_about_data() => self.wait_for_store(vec![], error),
                         outcome => _ = outcome?,
                     }
                     self.provisioning.confirmed(account);
@@ -137,9 +138,9 @@ impl<S: Store> Pipeline<S> {
             return Ok(());
         }
         if !self.settings.directories.is_empty() {
-            for departure in self.store.unconfirmed_departures().await? {
-                self.bring_departure(&departure);
-            }
+            let mut departures = self.store.unconfirmed_departures().await?;
+            departures.retain(|departure| self.works_in(&departure.namespace));
+            departures.iter().for_each(|departure| self.bring_departure(departure));
         }
         let is_there = |user: &UserName| self.world.has(&ObjectKey::new(Kind::User, &user.0, &user.1));
         let is_orphan = |user: &UserName| self.world.namespaces.contains_key(&user.0) && !is_there(user);
@@ -157,11 +158,23 @@ impl<S: Store> Pipeline<S> {
         Ok(())
     }
 
+    /// Whether it works in a namespace, which may be gone. In others of the store other operators do.
+    fn works_in(&self, namespace: &str) -> bool {
+        self.namespaces.as_ref().is_none_or(|namespaces| namespaces.contains(namespace))
+    }
+
     fn bring_departure(&mut self, departure: &Departure) {
         let Departure { account, namespace, owner, transaction, confirmed, .. } = departure;
         let entry = Entry { account: *account, revision: transaction.revision, person: None };
         let user = ObjectKey::new(Kind::User, namespace, &owner.name);
         self.provisioning.want(&user, &entry, confirmed, Instant::now());
+    }
+
+    /// Has directories drop the account that a `User` gives up and the store has lost: nobody could tell them later. Returns what
+    /// keeps the `User` from going until they have.
+    pub(super) fn drop_given_up(&mut self, key: &ObjectKey, user: &user::Snapshot) -> Option<Blocked> {
+        let left = self.provisioning.drop_entry(key, user.given_up?, Instant::now());
+        (!left.is_empty()).then(|| Blocked::on_its_way(TransactionKind::Delete, unconfirmed_of(left)))
     }
 
     /// Looks at those who changed something of themselves in the store since the last time; the first time at all of them,
@@ -171,8 +184,11 @@ impl<S: Store> Pipeline<S> {
             return;
         }
         // A store that is away is told of by those who have work for it.
-        let Ok((newest, users)) = self.store.changed_by_members(self.member_changes).await else { return };
+        let Ok((newest, mut users)) = self.store.changed_by_members(self.member_changes).await else {
+            return;
+        };
         self.member_changes = newest;
+        users.retain(|(namespace, _)| self.works_in(namespace));
         // Nobody looks at an account without a `User`, and directories are to have what its member changed.
         self.store_unseen |= users.iter().any(|user| !self.world.users.contains_key(user));
         if self.store_unseen {
