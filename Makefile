@@ -6,7 +6,7 @@
 help: ## says what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
-demo: ## runs the operator on a control plane of its own, tells a story, and stops everything
+demo: ## runs the operator on a control plane of its own, tells a story, and stops everything; STORE=postgres: on PostgreSQL
 	@scripts/demo
 
 up: ## leaves the demo's organization running, and prints how to point kubectl at it
@@ -16,12 +16,16 @@ down: ## stops what make up left running
 	@scripts/down
 
 # The tests bring features into the dependencies that the product doesn't have, so `cargo build` would
-# compile half of them a second time: the demo runs the binary that the tests ran.
+# compile half of them a second time: the demo runs the binary that the tests ran. What is about the
+# cluster is tried on PostgreSQL too.
 test: prerequisites lint ## runs every check and every test
 	scripts/control-plane >/dev/null
 	scripts/control-plane controller-manager >/dev/null
 	KUBEBUILDER_ASSETS="$$(scripts/control-plane)" cargo test --release --locked
+	KUBEBUILDER_ASSETS="$$(scripts/control-plane)" ROSTER_TEST_STORE=postgres \
+		cargo test --release --locked --test cluster --test life --test namespaces
 	ROSTER_BINARY="$${CARGO_TARGET_DIR:-target}/release/roster" scripts/check-demo
+	ROSTER_BINARY="$${CARGO_TARGET_DIR:-target}/release/roster" STORE=postgres scripts/check-demo
 
 # The release profile, which the tests have built already, is also what is measured.
 bench: prerequisites ## measures, and prints tables; target/bench/ has them as JSON
