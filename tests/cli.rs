@@ -296,9 +296,34 @@ fn a_fault_says_what_is_wrong_and_never_creates_a_store() {
     check_fault(&["users", "--store", &url], "missing.db");
     assert!(!file.exists());
     check_fault(&["users", "--store", "mysql://localhost/x"], "sqlite://");
+    check_fault(&["users", "--store", "mysql://localhost/x"], "postgres://");
+    check_fault(&["users", "--store", "postgres://localhost/x?sslmod=require"], "sslmode");
+    check_fault(&["backup", "--store", "postgres://localhost/x", "copy.db"], "pg_dump");
     check_fault(&["crds", "/nowhere/at/all"], "/nowhere/at/all");
     check_fault(&["users", "--clock-offset", "soon"], "10m");
     check_fault(&["run", "--resync", "0s"], "more than nothing");
     check_fault(&["run", "--namespace", ""], "DNS label");
     check_fault(&["frobnicate"], "frobnicate");
+}
+
+#[test]
+fn the_help_does_not_print_the_address_that_is_in_the_environment() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
+    let help = command.args(["users", "--help"]).env("ROSTER_STORE", "postgres://roster:planted@localhost/roster").output();
+    let help = String::from_utf8(help.expect("the binary starts").stdout).expect("a text");
+    assert!(help.contains("ROSTER_STORE") && !help.contains("planted"), "{help}");
+}
+
+#[test]
+fn the_log_does_not_quote_a_file_of_passwords_that_is_not_understood() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pgpass");
+    std::fs::write(&file, "planted\n").expect("a file");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("its rights");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
+    command.args(["run", "--listen", "127.0.0.1:0", "--log", "trace", "--store", "postgres://roster@localhost/roster"]);
+    let output = command.env("PGPASSFILE", &file).env("KUBECONFIG", "/nowhere/at/all").output().expect("the binary starts");
+    let log = String::from_utf8(output.stderr).expect("a text");
+    assert_eq!(output.status.code(), Some(2), "{log}");
+    assert!(log.contains("serving") && !log.contains("planted"), "{log}");
 }

@@ -12,7 +12,7 @@ use crate::{Place, add, connect, content, execute, users};
 
 /// Makes a store with alice in it, as the first version of roster left it.
 pub(crate) async fn older_store(file: &Path) {
-    let first = include_str!("../../src/store/migrations/0001_accounts.sql");
+    let first = include_str!("../../src/store/migrations/0001_accounts.sqlite.sql");
     let migration = Migration::new(1, "accounts".into(), MigrationType::Simple, first.into_sql_str(), false);
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).create_if_missing(true);
     let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();

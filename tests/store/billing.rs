@@ -16,7 +16,7 @@ use crate::plans::{
     account, acme, cases_unassigned, commit, content, create, create_in, delete, done, organization, put_domain, put_domain_in,
     recreate, switch,
 };
-use crate::{Bench, InSqlite};
+use crate::{Bench, in_databases};
 
 fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -247,21 +247,20 @@ contract! {
     }
 }
 
-#[tokio::test]
-async fn closing_writes_only_what_is_new_and_a_reopened_store_knows_it() {
-    let bench = InSqlite::new().await;
-    born(bench.store(), "alice", "2026-11-05T00:00:00Z").await;
-    let mut watcher = bench.application().await;
-    let mut version = async || sqlx::query_scalar::<_, i64>("PRAGMA data_version").fetch_one(&mut watcher).await.unwrap();
-    let before = version().await;
-    close(bench.store(), "Europe/Berlin", "2026-11-05T00:00:00Z").await;
-    let after = version().await;
-    assert_ne!(before, after);
-    close(bench.store(), "Europe/Berlin", "2026-11-25T00:00:00Z").await;
-    assert_eq!(version().await, after, "nothing was over");
-    let calendar = bench.store().calendar().await.unwrap();
-    bench.store().close().await;
-    assert_eq!(SqlStore::open(&bench.url()).await.unwrap().calendar().await.unwrap(), calendar);
+in_databases! {
+    async fn closing_writes_only_what_is_new_and_a_reopened_store_knows_it(bench) {
+        born(bench.store(), "alice", "2026-11-05T00:00:00Z").await;
+        let mut watcher = bench.application().await;
+        let before = watcher.version().await;
+        close(bench.store(), "Europe/Berlin", "2026-11-05T00:00:00Z").await;
+        let after = watcher.version().await;
+        assert_ne!(before, after);
+        close(bench.store(), "Europe/Berlin", "2026-11-25T00:00:00Z").await;
+        assert_eq!(watcher.version().await, after, "nothing was over");
+        let calendar = bench.store().calendar().await.unwrap();
+        bench.store().close().await;
+        assert_eq!(SqlStore::open(&bench.url()).await.unwrap().calendar().await.unwrap(), calendar);
+    }
 }
 
 #[tokio::test]
@@ -270,7 +269,7 @@ async fn what_happened_before_states_were_written_down_is_taken_from_the_journal
     let url = format!("sqlite://{}/roster.db", folder.path().display());
     let mut connection = SqliteConnection::connect(&format!("{url}?mode=rwc")).await.unwrap();
     let migrations = [
-        (1, include_str!("../../src/store/migrations/0001_accounts.sql")),
+        (1, include_str!("../../src/store/migrations/0001_accounts.sqlite.sql")),
         (2, include_str!("../../src/store/migrations/0002_applications.sqlite.sql")),
         (3, include_str!("../../src/store/migrations/0003_permissions.sqlite.sql")),
     ]

@@ -28,6 +28,11 @@ macro_rules! contract {
             async fn in_sqlite() {
                 sentence(&crate::InSqlite::new().await).await;
             }
+
+            #[tokio::test]
+            async fn in_postgres() {
+                sentence(&crate::InPostgres::new().await).await;
+            }
         })+
     };
 }
@@ -68,7 +73,7 @@ contract! {
     async fn a_key_without_an_account_is_absent_whatever_it_contains(bench) {
         let store = bench.store();
         alice(store).await;
-        let hostile = ["", "bob", "' OR 1=1 --", "\"]", "%", "alice\n", "\u{202e}alice", "ALICE"];
+        let hostile = ["", "bob", "' OR 1=1 --", "\"]", "%", "alice\n", "\u{202e}alice", "ALICE", "alice\0", "\\u0000"];
         let owners = hostile.iter().map(|name| AccountKey::Owner { namespace: "acme".to_owned(), name: (*name).to_owned() });
         let logins = hostile.iter().map(|login| AccountKey::Login(LoginName::stored((*login).to_owned())));
         let elsewhere = [

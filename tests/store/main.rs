@@ -1,9 +1,13 @@
-//! What a store promises: a contract that every store keeps, and what `SQLite` adds to it.
+//! What a store promises: a contract that every store keeps, and what each database adds to it.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, reason = "how long things took is worth knowing")]
 
 mod agreement;
+#[path = "../support/application.rs"]
+mod application;
 mod billing;
+mod claims;
 mod contract;
 mod details;
 #[allow(dead_code, reason = "the benchmark uses more of it")]
@@ -12,9 +16,14 @@ mod followed;
 mod heirs;
 mod permissions;
 mod plans;
+mod postgres;
 #[allow(dead_code, reason = "the benchmark uses more of it")]
 #[path = "../../benches/heirs/sample.rs"]
 mod sample;
+#[allow(dead_code, reason = "other tests use other parts of it")]
+#[path = "../support/postgres.rs"]
+mod server;
+mod sql;
 mod sqlite;
 mod transactions;
 mod view;
@@ -26,9 +35,10 @@ use roster::domain::account::{AccountId, Transaction, TransactionKind};
 use roster::store::Store;
 use roster::store::memory::MemoryStore;
 use roster::store::sql::SqlStore;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, Row, SqliteConnection};
 use tempfile::TempDir;
+
+use application::{Application, Row};
+use server::Database;
 
 /// A transaction in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,34 +95,80 @@ impl Bench for InMemory {
     }
 }
 
-struct InSqlite {
-    store: SqlStore,
-    folder: TempDir,
+/// Where a store in a database is; it goes with the test.
+trait Place {
+    /// A place where nothing is yet.
+    async fn new() -> Self;
+
+    /// The address under which another process would know the store.
+    fn url(&self) -> String;
+
+    /// The address under which a store is made.
+    fn url_to_create(&self) -> String {
+        self.url()
+    }
 }
 
-impl InSqlite {
+impl Place for TempDir {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqlStore::open(&format!("sqlite://{}/roster.db?mode=rwc", folder.path().display())).await.unwrap();
-        Self { store, folder }
+        tempfile::tempdir().unwrap()
     }
 
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("roster.db")
+    fn url(&self) -> String {
+        format!("sqlite://{}", self.path().join("roster.db").display())
+    }
+
+    fn url_to_create(&self) -> String {
+        format!("{}?mode=rwc", self.url())
+    }
+}
+
+impl Place for Database {
+    async fn new() -> Self {
+        Self::new().await
+    }
+
+    fn url(&self) -> String {
+        self.url()
+    }
+}
+
+struct InDatabase<P> {
+    store: SqlStore,
+    place: P,
+}
+
+type InSqlite = InDatabase<TempDir>;
+type InPostgres = InDatabase<Database>;
+
+impl<P: Place> InDatabase<P> {
+    async fn new() -> Self {
+        Self::at(P::new().await).await
+    }
+
+    async fn at(place: P) -> Self {
+        let store = SqlStore::open(&place.url_to_create()).await.unwrap();
+        Self { store, place }
     }
 
     /// The address under which another process would know the store.
     fn url(&self) -> String {
-        format!("sqlite://{}", self.file().display())
+        self.place.url()
     }
 
     /// A connection as an application opens it, without anything of ours.
-    async fn application(&self) -> SqliteConnection {
-        SqliteConnection::connect(&self.url()).await.unwrap()
+    async fn application(&self) -> Application {
+        Application::open(&self.url()).await
     }
 }
 
-impl Bench for InSqlite {
+impl InSqlite {
+    fn file(&self) -> PathBuf {
+        self.place.path().join("roster.db")
+    }
+}
+
+impl<P: Place> Bench for InDatabase<P> {
     type Store = SqlStore;
 
     fn store(&self) -> &SqlStore {
@@ -120,37 +176,55 @@ impl Bench for InSqlite {
     }
 
     async fn assign_case(&self, case: &str, owner: AccountId) {
-        sqlx::query(
-            "INSERT INTO cases (case_id, organization, title, owner_account_id) VALUES ($1, 'acme', 'A case', $2) \
-             ON CONFLICT (case_id) DO UPDATE SET owner_account_id = excluded.owner_account_id",
-        )
-        .bind(case)
-        .bind(owner.to_string())
-        .execute(&mut self.application().await)
-        .await
-        .unwrap();
+        let assign = "INSERT INTO cases (case_id, organization, title, owner_account_id) VALUES ($1, 'acme', 'A case', $2) \
+                      ON CONFLICT (case_id) DO UPDATE SET owner_account_id = excluded.owner_account_id";
+        let mut application = self.application().await;
+        application.execute(assign, &[case, &owner.to_string()]).await.unwrap();
+        application.close().await;
     }
 
     async fn case_owner(&self, case: &str) -> Option<AccountId> {
-        let owner: Option<String> = sqlx::query_scalar("SELECT owner_account_id FROM cases WHERE case_id = $1")
-            .bind(case)
-            .fetch_one(&mut self.application().await)
-            .await
-            .unwrap();
-        owner.map(|owner| AccountId(owner.parse().unwrap()))
+        let mut application = self.application().await;
+        let rows = application.rows("SELECT owner_account_id FROM cases WHERE case_id = $1", &[case]).await;
+        application.close().await;
+        rows[0].text(0).map(|owner| AccountId(owner.parse().unwrap()))
     }
 
     async fn journal(&self, account: AccountId) -> Vec<Entry> {
-        let journal = sqlx::query(
-            "SELECT type, revision, completed_at, superseded_at FROM transactions WHERE account_id = $1 ORDER BY revision",
-        );
-        let rows = journal.bind(account.to_string()).fetch_all(&mut self.application().await).await.unwrap();
-        let entry = |row: &SqliteRow| Entry {
-            kind: row.get::<&str, _>("type").parse().unwrap(),
-            revision: row.get("revision"),
-            completed: row.get::<Option<i64>, _>("completed_at").map(|time| Timestamp::from_microsecond(time).unwrap()),
-            superseded: row.get::<Option<i64>, _>("superseded_at").is_some(),
+        let journal =
+            "SELECT type, revision, completed_at, superseded_at FROM transactions WHERE account_id = $1 ORDER BY revision";
+        let mut application = self.application().await;
+        let rows = application.rows(journal, &[&account.to_string()]).await;
+        application.close().await;
+        let entry = |row: &Row| Entry {
+            kind: row.text(0).unwrap().parse().unwrap(),
+            revision: row.number(1),
+            completed: row.optional_number(2).map(|time| Timestamp::from_microsecond(time).unwrap()),
+            superseded: row.optional_number(3).is_some(),
         };
         rows.iter().map(entry).collect()
     }
 }
+
+/// Sentences about what both databases do beyond the contract.
+macro_rules! in_databases {
+    ($($(#[$note:meta])* async fn $sentence:ident($bench:ident) $body:block)+) => {
+        $($(#[$note])* mod $sentence {
+            use super::*;
+
+            async fn sentence($bench: &crate::InDatabase<impl crate::Place>) $body
+
+            #[tokio::test]
+            async fn in_sqlite() {
+                sentence(&crate::InSqlite::new().await).await;
+            }
+
+            #[tokio::test]
+            async fn in_postgres() {
+                sentence(&crate::InPostgres::new().await).await;
+            }
+        })+
+    };
+}
+
+use in_databases;

@@ -6,7 +6,6 @@ use roster::domain::member::SelfChange;
 use roster::plan::Plan;
 use roster::store::sql::SqlStore;
 use roster::store::{AccountKey, Receipt, Refusal, Store, UserName};
-use sqlx::SqliteConnection;
 
 use crate::contract::contract;
 use crate::plans::{
@@ -16,7 +15,7 @@ use crate::plans::{
     put_domain, put_domain_in, put_group, put_self_service, recreate, refused, rehash, release, revisions, seeing, switch,
     update, use_directories, while_leave, with_password,
 };
-use crate::{Bench, Entry, InSqlite};
+use crate::{Bench, Entry, in_databases};
 
 /// The account of alice, created while these directories are used, and its Create in flight.
 async fn alice_with(store: &impl Store, directories: &[&str]) -> Account {
@@ -738,118 +737,102 @@ contract! {
     }
 }
 
-/// What changes whenever another connection has written something.
-async fn data_version(connection: &mut SqliteConnection) -> i64 {
-    sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await.unwrap()
-}
-
-#[tokio::test]
-async fn what_changes_nothing_writes_nothing() {
-    let bench = InSqlite::new().await;
-    let store = bench.store();
-    let alice = settled_alice_with(store, &["one", "two"]).await;
-    let [bob] = people(store, [("bob", "bob@acme.example")]).await;
-    deleted(commit(store, delete(&bob)).await);
-    deleted(commit(store, confirm(bob.id, &[("one", 2)])).await);
-    let mut application = bench.application().await;
-    let before = data_version(&mut application).await;
-    use_directories(store, &["two", "one"], 9).await;
-    account(commit_at(store, confirm(alice.id, &[("one", 1), ("two", 1), ("three", 1)]), 9).await);
-    account(commit_at(store, confirm(alice.id, &[("one", 0)]), 9).await);
-    deleted(commit_at(store, confirm(bob.id, &[("one", 2)]), 9).await);
-    assert_eq!(data_version(&mut application).await, before);
-    account(commit_at(store, confirm(alice.id, &[("one", 2)]), 9).await);
-    assert_ne!(data_version(&mut application).await, before, "what changes something is seen to");
-}
-
-#[tokio::test]
-async fn the_view_has_the_hash_that_logs_in() {
-    let bench = InSqlite::new().await;
-    let store = bench.store();
-    let mut application = bench.application().await;
-    let mut seen = async || -> Option<String> {
-        let query = sqlx::query_scalar("SELECT password_hash FROM roster_accounts WHERE login_name = 'alice.acme'");
-        query.fetch_one(&mut application).await.unwrap()
-    };
-    let alice = member(store).await;
-    assert_eq!(seen().await.as_deref(), Some(hash("first").as_str()));
-    let own = account(commit(store, password_by_member(&alice, "own")).await);
-    assert_eq!(seen().await.as_deref(), Some(hash("own").as_str()));
-    account(commit(store, rehash(&own, "own", "stronger")).await);
-    assert_eq!(seen().await.as_deref(), Some(hash("stronger").as_str()));
-}
-
-#[tokio::test]
-async fn transactions_in_flight_and_directories_outlive_the_process() {
-    let bench = InSqlite::new().await;
-    let alice = alice_with(bench.store(), &["one", "two"]).await;
-    let half = account(commit(bench.store(), confirm(alice.id, &[("one", 1)])).await);
-    bench.store().close().await;
-    let reopened = SqlStore::open(&bench.url()).await.unwrap();
-    assert_eq!(find(&reopened, "alice").await, Some(half));
-    let confirmed = account(commit_at(&reopened, confirm(alice.id, &[("two", 1)]), 8).await);
-    assert_eq!(confirmed.transaction.completed, Some(at(8).now));
-}
-
-#[tokio::test]
-async fn another_process_waits_for_the_directories_that_one_of_them_was_told() {
-    let bench = InSqlite::new().await;
-    let other = SqlStore::open(&bench.url()).await.unwrap();
-    use_directories(bench.store(), &["one"], 0).await;
-    let alice = alice(&other).await;
-    assert!(alice.transaction.in_flight());
-    use_directories(&other, &[], 3).await;
-    assert_eq!(find(bench.store(), "alice").await.unwrap().transaction.completed, Some(at(3).now));
-}
-
-/// The operator and the process in which members log in, each with the store open.
-#[tokio::test]
-async fn of_a_members_password_and_the_operators_commit_neither_is_lost() {
-    let bench = InSqlite::new().await;
-    let operator = bench.store();
-    let members = SqlStore::open(&bench.url()).await.unwrap();
-    let mut alice = member(operator).await;
-    let (mut refusals, mut overtaken) = (0, 0);
-    for round in 0..40 {
-        let (phone, password) = (round.to_string(), format!("own {round}"));
-        let edit = update(&alice, |content| content.profile.phone = Some(phone.clone()));
-        let own = password_by_member(&alice, &password);
-        let (edited, own) = tokio::join!(commit(operator, edit), commit(&members, own));
-        let own = account(own);
-        assert_eq!(login(&own), Some(hash(&password).as_str()));
-        alice = find(operator, "alice").await.unwrap();
-        match edited {
-            Ok(_) => overtaken += 1,
-            Err(Refusal::Stale) => refusals += 1,
-            other => panic!("{other:?}"),
-        }
-        let has_edit = alice.content.profile.phone.as_deref() == Some(phone.as_str());
-        assert_eq!(has_edit, edited.is_ok());
-        assert_eq!((login(&alice), secret(&alice)), (Some(hash(&password).as_str()), Some(&from_secret("first"))));
+in_databases! {
+    async fn what_changes_nothing_writes_nothing(bench) {
+        let store = bench.store();
+        let alice = settled_alice_with(store, &["one", "two"]).await;
+        let [bob] = people(store, [("bob", "bob@acme.example")]).await;
+        deleted(commit(store, delete(&bob)).await);
+        deleted(commit(store, confirm(bob.id, &[("one", 2)])).await);
+        let mut application = bench.application().await;
+        let before = application.version().await;
+        use_directories(store, &["two", "one"], 9).await;
+        account(commit_at(store, confirm(alice.id, &[("one", 1), ("two", 1), ("three", 1)]), 9).await);
+        account(commit_at(store, confirm(alice.id, &[("one", 0)]), 9).await);
+        deleted(commit_at(store, confirm(bob.id, &[("one", 2)]), 9).await);
+        assert_eq!(application.version().await, before);
+        account(commit_at(store, confirm(alice.id, &[("one", 2)]), 9).await);
+        assert_ne!(application.version().await, before, "what changes something is seen to");
     }
-    println!("the operator's plan was stale {refusals} times, in time {overtaken} times");
-    let journal = bench.journal(alice.id).await;
-    assert_eq!((journal.len(), journal.iter().all(|entry| entry.completed.is_some())), (41, true));
-}
 
-#[tokio::test]
-async fn of_two_passwords_at_once_with_a_directory_one_is_refused() {
-    let bench = InSqlite::new().await;
-    let operator = bench.store();
-    let members = SqlStore::open(&bench.url()).await.unwrap();
-    use_directories(operator, &["one"], 0).await;
-    let mut alice = member(operator).await;
-    for round in 0..20 {
-        alice = account(commit(operator, confirm(alice.id, &[("one", alice.revision.0)])).await);
-        let by_secret = change_password(&alice, FromSecret { version: round.to_string(), ..from_secret("secret") });
-        let (ours, theirs) = tokio::join!(commit(operator, by_secret), commit(&members, password_by_member(&alice, "own")));
-        match (&ours, &theirs) {
-            (Ok(_), Err(Refusal::InTransaction)) | (Err(Refusal::Stale), Ok(_)) => {}
-            other => panic!("{other:?}"),
-        }
-        alice = find(&members, "alice").await.unwrap();
-        let expected = if ours.is_ok() { "secret" } else { "own" };
-        assert_eq!(login(&alice), Some(hash(expected).as_str()));
+    async fn the_view_has_the_hash_that_logs_in(bench) {
+        let store = bench.store();
+        let mut application = bench.application().await;
+        let mut seen = async || -> Option<String> {
+            application.text("SELECT password_hash FROM roster_accounts WHERE login_name = 'alice.acme'").await
+        };
+        let alice = member(store).await;
+        assert_eq!(seen().await.as_deref(), Some(hash("first").as_str()));
+        let own = account(commit(store, password_by_member(&alice, "own")).await);
+        assert_eq!(seen().await.as_deref(), Some(hash("own").as_str()));
+        account(commit(store, rehash(&own, "own", "stronger")).await);
+        assert_eq!(seen().await.as_deref(), Some(hash("stronger").as_str()));
     }
-    have(&addresses(operator).await, &[("alice", "alice@acme.example")]);
+
+    async fn transactions_in_flight_and_directories_outlive_the_process(bench) {
+        let alice = alice_with(bench.store(), &["one", "two"]).await;
+        let half = account(commit(bench.store(), confirm(alice.id, &[("one", 1)])).await);
+        bench.store().close().await;
+        let reopened = SqlStore::open(&bench.url()).await.unwrap();
+        assert_eq!(find(&reopened, "alice").await, Some(half));
+        let confirmed = account(commit_at(&reopened, confirm(alice.id, &[("two", 1)]), 8).await);
+        assert_eq!(confirmed.transaction.completed, Some(at(8).now));
+    }
+
+    async fn another_process_waits_for_the_directories_that_one_of_them_was_told(bench) {
+        let other = SqlStore::open(&bench.url()).await.unwrap();
+        use_directories(bench.store(), &["one"], 0).await;
+        let alice = alice(&other).await;
+        assert!(alice.transaction.in_flight());
+        use_directories(&other, &[], 3).await;
+        assert_eq!(find(bench.store(), "alice").await.unwrap().transaction.completed, Some(at(3).now));
+    }
+
+    /// The operator and the process in which members log in, each with the store open.
+    async fn of_a_members_password_and_the_operators_commit_neither_is_lost(bench) {
+        let operator = bench.store();
+        let members = SqlStore::open(&bench.url()).await.unwrap();
+        let mut alice = member(operator).await;
+        let (mut refusals, mut overtaken) = (0, 0);
+        for round in 0..40 {
+            let (phone, password) = (round.to_string(), format!("own {round}"));
+            let edit = update(&alice, |content| content.profile.phone = Some(phone.clone()));
+            let own = password_by_member(&alice, &password);
+            let (edited, own) = tokio::join!(commit(operator, edit), commit(&members, own));
+            let own = account(own);
+            assert_eq!(login(&own), Some(hash(&password).as_str()));
+            alice = find(operator, "alice").await.unwrap();
+            match edited {
+                Ok(_) => overtaken += 1,
+                Err(Refusal::Stale) => refusals += 1,
+                other => panic!("{other:?}"),
+            }
+            let has_edit = alice.content.profile.phone.as_deref() == Some(phone.as_str());
+            assert_eq!(has_edit, edited.is_ok());
+            assert_eq!((login(&alice), secret(&alice)), (Some(hash(&password).as_str()), Some(&from_secret("first"))));
+        }
+        println!("the operator's plan was stale {refusals} times, in time {overtaken} times");
+        let journal = bench.journal(alice.id).await;
+        assert_eq!((journal.len(), journal.iter().all(|entry| entry.completed.is_some())), (41, true));
+    }
+
+    async fn of_two_passwords_at_once_with_a_directory_one_is_refused(bench) {
+        let operator = bench.store();
+        let members = SqlStore::open(&bench.url()).await.unwrap();
+        use_directories(operator, &["one"], 0).await;
+        let mut alice = member(operator).await;
+        for round in 0..20 {
+            alice = account(commit(operator, confirm(alice.id, &[("one", alice.revision.0)])).await);
+            let by_secret = change_password(&alice, FromSecret { version: round.to_string(), ..from_secret("secret") });
+            let (ours, theirs) = tokio::join!(commit(operator, by_secret), commit(&members, password_by_member(&alice, "own")));
+            match (&ours, &theirs) {
+                (Ok(_), Err(Refusal::InTransaction)) | (Err(Refusal::Stale), Ok(_)) => {}
+                other => panic!("{other:?}"),
+            }
+            alice = find(&members, "alice").await.unwrap();
+            let expected = if ours.is_ok() { "secret" } else { "own" };
+            assert_eq!(login(&alice), Some(hash(expected).as_str()));
+        }
+        have(&addresses(operator).await, &[("alice", "alice@acme.example")]);
+    }
 }

@@ -1,0 +1,304 @@
+//! Who works on a store: what is promised to operators that claim it, in both databases.
+
+use roster::domain::account::Revision;
+use roster::plan::{ConfirmPlan, Plan};
+use roster::store::leadership::{Claim, ClaimError, Progress, Reign};
+use roster::store::sql::SqlStore;
+use roster::store::{Store, StoreError};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use crate::Place;
+use crate::application::Application;
+use crate::plans::{alice, at, put_domain, put_domain_in, update};
+use crate::server::Database;
+
+/// A sentence about a store that several open by its address.
+macro_rules! claims {
+    ($(async fn $sentence:ident($place:ident) $body:block)+) => {
+        $(mod $sentence {
+            use super::*;
+
+            async fn sentence($place: &impl Place) $body
+
+            #[tokio::test]
+            async fn in_sqlite() {
+                sentence(&<TempDir as Place>::new().await).await;
+            }
+
+            #[tokio::test]
+            async fn in_postgres() {
+                sentence(&<Database as Place>::new().await).await;
+            }
+        })+
+    };
+}
+
+fn of<const N: usize>(namespaces: [&str; N], holder: &str) -> Claim {
+    Claim {
+        namespaces: namespaces.into_iter().map(str::to_owned).collect(),
+        holder: holder.to_owned(),
+        cluster: "one".to_owned(),
+        known: Progress::default(),
+        accept_cluster: false,
+        supersede: false,
+    }
+}
+
+async fn claim(place: &impl Place, claim: &Claim) -> Result<(SqlStore, Reign), ClaimError> {
+    let mut store = SqlStore::open(&place.url_to_create()).await.unwrap();
+    let reign = store.claim(claim, at(0).now).await?;
+    Ok((store, reign))
+}
+
+/// Everything that an operator writes which works in `acme`.
+async fn writes(store: &SqlStore) -> [Result<(), StoreError>; 3] {
+    writes_in(store, "acme").await
+}
+
+/// Everything that an operator writes which works in a namespace.
+async fn writes_in(store: &SqlStore, namespace: &str) -> [Result<(), StoreError>; 3] {
+    let now = at(1).now;
+    let before = store.calendar().await.unwrap().zone;
+    let zone = if before.is_some_and(|zone| zone.name() == "Europe/Berlin") { "America/Phoenix" } else { "Europe/Berlin" };
+    let other = format!("directory {zone}");
+    [
+        store.commit(&[put_domain_in(namespace, "acme", "acme.example")], at(1)).await.map(|_| ()),
+        store.use_directories(&[other].into(), now).await,
+        store.close_months(&zone.parse().unwrap(), now).await.map(|_| ()),
+    ]
+}
+
+async fn stands(store: &SqlStore) {
+    stands_in(store, "acme").await;
+}
+
+async fn stands_in(store: &SqlStore, namespace: &str) {
+    writes_in(store, namespace).await.into_iter().for_each(|written| written.unwrap());
+}
+
+async fn is_superseded(store: &SqlStore, epoch: i64) {
+    is_superseded_in(store, "acme", epoch).await;
+}
+
+async fn is_superseded_in(store: &SqlStore, namespace: &str, epoch: i64) {
+    for written in writes_in(store, namespace).await {
+        assert!(matches!(written, Err(StoreError::Superseded { epoch: found }) if found == epoch), "{written:?}");
+    }
+}
+
+#[track_caller]
+fn overlapping(claimed: Result<(SqlStore, Reign), ClaimError>, with: &str, in_what: &str) {
+    match claimed.map(|(_, reign)| reign) {
+        Err(ClaimError::Overlapping { holder, namespaces }) => assert_eq!((&*holder, &*namespaces), (with, in_what)),
+        other => panic!("not refused as overlapping: {other:?}"),
+    }
+}
+
+claims! {
+    async fn whoever_claims_the_same_namespaces_takes_the_place_of_the_former(place) {
+        let (first, before) = claim(place, &of([], "first")).await.unwrap();
+        stands(&first).await;
+        let (second, after) = claim(place, &of([], "second")).await.unwrap();
+        assert!(after.epoch > before.epoch);
+        assert!(!after.was_put_back);
+        is_superseded(&first, before.epoch).await;
+        stands(&second).await;
+    }
+
+    async fn operators_of_different_namespaces_work_side_by_side(place) {
+        let (first, _) = claim(place, &of(["acme", "bolt"], "first")).await.unwrap();
+        let (second, _) = claim(place, &of(["corp"], "second")).await.unwrap();
+        let (third, _) = claim(place, &of(["bolt", "acme"], "third")).await.unwrap();
+        stands_in(&second, "corp").await;
+        stands(&third).await;
+        assert!(writes(&first).await.iter().all(Result::is_err));
+    }
+
+    async fn an_operator_writes_nothing_where_it_has_not_claimed(place) {
+        let (first, _) = claim(place, &of(["acme"], "first")).await.unwrap();
+        stands(&first).await;
+        let both = [put_domain("mine", "acme.example"), put_domain_in("bolt", "theirs", "bolt.example")];
+        let refused = first.commit(&both, at(1)).await.unwrap_err();
+        assert!(matches!(&refused, StoreError::Unclaimed { namespace } if namespace == "bolt"), "{refused:?}");
+        assert!(refused.is_about_data(), "the rest can be committed without it");
+        stands(&first).await;
+        let mut application = Application::open(&place.url()).await;
+        assert_eq!(application.number("SELECT count(*) FROM domains WHERE name IN ('mine', 'theirs')").await, 0);
+        application.close().await;
+    }
+
+    async fn namespaces_that_overlap_are_refused_with_whoever_has_them(place) {
+        let (first, _) = claim(place, &of(["acme", "bolt"], "first")).await.unwrap();
+        overlapping(claim(place, &of(["bolt", "corp"], "second")).await, "first", "the namespaces acme, bolt");
+        overlapping(claim(place, &of(["bolt"], "second")).await, "first", "the namespaces acme, bolt");
+        overlapping(claim(place, &of([], "second")).await, "first", "the namespaces acme, bolt");
+        stands(&first).await;
+    }
+
+    async fn all_namespaces_overlap_with_any(place) {
+        let (first, _) = claim(place, &of([], "first")).await.unwrap();
+        overlapping(claim(place, &of(["acme"], "second")).await, "first", "all namespaces");
+        stands(&first).await;
+    }
+
+    async fn whoever_supersedes_ends_every_claim_that_overlaps_and_no_other(place) {
+        let (first, before) = claim(place, &of(["acme"], "first")).await.unwrap();
+        let (second, between) = claim(place, &of(["bolt"], "second")).await.unwrap();
+        let (other, _) = claim(place, &of(["corp"], "other")).await.unwrap();
+        let (third, _) = claim(place, &Claim { supersede: true, ..of(["acme", "bolt"], "third") }).await.unwrap();
+        is_superseded(&first, before.epoch).await;
+        is_superseded_in(&second, "bolt", between.epoch).await;
+        stands_in(&other, "corp").await;
+        stands(&third).await;
+    }
+
+    async fn a_claim_that_was_given_up_is_in_nobodys_way(place) {
+        let (mut first, before) = claim(place, &of(["acme", "bolt"], "first")).await.unwrap();
+        first.resign().await.unwrap();
+        let (second, after) = claim(place, &of(["bolt"], "second")).await.unwrap();
+        assert!(after.epoch > before.epoch, "an epoch is never given twice");
+        stands_in(&second, "bolt").await;
+    }
+
+    async fn whoever_was_superseded_gives_up_nothing_of_its_successor(place) {
+        let (mut first, _) = claim(place, &of([], "first")).await.unwrap();
+        let (second, _) = claim(place, &of([], "second")).await.unwrap();
+        first.resign().await.unwrap();
+        stands(&second).await;
+    }
+
+    async fn another_cluster_is_refused_until_it_is_accepted(place) {
+        let (first, before) = claim(place, &of(["acme"], "first")).await.unwrap();
+        let elsewhere = Claim { cluster: "two".to_owned(), ..of(["bolt"], "second") };
+        match claim(place, &elsewhere).await.map(|(_, reign)| reign) {
+            Err(ClaimError::OtherCluster { found, asked }) => assert_eq!((&*found, &*asked), ("one", "two")),
+            other => panic!("another cluster wasn't refused: {other:?}"),
+        }
+        stands(&first).await;
+        let (second, reign) = claim(place, &Claim { accept_cluster: true, ..elsewhere.clone() }).await.unwrap();
+        assert_eq!(reign.former_cluster.as_deref(), Some("one"));
+        is_superseded(&first, before.epoch).await;
+        stands_in(&second, "bolt").await;
+        let (_, again) = claim(place, &elsewhere).await.unwrap();
+        assert_eq!(again.former_cluster, None);
+        assert!(matches!(claim(place, &of(["acme"], "first")).await, Err(ClaimError::OtherCluster { .. })));
+    }
+
+    async fn another_cluster_has_directories_brought_everything_again(place) {
+        let (first, _) = claim(place, &of([], "first")).await.unwrap();
+        let alice = alice(&first).await;
+        first.use_directories(&["one".to_owned()].into(), at(0).now).await.unwrap();
+        let confirmed = [("one".to_owned(), Revision(1))].into();
+        let confirm = Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account: alice.id, confirmed });
+        first.commit(&[confirm], at(0)).await.unwrap().remove(0).unwrap();
+        let elsewhere = Claim { cluster: "two".to_owned(), accept_cluster: true, ..of([], "second") };
+        let (second, reign) = claim(place, &elsewhere).await.unwrap();
+        assert!(!reign.was_put_back, "who knows");
+        let found = second.list(None).await.unwrap().remove(0);
+        assert!(found.confirmed.is_empty() && found.revision.0 > alice.revision.0 + 1000);
+    }
+
+    async fn members_and_applications_need_no_claim(place) {
+        let (first, _) = claim(place, &of([], "first")).await.unwrap();
+        alice(&first).await;
+        let application = SqlStore::open_existing(&place.url()).await.unwrap();
+        let (second, _) = claim(place, &of([], "second")).await.unwrap();
+        assert!(application.commit(&[put_domain("bolt", "bolt.example")], at(2)).await.is_ok());
+        stands(&second).await;
+    }
+
+    async fn a_store_that_was_put_back_is_noticed_by_the_epoch_that_the_cluster_knows(place) {
+        let (first, _) = claim(place, &of([], "first")).await.unwrap();
+        let alice = alice(&first).await;
+        first.use_directories(&["one".to_owned()].into(), at(0).now).await.unwrap();
+        let confirmed = [("one".to_owned(), Revision(1))].into();
+        let confirm = Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account: alice.id, confirmed });
+        first.commit(&[confirm], at(0)).await.unwrap().remove(0).unwrap();
+
+        let (second, reign) = claim(place, &Claim { known: Progress { epoch: 41, commits: 0 }, ..of([], "second") }).await.unwrap();
+        assert_eq!((reign.epoch, reign.was_put_back), (42, true));
+        let found = second.list(None).await.unwrap().remove(0);
+        assert!(found.confirmed.is_empty(), "directories are brought everything again");
+        assert!(found.revision.0 > alice.revision.0 + 1000, "and as something newer than whatever they have");
+        let (_, reign) = claim(place, &Claim { known: Progress { epoch: 42, commits: 0 }, ..of([], "third") }).await.unwrap();
+        assert_eq!((reign.epoch, reign.was_put_back), (43, false));
+    }
+
+    async fn a_store_that_was_put_back_under_a_claim_that_stood_already_is_noticed_by_its_commits(place) {
+        let (mut first, reign) = claim(place, &of([], "first")).await.unwrap();
+        let (tell, told) = watch::channel(Progress::default());
+        first.tell_progress(tell);
+        assert_eq!(*told.borrow(), Progress { epoch: reign.epoch, commits: 0 });
+        let alice = alice(&first).await;
+        stands(&first).await;
+        let known = *told.borrow();
+        assert_eq!((known.epoch, known.commits), (reign.epoch, 5), "each commit is counted and told of");
+        let refused = Plan::Confirm(ConfirmPlan { namespace: "other".to_owned(), account: alice.id, confirmed: [].into() });
+        first.commit(&[refused], at(0)).await.unwrap().remove(0).unwrap_err();
+        assert_eq!(*told.borrow(), known, "what is refused leaves nothing behind");
+
+        // Whoever goes on where all commits are known goes on, and where more are: the answer to one got lost.
+        let mut application = Application::open(&place.url()).await;
+        application.execute("UPDATE operators SET commits = commits + 1", &[]).await.unwrap();
+        stands(&first).await;
+        let known = *told.borrow();
+        assert_eq!(known.commits, 9);
+        application.execute("UPDATE operators SET commits = 8", &[]).await.unwrap();
+        is_superseded(&first, reign.epoch).await;
+        let (second, after) = claim(place, &Claim { known, ..of([], "second") }).await.unwrap();
+        assert_eq!((after.epoch, after.was_put_back), (reign.epoch + 1, true));
+        stands(&second).await;
+        application.close().await;
+    }
+
+    async fn a_claim_that_was_given_up_or_superseded_is_no_sign_of_a_store_that_was_put_back(place) {
+        let (mut first, reign) = claim(place, &of(["acme"], "first")).await.unwrap();
+        stands(&first).await;
+        first.resign().await.unwrap();
+        let known = Progress { epoch: reign.epoch, commits: 3 };
+        let (second, reign) = claim(place, &Claim { known, ..of(["acme"], "second") }).await.unwrap();
+        assert!(!reign.was_put_back);
+        stands(&second).await;
+        let (third, _) = claim(place, &Claim { supersede: true, ..of(["acme", "bolt"], "third") }).await.unwrap();
+        let known = Progress { epoch: reign.epoch, commits: 3 };
+        let again = Claim { known, supersede: true, ..of(["acme"], "fourth") };
+        let (_, reign) = claim(place, &again).await.unwrap();
+        assert!(!reign.was_put_back);
+        assert!(writes(&third).await.iter().all(Result::is_err));
+    }
+
+    async fn a_claim_of_the_same_epoch_in_a_store_that_was_put_back_is_another(place) {
+        let (first, before) = claim(place, &of([], "first")).await.unwrap();
+        // As if it were again what it was before the first claim.
+        let mut application = Application::open(&place.url()).await;
+        application.execute("DELETE FROM leadership", &[]).await.unwrap();
+        application.execute("DELETE FROM operators", &[]).await.unwrap();
+        let (second, after) = claim(place, &of([], "third")).await.unwrap();
+        assert_eq!(before.epoch, after.epoch);
+        is_superseded(&first, before.epoch).await;
+        stands(&second).await;
+    }
+}
+
+#[tokio::test]
+async fn an_operator_that_was_stopped_in_the_middle_of_a_commit_does_not_keep_its_successor_waiting() {
+    let database = Database::new().await;
+    let (first, before) = claim(&database, &of([], "first")).await.unwrap();
+    let alice = alice(&first).await;
+    // What a commit holds while its process is stopped: a share in what a claim takes whole.
+    let gate = i64::from_be_bytes(Sha256::digest(b"roster")[..8].try_into().unwrap());
+    let mut stopped = database.connect().await;
+    sqlx::query("BEGIN").execute(&mut stopped).await.unwrap();
+    let hold =
+        sqlx::query("SELECT 1 FROM pg_advisory_xact_lock_shared($1 # hashtextextended(CAST(current_schema() AS text), 0))")
+            .bind(gate);
+    hold.execute(&mut stopped).await.unwrap();
+    let begun = std::time::Instant::now();
+    let (second, _) = claim(&database, &of([], "second")).await.unwrap();
+    assert!(begun.elapsed().as_secs() < 6, "it took {:?}", begun.elapsed());
+    is_superseded(&first, before.epoch).await;
+    assert!(second.commit(&[update(&alice, |content| content.role = None)], at(1)).await.is_ok());
+    assert!(sqlx::query("SELECT 1").execute(&mut stopped).await.is_err(), "its session was ended");
+}
