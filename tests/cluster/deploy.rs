@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Organization, run};
 
@@ -61,6 +61,51 @@ fn an_overlay_chooses_image_and_volume() {
     let rendered = organization.kubectl(&["kustomize", overlay.to_str().expect("a path in UTF-8")], "").expect_success();
     assert!(rendered.contains("image: registry.example/roster:9.9.9"), "{rendered}");
     assert!(rendered.contains("- hostPath:\n          path: /srv/roster\n        name: store"), "{rendered}");
+}
+
+#[test]
+fn the_overlay_for_postgresql_has_two_replicas_that_pod_security_lets_in_and_no_volume() {
+    let organization = Organization::new();
+    let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/overlays/postgres");
+    let apply = ["apply", "--namespace=", "--dry-run=server", "-o", "json", "-k", overlay.to_str().expect("a path in UTF-8")];
+    let applied = organization.kubectl(&apply, "");
+    assert_eq!(applied.stderr, "", "Pod Security and the API server have nothing to say against it");
+    let all: Value = serde_json::from_str(&applied.expect_success()).expect("kubectl prints JSON");
+    let items = all["items"].as_array().expect("a list");
+    let of_kind = |kind: &str| items.iter().filter(|item| item["kind"] == kind).collect::<Vec<_>>();
+    assert!(of_kind("PersistentVolumeClaim").is_empty());
+    let deployment = of_kind("Deployment")[0];
+    let (spec, pod) = (&deployment["spec"], &deployment["spec"]["template"]["spec"]);
+    let rolling = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
+    assert_eq!((&spec["replicas"], &spec["strategy"]), (&json!(2), &rolling));
+    let container = &pod["containers"][0];
+    assert_eq!(container["args"], json!(["run", "--listen", "0.0.0.0:8080"]));
+    let from_secret =
+        |name: &str, key: &str| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": "roster-store", "key": key}}});
+    assert_eq!(container["env"], json!([from_secret("ROSTER_STORE", "url")]));
+    assert_eq!(container["resources"]["limits"]["memory"], "256Mi");
+    assert_eq!(pod["volumes"][0]["secret"]["secretName"], "roster-store");
+    assert_eq!(pod["topologySpreadConstraints"][0]["topologyKey"], "kubernetes.io/hostname");
+    let budget = of_kind("PodDisruptionBudget")[0];
+    assert_eq!(budget["spec"]["minAvailable"], 1);
+    let labels = spec["template"]["metadata"]["labels"].as_object().expect("labels");
+    for selector in [&budget["spec"]["selector"], &spec["selector"], &pod["topologySpreadConstraints"][0]["labelSelector"]] {
+        let selected = selector["matchLabels"].as_object().expect("labels");
+        assert!(!selected.is_empty() && selected.iter().all(|(name, value)| labels.get(name) == Some(value)), "{selector}");
+    }
+}
+
+#[test]
+fn the_operator_holds_leases_in_its_own_namespace_alone() {
+    let organization = Organization::new();
+    let may = |verb: &str, namespace: &str| {
+        let namespace = format!("--namespace={namespace}");
+        may(&organization, verb, "leases.coordination.k8s.io", &["--as=system:serviceaccount:roster-system:roster", &namespace])
+    };
+    for verb in "get list watch create update patch delete deletecollection".split(' ') {
+        assert_eq!(may(verb, "roster-system"), ["get", "create", "update"].contains(&verb), "{verb}");
+        assert!(!may(verb, &organization.name) && !may(verb, "kube-system"), "{verb}");
+    }
 }
 
 /// Asks the authorizer about a resource such as `users.roster.rs` or `users.roster.rs/status`.

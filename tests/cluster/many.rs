@@ -55,14 +55,14 @@ fn two_hundred_users_cost_one_write_each_and_none_when_nothing_changed() {
     assert!(!others.iter().any(|request| request.contains(" users ") && !request.starts_with("list ")), "nothing else per user");
     assert!(others.len() <= 20, "next to nothing else: {others:?}");
 
-    let (before, files) = (requests.len(), operator.store_files());
+    let (before, files) = (requests.len(), operator.store_version());
     organization.kubectl(&["apply", "-f", "-"], &people()).expect_success();
     assert_eq!(organization.requests_of_the_operator().len(), before, "the same files applied again cause no request");
-    assert!(operator.store_files() == files, "the same files applied again don't write to the store");
+    assert!(operator.store_version() == files, "the same files applied again don't write to the store");
 
     operator.kill();
     operator.restart();
-    eventually("it has looked at everybody", || (operator.page("/readyz").0 == 200).then_some(()));
+    operator.until_it_works();
     // What it does about a new object comes after what it had to do about the old ones.
     passed(organization.admin().create(&group("last").with("/metadata/annotations", json!({"roster.rs/paused": "true"}))));
     organization.until_reason("UserGroup", "last", "Paused");

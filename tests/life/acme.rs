@@ -84,8 +84,8 @@ impl Acme {
     #[track_caller]
     pub(crate) fn row(&self, name: &str) -> Option<String> {
         self.operator.text(&format!(
-            "SELECT json_array(revision, transaction_id, password_hash, secret_hash, secret_version) FROM accounts \
-             WHERE owner_name = '{name}'"
+            "SELECT revision || ' ' || transaction_id || ' ' || COALESCE(password_hash, '') || ' ' || COALESCE(secret_hash, '') \
+             || ' ' || COALESCE(secret_version, '') FROM accounts WHERE owner_name = '{name}'"
         ))
     }
 

@@ -62,7 +62,7 @@ fn a_members_own_password_stays_until_another_one_comes_from_the_secret() {
     assert!(!acme.lets_in("alice", DECLARED));
 
     acme.operator.restart();
-    eventually("it works again", || (acme.operator.page("/readyz").0 == 200).then_some(()));
+    acme.operator.until_it_works();
     acme.edit("alice", &json!({"role": "Dispatcher"}));
     acme.organization.until_ready("User", "alice");
     assert!(acme.lets_in("alice", OWN), "a restart doesn't undo it");

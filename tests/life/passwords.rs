@@ -190,7 +190,7 @@ fn a_restart_with_unchanged_secrets_reads_none_of_them_and_writes_nothing() {
     let before = state(&acme);
     let asked_before = acme.organization.requests_about_secrets().len();
     acme.operator.restart();
-    eventually("it works again", || (acme.operator.page("/readyz").0 == 200).then_some(()));
+    acme.operator.until_it_works();
     // What the operator does about somebody new comes after what it had to do about everybody else.
     for name in ["zoe", "zita"] {
         acme.create(&user(name));

@@ -56,7 +56,7 @@ fn three_resyncs_in_a_steady_state_write_nothing() {
     let state = || {
         let requests = acme.organization.requests_of_the_operator();
         let secrets = acme.organization.requests_about_secrets();
-        (requests, secrets, acme.versions(), acme.operator.store_files(), acme.directory.files())
+        (requests, secrets, acme.versions(), acme.operator.store_version(), acme.directory.files())
     };
     // The last counts and Events may be under way still.
     let mut settled = state();

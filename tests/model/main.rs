@@ -5,7 +5,7 @@
 //!
 //! # What the law allows between quiet points
 //!
-//! After **every commit** a second connection reads all accounts, groups and, in `SQLite`, the view
+//! After **every commit** a second connection reads all accounts, groups and, in a database, the view
 //! that applications read. All of it must equal the law after the plans that the store took, in their
 //! order: an account has what its `User` declared when its plan was taken (uid and generation must be
 //! the ones declared then), computed on the accounts in force at that moment. So what lags is the
@@ -30,10 +30,16 @@
 #![allow(clippy::print_stdout, reason = "how many cases were played is worth knowing")]
 
 #[allow(dead_code, reason = "other tests use other parts of it")]
+#[path = "../support/application.rs"]
+mod application;
+#[allow(dead_code, reason = "other tests use other parts of it")]
 #[path = "../stories/cluster.rs"]
 mod cluster;
 mod law;
 mod organization;
+#[allow(dead_code, reason = "other tests use other parts of it")]
+#[path = "../support/postgres.rs"]
+mod postgres;
 mod steps;
 mod watched;
 
@@ -158,9 +164,14 @@ fn in_memory(sizes: &[(usize, usize)], cases: u64) {
     check(sizes, cases, &Watched::in_memory);
 }
 
-fn in_a_database(sizes: &[(usize, usize)], cases: u64) {
+fn in_sqlite(sizes: &[(usize, usize)], cases: u64) {
     let runtime = Runtime::new().unwrap();
     check(sizes, cases, &|| Watched::in_sqlite(runtime.handle()));
+}
+
+fn in_postgres(sizes: &[(usize, usize)], cases: u64) {
+    let runtime = Runtime::new().unwrap();
+    check(sizes, cases, &|| Watched::in_postgres(runtime.handle()));
 }
 
 #[test]
@@ -169,14 +180,19 @@ fn an_organization_in_memory_keeps_the_law_whatever_happens_to_it() {
 }
 
 #[test]
-fn an_organization_in_a_database_keeps_the_law_whatever_happens_to_it() {
-    in_a_database(&[(4, 40), (8, 50), (12, 40)], 30);
+fn an_organization_in_sqlite_keeps_the_law_whatever_happens_to_it() {
+    in_sqlite(&[(4, 40), (8, 50), (12, 40)], 30);
+}
+
+#[test]
+fn an_organization_in_postgres_keeps_the_law_whatever_happens_to_it() {
+    in_postgres(&[(4, 40), (8, 50), (12, 40)], 9);
 }
 
 #[test]
 fn an_organization_of_hundreds_keeps_the_law_whatever_happens_to_it() {
     in_memory(&[(400, 300)], 1);
-    in_a_database(&[(320, 100)], 1);
+    in_sqlite(&[(320, 100)], 1);
 }
 
 fn follow(name: usize, from: Option<usize>) -> Step {

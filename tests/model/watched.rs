@@ -17,11 +17,12 @@ use roster::store::sql::SqlStore;
 use roster::store::{
     AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
 };
-use sqlx::{Connection, Row, SqliteConnection};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
+use crate::application::Application;
 use crate::law::{Account, Choice, Copied, Event, Gives, Law, Source, Words};
+use crate::postgres::Database;
 
 /// What the store and the cluster have in common: the law, the faults to come, and the first breach.
 #[derive(Debug, Default)]
@@ -44,15 +45,21 @@ pub(crate) struct Watched {
 #[derive(Clone)]
 enum Place {
     Memory(Arc<MemoryStore>),
-    Sqlite(Arc<Sqlite>),
+    Database(Arc<InDatabase>),
 }
 
-struct Sqlite {
+struct InDatabase {
     store: SqlStore,
     second: SqlStore,
     url: String,
     runtime: Handle,
-    _folder: TempDir,
+    _kept: Kept,
+}
+
+/// What goes with the store.
+enum Kept {
+    Folder(#[allow(dead_code, reason = "it is there to be dropped")] TempDir),
+    Database(#[allow(dead_code, reason = "it is there to be dropped")] Database),
 }
 
 impl Watched {
@@ -63,14 +70,23 @@ impl Watched {
     /// A database whose connections live on another runtime, where time goes by.
     pub(crate) fn in_sqlite(runtime: &Handle) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("roster.db");
+        let url = format!("sqlite://{}", folder.path().join("roster.db").display());
+        Self::in_database(runtime, &format!("{url}?mode=rwc"), url, Kept::Folder(folder))
+    }
+
+    /// The same on a server.
+    pub(crate) fn in_postgres(runtime: &Handle) -> Self {
+        let database = runtime.block_on(Database::new());
+        Self::in_database(runtime, &database.url(), database.url(), Kept::Database(database))
+    }
+
+    fn in_database(runtime: &Handle, to_create: &str, url: String, kept: Kept) -> Self {
         let (store, second) = runtime.block_on(async {
-            let store = SqlStore::open(&format!("sqlite://{}?mode=rwc", file.display())).await.unwrap();
-            let second = SqlStore::open_existing(&format!("sqlite://{}", file.display())).await.unwrap();
+            let store = SqlStore::open(to_create).await.unwrap();
+            let second = SqlStore::open_existing(&url).await.unwrap();
             (store, second)
         });
-        let url = format!("sqlite://{}", file.display());
-        let place = Place::Sqlite(Arc::new(Sqlite { store, second, url, runtime: runtime.clone(), _folder: folder }));
+        let place = Place::Database(Arc::new(InDatabase { store, second, url, runtime: runtime.clone(), _kept: kept }));
         Self { place, court: Arc::default() }
     }
 
@@ -95,10 +111,10 @@ impl Watched {
         };
         let (accounts, records, view) = match &self.place {
             Place::Memory(store) => (store.list(None).await?, store.organizations(&[organization]).await?, None),
-            Place::Sqlite(sqlite) => {
-                let there = sqlite.clone();
-                elsewhere(&sqlite.runtime, async move {
-                    let view = view(&there.url).await?;
+            Place::Database(database) => {
+                let there = database.clone();
+                elsewhere(&database.runtime, async move {
+                    let view = view(&there.url).await;
                     let records = there.second.organizations(&[organization]).await?;
                     Ok::<_, StoreError>((there.second.list(None).await?, records, Some(view)))
                 })?
@@ -157,25 +173,17 @@ struct Seen {
     permissions: Vec<String>,
 }
 
-async fn view(url: &str) -> Result<BTreeMap<String, Seen>, StoreError> {
-    let mut application = SqliteConnection::connect(url).await?;
-    let rows = sqlx::query("SELECT login_name, email, state, group_name, permissions FROM roster_accounts")
-        .fetch_all(&mut application)
-        .await?;
-    let mut view = BTreeMap::new();
-    for row in rows {
-        let login: String = row.try_get("login_name")?;
-        let permissions: String = row.try_get("permissions")?;
-        let seen = Seen {
-            email: row.try_get("email")?,
-            state: row.try_get("state")?,
-            group: row.try_get("group_name")?,
-            permissions: serde_json::from_str(&permissions).expect("the view lists permissions as JSON"),
-        };
-        view.insert(login.trim_end_matches(".acme").to_owned(), seen);
-    }
-    application.close().await?;
-    Ok(view)
+async fn view(url: &str) -> BTreeMap<String, Seen> {
+    let mut application = Application::open(url).await;
+    let rows = application.rows("SELECT login_name, email, state, group_name, permissions FROM roster_accounts", &[]).await;
+    let seen = rows.iter().map(|row| {
+        let text = |column| row.text(column).expect("it isn't NULL");
+        let permissions = serde_json::from_str(&text(4)).expect("the view lists permissions as JSON");
+        (text(0).trim_end_matches(".acme").to_owned(), Seen { email: text(1), state: text(2), group: text(3), permissions })
+    });
+    let view = seen.collect();
+    application.close().await;
+    view
 }
 
 fn away() -> StoreError {
@@ -259,9 +267,9 @@ macro_rules! ask {
         $self.answers()?;
         match &$self.place {
             Place::Memory(store) => store.$call($(&$argument),*).await,
-            Place::Sqlite(sqlite) => {
-                let there = sqlite.clone();
-                elsewhere(&sqlite.runtime, async move { there.store.$call($(&$argument),*).await })
+            Place::Database(database) => {
+                let there = database.clone();
+                elsewhere(&database.runtime, async move { there.store.$call($(&$argument),*).await })
             }
         }
     }};
@@ -310,9 +318,9 @@ impl Store for Watched {
     async fn use_directories(&self, directories: &BTreeSet<String>, now: Timestamp) -> Result<(), StoreError> {
         match &self.place {
             Place::Memory(store) => store.use_directories(directories, now).await,
-            Place::Sqlite(sqlite) => {
-                let (there, directories) = (sqlite.clone(), directories.clone());
-                elsewhere(&sqlite.runtime, async move { there.store.use_directories(&directories, now).await })
+            Place::Database(database) => {
+                let (there, directories) = (database.clone(), directories.clone());
+                elsewhere(&database.runtime, async move { there.store.use_directories(&directories, now).await })
             }
         }
     }
@@ -320,9 +328,9 @@ impl Store for Watched {
     async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
         match &self.place {
             Place::Memory(store) => store.changed_by_members(after).await,
-            Place::Sqlite(sqlite) => {
-                let there = sqlite.clone();
-                elsewhere(&sqlite.runtime, async move { there.store.changed_by_members(after).await })
+            Place::Database(database) => {
+                let there = database.clone();
+                elsewhere(&database.runtime, async move { there.store.changed_by_members(after).await })
             }
         }
     }
@@ -334,9 +342,9 @@ impl Store for Watched {
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<Stored>, StoreError> {
         match &self.place {
             Place::Memory(store) => store.list(namespace).await,
-            Place::Sqlite(sqlite) => {
-                let (there, namespace) = (sqlite.clone(), namespace.map(str::to_owned));
-                elsewhere(&sqlite.runtime, async move { there.store.list(namespace.as_deref()).await })
+            Place::Database(database) => {
+                let (there, namespace) = (database.clone(), namespace.map(str::to_owned));
+                elsewhere(&database.runtime, async move { there.store.list(namespace.as_deref()).await })
             }
         }
     }
@@ -345,9 +353,9 @@ impl Store for Watched {
         self.answers()?;
         let answers = match &self.place {
             Place::Memory(store) => store.commit(plans, occasion).await?,
-            Place::Sqlite(sqlite) => {
-                let (there, plans) = (sqlite.clone(), plans.to_vec());
-                elsewhere(&sqlite.runtime, async move { there.store.commit(&plans, occasion).await })?
+            Place::Database(database) => {
+                let (there, plans) = (database.clone(), plans.to_vec());
+                elsewhere(&database.runtime, async move { there.store.commit(&plans, occasion).await })?
             }
         };
         let taken = plans.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
@@ -366,9 +374,9 @@ impl Store for Watched {
     async fn close_months(&self, zone: &Zone, now: Timestamp) -> Result<Vec<Period>, StoreError> {
         match &self.place {
             Place::Memory(store) => store.close_months(zone, now).await,
-            Place::Sqlite(sqlite) => {
-                let (there, zone) = (sqlite.clone(), zone.clone());
-                elsewhere(&sqlite.runtime, async move { there.store.close_months(&zone, now).await })
+            Place::Database(database) => {
+                let (there, zone) = (database.clone(), zone.clone());
+                elsewhere(&database.runtime, async move { there.store.close_months(&zone, now).await })
             }
         }
     }
@@ -385,7 +393,7 @@ impl Store for Watched {
     ) -> Result<(), StoreError> {
         match &self.place {
             Place::Memory(store) => store.lives(period, namespace, take).await,
-            Place::Sqlite(sqlite) => sqlite.store.lives(period, namespace, take).await,
+            Place::Database(database) => database.store.lives(period, namespace, take).await,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, OnceLock};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -53,11 +54,19 @@ impl ControlPlane {
     #[track_caller]
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
-        SHARED.get_or_init(Self::start).as_ref().expect("the control plane starts")
+        SHARED.get_or_init(|| Self::start("")).as_ref().expect("the control plane starts")
     }
 
-    fn start() -> Result<Self, String> {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("control-plane-{}", std::process::id()));
+    /// Starts a control plane beside the one that all share, empty and of another identity; it stops with this process.
+    #[track_caller]
+    pub(crate) fn another() -> &'static Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(2);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Box::leak(Box::new(Self::start(&format!("-{number}")).expect("the control plane starts")))
+    }
+
+    fn start(suffix: &str) -> Result<Self, String> {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("control-plane-{}{suffix}", std::process::id()));
         let mut guardian = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/cluster"))
             .arg("guard")
             .arg(&folder)

@@ -1,11 +1,16 @@
 //! The harness: a control plane, organizations in it, people who make requests, and operators.
 
+#[path = "../../support/application.rs"]
+pub(crate) mod application;
 pub(crate) mod base64;
 mod control_plane;
 mod objects;
 mod operator;
 mod organization;
+#[path = "../../support/postgres.rs"]
+pub(crate) mod postgres;
 mod requester;
+mod store;
 
 pub(crate) use control_plane::{Output, run};
 pub(crate) use objects::{With, condition, domain, group, passed, refused, user};

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::SqliteConnection;
-
+use super::application::{Application, Row};
 use super::control_plane::{ControlPlane, output};
-use super::{Organization, Output, eventually};
+use super::store::StorePlace;
+use super::{Organization, Output, eventually, run};
 
 /// A running operator of one organization; dropping it kills it.
 pub(crate) struct Operator {
     child: Child,
     namespace: String,
-    store: PathBuf,
+    store: StorePlace,
     log: PathBuf,
     pid_file: PathBuf,
     kubeconfig: PathBuf,
@@ -23,17 +23,17 @@ pub(crate) struct Operator {
 }
 
 /// The right to write to a store, which nobody else has until this is let go of.
-pub(crate) struct HeldStore(SqliteConnection);
+pub(crate) struct HeldStore(Application);
 
 impl HeldStore {
     /// Lets others write again.
     pub(crate) fn let_go(self) {
-        super::run(sqlx::Connection::close(self.0)).expect("the connection closes");
+        run(self.0.close());
     }
 }
 
 impl Operator {
-    /// Starts an operator for the organization, with its store in a file of its own.
+    /// Starts an operator for the organization, with a store of its own.
     #[track_caller]
     pub(crate) fn start(organization: &Organization) -> Self {
         Self::start_with(organization, &[])
@@ -50,7 +50,7 @@ impl Operator {
     pub(crate) fn start_at(organization: &Organization, kubeconfig: &Path, arguments: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let name = format!("operator-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let store = organization.file("roster.db");
+        let store = StorePlace::of(organization);
         let log = organization.file(&format!("{name}.log"));
         let pid_file = ControlPlane::shared().folder().join("pids").join(name);
         let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
@@ -58,14 +58,35 @@ impl Operator {
         let child = spawn(&namespace, &store, &log, (&kubeconfig, &arguments));
         let operator = Self { child, namespace, store, log, pid_file, kubeconfig, arguments };
         operator.note_pid();
-        eventually("the operator is ready", || (operator.page("/readyz").0 == 200).then_some(()));
+        operator.until_it_works();
         operator
+    }
+
+    /// Waits until it works: whoever stands by is ready too.
+    #[track_caller]
+    pub(crate) fn until_it_works(&self) {
+        eventually("the operator works", || self.works().then_some(()));
     }
 
     /// Kills it with SIGKILL, where it stands.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.free_lease();
+    }
+
+    /// Takes its Lease away, where it has one: nobody waits for an operator that is known to be gone.
+    fn free_lease(&self) {
+        let log = self.log();
+        let lines = log.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        if let Some(lease) = lines.filter_map(|line| line["lease"].as_str().map(str::to_owned)).next() {
+            ControlPlane::shared().kubectl(&["delete", "lease", &lease, "-n", "roster-system", "--ignore-not-found"], "");
+        }
+    }
+
+    /// Whether it works: it has claimed its store and listed everything.
+    fn works(&self) -> bool {
+        self.page("/readyz").0 == 200 && self.page("/metrics").1.lines().any(|line| line == "roster_leader 1")
     }
 
     /// Asks it to end with SIGTERM, and returns how it did.
@@ -76,7 +97,7 @@ impl Operator {
         eventually("the operator ends when asked to", || self.child.try_wait().expect("its state can be asked"))
     }
 
-    /// Starts it again on the same store, after it was killed or ended.
+    /// Starts it again on the same store, after it was killed or ended; doesn't wait until it works.
     pub(crate) fn restart(&mut self) {
         self.kill();
         self.child = spawn(&self.namespace, &self.store, &self.log, (&self.kubeconfig, &self.arguments));
@@ -90,7 +111,7 @@ impl Operator {
 
     /// Returns the URL of its store.
     pub(crate) fn store(&self) -> String {
-        url(&self.store)
+        self.store.url()
     }
 
     /// Runs another subcommand of the binary on its store.
@@ -108,28 +129,24 @@ impl Operator {
         serde_json::from_str(&text).expect("roster users prints JSON")
     }
 
-    /// Moves the store's files away, as a volume that is gone.
+    /// Moves the store away, as a volume or a server that is gone; who may make stores makes a new one in its place.
     pub(crate) fn move_store_away(&self) {
-        self.rename_store("db", "away");
+        self.store.move_away();
     }
 
-    /// Moves the store's files back to where they were.
+    /// Moves the store back to where it was.
     pub(crate) fn move_store_back(&self) {
-        self.rename_store("away", "db");
+        self.store.move_back();
     }
 
-    fn rename_store(&self, from: &str, to: &str) {
-        for part in ["", "-wal", "-shm"] {
-            let target = self.store.with_extension(format!("{to}{part}"));
-            let _ = fs::remove_file(&target);
-            let _ = fs::rename(self.store.with_extension(format!("{from}{part}")), target);
-        }
+    /// Returns what changes whenever the store is written to, be it the same as before.
+    pub(crate) fn store_version(&self) -> Vec<Vec<u8>> {
+        self.store.version()
     }
 
-    /// Returns the store's files byte by byte: equal ones weren't written to.
-    pub(crate) fn store_files(&self) -> Vec<Vec<u8>> {
-        let wal = self.store.with_extension("db-wal");
-        [&self.store, &wal].map(|file| fs::read(file).unwrap_or_default()).to_vec()
+    /// Returns everything that the store leaves on the disk, by name.
+    pub(crate) fn store_files(&self) -> Vec<(String, Vec<u8>)> {
+        self.store.files()
     }
 
     /// Returns the status and the text of one of the pages that the operator serves.
@@ -151,50 +168,53 @@ impl Operator {
     /// Changes the store as an application does.
     #[track_caller]
     pub(crate) fn execute(&self, statement: &str) {
-        let statement = sqlx::AssertSqlSafe(statement.to_owned());
-        super::run(async {
-            let mut connection = self.connect().await;
-            sqlx::query(statement).execute(&mut connection).await.expect("the statement is carried out");
+        run(async {
+            let mut application = self.application().await;
+            application.execute(statement, &[]).await.expect("the statement is carried out");
+            application.close().await;
         });
     }
 
     /// Takes the right to write to the store: whoever commits meanwhile waits, the operator for 10 s.
     #[track_caller]
     pub(crate) fn hold_store(&self) -> HeldStore {
-        super::run(async {
-            let mut connection = self.connect().await;
-            sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.expect("nobody writes for long");
-            HeldStore(connection)
+        run(async {
+            let mut application = self.application().await;
+            application.hold().await;
+            HeldStore(application)
         })
     }
 
     /// Returns the number that one query of the store answers with.
     #[track_caller]
     pub(crate) fn count(&self, query: &str) -> i64 {
-        self.answer(query).expect("one row")
+        self.rows(query).first().expect("one row").number(0)
     }
 
     /// Returns the text that one query of the store answers with, unless it answers with nothing.
     #[track_caller]
     pub(crate) fn text(&self, query: &str) -> Option<String> {
-        self.answer(query)
+        self.rows(query).first().and_then(|row| row.text(0))
+    }
+
+    /// Returns the texts that a query of the store answers with, one a row.
+    #[track_caller]
+    pub(crate) fn texts(&self, query: &str) -> Vec<String> {
+        self.rows(query).iter().filter_map(|row| row.text(0)).collect()
     }
 
     #[track_caller]
-    fn answer<T>(&self, query: &str) -> Option<T>
-    where
-        T: Send + Unpin + sqlx::Type<sqlx::Sqlite> + for<'r> sqlx::Decode<'r, sqlx::Sqlite> + 'static,
-    {
-        let query = sqlx::AssertSqlSafe(query.to_owned());
-        super::run(async {
-            let mut connection = self.connect().await;
-            sqlx::query_scalar(query).fetch_optional(&mut connection).await.expect("the query can be answered")
+    fn rows(&self, query: &str) -> Vec<Row> {
+        run(async {
+            let mut application = self.application().await;
+            let rows = application.rows(query, &[]).await;
+            application.close().await;
+            rows
         })
     }
 
-    async fn connect(&self) -> SqliteConnection {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&self.store);
-        sqlx::ConnectOptions::connect(&options).await.expect("the store is there")
+    async fn application(&self) -> Application {
+        Application::open(&self.store()).await
     }
 
     /// Leaves the process id where the guardian finds it, should this process be killed.
@@ -220,10 +240,11 @@ pub(crate) fn roster(arguments: &[&str], stdin: &str) -> Output {
     output(Command::new(env!("CARGO_BIN_EXE_roster")).args(arguments), stdin)
 }
 
-fn spawn(namespace: &str, store: &Path, log: &Path, (kubeconfig, arguments): (&Path, &[String])) -> Child {
+fn spawn(namespace: &str, store: &StorePlace, log: &Path, (kubeconfig, arguments): (&Path, &[String])) -> Child {
+    store.make_if_missing();
     let log = File::options().create(true).append(true).open(log).expect("the log can be written");
     Command::new(env!("CARGO_BIN_EXE_roster"))
-        .args(["run", "--store", &url(store), "--namespace", namespace, "--listen", "127.0.0.1:0"])
+        .args(["run", "--store", &store.url(), "--namespace", namespace, "--listen", "127.0.0.1:0"])
         .args(arguments)
         .env("KUBECONFIG", kubeconfig)
         .stdin(Stdio::null())
@@ -231,8 +252,4 @@ fn spawn(namespace: &str, store: &Path, log: &Path, (kubeconfig, arguments): (&P
         .stderr(log)
         .spawn()
         .expect("the binary starts")
-}
-
-fn url(store: &Path) -> String {
-    format!("sqlite://{}?mode=rwc", store.display())
 }

@@ -30,8 +30,18 @@ impl Organization {
     #[track_caller]
     pub(crate) fn with_labels(labels: &Value) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
-        let plane = ControlPlane::shared();
         let name = format!("acme-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        Self::created(name, ControlPlane::shared(), labels)
+    }
+
+    /// Creates the namespace of an organization once more, in a cluster that is started for it.
+    #[track_caller]
+    pub(crate) fn in_another_cluster(&self) -> Self {
+        Self::created(self.name.clone(), ControlPlane::another(), &json!({}))
+    }
+
+    #[track_caller]
+    fn created(name: String, plane: &'static ControlPlane, labels: &Value) -> Self {
         let organization = Self { name, plane };
         organization
             .admin()
