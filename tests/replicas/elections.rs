@@ -1,0 +1,234 @@
+//! Electors on a Lease of a real API server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use roster::controller::lease::{Elector, Lost, Rhythm, Tenure, lease_name};
+use serde_json::{Value, json};
+
+use crate::proxy::Proxy;
+use crate::support::{Organization, run};
+
+/// A quicker rhythm than the usual one, in the same proportions; a Lease lasts whole seconds.
+const RHYTHM: Rhythm = Rhythm {
+    duration: Duration::from_secs(3),
+    renewal: Duration::from_millis(600),
+    deadline: Duration::from_millis(2100),
+    look: Duration::from_millis(300),
+    patience: Duration::from_millis(900),
+};
+
+/// Returns an elector on the Lease of the organization, which is in its own namespace.
+fn elector_with(client: Client, organization: &Organization, holder: &str) -> Elector {
+    let namespaces = [organization.name.clone()].into();
+    Elector::new(client, &organization.name, &namespaces, holder).in_rhythm(RHYTHM)
+}
+
+fn elector(organization: &Organization, holder: &str) -> Elector {
+    elector_with(organization.admin().client(), organization, holder)
+}
+
+fn acquire(elector: &Elector) -> Tenure {
+    run(elector.acquire(|_| ()))
+}
+
+fn leases(organization: &Organization) -> Api<Lease> {
+    organization.admin().api()
+}
+
+fn name(organization: &Organization) -> String {
+    lease_name(&[organization.name.clone()].into())
+}
+
+/// Returns the Lease as it is.
+#[track_caller]
+fn lease(organization: &Organization) -> Value {
+    let lease = run(leases(organization).get(&name(organization))).expect("there is a Lease");
+    serde_json::to_value(lease).unwrap()
+}
+
+/// Writes to the Lease as an administrator does.
+#[track_caller]
+fn patch(organization: &Organization, patch: &Value) {
+    run(leases(organization).patch(&name(organization), &PatchParams::default(), &Patch::Merge(patch))).expect("it is taken");
+}
+
+/// Waits until the Lease was renewed once more.
+fn until_renewed(organization: &Organization) {
+    let before = lease(organization)["spec"]["renewTime"].clone();
+    crate::support::eventually("it is renewed", || (lease(organization)["spec"]["renewTime"] != before).then_some(()));
+}
+
+#[test]
+fn a_lease_says_who_works_where_and_one_that_is_let_go_of_is_taken_at_once() {
+    let organization = Organization::new();
+    let first = acquire(&elector(&organization, "first"));
+    assert!(first.stands());
+    let held = lease(&organization);
+    assert_eq!(held["metadata"]["annotations"]["roster.rs/namespaces"], organization.name.as_str());
+    assert_eq!(held["spec"]["holderIdentity"], "first");
+    assert_eq!((&held["spec"]["leaseDurationSeconds"], &held["spec"]["leaseTransitions"]), (&json!(3), &json!(0)));
+    until_renewed(&organization);
+    assert_eq!(lease(&organization)["spec"]["acquireTime"], held["spec"]["acquireTime"]);
+    run(first.let_go());
+    let free = lease(&organization);
+    assert_eq!((&free["spec"]["holderIdentity"], &free["spec"]["leaseDurationSeconds"]), (&json!(""), &json!(1)));
+    let begun = Instant::now();
+    let second = acquire(&elector(&organization, "second"));
+    assert!(begun.elapsed() < RHYTHM.look, "it took {:?}", begun.elapsed());
+    assert!(second.stands());
+    let held = lease(&organization);
+    assert_eq!((&held["spec"]["holderIdentity"], &held["spec"]["leaseTransitions"]), (&json!("second"), &json!(1)));
+}
+
+#[test]
+fn of_many_who_want_it_at_once_one_has_it_at_a_time() {
+    const MANY: usize = 12;
+    let organization = Organization::new();
+    let (holders, times) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let rhythm = Rhythm { look: Duration::from_millis(10), ..RHYTHM };
+    let electors: Vec<_> =
+        (0..MANY).map(|number| elector(&organization, &format!("elector {number}")).in_rhythm(rhythm)).collect();
+    run(async {
+        let mut all = tokio::task::JoinSet::new();
+        for elector in electors {
+            let (holders, times) = (holders.clone(), times.clone());
+            all.spawn(async move {
+                for _ in 0..3 {
+                    let tenure = elector.acquire(|_| ()).await;
+                    assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0, "two have it");
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    assert!(tenure.stands());
+                    assert_eq!(holders.fetch_sub(1, Ordering::SeqCst), 1, "two had it");
+                    times.fetch_add(1, Ordering::SeqCst);
+                    tenure.let_go().await;
+                }
+            });
+        }
+        while let Some(ended) = all.join_next().await {
+            ended.unwrap();
+        }
+    });
+    assert_eq!(times.load(Ordering::SeqCst), 3 * MANY);
+    assert_eq!(lease(&organization)["spec"]["leaseTransitions"], json!(3 * MANY - 1));
+}
+
+#[test]
+fn a_holder_that_vanished_is_replaced_when_its_time_is_over_and_not_before() {
+    let organization = Organization::new();
+    drop(acquire(&elector(&organization, "first")));
+    let begun = Instant::now();
+    let second = acquire(&elector(&organization, "second"));
+    let took = begun.elapsed();
+    assert!(took >= RHYTHM.duration, "it took only {took:?}");
+    assert!(took < RHYTHM.duration + 2 * RHYTHM.look + RHYTHM.patience, "it took {took:?}");
+    assert!(second.stands());
+}
+
+#[test]
+fn a_holder_that_is_cut_off_ends_before_another_begins() {
+    let organization = Organization::new();
+    let proxy = Proxy::start(&organization);
+    let kubeconfig = Kubeconfig::read_from(proxy.kubeconfig(&organization)).unwrap();
+    let admin = Kubeconfig::read_from(organization.logs().parent().unwrap().join("admin.kubeconfig")).unwrap();
+    let through = Kubeconfig { auth_infos: admin.auth_infos, ..kubeconfig };
+    let first = run(async {
+        let mut config = through;
+        config.contexts.iter_mut().for_each(|context| {
+            context.context.as_mut().unwrap().user = Some("admin".to_owned());
+        });
+        let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
+        elector_with(Client::try_from(config).unwrap(), &organization, "first").acquire(|_| ()).await
+    });
+    let second = elector(&organization, "second");
+    run(async {
+        let waiting = tokio::spawn(async move { (second.acquire(|_| ()).await, Instant::now()) });
+        tokio::time::sleep(2 * RHYTHM.renewal).await;
+        assert!(first.stands());
+        proxy.cut();
+        let cut = Instant::now();
+        assert_eq!(first.lost().await, Lost::Late);
+        let lost = cut.elapsed();
+        assert!(!first.stands());
+        assert!(lost <= RHYTHM.deadline + Duration::from_millis(200), "it ended after {lost:?}");
+        proxy.mend();
+        let (second, taken) = waiting.await.unwrap();
+        let taken = taken.duration_since(cut);
+        assert!(lost < taken, "it ended after {lost:?}, and another began after {taken:?}");
+        assert!(taken < RHYTHM.duration + 2 * RHYTHM.look + RHYTHM.patience, "another began after {taken:?}");
+        assert!(second.stands() && !first.stands(), "what is lost doesn't come back with the network");
+        first.let_go().await;
+        assert!(second.stands(), "and isn't given away for another");
+    });
+    assert_eq!(lease(&organization)["spec"]["holderIdentity"], "second");
+}
+
+#[test]
+fn what_somebody_else_writes_on_a_lease_or_its_deletion_costs_nobody_their_place() {
+    let organization = Organization::new();
+    let tenure = acquire(&elector(&organization, "first"));
+    patch(&organization, &json!({"metadata": {"labels": {"team": "acme"}}}));
+    until_renewed(&organization);
+    assert_eq!(lease(&organization)["metadata"]["labels"]["team"], "acme", "what others wrote stays");
+    run(leases(&organization).delete(&name(&organization), &DeleteParams::default())).expect("it is deleted");
+    let again = crate::support::eventually("there is a Lease again", || {
+        run(leases(&organization).get_opt(&name(&organization))).unwrap()
+    });
+    assert_eq!(again.spec.unwrap().holder_identity.as_deref(), Some("first"));
+    until_renewed(&organization);
+    assert!(tenure.stands());
+}
+
+#[test]
+fn a_lease_that_was_given_to_another_or_emptied_is_lost() {
+    for (holder, expected) in [("second", Lost::Taken("second".to_owned())), ("", Lost::Emptied)] {
+        let organization = Organization::new();
+        let tenure = acquire(&elector(&organization, "first"));
+        patch(&organization, &json!({"spec": {"holderIdentity": holder}}));
+        let begun = Instant::now();
+        assert_eq!(run(tenure.lost()), expected);
+        assert!(begun.elapsed() < RHYTHM.deadline, "it is noticed at the next renewal");
+        assert!(!tenure.stands());
+        run(tenure.let_go());
+        assert_eq!(lease(&organization)["spec"]["holderIdentity"], holder, "it isn't ours to let go of");
+    }
+}
+
+#[test]
+fn a_request_whose_answer_got_lost_keeps_nobody_waiting() {
+    let organization = Organization::new();
+    drop(acquire(&elector(&organization, "first")));
+    let begun = Instant::now();
+    assert!(acquire(&elector(&organization, "first")).stands(), "no other process has this name");
+    assert!(begun.elapsed() < RHYTHM.look);
+}
+
+#[test]
+fn whoever_can_not_reach_the_lease_waits_and_says_so() {
+    let organization = Organization::new();
+    let nowhere = Organization::named("no-such-namespace");
+    let elector = elector_with(organization.admin().client(), &nowhere, "first");
+    let mut heard = vec![];
+    let waited = run(async { tokio::time::timeout(3 * RHYTHM.look, elector.acquire(|answered| heard.push(answered))).await });
+    assert!(waited.is_err());
+    assert!(!heard.is_empty() && heard.iter().all(|answered| !answered), "{heard:?}");
+}
+
+#[test]
+fn the_operators_account_may_hold_leases_in_its_own_namespace_alone() {
+    let organization = Organization::new();
+    let operator = organization.operators_account().client();
+    let namespaces = [organization.name.clone()].into();
+    let at_home = Elector::new(operator.clone(), "roster-system", &namespaces, "first").in_rhythm(RHYTHM);
+    let tenure = acquire(&at_home);
+    run(async { tokio::time::sleep(2 * RHYTHM.renewal).await });
+    assert!(tenure.stands());
+    run(tenure.let_go());
+    let elsewhere = elector_with(operator, &organization, "first");
+    assert!(run(async { tokio::time::timeout(2 * RHYTHM.look, elsewhere.acquire(|_| ())).await }).is_err());
+}

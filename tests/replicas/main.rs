@@ -1,0 +1,31 @@
+//! Who of several operators works: by a Lease on a real API server, by a lock on a store in a file, and by the store's word;
+//! and what becomes of a store that lost its newest hours, or of a cluster that lost its resources.
+//!
+//! They have a control plane of their own, since they pause, cut off and kill whoever works, and measure how long the next
+//! one takes.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+#[path = "../life/directory.rs"]
+#[allow(dead_code, reason = "these tests need a few of its words")]
+mod directory;
+#[path = "../life/proxy.rs"]
+mod proxy;
+#[path = "../cluster/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the harness is made for the tests of everything else too")]
+mod support;
+
+mod clusters;
+mod elections;
+mod lost_cluster;
+mod lost_store;
+mod replica;
+mod serving;
+mod sole;
+mod successions;
+
+/// The control plane has the CRDs and the operator's rights only.
+const WITH_POLICIES: bool = false;
+
+/// The control plane has neither a namespace controller nor a garbage collector: what is deleted stays `Terminating`.
+const WITH_CONTROLLERS: bool = false;

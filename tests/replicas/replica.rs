@@ -1,0 +1,159 @@
+//! One of several operators, as a process that is paused, killed and asked.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+use crate::support::{Organization, eventually};
+
+/// A running operator; dropping it kills it.
+pub(crate) struct Replica {
+    child: Child,
+    log: PathBuf,
+    pid_file: PathBuf,
+}
+
+impl Replica {
+    /// Starts an operator of the organization on a store.
+    pub(crate) fn start(organization: &Organization, store: &str, arguments: &[&str]) -> Self {
+        let kubeconfig = folder(organization).join("roster.kubeconfig");
+        let namespace = ["--namespace", organization.name.as_str()];
+        Self::start_at(organization, &kubeconfig, store, &[&namespace, arguments].concat())
+    }
+
+    /// Starts an operator, of the namespaces that the arguments say, that reaches the API server by this kubeconfig.
+    pub(crate) fn start_at(organization: &Organization, kubeconfig: &Path, store: &str, arguments: &[&str]) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let name = format!("replica-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let (log, folder) = (organization.file(&format!("{name}.log")), folder(organization));
+        let file = File::create(&log).expect("the log can be written");
+        let child = Command::new(env!("CARGO_BIN_EXE_roster"))
+            // The guardian knows by it whose process it is.
+            .arg0(folder.join("roster"))
+            .args(["run", "--store", store, "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .env("KUBECONFIG", kubeconfig)
+            .env("HOSTNAME", &name)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().expect("a file handle"))
+            .stderr(file)
+            .spawn()
+            .expect("the binary starts");
+        let pid_file = folder.join("pids").join(name);
+        fs::write(&pid_file, child.id().to_string()).expect("the pid can be noted");
+        Self { child, log, pid_file }
+    }
+
+    /// Sends it a signal such as `STOP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("sh").args(["-c", "kill -\"$0\" \"$1\"", signal, &pid]).status().expect("a shell");
+        assert!(status.success(), "SIG{signal} wasn't sent");
+    }
+
+    /// Kills it with SIGKILL, where it stands.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits until it has ended by itself, and returns its exit code.
+    #[track_caller]
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        eventually("the operator ends", || self.child.try_wait().expect("its state can be asked")).code()
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("its state can be asked").is_none()
+    }
+
+    /// Waits until it works: it has claimed its store and listed everything.
+    #[track_caller]
+    pub(crate) fn until_it_works(&self) {
+        eventually("the operator works", || (self.leads() && self.is_ready()).then_some(()));
+    }
+
+    /// Waits until it stands by.
+    #[track_caller]
+    pub(crate) fn until_it_stands_by(&self) {
+        eventually("the operator stands by", || (self.says("standing by") && self.is_ready() && !self.leads()).then_some(()));
+    }
+
+    /// Whether it works, by its own metrics.
+    pub(crate) fn leads(&self) -> bool {
+        self.metric("roster_leader") == Some(1)
+    }
+
+    /// Returns the number under a name in its metrics.
+    pub(crate) fn metric(&self, name: &str) -> Option<i64> {
+        let page = self.page("/metrics").1;
+        page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.page("/readyz").0 == 200
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.page("/healthz").0 == 200
+    }
+
+    /// Returns everything that it has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Whether its log contains a text.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        self.log().contains(text)
+    }
+
+    /// Waits until its log contains a text.
+    #[track_caller]
+    pub(crate) fn until_it_says(&self, text: &str) {
+        eventually(&format!("the operator says {text:?}"), || self.says(text).then_some(()));
+    }
+
+    /// Returns a field of the last line of its log that has it.
+    pub(crate) fn last(&self, field: &str) -> Option<Value> {
+        let log = self.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter_map(|line| line.get(field).cloned()).next_back()
+    }
+
+    /// Returns the status and the text of one of its pages; nothing while it doesn't listen.
+    pub(crate) fn page(&self, path: &str) -> (u16, String) {
+        let asked = || {
+            let address = self.last("address")?;
+            let mut connection = std::net::TcpStream::connect(address.as_str()?).ok()?;
+            let request = format!("GET {path} HTTP/1.1\r\nHost: roster\r\nConnection: close\r\n\r\n");
+            connection.write_all(request.as_bytes()).ok()?;
+            let answer = std::io::read_to_string(connection).ok()?;
+            Some((answer.split(' ').nth(1)?.parse().ok()?, answer))
+        };
+        asked().unwrap_or_default()
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = fs::remove_file(&self.pid_file);
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            eprintln!("the end of the log of {:?}:\n{}", self.log, lines[lines.len().saturating_sub(40)..].join("\n"));
+        }
+    }
+}
+
+/// Returns the folder of the control plane.
+fn folder(organization: &Organization) -> PathBuf {
+    organization.logs().parent().expect("the logs are in the folder").to_owned()
+}
