@@ -15,6 +15,7 @@ mod commit;
 mod connection;
 mod database;
 pub mod examination;
+mod locks;
 mod months;
 mod operators;
 mod postgres;

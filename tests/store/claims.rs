@@ -6,6 +6,7 @@ use roster::store::leadership::{Claim, ClaimError, Progress, Reign};
 use roster::store::sql::SqlStore;
 use roster::store::{Store, StoreError};
 use sha2::{Digest, Sha256};
+use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -200,6 +201,17 @@ claims! {
         assert!(found.confirmed.is_empty() && found.revision.0 > alice.revision.0 + 1000);
     }
 
+    async fn whoever_works_beside_a_newer_schema_writes_nothing_more(place) {
+        let (first, reign) = claim(place, &of([], "first")).await.unwrap();
+        stands(&first).await;
+        let mut application = Application::open(&place.url()).await;
+        let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                     VALUES (9999, 'newer', TRUE, '', 0)";
+        application.execute(newer, &[]).await.unwrap();
+        application.close().await;
+        is_superseded(&first, reign.epoch).await;
+    }
+
     async fn members_and_applications_need_no_claim(place) {
         let (first, _) = claim(place, &of([], "first")).await.unwrap();
         alice(&first).await;
@@ -301,4 +313,28 @@ async fn an_operator_that_was_stopped_in_the_middle_of_a_commit_does_not_keep_it
     is_superseded(&first, before.epoch).await;
     assert!(second.commit(&[update(&alice, |content| content.role = None)], at(1)).await.is_ok());
     assert!(sqlx::query("SELECT 1").execute(&mut stopped).await.is_err(), "its session was ended");
+}
+
+#[tokio::test]
+async fn two_stores_in_two_schemas_of_one_database_have_nothing_to_do_with_each_other() {
+    let database = Database::new().await;
+    let mut stopped = database.connect().await;
+    for schema in ["here", "there"] {
+        sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).execute(&mut stopped).await.unwrap();
+    }
+    let at_place = |schema: &str| format!("{}?options=-csearch_path%3D{schema}", database.url());
+    let mut here = SqlStore::open(&at_place("here")).await.unwrap();
+    here.claim(&of([], "first"), at(0).now).await.unwrap();
+    let gate = i64::from_be_bytes(Sha256::digest(b"roster")[..8].try_into().unwrap());
+    sqlx::query("BEGIN").execute(&mut stopped).await.unwrap();
+    sqlx::query("SET LOCAL search_path = here").execute(&mut stopped).await.unwrap();
+    let hold = "SELECT 1 FROM pg_advisory_xact_lock($1 # hashtextextended(CAST(current_schema() AS text), 0))";
+    sqlx::query(hold).bind(gate).execute(&mut stopped).await.unwrap();
+    let begun = std::time::Instant::now();
+    let mut there = SqlStore::open(&at_place("there")).await.unwrap();
+    there.claim(&of([], "second"), at(0).now).await.unwrap();
+    stands(&there).await;
+    assert!(begun.elapsed().as_secs() < 5, "it took {:?}", begun.elapsed());
+    sqlx::query("ROLLBACK").execute(&mut stopped).await.unwrap();
+    stands(&here).await;
 }

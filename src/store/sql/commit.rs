@@ -18,7 +18,7 @@ pub(super) use self::journal::use_directories;
 use super::connection::{Connection, Purpose};
 use super::operators::{self, Holding};
 use super::rows::Known;
-use super::{months, postgres, sqlite};
+use super::{locks, months, postgres, sqlite};
 use crate::domain::organization::Organization;
 use crate::plan::{AccountChange, DomainPlan, GroupPlan, Plan};
 use crate::store::{Occasion, Receipt, Refusal, StoreError};
@@ -35,18 +35,14 @@ pub(super) async fn commit(
 ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
     connection.begin(Purpose::Write).await?;
     let namespaces: BTreeSet<&str> = plans.iter().map(namespace_of).collect();
-    if connection.is_shared() {
-        postgres::lock_organizations(connection, &namespaces).await?;
-    }
-    operators::check_claimed(holding, &namespaces)?;
+    locks::lock_organizations(connection, &namespaces).await?;
     let counted = operators::count(connection, holding).await?;
+    operators::check_claimed(holding, &namespaces)?;
     let occasion = occasion.after(months::closed_until(connection).await?);
     let customer_ids = plans.iter().filter_map(organization_of).map(|organization| organization.customer_id.as_str());
     let known = Known::load(connection, namespaces.into_iter(), customer_ids).await?;
     let mut known = known.with_directories(connection).await?;
-    if connection.is_shared() {
-        postgres::be_impatient(connection).await?;
-    }
+    locks::be_impatient(connection).await?;
     let mut answers = Vec::with_capacity(plans.len());
     let mut together_pays = true;
     while answers.len() < plans.len() {

@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::connection::{Connection, Purpose, statement};
-use super::postgres::{self, Lock};
-use super::rows;
+use super::locks::{self, Lock};
 use super::schema::KNOWN;
+use super::{postgres, rows};
 use crate::store::StoreError;
 use crate::store::leadership::{Claim, ClaimError, Progress, Reign};
 
@@ -18,8 +18,7 @@ use crate::store::leadership::{Claim, ClaimError, Progress, Reign};
 #[derive(Clone, Debug)]
 pub(super) struct Holding {
     /// None stands for all.
-    claimed: BTreeSet<String>,
-    namespaces: String,
+    namespaces: BTreeSet<String>,
     epoch: i64,
     token: String,
     progress: watch::Sender<Progress>,
@@ -48,8 +47,7 @@ pub(super) async fn claim(connection: &mut Connection, claim: &Claim, now: Times
     }
     make_room(connection, claim, former_cluster.is_some()).await?;
     let holding = Holding {
-        claimed: claim.namespaces.clone(),
-        namespaces: rows::json(&claim.namespaces),
+        namespaces: claim.namespaces.clone(),
         epoch,
         token: Uuid::new_v4().to_string(),
         progress: watch::Sender::new(Progress { epoch, commits: 0 }),
@@ -65,7 +63,7 @@ pub(super) async fn claim(connection: &mut Connection, claim: &Claim, now: Times
 }
 
 async fn write_down(connection: &mut Connection, claim: &Claim, holding: &Holding, now: Timestamp) -> Result<(), StoreError> {
-    let Holding { claimed: _, namespaces, epoch, token, progress: _ } = holding;
+    let Holding { namespaces, epoch, token, progress: _ } = holding;
     statement(
         "INSERT INTO leadership (row, cluster, epoch) VALUES (1, $1, $2) \
          ON CONFLICT (row) DO UPDATE SET cluster = excluded.cluster, epoch = excluded.epoch",
@@ -75,7 +73,7 @@ async fn write_down(connection: &mut Connection, claim: &Claim, holding: &Holdin
     .execute(connection)
     .await?;
     statement("INSERT INTO operators (namespaces, epoch, token, holder, claimed_at) VALUES ($1, $2, $3, $4, $5)")
-        .bind(namespaces)
+        .bind(rows::json(namespaces))
         .bind(*epoch)
         .bind(token)
         .bind(&claim.holder)
@@ -94,15 +92,12 @@ pub(super) const DOUBT_DIRECTORIES: [&str; 2] =
 /// Begins a transaction beside which nobody commits. Whoever is in the middle of a commit and doesn't get on is cut off:
 /// an operator that was stopped there would keep its successor waiting.
 async fn be_alone_at_once(connection: &mut Connection) -> Result<(), StoreError> {
-    if !connection.is_shared() {
-        return begin_alone(connection).await;
-    }
     connection.begin(Purpose::Write).await?;
-    statement("SET LOCAL lock_timeout = '2s'").execute(connection).await?;
-    match postgres::lock(connection, Lock::Gate).await {
+    locks::be_impatient(connection).await?;
+    match locks::lock(connection, Lock::Gate).await {
         Err(error) if postgres::is_locked_out(&error) => {
             connection.roll_back().await?;
-            postgres::end_those_at_the_gate(connection).await?;
+            locks::end_those_at_the_gate(connection).await?;
             begin_alone(connection).await
         }
         locked => Ok(locked?),
@@ -112,10 +107,7 @@ async fn be_alone_at_once(connection: &mut Connection) -> Result<(), StoreError>
 /// Begins a transaction beside which nobody commits.
 pub(super) async fn begin_alone(connection: &mut Connection) -> Result<(), StoreError> {
     connection.begin(Purpose::Write).await?;
-    if connection.is_shared() {
-        postgres::lock(connection, Lock::Gate).await?;
-    }
-    Ok(())
+    Ok(locks::lock(connection, Lock::Gate).await?)
 }
 
 /// Returns the cluster that the store belongs to, and the newest epoch.
@@ -190,9 +182,10 @@ impl Counted<'_> {
 }
 
 /// Counts what an operator is about to write. Refuses it when its claim doesn't stand any more, a newer roster has brought
-/// the schema up for an operator of other namespaces, or the store knows of fewer commits than were made: it was put back to an earlier time at which the claim stood already.
+/// the schema up for an operator of other namespaces, or the store knows of fewer commits than were made: it was put back to
+/// an earlier time at which the claim stood already.
 pub(super) async fn count<'a>(connection: &mut Connection, holding: Option<&'a Holding>) -> Result<Counted<'a>, StoreError> {
-    let Some(Holding { claimed: _, namespaces, epoch, token, progress }) = holding else {
+    let Some(Holding { namespaces, epoch, token, progress }) = holding else {
         return Ok(Counted { holding, commits: 0 });
     };
     let made = progress.borrow().commits;
@@ -200,7 +193,7 @@ pub(super) async fn count<'a>(connection: &mut Connection, holding: Option<&'a H
         "UPDATE operators SET commits = commits + 1 WHERE namespaces = $1 AND epoch = $2 AND token = $3 AND commits >= $4 \
          AND (SELECT MAX(version) FROM _sqlx_migrations) <= $5 RETURNING commits",
     );
-    let counted = counted.bind(namespaces).bind(*epoch).bind(token).bind(made).bind(KNOWN);
+    let counted = counted.bind(rows::json(namespaces)).bind(*epoch).bind(token).bind(made).bind(KNOWN);
     match counted.fetch_optional(connection).await? {
         Some(row) => Ok(Counted { holding, commits: row.get("commits")? }),
         None => Err(StoreError::Superseded { epoch: *epoch }),
@@ -209,7 +202,7 @@ pub(super) async fn count<'a>(connection: &mut Connection, holding: Option<&'a H
 
 /// Refuses what an operator is about to write in a namespace that it hasn't claimed: another may work there.
 pub(super) fn check_claimed(holding: Option<&Holding>, namespaces: &BTreeSet<&str>) -> Result<(), StoreError> {
-    let claimed = holding.map(|holding| &holding.claimed).filter(|claimed| !claimed.is_empty());
+    let claimed = holding.map(|holding| &holding.namespaces).filter(|claimed| !claimed.is_empty());
     let Some(claimed) = claimed else { return Ok(()) };
     match namespaces.iter().find(|namespace| !claimed.contains(**namespace)) {
         Some(namespace) => Err(StoreError::Unclaimed { namespace: (*namespace).to_owned() }),

@@ -1,6 +1,5 @@
-//! What only `PostgreSQL` says: addresses, sessions, locks, and which constraint failed.
+//! What only `PostgreSQL` says: addresses, sessions, and what its errors mean.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -8,14 +7,12 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Error, Executor, PgPool, Postgres};
 use url::Url;
 
-use super::connection::{Connection, statement};
 use crate::store::{Refusal, StoreError};
 
 /// How long it may take to get a connection.
@@ -193,89 +190,6 @@ impl Database {
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
-}
-
-/// What the number of a lock is mixed with: two stores in two schemas of one database have nothing to do with each other.
-macro_rules! here {
-    () => {
-        "hashtextextended(CAST(current_schema() AS text), 0)"
-    };
-}
-
-pub(super) use here;
-
-/// Who writes to what, as the numbers of advisory locks.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Lock<'a> {
-    /// All that commits do: each has a share in it, and whatever must not happen beside a commit has it alone.
-    Gate,
-    /// What is in an organization's namespace.
-    Organization(&'a str),
-    /// The order in which members' changes are numbered.
-    MemberChanges,
-}
-
-impl Lock<'_> {
-    /// Returns the lock's number.
-    pub(super) fn number(self) -> i64 {
-        let digest = match self {
-            Self::Gate => Sha256::digest(b"roster"),
-            Self::Organization(namespace) => Sha256::digest(format!("roster organization {namespace}")),
-            Self::MemberChanges => Sha256::digest(b"roster member changes"),
-        };
-        i64::from_be_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
-    }
-}
-
-/// Waits until nobody else commits to these organizations, and until whoever must be alone is done; to the end of the
-/// transaction.
-pub(super) async fn lock_organizations(connection: &mut Connection, namespaces: &BTreeSet<&str>) -> Result<(), Error> {
-    // In the order of their numbers, so that no two wait for each other.
-    let numbers: BTreeSet<i64> = namespaces.iter().map(|namespace| Lock::Organization(namespace).number()).collect();
-    let numbers: Vec<[i64; 1]> = numbers.into_iter().map(|number| [number]).collect();
-    statement(concat!("SELECT 1 FROM pg_advisory_xact_lock_shared($1 # ", here!(), ")"))
-        .bind(Lock::Gate.number())
-        .execute(connection)
-        .await?;
-    statement(concat!("SELECT COUNT(pg_advisory_xact_lock(CAST(value->>0 AS BIGINT) # ", here!(), ")) FROM json_each($1)"))
-        .bind(super::rows::json(&numbers))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Has the rest of the transaction wait for rows for a moment only: an application that has one for long is to keep one plan
-/// waiting, and not all that are committed with it.
-pub(super) async fn be_impatient(connection: &mut Connection) -> Result<(), Error> {
-    // Longer than the second after which the server looks for deadlocks.
-    statement("SET LOCAL lock_timeout = '2s'").execute(connection).await.map(|_| ())
-}
-
-/// Waits until nobody else has the lock, to the end of the transaction.
-pub(super) async fn lock(connection: &mut Connection, lock: Lock<'_>) -> Result<(), Error> {
-    statement(concat!("SELECT 1 FROM pg_advisory_xact_lock($1 # ", here!(), ")"))
-        .bind(lock.number())
-        .execute(connection)
-        .await
-        .map(|_| ())
-}
-
-/// Ends the sessions of those who have a share in the gate and don't let go of it: a process that was stopped in the
-/// middle of a commit, or the other side of a network that is cut.
-pub(super) async fn end_those_at_the_gate(connection: &mut Connection) -> Result<(), Error> {
-    statement(concat!(
-        "SELECT COUNT(pg_terminate_backend(l.pid)) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid \
-             WHERE l.locktype = 'advisory' AND l.mode = 'ShareLock' AND l.granted AND l.objsubid = 1 \
-             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-             AND (CAST(l.classid AS BIGINT) << 32) | CAST(l.objid AS BIGINT) = $1 # ",
-        here!(),
-        " AND (a.state = 'idle in transaction' OR a.wait_event = 'ClientWrite') \
-             AND a.state_change < clock_timestamp() - INTERVAL '1500 milliseconds'"
-    ))
-    .bind(Lock::Gate.number())
-    .execute(connection)
-    .await
-    .map(|_| ())
 }
 
 /// Whether a lock wasn't to be had in time.

@@ -6,8 +6,8 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
 
 use super::database::{Address, Database};
-use super::postgres::{self, Lock};
-use super::sqlite;
+use super::locks::{self, Lock};
+use super::{postgres, sqlite};
 use crate::store::StoreError;
 
 /// What a database is given, oldest first: number, name and statements. One that was released never changes.
@@ -92,9 +92,7 @@ pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
     }
     if let Some(connection) = writer.in_postgres() {
         let mut transaction = connection.begin().await?;
-        let alone =
-            sqlx::query(concat!("SELECT 1 FROM pg_advisory_xact_lock($1 # ", postgres::here!(), ")")).bind(Lock::Gate.number());
-        alone.execute(&mut *transaction).await?;
+        sqlx::query(locks::ALONE).bind(Lock::Gate.number()).execute(&mut *transaction).await?;
         run(POSTGRES, &mut *transaction).await?;
         transaction.commit().await?;
     }

@@ -8,7 +8,7 @@ use crate::domain::email::Email;
 use crate::domain::organization::{LoginName, Organization};
 use crate::plan::{AccountChange, AccountPlan, AddressMove, Keep, Leaving, MemberPlan, RehashPlan};
 use crate::store::sql::connection::{Connection, statement, texts};
-use crate::store::sql::postgres::{self, Lock};
+use crate::store::sql::locks::{self, Lock};
 use crate::store::sql::rows;
 use crate::store::{
     MEMBER_CHANGES, NewAccount, Receipt, Refusal, changed_by_member, check_may_begin, keeps_twice, lowest_free_copy, made_from,
@@ -232,10 +232,8 @@ impl Writer<'_> {
     }
 
     async fn note_member_change(&mut self, account: AccountId) -> Result<(), Halt> {
-        if self.connection.is_shared() {
-            // Whoever looks at the newest change must not find an older one later.
-            postgres::lock(self.connection, Lock::MemberChanges).await?;
-        }
+        // Whoever looks at the newest change must not find an older one later.
+        locks::lock(self.connection, Lock::MemberChanges).await?;
         statement("INSERT INTO member_changes (number, account_id) SELECT COALESCE(MAX(number), 0) + 1, $1 FROM member_changes")
             .bind(account.to_string())
             .execute(self.connection)
@@ -347,12 +345,8 @@ impl Writer<'_> {
     }
 
     async fn unassign_cases(&mut self, owner: AccountId) -> Result<i64, Halt> {
-        if self.connection.is_shared() {
-            // An application that is assigning a case to the account has a share in its row: from here on it waits, and is
-            // refused. Otherwise its case would lose its owner with the account, and nobody would have counted it.
-            let alone = statement("SELECT 1 FROM accounts WHERE account_id = $1 FOR UPDATE");
-            alone.bind(owner.to_string()).fetch_optional(self.connection).await?;
-        }
+        // A case that is assigned meanwhile would lose its owner with the account, and nobody would have counted it.
+        locks::lock_account(self.connection, owner).await?;
         let query = statement("UPDATE cases SET owner_account_id = NULL WHERE owner_account_id = $1");
         let unassigned = query.bind(owner.to_string()).execute(self.connection).await?;
         Ok(i64::try_from(unassigned).unwrap_or(i64::MAX))
