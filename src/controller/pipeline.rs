@@ -367,14 +367,14 @@ impl<S: Store> Pipeline<S> {
             _ => decision.hold,
         };
         let report = match (hold, snapshot) {
-            (Hold::Release, Snapshot::User(user)) if let Some(blocked) = self.drop_given_up(&key, user) => {
-                Report::User(Box::new(status::of_user(user, Has::Nothing, &[blocked], &self.settings.billing_zone)))
-            }
             // Somebody released it: it isn't ours to speak of.
             (Hold::Keep, _) if !meta.deleting && !meta.held => return,
             (Hold::Keep, Snapshot::User(user)) => {
                 let has = has(user, receipt);
                 self.follow_up(&key, &meta.uid, has, user.now);
+                if let Some(lost) = decision.drops {
+                    self.provisioning.drop_entry(&key, lost, Instant::now());
+                }
                 Report::User(Box::new(status::of_user(user, has, &decision.blocked, &self.settings.billing_zone)))
             }
             (Hold::Keep, Snapshot::Group(group)) if group.spec.is_some() => {

@@ -67,16 +67,21 @@ impl Provisioning {
         }
     }
 
-    /// Has every directory drop the entry of an account that the store knows nothing of, and nobody else tells them of. Returns
-    /// those that haven't, each with what went wrong there.
-    pub fn drop_entry(&mut self, user: &ObjectKey, account: AccountId, now: Instant) -> Directories {
+    /// Returns the directories that have yet to drop the entry of an account that the store knows nothing of, each with what
+    /// went wrong there.
+    #[must_use]
+    pub fn left_to_drop(&self, account: AccountId) -> Directories {
+        let has_dropped = |name: &String| self.dropped.get(&account).is_some_and(|dropped| dropped.contains(name));
+        self.directories(Some(account)).into_iter().filter(|(name, _)| !has_dropped(name)).collect()
+    }
+
+    /// Has every directory drop the entry of an account that the store knows nothing of, and nobody else tells them of.
+    pub fn drop_entry(&mut self, user: &ObjectKey, account: AccountId, now: Instant) {
         let dropped = self.dropped.entry(account).or_default();
         for (_, pending) in self.directories.iter_mut().filter(|(name, _)| !dropped.contains(*name)) {
             // Newer than whatever was brought before the store lost it.
             pending.want(user, &Entry { account, revision: Revision(i64::MAX), person: None }, now);
         }
-        let dropped = dropped.clone();
-        self.directories(Some(account)).into_iter().filter(|(name, _)| !dropped.contains(name)).collect()
     }
 
     /// Takes what is due to be brought: to which directory, and what.

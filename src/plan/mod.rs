@@ -117,6 +117,8 @@ pub struct Decision {
     pub absent: Vec<String>,
     /// Whether something is left to be done as soon as the plan is committed.
     pub again: bool,
+    /// The account that directories are to drop, which the store knows nothing of.
+    pub drops: Option<AccountId>,
 }
 
 /// Who of an organization stays in control when somebody or something else is left out of account.

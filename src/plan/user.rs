@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::blocked::{Blocked, COPY_OF, Holder, NotAdoptable, TakenBy};
-use super::in_flight::{self, Directories};
+use super::in_flight::{self, Directories, unconfirmed_of};
 use super::sources::{Person, Relatives, Sourcing, available};
 use super::{
     AccountChange, AccountPlan, AddressMove, Control, Decision, Hold, Keep, Meta, OrganizationFacts, Plan, SeenAccount,
@@ -45,7 +45,7 @@ pub struct Snapshot {
     pub given_up: Option<AccountId>,
     /// What is known of the password that it names.
     pub password: PasswordFacts,
-    /// The directories that transactions wait for.
+    /// The directories that transactions wait for; of an account that is given up, those that have yet to drop it.
     pub directories: Directories,
     /// Who has the login name that a new account would get.
     pub login_holder: Option<Holder>,
@@ -123,9 +123,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         _ if let Some(decision) = unheld(meta) => decision,
         // Its end is only told: directories are brought up to date whether or not anybody looks.
         None if meta.deleting && departure.as_ref().is_some_and(|gone| gone.transaction.in_flight()) => Decision::default(),
-        None if meta.deleting && (departure.is_some() || recorded.is_none() || retained || !protected) => {
-            Decision::hold(Hold::Release)
-        }
+        None if meta.deleting && (departure.is_some() || recorded.is_none() || retained || !protected) => going(snapshot),
         Some(account) if meta.paused => waiting(snapshot, account, Blocked::Paused),
         None if meta.paused => Decision::blocked(Blocked::Paused),
         None if meta.deleting => Decision::blocked(Blocked::DeletionProtected),
@@ -138,6 +136,19 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         Some(account) if account.owner.uid != meta.uid && !spec.charge_approved => Decision::blocked(Blocked::ChargeNotApproved),
         Some(account) => update(snapshot, account, trouble),
         None => creation(snapshot),
+    }
+}
+
+/// Lets go of a `User` without an account, once directories have dropped the one that the store has lost: nobody could tell
+/// them later.
+fn going(snapshot: &Snapshot) -> Decision {
+    match snapshot.given_up {
+        Some(lost) if !snapshot.directories.is_empty() => {
+            let left = unconfirmed_of(snapshot.directories.clone());
+            let blocked = vec![Blocked::on_its_way(TransactionKind::Delete, left)];
+            Decision { blocked, drops: Some(lost), ..Decision::default() }
+        }
+        _ => Decision::hold(Hold::Release),
     }
 }
 
@@ -305,7 +316,7 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
         Plan::Account(Box::new(AccountPlan { owner, ..plan(snapshot, customer_id, change, others) }))
     });
     let again = plan.is_some() && waits && !in_flight;
-    Decision { plan, blocked, hold: Hold::Keep, puts_back, absent, again }
+    Decision { plan, blocked, hold: Hold::Keep, puts_back, absent, again, drops: None }
 }
 
 /// Returns who owns the account once the plan is committed: of this generation only if nothing of it waits.
@@ -998,6 +1009,26 @@ mod tests {
         check_blocked(&contested(Some("bob"), false), &[Reason::EmailTaken]);
         let Some(Plan::Account(plan)) = decide(&contested(Some("bob"), true)).plan else { panic!("it moves on") };
         assert_eq!(plan.moves, [AddressMove { account: holder.id, from: holder.revision, to: email("bob") }]);
+    }
+
+    #[test]
+    fn a_user_whose_account_the_store_has_lost_goes_once_directories_have_dropped_it() {
+        let lost = AccountId(Uuid::from_u128(9));
+        let mut user = edited(&snapshot(), |spec| spec.deletion_protection = DeletionProtection::Disabled);
+        user.meta.deleting = true;
+        user.recorded = Some(lost.to_string());
+        user.given_up = Some(lost);
+        user.directories = [("one".to_owned(), Some("it can't be reached".to_owned())), ("two".to_owned(), None)].into();
+        let waits = decide(&user);
+        assert_eq!((waits.hold, waits.drops), (Hold::Keep, Some(lost)));
+        assert!(matches!(&waits.blocked[..], [Blocked::DirectoryUnavailable { failing, .. }] if failing.len() == 1));
+        user.directories = [("two".to_owned(), None)].into();
+        assert_eq!(decide(&user).blocked, [Blocked::InTransaction(TransactionKind::Delete)]);
+        user.directories.clear();
+        assert_eq!(decide(&user), Decision::hold(Hold::Release));
+        user.directories = [("one".to_owned(), None)].into();
+        let protected = edited(&user, |spec| spec.deletion_protection = DeletionProtection::Enabled);
+        assert_eq!(decide(&protected).drops, None, "a protected one keeps its entry");
     }
 
     #[test]

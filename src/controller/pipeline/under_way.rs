@@ -12,10 +12,9 @@ use crate::controller::observe::Snapshot;
 use crate::controller::passwords::{Question, Verdict};
 use crate::controller::wake::{Kind, ObjectKey};
 use crate::directory::{DirectoryError, Entry};
-use crate::domain::account::{Departure, TransactionKind};
-use crate::plan::in_flight::unconfirmed_of;
+use crate::domain::account::Departure;
+use crate::plan::Plan;
 use crate::plan::status::Has;
-use crate::plan::{Blocked, Plan, user};
 use crate::store::{AccountKey, Store, StoreError, UserName};
 
 /// How long until the store is told once more what directories confirmed, after it couldn't be.
@@ -31,7 +30,10 @@ impl<S: Store> Pipeline<S> {
         user.password = self.passwords.facts(key, user, secret, Instant::now());
         let account = user.account.as_ref().map(|account| account.id);
         let account = account.or(user.departure.as_ref().map(|departure| departure.account));
-        user.directories = self.provisioning.directories(account);
+        user.directories = match user.given_up {
+            Some(lost) => self.provisioning.left_to_drop(lost),
+            None => self.provisioning.directories(account),
+        };
     }
 
     /// Has directories brought up to what the store has, and looks again when a transaction is overdue.
@@ -168,13 +170,6 @@ impl<S: Store> Pipeline<S> {
         let entry = Entry { account: *account, revision: transaction.revision, person: None };
         let user = ObjectKey::new(Kind::User, namespace, &owner.name);
         self.provisioning.want(&user, &entry, confirmed, Instant::now());
-    }
-
-    /// Has directories drop the account that a `User` gives up and the store has lost: nobody could tell them later. Returns what
-    /// keeps the `User` from going until they have.
-    pub(super) fn drop_given_up(&mut self, key: &ObjectKey, user: &user::Snapshot) -> Option<Blocked> {
-        let left = self.provisioning.drop_entry(key, user.given_up?, Instant::now());
-        (!left.is_empty()).then(|| Blocked::on_its_way(TransactionKind::Delete, unconfirmed_of(left)))
     }
 
     /// Looks at those who changed something of themselves in the store since the last time; the first time at all of them,
