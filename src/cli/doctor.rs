@@ -14,7 +14,7 @@ use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
 use crate::controller::declared::{DeclaredUser, declared_users};
 use crate::controller::policies::{self, Lack};
-use crate::domain::account::{Account, AccountId, Departure, Revision, Transaction};
+use crate::domain::account::{Account, AccountId, Confirmations, Departure, Transaction};
 use crate::store::UserName;
 use crate::store::sql::SqlStore;
 use crate::store::sql::examination::{Examination, Unreadable};
@@ -222,9 +222,9 @@ const DIRECTORY_CURE: &str = "see that roster run is there and reaches the direc
     directory answers. A directory that is gone for good: start roster run without it";
 
 /// Says since when a transaction is overdue, and who has yet to confirm it.
-fn lateness(transaction: &Transaction, confirmed: &BTreeMap<String, Revision>, directories: &BTreeSet<String>) -> String {
+fn lateness(transaction: &Transaction, confirmed: &Confirmations, directories: &BTreeSet<String>) -> String {
     let Transaction { kind, revision, started, deadline, .. } = transaction;
-    let has_it = |directory: &&String| confirmed.get(*directory).is_some_and(|known| known >= revision);
+    let has_it = |directory: &&String| confirmed.get(*directory).is_some_and(|known| known.revision >= *revision);
     let missing: Vec<&str> = directories.iter().filter(|directory| !has_it(directory)).map(String::as_str).collect();
     let whom = if missing.is_empty() { "nobody: roster run completes it".to_owned() } else { missing.join(", ") };
     format!("{} began {started:.0}, was due {deadline:.0}, and waits for {whom}", kind.as_str())

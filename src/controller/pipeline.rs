@@ -371,7 +371,7 @@ impl<S: Store> Pipeline<S> {
             (Hold::Keep, _) if !meta.deleting && !meta.held => return,
             (Hold::Keep, Snapshot::User(user)) => {
                 let has = has(user, receipt);
-                self.follow_up(&key, &meta.uid, has, user.now);
+                self.follow_up(&key, user, has);
                 if let Some(lost) = decision.drops {
                     self.provisioning.drop_entry(&key, lost, Instant::now());
                 }

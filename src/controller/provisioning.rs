@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::wake::{Lane, ObjectKey, Queue};
 use crate::directory::{Directory, DirectoryError, Entry};
-use crate::domain::account::{AccountId, Revision};
+use crate::domain::account::{AccountId, Confirmation, Confirmations, Revision};
 use crate::plan::in_flight::Directories;
 use crate::plan::{ConfirmPlan, Plan};
 
@@ -37,7 +37,7 @@ struct Pending {
 #[derive(Clone, Debug)]
 struct Confirmed {
     user: ObjectKey,
-    revisions: BTreeMap<String, Revision>,
+    revisions: Confirmations,
 }
 
 impl Provisioning {
@@ -55,11 +55,11 @@ impl Provisioning {
     }
 
     /// Has every directory brought an entry that hasn't confirmed it, or a newer one, yet.
-    pub fn want(&mut self, user: &ObjectKey, entry: &Entry, confirmed: &BTreeMap<String, Revision>, now: Instant) {
+    pub fn want(&mut self, user: &ObjectKey, entry: &Entry, confirmed: &Confirmations, now: Instant) {
         let known = self.confirmed.get(&entry.account);
         for (name, pending) in &mut self.directories {
-            let newest = known.and_then(|known| known.revisions.get(name)).max(confirmed.get(name));
-            if newest.is_some_and(|newest| *newest >= entry.revision) {
+            let newest = known.and_then(|known| known.revisions.get(name)).or(confirmed.get(name));
+            if newest.is_some_and(|newest| newest.revision >= entry.revision) {
                 pending.drop(entry.account);
             } else {
                 pending.want(user, entry, now);
@@ -80,7 +80,7 @@ impl Provisioning {
         let dropped = self.dropped.entry(account).or_default();
         for (_, pending) in self.directories.iter_mut().filter(|(name, _)| !dropped.contains(*name)) {
             // Newer than whatever was brought before the store lost it.
-            pending.want(user, &Entry { account, revision: Revision(i64::MAX), person: None }, now);
+            pending.want(user, &Entry::gone(account, Revision(i64::MAX), &user.namespace), now);
         }
     }
 
@@ -130,10 +130,10 @@ impl Provisioning {
                     dropped.insert(directory.to_owned());
                     return Some(user);
                 }
-                let confirmed = Confirmed { user: user.clone(), revisions: BTreeMap::new() };
+                let confirmed = Confirmed { user: user.clone(), revisions: Confirmations::new() };
                 let known = self.confirmed.entry(entry.account).or_insert(confirmed);
-                let newest = known.revisions.entry(directory.to_owned()).or_insert(entry.revision);
-                *newest = (*newest).max(entry.revision);
+                let news = Confirmation { revision: entry.revision, fingerprint: entry.fingerprint() };
+                known.revisions.insert(directory.to_owned(), news);
                 healed.then_some(user)
             }
             Err(problem) => {

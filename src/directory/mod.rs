@@ -1,119 +1,114 @@
 //! Effects on directories: what other software already reads is brought to what the store has.
 //!
-//! A directory is handed whole entries with their revision, as often as it takes; it takes none that is older than the
-//! one it has, so that nothing depends on their order.
+//! A directory is brought one entry at a time, whole, and as often as it takes. It finds by itself what it has of the
+//! account, so that a reply that was lost never makes a double, and writes only what differs. Who brings entries sees to
+//! their order: of one account there is never more than one on its way to a directory.
 
+mod address;
+mod entry;
 mod rehearsal;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::Serialize;
-
+pub use self::address::Address;
+pub use self::entry::{Entry, LoginPassword, Person};
 use self::rehearsal::Rehearsal;
-use crate::domain::account::{Account, AccountId, Lifecycle, Revision};
 
 /// How long a directory may take for one entry before it is asked again.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a directory is to have of an account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Entry {
-    /// The account, by which a directory knows its entry whatever else changes.
-    #[serde(serialize_with = "as_text")]
-    pub account: AccountId,
-    /// The account's revision that it is of.
-    #[serde(serialize_with = "as_number")]
-    pub revision: Revision,
-    /// The person; nobody where the account is gone, or not to be seen yet.
-    pub person: Option<Person>,
-}
+/// The longest that a directory's own words about a refusal get in a status.
+const MOST_WORDS: usize = 200;
 
-/// What a directory has of a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Person {
-    /// The login name.
-    pub login_name: String,
-    /// The email address.
-    pub email: String,
-    /// Whether the person may log in.
-    pub active: bool,
-    /// The name to show.
-    pub display_name: String,
-    /// The name of the group.
-    pub group: String,
-}
-
-impl Entry {
-    /// Returns what directories are to have of a live account. A copy without an address of its own isn't to be seen.
-    #[must_use]
-    pub fn of(account: &Account) -> Self {
-        let content = &account.content;
-        let person = Person {
-            login_name: account.login_name.to_string(),
-            email: content.email.to_string(),
-            active: content.lifecycle == Lifecycle::Enabled,
-            display_name: content.profile.display_name.clone(),
-            group: content.group.clone(),
-        };
-        let is_placeholder = content.email.copy_number().is_some();
-        Self { account: account.id, revision: account.revision, person: (!is_placeholder).then_some(person) }
-    }
-
-    /// Whether it takes somebody's way in, and so goes before others.
-    #[must_use]
-    pub fn takes_away(&self) -> bool {
-        self.person.as_ref().is_none_or(|person| !person.active)
-    }
-}
-
-fn as_text<S: serde::Serializer>(account: &AccountId, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(account)
-}
-
-fn as_number<S: serde::Serializer>(revision: &Revision, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_i64(revision.0)
-}
-
-/// Why a directory didn't take an entry. What it says is told to whoever reads the account's status.
+/// Why a directory didn't take an entry. What it says is told to whoever reads the account's status, so no secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
 pub enum DirectoryError {
     /// The address of a directory can't be understood.
     #[error("{0}")]
     Address(String),
-    /// It can't be reached.
-    #[error("it can't be reached")]
-    Unreachable,
+    /// It can't be reached, or says itself that it doesn't work; why, in short.
+    #[error("it can't be reached: {0}")]
+    Unreachable(String),
+    /// It doesn't let roster in.
+    #[error("it doesn't let roster in: {0}")]
+    Unauthorized(String),
+    /// It asks to be left alone for a while.
+    #[error("it asks to wait")]
+    Busy {
+        /// For how long, where it says so.
+        after: Option<Duration>,
+    },
     /// It didn't answer in time.
     #[error("it didn't answer within {} s", PATIENCE.as_secs())]
     Silent,
-    /// It doesn't take this account.
-    #[error("it refuses the account")]
-    Refused,
+    /// It doesn't take this account, for the reason that it gives.
+    #[error("it refuses the account: {0}")]
+    Refused(String),
+    /// The entry was changed while it was looked at; the next try sees how.
+    #[error("somebody else changed the entry at the same time")]
+    Conflict,
+    /// What it answered isn't what its protocol says.
+    #[error("its answer can't be understood: {0}")]
+    Nonsense(String),
 }
+
+impl DirectoryError {
+    /// Returns a refusal in the directory's own words, made fit for a status: on one line, and short.
+    #[must_use]
+    pub fn refused(words: &str) -> Self {
+        Self::Refused(in_short(words))
+    }
+
+    /// Whether it is about the directory as a whole, so that the next account would fare no better.
+    #[must_use]
+    pub fn is_about_directory(&self) -> bool {
+        match self {
+            Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => true,
+            Self::Silent | Self::Refused(_) | Self::Conflict | Self::Nonsense(_) => false,
+        }
+    }
+}
+
+/// Returns a foreign text on one line, without what isn't printable, and no longer than a status should have it.
+fn in_short(words: &str) -> String {
+    let printable = |character: char| if character.is_control() { ' ' } else { character };
+    let line: String = words.chars().map(printable).collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MOST_WORDS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// The groups that organizations have, by namespace.
+pub type Groups = BTreeMap<String, BTreeSet<String>>;
 
 /// A directory.
 #[derive(Clone, Debug)]
 pub struct Directory {
     name: String,
-    rehearsal: Rehearsal,
+    protocol: Protocol,
+}
+
+/// What a directory speaks.
+#[derive(Clone, Debug)]
+enum Protocol {
+    Rehearsal(Rehearsal),
 }
 
 impl Directory {
-    /// Opens the directory at an address such as `rehearsal:///var/lib/roster/directory`, a folder that stands in for
-    /// one in tests and rehearsals.
+    /// Opens the directory at an address; nothing is asked of it yet.
     ///
     /// # Errors
     /// When the address isn't one.
     pub fn open(address: &str) -> Result<Self, DirectoryError> {
-        let folder = address.strip_prefix("rehearsal://").filter(|folder| folder.starts_with('/')).ok_or_else(|| {
-            DirectoryError::Address(
-                "a directory's address is rehearsal:///FOLDER, a stand-in for tests; SCIM and LDAP come in a later version"
-                    .to_owned(),
-            )
-        })?;
-        Ok(Self { name: address.to_owned(), rehearsal: Rehearsal::new(folder.into()) })
+        let address = Address::parse(address)?;
+        let name = address.name().to_owned();
+        let protocol = match address.scheme() {
+            "rehearsal" => Protocol::Rehearsal(Rehearsal::new(address.path().into())),
+            _ => return Err(address.unknown_scheme()),
+        };
+        Ok(Self { name, protocol })
     }
 
     /// Returns the name by which the store and people know it.
@@ -122,11 +117,39 @@ impl Directory {
         &self.name
     }
 
+    /// Whether it takes a new password as its text, rather than as a hash.
+    #[must_use]
+    pub fn takes_password_texts(&self) -> bool {
+        match &self.protocol {
+            Protocol::Rehearsal(_) => false,
+        }
+    }
+
     /// Brings one entry to the directory.
     ///
     /// # Errors
     /// When the directory didn't confirm it; it may have taken it all the same.
     pub async fn bring(&self, entry: &Entry) -> Result<(), DirectoryError> {
-        tokio::time::timeout(PATIENCE, self.rehearsal.bring(entry)).await.unwrap_or(Err(DirectoryError::Silent))
+        let bringing = async {
+            match &self.protocol {
+                Protocol::Rehearsal(rehearsal) => rehearsal.bring(entry).await,
+            }
+        };
+        tokio::time::timeout(PATIENCE, bringing).await.unwrap_or(Err(DirectoryError::Silent))
+    }
+
+    /// Drops the groups of these organizations that roster once made there, that have no members, and that aren't among
+    /// these any more.
+    ///
+    /// # Errors
+    /// When the directory didn't do it all.
+    pub async fn drop_groups(&self, present: &Groups) -> Result<(), DirectoryError> {
+        let dropping = async {
+            match &self.protocol {
+                Protocol::Rehearsal(_) => Ok(()),
+            }
+        };
+        let _ = present;
+        tokio::time::timeout(PATIENCE, dropping).await.unwrap_or(Err(DirectoryError::Silent))
     }
 }

@@ -40,7 +40,7 @@ impl Rehearsal {
     pub(super) async fn bring(&self, entry: &Entry) -> Result<(), DirectoryError> {
         let Behaviour { delay_ms, down, silent, silent_afterwards, refuses } = self.behaviour().await?;
         if down {
-            return Err(DirectoryError::Unreachable);
+            return Err(DirectoryError::Unreachable("it is down".to_owned()));
         }
         tokio::time::sleep(Duration::from_millis(delay_ms)).await;
         if silent {
@@ -48,18 +48,18 @@ impl Rehearsal {
         }
         let login_name = entry.person.as_ref().map(|person| &person.login_name);
         if refuses.contains(&entry.account.to_string()) || login_name.is_some_and(|name| refuses.contains(name)) {
-            return Err(DirectoryError::Refused);
+            return Err(DirectoryError::refused("it is told to"));
         }
-        self.take(entry).await.map_err(|_| DirectoryError::Unreachable)?;
+        self.take(entry).await.map_err(|error| unreachable(&error))?;
         if silent_afterwards { std::future::pending().await } else { Ok(()) }
     }
 
     async fn behaviour(&self) -> Result<Behaviour, DirectoryError> {
         match tokio::fs::read(self.folder.join("behaviour.json")).await {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Behaviour::default()),
-            Err(_) => Err(DirectoryError::Unreachable),
+            Err(error) => Err(unreachable(&error)),
             // Half a file is as good as none: whoever writes it is about to go on.
-            Ok(text) => serde_json::from_slice(&text).map_err(|_| DirectoryError::Unreachable),
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| unreachable(&error)),
         }
     }
 
@@ -85,4 +85,8 @@ impl Rehearsal {
         tokio::fs::write(&draft, serde_json::to_vec_pretty(entry)?).await?;
         tokio::fs::rename(&draft, &place).await
     }
+}
+
+fn unreachable(error: &dyn std::fmt::Display) -> DirectoryError {
+    DirectoryError::Unreachable(error.to_string())
 }

@@ -26,6 +26,46 @@ impl fmt::Display for AccountId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub i64);
 
+/// What a directory confirmed of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The revision that it has.
+    pub revision: Revision,
+    /// What of the person it has; nothing where it has nobody, or where that is in doubt.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// What tells one content of a directory's entry from another, at the same revision too: permissions change with others'.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// A digest of everything but the password.
+    pub person: String,
+    /// A digest of the password's hash, where there is one.
+    pub password: Option<String>,
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { person, password } = self;
+        match password {
+            Some(password) => write!(f, "{person}/{password}"),
+            None => f.write_str(person),
+        }
+    }
+}
+
+impl Fingerprint {
+    /// Takes a fingerprint as a store has it.
+    #[must_use]
+    pub fn stored(text: &str) -> Self {
+        let (person, password) = text.split_once('/').map_or((text, None), |(person, password)| (person, Some(password)));
+        Self { person: person.to_owned(), password: password.map(str::to_owned) }
+    }
+}
+
+/// What each directory confirmed of an account, by the directory's name.
+pub type Confirmations = BTreeMap<String, Confirmation>;
+
 /// The resource that owns an account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Owner {
@@ -204,8 +244,8 @@ pub struct Account {
     pub transaction: Transaction,
     /// What the person logs in with, once a password was set.
     pub credential: Option<Credential>,
-    /// The newest revision that each directory confirmed.
-    pub confirmed: BTreeMap<String, Revision>,
+    /// What each directory confirmed.
+    pub confirmed: Confirmations,
 }
 
 /// What a person logs in with.
@@ -255,8 +295,8 @@ pub struct Departure {
     pub cases_unassigned: i64,
     /// The Delete.
     pub transaction: Transaction,
-    /// The newest revision that each directory confirmed.
-    pub confirmed: BTreeMap<String, Revision>,
+    /// What each directory confirmed.
+    pub confirmed: Confirmations,
 }
 
 /// A transaction of an account, as the store's journal has it.
@@ -289,20 +329,22 @@ impl Transaction {
         self.in_flight() && self.deadline <= now
     }
 
-    /// Takes in what of these directories confirmed and forgets others; completes once all of them have what it did.
+    /// Takes in what these directories confirmed; completes once all of them have what it did. What others confirmed is kept,
+    /// for the day when they are in use again.
     pub(crate) fn confirm(
         &mut self,
-        known: &mut BTreeMap<String, Revision>,
-        confirmed: &BTreeMap<String, Revision>,
+        known: &mut Confirmations,
+        confirmed: &Confirmations,
         directories: &BTreeSet<String>,
         now: jiff::Timestamp,
     ) {
-        for (directory, revision) in confirmed {
-            let newest = known.entry(directory.clone()).or_insert(*revision);
-            *newest = (*newest).max(*revision);
+        for (directory, news) in confirmed.iter().filter(|(directory, _)| directories.contains(*directory)) {
+            let newest = known.entry(directory.clone()).or_insert_with(|| news.clone());
+            if news.revision >= newest.revision {
+                newest.clone_from(news);
+            }
         }
-        known.retain(|directory, _| directories.contains(directory));
-        let has_it = |directory: &String| known.get(directory).is_some_and(|revision| *revision >= self.revision);
+        let has_it = |directory: &String| known.get(directory).is_some_and(|known| known.revision >= self.revision);
         if self.in_flight() && directories.iter().all(has_it) {
             self.completed = Some(now);
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::OrganizationRecord;
 use super::blocked::{Blocked, Unconfirmed};
 use crate::api::user::{PermissionSource, SourceMode};
-use crate::domain::account::{Content, Lifecycle, Revision, Source, Transaction};
+use crate::domain::account::{Confirmations, Content, Lifecycle, Source, Transaction};
 use crate::domain::permission::Permissions;
 
 /// The directories that transactions wait for, by name, each with what went wrong when it was last asked for this account.
@@ -84,12 +84,8 @@ pub fn unconfirmed_of(directories: Directories) -> Vec<Unconfirmed> {
 
 /// Returns the directories that have yet to confirm a transaction.
 #[must_use]
-pub(super) fn unconfirmed(
-    transaction: &Transaction,
-    confirmed: &BTreeMap<String, Revision>,
-    directories: &Directories,
-) -> Vec<Unconfirmed> {
-    let lacks_it = |directory: &&String| confirmed.get(*directory).is_none_or(|revision| *revision < transaction.revision);
+pub(super) fn unconfirmed(transaction: &Transaction, confirmed: &Confirmations, directories: &Directories) -> Vec<Unconfirmed> {
+    let lacks_it = |directory: &&String| confirmed.get(*directory).is_none_or(|known| known.revision < transaction.revision);
     let names = directories.iter().filter(|(name, _)| lacks_it(name));
     names.map(|(directory, problem)| Unconfirmed { directory: directory.clone(), problem: problem.clone() }).collect()
 }

@@ -17,7 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use self::blocked::Blocked;
-use crate::domain::account::{AccountId, Content, FromSecret, Lifecycle, Owner, Revision, TransactionId, TransactionKind};
+use crate::domain::account::{
+    AccountId, Confirmations, Content, FromSecret, Lifecycle, Owner, Revision, TransactionId, TransactionKind,
+};
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::GroupContent;
 use crate::domain::member::SelfChange;
@@ -235,8 +237,8 @@ pub struct ConfirmPlan {
     pub namespace: String,
     /// The account.
     pub account: AccountId,
-    /// The revision that each directory has now.
-    pub confirmed: BTreeMap<String, Revision>,
+    /// What each directory has now; without a fingerprint, what is about to be brought at the same revision.
+    pub confirmed: Confirmations,
 }
 
 /// A change of one account.

@@ -15,6 +15,7 @@ use crate::domain::account::{Account, Cloned, Departure, Lifecycle, PostalAddres
 use crate::domain::billing::{Month, Zone};
 use crate::domain::email::Domain;
 use crate::domain::member::MemberValues;
+use crate::domain::permission::Permissions;
 use crate::domain::{inheritance, permission};
 
 /// How many permissions a status lists.
@@ -267,12 +268,18 @@ fn has_wanted_email(snapshot: &Snapshot, account: &Account) -> bool {
     }
 }
 
+/// Returns the permissions in effect of a `User`'s account as the store has it now, among the others as they were seen.
+#[must_use]
+pub fn effective(snapshot: &Snapshot, account: &Account) -> Permissions {
+    let person = Person { account: Some(account), ..snapshot.person() };
+    let group = snapshot.organization.record.group(&account.content.group).unwrap_or_default();
+    group.effective(&person.own(account))
+}
+
 fn permissions(snapshot: &Snapshot, account: &Account) -> PermissionsStatus {
-    // The account as the store has it now, among the others as they were seen.
     let person = Person { account: Some(account), ..snapshot.person() };
     let line = inheritance::line(account, |name| person.find(name));
-    let group = snapshot.organization.record.group(&account.content.group).unwrap_or_default();
-    let effective = group.effective(&person.own(account));
+    let effective = effective(snapshot, account);
     PermissionsStatus {
         total: i64::try_from(effective.len()).unwrap_or(i64::MAX),
         digest: permission::digest(&effective),

@@ -14,8 +14,8 @@ use super::{
     StoreError, UserName, changed_by_member, check_may_begin, keeps_twice, lowest_free_copy, made_from, next, transaction_of,
 };
 use crate::domain::account::{
-    Account, AccountId, Content, Credential, Departure, Lifecycle, Owner, Revision, Source, Transaction, TransactionId,
-    TransactionKind,
+    Account, AccountId, Confirmations, Content, Credential, Departure, Lifecycle, Owner, Revision, Source, Transaction,
+    TransactionId, TransactionKind,
 };
 use crate::domain::billing::{Calendar, Life, Period, Zone};
 use crate::domain::email::Email;
@@ -629,12 +629,17 @@ impl Contents {
         if self.directories == *directories {
             return;
         }
+        let back: Vec<String> = directories.difference(&self.directories).cloned().collect();
         self.directories.clone_from(directories);
         for account in self.accounts.values_mut() {
-            account.transaction.confirm(&mut account.confirmed, &BTreeMap::new(), directories, now);
+            account.transaction.confirm(&mut account.confirmed, &Confirmations::new(), directories, now);
         }
         for departure in self.departed.values_mut() {
-            departure.transaction.confirm(&mut departure.confirmed, &BTreeMap::new(), directories, now);
+            let (known, revision) = (&departure.confirmed, departure.transaction.revision);
+            if back.iter().any(|name| known.get(name).is_some_and(|known| known.revision < revision)) {
+                departure.transaction.completed = None;
+            }
+            departure.transaction.confirm(&mut departure.confirmed, &Confirmations::new(), directories, now);
         }
         let last = self.accounts.values().map(|account| account.transaction.clone());
         let last: Vec<_> = last.chain(self.departed.values().map(|departure| departure.transaction.clone())).collect();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use roster::domain::account::{
-    Account, AccountId, Cloned, Content, Copied, Departure, FromSecret, Lifecycle, Owner, PostalAddress, Profile, Revision,
-    Source, TransactionId, TransactionKind,
+    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Copied, Departure, FromSecret, Lifecycle, Owner,
+    PostalAddress, Profile, Revision, Source, TransactionId, TransactionKind,
 };
 use roster::domain::email::{Domain, Email};
 use roster::domain::group::{Detail, GroupContent};
@@ -334,8 +334,9 @@ pub(crate) fn confirm(account: AccountId, confirmed: &[(&str, i64)]) -> Plan {
     Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account, confirmed: revisions(confirmed) })
 }
 
-pub(crate) fn revisions(confirmed: &[(&str, i64)]) -> BTreeMap<String, Revision> {
-    confirmed.iter().map(|&(directory, revision)| (directory.to_owned(), Revision(revision))).collect()
+pub(crate) fn revisions(confirmed: &[(&str, i64)]) -> Confirmations {
+    let confirmation = |revision| Confirmation { revision: Revision(revision), fingerprint: None };
+    confirmed.iter().map(|&(directory, revision)| (directory.to_owned(), confirmation(revision))).collect()
 }
 
 pub(crate) fn release(account: &Account) -> Plan {

@@ -14,7 +14,8 @@ use crate::controller::wake::{Kind, ObjectKey};
 use crate::directory::{DirectoryError, Entry};
 use crate::domain::account::Departure;
 use crate::plan::Plan;
-use crate::plan::status::Has;
+use crate::plan::status::{self, Has};
+use crate::plan::user;
 use crate::store::{AccountKey, Store, StoreError, UserName};
 
 /// How long until the store is told once more what directories confirmed, after it couldn't be.
@@ -37,12 +38,13 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Has directories brought up to what the store has, and looks again when a transaction is overdue.
-    pub(super) fn follow_up(&mut self, key: &ObjectKey, uid: &str, has: Has<'_>, time: jiff::Timestamp) {
-        let now = Instant::now();
+    pub(super) fn follow_up(&mut self, key: &ObjectKey, user: &user::Snapshot, has: Has<'_>) {
+        let (uid, time, now) = (user.meta.uid.as_str(), user.now, Instant::now());
         let transaction = match has {
             Has::Account(account) => {
                 if !self.settings.directories.is_empty() {
-                    self.provisioning.want(key, &Entry::of(account), &account.confirmed, now);
+                    let entry = Entry::of(account, &status::effective(user, account));
+                    self.provisioning.want(key, &entry, &account.confirmed, now);
                 }
                 &account.transaction
             }
@@ -153,7 +155,12 @@ impl<S: Store> Pipeline<S> {
                 orphans.into_iter().map(|(namespace, name)| AccountKey::Owner { namespace, name }).collect();
             for account in self.store.find(&keys).await?.into_values() {
                 let user = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
-                self.provisioning.want(&user, &Entry::of(&account), &account.confirmed, Instant::now());
+                self.provisioning.want(
+                    &user,
+                    &Entry::of(&account, &crate::domain::permission::Permissions::new()),
+                    &account.confirmed,
+                    Instant::now(),
+                );
             }
         }
         self.store_unseen = false;
@@ -167,7 +174,7 @@ impl<S: Store> Pipeline<S> {
 
     fn bring_departure(&mut self, departure: &Departure) {
         let Departure { account, namespace, owner, transaction, confirmed, .. } = departure;
-        let entry = Entry { account: *account, revision: transaction.revision, person: None };
+        let entry = Entry::gone(*account, transaction.revision, namespace);
         let user = ObjectKey::new(Kind::User, namespace, &owner.name);
         self.provisioning.want(&user, &entry, confirmed, Instant::now());
     }

@@ -20,12 +20,14 @@ const SQLITE: Migrations = &[
     (4, "transactions", include_str!("../migrations/0004_transactions.sqlite.sql")),
     (5, "billing", include_str!("../migrations/0005_billing.sqlite.sql")),
     (6, "operators", include_str!("../migrations/0006_operators.sqlite.sql")),
+    (7, "fingerprints", include_str!("../migrations/0007_fingerprints.sqlite.sql")),
 ];
 
 /// `PostgreSQL` came when `SQLite` had five; the numbers after that are the same.
 const POSTGRES: Migrations = &[
     (5, "everything", include_str!("../migrations/0005_everything.postgres.sql")),
     (6, "operators", include_str!("../migrations/0006_operators.postgres.sql")),
+    (7, "fingerprints", include_str!("../migrations/0007_fingerprints.postgres.sql")),
 ];
 
 /// The newest migration that this version has.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 
 use super::*;
-use crate::domain::account::{AccountId, Content, Lifecycle, Revision, TransactionId, TransactionKind};
+use crate::domain::account::{AccountId, Confirmation, Content, Lifecycle, Revision, TransactionId, TransactionKind};
 use crate::domain::group::GroupContent;
 use crate::domain::organization::{CustomerId, LoginName};
 use crate::plan::{AccountChange, AccountPlan, ConfirmPlan, GroupPlan, SeenAccount};
@@ -278,7 +278,7 @@ fn planted(kind: u32, number: u64) -> uuid::Uuid {
 }
 
 fn confirmation(account: AccountId, revision: i64) -> Plan {
-    let confirmed = [("one".to_owned(), Revision(revision))].into();
+    let confirmed = [("one".to_owned(), Confirmation { revision: Revision(revision), fingerprint: None })].into();
     Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account, confirmed })
 }
 

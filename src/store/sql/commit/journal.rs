@@ -1,15 +1,24 @@
 //! The journal: transactions begin, are superseded, and complete once directories have confirmed them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Halt, Writer, writes};
-use crate::domain::account::{AccountId, Departure, Revision, Transaction, TransactionId, TransactionKind};
+use crate::domain::account::{AccountId, Confirmations, Departure, Revision, Transaction, TransactionId, TransactionKind};
 use crate::plan::ConfirmPlan;
 use crate::store::sql::connection::{Connection, statement, texts};
 use crate::store::sql::operators::{self, Holding};
 use crate::store::sql::rows;
 use crate::store::{Receipt, Refusal, StoreError};
 use jiff::Timestamp;
+
+/// Opens again the Deletes of those who went while a directory was out of use that knows them still. It is about
+/// directories that are put back, and so asked for only then.
+const REOPEN: &str = concat!(
+    "UPDATE transactions SET completed_at = NULL WHERE type = 'Delete' AND superseded_at IS NULL AND account_id IN \
+     (SELECT c.account_id FROM confirmations AS c WHERE c.revision < transactions.revision AND c.directory IN (",
+    texts!("$1"),
+    "))"
+);
 
 /// Makes these the directories that transactions wait for, and completes those that waited only for others.
 pub(in crate::store::sql) async fn use_directories(
@@ -21,17 +30,22 @@ pub(in crate::store::sql) async fn use_directories(
     operators::begin_alone(connection).await?;
     let counted = operators::count(connection, holding).await?;
     let names = rows::texts(directories);
+    let back = concat!("SELECT name FROM directories WHERE NOT in_use AND name IN (", texts!("$1"), ")");
+    let back: Vec<String> = statement(back).bind(&names).fetch_firsts(connection).await?;
     let statements = [
-        concat!("DELETE FROM directories WHERE name NOT IN (", texts!("$1"), ")"),
+        concat!("UPDATE directories SET in_use = FALSE WHERE name NOT IN (", texts!("$1"), ")"),
         // Without the WHERE, SQLite takes the ON for that of a join.
-        concat!("INSERT INTO directories (name) ", texts!("$1"), " WHERE TRUE ON CONFLICT (name) DO NOTHING"),
+        concat!("INSERT INTO directories (name) ", texts!("$1"), " WHERE TRUE ON CONFLICT (name) DO UPDATE SET in_use = TRUE"),
     ];
     for text in statements {
         statement(text).bind(&names).execute(connection).await?;
     }
+    if !back.is_empty() {
+        statement(REOPEN).bind(rows::texts(&back)).execute(connection).await?;
+    }
     statement(
         "UPDATE transactions SET completed_at = $1 WHERE completed_at IS NULL AND superseded_at IS NULL AND NOT EXISTS \
-         (SELECT 1 FROM directories AS d WHERE NOT EXISTS (SELECT 1 FROM confirmations AS c \
+         (SELECT 1 FROM directories AS d WHERE d.in_use AND NOT EXISTS (SELECT 1 FROM confirmations AS c \
           WHERE c.account_id = transactions.account_id AND c.directory = d.name AND c.revision >= transactions.revision))",
     )
     .bind(now.as_microsecond())
@@ -86,11 +100,11 @@ impl Writer<'_> {
     async fn note_confirmed(
         &mut self,
         account: AccountId,
-        before: &BTreeMap<String, Revision>,
-        confirmed: &BTreeMap<String, Revision>,
+        before: &Confirmations,
+        confirmed: &Confirmations,
     ) -> Result<(), Halt> {
-        let news = confirmed.iter().filter(|&(directory, revision)| before.get(directory) != Some(revision));
-        let news = news.map(|(directory, revision)| (account, directory.as_str(), *revision));
+        let news = confirmed.iter().filter(|&(directory, confirmation)| before.get(directory) != Some(confirmation));
+        let news = news.map(|(directory, confirmation)| (account, directory.as_str(), confirmation));
         writes::confirm(self.connection, &news.collect::<Vec<_>>()).await
     }
 

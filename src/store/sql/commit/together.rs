@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{Halt, Writer, learn, refuse_if, writes};
-use crate::domain::account::{Account, AccountId, Credential, Revision, Transaction, TransactionId};
+use crate::domain::account::{Account, AccountId, Confirmation, Credential, Revision, Transaction, TransactionId};
 use crate::domain::email::Email;
 use crate::domain::organization::Organization;
 use crate::plan::{AccountChange, AccountPlan, ConfirmPlan, Plan};
@@ -91,7 +91,7 @@ struct Run {
     journal: Vec<(AccountId, Transaction)>,
     superseded: Vec<TransactionId>,
     completed: Vec<Transaction>,
-    confirmed: BTreeMap<(AccountId, String), Revision>,
+    confirmed: BTreeMap<(AccountId, String), Confirmation>,
 }
 
 impl Run {
@@ -228,8 +228,10 @@ impl Run {
         let before = there.ok_or(Halted::Uncommon)?.clone();
         let mut account = before.clone();
         account.transaction.confirm(&mut account.confirmed, confirmed, known.directories(), occasion.now);
-        let news = account.confirmed.iter().filter(|&(directory, revision)| before.confirmed.get(directory) != Some(revision));
-        self.confirmed.extend(news.map(|(directory, revision)| ((*id, directory.clone()), *revision)));
+        let is_news =
+            |(directory, confirmation): &(&String, &Confirmation)| before.confirmed.get(*directory) != Some(*confirmation);
+        let news = account.confirmed.iter().filter(is_news);
+        self.confirmed.extend(news.map(|(directory, confirmation)| ((*id, directory.clone()), confirmation.clone())));
         if account.transaction.completed != before.transaction.completed {
             self.completed.push(account.transaction.clone());
         }
@@ -277,7 +279,8 @@ impl Run {
         let changed: Vec<&Account> = self.changed.iter().map(|id| &self.accounts[id]).collect();
         writes::overwrite_accounts(connection, &changed).await?;
         writes::write_switches(connection, &self.switches, occasion.now).await?;
-        let confirmed = self.confirmed.iter().map(|((account, directory), revision)| (*account, directory.as_str(), *revision));
+        let confirmed = self.confirmed.iter();
+        let confirmed = confirmed.map(|((account, directory), confirmation)| (*account, directory.as_str(), confirmation));
         writes::confirm(connection, &confirmed.collect::<Vec<_>>()).await?;
         writes::complete(connection, &self.completed.iter().collect::<Vec<_>>()).await
     }

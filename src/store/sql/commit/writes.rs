@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::Halt;
-use crate::domain::account::{Account, AccountId, Content, Profile, Revision, Source, Transaction, TransactionId};
+use crate::domain::account::{Account, AccountId, Confirmation, Content, Profile, Revision, Source, Transaction, TransactionId};
 use crate::store::sql::connection::{Connection, Value, statement};
 use crate::store::sql::rows::{self, CLONE, INHERIT};
 
@@ -218,16 +218,20 @@ pub(super) async fn complete(connection: &mut Connection, transactions: &[&Trans
     write(connection, &TEXT, &transactions.iter().map(row).collect::<Vec<_>>()).await
 }
 
-/// Notes the newest revision that directories confirmed of accounts.
-pub(super) async fn confirm(connection: &mut Connection, confirmed: &[(AccountId, &str, Revision)]) -> Result<(), Halt> {
-    const COLUMNS: [(&str, Kind); 3] = [("account_id", Text), ("directory", Text), ("revision", Number)];
+/// Notes what directories confirmed of accounts.
+pub(super) async fn confirm(connection: &mut Connection, confirmed: &[(AccountId, &str, &Confirmation)]) -> Result<(), Halt> {
+    const COLUMNS: [(&str, Kind); 4] = [("account_id", Text), ("directory", Text), ("revision", Number), ("fingerprint", Text)];
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         let insert = insert("confirmations", &COLUMNS);
         // Without the WHERE, SQLite takes the ON for that of a join.
-        format!("{insert} WHERE TRUE ON CONFLICT (account_id, directory) DO UPDATE SET revision = excluded.revision")
+        format!(
+            "{insert} WHERE TRUE ON CONFLICT (account_id, directory) DO UPDATE SET \
+             revision = excluded.revision, fingerprint = excluded.fingerprint"
+        )
     });
-    let row = |(account, directory, revision): &(AccountId, &str, Revision)| {
-        vec![account.to_string().into(), (*directory).into(), revision.0.into()]
+    let row = |(account, directory, Confirmation { revision, fingerprint }): &(AccountId, &str, &Confirmation)| {
+        let fingerprint = fingerprint.as_ref().map(ToString::to_string);
+        vec![account.to_string().into(), (*directory).into(), revision.0.into(), fingerprint.into()]
     };
     write(connection, &TEXT, &confirmed.iter().map(row).collect::<Vec<_>>()).await
 }

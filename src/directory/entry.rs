@@ -1,0 +1,135 @@
+//! What a directory is to have of an account.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::domain::account::{Account, AccountId, Fingerprint, Lifecycle, PostalAddress, Revision};
+use crate::domain::password::{Candidate, PasswordHash};
+use crate::domain::permission::Permissions;
+
+/// What a directory is to have of an account.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// The account, by which a directory knows its entry whatever else changes.
+    #[serde(serialize_with = "as_text")]
+    pub account: AccountId,
+    /// The account's revision that it is of.
+    #[serde(serialize_with = "as_number")]
+    pub revision: Revision,
+    /// The namespace of its organization.
+    pub organization: String,
+    /// The person; nobody where the account is gone, or not to be seen yet.
+    pub person: Option<Person>,
+}
+
+/// What a directory has of a person. The words are those of RFC 7643, section 4.1.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Person {
+    /// The login name, fixed for the life of the account.
+    pub login_name: String,
+    /// The email address.
+    pub email: String,
+    /// Whether the person may log in.
+    pub active: bool,
+    /// The name to show.
+    pub display_name: String,
+    /// A telephone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// A postal address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<PostalAddress>,
+    /// The time zone by its IANA name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// The person's role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The name of the group within the organization.
+    pub group: String,
+    /// The permissions in effect, sorted; `*` is full control.
+    pub permissions: Vec<String>,
+    /// What the person logs in with, once a password was set.
+    #[serde(skip)]
+    pub password: Option<LoginPassword>,
+}
+
+/// What a person logs in with.
+#[derive(Clone, Debug)]
+pub struct LoginPassword {
+    /// The hash that the store has.
+    pub hash: PasswordHash,
+    /// Whether the directory hasn't confirmed this password yet.
+    pub is_new: bool,
+    /// Its text, where it is new, the directory takes texts, and a Secret has it: of a member's own password nobody does.
+    pub text: Option<Arc<Candidate>>,
+}
+
+impl Entry {
+    /// Returns what directories are to have of a live account with these permissions in effect. A copy without an address
+    /// of its own isn't to be seen.
+    #[must_use]
+    pub fn of(account: &Account, effective: &Permissions) -> Self {
+        let content = &account.content;
+        let profile = content.profile.clone();
+        let password = account.credential.as_ref().map(|credential| credential.login.clone());
+        let person = Person {
+            login_name: account.login_name.to_string(),
+            email: content.email.to_string(),
+            active: content.lifecycle == Lifecycle::Enabled,
+            display_name: profile.display_name,
+            phone: profile.phone,
+            address: profile.address,
+            time_zone: profile.time_zone,
+            role: content.role.clone(),
+            group: content.group.clone(),
+            permissions: effective.iter().map(ToString::to_string).collect(),
+            password: password.map(|hash| LoginPassword { hash, is_new: true, text: None }),
+        };
+        let is_placeholder = content.email.copy_number().is_some();
+        Self {
+            account: account.id,
+            revision: account.revision,
+            organization: account.namespace.clone(),
+            person: (!is_placeholder).then_some(person),
+        }
+    }
+
+    /// Returns what tells the directory to have nothing of an account that is gone since this revision.
+    #[must_use]
+    pub fn gone(account: AccountId, revision: Revision, organization: &str) -> Self {
+        Self { account, revision, organization: organization.to_owned(), person: None }
+    }
+
+    /// Whether it takes somebody's way in, and so goes before others.
+    #[must_use]
+    pub fn takes_away(&self) -> bool {
+        self.person.as_ref().is_none_or(|person| !person.active)
+    }
+
+    /// Returns what it is known by once a directory confirmed it: another content has another.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        let person = self.person.as_ref()?;
+        let json = serde_json::to_vec(person).unwrap_or_default();
+        let password = person.password.as_ref().map(|password| short_digest(password.hash.as_str().as_bytes()));
+        Some(Fingerprint { person: short_digest(&json), password })
+    }
+}
+
+/// 128 bits are enough to tell one content from the next.
+fn short_digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn as_text<S: serde::Serializer>(account: &AccountId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(account)
+}
+
+fn as_number<S: serde::Serializer>(revision: &Revision, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i64(revision.0)
+}
