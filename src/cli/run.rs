@@ -19,10 +19,10 @@ use tokio::sync::{mpsc, watch};
 use self::place::{End, Place};
 use super::Failure;
 use crate::config::{self, Shared};
+use crate::controller::courier::Courier;
 use crate::controller::lease::Tenure;
 use crate::controller::passwords::Judge;
 use crate::controller::pipeline::{Pipeline, Settings};
-use crate::controller::provisioning::Courier;
 use crate::controller::report::Reporter;
 use crate::controller::watch::watch_all;
 use crate::controller::{Hands, operate, policies};
@@ -168,9 +168,10 @@ async fn reign(
     let Some(store) = claimed.transpose()? else { return Ok(None) };
     metrics.leader.set(1);
     let signature = Signature { controller: "roster".to_owned(), instance: std::env::var("HOSTNAME").ok() };
+    let judge = Judge::new(writing.clone()).map_err(Failure::from)?;
     let hands = Hands {
-        judge: Judge::new(writing.clone()).map_err(Failure::from)?,
-        courier: Courier::new(arguments.directories),
+        courier: Courier::new(arguments.directories, writing.clone(), judge.hashing()),
+        judge,
         reporter: Reporter::new(writing.clone(), Recorder::new(writing, signature)),
     };
     let (send_news, news) = mpsc::channel(NEWS);

@@ -3,6 +3,7 @@
 //! One task owns the [`Pipeline`], so nothing is locked. Writes to the API server are under way
 //! while the next group is committed, and their answers come back like news.
 
+pub mod courier;
 pub mod declared;
 pub mod lease;
 pub mod months;
@@ -22,10 +23,10 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch as signal;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use self::courier::Courier;
 use self::lease::{Lost, Tenure};
 use self::passwords::Judge;
 use self::pipeline::Pipeline;
-use self::provisioning::Courier;
 use self::report::Reporter;
 use self::watch::News;
 use crate::store::{Store, StoreError};
@@ -94,7 +95,8 @@ async fn work<S: Store>(
     while tenure.stands() {
         pipeline.writes().into_iter().for_each(|write| reporter.send(write));
         pipeline.questions().into_iter().for_each(|(key, question)| judge.ask(key, question));
-        pipeline.deliveries().into_iter().for_each(|(directory, entry)| courier.send(&directory, entry));
+        pipeline.deliveries().into_iter().for_each(|delivery| courier.send(delivery));
+        pipeline.take_tidying().iter().for_each(|groups| courier.tidy(groups));
         health.progress(pipeline.is_up_to_date());
         tokio::select! {
             _ = stop.changed() => return finish(pipeline, reporter, tenure).await,

@@ -7,15 +7,20 @@ use super::wake::{Kind, ObjectKey};
 use super::world::{Seen, Shelf, World, within};
 use crate::api::user::DeletionPolicy;
 use crate::api::{UserSpec, UserStatus};
+use crate::directory::Groups;
 use crate::domain::account::{Account, AccountId, Source};
 use crate::domain::email::Email;
 use crate::domain::group::{ADMINISTRATORS, USERS};
+use crate::domain::inheritance;
 use crate::domain::organization::{CustomerId, LoginName, Organization};
+use crate::domain::permission::Permissions;
 use crate::plan::blocked::Holder;
 use crate::plan::blocked::NotAdoptable;
 use crate::plan::sources::{Declared, Relative, Relatives};
 use crate::plan::user::{Contest, PasswordFacts, Rival, follows, gives_up_control, own_email};
-use crate::plan::{Control, Decision, Meta, OrganizationFacts, org_email_domain, organization, user, user_group};
+use crate::plan::{
+    Control, Decision, Meta, OrganizationFacts, OrganizationRecord, org_email_domain, organization, user, user_group,
+};
 use crate::store::{AccountKey, Administrator, Counts, Store, StoreError, UserName};
 
 /// How many accounts may stand between a user and an address and still make room together.
@@ -168,6 +173,41 @@ pub async fn ghosts<S: Store>(world: &World, store: &S, keys: &[ObjectKey]) -> R
         ghosts.extend(groups.chain(listings).filter(|key| !world.has(key)));
     }
     Ok(ghosts)
+}
+
+/// Returns the accounts of these `User`s with their permissions in effect, as the store has both.
+///
+/// # Errors
+/// When the store can't be read.
+pub async fn with_permissions<S: Store>(
+    world: &World,
+    store: &S,
+    users: &[UserName],
+) -> Result<Vec<(Account, Permissions)>, StoreError> {
+    let line = store.lineage(users).await?;
+    let keys: Vec<ObjectKey> = users.iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)).collect();
+    let facts = organizations(world, store, &keys.iter().collect::<Vec<_>>()).await?;
+    let found = users.iter().filter_map(|user| {
+        let account = line.get(user)?;
+        let own = inheritance::own(account, |name| line.get(&(user.0.clone(), name.to_owned())));
+        let group = facts.get(&user.0).and_then(|facts| facts.record.group(&account.content.group)).unwrap_or_default();
+        Some((account.clone(), group.effective(&own)))
+    });
+    Ok(found.collect())
+}
+
+/// Returns the groups that the store has of these organizations, the default ones included.
+///
+/// # Errors
+/// When the store can't be read.
+pub async fn groups<S: Store>(world: &World, store: &S, namespaces: &[String]) -> Result<Groups, StoreError> {
+    let keys: Vec<ObjectKey> = namespaces.iter().map(|name| ObjectKey::new(Kind::Organization, name, "")).collect();
+    let facts = organizations(world, store, &keys.iter().collect::<Vec<_>>()).await?;
+    let names = |record: &OrganizationRecord| {
+        let defaults = [ADMINISTRATORS, USERS].map(str::to_owned);
+        record.groups.keys().cloned().chain(defaults).collect()
+    };
+    Ok(facts.into_iter().map(|(namespace, facts)| (namespace, names(&facts.record))).collect())
 }
 
 fn seen_user<'a>(world: &'a World, key: &ObjectKey) -> Option<&'a Seen<UserSpec, UserStatus>> {

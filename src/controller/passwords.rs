@@ -20,7 +20,7 @@ use crate::api::user::PasswordSecretRef;
 use crate::domain::account::FromSecret;
 use crate::domain::email::Email;
 use crate::domain::organization::LoginName;
-use crate::domain::password::{Password, PasswordHash, Person, Requirement};
+use crate::domain::password::{Candidate, Password, PasswordHash, Person, Requirement, without_line_end};
 use crate::hashing::{Hashing, HashingError};
 use crate::plan::user::{PasswordFacts, Snapshot, login_name};
 
@@ -42,6 +42,15 @@ pub struct Question {
     pub email: Email,
     /// The hash of the password that last came from a Secret.
     pub before: Option<PasswordHash>,
+}
+
+/// Where the password in force stands: in this version of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordPlace {
+    /// The Secret and its key.
+    pub reference: PasswordSecretRef,
+    /// What the store knows the version by.
+    pub version: String,
 }
 
 /// What the judge says.
@@ -162,6 +171,40 @@ impl Passwords {
     }
 }
 
+/// Reads the text of a password, where a Secret has the one that a hash is of; nothing where none does any more.
+///
+/// # Errors
+/// When the Secret can't be read now.
+pub async fn text(
+    client: Client,
+    hashing: Arc<Hashing>,
+    namespace: &str,
+    place: &PasswordPlace,
+    hash: &PasswordHash,
+) -> Result<Option<Candidate>, kube::Error> {
+    let PasswordPlace { reference, version: wanted } = place;
+    let secrets: Api<Secret> = Api::namespaced(client, namespace);
+    let Some(mut secret) = secrets.get_opt(&reference.name).await? else { return Ok(None) };
+    let metadata = &secret.metadata;
+    let seen = SeenSecret {
+        uid: metadata.uid.clone().unwrap_or_default(),
+        resource_version: metadata.resource_version.clone().unwrap_or_default(),
+    };
+    let is_ours = secret.type_.as_deref() == Some(PASSWORD_SECRET);
+    let entered = secret.data.as_ref().and_then(|data| data.get(&reference.key)).filter(|_| is_ours);
+    let candidate = entered.and_then(|entered| Candidate::new(without_line_end(&entered.0)));
+    secret.data.iter_mut().flat_map(|data| data.values_mut()).for_each(|value| value.0.zeroize());
+    let Some(candidate) = candidate else { return Ok(None) };
+    if version(&seen, reference) == *wanted {
+        return Ok(Some(candidate));
+    }
+    // The Secret was touched; whether the password is the same, only the hash can tell.
+    let hash = hash.clone();
+    let verified =
+        tokio::task::spawn_blocking(move || hashing.verify(&candidate, &hash).is_ok_and(|is_it| is_it).then_some(candidate));
+    Ok(verified.await.ok().flatten())
+}
+
 /// Returns what the store is to know a password's version by: another Secret, key or repetition is another version.
 fn version(secret: &SeenSecret, reference: &PasswordSecretRef) -> String {
     let PasswordSecretRef { name: _, key, confirmation_key } = reference;
@@ -196,6 +239,12 @@ impl Judge {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let room = Arc::new(Semaphore::new(processors.min(AT_ONCE)));
         Ok(Self { client, hashing: Arc::new(Hashing::new(crate::hashing::Cost::default())?), room, judging: JoinSet::new() })
+    }
+
+    /// Returns what it hashes with.
+    #[must_use]
+    pub fn hashing(&self) -> Arc<Hashing> {
+        self.hashing.clone()
     }
 
     /// Has a question answered.

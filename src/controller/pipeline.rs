@@ -27,6 +27,7 @@ use super::watch::{News, Scope};
 use super::world::{self, InForce, Reported, World};
 use crate::api::{UserGroup, UserGroupSpec};
 use crate::clock::Clock;
+use crate::directory::Groups;
 use crate::domain::account::{Account, Revision, Source, TransactionKind};
 use crate::domain::billing::Zone;
 use crate::domain::group::ADMINISTRATORS;
@@ -91,6 +92,8 @@ pub struct Pipeline<S> {
     passwords: Passwords,
     /// What directories are to be brought.
     provisioning: Provisioning,
+    /// The groups that directories are to keep, when it is time to tell them.
+    tidying: Option<Groups>,
     /// The newest change by a member that was looked at.
     member_changes: i64,
     /// Whether what no `User` leads to is to be looked at.
@@ -114,6 +117,7 @@ impl<S: Store> Pipeline<S> {
         Self {
             passwords: Passwords::default(),
             provisioning,
+            tidying: None,
             confirm_at: None,
             store_unseen: false,
             member_changes: 0,
@@ -761,7 +765,7 @@ mod tests {
             }
             let mut pipeline = pipeline(store, namespace);
             pipeline.round().await;
-            let brought: BTreeSet<AccountId> = pipeline.deliveries().into_iter().map(|(_, entry)| entry.account).collect();
+            let brought: BTreeSet<AccountId> = pipeline.deliveries().into_iter().map(|delivery| delivery.entry.account).collect();
             assert_eq!(brought, expected, "by who works in {namespace:?}");
         }
     }

@@ -1,26 +1,35 @@
 //! What directories are still to be brought: level-triggered, the newest entry of each account only, and as often as it
-//! takes. A directory that is down holds up nobody else's work.
+//! takes. A directory that is down holds up nobody else's work, and an account that one refuses holds up no other account.
+//!
+//! What a directory confirmed stands in the store, as a revision and a fingerprint. A newer revision says by itself that
+//! there is something to bring. A change at the same revision, which comes from others' accounts and groups, doesn't: before
+//! the first try the store forgets the fingerprint, so that nobody who comes after a crash takes the entry for brought.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::passwords::PasswordPlace;
 use super::wake::{Lane, ObjectKey, Queue};
-use crate::directory::{Directory, DirectoryError, Entry};
-use crate::domain::account::{AccountId, Confirmation, Confirmations, Revision};
+use crate::directory::{DirectoryError, Entry};
+use crate::domain::account::{AccountId, Confirmation, Confirmations, Fingerprint, Revision};
 use crate::plan::in_flight::Directories;
 use crate::plan::{ConfirmPlan, Plan};
 
 /// How many entries may be on their way to one directory at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 64;
+/// How many of them may be such as take nobody's way in: room is left for those that do.
+const FOLLOWING_AT_ONCE: usize = 48;
+/// The longest that a directory is left alone, also when it asks for more.
+const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// What each directory is still to be brought, and what it confirmed.
+/// What each directory is still to be brought, and what the store is still to be told of it.
 #[derive(Debug, Default)]
 pub struct Provisioning {
     directories: BTreeMap<String, Pending>,
-    /// What was confirmed and isn't in the store yet, by account.
-    confirmed: BTreeMap<AccountId, Confirmed>,
+    /// What the store is still to be told, by account.
+    untold: BTreeMap<AccountId, Untold>,
     /// The accounts that the store knows nothing of and whose entries are to go, with the directories where they went.
     dropped: BTreeMap<AccountId, BTreeSet<String>>,
 }
@@ -28,16 +37,47 @@ pub struct Provisioning {
 /// What one directory is still to be brought.
 #[derive(Debug, Default)]
 struct Pending {
-    entries: HashMap<AccountId, (ObjectKey, Entry)>,
+    wanted: HashMap<AccountId, Wanted>,
     due: Queue<AccountId>,
     under_way: HashSet<AccountId>,
     problems: HashMap<AccountId, DirectoryError>,
+    rest: Option<Rest>,
 }
 
+/// The newest entry of an account, and for whom it is.
 #[derive(Clone, Debug)]
-struct Confirmed {
+struct Wanted {
     user: ObjectKey,
-    revisions: Confirmations,
+    entry: Entry,
+    password: Option<PasswordPlace>,
+    /// It waits until the store knows that the directory's entry is in doubt.
+    is_held: bool,
+}
+
+/// A directory as a whole fails, and is left alone; then one entry tries how it does.
+#[derive(Debug)]
+struct Rest {
+    until: Instant,
+    failures: u32,
+    why: DirectoryError,
+}
+
+/// What the store is still to be told of an account.
+#[derive(Clone, Debug)]
+struct Untold {
+    user: ObjectKey,
+    confirmed: Confirmations,
+}
+
+/// An entry that is to be brought to a directory now.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The name of the directory.
+    pub directory: String,
+    /// The entry.
+    pub entry: Entry,
+    /// Where its password stands, if a Secret has it.
+    pub password: Option<PasswordPlace>,
 }
 
 impl Provisioning {
@@ -47,23 +87,46 @@ impl Provisioning {
         Self { directories, ..Self::default() }
     }
 
-    /// Returns the directories, each with what went wrong when it was last brought this account.
+    /// Returns the directories, each with what went wrong when it was last brought this account, or anything at all.
     #[must_use]
     pub fn directories(&self, account: Option<AccountId>) -> Directories {
-        let problem = |pending: &Pending| account.and_then(|account| pending.problems.get(&account)).map(ToString::to_string);
+        let problem = |pending: &Pending| {
+            let own = account.and_then(|account| pending.problems.get(&account));
+            own.or(pending.rest.as_ref().map(|rest| &rest.why)).map(ToString::to_string)
+        };
         self.directories.iter().map(|(name, pending)| (name.clone(), problem(pending))).collect()
     }
 
-    /// Has every directory brought an entry that hasn't confirmed it, or a newer one, yet.
-    pub fn want(&mut self, user: &ObjectKey, entry: &Entry, confirmed: &Confirmations, now: Instant) {
-        let known = self.confirmed.get(&entry.account);
+    /// Has every directory brought an entry that hasn't confirmed it yet. A Secret may have the password's text.
+    pub fn want(
+        &mut self,
+        user: &ObjectKey,
+        entry: &Entry,
+        confirmed: &Confirmations,
+        password: Option<&PasswordPlace>,
+        now: Instant,
+    ) {
+        let fingerprint = entry.fingerprint();
         for (name, pending) in &mut self.directories {
-            let newest = known.and_then(|known| known.revisions.get(name)).or(confirmed.get(name));
-            if newest.is_some_and(|newest| newest.revision >= entry.revision) {
+            let untold = self.untold.get(&entry.account).and_then(|untold| untold.confirmed.get(name));
+            let known = untold.or(confirmed.get(name)).cloned();
+            if known.as_ref().is_some_and(|known| known.revision >= entry.revision && known.fingerprint == fingerprint) {
                 pending.drop(entry.account);
-            } else {
-                pending.want(user, entry, now);
+                continue;
             }
+            let mut wanted = Wanted { user: user.clone(), entry: entry.clone(), password: password.cloned(), is_held: false };
+            let before = known.as_ref().and_then(|known| known.fingerprint.as_ref());
+            if let Some(password) = wanted.entry.person.as_mut().and_then(|person| person.password.as_mut()) {
+                let own = fingerprint.as_ref().and_then(|fingerprint| fingerprint.password.as_ref());
+                password.is_new = before.and_then(|before| before.password.as_ref()) != own;
+            }
+            if let Some(known) = known.as_ref().filter(|known| known.revision >= entry.revision && !is_in_doubt(known)) {
+                wanted.is_held = true;
+                let untold = Untold { user: user.clone(), confirmed: Confirmations::new() };
+                let untold = self.untold.entry(entry.account).or_insert(untold);
+                untold.confirmed.insert(name.clone(), in_doubt(known.revision, before));
+            }
+            pending.want(wanted, now);
         }
     }
 
@@ -80,20 +143,19 @@ impl Provisioning {
         let dropped = self.dropped.entry(account).or_default();
         for (_, pending) in self.directories.iter_mut().filter(|(name, _)| !dropped.contains(*name)) {
             // Newer than whatever was brought before the store lost it.
-            pending.want(user, &Entry::gone(account, Revision(i64::MAX), &user.namespace), now);
+            let entry = Entry::gone(account, Revision(i64::MAX), &user.namespace);
+            pending.want(Wanted { user: user.clone(), entry, password: None, is_held: false }, now);
         }
     }
 
-    /// Takes what is due to be brought: to which directory, and what.
-    pub fn take(&mut self, now: Instant) -> Vec<(String, Entry)> {
+    /// Takes what is due to be brought.
+    pub fn take(&mut self, now: Instant) -> Vec<Delivery> {
         let mut taken = vec![];
         for (name, pending) in &mut self.directories {
-            let room = AT_ONCE.saturating_sub(pending.under_way.len());
-            for account in pending.due.take(now, room) {
-                if let Some((_, entry)) = pending.entries.get(&account) {
-                    pending.under_way.insert(account);
-                    taken.push((name.clone(), entry.clone()));
-                }
+            for account in pending.take(now) {
+                let Some(Wanted { entry, password, .. }) = pending.wanted.get(&account) else { continue };
+                pending.under_way.insert(account);
+                taken.push(Delivery { directory: name.clone(), entry: entry.clone(), password: password.clone() });
             }
         }
         taken
@@ -102,126 +164,205 @@ impl Provisioning {
     /// Returns when the next entry is due, to a directory that there is room for.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        let has_room = |pending: &&Pending| pending.under_way.len() < AT_ONCE;
-        self.directories.values().filter(has_room).filter_map(|pending| pending.due.next_due()).min()
+        self.directories.values().filter_map(Pending::next_due).min()
     }
 
-    /// Takes in what a directory answered. Returns the `User` whose status has something new to say about it.
+    /// Returns how many entries each directory has yet to confirm.
+    pub fn waiting(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.directories.iter().map(|(name, pending)| (name.as_str(), pending.wanted.len()))
+    }
+
+    /// Takes in what a directory answered. Returns the `User`s whose status has something new to say about it.
     pub fn take_answer(
         &mut self,
         directory: &str,
         entry: &Entry,
         answer: Result<(), DirectoryError>,
         now: Instant,
-    ) -> Option<ObjectKey> {
-        let pending = self.directories.get_mut(directory)?;
+    ) -> Vec<ObjectKey> {
+        let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
         pending.under_way.remove(&entry.account);
-        let (user, wanted) = pending.entries.get(&entry.account)?.clone();
+        let rested = answer.as_ref().map_or(None, |()| pending.rest.take());
+        if rested.is_some() {
+            tracing::info!(directory, waiting = pending.wanted.len(), "the directory answers again");
+        }
+        let Some(wanted) = pending.wanted.get(&entry.account).cloned() else { return vec![] };
         match answer {
-            Ok(()) => {
-                pending.due.succeeded(&entry.account);
-                let healed = pending.problems.remove(&entry.account).is_some();
-                if wanted.revision <= entry.revision {
-                    pending.drop(entry.account);
-                } else {
-                    pending.due.put(entry.account, lane(&wanted), now);
-                }
-                if let Some(dropped) = self.dropped.get_mut(&entry.account).filter(|_| entry.person.is_none()) {
-                    dropped.insert(directory.to_owned());
-                    return Some(user);
-                }
-                let confirmed = Confirmed { user: user.clone(), revisions: Confirmations::new() };
-                let known = self.confirmed.entry(entry.account).or_insert(confirmed);
-                let news = Confirmation { revision: entry.revision, fingerprint: entry.fingerprint() };
-                known.revisions.insert(directory.to_owned(), news);
-                healed.then_some(user)
-            }
-            Err(problem) => {
-                // What is newer isn't to wait for what failed before it.
-                let at = if wanted.revision > entry.revision { now } else { pending.due.failed(&entry.account, now) };
-                pending.due.put(entry.account, lane(&wanted), at);
-                let known = pending.problems.insert(entry.account, problem.clone());
-                (known.as_ref() != Some(&problem)).then_some(user)
-            }
+            Ok(()) => self.confirmed(directory, entry, &wanted, now),
+            Err(problem) => self.failed(directory, entry, &wanted, problem, now),
         }
     }
 
-    /// Whether something was confirmed that the store doesn't know yet.
-    #[must_use]
-    pub fn has_confirmed(&self) -> bool {
-        !self.confirmed.is_empty()
-    }
-
-    /// Returns the plans that tell the store what was confirmed, at most so many, each with the `User` concerned.
-    #[must_use]
-    pub fn confirmations(&self, most: usize) -> Vec<(ObjectKey, AccountId, Plan)> {
-        let plan = |(account, Confirmed { user, revisions }): (&AccountId, &Confirmed)| {
-            let namespace = user.namespace.clone();
-            (user.clone(), *account, Plan::Confirm(ConfirmPlan { namespace, account: *account, confirmed: revisions.clone() }))
+    fn confirmed(&mut self, directory: &str, entry: &Entry, wanted: &Wanted, now: Instant) -> Vec<ObjectKey> {
+        let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
+        pending.due.succeeded(&entry.account);
+        let healed = pending.problems.remove(&entry.account).map(|_| wanted.user.clone());
+        let fingerprint = entry.fingerprint();
+        let is_last = wanted.entry.revision <= entry.revision && wanted.entry.fingerprint() == fingerprint;
+        if is_last {
+            pending.drop(entry.account);
+        } else if !wanted.is_held {
+            pending.due.put(entry.account, lane(&wanted.entry), now);
+        }
+        if let Some(dropped) = self.dropped.get_mut(&entry.account).filter(|_| entry.person.is_none()) {
+            dropped.insert(directory.to_owned());
+            return vec![wanted.user.clone()];
+        }
+        // What comes next may be on its way before the store is told of this one.
+        let news = match is_last {
+            true => Confirmation { revision: entry.revision, fingerprint },
+            false => in_doubt(entry.revision, fingerprint.as_ref()),
         };
-        self.confirmed.iter().take(most).map(plan).collect()
+        let untold = Untold { user: wanted.user.clone(), confirmed: Confirmations::new() };
+        self.untold.entry(entry.account).or_insert(untold).confirmed.insert(directory.to_owned(), news);
+        healed.into_iter().collect()
     }
 
-    /// Forgets what the store knows now.
-    pub fn confirmed(&mut self, account: AccountId) {
-        self.confirmed.remove(&account);
+    fn failed(
+        &mut self,
+        directory: &str,
+        entry: &Entry,
+        wanted: &Wanted,
+        problem: DirectoryError,
+        now: Instant,
+    ) -> Vec<ObjectKey> {
+        let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
+        let again = pending.due.failed(&entry.account, now);
+        // What is newer isn't to wait for what failed before it.
+        let at = if wanted.entry.revision > entry.revision { now } else { now + jittered(again - now) };
+        if !wanted.is_held {
+            pending.due.put(entry.account, lane(&wanted.entry), at);
+        }
+        if problem.is_about_directory() {
+            return pending.begin_rest(directory, problem, now);
+        }
+        let account = entry.account;
+        tracing::debug!(directory, %account, error = %problem, "a directory didn't confirm an entry");
+        let known = pending.problems.insert(account, problem.clone());
+        if known.as_ref() == Some(&problem) { vec![] } else { vec![wanted.user.clone()] }
+    }
+
+    /// Whether the store is to be told something.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.untold.is_empty()
+    }
+
+    /// Returns the plans that tell the store what was confirmed and what is in doubt, at most so many, each with the `User`
+    /// concerned.
+    #[must_use]
+    pub fn news(&self, most: usize) -> Vec<(ObjectKey, AccountId, Plan)> {
+        let plan = |(account, Untold { user, confirmed }): (&AccountId, &Untold)| {
+            let namespace = user.namespace.clone();
+            (user.clone(), *account, Plan::Confirm(ConfirmPlan { namespace, account: *account, confirmed: confirmed.clone() }))
+        };
+        self.untold.iter().take(most).map(plan).collect()
+    }
+
+    /// Forgets what the store knows now, and brings what waited for that.
+    pub fn told(&mut self, account: AccountId, now: Instant) {
+        self.untold.remove(&account);
+        for pending in self.directories.values_mut() {
+            let Some(wanted) = pending.wanted.get_mut(&account).filter(|wanted| wanted.is_held) else { continue };
+            wanted.is_held = false;
+            let lane = lane(&wanted.entry);
+            if !pending.under_way.contains(&account) {
+                pending.due.put(account, lane, now);
+            }
+        }
     }
 }
 
 impl Pending {
-    fn want(&mut self, user: &ObjectKey, entry: &Entry, now: Instant) {
-        let known = self.entries.get(&entry.account);
-        if known.is_some_and(|(_, known)| known.revision >= entry.revision) {
+    fn want(&mut self, wanted: Wanted, now: Instant) {
+        let (account, entry) = (wanted.entry.account, &wanted.entry);
+        if let Some(Wanted { entry: known, .. }) = self.wanted.get(&account)
+            && (known.revision > entry.revision || known.revision == entry.revision && known.fingerprint() == entry.fingerprint())
+        {
             return;
         }
-        self.entries.insert(entry.account, (user.clone(), entry.clone()));
-        if !self.under_way.contains(&entry.account) {
-            self.due.put(entry.account, lane(entry), now);
+        let lane = lane(entry);
+        let is_due = !wanted.is_held && !self.under_way.contains(&account);
+        self.wanted.insert(account, wanted);
+        if is_due {
+            self.due.put(account, lane, now);
         }
     }
 
+    /// Takes the accounts that are due, those that lose their way in first.
+    fn take(&mut self, now: Instant) -> Vec<AccountId> {
+        let under_way = self.under_way.len();
+        match &self.rest {
+            Some(rest) if now < rest.until || under_way > 0 => vec![],
+            Some(_) => self.due.take(now, 1),
+            None => {
+                let mut taken = self.due.take_from(Lane::Asked, now, AT_ONCE.saturating_sub(under_way));
+                let room = FOLLOWING_AT_ONCE.saturating_sub(under_way + taken.len());
+                taken.extend(self.due.take_from(Lane::Following, now, room));
+                taken
+            }
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let under_way = self.under_way.len();
+        let due = |lane, most| self.due.next_due_in(lane).filter(|_| under_way < most);
+        match &self.rest {
+            Some(_) if under_way > 0 => None,
+            Some(rest) => self.due.next_due().map(|due| due.max(rest.until)),
+            None => due(Lane::Asked, AT_ONCE).into_iter().chain(due(Lane::Following, FOLLOWING_AT_ONCE)).min(),
+        }
+    }
+
+    /// Leaves the directory alone for a while, longer each time in a row. Returns those whose status is to say so.
+    fn begin_rest(&mut self, directory: &str, why: DirectoryError, now: Instant) -> Vec<ObjectKey> {
+        let failures = match &self.rest {
+            // Others were on their way when it began.
+            Some(rest) if now < rest.until => return vec![],
+            Some(rest) => rest.failures + 1,
+            None => 0,
+        };
+        let asked_for = match &why {
+            DirectoryError::Busy { after } => *after,
+            _ => None,
+        };
+        let rest = asked_for.unwrap_or_else(|| Duration::from_secs(1 << failures.min(6))).min(LONGEST_REST);
+        let waiting = self.wanted.len();
+        if failures == 0 {
+            tracing::warn!(directory, waiting, error = %why, "a directory fails, and is left alone for a while");
+        }
+        let is_news = self.rest.as_ref().is_none_or(|rest| rest.why != why);
+        self.rest = Some(Rest { until: now + jittered(rest), failures, why });
+        if is_news { self.wanted.values().map(|wanted| wanted.user.clone()).collect() } else { vec![] }
+    }
+
     fn drop(&mut self, account: AccountId) {
-        self.entries.remove(&account);
+        self.wanted.remove(&account);
         self.problems.remove(&account);
         self.due.succeeded(&account);
     }
 }
 
-/// Brings entries to directories and hands back what they answered.
-pub struct Courier {
-    directories: Vec<Directory>,
-    under_way: JoinSet<(String, Entry, Result<(), DirectoryError>)>,
+/// Returns that a directory has a revision, and that nobody knows what of the person it has beside the password.
+fn in_doubt(revision: Revision, before: Option<&Fingerprint>) -> Confirmation {
+    let password = before.and_then(|before| before.password.clone());
+    let fingerprint = password.map(|password| Fingerprint { person: String::new(), password: Some(password) });
+    Confirmation { revision, fingerprint }
 }
 
-impl Courier {
-    /// Returns a courier to these directories.
-    #[must_use]
-    pub fn new(directories: Vec<Directory>) -> Self {
-        Self { directories, under_way: JoinSet::new() }
-    }
+fn is_in_doubt(known: &Confirmation) -> bool {
+    known.fingerprint.as_ref().is_none_or(|fingerprint| fingerprint.person.is_empty())
+}
 
-    /// Brings an entry to a directory.
-    pub fn send(&mut self, directory: &str, entry: Entry) {
-        let Some(directory) = self.directories.iter().find(|one| one.name() == directory).cloned() else { return };
-        self.under_way.spawn(async move {
-            let answer = directory.bring(&entry).await;
-            (directory.name().to_owned(), entry, answer)
-        });
-    }
-
-    /// Waits for the next answer; for ever while nothing is under way.
-    pub async fn answer(&mut self) -> (String, Entry, Result<(), DirectoryError>) {
-        loop {
-            match self.under_way.join_next().await {
-                Some(Ok(answer)) => return answer,
-                Some(Err(error)) => tracing::error!(%error, "an entry was left without an answer"),
-                None => std::future::pending().await,
-            }
-        }
-    }
+/// Returns a time somewhat longer or shorter, so that what failed together doesn't come back together.
+fn jittered(time: Duration) -> Duration {
+    time.mul_f64(0.8 + 0.4 * fastrand::f64())
 }
 
 /// What takes somebody's way in goes first.
 fn lane(entry: &Entry) -> Lane {
     if entry.takes_away() { Lane::Asked } else { Lane::Following }
 }
+
+#[cfg(test)]
+mod tests;

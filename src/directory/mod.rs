@@ -48,6 +48,9 @@ pub enum DirectoryError {
     /// The entry was changed while it was looked at; the next try sees how.
     #[error("somebody else changed the entry at the same time")]
     Conflict,
+    /// The Secret with the new password can't be read now.
+    #[error("the Secret with the new password can't be read now")]
+    PasswordUnread,
     /// What it answered isn't what its protocol says.
     #[error("its answer can't be understood: {0}")]
     Nonsense(String),
@@ -65,7 +68,7 @@ impl DirectoryError {
     pub fn is_about_directory(&self) -> bool {
         match self {
             Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => true,
-            Self::Silent | Self::Refused(_) | Self::Conflict | Self::Nonsense(_) => false,
+            Self::Silent | Self::Refused(_) | Self::Conflict | Self::PasswordUnread | Self::Nonsense(_) => false,
         }
     }
 }

@@ -189,7 +189,7 @@ fn is_same(entered: &[u8], again: &[u8]) -> bool {
 }
 
 /// Returns what was entered without the one line end of a file.
-fn without_line_end(entered: &[u8]) -> &[u8] {
+pub fn without_line_end(entered: &[u8]) -> &[u8] {
     entered.strip_suffix(b"\r\n").or_else(|| entered.strip_suffix(b"\n")).unwrap_or(entered)
 }
 

@@ -1,6 +1,5 @@
 //! Who works on a store: what is promised to operators that claim it, in both databases.
 
-use roster::domain::account::Revision;
 use roster::plan::{ConfirmPlan, Plan};
 use roster::store::leadership::{Claim, ClaimError, Progress, Reign};
 use roster::store::sql::SqlStore;
@@ -12,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::Place;
 use crate::application::Application;
-use crate::plans::{alice, at, put_domain, put_domain_in, update};
+use crate::plans::{alice, at, put_domain, put_domain_in, revisions, update};
 use crate::server::Database;
 
 /// A sentence about a store that several open by its address.
@@ -191,7 +190,7 @@ claims! {
         let (first, _) = claim(place, &of([], "first")).await.unwrap();
         let alice = alice(&first).await;
         first.use_directories(&["one".to_owned()].into(), at(0).now).await.unwrap();
-        let confirmed = [("one".to_owned(), Revision(1))].into();
+        let confirmed = revisions(&[("one", 1)]);
         let confirm = Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account: alice.id, confirmed });
         first.commit(&[confirm], at(0)).await.unwrap().remove(0).unwrap();
         let elsewhere = Claim { cluster: "two".to_owned(), accept_cluster: true, ..of([], "second") };
@@ -225,7 +224,7 @@ claims! {
         let (first, _) = claim(place, &of([], "first")).await.unwrap();
         let alice = alice(&first).await;
         first.use_directories(&["one".to_owned()].into(), at(0).now).await.unwrap();
-        let confirmed = [("one".to_owned(), Revision(1))].into();
+        let confirmed = revisions(&[("one", 1)]);
         let confirm = Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account: alice.id, confirmed });
         first.commit(&[confirm], at(0)).await.unwrap().remove(0).unwrap();
 

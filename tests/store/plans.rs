@@ -1,6 +1,6 @@
 //! Plans and what is asked about their answers, in short words.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;

@@ -1,9 +1,11 @@
 //! The contract on transactions that last, on what becomes of the journal, on passwords, and on who owns an account.
 
-use roster::domain::account::{Account, Credential, FromSecret, Lifecycle, Owner, Revision, TransactionKind};
+use roster::domain::account::{
+    Account, Confirmation, Credential, Fingerprint, FromSecret, Lifecycle, Owner, Revision, TransactionKind,
+};
 use roster::domain::group::Detail;
 use roster::domain::member::SelfChange;
-use roster::plan::Plan;
+use roster::plan::{ConfirmPlan, Plan};
 use roster::store::sql::SqlStore;
 use roster::store::{AccountKey, Receipt, Refusal, Store, UserName};
 
@@ -459,23 +461,52 @@ contract! {
         assert_eq!(find(store, "alice").await, before);
     }
 
-    async fn the_confirmations_of_a_directory_go_with_it_and_come_again_from_nothing(bench) {
+    async fn a_directory_that_is_put_back_still_has_what_it_confirmed_and_is_told_who_went_meanwhile(bench) {
         let store = bench.store();
         let alice = settled_alice_with(store, &["one", "two"]).await;
-        let [bob] = people(store, [("bob", "bob@acme.example")]).await;
-        deleted(commit(store, delete(&bob)).await);
-        deleted(commit(store, confirm(bob.id, &[("one", 2), ("two", 1)])).await);
+        let [bob, carol] = people(store, [("bob", "bob@acme.example"), ("carol", "carol@acme.example")]).await;
+        account(commit(store, confirm(bob.id, &[("one", 1), ("two", 1)])).await);
         use_directories(store, &["two"], 7).await;
-        assert_eq!(find(store, "alice").await.unwrap().confirmed, revisions(&[("two", 1)]));
-        assert_eq!(departure(store, "bob", "uid of bob").await.unwrap().confirmed, revisions(&[("two", 1)]));
+        for gone in [&bob, &carol] {
+            deleted(commit(store, delete(gone)).await);
+            deleted(commit(store, confirm(gone.id, &[("one", 2), ("two", 2)])).await);
+        }
+        assert!(store.unconfirmed_departures().await.unwrap().is_empty());
+        assert_eq!(find(store, "alice").await.unwrap(), alice);
         use_directories(store, &["one", "two"], 8).await;
-        let back = find(store, "alice").await.unwrap();
-        assert_eq!((back.confirmed.clone(), back.transaction.completed), (revisions(&[("two", 1)]), alice.transaction.completed));
-        let disabled = account(commit(store, switch(&back, TransactionKind::Disable)).await);
+        assert_eq!(find(store, "alice").await.unwrap(), alice);
+        let left = store.unconfirmed_departures().await.unwrap();
+        assert_eq!(left.iter().map(|departure| departure.account).collect::<Vec<_>>(), [bob.id], "the directory never had carol");
+        deleted(commit_at(store, confirm(bob.id, &[("one", 2)]), 9).await);
+        assert!(store.unconfirmed_departures().await.unwrap().is_empty());
+        let disabled = account(commit(store, switch(&alice, TransactionKind::Disable)).await);
         let half = account(commit(store, confirm(disabled.id, &[("two", 2)])).await);
-        assert!(half.transaction.in_flight());
-        let older = account(commit(store, confirm(disabled.id, &[("one", 1)])).await);
-        assert_eq!((older.transaction.in_flight(), older.confirmed), (true, revisions(&[("one", 1), ("two", 2)])));
+        assert_eq!((half.transaction.in_flight(), half.confirmed), (true, revisions(&[("one", 1), ("two", 2)])));
+    }
+
+    async fn what_a_directory_has_of_a_person_is_kept_beside_the_revision_and_may_come_to_be_in_doubt(bench) {
+        let store = bench.store();
+        let alice = settled_alice_with(store, &["one", "two"]).await;
+        let fingerprint = |text: &str| Some(Fingerprint::stored(text));
+        let known = |account: &Account| {
+            let confirmed = &account.confirmed["one"];
+            (confirmed.revision.0, confirmed.fingerprint.as_ref().map(ToString::to_string))
+        };
+        for (revision, text, expected) in [
+            (1, Some("abc/def"), (1, Some("abc/def"))),
+            (1, Some("abc"), (1, Some("abc"))),
+            (0, Some("older"), (1, Some("abc"))),
+            (1, Some("/def"), (1, Some("/def"))),
+            (1, None, (1, None)),
+            (2, Some("newer"), (2, Some("newer"))),
+        ] {
+            let confirmation = Confirmation { revision: Revision(revision), fingerprint: text.and_then(fingerprint) };
+            let confirmed = [("one".to_owned(), confirmation)].into();
+            let plan = Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account: alice.id, confirmed });
+            let receipt = account(commit(store, plan).await);
+            let expected = (expected.0, expected.1.map(str::to_owned));
+            assert_eq!((known(&receipt), known(&find(store, "alice").await.unwrap())), (expected.clone(), expected));
+        }
     }
 
     async fn the_time_at_which_directories_change_is_kept_in_whole_microseconds(bench) {

@@ -13,6 +13,7 @@ use kube::api::ObjectMeta;
 use roster::clock::Clock;
 use roster::controller::passwords::{self, SeenSecret, Verdict};
 use roster::controller::pipeline::{Pipeline, Settings};
+use roster::controller::provisioning::Delivery;
 use roster::controller::report::{Answer, Write};
 use roster::controller::wake::{Kind, ObjectKey};
 use roster::controller::watch::{News, Scope};
@@ -245,17 +246,19 @@ impl<S: Store + Clone> Cluster<S> {
             self.happened.push(format!("judged the password of {}", key.name));
             self.pipeline.take_verdict(&key, question, verdict);
         }
-        for (name, entry) in self.pipeline.deliveries() {
+        for Delivery { directory: name, entry, .. } in self.pipeline.deliveries() {
             let Some(directory) = &mut self.directory else { panic!("there is no directory") };
             let answer = match directory.days {
                 Day::Silent => continue,
-                Day::Down => Err(DirectoryError::Unreachable),
+                Day::Down => Err(DirectoryError::Unreachable("it is down".to_owned())),
                 Day::Good => {
                     let account = entry.account.to_string();
                     match &entry.person {
                         Some(person) => {
                             let active = if person.active { "active" } else { "inactive" };
-                            directory.has.insert(account, format!("{} {} {active}", person.login_name, person.email));
+                            let (group, permissions) = (&person.group, person.permissions.join(","));
+                            let has = format!("{} {} {active} {group} [{permissions}]", person.login_name, person.email);
+                            directory.has.insert(account, has);
                         }
                         None => _ = directory.has.remove(&account),
                     }

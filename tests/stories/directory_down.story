@@ -26,8 +26,8 @@ UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=2 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled users [] revision=1
 account bob.acme bob@acme.example Enabled users [] revision=1
-directory has alice.acme alice@acme.example active
-directory has bob.acme bob@acme.example active
+directory has alice.acme alice@acme.example active users []
+directory has bob.acme bob@acme.example active users []
 judged the password of alice
 writes 10
 
@@ -39,14 +39,14 @@ sixteen candles over a harbour
 === expect
 OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
 User/alice ChangingPassword alice@acme.example users [] PasswordChange InProgress Ready=False DirectoryUnavailable Reconciling
-  the PasswordChange is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached)
+  the PasswordChange is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
 User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=2 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled users [] revision=2
 account bob.acme bob@acme.example Enabled users [] revision=1
-directory has alice.acme alice@acme.example active
-directory has bob.acme bob@acme.example active
+directory has alice.acme alice@acme.example active users []
+directory has bob.acme bob@acme.example active users []
 judged the password of alice
 writes 1
 
@@ -65,8 +65,8 @@ UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=2 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled users [] revision=2
 account bob.acme bob@acme.example Enabled users [] revision=1
-directory has alice.acme alice@acme.example active
-directory has bob.acme bob@acme.example active
+directory has alice.acme alice@acme.example active users []
+directory has bob.acme bob@acme.example active users []
 alice logs in with sixteen candles over a harbour
 judged the password of alice
 writes 1
@@ -76,14 +76,14 @@ writes 1
 === expect
 OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
 User/alice ChangingPassword alice@acme.example users [] PasswordChange Overdue Ready=False DeadlineExceeded Stalled
-  the PasswordChange is past its deadline and goes on: the directory directory hasn't confirmed it (it can't be reached)
+  the PasswordChange is past its deadline and goes on: the directory directory hasn't confirmed it (it can't be reached: it is down)
 User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=2 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled users [] revision=2
 account bob.acme bob@acme.example Enabled users [] revision=1
-directory has alice.acme alice@acme.example active
-directory has bob.acme bob@acme.example active
+directory has alice.acme alice@acme.example active users []
+directory has bob.acme bob@acme.example active users []
 event User/alice DeadlineExceeded: the transaction in flight is overdue and goes on: the condition Ready says what it waits for
 writes 1
 
@@ -92,13 +92,13 @@ writes 1
 === expect
 OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
 User/alice Deleting alice@acme.example users null Delete InProgress Ready=False DirectoryUnavailable Reconciling
-  the Delete is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached)
+  the Delete is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
 User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
 account bob.acme bob@acme.example Enabled users [] revision=1
-directory has alice.acme alice@acme.example active
-directory has bob.acme bob@acme.example active
+directory has alice.acme alice@acme.example active users []
+directory has bob.acme bob@acme.example active users []
 writes 3
 
 === restart
@@ -106,13 +106,13 @@ writes 3
 === expect
 OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
 User/alice Deleting alice@acme.example users null Delete InProgress Ready=False DirectoryUnavailable Reconciling
-  the Delete is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached)
+  the Delete is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
 User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
 account bob.acme bob@acme.example Enabled users [] revision=1
-directory has alice.acme alice@acme.example active
-directory has bob.acme bob@acme.example active
+directory has alice.acme alice@acme.example active users []
+directory has bob.acme bob@acme.example active users []
 writes 0
 
 === directory good
@@ -125,6 +125,6 @@ User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
 account bob.acme bob@acme.example Enabled users [] revision=1
-directory has bob.acme bob@acme.example active
+directory has bob.acme bob@acme.example active users []
 event User/alice AccountDeleted: the account was deleted for good; cases left without an owner: 0; this month is billed in full
 writes 1

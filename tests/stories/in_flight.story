@@ -117,8 +117,8 @@ UserGroup/dispatchers members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled administrators [] revision=1
 account bob.acme robert@acme.example Disabled users ["invoices:read", "orders:read"] revision=4
-directory has alice.acme alice@acme.example active
-directory has bob.acme robert@acme.example inactive
+directory has alice.acme alice@acme.example active administrators [*]
+directory has bob.acme robert@acme.example inactive users [invoices:read,orders:read]
 writes 1
 
 === apply
@@ -135,8 +135,8 @@ UserGroup/dispatchers members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled administrators [] revision=1
 account bob.acme robert@acme.example Enabled users ["invoices:read", "orders:read"] revision=5
-directory has alice.acme alice@acme.example active
-directory has bob.acme robert@acme.example active
+directory has alice.acme alice@acme.example active administrators [*]
+directory has bob.acme robert@acme.example active users [invoices:read,orders:read]
 writes 1
 
 === resync
@@ -150,6 +150,6 @@ UserGroup/dispatchers members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled administrators [] revision=1
 account bob.acme robert@acme.example Enabled users ["invoices:read", "orders:read"] revision=5
-directory has alice.acme alice@acme.example active
-directory has bob.acme robert@acme.example active
+directory has alice.acme alice@acme.example active administrators [*]
+directory has bob.acme robert@acme.example active users [invoices:read,orders:read]
 writes 0

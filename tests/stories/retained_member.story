@@ -21,7 +21,7 @@ User/alice Enabled alice@acme.example users [] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled users [] revision=1
-directory has alice.acme alice@acme.example active
+directory has alice.acme alice@acme.example active users []
 writes 7
 
 === delete User alice
@@ -31,7 +31,7 @@ OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled users [] revision=2
-directory has alice.acme alice@acme.example active
+directory has alice.acme alice@acme.example active users []
 event User/alice AccountRetained: the account stays, without a User, as deletionPolicy Retain asks; it is billed as before
 writes 1
 
@@ -42,5 +42,5 @@ OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
 account alice.acme alison@acme.example Enabled users [] revision=3
-directory has alice.acme alison@acme.example active
+directory has alice.acme alison@acme.example active users []
 writes 0

@@ -8,15 +8,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{GROUP, Pipeline};
+use crate::controller::observe;
 use crate::controller::observe::Snapshot;
+use crate::controller::passwords::PasswordPlace;
 use crate::controller::passwords::{Question, Verdict};
+use crate::controller::provisioning::Delivery;
 use crate::controller::wake::{Kind, ObjectKey};
-use crate::directory::{DirectoryError, Entry};
-use crate::domain::account::Departure;
+use crate::directory::{DirectoryError, Entry, Groups};
+use crate::domain::account::{Account, Departure};
 use crate::plan::Plan;
 use crate::plan::status::{self, Has};
 use crate::plan::user;
-use crate::store::{AccountKey, Store, StoreError, UserName};
+use crate::store::{Receipt, Refusal, Store, StoreError, UserName};
 
 /// How long until the store is told once more what directories confirmed, after it couldn't be.
 pub(super) const CONFIRMED_AGAIN: Duration = Duration::from_secs(1);
@@ -44,7 +47,8 @@ impl<S: Store> Pipeline<S> {
             Has::Account(account) => {
                 if !self.settings.directories.is_empty() {
                     let entry = Entry::of(account, &status::effective(user, account));
-                    self.provisioning.want(key, &entry, &account.confirmed, now);
+                    let place = password_place(user, account);
+                    self.provisioning.want(key, &entry, &account.confirmed, place.as_ref(), now);
                 }
                 &account.transaction
             }
@@ -54,6 +58,7 @@ impl<S: Store> Pipeline<S> {
             }
             Has::Nothing => return self.land(uid),
         };
+        self.tell_soon(now);
         if !transaction.in_flight() {
             return self.land(uid);
         }
@@ -87,7 +92,7 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Returns what directories are to be brought now.
-    pub fn deliveries(&mut self) -> Vec<(String, Entry)> {
+    pub fn deliveries(&mut self) -> Vec<Delivery> {
         self.provisioning.take(Instant::now())
     }
 
@@ -97,42 +102,62 @@ impl<S: Store> Pipeline<S> {
         self.metrics.delivered(answer.as_ref().err());
         let concerned = self.provisioning.take_answer(directory, entry, answer, now);
         self.wake(concerned);
-        if self.provisioning.has_confirmed() {
+        self.tell_soon(now);
+    }
+
+    /// Has the store told what there is to tell of directories, if anything.
+    fn tell_soon(&mut self, now: Instant) {
+        if self.provisioning.has_news() {
             self.confirm_at.get_or_insert(now);
         }
     }
 
-    /// Tells the store what directories confirmed, and looks at those whom it concerns.
+    /// Returns the groups that organizations have, once in a while, for directories to drop what is left of others.
+    pub fn take_tidying(&mut self) -> Option<Groups> {
+        self.tidying.take()
+    }
+
+    /// Tells the store what directories confirmed and what is in doubt there, and looks at those whom it concerns.
     pub(super) async fn confirm(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
         if self.confirm_at.is_none_or(|due| due > now) {
             return Ok(());
         }
         self.confirm_at = Some(now + CONFIRMED_AGAIN);
-        let confirmations = self.provisioning.confirmations(GROUP);
-        let plans: Vec<Plan> = confirmations.iter().map(|(.., plan)| plan.clone()).collect();
+        let news = self.provisioning.news(GROUP);
+        let plans: Vec<Plan> = news.iter().map(|(.., plan)| plan.clone()).collect();
         match self.commit(&plans).await {
             // One that can't be read isn't to keep the others from their end.
             Err(error) if error.is_about_data() => {
-                for (user, account, plan) in confirmations {
+                for (user, account, plan) in news {
                     match self.commit(&[plan]).await {
                         Err(error) if error.is_about_data() => self.wait_for_store(vec![], error),
                         outcome => _ = outcome?,
                     }
-                    self.provisioning.confirmed(account);
+                    self.provisioning.told(account, now);
                     self.wake([user]);
                 }
             }
             Err(error) => return Err(error),
-            Ok(_) => {
-                for (user, account, _) in confirmations {
-                    self.provisioning.confirmed(account);
-                    self.wake([user]);
+            Ok(answers) => {
+                for ((user, account, _), answer) in news.into_iter().zip(answers) {
+                    self.provisioning.told(account, now);
+                    if self.is_awaited(&answer) {
+                        self.wake([user]);
+                    }
                 }
             }
         }
-        self.confirm_at = self.provisioning.has_confirmed().then_some(now);
+        self.confirm_at = self.provisioning.has_news().then_some(now);
         Ok(())
+    }
+
+    /// Whether somebody's status waits for what the store says of a confirmation: without a transaction in flight none does.
+    fn is_awaited(&self, answer: &Result<Receipt, Refusal>) -> bool {
+        match answer {
+            Ok(Receipt::Account(account)) => self.in_flight.contains_key(&account.owner.uid),
+            Ok(Receipt::Deleted(_) | Receipt::Done) | Err(_) => true,
+        }
     }
 
     /// With every resync, looks at what no `User` leads to: accounts that are gone and that directories still have, and
@@ -151,17 +176,14 @@ impl<S: Store> Pipeline<S> {
         let orphans: Vec<UserName> = self.store.owners().await?.into_iter().filter(is_orphan).collect();
         self.metrics.orphans.set(i64::try_from(orphans.len()).unwrap_or(i64::MAX));
         if !self.settings.directories.is_empty() {
-            let keys: Vec<AccountKey> =
-                orphans.into_iter().map(|(namespace, name)| AccountKey::Owner { namespace, name }).collect();
-            for account in self.store.find(&keys).await?.into_values() {
+            for (account, effective) in observe::with_permissions(&self.world, &self.store, &orphans).await? {
                 let user = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
-                self.provisioning.want(
-                    &user,
-                    &Entry::of(&account, &crate::domain::permission::Permissions::new()),
-                    &account.confirmed,
-                    Instant::now(),
-                );
+                let entry = Entry::of(&account, &effective);
+                self.provisioning.want(&user, &entry, &account.confirmed, None, Instant::now());
             }
+            let namespaces: Vec<String> = self.world.namespaces.keys().cloned().collect();
+            self.tidying = Some(observe::groups(&self.world, &self.store, &namespaces).await?);
+            self.tell_soon(Instant::now());
         }
         self.store_unseen = false;
         Ok(())
@@ -176,7 +198,7 @@ impl<S: Store> Pipeline<S> {
         let Departure { account, namespace, owner, transaction, confirmed, .. } = departure;
         let entry = Entry::gone(*account, transaction.revision, namespace);
         let user = ObjectKey::new(Kind::User, namespace, &owner.name);
-        self.provisioning.want(&user, &entry, confirmed, Instant::now());
+        self.provisioning.want(&user, &entry, confirmed, None, Instant::now());
     }
 
     /// Looks at those who changed something of themselves in the store since the last time; the first time at all of them,
@@ -198,4 +220,12 @@ impl<S: Store> Pipeline<S> {
         }
         self.wake(users.into_iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)));
     }
+}
+
+/// Returns where the password in force stands, if it came from the Secret that the `User` names.
+fn password_place(user: &user::Snapshot, account: &Account) -> Option<PasswordPlace> {
+    let credential = account.credential.as_ref()?;
+    let from_secret = credential.from_secret.as_ref().filter(|from_secret| from_secret.hash == credential.login)?;
+    let reference = user.spec.password_secret_ref.clone()?;
+    Some(PasswordPlace { reference, version: from_secret.version.clone() })
 }

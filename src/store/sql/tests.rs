@@ -266,7 +266,9 @@ async fn fill_journal(store: &SqlStore, gone: i64) {
             "{transactions} {numbers} SELECT {delete}, {account}, 'Delete', 2, 1, 1, CASE WHEN i < 5 THEN NULL ELSE 1 END, \
              NULL FROM n"
         ),
-        format!("INSERT INTO confirmations {numbers} SELECT {account}, 'one', CASE WHEN i < 5 THEN 1 ELSE 2 END FROM n"),
+        format!(
+            "INSERT INTO confirmations (account_id, directory, revision) {numbers} SELECT {account}, 'one', CASE WHEN i < 5 THEN 1 ELSE 2 END FROM n"
+        ),
     ] {
         sqlx::query(sqlx::AssertSqlSafe(rest)).bind(gone).execute(writer.in_sqlite().unwrap()).await.unwrap();
     }

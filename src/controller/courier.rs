@@ -1,0 +1,89 @@
+//! Who brings entries to directories, off the loop.
+
+use std::sync::Arc;
+
+use kube::Client;
+use tokio::task::JoinSet;
+
+use super::passwords;
+use super::provisioning::Delivery;
+use crate::directory::{Directory, DirectoryError, Entry, Groups};
+use crate::hashing::Hashing;
+
+/// Brings entries to directories and hands back what they answered.
+pub struct Courier {
+    directories: Vec<Directory>,
+    client: Client,
+    hashing: Arc<Hashing>,
+    under_way: JoinSet<Answer>,
+    tidying: JoinSet<()>,
+}
+
+/// What a directory answered: its name, the entry that it was brought, and how it went.
+pub type Answer = (String, Entry, Result<(), DirectoryError>);
+
+impl Courier {
+    /// Returns a courier to these directories, who reads passwords with this client for those that take their text.
+    #[must_use]
+    pub fn new(directories: Vec<Directory>, client: Client, hashing: Arc<Hashing>) -> Self {
+        Self { directories, client, hashing, under_way: JoinSet::new(), tidying: JoinSet::new() }
+    }
+
+    /// Brings an entry to a directory.
+    pub fn send(&mut self, delivery: Delivery) {
+        let Some(directory) = self.directories.iter().find(|one| one.name() == delivery.directory).cloned() else { return };
+        let (client, hashing) = (self.client.clone(), self.hashing.clone());
+        self.under_way.spawn(async move {
+            let Delivery { entry, .. } = &delivery;
+            let answer = match Box::pin(with_text(&directory, &delivery, client, hashing)).await {
+                Ok(Some(entry)) => directory.bring(&entry).await,
+                Ok(None) => directory.bring(entry).await,
+                Err(error) => Err(error),
+            };
+            (delivery.directory, delivery.entry, answer)
+        });
+    }
+
+    /// Has every directory drop the groups that organizations don't have any more, unless that is under way.
+    pub fn tidy(&mut self, present: &Groups) {
+        while self.tidying.try_join_next().is_some() {}
+        if !self.tidying.is_empty() {
+            return;
+        }
+        for directory in self.directories.iter().cloned() {
+            let present = present.clone();
+            self.tidying.spawn(async move {
+                if let Err(error) = directory.drop_groups(&present).await {
+                    tracing::warn!(directory = directory.name(), %error, "groups that are gone are left for the next look");
+                }
+            });
+        }
+    }
+
+    /// Waits for the next answer; for ever while nothing is under way.
+    pub async fn answer(&mut self) -> Answer {
+        loop {
+            match self.under_way.join_next().await {
+                Some(Ok(answer)) => return answer,
+                Some(Err(error)) => tracing::error!(%error, "an entry was left without an answer"),
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+/// Returns the entry with the text of its password, where the directory takes texts, it is new, and a Secret has it.
+async fn with_text(
+    directory: &Directory,
+    delivery: &Delivery,
+    client: Client,
+    hashing: Arc<Hashing>,
+) -> Result<Option<Entry>, DirectoryError> {
+    let Some(place) = delivery.password.as_ref().filter(|_| directory.takes_password_texts()) else { return Ok(None) };
+    let mut entry = delivery.entry.clone();
+    let password = entry.person.as_mut().and_then(|person| person.password.as_mut()).filter(|password| password.is_new);
+    let Some(password) = password else { return Ok(None) };
+    let text = passwords::text(client, hashing, &entry.organization, place, &password.hash).await;
+    password.text = text.map_err(|_| DirectoryError::PasswordUnread)?.map(Arc::new);
+    Ok(Some(entry))
+}

@@ -1,0 +1,252 @@
+//! What is brought when, and what the store is told before and after.
+
+use super::*;
+use crate::directory::LoginPassword;
+use crate::directory::Person;
+use crate::domain::password::PasswordHash;
+
+const ONE: &str = "one";
+const TWO: &str = "two";
+
+fn account(number: u128) -> AccountId {
+    AccountId(uuid::Uuid::from_u128(number))
+}
+
+fn user(number: u128) -> ObjectKey {
+    ObjectKey::new(super::super::wake::Kind::User, "acme", format!("user-{number}"))
+}
+
+fn entry(number: u128, revision: i64, permissions: &[&str]) -> Entry {
+    let person = Person {
+        login_name: format!("user-{number}.acme"),
+        email: format!("user-{number}@acme.example"),
+        active: true,
+        display_name: "A user".to_owned(),
+        phone: None,
+        address: None,
+        time_zone: None,
+        role: None,
+        group: "users".to_owned(),
+        permissions: permissions.iter().map(|&permission| permission.to_owned()).collect(),
+        password: Some(LoginPassword { hash: PasswordHash::stored("a hash".to_owned()), is_new: true, text: None }),
+    };
+    Entry { account: account(number), revision: Revision(revision), organization: "acme".to_owned(), person: Some(person) }
+}
+
+/// Has directories brought entries, the store being told of each answer at once, as if nothing ever failed there.
+struct Bench {
+    provisioning: Provisioning,
+    store: HashMap<AccountId, Confirmations>,
+    now: Instant,
+}
+
+impl Bench {
+    fn new(directories: &[&str]) -> Self {
+        let names = directories.iter().map(|&name| name.to_owned());
+        Self { provisioning: Provisioning::new(names), store: HashMap::new(), now: Instant::now() }
+    }
+
+    fn want(&mut self, entry: &Entry) {
+        let number = entry.account.0.as_u128();
+        let confirmed = self.store.get(&entry.account).cloned().unwrap_or_default();
+        self.provisioning.want(&user(number), entry, &confirmed, None, self.now);
+    }
+
+    /// Returns what is brought now: the directory, and the account's number.
+    fn take(&mut self) -> Vec<Delivery> {
+        self.provisioning.take(self.now)
+    }
+
+    fn taken(&mut self) -> Vec<(String, u128)> {
+        self.take().into_iter().map(|delivery| (delivery.directory, delivery.entry.account.0.as_u128())).collect()
+    }
+
+    fn answer(&mut self, delivery: &Delivery, answer: Result<(), DirectoryError>) -> usize {
+        self.provisioning.take_answer(&delivery.directory, &delivery.entry, answer, self.now).len()
+    }
+
+    /// Writes what there is to tell into the store, as the commit of a confirmation does.
+    fn tell(&mut self) {
+        for (_, account, plan) in self.provisioning.news(usize::MAX) {
+            let Plan::Confirm(plan) = plan else { panic!("that isn't a confirmation") };
+            self.store.entry(account).or_default().extend(plan.confirmed);
+            self.provisioning.told(account, self.now);
+        }
+    }
+
+    /// Forgets everything but the store.
+    fn crash(&mut self) {
+        let names: Vec<String> = self.provisioning.directories.keys().cloned().collect();
+        self.provisioning = Provisioning::new(names);
+    }
+
+    fn bring_all(&mut self) {
+        loop {
+            let taken = self.take();
+            if taken.is_empty() {
+                return;
+            }
+            taken.iter().for_each(|delivery| _ = self.answer(delivery, Ok(())));
+            self.tell();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_directory_confirmed_is_not_brought_again_and_what_changed_is_also_at_the_same_revision() {
+    let mut bench = Bench::new(&[ONE, TWO]);
+    bench.want(&entry(1, 1, &["a:read"]));
+    assert_eq!(bench.taken(), [(ONE.to_owned(), 1), (TWO.to_owned(), 1)]);
+    bench.crash();
+    bench.want(&entry(1, 1, &["a:read"]));
+    bench.bring_all();
+    bench.want(&entry(1, 1, &["a:read"]));
+    assert_eq!(bench.taken(), []);
+    bench.want(&entry(1, 1, &["a:read", "b:read"]));
+    assert_eq!(bench.taken(), [], "the store isn't told yet that it is in doubt");
+    bench.tell();
+    assert_eq!(bench.taken().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_is_taken_back_after_a_crash_is_taken_back_in_the_directory_too() {
+    let mut bench = Bench::new(&[ONE]);
+    bench.want(&entry(1, 1, &["a:read"]));
+    bench.bring_all();
+    bench.want(&entry(1, 1, &["a:read", "b:read"]));
+    bench.tell();
+    assert_eq!(bench.taken().len(), 1, "and whether it arrived, nobody knows");
+    bench.crash();
+    bench.want(&entry(1, 1, &["a:read"]));
+    assert_eq!(bench.taken().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_what_is_not_wanted_any_more_leaves_the_entry_in_doubt_and_the_newer_one_follows() {
+    let mut bench = Bench::new(&[ONE]);
+    bench.want(&entry(1, 1, &["a:read"]));
+    let first = bench.take();
+    bench.want(&entry(1, 1, &["b:read"]));
+    assert_eq!(bench.taken(), [], "one of an account at a time");
+    bench.answer(&first[0], Ok(()));
+    bench.tell();
+    let known = bench.store[&account(1)][ONE].clone();
+    assert_eq!((known.revision, is_in_doubt(&known)), (Revision(1), true));
+    let second = bench.take();
+    assert_eq!(second[0].entry.person.as_ref().unwrap().permissions, ["b:read"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_is_new_until_it_was_confirmed_and_not_because_something_else_changed() {
+    let is_new = |delivery: &Delivery| delivery.entry.person.as_ref().unwrap().password.as_ref().unwrap().is_new;
+    let mut bench = Bench::new(&[ONE]);
+    bench.want(&entry(1, 1, &[]));
+    let first = bench.take();
+    assert!(is_new(&first[0]));
+    bench.answer(&first[0], Ok(()));
+    bench.tell();
+    bench.want(&entry(1, 1, &["a:read"]));
+    bench.tell();
+    let second = bench.take();
+    assert!(!is_new(&second[0]));
+    bench.crash();
+    bench.want(&entry(1, 2, &["a:read"]));
+    let third = bench.take();
+    assert!(!is_new(&third[0]), "not after a crash either");
+    let mut rotated = entry(1, 3, &["a:read"]);
+    rotated.person.as_mut().unwrap().password.as_mut().unwrap().hash = PasswordHash::stored("another".to_owned());
+    bench.crash();
+    bench.want(&rotated);
+    assert!(is_new(&bench.take()[0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whom_a_directory_refuses_holds_up_nobody_and_is_tried_ever_less_often() {
+    let mut bench = Bench::new(&[ONE]);
+    (1..=200).for_each(|number| bench.want(&entry(number, 1, &[])));
+    let mut brought = BTreeSet::new();
+    for _ in 0..20 {
+        for delivery in bench.take() {
+            let number = delivery.entry.account.0.as_u128();
+            let answer = if number == 1 { Err(DirectoryError::refused("no")) } else { Ok(()) };
+            if answer.is_ok() {
+                brought.insert(number);
+            }
+            bench.answer(&delivery, answer);
+        }
+        bench.tell();
+    }
+    assert_eq!(brought, (2..=200).collect());
+    let mut tries = 0;
+    let start = bench.now;
+    while bench.now < start + Duration::from_secs(600) {
+        bench.now = bench.provisioning.next_due().unwrap();
+        for delivery in bench.take() {
+            tries += 1;
+            assert_eq!(bench.answer(&delivery, Err(DirectoryError::refused("no"))), 0, "which is no news");
+        }
+    }
+    assert!((10..=25).contains(&tries), "{tries} tries in ten minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_is_down_is_asked_by_one_entry_at_a_time_and_everybody_whom_it_concerns_is_told() {
+    let mut bench = Bench::new(&[ONE, TWO]);
+    let down = || Err(DirectoryError::Unreachable("nobody listens".to_owned()));
+    (1..=200).for_each(|number| bench.want(&entry(number, 1, &[])));
+    let concerned: Vec<usize> = bench
+        .take()
+        .iter()
+        .map(|delivery| bench.answer(delivery, if delivery.directory == ONE { down() } else { Ok(()) }))
+        .filter(|concerned| *concerned > 0)
+        .collect();
+    assert_eq!(concerned, [200], "once, and all of them");
+    bench.tell();
+    let mut asked = vec![];
+    let start = bench.now;
+    while bench.now < start + Duration::from_secs(1800) {
+        bench.now = bench.provisioning.next_due().unwrap().max(bench.now);
+        for delivery in bench.take() {
+            let answer = if delivery.directory == ONE { down() } else { Ok(()) };
+            if delivery.directory == ONE {
+                asked.push(bench.now);
+            }
+            bench.answer(&delivery, answer);
+        }
+        bench.tell();
+    }
+    assert_eq!(bench.provisioning.waiting().collect::<Vec<_>>(), [(ONE, 200), (TWO, 0)]);
+    assert!((25..=60).contains(&asked.len()), "{} tries in half an hour", asked.len());
+    assert!(asked.windows(2).all(|pair| pair[1] - pair[0] <= Duration::from_secs(72)));
+    bench.now += LONGEST_REST * 2;
+    let probe = bench.take();
+    assert_eq!(probe.len(), 1);
+    bench.answer(&probe[0], Ok(()));
+    bench.now += LONGEST_REST * 2;
+    bench.bring_all();
+    assert_eq!(bench.provisioning.waiting().collect::<Vec<_>>(), [(ONE, 0), (TWO, 0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_asks_to_wait_is_left_alone_as_long_as_it_asks_and_never_longer_than_a_minute() {
+    for (after, bounds) in [(7, 5..=9), (1_000_000, 48..=72)] {
+        let mut bench = Bench::new(&[ONE]);
+        bench.want(&entry(1, 1, &[]));
+        let delivery = bench.take().remove(0);
+        bench.answer(&delivery, Err(DirectoryError::Busy { after: Some(Duration::from_secs(after)) }));
+        let wait = bench.provisioning.next_due().unwrap() - bench.now;
+        assert!(bounds.contains(&wait.as_secs()), "{wait:?} where {after} s were asked for");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_loses_their_way_in_goes_before_hundreds_who_wait() {
+    let mut bench = Bench::new(&[ONE]);
+    (1..=200).for_each(|number| bench.want(&entry(number, 1, &[])));
+    assert_eq!(bench.taken().len(), FOLLOWING_AT_ONCE);
+    let mut disabled = entry(300, 1, &[]);
+    disabled.person.as_mut().unwrap().active = false;
+    bench.want(&disabled);
+    bench.want(&Entry::gone(account(301), Revision(2), "acme"));
+    assert_eq!(bench.taken(), [(ONE.to_owned(), 300), (ONE.to_owned(), 301)]);
+}
