@@ -38,7 +38,8 @@ pub struct Metrics {
     plans: Family<PlanLabels, Counter>,
     commits: Histogram,
     writes: Family<WriteLabels, Counter>,
-    deliveries: Family<PlanLabels, Counter>,
+    deliveries: Family<DeliveryLabels, Counter>,
+    waiting: Family<DirectoryLabels, Gauge>,
     transactions: Family<TransactionLabels, Gauge>,
     overdue: Family<OverdueLabels, Counter>,
 }
@@ -60,6 +61,17 @@ struct PlanLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeliveryLabels {
+    directory: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DirectoryLabels {
+    directory: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WriteLabels {
     kind: &'static str,
     outcome: &'static str,
@@ -77,6 +89,7 @@ impl Default for Metrics {
             commits: Histogram::new(exponential_buckets(0.000_5, 2.0, 14)),
             writes: Family::default(),
             deliveries: Family::default(),
+            waiting: Family::default(),
             transactions: Family::default(),
             overdue: Family::default(),
             registry: Registry::default(),
@@ -89,7 +102,9 @@ impl Default for Metrics {
         let seconds = Unit::Seconds;
         registry.register_with_unit("commit_duration", "How long a group of plans took", seconds, metrics.commits.clone());
         registry.register("api_writes", "Writes to the API server, by kind and outcome", metrics.writes.clone());
-        registry.register("deliveries", "Entries that directories answered, by outcome", metrics.deliveries.clone());
+        let deliveries = "Entries that a directory answered, by outcome";
+        registry.register("deliveries", deliveries, metrics.deliveries.clone());
+        registry.register("entries_waiting", "Entries that a directory has yet to confirm", metrics.waiting.clone());
         registry.register("transactions", "Transactions in flight, by type and state", metrics.transactions.clone());
         registry.register("transactions_overdue", "Transactions that came to be overdue, by type", metrics.overdue.clone());
         Self { registry, ..metrics }
@@ -110,9 +125,15 @@ impl Metrics {
     }
 
     /// Counts the answer of a directory.
-    pub fn delivered(&self, problem: Option<&DirectoryError>) {
+    pub fn delivered(&self, directory: &str, problem: Option<&DirectoryError>) {
         let outcome = problem.map_or("Confirmed", Into::into);
-        self.deliveries.get_or_create(&PlanLabels { outcome }).inc();
+        self.deliveries.get_or_create(&DeliveryLabels { directory: directory.to_owned(), outcome }).inc();
+    }
+
+    /// Notes how many entries a directory has yet to confirm.
+    pub fn waiting(&self, directory: &str, entries: usize) {
+        let gauge = self.waiting.get_or_create(&DirectoryLabels { directory: directory.to_owned() });
+        gauge.set(i64::try_from(entries).unwrap_or(i64::MAX));
     }
 
     /// Counts a transaction that was in flight before, or is now, and whether it is overdue.

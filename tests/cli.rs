@@ -303,6 +303,10 @@ fn a_fault_says_what_is_wrong_and_never_creates_a_store() {
     check_fault(&["users", "--clock-offset", "soon"], "10m");
     check_fault(&["run", "--resync", "0s"], "more than nothing");
     check_fault(&["run", "--namespace", ""], "DNS label");
+    let twice = ["run", "--directory", "rehearsal:///one?name=same", "--directory", "rehearsal:///two?name=same"];
+    check_fault(&twice, "two directories have the name same");
+    check_fault(&["run", "--directory", "scim+https://alice:secret@acme.example"], "no user or password");
+    check_fault(&["run", "--directory", "ftp://acme.example"], "begins with scim+https://");
     check_fault(&["frobnicate"], "frobnicate");
 }
 

@@ -2,6 +2,7 @@
 
 mod place;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -54,8 +55,10 @@ pub(super) struct Arguments {
     /// When a transaction is overdue.
     #[arg(long, env = "ROSTER_TRANSACTION_DEADLINE", default_value = "20m", value_parser = config::duration, value_name = "DURATION")]
     transaction_deadline: Duration,
-    /// A directory that is brought up to date; may be given several times. `rehearsal:///FOLDER` is a stand-in for tests.
-    #[arg(long = "directory", env = "ROSTER_DIRECTORY", value_delimiter = ',', value_parser = directory, value_name = "URL")]
+    /// A directory that is brought up to date; may be given several times, in the environment with spaces between.
+    /// `scim+https://HOST/v2?token-file=PATH`, `ldaps://HOST/dc=acme,dc=example?bind-dn=DN&password-file=PATH`, either also with
+    /// `ca-file=PATH` and `name=NAME`; `rehearsal:///FOLDER` is a stand-in for tests.
+    #[arg(long = "directory", env = "ROSTER_DIRECTORY", value_delimiter = ' ', value_parser = directory, value_name = "URL")]
     directories: Vec<Directory>,
     /// The time zone whose calendar months are billed, by its IANA name, such as America/Phoenix.
     #[arg(long, env = "ROSTER_BILLING_TIME_ZONE", default_value = "UTC", value_name = "TZ")]
@@ -86,12 +89,25 @@ pub(super) fn namespace(text: &str) -> Result<String, String> {
 
 /// Runs the operator until it is told to stop: exit code 0 then, 1 where another has taken over.
 pub(super) fn run(shared: &Shared, arguments: Arguments) -> Result<ExitCode, Failure> {
+    check_names(&arguments.directories)?;
     start_logging(&arguments.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(work(shared, arguments));
     // Whoever may not work any more doesn't wait for what others began for it.
     runtime.shutdown_background();
     ended
+}
+
+/// Refuses two directories of one name: what one confirmed would count for the other.
+fn check_names(directories: &[Directory]) -> Result<(), Failure> {
+    let mut names = BTreeSet::new();
+    match directories.iter().find(|directory| !names.insert(directory.name())) {
+        None => Ok(()),
+        Some(twice) => {
+            let name = twice.name();
+            Err(format!("two directories have the name {name}: give one of them another with ?name=NAME").into())
+        }
+    }
 }
 
 /// Logs to stderr: text for a terminal, JSON lines for everything else.

@@ -93,13 +93,15 @@ impl<S: Store> Pipeline<S> {
 
     /// Returns what directories are to be brought now.
     pub fn deliveries(&mut self) -> Vec<Delivery> {
-        self.provisioning.take(Instant::now())
+        let deliveries = self.provisioning.take(Instant::now());
+        self.provisioning.waiting().for_each(|(directory, entries)| self.metrics.waiting(directory, entries));
+        deliveries
     }
 
     /// Takes in what a directory answered.
     pub fn take_delivery(&mut self, directory: &str, entry: &Entry, answer: Result<(), DirectoryError>) {
         let now = Instant::now();
-        self.metrics.delivered(answer.as_ref().err());
+        self.metrics.delivered(directory, answer.as_ref().err());
         let concerned = self.provisioning.take_answer(directory, entry, answer, now);
         self.wake(concerned);
         self.tell_soon(now);
