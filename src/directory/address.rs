@@ -124,3 +124,57 @@ impl Address {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(address: &str) -> String {
+        Address::parse(address).map(|address| format!("{address:?}")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_directory_is_known_by_its_address_without_options_or_by_the_name_that_it_is_given() {
+        for (address, name) in [
+            ("scim+https://idp.acme.example/v2?token-file=/run/token", "scim+https://idp.acme.example/v2"),
+            ("scim+https://idp.acme.example/v2/?token-file=/run/other", "scim+https://idp.acme.example/v2"),
+            ("ldaps://ldap.acme.example/dc=acme,dc=example?name=staff", "staff"),
+            ("rehearsal:///var/lib/roster/directory", "rehearsal:///var/lib/roster/directory"),
+        ] {
+            assert_eq!(Address::parse(address).unwrap().name(), name);
+        }
+    }
+
+    #[test]
+    fn options_are_told_by_their_names_alone_and_each_is_there_once() {
+        let mut address = Address::parse("scim+https://acme.example/v2?token-file=/run/a%20token&colour=hunter2").unwrap();
+        assert_eq!(address.take_file("token-file").unwrap(), PathBuf::from("/run/a token"));
+        let left = address.finish().unwrap_err().to_string();
+        assert!(left.contains("colour") && !left.contains("hunter2"), "{left}");
+        assert!(address.take_file("token-file").unwrap_err().to_string().contains("?token-file=PATH"));
+        assert!(refused("scim+https://acme.example/v2?token-file=/a&token-file=/b").contains("token-file twice"));
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_refused_and_not_repeated() {
+        for address in ["scim+https://alice:hunter2@acme.example/v2", "ldaps://hunter2@acme.example/dc=acme"] {
+            let why = refused(address);
+            assert!(why.contains("secrets are read from files") && !why.contains("hunter2"), "{why}");
+        }
+        assert!(!refused("hunter2").contains("hunter2"));
+    }
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for (address, expected) in [
+            ("ldap://127.0.0.1:389/dc=acme", true),
+            ("ldap://[::1]/dc=acme", true),
+            ("scim+http://localhost:8080/v2", true),
+            ("scim+http://127.0.0.1.acme.example/v2", false),
+            ("ldap://acme.example/dc=acme", false),
+            ("rehearsal:///folder", false),
+        ] {
+            assert_eq!(Address::parse(address).unwrap().is_loopback(), expected, "{address}");
+        }
+    }
+}
