@@ -6,7 +6,7 @@
 help: ## says what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
-demo: ## runs the operator on a control plane of its own, tells a story, and stops everything; STORE=postgres: on PostgreSQL
+demo: ## runs the operator on a control plane of its own, tells a story, and stops everything; STORE=postgres DIRECTORY=scim,ldap
 	@scripts/demo
 
 up: ## leaves the demo's organization running, and prints how to point kubectl at it
@@ -25,7 +25,7 @@ test: prerequisites lint ## runs every check and every test
 	KUBEBUILDER_ASSETS="$$(scripts/control-plane)" ROSTER_TEST_STORE=postgres \
 		cargo test --release --locked --test cluster --test life --test namespaces
 	ROSTER_BINARY="$${CARGO_TARGET_DIR:-target}/release/roster" scripts/check-demo
-	ROSTER_BINARY="$${CARGO_TARGET_DIR:-target}/release/roster" STORE=postgres scripts/check-demo
+	ROSTER_BINARY="$${CARGO_TARGET_DIR:-target}/release/roster" STORE=postgres DIRECTORY=scim,ldap scripts/check-demo
 
 # The release profile, which the tests have built already, is also what is measured.
 bench: prerequisites ## measures, and prints tables; target/bench/ has them as JSON
