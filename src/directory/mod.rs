@@ -6,14 +6,18 @@
 
 mod address;
 mod entry;
+mod found;
 mod rehearsal;
+mod scim;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use self::address::Address;
 pub use self::entry::{Entry, LoginPassword, Person};
+pub use self::found::Found;
 use self::rehearsal::Rehearsal;
+use self::scim::Scim;
 
 /// How long a directory may take for one entry before it is asked again.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -97,6 +101,7 @@ pub struct Directory {
 #[derive(Clone, Debug)]
 enum Protocol {
     Rehearsal(Rehearsal),
+    Scim(Scim),
 }
 
 impl Directory {
@@ -109,6 +114,7 @@ impl Directory {
         let name = address.name().to_owned();
         let protocol = match address.scheme() {
             "rehearsal" => Protocol::Rehearsal(Rehearsal::new(address.path().into())),
+            "scim+https" | "scim+http" => Protocol::Scim(Scim::open(address)?),
             _ => return Err(address.unknown_scheme()),
         };
         Ok(Self { name, protocol })
@@ -125,6 +131,7 @@ impl Directory {
     pub fn takes_password_texts(&self) -> bool {
         match &self.protocol {
             Protocol::Rehearsal(_) => false,
+            Protocol::Scim(scim) => scim.sends_passwords(),
         }
     }
 
@@ -136,6 +143,7 @@ impl Directory {
         let bringing = async {
             match &self.protocol {
                 Protocol::Rehearsal(rehearsal) => rehearsal.bring(entry).await,
+                Protocol::Scim(scim) => scim.bring(entry).await,
             }
         };
         tokio::time::timeout(PATIENCE, bringing).await.unwrap_or(Err(DirectoryError::Silent))
@@ -150,9 +158,36 @@ impl Directory {
         let dropping = async {
             match &self.protocol {
                 Protocol::Rehearsal(_) => Ok(()),
+                Protocol::Scim(scim) => scim.drop_groups(present).await,
             }
         };
-        let _ = present;
         tokio::time::timeout(PATIENCE, dropping).await.unwrap_or(Err(DirectoryError::Silent))
+    }
+
+    /// Returns everybody whom the directory has, whoever put them there.
+    ///
+    /// # Errors
+    /// When it can't be listed whole, or isn't one that can be imported from.
+    pub async fn people(&self) -> Result<Vec<Found>, DirectoryError> {
+        match &self.protocol {
+            Protocol::Scim(scim) => scim.people().await,
+            Protocol::Rehearsal(_) => Err(self.cannot_be_imported()),
+        }
+    }
+
+    /// Lets an entry that is there be an account's, by the account's id: from then on it is brought to what the store has.
+    ///
+    /// # Errors
+    /// When the entry isn't there, another is the account's already, or the directory doesn't confirm it.
+    pub async fn link(&self, id: &str, external_id: &str) -> Result<(), DirectoryError> {
+        match &self.protocol {
+            Protocol::Scim(scim) => scim.link(id, external_id).await,
+            Protocol::Rehearsal(_) => Err(self.cannot_be_imported()),
+        }
+    }
+
+    fn cannot_be_imported(&self) -> DirectoryError {
+        let name = &self.name;
+        DirectoryError::Address(format!("{name} can't be imported from: only a directory at scim+https:// or scim+http:// can"))
     }
 }

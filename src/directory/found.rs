@@ -1,0 +1,32 @@
+//! What a directory has already, as an import looks at it.
+
+use crate::domain::account::PostalAddress;
+
+/// A person whom a directory has, whoever put them there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The directory's own key of the entry.
+    pub id: String,
+    /// What another system knows the entry by; the account id where roster brought or linked it.
+    pub external_id: Option<String>,
+    /// The name that the person logs in with.
+    pub login_name: String,
+    /// Whether the person may log in; so it is where the directory doesn't say.
+    pub active: bool,
+    /// The primary email address, else the first.
+    pub email: Option<String>,
+    /// The name to show.
+    pub display_name: Option<String>,
+    /// The primary telephone number, else the first.
+    pub phone: Option<String>,
+    /// The primary postal address, else the first.
+    pub address: Option<PostalAddress>,
+    /// The time zone by its IANA name.
+    pub time_zone: Option<String>,
+    /// The primary role, else the first.
+    pub role: Option<String>,
+    /// The entitlements, sorted.
+    pub permissions: Vec<String>,
+    /// The names of the groups that have the person as a member, sorted.
+    pub groups: Vec<String>,
+}

@@ -1,0 +1,248 @@
+//! SCIM 2.0 (RFC 7643, RFC 7644): a person is a User, a group of an organization is a Group.
+//!
+//! roster knows an entry by its externalId, the account's id, and looks for it before it writes: a reply that was lost
+//! never makes a double. It owns the attributes that it writes; what else an entry has stays as it is. What many entries
+//! need at the same time goes into few requests.
+
+mod features;
+mod groups;
+mod lookup;
+mod messages;
+mod people;
+mod queue;
+mod reply;
+mod token;
+mod transport;
+mod user;
+mod writes;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use reqwest::Method;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use self::features::{Ability, Features, KnownFeatures};
+use self::groups::Changes;
+use self::lookup::{Condition, MOST_CONDITIONS};
+use self::messages::{Kind, Resource, patch};
+use self::queue::Queue;
+use self::reply::Reply;
+use self::token::Token;
+use self::transport::Transport;
+use self::writes::{Write, path_of};
+use super::{Address, DirectoryError, Entry, Found, Groups, LoginPassword, Person};
+
+/// The most writes of one request.
+const MOST_WRITES: usize = 100;
+
+/// A directory that speaks SCIM.
+#[derive(Clone, Debug)]
+pub(super) struct Scim {
+    client: Arc<Client>,
+    sends_passwords: bool,
+}
+
+/// What is known of a server, and what is on its way to it.
+#[derive(Debug)]
+struct Client {
+    transport: Transport,
+    features: KnownFeatures,
+    lookups: Arc<Queue<String, Vec<Resource>>>,
+    memberships: Arc<Queue<String, Vec<String>>>,
+    writes: Arc<Queue<Write, Reply>>,
+    groups: Mutex<HashMap<String, Arc<Changes>>>,
+}
+
+impl Scim {
+    /// Takes an address for a server; nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// When the address lacks something, or has something that isn't known.
+    pub(super) fn open(mut address: Address) -> Result<Self, DirectoryError> {
+        let token = Token::new(address.take_file("token-file")?);
+        let authority = address.take("ca-file").map(PathBuf::from);
+        let sends_passwords = match address.take("passwords").as_deref() {
+            None => true,
+            Some("none") => false,
+            Some(_) => {
+                let name = address.name();
+                return Err(DirectoryError::Address(format!(
+                    "the option passwords of the directory {name} can be none, or left out"
+                )));
+            }
+        };
+        address.finish()?;
+        let client = Client {
+            transport: Transport::new(&address, token, authority.as_deref())?,
+            features: KnownFeatures::default(),
+            lookups: Queue::new(MOST_CONDITIONS),
+            memberships: Queue::new(MOST_CONDITIONS),
+            writes: Queue::new(MOST_WRITES),
+            groups: Mutex::default(),
+        };
+        Ok(Self { client: Arc::new(client), sends_passwords })
+    }
+
+    pub(super) fn sends_passwords(&self) -> bool {
+        self.sends_passwords
+    }
+
+    pub(super) async fn bring(&self, entry: &Entry) -> Result<(), DirectoryError> {
+        let account = entry.account.to_string();
+        let found = self.client.entries_of(&account).await?;
+        let Some(person) = &entry.person else {
+            for user in &found {
+                self.client.remove(user, &entry.organization).await?;
+            }
+            return Ok(());
+        };
+        let wanted = user::wanted(person, &account);
+        if found.is_empty() {
+            return self.create(entry, person, wanted).await;
+        }
+        self.change_all(&found, entry, person, wanted).await
+    }
+
+    pub(super) async fn drop_groups(&self, present: &Groups) -> Result<(), DirectoryError> {
+        self.client.drop_groups(present).await
+    }
+
+    pub(super) async fn people(&self) -> Result<Vec<Found>, DirectoryError> {
+        self.client.people().await
+    }
+
+    pub(super) async fn link(&self, id: &str, external_id: &str) -> Result<(), DirectoryError> {
+        self.client.link(id, external_id).await
+    }
+
+    async fn create(&self, entry: &Entry, person: &Person, wanted: Map<String, Value>) -> Result<(), DirectoryError> {
+        let mut user = wanted.clone();
+        let text = if self.sends_passwords { person.password.as_ref().and_then(text_of) } else { None };
+        if let Some(text) = text {
+            user.insert("password".to_owned(), text.into());
+        }
+        let reply = self.client.write(Write::create(Kind::User, Value::Object(user))).await?.without(text.unwrap_or_default());
+        let created = match reply.status.as_u16() {
+            409 => None,
+            _ => reply.created_id()?,
+        };
+        if let Some(id) = created {
+            let group = Client::group_name(&entry.organization, &person.group);
+            return self.client.join(&group, &id).await;
+        }
+        // It is there already: by an earlier try whose answer was lost, or as somebody else's.
+        let account = entry.account.to_string();
+        let found = self.client.entries_of(&account).await?;
+        if found.is_empty() {
+            let name = &person.login_name;
+            return Err(DirectoryError::refused(&format!(
+                "another entry there has the userName {name}; it becomes this account's with the externalId {account}, which roster import --link sets"
+            )));
+        }
+        self.change_all(&found, entry, person, wanted).await
+    }
+
+    /// Brings what there is of an account, which is to be one entry. Who may not log in may not with any.
+    async fn change_all(
+        &self,
+        found: &[Resource],
+        entry: &Entry,
+        person: &Person,
+        mut wanted: Map<String, Value>,
+    ) -> Result<(), DirectoryError> {
+        if found.len() > 1 {
+            if person.active {
+                let (number, account) = (found.len(), entry.account);
+                return Err(DirectoryError::refused(&format!(
+                    "{number} entries there have the externalId {account}: all but one have to go, or to lose it"
+                )));
+            }
+            wanted.remove("userName");
+        }
+        for user in found {
+            self.client.change(user, &wanted, self.new_password(person).as_deref()).await?;
+            self.client.settle(user, &entry.organization, Some(&person.group)).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns the password that an existing entry is to have instead of its own, if it is to have another.
+    fn new_password(&self, person: &Person) -> Option<String> {
+        let password = person.password.as_ref().filter(|password| password.is_new && self.sends_passwords)?;
+        // Nobody has the text of a member's own password, but the one before it mustn't go on working.
+        let random = || format!("Aa1-{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        Some(text_of(password).map_or_else(random, str::to_owned))
+    }
+}
+
+fn text_of(password: &LoginPassword) -> Option<&str> {
+    let text = password.text.as_ref().filter(|_| password.is_new)?;
+    std::str::from_utf8(text.as_bytes()).ok()
+}
+
+impl Client {
+    async fn features(&self) -> Result<Arc<Features>, DirectoryError> {
+        self.features.get(&self.transport).await
+    }
+
+    /// Returns the entries of an account; several are asked for at once.
+    async fn entries_of(self: &Arc<Self>, account: &str) -> Result<Vec<Resource>, DirectoryError> {
+        let client = self.clone();
+        let work = move |accounts: Vec<String>| {
+            let client = client.clone();
+            async move {
+                let conditions: Vec<Condition> = accounts.into_iter().map(Condition::ExternalId).collect();
+                match client.find(Kind::User, &conditions, None).await {
+                    Ok(found) => found.into_iter().map(Ok).collect(),
+                    Err(error) => conditions.iter().map(|_| Err(error.clone())).collect(),
+                }
+            }
+        };
+        self.lookups.ask(account.to_owned(), work).await
+    }
+
+    /// Changes what differs about an entry.
+    async fn change(
+        self: &Arc<Self>,
+        user: &Resource,
+        wanted: &Map<String, Value>,
+        password: Option<&str>,
+    ) -> Result<(), DirectoryError> {
+        let mut operations = user::differences(user, wanted);
+        operations.extend(password.map(|password| messages::PatchOperation::replace("password", password.into())));
+        if operations.is_empty() {
+            return Ok(());
+        }
+        let features = self.features().await?;
+        let version = user.version().filter(|_| features.etag).map(str::to_owned);
+        let path = path_of(Kind::User, user.id()?)?;
+        if features.has(Ability::Patch) {
+            let write = Write::change(Method::PATCH, path.clone(), patch(&operations), version.clone());
+            let reply = self.write(write).await?.without(password.unwrap_or_default());
+            match reply.status.as_u16() {
+                404 => return Err(DirectoryError::Conflict),
+                405 | 501 => features.fails_at(Ability::Patch),
+                _ => return reply.accepted(),
+            }
+        }
+        let mut whole = user::merged(user, wanted);
+        whole.extend(password.map(|password| ("password".to_owned(), password.into())));
+        let write = Write::change(Method::PUT, path, Value::Object(whole), version);
+        let reply = self.write(write).await?.without(password.unwrap_or_default());
+        if reply.status.as_u16() == 404 { Err(DirectoryError::Conflict) } else { reply.accepted() }
+    }
+
+    /// Removes an entry and its memberships, which not every server does by itself.
+    async fn remove(self: &Arc<Self>, user: &Resource, organization: &str) -> Result<(), DirectoryError> {
+        // First, while the entry can still be found by the next try. A group that can't be left keeps nobody's way in open.
+        match self.settle(user, organization, None).await {
+            Err(DirectoryError::Refused(_) | DirectoryError::Nonsense(_)) | Ok(()) => {}
+            Err(error) => return Err(error),
+        }
+        let reply = self.write(Write::delete(path_of(Kind::User, user.id()?)?, None)).await?;
+        if reply.status.as_u16() == 404 { Ok(()) } else { reply.accepted() }
+    }
+}

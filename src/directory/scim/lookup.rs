@@ -1,0 +1,200 @@
+//! Finding what a server has: by what it is asked for where it filters, else by going through everything.
+
+use std::collections::HashSet;
+
+use futures::future::try_join_all;
+
+use super::Client;
+use super::features::{Ability, Features};
+use super::messages::{Kind, ListResponse, Resource, attribute, quoted};
+use super::reply::Reply;
+use super::transport::Request;
+use crate::directory::DirectoryError;
+
+/// The most conditions of one filter: an address has to stay below what servers and proxies take.
+pub(super) const MOST_CONDITIONS: usize = 25;
+
+/// How many resources of a list are asked for at once.
+const PAGE: usize = 200;
+
+/// What a resource has to be like.
+#[derive(Clone, Debug)]
+pub(super) enum Condition {
+    /// Known to roster by this.
+    ExternalId(String),
+    /// Known to roster by something that begins so.
+    ExternalIdBegins(String),
+    /// A group with this member, by its id.
+    Member(String),
+}
+
+impl Condition {
+    fn attribute(&self) -> &'static str {
+        match self {
+            Self::ExternalId(_) | Self::ExternalIdBegins(_) => "externalId",
+            Self::Member(_) => "members.value",
+        }
+    }
+
+    fn filter(&self) -> String {
+        let (operator, value) = match self {
+            Self::ExternalId(value) | Self::Member(value) => ("eq", value),
+            Self::ExternalIdBegins(value) => ("sw", value),
+        };
+        format!("{} {operator} {}", self.attribute(), quoted(value))
+    }
+
+    /// Whether a resource is so: a server may be less exact than it was asked to be.
+    pub(super) fn holds(&self, resource: &Resource) -> Result<bool, DirectoryError> {
+        Ok(match self {
+            Self::ExternalId(id) => resource.external_id()? == Some(id.as_str()),
+            Self::ExternalIdBegins(start) => resource.external_id()?.is_some_and(|id| id.starts_with(start)),
+            Self::Member(id) => resource.members()?.contains(&id.as_str()),
+        })
+    }
+}
+
+/// What a server made of a filter.
+enum Filtered {
+    Found(Vec<Resource>),
+    /// It doesn't take it.
+    Refused,
+}
+
+impl Client {
+    /// Returns for each condition the resources that meet it, with these of their attributes, or all.
+    ///
+    /// # Errors
+    /// When it isn't certain: what wasn't listed whole isn't missing.
+    pub(super) async fn find(
+        &self,
+        kind: Kind,
+        conditions: &[Condition],
+        attributes: Option<&str>,
+    ) -> Result<Vec<Vec<Resource>>, DirectoryError> {
+        let features = self.features().await?;
+        let found = match self.filtered(kind, conditions, attributes, &features).await? {
+            Filtered::Found(found) => found,
+            Filtered::Refused => self.list(kind, attributes).await?,
+        };
+        let meet = |condition: &Condition| {
+            let mut ids = HashSet::new();
+            let mut meeting = vec![];
+            for resource in &found {
+                if condition.holds(resource)? && ids.insert(resource.id()?) {
+                    meeting.push(resource.clone());
+                }
+            }
+            Ok(meeting)
+        };
+        conditions.iter().map(meet).collect()
+    }
+
+    /// Returns every resource of a kind, with these of their attributes, or all.
+    pub(super) async fn list(&self, kind: Kind, attributes: Option<&str>) -> Result<Vec<Resource>, DirectoryError> {
+        match self.pages(kind, None, attributes).await? {
+            Filtered::Found(found) => Ok(found),
+            Filtered::Refused => Err(DirectoryError::Nonsense("it refuses a filter where there is none".to_owned())),
+        }
+    }
+
+    async fn filtered(
+        &self,
+        kind: Kind,
+        conditions: &[Condition],
+        attributes: Option<&str>,
+        features: &Features,
+    ) -> Result<Filtered, DirectoryError> {
+        let Some(attribute) = conditions.first().map(Condition::attribute) else { return Ok(Filtered::Found(vec![])) };
+        if !features.has(Ability::Filter(attribute)) {
+            return Ok(Filtered::Refused);
+        }
+        let filters: Vec<String> = conditions.iter().map(Condition::filter).collect();
+        if filters.len() > 1 && features.has(Ability::Or) {
+            let mut found = vec![];
+            let mut takes_all = true;
+            for some in filters.chunks(MOST_CONDITIONS) {
+                match self.pages(kind, Some(&some.join(" or ")), attributes).await? {
+                    Filtered::Found(more) => found.extend(more),
+                    Filtered::Refused => takes_all = false,
+                }
+                if !takes_all {
+                    break;
+                }
+            }
+            if takes_all {
+                return Ok(Filtered::Found(found));
+            }
+            features.fails_at(Ability::Or);
+        }
+        let pages = filters.iter().map(|filter| self.pages(kind, Some(filter), attributes));
+        let mut found = vec![];
+        for pages in try_join_all(pages).await? {
+            match pages {
+                Filtered::Found(more) => found.extend(more),
+                Filtered::Refused => {
+                    features.fails_at(Ability::Filter(attribute));
+                    return Ok(Filtered::Refused);
+                }
+            }
+        }
+        Ok(Filtered::Found(found))
+    }
+
+    /// Goes through a list until it has everything that the server says there is.
+    async fn pages(&self, kind: Kind, filter: Option<&str>, attributes: Option<&str>) -> Result<Filtered, DirectoryError> {
+        let mut found: Vec<Resource> = vec![];
+        let mut ids = HashSet::new();
+        let mut total = 0;
+        loop {
+            let start = found.len() + 1;
+            let mut request = Request::get(kind.path());
+            request.query = vec![("startIndex", start.to_string()), ("count", PAGE.to_string())];
+            request.query.extend(filter.map(|filter| ("filter", filter.to_owned())));
+            request.query.extend(attributes.map(|attributes| ("attributes", attributes.to_owned())));
+            let reply = self.transport.send(request).await?;
+            if filter.is_some() && refuses_filter(&reply) {
+                return Ok(Filtered::Refused);
+            }
+            let page: ListResponse = reply.read()?;
+            if page.total_results < total {
+                // Whatever moved up meanwhile to a page that was read already would be missing.
+                return Err(DirectoryError::Conflict);
+            }
+            total = page.total_results;
+            let before = found.len();
+            for resource in page.resources.unwrap_or_default() {
+                if ids.insert(resource.id()?.to_owned()) {
+                    found.push(resource);
+                }
+            }
+            if found.len() >= page.total_results {
+                return Ok(Filtered::Found(found));
+            }
+            if found.len() == before {
+                let (has, says) = (found.len(), page.total_results);
+                return Err(DirectoryError::Nonsense(format!(
+                    "a list of {} has {has} of the {says} that it announces",
+                    kind.path()
+                )));
+            }
+        }
+    }
+}
+
+/// Whether a server doesn't take a filter (RFC 7644, section 3.4.2.2): the next smaller question may do.
+fn refuses_filter(reply: &Reply) -> bool {
+    match reply.status.as_u16() {
+        400 => true,
+        403 => reply.is_error("tooMany") || reply.is_error("invalidFilter"),
+        413 | 414 | 501 => true,
+        _ => false,
+    }
+}
+
+/// Returns the names of the groups that a user's entry says it is in, where the server says so there.
+pub(super) fn groups_told(user: &Resource) -> Result<Vec<String>, DirectoryError> {
+    let names = user.values("groups")?.into_iter();
+    let name = |group| attribute(group, "display").and_then(serde_json::Value::as_str).map(str::to_owned);
+    Ok(names.filter_map(name).collect())
+}

@@ -1,0 +1,174 @@
+//! Requests to a server, and answers as far as they are read.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_MATCH};
+use reqwest::{Certificate, Client, Method, Response};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use url::Url;
+
+use super::reply::Reply;
+use super::token::Token;
+use crate::directory::{Address, DirectoryError};
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an answer may take, with the wait for others' before it.
+const TIMEOUT: Duration = Duration::from_secs(25);
+
+/// The most requests that are under way at once.
+const AT_ONCE: usize = 16;
+
+/// The most bytes of an answer that are read.
+const MOST_BYTES: usize = 4 << 20;
+
+const SCIM_JSON: &str = "application/scim+json";
+
+/// A way to a server.
+#[derive(Debug)]
+pub(super) struct Transport {
+    client: Client,
+    base: Url,
+    token: Token,
+    at_once: Semaphore,
+}
+
+/// What a server is asked.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    /// From the base of the address, such as `/Users`.
+    pub(super) path: String,
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) body: Option<Value>,
+    /// The version that the resource has to have.
+    pub(super) version: Option<String>,
+}
+
+impl Request {
+    /// Returns a question that changes nothing.
+    pub(super) fn get(path: &str) -> Self {
+        Self { method: Method::GET, path: path.to_owned(), query: vec![], body: None, version: None }
+    }
+}
+
+impl Transport {
+    /// Makes a way to the server at an address, without going it.
+    ///
+    /// # Errors
+    /// When the address can't be gone to: without TLS to another machine, or with a CA that can't be read.
+    pub(super) fn new(address: &Address, token: Token, authority: Option<&Path>) -> Result<Self, DirectoryError> {
+        let secure = address.scheme() == "scim+https";
+        if !secure && !address.is_loopback() {
+            let what = format!(
+                "the address of the directory {} begins with scim+http://, which is for this machine alone",
+                address.name()
+            );
+            return Err(DirectoryError::Address(format!("{what}; use scim+https://")));
+        }
+        let plain = address.url().as_str().trim_start_matches("scim+").trim_end_matches('/').to_owned();
+        let base = Url::parse(&plain)
+            .map_err(|why| DirectoryError::Address(format!("the address of a directory isn't a URL ({why})")))?;
+        // reqwest takes what the process has; whoever was first did the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .https_only(secure)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(Duration::from_secs(10))
+            .user_agent(concat!("roster/", env!("CARGO_PKG_VERSION")));
+        builder = match (secure, authority) {
+            (true, Some(file)) => builder.tls_certs_only(certificates(file)?),
+            (true, None) => builder,
+            // Without TLS there is nothing to look for in the system's certificates, which may be missing.
+            (false, _) => builder.tls_certs_only([]),
+        };
+        let client =
+            builder.build().map_err(|why| DirectoryError::Address(format!("TLS can't be set up: {}", innermost(&why))))?;
+        Ok(Self { client, base, token, at_once: Semaphore::new(AT_ONCE) })
+    }
+
+    /// Asks and waits for the answer.
+    ///
+    /// # Errors
+    /// When there is none. What the answer says isn't looked at.
+    pub(super) async fn send(&self, request: Request) -> Result<Reply, DirectoryError> {
+        let asking = async {
+            let _permit = self.at_once.acquire().await.map_err(|_| DirectoryError::Silent)?;
+            let token = self.token.header().await?;
+            let reply = self.exchange(request, token.clone()).await?;
+            let secret = token.to_str().unwrap_or_default().trim_start_matches("Bearer ");
+            Ok(reply.without(secret))
+        };
+        match tokio::time::timeout(TIMEOUT, asking).await {
+            Ok(Err(DirectoryError::Unauthorized(why))) => {
+                Err(DirectoryError::Unauthorized(format!("{why}; its token is from {}", self.token.file().display())))
+            }
+            answer => answer.unwrap_or(Err(DirectoryError::Silent)),
+        }
+    }
+
+    async fn exchange(&self, request: Request, token: HeaderValue) -> Result<Reply, DirectoryError> {
+        let Request { method, path, query, body, version } = request;
+        let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
+        let mut asked = self.client.request(method, url).header(AUTHORIZATION, token).header(ACCEPT, SCIM_JSON).query(&query);
+        if let Some(version) = version {
+            asked = asked.header(IF_MATCH, version);
+        }
+        if let Some(body) = body {
+            asked = asked.header(CONTENT_TYPE, SCIM_JSON).body(body.to_string());
+        }
+        let mut response = asked.send().await.map_err(|error| failure(&error))?;
+        let body = read(&mut response).await?;
+        Ok(Reply::new(response.status(), response.headers(), &body))
+    }
+}
+
+async fn read(response: &mut Response) -> Result<Vec<u8>, DirectoryError> {
+    let mut body = vec![];
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+        if body.len() + chunk.len() > MOST_BYTES {
+            return Err(DirectoryError::Nonsense(format!("it is longer than {} MiB", MOST_BYTES >> 20)));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn certificates(file: &Path) -> Result<Vec<Certificate>, DirectoryError> {
+    let unusable =
+        |why: String| DirectoryError::Address(format!("the CA of a directory can't be read from {}: {why}", file.display()));
+    let pem = std::fs::read(file).map_err(|why| unusable(why.to_string()))?;
+    let certificates = Certificate::from_pem_bundle(&pem).map_err(|why| unusable(innermost(&why)))?;
+    if certificates.is_empty() { Err(unusable("it has no certificate in PEM".to_owned())) } else { Ok(certificates) }
+}
+
+/// Returns why there is no answer, without the address, which may have more in it than others should read.
+fn failure(error: &reqwest::Error) -> DirectoryError {
+    if error.is_connect() {
+        let why = if error.is_timeout() { "no connection in time".to_owned() } else { innermost(error) };
+        return DirectoryError::Unreachable(super::super::in_short(&why));
+    }
+    if error.is_timeout() {
+        return DirectoryError::Silent;
+    }
+    DirectoryError::Unreachable(super::super::in_short(&format!("the connection broke ({})", innermost(error))))
+}
+
+/// Returns the cause of all: what is around it repeats addresses.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = match error.source() {
+        Some(cause) => cause,
+        None if error.is_builder() => return "it can't be built".to_owned(),
+        None => return "for no reason that is known".to_owned(),
+    };
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
