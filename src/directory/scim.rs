@@ -6,6 +6,7 @@
 
 mod features;
 mod groups;
+mod index;
 mod lookup;
 mod messages;
 mod people;
@@ -22,10 +23,12 @@ use std::sync::{Arc, Mutex};
 
 use reqwest::Method;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::features::{Ability, Features, KnownFeatures};
 use self::groups::Changes;
+use self::index::Index;
 use self::lookup::{Condition, MOST_CONDITIONS};
 use self::messages::{Kind, Resource, patch};
 use self::queue::Queue;
@@ -34,6 +37,7 @@ use self::token::Token;
 use self::transport::Transport;
 use self::writes::{Write, path_of};
 use super::{Address, DirectoryError, Entry, Found, Groups, LoginPassword, Person};
+use crate::domain::account::AccountId;
 
 /// The most writes of one request.
 const MOST_WRITES: usize = 100;
@@ -50,7 +54,8 @@ pub(super) struct Scim {
 struct Client {
     transport: Transport,
     features: KnownFeatures,
-    lookups: Arc<Queue<String, Vec<Resource>>>,
+    lookups: Arc<Queue<AccountId, Vec<Resource>>>,
+    index: Index,
     memberships: Arc<Queue<String, Vec<String>>>,
     writes: Arc<Queue<Write, Reply>>,
     groups: Mutex<HashMap<String, Arc<Changes>>>,
@@ -79,6 +84,7 @@ impl Scim {
             transport: Transport::new(&address, token, authority.as_deref())?,
             features: KnownFeatures::default(),
             lookups: Queue::new(MOST_CONDITIONS),
+            index: Index::default(),
             memberships: Queue::new(MOST_CONDITIONS),
             writes: Queue::new(MOST_WRITES),
             groups: Mutex::default(),
@@ -92,7 +98,7 @@ impl Scim {
 
     pub(super) async fn bring(&self, entry: &Entry) -> Result<(), DirectoryError> {
         let account = entry.account.to_string();
-        let found = self.client.entries_of(&account).await?;
+        let found = self.client.entries_of(entry.account).await?;
         let Some(person) = &entry.person else {
             for user in &found {
                 self.client.remove(user, &entry.organization).await?;
@@ -124,6 +130,7 @@ impl Scim {
         if let Some(text) = text {
             user.insert("password".to_owned(), text.into());
         }
+        self.client.index.note(entry.account);
         let reply = self.client.write(Write::create(Kind::User, Value::Object(user))).await?.without(text.unwrap_or_default());
         let created = match reply.status.as_u16() {
             409 => None,
@@ -135,7 +142,8 @@ impl Scim {
         }
         // It is there already: by an earlier try whose answer was lost, or as somebody else's.
         let account = entry.account.to_string();
-        let found = self.client.entries_of(&account).await?;
+        let condition = Condition::ExternalId(account.clone());
+        let found = self.client.find(Kind::User, &[condition], None).await?.pop().unwrap_or_default();
         if found.is_empty() {
             let name = &person.login_name;
             return Err(DirectoryError::refused(&format!(
@@ -189,19 +197,33 @@ impl Client {
     }
 
     /// Returns the entries of an account; several are asked for at once.
-    async fn entries_of(self: &Arc<Self>, account: &str) -> Result<Vec<Resource>, DirectoryError> {
+    async fn entries_of(self: &Arc<Self>, account: AccountId) -> Result<Vec<Resource>, DirectoryError> {
         let client = self.clone();
-        let work = move |accounts: Vec<String>| {
+        let work = move |accounts: Vec<AccountId>| {
             let client = client.clone();
             async move {
-                let conditions: Vec<Condition> = accounts.into_iter().map(Condition::ExternalId).collect();
-                match client.find(Kind::User, &conditions, None).await {
+                match client.look_up(&accounts).await {
                     Ok(found) => found.into_iter().map(Ok).collect(),
-                    Err(error) => conditions.iter().map(|_| Err(error.clone())).collect(),
+                    Err(error) => accounts.iter().map(|_| Err(error.clone())).collect(),
                 }
             }
         };
-        self.lookups.ask(account.to_owned(), work).await
+        self.lookups.ask(account, work).await
+    }
+
+    /// Returns the entries of each account. Where a whole batch asks, more are about to, and everything is listed first.
+    async fn look_up(&self, accounts: &[AccountId]) -> Result<Vec<Vec<Resource>>, DirectoryError> {
+        if accounts.len() == MOST_CONDITIONS && !self.index.is_fresh() {
+            let begun = Instant::now();
+            let listed = self.list(Kind::User, Some("externalId")).await?;
+            let ids: Vec<Option<&str>> = listed.iter().map(Resource::external_id).collect::<Result<_, _>>()?;
+            self.index.take(begun, ids.into_iter().flatten());
+        }
+        let lacking: Vec<bool> = accounts.iter().map(|account| self.index.lacks(*account)).collect();
+        let asked = accounts.iter().zip(&lacking).filter(|(_, lacking)| !**lacking);
+        let conditions: Vec<Condition> = asked.map(|(account, _)| Condition::ExternalId(account.to_string())).collect();
+        let mut found = self.find(Kind::User, &conditions, None).await?.into_iter();
+        Ok(lacking.into_iter().map(|lacking| if lacking { vec![] } else { found.next().unwrap_or_default() }).collect())
     }
 
     /// Changes what differs about an entry.

@@ -14,8 +14,9 @@ use crate::directory::DirectoryError;
 /// The most conditions of one filter: an address has to stay below what servers and proxies take.
 pub(super) const MOST_CONDITIONS: usize = 25;
 
-/// How many resources of a list are asked for at once.
+/// How many resources of a list are asked for at once, whole ones and such of which a few attributes do.
 const PAGE: usize = 200;
+const PAGE_OF_PARTS: usize = 1000;
 
 /// What a resource has to be like.
 #[derive(Clone, Debug)]
@@ -146,10 +147,11 @@ impl Client {
         let mut found: Vec<Resource> = vec![];
         let mut ids = HashSet::new();
         let mut total = 0;
+        let count = if attributes.is_some() { PAGE_OF_PARTS } else { PAGE };
         loop {
             let start = found.len() + 1;
             let mut request = Request::get(kind.path());
-            request.query = vec![("startIndex", start.to_string()), ("count", PAGE.to_string())];
+            request.query = vec![("startIndex", start.to_string()), ("count", count.to_string())];
             request.query.extend(filter.map(|filter| ("filter", filter.to_owned())));
             request.query.extend(attributes.map(|attributes| ("attributes", attributes.to_owned())));
             let reply = self.transport.send(request).await?;
