@@ -40,9 +40,9 @@ impl Address {
         }
         url.set_query(None);
         let name = options.remove(NAME).unwrap_or_else(|| url.as_str().trim_end_matches('/').to_owned());
-        let is_fit = |character: char| !character.is_control() && !character.is_whitespace() && character != ',';
+        let is_fit = |character: char| !character.is_control() && !character.is_whitespace();
         if name.is_empty() || name.len() > 200 || !name.chars().all(is_fit) {
-            return Err(error("is or gives a name (?name=) of 1 to 200 characters, without spaces and commas"));
+            return Err(error("is or gives a name (?name=) of 1 to 200 characters, without spaces"));
         }
         Ok(Self { url, name, options })
     }
