@@ -7,6 +7,7 @@
 mod address;
 mod entry;
 mod found;
+mod ldap;
 mod rehearsal;
 mod scim;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use self::address::Address;
 pub use self::entry::{Entry, LoginPassword, Person};
 pub use self::found::Found;
+use self::ldap::Ldap;
 use self::rehearsal::Rehearsal;
 use self::scim::Scim;
 
@@ -100,6 +102,7 @@ pub struct Directory {
 /// What a directory speaks.
 #[derive(Clone, Debug)]
 enum Protocol {
+    Ldap(Ldap),
     Rehearsal(Rehearsal),
     Scim(Scim),
 }
@@ -113,6 +116,7 @@ impl Directory {
         let address = Address::parse(address)?;
         let name = address.name().to_owned();
         let protocol = match address.scheme() {
+            "ldap" | "ldaps" => Protocol::Ldap(Ldap::open(address)?),
             "rehearsal" => Protocol::Rehearsal(Rehearsal::new(address.path().into())),
             "scim+https" | "scim+http" => Protocol::Scim(Scim::open(address)?),
             _ => return Err(address.unknown_scheme()),
@@ -130,7 +134,8 @@ impl Directory {
     #[must_use]
     pub fn takes_password_texts(&self) -> bool {
         match &self.protocol {
-            Protocol::Rehearsal(_) => false,
+            // A hash of Argon2id is what a bind is checked against.
+            Protocol::Ldap(_) | Protocol::Rehearsal(_) => false,
             Protocol::Scim(scim) => scim.sends_passwords(),
         }
     }
@@ -142,6 +147,7 @@ impl Directory {
     pub async fn bring(&self, entry: &Entry) -> Result<(), DirectoryError> {
         let bringing = async {
             match &self.protocol {
+                Protocol::Ldap(ldap) => Box::pin(ldap.bring(entry)).await,
                 Protocol::Rehearsal(rehearsal) => rehearsal.bring(entry).await,
                 Protocol::Scim(scim) => scim.bring(entry).await,
             }
@@ -157,7 +163,8 @@ impl Directory {
     pub async fn drop_groups(&self, present: &Groups) -> Result<(), DirectoryError> {
         let dropping = async {
             match &self.protocol {
-                Protocol::Rehearsal(_) => Ok(()),
+                // A group goes with its last member.
+                Protocol::Ldap(_) | Protocol::Rehearsal(_) => Ok(()),
                 Protocol::Scim(scim) => scim.drop_groups(present).await,
             }
         };
@@ -171,7 +178,7 @@ impl Directory {
     pub async fn people(&self) -> Result<Vec<Found>, DirectoryError> {
         match &self.protocol {
             Protocol::Scim(scim) => scim.people().await,
-            Protocol::Rehearsal(_) => Err(self.cannot_be_imported()),
+            Protocol::Ldap(_) | Protocol::Rehearsal(_) => Err(self.cannot_be_imported()),
         }
     }
 
@@ -182,7 +189,7 @@ impl Directory {
     pub async fn link(&self, id: &str, external_id: &str) -> Result<(), DirectoryError> {
         match &self.protocol {
             Protocol::Scim(scim) => scim.link(id, external_id).await,
-            Protocol::Rehearsal(_) => Err(self.cannot_be_imported()),
+            Protocol::Ldap(_) | Protocol::Rehearsal(_) => Err(self.cannot_be_imported()),
         }
     }
 

@@ -1,0 +1,244 @@
+//! LDAP: people as `inetOrgPerson` and groups as `groupOfNames` of a directory such as OpenLDAP.
+//!
+//! A person's entry is `uid=<login name>,ou=people,<base>`, and found again by its `employeeNumber`, the account id. What
+//! has neither that number nor roster's mark ([`MARK`]) is somebody else's and stays as it is.
+//!
+//! What takes somebody's way in goes first: the password before every other attribute, a group that the person isn't in
+//! any more before the one that they are in now. Of an account that is gone the password goes first, then the memberships,
+//! and the entry last, so that whoever goes on after a crash still finds by the entry what else there is.
+//!
+//! Every write says in an assertion (RFC 4528) what it was made from, so that one that comes late, or that somebody else
+//! overtook, changes nothing.
+
+mod connection;
+mod groups;
+mod mapping;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ldap3::{Mod, Scope, ldap_escape};
+use tokio::sync::RwLock;
+
+use self::connection::{Connection, Found, Outcome, Pool};
+use self::mapping::{EMPLOYEE_NUMBER, PASSWORD, UID};
+use super::{Address, DirectoryError, Entry, Person};
+use crate::domain::account::AccountId;
+
+/// What a group's `businessCategory` says of one that roster made.
+const MARK: &str = "roster";
+
+/// How many entries may have an account's number or its login name before it takes a person to look.
+const MOST_ALIKE: usize = 8;
+
+/// A directory that speaks LDAP.
+#[derive(Clone)]
+pub(super) struct Ldap {
+    pool: Arc<Pool>,
+    people: String,
+    groups: String,
+    /// Nobody joins a group while one is made: OpenLDAP looks whether there is such a group before it lets somebody join, and
+    /// where it came in between, the member's `memberOf` stays as it was.
+    founding: Arc<RwLock<()>>,
+    /// Whether an entry ever showed its password. Where none does, none isn't there for certain.
+    shows_passwords: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for Ldap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ldap").field("people", &self.people).finish_non_exhaustive()
+    }
+}
+
+impl Ldap {
+    /// Takes in the address of a directory; nothing is asked of it yet.
+    pub(super) fn open(address: Address) -> Result<Self, DirectoryError> {
+        let error = |what: &str| DirectoryError::Address(format!("the address of the directory {} {what}", address.name()));
+        if address.scheme() == "ldap" && !address.is_loopback() {
+            return Err(error("is ldap:// and of another machine, where others could listen in: use ldaps://"));
+        }
+        if address.url().host_str().is_none_or(str::is_empty) {
+            return Err(error("lacks the host"));
+        }
+        let base = match ldap3::get_url_params(address.url()) {
+            Ok(parts) if parts.base.contains('=') => parts.base.into_owned(),
+            _ => return Err(error("lacks the base, such as dc=acme,dc=example, after the host")),
+        };
+        let (people, groups) = (format!("ou=people,{base}"), format!("ou=groups,{base}"));
+        Ok(Self {
+            people,
+            groups,
+            founding: Arc::default(),
+            shows_passwords: Arc::default(),
+            pool: Arc::new(Pool::open(address)?),
+        })
+    }
+
+    /// Brings the directory to what it is to have of an account.
+    pub(super) async fn bring(&self, entry: &Entry) -> Result<(), DirectoryError> {
+        let mut connection = self.pool.connection().await?;
+        match self.bring_over(&mut connection, entry).await {
+            // A connection that was of use before may have died of old age: that says nothing about the server.
+            Err(DirectoryError::Unreachable(_)) if connection.is_worn() => {
+                drop(connection);
+                self.bring_over(&mut self.pool.new_connection().await?, entry).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn bring_over(&self, connection: &mut Connection<'_>, entry: &Entry) -> Result<(), DirectoryError> {
+        match &entry.person {
+            Some(person) => self.bring_person(connection, entry, person).await,
+            None => self.remove(connection, entry.account).await,
+        }
+    }
+
+    async fn bring_person(&self, connection: &mut Connection<'_>, entry: &Entry, person: &Person) -> Result<(), DirectoryError> {
+        let mut own = self.find(connection, entry.account, Some(person)).await?;
+        if entry.takes_away() && self.take_ways_in(connection, entry.account, &own).await? {
+            own = self.find(connection, entry.account, Some(person)).await?;
+        }
+        let dn = match own.as_slice() {
+            [] => self.add(connection, entry, person).await?,
+            [one] => self.correct(connection, entry, person, one).await?,
+            [one, other, ..] => return Err(twice(entry.account, one, other)),
+        };
+        self.settle(connection, &dn, entry, person).await
+    }
+
+    /// Returns the entries with the account's number. Where there is none, nobody else may have the login name.
+    async fn find(
+        &self,
+        connection: &mut Connection<'_>,
+        account: AccountId,
+        person: Option<&Person>,
+    ) -> Result<Vec<Found>, DirectoryError> {
+        let mut filter = number_is(account);
+        if let Some(person) = person {
+            filter = format!("(|{filter}({UID}={}))", ldap_escape(person.login_name.as_str()));
+        }
+        let alike = connection.search(&self.people, Scope::Subtree, &filter, mapping::READ, MOST_ALIKE).await?;
+        if alike.entries.iter().any(|found| found.count(PASSWORD) > 0) {
+            self.shows_passwords.store(true, Ordering::Relaxed);
+        }
+        let (own, others): (Vec<Found>, Vec<Found>) =
+            alike.entries.into_iter().partition(|found| found.has(EMPLOYEE_NUMBER, &account.to_string()));
+        match others.first() {
+            Some(other) if own.is_empty() => Err(not_ours(account, other)),
+            _ if alike.has_more => {
+                let words =
+                    format!("more than {MOST_ALIKE} entries under {} have its login name: remove the others", self.people);
+                Err(DirectoryError::refused(&words))
+            }
+            _ => Ok(own),
+        }
+    }
+
+    /// Adds the person's entry and returns its DN.
+    async fn add(&self, connection: &mut Connection<'_>, entry: &Entry, person: &Person) -> Result<String, DirectoryError> {
+        let dn = format!("{},{}", mapping::name_within_people(person), self.people);
+        let answer = connection.add(&dn, &mapping::new_entry(entry, person)).await?;
+        match answer.rc {
+            connection::SUCCESS => Ok(dn),
+            connection::NO_SUCH_OBJECT => Err(lacks(&self.people)),
+            // Somebody added it between the search and here; the next search sees who.
+            connection::ENTRY_ALREADY_EXISTS => Err(DirectoryError::Conflict),
+            _ => Err(connection::failure(&answer)),
+        }
+    }
+
+    /// Writes what differs, in one operation, and returns the DN of the entry.
+    async fn correct(
+        &self,
+        connection: &mut Connection<'_>,
+        entry: &Entry,
+        person: &Person,
+        found: &Found,
+    ) -> Result<String, DirectoryError> {
+        let mut dn = found.dn.clone();
+        let attributes = mapping::attributes(entry, person);
+        let differing = attributes.iter().filter(|(name, wanted)| self.differs(found, name, wanted.as_deref()));
+        let changes: Vec<Mod<&str>> =
+            differing.map(|(name, wanted)| Mod::Replace(*name, wanted.as_deref().into_iter().collect())).collect();
+        if !changes.is_empty() {
+            connection.modify(&dn, changes, Some(&unchanged(entry.account, found))).await?.success_of_entry()?;
+        }
+        if !found.has(UID, &person.login_name) {
+            // Somebody renamed it. The groups know it by the name that it has now, so it leaves them first.
+            self.leave_all(connection, &dn).await?;
+            let name = mapping::name_within_people(person);
+            connection.rename(&dn, &name, &self.people).await?.success_of_entry()?;
+            dn = format!("{name},{}", self.people);
+        }
+        Ok(dn)
+    }
+
+    /// Whether an attribute has to be written. That a password is gone is taken from nobody who never shows one.
+    fn differs(&self, found: &Found, attribute: &str, wanted: Option<&str>) -> bool {
+        let is_in_doubt = attribute == PASSWORD && wanted.is_none() && !self.shows_passwords.load(Ordering::Relaxed);
+        is_in_doubt || !found.is(attribute, wanted)
+    }
+
+    /// Takes the passwords of these entries, and returns whether any was written.
+    async fn take_ways_in(
+        &self,
+        connection: &mut Connection<'_>,
+        account: AccountId,
+        own: &[Found],
+    ) -> Result<bool, DirectoryError> {
+        let mut has_written = false;
+        for found in own.iter().filter(|found| self.differs(found, PASSWORD, None)) {
+            has_written = true;
+            let change = vec![Mod::Replace(PASSWORD, [].into())];
+            connection.modify(&found.dn, change, Some(&number_is(account))).await?.success_of_entry()?;
+        }
+        Ok(has_written)
+    }
+
+    /// Removes whatever there is of an account: the password, the memberships, and then the entry.
+    async fn remove(&self, connection: &mut Connection<'_>, account: AccountId) -> Result<(), DirectoryError> {
+        let own = self.find(connection, account, None).await?;
+        self.take_ways_in(connection, account, &own).await?;
+        for found in &own {
+            self.leave_all(connection, &found.dn).await?;
+            // What OpenLDAP may change along with it are groups.
+            let own = format!("(|{}(objectClass=groupOfNames))", number_is(account));
+            let answer = connection.delete(&found.dn, &own).await?;
+            match answer.rc {
+                connection::NO_SUCH_OBJECT => {}
+                _ => answer.success_of_entry()?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the filter that an account's own entries meet.
+fn number_is(account: AccountId) -> String {
+    format!("({EMPLOYEE_NUMBER}={account})")
+}
+
+/// Returns the filter that an account's entry meets as long as nobody changes it.
+fn unchanged(account: AccountId, found: &Found) -> String {
+    let number = number_is(account);
+    match found.state() {
+        Some(state) => format!("(&{number}({}={}))", mapping::STATE, ldap_escape(state)),
+        None => number,
+    }
+}
+
+fn not_ours(account: AccountId, other: &Found) -> DirectoryError {
+    let now = other.first(EMPLOYEE_NUMBER).unwrap_or("none");
+    let advice = format!("remove it, or set its employeeNumber to {account} to hand it over");
+    DirectoryError::refused(&format!("{advice}: somebody else's ({now}) is {}", other.dn))
+}
+
+fn twice(account: AccountId, one: &Found, other: &Found) -> DirectoryError {
+    DirectoryError::refused(&format!("two entries have employeeNumber {account}, remove one: {} and {}", one.dn, other.dn))
+}
+
+fn lacks(unit: &str) -> DirectoryError {
+    DirectoryError::Unreachable(format!("it has no {unit}: add that organizational unit, or change the base in the address"))
+}

@@ -1,0 +1,156 @@
+//! What an `inetOrgPerson` (RFC 2798) has of a person.
+//!
+//! Time zone and permissions have no attribute there and aren't carried.
+
+use std::borrow::Cow;
+
+use ldap3::dn_escape;
+use unicode_normalization::UnicodeNormalization;
+
+use super::super::{Entry, Person};
+use crate::domain::account::PostalAddress;
+
+pub(super) const UID: &str = "uid";
+pub(super) const EMPLOYEE_NUMBER: &str = "employeeNumber";
+pub(super) const PASSWORD: &str = "userPassword";
+
+/// What OpenLDAP changes with each change of an entry.
+pub(super) const STATE: &str = "entryCSN";
+
+/// What is read of a person's entry.
+pub(super) const READ: &[&str] = &[
+    UID,
+    EMPLOYEE_NUMBER,
+    "cn",
+    "sn",
+    "displayName",
+    "o",
+    "mail",
+    "telephoneNumber",
+    "street",
+    "l",
+    "st",
+    "postalCode",
+    "postalAddress",
+    "employeeType",
+    PASSWORD,
+    STATE,
+];
+
+/// An attribute, and the one value that it is to have, if any.
+type Attribute = (&'static str, Option<String>);
+
+/// Returns the name that a person's entry has under `ou=people`.
+pub(super) fn name_within_people(person: &Person) -> String {
+    format!("{UID}={}", dn_escape(person.login_name.as_str()))
+}
+
+/// Returns what a new entry has.
+pub(super) fn new_entry(entry: &Entry, person: &Person) -> Vec<(&'static str, Vec<String>)> {
+    let classes = ["top", "person", "organizationalPerson", "inetOrgPerson"].map(str::to_owned);
+    let mut new = vec![
+        ("objectClass", classes.into()),
+        (UID, vec![person.login_name.clone()]),
+        (EMPLOYEE_NUMBER, vec![entry.account.to_string()]),
+    ];
+    new.extend(attributes(entry, person).into_iter().filter_map(|(name, value)| Some((name, vec![value?]))));
+    new
+}
+
+/// Returns what roster sees to as long as the entry is there.
+pub(super) fn attributes(entry: &Entry, person: &Person) -> Vec<Attribute> {
+    // The text of a new password has no place here: the directory gets the hash.
+    let Person {
+        login_name: _,
+        email,
+        active,
+        display_name,
+        phone,
+        address,
+        time_zone: _,
+        role,
+        group: _,
+        permissions: _,
+        password,
+    } = person;
+    let password = password.as_ref().filter(|_| *active);
+    let address = address.as_ref();
+    let part = |of: fn(&PostalAddress) -> &Option<String>| address.and_then(|address| of(address).clone());
+    let surname = display_name.split_whitespace().next_back().unwrap_or(display_name);
+    vec![
+        ("cn", Some(display_name.clone())),
+        ("sn", Some(surname.to_owned())),
+        ("displayName", Some(display_name.clone())),
+        ("o", Some(entry.organization.clone())),
+        ("mail", Some(email.clone())),
+        ("telephoneNumber", phone.as_deref().and_then(telephone_number)),
+        ("street", address.map(|address| address.street.join(", "))),
+        ("l", part(|address| &address.locality)),
+        ("st", part(|address| &address.region)),
+        ("postalCode", part(|address| &address.postal_code)),
+        ("postalAddress", address.map(postal_address)),
+        ("employeeType", role.clone()),
+        (PASSWORD, password.map(|password| format!("{{ARGON2}}{}", password.hash.as_str()))),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name, value.filter(|value| !value.is_empty())))
+    .collect()
+}
+
+/// Returns a telephone number with what its syntax (a `PrintableString`, RFC 4517, section 3.3.31) takes. Other signs
+/// become a space; one with other letters or digits would be another number, and is none.
+fn telephone_number(phone: &str) -> Option<String> {
+    let fits = |character: char| character.is_ascii_alphanumeric() || "'()+,-./:?= ".contains(character);
+    let mut number = String::new();
+    for character in phone.nfkc() {
+        match character {
+            _ if fits(character) => number.push(character),
+            _ if character.is_alphanumeric() => return None,
+            _ => number.push(' '),
+        }
+    }
+    let number = number.split_whitespace().collect::<Vec<_>>().join(" ");
+    number.contains(|character: char| character.is_ascii_digit()).then_some(number)
+}
+
+/// Returns the lines of an address in the syntax of RFC 4517, section 3.3.28.
+fn postal_address(address: &PostalAddress) -> String {
+    let PostalAddress { street, locality, region, postal_code, country } = address;
+    let place: Vec<&str> = [locality, region, postal_code].into_iter().filter_map(|part| part.as_deref()).collect();
+    let place = Some(place.join(" ")).filter(|place| !place.is_empty());
+    let lines = street.iter().map(Cow::Borrowed).chain(place.map(Cow::Owned)).chain(country.iter().map(Cow::Borrowed));
+    lines.map(|line| line.replace('\\', "\\5C").replace('$', "\\24")).collect::<Vec<_>>().join("$")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_number(phone: &str, expected: Option<&str>) {
+        assert_eq!(telephone_number(phone).as_deref(), expected, "{phone}");
+    }
+
+    #[test]
+    fn a_telephone_number_has_what_its_syntax_takes() {
+        check_number("+1 602 555 0100", Some("+1 602 555 0100"));
+        check_number("+1 (602) 555\u{2011}0100 #12", Some("+1 (602) 555 0100 12"));
+        check_number("\u{ff0b}\u{ff11} 602", Some("+1 602"));
+        check_number("\u{661}\u{662}\u{663}", None);
+        check_number("anrufen: B\u{fc}ro 12", None);
+        check_number("ask at the desk", None);
+    }
+
+    #[test]
+    fn an_address_is_its_lines_with_their_signs_escaped() {
+        let address = PostalAddress {
+            street: vec!["1 $mart St".to_owned(), "Box \\2".to_owned()],
+            locality: Some("Phoenix".to_owned()),
+            region: None,
+            postal_code: Some("85001".to_owned()),
+            country: Some("US".to_owned()),
+        };
+        assert_eq!(postal_address(&address), "1 \\24mart St$Box \\5C2$Phoenix 85001$US");
+        assert_eq!(postal_address(&PostalAddress::default()), "");
+    }
+}

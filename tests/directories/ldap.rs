@@ -1,0 +1,65 @@
+//! LDAP, on OpenLDAP.
+
+mod addresses;
+mod entries;
+mod faults;
+mod groups;
+mod observer;
+mod people;
+mod proxy;
+#[path = "../support/slapd.rs"]
+mod server;
+mod strangers;
+
+use std::sync::OnceLock;
+
+use roster::directory::{Directory, DirectoryError, Entry};
+
+use observer::Observer;
+use server::Server;
+
+/// A server, roster's directory on it, and somebody who looks on.
+struct World {
+    server: Server,
+    directory: Directory,
+    observer: Observer,
+}
+
+impl World {
+    async fn new() -> Self {
+        let server = Server::start();
+        let directory = Directory::open(&server.url()).unwrap();
+        let observer = Observer::connect(&server).await;
+        Self { server, directory, observer }
+    }
+
+    #[track_caller]
+    fn brought(&self, entry: &Entry) -> impl Future<Output = ()> {
+        let outcome = self.directory.bring(entry);
+        async { outcome.await.unwrap() }
+    }
+
+    async fn refusal(&self, entry: &Entry) -> String {
+        match self.directory.bring(entry).await {
+            Err(DirectoryError::Refused(why)) => why,
+            other => panic!("it isn't refused: {other:?}"),
+        }
+    }
+}
+
+/// Brings an entry as often as it takes, as whoever brings entries does, and says how often that was.
+async fn bring_until_confirmed(directory: &Directory, entry: &Entry) -> usize {
+    for attempt in 1..=50 {
+        match directory.bring(entry).await {
+            Ok(()) => return attempt,
+            Err(DirectoryError::Unreachable(_) | DirectoryError::Conflict | DirectoryError::Silent) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("it isn't confirmed after 50 tries");
+}
+
+fn hashing() -> &'static roster::hashing::Hashing {
+    static HASHING: OnceLock<roster::hashing::Hashing> = OnceLock::new();
+    HASHING.get_or_init(|| roster::hashing::Hashing::new(roster::hashing::Cost::default()).unwrap())
+}

@@ -1,0 +1,137 @@
+//! Where the directory is, and who roster is there.
+
+use roster::directory::{Directory, DirectoryError};
+
+use super::World;
+use super::people::{gone, person, whole_person, with};
+use super::server::Server;
+
+#[track_caller]
+fn check_refused(address: &str, expected: &str) {
+    match Directory::open(address) {
+        Err(DirectoryError::Address(why)) => assert!(why.contains(expected), "{why}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+const PASSWORD: &str = "gate Turnip, 41 onward";
+const OPTIONS: &str = "bind-dn=cn=admin,dc=acme,dc=example&password-file=/run/secrets/ldap";
+
+#[test]
+fn an_address_that_lacks_something_says_what() {
+    check_refused(&format!("ldap://ldap.acme.example/dc=acme,dc=example?{OPTIONS}"), "use ldaps://");
+    check_refused(&format!("ldap://10.0.0.1/dc=acme,dc=example?{OPTIONS}"), "use ldaps://");
+    check_refused(&format!("ldaps://ldap.acme.example?{OPTIONS}"), "lacks the base");
+    check_refused(&format!("ldaps:///dc=acme,dc=example?{OPTIONS}"), "lacks the host");
+    check_refused("ldaps://ldap.acme.example/dc=acme,dc=example?bind-dn=cn=admin", "password-file");
+    check_refused("ldaps://ldap.acme.example/dc=acme,dc=example?password-file=/x", "bind-dn");
+    check_refused(&format!("ldaps://ldap.acme.example/dc=acme,dc=example?{OPTIONS}&tls=no"), "doesn't know: tls");
+    check_refused(&format!("ldap://localhost/dc=acme,dc=example?{OPTIONS}&ca-file=/x"), "for ldaps:// alone");
+}
+
+#[test]
+fn a_directory_is_known_by_its_address_without_the_options() {
+    for address in ["ldaps://ldap.acme.example/dc=acme,dc=example", "ldap://127.0.0.1:3890/dc=acme", "ldap://[::1]/dc=acme"] {
+        let directory = Directory::open(&format!("{address}?{OPTIONS}")).unwrap();
+        assert_eq!(directory.name(), address);
+        assert!(!directory.takes_password_texts());
+    }
+    assert_eq!(Directory::open(&format!("ldaps://h/dc=acme?{OPTIONS}&name=people")).unwrap().name(), "people");
+}
+
+#[test]
+fn the_command_line_takes_an_address_with_its_commas() {
+    let mut roster = std::process::Command::new(env!("CARGO_BIN_EXE_roster"));
+    roster.args(["run", "--directory", &format!("ldaps://ldap.acme.example/dc=acme,dc=example?{OPTIONS}&tls=no")]);
+    let output = roster.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("doesn't know: tls"), "{said}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_without_the_password_and_the_right_one_is_read_anew() {
+    let world = World::new().await;
+    let alice = person("alice");
+    let file = world.server.folder().join("password");
+    for (wrong, why) in [("not the password", "invalidCredentials"), ("", "it is empty"), ("\n", "it is empty")] {
+        let right = std::fs::read_to_string(&file).unwrap();
+        let directory = Directory::open(&world.server.url()).unwrap();
+        std::fs::write(&file, wrong).unwrap();
+        let outcome = directory.bring(&alice).await;
+        std::fs::write(&file, &right).unwrap();
+        let Err(error @ DirectoryError::Unauthorized(_)) = outcome else { panic!("{outcome:?}") };
+        let said = format!("{error} {error:?} {directory:?}");
+        assert!(said.contains(why) && said.contains("password"), "{said}");
+        assert!(!said.contains("not the password") && !said.contains(right.trim()), "{said}");
+        directory.bring(&alice).await.unwrap();
+    }
+    std::fs::remove_file(&file).unwrap();
+    let directory = Directory::open(&world.server.url()).unwrap();
+    let outcome = directory.bring(&alice).await;
+    assert!(matches!(outcome, Err(DirectoryError::Unauthorized(ref why)) if why.contains("password-file")), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_directory_without_the_units_says_so() {
+    let world = World::new().await;
+    world.observer.remove("ou=groups,dc=acme,dc=example").await;
+    let outcome = world.directory.bring(&person("alice")).await;
+    assert!(matches!(outcome, Err(DirectoryError::Unreachable(ref why)) if why.contains("it has no ou=groups,")), "{outcome:?}");
+    let elsewhere = world.server.url().replacen("/dc=acme,dc=example?", "/dc=elsewhere?", 1);
+    let outcome = Directory::open(&elsewhere).unwrap().bring(&person("alice")).await;
+    assert!(matches!(outcome, Err(DirectoryError::Unreachable(ref why)) if why.contains("it has no ou=people,")), "{outcome:?}");
+}
+
+/// Returns the directory for somebody else than the administrator.
+async fn directory_as(world: &World, name: &str) -> Directory {
+    let entry: [(&str, &[&str]); 3] =
+        [("objectClass", &["organizationalRole", "simpleSecurityObject"]), ("cn", &[name]), ("userPassword", &["of somebody"])];
+    world.observer.add(&format!("cn={name},dc=acme,dc=example"), &entry).await;
+    std::fs::write(world.server.folder().join(name), "of somebody\n").unwrap();
+    let address = world.server.url().replace("cn=admin", &format!("cn={name}")).replace("/password", &format!("/{name}"));
+    Directory::open(&address).unwrap()
+}
+
+#[tokio::test]
+async fn a_password_that_roster_may_not_read_goes_all_the_same() {
+    let world = World::new().await;
+    let directory = directory_as(&world, "writer").await;
+    let alice = whole_person("alice", PASSWORD);
+    directory.bring(&alice).await.unwrap();
+    assert!(world.observer.binds("alice.acme", PASSWORD).await);
+    directory.bring(&with(&alice, |person| person.active = false)).await.unwrap();
+    assert!(!world.observer.binds("alice.acme", PASSWORD).await);
+    assert_eq!(world.observer.value(&alice, "userPassword").await, None);
+    directory.bring(&gone(&alice)).await.unwrap();
+    assert!(!world.observer.has(&alice).await);
+}
+
+#[tokio::test]
+async fn whoever_may_only_read_is_not_let_in() {
+    let world = World::new().await;
+    let outcome = directory_as(&world, "reader").await.bring(&person("alice")).await;
+    assert!(matches!(outcome, Err(DirectoryError::Unauthorized(ref why)) if why.contains("insufficientAccess")), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_nobody_but_who_is_trusted() {
+    let server = Server::start_with_tls();
+    let address = server.url();
+    let alice = person("alice");
+    Directory::open(&address).unwrap().bring(&alice).await.unwrap();
+
+    let other = Server::start_with_tls();
+    let own = server.folder().join("certs/ca.crt");
+    let unknown = address.replace(own.to_str().unwrap(), other.folder().join("certs/ca.crt").to_str().unwrap());
+    assert_ne!(unknown, address);
+    let (without, _) = address.split_once("&ca-file=").unwrap();
+    let misnamed = address.replacen("localhost", "127.0.0.1", 1);
+    for untrusted in [unknown.as_str(), without, misnamed.as_str()] {
+        let outcome = Directory::open(untrusted).unwrap().bring(&alice).await;
+        let Err(DirectoryError::Unreachable(why)) = outcome else { panic!("{outcome:?}") };
+        assert!(why.contains("the certificate of"), "{why}");
+    }
+    let missing = format!("{without}&ca-file=/nowhere/ca.crt");
+    let outcome = Directory::open(&missing).unwrap().bring(&alice).await;
+    assert!(matches!(outcome, Err(DirectoryError::Unreachable(ref why)) if why.contains("/nowhere/ca.crt")), "{outcome:?}");
+}

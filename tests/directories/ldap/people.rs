@@ -1,0 +1,67 @@
+//! People to bring.
+
+use roster::directory::{Entry, LoginPassword, Person};
+use roster::domain::account::{AccountId, PostalAddress, Revision};
+use roster::domain::email::Email;
+use roster::domain::organization::LoginName;
+use roster::domain::password::{Password, Person as Names};
+use uuid::Uuid;
+
+use super::hashing;
+
+/// Returns what a directory is to have of a new account of the organization acme.
+pub(super) fn person(username: &str) -> Entry {
+    let person = Person {
+        login_name: format!("{username}.acme"),
+        email: format!("{username}@acme.example"),
+        active: true,
+        display_name: format!("{username} Smith"),
+        phone: None,
+        address: None,
+        time_zone: None,
+        role: None,
+        group: "users".to_owned(),
+        permissions: vec![],
+        password: None,
+    };
+    Entry { account: AccountId(Uuid::new_v4()), revision: Revision(1), organization: "acme".to_owned(), person: Some(person) }
+}
+
+/// Returns somebody with everything.
+pub(super) fn whole_person(username: &str, password: &str) -> Entry {
+    with(&person(username), |person| {
+        person.phone = Some("+1 602 555 0100".to_owned());
+        person.address = Some(PostalAddress {
+            street: vec!["1 Main St".to_owned(), "Box $5".to_owned()],
+            locality: Some("Phoenix".to_owned()),
+            region: Some("AZ".to_owned()),
+            postal_code: Some("85001".to_owned()),
+            country: Some("US".to_owned()),
+        });
+        person.time_zone = Some("America/Phoenix".to_owned());
+        person.role = Some("Dispatcher".to_owned());
+        person.permissions = vec!["cases:read".to_owned()];
+        set_password(person, password);
+    })
+}
+
+/// Returns the entry at the account's next revision.
+pub(super) fn with(entry: &Entry, change: impl FnOnce(&mut Person)) -> Entry {
+    let mut entry = entry.clone();
+    entry.revision = Revision(entry.revision.0 + 1);
+    change(entry.person.as_mut().unwrap());
+    entry
+}
+
+/// Returns what tells that the account is gone.
+pub(super) fn gone(entry: &Entry) -> Entry {
+    Entry::gone(entry.account, Revision(entry.revision.0 + 1), &entry.organization)
+}
+
+/// Gives somebody a password, hashed as the product does.
+pub(super) fn set_password(person: &mut Person, password: &str) {
+    let login_name = LoginName::stored(person.login_name.clone());
+    let email = Email::parse(&person.email).unwrap();
+    let password = Password::parse(password.as_bytes(), &Names { login_name: &login_name, email: &email }).unwrap();
+    person.password = Some(LoginPassword { hash: hashing().hash(&password).unwrap(), is_new: true, text: None });
+}
