@@ -12,10 +12,18 @@ mod directory;
 mod kept;
 mod killed;
 mod members;
+mod meter;
 mod overdue;
 mod passwords;
 mod proxy;
+#[path = "../support/scim_server.rs"]
+#[allow(dead_code, reason = "it is made for the tests of directories too")]
+mod scim_server;
 mod secrecy;
+#[path = "../support/slapd.rs"]
+#[allow(dead_code, reason = "it is made for the tests of directories too")]
+mod slapd;
+mod software;
 mod steady;
 
 /// The control plane has the admission policies of `deploy/policies`.

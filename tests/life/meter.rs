@@ -94,8 +94,10 @@ impl Meter {
         while let Ok(length @ 1..) = client.read(&mut request) {
             let fate = {
                 let mut wire = self.wire();
+                if wire.is_cut {
+                    break;
+                }
                 match &mut wire.left {
-                    _ if wire.is_cut => break,
                     Some((0, fate)) => Some(*fate),
                     Some((left, _)) => {
                         *left -= 1;

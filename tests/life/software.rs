@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ldap3::{LdapConnAsync, Scope, SearchEntry};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::acme::{Acme, secret, secret_of, user_with_password};
+use crate::acme::{Acme, secret, user_with_password};
 use crate::meter::{Fate, Meter};
-use crate::scim_server;
+use crate::scim_server::ScimServer;
 use crate::slapd;
 use crate::support::{With, condition, eventually, group, passed, run, user};
 
@@ -18,7 +20,7 @@ const NEW: &str = "seven foxes guard the mill";
 /// An organization whose operator brings its people to a SCIM server and to slapd, over a wire that can be cut.
 struct Software {
     acme: Acme,
-    scim: scim_server::Server,
+    scim: Arc<ScimServer>,
     slapd: slapd::Server,
     wire: Meter,
 }
@@ -32,9 +34,10 @@ struct Person {
 
 impl Software {
     fn start(arguments: &[&str]) -> Self {
-        let (scim, slapd, wire) = (scim_server::Server::start(), slapd::Server::start(), Meter::new());
+        let (scim, slapd, wire) = (ScimServer::start(), slapd::Server::start(), Meter::new());
         let at = |port: u16| wire.before(SocketAddr::from(([127, 0, 0, 1], port))).port();
-        let (scim_url, ldap_url) = (scim.url_at(at(scim.port())), slapd.url_at(at(slapd.port())));
+        let scim_url = scim.address().replacen(&format!(":{}/", scim.port()), &format!(":{}/", at(scim.port())), 1);
+        let ldap_url = slapd.url_at(at(slapd.port()));
         let acme = Acme::start(&[&["--directory", &scim_url, "--directory", &ldap_url], arguments].concat());
         Self { acme, scim, slapd, wire }
     }
@@ -43,16 +46,26 @@ impl Software {
         self.acme.login_name(name)
     }
 
-    /// Returns everything that the SCIM server has of a kind.
-    fn in_scim(&self, kind: &str) -> Vec<Value> {
-        let url = format!("{}/{kind}?count=1000", self.scim.base());
-        let listed = run(async {
+    /// Asks the SCIM server as other software does.
+    fn ask_scim(&self, method: Method, path: &str, body: &Value) -> Value {
+        let address = self.scim.address();
+        let base = address.split('?').next().unwrap_or_default().trim_start_matches("scim+").trim_end_matches('/');
+        run(async {
             // Whoever comes first has installed it for all.
             let _ = rustls::crypto::ring::default_provider().install_default();
             let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-            let answer = client.get(url).bearer_auth(self.scim.token()).send().await.expect("it answers");
-            answer.json::<Value>().await.expect("it answers with JSON")
-        });
+            let request = client.request(method, format!("{base}{path}")).bearer_auth(self.scim.token());
+            let request = if body.is_null() { request } else { request.json(body) };
+            let answer = request.send().await.expect("it answers");
+            assert!(answer.status().is_success(), "{path}: {}", answer.status());
+            let text = answer.text().await.expect("it answers whole");
+            if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("it answers with JSON") }
+        })
+    }
+
+    /// Returns everything that the SCIM server has of a kind.
+    fn in_scim(&self, kind: &str) -> Vec<Value> {
+        let listed = self.ask_scim(Method::GET, &format!("/{kind}?count=1000"), &Value::Null);
         listed["Resources"].as_array().cloned().unwrap_or_default()
     }
 
@@ -68,7 +81,8 @@ impl Software {
     /// Returns the login names by the SCIM groups that roster made for the organization; empty ones have nobody.
     fn scim_groups(&self) -> BTreeSet<(String, String)> {
         let users = self.in_scim("Users");
-        let login = |id: &Value| users.iter().find(|user| user["id"] == *id).map(|user| user["userName"].as_str().unwrap_or_default());
+        let login =
+            |id: &Value| users.iter().find(|user| user["id"] == *id).map(|user| user["userName"].as_str().unwrap_or_default());
         let mut members = BTreeSet::new();
         for group in self.in_scim("Groups") {
             for member in group["members"].as_array().into_iter().flatten() {
@@ -84,14 +98,15 @@ impl Software {
     fn in_ldap(&self, name: &str) -> Option<Person> {
         let login = self.login(name);
         run(async {
-            let (connection, mut ldap) = LdapConnAsync::new(&self.slapd.plain_url()).await.expect("slapd listens");
+            let (connection, mut ldap) = LdapConnAsync::new(&self.plain_ldap()).await.expect("slapd listens");
             ldap3::drive!(connection);
-            let bound = ldap.simple_bind(&self.slapd.administrator(), &self.slapd.password()).await;
+            let bound = ldap.simple_bind(&format!("cn=admin,{}", slapd::BASE), &self.slapd.password()).await;
             bound.and_then(ldap3::LdapResult::success).expect("the administrator may bind");
             let filter = format!("(uid={login})");
             let attributes = ["mail", "memberOf"];
             let found = ldap.search(slapd::BASE, Scope::Subtree, &filter, attributes).await.expect("slapd answers");
-            let mut entries: Vec<SearchEntry> = found.success().expect("it is found").0.into_iter().map(SearchEntry::construct).collect();
+            let mut entries: Vec<SearchEntry> =
+                found.success().expect("it is found").0.into_iter().map(SearchEntry::construct).collect();
             assert!(entries.len() < 2, "{login} in LDAP: {entries:?}");
             let mut attributes = entries.pop()?.attrs;
             let mut groups = attributes.remove("memberOf").unwrap_or_default();
@@ -100,11 +115,15 @@ impl Software {
         })
     }
 
+    fn plain_ldap(&self) -> String {
+        format!("ldap://127.0.0.1:{}", self.slapd.port())
+    }
+
     /// Whether slapd lets somebody in.
     fn binds(&self, name: &str, password: &str) -> bool {
         let dn = format!("uid={},ou=people,{}", self.login(name), slapd::BASE);
         run(async {
-            let (connection, mut ldap) = LdapConnAsync::new(&self.slapd.plain_url()).await.expect("slapd listens");
+            let (connection, mut ldap) = LdapConnAsync::new(&self.plain_ldap()).await.expect("slapd listens");
             ldap3::drive!(connection);
             ldap.simple_bind(&dn, password).await.expect("slapd answers").rc == 0
         })
@@ -115,7 +134,7 @@ impl Software {
     }
 
     fn is_settled(&self, name: &str) -> bool {
-        self.acme.organization.admin().get("User", name).is_ok_and(|user| {
+        self.acme.organization.admin().get("User", name).is_some_and(|user| {
             let looked = user["status"]["observedGeneration"] == user["metadata"]["generation"];
             looked && condition(&user, "Ready")["reason"] == "Reconciled"
         })
@@ -170,7 +189,7 @@ fn people_stand_in_scim_and_ldap_once_however_often_the_operator_is_killed() {
     acme.edit("dave", &json!({"groupRef": {"name": "dispatchers"}, "profile": {"displayName": "Dave White"}}));
     let revision = "SELECT count(*) FROM accounts WHERE owner_name = 'alice' AND email = 'alice.smith@acme.example'";
     software.kill_until("everything is changed", |software| {
-        let is_gone = software.acme.organization.admin().get("User", "carol").is_err();
+        let is_gone = software.acme.organization.admin().get("User", "carol").is_none();
         let has_permission = || software.scim_user("erin")["entitlements"][0]["value"] == "orders:read";
         is_gone
             && ["alice", "bob", "dave", "erin"].iter().all(|name| software.is_settled(name))
@@ -216,7 +235,10 @@ fn directories_that_cannot_be_reached_make_transactions_overdue_and_hold_up_noth
         let overdue = acme.organization.until_reason("User", name, "DeadlineExceeded");
         assert_eq!(overdue["status"]["transaction"]["state"], "Overdue");
         let message = condition(&overdue, "Ready")["message"].as_str().unwrap_or_default().to_owned();
-        assert!(message.contains("scim+http://") && message.contains("ldap://") && message.contains("can't be reached"), "{message}");
+        assert!(
+            message.contains("scim+http://") && message.contains("ldap://") && message.contains("can't be reached"),
+            "{message}"
+        );
         assert!(!message.contains("token") && !message.contains("password"), "{message}");
     }
     assert!(!acme.lets_in("alice", OLD), "the store doesn't wait");
@@ -245,14 +267,17 @@ fn directories_that_cannot_be_reached_make_transactions_overdue_and_hold_up_noth
 fn whom_a_directory_refuses_says_why_and_goes_on_by_themselves_once_it_is_put_right() {
     let software = Software::start(&[]);
     let acme = &software.acme;
-    let id = software.scim.create_user(&software.login("alice"));
+    let other = json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": software.login("alice")});
+    let id = software.ask_scim(Method::POST, "/Users", &other)["id"].as_str().expect("an id").to_owned();
     acme.create(&user("alice"));
     acme.create(&user("bob"));
     acme.organization.until_ready("User", "bob");
     let alice = acme.organization.until_reason("User", "alice", "DirectoryUnavailable");
     let message = condition(&alice, "Ready")["message"].as_str().unwrap_or_default().to_owned();
     assert!(message.contains("userName") && message.contains(&acme.account_id("alice")), "{message}");
-    software.scim.set_external_id(&id, &acme.account_id("alice"));
+    let operation = json!({"op": "add", "path": "externalId", "value": acme.account_id("alice")});
+    let patch = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation]});
+    software.ask_scim(Method::PATCH, &format!("/Users/{id}"), &patch);
     acme.organization.until_ready("User", "alice");
     assert_eq!(software.scim_user("alice")["id"], id, "the entry that was there is hers now");
 }
@@ -269,7 +294,7 @@ fn neither_a_token_nor_a_password_is_told_to_anybody_but_the_directories() {
     eventually("the new password is in force", || software.binds("alice", NEW).then_some(()));
     acme.organization.until_ready("User", "alice");
     let (log, metrics) = (acme.operator.log(), acme.operator.page("/metrics").1);
-    let alice = acme.organization.has(&user("alice")).to_string();
+    let alice = acme.organization.admin().get("User", "alice").expect("she is there").to_string();
     let secrets = [OLD.to_owned(), NEW.to_owned(), software.scim.token(), software.slapd.password()];
     for (text, what) in [(&log, "log"), (&metrics, "metrics"), (&alice, "User")] {
         for (number, secret) in secrets.iter().enumerate() {
@@ -277,5 +302,4 @@ fn neither_a_token_nor_a_password_is_told_to_anybody_but_the_directories() {
         }
     }
     assert!(log.len() > 10_000, "it was told to log everything");
-    let _ = secret_of;
 }
