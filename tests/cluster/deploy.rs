@@ -285,3 +285,37 @@ fn the_service_accounts_token_works() {
     let users = organization.operators_account().api::<roster::api::User>();
     assert!(run(users.list(&kube::api::ListParams::default())).expect("the operator lists users").items.is_empty());
 }
+
+#[test]
+fn directories_are_added_to_either_installation_and_what_lets_one_in_there_is_in_files() {
+    let organization = Organization::new();
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    for (base, volumes) in [("", ["directories", "store", "tmp"]), ("overlays/postgres", ["directories", "store", "tmp"])] {
+        let overlay = organization.file(&format!("overlay-{}", base.len()));
+        std::fs::create_dir_all(&overlay).expect("a folder");
+        // kustomize takes no absolute paths.
+        let up = "../".repeat(overlay.components().count());
+        let place = |below: &str| format!("{up}{}", deploy.join(below).display());
+        let kustomization = json!({"resources": [place(base)], "components": [place("components/directories")]}).to_string();
+        std::fs::write(overlay.join("kustomization.yaml"), kustomization).expect("a file");
+        let apply = ["apply", "--namespace=", "--dry-run=server", "-o", "json", "-k", overlay.to_str().expect("a path in UTF-8")];
+        let applied = organization.kubectl(&apply, "");
+        assert_eq!(applied.stderr, "", "Pod Security and the API server have nothing to say against it");
+        let all: Value = serde_json::from_str(&applied.expect_success()).expect("kubectl prints JSON");
+        let items = all["items"].as_array().expect("a list");
+        let deployment = items.iter().find(|item| item["kind"] == "Deployment").expect("a Deployment");
+        let pod = &deployment["spec"]["template"]["spec"];
+        let names = |list: &Value| {
+            let mut names: Vec<String> =
+                list.as_array().into_iter().flatten().map(|one| one["name"].as_str().unwrap_or_default().to_owned()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&pod["volumes"]), volumes);
+        assert_eq!(names(&pod["containers"][0]["volumeMounts"]), volumes);
+        let directory = json!({"name": "roster-directories", "key": "addresses"});
+        let env = pod["containers"][0]["env"].as_array().expect("an environment");
+        let found = env.iter().find(|one| one["name"] == "ROSTER_DIRECTORY").expect("the directories");
+        assert_eq!(found["valueFrom"]["secretKeyRef"], directory);
+    }
+}
