@@ -120,12 +120,14 @@ impl Provisioning {
                 let own = fingerprint.as_ref().and_then(|fingerprint| fingerprint.password.as_ref());
                 password.is_new = before.and_then(|before| before.password.as_ref()) != own;
             }
+            // What the store says, or is about to be told, is about to be wrong.
             if let Some(known) = known.as_ref().filter(|known| known.revision >= entry.revision && !is_in_doubt(known)) {
-                wanted.is_held = true;
                 let untold = Untold { user: user.clone(), confirmed: Confirmations::new() };
                 let untold = self.untold.entry(entry.account).or_insert(untold);
                 untold.confirmed.insert(name.clone(), in_doubt(known.revision, before));
             }
+            let stored = confirmed.get(name);
+            wanted.is_held = stored.is_some_and(|stored| stored.revision >= entry.revision && !is_in_doubt(stored));
             pending.want(wanted, now);
         }
     }

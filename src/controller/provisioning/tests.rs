@@ -122,6 +122,25 @@ async fn a_change_that_is_taken_back_after_a_crash_is_taken_back_in_the_director
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_brought_before_the_store_knows_of_the_doubt_however_often_the_entry_changes_until_then() {
+    let mut bench = Bench::new(&[ONE]);
+    bench.want(&entry(1, 1, &["a:read"]));
+    bench.bring_all();
+    bench.want(&entry(1, 1, &["b:read"]));
+    bench.want(&entry(1, 1, &["c:read"]));
+    assert_eq!(bench.taken(), []);
+    bench.tell();
+    let delivery = bench.take().remove(0);
+    assert_eq!(delivery.entry.person.as_ref().unwrap().permissions, ["c:read"]);
+    // The answer comes, and before the store is told of it, somebody changes the entry once more.
+    bench.answer(&delivery, Ok(()));
+    bench.want(&entry(1, 1, &["d:read"]));
+    assert_eq!(bench.taken().len(), 1, "the store has it in doubt still");
+    bench.tell();
+    assert!(is_in_doubt(&bench.store[&account(1)][ONE]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_to_what_is_not_wanted_any_more_leaves_the_entry_in_doubt_and_the_newer_one_follows() {
     let mut bench = Bench::new(&[ONE]);
     bench.want(&entry(1, 1, &["a:read"]));
