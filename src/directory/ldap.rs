@@ -3,12 +3,12 @@
 //! A person's entry is `uid=<login name>,ou=people,<base>`, and found again by its `employeeNumber`, the account id. What
 //! has neither that number nor roster's mark ([`MARK`]) is somebody else's and stays as it is.
 //!
-//! What takes somebody's way in goes first: the password before every other attribute, a group that the person isn't in
-//! any more before the one that they are in now. Of an account that is gone the password goes first, then the memberships,
+//! What takes rights away goes first: the password of somebody who is disabled, then the groups that they aren't in any
+//! more, and only then whatever else changes. Of an account that is gone the password goes first, then the memberships,
 //! and the entry last, so that whoever goes on after a crash still finds by the entry what else there is.
 //!
-//! Every write says in an assertion (RFC 4528) what it was made from, so that one that comes late, or that somebody else
-//! overtook, changes nothing.
+//! Every change of a person's entry says in an assertion (RFC 4528) what it was made from, so that one that comes late, or
+//! that somebody else overtook, changes nothing.
 
 mod connection;
 mod groups;
@@ -22,14 +22,15 @@ use ldap3::{Mod, Scope, ldap_escape};
 use tokio::sync::RwLock;
 
 use self::connection::{Connection, Found, Outcome, Pool};
-use self::mapping::{EMPLOYEE_NUMBER, PASSWORD, UID};
+use self::groups::Member;
+use self::mapping::{EMPLOYEE_NUMBER, MEMBER_OF, PASSWORD, UID};
 use super::{Address, DirectoryError, Entry, Person};
 use crate::domain::account::AccountId;
 
 /// What a group's `businessCategory` says of one that roster made.
 const MARK: &str = "roster";
 
-/// How many entries may have an account's number or its login name before it takes a person to look.
+/// How many of the entries are read that have an account's number or its login name.
 const MOST_ALIKE: usize = 8;
 
 /// A directory that speaks LDAP.
@@ -43,6 +44,8 @@ pub(super) struct Ldap {
     founding: Arc<RwLock<()>>,
     /// Whether an entry ever showed its password. Where none does, none isn't there for certain.
     shows_passwords: Arc<AtomicBool>,
+    /// Whether an entry ever showed its groups, so that they are to be right.
+    shows_member_of: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Ldap {
@@ -71,6 +74,7 @@ impl Ldap {
             groups,
             founding: Arc::default(),
             shows_passwords: Arc::default(),
+            shows_member_of: Arc::default(),
             pool: Arc::new(Pool::open(address)?),
         })
     }
@@ -96,16 +100,39 @@ impl Ldap {
     }
 
     async fn bring_person(&self, connection: &mut Connection<'_>, entry: &Entry, person: &Person) -> Result<(), DirectoryError> {
-        let mut own = self.find(connection, entry.account, Some(person)).await?;
-        if entry.takes_away() && self.take_ways_in(connection, entry.account, &own).await? {
-            own = self.find(connection, entry.account, Some(person)).await?;
+        if entry.takes_away() {
+            let own = self.find(connection, entry.account, None).await?;
+            self.take_ways_in(connection, entry.account, &own).await?;
         }
-        let dn = match own.as_slice() {
-            [] => self.add(connection, entry, person).await?,
-            [one] => self.correct(connection, entry, person, one).await?,
+        let own = self.find(connection, entry.account, Some(person)).await?;
+        let found = match own.as_slice() {
+            [] => None,
+            [one] => Some(one),
             [one, other, ..] => return Err(twice(entry.account, one, other)),
         };
-        self.settle(connection, &dn, entry, person).await
+        let member = self.member(found, person);
+        let group = self.leave_others(connection, &member, &entry.organization, &person.group).await?;
+        match found {
+            None => self.add(connection, entry, person).await?,
+            Some(found) if found.has(UID, &person.login_name) => self.correct(connection, entry, person, found).await?,
+            Some(found) => {
+                self.correct(connection, entry, person, found).await?;
+                let member = self.rename(connection, person, found).await?;
+                return self.join(connection, &member, &entry.organization, &person.group).await;
+            }
+        }
+        match group {
+            Some(group) => self.stay(connection, &member, &group).await,
+            None => self.join(connection, &member, &entry.organization, &person.group).await,
+        }
+    }
+
+    /// Returns somebody as groups know them, under the name that their entry has or is to have.
+    fn member(&self, found: Option<&Found>, person: &Person) -> Member {
+        match found {
+            Some(found) => Member { dn: found.dn.clone(), member_of: found.values(MEMBER_OF).to_vec() },
+            None => Member { dn: format!("{},{}", mapping::name_within_people(person), self.people), member_of: vec![] },
+        }
     }
 
     /// Returns the entries with the account's number. Where there is none, nobody else may have the login name.
@@ -120,59 +147,51 @@ impl Ldap {
             filter = format!("(|{filter}({UID}={}))", ldap_escape(person.login_name.as_str()));
         }
         let alike = connection.search(&self.people, Scope::Subtree, &filter, mapping::READ, MOST_ALIKE).await?;
-        if alike.entries.iter().any(|found| found.count(PASSWORD) > 0) {
-            self.shows_passwords.store(true, Ordering::Relaxed);
-        }
+        let shows = |attribute: &str| alike.entries.iter().any(|found| !found.values(attribute).is_empty());
+        self.shows_passwords.fetch_or(shows(PASSWORD), Ordering::Relaxed);
+        self.shows_member_of.fetch_or(shows(MEMBER_OF), Ordering::Relaxed);
         let (own, others): (Vec<Found>, Vec<Found>) =
             alike.entries.into_iter().partition(|found| found.has(EMPLOYEE_NUMBER, &account.to_string()));
         match others.first() {
             Some(other) if own.is_empty() => Err(not_ours(account, other)),
-            _ if alike.has_more => {
-                let words =
-                    format!("more than {MOST_ALIKE} entries under {} have its login name: remove the others", self.people);
-                Err(DirectoryError::refused(&words))
-            }
             _ => Ok(own),
         }
     }
 
-    /// Adds the person's entry and returns its DN.
-    async fn add(&self, connection: &mut Connection<'_>, entry: &Entry, person: &Person) -> Result<String, DirectoryError> {
-        let dn = format!("{},{}", mapping::name_within_people(person), self.people);
+    async fn add(&self, connection: &mut Connection<'_>, entry: &Entry, person: &Person) -> Result<(), DirectoryError> {
+        let dn = self.member(None, person).dn;
         let answer = connection.add(&dn, &mapping::new_entry(entry, person)).await?;
         match answer.rc {
-            connection::SUCCESS => Ok(dn),
             connection::NO_SUCH_OBJECT => Err(lacks(&self.people)),
-            // Somebody added it between the search and here; the next search sees who.
-            connection::ENTRY_ALREADY_EXISTS => Err(DirectoryError::Conflict),
-            _ => Err(connection::failure(&answer)),
+            // Where somebody added it between the search and here, the next search sees who.
+            _ => answer.success_of_entry(),
         }
     }
 
-    /// Writes what differs, in one operation, and returns the DN of the entry.
+    /// Writes what differs, in one operation.
     async fn correct(
         &self,
         connection: &mut Connection<'_>,
         entry: &Entry,
         person: &Person,
         found: &Found,
-    ) -> Result<String, DirectoryError> {
-        let mut dn = found.dn.clone();
+    ) -> Result<(), DirectoryError> {
         let attributes = mapping::attributes(entry, person);
         let differing = attributes.iter().filter(|(name, wanted)| self.differs(found, name, wanted.as_deref()));
         let changes: Vec<Mod<&str>> =
             differing.map(|(name, wanted)| Mod::Replace(*name, wanted.as_deref().into_iter().collect())).collect();
-        if !changes.is_empty() {
-            connection.modify(&dn, changes, Some(&unchanged(entry.account, found))).await?.success_of_entry()?;
+        if changes.is_empty() {
+            return Ok(());
         }
-        if !found.has(UID, &person.login_name) {
-            // Somebody renamed it. The groups know it by the name that it has now, so it leaves them first.
-            self.leave_all(connection, &dn).await?;
-            let name = mapping::name_within_people(person);
-            connection.rename(&dn, &name, &self.people).await?.success_of_entry()?;
-            dn = format!("{name},{}", self.people);
-        }
-        Ok(dn)
+        connection.modify(&found.dn, changes, Some(&unchanged(entry.account, found))).await?.success_of_entry()
+    }
+
+    /// Gives an entry its name back that somebody renamed, and returns it as groups are to know it.
+    async fn rename(&self, connection: &mut Connection<'_>, person: &Person, found: &Found) -> Result<Member, DirectoryError> {
+        // The groups know it by the name that it has now.
+        self.leave_all(connection, &found.dn).await?;
+        connection.rename(&found.dn, &mapping::name_within_people(person), &self.people).await?.success_of_entry()?;
+        Ok(self.member(None, person))
     }
 
     /// Whether an attribute has to be written. That a password is gone is taken from nobody who never shows one.
@@ -181,20 +200,18 @@ impl Ldap {
         is_in_doubt || !found.is(attribute, wanted)
     }
 
-    /// Takes the passwords of these entries, and returns whether any was written.
+    /// Takes the passwords of these entries.
     async fn take_ways_in(
         &self,
         connection: &mut Connection<'_>,
         account: AccountId,
         own: &[Found],
-    ) -> Result<bool, DirectoryError> {
-        let mut has_written = false;
+    ) -> Result<(), DirectoryError> {
         for found in own.iter().filter(|found| self.differs(found, PASSWORD, None)) {
-            has_written = true;
             let change = vec![Mod::Replace(PASSWORD, [].into())];
             connection.modify(&found.dn, change, Some(&number_is(account))).await?.success_of_entry()?;
         }
-        Ok(has_written)
+        Ok(())
     }
 
     /// Removes whatever there is of an account: the password, the memberships, and then the entry.

@@ -151,7 +151,7 @@ impl Pool {
                     None => "a CA that this machine trusts (?ca-file= names another)".to_owned(),
                 };
                 DirectoryError::Unreachable(format!(
-                    "the certificate of {} isn't {whom}'s, or not for this host: {why}",
+                    "the certificate of {} isn't of {whom}, or not for this host: {why}",
                     self.host
                 ))
             }
@@ -356,18 +356,14 @@ impl Found {
         Self { dn, attributes, unreadable: bin_attrs.into_keys().map(|name| name.to_lowercase()).collect() }
     }
 
-    fn values(&self, attribute: &str) -> &[String] {
+    /// Returns the values of an attribute, none where one of them isn't text.
+    pub(super) fn values(&self, attribute: &str) -> &[String] {
         self.attributes.get(&attribute.to_lowercase()).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the first value of an attribute.
     pub(super) fn first(&self, attribute: &str) -> Option<&str> {
         self.values(attribute).first().map(String::as_str)
-    }
-
-    /// Returns how many values an attribute has.
-    pub(super) fn count(&self, attribute: &str) -> usize {
-        self.values(attribute).len()
     }
 
     /// Whether an attribute has this value among others, in whatever case.

@@ -4,13 +4,14 @@
 //! same time, so each step is one operation that the server carries out whole, and what it answers says what comes next.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use ldap3::{Mod, Scope, dn_escape, ldap_escape};
 
-use super::connection::{self, Connection, Found};
+use super::connection::{self, Connection, Outcome};
 use super::mapping::STATE;
 use super::{Ldap, MARK, lacks};
-use crate::directory::{DirectoryError, Entry, Person};
+use crate::directory::DirectoryError;
 
 /// How many groups with one person are read at once.
 const MOST_GROUPS: usize = 100;
@@ -20,50 +21,101 @@ const ROUNDS: usize = 16;
 
 const MARKED: &str = "businessCategory";
 
+/// A person's entry as groups know it.
+pub(super) struct Member {
+    pub(super) dn: String,
+    /// The groups that the entry itself showed before anything was changed. OpenLDAP writes that after the group, so that
+    /// the two differ where it was killed in between.
+    pub(super) member_of: Vec<String>,
+}
+
 impl Ldap {
-    /// Sees to it that a person is in their group, and in no other of their organization that roster made.
-    pub(super) async fn settle(
+    /// Takes a person out of all groups of the organization that roster made but theirs, and returns the DN of that one if
+    /// they are in it.
+    pub(super) async fn leave_others(
         &self,
         connection: &mut Connection<'_>,
-        dn: &str,
-        entry: &Entry,
-        person: &Person,
-    ) -> Result<(), DirectoryError> {
-        let organization = entry.organization.as_str();
-        let name = format!("{organization}.{}", person.group);
-        let filter = format!("(&{}(member={}))", made_for(organization), ldap_escape(dn));
-        let mut is_in = false;
+        member: &Member,
+        organization: &str,
+        group: &str,
+    ) -> Result<Option<String>, DirectoryError> {
+        let name = name_of(organization, group);
+        let filter = format!("(&{}(member={}))", made_for(organization), ldap_escape(&member.dn));
+        let mut own = None;
+        let mut seen = HashSet::new();
         loop {
             let found = connection.search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MOST_GROUPS).await?;
-            for group in &found.entries {
+            for group in found.entries {
+                seen.insert(group.dn.to_lowercase());
                 if group.has("cn", &name) {
-                    is_in = true;
+                    own = Some(group.dn);
                 } else {
-                    leave(connection, group, dn).await?;
+                    leave(connection, &group.dn, true, &member.dn).await?;
                 }
             }
             if !found.has_more {
                 break;
             }
         }
-        if is_in { Ok(()) } else { self.join(connection, &name, organization, dn).await }
+        self.forget(connection, member, organization, &seen).await?;
+        Ok(own)
     }
 
-    async fn join(
+    /// Sees to it that a person's `memberOf`, if the server has it, says the group that they are in.
+    pub(super) async fn stay(&self, connection: &mut Connection<'_>, member: &Member, group: &str) -> Result<(), DirectoryError> {
+        let is_said = member.member_of.iter().any(|one| one.to_lowercase() == group.to_lowercase());
+        if is_said || !self.shows_member_of.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        // Out and in again at once is what the server's memberOf follows.
+        let only = || HashSet::from([member.dn.as_str()]);
+        let again = vec![Mod::Delete("member", only()), Mod::Add("member", only())];
+        let answer = connection.modify(group, again, None).await?;
+        match answer.rc {
+            connection::NO_SUCH_ATTRIBUTE => Err(DirectoryError::Conflict),
+            _ => answer.success_of_entry(),
+        }
+    }
+
+    /// Has the server take groups of the organization off a person's `memberOf` in which they aren't.
+    async fn forget(
         &self,
         connection: &mut Connection<'_>,
-        name: &str,
+        member: &Member,
         organization: &str,
-        member: &str,
+        seen: &HashSet<String>,
     ) -> Result<(), DirectoryError> {
-        let group = format!("cn={},{}", dn_escape(name), self.groups);
-        let new = [
-            ("objectClass", vec!["top".to_owned(), "groupOfNames".to_owned()]),
-            ("cn", vec![name.to_owned()]),
-            ("o", vec![organization.to_owned()]),
-            (MARKED, vec![MARK.to_owned()]),
-            ("member", vec![member.to_owned()]),
-        ];
+        let (start, end) = (format!("cn={organization}."), format!(",{}", self.groups).to_lowercase());
+        let is_stale = |group: &String| group.starts_with(&start) && group.ends_with(&end) && !seen.contains(group);
+        for group in member.member_of.iter().map(|group| group.to_lowercase()).filter(is_stale) {
+            if pass_through(connection, &group, &member.dn).await? {
+                continue;
+            }
+            // The group is gone. One that has nobody but itself is there for a moment instead.
+            let name = group.strip_prefix("cn=").and_then(|group| group.strip_suffix(&end)).unwrap_or_default();
+            let nobody_joins = self.founding.write().await;
+            let answer = connection.add(&group, &new_group(name, organization, &group)).await?;
+            drop(nobody_joins);
+            if !matches!(answer.rc, connection::SUCCESS | connection::ENTRY_ALREADY_EXISTS) {
+                return Err(connection::failure(&answer));
+            }
+            pass_through(connection, &group, &member.dn).await?;
+            leave(connection, &group, true, &group).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts a person into a group, which is made where there is none.
+    pub(super) async fn join(
+        &self,
+        connection: &mut Connection<'_>,
+        member: &Member,
+        organization: &str,
+        group: &str,
+    ) -> Result<(), DirectoryError> {
+        let (name, member) = (name_of(organization, group), member.dn.as_str());
+        let group = format!("cn={},{}", dn_escape(name.as_str()), self.groups);
+        let new = new_group(&name, organization, member);
         for _ in 0..ROUNDS {
             let joining = vec![Mod::Add("member", HashSet::from([member]))];
             let nobody_founds = self.founding.read().await;
@@ -95,7 +147,7 @@ impl Ldap {
         loop {
             let found = connection.search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MOST_GROUPS).await?;
             for group in &found.entries {
-                leave(connection, group, dn).await?;
+                leave(connection, &group.dn, group.has(MARKED, MARK), dn).await?;
             }
             if !found.has_more {
                 return Ok(());
@@ -104,19 +156,49 @@ impl Ldap {
     }
 }
 
-/// Takes a member out of a group, and the group away with its last.
-async fn leave(connection: &mut Connection<'_>, group: &Found, member: &str) -> Result<(), DirectoryError> {
+/// A namespace has no dots, so the first one tells the two parts apart.
+fn name_of(organization: &str, group: &str) -> String {
+    format!("{organization}.{group}")
+}
+
+/// Returns what a group has that begins with one member.
+fn new_group(name: &str, organization: &str, member: &str) -> [(&'static str, Vec<String>); 5] {
+    [
+        ("objectClass", vec!["top".to_owned(), "groupOfNames".to_owned()]),
+        ("cn", vec![name.to_owned()]),
+        ("o", vec![organization.to_owned()]),
+        (MARKED, vec![MARK.to_owned()]),
+        ("member", vec![member.to_owned()]),
+    ]
+}
+
+/// Puts somebody into a group and takes them out at once, which changes nothing but the server's `memberOf`. Returns
+/// whether there is such a group.
+async fn pass_through(connection: &mut Connection<'_>, group: &str, member: &str) -> Result<bool, DirectoryError> {
+    let only = || HashSet::from([member]);
+    let passing = vec![Mod::Add("member", only()), Mod::Delete("member", only())];
+    let answer = connection.modify(group, passing, None).await?;
+    match answer.rc {
+        // In a group under another spelling of its name, the person is after all.
+        connection::SUCCESS | connection::ATTRIBUTE_OR_VALUE_EXISTS => Ok(true),
+        connection::NO_SUCH_OBJECT => Ok(false),
+        _ => Err(connection::failure(&answer)),
+    }
+}
+
+/// Takes a member out of a group, and the group away with its last where it is roster's own.
+async fn leave(connection: &mut Connection<'_>, group: &str, is_own: bool, member: &str) -> Result<(), DirectoryError> {
     for _ in 0..ROUNDS {
         let leaving = vec![Mod::Delete("member", HashSet::from([member]))];
-        let answer = connection.modify(&group.dn, leaving, None).await?;
+        let answer = connection.modify(group, leaving, None).await?;
         match answer.rc {
             connection::SUCCESS | connection::NO_SUCH_ATTRIBUTE | connection::NO_SUCH_OBJECT => return Ok(()),
-            connection::OBJECT_CLASS_VIOLATION if group.has(MARKED, MARK) => {
-                if remove_with_last(connection, &group.dn, member).await? {
+            connection::OBJECT_CLASS_VIOLATION if is_own => {
+                if remove_with_last(connection, group, member).await? {
                     return Ok(());
                 }
             }
-            connection::OBJECT_CLASS_VIOLATION => return Err(last_of_another(&group.dn)),
+            connection::OBJECT_CLASS_VIOLATION => return Err(last_of_another(group)),
             _ => return Err(connection::failure(&answer)),
         }
     }
@@ -129,7 +211,7 @@ async fn leave(connection: &mut Connection<'_>, group: &Found, member: &str) -> 
 async fn remove_with_last(connection: &mut Connection<'_>, group: &str, member: &str) -> Result<bool, DirectoryError> {
     let found = connection.search(group, Scope::Base, "(objectClass=*)", &["member", STATE], 1).await?;
     let Some(seen) = found.entries.first() else { return Ok(true) };
-    if seen.count("member") != 1 {
+    if seen.values("member").len() != 1 {
         return Ok(false);
     }
     let Some(state) = seen.state() else { return Err(without_state(group)) };

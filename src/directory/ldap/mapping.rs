@@ -17,6 +17,9 @@ pub(super) const PASSWORD: &str = "userPassword";
 /// What OpenLDAP changes with each change of an entry.
 pub(super) const STATE: &str = "entryCSN";
 
+/// The groups that an entry is in, where the server keeps or works out that.
+pub(super) const MEMBER_OF: &str = "memberOf";
+
 /// What is read of a person's entry.
 pub(super) const READ: &[&str] = &[
     UID,
@@ -35,6 +38,7 @@ pub(super) const READ: &[&str] = &[
     "employeeType",
     PASSWORD,
     STATE,
+    MEMBER_OF,
 ];
 
 /// An attribute, and the one value that it is to have, if any.

@@ -82,6 +82,19 @@ async fn a_disabled_person_loses_the_password_even_if_the_rest_is_refused() {
 }
 
 #[tokio::test]
+async fn whoever_loses_a_group_loses_it_even_if_the_rest_is_refused() {
+    let world = World::new().await;
+    let alice = with(&person("alice"), |person| person.group = "administrators".to_owned());
+    world.brought(&alice).await;
+    let refused = with(&alice, |person| {
+        person.group = "users".to_owned();
+        person.email = "not in ASCII: \u{fc}".to_owned();
+    });
+    world.refusal(&refused).await;
+    assert_eq!(world.observer.groups().await, [].into());
+}
+
+#[tokio::test]
 async fn what_changes_is_changed_and_what_is_cleared_goes() {
     let world = World::new().await;
     let alice = whole_person("alice", OLD);

@@ -120,6 +120,9 @@ async fn a_server_that_is_killed_has_everything_right_once_it_is_back() {
             None => BTreeMap::new(),
         };
         assert_eq!(world.observer.groups().await, expected);
+        for (entry, person) in entries.iter().filter_map(|entry| Some((entry, entry.person.as_ref()?))) {
+            assert_eq!(world.observer.member_of(entry).await, BTreeSet::from([format!("acme.{}", person.group)]));
+        }
         let count = world.observer.found("(employeeNumber=*)", &["1.1"]).await.len();
         assert_eq!(count, entries.iter().filter(|entry| entry.person.is_some()).count());
     }
@@ -160,7 +163,7 @@ async fn a_server_that_never_answers_does_not_hold_anybody_up_for_long() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let directory = Directory::open(&world.server.url_at(silent.local_addr().unwrap().port())).unwrap();
     let began = Instant::now();
-    let entries: Vec<Entry> = (0..64).map(|number| person(&format!("user-{number}"))).collect();
+    let entries: Vec<Entry> = (0..16).map(|number| person(&format!("user-{number}"))).collect();
     for outcome in join_all(entries.iter().map(|entry| directory.bring(entry))).await {
         match outcome {
             Err(DirectoryError::Silent) => {}
@@ -168,7 +171,7 @@ async fn a_server_that_never_answers_does_not_hold_anybody_up_for_long() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(began.elapsed() < Duration::from_secs(33), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
+use ldap3::Mod;
+use ldap3::controls::{Assertion, MakeCritical, RawControl};
 use roster::directory::{Entry, Groups};
 
 use super::World;
@@ -109,6 +111,59 @@ async fn somebody_in_more_groups_than_are_read_at_once_leaves_them_all() {
     put_in().await;
     world.brought(&gone(&alice)).await;
     assert_eq!(world.observer.groups().await, [].into());
+}
+
+/// Has the server change a group and forget the member's `memberOf`, as it does when it is killed in between.
+async fn change_group_alone(world: &World, group: &str, change: Mod<&str>) {
+    let group = format!("cn={group},ou=groups,dc=acme,dc=example");
+    let asserted = Assertion { filter: "(objectClass=groupOfNames)" }.critical();
+    let mut ldap = world.observer.ldap();
+    ldap.with_controls(RawControl::from(asserted)).modify(&group, vec![change]).await.unwrap().success().unwrap();
+}
+
+async fn delete_group_alone(world: &World, group: &str) {
+    let group = format!("cn={group},ou=groups,dc=acme,dc=example");
+    let asserted = Assertion { filter: "(objectClass=groupOfNames)" }.critical();
+    world.observer.ldap().with_controls(RawControl::from(asserted)).delete(&group).await.unwrap().success().unwrap();
+}
+
+#[tokio::test]
+async fn member_of_is_put_right_where_the_server_forgot_it() {
+    let world = World::new().await;
+    let (alice, bob) = (person("alice"), with(&person("bob"), |person| person.group = "administrators".to_owned()));
+    world.brought(&alice).await;
+    world.brought(&bob).await;
+    let users = BTreeSet::from(["acme.users".to_owned()]);
+    let (dn, _) = world.observer.entry_of(&alice).await;
+
+    change_group_alone(&world, "acme.administrators", Mod::Add("member", [dn.as_str()].into())).await;
+    world.brought(&alice).await;
+    assert_eq!(world.observer.member_of(&alice).await, users);
+
+    world.brought(&with(&alice, |person| person.group = "administrators".to_owned())).await;
+    change_group_alone(&world, "acme.administrators", Mod::Delete("member", [dn.as_str()].into())).await;
+    assert_eq!(world.observer.member_of(&alice).await, BTreeSet::from(["acme.administrators".to_owned()]));
+    world.brought(&alice).await;
+    assert_eq!(world.observer.member_of(&alice).await, users);
+
+    // Also of a group that is gone.
+    world.brought(&with(&bob, |person| person.group = "users".to_owned())).await;
+    world.brought(&with(&alice, |person| person.group = "administrators".to_owned())).await;
+    delete_group_alone(&world, "acme.administrators").await;
+    assert_eq!(world.observer.member_of(&alice).await, BTreeSet::from(["acme.administrators".to_owned()]));
+    world.brought(&alice).await;
+    assert_eq!(world.observer.member_of(&alice).await, users);
+    assert_eq!(world.observer.groups().await.keys().collect::<Vec<_>>(), ["acme.users"]);
+    world.brought(&bob).await;
+
+    let administrator = with(&alice, |person| person.group = "administrators".to_owned());
+    change_group_alone(&world, "acme.administrators", Mod::Add("member", [dn.as_str()].into())).await;
+    world.brought(&administrator).await;
+    assert_eq!(world.observer.member_of(&alice).await, BTreeSet::from(["acme.administrators".to_owned()]));
+    world.brought(&administrator).await;
+    assert_eq!(world.observer.member_of(&alice).await, BTreeSet::from(["acme.administrators".to_owned()]));
+    let expected = [("acme.administrators".to_owned(), names(&[alice, bob]))];
+    assert_eq!(world.observer.groups().await, expected.into());
 }
 
 #[tokio::test]

@@ -32,6 +32,11 @@ impl Observer {
         self.ldap = ldap;
     }
 
+    /// Returns the connection itself.
+    pub(super) fn ldap(&self) -> Ldap {
+        self.ldap.clone()
+    }
+
     /// Returns what is found below the base, by DN.
     pub(super) async fn found(&self, filter: &str, attributes: &[&str]) -> BTreeMap<String, Attributes> {
         let found = self.ldap.clone().search(BASE, Scope::Subtree, filter, attributes).await.unwrap();
