@@ -161,16 +161,18 @@ impl Scim {
         person: &Person,
         mut wanted: Map<String, Value>,
     ) -> Result<(), DirectoryError> {
-        if found.len() > 1 {
-            if person.active {
-                let (number, account) = (found.len(), entry.account);
-                return Err(DirectoryError::refused(&format!(
-                    "{number} entries there have the externalId {account}: all but one have to go, or to lose it"
-                )));
-            }
-            wanted.remove("userName");
+        let is_one = found.len() == 1;
+        if !is_one && person.active {
+            let (number, account) = (found.len(), entry.account);
+            return Err(DirectoryError::refused(&format!(
+                "{number} entries there have the externalId {account}: all but one have to go, or to lose it"
+            )));
         }
         for user in found {
+            // A login name is one entry's.
+            if let Some(name) = user.get("userName").filter(|_| !is_one) {
+                wanted.insert("userName".to_owned(), name.clone());
+            }
             self.client.change(user, &wanted, self.new_password(person).as_deref()).await?;
             self.client.settle(user, &entry.organization, Some(&person.group)).await?;
         }

@@ -132,7 +132,10 @@ impl Reply {
             300..=399 => DirectoryError::Nonsense(format!(
                 "it redirects ({status}), which isn't followed: the address has to be the one it redirects to"
             )),
-            401 | 403 => DirectoryError::Unauthorized(format!("it answers {status}")),
+            401 => {
+                DirectoryError::Unauthorized(format!("it answers {status}: the token in its token file isn't one that it knows"))
+            }
+            403 => DirectoryError::Unauthorized(format!("it answers {status}: the token in its token file doesn't allow this")),
             404 => DirectoryError::Nonsense(format!("it answers {status}: the address has to be the one below which /Users is")),
             408 | 500..=599 => DirectoryError::Unreachable(format!("it answers {status}")),
             412 => DirectoryError::Conflict,

@@ -1,6 +1,6 @@
 //! The bearer token, read anew from its file, so that a rotated one works without a restart.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
@@ -22,11 +22,6 @@ pub(super) struct Token {
 impl Token {
     pub(super) fn new(file: PathBuf) -> Self {
         Self { file, read: Mutex::new(None) }
-    }
-
-    /// Returns where it is read from.
-    pub(super) fn file(&self) -> &Path {
-        &self.file
     }
 
     /// Returns the value of the `Authorization` header.

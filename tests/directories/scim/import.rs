@@ -1,0 +1,107 @@
+//! Who a directory has already, and how their entries become accounts'.
+
+use roster::directory::{Directory, DirectoryError, Found};
+use roster::domain::account::PostalAddress;
+use serde_json::json;
+
+use super::{Act, Proxy, ScimServer, Somebody, abilities};
+
+#[tokio::test]
+async fn everybody_is_listed_with_what_the_directory_knows_of_them() {
+    let server = ScimServer::start();
+    let somebody = Somebody::at(&server);
+    let alice = json!({
+        "userName": "alice", "externalId": "hr-7", "active": false, "displayName": "Alice", "timezone": "Europe/Berlin",
+        "emails": [{ "value": "home@acme.example", "type": "home" }, { "value": "alice@acme.example", "primary": true }],
+        "phoneNumbers": [{ "value": "+49 30 1" }],
+        "addresses": [{ "streetAddress": "1 Way\nSecond floor", "locality": "Berlin", "postalCode": "10115", "country": "DE" }],
+        "roles": [{ "value": "auditor" }],
+        "entitlements": [{ "value": "cases:write" }, { "value": "cases:read" }],
+    });
+    let alice_id = somebody.post("/Users", alice).await;
+    let bob_id = somebody.post("/Users", json!({ "userName": "bob", "name": { "formatted": "Bob" } })).await;
+    somebody.post("/Groups", json!({ "displayName": "Leads", "members": [{ "value": alice_id }] })).await;
+    somebody
+        .post("/Groups", json!({ "displayName": "Everybody", "members": [{ "value": alice_id }, { "value": bob_id }] }))
+        .await;
+    let found = Directory::open(&server.address()).unwrap().people().await.unwrap();
+    let alice = Found {
+        id: alice_id,
+        external_id: Some("hr-7".to_owned()),
+        login_name: "alice".to_owned(),
+        active: false,
+        email: Some("alice@acme.example".to_owned()),
+        display_name: Some("Alice".to_owned()),
+        phone: Some("+49 30 1".to_owned()),
+        address: Some(PostalAddress {
+            street: vec!["1 Way".to_owned(), "Second floor".to_owned()],
+            locality: Some("Berlin".to_owned()),
+            region: None,
+            postal_code: Some("10115".to_owned()),
+            country: Some("DE".to_owned()),
+        }),
+        time_zone: Some("Europe/Berlin".to_owned()),
+        role: Some("auditor".to_owned()),
+        permissions: vec!["cases:read".to_owned(), "cases:write".to_owned()],
+        groups: vec!["Everybody".to_owned(), "Leads".to_owned()],
+    };
+    let bob = Found {
+        id: bob_id,
+        external_id: None,
+        login_name: "bob".to_owned(),
+        active: true,
+        email: None,
+        display_name: Some("Bob".to_owned()),
+        phone: None,
+        address: None,
+        time_zone: None,
+        role: None,
+        permissions: vec![],
+        groups: vec!["Everybody".to_owned()],
+    };
+    assert_eq!(found, [alice, bob]);
+}
+
+#[tokio::test]
+async fn an_entry_is_linked_once_and_an_account_has_one() {
+    let server = ScimServer::shared();
+    let somebody = Somebody::at(&server);
+    for can_patch in [true, false] {
+        let proxy = Proxy::with_abilities(&server, abilities(can_patch, 0, true, true)).await;
+        let directory = Directory::open(&proxy.address()).unwrap();
+        let name = |number: u8| format!("link{number}{can_patch}");
+        let first = somebody.post("/Users", json!({ "userName": name(1), "title": "Boss" })).await;
+        let second = somebody.post("/Users", json!({ "userName": name(2) })).await;
+        let account = format!("account-{can_patch}");
+        directory.link(&first, &account).await.unwrap();
+        proxy.forget();
+        directory.link(&first, &account).await.unwrap();
+        assert_eq!(proxy.writes().len(), 0);
+        let error = directory.link(&second, &account).await.unwrap_err();
+        assert!(matches!(&error, DirectoryError::Refused(why) if why.contains(&first)), "{error}");
+        let linked = somebody.all("/Users").await.into_iter().find(|user| user["id"] == first.as_str()).unwrap();
+        assert_eq!((&linked["externalId"], &linked["title"]), (&json!(account), &json!("Boss")));
+    }
+    let directory = Directory::open(&server.address()).unwrap();
+    let error = directory.link("nobody", "account-7").await.unwrap_err();
+    assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("nobody")), "{error}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_listed_whole_is_not_listed() {
+    let proxy = Proxy::alone(|asked| {
+        let list =
+            if asked.path == "/Groups" { json!({ "totalResults": 0 }) } else { json!({ "totalResults": 2, "Resources": [] }) };
+        Act::json(200, &list)
+    })
+    .await;
+    let error = Directory::open(&proxy.address()).unwrap().people().await.unwrap_err();
+    assert!(matches!(error, DirectoryError::Nonsense(_)), "{error}");
+}
+
+#[tokio::test]
+async fn only_a_directory_that_can_be_imported_from_is() {
+    let directory = Directory::open("rehearsal:///tmp/nowhere").unwrap();
+    let error = directory.people().await.unwrap_err();
+    assert!(matches!(&error, DirectoryError::Address(why) if why.contains("scim+https://")), "{error}");
+}

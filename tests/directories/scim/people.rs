@@ -1,0 +1,60 @@
+//! The people whom the tests bring to directories.
+
+use std::sync::Arc;
+
+use roster::directory::{Entry, LoginPassword, Person};
+use roster::domain::account::{AccountId, PostalAddress, Revision};
+use roster::domain::password::{Candidate, PasswordHash};
+use uuid::Uuid;
+
+/// Returns what a directory is to have of somebody in an organization, as a new account.
+pub(crate) fn entry(organization: &str, person: Person) -> Entry {
+    let account = AccountId(Uuid::new_v4());
+    Entry { account, revision: Revision(1), organization: organization.to_owned(), person: Some(person) }
+}
+
+/// Returns what tells a directory that an account is gone.
+pub(crate) fn gone(entry: &Entry) -> Entry {
+    Entry::gone(entry.account, Revision(9), &entry.organization)
+}
+
+/// Returns somebody who has everything that one can have.
+pub(crate) fn person(organization: &str, name: &str) -> Person {
+    Person {
+        login_name: format!("{name}.{organization}"),
+        email: format!("{name}@{organization}.example"),
+        active: true,
+        display_name: format!("{name} of {organization}"),
+        phone: Some("+49 30 1234567".to_owned()),
+        address: Some(PostalAddress {
+            street: vec!["1 Way".to_owned(), "Second floor".to_owned()],
+            locality: Some("Berlin".to_owned()),
+            region: None,
+            postal_code: Some("10115".to_owned()),
+            country: Some("DE".to_owned()),
+        }),
+        time_zone: Some("Europe/Berlin".to_owned()),
+        role: Some("auditor".to_owned()),
+        group: "people".to_owned(),
+        permissions: vec!["cases:read".to_owned(), "cases:write".to_owned()],
+        password: None,
+    }
+}
+
+pub(crate) trait PersonExt {
+    fn with_new_password(self, text: Option<&str>) -> Self;
+    fn with_password_known(self) -> Self;
+}
+
+impl PersonExt for Person {
+    fn with_new_password(mut self, text: Option<&str>) -> Self {
+        let text = text.map(|text| Arc::new(Candidate::new(text.as_bytes()).unwrap()));
+        self.password = Some(LoginPassword { hash: PasswordHash::stored("hash".to_owned()), is_new: true, text });
+        self
+    }
+
+    fn with_password_known(mut self) -> Self {
+        self.password = Some(LoginPassword { hash: PasswordHash::stored("hash".to_owned()), is_new: false, text: None });
+        self
+    }
+}
