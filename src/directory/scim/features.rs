@@ -98,7 +98,7 @@ impl KnownFeatures {
         let reply = transport.send(Request::get("/ServiceProviderConfig")).await?;
         let config = match reply.status.as_u16() {
             404 | 501 => ServiceProviderConfig::default(),
-            _ => reply.read()?,
+            _ => reply.read("a ServiceProviderConfig")?,
         };
         let features = Arc::new(Features::of(&config));
         *known = Some((Instant::now(), features.clone()));

@@ -1,7 +1,9 @@
 //! Groups, and who is in them. All that is to change about one group at a time goes into one request.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
+use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -86,16 +88,16 @@ impl Client {
         let of_organizations: Vec<Condition> =
             present.keys().map(|organization| Condition::ExternalIdBegins(prefix(organization))).collect();
         let found = self.find(Kind::Group, &of_organizations, Some(NAMES)).await?;
-        for ((organization, names), groups) in present.iter().zip(found) {
+        let mut absent = BTreeSet::new();
+        for ((organization, names), groups) in present.iter().zip(&found) {
             for group in groups {
                 let Some(name) = group.external_id()? else { continue };
                 let is_present = name.strip_prefix(&prefix(organization)).is_some_and(|name| names.contains(name));
-                if !is_present {
-                    self.change_group(name, Change::Drop).await?;
-                }
+                absent.extend((!is_present).then_some(name));
             }
         }
-        Ok(())
+        let dropping = absent.into_iter().map(|name| self.change_group(name, Change::Drop));
+        join_all(dropping).await.into_iter().collect()
     }
 
     /// Returns the names of the groups that roster knows and that have an entry as a member; several are asked for at once.
@@ -219,7 +221,7 @@ impl Client {
     /// Returns a group with all its members, unless it is gone.
     async fn whole_group(&self, path: &str) -> Result<Option<Resource>, DirectoryError> {
         let reply = self.transport.send(Request::get(path)).await?;
-        if reply.status.as_u16() == 404 { Ok(None) } else { reply.read().map(Some) }
+        if reply.status.as_u16() == 404 { Ok(None) } else { reply.read("a Group").map(Some) }
     }
 
     async fn drop_if_empty(self: &Arc<Self>, group: &Resource) -> Result<(), DirectoryError> {

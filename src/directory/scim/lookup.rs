@@ -158,7 +158,7 @@ impl Client {
             if filter.is_some() && refuses_filter(&reply) {
                 return Ok(Filtered::Refused);
             }
-            let page: ListResponse = reply.read()?;
+            let page: ListResponse = reply.read("a ListResponse")?;
             if page.total_results < total {
                 // Whatever moved up meanwhile to a page that was read already would be missing.
                 return Err(DirectoryError::Conflict);

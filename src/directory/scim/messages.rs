@@ -148,8 +148,9 @@ pub(super) struct BulkConfig {
     pub(super) max_payload_size: Option<usize>,
 }
 
-/// An operation of a PATCH (RFC 7644, section 3.5.2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// An operation of a PATCH (RFC 7644, section 3.5.2). It isn't printed: a password may be in it.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct PatchOperation {
     op: &'static str,
     path: String,

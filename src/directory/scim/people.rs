@@ -38,21 +38,19 @@ impl Client {
     /// Lets an entry be known by an account's id.
     pub(super) async fn link(self: &Arc<Self>, id: &str, external_id: &str) -> Result<(), DirectoryError> {
         let of_account = [Condition::ExternalId(external_id.to_owned())];
-        for linked in self.find(Kind::User, &of_account, Some("externalId")).await?.iter().flatten() {
-            if linked.id()? == id {
-                return Ok(());
-            }
-            return Err(DirectoryError::refused(&format!(
-                "another entry there ({}) has the externalId {external_id} already",
-                linked.id()?
-            )));
+        let linked = self.find(Kind::User, &of_account, Some("externalId")).await?;
+        if let Some(linked) = linked.iter().flatten().next() {
+            let linked = linked.id()?;
+            let taken =
+                || DirectoryError::refused(&format!("another entry there ({linked}) has the externalId {external_id} already"));
+            return if linked == id { Ok(()) } else { Err(taken()) };
         }
         let path = path_of(Kind::User, id)?;
         let reply = self.transport.send(Request::get(&path)).await?;
         if reply.status.as_u16() == 404 {
             return Err(DirectoryError::refused(&format!("there is no entry {id}")));
         }
-        let entry: Resource = reply.read()?;
+        let entry: Resource = reply.read("a User")?;
         let features = self.features().await?;
         let version = entry.version().filter(|_| features.etag).map(str::to_owned);
         let write = if features.has(Ability::Patch) {

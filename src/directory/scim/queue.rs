@@ -4,6 +4,7 @@
 //! more is left out.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
@@ -13,15 +14,13 @@ use crate::directory::DirectoryError;
 /// The most batches of one kind that are under way at once; more than one only where there is a whole batch more.
 const MOST_WORKERS: usize = 4;
 
-/// A queue of questions of one kind.
-#[derive(Debug)]
+/// A queue of questions of one kind. What waits in it isn't printed.
 pub(super) struct Queue<Q, A> {
     most: usize,
     workers: usize,
     state: Mutex<State<Q, A>>,
 }
 
-#[derive(Debug)]
 struct State<Q, A> {
     waiting: VecDeque<(Q, Answer<A>)>,
     workers: usize,
@@ -84,6 +83,12 @@ impl<Q: Send + 'static, A: Send + 'static> Queue<Q, A> {
     }
 }
 
+impl<Q, A> fmt::Debug for Queue<Q, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("most", &self.most).finish_non_exhaustive()
+    }
+}
+
 /// Whoever takes batches; it counts until it is gone, however it goes.
 struct Worker<Q: Send + 'static, A: Send + 'static> {
     queue: Arc<Queue<Q, A>>,
@@ -110,5 +115,69 @@ impl<Q: Send + 'static, A: Send + 'static> Drop for Worker<Q, A> {
         if self.counts {
             self.queue.lock().workers -= 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Batches(Mutex<Vec<Vec<u32>>>);
+
+    impl Batches {
+        async fn answer(self: Arc<Self>, gate: Arc<Semaphore>, questions: Vec<u32>) -> Vec<Result<u32, DirectoryError>> {
+            self.0.lock().unwrap().push(questions.clone());
+            gate.acquire().await.unwrap().forget();
+            questions.into_iter().map(|question| Ok(question * 2)).collect()
+        }
+    }
+
+    fn ask(
+        queue: &Arc<Queue<u32, u32>>,
+        batches: &Arc<Batches>,
+        gate: &Arc<Semaphore>,
+        question: u32,
+    ) -> impl Future<Output = Result<u32, DirectoryError>> + use<> {
+        let (queue, batches, gate) = (queue.clone(), batches.clone(), gate.clone());
+        async move { queue.ask(question, move |questions| batches.clone().answer(gate.clone(), questions)).await }
+    }
+
+    #[tokio::test]
+    async fn who_comes_at_the_same_time_goes_together_and_each_gets_their_own_answer() {
+        let (queue, batches, gate) = (Queue::new(25), Arc::new(Batches::default()), Arc::new(Semaphore::new(100)));
+        let answers = join_all((0..60).map(|number| ask(&queue, &batches, &gate, number))).await;
+        assert_eq!(answers, (0..60).map(|number| Ok(number * 2)).collect::<Vec<_>>());
+        let sizes: Vec<usize> = batches.0.lock().unwrap().iter().map(Vec::len).collect();
+        assert_eq!(sizes, [25, 25, 10]);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_left_out() {
+        let (queue, batches, gate) = (Queue::one_by_one(25), Arc::new(Batches::default()), Arc::new(Semaphore::new(0)));
+        let first = tokio::spawn(ask(&queue, &batches, &gate, 1));
+        while batches.0.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let (second, third) = (tokio::spawn(ask(&queue, &batches, &gate, 2)), tokio::spawn(ask(&queue, &batches, &gate, 3)));
+        while queue.lock().waiting.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        second.abort();
+        assert!(second.await.is_err());
+        gate.add_permits(10);
+        assert_eq!((first.await.unwrap(), third.await.unwrap()), (Ok(2), Ok(6)));
+        assert_eq!(*batches.0.lock().unwrap(), [vec![1], vec![3]]);
+    }
+
+    #[tokio::test]
+    async fn work_that_fails_badly_leaves_room_for_the_next() {
+        let queue = Queue::<u32, u32>::one_by_one(25);
+        let panics = |questions: Vec<u32>| async move { if questions[0] == 1 { panic!("badly") } else { vec![Ok(7)] } };
+        assert_eq!(queue.ask(1, panics).await, Err(DirectoryError::Silent));
+        assert_eq!(queue.ask(2, panics).await, Ok(7));
     }
 }

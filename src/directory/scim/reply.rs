@@ -79,16 +79,14 @@ impl Reply {
         }
     }
 
-    /// Returns the body of a success as what it should be.
+    /// Returns the body of a success as what it should be, such as "a User".
     ///
     /// # Errors
-    /// When it is no success, or something else.
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, DirectoryError> {
+    /// When it is no success, or something else. What it has instead may be about somebody, and isn't told.
+    pub(super) fn read<T: DeserializeOwned>(&self, what: &str) -> Result<T, DirectoryError> {
         self.accepted()?;
         match &self.body {
-            Body::Json(json) => {
-                T::deserialize(json).map_err(|why| DirectoryError::Nonsense(super::super::in_short(&why.to_string())))
-            }
+            Body::Json(json) => T::deserialize(json).map_err(|_| DirectoryError::Nonsense(format!("it isn't {what}"))),
             Body::Empty => Err(DirectoryError::Nonsense("it is empty".to_owned())),
             Body::Nonsense(why) => Err(DirectoryError::Nonsense(why.clone())),
         }
@@ -114,7 +112,10 @@ impl Reply {
     pub(super) fn created_id(&self) -> Result<Option<String>, DirectoryError> {
         self.accepted()?;
         if let Body::Json(json) = &self.body {
-            return Ok(Some(Resource::read(json)?.id()?.to_owned()));
+            let resource = Resource::read(json)?;
+            if resource.get("id").is_some() {
+                return Ok(Some(resource.id()?.to_owned()));
+            }
         }
         let Some(location) = &self.location else { return Ok(None) };
         let last = location.trim_end_matches('/').rsplit('/').next().unwrap_or_default();

@@ -37,8 +37,7 @@ pub(super) struct Transport {
     at_once: Semaphore,
 }
 
-/// What a server is asked.
-#[derive(Clone, Debug)]
+/// What a server is asked. It can't be printed: a password may be in it.
 pub(super) struct Request {
     pub(super) method: Method,
     /// From the base of the address, such as `/Users`.

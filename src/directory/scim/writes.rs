@@ -17,8 +17,8 @@ use crate::directory::DirectoryError;
 /// What the envelope of several writes takes of their size, in bytes.
 const ENVELOPE: usize = 200;
 
-/// A write of one resource.
-#[derive(Clone, Debug)]
+/// A write of one resource. It can't be printed: a password may be in it.
+#[derive(Clone)]
 pub(super) struct Write {
     method: Method,
     path: String,
@@ -118,7 +118,7 @@ impl Client {
         let answer = self.transport.send(request).await;
         let refused = answer.as_ref().is_ok_and(|reply| refuses_together(reply.status.as_u16()));
         if !refused {
-            let outcomes = answer.and_then(|reply| reply.read::<BulkResponse>());
+            let outcomes = answer.and_then(|reply| reply.read::<BulkResponse>("a BulkResponse"));
             return match outcomes {
                 Ok(BulkResponse { operations }) => each_its_own(&writes, operations),
                 Err(error) => writes.iter().map(|_| Err(error.clone())).collect(),

@@ -33,6 +33,8 @@ impl Asked {
 pub(crate) enum Act {
     /// Lets the server answer.
     Pass,
+    /// Lets the server answer another query.
+    PassQuery(String),
     /// Lets somebody else write before: the path and the operations of a PATCH.
     PassAfter(String, Value),
     /// Lets the server do it, and loses the answer.
@@ -151,6 +153,7 @@ impl Serving {
         self.asked.lock().unwrap().push(asked.clone());
         let (status, headers, body) = match (self.script)(&asked) {
             Act::Pass => self.behind().pass(&asked, body).await,
+            Act::PassQuery(query) => self.behind().pass(&Asked { query, ..asked }, body).await,
             Act::PassAfter(path, operations) => {
                 super::Somebody::at(&self.behind().server).patch(&path, operations).await;
                 self.behind().pass(&asked, body).await
