@@ -43,18 +43,29 @@ async fn check(server: &Arc<ScimServer>, proxy: &Proxy, organization: &str) -> u
     members.sort_unstable();
     assert_eq!(members, ids);
 
+    // What is as it should be takes few requests to see, and none to write.
+    let writes = proxy.writes().len();
+    assert!(bring_all(&directory, &entries).await.iter().all(Result::is_ok));
+    assert_eq!(proxy.writes().len(), writes);
+    let looking = proxy.all().len();
+    println!("{organization}: {} requests to see that {MANY} people are as they should be", looking - requests);
+    assert!(looking - requests <= MANY / 3);
+
     // Everybody into another group, and then away.
     for entry in &mut entries {
         entry.person.as_mut().unwrap().group = "leads".to_owned();
     }
     assert!(bring_all(&directory, &entries).await.iter().all(Result::is_ok));
+    println!("{organization}: {} requests for {MANY} people who change groups", proxy.all().len() - looking);
     let groups = somebody.groups_in(organization).await;
     let leads = groups.iter().find(|group| group["displayName"] == format!("{organization}/leads")).unwrap();
     let others = groups.iter().find(|group| group["displayName"] == format!("{organization}/people")).unwrap();
     assert_eq!(leads["members"].as_array().unwrap().len(), MANY);
     assert_eq!(others["members"].as_array().map_or(0, Vec::len), 0);
+    let moved = proxy.all().len();
     let leaving: Vec<Entry> = entries.iter().map(gone).collect();
     assert!(bring_all(&directory, &leaving).await.iter().all(Result::is_ok));
+    println!("{organization}: {} requests for {MANY} people who leave", proxy.all().len() - moved);
     let left = somebody.all("/Users").await;
     assert!(left.iter().all(|user| !user["userName"].as_str().unwrap().ends_with(&ends)));
     requests
@@ -77,6 +88,8 @@ async fn many_new_people_take_hardly_more_than_one_request_each_elsewhere() {
     println!("{MANY} new people without bulk: {requests} requests");
     assert!(requests <= MANY * 3 / 2, "{requests}");
     assert_eq!(proxy.asked("POST /Bulk").len(), 0);
+    let at_once = proxy.most_at_once();
+    assert!((2..=16).contains(&at_once), "{at_once}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

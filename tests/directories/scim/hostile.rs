@@ -41,9 +41,9 @@ fn check_nonsense(error: &DirectoryError, words: &str) {
     assert!(matches!(error, DirectoryError::Nonsense(why) if why.contains(words)), "{error}");
 }
 
-/// Brings a person through a life, with something happening to each write as often as `ill` says; retries do the rest.
+/// Brings a person through a life, with every other write going ill; retries do the rest.
 async fn check_one_entry(organization: &str, can: Value, ill: Act) {
-    let server = ScimServer::start();
+    let server = ScimServer::shared();
     let writes = AtomicUsize::new(0);
     let proxy = Proxy::before(&server, move |asked| {
         if asked.is("GET /ServiceProviderConfig") {
@@ -81,15 +81,15 @@ async fn check_one_entry(organization: &str, can: Value, ill: Act) {
 
 #[tokio::test]
 async fn a_reply_that_is_lost_makes_no_double() {
-    for can in [abilities(true, 0, true, true), abilities(false, 0, true, true), abilities(true, 100, true, false)] {
-        check_one_entry("lost", can, Act::Lose).await;
-    }
+    check_one_entry("lost", abilities(true, 0, true, true), Act::Lose).await;
+    check_one_entry("lost-wholes", abilities(false, 0, true, true), Act::Lose).await;
+    check_one_entry("lost-bulks", abilities(true, 100, true, false), Act::Lose).await;
 }
 
 #[tokio::test]
 async fn an_error_for_what_was_done_all_the_same_makes_no_double() {
     for status in [500, 502, 503, 504] {
-        check_one_entry("erring", abilities(true, 0, true, true), Act::PassAndAnswer(status)).await;
+        check_one_entry(&format!("erring{status}"), abilities(true, 0, true, true), Act::PassAndAnswer(status)).await;
     }
 }
 
@@ -252,7 +252,7 @@ async fn a_server_that_never_answers_is_waited_for_half_a_minute_at_most() {
 
 #[tokio::test]
 async fn a_bulk_that_keeps_silent_about_somebody_is_nonsense_for_them_alone() {
-    let server = ScimServer::start();
+    let server = ScimServer::shared();
     let forgetful = move |asked: &Asked| {
         if !asked.is("POST /Bulk") || asked.body["Operations"][0]["path"] != "/Users" {
             return Act::Pass;
@@ -274,7 +274,7 @@ async fn a_bulk_that_keeps_silent_about_somebody_is_nonsense_for_them_alone() {
 }
 
 #[tokio::test]
-async fn nobody_answers_is_told_without_the_address_options() {
+async fn that_nobody_answers_is_told_without_what_was_asked() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -284,7 +284,7 @@ async fn nobody_answers_is_told_without_the_address_options() {
     let address = format!("scim+http://127.0.0.1:{port}/v2?token-file={}", token.display());
     let directory = Directory::open(&address).unwrap();
     let error = directory.bring(&entry("hostile", person("hostile", "alice"))).await.unwrap_err();
-    assert!(matches!(error, DirectoryError::Unreachable(_)), "{error}");
+    assert!(matches!(&error, DirectoryError::Unreachable(why) if why.contains("Connection refused")), "{error}");
     let text = format!("{error} {error:?} {directory:?}");
     assert!(!text.contains("filter=") && !text.contains("hush-hush"), "{text}");
     std::fs::remove_file(&token).unwrap();

@@ -1,6 +1,7 @@
 //! A server that records what it is asked and does as a test tells it: it passes on, answers by itself, or misbehaves.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use reqwest::{Client, Method};
@@ -65,7 +66,15 @@ type Script = Box<dyn Fn(&Asked) -> Act + Send + Sync>;
 pub(crate) struct Proxy {
     port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
+    at_once: Arc<AtOnce>,
     folder: tempfile::TempDir,
+}
+
+/// How many requests are under way, and how many were at most.
+#[derive(Default)]
+struct AtOnce {
+    now: AtomicUsize,
+    most: AtomicUsize,
 }
 
 impl Proxy {
@@ -97,14 +106,15 @@ impl Proxy {
         let asked = Arc::new(Mutex::new(vec![]));
         let behind =
             server.map(|server| Behind { server, client: Client::builder().no_proxy().tls_certs_only([]).build().unwrap() });
-        let serving = Arc::new(Serving { asked: asked.clone(), script, behind });
+        let at_once = Arc::new(AtOnce::default());
+        let serving = Arc::new(Serving { asked: asked.clone(), at_once: at_once.clone(), script, behind });
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let serving = serving.clone();
                 tokio::spawn(async move { serving.serve(stream).await });
             }
         });
-        Self { port, asked, folder }
+        Self { port, asked, at_once, folder }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -135,13 +145,35 @@ impl Proxy {
         self.all().into_iter().filter(|asked| asked.method != "GET").collect()
     }
 
+    /// Returns how many requests were under way at once, at most.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.at_once.most.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn forget(&self) {
         self.asked.lock().unwrap().clear();
     }
 }
 
+impl AtOnce {
+    fn begin(&self) -> UnderWay<'_> {
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        UnderWay(self)
+    }
+}
+
+struct UnderWay<'a>(&'a AtOnce);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 struct Serving {
     asked: Arc<Mutex<Vec<Asked>>>,
+    at_once: Arc<AtOnce>,
     script: Script,
     behind: Option<Behind>,
 }
@@ -151,6 +183,7 @@ impl Serving {
     async fn serve(&self, mut stream: TcpStream) {
         let Some((asked, body)) = read(&mut stream).await else { return };
         self.asked.lock().unwrap().push(asked.clone());
+        let under_way = self.at_once.begin();
         let (status, headers, body) = match (self.script)(&asked) {
             Act::Pass => self.behind().pass(&asked, body).await,
             Act::PassQuery(query) => self.behind().pass(&Asked { query, ..asked }, body).await,
@@ -181,6 +214,8 @@ impl Serving {
             }
             Act::Close => return,
         };
+        // Whoever has the answer may ask the next.
+        drop(under_way);
         let length = if status == 204 { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
         let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
         let head = format!("HTTP/1.1 {status} Whatever\r\nConnection: close\r\n{length}{headers}\r\n");

@@ -286,7 +286,6 @@ async fn a_server_that_lost_everything_is_filled_again() {
     server.kill();
     let error = directory.bring(&alice).await.unwrap_err();
     assert!(matches!(error, DirectoryError::Unreachable(_)), "{error}");
-    assert!(error.to_string().contains("Connection refused"), "{error}");
     server.resume();
     directory.bring(&alice).await.unwrap();
     assert_eq!(Somebody::at(&server).entry_of(&alice).await["userName"], "alice.again");

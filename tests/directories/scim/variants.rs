@@ -44,7 +44,7 @@ async fn a_server_that_does_not_filter_is_gone_through() {
 
 #[tokio::test]
 async fn a_server_that_does_not_take_or_is_asked_one_by_one() {
-    let server = ScimServer::start();
+    let server = ScimServer::shared();
     let refusal =
         json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "400", "scimType": "invalidFilter" });
     let proxy = Proxy::before(&server, move |asked| {
@@ -57,7 +57,7 @@ async fn a_server_that_does_not_take_or_is_asked_one_by_one() {
 
 #[tokio::test]
 async fn a_server_that_does_not_filter_by_member_is_gone_through_for_groups() {
-    let server = ScimServer::start();
+    let server = ScimServer::shared();
     let refusal = json!({ "status": "400", "scimType": "invalidFilter" });
     let proxy =
         Proxy::before(
@@ -73,12 +73,12 @@ async fn a_server_that_does_not_filter_by_member_is_gone_through_for_groups() {
 #[tokio::test]
 async fn a_server_that_does_not_say_what_it_can_do_is_taken_for_a_plain_one() {
     for status in [404, 501] {
-        let server = ScimServer::start();
+        let server = ScimServer::shared();
         let proxy = Proxy::before(&server, move |asked| {
             if asked.is("GET /ServiceProviderConfig") { Act::json(status, &json!({})) } else { Act::Pass }
         })
         .await;
-        check_lives(&Directory::open(&proxy.address()).unwrap(), &Somebody::at(&server), "silent").await;
+        check_lives(&Directory::open(&proxy.address()).unwrap(), &Somebody::at(&server), &format!("silent{status}")).await;
         assert_eq!(proxy.asked("POST /Bulk").len(), 0);
         assert!(proxy.all().iter().all(|asked| !asked.head.to_lowercase().contains("if-match")));
         assert_eq!(proxy.asked("GET /ServiceProviderConfig").len(), 1);
@@ -87,7 +87,7 @@ async fn a_server_that_does_not_say_what_it_can_do_is_taken_for_a_plain_one() {
 
 #[tokio::test]
 async fn a_server_that_says_it_takes_bulks_and_patches_and_does_not_is_brought_all_the_same() {
-    let server = ScimServer::start();
+    let server = ScimServer::shared();
     let proxy = Proxy::before(&server, |asked| {
         let lacks = asked.method == "PATCH" || asked.is("POST /Bulk");
         if lacks { Act::json(501, &json!({ "status": "501" })) } else { Act::Pass }
