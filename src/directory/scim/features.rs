@@ -40,6 +40,8 @@ pub(super) enum Ability {
     Or,
     /// A filter of one attribute, by its name.
     Filter(&'static str),
+    /// Giving the members of groups along, which may be too many.
+    Members,
 }
 
 impl Features {
@@ -66,6 +68,7 @@ impl Features {
             Ability::Patch => self.patch,
             Ability::Bulk => self.bulk.is_some(),
             Ability::Or | Ability::Filter(_) => self.filter,
+            Ability::Members => true,
         };
         says && !self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains(&ability)
     }

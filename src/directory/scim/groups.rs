@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::Client;
 use super::features::Ability;
@@ -18,6 +19,9 @@ use crate::directory::{DirectoryError, Groups};
 
 /// The most changes of one group that go into one request.
 const MOST_CHANGES: usize = 200;
+
+/// How many members of a group are too many to be read whenever somebody's membership is looked at.
+const MANY_MEMBERS: usize = 1000;
 
 /// What finds a group; its members may be many.
 const NAMES: &str = "externalId,displayName";
@@ -107,13 +111,35 @@ impl Client {
             let client = client.clone();
             async move {
                 let conditions: Vec<Condition> = ids.into_iter().map(Condition::Member).collect();
-                match client.find(Kind::Group, &conditions, Some(MEMBERS)).await {
+                match client.groups_with_any(&conditions).await {
                     Ok(found) => found.into_iter().map(|groups| names(&groups)).collect(),
                     Err(error) => conditions.iter().map(|_| Err(error.clone())).collect(),
                 }
             }
         };
         self.memberships.ask(id.to_owned(), work).await
+    }
+
+    /// Returns for each condition the groups that meet it. With the members a server can be seen to filter as it is asked
+    /// to; where they are too many it is told by how it answers for nobody.
+    async fn groups_with_any(&self, conditions: &[Condition]) -> Result<Vec<Vec<Resource>>, DirectoryError> {
+        let features = self.features().await?;
+        if !features.has(Ability::Members) {
+            let nobody = Condition::Member(Uuid::new_v4().to_string());
+            if let Some(found) = self.find_unseen(Kind::Group, conditions, &nobody, NAMES).await? {
+                return Ok(found);
+            }
+        }
+        let found = self.find(Kind::Group, conditions, Some(MEMBERS)).await;
+        let has_many = |group: &Resource| group.members().is_ok_and(|members| members.len() > MANY_MEMBERS);
+        let is_too_much = match &found {
+            Ok(found) => found.iter().flatten().any(has_many),
+            Err(error) => matches!(error, DirectoryError::Nonsense(_)),
+        };
+        if is_too_much {
+            features.fails_at(Ability::Members);
+        }
+        found
     }
 
     /// Changes a group, together with whatever else is to change about it.

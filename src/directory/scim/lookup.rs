@@ -91,6 +91,22 @@ impl Client {
         conditions.iter().map(meet).collect()
     }
 
+    /// Returns for each condition what a server says meets it, which can't be seen from these attributes; nothing where the
+    /// server gives something for a condition that nothing meets, or takes no such filter.
+    pub(super) async fn find_unseen(
+        &self,
+        kind: Kind,
+        conditions: &[Condition],
+        impossible: &Condition,
+        attributes: &str,
+    ) -> Result<Option<Vec<Vec<Resource>>>, DirectoryError> {
+        let asked = conditions.iter().chain([impossible]).map(Condition::filter);
+        let pages = try_join_all(asked.map(async |filter| self.pages(kind, Some(&filter), Some(attributes)).await)).await?;
+        let found: Option<Vec<Vec<Resource>>> =
+            pages.into_iter().map(|page| if let Filtered::Found(found) = page { Some(found) } else { None }).collect();
+        Ok(found.and_then(|mut found| found.pop()?.is_empty().then_some(found)))
+    }
+
     /// Returns every resource of a kind, with these of their attributes, or all.
     pub(super) async fn list(&self, kind: Kind, attributes: Option<&str>) -> Result<Vec<Resource>, DirectoryError> {
         match self.pages(kind, None, attributes).await? {

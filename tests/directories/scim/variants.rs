@@ -172,3 +172,36 @@ async fn a_rotated_token_works_without_a_restart_and_is_never_told() {
     assert!(!format!("{directory:?}").contains("rotated-token"));
     assert_eq!(Somebody::at(&server).entries_of(&alice).await.len(), 1);
 }
+
+#[tokio::test]
+async fn the_members_of_a_large_group_are_not_read_again_and_again() {
+    for filters in [true, false] {
+        let server = ScimServer::start();
+        let proxy = Proxy::before(&server, move |asked| {
+            // One that takes every filter, and gives everything for each.
+            let ignored = !filters && asked.query.contains("members.value+eq") && asked.path == "/Groups";
+            if ignored { Act::PassQuery("count=200".to_owned()) } else { Act::Pass }
+        })
+        .await;
+        let somebody = Somebody::at(&server);
+        let members: Vec<Value> = (0..1500).map(|number| json!({ "value": format!("somebody{number}") })).collect();
+        let large = json!({ "displayName": "large/people", "externalId": "large/people", "members": members });
+        somebody.post("/Groups", large).await;
+        let directory = Directory::open(&proxy.address()).unwrap();
+        let mut alice = entry("large", person("large", "alice"));
+        for group in ["people", "people", "people", "leads", "leads", "people"] {
+            alice.person.as_mut().unwrap().group = group.to_owned();
+            directory.bring(&alice).await.unwrap();
+            let id = somebody.entry_of(&alice).await["id"].clone();
+            assert_eq!(somebody.groups_of(&id).await, [format!("large/{group}")]);
+        }
+        let reads = proxy
+            .asked("GET /Groups")
+            .iter()
+            .filter(|asked| asked.query.contains("attributes=externalId%2CdisplayName%2Cmembers"))
+            .count();
+        assert_eq!(reads, if filters { 1 } else { 5 });
+        directory.bring(&gone(&alice)).await.unwrap();
+        assert_eq!(somebody.entries_of(&alice).await.len(), 0);
+    }
+}
