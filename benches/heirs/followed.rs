@@ -221,7 +221,13 @@ fn create(number: usize, (grants, source): (Permissions, Option<Source>)) -> Pla
         member: MemberValues::default(),
     };
     let login_name = LoginName::new(&owner.name, &acme().customer_id);
-    let change = AccountChange::Create { transaction: TransactionId::of_create(&owner.uid), login_name, content, password: None };
+    let change = AccountChange::Create {
+        id: None,
+        transaction: TransactionId::of_create(&owner.uid),
+        login_name,
+        content,
+        password: None,
+    };
     plan(owner, change)
 }
 

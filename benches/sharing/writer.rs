@@ -87,7 +87,13 @@ fn create(organization: &Organization, number: usize) -> Plan {
         member: MemberValues::default(),
     };
     let login_name = LoginName::new(&owner.name, &organization.customer_id);
-    let change = AccountChange::Create { transaction: TransactionId::of_create(&owner.uid), login_name, content, password: None };
+    let change = AccountChange::Create {
+        id: None,
+        transaction: TransactionId::of_create(&owner.uid),
+        login_name,
+        content,
+        password: None,
+    };
     let (moves, keeps, seen, leaving) = (vec![], vec![], vec![], Leaving::default());
     Plan::Account(Box::new(AccountPlan { organization: organization.clone(), owner, change, moves, keeps, seen, leaving }))
 }

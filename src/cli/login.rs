@@ -186,6 +186,7 @@ mod tests {
             organization: Organization { namespace: "acme".to_owned(), customer_id: acme },
             owner: Owner { name: name.to_owned(), uid: name.to_owned(), generation: 1 },
             change: AccountChange::Create {
+                id: None,
                 transaction: TransactionId::of_create(name),
                 login_name,
                 content,

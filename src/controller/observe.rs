@@ -14,6 +14,7 @@ use crate::domain::group::{ADMINISTRATORS, USERS};
 use crate::domain::inheritance;
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::permission::Permissions;
+use crate::plan::adoption::Adoption;
 use crate::plan::blocked::Holder;
 use crate::plan::blocked::NotAdoptable;
 use crate::plan::sources::{Declared, Relative, Relatives};
@@ -383,19 +384,29 @@ fn declared(seen: &Seen<UserSpec, UserStatus>) -> Declared {
     Declared { deleting: seen.meta.deleting, follows: follows(&seen.spec).map(str::to_owned) }
 }
 
-/// Looks up the accounts that users without one are to take over: those that nobody owns who is there.
+/// Looks up the accounts that users without one are to take over: those that nobody owns who is there. And whether the ids
+/// that accounts for directories' entries are to have are free.
 async fn find_adoptable<S: Store>(world: &World, store: &S, snapshots: &mut [user::Snapshot]) -> Result<(), StoreError> {
     let asked = |snapshot: &user::Snapshot| {
         let waits = snapshot.account.is_none() && !snapshot.meta.deleting;
-        snapshot.spec.adopt.as_ref().filter(|_| waits)?.parse().ok().map(|id| AccountKey::Id(AccountId(id)))
+        Adoption::parse(snapshot.spec.adopt.as_ref().filter(|_| waits)?)
     };
-    let wanted: Vec<AccountKey> = snapshots.iter().filter_map(asked).collect();
+    let wanted: Vec<Adoption> = snapshots.iter().filter_map(asked).collect();
     if wanted.is_empty() {
         return Ok(());
     }
-    let found = store.find(&wanted).await?;
+    let entries = wanted.iter().filter(|adoption| matches!(adoption, Adoption::Entry(_)));
+    let known = store.known_ids(&entries.map(|entry| entry.id()).collect::<Vec<_>>()).await?;
+    let found = store.find(&wanted.iter().map(|adoption| AccountKey::Id(adoption.id())).collect::<Vec<_>>()).await?;
     for snapshot in snapshots {
-        let account = asked(snapshot).and_then(|key| found.get(&key));
+        let account = match asked(snapshot) {
+            Some(Adoption::Account(id)) => found.get(&AccountKey::Id(id)),
+            Some(Adoption::Entry(id)) => {
+                snapshot.not_adoptable = known.contains(&id).then_some(NotAdoptable::IdKnown);
+                None
+            }
+            None => None,
+        };
         let Some(account) = account.filter(|account| account.namespace == snapshot.meta.namespace) else { continue };
         let place = (account.namespace.clone(), account.owner.name.clone());
         if world.has(&ObjectKey::new(Kind::User, &place.0, &place.1)) {

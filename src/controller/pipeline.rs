@@ -614,7 +614,7 @@ impl<S: Store> Pipeline<S> {
 
 /// Decides on each object. Returns beside it who is to be looked at again, because a new account of this group
 /// makes their plan another.
-fn decide(observed: Vec<(ObjectKey, Snapshot)>) -> (Vec<(ObjectKey, Snapshot, Decision)>, Vec<ObjectKey>) {
+pub(crate) fn decide(observed: Vec<(ObjectKey, Snapshot)>) -> (Vec<(ObjectKey, Snapshot, Decision)>, Vec<ObjectKey>) {
     let (mut decided, mut later) = (vec![], vec![]);
     let mut created: BTreeSet<ObjectKey> = BTreeSet::new();
     for (key, snapshot) in observed {
@@ -740,6 +740,7 @@ mod tests {
             member: MemberValues::default(),
         };
         let create = plan(AccountChange::Create {
+            id: None,
             transaction: TransactionId::of_create(&owner.uid),
             login_name: LoginName::new("alice", &organization.customer_id),
             content,

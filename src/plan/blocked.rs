@@ -195,6 +195,8 @@ pub enum NotAdoptable {
     Owned(String),
     /// The `User` has an account already.
     HasAnother(AccountId),
+    /// The id of a directory's entry is an account's already, or was one's.
+    IdKnown,
 }
 
 /// What accounts are to the object that they use.
@@ -496,6 +498,10 @@ impl fmt::Display for Blocked {
                 NotAdoptable::Owned(user) => write!(
                     f,
                     "spec.adopt: the account {account} belongs to the User {user}, which is there: delete that one with deletionPolicy Retain first"
+                ),
+                NotAdoptable::IdKnown => write!(
+                    f,
+                    "spec.adopt: {account} asks for a new account of this id, which an account has or had: delete this User and create it without spec.adopt, or with the id of an account that roster doctor lists"
                 ),
                 NotAdoptable::HasAnother(has) => write!(
                     f,

@@ -4,6 +4,7 @@
 //! The rooms: [`user`], [`user_group`] and [`org_email_domain`] decide, [`sources`] where a user's
 //! permissions come from, [`status`] says what the resource's status is once the store has answered.
 
+pub mod adoption;
 pub mod blocked;
 pub mod in_flight;
 pub mod org_email_domain;
@@ -265,6 +266,8 @@ pub struct AccountPlan {
 pub enum AccountChange {
     /// A new account. Claims the customer ID with the first one of an organization.
     Create {
+        /// The id that the account is to have; nothing where the store chooses one.
+        id: Option<AccountId>,
         /// The Create of this `User`.
         transaction: TransactionId,
         /// The login name, fixed from now on.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::adoption::Adoption;
 use super::blocked::{Blocked, COPY_OF, Holder, NotAdoptable, TakenBy};
 use super::in_flight::{self, Directories, unconfirmed_of};
 use super::sources::{Person, Relatives, Sourcing, available};
@@ -161,10 +162,15 @@ fn lost(snapshot: &Snapshot, account: Option<&Account>) -> Option<Blocked> {
 
 fn not_adoptable(snapshot: &Snapshot, account: Option<&Account>) -> Option<Blocked> {
     let asked = snapshot.spec.adopt.as_ref()?;
-    let has_another = |account: AccountId| (account.to_string() != *asked).then_some(NotAdoptable::HasAnother(account));
+    let adoption = Adoption::parse(asked);
+    let is_it = |account: &Account| adoption.is_some_and(|adoption| adoption.id() == account.id);
     let why = match account {
-        Some(account) => has_another(account.id)?,
-        None => snapshot.not_adoptable.clone().unwrap_or(NotAdoptable::Unknown),
+        Some(account) if is_it(account) => return None,
+        Some(account) => NotAdoptable::HasAnother(account.id),
+        None if let Some(why) = &snapshot.not_adoptable => why.clone(),
+        // An account of this id is yet to be created.
+        None if matches!(adoption, Some(Adoption::Entry(_))) => return None,
+        None => NotAdoptable::Unknown,
     };
     Some(Blocked::NotAdoptable { account: asked.clone(), why })
 }
@@ -247,8 +253,9 @@ fn creation(snapshot: &Snapshot) -> Decision {
             let (copied, copied_from) = copied.unzip();
             seen.extend(copied_from);
             let content = content(spec, Decided { email, group, grants, source, copied, member: MemberValues::default() });
-            let change =
-                AccountChange::Create { transaction: TransactionId::of_create(&meta.uid), login_name, content, password };
+            let id = spec.adopt.as_deref().and_then(Adoption::parse).map(Adoption::id);
+            let transaction = TransactionId::of_create(&meta.uid);
+            let change = AccountChange::Create { id, transaction, login_name, content, password };
             let plan = Plan::Account(Box::new(plan(snapshot, customer_id, change, Others { moves, keeps, seen })));
             Decision { plan: Some(plan), absent, ..Decision::default() }
         }
@@ -707,8 +714,8 @@ mod tests {
         let Some(Plan::Account(plan)) = decide(snapshot).plan else { panic!("nothing is planned") };
         let AccountPlan { owner, change, .. } = *plan;
         let account = match change {
-            AccountChange::Create { transaction, login_name, content, password } => Some(Account {
-                id: AccountId(Uuid::from_u128(1)),
+            AccountChange::Create { id, transaction, login_name, content, password } => Some(Account {
+                id: id.unwrap_or(AccountId(Uuid::from_u128(1))),
                 namespace: "acme".to_owned(),
                 revision: Revision(1),
                 owner,
@@ -953,6 +960,22 @@ mod tests {
         let Some(Plan::Account(plan)) = decide(&found).plan else { panic!("it is taken over") };
         assert!(matches!(plan.change, AccountChange::Update { adopts: true, .. }));
         check_settles(&found);
+    }
+
+    #[test]
+    fn the_account_for_a_directorys_entry_is_created_with_the_id_that_the_entry_knows() {
+        let id = AccountId(Uuid::from_u128(77));
+        let entry = edited(&snapshot(), |spec| spec.adopt = Some(format!("entry/{id}")));
+        let Some(Plan::Account(plan)) = decide(&entry).plan else { panic!("it is created") };
+        assert!(matches!(plan.change, AccountChange::Create { id: Some(given), .. } if given == id));
+        check_blocked(&edited(&entry, |spec| spec.charge_approved = false), &[Reason::ChargeNotApproved]);
+        let known = Snapshot { not_adoptable: Some(NotAdoptable::IdKnown), ..entry.clone() };
+        check_blocked(&known, &[Reason::NotAdoptable]);
+        let mut account = applied(&snapshot()).account.unwrap();
+        account.id = id;
+        assert_eq!(decide(&Snapshot { account: Some(account), ..entry.clone() }).blocked, []);
+        let another = Snapshot { account: applied(&snapshot()).account, ..entry };
+        check_blocked(&another, &[Reason::NotAdoptable]);
     }
 
     #[test]

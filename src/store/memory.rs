@@ -3,7 +3,7 @@
 //! A plan is judged as a whole before anything is written, so that a refused one leaves no trace.
 //! The checks stand in the order in which a plan with several faults is answered.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard};
 
@@ -32,6 +32,17 @@ pub struct MemoryStore {
     contents: Mutex<Contents>,
 }
 
+/// What a store has of one organization, for a copy to be made of it.
+#[derive(Clone, Debug)]
+pub struct Extract {
+    /// The organization, with the customer ID that it presents.
+    pub organization: Organization,
+    /// What is known of it.
+    pub record: OrganizationRecord,
+    /// Its live accounts.
+    pub accounts: Vec<Account>,
+}
+
 #[derive(Debug, Default)]
 struct Contents {
     customer_ids: BTreeMap<String, CustomerId>,
@@ -44,6 +55,8 @@ struct Contents {
     listings: BTreeMap<String, BTreeMap<String, Listing>>,
     cases: BTreeMap<String, Option<AccountId>>,
     lifetimes: BTreeMap<AccountId, Lifetime>,
+    /// The ids of other accounts of the store that this is a copy of.
+    known_ids: HashSet<AccountId>,
     billing_zone: Option<Zone>,
     closed: Vec<Period>,
 }
@@ -81,6 +94,26 @@ impl MemoryStore {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Returns a copy of what a store has of these organizations, in which accounts have or had these other ids too.
+    /// Changes of it come to nobody's notice.
+    #[must_use]
+    pub fn copy_of(extracts: Vec<Extract>, known_ids: HashSet<AccountId>) -> Self {
+        let mut contents = Contents { known_ids, ..Contents::default() };
+        for Extract { organization: Organization { namespace, customer_id }, record, accounts } in extracts {
+            let OrganizationRecord { claimed, taken, groups, listings } = record;
+            if taken {
+                // Whose it is doesn't matter: no namespace has such a name.
+                contents.customer_ids.insert(format!("not {namespace}"), customer_id);
+            }
+            contents.customer_ids.extend(claimed.map(|claimed| (namespace.clone(), claimed)));
+            contents.groups.insert(namespace.clone(), groups);
+            contents.listings.insert(namespace, listings);
+            contents.lifetimes.extend(accounts.iter().map(|account| (account.id, Lifetime::begun(account))));
+            contents.accounts.extend(accounts.into_iter().map(|account| (account.id, account)));
+        }
+        Self { contents: Mutex::new(contents) }
     }
 
     /// Gives a case to an account, as an application does.
@@ -160,6 +193,11 @@ impl Store for MemoryStore {
     async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
         let contents = self.contents();
         Ok(namespaces.iter().map(|(namespace, leaving)| (namespace.clone(), contents.counts(namespace, leaving))).collect())
+    }
+
+    async fn known_ids(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError> {
+        let contents = self.contents();
+        Ok(ids.iter().copied().filter(|id| contents.is_known(*id)).collect())
     }
 
     async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {
@@ -272,9 +310,10 @@ impl Contents {
             return self.repeated(entry);
         }
         match change {
-            AccountChange::Create { transaction, login_name, content, password } => {
+            AccountChange::Create { id, transaction, login_name, content, password } => {
                 let content = self.numbered(namespace, content);
-                let new = NewAccount { login_name, content, transaction: *transaction, password: password.as_ref() };
+                let (transaction, password) = (*transaction, password.as_ref());
+                let new = NewAccount { id: *id, login_name, content, transaction, password };
                 self.create(plan, occasion.created(plan, new, &self.directories))
             }
             AccountChange::Update { account, from, transaction, content, password, adopts } => {
@@ -316,6 +355,9 @@ impl Contents {
         self.check_free(namespace, moves, None, &account.content.email)?;
         if self.accounts.values().any(|other| other.login_name == account.login_name) {
             return Err(Refusal::LoginTaken);
+        }
+        if self.is_known(account.id) {
+            return Err(Refusal::IdTaken);
         }
         self.check_moved_addresses(namespace, None, Some(&account.content.email), moves)?;
 
@@ -731,6 +773,10 @@ impl Contents {
             AccountKey::Login(login_name) => account.login_name == *login_name,
             AccountKey::Id(id) => account.id == *id,
         })
+    }
+
+    fn is_known(&self, id: AccountId) -> bool {
+        self.lifetimes.contains_key(&id) || self.known_ids.contains(&id)
     }
 
     fn is_taken(&self, Organization { namespace, customer_id }: &Organization) -> bool {

@@ -8,7 +8,7 @@ pub mod leadership;
 pub mod memory;
 pub mod sql;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::ops::ControlFlow;
 
@@ -55,6 +55,9 @@ pub trait Store: Send + Sync + 'static {
         &self,
         namespaces: &HashMap<String, Leaving>,
     ) -> impl Future<Output = Result<HashMap<String, Counts>, StoreError>> + Send;
+
+    /// Returns which of these ids an account has or had, of whatever organization.
+    fn known_ids(&self, ids: &[AccountId]) -> impl Future<Output = Result<HashSet<AccountId>, StoreError>> + Send;
 
     /// Returns the newest Delete of each of these `User`s, by their uid and not only by their name; who had no account,
     /// or still has it, is absent from the answer.
@@ -193,9 +196,9 @@ impl Occasion {
 
     /// Returns the account that a plan creates.
     pub(crate) fn created(self, plan: &AccountPlan, new: NewAccount<'_>, directories: &BTreeSet<String>) -> Account {
-        let NewAccount { login_name, content, transaction, password } = new;
+        let NewAccount { id, login_name, content, transaction, password } = new;
         Account {
-            id: self.account_id(),
+            id: id.unwrap_or_else(|| self.account_id()),
             namespace: plan.organization.namespace.clone(),
             revision: Revision(1),
             owner: plan.owner.clone(),
@@ -253,6 +256,7 @@ impl Occasion {
 
 /// What a new account is made of, beside its owner.
 pub(crate) struct NewAccount<'a> {
+    pub(crate) id: Option<AccountId>,
     pub(crate) login_name: &'a LoginName,
     pub(crate) content: Content,
     pub(crate) transaction: TransactionId,
@@ -287,6 +291,9 @@ pub enum Refusal {
     /// Another account has the login name.
     #[error("the login name is taken")]
     LoginTaken,
+    /// The id asked for is another account's, or was.
+    #[error("the id is an account's already, or was")]
+    IdTaken,
     /// The group isn't there.
     #[error("the group isn't there")]
     GroupNotFound,

@@ -26,7 +26,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
@@ -39,7 +39,7 @@ use self::rows::Known;
 pub use self::sole::Sole;
 use super::leadership::{Claim, ClaimError, Progress, Reign};
 use super::{AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName};
-use crate::domain::account::{Account, Departure};
+use crate::domain::account::{Account, AccountId, Departure};
 use crate::domain::billing::{Calendar, Life, Period, Zone};
 use crate::domain::organization::Organization;
 use crate::plan::{Leaving, Plan};
@@ -231,6 +231,17 @@ impl Store for SqlStore {
     async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
         let mut reader = self.database.reader().await?;
         rows::counts(&mut reader, namespaces).await
+    }
+
+    async fn known_ids(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let mut reader = self.database.reader().await?;
+        let query = statement(concat!("SELECT account_id FROM lifetimes WHERE account_id IN (", texts!("$1"), ")"));
+        let ids = rows::texts(ids.iter().map(ToString::to_string));
+        let known = query.bind(ids).fetch_all(&mut reader).await?;
+        known.iter().map(|row| Ok(AccountId(rows::uuid(row, "account_id")?))).collect()
     }
 
     async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {

@@ -246,9 +246,13 @@ fn an_adopted_account_is_named_by_its_id() {
     for id in ["0193A4B0-0000-7000-8000-000000000001", "0193a4b0x0000x7000x8000x000000000001"] {
         check_user("adopt", id, "should match");
     }
+    for other in ["entry-0193a4b0-0000-7000-8000-000000000", "Entry/0193a4b0-0000-7000-8000-00000000000"] {
+        check_user("adopt", other, "should match");
+    }
     check_user("adopt", long(35), "should be at least 36 chars long");
-    check_user("adopt", long(37), "may not be more than 36 bytes");
+    check_user("adopt", long(43), "may not be more than 42 bytes");
     check_user_passes("adopt", "0193a4b0-0000-7000-8000-000000000001");
+    check_user_passes("adopt", "entry/0193a4b0-0000-7000-8000-000000000001");
 }
 
 #[test]

@@ -98,6 +98,12 @@ const OF_USERS: &[Row] = &[
     row("y22k1kk1", "create with an account to adopt", &[USERS, "adopt accounts/0193a4b0-0000-7000-8000-000000000001"], |r| {
         create(r, eve().with("/spec/adopt", ACCOUNT))
     }),
+    row(
+        "y22k1kk1",
+        "create with a directory's entry to adopt",
+        &[USERS, "adopt accounts/0193a4b0-0000-7000-8000-000000000001"],
+        |r| create(r, eve().with("/spec/adopt", format!("entry/{ACCOUNT}"))),
+    ),
     row("yyyk1kk1", "create disabled, unprotected and retained", &[USERS], |r| {
         create(r, eve().with("/spec/state", "Disabled").with("/spec/deletionPolicy", "Retain"))
     }),

@@ -1,13 +1,13 @@
 //! A store that is watched: after every commit somebody else reads all of it and judges it, and now
 //! and then it is away, or takes a commit and can't say so.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use roster::domain::account::{Account as Stored, Departure, Lifecycle, Source as StoredSource};
+use roster::domain::account::{Account as Stored, AccountId, Departure, Lifecycle, Source as StoredSource};
 use roster::domain::billing::{Calendar, Life, Period, Zone};
 use roster::domain::organization::Organization;
 use roster::domain::permission::Permissions;
@@ -304,6 +304,11 @@ impl Store for Watched {
     async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
         let namespaces = namespaces.clone();
         ask!(self, counts, namespaces)
+    }
+
+    async fn known_ids(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError> {
+        let ids = ids.to_vec();
+        ask!(self, known_ids, ids)
     }
 
     async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {

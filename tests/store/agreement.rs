@@ -374,7 +374,7 @@ impl<B: Bench> Trial<B> {
                     organization(who.namespace, &format!("{}-{customer_id}", who.namespace).replace("other-two", "acme-one"));
                 let login_name = LoginName::new(username, &organization.customer_id);
                 let (content, password) = (wanted.content(), set(password));
-                let change = AccountChange::Create { transaction, login_name, content, password };
+                let change = AccountChange::Create { id: None, transaction, login_name, content, password };
                 self.account_plan(*who, organization, "1", change, others).await
             }
             Step::Update { who, lag, uid, wanted, kind, password, of, others } => {

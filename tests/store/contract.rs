@@ -1,7 +1,7 @@
 //! The contract, one function per sentence, each kept by every store.
 
 use jiff::Timestamp;
-use roster::domain::account::{Lifecycle, Revision, TransactionKind};
+use roster::domain::account::{AccountId, Lifecycle, Revision, TransactionKind};
 use roster::domain::organization::LoginName;
 use roster::store::{AccountKey, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store};
 
@@ -9,7 +9,7 @@ use crate::Bench;
 use crate::plans::{
     account, acme, addresses, alice, at, by_uid, cases_unassigned, commit, commit_at, content, create, create_in, create_member,
     delete, done, drop_domain, drop_group, email, find, full_content, have, moving, nobody_leaves, organization, people,
-    presented, put_domain, put_domain_in, put_group, record, recreate, refused, switch, update, with_login,
+    presented, put_domain, put_domain_in, put_group, record, recreate, refused, switch, update, with_id, with_login,
 };
 
 macro_rules! contract {
@@ -58,6 +58,32 @@ contract! {
         let found = store.find(&keys).await.unwrap();
         assert_eq!(found.len(), 3);
         assert!(keys.iter().all(|key| found[key] == created));
+    }
+
+    async fn a_new_account_has_the_id_that_is_asked_for_and_none_is_given_twice_whoever_had_it(bench) {
+        let store = bench.store();
+        let of = |id| AccountId(uuid::Uuid::from_u128(id));
+        let bolt = || organization("bolt", "bolt");
+        done(commit(store, put_domain("acme", "acme.example")).await);
+        done(commit(store, put_domain_in("bolt", "bolt", "bolt.example")).await);
+        let create = || with_id(create("alice", "alice@acme.example"), of(1));
+        let alice = account(commit(store, create()).await);
+        assert_eq!((alice.id, find(store, "alice").await), (of(1), Some(alice.clone())));
+        assert_eq!(account(commit(store, create()).await), alice, "once more");
+        let bob = || with_id(crate::plans::create("bob", "bob@acme.example"), of(1));
+        refused(commit(store, bob()).await, Refusal::IdTaken);
+        refused(commit(store, with_id(create_in(bolt(), "bob", content("bob@bolt.example")), of(1))).await, Refusal::IdTaken);
+        cases_unassigned(commit(store, delete(&alice)).await, alice.id);
+        refused(commit(store, bob()).await, Refusal::IdTaken);
+        assert_eq!(find(store, "bob").await, None);
+        let bob = account(commit(store, with_id(bob(), of(2))).await);
+        let carol = crate::plans::create("carol", "carol@acme.example");
+        let dave = with_id(crate::plans::create("dave", "dave@acme.example"), of(2));
+        let answers = store.commit(&[carol, dave], at(0)).await.unwrap();
+        assert_eq!((answers[0].is_ok(), &answers[1]), (true, &Err(Refusal::IdTaken)), "among others");
+        let known = store.known_ids(&[of(1), of(2), of(3)]).await.unwrap();
+        assert_eq!(known, [alice.id, bob.id].into());
+        assert!(store.known_ids(&[]).await.unwrap().is_empty());
     }
 
     async fn a_receipt_tells_no_time_more_exactly_than_the_store_keeps_it(bench) {

@@ -131,6 +131,7 @@ pub(crate) fn plan(organization: Organization, owner: Owner, change: AccountChan
 pub(crate) fn create_in(organization: Organization, name: &str, content: Content) -> Plan {
     let owner = owner(name);
     let change = AccountChange::Create {
+        id: None,
         transaction: TransactionId::of_create(&format!("{}/{}", organization.namespace, owner.uid)),
         login_name: LoginName::new(name, &organization.customer_id),
         content,
@@ -147,6 +148,15 @@ pub(crate) fn with_login(plan: Plan, username: &str) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
     if let AccountChange::Create { login_name, .. } = &mut plan.change {
         *login_name = LoginName::new(username, &plan.organization.customer_id);
+    }
+    Plan::Account(plan)
+}
+
+/// A new account of this id.
+pub(crate) fn with_id(plan: Plan, asked: AccountId) -> Plan {
+    let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
+    if let AccountChange::Create { id, .. } = &mut plan.change {
+        *id = Some(asked);
     }
     Plan::Account(plan)
 }

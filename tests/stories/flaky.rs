@@ -1,12 +1,12 @@
 //! The reference store on a bad day: as often as it is told, it is away.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
-use roster::domain::account::{Account, Departure};
+use roster::domain::account::{Account, AccountId, Departure};
 use roster::domain::billing::{Calendar, Life, Period, Zone};
 use roster::domain::organization::Organization;
 use roster::plan::{Leaving, Plan};
@@ -72,6 +72,11 @@ impl Store for FlakyStore {
     async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
         self.answers()?;
         self.inner.counts(namespaces).await
+    }
+
+    async fn known_ids(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError> {
+        self.answers()?;
+        self.inner.known_ids(ids).await
     }
 
     async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {

@@ -214,6 +214,7 @@ pub(super) fn refusal_of(error: &Error) -> Option<Refusal> {
         "accounts_namespace_owner_name_key" => Some(Refusal::Stale),
         "accounts_namespace_email_key" => Some(Refusal::EmailTaken),
         "accounts_login_name_key" => Some(Refusal::LoginTaken),
+        "lifetimes_pkey" => Some(Refusal::IdTaken),
         "organizations_pkey" => Some(Refusal::CustomerIdChanged),
         "organizations_customer_id_key" => Some(Refusal::CustomerIdTaken),
         "domains_namespace_domain_key" => Some(Refusal::DomainTaken),

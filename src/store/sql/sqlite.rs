@@ -205,6 +205,7 @@ pub(super) fn refusal_of(error: &sqlx::Error) -> Option<Refusal> {
         ("accounts.owner_name", Refusal::Stale),
         ("accounts.email", Refusal::EmailTaken),
         ("accounts.login_name", Refusal::LoginTaken),
+        ("lifetimes.account_id", Refusal::IdTaken),
         ("organizations.namespace", Refusal::CustomerIdChanged),
         ("organizations.customer_id", Refusal::CustomerIdTaken),
         ("domains.domain", Refusal::DomainTaken),

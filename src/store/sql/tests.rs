@@ -141,6 +141,7 @@ async fn edits(store: &SqlStore) -> Vec<Plan> {
     };
     let disabled = Content { lifecycle: Lifecycle::Disabled, ..root.content.clone() };
     let copy = AccountChange::Create {
+        id: None,
         transaction: TransactionId::of_create("copy"),
         login_name: LoginName::stored("copy.acme".to_owned()),
         content: Content { email: root.content.email.placeholder(1), ..edited.content.clone() },

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Halt, Writer, refuse_if, writes};
 use crate::domain::account::{Account, AccountId, Content, Credential, Departure, Owner, Revision, Transaction, TransactionKind};
 use crate::domain::email::Email;
-use crate::domain::organization::{LoginName, Organization};
+use crate::domain::organization::Organization;
 use crate::plan::{AccountChange, AccountPlan, AddressMove, Keep, Leaving, MemberPlan, RehashPlan};
 use crate::store::sql::connection::{Connection, statement, texts};
 use crate::store::sql::locks::{self, Lock};
@@ -20,6 +20,7 @@ struct InTheWay {
     owner: bool,
     email: bool,
     login_name: bool,
+    id: bool,
 }
 
 impl Writer<'_> {
@@ -31,9 +32,10 @@ impl Writer<'_> {
             return self.repeated(entry).await;
         }
         match change {
-            AccountChange::Create { transaction, login_name, content, password } => {
+            AccountChange::Create { id, transaction, login_name, content, password } => {
                 let content = self.numbered(namespace, content).await?;
-                let new = NewAccount { login_name, content, transaction: *transaction, password: password.as_ref() };
+                let (transaction, password) = (*transaction, password.as_ref());
+                let new = NewAccount { id: *id, login_name, content, transaction, password };
                 self.create(plan, self.occasion.created(plan, new, self.known.directories())).await
             }
             AccountChange::Update { account, from, transaction, content, password, adopts } => {
@@ -62,17 +64,18 @@ impl Writer<'_> {
 
     async fn create(&mut self, plan: &AccountPlan, account: Account) -> Result<Receipt, Halt> {
         let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving: _ } = plan;
-        let Account { namespace, login_name, content, .. } = &account;
+        let Account { namespace, content, .. } = &account;
         self.known.check_claim(organization)?;
         self.check_made_from(plan).await?;
         self.vacate(namespace, moves).await?;
-        let in_the_way = self.in_the_way(namespace, owner, login_name, &content.email).await?;
+        let in_the_way = self.in_the_way(&account, owner).await?;
         refuse_if(in_the_way.owner, Refusal::Stale)?;
         refuse_if(!self.known.has_group(namespace, &content.group), Refusal::GroupNotFound)?;
         self.known.check_domain(namespace, &content.email)?;
         self.check_moved_domains(namespace, moves)?;
         refuse_if(in_the_way.email, Refusal::EmailTaken)?;
         refuse_if(in_the_way.login_name, Refusal::LoginTaken)?;
+        refuse_if(in_the_way.id, Refusal::IdTaken)?;
 
         if self.known.claimed(namespace).is_none() {
             Self::claim(self.connection, organization).await?;
@@ -308,23 +311,24 @@ impl Writer<'_> {
 
     async fn in_the_way(
         &mut self,
-        namespace: &str,
+        Account { id, namespace, login_name, content, .. }: &Account,
         owner: &Owner,
-        login_name: &LoginName,
-        email: &Email,
     ) -> Result<InTheWay, Halt> {
         let row = statement(
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND owner_name = $2) AS by_owner, \
              EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND email = $3) AS by_email, \
-             EXISTS (SELECT 1 FROM accounts WHERE login_name = $4) AS by_login",
+             EXISTS (SELECT 1 FROM accounts WHERE login_name = $4) AS by_login, \
+             EXISTS (SELECT 1 FROM lifetimes WHERE account_id = $5) AS by_id",
         )
         .bind(namespace)
         .bind(&owner.name)
-        .bind(email.as_str())
+        .bind(content.email.as_str())
         .bind(login_name.as_str())
+        .bind(id.to_string())
         .fetch_one(self.connection)
         .await?;
-        Ok(InTheWay { owner: row.get("by_owner")?, email: row.get("by_email")?, login_name: row.get("by_login")? })
+        let (owner, email) = (row.get("by_owner")?, row.get("by_email")?);
+        Ok(InTheWay { owner, email, login_name: row.get("by_login")?, id: row.get("by_id")? })
     }
 
     pub(super) async fn account(&mut self, id: AccountId) -> Result<Option<Account>, Halt> {

@@ -37,7 +37,7 @@ pub(super) fn is_common(plan: &Plan) -> bool {
             let alone = plan.moves.is_empty() && plan.keeps.is_empty();
             alone
                 && match &plan.change {
-                    AccountChange::Create { content, .. } => content.email.copy_number().is_none(),
+                    AccountChange::Create { id, content, .. } => id.is_none() && content.email.copy_number().is_none(),
                     AccountChange::Update { adopts, .. } => !adopts,
                     AccountChange::Delete { .. } | AccountChange::Release { .. } => false,
                 }
@@ -157,9 +157,9 @@ impl Run {
             return Err(Halted::Uncommon);
         }
         match &plan.change {
-            AccountChange::Create { transaction, login_name, content, password } => {
-                let new =
-                    NewAccount { login_name, content: content.clone(), transaction: *transaction, password: password.as_ref() };
+            AccountChange::Create { id, transaction, login_name, content, password } => {
+                let (content, password) = (content.clone(), password.as_ref());
+                let new = NewAccount { id: *id, login_name, content, transaction: *transaction, password };
                 self.create(known, plan, occasion.created(plan, new, known.directories()))
             }
             AccountChange::Update { account, from, transaction, content, password, adopts: _ } => {
