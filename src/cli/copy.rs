@@ -42,7 +42,7 @@ enum Format {
 }
 
 /// Parses a name by the rule of Kubernetes (RFC 1123, a subdomain, parts of any length).
-fn resource_name(text: &str) -> Result<String, String> {
+pub(super) fn resource_name(text: &str) -> Result<String, String> {
     let rule = "the name of a User is made of lower-case letters, digits, dashes and dots, at most 253, and starts and ends with a letter or digit, as does each part between dots";
     let word = |part: &str| part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     let fits = |part: &str| !part.is_empty() && word(part) && !part.starts_with('-') && !part.ends_with('-');

@@ -139,7 +139,7 @@ async fn look_at_the_cluster(namespaces: &[String]) -> Result<Cluster, Failure> 
 }
 
 /// Returns what the API server answered; nothing where it refused with this status code.
-fn unless<T>(code: u16, answer: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
+pub(super) fn unless<T>(code: u16, answer: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
     match answer {
         Err(kube::Error::Api(status)) if status.code == code => Ok(None),
         answer => answer.map(Some),

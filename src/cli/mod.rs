@@ -6,8 +6,10 @@ mod copy;
 mod crds;
 mod doctor;
 mod entered;
+mod import;
 mod login;
 mod password_policy;
+mod plan;
 mod restore;
 mod run;
 mod self_service;
@@ -51,6 +53,13 @@ enum Command {
     Why(why::Arguments),
     /// Prints a User that copies the profile, the role and the teams of another and stands by itself.
     Copy(copy::Arguments),
+    /// Says what the operator would make of manifests, and changes nothing.
+    ///
+    /// Goes by the store alone: no cluster is asked, and no Secret is read. Exits with 0 where nothing is refused, with 1 where
+    /// something is, with 2 for a fault.
+    Plan(plan::Arguments),
+    /// Prints manifests of the accounts that no User owns, or of the people of a directory.
+    Import(import::Arguments),
     /// Copies the store into a file, also while the operator runs.
     Backup(backup::Arguments),
     /// Brings the store to what a backup has, whole or not at all, and keeps what was there before.
@@ -88,6 +97,8 @@ pub fn main() -> ExitCode {
         Command::Billing(arguments) => billing::run(&shared, &arguments).map(done),
         Command::Why(arguments) => why::run(&shared, &arguments),
         Command::Copy(arguments) => copy::run(&shared, &arguments).map(done),
+        Command::Plan(arguments) => plan::run(&shared, &arguments),
+        Command::Import(arguments) => import::run(&shared, &arguments).map(done),
         Command::Backup(arguments) => backup::run(&shared, &arguments).map(done),
         Command::Restore(arguments) => restore::run(&shared, &arguments).map(done),
         Command::Doctor(arguments) => doctor::run(&shared, &arguments),

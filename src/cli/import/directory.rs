@@ -1,0 +1,364 @@
+//! Manifests of the people of a directory: each takes over its entry, once somebody approves the charge.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use uuid::{NoContext, Uuid};
+
+use super::manifest::{self, Remark, comment, document};
+use super::names::{Names, made_valid};
+use super::record;
+use super::store::address_spec;
+use crate::api::user::{DesiredState, GroupRef, PermissionsSpec, ProfileSpec};
+use crate::api::{User, UserSpec};
+use crate::cli::Failure;
+use crate::cli::plan::schema::Schemas;
+use crate::directory::{Directory, Found};
+use crate::domain::account::AccountId;
+use crate::domain::email::{Domain, Email};
+use crate::domain::group::{ADMINISTRATORS, GroupContent, USERS};
+use crate::domain::organization::{CustomerId, LoginName};
+use crate::domain::permission::Permission;
+use crate::plan::adoption::ENTRY;
+use crate::plan::{Listing, OrganizationRecord};
+use crate::store::Store;
+
+/// What is to be imported.
+pub(super) struct Wanted<'a> {
+    /// The address of the directory.
+    pub(super) url: &'a str,
+    /// The organization that its people belong to.
+    pub(super) organization: &'a str,
+    /// Its customer ID, where it was given.
+    pub(super) customer_id: Option<&'a CustomerId>,
+    /// Whether entries without an external id get one.
+    pub(super) link: bool,
+}
+
+/// Returns the manifests of the people of a directory.
+pub(super) async fn manifests(store: &impl Store, wanted: &Wanted<'_>, now: Timestamp) -> Result<String, Failure> {
+    let Wanted { url, organization, customer_id, link } = wanted;
+    let directory = Directory::open(url)?;
+    let people = directory.people().await?;
+    let record = record(store, organization).await?;
+    let given = customer_id.cloned();
+    let customer_id = match given.or_else(|| record.claimed.clone()) {
+        Some(customer_id) => customer_id,
+        None => CustomerId::parse(organization)?,
+    };
+    let ids: Vec<AccountId> = people.iter().filter_map(id_of).collect();
+    let known = Known { ids: store.known_ids(&ids).await?, accounts: accounts(store, organization).await? };
+    let mut import = Import::new(organization, customer_id, record, known)?;
+    for found in people {
+        import.take(found);
+    }
+    if *link {
+        link_entries(&directory, &mut import, now).await?;
+    }
+    import.text()
+}
+
+/// Returns the ids and the names that accounts of an organization have.
+async fn accounts(store: &impl Store, organization: &str) -> Result<Vec<(AccountId, String, LoginName)>, Failure> {
+    let accounts = store.list(Some(organization)).await?.into_iter();
+    Ok(accounts.map(|account| (account.id, account.owner.name, account.login_name)).collect())
+}
+
+/// Writes a new id into each entry that has none.
+async fn link_entries(directory: &Directory, import: &mut Import<'_>, now: Timestamp) -> Result<(), Failure> {
+    for person in import.people.iter_mut().filter(|person| person.found.external_id.is_none()) {
+        let id = new_id(now).to_string();
+        directory.link(&person.found.id, &id).await?;
+        eprintln!("linked: {} (entry {}) has the externalId {id} now", person.found.login_name, person.found.id);
+        person.found.external_id = Some(id);
+    }
+    Ok(())
+}
+
+fn new_id(now: Timestamp) -> Uuid {
+    let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+    let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
+    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanoseconds))
+}
+
+/// Returns the external id of an entry as an account could have it: a UUID, written as roster writes it.
+fn id_of(found: &Found) -> Option<AccountId> {
+    let text = found.external_id.as_ref()?;
+    let id = Uuid::try_parse(text).ok()?;
+    (id.to_string() == *text).then_some(AccountId(id))
+}
+
+/// What the store has.
+struct Known {
+    ids: HashSet<AccountId>,
+    accounts: Vec<(AccountId, String, LoginName)>,
+}
+
+/// People of a directory, as an organization's `User`s.
+struct Import<'a> {
+    organization: &'a str,
+    customer_id: CustomerId,
+    record: OrganizationRecord,
+    known: Known,
+    schemas: Schemas,
+    names: Names,
+    usernames: Names,
+    emails: BTreeMap<Email, String>,
+    people: Vec<Person>,
+    groups: BTreeSet<String>,
+    owned: usize,
+    left_out: Vec<String>,
+}
+
+/// An entry that can become a `User`.
+struct Person {
+    found: Found,
+    name: String,
+    spec: UserSpec,
+    remarks: Vec<Remark<'static>>,
+}
+
+impl<'a> Import<'a> {
+    fn new(organization: &'a str, customer_id: CustomerId, record: OrganizationRecord, known: Known) -> Result<Self, Failure> {
+        let names = Names::without(known.accounts.iter().map(|(_, user, _)| user.clone()));
+        let usernames = Names::without(known.accounts.iter().map(|(_, _, login_name)| login_name.parts().0.to_owned()));
+        let (emails, people, groups, left_out) = (BTreeMap::new(), vec![], BTreeSet::new(), vec![]);
+        let schemas = Schemas::new()?;
+        Ok(Self {
+            organization,
+            customer_id,
+            record,
+            known,
+            schemas,
+            names,
+            usernames,
+            emails,
+            people,
+            groups,
+            owned: 0,
+            left_out,
+        })
+    }
+
+    fn take(&mut self, found: Found) {
+        let id = id_of(&found);
+        if self.known.accounts.iter().any(|(account, ..)| Some(*account) == id) {
+            self.owned += 1;
+            return;
+        }
+        if let Err(why) = self.person(&found, id) {
+            self.left_out.push(format!("{} (entry {}): {why}", found.login_name, found.id));
+        }
+    }
+
+    /// Takes an entry in, or says why it can't become a `User`.
+    fn person(&mut self, found: &Found, id: Option<AccountId>) -> Result<(), String> {
+        if id.is_some_and(|id| self.known.ids.contains(&id)) {
+            return Err("its externalId is an account's or was one's, so no new account can have it".to_owned());
+        }
+        let email = found.email.as_deref().ok_or("it has no email address")?;
+        let parsed = Email::parse(email).map_err(|error| format!("its email address {email} can't be used: {error}"))?;
+        if Domain::parse(parsed.domain()).is_ok_and(|domain| domain.is_public_suffix()) {
+            return Err(format!("its email address {email} is in a public suffix, which can't be listed"));
+        }
+        if let Some(other) = self.emails.get(&parsed) {
+            return Err(format!("its email address {email} is that of {other} too"));
+        }
+        let asked = self.username(&found.login_name);
+        let made = made_valid(&asked).ok_or("nothing of its userName can stay in a username")?;
+        let mut remarks = vec![];
+        let group_ref = GroupRef { name: self.group(&found.groups, &mut remarks) };
+        let spec = UserSpec {
+            username: None,
+            email: Some(email.to_owned()),
+            profile: Some(profile(found, &mut remarks)),
+            role: found.role.as_deref().and_then(|role| fitting(role, 128)),
+            teams: vec![],
+            group_ref,
+            permissions: permissions(&found.permissions, &mut remarks),
+            copy_of: None,
+            adopt: None,
+            state: if found.active { DesiredState::Enabled } else { DesiredState::Disabled },
+            password_secret_ref: None,
+            charge_approved: false,
+            deletion_protection: Default::default(),
+            deletion_policy: Default::default(),
+        };
+        let spec = self.valid(spec, &mut remarks)?;
+        let username = self.usernames.give(&made);
+        let name = self.names.give(&username);
+        if username != asked {
+            let from = format!("Made of the userName {}.", found.login_name);
+            remarks.push(Remark { field: "username", lines: vec![from], instead: false });
+        }
+        let shown = (username != name || username != asked).then(|| username.clone());
+        let spec = UserSpec { username: shown, ..spec };
+        self.emails.insert(parsed, found.login_name.clone());
+        self.people.push(Person { found: found.clone(), name, spec, remarks });
+        Ok(())
+    }
+
+    /// Returns the username in a userName: what stands before the customer ID, or before the `@` of an address.
+    fn username(&self, login_name: &str) -> String {
+        let before = login_name.strip_suffix(&format!(".{}", self.customer_id));
+        let before = before.or_else(|| login_name.split_once('@').map(|(local, _)| local));
+        before.unwrap_or(login_name).to_owned()
+    }
+
+    /// Returns the one group that an entry is in.
+    fn group(&mut self, groups: &[String], remarks: &mut Vec<Remark<'static>>) -> String {
+        let own = format!("{}/", self.organization);
+        let mapped = groups.iter().filter_map(|group| match group.strip_prefix(&own) {
+            Some(name) => Some(name.to_owned()).filter(|name| made_valid(name).as_ref() == Some(name)),
+            None if group.contains('/') => None,
+            // Whoever named that group didn't mean full control here.
+            None => made_valid(group).filter(|name| name != ADMINISTRATORS),
+        });
+        let mapped: BTreeSet<String> = mapped.collect();
+        match mapped.iter().next() {
+            Some(only) if mapped.len() == 1 => {
+                self.groups.insert(only.clone());
+                only.clone()
+            }
+            _ => {
+                if !groups.is_empty() {
+                    let line = format!("In the directory in {}, of which none can be told to be the one.", groups.join(", "));
+                    remarks.push(Remark { field: "groupRef", lines: vec![line], instead: false });
+                }
+                USERS.to_owned()
+            }
+        }
+    }
+
+    /// Returns the spec without the optional fields that the API server would refuse.
+    fn valid(&self, spec: UserSpec, remarks: &mut Vec<Remark<'static>>) -> Result<UserSpec, String> {
+        let mut spec = serde_json::to_value(spec).map_err(|error| error.to_string())?;
+        let mut dropped = vec![];
+        loop {
+            let mut object = serde_json::json!({"metadata": {"name": "name"}, "spec": spec});
+            let Some(fault) = self.schemas.faults("User", &mut object).into_iter().next() else { break };
+            let optional = ["/spec/role", "/spec/permissions"]
+                .into_iter()
+                .map(str::to_owned)
+                .chain(["phone", "address", "timeZone"].into_iter().map(|field| format!("/spec/profile/{field}")));
+            let pointer = format!("/{}", fault.path.replace('.', "/"));
+            let Some(field) = optional.into_iter().find(|field| pointer.starts_with(field)) else {
+                return Err(format!("{}: {}", fault.path, fault.message));
+            };
+            let (parent, name) = field.trim_start_matches("/spec").rsplit_once('/').unwrap_or_default();
+            if let Some(Value::Object(fields)) = spec.pointer_mut(parent) {
+                fields.remove(name);
+            }
+            dropped.push(format!("{name} is left out: {}", fault.message));
+        }
+        if !dropped.is_empty() {
+            remarks.push(Remark { field: "profile", lines: dropped, instead: false });
+        }
+        serde_json::from_value(spec).map_err(|error| error.to_string())
+    }
+
+    fn text(self) -> Result<String, Failure> {
+        let mut text = self.head();
+        for domain in self.unlisted() {
+            let spec = Listing { domain: Domain::parse(&domain).map_err(|error| error.to_string())?, include_subdomains: false };
+            text += &document(&[], &manifest::listing(self.organization, &domain, &spec), &[])?;
+        }
+        for name in self.groups.iter().filter(|name| self.record.group(name).is_none()) {
+            let line = "A group of the directory. It gives nothing until somebody lists permissions.".to_owned();
+            text += &document(&[line], &manifest::group(self.organization, name, &GroupContent::default())?, &[])?;
+        }
+        for person in self.people {
+            text += &manifest_of(self.organization, person)?;
+        }
+        if !self.left_out.is_empty() {
+            text += "---\n";
+            text += &comment("", "Left out:");
+            self.left_out.iter().for_each(|line| text += &comment("", &format!("- {line}")));
+        }
+        Ok(text)
+    }
+
+    fn head(&self) -> String {
+        let mut lines = vec![
+            format!("People of the directory for the organization {}: {}.", self.organization, self.people.len()),
+            "Nobody has an account before somebody approves the charge, by removing the # before chargeApproved.".to_owned(),
+            format!("Their login names will be <username>.{}, and the directory's userName with them.", self.customer_id),
+            String::new(),
+            "  roster plan -f FILE      says what would become of them".to_owned(),
+            "  kubectl apply -f FILE    with the charges approved: each account takes its entry over".to_owned(),
+        ];
+        let unlinked = self.people.iter().filter(|person| person.found.external_id.is_none()).count();
+        if unlinked > 0 {
+            lines.push(String::new());
+            lines.push(format!(
+                "Entries without an externalId: {unlinked}. Run this again with --link, or the directory refuses their doubles."
+            ));
+        }
+        if self.owned > 0 {
+            lines.push(String::new());
+            lines.push(format!("Entries of accounts that the store has, which aren't here: {}.", self.owned));
+        }
+        lines.iter().map(|line| comment("", line)).collect()
+    }
+
+    /// Returns the domains of the people that the store doesn't list.
+    fn unlisted(&self) -> BTreeSet<String> {
+        let none = BTreeSet::new();
+        let domains = self.emails.keys().map(Email::domain).filter(|domain| self.record.listing_of(domain, &none).is_none());
+        domains.map(str::to_owned).collect()
+    }
+}
+
+fn manifest_of(namespace: &str, person: Person) -> Result<String, Failure> {
+    let Person { found, name, spec, mut remarks } = person;
+    let adopt = id_of(&found).map(|id| format!("{ENTRY}{id}"));
+    let above = match (&adopt, &found.external_id) {
+        (Some(_), _) => format!("Entry {}, {}", found.id, found.login_name),
+        (None, None) => format!("Entry {}, {}: it has no externalId, so it can't be taken over yet", found.id, found.login_name),
+        (None, Some(_)) => format!(
+            "Entry {}, {}: its externalId is another system's and no UUID, so it can't be taken over; its double would be refused",
+            found.id, found.login_name
+        ),
+    };
+    let said =
+        |field, lines: &[&str]| Remark { field, lines: lines.iter().map(|&line| line.to_owned()).collect(), instead: true };
+    let charge = ["chargeApproved: true    # approve: true creates an account and is billed"];
+    remarks.extend([said("chargeApproved", &charge), said("deletionProtection", &[]), said("deletionPolicy", &[])]);
+    let user = User { metadata: manifest::metadata(namespace, &name), spec: UserSpec { adopt, ..spec }, status: None };
+    document(&[above], &user, &remarks)
+}
+
+fn profile(found: &Found, remarks: &mut Vec<Remark<'static>>) -> ProfileSpec {
+    let named = found.display_name.as_deref().and_then(|name| fitting(name, 128));
+    if named.is_none() {
+        let lines = vec!["The directory has no name to show, so this is the userName.".to_owned()];
+        remarks.push(Remark { field: "profile", lines, instead: false });
+    }
+    ProfileSpec {
+        display_name: named.or_else(|| fitting(&found.login_name, 128)),
+        phone: found.phone.as_deref().and_then(|phone| fitting(phone, 64)),
+        address: found.address.clone().map(address_spec),
+        time_zone: found.time_zone.clone(),
+        notifications: vec![],
+    }
+}
+
+/// Returns the permissions among the entitlements.
+fn permissions(entitlements: &[String], remarks: &mut Vec<Remark<'static>>) -> Option<PermissionsSpec> {
+    let (grants, others): (Vec<String>, Vec<String>) =
+        entitlements.iter().cloned().partition(|entitlement| Permission::parse(entitlement).is_ok());
+    if !others.is_empty() {
+        let line = format!("Entitlements that aren't permissions are left out: {}.", others.join(", "));
+        remarks.push(Remark { field: "state", lines: vec![line], instead: false });
+    }
+    (!grants.is_empty()).then_some(PermissionsSpec { grants, from: None })
+}
+
+/// Returns a text on one line, of so many characters at most; nothing where nothing is left.
+fn fitting(text: &str, longest: usize) -> Option<String> {
+    let line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    let line: String = line.trim().chars().take(longest).collect();
+    let line = line.trim_end().to_owned();
+    (!line.is_empty()).then_some(line)
+}

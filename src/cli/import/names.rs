@@ -1,0 +1,75 @@
+//! Names that Kubernetes and roster take, made of names that they may not take.
+
+use std::collections::BTreeSet;
+
+use crate::cli::copy::resource_name;
+
+/// How long a name may be, in characters, so that a number fits behind it.
+const LONGEST: usize = 240;
+
+/// Names, none of which is given twice.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    given: BTreeSet<String>,
+}
+
+impl Names {
+    /// Returns names of which these are given already.
+    pub(super) fn without(given: impl IntoIterator<Item = String>) -> Self {
+        Self { given: given.into_iter().collect() }
+    }
+
+    /// Gives a name, or the first of `name-2`, `name-3` and so on that nobody has.
+    pub(super) fn give(&mut self, name: &str) -> String {
+        let others = (2..).map(|number: u64| format!("{name}-{number}"));
+        let free = std::iter::once(name.to_owned()).chain(others).find(|name| !self.given.contains(name));
+        let free = free.unwrap_or_else(|| name.to_owned());
+        self.given.insert(free.clone());
+        free
+    }
+}
+
+/// Returns a name that Kubernetes takes (RFC 1123, a subdomain), as near to the text as can be; nothing where nothing of it
+/// is left. A username is made of the same.
+pub(super) fn made_valid(text: &str) -> Option<String> {
+    let word = |part: &str| {
+        let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
+        part.chars().map(letter).collect::<String>().trim_matches('-').to_owned()
+    };
+    let parts: Vec<String> = text.split('.').map(word).filter(|part| !part.is_empty()).collect();
+    let name: String = parts.join(".").chars().take(LONGEST).collect();
+    let name = name.trim_end_matches(['.', '-']).to_owned();
+    resource_name(&name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_made_of_what_may_stay_of_it() {
+        for (text, name) in [
+            ("alice", "alice"),
+            ("g.miller", "g.miller"),
+            ("Alice Smith", "alice-smith"),
+            ("a..b", "a.b"),
+            ("-a-.-b-", "a.b"),
+            ("a_b", "a-b"),
+            ("älice", "lice"),
+        ] {
+            assert_eq!(made_valid(text).as_deref(), Some(name), "{text}");
+        }
+        assert_eq!(made_valid("日本"), None);
+        assert_eq!(made_valid(""), None);
+        assert_eq!(made_valid(&"a".repeat(300)).unwrap().len(), LONGEST);
+    }
+
+    #[test]
+    fn whoever_comes_later_gets_a_number() {
+        let mut names = Names::without(["bob".to_owned()]);
+        assert_eq!(
+            ["alice", "bob", "bob", "alice", "bob-2"].map(|name| names.give(name)),
+            ["alice", "bob-2", "bob-3", "alice-2", "bob-2-2"]
+        );
+    }
+}

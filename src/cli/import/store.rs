@@ -1,0 +1,194 @@
+//! Manifests of the accounts that a store has and no `User` owns: applying them changes nothing about the accounts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Config;
+use kube::api::ObjectMeta;
+
+use super::manifest::{self, Remark, comment, document};
+use super::names::{Names, made_valid};
+use super::record;
+use crate::api::user::{
+    Address, DeletionPolicy, DeletionProtection, DesiredState, GroupRef, PermissionSource, PermissionsSpec, ProfileSpec,
+    SourceMode, UserRef,
+};
+use crate::api::{CUSTOMER_ID, User, UserSpec};
+use crate::cli::Failure;
+use crate::cli::doctor::unless;
+use crate::cli::run::{WRITE_TIMEOUT, client};
+use crate::controller::declared::{DeclaredUser, declared_users};
+use crate::domain::account::{Account, AccountId, Cloned, Lifecycle, PostalAddress, Profile, Source};
+use crate::domain::group::GroupContent;
+use crate::domain::member::{MemberValues, Own};
+use crate::plan::OrganizationRecord;
+use crate::store::sql::SqlStore;
+use crate::store::{Store, UserName};
+
+/// Returns the manifests of the accounts of an organization, or of all, that no `User` in the cluster owns; with `all` of
+/// every account, and no cluster is asked.
+pub(super) async fn manifests(store: &SqlStore, organization: Option<&str>, all: bool) -> Result<String, Failure> {
+    let accounts = if all { store.list(organization).await? } else { unowned(store, organization).await? };
+    let mut by_namespace: BTreeMap<&str, Vec<&Account>> = BTreeMap::new();
+    accounts.iter().for_each(|account| by_namespace.entry(&account.namespace).or_default().push(account));
+    let mut text = head(accounts.len(), all);
+    for (namespace, accounts) in by_namespace {
+        let record = record(store, namespace).await?;
+        let owners = store.owners().await?.into_iter().filter(|(of, _)| of == namespace).map(|(_, name)| name);
+        let mut names = Names::without(owners);
+        if all {
+            text += &organization_of(namespace, &record)?;
+        }
+        text += &what_they_need(namespace, &record, &accounts)?;
+        for account in accounts {
+            text += &user(account, &mut names)?;
+        }
+    }
+    Ok(text)
+}
+
+/// Returns the accounts that were there all the while, and that no `User` in the cluster owns.
+async fn unowned(store: &SqlStore, organization: Option<&str>) -> Result<Vec<Account>, Failure> {
+    let before: BTreeSet<AccountId> = store.list(organization).await?.iter().map(|account| account.id).collect();
+    let config = Config::infer().await.map_err(|error| {
+        format!("no cluster is known ({error}): set KUBECONFIG; or print every account with --all, for a cluster that is lost")
+    })?;
+    let namespaces: Vec<String> = organization.map(str::to_owned).into_iter().collect();
+    let users = declared_users(&client(&config, WRITE_TIMEOUT)?, &namespaces).await;
+    // A cluster that doesn't know the kind has no User.
+    let users: BTreeMap<UserName, DeclaredUser> = unless(404, users)?.unwrap_or_default();
+    let is_owned = |account: &Account| users.contains_key(&(account.namespace.clone(), account.owner.name.clone()));
+    let mut accounts = store.list(organization).await?;
+    accounts.retain(|account| before.contains(&account.id) && !is_owned(account));
+    Ok(accounts)
+}
+
+fn head(accounts: usize, all: bool) -> String {
+    let whose = if all { "that the store has" } else { "that no User in the cluster owns" };
+    if accounts == 0 {
+        return comment("", &format!("There is no account {whose}."));
+    }
+    [
+        &*format!("The accounts {whose}: {accounts}."),
+        "Applying this changes nothing about them: each User takes its account back, as it is.",
+        "",
+        "  roster plan -f FILE      says what would become of them",
+        "  kubectl apply -f FILE    has each taken over; kubectl get users.roster.rs -A says so",
+        "",
+        "With deletionPolicy Retain an account stays where its User is deleted by mistake: remove the line once all is settled.",
+        "Passwords stay as they are. To set one from now on, name its Secret in spec.passwordSecretRef.",
+    ]
+    .map(|line| comment("", line))
+    .concat()
+}
+
+/// Returns the namespace, with the customer ID that its accounts have.
+fn organization_of(namespace: &str, record: &OrganizationRecord) -> Result<String, Failure> {
+    let claimed = record.claimed.as_ref().filter(|claimed| claimed.as_str() != namespace);
+    let labels = claimed.map(|claimed| [(CUSTOMER_ID.to_owned(), claimed.to_string())].into());
+    let metadata = ObjectMeta { name: Some(namespace.to_owned()), labels, ..ObjectMeta::default() };
+    document(&[], &Namespace { metadata, ..Namespace::default() }, &[])
+}
+
+/// Returns the groups and domains of the accounts: all but the groups that every organization has.
+fn what_they_need(namespace: &str, record: &OrganizationRecord, accounts: &[&Account]) -> Result<String, Failure> {
+    let none = BTreeSet::new();
+    let listed = accounts.iter().filter_map(|account| record.listing_of(account.content.email.domain(), &none));
+    let groups: BTreeSet<&String> = accounts.iter().map(|account| &account.content.group).collect();
+    let mut text = String::new();
+    for name in listed.collect::<BTreeSet<&str>>() {
+        text += &document(&[], &manifest::listing(namespace, name, &record.listings[name]), &[])?;
+    }
+    for name in groups.into_iter().filter(|name| GroupContent::undeclared(name).is_none()) {
+        if let Some(content) = record.groups.get(name) {
+            text += &document(&[], &manifest::group(namespace, name, content)?, &[])?;
+        }
+    }
+    Ok(text)
+}
+
+fn user(account: &Account, names: &mut Names) -> Result<String, Failure> {
+    let Account { id, namespace, owner, login_name, content, .. } = account;
+    let (username, _) = login_name.parts();
+    let owned = Some(&owner.name).filter(|name| !name.is_empty()).cloned();
+    let name = owned.clone().unwrap_or_else(|| names.give(&made_valid(username).unwrap_or_else(|| "user".to_owned())));
+    let placeholder = content.email.copy_number().is_some();
+    let spec = UserSpec {
+        username: (username != name).then(|| username.to_owned()),
+        email: declared_email(account).filter(|_| !placeholder),
+        profile: Some(profile(&content.profile, &content.member)),
+        role: content.role.clone(),
+        teams: content.teams.iter().cloned().collect(),
+        group_ref: GroupRef { name: content.group.clone() },
+        permissions: permissions(account),
+        // Somebody who has no address of their own is still a copy.
+        copy_of: content.copied.as_ref().filter(|_| placeholder).map(|copied| UserRef { name: copied.from.clone() }),
+        adopt: owned.is_none().then(|| id.to_string()),
+        state: match content.lifecycle {
+            Lifecycle::Enabled => DesiredState::Enabled,
+            Lifecycle::Disabled => DesiredState::Disabled,
+        },
+        password_secret_ref: None,
+        charge_approved: true,
+        deletion_protection: DeletionProtection::Enabled,
+        deletion_policy: DeletionPolicy::Retain,
+    };
+    let remark = |field, line: String| Remark { field, lines: vec![line], instead: false };
+    let mut remarks = vec![
+        remark("chargeApproved", "It is billed already.".to_owned()),
+        remark("deletionPolicy", "Remove this line once all is settled.".to_owned()),
+    ];
+    if let Some(Source::Cloned(cloned)) = &content.source {
+        remarks.push(remark("permissions", clone_remark(cloned)));
+    }
+    let user = User { metadata: manifest::metadata(namespace, &name), spec, status: None };
+    document(&[format!("Account {id}, {login_name}")], &user, &remarks)
+}
+
+/// A clone isn't taken again while the account has one of the same User.
+fn clone_remark(Cloned { from, permissions, .. }: &Cloned) -> String {
+    let permissions: Vec<String> = permissions.iter().map(ToString::to_string).collect();
+    let permissions = if permissions.is_empty() { "nothing".to_owned() } else { permissions.join(", ") };
+    format!("Cloned from {from} once, which gave {permissions}. That stays; nothing is cloned anew.")
+}
+
+/// Returns the address that the `User` declares: a member's own stays over it.
+fn declared_email(account: &Account) -> Option<String> {
+    let own = account.content.member.email.as_ref().filter(|own| !own.over.is_empty());
+    Some(own.map_or_else(|| account.content.email.to_string(), |own| own.over.clone()))
+}
+
+/// Returns the profile that the `User` declares: a member's own values stay over it.
+fn profile(in_force: &Profile, member: &MemberValues) -> ProfileSpec {
+    fn declared<T: Clone>(own: Option<&Own<T>>, in_force: &T) -> T {
+        own.map_or(in_force, |own| &own.over).clone()
+    }
+    let address = declared(member.address.as_ref(), &in_force.address);
+    let notifications = declared(member.notifications.as_ref(), &in_force.notifications);
+    ProfileSpec {
+        display_name: Some(declared(member.display_name.as_ref(), &in_force.display_name)),
+        phone: declared(member.phone.as_ref(), &in_force.phone),
+        address: address.map(address_spec),
+        time_zone: declared(member.time_zone.as_ref(), &in_force.time_zone),
+        notifications: notifications.into_iter().collect(),
+    }
+}
+
+/// Returns an address as a `User` declares it.
+pub(super) fn address_spec(address: PostalAddress) -> Address {
+    let PostalAddress { street, locality, region, postal_code, country } = address;
+    Address { street, locality, region, postal_code, country }
+}
+
+fn permissions(account: &Account) -> Option<PermissionsSpec> {
+    let content = &account.content;
+    let from = content.source.as_ref().map(|source| PermissionSource {
+        name: source.from().to_owned(),
+        mode: match source {
+            Source::Inherited { .. } => SourceMode::Inherit,
+            Source::Cloned(_) => SourceMode::Clone,
+        },
+    });
+    let grants: Vec<String> = content.grants.iter().map(ToString::to_string).collect();
+    (from.is_some() || !grants.is_empty()).then_some(PermissionsSpec { grants, from })
+}

@@ -1,0 +1,66 @@
+//! `roster plan -f FILES`: what the operator would make of manifests, judged on a copy of the store.
+//!
+//! The steps, each in a file of its own: [`files`] reads the manifests, [`schema`] judges them as the API server would,
+//! [`declared`] puts them into a world beside a copy of the store, [`settle`] lets the operator's own observe, decide and
+//! commit run on that copy until nothing changes any more, [`outcome`] compares the copy with what was there before, and
+//! [`print`] tells it.
+
+mod declared;
+mod files;
+mod notes;
+mod outcome;
+mod print;
+pub(super) mod schema;
+mod settle;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use self::declared::Declared;
+use self::outcome::Outcome;
+use super::{Failure, block_on, run::namespace};
+use crate::config::{Output, Shared};
+use crate::store::sql::SqlStore;
+
+/// Arguments of `roster plan`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Manifests: files, folders with all that is below them (*.yaml, *.yml, *.json), or `-` for standard input.
+    #[arg(short, long = "filename", required = true, num_args = 1.., value_name = "FILES")]
+    filenames: Vec<PathBuf>,
+    /// The namespace of objects that name none.
+    #[arg(short, long, value_parser = namespace, default_value = "default", value_name = "NS")]
+    namespace: String,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Tells what would become of the manifests: exit code 1 where something is refused.
+pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { filenames, namespace, output } = arguments;
+    let declared = declared::declared(files::read(filenames)?, namespace)?;
+    for note in &declared.skipped {
+        eprintln!("note: {note}");
+    }
+    let outcome = block_on(outcome(shared, declared))?;
+    super::print(&match output {
+        Output::Json => serde_json::to_string_pretty(&outcome)? + "\n",
+        Output::Yaml => serde_saphyr::to_string(&outcome)?,
+        Output::Table => print::text(&outcome),
+    })?;
+    Ok(if outcome.is_refused() { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+async fn outcome(shared: &Shared, mut declared: Declared) -> Result<Outcome, Failure> {
+    let store = SqlStore::open_existing(&shared.store).await?;
+    let now = shared.clock().now();
+    let copy = settle::copy(&store, &declared, now).await?;
+    store.close().await;
+    declared::judge_edits(&mut declared, &copy.before.accounts);
+    let before = copy.before.clone();
+    let settled = settle::settled(copy, &declared, now).await?;
+    Ok(outcome::outcome(&declared, &before, &settled))
+}

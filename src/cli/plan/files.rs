@@ -1,0 +1,288 @@
+//! Manifests from files, folders and standard input, each with the line that it begins at.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_saphyr::Spanned;
+
+use crate::cli::Failure;
+
+/// How a folder's manifests end, as `kubectl apply -R -f` has it.
+const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// How large a file may be, in bytes.
+const LARGEST_FILE: usize = 256 * 1024 * 1024;
+
+/// A document of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Document {
+    /// Where it stands.
+    pub(super) file: String,
+    /// What stands there.
+    pub(super) value: Value,
+    /// The line of each field, by its path, such as `spec.teams[0]`; its own under nothing.
+    lines: BTreeMap<String, u64>,
+}
+
+impl Document {
+    /// Returns the file and the line that a field stands at, else the nearest one around it.
+    pub(super) fn place(&self, path: &str) -> Place {
+        let mut path = path;
+        loop {
+            if let Some(line) = self.lines.get(path) {
+                return Place { file: self.file.clone(), line: *line };
+            }
+            path = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
+            if path.is_empty() {
+                return Place { file: self.file.clone(), line: self.lines.get("").copied().unwrap_or(1) };
+            }
+        }
+    }
+
+    /// Returns the documents of which this one is a `List`, else itself.
+    pub(super) fn items(self) -> Vec<Self> {
+        let is_list = self.value["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+        let Some(items) = self.value["items"].as_array().filter(|_| is_list) else { return vec![self] };
+        let item = |(number, value): (usize, &Value)| {
+            let prefix = format!("items[{number}]");
+            let below = |(path, line): (&String, &u64)| {
+                let rest = path.strip_prefix(&prefix)?;
+                let is_below = rest.is_empty() || rest.starts_with(['.', '[']);
+                is_below.then(|| (rest.strip_prefix('.').unwrap_or(rest).to_owned(), *line))
+            };
+            let lines = self.lines.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix)).filter_map(below);
+            Self { file: self.file.clone(), value: value.clone(), lines: lines.collect() }
+        };
+        items.iter().enumerate().map(item).collect()
+    }
+}
+
+/// A line of a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// The file; `-` is standard input.
+    pub(super) file: String,
+    /// The line, from 1 on.
+    pub(super) line: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// Reads the documents of files, of folders with what is below them, and of standard input (`-`), in this order.
+///
+/// # Errors
+/// When something can't be read, isn't YAML or JSON, or a folder has no manifest.
+pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
+    let mut documents = vec![];
+    for path in paths {
+        let files = if path.as_os_str() == "-" { vec![path.clone()] } else { files_of(path)? };
+        for file in files {
+            documents.extend(parse(&file.display().to_string(), &text_of(&file)?)?);
+        }
+    }
+    Ok(documents)
+}
+
+fn files_of(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
+    if !path.metadata().map_err(unreadable)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = vec![];
+    collect(path, &mut files)?;
+    if files.is_empty() {
+        return Err(format!("{}: the folder has no file that ends in .yaml, .yml or .json", path.display()).into());
+    }
+    Ok(files)
+}
+
+/// Collects the manifests below a folder, by name.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let unreadable = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let entries = folder.read_dir().map_err(unreadable)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    entries.sort();
+    for entry in entries {
+        // A link to a folder isn't followed: it may lead back.
+        if entry.is_dir() && !entry.is_symlink() {
+            collect(&entry, files)?;
+        } else if !entry.is_dir() && entry.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known)) {
+            files.push(entry);
+        }
+    }
+    Ok(())
+}
+
+fn text_of(file: &Path) -> Result<String, Failure> {
+    let read = if file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(file)
+    };
+    Ok(read.map_err(|error| format!("{}: {error}", file.display()))?)
+}
+
+/// Parses the documents of a file. A message quotes nothing of it: it may hold a Secret.
+fn parse(file: &str, text: &str) -> Result<Vec<Document>, Failure> {
+    if text.len() > LARGEST_FILE {
+        return Err(format!("{file}: larger than {LARGEST_FILE} bytes").into());
+    }
+    // The text is at hand already, so what it may hold is bounded by its length.
+    let most = text.len().max(1024);
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        budget: serde_saphyr::budget! { max_documents: most, max_nodes: most, max_events: most.saturating_mul(4) },
+    };
+    let nodes: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+        let line = error.location().map_or(1, |location| location.line());
+        format!("{file}:{line}: {}", error.without_snippet())
+    })?;
+    let document = |node: Spanned<Node>| {
+        let mut lines = BTreeMap::new();
+        let value = value_of(node, String::new(), &mut lines);
+        Document { file: file.to_owned(), value, lines }
+    };
+    Ok(nodes.into_iter().map(document).collect())
+}
+
+/// A value and where its parts stand.
+#[derive(Debug)]
+enum Node {
+    Scalar(Value),
+    List(Vec<Spanned<Node>>),
+    Map(Vec<(Spanned<String>, Spanned<Node>)>),
+}
+
+fn value_of(node: Spanned<Node>, path: String, lines: &mut BTreeMap<String, u64>) -> Value {
+    lines.entry(path.clone()).or_insert(node.referenced.line());
+    match node.value {
+        Node::Scalar(value) => value,
+        Node::List(items) => {
+            let item = |(number, item)| value_of(item, format!("{path}[{number}]"), lines);
+            Value::Array(items.into_iter().enumerate().map(item).collect())
+        }
+        Node::Map(fields) => {
+            let mut object = serde_json::Map::new();
+            for (key, value) in fields {
+                let below = if path.is_empty() { key.value.clone() } else { format!("{path}.{}", key.value) };
+                // A list or a map begins on the line after its key.
+                lines.insert(below.clone(), key.referenced.line());
+                object.insert(key.value, value_of(value, below, lines));
+            }
+            Value::Object(object)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Nodes)
+    }
+}
+
+struct Nodes;
+
+impl<'de> Visitor<'de> for Nodes {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of YAML")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Scalar(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Scalar(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Scalar(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        Ok(Node::Scalar(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+        Ok(Node::Scalar(value.into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Scalar(Value::Null))
+    }
+
+    fn visit_none<E>(self) -> Result<Node, E> {
+        Ok(Node::Scalar(Value::Null))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Node, A::Error> {
+        let mut items = vec![];
+        while let Some(item) = sequence.next_element()? {
+            items.push(item);
+        }
+        Ok(Node::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+        let mut fields = vec![];
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(Node::Map(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_field_knows_its_line() {
+        let text = "# people\nkind: A\n---\nkind: B\nspec:\n  teams:\n  - one\n  - two\n  empty:\n";
+        let documents = parse("people.yaml", text).unwrap();
+        assert_eq!(documents[1].value, json!({"kind": "B", "spec": {"teams": ["one", "two"], "empty": null}}));
+        for (path, line) in
+            [("", 4), ("kind", 4), ("spec", 5), ("spec.teams", 6), ("spec.teams[1]", 8), ("spec.teams[1].x", 8), ("spec.x", 5)]
+        {
+            assert_eq!(documents[1].place(path).to_string(), format!("people.yaml:{line}"), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_what_is_in_it() {
+        let text = "kind: List\nitems:\n- kind: A\n  spec:\n    x: 1\n- kind: B\n";
+        let items: Vec<Document> = parse("-", text).unwrap().into_iter().flat_map(Document::items).collect();
+        assert_eq!(items.iter().map(|item| item.value["kind"].as_str().unwrap()).collect::<Vec<_>>(), ["A", "B"]);
+        assert_eq!((items[0].place("spec.x").line, items[1].place("").line), (5, 6));
+    }
+
+    #[test]
+    fn what_isnt_yaml_is_told_with_its_line_and_quotes_nothing() {
+        let error = parse("people.yaml", "kind: Secret\ndata:\n  a: [hunter2\n  b: }hunter2\n").unwrap_err().to_string();
+        assert!(error.starts_with("people.yaml:") && !error.contains("hunter2"), "{error}");
+        assert!(parse("people.yaml", "a: 1\na: 2\n").unwrap_err().to_string().starts_with("people.yaml:2: "));
+    }
+
+    #[test]
+    fn a_file_may_have_thousands_of_documents() {
+        let text = "kind: A\n---\n".repeat(20_000);
+        assert_eq!(parse("people.yaml", &text).unwrap().len(), 20_000);
+    }
+}
