@@ -1,0 +1,222 @@
+//! `roster import --directory`: the people of a real SCIM server, who keep their entries.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Output;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::scim_server::ScimServer;
+use crate::{Place, plans};
+
+/// A server with these entries, and a store that knows nothing of them.
+struct Brownfield {
+    place: Place,
+    server: Arc<ScimServer>,
+}
+
+impl Brownfield {
+    async fn with(entries: &[Value]) -> Self {
+        let brownfield = Self { place: Place::filled().await, server: ScimServer::start() };
+        for entry in entries {
+            brownfield.posted("Users", entry);
+        }
+        brownfield
+    }
+
+    fn posted(&self, path: &str, resource: &Value) -> String {
+        let schema = format!("urn:ietf:params:scim:schemas:core:2.0:{}", path.trim_end_matches('s'));
+        let mut resource = resource.clone();
+        resource["schemas"] = json!([schema]);
+        let answer = self.request("POST", path, Some(&resource));
+        answer["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    fn entries(&self) -> Vec<Value> {
+        self.request("GET", "Users", None)["Resources"].as_array().unwrap().clone()
+    }
+
+    /// Asks the server in the plainest way that there is.
+    fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let (token, body) = (self.server.token(), body.map(ToString::to_string).unwrap_or_default());
+        let head = format!(
+            "{method} /{path} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/scim+json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut connection = TcpStream::connect(("127.0.0.1", self.server.port())).unwrap();
+        connection.write_all((head + &body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    }
+
+    fn import(&self, arguments: &[&str]) -> Output {
+        let address = self.server.address();
+        self.place.roster(&[&["import", "--directory", &address, "--organization", "acme"], arguments].concat(), "")
+    }
+
+    #[track_caller]
+    fn imported(&self, arguments: &[&str]) -> (String, Vec<Value>, String) {
+        let output = self.import(arguments);
+        let (text, notes) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert_eq!(output.status.code(), Some(0), "{text}{notes}");
+        let documents = serde_saphyr::from_multiple(&text).unwrap();
+        (text, documents, notes)
+    }
+}
+
+/// An entry as another software would have made it.
+fn entry(user_name: &str, external_id: Option<&str>) -> Value {
+    json!({
+        "userName": user_name, "displayName": format!("The {user_name}"), "active": true, "externalId": external_id,
+        "emails": [{"value": format!("{}@acme.example", user_name.replace([' ', '@'], "_")), "primary": true}],
+    })
+}
+
+const ID: &str = "0193a4b0-0000-7000-8000-000000000001";
+
+#[tokio::test]
+async fn the_people_of_a_directory_become_users_who_take_their_entries_over_once_the_charge_is_approved() {
+    let mut alice = entry("dave.acme", Some(ID));
+    alice["emails"][0]["value"] = "dave@depots.example".into();
+    alice["phoneNumbers"] = json!([{"value": "+1 602 555 0101"}]);
+    alice["timezone"] = "America/Phoenix".into();
+    alice["active"] = false.into();
+    let brownfield = Brownfield::with(&[alice]).await;
+    let (text, documents, notes) = brownfield.imported(&[]);
+    assert_eq!((documents.len(), notes.as_str()), (2, ""), "{text}");
+    assert_eq!(documents[0]["spec"]["domain"], "depots.example");
+    assert_eq!(
+        documents[1]["spec"],
+        json!({
+            "email": "dave@depots.example", "state": "Disabled", "groupRef": {"name": "users"}, "adopt": format!("entry/{ID}"),
+            "profile": {"displayName": "The dave.acme", "phone": "+1 602 555 0101", "timeZone": "America/Phoenix"},
+        })
+    );
+    assert!(text.contains("  # chargeApproved: true    # approve: true creates an account and is billed\n"), "{text}");
+    let refused = brownfield.place.planned(&text, 1);
+    assert_eq!(refused["objects"][1]["refused"][0]["reason"], "ChargeNotApproved");
+    let approved = text.replace("# chargeApproved: true ", "chargeApproved: true ");
+    assert_eq!(brownfield.place.planned(&approved, 0)["objects"][1]["action"], "create");
+}
+
+#[tokio::test]
+async fn an_entry_without_an_external_id_gets_one_only_when_asked_and_one_of_another_system_keeps_its_own() {
+    let brownfield = Brownfield::with(&[entry("dave", None), entry("erin", Some("4711"))]).await;
+    let before = brownfield.entries();
+    let (text, documents, notes) = brownfield.imported(&[]);
+    assert!(documents.iter().all(|document| document["spec"]["adopt"].is_null()) && notes.is_empty(), "{text}");
+    assert!(text.contains("# Entries without an externalId: 1. Run this again with --link"), "{text}");
+    assert_eq!(brownfield.entries(), before);
+    let (text, documents, notes) = brownfield.imported(&["--link"]);
+    let after = brownfield.entries();
+    let external_id = |name: &str| {
+        let entry = after.iter().find(|entry| entry["userName"] == name).unwrap();
+        entry["externalId"].as_str().unwrap().to_owned()
+    };
+    let adopts =
+        |name: &str| documents.iter().find(|document| document["metadata"]["name"] == name).unwrap()["spec"]["adopt"].clone();
+    assert_eq!((adopts("dave"), adopts("erin")), (json!(format!("entry/{}", external_id("dave"))), Value::Null), "{text}");
+    assert_eq!(external_id("erin"), "4711");
+    assert!(notes.starts_with("linked: dave (entry ") && notes.lines().count() == 1, "{notes}");
+    assert!(text.contains("its externalId is another system's"), "{text}");
+    let (again, _, notes) = brownfield.imported(&["--link"]);
+    assert_eq!((again.replace("\n", ""), notes.as_str()), (text.replace("\n", ""), ""), "once is enough");
+}
+
+#[tokio::test]
+async fn usernames_are_made_valid_and_differ_and_who_cant_be_imported_is_told_why() {
+    let mut nobody = entry("Nobody", None);
+    nobody["emails"] = json!([]);
+    let mut double = entry("double", None);
+    double["emails"][0]["value"] = "Dave_Miller@acme.example".into();
+    let mut bad = entry("bad", None);
+    bad["timezone"] = "somewhere nice".into();
+    bad["phoneNumbers"] = json!([{"value": "1".repeat(70)}]);
+    let mut letters = entry("日本", None);
+    letters["emails"][0]["value"] = "nihon@acme.example".into();
+    let entries = [entry("Dave Miller", None), entry("dave-miller", None), entry("kim", None), nobody, double, bad, letters];
+    let brownfield = Brownfield::with(&entries).await;
+    let (text, documents, _) = brownfield.imported(&[]);
+    let names: Vec<[&str; 2]> = documents
+        .iter()
+        .map(|document| {
+            [document["metadata"]["name"].as_str().unwrap(), document["spec"]["username"].as_str().unwrap_or_default()]
+        })
+        .collect();
+    // Kim has an account already, of another person as far as anybody knows.
+    assert_eq!(
+        names,
+        [["dave-miller", "dave-miller"], ["bad", ""], ["dave-miller-2", "dave-miller-2"], ["kim-2", "kim-2"]],
+        "{text}"
+    );
+    assert!(text.contains("  # Made of the userName Dave Miller.\n  username: dave-miller\n"), "{text}");
+    for why in [
+        "Nobody (entry",
+        "it has no email address",
+        "double (entry",
+        "is that of Dave Miller too",
+        "日本 (entry",
+        "nothing of its userName",
+    ] {
+        assert!(text.split("# Left out:").nth(1).unwrap().contains(why), "{why:?} isn't in: {text}");
+    }
+    assert!(text.contains("# timeZone is left out: a time zone is an IANA name"), "{text}");
+}
+
+#[tokio::test]
+async fn an_entry_in_one_group_that_there_can_be_is_in_it_and_nobody_gets_full_control_by_a_name() {
+    let names = ["dave", "erin", "frank", "grace"];
+    let brownfield = Brownfield::with(&names.map(|name| entry(name, None))).await;
+    let entries = brownfield.entries();
+    let members = |names: &[&str]| -> Vec<Value> {
+        let of = |name: &&str| entries.iter().find(|entry| entry["userName"] == *name).unwrap()["id"].clone();
+        names.iter().map(|name| json!({"value": of(name)})).collect()
+    };
+    let groups = [
+        ("Night Drivers", vec!["dave", "erin"]),
+        ("acme/mechanics", vec!["erin", "frank"]),
+        ("Administrators", vec!["grace"]),
+        ("other/pilots", vec!["frank"]),
+    ];
+    for (name, of) in groups {
+        brownfield.posted("Groups", &json!({"displayName": name, "members": members(&of)}));
+    }
+    let (text, documents, _) = brownfield.imported(&[]);
+    let group = |name: &str| {
+        documents.iter().find(|document| document["kind"] == "User" && document["metadata"]["name"] == name).unwrap()["spec"]["groupRef"]["name"].clone()
+    };
+    assert_eq!(names.map(group), ["night-drivers", "users", "mechanics", "users"], "{text}");
+    assert!(
+        text.contains(
+            "  # In the directory in Night Drivers, acme/mechanics, of which none can be told to be the one.\n  groupRef:\n"
+        ),
+        "{text}"
+    );
+    let made: Vec<&str> = documents
+        .iter()
+        .filter(|document| document["kind"] == "UserGroup")
+        .map(|document| document["metadata"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(made, ["night-drivers"], "the store has the other");
+}
+
+#[tokio::test]
+async fn entries_of_accounts_are_left_alone() {
+    let place = Place::filled().await;
+    let kim = place.accounts().await.into_iter().find(|account| account.owner.name == "kim").unwrap();
+    let store = place.store().await;
+    plans::commit(&store, plans::delete(&kim)).await.unwrap();
+    let mary = plans::find(&store, "mary").await.unwrap();
+    store.close().await;
+    let brownfield = Brownfield { place, server: ScimServer::start() };
+    for (name, id) in [("mary.acme", mary.id), ("kim.acme", kim.id)] {
+        brownfield.posted("Users", &entry(name, Some(&id.to_string())));
+    }
+    let (text, documents, _) = brownfield.imported(&["--link"]);
+    assert_eq!(documents.iter().filter(|document| !document.is_null()).count(), 0, "{text}");
+    assert!(text.contains("# Entries of accounts that the store has, which aren't here: 1.\n"), "{text}");
+    assert!(text.contains("its externalId is an account's or was one's"), "{text}");
+}

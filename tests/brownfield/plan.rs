@@ -1,0 +1,261 @@
+//! `roster plan`: what it says, how it exits, and that it changes nothing.
+
+use roster::domain::account::AccountId;
+use roster::plan::{AccountChange, Plan};
+use serde_json::{Value, json};
+
+use crate::{Place, plans};
+
+/// A manifest of a `User` with these fields beside its email and name.
+fn user(name: &str, fields: &Value) -> Value {
+    let mut spec = json!({
+        "email": format!("{name}@acme.example"), "profile": {"displayName": "Alice Smith"}, "chargeApproved": true,
+    });
+    spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    json!({"apiVersion": "roster.rs/v1alpha1", "kind": "User", "metadata": {"name": name}, "spec": spec})
+}
+
+fn documents(objects: &[Value]) -> String {
+    objects.iter().map(|object| format!("{object}\n---\n")).collect()
+}
+
+fn bob(fields: &Value) -> Value {
+    let mut spec = json!({
+        "profile": {"displayName": "Bob Jones", "phone": "+1 602 555 0100"}, "role": "Accountant", "teams": ["back-office"],
+        "permissions": {"grants": ["orders:write", "orders:read"]},
+    });
+    spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    user("bob", &spec)
+}
+
+/// Each object's name and what is done for it.
+fn actions(planned: &Value) -> Vec<[&str; 2]> {
+    let rows = planned["objects"].as_array().unwrap().iter();
+    rows.map(|row| [row["name"].as_str().unwrap(), row["action"].as_str().unwrap()]).collect()
+}
+
+fn reasons(planned: &Value) -> Vec<&str> {
+    let rows = planned["objects"].as_array().unwrap().iter();
+    rows.flat_map(|row| row["refused"].as_array().unwrap()).map(|why| why["reason"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn what_is_as_it_was_is_unchanged_and_accounts_that_no_file_names_are_only_counted() {
+    let place = Place::filled().await;
+    let before = place.accounts().await;
+    let said = place.exits(&["plan", "-n", "acme", "-f", "-"], &documents(&[bob(&json!({}))]), 0);
+    assert_eq!(
+        said,
+        "NAMESPACE   KIND   NAME   ACTION\nacme        User   bob    unchanged\n\n\
+         5 accounts of acme in the store have no User in these files; nothing is deleted by absence.\n\
+         0 to create, 0 to take over, 0 to change, 1 unchanged, 0 with something refused.\n"
+    );
+    assert_eq!(place.accounts().await, before);
+}
+
+#[tokio::test]
+async fn a_change_says_what_changes_what_is_lost_what_follows_for_heirs_and_what_kubectl_warns_of() {
+    let place = Place::filled().await;
+    let before = place.accounts().await;
+    let edit = bob(&json!({"email": "robert@acme.example", "groupRef": {"name": "mechanics"}, "state": "Disabled",
+        "permissions": {"grants": ["orders:read"]}, "passwordSecretRef": {"name": "bob-password"}}));
+    let said = place.exits(&["plan", "-n", "acme", "-f", "-"], &documents(&[edit]), 0);
+    assert_eq!(
+        said,
+        "NAMESPACE   KIND   NAME   ACTION
+acme        User   bob    change
+    email: bob@acme.example -> robert@acme.example
+    state: Enabled -> Disabled
+    group: users -> mechanics
+    grants: orders:read,orders:write -> orders:read
+    permissions gained: trucks:repair
+    permissions lost: orders:write
+    note: removing permissions neither deletes the account of bob nor stops its billing; kubectl delete users.roster.rs does
+    note: leaving the group users neither deletes the account of bob nor stops its billing; kubectl delete users.roster.rs does
+    note: disabling bob doesn't stop its billing; kubectl delete users.roster.rs does
+    note: planned as if a valid password stood in the Secret bob-password: Secrets aren't read
+
+What follows for others
+acme/ivan: permissions lost: orders:write; because ivan inherits from bob
+acme/judy: permissions lost: orders:write; because judy inherits from ivan
+
+5 accounts of acme in the store have no User in these files; nothing is deleted by absence.
+0 to create, 0 to take over, 1 to change, 0 unchanged, 0 with something refused.
+"
+    );
+    assert_eq!(place.accounts().await, before);
+}
+
+#[tokio::test]
+async fn everything_is_planned_together_whatever_the_order_of_the_files() {
+    let place = Place::filled().await;
+    let heir =
+        user("erin", &json!({"groupRef": {"name": "drivers"}, "permissions": {"from": {"name": "dave", "mode": "Inherit"}}}));
+    let dave = user("dave", &json!({"email": "dave@lab.acme.example", "permissions": {"grants": ["cases:read"]}}));
+    let group = json!({"apiVersion": "roster.rs/v1alpha1", "kind": "UserGroup", "metadata": {"name": "drivers"},
+        "spec": {"permissions": ["routes:read"]}});
+    let lab = json!({"apiVersion": "roster.rs/v1alpha1", "kind": "OrgEmailDomain", "metadata": {"name": "lab"},
+        "spec": {"domain": "lab.acme.example"}});
+    // Bob's address goes to another while he gets a new one.
+    let swap = [bob(&json!({"email": "robert@acme.example"})), user("frank", &json!({"email": "bob@acme.example"}))];
+    let mut objects = vec![heir, dave, group, lab];
+    objects.extend(swap);
+    for _ in 0..2 {
+        let planned = place.planned(&documents(&objects), 0);
+        let expected = [
+            ["lab", "create"],
+            ["bob", "change"],
+            ["dave", "create"],
+            ["erin", "create"],
+            ["frank", "create"],
+            ["drivers", "create"],
+        ];
+        assert_eq!(actions(&planned), expected);
+        assert_eq!(planned["objects"][3]["permissionsGained"], json!(["cases:read", "routes:read"]));
+        assert_eq!(planned["undeclared"], json!([{"namespace": "acme", "accounts": 5}]));
+        objects.reverse();
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_has_the_reason_and_the_message_of_the_condition() {
+    let place = Place::filled().await;
+    let refused = [
+        (
+            user("dave", &json!({"email": "dave@lab.acme.example"})),
+            "DomainNotAllowed",
+            "lab.acme.example isn't in the organization's list",
+        ),
+        (user("dave", &json!({"chargeApproved": false})), "ChargeNotApproved", "setting spec.chargeApproved to true"),
+        (user("dave", &json!({"email": "mary@acme.example"})), "EmailTaken", "belongs to the User mary"),
+        (user("dave", &json!({"username": "mary"})), "LoginTaken", "mary.acme belongs to the User mary"),
+        (user("dave", &json!({"groupRef": {"name": "pilots"}})), "GroupNotFound", "no UserGroup pilots"),
+        (
+            user("alice", &json!({"state": "Disabled", "groupRef": {"name": "administrators"}})),
+            "LastAdministrator",
+            "last enabled user",
+        ),
+        (
+            bob(&json!({"permissions": {"from": {"name": "judy", "mode": "Inherit"}}})),
+            "InheritanceCycle",
+            "bob -> judy -> ivan -> bob",
+        ),
+        (user("dave", &json!({"adopt": "0193a4b0-0000-7000-8000-000000000001"})), "NotAdoptable", "has no account 0193a4b0"),
+        (bob(&json!({"chargeApproved": false})), "Invalid", "chargeApproved can't be taken back"),
+        (bob(&json!({"username": "rob"})), "Invalid", "username can't be changed"),
+        (bob(&json!({"copyOf": {"name": "mary"}})), "Invalid", "copyOf can't be added"),
+        (user("dave", &json!({"state": "Off"})), "Invalid", "-:1: spec.state: it is one of Enabled, Disabled"),
+        (user("dave", &json!({"permissions": {"grants": ["*"]}})), "Invalid", "comes only from a group's fullControl"),
+    ];
+    for (object, reason, message) in refused {
+        let planned = place.planned(&documents(&[object]), 1);
+        assert_eq!(reasons(&planned), [reason], "{planned}");
+        assert!(planned["objects"][0]["refused"][0]["message"].as_str().unwrap().contains(message), "{planned}");
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_done_of_an_edit_is_planned_beside_what_is_refused() {
+    let place = Place::filled().await;
+    let planned = place.planned(&documents(&[bob(&json!({"email": "mary@acme.example", "role": "Lead"}))]), 1);
+    let row = &planned["objects"][0];
+    assert_eq!((row["action"].as_str().unwrap(), reasons(&planned)), ("change", vec!["EmailTaken"]));
+    assert_eq!(row["changes"], json!([{"field": "role", "before": "Accountant", "after": "Lead"}]));
+}
+
+#[tokio::test]
+async fn an_account_that_was_let_go_of_is_taken_back_and_another_is_adopted() {
+    let place = Place::filled().await;
+    let store = place.store().await;
+    let mary = plans::find(&store, "mary").await.unwrap();
+    let release = AccountChange::Release { account: mary.id, from: mary.revision };
+    let plan = plans::plan(plans::acme(), mary.owner.clone(), release);
+    plans::commit(&store, Plan::Account(Box::new(plan))).await.unwrap();
+    store.close().await;
+    let mary_again = user("mary", &json!({"groupRef": {"name": "mechanics"}}));
+    assert_eq!(actions(&place.planned(&documents(&[mary_again]), 0)), [["mary", "takeBack"]]);
+    let marie = json!({"groupRef": {"name": "mechanics"}, "email": "mary@acme.example", "adopt": mary.id.to_string(), "username": "mary"});
+    let planned = place.planned(&documents(&[user("marie", &marie)]), 0);
+    assert_eq!((actions(&planned), &planned["objects"][0]["changes"]), (vec![["marie", "adopt"]], &json!([])));
+    let unapproved = json!({"groupRef": {"name": "mechanics"}, "chargeApproved": false});
+    assert_eq!(reasons(&place.planned(&documents(&[user("mary", &unapproved)]), 1)), ["ChargeNotApproved"]);
+}
+
+#[tokio::test]
+async fn an_entry_of_a_directory_is_taken_over_by_an_account_of_its_id_that_nobody_ever_had() {
+    let place = Place::filled().await;
+    let entry = |id: &str| documents(&[user("dave", &json!({"adopt": format!("entry/{id}")}))]);
+    assert_eq!(actions(&place.planned(&entry("0193a4b0-0000-7000-8000-000000000001"), 0)), [["dave", "create"]]);
+    let store = place.store().await;
+    let kim = plans::find(&store, "kim").await.unwrap();
+    plans::commit(&store, plans::delete(&kim)).await.unwrap();
+    store.close().await;
+    let mary: AccountId = place.accounts().await.iter().find(|account| account.owner.name == "mary").unwrap().id;
+    for known in [mary, kim.id] {
+        assert_eq!(reasons(&place.planned(&entry(&known.to_string()), 1)), ["NotAdoptable"]);
+    }
+}
+
+#[tokio::test]
+async fn files_folders_lists_and_other_kinds_are_read_as_kubectl_does() {
+    let place = Place::filled().await;
+    let folder = place.folder.path().join("people/more");
+    std::fs::create_dir_all(&folder).unwrap();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [bob(&json!({"shoeSize": 43})), {
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "dave-password"}, "stringData": {"password": "hunter2hunter2"},
+    }]});
+    std::fs::write(folder.join("list.json"), list.to_string()).unwrap();
+    let dave = format!("# Dave\n---\n{}\n", serde_saphyr::to_string(&user("dave", &json!({"state": "Disabled"}))).unwrap());
+    std::fs::write(place.folder.path().join("people/dave.yml"), dave).unwrap();
+    std::fs::write(place.folder.path().join("people/README.md"), "not YAML: [").unwrap();
+    let output = place.roster(&["plan", "-f", "people", "-n", "acme", "-o", "json"], "");
+    let (said, notes) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let planned: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(actions(&planned), [["bob", "refused"], ["dave", "create"]], "{said}");
+    assert!(planned["objects"][0]["refused"][0]["message"].as_str().unwrap().contains("there is no such field"), "{said}");
+    assert_eq!(planned["objects"][1]["place"], "people/dave.yml:3");
+    assert_eq!(notes, "note: people/more/list.json:1: the Secret dave-password is left out: nothing is planned for this kind\n");
+    assert!(!said.contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_customer_id_comes_from_the_namespace_in_the_files_else_from_the_store() {
+    let place = Place::filled().await;
+    let namespace = |label: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "acme", "labels": {"roster.rs/customer-id": label}}});
+    let dave = || user("dave", &json!({}));
+    assert_eq!(reasons(&place.planned(&documents(&[namespace("apex"), dave()]), 1)), ["CustomerIdChanged"]);
+    assert_eq!(place.planned(&documents(&[namespace("acme"), dave()]), 0)["objects"][0]["changes"][0]["after"], "dave.acme");
+    let elsewhere = |label: &str| {
+        let mut namespace = namespace(label);
+        namespace["metadata"]["name"] = "apex".into();
+        let mut domain = json!({"apiVersion": "roster.rs/v1alpha1", "kind": "OrgEmailDomain", "metadata": {"name": "apex"}, "spec": {"domain": "acme.example"}});
+        domain["metadata"]["namespace"] = "apex".into();
+        let mut dave = dave();
+        dave["metadata"]["namespace"] = "apex".into();
+        documents(&[namespace, domain, dave])
+    };
+    assert_eq!(reasons(&place.planned(&elsewhere("acme"), 1)), ["CustomerIdTaken"]);
+    assert_eq!(place.planned(&elsewhere("apex"), 0)["objects"][1]["changes"][0]["after"], "dave.apex");
+}
+
+#[tokio::test]
+async fn bad_input_is_a_fault_with_the_file_and_the_line() {
+    let place = Place::filled().await;
+    let plan = ["plan", "-n", "acme", "-f", "-"];
+    place.fails(&plan, "kind: User\n  x: [\n", "-:2: ");
+    place.fails(&plan, "a: 1\n", "-:1: not an object of Kubernetes");
+    place.fails(
+        &plan,
+        "\n\napiVersion: roster.rs/v1alpha1\nkind: User\nmetadata:\n  generateName: a-\n",
+        "-:5: the User without a name needs a metadata.name",
+    );
+    place.fails(&plan, "apiVersion: roster.rs/v2\nkind: User\n", "there is no User in roster.rs/v2");
+    let twice = documents(&[user("dave", &json!({})), user("dave", &json!({}))]);
+    place.fails(&plan, &twice, "-:3: the User dave of acme stands at -:1 already");
+    place.fails(&["plan", "-f", "nowhere.yaml"], "", "nowhere.yaml: ");
+    std::fs::create_dir(place.folder.path().join("empty")).unwrap();
+    place.fails(&["plan", "-f", "empty"], "", "no file that ends in");
+    place.fails(&["plan"], "", "--filename");
+    std::fs::remove_file(place.folder.path().join("roster.db")).unwrap();
+    place.fails(&plan, &documents(&[user("dave", &json!({}))]), "roster.db isn't there");
+}
