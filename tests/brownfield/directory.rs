@@ -26,30 +26,11 @@ impl Brownfield {
     }
 
     fn posted(&self, path: &str, resource: &Value) -> String {
-        let schema = format!("urn:ietf:params:scim:schemas:core:2.0:{}", path.trim_end_matches('s'));
-        let mut resource = resource.clone();
-        resource["schemas"] = json!([schema]);
-        let answer = self.request("POST", path, Some(&resource));
-        answer["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+        posted(&self.server, path, resource)
     }
 
     fn entries(&self) -> Vec<Value> {
-        self.request("GET", "Users", None)["Resources"].as_array().unwrap().clone()
-    }
-
-    /// Asks the server in the plainest way that there is.
-    fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let (token, body) = (self.server.token(), body.map(ToString::to_string).unwrap_or_default());
-        let head = format!(
-            "{method} /{path} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: application/scim+json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        let mut connection = TcpStream::connect(("127.0.0.1", self.server.port())).unwrap();
-        connection.write_all((head + &body).as_bytes()).unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).unwrap();
-        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap_or_else(|error| panic!("{error}: {answer}"))
+        entries(&self.server)
     }
 
     fn import(&self, arguments: &[&str]) -> Output {
@@ -67,8 +48,37 @@ impl Brownfield {
     }
 }
 
+/// Has a server make something. Returns its id.
+pub(crate) fn posted(server: &ScimServer, path: &str, resource: &Value) -> String {
+    let schema = format!("urn:ietf:params:scim:schemas:core:2.0:{}", path.trim_end_matches('s'));
+    let mut resource = resource.clone();
+    resource["schemas"] = json!([schema]);
+    let answer = asked(server, "POST", path, Some(&resource));
+    answer["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+/// Returns the people whom a server has.
+pub(crate) fn entries(server: &ScimServer) -> Vec<Value> {
+    asked(server, "GET", "Users", None)["Resources"].as_array().unwrap().clone()
+}
+
+/// Asks a server in the plainest way that there is.
+fn asked(server: &ScimServer, method: &str, path: &str, body: Option<&Value>) -> Value {
+    let (token, body) = (server.token(), body.map(ToString::to_string).unwrap_or_default());
+    let head = format!(
+        "{method} /{path} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/scim+json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut connection = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    connection.write_all((head + &body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap_or_else(|error| panic!("{error}: {answer}"))
+}
+
 /// An entry as another software would have made it.
-fn entry(user_name: &str, external_id: Option<&str>) -> Value {
+pub(crate) fn entry(user_name: &str, external_id: Option<&str>) -> Value {
     json!({
         "userName": user_name, "displayName": format!("The {user_name}"), "active": true, "externalId": external_id,
         "emails": [{"value": format!("{}@acme.example", user_name.replace([' ', '@'], "_")), "primary": true}],

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod cluster;
 mod directory;
 mod import;
 mod plan;
@@ -12,6 +13,9 @@ mod plans;
 #[path = "../support/scim_server.rs"]
 #[allow(dead_code, reason = "other tests use other parts of it")]
 mod scim_server;
+#[path = "../cluster/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the harness is made for the tests of everything else too")]
+mod support;
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -23,6 +27,12 @@ use roster::store::Store;
 use roster::store::sql::SqlStore;
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// The control plane has the admission policies of `deploy/policies`.
+const WITH_POLICIES: bool = true;
+
+/// The control plane has neither a namespace controller nor a garbage collector: what is deleted stays `Terminating`.
+const WITH_CONTROLLERS: bool = false;
 
 /// A store in a file, with the people of `acme` in it.
 struct Place {
