@@ -216,17 +216,20 @@ async fn an_entry_in_one_group_that_there_can_be_is_in_it_and_nobody_gets_full_c
 #[tokio::test]
 async fn entries_of_accounts_are_left_alone() {
     let place = Place::filled().await;
-    let kim = place.accounts().await.into_iter().find(|account| account.owner.name == "kim").unwrap();
     let store = place.store().await;
-    plans::commit(&store, plans::delete(&kim)).await.unwrap();
+    let [judy, kim] = [plans::find(&store, "judy").await.unwrap(), plans::find(&store, "kim").await.unwrap()];
+    for gone in [&judy, &kim] {
+        plans::commit(&store, plans::delete(gone)).await.unwrap();
+    }
     let mary = plans::find(&store, "mary").await.unwrap();
     store.close().await;
     let brownfield = Brownfield { place, server: ScimServer::start() };
-    for (name, id) in [("mary.acme", mary.id), ("kim.acme", kim.id)] {
+    // Judy's entry is another organization's, as far as its name tells.
+    for (name, id) in [("mary.acme", mary.id), ("kim.acme", kim.id), ("judy.bolt", judy.id)] {
         brownfield.posted("Users", &entry(name, Some(&id.to_string())));
     }
     let (text, documents, _) = brownfield.imported(&["--link"]);
     assert_eq!(documents.iter().filter(|document| !document.is_null()).count(), 0, "{text}");
-    assert!(text.contains("# Entries of accounts that the store has, which aren't here: 1.\n"), "{text}");
+    assert!(text.contains("# Entries of accounts that the store has or had, which aren't here: 2.\n"), "{text}");
     assert!(text.contains("its externalId is an account's or was one's"), "{text}");
 }

@@ -2,6 +2,7 @@
 
 use roster::domain::account::AccountId;
 use roster::plan::{AccountChange, Plan};
+use roster::store::Store;
 use serde_json::{Value, json};
 
 use crate::{Place, plans};
@@ -258,4 +259,34 @@ async fn bad_input_is_a_fault_with_the_file_and_the_line() {
     place.fails(&["plan"], "", "--filename");
     std::fs::remove_file(place.folder.path().join("roster.db")).unwrap();
     place.fails(&plan, &documents(&[user("dave", &json!({}))]), "roster.db isn't there");
+}
+
+#[tokio::test]
+async fn members_of_a_group_that_gives_less_are_told_of_and_so_is_what_is_in_flight() {
+    let place = Place::filled().await;
+    let store = place.store().await;
+    store.use_directories(&["one".to_owned()].into(), plans::at(0).now).await.unwrap();
+    plans::commit(&store, plans::create("dave", "dave@acme.example")).await.unwrap();
+    store.close().await;
+    let group = json!({"apiVersion": "roster.rs/v1alpha1", "kind": "UserGroup", "metadata": {"name": "mechanics"},
+        "spec": {"permissions": ["trucks:read"], "selfService": ["Phone"]}});
+    let planned = place.planned(&documents(&[group, user("dave", &json!({"role": "Driver"}))]), 0);
+    assert_eq!(
+        planned["consequences"],
+        json!([{"namespace": "acme", "user": "mary", "permissionsGained": ["trucks:read"], "permissionsLost": ["trucks:repair"],
+            "because": "is in the group mechanics"}])
+    );
+    let dave = &planned["objects"][0];
+    assert_eq!(dave["changes"], json!([{"field": "role", "before": null, "after": "Driver"}]));
+    assert!(dave["notes"][0].as_str().unwrap().starts_with("the Create of the account is in flight: "), "{dave}");
+}
+
+#[tokio::test]
+async fn who_is_paused_waits_and_is_refused_nothing() {
+    let place = Place::filled().await;
+    let mut paused = bob(&json!({"role": "Lead"}));
+    paused["metadata"]["annotations"] = json!({"roster.rs/paused": "true"});
+    let planned = place.planned(&documents(&[paused]), 0);
+    assert_eq!(actions(&planned), [["bob", "unchanged"]]);
+    assert!(planned["objects"][0]["notes"][0].as_str().unwrap().starts_with("paused: "), "{planned}");
 }

@@ -143,7 +143,10 @@ impl<'a> Import<'a> {
 
     fn take(&mut self, found: Found) {
         let id = id_of(&found);
-        if self.known.accounts.iter().any(|(account, ..)| Some(*account) == id) {
+        let is_ours = self.known.accounts.iter().any(|(account, ..)| Some(*account) == id);
+        let is_known = id.is_some_and(|id| self.known.ids.contains(&id));
+        // Who is another organization's is nobody's business here.
+        if is_ours || (is_known && !found.login_name.ends_with(&format!(".{}", self.customer_id))) {
             self.owned += 1;
             return;
         }
@@ -260,9 +263,12 @@ impl<'a> Import<'a> {
 
     fn text(self) -> Result<String, Failure> {
         let mut text = self.head();
+        let mut names = Names::without(self.record.listings.keys().cloned());
         for domain in self.unlisted() {
-            let spec = Listing { domain: Domain::parse(&domain).map_err(|error| error.to_string())?, include_subdomains: false };
-            text += &document(&[], &manifest::listing(self.organization, &domain, &spec), &[])?;
+            let name = names.give(&domain);
+            let listing =
+                Listing { domain: Domain::parse(&domain).map_err(|error| error.to_string())?, include_subdomains: false };
+            text += &document(&[], &manifest::listing(self.organization, &name, &listing), &[])?;
         }
         for name in self.groups.iter().filter(|name| self.record.group(name).is_none()) {
             let line = "A group of the directory. It gives nothing until somebody lists permissions.".to_owned();
@@ -297,7 +303,7 @@ impl<'a> Import<'a> {
         }
         if self.owned > 0 {
             lines.push(String::new());
-            lines.push(format!("Entries of accounts that the store has, which aren't here: {}.", self.owned));
+            lines.push(format!("Entries of accounts that the store has or had, which aren't here: {}.", self.owned));
         }
         lines.iter().map(|line| comment("", line)).collect()
     }

@@ -154,8 +154,10 @@ fn take(declared: &mut Declared, mut document: Document, namespace: &str, schema
         return Err(format!("{}: {in_words} needs a metadata.name", document.place("metadata")).into());
     };
     let key = ObjectKey::new(known, text("/metadata/namespace").unwrap_or_else(|| namespace.to_owned()), &name);
-    let status = document.value.as_object_mut().and_then(|object| object.remove("status"));
-    drop(status);
+    if let Some(object) = document.value.as_object_mut() {
+        // Whoever applies it doesn't write the status.
+        object.remove("status");
+    }
     let mut faults = schemas.faults(&kind, &mut document.value);
     faults.extend(resource_name(&name).err().map(|message| Fault { path: "metadata.name".to_owned(), message }));
     document.value["metadata"]["namespace"] = key.namespace.clone().into();
