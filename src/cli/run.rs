@@ -186,7 +186,7 @@ async fn reign(
     let signature = Signature { controller: "roster".to_owned(), instance: std::env::var("HOSTNAME").ok() };
     let judge = Judge::new(writing.clone()).map_err(Failure::from)?;
     let hands = Hands {
-        courier: Courier::new(arguments.directories, writing.clone(), judge.hashing()),
+        courier: Courier::new(arguments.directories, judge.reader()),
         judge,
         reporter: Reporter::new(writing.clone(), Recorder::new(writing, signature)),
     };

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use kube::Client;
 use tokio::task::JoinSet;
 
-use super::passwords;
+use super::passwords::Reader;
 use super::provisioning::Delivery;
 use crate::directory::{Directory, DirectoryError, Entry, Groups};
-use crate::hashing::Hashing;
 
 /// Brings entries to directories and hands back what they answered.
 pub struct Courier {
     directories: Vec<Directory>,
-    client: Client,
-    hashing: Arc<Hashing>,
+    passwords: Reader,
     under_way: JoinSet<Answer>,
     tidying: JoinSet<()>,
 }
@@ -23,19 +20,19 @@ pub struct Courier {
 pub type Answer = (String, Entry, Result<(), DirectoryError>);
 
 impl Courier {
-    /// Returns a courier to these directories, who reads passwords with this client for those that take their text.
+    /// Returns a courier to these directories, with this reader for those that take passwords' text.
     #[must_use]
-    pub fn new(directories: Vec<Directory>, client: Client, hashing: Arc<Hashing>) -> Self {
-        Self { directories, client, hashing, under_way: JoinSet::new(), tidying: JoinSet::new() }
+    pub fn new(directories: Vec<Directory>, passwords: Reader) -> Self {
+        Self { directories, passwords, under_way: JoinSet::new(), tidying: JoinSet::new() }
     }
 
     /// Brings an entry to a directory.
     pub fn send(&mut self, delivery: Delivery) {
         let Some(directory) = self.directories.iter().find(|one| one.name() == delivery.directory).cloned() else { return };
-        let (client, hashing) = (self.client.clone(), self.hashing.clone());
+        let passwords = self.passwords.clone();
         self.under_way.spawn(async move {
             let Delivery { entry, .. } = &delivery;
-            let answer = match Box::pin(with_text(&directory, &delivery, client, hashing)).await {
+            let answer = match Box::pin(with_text(&directory, &delivery, &passwords)).await {
                 Ok(Some(entry)) => directory.bring(&entry).await,
                 Ok(None) => directory.bring(entry).await,
                 Err(error) => Err(error),
@@ -73,17 +70,12 @@ impl Courier {
 }
 
 /// Returns the entry with the text of its password, where the directory takes texts, it is new, and a Secret has it.
-async fn with_text(
-    directory: &Directory,
-    delivery: &Delivery,
-    client: Client,
-    hashing: Arc<Hashing>,
-) -> Result<Option<Entry>, DirectoryError> {
+async fn with_text(directory: &Directory, delivery: &Delivery, passwords: &Reader) -> Result<Option<Entry>, DirectoryError> {
     let Some(place) = delivery.password.as_ref().filter(|_| directory.takes_password_texts()) else { return Ok(None) };
     let mut entry = delivery.entry.clone();
     let password = entry.person.as_mut().and_then(|person| person.password.as_mut()).filter(|password| password.is_new);
     let Some(password) = password else { return Ok(None) };
-    let text = passwords::text(client, hashing, &entry.organization, place, &password.hash).await;
+    let text = passwords.text(&entry.organization, place, &password.hash).await;
     password.text = text.map_err(|_| DirectoryError::PasswordUnread)?.map(Arc::new);
     Ok(Some(entry))
 }

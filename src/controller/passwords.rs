@@ -171,38 +171,47 @@ impl Passwords {
     }
 }
 
-/// Reads the text of a password, where a Secret has the one that a hash is of; nothing where none does any more.
-///
-/// # Errors
-/// When the Secret can't be read now.
-pub async fn text(
+/// Reads passwords for directories that take their text.
+#[derive(Clone)]
+pub struct Reader {
     client: Client,
     hashing: Arc<Hashing>,
-    namespace: &str,
-    place: &PasswordPlace,
-    hash: &PasswordHash,
-) -> Result<Option<Candidate>, kube::Error> {
-    let PasswordPlace { reference, version: wanted } = place;
-    let secrets: Api<Secret> = Api::namespaced(client, namespace);
-    let Some(mut secret) = secrets.get_opt(&reference.name).await? else { return Ok(None) };
-    let metadata = &secret.metadata;
-    let seen = SeenSecret {
-        uid: metadata.uid.clone().unwrap_or_default(),
-        resource_version: metadata.resource_version.clone().unwrap_or_default(),
-    };
-    let is_ours = secret.type_.as_deref() == Some(PASSWORD_SECRET);
-    let entered = secret.data.as_ref().and_then(|data| data.get(&reference.key)).filter(|_| is_ours);
-    let candidate = entered.and_then(|entered| Candidate::new(without_line_end(&entered.0)));
-    secret.data.iter_mut().flat_map(|data| data.values_mut()).for_each(|value| value.0.zeroize());
-    let Some(candidate) = candidate else { return Ok(None) };
-    if version(&seen, reference) == *wanted {
-        return Ok(Some(candidate));
+    room: Arc<Semaphore>,
+}
+
+/// A password can't be read now; the next try may do better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the password can't be read now")]
+pub struct Unread;
+
+impl Reader {
+    /// Reads the text of a password, where a Secret has the one that a hash is of; nothing where none does any more.
+    ///
+    /// # Errors
+    /// When that can't be told now.
+    pub async fn text(&self, namespace: &str, place: &PasswordPlace, hash: &PasswordHash) -> Result<Option<Candidate>, Unread> {
+        let PasswordPlace { reference, version: wanted } = place;
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let Some(mut secret) = secrets.get_opt(&reference.name).await.map_err(|_| Unread)? else { return Ok(None) };
+        let metadata = &secret.metadata;
+        let seen = SeenSecret {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+        };
+        let is_ours = secret.type_.as_deref() == Some(PASSWORD_SECRET);
+        let entered = secret.data.as_ref().and_then(|data| data.get(&reference.key)).filter(|_| is_ours);
+        let candidate = entered.and_then(|entered| Candidate::new(without_line_end(&entered.0)));
+        secret.data.iter_mut().flat_map(|data| data.values_mut()).for_each(|value| value.0.zeroize());
+        let Some(candidate) = candidate else { return Ok(None) };
+        if version(&seen, reference) == *wanted {
+            return Ok(Some(candidate));
+        }
+        // The Secret was touched; whether the password is the same, only the hash can tell.
+        let _permit = self.room.acquire().await.map_err(|_| Unread)?;
+        let (hashing, hash) = (self.hashing.clone(), hash.clone());
+        let verified = tokio::task::spawn_blocking(move || Ok(hashing.verify(&candidate, &hash)?.then_some(candidate)));
+        verified.await.map_err(|_| Unread)?.map_err(|_: HashingError| Unread)
     }
-    // The Secret was touched; whether the password is the same, only the hash can tell.
-    let hash = hash.clone();
-    let verified =
-        tokio::task::spawn_blocking(move || hashing.verify(&candidate, &hash).is_ok_and(|is_it| is_it).then_some(candidate));
-    Ok(verified.await.ok().flatten())
 }
 
 /// Returns what the store is to know a password's version by: another Secret, key or repetition is another version.
@@ -241,10 +250,10 @@ impl Judge {
         Ok(Self { client, hashing: Arc::new(Hashing::new(crate::hashing::Cost::default())?), room, judging: JoinSet::new() })
     }
 
-    /// Returns what it hashes with.
+    /// Returns a reader, who hashes no more at once than the judge does alone.
     #[must_use]
-    pub fn hashing(&self) -> Arc<Hashing> {
-        self.hashing.clone()
+    pub fn reader(&self) -> Reader {
+        Reader { client: self.client.clone(), hashing: self.hashing.clone(), room: self.room.clone() }
     }
 
     /// Has a question answered.

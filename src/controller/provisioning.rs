@@ -60,6 +60,8 @@ struct Rest {
     until: Instant,
     failures: u32,
     why: DirectoryError,
+    /// What was on its way when it began, and says nothing about how the directory does afterwards.
+    from_before: HashSet<AccountId>,
 }
 
 /// What the store is still to be told of an account.
@@ -184,8 +186,8 @@ impl Provisioning {
     ) -> Vec<ObjectKey> {
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
         pending.under_way.remove(&entry.account);
-        let rested = answer.as_ref().map_or(None, |()| pending.rest.take());
-        if rested.is_some() {
+        if pending.rest.is_some() && answer.as_ref().err().is_none_or(DirectoryError::shows_that_it_works) {
+            pending.rest = None;
             tracing::info!(directory, waiting = pending.wanted.len(), "the directory answers again");
         }
         let Some(wanted) = pending.wanted.get(&entry.account).cloned() else { return vec![] };
@@ -236,10 +238,11 @@ impl Provisioning {
             pending.due.put(entry.account, lane(&wanted.entry), at);
         }
         if problem.is_about_directory() {
-            return pending.begin_rest(directory, problem, now);
+            return pending.begin_rest(directory, entry.account, problem, now);
         }
         let account = entry.account;
-        tracing::debug!(directory, %account, error = %problem, "a directory didn't confirm an entry");
+        let why: &str = (&problem).into();
+        tracing::debug!(directory, %account, why, "a directory didn't confirm an entry");
         let known = pending.problems.insert(account, problem.clone());
         if known.as_ref() == Some(&problem) { vec![] } else { vec![wanted.user.clone()] }
     }
@@ -317,10 +320,11 @@ impl Pending {
     }
 
     /// Leaves the directory alone for a while, longer each time in a row. Returns those whose status is to say so.
-    fn begin_rest(&mut self, directory: &str, why: DirectoryError, now: Instant) -> Vec<ObjectKey> {
+    fn begin_rest(&mut self, directory: &str, account: AccountId, why: DirectoryError, now: Instant) -> Vec<ObjectKey> {
+        if self.rest.as_mut().is_some_and(|rest| rest.from_before.remove(&account)) {
+            return vec![];
+        }
         let failures = match &self.rest {
-            // Others were on their way when it began.
-            Some(rest) if now < rest.until => return vec![],
             Some(rest) => rest.failures + 1,
             None => 0,
         };
@@ -334,7 +338,7 @@ impl Pending {
             tracing::warn!(directory, waiting, error = %why, "a directory fails, and is left alone for a while");
         }
         let is_news = self.rest.as_ref().is_none_or(|rest| rest.why != why);
-        self.rest = Some(Rest { until: now + jittered(rest), failures, why });
+        self.rest = Some(Rest { until: now + jittered(rest), failures, why, from_before: self.under_way.clone() });
         if is_news { self.wanted.values().map(|wanted| wanted.user.clone()).collect() } else { vec![] }
     }
 

@@ -53,7 +53,7 @@ pub struct Person {
     pub group: String,
     /// The permissions in effect, sorted; `*` is full control.
     pub permissions: Vec<String>,
-    /// What the person logs in with, once a password was set.
+    /// What the person logs in with, where a password was set and the person may log in.
     #[serde(skip)]
     pub password: Option<LoginPassword>,
 }
@@ -76,11 +76,13 @@ impl Entry {
     pub fn of(account: &Account, effective: &Permissions) -> Self {
         let content = &account.content;
         let profile = content.profile.clone();
-        let password = account.credential.as_ref().map(|credential| credential.login.clone());
+        let active = content.lifecycle == Lifecycle::Enabled;
+        // Who may not log in needs none, and doesn't wait for one that can't be read.
+        let password = account.credential.as_ref().filter(|_| active).map(|credential| credential.login.clone());
         let person = Person {
             login_name: account.login_name.to_string(),
             email: content.email.to_string(),
-            active: content.lifecycle == Lifecycle::Enabled,
+            active,
             display_name: profile.display_name,
             phone: profile.phone,
             address: profile.address,
@@ -132,4 +134,95 @@ fn as_text<S: serde::Serializer>(account: &AccountId, serializer: S) -> Result<S
 
 fn as_number<S: serde::Serializer>(revision: &Revision, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_i64(revision.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::account::{Content, Credential, Owner, Profile, Transaction, TransactionId, TransactionKind};
+    use crate::domain::email::Email;
+    use crate::domain::member::MemberValues;
+    use crate::domain::organization::LoginName;
+
+    fn account() -> Account {
+        let transaction = Transaction {
+            id: TransactionId(uuid::Uuid::nil()),
+            kind: TransactionKind::Create,
+            revision: Revision(1),
+            started: jiff::Timestamp::UNIX_EPOCH,
+            deadline: jiff::Timestamp::UNIX_EPOCH,
+            completed: None,
+        };
+        Account {
+            id: AccountId(uuid::Uuid::nil()),
+            namespace: "acme".to_owned(),
+            revision: Revision(1),
+            owner: Owner { name: "alice".to_owned(), uid: "uid".to_owned(), generation: 1 },
+            login_name: LoginName::stored("alice.acme".to_owned()),
+            content: Content {
+                email: Email::parse("alice@acme.example").unwrap(),
+                lifecycle: Lifecycle::Enabled,
+                group: "users".to_owned(),
+                grants: [].into(),
+                source: None,
+                role: None,
+                teams: [].into(),
+                profile: Profile { display_name: "Alice".to_owned(), ..Profile::default() },
+                copied: None,
+                member: MemberValues::default(),
+            },
+            created: jiff::Timestamp::UNIX_EPOCH,
+            cloned: None,
+            transaction,
+            credential: Some(Credential { login: PasswordHash::stored("a hash".to_owned()), from_secret: None }),
+            confirmed: [].into(),
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_person_tells_in_the_fingerprint_and_the_password_in_a_part_of_its_own() {
+        let none = Permissions::new();
+        let before = Entry::of(&account(), &none).fingerprint().unwrap();
+        let edits: [fn(&mut Account); 8] = [
+            |account| account.content.email = Email::parse("alice.smith@acme.example").unwrap(),
+            |account| account.content.lifecycle = Lifecycle::Disabled,
+            |account| account.content.group = "drivers".to_owned(),
+            |account| account.content.role = Some("Driver".to_owned()),
+            |account| account.content.profile.display_name = "Alice Smith".to_owned(),
+            |account| account.content.profile.phone = Some("+1 602 555 0100".to_owned()),
+            |account| account.content.profile.time_zone = Some("America/Phoenix".to_owned()),
+            |account| account.content.profile.address = Some(PostalAddress::default()),
+        ];
+        for edit in edits {
+            let mut edited = account();
+            edit(&mut edited);
+            assert_ne!(Entry::of(&edited, &none).fingerprint().unwrap().person, before.person);
+        }
+        let more: Permissions = [crate::domain::permission::Permission::parse("orders:read").unwrap()].into();
+        assert_ne!(Entry::of(&account(), &more).fingerprint().unwrap().person, before.person);
+        let mut rotated = account();
+        rotated.credential = Some(Credential { login: PasswordHash::stored("another".to_owned()), from_secret: None });
+        let after = Entry::of(&rotated, &none).fingerprint().unwrap();
+        assert_eq!(after.person, before.person);
+        assert_ne!(after.password, before.password);
+    }
+
+    #[test]
+    fn who_may_not_log_in_waits_for_no_password_and_has_it_brought_again_once_they_may() {
+        let none = Permissions::new();
+        let mut disabled = account();
+        disabled.content.lifecycle = Lifecycle::Disabled;
+        let entry = Entry::of(&disabled, &none);
+        assert!(entry.takes_away() && entry.person.as_ref().unwrap().password.is_none());
+        assert_eq!(entry.fingerprint().unwrap().password, None);
+        assert!(Entry::of(&account(), &none).fingerprint().unwrap().password.is_some());
+    }
+
+    #[test]
+    fn a_copy_without_an_address_of_its_own_is_not_to_be_seen() {
+        let mut copy = account();
+        copy.content.email = Email::stored("alice@acme.example (Copy 1)".to_owned());
+        let entry = Entry::of(&copy, &Permissions::new());
+        assert!(entry.person.is_none() && entry.fingerprint().is_none());
+    }
 }

@@ -154,6 +154,10 @@ impl Ldap {
             alike.entries.into_iter().partition(|found| found.has(EMPLOYEE_NUMBER, &account.to_string()));
         match others.first() {
             Some(other) if own.is_empty() => Err(not_ours(account, other)),
+            // Its own entry was renamed, and can't get its name back.
+            Some(other) if person.is_some_and(|person| !own.iter().any(|found| found.has(UID, &person.login_name))) => {
+                Err(not_ours(account, other))
+            }
             _ => Ok(own),
         }
     }

@@ -69,6 +69,16 @@ impl DirectoryError {
         Self::Refused(in_short(words))
     }
 
+    /// Whether the directory must be at work to say so.
+    #[must_use]
+    pub fn shows_that_it_works(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Conflict | Self::Nonsense(_) => true,
+            Self::Silent | Self::PasswordUnread => false,
+            Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => false,
+        }
+    }
+
     /// Whether it is about the directory as a whole, so that the next account would fare no better.
     #[must_use]
     pub fn is_about_directory(&self) -> bool {

@@ -29,7 +29,7 @@ use uuid::Uuid;
 use self::features::{Ability, Features, KnownFeatures};
 use self::groups::Changes;
 use self::index::Index;
-use self::lookup::{Condition, MOST_CONDITIONS};
+use self::lookup::{Condition, EXTERNAL_ID, MOST_CONDITIONS};
 use self::messages::{Kind, Resource, patch};
 use self::queue::Queue;
 use self::reply::Reply;
@@ -54,11 +54,20 @@ pub(super) struct Scim {
 struct Client {
     transport: Transport,
     features: KnownFeatures,
-    lookups: Arc<Queue<AccountId, Vec<Resource>>>,
+    lookups: Arc<Queue<(AccountId, Trust), Vec<Resource>>>,
     index: Index,
     memberships: Arc<Queue<String, Vec<String>>>,
     writes: Arc<Queue<Write, Reply>>,
     groups: Mutex<HashMap<String, Arc<Changes>>>,
+}
+
+/// What is believed of an account's entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// What was listed a moment ago: who is missing there is to be made, and the server refuses a double.
+    List,
+    /// What the server answers now.
+    Answers,
 }
 
 impl Scim {
@@ -98,13 +107,14 @@ impl Scim {
 
     pub(super) async fn bring(&self, entry: &Entry) -> Result<(), DirectoryError> {
         let account = entry.account.to_string();
-        let found = self.client.entries_of(entry.account).await?;
         let Some(person) = &entry.person else {
-            for user in &found {
+            // A list that is a minute old isn't enough to say that somebody is gone.
+            for user in &self.client.entries_of(entry.account, Trust::Answers).await? {
                 self.client.remove(user, &entry.organization).await?;
             }
             return Ok(());
         };
+        let found = self.client.entries_of(entry.account, Trust::List).await?;
         let wanted = user::wanted(person, &account);
         if found.is_empty() {
             return self.create(entry, person, wanted).await;
@@ -142,8 +152,7 @@ impl Scim {
         }
         // It is there already: by an earlier try whose answer was lost, or as somebody else's.
         let account = entry.account.to_string();
-        let condition = Condition::ExternalId(account.clone());
-        let found = self.client.find(Kind::User, &[condition], None).await?.pop().unwrap_or_default();
+        let found = self.client.entries_of(entry.account, Trust::Answers).await?;
         if found.is_empty() {
             let name = &person.login_name;
             return Err(DirectoryError::refused(&format!(
@@ -199,9 +208,9 @@ impl Client {
     }
 
     /// Returns the entries of an account; several are asked for at once.
-    async fn entries_of(self: &Arc<Self>, account: AccountId) -> Result<Vec<Resource>, DirectoryError> {
+    async fn entries_of(self: &Arc<Self>, account: AccountId, trust: Trust) -> Result<Vec<Resource>, DirectoryError> {
         let client = self.clone();
-        let work = move |accounts: Vec<AccountId>| {
+        let work = move |accounts: Vec<(AccountId, Trust)>| {
             let client = client.clone();
             async move {
                 match client.look_up(&accounts).await {
@@ -210,20 +219,27 @@ impl Client {
                 }
             }
         };
-        self.lookups.ask(account, work).await
+        self.lookups.ask((account, trust), work).await
     }
 
     /// Returns the entries of each account. Where a whole batch asks, more are about to, and everything is listed first.
-    async fn look_up(&self, accounts: &[AccountId]) -> Result<Vec<Vec<Resource>>, DirectoryError> {
-        if accounts.len() == MOST_CONDITIONS && !self.index.is_fresh() {
+    async fn look_up(&self, accounts: &[(AccountId, Trust)]) -> Result<Vec<Vec<Resource>>, DirectoryError> {
+        let trusting = accounts.iter().filter(|(_, trust)| *trust == Trust::List).count();
+        if trusting == MOST_CONDITIONS && self.index.is_due() {
             let begun = Instant::now();
-            let listed = self.list(Kind::User, Some("externalId")).await?;
-            let ids: Vec<Option<&str>> = listed.iter().map(Resource::external_id).collect::<Result<_, _>>()?;
-            self.index.take(begun, ids.into_iter().flatten());
+            // A server that can't be listed can be asked all the same.
+            match self.list(Kind::User, Some(EXTERNAL_ID)).await {
+                Ok(listed) => {
+                    let ids: Vec<Option<&str>> = listed.iter().map(Resource::external_id).collect::<Result<_, _>>()?;
+                    self.index.take(begun, ids.into_iter().flatten());
+                }
+                Err(_) => self.index.note_failure(begun),
+            }
         }
-        let lacking: Vec<bool> = accounts.iter().map(|account| self.index.lacks(*account)).collect();
+        let is_lacking = |(account, trust): &(AccountId, Trust)| *trust == Trust::List && self.index.lacks(*account);
+        let lacking: Vec<bool> = accounts.iter().map(is_lacking).collect();
         let asked = accounts.iter().zip(&lacking).filter(|(_, lacking)| !**lacking);
-        let conditions: Vec<Condition> = asked.map(|(account, _)| Condition::ExternalId(account.to_string())).collect();
+        let conditions: Vec<Condition> = asked.map(|((account, _), _)| Condition::ExternalId(account.to_string())).collect();
         let mut found = self.find(Kind::User, &conditions, None).await?.into_iter();
         Ok(lacking.into_iter().map(|lacking| if lacking { vec![] } else { found.next().unwrap_or_default() }).collect())
     }

@@ -82,7 +82,8 @@ pub(super) fn judge_edits(declared: &mut Declared, accounts: &[Account]) {
         let Some(account) = owned.get(&(key.namespace.as_str(), key.name.as_str())) else { continue };
         let UserSpec { username, charge_approved, copy_of, .. } = &user.spec;
         let copied = account.content.copied.as_ref().map(|copied| &copied.from);
-        let another_name = username.as_ref().unwrap_or(&key.name) != account.login_name.parts().0;
+        // An account that was adopted keeps the login name that it had.
+        let another_name = user.spec.adopt.is_none() && username.as_ref().unwrap_or(&key.name) != account.login_name.parts().0;
         let another_copy = copy_of.as_ref().is_some_and(|source| Some(&source.name) != copied);
         if !charge_approved {
             declaration.refuse("spec.chargeApproved", UNAPPROVED);

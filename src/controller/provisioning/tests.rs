@@ -269,3 +269,20 @@ async fn who_loses_their_way_in_goes_before_hundreds_who_wait() {
     bench.want(&Entry::gone(account(301), Revision(2), "acme"));
     assert_eq!(bench.taken(), [(ONE.to_owned(), 300), (ONE.to_owned(), 301)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_on_its_way_when_a_directory_failed_counts_once_and_a_refusal_shows_that_it_works_again() {
+    let mut bench = Bench::new(&[ONE]);
+    (1..=200).for_each(|number| bench.want(&entry(number, 1, &[])));
+    for delivery in bench.take() {
+        bench.now += Duration::from_millis(500);
+        bench.answer(&delivery, Err(DirectoryError::Unreachable("it answers 503".to_owned())));
+    }
+    let due = bench.provisioning.next_due().unwrap();
+    assert!(due <= bench.now + Duration::from_secs(2), "one failure, one short rest");
+    bench.now = due.max(bench.now);
+    let probe = bench.take();
+    assert_eq!(probe.len(), 1);
+    bench.answer(&probe[0], Err(DirectoryError::refused("not her")));
+    assert_eq!(bench.taken().len(), FOLLOWING_AT_ONCE);
+}

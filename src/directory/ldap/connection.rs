@@ -30,6 +30,7 @@ const REFERS: &str = "it refers to another server, which roster doesn't follow: 
 
 // The result codes of RFC 4511, section 4.1.9, and RFC 4528 that somebody does something about.
 pub(super) const SUCCESS: u32 = 0;
+const INSUFFICIENT_ACCESS: u32 = 50;
 pub(super) const SIZE_LIMIT_EXCEEDED: u32 = 4;
 pub(super) const NO_SUCH_ATTRIBUTE: u32 = 16;
 pub(super) const ATTRIBUTE_OR_VALUE_EXISTS: u32 = 20;
@@ -305,7 +306,7 @@ fn lost(error: &LdapError) -> DirectoryError {
 pub(super) fn failure(answer: &LdapResult) -> DirectoryError {
     let LdapResult { rc, text, .. } = answer;
     let said = |what: &str| if text.is_empty() { what.to_owned() } else { in_short(&format!("{what}: {text}")) };
-    match rc {
+    match *rc {
         1 | 2 => DirectoryError::Nonsense(said("it doesn't understand what roster asked")),
         3 | 51 => DirectoryError::Busy { after: None },
         7 => DirectoryError::Unauthorized(said("it takes no simple bind (authMethodNotSupported)")),
@@ -316,7 +317,7 @@ pub(super) fn failure(answer: &LdapResult) -> DirectoryError {
         34 => DirectoryError::Address(said("the base or the bind-dn in the address of the directory isn't a DN")),
         48 => DirectoryError::Unauthorized(said("it takes no such bind (inappropriateAuthentication)")),
         49 => DirectoryError::Unauthorized(said("the DN or the password is wrong (invalidCredentials)")),
-        50 => DirectoryError::Unauthorized(said("the bind-dn may not do this (insufficientAccessRights)")),
+        INSUFFICIENT_ACCESS => DirectoryError::Unauthorized(said("the bind-dn may not do this (insufficientAccessRights)")),
         52 => DirectoryError::Unreachable(said("it says that it is unavailable")),
         53 => DirectoryError::refused(&said("it is unwilling to (unwillingToPerform); maybe it only reads")),
         19 => DirectoryError::refused(&said("constraintViolation")),
@@ -394,6 +395,11 @@ impl Outcome for LdapResult {
         match self.rc {
             SUCCESS => Ok(()),
             NO_SUCH_OBJECT | ASSERTION_FAILED | ENTRY_ALREADY_EXISTS => Err(DirectoryError::Conflict),
+            // An entry may have rules of its own.
+            INSUFFICIENT_ACCESS => Err(match failure(self) {
+                DirectoryError::Unauthorized(why) => DirectoryError::Refused(why),
+                other => other,
+            }),
             _ => Err(failure(self)),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::messages::{BulkConfig, ServiceProviderConfig, Supported};
+use super::messages::{BulkConfig, Kind, ServiceProviderConfig, Supported};
 use super::transport::{Request, Transport};
 use crate::directory::DirectoryError;
 
@@ -38,8 +38,8 @@ pub(super) enum Ability {
     Bulk,
     /// A filter with `or`.
     Or,
-    /// A filter of one attribute, by its name.
-    Filter(&'static str),
+    /// A filter of a kind of resources by an attribute and an operator, such as `externalId eq`.
+    Filter(Kind, &'static str),
     /// Giving the members of groups along, which may be too many.
     Members,
 }
@@ -67,7 +67,7 @@ impl Features {
         let says = match ability {
             Ability::Patch => self.patch,
             Ability::Bulk => self.bulk.is_some(),
-            Ability::Or | Ability::Filter(_) => self.filter,
+            Ability::Or | Ability::Filter(..) => self.filter,
             Ability::Members => true,
         };
         says && !self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains(&ability)

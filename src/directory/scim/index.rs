@@ -23,13 +23,20 @@ pub(super) struct Index(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     listed: Option<Instant>,
+    failed: Option<Instant>,
     may_be_there: HashSet<Uuid>,
 }
 
 impl Index {
-    /// Whether there is a list that counts still.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.state().is_fresh()
+    /// Whether it is time for a list: there is none that counts, and none failed a moment ago.
+    pub(super) fn is_due(&self) -> bool {
+        let state = self.state();
+        !state.is_fresh() && state.failed.is_none_or(|failed| failed.elapsed() >= FRESH)
+    }
+
+    /// Notes that a list failed that was begun at a time.
+    pub(super) fn note_failure(&self, begun: Instant) {
+        self.state().failed = Some(begun);
     }
 
     /// Takes in the externalIds of a list that was begun at a time.
@@ -77,6 +84,8 @@ mod tests {
         index.note(account(3));
         assert!(!index.lacks(account(3)));
         tokio::time::advance(FRESH).await;
-        assert!(!index.lacks(account(4)) && !index.is_fresh());
+        assert!(!index.lacks(account(4)) && index.is_due());
+        index.note_failure(Instant::now());
+        assert!(!index.is_due());
     }
 }

@@ -14,9 +14,12 @@ use crate::directory::DirectoryError;
 /// The most conditions of one filter: an address has to stay below what servers and proxies take.
 pub(super) const MOST_CONDITIONS: usize = 25;
 
-/// How many resources of a list are asked for at once, whole ones and such of which a few attributes do.
+/// How many resources of a list are asked for at once, and how many where their externalId is enough.
 const PAGE: usize = 200;
-const PAGE_OF_PARTS: usize = 1000;
+const PAGE_OF_IDS: usize = 1000;
+
+/// The attribute by which roster knows what is its own.
+pub(super) const EXTERNAL_ID: &str = "externalId";
 
 /// What a resource has to be like.
 #[derive(Clone, Debug)]
@@ -30,19 +33,18 @@ pub(super) enum Condition {
 }
 
 impl Condition {
-    fn attribute(&self) -> &'static str {
+    /// Returns the attribute and the operator.
+    fn question(&self) -> &'static str {
         match self {
-            Self::ExternalId(_) | Self::ExternalIdBegins(_) => "externalId",
-            Self::Member(_) => "members.value",
+            Self::ExternalId(_) => "externalId eq",
+            Self::ExternalIdBegins(_) => "externalId sw",
+            Self::Member(_) => "members.value eq",
         }
     }
 
     fn filter(&self) -> String {
-        let (operator, value) = match self {
-            Self::ExternalId(value) | Self::Member(value) => ("eq", value),
-            Self::ExternalIdBegins(value) => ("sw", value),
-        };
-        format!("{} {operator} {}", self.attribute(), quoted(value))
+        let (Self::ExternalId(value) | Self::ExternalIdBegins(value) | Self::Member(value)) = self;
+        format!("{} {}", self.question(), quoted(value))
     }
 
     /// Whether a resource is so: a server may be less exact than it was asked to be.
@@ -122,8 +124,8 @@ impl Client {
         attributes: Option<&str>,
         features: &Features,
     ) -> Result<Filtered, DirectoryError> {
-        let Some(attribute) = conditions.first().map(Condition::attribute) else { return Ok(Filtered::Found(vec![])) };
-        if !features.has(Ability::Filter(attribute)) {
+        let Some(question) = conditions.first().map(Condition::question) else { return Ok(Filtered::Found(vec![])) };
+        if !features.has(Ability::Filter(kind, question)) {
             return Ok(Filtered::Refused);
         }
         let filters: Vec<String> = conditions.iter().map(Condition::filter).collect();
@@ -150,7 +152,7 @@ impl Client {
             match pages {
                 Filtered::Found(more) => found.extend(more),
                 Filtered::Refused => {
-                    features.fails_at(Ability::Filter(attribute));
+                    features.fails_at(Ability::Filter(kind, question));
                     return Ok(Filtered::Refused);
                 }
             }
@@ -163,7 +165,7 @@ impl Client {
         let mut found: Vec<Resource> = vec![];
         let mut ids = HashSet::new();
         let mut total = 0;
-        let count = if attributes.is_some() { PAGE_OF_PARTS } else { PAGE };
+        let count = if attributes == Some(EXTERNAL_ID) { PAGE_OF_IDS } else { PAGE };
         loop {
             let start = found.len() + 1;
             let mut request = Request::get(kind.path());

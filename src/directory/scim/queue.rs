@@ -6,10 +6,15 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::sync::oneshot;
 
 use crate::directory::DirectoryError;
+
+/// How long a batch may take. Who asked gives up not much later, and what is done for them after that comes too late.
+const LONGEST_WORK: Duration = Duration::from_secs(20);
 
 /// The most batches of one kind that are under way at once; more than one only where there is a whole batch more.
 const MOST_WORKERS: usize = 4;
@@ -59,8 +64,13 @@ impl<Q: Send + 'static, A: Send + 'static> Queue<Q, A> {
             tokio::spawn(async move {
                 // Who starts at the same time comes along.
                 tokio::task::yield_now().await;
-                while let Some((questions, senders)) = worker.next_batch() {
-                    for (sender, answer) in senders.into_iter().zip(work(questions).await) {
+                while let Some((questions, mut senders)) = worker.next_batch() {
+                    let nobody_waits = join_all(senders.iter_mut().map(oneshot::Sender::closed));
+                    let answers = tokio::select! {
+                        answers = tokio::time::timeout(LONGEST_WORK, work(questions)) => answers.unwrap_or_default(),
+                        _ = nobody_waits => vec![],
+                    };
+                    for (sender, answer) in senders.into_iter().zip(answers) {
                         let _ = sender.send(answer);
                     }
                 }

@@ -98,6 +98,8 @@ impl Reply {
     /// Why it didn't, or that it answered with something other than JSON.
     pub(super) fn accepted(&self) -> Result<(), DirectoryError> {
         match &self.body {
+            // What may be read and not written may be so for this entry alone.
+            _ if self.status.as_u16() == 403 => Err(self.refusal()),
             _ if !self.status.is_success() => Err(self.failure()),
             Body::Nonsense(why) => Err(DirectoryError::Nonsense(why.clone())),
             Body::Json(Value::Object(_)) | Body::Empty => Ok(()),
@@ -140,12 +142,15 @@ impl Reply {
             404 => DirectoryError::Nonsense(format!("it answers {status}: the address has to be the one below which /Users is")),
             408 | 500..=599 => DirectoryError::Unreachable(format!("it answers {status}")),
             412 => DirectoryError::Conflict,
-            400..=499 => {
-                let words = self.error_word("detail").or_else(|| self.error_word("scimType"));
-                DirectoryError::refused(&words.map_or_else(|| format!("it answers {status}"), str::to_owned))
-            }
+            400..=499 => self.refusal(),
             _ => DirectoryError::Nonsense(format!("it answers {status}")),
         }
+    }
+
+    /// Returns that it refuses what it was asked, in its own words where it has any.
+    fn refusal(&self) -> DirectoryError {
+        let words = self.error_word("detail").or_else(|| self.error_word("scimType"));
+        DirectoryError::refused(&words.map_or_else(|| format!("it answers {}", self.status), str::to_owned))
     }
 }
 
