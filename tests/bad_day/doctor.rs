@@ -43,7 +43,11 @@ async fn what_directories_dont_confirm_in_time_is_named_with_the_directories() {
     let alice = account(commit(&store, create("alice", "alice@acme.example")).await);
     let bob = plans::find(&store, "bob").await.unwrap();
     plans::cases_unassigned(commit(&store, delete(&bob)).await, bob.id);
-    execute(&place.file("roster.db"), "INSERT INTO confirmations SELECT account_id, 'ldap', 9 FROM accounts").await;
+    execute(
+        &place.file("roster.db"),
+        "INSERT INTO confirmations (account_id, directory, revision) SELECT account_id, 'ldap', 9 FROM accounts",
+    )
+    .await;
     assert!(found(&place, &["--store-only", "--clock-offset", "-400d"], 0).is_empty(), "they are in time");
     let overdue = |kind: &str, id: &str, user: &str| ["Error", kind, &format!("account {id} of acme/{user}")].map(str::to_owned);
     assert_eq!(

@@ -161,7 +161,7 @@ fn a_write_of_somebody_whose_claim_has_ended_is_found_in_every_table() {
     run(async {
         let healthy = Healthy::new().await;
         let second = healthy.operator("second").await;
-        let confirm = "INSERT INTO directories VALUES ('x'); INSERT INTO confirmations SELECT account_id, 'x', 1 FROM lifetimes";
+        let confirm = "INSERT INTO directories (name) VALUES ('x'); INSERT INTO confirmations (account_id, directory, revision) SELECT account_id, 'x', 1 FROM lifetimes";
         healthy.spoil("second", confirm).await;
         assert_eq!(oracles::who_wrote(&healthy.content().await), Vec::<String>::new());
         for statement in statements {

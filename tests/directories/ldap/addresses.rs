@@ -107,10 +107,10 @@ async fn a_password_that_roster_may_not_read_goes_all_the_same() {
 }
 
 #[tokio::test]
-async fn whoever_may_only_read_is_not_let_in() {
+async fn whoever_may_not_write_an_entry_is_told_so_of_that_entry() {
     let world = World::new().await;
     let outcome = directory_as(&world, "reader").await.bring(&person("alice")).await;
-    assert!(matches!(outcome, Err(DirectoryError::Unauthorized(ref why)) if why.contains("insufficientAccess")), "{outcome:?}");
+    assert!(matches!(outcome, Err(DirectoryError::Refused(ref why)) if why.contains("insufficientAccess")), "{outcome:?}");
 }
 
 #[tokio::test]
