@@ -41,7 +41,10 @@
 //! - What takes rights away is committed whatever transaction is in flight; every other edit waits in the spec, so that
 //!   nothing is lost.
 //! - A transaction is in the journal with the change itself, and completes when every directory has confirmed its revision.
-//! - Of a password nothing but a hash leaves the one who judges it, and no store, log or status has more.
+//! - A directory is brought whole entries, one of an account at a time, as often as it takes; before a change at a revision that it
+//!   has confirmed is tried, the store knows that its entry is in doubt ([`controller::provisioning`]).
+//! - Of a password nothing but a hash leaves the one who judges it, and no store, log or status has more. A directory that takes
+//!   texts is handed one from its Secret, and nobody keeps it.
 //! - The log (above `debug`, where libraries speak) and the metrics carry uids and account ids, never
 //!   an address or a person's name. The Event about an object that can't be read quotes what can't.
 
