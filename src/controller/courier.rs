@@ -1,7 +1,9 @@
 //! Who brings entries to directories, off the loop.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use tokio::task::JoinSet;
 
 use super::passwords::Reader;
@@ -31,13 +33,16 @@ impl Courier {
         let Some(directory) = self.directories.iter().find(|one| one.name() == delivery.directory).cloned() else { return };
         let passwords = self.passwords.clone();
         self.under_way.spawn(async move {
-            let Delivery { entry, .. } = &delivery;
-            let answer = match Box::pin(with_text(&directory, &delivery, &passwords)).await {
-                Ok(Some(entry)) => directory.bring(&entry).await,
-                Ok(None) => directory.bring(entry).await,
-                Err(error) => Err(error),
-            };
-            (delivery.directory, delivery.entry, answer)
+            let bringing = Box::pin(async {
+                match with_text(&directory, &delivery, &passwords).await? {
+                    Some(entry) => directory.bring(&entry).await,
+                    None => directory.bring(&delivery.entry).await,
+                }
+            });
+            // An entry without an answer would be on its way for ever.
+            let answer = AssertUnwindSafe(bringing).catch_unwind().await;
+            let fault = || Err(DirectoryError::Nonsense("roster failed at it; its log says where".to_owned()));
+            (delivery.directory, delivery.entry, answer.unwrap_or_else(|_| fault()))
         });
     }
 
