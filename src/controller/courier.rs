@@ -52,8 +52,8 @@ impl Courier {
         if !self.tidying.is_empty() {
             return;
         }
-        for directory in self.directories.iter().cloned() {
-            let present = present.clone();
+        for directory in &self.directories {
+            let (directory, present) = (directory.clone(), present.clone());
             self.tidying.spawn(async move {
                 if let Err(error) = directory.drop_groups(&present).await {
                     tracing::warn!(directory = directory.name(), %error, "groups that are gone are left for the next look");

@@ -141,6 +141,7 @@ impl Software {
     }
 
     /// Kills the operator at each request to a directory, one later each time, until it is through.
+    #[allow(clippy::print_stdout, reason = "how often is worth knowing")]
     fn kill_until(&mut self, what: &str, is_through: impl Fn(&Self) -> bool) {
         for requests in 0..200 {
             let fate = if requests % 2 == 0 { Fate::Lost } else { Fate::Done };
