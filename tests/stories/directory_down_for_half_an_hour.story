@@ -47,7 +47,7 @@ spec: {email: bob@acme.example, profile: {displayName: Bob}, chargeApproved: tru
 
 === delete User alice
 
-=== wait 19 minutes
+=== wait 16 minutes
 
 === expect
 OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
@@ -68,7 +68,7 @@ directory has bob.acme bob@acme.example active users []
 directory has carol.acme carol@acme.example active users []
 writes 4
 
-=== wait 2 minutes
+=== wait 5 minutes
 
 === expect
 OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
@@ -123,7 +123,7 @@ writes 3
 
 === directory good
 
-=== wait 2 minutes
+=== wait 5 minutes
 
 === expect
 OrgEmailDomain/acme acme.example users=4 Ready=True Reconciled -
