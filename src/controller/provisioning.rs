@@ -17,10 +17,11 @@ use crate::domain::account::{AccountId, Confirmation, Confirmations, Fingerprint
 use crate::plan::in_flight::Directories;
 use crate::plan::{ConfirmPlan, Plan};
 
-/// How many entries may be on their way to one directory at once.
-const AT_ONCE: usize = 64;
+/// How many entries may be on their way to one directory at once. What many need of a group goes into one request there; how
+/// many requests are under way each directory bounds itself.
+const AT_ONCE: usize = 256;
 /// How many of them may be such as take nobody's way in: room is left for those that do.
-const FOLLOWING_AT_ONCE: usize = 48;
+const FOLLOWING_AT_ONCE: usize = 224;
 /// The longest that a directory is left alone, also when it asks for more.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 

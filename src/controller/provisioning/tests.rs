@@ -182,7 +182,7 @@ async fn a_password_is_new_until_it_was_confirmed_and_not_because_something_else
 #[tokio::test(start_paused = true)]
 async fn whom_a_directory_refuses_holds_up_nobody_and_is_tried_ever_less_often() {
     let mut bench = Bench::new(&[ONE]);
-    (1..=200).for_each(|number| bench.want(&entry(number, 1, &[])));
+    (1..=400).for_each(|number| bench.want(&entry(number, 1, &[])));
     let mut brought = BTreeSet::new();
     for _ in 0..20 {
         for delivery in bench.take() {
@@ -195,7 +195,7 @@ async fn whom_a_directory_refuses_holds_up_nobody_and_is_tried_ever_less_often()
         }
         bench.tell();
     }
-    assert_eq!(brought, (2..=200).collect());
+    assert_eq!(brought, (2..=400).collect());
     let mut tries = 0;
     let start = bench.now;
     while bench.now < start + Duration::from_secs(600) {
@@ -212,14 +212,14 @@ async fn whom_a_directory_refuses_holds_up_nobody_and_is_tried_ever_less_often()
 async fn a_directory_that_is_down_is_asked_by_one_entry_at_a_time_and_everybody_whom_it_concerns_is_told() {
     let mut bench = Bench::new(&[ONE, TWO]);
     let down = || Err(DirectoryError::Unreachable("nobody listens".to_owned()));
-    (1..=200).for_each(|number| bench.want(&entry(number, 1, &[])));
+    (1..=400).for_each(|number| bench.want(&entry(number, 1, &[])));
     let concerned: Vec<usize> = bench
         .take()
         .iter()
         .map(|delivery| bench.answer(delivery, if delivery.directory == ONE { down() } else { Ok(()) }))
         .filter(|concerned| *concerned > 0)
         .collect();
-    assert_eq!(concerned, [200], "once, and all of them");
+    assert_eq!(concerned, [400], "once, and all of them");
     bench.tell();
     let mut asked = vec![];
     let start = bench.now;
@@ -234,7 +234,7 @@ async fn a_directory_that_is_down_is_asked_by_one_entry_at_a_time_and_everybody_
         }
         bench.tell();
     }
-    assert_eq!(bench.provisioning.waiting().collect::<Vec<_>>(), [(ONE, 200), (TWO, 0)]);
+    assert_eq!(bench.provisioning.waiting().collect::<Vec<_>>(), [(ONE, 400), (TWO, 0)]);
     assert!((25..=60).contains(&asked.len()), "{} tries in half an hour", asked.len());
     assert!(asked.windows(2).all(|pair| pair[1] - pair[0] <= Duration::from_secs(72)));
     bench.now += LONGEST_REST * 2;
@@ -261,7 +261,7 @@ async fn a_directory_that_asks_to_wait_is_left_alone_as_long_as_it_asks_and_neve
 #[tokio::test(start_paused = true)]
 async fn who_loses_their_way_in_goes_before_hundreds_who_wait() {
     let mut bench = Bench::new(&[ONE]);
-    (1..=200).for_each(|number| bench.want(&entry(number, 1, &[])));
+    (1..=400).for_each(|number| bench.want(&entry(number, 1, &[])));
     assert_eq!(bench.taken().len(), FOLLOWING_AT_ONCE);
     let mut disabled = entry(300, 1, &[]);
     disabled.person.as_mut().unwrap().active = false;
@@ -273,7 +273,7 @@ async fn who_loses_their_way_in_goes_before_hundreds_who_wait() {
 #[tokio::test(start_paused = true)]
 async fn what_was_on_its_way_when_a_directory_failed_counts_once_and_a_refusal_shows_that_it_works_again() {
     let mut bench = Bench::new(&[ONE]);
-    (1..=200).for_each(|number| bench.want(&entry(number, 1, &[])));
+    (1..=400).for_each(|number| bench.want(&entry(number, 1, &[])));
     for delivery in bench.take() {
         bench.now += Duration::from_millis(500);
         bench.answer(&delivery, Err(DirectoryError::Unreachable("it answers 503".to_owned())));
