@@ -125,9 +125,7 @@ impl Provisioning {
             }
             // What the store says, or is about to be told, is about to be wrong.
             if let Some(known) = known.as_ref().filter(|known| known.revision >= entry.revision && !is_in_doubt(known)) {
-                let untold = Untold { user: user.clone(), confirmed: Confirmations::new() };
-                let untold = self.untold.entry(entry.account).or_insert(untold);
-                untold.confirmed.insert(name.clone(), in_doubt(known.revision, before));
+                note(&mut self.untold, user, entry.account, name, in_doubt(known.revision, before));
             }
             let stored = confirmed.get(name);
             wanted.is_held = stored.is_some_and(|stored| stored.revision >= entry.revision && !is_in_doubt(stored));
@@ -218,8 +216,7 @@ impl Provisioning {
             true => Confirmation { revision: entry.revision, fingerprint },
             false => in_doubt(entry.revision, fingerprint.as_ref()),
         };
-        let untold = Untold { user: wanted.user.clone(), confirmed: Confirmations::new() };
-        self.untold.entry(entry.account).or_insert(untold).confirmed.insert(directory.to_owned(), news);
+        note(&mut self.untold, &wanted.user, entry.account, directory, news);
         healed.into_iter().collect()
     }
 
@@ -348,6 +345,12 @@ impl Pending {
         self.problems.remove(&account);
         self.due.succeeded(&account);
     }
+}
+
+/// Notes what the store is to be told of an account and a directory, instead of what it was to be told before.
+fn note(untold: &mut BTreeMap<AccountId, Untold>, user: &ObjectKey, account: AccountId, directory: &str, news: Confirmation) {
+    let new = || Untold { user: user.clone(), confirmed: Confirmations::new() };
+    untold.entry(account).or_insert_with(new).confirmed.insert(directory.to_owned(), news);
 }
 
 /// Returns that a directory has a revision, and that nobody knows what of the person it has beside the password.

@@ -26,6 +26,7 @@ use roster::plan::{GroupPlan, Leaving, Plan};
 use roster::store::Store;
 use roster::store::sql::SqlStore;
 use serde_json::Value;
+use support::postgres::guard;
 use tempfile::TempDir;
 
 /// The control plane has the admission policies of `deploy/policies`.

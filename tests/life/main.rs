@@ -26,6 +26,8 @@ mod slapd;
 mod software;
 mod steady;
 
+use support::postgres::guard;
+
 /// The control plane has the admission policies of `deploy/policies`.
 const WITH_POLICIES: bool = true;
 

@@ -3,24 +3,24 @@
 //! All tests of a process share one server, each with a database of its own; tests that stop it or need TLS start
 //! another. A guardian stops a server when the process is gone, however it went.
 
+#[path = "guard.rs"]
+pub(crate) mod guard;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
+use self::guard::Guarded;
+
 /// A running server; it ends when the last who knows of it lets go of it.
 #[derive(Debug)]
-pub(crate) struct Server {
-    folder: PathBuf,
-    /// The guardian stops the server when this closes.
-    _lifeline: ChildStdin,
-}
+pub(crate) struct Server(Guarded);
 
 impl Server {
     /// Returns the server that all tests of this process share, started by whoever asks first.
@@ -43,70 +43,45 @@ impl Server {
     }
 
     fn guarded(tls: bool) -> Result<Self, String> {
-        static NUMBER: AtomicU32 = AtomicU32::new(1);
-        let name = format!("postgres-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let mut guardian = script("guard", &folder)
-            .env("ROSTER_POSTGRES_TLS", if tls { "1" } else { "0" })
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // Ctrl-C is for the tests; the guardian has its work to do afterwards.
-            .process_group(0)
-            .spawn()
-            .map_err(|error| format!("scripts/postgres: {error}"))?;
-        let lifeline = guardian.stdin.take().expect("it was piped");
-        match BufReader::new(guardian.stdout.take().expect("it was piped")).lines().next() {
-            Some(Ok(line)) if line == "ready" => Ok(Self { folder, _lifeline: lifeline }),
-            _ => Err("scripts/postgres guard failed; it says why above".to_owned()),
-        }
+        Guarded::start("postgres", &[("ROSTER_POSTGRES_TLS", if tls { "1" } else { "0" })]).map(Self)
     }
 
     /// Ends it at once, as a crash does that loses nothing.
     #[track_caller]
     pub(crate) fn stop(&self) {
-        self.told("stop");
+        self.0.told("stop");
     }
 
     /// Kills it with SIGKILL, where it stands.
     #[track_caller]
     pub(crate) fn kill(&self) {
-        self.told("kill");
+        self.0.told("kill");
     }
 
     /// Starts it again where it was, after it was stopped or killed.
     #[track_caller]
     pub(crate) fn resume(&self) {
-        self.told("resume");
-    }
-
-    #[track_caller]
-    fn told(&self, command: &str) {
-        let status = script(command, &self.folder).status().expect("scripts/postgres can be run");
-        assert!(status.success(), "scripts/postgres {command} failed; it says why above");
+        self.0.told("resume");
     }
 
     /// Returns the port of 127.0.0.1 that it listens on.
     pub(crate) fn port(&self) -> u16 {
-        self.noted("port").parse().expect("a port")
+        self.0.noted("port").parse().expect("a port")
     }
 
     /// Returns the superuser's password, where it asks for one.
     pub(crate) fn password(&self) -> String {
-        self.noted("password")
+        self.0.noted("password")
     }
 
     /// Returns the certificate of the authority that its own is of, in a file.
     pub(crate) fn authority(&self) -> PathBuf {
-        self.folder.join("certs/ca.crt")
-    }
-
-    fn noted(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.join(name)).expect("the server's folder is complete").trim().to_owned()
+        self.0.folder.join("certs/ca.crt")
     }
 
     /// Returns the URL of a database, for the superuser.
     fn url(&self, database: &str) -> String {
-        let url = self.noted("url");
+        let url = self.0.noted("url");
         let (server, query) = url.split_once("/postgres?").map_or((url.as_str(), ""), |(server, query)| (server, query));
         let server = server.strip_suffix("/postgres").unwrap_or(server);
         if query.is_empty() { format!("{server}/{database}") } else { format!("{server}/{database}?{query}") }
@@ -115,7 +90,7 @@ impl Server {
     /// Connects to a database as the superuser.
     pub(crate) async fn connect(&self, database: &str) -> PgConnection {
         let mut options: PgConnectOptions = self.url(database).parse().expect("the server's URL is one");
-        if self.folder.join("password").exists() {
+        if self.0.folder.join("password").exists() {
             options = options.password(&self.password());
         }
         options.disable_statement_logging().connect().await.expect("the server is there")
@@ -131,12 +106,6 @@ impl Server {
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut connection).await?;
         connection.close().await
     }
-}
-
-fn script(command: &str, folder: &Path) -> Command {
-    let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres"));
-    script.arg(command).arg(folder);
-    script
 }
 
 /// A database of one test; it goes with it.
@@ -199,7 +168,7 @@ impl Database {
     /// Returns a dump of it, as `pg_dump` makes it.
     #[track_caller]
     pub(crate) fn dump(&self) -> String {
-        let dump = script("client", &self.server.folder).args(["pg_dump", &self.url()]).output().expect("pg_dump can be run");
+        let dump = self.server.0.command("client").args(["pg_dump", &self.url()]).output().expect("pg_dump can be run");
         assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
         String::from_utf8(dump.stdout).expect("a dump is text")
     }
@@ -207,7 +176,10 @@ impl Database {
     /// Puts it back to what a dump has, in one transaction; who is connected stays so.
     #[track_caller]
     pub(crate) fn restore(&self, dump: &str) {
-        let mut psql = script("client", &self.server.folder)
+        let mut psql = self
+            .server
+            .0
+            .command("client")
             .args(["psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", &self.url()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -226,8 +198,8 @@ impl Database {
         sqlx::raw_sql("CHECKPOINT").execute(&mut connection).await.expect("the superuser may");
         let own = "SELECT 'base/' || oid FROM pg_database WHERE datname = current_database()";
         let own: String = sqlx::query_scalar(own).fetch_one(&mut connection).await.expect("it is there");
-        let data = Path::new(&self.server.noted("server-folder")).join("data");
-        let folders = [data.join(own), data.join("pg_wal"), self.server.folder.join("logs")];
+        let data = Path::new(&self.server.0.noted("server-folder")).join("data");
+        let folders = [data.join(own), data.join("pg_wal"), self.server.0.folder.join("logs")];
         let files = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("the server's files can be read"));
         files.filter_map(|file| file.ok().map(|file| file.path())).filter(|file| file.is_file()).collect()
     }

@@ -3,21 +3,13 @@
 //! All tests of a process share one, each with organizations of its own; tests that count what is there start another. A
 //! guardian stops a server when the process is gone, however it went.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+
+use crate::guard::Guarded;
 
 /// A running server; it ends when the last who knows of it lets go of it.
 #[derive(Debug)]
-pub(crate) struct ScimServer {
-    folder: PathBuf,
-    /// The guardian stops the server when this closes.
-    _lifeline: ChildStdin,
-}
+pub(crate) struct ScimServer(Guarded);
 
 impl ScimServer {
     /// Returns the server that all tests of this process share, started by whoever asks first.
@@ -34,63 +26,33 @@ impl ScimServer {
     }
 
     fn guarded() -> Result<Self, String> {
-        static NUMBER: AtomicU32 = AtomicU32::new(1);
-        let name = format!("scim-server-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let mut guardian = script("guard", &folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // Ctrl-C is for the tests; the guardian has its work to do afterwards.
-            .process_group(0)
-            .spawn()
-            .map_err(|error| format!("scripts/scim-server: {error}"))?;
-        let lifeline = guardian.stdin.take().expect("it was piped");
-        match BufReader::new(guardian.stdout.take().expect("it was piped")).lines().next() {
-            Some(Ok(line)) if line == "ready" => Ok(Self { folder, _lifeline: lifeline }),
-            _ => Err("scripts/scim-server guard failed; it says why above".to_owned()),
-        }
+        Guarded::start("scim-server", &[]).map(Self)
     }
 
     /// Kills it with SIGKILL; what it had is gone.
     #[track_caller]
     pub(crate) fn kill(&self) {
-        self.told("kill");
+        self.0.told("kill");
     }
 
     /// Starts it again on its port, with nothing in it.
     #[track_caller]
     pub(crate) fn resume(&self) {
-        self.told("resume");
-    }
-
-    #[track_caller]
-    fn told(&self, command: &str) {
-        let status = script(command, &self.folder).status().expect("scripts/scim-server can be run");
-        assert!(status.success(), "scripts/scim-server {command} failed; it says why above");
+        self.0.told("resume");
     }
 
     /// Returns its address, as roster is given it.
     pub(crate) fn address(&self) -> String {
-        self.noted("url")
+        self.0.noted("url")
     }
 
     /// Returns the port of 127.0.0.1 that it listens on.
     pub(crate) fn port(&self) -> u16 {
-        self.noted("port").parse().expect("a port")
+        self.0.noted("port").parse().expect("a port")
     }
 
     /// Returns the token that lets one in.
     pub(crate) fn token(&self) -> String {
-        self.noted("token")
+        self.0.noted("token")
     }
-
-    fn noted(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.join(name)).expect("the server's folder is complete").trim().to_owned()
-    }
-}
-
-fn script(command: &str, folder: &Path) -> Command {
-    let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/scim-server"));
-    script.arg(command).arg(folder);
-    script
 }
