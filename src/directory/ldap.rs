@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ldap3::{Mod, Scope, ldap_escape};
-use tokio::sync::RwLock;
 
 use self::connection::{Connection, Found, Outcome, Pool};
 use self::groups::Member;
@@ -39,13 +38,10 @@ pub(super) struct Ldap {
     pool: Arc<Pool>,
     people: String,
     groups: String,
-    /// Nobody joins a group while one is made: OpenLDAP looks whether there is such a group before it lets somebody join, and
-    /// where it came in between, the member's `memberOf` stays as it was.
-    founding: Arc<RwLock<()>>,
     /// Whether an entry ever showed its password. Where none does, none isn't there for certain.
     shows_passwords: Arc<AtomicBool>,
-    /// Whether an entry ever showed its groups, so that they are to be right.
-    shows_member_of: Arc<AtomicBool>,
+    /// Whether somebody joined a group and their entry didn't show it: the server keeps no `memberOf`, or doesn't show it.
+    lacks_member_of: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Ldap {
@@ -72,9 +68,8 @@ impl Ldap {
         Ok(Self {
             people,
             groups,
-            founding: Arc::default(),
             shows_passwords: Arc::default(),
-            shows_member_of: Arc::default(),
+            lacks_member_of: Arc::default(),
             pool: Arc::new(Pool::open(address)?),
         })
     }
@@ -122,7 +117,7 @@ impl Ldap {
             }
         }
         match group {
-            Some(group) => self.stay(connection, &member, &group).await,
+            Some(group) => self.follow(connection, &member, &group).await,
             None => self.join(connection, &member, &entry.organization, &person.group).await,
         }
     }
@@ -149,7 +144,9 @@ impl Ldap {
         let alike = connection.search(&self.people, Scope::Subtree, &filter, mapping::READ, MOST_ALIKE).await?;
         let shows = |attribute: &str| alike.entries.iter().any(|found| !found.values(attribute).is_empty());
         self.shows_passwords.fetch_or(shows(PASSWORD), Ordering::Relaxed);
-        self.shows_member_of.fetch_or(shows(MEMBER_OF), Ordering::Relaxed);
+        if shows(MEMBER_OF) {
+            self.lacks_member_of.store(false, Ordering::Relaxed);
+        }
         let (own, others): (Vec<Found>, Vec<Found>) =
             alike.entries.into_iter().partition(|found| found.has(EMPLOYEE_NUMBER, &account.to_string()));
         match others.first() {

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use ldap3::{Mod, Scope, dn_escape, ldap_escape};
 
 use super::connection::{self, Connection, Outcome};
-use super::mapping::STATE;
+use super::mapping::{MEMBER_OF, STATE};
 use super::{Ldap, MARK, lacks};
 use crate::directory::DirectoryError;
 
@@ -62,9 +62,13 @@ impl Ldap {
     }
 
     /// Sees to it that a person's `memberOf`, if the server has it, says the group that they are in.
-    pub(super) async fn stay(&self, connection: &mut Connection<'_>, member: &Member, group: &str) -> Result<(), DirectoryError> {
-        let is_said = member.member_of.iter().any(|one| one.to_lowercase() == group.to_lowercase());
-        if is_said || !self.shows_member_of.load(Ordering::Relaxed) {
+    pub(super) async fn follow(
+        &self,
+        connection: &mut Connection<'_>,
+        member: &Member,
+        group: &str,
+    ) -> Result<(), DirectoryError> {
+        if self.lacks_member_of.load(Ordering::Relaxed) || names(&member.member_of, group) {
             return Ok(());
         }
         // Out and in again at once is what the server's memberOf follows.
@@ -72,9 +76,24 @@ impl Ldap {
         let again = vec![Mod::Delete("member", only()), Mod::Add("member", only())];
         let answer = connection.modify(group, again, None).await?;
         match answer.rc {
-            connection::NO_SUCH_ATTRIBUTE => Err(DirectoryError::Conflict),
-            _ => answer.success_of_entry(),
+            connection::NO_SUCH_ATTRIBUTE => return Err(DirectoryError::Conflict),
+            _ => answer.success_of_entry()?,
         }
+        let is_lacking = !names(&member_of(connection, member).await?, group);
+        self.lacks_member_of.store(is_lacking, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Sees to it that `memberOf` followed somebody who joined a group that was there.
+    ///
+    /// OpenLDAP looks whether there is such a group before it lets somebody join. Where it came in between, made by somebody
+    /// else or by an operator that is gone, the member's `memberOf` stays as it was.
+    async fn see_through(&self, connection: &mut Connection<'_>, member: &Member, group: &str) -> Result<(), DirectoryError> {
+        if self.lacks_member_of.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let now = Member { dn: member.dn.clone(), member_of: member_of(connection, member).await? };
+        self.follow(connection, &now, group).await
     }
 
     /// Has the server take groups of the organization off a person's `memberOf` in which they aren't.
@@ -93,9 +112,7 @@ impl Ldap {
             }
             // The group is gone. One that has nobody but itself is there for a moment instead.
             let name = group.strip_prefix("cn=").and_then(|group| group.strip_suffix(&end)).unwrap_or_default();
-            let nobody_joins = self.founding.write().await;
             let answer = connection.add(&group, &new_group(name, organization, &group)).await?;
-            drop(nobody_joins);
             if !matches!(answer.rc, connection::SUCCESS | connection::ENTRY_ALREADY_EXISTS) {
                 return Err(connection::failure(&answer));
             }
@@ -113,23 +130,21 @@ impl Ldap {
         organization: &str,
         group: &str,
     ) -> Result<(), DirectoryError> {
-        let (name, member) = (name_of(organization, group), member.dn.as_str());
+        let name = name_of(organization, group);
         let group = format!("cn={},{}", dn_escape(name.as_str()), self.groups);
-        let new = new_group(&name, organization, member);
+        let new = new_group(&name, organization, &member.dn);
         for _ in 0..ROUNDS {
-            let joining = vec![Mod::Add("member", HashSet::from([member]))];
-            let nobody_founds = self.founding.read().await;
+            let joining = vec![Mod::Add("member", HashSet::from([member.dn.as_str()]))];
             let answer = connection.modify(&group, joining, Some(&of_group(&made_for(organization)))).await?;
-            drop(nobody_founds);
             match answer.rc {
-                connection::SUCCESS | connection::ATTRIBUTE_OR_VALUE_EXISTS => return Ok(()),
+                connection::SUCCESS | connection::ATTRIBUTE_OR_VALUE_EXISTS => {
+                    return self.see_through(connection, member, &group).await;
+                }
                 connection::ASSERTION_FAILED => return Err(not_ours(&group, organization)),
                 connection::NO_SUCH_OBJECT => {}
                 _ => return Err(connection::failure(&answer)),
             }
-            let nobody_joins = self.founding.write().await;
             let answer = connection.add(&group, &new).await?;
-            drop(nobody_joins);
             match answer.rc {
                 connection::SUCCESS => return Ok(()),
                 // Somebody else was the first.
@@ -170,6 +185,18 @@ fn new_group(name: &str, organization: &str, member: &str) -> [(&'static str, Ve
         (MARKED, vec![MARK.to_owned()]),
         ("member", vec![member.to_owned()]),
     ]
+}
+
+/// Reads the groups that a person's entry shows.
+async fn member_of(connection: &mut Connection<'_>, member: &Member) -> Result<Vec<String>, DirectoryError> {
+    let found = connection.search(&member.dn, Scope::Base, "(objectClass=*)", &[MEMBER_OF], 1).await?;
+    Ok(found.entries.first().map(|entry| entry.values(MEMBER_OF).to_vec()).unwrap_or_default())
+}
+
+/// Whether a group is among these, however its DN is spelled.
+fn names(groups: &[String], group: &str) -> bool {
+    let spelling = |dn: &str| dn.to_lowercase().replace(' ', "");
+    groups.iter().any(|one| spelling(one) == spelling(group))
 }
 
 /// Puts somebody into a group and takes them out at once, which changes nothing but the server's `memberOf`. Returns

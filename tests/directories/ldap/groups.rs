@@ -1,7 +1,7 @@
 //! Memberships, also of many at once.
 
-use std::collections::BTreeSet;
-use std::time::Instant;
+use std::collections::{BTreeSet, HashSet};
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
@@ -164,6 +164,35 @@ async fn member_of_is_put_right_where_the_server_forgot_it() {
     assert_eq!(world.observer.member_of(&alice).await, BTreeSet::from(["acme.administrators".to_owned()]));
     let expected = [("acme.administrators".to_owned(), names(&[alice, bob]))];
     assert_eq!(world.observer.groups().await, expected.into());
+}
+
+/// Adds a group as roster does, unless it is there.
+async fn found_group(world: &World, name: &str, member: &str) {
+    let attributes =
+        [("objectClass", "groupOfNames"), ("cn", name), ("o", "acme"), ("businessCategory", "roster"), ("member", member)];
+    let attributes = attributes.map(|(attribute, value)| (attribute, HashSet::from([value]))).into();
+    let answer = world.observer.ldap().add(&format!("cn={name},ou=groups,dc=acme,dc=example"), attributes).await.unwrap();
+    assert!(matches!(answer.rc, 0 | 68), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_else_may_found_the_group_at_the_moment_of_joining() {
+    let world = World::new().await;
+    let (founder, bob) = (person("founder"), person("bob"));
+    world.brought(&founder).await;
+    world.brought(&bob).await;
+    let (dn, _) = world.observer.entry_of(&founder).await;
+    for number in 0..400_u32 {
+        let name = format!("group-{number}");
+        let joining = with(&bob, |person| person.group.clone_from(&name));
+        let founding = async {
+            // From before roster looks for the group until after it has made it.
+            tokio::time::sleep(Duration::from_micros(50) * (number % 40)).await;
+            found_group(&world, &format!("acme.{name}"), &dn).await;
+        };
+        tokio::join!(world.brought(&joining), founding);
+        assert_eq!(world.observer.member_of(&bob).await, BTreeSet::from([format!("acme.{name}")]), "round {number}");
+    }
 }
 
 #[tokio::test]
