@@ -3,12 +3,15 @@
 //! A plan is judged as a whole before anything is written, so that a refused one leaves no trace.
 //! The checks stand in the order in which a plan with several faults is answered.
 
+mod accounts;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
 
+use self::accounts::Accounts;
 use super::{
     AccountKey, Administrator, Counts, MEMBER_CHANGES, NewAccount, Occasion, OrganizationRecord, Receipt, Refusal, Store,
     StoreError, UserName, changed_by_member, check_may_begin, keeps_twice, lowest_free_copy, made_from, next, transaction_of,
@@ -46,7 +49,7 @@ pub struct Extract {
 #[derive(Debug, Default)]
 struct Contents {
     customer_ids: BTreeMap<String, CustomerId>,
-    accounts: BTreeMap<AccountId, Account>,
+    accounts: Accounts,
     departed: BTreeMap<AccountId, Departure>,
     directories: BTreeSet<String>,
     member_changes: BTreeMap<i64, AccountId>,
@@ -111,7 +114,7 @@ impl MemoryStore {
             contents.groups.insert(namespace.clone(), groups);
             contents.listings.insert(namespace, listings);
             contents.lifetimes.extend(accounts.iter().map(|account| (account.id, Lifetime::begun(account))));
-            contents.accounts.extend(accounts.into_iter().map(|account| (account.id, account)));
+            accounts.into_iter().for_each(|account| contents.accounts.put(account));
         }
         Self { contents: Mutex::new(contents) }
     }
@@ -158,7 +161,9 @@ impl Store for MemoryStore {
         let mut found: HashMap<UserName, Account> = HashMap::new();
         let mut wanted: Vec<UserName> = users.to_vec();
         while let Some(user) = wanted.pop() {
-            let Some(account) = contents.owned_by(&user.0, &user.1).filter(|_| !found.contains_key(&user)) else { continue };
+            let Some(account) = contents.accounts.owned_by(&user.0, &user.1).filter(|_| !found.contains_key(&user)) else {
+                continue;
+            };
             if let Some(Source::Inherited { from, .. }) = &account.content.source {
                 wanted.push((user.0.clone(), from.clone()));
             }
@@ -170,7 +175,7 @@ impl Store for MemoryStore {
     async fn heirs(&self, users: &[UserName]) -> Result<HashMap<UserName, Vec<String>>, StoreError> {
         let contents = self.contents();
         let heirs = users.iter().map(|user| {
-            let mut names: Vec<String> = contents.heirs(&user.0, &user.1).map(|heir| heir.owner.name.clone()).collect();
+            let mut names: Vec<String> = contents.accounts.heirs(&user.0, &user.1).map(|heir| heir.owner.name.clone()).collect();
             names.sort();
             (user.clone(), names)
         });
@@ -225,21 +230,23 @@ impl Store for MemoryStore {
 
     async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
         let contents = self.contents();
-        let newer = contents.member_changes.range(after + 1..).filter_map(|(_, account)| contents.accounts.get(account));
+        let newer = contents.member_changes.range(after + 1..).filter_map(|(_, account)| contents.accounts.get(*account));
         let users = newer.map(|account| (account.namespace.clone(), account.owner.name.clone())).collect();
         Ok((contents.member_changes.keys().next_back().copied().unwrap_or_default(), users))
     }
 
     async fn owners(&self) -> Result<Vec<UserName>, StoreError> {
         let contents = self.contents();
-        let names = contents.accounts.values().map(|account| (account.namespace.clone(), account.owner.name.clone()));
+        let names = contents.accounts.iter().map(|account| (account.namespace.clone(), account.owner.name.clone()));
         Ok(names.collect())
     }
 
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<Account>, StoreError> {
         let contents = self.contents();
-        let wanted = |account: &&Account| namespace.is_none_or(|namespace| account.namespace == namespace);
-        let mut accounts: Vec<Account> = contents.accounts.values().filter(wanted).cloned().collect();
+        let mut accounts: Vec<Account> = match namespace {
+            Some(namespace) => contents.accounts.in_organization(namespace).cloned().collect(),
+            None => contents.accounts.iter().cloned().collect(),
+        };
         accounts.sort_by(|a, b| (&a.content.email, &a.namespace).cmp(&(&b.content.email, &b.namespace)));
         Ok(accounts)
     }
@@ -346,14 +353,14 @@ impl Contents {
         self.check_claim(organization)?;
         self.check_made_from(plan)?;
         self.check_movers(namespace, None, moves)?;
-        if self.in_organization(namespace).any(|other| other.owner.name == owner.name) {
+        if self.accounts.owned_by(namespace, &owner.name).is_some() {
             return Err(Refusal::Stale);
         }
         self.check_group(namespace, &account.content.group)?;
         self.check_domain(namespace, &account.content.email)?;
         self.check_moved_domains(namespace, moves)?;
         self.check_free(namespace, moves, None, &account.content.email)?;
-        if self.accounts.values().any(|other| other.login_name == account.login_name) {
+        if self.accounts.with_login(&account.login_name).is_some() {
             return Err(Refusal::LoginTaken);
         }
         if self.is_known(account.id) {
@@ -378,7 +385,7 @@ impl Contents {
     ) -> Result<Receipt, Refusal> {
         let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving } = plan;
         let namespace = organization.namespace.as_str();
-        let of_another = self.in_organization(namespace).any(|other| other.id != current.id && other.owner.name == owner.name);
+        let of_another = self.accounts.owned_by(namespace, &owner.name).is_some_and(|other| other.id != current.id);
         if (current.owner.name != owner.name && !adopts) || of_another {
             return Err(Refusal::Stale);
         }
@@ -424,7 +431,8 @@ impl Contents {
         self.check_movers(namespace, Some(gone.id), moves)?;
         self.check_moved_domains(namespace, moves)?;
         self.check_moved_addresses(namespace, Some(gone.id), None, moves)?;
-        if self.heirs(namespace, &gone.owner.name).any(|heir| heir.id != gone.id && !leaving.contains(&heir.owner.name)) {
+        if self.accounts.heirs(namespace, &gone.owner.name).any(|heir| heir.id != gone.id && !leaving.contains(&heir.owner.name))
+        {
             return Err(Refusal::InUse);
         }
         if self.is_administrator(namespace, &gone.content) {
@@ -433,7 +441,7 @@ impl Contents {
             })?;
         }
 
-        self.accounts.remove(&gone.id);
+        self.accounts.remove(gone.id);
         if let Some(lifetime) = self.lifetimes.get_mut(&gone.id) {
             lifetime.life.deleted = Some(transaction.started.max(gone.created));
         }
@@ -452,7 +460,7 @@ impl Contents {
         if let Some(departure) = self.departed.get(&entry.account).filter(|_| entry.transaction.kind == TransactionKind::Delete) {
             return Ok(Receipt::Deleted(Box::new(departure.clone())));
         }
-        let account = self.accounts.get(&entry.account).ok_or(Refusal::Stale)?;
+        let account = self.accounts.get(entry.account).ok_or(Refusal::Stale)?;
         Ok(Receipt::Account(Box::new(account.clone())))
     }
 
@@ -499,11 +507,8 @@ impl Contents {
         changed: Option<AccountId>,
         email: &Email,
     ) -> Result<(), Refusal> {
-        let stays = |account: &&Account| changed != Some(account.id) && moves.iter().all(|mover| mover.account != account.id);
-        if self.in_organization(namespace).filter(stays).any(|account| account.content.email == *email) {
-            return Err(Refusal::EmailTaken);
-        }
-        Ok(())
+        let stays = |account: &Account| changed != Some(account.id) && moves.iter().all(|mover| mover.account != account.id);
+        if self.accounts.with_email(namespace, email).is_some_and(stays) { Err(Refusal::EmailTaken) } else { Ok(()) }
     }
 
     /// The movers' addresses are free once all have left theirs, and differ from each other and
@@ -527,10 +532,10 @@ impl Contents {
 
     fn move_addresses(&mut self, moves: &[AddressMove]) {
         for AddressMove { account, from, to } in moves {
-            if let Some(mover) = self.accounts.get_mut(account) {
+            self.accounts.change(*account, |mover| {
                 mover.content.email = to.clone();
                 mover.revision = Revision(from.0 + 1);
-            }
+            });
         }
     }
 
@@ -539,7 +544,7 @@ impl Contents {
         let namespace = plan.organization.namespace.as_str();
         made_from(plan).try_for_each(|(account, revision)| self.at(namespace, account, revision).map(|_| ()))?;
         let follows = |keep: &Keep| {
-            let source = self.accounts.get(&keep.account).and_then(|account| account.content.source.as_ref());
+            let source = self.accounts.get(keep.account).and_then(|account| account.content.source.as_ref());
             matches!(source, Some(Source::Inherited { .. }))
         };
         if keeps_twice(plan) || !plan.keeps.iter().all(follows) { Err(Refusal::Stale) } else { Ok(()) }
@@ -547,12 +552,12 @@ impl Contents {
 
     fn keep(&mut self, keeps: &[Keep]) {
         for Keep { account, from: _, kept: keeps } in keeps {
-            if let Some(keeper) = self.accounts.get_mut(account)
-                && let Some(Source::Inherited { kept, .. }) = &mut keeper.content.source
-            {
-                kept.clone_from(keeps);
-                keeper.revision = Revision(keeper.revision.0 + 1);
-            }
+            self.accounts.change(*account, |keeper| {
+                if let Some(Source::Inherited { kept, .. }) = &mut keeper.content.source {
+                    kept.clone_from(keeps);
+                    keeper.revision = next(keeper.revision);
+                }
+            });
         }
     }
 
@@ -575,7 +580,7 @@ impl Contents {
         afterwards: impl Fn(&Account) -> Option<bool>,
         beside: Option<bool>,
     ) -> Result<(), Refusal> {
-        let staying = self.in_organization(namespace).filter(|account| !leaving.contains(&account.owner.name));
+        let staying = self.accounts.in_organization(namespace).filter(|account| !leaving.contains(&account.owner.name));
         let in_control: Vec<bool> = staying.filter_map(afterwards).chain(beside).collect();
         let control = Control { administrators: in_control.contains(&true), users: !in_control.is_empty() };
         if control.is_lost() { Err(Refusal::LastAdministrator) } else { Ok(()) }
@@ -592,7 +597,7 @@ impl Contents {
     }
 
     fn administrators<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Account> {
-        self.in_organization(namespace).filter(move |account| self.is_administrator(namespace, &account.content))
+        self.accounts.in_organization(namespace).filter(move |account| self.is_administrator(namespace, &account.content))
     }
 
     fn is_administrator(&self, namespace: &str, content: &Content) -> bool {
@@ -604,26 +609,16 @@ impl Contents {
         declared.or_else(|| GroupContent::undeclared(name))
     }
 
-    fn heirs<'a>(&'a self, namespace: &'a str, name: &'a str) -> impl Iterator<Item = &'a Account> {
-        let follows =
-            move |account: &&Account| matches!(&account.content.source, Some(Source::Inherited { from, .. }) if from == name);
-        self.in_organization(namespace).filter(follows)
-    }
-
-    fn owned_by(&self, namespace: &str, name: &str) -> Option<&Account> {
-        self.accounts.values().find(|account| account.namespace == namespace && account.owner.name == name)
-    }
-
     /// Gives the placeholder of a copy the lowest number that is free.
     fn numbered(&self, namespace: &str, content: &Content) -> Content {
-        let taken = self.in_organization(namespace).map(|account| &account.content.email);
+        let taken = self.accounts.in_organization(namespace).map(|account| &account.content.email);
         Content { email: lowest_free_copy(&content.email, taken), ..content.clone() }
     }
 
     fn change_member(&mut self, plan: &MemberPlan, occasion: Occasion) -> Result<Receipt, Refusal> {
         let MemberPlan { namespace, account, .. } = plan;
         let there = |account: &&Account| account.namespace == *namespace;
-        let current = self.accounts.get(account).filter(there).ok_or(Refusal::Stale)?.clone();
+        let current = self.accounts.get(*account).filter(there).ok_or(Refusal::Stale)?.clone();
         let group = self.group(namespace, &current.content.group).unwrap_or_default();
         let begun = |begins, revision| occasion.begun(begins, revision, &self.directories);
         let next = changed_by_member(&current, &group, plan, begun)?;
@@ -644,20 +639,19 @@ impl Contents {
 
     fn rehash(&mut self, plan: &RehashPlan) -> Result<Receipt, Refusal> {
         let RehashPlan { namespace, account, before, after } = plan;
-        let there = |account: &&mut Account| account.namespace == *namespace;
-        let account = self.accounts.get_mut(account).filter(there).ok_or(Refusal::Stale)?;
+        let there = |account: &&Account| account.namespace == *namespace;
+        let mut account = self.accounts.get(*account).filter(there).ok_or(Refusal::Stale)?.clone();
         let credential = account.credential.as_mut().filter(|credential| credential.login == *before).ok_or(Refusal::Stale)?;
         credential.login = after.clone();
-        Ok(Receipt::Account(Box::new(account.clone())))
+        Ok(self.put(account))
     }
 
     fn confirm(&mut self, plan: &ConfirmPlan, occasion: Occasion) -> Result<Receipt, Refusal> {
         let ConfirmPlan { namespace, account, confirmed } = plan;
-        if let Some(account) = self.accounts.get_mut(account).filter(|account| account.namespace == *namespace) {
+        if let Some(mut account) = self.accounts.get(*account).filter(|account| account.namespace == *namespace).cloned() {
             account.transaction.confirm(&mut account.confirmed, confirmed, &self.directories, occasion.now);
-            let account = account.clone();
             self.note_completion(&account.transaction);
-            return Ok(Receipt::Account(Box::new(account)));
+            return Ok(self.put(account));
         }
         let there = |departure: &&mut Departure| departure.namespace == *namespace;
         let departure = self.departed.get_mut(account).filter(there).ok_or(Refusal::Stale)?;
@@ -673,8 +667,11 @@ impl Contents {
         }
         let back: Vec<String> = directories.difference(&self.directories).cloned().collect();
         self.directories.clone_from(directories);
-        for account in self.accounts.values_mut() {
-            account.transaction.confirm(&mut account.confirmed, &Confirmations::new(), directories, now);
+        let accounts: Vec<AccountId> = self.accounts.iter().map(|account| account.id).collect();
+        for account in accounts {
+            self.accounts.change(account, |account| {
+                account.transaction.confirm(&mut account.confirmed, &Confirmations::new(), directories, now);
+            });
         }
         for departure in self.departed.values_mut() {
             let (known, revision) = (&departure.confirmed, departure.transaction.revision);
@@ -683,7 +680,7 @@ impl Contents {
             }
             departure.transaction.confirm(&mut departure.confirmed, &Confirmations::new(), directories, now);
         }
-        let last = self.accounts.values().map(|account| account.transaction.clone());
+        let last = self.accounts.iter().map(|account| account.transaction.clone());
         let last: Vec<_> = last.chain(self.departed.values().map(|departure| departure.transaction.clone())).collect();
         last.iter().for_each(|transaction| self.note_completion(transaction));
     }
@@ -703,7 +700,7 @@ impl Contents {
     }
 
     fn put(&mut self, account: Account) -> Receipt {
-        self.accounts.insert(account.id, account.clone());
+        self.accounts.put(account.clone());
         Receipt::Account(Box::new(account))
     }
 
@@ -725,7 +722,7 @@ impl Contents {
 
     fn drop_group(&mut self, namespace: &str, name: &str, leaving: &Leaving) -> Result<Receipt, Refusal> {
         let stays = |account: &Account| !leaving.contains(&account.owner.name);
-        if self.in_organization(namespace).any(|account| account.content.group == name && stays(account)) {
+        if self.accounts.in_organization(namespace).any(|account| account.content.group == name && stays(account)) {
             return Err(Refusal::InUse);
         }
         if !GroupContent::undeclared(name).is_some_and(|group| group.full_control) {
@@ -750,29 +747,25 @@ impl Contents {
         let Some(listings) = self.listings.get(namespace) else { return Ok(Receipt::Done) };
         let stays = |account: &Account| !leaving.contains(&account.owner.name);
         let only_here = |account: &Account| stays(account) && needs(listings, name, account.content.email.domain());
-        if self.in_organization(namespace).any(only_here) {
+        if self.accounts.in_organization(namespace).any(only_here) {
             return Err(Refusal::InUse);
         }
         self.listings.entry(namespace.to_owned()).or_default().remove(name);
         Ok(Receipt::Done)
     }
 
-    fn in_organization<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Account> {
-        self.accounts.values().filter(move |account| account.namespace == namespace)
-    }
-
     fn at(&self, namespace: &str, account: AccountId, revision: Revision) -> Result<&Account, Refusal> {
         let there = |account: &&Account| account.namespace == namespace && account.revision == revision;
-        self.accounts.get(&account).filter(there).ok_or(Refusal::Stale)
+        self.accounts.get(account).filter(there).ok_or(Refusal::Stale)
     }
 
     fn under(&self, key: &AccountKey) -> Option<&Account> {
-        self.accounts.values().find(|account| match key {
-            AccountKey::Owner { namespace, name } => account.namespace == *namespace && account.owner.name == *name,
-            AccountKey::Email { namespace, email } => account.namespace == *namespace && account.content.email == *email,
-            AccountKey::Login(login_name) => account.login_name == *login_name,
-            AccountKey::Id(id) => account.id == *id,
-        })
+        match key {
+            AccountKey::Owner { namespace, name } => self.accounts.owned_by(namespace, name),
+            AccountKey::Email { namespace, email } => self.accounts.with_email(namespace, email),
+            AccountKey::Login(login_name) => self.accounts.with_login(login_name),
+            AccountKey::Id(id) => self.accounts.get(*id),
+        }
     }
 
     fn is_known(&self, id: AccountId) -> bool {
@@ -794,7 +787,7 @@ impl Contents {
 
     fn counts(&self, namespace: &str, leaving: &Leaving) -> Counts {
         let mut counts = Counts::default();
-        for account in self.in_organization(namespace).filter(|account| !leaving.contains(&account.owner.name)) {
+        for account in self.accounts.in_organization(namespace).filter(|account| !leaving.contains(&account.owner.name)) {
             *counts.members.entry(account.content.group.clone()).or_default() += 1;
             *counts.email_domains.entry(account.content.email.domain().to_owned()).or_default() += 1;
         }
