@@ -22,8 +22,12 @@ use crate::plan::{ConfirmPlan, Plan};
 const AT_ONCE: usize = 256;
 /// How many of them may be such as take nobody's way in: room is left for those that do.
 const FOLLOWING_AT_ONCE: usize = 224;
+/// The least that a directory is left alone which asks for it.
+const SHORTEST_REST: Duration = Duration::from_secs(1);
 /// The longest that a directory is left alone, also when it asks for more.
 const LONGEST_REST: Duration = Duration::from_secs(60);
+/// How late a request may be done that was left without an answer, such as one that waited behind a gateway.
+const LATEST_ARRIVAL: Duration = Duration::from_secs(60);
 
 /// What each directory is still to be brought, and what the store is still to be told of it.
 #[derive(Debug, Default)]
@@ -42,6 +46,10 @@ struct Pending {
     due: Queue<AccountId>,
     under_way: HashSet<AccountId>,
     problems: HashMap<AccountId, DirectoryError>,
+    /// Since when requests may still arrive that were left without an answer.
+    unanswered: HashMap<AccountId, Instant>,
+    /// Over whom the directory failed, and over nobody else since.
+    failed_over: Option<AccountId>,
     rest: Option<Rest>,
 }
 
@@ -51,6 +59,10 @@ struct Wanted {
     user: ObjectKey,
     entry: Entry,
     password: Option<PasswordPlace>,
+    /// What tells the password that the directory has.
+    known_password: Option<String>,
+    /// It was confirmed, and is looked at again once nothing can arrive any more that undoes it.
+    is_second_look: bool,
     /// It waits until the store knows that the directory's entry is in doubt.
     is_held: bool,
 }
@@ -113,16 +125,18 @@ impl Provisioning {
         for (name, pending) in &mut self.directories {
             let untold = self.untold.get(&entry.account).and_then(|untold| untold.confirmed.get(name));
             let known = untold.or(confirmed.get(name)).cloned();
-            if known.as_ref().is_some_and(|known| known.revision >= entry.revision && known.fingerprint == fingerprint) {
-                pending.drop(entry.account);
+            let before = known.as_ref().and_then(|known| known.fingerprint.as_ref());
+            let has_it = match (before, &fingerprint) {
+                (Some(before), Some(fingerprint)) => before.has(fingerprint),
+                (before, fingerprint) => before.is_none() && fingerprint.is_none(),
+            };
+            if has_it && known.as_ref().is_some_and(|known| known.revision >= entry.revision) {
+                pending.drop_unless_second_look(entry);
                 continue;
             }
-            let mut wanted = Wanted { user: user.clone(), entry: entry.clone(), password: password.cloned(), is_held: false };
-            let before = known.as_ref().and_then(|known| known.fingerprint.as_ref());
-            if let Some(password) = wanted.entry.person.as_mut().and_then(|person| person.password.as_mut()) {
-                let own = fingerprint.as_ref().and_then(|fingerprint| fingerprint.password.as_ref());
-                password.is_new = before.and_then(|before| before.password.as_ref()) != own;
-            }
+            let mut wanted = Wanted::new(user, entry.clone());
+            wanted.password = password.cloned();
+            wanted.knows(before.and_then(|before| before.password.as_ref()));
             // What the store says, or is about to be told, is about to be wrong.
             if let Some(known) = known.as_ref().filter(|known| known.revision >= entry.revision && !is_in_doubt(known)) {
                 note(&mut self.untold, user, entry.account, name, in_doubt(known.revision, before));
@@ -147,7 +161,7 @@ impl Provisioning {
         for (_, pending) in self.directories.iter_mut().filter(|(name, _)| !dropped.contains(*name)) {
             // Newer than whatever was brought before the store lost it.
             let entry = Entry::gone(account, Revision(i64::MAX), &user.namespace);
-            pending.want(Wanted { user: user.clone(), entry, password: None, is_held: false }, now);
+            pending.want(Wanted::new(user, entry), now);
         }
     }
 
@@ -189,6 +203,9 @@ impl Provisioning {
             pending.rest = None;
             tracing::info!(directory, waiting = pending.wanted.len(), "the directory answers again");
         }
+        if answer.as_ref().err().is_none_or(DirectoryError::shows_that_it_works) {
+            pending.failed_over = None;
+        }
         let Some(wanted) = pending.wanted.get(&entry.account).cloned() else { return vec![] };
         match answer {
             Ok(()) => self.confirmed(directory, entry, &wanted, now),
@@ -202,17 +219,32 @@ impl Provisioning {
         let healed = pending.problems.remove(&entry.account).map(|_| wanted.user.clone());
         let fingerprint = entry.fingerprint();
         let is_last = wanted.entry.revision <= entry.revision && wanted.entry.fingerprint() == fingerprint;
-        if is_last {
-            pending.drop(entry.account);
-        } else if !wanted.is_held {
-            pending.due.put(entry.account, lane(&wanted.entry), now);
+        let until = pending.unanswered.get(&entry.account).map(|since| *since + LATEST_ARRIVAL).filter(|until| *until > now);
+        let password = fingerprint.as_ref().and_then(|fingerprint| fingerprint.password.as_ref());
+        let password = password.or(wanted.known_password.as_ref()).cloned();
+        match (pending.wanted.get_mut(&entry.account), until) {
+            // An earlier request may still undo it: whether it did is looked at afterwards.
+            (Some(wanted), Some(until)) if is_last => {
+                pending.unanswered.remove(&entry.account);
+                wanted.is_second_look = true;
+                wanted.knows(password.as_ref());
+                pending.due.put(entry.account, Lane::Following, until);
+            }
+            (Some(newer), _) if !is_last => {
+                newer.knows(password.as_ref());
+                if !newer.is_held {
+                    pending.due.put(entry.account, lane(&newer.entry), now);
+                }
+            }
+            _ => pending.drop(entry.account),
         }
         if let Some(dropped) = self.dropped.get_mut(&entry.account).filter(|_| entry.person.is_none()) {
             dropped.insert(directory.to_owned());
             return vec![wanted.user.clone()];
         }
         // What comes next may be on its way before the store is told of this one.
-        let news = match is_last {
+        let fingerprint = fingerprint.map(|own| Fingerprint { password, ..own });
+        let news = match is_last && until.is_none() {
             true => Confirmation { revision: entry.revision, fingerprint },
             false => in_doubt(entry.revision, fingerprint.as_ref()),
         };
@@ -235,7 +267,10 @@ impl Provisioning {
         if !wanted.is_held {
             pending.due.put(entry.account, lane(&wanted.entry), at);
         }
-        if problem.is_about_directory() {
+        if problem.leaves_open_what_becomes_of_it() {
+            pending.unanswered.insert(entry.account, now);
+        }
+        if problem.is_about_directory() || pending.fails_over_others_too(entry.account, &problem) {
             return pending.begin_rest(directory, entry.account, problem, now);
         }
         let account = entry.account;
@@ -273,6 +308,21 @@ impl Provisioning {
                 pending.due.put(account, lane, now);
             }
         }
+    }
+}
+
+impl Wanted {
+    fn new(user: &ObjectKey, entry: Entry) -> Self {
+        Self { user: user.clone(), entry, password: None, known_password: None, is_second_look: false, is_held: false }
+    }
+
+    /// Takes in what tells the password that the directory has.
+    fn knows(&mut self, password: Option<&String>) {
+        let own = self.entry.fingerprint().and_then(|fingerprint| fingerprint.password);
+        if let Some(wanted) = self.entry.person.as_mut().and_then(|person| person.password.as_mut()) {
+            wanted.is_new = own.as_ref() != password;
+        }
+        self.known_password = password.cloned();
     }
 }
 
@@ -327,7 +377,7 @@ impl Pending {
             None => 0,
         };
         let asked_for = match &why {
-            DirectoryError::Busy { after } => *after,
+            DirectoryError::Busy { after } => after.map(|after| after.max(SHORTEST_REST)),
             _ => None,
         };
         let rest = asked_for.unwrap_or_else(|| Duration::from_secs(1 << failures.min(6))).min(LONGEST_REST);
@@ -340,9 +390,27 @@ impl Pending {
         if is_news { self.wanted.values().map(|wanted| wanted.user.clone()).collect() } else { vec![] }
     }
 
+    /// Whether a failure is more than one account's: somebody else met one too, and nobody was any luckier since.
+    fn fails_over_others_too(&mut self, account: AccountId, problem: &DirectoryError) -> bool {
+        if !matches!(problem, DirectoryError::Failed(_)) {
+            return false;
+        }
+        let first = *self.failed_over.get_or_insert(account);
+        // While it rests one at a time tries, and who is alone holds up nobody.
+        first != account || (self.rest.is_some() && self.wanted.len() > 1)
+    }
+
+    fn drop_unless_second_look(&mut self, entry: &Entry) {
+        let is_second_look = |wanted: &Wanted| wanted.is_second_look && wanted.entry.revision == entry.revision;
+        if !self.wanted.get(&entry.account).is_some_and(is_second_look) {
+            self.drop(entry.account);
+        }
+    }
+
     fn drop(&mut self, account: AccountId) {
         self.wanted.remove(&account);
         self.problems.remove(&account);
+        self.unanswered.remove(&account);
         self.due.succeeded(&account);
     }
 }

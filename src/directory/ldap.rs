@@ -99,22 +99,17 @@ impl Ldap {
             let own = self.find(connection, entry.account, None).await?;
             self.take_ways_in(connection, entry.account, &own).await?;
         }
-        let own = self.find(connection, entry.account, Some(person)).await?;
-        let found = match own.as_slice() {
-            [] => None,
-            [one] => Some(one),
-            [one, other, ..] => return Err(twice(entry.account, one, other)),
-        };
-        let member = self.member(found, person);
-        let group = self.leave_others(connection, &member, &entry.organization, &person.group).await?;
-        match found {
+        let mut found = self.find_one(connection, entry.account, person).await?;
+        let mut member = self.member(found.as_ref(), person);
+        let mut group = self.leave_others(connection, &member, &entry.organization, &person.group).await?;
+        if found.as_ref().is_some_and(|found| !mapping::is_named_after(found, person)) {
+            self.rename(connection, person, &member.dn).await?;
+            found = self.find_one(connection, entry.account, person).await?;
+            (member, group) = (self.member(found.as_ref(), person), None);
+        }
+        match &found {
             None => self.add(connection, entry, person).await?,
-            Some(found) if found.has(UID, &person.login_name) => self.correct(connection, entry, person, found).await?,
-            Some(found) => {
-                self.correct(connection, entry, person, found).await?;
-                let member = self.rename(connection, person, found).await?;
-                return self.join(connection, &member, &entry.organization, &person.group).await;
-            }
+            Some(found) => self.correct(connection, entry, person, found).await?,
         }
         match group {
             Some(group) => self.follow(connection, &member, &group).await,
@@ -127,6 +122,20 @@ impl Ldap {
         match found {
             Some(found) => Member { dn: found.dn.clone(), member_of: found.values(MEMBER_OF).to_vec() },
             None => Member { dn: format!("{},{}", mapping::name_within_people(person), self.people), member_of: vec![] },
+        }
+    }
+
+    /// Returns the one entry with the account's number, if there is one.
+    async fn find_one(
+        &self,
+        connection: &mut Connection<'_>,
+        account: AccountId,
+        person: &Person,
+    ) -> Result<Option<Found>, DirectoryError> {
+        let mut own = self.find(connection, account, Some(person)).await?;
+        match own.as_slice() {
+            [one, other, ..] => Err(twice(account, one, other)),
+            _ => Ok(own.pop()),
         }
     }
 
@@ -187,18 +196,23 @@ impl Ldap {
         connection.modify(&found.dn, changes, Some(&unchanged(entry.account, found))).await?.success_of_entry()
     }
 
-    /// Gives an entry its name back that somebody renamed, and returns it as groups are to know it.
-    async fn rename(&self, connection: &mut Connection<'_>, person: &Person, found: &Found) -> Result<Member, DirectoryError> {
-        // The groups know it by the name that it has now.
-        self.leave_all(connection, &found.dn).await?;
-        connection.rename(&found.dn, &mapping::name_within_people(person), &self.people).await?.success_of_entry()?;
-        Ok(self.member(None, person))
+    /// Gives an entry its name that has another, and its memberships with it.
+    async fn rename(&self, connection: &mut Connection<'_>, person: &Person, dn: &str) -> Result<(), DirectoryError> {
+        let named = self.member(None, person);
+        // The groups go first: whoever goes on after a crash finds them by the name that the entry has still.
+        self.leave_all(connection, dn, Some(&named.dn)).await?;
+        connection.rename(dn, &mapping::name_within_people(person), &self.people).await?.success_of_entry()?;
+        self.follow_all(connection, &named).await
     }
 
     /// Whether an attribute has to be written. That a password is gone is taken from nobody who never shows one.
     fn differs(&self, found: &Found, attribute: &str, wanted: Option<&str>) -> bool {
-        let is_in_doubt = attribute == PASSWORD && wanted.is_none() && !self.shows_passwords.load(Ordering::Relaxed);
-        is_in_doubt || !found.is(attribute, wanted)
+        match (attribute, wanted) {
+            (PASSWORD, None) if !self.shows_passwords.load(Ordering::Relaxed) => true,
+            // The entry is named by it, in whatever case.
+            (UID, Some(name)) => found.values(UID).len() != 1 || !found.has(UID, name),
+            _ => !found.is(attribute, wanted),
+        }
     }
 
     /// Takes the passwords of these entries.
@@ -220,7 +234,7 @@ impl Ldap {
         let own = self.find(connection, account, None).await?;
         self.take_ways_in(connection, account, &own).await?;
         for found in &own {
-            self.leave_all(connection, &found.dn).await?;
+            self.leave_all(connection, &found.dn, None).await?;
             // What OpenLDAP may change along with it are groups.
             let own = format!("(|{}(objectClass=groupOfNames))", number_is(account));
             let answer = connection.delete(&found.dn, &own).await?;

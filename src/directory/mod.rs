@@ -36,6 +36,9 @@ pub enum DirectoryError {
     /// It can't be reached, or says itself that it doesn't work; why, in short.
     #[error("it can't be reached: {0}")]
     Unreachable(String),
+    /// It failed over this account, or doesn't work at all: who comes next shows which.
+    #[error("it failed: {0}")]
+    Failed(String),
     /// It doesn't let roster in.
     #[error("it doesn't let roster in: {0}")]
     Unauthorized(String),
@@ -74,7 +77,7 @@ impl DirectoryError {
     pub fn shows_that_it_works(&self) -> bool {
         match self {
             Self::Refused(_) | Self::Conflict | Self::Nonsense(_) => true,
-            Self::Silent | Self::PasswordUnread => false,
+            Self::Silent | Self::PasswordUnread | Self::Failed(_) => false,
             Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => false,
         }
     }
@@ -84,8 +87,16 @@ impl DirectoryError {
     pub fn is_about_directory(&self) -> bool {
         match self {
             Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => true,
-            Self::Silent | Self::Refused(_) | Self::Conflict | Self::PasswordUnread | Self::Nonsense(_) => false,
+            Self::Silent | Self::Failed(_) | Self::Refused(_) | Self::Conflict | Self::PasswordUnread | Self::Nonsense(_) => {
+                false
+            }
         }
+    }
+
+    /// Whether what was asked may still be on its way, and be done later.
+    #[must_use]
+    pub fn leaves_open_what_becomes_of_it(&self) -> bool {
+        matches!(self, Self::Silent | Self::Unreachable(_))
     }
 }
 

@@ -61,6 +61,13 @@ impl Fingerprint {
         let (person, password) = text.split_once('/').map_or((text, None), |(person, password)| (person, Some(password)));
         Self { person: person.to_owned(), password: password.map(str::to_owned) }
     }
+
+    /// Whether who has this needn't be brought the other. A directory keeps the password of who may not log in, and of them
+    /// the other one has none.
+    #[must_use]
+    pub fn has(&self, other: &Self) -> bool {
+        self.person == other.person && (other.password.is_none() || self.password == other.password)
+    }
 }
 
 /// What each directory confirmed of an account, by the directory's name.

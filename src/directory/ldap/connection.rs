@@ -30,7 +30,7 @@ const REFERS: &str = "it refers to another server, which roster doesn't follow: 
 
 // The result codes of RFC 4511, section 4.1.9, and RFC 4528 that somebody does something about.
 pub(super) const SUCCESS: u32 = 0;
-const INSUFFICIENT_ACCESS: u32 = 50;
+pub(super) const INSUFFICIENT_ACCESS: u32 = 50;
 pub(super) const SIZE_LIMIT_EXCEEDED: u32 = 4;
 pub(super) const NO_SUCH_ATTRIBUTE: u32 = 16;
 pub(super) const ATTRIBUTE_OR_VALUE_EXISTS: u32 = 20;
@@ -257,10 +257,11 @@ impl Connection<'_> {
         Ok(answer)
     }
 
-    /// Renames an entry, and puts it under another.
+    /// Renames an entry, and puts it under another. The value that it was named by stays among its values, since the entry
+    /// may need one.
     pub(super) async fn rename(&mut self, dn: &str, name: &str, under: &str) -> Result<LdapResult, DirectoryError> {
         self.is_sound = false;
-        let answer = answered(self.ldap.modifydn(dn, name, true, Some(under))).await?;
+        let answer = answered(self.ldap.modifydn(dn, name, false, Some(under))).await?;
         self.is_sound = true;
         Ok(answer)
     }

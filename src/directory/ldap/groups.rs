@@ -156,18 +156,37 @@ impl Ldap {
         Err(DirectoryError::Conflict)
     }
 
-    /// Takes an entry out of every group, whoever made it: whoever gets the name next isn't to be in it.
-    pub(super) async fn leave_all(&self, connection: &mut Connection<'_>, dn: &str) -> Result<(), DirectoryError> {
+    /// Takes an entry out of every group, whoever made it: whoever gets the name next isn't to be in it. Where it gets another
+    /// name, the groups that roster didn't make have that one instead.
+    pub(super) async fn leave_all(
+        &self,
+        connection: &mut Connection<'_>,
+        dn: &str,
+        new: Option<&str>,
+    ) -> Result<(), DirectoryError> {
         let filter = format!("(member={})", ldap_escape(dn));
         loop {
             let found = connection.search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MOST_GROUPS).await?;
             for group in &found.entries {
-                leave(connection, &group.dn, group.has(MARKED, MARK), dn).await?;
+                match new.filter(|_| !group.has(MARKED, MARK)) {
+                    Some(new) => replace(connection, &group.dn, dn, new).await?,
+                    None => leave(connection, &group.dn, group.has(MARKED, MARK), dn).await?,
+                }
             }
             if !found.has_more {
                 return Ok(());
             }
         }
+    }
+
+    /// Sees to it that `memberOf` says the groups of others that a person is in, who was named anew.
+    pub(super) async fn follow_all(&self, connection: &mut Connection<'_>, member: &Member) -> Result<(), DirectoryError> {
+        let filter = format!("(member={})", ldap_escape(&member.dn));
+        let found = connection.search(&self.groups, Scope::Subtree, &filter, &["cn"], MOST_GROUPS).await?;
+        for group in &found.entries {
+            self.see_through(connection, member, &group.dn).await?;
+        }
+        Ok(())
     }
 }
 
@@ -213,6 +232,19 @@ async fn pass_through(connection: &mut Connection<'_>, group: &str, member: &str
     }
 }
 
+/// Lets somebody else's group have a member under another name.
+async fn replace(connection: &mut Connection<'_>, group: &str, member: &str, new: &str) -> Result<(), DirectoryError> {
+    let only = |dn| HashSet::from([dn]);
+    let renaming = vec![Mod::Add("member", only(new)), Mod::Delete("member", only(member))];
+    let answer = connection.modify(group, renaming, None).await?;
+    match answer.rc {
+        connection::SUCCESS | connection::NO_SUCH_ATTRIBUTE | connection::NO_SUCH_OBJECT => Ok(()),
+        connection::ATTRIBUTE_OR_VALUE_EXISTS => leave(connection, group, false, member).await,
+        connection::INSUFFICIENT_ACCESS => Err(closed(group)),
+        _ => Err(connection::failure(&answer)),
+    }
+}
+
 /// Takes a member out of a group, and the group away with its last where it is roster's own.
 async fn leave(connection: &mut Connection<'_>, group: &str, is_own: bool, member: &str) -> Result<(), DirectoryError> {
     for _ in 0..ROUNDS {
@@ -226,6 +258,7 @@ async fn leave(connection: &mut Connection<'_>, group: &str, is_own: bool, membe
                 }
             }
             connection::OBJECT_CLASS_VIOLATION => return Err(last_of_another(group)),
+            connection::INSUFFICIENT_ACCESS if !is_own => return Err(closed(group)),
             _ => return Err(connection::failure(&answer)),
         }
     }
@@ -269,6 +302,11 @@ fn not_ours(group: &str, organization: &str) -> DirectoryError {
 
 fn last_of_another(group: &str) -> DirectoryError {
     DirectoryError::refused(&format!("give the group another member, or remove it: the account is the last one in {group}"))
+}
+
+fn closed(group: &str) -> DirectoryError {
+    let advice = "let the bind-dn write there, or see to the account's membership";
+    DirectoryError::refused(&format!("{advice}: the bind-dn may not change somebody else's group {group}"))
 }
 
 fn without_state(group: &str) -> DirectoryError {

@@ -8,6 +8,7 @@ use ldap3::dn_escape;
 use unicode_normalization::UnicodeNormalization;
 
 use super::super::{Entry, Person};
+use super::connection::Found;
 use crate::domain::account::PostalAddress;
 
 pub(super) const UID: &str = "uid";
@@ -49,14 +50,17 @@ pub(super) fn name_within_people(person: &Person) -> String {
     format!("{UID}={}", dn_escape(person.login_name.as_str()))
 }
 
+/// Whether an entry has the name that [`name_within_people`] gives. One value of an attribute that names it is the name.
+pub(super) fn is_named_after(found: &Found, person: &Person) -> bool {
+    let dn = found.dn.to_lowercase();
+    let has_name = found.has(UID, &person.login_name) && dn.starts_with(&format!("{UID}="));
+    has_name && (found.values(UID).len() == 1 || dn.starts_with(&format!("{},", name_within_people(person).to_lowercase())))
+}
+
 /// Returns what a new entry has.
 pub(super) fn new_entry(entry: &Entry, person: &Person) -> Vec<(&'static str, Vec<String>)> {
     let classes = ["top", "person", "organizationalPerson", "inetOrgPerson"].map(str::to_owned);
-    let mut new = vec![
-        ("objectClass", classes.into()),
-        (UID, vec![person.login_name.clone()]),
-        (EMPLOYEE_NUMBER, vec![entry.account.to_string()]),
-    ];
+    let mut new = vec![("objectClass", classes.into()), (EMPLOYEE_NUMBER, vec![entry.account.to_string()])];
     new.extend(attributes(entry, person).into_iter().filter_map(|(name, value)| Some((name, vec![value?]))));
     new
 }
@@ -65,7 +69,7 @@ pub(super) fn new_entry(entry: &Entry, person: &Person) -> Vec<(&'static str, Ve
 pub(super) fn attributes(entry: &Entry, person: &Person) -> Vec<Attribute> {
     // The text of a new password has no place here: the directory gets the hash.
     let Person {
-        login_name: _,
+        login_name,
         email,
         active,
         display_name,
@@ -82,6 +86,7 @@ pub(super) fn attributes(entry: &Entry, person: &Person) -> Vec<Attribute> {
     let part = |of: fn(&PostalAddress) -> &Option<String>| address.and_then(|address| of(address).clone());
     let surname = display_name.split_whitespace().next_back().unwrap_or(display_name);
     vec![
+        (UID, Some(login_name.clone())),
         ("cn", Some(display_name.clone())),
         ("sn", Some(surname.to_owned())),
         ("displayName", Some(display_name.clone())),

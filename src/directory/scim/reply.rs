@@ -140,7 +140,9 @@ impl Reply {
             }
             403 => DirectoryError::Unauthorized(format!("it answers {status}: the token in its token file doesn't allow this")),
             404 => DirectoryError::Nonsense(format!("it answers {status}: the address has to be the one below which /Users is")),
-            408 | 500..=599 => DirectoryError::Unreachable(format!("it answers {status}")),
+            500 => DirectoryError::Failed(format!("it answers {status}")),
+            501 => DirectoryError::Nonsense(format!("it answers {status}: it lacks something that roster needs")),
+            408 | 502..=599 => DirectoryError::Unreachable(format!("it answers {status}")),
             412 => DirectoryError::Conflict,
             400..=499 => self.refusal(),
             _ => DirectoryError::Nonsense(format!("it answers {status}")),

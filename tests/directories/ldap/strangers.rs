@@ -1,5 +1,7 @@
 //! What is somebody else's.
 
+use std::collections::BTreeSet;
+
 use super::World;
 use super::people::{gone, person, whole_person, with};
 
@@ -99,4 +101,35 @@ async fn two_entries_with_one_number_are_nobodys_guess() {
     assert!(!world.observer.binds("double", "a way in").await && !world.observer.binds("alice.acme", PASSWORD).await);
     world.brought(&gone(&alice)).await;
     assert!(!world.observer.has(&alice).await);
+}
+
+#[tokio::test]
+async fn an_entry_of_another_name_that_is_handed_over_takes_its_memberships_along() {
+    let world = World::new().await;
+    let dave = whole_person("dave", PASSWORD);
+    let (number, dn) = (dave.account.to_string(), "cn=Dave Miller,ou=people,dc=acme,dc=example");
+    let entry: [(&str, &[&str]); 5] = [
+        ("objectClass", &["inetOrgPerson"]),
+        ("employeeNumber", &[&number]),
+        ("cn", &["Dave Miller"]),
+        ("sn", &["Miller"]),
+        ("title", &["Captain"]),
+    ];
+    world.observer.add(dn, &entry).await;
+    for (name, members) in [("vpn", vec![dn]), ("wiki", vec![dn, PLACE])] {
+        let group: [(&str, &[&str]); 3] = [("objectClass", &["groupOfNames"]), ("cn", &[name]), ("member", &members)];
+        world.observer.add(&format!("cn={name},ou=groups,dc=acme,dc=example"), &group).await;
+    }
+    world.brought(&dave).await;
+    let (now, attributes) = world.observer.entry_of(&dave).await;
+    assert_eq!(now, "uid=dave.acme,ou=people,dc=acme,dc=example");
+    assert_eq!((attributes["uid"].len(), attributes["cn"].len()), (1, 1), "{attributes:?}");
+    assert_eq!(attributes["title"], ["Captain".to_owned()].into());
+    assert!(world.observer.binds("dave.acme", PASSWORD).await);
+    let all = BTreeSet::from(["acme.users", "vpn", "wiki"].map(str::to_owned));
+    assert_eq!(world.observer.member_of(&dave).await, all);
+    assert_eq!(world.observer.groups().await.into_keys().collect::<BTreeSet<_>>(), all);
+    let married = with(&dave, |person| person.display_name = "Dave Smith".to_owned());
+    world.brought(&married).await;
+    assert_eq!(world.observer.value(&married, "cn").await.as_deref(), Some("Dave Smith"));
 }

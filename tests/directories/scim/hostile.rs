@@ -156,7 +156,10 @@ async fn errors_are_what_their_status_says() {
     assert!(matches!(&not_this_one, DirectoryError::Refused(why) if why.contains("403")), "{not_this_one}");
     for status in [500, 502, 503, 504] {
         let error = error_of(Act::json(status, &json!({}))).await;
-        assert!(matches!(&error, DirectoryError::Unreachable(why) if why.contains(&status.to_string())), "{error}");
+        assert!(
+            matches!(&error, DirectoryError::Unreachable(why) | DirectoryError::Failed(why) if why.contains(&status.to_string())),
+            "{error}"
+        );
     }
     let taken = error_of(Act::json(409, &json!({ "scimType": "uniqueness" }))).await;
     assert!(matches!(&taken, DirectoryError::Refused(why) if why.contains("alice.hostile")), "{taken}");
