@@ -112,7 +112,9 @@ use super::status::{Condition, Timestamp};
     validation = Rule::new("!oldSelf.chargeApproved || self.chargeApproved")
         .message("chargeApproved can't be taken back: delete the User to end the charge with this month"),
     validation = Rule::new("has(self.adopt) == has(oldSelf.adopt) && (!has(self.adopt) || self.adopt == oldSelf.adopt)")
-        .message("adopt can't be added, changed or removed later")
+        .message("adopt can't be added, changed or removed later"),
+    validation = Rule::new("!has(self.adopt) || !self.adopt.startsWith('entry/') || has(self.email)")
+        .message("email is required where adopt names a directory's entry: a copy without one of its own stands in no directory")
 )]
 pub struct UserSpec {
     /// The first part of the login name, `<username>.<customer ID>`. Defaults to the name of the

@@ -257,6 +257,7 @@ fn group(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key:
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
         spec: seen.map(|seen| seen.spec.clone()),
         in_force: facts.record.groups.get(&key.name).cloned(),
+        is_abandoned: world.is_abandoned(&key.namespace),
         members: counts.and_then(|counts| counts.members.get(&key.name)).copied().unwrap_or_default(),
         has_enabled_members: false,
         control: Control::default(),
@@ -272,6 +273,7 @@ fn domain(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
         spec: seen.map(|seen| seen.spec.clone()),
         listings: facts.record.listings.clone(),
+        is_abandoned: world.is_abandoned(&key.namespace),
         users: here.map(|(_, accounts)| accounts).sum(),
         leaving: facts.leaving_users.clone(),
     }

@@ -601,6 +601,7 @@ impl<S: Store> Pipeline<S> {
                 Kind::UserGroup => self.world.of_group(&key.namespace, &key.name),
                 Kind::User => {
                     self.wake_those_who_wait_for_control(&key.namespace);
+                    self.wake_what_is_abandoned(&key.namespace);
                     let heirs = self.world.heirs(&key.namespace, &key.name);
                     heirs.into_iter().chain(self.world.copiers(&key.namespace, &key.name)).collect()
                 }

@@ -286,6 +286,13 @@ impl World {
             || within(&self.groups, namespace).any(|(name, seen)| !seen.meta.deleting && declared(name))
     }
 
+    /// Whether a namespace is going, and has no `User` any more.
+    #[must_use]
+    pub fn is_abandoned(&self, namespace: &str) -> bool {
+        let is_going = self.namespaces.get(namespace).is_some_and(|seen| seen.terminating);
+        is_going && within(&self.users, namespace).next().is_none()
+    }
+
     /// Returns the address that a user asks for.
     #[must_use]
     pub fn email(&self, namespace: &str, user: &str) -> Option<&Result<Email, EmailError>> {

@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub spec: Option<Arc<OrgEmailDomainSpec>>,
     /// The organization's list, by the name of the `OrgEmailDomain`.
     pub listings: BTreeMap<String, Listing>,
+    /// The namespace is going and has no `User` any more: what accounts that stay still need of it stays in the store.
+    pub is_abandoned: bool,
     /// How many accounts that stay have an address that counts to it.
     pub users: i64,
     /// The `User`s that are being deleted.
@@ -26,13 +28,14 @@ pub struct Snapshot {
 /// Decides what becomes of a listed domain.
 #[must_use]
 pub fn decide(snapshot: &Snapshot) -> Decision {
-    let Snapshot { meta, spec, listings, users, leaving } = snapshot;
+    let Snapshot { meta, spec, listings, is_abandoned, users, leaving } = snapshot;
     let listed = listings.get(&meta.name);
     match spec {
         None if listed.is_some() && *users == 0 => drop_listing(meta, leaving, Hold::Keep),
         None => Decision::default(),
         Some(_) if let Some(decision) = unheld(meta) => decision,
         Some(_) if meta.paused => Decision::blocked(Blocked::Paused),
+        Some(_) if meta.deleting && *users > 0 && *is_abandoned => Decision::hold(Hold::Release),
         Some(_) if meta.deleting && *users > 0 => Decision::blocked(Blocked::InUse { accounts: *users, role: UsedBy::Addresses }),
         Some(_) if meta.deleting && listed.is_none() => Decision::hold(Hold::Release),
         Some(_) if meta.deleting => drop_listing(meta, leaving, Hold::Release),

@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub spec: Option<Arc<UserGroupSpec>>,
     /// What the store has of it.
     pub in_force: Option<GroupContent>,
+    /// The namespace is going and has no `User` any more: what accounts that stay still need of it stays in the store.
+    pub is_abandoned: bool,
     /// How many accounts that stay are in it.
     pub members: i64,
     /// Whether somebody in it may log in.
@@ -37,6 +39,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         Some(_) if let Some(decision) = unheld(meta) => decision,
         Some(_) if meta.paused => Decision::blocked(Blocked::Paused),
         Some(spec) if meta.deleting => match deletion_trouble(snapshot) {
+            Some(_) if snapshot.is_abandoned => Decision::hold(Hold::Release),
             // What it gives less from now on doesn't wait for its end.
             Some(why) if in_force.is_some() => put_group(snapshot, spec, Some(why)),
             Some(why) => Decision::blocked(why),
@@ -134,6 +137,7 @@ mod tests {
             meta: Meta { name: name.to_owned(), held: true, deleting: true, ..Meta::default() },
             spec: Some(Arc::new(UserGroupSpec { full_control: true, ..UserGroupSpec::default() })),
             in_force: Some(GroupContent { full_control: true, ..GroupContent::default() }),
+            is_abandoned: false,
             members: 0,
             has_enabled_members: true,
             control,
@@ -154,6 +158,14 @@ mod tests {
         assert_eq!(decide(&settled).plan, None);
         let last = Snapshot { members: 2, spec: less, ..leaving_group("chiefs", Control { administrators: false, users: true }) };
         assert_eq!(decide(&last).plan, None, "the last administrator keeps control");
+    }
+
+    #[test]
+    fn a_group_goes_with_its_namespace_and_stays_in_force_for_accounts_without_a_user() {
+        let others = Control { administrators: true, users: true };
+        let used = Snapshot { members: 2, ..leaving_group("chiefs", others) };
+        assert_eq!(decide(&used).hold, Hold::Keep);
+        assert_eq!(decide(&Snapshot { is_abandoned: true, ..used }), Decision::hold(Hold::Release));
     }
 
     #[test]

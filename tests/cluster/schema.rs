@@ -253,6 +253,10 @@ fn an_adopted_account_is_named_by_its_id() {
     check_user("adopt", long(43), "may not be more than 42 bytes");
     check_user_passes("adopt", "0193a4b0-0000-7000-8000-000000000001");
     check_user_passes("adopt", "entry/0193a4b0-0000-7000-8000-000000000001");
+    let copy = user("alice").with("/spec/copyOf/name", "template").without("/spec/email");
+    passed(somebody().create(&copy.clone().with("/spec/adopt", "0193a4b0-0000-7000-8000-000000000001")));
+    let text = "email is required where adopt names a directory's entry";
+    refused(somebody().create(&copy.with("/spec/adopt", "entry/0193a4b0-0000-7000-8000-000000000001")), text);
 }
 
 #[test]

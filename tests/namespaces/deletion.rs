@@ -164,6 +164,21 @@ fn who_is_released_leaves_the_account_behind_and_lets_the_namespace_go() {
 }
 
 #[test]
+fn who_was_let_go_of_keeps_the_account_and_lets_the_namespace_go() {
+    let acme = Acme::new();
+    let admin = acme.organization.admin();
+    let names = ["alice", "judy", "kim"];
+    for name in names {
+        passed(admin.patch("User", name, &json!({"spec": {"deletionPolicy": "Retain"}})));
+    }
+    names.iter().for_each(|name| passed(admin.delete("User", name)));
+    names.iter().for_each(|name| acme.organization.until_gone("User", name));
+    acme.delete();
+    acme.organization.until_gone("Namespace", &acme.organization.name);
+    assert_eq!(acme.operator.users().len(), names.len());
+}
+
+#[test]
 fn who_is_paused_keeps_the_namespace_until_the_pause_ends() {
     let acme = Acme::new();
     let admin = acme.organization.admin();

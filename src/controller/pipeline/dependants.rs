@@ -166,6 +166,14 @@ impl<S: Store> Pipeline<S> {
         self.wake_those_who_wait_for_control(&key.namespace);
     }
 
+    /// Wakes what may go with its namespace because no `User` is left there.
+    pub(super) fn wake_what_is_abandoned(&mut self, namespace: &str) {
+        if self.world.is_abandoned(namespace) {
+            let groups = self.world.keys(Kind::UserGroup, Some(namespace));
+            self.wake(groups.into_iter().chain(self.world.keys(Kind::OrgEmailDomain, Some(namespace))));
+        }
+    }
+
     /// Wakes who named a user that wasn't there, is on its way out, or has no account and so leads on by
     /// what it declares.
     pub(super) fn wake_after_seeing(&mut self, key: &ObjectKey, came_or_goes: bool) {

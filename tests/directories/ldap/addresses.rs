@@ -114,6 +114,20 @@ async fn whoever_may_not_write_an_entry_is_told_so_of_that_entry() {
 }
 
 #[tokio::test]
+async fn a_group_that_roster_may_not_write_is_about_whoever_is_in_it() {
+    let world = World::new().await;
+    let directory = directory_as(&world, "writer").await;
+    let alice = person("alice");
+    directory.bring(&alice).await.unwrap();
+    let (dn, _) = world.observer.entry_of(&alice).await;
+    let group = "cn=closed,ou=groups,dc=acme,dc=example";
+    let closed: [(&str, &[&str]); 3] = [("objectClass", &["groupOfNames"]), ("cn", &["closed"]), ("member", &[&dn])];
+    world.observer.add(group, &closed).await;
+    let outcome = directory.bring(&gone(&alice)).await;
+    assert!(matches!(outcome, Err(DirectoryError::Refused(ref why)) if why.contains(group)), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn tls_is_spoken_with_nobody_but_who_is_trusted() {
     let server = Server::start_with_tls();
     let address = server.url();
