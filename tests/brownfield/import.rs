@@ -2,8 +2,9 @@
 
 use roster::domain::account::{Account, Owner};
 use roster::domain::email::Email;
+use roster::domain::group::{Detail, GroupContent};
 use roster::domain::member::SelfChange;
-use roster::plan::{AccountChange, MemberPlan, Plan};
+use roster::plan::{AccountChange, GroupPlan, Leaving, MemberPlan, Plan};
 use roster::store::Store;
 use serde_json::{Value, json};
 
@@ -109,6 +110,31 @@ async fn a_manifest_says_what_its_account_has_and_what_is_to_be_known() {
     ] {
         assert!(text.contains(comment), "{comment:?} isn't in: {text}");
     }
+}
+
+#[tokio::test]
+async fn what_the_groups_of_every_organization_give_is_printed_before_anything_that_has_them_created_empty() {
+    let place = Place::filled().await;
+    let store = place.store().await;
+    let (permissions, self_service) = (plans::permissions(&["cases:read"]), [Detail::Phone].into());
+    let content = GroupContent { permissions, self_service, ..GroupContent::default() };
+    let (namespace, name, leaving) = ("acme".to_owned(), "users".to_owned(), Leaving::default());
+    for group in
+        [Plan::Group(GroupPlan::Put { namespace, name, content, leaving }), plans::put_group("administrators", true, &[])]
+    {
+        plans::commit(&store, group).await.unwrap();
+    }
+    store.close().await;
+    let text = place.imported();
+    let all = documents(&text);
+    let kinds: Vec<&str> = all.iter().map(|document| document["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds[..5], ["Namespace", "UserGroup", "OrgEmailDomain", "UserGroup", "User"]);
+    assert_eq!(
+        (&all[1]["metadata"]["name"], &all[1]["spec"]),
+        (&json!("users"), &json!({"permissions": ["cases:read"], "selfService": ["Phone"], "fullControl": false}))
+    );
+    let planned = place.planned(&text, 0);
+    assert!(planned["objects"].as_array().unwrap().iter().all(|row| row["action"] == "unchanged"), "{planned}");
 }
 
 #[tokio::test]

@@ -90,16 +90,23 @@ fn organization_of(namespace: &str, record: &OrganizationRecord) -> Result<Strin
     document(&[], &Namespace { metadata, ..Namespace::default() }, &[])
 }
 
-/// Returns the groups and domains of the accounts: all but the groups that every organization has.
+/// Returns the groups and domains of the accounts. Of the groups that every organization has those that give something else
+/// than they would by themselves, before everything else: whatever stands above them has the operator create them empty.
 fn what_they_need(namespace: &str, record: &OrganizationRecord, accounts: &[&Account]) -> Result<String, Failure> {
     let none = BTreeSet::new();
     let listed = accounts.iter().filter_map(|account| record.listing_of(account.content.email.domain(), &none));
     let groups: BTreeSet<&String> = accounts.iter().map(|account| &account.content.group).collect();
+    let is_default = |name: &str| GroupContent::undeclared(name).is_some();
+    let defaults =
+        record.groups.iter().filter(|(name, content)| GroupContent::undeclared(name).is_some_and(|it| it != **content));
     let mut text = String::new();
+    for (name, content) in defaults {
+        text += &document(&[], &manifest::group(namespace, name, content)?, &[])?;
+    }
     for name in listed.collect::<BTreeSet<&str>>() {
         text += &document(&[], &manifest::listing(namespace, name, &record.listings[name]), &[])?;
     }
-    for name in groups.into_iter().filter(|name| GroupContent::undeclared(name).is_none()) {
+    for name in groups.into_iter().filter(|name| !is_default(name)) {
         if let Some(content) = record.groups.get(name) {
             text += &document(&[], &manifest::group(namespace, name, content)?, &[])?;
         }
