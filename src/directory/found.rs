@@ -1,5 +1,7 @@
 //! What a directory has already, as an import looks at it.
 
+use std::collections::BTreeMap;
+
 use crate::domain::account::PostalAddress;
 
 /// A person whom a directory has, whoever put them there.
@@ -9,7 +11,7 @@ pub struct Found {
     pub id: String,
     /// What another system knows the entry by; the account id where roster brought or linked it.
     pub external_id: Option<String>,
-    /// The name that the person logs in with.
+    /// The name that the person logs in with; empty only where it can't be read.
     pub login_name: String,
     /// Whether the person may log in; so it is where the directory doesn't say.
     pub active: bool,
@@ -29,4 +31,8 @@ pub struct Found {
     pub permissions: Vec<String>,
     /// The names of the groups that have the person as a member, sorted.
     pub groups: Vec<String>,
+    /// How many other values there are of what an account has one of, by the name of the attribute, such as `phoneNumbers`.
+    pub further: BTreeMap<&'static str, usize>,
+    /// What of the entry can't be read, and why; the rest is as far as it can be.
+    pub unreadable: Vec<String>,
 }

@@ -173,13 +173,39 @@ async fn usernames_are_made_valid_and_differ_and_who_cant_be_imported_is_told_wh
     ] {
         assert!(text.split("# Left out:").nth(1).unwrap().contains(why), "{why:?} isn't in: {text}");
     }
-    assert!(text.contains("# timeZone is left out: a time zone is an IANA name"), "{text}");
+    for field in ["timeZone is left out, and goes with the take-over: a time zone is", "phone is left out, and goes with"] {
+        assert!(text.contains(&format!("  # {field}")), "{field:?} isn't in: {text}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_account_has_no_place_for_is_said_to_go_and_the_rest_of_an_address_stays() {
+    let mut dave = entry("dave", None);
+    dave["emails"] = json!([{"value": "home@acme.example"}, {"value": "dave@acme.example", "primary": true}]);
+    dave["phoneNumbers"] =
+        json!([{"value": "1", "type": "work"}, {"value": "2", "type": "mobile"}, {"value": "3", "type": "fax"}]);
+    dave["addresses"] = json!([{"locality": "Phoenix", "country": "USA", "type": "work"}]);
+    let brownfield = Brownfield::with(&[dave]).await;
+    let (text, documents, _) = brownfield.imported(&[]);
+    let spec = &documents[0]["spec"];
+    assert_eq!((&spec["email"], &spec["profile"]["phone"]), (&json!("dave@acme.example"), &json!("1")));
+    assert_eq!(spec["profile"]["address"], json!({"locality": "Phoenix"}));
+    for remark in [
+        "  # The directory has 1 more email address, which goes with the take-over.\n  email: ",
+        "  # The directory has 2 more phone numbers, which go with the take-over.\n",
+        "  # country is left out, and goes with the take-over: ",
+    ] {
+        assert!(text.contains(remark), "{remark:?} isn't in: {text}");
+    }
 }
 
 #[tokio::test]
 async fn an_entry_in_one_group_that_there_can_be_is_in_it_and_nobody_gets_full_control_by_a_name() {
-    let names = ["dave", "erin", "frank", "grace"];
+    let names = ["dave", "erin", "frank", "grace", "carol"];
     let brownfield = Brownfield::with(&names.map(|name| entry(name, None))).await;
+    let store = brownfield.place.store().await;
+    plans::commit(&store, plans::put_group("owners", true, &[])).await.unwrap();
+    store.close().await;
     let entries = brownfield.entries();
     let members = |names: &[&str]| -> Vec<Value> {
         let of = |name: &&str| entries.iter().find(|entry| entry["userName"] == *name).unwrap()["id"].clone();
@@ -189,6 +215,7 @@ async fn an_entry_in_one_group_that_there_can_be_is_in_it_and_nobody_gets_full_c
         ("Night Drivers", vec!["dave", "erin"]),
         ("acme/mechanics", vec!["erin", "frank"]),
         ("Administrators", vec!["grace"]),
+        ("Owners", vec!["carol"]),
         ("other/pilots", vec!["frank"]),
     ];
     for (name, of) in groups {
@@ -198,13 +225,14 @@ async fn an_entry_in_one_group_that_there_can_be_is_in_it_and_nobody_gets_full_c
     let group = |name: &str| {
         documents.iter().find(|document| document["kind"] == "User" && document["metadata"]["name"] == name).unwrap()["spec"]["groupRef"]["name"].clone()
     };
-    assert_eq!(names.map(group), ["night-drivers", "users", "mechanics", "users"], "{text}");
+    assert_eq!(names.map(group), ["night-drivers", "users", "mechanics", "users", "users"], "{text}");
     assert!(
         text.contains(
             "  # In the directory in Night Drivers, acme/mechanics, of which none can be told to be the one.\n  groupRef:\n"
         ),
         "{text}"
     );
+    assert!(text.contains("  # In the directory in Owners, of which none can be told to be the one.\n"), "{text}");
     let made: Vec<&str> = documents
         .iter()
         .filter(|document| document["kind"] == "UserGroup")

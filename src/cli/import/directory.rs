@@ -24,6 +24,23 @@ use crate::plan::adoption::ENTRY;
 use crate::plan::{Listing, OrganizationRecord};
 use crate::store::Store;
 
+/// The fields that a `User` can do without, those within others first.
+const OPTIONAL: [&str; 10] = [
+    "/spec/role",
+    "/spec/permissions",
+    "/spec/profile/phone",
+    "/spec/profile/timeZone",
+    "/spec/profile/address/street",
+    "/spec/profile/address/locality",
+    "/spec/profile/address/region",
+    "/spec/profile/address/postalCode",
+    "/spec/profile/address/country",
+    "/spec/profile/address",
+];
+
+/// How long a name to show may be, in characters.
+const LONGEST_NAME: usize = 128;
+
 /// What is to be imported.
 pub(super) struct Wanted<'a> {
     /// The address of the directory.
@@ -151,7 +168,8 @@ impl<'a> Import<'a> {
             return;
         }
         if let Err(why) = self.person(&found, id) {
-            self.left_out.push(format!("{} (entry {}): {why}", found.login_name, found.id));
+            let who = if found.login_name.is_empty() { "somebody" } else { &found.login_name };
+            self.left_out.push(format!("{who} (entry {}): {why}", found.id));
         }
     }
 
@@ -159,6 +177,9 @@ impl<'a> Import<'a> {
     fn person(&mut self, found: &Found, id: Option<AccountId>) -> Result<(), String> {
         if id.is_some_and(|id| self.known.ids.contains(&id)) {
             return Err("its externalId is an account's or was one's, so no new account can have it".to_owned());
+        }
+        if !found.unreadable.is_empty() {
+            return Err(found.unreadable.join("; "));
         }
         let email = found.email.as_deref().ok_or("it has no email address")?;
         let parsed = Email::parse(email).map_err(|error| format!("its email address {email} can't be used: {error}"))?;
@@ -170,13 +191,13 @@ impl<'a> Import<'a> {
         }
         let asked = self.username(&found.login_name);
         let made = made_valid(&asked).ok_or("nothing of its userName can stay in a username")?;
-        let mut remarks = vec![];
+        let mut remarks = further(&found.further);
         let group_ref = GroupRef { name: self.group(&found.groups, &mut remarks) };
         let spec = UserSpec {
             username: None,
             email: Some(email.to_owned()),
             profile: Some(profile(found, &mut remarks)),
-            role: found.role.as_deref().and_then(|role| fitting(role, 128)),
+            role: found.role.as_deref().and_then(one_line),
             teams: vec![],
             group_ref,
             permissions: permissions(&found.permissions, &mut remarks),
@@ -212,11 +233,13 @@ impl<'a> Import<'a> {
     /// Returns the one group that an entry is in.
     fn group(&mut self, groups: &[String], remarks: &mut Vec<Remark<'static>>) -> String {
         let own = format!("{}/", self.organization);
+        let has_full_control =
+            |name: &str| name == ADMINISTRATORS || self.record.group(name).is_some_and(|group| group.full_control);
         let mapped = groups.iter().filter_map(|group| match group.strip_prefix(&own) {
             Some(name) => Some(name.to_owned()).filter(|name| made_valid(name).as_ref() == Some(name)),
             None if group.contains('/') => None,
             // Whoever named that group didn't mean full control here.
-            None => made_valid(group).filter(|name| name != ADMINISTRATORS),
+            None => made_valid(group).filter(|name| !has_full_control(name)),
         });
         let mapped: BTreeSet<String> = mapped.collect();
         match mapped.iter().next() {
@@ -241,19 +264,18 @@ impl<'a> Import<'a> {
         loop {
             let mut object = serde_json::json!({"metadata": {"name": "name"}, "spec": spec});
             let Some(fault) = self.schemas.faults("User", &mut object).into_iter().next() else { break };
-            let optional = ["/spec/role", "/spec/permissions"]
-                .into_iter()
-                .map(str::to_owned)
-                .chain(["phone", "address", "timeZone"].into_iter().map(|field| format!("/spec/profile/{field}")));
             let pointer = format!("/{}", fault.path.replace('.', "/"));
-            let Some(field) = optional.into_iter().find(|field| pointer.starts_with(field)) else {
+            let Some(field) = OPTIONAL.into_iter().find(|field| pointer.starts_with(field)) else {
                 return Err(format!("{}: {}", fault.path, fault.message));
             };
             let (parent, name) = field.trim_start_matches("/spec").rsplit_once('/').unwrap_or_default();
             if let Some(Value::Object(fields)) = spec.pointer_mut(parent) {
                 fields.remove(name);
             }
-            dropped.push(format!("{name} is left out: {}", fault.message));
+            dropped.push(format!("{name} is left out, and goes with the take-over: {}", fault.message));
+        }
+        if let Some(profile) = spec["profile"].as_object_mut() {
+            profile.retain(|_, value| value.as_object().is_none_or(|parts| !parts.is_empty()));
         }
         if !dropped.is_empty() {
             remarks.push(Remark { field: "profile", lines: dropped, instead: false });
@@ -336,18 +358,40 @@ fn manifest_of(namespace: &str, person: Person) -> Result<String, Failure> {
 }
 
 fn profile(found: &Found, remarks: &mut Vec<Remark<'static>>) -> ProfileSpec {
-    let named = found.display_name.as_deref().and_then(|name| fitting(name, 128));
+    let mut remark = |line: String| remarks.push(Remark { field: "profile", lines: vec![line], instead: false });
+    let named = found.display_name.as_deref().and_then(one_line);
     if named.is_none() {
-        let lines = vec!["The directory has no name to show, so this is the userName.".to_owned()];
-        remarks.push(Remark { field: "profile", lines, instead: false });
+        remark("The directory has no name to show, so this is the userName.".to_owned());
     }
+    let name = named.or_else(|| one_line(&found.login_name));
+    if name.as_ref().is_some_and(|name| name.chars().count() > LONGEST_NAME) {
+        remark(format!("The name to show is cut off after {LONGEST_NAME} characters."));
+    }
+    let name = name.map(|name| name.chars().take(LONGEST_NAME).collect::<String>().trim_end().to_owned());
     ProfileSpec {
-        display_name: named.or_else(|| fitting(&found.login_name, 128)),
-        phone: found.phone.as_deref().and_then(|phone| fitting(phone, 64)),
+        display_name: name,
+        phone: found.phone.as_deref().and_then(one_line),
         address: found.address.clone().map(address_spec),
         time_zone: found.time_zone.clone(),
         notifications: vec![],
     }
+}
+
+/// Returns what is said of the values that an account has no place for.
+fn further(further: &BTreeMap<&'static str, usize>) -> Vec<Remark<'static>> {
+    let remark = |(attribute, number): (&&str, &usize)| {
+        let (field, one, several) = match *attribute {
+            "emails" => ("email", "email address", "email addresses"),
+            "phoneNumbers" => ("profile", "phone number", "phone numbers"),
+            "addresses" => ("profile", "postal address", "postal addresses"),
+            "roles" => ("profile", "role", "roles"),
+            other => ("profile", other, other),
+        };
+        let (values, go) = if *number == 1 { (one, "goes") } else { (several, "go") };
+        let line = format!("The directory has {number} more {values}, which {go} with the take-over.");
+        Remark { field, lines: vec![line], instead: false }
+    };
+    further.iter().map(remark).collect()
 }
 
 /// Returns the permissions among the entitlements.
@@ -355,16 +399,53 @@ fn permissions(entitlements: &[String], remarks: &mut Vec<Remark<'static>>) -> O
     let (grants, others): (Vec<String>, Vec<String>) =
         entitlements.iter().cloned().partition(|entitlement| Permission::parse(entitlement).is_ok());
     if !others.is_empty() {
-        let line = format!("Entitlements that aren't permissions are left out: {}.", others.join(", "));
+        let line =
+            format!("Entitlements that aren't permissions are left out, and go with the take-over: {}.", others.join(", "));
         remarks.push(Remark { field: "state", lines: vec![line], instead: false });
     }
     (!grants.is_empty()).then_some(PermissionsSpec { grants, from: None })
 }
 
-/// Returns a text on one line, of so many characters at most; nothing where nothing is left.
-fn fitting(text: &str, longest: usize) -> Option<String> {
+/// Returns a text on one line; nothing where nothing is left.
+fn one_line(text: &str) -> Option<String> {
     let line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
-    let line: String = line.trim().chars().take(longest).collect();
-    let line = line.trim_end().to_owned();
+    let line = line.trim().to_owned();
     (!line.is_empty()).then_some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cannot_be_read_is_left_out_with_the_reason_and_the_others_are_not() {
+        let read = |id: &str, unreadable: &[&str]| Found {
+            id: id.to_owned(),
+            external_id: None,
+            login_name: if id == "3" { String::new() } else { format!("name{id}") },
+            active: true,
+            email: Some(format!("name{id}@acme.example")),
+            display_name: None,
+            phone: None,
+            address: None,
+            time_zone: None,
+            role: None,
+            permissions: vec![],
+            groups: vec![],
+            further: BTreeMap::new(),
+            unreadable: unreadable.iter().map(|&why| why.to_owned()).collect(),
+        };
+        let (record, known) = (OrganizationRecord::default(), Known { ids: HashSet::new(), accounts: vec![] });
+        let mut import = Import::new("acme", CustomerId::parse("acme").unwrap(), record, known).unwrap();
+        import.take(read("1", &["emails isn't a list", "active is neither true nor false"]));
+        import.take(read("2", &[]));
+        import.take(read("3", &["it has no userName"]));
+        assert_eq!(import.people.len(), 1);
+        let text = import.text().unwrap();
+        let left_out = text.split("# Left out:\n").nth(1).unwrap();
+        assert_eq!(
+            left_out,
+            "# - name1 (entry 1): emails isn't a list; active is neither true nor false\n# - somebody (entry 3): it has no userName\n"
+        );
+    }
 }

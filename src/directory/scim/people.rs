@@ -1,6 +1,6 @@
 //! Who a server has already, for an import, and the link between an entry and its account.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use reqwest::Method;
@@ -67,77 +67,135 @@ impl Client {
 }
 
 fn found(user: &Resource, groups: Vec<String>) -> Result<Found, DirectoryError> {
-    let text = |name| user.text(name).map(|text| text.map(str::to_owned));
-    let login_name = text("userName")?.ok_or_else(|| DirectoryError::Nonsense("a User has no userName".to_owned()))?;
-    let active = match user.get("active") {
-        None => true,
-        Some(Value::Bool(active)) => *active,
-        Some(_) => return Err(DirectoryError::Nonsense(format!("active of {login_name} is neither true nor false"))),
-    };
-    let mut permissions = values(user, "entitlements")?;
+    let mut entry = Reading { user, further: BTreeMap::new(), unreadable: vec![] };
+    let login_name = entry.text("userName");
+    if login_name.is_none() {
+        entry.unreadable.push("it has no userName".to_owned());
+    }
+    let mut permissions = entry.texts("entitlements");
     permissions.sort();
-    permissions.dedup();
     let name = user.get("name").and_then(Value::as_object).and_then(|name| attribute(name, "formatted"));
+    let formatted = || name.and_then(Value::as_str).filter(|name| !is_blank(name)).map(str::to_owned);
     Ok(Found {
         id: user.id()?.to_owned(),
-        external_id: text("externalId")?,
-        login_name,
-        active,
-        email: first(user, "emails")?,
-        display_name: text("displayName")?.or_else(|| name.and_then(Value::as_str).map(str::to_owned)),
-        phone: first(user, "phoneNumbers")?,
-        address: primary(user, "addresses")?.and_then(Value::as_object).map(address),
-        time_zone: text("timezone")?,
-        role: first(user, "roles")?,
+        external_id: entry.text("externalId"),
+        login_name: login_name.unwrap_or_default(),
+        active: entry.active(),
+        email: entry.one("emails"),
+        display_name: entry.text("displayName").or_else(formatted),
+        phone: entry.one("phoneNumbers"),
+        address: entry.address(),
+        time_zone: entry.text("timezone"),
+        role: entry.one("roles"),
         permissions,
         groups,
+        further: entry.further,
+        unreadable: entry.unreadable,
     })
 }
 
-fn address(parts: &Map<String, Value>) -> PostalAddress {
-    let part = |name| attribute(parts, name).and_then(Value::as_str).map(str::to_owned).filter(|part| !part.is_empty());
-    PostalAddress {
-        street: part("streetAddress").iter().flat_map(|street| street.lines()).map(str::to_owned).collect(),
-        locality: part("locality"),
-        region: part("region"),
-        postal_code: part("postalCode"),
-        country: part("country"),
+/// An entry that is being read, with what else it has and what of it can't be read.
+struct Reading<'a> {
+    user: &'a Resource,
+    further: BTreeMap<&'static str, usize>,
+    unreadable: Vec<String>,
+}
+
+impl<'a> Reading<'a> {
+    fn active(&mut self) -> bool {
+        match self.user.get("active") {
+            None => true,
+            Some(Value::Bool(active)) => *active,
+            Some(_) => {
+                self.unreadable.push("active is neither true nor false".to_owned());
+                false
+            }
+        }
+    }
+
+    /// Returns a text; one that is blank isn't there.
+    fn text(&mut self, name: &str) -> Option<String> {
+        self.user.get(name).and_then(|value| self.text_of(value, name))
+    }
+
+    fn text_of(&mut self, value: &Value, name: &str) -> Option<String> {
+        match value {
+            Value::Null => None,
+            Value::String(text) => (!is_blank(text)).then(|| text.clone()),
+            _ => {
+                self.unreadable.push(format!("{name} isn't a text"));
+                None
+            }
+        }
+    }
+
+    /// Returns the text that is marked as the primary one, else the first.
+    fn one(&mut self, name: &'static str) -> Option<String> {
+        let texts = self.texts(name);
+        self.count(name, texts.len().saturating_sub(1));
+        texts.into_iter().next()
+    }
+
+    /// Returns the texts among the values, each once; some servers leave out what is around a value.
+    fn texts(&mut self, name: &str) -> Vec<String> {
+        let mut texts = vec![];
+        for value in self.values(name) {
+            let text = match value {
+                Value::Object(parts) => attribute(parts, "value"),
+                plain => Some(plain),
+            };
+            let text = text.and_then(|text| self.text_of(text, &format!("a value of {name}")));
+            texts.extend(text.filter(|text| !texts.contains(text)));
+        }
+        texts
+    }
+
+    fn address(&mut self) -> Option<PostalAddress> {
+        let says_where = |parts: &&Map<String, Value>| parts.keys().any(|part| !["type", "primary"].contains(&part.as_str()));
+        let values: Vec<&Map<String, Value>> =
+            self.values("addresses").into_iter().filter_map(Value::as_object).filter(says_where).collect();
+        let read: Vec<PostalAddress> = values.iter().map(|parts| self.address_of(parts)).collect();
+        // One that is only written out whole has no parts to be taken.
+        let address = read.into_iter().find(|address| *address != PostalAddress::default());
+        self.count("addresses", values.len() - usize::from(address.is_some()));
+        address
+    }
+
+    fn address_of(&mut self, parts: &Map<String, Value>) -> PostalAddress {
+        let mut part = |name| attribute(parts, name).and_then(|part| self.text_of(part, &format!("{name} of an address")));
+        let street = part("streetAddress");
+        PostalAddress {
+            street: street.iter().flat_map(|street| street.lines()).filter(|line| !is_blank(line)).map(str::to_owned).collect(),
+            locality: part("locality"),
+            region: part("region"),
+            postal_code: part("postalCode"),
+            country: part("country"),
+        }
+    }
+
+    /// Returns the values of an attribute, the primary one first.
+    fn values(&mut self, name: &str) -> Vec<&'a Value> {
+        let mut values: Vec<&Value> = match self.user.get(name) {
+            None => vec![],
+            Some(Value::Array(values)) => values.iter().collect(),
+            Some(_) => {
+                self.unreadable.push(format!("{name} isn't a list"));
+                vec![]
+            }
+        };
+        let is_primary =
+            |value: &Value| value.as_object().is_some_and(|parts| attribute(parts, "primary") == Some(&Value::Bool(true)));
+        values.sort_by_key(|value| !is_primary(value));
+        values
+    }
+
+    fn count(&mut self, name: &'static str, others: usize) {
+        if others > 0 {
+            self.further.insert(name, others);
+        }
     }
 }
 
-/// Returns the value that is marked as the primary one, else the first.
-fn primary<'a>(user: &'a Resource, name: &str) -> Result<Option<&'a Value>, DirectoryError> {
-    let values = several(user, name)?;
-    let is_primary =
-        |value: &&Value| value.as_object().is_some_and(|parts| attribute(parts, "primary") == Some(&Value::Bool(true)));
-    Ok(values.iter().find(is_primary).or_else(|| values.first()))
-}
-
-fn first(user: &Resource, name: &str) -> Result<Option<String>, DirectoryError> {
-    primary(user, name)?.map(|value| value_of(value, name)).transpose().map(Option::flatten)
-}
-
-fn values(user: &Resource, name: &str) -> Result<Vec<String>, DirectoryError> {
-    several(user, name)?.iter().filter_map(|value| value_of(value, name).transpose()).collect()
-}
-
-fn several<'a>(user: &'a Resource, name: &str) -> Result<&'a [Value], DirectoryError> {
-    match user.get(name) {
-        None => Ok(&[]),
-        Some(Value::Array(values)) => Ok(values),
-        Some(_) => Err(DirectoryError::Nonsense(format!("{name} isn't a list"))),
-    }
-}
-
-/// Returns a value; some servers leave out what is around it.
-fn value_of(value: &Value, name: &str) -> Result<Option<String>, DirectoryError> {
-    let text = match value {
-        Value::Object(parts) => attribute(parts, "value"),
-        plain => Some(plain),
-    };
-    match text {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(DirectoryError::Nonsense(format!("a value of {name} isn't a text"))),
-    }
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }

@@ -1,5 +1,7 @@
 //! Who a directory has already, and how their entries become accounts'.
 
+use std::collections::BTreeMap;
+
 use roster::directory::{Directory, DirectoryError, Found};
 use roster::domain::account::PostalAddress;
 use serde_json::json;
@@ -44,6 +46,8 @@ async fn everybody_is_listed_with_what_the_directory_knows_of_them() {
         role: Some("auditor".to_owned()),
         permissions: vec!["cases:read".to_owned(), "cases:write".to_owned()],
         groups: vec!["Everybody".to_owned(), "Leads".to_owned()],
+        further: [("emails", 1)].into(),
+        unreadable: vec![],
     };
     let bob = Found {
         id: bob_id,
@@ -58,6 +62,8 @@ async fn everybody_is_listed_with_what_the_directory_knows_of_them() {
         role: None,
         permissions: vec![],
         groups: vec!["Everybody".to_owned()],
+        further: BTreeMap::new(),
+        unreadable: vec![],
     };
     assert_eq!(found, [alice, bob]);
 }
@@ -85,6 +91,37 @@ async fn an_entry_is_linked_once_and_an_account_has_one() {
     let directory = Directory::open(&server.address()).unwrap();
     let error = directory.link("nobody", "account-7").await.unwrap_err();
     assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("nobody")), "{error}");
+}
+
+#[tokio::test]
+async fn one_odd_entry_keeps_nobody_else_from_being_listed_and_says_what_is_odd_about_it() {
+    let proxy = Proxy::alone(|asked| {
+        let users = json!([
+            { "id": "1", "userName": "alice", "active": "True", "phoneNumbers": [{ "value": 4711 }], "emails": "alice@acme.example" },
+            { "id": "2", "displayName": "Nobody", "addresses": [{ "postalCode": 10115 }] },
+            { "id": "3", "userName": "bob", "externalId": "", "displayName": " ", "name": { "formatted": "Bob" },
+              "emails": [{ "value": "" }, { "value": "bob@acme.example" }],
+              "addresses": [{ "type": "work" }, { "formatted": "1 Way, Berlin" }] },
+        ]);
+        let all = json!({ "totalResults": 3, "Resources": users });
+        let list = if asked.path == "/Groups" { json!({ "totalResults": 0 }) } else { all };
+        Act::json(200, &list)
+    })
+    .await;
+    let found = Directory::open(&proxy.address()).unwrap().people().await.unwrap();
+    let unreadable: Vec<(&str, String)> = found.iter().map(|one| (one.id.as_str(), one.unreadable.join("; "))).collect();
+    let expected = [
+        ("2", "it has no userName; postalCode of an address isn't a text"),
+        ("1", "active is neither true nor false; emails isn't a list; a value of phoneNumbers isn't a text"),
+        ("3", ""),
+    ];
+    assert_eq!(unreadable, expected.map(|(id, why)| (id, why.to_owned())));
+    let bob = &found[2];
+    assert_eq!((&bob.address, &bob.further), (&None, &[("addresses", 1)].into()), "what has no parts can't be taken");
+    assert_eq!(
+        (&bob.external_id, bob.display_name.as_deref(), bob.email.as_deref()),
+        (&None, Some("Bob"), Some("bob@acme.example"))
+    );
 }
 
 #[tokio::test]
