@@ -1,6 +1,7 @@
 //! `roster plan`: what it says, how it exits, and that it changes nothing.
 
-use roster::domain::account::AccountId;
+use roster::domain::account::{AccountId, TransactionKind};
+use roster::domain::group::Detail;
 use roster::plan::{AccountChange, Plan};
 use roster::store::Store;
 use serde_json::{Value, json};
@@ -69,6 +70,7 @@ acme        User   bob    change
     state: Enabled -> Disabled
     group: users -> mechanics
     grants: orders:read,orders:write -> orders:read
+    password: from the Secret bob-password
     permissions gained: trucks:repair
     permissions lost: orders:write
     note: removing permissions neither deletes the account of bob nor stops its billing; kubectl delete users.roster.rs does
@@ -289,4 +291,82 @@ async fn who_is_paused_waits_and_is_refused_nothing() {
     let planned = place.planned(&documents(&[paused]), 0);
     assert_eq!(actions(&planned), [["bob", "unchanged"]]);
     assert!(planned["objects"][0]["notes"][0].as_str().unwrap().starts_with("paused: "), "{planned}");
+}
+
+#[tokio::test]
+async fn what_a_file_does_not_name_stays_as_somebody_patched_it() {
+    let place = Place::filled().await;
+    let store = place.store().await;
+    let bob_now = plans::find(&store, "bob").await.unwrap();
+    plans::commit(&store, plans::switch(&bob_now, TransactionKind::Disable)).await.unwrap();
+    store.close().await;
+    let mut silent = bob(&json!({}));
+    silent["spec"].as_object_mut().unwrap().remove("chargeApproved");
+    let planned = place.planned(&documents(&[silent.clone()]), 0);
+    assert_eq!(actions(&planned), [["bob", "unchanged"]]);
+    assert!(planned["objects"][0]["notes"][0].as_str().unwrap().contains("so it stays Disabled"), "{planned}");
+    let named = place.planned(&documents(&[bob(&json!({"state": "Enabled"}))]), 0);
+    assert_eq!(named["objects"][0]["changes"], json!([{"field": "state", "before": "Disabled", "after": "Enabled"}]));
+    // Null is the default, for whoever applies it too.
+    silent["spec"]["chargeApproved"] = Value::Null;
+    assert_eq!(reasons(&place.planned(&documents(&[silent]), 1)), ["Invalid"]);
+}
+
+#[tokio::test]
+async fn a_user_without_a_username_has_the_login_name_that_its_account_always_had() {
+    let place = Place::filled().await;
+    let store = place.store().await;
+    plans::commit(&store, plans::with_login(plans::create("grace", "grace@acme.example"), "g.miller")).await.unwrap();
+    store.close().await;
+    let planned = place.planned(&documents(&[user("grace", &json!({}))]), 0);
+    assert!(planned["objects"][0]["notes"].to_string().contains("keeps its login name g.miller.acme"), "{planned}");
+    assert_eq!(
+        place.planned(&documents(&[user("grace", &json!({"username": "g.miller"}))]), 0)["objects"][0]["notes"],
+        json!([])
+    );
+    assert_eq!(reasons(&place.planned(&documents(&[user("grace", &json!({"username": "grace"}))]), 1)), ["Invalid"]);
+}
+
+#[tokio::test]
+async fn the_first_password_from_a_secret_is_a_change_and_the_next_plan_has_none() {
+    let place = Place::filled().await;
+    let store = place.store().await;
+    let [mary, kim] = [plans::find(&store, "mary").await.unwrap(), plans::find(&store, "kim").await.unwrap()];
+    plans::commit(&store, plans::put_self_service("mechanics", &[Detail::Password])).await.unwrap();
+    plans::commit(&store, plans::password_by_member(&mary, "her own")).await.unwrap();
+    plans::commit(&store, plans::change_password(&kim, plans::from_secret("the Secret's"))).await.unwrap();
+    store.close().await;
+    let secret = |name: &str| json!({"passwordSecretRef": {"name": name}});
+    let first =
+        |before: Value, name: &str| json!([{"field": "password", "before": before, "after": format!("from the Secret {name}")}]);
+    let planned = place.planned(&documents(&[bob(&secret("bobs"))]), 0);
+    assert_eq!((actions(&planned), &planned["objects"][0]["changes"]), (vec![["bob", "change"]], &first(Value::Null, "bobs")));
+    let mut of_mary = secret("marys");
+    of_mary["groupRef"] = json!({"name": "mechanics"});
+    let planned = place.planned(&documents(&[user("mary", &of_mary)]), 0);
+    assert_eq!(planned["objects"][0]["changes"], first("the member's own".into(), "marys"));
+    let mut of_kim = secret("kims");
+    of_kim["permissions"] = json!({"from": {"name": "bob", "mode": "Clone"}});
+    assert_eq!(actions(&place.planned(&documents(&[user("kim", &of_kim)]), 0)), [["kim", "unchanged"]]);
+}
+
+#[tokio::test]
+async fn whoever_comes_onto_a_loop_without_a_file_of_their_own_is_told_of() {
+    let place = Place::filled().await;
+    let store = place.store().await;
+    let mary = plans::find(&store, "mary").await.unwrap();
+    plans::commit(&store, plans::update(&mary, |mary| mary.grants = plans::permissions(&["payroll:read"]))).await.unwrap();
+    let bob_now = plans::find(&store, "bob").await.unwrap();
+    plans::commit(&store, plans::update(&bob_now, |bob| bob.source = plans::inherited("mary"))).await.unwrap();
+    store.close().await;
+    let looped = bob(&json!({"permissions": {"grants": ["orders:read"], "from": {"name": "ivan", "mode": "Inherit"}}}));
+    let planned = place.planned(&documents(&[looped]), 1);
+    let follows = |user: &str, because: &str| {
+        json!({"namespace": "acme", "user": user, "permissionsGained": [], "permissionsLost": ["orders:write", "payroll:read"],
+            "because": because})
+    };
+    assert_eq!(
+        planned["consequences"],
+        json!([follows("ivan", "inherits from bob, on a loop"), follows("judy", "inherits from ivan")])
+    );
 }

@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use super::files::{Document, Place};
 use super::schema::{Fault, Schemas};
+use crate::api::user::DesiredState;
 use crate::api::{CUSTOMER_ID, OrgEmailDomain, User, UserGroup, UserSpec};
 use crate::cli::Failure;
 use crate::cli::copy::resource_name;
 use crate::controller::wake::{Kind, ObjectKey};
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Lifecycle};
 
 const API_VERSION: &str = "roster.rs/v1alpha1";
 
@@ -37,7 +38,15 @@ pub(super) struct Declaration {
     pub(super) faults: Vec<(Place, Fault)>,
     /// The object; nothing where it is refused.
     pub(super) object: Option<Object>,
+    /// What is to be known about it.
+    pub(super) notes: Vec<String>,
+    /// Fields with a default that it doesn't name: whoever applies it again leaves them as they are.
+    unnamed: Vec<&'static str>,
 }
+
+/// The fields of a `User` that stay as they are where a manifest doesn't name them.
+const STATE: &str = "state";
+const CHARGE_APPROVED: &str = "chargeApproved";
 
 /// An object as roster reads it.
 #[derive(Clone, Debug)]
@@ -70,30 +79,49 @@ impl Declaration {
     }
 }
 
-/// Judges what is only allowed for a new `User` by the accounts that are there: their Users are taken to be there too,
-/// unless they were let go of.
+/// Judges by the accounts that are there what is only allowed for a new `User`, and lets an edit keep what it doesn't name:
+/// their Users are taken to be there too, unless they were let go of.
 pub(super) fn judge_edits(declared: &mut Declared, accounts: &[Account]) {
     let owned = accounts.iter().filter(|account| !account.owner.uid.is_empty());
     let owned: BTreeMap<(&str, &str), &Account> =
         owned.map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account)).collect();
     for declaration in &mut declared.objects {
-        let Some(Object::User(user)) = &declaration.object else { continue };
+        let Some(Object::User(user)) = &mut declaration.object else { continue };
         let key = &declaration.key;
         let Some(account) = owned.get(&(key.namespace.as_str(), key.name.as_str())) else { continue };
-        let UserSpec { username, charge_approved, copy_of, .. } = &user.spec;
-        let copied = account.content.copied.as_ref().map(|copied| &copied.from);
-        // An account that was adopted keeps the login name that it had.
-        let another_name = user.spec.adopt.is_none() && username.as_ref().unwrap_or(&key.name) != account.login_name.parts().0;
-        let another_copy = copy_of.as_ref().is_some_and(|source| Some(&source.name) != copied);
-        if !charge_approved {
-            declaration.refuse("spec.chargeApproved", UNAPPROVED);
-        } else if another_name {
-            declaration.refuse("spec.username", RENAMED);
-        } else if another_copy {
-            declaration.refuse("spec.copyOf", COPIED);
+        if declaration.unnamed.contains(&CHARGE_APPROVED) {
+            user.spec.charge_approved = true;
+        }
+        if declaration.unnamed.contains(&STATE) && account.content.lifecycle == Lifecycle::Disabled {
+            user.spec.state = DesiredState::Disabled;
+            declaration.notes.push(STAYS_DISABLED.to_owned());
+        }
+        if let Some((path, message)) = fault_of_edit(&user.spec, account) {
+            declaration.refuse(path, message);
         }
     }
 }
+
+/// Returns what the rules of the schema say against an edit of the `User` of an account.
+fn fault_of_edit(spec: &UserSpec, account: &Account) -> Option<(&'static str, &'static str)> {
+    let UserSpec { username, charge_approved, copy_of, adopt, .. } = spec;
+    let copied = account.content.copied.as_ref().map(|copied| &copied.from);
+    // An account that was adopted keeps the login name that it had.
+    let is_another = |username: &String| adopt.is_none() && username != account.login_name.parts().0;
+    if !charge_approved {
+        Some(("spec.chargeApproved", UNAPPROVED))
+    } else if username.as_ref().is_some_and(is_another) {
+        Some(("spec.username", RENAMED))
+    } else if copy_of.as_ref().is_some_and(|source| Some(&source.name) != copied) {
+        Some(("spec.copyOf", COPIED))
+    } else {
+        None
+    }
+}
+
+/// What is to be known where a manifest says nothing of the state of a disabled account.
+const STAYS_DISABLED: &str =
+    "state isn't named, so it stays Disabled; kubectl makes it Enabled only where the file named it when it was applied before";
 
 /// What the rules of the schema say of an edit.
 const UNAPPROVED: &str = "chargeApproved can't be taken back: delete the User to end the charge with this month";
@@ -159,12 +187,15 @@ fn take(declared: &mut Declared, mut document: Document, namespace: &str, schema
         // Whoever applies it doesn't write the status.
         object.remove("status");
     }
+    // One that is null is set back to its default.
+    let is_unnamed = |field: &&str| document.value["spec"].get(*field).is_none();
+    let unnamed = [STATE, CHARGE_APPROVED].into_iter().filter(is_unnamed).collect();
     let mut faults = schemas.faults(&kind, &mut document.value);
     faults.extend(resource_name(&name).err().map(|message| Fault { path: "metadata.name".to_owned(), message }));
     document.value["metadata"]["namespace"] = key.namespace.clone().into();
     let object = if faults.is_empty() { read(known, &document).map_err(|fault| faults.push(fault)).ok() } else { None };
     let faults = faults.into_iter().map(|fault| (document.place(&fault.path), fault)).collect();
-    declared.objects.push(Declaration { key, place, faults, object });
+    declared.objects.push(Declaration { key, place, faults, object, notes: vec![], unnamed });
     Ok(())
 }
 

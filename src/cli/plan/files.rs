@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
@@ -110,7 +110,9 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let entries = folder.read_dir().map_err(unreadable)?.map(|entry| entry.map(|entry| entry.path()));
     let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     entries.sort();
-    for entry in entries {
+    // A mounted ConfigMap has its files in folders whose names begin so, and links to them beside these.
+    let is_hidden = |entry: &PathBuf| entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".."));
+    for entry in entries.into_iter().filter(|entry| !is_hidden(entry)) {
         // A link to a folder isn't followed: it may lead back.
         if entry.is_dir() && !entry.is_symlink() {
             collect(&entry, files)?;
@@ -136,19 +138,51 @@ fn parse(file: &str, text: &str) -> Result<Vec<Document>, Failure> {
     if text.len() > LARGEST_FILE {
         return Err(format!("{file}: larger than {LARGEST_FILE} bytes").into());
     }
+    let (mut documents, mut above) = (vec![], 0);
+    for object in objects(text).unwrap_or_else(|| vec![text]) {
+        documents.extend(parse_yaml(file, object, above)?);
+        above += object.bytes().filter(|byte| *byte == b'\n').count() as u64;
+    }
+    Ok(documents)
+}
+
+/// Returns the parts of a text that is one JSON object after another, as `jq` prints them; together they are the text.
+fn objects(text: &str) -> Option<Vec<&str>> {
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    let (mut parts, mut begin) = (vec![], 0);
+    while let Some(object) = stream.next() {
+        object.ok()?;
+        parts.push(text.get(begin..stream.byte_offset())?);
+        begin = stream.byte_offset();
+    }
+    Some(parts)
+}
+
+/// Parses the documents of a part of a file that has so many lines above it.
+fn parse_yaml(file: &str, text: &str, above: u64) -> Result<Vec<Document>, Failure> {
     // The text is at hand already, so what it may hold is bounded by its length.
     let most = text.len().max(1024);
     let options = serde_saphyr::options! {
         with_snippet: false,
-        budget: serde_saphyr::budget! { max_documents: most, max_nodes: most, max_events: most.saturating_mul(4) },
+        budget: serde_saphyr::budget! {
+            max_documents: most,
+            max_nodes: most,
+            max_events: most.saturating_mul(4),
+            // An address may be everybody's; how much all aliases together stand for is bounded all the same.
+            enforce_alias_anchor_ratio: false,
+        },
     };
     let nodes: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let line = error.location().map_or(1, |location| location.line());
-        format!("{file}:{line}: {}", error.without_snippet())
+        format!("{file}:{}: {}", above + line, error.without_snippet())
     })?;
     let document = |node: Spanned<Node>| {
         let mut lines = BTreeMap::new();
         let value = value_of(node, String::new(), &mut lines);
+        lines.values_mut().for_each(|line| *line += above);
         Document { file: file.to_owned(), value, lines }
     };
     Ok(nodes.into_iter().map(document).collect())
@@ -278,6 +312,41 @@ mod tests {
         let error = parse("people.yaml", "kind: Secret\ndata:\n  a: [hunter2\n  b: }hunter2\n").unwrap_err().to_string();
         assert!(error.starts_with("people.yaml:") && !error.contains("hunter2"), "{error}");
         assert!(parse("people.yaml", "a: 1\na: 2\n").unwrap_err().to_string().starts_with("people.yaml:2: "));
+    }
+
+    #[test]
+    fn a_mounted_config_map_is_read_once() {
+        let mounted = tempfile::tempdir().unwrap();
+        let [kept, linked] = ["..2026_11_22", "..data"].map(|name| mounted.path().join(name));
+        std::fs::create_dir(&kept).unwrap();
+        std::fs::write(kept.join("alice.yaml"), "kind: A\n").unwrap();
+        std::os::unix::fs::symlink("..2026_11_22", linked).unwrap();
+        std::os::unix::fs::symlink("..data/alice.yaml", mounted.path().join("alice.yaml")).unwrap();
+        assert_eq!(read(&[mounted.path().to_owned()]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn json_objects_may_stand_one_after_another() {
+        let text = "{\n  \"kind\": \"A\"\n}\n{\n  \"kind\": \"B\", \"spec\": {\n    \"x\": 1}\n} {\"kind\": \"C\"}\n";
+        let documents = parse("people.json", text).unwrap();
+        let kinds: Vec<&str> = documents.iter().map(|document| document.value["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["A", "B", "C"]);
+        assert_eq!((documents[1].place("").line, documents[1].place("spec.x").line, documents[2].place("").line), (4, 6, 7));
+        let error = parse("people.json", &format!("{text}{{\"a\": 1, \"a\": 2}}")).unwrap_err().to_string();
+        assert!(error.starts_with("people.json:8: "), "{error}");
+        let flow = "{kind: A}\n---\n{\"kind\": \"B\"}\n";
+        assert_eq!(parse("people.yaml", flow).unwrap().len(), 2, "YAML may begin so too");
+    }
+
+    #[test]
+    fn an_anchor_may_be_everybodys_and_what_is_multiplied_is_bounded() {
+        let text = format!("hq: &hq {{country: US}}\nitems:\n{}", "- address: *hq\n".repeat(1000));
+        let documents = parse("people.yaml", &text).unwrap();
+        assert_eq!(documents[0].value["items"][999], json!({"address": {"country": "US"}}));
+        let ten = |of: &str| format!("[{}]", [of; 10].join(", "));
+        let levels = (1..9).map(|level| format!("a{level}: &a{level} {}\n", ten(&format!("*a{}", level - 1))));
+        let bomb = format!("a0: &a0 {}\n{}", ten("x"), levels.collect::<String>());
+        assert!(parse("people.yaml", &bomb).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::declared::{Declaration, Declared, Object};
 use super::notes::notes;
-use super::settle::{Contents, Settled};
+use super::settle::{Contents, Settled, has_password_of_secret};
 use crate::api::{User, UserSpec};
 use crate::controller::wake::{Kind, ObjectKey};
 use crate::domain::account::{Account, AccountId, Source};
@@ -153,6 +153,9 @@ pub(super) fn outcome(declared: &Declared, before: &Contents, settled: &Settled)
         .filter(|declaration| declaration.key.kind == Kind::User)
         .map(|declaration| (declaration.key.namespace.as_str(), declaration.key.name.as_str()))
         .collect();
+    // Of what the API server refuses, a row tells nothing else.
+    let readable = declared.objects.iter().filter(|declaration| matches!(declaration.object, Some(Object::User(_))));
+    let told = readable.map(|declaration| (declaration.key.namespace.as_str(), declaration.key.name.as_str())).collect();
     let mut undeclared: BTreeMap<&str, usize> = BTreeMap::new();
     for account in &settled.after.accounts {
         let named = users.contains(&(account.namespace.as_str(), account.owner.name.as_str()));
@@ -160,11 +163,11 @@ pub(super) fn outcome(declared: &Declared, before: &Contents, settled: &Settled)
     }
     let undeclared = undeclared.into_iter().filter(|(_, accounts)| *accounts > 0);
     let undeclared = undeclared.map(|(namespace, accounts)| Undeclared { namespace: namespace.to_owned(), accounts });
-    Outcome { objects, consequences: consequences(&before, &after), undeclared: undeclared.collect() }
+    Outcome { objects, consequences: consequences(&before, &after, &told), undeclared: undeclared.collect() }
 }
 
 fn row(declaration: &Declaration, decision: Option<&Decision>, before: &View<'_>, after: &View<'_>) -> Row {
-    let Declaration { key, place, faults, object } = declaration;
+    let Declaration { key, place, faults, object, notes, .. } = declaration;
     let mut row = Row {
         namespace: key.namespace.clone(),
         kind: key.kind.into(),
@@ -175,7 +178,7 @@ fn row(declaration: &Declaration, decision: Option<&Decision>, before: &View<'_>
         permissions_gained: vec![],
         permissions_lost: vec![],
         refused: vec![],
-        notes: vec![],
+        notes: notes.clone(),
     };
     let refused = faults.iter().map(|(place, fault)| {
         let field = if fault.path.is_empty() { String::new() } else { format!("{}: ", fault.path) };
@@ -210,11 +213,16 @@ fn user_row(row: &mut Row, user: &User, before: &View<'_>, after: &View<'_>) {
         (None, Some(_)) => Action::Create,
         (Some(was), Some(account)) if was.owner.name != account.owner.name => Action::Adopt,
         (Some(was), Some(account)) if was.owner.uid != account.owner.uid => Action::TakeBack,
-        (Some(was), Some(account)) if was.content != account.content => Action::Change,
+        (Some(was), Some(account))
+            if was.content != account.content || has_password_of_secret(was) != has_password_of_secret(account) =>
+        {
+            Action::Change
+        }
         (Some(_), Some(_)) => Action::Unchanged,
     };
     let fields = |account: Option<&Account>| account.map(account_fields).unwrap_or_default();
     row.changes = changes(fields(was.filter(|_| account.is_some())), fields(account));
+    row.changes.extend(account.and_then(|account| first_password(&user.spec, was, account)));
     let held = |view: &View<'_>, account: Option<&Account>| {
         account.and_then(|account| view.by_id.get(&account.id)).map(|account| view.effective(account)).unwrap_or_default()
     };
@@ -227,27 +235,35 @@ fn user_row(row: &mut Row, user: &User, before: &View<'_>, after: &View<'_>) {
     row.notes.extend(beside(&user.spec, was, account));
 }
 
+/// Returns the first password that comes from a Secret.
+fn first_password(spec: &UserSpec, was: Option<&Account>, account: &Account) -> Option<Change> {
+    let secret = &spec.password_secret_ref.as_ref()?.name;
+    let is_first = has_password_of_secret(account) && !was.is_some_and(has_password_of_secret);
+    let own = was.and_then(|was| was.credential.as_ref()).map(|_| "the member's own");
+    is_first.then(|| Change { field: "password", before: json!(own), after: json!(format!("from the Secret {secret}")) })
+}
+
 /// Returns what is to be known beside what kubectl says.
 fn beside(spec: &UserSpec, was: Option<&Account>, account: Option<&Account>) -> Vec<String> {
     let in_flight = was.filter(|was| was.transaction.in_flight()).map(|was| {
         let kind = was.transaction.kind.as_str();
         format!("the {kind} of the account is in flight: what takes rights away is applied at once, the rest when it ends")
     });
-    let taken = was.zip(account).and_then(|(was, account)| taken_note(spec, was, account));
-    [password_note(spec), in_flight, taken].into_iter().flatten().collect()
+    let owner = was.zip(account).and_then(|(was, account)| owner_note(spec, was, account));
+    [password_note(spec), in_flight, owner].into_iter().flatten().collect()
 }
 
-fn taken_note(spec: &UserSpec, was: &Account, account: &Account) -> Option<String> {
+fn owner_note(spec: &UserSpec, was: &Account, account: &Account) -> Option<String> {
     let (before, after) = (&was.owner, &account.owner);
-    let username = spec.username.as_ref().unwrap_or(&after.name);
+    let is_another = spec.username.as_ref().unwrap_or(&after.name) != was.login_name.parts().0;
     if before.uid == after.uid {
-        None
+        let unnamed = is_another && spec.username.is_none();
+        unnamed
+            .then(|| format!("the account keeps its login name {}; a User that has spec.username can't lose it", was.login_name))
     } else if before.name != after.name && !before.name.is_empty() && !before.uid.is_empty() {
         Some(format!("the account {} is taken over only if its own User {} isn't in the cluster", was.id, before.name))
-    } else if username != was.login_name.parts().0 {
-        Some(format!("the account keeps its login name {}", was.login_name))
     } else {
-        None
+        is_another.then(|| format!("the account keeps its login name {}", was.login_name))
     }
 }
 
@@ -326,22 +342,25 @@ fn difference(before: &Permissions, after: &Permissions) -> (Vec<String>, Vec<St
     (texts(after, before), texts(before, after))
 }
 
-/// Returns whose permissions change though the account itself doesn't.
-fn consequences(before: &View<'_>, after: &View<'_>) -> Vec<Consequence> {
+/// Returns whose permissions change though the account itself doesn't, or though no row tells of it.
+fn consequences(before: &View<'_>, after: &View<'_>, told: &BTreeSet<(&str, &str)>) -> Vec<Consequence> {
     let mut found = vec![];
     for account in &after.contents.accounts {
-        let Some(was) = before.by_id.get(&account.id).filter(|was| was.content == account.content) else { continue };
+        let Some(was) = before.by_id.get(&account.id) else { continue };
+        // Whoever comes onto a loop keeps what they had, which changes the account of somebody whom no file names.
+        if was.content != account.content && told.contains(&(account.namespace.as_str(), account.owner.name.as_str())) {
+            continue;
+        }
         let (gained, lost) = difference(&before.effective(was), &after.effective(account));
         if gained.is_empty() && lost.is_empty() {
             continue;
         }
-        let inherited = inheritance::followed(account).filter(|_| {
-            let own = |view: &View<'_>, account| inheritance::own(account, |name| view.user(&was.namespace, name));
-            own(before, was) != own(after, account)
-        });
-        let because = match inherited {
-            Some(from) => format!("inherits from {from}"),
-            None => format!("is in the group {}", account.content.group),
+        let own = |view: &View<'_>, account| inheritance::own(account, |name| view.user(&was.namespace, name));
+        let because = match &account.content.source {
+            Some(Source::Inherited { from, kept }) if own(before, was) != own(after, account) => {
+                format!("inherits from {from}{}", if kept.is_some() { ", on a loop" } else { "" })
+            }
+            _ => format!("is in the group {}", account.content.group),
         };
         let (namespace, user) = (account.namespace.clone(), account.owner.name.clone());
         found.push(Consequence { namespace, user, permissions_gained: gained, permissions_lost: lost, because });

@@ -14,8 +14,9 @@ use crate::controller::observe::{self, Snapshot};
 use crate::controller::pipeline::decide;
 use crate::controller::wake::ObjectKey;
 use crate::controller::world::World;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, FromSecret};
 use crate::domain::organization::{CustomerId, Organization};
+use crate::domain::password::PasswordHash;
 use crate::plan::adoption::Adoption;
 use crate::plan::user::PasswordFacts;
 use crate::plan::{Decision, OrganizationRecord};
@@ -145,13 +146,20 @@ async fn pass(world: &World, store: &MemoryStore, keys: &[ObjectKey], occasion: 
     Ok(pass)
 }
 
-/// No Secret is read, so a password is taken to be there and to be the same.
+/// No Secret is read, so a password is taken to be there and to be the same; where none came from a Secret yet, it is new.
 fn take_password_for_granted(snapshot: &mut Snapshot) {
     if let Snapshot::User(user) = snapshot
         && user.spec.password_secret_ref.is_some()
     {
-        user.password = PasswordFacts::Same;
+        let is_known = user.account.as_ref().is_some_and(has_password_of_secret);
+        let unread = || FromSecret { hash: PasswordHash::stored(String::new()), version: String::new() };
+        user.password = if is_known { PasswordFacts::Same } else { PasswordFacts::New(unread()) };
     }
+}
+
+/// Whether a password of the account ever came from a Secret.
+pub(super) fn has_password_of_secret(account: &Account) -> bool {
+    account.credential.as_ref().is_some_and(|credential| credential.from_secret.is_some())
 }
 
 /// Returns the declared objects as a cluster would have them, held by our finalizer.
