@@ -8,6 +8,7 @@ mod features;
 mod groups;
 mod index;
 mod lookup;
+mod memberships;
 mod messages;
 mod people;
 mod queue;
@@ -20,6 +21,7 @@ mod writes;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Map, Value};
@@ -30,6 +32,7 @@ use self::features::{Ability, Features, KnownFeatures};
 use self::groups::Changes;
 use self::index::Index;
 use self::lookup::{Condition, EXTERNAL_ID, MOST_CONDITIONS};
+use self::memberships::Membership;
 use self::messages::{Kind, Resource, patch};
 use self::queue::Queue;
 use self::reply::Reply;
@@ -41,6 +44,9 @@ use crate::domain::account::AccountId;
 
 /// The most writes of one request.
 const MOST_WRITES: usize = 100;
+
+/// How long it may take to list everybody; whoever waits for it is then looked up, which takes time too.
+const LONGEST_LIST: Duration = Duration::from_secs(10);
 
 /// A directory that speaks SCIM.
 #[derive(Clone, Debug)]
@@ -56,7 +62,7 @@ struct Client {
     features: KnownFeatures,
     lookups: Arc<Queue<(AccountId, Trust), Vec<Resource>>>,
     index: Index,
-    memberships: Arc<Queue<String, Vec<String>>>,
+    memberships: Arc<Queue<String, Vec<Membership>>>,
     writes: Arc<Queue<Write, Reply>>,
     groups: Mutex<HashMap<String, Arc<Changes>>>,
 }
@@ -226,15 +232,8 @@ impl Client {
     async fn look_up(&self, accounts: &[(AccountId, Trust)]) -> Result<Vec<Vec<Resource>>, DirectoryError> {
         let trusting = accounts.iter().filter(|(_, trust)| *trust == Trust::List).count();
         if trusting == MOST_CONDITIONS && self.index.is_due() {
-            let begun = Instant::now();
-            // A server that can't be listed can be asked all the same.
-            match self.list(Kind::User, Some(EXTERNAL_ID)).await {
-                Ok(listed) => {
-                    let ids: Vec<Option<&str>> = listed.iter().map(Resource::external_id).collect::<Result<_, _>>()?;
-                    self.index.take(begun, ids.into_iter().flatten());
-                }
-                Err(_) => self.index.note_failure(begun),
-            }
+            // A server that can't be listed, or not in time, can be asked all the same.
+            let _ = tokio::time::timeout(LONGEST_LIST, self.list_accounts()).await;
         }
         let is_lacking = |(account, trust): &(AccountId, Trust)| *trust == Trust::List && self.index.lacks(*account);
         let lacking: Vec<bool> = accounts.iter().map(is_lacking).collect();
@@ -242,6 +241,17 @@ impl Client {
         let conditions: Vec<Condition> = asked.map(|((account, _), _)| Condition::ExternalId(account.to_string())).collect();
         let mut found = self.find(Kind::User, &conditions, None).await?.into_iter();
         Ok(lacking.into_iter().map(|lacking| if lacking { vec![] } else { found.next().unwrap_or_default() }).collect())
+    }
+
+    /// Lists everybody for the index.
+    async fn list_accounts(&self) -> Result<(), DirectoryError> {
+        let begun = Instant::now();
+        // However it ends, the next batch isn't to begin it again at once.
+        self.index.note_failure(begun);
+        let listed = self.list(Kind::User, Some(EXTERNAL_ID)).await?;
+        let ids: Vec<Option<&str>> = listed.iter().map(Resource::external_id).collect::<Result<_, _>>()?;
+        self.index.take(begun, ids.into_iter().flatten());
+        Ok(())
     }
 
     /// Changes what differs about an entry.

@@ -40,8 +40,10 @@ pub(super) enum Ability {
     Or,
     /// A filter of a kind of resources by an attribute and an operator, such as `externalId eq`.
     Filter(Kind, &'static str),
-    /// Giving the members of groups along, which may be too many.
+    /// Giving the members of groups along in what a filter finds; they may be too many.
     Members,
+    /// Taking somebody out of a group by a path that names them.
+    MemberPath,
 }
 
 impl Features {
@@ -68,7 +70,7 @@ impl Features {
             Ability::Patch => self.patch,
             Ability::Bulk => self.bulk.is_some(),
             Ability::Or | Ability::Filter(..) => self.filter,
-            Ability::Members => true,
+            Ability::Members | Ability::MemberPath => true,
         };
         says && !self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains(&ability)
     }

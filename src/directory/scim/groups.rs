@@ -6,28 +6,19 @@ use std::sync::{Arc, PoisonError};
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use super::Client;
 use super::features::Ability;
 use super::lookup::{Condition, groups_told};
+use super::memberships::NAMES;
 use super::messages::{Kind, PatchOperation, Resource, attribute, patch, quoted};
 use super::queue::Queue;
-use super::transport::Request;
+use super::reply::{Body, Reply};
 use super::writes::{Write, path_of};
 use crate::directory::{DirectoryError, Groups};
 
 /// The most changes of one group that go into one request.
 const MOST_CHANGES: usize = 200;
-
-/// How many members of a group are too many to be read whenever somebody's membership is looked at.
-const MANY_MEMBERS: usize = 1000;
-
-/// What finds a group; its members may be many.
-const NAMES: &str = "externalId,displayName";
-
-/// What tells who is in a group.
-const MEMBERS: &str = "externalId,displayName,members.value";
 
 /// What is to change about a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +33,13 @@ pub(super) enum Change {
 
 /// The changes of one group.
 pub(super) type Changes = Queue<Change, ()>;
+
+/// Who comes into a group and who goes, by the ids of their entries.
+#[derive(Clone, Copy)]
+struct Moves<'a> {
+    joining: &'a [&'a str],
+    leaving: &'a [&'a str],
+}
 
 /// Returns what the groups of an organization begin with.
 fn prefix(organization: &str) -> String {
@@ -63,13 +61,18 @@ impl Client {
             return Ok(());
         }
         let id = user.id()?;
+        // Those that the entry tells of are left even where the groups themselves don't show it.
+        let mut leaving: BTreeSet<String> = told.into_iter().filter(|name| Some(name) != wanted.as_ref()).collect();
         let mut is_member = false;
-        for name in self.groups_with(id).await? {
-            if Some(&name) == wanted.as_ref() {
-                is_member = true;
-            } else if name.starts_with(&prefix) {
-                self.change_group(&name, Change::Leave(id.to_owned())).await?;
+        for membership in self.memberships_of(id).await? {
+            if Some(&membership.name) == wanted.as_ref() {
+                is_member |= membership.is_certain;
+            } else if membership.name.starts_with(&prefix) {
+                leaving.insert(membership.name);
             }
+        }
+        for name in &leaving {
+            self.change_group(name, Change::Leave(id.to_owned())).await?;
         }
         match wanted {
             Some(name) if !is_member => self.join(&name, id).await,
@@ -102,44 +105,6 @@ impl Client {
         }
         let dropping = absent.into_iter().map(|name| self.change_group(name, Change::Drop));
         join_all(dropping).await.into_iter().collect()
-    }
-
-    /// Returns the names of the groups that roster knows and that have an entry as a member; several are asked for at once.
-    async fn groups_with(self: &Arc<Self>, id: &str) -> Result<Vec<String>, DirectoryError> {
-        let client = self.clone();
-        let work = move |ids: Vec<String>| {
-            let client = client.clone();
-            async move {
-                let conditions: Vec<Condition> = ids.into_iter().map(Condition::Member).collect();
-                match client.groups_with_any(&conditions).await {
-                    Ok(found) => found.into_iter().map(|groups| names(&groups)).collect(),
-                    Err(error) => conditions.iter().map(|_| Err(error.clone())).collect(),
-                }
-            }
-        };
-        self.memberships.ask(id.to_owned(), work).await
-    }
-
-    /// Returns for each condition the groups that meet it. With the members a server can be seen to filter as it is asked
-    /// to; where they are too many it is told by how it answers for nobody.
-    async fn groups_with_any(&self, conditions: &[Condition]) -> Result<Vec<Vec<Resource>>, DirectoryError> {
-        let features = self.features().await?;
-        if !features.has(Ability::Members) {
-            let nobody = Condition::Member(Uuid::new_v4().to_string());
-            if let Some(found) = self.find_unseen(Kind::Group, conditions, &nobody, NAMES).await? {
-                return Ok(found);
-            }
-        }
-        let found = self.find(Kind::Group, conditions, Some(MEMBERS)).await;
-        let has_many = |group: &Resource| group.members().is_ok_and(|members| members.len() > MANY_MEMBERS);
-        let is_too_much = match &found {
-            Ok(found) => found.iter().flatten().any(has_many),
-            Err(error) => matches!(error, DirectoryError::Nonsense(_)),
-        };
-        if is_too_much {
-            features.fails_at(Ability::Members);
-        }
-        found
     }
 
     /// Changes a group, together with whatever else is to change about it.
@@ -186,7 +151,7 @@ impl Client {
                 self.drop_if_empty(group).await?;
             } else {
                 let joining = if number == 0 { joining.as_slice() } else { &[] };
-                self.change_members(group, name, joining, &leaving).await?;
+                self.change_members(group, name, Moves { joining, leaving: &leaving }).await?;
             }
         }
         Ok(())
@@ -208,25 +173,22 @@ impl Client {
         }
     }
 
-    async fn change_members(
-        self: &Arc<Self>,
-        group: &Resource,
-        name: &str,
-        joining: &[&str],
-        leaving: &[&str],
-    ) -> Result<(), DirectoryError> {
+    async fn change_members(self: &Arc<Self>, group: &Resource, name: &str, moves: Moves<'_>) -> Result<(), DirectoryError> {
+        let Moves { joining, leaving } = moves;
         if joining.is_empty() && leaving.is_empty() {
             return Ok(());
         }
         let features = self.features().await?;
         let path = path_of(Kind::Group, group.id()?)?;
-        if features.has(Ability::Patch) {
+        let mut refusal = None;
+        if features.has(Ability::Patch) && (leaving.is_empty() || features.has(Ability::MemberPath)) {
             let mut operations: Vec<PatchOperation> =
                 leaving.iter().map(|id| PatchOperation::remove(&format!("members[value eq {}]", quoted(id)))).collect();
             if !joining.is_empty() {
                 operations.push(PatchOperation::add("members", values(joining)));
             }
-            if group.text("displayName")? != Some(name) {
+            // A name that another group has taken mustn't keep anybody in this one.
+            if leaving.is_empty() && group.text("displayName")? != Some(name) {
                 operations.push(PatchOperation::replace("displayName", name.into()));
             }
             // It says what changes, whatever others change: any version will do.
@@ -234,26 +196,97 @@ impl Client {
             match reply.status.as_u16() {
                 404 => return Err(DirectoryError::Conflict),
                 405 | 501 => features.fails_at(Ability::Patch),
+                400 if !leaving.is_empty() && refuses_member_path(&reply) => {
+                    if reply.is_error("invalidPath") || reply.is_error("invalidFilter") {
+                        features.fails_at(Ability::MemberPath);
+                    } else {
+                        refusal = Some(reply);
+                    }
+                }
                 _ => return reply.accepted(),
             }
         }
         let Some(whole) = self.whole_group(&path).await? else { return Err(DirectoryError::Conflict) };
-        let version = whole.version().filter(|_| features.etag).map(str::to_owned);
-        let write = Write::change(Method::PUT, path, Value::Object(with_members(whole, name, joining, leaving)?), version);
-        let reply = self.write(write).await?;
+        if !whole.members()?.is_empty() || self.is_empty(&whole).await? {
+            return self.change_shown_members(whole, &path, name, moves).await;
+        }
+        if let Some(refusal) = refusal {
+            // Of one alone it is certain whom the server means.
+            let ([], [id]) = (joining, leaving) else { return refusal.accepted() };
+            if !self.is_in(&whole, id).await? {
+                return if refusal.is_error("noTarget") { Ok(()) } else { refusal.accepted() };
+            }
+        }
+        self.change_hidden_members(&path, name, moves).await
+    }
+
+    /// Changes who is in a group in a way that says who stays, too, for a server that takes nobody out by name.
+    async fn change_shown_members(
+        self: &Arc<Self>,
+        group: Resource,
+        path: &str,
+        name: &str,
+        moves: Moves<'_>,
+    ) -> Result<(), DirectoryError> {
+        let is_there: BTreeSet<&str> = group.members()?.into_iter().collect();
+        let leaving: Vec<&str> = moves.leaving.iter().copied().filter(|id| is_there.contains(id)).collect();
+        let joining: Vec<&str> = moves.joining.iter().copied().filter(|id| !is_there.contains(id)).collect();
+        if joining.is_empty() && leaving.is_empty() {
+            return Ok(());
+        }
+        let features = self.features().await?;
+        let version = group.version().filter(|_| features.etag).map(str::to_owned);
+        let members = members_after(&group, Moves { joining: &joining, leaving: &leaving })?;
+        if features.has(Ability::Patch) {
+            let mut operations = vec![];
+            if !leaving.is_empty() {
+                operations.push(PatchOperation::remove_values("members", values(&leaving)));
+            }
+            if !members.is_empty() {
+                // Who is in it already, too: a server that goes by the RFC has just taken out everybody.
+                operations.push(PatchOperation::add("members", members.clone().into()));
+            }
+            let write = Write::change(Method::PATCH, path.to_owned(), patch(&operations), version.clone());
+            let reply = self.write(write).await?;
+            match reply.status.as_u16() {
+                404 => return Err(DirectoryError::Conflict),
+                400 | 405 | 501 => {}
+                _ => return reply.accepted(),
+            }
+        }
+        let mut whole: Map<String, Value> = group.0;
+        whole.retain(|attribute, _| !["meta", "members"].contains(&attribute.to_lowercase().as_str()));
+        if leaving.is_empty() {
+            whole.retain(|attribute, _| !attribute.eq_ignore_ascii_case("displayName"));
+            whole.insert("displayName".to_owned(), name.into());
+        }
+        whole.insert("members".to_owned(), members.into());
+        let reply = self.write(Write::change(Method::PUT, path.to_owned(), Value::Object(whole), version)).await?;
         if reply.status.as_u16() == 404 { Err(DirectoryError::Conflict) } else { reply.accepted() }
     }
 
-    /// Returns a group with all its members, unless it is gone.
-    async fn whole_group(&self, path: &str) -> Result<Option<Resource>, DirectoryError> {
-        let reply = self.transport.send(Request::get(path)).await?;
-        if reply.status.as_u16() == 404 { Ok(None) } else { reply.read("a Group").map(Some) }
+    /// Changes who is in a group whose members the server doesn't show: what it is told must be about nobody else.
+    async fn change_hidden_members(self: &Arc<Self>, path: &str, name: &str, moves: Moves<'_>) -> Result<(), DirectoryError> {
+        if !self.features().await?.has(Ability::Patch) {
+            return Err(DirectoryError::refused(&format!(
+                "it doesn't show who is in the group {name} and takes groups whole alone: if nobody is in it, delete it there"
+            )));
+        }
+        let mut operations = vec![];
+        if !moves.leaving.is_empty() {
+            operations.push(PatchOperation::remove_values("members", values(moves.leaving)));
+        }
+        if !moves.joining.is_empty() {
+            operations.push(PatchOperation::add("members", values(moves.joining)));
+        }
+        let reply = self.write(Write::change(Method::PATCH, path.to_owned(), patch(&operations), None)).await?;
+        if reply.status.as_u16() == 404 { Err(DirectoryError::Conflict) } else { reply.accepted() }
     }
 
     async fn drop_if_empty(self: &Arc<Self>, group: &Resource) -> Result<(), DirectoryError> {
         let path = path_of(Kind::Group, group.id()?)?;
         let Some(group) = self.whole_group(&path).await? else { return Ok(()) };
-        if !group.members()?.is_empty() {
+        if !self.is_empty(&group).await? {
             return Ok(());
         }
         let has_versions = self.features().await?.etag;
@@ -267,24 +300,22 @@ impl Client {
     }
 }
 
-fn names(groups: &[Resource]) -> Result<Vec<String>, DirectoryError> {
-    groups.iter().filter_map(|group| group.external_id().transpose()).map(|name| name.map(str::to_owned)).collect()
+/// Whether a server doesn't take the path that names a member, or finds nobody there (RFC 7644, section 3.12). One that
+/// doesn't say what is wrong may mean that.
+fn refuses_member_path(reply: &Reply) -> bool {
+    let says_why = matches!(&reply.body, Body::Json(Value::Object(error)) if attribute(error, "scimType").is_some());
+    !says_why || ["invalidPath", "invalidFilter", "noTarget"].iter().any(|word| reply.is_error(word))
 }
 
 fn values(ids: &[&str]) -> Value {
     ids.iter().map(|id| json!({ "value": id })).collect()
 }
 
-/// Returns a group with other members, for a server that takes nothing but the whole.
-fn with_members(group: Resource, name: &str, joining: &[&str], leaving: &[&str]) -> Result<Map<String, Value>, DirectoryError> {
-    let is_there: Vec<String> = group.members()?.into_iter().map(str::to_owned).collect();
-    let stays =
-        |member: &&Map<String, Value>| attribute(member, "value").and_then(Value::as_str).is_none_or(|id| !leaving.contains(&id));
+/// Returns the members that a group has after somebody came or went; those who stay, with all that the server has of them.
+fn members_after(group: &Resource, moves: Moves<'_>) -> Result<Vec<Value>, DirectoryError> {
+    let id_of = |member: &Map<String, Value>| attribute(member, "value").and_then(Value::as_str).map(str::to_owned);
+    let stays = |member: &&Map<String, Value>| id_of(member).is_none_or(|id| !moves.leaving.contains(&id.as_str()));
     let mut members: Vec<Value> = group.values("members")?.into_iter().filter(stays).cloned().map(Value::Object).collect();
-    members.extend(joining.iter().filter(|id| !is_there.iter().any(|there| there == *id)).map(|id| json!({ "value": id })));
-    let mut whole = group.0;
-    whole.retain(|attribute, _| !["meta", "members", "displayname"].contains(&attribute.to_lowercase().as_str()));
-    whole.insert("displayName".to_owned(), name.into());
-    whole.insert("members".to_owned(), Value::Array(members));
-    Ok(whole)
+    members.extend(moves.joining.iter().map(|id| json!({ "value": id })));
+    Ok(members)
 }

@@ -34,7 +34,7 @@ impl Index {
         !state.is_fresh() && state.failed.is_none_or(|failed| failed.elapsed() >= FRESH)
     }
 
-    /// Notes that a list failed that was begun at a time.
+    /// Notes that a list failed that was begun at a time, or that it will have unless it is taken in.
     pub(super) fn note_failure(&self, begun: Instant) {
         self.state().failed = Some(begun);
     }
@@ -43,6 +43,7 @@ impl Index {
     pub(super) fn take<'a>(&self, begun: Instant, ids: impl Iterator<Item = &'a str>) {
         let mut state = self.state();
         state.listed = Some(begun);
+        state.failed = None;
         // What was noted stays: it may have come to a page that was read before.
         state.may_be_there.extend(ids.filter_map(|id| id.parse::<Uuid>().ok()));
     }
@@ -87,5 +88,9 @@ mod tests {
         assert!(!index.lacks(account(4)) && index.is_due());
         index.note_failure(Instant::now());
         assert!(!index.is_due());
+        index.take(Instant::now(), std::iter::empty());
+        assert!(index.lacks(account(4)));
+        tokio::time::advance(FRESH).await;
+        assert!(index.is_due(), "what failed before the last list counts no more");
     }
 }

@@ -21,6 +21,9 @@ const PAGE_OF_IDS: usize = 1000;
 /// The attribute by which roster knows what is its own.
 pub(super) const EXTERNAL_ID: &str = "externalId";
 
+/// What a server is asked for the groups of somebody.
+pub(super) const MEMBER: &str = "members.value eq";
+
 /// What a resource has to be like.
 #[derive(Clone, Debug)]
 pub(super) enum Condition {
@@ -30,6 +33,8 @@ pub(super) enum Condition {
     ExternalIdBegins(String),
     /// A group with this member, by its id.
     Member(String),
+    /// A group with any member.
+    AnyMember,
 }
 
 impl Condition {
@@ -38,13 +43,18 @@ impl Condition {
         match self {
             Self::ExternalId(_) => "externalId eq",
             Self::ExternalIdBegins(_) => "externalId sw",
-            Self::Member(_) => "members.value eq",
+            Self::Member(_) => MEMBER,
+            Self::AnyMember => "members pr",
         }
     }
 
     fn filter(&self) -> String {
-        let (Self::ExternalId(value) | Self::ExternalIdBegins(value) | Self::Member(value)) = self;
-        format!("{} {}", self.question(), quoted(value))
+        match self {
+            Self::ExternalId(value) | Self::ExternalIdBegins(value) | Self::Member(value) => {
+                format!("{} {}", self.question(), quoted(value))
+            }
+            Self::AnyMember => self.question().to_owned(),
+        }
     }
 
     /// Whether a resource is so: a server may be less exact than it was asked to be.
@@ -53,12 +63,14 @@ impl Condition {
             Self::ExternalId(id) => resource.external_id()? == Some(id.as_str()),
             Self::ExternalIdBegins(start) => resource.external_id()?.is_some_and(|id| id.starts_with(start)),
             Self::Member(id) => resource.members()?.contains(&id.as_str()),
+            Self::AnyMember => !resource.members()?.is_empty(),
         })
     }
 }
 
 /// What a server made of a filter.
-enum Filtered {
+pub(super) enum Filtered {
+    /// It gives these, which need not all be what it was asked for.
     Found(Vec<Resource>),
     /// It doesn't take it.
     Refused,
@@ -80,17 +92,7 @@ impl Client {
             Filtered::Found(found) => found,
             Filtered::Refused => self.list(kind, attributes).await?,
         };
-        let meet = |condition: &Condition| {
-            let mut ids = HashSet::new();
-            let mut meeting = vec![];
-            for resource in &found {
-                if condition.holds(resource)? && ids.insert(resource.id()?) {
-                    meeting.push(resource.clone());
-                }
-            }
-            Ok(meeting)
-        };
-        conditions.iter().map(meet).collect()
+        conditions.iter().map(|condition| meeting(condition, &found)).collect()
     }
 
     /// Returns for each condition what a server says meets it, which can't be seen from these attributes; nothing where the
@@ -117,7 +119,8 @@ impl Client {
         }
     }
 
-    async fn filtered(
+    /// Returns what a server gives for any of the conditions.
+    pub(super) async fn filtered(
         &self,
         kind: Kind,
         conditions: &[Condition],
@@ -166,8 +169,10 @@ impl Client {
         let mut ids = HashSet::new();
         let mut total = 0;
         let count = if attributes == Some(EXTERNAL_ID) { PAGE_OF_IDS } else { PAGE };
+        // A page begins with what the one before ended with, to see that nothing moved; where a page has more than one.
+        let mut overlap = 0;
         loop {
-            let start = found.len() + 1;
+            let (start, count) = (found.len() + 1 - overlap, count + overlap);
             let mut request = Request::get(kind.path());
             request.query = vec![("startIndex", start.to_string()), ("count", count.to_string())];
             request.query.extend(filter.map(|filter| ("filter", filter.to_owned())));
@@ -183,10 +188,17 @@ impl Client {
             }
             total = page.total_results;
             let before = found.len();
-            for resource in page.resources.unwrap_or_default() {
+            let resources = page.resources.unwrap_or_default();
+            let follows = overlap == 0 || resources.first().map(Resource::id).transpose()?.is_none_or(|id| ids.contains(id));
+            overlap = usize::from(resources.len() > 1);
+            for resource in resources {
                 if ids.insert(resource.id()?.to_owned()) {
                     found.push(resource);
                 }
+            }
+            if !follows {
+                // Whatever was between the two pages moved up to the one that was read already.
+                return Err(DirectoryError::Conflict);
             }
             if found.len() >= page.total_results {
                 return Ok(Filtered::Found(found));
@@ -200,6 +212,18 @@ impl Client {
             }
         }
     }
+}
+
+/// Returns the resources that meet a condition, each once.
+pub(super) fn meeting(condition: &Condition, found: &[Resource]) -> Result<Vec<Resource>, DirectoryError> {
+    let mut ids = HashSet::new();
+    let mut meeting = vec![];
+    for resource in found {
+        if condition.holds(resource)? && ids.insert(resource.id()?) {
+            meeting.push(resource.clone());
+        }
+    }
+    Ok(meeting)
 }
 
 /// Whether a server doesn't take a filter (RFC 7644, section 3.4.2.2): the next smaller question may do.

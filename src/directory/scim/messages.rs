@@ -173,6 +173,11 @@ impl PatchOperation {
     pub(super) fn remove(path: &str) -> Self {
         Self { op: "remove", path: path.to_owned(), value: None }
     }
+
+    /// Takes away these values of several, where a server knows that form; to the RFC it is everything that is there.
+    pub(super) fn remove_values(path: &str, values: Value) -> Self {
+        Self { op: "remove", path: path.to_owned(), value: Some(values) }
+    }
 }
 
 /// Returns the body of a PATCH.

@@ -3,6 +3,8 @@
 mod batches;
 mod hostile;
 mod import;
+mod lists;
+mod members;
 mod people;
 mod proxy;
 mod real;

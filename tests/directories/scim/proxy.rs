@@ -38,6 +38,10 @@ pub(crate) enum Act {
     PassQuery(String),
     /// Lets somebody else write before: the path and the operations of a PATCH.
     PassAfter(String, Value),
+    /// Lets the server answer something else that it is told.
+    PassBody(Value),
+    /// Lets the server answer, and changes the answer.
+    PassAltered(fn(&mut Value)),
     /// Lets the server do it, and loses the answer.
     Lose,
     /// Lets the server do it, and says something else.
@@ -190,6 +194,15 @@ impl Serving {
             Act::PassAfter(path, operations) => {
                 super::Somebody::at(&self.behind().server).patch(&path, operations).await;
                 self.behind().pass(&asked, body).await
+            }
+            Act::PassBody(body) => self.behind().pass(&asked, body.to_string().into_bytes()).await,
+            Act::PassAltered(alter) => {
+                let (status, headers, body) = self.behind().pass(&asked, body).await;
+                let altered = serde_json::from_slice(&body).map(|mut answer| {
+                    alter(&mut answer);
+                    answer.to_string().into_bytes()
+                });
+                (status, headers, altered.unwrap_or(body))
             }
             Act::Lose => {
                 self.behind().pass(&asked, body).await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Act, ENTERPRISE, PersonExt, Proxy, ScimServer, Somebody, abilities, entry, gone, person};
 
 /// Brings some people through their lives.
-async fn check_lives(directory: &Directory, somebody: &Somebody, organization: &str) {
+pub(super) async fn check_lives(directory: &Directory, somebody: &Somebody, organization: &str) {
     let mut people: Vec<Entry> =
         ["alice", "bob", "carol"].iter().map(|name| entry(organization, person(organization, name))).collect();
     for turn in 0..3 {
@@ -106,7 +106,7 @@ async fn a_server_that_pages_is_read_to_the_end() {
     // It gives seven at a time, whatever it is asked for.
     let proxy = Proxy::before(&server, move |asked| match asked.is("GET /ServiceProviderConfig") {
         true => Act::json(200, &can),
-        false => Act::PassQuery(asked.query.replace("count=200", "count=7")),
+        false => Act::PassQuery(asked.query.replace("count=200", "count=7").replace("count=201", "count=7")),
     })
     .await;
     let somebody = Somebody::at(&server);
