@@ -34,10 +34,8 @@ impl Courier {
         let passwords = self.passwords.clone();
         self.under_way.spawn(async move {
             let bringing = Box::pin(async {
-                match with_text(&directory, &delivery, &passwords).await? {
-                    Some(entry) => directory.bring(&entry).await,
-                    None => directory.bring(&delivery.entry).await,
-                }
+                let (entry, read) = with_text(&directory, &delivery, &passwords).await;
+                directory.bring(&entry).await.and(read)
             });
             // An entry without an answer would be on its way for ever.
             let answer = AssertUnwindSafe(bringing).catch_unwind().await;
@@ -74,13 +72,19 @@ impl Courier {
     }
 }
 
-/// Returns the entry with the text of its password, where the directory takes texts, it is new, and a Secret has it.
-async fn with_text(directory: &Directory, delivery: &Delivery, passwords: &Reader) -> Result<Option<Entry>, DirectoryError> {
-    let Some(place) = delivery.password.as_ref().filter(|_| directory.takes_password_texts()) else { return Ok(None) };
+/// Returns the entry with the text of its password, where the directory takes texts, it is new, and a Secret has it. Where
+/// that can't be read, everything else is brought without it: no revocation waits for a Secret.
+async fn with_text(directory: &Directory, delivery: &Delivery, passwords: &Reader) -> (Entry, Result<(), DirectoryError>) {
     let mut entry = delivery.entry.clone();
-    let password = entry.person.as_mut().and_then(|person| person.password.as_mut()).filter(|password| password.is_new);
-    let Some(password) = password else { return Ok(None) };
-    let text = passwords.text(&entry.organization, place, &password.hash).await;
-    password.text = text.map_err(|_| DirectoryError::PasswordUnread)?.map(Arc::new);
-    Ok(Some(entry))
+    let place = delivery.password.as_ref().filter(|_| directory.takes_password_texts());
+    let (Some(place), Some(person)) = (place, &mut entry.person) else { return (entry, Ok(())) };
+    let Some(password) = person.password.as_mut().filter(|password| password.is_new) else { return (entry, Ok(())) };
+    match passwords.text(&entry.organization, place, &password.hash).await {
+        Ok(text) => password.text = text.map(Arc::new),
+        Err(_) => {
+            person.password = None;
+            return (entry, Err(DirectoryError::PasswordUnread));
+        }
+    }
+    (entry, Ok(()))
 }
