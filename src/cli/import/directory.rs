@@ -320,7 +320,7 @@ impl<'a> Import<'a> {
         if unlinked > 0 {
             lines.push(String::new());
             lines.push(format!(
-                "Entries without an externalId: {unlinked}. Run this again with --link, or the directory refuses their doubles."
+                "Entries without an externalId: {unlinked}. Run this again with --link, or they get doubles, of which the directory refuses no more than those with the same userName."
             ));
         }
         if self.owned > 0 {
