@@ -4,6 +4,7 @@
 //! never makes a double. It owns the attributes that it writes; what else an entry has stays as it is. What many entries
 //! need at the same time goes into few requests.
 
+mod entries;
 mod features;
 mod groups;
 mod index;
@@ -23,22 +24,22 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reqwest::Method;
+use futures::future::join_all;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::features::{Ability, Features, KnownFeatures};
+use self::features::{Features, KnownFeatures};
 use self::groups::Changes;
 use self::index::Index;
 use self::lookup::{Condition, EXTERNAL_ID, MOST_CONDITIONS};
 use self::memberships::Membership;
-use self::messages::{Kind, Resource, patch};
+use self::messages::{Kind, Resource};
 use self::queue::Queue;
 use self::reply::Reply;
 use self::token::Token;
 use self::transport::Transport;
-use self::writes::{Write, path_of};
+use self::writes::Write;
 use super::{Address, DirectoryError, Entry, Found, Groups, LoginPassword, Person};
 use crate::domain::account::AccountId;
 
@@ -115,10 +116,10 @@ impl Scim {
         let account = entry.account.to_string();
         let Some(person) = &entry.person else {
             // A list that is a minute old isn't enough to say that somebody is gone.
-            for user in &self.client.entries_of(entry.account, Trust::Answers).await? {
-                self.client.remove(user, &entry.organization).await?;
-            }
-            return Ok(());
+            let found = self.client.entries_of(entry.account, Trust::Answers).await?;
+            let removals = found.iter().map(|user| self.client.remove(user, &entry.organization));
+            // One that can't be removed keeps no other.
+            return join_all(removals).await.into_iter().collect();
         };
         let found = self.client.entries_of(entry.account, Trust::List).await?;
         let wanted = user::wanted(person, &account);
@@ -147,25 +148,32 @@ impl Scim {
             user.insert("password".to_owned(), text.into());
         }
         self.client.index.note(entry.account);
-        let reply = self.client.write(Write::create(Kind::User, Value::Object(user))).await?.without(text.unwrap_or_default());
-        let created = match reply.status.as_u16() {
-            409 => None,
-            _ => reply.created_id()?,
-        };
-        if let Some(id) = created {
-            let group = Client::group_name(&entry.organization, &person.group);
-            return self.client.join(&group, &id).await;
+        let mut reply = self.client.write(Write::create(Kind::User, Value::Object(user))).await?;
+        if text.is_some() {
+            reply = reply.without_words();
         }
-        // It is there already: by an earlier try whose answer was lost, or as somebody else's.
+        let is_taken = reply.status.as_u16() == 409;
+        let id = if is_taken { None } else { reply.created_id()? };
         let account = entry.account.to_string();
-        let found = self.client.entries_of(entry.account, Trust::Answers).await?;
-        if found.is_empty() {
-            let name = &person.login_name;
-            return Err(DirectoryError::refused(&format!(
-                "another entry there has the userName {name}; it becomes this account's with the externalId {account}, which roster import --link sets"
-            )));
+        if let Some(id) = id.as_ref().filter(|_| reply.may_be_known_by(&account)) {
+            let group = Client::group_name(&entry.organization, &person.group);
+            return self.client.join(&group, id).await;
         }
-        self.change_all(&found, entry, person, wanted).await
+        // It is there already, by an earlier try whose answer was lost, or as somebody else's; or nothing says what was made.
+        let mut found = self.client.entries_of(entry.account, Trust::Answers).await?;
+        if found.is_empty() && is_taken {
+            found = self.client.entries_missed(entry.account, &person.login_name).await?;
+        }
+        match id {
+            _ if !found.is_empty() => self.change_all(&found, entry, person, wanted).await,
+            None if is_taken => {
+                let name = &person.login_name;
+                Err(DirectoryError::refused(&format!(
+                    "another entry there has the userName {name}; it becomes this account's with the externalId {account}, which roster import --link sets"
+                )))
+            }
+            _ => self.client.take_back(id.as_deref()).await,
+        }
     }
 
     /// Brings what there is of an account, which is to be one entry. Who may not log in may not with any.
@@ -174,7 +182,7 @@ impl Scim {
         found: &[Resource],
         entry: &Entry,
         person: &Person,
-        mut wanted: Map<String, Value>,
+        wanted: Map<String, Value>,
     ) -> Result<(), DirectoryError> {
         let is_one = found.len() == 1;
         if !is_one && person.active {
@@ -183,15 +191,21 @@ impl Scim {
                 "{number} entries there have the externalId {account}: all but one have to go, or to lose it"
             )));
         }
-        for user in found {
+        let changes = found.iter().map(async |user| {
+            let mut wanted = wanted.clone();
             // A login name is one entry's.
             if let Some(name) = user.get("userName").filter(|_| !is_one) {
                 wanted.insert("userName".to_owned(), name.clone());
             }
-            self.client.change(user, &wanted, self.new_password(person).as_deref()).await?;
-            self.client.settle(user, &entry.organization, Some(&person.group)).await?;
-        }
-        Ok(())
+            let changed = self.client.change(user, &wanted, self.new_password(person).as_deref()).await;
+            if let Err(DirectoryError::Conflict | DirectoryError::Busy { .. } | DirectoryError::Unauthorized(_)) = changed {
+                return changed;
+            }
+            // Whatever is refused about an entry keeps it in no group.
+            let settled = self.client.settle(user, &entry.organization, Some(&person.group)).await;
+            changed.and(settled)
+        });
+        join_all(changes).await.into_iter().collect()
     }
 
     /// Returns the password that an existing entry is to have instead of its own, if it is to have another.
@@ -252,47 +266,5 @@ impl Client {
         let ids: Vec<Option<&str>> = listed.iter().map(Resource::external_id).collect::<Result<_, _>>()?;
         self.index.take(begun, ids.into_iter().flatten());
         Ok(())
-    }
-
-    /// Changes what differs about an entry.
-    async fn change(
-        self: &Arc<Self>,
-        user: &Resource,
-        wanted: &Map<String, Value>,
-        password: Option<&str>,
-    ) -> Result<(), DirectoryError> {
-        let mut operations = user::differences(user, wanted);
-        operations.extend(password.map(|password| messages::PatchOperation::replace("password", password.into())));
-        if operations.is_empty() {
-            return Ok(());
-        }
-        let features = self.features().await?;
-        let version = user.version().filter(|_| features.etag).map(str::to_owned);
-        let path = path_of(Kind::User, user.id()?)?;
-        if features.has(Ability::Patch) {
-            let write = Write::change(Method::PATCH, path.clone(), patch(&operations), version.clone());
-            let reply = self.write(write).await?.without(password.unwrap_or_default());
-            match reply.status.as_u16() {
-                404 => return Err(DirectoryError::Conflict),
-                405 | 501 => features.fails_at(Ability::Patch),
-                _ => return reply.accepted(),
-            }
-        }
-        let mut whole = user::merged(user, wanted);
-        whole.extend(password.map(|password| ("password".to_owned(), password.into())));
-        let write = Write::change(Method::PUT, path, Value::Object(whole), version);
-        let reply = self.write(write).await?.without(password.unwrap_or_default());
-        if reply.status.as_u16() == 404 { Err(DirectoryError::Conflict) } else { reply.accepted() }
-    }
-
-    /// Removes an entry and its memberships, which not every server does by itself.
-    async fn remove(self: &Arc<Self>, user: &Resource, organization: &str) -> Result<(), DirectoryError> {
-        // First, while the entry can still be found by the next try. A group that can't be left keeps nobody's way in open.
-        match self.settle(user, organization, None).await {
-            Err(DirectoryError::Refused(_) | DirectoryError::Nonsense(_)) | Ok(()) => {}
-            Err(error) => return Err(error),
-        }
-        let reply = self.write(Write::delete(path_of(Kind::User, user.id()?)?, None)).await?;
-        if reply.status.as_u16() == 404 { Ok(()) } else { reply.accepted() }
     }
 }

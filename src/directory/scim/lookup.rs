@@ -31,6 +31,8 @@ pub(super) enum Condition {
     ExternalId(String),
     /// Known to roster by something that begins so.
     ExternalIdBegins(String),
+    /// A user with this login name.
+    LoginName(String),
     /// A group with this member, by its id.
     Member(String),
     /// A group with any member.
@@ -39,10 +41,11 @@ pub(super) enum Condition {
 
 impl Condition {
     /// Returns the attribute and the operator.
-    fn question(&self) -> &'static str {
+    pub(super) fn question(&self) -> &'static str {
         match self {
             Self::ExternalId(_) => "externalId eq",
             Self::ExternalIdBegins(_) => "externalId sw",
+            Self::LoginName(_) => "userName eq",
             Self::Member(_) => MEMBER,
             Self::AnyMember => "members pr",
         }
@@ -50,7 +53,7 @@ impl Condition {
 
     fn filter(&self) -> String {
         match self {
-            Self::ExternalId(value) | Self::ExternalIdBegins(value) | Self::Member(value) => {
+            Self::ExternalId(value) | Self::ExternalIdBegins(value) | Self::LoginName(value) | Self::Member(value) => {
                 format!("{} {}", self.question(), quoted(value))
             }
             Self::AnyMember => self.question().to_owned(),
@@ -62,6 +65,7 @@ impl Condition {
         Ok(match self {
             Self::ExternalId(id) => resource.external_id()? == Some(id.as_str()),
             Self::ExternalIdBegins(start) => resource.external_id()?.is_some_and(|id| id.starts_with(start)),
+            Self::LoginName(name) => resource.text("userName")?.is_some_and(|has| has.eq_ignore_ascii_case(name)),
             Self::Member(id) => resource.members()?.contains(&id.as_str()),
             Self::AnyMember => !resource.members()?.is_empty(),
         })

@@ -5,13 +5,28 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::messages::{BulkOutcome, Resource};
+use super::lookup::EXTERNAL_ID;
+use super::messages::{BulkOutcome, Resource, attribute, is_fit_id};
 use crate::directory::DirectoryError;
 
 /// The longest that a server is believed to want to be left alone.
 const LONGEST_REST: Duration = Duration::from_secs(24 * 3600);
+
+/// The kinds of refusals (RFC 7644, section 3.12).
+const SCIM_TYPES: &[&str] = &[
+    "invalidFilter",
+    "invalidPath",
+    "invalidSyntax",
+    "invalidValue",
+    "invalidVers",
+    "mutability",
+    "noTarget",
+    "sensitive",
+    "tooMany",
+    "uniqueness",
+];
 
 /// What a server answered.
 #[derive(Clone, Debug)]
@@ -64,6 +79,20 @@ impl Reply {
         if repeats && !self.status.is_success() {
             self.body = Body::Empty;
         }
+        self
+    }
+
+    /// Forgets the server's own words about what it refuses, which may repeat a password, shortened or escaped. The kind of
+    /// refusal stays.
+    #[must_use]
+    pub(super) fn without_words(mut self) -> Self {
+        if self.status.is_success() {
+            return self;
+        }
+        let kind = SCIM_TYPES.iter().find(|kind| self.is_error(kind));
+        let status = kind.map_or_else(|| self.status.to_string(), |kind| format!("{} ({kind})", self.status));
+        let detail = format!("it answers {status}, with words that aren't told because the password may be among them");
+        self.body = Body::Json(json!({ "scimType": kind, "detail": detail }));
         self
     }
 
@@ -123,7 +152,17 @@ impl Reply {
         let last = location.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
         // An id that had to be escaped is looked up instead.
         let plain = last.chars().all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character));
-        Ok(Some(last.to_owned()).filter(|id| plain && super::messages::is_fit_id(id)))
+        Ok(Some(last.to_owned()).filter(|id| plain && is_fit_id(id)))
+    }
+
+    /// Whether what was created may be found by this externalId: the server shows that, or nothing.
+    pub(super) fn may_be_known_by(&self, external_id: &str) -> bool {
+        match &self.body {
+            Body::Json(Value::Object(attributes)) => {
+                attribute(attributes, EXTERNAL_ID).and_then(Value::as_str) == Some(external_id)
+            }
+            Body::Json(_) | Body::Empty | Body::Nonsense(_) => true,
+        }
     }
 
     /// Returns why the server didn't do as it was told.

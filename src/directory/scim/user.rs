@@ -12,12 +12,14 @@ const MANAGED: &[(&str, Parts)] = &[
     ("active", Parts::One),
     ("displayName", Parts::One),
     ("timezone", Parts::One),
-    ("emails", Parts::Several(&["value", "type", "primary"])),
+    (EMAILS, Parts::Several(&["value", "type", "primary"])),
     ("phoneNumbers", Parts::Several(&["value", "type"])),
     ("addresses", Parts::Several(&["type", "streetAddress", "locality", "region", "postalCode", "country"])),
     ("roles", Parts::Several(&["value"])),
     ("entitlements", Parts::Several(&["value"])),
 ];
+
+const EMAILS: &str = "emails";
 
 /// What an attribute's value is made of.
 #[derive(Clone, Copy)]
@@ -105,6 +107,40 @@ pub(super) fn merged(found: &Resource, wanted: &Map<String, Value>) -> Map<Strin
         }
     }
     merged
+}
+
+/// Returns what a server has of what roster manages.
+pub(super) fn managed(found: &Resource) -> Map<String, Value> {
+    MANAGED.iter().filter_map(|(name, _)| Some(((*name).to_owned(), found.get(name)?.clone()))).collect()
+}
+
+/// Returns what a server has without the rights that are to go: nothing is added, and nothing else is changed.
+pub(super) fn with_fewer_rights(found: &Resource, wanted: &Map<String, Value>) -> Map<String, Value> {
+    let mut fewer = managed(found);
+    if wanted.get("active") == Some(&Value::Bool(false)) {
+        fewer.insert("active".to_owned(), false.into());
+    }
+    for rights in ["roles", "entitlements"] {
+        let wants = wanted.get(rights).and_then(Value::as_array);
+        let stays = |right: &Value| wants.into_iter().flatten().any(|wanted| part_of(wanted, "value") == part_of(right, "value"));
+        if let Some(Value::Array(has)) = fewer.get_mut(rights) {
+            has.retain(stays);
+        }
+    }
+    fewer.retain(|_, value| value.as_array().is_none_or(|values| !values.is_empty()));
+    fewer
+}
+
+/// Returns what there is to be where another entry has the email address: everything else, and where that is so already, no
+/// address at all. Two who swap theirs both have to let go first.
+pub(super) fn without_new_address(found: &Resource, wanted: &Map<String, Value>) -> Map<String, Value> {
+    let mut others = wanted.clone();
+    others.remove(EMAILS);
+    others.extend(found.get(EMAILS).map(|emails| (EMAILS.to_owned(), emails.clone())));
+    if differences(found, &others).is_empty() && !differences(found, wanted).is_empty() {
+        others.remove(EMAILS);
+    }
+    others
 }
 
 fn formatted(name: Option<&Value>) -> Option<&Value> {
@@ -199,5 +235,52 @@ mod tests {
         let mut found = as_brought();
         found["roles"].as_array_mut().unwrap().push(json!({ "value": "admin" }));
         check(&found, &["roles"]);
+    }
+
+    /// Checks what is left to change of alice, as wanted, where only what takes rights away is.
+    #[track_caller]
+    fn check_fewer(found: &Value, changes: &Value) {
+        let found = Resource::read(found).unwrap();
+        let mut wanted = wanted(&alice(), "account-1");
+        wanted.insert("active".to_owned(), false.into());
+        wanted.insert("phoneNumbers".to_owned(), json!([{ "value": "+1", "type": "work" }]));
+        let fewer = with_fewer_rights(&found, &wanted);
+        assert_eq!(serde_json::to_value(differences(&found, &fewer)).unwrap(), *changes);
+        assert_eq!(differences(&Resource(merged(&found, &fewer)), &fewer), []);
+    }
+
+    #[test]
+    fn rights_go_without_anything_else() {
+        let inactive = json!({ "op": "replace", "path": "active", "value": false });
+        let mut found = as_brought();
+        check_fewer(&found, &json!([inactive]));
+        found["displayName"] = "Nobody".into();
+        found["active"] = false.into();
+        check_fewer(&found, &json!([]));
+        found["roles"] = json!([{ "value": "admin" }]);
+        found["entitlements"] = json!([{ "value": "cases:read", "display": "Read" }, { "value": "root" }]);
+        let left = json!([{ "value": "cases:read", "display": "Read" }]);
+        let changes = json!([
+            { "op": "remove", "path": "roles" },
+            { "op": "replace", "path": "entitlements", "value": left },
+        ]);
+        check_fewer(&found, &changes);
+    }
+
+    #[test]
+    fn an_address_that_another_has_is_let_go_of_once_nothing_else_differs() {
+        let check = |found: &Value, paths: &[&str]| {
+            let found = Resource::read(found).unwrap();
+            let others = without_new_address(&found, &wanted(&alice(), "account-1"));
+            let changes = serde_json::to_value(differences(&found, &others)).unwrap();
+            let changed: Vec<&str> = changes.as_array().unwrap().iter().map(|it| it["path"].as_str().unwrap()).collect();
+            assert_eq!(changed, paths);
+        };
+        let mut found = as_brought();
+        check(&found, &[]);
+        found["emails"][0]["value"] = "bob@acme.example".into();
+        check(&found, &["emails"]);
+        found["timezone"] = "Europe/Berlin".into();
+        check(&found, &["timezone"]);
     }
 }

@@ -118,7 +118,8 @@ impl Client {
         let answer = self.transport.send(request).await;
         let refused = answer.as_ref().is_ok_and(|reply| refuses_together(reply.status.as_u16()));
         if !refused {
-            let outcomes = answer.and_then(|reply| reply.read::<BulkResponse>("a BulkResponse"));
+            // What it says about all of them may be about one, and isn't for the others.
+            let outcomes = answer.and_then(|reply| reply.without_words().read::<BulkResponse>("a BulkResponse"));
             return match outcomes {
                 Ok(BulkResponse { operations }) => each_its_own(&writes, operations),
                 Err(error) => writes.iter().map(|_| Err(error.clone())).collect(),

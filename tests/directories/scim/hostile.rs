@@ -185,6 +185,87 @@ async fn a_password_that_a_server_repeats_in_its_refusal_is_not_told() {
 }
 
 #[tokio::test]
+async fn a_password_is_not_told_however_a_server_repeats_it() {
+    use super::PersonExt;
+    let password = "nine \"lorries\" and a Bär";
+    let repeat = |body: &Value| format!("Invalid body: {body}");
+    let shorten = |body: &Value| body["password"].as_str().unwrap()[..12].to_owned();
+    let both: [fn(&Value) -> String; 2] = [repeat, shorten];
+    for repetition in both {
+        let proxy = Proxy::alone(move |asked| {
+            let answer = || json!({ "scimType": repetition(&asked.body), "detail": repetition(&asked.body) });
+            if asked.method == "GET" { empty(asked) } else { Act::json(400, &answer()) }
+        })
+        .await;
+        let alice = entry("hostile", person("hostile", "alice").with_new_password(Some(password)));
+        let error = Directory::open(&proxy.address()).unwrap().bring(&alice).await.unwrap_err();
+        assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("400")), "{error}");
+        assert!(!error.to_string().contains("nine") && !error.to_string().contains("lorries"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_a_bulk_as_a_whole_is_told_to_nobody() {
+    let proxy = Proxy::alone(|asked| {
+        if asked.is("GET /ServiceProviderConfig") {
+            return Act::json(200, &abilities(true, 100, true, true));
+        }
+        let answer = || json!({ "detail": format!("not this: {}", asked.body) });
+        if asked.method == "GET" { empty(asked) } else { Act::json(403, &answer()) }
+    })
+    .await;
+    let directory = Directory::open(&proxy.address()).unwrap();
+    let entries: Vec<Entry> = (0..8).map(|number| entry("whole", person("whole", &format!("user{number}")))).collect();
+    let brought = futures::future::join_all(entries.iter().map(|entry| directory.bring(entry))).await;
+    assert!(!proxy.asked("POST /Bulk").is_empty());
+    for answer in brought {
+        let error = answer.unwrap_err();
+        assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("403")), "{error}");
+        assert!(!error.to_string().contains("user"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_without_the_external_id_is_not_left_behind() {
+    for (body, status, words) in [
+        (json!({ "id": "7", "userName": "alice.hostile", "active": true }), 204, "externalId"),
+        (json!({ "id": "7", "externalId": "8" }), 403, "the entry 7 "),
+    ] {
+        let proxy = Proxy::alone(move |asked| match asked.method.as_str() {
+            "GET" => empty(asked),
+            "POST" => Act::json(201, &body),
+            _ => Act::json(status, &json!({})),
+        })
+        .await;
+        let alice = entry("hostile", person("hostile", "alice"));
+        let error = Directory::open(&proxy.address()).unwrap().bring(&alice).await.unwrap_err();
+        assert!(matches!(&error, DirectoryError::Refused(why) if why.contains(words)), "{error}");
+        assert_eq!(proxy.asked("DELETE /Users/7").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_finds_nothing_by_a_filter_that_it_does_not_know_makes_no_double() {
+    for unknown in [["externalId+eq", "externalId+eq"], ["externalId+eq", "userName+eq"]] {
+        let server = ScimServer::start();
+        let proxy = Proxy::before(&server, move |asked| {
+            let is_unknown = asked.path == "/Users" && unknown.iter().any(|filter| asked.query.contains(filter));
+            if is_unknown { Act::json(200, &json!({ "totalResults": 0 })) } else { Act::Pass }
+        })
+        .await;
+        let directory = Directory::open(&proxy.address()).unwrap();
+        let somebody = Somebody::at(&server);
+        let mut alice = entry("unfound", person("unfound", "alice"));
+        directory.bring(&alice).await.unwrap();
+        alice.person.as_mut().unwrap().active = false;
+        directory.bring(&alice).await.unwrap();
+        assert_eq!(somebody.entry_of(&alice).await["active"], false);
+        directory.bring(&gone(&alice)).await.unwrap();
+        assert_eq!(somebody.entries_of(&alice).await.len(), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let server = ScimServer::shared();
     let to = format!("Location: http://127.0.0.1:{}/v2/Users", server.port());

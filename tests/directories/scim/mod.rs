@@ -8,6 +8,7 @@ mod members;
 mod people;
 mod proxy;
 mod real;
+mod rights;
 #[path = "../../support/scim_server.rs"]
 mod scim_server;
 mod tls;
