@@ -21,6 +21,9 @@ pub struct Entry {
     pub revision: Revision,
     /// The namespace of its organization.
     pub organization: String,
+    /// Whether it adopts an entry: who imports may have let one be known by the account a moment ago.
+    #[serde(skip)]
+    pub adopts: bool,
     /// The person; nobody where the account is gone, or not to be seen yet.
     pub person: Option<Person>,
 }
@@ -97,6 +100,7 @@ impl Entry {
             account: account.id,
             revision: account.revision,
             organization: account.namespace.clone(),
+            adopts: false,
             person: (!is_placeholder).then_some(person),
         }
     }
@@ -104,7 +108,7 @@ impl Entry {
     /// Returns what tells the directory to have nothing of an account that is gone since this revision.
     #[must_use]
     pub fn gone(account: AccountId, revision: Revision, organization: &str) -> Self {
-        Self { account, revision, organization: organization.to_owned(), person: None }
+        Self { account, revision, organization: organization.to_owned(), adopts: false, person: None }
     }
 
     /// Whether it takes somebody's way in, and so goes before others.

@@ -121,7 +121,9 @@ impl Scim {
             // One that can't be removed keeps no other.
             return join_all(removals).await.into_iter().collect();
         };
-        let found = self.client.entries_of(entry.account, Trust::List).await?;
+        // Nor does it know of an entry that was linked since.
+        let trust = if entry.adopts { Trust::Answers } else { Trust::List };
+        let found = self.client.entries_of(entry.account, trust).await?;
         let wanted = user::wanted(person, &account);
         if found.is_empty() {
             return self.create(entry, person, wanted).await;

@@ -46,7 +46,8 @@ impl<S: Store> Pipeline<S> {
         let transaction = match has {
             Has::Account(account) => {
                 if !self.settings.directories.is_empty() {
-                    let entry = Entry::of(account, &status::effective(user, account));
+                    let mut entry = Entry::of(account, &status::effective(user, account));
+                    entry.adopts = user.spec.adopt.is_some();
                     let place = password_place(user, account);
                     self.provisioning.want(key, &entry, &account.confirmed, place.as_ref(), now);
                 }

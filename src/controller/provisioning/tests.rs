@@ -30,7 +30,13 @@ fn entry(number: u128, revision: i64, permissions: &[&str]) -> Entry {
         permissions: permissions.iter().map(|&permission| permission.to_owned()).collect(),
         password: Some(LoginPassword { hash: PasswordHash::stored("a hash".to_owned()), is_new: true, text: None }),
     };
-    Entry { account: account(number), revision: Revision(revision), organization: "acme".to_owned(), person: Some(person) }
+    Entry {
+        account: account(number),
+        revision: Revision(revision),
+        organization: "acme".to_owned(),
+        adopts: false,
+        person: Some(person),
+    }
 }
 
 /// Has directories brought entries, the store being told of each answer at once, as if nothing ever failed there.

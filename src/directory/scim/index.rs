@@ -2,7 +2,8 @@
 //! more, the more it has.
 //!
 //! The list only ever says that an account is missing, and only for a short while. What it can't know of, a creation by
-//! somebody else since then, the server refuses: login names are unique there (RFC 7643, section 4.1.1).
+//! somebody else since then, the server refuses: login names are unique there (RFC 7643, section 4.1.1). An entry that was
+//! linked since then may have another login name: an account that adopts one is asked for by itself.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};

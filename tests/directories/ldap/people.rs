@@ -24,7 +24,13 @@ pub(super) fn person(username: &str) -> Entry {
         permissions: vec![],
         password: None,
     };
-    Entry { account: AccountId(Uuid::new_v4()), revision: Revision(1), organization: "acme".to_owned(), person: Some(person) }
+    Entry {
+        account: AccountId(Uuid::new_v4()),
+        revision: Revision(1),
+        organization: "acme".to_owned(),
+        adopts: false,
+        person: Some(person),
+    }
 }
 
 /// Returns somebody with everything.

@@ -133,6 +133,23 @@ async fn one_person_who_is_refused_does_not_keep_the_others_of_a_bulk_from_comin
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_linked_in_the_middle_of_a_wave_gets_no_double() {
+    let server = ScimServer::shared();
+    let proxy = Proxy::before(&server, |_| Act::Pass).await;
+    let directory = Directory::open(&proxy.address()).unwrap();
+    assert!(bring_all(&directory, &many("wave")).await.iter().all(Result::is_ok));
+    assert!(proxy.asked("GET /Users").iter().any(|asked| asked.query.ends_with("attributes=externalId")), "all were listed");
+    let mut alice = entry("wave", person("wave", "alice"));
+    alice.adopts = true;
+    let somebody = Somebody::at(&server);
+    let id = somebody.post("/Users", serde_json::json!({ "userName": "alice of old" })).await;
+    directory.link(&id, &alice.account.to_string()).await.unwrap();
+    directory.bring(&alice).await.unwrap();
+    let found = somebody.entry_of(&alice).await;
+    assert_eq!((&found["id"], &found["userName"]), (&serde_json::json!(id), &serde_json::json!("alice.wave")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn people_of_one_group_that_is_new_get_one_group() {
     let server = ScimServer::shared();
     let directory = Directory::open(&server.address()).unwrap();
