@@ -30,7 +30,7 @@ impl Client {
     ) -> Result<(), DirectoryError> {
         let Some(reply) = self.tell(user, wanted, password).await? else { return Ok(()) };
         let mut refusal = match reply.accepted() {
-            Err(refusal @ (DirectoryError::Refused(_) | DirectoryError::Unreachable(_))) => refusal,
+            Err(refusal @ (DirectoryError::Refused(_) | DirectoryError::Unreachable(_) | DirectoryError::Failed(_))) => refusal,
             answer => return answer,
         };
         let mut lesser = vec![];

@@ -23,6 +23,9 @@ const TIMEOUT: Duration = Duration::from_secs(25);
 /// The most requests that are under way at once.
 const AT_ONCE: usize = 16;
 
+/// How many of them may make something new: room is left for what takes rights away.
+const MAKING_AT_ONCE: usize = 12;
+
 /// The most bytes of an answer that are read.
 const MOST_BYTES: usize = 4 << 20;
 
@@ -35,6 +38,7 @@ pub(super) struct Transport {
     base: Url,
     token: Token,
     at_once: Semaphore,
+    making: Semaphore,
 }
 
 /// What a server is asked. It can't be printed: a password may be in it.
@@ -52,6 +56,11 @@ impl Request {
     /// Returns a question that changes nothing.
     pub(super) fn get(path: &str) -> Self {
         Self { method: Method::GET, path: path.to_owned(), query: vec![], body: None, version: None }
+    }
+
+    /// Whether it makes a resource, and nothing else. Several writes together may be anything.
+    fn makes_something(&self) -> bool {
+        self.method == Method::POST && self.path != "/Bulk"
     }
 }
 
@@ -89,7 +98,7 @@ impl Transport {
         };
         let client =
             builder.build().map_err(|why| DirectoryError::Address(format!("TLS can't be set up: {}", innermost(&why))))?;
-        Ok(Self { client, base, token, at_once: Semaphore::new(AT_ONCE) })
+        Ok(Self { client, base, token, at_once: Semaphore::new(AT_ONCE), making: Semaphore::new(MAKING_AT_ONCE) })
     }
 
     /// Asks and waits for the answer.
@@ -98,6 +107,10 @@ impl Transport {
     /// When there is none. What the answer says isn't looked at.
     pub(super) async fn send(&self, request: Request) -> Result<Reply, DirectoryError> {
         let asking = async {
+            let _making = match request.makes_something() {
+                true => Some(self.making.acquire().await.map_err(|_| DirectoryError::Silent)?),
+                false => None,
+            };
             let _permit = self.at_once.acquire().await.map_err(|_| DirectoryError::Silent)?;
             let token = self.token.header().await?;
             let reply = self.exchange(request, token.clone()).await?;

@@ -91,6 +91,33 @@ async fn many_new_people_take_hardly_more_than_one_request_each_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_disabled_waits_for_nobody_who_is_new() {
+    let server = ScimServer::shared();
+    let single = abilities(true, 0, true, true);
+    let proxy = Proxy::before(&server, move |asked| match asked {
+        _ if asked.is("GET /ServiceProviderConfig") => Act::json(200, &single),
+        _ if asked.is("POST /Users") && asked.body["userName"] != "alice.crowd" => Act::Hang,
+        _ => Act::Pass,
+    })
+    .await;
+    let directory = Directory::open(&proxy.address()).unwrap();
+    let mut alice = entry("crowd", person("crowd", "alice"));
+    directory.bring(&alice).await.unwrap();
+    let crowd = many("crowd");
+    let coming = tokio::spawn({
+        let directory = directory.clone();
+        async move { bring_all(&directory, &crowd).await }
+    });
+    while proxy.asked("POST /Users").len() < 12 {
+        tokio::task::yield_now().await;
+    }
+    alice.person.as_mut().unwrap().active = false;
+    directory.bring(&alice).await.unwrap();
+    assert!(!coming.is_finished(), "the others wait still");
+    coming.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_limits_of_a_bulk_are_kept() {
     let server = ScimServer::shared();
     let proxy = Proxy::with_abilities(&server, abilities(true, 5, true, true)).await;
