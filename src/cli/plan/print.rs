@@ -22,7 +22,9 @@ pub(super) fn text(outcome: &Outcome) -> String {
     for (line, row) in lines.zip(objects) {
         text += line;
         text.push('\n');
-        details(row).into_iter().for_each(|detail| text = format!("{text}    {detail}\n"));
+        for detail in details(row) {
+            let _ = writeln!(text, "    {detail}");
+        }
     }
     if !consequences.is_empty() {
         text += "\nWhat follows for others\n";
