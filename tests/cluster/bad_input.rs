@@ -164,9 +164,9 @@ fn an_organization_keeps_the_customer_id_of_its_first_account() {
     // The namespace had no label; the first account fixed its name as the customer ID.
     let label = |id: Value| json!({"metadata": {"labels": {"roster.rs/customer-id": id}}});
     passed(organization.admin().patch("Namespace", &organization.name, &label(json!("another"))));
+    check(&organization, "alice", "CustomerIdChanged", "Stalled", &organization.name);
     passed(organization.admin().create(&user("bob")));
     check(&organization, "bob", "CustomerIdChanged", "Stalled", &organization.name);
-    check(&organization, "alice", "CustomerIdChanged", "Stalled", &organization.name);
     assert_eq!(operator.users().len(), 1);
 }
 

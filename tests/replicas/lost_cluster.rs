@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::replica::Replica;
 use crate::serving::{Serving, declared};
 use crate::support::postgres::Database;
-use crate::support::{Organization, With, condition, passed, run, user};
+use crate::support::{Organization, With, condition, eventually, passed, run, user};
 
 const PASSWORD: &str = "nine lorries leave at dawn";
 
@@ -123,6 +123,11 @@ fn another_cluster_takes_the_store_over_when_it_may_and_the_former_ones_operator
     assert!(former.runs() && former.leads(), "who was refused did no harm");
     let operator = accepted(&moved);
     assert_eq!(operator.last("former"), Some(cluster(&home.organization).into()));
+    // Nothing that the new one has to do of itself is to be taken for the former one's.
+    moved.until_orphaned(&operator, 3);
+    moved.until_confirmed();
+    let groups = "SELECT COUNT(*) FROM groups WHERE name IN ('users', 'administrators')";
+    eventually("the groups that the cluster lacks are dropped", || (moved.number(groups) == 0).then_some(()));
     let rows = home.rows();
     passed(home.organization.admin().patch("User", "alice", &json!({"spec": {"role": "Driver"}})));
     assert_eq!(former.exit_code(), Some(1));

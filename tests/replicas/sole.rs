@@ -32,9 +32,9 @@ fn the_successor_of_an_operator_that_was_killed_starts_at_once_also_in_other_nam
     let organization = Organization::new();
     let mut first = Replica::start(&organization, &store(&organization), &[]);
     first.until_it_works();
+    let other = Organization::new();
     first.kill();
     let begun = Instant::now();
-    let other = Organization::new();
     let second = Replica::start(&organization, &store(&organization), &["--namespace", &other.name]);
     second.until_it_works();
     assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());

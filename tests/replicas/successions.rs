@@ -13,8 +13,8 @@ use crate::support::{Organization, domain, eventually, passed, run, run_roster, 
 /// How long may pass from the moment that the leader is gone to that at which another works.
 const TAKEOVER: Duration = Duration::from_secs(20);
 
-/// The same after the leader was told to stop.
-const HANDOVER: Duration = Duration::from_secs(3);
+/// The same after the leader was told to stop: sooner than a Lease that nobody let go of would end.
+const HANDOVER: Duration = Duration::from_secs(8);
 
 /// Starts two replicas, and returns the one that works first.
 fn replicas(organization: &Organization, store: &str) -> (Replica, Replica) {
@@ -25,6 +25,8 @@ fn replicas(organization: &Organization, store: &str) -> (Replica, Replica) {
     passed(organization.admin().create(&domain("acme.example")));
     passed(organization.admin().create(&user("alice")));
     organization.until_ready("User", "alice");
+    organization.until_ready("OrgEmailDomain", "acme.example");
+    ["administrators", "users"].iter().for_each(|name| drop(organization.until_ready("UserGroup", name)));
     (first, second)
 }
 

@@ -147,7 +147,7 @@ fn whatever_happens_no_account_is_lost_doubled_or_billed_twice_and_nobody_writes
     }
     // A new password of somebody who is disabled can't be tried: it may still be on its way.
     let mut complaints = vec![];
-    let judged = within(PATIENCE, || {
+    let judged = within(3 * PATIENCE, || {
         let content = run(read(&database));
         complaints = judge(&database, &folder, &mut drivers, &content);
         complaints.is_empty().then_some(content)

@@ -25,7 +25,7 @@ use crate::server::{Database, Server};
 use crate::{Bench, InPostgres};
 
 /// How long a store may take to say that its server is away.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 #[track_caller]
 fn address_refused(opened: Result<SqlStore, StoreError>, message: &str) {
