@@ -82,7 +82,7 @@ async fn with_text(directory: &Directory, delivery: &Delivery, passwords: &Reade
     match passwords.text(&entry.organization, place, &password.hash).await {
         Ok(text) => password.text = text.map(Arc::new),
         Err(_) => {
-            person.password = None;
+            password.is_unread = true;
             return (entry, Err(DirectoryError::PasswordUnread));
         }
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::passwords::PasswordPlace;
 use super::wake::{Lane, ObjectKey, Queue};
-use crate::directory::{DirectoryError, Entry};
+use crate::directory::{DirectoryError, Entry, Person};
 use crate::domain::account::{AccountId, Confirmation, Confirmations, Fingerprint, Revision};
 use crate::plan::in_flight::Directories;
 use crate::plan::{ConfirmPlan, Plan};
@@ -46,8 +46,8 @@ struct Pending {
     due: Queue<AccountId>,
     under_way: HashSet<AccountId>,
     problems: HashMap<AccountId, DirectoryError>,
-    /// Since when requests may still arrive that were left without an answer.
-    unanswered: HashMap<AccountId, Instant>,
+    /// The last request for an account that was left without an answer and may still arrive.
+    unanswered: HashMap<AccountId, Unanswered>,
     /// Over whom the directory failed, and over nobody else since.
     failed_over: Option<AccountId>,
     rest: Option<Rest>,
@@ -65,6 +65,14 @@ struct Wanted {
     is_second_look: bool,
     /// It waits until the store knows that the directory's entry is in doubt.
     is_held: bool,
+}
+
+/// A request that was left without an answer.
+#[derive(Clone, Copy, Debug)]
+struct Unanswered {
+    since: Instant,
+    /// It or one before it has a password, which can't be seen in the directory.
+    had_password: bool,
 }
 
 /// A directory as a whole fails, and is left alone; then one entry tries how it does.
@@ -219,15 +227,16 @@ impl Provisioning {
         let healed = pending.problems.remove(&entry.account).map(|_| wanted.user.clone());
         let fingerprint = entry.fingerprint();
         let is_last = wanted.entry.revision <= entry.revision && wanted.entry.fingerprint() == fingerprint;
-        let until = pending.unanswered.get(&entry.account).map(|since| *since + LATEST_ARRIVAL).filter(|until| *until > now);
+        let unanswered = pending.unanswered.get(&entry.account).copied();
+        let until = unanswered.map(|it| it.since + LATEST_ARRIVAL).filter(|until| *until > now);
         let password = fingerprint.as_ref().and_then(|fingerprint| fingerprint.password.as_ref());
         let password = password.or(wanted.known_password.as_ref()).cloned();
         match (pending.wanted.get_mut(&entry.account), until) {
             // An earlier request may still undo it: whether it did is looked at afterwards.
             (Some(wanted), Some(until)) if is_last => {
-                pending.unanswered.remove(&entry.account);
                 wanted.is_second_look = true;
-                wanted.knows(password.as_ref());
+                let password = password.as_ref().filter(|_| unanswered.is_none_or(|it| !it.had_password));
+                wanted.knows(password);
                 pending.due.put(entry.account, Lane::Following, until);
             }
             (Some(newer), _) if !is_last => {
@@ -262,13 +271,21 @@ impl Provisioning {
     ) -> Vec<ObjectKey> {
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
         let again = pending.due.failed(&entry.account, now);
+        if problem == DirectoryError::PasswordLost
+            && let Some(wanted) = pending.wanted.get_mut(&entry.account)
+        {
+            wanted.knows(None);
+        }
         // What is newer isn't to wait for what failed before it.
         let at = if wanted.entry.revision > entry.revision { now } else { now + jittered(again - now) };
         if !wanted.is_held {
             pending.due.put(entry.account, lane(&wanted.entry), at);
         }
         if problem.leaves_open_what_becomes_of_it() {
-            pending.unanswered.insert(entry.account, now);
+            let is_new = |person: &Person| person.password.as_ref().is_some_and(|password| password.is_new);
+            let before = pending.unanswered.get(&entry.account).is_some_and(|it| it.had_password);
+            let had_password = before || entry.person.as_ref().is_some_and(is_new);
+            pending.unanswered.insert(entry.account, Unanswered { since: now, had_password });
         }
         if problem.is_about_directory() || pending.fails_over_others_too(entry.account, &problem) {
             return pending.begin_rest(directory, entry.account, problem, now);

@@ -70,6 +70,16 @@ pub struct LoginPassword {
     pub is_new: bool,
     /// Its text, where it is new, the directory takes texts, and a Secret has it: of a member's own password nobody does.
     pub text: Option<Arc<Candidate>>,
+    /// Whether a Secret has the text of it and can't be read now: until it can, the former password isn't to let anybody in anew.
+    pub is_unread: bool,
+}
+
+impl LoginPassword {
+    /// Returns one that no directory has confirmed.
+    #[must_use]
+    pub fn new(hash: PasswordHash) -> Self {
+        Self { hash, is_new: true, text: None, is_unread: false }
+    }
 }
 
 impl Entry {
@@ -93,7 +103,7 @@ impl Entry {
             role: content.role.clone(),
             group: content.group.clone(),
             permissions: effective.iter().map(ToString::to_string).collect(),
-            password: password.map(|hash| LoginPassword { hash, is_new: true, text: None }),
+            password: password.map(LoginPassword::new),
         };
         let is_placeholder = content.email.copy_number().is_some();
         Self {

@@ -60,6 +60,9 @@ pub enum DirectoryError {
     /// The Secret with the new password can't be read now.
     #[error("the Secret with the new password can't be read now")]
     PasswordUnread,
+    /// It lost the entry with its password, and has the entry again.
+    #[error("it had lost the entry, and is brought the password again")]
+    PasswordLost,
     /// What it answered isn't what its protocol says.
     #[error("its answer can't be understood: {0}")]
     Nonsense(String),
@@ -76,7 +79,7 @@ impl DirectoryError {
     #[must_use]
     pub fn shows_that_it_works(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Conflict | Self::Nonsense(_) => true,
+            Self::Refused(_) | Self::Conflict | Self::PasswordLost | Self::Nonsense(_) => true,
             Self::Silent | Self::PasswordUnread | Self::Failed(_) => false,
             Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => false,
         }
@@ -87,9 +90,13 @@ impl DirectoryError {
     pub fn is_about_directory(&self) -> bool {
         match self {
             Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => true,
-            Self::Silent | Self::Failed(_) | Self::Refused(_) | Self::Conflict | Self::PasswordUnread | Self::Nonsense(_) => {
-                false
-            }
+            Self::Silent
+            | Self::Failed(_)
+            | Self::Refused(_)
+            | Self::Conflict
+            | Self::PasswordUnread
+            | Self::PasswordLost
+            | Self::Nonsense(_) => false,
         }
     }
 

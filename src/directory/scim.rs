@@ -21,6 +21,7 @@ mod writes;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -66,6 +67,8 @@ struct Client {
     memberships: Arc<Queue<String, Vec<Membership>>>,
     writes: Arc<Queue<Write, Reply>>,
     groups: Mutex<HashMap<String, Arc<Changes>>>,
+    /// Whether the server ever showed who is in a group, so that one without members has none.
+    shows_members: AtomicBool,
 }
 
 /// What is believed of an account's entries.
@@ -104,6 +107,7 @@ impl Scim {
             memberships: Queue::new(MOST_CONDITIONS),
             writes: Queue::new(MOST_WRITES),
             groups: Mutex::default(),
+            shows_members: AtomicBool::new(false),
         };
         Ok(Self { client: Arc::new(client), sends_passwords })
     }
@@ -157,9 +161,12 @@ impl Scim {
         let is_taken = reply.status.as_u16() == 409;
         let id = if is_taken { None } else { reply.created_id()? };
         let account = entry.account.to_string();
+        let group = Client::group_name(&entry.organization, &person.group);
         if let Some(id) = id.as_ref().filter(|_| reply.may_be_known_by(&account)) {
-            let group = Client::group_name(&entry.organization, &person.group);
-            return self.client.join(&group, id).await;
+            self.client.join(&group, id).await?;
+            // The entry went while nobody looked, and its password with it.
+            let is_lost = self.sends_passwords && person.password.as_ref().is_some_and(|password| !password.is_new);
+            return if is_lost { Err(DirectoryError::PasswordLost) } else { Ok(()) };
         }
         // It is there already, by an earlier try whose answer was lost, or as somebody else's; or nothing says what was made.
         let mut found = self.client.entries_of(entry.account, Trust::Answers).await?;
@@ -174,7 +181,8 @@ impl Scim {
                     "another entry there has the userName {name}; it becomes this account's with the externalId {account}, which roster import --link sets"
                 )))
             }
-            _ => self.client.take_back(id.as_deref()).await,
+            Some(id) if self.client.keeps(&id, &account).await? => self.client.join(&group, &id).await,
+            id => self.client.take_back(id.as_deref()).await,
         }
     }
 
@@ -194,7 +202,10 @@ impl Scim {
             )));
         }
         let changes = found.iter().map(async |user| {
-            let mut wanted = wanted.clone();
+            let mut wanted = match &person.password {
+                Some(password) if password.is_unread => user::no_more_open(user, &wanted),
+                _ => wanted.clone(),
+            };
             // A login name is one entry's.
             if let Some(name) = user.get("userName").filter(|_| !is_one) {
                 wanted.insert("userName".to_owned(), name.clone());
@@ -212,7 +223,8 @@ impl Scim {
 
     /// Returns the password that an existing entry is to have instead of its own, if it is to have another.
     fn new_password(&self, person: &Person) -> Option<String> {
-        let password = person.password.as_ref().filter(|password| password.is_new && self.sends_passwords)?;
+        let is_sent = |password: &&LoginPassword| password.is_new && !password.is_unread && self.sends_passwords;
+        let password = person.password.as_ref().filter(is_sent)?;
         // Nobody has the text of a member's own password, but the one before it mustn't go on working.
         let random = || format!("Aa1-{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         Some(text_of(password).map_or_else(random, str::to_owned))

@@ -28,7 +28,7 @@ fn entry(number: u128, revision: i64, permissions: &[&str]) -> Entry {
         role: None,
         group: "users".to_owned(),
         permissions: permissions.iter().map(|&permission| permission.to_owned()).collect(),
-        password: Some(LoginPassword { hash: PasswordHash::stored("a hash".to_owned()), is_new: true, text: None }),
+        password: Some(LoginPassword::new(PasswordHash::stored("a hash".to_owned()))),
     };
     Entry {
         account: account(number),
@@ -360,4 +360,33 @@ async fn what_may_still_arrive_after_a_confirmation_is_looked_for_once_more() {
         assert_eq!(bench.taken(), []);
         assert_eq!(bench.provisioning.waiting().collect::<Vec<_>>(), [(ONE, 0)]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_still_arrive_is_looked_for_also_after_something_newer_came_in_between() {
+    let mut bench = Bench::new(&[ONE]);
+    bench.want(&entry(1, 1, &["a:read"]));
+    let lost = bench.take().remove(0);
+    bench.answer(&lost, Err(DirectoryError::Silent));
+    bench.now += Duration::from_secs(2);
+    bench.bring_all();
+    bench.want(&entry(1, 2, &[]));
+    bench.bring_all();
+    bench.now += LATEST_ARRIVAL;
+    let second = bench.take().remove(0).entry.person.unwrap();
+    assert_eq!(second.permissions, [""; 0]);
+    assert!(second.password.unwrap().is_new, "which one it has nobody sees");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_lost_an_entry_is_brought_its_password_again() {
+    let mut bench = Bench::new(&[ONE]);
+    bench.want(&entry(1, 1, &[]));
+    bench.bring_all();
+    bench.want(&entry(1, 2, &[]));
+    let known = bench.take().remove(0);
+    assert!(!known.entry.person.as_ref().unwrap().password.as_ref().unwrap().is_new);
+    bench.answer(&known, Err(DirectoryError::PasswordLost));
+    bench.now = bench.provisioning.next_due().unwrap();
+    assert!(bench.take().remove(0).entry.person.unwrap().password.unwrap().is_new);
 }

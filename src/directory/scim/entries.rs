@@ -1,6 +1,7 @@
 //! Changing an entry and removing it. What takes rights away arrives, whatever else a server refuses or fails at.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join;
 use reqwest::Method;
@@ -11,10 +12,14 @@ use super::features::Ability;
 use super::lookup::Condition;
 use super::messages::{Kind, PatchOperation, Resource, patch};
 use super::reply::Reply;
+use super::transport::Request;
 use super::user;
 use super::writes::{Write, path_of};
 use crate::directory::DirectoryError;
 use crate::domain::account::AccountId;
+
+/// How long the deletion of an entry waits until nobody can log in with it any more.
+const CLOSING: Duration = Duration::from_secs(8);
 
 impl Client {
     /// Changes what differs about an entry. Where that is refused, less is tried: what is left without the password, without
@@ -34,6 +39,7 @@ impl Client {
             answer => return answer,
         };
         let mut lesser = vec![];
+        let wanted = &if password.is_some() { user::no_more_open(user, wanted) } else { wanted.clone() };
         if password.is_some() {
             lesser.push(wanted.clone());
         }
@@ -98,7 +104,8 @@ impl Client {
     /// When it isn't certain that it is gone. Nobody logs in with it any more, if the server does as much as that.
     pub(super) async fn remove(self: &Arc<Self>, user: &Resource, organization: &str) -> Result<(), DirectoryError> {
         // The memberships go while the entry can still be found by the next try. Until then the way in is closed.
-        let (_, left) = join(self.close(user), self.settle(user, organization, None)).await;
+        let closing = tokio::time::timeout(CLOSING, self.close(user));
+        let (_, left) = join(closing, self.settle(user, organization, None)).await;
         match left {
             Err(DirectoryError::Refused(_) | DirectoryError::Nonsense(_)) | Ok(()) => {}
             Err(error) => return Err(error),
@@ -116,6 +123,16 @@ impl Client {
     async fn delete(self: &Arc<Self>, id: &str) -> Result<(), DirectoryError> {
         let reply = self.write(Write::delete(path_of(Kind::User, id)?, None)).await?;
         if reply.status.as_u16() == 404 { Ok(()) } else { reply.accepted() }
+    }
+
+    /// Whether an entry that was just made has an account's externalId, though it isn't found by it yet.
+    pub(super) async fn keeps(&self, id: &str, external_id: &str) -> Result<bool, DirectoryError> {
+        let reply = self.transport.send(Request::get(&path_of(Kind::User, id)?)).await?;
+        if reply.status.as_u16() == 404 {
+            return Ok(false);
+        }
+        let made: Resource = reply.read("a User")?;
+        Ok(made.external_id()? == Some(external_id))
     }
 
     /// Deletes an entry that was just made and that can't be found again, and returns that as a refusal.

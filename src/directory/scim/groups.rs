@@ -272,15 +272,21 @@ impl Client {
                 "it doesn't show who is in the group {name} and takes groups whole alone: if nobody is in it, delete it there"
             )));
         }
-        let mut operations = vec![];
-        if !moves.leaving.is_empty() {
-            operations.push(PatchOperation::remove_values("members", values(moves.leaving)));
-        }
         if !moves.joining.is_empty() {
-            operations.push(PatchOperation::add("members", values(moves.joining)));
+            let joining = patch(&[PatchOperation::add("members", values(moves.joining))]);
+            let reply = self.write(Write::change(Method::PATCH, path.to_owned(), joining, None)).await?;
+            match reply.status.as_u16() {
+                404 => return Err(DirectoryError::Conflict),
+                _ => reply.accepted()?,
+            }
         }
-        let reply = self.write(Write::change(Method::PATCH, path.to_owned(), patch(&operations), None)).await?;
-        if reply.status.as_u16() == 404 { Err(DirectoryError::Conflict) } else { reply.accepted() }
+        if moves.leaving.is_empty() {
+            return Ok(());
+        }
+        // Without a path that names a member, the RFC has everybody taken out.
+        Err(DirectoryError::refused(&format!(
+            "it doesn't show who is in the group {name} and takes nobody out by members[value eq …]: take the account out there"
+        )))
     }
 
     async fn drop_if_empty(self: &Arc<Self>, group: &Resource) -> Result<(), DirectoryError> {

@@ -4,6 +4,7 @@
 //! shown isn't taken for missing.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use uuid::Uuid;
 
@@ -70,6 +71,7 @@ impl Client {
         }
         let all = self.list(Kind::Group, Some(MEMBERS)).await?;
         let shows_members = !meeting(&Condition::AnyMember, &all)?.is_empty();
+        self.shows_members.fetch_or(shows_members, Ordering::Relaxed);
         let of = |condition: &Condition| match shows_members {
             true => memberships(&meeting(condition, &all)?, true),
             false => memberships(&all, false),
@@ -96,6 +98,7 @@ impl Client {
         let mut all_are_meant = true;
         for group in &groups {
             let members = group.members()?;
+            self.shows_members.fetch_or(!members.is_empty(), Ordering::Relaxed);
             if members.len() > MANY_MEMBERS {
                 features.fails_at(Ability::Members);
             }
@@ -131,13 +134,17 @@ impl Client {
                 group.0.insert("members".to_owned(), members.clone());
             }
         }
+        self.shows_members.fetch_or(!group.members()?.is_empty(), Ordering::Relaxed);
         Ok(Some(group))
     }
 
-    /// Whether nobody is in a group, which may just not be shown: it is where the server shows who is in others.
+    /// Whether nobody is in a group, which may just not be shown: it is where the server shows who is in others, or ever did.
     pub(super) async fn is_empty(&self, group: &Resource) -> Result<bool, DirectoryError> {
         if !group.members()?.is_empty() {
             return Ok(false);
+        }
+        if self.shows_members.load(Ordering::Relaxed) {
+            return Ok(true);
         }
         let with_members = match self.find(Kind::Group, &[Condition::AnyMember], Some(MEMBERS)).await {
             Ok(found) => found.concat(),
@@ -145,6 +152,7 @@ impl Client {
             Err(DirectoryError::Nonsense(_)) => vec![],
             Err(error) => return Err(error),
         };
+        self.shows_members.fetch_or(!with_members.is_empty(), Ordering::Relaxed);
         let id = group.id()?;
         Ok(!with_members.is_empty() && with_members.iter().all(|other| other.id().is_ok_and(|other| other != id)))
     }

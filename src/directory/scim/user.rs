@@ -131,6 +131,15 @@ pub(super) fn with_fewer_rights(found: &Resource, wanted: &Map<String, Value>) -
     fewer
 }
 
+/// Returns what there is to be as long as a new password isn't there: who couldn't log in can't with the former one.
+pub(super) fn no_more_open(found: &Resource, wanted: &Map<String, Value>) -> Map<String, Value> {
+    let mut closed = wanted.clone();
+    if found.get("active") == Some(&Value::Bool(false)) {
+        closed.insert("active".to_owned(), false.into());
+    }
+    closed
+}
+
 /// Returns what there is to be where another entry has the email address: everything else, and where that is so already, no
 /// address at all. Two who swap theirs both have to let go first.
 pub(super) fn without_new_address(found: &Resource, wanted: &Map<String, Value>) -> Map<String, Value> {

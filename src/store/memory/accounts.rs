@@ -87,8 +87,13 @@ impl Accounts {
             members.all.remove(&id);
             forget(members.by_owner.entry(account.owner.name.clone()), id);
             forget(members.by_email.entry(account.content.email.clone()), id);
-            if let Some(heirs) = inherits_from(&account).and_then(|source| members.by_source.get_mut(source)) {
+            if let Some(source) = inherits_from(&account)
+                && let Some(heirs) = members.by_source.get_mut(source)
+            {
                 heirs.remove(&id);
+                if heirs.is_empty() {
+                    members.by_source.remove(source);
+                }
             }
         }
         Some(account)

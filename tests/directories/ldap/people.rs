@@ -69,5 +69,5 @@ pub(super) fn set_password(person: &mut Person, password: &str) {
     let login_name = LoginName::stored(person.login_name.clone());
     let email = Email::parse(&person.email).unwrap();
     let password = Password::parse(password.as_bytes(), &Names { login_name: &login_name, email: &email }).unwrap();
-    person.password = Some(LoginPassword { hash: hashing().hash(&password).unwrap(), is_new: true, text: None });
+    person.password = Some(LoginPassword::new(hashing().hash(&password).unwrap()));
 }

@@ -245,6 +245,22 @@ async fn an_entry_without_the_external_id_is_not_left_behind() {
 }
 
 #[tokio::test]
+async fn an_entry_whose_external_id_is_not_in_the_answer_is_looked_at_before_it_is_taken_back() {
+    let alice = entry("hostile", person("hostile", "alice"));
+    let made = json!({ "id": "7", "externalId": alice.account.to_string(), "userName": "alice.hostile" });
+    let proxy = Proxy::alone(move |asked| match asked.method.as_str() {
+        "GET" if asked.path == "/Users/7" => Act::json(200, &made),
+        "GET" => empty(asked),
+        "POST" => Act::json(201, &json!({ "id": "7", "userName": "alice.hostile" })),
+        _ => Act::json(204, &json!({})),
+    })
+    .await;
+    Directory::open(&proxy.address()).unwrap().bring(&alice).await.unwrap();
+    assert_eq!(proxy.asked("DELETE /Users").len(), 0);
+    assert_eq!(proxy.asked("POST /Groups").len(), 1);
+}
+
+#[tokio::test]
 async fn a_server_that_finds_nothing_by_a_filter_that_it_does_not_know_makes_no_double() {
     for unknown in [["externalId+eq", "externalId+eq"], ["externalId+eq", "userName+eq"]] {
         let server = ScimServer::start();

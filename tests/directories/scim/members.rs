@@ -201,17 +201,24 @@ async fn a_server_that_takes_nobody_out_by_patch_is_given_the_whole_group() {
 }
 
 #[tokio::test]
-async fn who_is_hidden_is_taken_out_in_the_other_form() {
+async fn who_is_hidden_and_not_taken_out_by_name_stays_rather_than_everybody_goes() {
     let server = ScimServer::shared();
+    let somebody = Somebody::at(&server);
     for (organization, word) in [("hiddenpath", "invalidPath"), ("hiddentarget", "noTarget")] {
         let (_proxy, directory) = directory_at(&server, move |asked| match asked.method.as_str() {
             "GET" if asked.path.starts_with("/Groups") => Act::PassAltered(without_members),
             "PATCH" if names_a_member(asked) => error(word),
-            "PATCH" if asked.path.starts_with("/Groups") => Act::PassBody(by_path(&asked.body)),
             _ => Act::Pass,
         })
         .await;
-        check_lives(&directory, &Somebody::at(&server), organization).await;
+        let [mut alice, bob] = ["alice", "bob"].map(|name| entry(organization, person(organization, name)));
+        directory.bring(&alice).await.unwrap();
+        directory.bring(&bob).await.unwrap();
+        alice.person.as_mut().unwrap().group = "leads".to_owned();
+        let error = directory.bring(&alice).await.unwrap_err();
+        assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("take the account out there")), "{error}");
+        let id = somebody.entry_of(&bob).await["id"].clone();
+        assert_eq!(somebody.groups_of(&id).await, [format!("{organization}/people")]);
     }
 }
 

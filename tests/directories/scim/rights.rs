@@ -294,3 +294,50 @@ async fn an_address_that_somebody_else_has_is_refused_each_time_and_nothing_else
     directory.bring(&carol).await.unwrap();
     assert_eq!(somebody.entry_of(&carol).await["emails"][0]["value"], "carol@foreign.example");
 }
+
+#[tokio::test]
+async fn nobody_is_let_in_again_with_the_password_that_another_one_is_to_replace() {
+    let server = ScimServer::shared();
+    let proxy = before(&server, (true, 0), |asked| is_untaken(asked).then(|| refusal(400))).await;
+    let directory = Directory::open(&proxy.address()).unwrap();
+    let mut alice = entry("reopened", person("reopened", "alice"));
+    alice.person.as_mut().unwrap().active = false;
+    directory.bring(&alice).await.unwrap();
+    let opened = roster::directory::Person { active: true, role: None, ..alice.person.take().unwrap() };
+    let mut unread = opened.clone().with_new_password(None);
+    unread.password.as_mut().unwrap().is_unread = true;
+    alice.person = Some(unread);
+    directory.bring(&alice).await.unwrap();
+    let somebody = Somebody::at(&server);
+    assert_eq!(somebody.entry_of(&alice).await["active"], false, "its text can't be read");
+
+    alice.person = Some(opened.clone().with_new_password(Some("heard by hearsay alone")));
+    directory.bring(&alice).await.unwrap_err();
+    let found = somebody.entry_of(&alice).await;
+    assert_eq!((&found["active"], &found["roles"]), (&json!(false), &Value::Null), "the server doesn't take it");
+    alice.person = Some(opened.with_new_password(Some("nine lorries leave at dawn")));
+    directory.bring(&alice).await.unwrap();
+    assert_eq!(somebody.entry_of(&alice).await["active"], true);
+}
+
+#[tokio::test]
+async fn an_entry_that_somebody_deleted_is_made_anew_and_its_password_is_asked_for() {
+    let server = ScimServer::shared();
+    let directory = Directory::open(&server.address()).unwrap();
+    let mut alice = entry("vanished", person("vanished", "alice"));
+    alice.person = alice.person.map(PersonExt::with_password_known);
+    assert_eq!(directory.bring(&alice).await, Err(DirectoryError::PasswordLost));
+    assert_eq!(Somebody::at(&server).entry_of(&alice).await["active"], true);
+    assert_eq!(directory.bring(&alice).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_deletion_waits_for_no_change_that_hangs() {
+    let server = ScimServer::shared();
+    let hangs = |asked: &Asked| asked.is("PATCH /Users").then_some(Act::Hang);
+    let proxy = before(&server, (true, 0), hangs).await;
+    let directory = Directory::open(&proxy.address()).unwrap();
+    let alice = entry("hanging", person("hanging", "alice"));
+    directory.bring(&alice).await.unwrap();
+    directory.bring(&gone(&alice)).await.unwrap();
+}
