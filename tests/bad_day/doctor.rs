@@ -1,5 +1,6 @@
 //! `roster doctor` on the store alone: what it finds, and how it exits.
 
+use roster::clock::Clock;
 use roster::store::Store;
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ use crate::{Place, execute};
 
 /// Returns the offset of a clock that stands so many days after everything happened.
 fn days_after(days: i64) -> String {
-    let happened = at(0).now.duration_since(jiff::Timestamp::now());
+    let happened = at(0).now.duration_since(Clock::SYSTEM.now());
     format!("{:+}d", happened.as_hours() / 24 + days)
 }
 

@@ -18,7 +18,7 @@ fn metric(acme: &Acme, name: &str) -> i64 {
 
 #[test]
 fn a_silent_directory_makes_a_transaction_overdue_and_keeps_nobody_from_being_disabled() {
-    let acme = Acme::start(&["--transaction-deadline", "3s"]);
+    let acme = Acme::start(&["--transaction-deadline", "10s"]);
     acme.create(&secret("alice", OLD));
     acme.create(&user_with_password("alice"));
     let id = acme.organization.until_ready("User", "alice")["status"]["accountId"].as_str().expect("an id").to_owned();
