@@ -71,9 +71,12 @@ impl Client {
                 leaving.insert(membership.name);
             }
         }
+        // One that can't be left keeps nobody in another.
+        let mut left = Ok(());
         for name in &leaving {
-            self.change_group(name, Change::Leave(id.to_owned())).await?;
+            left = left.and(self.change_group(name, Change::Leave(id.to_owned())).await);
         }
+        left?;
         match wanted {
             Some(name) if !is_member => self.join(&name, id).await,
             _ => Ok(()),

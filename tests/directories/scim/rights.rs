@@ -332,6 +332,25 @@ async fn an_entry_that_somebody_deleted_is_made_anew_and_its_password_is_asked_f
 }
 
 #[tokio::test]
+async fn a_group_that_cannot_be_left_keeps_nobody_in_another() {
+    let server = ScimServer::shared();
+    let alice = entry("several", person("several", "alice"));
+    Directory::open(&server.address()).unwrap().bring(&alice).await.unwrap();
+    let somebody = Somebody::at(&server);
+    let id = somebody.entry_of(&alice).await["id"].clone();
+    let mut closed = String::new();
+    for name in ["several/closed", "several/open"] {
+        let group = json!({ "displayName": name, "externalId": name, "members": [{ "value": id }] });
+        let path = format!("PATCH /Groups/{}", somebody.post("/Groups", group).await);
+        closed = if name.ends_with("closed") { path } else { closed };
+    }
+    let proxy = before(&server, (true, 0), move |asked| asked.is(&closed).then(|| refusal(409))).await;
+    Directory::open(&proxy.address()).unwrap().bring(&alice).await.unwrap_err();
+    let left = somebody.groups_of(&id).await;
+    assert!(left.contains(&"several/closed".to_owned()) && !left.contains(&"several/open".to_owned()), "{left:?}");
+}
+
+#[tokio::test]
 async fn a_deletion_waits_for_no_change_that_hangs() {
     let server = ScimServer::shared();
     let hangs = |asked: &Asked| asked.is("PATCH /Users").then_some(Act::Hang);
