@@ -42,7 +42,7 @@ impl Months {
     /// Closes the months that are over; where the store fails, again in a minute.
     ///
     /// # Errors
-    /// When another operator has taken over.
+    /// When this operator may not work on.
     pub async fn close<S: Store>(&mut self, store: &S, zone: &Zone, clock: Clock) -> Result<(), StoreError> {
         let now = clock.now();
         let wait = match store.close_months(zone, now).await {
@@ -52,7 +52,7 @@ impl Months {
                 }
                 wait(now, zone)
             }
-            Err(error @ StoreError::Superseded { .. }) => return Err(error),
+            Err(error) if error.ends_the_work() => return Err(error),
             Err(error) => {
                 tracing::error!(error = telemetry::chain(&error), "the months that are over can't be closed now");
                 WAIT_AFTER_FAILURE

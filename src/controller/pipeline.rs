@@ -106,7 +106,7 @@ pub struct Pipeline<S> {
     /// Whose commit failed and may have been done all the same, with the revision that it was planned from:
     /// nobody was woken after it.
     unsure: HashMap<ObjectKey, Option<Revision>>,
-    /// That another operator has taken over, as the store said.
+    /// That this operator may not work on any more, as the store said: another has taken over, or only a restart can cure it.
     superseded: Option<StoreError>,
 }
 
@@ -143,7 +143,7 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
-    /// Returns what the store said, where it said that another operator has taken over: nothing is decided or told any more.
+    /// Returns what the store said, where it said that this operator may not work on: nothing is decided or told any more.
     pub fn take_superseded(&mut self) -> Option<StoreError> {
         self.superseded.take()
     }
@@ -421,8 +421,8 @@ impl<S: Store> Pipeline<S> {
 
     /// Tells objects with pending work that the store is away; the others keep their status.
     fn wait_for_store(&mut self, keys: Vec<ObjectKey>, error: StoreError) {
-        if let StoreError::Superseded { .. } = error {
-            // Another tells them now.
+        if error.ends_the_work() {
+            // Another tells them, or this one once it has started anew.
             self.superseded = Some(error);
             return;
         }

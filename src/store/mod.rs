@@ -78,7 +78,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Returns the `User`s of those who changed something of themselves after the change of this number, and the number of
-    /// the newest change; of many thousands only the newest.
+    /// the newest change; of many thousands only the newest. An operator that may not work on learns of it here, also where it
+    /// has nothing to commit.
     fn changed_by_members(&self, after: i64) -> impl Future<Output = Result<(i64, Vec<UserName>), StoreError>> + Send;
 
     /// Returns the name of the `User` of every live account, also where that one isn't there.
@@ -351,6 +352,9 @@ pub enum StoreError {
         /// The namespace.
         namespace: String,
     },
+    /// The store's file isn't the one at its place any more, or there is none: what is opened now would be lost with the process.
+    #[error("{0}")]
+    Replaced(String),
     /// A row that roster wrote can't be read any more.
     #[error("the store holds a row that can't be read: {0}")]
     Corrupt(String),
@@ -373,7 +377,20 @@ impl StoreError {
                 let is_refused = code.len() == 5 && ["22", "23", "54"].iter().any(|class| code.starts_with(class));
                 is_refused || error.kind() != sqlx::error::ErrorKind::Other
             }
-            Self::NewerSchema { .. } | Self::Address(_) | Self::Superseded { .. } | Self::Database(_) => false,
+            Self::NewerSchema { .. }
+            | Self::Address(_)
+            | Self::Superseded { .. }
+            | Self::Replaced(_)
+            | Self::Database(_) => false,
+        }
+    }
+
+    /// Whether an operator that goes on can't come right: only one that starts anew can.
+    #[must_use]
+    pub fn ends_the_work(&self) -> bool {
+        match self {
+            Self::NewerSchema { .. } | Self::Superseded { .. } | Self::Replaced(_) => true,
+            Self::Address(_) | Self::Unclaimed { .. } | Self::Corrupt(_) | Self::Database(_) => false,
         }
     }
 }

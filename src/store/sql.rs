@@ -275,6 +275,7 @@ impl Store for SqlStore {
 
     async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
         let mut view = self.look().await?;
+        operators::check_stands(&mut view, self.holding.as_ref()).await?;
         let newest = statement("SELECT COALESCE(MAX(number), 0) AS newest FROM member_changes").fetch_one(&mut view).await?;
         let newest = newest.get("newest")?;
         let users = statement(

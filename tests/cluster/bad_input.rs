@@ -210,7 +210,7 @@ fn a_store_that_is_away_is_waited_for_and_told_once() {
     let (organization, operator) = organization();
     passed(organization.admin().create(&user("alice")));
     let alice = organization.until_ready("User", "alice");
-    operator.move_store_away();
+    operator.cut_store_off();
     passed(organization.admin().create(&user("bob")));
     let bob = organization.until("User", "bob", "told", |bob| condition(bob, "Ready")["reason"] == "StoreUnavailable");
     assert_eq!(bob["status"]["observedGeneration"], -1, "nothing was committed");

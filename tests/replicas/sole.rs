@@ -54,6 +54,38 @@ fn an_operator_that_is_paused_keeps_others_out_and_goes_on_where_it_was() {
 }
 
 #[test]
+fn an_operator_whose_store_is_not_at_its_place_any_more_ends_and_the_next_one_has_what_is_there() {
+    let organization = Organization::new();
+    let (file, away) = (organization.file("roster.db"), organization.file("away.db"));
+    let start = || {
+        let operator = Replica::start(&organization, &store(&organization), &[]);
+        operator.until_it_works();
+        operator
+    };
+    let ends = |mut operator: Replica, why: &str| {
+        assert_eq!(operator.exit_code(), Some(1));
+        assert!(operator.says("may not work any more") && operator.says(why), "{}", operator.log());
+        assert!(operator.says("nothing but a restart"), "{}", operator.log());
+    };
+    let operator = start();
+    passed(organization.admin().create(&domain("acme.example")));
+    passed(organization.admin().create(&user("alice")));
+    organization.until_ready("User", "alice");
+    let backup = away.display().to_string();
+    run_roster(&["backup", &backup, "--store", &store(&organization)], "").expect_success();
+    // Nobody asks it for anything meanwhile.
+    std::fs::rename(&away, &file).expect("another file is put in its place");
+    ends(operator, "is another one");
+    let operator = start();
+    std::fs::rename(&file, &away).expect("the file is moved away");
+    ends(operator, "isn't there any more");
+    std::fs::rename(&away, &file).expect("the file is put back");
+    let _operator = start();
+    passed(organization.admin().patch("User", "alice", &json!({"spec": {"profile": {"displayName": "Alice Black"}}})));
+    organization.until_ready("User", "alice");
+}
+
+#[test]
 fn the_command_line_works_beside_an_operator_and_a_restore_does_not() {
     let organization = Organization::new();
     let mut operator = Replica::start(&organization, &store(&organization), &[]);

@@ -76,6 +76,7 @@ async fn stands(store: &SqlStore) {
 
 async fn stands_in(store: &SqlStore, namespace: &str) {
     writes_in(store, namespace).await.into_iter().for_each(|written| written.unwrap());
+    store.changed_by_members(0).await.unwrap();
 }
 
 async fn is_superseded(store: &SqlStore, epoch: i64) {
@@ -86,6 +87,9 @@ async fn is_superseded_in(store: &SqlStore, namespace: &str, epoch: i64) {
     for written in writes_in(store, namespace).await {
         assert!(matches!(written, Err(StoreError::Superseded { epoch: found }) if found == epoch), "{written:?}");
     }
+    // It learns of it also where it has nothing to write.
+    let looked = store.changed_by_members(0).await;
+    assert!(matches!(looked, Err(StoreError::Superseded { epoch: found }) if found == epoch), "{looked:?}");
 }
 
 #[track_caller]

@@ -158,18 +158,30 @@ async fn the_files_are_readable_by_their_owner_alone() {
 }
 
 #[tokio::test]
-async fn a_commit_fails_while_the_file_is_gone_and_works_once_it_is_back() {
+async fn a_file_that_is_gone_or_another_is_told_from_one_that_does_not_answer() {
     let bench = InSqlite::new().await;
     let alice = alice(bench.store()).await;
+    let is_replaced = async |message: &str| {
+        let committed = bench.store().commit(&[delete(&alice)], at(0)).await.map(|_| ());
+        for failed in [committed, bench.store().list(None).await.map(|_| ())] {
+            match failed {
+                Err(error @ StoreError::Replaced(_)) => {
+                    assert!(error.to_string().contains(message) && error.ends_the_work(), "{error}")
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    };
     let away = bench.place.path().join("away.db");
     std::fs::rename(bench.file(), &away).unwrap();
-    assert!(matches!(bench.store().commit(&[delete(&alice)], at(0)).await, Err(StoreError::Database(_))));
-    assert!(matches!(bench.store().list(None).await, Err(StoreError::Database(_))));
+    is_replaced("isn't there any more").await;
     std::fs::copy(&away, bench.file()).unwrap();
-    assert!(
-        matches!(bench.store().commit(&[delete(&alice)], at(0)).await, Err(StoreError::Database(_))),
-        "a copy isn't the file"
-    );
+    is_replaced("is another one").await;
+    std::fs::remove_file(bench.file()).unwrap();
+    // As a volume that can't be asked: a link that leads nowhere but to itself.
+    std::os::unix::fs::symlink(bench.file(), bench.file()).unwrap();
+    let committed = bench.store().commit(&[delete(&alice)], at(0)).await;
+    assert!(matches!(&committed, Err(error @ StoreError::Database(_)) if !error.ends_the_work()), "{committed:?}");
     std::fs::rename(&away, bench.file()).unwrap();
     cases_unassigned(commit(bench.store(), delete(&alice)).await, alice.id);
 }

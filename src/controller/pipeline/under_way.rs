@@ -210,9 +210,13 @@ impl<S: Store> Pipeline<S> {
         if !self.is_synced() {
             return;
         }
-        // A store that is away is told of by those who have work for it.
-        let Ok((newest, mut users)) = self.store.changed_by_members(self.member_changes).await else {
-            return;
+        let (newest, mut users) = match self.store.changed_by_members(self.member_changes).await {
+            Ok(changed) => changed,
+            Err(error) => {
+                // A store that is away is told of by those who have work for it.
+                self.superseded = Some(error).filter(StoreError::ends_the_work).or(self.superseded.take());
+                return;
+            }
         };
         self.member_changes = newest;
         users.retain(|(namespace, _)| self.works_in(namespace));

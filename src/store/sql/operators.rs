@@ -200,6 +200,21 @@ pub(super) async fn count<'a>(connection: &mut Connection, holding: Option<&'a H
     }
 }
 
+/// Refuses an operator as [`count`] does, without counting anything.
+pub(super) async fn check_stands(connection: &mut Connection, holding: Option<&Holding>) -> Result<(), StoreError> {
+    let Some(Holding { namespaces, epoch, token, progress }) = holding else { return Ok(()) };
+    let made = progress.borrow().commits;
+    let stands = statement(
+        "SELECT COUNT(*) FROM operators WHERE namespaces = $1 AND epoch = $2 AND token = $3 AND commits >= $4 \
+         AND (SELECT MAX(version) FROM _sqlx_migrations) <= $5",
+    );
+    let stands = stands.bind(rows::json(namespaces)).bind(*epoch).bind(token).bind(made).bind(KNOWN);
+    match stands.fetch_first::<i64>(connection).await? {
+        0 => Err(StoreError::Superseded { epoch: *epoch }),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses what an operator is about to write in a namespace that it hasn't claimed: another may work there.
 pub(super) fn check_claimed(holding: Option<&Holding>, namespaces: &BTreeSet<&str>) -> Result<(), StoreError> {
     let claimed = holding.map(|holding| &holding.namespaces).filter(|claimed| !claimed.is_empty());

@@ -159,13 +159,18 @@ impl Database {
     }
 
     /// Refuses to go on with a file that isn't at its place any more: `SQLite` would go on, and
-    /// what it wrote would be gone with the process.
+    /// what it wrote would be gone with the process. A place that can't be looked at now may come back as it was.
     fn check_file(&self) -> Result<(), StoreError> {
-        let found = self.path.metadata().map_err(sqlx::Error::Io)?;
-        if identity(&found) == self.identity {
-            return Ok(());
-        }
-        Err(sqlx::Error::Io(io::Error::other("the store's file was replaced; restart roster to use the new one")).into())
+        let what = match self.path.metadata() {
+            Ok(found) if identity(&found) == self.identity => return Ok(()),
+            Ok(_) => "is another one than the one that is open: it was replaced, or another volume was mounted over it",
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                "isn't there any more: it was moved or deleted, or its volume is gone"
+            }
+            Err(error) => return Err(sqlx::Error::Io(error).into()),
+        };
+        let file = self.path.display();
+        Err(StoreError::Replaced(format!("the store's file {file} {what}; nothing but a restart opens what is there now")))
     }
 }
 

@@ -134,6 +134,11 @@ impl Operator {
         self.store.move_away();
     }
 
+    /// Has the store be asked in vain, until it is moved back.
+    pub(crate) fn cut_store_off(&self) {
+        self.store.cut_off();
+    }
+
     /// Moves the store back to where it was.
     pub(crate) fn move_store_back(&self) {
         self.store.move_back();
