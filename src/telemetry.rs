@@ -13,8 +13,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::Instant;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::Filter;
 
-use crate::controller::report::Answer;
+use crate::controller::report::{Answer, in_short, is_the_servers};
 use crate::controller::wake::ObjectKey;
 use crate::directory::DirectoryError;
 use crate::domain::account::TransactionKind;
@@ -226,11 +229,18 @@ impl Health {
     }
 }
 
-/// Returns an error with its causes, on one line.
-pub fn chain(error: &dyn Error) -> String {
+/// Returns an error with its causes, on one line. Of an answer of the API server that can't be read it quotes nothing.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    if let Some(said) = unquoted(error) {
+        return said;
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
+        if let Some(said) = unquoted(error) {
+            let _ = write!(text, ": {said}");
+            break;
+        }
         // Some errors say their cause themselves.
         let said = error.to_string();
         if !text.contains(&said) {
@@ -239,6 +249,50 @@ pub fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Returns what may be said of an error that quotes an answer which can't be read; nothing where it quotes none.
+fn unquoted(error: &(dyn Error + 'static)) -> Option<String> {
+    let error = error.downcast_ref::<kube::Error>()?;
+    let quotes = match error {
+        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) | kube::Error::Auth(_) => true,
+        kube::Error::Api(status) => !is_the_servers(status),
+        _ => false,
+    };
+    quotes.then(|| in_short(error))
+}
+
+/// The modules whose words may be logged. The others quote what came over the wire, at one level or another: the Kubernetes
+/// client an answer that it can't read, its watcher an error with all its words, PostgreSQL's client what a trigger says. So
+/// a module that isn't known not to stays silent, whatever level was asked for.
+const DISCREET: &[&str] = &[
+    "roster",
+    "kube_client::client::builder",
+    "kube_runtime::utils",
+    "hyper",
+    "hyper_util",
+    "rustls",
+    "sqlx::query",
+    "sqlx::pool",
+];
+
+/// Whether what a module says may be logged.
+fn is_discreet(module: &str) -> bool {
+    let is_within =
+        |discreet: &&str| module.strip_prefix(*discreet).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    DISCREET.iter().any(is_within)
+}
+
+/// Returns what is logged of what was asked for with `--log`.
+///
+/// # Errors
+/// When that isn't a filter.
+pub fn log_filter<S>(asked: &str) -> Result<impl Filter<S> + use<S>, tracing_subscriber::filter::ParseError>
+where
+    S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
+{
+    let discreet = filter_fn(|metadata| is_discreet(metadata.target()));
+    Ok(EnvFilter::try_new(asked)?.and(discreet))
 }
 
 /// Serves `/healthz`, `/readyz` and `/metrics` until the process ends.
@@ -265,6 +319,19 @@ pub async fn serve(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn modules_that_quote_what_they_received_are_never_logged() {
+        for silent in ["kube_client::client", "kube_client::config", "kube_runtime::watcher", "sqlx::postgres::notice", "rosters"]
+        {
+            assert!(!is_discreet(silent), "{silent}");
+        }
+        for heard in ["roster", "roster::controller::watch", "kube_client::client::builder", "sqlx::query"] {
+            assert!(is_discreet(heard), "{heard}");
+        }
+        assert!(log_filter::<tracing_subscriber::Registry>("kube_client=trace,info").is_ok());
+        assert!(log_filter::<tracing_subscriber::Registry>("roster=loud").is_err());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn it_is_alive_while_its_loop_goes_round_and_ready_once_everything_was_listed() {

@@ -16,6 +16,9 @@ use kube::{Client, Config};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use self::place::{End, Place};
 use super::Failure;
@@ -112,13 +115,12 @@ fn check_names(directories: &[Directory]) -> Result<(), Failure> {
 
 /// Logs to stderr: text for a terminal, JSON lines for everything else.
 fn start_logging(filter: &str) -> Result<(), Failure> {
-    // It would quote a line of a pgpass file that it doesn't understand, which may be the password.
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)?.add_directive("sqlx_postgres::options::pgpass=off".parse()?);
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry();
     if std::io::stderr().is_terminal() {
-        logs.init()
+        registry.with(logs.with_filter(telemetry::log_filter(filter)?)).init();
     } else {
-        logs.json().flatten_event(true).init()
+        registry.with(logs.json().flatten_event(true).with_filter(telemetry::log_filter(filter)?)).init();
     }
     Ok(())
 }

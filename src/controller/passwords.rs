@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::Client;
-use kube::api::Api;
+use kube::api::{GetParams, Request};
+use kube::{Client, Resource};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
+use super::report::{in_short, is_the_servers, unreadable_json};
 use super::wake::{ObjectKey, Queue};
 use crate::api::PASSWORD_SECRET;
 use crate::api::user::PasswordSecretRef;
@@ -191,8 +192,8 @@ impl Reader {
     /// When that can't be told now.
     pub async fn text(&self, namespace: &str, place: &PasswordPlace, hash: &PasswordHash) -> Result<Option<Candidate>, Unread> {
         let PasswordPlace { reference, version: wanted } = place;
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let Some(mut secret) = secrets.get_opt(&reference.name).await.map_err(|_| Unread)? else { return Ok(None) };
+        let read = read_secret(&self.client, namespace, &reference.name).await.map_err(|_| Unread)?;
+        let Some(mut secret) = read else { return Ok(None) };
         let metadata = &secret.metadata;
         let seen = SeenSecret {
             uid: metadata.uid.clone().unwrap_or_default(),
@@ -277,14 +278,43 @@ impl Judge {
     }
 }
 
+/// A Secret wasn't answered with, or by something that is none. Nothing of the answer is in it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unanswered(String);
+
+/// Reads a Secret; nothing where there is none of this name.
+///
+/// The text is parsed here and not by the client, which would quote what it can't parse: in the log, and in its error.
+///
+/// # Errors
+/// When the API server doesn't say.
+async fn read_secret(client: &Client, namespace: &str, name: &str) -> Result<Option<Secret>, Unanswered> {
+    let said = |error: kube::Error| Unanswered(in_short(&error));
+    let request = Request::new(Secret::url_path(&(), Some(namespace)));
+    let request = request.get(name, &GetParams::default()).map_err(|why| said(kube::Error::BuildRequest(why)))?;
+    let mut text = match client.request_text(request).await {
+        Ok(text) => text,
+        // Any page has this code where something stands between.
+        Err(kube::Error::Api(status)) if status.code == 404 && is_the_servers(&status) => return Ok(None),
+        Err(kube::Error::FromUtf8(why)) => {
+            why.into_bytes().zeroize();
+            return Err(Unanswered("an answer that isn't UTF-8".to_owned()));
+        }
+        Err(error) => return Err(said(error)),
+    };
+    let secret = serde_json::from_str(&text).map_err(|why| Unanswered(unreadable_json(&why)));
+    text.zeroize();
+    secret.map(Some)
+}
+
 async fn judge(client: Client, hashing: Arc<Hashing>, room: Arc<Semaphore>, key: &ObjectKey, question: &Question) -> Verdict {
     let Ok(_permit) = room.acquire().await else { return Verdict::Failed };
-    let secrets: Api<Secret> = Api::namespaced(client, &key.namespace);
-    let secret = match secrets.get(&question.reference.name).await {
-        Ok(secret) => secret,
-        Err(kube::Error::Api(status)) if status.code == 404 => return Verdict::Missing,
-        Err(error) => {
-            tracing::warn!(error = super::report::in_short(&error), "a password's Secret can't be read, trying again");
+    let secret = match read_secret(&client, &key.namespace, &question.reference.name).await {
+        Ok(Some(secret)) => secret,
+        Ok(None) => return Verdict::Missing,
+        Err(Unanswered(why)) => {
+            tracing::warn!(error = why, "a password's Secret can't be read, trying again");
             return Verdict::Failed;
         }
     };

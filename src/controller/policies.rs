@@ -68,6 +68,8 @@ pub async fn report_missing(client: &Client) {
                 tracing::warn!(policy, "an admission policy has no binding: kubectl apply -k deploy/policies");
             }
         }
-        Err(error) => tracing::warn!(%error, "can't tell which admission policies are installed"),
+        Err(error) => {
+            tracing::warn!(error = super::report::in_short(&error), "can't tell which admission policies are installed")
+        }
     }
 }

@@ -9,6 +9,7 @@ use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::Status as ApiStatus;
 use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::watcher;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -442,12 +443,107 @@ async fn publish(recorder: &Recorder, key: &ObjectKey, uid: &str, said: &Said) {
     }
 }
 
-/// Returns what the log may say of an error: the API server's own words name objects and values.
+/// Returns what the log may say of an error: the API server's own words name objects and values, and what came instead of
+/// an answer may be anything, a Secret too.
 #[must_use]
 pub fn in_short(error: &kube::Error) -> String {
     match error {
-        kube::Error::Api(status) => format!("{} {}", status.code, status.reason),
-        kube::Error::SerdeError(_) => "an answer that can't be read".to_owned(),
+        kube::Error::Api(status) if is_the_servers(status) => format!("{} {}", status.code, status.reason),
+        kube::Error::Api(status) => status.code.to_string(),
+        kube::Error::SerdeError(error) => unreadable_json(error),
+        kube::Error::FromUtf8(_) => "an answer that isn't UTF-8".to_owned(),
+        // A plugin's output may be a token.
+        kube::Error::Auth(_) => "the credentials for the API server can't be used".to_owned(),
         other => crate::telemetry::chain(other),
+    }
+}
+
+/// Returns what the log may say of a watch that failed.
+#[must_use]
+pub fn watch_in_short(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(why) => format!("the list failed: {}", in_short(why)),
+        watcher::Error::WatchStartFailed(why) => format!("the watch wasn't begun: {}", in_short(why)),
+        watcher::Error::WatchFailed(why) => format!("the watch failed: {}", in_short(why)),
+        watcher::Error::WatchError(status) => in_short(&kube::Error::Api(status.clone())),
+        watcher::Error::NoResourceVersion => "an answer without a resourceVersion".to_owned(),
+    }
+}
+
+/// Returns where an answer can't be read, without a word of what stands there.
+#[must_use]
+pub fn unreadable_json(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Io | serde_json::error::Category::Eof => "an answer that is cut short",
+        serde_json::error::Category::Syntax => "an answer that isn't JSON",
+        serde_json::error::Category::Data => "an answer of another form than was asked for",
+    };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+/// Whether a refusal is an API server's own. The client puts the text of any other answer, such as a proxy's page, into one.
+#[must_use]
+pub fn is_the_servers(status: &ApiStatus) -> bool {
+    STATUS_REASONS.contains(&status.reason.as_str())
+}
+
+/// The reasons that an API server gives (`metav1.StatusReason`).
+const STATUS_REASONS: &[&str] = &[
+    "AlreadyExists",
+    "BadRequest",
+    "Conflict",
+    "Expired",
+    "Forbidden",
+    "Gone",
+    "InternalError",
+    "Invalid",
+    "MethodNotAllowed",
+    "NotAcceptable",
+    "NotFound",
+    "RequestEntityTooLarge",
+    "ServerTimeout",
+    "ServiceUnavailable",
+    "StorageReadError",
+    "Timeout",
+    "TooManyRequests",
+    "Unauthorized",
+    "UnsupportedMediaType",
+];
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(error: &kube::Error, said: &str) {
+        assert_eq!(in_short(error), said);
+        // Also where it is the cause of another error, or is printed by a subcommand.
+        assert!(!crate::telemetry::chain(error).contains("hunter2"), "{}", crate::telemetry::chain(error));
+        let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(std::io::Error::other(in_short(error)));
+        assert!(!crate::telemetry::chain(boxed.as_ref()).contains("hunter2"));
+    }
+
+    #[test]
+    fn what_is_logged_of_an_answer_that_cannot_be_read_has_none_of_its_text() {
+        let data = serde_json::from_str::<u8>(r#""hunter2""#).unwrap_err();
+        check(&kube::Error::SerdeError(data), "an answer of another form than was asked for (line 1, column 9)");
+        let syntax = serde_json::from_str::<serde_json::Value>("<pre>hunter2</pre>").unwrap_err();
+        check(&kube::Error::SerdeError(syntax), "an answer that isn't JSON (line 1, column 1)");
+        let cut = serde_json::from_str::<serde_json::Value>(r#"{"password": "hunter2"#).unwrap_err();
+        check(&kube::Error::SerdeError(cut), "an answer that is cut short (line 1, column 21)");
+        let text = String::from_utf8(b"hunter2\xff".to_vec()).unwrap_err();
+        check(&kube::Error::FromUtf8(text), "an answer that isn't UTF-8");
+    }
+
+    #[test]
+    fn what_is_logged_of_a_refusal_has_none_of_its_words() {
+        let page = Status::failure("<pre>hunter2</pre>", "Failed to parse error data").with_code(502);
+        check(&kube::Error::Api(page.boxed()), "502");
+        let reason = Status::failure("", "hunter2").with_code(500);
+        check(&kube::Error::Api(reason.boxed()), "500");
+        let forbidden = Status::failure("alice may not", "Forbidden").with_code(403);
+        assert_eq!(in_short(&kube::Error::Api(forbidden.boxed())), "403 Forbidden");
     }
 }

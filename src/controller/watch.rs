@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
 
 use super::passwords::SeenSecret;
+use super::report::watch_in_short;
 use super::wake::{Kind, ObjectKey};
 use super::world::Declared;
 use crate::api::{OrgEmailDomain, PASSWORD_SECRET, User, UserGroup};
@@ -153,8 +154,10 @@ async fn follow<K>(
 {
     use kube::runtime::WatchStreamExt;
     let kind: &str = scope.kind.into();
-    let mut events =
-        events.map_err(|error| tracing::warn!(kind, %error, "a watch broke, it is taken up again")).default_backoff().boxed();
+    let mut events = events
+        .map_err(|error| tracing::warn!(kind, error = watch_in_short(&error), "a watch broke, it is taken up again"))
+        .default_backoff()
+        .boxed();
     while let Some(event) = events.next().await {
         let item = match event {
             Err(()) => News::WatchBroke(scope.clone()),

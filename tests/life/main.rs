@@ -13,6 +13,7 @@ mod kept;
 mod killed;
 mod members;
 mod meter;
+mod middlebox;
 mod overdue;
 mod passwords;
 mod proxy;

@@ -7,7 +7,8 @@ use std::fs;
 use serde_json::json;
 
 use crate::acme::{Acme, secret, user_with_password};
-use crate::support::{Output, With, base64, condition, eventually, passed};
+use crate::middlebox::{Fault, Middlebox, Scope};
+use crate::support::{Operator, Organization, Output, With, base64, condition, domain, eventually, passed};
 
 const SET: &str = "nine lorries & leave/at dawn?";
 const REJECTED: &str = "quartz/lantern & zebra?";
@@ -102,7 +103,12 @@ fn start(two: [u8; 2]) -> usize {
 
 /// Returns where any of the planted passwords is.
 fn found(places: &Places) -> Vec<String> {
-    let needles = Needles::new(&PLANTED);
+    found_of(&PLANTED, places)
+}
+
+/// Returns where any of these texts is.
+fn found_of(texts: &[&'static str], places: &Places) -> Vec<String> {
+    let needles = Needles::new(texts);
     let in_place = |(name, place): &(String, Vec<u8>)| {
         let hits = needles.within(place).into_iter();
         hits.map(|(text, form)| format!("{text:?} {form} in {name}")).collect::<Vec<_>>()
@@ -251,4 +257,74 @@ fn a_password_is_nowhere_but_in_its_secret_and_hashed_in_the_store() {
     let bobs = acme.operator.text("SELECT password_hash FROM accounts WHERE owner_name = 'bob'").expect("a hash");
     assert!(holding(&bobs).iter().all(|place| place.starts_with(STORES)), "{:?}", holding(&bobs));
     assert!(!holding(&bobs).is_empty());
+}
+
+const FIRST: &str = "fourteen kettles * under/bridges?";
+const SECOND: &str = "fifteen marbles * over/meadows?";
+
+/// What is known of a person, beside the password.
+const PERSONAL: [&str; 4] = ["zenobia.quux", "acme.example", "Zenobia Q. Quux", "+1 602 555 0177"];
+
+/// Has every answer spoilt in every way, and searches what the operator says at a level.
+fn check_spoilt_answers(level: &str, texts: &[&'static str]) {
+    let organization = Organization::new();
+    let admin = organization.admin();
+    passed(admin.create(&domain("acme.example")));
+    passed(admin.create(&secret("zenobia", FIRST)));
+    let profile = json!({"displayName": "Zenobia Q. Quux", "phone": "+1 602 555 0177"});
+    let zenobia = user_with_password("zenobia").with("/spec/email", "zenobia.quux@acme.example");
+    passed(admin.create(&zenobia.with("/spec/profile", profile)));
+    let middlebox = Middlebox::start(&organization);
+    let mut operator = Operator::start_at(&organization, &middlebox.kubeconfig(&organization), &["--log", level]);
+    organization.until_ready("User", "zenobia");
+    let mut password = FIRST;
+    for fault in Fault::ALL {
+        let spoilt = |scope, at_least| {
+            eventually(&format!("{scope:?} spoilt by {fault:?}"), || (middlebox.spoilt() >= at_least).then_some(()));
+        };
+        middlebox.spoils(Some((fault, Scope::Secrets)));
+        password = if password == FIRST { SECOND } else { FIRST };
+        passed(admin.patch("Secret", "zenobia-password", &json!({"stringData": {"password": password}})));
+        spoilt(Scope::Secrets, 1);
+        middlebox.spoils(Some((fault, Scope::Writes)));
+        passed(admin.patch("User", "zenobia", &json!({"spec": {"role": format!("{fault:?}")}})));
+        spoilt(Scope::Writes, 1);
+        middlebox.spoils(Some((fault, Scope::Everything)));
+        passed(admin.patch("User", "zenobia", &json!({"spec": {"teams": ["night-shift"]}})));
+        passed(admin.patch("User", "zenobia", &json!({"spec": {"teams": null}})));
+        spoilt(Scope::Everything, 1);
+        operator.restart();
+        spoilt(Scope::Everything, 5);
+        middlebox.spoils(None);
+        operator.until_it_works();
+    }
+    organization.until("User", "zenobia", "settled", |user| {
+        condition(user, "Ready")["reason"] == "Reconciled"
+            && user["status"]["observedGeneration"] == user["metadata"]["generation"]
+    });
+    let login = format!("zenobia.{}", organization.name);
+    eventually("the last password is in force", || (operator.roster(&["login", &login], password).code == Some(0)).then_some(()));
+    let log = operator.log();
+    assert!(log.contains("can't be read, trying again") && log.contains("a watch broke"), "the faults were met");
+    let events = organization.kubectl(&["get", "events", "-o", "yaml"], "").expect_success();
+    let statuses =
+        organization.kubectl(&["get", "users.roster.rs,usergroups,orgemaildomains", "-o", "yaml"], "").expect_success();
+    let mut places: Places = vec![
+        ("the log".to_owned(), log.into_bytes()),
+        ("Events".to_owned(), events.into_bytes()),
+        ("metrics".to_owned(), operator.page("/metrics").1.into_bytes()),
+    ];
+    assert_eq!(found_of(texts, &places), Vec::<String>::new());
+    places.push(("statuses".to_owned(), statuses.into_bytes()));
+    assert_eq!(found_of(&[FIRST, SECOND], &places), Vec::<String>::new());
+}
+
+#[test]
+fn of_an_answer_that_cannot_be_read_nothing_is_logged_or_told() {
+    check_spoilt_answers("info", &[&[FIRST, SECOND], PERSONAL.as_slice()].concat());
+}
+
+#[test]
+fn of_a_secret_that_cannot_be_read_nothing_is_logged_at_any_level() {
+    check_spoilt_answers("trace", &[FIRST, SECOND]);
 }

@@ -136,6 +136,8 @@ impl Pool {
     fn refused_bind(&self, answer: &LdapResult) -> DirectoryError {
         match failure(answer) {
             DirectoryError::Unauthorized(why) | DirectoryError::Refused(why) => {
+                // It is about the bind-dn, and nobody else.
+                let why = if answer.text.is_empty() || why.ends_with(&answer.text) { why } else { with_words(&why, answer) };
                 let (dn, file) = (&self.bind_dn, self.password_file.display());
                 DirectoryError::Unauthorized(format!("the bind as {dn} with the password in {file} failed: {why}"))
             }
@@ -300,26 +302,31 @@ fn lost(error: &LdapError) -> DirectoryError {
     })
 }
 
+/// Returns what an answer means, with the server's own words.
+fn with_words(what: &str, answer: &LdapResult) -> String {
+    if answer.text.is_empty() { what.to_owned() } else { in_short(&format!("{what}: {}", answer.text)) }
+}
+
 /// Returns what an answer means that isn't a success (RFC 4511, appendix A.2).
 ///
+/// What is about the directory as a whole is logged, so it has none of the server's own words: they may name a person.
 /// A server may be unwilling (53) because it only reads, or because of one entry: it counts as about the entry, as a wrong
 /// guess then costs further tries, and the other way round everybody would wait for one.
 pub(super) fn failure(answer: &LdapResult) -> DirectoryError {
-    let LdapResult { rc, text, .. } = answer;
-    let said = |what: &str| if text.is_empty() { what.to_owned() } else { in_short(&format!("{what}: {text}")) };
-    match *rc {
+    let said = |what: &str| with_words(what, answer);
+    match answer.rc {
         1 | 2 => DirectoryError::Nonsense(said("it doesn't understand what roster asked")),
         3 | 51 => DirectoryError::Busy { after: None },
-        7 => DirectoryError::Unauthorized(said("it takes no simple bind (authMethodNotSupported)")),
-        8 => DirectoryError::Unauthorized(said("it asks for a stronger bind (strongerAuthRequired)")),
-        10 => DirectoryError::Unreachable(said(REFERS)),
-        12 => DirectoryError::Unreachable(said("it lacks the assertion control (RFC 4528), which roster needs")),
-        13 => DirectoryError::Unauthorized(said("it asks for TLS (confidentialityRequired)")),
-        34 => DirectoryError::Address(said("the base or the bind-dn in the address of the directory isn't a DN")),
-        48 => DirectoryError::Unauthorized(said("it takes no such bind (inappropriateAuthentication)")),
-        49 => DirectoryError::Unauthorized(said("the DN or the password is wrong (invalidCredentials)")),
-        INSUFFICIENT_ACCESS => DirectoryError::Unauthorized(said("the bind-dn may not do this (insufficientAccessRights)")),
-        52 => DirectoryError::Unreachable(said("it says that it is unavailable")),
+        7 => DirectoryError::Unauthorized("it takes no simple bind (authMethodNotSupported)".to_owned()),
+        8 => DirectoryError::Unauthorized("it asks for a stronger bind (strongerAuthRequired)".to_owned()),
+        10 => DirectoryError::Unreachable(REFERS.to_owned()),
+        12 => DirectoryError::Unreachable("it lacks the assertion control (RFC 4528), which roster needs".to_owned()),
+        13 => DirectoryError::Unauthorized("it asks for TLS (confidentialityRequired)".to_owned()),
+        34 => DirectoryError::Address("the base or the bind-dn in the address of the directory isn't a DN".to_owned()),
+        48 => DirectoryError::Unauthorized("it takes no such bind (inappropriateAuthentication)".to_owned()),
+        49 => DirectoryError::Unauthorized("the DN or the password is wrong (invalidCredentials)".to_owned()),
+        INSUFFICIENT_ACCESS => DirectoryError::Unauthorized("the bind-dn may not do this (insufficientAccessRights)".to_owned()),
+        52 => DirectoryError::Unreachable("it says that it is unavailable".to_owned()),
         53 => DirectoryError::refused(&said("it is unwilling to (unwillingToPerform); maybe it only reads")),
         19 => DirectoryError::refused(&said("constraintViolation")),
         21 => DirectoryError::refused(&said("invalidAttributeSyntax")),
@@ -398,10 +405,28 @@ impl Outcome for LdapResult {
             NO_SUCH_OBJECT | ASSERTION_FAILED | ENTRY_ALREADY_EXISTS => Err(DirectoryError::Conflict),
             // An entry may have rules of its own.
             INSUFFICIENT_ACCESS => Err(match failure(self) {
-                DirectoryError::Unauthorized(why) => DirectoryError::Refused(why),
+                DirectoryError::Unauthorized(why) => DirectoryError::Refused(with_words(&why, self)),
                 other => other,
             }),
             _ => Err(failure(self)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_about_the_directory_as_a_whole_has_none_of_the_servers_words() {
+        for rc in 1..100 {
+            let text = "no access to uid=alice.acme,ou=people".to_owned();
+            let answer = LdapResult { rc, matched: String::new(), text, refs: vec![], ctrls: vec![] };
+            let problem = failure(&answer);
+            // It is logged, unlike a refusal of one entry.
+            assert!(!problem.is_about_directory() || !problem.to_string().contains("alice"), "{problem}");
+            let of_entry = answer.success_of_entry().unwrap_err();
+            assert!(!of_entry.is_about_directory() || !of_entry.to_string().contains("alice"), "{of_entry}");
         }
     }
 }

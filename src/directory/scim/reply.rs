@@ -215,3 +215,21 @@ fn has_text(json: &Value, text: &str) -> bool {
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_about_the_directory_as_a_whole_has_none_of_the_servers_words() {
+        for status in (300..600).map(|code| StatusCode::from_u16(code).unwrap()) {
+            let body = json!({"scimType": "alice@acme.example", "detail": "Alice Smith"}).to_string();
+            for body in [body, "<pre>Alice Smith, alice@acme.example".to_owned()] {
+                let problem = Reply::new(status, &HeaderMap::new(), body.as_bytes()).failure();
+                // It is logged, unlike a refusal of one entry.
+                let told = problem.to_string();
+                assert!(!problem.is_about_directory() || !(told.contains("Alice") || told.contains("alice")), "{told}");
+            }
+        }
+    }
+}
