@@ -38,6 +38,8 @@ pub struct Metrics {
     pub orphans: Gauge,
     /// Whether this operator works, 1, or stands by, 0.
     pub leader: Gauge,
+    /// For how many seconds whoever holds the Lease that this operator waits for hasn't claimed the store.
+    pub leader_unclaimed: Gauge,
     plans: Family<PlanLabels, Counter>,
     commits: Histogram,
     writes: Family<WriteLabels, Counter>,
@@ -88,6 +90,7 @@ impl Default for Metrics {
             store_errors: Counter::default(),
             orphans: Gauge::default(),
             leader: Gauge::default(),
+            leader_unclaimed: Gauge::default(),
             plans: Family::default(),
             commits: Histogram::new(exponential_buckets(0.000_5, 2.0, 14)),
             writes: Family::default(),
@@ -101,6 +104,8 @@ impl Default for Metrics {
         registry.register("store_errors", "Rounds that the store couldn't be used in", metrics.store_errors.clone());
         registry.register("orphaned_accounts", "Live accounts whose User isn't there", metrics.orphans.clone());
         registry.register("leader", "Whether this operator works (1) or stands by (0)", metrics.leader.clone());
+        let unclaimed = "How long whoever holds the Lease that this operator waits for hasn't claimed the store";
+        registry.register_with_unit("leader_unclaimed", unclaimed, Unit::Seconds, metrics.leader_unclaimed.clone());
         registry.register("plans", "Plans that the store answered, by outcome", metrics.plans.clone());
         let seconds = Unit::Seconds;
         registry.register_with_unit("commit_duration", "How long a group of plans took", seconds, metrics.commits.clone());

@@ -1,5 +1,7 @@
 //! `roster doctor`: what is amiss in the store and in the cluster, and what helps.
 
+mod leases;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::process::ExitCode;
@@ -9,6 +11,8 @@ use jiff::Timestamp;
 use kube::Config;
 use serde::Serialize;
 
+use self::leases::Leases;
+use super::run::place::own_namespace;
 use super::run::{WRITE_TIMEOUT, client, namespace};
 use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
@@ -16,6 +20,7 @@ use crate::controller::declared::{DeclaredUser, declared_users};
 use crate::controller::policies::{self, Lack};
 use crate::domain::account::{Account, AccountId, Confirmations, Departure, Transaction};
 use crate::store::UserName;
+use crate::store::leadership::Operators;
 use crate::store::sql::SqlStore;
 use crate::store::sql::examination::{Examination, Unreadable};
 
@@ -28,6 +33,10 @@ pub(super) struct Arguments {
     /// Looks at the store alone, and asks no cluster.
     #[arg(long)]
     store_only: bool,
+    /// The namespace of the Lease by which operators agree on who works, as roster run has it, where the store is in PostgreSQL
+    /// [default: the pod's own namespace, outside a cluster roster-system]
+    #[arg(long, env = "ROSTER_LEASE_NAMESPACE", value_parser = namespace, value_name = "NS")]
+    lease_namespace: Option<String>,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -50,6 +59,10 @@ enum Kind {
     StoreDamaged,
     Unreadable,
     UsersUnknown,
+    EpochAbsurd,
+    LeaseHolderUnknown,
+    LeaseNotRenewed,
+    LeasesUnknown,
     PolicyMissing,
     PolicyUnbound,
     PoliciesUnknown,
@@ -80,6 +93,8 @@ struct Cluster {
     users: Option<BTreeMap<UserName, DeclaredUser>>,
     /// Absent where it may not be asked.
     policies: Option<Lack>,
+    /// Absent where the store is in a file, whose operator needs none.
+    leases: Option<Leases>,
 }
 
 /// Everything that was looked at.
@@ -91,6 +106,8 @@ struct Looks {
     cluster: Option<Cluster>,
     /// The store afterwards. What is seen in it and was there before was so all the while.
     store: Examination,
+    /// Who worked on the store then.
+    operators: Operators,
 }
 
 /// What was looked at, and what was found.
@@ -120,22 +137,29 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
 }
 
 async fn look(shared: &Shared, arguments: &Arguments) -> Result<Looks, Failure> {
-    let Arguments { namespaces, store_only, output: _ } = arguments;
+    let store_only = arguments.store_only;
     let store = SqlStore::open_existing(&shared.store).await?;
     let before = store.examine().await?.accounts.iter().map(|account| account.id).collect();
-    let cluster = if *store_only { None } else { Some(look_at_the_cluster(namespaces).await?) };
-    let looks = Looks { before, cluster, store: store.examine().await? };
+    let cluster = if store_only { None } else { Some(look_at_the_cluster(arguments, &store.operators().await?).await?) };
+    let looks = Looks { before, cluster, store: store.examine().await?, operators: store.operators().await? };
     store.close().await;
     Ok(looks)
 }
 
-async fn look_at_the_cluster(namespaces: &[String]) -> Result<Cluster, Failure> {
+async fn look_at_the_cluster(arguments: &Arguments, operators: &Operators) -> Result<Cluster, Failure> {
+    let Arguments { namespaces, lease_namespace, store_only: _, output: _ } = arguments;
     let config = Config::infer().await.map_err(|error| {
         format!("no cluster is known ({error}): set KUBECONFIG, or look at the store alone with --store-only")
     })?;
     let client = client(&config, WRITE_TIMEOUT)?;
     let users = unless(404, declared_users(&client, namespaces).await)?;
-    Ok(Cluster { users, policies: unless(403, policies::lack(&client).await)? })
+    let policies = unless(403, policies::lack(&client).await)?;
+    let lease_namespace = lease_namespace.clone().unwrap_or_else(own_namespace);
+    let leases = match operators.is_shared {
+        true => Some(leases::look(&client, &lease_namespace, operators, namespaces).await?),
+        false => None,
+    };
+    Ok(Cluster { users, policies, leases })
 }
 
 /// Returns what the API server answered; nothing where it refused with this status code.
@@ -148,14 +172,15 @@ pub(super) fn unless<T>(code: u16, answer: Result<T, kube::Error>) -> Result<Opt
 
 /// Returns everything that is amiss, the worst first.
 fn findings(looks: &Looks, now: Timestamp) -> Vec<Finding> {
-    let Looks { before: _, cluster, store } = looks;
+    let Looks { before: _, cluster, store, operators } = looks;
     let Examination { accounts, unreadable, departures, directories, damage } = store;
     let mut found: Vec<Finding> = damage.iter().map(|what| damaged(what)).collect();
     found.extend(unreadable.iter().map(self::unreadable));
     found.extend(accounts.iter().filter_map(|account| overdue(account, directories, now)));
     found.extend(departures.iter().filter_map(|departure| overdue_deletion(departure, directories, now)));
+    found.extend(leases::findings(cluster.as_ref().and_then(|cluster| cluster.leases.as_ref()), operators));
     match cluster {
-        Some(Cluster { users, policies }) => {
+        Some(Cluster { users, policies, leases: _ }) => {
             found.extend(lacking(policies.as_ref()));
             match users {
                 Some(users) => {
@@ -303,7 +328,7 @@ fn whose(account: &Account, looks: &Looks, users: &BTreeMap<UserName, DeclaredUs
 
 /// Returns which statuses name an account that the store had neither before nor after.
 fn lost(users: &BTreeMap<UserName, DeclaredUser>, looks: &Looks) -> Vec<Finding> {
-    let Looks { before, cluster: _, store } = looks;
+    let Looks { before, cluster: _, store, operators: _ } = looks;
     let read = before.iter().copied().chain(store.accounts.iter().map(|account| account.id)).map(|id| id.to_string());
     let known: BTreeSet<String> = read.chain(store.unreadable.iter().map(|row| row.account.clone())).collect();
     // Who made the account that is there says so in its status before long.

@@ -1,6 +1,6 @@
 //! `roster run`
 
-mod place;
+pub(super) mod place;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
@@ -135,7 +135,7 @@ async fn work(shared: &Shared, arguments: Arguments) -> Result<ExitCode, Failure
     let stop = stop_signal()?;
     let place = Place::new(shared, &arguments, shared.clock())?;
     let config = Config::infer().await?;
-    let Some(tenure) = unless_told(&stop, place.tenure(client(&config, WATCH_TIMEOUT)?, &health)).await else {
+    let Some(tenure) = unless_told(&stop, place.tenure(client(&config, WATCH_TIMEOUT)?, (&health, &metrics))).await else {
         return Ok(ExitCode::SUCCESS);
     };
     let mut ended = Box::pin(reign(&place, arguments, config, (&tenure, &health, &metrics), stop)).await;

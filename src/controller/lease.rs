@@ -4,6 +4,10 @@
 //! hasn't changed before its eyes, and whoever holds it, how long it hasn't been renewed. A Lease keeps two replicas from
 //! working at once as long as both look at their clocks before each step; for a step that was begun before a pause and
 //! ends after it, the store checks the epoch.
+//!
+//! Anybody who may edit Leases in the namespace may write anything into this one, so nothing in it is taken for granted: an
+//! unrenewed Lease is taken after this operator's own duration, whatever the Lease says, and the store bounds the numbers
+//! in its annotations before it uses them.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -30,6 +34,15 @@ const NAMESPACES: &str = "roster.rs/namespaces";
 /// fewer was put back.
 const EPOCH: &str = "roster.rs/epoch";
 const COMMITS: &str = "roster.rs/commits";
+
+/// Says on a Lease which holder has claimed the store last: one that holds the Lease and isn't named here doesn't work yet.
+const CLAIMED_BY: &str = "roster.rs/claimed-by";
+
+/// The annotations that operators write. Others' give way where the Lease has no room for both.
+const OWN_ANNOTATIONS: [&str; 4] = [NAMESPACES, EPOCH, COMMITS, CLAIMED_BY];
+
+/// How many characters of a holder's name are logged: the API server takes names of a megabyte.
+const MAX_LOGGED: usize = 253;
 
 /// How often a Lease is looked at again at once, after somebody else wrote to it.
 const LOOKS_AT_ONCE: usize = 3;
@@ -101,26 +114,70 @@ impl Seen {
         Self { since: same.map_or(now, |before| before.since), lease }
     }
 
-    /// Whether this holder may take it: nobody has it, its time is over, or it is its own already, of a request whose
-    /// answer got lost.
-    fn is_free(&self, holder: &str, usual: Duration, now: Instant) -> bool {
-        let named = self.lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
-        let named = named.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
-        let duration = named.map_or(usual, Duration::from_secs);
+    /// Whether this holder may take it: nobody has it, nobody renewed it for `duration`, or it is its own already, of a
+    /// request whose answer got lost.
+    ///
+    /// The duration that the Lease names isn't asked: a ghost that somebody wrote into it would keep everybody away for as
+    /// long as they like, and operators renew five times within their own duration.
+    fn is_free(&self, holder: &str, duration: Duration, now: Instant) -> bool {
         holder_of(&self.lease).is_none_or(|other| other == holder) || now.duration_since(self.since) > duration
     }
 }
 
-fn progress_of(lease: &Lease) -> Progress {
-    let noted = |name| {
-        let noted = lease.metadata.annotations.as_ref().and_then(|annotations| annotations.get(name));
-        noted.and_then(|number| number.parse().ok()).unwrap_or(0)
-    };
+fn annotation<'a>(lease: &'a Lease, name: &str) -> Option<&'a str> {
+    lease.metadata.annotations.as_ref()?.get(name).map(String::as_str)
+}
+
+/// Returns what the annotations say of the holders' progress; what is no count is none.
+#[must_use]
+pub fn progress_of(lease: &Lease) -> Progress {
+    let noted = |name| annotation(lease, name).and_then(|number| number.parse().ok()).filter(|count| *count >= 0).unwrap_or(0);
     Progress { epoch: noted(EPOCH), commits: noted(COMMITS) }
 }
 
-fn holder_of(lease: &Lease) -> Option<&str> {
+/// Returns who holds a Lease, as it says.
+#[must_use]
+pub fn holder_of(lease: &Lease) -> Option<&str> {
     lease.spec.as_ref()?.holder_identity.as_deref().filter(|holder| !holder.is_empty())
+}
+
+/// Returns a holder's name, cut off where it is longer than any operator's.
+#[must_use]
+pub fn shown(holder: &str) -> String {
+    match holder.char_indices().nth(MAX_LOGGED) {
+        Some((end, _)) => format!("{}…", &holder[..end]),
+        None => holder.to_owned(),
+    }
+}
+
+/// What a look at a Lease told an operator that stands by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The API server didn't answer.
+    Unanswered,
+    /// Whoever holds it has claimed the store, or it is about to be free.
+    Led,
+    /// Whoever holds it hasn't claimed the store, so that nobody works: for how long, as far as was seen.
+    Unclaimed(Duration),
+}
+
+/// Since when the present holder of a Lease was seen without having claimed the store.
+#[derive(Debug, Default)]
+struct Unclaimed {
+    since: Option<(String, Instant)>,
+}
+
+impl Unclaimed {
+    fn look(&mut self, lease: Option<&Lease>, now: Instant) -> Look {
+        let holder = lease.and_then(|lease| holder_of(lease).filter(|holder| annotation(lease, CLAIMED_BY) != Some(holder)));
+        let Some(holder) = holder else {
+            self.since = None;
+            return Look::Led;
+        };
+        let known = self.since.take().filter(|(before, _)| before == holder);
+        let (_, since) = self.since.insert(known.unwrap_or_else(|| (holder.to_owned(), now)));
+        Look::Unclaimed(now.duration_since(*since))
+    }
 }
 
 /// What whoever wants a Lease writes into it.
@@ -154,6 +211,16 @@ impl Candidate {
         spec.renew_time = Some(MicroTime(now));
         held
     }
+}
+
+/// Returns the Lease with nothing on it but what its holder needs.
+fn bare(lease: &Lease) -> Lease {
+    let metadata = lease.metadata.clone();
+    let own = |name: &String| OWN_ANNOTATIONS.contains(&name.as_str());
+    let annotations = metadata.annotations.map(|all| all.into_iter().filter(|(name, _)| own(name)).collect());
+    let (name, uid, resource_version) = (metadata.name, metadata.uid, metadata.resource_version);
+    let spec = lease.spec.clone().map(|spec| LeaseSpec { preferred_holder: None, strategy: None, ..spec });
+    Lease { metadata: ObjectMeta { name, uid, resource_version, annotations, ..ObjectMeta::default() }, spec }
 }
 
 /// Returns the Lease as nobody's, to be taken at once.
@@ -194,6 +261,12 @@ impl Problem {
     fn is(&self, code: u16) -> bool {
         matches!(self, Self::Api(kube::Error::Api(status)) if status.code == code)
     }
+
+    /// Whether the API server may have refused what is written on the Lease, such as more than there is room for; what
+    /// etcd finds too large is a 500.
+    fn may_be_about_content(&self) -> bool {
+        [413, 422, 500].iter().any(|code| self.is(*code))
+    }
 }
 
 /// Waits for a Lease.
@@ -224,17 +297,17 @@ impl Elector {
         Self { candidate: Candidate { duration: rhythm.duration, ..self.candidate }, rhythm, ..self }
     }
 
-    /// Waits until the Lease is free and takes it; it is renewed from then on. After each look, says whether the API server
-    /// answered.
-    pub async fn acquire(&self, mut looked: impl FnMut(bool)) -> Tenure {
-        let (mut seen, mut said) = (None, None);
+    /// Waits until the Lease is free and takes it; it is renewed from then on. Tells of each look in vain.
+    pub async fn acquire(&self, mut looked: impl FnMut(Look)) -> Tenure {
+        let (mut seen, mut said, mut unclaimed) = (None, None, Unclaimed::default());
         loop {
             let (heard, say) = match self.attempt(&mut seen).await {
                 Ok(Some((lease, begun))) => return self.keep(lease, begun),
-                Ok(None) => (true, seen.as_ref().and_then(|seen: &Seen| holder_of(&seen.lease)).map(str::to_owned)),
+                Ok(None) => (true, seen.as_ref().and_then(|seen: &Seen| holder_of(&seen.lease)).map(shown)),
                 Err(problem) => (false, Some(problem.to_string())),
             };
-            looked(heard);
+            let lease = seen.as_ref().map(|seen| &seen.lease);
+            looked(if heard { unclaimed.look(lease, Instant::now()) } else { Look::Unanswered });
             if say != said {
                 let lease = &self.candidate.name;
                 match &say {
@@ -268,10 +341,15 @@ impl Elector {
     /// Writes the Lease as this candidate's, unless somebody wrote to it since it was seen.
     async fn write(&self, lease: Option<&Lease>) -> Result<Lease, Problem> {
         let held = self.candidate.holding(lease, Clock::SYSTEM.now());
-        let parameters = PostParams::default();
-        match lease {
-            Some(_) => self.asked(self.leases.replace(&self.candidate.name, &parameters, &held)).await,
-            None => self.asked(self.leases.create(&parameters, &held)).await,
+        let (name, parameters) = (&self.candidate.name, PostParams::default());
+        if lease.is_none() {
+            return self.asked(self.leases.create(&parameters, &held)).await;
+        }
+        match self.asked(self.leases.replace(name, &parameters, &held)).await {
+            Err(problem) if problem.may_be_about_content() => {
+                self.asked(self.leases.replace(name, &parameters, &bare(&held))).await
+            }
+            written => written,
         }
     }
 
@@ -370,7 +448,7 @@ impl Keeper {
             let Some(lease) = found else { continue };
             match holder_of(&lease) {
                 Some(holder) if holder == self.elector.candidate.holder => self.lease = lease,
-                Some(holder) => return Ok(Some(Lost::Taken(holder.to_owned()))),
+                Some(holder) => return Ok(Some(Lost::Taken(shown(holder)))),
                 None => return Ok(Some(Lost::Emptied)),
             }
         }
@@ -379,10 +457,17 @@ impl Keeper {
 
     fn note_progress(&mut self) {
         let progress = *self.progress.borrow();
-        if progress > progress_of(&self.lease) {
+        // Also where the Lease names more: nobody but its holder knows, so that was written by somebody else.
+        if progress != progress_of(&self.lease) {
             let annotations = self.lease.metadata.annotations.get_or_insert_default();
             annotations.insert(EPOCH.to_owned(), progress.epoch.to_string());
             annotations.insert(COMMITS.to_owned(), progress.commits.to_string());
+        }
+        // The store tells its holder's progress from the claim on, and nobody before it does.
+        let has_claimed = self.progress.has_changed().unwrap_or(false);
+        if has_claimed {
+            let annotations = self.lease.metadata.annotations.get_or_insert_default();
+            annotations.insert(CLAIMED_BY.to_owned(), self.elector.candidate.holder.clone());
         }
     }
 
@@ -503,7 +588,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn spec(lease: &Lease) -> &LeaseSpec {
+    fn spec_of(lease: &Lease) -> &LeaseSpec {
         lease.spec.as_ref().unwrap()
     }
 
@@ -545,15 +630,15 @@ mod tests {
             lease_transitions: Some(0),
             ..LeaseSpec::default()
         };
-        assert_eq!(*spec(&first), expected);
+        assert_eq!(*spec_of(&first), expected);
         let renewed = candidate("first").holding(Some(&first), at(2));
-        assert_eq!(*spec(&renewed), LeaseSpec { renew_time: Some(MicroTime(at(2))), ..expected });
+        assert_eq!(*spec_of(&renewed), LeaseSpec { renew_time: Some(MicroTime(at(2))), ..expected });
         let free = let_go_of(&renewed, at(3));
-        assert_eq!((holder_of(&free), spec(&free).lease_duration_seconds), (None, Some(1)));
+        assert_eq!((holder_of(&free), spec_of(&free).lease_duration_seconds), (None, Some(1)));
         let second = candidate("second").holding(Some(&free), at(4));
         assert_eq!(holder_of(&second), Some("second"));
-        assert_eq!((spec(&second).lease_transitions, spec(&second).lease_duration_seconds), (Some(1), Some(10)));
-        assert_eq!(spec(&second).acquire_time, Some(MicroTime(at(4))));
+        assert_eq!((spec_of(&second).lease_transitions, spec_of(&second).lease_duration_seconds), (Some(1), Some(10)));
+        assert_eq!(spec_of(&second).acquire_time, Some(MicroTime(at(4))));
     }
 
     #[tokio::test(start_paused = true)]
@@ -585,21 +670,89 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lease_says_itself_how_long_it_lasts() {
-        let check = |seconds, after, expected| {
+    async fn an_unrenewed_lease_is_free_after_ones_own_duration_whatever_it_says() {
+        let check = |what: &str, spec: LeaseSpec| {
             let mut lease = candidate("other").holding(None, at(0));
-            lease.spec.as_mut().unwrap().lease_duration_seconds = seconds;
+            let holder_identity = spec.holder_identity.clone().or(Some("ghost".to_owned()));
+            lease.spec = Some(LeaseSpec { holder_identity, ..spec });
             let now = Instant::now();
-            let seen = Seen::after(None, lease, now);
-            let is_free = seen.is_free("me", Duration::from_secs(10), now + Duration::from_secs(after));
-            assert_eq!(is_free, expected, "{seconds:?} after {after} s");
+            let seen = Seen::after(None, lease.clone(), now);
+            for (after, expected) in [(9, false), (11, true)] {
+                let is_free = seen.is_free("me", Duration::from_secs(10), now + Duration::from_secs(after));
+                assert_eq!(is_free, expected, "{what}, after {after} s");
+            }
+            let taken = candidate("me").holding(Some(&lease), at(20));
+            assert_eq!((holder_of(&taken), spec_of(&taken).lease_duration_seconds), (Some("me"), Some(10)), "{what}");
         };
-        check(Some(30), 29, false);
-        check(Some(30), 31, true);
-        for nonsense in [None, Some(0), Some(-5)] {
-            check(nonsense, 9, false);
-            check(nonsense, 11, true);
+        check("a duration of a day", LeaseSpec { lease_duration_seconds: Some(86_400), ..LeaseSpec::default() });
+        check("the longest duration", LeaseSpec { lease_duration_seconds: Some(i32::MAX), ..LeaseSpec::default() });
+        check("no duration", LeaseSpec::default());
+        check("a negative duration", LeaseSpec { lease_duration_seconds: Some(-5), ..LeaseSpec::default() });
+        let times = [Timestamp::MAX, Timestamp::MIN].map(|time| Some(MicroTime(time)));
+        for time in times {
+            check("its times", LeaseSpec { renew_time: time.clone(), acquire_time: time, ..LeaseSpec::default() });
         }
+        check("the most transitions", LeaseSpec { lease_transitions: Some(i32::MAX), ..LeaseSpec::default() });
+        check("negative transitions", LeaseSpec { lease_transitions: Some(i32::MIN), ..LeaseSpec::default() });
+        check("a huge name", LeaseSpec { holder_identity: Some("x".repeat(1 << 20)), ..LeaseSpec::default() });
+    }
+
+    #[test]
+    fn a_holders_name_is_logged_only_as_far_as_operators_have_one() {
+        assert_eq!(shown("roster-0_1_abcd"), "roster-0_1_abcd");
+        assert_eq!(shown(&"ü".repeat(1 << 20)).chars().count(), MAX_LOGGED + 1);
+    }
+
+    #[test]
+    fn what_a_lease_says_of_progress_is_a_count_or_nothing() {
+        let check = |epoch: &str, commits: &str, expected: (i64, i64)| {
+            let annotations = [(EPOCH, epoch), (COMMITS, commits)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+            let metadata = ObjectMeta { annotations: Some(annotations.into()), ..ObjectMeta::default() };
+            let Progress { epoch, commits } = progress_of(&Lease { metadata, spec: None });
+            assert_eq!((epoch, commits), expected);
+        };
+        check("7", "12", (7, 12));
+        check("-9223372036854775808", "-1", (0, 0));
+        check("9223372036854775808", "seven", (0, 0));
+        check("9223372036854775807", "", (i64::MAX, 0));
+        assert_eq!(progress_of(&Lease::default()), Progress::default());
+    }
+
+    #[test]
+    fn what_others_wrote_gives_way_where_there_is_no_room() {
+        let mut lease = candidate("me").holding(None, at(0));
+        let metadata = &mut lease.metadata;
+        metadata.resource_version = Some("7".to_owned());
+        metadata.labels = Some([("team".to_owned(), "acme".to_owned())].into());
+        metadata.finalizers = Some(vec!["acme.example/keep".to_owned()]);
+        metadata.annotations.as_mut().unwrap().insert("acme.example/note".to_owned(), "x".repeat(1 << 18));
+        lease.spec.as_mut().unwrap().strategy = Some("OldestEmulationVersion".to_owned());
+        let bare = bare(&lease);
+        let expected = candidate("me").holding(None, at(0));
+        assert_eq!(bare.metadata.annotations, expected.metadata.annotations);
+        assert_eq!((bare.metadata.labels, bare.metadata.finalizers, bare.spec), (None, None, expected.spec));
+        assert_eq!(bare.metadata.resource_version.as_deref(), Some("7"), "somebody may have written to it meanwhile");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_holder_that_hasnt_claimed_the_store_is_told_from_one_that_works() {
+        let mut unclaimed = Unclaimed::default();
+        let claimed_by = |lease: &mut Lease, holder: &str| {
+            lease.metadata.annotations.as_mut().unwrap().insert(CLAIMED_BY.to_owned(), holder.to_owned());
+        };
+        let mut lease = candidate("first").holding(None, at(0));
+        assert_eq!(unclaimed.look(Some(&lease), Instant::now()), Look::Unclaimed(Duration::ZERO));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(unclaimed.look(Some(&lease), Instant::now()), Look::Unclaimed(Duration::from_secs(5)));
+        claimed_by(&mut lease, "first");
+        assert_eq!(unclaimed.look(Some(&lease), Instant::now()), Look::Led);
+        let ghost = candidate("ghost").holding(Some(&lease), at(1));
+        assert_eq!(unclaimed.look(Some(&ghost), Instant::now()), Look::Unclaimed(Duration::ZERO));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(unclaimed.look(Some(&ghost), Instant::now()), Look::Unclaimed(Duration::from_secs(60)));
+        let other = candidate("other").holding(Some(&ghost), at(2));
+        assert_eq!(unclaimed.look(Some(&other), Instant::now()), Look::Unclaimed(Duration::ZERO), "it has only begun");
+        assert_eq!(unclaimed.look(Some(&let_go_of(&other, at(3))), Instant::now()), Look::Led, "it is taken in a moment");
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,6 +31,60 @@ pub struct Progress {
     pub commits: i64,
 }
 
+/// Who works on a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operators {
+    /// The newest epoch that it gave; 0 where it gave none.
+    pub newest: i64,
+    /// Those whose claims stand.
+    pub working: Vec<Operator>,
+    /// Whether operators on several machines may share it, so that they need a Lease.
+    pub is_shared: bool,
+}
+
+/// An operator whose claim stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// The namespaces that it works in; none stands for all.
+    pub namespaces: BTreeSet<String>,
+    /// Who it is, for people.
+    pub holder: String,
+}
+
+/// How many claims a store may have lost when it was put back: one a minute for two years. A Lease that names an epoch
+/// further ahead wasn't written by an operator.
+const MAX_LOST: i64 = 1_000_000;
+
+/// The epoch that no store comes to by itself: with a claim every second it takes 30,000 years.
+const LAST_EPOCH: i64 = 1_000_000_000_000;
+
+impl Progress {
+    /// Whether an operator of a store whose newest epoch is this one can have come so far. Whoever may edit the Lease may
+    /// have written anything into it.
+    #[must_use]
+    pub fn is_plausible(self, newest: i64) -> bool {
+        let Self { epoch, commits } = self;
+        (0..=newest.saturating_add(MAX_LOST)).contains(&epoch) && epoch < LAST_EPOCH && commits >= 0
+    }
+}
+
+/// Whether a store's newest epoch is none that claims led to: a Lease that somebody edited was believed once.
+#[must_use]
+pub fn is_absurd(newest: i64) -> bool {
+    !(0..LAST_EPOCH).contains(&newest)
+}
+
+/// Returns the epoch of a new claim: above the newest of the store, and above what is known, which is plausible.
+///
+/// Where the newest is absurd, counting begins anew above the claims that stand. That lets no former operator back in: each
+/// claim has a token of its own.
+#[must_use]
+pub(crate) fn next_epoch(newest: i64, standing: &[i64], known: Progress) -> i64 {
+    let sound = |epoch: &i64| !is_absurd(*epoch);
+    let newest = [newest].into_iter().chain(standing.iter().copied().filter(|_| is_absurd(newest))).filter(sound).max();
+    newest.unwrap_or(0).max(known.epoch) + 1
+}
+
 impl Claim {
     /// Whether two operators would work in the same namespace.
     #[must_use]
@@ -49,6 +103,10 @@ pub struct Reign {
     pub was_put_back: bool,
     /// The cluster that the store belonged to until now, where that was another.
     pub former_cluster: Option<String>,
+    /// Whether what the cluster knows can't be true of this store, and was left out of account.
+    pub known_was_ignored: bool,
+    /// The epoch of the store that can't be true either, where counting began anew.
+    pub absurd_epoch: Option<i64>,
 }
 
 /// Why an operator doesn't get to work.
@@ -79,4 +137,43 @@ pub enum ClaimError {
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_lease_says_is_believed_as_far_as_a_store_can_have_been_put_back() {
+        #[track_caller]
+        fn check(epoch: i64, commits: i64, newest: i64, expected: bool) {
+            assert_eq!(Progress { epoch, commits }.is_plausible(newest), expected, "{epoch} {commits} after {newest}");
+        }
+        check(0, 0, 0, true);
+        check(41, 7, 5, true);
+        check(5, i64::MAX, 5, true);
+        check(MAX_LOST, 0, 0, true);
+        check(MAX_LOST + 1, 0, 0, false);
+        check(i64::MAX, 0, 5, false);
+        check(i64::MAX - 1, 0, i64::MAX, false);
+        check(i64::MAX, 0, i64::MAX, false);
+        check(i64::MIN, 0, 5, false);
+        check(5, -1, 5, false);
+    }
+
+    #[test]
+    fn an_epoch_is_above_every_one_before_and_counting_begins_anew_after_an_absurd_one() {
+        #[track_caller]
+        fn check(newest: i64, standing: &[i64], known: i64, expected: i64) {
+            assert_eq!(next_epoch(newest, standing, Progress { epoch: known, commits: 0 }), expected);
+        }
+        check(0, &[], 0, 1);
+        check(7, &[5], 0, 8);
+        check(7, &[], 41, 42);
+        check(i64::MAX, &[], 0, 1);
+        check(i64::MAX - 1, &[3, i64::MAX - 1], 0, 4);
+        check(i64::MIN, &[], 0, 1);
+        check(LAST_EPOCH - 1, &[], 0, LAST_EPOCH);
+        check(LAST_EPOCH, &[12], 20, 21);
+    }
 }

@@ -37,7 +37,7 @@ use self::database::{Address, Database};
 use self::operators::Holding;
 use self::rows::Known;
 pub use self::sole::Sole;
-use super::leadership::{Claim, ClaimError, Progress, Reign};
+use super::leadership::{Claim, ClaimError, Operators, Progress, Reign};
 use super::{AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName};
 use crate::domain::account::{Account, AccountId, Departure};
 use crate::domain::billing::{Calendar, Life, Period, Zone};
@@ -109,6 +109,17 @@ impl SqlStore {
     pub async fn resign(&mut self) -> Result<(), StoreError> {
         let Some(holding) = self.holding.take() else { return Ok(()) };
         operators::resign(&mut self.database.writer().await?, &holding).await
+    }
+
+    /// Returns who works on the store.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn operators(&self) -> Result<Operators, StoreError> {
+        let mut view = self.look().await?;
+        let operators = operators::operators(&mut view).await?;
+        view.commit().await?;
+        Ok(operators)
     }
 
     /// Returns a connection that sees the store at one moment.

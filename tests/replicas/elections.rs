@@ -8,7 +8,8 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use roster::controller::lease::{Elector, Lost, Rhythm, Tenure, lease_name};
+use roster::controller::lease::{Elector, Look, Lost, Rhythm, Tenure, lease_name};
+use roster::store::leadership::Progress;
 use serde_json::{Value, json};
 
 use crate::proxy::Proxy;
@@ -185,6 +186,69 @@ fn what_somebody_else_writes_on_a_lease_or_its_deletion_costs_nobody_their_place
 }
 
 #[test]
+fn a_ghost_that_somebody_wrote_into_a_lease_keeps_nobody_away_for_longer_than_a_holder_that_vanished() {
+    let far = "2999-01-01T00:00:00.000000Z";
+    for ghost in [
+        json!({"holderIdentity": "ghost", "leaseDurationSeconds": 86_400, "renewTime": far, "acquireTime": far}),
+        json!({"holderIdentity": "ghost", "leaseDurationSeconds": i32::MAX, "leaseTransitions": i32::MAX}),
+        json!({"holderIdentity": "x".repeat(1 << 19), "leaseDurationSeconds": null, "renewTime": null, "acquireTime": null}),
+    ] {
+        let organization = Organization::new();
+        let tenure = acquire(&elector(&organization, "first"));
+        patch(&organization, &json!({"spec": ghost}));
+        assert!(matches!(run(tenure.lost()), Lost::Taken(by) if by.len() < 300));
+        let begun = Instant::now();
+        let mut looks = vec![];
+        let next = run(elector(&organization, "next").acquire(|look| looks.push(look)));
+        let took = begun.elapsed();
+        assert!(next.stands() && took < RHYTHM.duration + 2 * RHYTHM.look + RHYTHM.patience, "it took {took:?}");
+        assert!(looks.iter().all(|look| matches!(look, Look::Unclaimed(_))), "the ghost has no claim: {looks:?}");
+        let held = lease(&organization);
+        assert_eq!((&held["spec"]["holderIdentity"], &held["spec"]["leaseDurationSeconds"]), (&json!("next"), &json!(3)));
+    }
+}
+
+#[test]
+fn a_lease_that_is_filled_to_the_brim_is_taken_and_renewed_all_the_same() {
+    let organization = Organization::new();
+    run(acquire(&elector(&organization, "first")).let_go());
+    // The API server takes 256 KiB of annotations; this leaves no room for a longer name or number.
+    let held = lease(&organization)["metadata"]["annotations"].clone();
+    let own: usize = held.as_object().unwrap().iter().map(|(name, text)| name.len() + text.as_str().unwrap().len()).sum();
+    let note = "x".repeat((256 << 10) - own - "note".len());
+    patch(&organization, &json!({"metadata": {"annotations": {"note": note}, "finalizers": ["acme.example/keep"]}}));
+    let next = acquire(&elector(&organization, "next"));
+    next.progress().send_replace(Progress { epoch: 7, commits: 1_000_000 });
+    until_renewed(&organization);
+    crate::support::eventually("its progress is noted", || {
+        (lease(&organization)["metadata"]["annotations"]["roster.rs/commits"] == "1000000").then_some(())
+    });
+    assert!(next.stands());
+}
+
+#[test]
+fn what_the_holder_knows_of_itself_takes_the_place_of_what_somebody_wrote() {
+    let organization = Organization::new();
+    let tenure = acquire(&elector(&organization, "first"));
+    let annotations = || lease(&organization)["metadata"]["annotations"].clone();
+    assert_eq!(annotations()["roster.rs/claimed-by"], Value::Null, "it has yet to claim the store");
+    tenure.progress().send_replace(Progress { epoch: 7, commits: 3 });
+    crate::support::eventually("its claim is noted", || (annotations()["roster.rs/claimed-by"] == "first").then_some(()));
+    let absurd = json!({"roster.rs/epoch": i64::MAX.to_string(), "roster.rs/commits": "-1", "roster.rs/claimed-by": "ghost"});
+    patch(&organization, &json!({"metadata": {"annotations": absurd}}));
+    let own = ["7", "3", "first"];
+    crate::support::eventually("it is as it was", || {
+        let noted = annotations();
+        (["epoch", "commits", "claimed-by"].map(|name| noted[format!("roster.rs/{name}")].clone()) == own).then_some(())
+    });
+    assert!(tenure.stands());
+    let mut looks = vec![];
+    let second = elector(&organization, "second");
+    let waited = run(async { tokio::time::timeout(3 * RHYTHM.look, second.acquire(|look| looks.push(look))).await });
+    assert!(waited.is_err() && !looks.is_empty() && looks.iter().all(|look| *look == Look::Led), "{looks:?}");
+}
+
+#[test]
 fn a_lease_that_was_given_to_another_or_emptied_is_lost() {
     for (holder, expected) in [("second", Lost::Taken("second".to_owned())), ("", Lost::Emptied)] {
         let organization = Organization::new();
@@ -215,9 +279,9 @@ fn whoever_can_not_reach_the_lease_waits_and_says_so() {
     let nowhere = Organization::named("no-such-namespace");
     let elector = elector_with(organization.admin().client(), &nowhere, "first");
     let mut heard = vec![];
-    let waited = run(async { tokio::time::timeout(3 * RHYTHM.look, elector.acquire(|answered| heard.push(answered))).await });
+    let waited = run(async { tokio::time::timeout(3 * RHYTHM.look, elector.acquire(|look| heard.push(look))).await });
     assert!(waited.is_err());
-    assert!(!heard.is_empty() && heard.iter().all(|answered| !answered), "{heard:?}");
+    assert!(!heard.is_empty() && heard.iter().all(|look| *look == Look::Unanswered), "{heard:?}");
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use roster::controller::lease::lease_name;
 use serde_json::{Value, json};
 use sqlx::Connection;
 
 use crate::proxy::Proxy;
 use crate::replica::Replica;
+use crate::serving::Serving;
 use crate::support::postgres::{Database, Server};
 use crate::support::{Organization, domain, eventually, passed, run, run_roster, user};
 
@@ -232,4 +234,68 @@ fn an_operator_waits_for_a_database_that_is_away_and_begins_when_it_comes() {
     operator.until_it_works();
     operator.signal("TERM");
     assert_eq!(operator.exit_code(), Some(0));
+}
+
+/// Writes into the Lease of the organization's operators, as anybody may who may edit Leases there.
+fn edit_lease(organization: &Organization, patch: &Value) {
+    let name = lease_name(&[organization.name.clone()].into());
+    let patch = patch.to_string();
+    organization.kubectl(&["patch", "lease", &name, "-n", "roster-system", "--type=merge", "-p", &patch], "").expect_success();
+}
+
+#[test]
+fn a_lease_that_somebody_edited_stops_no_operator_and_leaves_no_trace_in_the_store() {
+    let database = run(Database::new());
+    let serving = Serving::of(Organization::new(), database.url());
+    let organization = &serving.organization;
+    let mut operator = Replica::start(organization, &database.url(), &[]);
+    operator.until_it_works();
+    let well = serving.found();
+    assert!(well.is_empty(), "{well:?}");
+    for epoch in [i64::MAX, i64::MAX - 1] {
+        let absurd = json!({"roster.rs/epoch": epoch.to_string(), "roster.rs/commits": epoch.to_string()});
+        operator.signal("KILL");
+        operator.exit_code();
+        let ghost =
+            json!({"holderIdentity": "ghost", "leaseDurationSeconds": 86_400, "renewTime": "2999-01-01T00:00:00.000000Z"});
+        edit_lease(organization, &json!({"metadata": {"annotations": absurd}, "spec": ghost}));
+        let lease = format!("lease roster-system/{}", lease_name(&[organization.name.clone()].into()));
+        let kinds = ["LeaseHolderUnknown", "LeaseNotRenewed", "EpochAbsurd"].map(|kind| (kind.to_owned(), lease.clone()));
+        assert_eq!(serving.found(), kinds);
+        let begun = Instant::now();
+        operator = Replica::start(organization, &database.url(), &[]);
+        let took = takeover(&operator, begun);
+        println!("with a ghost in the Lease an operator worked within {took:?}");
+        assert!(took <= TAKEOVER, "it took {took:?}");
+        assert!(operator.says("somebody edited the Lease"), "{}", operator.log());
+        assert!(!operator.says("the store was put back"), "{}", operator.log());
+    }
+    let epochs = "SELECT epoch FROM leadership";
+    let epoch = run(async { sqlx::query_scalar::<_, i64>(epochs).fetch_one(&mut database.connect().await).await });
+    assert_eq!(epoch.expect("there is one"), 3);
+    let name = lease_name(&[organization.name.clone()].into());
+    let path = r"jsonpath={.metadata.annotations.roster\.rs/epoch}";
+    eventually("the Lease says so too", || {
+        let noted = organization.kubectl(&["get", "lease", &name, "-n", "roster-system", "-o", path], "").expect_success();
+        (noted == "3").then_some(())
+    });
+    passed(organization.admin().create(&domain("acme.example")));
+    passed(organization.admin().create(&user("alice")));
+    organization.until_ready("User", "alice");
+}
+
+#[test]
+fn a_store_that_took_an_absurd_epoch_over_works_again_with_the_next_start() {
+    let (organization, database) = (Organization::new(), run(Database::new()));
+    let mut operator = Replica::start(&organization, &database.url(), &[]);
+    operator.until_it_works();
+    operator.signal("TERM");
+    assert_eq!(operator.exit_code(), Some(0));
+    let absurd = format!("UPDATE leadership SET epoch = {}", i64::MAX);
+    run(async { sqlx::query(sqlx::AssertSqlSafe(absurd)).execute(&mut database.connect().await).await.expect("there is one") });
+    let operator = Replica::start(&organization, &database.url(), &[]);
+    operator.until_it_works();
+    assert!(operator.says("epochs are counted anew"), "{}", operator.log());
+    passed(organization.admin().create(&domain("acme.example")));
+    organization.until_ready("OrgEmailDomain", "acme.example");
 }

@@ -284,6 +284,44 @@ claims! {
         assert!(writes(&third).await.iter().all(Result::is_err));
     }
 
+    async fn an_epoch_that_no_operator_can_have_written_is_not_taken_over(place) {
+        let (first, before) = claim(place, &of([], "first")).await.unwrap();
+        stands(&first).await;
+        for epoch in [i64::MAX, i64::MAX - 1, i64::MIN, 1 << 40] {
+            let known = Progress { epoch, commits: i64::MAX };
+            let (store, reign) = claim(place, &Claim { known, ..of([], "next") }).await.unwrap();
+            assert!(reign.known_was_ignored && !reign.was_put_back, "{reign:?}");
+            assert!((before.epoch..before.epoch + 10).contains(&reign.epoch), "{reign:?}");
+            stands(&store).await;
+            store.close().await;
+        }
+        is_superseded(&first, before.epoch).await;
+    }
+
+    async fn a_store_that_took_an_absurd_epoch_over_is_cured_by_the_next_claim(place) {
+        let (mut first, before) = claim(place, &of(["acme"], "first")).await.unwrap();
+        let (beside, _) = claim(place, &of(["bolt"], "beside")).await.unwrap();
+        first.resign().await.unwrap();
+        for absurd in [i64::MAX, i64::MAX - 1] {
+            let mut application = Application::open(&place.url()).await;
+            let took_over = format!("UPDATE leadership SET epoch = {absurd}");
+            application.execute(&took_over, &[]).await.unwrap();
+            application.execute(&format!("UPDATE operators SET epoch = {absurd} WHERE holder <> 'beside'"), &[]).await.unwrap();
+            let known = Progress { epoch: absurd, commits: 3 };
+            let (next, reign) = claim(place, &Claim { known, ..of(["acme"], "next") }).await.unwrap();
+            assert_eq!((reign.absurd_epoch, reign.was_put_back), (Some(absurd), false));
+            assert!(before.epoch < reign.epoch && reign.epoch < before.epoch + 5, "above every claim that stands: {reign:?}");
+            stands(&next).await;
+            stands_in(&beside, "bolt").await;
+            assert_eq!(application.number("SELECT epoch FROM leadership").await, reign.epoch);
+            application.close().await;
+            let (after, reign) = claim(place, &of(["acme"], "after")).await.unwrap();
+            assert_eq!(reign.absurd_epoch, None);
+            stands(&after).await;
+            assert!(writes(&next).await.iter().all(Result::is_err), "whoever worked before is out");
+        }
+    }
+
     async fn a_claim_of_the_same_epoch_in_a_store_that_was_put_back_is_another(place) {
         let (first, before) = claim(place, &of([], "first")).await.unwrap();
         // As if it were again what it was before the first claim.

@@ -12,13 +12,13 @@ use crate::cli::Failure;
 use crate::clock::Clock;
 use crate::config::Shared;
 use crate::controller::Deposed;
-use crate::controller::lease::{self, Elector, Tenure};
+use crate::controller::lease::{self, Elector, Look, Tenure};
 use crate::controller::report::in_short;
 use crate::directory::Directory;
 use crate::store::leadership::{Claim, ClaimError, Progress, Reign};
 use crate::store::sql::{Sole, SqlStore};
 use crate::store::{Store, StoreError};
-use crate::telemetry::{Health, chain};
+use crate::telemetry::{Health, Metrics, chain};
 
 /// The namespace whose uid a cluster is known by.
 const CLUSTER: &str = "kube-system";
@@ -32,6 +32,10 @@ const USUAL_NAMESPACE: &str = "roster-system";
 /// How long an operator of other namespaces, some of which are also this one's, may still be there: one that is being
 /// replaced, because its namespaces changed, is told to stop only once its successor counts as ready.
 const REPLACEMENT: Duration = Duration::from_secs(60);
+
+/// How long whoever holds the Lease may take to claim the store before an operator that stands by isn't ready any more: it
+/// waits for one that doesn't work.
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long is waited before something is tried again.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
@@ -106,12 +110,27 @@ impl Place {
     }
 
     /// Waits until nobody else works.
-    pub(super) async fn tenure(&self, client: Client, health: &Health) -> Tenure {
+    pub(super) async fn tenure(&self, client: Client, (health, metrics): (&Health, &Metrics)) -> Tenure {
         if self.sole.is_some() {
             return Tenure::for_good();
         }
         let elector = Elector::new(client, &self.lease_namespace, &self.claim.namespaces, &self.claim.holder);
-        let tenure = elector.acquire(|heard| health.stand_by(heard)).await;
+        let mut told = false;
+        let looked = |look: Look| {
+            let unclaimed = if let Look::Unclaimed(time) = look { time } else { Duration::ZERO };
+            metrics.leader_unclaimed.set(i64::try_from(unclaimed.as_secs()).unwrap_or(i64::MAX));
+            let led = unclaimed < CLAIM_TIMEOUT;
+            if !led && !told {
+                tracing::warn!(
+                    seconds = unclaimed.as_secs(),
+                    "nobody works: whoever holds the Lease hasn't claimed the store; if it isn't one of roster's operators, see who may edit Leases in its namespace"
+                );
+            }
+            told = !led;
+            health.stand_by(look != Look::Unanswered && led);
+        };
+        let tenure = elector.acquire(looked).await;
+        metrics.leader_unclaimed.set(0);
         health.progress(false);
         tenure
     }
@@ -163,6 +182,20 @@ impl Place {
 }
 
 fn tell(claim: &Claim, reign: &Reign) {
+    if reign.known_was_ignored {
+        tracing::warn!(
+            known_epoch = claim.known.epoch,
+            known_commits = claim.known.commits,
+            "somebody edited the Lease: no operator of this store can have written this epoch, so it is ignored and overwritten; see who may edit Leases in its namespace"
+        );
+    }
+    if let Some(absurd_epoch) = reign.absurd_epoch {
+        tracing::warn!(
+            absurd_epoch,
+            epoch = reign.epoch,
+            "the store had taken over an epoch from a Lease that somebody edited: epochs are counted anew"
+        );
+    }
     if reign.was_put_back {
         tracing::warn!(
             known_epoch = claim.known.epoch,
@@ -217,7 +250,8 @@ async fn cluster(client: &Client) -> String {
     }
 }
 
-fn own_namespace() -> String {
+/// Returns the namespace of the Lease where none is named: the pod's own, outside a cluster that of the installation.
+pub(in crate::cli) fn own_namespace() -> String {
     let own = std::fs::read_to_string(OWN_NAMESPACE).unwrap_or_default();
     let own = own.trim();
     if own.is_empty() { USUAL_NAMESPACE.to_owned() } else { own.to_owned() }

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::connection::{Connection, Purpose, statement};
+use super::connection::{Connection, Purpose, Row, statement};
 use super::locks::{self, Lock};
 use super::schema::KNOWN;
 use super::{postgres, rows};
 use crate::store::StoreError;
-use crate::store::leadership::{Claim, ClaimError, Progress, Reign};
+use crate::store::leadership::{self, Claim, ClaimError, Operator, Operators, Progress, Reign};
 
 /// A claim that was made: what must stand in the store for its commits to be taken. The token tells it from one of the
 /// same epoch that was made after the store was put back to an earlier time.
@@ -35,12 +35,15 @@ impl Holding {
 /// Claims namespaces: from then on no commit of an operator that had some of them is taken.
 pub(super) async fn claim(connection: &mut Connection, claim: &Claim, now: Timestamp) -> Result<(Holding, Reign), ClaimError> {
     be_alone_at_once(connection).await?;
-    let before = leadership(connection).await?;
+    let before = newest_epoch(connection).await?;
     let newest = before.as_ref().map_or(0, |(_, epoch)| *epoch);
+    let absurd_epoch = Some(newest).filter(|newest| leadership::is_absurd(*newest));
+    let known_was_ignored = !claim.known.is_plausible(if absurd_epoch.is_some() { 0 } else { newest });
+    let known = if known_was_ignored { Progress::default() } else { claim.known };
     let predecessor = progress(connection, &claim.namespaces).await?;
     // Whoever gave up its claim has none that could be older.
-    let was_put_back = newest < claim.known.epoch || predecessor.is_some_and(|predecessor| predecessor < claim.known);
-    let epoch = newest.max(claim.known.epoch) + 1;
+    let was_put_back = newest < known.epoch || predecessor.is_some_and(|predecessor| predecessor < known);
+    let epoch = leadership::next_epoch(newest, &standing_epochs(connection).await?, known);
     let former_cluster = before.map(|(cluster, _)| cluster).filter(|cluster| *cluster != claim.cluster);
     if let Some(found) = former_cluster.clone().filter(|_| !claim.accept_cluster) {
         return Err(ClaimError::OtherCluster { found, asked: claim.cluster.clone() });
@@ -59,7 +62,7 @@ pub(super) async fn claim(connection: &mut Connection, claim: &Claim, now: Times
         }
     }
     write_down(connection, claim, &holding, now).await?;
-    Ok((holding, Reign { epoch, was_put_back, former_cluster }))
+    Ok((holding, Reign { epoch, was_put_back, former_cluster, known_was_ignored, absurd_epoch }))
 }
 
 async fn write_down(connection: &mut Connection, claim: &Claim, holding: &Holding, now: Timestamp) -> Result<(), StoreError> {
@@ -111,7 +114,7 @@ pub(super) async fn begin_alone(connection: &mut Connection) -> Result<(), Store
 }
 
 /// Returns the cluster that the store belongs to, and the newest epoch.
-async fn leadership(connection: &mut Connection) -> Result<Option<(String, i64)>, StoreError> {
+async fn newest_epoch(connection: &mut Connection) -> Result<Option<(String, i64)>, StoreError> {
     let Some(row) = statement("SELECT cluster, epoch FROM leadership").fetch_optional(connection).await? else { return Ok(None) };
     Ok(Some((row.get("cluster")?, row.get("epoch")?)))
 }
@@ -126,7 +129,7 @@ async fn progress(connection: &mut Connection, namespaces: &BTreeSet<String>) ->
 /// Ends the claims that this one takes the place of: that of the same namespaces, those that it supersedes, and all of
 /// another cluster.
 async fn make_room(connection: &mut Connection, claim: &Claim, is_from_elsewhere: bool) -> Result<(), ClaimError> {
-    for (namespaces, holder) in operators(connection).await? {
+    for Operator { namespaces, holder } in working(connection).await? {
         let is_predecessor = is_from_elsewhere || namespaces == claim.namespaces;
         if !is_predecessor && !claim.overlaps(&namespaces) {
             continue;
@@ -140,10 +143,22 @@ async fn make_room(connection: &mut Connection, claim: &Claim, is_from_elsewhere
     Ok(())
 }
 
-/// Returns the operators that work on the store: their namespaces, and who they are.
-async fn operators(connection: &mut Connection) -> Result<Vec<(BTreeSet<String>, String)>, StoreError> {
+/// Returns the operators whose claims stand, oldest first.
+async fn working(connection: &mut Connection) -> Result<Vec<Operator>, StoreError> {
     let rows = statement("SELECT namespaces, holder FROM operators ORDER BY epoch").fetch_all(connection).await?;
-    rows.iter().map(|row| Ok((rows::parsed(row.get("namespaces")?, "namespaces")?, row.get("holder")?))).collect()
+    let operator =
+        |row: &Row| Ok(Operator { namespaces: rows::parsed(row.get("namespaces")?, "namespaces")?, holder: row.get("holder")? });
+    rows.iter().map(operator).collect()
+}
+
+/// Returns who works on the store.
+pub(super) async fn operators(connection: &mut Connection) -> Result<Operators, StoreError> {
+    let newest = newest_epoch(connection).await?.map_or(0, |(_, epoch)| epoch);
+    Ok(Operators { newest, working: working(connection).await?, is_shared: connection.is_shared() })
+}
+
+async fn standing_epochs(connection: &mut Connection) -> Result<Vec<i64>, StoreError> {
+    Ok(statement("SELECT epoch FROM operators").fetch_firsts(connection).await?)
 }
 
 fn for_people(namespaces: &BTreeSet<String>) -> String {
