@@ -99,8 +99,10 @@ pub enum Blocked {
     },
     /// The User inherits from itself, through others or not.
     InheritanceCycle {
-        /// The names on the loop, this User's first.
+        /// The names on the loop, this User's first, as many as a message has room for.
         users: Vec<String>,
+        /// How many more are on it.
+        more: usize,
     },
     /// Permissions come through too many others.
     InheritanceTooDeep {
@@ -354,20 +356,23 @@ pub const PERMISSIONS_FROM: &str = "spec.permissions.from";
 pub const COPY_OF: &str = "spec.copyOf";
 
 /// Returns the names on a loop, back to the first, cut where a condition's message has no more room.
-fn looped(users: &[String]) -> String {
+fn looped(users: &[String], more: usize) -> String {
     let mut text = String::new();
     for (number, user) in users.iter().chain(users.first()).enumerate() {
         if text.len() + user.len() > ROOM_FOR_A_LOOP {
-            return format!("{text} -> and {} more", users.len() - number);
+            return format!("{text}{ARROW}and {} more", users.len() + more - number);
         }
-        text += if number == 0 { "" } else { " -> " };
+        text += if number == 0 { "" } else { ARROW };
         text += user;
     }
     text
 }
 
 /// How long a loop may be in a message, in bytes; a condition has room for 4096 characters.
-const ROOM_FOR_A_LOOP: usize = 3500;
+pub(super) const ROOM_FOR_A_LOOP: usize = 3500;
+
+/// What stands between two names on a loop.
+pub(super) const ARROW: &str = " -> ";
 
 /// How many names a message lists.
 const LISTED_NAMES: usize = 10;
@@ -468,11 +473,11 @@ impl fmt::Display for Blocked {
             Self::SourceNotReady { field, user } => {
                 write!(f, "{field}: the User {user} has no account yet; its condition Ready says why")
             }
-            Self::InheritanceCycle { users } => write!(
+            Self::InheritanceCycle { users, more } => write!(
                 f,
                 "permissions are inherited in a loop ({}): change spec.permissions.from of one of them; until then nothing new is inherited on it",
                 // The whole loop, as far as a condition has room for it.
-                looped(users)
+                looped(users, *more)
             ),
             Self::InheritanceTooDeep { user } => write!(
                 f,

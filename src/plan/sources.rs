@@ -4,9 +4,11 @@
 //! the line is too long: then nothing is inherited. Only what a loop keeps and what was cloned are
 //! permissions written down, so a plan that writes them names the accounts that it was made from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::OnceLock;
 
-use super::blocked::{Blocked, PERMISSIONS_FROM};
+use super::blocked::{ARROW, Blocked, PERMISSIONS_FROM, ROOM_FOR_A_LOOP};
+use super::cycles::{Cycle, Cycles, stays, visits};
 use super::{Keep, SeenAccount};
 use crate::api::user::{PermissionSource, SourceMode};
 use crate::domain::account::{Account, Cloned, Source};
@@ -33,7 +35,54 @@ pub struct Declared {
 
 /// The `User`s that one's permissions or details come from or would, by name: each with those that
 /// theirs come from.
-pub type Relatives = BTreeMap<String, Relative>;
+#[derive(Clone, Debug, Default)]
+pub struct Relatives {
+    by_name: BTreeMap<String, Relative>,
+    /// Where they lead in a cycle, found once for all whose relatives they are.
+    cycles: OnceLock<Cycles>,
+}
+
+impl Relatives {
+    /// Returns what is known of a `User`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Relative> {
+        self.by_name.get(name)
+    }
+
+    /// Puts what is known of a `User` in place of what was known before.
+    pub fn insert(&mut self, name: String, relative: Relative) {
+        self.cycles = OnceLock::new();
+        self.by_name.insert(name, relative);
+    }
+
+    #[cfg(test)]
+    fn get_mut(&mut self, name: &str) -> Option<&mut Relative> {
+        self.cycles = OnceLock::new();
+        self.by_name.get_mut(name)
+    }
+
+    #[cfg(test)]
+    fn remove(&mut self, name: &str) {
+        self.cycles = OnceLock::new();
+        self.by_name.remove(name);
+    }
+
+    fn cycles(&self) -> &Cycles {
+        self.cycles.get_or_init(|| Cycles::of(&self.by_name))
+    }
+}
+
+impl PartialEq for Relatives {
+    fn eq(&self, other: &Self) -> bool {
+        self.by_name == other.by_name
+    }
+}
+
+impl FromIterator<(String, Relative)> for Relatives {
+    fn from_iter<T: IntoIterator<Item = (String, Relative)>>(relatives: T) -> Self {
+        Self { by_name: relatives.into_iter().collect(), cycles: OnceLock::new() }
+    }
+}
 
 /// A `User` among its relatives.
 #[derive(Clone, Copy, Debug)]
@@ -93,12 +142,12 @@ impl<'a> Person<'a> {
         let (cut, seen) = self.cut();
         // Who was on a loop with this one, and is on another with it now, follows nobody.
         let on_a_loop = matches!(&sourcing.source, Some(Source::Inherited { kept: Some(_), .. }));
-        let members: BTreeSet<_> = sourcing.seen.iter().filter(|_| on_a_loop).map(|seen| seen.account).collect();
+        let members: HashSet<_> = sourcing.seen.iter().filter(|_| on_a_loop).map(|seen| seen.account).collect();
         sourcing.keeps.extend(cut.into_iter().filter(|keep| !members.contains(&keep.account)));
         sourcing.seen.extend(seen);
         if on_a_loop && let Some(followed) = self.in_force() {
             // What it had came along this line.
-            let line = self.trail(followed).names;
+            let line = self.trail(followed);
             sourcing.seen.extend(line.iter().filter_map(|name| self.find(name)).map(self::seen));
             sourcing.absent.extend(self.absent(&line));
         }
@@ -109,8 +158,10 @@ impl<'a> Person<'a> {
     #[must_use]
     pub fn cut(&self) -> (Vec<Keep>, Vec<SeenAccount>) {
         let Some(followed) = self.in_force() else { return (vec![], vec![]) };
-        let Trail { names, comes_home: true } = self.trail(followed) else { return (vec![], vec![]) };
-        let members: Vec<&Account> = names.into_iter().filter_map(|name| self.find(name)).collect();
+        if !self.comes_home(followed) {
+            return (vec![], vec![]);
+        }
+        let members: Vec<&Account> = self.trail(followed).into_iter().filter_map(|name| self.find(name)).collect();
         let freed = members.iter().filter(|account| kept(account).is_some());
         (freed.map(|account| keep(account, None)).collect(), members.iter().map(|account| seen(account)).collect())
     }
@@ -129,7 +180,10 @@ impl<'a> Person<'a> {
             Some(source @ Source::Cloned(cloned)) if cloned.from == name => {
                 Sourcing { source: Some(source.clone()), ..Sourcing::default() }
             }
-            _ if name == self.name => Sourcing { blocked: Some(self.cycle(&[])), ..Sourcing::default() },
+            _ if name == self.name => {
+                let blocked = Blocked::InheritanceCycle { users: vec![name.to_owned()], more: 0 };
+                Sourcing { blocked: Some(blocked), ..Sourcing::default() }
+            }
             _ => match available(self.relatives, PERMISSIONS_FROM, name) {
                 Err(blocked) => Sourcing { blocked: Some(blocked), ..Sourcing::default() },
                 Ok(account) => {
@@ -141,9 +195,9 @@ impl<'a> Person<'a> {
                     };
                     let line = inheritance::line(account, |name| self.find(name));
                     let seen = [account].into_iter().chain(line).map(seen).collect();
-                    let Trail { names: mut walked, comes_home } = self.trail(name);
-                    if comes_home && let Some(followed) = self.in_force() {
-                        walked.extend(self.trail(followed).names);
+                    let mut walked = self.trail(name);
+                    if self.comes_home(name) && let Some(followed) = self.in_force() {
+                        walked.extend(self.trail(followed));
                     }
                     let absent = self.absent(&walked);
                     Sourcing { source: Some(Source::Cloned(cloned)), seen, absent, ..Sourcing::default() }
@@ -160,9 +214,8 @@ impl<'a> Person<'a> {
             let blocked = Blocked::SourceNotFound { field: PERMISSIONS_FROM, user: name.to_owned(), leaving };
             return Sourcing { blocked: Some(blocked), ..Sourcing::default() };
         }
-        let Trail { names, comes_home } = self.trail(name);
-        if comes_home {
-            return self.on_a_loop(name, &names, grants);
+        if self.comes_home(name) {
+            return self.on_a_loop(name, grants);
         }
         let blocked = match available(self.relatives, PERMISSIONS_FROM, name) {
             Err(blocked) => Some(blocked),
@@ -170,10 +223,12 @@ impl<'a> Person<'a> {
             Ok(_) => None,
         };
         let source = Some(Source::Inherited { from: name.to_owned(), kept: None });
-        // Whoever was followed already closes no loop.
-        let (seen, absent) = if followed_already {
+        // Whoever was followed already closes no loop, and nothing is written of who waits for an account.
+        let writes_nothing = self.account.is_none() && blocked.is_some();
+        let (seen, absent) = if followed_already || writes_nothing {
             (vec![], vec![])
         } else {
+            let names = self.trail(name);
             (names.iter().filter_map(|name| self.find(name)).map(seen).collect(), self.absent(&names))
         };
         Sourcing { source, seen, absent, blocked, keeps: vec![] }
@@ -196,12 +251,28 @@ impl<'a> Person<'a> {
     }
 
     /// On a loop each keeps, of what it had, what somebody on the loop is still granted.
-    fn on_a_loop(&self, from: &str, names: &[&'a str], grants: &Permissions) -> Sourcing {
-        let members: Vec<&Account> = names.iter().filter_map(|name| self.relatives.get(*name)?.account.as_ref()).collect();
+    fn on_a_loop(&self, from: &'a str, grants: &Permissions) -> Sourcing {
+        let source = |kept| Some(Source::Inherited { from: from.to_owned(), kept: Some(kept) });
+        let blocked = Some(self.cycle(from));
+        // Whoever has no account gets none on a loop, and so takes nobody anything.
+        let Some(account) = self.account else {
+            return Sourcing { source: source(Permissions::new()), blocked, ..Sourcing::default() };
+        };
+        if let Some(cycle) = self.unchanged_cycle(from, grants)
+            && cycle.unsettled.keys().all(|name| name == self.name)
+        {
+            let mine = cycle.unsettled.get(self.name).or(kept(account)).cloned().unwrap_or_default();
+            if kept(account) == Some(&mine) {
+                return Sourcing { source: source(mine), blocked, ..Sourcing::default() };
+            }
+        }
+        let names = self.trail(from);
+        let members: Vec<&Account> = names.iter().filter_map(|name| self.relatives.get(name)?.account.as_ref()).collect();
         let mut granted = grants.clone();
         granted.extend(members.iter().flat_map(|account| &account.content.grants).cloned());
         let stays = |account: &'a Account, grants: &Permissions| -> Permissions {
-            self.own(account).into_iter().filter(|had| granted.contains(had) && !grants.contains(had)).collect()
+            visits::count();
+            stays(&self.own(account), grants, |had| granted.contains(had))
         };
         // Whoever closes a loop writes to everybody on it: who counts on it being open is refused.
         let closes = self.in_force().is_none_or(|followed| followed != from);
@@ -209,45 +280,59 @@ impl<'a> Person<'a> {
             let stays = stays(account, &account.content.grants);
             (closes || kept(account) != Some(&stays)).then(|| keep(account, Some(stays)))
         });
-        let mine = self.account.map(|account| stays(account, grants)).unwrap_or_default();
         Sourcing {
-            source: Some(Source::Inherited { from: from.to_owned(), kept: Some(mine) }),
+            source: source(stays(account, grants)),
             keeps: keeps.collect(),
             seen: members.iter().map(|account| seen(account)).collect(),
-            absent: self.absent(names),
-            blocked: Some(self.cycle(names)),
+            absent: self.absent(&names),
+            blocked,
         }
     }
 
-    fn cycle(&self, names: &[&str]) -> Blocked {
-        Blocked::InheritanceCycle { users: [self.name].iter().chain(names).map(|&name| name.to_owned()).collect() }
+    /// Returns the cycle that the account is on already, where neither whom it follows nor what it is granted changes: it
+    /// was judged with everybody on it.
+    fn unchanged_cycle(&self, from: &str, grants: &Permissions) -> Option<&'a Cycle> {
+        let account = self.account.filter(|account| account.content.grants == *grants)?;
+        let known = self.relatives.get(self.name).and_then(|relative| relative.account.as_ref());
+        let is_known = known.is_some_and(|known| known.id == account.id && known.revision == account.revision);
+        let follows = is_known && self.in_force().is_some_and(|followed| followed == from);
+        self.relatives.cycles().cycle(self.name).filter(|_| follows)
+    }
+
+    /// Returns that a loop leads from this `User` through another one back to it.
+    fn cycle(&self, from: &'a str) -> Blocked {
+        let cycles = self.relatives.cycles();
+        let cycle = cycles.cycle(self.name).filter(|_| cycles.next(self.name) == Some(from));
+        let length = cycle.map_or_else(|| 1 + self.trail(from).len(), |cycle| cycle.names.len());
+        let mut users = vec![self.name.to_owned()];
+        let mut bytes = 0;
+        for name in self.walk(from) {
+            // More than one message has room for, nobody reads.
+            if bytes > ROOM_FOR_A_LOOP {
+                break;
+            }
+            users.push(name.to_owned());
+            bytes += ARROW.len() + name.len();
+        }
+        let more = length - users.len();
+        Blocked::InheritanceCycle { users, more }
+    }
+
+    /// Whether the trail from a `User` leads to this one.
+    fn comes_home(&self, first: &str) -> bool {
+        self.relatives.cycles().reaches(first, self.name)
     }
 
     /// Follows from `User` to `User`, by what is in force where there is an account and by what is
     /// declared where there is none, until the trail ends, comes back to somebody, or comes home.
-    fn trail(&self, first: &'a str) -> Trail<'a> {
-        let mut names: Vec<&str> = vec![];
-        let mut met = BTreeSet::new();
-        let mut next = Some(first);
-        while let Some(name) = next {
-            if name == self.name {
-                return Trail { names, comes_home: true };
-            }
-            if !met.insert(name) {
-                break;
-            }
-            names.push(name);
-            next = self.relatives.get(name).and_then(leads_to);
-        }
-        Trail { names, comes_home: false }
+    fn trail(&self, first: &'a str) -> Vec<&'a str> {
+        self.walk(first).collect()
     }
-}
 
-/// The names on the way from a `User`, in order.
-struct Trail<'a> {
-    names: Vec<&'a str>,
-    /// Whether it leads back to where it began.
-    comes_home: bool,
+    fn walk(&self, first: &'a str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let home = self.name;
+        self.relatives.cycles().from(first).take_while(move |name| *name != home)
+    }
 }
 
 /// Returns the account of a `User` that something is to come from.
@@ -282,7 +367,7 @@ pub fn leads_to(relative: &Relative) -> Option<&str> {
 }
 
 /// Returns what an account keeps because it is on a loop.
-fn kept(account: &Account) -> Option<&Permissions> {
+pub(super) fn kept(account: &Account) -> Option<&Permissions> {
     match &account.content.source {
         Some(Source::Inherited { kept, .. }) => kept.as_ref(),
         Some(Source::Cloned(_)) | None => None,
@@ -401,7 +486,7 @@ mod tests {
         let closed = decided("alice", &people, Some(("carol", SourceMode::Inherit)), "a new");
         assert_eq!(
             closed.blocked,
-            Some(Blocked::InheritanceCycle { users: ["alice", "carol", "bob"].map(str::to_owned).to_vec() })
+            Some(Blocked::InheritanceCycle { users: ["alice", "carol", "bob"].map(str::to_owned).to_vec(), more: 0 })
         );
         // x was taken from alice by the same edit, new was had by nobody, and alice never had b or c.
         assert_eq!(closed.source, keeps("carol", ""));
@@ -422,11 +507,59 @@ mod tests {
         assert_eq!(kept_by(&granted_again, "alice"), None);
     }
 
+    /// So many who follow each other in a ring and keep nothing, or in a line.
+    fn row(many: usize, is_ring: bool) -> Relatives {
+        let follows = |number: usize| match (is_ring, number + 1 == many) {
+            (true, last) => keeps(&format!("u{}", if last { 0 } else { number + 1 }), ""),
+            (false, true) => None,
+            (false, false) => follows(&format!("u{}", number + 1)),
+        };
+        people(&(0..many).map(|number| account(&format!("u{number}"), "a", follows(number))).collect::<Vec<_>>())
+    }
+
+    /// Returns how often somebody is looked at while everybody in such a row is judged.
+    fn work(many: usize, is_ring: bool) -> usize {
+        let people = row(many, is_ring);
+        visits::take();
+        for number in 0..many {
+            let name = format!("u{number}");
+            let next = format!("u{}", (number + 1) % many);
+            let asked = (is_ring || number + 1 < many).then_some((next.as_str(), SourceMode::Inherit));
+            let sourcing = decided(&name, &people, asked, "a");
+            assert_eq!((sourcing.keeps, sourcing.seen, sourcing.absent), (vec![], vec![], Vec::<String>::new()));
+            assert_eq!(sourcing.blocked.is_some(), is_ring || many - number > LONGEST_LINE + 1, "{name}");
+        }
+        visits::take()
+    }
+
+    #[test]
+    fn judging_four_times_as_many_on_a_loop_or_a_line_is_four_times_the_work() {
+        for is_ring in [true, false] {
+            let (few, many) = (work(1000, is_ring), work(4000, is_ring));
+            assert!(many * 10 <= few * 4 * 11, "{few} for 1000, {many} for 4000 (ring: {is_ring})");
+        }
+    }
+
+    #[test]
+    fn who_changes_nothing_of_a_loop_is_not_refused_when_others_on_it_change() {
+        let people = people(&[account("alice", "a", keeps("bob", "b")), account("bob", "b", keeps("alice", "a"))]);
+        let settled = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "a");
+        assert_eq!((settled.source, settled.seen), (keeps("bob", "b"), vec![]));
+        let granted = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "a c");
+        assert_eq!(granted.seen.len(), 1);
+    }
+
     #[test]
     fn what_is_kept_on_a_loop_settles() {
         let people = people(&[account("alice", "a", keeps("bob", "b")), account("bob", "b", keeps("alice", ""))]);
         let again = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "a");
         assert_eq!((again.source, again.keeps), (keeps("bob", "b"), vec![]));
+        let ids = |sourcing: &Sourcing| sourcing.keeps.iter().map(|keep| keep.account).collect::<BTreeSet<_>>();
+        let unsettled =
+            self::people(&[account("alice", "a", keeps("bob", "b")), account("bob", "b", keeps("alice", "gone"))]);
+        let mended = decided("alice", &unsettled, Some(("bob", SourceMode::Inherit)), "a");
+        assert_eq!((mended.source.clone(), ids(&mended), mended.seen.len()), (keeps("bob", "b"), self::ids(&["bob"]), 1));
+        assert_eq!(decided("bob", &unsettled, Some(("alice", SourceMode::Inherit)), "b").source, keeps("alice", ""));
     }
 
     #[test]
@@ -472,7 +605,7 @@ mod tests {
         let people = people(&[account("alice", "a", None)]);
         for mode in [SourceMode::Inherit, SourceMode::Clone] {
             let decided = decided("alice", &people, Some(("alice", mode)), "a");
-            assert_eq!(decided.blocked, Some(Blocked::InheritanceCycle { users: vec!["alice".to_owned()] }));
+            assert_eq!(decided.blocked, Some(Blocked::InheritanceCycle { users: vec!["alice".to_owned()], more: 0 }));
         }
     }
 
