@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// A running server; it ends with this.
@@ -53,13 +52,10 @@ impl Server {
 
     /// Holds up an organization, as an operator does that is in the middle of a commit.
     pub(crate) async fn hold(&self, database: &str, namespace: &str) -> Held {
-        let number = |text: &str| i64::from_be_bytes(Sha256::digest(text)[..8].try_into().unwrap());
         let mut connection = PgConnection::connect(database).await.unwrap();
         sqlx::query("BEGIN").execute(&mut connection).await.unwrap();
-        let lock = "SELECT pg_advisory_xact_lock_shared($1 # here), pg_advisory_xact_lock($2 # here) \
-                    FROM hashtextextended(CAST(current_schema() AS text), 0) AS here";
-        let lock = sqlx::query(lock).bind(number("roster")).bind(number(&format!("roster organization {namespace}")));
-        lock.execute(&mut connection).await.unwrap();
+        let lock = "INSERT INTO locks (name) VALUES ($1) ON CONFLICT (name) DO UPDATE SET name = excluded.name";
+        sqlx::query(lock).bind(format!("organization {namespace}")).execute(&mut connection).await.unwrap();
         Held(connection)
     }
 }

@@ -170,6 +170,7 @@ fn refused(refusal: Refusal, account: &Account) -> Refused {
         }
         Refusal::InTransaction => "refused: the account is in transaction: try again when it is over".to_owned(),
         Refusal::Stale => "refused: the account changed meanwhile: try again".to_owned(),
+        busy @ (Refusal::Locked | Refusal::OutOfTime) => format!("refused: {busy}: try again"),
         other @ (Refusal::LoginTaken
         | Refusal::IdTaken
         | Refusal::GroupNotFound

@@ -322,6 +322,12 @@ pub enum Refusal {
     /// Another transaction of the account is in flight, and this one takes nothing away.
     #[error("another transaction of the account is in flight")]
     InTransaction,
+    /// An application has locked what the plan needs, and didn't let go of it in time.
+    #[error("an application has locked what the change needs")]
+    Locked,
+    /// The commit's time was up before the plan was carried out.
+    #[error("there was no time left for the change")]
+    OutOfTime,
 }
 
 /// Why the store can't be used now.
@@ -377,12 +383,16 @@ impl StoreError {
                 let is_refused = code.len() == 5 && ["22", "23", "54"].iter().any(|class| code.starts_with(class));
                 is_refused || error.kind() != sqlx::error::ErrorKind::Other
             }
-            Self::NewerSchema { .. }
-            | Self::Address(_)
-            | Self::Superseded { .. }
-            | Self::Replaced(_)
-            | Self::Database(_) => false,
+            Self::NewerSchema { .. } | Self::Address(_) | Self::Superseded { .. } | Self::Replaced(_) | Self::Database(_) => {
+                false
+            }
         }
+    }
+
+    /// Whether somebody else keeps the whole store locked: an application that writes, or a command.
+    #[must_use]
+    pub fn is_locked_out(&self) -> bool {
+        matches!(self, Self::Database(error) if sql::is_locked_out(error))
     }
 
     /// Whether an operator that goes on can't come right: only one that starts anew can.

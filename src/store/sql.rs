@@ -4,8 +4,8 @@
 //! databases are given the same statements; what only one of them says stands in [`sqlite`] and [`postgres`].
 //!
 //! In `SQLite` only one transaction writes at a time. In `PostgreSQL` a commit locks the organizations that it is
-//! about, so that nobody else judges or changes them meanwhile, and holds a share in a gate that whoever must be alone
-//! takes whole: who closes a month, claims namespaces, or changes the directories. That is stricter than
+//! about, so that nobody else judges or changes them meanwhile, and with them a share in the table of these locks, which
+//! whoever must be alone takes whole: who closes a month, claims namespaces, or changes the directories. That is stricter than
 //! serializable transactions, which may come true in another order than in time: no commit of an older epoch, or in a
 //! closed month, becomes visible after the newer epoch or the close. Nothing is locked across organizations, so
 //! operators that share a store by namespaces don't wait for each other.
@@ -373,6 +373,11 @@ impl SqlStore {
             }
         }
     }
+}
+
+/// Whether somebody else has locked what was asked for.
+pub(super) fn is_locked_out(error: &sqlx::Error) -> bool {
+    postgres::is_locked_out(error) || sqlite::is_busy(error)
 }
 
 /// Whether an account could have the key: no text in `PostgreSQL` holds a NUL, not even one to look for.

@@ -4,7 +4,6 @@ use roster::plan::{ConfirmPlan, Plan};
 use roster::store::leadership::{Claim, ClaimError, Progress, Reign};
 use roster::store::sql::SqlStore;
 use roster::store::{Store, StoreError};
-use sha2::{Digest, Sha256};
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -341,13 +340,9 @@ async fn an_operator_that_was_stopped_in_the_middle_of_a_commit_does_not_keep_it
     let (first, before) = claim(&database, &of([], "first")).await.unwrap();
     let alice = alice(&first).await;
     // What a commit holds while its process is stopped: a share in what a claim takes whole.
-    let gate = i64::from_be_bytes(Sha256::digest(b"roster")[..8].try_into().unwrap());
     let mut stopped = database.connect().await;
     sqlx::query("BEGIN").execute(&mut stopped).await.unwrap();
-    let hold =
-        sqlx::query("SELECT 1 FROM pg_advisory_xact_lock_shared($1 # hashtextextended(CAST(current_schema() AS text), 0))")
-            .bind(gate);
-    hold.execute(&mut stopped).await.unwrap();
+    sqlx::query("SELECT name FROM locks FOR UPDATE").execute(&mut stopped).await.unwrap();
     let begun = std::time::Instant::now();
     let (second, _) = claim(&database, &of([], "second")).await.unwrap();
     assert!(begun.elapsed().as_secs() < 6, "it took {:?}", begun.elapsed());
@@ -366,11 +361,9 @@ async fn two_stores_in_two_schemas_of_one_database_have_nothing_to_do_with_each_
     let at_place = |schema: &str| format!("{}?options=-csearch_path%3D{schema}", database.url());
     let mut here = SqlStore::open(&at_place("here")).await.unwrap();
     here.claim(&of([], "first"), at(0).now).await.unwrap();
-    let gate = i64::from_be_bytes(Sha256::digest(b"roster")[..8].try_into().unwrap());
     sqlx::query("BEGIN").execute(&mut stopped).await.unwrap();
     sqlx::query("SET LOCAL search_path = here").execute(&mut stopped).await.unwrap();
-    let hold = "SELECT 1 FROM pg_advisory_xact_lock($1 # hashtextextended(CAST(current_schema() AS text), 0))";
-    sqlx::query(hold).bind(gate).execute(&mut stopped).await.unwrap();
+    sqlx::query("LOCK TABLE locks IN ACCESS EXCLUSIVE MODE").execute(&mut stopped).await.unwrap();
     let begun = std::time::Instant::now();
     let mut there = SqlStore::open(&at_place("there")).await.unwrap();
     there.claim(&of([], "second"), at(0).now).await.unwrap();

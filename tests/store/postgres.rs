@@ -9,17 +9,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use roster::domain::account::{Account, TransactionKind};
+use roster::domain::account::{Account, Lifecycle, TransactionKind};
 use roster::plan::Plan;
+use roster::store::leadership::{Claim, Progress};
 use roster::store::sql::SqlStore;
 use roster::store::{Refusal, Store, StoreError};
-use sqlx::PgConnection;
+use sha2::{Digest, Sha256};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{PgConnection, SqlSafeStr};
 use tempfile::TempDir;
 
 use crate::application::Application;
 use crate::plans::{
-    account, acme, alice, at, cases_unassigned, commit, create, create_in, delete, done, find, full_content, people, put_domain,
-    put_group, refused, switch, update,
+    account, acme, alice, at, cases_unassigned, commit, content, create, create_in, delete, done, email, find, full_content,
+    organization, people, put_domain, put_domain_in, put_group, refused, switch, update,
 };
 use crate::server::{Database, Server};
 use crate::{Bench, InPostgres};
@@ -155,7 +158,10 @@ async fn an_application_needs_the_view_and_the_cases_and_gets_nothing_else() {
     let bench = InPostgres::new().await;
     let [alice, bob] = people(bench.store(), [("alice", "alice@acme.example"), ("bob", "bob@acme.example")]).await;
     let (name, url) = role(&bench.place, "application").await;
-    let grant = format!("GRANT SELECT ON roster_accounts TO {name}; GRANT SELECT, INSERT, UPDATE ON cases TO {name}");
+    let grant = format!(
+        "GRANT SELECT ON roster_accounts TO {name}; GRANT SELECT, INSERT ON cases TO {name}; \
+         GRANT UPDATE (case_id, organization, title, owner_account_id) ON cases TO {name}"
+    );
     sqlx::raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut bench.place.connect().await).await.unwrap();
 
     let mut application = Application::open(&url).await;
@@ -176,9 +182,19 @@ async fn an_application_needs_the_view_and_the_cases_and_gets_nothing_else() {
         "DELETE FROM cases",
         "DELETE FROM transactions",
         "CREATE TABLE more (x TEXT)",
+        "SELECT * FROM locks",
+        "SELECT * FROM roster_accounts FOR KEY SHARE",
     ] {
         let refused = application.execute(forbidden, &[]).await.unwrap_err();
         assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "42501", "{forbidden}: {refused}");
+    }
+    // Who may change its columns alone can't lock the table against others.
+    let modes = ["SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"];
+    for (table, mode) in modes.iter().flat_map(|mode| ["cases", "roster_accounts", "locks"].map(|table| (table, mode))) {
+        application.execute("BEGIN", &[]).await.unwrap();
+        let refused = application.execute(&format!("LOCK TABLE {table} IN {mode} MODE"), &[]).await.unwrap_err();
+        assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "42501", "{table} {mode}: {refused}");
+        application.execute("ROLLBACK", &[]).await.unwrap();
     }
     assert_eq!(cases_unassigned(commit(bench.store(), delete(&alice)).await, alice.id), 1);
     assert_eq!(application.number("SELECT count(*) FROM cases WHERE owner_account_id IS NULL").await, 1);
@@ -394,7 +410,7 @@ async fn an_application_that_takes_its_time_keeps_nobody_waiting_but_whom_it_is_
     let answers = store.commit(&[delete(&alice), disable], at(0)).await.unwrap();
     assert!(begun.elapsed() < SOON, "after {:?}", begun.elapsed());
     let [gone, disabled] = <[_; 2]>::try_from(answers).unwrap();
-    refused(gone, Refusal::Stale);
+    refused(gone, Refusal::Locked);
     account(disabled);
     assert_eq!(find(store, "alice").await, Some(alice.clone()));
     application.execute("COMMIT", &[]).await.unwrap();
@@ -407,14 +423,162 @@ async fn a_commit_gives_up_on_an_application_that_never_lets_go_and_is_free_for_
     let store = bench.store();
     let alice = alice(store).await;
     let mut application = bench.application().await;
-    application.hold().await;
+    application.execute("BEGIN", &[]).await.unwrap();
+    application.execute("LOCK TABLE accounts IN EXCLUSIVE MODE", &[]).await.unwrap();
     let begun = Instant::now();
     let edit = update(&alice, |content| content.role = Some("Driver".to_owned()));
-    refused(commit(store, edit.clone()).await, Refusal::Stale);
+    refused(commit(store, edit.clone()).await, Refusal::Locked);
     assert!(begun.elapsed() < SOON, "after {:?}", begun.elapsed());
     assert_eq!(find(store, "alice").await, Some(alice));
     application.close().await;
     account(commit(store, edit).await);
+}
+
+/// An application that may write cases in every way, and the statements before it is asked to lock something.
+async fn application(bench: &InPostgres) -> (String, Application) {
+    let (name, url) = role(&bench.place, "locking").await;
+    let grant = format!("GRANT SELECT ON roster_accounts TO {name}; GRANT SELECT, INSERT, UPDATE ON cases TO {name}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut bench.place.connect().await).await.unwrap();
+    (name, Application::open(&url).await)
+}
+
+async fn drop_role(bench: &InPostgres, name: &str) {
+    let drop = format!("DROP OWNED BY {name}; DROP ROLE {name}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(drop)).execute(&mut bench.place.connect().await).await.unwrap();
+}
+
+/// Lets somebody of another organization than the people's be there too.
+async fn somebody_elsewhere(store: &SqlStore) -> Account {
+    let bolt = organization("bolt", "bolt");
+    done(commit(store, put_domain_in("bolt", "bolt", "bolt.example")).await);
+    account(commit(store, create_in(bolt, "eve", content("eve@bolt.example"))).await)
+}
+
+#[tokio::test]
+async fn forty_that_an_application_holds_up_take_a_commit_no_longer_than_one_and_go_once_it_lets_go() {
+    let bench = InPostgres::new().await;
+    let store = bench.store();
+    let names: Vec<(String, String)> = (0..40).map(|n| (format!("u{n}"), format!("u{n}@acme.example"))).collect();
+    done(commit(store, put_domain("acme", "acme.example")).await);
+    let created: Vec<Plan> = names.iter().map(|(name, email)| create(name, email)).collect();
+    let created: Vec<Account> = store.commit(&created, at(0)).await.unwrap().into_iter().map(account).collect();
+    let eve = somebody_elsewhere(store).await;
+    let (name, mut application) = application(&bench).await;
+    application.execute("BEGIN", &[]).await.unwrap();
+    application.execute("LOCK TABLE cases IN SHARE ROW EXCLUSIVE MODE", &[]).await.unwrap();
+    let deletions: Vec<Plan> = created.iter().map(delete).collect();
+    let begun = Instant::now();
+    let answers = store.commit(&[&deletions[..], &[switch(&eve, TransactionKind::Disable)]].concat(), at(0)).await.unwrap();
+    let took = begun.elapsed();
+    println!("40 deletions that wait, and one Disable: {took:?}");
+    assert!(took < Duration::from_secs(10), "after {took:?}");
+    let (disabled, waiting) = answers.split_last().unwrap();
+    account(disabled.clone());
+    assert!(waiting.iter().all(|answer| *answer == Err(Refusal::Locked)), "{waiting:?}");
+    application.execute("ROLLBACK", &[]).await.unwrap();
+    assert!(store.commit(&deletions, at(0)).await.unwrap().iter().all(Result::is_ok));
+    application.close().await;
+    drop_role(&bench, &name).await;
+}
+
+#[tokio::test]
+async fn whatever_an_application_locks_holds_up_nobody_else_and_no_operator() {
+    let org =
+        |namespace: &str| i64::from_be_bytes(Sha256::digest(format!("roster organization {namespace}"))[..8].try_into().unwrap());
+    let all = i64::from_be_bytes(Sha256::digest(b"roster")[..8].try_into().unwrap());
+    let here = "hashtextextended(CAST(current_schema() AS text), 0)";
+    let modes = [
+        "ACCESS SHARE",
+        "ROW SHARE",
+        "ROW EXCLUSIVE",
+        "SHARE UPDATE EXCLUSIVE",
+        "SHARE",
+        "SHARE ROW EXCLUSIVE",
+        "EXCLUSIVE",
+        "ACCESS EXCLUSIVE",
+    ];
+    let tables = modes.map(|mode| format!("LOCK TABLE cases IN {mode} MODE"));
+    let others = [
+        "SELECT count(*) FROM (SELECT * FROM cases FOR UPDATE) AS locked".to_owned(),
+        "UPDATE cases SET title = 'Another title'".to_owned(),
+        "INSERT INTO cases (organization, title, owner_account_id) SELECT 'acme', 'Another', account_id FROM roster_accounts"
+            .to_owned(),
+        "SELECT count(*) FROM roster_accounts".to_owned(),
+        "LOCK TABLE roster_accounts IN ACCESS SHARE MODE".to_owned(),
+        // What rosters before this one locked: anybody may who may connect.
+        format!(
+            "SELECT pg_advisory_lock({all} # {here}), pg_advisory_lock({} # {here}), pg_advisory_lock({} # {here})",
+            org("acme"),
+            org("bolt")
+        ),
+    ];
+    let bench = InPostgres::new().await;
+    let (name, mut application) = application(&bench).await;
+    let mut store = SqlStore::open(&bench.url()).await.unwrap();
+    let claim = Claim {
+        namespaces: BTreeSet::new(),
+        holder: "operator".to_owned(),
+        cluster: "here".to_owned(),
+        known: Progress::default(),
+        accept_cluster: false,
+        supersede: false,
+    };
+    store.claim(&claim, at(0).now).await.unwrap();
+    done(commit(&store, put_domain("acme", "acme.example")).await);
+    let mut eve = somebody_elsewhere(&store).await;
+    for (number, lock) in tables.into_iter().chain(others).enumerate() {
+        let names = ["gone", "moved"].map(|name| format!("{name}{number}"));
+        let created = names.each_ref().map(|name| create(name, &format!("{name}@acme.example")));
+        let created: Vec<Account> = store.commit(&created, at(0)).await.unwrap().into_iter().map(account).collect();
+        bench.assign_case(&names[0], created[0].id).await;
+        application.execute("BEGIN ISOLATION LEVEL REPEATABLE READ", &[]).await.unwrap();
+        application.rows("SELECT account_id FROM roster_accounts", &[]).await;
+        application.rows(&lock, &[]).await;
+        let kind = if eve.content.lifecycle == Lifecycle::Enabled { TransactionKind::Disable } else { TransactionKind::Enable };
+        let moves = update(&created[1], |content| content.email = email(&format!("another{number}@acme.example")));
+        let begun = Instant::now();
+        let mut answers = store.commit(&[delete(&created[0]), moves.clone(), switch(&eve, kind)], at(0)).await.unwrap();
+        eve = account(answers.pop().unwrap());
+        store.claim(&claim, at(0).now).await.unwrap();
+        let took = begun.elapsed();
+        let free = answers.iter().filter(|answer| answer.is_ok()).count();
+        println!("{free} of 2 go on, after {took:?}: {lock}");
+        assert!(took < Duration::from_secs(3), "{lock}: after {took:?}");
+        assert!(answers.iter().all(|answer| answer.is_ok() || *answer == Err(Refusal::Locked)), "{lock}: {answers:?}");
+        application.execute("ROLLBACK", &[]).await.unwrap();
+        application.rows("SELECT 1 FROM (SELECT pg_advisory_unlock_all()) AS unlocked", &[]).await;
+        let again = answers.iter().zip([delete(&created[0]), moves]).filter(|(answer, _)| answer.is_err());
+        for (_, plan) in again {
+            commit(&store, plan).await.unwrap_or_else(|refusal| panic!("{lock}: {refusal}"));
+        }
+    }
+    application.close().await;
+    drop_role(&bench, &name).await;
+}
+
+/// The schema of the version before applications were bounded.
+const BEFORE_BOUNDS: [(i64, &str); 3] = [
+    (5, include_str!("../../src/store/migrations/0005_everything.postgres.sql")),
+    (6, include_str!("../../src/store/migrations/0006_operators.postgres.sql")),
+    (7, include_str!("../../src/store/migrations/0007_fingerprints.postgres.sql")),
+];
+
+#[tokio::test]
+async fn a_store_of_the_version_before_keeps_its_longer_cases_and_they_hold_up_no_deletion() {
+    let database = Database::new().await;
+    let mut connection = database.connect().await;
+    let migrations = BEFORE_BOUNDS
+        .map(|(version, sql)| Migration::new(version, "before".into(), MigrationType::Simple, sql.into_sql_str(), false));
+    Migrator::with_migrations(migrations.into()).run(&mut connection).await.unwrap();
+    let long = "INSERT INTO cases (case_id, organization, title) VALUES ('1', 'acme', repeat('x', 100000))";
+    sqlx::query(long).execute(&mut connection).await.unwrap();
+    let bench = InPostgres::at(database).await;
+    let alice = alice(bench.store()).await;
+    let mut application = bench.application().await;
+    let assign = "UPDATE cases SET owner_account_id = $1, title = title WHERE case_id = '1'";
+    assert_eq!(application.execute(assign, &[&alice.id.to_string()]).await.unwrap(), 1);
+    assert_eq!(cases_unassigned(commit(bench.store(), delete(&alice)).await, alice.id), 1);
+    assert_eq!(application.number("SELECT CAST(length(title) AS BIGINT) FROM cases").await, 100_000);
 }
 
 #[tokio::test]

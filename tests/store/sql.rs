@@ -131,6 +131,30 @@ in_databases! {
         }
     }
 
+    async fn what_an_application_writes_is_bounded(bench) {
+        let alice = alice(bench.store()).await;
+        let mut application = bench.application().await;
+        let id = alice.id.to_string();
+        let insert = "INSERT INTO cases (case_id, organization, title, owner_account_id) VALUES ($1, $2, $3, $4)";
+        let most = ["c".repeat(256), "o".repeat(63), "\u{1f600}".repeat(1000), id.clone()];
+        application.execute(insert, &most.each_ref().map(String::as_str)).await.unwrap();
+        let columns = ["case_id", "organization", "title", "owner_account_id"];
+        for (column, one_more) in [257, 64, 1001, 37].into_iter().enumerate() {
+            let mut more = ["2", "acme", "A case", &id];
+            let (long, very_long) = ("x".repeat(one_more), "x".repeat(10_000_000));
+            for text in [&long, &very_long] {
+                more[column] = text;
+                let refused = application.execute(insert, &more).await.unwrap_err();
+                assert!(refused.to_string().contains("too long for a case"), "{}: {refused}", columns[column]);
+                let update = format!("UPDATE cases SET {} = $1", columns[column]);
+                let refused = application.execute(&update, &[text]).await.unwrap_err();
+                assert!(refused.to_string().contains("too long for a case"), "{}: {refused}", columns[column]);
+            }
+        }
+        assert_eq!(cases_unassigned(commit(bench.store(), delete(&alice)).await, alice.id), 1);
+        application.execute("INSERT INTO cases (organization, title) VALUES ('acme', 'A case')", &[]).await.unwrap();
+    }
+
     async fn a_writer_that_died_before_its_commit_leaves_nothing(bench) {
         done(commit(bench.store(), put_domain("acme", "acme.example")).await);
         let mut killed = bench.application().await;

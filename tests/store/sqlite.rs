@@ -97,6 +97,21 @@ async fn migrating_keeps_everything_and_nobody_follows_anybody_yet() {
 }
 
 #[tokio::test]
+async fn migrating_keeps_longer_cases_and_they_hold_up_no_deletion() {
+    let (_folder, url, mut application) = an_older_store().await;
+    let long = "x".repeat(100_000);
+    application.execute("UPDATE cases SET title = $1", &[&long]).await.unwrap();
+    let store = SqlStore::open(&url).await.unwrap();
+    let alice = find(&store, "alice").await.unwrap();
+    application.execute("UPDATE cases SET title = title, organization = 'other'", &[]).await.unwrap();
+    let hidden = format!("a\0{long}");
+    let refused = application.execute("UPDATE cases SET title = $1", &[&hidden]).await.unwrap_err();
+    assert!(refused.to_string().contains("too long for a case"), "{refused}");
+    assert_eq!(cases_unassigned(commit(&store, delete(&alice)).await, alice.id), 1);
+    assert_eq!(application.text("SELECT title FROM cases").await, Some(long));
+}
+
+#[tokio::test]
 async fn only_addresses_of_sqlite_files_are_taken_and_no_other_is_repeated_in_the_message() {
     let supported = "sqlite://FILE?mode=rwc";
     for url in [

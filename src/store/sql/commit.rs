@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 
 pub(super) use self::journal::use_directories;
 use super::connection::{Connection, Purpose};
+use super::locks::Patience;
 use super::operators::{self, Holding};
 use super::rows::Known;
 use super::{locks, months, postgres, sqlite};
@@ -42,20 +43,20 @@ pub(super) async fn commit(
     let customer_ids = plans.iter().filter_map(organization_of).map(|organization| organization.customer_id.as_str());
     let known = Known::load(connection, namespaces.into_iter(), customer_ids).await?;
     let mut known = known.with_directories(connection).await?;
-    locks::be_impatient(connection).await?;
+    let mut patience = Patience::begin(connection, holding.is_some()).await?;
     let mut answers = Vec::with_capacity(plans.len());
     let mut together_pays = true;
     while answers.len() < plans.len() {
         let rest = &plans[answers.len()..];
         let common = rest.iter().take_while(|plan| together::is_common(plan)).count();
         if common > 1 && together_pays {
-            let answered = commit_together(connection, &mut known, &rest[..common], occasion).await?;
+            let answered = commit_together(connection, (&mut known, &mut patience), &rest[..common], occasion).await?;
             // Where they turn out not to be common, reading all that is left for each would take for ever.
             together_pays = answered.len() == common || answered.len() >= WORTHWHILE;
             answers.extend(answered);
         }
         if let Some(plan) = plans.get(answers.len()) {
-            answers.push(commit_one(connection, &mut known, plan, occasion).await?);
+            answers.push(commit_one(connection, (&mut known, &mut patience), plan, occasion).await?);
         }
     }
     if answers.iter().all(Result::is_err) {
@@ -71,10 +72,11 @@ pub(super) async fn commit(
 /// Commits as many of the plans as go together, and answers these.
 async fn commit_together(
     connection: &mut Connection,
-    known: &mut Known,
+    (known, patience): (&mut Known, &mut Patience),
     plans: &[Plan],
     occasion: Occasion,
 ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+    patience.go_on(connection).await?;
     connection.begin_part().await?;
     let mut learned = known.clone();
     match together::commit(connection, &mut learned, plans, occasion).await {
@@ -87,7 +89,7 @@ async fn commit_together(
             connection.take_part_back().await?;
             let mut answers = Vec::with_capacity(plans.len());
             for plan in plans {
-                answers.push(commit_one(connection, known, plan, occasion).await?);
+                answers.push(commit_one(connection, (known, patience), plan, occasion).await?);
             }
             Ok(answers)
         }
@@ -97,10 +99,14 @@ async fn commit_together(
 
 async fn commit_one(
     connection: &mut Connection,
-    known: &mut Known,
+    (known, patience): (&mut Known, &mut Patience),
     plan: &Plan,
     occasion: Occasion,
 ) -> Result<Result<Receipt, Refusal>, StoreError> {
+    if patience.is_over() {
+        return Ok(Err(Refusal::OutOfTime));
+    }
+    patience.go_on(connection).await?;
     connection.begin_part().await?;
     match (Writer { connection, known, occasion }).apply(plan).await {
         Ok(receipt) => {
@@ -175,8 +181,9 @@ impl From<StoreError> for Halt {
 
 impl From<sqlx::Error> for Halt {
     fn from(error: sqlx::Error) -> Self {
-        // An application has the row, and the plan is tried again once it may have let go of it.
-        let held = postgres::is_locked_out(&error).then_some(Refusal::Stale);
+        // An application has it, or has assigned so many cases, and the plan is tried again once that may be over.
+        let held = postgres::is_locked_out(&error).then_some(Refusal::Locked);
+        let held = held.or(postgres::is_cut_short(&error).then_some(Refusal::OutOfTime));
         let refusal = sqlite::refusal_of(&error).or_else(|| postgres::refusal_of(&error)).or(held);
         refusal.map_or_else(|| Self::Failed(error.into()), Self::Refused)
     }

@@ -1,30 +1,48 @@
 //! What commits wait for. In `SQLite` only one transaction writes at a time, so there is nothing more to wait for, and all of
 //! this does nothing.
+//!
+//! In `PostgreSQL` these are locks on the table `locks` and its rows, to which applications have no right. What an application
+//! may lock (cases, and an account that a case is being assigned to) a commit waits for only for a moment: see [`Patience`].
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use sqlx::Error;
+use tokio::time::Instant;
 
-use super::connection::{Connection, Statement, statement};
+use super::connection::{Connection, Statement, statement, texts};
 use super::rows;
 use crate::domain::account::AccountId;
 
-/// What the number of a lock is mixed with: two stores in two schemas of one database have nothing to do with each other.
-macro_rules! here {
-    () => {
-        "hashtextextended(CAST(current_schema() AS text), 0)"
-    };
-}
+/// Waits until nobody commits, and has whoever wants to commit wait.
+pub(super) const ALONE: &str = "LOCK TABLE locks IN EXCLUSIVE MODE";
 
-/// Waits until nobody else has the lock of a number (`$1`).
-pub(super) const ALONE: &str = concat!("SELECT 1 FROM pg_advisory_xact_lock($1 # ", here!(), ")");
+/// Whether the schema is one with a table of locks.
+pub(super) const ARE_THERE: &str = "SELECT to_regclass('locks') IS NOT NULL";
 
-/// Who writes to what, as the numbers of advisory locks.
-#[derive(Clone, Copy, Debug)]
+/// As [`ALONE`], of rosters that had no such table: the digest of their lock's name, mixed with that of the schema.
+pub(super) const ALONE_BEFORE: &str =
+    "SELECT 1 FROM pg_advisory_xact_lock(-4142344658954691958 # hashtextextended(CAST(current_schema() AS text), 0))";
+
+/// How long a commit waits for applications in all: where nobody tries again, longer than the second after which the server
+/// looks for deadlocks.
+const FOR_APPLICATIONS: Duration = Duration::from_secs(2);
+
+/// How long an operator's commit does: it tries again by itself, and others' rights wait behind it.
+const FOR_APPLICATIONS_OF_AN_OPERATOR: Duration = Duration::from_millis(500);
+
+/// How long a plan may wait once the commit has waited for as long as it may.
+const LEAST: Duration = Duration::from_millis(5);
+
+/// How exactly the time is told to the server: each time costs a request.
+const COARSELY: Duration = Duration::from_millis(100);
+
+/// For how long plans are begun in one commit.
+const WORK: Duration = Duration::from_secs(15);
+
+/// What a commit locks for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lock<'a> {
-    /// All that commits do: each has a share in it, and whatever must not happen beside a commit has it alone.
-    Gate,
     /// What is in an organization's namespace.
     Organization(&'a str),
     /// The order in which members' changes are numbered.
@@ -32,13 +50,11 @@ pub(super) enum Lock<'a> {
 }
 
 impl Lock<'_> {
-    pub(super) fn number(self) -> i64 {
-        let digest = match self {
-            Self::Gate => Sha256::digest(b"roster"),
-            Self::Organization(namespace) => Sha256::digest(format!("roster organization {namespace}")),
-            Self::MemberChanges => Sha256::digest(b"roster member changes"),
-        };
-        i64::from_be_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
+    fn name(self) -> String {
+        match self {
+            Self::Organization(namespace) => format!("organization {namespace}"),
+            Self::MemberChanges => "member changes".to_owned(),
+        }
     }
 }
 
@@ -53,17 +69,29 @@ async fn in_postgres(connection: &mut Connection, statement: Statement) -> Resul
 /// Waits until nobody else commits to these organizations, and until whoever must be alone is done; to the end of the
 /// transaction.
 pub(super) async fn lock_organizations(connection: &mut Connection, namespaces: &BTreeSet<&str>) -> Result<(), Error> {
-    // In the order of their numbers, so that no two wait for each other.
-    let numbers: BTreeSet<i64> = namespaces.iter().map(|namespace| Lock::Organization(namespace).number()).collect();
-    let share = statement(concat!("SELECT 1 FROM pg_advisory_xact_lock_shared($1 # ", here!(), ")"));
-    in_postgres(connection, share.bind(Lock::Gate.number())).await?;
-    let all = concat!("SELECT COUNT(pg_advisory_xact_lock(CAST(value->>0 AS BIGINT) # ", here!(), ")) FROM json_each($1)");
-    in_postgres(connection, statement(all).bind(rows::texts(numbers))).await
+    lock(connection, namespaces.iter().map(|namespace| Lock::Organization(namespace))).await
 }
 
-/// Waits until nobody else has the lock, to the end of the transaction.
-pub(super) async fn lock(connection: &mut Connection, lock: Lock<'_>) -> Result<(), Error> {
-    in_postgres(connection, statement(ALONE).bind(lock.number())).await
+/// Waits until nobody else has any of the locks, to the end of the transaction.
+pub(super) async fn lock(connection: &mut Connection, locks: impl IntoIterator<Item = Lock<'_>>) -> Result<(), Error> {
+    if !connection.is_shared() {
+        return Ok(());
+    }
+    let names: Vec<String> = locks.into_iter().map(Lock::name).collect();
+    // In the order of their names, so that no two wait for each other.
+    let all = concat!("SELECT name FROM locks WHERE name IN (", texts!("$1"), ") ORDER BY name FOR UPDATE");
+    let locked = statement(all).bind(rows::texts(&names)).fetch_all(connection).await?;
+    if locked.len() < names.len() {
+        let missing = concat!("INSERT INTO locks (name) ", texts!("$1"), " ORDER BY 1 ON CONFLICT DO NOTHING");
+        statement(missing).bind(rows::texts(&names)).execute(connection).await?;
+        statement(all).bind(rows::texts(&names)).fetch_all(connection).await?;
+    }
+    Ok(())
+}
+
+/// Waits until nobody commits, to the end of the transaction.
+pub(super) async fn be_alone(connection: &mut Connection) -> Result<(), Error> {
+    in_postgres(connection, statement(ALONE)).await
 }
 
 /// Waits until no application assigns a case to an account; to the end of the transaction. Whoever does so meanwhile waits,
@@ -73,24 +101,68 @@ pub(super) async fn lock_account(connection: &mut Connection, account: AccountId
     in_postgres(connection, row.bind(account.to_string())).await
 }
 
-/// Has the rest of the transaction wait for a moment only: an application that has a row for long is to keep one plan
-/// waiting, and not all that are committed with it.
+/// Has the rest of the transaction wait for a moment only.
 pub(super) async fn be_impatient(connection: &mut Connection) -> Result<(), Error> {
-    // Longer than the second after which the server looks for deadlocks.
-    in_postgres(connection, statement("SET LOCAL lock_timeout = '2s'")).await
+    wait_at_most(connection, FOR_APPLICATIONS).await
 }
 
-/// Ends the sessions of those who have a share in the gate and don't get on: of a process that was stopped in the middle
-/// of a commit, or is at the other end of a network that is cut.
-pub(super) async fn end_those_at_the_gate(connection: &mut Connection) -> Result<(), Error> {
-    let stopped = statement(concat!(
+async fn wait_at_most(connection: &mut Connection, time: Duration) -> Result<(), Error> {
+    let wait = statement("SELECT set_config('lock_timeout', $1, TRUE)");
+    in_postgres(connection, wait.bind(time.as_millis().max(1).to_string())).await
+}
+
+/// Ends a statement whose length applications decide on, by how many cases they have assigned, before all that is committed
+/// with it is lost to it.
+pub(super) async fn begin_to_hurry(connection: &mut Connection) -> Result<(), Error> {
+    in_postgres(connection, statement("SET LOCAL statement_timeout = '10s'")).await
+}
+
+/// Takes that back: a COMMIT mustn't be cut short.
+pub(super) async fn end_to_hurry(connection: &mut Connection) -> Result<(), Error> {
+    in_postgres(connection, statement("SET LOCAL statement_timeout = 0")).await
+}
+
+/// How long a commit waits, as a whole, for applications that have locked what it needs: each may keep the plans waiting
+/// that it is about, and not all that are committed with them.
+pub(super) struct Patience {
+    begun: Instant,
+    all: Duration,
+    told: Duration,
+}
+
+impl Patience {
+    /// Begins to wait.
+    pub(super) async fn begin(connection: &mut Connection, of_an_operator: bool) -> Result<Self, Error> {
+        let all = if of_an_operator { FOR_APPLICATIONS_OF_AN_OPERATOR } else { FOR_APPLICATIONS };
+        wait_at_most(connection, all).await?;
+        Ok(Self { begun: Instant::now(), all, told: all })
+    }
+
+    /// Whether no other plan is to be begun in this commit.
+    pub(super) fn is_over(&self) -> bool {
+        self.begun.elapsed() > WORK
+    }
+
+    /// Tells the server how long is left for the next plan, outside of what may be taken back.
+    pub(super) async fn go_on(&mut self, connection: &mut Connection) -> Result<(), Error> {
+        let left = self.all.saturating_sub(self.begun.elapsed()).max(LEAST);
+        if left + COARSELY < self.told || (left == LEAST && self.told > LEAST) {
+            wait_at_most(connection, left).await?;
+            self.told = left;
+        }
+        Ok(())
+    }
+}
+
+/// Ends the sessions of those who are in the middle of a commit and don't get on: of a process that was stopped there, or is
+/// at the other end of a network that is cut.
+pub(super) async fn end_those_who_stopped(connection: &mut Connection) -> Result<(), Error> {
+    let stopped = statement(
         "SELECT COUNT(pg_terminate_backend(l.pid)) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid \
-         WHERE l.locktype = 'advisory' AND l.mode = 'ShareLock' AND l.granted AND l.objsubid = 1 \
+         WHERE l.locktype = 'relation' AND l.mode = 'RowShareLock' AND l.granted AND l.relation = CAST('locks' AS regclass) \
          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-         AND (CAST(l.classid AS BIGINT) << 32) | CAST(l.objid AS BIGINT) = $1 # ",
-        here!(),
-        " AND (a.state = 'idle in transaction' OR a.wait_event = 'ClientWrite') \
-         AND a.state_change < clock_timestamp() - INTERVAL '1500 milliseconds'"
-    ));
-    in_postgres(connection, stopped.bind(Lock::Gate.number())).await
+         AND (a.state = 'idle in transaction' OR a.wait_event = 'ClientWrite') \
+         AND a.state_change < clock_timestamp() - INTERVAL '1500 milliseconds'",
+    );
+    in_postgres(connection, stopped).await
 }

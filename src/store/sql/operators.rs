@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::connection::{Connection, Purpose, Row, statement};
-use super::locks::{self, Lock};
+use super::locks;
 use super::schema::KNOWN;
 use super::{postgres, rows};
 use crate::store::StoreError;
@@ -97,10 +97,10 @@ pub(super) const DOUBT_DIRECTORIES: [&str; 2] =
 async fn be_alone_at_once(connection: &mut Connection) -> Result<(), StoreError> {
     connection.begin(Purpose::Write).await?;
     locks::be_impatient(connection).await?;
-    match locks::lock(connection, Lock::Gate).await {
+    match locks::be_alone(connection).await {
         Err(error) if postgres::is_locked_out(&error) => {
             connection.roll_back().await?;
-            locks::end_those_at_the_gate(connection).await?;
+            locks::end_those_who_stopped(connection).await?;
             begin_alone(connection).await
         }
         locked => Ok(locked?),
@@ -110,7 +110,7 @@ async fn be_alone_at_once(connection: &mut Connection) -> Result<(), StoreError>
 /// Begins a transaction beside which nobody commits.
 pub(super) async fn begin_alone(connection: &mut Connection) -> Result<(), StoreError> {
     connection.begin(Purpose::Write).await?;
-    Ok(locks::lock(connection, Lock::Gate).await?)
+    Ok(locks::be_alone(connection).await?)
 }
 
 /// Returns the cluster that the store belongs to, and the newest epoch.

@@ -197,6 +197,11 @@ pub(super) fn is_locked_out(error: &Error) -> bool {
     code(error).is_some_and(|code| code == "55P03")
 }
 
+/// Whether a statement was ended because it took too long.
+pub(super) fn is_cut_short(error: &Error) -> bool {
+    code(error).is_some_and(|code| code == "57014")
+}
+
 /// Whether the transaction lost against another one, so that it may be tried again at once: a serialization failure or
 /// a deadlock.
 pub(super) fn is_lost_race(error: &Error) -> bool {

@@ -6,8 +6,7 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
 
 use super::database::{Address, Database};
-use super::locks::{self, Lock};
-use super::{postgres, sqlite};
+use super::{locks, postgres, sqlite};
 use crate::store::StoreError;
 
 /// What a database is given, oldest first: number, name and statements. One that was released never changes.
@@ -21,6 +20,7 @@ const SQLITE: Migrations = &[
     (5, "billing", include_str!("../migrations/0005_billing.sqlite.sql")),
     (6, "operators", include_str!("../migrations/0006_operators.sqlite.sql")),
     (7, "fingerprints", include_str!("../migrations/0007_fingerprints.sqlite.sql")),
+    (8, "bounds", include_str!("../migrations/0008_bounds.sqlite.sql")),
 ];
 
 /// `PostgreSQL` came when `SQLite` had five; the numbers after that are the same.
@@ -28,6 +28,7 @@ const POSTGRES: Migrations = &[
     (5, "everything", include_str!("../migrations/0005_everything.postgres.sql")),
     (6, "operators", include_str!("../migrations/0006_operators.postgres.sql")),
     (7, "fingerprints", include_str!("../migrations/0007_fingerprints.postgres.sql")),
+    (8, "bounds", include_str!("../migrations/0008_bounds.postgres.sql")),
 ];
 
 /// The newest migration that this version has.
@@ -94,7 +95,9 @@ pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
     }
     if let Some(connection) = writer.in_postgres() {
         let mut transaction = connection.begin().await?;
-        sqlx::query(locks::ALONE).bind(Lock::Gate.number()).execute(&mut *transaction).await?;
+        let has_locks = sqlx::query_scalar::<_, bool>(locks::ARE_THERE).fetch_one(&mut *transaction).await?;
+        let alone = if has_locks { locks::ALONE } else { locks::ALONE_BEFORE };
+        sqlx::query(alone).execute(&mut *transaction).await?;
         run(POSTGRES, &mut *transaction).await?;
         transaction.commit().await?;
     }

@@ -16,7 +16,7 @@ use sqlx::{ConnectOptions, Connection, Sqlite, SqlitePool};
 use crate::store::{Refusal, StoreError};
 
 /// How long a statement waits for another process's transaction.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long erasing from the log waits for readers; the next commit tries again.
 const ERASING_PATIENCE: Duration = Duration::from_millis(100);

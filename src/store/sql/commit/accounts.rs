@@ -236,7 +236,7 @@ impl Writer<'_> {
 
     async fn note_member_change(&mut self, account: AccountId) -> Result<(), Halt> {
         // Whoever looks at the newest change must not find an older one later.
-        locks::lock(self.connection, Lock::MemberChanges).await?;
+        locks::lock(self.connection, [Lock::MemberChanges]).await?;
         statement("INSERT INTO member_changes (number, account_id) SELECT COALESCE(MAX(number), 0) + 1, $1 FROM member_changes")
             .bind(account.to_string())
             .execute(self.connection)
@@ -351,8 +351,10 @@ impl Writer<'_> {
     async fn unassign_cases(&mut self, owner: AccountId) -> Result<i64, Halt> {
         // A case that is assigned meanwhile would lose its owner with the account, and nobody would have counted it.
         locks::lock_account(self.connection, owner).await?;
+        locks::begin_to_hurry(self.connection).await?;
         let query = statement("UPDATE cases SET owner_account_id = NULL WHERE owner_account_id = $1");
         let unassigned = query.bind(owner.to_string()).execute(self.connection).await?;
+        locks::end_to_hurry(self.connection).await?;
         Ok(i64::try_from(unassigned).unwrap_or(i64::MAX))
     }
 
