@@ -34,6 +34,8 @@ pub struct Metrics {
     pub queue: Gauge,
     /// Rounds that the store couldn't be used in.
     pub store_errors: Counter,
+    /// Objects whose change an application holds up.
+    pub held_up: Gauge,
     /// Accounts whose `User` isn't there.
     pub orphans: Gauge,
     /// Whether this operator works, 1, or stands by, 0.
@@ -88,6 +90,7 @@ impl Default for Metrics {
         let metrics = Self {
             queue: Gauge::default(),
             store_errors: Counter::default(),
+            held_up: Gauge::default(),
             orphans: Gauge::default(),
             leader: Gauge::default(),
             leader_unclaimed: Gauge::default(),
@@ -102,6 +105,8 @@ impl Default for Metrics {
         };
         registry.register("queue_objects", "Objects that stand in the queue", metrics.queue.clone());
         registry.register("store_errors", "Rounds that the store couldn't be used in", metrics.store_errors.clone());
+        let held_up = "Objects whose change waits for the store, mostly because an application has locked what it needs";
+        registry.register("store_locked_objects", held_up, metrics.held_up.clone());
         registry.register("orphaned_accounts", "Live accounts whose User isn't there", metrics.orphans.clone());
         registry.register("leader", "Whether this operator works (1) or stands by (0)", metrics.leader.clone());
         let unclaimed = "How long whoever holds the Lease that this operator waits for hasn't claimed the store";

@@ -35,6 +35,13 @@ use crate::telemetry::Health;
 /// How often the store is asked whether members changed something of themselves.
 const MEMBERS_SEEN: Duration = Duration::from_secs(2);
 
+/// How often the loop says that it isn't stuck: it waits for the store, and each call of the store ends.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// How long it may wait for that before it counts as stuck after all. Each statement has seconds, and of those a round has
+/// many.
+const LONGEST_ROUND: Duration = Duration::from_secs(600);
+
 /// How long the last writes may take when the operator is told to stop.
 const LAST_WRITES: Duration = Duration::from_secs(10);
 
@@ -91,7 +98,7 @@ async fn work<S: Store>(
     let Hands { mut reporter, mut judge, mut courier } = hands;
     let mut members = tokio::time::interval(MEMBERS_SEEN);
     members.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut heartbeat = tokio::time::interval(Duration::from_secs(5));
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
     while tenure.stands() {
         pipeline.writes().into_iter().for_each(|write| reporter.send(write));
         pipeline.questions().into_iter().for_each(|(key, question)| judge.ask(key, question));
@@ -110,10 +117,10 @@ async fn work<S: Store>(
                 }
             }
             () = until(pipeline.errands_due()) => {}
-            () = until(pipeline.round_due()) => health.store_answered(pipeline.round().await),
-            () = until(Some(pipeline.months_due())) => pipeline.close_months().await,
+            () = until(pipeline.round_due()) => health.store_answered(alive(health, pipeline.round()).await),
+            () = until(Some(pipeline.months_due())) => alive(health, pipeline.close_months()).await,
             _ = heartbeat.tick() => {}
-            _ = members.tick() => pipeline.see_members().await,
+            _ = members.tick() => alive(health, pipeline.see_members()).await,
         }
         if let Some(error) = pipeline.take_superseded() {
             return Err(error.into());
@@ -141,5 +148,40 @@ async fn until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Waits for the store. A store that is slow isn't a loop that is stuck: nothing would be better for a restart.
+async fn alive<T>(health: &Health, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    let stuck = Instant::now() + LONGEST_ROUND;
+    loop {
+        match tokio::time::timeout(HEARTBEAT, &mut work).await {
+            Ok(done) => return done,
+            Err(_) if Instant::now() < stuck => health.lives(),
+            Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operator_whose_store_is_slow_is_alive_and_one_that_is_stuck_is_not() {
+        let health = Health::default();
+        let looks = async {
+            for minutes in 1..30 {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                assert_eq!(health.is_alive(), minutes < 11, "after {minutes} minutes");
+            }
+        };
+        let slow = alive(&health, tokio::time::sleep(Duration::from_secs(29 * 60)));
+        tokio::join!(slow, looks);
+        assert!(!health.is_alive());
+        let slow = alive(&health, tokio::time::sleep(Duration::from_secs(300)));
+        slow.await;
+        assert!(health.is_alive());
     }
 }

@@ -4,6 +4,7 @@
 //! Kubernetes is to be told stands in slots until it is sent.
 
 mod dependants;
+mod put_aside;
 mod said;
 mod under_way;
 
@@ -15,6 +16,7 @@ use jiff::SignedDuration;
 use kube::api::ObjectMeta;
 use tokio::time::Instant;
 
+use self::put_aside::PutAside;
 use self::said::{farewell, put_back, taken_back};
 use self::under_way::CONFIRMED_AGAIN;
 use super::months::Months;
@@ -32,7 +34,7 @@ use crate::domain::account::{Account, Revision, Source, TransactionKind};
 use crate::domain::billing::Zone;
 use crate::domain::group::ADMINISTRATORS;
 use crate::plan::status::Has;
-use crate::plan::{Blocked, Decision, Hold, Plan, organization, status, user};
+use crate::plan::{Blocked, Decision, Hold, Plan, StoreTrouble, Urgency, organization, status, user};
 use crate::store::{Occasion, Receipt, Refusal, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -106,6 +108,8 @@ pub struct Pipeline<S> {
     /// Whose commit failed and may have been done all the same, with the revision that it was planned from:
     /// nobody was woken after it.
     unsure: HashMap<ObjectKey, Option<Revision>>,
+    /// Whose change waits for an application's lock.
+    put_aside: PutAside,
     /// That this operator may not work on any more, as the store said: another has taken over, or only a restart can cure it.
     superseded: Option<StoreError>,
 }
@@ -139,6 +143,7 @@ impl<S: Store> Pipeline<S> {
             unlisted: scopes.into_iter().collect(),
             missing: HashMap::new(),
             unsure: HashMap::new(),
+            put_aside: PutAside::default(),
             superseded: None,
         }
     }
@@ -244,9 +249,11 @@ impl<S: Store> Pipeline<S> {
             return false;
         }
         let due = self.queue.take(Instant::now(), GROUP);
+        // Whom an application held up a moment ago may be held up again, and holds up nobody else's commit.
+        let (put_aside, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|key| self.put_aside.has(key));
         let (organizations, rest): (Vec<_>, Vec<_>) = due.into_iter().partition(|key| key.kind == Kind::Organization);
         let (users, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|key| key.kind == Kind::User);
-        let mut stages = [others, users].into_iter();
+        let mut stages = [others, users, put_aside].into_iter();
         if let Err(error) = self.settle(organizations.clone()).await {
             self.wait_for_store(organizations, error);
             in_use = false;
@@ -262,6 +269,7 @@ impl<S: Store> Pipeline<S> {
                 Ok(()) => {}
             }
         }
+        self.metrics.held_up.set(i64::try_from(self.put_aside.held_up()).unwrap_or(i64::MAX));
         self.metrics.queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
         in_use
     }
@@ -285,8 +293,10 @@ impl<S: Store> Pipeline<S> {
         }
         let mut observed = observe::observe(&self.world, &self.store, keys, self.settings.clock.now()).await?;
         observed.iter_mut().for_each(|(key, snapshot)| self.add_what_is_under_way(key, snapshot));
-        let (decided, later) = decide(observed);
+        let (mut decided, later) = decide(observed);
         self.wake(later);
+        // Who loses rights goes first: a commit that is short of time carries out what comes first.
+        decided.sort_by_key(|(_, snapshot, decision)| urgency(snapshot, decision));
         let plans: Vec<Plan> = decided.iter().filter_map(|(_, _, decision)| decision.plan.clone()).collect();
         self.wake_after_unsure(&decided);
         let answers = self.commit(&plans).await;
@@ -306,6 +316,8 @@ impl<S: Store> Pipeline<S> {
         for (key, snapshot, decision) in decided {
             let answer = decision.plan.as_ref().and_then(|_| answers.next());
             match answer {
+                Some(Err(Refusal::Locked)) => self.put_aside(key, StoreTrouble::Locked),
+                Some(Err(Refusal::OutOfTime)) => self.put_aside(key, StoreTrouble::Slow),
                 Some(Err(refusal)) => self.look_again(key, refusal),
                 Some(Ok(receipt)) => {
                     if let Receipt::Account(account) = &receipt {
@@ -364,6 +376,7 @@ impl<S: Store> Pipeline<S> {
 
     fn report(&mut self, key: ObjectKey, snapshot: &Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
         self.queue.succeeded(&key);
+        self.take_up_again(&key);
         let meta = snapshot.meta();
         let hold = match receipt {
             // Our finalizer is on until every directory has confirmed it.
@@ -428,13 +441,18 @@ impl<S: Store> Pipeline<S> {
         }
         self.metrics.store_errors.inc();
         tracing::error!(error = %crate::telemetry::chain(&error), objects = keys.len(), "the store can't be used, trying again");
-        let now = Instant::now();
+        let trouble = if error.is_locked_out() { StoreTrouble::Busy } else { StoreTrouble::Away };
         for key in keys {
-            let uid = self.world.about(&key).map(|(meta, ..)| meta.uid.clone());
-            if let (Some(uid), Some(report)) = (uid, without_store(&self.world, &key)) {
-                self.slots.put(key.clone(), uid, report, Lane::Asked, now);
-            }
-            self.queue.retry(key, now);
+            self.tell_that_it_waits(&key, trouble);
+            self.queue.retry(key, Instant::now());
+        }
+    }
+
+    /// Tells of pending work that the store doesn't take it now.
+    fn tell_that_it_waits(&mut self, key: &ObjectKey, trouble: StoreTrouble) {
+        let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
+        if let (Some(uid), Some(report)) = (uid, without_store(&self.world, key, trouble)) {
+            self.slots.put(key.clone(), uid, report, Lane::Asked, Instant::now());
         }
     }
 
@@ -581,6 +599,7 @@ impl<S: Store> Pipeline<S> {
         self.slots.succeeded(key);
         self.waiting_for_control.remove(key);
         self.unsure.remove(key);
+        self.put_aside.remove(key);
         self.passwords.forget(key);
         let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
         if let Some(uid) = uid {
@@ -633,6 +652,15 @@ pub(crate) fn decide(observed: Vec<(ObjectKey, Snapshot)>) -> (Vec<(ObjectKey, S
     (decided, later)
 }
 
+/// Returns how urgent a decision is.
+fn urgency(snapshot: &Snapshot, decision: &Decision) -> Urgency {
+    let before = match snapshot {
+        Snapshot::User(user) => user.account.as_ref().map(|account| &account.content),
+        Snapshot::Group(_) | Snapshot::Domain(_) => None,
+    };
+    decision.plan.as_ref().map_or(Urgency::Other, |plan| plan.urgency(before))
+}
+
 /// Returns at which revision a user's account is.
 fn revision(snapshot: &Snapshot) -> Option<Revision> {
     match snapshot {
@@ -672,20 +700,20 @@ fn default_group(namespace: &str, name: &str) -> UserGroup {
     }
 }
 
-/// Returns the status of an object with pending work while the store is away.
-fn without_store(world: &World, key: &ObjectKey) -> Option<Report> {
-    fn pending<S, T: Reported>(seen: Option<&world::Seen<S, T>>) -> Option<T> {
+/// Returns the status of an object with pending work while the store doesn't take it.
+fn without_store(world: &World, key: &ObjectKey, trouble: StoreTrouble) -> Option<Report> {
+    fn pending<S, T: Reported>(seen: Option<&world::Seen<S, T>>, trouble: StoreTrouble) -> Option<T> {
         let seen = seen?;
         let observed = seen.status.observed_generation().unwrap_or(-1);
         let mut status = seen.status.clone();
-        *status.conditions_mut() = status::without_store(seen.status.conditions(), observed);
+        *status.conditions_mut() = status::without_store(seen.status.conditions(), observed, trouble);
         (seen.meta.deleting || observed != seen.meta.generation).then_some(status)
     }
     let place = (key.namespace.clone(), key.name.clone());
     match key.kind {
-        Kind::User => pending(world.users.get(&place)).map(|status| Report::User(Box::new(status))),
-        Kind::UserGroup => pending(world.groups.get(&place)).map(|status| Report::Group(Box::new(status))),
-        Kind::OrgEmailDomain => pending(world.domains.get(&place)).map(|status| Report::Domain(Box::new(status))),
+        Kind::User => pending(world.users.get(&place), trouble).map(|status| Report::User(Box::new(status))),
+        Kind::UserGroup => pending(world.groups.get(&place), trouble).map(|status| Report::Group(Box::new(status))),
+        Kind::OrgEmailDomain => pending(world.domains.get(&place), trouble).map(|status| Report::Domain(Box::new(status))),
         Kind::Organization | Kind::Secret => None,
     }
 }

@@ -120,8 +120,8 @@ pub enum Blocked {
         /// The name of the other `OrgEmailDomain`.
         holder: String,
     },
-    /// The store can't be reached.
-    StoreUnavailable,
+    /// The store doesn't take the change now.
+    StoreUnavailable(StoreTrouble),
     /// The account that `spec.adopt` names can't be taken over.
     NotAdoptable {
         /// The account's id.
@@ -232,6 +232,19 @@ pub struct Holder {
     pub user: String,
 }
 
+/// Why the store doesn't take a change now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreTrouble {
+    /// It can't be reached.
+    Away,
+    /// An application keeps all of it locked.
+    Busy,
+    /// An application has locked what the change needs.
+    Locked,
+    /// It had no time left for the change.
+    Slow,
+}
+
 impl Blocked {
     /// Returns the reason as conditions give it.
     #[must_use]
@@ -258,7 +271,7 @@ impl Blocked {
             Self::InheritanceTooDeep { .. } => Reason::InheritanceTooDeep,
             Self::DomainInvalid(_) | Self::PublicSuffix(_) => Reason::DomainInvalid,
             Self::DomainTaken { .. } => Reason::DomainTaken,
-            Self::StoreUnavailable => Reason::StoreUnavailable,
+            Self::StoreUnavailable(_) => Reason::StoreUnavailable,
             Self::NotAdoptable { .. } => Reason::NotAdoptable,
             Self::PasswordSecretNotFound { .. } | Self::PasswordKeyNotFound { .. } => Reason::PasswordSecretNotFound,
             Self::PasswordRejected { .. } => Reason::PasswordRejected,
@@ -289,7 +302,7 @@ impl Blocked {
             | Self::QueuedBehindTransaction(_)
             | Self::DirectoryUnavailable { .. }
             | Self::InTransaction(_)
-            | Self::StoreUnavailable => true,
+            | Self::StoreUnavailable(_) => true,
             Self::AccountLost { .. }
             | Self::CustomerIdInvalid(_)
             | Self::CustomerIdTaken(_)
@@ -494,7 +507,21 @@ impl fmt::Display for Blocked {
                     "{domain} is already listed by the OrgEmailDomain {holder}: delete one of the two, or change spec.domain"
                 )
             }
-            Self::StoreUnavailable => write!(f, "the account store can't be reached: the change is applied once it is back"),
+            Self::StoreUnavailable(trouble) => match trouble {
+                StoreTrouble::Away => write!(f, "the account store can't be reached: the change is applied once it is back"),
+                StoreTrouble::Busy => write!(
+                    f,
+                    "an application keeps the whole account store locked by a transaction that doesn't end: the change is applied once it ends; end that transaction, or the application"
+                ),
+                StoreTrouble::Locked => write!(
+                    f,
+                    "an application has locked what this change needs in the account store, the table cases or rows of it, by a transaction that doesn't end: the change is applied once it ends; PostgreSQL's views pg_locks and pg_stat_activity say whose it is"
+                ),
+                StoreTrouble::Slow => write!(
+                    f,
+                    "the account store had no time left for this change, because it is slow or the account owns very many cases: it is tried again, less and less often; see to the load of the database, or have an application assign the cases to others"
+                ),
+            },
             Self::NotAdoptable { account, why } => match why {
                 NotAdoptable::Unknown => write!(
                     f,

@@ -18,7 +18,7 @@ pub mod user_group;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub use self::blocked::Blocked;
+pub use self::blocked::{Blocked, StoreTrouble};
 use crate::domain::account::{
     AccountId, Confirmations, Content, FromSecret, Lifecycle, Owner, Revision, TransactionId, TransactionKind,
 };
@@ -198,7 +198,35 @@ pub enum Plan {
     Confirm(ConfirmPlan),
 }
 
+/// How urgent a plan is, the more urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// It disables an account, or takes rights away that it has.
+    Revokes,
+    /// It deletes an account. An application that has locked its cases may hold that up.
+    Deletes,
+    /// Nobody loses anything by it.
+    Other,
+}
+
 impl Plan {
+    /// Returns how urgent it is, where the account that it changes has this before.
+    #[must_use]
+    pub fn urgency(&self, before: Option<&Content>) -> Urgency {
+        let Self::Account(plan) = self else { return Urgency::Other };
+        match (&plan.change, before) {
+            (AccountChange::Delete { .. }, _) => Urgency::Deletes,
+            (AccountChange::Update { content, .. }, Some(before)) => {
+                let is_disabled = (before.lifecycle, content.lifecycle) == (Lifecycle::Enabled, Lifecycle::Disabled);
+                let loses_source = before.source.is_some() && before.source != content.source;
+                // Another group may give less.
+                let loses = loses_source || before.group != content.group || !before.grants.is_subset(&content.grants);
+                if is_disabled || loses { Urgency::Revokes } else { Urgency::Other }
+            }
+            (AccountChange::Create { .. } | AccountChange::Release { .. } | AccountChange::Update { .. }, _) => Urgency::Other,
+        }
+    }
+
     /// Whether it is about a new account.
     #[must_use]
     pub fn creates(&self) -> bool {

@@ -4,7 +4,7 @@
 use super::blocked::reason_of;
 use super::sources::Person;
 use super::user::{Snapshot, own_email};
-use super::{Blocked, in_flight, org_email_domain, user_group};
+use super::{Blocked, StoreTrouble, in_flight, org_email_domain, user_group};
 use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason, Timestamp};
 use crate::api::user::{
     AccountState, Address, BillingStatus, CloneStatus, CopyStatus, MemberProfile, PermissionOrigin, PermissionsStatus,
@@ -100,8 +100,8 @@ pub fn of_listing(snapshot: &org_email_domain::Snapshot, blocked: &[Blocked]) ->
 ///
 /// The generation stays the one before: this one wasn't committed.
 #[must_use]
-pub fn without_store(previous: &[Condition], observed: i64) -> Vec<Condition> {
-    let blocked = [Blocked::StoreUnavailable];
+pub fn without_store(previous: &[Condition], observed: i64, trouble: StoreTrouble) -> Vec<Condition> {
+    let blocked = [Blocked::StoreUnavailable(trouble)];
     let mut conditions = vec![ready(&blocked, "")];
     let others = |condition: &&Condition| {
         !matches!(condition.kind, ConditionType::Ready | ConditionType::Reconciling | ConditionType::Stalled)

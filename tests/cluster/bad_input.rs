@@ -221,6 +221,19 @@ fn a_store_that_is_away_is_waited_for_and_told_once() {
 }
 
 #[test]
+fn a_store_that_an_application_keeps_locked_is_told_as_that_and_waited_for() {
+    let (organization, operator) = organization();
+    organization.until_ready("OrgEmailDomain", "acme.example");
+    let held = operator.hold_store();
+    passed(organization.admin().create(&user("alice")));
+    let message = "an application keeps the whole account store locked";
+    check(&organization, "alice", "StoreUnavailable", "Reconciling", message);
+    assert_eq!(operator.page("/healthz").0, 200);
+    held.let_go();
+    organization.until_ready("User", "alice");
+}
+
+#[test]
 fn an_account_that_the_store_lost_is_not_made_anew_in_silence() {
     let (organization, mut operator) = organization();
     passed(organization.admin().create(&user("alice")));

@@ -1,5 +1,5 @@
 //! Who of several operators works: by a Lease on a real API server, by a lock on a store in a file, and by the store's word;
-//! and what becomes of a store that lost its newest hours, or of a cluster that lost its resources.
+//! what applications can hold up; and what becomes of a store that lost its newest hours, or of a cluster that lost its resources.
 //!
 //! They have a control plane of their own, since they pause, cut off and kill whoever works, and measure how long the next
 //! one takes.
@@ -15,6 +15,7 @@ mod proxy;
 #[allow(dead_code, unused_imports, reason = "the harness is made for the tests of everything else too")]
 mod support;
 
+mod applications;
 mod clusters;
 mod elections;
 mod lost_cluster;

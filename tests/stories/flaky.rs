@@ -1,9 +1,9 @@
-//! The reference store on a bad day: as often as it is told, it is away.
+//! The reference store on a bad day: as often as it is told, it is away, and whom it is told an application keeps locked.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use roster::domain::account::{Account, AccountId, Departure};
@@ -20,6 +20,16 @@ pub(crate) struct FlakyStore {
     pub(crate) inner: Arc<MemoryStore>,
     failures: Arc<AtomicUsize>,
     lost: Arc<AtomicUsize>,
+    kept: Arc<Mutex<BTreeSet<String>>>,
+    commits: Arc<Mutex<Vec<Vec<String>>>>,
+}
+
+/// Returns the name of the `User` that a plan is about.
+fn user(plan: &Plan) -> Option<&str> {
+    match plan {
+        Plan::Account(plan) => Some(&plan.owner.name),
+        _ => None,
+    }
 }
 
 impl FlakyStore {
@@ -31,6 +41,16 @@ impl FlakyStore {
     /// Lets the next commits be done, and their answers get lost.
     pub(crate) fn lose(&self, times: usize) {
         self.lost.store(times, Ordering::Relaxed);
+    }
+
+    /// Has an application keep what plans about these `User`s need.
+    pub(crate) fn keep(&self, users: &[&str]) {
+        *self.kept.lock().unwrap() = users.iter().map(|&user| user.to_owned()).collect();
+    }
+
+    /// Returns the `User`s that each commit since the last time was about, in the order of its plans.
+    pub(crate) fn take_commits(&self) -> Vec<Vec<String>> {
+        std::mem::take(&mut *self.commits.lock().unwrap())
     }
 
     fn answers(&self) -> Result<(), StoreError> {
@@ -110,9 +130,15 @@ impl Store for FlakyStore {
 
     async fn commit(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         self.answers()?;
-        let answers = self.inner.commit(plans, occasion).await;
+        self.commits.lock().unwrap().push(plans.iter().filter_map(user).map(str::to_owned).collect());
+        let kept = self.kept.lock().unwrap().clone();
+        let is_kept = |plan: &Plan| user(plan).is_some_and(|user| kept.contains(user));
+        let free: Vec<Plan> = plans.iter().filter(|plan| !is_kept(plan)).cloned().collect();
+        let answers = self.inner.commit(&free, occasion).await;
         Self::count(&self.lost)?;
-        answers
+        let mut answers = answers?.into_iter();
+        let answer = |plan: &Plan| if is_kept(plan) { Err(Refusal::Locked) } else { answers.next().unwrap() };
+        Ok(plans.iter().map(answer).collect())
     }
 
     async fn close_months(&self, zone: &Zone, now: Timestamp) -> Result<Vec<Period>, StoreError> {

@@ -1,7 +1,8 @@
 //! Stories: objects in, statuses, accounts and Events out. Adding a test is adding a `.story` file.
 //!
 //! A story is a sentence and then steps: `=== apply` with YAML, `=== delete KIND NAME`, and
-//! `=== store away N`, `=== store forgets N` (that it committed) and `=== writes fail N` for faults, `=== member NAME
+//! `=== store away N`, `=== store forgets N` (that it committed), `=== store keeps NAME` and `=== store lets go` (of what an
+//! application has locked) and `=== writes fail N` for faults, `=== member NAME
 //! FIELD VALUE` for self-service, `=== adopt NAME` with a User that takes over the account of another, `=== secret NAME` with a password, `=== login NAME` with one that is tried, `=== directory
 //! good`, `silent` or `down` for what transactions wait for, `=== wait N minutes`, and `=== expect` with what stands in cluster and store once everything is quiet. Run with
 //! `ROSTER_BLESS=1` to write down what happens, and read the difference.
@@ -66,6 +67,8 @@ async fn play(told: &str) -> String {
             ["wait", minutes, "minutes"] => cluster.wait(minutes.parse().unwrap()).await,
             ["member", name, field, value] => cluster.change_self(name, field, value).await,
             ["store", "away", times] => cluster.store.fail(times.parse().unwrap()),
+            ["store", "keeps", ref users @ ..] => cluster.store.keep(users),
+            ["store", "lets", "go"] => cluster.store.keep(&[]),
             ["store", "forgets", times] => cluster.store.lose(times.parse().unwrap()),
             ["writes", "fail", times] => cluster.fail_writes(times.parse().unwrap()),
             ["expect"] => {
@@ -94,4 +97,35 @@ async fn months_are_looked_at_when_the_operator_starts_each_hour_and_a_minute_af
     months.close(&store, &Zone::UTC, Clock::SYSTEM).await.unwrap();
     assert!(months.due() - Instant::now() <= Duration::from_secs(3600));
     assert_eq!(store.inner.calendar().await.unwrap().zone, Some(Zone::UTC));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_loses_rights_goes_first_and_who_is_held_up_goes_last_and_alone() {
+    let mut cluster = Cluster::new(FlakyStore::default());
+    let user = |name: &str, rest: &str| {
+        format!(
+            "kind: User\nmetadata: {{name: {name}}}\nspec: {{email: {name}@acme.example, profile: {{displayName: {name}}}, \
+             chargeApproved: true, deletionProtection: Disabled{rest}}}\n"
+        )
+    };
+    let (domain, grants) =
+        ("kind: OrgEmailDomain\nmetadata: {name: acme}\nspec: {domain: acme.example}\n", ", permissions: {grants: [a, b]}");
+    let all = ["alice", "bob", "carol", "dave"].map(|name| user(name, grants));
+    cluster.apply(&[domain, &all.join("---\n")].join("---\n"));
+    cluster.until_quiet().await;
+    cluster.store.take_commits();
+    cluster.store.keep(&["bob"]);
+    let edits = [user("alice", ", role: Driver, permissions: {grants: [a, b]}"), user("carol", ", permissions: {grants: [a]}")];
+    cluster.apply(&[edits.join("---\n"), user("dave", ", state: Disabled, permissions: {grants: [a, b]}")].join("---\n"));
+    cluster.delete("User", "bob");
+    cluster.until_quiet().await;
+    let commits = cluster.store.take_commits();
+    assert_eq!(commits[0], ["carol", "dave", "bob", "alice"]);
+    assert!(commits.len() > 2 && commits[1..].iter().all(|commit| commit.is_empty() || *commit == ["bob"]), "{commits:?}");
+    cluster.apply(&user("alice", ", role: Dispatcher, permissions: {grants: [a, b]}"));
+    cluster.store.keep(&[]);
+    cluster.wait(1).await;
+    let commits = cluster.store.take_commits();
+    assert!(commits.contains(&vec!["bob".to_owned()]), "{commits:?}");
+    assert!(!cluster.objects().contains_key(&("User".to_owned(), "bob".to_owned())), "he goes by himself");
 }

@@ -180,7 +180,7 @@ impl Operator {
         });
     }
 
-    /// Takes the right to write to the store: whoever commits meanwhile waits, the operator for 10 s.
+    /// Takes the right to write to the store: whoever commits meanwhile waits, the operator for seconds.
     #[track_caller]
     pub(crate) fn hold_store(&self) -> HeldStore {
         run(async {
