@@ -162,9 +162,10 @@ pub struct UserSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy_of: Option<UserRef>,
 
-    /// The id of an account without a User that this User takes over. Or `entry/` and the external id of
-    /// an entry that a directory has: the account is created with that id, which no account may ever
-    /// have had, so the entry becomes its own. Can't be changed.
+    /// The id of an account without a User that this User takes over. One of its own name that is in the
+    /// group of `groupRef` is taken back without it. Or `entry/` and the external id of an entry that a
+    /// directory has: the account is created with that id, which no account may ever have had, so the
+    /// entry becomes its own. Can't be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 36, max = 42), regex(pattern = r"^(entry/)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"))]
     pub adopt: Option<String>,

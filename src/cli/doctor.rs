@@ -293,26 +293,32 @@ fn is_retained(account: &Account) -> bool {
 }
 
 fn retained(account: &Account) -> Finding {
-    let Account { id, namespace, owner, .. } = account;
+    let Account { id, namespace, owner, content, .. } = account;
     Finding {
         severity: Severity::Note,
         finding: Kind::Retained,
         organization: Some(namespace.clone()),
         object: format!("account {id} of {namespace}/{}", owner.name),
         what: "it was let go of on purpose, belongs to no User, and is billed".to_owned(),
-        cure: format!("to have it again or delete it, apply a User named {}, or one that adopts {id}", owner.name),
+        cure: format!(
+            "to have it again or delete it, apply a User named {} with groupRef {}, or one that adopts {id}",
+            owner.name, content.group
+        ),
     }
 }
 
 /// Returns what is amiss about whose an account is.
 fn whose(account: &Account, looks: &Looks, users: &BTreeMap<UserName, DeclaredUser>) -> Option<Finding> {
-    let Account { id, namespace, owner, .. } = account;
+    let Account { id, namespace, owner, content, .. } = account;
     let (what, cure, finding) = match users.get(&(namespace.clone(), owner.name.clone())) {
         _ if !looks.before.contains(id) => return None,
         None if is_retained(account) => return Some(retained(account)),
         None => (
             "its User isn't in the cluster; nobody deletes the account, and it is billed".to_owned(),
-            format!("apply the User {} again, which takes it back; if it is to go, delete that User then", owner.name),
+            format!(
+                "apply the User {} again, which takes it back with groupRef {}; if it is to go, delete that User then",
+                owner.name, content.group
+            ),
             Kind::Orphan,
         ),
         Some(user) if user.uid != owner.uid => (

@@ -30,7 +30,7 @@ use super::world::{self, InForce, Reported, World};
 use crate::api::{UserGroup, UserGroupSpec};
 use crate::clock::Clock;
 use crate::directory::Groups;
-use crate::domain::account::{Account, Revision, Source, TransactionKind};
+use crate::domain::account::{Account, AccountId, Revision, Source, TransactionKind};
 use crate::domain::billing::Zone;
 use crate::domain::group::ADMINISTRATORS;
 use crate::plan::status::Has;
@@ -79,6 +79,8 @@ pub struct Pipeline<S> {
     creating: HashSet<(String, &'static str)>,
     /// Who waits for somebody else to be in control.
     waiting_for_control: BTreeSet<ObjectKey>,
+    /// Who is yet to take over an account that isn't theirs, and which.
+    taking_over: HashMap<ObjectKey, AccountId>,
     /// What is said when an object goes, by its uid, until its finalizer is off.
     farewells: HashMap<String, Said>,
     /// When a watch's present series of breaks began, and its last break.
@@ -137,6 +139,7 @@ impl<S: Store> Pipeline<S> {
             others: vec![],
             creating: HashSet::new(),
             waiting_for_control: BTreeSet::new(),
+            taking_over: HashMap::new(),
             farewells: HashMap::new(),
             broken: HashMap::new(),
             namespaces: scopes.iter().map(|scope| scope.namespace.clone()).collect(),
@@ -356,7 +359,7 @@ impl<S: Store> Pipeline<S> {
         self.queue.retry(key, Instant::now());
     }
 
-    /// Notes who depends on whom, and who waits for control.
+    /// Notes who depends on whom, who waits for control, and who for an account.
     fn note(&mut self, key: &ObjectKey, snapshot: &Snapshot, decision: &Decision) {
         if let Snapshot::User(user) = snapshot {
             let in_force = user.account.as_ref().map(in_force);
@@ -367,6 +370,14 @@ impl<S: Store> Pipeline<S> {
                 self.follow(self.world.heirs(&key.namespace, &key.name));
             }
         }
+        let left_behind = match snapshot {
+            Snapshot::User(user) if decision.plan.is_none() => user.left_behind(),
+            Snapshot::User(_) | Snapshot::Group(_) | Snapshot::Domain(_) => None,
+        };
+        match left_behind {
+            Some(account) => self.taking_over.insert(key.clone(), account.id),
+            None => self.taking_over.remove(key),
+        };
         if decision.blocked.iter().any(|why| matches!(why, Blocked::LastAdministrator { .. })) {
             self.waiting_for_control.insert(key.clone());
         } else {
@@ -603,6 +614,7 @@ impl<S: Store> Pipeline<S> {
         self.passwords.forget(key);
         let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
         if let Some(uid) = uid {
+        self.taking_over.remove(key);
             self.farewells.remove(&uid);
             self.land(&uid);
         }
@@ -721,7 +733,7 @@ fn without_store(world: &World, key: &ObjectKey, trouble: StoreTrouble) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::account::{AccountId, Content, Lifecycle, Owner, Profile, TransactionId};
+    use crate::domain::account::{Content, Lifecycle, Owner, Profile, TransactionId};
     use crate::domain::email::{Domain, Email};
     use crate::domain::member::MemberValues;
     use crate::domain::organization::{CustomerId, LoginName, Organization};

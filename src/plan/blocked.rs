@@ -122,7 +122,7 @@ pub enum Blocked {
     },
     /// The store doesn't take the change now.
     StoreUnavailable(StoreTrouble),
-    /// The account that `spec.adopt` names can't be taken over.
+    /// The account that `spec.adopt` names, or the one of the User's name, can't be taken over.
     NotAdoptable {
         /// The account's id.
         account: String,
@@ -159,6 +159,13 @@ pub enum Blocked {
     },
     /// The change waits for the end of a transaction.
     QueuedBehindTransaction(TransactionKind),
+    /// The account that the User takes over is in a transaction of its former User's.
+    TakeOverQueued {
+        /// The account.
+        account: AccountId,
+        /// What the transaction does.
+        kind: TransactionKind,
+    },
     /// A directory doesn't confirm the transaction in flight.
     DirectoryUnavailable {
         /// What the transaction does.
@@ -199,6 +206,13 @@ pub enum NotAdoptable {
     HasAnother(AccountId),
     /// The id of a directory's entry is an account's already, or was one's.
     IdKnown,
+    /// The account of the User's name was left behind in another group than the one asked for.
+    InAnotherGroup {
+        /// The group that it is in.
+        group: String,
+    },
+    /// The account was there before, so nothing is copied into it.
+    NoCopy,
 }
 
 /// What accounts are to the object that they use.
@@ -276,7 +290,7 @@ impl Blocked {
             Self::PasswordSecretNotFound { .. } | Self::PasswordKeyNotFound { .. } => Reason::PasswordSecretNotFound,
             Self::PasswordRejected { .. } => Reason::PasswordRejected,
             Self::DeadlineExceeded { .. } => Reason::DeadlineExceeded,
-            Self::QueuedBehindTransaction(_) => Reason::QueuedBehindTransaction,
+            Self::QueuedBehindTransaction(_) | Self::TakeOverQueued { .. } => Reason::QueuedBehindTransaction,
             Self::DirectoryUnavailable { .. } => Reason::DirectoryUnavailable,
             Self::PasswordUnjudged(kind) | Self::InTransaction(kind) => reason_of(*kind),
         }
@@ -300,6 +314,7 @@ impl Blocked {
             | Self::PasswordKeyNotFound { .. }
             | Self::PasswordUnjudged(_)
             | Self::QueuedBehindTransaction(_)
+            | Self::TakeOverQueued { .. }
             | Self::DirectoryUnavailable { .. }
             | Self::InTransaction(_)
             | Self::StoreUnavailable(_) => true,
@@ -539,6 +554,14 @@ impl fmt::Display for Blocked {
                     f,
                     "spec.adopt: this User has the account {has} already, so it doesn't take over {account}: delete this User and create it without spec.adopt, or under another name"
                 ),
+                NotAdoptable::InAnotherGroup { group } => write!(
+                    f,
+                    "the account {account} of this name was left behind in the group {group}, so only a User that asks for that group takes it back: set spec.groupRef to {group} and change it afterwards; or delete this User and create it with spec.adopt {account}, which needs the verb adopt on accounts.roster.rs/{account}"
+                ),
+                NotAdoptable::NoCopy => write!(
+                    f,
+                    "spec.copyOf: the account {account} was there before, and nothing is copied into it: delete this User and create it without spec.copyOf"
+                ),
             },
             Self::PasswordSecretNotFound { secret } => write!(
                 f,
@@ -562,6 +585,11 @@ impl fmt::Display for Blocked {
             Self::QueuedBehindTransaction(kind) => write!(
                 f,
                 "the {} of this account is in flight: what was changed since is applied when it ends; what takes rights away was applied at once",
+                kind.as_str()
+            ),
+            Self::TakeOverQueued { account, kind } => write!(
+                f,
+                "the {} of the account {account}, which this User takes over, is in flight: the account is taken over when it ends, and nothing is applied before",
                 kind.as_str()
             ),
             Self::DirectoryUnavailable { kind, failing } => {

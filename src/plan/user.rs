@@ -61,6 +61,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Returns the account that the `User` takes over or is yet to: one that isn't its own.
+    #[must_use]
+    pub fn left_behind(&self) -> Option<&Account> {
+        self.account.as_ref().filter(|account| account.owner.uid != self.meta.uid)
+    }
+
     /// Returns the `User` among its relatives.
     #[must_use]
     pub fn person(&self) -> Person<'_> {
@@ -125,16 +131,14 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         // Its end is only told: directories are brought up to date whether or not anybody looks.
         None if meta.deleting && departure.as_ref().is_some_and(|gone| gone.transaction.in_flight()) => Decision::default(),
         None if meta.deleting && (departure.is_some() || recorded.is_none() || retained || !protected) => going(snapshot),
-        Some(account) if meta.paused => waiting(snapshot, account, Blocked::Paused),
-        None if meta.paused => Decision::blocked(Blocked::Paused),
+        Some(account) if meta.paused && account.owner.uid == meta.uid => waiting(snapshot, account, Blocked::Paused),
+        _ if meta.paused => Decision::blocked(Blocked::Paused),
         None if meta.deleting => Decision::blocked(Blocked::DeletionProtected),
         Some(account) if meta.deleting && retained => release(snapshot, account),
         Some(account) if meta.deleting && trouble.is_none() => deletion(snapshot, account),
-        Some(account) if let Some(lost) = lost(snapshot, Some(account)) => waiting(snapshot, account, lost),
-        None if let Some(lost) = lost(snapshot, None) => Decision::blocked(lost),
+        account if let Some(lost) = lost(snapshot, account) => Decision::blocked(lost),
         None if let Some(not_adoptable) = not_adoptable(snapshot, None) => Decision::blocked(not_adoptable),
-        // An account of this name that was left behind is as little to be had without it as a new one.
-        Some(account) if account.owner.uid != meta.uid && !spec.charge_approved => Decision::blocked(Blocked::ChargeNotApproved),
+        Some(account) if account.owner.uid != meta.uid => take_over(snapshot, account),
         Some(account) => update(snapshot, account, trouble),
         None => creation(snapshot),
     }
@@ -173,6 +177,45 @@ fn not_adoptable(snapshot: &Snapshot, account: Option<&Account>) -> Option<Block
         None => NotAdoptable::Unknown,
     };
     Some(Blocked::NotAdoptable { account: asked.clone(), why })
+}
+
+/// Returns what keeps the account of this name, which another `User` left behind, from being taken back.
+///
+/// Whoever asked for this `User` was authorized for the group that it asks for, not for the one that the account is in;
+/// and what was to be copied into a new account isn't copied into one that is there.
+fn not_taken_back(snapshot: &Snapshot, account: &Account) -> Option<Blocked> {
+    let Snapshot { spec, .. } = snapshot;
+    let copied = account.content.copied.as_ref().map(|copied| &copied.from);
+    let why = match &spec.copy_of {
+        _ if spec.adopt.is_none() && spec.group_ref.name != account.content.group => {
+            NotAdoptable::InAnotherGroup { group: account.content.group.clone() }
+        }
+        Some(source) if Some(&source.name) != copied => NotAdoptable::NoCopy,
+        _ => return None,
+    };
+    Some(Blocked::NotAdoptable { account: account.id.to_string(), why })
+}
+
+/// Takes over an account that isn't this `User`'s, whole or not at all.
+///
+/// Where a part of the spec is refused or waits, the account keeps what its former `User` gave it, and nobody was authorized
+/// to have that together with the other parts. So nothing is applied until everything can be, not even what takes rights away.
+fn take_over(snapshot: &Snapshot, account: &Account) -> Decision {
+    if let Some(why) = not_adoptable(snapshot, Some(account)).or_else(|| not_taken_back(snapshot, account)) {
+        return Decision::blocked(why);
+    }
+    let decision = update(snapshot, account, None);
+    let (queued, mut blocked): (Vec<Blocked>, Vec<Blocked>) =
+        decision.blocked.iter().cloned().partition(|why| matches!(why, Blocked::QueuedBehindTransaction(_)));
+    let in_flight = account.transaction.in_flight();
+    if blocked.is_empty() && (queued.is_empty() || !in_flight) {
+        // What waits, if anything does, is the second of the two transactions that the spec takes.
+        return decision;
+    }
+    if in_flight && !queued.is_empty() {
+        blocked.push(Blocked::TakeOverQueued { account: account.id, kind: account.transaction.kind });
+    }
+    Decision { blocked, ..Decision::default() }
 }
 
 /// Lets go of the `User` and keeps the account, once its transaction is over.
@@ -292,15 +335,19 @@ fn waiting(snapshot: &Snapshot, account: &Account, why: Blocked) -> Decision {
 
 /// Brings an account to its spec as far as that can be done; what can't keeps its value.
 fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Decision {
-    let Snapshot { meta, organization, .. } = snapshot;
+    let Snapshot { meta, spec, organization, .. } = snapshot;
     let mut blocked: Vec<Blocked> = held.into_iter().collect();
     blocked.extend(not_adoptable(snapshot, Some(account)));
     blocked.extend(customer_id_trouble(organization));
+    let is_owned = account.owner.uid == meta.uid;
+    // An account of this name that was left behind is as little to be had without it as a new one.
+    blocked.extend((!is_owned && !spec.charge_approved).then_some(Blocked::ChargeNotApproved));
     let Asked { content: asked, others, absent } = asked(snapshot, account, &mut blocked);
     let has_password = account.credential.as_ref().is_some_and(|credential| credential.from_secret.is_some());
+    let passes = has_password && is_owned;
     let password = password(snapshot, TransactionKind::PasswordChange).unwrap_or_else(|why| {
         // A Secret that was touched is seldom another password: whoever has one is as declared until it is found to be.
-        blocked.extend(Some(why).filter(|why| !has_password || !matches!(why, Blocked::PasswordUnjudged(_))));
+        blocked.extend(Some(why).filter(|why| !passes || !matches!(why, Blocked::PasswordUnjudged(_))));
         None
     });
     let in_flight = account.transaction.in_flight();
@@ -633,7 +680,7 @@ mod tests {
 
     use super::*;
     use crate::api::Reason;
-    use crate::api::user::{GroupRef, PermissionsSpec};
+    use crate::api::user::{GroupRef, PermissionsSpec, UserRef};
     use crate::domain::account::{AccountId, Credential, Revision, Transaction};
     use crate::domain::email::Domain;
     use crate::domain::group::GroupContent;
@@ -1010,6 +1057,196 @@ mod tests {
         another.meta.uid = "another".to_owned();
         assert!(matches!(decide(&another).plan, Some(Plan::Account(_))));
         check_blocked(&edited(&another, |spec| spec.charge_approved = false), &[Reason::ChargeNotApproved]);
+    }
+
+    /// The account of alice, in control, as a former `User` of hers left it behind; a colleague of hers is in control too.
+    fn left_behind() -> Account {
+        let boss = edited(&with_password(&snapshot(), "first"), |spec| {
+            spec.group_ref.name = "administrators".to_owned();
+            spec.permissions = Some(PermissionsSpec { grants: vec!["orders:read".to_owned()], from: None });
+        });
+        let mut account = applied(&boss).account.unwrap();
+        account.owner = Owner { uid: "gone".to_owned(), ..account.owner };
+        account
+    }
+
+    /// A User that asks for everything else than the account that was left behind has, but for the group.
+    fn another() -> Snapshot {
+        let control = Control { administrators: true, users: true };
+        let another = Snapshot { account: Some(left_behind()), control, email: Ok(email("eve")), ..snapshot() };
+        let another = with_password(&another, "second");
+        edited(&another, |spec| {
+            spec.email = Some("eve@acme.example".to_owned());
+            spec.group_ref.name = "administrators".to_owned();
+        })
+    }
+
+    /// It is taken over with all that is asked for, and nothing is left to do.
+    #[track_caller]
+    fn check_taken(snapshot: &Snapshot) -> Account {
+        let after = Snapshot { password: PasswordFacts::Same, ..applied(snapshot) };
+        assert_eq!(decide(&after), Decision::default());
+        after.account.unwrap()
+    }
+
+    #[test]
+    fn an_account_that_was_left_behind_is_taken_back_whole_where_everything_is_in_order() {
+        let taken = check_taken(&another());
+        assert_eq!((taken.owner.uid.as_str(), taken.content.email.as_str()), ("uid", "eve@acme.example"));
+        assert_eq!((taken.content.group.as_str(), taken.content.grants.len()), ("administrators", 0));
+        assert_eq!(taken.credential.unwrap().from_secret.unwrap().version, "second");
+    }
+
+    #[test]
+    fn an_account_that_was_left_behind_in_another_group_is_not_taken_back_whatever_group_is_asked_for() {
+        for group in ["users", "nowhere", "drivers"] {
+            let mut wants = edited(&another(), |spec| spec.group_ref.name = group.to_owned());
+            Arc::make_mut(&mut wants.organization).record.groups.insert("drivers".to_owned(), GroupContent::default());
+            check_blocked(&wants, &[Reason::NotAdoptable]);
+            let text = decide(&wants).blocked[0].to_string();
+            let id = left_behind().id;
+            assert!(text.contains("in the group administrators"), "{text}");
+            assert!(text.contains(&format!("spec.adopt {id}, which needs the verb adopt on accounts.roster.rs/{id}")), "{text}");
+        }
+        let disabled =
+            edited(&another(), |spec| (spec.group_ref.name, spec.state) = ("users".to_owned(), DesiredState::Disabled));
+        check_blocked(&disabled, &[Reason::NotAdoptable]);
+    }
+
+    #[test]
+    fn an_account_is_adopted_out_of_any_group() {
+        let adopts = edited(&another(), |spec| {
+            spec.group_ref.name = "users".to_owned();
+            spec.adopt = Some(left_behind().id.to_string());
+        });
+        assert_eq!(check_taken(&adopts).content.group, "users");
+        let entry = edited(&adopts, |spec| spec.adopt = Some(format!("entry/{}", left_behind().id)));
+        assert_eq!(check_taken(&entry).content.group, "users");
+        let another = edited(&adopts, |spec| spec.adopt = Some("00000000-0000-7000-8000-000000000009".to_owned()));
+        check_blocked(&another, &[Reason::NotAdoptable]);
+    }
+
+    #[test]
+    fn nothing_is_applied_to_an_account_of_another_while_a_part_is_refused_or_waits() {
+        type Part = (Reason, fn(&mut Snapshot));
+        fn from(snapshot: &mut Snapshot, name: &str, mode: SourceMode) {
+            let from = Some(PermissionSource { name: name.to_owned(), mode });
+            *snapshot = edited(snapshot, |spec| spec.permissions = Some(PermissionsSpec { grants: vec![], from }));
+        }
+        fn adopts_into(snapshot: &mut Snapshot, group: &str) {
+            *snapshot = edited(snapshot, |spec| {
+                spec.adopt = Some(left_behind().id.to_string());
+                spec.group_ref.name = group.to_owned();
+            });
+        }
+        let parts: [Part; 20] = [
+            (Reason::ChargeNotApproved, |user| *user = edited(user, |spec| spec.charge_approved = false)),
+            (Reason::CustomerIdChanged, |user| {
+                Arc::make_mut(&mut user.organization).customer_id = Ok(CustomerId::parse("other").unwrap());
+            }),
+            (Reason::CustomerIdInvalid, |user| {
+                Arc::make_mut(&mut user.organization).customer_id = CustomerId::parse("a.b");
+            }),
+            (Reason::GroupNotFound, |user| adopts_into(user, "nowhere")),
+            (Reason::GroupNotFound, |user| {
+                Arc::make_mut(&mut user.organization).leaving_groups.insert("users".to_owned());
+                adopts_into(user, "users");
+            }),
+            (Reason::LastAdministrator, |user| {
+                user.control.administrators = false;
+                adopts_into(user, "users");
+            }),
+            (Reason::LastAdministrator, |user| {
+                user.control.administrators = false;
+                *user = edited(user, |spec| spec.state = DesiredState::Disabled);
+            }),
+            (Reason::DomainNotAllowed, |user| user.email = Ok(Email::parse("eve@other.example").unwrap())),
+            (Reason::EmailInvalid, |user| user.email = Email::parse("eve")),
+            (Reason::EmailTaken, |user| {
+                let mut holder = left_behind();
+                holder.id = AccountId(Uuid::from_u128(2));
+                user.contest = Contest { rivals: vec![Rival { account: holder, asks_for: None }], ends_free: false };
+            }),
+            (Reason::SourceNotFound, |user| from(user, "bob", SourceMode::Inherit)),
+            (Reason::SourceNotFound, |user| from(user, "bob", SourceMode::Clone)),
+            (Reason::InheritanceCycle, |user| from(user, "alice", SourceMode::Inherit)),
+            (Reason::PasswordSecretNotFound, |user| user.password = PasswordFacts::SecretMissing),
+            (Reason::PasswordSecretNotFound, |user| user.password = PasswordFacts::KeyMissing("password".to_owned())),
+            (Reason::PasswordRejected, |user| user.password = PasswordFacts::Rejected(vec![Requirement::MinimumLength])),
+            (Reason::PasswordChange, |user| user.password = PasswordFacts::Unjudged),
+            (Reason::QueuedBehindTransaction, |user| *user = in_flight(user.clone(), TransactionKind::PasswordChange)),
+            (Reason::NotAdoptable, |user| {
+                *user = edited(user, |spec| spec.copy_of = Some(UserRef { name: "bob".to_owned() }));
+            }),
+            (Reason::Paused, |user| user.meta.paused = true),
+        ];
+        for (reason, part) in parts {
+            let mut user = another();
+            part(&mut user);
+            check_blocked(&user, &[reason]);
+            let disabled = edited(&user, |spec| spec.state = DesiredState::Disabled);
+            assert_eq!(decide(&disabled).plan, None, "{reason:?}: not even what takes rights away");
+        }
+    }
+
+    #[test]
+    fn what_an_account_of_another_keeps_on_a_loop_is_not_written_for_who_is_yet_to_take_it_over() {
+        let mut looped = another();
+        let source = Source::Inherited { from: "bob".to_owned(), kept: Some(Permissions::new()) };
+        looped.account.as_mut().unwrap().content.source = Some(source);
+        looped.meta.paused = true;
+        check_blocked(&looped, &[Reason::Paused]);
+        looped.meta.paused = false;
+        looped.recorded = Some("00000000-0000-7000-8000-000000000009".to_owned());
+        check_blocked(&looped, &[Reason::AccountLost]);
+    }
+
+    #[test]
+    fn an_account_in_a_transaction_is_taken_over_at_once_only_where_nothing_of_the_spec_waits_for_it() {
+        let control = Control { administrators: true, users: true };
+        let as_it_is = Snapshot { account: Some(left_behind()), control, password: PasswordFacts::Same, ..snapshot() };
+        let as_it_is = edited(&as_it_is, |spec| {
+            spec.group_ref.name = "administrators".to_owned();
+            spec.permissions = Some(PermissionsSpec { grants: vec!["orders:read".to_owned()], from: None });
+        });
+        let begins = in_flight(as_it_is, TransactionKind::PasswordChange);
+        assert_eq!(applied(&begins).account.unwrap().owner.uid, "uid");
+        let disabled = edited(&begins, |spec| spec.state = DesiredState::Disabled);
+        assert_eq!(applied(&disabled).account.unwrap().content.lifecycle, Lifecycle::Disabled);
+        let renamed = edited(&disabled, |spec| spec.role = Some("Chief".to_owned()));
+        check_blocked(&renamed, &[Reason::QueuedBehindTransaction]);
+        assert!(decide(&renamed).blocked[0].to_string().contains("nothing is applied before"));
+    }
+
+    #[test]
+    fn what_takes_two_transactions_is_taken_over_with_the_first_and_goes_on() {
+        let mut disabled = another();
+        disabled.account.as_mut().unwrap().content.lifecycle = Lifecycle::Disabled;
+        let decision = decide(&disabled);
+        assert!(matches!(decision.plan, Some(Plan::Account(_))) && decision.again);
+        let taken = applied(&disabled);
+        assert_eq!(taken.account.as_ref().unwrap().owner.uid, "uid");
+        let taken = Snapshot { password: PasswordFacts::Same, ..taken };
+        assert_eq!(check_settles(&taken).account.unwrap().content.lifecycle, Lifecycle::Enabled);
+        let refused = Snapshot { email: Ok(Email::parse("eve@other.example").unwrap()), ..disabled };
+        check_blocked(&refused, &[Reason::DomainNotAllowed]);
+    }
+
+    #[test]
+    fn a_copy_takes_back_the_account_that_was_copied() {
+        let copied = |from: &str| Copied {
+            from: from.to_owned(),
+            uid: "uid of bob".to_owned(),
+            generation: 1,
+            role: None,
+            teams: BTreeSet::new(),
+            profile: Profile::default(),
+        };
+        let mut copy = edited(&another(), |spec| spec.copy_of = Some(UserRef { name: "bob".to_owned() }));
+        copy.account.as_mut().unwrap().content.copied = Some(copied("carol"));
+        check_blocked(&copy, &[Reason::NotAdoptable]);
+        copy.account.as_mut().unwrap().content.copied = Some(copied("bob"));
+        check_taken(&copy);
     }
 
     #[test]

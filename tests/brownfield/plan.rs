@@ -185,6 +185,35 @@ async fn an_account_that_was_let_go_of_is_taken_back_and_another_is_adopted() {
 }
 
 #[tokio::test]
+async fn what_is_refused_about_an_account_that_was_let_go_of_holds_up_all_that_is_asked_for() {
+    let place = Place::filled().await;
+    let store = place.store().await;
+    let alice = plans::find(&store, "alice").await.unwrap();
+    let release = AccountChange::Release { account: alice.id, from: alice.revision };
+    let plan = plans::plan(plans::acme(), alice.owner.clone(), release);
+    plans::commit(&store, Plan::Account(Box::new(plan))).await.unwrap();
+    store.close().await;
+    let administrator = json!({"name": "administrators"});
+    let refused = [
+        (json!({"role": "Chief"}), "NotAdoptable", "was left behind in the group administrators"),
+        (json!({"role": "Chief", "state": "Disabled", "groupRef": {"name": "nowhere"}}), "NotAdoptable", "spec.groupRef"),
+        (json!({"role": "Chief", "groupRef": administrator, "email": "bob@acme.example"}), "EmailTaken", "bob"),
+        (json!({"role": "Chief", "groupRef": administrator, "state": "Disabled"}), "LastAdministrator", "full control"),
+        (json!({"role": "Chief", "groupRef": administrator, "copyOf": {"name": "bob"}}), "NotAdoptable", "nothing is copied"),
+        (json!({"role": "Chief", "groupRef": {"name": "nowhere"}, "adopt": alice.id.to_string()}), "GroupNotFound", "nowhere"),
+    ];
+    for (spec, reason, message) in refused {
+        let planned = place.planned(&documents(&[user("alice", &spec)]), 1);
+        assert_eq!((actions(&planned), reasons(&planned)), (vec![["alice", "refused"]], vec![reason]), "{planned}");
+        let row = &planned["objects"][0];
+        assert_eq!((&row["changes"], &row["permissionsLost"]), (&json!([]), &json!([])), "{planned}");
+        assert!(row["refused"][0]["message"].as_str().unwrap().contains(message), "{planned}");
+    }
+    let whole = json!({"role": "Chief", "groupRef": administrator});
+    assert_eq!(actions(&place.planned(&documents(&[user("alice", &whole)]), 0)), [["alice", "takeBack"]]);
+}
+
+#[tokio::test]
 async fn an_entry_of_a_directory_is_taken_over_by_an_account_of_its_id_that_nobody_ever_had() {
     let place = Place::filled().await;
     let entry = |id: &str| documents(&[user("dave", &json!({"adopt": format!("entry/{id}")}))]);

@@ -17,6 +17,7 @@ mod schema;
 mod support;
 mod tables;
 mod verbs;
+mod verbs_of_left_behind;
 mod verbs_one_by_one;
 mod warnings;
 

@@ -156,6 +156,13 @@ impl<S: Store + Clone> Cluster<S> {
         self.list();
     }
 
+    /// Starts the operator in a cluster in which nothing is yet, on the same store.
+    pub(crate) fn lose_objects(&mut self) {
+        self.objects.clear();
+        self.secrets.clear();
+        self.restart();
+    }
+
     /// Starts the operator anew with a directory that behaves as told, or lets it behave otherwise from now on.
     pub(crate) async fn set_directory(&mut self, day: &str) {
         let day = match day {
@@ -444,6 +451,8 @@ impl<S: Store + Clone> Cluster<S> {
             }
         }
         for account in self.store.list(None).await.unwrap() {
+            // No two runs have the same ids.
+            text = text.replace(&account.id.to_string(), &format!("<id of {}>", account.login_name));
             let content = &account.content;
             let grants: Vec<String> = content.grants.iter().map(ToString::to_string).collect();
             let (login, revision) = (&account.login_name, account.revision.0);

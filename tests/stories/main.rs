@@ -2,8 +2,9 @@
 //!
 //! A story is a sentence and then steps: `=== apply` with YAML, `=== delete KIND NAME`, and
 //! `=== store away N`, `=== store forgets N` (that it committed), `=== store keeps NAME` and `=== store lets go` (of what an
-//! application has locked) and `=== writes fail N` for faults, `=== member NAME
-//! FIELD VALUE` for self-service, `=== adopt NAME` with a User that takes over the account of another, `=== secret NAME` with a password, `=== login NAME` with one that is tried, `=== directory
+//! application has locked) and `=== writes fail N` for faults, `=== member NAME FIELD VALUE` for self-service,
+//! `=== adopt NAME` with a User that takes over the account of another, `=== secret NAME` with a password, `=== login NAME`
+//! with one that is tried, `=== another cluster` in which nothing is yet, `=== directory
 //! good`, `silent` or `down` for what transactions wait for, `=== wait N minutes`, and `=== expect` with what stands in cluster and store once everything is quiet. Run with
 //! `ROSTER_BLESS=1` to write down what happens, and read the difference.
 
@@ -60,6 +61,7 @@ async fn play(told: &str) -> String {
             ["resync"] => cluster.resync().await,
             ["restart"] => cluster.restart(),
             ["directory", day] => cluster.set_directory(day).await,
+            ["another", "cluster"] => cluster.lose_objects(),
             ["adopt", name] => cluster.adopt(name, text).await,
             ["secret", name, "gone"] => cluster.set_secret(name, None),
             ["secret", name] => cluster.set_secret(name, Some(text.trim_end())),

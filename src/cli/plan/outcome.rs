@@ -247,7 +247,13 @@ fn first_password(spec: &UserSpec, was: Option<&Account>, account: &Account) -> 
 fn beside(spec: &UserSpec, was: Option<&Account>, account: Option<&Account>) -> Vec<String> {
     let in_flight = was.filter(|was| was.transaction.in_flight()).map(|was| {
         let kind = was.transaction.kind.as_str();
-        format!("the {kind} of the account is in flight: what takes rights away is applied at once, the rest when it ends")
+        let is_taken_over = account.is_some_and(|account| account.owner.uid != was.owner.uid);
+        let then = if is_taken_over {
+            "the account is taken over at once if nothing else changes, else when it ends"
+        } else {
+            "what takes rights away is applied at once, the rest when it ends"
+        };
+        format!("the {kind} of the account is in flight: {then}")
     });
     let owner = was.zip(account).and_then(|(was, account)| owner_note(spec, was, account));
     [password_note(spec), in_flight, owner].into_iter().flatten().collect()

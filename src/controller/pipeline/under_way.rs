@@ -57,7 +57,10 @@ impl<S: Store> Pipeline<S> {
                 self.bring_departure(departure);
                 &departure.transaction
             }
-            Has::Nothing => return self.land(uid),
+            Has::Nothing => {
+                self.bring_left_behind(key, user);
+                return self.land(uid);
+            }
         };
         self.tell_soon(now);
         if !transaction.in_flight() {
@@ -70,6 +73,18 @@ impl<S: Store> Pipeline<S> {
         }
         let before = self.in_flight.insert(uid.to_owned(), (transaction.kind, overdue));
         self.metrics.transactions(before, Some((transaction.kind, overdue)));
+    }
+
+    /// Has directories brought up to the account of a `User`'s name that it is yet to take back: nobody else tells them of it.
+    fn bring_left_behind(&mut self, key: &ObjectKey, user: &user::Snapshot) {
+        let of_its_name = |account: &&Account| account.owner.name == user.meta.name;
+        if !self.settings.directories.is_empty()
+            && let Some(account) = user.left_behind().filter(of_its_name)
+        {
+            let entry = Entry::of(account, &status::effective(user, account));
+            self.provisioning.want(key, &entry, &account.confirmed, None, Instant::now());
+            self.tell_soon(Instant::now());
+        }
     }
 
     /// Notes that no transaction of a `User` is in flight.
@@ -148,6 +163,7 @@ impl<S: Store> Pipeline<S> {
                     if self.is_awaited(&answer) {
                         self.wake([user]);
                     }
+                    self.wake(self.who_takes_over(&answer));
                 }
             }
         }
@@ -163,6 +179,13 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
+    /// Returns who waits for the end of a transaction of an account that isn't theirs yet.
+    fn who_takes_over(&self, answer: &Result<Receipt, Refusal>) -> Vec<ObjectKey> {
+        let Ok(Receipt::Account(account)) = answer else { return vec![] };
+        let waiting = self.taking_over.iter().filter(|(_, id)| **id == account.id && !account.transaction.in_flight());
+        waiting.map(|(user, _)| user.clone()).collect()
+    }
+
     /// With every resync, looks at what no `User` leads to: accounts that are gone and that directories still have, and
     /// accounts whose `User` isn't there.
     pub(super) async fn look_at_the_store(&mut self) -> Result<(), StoreError> {
@@ -174,8 +197,11 @@ impl<S: Store> Pipeline<S> {
             departures.retain(|departure| self.works_in(&departure.namespace));
             departures.iter().for_each(|departure| self.bring_departure(departure));
         }
-        let is_there = |user: &UserName| self.world.has(&ObjectKey::new(Kind::User, &user.0, &user.1));
-        let is_orphan = |user: &UserName| self.world.namespaces.contains_key(&user.0) && !is_there(user);
+        let is_owned = |user: &UserName| {
+            let key = ObjectKey::new(Kind::User, &user.0, &user.1);
+            self.world.has(&key) && !self.taking_over.contains_key(&key)
+        };
+        let is_orphan = |user: &UserName| self.world.namespaces.contains_key(&user.0) && !is_owned(user);
         let orphans: Vec<UserName> = self.store.owners().await?.into_iter().filter(is_orphan).collect();
         self.metrics.orphans.set(i64::try_from(orphans.len()).unwrap_or(i64::MAX));
         if !self.settings.directories.is_empty() {
