@@ -1,6 +1,6 @@
 //! Observe: from what was last seen of the cluster and what the store has to snapshots.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::wake::{Kind, ObjectKey};
@@ -19,10 +19,8 @@ use crate::plan::blocked::Holder;
 use crate::plan::blocked::NotAdoptable;
 use crate::plan::sources::{Declared, Relative, Relatives};
 use crate::plan::user::{Contest, PasswordFacts, Rival, follows, gives_up_control, own_email};
-use crate::plan::{
-    Control, Decision, Meta, OrganizationFacts, OrganizationRecord, org_email_domain, organization, user, user_group,
-};
-use crate::store::{AccountKey, Administrator, Counts, Store, StoreError, UserName};
+use crate::plan::{Control, Decision, Meta, OrganizationFacts, org_email_domain, organization, user, user_group};
+use crate::store::{AccountKey, Administrator, Counts, GroupName, Store, StoreError, UserName};
 
 /// How many accounts may stand between a user and an address and still make room together.
 const LONGEST_CONTEST: usize = 256;
@@ -78,10 +76,16 @@ pub async fn observe<S: Store>(
         .filter(|key| !world.malformed.contains(key) && (key.kind != Kind::User || seen_user(world, key).is_some()))
         .filter(|key| world.namespaces.contains_key(&key.namespace))
         .collect();
-    let organizations = organizations(world, store, &keys).await?;
+    let names: Vec<UserName> =
+        keys.iter().filter(|key| key.kind == Kind::User).map(|key| (key.namespace.clone(), key.name.clone())).collect();
+    let relatives = relatives(world, store, &names).await?;
+    let adoptable = adoptable(world, store, &names, &relatives).await?;
+    let groups = concerned_groups(world, &keys, &relatives, &adoptable);
+    let organizations = organizations(world, store, &keys, &groups).await?;
     let others = keys.iter().filter(|key| key.kind != Kind::User);
     let counts = counts(store, &organizations, others.map(|key| &key.namespace).collect()).await?;
-    let mut snapshots = users(world, store, &organizations, &keys, now).await?;
+    let (relatives, adoptable) = (&relatives, &adoptable);
+    let mut snapshots = users(world, store, &keys, Found { organizations: &organizations, relatives, adoptable, now }).await?;
     for key in keys {
         let facts = &organizations[&key.namespace];
         let counts = counts.get(&key.namespace);
@@ -166,10 +170,12 @@ pub fn organization(world: &World, namespace: &str) -> organization::Snapshot {
 /// # Errors
 /// When the store can't be read.
 pub async fn ghosts<S: Store>(world: &World, store: &S, keys: &[ObjectKey]) -> Result<Vec<ObjectKey>, StoreError> {
-    let facts = organizations(world, store, &keys.iter().collect::<Vec<_>>()).await?;
+    let facts = organizations(world, store, &keys.iter().collect::<Vec<_>>(), &BTreeSet::new()).await?;
+    let mut groups = store.group_names(&facts.keys().cloned().collect::<Vec<_>>()).await?;
     let mut ghosts = vec![];
     for (namespace, facts) in facts {
-        let groups = facts.record.groups.keys().map(|name| ObjectKey::new(Kind::UserGroup, &namespace, name));
+        let groups = groups.remove(&namespace).unwrap_or_default();
+        let groups = groups.iter().map(|name| ObjectKey::new(Kind::UserGroup, &namespace, name));
         let listings = facts.record.listings.keys().map(|name| ObjectKey::new(Kind::OrgEmailDomain, &namespace, name));
         ghosts.extend(groups.chain(listings).filter(|key| !world.has(key)));
     }
@@ -187,7 +193,8 @@ pub async fn with_permissions<S: Store>(
 ) -> Result<Vec<(Account, Permissions)>, StoreError> {
     let line = store.lineage(users).await?;
     let keys: Vec<ObjectKey> = users.iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)).collect();
-    let facts = organizations(world, store, &keys.iter().collect::<Vec<_>>()).await?;
+    let groups = line.iter().map(|((namespace, _), account)| (namespace.clone(), account.content.group.clone())).collect();
+    let facts = organizations(world, store, &keys.iter().collect::<Vec<_>>(), &groups).await?;
     let found = users.iter().filter_map(|user| {
         let account = line.get(user)?;
         let own = inheritance::own(account, |name| line.get(&(user.0.clone(), name.to_owned())));
@@ -201,14 +208,10 @@ pub async fn with_permissions<S: Store>(
 ///
 /// # Errors
 /// When the store can't be read.
-pub async fn groups<S: Store>(world: &World, store: &S, namespaces: &[String]) -> Result<Groups, StoreError> {
-    let keys: Vec<ObjectKey> = namespaces.iter().map(|name| ObjectKey::new(Kind::Organization, name, "")).collect();
-    let facts = organizations(world, store, &keys.iter().collect::<Vec<_>>()).await?;
-    let names = |record: &OrganizationRecord| {
-        let defaults = [ADMINISTRATORS, USERS].map(str::to_owned);
-        record.groups.keys().cloned().chain(defaults).collect()
-    };
-    Ok(facts.into_iter().map(|(namespace, facts)| (namespace, names(&facts.record))).collect())
+pub async fn groups<S: Store>(store: &S, namespaces: &[String]) -> Result<Groups, StoreError> {
+    let mut groups: Groups = store.group_names(namespaces).await?.into_iter().collect();
+    groups.values_mut().for_each(|names| names.extend([ADMINISTRATORS, USERS].map(str::to_owned)));
+    Ok(groups)
 }
 
 fn seen_user<'a>(world: &'a World, key: &ObjectKey) -> Option<&'a Seen<UserSpec, UserStatus>> {
@@ -219,6 +222,7 @@ async fn organizations<S: Store>(
     world: &World,
     store: &S,
     keys: &[&ObjectKey],
+    groups: &BTreeSet<GroupName>,
 ) -> Result<HashMap<String, Arc<OrganizationFacts>>, StoreError> {
     let namespaces: BTreeSet<&String> = keys.iter().map(|key| &key.namespace).collect();
     let presented = namespaces.into_iter().map(|namespace| {
@@ -232,7 +236,7 @@ async fn organizations<S: Store>(
         Some(Organization { namespace: namespace.clone(), customer_id })
     });
     let asked: Vec<Organization> = asked.collect();
-    let mut records = store.organizations(&asked).await?;
+    let mut records = store.records(&asked, groups).await?;
     let facts = presented.into_iter().map(|(namespace, customer_id)| {
         let facts = OrganizationFacts {
             record: records.remove(&namespace).unwrap_or_default(),
@@ -283,19 +287,26 @@ fn gone(key: &ObjectKey) -> Meta {
     Meta { namespace: key.namespace.clone(), name: key.name.clone(), ..Default::default() }
 }
 
+/// What was found for all that are looked at together.
+struct Found<'a> {
+    organizations: &'a HashMap<String, Arc<OrganizationFacts>>,
+    relatives: &'a HashMap<String, Arc<Relatives>>,
+    adoptable: &'a HashMap<AccountId, Account>,
+    now: jiff::Timestamp,
+}
+
 async fn users<S: Store>(
     world: &World,
     store: &S,
-    organizations: &HashMap<String, Arc<OrganizationFacts>>,
     keys: &[&ObjectKey],
-    now: jiff::Timestamp,
+    found: Found<'_>,
 ) -> Result<Vec<(ObjectKey, Snapshot)>, StoreError> {
+    let Found { organizations, relatives, adoptable, now } = found;
     let keys: Vec<&ObjectKey> = keys.iter().copied().filter(|key| key.kind == Kind::User).collect();
     if keys.is_empty() {
         return Ok(vec![]);
     }
     let names: Vec<UserName> = keys.iter().map(|key| (key.namespace.clone(), key.name.clone())).collect();
-    let relatives = relatives(world, store, &names).await?;
     let mut heirs = store.heirs(&names).await?;
     let mut snapshots = vec![];
     for key in keys {
@@ -324,7 +335,7 @@ async fn users<S: Store>(
             control: Control::default(),
         });
     }
-    find_adoptable(world, store, &mut snapshots).await?;
+    find_adoptable(world, store, adoptable, &mut snapshots).await?;
     find_departures(store, &mut snapshots).await?;
     find_given_up(store, &mut snapshots).await?;
     find_holders(world, store, &mut snapshots).await?;
@@ -386,9 +397,60 @@ fn declared(seen: &Seen<UserSpec, UserStatus>) -> Declared {
     Declared { deleting: seen.meta.deleting, follows: follows(&seen.spec).map(str::to_owned) }
 }
 
-/// Looks up the accounts that users without one are to take over: those that nobody owns who is there. And whether the ids
+/// Looks up the accounts that users without one name as those that they are to take over.
+async fn adoptable<S: Store>(
+    world: &World,
+    store: &S,
+    names: &[UserName],
+    relatives: &HashMap<String, Arc<Relatives>>,
+) -> Result<HashMap<AccountId, Account>, StoreError> {
+    let asked = |(namespace, name): &UserName| {
+        let has_one = relatives.get(namespace).and_then(|relatives| relatives.get(name)?.account.as_ref()).is_some();
+        let seen = world.users.get(&(namespace.clone(), name.clone())).filter(|seen| !has_one && !seen.meta.deleting)?;
+        match Adoption::parse(seen.spec.adopt.as_ref()?)? {
+            Adoption::Account(id) => Some(AccountKey::Id(id)),
+            Adoption::Entry(_) => None,
+        }
+    };
+    let wanted: Vec<AccountKey> = names.iter().filter_map(asked).collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(store.find(&wanted).await?.into_values().map(|account| (account.id, account)).collect())
+}
+
+/// Returns the groups that objects are judged by: those that are looked at, and those that users are in or ask for.
+fn concerned_groups(
+    world: &World,
+    keys: &[&ObjectKey],
+    relatives: &HashMap<String, Arc<Relatives>>,
+    adoptable: &HashMap<AccountId, Account>,
+) -> BTreeSet<GroupName> {
+    let of = |account: &Account| (account.namespace.clone(), account.content.group.clone());
+    let mut groups: BTreeSet<GroupName> = adoptable.values().map(of).collect();
+    for key in keys {
+        match key.kind {
+            Kind::UserGroup => _ = groups.insert((key.namespace.clone(), key.name.clone())),
+            Kind::User => {
+                let account = relatives.get(&key.namespace).and_then(|relatives| relatives.get(&key.name)?.account.as_ref());
+                groups.extend(account.map(of));
+                let asked = seen_user(world, key).map(|seen| seen.spec.group_ref.name.clone());
+                groups.extend(asked.map(|group| (key.namespace.clone(), group)));
+            }
+            Kind::Secret | Kind::Organization | Kind::OrgEmailDomain => {}
+        }
+    }
+    groups
+}
+
+/// Looks up which accounts users without one take over: those that nobody owns who is there. And whether the ids
 /// that accounts for directories' entries are to have are free.
-async fn find_adoptable<S: Store>(world: &World, store: &S, snapshots: &mut [user::Snapshot]) -> Result<(), StoreError> {
+async fn find_adoptable<S: Store>(
+    world: &World,
+    store: &S,
+    found: &HashMap<AccountId, Account>,
+    snapshots: &mut [user::Snapshot],
+) -> Result<(), StoreError> {
     let asked = |snapshot: &user::Snapshot| {
         let waits = snapshot.account.is_none() && !snapshot.meta.deleting;
         Adoption::parse(snapshot.spec.adopt.as_ref().filter(|_| waits)?)
@@ -399,10 +461,9 @@ async fn find_adoptable<S: Store>(world: &World, store: &S, snapshots: &mut [use
     }
     let entries = wanted.iter().filter(|adoption| matches!(adoption, Adoption::Entry(_)));
     let known = store.known_ids(&entries.map(|entry| entry.id()).collect::<Vec<_>>()).await?;
-    let found = store.find(&wanted.iter().map(|adoption| AccountKey::Id(adoption.id())).collect::<Vec<_>>()).await?;
     for snapshot in snapshots {
         let account = match asked(snapshot) {
-            Some(Adoption::Account(id)) => found.get(&AccountKey::Id(id)),
+            Some(Adoption::Account(id)) => found.get(&id),
             Some(Adoption::Entry(id)) => {
                 snapshot.not_adoptable = known.contains(&id).then_some(NotAdoptable::IdKnown);
                 None
@@ -462,14 +523,40 @@ async fn find_holders<S: Store>(world: &World, store: &S, snapshots: &mut [user:
         return Ok(());
     }
     let holders = store.find(&wanted).await?;
+    let mut addresses = Addresses { world, store, known: HashMap::new() };
+    for key in wanted.iter().filter(|key| matches!(key, AccountKey::Email { .. })) {
+        addresses.note(key.clone(), holders.get(key).cloned());
+    }
     for snapshot in snapshots {
         let login_holder = login_key(snapshot).and_then(|key| holders.get(&key));
         snapshot.login_holder = login_holder.map(|account| Holder { account: account.id, user: account.owner.name.clone() });
-        if let Some(first) = email_key(snapshot).and_then(|key| holders.get(&key)) {
-            snapshot.contest = contest(world, store, snapshot.account.as_ref(), first).await?;
+        if let Some(first) = email_key(snapshot) {
+            snapshot.contest = contest(&mut addresses, snapshot.account.as_ref(), first).await?;
         }
     }
     Ok(())
+}
+
+/// Who has which address: many may stand in line for the same ones, and each is looked up once.
+struct Addresses<'a, S> {
+    world: &'a World,
+    store: &'a S,
+    known: HashMap<AccountKey, Option<Rival>>,
+}
+
+impl<S: Store> Addresses<'_, S> {
+    fn note(&mut self, key: AccountKey, account: Option<Account>) {
+        let rival = |account| Rival { asks_for: moving_to(self.world, &account), account: Arc::new(account) };
+        self.known.insert(key, account.map(rival));
+    }
+
+    async fn holder(&mut self, key: &AccountKey) -> Result<Option<Rival>, StoreError> {
+        if !self.known.contains_key(key) {
+            let account = self.store.find(std::slice::from_ref(key)).await?.remove(key);
+            self.note(key.clone(), account);
+        }
+        Ok(self.known.get(key).cloned().flatten())
+    }
 }
 
 fn login_key(snapshot: &user::Snapshot) -> Option<AccountKey> {
@@ -485,22 +572,26 @@ fn email_key(snapshot: &user::Snapshot) -> Option<AccountKey> {
 }
 
 /// Follows who has what whom asks for, until somebody asks for a free address, for ours, or stays.
-async fn contest<S: Store>(world: &World, store: &S, ours: Option<&Account>, first: &Account) -> Result<Contest, StoreError> {
-    let mut rivals: Vec<Rival> = vec![];
-    let mut next = Some(first.clone());
-    while let Some(account) = next.take() {
-        let known = rivals.iter().any(|rival| rival.account.id == account.id);
-        if known || rivals.len() == LONGEST_CONTEST || ours.is_some_and(|ours| ours.id == account.id) {
+async fn contest<S: Store>(
+    addresses: &mut Addresses<'_, S>,
+    ours: Option<&Account>,
+    first: AccountKey,
+) -> Result<Contest, StoreError> {
+    let (mut rivals, mut met): (Vec<Rival>, HashSet<AccountId>) = (vec![], HashSet::new());
+    let mut next = first;
+    while let Some(rival) = addresses.holder(&next).await? {
+        let id = rival.account.id;
+        if !met.insert(id) || rivals.len() == LONGEST_CONTEST || ours.is_some_and(|ours| ours.id == id) {
             return Ok(Contest { rivals, ends_free: false });
         }
-        let asks_for = moving_to(world, &account);
-        let namespace = account.namespace.clone();
-        rivals.push(Rival { account, asks_for: asks_for.clone() });
+        let namespace = rival.account.namespace.clone();
+        let asks_for = rival.asks_for.clone();
+        rivals.push(rival);
         let Some(email) = asks_for else { return Ok(Contest { rivals, ends_free: false }) };
-        let key = AccountKey::Email { namespace, email };
-        next = store.find(std::slice::from_ref(&key)).await?.remove(&key);
+        next = AccountKey::Email { namespace, email };
     }
-    Ok(Contest { rivals, ends_free: true })
+    let ends_free = !rivals.is_empty();
+    Ok(Contest { rivals, ends_free })
 }
 
 /// Returns the address that an account's `User` asks for, if that is another one and may be applied.

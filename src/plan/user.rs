@@ -108,8 +108,8 @@ pub struct Contest {
 /// An account that has an address that somebody else asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rival {
-    /// The account.
-    pub account: Account,
+    /// The account, which may stand between many and their addresses.
+    pub account: Arc<Account>,
     /// The address that its `User` asks for, where that may be applied: the resource is there,
     /// is this account's, isn't paused, being deleted or refused whole.
     pub asks_for: Option<Email>,
@@ -1165,7 +1165,7 @@ mod tests {
             (Reason::EmailTaken, |user| {
                 let mut holder = left_behind();
                 holder.id = AccountId(Uuid::from_u128(2));
-                user.contest = Contest { rivals: vec![Rival { account: holder, asks_for: None }], ends_free: false };
+                user.contest = Contest { rivals: vec![Rival { account: Arc::new(holder), asks_for: None }], ends_free: false };
             }),
             (Reason::SourceNotFound, |user| from(user, "bob", SourceMode::Inherit)),
             (Reason::SourceNotFound, |user| from(user, "bob", SourceMode::Clone)),
@@ -1262,7 +1262,7 @@ mod tests {
     fn an_address_is_taken_unless_everybody_in_the_way_moves_on() {
         let mut holder = applied(&snapshot()).account.unwrap();
         holder.id = AccountId(Uuid::from_u128(2));
-        let rival = |asks_for: Option<&str>| Rival { account: holder.clone(), asks_for: asks_for.map(email) };
+        let rival = |asks_for: Option<&str>| Rival { account: Arc::new(holder.clone()), asks_for: asks_for.map(email) };
         let contested =
             |asks_for, ends_free| Snapshot { contest: Contest { rivals: vec![rival(asks_for)], ends_free }, ..snapshot() };
         check_blocked(&contested(None, false), &[Reason::EmailTaken]);

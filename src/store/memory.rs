@@ -13,8 +13,9 @@ use jiff::Timestamp;
 
 use self::accounts::Accounts;
 use super::{
-    AccountKey, Administrator, Counts, MEMBER_CHANGES, NewAccount, Occasion, OrganizationRecord, Receipt, Refusal, Store,
-    StoreError, UserName, changed_by_member, check_may_begin, keeps_twice, lowest_free_copy, made_from, next, transaction_of,
+    AccountKey, Administrator, Counts, GroupName, MEMBER_CHANGES, NewAccount, Occasion, OrganizationRecord, Receipt, Refusal,
+    Store, StoreError, UserName, changed_by_member, check_may_begin, keeps_twice, lowest_free_copy, made_from, next,
+    transaction_of,
 };
 use crate::domain::account::{
     Account, AccountId, Confirmations, Content, Credential, Departure, Lifecycle, Owner, Revision, Source, Transaction,
@@ -154,6 +155,24 @@ impl Store for MemoryStore {
     async fn organizations(&self, wanted: &[Organization]) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
         let contents = self.contents();
         Ok(wanted.iter().map(|organization| (organization.namespace.clone(), contents.record(organization))).collect())
+    }
+
+    async fn records(
+        &self,
+        wanted: &[Organization],
+        groups: &BTreeSet<GroupName>,
+    ) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
+        let mut records = self.organizations(wanted).await?;
+        for (namespace, record) in &mut records {
+            record.groups.retain(|name, _| groups.contains(&(namespace.clone(), name.clone())));
+        }
+        Ok(records)
+    }
+
+    async fn group_names(&self, namespaces: &[String]) -> Result<HashMap<String, BTreeSet<String>>, StoreError> {
+        let contents = self.contents();
+        let names = |namespace| contents.groups.get(namespace).map(|groups| groups.keys().cloned().collect()).unwrap_or_default();
+        Ok(namespaces.iter().map(|namespace| (namespace.clone(), names(namespace))).collect())
     }
 
     async fn lineage(&self, users: &[UserName]) -> Result<HashMap<UserName, Account>, StoreError> {

@@ -36,6 +36,20 @@ pub trait Store: Send + Sync + 'static {
         wanted: &[Organization],
     ) -> impl Future<Output = Result<HashMap<String, OrganizationRecord>, StoreError>> + Send;
 
+    /// As [`Store::organizations`], of their groups only with these: an organization may have thousands, and who looks at
+    /// one `User` needs one or two.
+    fn records(
+        &self,
+        wanted: &[Organization],
+        groups: &BTreeSet<GroupName>,
+    ) -> impl Future<Output = Result<HashMap<String, OrganizationRecord>, StoreError>> + Send;
+
+    /// Returns the names of the declared groups of these namespaces.
+    fn group_names(
+        &self,
+        namespaces: &[String],
+    ) -> impl Future<Output = Result<HashMap<String, BTreeSet<String>>, StoreError>> + Send;
+
     /// Returns the accounts of these `User`s and of all those whose permissions they follow, loops and all.
     fn lineage(&self, users: &[UserName]) -> impl Future<Output = Result<HashMap<UserName, Account>, StoreError>> + Send;
 
@@ -119,6 +133,9 @@ pub trait Store: Send + Sync + 'static {
 
 /// A `User` by its namespace and its name.
 pub type UserName = (String, String);
+
+/// A group by the namespace of its organization and its name.
+pub type GroupName = (String, String);
 
 /// An account that has full control and may log in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

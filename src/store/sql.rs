@@ -35,10 +35,12 @@ use tokio::sync::watch;
 use self::connection::{Connection, Purpose, pairs, statement, texts};
 use self::database::{Address, Database};
 use self::operators::Holding;
-use self::rows::Known;
+use self::rows::{Declared, Known};
 pub use self::sole::Sole;
 use super::leadership::{Claim, ClaimError, Operators, Progress, Reign};
-use super::{AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName};
+use super::{
+    AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
+};
 use crate::domain::account::{Account, AccountId, Departure};
 use crate::domain::billing::{Calendar, Life, Period, Zone};
 use crate::domain::organization::Organization;
@@ -170,9 +172,34 @@ impl Store for SqlStore {
         let mut view = self.look().await?;
         let namespaces = wanted.iter().map(|organization| organization.namespace.as_str());
         let customer_ids = wanted.iter().map(|organization| organization.customer_id.as_str());
-        let known = Known::load(&mut view, namespaces, customer_ids).await?;
+        let known = Known::load(&mut view, namespaces, customer_ids, Declared::All).await?;
         view.commit().await?;
         Ok(wanted.iter().map(|organization| (organization.namespace.clone(), known.record(organization))).collect())
+    }
+
+    async fn records(
+        &self,
+        wanted: &[Organization],
+        groups: &BTreeSet<GroupName>,
+    ) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
+        let mut view = self.look().await?;
+        let namespaces = wanted.iter().map(|organization| organization.namespace.as_str());
+        let customer_ids = wanted.iter().map(|organization| organization.customer_id.as_str());
+        let groups = groups.iter().map(|(namespace, name)| [namespace.as_str(), name]).collect();
+        let known = Known::load(&mut view, namespaces, customer_ids, Declared::Named(groups)).await?;
+        view.commit().await?;
+        Ok(wanted.iter().map(|organization| (organization.namespace.clone(), known.record(organization))).collect())
+    }
+
+    async fn group_names(&self, namespaces: &[String]) -> Result<HashMap<String, BTreeSet<String>>, StoreError> {
+        let mut names: HashMap<String, BTreeSet<String>> =
+            namespaces.iter().map(|namespace| (namespace.clone(), BTreeSet::new())).collect();
+        let mut reader = self.database.reader().await?;
+        let query = statement(concat!("SELECT namespace, name FROM groups WHERE namespace IN (", texts!("$1"), ")"));
+        for row in query.bind(rows::texts(namespaces)).fetch_all(&mut reader).await? {
+            names.entry(row.get("namespace")?).or_default().insert(row.get("name")?);
+        }
+        Ok(names)
     }
 
     async fn lineage(&self, users: &[UserName]) -> Result<HashMap<UserName, Account>, StoreError> {
@@ -218,7 +245,6 @@ impl Store for SqlStore {
 
     async fn administrators(&self, namespaces: &[String]) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
         let mut view = self.look().await?;
-        let known = Known::load(&mut view, namespaces.iter().map(String::as_str), std::iter::empty()).await?;
         let mut found = HashMap::new();
         for namespace in namespaces {
             let query = statement(concat!(
@@ -226,7 +252,7 @@ impl Store for SqlStore {
                 texts!("$2"),
                 ")"
             ));
-            let groups = rows::texts(known.groups_in_control(namespace));
+            let groups = rows::texts(rows::groups_in_control(&mut view, namespace).await?);
             let mut administrators = vec![];
             for row in query.bind(namespace.clone()).bind(groups).fetch_all(&mut view).await? {
                 let user: Option<String> = row.get("owner_name")?;

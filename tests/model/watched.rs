@@ -15,7 +15,7 @@ use roster::plan::{AccountChange, AccountPlan, GroupPlan, Leaving, Plan};
 use roster::store::memory::MemoryStore;
 use roster::store::sql::SqlStore;
 use roster::store::{
-    AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
+    AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
 };
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -284,6 +284,20 @@ impl Store for Watched {
     async fn organizations(&self, wanted: &[Organization]) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
         let wanted = wanted.to_vec();
         ask!(self, organizations, wanted)
+    }
+
+    async fn records(
+        &self,
+        wanted: &[Organization],
+        groups: &BTreeSet<GroupName>,
+    ) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
+        let (wanted, groups) = (wanted.to_vec(), groups.clone());
+        ask!(self, records, wanted, groups)
+    }
+
+    async fn group_names(&self, namespaces: &[String]) -> Result<HashMap<String, BTreeSet<String>>, StoreError> {
+        let namespaces = namespaces.to_vec();
+        ask!(self, group_names, namespaces)
     }
 
     async fn lineage(&self, users: &[UserName]) -> Result<HashMap<UserName, Stored>, StoreError> {

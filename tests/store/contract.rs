@@ -382,6 +382,22 @@ contract! {
         assert!(record(store, acme()).await.groups.is_empty());
     }
 
+    async fn a_look_reads_no_groups_but_those_that_it_is_for(bench) {
+        let store = bench.store();
+        for name in ["crew", "drivers", "office"] {
+            done(commit(store, put_group(name, name == "office", &["cases:read", name])).await);
+        }
+        let group = |name: &str| ("acme".to_owned(), name.to_owned());
+        let wanted = [group("drivers"), group("users"), ("other".to_owned(), "crew".to_owned())].into();
+        let looked_at = store.records(&[acme()], &wanted).await.unwrap().remove("acme").unwrap();
+        let mut all = record(store, acme()).await;
+        all.groups.retain(|name, _| name == "drivers");
+        assert_eq!((looked_at.groups.len(), looked_at), (1, all));
+        let names = store.group_names(&["acme".to_owned(), "other".to_owned()]).await.unwrap();
+        assert_eq!(names["acme"], ["crew", "drivers", "office"].map(str::to_owned).into());
+        assert!(names["other"].is_empty());
+    }
+
     async fn a_group_is_put_in_force_and_replaced(bench) {
         let store = bench.store();
         done(commit(store, put_group("crew", false, &["cases:read"])).await);

@@ -12,7 +12,7 @@ use roster::domain::organization::Organization;
 use roster::plan::{Leaving, Plan};
 use roster::store::memory::MemoryStore;
 use roster::store::{
-    AccountKey, Administrator, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
+    AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
 };
 
 #[derive(Clone, Default)]
@@ -22,6 +22,7 @@ pub(crate) struct FlakyStore {
     lost: Arc<AtomicUsize>,
     kept: Arc<Mutex<BTreeSet<String>>>,
     commits: Arc<Mutex<Vec<Vec<String>>>>,
+    calls: Arc<AtomicUsize>,
 }
 
 /// Returns the name of the `User` that a plan is about.
@@ -53,7 +54,13 @@ impl FlakyStore {
         std::mem::take(&mut *self.commits.lock().unwrap())
     }
 
+    /// Returns how often it was asked for something until now.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
     fn answers(&self) -> Result<(), StoreError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         Self::count(&self.failures)
     }
 
@@ -72,6 +79,20 @@ impl Store for FlakyStore {
     async fn organizations(&self, wanted: &[Organization]) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
         self.answers()?;
         self.inner.organizations(wanted).await
+    }
+
+    async fn records(
+        &self,
+        wanted: &[Organization],
+        groups: &BTreeSet<GroupName>,
+    ) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
+        self.answers()?;
+        self.inner.records(wanted, groups).await
+    }
+
+    async fn group_names(&self, namespaces: &[String]) -> Result<HashMap<String, BTreeSet<String>>, StoreError> {
+        self.answers()?;
+        self.inner.group_names(namespaces).await
     }
 
     async fn lineage(&self, users: &[UserName]) -> Result<HashMap<UserName, Account>, StoreError> {

@@ -22,8 +22,10 @@ use cluster::Cluster;
 use flaky::FlakyStore;
 use roster::clock::Clock;
 use roster::controller::months::Months;
+use roster::domain::account::Account;
 use roster::domain::billing::Zone;
 use roster::store::Store;
+use serde_json::json;
 use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
@@ -86,6 +88,37 @@ async fn play(told: &str) -> String {
         }
     }
     happened
+}
+
+/// Returns how often the store is asked until so many have passed their addresses round.
+async fn calls_to_pass_addresses_round(many: usize) -> usize {
+    let mut cluster = Cluster::new(FlakyStore::default());
+    cluster.apply("{kind: OrgEmailDomain, metadata: {name: acme}, spec: {domain: acme.example}}");
+    let put = |cluster: &mut Cluster<FlakyStore>, shift: usize| {
+        for number in 0..many {
+            let email = format!("u{}@acme.example", (number + shift) % many);
+            let spec = json!({"email": email, "profile": {"displayName": "A user"}, "chargeApproved": true});
+            cluster.put(json!({"kind": "User", "metadata": {"name": format!("u{number}")}, "spec": spec}));
+        }
+    };
+    put(&mut cluster, 0);
+    cluster.until_quiet().await;
+    let before = cluster.store.calls();
+    put(&mut cluster, 1);
+    cluster.until_quiet().await;
+    let accounts = cluster.store.list(None).await.unwrap();
+    let has_next = |account: &Account| {
+        let number: usize = account.owner.name[1..].parse().unwrap();
+        account.content.email.as_str() == format!("u{}@acme.example", (number + 1) % many)
+    };
+    assert!(accounts.len() == many && accounts.iter().all(has_next));
+    cluster.store.calls() - before
+}
+
+#[tokio::test(start_paused = true)]
+async fn addresses_that_are_passed_round_are_looked_up_once_each() {
+    let (few, many) = (calls_to_pass_addresses_round(40).await, calls_to_pass_addresses_round(160).await);
+    assert!(many <= 6 * few, "{few} calls for 40, {many} for 160");
 }
 
 #[tokio::test(start_paused = true)]

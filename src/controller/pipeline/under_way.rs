@@ -211,7 +211,7 @@ impl<S: Store> Pipeline<S> {
                 self.provisioning.want(&user, &entry, &account.confirmed, None, Instant::now());
             }
             let namespaces: Vec<String> = self.world.namespaces.keys().cloned().collect();
-            self.tidying = Some(observe::groups(&self.world, &self.store, &namespaces).await?);
+            self.tidying = Some(observe::groups(&self.store, &namespaces).await?);
             self.tell_soon(Instant::now());
         }
         self.store_unseen = false;

@@ -18,7 +18,7 @@ pub(super) use self::journal::use_directories;
 use super::connection::{Connection, Purpose};
 use super::locks::Patience;
 use super::operators::{self, Holding};
-use super::rows::Known;
+use super::rows::{Declared, Known};
 use super::{locks, months, postgres, sqlite};
 use crate::domain::organization::Organization;
 use crate::plan::{AccountChange, DomainPlan, GroupPlan, Plan};
@@ -41,7 +41,7 @@ pub(super) async fn commit(
     operators::check_claimed(holding, &namespaces)?;
     let occasion = occasion.after(months::closed_until(connection).await?);
     let customer_ids = plans.iter().filter_map(organization_of).map(|organization| organization.customer_id.as_str());
-    let known = Known::load(connection, namespaces.into_iter(), customer_ids).await?;
+    let known = Known::load(connection, namespaces.into_iter(), customer_ids, groups_of(plans)).await?;
     let mut known = known.with_directories(connection).await?;
     let mut patience = Patience::begin(connection, holding.is_some()).await?;
     let mut answers = Vec::with_capacity(plans.len());
@@ -138,6 +138,30 @@ fn organization_of(plan: &Plan) -> Option<&Organization> {
         Plan::Account(plan) => Some(&plan.organization),
         Plan::Group(_) | Plan::Domain(_) | Plan::Member(_) | Plan::Rehash(_) | Plan::Confirm(_) => None,
     }
+}
+
+/// Returns the groups that plans are judged by: those that they name, and those that the accounts are in which they change.
+fn groups_of(plans: &[Plan]) -> Declared<'_> {
+    let (mut names, mut accounts) = (BTreeSet::new(), BTreeSet::new());
+    for plan in plans {
+        let namespace = namespace_of(plan);
+        match plan {
+            Plan::Account(plan) => match &plan.change {
+                AccountChange::Create { content, .. } => _ = names.insert([namespace, &content.group]),
+                AccountChange::Update { account, content, .. } => {
+                    names.insert([namespace, &content.group]);
+                    accounts.insert(account.to_string());
+                }
+                AccountChange::Delete { account, .. } | AccountChange::Release { account, .. } => {
+                    accounts.insert(account.to_string());
+                }
+            },
+            Plan::Member(plan) => _ = accounts.insert(plan.account.to_string()),
+            Plan::Group(GroupPlan::Put { name, .. } | GroupPlan::Drop { name, .. }) => _ = names.insert([namespace, name]),
+            Plan::Domain(_) | Plan::Rehash(_) | Plan::Confirm(_) => {}
+        }
+    }
+    Declared::Concerned { names: names.into_iter().collect(), accounts }
 }
 
 /// Keeps what is known up to date with a plan that was written.

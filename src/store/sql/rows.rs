@@ -273,6 +273,21 @@ pub(super) fn permission_texts(permissions: &Permissions) -> String {
     json(&permissions.iter().map(Permission::as_str).collect::<Vec<_>>())
 }
 
+/// Which of the groups that organizations declare are read: they may be thousands, with hundreds of permissions each.
+pub(super) enum Declared<'a> {
+    /// All of them.
+    All,
+    /// Those of these namespaces and names.
+    Named(Vec<[&'a str; 2]>),
+    /// These, and those that these accounts are in.
+    Concerned {
+        /// The namespaces and names.
+        names: Vec<[&'a str; 2]>,
+        /// The ids of the accounts.
+        accounts: BTreeSet<String>,
+    },
+}
+
 /// What the store knows of some organizations.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
@@ -289,6 +304,7 @@ impl Known {
         connection: &mut Connection,
         namespaces: impl Iterator<Item = &'a str>,
         customer_ids: impl Iterator<Item = &'a str>,
+        declared: Declared<'_>,
     ) -> Result<Self, StoreError> {
         let namespaces = texts(namespaces.collect::<BTreeSet<_>>());
         let customer_ids = texts(customer_ids.collect::<BTreeSet<_>>());
@@ -304,12 +320,31 @@ impl Known {
             let customer_id = CustomerId::parse(row.get("customer_id")?).map_err(|_| corrupt("customer_id"))?;
             known.claim(row.get("namespace")?, customer_id);
         }
-        let groups = statement(concat!(
-            "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE namespace IN (",
-            texts!("$1"),
-            ")"
-        ));
-        for row in groups.bind(&namespaces).fetch_all(&mut *connection).await? {
+        let groups = match declared {
+            Declared::All => statement(concat!(
+                "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE namespace IN (",
+                texts!("$1"),
+                ")"
+            ))
+            .bind(&namespaces),
+            Declared::Named(names) => statement(concat!(
+                "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE (namespace, name) IN (",
+                pairs!("$1"),
+                ")"
+            ))
+            .bind(json(&names)),
+            Declared::Concerned { names, accounts } => statement(concat!(
+                "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE (namespace, name) IN (",
+                pairs!("$1"),
+                ") UNION ALL SELECT namespace, name, full_control, permissions, self_service FROM groups \
+                 WHERE (namespace, name) IN (SELECT namespace, group_name FROM accounts WHERE account_id IN (",
+                texts!("$2"),
+                "))"
+            ))
+            .bind(json(&names))
+            .bind(texts(accounts)),
+        };
+        for row in groups.fetch_all(&mut *connection).await? {
             let content = GroupContent {
                 full_control: row.get("full_control")?,
                 permissions: permissions(&row, "permissions")?,
@@ -396,14 +431,6 @@ impl Known {
         declared.or_else(|| GroupContent::undeclared(name))
     }
 
-    /// Returns the names of the groups with full control.
-    pub(super) fn groups_in_control(&self, namespace: &str) -> BTreeSet<&str> {
-        let declared = self.groups.get(namespace);
-        let in_control = declared.into_iter().flatten().filter(|(_, group)| group.full_control).map(|(name, _)| name.as_str());
-        let undeclared = declared.is_none_or(|groups| !groups.contains_key(ADMINISTRATORS));
-        in_control.chain(undeclared.then_some(ADMINISTRATORS)).collect()
-    }
-
     pub(super) fn is_administrator(&self, namespace: &str, content: &Content) -> bool {
         content.lifecycle == Lifecycle::Enabled && self.group(namespace, &content.group).is_some_and(|group| group.full_control)
     }
@@ -421,6 +448,21 @@ impl Known {
             listings.remove(name);
         }
     }
+}
+
+/// Returns the names of the groups with full control.
+pub(super) async fn groups_in_control(connection: &mut Connection, namespace: &str) -> Result<BTreeSet<String>, StoreError> {
+    let query = statement("SELECT name, full_control FROM groups WHERE namespace = $1 AND (full_control OR name = $2)");
+    let (mut in_control, mut declared) = (BTreeSet::new(), false);
+    for row in query.bind(namespace).bind(ADMINISTRATORS).fetch_all(connection).await? {
+        let name: String = row.get("name")?;
+        declared |= name == ADMINISTRATORS;
+        if row.get("full_control")? {
+            in_control.insert(name);
+        }
+    }
+    in_control.extend((!declared).then(|| ADMINISTRATORS.to_owned()));
+    Ok(in_control)
 }
 
 /// Returns the directories that transactions wait for.

@@ -19,10 +19,11 @@ macro_rules! stays {
 impl Writer<'_> {
     /// Somebody who stays is in control, unless nobody stays.
     pub(super) async fn check_control(&mut self, namespace: &str, leaving: &Leaving) -> Result<(), Halt> {
-        self.check_control_by(namespace, leaving, &self.known.groups_in_control(namespace)).await
+        let groups = rows::groups_in_control(self.connection, namespace).await?;
+        self.check_control_by(namespace, leaving, &groups).await
     }
 
-    async fn check_control_by(&mut self, namespace: &str, leaving: &Leaving, groups: &BTreeSet<&str>) -> Result<(), Halt> {
+    async fn check_control_by(&mut self, namespace: &str, leaving: &Leaving, groups: &BTreeSet<String>) -> Result<(), Halt> {
         let row = statement(concat!(
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name IN (",
             texts!("$3"),
@@ -68,7 +69,7 @@ impl Writer<'_> {
 
     /// As [`Self::check_control`], where a group that gives full control now won't afterwards.
     async fn check_control_without(&mut self, namespace: &str, group: &str, leaving: &Leaving) -> Result<(), Halt> {
-        let mut groups = self.known.groups_in_control(namespace);
+        let mut groups = rows::groups_in_control(self.connection, namespace).await?;
         if !groups.remove(group) {
             return Ok(());
         }
