@@ -41,6 +41,8 @@
 //! - What takes rights away is committed whatever transaction is in flight; every other edit waits in the spec, so that
 //!   nothing is lost.
 //! - A transaction is in the journal with the change itself, and completes when every directory has confirmed its revision.
+//! - Organizations take turns: in rounds, which are bounded by how much they read ([`controller::wake`]), in having passwords
+//!   hashed and in having directories brought up to date.
 //! - A directory is brought whole entries, one of an account at a time, as often as it takes; before a change at a revision that it
 //!   has confirmed is tried, the store knows that its entry is in doubt ([`controller::provisioning`]).
 //! - Of a password nothing but a hash leaves the one who judges it, and no store, log or status has more. A directory that takes

@@ -85,7 +85,8 @@ impl Api {
                 let Some(object) = objects.get_mut(path) else { return (404, missing) };
                 let steps: json_patch::Patch = serde_json::from_slice(body).unwrap();
                 if json_patch::patch(object, &steps).is_err() {
-                    let why = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Invalid", "code": 422});
+                    let why =
+                        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Invalid", "code": 422});
                     return (422, why);
                 }
                 object["metadata"]["resourceVersion"] = json!(self.next_version());

@@ -1,7 +1,8 @@
 //! How long an edit in a quiet organization waits while another organization has much to do.
 //!
 //! The real loop works on a SQLite file, beside an API server of a few lines. Prints a table, and writes it to
-//! `target/bench/fairness.json`. `ROSTER_SCENARIO` picks one; in a debug build everything is smaller.
+//! `target/bench/fairness.json`. `ROSTER_SCENARIO` picks one; `ROSTER_PART` of 4 makes everything a fourth as large, which a
+//! debug build does by itself.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that can't go on fails, and prints what it found")]
 
@@ -34,8 +35,11 @@ use tokio::task::JoinHandle;
 
 use self::api::Api;
 
-/// How much smaller everything is in a debug build.
-const SCALE: usize = if cfg!(debug_assertions) { 4 } else { 1 };
+/// Returns a number of objects, or a part of it.
+fn part_of(many: usize) -> usize {
+    let part = std::env::var("ROSTER_PART").ok().map(|part| part.parse().unwrap());
+    many / part.unwrap_or(if cfg!(debug_assertions) { 4 } else { 1 })
+}
 
 const NOISY: &str = "noisy";
 const QUIET: &str = "quiet";
@@ -61,7 +65,10 @@ impl Bench {
         let view = SqlStore::open_existing(&url).await.unwrap();
         let bench = Self { api, url, view, stop, operator, folder };
         for namespace in [QUIET, NOISY] {
-            bench.api.apply("namespaces", json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": namespace}})).await;
+            bench
+                .api
+                .apply("namespaces", json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": namespace}}))
+                .await;
             let domain = object("OrgEmailDomain", namespace, "acme.example", json!({"domain": "acme.example"}));
             bench.api.apply("orgemaildomains", domain).await;
             for group in ["administrators", "users"] {
@@ -176,7 +183,14 @@ async fn main() {
             let child = std::process::Command::new(itself).env("ROSTER_SCENARIO", scenario).output().unwrap();
             let text = String::from_utf8_lossy(&child.stdout).into_owned();
             assert!(child.status.success(), "{scenario}: {}", String::from_utf8_lossy(&child.stderr));
-            let (row, json) = text.lines().skip(1).collect::<Vec<_>>().join("\n").split_once('\n').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+            let (row, json) = text
+                .lines()
+                .skip(1)
+                .collect::<Vec<_>>()
+                .join("\n")
+                .split_once('\n')
+                .map(|(a, b)| (a.to_owned(), b.to_owned()))
+                .unwrap();
             println!("{row}");
             rows.push(serde_json::from_str::<Value>(&json).unwrap());
             continue;
@@ -243,7 +257,7 @@ type Measured = (&'static str, Vec<Duration>, Duration);
 
 /// Users who all have accounts begin to follow each other in a ring.
 async fn a_loop(bench: &Bench) -> Measured {
-    let many = 1200 / SCALE;
+    let many = part_of(1200);
     for number in 0..many {
         bench.user(&format!("u{number}"), user(&format!("u{number}"), "0")).await;
     }
@@ -262,12 +276,12 @@ async fn a_loop(bench: &Bench) -> Measured {
 
 /// Users are edited in an organization with many large groups.
 async fn groups(bench: &Bench) -> Measured {
-    for number in 0..600 / SCALE {
+    for number in 0..part_of(600) {
         let permissions: Vec<String> = (0..256).map(|it| format!("a-longer-name:of-permission-{it}:in-{number}")).collect();
         let group = object("UserGroup", NOISY, &format!("g{number}"), json!({"permissions": permissions}));
         bench.api.apply("usergroups", group).await;
     }
-    let many = 300 / SCALE;
+    let many = part_of(300);
     for number in 0..many {
         bench.user(&format!("u{number}"), user(&format!("u{number}"), "0")).await;
     }
@@ -284,7 +298,7 @@ async fn groups(bench: &Bench) -> Measured {
 
 /// A Secret that many share changes again and again; what waits is a password.
 async fn secret(bench: &Bench) -> Measured {
-    let (many, changes) = (400 / SCALE, 10);
+    let (many, changes) = (part_of(400), 10);
     bench.secret(NOISY, "door-Carrot-0-inward").await;
     for number in 0..many {
         let mut spec = user(&format!("u{number}"), "0");
@@ -321,7 +335,7 @@ async fn secret(bench: &Bench) -> Measured {
 
 /// Users as large as the schema lets them be are created, and looked at again after a restart.
 async fn large(bench: &mut Bench) -> Measured {
-    let many = 600 / SCALE;
+    let many = part_of(600);
     for number in 0..many {
         bench.user(&format!("u{number}"), largest(number, many)).await;
     }
@@ -336,7 +350,7 @@ async fn large(bench: &mut Bench) -> Measured {
 
 /// Many Users are created.
 async fn sync(bench: &Bench) -> Measured {
-    let many = 10_000 / SCALE;
+    let many = part_of(10_000);
     let create = async {
         for number in 0..many {
             bench.user(&format!("u{number}"), user(&format!("u{number}"), "0")).await;
@@ -363,12 +377,7 @@ async fn contest(bench: &Bench) -> Measured {
     ("addresses passed round", waits, took)
 }
 
-async fn run(
-    api: &Api,
-    url: &str,
-    news: mpsc::Receiver<News>,
-    listed: Vec<News>,
-) -> (watch::Sender<bool>, JoinHandle<()>) {
+async fn run(api: &Api, url: &str, news: mpsc::Receiver<News>, listed: Vec<News>) -> (watch::Sender<bool>, JoinHandle<()>) {
     let store = SqlStore::open_existing(url).await.unwrap();
     let settings = Settings {
         resync: Duration::from_secs(600),

@@ -13,6 +13,7 @@ pub mod pipeline;
 pub mod policies;
 pub mod provisioning;
 pub mod report;
+mod round_budget;
 pub mod wake;
 pub mod watch;
 pub mod world;
@@ -31,6 +32,9 @@ use self::report::Reporter;
 use self::watch::News;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Health;
+
+/// How many pieces of news are taken in before anything else is done.
+const NEWS_AT_ONCE: usize = 1024;
 
 /// How often the store is asked whether members changed something of themselves.
 const MEMBERS_SEEN: Duration = Duration::from_secs(2);
@@ -112,7 +116,8 @@ async fn work<S: Store>(
             (directory, entry, answer) = courier.answer() => pipeline.take_delivery(&directory, &entry, answer),
             Some(item) = news.recv() => {
                 pipeline.take_news(item);
-                while let Ok(item) = news.try_recv() {
+                // Whoever lists faster than this is taken in isn't to hold up the rounds.
+                for item in std::iter::from_fn(|| news.try_recv().ok()).take(NEWS_AT_ONCE) {
                     pipeline.take_news(item);
                 }
             }

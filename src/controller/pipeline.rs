@@ -8,7 +8,7 @@ mod put_aside;
 mod said;
 mod under_way;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use super::observe::{self, Snapshot};
 use super::passwords::Passwords;
 use super::provisioning::Provisioning;
 use super::report::{self, Answer, Report, Said, Slots, Write};
+use super::round_budget::RoundBudget;
 use super::wake::{Kind, Lane, ObjectKey, Queue};
 use super::watch::{News, Scope};
 use super::world::{self, InForce, Reported, World};
@@ -40,6 +41,13 @@ use crate::telemetry::Metrics;
 
 /// How many objects are looked at, and committed, together.
 const GROUP: usize = 256;
+
+/// How many accounts of others the decisions of a round may name together, beyond those of the last one: who closes a loop
+/// names everybody on it.
+const NAMED: usize = 16_384;
+
+/// How many of them cost an organization as much as looking at one object.
+const NAMED_PER_TURN: u64 = 64;
 
 /// How long counts of members and users are gathered before they are told.
 const COUNTS_GATHERED: Duration = Duration::from_secs(5);
@@ -72,6 +80,8 @@ pub struct Pipeline<S> {
     metrics: Arc<Metrics>,
     world: World,
     queue: Queue,
+    /// The users whose heirs are to be looked at, by lane and namespace: whose heirs they are together is found once.
+    heirs_of: BTreeMap<(Lane, String), BTreeSet<String>>,
     slots: Slots,
     /// Writes that stand in no slot: default groups and Events.
     others: Vec<Write>,
@@ -135,6 +145,7 @@ impl<S: Store> Pipeline<S> {
             metrics,
             world: World::default(),
             queue: Queue::default(),
+            heirs_of: BTreeMap::new(),
             slots: Slots::default(),
             others: vec![],
             creating: HashSet::new(),
@@ -182,6 +193,7 @@ impl<S: Store> Pipeline<S> {
     pub fn round_due(&self) -> Option<Instant> {
         let next = self.queue.next_due().map_or(self.resync_at, |due| due.min(self.resync_at));
         let next = self.confirm_at.map_or(next, |due| due.min(next));
+        let next = if self.heirs_of.is_empty() { next } else { next.min(Instant::now()) };
         self.is_synced().then_some(next)
     }
 
@@ -229,6 +241,21 @@ impl<S: Store> Pipeline<S> {
         keys.into_iter().for_each(|key| self.queue.follow(key, now));
     }
 
+    /// Looks at those who follow a user, directly or through others, when the next round begins.
+    fn look_at_heirs(&mut self, lane: Lane, namespace: &str, user: &str) {
+        self.heirs_of.entry((lane, namespace.to_owned())).or_default().insert(user.to_owned());
+    }
+
+    /// Makes the heirs due who are to be looked at.
+    fn find_heirs(&mut self) {
+        let now = Instant::now();
+        for ((lane, namespace), users) in std::mem::take(&mut self.heirs_of) {
+            for heir in self.world.heirs(&namespace, users.iter().map(String::as_str)) {
+                self.queue.put(heir, lane, now);
+            }
+        }
+    }
+
     fn wake(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
         let now = Instant::now();
         keys.into_iter().for_each(|key| self.queue.wake(key, now));
@@ -251,7 +278,9 @@ impl<S: Store> Pipeline<S> {
         if self.superseded.is_some() {
             return false;
         }
-        let due = self.queue.take(Instant::now(), GROUP);
+        self.find_heirs();
+        let mut budget = RoundBudget::new(&self.world);
+        let due = self.queue.take_within(Instant::now(), GROUP, |lane, key| budget.room(lane, key));
         // Whom an application held up a moment ago may be held up again, and holds up nobody else's commit.
         let (put_aside, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|key| self.put_aside.has(key));
         let (organizations, rest): (Vec<_>, Vec<_>) = due.into_iter().partition(|key| key.kind == Kind::Organization);
@@ -296,8 +325,12 @@ impl<S: Store> Pipeline<S> {
         }
         let mut observed = observe::observe(&self.world, &self.store, keys, self.settings.clock.now()).await?;
         observed.iter_mut().for_each(|(key, snapshot)| self.add_what_is_under_way(key, snapshot));
-        let (mut decided, later) = decide(observed);
+        let (mut decided, later) = decide(observed, NAMED);
         self.wake(later);
+        for (key, _, decision) in &decided {
+            let named = u64::try_from(decision.named()).unwrap_or(u64::MAX);
+            self.queue.charge(&key.namespace, named / NAMED_PER_TURN);
+        }
         // Who loses rights goes first: a commit that is short of time carries out what comes first.
         decided.sort_by_key(|(_, snapshot, decision)| urgency(snapshot, decision));
         let plans: Vec<Plan> = decided.iter().filter_map(|(_, _, decision)| decision.plan.clone()).collect();
@@ -367,7 +400,7 @@ impl<S: Store> Pipeline<S> {
             let undeclared = follows.is_some() && follows.as_deref() != user::follows(&user.spec);
             if self.world.note(key, in_force) && undeclared {
                 // Nobody could know until now that those behind it are behind whom it follows.
-                self.follow(self.world.heirs(&key.namespace, &key.name));
+                self.look_at_heirs(Lane::Following, &key.namespace, &key.name);
             }
         }
         let left_behind = match snapshot {
@@ -614,7 +647,7 @@ impl<S: Store> Pipeline<S> {
         self.passwords.forget(key);
         let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
         if let Some(uid) = uid {
-        self.taking_over.remove(key);
+            self.taking_over.remove(key);
             self.farewells.remove(&uid);
             self.land(&uid);
         }
@@ -633,8 +666,8 @@ impl<S: Store> Pipeline<S> {
                 Kind::User => {
                     self.wake_those_who_wait_for_control(&key.namespace);
                     self.wake_what_is_abandoned(&key.namespace);
-                    let heirs = self.world.heirs(&key.namespace, &key.name);
-                    heirs.into_iter().chain(self.world.copiers(&key.namespace, &key.name)).collect()
+                    self.look_at_heirs(Lane::Asked, &key.namespace, &key.name);
+                    self.world.copiers(&key.namespace, &key.name)
                 }
                 Kind::Secret => return self.wake(self.world.of_secret(&key.namespace, &key.name)),
                 Kind::OrgEmailDomain | Kind::Organization => vec![],
@@ -644,13 +677,22 @@ impl<S: Store> Pipeline<S> {
     }
 }
 
-/// Decides on each object. Returns beside it who is to be looked at again, because a new account of this group
-/// makes their plan another.
-pub(crate) fn decide(observed: Vec<(ObjectKey, Snapshot)>) -> (Vec<(ObjectKey, Snapshot, Decision)>, Vec<ObjectKey>) {
+/// Decides on each object, until the decisions name so many accounts of others. Returns beside it who is to be looked at
+/// again: those who are left, and those whose plan a new account of this group makes another.
+pub(crate) fn decide(
+    observed: Vec<(ObjectKey, Snapshot)>,
+    most: usize,
+) -> (Vec<(ObjectKey, Snapshot, Decision)>, Vec<ObjectKey>) {
     let (mut decided, mut later) = (vec![], vec![]);
+    let mut named = 0;
     let mut created: BTreeSet<ObjectKey> = BTreeSet::new();
     for (key, snapshot) in observed {
+        if named > most {
+            later.push(key);
+            continue;
+        }
         let decision = snapshot.decide();
+        named += decision.named();
         let named = |name: &String| ObjectKey::new(Kind::User, &key.namespace, name);
         if decision.plan.is_some() && decision.absent.iter().map(named).any(|absent| created.contains(&absent)) {
             later.push(key);
@@ -810,6 +852,71 @@ mod tests {
             let brought: BTreeSet<AccountId> = pipeline.deliveries().into_iter().map(|delivery| delivery.entry.account).collect();
             assert_eq!(brought, expected, "by who works in {namespace:?}");
         }
+    }
+
+    /// Tells of an object as the API server has it.
+    fn tell(pipeline: &mut Pipeline<MemoryStore>, kind: Kind, namespace: &str, name: &str, spec: &serde_json::Value) {
+        let metadata = serde_json::json!({
+            "namespace": namespace, "name": name, "uid": format!("{namespace}/{name}"), "generation": 1, "resourceVersion": "1",
+            "finalizers": [crate::api::FINALIZER],
+        });
+        let object = serde_json::json!({"metadata": metadata, "spec": spec});
+        pipeline.take_news(match kind {
+            Kind::User => News::User(serde_json::from_value(object).unwrap()),
+            Kind::UserGroup => News::Group(serde_json::from_value(object).unwrap()),
+            Kind::OrgEmailDomain => News::Domain(serde_json::from_value(object).unwrap()),
+            Kind::Organization | Kind::Secret => News::Namespace(serde_json::from_value(object).unwrap()),
+        });
+    }
+
+    fn organization(pipeline: &mut Pipeline<MemoryStore>, name: &str, users: usize, spec: impl Fn(usize) -> serde_json::Value) {
+        tell(pipeline, Kind::Organization, "", name, &serde_json::json!({}));
+        tell(pipeline, Kind::OrgEmailDomain, name, "acme", &serde_json::json!({"domain": "acme.example"}));
+        for number in 0..users {
+            let mut user = serde_json::json!({"email": format!("u{number}@acme.example"), "chargeApproved": true});
+            user["profile"] = serde_json::json!({"displayName": "A user"});
+            user.as_object_mut().unwrap().extend(spec(number).as_object().unwrap().clone());
+            tell(pipeline, Kind::User, name, &format!("u{number}"), &user);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_organization_is_served_in_the_next_round_however_much_another_one_asks_for() {
+        let teams: Vec<String> = (0..64).map(|number| format!("{number:0128}")).collect();
+        let next = |number: usize| format!("u{}", (number + 1) % 2000);
+        let specs: [&dyn Fn(usize) -> serde_json::Value; 3] = [
+            &|_| serde_json::json!({}),
+            &|_| serde_json::json!({"teams": teams}),
+            &|number| serde_json::json!({"permissions": {"from": {"name": next(number), "mode": "Inherit"}}}),
+        ];
+        for spec in specs {
+            let mut pipeline = pipeline(MemoryStore::default(), None);
+            organization(&mut pipeline, "noisy", 2000, spec);
+            pipeline.round().await;
+            organization(&mut pipeline, "quiet", 1, |_| serde_json::json!({}));
+            pipeline.round().await;
+            let accounts = pipeline.store.list(Some("quiet")).await.unwrap();
+            assert_eq!(accounts.len(), 1);
+            assert!(pipeline.queue.len() > 1000, "the other one is far from done");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_is_judged_by_the_groups_that_it_is_about_and_no_others() {
+        let mut pipeline = pipeline(MemoryStore::default(), None);
+        organization(&mut pipeline, "acme", 1, |_| serde_json::json!({"groupRef": {"name": "crew"}}));
+        for number in 0..50 {
+            tell(&mut pipeline, Kind::UserGroup, "acme", &format!("g{number}"), &serde_json::json!({"permissions": ["a:b"]}));
+        }
+        tell(&mut pipeline, Kind::UserGroup, "acme", "crew", &serde_json::json!({"permissions": ["cases:read"]}));
+        pipeline.round().await;
+        let keys = [ObjectKey::new(Kind::User, "acme", "u0"), ObjectKey::new(Kind::UserGroup, "acme", "g7")];
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let observed = observe::observe(&pipeline.world, &pipeline.store, &keys, now).await.unwrap();
+        let [(_, Snapshot::User(user)), (_, Snapshot::Group(group))] = &observed[..] else { panic!("{observed:?}") };
+        assert_eq!(user.organization.record.groups.keys().collect::<Vec<_>>(), ["crew", "g7"]);
+        assert_eq!(user.account.as_ref().map(|account| account.content.group.as_str()), Some("crew"));
+        assert!(group.in_force.is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::passwords::PasswordPlace;
-use super::wake::{Lane, ObjectKey, Queue};
+use super::wake::{Lane, ObjectKey, OfOrganization, Queue};
 use crate::directory::{DirectoryError, Entry, Person};
 use crate::domain::account::{AccountId, Confirmation, Confirmations, Fingerprint, Revision};
 use crate::plan::in_flight::Directories;
@@ -22,6 +22,10 @@ use crate::plan::{ConfirmPlan, Plan};
 const AT_ONCE: usize = 256;
 /// How many of them may be such as take nobody's way in: room is left for those that do.
 const FOLLOWING_AT_ONCE: usize = 224;
+/// How many of one organization's entries may be on their way to a directory, and how many such as take nobody's way in:
+/// another organization's don't wait until one of these is through.
+const OF_ONE_AT_ONCE: usize = 224;
+const FOLLOWING_OF_ONE_AT_ONCE: usize = 192;
 /// The least that a directory is left alone which asks for it.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
 /// The longest that a directory is left alone, also when it asks for more.
@@ -43,14 +47,35 @@ pub struct Provisioning {
 #[derive(Debug, Default)]
 struct Pending {
     wanted: HashMap<AccountId, Wanted>,
-    due: Queue<AccountId>,
+    due: Queue<EntryKey>,
     under_way: HashSet<AccountId>,
+    /// How many are under way, by organization.
+    under_way_of: HashMap<String, usize>,
     problems: HashMap<AccountId, DirectoryError>,
     /// The last request for an account that was left without an answer and may still arrive.
     unanswered: HashMap<AccountId, Unanswered>,
     /// Over whom the directory failed, and over nobody else since.
     failed_over: Option<AccountId>,
     rest: Option<Rest>,
+}
+
+/// Names an entry, and the organization whose turn it takes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct EntryKey {
+    organization: String,
+    account: AccountId,
+}
+
+impl EntryKey {
+    fn of(entry: &Entry) -> Self {
+        Self { organization: entry.organization.clone(), account: entry.account }
+    }
+}
+
+impl OfOrganization for EntryKey {
+    fn organization(&self) -> &str {
+        &self.organization
+    }
 }
 
 /// The newest entry of an account, and for whom it is.
@@ -177,9 +202,10 @@ impl Provisioning {
     pub fn take(&mut self, now: Instant) -> Vec<Delivery> {
         let mut taken = vec![];
         for (name, pending) in &mut self.directories {
-            for account in pending.take(now) {
+            for EntryKey { account, organization } in pending.take(now) {
                 let Some(Wanted { entry, password, .. }) = pending.wanted.get(&account) else { continue };
                 pending.under_way.insert(account);
+                *pending.under_way_of.entry(organization).or_default() += 1;
                 taken.push(Delivery { directory: name.clone(), entry: entry.clone(), password: password.clone() });
             }
         }
@@ -206,7 +232,7 @@ impl Provisioning {
         now: Instant,
     ) -> Vec<ObjectKey> {
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
-        pending.under_way.remove(&entry.account);
+        pending.arrived(entry);
         if pending.rest.is_some() && answer.as_ref().err().is_none_or(DirectoryError::shows_that_it_works) {
             pending.rest = None;
             tracing::info!(directory, waiting = pending.wanted.len(), "the directory answers again");
@@ -223,7 +249,7 @@ impl Provisioning {
 
     fn confirmed(&mut self, directory: &str, entry: &Entry, wanted: &Wanted, now: Instant) -> Vec<ObjectKey> {
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
-        pending.due.succeeded(&entry.account);
+        pending.due.succeeded(&EntryKey::of(entry));
         let healed = pending.problems.remove(&entry.account).map(|_| wanted.user.clone());
         let fingerprint = entry.fingerprint();
         let is_last = wanted.entry.revision <= entry.revision && wanted.entry.fingerprint() == fingerprint;
@@ -237,15 +263,15 @@ impl Provisioning {
                 wanted.is_second_look = true;
                 let password = password.as_ref().filter(|_| unanswered.is_none_or(|it| !it.had_password));
                 wanted.knows(password);
-                pending.due.put(entry.account, Lane::Following, until);
+                pending.due.put(EntryKey::of(entry), Lane::Following, until);
             }
             (Some(newer), _) if !is_last => {
                 newer.knows(password.as_ref());
                 if !newer.is_held {
-                    pending.due.put(entry.account, lane(&newer.entry), now);
+                    pending.due.put(EntryKey::of(entry), lane(&newer.entry), now);
                 }
             }
-            _ => pending.drop(entry.account),
+            _ => pending.drop(entry),
         }
         if let Some(dropped) = self.dropped.get_mut(&entry.account).filter(|_| entry.person.is_none()) {
             dropped.insert(directory.to_owned());
@@ -270,7 +296,7 @@ impl Provisioning {
         now: Instant,
     ) -> Vec<ObjectKey> {
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
-        let again = pending.due.failed(&entry.account, now);
+        let again = pending.due.failed(&EntryKey::of(entry), now);
         if problem == DirectoryError::PasswordLost
             && let Some(wanted) = pending.wanted.get_mut(&entry.account)
         {
@@ -279,7 +305,7 @@ impl Provisioning {
         // What is newer isn't to wait for what failed before it.
         let at = if wanted.entry.revision > entry.revision { now } else { now + jittered(again - now) };
         if !wanted.is_held {
-            pending.due.put(entry.account, lane(&wanted.entry), at);
+            pending.due.put(EntryKey::of(entry), lane(&wanted.entry), at);
         }
         if problem.leaves_open_what_becomes_of_it() {
             let is_new = |person: &Person| person.password.as_ref().is_some_and(|password| password.is_new);
@@ -303,15 +329,21 @@ impl Provisioning {
         !self.untold.is_empty()
     }
 
-    /// Returns the plans that tell the store what was confirmed and what is in doubt, at most so many, each with the `User`
-    /// concerned.
+    /// Returns the plans that tell the store what was confirmed and what is in doubt, at most so many and of each organization
+    /// by turns, each with the `User` concerned.
     #[must_use]
     pub fn news(&self, most: usize) -> Vec<(ObjectKey, AccountId, Plan)> {
         let plan = |(account, Untold { user, confirmed }): (&AccountId, &Untold)| {
             let namespace = user.namespace.clone();
             (user.clone(), *account, Plan::Confirm(ConfirmPlan { namespace, account: *account, confirmed: confirmed.clone() }))
         };
-        self.untold.iter().take(most).map(plan).collect()
+        let mut organizations: BTreeMap<&str, Vec<(&AccountId, &Untold)>> = BTreeMap::new();
+        for (account, untold) in &self.untold {
+            organizations.entry(&untold.user.namespace).or_default().push((account, untold));
+        }
+        let longest = organizations.values().map(Vec::len).max().unwrap_or_default();
+        let by_turns = (0..longest).flat_map(|turn| organizations.values().filter_map(move |untold| untold.get(turn).copied()));
+        by_turns.take(most).map(plan).collect()
     }
 
     /// Forgets what the store knows now, and brings what waited for that.
@@ -320,9 +352,9 @@ impl Provisioning {
         for pending in self.directories.values_mut() {
             let Some(wanted) = pending.wanted.get_mut(&account).filter(|wanted| wanted.is_held) else { continue };
             wanted.is_held = false;
-            let lane = lane(&wanted.entry);
+            let (key, lane) = (EntryKey::of(&wanted.entry), lane(&wanted.entry));
             if !pending.under_way.contains(&account) {
-                pending.due.put(account, lane, now);
+                pending.due.put(key, lane, now);
             }
         }
     }
@@ -351,24 +383,33 @@ impl Pending {
         {
             return;
         }
-        let lane = lane(entry);
+        let (key, lane) = (EntryKey::of(entry), lane(entry));
         let is_due = !wanted.is_held && !self.under_way.contains(&account);
         self.wanted.insert(account, wanted);
         if is_due {
-            self.due.put(account, lane, now);
+            self.due.put(key, lane, now);
         }
     }
 
-    /// Takes the accounts that are due, those that lose their way in first.
-    fn take(&mut self, now: Instant) -> Vec<AccountId> {
+    /// Takes the accounts that are due, those that lose their way in first, of each organization by turns.
+    fn take(&mut self, now: Instant) -> Vec<EntryKey> {
         let under_way = self.under_way.len();
         match &self.rest {
             Some(rest) if now < rest.until || under_way > 0 => vec![],
             Some(_) => self.due.take(now, 1),
             None => {
-                let mut taken = self.due.take_from(Lane::Asked, now, AT_ONCE.saturating_sub(under_way));
+                let mut of = self.under_way_of.clone();
+                let mut has_room = |key: &EntryKey, most| {
+                    let count = of.entry(key.organization.clone()).or_default();
+                    let has_room = *count < most;
+                    *count += usize::from(has_room);
+                    has_room
+                };
+                let room = AT_ONCE.saturating_sub(under_way);
+                let mut taken = self.due.take_from(Lane::Asked, now, room, |key| has_room(key, OF_ONE_AT_ONCE));
                 let room = FOLLOWING_AT_ONCE.saturating_sub(under_way + taken.len());
-                taken.extend(self.due.take_from(Lane::Following, now, room));
+                let following = |key: &EntryKey| has_room(key, FOLLOWING_OF_ONE_AT_ONCE);
+                taken.extend(self.due.take_from(Lane::Following, now, room, following));
                 taken
             }
         }
@@ -376,11 +417,28 @@ impl Pending {
 
     fn next_due(&self) -> Option<Instant> {
         let under_way = self.under_way.len();
-        let due = |lane, most| self.due.next_due_in(lane).filter(|_| under_way < most);
+        let has_room = |organization: &str, most| self.under_way_of.get(organization).is_none_or(|count| *count < most);
+        let due = |lane, most, of_one| {
+            self.due.next_due_of(lane, |organization| has_room(organization, of_one)).filter(|_| under_way < most)
+        };
+        let asked = || due(Lane::Asked, AT_ONCE, OF_ONE_AT_ONCE);
+        let following = || due(Lane::Following, FOLLOWING_AT_ONCE, FOLLOWING_OF_ONE_AT_ONCE);
         match &self.rest {
             Some(_) if under_way > 0 => None,
             Some(rest) => self.due.next_due().map(|due| due.max(rest.until)),
-            None => due(Lane::Asked, AT_ONCE).into_iter().chain(due(Lane::Following, FOLLOWING_AT_ONCE)).min(),
+            None => asked().into_iter().chain(following()).min(),
+        }
+    }
+
+    /// Notes that an entry isn't on its way any more.
+    fn arrived(&mut self, entry: &Entry) {
+        if self.under_way.remove(&entry.account)
+            && let Some(count) = self.under_way_of.get_mut(&entry.organization)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.under_way_of.remove(&entry.organization);
+            }
         }
     }
 
@@ -420,15 +478,15 @@ impl Pending {
     fn drop_unless_second_look(&mut self, entry: &Entry) {
         let is_second_look = |wanted: &Wanted| wanted.is_second_look && wanted.entry.revision == entry.revision;
         if !self.wanted.get(&entry.account).is_some_and(is_second_look) {
-            self.drop(entry.account);
+            self.drop(entry);
         }
     }
 
-    fn drop(&mut self, account: AccountId) {
-        self.wanted.remove(&account);
-        self.problems.remove(&account);
-        self.unanswered.remove(&account);
-        self.due.succeeded(&account);
+    fn drop(&mut self, entry: &Entry) {
+        self.wanted.remove(&entry.account);
+        self.problems.remove(&entry.account);
+        self.unanswered.remove(&entry.account);
+        self.due.succeeded(&EntryKey::of(entry));
     }
 }
 

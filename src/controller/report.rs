@@ -184,8 +184,8 @@ impl Slots {
 
     /// Takes the reports that are due, as far as there is room for more writes.
     pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, String, Report)> {
-        let mut due = self.due.take_from(Lane::Asked, now, self.room());
-        let following = self.due.take_from(Lane::Following, now, self.room_to_follow().saturating_sub(due.len()));
+        let mut due = self.due.take_from(Lane::Asked, now, self.room(), |_| true);
+        let following = self.due.take_from(Lane::Following, now, self.room_to_follow().saturating_sub(due.len()), |_| true);
         self.following_under_way.extend(following.iter().cloned());
         due.extend(following);
         let reports = due.into_iter().filter_map(|key| self.waiting.remove(&key).map(|(uid, report, _)| (key, uid, report)));

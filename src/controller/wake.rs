@@ -1,6 +1,10 @@
 //! Who is looked at next: a queue in which every object stands at most once.
+//!
+//! Organizations take turns: of what is due in a lane, the next is always of the organization that was served
+//! least while it had something to do (start-time fair queuing). So however much one of them asks for, another one's
+//! edit waits for no more than the round under way and its own turn in the next.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::time::Duration;
 
@@ -39,6 +43,18 @@ impl ObjectKey {
     }
 }
 
+/// Something that an organization has to be done.
+pub trait OfOrganization {
+    /// Returns the namespace of the organization.
+    fn organization(&self) -> &str;
+}
+
+impl OfOrganization for ObjectKey {
+    fn organization(&self) -> &str {
+        &self.namespace
+    }
+}
+
 /// How urgent it is to look at an object, the more urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
@@ -54,20 +70,149 @@ type Place = (Instant, u64);
 /// Objects and when each is due; the earliest time and the more urgent lane that were asked for win.
 #[derive(Debug)]
 pub struct Queue<K = ObjectKey> {
-    asked: BTreeMap<Place, K>,
-    following: BTreeMap<Place, K>,
+    asked: Line<K>,
+    following: Line<K>,
     places: HashMap<K, (Lane, Place)>,
     failures: HashMap<K, u32>,
     counter: u64,
+    turns: Turns,
 }
+
+/// The objects in one lane, by organization.
+#[derive(Debug)]
+struct Line<K> {
+    objects: HashMap<String, BTreeMap<Place, K>>,
+    /// The organizations of which nothing was due yet, by the place of the first of their objects.
+    later: BTreeMap<Place, String>,
+    /// The others, in the order of their turns: where each was left, and the place of the first of its objects.
+    ready: BTreeSet<(u64, Place, String)>,
+    /// Where they stand there.
+    turns: HashMap<String, (u64, Place)>,
+}
+
+/// How much each organization was served, counted from when it last began to ask for something.
+#[derive(Debug, Default)]
+struct Turns {
+    /// Where the turn is: nobody who asks now begins before it.
+    now: u64,
+    /// Where those were left that are ahead of it.
+    ahead: HashMap<String, u64>,
+}
+
+/// A fourth of each round is for what only follows, where something does: those who ask again and again aren't to
+/// keep revocations from the heirs of others.
+const FOLLOWING_SHARE: usize = 4;
 
 impl<K> Default for Queue<K> {
     fn default() -> Self {
-        Self { asked: BTreeMap::new(), following: BTreeMap::new(), places: HashMap::new(), failures: HashMap::new(), counter: 0 }
+        Self {
+            asked: Line::default(),
+            following: Line::default(),
+            places: HashMap::new(),
+            failures: HashMap::new(),
+            counter: 0,
+            turns: Turns::default(),
+        }
     }
 }
 
-impl<K: Clone + Eq + Hash> Queue<K> {
+impl<K> Default for Line<K> {
+    fn default() -> Self {
+        Self { objects: HashMap::new(), later: BTreeMap::new(), ready: BTreeSet::new(), turns: HashMap::new() }
+    }
+}
+
+impl<K: OfOrganization> Line<K> {
+    fn insert(&mut self, place: Place, key: K) {
+        let organization = key.organization().to_owned();
+        let first = self.first_of(&organization).map(|(first, _)| first);
+        self.objects.entry(organization.clone()).or_default().insert(place, key);
+        if first.is_none_or(|first| place < first) {
+            self.move_first(organization, first, Some(place));
+        }
+    }
+
+    fn remove(&mut self, place: Place, organization: &str) -> Option<K> {
+        let objects = self.objects.get_mut(organization)?;
+        let first = objects.keys().next().copied();
+        let removed = objects.remove(&place)?;
+        let next = objects.keys().next().copied();
+        if next.is_none() {
+            self.objects.remove(organization);
+        }
+        if first == Some(place) {
+            self.move_first(organization.to_owned(), first, next);
+        }
+        Some(removed)
+    }
+
+    /// Notes that another object of an organization is the first.
+    fn move_first(&mut self, organization: String, before: Option<Place>, after: Option<Place>) {
+        if let Some((left, place)) = self.turns.remove(&organization) {
+            self.ready.remove(&(left, place, organization.clone()));
+        }
+        before.map(|before| self.later.remove(&before));
+        after.map(|after| self.later.insert(after, organization));
+    }
+
+    fn first_of(&self, organization: &str) -> Option<(Place, &K)> {
+        self.objects.get(organization)?.iter().next().map(|(place, key)| (*place, key))
+    }
+
+    /// Gives those a turn of whom something is due now.
+    fn make_ready(&mut self, now: Instant, turns: &Turns) {
+        while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now) {
+            let (place, organization) = first.remove_entry();
+            self.give_turn(turns.left(&organization), place, organization);
+        }
+    }
+
+    fn give_turn(&mut self, left: u64, place: Place, organization: String) {
+        self.turns.insert(organization.clone(), (left, place));
+        self.ready.insert((left, place, organization));
+    }
+
+    /// Returns whose turn it is.
+    fn take_turn(&mut self, turns: &Turns) -> Option<(Place, String)> {
+        loop {
+            let (left, place, organization) = self.ready.pop_first()?;
+            self.turns.remove(&organization);
+            let left_now = turns.left(&organization);
+            if left_now <= left {
+                return Some((place, organization));
+            }
+            // It was served in another lane since.
+            self.give_turn(left_now, place, organization);
+        }
+    }
+}
+
+impl Turns {
+    /// Returns where an organization was left, if that is ahead of the turn.
+    fn left(&self, organization: &str) -> u64 {
+        self.ahead.get(organization).copied().unwrap_or_default()
+    }
+
+    /// Returns where an organization begins that asks for something now.
+    fn start(&self, organization: &str) -> u64 {
+        self.left(organization).max(self.now)
+    }
+
+    /// Notes that an organization was served.
+    fn serve(&mut self, organization: &str, cost: u64) {
+        let start = self.start(organization);
+        self.now = start;
+        self.ahead.insert(organization.to_owned(), start.saturating_add(cost.max(1)));
+    }
+
+    /// Forgets those who aren't ahead of anybody.
+    fn tidy(&mut self) {
+        let now = self.now;
+        self.ahead.retain(|_, left| *left > now);
+    }
+}
+
+impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
     /// Makes an object due at a time, unless it is earlier already.
     pub fn wake(&mut self, key: K, at: Instant) {
         self.put(key, Lane::Asked, at);
@@ -86,7 +231,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
             if (lane, at) == (old_lane, old.0) {
                 return;
             }
-            self.lane(old_lane).remove(&old);
+            self.lane(old_lane).remove(old, key.organization());
         }
         self.counter += 1;
         let place = (at, self.counter);
@@ -116,21 +261,58 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 
     /// Takes what is due, the more urgent first and of those the longest due, at most so many.
     pub fn take(&mut self, now: Instant, most: usize) -> Vec<K> {
-        let mut taken = self.take_from(Lane::Asked, now, most);
-        taken.extend(self.take_from(Lane::Following, now, most - taken.len()));
-        taken
+        self.take_within(now, most, |_, _| Some(1))
     }
 
-    /// Takes what is due in a lane, the longest due first, at most so many.
-    pub fn take_from(&mut self, lane: Lane, now: Instant, most: usize) -> Vec<K> {
-        let mut taken = vec![];
-        while taken.len() < most
-            && let Some(entry) = self.lane(lane).first_entry()
-            && entry.key().0 <= now
-        {
-            let key = entry.remove();
-            self.places.remove(&key);
-            taken.push(key);
+    /// Takes what is due, at most so many and as long as there is room for one: `room` says what taking it costs, or
+    /// that nothing more of its organization has room. The more urgent come first, and of those the longest due.
+    pub fn take_within(&mut self, now: Instant, most: usize, mut room: impl FnMut(Lane, &K) -> Option<u64>) -> Vec<K> {
+        let follows = self.next_due_in(Lane::Following).is_some_and(|due| due <= now);
+        let share = if follows { most / FOLLOWING_SHARE } else { 0 };
+        let mut asked = self.serve(Lane::Asked, now, most - share, &mut room);
+        let following = self.serve(Lane::Following, now, most - asked.len(), &mut room);
+        let left = most - asked.len() - following.len();
+        asked.extend(self.serve(Lane::Asked, now, left, &mut room));
+        self.turns.tidy();
+        asked.into_iter().chain(following).map(|(_, key)| key).collect()
+    }
+
+    /// Takes what is due in a lane, at most so many, and as long as there is room for one.
+    pub fn take_from(&mut self, lane: Lane, now: Instant, most: usize, mut room: impl FnMut(&K) -> bool) -> Vec<K> {
+        let taken = self.serve(lane, now, most, &mut |_, key| room(key).then_some(1));
+        self.turns.tidy();
+        taken.into_values().collect()
+    }
+
+    /// Serves the organizations that have something due in a lane by turns.
+    fn serve(
+        &mut self,
+        lane: Lane,
+        now: Instant,
+        most: usize,
+        room: &mut impl FnMut(Lane, &K) -> Option<u64>,
+    ) -> BTreeMap<Place, K> {
+        let mut taken = BTreeMap::new();
+        let line = match lane {
+            Lane::Asked => &mut self.asked,
+            Lane::Following => &mut self.following,
+        };
+        let mut without_room = vec![];
+        while taken.len() < most {
+            line.make_ready(now, &self.turns);
+            let Some((place, organization)) = line.take_turn(&self.turns) else { break };
+            let Some(cost) = line.first_of(&organization).and_then(|(_, key)| room(lane, key)) else {
+                without_room.push((place, organization));
+                continue;
+            };
+            self.turns.serve(&organization, cost);
+            if let Some(key) = line.remove(place, &organization) {
+                self.places.remove(&key);
+                taken.insert(place, key);
+            }
+        }
+        for (place, organization) in without_room {
+            line.give_turn(self.turns.left(&organization), place, organization);
         }
         taken
     }
@@ -144,11 +326,23 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     /// Returns when the next object is due in a lane.
     #[must_use]
     pub fn next_due_in(&self, lane: Lane) -> Option<Instant> {
-        let lane = match lane {
+        self.next_due_of(lane, |_| true)
+    }
+
+    /// Returns when the next object is due in a lane, of the organizations that there is room for.
+    pub fn next_due_of(&self, lane: Lane, has_room: impl Fn(&str) -> bool) -> Option<Instant> {
+        let line = match lane {
             Lane::Asked => &self.asked,
             Lane::Following => &self.following,
         };
-        lane.keys().next().map(|place| place.0)
+        let ready = line.ready.iter().map(|(_, place, organization)| (place, organization));
+        ready.chain(&line.later).find(|(_, organization)| has_room(organization)).map(|(place, _)| place.0)
+    }
+
+    /// Counts what was done for an organization beside what taking it cost.
+    pub fn charge(&mut self, organization: &str, cost: u64) {
+        let start = self.turns.start(organization);
+        self.turns.ahead.insert(organization.to_owned(), start.saturating_add(cost));
     }
 
     /// Returns how many objects stand in the queue.
@@ -163,7 +357,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         self.places.is_empty()
     }
 
-    fn lane(&mut self, lane: Lane) -> &mut BTreeMap<Place, K> {
+    fn lane(&mut self, lane: Lane) -> &mut Line<K> {
         match lane {
             Lane::Asked => &mut self.asked,
             Lane::Following => &mut self.following,
@@ -211,6 +405,77 @@ mod tests {
         assert_eq!(queue.take(now + Duration::from_secs(1), 3), [key("heir-2"), key("new"), key("heir-1")]);
         assert_eq!(queue.take(now, 9), [key("heir-3")]);
         assert!(queue.is_empty());
+    }
+
+    fn of(organization: &str, number: usize) -> ObjectKey {
+        ObjectKey::new(Kind::User, organization, format!("u{number}"))
+    }
+
+    fn count(taken: &[ObjectKey], organization: &str) -> usize {
+        taken.iter().filter(|key| key.namespace == organization).count()
+    }
+
+    #[tokio::test]
+    async fn organizations_take_turns_within_a_lane() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        (0..1000).for_each(|number| queue.wake(of("noisy", number), now));
+        (0..3).for_each(|number| queue.wake(of("quiet", number), now));
+        let taken = queue.take(now, 8);
+        assert_eq!((count(&taken, "quiet"), count(&taken, "noisy")), (3, 5));
+        assert_eq!(taken[..5], (0..5).map(|number| of("noisy", number)).collect::<Vec<_>>(), "the longest due first");
+        assert_eq!(queue.take(now, 995).len(), 995, "who is alone has all of a round");
+        queue.wake(of("noisy", 0), now);
+        queue.wake(of("other", 0), now);
+        assert_eq!(queue.take(now, 1), [of("other", 0)], "who was served less comes first");
+    }
+
+    #[tokio::test]
+    async fn nobody_saves_up_turns_by_being_quiet() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        (0..500).for_each(|number| queue.wake(of("noisy", number), now));
+        queue.take(now, 300);
+        (0..500).for_each(|number| queue.wake(of("late", number), now));
+        let taken = queue.take(now, 100);
+        assert!((49..=51).contains(&count(&taken, "late")), "{}", count(&taken, "late"));
+    }
+
+    #[tokio::test]
+    async fn who_costs_more_has_fewer_turns() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        for organization in ["cheap", "dear"] {
+            (0..100).for_each(|number| queue.wake(of(organization, number), now));
+        }
+        let taken = queue.take_within(now, 44, |_, key| Some(if key.namespace == "dear" { 10 } else { 1 }));
+        assert!((3..=5).contains(&count(&taken, "dear")), "{}", count(&taken, "dear"));
+        queue.charge("cheap", 1000);
+        assert_eq!(count(&queue.take(now, 40), "cheap"), 0, "what was done for it beside that counts too");
+    }
+
+    #[tokio::test]
+    async fn an_organization_without_room_waits_and_holds_up_nobody() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        for organization in ["full", "other"] {
+            (0..4).for_each(|number| queue.wake(of(organization, number), now));
+        }
+        let taken = queue.take_from(Lane::Asked, now, 9, |key| key.namespace != "full");
+        assert_eq!((count(&taken, "other"), count(&taken, "full")), (4, 0));
+        assert_eq!(queue.next_due_of(Lane::Asked, |organization| organization != "full"), None);
+        assert_eq!(queue.next_due(), Some(now));
+        assert_eq!(queue.take(now, 9).len(), 4);
+    }
+
+    #[tokio::test]
+    async fn those_who_ask_without_end_leave_a_fourth_to_what_follows() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        (0..1000).for_each(|number| queue.wake(of("noisy", number), now));
+        (0..1000).for_each(|number| queue.follow(of("heirs", number), now));
+        assert_eq!(count(&queue.take(now, 100), "heirs"), 25);
+        assert_eq!(count(&queue.take(now, 100), "noisy"), 75);
     }
 
     #[tokio::test]

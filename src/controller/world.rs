@@ -23,7 +23,7 @@ pub trait Declared: kube::Resource<DynamicType = (), Scope = kube::core::Namespa
     /// What it is.
     const KIND: Kind;
     /// What it asks for.
-    type Spec;
+    type Spec: serde::Serialize;
     /// What we said of it.
     type Status: Reported;
 
@@ -55,6 +55,8 @@ pub struct Seen<S, T> {
     pub finalizers: Vec<String>,
     /// What it asks for.
     pub spec: Arc<S>,
+    /// How large that is, in bytes of JSON.
+    pub size: u64,
     /// What we said of it.
     pub status: T,
     /// The version of it, which grows with each write to it.
@@ -323,13 +325,18 @@ impl World {
         users_under(&self.index.followed, namespace, user, Reach::Exactly)
     }
 
-    /// Returns the users who follow a user's permissions or ask to, directly or through others.
+    /// Returns the users who follow the permissions of one of these users or ask to, directly or through others: each once,
+    /// and who is alone asked for isn't its own heir.
     #[must_use]
-    pub fn heirs(&self, namespace: &str, user: &str) -> Vec<ObjectKey> {
+    pub fn heirs<'a>(&self, namespace: &str, users: impl IntoIterator<Item = &'a str>) -> Vec<ObjectKey> {
         let mut heirs: Vec<ObjectKey> = vec![];
-        let mut met: HashSet<String> = [user.to_owned()].into();
-        let mut next = vec![user.to_owned()];
+        let mut next: Vec<String> = users.into_iter().map(str::to_owned).collect();
+        let mut met: HashSet<String> = next.iter().filter(|_| next.len() == 1).cloned().collect();
+        let mut followed: HashSet<String> = HashSet::new();
         while let Some(name) = next.pop() {
+            if !followed.insert(name.clone()) {
+                continue;
+            }
             for heir in self.followers(namespace, &name) {
                 if met.insert(heir.name.clone()) {
                     next.push(heir.name.clone());
@@ -458,7 +465,7 @@ fn from_the_root(domain: &str) -> String {
     domain.rsplit('.').flat_map(|label| [label, "."]).collect()
 }
 
-fn seen<S, T>(metadata: ObjectMeta, spec: S, status: T) -> Seen<S, T> {
+fn seen<S: serde::Serialize, T>(metadata: ObjectMeta, spec: S, status: T) -> Seen<S, T> {
     let annotations = metadata.annotations.unwrap_or_default();
     let annotated = |name: &str| annotations.get(name).is_some_and(|value| value == "true");
     let finalizers = metadata.finalizers.unwrap_or_default();
@@ -474,7 +481,27 @@ fn seen<S, T>(metadata: ObjectMeta, spec: S, status: T) -> Seen<S, T> {
     };
     // Since Kubernetes 1.35 versions of one resource may be compared as numbers.
     let version = metadata.resource_version.and_then(|version| version.parse().ok()).unwrap_or_default();
-    Seen { meta, finalizers, spec: Arc::new(spec), status, version }
+    let size = size(&spec);
+    Seen { meta, finalizers, spec: Arc::new(spec), size, status, version }
+}
+
+/// Returns how large a value is as JSON, which isn't kept.
+fn size(value: &impl serde::Serialize) -> u64 {
+    struct Count(u64);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // What can't be written isn't large.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 macro_rules! declared {

@@ -250,7 +250,8 @@ mod tests {
         let many = 6;
         // Every way in which five may lead to one of six or to nobody; the sixth is only named.
         for code in 0..7_usize.pow(5) {
-            let follows: Vec<Option<usize>> = (0..5).map(|it| Some(code / 7_usize.pow(it) % 7).filter(|next| *next < many)).collect();
+            let follows: Vec<Option<usize>> =
+                (0..5).map(|it| Some(code / 7_usize.pow(it) % 7).filter(|next| *next < many)).collect();
             let cycles = Cycles::of(&declared(&follows));
             for from in 0..many {
                 let expected = walked(&follows, from);

@@ -174,6 +174,16 @@ impl Decision {
         Self { blocked: vec![why], ..Self::default() }
     }
 
+    /// Returns how many others' accounts it names, which is what it costs to judge and to commit.
+    #[must_use]
+    pub fn named(&self) -> usize {
+        let others = match &self.plan {
+            Some(Plan::Account(plan)) => plan.moves.len() + plan.keeps.len() + plan.seen.len(),
+            _ => 0,
+        };
+        others + self.absent.len()
+    }
+
     /// Returns the decision to change the finalizer only.
     #[must_use]
     pub fn hold(hold: Hold) -> Self {

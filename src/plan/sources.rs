@@ -4,7 +4,7 @@
 //! the line is too long: then nothing is inherited. Only what a loop keeps and what was cloned are
 //! permissions written down, so a plan that writes them names the accounts that it was made from.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
 
 use super::blocked::{ARROW, Blocked, PERMISSIONS_FROM, ROOM_FOR_A_LOOP};
@@ -196,7 +196,9 @@ impl<'a> Person<'a> {
                     let line = inheritance::line(account, |name| self.find(name));
                     let seen = [account].into_iter().chain(line).map(seen).collect();
                     let mut walked = self.trail(name);
-                    if self.comes_home(name) && let Some(followed) = self.in_force() {
+                    if self.comes_home(name)
+                        && let Some(followed) = self.in_force()
+                    {
                         walked.extend(self.trail(followed));
                     }
                     let absent = self.absent(&walked);
@@ -384,6 +386,8 @@ fn seen(account: &Account) -> SeenAccount {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use jiff::Timestamp;
     use uuid::Uuid;
 
@@ -555,8 +559,7 @@ mod tests {
         let again = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "a");
         assert_eq!((again.source, again.keeps), (keeps("bob", "b"), vec![]));
         let ids = |sourcing: &Sourcing| sourcing.keeps.iter().map(|keep| keep.account).collect::<BTreeSet<_>>();
-        let unsettled =
-            self::people(&[account("alice", "a", keeps("bob", "b")), account("bob", "b", keeps("alice", "gone"))]);
+        let unsettled = self::people(&[account("alice", "a", keeps("bob", "b")), account("bob", "b", keeps("alice", "gone"))]);
         let mended = decided("alice", &unsettled, Some(("bob", SourceMode::Inherit)), "a");
         assert_eq!((mended.source.clone(), ids(&mended), mended.seen.len()), (keeps("bob", "b"), self::ids(&["bob"]), 1));
         assert_eq!(decided("bob", &unsettled, Some(("alice", SourceMode::Inherit)), "b").source, keeps("alice", ""));

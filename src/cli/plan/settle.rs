@@ -130,7 +130,7 @@ async fn pass(world: &World, store: &MemoryStore, keys: &[ObjectKey], occasion: 
     for group in keys.chunk_by(|a, b| a.kind == b.kind).flat_map(|kind| kind.chunks(GROUP)) {
         let mut observed = observe::observe(world, store, group, occasion.now).await?;
         observed.iter_mut().for_each(|(_, snapshot)| take_password_for_granted(snapshot));
-        let (decided, later) = decide(observed);
+        let (decided, later) = decide(observed, usize::MAX);
         pass.changed |= !later.is_empty();
         let plans: Vec<_> = decided.iter().filter_map(|(_, _, decision)| decision.plan.clone()).collect();
         let mut answers = store.commit(&plans, occasion).await?.into_iter();

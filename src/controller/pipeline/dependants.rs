@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{COUNTS_GATHERED, Pipeline, revision};
 use crate::controller::observe::Snapshot;
-use crate::controller::wake::{Kind, ObjectKey};
+use crate::controller::wake::{Kind, Lane, ObjectKey};
 use crate::domain::account::{Account, Source};
 use crate::plan::user::Rival;
 use crate::plan::{AddressMove, Decision, DomainPlan, Meta, Plan, listing_of, user};
@@ -42,7 +42,7 @@ impl<S: Store> Pipeline<S> {
                 if let Some(Plan::Account(plan)) = plan {
                     self.wake_after_moves(user, &plan.moves);
                     if !plan.keeps.is_empty() {
-                        self.follow(self.world.heirs(&user.meta.namespace, &user.meta.name));
+                        self.look_at_heirs(Lane::Following, &user.meta.namespace, &user.meta.name);
                     }
                 }
                 self.gather_counts(user, after);
@@ -84,13 +84,13 @@ impl<S: Store> Pipeline<S> {
     fn wake_relatives(&mut self, Meta { namespace, name, .. }: &Meta, before: Option<&Account>, after: Option<&Account>) {
         if let Some(before) = before.filter(|before| before.owner.name != *name) {
             // It was taken over: nobody of its former name is followed any more.
-            self.follow(self.world.heirs(namespace, &before.owner.name));
+            self.look_at_heirs(Lane::Following, namespace, &before.owner.name);
         }
         let before = before.filter(|before| before.owner.name == *name);
         let gives =
             |account: Option<&Account>| account.map(|account| (account.content.grants.clone(), account.content.source.clone()));
         if gives(before) != gives(after) {
-            self.follow(self.world.heirs(namespace, name));
+            self.look_at_heirs(Lane::Following, namespace, name);
         }
         if before.is_some() != after.is_some() {
             self.wake(self.world.followers(namespace, name));
@@ -162,7 +162,7 @@ impl<S: Store> Pipeline<S> {
         // They count it no more.
         let soon = Instant::now() + COUNTS_GATHERED;
         staying.into_iter().for_each(|key| self.queue.wake(key, soon));
-        self.follow(self.world.heirs(&key.namespace, &key.name));
+        self.look_at_heirs(Lane::Following, &key.namespace, &key.name);
         self.wake_those_who_wait_for_control(&key.namespace);
     }
 
@@ -183,7 +183,7 @@ impl<S: Store> Pipeline<S> {
         if came_or_goes && leaving {
             self.wake_after_leaving(key);
         } else if came_or_goes || declares {
-            self.follow(self.world.heirs(&key.namespace, &key.name));
+            self.look_at_heirs(Lane::Following, &key.namespace, &key.name);
             self.follow(self.world.copiers(&key.namespace, &key.name));
         }
     }

@@ -268,12 +268,48 @@ async fn a_directory_that_asks_to_wait_is_left_alone_as_long_as_it_asks_and_neve
 async fn who_loses_their_way_in_goes_before_hundreds_who_wait() {
     let mut bench = Bench::new(&[ONE]);
     (1..=400).for_each(|number| bench.want(&entry(number, 1, &[])));
-    assert_eq!(bench.taken().len(), FOLLOWING_AT_ONCE);
+    assert_eq!(bench.taken().len(), FOLLOWING_OF_ONE_AT_ONCE);
     let mut disabled = entry(300, 1, &[]);
     disabled.person.as_mut().unwrap().active = false;
     bench.want(&disabled);
     bench.want(&Entry::gone(account(301), Revision(2), "acme"));
     assert_eq!(bench.taken(), [(ONE.to_owned(), 300), (ONE.to_owned(), 301)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_organization_leaves_a_directory_room_for_others_and_is_served_by_turns_with_them() {
+    let of = |organization: &str, number| Entry { organization: organization.to_owned(), ..entry(number, 1, &[]) };
+    let mut bench = Bench::new(&[ONE]);
+    (1..=400).for_each(|number| bench.want(&of("noisy", number)));
+    let taken = bench.take();
+    assert_eq!((taken.len(), bench.provisioning.next_due()), (FOLLOWING_OF_ONE_AT_ONCE, None));
+    (401..=800).for_each(|number| bench.want(&of("quiet", number)));
+    let count = |taken: &[Delivery], organization: &str| {
+        taken.iter().filter(|delivery| delivery.entry.organization == organization).count()
+    };
+    let next = bench.take();
+    assert_eq!((next.len(), count(&next, "quiet")), (FOLLOWING_AT_ONCE - FOLLOWING_OF_ONE_AT_ONCE, next.len()));
+    taken.iter().for_each(|delivery| _ = bench.answer(delivery, Ok(())));
+    let next = bench.take();
+    let (noisy, quiet) = (count(&next, "noisy"), count(&next, "quiet"));
+    assert!(noisy.abs_diff(quiet) <= FOLLOWING_AT_ONCE - FOLLOWING_OF_ONE_AT_ONCE, "{noisy} and {quiet}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_is_told_of_one_organization_does_not_wait_for_all_of_another() {
+    let mut bench = Bench::new(&[ONE]);
+    let of = |organization: &str, number| Entry { organization: organization.to_owned(), ..entry(number, 1, &[]) };
+    (1..=150).for_each(|number| bench.want(&of("noisy", number)));
+    bench.provisioning.want(
+        &ObjectKey::new(super::super::wake::Kind::User, "quiet", "edna"),
+        &of("quiet", 151),
+        &Confirmations::new(),
+        None,
+        bench.now,
+    );
+    bench.take().iter().for_each(|delivery| _ = bench.answer(delivery, Ok(())));
+    let told: Vec<String> = bench.provisioning.news(10).into_iter().map(|(user, ..)| user.namespace).collect();
+    assert_eq!((told.len(), told.contains(&"quiet".to_owned())), (10, true));
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,7 +326,7 @@ async fn what_was_on_its_way_when_a_directory_failed_counts_once_and_a_refusal_s
     let probe = bench.take();
     assert_eq!(probe.len(), 1);
     bench.answer(&probe[0], Err(DirectoryError::refused("not her")));
-    assert_eq!(bench.taken().len(), FOLLOWING_AT_ONCE);
+    assert_eq!(bench.taken().len(), FOLLOWING_OF_ONE_AT_ONCE);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,137 @@
+//! How much a round may read, which bounds it beside the number of its objects: one object may have a thousand others to be
+//! judged by, or be as large as a hundred.
+
+use std::collections::HashSet;
+
+use super::wake::{Kind, Lane, ObjectKey};
+use super::world::World;
+
+/// How much a round reads, in bytes of specs: as much as is read, decided and committed in a small part of a second. It is
+/// exceeded by what belongs to one object alone.
+const MAX_BYTES: u64 = 2 << 20;
+
+/// How much of that may be read for those who asked: the rest is for what follows.
+const MAX_BYTES_ASKED: u64 = MAX_BYTES / 4 * 3;
+
+/// What an account takes beside what stands in its spec.
+const BYTES_PER_ACCOUNT: u64 = 512;
+
+/// How many bytes cost an organization as much as one object.
+const BYTES_PER_TURN: u64 = 8 << 10;
+
+/// What the objects of a round have to be read for: each account and group counts once, however many are judged by it.
+pub(crate) struct RoundBudget<'a> {
+    world: &'a World,
+    read: HashSet<ObjectKey>,
+    bytes: u64,
+}
+
+impl<'a> RoundBudget<'a> {
+    pub(crate) fn new(world: &'a World) -> Self {
+        Self { world, read: HashSet::new(), bytes: 0 }
+    }
+
+    /// Takes an object into the round if there is room for one: returns what it costs its organization. There always is for
+    /// one that is read anyway.
+    pub(crate) fn room(&mut self, lane: Lane, key: &ObjectKey) -> Option<u64> {
+        let most = match lane {
+            Lane::Asked => MAX_BYTES_ASKED,
+            Lane::Following => MAX_BYTES,
+        };
+        if self.bytes >= most && !self.read.contains(key) {
+            return None;
+        }
+        let before = self.bytes;
+        match key.kind {
+            Kind::User => self.read_user(key),
+            Kind::UserGroup => self.read_group(key.clone()),
+            Kind::Secret | Kind::Organization | Kind::OrgEmailDomain => {}
+        }
+        Some(1 + (self.bytes - before) / BYTES_PER_TURN)
+    }
+
+    /// Reads a user, its group, and whom its permissions and details come from, as far as that leads.
+    fn read_user(&mut self, key: &ObjectKey) {
+        let world = self.world;
+        let mut next = vec![key.name.clone()];
+        while let Some(name) = next.pop() {
+            let place = (key.namespace.clone(), name);
+            let Some(seen) = world.users.get(&place) else { continue };
+            let in_force = world.in_force(&place.0, &place.1);
+            if place.1 == key.name {
+                let groups = [Some(&seen.spec.group_ref.name), in_force.map(|account| &account.group)];
+                for group in groups.into_iter().flatten() {
+                    self.read_group(ObjectKey::new(Kind::UserGroup, &key.namespace, group));
+                }
+            }
+            if !self.read.insert(ObjectKey::new(Kind::User, &place.0, &place.1)) {
+                continue;
+            }
+            self.bytes += BYTES_PER_ACCOUNT + seen.size;
+            let source = seen.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
+            next.extend(source.map(|source| source.name.clone()));
+            next.extend(seen.spec.copy_of.as_ref().map(|copy| copy.name.clone()));
+            next.extend(in_force.and_then(|account| account.follows.clone()));
+        }
+    }
+
+    fn read_group(&mut self, key: ObjectKey) {
+        let size = self.world.groups.get(&(key.namespace.clone(), key.name.clone())).map(|seen| seen.size);
+        if self.read.insert(key) {
+            self.bytes += size.unwrap_or_default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::User;
+
+    fn user(name: &str, spec: &Value) -> User {
+        let metadata = json!({"namespace": "acme", "name": name, "uid": name, "generation": 1, "resourceVersion": "1"});
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
+
+    fn key(number: usize) -> ObjectKey {
+        ObjectKey::new(Kind::User, "acme", format!("u{number}"))
+    }
+
+    fn world(many: usize, spec: impl Fn(usize) -> Value) -> World {
+        let mut world = World::default();
+        for number in 0..many {
+            world.see(user(&format!("u{number}"), &spec(number)));
+        }
+        world
+    }
+
+    /// Returns how many of so many there is room for, and what they cost.
+    fn taken(world: &World, many: usize) -> (usize, u64) {
+        let mut budget = RoundBudget::new(world);
+        let costs: Vec<u64> = (0..many).filter_map(|number| budget.room(Lane::Asked, &key(number))).collect();
+        (costs.len(), costs.iter().sum())
+    }
+
+    #[test]
+    fn a_round_has_room_for_many_small_users_and_few_large_ones() {
+        let small = world(256, |_| json!({"groupRef": {"name": "users"}}));
+        assert_eq!(taken(&small, 256), (256, 256));
+        let teams: Vec<String> = (0..64).map(|number| format!("{number:0128}")).collect();
+        let (many, cost) = taken(&world(256, |_| json!({"teams": teams})), 256);
+        assert!((150..200).contains(&many) && cost >= 2 * 150, "{many} at {cost}");
+    }
+
+    #[test]
+    fn those_on_one_loop_are_read_together_and_cost_their_organization_what_they_are() {
+        let next = |number| json!({"permissions": {"from": {"name": format!("u{}", (number + 1) % 9000), "mode": "Inherit"}}});
+        let looped = world(9000, next);
+        let (many, cost) = taken(&looped, 256);
+        assert_eq!(many, 256, "all that are read anyway have room");
+        assert!(cost > 800, "{cost}");
+        let mut budget = RoundBudget::new(&looped);
+        budget.room(Lane::Asked, &key(0));
+        assert_eq!(budget.room(Lane::Asked, &ObjectKey::new(Kind::User, "other", "alice")), None);
+    }
+}
