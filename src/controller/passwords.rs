@@ -3,7 +3,7 @@
 //! Of a Secret only its version is watched. What stands in it is read when a version is new, and nothing of it leaves
 //! the judge but a hash or the requirements that it doesn't meet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use zeroize::Zeroize;
 
 use super::report::{in_short, is_the_servers, unreadable_json};
-use super::wake::{ObjectKey, Queue};
+use super::wake::{Lane, ObjectKey, Queue};
 use crate::api::PASSWORD_SECRET;
 use crate::api::user::PasswordSecretRef;
 use crate::domain::account::FromSecret;
@@ -27,6 +27,15 @@ use crate::plan::user::{PasswordFacts, Snapshot, login_name};
 
 /// How many passwords are hashed at once: each takes 19 MiB and a processor.
 const AT_ONCE: usize = 4;
+
+/// How many questions the judge has at once, some of which wait for their Secret or for a processor.
+const ASKED_AT_ONCE: usize = 2 * AT_ONCE;
+
+/// How many of them may be of one organization: another one's don't wait until it has room.
+const OF_ONE_AT_ONCE: usize = AT_ONCE;
+
+/// How many Secrets are known by whether their password is another one; who asks beyond that finds out anew.
+const COMPARED: usize = 1024;
 
 /// What is asked about a password; another question has another answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +50,10 @@ pub struct Question {
     pub login_name: LoginName,
     /// The address of the person.
     pub email: Email,
-    /// The hash of the password that last came from a Secret.
-    pub before: Option<PasswordHash>,
+    /// The password that last came from a Secret, and from which version.
+    pub before: Option<FromSecret>,
+    /// Whether it is that one still, where somebody else's was compared who had theirs from the same version.
+    pub is_same: Option<bool>,
 }
 
 /// Where the password in force stands: in this version of a Secret.
@@ -88,7 +99,17 @@ pub struct Passwords {
     known: HashMap<ObjectKey, (Question, Verdict)>,
     asked: HashMap<ObjectKey, Question>,
     due: Queue,
-    under_way: usize,
+    /// How many questions the judge has, by organization.
+    under_way: BTreeMap<String, usize>,
+    /// By namespace and name of a Secret: whether the password in its newest version is the one in others.
+    compared: HashMap<(String, String), Compared>,
+}
+
+/// Which versions of a Secret have the same password as one version.
+#[derive(Debug, Default)]
+struct Compared {
+    version: String,
+    with: BTreeMap<String, bool>,
 }
 
 impl Passwords {
@@ -113,7 +134,8 @@ impl Passwords {
             version,
             login_name,
             email,
-            before: from_secret.map(|known| known.hash.clone()),
+            before: from_secret.cloned(),
+            is_same: None,
         };
         if let Some((_, verdict)) = self.known.get(key).filter(|(answered, _)| *answered == question) {
             match verdict {
@@ -133,23 +155,49 @@ impl Passwords {
         PasswordFacts::Unjudged
     }
 
-    /// Takes the questions that are due, as far as the judge has room for them.
-    pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, Question)> {
-        let due = self.due.take(now, (2 * AT_ONCE).saturating_sub(self.under_way));
-        let questions: Vec<_> = due.into_iter().filter_map(|key| Some((key.clone(), self.asked.get(&key)?.clone()))).collect();
-        self.under_way += questions.len();
+    /// Takes the questions that are due, as far as the judge has room for them. One about a version that isn't the newest any
+    /// more is left out: its `User` is looked at for that reason, and asks about the newest.
+    pub fn take(&mut self, now: Instant, is_newest: impl Fn(&ObjectKey, &Question) -> bool) -> Vec<(ObjectKey, Question)> {
+        let room = ASKED_AT_ONCE.saturating_sub(self.under_way.values().sum());
+        let under_way = &mut self.under_way;
+        let mut questions = vec![];
+        let (asked, compared) = (&mut self.asked, &self.compared);
+        self.due.take_from(Lane::Asked, now, room, |key| {
+            let of_one = under_way.get(&key.namespace).copied().unwrap_or_default();
+            if of_one >= OF_ONE_AT_ONCE {
+                return false;
+            }
+            let Some(question) = asked.get(key) else { return true };
+            if !is_newest(key, question) {
+                asked.remove(key);
+                return true;
+            }
+            under_way.insert(key.namespace.clone(), of_one + 1);
+            let is_same = compared.get(&place(key, question)).and_then(|compared| compared.says(question));
+            questions.push((key.clone(), Question { is_same, ..question.clone() }));
+            true
+        });
         questions
     }
 
-    /// Returns when the next question is due.
+    /// Returns when the next question is due that the judge has room for.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        self.due.next_due().filter(|_| self.under_way < 2 * AT_ONCE)
+        let has_room = |organization: &str| self.under_way.get(organization).is_none_or(|count| *count < OF_ONE_AT_ONCE);
+        let is_full = self.under_way.values().sum::<usize>() >= ASKED_AT_ONCE;
+        self.due.next_due_of(Lane::Asked, has_room).filter(|_| !is_full)
     }
 
     /// Takes in a verdict. Returns whether its `User` has something new to look at.
     pub fn take_verdict(&mut self, key: &ObjectKey, question: Question, verdict: Verdict, now: Instant) -> bool {
-        self.under_way = self.under_way.saturating_sub(1);
+        if let Some(count) = self.under_way.get_mut(&key.namespace) {
+            *count -= 1;
+            if *count == 0 {
+                self.under_way.remove(&key.namespace);
+            }
+        }
+        let question = Question { is_same: None, ..question };
+        self.note_comparison(key, &question, &verdict);
         if self.asked.get(key) != Some(&question) {
             return false;
         }
@@ -164,12 +212,42 @@ impl Passwords {
         true
     }
 
+    /// Notes whether the password in a Secret is the one that it was, for the others who have theirs from there.
+    fn note_comparison(&mut self, key: &ObjectKey, question: &Question, verdict: &Verdict) {
+        let is_same = match verdict {
+            Verdict::Same => true,
+            Verdict::New(_) => false,
+            Verdict::Missing | Verdict::KeyMissing(_) | Verdict::Rejected(_) | Verdict::MovedOn | Verdict::Failed => return,
+        };
+        let Some(before) = &question.before else { return };
+        if self.compared.len() >= COMPARED {
+            self.compared.clear();
+        }
+        let compared = self.compared.entry(place(key, question)).or_default();
+        if compared.version != question.version {
+            *compared = Compared { version: question.version.clone(), with: BTreeMap::new() };
+        }
+        compared.with.insert(before.version.clone(), is_same);
+    }
+
     /// Forgets a `User`.
     pub fn forget(&mut self, key: &ObjectKey) {
         self.known.remove(key);
         self.asked.remove(key);
         self.due.succeeded(key);
     }
+}
+
+impl Compared {
+    fn says(&self, question: &Question) -> Option<bool> {
+        let before = question.before.as_ref().filter(|_| self.version == question.version)?;
+        self.with.get(&before.version).copied()
+    }
+}
+
+/// Returns which Secret a question is about.
+fn place(key: &ObjectKey, question: &Question) -> (String, String) {
+    (key.namespace.clone(), question.reference.name.clone())
 }
 
 /// Reads passwords for directories that take their text.
@@ -202,7 +280,7 @@ impl Reader {
         let is_ours = secret.type_.as_deref() == Some(PASSWORD_SECRET);
         let entered = secret.data.as_ref().and_then(|data| data.get(&reference.key)).filter(|_| is_ours);
         let candidate = entered.and_then(|entered| Candidate::new(without_line_end(&entered.0)));
-        secret.data.iter_mut().flat_map(|data| data.values_mut()).for_each(|value| value.0.zeroize());
+        zeroize(&mut secret);
         let Some(candidate) = candidate else { return Ok(None) };
         if version(&seen, reference) == *wanted {
             return Ok(Some(candidate));
@@ -309,14 +387,18 @@ async fn read_secret(client: &Client, namespace: &str, name: &str) -> Result<Opt
 }
 
 async fn judge(client: Client, hashing: Arc<Hashing>, room: Arc<Semaphore>, key: &ObjectKey, question: &Question) -> Verdict {
-    let Ok(_permit) = room.acquire().await else { return Verdict::Failed };
-    let secret = match read_secret(&client, &key.namespace, &question.reference.name).await {
+    let mut secret = match read_secret(&client, &key.namespace, &question.reference.name).await {
         Ok(Some(secret)) => secret,
         Ok(None) => return Verdict::Missing,
         Err(Unanswered(why)) => {
             tracing::warn!(error = why, "a password's Secret can't be read, trying again");
             return Verdict::Failed;
         }
+    };
+    // An API server that takes its time is waited for without a processor.
+    let Ok(_permit) = room.acquire().await else {
+        zeroize(&mut secret);
+        return Verdict::Failed;
     };
     let question = question.clone();
     let judged = tokio::task::spawn_blocking(move || verdict(&hashing, secret, &question));
@@ -330,12 +412,18 @@ pub fn verdict(hashing: &Hashing, mut secret: Secret, question: &Question) -> Ve
         tracing::error!(%error, "a password can't be judged, trying again");
         Verdict::Failed
     });
-    secret.data.iter_mut().flat_map(|data| data.values_mut()).for_each(|value| value.0.zeroize());
+    zeroize(&mut secret);
     verdict
 }
 
+/// Overwrites what stands in a Secret.
+fn zeroize(secret: &mut Secret) {
+    secret.data.iter_mut().flat_map(|data| data.values_mut()).for_each(|value| value.0.zeroize());
+}
+
 fn judged(hashing: &Hashing, secret: &Secret, question: &Question) -> Result<Verdict, HashingError> {
-    let Question { reference: PasswordSecretRef { name: _, key, confirmation_key }, login_name, email, before, .. } = question;
+    let Question { reference: PasswordSecretRef { name: _, key, confirmation_key }, login_name, email, before, is_same, .. } =
+        question;
     if secret.type_.as_deref() != Some(PASSWORD_SECRET) {
         return Ok(Verdict::Missing);
     }
@@ -354,9 +442,90 @@ fn judged(hashing: &Hashing, secret: &Secret, question: &Question) -> Result<Ver
     };
     match password {
         Err(unmet) => Ok(Verdict::Rejected(unmet)),
-        Ok(password) => match before {
-            Some(before) if hashing.verify(password.candidate(), before)? => Ok(Verdict::Same),
-            _ => Ok(Verdict::New(hashing.hash(&password)?)),
-        },
+        Ok(password) => {
+            let is_same = match (before, is_same) {
+                (None, _) => false,
+                (Some(_), Some(is_same)) => *is_same,
+                (Some(before), None) => hashing.verify(password.candidate(), &before.hash)?,
+            };
+            if is_same { Ok(Verdict::Same) } else { Ok(Verdict::New(hashing.hash(&password)?)) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::password::PasswordHash;
+
+    fn key(organization: &str, number: usize) -> ObjectKey {
+        ObjectKey::new(super::super::wake::Kind::User, organization, format!("u{number}"))
+    }
+
+    fn question(version: &str, before: Option<&str>) -> Question {
+        Question {
+            reference: PasswordSecretRef { name: "shared".to_owned(), key: "password".to_owned(), confirmation_key: None },
+            resource_version: version.to_owned(),
+            version: version.to_owned(),
+            login_name: LoginName::stored("alice.acme".to_owned()),
+            email: Email::stored("alice@acme.example".to_owned()),
+            before: before
+                .map(|version| FromSecret { hash: PasswordHash::stored("hash".to_owned()), version: version.to_owned() }),
+            is_same: None,
+        }
+    }
+
+    fn ask(passwords: &mut Passwords, key: ObjectKey, question: Question, now: Instant) {
+        passwords.asked.insert(key.clone(), question);
+        passwords.due.wake(key, now);
+    }
+
+    fn count(taken: &[(ObjectKey, Question)], organization: &str) -> usize {
+        taken.iter().filter(|(key, _)| key.namespace == organization).count()
+    }
+
+    #[tokio::test]
+    async fn one_organization_leaves_the_judge_room_for_others() {
+        let now = Instant::now();
+        let mut passwords = Passwords::default();
+        (0..400).for_each(|number| ask(&mut passwords, key("noisy", number), question("1", None), now));
+        let taken = passwords.take(now, |_, _| true);
+        assert_eq!((taken.len(), passwords.next_due()), (OF_ONE_AT_ONCE, None));
+        ask(&mut passwords, key("quiet", 0), question("1", None), now);
+        assert_eq!(passwords.next_due(), Some(now));
+        assert_eq!(count(&passwords.take(now, |_, _| true), "quiet"), 1, "it doesn't wait for one of the noisy ones to end");
+        let (first, asked) = taken[0].clone();
+        assert!(passwords.take_verdict(&first, asked, Verdict::Same, now));
+        assert_eq!(count(&passwords.take(now, |_, _| true), "noisy"), 1);
+    }
+
+    #[tokio::test]
+    async fn a_version_that_another_one_followed_is_not_judged() {
+        let now = Instant::now();
+        let mut passwords = Passwords::default();
+        ask(&mut passwords, key("acme", 0), question("1", None), now);
+        ask(&mut passwords, key("acme", 1), question("2", None), now);
+        let taken = passwords.take(now, |_, question| question.resource_version == "2");
+        assert_eq!(taken.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), [key("acme", 1)]);
+        assert_eq!(passwords.next_due(), None);
+    }
+
+    #[tokio::test]
+    async fn what_was_compared_for_one_is_known_for_all_who_had_theirs_from_the_same_version() {
+        let now = Instant::now();
+        for (verdict, known) in [(Verdict::Same, true), (Verdict::New(PasswordHash::stored("new".to_owned())), false)] {
+            let mut passwords = Passwords::default();
+            ask(&mut passwords, key("acme", 0), question("2", Some("1")), now);
+            let (first, asked) = passwords.take(now, |_, _| true).remove(0);
+            assert_eq!(asked.is_same, None);
+            assert!(passwords.take_verdict(&first, asked, verdict, now));
+            let others = [(key("acme", 1), "2", Some("1")), (key("acme", 2), "2", Some("0")), (key("other", 1), "2", Some("1"))];
+            for (key, version, before) in others.clone() {
+                ask(&mut passwords, key, question(version, before), now);
+            }
+            let taken: HashMap<_, _> = passwords.take(now, |_, _| true).into_iter().collect();
+            let is_same: Vec<_> = others.iter().map(|(key, ..)| taken[key].is_same).collect();
+            assert_eq!(is_same, [Some(known), None, None]);
+        }
     }
 }

@@ -96,7 +96,11 @@ impl<S: Store> Pipeline<S> {
 
     /// Returns the passwords that are to be judged now.
     pub fn questions(&mut self) -> Vec<(ObjectKey, Question)> {
-        self.passwords.take(Instant::now())
+        let secrets = &self.world.secrets;
+        self.passwords.take(Instant::now(), |key, question| {
+            let secret = secrets.get(&(key.namespace.clone(), question.reference.name.clone()));
+            secret.is_some_and(|secret| secret.resource_version == question.resource_version)
+        })
     }
 
     /// Takes in how a password was judged.
