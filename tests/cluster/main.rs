@@ -8,6 +8,7 @@ mod bad_input;
 mod dead_fields;
 mod deploy;
 mod examples;
+mod fairness;
 mod finalizers;
 mod many;
 mod permissions;
