@@ -133,18 +133,23 @@ async fn find_control<S: Store>(
         let Some(administrators) = administrators.get(&key.namespace) else { continue };
         let leaving = &organizations[&key.namespace].leaving_users;
         let users: i64 = counts.get(&key.namespace).map(|counts| counts.members.values().sum()).unwrap_or_default();
+        // In a namespace that is going, those count whose `User` is there, with or without an account.
+        let users_beside = |itself: i64| match &leaving.last {
+            Some(last) => last.iter().any(|name| key.kind != Kind::User || *name != key.name),
+            None => users > itself,
+        };
         let stays = |counts: &dyn Fn(&Administrator) -> bool| {
-            administrators.iter().any(|administrator| counts(administrator) && !leaving.contains(&administrator.user))
+            administrators.iter().any(|administrator| counts(administrator) && leaving.stays(&administrator.user))
         };
         match snapshot {
             Snapshot::User(user) => {
                 let itself = i64::from(user.account.is_some() && !user.meta.deleting);
                 // An account that is taken over is still its former owner's.
                 let owner = user.account.as_ref().map_or(&key.name, |account| &account.owner.name);
-                user.control = Control { administrators: stays(&|other| other.user != *owner), users: users > itself };
+                user.control = Control { administrators: stays(&|other| other.user != *owner), users: users_beside(itself) };
             }
             Snapshot::Group(group) => {
-                group.control = Control { administrators: stays(&|other| other.group != key.name), users: users > 0 };
+                group.control = Control { administrators: stays(&|other| other.group != key.name), users: users_beside(0) };
                 group.has_enabled_members = administrators.iter().any(|administrator| administrator.group == key.name);
             }
             Snapshot::Domain(_) => {}
@@ -314,7 +319,7 @@ async fn users<S: Store>(
         let organization = organizations[&key.namespace].clone();
         let relatives = relatives.get(&key.namespace).cloned().unwrap_or_default();
         let mut heirs = heirs.remove(&(key.namespace.clone(), key.name.clone())).unwrap_or_default();
-        heirs.retain(|heir| *heir != key.name && !organization.leaving_users.contains(heir));
+        heirs.retain(|heir| *heir != key.name && organization.leaving_users.stays(heir));
         snapshots.push(user::Snapshot {
             meta: seen.meta.clone(),
             spec: seen.spec.clone(),

@@ -607,15 +607,19 @@ impl<S: Store> Pipeline<S> {
         let name = (object.meta().namespace.clone().unwrap_or_default(), object.meta().name.clone().unwrap_or_default());
         let key = ObjectKey::new(K::KIND, name.0, name.1);
         self.present(&key);
-        let before = self.world.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting));
-        if let Some((uid, _)) = before.as_ref().filter(|(uid, _)| object.meta().uid.as_ref() != Some(uid)) {
+        let standing = |world: &World| {
+            let takes_account = key.kind == Kind::User && world.takes_account(&key.namespace, &key.name);
+            world.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting, takes_account))
+        };
+        let before = standing(&self.world);
+        if let Some((uid, ..)) = before.as_ref().filter(|(uid, ..)| object.meta().uid.as_ref() != Some(uid)) {
             // It went and came again without our hearing of it.
             self.farewells.remove(uid);
             self.land(uid);
         }
         if let Some(key) = self.world.see(object) {
             if key.kind == Kind::User {
-                let after = self.world.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting));
+                let after = standing(&self.world);
                 self.wake_after_seeing(&key, before != after);
             }
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
@@ -642,12 +646,12 @@ impl<S: Store> Pipeline<S> {
         self.queue.succeeded(key);
         self.slots.succeeded(key);
         self.waiting_for_control.remove(key);
+        self.taking_over.remove(key);
         self.unsure.remove(key);
         self.put_aside.remove(key);
         self.passwords.forget(key);
         let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
         if let Some(uid) = uid {
-            self.taking_over.remove(key);
             self.farewells.remove(&uid);
             self.land(&uid);
         }

@@ -9,7 +9,7 @@ use kube::api::ObjectMeta;
 use super::passwords::SeenSecret;
 use super::wake::{Kind, ObjectKey};
 use crate::api::status::Condition;
-use crate::api::user::SourceMode;
+use crate::api::user::{DeletionPolicy, SourceMode};
 use crate::api::{
     self, OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, User, UserGroup, UserGroupSpec, UserGroupStatus, UserSpec,
     UserStatus,
@@ -111,7 +111,7 @@ struct Index {
     followed: BTreeSet<(String, String, String)>,
     secrets: BTreeSet<(String, String, String)>,
     copied: BTreeSet<(String, String, String)>,
-    /// The users that are being deleted, under nothing.
+    /// The users that are being deleted with their accounts, under nothing.
     leaving: BTreeSet<(String, String, String)>,
 }
 
@@ -291,8 +291,7 @@ impl World {
     /// Whether a namespace is going, and has no `User` any more.
     #[must_use]
     pub fn is_abandoned(&self, namespace: &str) -> bool {
-        let is_going = self.namespaces.get(namespace).is_some_and(|seen| seen.terminating);
-        is_going && within(&self.users, namespace).next().is_none()
+        self.is_going(namespace) && within(&self.users, namespace).next().is_none()
     }
 
     /// Returns the address that a user asks for.
@@ -353,11 +352,28 @@ impl World {
         users_under(&self.index.copied, namespace, user, Reach::Exactly)
     }
 
-    /// Returns the names of the users that are being deleted.
+    /// Returns the users that are being deleted with their accounts, and in a namespace that is going those who aren't yet.
     #[must_use]
     pub fn leaving(&self, namespace: &str) -> Leaving {
         let leaving = users_under(&self.index.leaving, namespace, "", Reach::Exactly);
-        Arc::new(leaving.into_iter().map(|key| key.name).collect())
+        let deleted: Leaving = leaving.into_iter().map(|key| key.name).collect();
+        let last = self.is_going(namespace).then(|| {
+            let last = within(&self.users, namespace).filter(|(_, seen)| !seen.meta.deleting);
+            Arc::new(last.map(|(name, _)| name.to_owned()).collect())
+        });
+        Leaving { last, ..deleted }
+    }
+
+    /// Whether a user is being deleted, and its account with it.
+    #[must_use]
+    pub fn takes_account(&self, namespace: &str, user: &str) -> bool {
+        let user = self.users.get(&(namespace.to_owned(), user.to_owned()));
+        user.is_some_and(|user| user.meta.deleting && user.spec.deletion_policy == DeletionPolicy::Delete)
+    }
+
+    /// Whether a namespace is being deleted.
+    fn is_going(&self, namespace: &str) -> bool {
+        self.namespaces.get(namespace).is_some_and(|seen| seen.terminating)
     }
 
     /// Returns the users who ask for an address in a domain or below it.
@@ -397,7 +413,8 @@ impl World {
         entries.extend(in_force.map(|account| (Which::Groups, account.group.clone())));
         let secret = user.spec.password_secret_ref.as_ref();
         entries.extend(secret.map(|reference| (Which::Secrets, reference.name.clone())));
-        entries.extend(user.meta.deleting.then(|| (Which::Leaving, String::new())));
+        let leaves = self.takes_account(&place.0, &place.1);
+        entries.extend(leaves.then(|| (Which::Leaving, String::new())));
         let source = user.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
         entries.extend(source.map(|source| match source.mode {
             SourceMode::Inherit => (Which::Followed, source.name.clone()),

@@ -63,12 +63,43 @@ pub struct OrganizationFacts {
     pub leaving_groups: BTreeSet<String>,
     /// The `OrgEmailDomain`s that are being deleted, and take no new addresses.
     pub leaving_listings: BTreeSet<String>,
-    /// The `User`s that are being deleted: they don't count as members, heirs or users.
+    /// The `User`s that are being deleted, and who counts then.
     pub leaving_users: Leaving,
 }
 
-/// The names of the `User`s of an organization that are being deleted.
-pub type Leaving = Arc<BTreeSet<String>>;
+/// Who of an organization is on the way out, by the names of their `User`s.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leaving {
+    /// Those that are being deleted with their accounts: they don't count as members, heirs or users. The account of one
+    /// that is retained stays, and counts before and after.
+    pub deleted: Arc<BTreeSet<String>>,
+    /// Where the namespace is being deleted too, those that aren't yet. Nobody else keeps anybody there: an account without
+    /// a `User` outlives the namespace, and nobody could say anything about it there.
+    pub last: Option<Arc<BTreeSet<String>>>,
+}
+
+impl Leaving {
+    /// Whether the account of the `User` of this name is on its way out with it.
+    #[must_use]
+    pub fn contains(&self, user: &str) -> bool {
+        self.deleted.contains(user)
+    }
+
+    /// Whether the account of the `User` of this name counts as an heir's, a user's or an administrator's who stays.
+    #[must_use]
+    pub fn stays(&self, user: &str) -> bool {
+        match &self.last {
+            Some(last) => last.contains(user),
+            None => !self.contains(user),
+        }
+    }
+}
+
+impl FromIterator<String> for Leaving {
+    fn from_iter<T: IntoIterator<Item = String>>(deleted: T) -> Self {
+        Self { deleted: Arc::new(deleted.into_iter().collect()), last: None }
+    }
+}
 
 /// What the store knows of an organization.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

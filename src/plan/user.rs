@@ -685,7 +685,7 @@ mod tests {
     use crate::domain::email::Domain;
     use crate::domain::group::GroupContent;
     use crate::domain::password::PasswordHash;
-    use crate::plan::{Listing, OrganizationRecord};
+    use crate::plan::{Leaving, Listing, OrganizationRecord};
 
     fn email(name: &str) -> Email {
         Email::parse(&format!("{name}@acme.example")).unwrap()
@@ -739,7 +739,7 @@ mod tests {
                 },
                 leaving_groups: BTreeSet::new(),
                 leaving_listings: BTreeSet::new(),
-                leaving_users: Arc::default(),
+                leaving_users: Leaving::default(),
             }),
             account: None,
             login_holder: None,

@@ -423,7 +423,7 @@ impl Contents {
             let others =
                 |account: &Account| (account.id != current.id).then(|| self.is_administrator(namespace, &account.content));
             // Whoever owns it from now on may stay where its owner until now leaves.
-            let itself = (!leaving.contains(&next.owner.name)).then_some(false);
+            let itself = leaving.stays(&next.owner.name).then_some(false);
             self.check_control_with(namespace, leaving, others, itself)?;
         }
 
@@ -450,8 +450,7 @@ impl Contents {
         self.check_movers(namespace, Some(gone.id), moves)?;
         self.check_moved_domains(namespace, moves)?;
         self.check_moved_addresses(namespace, Some(gone.id), None, moves)?;
-        if self.accounts.heirs(namespace, &gone.owner.name).any(|heir| heir.id != gone.id && !leaving.contains(&heir.owner.name))
-        {
+        if self.accounts.heirs(namespace, &gone.owner.name).any(|heir| heir.id != gone.id && leaving.stays(&heir.owner.name)) {
             return Err(Refusal::InUse);
         }
         if self.is_administrator(namespace, &gone.content) {
@@ -599,7 +598,7 @@ impl Contents {
         afterwards: impl Fn(&Account) -> Option<bool>,
         beside: Option<bool>,
     ) -> Result<(), Refusal> {
-        let staying = self.accounts.in_organization(namespace).filter(|account| !leaving.contains(&account.owner.name));
+        let staying = self.accounts.in_organization(namespace).filter(|account| leaving.stays(&account.owner.name));
         let in_control: Vec<bool> = staying.filter_map(afterwards).chain(beside).collect();
         let control = Control { administrators: in_control.contains(&true), users: !in_control.is_empty() };
         if control.is_lost() { Err(Refusal::LastAdministrator) } else { Ok(()) }

@@ -179,6 +179,27 @@ fn who_was_let_go_of_keeps_the_account_and_lets_the_namespace_go() {
 }
 
 #[test]
+fn the_last_administrator_and_a_source_go_with_the_namespace_though_who_was_let_go_of_stays() {
+    let acme = Acme::new();
+    let admin = acme.organization.admin();
+    // Dave inherits from carol, and frank and erin from each other.
+    let names = ["dave", "frank", "judy"];
+    for name in names {
+        passed(admin.patch("User", name, &json!({"spec": {"deletionPolicy": "Retain"}})));
+    }
+    for name in ["dave", "judy"] {
+        passed(admin.delete("User", name));
+        acme.organization.until_gone("User", name);
+    }
+    acme.delete();
+    acme.organization.until_gone("Namespace", &acme.organization.name);
+    let mut left: Vec<String> = acme.operator.users().iter().map(|account| account["email"].to_string()).collect();
+    left.sort();
+    assert_eq!(left, names.map(|name| format!("\"{name}@acme.example\"")));
+    assert_eq!(acme.operator.count("SELECT count(*) FROM groups WHERE name IN ('users', 'dispatchers')"), 2);
+}
+
+#[test]
 fn who_is_paused_keeps_the_namespace_until_the_pause_ends() {
     let acme = Acme::new();
     let admin = acme.organization.admin();

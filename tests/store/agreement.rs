@@ -85,13 +85,13 @@ enum Step {
         namespace: &'static str,
         name: &'static str,
         put: Option<(bool, BTreeSet<Detail>)>,
-        leaving: Names,
+        leaving: Leaving,
     },
     Domain {
         namespace: &'static str,
         name: &'static str,
         put: Option<(&'static str, bool)>,
-        leaving: Names,
+        leaving: Leaving,
     },
     Member {
         who: Who,
@@ -148,7 +148,7 @@ struct Others {
     moves: Vec<Move>,
     keeps: Vec<(Seen, bool)>,
     seen: Vec<Seen>,
-    leaving: Names,
+    leaving: Leaving,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -196,9 +196,13 @@ fn seen() -> impl Strategy<Value = Seen> {
     (name, mostly_current()).prop_map(|(name, lag)| Seen { name, lag })
 }
 
-fn leaving() -> impl Strategy<Value = Names> {
-    let some = vec(select(&NAMES[..]), 1..4).prop_map(|names| names.into_iter().collect());
-    prop_oneof![3 => Just(Names::new()), 1 => some, 1 => Just(NAMES.into_iter().chain(["l0"]).collect())]
+fn leaving() -> impl Strategy<Value = Leaving> {
+    let some = || vec(select(&NAMES[..]), 0..4).prop_map(|names| names.into_iter().map(str::to_owned).collect::<BTreeSet<_>>());
+    let all: Leaving = NAMES.into_iter().chain(["l0"]).map(str::to_owned).collect();
+    let leaving = prop_oneof![3 => Just(Leaving::default()), 1 => some().prop_map(Leaving::from_iter), 1 => Just(all)];
+    // Where the namespace goes, whoever isn't on the way out yet is named too.
+    let last = prop_oneof![4 => Just(None), 1 => some().prop_map(|last| Some(Arc::new(last)))];
+    (leaving, last).prop_map(|(leaving, last)| Leaving { last, ..leaving })
 }
 
 fn others() -> impl Strategy<Value = Others> {
@@ -430,7 +434,7 @@ impl<B: Bench> Trial<B> {
             }
             Step::Repeat(back) => match self.sent.len().checked_sub(*back) {
                 Some(index) => self.sent[index].clone(),
-                None => Plan::Group(group_plan(["acme", "crew"], Some(&(false, BTreeSet::new())), &Names::new())),
+                None => Plan::Group(group_plan(["acme", "crew"], Some(&(false, BTreeSet::new())), &Leaving::default())),
             },
         }
     }
@@ -445,7 +449,7 @@ impl<B: Bench> Trial<B> {
     ) -> Plan {
         let mut owner = owner(who.name);
         uid.clone_into(&mut owner.uid);
-        let mut plan = AccountPlan { leaving: names(&others.leaving), ..plan(organization, owner, change) };
+        let mut plan = AccountPlan { leaving: others.leaving.clone(), ..plan(organization, owner, change) };
         for Move { name, lag, to } in &others.moves {
             let (account, revision) = self.current(who.namespace, name).await;
             plan.moves.push(AddressMove { account, from: Revision(revision - lag), to: Email::stored((*to).to_owned()) });
@@ -549,7 +553,7 @@ impl<B: Bench> Trial<B> {
         let heirs: BTreeMap<_, _> = store.heirs(&users).await.unwrap().into_iter().collect();
         let administrators: BTreeMap<_, _> =
             store.administrators(&NAMESPACES.map(str::to_owned)).await.unwrap().into_iter().collect();
-        let leaving = [("acme", names(&["a", "l1"].into())), ("other", Leaving::default())];
+        let leaving = [("acme", ["a", "l1"].map(str::to_owned).into_iter().collect()), ("other", Leaving::default())];
         let leaving = leaving.map(|(namespace, leaving)| (namespace.to_owned(), leaving)).into();
         let counts: BTreeMap<_, _> = store.counts(&leaving).await.unwrap().into_iter().collect();
         let credentials: Vec<_> = list.iter().map(credential).collect();
@@ -591,7 +595,7 @@ fn older(confirmed: &[(&str, i64)], revision: i64) -> Confirmations {
 
 impl Others {
     fn nobody() -> Self {
-        Self { moves: vec![], keeps: vec![], seen: vec![], leaving: Names::new() }
+        Self { moves: vec![], keeps: vec![], seen: vec![], leaving: Leaving::default() }
     }
 }
 
@@ -631,12 +635,8 @@ fn sourced(from: String, mode: Mode) -> Source {
     }
 }
 
-fn names(names: &Names) -> Leaving {
-    Arc::new(names.iter().map(|&name| name.to_owned()).collect())
-}
-
-fn group_plan([namespace, name]: [&str; 2], put: Option<&(bool, BTreeSet<Detail>)>, leaving: &Names) -> GroupPlan {
-    let (namespace, name, leaving) = (namespace.to_owned(), name.to_owned(), names(leaving));
+fn group_plan([namespace, name]: [&str; 2], put: Option<&(bool, BTreeSet<Detail>)>, leaving: &Leaving) -> GroupPlan {
+    let (namespace, name, leaving) = (namespace.to_owned(), name.to_owned(), leaving.clone());
     match put {
         Some((full_control, self_service)) => {
             let content = GroupContent {
@@ -650,14 +650,14 @@ fn group_plan([namespace, name]: [&str; 2], put: Option<&(bool, BTreeSet<Detail>
     }
 }
 
-fn domain_plan([namespace, name]: [&str; 2], put: Option<(&str, bool)>, leaving: &Names) -> DomainPlan {
+fn domain_plan([namespace, name]: [&str; 2], put: Option<(&str, bool)>, leaving: &Leaving) -> DomainPlan {
     let (namespace, name) = (namespace.to_owned(), name.to_owned());
     match put {
         Some((domain, include_subdomains)) => {
             let listing = Listing { domain: Domain::parse(domain).unwrap(), include_subdomains };
             DomainPlan::Put { namespace, name, listing }
         }
-        None => DomainPlan::Drop { namespace, name, leaving: names(leaving) },
+        None => DomainPlan::Drop { namespace, name, leaving: leaving.clone() },
     }
 }
 

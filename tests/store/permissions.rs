@@ -10,7 +10,8 @@ use crate::contract::contract;
 use crate::plans::{
     account, acme, administrators, at, by_uid, cases_unassigned, cloned, commit, commit_at, content, create, create_heir,
     create_in, create_member, delete, done, drop_domain, drop_group, email, find, have, heirs, inherited, kept, lineage,
-    making_keep, moving, organization, people, put_domain, put_domain_in, put_group, seeing, switch, update, while_leave,
+    making_keep, moving, organization, people, put_domain, put_domain_in, put_group, seeing, switch, update, while_all_leave_but,
+    while_leave,
 };
 
 /// Creates accounts in `acme`, whose domain it lists, by name and source.
@@ -147,7 +148,7 @@ contract! {
         people(store, [("a", "a@acme.example"), ("b", "b@acme.example"), ("c", "c@eu.acme.example")]).await;
         done(commit(store, put_domain_in("other", "d", "acme.example")).await);
         account(commit(store, create_in(organization("other", "other"), "a", content("a@acme.example"))).await);
-        let leaving = |names: &[&str]| std::sync::Arc::new(names.iter().map(|&name| name.to_owned()).collect());
+        let leaving = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         let asked = [("acme".to_owned(), leaving(&["a", "c", "nobody", "' OR 1=1 --"])), ("other".to_owned(), leaving(&["b"]))];
         let counts = store.counts(&asked.into()).await.unwrap();
         assert_eq!(counts["acme"].members, [("users".to_owned(), 1)].into());
@@ -430,6 +431,31 @@ contract! {
         "administrators".clone_into(&mut other.group);
         account(commit(store, create_in(organization("other", "other"), "root", other)).await);
         assert_eq!(commit(store, delete(&root)).await, Err(Refusal::LastAdministrator));
+    }
+
+    async fn who_has_no_user_keeps_nobody_in_a_namespace_that_goes(bench) {
+        let store = bench.store();
+        done(commit(store, put_group("chiefs", true, &[])).await);
+        let [root, _, _] = members(store, [("root", "chiefs"), ("retained", "users"), ("bob", "users")]).await;
+        let heir = create_heir(acme(), "heir", inherited("root"));
+        account(commit(store, heir).await);
+        let disabled = switch(&root, TransactionKind::Disable);
+        let less = [put_group("chiefs", false, &[]), disabled, regroup(&root, "users"), delete(&root)];
+        for plan in &less[..3] {
+            for last in [&["bob"][..], &["bob", "root"], &["heir"]] {
+                let refused = commit(store, while_all_leave_but(plan.clone(), last)).await;
+                assert_eq!(refused, Err(Refusal::LastAdministrator), "{last:?}");
+            }
+        }
+        let before = store.list(None).await.unwrap();
+        assert_eq!(commit(store, while_all_leave_but(delete(&root), &["bob"])).await, Err(Refusal::LastAdministrator));
+        assert_eq!(commit(store, while_all_leave_but(delete(&root), &["heir"])).await, Err(Refusal::InUse));
+        // Whoever is in it uses a group as long as the account is there.
+        assert_eq!(commit(store, while_all_leave_but(drop_group("chiefs"), &[])).await, Err(Refusal::InUse));
+        assert_eq!(commit(store, while_all_leave_but(drop_domain("acme"), &[])).await, Err(Refusal::InUse));
+        assert_eq!(store.list(None).await.unwrap(), before);
+        cases_unassigned(commit(store, while_all_leave_but(delete(&root), &["nobody", "' OR 1=1 --"])).await, root.id);
+        done(commit(store, while_all_leave_but(put_group("chiefs", false, &[]), &["bob"])).await);
     }
 
     async fn a_group_or_a_domain_goes_while_only_those_use_it_who_leave(bench) {

@@ -275,8 +275,17 @@ pub(crate) fn making_keep(plan: Plan, keeps: &[(&Account, Option<&[&str]>)]) -> 
 }
 
 /// The plan, while `User`s of these names are being deleted.
-pub(crate) fn while_leave(mut plan: Plan, names: &[&str]) -> Plan {
-    let all: Leaving = Arc::new(names.iter().map(|&name| name.to_owned()).collect());
+pub(crate) fn while_leave(plan: Plan, names: &[&str]) -> Plan {
+    leaving(plan, names.iter().map(|&name| name.to_owned()).collect())
+}
+
+/// The plan, while the namespace is being deleted, and in it all `User`s that there are but those of these names.
+pub(crate) fn while_all_leave_but(plan: Plan, names: &[&str]) -> Plan {
+    let last = Arc::new(names.iter().map(|&name| name.to_owned()).collect());
+    leaving(plan, Leaving { last: Some(last), ..Leaving::default() })
+}
+
+fn leaving(mut plan: Plan, all: Leaving) -> Plan {
     match &mut plan {
         Plan::Account(plan) => plan.leaving = all,
         Plan::Group(GroupPlan::Put { leaving, .. } | GroupPlan::Drop { leaving, .. })

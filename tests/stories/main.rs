@@ -13,6 +13,7 @@
 #[allow(dead_code, reason = "other tests use other parts of it")]
 mod cluster;
 mod flaky;
+mod namespace_goes;
 mod random_edits;
 
 use std::path::{Path, PathBuf};
@@ -62,8 +63,8 @@ async fn play(told: &str) -> String {
             ["delete", kind, name] => cluster.delete(kind, name),
             ["resync"] => cluster.resync().await,
             ["restart"] => cluster.restart(),
-            ["directory", day] => cluster.set_directory(day).await,
             ["another", "cluster"] => cluster.lose_objects(),
+            ["directory", day] => cluster.set_directory(day).await,
             ["adopt", name] => cluster.adopt(name, text).await,
             ["secret", name, "gone"] => cluster.set_secret(name, None),
             ["secret", name] => cluster.set_secret(name, Some(text.trim_end())),

@@ -477,7 +477,8 @@ pub(super) async fn counts(
     namespaces: &HashMap<String, Leaving>,
 ) -> Result<HashMap<String, Counts>, StoreError> {
     let mut counts: HashMap<String, Counts> = namespaces.keys().map(|namespace| (namespace.clone(), Counts::default())).collect();
-    let leaving = namespaces.iter().flat_map(|(namespace, users)| users.iter().map(move |user| [namespace.as_str(), user]));
+    let leaving =
+        namespaces.iter().flat_map(|(namespace, users)| users.deleted.iter().map(move |user| [namespace.as_str(), user]));
     let query = statement(concat!(
         "SELECT namespace, group_name, email_domain, COUNT(*) AS accounts FROM accounts WHERE namespace IN (",
         texts!("$1"),

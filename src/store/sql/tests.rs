@@ -118,7 +118,7 @@ fn user(number: usize) -> UserName {
 
 fn plan_for(account: &Account, change: AccountChange, seen: Vec<SeenAccount>) -> Plan {
     let organization = Organization { namespace: "acme".to_owned(), customer_id: CustomerId::parse("acme").unwrap() };
-    let (owner, leaving) = (account.owner.clone(), Arc::new(["u3".to_owned()].into()));
+    let (owner, leaving) = (account.owner.clone(), ["u3".to_owned()].into_iter().collect());
     Plan::Account(Box::new(AccountPlan { organization, owner, change, moves: vec![], keeps: vec![], seen, leaving }))
 }
 

@@ -187,16 +187,19 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Whether somebody who stays follows the account: of more heirs than leave, one does.
+    /// Whether somebody who stays follows the account: of more heirs than leave, one does, unless the namespace is going.
     async fn has_heirs(&mut self, gone: &Account, leaving: &Leaving) -> Result<bool, Halt> {
         let heirs = statement(
             "SELECT owner_name FROM accounts \
              WHERE namespace = $1 AND source_name = $2 AND source_mode = 'Inherit' AND account_id != $3 LIMIT $4",
         );
-        let enough = i64::try_from(leaving.len() + 1).unwrap_or(i64::MAX);
+        let enough = match &leaving.last {
+            Some(_) => i64::MAX,
+            None => i64::try_from(leaving.deleted.len() + 1).unwrap_or(i64::MAX),
+        };
         let heirs = heirs.bind(&gone.namespace).bind(&gone.owner.name).bind(gone.id.to_string()).bind(enough);
         let heirs: Vec<Option<String>> = heirs.fetch_firsts(self.connection).await?;
-        Ok(heirs.iter().any(|heir| heir.as_ref().is_none_or(|heir| !leaving.contains(heir))))
+        Ok(heirs.iter().any(|heir| leaving.stays(heir.as_deref().unwrap_or_default())))
     }
 
     /// Gives the placeholder of a copy the lowest number that is free.

@@ -9,10 +9,18 @@ use crate::store::sql::connection::{statement, texts};
 use crate::store::sql::rows;
 use crate::store::{Receipt, Refusal};
 
-/// Whether an account's `User` isn't among those that are being deleted, whose names a parameter lists.
+/// Whether an account's `User` isn't among those that are being deleted with their accounts, whose names a parameter lists.
 macro_rules! stays {
     ($leaving:literal) => {
         concat!("(owner_name IS NULL OR owner_name NOT IN (", texts!($leaving), "))")
+    };
+}
+
+/// Whether an account counts as a user's who stays: a parameter lists names of `User`s, and another says whether it is
+/// these that count, or all others.
+macro_rules! counts {
+    ($names:literal, $these:literal) => {
+        concat!("(COALESCE(owner_name, '') IN (", texts!($names), ")) = ", $these)
     };
 }
 
@@ -28,14 +36,15 @@ impl Writer<'_> {
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name IN (",
             texts!("$3"),
             ") AND state = 'Enabled' AND ",
-            stays!("$2"),
+            counts!("$2", "$4"),
             ") AS administrators, EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND ",
-            stays!("$2"),
+            counts!("$2", "$4"),
             ") AS users"
         ))
         .bind(namespace)
-        .bind(rows::texts(leaving.as_ref()))
+        .bind(rows::texts(leaving.last.as_deref().unwrap_or(&leaving.deleted)))
         .bind(rows::texts(groups))
+        .bind(leaving.last.is_some())
         .fetch_one(self.connection)
         .await?;
         let control = Control { administrators: row.get("administrators")?, users: row.get("users")? };
@@ -87,7 +96,7 @@ impl Writer<'_> {
             stays!("$3"),
             ")"
         ));
-        let has_members = has_members.bind(namespace).bind(name).bind(rows::texts(leaving.as_ref()));
+        let has_members = has_members.bind(namespace).bind(name).bind(rows::texts(leaving.deleted.as_ref()));
         refuse_if(has_members.fetch_first(self.connection).await?, Refusal::InUse)?;
         if !GroupContent::undeclared(name).is_some_and(|group| group.full_control) {
             self.check_control_without(namespace, name, leaving).await?;
@@ -118,7 +127,7 @@ impl Writer<'_> {
         let used: Vec<String> =
             statement(concat!("SELECT DISTINCT email_domain FROM accounts WHERE namespace = $1 AND ", stays!("$2")))
                 .bind(namespace)
-                .bind(rows::texts(leaving.as_ref()))
+                .bind(rows::texts(leaving.deleted.as_ref()))
                 .fetch_firsts(self.connection)
                 .await?;
         let only_here = |domain: &String| needs(self.known.listings(namespace), name, domain);
