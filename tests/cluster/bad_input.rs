@@ -226,8 +226,9 @@ fn a_store_that_an_application_keeps_locked_is_told_as_that_and_waited_for() {
     organization.until_ready("OrgEmailDomain", "acme.example");
     let held = operator.hold_store();
     passed(organization.admin().create(&user("alice")));
-    let message = "an application keeps the whole account store locked";
-    check(&organization, "alice", "StoreUnavailable", "Reconciling", message);
+    let alice = organization.until("User", "alice", "told", |alice| condition(alice, "Ready")["reason"] == "StoreUnavailable");
+    let message = condition(&alice, "Ready")["message"].as_str().expect("a message");
+    assert!(message.starts_with("an application keeps the whole account store locked"), "{message}");
     assert_eq!(operator.page("/healthz").0, 200);
     held.let_go();
     organization.until_ready("User", "alice");
