@@ -112,7 +112,7 @@ pub enum Reason {
     LastAdministrator,
     /// Deletion is held by `deletionProtection`.
     DeletionProtected,
-    /// The store can't be reached.
+    /// The store can't be reached, or doesn't take the change now.
     StoreUnavailable,
     /// The Secret that holds the password isn't there, is of another type, or lacks the key.
     PasswordSecretNotFound,

@@ -330,6 +330,7 @@ async fn users<S: Store>(
             account: relatives.get(&key.name).and_then(|itself| itself.account.clone()),
             not_adoptable: None,
             given_up: None,
+            held_up: false,
             departure: None,
             password: PasswordFacts::NotAsked,
             directories: BTreeMap::new(),

@@ -28,7 +28,7 @@ use super::round_budget::RoundBudget;
 use super::wake::{Kind, Lane, ObjectKey, Queue};
 use super::watch::{News, Scope};
 use super::world::{self, InForce, Reported, World};
-use crate::api::{UserGroup, UserGroupSpec};
+use crate::api::{UserGroup, UserGroupSpec, UserStatus};
 use crate::clock::Clock;
 use crate::directory::Groups;
 use crate::domain::account::{Account, AccountId, Revision, Source, TransactionKind};
@@ -352,8 +352,8 @@ impl<S: Store> Pipeline<S> {
         for (key, snapshot, decision) in decided {
             let answer = decision.plan.as_ref().and_then(|_| answers.next());
             match answer {
-                Some(Err(Refusal::Locked)) => self.put_aside(key, StoreTrouble::Locked),
-                Some(Err(Refusal::OutOfTime)) => self.put_aside(key, StoreTrouble::Slow),
+                Some(Err(Refusal::Locked)) => self.put_aside(key, &snapshot, StoreTrouble::Locked),
+                Some(Err(Refusal::OutOfTime)) => self.put_aside(key, &snapshot, StoreTrouble::Slow),
                 Some(Err(refusal)) => self.look_again(key, refusal),
                 Some(Ok(receipt)) => {
                     if let Receipt::Account(account) = &receipt {
@@ -487,17 +487,23 @@ impl<S: Store> Pipeline<S> {
         tracing::error!(error = %crate::telemetry::chain(&error), objects = keys.len(), "the store can't be used, trying again");
         let trouble = if error.is_locked_out() { StoreTrouble::Busy } else { StoreTrouble::Away };
         for key in keys {
-            self.tell_that_it_waits(&key, trouble);
+            self.tell_that_it_waits(&key, None, trouble);
             self.queue.retry(key, Instant::now());
         }
     }
 
-    /// Tells of pending work that the store doesn't take it now.
-    fn tell_that_it_waits(&mut self, key: &ObjectKey, trouble: StoreTrouble) {
+    /// Tells of pending work that the store doesn't take it now, beside what the store has of a `User` where that is known.
+    fn tell_that_it_waits(&mut self, key: &ObjectKey, user: Option<&user::Snapshot>, trouble: StoreTrouble) {
         let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
-        if let (Some(uid), Some(report)) = (uid, without_store(&self.world, key, trouble)) {
-            self.slots.put(key.clone(), uid, report, Lane::Asked, Instant::now());
+        let (Some(uid), Some(mut report)) = (uid, without_store(&self.world, key, trouble)) else { return };
+        if let (Report::User(waits), Some(user)) = (&mut report, user) {
+            let blocked = [Blocked::StoreUnavailable(trouble)];
+            let found = status::of_user(user, has(user, None), &blocked, &self.settings.billing_zone);
+            let observed = waits.observed_generation;
+            let conditions = status::without_store(&found.conditions, observed.unwrap_or(-1), trouble);
+            **waits = UserStatus { observed_generation: observed, conditions, ..found };
         }
+        self.slots.put(key.clone(), uid, report, Lane::Asked, Instant::now());
     }
 
     /// Returns the writes that are due: reports that say something new, and what else is to be sent.

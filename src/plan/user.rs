@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::adoption::Adoption;
-use super::blocked::{Blocked, COPY_OF, Holder, NotAdoptable, TakenBy};
+use super::blocked::{Blocked, COPY_OF, Holder, NotAdoptable, StoreTrouble, TakenBy};
 use super::in_flight::{self, Directories, unconfirmed_of};
 use super::sources::{Person, Relatives, Sourcing, available};
 use super::{
@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub departure: Option<Departure>,
     /// The account that its status names and that the store doesn't have, where the `User` gives it up by going.
     pub given_up: Option<AccountId>,
+    /// Whether an application holds up its deletion, by a lock in the store.
+    pub held_up: bool,
     /// What is known of the password that it names.
     pub password: PasswordFacts,
     /// The directories that transactions wait for; of an account that is given up, those that have yet to drop it.
@@ -260,6 +262,9 @@ fn deletion_trouble(snapshot: &Snapshot, account: &Account) -> Option<Blocked> {
 }
 
 fn deletion(snapshot: &Snapshot, account: &Account) -> Decision {
+    if snapshot.held_up && account.content.lifecycle == Lifecycle::Enabled {
+        return disabling(snapshot, account);
+    }
     let transaction = TransactionId::of_change(account.id, TransactionKind::Delete, account.revision);
     let change = AccountChange::Delete { account: account.id, from: account.revision, transaction };
     let (keeps, seen) = snapshot.person().cut();
@@ -267,6 +272,24 @@ fn deletion(snapshot: &Snapshot, account: &Account) -> Decision {
     let (_, customer_id) = account.login_name.parts();
     let plan = Plan::Account(Box::new(plan(snapshot, customer_id, change, others)));
     Decision { plan: Some(plan), hold: Hold::Release, ..Decision::default() }
+}
+
+/// Disables an account whose deletion is held up: who is to go logs in no more, whoever keeps the cases.
+fn disabling(snapshot: &Snapshot, account: &Account) -> Decision {
+    let kind = TransactionKind::Disable;
+    let change = AccountChange::Update {
+        account: account.id,
+        from: account.revision,
+        transaction: Some((TransactionId::of_change(account.id, kind, account.revision), kind)),
+        content: Content { lifecycle: Lifecycle::Disabled, ..account.content.clone() },
+        password: None,
+        adopts: false,
+    };
+    let (_, customer_id) = account.login_name.parts();
+    let others = Others { moves: vec![], keeps: vec![], seen: vec![] };
+    let plan = Plan::Account(Box::new(plan(snapshot, customer_id, change, others)));
+    let blocked = vec![Blocked::StoreUnavailable(StoreTrouble::Locked)];
+    Decision { plan: Some(plan), blocked, again: true, ..Decision::default() }
 }
 
 fn creation(snapshot: &Snapshot) -> Decision {
@@ -725,6 +748,7 @@ mod tests {
             now: Timestamp::UNIX_EPOCH,
             not_adoptable: None,
             given_up: None,
+            held_up: false,
             departure: None,
             password: PasswordFacts::NotAsked,
             directories: Directories::new(),
@@ -957,6 +981,19 @@ mod tests {
         let enabled = edited(&disabling, |spec| spec.state = DesiredState::Enabled);
         assert_eq!(decide(&enabled).plan, None);
         assert_eq!(decide(&enabled).blocked, [Blocked::QueuedBehindTransaction(TransactionKind::Disable)]);
+    }
+
+    #[test]
+    fn a_user_whose_deletion_is_held_up_is_disabled_meanwhile() {
+        let mut going = edited(&applied(&snapshot()), |spec| spec.deletion_protection = DeletionProtection::Disabled);
+        going.meta.deleting = true;
+        going.held_up = true;
+        assert_eq!(begun(&going), Some(TransactionKind::Disable));
+        let Decision { blocked, hold, .. } = decide(&going);
+        assert_eq!((blocked.iter().map(Blocked::reason).collect::<Vec<_>>(), hold), (vec![Reason::StoreUnavailable], Hold::Keep));
+        let disabled = applied(&going);
+        assert_eq!(decide(&disabled), decide(&Snapshot { held_up: false, ..disabled.clone() }));
+        assert_eq!(applied(&disabled).account, None);
     }
 
     #[test]

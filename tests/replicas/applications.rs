@@ -81,6 +81,9 @@ fn an_application_that_locks_the_cases_holds_up_deletions_and_nothing_else() {
         });
         assert!(told["message"].as_str().expect("a message").starts_with("an application has locked"), "{told}");
     }
+    // Who is to go logs in no more.
+    let enabled = format!("SELECT COUNT(*) FROM roster_accounts WHERE organization = '{}' AND state = 'Enabled'", acme.name);
+    assert_eq!(run(locking.number(&enabled)), 0);
     acme.until_event("StoreUnavailable");
     assert_eq!(operator.metric("roster_store_locked_objects"), Some(40));
     assert!(operator.says("a change is held up in the store"), "{}", operator.log());

@@ -34,12 +34,12 @@ spec: {email: bob@acme.example, profile: {displayName: Bob}, chargeApproved: tru
 
 === expect
 OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
-User/alice Enabled alice@acme.example users [] Ready=False StoreUnavailable Reconciling
+User/alice Disabled alice@acme.example users [] Ready=False StoreUnavailable Reconciling
   an application has locked what this change needs in the account store, the table cases or rows of it, by a transaction that doesn't end: the change is applied once it ends; PostgreSQL's views pg_locks and pg_stat_activity say whose it is
 User/bob Disabled bob@acme.example users [] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
-account alice.acme alice@acme.example Enabled users [] revision=1
+account alice.acme alice@acme.example Disabled users [] revision=2
 account bob.acme bob@acme.example Disabled users [] revision=2
 event User/alice StoreUnavailable
 writes 5

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use roster::domain::account::{Account, AccountId, Departure};
 use roster::domain::billing::{Calendar, Life, Period, Zone};
 use roster::domain::organization::Organization;
-use roster::plan::{Leaving, Plan};
+use roster::plan::{AccountChange, Leaving, Plan};
 use roster::store::memory::MemoryStore;
 use roster::store::{
     AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
@@ -33,6 +33,10 @@ fn user(plan: &Plan) -> Option<&str> {
     }
 }
 
+fn deletes(plan: &Plan) -> bool {
+    matches!(plan, Plan::Account(plan) if matches!(plan.change, AccountChange::Delete { .. }))
+}
+
 impl FlakyStore {
     /// Lets the next calls fail.
     pub(crate) fn fail(&self, times: usize) {
@@ -44,7 +48,7 @@ impl FlakyStore {
         self.lost.store(times, Ordering::Relaxed);
     }
 
-    /// Has an application keep what plans about these `User`s need.
+    /// Has an application keep the cases of these `User`s.
     pub(crate) fn keep(&self, users: &[&str]) {
         *self.kept.lock().unwrap() = users.iter().map(|&user| user.to_owned()).collect();
     }
@@ -153,7 +157,7 @@ impl Store for FlakyStore {
         self.answers()?;
         self.commits.lock().unwrap().push(plans.iter().filter_map(user).map(str::to_owned).collect());
         let kept = self.kept.lock().unwrap().clone();
-        let is_kept = |plan: &Plan| user(plan).is_some_and(|user| kept.contains(user));
+        let is_kept = |plan: &Plan| deletes(plan) && user(plan).is_some_and(|user| kept.contains(user));
         let free: Vec<Plan> = plans.iter().filter(|plan| !is_kept(plan)).cloned().collect();
         let answers = self.inner.commit(&free, occasion).await;
         Self::count(&self.lost)?;

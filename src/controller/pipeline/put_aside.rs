@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use tokio::time::Instant;
 
 use super::Pipeline;
+use crate::controller::observe::Snapshot;
 use crate::controller::report::{Said, Write};
 use crate::controller::wake::{Kind, ObjectKey};
 use crate::plan::StoreTrouble;
@@ -50,7 +51,7 @@ impl PutAside {
 
 impl<S: Store> Pipeline<S> {
     /// Lets an object wait whose change the store doesn't take now, and says so.
-    pub(super) fn put_aside(&mut self, key: ObjectKey, trouble: StoreTrouble) {
+    pub(super) fn put_aside(&mut self, key: ObjectKey, snapshot: &Snapshot, trouble: StoreTrouble) {
         if self.put_aside.add(&key) == FOR_SURE {
             let uid = self.world.about(&key).map(|(meta, ..)| meta.uid.clone()).unwrap_or_default();
             let (kind, namespace, why) = (<&str>::from(key.kind), &key.namespace, said(trouble));
@@ -61,7 +62,11 @@ impl<S: Store> Pipeline<S> {
                 self.others.push(Write::Event { key: key.clone(), uid, said });
             }
         }
-        self.tell_that_it_waits(&key, trouble);
+        let user = match snapshot {
+            Snapshot::User(user) => Some(user.as_ref()),
+            Snapshot::Group(_) | Snapshot::Domain(_) => None,
+        };
+        self.tell_that_it_waits(&key, user, trouble);
         self.queue.retry(key, Instant::now());
     }
 

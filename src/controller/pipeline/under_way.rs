@@ -32,6 +32,7 @@ impl<S: Store> Pipeline<S> {
         let place = reference.map(|reference| (key.namespace.clone(), reference.name.clone()));
         let secret = place.and_then(|place| self.world.secrets.get(&place));
         user.password = self.passwords.facts(key, user, secret, Instant::now());
+        user.held_up = self.put_aside.has(key);
         let account = user.account.as_ref().map(|account| account.id);
         let account = account.or(user.departure.as_ref().map(|departure| departure.account));
         user.directories = match user.given_up {
