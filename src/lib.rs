@@ -48,7 +48,9 @@
 //! - Of a password nothing but a hash leaves the one who judges it, and no store, log or status has more. A directory that takes
 //!   texts is handed one from its Secret, and nobody keeps it.
 //! - The log (above `debug`, where libraries speak) and the metrics carry uids and account ids, never
-//!   an address or a person's name. The Event about an object that can't be read quotes what can't.
+//!   an address or a person's name.
+//! - One value that another version wrote costs no other: objects are read field by field ([`api::lenient`]), and nothing that
+//!   can't be undone follows from what isn't understood ([`plan::unreadable`]).
 
 pub mod api;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! What users write and read: the three kinds of the group `roster.rs`, types and docs only.
+//! What users write and read: the three kinds of the group `roster.rs`, types and docs, and how they are read.
 //!
 //! The doc comments here are what `kubectl explain` prints.
 
@@ -7,12 +7,14 @@
 // The derive of a schema repeats the type inside a function, where `pub` reaches nobody.
 #![allow(unreachable_pub)]
 
+pub mod lenient;
 pub mod org_email_domain;
 pub mod schema;
 pub mod status;
 pub mod user;
 pub mod user_group;
 
+pub use lenient::Lenient;
 pub use org_email_domain::{OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus};
 pub use status::{Condition, ConditionStatus, ConditionType, Reason};
 pub use user::{User, UserSpec, UserStatus};

@@ -162,6 +162,8 @@ pub enum Reason {
     PasswordRejected,
     /// The transaction in flight is past its deadline.
     DeadlineExceeded,
+    /// The spec has a value that this version of the operator doesn't understand.
+    UnsupportedValue,
 
     /// A reason of another version of the operator.
     #[serde(other)]

@@ -15,10 +15,12 @@ use self::leases::Leases;
 use super::run::place::own_namespace;
 use super::run::{WRITE_TIMEOUT, client, namespace};
 use super::{Failure, block_on, print};
+use crate::api::lenient::UnreadableField;
 use crate::config::{Output, Shared};
-use crate::controller::declared::{DeclaredUser, declared_users};
+use crate::controller::declared::{Declarations, DeclaredUser, Misread, declarations};
 use crate::controller::policies::{self, Lack};
 use crate::domain::account::{Account, AccountId, Confirmations, Departure, Transaction};
+use crate::plan::unreadable::consequence;
 use crate::store::UserName;
 use crate::store::leadership::Operators;
 use crate::store::sql::SqlStore;
@@ -67,6 +69,7 @@ enum Kind {
     PolicyUnbound,
     PoliciesUnknown,
     AccountLost,
+    UnsupportedValue,
     TransactionOverdue,
     DeletionOverdue,
     Orphan,
@@ -90,7 +93,7 @@ struct Finding {
 #[derive(Debug, Default)]
 struct Cluster {
     /// Absent where it doesn't know the kind.
-    users: Option<BTreeMap<UserName, DeclaredUser>>,
+    declared: Option<Declarations>,
     /// Absent where it may not be asked.
     policies: Option<Lack>,
     /// Absent where the store is in a file, whose operator needs none.
@@ -152,14 +155,14 @@ async fn look_at_the_cluster(arguments: &Arguments, operators: &Operators) -> Re
         format!("no cluster is known ({error}): set KUBECONFIG, or look at the store alone with --store-only")
     })?;
     let client = client(&config, WRITE_TIMEOUT)?;
-    let users = unless(404, declared_users(&client, namespaces).await)?;
+    let declared = unless(404, declarations(&client, namespaces).await)?;
     let policies = unless(403, policies::lack(&client).await)?;
     let lease_namespace = lease_namespace.clone().unwrap_or_else(own_namespace);
     let leases = match operators.is_shared {
         true => Some(leases::look(&client, &lease_namespace, operators, namespaces).await?),
         false => None,
     };
-    Ok(Cluster { users, policies, leases })
+    Ok(Cluster { declared, policies, leases })
 }
 
 /// Returns what the API server answered; nothing where it refused with this status code.
@@ -180,10 +183,11 @@ fn findings(looks: &Looks, now: Timestamp) -> Vec<Finding> {
     found.extend(departures.iter().filter_map(|departure| overdue_deletion(departure, directories, now)));
     found.extend(leases::findings(cluster.as_ref().and_then(|cluster| cluster.leases.as_ref()), operators));
     match cluster {
-        Some(Cluster { users, policies, leases: _ }) => {
+        Some(Cluster { declared, policies, leases: _ }) => {
             found.extend(lacking(policies.as_ref()));
-            match users {
-                Some(users) => {
+            match declared {
+                Some(Declarations { users, misread }) => {
+                    found.extend(misread.iter().flat_map(unsupported));
                     found.extend(accounts.iter().filter_map(|account| whose(account, looks, users)));
                     found.extend(lost(users, looks));
                 }
@@ -275,6 +279,21 @@ fn lacking(policies: Option<&Lack>) -> Vec<Finding> {
     let idle = "it has no binding, so nobody is refused or warned by it";
     let missing = missing.iter().map(|policy| finding(Severity::Error, Kind::PolicyMissing, policy, absent, apply));
     missing.chain(unbound.iter().map(|policy| finding(Severity::Error, Kind::PolicyUnbound, policy, idle, apply))).collect()
+}
+
+/// Returns a finding for each value of an object that this version doesn't understand.
+fn unsupported(object: &Misread) -> Vec<Finding> {
+    let Misread { kind, namespace, name, fields } = object;
+    let kind = <&str>::from(*kind);
+    let finding = |UnreadableField { field, path, value }: &UnreadableField| Finding {
+        severity: Severity::Error,
+        finding: Kind::UnsupportedValue,
+        organization: Some(namespace.clone()),
+        object: format!("{kind} {namespace}/{name}"),
+        what: format!("{path} is {value}, which this version of roster doesn't understand: {}", consequence(*field)),
+        cure: "correct the value, or run a version of roster that knows it".to_owned(),
+    };
+    fields.iter().map(finding).collect()
 }
 
 fn no_users() -> Finding {

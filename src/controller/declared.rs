@@ -1,17 +1,20 @@
-//! Which `User`s the cluster has, read once.
+//! Which `User`s the cluster has, and what of all objects this version doesn't understand, read once.
 
 use std::collections::BTreeMap;
 
-use kube::api::{Api, ApiResource, DynamicObject, ListParams};
-use kube::{Client, ResourceExt};
+use kube::api::{Api, ListParams};
+use kube::{Client, Resource, ResourceExt};
 
-use crate::api::User;
+use super::wake::Kind;
+use super::world::Declared;
+use crate::api::lenient::{Lenient, UnreadableField};
+use crate::api::{OrgEmailDomain, User, UserGroup};
 use crate::store::UserName;
 
 /// How many objects one answer of the API server brings.
 const PAGE: u32 = 500;
 
-/// A `User` as the cluster has it, whether or not it can be read.
+/// A `User` as the cluster has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeclaredUser {
     /// The uid of the resource.
@@ -22,36 +25,82 @@ pub struct DeclaredUser {
     pub deleting: bool,
 }
 
+/// An object of whose spec something isn't understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misread {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What isn't understood.
+    pub fields: Vec<UnreadableField>,
+}
+
+/// What a cluster declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Declarations {
+    /// The `User`s.
+    pub users: BTreeMap<UserName, DeclaredUser>,
+    /// What isn't understood, of all kinds.
+    pub misread: Vec<Misread>,
+}
+
+/// Returns what these namespaces declare, or all where none is named.
+///
+/// # Errors
+/// When the API server doesn't say.
+pub async fn declarations(client: &Client, namespaces: &[String]) -> Result<Declarations, kube::Error> {
+    let mut found = Declarations::default();
+    let users = list::<User>(client, namespaces, &mut found.misread).await?;
+    found.users = users.into_iter().map(declared).collect();
+    list::<UserGroup>(client, namespaces, &mut found.misread).await?;
+    list::<OrgEmailDomain>(client, namespaces, &mut found.misread).await?;
+    Ok(found)
+}
+
 /// Returns the `User`s of these namespaces, or of all where none is named.
 ///
 /// # Errors
 /// When the API server doesn't say.
 pub async fn declared_users(client: &Client, namespaces: &[String]) -> Result<BTreeMap<UserName, DeclaredUser>, kube::Error> {
-    let kind = ApiResource::erase::<User>(&());
-    let mut users = BTreeMap::new();
-    if namespaces.is_empty() {
-        list(&Api::all_with(client.clone(), &kind), &mut users).await?;
-    }
-    for namespace in namespaces {
-        list(&Api::namespaced_with(client.clone(), namespace, &kind), &mut users).await?;
-    }
-    Ok(users)
+    Ok(list::<User>(client, namespaces, &mut vec![]).await?.into_iter().map(declared).collect())
 }
 
-async fn list(api: &Api<DynamicObject>, users: &mut BTreeMap<UserName, DeclaredUser>) -> Result<(), kube::Error> {
-    let mut parameters = ListParams::default().limit(PAGE);
-    loop {
-        let page = api.list(&parameters).await?;
-        users.extend(page.items.iter().map(declared));
-        match page.metadata.continue_ {
-            Some(next) if !next.is_empty() => parameters = parameters.continue_token(&next),
-            _ => return Ok(()),
+/// Lists a kind, and notes of which objects something isn't understood.
+async fn list<K: Declared + Clone + std::fmt::Debug>(
+    client: &Client,
+    namespaces: &[String],
+    misread: &mut Vec<Misread>,
+) -> Result<Vec<K>, kube::Error> {
+    let mut apis: Vec<Api<Lenient<K>>> = namespaces.iter().map(|name| Api::namespaced(client.clone(), name)).collect();
+    if apis.is_empty() {
+        apis.push(Api::all(client.clone()));
+    }
+    let mut objects = vec![];
+    for api in apis {
+        let mut parameters = ListParams::default().limit(PAGE);
+        loop {
+            let page = api.list(&parameters).await?;
+            for Lenient { object, unreadable, has_foreign_status: _ } in page.items {
+                if !unreadable.fields().is_empty() {
+                    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+                    misread.push(Misread { kind: K::KIND, namespace, name, fields: unreadable.fields().to_vec() });
+                }
+                objects.push(object);
+            }
+            match page.metadata.continue_ {
+                Some(next) if !next.is_empty() => parameters = parameters.continue_token(&next),
+                _ => break,
+            }
         }
     }
+    Ok(objects)
 }
 
-fn declared(object: &DynamicObject) -> (UserName, DeclaredUser) {
-    let account = object.data["status"]["accountId"].as_str().map(str::to_owned);
-    let (uid, deleting) = (object.uid().unwrap_or_default(), object.metadata.deletion_timestamp.is_some());
-    ((object.namespace().unwrap_or_default(), object.name_any()), DeclaredUser { uid, account, deleting })
+fn declared(user: User) -> (UserName, DeclaredUser) {
+    let name = (user.namespace().unwrap_or_default(), user.name_any());
+    let (uid, deleting) = (user.uid().unwrap_or_default(), user.meta().deletion_timestamp.is_some());
+    (name, DeclaredUser { uid, account: user.status.and_then(|status| status.account_id), deleting })
 }

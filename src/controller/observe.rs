@@ -19,7 +19,7 @@ use crate::plan::blocked::Holder;
 use crate::plan::blocked::NotAdoptable;
 use crate::plan::sources::{Declared, Relative, Relatives};
 use crate::plan::user::{Contest, PasswordFacts, Rival, follows, gives_up_control, own_email};
-use crate::plan::{Control, Decision, Meta, OrganizationFacts, org_email_domain, organization, user, user_group};
+use crate::plan::{Control, Decision, Meta, OrganizationFacts, org_email_domain, organization, unreadable, user, user_group};
 use crate::store::{AccountKey, Administrator, Counts, GroupName, Store, StoreError, UserName};
 
 /// How many accounts may stand between a user and an address and still make room together.
@@ -60,7 +60,7 @@ impl Snapshot {
 
 /// Returns a snapshot of each object that can be judged now.
 ///
-/// Left out is what can't be read, users that are gone, and what stands in a namespace that
+/// Left out are users that are gone, and what stands in a namespace that
 /// wasn't seen yet: its arrival wakes them.
 ///
 /// # Errors
@@ -73,7 +73,7 @@ pub async fn observe<S: Store>(
 ) -> Result<Vec<(ObjectKey, Snapshot)>, StoreError> {
     let keys: Vec<&ObjectKey> = keys
         .iter()
-        .filter(|key| !world.malformed.contains(key) && (key.kind != Kind::User || seen_user(world, key).is_some()))
+        .filter(|key| key.kind != Kind::User || seen_user(world, key).is_some())
         .filter(|key| world.namespaces.contains_key(&key.namespace))
         .collect();
     let names: Vec<UserName> =
@@ -264,7 +264,7 @@ fn group(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key:
     let seen = world.groups.get(&(key.namespace.clone(), key.name.clone()));
     user_group::Snapshot {
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
-        spec: seen.map(|seen| seen.spec.clone()),
+        spec: seen.map(|seen| unreadable::group_in_force(&seen.spec, &seen.meta)),
         in_force: facts.record.groups.get(&key.name).cloned(),
         is_abandoned: world.is_abandoned(&key.namespace),
         members: counts.and_then(|counts| counts.members.get(&key.name)).copied().unwrap_or_default(),
@@ -280,7 +280,7 @@ fn domain(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key
     let here = used.filter(|(domain, _)| facts.record.listing_of(domain, &facts.leaving_listings) == Some(&key.name));
     org_email_domain::Snapshot {
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
-        spec: seen.map(|seen| seen.spec.clone()),
+        spec: seen.map(|seen| unreadable::listing_in_force(&seen.spec, &seen.meta, facts.record.listings.get(&key.name))),
         listings: facts.record.listings.clone(),
         is_abandoned: world.is_abandoned(&key.namespace),
         users: here.map(|(_, accounts)| accounts).sum(),
@@ -342,6 +342,10 @@ async fn users<S: Store>(
         });
     }
     find_adoptable(world, store, adoptable, &mut snapshots).await?;
+    for snapshot in &mut snapshots {
+        let user::Snapshot { meta, spec, account, .. } = snapshot;
+        snapshot.spec = unreadable::user_in_force(spec, &meta.unreadable, account.as_ref());
+    }
     find_departures(store, &mut snapshots).await?;
     find_given_up(store, &mut snapshots).await?;
     find_holders(world, store, &mut snapshots).await?;
@@ -507,7 +511,8 @@ async fn find_departures<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) 
 async fn find_given_up<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) -> Result<(), StoreError> {
     let named = |snapshot: &user::Snapshot| {
         let goes = snapshot.meta.deleting && snapshot.account.is_none() && snapshot.departure.is_none();
-        let gives_up = goes && snapshot.spec.deletion_policy == DeletionPolicy::Delete;
+        let is_known = unreadable::deletion(&snapshot.meta).is_none();
+        let gives_up = goes && is_known && snapshot.spec.deletion_policy == DeletionPolicy::Delete;
         Some(AccountId(snapshot.recorded.as_ref().filter(|_| gives_up)?.parse().ok()?))
     };
     let wanted: Vec<AccountKey> = snapshots.iter().filter_map(named).map(AccountKey::Id).collect();

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use kube::Resource as _;
 use kube::api::ObjectMeta;
 use tokio::time::Instant;
 
@@ -28,7 +29,7 @@ use super::round_budget::RoundBudget;
 use super::wake::{Kind, Lane, ObjectKey, Queue};
 use super::watch::{News, Scope};
 use super::world::{self, InForce, Reported, World};
-use crate::api::{UserGroup, UserGroupSpec, UserStatus};
+use crate::api::{Lenient, UserGroup, UserGroupSpec, UserStatus};
 use crate::clock::Clock;
 use crate::directory::Groups;
 use crate::domain::account::{Account, AccountId, Revision, Source, TransactionKind};
@@ -590,15 +591,6 @@ impl<S: Store> Pipeline<S> {
                     self.wake(self.world.of_secret(&key.namespace, &key.name));
                 }
             }
-            News::Malformed { key, uid, error } => {
-                self.present(&key);
-                if self.world.set_aside(key.clone()) {
-                    tracing::error!(kind = <&str>::from(key.kind), uid, "an object can't be read, it is left alone");
-                    let note = format!("can't be read, so it is left as it is until it is mended: {error}");
-                    let said = Said { reason: "Malformed".to_owned(), note, warning: true };
-                    self.others.push(Write::Event { key, uid, said });
-                }
-            }
             News::Gone(key) => self.lose(&key),
             News::WatchBroke(scope) => {
                 let now = Instant::now();
@@ -609,7 +601,7 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
-    fn see<K: world::Declared>(&mut self, object: K) {
+    fn see<K: world::Declared>(&mut self, object: Lenient<K>) {
         let name = (object.meta().namespace.clone().unwrap_or_default(), object.meta().name.clone().unwrap_or_default());
         let key = ObjectKey::new(K::KIND, name.0, name.1);
         self.present(&key);

@@ -10,15 +10,14 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::Status as ApiStatus;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::watcher;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::wake::{Kind, Lane, ObjectKey, Queue};
-use super::world::{Declared, Reported, Shelf, World};
+use super::world::{Declared, Reported, Seen, Shelf, World};
 use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason};
-use crate::api::{self, OrgEmailDomain, OrgEmailDomainStatus, User, UserGroup, UserGroupStatus, UserStatus};
+use crate::api::{self, Lenient, OrgEmailDomain, OrgEmailDomainStatus, User, UserGroup, UserGroupStatus, UserStatus};
 use crate::plan::{Hold, status};
 
 /// How many writes may be under way at once.
@@ -87,11 +86,11 @@ fn said_by(status: &impl Reported) -> (Option<i64>, Option<ConditionStatus>) {
 #[derive(Debug)]
 pub enum Answer {
     /// The user is now as given.
-    User(Box<User>),
+    User(Box<Lenient<User>>),
     /// The group is now as given.
-    Group(Box<UserGroup>),
+    Group(Box<Lenient<UserGroup>>),
     /// The listed domain is now as given.
-    Domain(Box<OrgEmailDomain>),
+    Domain(Box<Lenient<OrgEmailDomain>>),
     /// Our finalizer is off.
     Released {
         /// The uid of the object.
@@ -259,20 +258,21 @@ pub fn patch(world: &World, key: &ObjectKey, uid: &str, report: Report, now: Tim
     }
 }
 
-fn seen<T: Clone, S>(shelf: &Shelf<S, T>, key: &ObjectKey) -> Option<(String, T)> {
-    let seen = shelf.get(&(key.namespace.clone(), key.name.clone()))?;
-    Some((seen.meta.uid.clone(), seen.status.clone()))
+fn seen<'a, T, S>(shelf: &'a Shelf<S, T>, key: &ObjectKey) -> Option<&'a Seen<S, T>> {
+    shelf.get(&(key.namespace.clone(), key.name.clone()))
 }
 
 fn status_patch<K: Declared>(
-    (uid, before): (String, K::Status),
+    seen: &Seen<K::Spec, K::Status>,
     key: &ObjectKey,
     mut next: K::Status,
     now: Timestamp,
 ) -> Option<ObjectPatch> {
+    let Seen { meta, status: before, has_foreign_status, .. } = seen;
+    let uid = meta.uid.clone();
     let conditions = std::mem::take(next.conditions_mut());
     *next.conditions_mut() = status::dated(conditions, before.conditions(), now);
-    if next == before {
+    if next == *before && !has_foreign_status {
         return None;
     }
     let steps = json!([
@@ -373,7 +373,12 @@ async fn send_patch(client: Client, recorder: &Recorder, patch: ObjectPatch) -> 
         Kind::Organization | Kind::Secret => Answer::Done,
     };
     let written = !matches!(answer, Answer::MovedOn | Answer::Failed(_));
-    if let Some(said) = patch.event.filter(|_| written) {
+    let event = match &answer {
+        // Where what isn't understood keeps the status out too, the Event is all that can be told.
+        Answer::Failed(error) if is_invalid(error) => patch.event.map(|said| Said { note: UNTOLD.to_owned(), ..said }),
+        _ => patch.event.filter(|_| written),
+    };
+    if let Some(said) = event {
         // An Event must not hold up the answer.
         let (recorder, key, uid) = (recorder.clone(), patch.key.clone(), patch.uid.clone());
         tokio::spawn(async move { publish(&recorder, &key, &uid, &said).await });
@@ -384,11 +389,20 @@ async fn send_patch(client: Client, recorder: &Recorder, patch: ObjectPatch) -> 
     }
 }
 
-async fn send_as<K>(client: Client, patch: &ObjectPatch, answer: fn(Box<K>) -> Answer) -> Answer
+/// What an Event says where the status can't.
+const UNTOLD: &str = "refused, and the API server refuses the status that says why: roster doctor names the values in the spec \
+    that aren't understood";
+
+/// Whether the schema lets an object through no more.
+fn is_invalid(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 422 && status.reason == "Invalid")
+}
+
+async fn send_as<K>(client: Client, patch: &ObjectPatch, answer: fn(Box<Lenient<K>>) -> Answer) -> Answer
 where
-    K: Declared + Clone + DeserializeOwned + Debug,
+    K: Declared + Clone + Debug,
 {
-    let api: Api<K> = Api::namespaced(client, &patch.key.namespace);
+    let api: Api<Lenient<K>> = Api::namespaced(client, &patch.key.namespace);
     let steps = match serde_json::from_value(patch.steps.clone()) {
         Ok(steps) => Patch::Json::<()>(steps),
         Err(error) => return Answer::Failed(Box::new(kube::Error::SerdeError(error))),

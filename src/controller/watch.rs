@@ -5,17 +5,16 @@ use std::fmt::Debug;
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::Api;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, ResourceExt};
-use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
 
 use super::passwords::SeenSecret;
 use super::report::watch_in_short;
 use super::wake::{Kind, ObjectKey};
 use super::world::Declared;
-use crate::api::{OrgEmailDomain, PASSWORD_SECRET, User, UserGroup};
+use crate::api::{Lenient, OrgEmailDomain, PASSWORD_SECRET, User, UserGroup};
 
 /// Something that happened in the cluster.
 #[derive(Debug)]
@@ -27,26 +26,17 @@ pub enum News {
     /// A namespace is as given.
     Namespace(Box<Namespace>),
     /// A user is as given.
-    User(Box<User>),
+    User(Box<Lenient<User>>),
     /// A group is as given.
-    Group(Box<UserGroup>),
+    Group(Box<Lenient<UserGroup>>),
     /// A listed domain is as given.
-    Domain(Box<OrgEmailDomain>),
+    Domain(Box<Lenient<OrgEmailDomain>>),
     /// A Secret of our type is there, in this version.
     Secret {
         /// Which.
         key: ObjectKey,
         /// Its uid and its version.
         seen: SeenSecret,
-    },
-    /// An object can't be read.
-    Malformed {
-        /// Which.
-        key: ObjectKey,
-        /// Its uid.
-        uid: String,
-        /// What can't be read.
-        error: String,
     },
     /// An object is gone.
     Gone(ObjectKey),
@@ -80,30 +70,18 @@ pub fn watch_all(client: &Client, namespaces: &[String], news: &Sender<News>) ->
     watched
 }
 
-fn watch<K>(client: &Client, namespace: Option<String>, news: Sender<News>, as_news: fn(Box<K>) -> News) -> Scope
+fn watch<K>(client: &Client, namespace: Option<String>, news: Sender<News>, as_news: fn(Box<Lenient<K>>) -> News) -> Scope
 where
-    K: Declared + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Declared + Clone + Debug + Send + Sync + 'static,
 {
-    let api: Api<DeserializeGuard<K>> = match &namespace {
+    let api: Api<Lenient<K>> = match &namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     };
     let scope = Scope { kind: K::KIND, namespace };
-    let read = move |object: DeserializeGuard<K>| match object.0 {
-        Ok(object) => as_news(Box::new(object)),
-        Err(invalid) => News::Malformed {
-            key: ObjectKey::new(
-                K::KIND,
-                invalid.metadata.namespace.unwrap_or_default(),
-                invalid.metadata.name.unwrap_or_default(),
-            ),
-            uid: invalid.metadata.uid.unwrap_or_default(),
-            error: invalid.error,
-        },
-    };
-    let gone = move |object: &DeserializeGuard<K>| {
-        News::Gone(ObjectKey::new(K::KIND, object.namespace().unwrap_or_default(), object.name_any()))
-    };
+    let read = move |object| as_news(Box::new(object));
+    let gone =
+        move |object: &Lenient<K>| News::Gone(ObjectKey::new(K::KIND, object.namespace().unwrap_or_default(), object.name_any()));
     tokio::spawn(follow(watcher(api, watcher::Config::default()), scope.clone(), news, read, gone));
     scope
 }

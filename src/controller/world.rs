@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Namespace;
+use kube::Resource as _;
 use kube::api::ObjectMeta;
 
 use super::passwords::SeenSecret;
 use super::wake::{Kind, ObjectKey};
+use crate::api::lenient::{Lenient, Readable, Unreadable};
 use crate::api::status::Condition;
 use crate::api::user::{DeletionPolicy, SourceMode};
 use crate::api::{
@@ -19,7 +21,7 @@ use crate::domain::group::GroupContent;
 use crate::plan::{Leaving, Meta};
 
 /// One of our kinds, taken apart.
-pub trait Declared: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> {
+pub trait Declared: Readable + kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> {
     /// What it is.
     const KIND: Kind;
     /// What it asks for.
@@ -59,6 +61,8 @@ pub struct Seen<S, T> {
     pub size: u64,
     /// What we said of it.
     pub status: T,
+    /// Whether its status holds something that isn't of this version, and is to be written anew.
+    pub has_foreign_status: bool,
     /// The version of it, which grows with each write to it.
     pub version: u64,
 }
@@ -85,8 +89,6 @@ pub struct World {
     pub domains: Shelf<OrgEmailDomainSpec, OrgEmailDomainStatus>,
     /// The Secrets of our type.
     pub secrets: BTreeMap<(String, String), SeenSecret>,
-    /// The objects that can't be read.
-    pub malformed: HashSet<ObjectKey>,
     emails: HashMap<(String, String), Result<Email, EmailError>>,
     in_force: HashMap<(String, String), InForce>,
     index: Index,
@@ -118,18 +120,20 @@ struct Index {
 impl World {
     /// Takes in an object. Returns whether anything changed that a decision depends on: a status
     /// alone is ours, and an older version than the one known changes nothing.
-    pub fn see<K: Declared>(&mut self, object: K) -> Option<ObjectKey> {
+    pub fn see<K: Declared>(&mut self, object: Lenient<K>) -> Option<ObjectKey> {
+        let Lenient { object, unreadable, has_foreign_status } = object;
         let (metadata, spec, status) = object.parts();
-        let seen = seen(metadata, spec, status.unwrap_or_default());
+        let mut seen = seen(metadata, spec, status.unwrap_or_default());
+        seen.meta.unreadable = unreadable;
+        seen.has_foreign_status = has_foreign_status;
         let place = (seen.meta.namespace.clone(), seen.meta.name.clone());
         let key = ObjectKey::new(K::KIND, &place.0, &place.1);
-        let healed = self.malformed.remove(&key);
         let shelf = K::shelf(self);
         let before = shelf.get(&place);
         if before.is_some_and(|before| seen.version > 0 && before.version >= seen.version) {
             return None;
         }
-        let changed = before.is_none_or(|before| before.meta != seen.meta) || healed;
+        let changed = before.is_none_or(|before| before.meta != seen.meta);
         self.unindex(&key);
         K::shelf(self).insert(place, seen);
         self.reindex(&key);
@@ -137,7 +141,7 @@ impl World {
     }
 
     /// Takes in what the API server answered to a write of ours, unless the object is gone since.
-    pub fn see_answer<K: Declared>(&mut self, object: K) -> Option<ObjectKey> {
+    pub fn see_answer<K: Declared>(&mut self, object: Lenient<K>) -> Option<ObjectKey> {
         let place = (object.meta().namespace.clone()?, object.meta().name.clone()?);
         let still_there = K::shelf(self).get(&place).is_some_and(|seen| Some(&seen.meta.uid) == object.meta().uid.as_ref());
         if still_there { self.see(object) } else { None }
@@ -177,18 +181,17 @@ impl World {
         }
     }
 
-    /// Whether an object is there, readable or not.
+    /// Whether an object is there.
     #[must_use]
     pub fn has(&self, key: &ObjectKey) -> bool {
-        self.about(key).is_some() || self.malformed.contains(key)
+        self.about(key).is_some()
     }
 
     /// Takes an object out. Returns whether it was there.
     pub fn lose(&mut self, key: &ObjectKey) -> bool {
         self.unindex(key);
         let place = (key.namespace.clone(), key.name.clone());
-        let malformed = self.malformed.remove(key);
-        let was_there = match key.kind {
+        match key.kind {
             Kind::Secret => self.secrets.remove(&place).is_some(),
             Kind::Organization => self.namespaces.remove(&key.namespace).is_some(),
             Kind::OrgEmailDomain => self.domains.remove(&place).is_some(),
@@ -197,16 +200,7 @@ impl World {
                 self.in_force.remove(&place);
                 self.users.remove(&place).is_some()
             }
-        };
-        was_there || malformed
-    }
-
-    /// Sets an object aside that can't be read, until it can. Returns whether that is news.
-    pub fn set_aside(&mut self, key: ObjectKey) -> bool {
-        let known = self.malformed.contains(&key);
-        self.lose(&key);
-        self.malformed.insert(key);
-        !known
+        }
     }
 
     /// Takes in a Secret of our type. Returns whether it is another version than the one known.
@@ -240,7 +234,7 @@ impl World {
                 None => shelf.keys().map(|(namespace, name)| ObjectKey::new(kind, namespace, name)).collect(),
             }
         }
-        let mut keys = match kind {
+        match kind {
             Kind::Secret => {
                 let places = self.secrets.keys().filter(|(of, _)| namespace.is_none_or(|only| only == of));
                 places.map(|(namespace, name)| ObjectKey::new(kind, namespace, name)).collect()
@@ -252,10 +246,7 @@ impl World {
             Kind::OrgEmailDomain => of(&self.domains, kind, namespace),
             Kind::UserGroup => of(&self.groups, kind, namespace),
             Kind::User => of(&self.users, kind, namespace),
-        };
-        let broken = self.malformed.iter().filter(|key| key.kind == kind);
-        keys.extend(broken.filter(|key| namespace.is_none_or(|only| only == key.namespace)).cloned());
-        keys
+        }
     }
 
     /// Notes what of a user's account others depend on: what its spec asks for may wait. Returns whether that is news.
@@ -495,11 +486,12 @@ fn seen<S: serde::Serialize, T>(metadata: ObjectMeta, spec: S, status: T) -> See
         paused: annotated(api::PAUSED),
         held: finalizers.iter().any(|finalizer| finalizer == api::FINALIZER),
         released: annotated(api::RELEASE),
+        unreadable: Unreadable::default(),
     };
     // Since Kubernetes 1.35 versions of one resource may be compared as numbers.
     let version = metadata.resource_version.and_then(|version| version.parse().ok()).unwrap_or_default();
     let size = size(&spec);
-    Seen { meta, finalizers, spec: Arc::new(spec), size, status, version }
+    Seen { meta, finalizers, spec: Arc::new(spec), size, status, has_foreign_status: false, version }
 }
 
 /// Returns how large a value is as JSON, which isn't kept.

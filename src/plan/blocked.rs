@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::unreadable::consequence;
+use crate::api::lenient::{Field, UnreadableField};
 use crate::api::{PASSWORD_SECRET, Reason};
 use crate::domain::account::{AccountId, TransactionKind};
 use crate::domain::email::{Domain, DomainError, Email, EmailError};
@@ -175,6 +177,13 @@ pub enum Blocked {
     },
     /// The transaction is in flight.
     InTransaction(TransactionKind),
+    /// The spec has values that this version doesn't understand.
+    UnsupportedValue {
+        /// Which.
+        fields: Vec<UnreadableField>,
+        /// Whether nothing is made of the object before they are understood.
+        is_new: bool,
+    },
 }
 
 impl Blocked {
@@ -293,6 +302,7 @@ impl Blocked {
             Self::QueuedBehindTransaction(_) | Self::TakeOverQueued { .. } => Reason::QueuedBehindTransaction,
             Self::DirectoryUnavailable { .. } => Reason::DirectoryUnavailable,
             Self::PasswordUnjudged(kind) | Self::InTransaction(kind) => reason_of(*kind),
+            Self::UnsupportedValue { .. } => Reason::UnsupportedValue,
         }
     }
 
@@ -333,6 +343,7 @@ impl Blocked {
             | Self::NotAdoptable { .. }
             | Self::PasswordRejected { .. }
             | Self::DeadlineExceeded { .. }
+            | Self::UnsupportedValue { .. }
             | Self::DomainTaken { .. } => false,
         }
     }
@@ -340,7 +351,11 @@ impl Blocked {
     /// Whether it is about the email, so that the condition `EmailAccepted` gives it too.
     #[must_use]
     pub fn concerns_email(&self) -> bool {
-        matches!(self, Self::EmailInvalid(_) | Self::DomainNotAllowed { .. } | Self::EmailTaken { .. })
+        match self {
+            Self::EmailInvalid(_) | Self::DomainNotAllowed { .. } | Self::EmailTaken { .. } => true,
+            Self::UnsupportedValue { fields, .. } => fields.iter().any(|unreadable| unreadable.field == Field::Email),
+            _ => false,
+        }
     }
 
     /// Whether it is about the password, so that the condition `LoginReady` gives it too.
@@ -361,6 +376,10 @@ impl Blocked {
         match self {
             Self::SourceNotFound { field, .. } | Self::SourceNotReady { field, .. } => *field == PERMISSIONS_FROM,
             Self::InheritanceCycle { .. } | Self::InheritanceTooDeep { .. } => true,
+            Self::UnsupportedValue { fields, .. } => {
+                let about = [Field::Grants, Field::From, Field::Permissions];
+                fields.iter().any(|unreadable| about.contains(&unreadable.field))
+            }
             _ => false,
         }
     }
@@ -597,6 +616,18 @@ impl fmt::Display for Blocked {
             }
             Self::InTransaction(kind) => {
                 write!(f, "the {} is in force in the store, and on its way to the directories", kind.as_str())
+            }
+            Self::UnsupportedValue { fields, is_new } => {
+                let one = |UnreadableField { field, path, value }: &UnreadableField| match is_new {
+                    true => format!("{path} is {value}"),
+                    false => format!("{path} is {value}: {}", consequence(*field)),
+                };
+                let fields = listed(&fields.iter().map(one).collect::<Vec<_>>(), "; ");
+                let rest = if *is_new { "nothing is made of it until then" } else { "everything else is in force" };
+                write!(
+                    f,
+                    "not understood by this version of roster: {fields}; {rest}. Correct it, or run a version of roster that knows it"
+                )
             }
         }
     }

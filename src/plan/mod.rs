@@ -12,6 +12,7 @@ pub mod org_email_domain;
 pub mod organization;
 pub mod sources;
 pub mod status;
+pub mod unreadable;
 pub mod user;
 pub mod user_group;
 
@@ -19,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use self::blocked::{Blocked, StoreTrouble};
+use crate::api::lenient::Unreadable;
 use crate::domain::account::{
     AccountId, Confirmations, Content, FromSecret, Lifecycle, Owner, Revision, TransactionId, TransactionKind,
 };
@@ -48,6 +50,8 @@ pub struct Meta {
     pub held: bool,
     /// Whether `roster.rs/release` asks us to let go of it for good.
     pub released: bool,
+    /// What of its spec this version doesn't understand.
+    pub unreadable: Unreadable,
 }
 
 /// What is known of the organization that an object belongs to.

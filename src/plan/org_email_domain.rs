@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::blocked::{Blocked, UsedBy};
+use super::unreadable::{self, Listed};
 use super::{Decision, DomainPlan, Hold, Leaving, Listing, Meta, Plan, unheld};
 use crate::api::org_email_domain::OrgEmailDomainSpec;
 use crate::domain::email::Domain;
@@ -39,16 +40,32 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         Some(_) if meta.deleting && *users > 0 => Decision::blocked(Blocked::InUse { accounts: *users, role: UsedBy::Addresses }),
         Some(_) if meta.deleting && listed.is_none() => Decision::hold(Hold::Release),
         Some(_) if meta.deleting => drop_listing(meta, leaving, Hold::Release),
-        Some(spec) => match listing(meta, spec, listings) {
-            Err(why) => Decision::blocked(why),
-            Ok(wanted) if listed == Some(&wanted) => Decision::default(),
-            Ok(wanted) => {
-                let (namespace, name) = (meta.namespace.clone(), meta.name.clone());
-                let plan = Plan::Domain(DomainPlan::Put { namespace, name, listing: wanted });
-                Decision { plan: Some(plan), ..Decision::default() }
-            }
+        Some(spec) => match unreadable::blocked(meta, Listed::Nothing, listed.is_none()) {
+            Some(unsupported) if listed.is_none() => Decision::blocked(unsupported),
+            unsupported => put_listing(meta, spec, listings, unsupported),
         },
     }
+}
+
+fn put_listing(
+    meta: &Meta,
+    spec: &OrgEmailDomainSpec,
+    listings: &BTreeMap<String, Listing>,
+    unsupported: Option<Blocked>,
+) -> Decision {
+    let mut blocked: Vec<Blocked> = unsupported.into_iter().collect();
+    let plan = match listing(meta, spec, listings) {
+        Err(why) => {
+            blocked.push(why);
+            None
+        }
+        Ok(wanted) if listings.get(&meta.name) == Some(&wanted) => None,
+        Ok(wanted) => {
+            let (namespace, name) = (meta.namespace.clone(), meta.name.clone());
+            Some(Plan::Domain(DomainPlan::Put { namespace, name, listing: wanted }))
+        }
+    };
+    Decision { plan, blocked, ..Decision::default() }
 }
 
 fn drop_listing(meta: &Meta, leaving: &Leaving, hold: Hold) -> Decision {
@@ -66,4 +83,52 @@ fn listing(meta: &Meta, spec: &OrgEmailDomainSpec, listings: &BTreeMap<String, L
         return Err(Blocked::DomainTaken { domain, holder: holder.clone() });
     }
     Ok(Listing { domain, include_subdomains: spec.include_subdomains })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::lenient::{Field, UnreadableField};
+
+    fn listed(domain: &str, include_subdomains: bool) -> Listing {
+        Listing { domain: Domain::parse(domain).unwrap(), include_subdomains }
+    }
+
+    /// A listed domain of which a field can't be read now.
+    fn misread(field: Field, spec: OrgEmailDomainSpec, in_force: Option<Listing>) -> Snapshot {
+        let unreadable = vec![UnreadableField::new(field, "spec.x".to_owned(), &serde_json::json!("Newer"))].into();
+        let meta = Meta { name: "acme".to_owned(), held: true, unreadable, ..Meta::default() };
+        Snapshot {
+            spec: Some(unreadable::listing_in_force(&Arc::new(spec), &meta, in_force.as_ref())),
+            meta,
+            listings: in_force.into_iter().map(|listing| ("acme".to_owned(), listing)).collect(),
+            is_abandoned: false,
+            users: 0,
+            leaving: Leaving::default(),
+        }
+    }
+
+    #[test]
+    fn a_listed_domain_keeps_what_is_not_understood_and_a_new_one_is_not_listed() {
+        let spec = |domain: &str, include_subdomains| OrgEmailDomainSpec { domain: domain.to_owned(), include_subdomains };
+        for (field, spec) in [(Field::Domain, spec("", true)), (Field::IncludeSubdomains, spec("acme.example", false))] {
+            let kept = decide(&misread(field, spec.clone(), Some(listed("acme.example", true))));
+            assert_eq!(kept.plan, None);
+            assert!(matches!(kept.blocked[..], [Blocked::UnsupportedValue { is_new: false, .. }]));
+            let new = decide(&misread(field, spec, None));
+            assert_eq!(new.plan, None);
+            assert!(matches!(new.blocked[..], [Blocked::UnsupportedValue { is_new: true, .. }]));
+        }
+        let moved = decide(&misread(Field::IncludeSubdomains, spec("acme.test", false), Some(listed("acme.example", true))));
+        let Some(Plan::Domain(DomainPlan::Put { listing, .. })) = moved.plan else { panic!("the rest applies") };
+        assert_eq!(listing, listed("acme.test", true));
+    }
+
+    #[test]
+    fn a_listed_domain_that_is_not_understood_can_be_deleted() {
+        let spec = OrgEmailDomainSpec { domain: String::new(), include_subdomains: false };
+        let mut goes = misread(Field::Spec, spec, Some(listed("acme.example", false)));
+        goes.meta.deleting = true;
+        assert_eq!(decide(&goes).hold, Hold::Release);
+    }
 }

@@ -5,6 +5,7 @@ use super::blocked::reason_of;
 use super::sources::Person;
 use super::user::{Snapshot, own_email};
 use super::{Blocked, StoreTrouble, in_flight, org_email_domain, user_group};
+use crate::api::lenient::Field;
 use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason, Timestamp};
 use crate::api::user::{
     AccountState, Address, BillingStatus, CloneStatus, CopyStatus, MemberProfile, PermissionOrigin, PermissionsStatus,
@@ -104,7 +105,8 @@ pub fn without_store(previous: &[Condition], observed: i64, trouble: StoreTroubl
     let blocked = [Blocked::StoreUnavailable(trouble)];
     let mut conditions = vec![ready(&blocked, "")];
     let others = |condition: &&Condition| {
-        !matches!(condition.kind, ConditionType::Ready | ConditionType::Reconciling | ConditionType::Stalled)
+        use ConditionType::{Ready, Reconciling, Stalled, Unknown};
+        !matches!(condition.kind, Ready | Reconciling | Stalled | Unknown)
     };
     conditions.extend(previous.iter().filter(others).cloned());
     conditions.extend(while_true(&blocked));
@@ -179,7 +181,8 @@ fn account_conditions(
         }
         None => condition(InTransaction, False, Reason::Idle, "no transaction is in flight"),
     };
-    let in_force = account.is_some_and(|account| has_wanted_email(snapshot, account));
+    let is_known = !snapshot.meta.unreadable.has(Field::Email);
+    let in_force = is_known && account.is_some_and(|account| has_wanted_email(snapshot, account));
     let about_email = blocked.iter().find(|why| why.concerns_email());
     let email = match (about_email.or(blocked.first()), account) {
         _ if in_force => condition(EmailAccepted, True, Reason::Accepted, "the email is in force"),

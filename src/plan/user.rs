@@ -6,6 +6,7 @@ use super::adoption::Adoption;
 use super::blocked::{Blocked, COPY_OF, Holder, NotAdoptable, StoreTrouble, TakenBy};
 use super::in_flight::{self, Directories, unconfirmed_of};
 use super::sources::{Person, Relatives, Sourcing, available};
+use super::unreadable::{self, Listed};
 use super::{
     AccountChange, AccountPlan, AddressMove, Control, Decision, Hold, Keep, Meta, OrganizationFacts, Plan, SeenAccount,
     listing_of, unheld,
@@ -127,15 +128,17 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let protected = spec.deletion_protection == DeletionProtection::Enabled;
     let retained = spec.deletion_policy == DeletionPolicy::Retain;
     let mine = account.as_ref().filter(|account| !meta.deleting || account.owner.uid == meta.uid);
+    let unsupported = unreadable::deletion(meta);
     let trouble = mine.filter(|_| meta.deleting).and_then(|account| deletion_trouble(snapshot, account));
     match mine {
         _ if let Some(decision) = unheld(meta) => decision,
         // Its end is only told: directories are brought up to date whether or not anybody looks.
         None if meta.deleting && departure.as_ref().is_some_and(|gone| gone.transaction.in_flight()) => Decision::default(),
-        None if meta.deleting && (departure.is_some() || recorded.is_none() || retained || !protected) => going(snapshot),
+        None if meta.deleting && (departure.is_some() || recorded.is_none()) => going(snapshot),
+        None if meta.deleting && unsupported.is_none() && (retained || !protected) => going(snapshot),
         Some(account) if meta.paused && account.owner.uid == meta.uid => waiting(snapshot, account, Blocked::Paused),
         _ if meta.paused => Decision::blocked(Blocked::Paused),
-        None if meta.deleting => Decision::blocked(Blocked::DeletionProtected),
+        None if meta.deleting => Decision::blocked(unsupported.unwrap_or(Blocked::DeletionProtected)),
         Some(account) if meta.deleting && retained => release(snapshot, account),
         Some(account) if meta.deleting && trouble.is_none() => deletion(snapshot, account),
         account if let Some(lost) = lost(snapshot, account) => Decision::blocked(lost),
@@ -250,7 +253,10 @@ pub fn follows(spec: &UserSpec) -> Option<&str> {
 
 /// Returns what keeps the account of a deleted `User` from being deleted.
 fn deletion_trouble(snapshot: &Snapshot, account: &Account) -> Option<Blocked> {
-    let Snapshot { spec, organization, heirs, control, .. } = snapshot;
+    let Snapshot { meta, spec, organization, heirs, control, .. } = snapshot;
+    if let Some(unsupported) = unreadable::deletion(meta) {
+        return Some(unsupported);
+    }
     if spec.deletion_protection == DeletionProtection::Enabled {
         return Some(Blocked::DeletionProtected);
     }
@@ -294,7 +300,8 @@ fn disabling(snapshot: &Snapshot, account: &Account) -> Decision {
 
 fn creation(snapshot: &Snapshot) -> Decision {
     let Snapshot { meta, spec, organization, login_holder, .. } = snapshot;
-    let mut blocked = customer_id_trouble(organization);
+    let mut blocked: Vec<Blocked> = unsupported(snapshot, true).into_iter().collect();
+    blocked.extend(customer_id_trouble(organization));
     if !spec.charge_approved {
         blocked.push(Blocked::ChargeNotApproved);
     }
@@ -359,7 +366,9 @@ fn waiting(snapshot: &Snapshot, account: &Account, why: Blocked) -> Decision {
 /// Brings an account to its spec as far as that can be done; what can't keeps its value.
 fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Decision {
     let Snapshot { meta, spec, organization, .. } = snapshot;
+    let is_held_by_it = matches!(held, Some(Blocked::UnsupportedValue { .. }));
     let mut blocked: Vec<Blocked> = held.into_iter().collect();
+    blocked.extend(unsupported(snapshot, false).filter(|_| !is_held_by_it));
     blocked.extend(not_adoptable(snapshot, Some(account)));
     blocked.extend(customer_id_trouble(organization));
     let is_owned = account.owner.uid == meta.uid;
@@ -394,6 +403,13 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
     });
     let again = plan.is_some() && waits && !in_flight;
     Decision { plan, blocked, hold: Hold::Keep, puts_back, absent, again, drops: None }
+}
+
+/// Returns what of the spec isn't understood.
+fn unsupported(snapshot: &Snapshot, is_new: bool) -> Option<Blocked> {
+    let Snapshot { meta, spec, .. } = snapshot;
+    let grants = spec.permissions.as_ref().map_or(&[][..], |own| &own.grants);
+    unreadable::blocked(meta, Listed::Grants(grants), is_new)
 }
 
 /// Returns who owns the account once the plan is committed: of this generation only if nothing of it waits.
@@ -703,6 +719,7 @@ mod tests {
 
     use super::*;
     use crate::api::Reason;
+    use crate::api::lenient::{Field, Unreadable, UnreadableField};
     use crate::api::user::{GroupRef, PermissionsSpec, UserRef};
     use crate::domain::account::{AccountId, Credential, Revision, Transaction};
     use crate::domain::email::Domain;
@@ -1333,5 +1350,183 @@ mod tests {
         let mut unlisted = applied(&snapshot());
         Arc::make_mut(&mut unlisted.organization).record.listings.clear();
         assert_eq!(decide(&unlisted), Decision::default());
+    }
+
+    /// Returns the snapshot as it is when these fields can't be read, and what is in force stands in for them.
+    fn misread(snapshot: &Snapshot, fields: &[Field]) -> Snapshot {
+        let field = |field: &Field| UnreadableField::new(*field, format!("spec.{field:?}"), &serde_json::json!("Newer"));
+        let unreadable = Unreadable::from(fields.iter().map(field).collect::<Vec<_>>());
+        let spec = unreadable::user_in_force(&snapshot.spec, &unreadable, snapshot.account.as_ref());
+        Snapshot { meta: Meta { unreadable, generation: 2, ..snapshot.meta.clone() }, spec, ..snapshot.clone() }
+    }
+
+    fn content_of(snapshot: &Snapshot) -> Content {
+        snapshot.account.clone().unwrap().content
+    }
+
+    const EVERY_FIELD: [Field; 21] = [
+        Field::Spec,
+        Field::Username,
+        Field::Email,
+        Field::Profile,
+        Field::DisplayName,
+        Field::Phone,
+        Field::Address,
+        Field::TimeZone,
+        Field::Notifications,
+        Field::Role,
+        Field::Teams,
+        Field::GroupRef,
+        Field::Permissions,
+        Field::Grants,
+        Field::From,
+        Field::CopyOf,
+        Field::Adopt,
+        Field::State,
+        Field::PasswordSecretRef,
+        Field::ChargeApproved,
+        Field::DeletionProtection,
+    ];
+
+    /// An account with something of everything.
+    fn rich() -> Snapshot {
+        let profile = ProfileSpec {
+            display_name: Some("Alice".to_owned()),
+            phone: Some("1".to_owned()),
+            address: Some(crate::api::user::Address { country: Some("US".to_owned()), ..Default::default() }),
+            time_zone: Some("America/Phoenix".to_owned()),
+            notifications: vec!["CaseAssigned".to_owned()],
+        };
+        applied(&edited(&snapshot(), |spec| {
+            spec.profile = Some(profile.clone());
+            spec.role = Some("Dispatcher".to_owned());
+            spec.teams = vec!["night".to_owned()];
+            spec.group_ref.name = "administrators".to_owned();
+            spec.permissions = Some(PermissionsSpec { grants: vec!["a".to_owned(), "b".to_owned()], from: None });
+        }))
+    }
+
+    #[test]
+    fn whatever_field_is_not_understood_the_others_apply_and_rights_are_taken_away() {
+        let before = Snapshot { control: Control { administrators: true, users: true }, ..rich() };
+        for field in EVERY_FIELD.into_iter().chain([Field::DeletionPolicy]) {
+            let less = edited(&before, |spec| {
+                spec.state = DesiredState::Disabled;
+                spec.permissions = Some(PermissionsSpec { grants: vec!["b".to_owned()], from: None });
+            });
+            let misread = misread(&less, &[field]);
+            let decision = decide(&misread);
+            assert_eq!(decision.blocked.first().map(Blocked::reason), Some(Reason::UnsupportedValue), "{field:?}");
+            let after = check_settles(&misread);
+            let (was, is) = (content_of(&before), content_of(&after));
+            let state_is_known = !misread.meta.unreadable.has(Field::State);
+            assert_eq!(is.lifecycle == Lifecycle::Disabled, state_is_known, "{field:?}");
+            assert_eq!(is.grants, permission::parse_all(&["b".to_owned()]), "{field:?}");
+            let kept = Content { lifecycle: was.lifecycle, grants: was.grants.clone(), ..is };
+            assert_eq!(kept, was, "nothing else changes with {field:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_not_understood_keeps_its_value_and_the_members_own() {
+        let mut before = rich();
+        let account = before.account.as_mut().unwrap();
+        let own = crate::domain::member::SelfChange::Phone(Some("2".to_owned()));
+        account.content.member.take(&own, &account.content.profile.clone(), "alice@acme.example");
+        account.content.profile.phone = Some("2".to_owned());
+        assert_eq!(decide(&before).plan, None, "a member's own value stays");
+        let nothing = edited(&before, |spec| {
+            *spec = UserSpec { profile: None, role: None, teams: vec![], group_ref: GroupRef::default(), ..spec.clone() };
+        });
+        let fields = [Field::Profile, Field::Role, Field::Teams, Field::GroupRef, Field::Email];
+        let after = applied(&misread(&edited(&nothing, |spec| spec.email = None), &fields));
+        assert_eq!(content_of(&after), content_of(&before));
+        assert_eq!(decide(&Snapshot { meta: before.meta.clone(), spec: before.spec.clone(), ..after }).blocked, []);
+    }
+
+    #[test]
+    fn a_state_that_is_not_understood_lets_nobody_in_anew() {
+        for state in [DesiredState::Enabled, DesiredState::Disabled] {
+            let before = applied(&edited(&snapshot(), |spec| spec.state = state));
+            let after = applied(&misread(&edited(&before, |spec| spec.state = DesiredState::Enabled), &[Field::State]));
+            assert_eq!(content_of(&after).lifecycle, content_of(&before).lifecycle);
+        }
+    }
+
+    #[test]
+    fn nothing_comes_through_a_source_that_is_not_understood() {
+        let bob = account_of("bob");
+        let relative = super::super::sources::Relative { account: Some(bob), declared: None };
+        let relatives = Arc::new(Relatives::from([("bob".to_owned(), relative)]));
+        for mode in [SourceMode::Inherit, SourceMode::Clone] {
+            let from = PermissionSource { name: "bob".to_owned(), mode };
+            let asks = edited(&snapshot(), |spec| {
+                spec.permissions = Some(PermissionsSpec { grants: vec![], from: Some(from.clone()) });
+            });
+            let before = applied(&Snapshot { relatives: relatives.clone(), ..asks });
+            assert!(content_of(&before).source.is_some());
+            let unknown = edited(&before, |spec| spec.permissions.as_mut().unwrap().from = None);
+            let after = check_settles(&misread(&unknown, &[Field::From]));
+            assert_eq!(content_of(&after).source, None, "{mode:?}");
+        }
+    }
+
+    fn account_of(name: &str) -> Account {
+        let account = applied(&snapshot()).account.unwrap();
+        let owner = Owner { name: name.to_owned(), uid: format!("uid of {name}"), generation: 1 };
+        Account { id: AccountId(Uuid::from_u128(7)), owner, ..account }
+    }
+
+    #[test]
+    fn no_account_is_made_of_a_spec_that_is_not_understood() {
+        for field in EVERY_FIELD.into_iter().chain([Field::DeletionPolicy]) {
+            let decision = decide(&misread(&snapshot(), &[field]));
+            assert_eq!((decision.plan, decision.blocked[0].reason()), (None, Reason::UnsupportedValue), "{field:?}");
+        }
+        let grants = edited(&snapshot(), |spec| {
+            spec.permissions = Some(PermissionsSpec { grants: vec!["a".to_owned(), "Not One".to_owned()], from: None });
+        });
+        check_blocked(&grants, &[Reason::UnsupportedValue]);
+    }
+
+    #[test]
+    fn a_grant_that_is_no_permission_is_left_out_and_named() {
+        let before = applied(&snapshot());
+        let grants = edited(&before, |spec| {
+            spec.permissions = Some(PermissionsSpec { grants: vec!["a".to_owned(), "Not One".to_owned()], from: None });
+        });
+        let message = decide(&grants).blocked[0].to_string();
+        assert!(message.contains(r#"spec.permissions.grants is "Not One": it gives no permission"#), "{message}");
+        assert_eq!(content_of(&check_settles(&grants)).grants, permission::parse_all(&["a".to_owned()]));
+    }
+
+    #[test]
+    fn a_user_whose_deletion_is_not_understood_stays_and_can_be_disabled() {
+        let goes = |snapshot: &Snapshot| {
+            let mut goes = edited(snapshot, |spec| {
+                spec.deletion_protection = DeletionProtection::Disabled;
+                spec.state = DesiredState::Disabled;
+            });
+            goes.meta.deleting = true;
+            goes
+        };
+        let known = goes(&applied(&snapshot()));
+        assert_eq!(decide(&known).hold, Hold::Release);
+        for field in [Field::DeletionPolicy, Field::DeletionProtection, Field::Spec] {
+            let decision = decide(&misread(&known, &[field]));
+            assert_eq!((decision.hold, decision.blocked.len()), (Hold::Keep, 1), "{field:?}");
+            assert_eq!(decision.blocked[0].reason(), Reason::UnsupportedValue);
+            if field != Field::Spec {
+                assert_eq!(content_of(&applied(&misread(&known, &[field]))).lifecycle, Lifecycle::Disabled);
+            }
+            // Nor does a directory drop the entry of an account that the store has lost.
+            let lost = Snapshot { account: None, recorded: Some("0193".to_owned()), ..misread(&known, &[field]) };
+            assert_eq!(decide(&lost), Decision::blocked(decision.blocked[0].clone()));
+        }
+        for field in [Field::State, Field::From, Field::Email, Field::GroupRef] {
+            assert_eq!(decide(&misread(&known, &[field])).hold, Hold::Release, "{field:?} has no part in it");
+        }
+        let nothing = Snapshot { account: None, ..misread(&known, &[Field::DeletionPolicy]) };
+        assert_eq!(decide(&nothing), Decision::hold(Hold::Release), "where there is no account nothing is lost");
     }
 }

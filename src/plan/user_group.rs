@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::blocked::{Blocked, TakenBy, UsedBy};
+use super::unreadable::{self, Listed};
 use super::{Control, Decision, GroupPlan, Hold, Leaving, Meta, Plan, unheld};
 use crate::api::user_group::{SelfService, UserGroupSpec};
 use crate::domain::group::{Detail, GroupContent};
@@ -89,6 +90,7 @@ fn put_group(snapshot: &Snapshot, spec: &UserGroupSpec, held: Option<Blocked>) -
     let Snapshot { meta, in_force, leaving, .. } = snapshot;
     let mut wanted = content(spec);
     let mut blocked: Vec<Blocked> = held.into_iter().collect();
+    blocked.extend(unreadable::blocked(meta, Listed::GroupPermissions(&spec.permissions), false));
     if loses_control(snapshot, spec.full_control) && is_last(snapshot) {
         wanted.full_control = true;
         blocked.push(Blocked::LastAdministrator { by: TakenBy::Group });
@@ -130,6 +132,7 @@ fn detail(listed: SelfService) -> Detail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::lenient::{Field, UnreadableField};
 
     /// A group with full control that somebody deleted; in it is an administrator who is being deleted too.
     fn leaving_group(name: &str, control: Control) -> Snapshot {
@@ -178,5 +181,59 @@ mod tests {
             assert_eq!(decide(&leaving_group("chiefs", control)).hold, Hold::Release);
         }
         assert_eq!(decide(&leaving_group("administrators", lost)).hold, Hold::Release, "it has full control undeclared too");
+    }
+
+    /// A group whose members may read and write cases, of which fields can't be read now.
+    fn misread(name: &str, spec: UserGroupSpec, fields: &[Field]) -> Snapshot {
+        let field = |field: &Field| UnreadableField::new(*field, "spec.x".to_owned(), &serde_json::json!("Newer"));
+        let unreadable = fields.iter().map(field).collect::<Vec<_>>().into();
+        let meta = Meta { name: name.to_owned(), held: true, unreadable, ..Meta::default() };
+        let permissions = permission::parse_all(&["cases:read".to_owned(), "cases:write".to_owned()]);
+        Snapshot {
+            spec: Some(unreadable::group_in_force(&Arc::new(spec), &meta)),
+            meta,
+            in_force: Some(GroupContent { full_control: true, permissions, ..GroupContent::default() }),
+            is_abandoned: false,
+            members: 1,
+            has_enabled_members: true,
+            control: Control { administrators: true, users: true },
+            leaving: Leaving::default(),
+        }
+    }
+
+    #[track_caller]
+    fn check_unsupported(snapshot: &Snapshot) -> GroupContent {
+        let decision = decide(snapshot);
+        assert!(matches!(decision.blocked[..], [Blocked::UnsupportedValue { is_new: false, .. }]), "{:?}", decision.blocked);
+        let Some(Plan::Group(GroupPlan::Put { content, .. })) = decision.plan else { panic!("nothing is taken away") };
+        let settled = Snapshot { in_force: Some(content.clone()), ..snapshot.clone() };
+        assert_eq!((decide(&settled).plan, decide(&settled).blocked), (None, decision.blocked));
+        content
+    }
+
+    #[test]
+    fn a_permission_is_taken_away_whatever_else_of_the_group_is_not_understood() {
+        let less =
+            || UserGroupSpec { permissions: vec!["cases:read".to_owned()], full_control: true, ..UserGroupSpec::default() };
+        for field in [Field::SelfService, Field::Description, Field::GroupPermissions, Field::FullControl] {
+            let content = check_unsupported(&misread("staff", less(), &[field]));
+            assert_eq!(content.permissions, permission::parse_all(&["cases:read".to_owned()]), "{field:?}");
+            assert_eq!(content.full_control, field != Field::FullControl, "what can't be read gives nothing");
+        }
+        let unlisted = UserGroupSpec { permissions: vec!["cases:read".to_owned(), "*".to_owned()], ..less() };
+        assert_eq!(check_unsupported(&misread("staff", unlisted, &[])).permissions.len(), 1);
+        let nothing = check_unsupported(&misread("staff", UserGroupSpec::default(), &[Field::Spec]));
+        assert_eq!(nothing, GroupContent::default());
+        let administrators = check_unsupported(&misread("administrators", UserGroupSpec::default(), &[Field::Spec]));
+        assert!(administrators.full_control);
+    }
+
+    #[test]
+    fn full_control_that_is_not_understood_does_not_lock_everybody_out() {
+        let misread = misread("chiefs", UserGroupSpec::default(), &[Field::FullControl]);
+        let last = Snapshot { control: Control { administrators: false, users: true }, ..misread };
+        assert!(gives_up_control(&last));
+        let Some(Plan::Group(GroupPlan::Put { content, .. })) = decide(&last).plan else { panic!("the rest applies") };
+        assert!(content.full_control && content.permissions.is_empty());
     }
 }

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ObjectMeta;
 
 use super::declared::{Declared, Object};
-use crate::api::{CUSTOMER_ID, FINALIZER};
+use crate::api::{CUSTOMER_ID, FINALIZER, Lenient};
 use crate::cli::Failure;
 use crate::controller::observe::{self, Snapshot};
 use crate::controller::pipeline::decide;
@@ -180,15 +180,15 @@ fn world(declared: &Declared, organizations: &[Organization], accounts: &[Accoun
         match declaration.object.clone() {
             Some(Object::User(mut user)) => {
                 user.metadata = held(&user.metadata, key, owned);
-                world.see(*user);
+                world.see(Lenient::from(*user));
             }
             Some(Object::Group(mut group)) => {
                 group.metadata = held(&group.metadata, key, None);
-                world.see(*group);
+                world.see(Lenient::from(*group));
             }
             Some(Object::Domain(mut domain)) => {
                 domain.metadata = held(&domain.metadata, key, None);
-                world.see(*domain);
+                world.see(Lenient::from(*domain));
             }
             None => {}
         }

@@ -122,6 +122,12 @@ impl Operator {
         roster(&all, stdin)
     }
 
+    /// Runs another subcommand of the binary on its store, with its own rights in the cluster.
+    pub(crate) fn roster_in_the_cluster(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
+        output(command.args(arguments).args(["--store", &self.store()]).env("KUBECONFIG", &self.kubeconfig), "")
+    }
+
     /// Returns the live accounts as the store has them.
     #[track_caller]
     pub(crate) fn users(&self) -> Vec<serde_json::Value> {

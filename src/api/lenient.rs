@@ -1,0 +1,664 @@
+//! Reads objects that another version of roster may have written: field by field, so that one value that this version
+//! doesn't know costs no other.
+//!
+//! A schema that is newer, or was put back to an older one, lets values through that the types here don't have. What can't
+//! be read stands in [`Unreadable`] with its place, and its field is as if it was absent; what that means for an account is
+//! decided in [`crate::plan::unreadable`]. A status is ours: what can't be read of it is written anew.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use kube::Resource;
+use kube::api::ObjectMeta;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use super::status::{Condition, ConditionStatus, Timestamp};
+use super::user::{PermissionSource, PermissionsSpec, ProfileSpec};
+use super::{
+    OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, User, UserGroup, UserGroupSpec, UserGroupStatus, UserSpec,
+    UserStatus,
+};
+
+/// The most characters of a value that are quoted.
+const QUOTED: usize = 64;
+
+/// A part of a spec that is read by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// All of it.
+    Spec,
+    /// A `User`'s `username`.
+    Username,
+    /// Its `email`.
+    Email,
+    /// All of its `profile`.
+    Profile,
+    /// Its `profile.displayName`.
+    DisplayName,
+    /// Its `profile.phone`.
+    Phone,
+    /// Its `profile.address`.
+    Address,
+    /// Its `profile.timeZone`.
+    TimeZone,
+    /// Its `profile.notifications`.
+    Notifications,
+    /// Its `role`.
+    Role,
+    /// Its `teams`.
+    Teams,
+    /// Its `groupRef`.
+    GroupRef,
+    /// All of its `permissions`.
+    Permissions,
+    /// Some of its `permissions.grants`.
+    Grants,
+    /// Its `permissions.from`.
+    From,
+    /// Its `copyOf`.
+    CopyOf,
+    /// Its `adopt`.
+    Adopt,
+    /// Its `state`.
+    State,
+    /// Its `passwordSecretRef`.
+    PasswordSecretRef,
+    /// Its `chargeApproved`.
+    ChargeApproved,
+    /// Its `deletionProtection`.
+    DeletionProtection,
+    /// Its `deletionPolicy`.
+    DeletionPolicy,
+    /// A `UserGroup`'s `description`.
+    Description,
+    /// Its `fullControl`.
+    FullControl,
+    /// Some of its `permissions`.
+    GroupPermissions,
+    /// Some of its `selfService`.
+    SelfService,
+    /// An `OrgEmailDomain`'s `domain`.
+    Domain,
+    /// Its `includeSubdomains`.
+    IncludeSubdomains,
+}
+
+impl Field {
+    /// Whether another is this one or a part of it.
+    fn covers(self, other: Self) -> bool {
+        let parts: &[Self] = match self {
+            Self::Spec => return true,
+            Self::Profile => &[Self::DisplayName, Self::Phone, Self::Address, Self::TimeZone, Self::Notifications],
+            Self::Permissions => &[Self::Grants, Self::From],
+            _ => &[],
+        };
+        self == other || parts.contains(&other)
+    }
+}
+
+/// A value in a spec that this version doesn't understand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableField {
+    /// What it is a value of.
+    pub field: Field,
+    /// Where it stands, such as `spec.selfService[1]`.
+    pub path: String,
+    /// The value in JSON, cut where it is long.
+    pub value: String,
+}
+
+impl UnreadableField {
+    /// Returns a value that stands somewhere.
+    #[must_use]
+    pub fn new(field: Field, path: String, value: &Value) -> Self {
+        let text = value.to_string();
+        let value = match text.char_indices().nth(QUOTED) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        };
+        Self { field, path, value }
+    }
+}
+
+/// What of a spec can't be read. Nearly always nothing, so it is small.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unreadable(Option<Arc<Vec<UnreadableField>>>);
+
+impl Unreadable {
+    /// Returns the values that can't be read, in the order of the spec.
+    #[must_use]
+    pub fn fields(&self) -> &[UnreadableField] {
+        self.0.as_ref().map_or(&[], |fields| fields.as_slice())
+    }
+
+    /// Whether something of a field can't be read.
+    #[must_use]
+    pub fn has(&self, field: Field) -> bool {
+        self.fields().iter().any(|unreadable| unreadable.field.covers(field))
+    }
+}
+
+impl From<Vec<UnreadableField>> for Unreadable {
+    fn from(fields: Vec<UnreadableField>) -> Self {
+        Self((!fields.is_empty()).then(|| Arc::new(fields)))
+    }
+}
+
+/// An object as far as it can be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lenient<K> {
+    /// The object; what can't be read is as if it was absent.
+    pub object: K,
+    /// What of its spec can't be read.
+    pub unreadable: Unreadable,
+    /// Whether something of its status can't be read, so that it has to be written anew.
+    pub has_foreign_status: bool,
+}
+
+impl<K> From<K> for Lenient<K> {
+    fn from(object: K) -> Self {
+        Self { object, unreadable: Unreadable::default(), has_foreign_status: false }
+    }
+}
+
+/// One of our kinds, put together from its parts.
+pub trait Readable: Resource<DynamicType = ()> {
+    /// Reads the parts as far as they can be read.
+    fn read(metadata: ObjectMeta, spec: &mut Reader<'_>, status: Option<&mut Reader<'_>>) -> Self;
+}
+
+impl<'de, K: Readable> Deserialize<'de> for Lenient<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut parts = Map::deserialize(deserializer)?;
+        let metadata = metadata(parts.remove("metadata")).ok_or_else(|| D::Error::custom("an object without a name"))?;
+        let (mut unreadable, mut foreign) = (vec![], vec![]);
+        let mut spec = Reader::new("spec".to_owned(), Field::Spec, parts.remove("spec"), &mut unreadable);
+        let status = parts.remove("status").filter(|status| !status.is_null());
+        let mut status = status.map(|status| Reader::new("status".to_owned(), Field::Spec, Some(status), &mut foreign));
+        let object = K::read(metadata, &mut spec, status.as_mut());
+        Ok(Self { object, unreadable: unreadable.into(), has_foreign_status: !foreign.is_empty() })
+    }
+}
+
+impl<K: Resource> Resource for Lenient<K> {
+    type DynamicType = K::DynamicType;
+    type Scope = K::Scope;
+
+    fn kind(kind: &Self::DynamicType) -> Cow<'_, str> {
+        K::kind(kind)
+    }
+
+    fn group(kind: &Self::DynamicType) -> Cow<'_, str> {
+        K::group(kind)
+    }
+
+    fn version(kind: &Self::DynamicType) -> Cow<'_, str> {
+        K::version(kind)
+    }
+
+    fn plural(kind: &Self::DynamicType) -> Cow<'_, str> {
+        K::plural(kind)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        self.object.meta()
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        self.object.meta_mut()
+    }
+}
+
+/// Returns the metadata; where some of it can't be read, what is needed of it. Nothing without a name.
+fn metadata(value: Option<Value>) -> Option<ObjectMeta> {
+    let Some(Value::Object(mut parts)) = value else { return None };
+    // Nobody looks at them, and they are most of an object.
+    parts.remove("managedFields");
+    if let Ok(metadata) = ObjectMeta::deserialize(&Value::Object(parts.clone())) {
+        return metadata.name.is_some().then_some(metadata);
+    }
+    let mut ignored = vec![];
+    let mut parts = Reader::new("metadata".to_owned(), Field::Spec, Some(Value::Object(parts)), &mut ignored);
+    let is_deleted = parts.fields.get("deletionTimestamp").is_some_and(|time| !time.is_null());
+    let deleted = parts.take("deletionTimestamp", Field::Spec);
+    let metadata = ObjectMeta {
+        name: parts.take("name", Field::Spec),
+        namespace: parts.take("namespace", Field::Spec),
+        uid: parts.take("uid", Field::Spec),
+        resource_version: parts.take("resourceVersion", Field::Spec),
+        generation: parts.take("generation", Field::Spec),
+        deletion_timestamp: deleted.or(is_deleted.then(|| Timestamp::from(jiff::Timestamp::UNIX_EPOCH))),
+        finalizers: parts.take("finalizers", Field::Spec),
+        annotations: parts.take("annotations", Field::Spec),
+        ..ObjectMeta::default()
+    };
+    metadata.name.is_some().then_some(metadata)
+}
+
+/// Takes the parts of a JSON object one by one.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    path: String,
+    fields: Map<String, Value>,
+    unreadable: &'a mut Vec<UnreadableField>,
+}
+
+impl<'a> Reader<'a> {
+    /// Returns a reader of what stands at a place; null is absent, and what is no JSON object can't be read.
+    fn new(path: String, field: Field, value: Option<Value>, unreadable: &'a mut Vec<UnreadableField>) -> Self {
+        let fields = match value {
+            Some(Value::Object(fields)) => fields,
+            None | Some(Value::Null) => Map::new(),
+            Some(other) => {
+                unreadable.push(UnreadableField::new(field, path.clone(), &other));
+                Map::new()
+            }
+        };
+        Self { path, fields, unreadable }
+    }
+
+    /// Takes the parts of a field; nothing where it is absent.
+    fn within(&mut self, name: &str, field: Field) -> Option<Reader<'_>> {
+        let value = self.fields.remove(name).filter(|value| !value.is_null())?;
+        Some(Reader::new(format!("{}.{name}", self.path), field, Some(value), self.unreadable))
+    }
+
+    /// Takes a field; nothing where it is absent or can't be read.
+    fn take<T: DeserializeOwned>(&mut self, name: &str, field: Field) -> Option<T> {
+        let value = self.fields.remove(name).filter(|value| !value.is_null())?;
+        let read = T::deserialize(&value).ok();
+        if read.is_none() {
+            self.note(field, format!("{}.{name}", self.path), &value);
+        }
+        read
+    }
+
+    /// Takes a field that is a JSON object: a list isn't read for one, as serde would.
+    fn object<T: DeserializeOwned>(&mut self, name: &str, field: Field) -> Option<T> {
+        if let Some(list) = self.fields.get(name).filter(|value| value.is_array()).cloned() {
+            self.fields.remove(name);
+            self.note(field, format!("{}.{name}", self.path), &list);
+        }
+        self.take(name, field)
+    }
+
+    /// Takes the entries of a list that can be read.
+    fn entries<T: DeserializeOwned>(&mut self, name: &str, field: Field) -> Vec<T> {
+        let path = format!("{}.{name}", self.path);
+        let entries = match self.fields.remove(name) {
+            Some(Value::Array(entries)) => entries,
+            None | Some(Value::Null) => return vec![],
+            Some(other) => {
+                self.note(field, path, &other);
+                return vec![];
+            }
+        };
+        let mut read = vec![];
+        for (number, entry) in entries.iter().enumerate() {
+            match T::deserialize(entry) {
+                Ok(known) if !entry.is_array() => read.push(known),
+                Ok(_) | Err(_) => self.note(field, format!("{path}[{number}]"), entry),
+            }
+        }
+        read
+    }
+
+    fn note(&mut self, field: Field, path: String, value: &Value) {
+        self.unreadable.push(UnreadableField::new(field, path, value));
+    }
+}
+
+impl Readable for User {
+    fn read(metadata: ObjectMeta, spec: &mut Reader<'_>, status: Option<&mut Reader<'_>>) -> Self {
+        let spec = UserSpec {
+            username: spec.take("username", Field::Username),
+            email: spec.take("email", Field::Email),
+            profile: spec.within("profile", Field::Profile).map(profile),
+            role: spec.take("role", Field::Role),
+            teams: spec.take("teams", Field::Teams).unwrap_or_default(),
+            group_ref: spec.object("groupRef", Field::GroupRef).unwrap_or_default(),
+            permissions: spec.within("permissions", Field::Permissions).map(permissions),
+            copy_of: spec.object("copyOf", Field::CopyOf),
+            adopt: spec.take("adopt", Field::Adopt),
+            state: spec.take("state", Field::State).unwrap_or_default(),
+            password_secret_ref: spec.object("passwordSecretRef", Field::PasswordSecretRef),
+            charge_approved: spec.take("chargeApproved", Field::ChargeApproved).unwrap_or_default(),
+            deletion_protection: spec.take("deletionProtection", Field::DeletionProtection).unwrap_or_default(),
+            deletion_policy: spec.take("deletionPolicy", Field::DeletionPolicy).unwrap_or_default(),
+        };
+        Self { metadata, spec, status: status.map(user_status) }
+    }
+}
+
+fn profile(mut profile: Reader<'_>) -> ProfileSpec {
+    ProfileSpec {
+        display_name: profile.take("displayName", Field::DisplayName),
+        phone: profile.take("phone", Field::Phone),
+        address: profile.object("address", Field::Address),
+        time_zone: profile.take("timeZone", Field::TimeZone),
+        notifications: profile.take("notifications", Field::Notifications).unwrap_or_default(),
+    }
+}
+
+fn permissions(mut permissions: Reader<'_>) -> PermissionsSpec {
+    PermissionsSpec {
+        grants: permissions.entries("grants", Field::Grants),
+        from: permissions.within("from", Field::From).and_then(source),
+    }
+}
+
+fn source(mut from: Reader<'_>) -> Option<PermissionSource> {
+    let whole = Value::Object(from.fields.clone());
+    let before = from.unreadable.len();
+    let (name, mode) = (from.take("name", Field::From), from.take("mode", Field::From));
+    let source = name.zip(mode).map(|(name, mode)| PermissionSource { name, mode });
+    if source.is_none() && from.unreadable.len() == before && !from.unreadable.last().is_some_and(|last| last.path == from.path) {
+        // One of them is missing.
+        let path = from.path.clone();
+        from.note(Field::From, path, &whole);
+    }
+    source
+}
+
+fn user_status(status: &mut Reader<'_>) -> UserStatus {
+    UserStatus {
+        observed_generation: status.take("observedGeneration", Field::Spec),
+        state: status.take("state", Field::Spec),
+        login_name: status.take("loginName", Field::Spec),
+        account_id: account_id(status),
+        email: status.take("email", Field::Spec),
+        group: status.take("group", Field::Spec),
+        profile: status.object("profile", Field::Spec),
+        transaction: status.object("transaction", Field::Spec),
+        permissions: status.object("permissions", Field::Spec),
+        clone: status.object("clone", Field::Spec),
+        copy: status.object("copy", Field::Spec),
+        heirs: status.take("heirs", Field::Spec),
+        billing: status.object("billing", Field::Spec),
+        conditions: conditions(status),
+    }
+}
+
+/// Takes the account's id. One of another form still says that there was an account, which isn't made anew in silence.
+fn account_id(status: &mut Reader<'_>) -> Option<String> {
+    let value = status.fields.get("accountId").filter(|value| !value.is_null()).cloned()?;
+    let id = status.take("accountId", Field::Spec);
+    id.or_else(|| Some(value.to_string().chars().take(36).collect()))
+}
+
+/// Takes the conditions that can be read.
+fn conditions(status: &mut Reader<'_>) -> Vec<Condition> {
+    let known = |status: &Value| ConditionStatus::deserialize(status).is_ok();
+    let mut others = vec![];
+    for condition in status.fields.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {
+        if condition.get("status").is_some_and(|status| !known(status)) {
+            others.push(std::mem::replace(&mut condition["status"], Value::from("Unknown")));
+        }
+    }
+    for other in others {
+        status.note(Field::Spec, "status.conditions".to_owned(), &other);
+    }
+    status.entries("conditions", Field::Spec)
+}
+
+impl Readable for UserGroup {
+    fn read(metadata: ObjectMeta, spec: &mut Reader<'_>, status: Option<&mut Reader<'_>>) -> Self {
+        let spec = UserGroupSpec {
+            description: spec.take("description", Field::Description),
+            full_control: spec.take("fullControl", Field::FullControl).unwrap_or_default(),
+            permissions: spec.entries("permissions", Field::GroupPermissions),
+            self_service: spec.entries("selfService", Field::SelfService),
+        };
+        let status = status.map(|status| UserGroupStatus {
+            observed_generation: status.take("observedGeneration", Field::Spec),
+            members: status.take("members", Field::Spec),
+            conditions: conditions(status),
+        });
+        Self { metadata, spec, status }
+    }
+}
+
+impl Readable for OrgEmailDomain {
+    fn read(metadata: ObjectMeta, spec: &mut Reader<'_>, status: Option<&mut Reader<'_>>) -> Self {
+        let is_absent = spec.unreadable.is_empty() && spec.fields.get("domain").is_none_or(Value::is_null);
+        if is_absent {
+            spec.note(Field::Domain, "spec.domain".to_owned(), &Value::Null);
+        }
+        let spec = OrgEmailDomainSpec {
+            domain: spec.take("domain", Field::Domain).unwrap_or_default(),
+            include_subdomains: spec.take("includeSubdomains", Field::IncludeSubdomains).unwrap_or_default(),
+        };
+        let status = status.map(|status| OrgEmailDomainStatus {
+            observed_generation: status.take("observedGeneration", Field::Spec),
+            ascii_domain: status.take("asciiDomain", Field::Spec),
+            users: status.take("users", Field::Spec),
+            conditions: conditions(status),
+        });
+        Self { metadata, spec, status }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::user::{DesiredState, SourceMode};
+    use crate::api::user_group::SelfService;
+
+    fn read<K: Readable>(object: &Value) -> Lenient<K> {
+        serde_json::from_value(object.clone()).expect("whatever has a name is read")
+    }
+
+    fn user() -> Value {
+        let condition = json!({
+            "type": "Ready", "status": "True", "reason": "Reconciled", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
+            "observedGeneration": 2,
+        });
+        json!({
+            "apiVersion": "roster.rs/v1alpha1", "kind": "User",
+            "metadata": {"name": "alice", "namespace": "acme", "uid": "u", "resourceVersion": "7", "generation": 2,
+                "finalizers": ["roster.rs/account"], "annotations": {"roster.rs/paused": "true"}, "labels": {"a": "b"}},
+            "spec": {
+                "username": "al", "email": "alice@acme.example",
+                "profile": {"displayName": "Alice", "phone": "1", "address": {"street": ["a"], "country": "US"},
+                    "timeZone": "America/Phoenix", "notifications": ["CaseAssigned"]},
+                "role": "Dispatcher", "teams": ["night"], "groupRef": {"name": "staff"},
+                "permissions": {"grants": ["orders:read", "orders:write"], "from": {"name": "bob", "mode": "Inherit"}},
+                "copyOf": {"name": "template"}, "adopt": "0193", "state": "Disabled",
+                "passwordSecretRef": {"name": "s", "key": "k", "confirmationKey": "c"}, "chargeApproved": true,
+                "deletionProtection": "Disabled", "deletionPolicy": "Retain",
+            },
+            "status": {
+                "observedGeneration": 2, "state": "Disabled", "loginName": "al.acme", "accountId": "0193", "email": "a@b.example",
+                "group": "staff", "profile": {"phone": "2"},
+                "transaction": {"id": "1", "type": "Create", "state": "Completed", "startTime": "2026-01-01T00:00:00Z",
+                    "deadlineTime": "2026-01-01T00:00:00Z", "completionTime": "2026-01-01T00:00:00Z"},
+                "permissions": {"effective": ["a"], "total": 1, "digest": "d", "source": "Inherited", "chain": ["bob"]},
+                "clone": {"name": "c", "uid": "u", "generation": 1, "cloneTime": "2026-01-01T00:00:00Z"},
+                "copy": {"name": "c", "uid": "u", "generation": 1, "copyTime": "2026-01-01T00:00:00Z", "number": 1},
+                "heirs": 1, "billing": {"since": "2026-01"}, "conditions": [condition],
+            },
+        })
+    }
+
+    fn group() -> Value {
+        json!({
+            "metadata": {"name": "staff", "namespace": "acme"},
+            "spec": {"description": "d", "fullControl": true, "permissions": ["a", "b"], "selfService": ["Name", "Phone"]},
+            "status": {"observedGeneration": 1, "members": 2, "conditions": user()["status"]["conditions"]},
+        })
+    }
+
+    fn domain() -> Value {
+        json!({
+            "metadata": {"name": "acme", "namespace": "acme"},
+            "spec": {"domain": "acme.example", "includeSubdomains": true},
+            "status": {"observedGeneration": 1, "asciiDomain": "acme.example", "users": 2,
+                "conditions": user()["status"]["conditions"]},
+        })
+    }
+
+    /// Returns the pointers of everything below a value, the deepest first.
+    fn pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
+        let parts: Vec<(String, &Value)> = match value {
+            Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
+            Value::Array(entries) => entries.iter().enumerate().map(|(number, value)| (number.to_string(), value)).collect(),
+            _ => vec![],
+        };
+        for (name, part) in parts {
+            let pointer = format!("{pointer}/{name}");
+            pointers(part, &pointer, found);
+            found.push(pointer);
+        }
+    }
+
+    /// Puts something else in every place, as a newer version might, and nothing, as an older one might.
+    #[track_caller]
+    fn check_every_place<K>(whole: &Value)
+    where
+        K: Readable + DeserializeOwned + Clone + PartialEq + std::fmt::Debug + serde::Serialize,
+    {
+        let strict: K = serde_json::from_value(whole.clone()).unwrap();
+        assert_eq!(read::<K>(whole), strict.clone().into(), "what can be read is read as ever");
+        let mut places = vec![];
+        pointers(whole, "", &mut places);
+        for place in places.iter().filter(|place| place.starts_with("/spec") || place.starts_with("/status")) {
+            let others = [
+                json!("Newer"),
+                json!(5),
+                json!(true),
+                json!(["Newer"]),
+                json!({"newer": 1}),
+                json!([{"newer": 1}]),
+                json!(null),
+            ];
+            for other in others {
+                let mut newer = whole.clone();
+                *newer.pointer_mut(place).unwrap() = other.clone();
+                let found: Lenient<K> = read(&newer);
+                // Serde takes a list for an object.
+                let is_list = other.is_array() && whole.pointer(place).is_some_and(Value::is_object);
+                let is_strict = !is_list && serde_json::from_value::<K>(newer.clone()).is_ok();
+                let is_whole = found.unreadable.fields().is_empty() && !found.has_foreign_status;
+                assert!(!is_strict || is_whole || other.is_null(), "{place} {other} can be read: {found:?}");
+                if !is_strict && !other.is_null() {
+                    assert_eq!(place.starts_with("/status"), found.has_foreign_status, "{place} {other}");
+                    assert_eq!(place.starts_with("/spec"), !found.unreadable.fields().is_empty(), "{place} {other}");
+                }
+                // Whatever is no part of that place is as it was.
+                let (now, was) = (serde_json::to_value(&found.object).unwrap(), serde_json::to_value(&strict).unwrap());
+                for kept in &places {
+                    if !kept.starts_with(&root(place)) && !root(place).starts_with(kept.as_str()) {
+                        assert_eq!(now.pointer(kept), was.pointer(kept), "{kept} when {place} is {other}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns what is read by itself: a field, or one of the parts of a profile or of permissions.
+    fn root(place: &str) -> String {
+        let parts: Vec<&str> = place.split('/').skip(1).collect();
+        let is_entry = parts.get(2).is_none_or(|part| part.parse::<usize>().is_ok());
+        let deep = ["profile", "permissions"].contains(&parts[1]) && parts[0] == "spec" && !is_entry;
+        format!("/{}", parts[..parts.len().min(if deep { 3 } else { 2 })].join("/"))
+    }
+
+    #[test]
+    fn one_value_that_is_not_known_costs_no_other() {
+        check_every_place::<User>(&user());
+        check_every_place::<UserGroup>(&group());
+        check_every_place::<OrgEmailDomain>(&domain());
+    }
+
+    #[test]
+    fn what_an_older_version_left_out_is_as_its_default() {
+        let old: Lenient<User> = read(&json!({"metadata": {"name": "alice"}, "spec": {}, "status": {}}));
+        assert_eq!((old.unreadable.fields(), old.has_foreign_status), (&[][..], false));
+        assert_eq!((old.object.spec.state, old.object.spec.group_ref.name.as_str()), (DesiredState::Enabled, "users"));
+        assert_eq!(old.object.status, Some(UserStatus::default()));
+        let bare: Lenient<UserGroup> = read(&json!({"metadata": {"name": "staff"}}));
+        assert_eq!(bare.object.spec, UserGroupSpec::default());
+        assert!(serde_json::from_value::<Lenient<User>>(json!({"metadata": {}})).is_err());
+    }
+
+    #[track_caller]
+    fn check<K: Readable>(object: &Value, pointer: &str, value: Value, expected: &[(Field, &str, &str)]) -> Lenient<K> {
+        let mut object = object.clone();
+        *object.pointer_mut(pointer).unwrap() = value;
+        let found: Lenient<K> = read(&object);
+        let fields: Vec<_> = found.unreadable.fields().iter().map(|it| (it.field, it.path.as_str(), it.value.as_str())).collect();
+        assert_eq!(fields, expected);
+        found
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_with_its_place_and_value() {
+        let known = check::<UserGroup>(
+            &group(),
+            "/spec/selfService/1",
+            json!("Fax"),
+            &[(Field::SelfService, "spec.selfService[1]", "\"Fax\"")],
+        );
+        assert_eq!(known.object.spec.self_service, [SelfService::Name]);
+        let found = check::<User>(
+            &user(),
+            "/spec/permissions/from/mode",
+            json!("Mirror"),
+            &[(Field::From, "spec.permissions.from.mode", "\"Mirror\"")],
+        );
+        assert_eq!(found.object.spec.permissions.unwrap().from, None);
+        let mode = |mode: Option<PermissionSource>| mode.map(|source| source.mode);
+        assert_eq!(mode(read::<User>(&user()).object.spec.permissions.unwrap().from), Some(SourceMode::Inherit));
+        check::<User>(
+            &user(),
+            "/spec/permissions/from",
+            json!({"mode": "Clone"}),
+            &[(Field::From, "spec.permissions.from", r#"{"mode":"Clone"}"#)],
+        );
+        let all = check::<User>(&user(), "/spec", json!("none"), &[(Field::Spec, "spec", "\"none\"")]);
+        assert!(all.unreadable.has(Field::Phone) && all.unreadable.has(Field::DeletionPolicy));
+        let profile = check::<User>(&user(), "/spec/profile", json!(5), &[(Field::Profile, "spec.profile", "5")]);
+        assert!(profile.unreadable.has(Field::Phone) && !profile.unreadable.has(Field::Email));
+        let long = UnreadableField::new(Field::Role, "spec.role".to_owned(), &json!(vec!["é"; 99]));
+        assert_eq!(long.value.chars().count(), QUOTED + 1);
+    }
+
+    #[test]
+    fn metadata_of_another_form_is_read_as_far_as_it_is_needed() {
+        let mut object = user();
+        object["metadata"]["labels"] = json!(5);
+        object["metadata"]["deletionTimestamp"] = json!("soon");
+        object["metadata"]["managedFields"] = json!("none");
+        let metadata = read::<User>(&object).object.metadata;
+        assert_eq!((metadata.name.as_deref(), metadata.uid.as_deref(), metadata.generation), (Some("alice"), Some("u"), Some(2)));
+        assert!(metadata.deletion_timestamp.is_some() && metadata.labels.is_none());
+        assert_eq!(metadata.finalizers, Some(vec!["roster.rs/account".to_owned()]));
+        assert_eq!(metadata.annotations.map(|all| all.len()), Some(1));
+    }
+
+    #[test]
+    fn an_account_id_of_another_form_still_says_that_there_was_an_account() {
+        let mut object = user();
+        object["status"]["accountId"] = json!({"store": 1});
+        let found: Lenient<User> = read(&object);
+        assert_eq!(found.object.status.unwrap().account_id.as_deref(), Some(r#"{"store":1}"#));
+        assert!(found.has_foreign_status);
+    }
+
+    #[test]
+    fn a_condition_of_a_newer_version_keeps_its_time() {
+        let mut object = user();
+        object["status"]["conditions"][0]["status"] = json!("Maybe");
+        object["status"]["conditions"][0]["reason"] = json!("Newer");
+        let conditions = read::<User>(&object).object.status.unwrap().conditions;
+        assert_eq!(conditions[0].status, ConditionStatus::Unknown);
+        assert_eq!(
+            conditions[0].last_transition_time,
+            Timestamp::from("2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap())
+        );
+    }
+}
