@@ -305,6 +305,11 @@ impl<'a> Reader<'a> {
         read
     }
 
+    /// Whether it can't be read as a whole.
+    fn is_noted(&self) -> bool {
+        self.unreadable.last().is_some_and(|last| last.path == self.path)
+    }
+
     fn note(&mut self, field: Field, path: String, value: &Value) {
         self.unreadable.push(UnreadableField::new(field, path, value));
     }
@@ -351,15 +356,14 @@ fn permissions(mut permissions: Reader<'_>) -> PermissionsSpec {
 
 fn source(mut from: Reader<'_>) -> Option<PermissionSource> {
     let whole = Value::Object(from.fields.clone());
-    let before = from.unreadable.len();
+    let noted = from.unreadable.len();
     let (name, mode) = (from.take("name", Field::From), from.take("mode", Field::From));
-    let source = name.zip(mode).map(|(name, mode)| PermissionSource { name, mode });
-    if source.is_none() && from.unreadable.len() == before && !from.unreadable.last().is_some_and(|last| last.path == from.path) {
-        // One of them is missing.
+    let is_incomplete = !from.is_noted() && from.unreadable.len() == noted && (name.is_none() || mode.is_none());
+    if is_incomplete {
         let path = from.path.clone();
         from.note(Field::From, path, &whole);
     }
-    source
+    name.zip(mode).map(|(name, mode)| PermissionSource { name, mode })
 }
 
 fn user_status(status: &mut Reader<'_>) -> UserStatus {
@@ -563,8 +567,8 @@ mod tests {
     fn root(place: &str) -> String {
         let parts: Vec<&str> = place.split('/').skip(1).collect();
         let is_entry = parts.get(2).is_none_or(|part| part.parse::<usize>().is_ok());
-        let deep = ["profile", "permissions"].contains(&parts[1]) && parts[0] == "spec" && !is_entry;
-        format!("/{}", parts[..parts.len().min(if deep { 3 } else { 2 })].join("/"))
+        let is_deep = (parts.starts_with(&["spec", "profile"]) || parts.starts_with(&["spec", "permissions"])) && !is_entry;
+        format!("/{}", parts[..parts.len().min(if is_deep { 3 } else { 2 })].join("/"))
     }
 
     #[test]

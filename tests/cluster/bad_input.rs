@@ -259,6 +259,18 @@ fn what_a_newer_version_wrote_stops_nothing_that_is_understood() {
     passed(admin.patch("User", "alice", &json!({"spec": {"deletionPolicy": "Delete", "permissions": null}})));
     organization.until_gone("User", "alice");
     assert_eq!(operator.users().len(), 1);
+
+    // Nor is a status of ours needed for somebody to go.
+    passed(admin.patch("User", "bob", &json!({"spec": {"deletionProtection": "Disabled"}})));
+    let mut bob = organization.until_ready("User", "bob");
+    operator.kill();
+    bob["status"]["state"] = json!("Suspended");
+    bob["status"]["conditions"] = json!("none");
+    written_by_a_newer_version(&organization, "users", &bob);
+    passed(admin.delete("User", "bob"));
+    operator.restart();
+    organization.until_gone("User", "bob");
+    assert!(operator.users().is_empty());
 }
 
 #[test]
