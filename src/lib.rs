@@ -40,6 +40,8 @@
 //!   from what was committed in it alone ([`domain::billing`]).
 //! - What takes rights away is committed whatever transaction is in flight; every other edit waits in the spec, so that
 //!   nothing is lost.
+//! - An account that isn't its `User`'s own is taken over whole or not at all: whoever asked was authorized for what is asked
+//!   for, and for nothing that a part that is refused would leave in force.
 //! - A transaction is in the journal with the change itself, and completes when every directory has confirmed its revision.
 //! - Organizations take turns: in rounds, which are bounded by how much they read ([`controller::wake`]), in having passwords
 //!   hashed and in having directories brought up to date.

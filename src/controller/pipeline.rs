@@ -656,7 +656,7 @@ impl<S: Store> Pipeline<S> {
         let group = self.world.in_force(&key.namespace, &key.name).map(|account| account.group.clone());
         if self.world.lose(key) {
             if let Some(group) = group.filter(|_| key.kind == Kind::User) {
-                // An account that is retained counts again.
+                // An account that was let go of counts again.
                 let soon = Instant::now() + COUNTS_GATHERED;
                 let listings = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
                 let counting = listings.into_iter().chain([ObjectKey::new(Kind::UserGroup, &key.namespace, group)]);

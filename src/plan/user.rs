@@ -428,7 +428,7 @@ struct Asked {
 
 /// Returns what a spec asks of an account, as if no transaction were in flight; what is refused keeps its value.
 fn asked(snapshot: &Snapshot, account: &Account, blocked: &mut Vec<Blocked>) -> Asked {
-    let Snapshot { spec, .. } = snapshot;
+    let Snapshot { meta, spec, .. } = snapshot;
     let group = if spec.group_ref.name == account.content.group { Ok(spec.group_ref.name.clone()) } else { group(snapshot) };
     let group = group.unwrap_or_else(|why| {
         blocked.push(why);
@@ -442,7 +442,9 @@ fn asked(snapshot: &Snapshot, account: &Account, blocked: &mut Vec<Blocked>) -> 
     let grants = grants(spec);
     let Sourcing { source, keeps, seen, absent, blocked: no_source } = snapshot.person().sourcing(source(spec), &grants);
     blocked.extend(no_source);
-    let (copied, member) = (account.content.copied.clone(), account.content.member.clone());
+    // What a former User copied isn't asked for by one that copies nothing.
+    let copies = account.owner.uid == meta.uid || spec.copy_of.is_some();
+    let (copied, member) = (account.content.copied.clone().filter(|_| copies), account.content.member.clone());
     let mut content = content(spec, Decided { email, group, grants, source, copied, member });
     if leaves_no_administrator(snapshot, account, &content) {
         content.lifecycle = account.content.lifecycle;
@@ -1292,7 +1294,7 @@ mod tests {
             from: from.to_owned(),
             uid: "uid of bob".to_owned(),
             generation: 1,
-            role: None,
+            role: Some("Chief".to_owned()),
             teams: BTreeSet::new(),
             profile: Profile::default(),
         };
@@ -1300,7 +1302,9 @@ mod tests {
         copy.account.as_mut().unwrap().content.copied = Some(copied("carol"));
         check_blocked(&copy, &[Reason::NotAdoptable]);
         copy.account.as_mut().unwrap().content.copied = Some(copied("bob"));
-        check_taken(&copy);
+        assert_eq!(check_taken(&copy).content.role.as_deref(), Some("Chief"));
+        let by_itself = edited(&copy, |spec| spec.copy_of = None);
+        assert_eq!(check_taken(&by_itself).content.role, None, "nobody was asked whether it may be had");
     }
 
     #[test]
