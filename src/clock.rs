@@ -27,6 +27,12 @@ impl Clock {
         Self { offset: SignedDuration::ZERO, runs_from: Some((start, Instant::now())) }
     }
 
+    /// Returns what another clock would show if it were moved as this one is.
+    #[must_use]
+    pub fn moved(self, shown: Timestamp) -> Timestamp {
+        shown.checked_add(self.offset).unwrap_or(shown)
+    }
+
     /// Returns the time.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "everybody else asks this clock")]
@@ -37,6 +43,6 @@ impl Clock {
                 SignedDuration::try_from(since.elapsed()).map_or(start, |passed| start.saturating_add(passed).unwrap_or(start))
             }
         };
-        now.checked_add(self.offset).unwrap_or(now)
+        self.moved(now)
     }
 }

@@ -21,7 +21,8 @@ pub struct Shared {
     )]
     pub store: String,
 
-    /// Moves the clock, such as `+40d` or `-90m`; for tests and rehearsals.
+    /// Moves the clock, such as `+40d` or `-90m`, and with it the others that it is compared with; for tests and rehearsals, which
+    /// close months by it.
     #[arg(long, env = "ROSTER_CLOCK_OFFSET", global = true, value_parser = offset, default_value = "0s", allow_hyphen_values = true, value_name = "DURATION")]
     pub clock_offset: SignedDuration,
 }

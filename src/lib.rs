@@ -36,6 +36,8 @@
 //!   commits; whoever lost either decides, writes and tells nothing more.
 //! - Nothing that is inherited is stored: whoever reads follows the line ([`domain::inheritance`], and
 //!   the view that applications read), so that a change at its root is one row.
+//! - Nothing that can't be undone is done by one clock: closing a month takes all that can be read, and what can't wait is never
+//!   dated later than the others show ([`domain::clocks`]).
 //! - Nothing is committed in a month that was closed, whatever the clock says, and what a month's bill says follows
 //!   from what was committed in it alone ([`domain::billing`]).
 //! - What takes rights away is committed whatever transaction is in flight; every other edit waits in the spec, so that

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -21,6 +22,7 @@ use crate::controller::report::{Answer, in_short, is_the_servers};
 use crate::controller::wake::ObjectKey;
 use crate::directory::DirectoryError;
 use crate::domain::account::TransactionKind;
+use crate::domain::clocks::OtherClock;
 use crate::store::{Receipt, Refusal};
 
 /// How long the loop may stand still before the operator counts as dead.
@@ -42,6 +44,11 @@ pub struct Metrics {
     pub leader: Gauge,
     /// For how many seconds whoever holds the Lease that this operator waits for hasn't claimed the store.
     pub leader_unclaimed: Gauge,
+    /// Months that are over by this machine's clock and aren't closed, because no other clock agrees.
+    pub unclosed_months: Gauge,
+    /// By how many seconds months are closed ahead of the clock.
+    pub closed_ahead: Gauge,
+    clock_skew: Family<ClockLabels, Gauge>,
     plans: Family<PlanLabels, Counter>,
     commits: Histogram,
     writes: Family<WriteLabels, Counter>,
@@ -79,6 +86,11 @@ struct DirectoryLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClockLabels {
+    clock: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WriteLabels {
     kind: &'static str,
     outcome: &'static str,
@@ -94,6 +106,9 @@ impl Default for Metrics {
             orphans: Gauge::default(),
             leader: Gauge::default(),
             leader_unclaimed: Gauge::default(),
+            unclosed_months: Gauge::default(),
+            closed_ahead: Gauge::default(),
+            clock_skew: Family::default(),
             plans: Family::default(),
             commits: Histogram::new(exponential_buckets(0.000_5, 2.0, 14)),
             writes: Family::default(),
@@ -111,6 +126,12 @@ impl Default for Metrics {
         registry.register("leader", "Whether this operator works (1) or stands by (0)", metrics.leader.clone());
         let unclaimed = "How long whoever holds the Lease that this operator waits for hasn't claimed the store";
         registry.register_with_unit("leader_unclaimed", unclaimed, Unit::Seconds, metrics.leader_unclaimed.clone());
+        let unclosed = "Months that are over by this machine's clock alone, so that they aren't closed";
+        registry.register("unclosed_months", unclosed, metrics.unclosed_months.clone());
+        let skew = "How far this machine's clock is ahead of another";
+        registry.register_with_unit("clock_skew", skew, Unit::Seconds, metrics.clock_skew.clone());
+        let ahead = "How far ahead of the clock months are closed";
+        registry.register_with_unit("closed_ahead", ahead, Unit::Seconds, metrics.closed_ahead.clone());
         registry.register("plans", "Plans that the store answered, by outcome", metrics.plans.clone());
         let seconds = Unit::Seconds;
         registry.register_with_unit("commit_duration", "How long a group of plans took", seconds, metrics.commits.clone());
@@ -135,6 +156,11 @@ impl Metrics {
             };
             self.plans.get_or_create(&PlanLabels { outcome }).inc();
         }
+    }
+
+    /// Notes how far this machine's clock is ahead of another.
+    pub fn clock_skew(&self, clock: OtherClock, skew: SignedDuration) {
+        self.clock_skew.get_or_create(&ClockLabels { clock: clock.into() }).set(skew.as_secs());
     }
 
     /// Counts the answer of a directory.

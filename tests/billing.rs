@@ -84,6 +84,11 @@ impl Kept {
         assert!(message.contains(text), "{text:?} isn't in: {message}");
     }
 
+    /// Closes what is over, as the operator does.
+    fn close(&self) {
+        self.runtime.block_on(self.store.close_months(&"America/Phoenix".parse().unwrap(), Clock::SYSTEM.now())).unwrap();
+    }
+
     fn closed(&self) -> usize {
         self.runtime.block_on(self.store.calendar()).unwrap().closed.len()
     }
@@ -104,9 +109,16 @@ fn three() -> Kept {
     kept
 }
 
+/// The same, where the operator closed what was over.
+fn three_closed() -> Kept {
+    let kept = three();
+    kept.close();
+    kept
+}
+
 #[test]
 fn a_report_is_printed_as_a_table_as_json_as_csv_and_as_yaml() {
-    let kept = three();
+    let kept = three_closed();
     assert_eq!(
         kept.report("2025-03", &[]),
         "Month: 2025-03 (America/Phoenix), closed\n\
@@ -138,7 +150,7 @@ fn a_report_is_printed_as_a_table_as_json_as_csv_and_as_yaml() {
 
 #[test]
 fn a_report_of_one_organization_has_only_its_logins_and_one_of_nobody_is_empty() {
-    let kept = three();
+    let kept = three_closed();
     assert_eq!(kept.json("2025-03", &["--organization", "acme"])["total"], 3);
     let empty = json!({"month": "2025-03", "provisional": false, "timeZone": "America/Phoenix", "lines": [], "total": 0});
     assert_eq!(kept.json("2025-03", &["--organization", "other"]), empty);
@@ -151,7 +163,7 @@ fn a_report_of_one_organization_has_only_its_logins_and_one_of_nobody_is_empty()
 
 #[test]
 fn the_report_of_a_closed_month_never_changes_by_a_byte() {
-    let kept = three();
+    let kept = three_closed();
     let formats = ["table", "json", "csv", "yaml"];
     let print = || formats.map(|format| ["2025-02", "2025-03"].map(|month| kept.report(month, &["-o", format])));
     let before = print();
@@ -167,7 +179,7 @@ fn the_report_of_a_closed_month_never_changes_by_a_byte() {
 
 #[test]
 fn the_running_month_is_provisional_and_one_to_come_is_refused() {
-    let kept = three();
+    let kept = three_closed();
     let running = Month::containing(Clock::SYSTEM.now(), &"America/Phoenix".parse().unwrap());
     let report = kept.json(&running.to_string(), &[]);
     assert_eq!((&report["provisional"], &report["total"]), (&json!(true), &json!(2)));
@@ -184,21 +196,24 @@ fn the_running_month_is_provisional_and_one_to_come_is_refused() {
 }
 
 #[test]
-fn a_month_that_ended_while_nobody_worked_is_closed_by_its_report() {
+fn a_month_that_ended_while_nobody_worked_is_provisional_until_an_operator_closes_it() {
     let kept = three();
+    assert_eq!(kept.json("2025-03", &[])["provisional"], true, "one clock alone closes nothing");
+    assert_eq!(kept.json("2024-06", &[])["provisional"], true);
     assert_eq!(kept.closed(), 0);
+    kept.close();
     assert_eq!(kept.json("2025-03", &[])["provisional"], false);
-    assert!(kept.closed() > 3);
+    assert_eq!(kept.json("2024-06", &[])["provisional"], false, "nothing can happen any more in a month before");
 }
 
 #[test]
 fn a_rehearsal_with_another_clock_closes_nothing_that_isnt_over() {
-    let kept = three();
+    let kept = three_closed();
     let running = Month::containing(Clock::SYSTEM.now(), &"America/Phoenix".parse().unwrap());
     kept.json("2025-03", &[]);
     let closed = kept.closed();
     let report = kept.json(&running.to_string(), &["--clock-offset", "+40d"]);
-    assert_eq!((&report["provisional"], &report["total"]), (&json!(false), &json!(2)));
+    assert_eq!((&report["provisional"], &report["total"]), (&json!(true), &json!(2)));
     assert_eq!(kept.closed(), closed);
     assert_eq!(kept.json(&running.to_string(), &[])["provisional"], true);
     let back = kept.json("2025-03", &["--clock-offset=-3000d"]);
@@ -215,6 +230,24 @@ fn a_store_whose_operator_named_no_time_zone_is_billed_in_utc_and_provisionally(
     let report = kept.json("2025-03", &[]);
     assert_eq!((&report["provisional"], &report["timeZone"], &report["total"]), (&json!(true), &json!("UTC"), &json!(1)));
     assert_eq!(kept.closed(), 0);
+}
+
+#[test]
+fn no_month_is_opened_again_by_one_clock_or_by_one_that_was_moved() {
+    let kept = three_closed();
+    let fails = |arguments: &[&str], text: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
+        command.args(["billing", "reopen", "--store", &url(&kept.folder), "--after", "2025-02", "--confirm", "2025-03..2025-04"]);
+        let output =
+            command.args(arguments).env("KUBECONFIG", "/nowhere").env_remove("KUBERNETES_SERVICE_HOST").output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(text), "{text:?} isn't in: {message}");
+    };
+    let closed = kept.closed();
+    fails(&[], "no cluster is known");
+    fails(&["--clock-offset=-900d"], "--clock-offset says nothing of which months are over");
+    assert_eq!(kept.closed(), closed);
 }
 
 #[test]

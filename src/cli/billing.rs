@@ -1,4 +1,6 @@
-//! `roster billing report --month YYYY-MM [--organization ORG]`
+//! `roster billing report --month YYYY-MM [--organization ORG]`, and the cure where a clock was wrong.
+
+mod reopen;
 
 use std::cell::Cell;
 use std::io::{self, BufWriter, Write};
@@ -10,14 +12,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::ser::{Error as _, SerializeSeq, SerializeStruct, Serializer};
 
+use self::reopen::ReopenArgs;
 use super::table::write_table;
 use super::{Failure, block_on};
-use crate::clock::Clock;
 use crate::config::Shared;
 use crate::domain::billing::{Bill, Calendar, Line, Month, Period, Zone};
 use crate::store::sql::SqlStore;
 use crate::store::{Store, StoreError};
-use crate::telemetry;
 
 /// How many lines may wait to be printed.
 const WAITING: usize = 64;
@@ -37,8 +38,14 @@ enum Command {
     /// Prints who is billed for a calendar month: every login under which there was an account at any
     /// instant of it, enabled or disabled.
     ///
-    /// The report of a closed month never changes. That of one that isn't over says that it is provisional.
+    /// The report of a closed month never changes. That of one that isn't closed says that it is provisional; roster run closes
+    /// it when it is over by more than one clock.
     Report(Report),
+    /// Opens months again that a wrong clock closed before they were over, and has what it dated in the future be dated now.
+    ///
+    /// Without --confirm says what it would do. Refuses months that are over, by this machine's clock, the API server's and, with
+    /// PostgreSQL, its own. What it changed is kept in the table billing_corrections.
+    Reopen(ReopenArgs),
 }
 
 /// Arguments of `roster billing report`.
@@ -103,11 +110,14 @@ type Piece = Option<Vec<Line>>;
 
 /// Prints the report of a month.
 pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure> {
-    let Command::Report(Report { month, organization, output }) = &arguments.command;
+    let Report { month, organization, output } = match &arguments.command {
+        Command::Report(report) => report,
+        Command::Reopen(arguments) => return reopen::run(shared, arguments),
+    };
     let (month, organization, output, clock) = (*month, organization.clone(), *output, shared.clock());
     block_on(async {
         let store = SqlStore::open_existing(&shared.store).await?;
-        let heading = heading(&store, month, clock).await?;
+        let heading = standing(&store.calendar().await?, month, clock.now())?;
         let (send, pieces) = sync_channel(WAITING);
         let period = heading.period.clone();
         let printing = tokio::task::spawn_blocking(move || print(output, &heading, pieces));
@@ -120,33 +130,16 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
     })
 }
 
-/// Closes the months that are over, and returns how the month stands.
-///
-/// A month is closed only where it is over by the system's clock too: who rehearses with another clock
-/// must not keep anybody from working in the present.
-async fn heading(store: &SqlStore, month: Month, clock: Clock) -> Result<Heading, Failure> {
-    let (now, surely) = (clock.now(), clock.now().min(Clock::SYSTEM.now()));
-    let mut calendar = store.calendar().await?;
-    if let Some(zone) = calendar.zone.clone().filter(|zone| !calendar.due(zone, surely).is_empty()) {
-        match store.close_months(&zone, surely).await {
-            Ok(_) => calendar = store.calendar().await?,
-            Err(error) => eprintln!("roster: the months that are over can't be closed now: {}", telemetry::chain(&error)),
-        }
-    }
-    standing(&calendar, month, now, surely)
-}
-
-/// Returns how a month stands at a time, and at another by which surely no less is over than is closed.
-fn standing(calendar: &Calendar, month: Month, now: Timestamp, surely: Timestamp) -> Result<Heading, Failure> {
+/// Returns how a month stands. What a report says of one that isn't closed may change: nothing but closing it, which takes
+/// more than one clock, keeps commits out of it.
+fn standing(calendar: &Calendar, month: Month, now: Timestamp) -> Result<Heading, Failure> {
     let zone = calendar.zone.clone().unwrap_or(Zone::UTC);
     let period = calendar.period(month, &zone);
     let closed_until = calendar.closed_until().unwrap_or(Timestamp::MIN);
-    let now = now.max(closed_until);
-    if now < period.start {
+    if now.max(closed_until) < period.start {
         return Err(format!("{month} hasn't begun yet: it begins at {}", period.written(period.start)).into());
     }
-    let unclosed = calendar.due(&zone, surely).iter().any(|due| due.month == month);
-    let provisional = closed_until < period.end && (now < period.end || unclosed);
+    let provisional = closed_until < period.end;
     Ok(Heading { period, provisional })
 }
 

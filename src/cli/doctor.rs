@@ -1,5 +1,6 @@
 //! `roster doctor`: what is amiss in the store and in the cluster, and what helps.
 
+mod clocks;
 mod leases;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use kube::Config;
 use serde::Serialize;
 
+use self::clocks::{ServerTime, Times};
 use self::leases::Leases;
 use super::run::place::own_namespace;
 use super::run::{WRITE_TIMEOUT, client, namespace};
@@ -61,6 +63,11 @@ enum Kind {
     StoreDamaged,
     Unreadable,
     UsersUnknown,
+    MonthsClosedEarly,
+    LivesAhead,
+    MonthNotClosed,
+    ClocksDiffer,
+    ClockUnread,
     EpochAbsurd,
     LeaseHolderUnknown,
     LeaseNotRenewed,
@@ -90,7 +97,7 @@ struct Finding {
 }
 
 /// What the cluster has, as far as it said so.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Cluster {
     /// Absent where it doesn't know the kind.
     declared: Option<Declarations>,
@@ -98,6 +105,8 @@ struct Cluster {
     policies: Option<Lack>,
     /// Absent where the store is in a file, whose operator needs none.
     leases: Option<Leases>,
+    /// What its clock shows.
+    time: ServerTime,
 }
 
 /// Everything that was looked at.
@@ -111,6 +120,7 @@ struct Looks {
     store: Examination,
     /// Who worked on the store then.
     operators: Operators,
+    times: Times,
 }
 
 /// What was looked at, and what was found.
@@ -144,7 +154,9 @@ async fn look(shared: &Shared, arguments: &Arguments) -> Result<Looks, Failure> 
     let store = SqlStore::open_existing(&shared.store).await?;
     let before = store.examine().await?.accounts.iter().map(|account| account.id).collect();
     let cluster = if store_only { None } else { Some(look_at_the_cluster(arguments, &store.operators().await?).await?) };
-    let looks = Looks { before, cluster, store: store.examine().await?, operators: store.operators().await? };
+    let server_time = cluster.as_ref().map(|cluster| cluster.time.clone());
+    let times = clocks::look(&store, server_time, shared.clock()).await?;
+    let looks = Looks { before, cluster, store: store.examine().await?, operators: store.operators().await?, times };
     store.close().await;
     Ok(looks)
 }
@@ -162,7 +174,7 @@ async fn look_at_the_cluster(arguments: &Arguments, operators: &Operators) -> Re
         true => Some(leases::look(&client, &lease_namespace, operators, namespaces).await?),
         false => None,
     };
-    Ok(Cluster { declared, policies, leases })
+    Ok(Cluster { declared, policies, leases, time: clocks::ask(&client).await })
 }
 
 /// Returns what the API server answered; nothing where it refused with this status code.
@@ -175,15 +187,17 @@ pub(super) fn unless<T>(code: u16, answer: Result<T, kube::Error>) -> Result<Opt
 
 /// Returns everything that is amiss, the worst first.
 fn findings(looks: &Looks, now: Timestamp) -> Vec<Finding> {
-    let Looks { before: _, cluster, store, operators } = looks;
+    let Looks { before: _, cluster, store, operators, times } = looks;
     let Examination { accounts, unreadable, departures, directories, damage } = store;
     let mut found: Vec<Finding> = damage.iter().map(|what| damaged(what)).collect();
     found.extend(unreadable.iter().map(self::unreadable));
     found.extend(accounts.iter().filter_map(|account| overdue(account, directories, now)));
     found.extend(departures.iter().filter_map(|departure| overdue_deletion(departure, directories, now)));
-    found.extend(leases::findings(cluster.as_ref().and_then(|cluster| cluster.leases.as_ref()), operators));
+    let leases = cluster.as_ref().and_then(|cluster| cluster.leases.as_ref());
+    found.extend(leases::findings(leases, operators));
+    found.extend(clocks::findings(times, leases));
     match cluster {
-        Some(Cluster { declared, policies, leases: _ }) => {
+        Some(Cluster { declared, policies, leases: _, time: _ }) => {
             found.extend(lacking(policies.as_ref()));
             match declared {
                 Some(Declarations { users, misread }) => {
@@ -353,7 +367,7 @@ fn whose(account: &Account, looks: &Looks, users: &BTreeMap<UserName, DeclaredUs
 
 /// Returns which statuses name an account that the store had neither before nor after.
 fn lost(users: &BTreeMap<UserName, DeclaredUser>, looks: &Looks) -> Vec<Finding> {
-    let Looks { before, cluster: _, store, operators: _ } = looks;
+    let Looks { before, cluster: _, store, operators: _, times: _ } = looks;
     let read = before.iter().copied().chain(store.accounts.iter().map(|account| account.id)).map(|id| id.to_string());
     let known: BTreeSet<String> = read.chain(store.unreadable.iter().map(|row| row.account.clone())).collect();
     // Who made the account that is there says so in its status before long.

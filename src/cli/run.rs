@@ -23,6 +23,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use self::place::{End, Place};
 use super::Failure;
 use crate::config::{self, Shared};
+use crate::controller::clocks::ServerClock;
 use crate::controller::courier::Courier;
 use crate::controller::lease::Tenure;
 use crate::controller::passwords::Judge;
@@ -42,6 +43,10 @@ const NEWS: usize = 4096;
 /// A watch is silent for at most 5 minutes; a write answers in seconds or is tried again.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(330);
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long the API server may take to say what time it is before the operator begins without that. It has just said which
+/// cluster this is.
+const CLOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Arguments of `roster run`.
 #[derive(Debug, Args)]
@@ -185,6 +190,18 @@ async fn reign(
     };
     let Some(store) = claimed.transpose()? else { return Ok(None) };
     metrics.leader.set(1);
+    let server_clock = ServerClock::of(writing.clone());
+    let read = async {
+        // Nothing is dated by this machine's clock alone; but something in between may take the Date away.
+        if tokio::time::timeout(CLOCK_TIMEOUT, server_clock.was_read()).await.is_err() {
+            tracing::warn!("the API server's clock can't be read: what is done is dated by this machine's alone");
+        }
+    };
+    tokio::select! {
+        biased;
+        lost = tenure.lost() => return Err(End::Deposed(lost.into())),
+        told = unless_told(&stop, read) => if told.is_none() { return Ok(Some(store)) },
+    }
     let signature = Signature { controller: "roster".to_owned(), instance: std::env::var("HOSTNAME").ok() };
     let judge = Judge::new(writing.clone()).map_err(Failure::from)?;
     let hands = Hands {
@@ -201,7 +218,7 @@ async fn reign(
         directories: place.directories.clone(),
         billing_zone: arguments.billing_time_zone,
     };
-    let pipeline = Pipeline::new(store, settings, scopes, metrics.clone());
+    let pipeline = Pipeline::new(store, settings, scopes, metrics.clone()).with_server_clock(server_clock);
     Ok(Some(operate(pipeline, hands, news, stop, (tenure, health)).await?))
 }
 

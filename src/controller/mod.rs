@@ -3,6 +3,7 @@
 //! One task owns the [`Pipeline`], so nothing is locked. Writes to the API server are under way
 //! while the next group is committed, and their answers come back like news.
 
+pub mod clocks;
 pub mod courier;
 pub mod declared;
 pub mod lease;

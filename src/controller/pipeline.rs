@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use self::put_aside::PutAside;
 use self::said::{farewell, put_back, taken_back};
 use self::under_way::CONFIRMED_AGAIN;
+use super::clocks::{Clocks, ServerClock};
 use super::months::Months;
 use super::observe::{self, Snapshot};
 use super::passwords::Passwords;
@@ -118,6 +119,7 @@ pub struct Pipeline<S> {
     /// The transactions in flight, by the uid of their `User`, and whether they are overdue.
     in_flight: HashMap<String, (TransactionKind, bool)>,
     months: Months,
+    clocks: Clocks,
     /// Whose commit failed and may have been done all the same, with the revision that it was planned from:
     /// nobody was woken after it.
     unsure: HashMap<ObjectKey, Option<Revision>>,
@@ -142,6 +144,7 @@ impl<S: Store> Pipeline<S> {
             store,
             resync_at: Instant::now() + settings.resync,
             months: Months::new(),
+            clocks: Clocks::new(settings.clock, ServerClock::unread()),
             settings,
             metrics,
             world: World::default(),
@@ -161,6 +164,12 @@ impl<S: Store> Pipeline<S> {
             put_aside: PutAside::default(),
             superseded: None,
         }
+    }
+
+    /// Returns the same pipeline, which compares its clock with the API server's.
+    #[must_use]
+    pub fn with_server_clock(self, server: ServerClock) -> Self {
+        Self { clocks: Clocks::new(self.settings.clock, server), ..self }
     }
 
     /// Returns what the store said, where it said that this operator may not work on: nothing is decided or told any more.
@@ -206,7 +215,8 @@ impl<S: Store> Pipeline<S> {
 
     /// Closes the months that are over.
     pub async fn close_months(&mut self) {
-        let closed = self.months.close(&self.store, &self.settings.billing_zone, self.settings.clock).await;
+        let by = (&mut self.clocks, &*self.metrics);
+        let closed = self.months.close(&self.store, &self.settings.billing_zone, by).await;
         self.superseded = closed.err().or(self.superseded.take());
     }
 
@@ -324,7 +334,7 @@ impl<S: Store> Pipeline<S> {
         if keys.is_empty() {
             return Ok(());
         }
-        let mut observed = observe::observe(&self.world, &self.store, keys, self.settings.clock.now()).await?;
+        let mut observed = observe::observe(&self.world, &self.store, keys, self.clocks.now()).await?;
         observed.iter_mut().for_each(|(key, snapshot)| self.add_what_is_under_way(key, snapshot));
         let (mut decided, later) = decide(observed, NAMED);
         self.wake(later);
@@ -378,7 +388,7 @@ impl<S: Store> Pipeline<S> {
         if plans.is_empty() {
             return Ok(vec![]);
         }
-        let now = self.settings.clock.now();
+        let now = self.clocks.now();
         let deadline = now.checked_add(self.settings.transaction_deadline).unwrap_or(now);
         let started = Instant::now();
         tracing::debug!(plans = plans.len(), "committing");
@@ -511,7 +521,7 @@ impl<S: Store> Pipeline<S> {
     pub fn writes(&mut self) -> Vec<Write> {
         let mut writes = self.others.split_off(self.others.len().saturating_sub(self.slots.room()));
         for (key, uid, report) in self.slots.take(Instant::now()) {
-            match report::patch(&self.world, &key, &uid, report, self.settings.clock.now()) {
+            match report::patch(&self.world, &key, &uid, report, self.clocks.now()) {
                 Some(patch) => {
                     self.slots.begin(key);
                     writes.push(Write::Patch(patch));

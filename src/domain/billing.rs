@@ -225,7 +225,33 @@ pub struct Calendar {
     pub first_life: Option<Timestamp>,
 }
 
+/// Why months aren't opened again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReopenError {
+    /// One of them is over.
+    #[error("{0} is over, and a closed month that is over stays as it is: --after {0} or a later one")]
+    Over(Month),
+    /// One that isn't over would stay closed.
+    #[error("{0} is closed and isn't over either: --after {before}", before = .0.previous())]
+    NotOver(Month),
+}
+
 impl Calendar {
+    /// Returns the months after this one that are closed and are to be opened again, since none of them is over.
+    ///
+    /// # Errors
+    /// When one of them is over, or an earlier one isn't.
+    pub fn reopened(&self, after: Month, now: Timestamp) -> Result<Vec<Period>, ReopenError> {
+        let (kept, reopened): (Vec<_>, Vec<_>) = self.closed.iter().partition(|period| period.month <= after);
+        if let Some(period) = kept.iter().find(|period| now < period.end) {
+            return Err(ReopenError::NotOver(period.month));
+        }
+        match reopened.iter().rev().find(|period| period.end <= now) {
+            Some(period) => Err(ReopenError::Over(period.month)),
+            None => Ok(reopened.into_iter().cloned().collect()),
+        }
+    }
+
     /// Returns the end of the last closed month. Nothing happens at it or before it any more.
     #[must_use]
     pub fn closed_until(&self) -> Option<Timestamp> {
@@ -626,6 +652,24 @@ mod tests {
         assert_eq!(months(&later, "2026-11-01T00:00:00Z"), ["2026-10"]);
         assert!(months(&later, "2026-01-01T00:00:00Z").is_empty(), "a clock that steps back closes nothing");
         assert!(months(&Calendar::default(), "2026-12-01T00:00:00Z").is_empty(), "nobody ever lived");
+    }
+
+    #[test]
+    fn only_months_that_are_not_over_are_opened_again_and_all_of_these() {
+        let calendar = closed(calendar("2026-10-10T00:00:00Z"), &Zone::UTC, "2028-01-04T00:00:00Z");
+        let reopened = |after: &str, now: &str| {
+            let periods = calendar.reopened(month(after), time(now))?;
+            Ok(periods.iter().map(|period| period.month.to_string()).collect::<Vec<_>>())
+        };
+        let now = "2026-11-30T15:00:00Z";
+        let months = reopened("2026-10", now).unwrap();
+        assert_eq!((months.len(), months[0].as_str(), months[13].as_str()), (14, "2026-11", "2027-12"));
+        assert_eq!(reopened("2026-09", now), Err(ReopenError::Over(month("2026-10"))));
+        assert_eq!(reopened("2026-11", now), Err(ReopenError::NotOver(month("2026-11"))));
+        assert_eq!(reopened("2027-12", now), Err(ReopenError::NotOver(month("2026-11"))));
+        assert_eq!(reopened("2026-10", "2026-12-01T00:00:00Z"), Err(ReopenError::Over(month("2026-11"))));
+        assert_eq!(reopened("2026-11", "2026-12-01T00:00:00Z").unwrap().len(), 13);
+        assert!(reopened("2027-12", "2028-02-01T00:00:00Z").unwrap().is_empty());
     }
 
     #[test]

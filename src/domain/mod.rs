@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod billing;
+pub mod clocks;
 pub mod email;
 pub mod group;
 pub mod inheritance;

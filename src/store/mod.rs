@@ -113,6 +113,11 @@ pub trait Store: Send + Sync + 'static {
         occasion: Occasion,
     ) -> impl Future<Output = Result<Vec<Result<Receipt, Refusal>>, StoreError>> + Send;
 
+    /// Returns what the clock of the store's own server shows; nothing where the store has none but this machine's.
+    fn time(&self) -> impl Future<Output = Result<Option<jiff::Timestamp>, StoreError>> + Send {
+        async { Ok(None) }
+    }
+
     /// Writes down the time zone of months to come, and closes the months that are over: nothing is
     /// committed in them any more, whatever the clock says. Returns those that it closed; where nothing
     /// changed, writes nothing.

@@ -13,6 +13,7 @@
 pub mod backup;
 mod commit;
 mod connection;
+pub mod corrections;
 mod database;
 pub mod examination;
 mod locks;
@@ -353,6 +354,15 @@ impl Store for SqlStore {
         };
         self.database.erase(plans.iter().zip(&answers).any(erases)).await;
         Ok(answers)
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut reader = self.database.reader().await?;
+        if !reader.is_shared() {
+            return Ok(None);
+        }
+        let shown = statement("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS shown");
+        Ok(Some(rows::time(&shown.fetch_one(&mut reader).await?, "shown")?))
     }
 
     async fn close_months(&self, zone: &Zone, now: Timestamp) -> Result<Vec<Period>, StoreError> {

@@ -1,6 +1,8 @@
 //! `roster doctor` on the store alone: what it finds, and how it exits.
 
+use jiff::SignedDuration;
 use roster::clock::Clock;
+use roster::domain::billing::Zone;
 use roster::store::Store;
 use serde_json::{Value, json};
 
@@ -9,8 +11,12 @@ use crate::{Place, execute};
 
 /// Returns the offset of a clock that stands so many days after everything happened.
 fn days_after(days: i64) -> String {
+    minutes_after(days * 24 * 60)
+}
+
+fn minutes_after(minutes: i64) -> String {
     let happened = at(0).now.duration_since(Clock::SYSTEM.now());
-    format!("{:+}d", happened.as_hours() / 24 + days)
+    format!("{:+}m", happened.as_mins() + minutes)
 }
 
 /// What is found, in the words of a program, each with its severity and its object.
@@ -27,8 +33,10 @@ async fn a_store_that_is_well_is_said_to_be_and_so_is_what_was_looked_at() {
     let place = Place::new();
     place.store_with(&["alice", "bob"]).await.close().await;
     let well = "Nothing is amiss. Looked at the store (2 accounts) alone (--store-only).\n";
-    assert_eq!(place.exits(&["doctor", "--store-only"], 0), well);
-    let said: Value = serde_json::from_str(&place.exits(&["doctor", "--store-only", "-o", "json"], 0)).unwrap();
+    assert_eq!(place.exits(&["doctor", "--store-only", "--clock-offset", &minutes_after(5)], 0), well);
+    let said: Value =
+        serde_json::from_str(&place.exits(&["doctor", "--store-only", "-o", "json", "--clock-offset", &minutes_after(5)], 0))
+            .unwrap();
     assert_eq!(said, json!({"accounts": 2, "cluster": false, "findings": []}));
 }
 
@@ -53,7 +61,7 @@ async fn what_directories_dont_confirm_in_time_is_named_with_the_directories() {
         "INSERT INTO confirmations (account_id, directory, revision) SELECT account_id, 'ldap', 9 FROM accounts",
     )
     .await;
-    assert!(found(&place, &["--store-only", "--clock-offset", &days_after(-30)], 0).is_empty(), "they are in time");
+    assert!(found(&place, &["--store-only", "--clock-offset", &minutes_after(5)], 0).is_empty(), "they are in time");
     let overdue = |kind: &str, id: &str, user: &str| ["Error", kind, &format!("account {id} of acme/{user}")].map(str::to_owned);
     assert_eq!(
         found(&place, &["--store-only", "--clock-offset", &days_after(30)], 1),
@@ -83,11 +91,11 @@ async fn a_row_that_cant_be_read_hides_no_other_and_shows_no_hash() {
     )
     .await;
     execute(&place.file("roster.db"), "UPDATE accounts SET owner_uid = '' WHERE owner_name = 'alice'").await;
-    let findings = found(&place, &["--store-only"], 1);
+    let findings = found(&place, &["--store-only", "--clock-offset", &minutes_after(5)], 1);
     let kinds: Vec<[&str; 2]> = findings.iter().map(|[severity, kind, _]| [severity.as_str(), kind]).collect();
     assert_eq!(kinds, [["Error", "Unreadable"], ["Note", "Retained"]]);
     assert!(findings[0][2].ends_with(" of acme/bob"));
-    let said = place.exits(&["doctor", "--store-only"], 1);
+    let said = place.exits(&["doctor", "--store-only", "--clock-offset", &minutes_after(5)], 1);
     assert!(said.contains("column teams") && !said.contains("argon2") && !said.contains("nonsense"), "{said}");
 }
 
@@ -96,7 +104,7 @@ async fn an_account_that_was_let_go_of_on_purpose_is_a_note_and_no_fault() {
     let place = Place::new();
     place.store_with(&["alice"]).await.close().await;
     execute(&place.file("roster.db"), "UPDATE accounts SET owner_uid = ''").await;
-    assert_eq!(found(&place, &["--store-only"], 0).len(), 1);
+    assert_eq!(found(&place, &["--store-only", "--clock-offset", &minutes_after(5)], 0).len(), 1);
 }
 
 #[tokio::test]
@@ -104,6 +112,33 @@ async fn a_store_that_contradicts_itself_is_damaged() {
     let place = Place::new();
     place.store_with(&["alice"]).await.close().await;
     execute(&place.file("roster.db"), "DELETE FROM lifetimes").await;
-    let findings = found(&place, &["--store-only"], 1);
+    let findings = found(&place, &["--store-only", "--clock-offset", &minutes_after(5)], 1);
     assert_eq!(findings, [["Error", "StoreDamaged", "the store"].map(str::to_owned)]);
+}
+
+#[tokio::test]
+async fn what_a_wrong_clock_did_to_bills_is_found_with_the_cure() {
+    let place = Place::new();
+    let store = place.store_with(&["alice"]).await;
+    let clock = ["--store-only", "--clock-offset", &minutes_after(-3 * 24 * 60)];
+    assert_eq!(found(&place, &clock, 1), [["Error", "LivesAhead", "the bill"].map(str::to_owned)]);
+    let far = at(0).now.checked_add(SignedDuration::from_hours(400 * 24)).unwrap();
+    store.close_months(&Zone::UTC, far).await.unwrap();
+    let clock = ["--store-only", "--clock-offset", &minutes_after(5)];
+    assert_eq!(found(&place, &clock, 1), [["Error", "MonthsClosedEarly", "the bill"].map(str::to_owned)]);
+    let said = place.exits(&[&["doctor"], &clock[..]].concat(), 1);
+    assert!(said.contains("2027-01 to 2028-01 were closed before they were over"), "{said}");
+    assert!(said.contains("Cure: roster billing reopen --after 2026-12"), "{said}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_month_that_is_over_for_hours_and_open_is_found() {
+    let place = Place::new();
+    let store = place.store_with(&["alice"]).await;
+    store.close_months(&Zone::UTC, at(0).now).await.unwrap();
+    assert!(found(&place, &["--store-only", "--clock-offset", &days_after(3)], 0).is_empty());
+    let clock = ["--store-only", "--clock-offset", &days_after(30)];
+    assert_eq!(found(&place, &clock, 1), [["Warning", "MonthNotClosed", "the bill"].map(str::to_owned)]);
+    store.close().await;
 }

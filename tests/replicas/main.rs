@@ -16,6 +16,7 @@ mod proxy;
 mod support;
 
 mod applications;
+mod clocks;
 mod clusters;
 mod elections;
 mod lost_cluster;

@@ -26,8 +26,24 @@ impl Replica {
         Self::start_at(organization, &kubeconfig, store, &[&namespace, arguments].concat())
     }
 
+    /// Starts an operator of the organization on a store, with these variables in its environment.
+    pub(crate) fn start_in(organization: &Organization, environment: &[(&str, PathBuf)], store: &str) -> Self {
+        let kubeconfig = folder(organization).join("roster.kubeconfig");
+        let arguments = ["--namespace", organization.name.as_str()];
+        Self::spawn(organization, &kubeconfig, (store, &arguments), environment)
+    }
+
     /// Starts an operator, of the namespaces that the arguments say, that reaches the API server by this kubeconfig.
     pub(crate) fn start_at(organization: &Organization, kubeconfig: &Path, store: &str, arguments: &[&str]) -> Self {
+        Self::spawn(organization, kubeconfig, (store, arguments), &[])
+    }
+
+    fn spawn(
+        organization: &Organization,
+        kubeconfig: &Path,
+        (store, arguments): (&str, &[&str]),
+        environment: &[(&str, PathBuf)],
+    ) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let name = format!("replica-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let (log, folder) = (organization.file(&format!("{name}.log")), folder(organization));
@@ -39,6 +55,7 @@ impl Replica {
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
             .env("HOSTNAME", &name)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a file handle"))
             .stderr(file)

@@ -2,11 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use roster::clock::Clock;
 use roster::domain::account::{Account, Content, Lifecycle, TransactionKind};
-use roster::domain::billing::{Bill, Line, Month, Zone};
+use roster::domain::billing::{Bill, Line, Month, ReopenError, Zone};
 use roster::plan::Plan;
 use roster::store::sql::SqlStore;
+use roster::store::sql::corrections::CorrectionError;
 use roster::store::{Occasion, Receipt, Refusal, Store};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Connection, SqlSafeStr, SqliteConnection};
@@ -43,6 +45,11 @@ async fn switched(store: &impl Store, account_before: &Account, kind: Transactio
 
 async fn gone(store: &impl Store, account: &Account, now: &str) {
     cases_unassigned(commit_on(store, delete(account), now).await, account.id);
+}
+
+async fn account_of(store: &impl Store, name: &str) -> Account {
+    let accounts = store.list(None).await.unwrap();
+    accounts.into_iter().find(|account| account.owner.name == name).unwrap()
 }
 
 /// Closes what is over in a time zone, and returns it.
@@ -248,6 +255,55 @@ contract! {
 }
 
 in_databases! {
+    async fn months_that_a_wrong_clock_closed_are_opened_again_and_what_it_dated_is_dated_now(bench) {
+        let store = bench.store();
+        let early = born(store, "alice", "2026-11-05T00:00:00Z").await;
+        let before = bill(store, "2026-10").await;
+        // For a moment the clock is 400 days ahead.
+        close(store, "UTC", "2028-01-04T00:00:00Z").await;
+        let now = time("2026-11-30T15:00:00Z");
+        gone(store, &early, "2026-11-30T14:00:00Z").await;
+        let late = born(store, "bob", "2026-11-30T14:00:00Z").await;
+        switched(store, &late, TransactionKind::Disable, "2026-11-30T14:30:00Z").await;
+        assert_eq!(bill(store, "2027-06").await.len(), 1, "alice is billed for more than a year");
+        assert_eq!(store.lives_after(now).await.unwrap(), 2);
+
+        let after: Month = "2026-10".parse().unwrap();
+        let refused = store.correct("2026-09".parse().unwrap(), now).await.unwrap_err();
+        assert!(matches!(refused, CorrectionError::Refused(ReopenError::Over(month)) if month == after), "{refused}");
+        let refused = store.correct("2026-11".parse().unwrap(), now).await.unwrap_err();
+        assert!(matches!(refused, CorrectionError::Refused(ReopenError::NotOver(_))), "{refused}");
+        let planned = store.correction(after, now).await.unwrap();
+        assert_eq!((planned.months.len(), store.calendar().await.unwrap().closed.len()), (14, 15), "nothing was done yet");
+        let done = store.correct(after, now).await.unwrap();
+        assert_eq!(done, planned);
+
+        assert_eq!(store.calendar().await.unwrap().closed_until(), Some(time("2026-11-01T00:00:00Z")));
+        assert_eq!(
+            bill(store, "2026-11").await,
+            ["alice.acme Deleted 2026-11-05T00:00:00Z 2026-11-30T15:00:00Z", "bob.acme Disabled 2026-11-30T15:00:00Z"]
+        );
+        assert_eq!(bill(store, "2026-10").await, before, "what is over stays as it is");
+        assert!(bill(store, "2028-01").await.iter().all(|line| line.starts_with("bob.acme")), "he lives on");
+        let bob = account_of(store, "bob").await;
+        assert_eq!((bob.created, bob.transaction.started), (now, now));
+        assert!(bob.transaction.deadline < time("2026-12-01T00:00:00Z"));
+        let mut application = bench.application().await;
+        assert_eq!(application.number("SELECT COUNT(*) FROM billing_corrections WHERE what = 'MonthReopened'").await, 14);
+        let lives = "SELECT COUNT(*) FROM billing_corrections WHERE what LIKE 'lifetimes.%'";
+        assert_eq!(application.number(lives).await, 2);
+        application.close().await;
+        assert!(store.correction(after, now).await.unwrap().is_nothing());
+        assert_eq!(close(store, "UTC", "2026-12-01T00:00:00Z").await, ["2026-11"], "it is closed in its time");
+    }
+
+    async fn a_store_has_the_clock_of_its_server_where_it_has_one(bench) {
+        let shown = bench.store().time().await.unwrap();
+        assert_eq!(shown.is_some(), bench.url().starts_with("postgres"));
+        let skew = shown.map(|shown| shown.duration_since(Clock::SYSTEM.now()).abs());
+        assert!(skew.is_none_or(|skew| skew < SignedDuration::from_secs(60)), "{skew:?}");
+    }
+
     async fn closing_writes_only_what_is_new_and_a_reopened_store_knows_it(bench) {
         born(bench.store(), "alice", "2026-11-05T00:00:00Z").await;
         let mut watcher = bench.application().await;

@@ -21,6 +21,7 @@ const SQLITE: Migrations = &[
     (6, "operators", include_str!("../migrations/0006_operators.sqlite.sql")),
     (7, "fingerprints", include_str!("../migrations/0007_fingerprints.sqlite.sql")),
     (8, "bounds", include_str!("../migrations/0008_bounds.sqlite.sql")),
+    (9, "corrections", include_str!("../migrations/0009_corrections.sqlite.sql")),
 ];
 
 /// `PostgreSQL` came when `SQLite` had five; the numbers after that are the same.
@@ -29,6 +30,7 @@ const POSTGRES: Migrations = &[
     (6, "operators", include_str!("../migrations/0006_operators.postgres.sql")),
     (7, "fingerprints", include_str!("../migrations/0007_fingerprints.postgres.sql")),
     (8, "bounds", include_str!("../migrations/0008_bounds.postgres.sql")),
+    (9, "corrections", include_str!("../migrations/0009_corrections.postgres.sql")),
 ];
 
 /// The newest migration that this version has.
