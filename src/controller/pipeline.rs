@@ -303,8 +303,8 @@ impl<S: Store> Pipeline<S> {
         }
         while let Some(keys) = stages.next().filter(|_| self.superseded.is_none()) {
             match self.carry(&keys).await {
-                Err(error) if error.is_about_data() => self.carry_singly(keys).await,
-                Err(error) => {
+                Err((error, keys)) if error.is_about_data() => self.carry_singly(keys).await,
+                Err((error, keys)) => {
                     // What comes later in the round isn't tried on a store that is away.
                     self.wait_for_store(keys.into_iter().chain(stages.by_ref().flatten()).collect(), error);
                     in_use = false;
@@ -320,8 +320,8 @@ impl<S: Store> Pipeline<S> {
     /// Carries each object by itself, so that one unreadable row holds up nobody else's.
     async fn carry_singly(&mut self, keys: Vec<ObjectKey>) {
         for key in keys {
-            if let Err(error) = self.carry(std::slice::from_ref(&key)).await {
-                self.wait_for_store(vec![key], error);
+            if let Err((error, keys)) = self.carry(std::slice::from_ref(&key)).await {
+                self.wait_for_store(keys, error);
             }
             if self.superseded.is_some() {
                 return;
@@ -329,12 +329,13 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
-    /// observe -> decide -> commit -> report.
-    async fn carry(&mut self, keys: &[ObjectKey]) -> Result<(), StoreError> {
+    /// observe -> decide -> commit -> report. Returns whom that failed for, where it did.
+    async fn carry(&mut self, keys: &[ObjectKey]) -> Result<(), (StoreError, Vec<ObjectKey>)> {
         if keys.is_empty() {
             return Ok(());
         }
-        let mut observed = observe::observe(&self.world, &self.store, keys, self.clocks.now()).await?;
+        let observed = observe::observe(&self.world, &self.store, keys, self.clocks.now()).await;
+        let mut observed = observed.map_err(|error| (error, keys.to_vec()))?;
         observed.iter_mut().for_each(|(key, snapshot)| self.add_what_is_under_way(key, snapshot));
         let (mut decided, later) = decide(observed, NAMED);
         self.wake(later);
@@ -342,8 +343,23 @@ impl<S: Store> Pipeline<S> {
             let named = u64::try_from(decision.named()).unwrap_or(u64::MAX);
             self.queue.charge(&key.namespace, named / NAMED_PER_TURN);
         }
-        // Who loses rights goes first: a commit that is short of time carries out what comes first.
+        // Who loses rights goes first, and in a commit of their own: another may wait for an application, or be short of time.
         decided.sort_by_key(|(_, snapshot, decision)| urgency(snapshot, decision));
+        let revoking = decided.partition_point(|(_, snapshot, decision)| urgency(snapshot, decision) == Urgency::Revokes);
+        let mut undone: Vec<ObjectKey> = decided.iter().map(|(key, ..)| key.clone()).collect();
+        let others = decided.split_off(revoking);
+        for decided in [decided, others] {
+            let count = decided.len();
+            if let Err(error) = self.carry_out(decided).await {
+                return Err((error, undone));
+            }
+            undone.drain(..count);
+        }
+        Ok(())
+    }
+
+    /// Commits what was decided, and reports it.
+    async fn carry_out(&mut self, decided: Vec<(ObjectKey, Snapshot, Decision)>) -> Result<(), StoreError> {
         let plans: Vec<Plan> = decided.iter().filter_map(|(_, _, decision)| decision.plan.clone()).collect();
         self.wake_after_unsure(&decided);
         let answers = self.commit(&plans).await;
@@ -431,7 +447,9 @@ impl<S: Store> Pipeline<S> {
 
     fn report(&mut self, key: ObjectKey, snapshot: &Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
         self.queue.succeeded(&key);
-        self.take_up_again(&key);
+        if !decision.blocked.iter().any(|why| matches!(why, Blocked::StoreUnavailable(_))) {
+            self.take_up_again(&key);
+        }
         let meta = snapshot.meta();
         let hold = match receipt {
             // Our finalizer is on until every directory has confirmed it.

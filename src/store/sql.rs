@@ -29,9 +29,12 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use self::connection::{Connection, Purpose, pairs, statement, texts};
 use self::database::{Address, Database};
@@ -50,10 +53,15 @@ use crate::plan::{Leaving, Plan};
 /// How often a commit is tried again after it lost against another transaction.
 const RACES: usize = 5;
 
+/// For how long after a commit waited in vain for an application the next ones wait less.
+const IN_VAIN: Duration = Duration::from_secs(60);
+
 /// A store in a database.
 pub struct SqlStore {
     database: Database,
     holding: Option<Holding>,
+    /// When a commit last waited in vain for an application's lock.
+    waited_in_vain: Mutex<Option<Instant>>,
 }
 
 impl SqlStore {
@@ -74,7 +82,7 @@ impl SqlStore {
         if held.is_older() {
             Box::pin(schema::migrate(&database)).await?;
         }
-        Ok(Self { database, holding: None })
+        Ok(Self { database, holding: None, waited_in_vain: Mutex::default() })
     }
 
     /// Opens a store that is there already, as it is: creates and migrates nothing.
@@ -84,7 +92,7 @@ impl SqlStore {
     pub async fn open_existing(url: &str) -> Result<Self, StoreError> {
         let address = Address::parse(url)?;
         Box::pin(schema::check_is_current(&address)).await?;
-        Ok(Self { database: Database::connect(&address).await?, holding: None })
+        Ok(Self { database: Database::connect(&address).await?, holding: None, waited_in_vain: Mutex::default() })
     }
 
     /// Claims namespaces for an operator: from now on every commit of this store is checked against the claim.
@@ -398,14 +406,25 @@ impl Store for SqlStore {
 }
 
 impl SqlStore {
+    fn waited_in_vain(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.waited_in_vain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Commits, and tries again where the transaction lost against another one.
     async fn committed(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         let mut races = 0;
+        let lately_in_vain = self.waited_in_vain().is_some_and(|at| at.elapsed() < IN_VAIN);
         loop {
             let mut writer = self.database.writer().await?;
-            match Box::pin(commit::commit(&mut writer, self.holding.as_ref(), plans, occasion)).await {
+            let holding = (self.holding.as_ref(), lately_in_vain);
+            match Box::pin(commit::commit(&mut writer, holding, plans, occasion)).await {
                 Err(StoreError::Database(error)) if postgres::is_lost_race(&error) && races < RACES => races += 1,
-                answers => return answers,
+                answers => {
+                    if matches!(&answers, Ok(answers) if answers.contains(&Err(Refusal::Locked))) {
+                        *self.waited_in_vain() = Some(Instant::now());
+                    }
+                    return answers;
+                }
             }
         }
     }

@@ -30,7 +30,7 @@ const WORTHWHILE: usize = 16;
 /// Commits the plans on the connection that writes.
 pub(super) async fn commit(
     connection: &mut Connection,
-    holding: Option<&Holding>,
+    (holding, lately_in_vain): (Option<&Holding>, bool),
     plans: &[Plan],
     occasion: Occasion,
 ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
@@ -43,7 +43,7 @@ pub(super) async fn commit(
     let customer_ids = plans.iter().filter_map(organization_of).map(|organization| organization.customer_id.as_str());
     let known = Known::load(connection, namespaces.into_iter(), customer_ids, groups_of(plans)).await?;
     let mut known = known.with_directories(connection).await?;
-    let mut patience = Patience::begin(connection, holding.is_some()).await?;
+    let mut patience = Patience::begin(connection, holding.is_some(), lately_in_vain).await?;
     let mut answers = Vec::with_capacity(plans.len());
     let mut together_pays = true;
     while answers.len() < plans.len() {
@@ -106,6 +106,9 @@ async fn commit_one(
     if patience.is_over() {
         return Ok(Err(Refusal::OutOfTime));
     }
+    if deletes(plan) && !patience.has_cases(connection).await? {
+        return Ok(Err(Refusal::Locked));
+    }
     patience.go_on(connection).await?;
     connection.begin_part().await?;
     match (Writer { connection, known, occasion }).apply(plan).await {
@@ -120,6 +123,10 @@ async fn commit_one(
         }
         Err(Halt::Failed(error)) => Err(error),
     }
+}
+
+fn deletes(plan: &Plan) -> bool {
+    matches!(plan, Plan::Account(plan) if matches!(plan.change, AccountChange::Delete { .. }))
 }
 
 fn namespace_of(plan: &Plan) -> &str {

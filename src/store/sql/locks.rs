@@ -11,7 +11,7 @@ use sqlx::Error;
 use tokio::time::Instant;
 
 use super::connection::{Connection, Statement, statement, texts};
-use super::rows;
+use super::{postgres, rows};
 use crate::domain::account::AccountId;
 
 /// Waits until nobody commits, and has whoever wants to commit wait.
@@ -30,6 +30,9 @@ const FOR_APPLICATIONS: Duration = Duration::from_secs(2);
 
 /// How long an operator's commit does: it tries again by itself, and others' rights wait behind it.
 const FOR_APPLICATIONS_OF_AN_OPERATOR: Duration = Duration::from_millis(500);
+
+/// How long it does for a minute after it waited in vain: whoever keeps a lock for that long keeps it longer.
+const AFTER_WAITING_IN_VAIN: Duration = Duration::from_millis(50);
 
 /// How long a plan may wait once the commit has waited for as long as it may.
 const LEAST: Duration = Duration::from_millis(5);
@@ -128,14 +131,41 @@ pub(super) struct Patience {
     begun: Instant,
     all: Duration,
     told: Duration,
+    /// Whether the table of cases could be had, once that is known.
+    has_cases: Option<bool>,
 }
 
 impl Patience {
     /// Begins to wait.
-    pub(super) async fn begin(connection: &mut Connection, of_an_operator: bool) -> Result<Self, Error> {
-        let all = if of_an_operator { FOR_APPLICATIONS_OF_AN_OPERATOR } else { FOR_APPLICATIONS };
+    pub(super) async fn begin(connection: &mut Connection, of_an_operator: bool, lately_in_vain: bool) -> Result<Self, Error> {
+        let all = match (of_an_operator, lately_in_vain) {
+            (false, _) => FOR_APPLICATIONS,
+            (true, false) => FOR_APPLICATIONS_OF_AN_OPERATOR,
+            (true, true) => AFTER_WAITING_IN_VAIN,
+        };
         wait_at_most(connection, all).await?;
-        Ok(Self { begun: Instant::now(), all, told: all })
+        Ok(Self { begun: Instant::now(), all, told: all, has_cases: None })
+    }
+
+    /// Returns whether cases can be changed at all: where an application has locked the table, no deletion needs to be tried.
+    pub(super) async fn has_cases(&mut self, connection: &mut Connection) -> Result<bool, Error> {
+        if let Some(known) = self.has_cases.or((!connection.is_shared()).then_some(true)) {
+            return Ok(known);
+        }
+        self.go_on(connection).await?;
+        connection.begin_part().await?;
+        let had = match statement("LOCK TABLE cases IN ROW EXCLUSIVE MODE").execute(connection).await {
+            Ok(_) => true,
+            Err(error) if postgres::is_locked_out(&error) => false,
+            Err(error) => return Err(error),
+        };
+        if had {
+            connection.keep_part().await?;
+        } else {
+            connection.take_part_back().await?;
+        }
+        self.has_cases = Some(had);
+        Ok(had)
     }
 
     /// Whether no other plan is to be begun in this commit.

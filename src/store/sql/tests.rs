@@ -32,7 +32,7 @@ async fn impatient(folder: &tempfile::TempDir) -> (SqlStore, sqlite::Address) {
     address.create_if_asked().unwrap();
     let database = Database::Sqlite(sqlite::Database::connect_with(&address, Duration::from_millis(20)).await.unwrap());
     schema::migrate(&database).await.unwrap();
-    (SqlStore { database, holding: None }, address)
+    (SqlStore { database, holding: None, waited_in_vain: Mutex::default() }, address)
 }
 
 async fn declared(store: &SqlStore) -> i64 {
