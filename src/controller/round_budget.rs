@@ -102,7 +102,7 @@ mod tests {
     fn world(many: usize, spec: impl Fn(usize) -> Value) -> World {
         let mut world = World::default();
         for number in 0..many {
-            world.see(user(&format!("u{number}"), &spec(number)));
+            world.see(user(&format!("u{number}"), &spec(number)).into());
         }
         world
     }

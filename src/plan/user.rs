@@ -1461,7 +1461,7 @@ mod tests {
     fn nothing_comes_through_a_source_that_is_not_understood() {
         let bob = account_of("bob");
         let relative = super::super::sources::Relative { account: Some(bob), declared: None };
-        let relatives = Arc::new(Relatives::from([("bob".to_owned(), relative)]));
+        let relatives = Arc::new(Relatives::from_iter([("bob".to_owned(), relative)]));
         for mode in [SourceMode::Inherit, SourceMode::Clone] {
             let from = PermissionSource { name: "bob".to_owned(), mode };
             let asks = edited(&snapshot(), |spec| {

@@ -52,7 +52,9 @@ fn an_application_that_locks_the_cases_holds_up_deletions_and_nothing_else() {
     let (acme, bolt) = (Organization::new(), Organization::new());
     let operator = Replica::start(&acme, &database.url(), &["--namespace", &bolt.name]);
     operator.until_it_works();
-    [&acme, &bolt].map(|organization| passed(organization.admin().create(&domain("acme.example"))));
+    for organization in [&acme, &bolt] {
+        passed(organization.admin().create(&domain("acme.example")));
+    }
     let names: Vec<String> = (0..40).map(|number| format!("user-{number}")).collect();
     for name in &names {
         passed(acme.admin().create(&user(name).with("/spec/deletionProtection", "Disabled")));
