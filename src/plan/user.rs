@@ -1242,6 +1242,11 @@ mod tests {
             check_blocked(&user, &[reason]);
             let disabled = edited(&user, |spec| spec.state = DesiredState::Disabled);
             assert_eq!(decide(&disabled).plan, None, "{reason:?}: not even what takes rights away");
+            for (other, another_part) in parts {
+                let mut user = user.clone();
+                another_part(&mut user);
+                assert_eq!(decide(&user).plan, None, "{reason:?} and {other:?}");
+            }
         }
     }
 
