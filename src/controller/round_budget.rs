@@ -88,9 +88,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::api::User;
+    use crate::api::{Lenient, User};
 
-    fn user(name: &str, spec: &Value) -> User {
+    fn user(name: &str, spec: &Value) -> Lenient<User> {
         let metadata = json!({"namespace": "acme", "name": name, "uid": name, "generation": 1, "resourceVersion": "1"});
         serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
     }

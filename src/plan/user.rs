@@ -368,7 +368,7 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
     let Snapshot { meta, spec, organization, .. } = snapshot;
     let is_held_by_it = matches!(held, Some(Blocked::UnsupportedValue { .. }));
     let mut blocked: Vec<Blocked> = held.into_iter().collect();
-    blocked.extend(unsupported(snapshot, false).filter(|_| !is_held_by_it));
+    blocked.extend(unsupported(snapshot, account.owner.uid != meta.uid).filter(|_| !is_held_by_it));
     blocked.extend(not_adoptable(snapshot, Some(account)));
     blocked.extend(customer_id_trouble(organization));
     let is_owned = account.owner.uid == meta.uid;
