@@ -173,7 +173,7 @@ async fn main() {
     let only = std::env::var("ROSTER_SCENARIO").ok();
     let mut rows = vec![];
     println!("{:34} {:>7} {:>9} {:>9} {:>9} {:>9} {:>8}", "scenario", "edits", "alone", "median", "longest", "took", "RSS MB");
-    for scenario in ["loop", "groups", "secret", "large", "sync", "contest"] {
+    for scenario in ["loop", "groups", "secret", "large", "sync", "contest", "domains"] {
         if only.as_deref().is_some_and(|only| only != scenario) {
             continue;
         }
@@ -232,6 +232,7 @@ async fn measure(scenario: &str) -> Found {
         "large" => large(&mut bench).await,
         "sync" => sync(&bench).await,
         "contest" => contest(&bench).await,
+        "domains" => domains(&bench).await,
         other => panic!("no such scenario: {other}"),
     };
     let (scenario, waits, took) = found;
@@ -375,6 +376,24 @@ async fn contest(bench: &Bench) -> Measured {
     let is_last = |account: &Account| account.content.profile.display_name.ends_with(" 1");
     let (waits, took) = edits(bench, || async { bench.count(is_last).await == many }).await;
     ("addresses passed round", waits, took)
+}
+
+/// An organization lists many domains, with a user in each.
+async fn domains(bench: &Bench) -> Measured {
+    let many = part_of(2000);
+    for number in 0..many {
+        let domain = format!("d{number}.example");
+        let spec = json!({"domain": domain});
+        bench.api.apply("orgemaildomains", object("OrgEmailDomain", NOISY, &domain, spec)).await;
+        let mut spec = user(&format!("u{number}"), "0");
+        spec["email"] = json!(format!("u{number}@{domain}"));
+        bench.user(&format!("u{number}"), spec).await;
+    }
+    // What counts changed of is looked at some seconds later.
+    let started = Instant::now();
+    let over = || async { bench.accounts().await.len() == many && started.elapsed() > Duration::from_secs(10) };
+    let (waits, took) = edits(bench, over).await;
+    ("many domains", waits, took)
 }
 
 async fn run(api: &Api, url: &str, news: mpsc::Receiver<News>, listed: Vec<News>) -> (watch::Sender<bool>, JoinHandle<()>) {

@@ -19,7 +19,9 @@ use crate::plan::blocked::Holder;
 use crate::plan::blocked::NotAdoptable;
 use crate::plan::sources::{Declared, Relative, Relatives};
 use crate::plan::user::{Contest, PasswordFacts, Rival, follows, gives_up_control, own_email};
-use crate::plan::{Control, Decision, Meta, OrganizationFacts, org_email_domain, organization, unreadable, user, user_group};
+use crate::plan::{
+    Control, Decision, Listing, Meta, OrganizationFacts, org_email_domain, organization, unreadable, user, user_group,
+};
 use crate::store::{AccountKey, Administrator, Counts, GroupName, Store, StoreError, UserName};
 
 /// How many accounts may stand between a user and an address and still make room together.
@@ -86,12 +88,16 @@ pub async fn observe<S: Store>(
     let counts = counts(store, &organizations, others.map(|key| &key.namespace).collect()).await?;
     let (relatives, adoptable) = (&relatives, &adoptable);
     let mut snapshots = users(world, store, &keys, Found { organizations: &organizations, relatives, adoptable, now }).await?;
+    let mut listed: HashMap<&String, Listed> = HashMap::new();
     for key in keys {
         let facts = &organizations[&key.namespace];
         let counts = counts.get(&key.namespace);
         match key.kind {
             Kind::UserGroup => snapshots.push((key.clone(), Snapshot::Group(group(world, facts, counts, key)))),
-            Kind::OrgEmailDomain => snapshots.push((key.clone(), Snapshot::Domain(domain(world, facts, counts, key)))),
+            Kind::OrgEmailDomain => {
+                let listed = listed.entry(&key.namespace).or_insert_with(|| Listed::of(facts, counts));
+                snapshots.push((key.clone(), Snapshot::Domain(domain(world, facts, listed, key))));
+            }
             Kind::User | Kind::Organization | Kind::Secret => {}
         }
     }
@@ -274,16 +280,27 @@ fn group(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key:
     }
 }
 
-fn domain(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key: &ObjectKey) -> org_email_domain::Snapshot {
+/// What the listed domains of an organization are judged by, found once for all of them.
+struct Listed {
+    listings: Arc<BTreeMap<String, Listing>>,
+    users: BTreeMap<String, i64>,
+}
+
+impl Listed {
+    fn of(facts: &OrganizationFacts, counts: Option<&Counts>) -> Self {
+        let users = counts.map(|counts| facts.record.users_by_listing(&facts.leaving_listings, &counts.email_domains));
+        Self { listings: Arc::new(facts.record.listings.clone()), users: users.unwrap_or_default() }
+    }
+}
+
+fn domain(world: &World, facts: &OrganizationFacts, listed: &Listed, key: &ObjectKey) -> org_email_domain::Snapshot {
     let seen = world.domains.get(&(key.namespace.clone(), key.name.clone()));
-    let used = counts.into_iter().flat_map(|counts| &counts.email_domains);
-    let here = used.filter(|(domain, _)| facts.record.listing_of(domain, &facts.leaving_listings) == Some(&key.name));
     org_email_domain::Snapshot {
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
         spec: seen.map(|seen| unreadable::listing_in_force(&seen.spec, &seen.meta, facts.record.listings.get(&key.name))),
-        listings: facts.record.listings.clone(),
+        listings: listed.listings.clone(),
         is_abandoned: world.is_abandoned(&key.namespace),
-        users: here.map(|(_, accounts)| accounts).sum(),
+        users: listed.users.get(&key.name).copied().unwrap_or_default(),
         leaving: facts.leaving_users.clone(),
     }
 }

@@ -84,6 +84,8 @@ pub struct Pipeline<S> {
     queue: Queue,
     /// The users whose heirs are to be looked at, by lane and namespace: whose heirs they are together is found once.
     heirs_of: BTreeMap<(Lane, String), BTreeSet<String>>,
+    /// The namespaces in which another domain is listed: addresses may count to another listing of theirs now.
+    relisted: BTreeSet<String>,
     slots: Slots,
     /// Writes that stand in no slot: default groups and Events.
     others: Vec<Write>,
@@ -150,6 +152,7 @@ impl<S: Store> Pipeline<S> {
             world: World::default(),
             queue: Queue::default(),
             heirs_of: BTreeMap::new(),
+            relisted: BTreeSet::new(),
             slots: Slots::default(),
             others: vec![],
             creating: HashSet::new(),
@@ -203,7 +206,7 @@ impl<S: Store> Pipeline<S> {
     pub fn round_due(&self) -> Option<Instant> {
         let next = self.queue.next_due().map_or(self.resync_at, |due| due.min(self.resync_at));
         let next = self.confirm_at.map_or(next, |due| due.min(next));
-        let next = if self.heirs_of.is_empty() { next } else { next.min(Instant::now()) };
+        let next = if self.heirs_of.is_empty() && self.relisted.is_empty() { next } else { next.min(Instant::now()) };
         self.is_synced().then_some(next)
     }
 
@@ -257,9 +260,12 @@ impl<S: Store> Pipeline<S> {
         self.heirs_of.entry((lane, namespace.to_owned())).or_default().insert(user.to_owned());
     }
 
-    /// Makes the heirs due who are to be looked at.
-    fn find_heirs(&mut self) {
+    /// Makes those due who are to be looked at because of what became of many others in the last round.
+    fn find_dependants(&mut self) {
         let now = Instant::now();
+        for namespace in std::mem::take(&mut self.relisted) {
+            self.wake(self.world.keys(Kind::OrgEmailDomain, Some(&namespace)));
+        }
         for ((lane, namespace), users) in std::mem::take(&mut self.heirs_of) {
             for heir in self.world.heirs(&namespace, users.iter().map(String::as_str)) {
                 self.queue.put(heir, lane, now);
@@ -289,7 +295,7 @@ impl<S: Store> Pipeline<S> {
         if self.superseded.is_some() {
             return false;
         }
-        self.find_heirs();
+        self.find_dependants();
         let mut budget = RoundBudget::new(&self.world);
         let due = self.queue.take_within(Instant::now(), GROUP, |lane, key| budget.room(lane, key));
         // Whom an application held up a moment ago may be held up again, and holds up nobody else's commit.

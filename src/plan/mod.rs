@@ -16,7 +16,7 @@ pub mod unreadable;
 pub mod user;
 pub mod user_group;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use self::blocked::{Blocked, StoreTrouble};
@@ -125,6 +125,30 @@ impl OrganizationRecord {
     pub fn listing_of(&self, domain: &str, leaving: &BTreeSet<String>) -> Option<&str> {
         let staying = self.listings.iter().filter(|(name, _)| !leaving.contains(*name));
         listing_of(staying, domain).or_else(|| listing_of(&self.listings, domain))
+    }
+
+    /// Returns how many accounts count to each listing, of so many by the domain of their address.
+    ///
+    /// Each domain is looked up with those above it, not compared with all that are listed: an organization may list
+    /// thousands.
+    #[must_use]
+    pub fn users_by_listing(&self, leaving: &BTreeSet<String>, accounts: &BTreeMap<String, i64>) -> BTreeMap<String, i64> {
+        let by_domain: HashMap<&str, (&String, &Listing)> =
+            self.listings.iter().map(|(name, listing)| (listing.domain.as_str(), (name, listing))).collect();
+        let mut users: BTreeMap<String, i64> = BTreeMap::new();
+        for (domain, accounts) in accounts {
+            let above = std::iter::successors(Some(domain.as_str()), |domain| Some(domain.split_once('.')?.1));
+            let accepting: Vec<&String> = above
+                .filter_map(|above| by_domain.get(above))
+                .filter(|(_, listing)| listing.accepts(domain))
+                .map(|(name, _)| *name)
+                .collect();
+            let staying = accepting.iter().find(|name| !leaving.contains(**name));
+            if let Some(name) = staying.or(accepting.first()) {
+                *users.entry((*name).clone()).or_default() += accounts;
+            }
+        }
+        users
     }
 
     /// Whether an account with this content has full control and may log in.
@@ -496,4 +520,36 @@ pub fn needs<'a>(listings: impl IntoIterator<Item = (&'a String, &'a Listing)>, 
     let accepting: Vec<&String> =
         listings.into_iter().filter(|(_, listing)| listing.accepts(domain)).map(|(name, _)| name).collect();
     matches!(accepting[..], [only] if only == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_count_to_the_same_listings_whether_found_one_by_one_or_together() {
+        let domains = ["acme.example", "eu.acme.example", "b.eu.acme.example", "z.b.eu.acme.example", "me.example", "other.test"];
+        let accounts: BTreeMap<String, i64> = domains
+            .iter()
+            .chain(&["x.acme.example", "y.z.b.eu.acme.example", "nowhere.org"])
+            .map(|it| (String::from(*it), 7))
+            .collect();
+        // Each of them isn't listed, is listed, with its subdomains or not, and stays or not.
+        for code in 0..5_usize.pow(5) {
+            let choice = |number: usize| code / 5_usize.pow(u32::try_from(number).unwrap()) % 5;
+            let (mut record, mut leaving) = (OrganizationRecord::default(), BTreeSet::new());
+            for (number, domain) in domains[..5].iter().enumerate().filter(|(number, _)| choice(*number) > 0) {
+                let listing = Listing { domain: Domain::parse(domain).unwrap(), include_subdomains: choice(number) > 2 };
+                record.listings.insert(format!("d{number}"), listing);
+                leaving.extend((choice(number) % 2 == 0).then(|| format!("d{number}")));
+            }
+            let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+            for (domain, accounts) in &accounts {
+                if let Some(name) = record.listing_of(domain, &leaving) {
+                    *expected.entry(name.to_owned()).or_default() += accounts;
+                }
+            }
+            assert_eq!(record.users_by_listing(&leaving, &accounts), expected, "{record:?} {leaving:?}");
+        }
+    }
 }

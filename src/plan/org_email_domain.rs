@@ -17,7 +17,7 @@ pub struct Snapshot {
     /// What it asks for; nothing where the resource isn't there any more.
     pub spec: Option<Arc<OrgEmailDomainSpec>>,
     /// The organization's list, by the name of the `OrgEmailDomain`.
-    pub listings: BTreeMap<String, Listing>,
+    pub listings: Arc<BTreeMap<String, Listing>>,
     /// The namespace is going and has no `User` any more: what accounts that stay still need of it stays in the store.
     pub is_abandoned: bool,
     /// How many accounts that stay have an address that counts to it.

@@ -60,9 +60,8 @@ impl<S: Store> Pipeline<S> {
                 };
                 let concerned: BTreeSet<String> = before.into_iter().chain(after).collect();
                 let users: Vec<_> = concerned.iter().flat_map(|domain| self.world.of_domain(namespace, domain)).collect();
-                // Addresses may count to another listing now, so all of them are looked at again.
-                let listings = self.world.keys(Kind::OrgEmailDomain, Some(namespace));
-                self.wake(users.into_iter().chain(listings));
+                self.relisted.insert(namespace.clone());
+                self.wake(users);
             }
         }
     }
