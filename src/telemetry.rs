@@ -40,6 +40,10 @@ pub struct Metrics {
     pub held_up: Gauge,
     /// Accounts whose `User` isn't there.
     pub orphans: Gauge,
+    /// How often the cluster was put back to an earlier time.
+    pub rollbacks: Counter,
+    /// Objects whose changes the store refuses again and again.
+    pub refused: Gauge,
     /// Whether this operator works, 1, or stands by, 0.
     pub leader: Gauge,
     /// For how many seconds whoever holds the Lease that this operator waits for hasn't claimed the store.
@@ -104,6 +108,8 @@ impl Default for Metrics {
             store_errors: Counter::default(),
             held_up: Gauge::default(),
             orphans: Gauge::default(),
+            rollbacks: Counter::default(),
+            refused: Gauge::default(),
             leader: Gauge::default(),
             leader_unclaimed: Gauge::default(),
             unclosed_months: Gauge::default(),
@@ -123,6 +129,9 @@ impl Default for Metrics {
         let held_up = "Objects whose change waits for the store, mostly because an application has locked what it needs";
         registry.register("store_locked_objects", held_up, metrics.held_up.clone());
         registry.register("orphaned_accounts", "Live accounts whose User isn't there", metrics.orphans.clone());
+        let rollbacks = "How often resourceVersions went backwards, as after a restore of etcd";
+        registry.register("cluster_rollbacks", rollbacks, metrics.rollbacks.clone());
+        registry.register("refused_objects", "Objects whose changes the store refuses again and again", metrics.refused.clone());
         registry.register("leader", "Whether this operator works (1) or stands by (0)", metrics.leader.clone());
         let unclaimed = "How long whoever holds the Lease that this operator waits for hasn't claimed the store";
         registry.register_with_unit("leader_unclaimed", unclaimed, Unit::Seconds, metrics.leader_unclaimed.clone());

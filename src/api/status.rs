@@ -114,6 +114,8 @@ pub enum Reason {
     DeletionProtected,
     /// The store can't be reached, or doesn't take the change now.
     StoreUnavailable,
+    /// The store refuses the change again and again.
+    RefusedByStore,
     /// The Secret that holds the password isn't there, is of another type, or lacks the key.
     PasswordSecretNotFound,
     /// The change waits for the end of the transaction in flight.

@@ -26,6 +26,7 @@ use crate::config::{self, Shared};
 use crate::controller::clocks::ServerClock;
 use crate::controller::courier::Courier;
 use crate::controller::lease::Tenure;
+use crate::controller::list_watch::Watches;
 use crate::controller::passwords::Judge;
 use crate::controller::pipeline::{Pipeline, Settings};
 use crate::controller::report::Reporter;
@@ -208,9 +209,10 @@ async fn reign(
         courier: Courier::new(arguments.directories, judge.reader()),
         judge,
         reporter: Reporter::new(writing.clone(), Recorder::new(writing, signature)),
+        watches: Watches::default(),
     };
     let (send_news, news) = mpsc::channel(NEWS);
-    let scopes = watch_all(&watching, &arguments.namespaces, &send_news);
+    let scopes = watch_all(&watching, &arguments.namespaces, &send_news, &hands.watches);
     let settings = Settings {
         resync: arguments.resync,
         transaction_deadline: arguments.transaction_deadline.try_into().map_err(Failure::from)?,

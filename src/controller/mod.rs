@@ -7,6 +7,7 @@ pub mod clocks;
 pub mod courier;
 pub mod declared;
 pub mod lease;
+pub mod list_watch;
 pub mod months;
 pub mod observe;
 pub mod passwords;
@@ -27,6 +28,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use self::courier::Courier;
 use self::lease::{Lost, Tenure};
+use self::list_watch::Watches;
 use self::passwords::Judge;
 use self::pipeline::Pipeline;
 use self::report::Reporter;
@@ -61,6 +63,8 @@ pub struct Hands {
     pub judge: Judge,
     /// Brings directories up to date.
     pub courier: Courier,
+    /// Has everything listed anew.
+    pub watches: Watches,
 }
 
 /// Why an operator may not work any more. It has stopped at once, and told nobody.
@@ -100,7 +104,7 @@ async fn work<S: Store>(
     mut stop: signal::Receiver<bool>,
     (tenure, health): (&Tenure, &Health),
 ) -> Result<S, Deposed> {
-    let Hands { mut reporter, mut judge, mut courier } = hands;
+    let Hands { mut reporter, mut judge, mut courier, watches } = hands;
     let mut members = tokio::time::interval(MEMBERS_SEEN);
     members.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
@@ -109,10 +113,14 @@ async fn work<S: Store>(
         pipeline.questions().into_iter().for_each(|(key, question)| judge.ask(key, question));
         pipeline.deliveries().into_iter().for_each(|delivery| courier.send(delivery));
         pipeline.take_tidying().iter().for_each(|groups| courier.tidy(groups));
+        pipeline.take_relist().into_iter().for_each(|why| watches.relist(why));
         health.progress(pipeline.is_up_to_date());
         tokio::select! {
             _ = stop.changed() => return finish(pipeline, reporter, tenure).await,
-            (key, answer) = reporter.answer() => pipeline.take_answer(key, answer),
+            (key, answer) = reporter.answer() => {
+                watches.observe(key.kind, answer.version());
+                pipeline.take_answer(key, answer);
+            }
             (key, question, verdict) = judge.verdict() => pipeline.take_verdict(&key, question, verdict),
             (directory, entry, answer) = courier.answer() => pipeline.take_delivery(&directory, &entry, answer),
             Some(item) = news.recv() => {

@@ -8,15 +8,14 @@ use super::world::{Seen, Shelf, World, within};
 use crate::api::user::DeletionPolicy;
 use crate::api::{UserSpec, UserStatus};
 use crate::directory::Groups;
-use crate::domain::account::{Account, AccountId, Source};
+use crate::domain::account::{Account, AccountId, Source, TransactionId};
 use crate::domain::email::Email;
 use crate::domain::group::{ADMINISTRATORS, USERS};
 use crate::domain::inheritance;
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::permission::Permissions;
 use crate::plan::adoption::Adoption;
-use crate::plan::blocked::Holder;
-use crate::plan::blocked::NotAdoptable;
+use crate::plan::blocked::{Fate, Holder, NotAdoptable};
 use crate::plan::sources::{Declared, Relative, Relatives};
 use crate::plan::user::{Contest, PasswordFacts, Rival, follows, gives_up_control, own_email};
 use crate::plan::{
@@ -346,6 +345,7 @@ async fn users<S: Store>(
             now,
             account: relatives.get(&key.name).and_then(|itself| itself.account.clone()),
             not_adoptable: None,
+            former: None,
             given_up: None,
             held_up: false,
             departure: None,
@@ -365,6 +365,7 @@ async fn users<S: Store>(
     }
     find_departures(store, &mut snapshots).await?;
     find_given_up(store, &mut snapshots).await?;
+    find_former(store, &mut snapshots).await?;
     find_holders(world, store, &mut snapshots).await?;
     Ok(snapshots
         .into_iter()
@@ -539,6 +540,47 @@ async fn find_given_up<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) ->
     let found = store.find(&wanted).await?;
     for snapshot in snapshots {
         snapshot.given_up = named(snapshot).filter(|account| !found.contains_key(&AccountKey::Id(*account)));
+    }
+    Ok(())
+}
+
+/// Looks up what became of the accounts that `User`s had which stay, and have them no more: those that their status names, and
+/// those that were created for them before they were put back, as a restore of etcd does.
+async fn find_former<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) -> Result<(), StoreError> {
+    let has_it = |snapshot: &user::Snapshot| {
+        let account = snapshot.account.as_ref();
+        account.is_some_and(|account| snapshot.recorded == Some(account.id.to_string()) || account.owner.uid == snapshot.meta.uid)
+    };
+    let asked = |snapshot: &user::Snapshot| !snapshot.meta.deleting && !has_it(snapshot);
+    let creates: Vec<TransactionId> = snapshots
+        .iter()
+        .filter(|snapshot| asked(snapshot))
+        .map(|snapshot| TransactionId::of_create(&snapshot.meta.uid))
+        .collect();
+    if creates.is_empty() {
+        return Ok(());
+    }
+    let created = store.created_accounts(&creates).await?;
+    let had = |snapshot: &user::Snapshot| {
+        let recorded = || Some(AccountId(snapshot.recorded.as_ref()?.parse().ok()?));
+        let created = || created.get(&TransactionId::of_create(&snapshot.meta.uid)).copied();
+        Some(snapshot).filter(|snapshot| asked(snapshot)).and_then(|_| recorded().or_else(created))
+    };
+    let ids: Vec<AccountId> = snapshots.iter().filter_map(had).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let live = store.find(&ids.iter().copied().map(AccountKey::Id).collect::<Vec<_>>()).await?;
+    let known = store.known_ids(&ids).await?;
+    for snapshot in snapshots {
+        let Some(id) = had(snapshot) else { continue };
+        let fate = match live.get(&AccountKey::Id(id)) {
+            Some(account) if account.namespace == snapshot.meta.namespace => Fate::Owned(account.owner.name.clone()),
+            None if known.contains(&id) => Fate::Deleted,
+            // Nothing is said of other organizations.
+            Some(_) | None => Fate::Unknown,
+        };
+        snapshot.former = Some((id.to_string(), fate));
     }
     Ok(())
 }

@@ -99,6 +99,10 @@ pub struct Passwords {
     known: HashMap<ObjectKey, (Question, Verdict)>,
     asked: HashMap<ObjectKey, Question>,
     due: Queue,
+    /// How often the cluster was put back to an earlier time, so that a version known from before may stand for another
+    /// password; and after which time the Secret of a `User` was found to hold the same.
+    rollbacks: u64,
+    judged_after: HashMap<ObjectKey, u64>,
     /// How many questions the judge has, by organization.
     under_way: BTreeMap<String, usize>,
     /// By namespace and name of a Secret: whether the password in its newest version is the one in others.
@@ -122,7 +126,8 @@ impl Passwords {
         let Some(secret) = secret else { return PasswordFacts::SecretMissing };
         let from_secret = snapshot.account.as_ref().and_then(|account| account.credential.as_ref()?.from_secret.as_ref());
         let version = version(secret, reference);
-        if from_secret.is_some_and(|known| known.version == version) {
+        let is_trusted = self.rollbacks == 0 || self.judged_after.get(key) == Some(&self.rollbacks);
+        if from_secret.is_some_and(|known| known.version == version) && is_trusted {
             self.forget(key);
             return PasswordFacts::Same;
         }
@@ -208,8 +213,20 @@ impl Passwords {
         }
         self.due.succeeded(key);
         self.asked.remove(key);
+        if self.rollbacks > 0 && verdict == Verdict::Same {
+            self.judged_after.insert(key.clone(), self.rollbacks);
+        }
         self.known.insert(key.clone(), (question, verdict));
         true
+    }
+
+    /// Has every password judged again: the cluster was put back to an earlier time, and counts its versions again from there.
+    pub fn distrust_versions(&mut self) {
+        self.rollbacks += 1;
+        self.known.clear();
+        self.asked.clear();
+        self.judged_after.clear();
+        self.compared.clear();
     }
 
     /// Notes whether the password in a Secret is the one that it was, for the others who have theirs from there.

@@ -21,6 +21,7 @@ use self::put_aside::PutAside;
 use self::said::{farewell, put_back, taken_back};
 use self::under_way::CONFIRMED_AGAIN;
 use super::clocks::{Clocks, ServerClock};
+use super::list_watch::Relist;
 use super::months::Months;
 use super::observe::{self, Snapshot};
 use super::passwords::Passwords;
@@ -28,8 +29,8 @@ use super::provisioning::Provisioning;
 use super::report::{self, Answer, Report, Said, Slots, Write};
 use super::round_budget::RoundBudget;
 use super::wake::{Kind, Lane, ObjectKey, Queue};
-use super::watch::{News, Scope};
-use super::world::{self, InForce, Reported, World};
+use super::watch::{Listing, News, Scope};
+use super::world::{self, InForce, Origin, Reported, World};
 use crate::api::{Lenient, UserGroup, UserGroupSpec, UserStatus};
 use crate::clock::Clock;
 use crate::directory::Groups;
@@ -60,6 +61,9 @@ const SERIES_OF_BREAKS: Duration = Duration::from_secs(90);
 /// How long a watch may break again and again before the operator isn't ready any more.
 const BLIND: Duration = Duration::from_secs(60);
 
+/// How often in a row the store may refuse what is planned for an object before somebody is told: by then 15 s went by.
+const REFUSED_FOR_SURE: u32 = 6;
+
 /// How the operator is to work.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -73,6 +77,15 @@ pub struct Settings {
     pub directories: BTreeSet<String>,
     /// The time zone whose months are billed.
     pub billing_zone: Zone,
+}
+
+/// A list that is under way.
+#[derive(Debug)]
+struct ListUnderWay {
+    /// What was known when it began and it hasn't named yet.
+    missing: BTreeSet<ObjectKey>,
+    /// What a watch told of since it began, which is newer, or will be.
+    told: HashSet<ObjectKey>,
 }
 
 /// Everything between the news and the writes: what was seen, who is due, what is to be told.
@@ -101,10 +114,14 @@ pub struct Pipeline<S> {
     broken: HashMap<Scope, (Instant, Instant)>,
     /// The namespaces that it works in; nothing where in all.
     namespaces: Option<BTreeSet<String>>,
-    /// What was never listed yet; nothing is decided before.
+    /// What is to be listed.
+    scopes: HashSet<Scope>,
+    /// What was never listed yet, or not since the cluster was put back to an earlier time; nothing is decided before.
     unlisted: HashSet<Scope>,
-    /// What a list that is under way hasn't named yet.
-    missing: HashMap<Scope, BTreeSet<ObjectKey>>,
+    /// The lists that are under way.
+    lists: HashMap<Scope, ListUnderWay>,
+    /// Why everything is to be listed, if it is.
+    relist: Option<Relist>,
     resync_at: Instant,
     /// The passwords that are to be judged, and how others were.
     passwords: Passwords,
@@ -125,6 +142,8 @@ pub struct Pipeline<S> {
     /// Whose commit failed and may have been done all the same, with the revision that it was planned from:
     /// nobody was woken after it.
     unsure: HashMap<ObjectKey, Option<Revision>>,
+    /// How often in a row the store refused what was planned for an object.
+    refused: HashMap<ObjectKey, u32>,
     /// Whose change waits for an application's lock.
     put_aside: PutAside,
     /// That this operator may not work on any more, as the store said: another has taken over, or only a restart can cure it.
@@ -161,9 +180,12 @@ impl<S: Store> Pipeline<S> {
             farewells: HashMap::new(),
             broken: HashMap::new(),
             namespaces: scopes.iter().map(|scope| scope.namespace.clone()).collect(),
-            unlisted: scopes.into_iter().collect(),
-            missing: HashMap::new(),
+            unlisted: scopes.iter().cloned().collect(),
+            scopes: scopes.into_iter().collect(),
+            lists: HashMap::new(),
+            relist: None,
             unsure: HashMap::new(),
+            refused: HashMap::new(),
             put_aside: PutAside::default(),
             superseded: None,
         }
@@ -284,6 +306,7 @@ impl<S: Store> Pipeline<S> {
         let mut in_use = true;
         if self.resync_at <= Instant::now() {
             self.resync();
+            self.relist = self.relist.max(Some(Relist::Resync));
         }
         if let Err(error) = self.confirm().await.and(self.look_at_the_store().await) {
             // What can't be read now can't be read in a second either.
@@ -387,7 +410,7 @@ impl<S: Store> Pipeline<S> {
             match answer {
                 Some(Err(Refusal::Locked)) => self.put_aside(key, &snapshot, StoreTrouble::Locked),
                 Some(Err(Refusal::OutOfTime)) => self.put_aside(key, &snapshot, StoreTrouble::Slow),
-                Some(Err(refusal)) => self.look_again(key, refusal),
+                Some(Err(refusal)) => self.look_again(key, &snapshot, decision, refusal),
                 Some(Ok(receipt)) => {
                     if let Receipt::Account(account) = &receipt {
                         self.world.note(&key, Some(in_force(account)));
@@ -419,10 +442,45 @@ impl<S: Store> Pipeline<S> {
         Ok(answers)
     }
 
-    /// The store saw something that the snapshot didn't show: the next look will.
-    fn look_again(&mut self, key: ObjectKey, refusal: Refusal) {
-        tracing::debug!(kind = <&str>::from(key.kind), refusal = <&str>::from(refusal), "refused by the store, looking again");
-        self.queue.retry(key, Instant::now());
+    /// The store saw something that the snapshot didn't show: the next look will. Where it doesn't, again and again, somebody
+    /// is told.
+    fn look_again(&mut self, key: ObjectKey, snapshot: &Snapshot, mut decision: Decision, refusal: Refusal) {
+        let (kind, refused): (&str, &str) = (key.kind.into(), refusal.into());
+        tracing::debug!(kind, refusal = refused, "refused by the store, looking again");
+        let times = self.refused.entry(key.clone()).or_default();
+        *times = times.saturating_add(1);
+        let times = *times;
+        self.count_refused();
+        self.queue.retry(key.clone(), Instant::now());
+        if times < REFUSED_FOR_SURE {
+            return;
+        }
+        if times % REFUSED_FOR_SURE == 0 && (times / REFUSED_FOR_SURE).is_power_of_two() {
+            let uid = &snapshot.meta().uid;
+            tracing::warn!(kind, uid, refusal = refused, times, "commit refused again and again");
+        }
+        let has_status = match snapshot {
+            Snapshot::User(_) => true,
+            Snapshot::Group(group) => group.spec.is_some(),
+            Snapshot::Domain(domain) => domain.spec.is_some(),
+        };
+        if has_status {
+            decision.blocked.insert(0, Blocked::RefusedByStore { why: refusal.to_string() });
+            decision.hold = Hold::Keep;
+            self.tell(key, snapshot, &decision, None);
+        }
+    }
+
+    fn count_refused(&self) {
+        let lasting = self.refused.values().filter(|times| **times >= REFUSED_FOR_SURE).count();
+        self.metrics.refused.set(i64::try_from(lasting).unwrap_or(i64::MAX));
+    }
+
+    /// Notes that the store doesn't refuse anything of an object now.
+    fn forget_refusals(&mut self, key: &ObjectKey) {
+        if self.refused.remove(key).is_some() {
+            self.count_refused();
+        }
     }
 
     /// Notes who depends on whom, who waits for control, and who for an account.
@@ -453,9 +511,14 @@ impl<S: Store> Pipeline<S> {
 
     fn report(&mut self, key: ObjectKey, snapshot: &Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
         self.queue.succeeded(&key);
+        self.forget_refusals(&key);
         if !decision.blocked.iter().any(|why| matches!(why, Blocked::StoreUnavailable(_))) {
             self.take_up_again(&key);
         }
+        self.tell(key, snapshot, decision, receipt);
+    }
+
+    fn tell(&mut self, key: ObjectKey, snapshot: &Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
         let meta = snapshot.meta();
         let hold = match receipt {
             // Our finalizer is on until every directory has confirmed it.
@@ -547,7 +610,8 @@ impl<S: Store> Pipeline<S> {
         for (key, uid, report) in self.slots.take(Instant::now()) {
             match report::patch(&self.world, &key, &uid, report, self.clocks.now()) {
                 Some(patch) => {
-                    self.slots.begin(key);
+                    let version = self.world.version(&key);
+                    self.slots.begin(key, version);
                     writes.push(Write::Patch(patch));
                 }
                 None => self.slots.skip(&key),
@@ -560,7 +624,12 @@ impl<S: Store> Pipeline<S> {
     pub fn take_answer(&mut self, key: ObjectKey, answer: Answer) {
         let now = Instant::now();
         self.metrics.told(&key, &answer);
-        self.slots.end(&key, now);
+        let (before, after) = (self.slots.end(&key, now), answer.version());
+        if (1..before).contains(&after) {
+            // A write only makes an object newer.
+            self.roll_back(key.kind, before, after);
+            self.relist = Some(Relist::RolledBack);
+        }
         let changed = match answer {
             Answer::User(user) => self.world.see_answer(*user),
             Answer::Group(group) => self.world.see_answer(*group),
@@ -594,12 +663,17 @@ impl<S: Store> Pipeline<S> {
     /// Takes in what happened in the cluster.
     pub fn take_news(&mut self, news: News) {
         match news {
+            News::RolledBack { kind, known, found } => self.roll_back(kind, known, found),
             News::ListBegins(scope) => {
                 let known = self.world.keys(scope.kind, scope.namespace.as_deref());
-                self.missing.insert(scope, known.into_iter().collect());
+                let list = ListUnderWay { missing: known.into_iter().collect(), told: HashSet::new() };
+                self.lists.insert(scope, list);
             }
+            News::Listed { listing, item } => self.take_listed(&listing, *item),
             News::ListEnds(scope) => {
-                for key in self.missing.remove(&scope).unwrap_or_default() {
+                // One that began before the cluster was put back says nothing.
+                let Some(list) = self.lists.remove(&scope) else { return };
+                for key in list.missing {
                     self.lose(&key);
                 }
                 if self.unlisted.remove(&scope) && self.unlisted.is_empty() {
@@ -607,38 +681,107 @@ impl<S: Store> Pipeline<S> {
                     self.resync();
                 }
             }
-            News::Namespace(namespace) => {
-                let name = namespace.metadata.name.as_deref().unwrap_or_default();
-                self.present(&ObjectKey::new(Kind::Organization, name, ""));
-                if let Some(key) = self.world.see_namespace(&namespace) {
-                    let within = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
-                    let keys: Vec<_> = within.into_iter().flat_map(|kind| self.world.keys(kind, Some(&key.namespace))).collect();
-                    self.wake(keys.into_iter().chain([key]));
+            News::Gone(key, version) => {
+                self.note_told(&key);
+                // The object of this name that is known may be the next one already.
+                if version == 0 || self.world.version(&key) <= version {
+                    self.lose(&key);
                 }
             }
-            News::User(user) => self.see(*user),
-            News::Group(group) => self.see(*group),
-            News::Domain(domain) => self.see(*domain),
-            News::Secret { key, seen } => {
-                self.present(&key);
-                if self.world.see_secret(&key, seen) {
-                    self.wake(self.world.of_secret(&key.namespace, &key.name));
-                }
-            }
-            News::Gone(key) => self.lose(&key),
             News::WatchBroke(scope) => {
                 let now = Instant::now();
                 let series = self.broken.entry(scope).or_insert((now, now));
                 let begun = if now.duration_since(series.1) < SERIES_OF_BREAKS { series.0 } else { now };
                 *series = (begun, now);
             }
+            object => {
+                if let Some(key) = object.key() {
+                    self.note_told(&key);
+                }
+                self.take_object(object, Origin::Watch);
+            }
         }
     }
 
-    fn see<K: world::Declared>(&mut self, object: Lenient<K>) {
+    /// Takes in an object as a list has it.
+    fn take_listed(&mut self, listing: &Listing, object: News) {
+        let (Some(list), Some(key)) = (self.lists.get_mut(&listing.scope), object.key()) else { return };
+        list.missing.remove(&key);
+        if list.told.contains(&key) {
+            return;
+        }
+        let is_first = self.unlisted.contains(&listing.scope);
+        let contradicts = self.world.contradicts(&key, object.version(), listing.version);
+        match contradicts.filter(|_| !is_first) {
+            Some(known) => {
+                self.roll_back(key.kind, known, object.version());
+                self.relist = Some(Relist::RolledBack);
+            }
+            None => self.take_object(object, if is_first { Origin::Anew } else { Origin::List(listing.version) }),
+        }
+    }
+
+    /// Notes that a watch told of an object, which the lists that are under way may have as it was before.
+    fn note_told(&mut self, key: &ObjectKey) {
+        for (_, list) in self.lists.iter_mut().filter(|(scope, _)| scope.kind == key.kind) {
+            list.missing.remove(key);
+            list.told.insert(key.clone());
+        }
+    }
+
+    /// Forgets what isn't so any more, because the cluster was put back to an earlier time, and decides nothing until
+    /// everything was listed anew.
+    fn roll_back(&mut self, kind: Kind, known: u64, found: u64) {
+        let kind: &str = kind.into();
+        tracing::warn!(
+            kind,
+            known,
+            found,
+            "resource versions went backwards, as after a restore of etcd: listing everything anew"
+        );
+        self.metrics.rollbacks.inc();
+        self.unlisted = self.scopes.clone();
+        self.lists.clear();
+        self.creating.clear();
+        self.others.retain(|write| matches!(write, Write::Event { .. }));
+        self.slots.forget_waiting();
+        self.passwords.distrust_versions();
+    }
+
+    /// Returns why everything is to be listed, if it is.
+    pub fn take_relist(&mut self) -> Option<Relist> {
+        self.relist.take()
+    }
+
+    fn take_object(&mut self, object: News, origin: Origin) {
+        match object {
+            News::Namespace(namespace) => {
+                if let Some(key) = self.world.see_namespace(&namespace, origin) {
+                    let within = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
+                    let keys: Vec<_> = within.into_iter().flat_map(|kind| self.world.keys(kind, Some(&key.namespace))).collect();
+                    self.wake(keys.into_iter().chain([key]));
+                }
+            }
+            News::User(user) => self.see(*user, origin),
+            News::Group(group) => self.see(*group, origin),
+            News::Domain(domain) => self.see(*domain, origin),
+            News::Secret { key, seen } => {
+                if self.world.see_secret(&key, seen, origin) {
+                    self.wake(self.world.of_secret(&key.namespace, &key.name));
+                }
+            }
+            News::RolledBack { .. }
+            | News::ListBegins(_)
+            | News::Listed { .. }
+            | News::ListEnds(_)
+            | News::Gone(..)
+            | News::WatchBroke(_) => {}
+        }
+    }
+
+    fn see<K: world::Declared>(&mut self, object: Lenient<K>, origin: Origin) {
         let name = (object.meta().namespace.clone().unwrap_or_default(), object.meta().name.clone().unwrap_or_default());
         let key = ObjectKey::new(K::KIND, name.0, name.1);
-        self.present(&key);
         let standing = |world: &World| {
             let takes_account = key.kind == Kind::User && world.takes_account(&key.namespace, &key.name);
             world.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting, takes_account))
@@ -649,7 +792,7 @@ impl<S: Store> Pipeline<S> {
             self.farewells.remove(uid);
             self.land(uid);
         }
-        if let Some(key) = self.world.see(object) {
+        if let Some(key) = self.world.see(object, origin) {
             if key.kind == Kind::User {
                 let after = standing(&self.world);
                 self.wake_after_seeing(&key, before != after);
@@ -665,21 +808,13 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
-    /// Notes that a list that is under way names an object.
-    fn present(&mut self, key: &ObjectKey) {
-        for (scope, missing) in &mut self.missing {
-            if scope.kind == key.kind {
-                missing.remove(key);
-            }
-        }
-    }
-
     fn lose(&mut self, key: &ObjectKey) {
         self.queue.succeeded(key);
         self.slots.succeeded(key);
         self.waiting_for_control.remove(key);
         self.taking_over.remove(key);
         self.unsure.remove(key);
+        self.forget_refusals(key);
         self.put_aside.remove(key);
         self.passwords.forget(key);
         let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
@@ -687,13 +822,14 @@ impl<S: Store> Pipeline<S> {
             self.farewells.remove(&uid);
             self.land(&uid);
         }
-        let group = self.world.in_force(&key.namespace, &key.name).map(|account| account.group.clone());
+        let in_force = self.world.in_force(&key.namespace, &key.name).cloned();
         if self.world.lose(key) {
-            if let Some(group) = group.filter(|_| key.kind == Kind::User) {
+            if let Some(InForce { group, follows }) = in_force.filter(|_| key.kind == Kind::User) {
                 // An account that was let go of counts again.
                 let soon = Instant::now() + COUNTS_GATHERED;
                 let listings = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
-                let counting = listings.into_iter().chain([ObjectKey::new(Kind::UserGroup, &key.namespace, group)]);
+                let source = follows.map(|name| ObjectKey::new(Kind::User, &key.namespace, name));
+                let counting = listings.into_iter().chain([ObjectKey::new(Kind::UserGroup, &key.namespace, group)]).chain(source);
                 counting.for_each(|key| self.queue.wake(key, soon));
             }
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
@@ -830,6 +966,7 @@ mod tests {
         };
         let scope = Scope { kind: Kind::User, namespace: namespace.map(str::to_owned) };
         let mut pipeline = Pipeline::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
+        pipeline.take_news(News::ListBegins(scope.clone()));
         pipeline.take_news(News::ListEnds(scope));
         pipeline
     }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::list_watch::number;
 use super::wake::{Kind, Lane, ObjectKey, Queue};
 use super::world::{Declared, Reported, Seen, Shelf, World};
 use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason};
@@ -104,6 +105,20 @@ pub enum Answer {
     Failed(Box<kube::Error>),
 }
 
+impl Answer {
+    /// Returns which version the object has now; 0 where it doesn't say.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        let version = match self {
+            Self::User(user) => &user.object.metadata.resource_version,
+            Self::Group(group) => &group.object.metadata.resource_version,
+            Self::Domain(domain) => &domain.object.metadata.resource_version,
+            Self::Released { .. } | Self::Done | Self::MovedOn | Self::Failed(_) => return 0,
+        };
+        number(version.as_deref())
+    }
+}
+
 /// A write to the API server, complete and compared: nothing but sending is left to do.
 #[derive(Clone, Debug)]
 pub enum Write {
@@ -167,7 +182,8 @@ pub struct Said {
 pub struct Slots {
     waiting: HashMap<ObjectKey, (String, Report, Lane)>,
     due: Queue,
-    under_way: HashSet<ObjectKey>,
+    /// The objects that are written to, and the versions that they had before.
+    under_way: HashMap<ObjectKey, u64>,
     following_under_way: HashSet<ObjectKey>,
 }
 
@@ -176,7 +192,7 @@ impl Slots {
     pub fn put(&mut self, key: ObjectKey, uid: String, report: Report, lane: Lane, now: Instant) {
         let at = if report.is_blocked() { now + BLOCKED_FOR_SURE } else { now };
         self.waiting.insert(key.clone(), (uid, report, lane));
-        if !self.under_way.contains(&key) {
+        if !self.under_way.contains_key(&key) {
             self.due.put(key, lane, at);
         }
     }
@@ -206,18 +222,24 @@ impl Slots {
         self.following_under_way.remove(key);
     }
 
-    /// Notes that an object's write is under way; its next report waits for the answer.
-    pub fn begin(&mut self, key: ObjectKey) {
-        self.under_way.insert(key);
+    /// Notes that a write to an object of this version is under way; its next report waits for the answer.
+    pub fn begin(&mut self, key: ObjectKey, version: u64) {
+        self.under_way.insert(key, version);
     }
 
-    /// Notes that an object's write is over.
-    pub fn end(&mut self, key: &ObjectKey, now: Instant) {
-        self.under_way.remove(key);
+    /// Notes that an object's write is over. Returns which version the object had before.
+    pub fn end(&mut self, key: &ObjectKey, now: Instant) -> u64 {
+        let before = self.under_way.remove(key).unwrap_or_default();
         self.following_under_way.remove(key);
         if let Some((.., lane)) = self.waiting.get(key) {
             self.due.put(key.clone(), *lane, now);
         }
+        before
+    }
+
+    /// Forgets what waits to be told: it is about what isn't so any more.
+    pub fn forget_waiting(&mut self) {
+        self.waiting.clear();
     }
 
     /// Counts a write that failed. Returns when to look at the object again.

@@ -89,6 +89,7 @@ mod tests {
 
     use super::*;
     use crate::api::{Lenient, User};
+    use crate::controller::world::Origin;
 
     fn user(name: &str, spec: &Value) -> Lenient<User> {
         let metadata = json!({"namespace": "acme", "name": name, "uid": name, "generation": 1, "resourceVersion": "1"});
@@ -102,7 +103,7 @@ mod tests {
     fn world(many: usize, spec: impl Fn(usize) -> Value) -> World {
         let mut world = World::default();
         for number in 0..many {
-            world.see(user(&format!("u{number}"), &spec(number)).into());
+            world.see(user(&format!("u{number}"), &spec(number)), Origin::Anew);
         }
         world
     }

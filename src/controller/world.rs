@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Resource as _;
 use kube::api::ObjectMeta;
 
+use super::list_watch::number;
 use super::passwords::SeenSecret;
 use super::wake::{Kind, ObjectKey};
 use crate::api::lenient::{Lenient, Readable, Unreadable};
@@ -25,7 +26,7 @@ pub trait Declared: Readable + kube::Resource<DynamicType = (), Scope = kube::co
     /// What it is.
     const KIND: Kind;
     /// What it asks for.
-    type Spec: serde::Serialize;
+    type Spec: PartialEq + serde::Serialize;
     /// What we said of it.
     type Status: Reported;
 
@@ -89,9 +90,21 @@ pub struct World {
     pub domains: Shelf<OrgEmailDomainSpec, OrgEmailDomainStatus>,
     /// The Secrets of our type.
     pub secrets: BTreeMap<(String, String), SeenSecret>,
+    namespace_versions: HashMap<String, u64>,
     emails: HashMap<(String, String), Result<Email, EmailError>>,
     in_force: HashMap<(String, String), InForce>,
     index: Index,
+}
+
+/// From where something of the cluster is known, which decides whether it counts more than what was known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A watch, or the answer to a write: the newer version counts.
+    Watch,
+    /// A list of this version: it counts, unless a newer version than that of the list is known.
+    List(u64),
+    /// The first list, or the first after the cluster was put back to an earlier time: it is taken as it is.
+    Anew,
 }
 
 /// What of a user's account others depend on, as last seen in the store.
@@ -119,8 +132,8 @@ struct Index {
 
 impl World {
     /// Takes in an object. Returns whether anything changed that a decision depends on: a status
-    /// alone is ours, and an older version than the one known changes nothing.
-    pub fn see<K: Declared>(&mut self, object: Lenient<K>) -> Option<ObjectKey> {
+    /// alone is ours where a watch tells it, and an older version than the one known changes nothing.
+    pub fn see<K: Declared>(&mut self, object: Lenient<K>, origin: Origin) -> Option<ObjectKey> {
         let Lenient { object, unreadable, has_foreign_status } = object;
         let (metadata, spec, status) = object.parts();
         let mut seen = seen(metadata, spec, status.unwrap_or_default());
@@ -130,10 +143,23 @@ impl World {
         let key = ObjectKey::new(K::KIND, &place.0, &place.1);
         let shelf = K::shelf(self);
         let before = shelf.get(&place);
-        if before.is_some_and(|before| seen.version > 0 && before.version >= seen.version) {
+        let told = |before: &Seen<_, _>| before.meta != seen.meta || before.spec != seen.spec;
+        let changed = match (before, origin) {
+            (None, _) => true,
+            (Some(before), Origin::Watch) if seen.version > 0 && before.version >= seen.version => return None,
+            (Some(before), Origin::Watch) => told(before),
+            (Some(before), Origin::List(version)) if before.version > version.max(seen.version) => return None,
+            // Whatever differs wasn't told: what waits for it, such as a write that counts on the version, is looked at again.
+            (Some(before), Origin::List(_) | Origin::Anew) => {
+                told(before)
+                    || before.version != seen.version
+                    || before.status != seen.status
+                    || before.finalizers != seen.finalizers
+            }
+        };
+        if !changed && origin != Origin::Watch {
             return None;
         }
-        let changed = before.is_none_or(|before| before.meta != seen.meta);
         self.unindex(&key);
         K::shelf(self).insert(place, seen);
         self.reindex(&key);
@@ -144,7 +170,30 @@ impl World {
     pub fn see_answer<K: Declared>(&mut self, object: Lenient<K>) -> Option<ObjectKey> {
         let place = (object.meta().namespace.clone()?, object.meta().name.clone()?);
         let still_there = K::shelf(self).get(&place).is_some_and(|seen| Some(&seen.meta.uid) == object.meta().uid.as_ref());
-        if still_there { self.see(object) } else { None }
+        if still_there { self.see(object, Origin::Watch) } else { None }
+    }
+
+    /// Whether an object is older in a list than it was before that list's version: then the cluster was put back to an
+    /// earlier time.
+    #[must_use]
+    pub fn contradicts(&self, key: &ObjectKey, found: u64, listed: u64) -> Option<u64> {
+        let known = self.version(key);
+        (found > 0 && found < known && known <= listed).then_some(known)
+    }
+
+    /// Returns the version of an object as it was last seen; 0 where none is known.
+    #[must_use]
+    pub fn version(&self, key: &ObjectKey) -> u64 {
+        match key.kind {
+            Kind::Secret => {
+                let seen = self.secrets.get(&(key.namespace.clone(), key.name.clone()));
+                number(seen.map(|seen| seen.resource_version.as_str()))
+            }
+            Kind::Organization => self.namespace_versions.get(&key.namespace).copied().unwrap_or_default(),
+            Kind::OrgEmailDomain | Kind::UserGroup | Kind::User => {
+                self.about(key).map(|(.., version)| version).unwrap_or_default()
+            }
+        }
     }
 
     /// Notes that our finalizer is off an object, which is about to go.
@@ -193,7 +242,10 @@ impl World {
         let place = (key.namespace.clone(), key.name.clone());
         match key.kind {
             Kind::Secret => self.secrets.remove(&place).is_some(),
-            Kind::Organization => self.namespaces.remove(&key.namespace).is_some(),
+            Kind::Organization => {
+                self.namespace_versions.remove(&key.namespace);
+                self.namespaces.remove(&key.namespace).is_some()
+            }
             Kind::OrgEmailDomain => self.domains.remove(&place).is_some(),
             Kind::UserGroup => self.groups.remove(&place).is_some(),
             Kind::User => {
@@ -204,7 +256,11 @@ impl World {
     }
 
     /// Takes in a Secret of our type. Returns whether it is another version than the one known.
-    pub fn see_secret(&mut self, key: &ObjectKey, seen: SeenSecret) -> bool {
+    pub fn see_secret(&mut self, key: &ObjectKey, seen: SeenSecret, origin: Origin) -> bool {
+        let version = number(Some(&seen.resource_version));
+        if origin == Origin::Watch && version > 0 && self.version(key) > version {
+            return false;
+        }
         let place = (key.namespace.clone(), key.name.clone());
         self.secrets.insert(place, seen.clone()).as_ref() != Some(&seen)
     }
@@ -216,13 +272,19 @@ impl World {
     }
 
     /// Takes in a namespace. Returns whether anything changed that a decision depends on.
-    pub fn see_namespace(&mut self, namespace: &Namespace) -> Option<ObjectKey> {
+    pub fn see_namespace(&mut self, namespace: &Namespace, origin: Origin) -> Option<ObjectKey> {
         let name = namespace.metadata.name.clone()?;
+        let key = ObjectKey::new(Kind::Organization, &name, "");
+        let version = number(namespace.metadata.resource_version.as_deref());
+        if origin == Origin::Watch && version > 0 && self.version(&key) > version {
+            return None;
+        }
+        self.namespace_versions.insert(name.clone(), version);
         let label = namespace.metadata.labels.as_ref().and_then(|labels| labels.get(api::CUSTOMER_ID));
         let terminating = namespace.metadata.deletion_timestamp.is_some();
         let seen = SeenNamespace { customer_id: label.filter(|label| !label.is_empty()).cloned(), terminating };
-        let before = self.namespaces.insert(name.clone(), seen.clone());
-        (before.as_ref() != Some(&seen)).then(|| ObjectKey::new(Kind::Organization, name, ""))
+        let before = self.namespaces.insert(name, seen.clone());
+        (before.as_ref() != Some(&seen)).then_some(key)
     }
 
     /// Returns the keys of all objects of a kind, in one namespace or in all.
@@ -488,8 +550,7 @@ fn seen<S: serde::Serialize, T>(metadata: ObjectMeta, spec: S, status: T) -> See
         released: annotated(api::RELEASE),
         unreadable: Unreadable::default(),
     };
-    // Since Kubernetes 1.35 versions of one resource may be compared as numbers.
-    let version = metadata.resource_version.and_then(|version| version.parse().ok()).unwrap_or_default();
+    let version = number(metadata.resource_version.as_deref());
     let size = size(&spec);
     Seen { meta, finalizers, spec: Arc::new(spec), size, status, has_foreign_status: false, version }
 }

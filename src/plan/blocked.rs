@@ -37,10 +37,12 @@ pub enum Blocked {
         /// What it is that would.
         by: TakenBy,
     },
-    /// The status names an account that the store doesn't know.
+    /// The User had an account, and has it no more.
     AccountLost {
         /// The account's id.
         account: String,
+        /// What became of it, as far as the store knows.
+        fate: Fate,
     },
     /// The namespace's label isn't a customer ID.
     CustomerIdInvalid(CustomerIdError),
@@ -124,6 +126,11 @@ pub enum Blocked {
     },
     /// The store doesn't take the change now.
     StoreUnavailable(StoreTrouble),
+    /// The store refuses what is planned again and again.
+    RefusedByStore {
+        /// Why, in the store's words.
+        why: String,
+    },
     /// The account that `spec.adopt` names, or the one of the User's name, can't be taken over.
     NotAdoptable {
         /// The account's id.
@@ -202,6 +209,17 @@ pub struct Unconfirmed {
     pub directory: String,
     /// What went wrong when it was last asked, if anything did.
     pub problem: Option<String>,
+}
+
+/// What became of an account that a `User` had, and has no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The store never heard of it.
+    Unknown,
+    /// It was deleted for good.
+    Deleted,
+    /// The `User` of this name has it.
+    Owned(String),
 }
 
 /// Why an account can't be taken over.
@@ -295,6 +313,7 @@ impl Blocked {
             Self::DomainInvalid(_) | Self::PublicSuffix(_) => Reason::DomainInvalid,
             Self::DomainTaken { .. } => Reason::DomainTaken,
             Self::StoreUnavailable(_) => Reason::StoreUnavailable,
+            Self::RefusedByStore { .. } => Reason::RefusedByStore,
             Self::NotAdoptable { .. } => Reason::NotAdoptable,
             Self::PasswordSecretNotFound { .. } | Self::PasswordKeyNotFound { .. } => Reason::PasswordSecretNotFound,
             Self::PasswordRejected { .. } => Reason::PasswordRejected,
@@ -327,6 +346,7 @@ impl Blocked {
             | Self::TakeOverQueued { .. }
             | Self::DirectoryUnavailable { .. }
             | Self::InTransaction(_)
+            | Self::RefusedByStore { .. }
             | Self::StoreUnavailable(_) => true,
             Self::AccountLost { .. }
             | Self::CustomerIdInvalid(_)
@@ -472,9 +492,17 @@ impl fmt::Display for Blocked {
                     "{what} the organization's last enabled user with full control: give it to another one first, for example by groupRef administrators"
                 )
             }
-            Self::AccountLost { account } => write!(
+            Self::AccountLost { account, fate: Fate::Unknown } => write!(
                 f,
                 "the store doesn't know the account {account} that this status names: restore the store, or delete this User and create it anew for a new account"
+            ),
+            Self::AccountLost { account, fate: Fate::Deleted } => write!(
+                f,
+                "the account {account} of this User was deleted for good, and the User was put back since, as a restore of etcd does: delete this User (with spec.deletionProtection Disabled) and create it anew for a new account"
+            ),
+            Self::AccountLost { account, fate: Fate::Owned(user) } => write!(
+                f,
+                "the account {account} of this User belongs to the User {user} by now: delete this User (with spec.deletionProtection Disabled) and create it anew for an account of its own"
             ),
             Self::CustomerIdInvalid(error) => write!(f, "the namespace's label roster.rs/customer-id: {error}"),
             Self::CustomerIdTaken(id) => write!(
@@ -556,6 +584,10 @@ impl fmt::Display for Blocked {
                     "the account store had no time left for this change, because it is slow or the account owns very many cases: it is tried again, less and less often; see to the load of the database, or have an application assign the cases to others"
                 ),
             },
+            Self::RefusedByStore { why } => write!(
+                f,
+                "the store refuses the change again and again ({why}), and the operator tries once a minute: if that lasts, look with roster doctor for what else changes the store, or for an object that was put back to an earlier time"
+            ),
             Self::NotAdoptable { account, why } => match why {
                 NotAdoptable::Unknown => write!(
                     f,

@@ -101,7 +101,7 @@ mod tests {
         Snapshot {
             spec: Some(unreadable::listing_in_force(&Arc::new(spec), &meta, in_force.as_ref())),
             meta,
-            listings: in_force.into_iter().map(|listing| ("acme".to_owned(), listing)).collect(),
+            listings: Arc::new(in_force.into_iter().map(|listing| ("acme".to_owned(), listing)).collect()),
             is_abandoned: false,
             users: 0,
             leaving: Leaving::default(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::adoption::Adoption;
-use super::blocked::{Blocked, COPY_OF, Holder, NotAdoptable, StoreTrouble, TakenBy};
+use super::blocked::{Blocked, COPY_OF, Fate, Holder, NotAdoptable, StoreTrouble, TakenBy};
 use super::in_flight::{self, Directories, unconfirmed_of};
 use super::sources::{Person, Relatives, Sourcing, available};
 use super::unreadable::{self, Listed};
@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub not_adoptable: Option<NotAdoptable>,
     /// The account that it had.
     pub departure: Option<Departure>,
+    /// The account that it had and has no more, where it stays and has none, and what became of it.
+    pub former: Option<(String, Fate)>,
     /// The account that its status names and that the store doesn't have, where the `User` gives it up by going.
     pub given_up: Option<AccountId>,
     /// Whether an application holds up its deletion, by a lock in the store.
@@ -162,11 +164,14 @@ fn going(snapshot: &Snapshot) -> Decision {
     }
 }
 
-/// Returns that the account which the status names isn't the one that the store has, unless this `User` made that one.
+/// Returns that the account which this `User` had isn't the one that the store has, unless this `User` made that one.
+///
+/// A Create is done once for a `User`: one whose account went since, and that was put back, gets no other by itself.
 fn lost(snapshot: &Snapshot, account: Option<&Account>) -> Option<Blocked> {
-    let recorded = snapshot.recorded.as_ref()?;
-    let is_it = account.is_some_and(|account| account.id.to_string() == *recorded || account.owner.uid == snapshot.meta.uid);
-    (!is_it).then(|| Blocked::AccountLost { account: recorded.clone() })
+    let unknown = || snapshot.recorded.as_ref().map(|recorded| (recorded.clone(), Fate::Unknown));
+    let (lost, fate) = snapshot.former.clone().or_else(unknown)?;
+    let is_it = account.is_some_and(|account| account.id.to_string() == lost || account.owner.uid == snapshot.meta.uid);
+    (!is_it).then_some(Blocked::AccountLost { account: lost, fate })
 }
 
 fn not_adoptable(snapshot: &Snapshot, account: Option<&Account>) -> Option<Blocked> {
@@ -766,6 +771,7 @@ mod tests {
             email: Ok(email("alice")),
             now: Timestamp::UNIX_EPOCH,
             not_adoptable: None,
+            former: None,
             given_up: None,
             held_up: false,
             departure: None,
@@ -1089,6 +1095,20 @@ mod tests {
         check_blocked(&user, &[Reason::AccountLost]);
         user.account = None;
         check_blocked(&user, &[Reason::AccountLost]);
+    }
+
+    #[test]
+    fn a_user_that_was_put_back_after_its_account_went_gets_no_other_by_itself() {
+        for fate in [Fate::Deleted, Fate::Owned("bob".to_owned())] {
+            let former = Some(("an account".to_owned(), fate.clone()));
+            let user = Snapshot { former, ..snapshot() };
+            check_blocked(&user, &[Reason::AccountLost]);
+            assert_eq!(decide(&user).blocked, [Blocked::AccountLost { account: "an account".to_owned(), fate }]);
+            let mut another = applied(&snapshot());
+            another.former = user.former;
+            another.account.as_mut().unwrap().owner.uid = "another".to_owned();
+            check_blocked(&another, &[Reason::AccountLost]);
+        }
     }
 
     #[test]

@@ -224,6 +224,11 @@ impl Store for MemoryStore {
         Ok(ids.iter().copied().filter(|id| contents.is_known(*id)).collect())
     }
 
+    async fn created_accounts(&self, creates: &[TransactionId]) -> Result<HashMap<TransactionId, AccountId>, StoreError> {
+        let contents = self.contents();
+        Ok(creates.iter().filter_map(|id| Some((*id, contents.journal.get(id)?.account))).collect())
+    }
+
     async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {
         let contents = self.contents();
         let mut found = HashMap::new();
@@ -333,7 +338,7 @@ impl Contents {
         let AccountPlan { organization, owner, change, .. } = plan;
         let namespace = organization.namespace.as_str();
         if let Some(entry) = transaction_of(change).and_then(|id| self.journal.get(&id)) {
-            return self.repeated(entry);
+            return self.repeated(entry, owner);
         }
         match change {
             AccountChange::Create { id, transaction, login_name, content, password } => {
@@ -474,11 +479,16 @@ impl Contents {
     }
 
     /// Answers a transaction that is in the journal as it was answered first.
-    fn repeated(&self, entry: &Entry) -> Result<Receipt, Refusal> {
+    ///
+    /// An account that was created for the owner and is another's by now is no answer.
+    fn repeated(&self, entry: &Entry, owner: &Owner) -> Result<Receipt, Refusal> {
         if let Some(departure) = self.departed.get(&entry.account).filter(|_| entry.transaction.kind == TransactionKind::Delete) {
             return Ok(Receipt::Deleted(Box::new(departure.clone())));
         }
         let account = self.accounts.get(entry.account).ok_or(Refusal::Stale)?;
+        if entry.transaction.kind == TransactionKind::Create && account.owner.uid != owner.uid {
+            return Err(Refusal::Stale);
+        }
         Ok(Receipt::Account(Box::new(account.clone())))
     }
 

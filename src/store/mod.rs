@@ -73,6 +73,13 @@ pub trait Store: Send + Sync + 'static {
     /// Returns which of these ids an account has or had, of whatever organization.
     fn known_ids(&self, ids: &[AccountId]) -> impl Future<Output = Result<HashSet<AccountId>, StoreError>> + Send;
 
+    /// Returns the account that each of these Creates made, whatever became of it since; a Create that never was is absent
+    /// from the answer.
+    fn created_accounts(
+        &self,
+        creates: &[TransactionId],
+    ) -> impl Future<Output = Result<HashMap<TransactionId, AccountId>, StoreError>> + Send;
+
     /// Returns the newest Delete of each of these `User`s, by their uid and not only by their name; who had no account,
     /// or still has it, is absent from the answer.
     fn departures(

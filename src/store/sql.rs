@@ -45,7 +45,7 @@ use super::leadership::{Claim, ClaimError, Operators, Progress, Reign};
 use super::{
     AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
 };
-use crate::domain::account::{Account, AccountId, Departure};
+use crate::domain::account::{Account, AccountId, Departure, TransactionId};
 use crate::domain::billing::{Calendar, Life, Period, Zone};
 use crate::domain::organization::Organization;
 use crate::plan::{Leaving, Plan};
@@ -288,6 +288,22 @@ impl Store for SqlStore {
         let ids = rows::texts(ids.iter().map(ToString::to_string));
         let known = query.bind(ids).fetch_all(&mut reader).await?;
         known.iter().map(|row| Ok(AccountId(rows::uuid(row, "account_id")?))).collect()
+    }
+
+    async fn created_accounts(&self, creates: &[TransactionId]) -> Result<HashMap<TransactionId, AccountId>, StoreError> {
+        if creates.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut reader = self.database.reader().await?;
+        let query = statement(concat!(
+            "SELECT transaction_id, account_id FROM transactions WHERE transaction_id IN (",
+            texts!("$1"),
+            ")"
+        ));
+        let ids = rows::texts(creates.iter().map(|id| id.0.to_string()));
+        let found = query.bind(ids).fetch_all(&mut reader).await?;
+        let of = |row: &_| Ok((TransactionId(rows::uuid(row, "transaction_id")?), AccountId(rows::uuid(row, "account_id")?)));
+        found.iter().map(of).collect()
     }
 
     async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {

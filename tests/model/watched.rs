@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use roster::domain::account::{Account as Stored, AccountId, Departure, Lifecycle, Source as StoredSource};
+use roster::domain::account::{Account as Stored, AccountId, Departure, Lifecycle, Source as StoredSource, TransactionId};
 use roster::domain::billing::{Calendar, Life, Period, Zone};
 use roster::domain::organization::Organization;
 use roster::domain::permission::Permissions;
@@ -323,6 +323,11 @@ impl Store for Watched {
     async fn known_ids(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError> {
         let ids = ids.to_vec();
         ask!(self, known_ids, ids)
+    }
+
+    async fn created_accounts(&self, creates: &[TransactionId]) -> Result<HashMap<TransactionId, AccountId>, StoreError> {
+        let creates = creates.to_vec();
+        ask!(self, created_accounts, creates)
     }
 
     async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {

@@ -1,7 +1,7 @@
 //! The contract on transactions that last, on what becomes of the journal, on passwords, and on who owns an account.
 
 use roster::domain::account::{
-    Account, Confirmation, Credential, Fingerprint, FromSecret, Lifecycle, Owner, Revision, TransactionKind,
+    Account, Confirmation, Credential, Fingerprint, FromSecret, Lifecycle, Owner, Revision, TransactionId, TransactionKind,
 };
 use roster::domain::group::Detail;
 use roster::domain::member::SelfChange;
@@ -326,6 +326,22 @@ contract! {
         assert_eq!(deleted(commit_at(store, delete(&disabled), 13).await), confirmed);
         assert_eq!(confirmed.transaction.completed, Some(at(12).now));
         assert_eq!(bench.journal(alice.id).await.len(), 5);
+    }
+
+    async fn the_account_that_a_create_made_is_known_whatever_became_of_it(bench) {
+        let store = bench.store();
+        let [alice, bob] = people(store, [("alice", "alice@acme.example"), ("bob", "bob@acme.example")]).await;
+        let creates = ["alice", "bob", "carol"].map(|name| TransactionId::of_create(&format!("acme/uid of {name}")));
+        let known = [(creates[0], alice.id), (creates[1], bob.id)].into();
+        assert_eq!(store.created_accounts(&creates).await.unwrap(), known);
+        deleted(commit_at(store, delete(&alice), 1).await);
+        let released = account(commit_at(store, release(&bob), 2).await);
+        account(commit_at(store, adopt(&released, "robert"), 3).await);
+        assert_eq!(store.created_accounts(&creates).await.unwrap(), known);
+        assert!(store.created_accounts(&[]).await.unwrap().is_empty());
+        // Nobody is told of an account that is another's by now.
+        refused(commit_at(store, create("alice", "alice@acme.example"), 4).await, Refusal::Stale);
+        refused(commit_at(store, create("bob", "bob@acme.example"), 5).await, Refusal::Stale);
     }
 
     async fn a_delete_in_flight_frees_everything_at_once(bench) {

@@ -11,12 +11,13 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
 use roster::clock::Clock;
+use roster::controller::list_watch::Relist;
 use roster::controller::passwords::{self, SeenSecret, Verdict};
 use roster::controller::pipeline::{Pipeline, Settings};
 use roster::controller::provisioning::Delivery;
 use roster::controller::report::{Answer, Write};
 use roster::controller::wake::{Kind, ObjectKey};
-use roster::controller::watch::{News, Scope};
+use roster::controller::watch::{Listing, News, Scope};
 use roster::directory::DirectoryError;
 use roster::domain::account::{Account, Lifecycle};
 use roster::domain::billing::Zone;
@@ -51,6 +52,22 @@ pub(crate) struct Cluster<S> {
     hashing: Hashing,
     directory: Option<StandIn>,
     clock: Clock,
+    backup: Option<Etcd>,
+    /// Whether etcd was put back and nobody has noticed: what happens since isn't told.
+    is_behind: bool,
+    /// The newest version that was told, or that a write was answered with.
+    newest: u64,
+    /// How many objects there ever were: nobody gets a uid again, whatever becomes of etcd.
+    births: u64,
+}
+
+/// Everything that is in etcd.
+#[derive(Clone)]
+struct Etcd {
+    objects: BTreeMap<(String, String), Value>,
+    namespace: Value,
+    secrets: BTreeMap<String, Secret>,
+    counter: u64,
 }
 
 /// A directory that takes what it is brought as soon as it is told to.
@@ -87,6 +104,10 @@ impl<S: Store + Clone> Cluster<S> {
             hashing: Hashing::new(Cost { memory_kib: 8, passes: 1, lanes: 1 }).unwrap(),
             directory: None,
             clock,
+            backup: None,
+            is_behind: false,
+            newest: 0,
+            births: 0,
             namespace: json!({"kind": "Namespace", "metadata": {"name": NAMESPACE}}),
         };
         cluster.list();
@@ -139,6 +160,12 @@ impl<S: Store + Clone> Cluster<S> {
         self.lost_answers = times;
     }
 
+    /// Returns the password in a Secret.
+    pub(crate) fn password(&self, secret: &str) -> Option<String> {
+        let data = self.secrets.get(secret)?.data.as_ref()?.get("password")?;
+        Some(String::from_utf8_lossy(&data.0).into_owned())
+    }
+
     /// Returns the objects, by kind and name.
     pub(crate) fn objects(&self) -> &BTreeMap<(String, String), Value> {
         &self.objects
@@ -153,6 +180,7 @@ impl<S: Store + Clone> Cluster<S> {
     pub(crate) fn restart(&mut self) {
         let directories: &[&str] = if self.directory.is_some() { &[DIRECTORY] } else { &[] };
         self.pipeline = pipeline(&self.store, directories, self.clock);
+        (self.is_behind, self.newest) = (false, self.counter);
         self.list();
     }
 
@@ -186,7 +214,8 @@ impl<S: Store + Clone> Cluster<S> {
         let key = ObjectKey::new(Kind::Secret, NAMESPACE, name);
         let Some(password) = password else {
             self.secrets.remove(name);
-            return self.pipeline.take_news(News::Gone(key));
+            self.counter += 1;
+            return self.tell(News::Gone(key, self.counter));
         };
         self.counter += 1;
         let secret = Secret {
@@ -201,14 +230,71 @@ impl<S: Store + Clone> Cluster<S> {
             ..Secret::default()
         };
         self.secrets.insert(name.to_owned(), secret);
-        self.tell_secret(name);
+        let news = self.secret(name);
+        self.tell(news);
     }
 
-    fn tell_secret(&mut self, name: &str) {
+    fn secret(&self, name: &str) -> News {
         let metadata = &self.secrets[name].metadata;
         let seen =
             SeenSecret { uid: metadata.uid.clone().unwrap(), resource_version: metadata.resource_version.clone().unwrap() };
-        self.pipeline.take_news(News::Secret { key: ObjectKey::new(Kind::Secret, NAMESPACE, name), seen });
+        News::Secret { key: ObjectKey::new(Kind::Secret, NAMESPACE, name), seen }
+    }
+
+    /// Tells the watch, unless it waits for a version that etcd doesn't have.
+    fn tell(&mut self, news: News) {
+        if !self.is_behind {
+            self.newest = self.newest.max(self.counter);
+            self.pipeline.take_news(news);
+        }
+    }
+
+    /// Remembers what is in etcd.
+    pub(crate) fn back_up(&mut self) {
+        let (objects, namespace, secrets) = (self.objects.clone(), self.namespace.clone(), self.secrets.clone());
+        self.backup = Some(Etcd { objects, namespace, secrets, counter: self.counter });
+    }
+
+    /// Puts etcd back to the backup, under the running operator.
+    pub(crate) fn restore(&mut self) {
+        let etcd = self.backup.clone().expect("there is a backup");
+        (self.objects, self.namespace, self.secrets) = (etcd.objects, etcd.namespace, etcd.secrets);
+        self.counter = etcd.counter;
+        self.is_behind = true;
+    }
+
+    /// Returns the version that etcd is at.
+    pub(crate) fn version(&self) -> u64 {
+        self.counter
+    }
+
+    /// Lets etcd count further, as other programs' writes make it.
+    pub(crate) fn others_write(&mut self, times: u64) {
+        self.counter += times;
+    }
+
+    /// Notices that etcd was put back, where the versions show it; in any case everything is listed, since the watches broke.
+    pub(crate) fn notice(&mut self) {
+        if std::mem::take(&mut self.is_behind) {
+            if self.counter < self.newest {
+                self.pipeline.take_news(News::RolledBack { kind: Kind::User, known: self.newest, found: self.counter });
+            }
+            self.newest = self.counter;
+            self.list();
+        }
+    }
+
+    /// Lists everything where the operator asks for it.
+    fn relist(&mut self) {
+        while let Some(why) = self.pipeline.take_relist() {
+            if self.is_behind && why == Relist::Resync && self.counter < self.newest {
+                self.notice();
+                continue;
+            }
+            self.is_behind = false;
+            self.newest = self.counter;
+            self.list();
+        }
     }
 
     /// Lets time go by.
@@ -284,29 +370,32 @@ impl<S: Store + Clone> Cluster<S> {
 
     fn list(&mut self) {
         scopes().into_iter().for_each(|scope| self.pipeline.take_news(News::ListBegins(scope)));
-        self.pipeline.take_news(news(&self.namespace));
-        for object in self.objects.values() {
-            self.pipeline.take_news(news(object));
+        let objects = [&self.namespace].into_iter().chain(self.objects.values()).map(news);
+        let listed: Vec<News> = objects.chain(self.secrets.keys().map(|name| self.secret(name))).collect();
+        for item in listed {
+            let scope = Scope { kind: item.key().expect("it is an object").kind, namespace: None };
+            let listing = Arc::new(Listing { scope, version: self.counter });
+            self.pipeline.take_news(News::Listed { listing, item: Box::new(item) });
         }
-        let secrets: Vec<String> = self.secrets.keys().cloned().collect();
-        secrets.iter().for_each(|name| self.tell_secret(name));
         scopes().into_iter().for_each(|scope| self.pipeline.take_news(News::ListEnds(scope)));
     }
 
     /// Puts an object in, new or changed.
     pub(crate) fn put(&mut self, mut object: Value) {
         if object["kind"] == "Namespace" {
-            self.pipeline.take_news(news(&object));
+            self.counter += 1;
+            object["metadata"]["resourceVersion"] = json!(self.counter.to_string());
             self.namespace = object;
-            return;
+            return self.tell(news(&self.namespace));
         }
         let place = place(&object);
         self.counter += 1;
+        self.births += 1;
         let before = self.objects.get(&place);
         let metadata = &mut object["metadata"];
         metadata["namespace"] = json!(NAMESPACE);
         metadata["uid"] =
-            before.map_or_else(|| json!(format!("uid-{}", self.counter)), |before| before["metadata"]["uid"].clone());
+            before.map_or_else(|| json!(format!("uid-{}", self.births)), |before| before["metadata"]["uid"].clone());
         metadata["finalizers"] = json!([FINALIZER]);
         if object["spec"].is_null() {
             object["spec"] = json!({});
@@ -332,10 +421,10 @@ impl<S: Store + Clone> Cluster<S> {
         if object["metadata"]["deletionTimestamp"].is_string() && !held {
             self.objects.remove(place);
             let kind = kind(&place.0);
-            self.pipeline.take_news(News::Gone(ObjectKey::new(kind, NAMESPACE, &place.1)));
+            self.tell(News::Gone(ObjectKey::new(kind, NAMESPACE, &place.1), self.counter));
         } else {
             let news = news(object);
-            self.pipeline.take_news(news);
+            self.tell(news);
         }
     }
 
@@ -345,10 +434,23 @@ impl<S: Store + Clone> Cluster<S> {
             self.send_writes();
             self.run_errands();
             if !self.work().await {
-                return;
+                if !self.is_behind {
+                    return;
+                }
+                // A quiet watch is checked.
+                self.notice();
             }
         }
         panic!("the operator doesn't come to rest");
+    }
+
+    /// Lets the operator go through its loop so many times.
+    pub(crate) async fn work_for(&mut self, times: usize) {
+        for _ in 0..times {
+            self.send_writes();
+            self.run_errands();
+            self.work().await;
+        }
     }
 
     /// Takes the writes that are due.
@@ -360,6 +462,7 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Lets the operator do what is due next. Returns whether anything was, soon enough.
     pub(crate) async fn work(&mut self) -> bool {
+        self.relist();
         let quiet_until = Instant::now() + Duration::from_secs(30);
         let due = [self.pipeline.errands_due(), self.pipeline.round_due()].into_iter().flatten().min();
         let Some(due) = due.filter(|due| *due < quiet_until) else { return false };
@@ -411,6 +514,7 @@ impl<S: Store + Clone> Cluster<S> {
                     }
                     None => self.objects.get(&place).map_or(Answer::MovedOn, answer),
                 };
+                self.newest = self.newest.max(answer.version());
                 self.pipeline.take_answer(patch.key, answer);
             }
         }
@@ -447,7 +551,7 @@ impl<S: Store + Clone> Cluster<S> {
             )
             .unwrap();
             if ready["status"] == "False" {
-                writeln!(text, "  {}", ready["message"].as_str().unwrap_or("-")).unwrap();
+                writeln!(text, "  {}", without_ids(ready["message"].as_str().unwrap_or("-"))).unwrap();
             }
         }
         for account in self.store.list(None).await.unwrap() {
@@ -476,6 +580,12 @@ impl<S: Store + Clone> Cluster<S> {
         writeln!(text, "writes {}", std::mem::take(&mut self.writes)).unwrap();
         text
     }
+}
+
+/// Returns a message with `ID` for each UUID in it.
+fn without_ids(message: &str) -> String {
+    let is_id = |word: &str| word.len() == 36 && word.chars().all(|letter| letter.is_ascii_hexdigit() || letter == '-');
+    message.split(' ').map(|word| if is_id(word) { "ID" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns whom a user's permissions and details come from, and how many follow it.

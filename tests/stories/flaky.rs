@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use roster::domain::account::{Account, AccountId, Departure};
+use roster::domain::account::{Account, AccountId, Departure, TransactionId};
 use roster::domain::billing::{Calendar, Life, Period, Zone};
 use roster::domain::organization::Organization;
 use roster::plan::{AccountChange, Leaving, Plan};
@@ -20,6 +20,7 @@ pub(crate) struct FlakyStore {
     pub(crate) inner: Arc<MemoryStore>,
     failures: Arc<AtomicUsize>,
     lost: Arc<AtomicUsize>,
+    refused: Arc<AtomicUsize>,
     kept: Arc<Mutex<BTreeSet<String>>>,
     commits: Arc<Mutex<Vec<Vec<String>>>>,
     calls: Arc<AtomicUsize>,
@@ -46,6 +47,11 @@ impl FlakyStore {
     /// Lets the next commits be done, and their answers get lost.
     pub(crate) fn lose(&self, times: usize) {
         self.lost.store(times, Ordering::Relaxed);
+    }
+
+    /// Lets the next commits refuse everything, as if somebody else changed the accounts all the time.
+    pub(crate) fn refuse(&self, times: usize) {
+        self.refused.store(times, Ordering::Relaxed);
     }
 
     /// Has an application keep the cases of these `User`s.
@@ -124,6 +130,11 @@ impl Store for FlakyStore {
         self.inner.known_ids(ids).await
     }
 
+    async fn created_accounts(&self, creates: &[TransactionId]) -> Result<HashMap<TransactionId, AccountId>, StoreError> {
+        self.answers()?;
+        self.inner.created_accounts(creates).await
+    }
+
     async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {
         self.answers()?;
         self.inner.departures(users).await
@@ -155,6 +166,9 @@ impl Store for FlakyStore {
 
     async fn commit(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         self.answers()?;
+        if Self::count(&self.refused).is_err() {
+            return Ok(plans.iter().map(|_| Err(Refusal::Stale)).collect());
+        }
         self.commits.lock().unwrap().push(plans.iter().filter_map(user).map(str::to_owned).collect());
         let kept = self.kept.lock().unwrap().clone();
         let is_kept = |plan: &Plan| deletes(plan) && user(plan).is_some_and(|user| kept.contains(user));

@@ -2,7 +2,8 @@
 //!
 //! A story is a sentence and then steps: `=== apply` with YAML, `=== delete KIND NAME`, and
 //! `=== store away N`, `=== store forgets N` (that it committed), `=== store keeps NAME` and `=== store lets go` (of what an
-//! application has locked) and `=== writes fail N` for faults, `=== member NAME FIELD VALUE` for self-service,
+//! application has locked), `=== store refuses N`, `=== etcd backup`, `=== etcd restore` (which a quiet watch notices), `=== etcd goes
+//! on` (until its versions are newer than those that the operator knew) and `=== writes fail N` for faults, `=== member NAME FIELD VALUE` for self-service,
 //! `=== adopt NAME` with a User that takes over the account of another, `=== secret NAME` with a password, `=== login NAME`
 //! with one that is tried, `=== another cluster` in which nothing is yet, `=== directory
 //! good`, `silent` or `down` for what transactions wait for, `=== wait N minutes`, and `=== expect` with what stands in cluster and store once everything is quiet. Run with
@@ -14,6 +15,7 @@
 mod cluster;
 mod flaky;
 mod namespace_goes;
+mod put_back;
 mod random_edits;
 
 use std::path::{Path, PathBuf};
@@ -74,6 +76,10 @@ async fn play(told: &str) -> String {
             ["wait", minutes, "minutes"] => cluster.wait(minutes.parse().unwrap()).await,
             ["member", name, field, value] => cluster.change_self(name, field, value).await,
             ["store", "away", times] => cluster.store.fail(times.parse().unwrap()),
+            ["store", "refuses", times] => cluster.store.refuse(times.parse().unwrap()),
+            ["etcd", "backup"] => cluster.back_up(),
+            ["etcd", "restore"] => cluster.restore(),
+            ["etcd", "goes", "on"] => cluster.others_write(1000),
             ["store", "keeps", ref users @ ..] => cluster.store.keep(users),
             ["store", "lets", "go"] => cluster.store.keep(&[]),
             ["store", "forgets", times] => cluster.store.lose(times.parse().unwrap()),

@@ -13,7 +13,7 @@ use crate::cli::Failure;
 use crate::controller::observe::{self, Snapshot};
 use crate::controller::pipeline::decide;
 use crate::controller::wake::ObjectKey;
-use crate::controller::world::World;
+use crate::controller::world::{Origin, World};
 use crate::domain::account::{Account, FromSecret};
 use crate::domain::organization::{CustomerId, Organization};
 use crate::domain::password::PasswordHash;
@@ -170,7 +170,7 @@ fn world(declared: &Declared, organizations: &[Organization], accounts: &[Accoun
         let label = declared.customer_ids.get(namespace).cloned().unwrap_or_else(|| customer_id.to_string());
         let labels = Some([(CUSTOMER_ID.to_owned(), label)].into());
         let metadata = ObjectMeta { name: Some(namespace.clone()), labels, ..ObjectMeta::default() };
-        world.see_namespace(&Namespace { metadata, ..Namespace::default() });
+        world.see_namespace(&Namespace { metadata, ..Namespace::default() }, Origin::Anew);
     }
     let owners: HashMap<(&str, &str), &Account> =
         accounts.iter().map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account)).collect();
@@ -180,15 +180,15 @@ fn world(declared: &Declared, organizations: &[Organization], accounts: &[Accoun
         match declaration.object.clone() {
             Some(Object::User(mut user)) => {
                 user.metadata = held(&user.metadata, key, owned);
-                world.see(Lenient::from(*user));
+                world.see(Lenient::from(*user), Origin::Anew);
             }
             Some(Object::Group(mut group)) => {
                 group.metadata = held(&group.metadata, key, None);
-                world.see(Lenient::from(*group));
+                world.see(Lenient::from(*group), Origin::Anew);
             }
             Some(Object::Domain(mut domain)) => {
                 domain.metadata = held(&domain.metadata, key, None);
-                world.see(Lenient::from(*domain));
+                world.see(Lenient::from(*domain), Origin::Anew);
             }
             None => {}
         }

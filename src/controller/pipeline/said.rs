@@ -3,6 +3,7 @@
 use crate::controller::observe::Snapshot;
 use crate::controller::report::{Said, Write};
 use crate::controller::wake::{Kind, ObjectKey};
+use crate::domain::account::Account;
 use crate::plan::Meta;
 use crate::store::Receipt;
 
@@ -33,12 +34,25 @@ pub(super) fn farewell(snapshot: &Snapshot, receipt: Option<&Receipt>) -> Option
     let departure = match (receipt, snapshot) {
         (Some(Receipt::Deleted(departure)), _) => departure.as_ref(),
         (Some(Receipt::Account(account)), _) => return account.owner.uid.is_empty().then(retained),
-        (_, Snapshot::User(user)) => user.departure.as_ref()?,
+        (_, Snapshot::User(user)) if let Some(gone) = &user.departure => gone,
+        (_, Snapshot::User(user)) => {
+            return user.account.as_ref().filter(|account| account.owner.uid != user.meta.uid).map(left_behind);
+        }
         _ => return None,
     };
     let cases = departure.cases_unassigned;
     let note = format!("the account was deleted for good; cases left without an owner: {cases}; this month is billed in full");
     Some(Said { reason: "AccountDeleted".to_owned(), note, warning: false })
+}
+
+/// Returns what is said when a `User` goes before it has taken back the account of its name, which stays.
+fn left_behind(account: &Account) -> Said {
+    let note = format!(
+        "the account {} of this name belongs to an earlier User and stays, as it is: to delete it, create this User again, wait \
+         until it is Ready, and delete it then",
+        account.id
+    );
+    Said { reason: "AccountLeftBehind".to_owned(), note, warning: true }
 }
 
 /// Returns what is said when a `User` goes and its account stays.

@@ -92,22 +92,25 @@ impl Organization {
         self.plane.folder().join(format!("{}-{name}", self.name))
     }
 
-    /// Returns the requests about roster's kinds that the operator made in this organization, but its watches:
+    /// Returns the requests about roster's kinds that the operator made in this organization, but its lists and watches:
     /// `verb resource[/subresource] name`.
     pub(crate) fn requests_of_the_operator(&self) -> Vec<String> {
-        self.requests_but_watches(|resource| resource != "secrets")
+        self.requests_about_objects(|resource| resource != "secrets")
     }
 
-    /// Returns the requests about Secrets that the operator made in this organization, but its watches: `verb secrets name`.
+    /// Returns the requests about Secrets that the operator made in this organization, but its lists and watches:
+    /// `verb secrets name`.
     pub(crate) fn requests_about_secrets(&self) -> Vec<String> {
-        self.requests_but_watches(|resource| resource == "secrets")
+        self.requests_about_objects(|resource| resource == "secrets")
     }
 
-    fn requests_but_watches(&self, about: impl Fn(&str) -> bool) -> Vec<String> {
+    fn requests_about_objects(&self, about: impl Fn(&str) -> bool) -> Vec<String> {
         let events = self.audited("system:serviceaccount:roster-system:roster");
         let asked = events
             .iter()
-            .filter(|event| event["verb"] != "watch" && about(event["objectRef"]["resource"].as_str().unwrap_or_default()));
+            // Everything is listed again and again, whatever there is.
+            .filter(|event| event["verb"] != "watch" && event["verb"] != "list")
+            .filter(|event| about(event["objectRef"]["resource"].as_str().unwrap_or_default()));
         asked.map(request_in_words).collect()
     }
 

@@ -29,7 +29,7 @@ impl Writer<'_> {
         if let Some(id) = transaction_of(change)
             && let Some(entry) = self.entry(id).await?
         {
-            return self.repeated(entry).await;
+            return self.repeated(entry, owner).await;
         }
         match change {
             AccountChange::Create { id, transaction, login_name, content, password } => {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Halt, Writer, writes};
-use crate::domain::account::{AccountId, Confirmations, Departure, Revision, Transaction, TransactionId, TransactionKind};
+use super::{Halt, Writer, refuse_if, writes};
+use crate::domain::account::{AccountId, Confirmations, Departure, Owner, Revision, Transaction, TransactionId, TransactionKind};
 use crate::plan::ConfirmPlan;
 use crate::store::sql::connection::{Connection, statement, texts};
 use crate::store::sql::operators::{self, Holding};
@@ -68,12 +68,16 @@ impl Writer<'_> {
     }
 
     /// Answers a transaction that is in the journal as it was answered first.
-    pub(super) async fn repeated(&mut self, entry: Entry) -> Result<Receipt, Halt> {
+    ///
+    /// An account that was created for the owner and is another's by now is no answer.
+    pub(super) async fn repeated(&mut self, entry: Entry, owner: &Owner) -> Result<Receipt, Halt> {
         let Entry { account, kind } = entry;
         match kind {
             TransactionKind::Delete => Ok(Receipt::Deleted(Box::new(self.departure(account).await?.ok_or(Refusal::Stale)?))),
             TransactionKind::Create | TransactionKind::PasswordChange | TransactionKind::Disable | TransactionKind::Enable => {
-                Ok(Receipt::Account(Box::new(self.account(account).await?.ok_or(Refusal::Stale)?)))
+                let account = self.account(account).await?.ok_or(Refusal::Stale)?;
+                refuse_if(kind == TransactionKind::Create && account.owner.uid != owner.uid, Refusal::Stale)?;
+                Ok(Receipt::Account(Box::new(account)))
             }
         }
     }

@@ -1,0 +1,441 @@
+//! Lists and watches one kind in one scope, and notices when the cluster was put back to an earlier time.
+//!
+//! resourceVersions only grow, unless etcd is restored from a backup. A list without a resourceVersion is a consistent read:
+//! one that begins after a version was known and is of an earlier one proves that etcd was restored. What a watch cache
+//! answers proves nothing, since a replica of the API server may lag, so nothing here reads from one but watches.
+//!
+//! A watch from a version that the restored etcd doesn't have says nothing, and misses what happens before etcd has come
+//! that far again. So a quiet watch is checked by a list of one object, and a watch that ended is resumed only where that
+//! succeeds at once: after an outage everything is listed anew.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use kube::api::{Api, ListParams, WatchParams};
+use kube::core::{ObjectList, WatchEvent};
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::report::in_short;
+use super::wake::Kind;
+use super::watch::{Listing, News, Scope};
+
+/// How many objects one answer of the API server brings.
+const PAGE: u32 = 500;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a watch may say nothing before a consistent read tells whether the cluster still has the versions that are known.
+const QUIET: Duration = Duration::from_secs(15);
+
+/// How long that read may take.
+const CHECK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// After how many seconds the API server ends a watch, and how much later the connection counts as dead.
+const WATCH_SECONDS: u32 = 290;
+const WATCH_TIMEOUT: Duration = Duration::from_secs(295);
+
+/// A watch that ends sooner isn't resumed at once.
+const SHORTEST_WATCH: Duration = Duration::from_secs(1);
+
+/// How long is waited after a failure, at first and at most, and after how long a failure counts as the first again. The
+/// longest wait is part of the time in which a restore of etcd is noticed.
+const FIRST_WAIT: Duration = Duration::from_millis(800);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const CALM: Duration = Duration::from_secs(120);
+
+/// Why everything is listed anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Relist {
+    /// Everything is compared whole. The watches go on meanwhile.
+    Resync,
+    /// The cluster was put back to an earlier time. The watches begin anew.
+    RolledBack,
+}
+
+/// What all watches have in common: the newest version that is known of each kind, and when to list anew.
+#[derive(Clone, Default)]
+pub struct Watches {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Kinds may be in etcds of their own (`--etcd-servers-overrides`), so that only versions of one kind are compared.
+    newest: [AtomicU64; 5],
+    asked: watch::Sender<Asked>,
+}
+
+/// How often lists were asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Asked {
+    resyncs: u64,
+    rollbacks: u64,
+}
+
+impl Watches {
+    /// Notes that a version of a kind is known.
+    pub fn observe(&self, kind: Kind, version: u64) {
+        self.shared.newest[kind as usize].fetch_max(version, Ordering::SeqCst);
+    }
+
+    /// Has all watches list anew.
+    pub fn relist(&self, why: Relist) {
+        if why == Relist::RolledBack {
+            self.shared.newest.iter().for_each(|newest| newest.store(0, Ordering::SeqCst));
+        }
+        self.shared.asked.send_modify(|asked| match why {
+            Relist::Resync => asked.resyncs += 1,
+            Relist::RolledBack => asked.rollbacks += 1,
+        });
+    }
+
+    fn newest(&self, kind: Kind) -> u64 {
+        self.shared.newest[kind as usize].load(Ordering::SeqCst)
+    }
+}
+
+/// Returns a resourceVersion as a number; 0 where it is none.
+///
+/// Since Kubernetes 1.35 versions of one resource may be compared as numbers; every API server on etcd has such ones.
+#[must_use]
+pub fn number(version: Option<&str>) -> u64 {
+    version.and_then(|version| version.parse().ok()).unwrap_or_default()
+}
+
+/// One kind in one scope.
+pub(super) struct ListWatch<K> {
+    /// Where it is listed and watched.
+    pub(super) api: Api<K>,
+    /// Which objects, by their fields.
+    pub(super) fields: Option<String>,
+    /// The same, for others.
+    pub(super) scope: Scope,
+    /// Whether a quiet watch is checked; one of each kind is enough.
+    pub(super) checks: bool,
+    /// What it has in common with others.
+    pub(super) watches: Watches,
+}
+
+/// Nobody listens any more.
+struct Closed;
+
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error("no answer within {0:?}")]
+    Silence(Duration),
+    #[error("a watch ended as soon as it had begun")]
+    Short,
+    #[error("the watch was ended: {0} {1}")]
+    Ended(u16, String),
+    #[error("{}", in_short(.0))]
+    Api(#[from] kube::Error),
+}
+
+/// A list that is under way.
+struct List<K: Clone> {
+    /// The newest version that was known when it began.
+    known: u64,
+    /// What its objects are told with, once the first page is there.
+    listing: Option<Arc<Listing>>,
+    page: BoxFuture<'static, Result<ObjectList<K>, Problem>>,
+}
+
+struct Watch<K> {
+    begun: Instant,
+    events: BoxStream<'static, kube::Result<WatchEvent<K>>>,
+}
+
+/// How far it has come.
+struct Progress<K: Clone> {
+    watch: Option<Watch<K>>,
+    /// From where a watch goes on; nothing where everything is to be listed first.
+    position: Option<String>,
+    list: Option<List<K>>,
+    /// A check that is under way, and what was known when it began.
+    check: Option<(u64, BoxFuture<'static, Result<u64, Problem>>)>,
+    check_at: Instant,
+    rollbacks: u64,
+    failures: u32,
+    failed_at: Option<Instant>,
+}
+
+impl<K: Clone> Progress<K> {
+    fn list_first(&mut self) {
+        (self.watch, self.list, self.position, self.check) = (None, None, None, None);
+    }
+}
+
+impl<K> ListWatch<K>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    /// Tells news for ever, or until nobody listens.
+    pub(super) async fn follow(self, news: Sender<News>, read: impl Fn(K) -> News, gone: impl Fn(&K) -> News) {
+        let _: Result<(), Closed> = self.tell(&news, read, gone).await;
+    }
+
+    async fn tell(&self, news: &Sender<News>, read: impl Fn(K) -> News, gone: impl Fn(&K) -> News) -> Result<(), Closed> {
+        let mut asked = self.watches.shared.asked.subscribe();
+        let mut now = Progress {
+            watch: None,
+            position: None,
+            list: None,
+            check: None,
+            check_at: Instant::now() + QUIET,
+            rollbacks: 0,
+            failures: 0,
+            failed_at: None,
+        };
+        loop {
+            if now.watch.is_none() && now.list.is_none() {
+                match now.position.clone() {
+                    None => self.begin_list(&mut now, &mut asked, news).await?,
+                    Some(position) => match self.open(&position).await {
+                        Ok(watch) => now.watch = Some(watch),
+                        Err(problem) => self.fail(&mut now, &problem, news).await?,
+                    },
+                }
+                continue;
+            }
+            let may_check = self.checks && now.watch.is_some() && now.check.is_none();
+            tokio::select! {
+                biased;
+                Ok(()) = asked.changed() => {
+                    let rollbacks = asked.borrow_and_update().rollbacks;
+                    if rollbacks != now.rollbacks {
+                        now.list_first();
+                    } else if now.list.is_none() {
+                        self.begin_list(&mut now, &mut asked, news).await?;
+                    }
+                }
+                event = next_event(&mut now.watch) => self.take_event(&mut now, event, news, (&read, &gone)).await?,
+                page = next_page(&mut now.list) => self.take_page(&mut now, page, news, &read).await?,
+                version = next_check(&mut now.check) => self.take_check(&mut now, version, news).await?,
+                () = sleep_until(now.check_at), if may_check => {
+                    now.check = Some((self.watches.newest(self.scope.kind), self.newest_version()));
+                }
+            }
+        }
+    }
+
+    /// Begins a list. What the watch says from now on counts more than the list.
+    async fn begin_list(
+        &self,
+        now: &mut Progress<K>,
+        asked: &mut watch::Receiver<Asked>,
+        news: &Sender<News>,
+    ) -> Result<(), Closed> {
+        now.rollbacks = asked.borrow_and_update().rollbacks;
+        send(news, News::ListBegins(self.scope.clone())).await?;
+        let known = self.watches.newest(self.scope.kind);
+        now.list = Some(List { known, listing: None, page: self.page(None) });
+        Ok(())
+    }
+
+    async fn take_page(
+        &self,
+        now: &mut Progress<K>,
+        page: Result<ObjectList<K>, Problem>,
+        news: &Sender<News>,
+        read: &impl Fn(K) -> News,
+    ) -> Result<(), Closed> {
+        let Some(list) = &mut now.list else { return Ok(()) };
+        let page = match page {
+            Ok(page) => page,
+            Err(problem) if now.watch.is_some() => {
+                // The watch goes on, and the next comparison lists again.
+                tracing::warn!(kind = <&str>::from(self.scope.kind), error = %problem, "relist failed");
+                now.list = None;
+                return Ok(());
+            }
+            Err(problem) => return self.fail(now, &problem, news).await,
+        };
+        let listing = match &list.listing {
+            Some(listing) => listing.clone(),
+            None => {
+                let version = number(page.metadata.resource_version.as_deref());
+                if (1..list.known).contains(&version) {
+                    let known = list.known;
+                    return self.roll_back(now, known, version, news).await;
+                }
+                self.watches.observe(self.scope.kind, version);
+                list.listing.insert(Arc::new(Listing { scope: self.scope.clone(), version })).clone()
+            }
+        };
+        now.check_at = Instant::now() + QUIET;
+        for object in page.items {
+            send(news, News::Listed { listing: listing.clone(), item: Box::new(read(object)) }).await?;
+        }
+        if let Some(token) = page.metadata.continue_.filter(|token| !token.is_empty()) {
+            list.page = self.page(Some(&token));
+            return Ok(());
+        }
+        now.list = None;
+        if now.watch.is_none() {
+            now.position = page.metadata.resource_version.or(Some(listing.version.to_string()));
+        }
+        send(news, News::ListEnds(self.scope.clone())).await
+    }
+
+    async fn take_event(
+        &self,
+        now: &mut Progress<K>,
+        event: Option<kube::Result<WatchEvent<K>>>,
+        news: &Sender<News>,
+        (read, gone): (&impl Fn(K) -> News, &impl Fn(&K) -> News),
+    ) -> Result<(), Closed> {
+        let (version, item) = match event {
+            Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
+                (object.resource_version().unwrap_or_default(), Some(read(object)))
+            }
+            Some(Ok(WatchEvent::Deleted(object))) => (object.resource_version().unwrap_or_default(), Some(gone(&object))),
+            Some(Ok(WatchEvent::Bookmark(bookmark))) => (bookmark.metadata.resource_version, None),
+            Some(Ok(WatchEvent::Error(status))) => {
+                let problem = Problem::Ended(status.code, status.reason.clone());
+                return self.fail(now, &problem, news).await;
+            }
+            Some(Err(_)) | None => {
+                let lived = now.watch.take().map(|watch| watch.begun.elapsed());
+                // It is resumed from where it was. Where it didn't end by itself, better look whether there is such a place.
+                now.check_at = Instant::now();
+                return match lived {
+                    Some(lived) if lived < SHORTEST_WATCH => self.fail(now, &Problem::Short, news).await,
+                    _ => Ok(()),
+                };
+            }
+        };
+        let (before, after) = (number(now.position.as_deref()), number(Some(&version)));
+        self.watches.observe(self.scope.kind, after);
+        // A watch counts upwards. One that doesn't proves nothing, but a consistent read will.
+        now.check_at = if after < before { Instant::now() } else { Instant::now() + QUIET };
+        if after >= before {
+            now.position = Some(version);
+        }
+        match item {
+            Some(item) => send(news, item).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn take_check(
+        &self,
+        now: &mut Progress<K>,
+        (known, version): (u64, Result<u64, Problem>),
+        news: &Sender<News>,
+    ) -> Result<(), Closed> {
+        now.check_at = Instant::now() + QUIET;
+        match version {
+            Ok(version) if (1..known).contains(&version) => self.roll_back(now, known, version, news).await,
+            Ok(version) => {
+                self.watches.observe(self.scope.kind, version);
+                Ok(())
+            }
+            Err(problem) => {
+                tracing::debug!(kind = <&str>::from(self.scope.kind), error = %problem, "consistent read failed");
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells that the cluster was put back, and has everything listed anew.
+    async fn roll_back(&self, now: &mut Progress<K>, known: u64, found: u64, news: &Sender<News>) -> Result<(), Closed> {
+        now.list_first();
+        // Told before anybody lists: a list counts only if it begins after it.
+        send(news, News::RolledBack { kind: self.scope.kind, known, found }).await?;
+        self.watches.relist(Relist::RolledBack);
+        Ok(())
+    }
+
+    /// Waits a while, and lists anew: nobody knows what happened meanwhile.
+    async fn fail(&self, now: &mut Progress<K>, problem: &Problem, news: &Sender<News>) -> Result<(), Closed> {
+        now.list_first();
+        tracing::warn!(kind = <&str>::from(self.scope.kind), error = %problem, "a watch broke, it is taken up again");
+        send(news, News::WatchBroke(self.scope.clone())).await?;
+        if now.failed_at.is_none_or(|failed_at| failed_at.elapsed() > CALM) {
+            now.failures = 0;
+        }
+        let wait = (FIRST_WAIT * 2_u32.pow(now.failures.min(5))).min(LONGEST_WAIT);
+        now.failures = now.failures.saturating_add(1);
+        sleep(wait.mul_f64(0.8 + 0.2 * fastrand::f64())).await;
+        now.failed_at = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn open(&self, position: &str) -> Result<Watch<K>, Problem> {
+        let parameters = WatchParams {
+            field_selector: self.fields.clone(),
+            timeout: Some(WATCH_SECONDS),
+            bookmarks: true,
+            ..WatchParams::default()
+        };
+        let begun = Instant::now();
+        let events = timeout(PATIENCE, self.api.watch(&parameters, position)).await.map_err(|_| Problem::Silence(PATIENCE))??;
+        Ok(Watch { begun, events: events.boxed() })
+    }
+
+    /// Reads a page of a list, the first one where there is no token. It is a consistent read.
+    fn page(&self, token: Option<&str>) -> BoxFuture<'static, Result<ObjectList<K>, Problem>> {
+        let parameters = ListParams {
+            field_selector: self.fields.clone(),
+            limit: Some(PAGE),
+            continue_token: token.map(str::to_owned),
+            ..ListParams::default()
+        };
+        let api = self.api.clone();
+        async move { Ok(timeout(PATIENCE, api.list(&parameters)).await.map_err(|_| Problem::Silence(PATIENCE))??) }.boxed()
+    }
+
+    /// Reads which version etcd has now.
+    fn newest_version(&self) -> BoxFuture<'static, Result<u64, Problem>> {
+        let parameters = ListParams { field_selector: self.fields.clone(), limit: Some(1), ..ListParams::default() };
+        let api = self.api.clone();
+        async move {
+            let list = timeout(CHECK_PATIENCE, api.list(&parameters)).await.map_err(|_| Problem::Silence(CHECK_PATIENCE))??;
+            Ok(number(list.metadata.resource_version.as_deref()))
+        }
+        .boxed()
+    }
+}
+
+async fn send(news: &Sender<News>, item: News) -> Result<(), Closed> {
+    news.send(item).await.map_err(|_| Closed)
+}
+
+async fn next_page<K: Clone>(list: &mut Option<List<K>>) -> Result<ObjectList<K>, Problem> {
+    match list {
+        Some(list) => (&mut list.page).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_event<K>(watch: &mut Option<Watch<K>>) -> Option<kube::Result<WatchEvent<K>>> {
+    match watch {
+        // A connection that is dead says nothing of it.
+        Some(watch) => tokio::time::timeout_at(watch.begun + WATCH_TIMEOUT, watch.events.next()).await.unwrap_or(None),
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_check(check: &mut Option<(u64, BoxFuture<'static, Result<u64, Problem>>)>) -> (u64, Result<u64, Problem>) {
+    match check {
+        Some((known, version)) => {
+            let outcome = (*known, version.await);
+            *check = None;
+            outcome
+        }
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;
