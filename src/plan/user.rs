@@ -1215,7 +1215,7 @@ mod tests {
                 spec.group_ref.name = group.to_owned();
             });
         }
-        let parts: [Part; 20] = [
+        let parts: [Part; 21] = [
             (Reason::ChargeNotApproved, |user| *user = edited(user, |spec| spec.charge_approved = false)),
             (Reason::CustomerIdChanged, |user| {
                 Arc::make_mut(&mut user.organization).customer_id = Ok(CustomerId::parse("other").unwrap());
@@ -1255,6 +1255,8 @@ mod tests {
                 *user = edited(user, |spec| spec.copy_of = Some(UserRef { name: "bob".to_owned() }));
             }),
             (Reason::Paused, |user| user.meta.paused = true),
+            // What is in force stands in for it: the group that the account is in too.
+            (Reason::UnsupportedValue, |user| *user = misread(user, &[Field::GroupRef])),
         ];
         for (reason, part) in parts {
             let mut user = another();
