@@ -18,6 +18,7 @@ use kube::runtime::events::Recorder;
 use roster::clock::Clock;
 use roster::controller::courier::Courier;
 use roster::controller::lease::Tenure;
+use roster::controller::list_watch::Watches;
 use roster::controller::passwords::Judge;
 use roster::controller::pipeline::{Pipeline, Settings};
 use roster::controller::report::Reporter;
@@ -407,6 +408,7 @@ async fn run(api: &Api, url: &str, news: mpsc::Receiver<News>, listed: Vec<News>
     };
     let scope = Scope { kind: Kind::User, namespace: None };
     let mut pipeline = Pipeline::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
+    pipeline.take_news(News::ListBegins(scope.clone()));
     listed.into_iter().for_each(|item| pipeline.take_news(item));
     pipeline.take_news(News::ListEnds(scope));
     let client = api.client();
@@ -415,6 +417,7 @@ async fn run(api: &Api, url: &str, news: mpsc::Receiver<News>, listed: Vec<News>
         courier: Courier::new(vec![], judge.reader()),
         judge,
         reporter: Reporter::new(client.clone(), Recorder::new(client, "roster".into())),
+        watches: Watches::default(),
     };
     let (stop, stopped) = watch::channel(false);
     let operator = tokio::spawn(async move {

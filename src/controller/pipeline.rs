@@ -455,7 +455,7 @@ impl<S: Store> Pipeline<S> {
         if times < REFUSED_FOR_SURE {
             return;
         }
-        if times % REFUSED_FOR_SURE == 0 && (times / REFUSED_FOR_SURE).is_power_of_two() {
+        if times.is_multiple_of(REFUSED_FOR_SURE) && (times / REFUSED_FOR_SURE).is_power_of_two() {
             let uid = &snapshot.meta().uid;
             tracing::warn!(kind, uid, refusal = refused, times, "commit refused again and again");
         }

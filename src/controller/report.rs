@@ -9,7 +9,6 @@ use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::Status as ApiStatus;
 use kube::runtime::events::{Event, EventType, Recorder};
-use kube::runtime::watcher;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -491,18 +490,6 @@ pub fn in_short(error: &kube::Error) -> String {
         // A plugin's output may be a token.
         kube::Error::Auth(_) => "the credentials for the API server can't be used".to_owned(),
         other => crate::telemetry::chain(other),
-    }
-}
-
-/// Returns what the log may say of a watch that failed.
-#[must_use]
-pub fn watch_in_short(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(why) => format!("the list failed: {}", in_short(why)),
-        watcher::Error::WatchStartFailed(why) => format!("the watch wasn't begun: {}", in_short(why)),
-        watcher::Error::WatchFailed(why) => format!("the watch failed: {}", in_short(why)),
-        watcher::Error::WatchError(status) => in_short(&kube::Error::Api(status.clone())),
-        watcher::Error::NoResourceVersion => "an answer without a resourceVersion".to_owned(),
     }
 }
 

@@ -60,7 +60,9 @@ fn an_application_that_locks_the_cases_holds_up_deletions_and_nothing_else() {
         passed(acme.admin().create(&user(name).with("/spec/deletionProtection", "Disabled")));
     }
     passed(bolt.admin().create(&user("eve")));
-    names.iter().for_each(|name| _ = acme.until_ready("User", name));
+    for name in &names {
+        acme.until_ready("User", name);
+    }
     bolt.until_ready("User", "eve");
 
     let mut locking = application(&database, "locking");
@@ -68,7 +70,9 @@ fn an_application_that_locks_the_cases_holds_up_deletions_and_nothing_else() {
         run(locking.execute(statement, &[])).expect("it may do that");
     }
     let begun = Instant::now();
-    names.iter().for_each(|name| _ = passed(acme.admin().delete("User", name)));
+    for name in &names {
+        passed(acme.admin().delete("User", name));
+    }
     let mut slowest = Duration::ZERO;
     for round in 0..12 {
         slowest = slowest.max(switched(&bolt, if round % 2 == 0 { "Disabled" } else { "Enabled" }, &database.url()));
