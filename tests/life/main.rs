@@ -14,6 +14,7 @@ mod killed;
 mod members;
 mod meter;
 mod middlebox;
+mod needles;
 mod overdue;
 mod passwords;
 mod proxy;

@@ -11,6 +11,8 @@ use crate::support::Organization;
 pub(crate) struct Proxy {
     address: SocketAddr,
     upstream: SocketAddr,
+    /// The kubeconfig that leads to the server itself.
+    kubeconfig: String,
     /// Both ends of every connection; nothing while it is cut.
     connections: Arc<Mutex<Option<Vec<TcpStream>>>>,
 }
@@ -18,13 +20,17 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Starts a proxy before the API server; its thread lives as long as the tests.
     pub(crate) fn start(organization: &Organization) -> Self {
-        let kubeconfig = organization.operators_kubeconfig();
-        let upstream = kubeconfig.lines().find_map(|line| line.trim().strip_prefix("server: https://")).expect("a server");
-        let upstream = upstream.parse().expect("an address");
+        Self::before(organization.operators_kubeconfig())
+    }
+
+    /// Starts a proxy before the server that a kubeconfig names.
+    pub(crate) fn before(kubeconfig: String) -> Self {
+        let upstream = kubeconfig.lines().find_map(|line| line.trim().strip_prefix("server: http")).expect("a server");
+        let upstream = upstream.trim_start_matches('s').trim_start_matches("://").parse().expect("an address");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it listens");
         let connections = Arc::new(Mutex::new(Some(vec![])));
-        let proxy = Self { address, upstream, connections: connections.clone() };
+        let proxy = Self { address, upstream, kubeconfig, connections: connections.clone() };
         std::thread::spawn(move || {
             for client in listener.incoming().filter_map(Result::ok) {
                 // Whoever can't be connected is turned away.
@@ -36,7 +42,7 @@ impl Proxy {
 
     /// Writes a kubeconfig of the operator that leads through the proxy.
     pub(crate) fn kubeconfig(&self, organization: &Organization) -> PathBuf {
-        let kubeconfig = organization.operators_kubeconfig().replace(&self.upstream.to_string(), &self.address.to_string());
+        let kubeconfig = self.kubeconfig.replace(&self.upstream.to_string(), &self.address.to_string());
         let file = organization.file("proxy.kubeconfig");
         std::fs::write(&file, kubeconfig).expect("the kubeconfig can be written");
         file

@@ -25,6 +25,7 @@ mod replica;
 mod serving;
 mod sole;
 mod successions;
+mod wrong_clock;
 
 /// The control plane has the CRDs and the operator's rights only.
 const WITH_POLICIES: bool = false;

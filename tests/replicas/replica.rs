@@ -6,16 +6,24 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use crate::support::{Organization, eventually};
+use crate::support::{Organization, PATIENCE, eventually};
 
 /// A running operator; dropping it kills it.
 pub(crate) struct Replica {
     child: Child,
-    log: PathBuf,
+    pages: Pages,
     pid_file: PathBuf,
+}
+
+/// The pages that an operator serves, and its log, for anyone who asks beside its owner.
+#[derive(Clone)]
+pub(crate) struct Pages {
+    log: PathBuf,
+    address: Arc<OnceLock<String>>,
 }
 
 impl Replica {
@@ -63,7 +71,7 @@ impl Replica {
             .expect("the binary starts");
         let pid_file = folder.join("pids").join(name);
         fs::write(&pid_file, child.id().to_string()).expect("the pid can be noted");
-        Self { child, log, pid_file }
+        Self { child, pages: Pages { log, address: Arc::default() }, pid_file }
     }
 
     /// Sends it a signal such as `STOP`.
@@ -102,19 +110,24 @@ impl Replica {
         eventually("the operator stands by", || (self.says("standing by") && self.is_ready() && !self.leads()).then_some(()));
     }
 
+    /// Returns its pages.
+    #[allow(dead_code, reason = "most tests ask the replica itself")]
+    pub(crate) fn pages(&self) -> Pages {
+        self.pages.clone()
+    }
+
     /// Whether it works, by its own metrics.
     pub(crate) fn leads(&self) -> bool {
-        self.metric("roster_leader") == Some(1)
+        self.pages.leads()
     }
 
     /// Returns the number under a name in its metrics.
     pub(crate) fn metric(&self, name: &str) -> Option<i64> {
-        let page = self.page("/metrics").1;
-        page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        self.pages.metric(name)
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.page("/readyz").0 == 200
+        self.pages.is_ready()
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -123,7 +136,7 @@ impl Replica {
 
     /// Returns everything that it has logged.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        fs::read_to_string(&self.pages.log).unwrap_or_default()
     }
 
     /// Whether its log contains a text.
@@ -146,9 +159,49 @@ impl Replica {
 
     /// Returns the status and the text of one of its pages; nothing while it doesn't listen.
     pub(crate) fn page(&self, path: &str) -> (u16, String) {
+        self.pages.page(path)
+    }
+}
+
+#[allow(dead_code, reason = "most tests ask the replica itself")]
+impl Pages {
+    /// Whether these are the same operator's.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.log == other.log
+    }
+
+    /// Whether the operator works, by its own metrics.
+    pub(crate) fn leads(&self) -> bool {
+        self.metric("roster_leader") == Some(1)
+    }
+
+    /// Whether the operator is ready.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.page("/readyz").0 == 200
+    }
+
+    fn metric(&self, name: &str) -> Option<i64> {
+        let page = self.page("/metrics").1;
+        page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// Returns the address that the operator listens on, once it says so.
+    fn address(&self) -> Option<&str> {
+        if self.address.get().is_none() {
+            let log = fs::read_to_string(&self.log).ok()?;
+            let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let address = lines.find_map(|line| Some(line.get("address")?.as_str()?.to_owned()))?;
+            self.address.get_or_init(|| address);
+        }
+        self.address.get().map(String::as_str)
+    }
+
+    /// Returns the status and the text of one of its pages; nothing while it doesn't listen.
+    pub(crate) fn page(&self, path: &str) -> (u16, String) {
         let asked = || {
-            let address = self.last("address")?;
-            let mut connection = std::net::TcpStream::connect(address.as_str()?).ok()?;
+            let mut connection = std::net::TcpStream::connect(self.address()?).ok()?;
+            // A process that is stopped accepts connections and says nothing.
+            connection.set_read_timeout(Some(PATIENCE)).ok()?;
             let request = format!("GET {path} HTTP/1.1\r\nHost: roster\r\nConnection: close\r\n\r\n");
             connection.write_all(request.as_bytes()).ok()?;
             let answer = std::io::read_to_string(connection).ok()?;
@@ -165,7 +218,7 @@ impl Drop for Replica {
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
-            eprintln!("the end of the log of {:?}:\n{}", self.log, lines[lines.len().saturating_sub(40)..].join("\n"));
+            eprintln!("the end of the log of {:?}:\n{}", self.pages.log, lines[lines.len().saturating_sub(40)..].join("\n"));
         }
     }
 }

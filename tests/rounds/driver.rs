@@ -1,13 +1,19 @@
 //! Somebody who keeps changing what an organization declares, and remembers what was asked for and said.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
 use crate::oracles::{Declared, Said};
-use crate::support::{Organization, Requester, With, domain, eventually, group, passed, run, user};
+use crate::support::{
+    Organization, Requester, With, base64, condition, domain, eventually, group, passed, run, run_roster, user,
+};
+
+/// Held for writing while the API server is away, and how often it came back with what it had at an earlier time.
+pub(crate) type Past = RwLock<u64>;
 
 /// How many people come and go.
 const PEOPLE: usize = 8;
@@ -23,7 +29,8 @@ const REFUSED: [(&str, &str); 2] = [("mallory", "DomainNotAllowed"), ("trent", "
 
 const GRANTS: [&str; 4] = ["orders:read", "orders:write", "cases:read", "routes:plan"];
 const GROUPS: [&str; 3] = ["users", "dispatchers", "administrators"];
-const PASSWORDS: [&str; 3] = ["nine lorries leave at dawn", "seven foxes guard the mill", "eleven violins under water"];
+pub(crate) const PASSWORDS: [&str; 3] =
+    ["nine lorries leave at dawn", "seven foxes guard the mill", "eleven violins under water"];
 
 /// A person as declared now.
 #[derive(Clone, Debug)]
@@ -52,12 +59,15 @@ pub(crate) struct Driver {
     said: BTreeSet<Said>,
     seen: BTreeSet<String>,
     asked_for: BTreeSet<String>,
+    store: String,
+    /// Which of the cluster's pasts is known.
+    past: u64,
 }
 
 impl Driver {
     /// Declares what stays, and nobody else yet.
     #[track_caller]
-    pub(crate) fn new(organization: &Organization, dice: Dice) -> Self {
+    pub(crate) fn new(organization: &Organization, store: &str, dice: Dice) -> Self {
         let admin = organization.admin();
         passed(admin.create(&domain("acme.example")));
         passed(admin.create(&group("dispatchers").with("/spec/permissions", json!(["routes:plan"]))));
@@ -89,17 +99,28 @@ impl Driver {
             said: BTreeSet::new(),
             seen: BTreeSet::new(),
             asked_for: [ROOT, "heir"].map(|name| login(organization, name)).into(),
+            store: store.to_owned(),
+            past: 0,
         };
         (0..PEOPLE).for_each(|number| driver.create(number));
         driver
     }
 
     /// Changes something now and then until told to stop.
-    pub(crate) fn drive(&mut self, stop: &AtomicBool) {
+    pub(crate) fn drive(&mut self, stop: &AtomicBool, past: &Past) {
         while !stop.load(Ordering::Relaxed) {
+            let past = past.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            self.catch_up(*past);
             self.change();
+            drop(past);
             std::thread::sleep(self.dice.time(20..150));
         }
+    }
+
+    /// Returns the namespace of the organization.
+    #[allow(dead_code, reason = "the rounds know it from the team")]
+    pub(crate) fn namespace(&self) -> &str {
+        self.admin.namespace()
     }
 
     /// Returns how many changes were asked for.
@@ -147,13 +168,77 @@ impl Driver {
         GRANTS.into_iter().filter(|_| self.dice.below(2) == 0).collect()
     }
 
+    /// Learns what is declared anew where the cluster was put back since it was last known.
+    pub(crate) fn catch_up(&mut self, past: u64) {
+        if past != self.past {
+            self.past = past;
+            self.learn();
+        }
+    }
+
+    /// Learns what is declared from the API server, which has forgotten some of it. Accounts whose `User` it has forgotten
+    /// are given one again.
+    fn learn(&mut self) {
+        for number in 0..PEOPLE {
+            let declared = self.admin.get("User", &self.people[number].name);
+            let person = &mut self.people[number];
+            person.stage = match &declared {
+                None => Stage::Absent,
+                Some(user) if user["metadata"]["deletionTimestamp"].is_string() => Stage::Leaving,
+                Some(_) => Stage::Declared,
+            };
+            if let Some(user) = &declared {
+                person.email = user["spec"]["email"].as_str().expect("an email").to_owned();
+                person.disabled = user["spec"]["state"] == "Disabled";
+            }
+            if person.password.is_some() {
+                let secret =
+                    self.admin.get("Secret", &secret_of(&self.people[number].name)).expect("it was there before all copies");
+                let password = base64::decode(secret["data"]["password"].as_str().expect("a password"));
+                self.people[number].password = Some(String::from_utf8(password).expect("a text"));
+            }
+        }
+        self.take_back();
+    }
+
+    /// Declares everybody who has an account and no `User`.
+    fn take_back(&mut self) {
+        let groups = self.groups();
+        for number in 0..PEOPLE {
+            let left_behind = groups.contains_key(&self.login(number));
+            if left_behind && self.people[number].stage == Stage::Absent {
+                self.create(number);
+            }
+        }
+    }
+
+    /// Returns the groups of the accounts that the store has, by their logins.
+    fn groups(&self) -> BTreeMap<String, String> {
+        let arguments = ["users", "--organization", self.admin.namespace(), "-o", "json", "--store", &self.store];
+        let users = eventually("the store can be read", || {
+            let output = run_roster(&arguments, "");
+            output.success.then(|| serde_json::from_str::<Vec<Value>>(&output.stdout).expect("roster users prints JSON"))
+        });
+        let text = |user: &Value, field: &str| user[field].as_str().expect("a text").to_owned();
+        users.iter().map(|user| (text(user, "loginName"), text(user, "group"))).collect()
+    }
+
+    fn login(&self, number: usize) -> String {
+        format!("{}.{}", self.people[number].name, self.admin.namespace())
+    }
+
     fn create(&mut self, number: usize) {
+        // An account that was left behind goes to whoever asks for its group, and to nobody else.
+        let group = if self.past > 0 { self.groups().remove(&self.login(number)) } else { None };
         let person = &mut self.people[number];
         person.stage = Stage::Declared;
         person.email = format!("{}-{}@acme.example", person.name, self.changes);
         person.disabled = false;
         let mut declared = user(&person.name).with("/spec/email", person.email.as_str());
         declared = declared.with("/spec/deletionProtection", "Disabled");
+        if let Some(group) = group {
+            declared = declared.with("/spec/groupRef/name", group);
+        }
         if person.password.is_some() {
             declared = declared.with("/spec/passwordSecretRef", json!({"name": secret_of(&person.name)}));
         }
@@ -164,14 +249,18 @@ impl Driver {
 
     fn edit(&mut self, number: usize, spec: &Value) {
         let name = self.people[number].name.clone();
-        self.patch("User", &name, &json!({"spec": spec}));
+        let edited = self.patch("User", &name, &json!({"spec": spec}));
+        if is_lost(&edited) {
+            self.delete(number);
+        }
     }
 
-    fn patch(&mut self, kind: &str, name: &str, patch: &Value) {
+    fn patch(&mut self, kind: &str, name: &str, patch: &Value) -> Value {
         let patched = passed(self.admin.patch(kind, name, patch));
         if kind == "User" {
             self.note(&patched);
         }
+        patched
     }
 
     fn switch(&mut self, number: usize) {
@@ -229,13 +318,10 @@ impl Driver {
     /// Waits until everything that is declared is in force or refused as expected, and returns it.
     #[track_caller]
     pub(crate) fn settled(&mut self) -> Vec<Declared> {
-        let leaving: Vec<usize> = (0..PEOPLE).filter(|number| self.people[*number].stage == Stage::Leaving).collect();
-        for number in leaving {
-            let name = self.people[number].name.clone();
-            eventually(&format!("{name} of {} is gone", self.admin.namespace()), || {
-                self.see_off(number);
-                (self.people[number].stage == Stage::Absent).then_some(())
-            });
+        while self.past > 0 && self.see_off_the_lost() {}
+        self.see_off_all();
+        if self.past > 0 {
+            self.take_back();
         }
         let mut last = vec![];
         let settled = crate::support::within(crate::support::PATIENCE, || {
@@ -248,6 +334,43 @@ impl Driver {
         });
         settled.iter().for_each(|declared| self.note(&declared.user));
         settled
+    }
+
+    /// Deletes whoever says that the account is lost, once everybody says something of their present spec. Returns whether
+    /// there was anybody.
+    #[track_caller]
+    fn see_off_the_lost(&mut self) -> bool {
+        let waits = |declared: &Declared| {
+            let user = &declared.user;
+            user["metadata"]["deletionTimestamp"].is_null()
+                && user["status"]["observedGeneration"] != user["metadata"]["generation"]
+        };
+        let looked_at = || Some(self.declared()).filter(|declared| !declared.iter().any(waits));
+        let declared = eventually(&format!("everybody in {} was looked at", self.admin.namespace()), looked_at);
+        let lost = declared.iter().map(|declared| &declared.user).filter(|user| is_lost(user));
+        let lost: Vec<&str> = lost.filter_map(|user| user["metadata"]["name"].as_str()).collect();
+        let numbers: Vec<usize> = (0..PEOPLE)
+            .filter(|&number| {
+                let person = &self.people[number];
+                person.stage == Stage::Declared && lost.contains(&person.name.as_str())
+            })
+            .collect();
+        numbers.iter().for_each(|&number| self.delete(number));
+        self.see_off_all();
+        !numbers.is_empty()
+    }
+
+    /// Waits until everybody who was deleted is gone.
+    #[track_caller]
+    fn see_off_all(&mut self) {
+        let leaving: Vec<usize> = (0..PEOPLE).filter(|number| self.people[*number].stage == Stage::Leaving).collect();
+        for number in leaving {
+            let name = self.people[number].name.clone();
+            eventually(&format!("{name} of {} is gone", self.admin.namespace()), || {
+                self.see_off(number);
+                (self.people[number].stage == Stage::Absent).then_some(())
+            });
+        }
     }
 
     fn declared(&self) -> Vec<Declared> {
@@ -282,6 +405,11 @@ impl Driver {
         let login = |person: &Person| format!("{}.{}", person.name, self.admin.namespace());
         declared.filter_map(|person| Some((login(person), person.password.clone()?, !person.disabled))).collect()
     }
+}
+
+/// Whether a `User` says that its account is lost.
+fn is_lost(user: &Value) -> bool {
+    condition(user, "Ready")["reason"] == "AccountLost" && user["metadata"]["deletionTimestamp"].is_null()
 }
 
 fn secret_of(name: &str) -> String {

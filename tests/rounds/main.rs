@@ -6,6 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "what befell whom is the only trace of a round")]
 
+#[path = "../life/middlebox.rs"]
+#[allow(dead_code, reason = "nothing spoils answers here")]
+mod middlebox;
 #[path = "../life/proxy.rs"]
 #[allow(dead_code, reason = "the harness is made for tests that mend the network too")]
 mod proxy;
@@ -19,6 +22,7 @@ mod support;
 mod content;
 mod dice;
 mod driver;
+mod end;
 mod faults;
 mod many;
 mod oracles;

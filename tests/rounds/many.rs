@@ -1,16 +1,15 @@
 //! Many users, and a start that finds everything as it should be: nothing is written, and comparing takes seconds.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use kube::api::{ListParams, PostParams};
+use kube::api::PostParams;
 use kube::{Api, ResourceExt};
-use roster::api::{OrgEmailDomain, User, UserGroup};
-use sqlx::{AssertSqlSafe, Connection};
+use roster::api::User;
 
 use crate::dice::number_from;
+use crate::end::{each, rows, versions};
 use crate::replica::Replica;
 use crate::server::Database;
 use crate::support::{Organization, domain, passed, run, user, within};
@@ -20,9 +19,6 @@ const MANY: u64 = 500;
 
 /// How many requests are under way at a time.
 const TOGETHER: usize = 64;
-
-/// How many objects a list has on a page.
-const PAGE: u32 = 2000;
 
 /// How often everything is compared.
 const RESYNC: Duration = Duration::from_secs(5);
@@ -46,22 +42,6 @@ fn create(organization: &Organization, numbers: Range<u64>) {
     });
 }
 
-/// Gives each object of a kind to a function, a page at a time.
-async fn each<K>(api: Api<K>, mut see: impl FnMut(&K))
-where
-    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
-{
-    let mut page = ListParams::default().limit(PAGE);
-    loop {
-        let list = api.list(&page).await.expect("the API server answers");
-        list.items.iter().for_each(&mut see);
-        match list.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => page = page.continue_token(&token),
-            None => return,
-        }
-    }
-}
-
 /// Returns how many users are Ready.
 fn ready(organization: &Organization) -> u64 {
     let mut ready = 0;
@@ -72,41 +52,6 @@ fn ready(organization: &Organization) -> u64 {
         ready += u64::from(is_current && crate::support::condition(&value, "Ready")["status"] == "True");
     }));
     ready
-}
-
-/// Returns the versions of all objects of roster's kinds.
-fn versions(organization: &Organization) -> BTreeMap<String, String> {
-    let mut versions = BTreeMap::new();
-    let admin = organization.admin();
-    let mut note = |kind: &str, name: String, version: Option<String>| {
-        versions.insert(format!("{kind}/{name}"), version.expect("a version"));
-    };
-    run(async {
-        each(admin.api::<User>(), |user: &User| note("User", user.name_any(), user.resource_version())).await;
-        each(admin.api::<UserGroup>(), |group: &UserGroup| note("UserGroup", group.name_any(), group.resource_version())).await;
-        each(admin.api::<OrgEmailDomain>(), |domain: &OrgEmailDomain| {
-            note("OrgEmailDomain", domain.name_any(), domain.resource_version());
-        })
-        .await;
-    });
-    versions
-}
-
-/// Returns, of each table but those of claims, how many rows it has, and where each stands and who wrote it.
-fn rows(database: &Database) -> BTreeMap<String, (i64, Option<String>)> {
-    run(async {
-        let mut connection = database.connect().await;
-        let tables = "SELECT CAST(tablename AS text) FROM pg_tables WHERE schemaname = 'public' \
-                      AND tablename NOT IN ('operators', 'leadership')";
-        let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.expect("tables");
-        let mut rows = BTreeMap::new();
-        for table in tables {
-            let all = format!("SELECT count(*), md5(string_agg(ctid || ' ' || xmin, ',' ORDER BY ctid)) FROM {table}");
-            rows.insert(table, sqlx::query_as(AssertSqlSafe(all)).fetch_one(&mut connection).await.expect("a table"));
-        }
-        connection.close().await.expect("the connection closes");
-        rows
-    })
 }
 
 fn queue(replica: &Replica) -> Option<u64> {

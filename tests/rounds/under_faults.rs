@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use roster::store::sql::SqlStore;
-use serde_json::Value;
-use sqlx::Connection;
 
 use crate::content::Content;
 use crate::dice::{Dice, number_from, seed};
-use crate::driver::Driver;
+use crate::driver::{Driver, Past};
+use crate::end::{billed, directory, months, read};
 use crate::faults::{OfDatabase, Schedule, strike};
 use crate::oracles::{self, Billable, Declared, Said};
 use crate::server::{Database, Server};
@@ -37,13 +36,13 @@ fn witnessed() -> Database {
 
 /// Has teams and database suffer their faults, beside each other, while drivers change what is declared.
 fn suffer(database: &Database, teams: &mut [Team], drivers: &mut [Driver], schedule: &Schedule, dice: &Dice) {
-    let (stop, done, begun) = (AtomicBool::new(false), AtomicUsize::new(0), Instant::now());
+    let (stop, past, done, begun) = (AtomicBool::new(false), Past::new(0), AtomicUsize::new(0), Instant::now());
     let told = |who: &str, what: &str| {
         let number = done.fetch_add(1, Ordering::Relaxed) + 1;
         println!("{:6.1} s  round {number}: {who} {what}", begun.elapsed().as_secs_f64());
     };
     std::thread::scope(|scope| {
-        let driving: Vec<_> = drivers.iter_mut().map(|driver| scope.spawn(|| driver.drive(&stop))).collect();
+        let driving: Vec<_> = drivers.iter_mut().map(|driver| scope.spawn(|| driver.drive(&stop, &past))).collect();
         let mut lanes = vec![scope.spawn(|| {
             let mut dice = dice.split(1000);
             for &fault in &schedule.of_database {
@@ -70,54 +69,6 @@ fn suffer(database: &Database, teams: &mut [Team], drivers: &mut [Driver], sched
     });
 }
 
-async fn read(database: &Database) -> Content {
-    let mut connection = database.connect().await;
-    let content = Content::read(&mut connection).await;
-    connection.close().await.expect("the connection closes");
-    content
-}
-
-/// Returns the logins on the bills of some months, as often as they stand on each.
-#[track_caller]
-fn billed(store: &str, months: &BTreeSet<String>) -> Vec<String> {
-    let mut fewest_first: Vec<Vec<String>> = months
-        .iter()
-        .map(|month| {
-            let report = run_roster(&["billing", "report", "--month", month, "-o", "json", "--store", store], "");
-            let report: Value = serde_json::from_str(&report.expect_success()).expect("the report is JSON");
-            let lines = report["lines"].as_array().expect("lines").iter();
-            lines.map(|line| line["loginName"].as_str().expect("a login").to_owned()).collect()
-        })
-        .collect();
-    let first = fewest_first.remove(0);
-    // Where the month has changed meanwhile, who is on both bills is on each once.
-    fewest_first.into_iter().fold(first, |mut all, month| {
-        let known: BTreeSet<String> = all.iter().cloned().collect();
-        all.extend(month.into_iter().filter(|login| !known.contains(login)));
-        all
-    })
-}
-
-/// Returns the months in which the store's journal has entries.
-async fn months(database: &Database) -> BTreeSet<String> {
-    let months = "SELECT DISTINCT to_char(to_timestamp(started_at / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM') FROM transactions";
-    let months = sqlx::query_scalar::<_, String>(months).fetch_all(&mut database.connect().await).await;
-    months.expect("the journal can be read").into_iter().collect()
-}
-
-/// Returns where the directory doesn't have what the store has.
-fn directory(folder: &Path, content: &Content) -> Vec<String> {
-    let mut complaints = vec![];
-    for account in &content.accounts {
-        let entry = std::fs::read(folder.join(format!("{}.json", account.id))).unwrap_or_default();
-        let entry: Value = serde_json::from_slice(&entry).unwrap_or_default();
-        if entry["revision"] != account.revision || entry["person"]["email"] != account.email {
-            complaints.push(format!("the directory has {entry} of {account:?}"));
-        }
-    }
-    complaints
-}
-
 #[test]
 fn whatever_happens_no_account_is_lost_doubled_or_billed_twice_and_nobody_writes_whose_claim_has_ended() {
     let (seed, rounds) = (seed(), number_from("ROSTER_ROUNDS").unwrap_or(ROUNDS));
@@ -131,7 +82,7 @@ fn whatever_happens_no_account_is_lost_doubled_or_billed_twice_and_nobody_writes
     std::fs::create_dir_all(&folder).expect("the folder can be made");
     let mut teams: Vec<Team> = (0..TEAMS).map(|_| Team::start(&database, &folder)).collect();
     let mut drivers: Vec<Driver> =
-        (0..).zip(&teams).map(|(number, team)| Driver::new(&team.organization, dice.split(number))).collect();
+        (0..).zip(&teams).map(|(number, team)| Driver::new(&team.organization, &database.url(), dice.split(number))).collect();
     let begun = Instant::now();
     suffer(&database, &mut teams, &mut drivers, &schedule, &dice);
     let took = begun.elapsed();

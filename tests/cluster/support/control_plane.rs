@@ -131,6 +131,25 @@ impl ControlPlane {
         events.filter(|event| event["user"]["username"] == person && event["objectRef"]["namespace"] == namespace).collect()
     }
 
+    /// Keeps a copy of what etcd has now, in place of one that was kept before.
+    #[track_caller]
+    pub(crate) fn save_etcd(&self) {
+        self.told("save");
+    }
+
+    /// Puts etcd back to the copy; everything that runs on it is started again.
+    #[track_caller]
+    pub(crate) fn put_etcd_back(&self) {
+        self.told("put-back");
+    }
+
+    #[track_caller]
+    fn told(&self, what: &str) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/cluster");
+        let status = Command::new(script).arg(what).arg(&self.folder).status().expect("the script can be run");
+        assert!(status.success(), "scripts/cluster {what} failed; it says why above");
+    }
+
     /// Puts a value under a key into etcd, behind the API server's back.
     pub(crate) fn put_into_etcd(&self, key: &str, value: &str) {
         let body = json!({"key": base64::encode(key.as_bytes()), "value": base64::encode(value.as_bytes())});

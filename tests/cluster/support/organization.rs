@@ -124,6 +124,18 @@ impl Organization {
         self.plane.folder().join("logs")
     }
 
+    /// Keeps a copy of what the cluster's etcd has now, in place of one that was kept before.
+    #[track_caller]
+    pub(crate) fn save_etcd(&self) {
+        self.plane.save_etcd();
+    }
+
+    /// Puts the cluster's etcd back to the copy; nobody else may ask the API server meanwhile.
+    #[track_caller]
+    pub(crate) fn put_etcd_back(&self) {
+        self.plane.put_etcd_back();
+    }
+
     /// Returns all keys of etcd with their values, and the revision that they are of.
     pub(crate) fn etcd_contents(&self) -> (i64, Vec<(String, Vec<u8>)>) {
         self.plane.etcd_contents()
