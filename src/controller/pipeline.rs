@@ -372,6 +372,10 @@ impl<S: Store> Pipeline<S> {
             let named = u64::try_from(decision.named()).unwrap_or(u64::MAX);
             self.queue.charge(&key.namespace, named / NAMED_PER_TURN);
         }
+        // Before anybody is woken: those who wait may stand behind those whom they wait for, or in a later commit.
+        for (key, snapshot, decision) in &decided {
+            self.note(key, snapshot, decision);
+        }
         // Who loses rights goes first, and in a commit of their own: another may wait for an application, or be short of time.
         decided.sort_by_key(|(_, snapshot, decision)| urgency(snapshot, decision));
         let revoking = decided.partition_point(|(_, snapshot, decision)| urgency(snapshot, decision) == Urgency::Revokes);
@@ -401,10 +405,6 @@ impl<S: Store> Pipeline<S> {
             }),
         }
         let mut answers = answers?.into_iter();
-        // Before anybody is woken: those who wait may stand behind those whom they wait for.
-        for (key, snapshot, decision) in &decided {
-            self.note(key, snapshot, decision);
-        }
         for (key, snapshot, decision) in decided {
             let answer = decision.plan.as_ref().and_then(|_| answers.next());
             match answer {

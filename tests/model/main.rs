@@ -131,7 +131,7 @@ fn check(sizes: &[(usize, usize)], cases: u64, store: &dyn Fn() -> Watched) {
 }
 
 /// Scripts that once broke the law, by seed, people and rounds.
-const BROKE_IT: [(u64, usize, usize); 18] = [
+const BROKE_IT: [(u64, usize, usize); 19] = [
     (11307387092600937729, 10, 60),
     (3992596847233833366, 8, 80),
     (1916716703724845557, 40, 40),
@@ -150,6 +150,7 @@ const BROKE_IT: [(u64, usize, usize); 18] = [
     (11107809382445345067, 10, 60),
     (15019321150033396200, 6, 60),
     (10976119427916720933, 10, 60),
+    (10620694704086081803, 6, 60),
 ];
 
 #[test]
