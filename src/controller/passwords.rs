@@ -236,7 +236,8 @@ impl Passwords {
             Verdict::New(_) => false,
             Verdict::Missing | Verdict::KeyMissing(_) | Verdict::Rejected(_) | Verdict::MovedOn | Verdict::Failed => return,
         };
-        let Some(before) = &question.before else { return };
+        // After a restore of etcd one version may stand for two passwords: what was compared for one `User` says nothing of others.
+        let Some(before) = question.before.as_ref().filter(|_| self.rollbacks == 0) else { return };
         if self.compared.len() >= COMPARED {
             self.compared.clear();
         }

@@ -551,7 +551,7 @@ impl<S: Store + Clone> Cluster<S> {
             )
             .unwrap();
             if ready["status"] == "False" {
-                writeln!(text, "  {}", without_ids(ready["message"].as_str().unwrap_or("-"))).unwrap();
+                writeln!(text, "  {}", ready["message"].as_str().unwrap_or("-")).unwrap();
             }
         }
         for account in self.store.list(None).await.unwrap() {
@@ -578,14 +578,14 @@ impl<S: Store + Clone> Cluster<S> {
             writeln!(text, "seconds {}", since.elapsed().as_secs()).unwrap();
         }
         writeln!(text, "writes {}", std::mem::take(&mut self.writes)).unwrap();
-        text
+        without_ids(&text)
     }
 }
 
-/// Returns a message with `ID` for each UUID in it.
-fn without_ids(message: &str) -> String {
+/// Returns a text with `ID` for each UUID in it, of accounts that aren't there any more.
+fn without_ids(text: &str) -> String {
     let is_id = |word: &str| word.len() == 36 && word.chars().all(|letter| letter.is_ascii_hexdigit() || letter == '-');
-    message.split(' ').map(|word| if is_id(word) { "ID" } else { word }).collect::<Vec<_>>().join(" ")
+    text.split(' ').map(|word| if is_id(word) { "ID" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns whom a user's permissions and details come from, and how many follow it.
