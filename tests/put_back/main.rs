@@ -16,14 +16,12 @@ mod replica;
 #[allow(dead_code, unused_imports, reason = "the harness is made for the tests of everything else too")]
 mod support;
 
-mod etcd;
 mod people;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dice::{Dice, number_from, seed};
-use etcd::Etcd;
 use people::People;
 use replica::Replica;
 use support::postgres::Database;
@@ -85,16 +83,15 @@ fn play(store: String, replicas: usize) {
     let mut dice = Dice::new(seed);
     let organization = Organization::new();
     let store = store.replace("FOLDER", &organization.file("").display().to_string());
-    let mut etcd = Etcd::of(&organization);
     let mut operators = Operators::start(&organization, store.clone(), replicas);
     let mut people = People::found(&organization, &store);
     for round in 1..=rounds {
         people.change(&mut dice, 6);
         std::thread::sleep(dice.time(0..2000));
-        etcd.back_up();
+        organization.save_etcd();
         people.change(&mut dice, 8);
         std::thread::sleep(dice.time(0..2000));
-        etcd.put_back();
+        organization.put_etcd_back();
         let back = Instant::now();
         people.change(&mut dice, 4);
         let mut complaints = vec![];
