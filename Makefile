@@ -1,7 +1,7 @@
 # One profile, release: whatever is built is built for all of the demo, the tests and the image.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help prerequisites control-plane build crds demo up down lint advisories test bench
+.PHONY: help prerequisites control-plane build crds demo up down lint advisories test soak bench
 
 help: ## says what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -27,13 +27,19 @@ test: prerequisites lint ## runs every check and every test
 	ROSTER_BINARY="$${CARGO_TARGET_DIR:-target}/release/roster" scripts/check-demo
 	ROSTER_BINARY="$${CARGO_TARGET_DIR:-target}/release/roster" STORE=postgres DIRECTORY=scim,ldap scripts/check-demo
 
+# Its faults are drawn anew each time, so it's no part of make test.
+soak: prerequisites ## every kind of fault at once on a real API server; ROSTER_SOAK=3600 for an hour, ROSTER_SEED to repeat
+	scripts/control-plane >/dev/null
+	scripts/control-plane controller-manager >/dev/null
+	KUBEBUILDER_ASSETS="$$(scripts/control-plane)" cargo test --release --locked --test soak -- --nocapture
+
 # The release profile, which the tests have built already, is also what is measured.
 bench: prerequisites ## measures, and prints tables; target/bench/ has them as JSON
 	cargo bench --profile release --locked --bench '*'
 
 lint: prerequisites ## checks format, lints, and the dependencies' licences and sources
 	cargo fmt --check
-	cargo clippy --release --locked --all-targets -- -D warnings
+	cargo clippy --release --locked --all-targets --test soak -- -D warnings
 	"$$(scripts/cargo-deny | tail -1)" --locked check bans licenses sources
 
 # Apart from lint, because it downloads the advisory database: a check that needs the network, and
