@@ -326,6 +326,9 @@ impl Driver {
         let mut last = vec![];
         let settled = crate::support::within(crate::support::PATIENCE, || {
             last = self.declared();
+            if self.past > 0 {
+                self.ask_for_former_groups(&last);
+            }
             last.iter().all(Declared::is_settled).then(|| last.clone())
         });
         let settled = settled.unwrap_or_else(|| {
@@ -334,6 +337,20 @@ impl Driver {
         });
         settled.iter().for_each(|declared| self.note(&declared.user));
         settled
+    }
+
+    /// Does what is told to those whose account was left behind in another group than the one that they ask for.
+    #[track_caller]
+    fn ask_for_former_groups(&mut self, declared: &[Declared]) {
+        for Declared { user, .. } in declared {
+            let ready = condition(user, "Ready");
+            let message = ready["message"].as_str().filter(|_| ready["reason"] == "NotAdoptable").unwrap_or_default();
+            let group = message.split("was left behind in the group ").nth(1).and_then(|rest| rest.split(',').next());
+            if let Some(group) = group.filter(|group| user["spec"]["groupRef"]["name"] != **group) {
+                let name = user["metadata"]["name"].as_str().expect("a name");
+                self.patch("User", name, &json!({"spec": {"groupRef": {"name": group}}}));
+            }
+        }
     }
 
     /// Deletes whoever says that the account is lost, once everybody says something of their present spec. Returns whether
