@@ -1107,4 +1107,17 @@ mod tests {
         pipeline.take_news(News::WatchBroke(scope));
         assert!(pipeline.is_up_to_date(), "one break after a quiet time begins anew");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_to_a_write_from_before_a_rollback_is_no_other_one() {
+        let mut pipeline = pipeline(MemoryStore::default(), None);
+        organization(&mut pipeline, "acme", 1, |_| serde_json::json!({}));
+        let key = ObjectKey::new(Kind::User, "acme", "u0");
+        pipeline.slots.begin(key.clone(), 500);
+        pipeline.take_news(News::RolledBack { kind: Kind::User, known: 500, found: 300 });
+        let user =
+            serde_json::json!({"metadata": {"namespace": "acme", "name": "u0", "uid": "acme/u0", "resourceVersion": "320"}});
+        pipeline.take_answer(key, Answer::User(Box::new(serde_json::from_value(user).unwrap())));
+        assert_eq!(pipeline.take_relist(), None);
+    }
 }

@@ -200,7 +200,8 @@ impl Slots {
     pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, String, Report)> {
         let mut due = self.due.take_from(Lane::Asked, now, self.room(), |_| true);
         let following = self.due.take_from(Lane::Following, now, self.room_to_follow().saturating_sub(due.len()), |_| true);
-        self.following_under_way.extend(following.iter().cloned());
+        // What was forgotten still stands in the queue.
+        self.following_under_way.extend(following.iter().filter(|key| self.waiting.contains_key(key)).cloned());
         due.extend(following);
         let reports = due.into_iter().filter_map(|key| self.waiting.remove(&key).map(|(uid, report, _)| (key, uid, report)));
         reports.collect()
@@ -236,9 +237,10 @@ impl Slots {
         before
     }
 
-    /// Forgets what waits to be told: it is about what isn't so any more.
+    /// Forgets what waits to be told, and which versions objects had: all of it is about what isn't so any more.
     pub fn forget_waiting(&mut self) {
         self.waiting.clear();
+        self.under_way.values_mut().for_each(|version| *version = 0);
     }
 
     /// Counts a write that failed. Returns when to look at the object again.
@@ -568,5 +570,17 @@ mod tests {
         check(&kube::Error::Api(reason.boxed()), "500");
         let forbidden = Status::failure("alice may not", "Forbidden").with_code(403);
         assert_eq!(in_short(&kube::Error::Api(forbidden.boxed())), "403 Forbidden");
+    }
+
+    #[tokio::test]
+    async fn what_was_forgotten_takes_no_room_from_what_is_told_later() {
+        let (mut slots, now) = (Slots::default(), Instant::now());
+        let key = |number: usize| ObjectKey::new(Kind::User, "acme", format!("u{number}"));
+        let report = || Report::Hold { hold: Hold::Take, farewell: None };
+        (0..20).for_each(|number| slots.put(key(number), String::new(), report(), Lane::Following, now));
+        slots.forget_waiting();
+        assert!(slots.take(now).is_empty());
+        slots.put(key(99), String::new(), report(), Lane::Following, now);
+        assert_eq!(slots.take(now).len(), 1);
     }
 }
