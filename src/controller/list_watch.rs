@@ -281,7 +281,8 @@ where
             return Ok(());
         }
         now.list = None;
-        if now.watch.is_none() {
+        // A watch that ended meanwhile goes on from where it was: what it told counted more than the list, also where it was older.
+        if now.watch.is_none() && now.position.is_none() {
             now.position = page.metadata.resource_version.or(Some(listing.version.to_string()));
         }
         send(news, News::ListEnds(self.scope.clone())).await

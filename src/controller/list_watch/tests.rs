@@ -292,3 +292,16 @@ async fn an_api_server_that_is_back_is_asked_within_seconds_however_long_it_was_
     while next(&mut news).await != "ends" {}
     assert!(begun.elapsed() <= Duration::from_secs(11), "{:?}", begun.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_ends_beside_a_list_is_resumed_where_it_was() {
+    let (server, mut news, watches) = followed(&["alice"]).await;
+    sleep(Duration::from_secs(2)).await;
+    watches.relist(Relist::Resync);
+    server.put("alice");
+    server.end_watch();
+    server.put("alice");
+    expect(&mut news, &["begins", "alice 102", "alice 103 of 103", "ends"]).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(server.take_asked(), ["list", "watch 102"]);
+}
