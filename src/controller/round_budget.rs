@@ -24,11 +24,13 @@ pub(crate) struct RoundBudget<'a> {
     world: &'a World,
     read: HashSet<ObjectKey>,
     bytes: u64,
+    /// How much was read when somebody who asked was taken last.
+    asked: u64,
 }
 
 impl<'a> RoundBudget<'a> {
     pub(crate) fn new(world: &'a World) -> Self {
-        Self { world, read: HashSet::new(), bytes: 0 }
+        Self { world, read: HashSet::new(), bytes: 0, asked: 0 }
     }
 
     /// Takes an object into the round if there is room for one: returns what it costs its organization. There always is for
@@ -36,7 +38,8 @@ impl<'a> RoundBudget<'a> {
     pub(crate) fn room(&mut self, lane: Lane, key: &ObjectKey) -> Option<u64> {
         let most = match lane {
             Lane::Asked => MAX_BYTES_ASKED,
-            Lane::Following => MAX_BYTES,
+            // Also where one who asked takes more than a round.
+            Lane::Following => MAX_BYTES.max(self.asked + MAX_BYTES - MAX_BYTES_ASKED),
         };
         if self.bytes >= most && !self.read.contains(key) {
             return None;
@@ -46,6 +49,9 @@ impl<'a> RoundBudget<'a> {
             Kind::User => self.read_user(key),
             Kind::UserGroup => self.read_group(key.clone()),
             Kind::Secret | Kind::Organization | Kind::OrgEmailDomain => {}
+        }
+        if lane == Lane::Asked {
+            self.asked = self.bytes;
         }
         Some(1 + (self.bytes - before) / BYTES_PER_TURN)
     }
@@ -134,5 +140,23 @@ mod tests {
         let mut budget = RoundBudget::new(&looped);
         budget.room(Lane::Asked, &key(0));
         assert_eq!(budget.room(Lane::Asked, &ObjectKey::new(Kind::User, "other", "alice")), None);
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_more_than_a_round_leaves_room_to_what_follows() {
+        let next = |number| json!({"permissions": {"from": {"name": format!("u{}", (number + 1) % 9000), "mode": "Inherit"}}});
+        let looped = world(9000, next);
+        let mut queue = crate::controller::wake::Queue::<ObjectKey>::default();
+        let now = tokio::time::Instant::now();
+        let heir = ObjectKey::new(Kind::User, "other", "alice");
+        queue.follow(heir.clone(), now);
+        for round in 0..50 {
+            queue.wake(key(round), now);
+            let mut budget = RoundBudget::new(&looped);
+            if queue.take_within(now, 256, |lane, key| budget.room(lane, key)).contains(&heir) {
+                return;
+            }
+        }
+        panic!("50 rounds went by");
     }
 }
