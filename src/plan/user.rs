@@ -388,7 +388,12 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
         None
     });
     let in_flight = account.transaction.in_flight();
-    let (at_once, others, absent) = if in_flight { at_once(snapshot, account, &asked) } else { (asked.clone(), others, absent) };
+    let less = (in_flight || snapshot.held_up && is_owned).then(|| at_once(snapshot, account, &asked));
+    // What an application holds up, such as another address, isn't to keep the rights in force that go with it.
+    let less = less.filter(|(less, ..)| in_flight || *less != account.content && *less != asked);
+    let apart = less.is_some() && !in_flight;
+    blocked.extend(apart.then_some(Blocked::StoreUnavailable(StoreTrouble::Locked)));
+    let (at_once, others, absent) = less.unwrap_or_else(|| (asked.clone(), others, absent));
     let Begun { kind, content: wanted } = begun(account, at_once, password.is_some());
     let password = password.map(|set| (kind == Some(TransactionKind::PasswordChange)).then_some(set));
     let waits = wanted != asked || password == Some(None);
@@ -1019,6 +1024,21 @@ mod tests {
         let disabled = applied(&going);
         assert_eq!(decide(&disabled), decide(&Snapshot { held_up: false, ..disabled.clone() }));
         assert_eq!(applied(&disabled).account, None);
+    }
+
+    #[test]
+    fn what_takes_rights_away_does_not_wait_for_an_address_that_is_held_up() {
+        let account = applied(&snapshot());
+        let mut edited = edited(&account, |spec| spec.state = DesiredState::Disabled);
+        edited.email = Email::parse("other@acme.example");
+        let before = account.account.as_ref().unwrap().content.email.clone();
+        assert_ne!(applied(&edited).account.unwrap().content.email, before, "at first all of it is tried");
+        edited.held_up = true;
+        let disabled = applied(&edited);
+        let content = &disabled.account.as_ref().unwrap().content;
+        assert_eq!((content.lifecycle, &content.email), (Lifecycle::Disabled, &before));
+        assert!(decide(&edited).again && !decide(&edited).blocked.is_empty());
+        assert_ne!(applied(&disabled).account.unwrap().content.email, before);
     }
 
     #[test]
