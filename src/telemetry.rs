@@ -298,6 +298,13 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
 
 /// Returns what may be said of an error that quotes an answer which can't be read; nothing where it quotes none.
 fn unquoted(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>() {
+        let code = error.code().unwrap_or_default();
+        // What a trigger says, a value of a wrong form and a broken constraint quote what stands in a row.
+        let quotes = code.len() == 5 && ["P0", "22", "23"].iter().any(|class| code.starts_with(class));
+        let constraint = error.constraint().map(|name| format!(" ({name})")).unwrap_or_default();
+        return quotes.then(|| format!("the database refused it with {code}{constraint}"));
+    }
     let error = error.downcast_ref::<kube::Error>()?;
     let quotes = match error {
         kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) | kube::Error::Auth(_) => true,
@@ -364,6 +371,7 @@ pub async fn serve(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StoreError;
 
     #[test]
     fn modules_that_quote_what_they_received_are_never_logged() {
@@ -376,6 +384,46 @@ mod tests {
         }
         assert!(log_filter::<tracing_subscriber::Registry>("kube_client=trace,info").is_ok());
         assert!(log_filter::<tracing_subscriber::Registry>("roster=loud").is_err());
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("case 'Alice Smith' is locked")]
+    struct OfDatabase(&'static str);
+
+    impl sqlx::error::DatabaseError for OfDatabase {
+        fn message(&self) -> &str {
+            "case 'Alice Smith' is locked"
+        }
+
+        fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> sqlx::error::ErrorKind {
+            sqlx::error::ErrorKind::Other
+        }
+    }
+
+    #[test]
+    fn what_a_database_quotes_of_a_row_is_not_told() {
+        let told = |code| chain(&StoreError::Database(sqlx::Error::Database(Box::new(OfDatabase(code)))));
+        for code in ["P0001", "22P02", "23505"] {
+            assert!(told(code).contains(code) && !told(code).contains("Alice"), "{}", told(code));
+        }
+        // No room on the disk, for one.
+        assert!(told("53100").contains("is locked"));
     }
 
     #[tokio::test(start_paused = true)]
