@@ -88,13 +88,15 @@ impl ClockReadings {
     }
 
     /// Returns the time to write down for what is done now and can't wait: this machine's, unless that is ahead of every
-    /// other; then that of the earliest.
+    /// other, or behind two that agree; then that of the earliest other one.
     #[must_use]
     pub fn bounded(&self) -> Timestamp {
-        match self.skews().map(|(_, skew)| skew).min() {
-            Some(least) if least > TOLERANCE => self.others().map(|(_, time)| time).fold(self.own, Timestamp::min),
-            _ => self.own,
-        }
+        let others: Vec<Timestamp> = self.others().map(|(_, time)| time).collect();
+        let (Some(first), Some(last)) = (others.iter().min(), others.iter().max()) else { return self.own };
+        let is_ahead = self.own.duration_since(*last) > TOLERANCE;
+        let agree = others.len() > 1 && last.duration_since(*first) <= TOLERANCE;
+        let is_outvoted = agree && first.duration_since(self.own) > TOLERANCE;
+        if is_ahead || is_outvoted { *first } else { self.own }
     }
 }
 
@@ -143,7 +145,9 @@ mod tests {
         check([NOON, NOON, "11-30T11:54:59"], Err("store"), NOON);
         check([YEAR_END, NOON, ""], Err("api_server"), NOON);
         check([YEAR_END, NOON, NOON], Err("api_server"), NOON);
-        check([SUMMER, NOON, NOON], Err("api_server"), SUMMER);
+        check([SUMMER, NOON, NOON], Err("api_server"), NOON);
+        check([SUMMER, NOON, ""], Err("api_server"), SUMMER);
+        check([SUMMER, NOON, YEAR_END], Err("api_server"), SUMMER);
     }
 
     #[test]
