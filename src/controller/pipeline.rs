@@ -489,9 +489,15 @@ impl<S: Store> Pipeline<S> {
             let in_force = user.account.as_ref().map(in_force);
             let follows = in_force.as_ref().and_then(|account| account.follows.clone());
             let undeclared = follows.is_some() && follows.as_deref() != user::follows(&user.spec);
-            if self.world.note(key, in_force) && undeclared {
-                // Nobody could know until now that those behind it are behind whom it follows.
-                self.look_at_heirs(Lane::Following, &key.namespace, &key.name);
+            if self.world.note(key, in_force) {
+                if undeclared {
+                    // Nobody could know until now that those behind it are behind whom it follows.
+                    self.look_at_heirs(Lane::Following, &key.namespace, &key.name);
+                }
+                if user.meta.deleting {
+                    // Nor whether it takes the account of its name along.
+                    self.wake_those_who_wait_for_control(&key.namespace);
+                }
             }
         }
         let left_behind = match snapshot {
@@ -585,15 +591,16 @@ impl<S: Store> Pipeline<S> {
         tracing::error!(error = %crate::telemetry::chain(&error), objects = keys.len(), "the store can't be used, trying again");
         let trouble = if error.is_locked_out() { StoreTrouble::Busy } else { StoreTrouble::Away };
         for key in keys {
-            self.tell_that_it_waits(&key, None, trouble);
+            self.tell_that_it_waits(&key, None, trouble, false);
             self.queue.retry(key, Instant::now());
         }
     }
 
-    /// Tells of pending work that the store doesn't take it now, beside what the store has of a `User` where that is known.
-    fn tell_that_it_waits(&mut self, key: &ObjectKey, user: Option<&user::Snapshot>, trouble: StoreTrouble) {
+    /// Tells of pending work that the store doesn't take it now, beside what the store has of a `User` where that is known. Work
+    /// is pending where the spec is newer than the status, or `is_planned`.
+    fn tell_that_it_waits(&mut self, key: &ObjectKey, user: Option<&user::Snapshot>, trouble: StoreTrouble, is_planned: bool) {
         let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
-        let (Some(uid), Some(mut report)) = (uid, without_store(&self.world, key, trouble)) else { return };
+        let (Some(uid), Some(mut report)) = (uid, without_store(&self.world, key, trouble, is_planned)) else { return };
         if let (Report::User(waits), Some(user)) = (&mut report, user) {
             let blocked = [Blocked::StoreUnavailable(trouble)];
             let found = status::of_user(user, has(user, None), &blocked, &self.settings.billing_zone);
@@ -824,7 +831,7 @@ impl<S: Store> Pipeline<S> {
         }
         let in_force = self.world.in_force(&key.namespace, &key.name).cloned();
         if self.world.lose(key) {
-            if let Some(InForce { group, follows }) = in_force.filter(|_| key.kind == Kind::User) {
+            if let Some(InForce { group, follows, owner_uid: _ }) = in_force.filter(|_| key.kind == Kind::User) {
                 // An account that was let go of counts again.
                 let soon = Instant::now() + COUNTS_GATHERED;
                 let listings = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
@@ -901,7 +908,7 @@ fn in_force(account: &Account) -> InForce {
         Some(Source::Inherited { from, .. }) => Some(from.clone()),
         Some(Source::Cloned(_)) | None => None,
     };
-    InForce { group: account.content.group.clone(), follows }
+    InForce { group: account.content.group.clone(), follows, owner_uid: account.owner.uid.clone() }
 }
 
 /// Returns what the store has of a `User`.
@@ -927,20 +934,31 @@ fn default_group(namespace: &str, name: &str) -> UserGroup {
 }
 
 /// Returns the status of an object with pending work while the store doesn't take it.
-fn without_store(world: &World, key: &ObjectKey, trouble: StoreTrouble) -> Option<Report> {
-    fn pending<S, T: Reported>(seen: Option<&world::Seen<S, T>>, trouble: StoreTrouble) -> Option<T> {
+fn without_store(world: &World, key: &ObjectKey, trouble: StoreTrouble, is_planned: bool) -> Option<Report> {
+    let pending = Pending { trouble, is_planned };
+    let place = (key.namespace.clone(), key.name.clone());
+    match key.kind {
+        Kind::User => pending.status(world.users.get(&place)).map(|status| Report::User(Box::new(status))),
+        Kind::UserGroup => pending.status(world.groups.get(&place)).map(|status| Report::Group(Box::new(status))),
+        Kind::OrgEmailDomain => pending.status(world.domains.get(&place)).map(|status| Report::Domain(Box::new(status))),
+        Kind::Organization | Kind::Secret => None,
+    }
+}
+
+/// What keeps the store from taking work, and whether there surely is some.
+#[derive(Clone, Copy)]
+struct Pending {
+    trouble: StoreTrouble,
+    is_planned: bool,
+}
+
+impl Pending {
+    fn status<S, T: Reported>(self, seen: Option<&world::Seen<S, T>>) -> Option<T> {
         let seen = seen?;
         let observed = seen.status.observed_generation().unwrap_or(-1);
         let mut status = seen.status.clone();
-        *status.conditions_mut() = status::without_store(seen.status.conditions(), observed, trouble);
-        (seen.meta.deleting || observed != seen.meta.generation).then_some(status)
-    }
-    let place = (key.namespace.clone(), key.name.clone());
-    match key.kind {
-        Kind::User => pending(world.users.get(&place), trouble).map(|status| Report::User(Box::new(status))),
-        Kind::UserGroup => pending(world.groups.get(&place), trouble).map(|status| Report::Group(Box::new(status))),
-        Kind::OrgEmailDomain => pending(world.domains.get(&place), trouble).map(|status| Report::Domain(Box::new(status))),
-        Kind::Organization | Kind::Secret => None,
+        *status.conditions_mut() = status::without_store(seen.status.conditions(), observed, self.trouble);
+        (self.is_planned || seen.meta.deleting || observed != seen.meta.generation).then_some(status)
     }
 }
 

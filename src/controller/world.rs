@@ -114,6 +114,8 @@ pub struct InForce {
     pub group: String,
     /// The name of the user that it follows.
     pub follows: Option<String>,
+    /// The uid of the `User` that owns it: one that was left behind is another's, whoever has its name now.
+    pub owner_uid: String,
 }
 
 /// Who asks for what: (namespace, what, user).
@@ -420,8 +422,10 @@ impl World {
     /// Whether a user is being deleted, and its account with it.
     #[must_use]
     pub fn takes_account(&self, namespace: &str, user: &str) -> bool {
-        let user = self.users.get(&(namespace.to_owned(), user.to_owned()));
-        user.is_some_and(|user| user.meta.deleting && user.spec.deletion_policy == DeletionPolicy::Delete)
+        let place = (namespace.to_owned(), user.to_owned());
+        let Some(user) = self.users.get(&place) else { return false };
+        let is_its_own = self.in_force.get(&place).is_none_or(|account| account.owner_uid == user.meta.uid);
+        user.meta.deleting && user.spec.deletion_policy == DeletionPolicy::Delete && is_its_own
     }
 
     /// Whether a namespace is being deleted.
@@ -609,3 +613,26 @@ macro_rules! declared {
 declared!(User, UserSpec, UserStatus, users);
 declared!(UserGroup, UserGroupSpec, UserGroupStatus, groups);
 declared!(OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, domains);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_user_that_is_deleted_takes_no_account_along_that_is_not_its_own() {
+        let mut world = World::default();
+        let metadata = json!({
+            "namespace": "acme", "name": "root", "uid": "second", "resourceVersion": "1",
+            "deletionTimestamp": "2026-11-30T12:00:00Z", "finalizers": ["acme.example/hold"],
+        });
+        world.see::<User>(serde_json::from_value(json!({"metadata": metadata, "spec": {}})).unwrap(), Origin::Anew);
+        let key = ObjectKey::new(Kind::User, "acme", "root");
+        for (owner, leaves) in [("first", false), ("second", true)] {
+            let in_force = InForce { group: "administrators".to_owned(), follows: None, owner_uid: owner.to_owned() };
+            world.note(&key, Some(in_force));
+            assert_eq!(world.leaving("acme").contains("root"), leaves, "the account of {owner}");
+        }
+    }
+}

@@ -39,6 +39,14 @@ fn deletes(plan: &Plan) -> bool {
 }
 
 impl FlakyStore {
+    /// Whether a plan changes an address, which takes the account's row whole, as deleting it does.
+    async fn moves(&self, plan: &Plan) -> bool {
+        let Plan::Account(plan) = plan else { return false };
+        let AccountChange::Update { account, content, .. } = &plan.change else { return false };
+        let before = self.inner.find(&[AccountKey::Id(*account)]).await.unwrap();
+        before.values().any(|before| before.content.email != content.email)
+    }
+
     /// Lets the next calls fail.
     pub(crate) fn fail(&self, times: usize) {
         self.failures.store(times, Ordering::Relaxed);
@@ -171,13 +179,18 @@ impl Store for FlakyStore {
         }
         self.commits.lock().unwrap().push(plans.iter().filter_map(user).map(str::to_owned).collect());
         let kept = self.kept.lock().unwrap().clone();
-        let is_kept = |plan: &Plan| deletes(plan) && user(plan).is_some_and(|user| kept.contains(user));
-        let free: Vec<Plan> = plans.iter().filter(|plan| !is_kept(plan)).cloned().collect();
+        let mut free = vec![];
+        let mut are_kept = vec![];
+        for plan in plans {
+            let is_kept = user(plan).is_some_and(|user| kept.contains(user)) && (deletes(plan) || self.moves(plan).await);
+            are_kept.push(is_kept);
+            free.extend((!is_kept).then(|| plan.clone()));
+        }
         let answers = self.inner.commit(&free, occasion).await;
         Self::count(&self.lost)?;
         let mut answers = answers?.into_iter();
-        let answer = |plan: &Plan| if is_kept(plan) { Err(Refusal::Locked) } else { answers.next().unwrap() };
-        Ok(plans.iter().map(answer).collect())
+        let answer = |is_kept| if is_kept { Err(Refusal::Locked) } else { answers.next().unwrap() };
+        Ok(are_kept.into_iter().map(answer).collect())
     }
 
     async fn close_months(&self, zone: &Zone, now: Timestamp) -> Result<Vec<Period>, StoreError> {

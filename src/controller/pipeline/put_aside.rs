@@ -52,7 +52,8 @@ impl PutAside {
 impl<S: Store> Pipeline<S> {
     /// Lets an object wait whose change the store doesn't take now, and says so.
     pub(super) fn put_aside(&mut self, key: ObjectKey, snapshot: &Snapshot, trouble: StoreTrouble) {
-        if self.put_aside.add(&key) == FOR_SURE {
+        let times = self.put_aside.add(&key);
+        if times == FOR_SURE {
             let uid = self.world.about(&key).map(|(meta, ..)| meta.uid.clone()).unwrap_or_default();
             let (kind, namespace, why) = (<&str>::from(key.kind), &key.namespace, said(trouble));
             tracing::warn!(kind, namespace, uid, why, "a change is held up in the store, trying again less and less often");
@@ -66,7 +67,8 @@ impl<S: Store> Pipeline<S> {
             Snapshot::User(user) => Some(user.as_ref()),
             Snapshot::Group(_) | Snapshot::Domain(_) => None,
         };
-        self.tell_that_it_waits(&key, user, trouble);
+        // Also where the spec was looked at already, and the change follows from something else.
+        self.tell_that_it_waits(&key, user, trouble, times >= FOR_SURE);
         self.queue.retry(key, Instant::now());
     }
 
