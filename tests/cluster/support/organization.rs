@@ -104,6 +104,12 @@ impl Organization {
         self.requests_about_objects(|resource| resource == "secrets")
     }
 
+    /// Returns how often the operator listed Secrets in this organization.
+    pub(crate) fn lists_of_secrets(&self) -> usize {
+        let events = self.audited("system:serviceaccount:roster-system:roster");
+        events.iter().filter(|event| event["verb"] == "list" && event["objectRef"]["resource"] == "secrets").count()
+    }
+
     fn requests_about_objects(&self, about: impl Fn(&str) -> bool) -> Vec<String> {
         let events = self.audited("system:serviceaccount:roster-system:roster");
         let asked = events
