@@ -135,8 +135,8 @@ enum Problem {
     Silence(Duration),
     #[error("a watch ended as soon as it had begun")]
     Short,
-    #[error("the watch was ended: {0} {1}")]
-    Ended(u16, String),
+    #[error("the watch was ended: {0}")]
+    Ended(String),
     #[error("{}", in_short(.0))]
     Api(#[from] kube::Error),
 }
@@ -302,7 +302,8 @@ where
             Some(Ok(WatchEvent::Deleted(object))) => (object.resource_version().unwrap_or_default(), Some(gone(&object))),
             Some(Ok(WatchEvent::Bookmark(bookmark))) => (bookmark.metadata.resource_version, None),
             Some(Ok(WatchEvent::Error(status))) => {
-                let problem = Problem::Ended(status.code, status.reason.clone());
+                // Its words, and those of what stands between, may quote an object.
+                let problem = Problem::Ended(in_short(&kube::Error::Api(status)));
                 return self.fail(now, &problem, news).await;
             }
             Some(Err(_)) | None => {
