@@ -194,7 +194,7 @@ async fn reign(
     let server_clock = ServerClock::of(writing.clone());
     let read = async {
         // Nothing is dated by this machine's clock alone; but something in between may take the Date away.
-        if tokio::time::timeout(CLOCK_TIMEOUT, server_clock.was_read()).await.is_err() {
+        if !tokio::time::timeout(CLOCK_TIMEOUT, server_clock.was_read()).await.unwrap_or(false) {
             tracing::warn!("the API server's clock can't be read: what is done is dated by this machine's alone");
         }
     };

@@ -90,6 +90,8 @@ impl Reading {
 #[derive(Clone, Debug)]
 pub struct ServerClock {
     readings: watch::Receiver<Option<Reading>>,
+    /// Whether the API server answered yet, with a date or without.
+    answered: watch::Receiver<bool>,
     wanted: Arc<Notify>,
 }
 
@@ -97,16 +99,17 @@ impl ServerClock {
     /// Returns a clock that was never read, and won't be.
     #[must_use]
     pub fn unread() -> Self {
-        Self { readings: watch::channel(None).1, wanted: Arc::default() }
+        Self { readings: watch::channel(None).1, answered: watch::channel(false).1, wanted: Arc::default() }
     }
 
     /// Reads the clock for as long as anybody has it.
     #[must_use]
     pub fn of(client: Client) -> Self {
         let (send, readings) = watch::channel(None);
+        let (tell, answered) = watch::channel(false);
         let wanted = Arc::new(Notify::new());
-        tokio::spawn(keep_reading(client, send, wanted.clone()));
-        Self { readings, wanted }
+        tokio::spawn(keep_reading(client, (send, tell), wanted.clone()));
+        Self { readings, answered, wanted }
     }
 
     /// Has it read at once.
@@ -114,12 +117,14 @@ impl ServerClock {
         self.wanted.notify_one();
     }
 
-    /// Waits until it was read once.
-    pub async fn was_read(&self) {
+    /// Waits for the first answer of the API server. Returns whether there was a date in it: where something in between takes
+    /// it away, waiting for another answer is of no use.
+    pub async fn was_read(&self) -> bool {
         // Where nobody reads it, it never is.
-        if self.readings.clone().wait_for(Option::is_some).await.is_err() {
+        if self.answered.clone().wait_for(|answered| *answered).await.is_err() {
             std::future::pending::<()>().await;
         }
+        self.readings.borrow().is_some()
     }
 
     fn now(&self, max_age: Duration) -> Option<Timestamp> {
@@ -129,20 +134,29 @@ impl ServerClock {
     /// Returns a clock that was read once, just now.
     #[cfg(test)]
     pub(super) fn showing(shown: Timestamp) -> Self {
-        Self { readings: watch::channel(Some(Reading::new(shown))).1, wanted: Arc::default() }
+        let readings = watch::channel(Some(Reading::new(shown))).1;
+        Self { readings, answered: watch::channel(true).1, wanted: Arc::default() }
     }
 }
 
-async fn keep_reading(client: Client, readings: watch::Sender<Option<Reading>>, wanted: Arc<Notify>) {
+async fn keep_reading(
+    client: Client,
+    (readings, answered): (watch::Sender<Option<Reading>>, watch::Sender<bool>),
+    wanted: Arc<Notify>,
+) {
     let mut failing = false;
     while !readings.is_closed() {
         let wait = match read(&client).await {
             Ok(shown) => {
                 readings.send_replace(Some(Reading::new(shown)));
+                answered.send_replace(true);
                 failing = false;
                 INTERVAL
             }
             Err(error) => {
+                if matches!(error, ReadError::NoDate) {
+                    answered.send_replace(true);
+                }
                 if !failing {
                     tracing::warn!(error = %error, "the API server's clock can't be read, trying again; no month is closed meanwhile");
                 }
@@ -266,5 +280,15 @@ mod tests {
         let clocks = Clocks::new(Clock::ahead_by(offset), server);
         let agreed = clocks.fresh().agreed().expect("they differ by nothing but what was asked for");
         assert_eq!(agreed, shown.checked_add(offset).unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_without_a_date_holds_up_no_start() {
+        let without = axum::Router::new().fallback(|| async { "{}" });
+        let begun = Instant::now();
+        assert!(!ServerClock::of(Client::new(without, "default")).was_read().await);
+        let with = axum::Router::new().fallback(|| async { ([(DATE, "Mon, 30 Nov 2026 15:35:38 GMT")], "{}") });
+        assert!(ServerClock::of(Client::new(with, "default")).was_read().await);
+        assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 }
