@@ -40,10 +40,11 @@
 //!   dated later than the others show ([`domain::clocks`]).
 //! - Nothing is committed in a month that was closed, whatever the clock says, and what a month's bill says follows
 //!   from what was committed in it alone ([`domain::billing`]).
-//! - The cluster's versions may go backwards, when etcd is restored. A consistent read proves it, and nothing else does; then
-//!   everything is listed anew and taken as it is, and nothing is decided before ([`controller::list_watch`]).
-//! - What takes rights away is committed whatever transaction is in flight; every other edit waits in the spec, so that
-//!   nothing is lost.
+//! - The cluster's versions may go backwards, when etcd is restored. A consistent read or the answer to a write proves it, a
+//!   watch never does; then the operator lists everything anew, takes it as it is, and decides nothing before
+//!   ([`controller::list_watch`]).
+//! - What takes rights away is committed whatever transaction is in flight, in a commit of its own before the rest of a round;
+//!   every other edit waits in the spec, so that nothing is lost.
 //! - An account that isn't its `User`'s own is taken over whole or not at all: whoever asked was authorized for what is asked
 //!   for, and for nothing that a part that is refused would leave in force.
 //! - A transaction is in the journal with the change itself, and completes when every directory has confirmed its revision.
