@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::passwords::Reader;
 use super::provisioning::Delivery;
-use crate::directory::{Directory, DirectoryError, Entry, Groups};
+use crate::directory::{Directory, DirectoryError, Entry, Groups, Provisioned};
 
 /// Brings entries to directories and hands back what they answered.
 pub struct Courier {
@@ -19,7 +19,7 @@ pub struct Courier {
 }
 
 /// What a directory answered: its name, the entry that it was brought, and how it went.
-pub type Answer = (String, Entry, Result<(), DirectoryError>);
+pub type Answer = (String, Entry, Result<Provisioned, DirectoryError>);
 
 impl Courier {
     /// Returns a courier to these directories, with this reader for those that take passwords' text.
@@ -35,7 +35,7 @@ impl Courier {
         self.under_way.spawn(async move {
             let bringing = Box::pin(async {
                 let (entry, read) = with_text(&directory, &delivery, &passwords).await;
-                directory.bring(&entry).await.and(read)
+                directory.bring(&entry).await.and_then(|provisioned| read.map(|()| provisioned))
             });
             // An entry without an answer would be on its way for ever.
             let answer = AssertUnwindSafe(bringing).catch_unwind().await;

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::passwords::PasswordPlace;
 use super::wake::{Lane, ObjectKey, OfOrganization, Queue};
-use crate::directory::{DirectoryError, Entry, Person};
-use crate::domain::account::{AccountId, Confirmation, Confirmations, Fingerprint, Revision};
-use crate::plan::in_flight::Directories;
+use crate::directory::{DirectoryError, Entry, Person, Provisioned};
+use crate::domain::account::{AccountId, Confirmation, Confirmations, EntryHandle, Fingerprint, Revision};
+use crate::plan::in_flight::{Directories, DirectoryState};
 use crate::plan::{ConfirmPlan, Plan};
 
 /// How many entries may be on their way to one directory at once. What many need of a group goes into one request there; how
@@ -138,11 +138,12 @@ impl Provisioning {
     /// Returns the directories, each with what went wrong when it was last brought this account, or anything at all.
     #[must_use]
     pub fn directories(&self, account: Option<AccountId>) -> Directories {
-        let problem = |pending: &Pending| {
+        let state = |pending: &Pending| {
             let own = account.and_then(|account| pending.problems.get(&account));
-            own.or(pending.rest.as_ref().map(|rest| &rest.why)).map(ToString::to_string)
+            let problem = own.or(pending.rest.as_ref().map(|rest| &rest.why)).map(DirectoryError::as_problem);
+            DirectoryState { problem, missing: None }
         };
-        self.directories.iter().map(|(name, pending)| (name.clone(), problem(pending))).collect()
+        self.directories.iter().map(|(name, pending)| (name.clone(), state(pending))).collect()
     }
 
     /// Has every directory brought an entry that hasn't confirmed it yet. A Secret may have the password's text.
@@ -168,11 +169,12 @@ impl Provisioning {
                 continue;
             }
             let mut wanted = Wanted::new(user, entry.clone());
+            wanted.entry.handle = known.as_ref().and_then(|known| known.handle.clone());
             wanted.password = password.cloned();
             wanted.knows(before.and_then(|before| before.password.as_ref()));
             // What the store says, or is about to be told, is about to be wrong.
             if let Some(known) = known.as_ref().filter(|known| known.revision >= entry.revision && !is_in_doubt(known)) {
-                note(&mut self.untold, user, entry.account, name, in_doubt(known.revision, before));
+                note(&mut self.untold, user, entry.account, name, in_doubt(known.revision, before, known.handle.as_ref()));
             }
             let stored = confirmed.get(name);
             wanted.is_held = stored.is_some_and(|stored| stored.revision >= entry.revision && !is_in_doubt(stored));
@@ -228,7 +230,7 @@ impl Provisioning {
         &mut self,
         directory: &str,
         entry: &Entry,
-        answer: Result<(), DirectoryError>,
+        answer: Result<Provisioned, DirectoryError>,
         now: Instant,
     ) -> Vec<ObjectKey> {
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
@@ -242,12 +244,18 @@ impl Provisioning {
         }
         let Some(wanted) = pending.wanted.get(&entry.account).cloned() else { return vec![] };
         match answer {
-            Ok(()) => self.confirmed(directory, entry, &wanted, now),
+            Ok(provisioned) => self.confirmed(directory, entry, provisioned, (&wanted, now)),
             Err(problem) => self.failed(directory, entry, &wanted, problem, now),
         }
     }
 
-    fn confirmed(&mut self, directory: &str, entry: &Entry, wanted: &Wanted, now: Instant) -> Vec<ObjectKey> {
+    fn confirmed(
+        &mut self,
+        directory: &str,
+        entry: &Entry,
+        provisioned: Provisioned,
+        (wanted, now): (&Wanted, Instant),
+    ) -> Vec<ObjectKey> {
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
         pending.due.succeeded(&EntryKey::of(entry));
         let healed = pending.problems.remove(&entry.account).map(|_| wanted.user.clone());
@@ -257,6 +265,10 @@ impl Provisioning {
         let until = unanswered.map(|it| it.since + LATEST_ARRIVAL).filter(|until| *until > now);
         let password = fingerprint.as_ref().and_then(|fingerprint| fingerprint.password.as_ref());
         let password = password.or(wanted.known_password.as_ref()).cloned();
+        let handle = provisioned.handle;
+        if let Some(wanted) = pending.wanted.get_mut(&entry.account) {
+            wanted.entry.handle.clone_from(&handle);
+        }
         match (pending.wanted.get_mut(&entry.account), until) {
             // An earlier request may still undo it: whether it did is looked at afterwards.
             (Some(wanted), Some(until)) if is_last => {
@@ -280,8 +292,8 @@ impl Provisioning {
         // What comes next may be on its way before the store is told of this one.
         let fingerprint = fingerprint.map(|own| Fingerprint { password, ..own });
         let news = match is_last && until.is_none() {
-            true => Confirmation { revision: entry.revision, fingerprint },
-            false => in_doubt(entry.revision, fingerprint.as_ref()),
+            true => Confirmation { revision: entry.revision, fingerprint, handle },
+            false => in_doubt(entry.revision, fingerprint.as_ref(), handle.as_ref()),
         };
         note(&mut self.untold, &wanted.user, entry.account, directory, news);
         healed.into_iter().collect()
@@ -497,10 +509,10 @@ fn note(untold: &mut BTreeMap<AccountId, Untold>, user: &ObjectKey, account: Acc
 }
 
 /// Returns that a directory has a revision, and that nobody knows what of the person it has beside the password.
-fn in_doubt(revision: Revision, before: Option<&Fingerprint>) -> Confirmation {
+fn in_doubt(revision: Revision, before: Option<&Fingerprint>, handle: Option<&EntryHandle>) -> Confirmation {
     let password = before.and_then(|before| before.password.clone());
-    let fingerprint = password.map(|password| Fingerprint { person: String::new(), password: Some(password) });
-    Confirmation { revision, fingerprint }
+    let fingerprint = password.map(|password| Fingerprint { person: String::new(), rights: None, password: Some(password) });
+    Confirmation { revision, fingerprint, handle: handle.cloned() }
 }
 
 fn is_in_doubt(known: &Confirmation) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::domain::account::{Account, AccountId, Fingerprint, Lifecycle, PostalAddress, Revision};
+use crate::domain::account::{Account, AccountId, EntryHandle, Fingerprint, Lifecycle, PostalAddress, Revision};
 use crate::domain::password::{Candidate, PasswordHash};
 use crate::domain::permission::Permissions;
 
@@ -24,6 +24,9 @@ pub struct Entry {
     /// Whether it adopts an entry: who imports may have let one be known by the account a moment ago.
     #[serde(skip)]
     pub adopts: bool,
+    /// The directory's own key of the account's entry, where the directory told it before.
+    #[serde(skip)]
+    pub handle: Option<EntryHandle>,
     /// The person; nobody where the account is gone, or not to be seen yet.
     pub person: Option<Person>,
 }
@@ -111,6 +114,7 @@ impl Entry {
             revision: account.revision,
             organization: account.namespace.clone(),
             adopts: false,
+            handle: None,
             person: (!is_placeholder).then_some(person),
         }
     }
@@ -118,7 +122,7 @@ impl Entry {
     /// Returns what tells the directory to have nothing of an account that is gone since this revision.
     #[must_use]
     pub fn gone(account: AccountId, revision: Revision, organization: &str) -> Self {
-        Self { account, revision, organization: organization.to_owned(), adopts: false, person: None }
+        Self { account, revision, organization: organization.to_owned(), adopts: false, handle: None, person: None }
     }
 
     /// Whether it takes somebody's way in, and so goes before others.
@@ -133,7 +137,15 @@ impl Entry {
         let person = self.person.as_ref()?;
         let json = serde_json::to_vec(person).unwrap_or_default();
         let password = person.password.as_ref().map(|password| short_digest(password.hash.as_str().as_bytes()));
-        Some(Fingerprint { person: short_digest(&json), password })
+        Some(Fingerprint { person: short_digest(&json), rights: Some(person.rights()), password })
+    }
+}
+
+impl Person {
+    /// Returns a digest of what gives the person rights.
+    fn rights(&self) -> String {
+        let rights = serde_json::to_vec(&(self.active, &self.group, &self.permissions)).unwrap_or_default();
+        short_digest(&rights)
     }
 }
 

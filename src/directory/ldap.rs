@@ -23,7 +23,7 @@ use ldap3::{Mod, Scope, ldap_escape};
 use self::connection::{Connection, Found, Outcome, Pool};
 use self::groups::Member;
 use self::mapping::{EMPLOYEE_NUMBER, MEMBER_OF, PASSWORD, UID};
-use super::{Address, DirectoryError, Entry, Person};
+use super::{Address, DirectoryError, Entry, Person, Provisioned};
 use crate::domain::account::AccountId;
 
 /// What a group's `businessCategory` says of one that roster made.
@@ -75,7 +75,7 @@ impl Ldap {
     }
 
     /// Brings the directory to what it is to have of an account.
-    pub(super) async fn bring(&self, entry: &Entry) -> Result<(), DirectoryError> {
+    pub(super) async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let mut connection = self.pool.connection().await?;
         match self.bring_over(&mut connection, entry).await {
             // A connection that was of use before may have died of old age: that says nothing about the server.
@@ -84,7 +84,8 @@ impl Ldap {
                 self.bring_over(&mut self.pool.new_connection().await?, entry).await
             }
             outcome => outcome,
-        }
+        }?;
+        Ok(Provisioned::default())
     }
 
     async fn bring_over(&self, connection: &mut Connection<'_>, entry: &Entry) -> Result<(), DirectoryError> {

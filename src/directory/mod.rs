@@ -14,6 +14,9 @@ mod scim;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::domain::account::EntryHandle;
+use crate::plan::in_flight::DirectoryProblem;
+
 pub use self::address::Address;
 pub use self::entry::{Entry, LoginPassword, Person};
 pub use self::found::Found;
@@ -63,6 +66,9 @@ pub enum DirectoryError {
     /// It lost the entry with its password, and has the entry again.
     #[error("it had lost the entry, and is brought the password again")]
     PasswordLost,
+    /// It doesn't show an entry that it confirmed, and doesn't say either that the entry is gone; what was asked.
+    #[error("it doesn't show the entry that it has of the account: {0}")]
+    NotShown(String),
     /// What it answered isn't what its protocol says.
     #[error("its answer can't be understood: {0}")]
     Nonsense(String),
@@ -79,7 +85,7 @@ impl DirectoryError {
     #[must_use]
     pub fn shows_that_it_works(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Conflict | Self::PasswordLost | Self::Nonsense(_) => true,
+            Self::Refused(_) | Self::Conflict | Self::PasswordLost | Self::NotShown(_) | Self::Nonsense(_) => true,
             Self::Silent | Self::PasswordUnread | Self::Failed(_) => false,
             Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => false,
         }
@@ -96,7 +102,25 @@ impl DirectoryError {
             | Self::Conflict
             | Self::PasswordUnread
             | Self::PasswordLost
+            | Self::NotShown(_)
             | Self::Nonsense(_) => false,
+        }
+    }
+
+    /// Returns the problem as a status tells it.
+    #[must_use]
+    pub fn as_problem(&self) -> DirectoryProblem {
+        match self {
+            Self::Refused(_) | Self::Address(_) | Self::Unauthorized(_) | Self::NotShown(_) | Self::Nonsense(_) => {
+                DirectoryProblem::Refused(self.to_string())
+            }
+            Self::Unreachable(_)
+            | Self::Failed(_)
+            | Self::Busy { .. }
+            | Self::Silent
+            | Self::Conflict
+            | Self::PasswordUnread
+            | Self::PasswordLost => DirectoryProblem::Unavailable(self.to_string()),
         }
     }
 
@@ -115,6 +139,15 @@ fn in_short(words: &str) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
+}
+
+/// What became of an entry that a directory confirmed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provisioned {
+    /// The directory's own key of the entry; nothing where the entry is gone, or the key isn't known.
+    pub handle: Option<EntryHandle>,
+    /// Whether anything had to be written: the entry wasn't as it was to be.
+    pub wrote: bool,
 }
 
 /// The groups that organizations have, by namespace.
@@ -172,7 +205,7 @@ impl Directory {
     ///
     /// # Errors
     /// When the directory didn't confirm it; it may have taken it all the same.
-    pub async fn bring(&self, entry: &Entry) -> Result<(), DirectoryError> {
+    pub async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let bringing = async {
             match &self.protocol {
                 Protocol::Ldap(ldap) => Box::pin(ldap.bring(entry)).await,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{DirectoryError, Entry};
+use super::{DirectoryError, Entry, Provisioned};
 
 /// How the stand-in behaves; an absent file is a good day.
 #[derive(Debug, Default, Deserialize)]
@@ -37,7 +37,7 @@ impl Rehearsal {
         Self { folder }
     }
 
-    pub(super) async fn bring(&self, entry: &Entry) -> Result<(), DirectoryError> {
+    pub(super) async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let Behaviour { delay_ms, down, silent, silent_afterwards, refuses } = self.behaviour().await?;
         if down {
             return Err(DirectoryError::Unreachable("it is down".to_owned()));
@@ -51,7 +51,7 @@ impl Rehearsal {
             return Err(DirectoryError::refused("it is told to"));
         }
         self.take(entry).await.map_err(|error| unreachable(&error))?;
-        if silent_afterwards { std::future::pending().await } else { Ok(()) }
+        if silent_afterwards { std::future::pending().await } else { Ok(Provisioned::default()) }
     }
 
     async fn behaviour(&self) -> Result<Behaviour, DirectoryError> {

@@ -41,7 +41,7 @@ use self::reply::Reply;
 use self::token::Token;
 use self::transport::Transport;
 use self::writes::Write;
-use super::{Address, DirectoryError, Entry, Found, Groups, LoginPassword, Person};
+use super::{Address, DirectoryError, Entry, Found, Groups, LoginPassword, Person, Provisioned};
 use crate::domain::account::AccountId;
 
 /// The most writes of one request.
@@ -116,23 +116,25 @@ impl Scim {
         self.sends_passwords
     }
 
-    pub(super) async fn bring(&self, entry: &Entry) -> Result<(), DirectoryError> {
+    pub(super) async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let account = entry.account.to_string();
         let Some(person) = &entry.person else {
             // A list that is a minute old isn't enough to say that somebody is gone.
             let found = self.client.entries_of(entry.account, Trust::Answers).await?;
             let removals = found.iter().map(|user| self.client.remove(user, &entry.organization));
             // One that can't be removed keeps no other.
-            return join_all(removals).await.into_iter().collect();
+            return join_all(removals).await.into_iter().collect::<Result<(), _>>().map(|()| Provisioned::default());
         };
         // Nor does it know of an entry that was linked since.
         let trust = if entry.adopts { Trust::Answers } else { Trust::List };
         let found = self.client.entries_of(entry.account, trust).await?;
         let wanted = user::wanted(person, &account);
         if found.is_empty() {
-            return self.create(entry, person, wanted).await;
+            self.create(entry, person, wanted).await?;
+        } else {
+            self.change_all(&found, entry, person, wanted).await?;
         }
-        self.change_all(&found, entry, person, wanted).await
+        Ok(Provisioned::default())
     }
 
     pub(super) async fn drop_groups(&self, present: &Groups) -> Result<(), DirectoryError> {

@@ -33,24 +33,38 @@ pub struct Confirmation {
     pub revision: Revision,
     /// What of the person it has; nothing where it has nobody, or where that is in doubt.
     pub fingerprint: Option<Fingerprint>,
+    /// The directory's own key of the entry, where it is known.
+    pub handle: Option<EntryHandle>,
 }
+
+/// A directory's own key of an account's entry, by which the entry is found where nothing else of it is shown any more. Its
+/// text is the directory client's own, and means nothing to anybody else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EntryHandle(pub String);
 
 /// What tells one content of a directory's entry from another, at the same revision too: permissions change with others'.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     /// A digest of everything but the password.
     pub person: String,
+    /// A digest of what gives rights: whether the person may log in, the group and the permissions. Absent where an earlier
+    /// version wrote it.
+    pub rights: Option<String>,
     /// A digest of the password's hash, where there is one.
     pub password: Option<String>,
 }
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { person, password } = self;
-        match password {
-            Some(password) => write!(f, "{person}/{password}"),
-            None => f.write_str(person),
+        let Self { person, rights, password } = self;
+        f.write_str(person)?;
+        if let Some(rights) = rights {
+            write!(f, ".{rights}")?;
         }
+        if let Some(password) = password {
+            write!(f, "/{password}")?;
+        }
+        Ok(())
     }
 }
 
@@ -58,8 +72,9 @@ impl Fingerprint {
     /// Takes a fingerprint as a store has it.
     #[must_use]
     pub fn stored(text: &str) -> Self {
-        let (person, password) = text.split_once('/').map_or((text, None), |(person, password)| (person, Some(password)));
-        Self { person: person.to_owned(), password: password.map(str::to_owned) }
+        let (content, password) = text.split_once('/').map_or((text, None), |(content, password)| (content, Some(password)));
+        let (person, rights) = content.split_once('.').map_or((content, None), |(person, rights)| (person, Some(rights)));
+        Self { person: person.to_owned(), rights: rights.map(str::to_owned), password: password.map(str::to_owned) }
     }
 
     /// Whether who has this needn't be brought the other. A directory keeps the password of who may not log in, and of them

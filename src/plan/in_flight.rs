@@ -2,6 +2,7 @@
 //! once, everything else when the transaction ends.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::OrganizationRecord;
 use super::blocked::{Blocked, Unconfirmed};
@@ -9,8 +10,47 @@ use crate::api::user::{PermissionSource, SourceMode};
 use crate::domain::account::{Confirmations, Content, Lifecycle, Source, Transaction};
 use crate::domain::permission::Permissions;
 
-/// The directories that transactions wait for, by name, each with what went wrong when it was last asked for this account.
-pub type Directories = BTreeMap<String, Option<String>>;
+/// The directories that are in use, by name, each with how it does with an account's entry.
+pub type Directories = BTreeMap<String, DirectoryState>;
+
+/// How a directory does with an account's entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DirectoryState {
+    /// Why the last request failed, for this account or for the directory as a whole.
+    pub problem: Option<DirectoryProblem>,
+    /// What the directory has yet to confirm; nothing where it has confirmed what is in force.
+    pub missing: Option<Missing>,
+}
+
+/// Why a directory doesn't confirm an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DirectoryProblem {
+    /// It doesn't take it as it is, so that somebody has to act; why, in its words.
+    Refused(String),
+    /// It can't be reached, or fails; why.
+    Unavailable(String),
+}
+
+impl DirectoryProblem {
+    /// Returns why, in words.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Refused(words) | Self::Unavailable(words) => words,
+        }
+    }
+}
+
+/// What of an account a directory has yet to confirm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// For how long it has been waited for.
+    pub lasted: Duration,
+    /// Whether that is so long that the status says so; what is confirmed within seconds isn't worth a write.
+    pub is_lasting: bool,
+    /// Whether it takes rights away from what the directory has, or may.
+    pub revokes: bool,
+}
 
 /// Returns the permissions that stay of those listed: nothing is added.
 pub(super) fn kept_grants(current: &Content, asked: &Permissions) -> Permissions {
@@ -79,7 +119,8 @@ pub(super) fn told(
 /// Returns directories as those that have yet to confirm something.
 #[must_use]
 pub fn unconfirmed_of(directories: Directories) -> Vec<Unconfirmed> {
-    directories.into_iter().map(|(directory, problem)| Unconfirmed { directory, problem }).collect()
+    let problem = |state: DirectoryState| state.problem.map(|problem| problem.words().to_owned());
+    directories.into_iter().map(|(directory, state)| Unconfirmed { directory, problem: problem(state) }).collect()
 }
 
 /// Returns the directories that have yet to confirm a transaction.
@@ -87,5 +128,6 @@ pub fn unconfirmed_of(directories: Directories) -> Vec<Unconfirmed> {
 pub(super) fn unconfirmed(transaction: &Transaction, confirmed: &Confirmations, directories: &Directories) -> Vec<Unconfirmed> {
     let lacks_it = |directory: &&String| confirmed.get(*directory).is_none_or(|known| known.revision < transaction.revision);
     let names = directories.iter().filter(|(name, _)| lacks_it(name));
-    names.map(|(directory, problem)| Unconfirmed { directory: directory.clone(), problem: problem.clone() }).collect()
+    let problem = |state: &DirectoryState| state.problem.as_ref().map(|problem| problem.words().to_owned());
+    names.map(|(directory, state)| Unconfirmed { directory: directory.clone(), problem: problem(state) }).collect()
 }

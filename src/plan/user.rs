@@ -737,6 +737,7 @@ mod tests {
     use crate::domain::email::Domain;
     use crate::domain::group::GroupContent;
     use crate::domain::password::PasswordHash;
+    use crate::plan::in_flight::{DirectoryProblem, DirectoryState};
     use crate::plan::{Leaving, Listing, OrganizationRecord};
 
     fn email(name: &str) -> Email {
@@ -1383,15 +1384,17 @@ mod tests {
         user.meta.deleting = true;
         user.recorded = Some(lost.to_string());
         user.given_up = Some(lost);
-        user.directories = [("one".to_owned(), Some("it can't be reached".to_owned())), ("two".to_owned(), None)].into();
+        let problem = Some(DirectoryProblem::Unavailable("it can't be reached".to_owned()));
+        let down = DirectoryState { problem, missing: None };
+        user.directories = [("one".to_owned(), down), ("two".to_owned(), DirectoryState::default())].into();
         let waits = decide(&user);
         assert_eq!((waits.hold, waits.drops), (Hold::Keep, Some(lost)));
         assert!(matches!(&waits.blocked[..], [Blocked::DirectoryUnavailable { failing, .. }] if failing.len() == 1));
-        user.directories = [("two".to_owned(), None)].into();
+        user.directories = [("two".to_owned(), DirectoryState::default())].into();
         assert_eq!(decide(&user).blocked, [Blocked::InTransaction(TransactionKind::Delete)]);
         user.directories.clear();
         assert_eq!(decide(&user), Decision::hold(Hold::Release));
-        user.directories = [("one".to_owned(), None)].into();
+        user.directories = [("one".to_owned(), DirectoryState::default())].into();
         let protected = edited(&user, |spec| spec.deletion_protection = DeletionProtection::Enabled);
         assert_eq!(decide(&protected).drops, None, "a protected one keeps its entry");
     }

@@ -36,7 +36,7 @@ impl World {
     #[track_caller]
     fn brought(&self, entry: &Entry) -> impl Future<Output = ()> {
         let outcome = self.directory.bring(entry);
-        async { outcome.await.unwrap() }
+        async { _ = outcome.await.unwrap() }
     }
 
     async fn refusal(&self, entry: &Entry) -> String {
@@ -51,7 +51,7 @@ impl World {
 async fn bring_until_confirmed(directory: &Directory, entry: &Entry) -> usize {
     for attempt in 1..=50 {
         match directory.bring(entry).await {
-            Ok(()) => return attempt,
+            Ok(_) => return attempt,
             Err(DirectoryError::Unreachable(_) | DirectoryError::Conflict | DirectoryError::Silent) => {}
             Err(error) => panic!("{error}"),
         }

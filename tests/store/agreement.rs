@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 use roster::domain::account::{
-    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Departure, Fingerprint, FromSecret, Lifecycle, Revision,
-    Source, Transaction, TransactionId, TransactionKind,
+    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Departure, EntryHandle, Fingerprint, FromSecret, Lifecycle,
+    Revision, Source, Transaction, TransactionId, TransactionKind,
 };
 use roster::domain::email::{Domain, Email};
 use roster::domain::group::{Detail, GroupContent};
@@ -589,7 +589,9 @@ fn credential(account: &Account) -> Option<[Option<String>; 3]> {
 
 fn older(confirmed: &[(&str, i64)], revision: i64) -> Confirmations {
     let fingerprint = ["abc/def", "abc", "/def"].get(usize::try_from(revision % 4).unwrap()).copied().map(Fingerprint::stored);
-    let confirmation = |lag| Confirmation { revision: Revision(revision - lag), fingerprint: fingerprint.clone() };
+    let handle = (revision % 3 != 0).then(|| EntryHandle(format!("entry {revision}")));
+    let confirmation =
+        |lag| Confirmation { revision: Revision(revision - lag), fingerprint: fingerprint.clone(), handle: handle.clone() };
     confirmed.iter().map(|&(directory, lag)| (directory.to_owned(), confirmation(lag))).collect()
 }
 

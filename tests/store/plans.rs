@@ -354,7 +354,7 @@ pub(crate) fn confirm(account: AccountId, confirmed: &[(&str, i64)]) -> Plan {
 }
 
 pub(crate) fn revisions(confirmed: &[(&str, i64)]) -> Confirmations {
-    let confirmation = |revision| Confirmation { revision: Revision(revision), fingerprint: None };
+    let confirmation = |revision| Confirmation { revision: Revision(revision), fingerprint: None, handle: None };
     confirmed.iter().map(|&(directory, revision)| (directory.to_owned(), confirmation(revision))).collect()
 }
 

@@ -1,7 +1,8 @@
 //! The contract on transactions that last, on what becomes of the journal, on passwords, and on who owns an account.
 
 use roster::domain::account::{
-    Account, Confirmation, Credential, Fingerprint, FromSecret, Lifecycle, Owner, Revision, TransactionId, TransactionKind,
+    Account, Confirmation, Credential, EntryHandle, Fingerprint, FromSecret, Lifecycle, Owner, Revision, TransactionId,
+    TransactionKind,
 };
 use roster::domain::group::Detail;
 use roster::domain::member::SelfChange;
@@ -506,21 +507,23 @@ contract! {
         let fingerprint = |text: &str| Some(Fingerprint::stored(text));
         let known = |account: &Account| {
             let confirmed = &account.confirmed["one"];
-            (confirmed.revision.0, confirmed.fingerprint.as_ref().map(ToString::to_string))
+            let handle = confirmed.handle.as_ref().map(|handle| handle.0.clone());
+            (confirmed.revision.0, confirmed.fingerprint.as_ref().map(ToString::to_string), handle)
         };
-        for (revision, text, expected) in [
-            (1, Some("abc/def"), (1, Some("abc/def"))),
-            (1, Some("abc"), (1, Some("abc"))),
-            (0, Some("older"), (1, Some("abc"))),
-            (1, Some("/def"), (1, Some("/def"))),
-            (1, None, (1, None)),
-            (2, Some("newer"), (2, Some("newer"))),
+        for (revision, text, handle, expected) in [
+            (1, Some("abc.cde/def"), Some("7"), (1, Some("abc.cde/def"), Some("7"))),
+            (1, Some("abc"), Some("uid=alice, and more"), (1, Some("abc"), Some("uid=alice, and more"))),
+            (0, Some("older"), Some("8"), (1, Some("abc"), Some("uid=alice, and more"))),
+            (1, Some("/def"), None, (1, Some("/def"), None)),
+            (1, None, Some("9"), (1, None, Some("9"))),
+            (2, Some("newer"), None, (2, Some("newer"), None)),
         ] {
-            let confirmation = Confirmation { revision: Revision(revision), fingerprint: text.and_then(fingerprint) };
+            let (fingerprint, handle) = (text.and_then(fingerprint), handle.map(|handle| EntryHandle(handle.to_owned())));
+            let confirmation = Confirmation { revision: Revision(revision), fingerprint, handle };
             let confirmed = [("one".to_owned(), confirmation)].into();
             let plan = Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account: alice.id, confirmed });
             let receipt = account(commit(store, plan).await);
-            let expected = (expected.0, expected.1.map(str::to_owned));
+            let expected = (expected.0, expected.1.map(str::to_owned), expected.2.map(str::to_owned));
             assert_eq!((known(&receipt), known(&find(store, "alice").await.unwrap())), (expected.clone(), expected));
         }
     }

@@ -18,7 +18,7 @@ use roster::controller::provisioning::Delivery;
 use roster::controller::report::{Answer, Write};
 use roster::controller::wake::{Kind, ObjectKey};
 use roster::controller::watch::{Listing, News, Scope};
-use roster::directory::DirectoryError;
+use roster::directory::{DirectoryError, Provisioned};
 use roster::domain::account::{Account, Lifecycle};
 use roster::domain::billing::Zone;
 use roster::domain::email::Email;
@@ -355,7 +355,7 @@ impl<S: Store + Clone> Cluster<S> {
                         }
                         None => _ = directory.has.remove(&account),
                     }
-                    Ok(())
+                    Ok(Provisioned::default())
                 }
             };
             self.pipeline.take_delivery(&name, &entry, answer);

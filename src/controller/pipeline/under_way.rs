@@ -14,7 +14,7 @@ use crate::controller::passwords::PasswordPlace;
 use crate::controller::passwords::{Question, Verdict};
 use crate::controller::provisioning::Delivery;
 use crate::controller::wake::{Kind, ObjectKey};
-use crate::directory::{DirectoryError, Entry, Groups};
+use crate::directory::{DirectoryError, Entry, Groups, Provisioned};
 use crate::domain::account::{Account, Departure};
 use crate::plan::Plan;
 use crate::plan::status::{self, Has};
@@ -120,7 +120,7 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Takes in what a directory answered.
-    pub fn take_delivery(&mut self, directory: &str, entry: &Entry, answer: Result<(), DirectoryError>) {
+    pub fn take_delivery(&mut self, directory: &str, entry: &Entry, answer: Result<Provisioned, DirectoryError>) {
         let now = Instant::now();
         self.metrics.delivered(directory, answer.as_ref().err());
         let concerned = self.provisioning.take_answer(directory, entry, answer, now);

@@ -35,6 +35,7 @@ fn entry(number: u128, revision: i64, permissions: &[&str]) -> Entry {
         revision: Revision(revision),
         organization: "acme".to_owned(),
         adopts: false,
+        handle: None,
         person: Some(person),
     }
 }
@@ -68,6 +69,7 @@ impl Bench {
     }
 
     fn answer(&mut self, delivery: &Delivery, answer: Result<(), DirectoryError>) -> usize {
+        let answer = answer.map(|()| Provisioned::default());
         self.provisioning.take_answer(&delivery.directory, &delivery.entry, answer, self.now).len()
     }
 

@@ -89,8 +89,10 @@ async fn write_down(connection: &mut Connection, claim: &Claim, holding: &Holdin
 /// Has every directory brought every account again, after a store was put back to an earlier time: what they have is newer
 /// than the store knows, and they take nothing older than that. So its revisions are put forward, past any that were
 /// made since.
-pub(super) const DOUBT_DIRECTORIES: [&str; 2] =
-    ["UPDATE accounts SET revision = revision + 1000000 WHERE EXISTS (SELECT 1 FROM directories)", "DELETE FROM confirmations"];
+pub(super) const DOUBT_DIRECTORIES: [&str; 2] = [
+    "UPDATE accounts SET revision = revision + 1000000 WHERE EXISTS (SELECT 1 FROM directories)",
+    "UPDATE confirmations SET revision = 0, fingerprint = NULL",
+];
 
 /// Begins a transaction beside which nobody commits. Whoever is in the middle of a commit and doesn't get on is cut off:
 /// an operator that was stopped there would keep its successor waiting.

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::connection::{Connection, Row, Statement, pairs, statement, texts};
 use super::examination::Unreadable;
 use crate::domain::account::{
-    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Credential, Departure, Fingerprint, FromSecret, Lifecycle,
-    Owner, Profile, Revision, Source, Transaction, TransactionId, TransactionKind,
+    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Credential, Departure, EntryHandle, Fingerprint,
+    FromSecret, Lifecycle, Owner, Profile, Revision, Source, Transaction, TransactionId, TransactionKind,
 };
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::{ADMINISTRATORS, GroupContent};
@@ -30,7 +30,8 @@ macro_rules! select_accounts {
              a.notifications, a.created_at, a.source_mode, a.source_name, a.source_permissions, a.cloned_uid, \
              a.cloned_generation, a.cloned_at, a.copied, a.member, a.password_hash, a.secret_hash, a.secret_version, \
              t.transaction_id, t.type, t.revision AS transaction_revision, t.started_at, t.deadline_at, t.completed_at, \
-             (SELECT json_group_object(c.directory, CAST(c.revision AS TEXT) || ' ' || COALESCE(c.fingerprint, '')) \
+             (SELECT json_group_object(c.directory, CAST(c.revision AS TEXT) || ' ' || COALESCE(c.fingerprint, '') || ' ' || \
+             COALESCE(c.handle, '')) \
               FROM confirmations AS c \
               WHERE c.account_id = a.account_id) AS confirmed \
              FROM accounts AS a JOIN transactions AS t ON t.transaction_id = a.transaction_id ",
@@ -98,9 +99,12 @@ fn credential(row: &Row) -> Result<Option<Credential>, StoreError> {
 fn confirmed(row: &Row) -> Result<Confirmations, StoreError> {
     let texts: BTreeMap<String, String> = parsed(row.get("confirmed")?, "confirmed")?;
     let confirmation = |text: &str| {
-        let (revision, fingerprint) = text.split_once(' ')?;
+        let (revision, rest) = text.split_once(' ')?;
+        // A handle may have spaces.
+        let (fingerprint, handle) = rest.split_once(' ')?;
         let fingerprint = Some(fingerprint).filter(|text| !text.is_empty()).map(Fingerprint::stored);
-        Some(Confirmation { revision: Revision(revision.parse().ok()?), fingerprint })
+        let handle = Some(handle).filter(|text| !text.is_empty()).map(|text| EntryHandle(text.to_owned()));
+        Some(Confirmation { revision: Revision(revision.parse().ok()?), fingerprint, handle })
     };
     let corrupt = || StoreError::Corrupt("confirmed".to_owned());
     let pairs = texts.into_iter().map(|(directory, text)| Some((directory, confirmation(&text)?)));
@@ -114,7 +118,8 @@ macro_rules! select_departures {
             "SELECT l.account_id, l.namespace, l.login_name, l.owner_name, l.owner_uid, l.owner_generation, \
              t.transaction_id, t.type, t.revision AS transaction_revision, t.started_at, t.deadline_at, t.completed_at, \
              t.cases_unassigned, \
-             (SELECT json_group_object(c.directory, CAST(c.revision AS TEXT) || ' ' || COALESCE(c.fingerprint, '')) \
+             (SELECT json_group_object(c.directory, CAST(c.revision AS TEXT) || ' ' || COALESCE(c.fingerprint, '') || ' ' || \
+             COALESCE(c.handle, '')) \
               FROM confirmations AS c \
               WHERE c.account_id = l.account_id) AS confirmed \
              FROM lifetimes AS l JOIN transactions AS t ON t.account_id = l.account_id AND t.type = 'Delete' ",

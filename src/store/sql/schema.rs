@@ -22,6 +22,7 @@ const SQLITE: Migrations = &[
     (7, "fingerprints", include_str!("../migrations/0007_fingerprints.sqlite.sql")),
     (8, "bounds", include_str!("../migrations/0008_bounds.sqlite.sql")),
     (9, "corrections", include_str!("../migrations/0009_corrections.sqlite.sql")),
+    (10, "handles", include_str!("../migrations/0010_handles.sqlite.sql")),
 ];
 
 /// `PostgreSQL` came when `SQLite` had five; the numbers after that are the same.
@@ -31,6 +32,7 @@ const POSTGRES: Migrations = &[
     (7, "fingerprints", include_str!("../migrations/0007_fingerprints.postgres.sql")),
     (8, "bounds", include_str!("../migrations/0008_bounds.postgres.sql")),
     (9, "corrections", include_str!("../migrations/0009_corrections.postgres.sql")),
+    (10, "handles", include_str!("../migrations/0010_handles.postgres.sql")),
 ];
 
 /// The newest migration that this version has.

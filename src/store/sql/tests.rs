@@ -282,7 +282,7 @@ fn planted(kind: u32, number: u64) -> uuid::Uuid {
 }
 
 fn confirmation(account: AccountId, revision: i64) -> Plan {
-    let confirmed = [("one".to_owned(), Confirmation { revision: Revision(revision), fingerprint: None })].into();
+    let confirmed = [("one".to_owned(), Confirmation { revision: Revision(revision), fingerprint: None, handle: None })].into();
     Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account, confirmed })
 }
 

@@ -14,7 +14,7 @@ fn many(organization: &str) -> Vec<Entry> {
 }
 
 async fn bring_all(directory: &Directory, entries: &[Entry]) -> Vec<Result<(), DirectoryError>> {
-    join_all(entries.iter().map(|entry| directory.bring(entry))).await
+    join_all(entries.iter().map(async |entry| directory.bring(entry).await.map(drop))).await
 }
 
 /// Brings many new people, and returns how many requests that took.

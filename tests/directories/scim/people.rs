@@ -10,7 +10,14 @@ use uuid::Uuid;
 /// Returns what a directory is to have of somebody in an organization, as a new account.
 pub(crate) fn entry(organization: &str, person: Person) -> Entry {
     let account = AccountId(Uuid::new_v4());
-    Entry { account, revision: Revision(1), organization: organization.to_owned(), adopts: false, person: Some(person) }
+    Entry {
+        account,
+        revision: Revision(1),
+        organization: organization.to_owned(),
+        adopts: false,
+        handle: None,
+        person: Some(person),
+    }
 }
 
 /// Returns what tells a directory that an account is gone.

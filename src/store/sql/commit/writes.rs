@@ -220,18 +220,25 @@ pub(super) async fn complete(connection: &mut Connection, transactions: &[&Trans
 
 /// Notes what directories confirmed of accounts.
 pub(super) async fn confirm(connection: &mut Connection, confirmed: &[(AccountId, &str, &Confirmation)]) -> Result<(), Halt> {
-    const COLUMNS: [(&str, Kind); 4] = [("account_id", Text), ("directory", Text), ("revision", Number), ("fingerprint", Text)];
+    const COLUMNS: [(&str, Kind); 5] =
+        [("account_id", Text), ("directory", Text), ("revision", Number), ("fingerprint", Text), ("handle", Text)];
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         let insert = insert("confirmations", &COLUMNS);
         // Without the WHERE, SQLite takes the ON for that of a join.
         format!(
             "{insert} WHERE TRUE ON CONFLICT (account_id, directory) DO UPDATE SET \
-             revision = excluded.revision, fingerprint = excluded.fingerprint"
+             revision = excluded.revision, fingerprint = excluded.fingerprint, handle = excluded.handle"
         )
     });
-    let row = |(account, directory, Confirmation { revision, fingerprint }): &(AccountId, &str, &Confirmation)| {
+    let row = |(account, directory, Confirmation { revision, fingerprint, handle }): &(AccountId, &str, &Confirmation)| {
         let fingerprint = fingerprint.as_ref().map(ToString::to_string);
-        vec![account.to_string().into(), (*directory).into(), revision.0.into(), fingerprint.into()]
+        vec![
+            account.to_string().into(),
+            (*directory).into(),
+            revision.0.into(),
+            fingerprint.into(),
+            handle.as_ref().map(|handle| handle.0.clone()).into(),
+        ]
     };
     write(connection, &TEXT, &confirmed.iter().map(row).collect::<Vec<_>>()).await
 }
