@@ -33,7 +33,7 @@
 //! - The store refuses a plan that was made from an older revision, of the account or of those that it
 //!   was made from, and answers a repeated transaction with its first receipt.
 //! - Whoever works holds a Lease (of a store in a file, a lock) and a claim in the store, which is checked in each of its
-//!   commits; whoever lost either decides, writes and tells nothing more.
+//!   commits and before directories are brought anything; whoever lost either decides, writes and tells nothing more.
 //! - Nothing that is inherited is stored: whoever reads follows the line ([`domain::inheritance`], and
 //!   the view that applications read), so that a change at its root is one row.
 //! - Nothing that can't be undone is done by one clock: closing a month takes all that can be read, and what can't wait is never

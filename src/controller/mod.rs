@@ -111,8 +111,11 @@ async fn work<S: Store>(
     while tenure.stands() {
         pipeline.writes().into_iter().for_each(|write| reporter.send(write));
         pipeline.questions().into_iter().for_each(|(key, question)| judge.ask(key, question));
-        pipeline.deliveries().into_iter().for_each(|delivery| courier.send(delivery));
-        pipeline.take_tidying().iter().for_each(|groups| courier.tidy(groups));
+        alive(health, pipeline.deliveries()).await.into_iter().for_each(|delivery| courier.send(delivery));
+        alive(health, pipeline.take_tidying()).await.iter().for_each(|groups| courier.tidy(groups));
+        if let Some(error) = pipeline.take_superseded() {
+            return Err(error.into());
+        }
         pipeline.take_relist().into_iter().for_each(|why| watches.relist(why));
         health.progress(pipeline.is_up_to_date());
         tokio::select! {

@@ -133,6 +133,9 @@ pub struct Pipeline<S> {
     member_changes: i64,
     /// Whether what no `User` leads to is to be looked at.
     store_unseen: bool,
+    /// When to ask the store again whether the claim stands, where it couldn't be asked: until then no directory is brought
+    /// anything.
+    claim_asked_again: Option<Instant>,
     /// When to try again to tell the store what directories confirmed.
     confirm_at: Option<Instant>,
     /// The transactions in flight, by the uid of their `User`, and whether they are overdue.
@@ -158,6 +161,7 @@ impl<S: Store> Pipeline<S> {
             passwords: Passwords::default(),
             provisioning,
             tidying: None,
+            claim_asked_again: None,
             confirm_at: None,
             store_unseen: false,
             member_changes: 0,
@@ -254,7 +258,7 @@ impl<S: Store> Pipeline<S> {
     /// Returns when the next report, question or delivery is due.
     #[must_use]
     pub fn errands_due(&self) -> Option<Instant> {
-        [self.writes_due(), self.passwords.next_due(), self.provisioning.next_due()].into_iter().flatten().min()
+        [self.writes_due(), self.passwords.next_due(), self.deliveries_due()].into_iter().flatten().min()
     }
 
     /// Whether no report waits and no write is under way.
@@ -1040,7 +1044,8 @@ mod tests {
             }
             let mut pipeline = pipeline(store, namespace);
             pipeline.round().await;
-            let brought: BTreeSet<AccountId> = pipeline.deliveries().into_iter().map(|delivery| delivery.entry.account).collect();
+            let brought: BTreeSet<AccountId> =
+                pipeline.deliveries().await.into_iter().map(|delivery| delivery.entry.account).collect();
             assert_eq!(brought, expected, "by who works in {namespace:?}");
         }
     }

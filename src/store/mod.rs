@@ -120,6 +120,15 @@ pub trait Store: Send + Sync + 'static {
         occasion: Occasion,
     ) -> impl Future<Output = Result<Vec<Result<Receipt, Refusal>>, StoreError>> + Send;
 
+    /// Checks that the claim stands under which this store was opened to work, and writes nothing. A store that nobody claims
+    /// has none that could end.
+    ///
+    /// # Errors
+    /// As a commit is refused: [`StoreError::Superseded`] when the claim doesn't stand any more. Any other error leaves it open.
+    fn check_claim(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async { Ok(()) }
+    }
+
     /// Returns what the clock of the store's own server shows; nothing where the store has none but this machine's.
     fn time(&self) -> impl Future<Output = Result<Option<jiff::Timestamp>, StoreError>> + Send {
         async { Ok(None) }

@@ -380,6 +380,14 @@ impl Store for SqlStore {
         Ok(answers)
     }
 
+    async fn check_claim(&self) -> Result<(), StoreError> {
+        if self.holding.is_none() {
+            return Ok(());
+        }
+        let mut reader = self.database.reader().await?;
+        operators::check_stands(&mut reader, self.holding.as_ref()).await
+    }
+
     async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
         let mut reader = self.database.reader().await?;
         if !reader.is_shared() {

@@ -349,6 +349,16 @@ impl Store for Watched {
         }
     }
 
+    async fn check_claim(&self) -> Result<(), StoreError> {
+        match &self.place {
+            Place::Memory(store) => store.check_claim().await,
+            Place::Database(database) => {
+                let there = database.clone();
+                elsewhere(&database.runtime, async move { there.store.check_claim().await })
+            }
+        }
+    }
+
     async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
         match &self.place {
             Place::Memory(store) => store.changed_by_members(after).await,

@@ -76,6 +76,7 @@ async fn stands(store: &SqlStore) {
 async fn stands_in(store: &SqlStore, namespace: &str) {
     writes_in(store, namespace).await.into_iter().for_each(|written| written.unwrap());
     store.changed_by_members(0).await.unwrap();
+    store.check_claim().await.unwrap();
 }
 
 async fn is_superseded(store: &SqlStore, epoch: i64) {
@@ -89,6 +90,8 @@ async fn is_superseded_in(store: &SqlStore, namespace: &str, epoch: i64) {
     // It learns of it also where it has nothing to write.
     let looked = store.changed_by_members(0).await;
     assert!(matches!(looked, Err(StoreError::Superseded { epoch: found }) if found == epoch), "{looked:?}");
+    let checked = store.check_claim().await;
+    assert!(matches!(checked, Err(StoreError::Superseded { epoch: found }) if found == epoch), "{checked:?}");
 }
 
 #[track_caller]
@@ -108,6 +111,21 @@ claims! {
         assert!(!after.was_put_back);
         is_superseded(&first, before.epoch).await;
         stands(&second).await;
+    }
+
+    async fn whether_a_claim_stands_is_asked_without_a_write_and_of_no_member(place) {
+        let (first, before) = claim(place, &of([], "first")).await.unwrap();
+        let mut application = Application::open(&place.url()).await;
+        for _ in 0..3 {
+            first.check_claim().await.unwrap();
+        }
+        assert_eq!(application.number("SELECT commits FROM operators").await, 0);
+        SqlStore::open_existing(&place.url()).await.unwrap().check_claim().await.unwrap();
+        claim(place, &of([], "second")).await.unwrap();
+        assert!(matches!(first.check_claim().await, Err(StoreError::Superseded { epoch }) if epoch == before.epoch));
+        let looked = first.changed_by_members(0).await;
+        assert!(matches!(looked, Err(StoreError::Superseded { .. })), "nobody ever changed anything of themselves: {looked:?}");
+        application.close().await;
     }
 
     async fn operators_of_different_namespaces_work_side_by_side(place) {

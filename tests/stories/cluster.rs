@@ -26,7 +26,7 @@ use roster::domain::member::SelfChange;
 use roster::domain::password::Candidate;
 use roster::hashing::{Cost, Hashing};
 use roster::plan::{MemberPlan, Plan};
-use roster::store::{Occasion, Store};
+use roster::store::{Occasion, Store, StoreError};
 use roster::telemetry::Metrics;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -332,14 +332,14 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Answers what is asked about passwords, and takes or refuses what a directory is brought.
-    fn run_errands(&mut self) {
+    async fn run_errands(&mut self) {
         for (key, question) in self.pipeline.questions() {
             let secret = self.secrets.get(&question.reference.name).cloned();
             let verdict = secret.map_or(Verdict::Missing, |secret| passwords::verdict(&self.hashing, secret, &question));
             self.happened.push(format!("judged the password of {}", key.name));
             self.pipeline.take_verdict(&key, question, verdict);
         }
-        for Delivery { directory: name, entry, .. } in self.pipeline.deliveries() {
+        for Delivery { directory: name, entry, .. } in self.pipeline.deliveries().await {
             let Some(directory) = &mut self.directory else { panic!("there is no directory") };
             let answer = match directory.days {
                 Day::Silent => continue,
@@ -432,7 +432,7 @@ impl<S: Store + Clone> Cluster<S> {
     pub(crate) async fn until_quiet(&mut self) {
         for _ in 0..10_000 {
             self.send_writes();
-            self.run_errands();
+            self.run_errands().await;
             if !self.work().await {
                 if !self.is_behind {
                     return;
@@ -448,7 +448,7 @@ impl<S: Store + Clone> Cluster<S> {
     pub(crate) async fn work_for(&mut self, times: usize) {
         for _ in 0..times {
             self.send_writes();
-            self.run_errands();
+            self.run_errands().await;
             self.work().await;
         }
     }
@@ -458,6 +458,31 @@ impl<S: Store + Clone> Cluster<S> {
         for write in self.pipeline.writes() {
             self.take(write);
         }
+    }
+
+    /// Returns why the operator may not work any more, if it may not.
+    pub(crate) fn deposed(&mut self) -> Option<StoreError> {
+        self.pipeline.take_superseded()
+    }
+
+    /// Returns what the directory has, an entry a line.
+    pub(crate) fn directory_has(&self) -> BTreeSet<String> {
+        self.directory.iter().flat_map(|directory| directory.has.values().cloned()).collect()
+    }
+
+    /// Lets the operator do what is due of passwords and directories.
+    pub(crate) async fn work_errands(&mut self) {
+        self.run_errands().await;
+    }
+
+    /// Lets the operator look whether members changed something, as it does every few seconds.
+    pub(crate) async fn see_members(&mut self) {
+        self.pipeline.see_members().await;
+    }
+
+    /// Has the operator list everything anew, which isn't over yet.
+    pub(crate) fn begin_to_list_anew(&mut self) {
+        self.pipeline.take_news(News::RolledBack { kind: Kind::User, known: self.newest + 1, found: self.newest });
     }
 
     /// Lets the operator do what is due next. Returns whether anything was, soon enough.

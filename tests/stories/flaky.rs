@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -21,6 +21,7 @@ pub(crate) struct FlakyStore {
     failures: Arc<AtomicUsize>,
     lost: Arc<AtomicUsize>,
     refused: Arc<AtomicUsize>,
+    superseded: Arc<AtomicBool>,
     kept: Arc<Mutex<BTreeSet<String>>>,
     commits: Arc<Mutex<Vec<Vec<String>>>>,
     calls: Arc<AtomicUsize>,
@@ -60,6 +61,16 @@ impl FlakyStore {
     /// Lets the next commits refuse everything, as if somebody else changed the accounts all the time.
     pub(crate) fn refuse(&self, times: usize) {
         self.refused.store(times, Ordering::Relaxed);
+    }
+
+    /// Ends the claim of the operator that works, as another's claim does.
+    pub(crate) fn supersede(&self) {
+        self.superseded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the claim stands; a commit is refused where it doesn't.
+    fn stands(&self) -> Result<(), StoreError> {
+        if self.superseded.load(Ordering::Relaxed) { Err(StoreError::Superseded { epoch: 1 }) } else { Ok(()) }
     }
 
     /// Has an application keep the cases of these `User`s.
@@ -158,8 +169,14 @@ impl Store for FlakyStore {
         self.inner.use_directories(directories, now).await
     }
 
+    async fn check_claim(&self) -> Result<(), StoreError> {
+        self.answers()?;
+        self.stands()
+    }
+
     async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
         self.answers()?;
+        self.stands()?;
         self.inner.changed_by_members(after).await
     }
 
@@ -174,6 +191,7 @@ impl Store for FlakyStore {
 
     async fn commit(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         self.answers()?;
+        self.stands()?;
         if Self::count(&self.refused).is_err() {
             return Ok(plans.iter().map(|_| Err(Refusal::Stale)).collect());
         }

@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 #[allow(dead_code, reason = "other tests use other parts of it")]
+mod claim_ends;
 mod cluster;
 mod flaky;
 mod namespace_goes;

@@ -21,6 +21,9 @@ use crate::plan::status::{self, Has};
 use crate::plan::user;
 use crate::store::{Receipt, Refusal, Store, StoreError, UserName};
 
+/// How long until the store is asked once more whether the claim stands, after it couldn't be.
+const CLAIM_ASKED_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long until the store is told once more what directories confirmed, after it couldn't be.
 pub(super) const CONFIRMED_AGAIN: Duration = Duration::from_secs(1);
 
@@ -112,11 +115,36 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
-    /// Returns what directories are to be brought now.
-    pub fn deliveries(&mut self) -> Vec<Delivery> {
-        let deliveries = self.provisioning.take(Instant::now());
+    /// Returns when the next entry is due to be brought.
+    pub(super) fn deliveries_due(&self) -> Option<Instant> {
+        let due = self.provisioning.next_due()?;
+        Some(self.claim_asked_again.map_or(due, |again| due.max(again)))
+    }
+
+    /// Returns what directories are to be brought now: nothing unless the store has just said that the claim stands. What a
+    /// directory is brought can't be refused like a commit, and whoever has taken over may have brought it something newer.
+    pub async fn deliveries(&mut self) -> Vec<Delivery> {
+        let is_due = self.deliveries_due().is_some_and(|due| due <= Instant::now());
+        let deliveries = if is_due && self.claim_stands().await { self.provisioning.take(Instant::now()) } else { vec![] };
         self.provisioning.waiting().for_each(|(directory, entries)| self.metrics.waiting(directory, entries));
         deliveries
+    }
+
+    /// Asks the store whether the claim stands. Where it doesn't, nothing is done any more; where the store can't be asked,
+    /// nobody knows, and it is asked again.
+    async fn claim_stands(&mut self) -> bool {
+        if self.superseded.is_some() {
+            return false;
+        }
+        self.claim_asked_again = None;
+        match self.store.check_claim().await {
+            Ok(()) => true,
+            Err(error) => {
+                self.claim_asked_again = Some(Instant::now() + CLAIM_ASKED_AGAIN);
+                self.wait_for_store(vec![], error);
+                false
+            }
+        }
     }
 
     /// Takes in what a directory answered.
@@ -136,8 +164,9 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Returns the groups that organizations have, once in a while, for directories to drop what is left of others.
-    pub fn take_tidying(&mut self) -> Option<Groups> {
-        self.tidying.take()
+    pub async fn take_tidying(&mut self) -> Option<Groups> {
+        let is_due = self.tidying.is_some() && self.claim_asked_again.is_none_or(|again| again <= Instant::now());
+        if is_due && self.claim_stands().await { self.tidying.take() } else { None }
     }
 
     /// Tells the store what directories confirmed and what is in doubt there, and looks at those whom it concerns.
@@ -237,8 +266,12 @@ impl<S: Store> Pipeline<S> {
 
     /// Looks at those who changed something of themselves in the store since the last time; the first time at all of them,
     /// since nobody knows which changes were there when everything was looked at.
+    ///
+    /// Whoever may not work on learns of it here within seconds: what directories are brought may be on its way for longer.
     pub async fn see_members(&mut self) {
         if !self.is_synced() {
+            // What was begun before everything is listed anew is on its way still.
+            self.superseded = self.store.check_claim().await.err().filter(StoreError::ends_the_work).or(self.superseded.take());
             return;
         }
         let (newest, mut users) = match self.store.changed_by_members(self.member_changes).await {
