@@ -25,6 +25,7 @@ use clap::{Parser, Subcommand};
 use crate::config::Shared;
 use crate::domain::account::Account;
 use crate::store::Store;
+use crate::store::sql::about_file;
 use crate::telemetry;
 
 /// People declared as Kubernetes resources become accounts in a store.
@@ -60,7 +61,9 @@ enum Command {
     Plan(plan::Arguments),
     /// Prints manifests of the accounts that no User owns, or of the people of a directory.
     Import(import::Arguments),
-    /// Copies the store into a file, also while the operator runs.
+    /// Copies the store into a file, also while the operator runs, or says whether such a file is whole.
+    ///
+    /// Exits with 0 where it is, with 1 where a file to verify isn't, with 2 for a fault.
     Backup(backup::Arguments),
     /// Brings the store to what a backup has, whole or not at all, and keeps what was there before.
     Restore(restore::Arguments),
@@ -99,7 +102,7 @@ pub fn main() -> ExitCode {
         Command::Copy(arguments) => copy::run(&shared, &arguments).map(done),
         Command::Plan(arguments) => plan::run(&shared, &arguments),
         Command::Import(arguments) => import::run(&shared, &arguments).map(done),
-        Command::Backup(arguments) => backup::run(&shared, &arguments).map(done),
+        Command::Backup(arguments) => backup::run(&shared, &arguments),
         Command::Restore(arguments) => restore::run(&shared, &arguments).map(done),
         Command::Doctor(arguments) => doctor::run(&shared, &arguments),
         Command::Crds(arguments) => crds::run(&arguments).map(done),
@@ -117,7 +120,11 @@ pub fn main() -> ExitCode {
 fn print(text: &str) -> std::io::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome,
+        Err(error) => {
+            let why = about_file(&error);
+            Err(std::io::Error::new(error.kind(), format!("standard output can't be written to: {why}")))
+        }
+        Ok(()) => Ok(()),
     }
 }
 

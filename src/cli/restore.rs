@@ -7,13 +7,16 @@ use serde::Serialize;
 
 use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
-use crate::store::sql::backup::{self, Restored};
+use crate::store::sql::backup::{self, CopyError, Restored, Trust, Unproven};
 
 /// Arguments of `roster restore`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The backup, of this version or an older one; it stays as it is.
     file: PathBuf,
+    /// Restores a backup that isn't what its digest says, as far as it can be read: values in it may be wrong without a sign.
+    #[arg(long)]
+    accept_changed: bool,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -29,9 +32,17 @@ struct Now {
 
 /// Restores the store and says what it has now, and where what was there before is.
 pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { file, output } = arguments;
-    let restored = block_on(async { Ok(backup::restore(&shared.store, file, shared.clock().now()).await?) })?;
-    let Restored { accounts, kept } = restored;
+    let Arguments { file, accept_changed, output } = arguments;
+    let trust = if *accept_changed { Trust::Structure } else { Trust::Digest };
+    let restored = block_on(async { Ok(backup::restore(&shared.store, (file, trust), shared.clock().now()).await?) })?;
+    let Restored { accounts, kept, unproven } = restored;
+    match unproven {
+        Some(Unproven::NoDigest) => eprintln!("roster: warning: {}", CopyError::NoDigest(file.clone())),
+        Some(Unproven::Changed) => {
+            eprintln!("roster: warning: {} isn't what its digest says: values in the store may be wrong", file.display());
+        }
+        None => {}
+    }
     let now = Now { accounts, kept: kept.map(|path| path.display().to_string()) };
     let text = match output {
         Output::Json => serde_json::to_string_pretty(&now)? + "\n",

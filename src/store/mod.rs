@@ -403,7 +403,7 @@ pub enum StoreError {
     #[error("the store holds a row that can't be read: {0}")]
     Corrupt(String),
     /// The database failed.
-    #[error("the store failed")]
+    #[error("the store failed{}", sql::in_words(.0))]
     Database(#[source] sqlx::Error),
 }
 

@@ -10,11 +10,13 @@
 //! closed month, becomes visible after the newer epoch or the close. Nothing is locked across organizations, so
 //! operators that share a store by namespaces don't wait for each other.
 
+mod advice;
 pub mod backup;
 mod commit;
 mod connection;
 pub mod corrections;
 mod database;
+mod digest;
 pub mod examination;
 mod locks;
 mod months;
@@ -36,6 +38,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub(crate) use self::advice::about_file;
 use self::connection::{Connection, Purpose, pairs, statement, texts};
 use self::database::{Address, Database};
 use self::operators::Holding;
@@ -79,6 +82,10 @@ impl SqlStore {
         }
         let held = Box::pin(schema::check_can_migrate(&address)).await?;
         let database = Database::connect(&address).await?;
+        if let Some(connection) = database.writer().await?.in_sqlite() {
+            // A backup that was moved to a store's place is a store from now on, and becomes another with its first commit.
+            digest::remove(connection).await?;
+        }
         if held.is_older() {
             Box::pin(schema::migrate(&database)).await?;
         }
@@ -457,6 +464,11 @@ impl SqlStore {
 /// Whether somebody else has locked what was asked for.
 pub(super) fn is_locked_out(error: &sqlx::Error) -> bool {
     postgres::is_locked_out(error) || sqlite::is_busy(error)
+}
+
+/// Returns what an error means and what helps, as the rest of a sentence that says that the store failed.
+pub(super) fn in_words(error: &sqlx::Error) -> String {
+    advice::advice(error).map_or_else(String::new, |advice| format!(": {advice}"))
 }
 
 /// Whether an account could have the key: no text in `PostgreSQL` holds a NUL, not even one to look for.

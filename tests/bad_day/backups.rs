@@ -21,7 +21,8 @@ async fn a_backup_has_everything_in_one_file_that_its_owner_alone_can_read() {
     let said: serde_json::Value = serde_json::from_str(&place.exits(&["backup", "copy.db", "-o", "json"], 0)).unwrap();
     let copy = place.file("copy.db");
     let metadata = copy.metadata().unwrap();
-    assert_eq!(said, serde_json::json!({"file": "copy.db", "accounts": 3, "sizeBytes": metadata.len()}));
+    let digest = said["digest"].as_str().unwrap();
+    assert_eq!(said, serde_json::json!({"file": "copy.db", "accounts": 3, "sizeBytes": metadata.len(), "digest": digest}));
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     assert_eq!(place.files(), ["copy.db", "roster.db", "roster.db-shm", "roster.db-wal"]);
     assert_eq!(content(&copy).await, content(&place.file("roster.db")).await);
@@ -39,7 +40,7 @@ async fn a_backup_overwrites_nothing_and_needs_a_store() {
     place.fails(&["backup", "roster.db"], "roster.db is there already");
     place.fails(&["backup", "."], "is there already");
     place.fails(&["backup", "link"], "link");
-    place.fails(&["backup", "no/folder.db"], "no: No such file or directory");
+    place.fails(&["backup", "no/folder.db"], "no: it isn't there: create it, or correct the path");
     assert_eq!(std::fs::read(place.file("letter")).unwrap(), b"Dear Alice");
     execute(&place.file("roster.db"), "UPDATE _sqlx_migrations SET version = 999 WHERE version = 1").await;
     place.fails(&["backup", "copy.db"], "newer roster");

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod backups;
+mod digests;
 mod doctor;
+mod faults;
 mod interrupted;
 #[path = "../store/plans.rs"]
 #[allow(dead_code, reason = "the words that the stores' tests are told in; these tests need a few of them")]
@@ -68,6 +70,15 @@ impl Place {
         assert!(message.contains(text), "{text:?} isn't in: {message}");
     }
 
+    /// Expects success, and a text in what is said beside the answer.
+    #[track_caller]
+    fn warns(&self, arguments: &[&str], text: &str) {
+        let output = self.roster(arguments);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{message}");
+        assert!(message.contains(text), "{text:?} isn't in: {message}");
+    }
+
     /// The names of the files, in order.
     fn files(&self) -> Vec<String> {
         let entries = self.folder.path().read_dir().unwrap();
@@ -108,17 +119,19 @@ async fn execute(file: &Path, statement: &'static str) {
     connection.close().await.unwrap();
 }
 
-/// Everything in a database: each table with its columns, and each of its rows.
+/// Everything in a database but the digest of a backup: each table with its columns, and each of its rows.
 async fn content(file: &Path) -> Vec<String> {
     let mut connection = connect(file).await;
-    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        .fetch_all(&mut connection)
-        .await
-        .unwrap();
-    let mut found: Vec<String> = sqlx::query_scalar("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
-        .fetch_all(&mut connection)
-        .await
-        .unwrap();
+    let tables: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'backup_digest' ORDER BY name")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    let mut found: Vec<String> =
+        sqlx::query_scalar("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'backup_digest' ORDER BY name")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
     for table in tables {
         let columns: String =
             sqlx::query_scalar("SELECT group_concat('quote(' || name || ')', ' || '','' || ') FROM pragma_table_info($1)")

@@ -150,7 +150,7 @@ async fn what_is_no_sound_backup_is_refused_and_changes_nothing() {
         ("letter", "letter holds no roster store"),
         ("empty", "empty holds no roster store"),
         ("roster.db", "roster.db is the store itself"),
-        (".", "isn't there"),
+        (".", "is a folder: name a file"),
     ] {
         place.fails(&["restore", name], text);
     }

@@ -1,7 +1,8 @@
 //! Copies of a store: taken while it is in use, and put back.
 //!
 //! A copy is written beside its place under a name of its own, checked, written to the disk, and only then
-//! given its name, so whoever is killed meanwhile leaves what was there before.
+//! given its name, so whoever is killed meanwhile leaves what was there before. A backup has a digest of its content
+//! ([`digest`]), and what isn't the backup that it was isn't restored unless somebody insists.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -13,11 +14,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
+use super::advice::{about_file, advice};
 use super::database::{self, Database};
+use super::digest::{self, Seal};
 use super::examination::damage;
 use super::operators::DOUBT_DIRECTORIES;
 use super::schema::{self, Held};
-use super::sqlite::{Address, identity, is_busy, is_damage};
+use super::sqlite::{Address, identity, is_about_schema, is_busy, is_damage};
 use crate::store::StoreError;
 
 /// How long emptying the log after a backup waits for others, in milliseconds; the next commit of the operator
@@ -27,13 +30,24 @@ const EMPTYING_PATIENCE: &str = "PRAGMA busy_timeout = 100";
 /// What `SQLite` keeps beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// A backup that was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A backup that was taken, or was found to be whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backup {
     /// How many live accounts it has.
     pub accounts: i64,
     /// Its length in bytes.
     pub size: u64,
+    /// The digest of its content.
+    pub digest: String,
+}
+
+/// What of a backup has to be proven for it to be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// It is what its digest says, or never had one.
+    Digest,
+    /// It doesn't contradict itself.
+    Structure,
 }
 
 /// A store that was restored.
@@ -43,6 +57,17 @@ pub struct Restored {
     pub accounts: i64,
     /// Where what was there before is kept.
     pub kept: Option<PathBuf>,
+    /// What isn't proven of the backup.
+    pub unproven: Option<Unproven>,
+}
+
+/// Why nobody can tell whether a backup is what it was when it was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unproven {
+    /// It has no digest.
+    NoDigest,
+    /// It isn't what its digest says, and somebody insisted on it.
+    Changed,
 }
 
 /// Why a store wasn't copied.
@@ -70,6 +95,19 @@ pub enum CopyError {
         /// What was found first.
         what: String,
     },
+    /// A backup isn't what it was when it was taken.
+    #[error(
+        "{0} isn't what it was when the backup was taken: its content differs from its digest, so it is damaged or somebody changed \
+         it, and values may be wrong without a sign. Use another backup; to restore this one all the same, as far as it can be \
+         read: roster restore --accept-changed"
+    )]
+    Changed(PathBuf),
+    /// A backup can't be compared with what it was.
+    #[error(
+        "{0} has no digest (an earlier roster took it, or it is a copy of a store and no backup), so nobody can tell whether it is \
+         what it was; SQLite finds no damage in it"
+    )]
+    NoDigest(PathBuf),
     /// What is at the store's place can't be told from somebody else's.
     #[error(
         "{0} can't be read as a roster store, so it isn't replaced: while `roster run` is stopped, move it and the files beside it \
@@ -79,9 +117,15 @@ pub enum CopyError {
     /// There is no store, and none is to be made.
     #[error("{0} isn't there: add ?mode=rwc to the store's address to create it")]
     Absent(PathBuf),
+    /// A folder is where a file should be.
+    #[error("{0} is a folder: name a file")]
+    Folder(PathBuf),
     /// The system refused something about a file.
-    #[error("{0}")]
+    #[error("{0}: {words}", words = about_file(.1))]
     File(PathBuf, #[source] io::Error),
+    /// The database refused something about a file.
+    #[error("{0}: {words}", words = advice(.1).unwrap_or("the database failed"))]
+    Database(PathBuf, #[source] sqlx::Error),
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -93,10 +137,24 @@ impl From<sqlx::Error> for CopyError {
     }
 }
 
+impl CopyError {
+    /// Whether a file could be read, and isn't a whole backup.
+    #[must_use]
+    pub fn is_about_content(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Changed(_) | Self::NoDigest(_))
+    }
+}
+
 /// Says which file the system refused something about.
 fn about(path: &Path) -> impl FnOnce(io::Error) -> CopyError {
     let path = path.to_owned();
     |error| CopyError::File(path, error)
+}
+
+/// Says which file the database refused something about.
+fn in_file(path: &Path) -> impl FnOnce(sqlx::Error) -> CopyError {
+    let path = path.to_owned();
+    |error| CopyError::Database(path, error)
 }
 
 /// Returns the address of a store in a file.
@@ -112,63 +170,127 @@ fn file_address(url: &str) -> Result<Address, CopyError> {
 }
 
 /// Copies the store at an address into a file that isn't there yet, readable by its owner alone: one consistent
-/// state, without anything that was deleted before. The store may be in use meanwhile.
+/// state, without anything that was deleted before, with a digest of what it has. The store may be in use meanwhile.
 ///
 /// # Errors
 /// When there is no store of this version or an older one, the file is there, or the copy isn't whole.
 pub async fn backup(url: &str, file: &Path) -> Result<Backup, CopyError> {
     let address = file_address(url)?;
-    schema::check_is_known(&address.clone().into()).await?;
+    let source = address.path.clone();
+    schema::check_is_known(&address.clone().into()).await.map_err(|error| damaged(&source, error))?;
     let place = place_of(file)?;
     if place.symlink_metadata().is_ok() {
         return Err(CopyError::Occupied(place));
     }
     let partial = Partial::claim(&place)?;
-    let mut store = address.options().connect().await?;
+    let mut store = address.options().connect().await.map_err(in_file(&source))?;
     copy(&mut store, &partial.path).await?;
     empty_log(&mut store).await?;
     store.close().await?;
     let accounts = check_whole(&partial.path).await?;
+    let digest = seal(&partial.path).await?;
     partial.file.sync_all().map_err(about(&partial.path))?;
     let size = partial.file.metadata().map_err(about(&partial.path))?.len();
     partial.put_at_free(&place)?;
-    Ok(Backup { accounts, size })
+    Ok(Backup { accounts, size, digest })
+}
+
+/// Says what a backup has, once it is proven to be what it was when it was taken. Changes nothing.
+///
+/// # Errors
+/// When the file is no store of this version or an older one, is damaged, was changed, or has no digest.
+pub async fn verify(file: &Path) -> Result<Backup, CopyError> {
+    let source = Address::of_copy(&place_of(file)?);
+    let Judged { accounts, digest, seal, .. } = judge(&source).await?;
+    match seal {
+        Seal::Whole => {}
+        Seal::Broken => return Err(CopyError::Changed(source.path)),
+        Seal::Missing => return Err(CopyError::NoDigest(source.path)),
+    }
+    let size = source.path.metadata().map_err(about(&source.path))?.len();
+    Ok(Backup { accounts, size, digest })
 }
 
 /// Puts what a file has at the place of the store, whole or not at all, in the schema of this version. What was
 /// there before is kept beside it. The file stays as it is.
 ///
 /// # Errors
-/// When the file is no store of this version or an older one, or is damaged; when somebody has the store open; and
-/// when what is at its place is no store.
-pub async fn restore(url: &str, file: &Path, now: Timestamp) -> Result<Restored, CopyError> {
+/// When the file is no store of this version or an older one, is damaged, or isn't what it was and is to be; when somebody
+/// has the store open; and when what is at its place is no store.
+pub async fn restore(url: &str, (file, trust): (&Path, Trust), now: Timestamp) -> Result<Restored, CopyError> {
     let address = file_address(url)?;
     let source = Address::of_copy(&place_of(file)?);
-    let held = schema::check_is_known(&source.clone().into()).await.map_err(|error| damaged(&source.path, error))?;
-    check_whole(&source.path).await?;
+    let Judged { held, digest, seal, .. } = judge(&source).await?;
+    let unproven = match (seal, trust) {
+        (Seal::Whole, _) => None,
+        (Seal::Missing, _) => Some(Unproven::NoDigest),
+        (Seal::Broken, Trust::Structure) => Some(Unproven::Changed),
+        (Seal::Broken, Trust::Digest) => return Err(CopyError::Changed(source.path)),
+    };
     let place = place_of(&address.path)?;
     if same_file(&source.path, &place) {
         return Err(CopyError::Itself(place));
     }
     let before = Before::take(&place, address.may_create()).await?;
     let partial = Partial::claim(&place)?;
-    let mut reading = source.options().connect().await?;
+    let mut reading = source.options().connect().await.map_err(in_file(&source.path))?;
     copy(&mut reading, &partial.path).await?;
     reading.close().await?;
+    make_a_store(&partial.path, &digest).await?;
     if held.is_older() {
         bring_up(&partial.path).await?;
     }
     doubt_directories(&partial.path).await?;
     let accounts = check_whole(&partial.path).await?;
     let kept = before.give_way_to(partial, &place, now).await?;
-    Ok(Restored { accounts, kept })
+    Ok(Restored { accounts, kept, unproven })
+}
+
+/// What a backup was found to be.
+struct Judged {
+    held: Held,
+    accounts: i64,
+    digest: String,
+    seal: Seal,
+}
+
+/// Looks at a backup whole, and changes nothing.
+async fn judge(source: &Address) -> Result<Judged, CopyError> {
+    let path = &source.path;
+    if path.is_dir() {
+        return Err(CopyError::Folder(path.clone()));
+    }
+    let held = schema::check_is_known(&source.clone().into()).await.map_err(|error| damaged(path, error))?;
+    let accounts = check_whole(path).await?;
+    let mut connection = source.options().connect().await.map_err(in_file(path))?;
+    let digest = digest::of_content(&mut connection).await.map_err(unreadable(path))?;
+    let seal = digest::check(&mut connection, &digest).await.map_err(unreadable(path))?;
+    connection.close().await?;
+    Ok(Judged { held, accounts, digest, seal })
+}
+
+async fn seal(path: &Path) -> Result<String, CopyError> {
+    let mut connection = Address::of(path).options().connect().await.map_err(in_file(path))?;
+    let digest = digest::seal(&mut connection).await.map_err(in_file(path))?;
+    connection.close().await.map_err(in_file(path))?;
+    Ok(digest)
+}
+
+/// Makes a store of the copy of a backup, if that has what was read of the backup before.
+async fn make_a_store(path: &Path, digest: &str) -> Result<(), CopyError> {
+    let mut connection = Address::of(path).options().connect().await.map_err(in_file(path))?;
+    if digest::of_content(&mut connection).await.map_err(unreadable(path))? != digest {
+        return Err(CopyError::Damaged { file: path.to_owned(), what: "it differs from what it was copied from".to_owned() });
+    }
+    digest::remove(&mut connection).await.map_err(in_file(path))?;
+    connection.close().await.map_err(in_file(path))
 }
 
 /// Writes what a connection sees into an empty file, row by row: no page of the database itself is copied, so
 /// nothing comes along that was deleted.
 async fn copy(connection: &mut SqliteConnection, to: &Path) -> Result<(), CopyError> {
     let path = to.to_str().ok_or_else(|| CopyError::File(to.to_owned(), io::Error::other("its name isn't UTF-8")))?;
-    sqlx::query("VACUUM INTO $1").bind(path).execute(connection).await?;
+    sqlx::query("VACUUM INTO $1").bind(path).execute(connection).await.map_err(in_file(to))?;
     Ok(())
 }
 
@@ -184,19 +306,32 @@ async fn empty_log(connection: &mut SqliteConnection) -> Result<(), CopyError> {
 
 /// Refuses a database that contradicts itself; returns how many live accounts it has.
 async fn check_whole(path: &Path) -> Result<i64, CopyError> {
-    let mut connection = Address::of_copy(path).options().connect().await?;
-    if let Some(what) = damage(&mut connection).await? {
+    let mut connection = Address::of_copy(path).options().connect().await.map_err(in_file(path))?;
+    if let Some(what) = damage(&mut connection).await.map_err(|error| damaged(path, error))? {
         return Err(CopyError::Damaged { file: path.to_owned(), what });
     }
-    let accounts = sqlx::query_scalar("SELECT COUNT(*) FROM accounts").fetch_one(&mut connection).await?;
+    let accounts = sqlx::query_scalar("SELECT COUNT(*) FROM accounts").fetch_one(&mut connection).await;
+    let accounts = accounts.map_err(unreadable(path))?;
     connection.close().await?;
     Ok(accounts)
 }
 
 fn damaged(path: &Path, error: StoreError) -> CopyError {
     match error {
-        StoreError::Database(error) if is_damage(&error) => CopyError::Damaged { file: path.to_owned(), what: error.to_string() },
+        StoreError::Database(error) => unreadable(path)(error),
         error => error.into(),
+    }
+}
+
+/// Says that a file is damaged, where the database refuses what every store can answer, or why it can't be read.
+fn unreadable(path: &Path) -> impl FnOnce(sqlx::Error) -> CopyError {
+    let file = path.to_owned();
+    |error| {
+        if is_damage(&error) || is_about_schema(&error) || matches!(error, sqlx::Error::ColumnDecode { .. }) {
+            CopyError::Damaged { file, what: error.to_string() }
+        } else {
+            CopyError::Database(file, error)
+        }
     }
 }
 

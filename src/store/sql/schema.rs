@@ -1,10 +1,12 @@
 //! The schema's versions, forward only.
 
 use std::borrow::Cow;
+use std::io;
 
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
 
+use super::advice::about_file;
 use super::database::{Address, Database};
 use super::{locks, postgres, sqlite};
 use crate::store::StoreError;
@@ -128,8 +130,11 @@ pub(super) async fn held(address: &Address) -> Result<Held, StoreError> {
     const NEWEST: &str = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
     match address {
         Address::Sqlite(address) => {
-            if !address.path.is_file() {
-                return Err(address.problem("isn't there"));
+            match address.path.metadata() {
+                Ok(found) if found.is_dir() => return Err(address.problem("is a folder: name a file")),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(address.problem("isn't there")),
+                Err(error) => return Err(address.problem(&format!("can't be looked at: {}", about_file(&error)))),
             }
             let tables = match sqlite::tables(address).await {
                 Ok(tables) => tables,

@@ -13,6 +13,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Sqlite, SqlitePool};
 
+use super::advice::about_file;
 use crate::store::{Refusal, StoreError};
 
 /// How long a statement waits for another process's transaction.
@@ -76,7 +77,10 @@ impl Address {
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path) {
             Ok(File { .. }) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(self.problem(&format!("can't be created: {error}"))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(self.problem("can't be created: its folder isn't there: create that, or correct the path"))
+            }
+            Err(error) => Err(self.problem(&format!("can't be created: {}", about_file(&error)))),
         }
     }
 
@@ -201,6 +205,13 @@ pub(super) fn is_damage(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<u32>().ok());
     // SQLITE_CORRUPT or SQLITE_NOTADB.
     code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
+/// Whether a table or a column isn't there, or can't be understood.
+pub(super) fn is_about_schema(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<u32>().ok());
+    // SQLITE_ERROR.
+    code.is_some_and(|code| code & 0xff == 1)
 }
 
 /// Returns what a violated UNIQUE constraint means, if it means that a plan is refused.
