@@ -11,8 +11,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-#[allow(dead_code, reason = "other tests use other parts of it")]
 mod claim_ends;
+#[allow(dead_code, reason = "other tests use other parts of it")]
 mod cluster;
 mod flaky;
 mod namespace_goes;
