@@ -51,7 +51,8 @@
 //! - Organizations take turns: in rounds, which are bounded by how much they read ([`controller::wake`]), in having passwords
 //!   hashed and in having directories brought up to date.
 //! - A directory is brought whole entries, one of an account at a time, as often as it takes; before a change at a revision that it
-//!   has confirmed is tried, the store knows that its entry is in doubt ([`controller::provisioning`]).
+//!   has confirmed is tried, the store knows that its entry is in doubt, and what takes a way in isn't confirmed to the store while
+//!   an earlier request may still give it back ([`controller::provisioning`]).
 //! - Of a password nothing but a hash leaves the one who judges it, and no store, log or status has more. A directory that takes
 //!   texts is handed one from its Secret, and nobody keeps it.
 //! - The log (above `debug`, where libraries speak) and the metrics carry uids and account ids, never

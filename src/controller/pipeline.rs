@@ -156,7 +156,7 @@ pub struct Pipeline<S> {
 impl<S: Store> Pipeline<S> {
     /// Returns a pipeline that starts to work once every scope was listed.
     pub fn new(store: S, settings: Settings, scopes: Vec<Scope>, metrics: Arc<Metrics>) -> Self {
-        let provisioning = Provisioning::new(settings.directories.iter().cloned());
+        let provisioning = Provisioning::new(settings.directories.iter().cloned()).begun(Instant::now());
         Self {
             passwords: Passwords::default(),
             provisioning,
@@ -418,6 +418,9 @@ impl<S: Store> Pipeline<S> {
                 Some(Ok(receipt)) => {
                     if let Receipt::Account(account) = &receipt {
                         self.world.note(&key, Some(in_force(account)));
+                        if decision.plan.as_ref().is_some_and(Plan::creates) && account.revision == Revision(1) {
+                            self.provisioning.created(account.id, Instant::now());
+                        }
                     }
                     self.wake_dependants(&snapshot, decision.plan.as_ref(), &receipt);
                     self.others.extend(taken_back(&snapshot, &receipt));

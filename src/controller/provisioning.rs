@@ -5,33 +5,21 @@
 //! there is something to bring. A change at the same revision, which comes from others' accounts and groups, doesn't: before
 //! the first try the store forgets the fingerprint, so that nobody who comes after a crash takes the entry for brought.
 
+mod doubts;
+mod pace;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::doubts::{Beginning, Doubts, is_brought};
+use self::pace::{Rest, is_held_against_it, jittered};
 use super::passwords::PasswordPlace;
 use super::wake::{Lane, ObjectKey, OfOrganization, Queue};
-use crate::directory::{DirectoryError, Entry, Person, Provisioned};
+use crate::directory::{DirectoryError, Entry, Provisioned};
 use crate::domain::account::{AccountId, Confirmation, Confirmations, EntryHandle, Fingerprint, Revision};
 use crate::plan::in_flight::{Directories, DirectoryState};
 use crate::plan::{ConfirmPlan, Plan};
-
-/// How many entries may be on their way to one directory at once. What many need of a group goes into one request there; how
-/// many requests are under way each directory bounds itself.
-const AT_ONCE: usize = 256;
-/// How many of them may be such as take nobody's way in: room is left for those that do.
-const FOLLOWING_AT_ONCE: usize = 224;
-/// How many of one organization's entries may be on their way to a directory, and how many such as take nobody's way in:
-/// another organization's don't wait until one of these is through.
-const OF_ONE_AT_ONCE: usize = 224;
-const FOLLOWING_OF_ONE_AT_ONCE: usize = 192;
-/// The least that a directory is left alone which asks for it.
-const SHORTEST_REST: Duration = Duration::from_secs(1);
-/// The longest that a directory is left alone, also when it asks for more.
-const LONGEST_REST: Duration = Duration::from_secs(60);
-/// How late a request may be done that was left without an answer, such as one that waited behind a gateway.
-const LATEST_ARRIVAL: Duration = Duration::from_secs(60);
 
 /// What each directory is still to be brought, and what the store is still to be told of it.
 #[derive(Debug, Default)]
@@ -41,6 +29,8 @@ pub struct Provisioning {
     untold: BTreeMap<AccountId, Untold>,
     /// The accounts that the store knows nothing of and whose entries are to go, with the directories where they went.
     dropped: BTreeMap<AccountId, BTreeSet<String>>,
+    /// When this operator began to work; nothing where nobody worked before.
+    beginning: Option<Beginning>,
 }
 
 /// What one directory is still to be brought.
@@ -48,14 +38,22 @@ pub struct Provisioning {
 struct Pending {
     wanted: HashMap<AccountId, Wanted>,
     due: Queue<EntryKey>,
+    /// The entries that failed and are tried again.
+    again: Queue<EntryKey>,
     under_way: HashSet<AccountId>,
+    /// Those of them that failed before.
+    again_under_way: HashSet<AccountId>,
     /// How many are under way, by organization.
     under_way_of: HashMap<String, usize>,
     problems: HashMap<AccountId, DirectoryError>,
-    /// The last request for an account that was left without an answer and may still arrive.
-    unanswered: HashMap<AccountId, Unanswered>,
-    /// Over whom the directory failed, and over nobody else since.
+    /// What may still arrive.
+    doubts: Doubts,
+    /// The accounts over which the directory failed and that went well never since.
+    failed: HashSet<AccountId>,
+    /// Over whom it failed that never had failed, and over nobody else of them since.
     failed_over: Option<AccountId>,
+    /// How often in a row it failed over such as had failed before.
+    failed_in_a_row: u32,
     rest: Option<Rest>,
 }
 
@@ -90,24 +88,14 @@ struct Wanted {
     is_second_look: bool,
     /// It waits until the store knows that the directory's entry is in doubt.
     is_held: bool,
-}
-
-/// A request that was left without an answer.
-#[derive(Clone, Copy, Debug)]
-struct Unanswered {
-    since: Instant,
-    /// It or one before it has a password, which can't be seen in the directory.
-    had_password: bool,
-}
-
-/// A directory as a whole fails, and is left alone; then one entry tries how it does.
-#[derive(Debug)]
-struct Rest {
-    until: Instant,
-    failures: u32,
-    why: DirectoryError,
-    /// What was on its way when it began, and says nothing about how the directory does afterwards.
-    from_before: HashSet<AccountId>,
+    /// The directory failed over it.
+    has_failed: bool,
+    /// It may take rights away that the directory's entry has.
+    may_revoke: bool,
+    /// The directory has confirmed it, and the store isn't told before: until then something may arrive that undoes it.
+    withheld: Option<Instant>,
+    /// The revision that the directory confirmed before, as far as the store knows or is told next.
+    known: Option<Revision>,
 }
 
 /// What the store is still to be told of an account.
@@ -135,6 +123,26 @@ impl Provisioning {
         Self { directories, ..Self::default() }
     }
 
+    /// Returns the same of an operator that began to work at this time, after another one that may have sent requests until then.
+    #[must_use]
+    pub fn begun(self, at: Instant) -> Self {
+        Self { beginning: Some(Beginning::at(at)), ..self }
+    }
+
+    /// Notes that this operator created an account: no other one ever brought it.
+    pub fn created(&mut self, account: AccountId, now: Instant) {
+        if let Some(beginning) = &mut self.beginning {
+            beginning.created(account, now);
+        }
+    }
+
+    /// Returns until when the store isn't told that a directory confirmed what takes an account's way in, because an earlier
+    /// request may still give it back; nothing where the directory hasn't confirmed it, or the store is told.
+    #[must_use]
+    pub fn withheld_until(&self, directory: &str, account: AccountId) -> Option<Instant> {
+        self.directories.get(directory)?.wanted.get(&account)?.withheld
+    }
+
     /// Returns the directories, each with what went wrong when it was last brought this account, or anything at all.
     #[must_use]
     pub fn directories(&self, account: Option<AccountId>) -> Directories {
@@ -159,22 +167,26 @@ impl Provisioning {
         for (name, pending) in &mut self.directories {
             let untold = self.untold.get(&entry.account).and_then(|untold| untold.confirmed.get(name));
             let known = untold.or(confirmed.get(name)).cloned();
-            let before = known.as_ref().and_then(|known| known.fingerprint.as_ref());
-            let has_it = match (before, &fingerprint) {
-                (Some(before), Some(fingerprint)) => before.has(fingerprint),
-                (before, fingerprint) => before.is_none() && fingerprint.is_none(),
-            };
-            if has_it && known.as_ref().is_some_and(|known| known.revision >= entry.revision) {
+            pending.doubts.judge(entry, known.as_ref(), self.beginning.as_ref(), now);
+            if is_brought(entry, known.as_ref()) {
                 pending.drop_unless_second_look(entry);
                 continue;
             }
+            let before = known.as_ref().and_then(|known| known.fingerprint.as_ref());
+            let rights = fingerprint.as_ref().and_then(|fingerprint| fingerprint.rights.as_ref());
             let mut wanted = Wanted::new(user, entry.clone());
+            wanted.known = known.as_ref().map(|known| known.revision);
+            wanted.may_revoke = before.is_some_and(|before| before.rights.is_none() || before.rights.as_ref() != rights);
             wanted.entry.handle = known.as_ref().and_then(|known| known.handle.clone());
             wanted.password = password.cloned();
             wanted.knows(before.and_then(|before| before.password.as_ref()));
             // What the store says, or is about to be told, is about to be wrong.
             if let Some(known) = known.as_ref().filter(|known| known.revision >= entry.revision && !is_in_doubt(known)) {
-                note(&mut self.untold, user, entry.account, name, in_doubt(known.revision, before, known.handle.as_ref()));
+                let has_same_rights = before.is_some_and(|before| before.rights.as_ref() == rights);
+                let rights = pending.doubts.common_rights(entry.account, rights.filter(|_| has_same_rights), now);
+                let password = before.and_then(|before| before.password.clone());
+                let news = in_doubt(known.revision, (rights, password), known.handle.as_ref());
+                note(&mut self.untold, user, entry.account, name, news);
             }
             let stored = confirmed.get(name);
             wanted.is_held = stored.is_some_and(|stored| stored.revision >= entry.revision && !is_in_doubt(stored));
@@ -196,6 +208,7 @@ impl Provisioning {
         for (_, pending) in self.directories.iter_mut().filter(|(name, _)| !dropped.contains(*name)) {
             // Newer than whatever was brought before the store lost it.
             let entry = Entry::gone(account, Revision(i64::MAX), &user.namespace);
+            pending.doubts.judge(&entry, None, self.beginning.as_ref(), now);
             pending.want(Wanted::new(user, entry), now);
         }
     }
@@ -204,10 +217,8 @@ impl Provisioning {
     pub fn take(&mut self, now: Instant) -> Vec<Delivery> {
         let mut taken = vec![];
         for (name, pending) in &mut self.directories {
-            for EntryKey { account, organization } in pending.take(now) {
+            for EntryKey { account, .. } in pending.take(now) {
                 let Some(Wanted { entry, password, .. }) = pending.wanted.get(&account) else { continue };
-                pending.under_way.insert(account);
-                *pending.under_way_of.entry(organization).or_default() += 1;
                 taken.push(Delivery { directory: name.clone(), entry: entry.clone(), password: password.clone() });
             }
         }
@@ -234,18 +245,14 @@ impl Provisioning {
         now: Instant,
     ) -> Vec<ObjectKey> {
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
-        pending.arrived(entry);
-        if pending.rest.is_some() && answer.as_ref().err().is_none_or(DirectoryError::shows_that_it_works) {
-            pending.rest = None;
-            tracing::info!(directory, waiting = pending.wanted.len(), "the directory answers again");
-        }
+        let is_probe = pending.arrived(entry);
         if answer.as_ref().err().is_none_or(DirectoryError::shows_that_it_works) {
-            pending.failed_over = None;
+            pending.works(directory);
         }
         let Some(wanted) = pending.wanted.get(&entry.account).cloned() else { return vec![] };
         match answer {
             Ok(provisioned) => self.confirmed(directory, entry, provisioned, (&wanted, now)),
-            Err(problem) => self.failed(directory, entry, &wanted, problem, now),
+            Err(problem) => self.failed(directory, (entry, is_probe), &wanted, problem, now),
         }
     }
 
@@ -258,29 +265,38 @@ impl Provisioning {
     ) -> Vec<ObjectKey> {
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
         pending.due.succeeded(&EntryKey::of(entry));
-        let healed = pending.problems.remove(&entry.account).map(|_| wanted.user.clone());
+        pending.failed.remove(&entry.account);
+        let account = entry.account;
+        let healed = pending.problems.remove(&account).map(|_| wanted.user.clone());
         let fingerprint = entry.fingerprint();
         let is_last = wanted.entry.revision <= entry.revision && wanted.entry.fingerprint() == fingerprint;
-        let unanswered = pending.unanswered.get(&entry.account).copied();
-        let until = unanswered.map(|it| it.since + LATEST_ARRIVAL).filter(|until| *until > now);
+        let until = pending.doubts.until(account, now);
+        let withheld = pending.doubts.gives_back(entry, now);
+        let rights = fingerprint.as_ref().and_then(|fingerprint| fingerprint.rights.as_ref());
+        let rights = pending.doubts.common_rights(account, rights, now);
         let password = fingerprint.as_ref().and_then(|fingerprint| fingerprint.password.as_ref());
         let password = password.or(wanted.known_password.as_ref()).cloned();
+        // Which one it has in the end nobody sees.
+        let lasting_password = password.clone().filter(|_| !pending.doubts.had_password(account, now));
         let handle = provisioned.handle;
-        if let Some(wanted) = pending.wanted.get_mut(&entry.account) {
+        let mut has_newer_rights = false;
+        if let Some(wanted) = pending.wanted.get_mut(&account) {
             wanted.entry.handle.clone_from(&handle);
+            wanted.has_failed = false;
+            has_newer_rights = wanted.entry.fingerprint().and_then(|newer| newer.rights) != rights;
         }
-        match (pending.wanted.get_mut(&entry.account), until) {
+        match (pending.wanted.get_mut(&account), until) {
             // An earlier request may still undo it: whether it did is looked at afterwards.
             (Some(wanted), Some(until)) if is_last => {
                 wanted.is_second_look = true;
-                let password = password.as_ref().filter(|_| unanswered.is_none_or(|it| !it.had_password));
-                wanted.knows(password);
-                pending.due.put(EntryKey::of(entry), Lane::Following, until);
+                wanted.withheld = withheld;
+                wanted.knows(lasting_password.as_ref());
+                pending.schedule(account, withheld.unwrap_or(until));
             }
             (Some(newer), _) if !is_last => {
                 newer.knows(password.as_ref());
                 if !newer.is_held {
-                    pending.due.put(EntryKey::of(entry), lane(&newer.entry), now);
+                    pending.schedule(account, now);
                 }
             }
             _ => pending.drop(entry),
@@ -289,50 +305,62 @@ impl Provisioning {
             dropped.insert(directory.to_owned());
             return vec![wanted.user.clone()];
         }
-        // What comes next may be on its way before the store is told of this one.
-        let fingerprint = fingerprint.map(|own| Fingerprint { password, ..own });
-        let news = match is_last && until.is_none() {
-            true => Confirmation { revision: entry.revision, fingerprint, handle },
-            false => in_doubt(entry.revision, fingerprint.as_ref(), handle.as_ref()),
+        // A newer revision shows by itself that there is something to bring; what is newer at the same one may be on its way
+        // before the store is told of this one.
+        let is_settled = until.is_none() && (is_last || wanted.entry.revision > entry.revision);
+        let news = if withheld.is_some() {
+            // The directory's own key of it is worth keeping all the same.
+            let known = wanted.known.filter(|_| handle.is_some() && handle != wanted.entry.handle);
+            known.map(|known| in_doubt(known, (None, lasting_password), handle.as_ref()))
+        } else if is_settled {
+            let fingerprint = fingerprint.map(|own| Fingerprint { password, ..own });
+            Some(Confirmation { revision: entry.revision, fingerprint, handle })
+        } else {
+            let rights = rights.filter(|_| !has_newer_rights);
+            Some(in_doubt(entry.revision, (rights, lasting_password), handle.as_ref()))
         };
-        note(&mut self.untold, &wanted.user, entry.account, directory, news);
+        if let Some(news) = news {
+            note(&mut self.untold, &wanted.user, account, directory, news);
+        }
         healed.into_iter().collect()
     }
 
     fn failed(
         &mut self,
         directory: &str,
-        entry: &Entry,
+        (entry, is_probe): (&Entry, bool),
         wanted: &Wanted,
         problem: DirectoryError,
         now: Instant,
     ) -> Vec<ObjectKey> {
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
+        let account = entry.account;
         let again = pending.due.failed(&EntryKey::of(entry), now);
-        if problem == DirectoryError::PasswordLost
-            && let Some(wanted) = pending.wanted.get_mut(&entry.account)
-        {
-            wanted.knows(None);
+        let is_newer = wanted.entry.revision > entry.revision || wanted.entry.fingerprint() != entry.fingerprint();
+        if let Some(wanted) = pending.wanted.get_mut(&account) {
+            wanted.has_failed |= !is_newer && is_held_against_it(&problem);
+            if problem == DirectoryError::PasswordLost {
+                wanted.knows(None);
+            }
         }
         // What is newer isn't to wait for what failed before it.
-        let at = if wanted.entry.revision > entry.revision { now } else { now + jittered(again - now) };
+        let at = if is_newer { now } else { now + jittered(again - now) };
         if !wanted.is_held {
-            pending.due.put(EntryKey::of(entry), lane(&wanted.entry), at);
+            pending.schedule(account, at);
         }
         if problem.leaves_open_what_becomes_of_it() {
-            let is_new = |person: &Person| person.password.as_ref().is_some_and(|password| password.is_new);
-            let before = pending.unanswered.get(&entry.account).is_some_and(|it| it.had_password);
-            let had_password = before || entry.person.as_ref().is_some_and(is_new);
-            pending.unanswered.insert(entry.account, Unanswered { since: now, had_password });
+            pending.doubts.leave_open(entry, now);
         }
-        if problem.is_about_directory() || pending.fails_over_others_too(entry.account, &problem) {
-            return pending.begin_rest(directory, entry.account, problem, now);
-        }
-        let account = entry.account;
+        let mut concerned = pending.judge_failure(directory, (account, is_probe), &problem, now);
         let why: &str = (&problem).into();
         tracing::debug!(directory, %account, why, "a directory didn't confirm an entry");
-        let known = pending.problems.insert(account, problem.clone());
-        if known.as_ref() == Some(&problem) { vec![] } else { vec![wanted.user.clone()] }
+        if !problem.is_about_directory() {
+            let known = pending.problems.insert(account, problem.clone());
+            if known.as_ref() != Some(&problem) && concerned.is_empty() {
+                concerned.push(wanted.user.clone());
+            }
+        }
+        concerned
     }
 
     /// Whether the store is to be told something.
@@ -364,9 +392,8 @@ impl Provisioning {
         for pending in self.directories.values_mut() {
             let Some(wanted) = pending.wanted.get_mut(&account).filter(|wanted| wanted.is_held) else { continue };
             wanted.is_held = false;
-            let (key, lane) = (EntryKey::of(&wanted.entry), lane(&wanted.entry));
             if !pending.under_way.contains(&account) {
-                pending.due.put(key, lane, now);
+                pending.schedule(account, now);
             }
         }
     }
@@ -374,7 +401,27 @@ impl Provisioning {
 
 impl Wanted {
     fn new(user: &ObjectKey, entry: Entry) -> Self {
-        Self { user: user.clone(), entry, password: None, known_password: None, is_second_look: false, is_held: false }
+        Self {
+            user: user.clone(),
+            entry,
+            password: None,
+            known_password: None,
+            is_second_look: false,
+            is_held: false,
+            has_failed: false,
+            may_revoke: false,
+            withheld: None,
+            known: None,
+        }
+    }
+
+    /// What takes somebody's way in goes first, then what may take rights.
+    fn lane(&self) -> Lane {
+        match self.entry.takes_away() {
+            true => Lane::Asked,
+            false if self.may_revoke => Lane::Revoking,
+            false => Lane::Following,
+        }
     }
 
     /// Takes in what tells the password that the directory has.
@@ -395,96 +442,12 @@ impl Pending {
         {
             return;
         }
-        let (key, lane) = (EntryKey::of(entry), lane(entry));
+        self.unschedule(entry);
         let is_due = !wanted.is_held && !self.under_way.contains(&account);
         self.wanted.insert(account, wanted);
         if is_due {
-            self.due.put(key, lane, now);
+            self.schedule(account, now);
         }
-    }
-
-    /// Takes the accounts that are due, those that lose their way in first, of each organization by turns.
-    fn take(&mut self, now: Instant) -> Vec<EntryKey> {
-        let under_way = self.under_way.len();
-        match &self.rest {
-            Some(rest) if now < rest.until || under_way > 0 => vec![],
-            Some(_) => self.due.take(now, 1),
-            None => {
-                let mut of = self.under_way_of.clone();
-                let mut has_room = |key: &EntryKey, most| {
-                    let count = of.entry(key.organization.clone()).or_default();
-                    let has_room = *count < most;
-                    *count += usize::from(has_room);
-                    has_room
-                };
-                let room = AT_ONCE.saturating_sub(under_way);
-                let mut taken = self.due.take_from(Lane::Asked, now, room, |key| has_room(key, OF_ONE_AT_ONCE));
-                let room = FOLLOWING_AT_ONCE.saturating_sub(under_way + taken.len());
-                let following = |key: &EntryKey| has_room(key, FOLLOWING_OF_ONE_AT_ONCE);
-                taken.extend(self.due.take_from(Lane::Following, now, room, following));
-                taken
-            }
-        }
-    }
-
-    fn next_due(&self) -> Option<Instant> {
-        let under_way = self.under_way.len();
-        let has_room = |organization: &str, most| self.under_way_of.get(organization).is_none_or(|count| *count < most);
-        let due = |lane, most, of_one| {
-            self.due.next_due_of(lane, |organization| has_room(organization, of_one)).filter(|_| under_way < most)
-        };
-        let asked = || due(Lane::Asked, AT_ONCE, OF_ONE_AT_ONCE);
-        let following = || due(Lane::Following, FOLLOWING_AT_ONCE, FOLLOWING_OF_ONE_AT_ONCE);
-        match &self.rest {
-            Some(_) if under_way > 0 => None,
-            Some(rest) => self.due.next_due().map(|due| due.max(rest.until)),
-            None => asked().into_iter().chain(following()).min(),
-        }
-    }
-
-    /// Notes that an entry isn't on its way any more.
-    fn arrived(&mut self, entry: &Entry) {
-        if self.under_way.remove(&entry.account)
-            && let Some(count) = self.under_way_of.get_mut(&entry.organization)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.under_way_of.remove(&entry.organization);
-            }
-        }
-    }
-
-    /// Leaves the directory alone for a while, longer each time in a row. Returns those whose status is to say so.
-    fn begin_rest(&mut self, directory: &str, account: AccountId, why: DirectoryError, now: Instant) -> Vec<ObjectKey> {
-        if self.rest.as_mut().is_some_and(|rest| rest.from_before.remove(&account)) {
-            return vec![];
-        }
-        let failures = match &self.rest {
-            Some(rest) => rest.failures + 1,
-            None => 0,
-        };
-        let asked_for = match &why {
-            DirectoryError::Busy { after } => after.map(|after| after.max(SHORTEST_REST)),
-            _ => None,
-        };
-        let rest = asked_for.unwrap_or_else(|| Duration::from_secs(1 << failures.min(6))).min(LONGEST_REST);
-        let waiting = self.wanted.len();
-        if failures == 0 {
-            tracing::warn!(directory, waiting, error = %why, "a directory fails, and is left alone for a while");
-        }
-        let is_news = self.rest.as_ref().is_none_or(|rest| rest.why != why);
-        self.rest = Some(Rest { until: now + jittered(rest), failures, why, from_before: self.under_way.clone() });
-        if is_news { self.wanted.values().map(|wanted| wanted.user.clone()).collect() } else { vec![] }
-    }
-
-    /// Whether a failure is more than one account's: somebody else met one too, and nobody was any luckier since.
-    fn fails_over_others_too(&mut self, account: AccountId, problem: &DirectoryError) -> bool {
-        if !matches!(problem, DirectoryError::Failed(_)) {
-            return false;
-        }
-        let first = *self.failed_over.get_or_insert(account);
-        // While it rests one at a time tries, and who is alone holds up nobody.
-        first != account || (self.rest.is_some() && self.wanted.len() > 1)
     }
 
     fn drop_unless_second_look(&mut self, entry: &Entry) {
@@ -497,8 +460,10 @@ impl Pending {
     fn drop(&mut self, entry: &Entry) {
         self.wanted.remove(&entry.account);
         self.problems.remove(&entry.account);
-        self.unanswered.remove(&entry.account);
+        self.failed.remove(&entry.account);
+        self.doubts.forget(entry.account);
         self.due.succeeded(&EntryKey::of(entry));
+        self.unschedule(entry);
     }
 }
 
@@ -508,25 +473,19 @@ fn note(untold: &mut BTreeMap<AccountId, Untold>, user: &ObjectKey, account: Acc
     untold.entry(account).or_insert_with(new).confirmed.insert(directory.to_owned(), news);
 }
 
-/// Returns that a directory has a revision, and that nobody knows what of the person it has beside the password.
-fn in_doubt(revision: Revision, before: Option<&Fingerprint>, handle: Option<&EntryHandle>) -> Confirmation {
-    let password = before.and_then(|before| before.password.clone());
-    let fingerprint = password.map(|password| Fingerprint { person: String::new(), rights: None, password: Some(password) });
+/// Returns that a directory has a revision, and that nobody knows what of the person it has beside these rights and this
+/// password, if those.
+fn in_doubt(
+    revision: Revision,
+    (rights, password): (Option<String>, Option<String>),
+    handle: Option<&EntryHandle>,
+) -> Confirmation {
+    let fingerprint = Some(Fingerprint { person: String::new(), rights, password });
     Confirmation { revision, fingerprint, handle: handle.cloned() }
 }
 
 fn is_in_doubt(known: &Confirmation) -> bool {
     known.fingerprint.as_ref().is_none_or(|fingerprint| fingerprint.person.is_empty())
-}
-
-/// Returns a time somewhat longer or shorter, so that what failed together doesn't come back together.
-fn jittered(time: Duration) -> Duration {
-    time.mul_f64(0.8 + 0.4 * fastrand::f64())
-}
-
-/// What takes somebody's way in goes first.
-fn lane(entry: &Entry) -> Lane {
-    if entry.takes_away() { Lane::Asked } else { Lane::Following }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl<'a> RoundBudget<'a> {
     /// one that is read anyway.
     pub(crate) fn room(&mut self, lane: Lane, key: &ObjectKey) -> Option<u64> {
         let most = match lane {
-            Lane::Asked => MAX_BYTES_ASKED,
+            Lane::Asked | Lane::Revoking => MAX_BYTES_ASKED,
             // Also where one who asked takes more than a round.
             Lane::Following => MAX_BYTES.max(self.asked + MAX_BYTES - MAX_BYTES_ASKED),
         };

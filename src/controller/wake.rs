@@ -60,6 +60,8 @@ impl OfOrganization for ObjectKey {
 pub enum Lane {
     /// Somebody waits for it.
     Asked,
+    /// It may take rights away, of thousands at once perhaps.
+    Revoking,
     /// It only follows from what became of others, perhaps of thousands at once.
     Following,
 }
@@ -71,6 +73,7 @@ type Place = (Instant, u64);
 #[derive(Debug)]
 pub struct Queue<K = ObjectKey> {
     asked: Line<K>,
+    revoking: Line<K>,
     following: Line<K>,
     places: HashMap<K, (Lane, Place)>,
     failures: HashMap<K, u32>,
@@ -107,6 +110,7 @@ impl<K> Default for Queue<K> {
     fn default() -> Self {
         Self {
             asked: Line::default(),
+            revoking: Line::default(),
             following: Line::default(),
             places: HashMap::new(),
             failures: HashMap::new(),
@@ -239,6 +243,13 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
         self.lane(lane).insert(place, key);
     }
 
+    /// Takes an object out, whenever it is due. How often it failed isn't forgotten.
+    pub fn remove(&mut self, key: &K) {
+        if let Some((lane, place)) = self.places.remove(key) {
+            self.lane(lane).remove(place, key.organization());
+        }
+    }
+
     /// Makes an object due later, the more so the more often it failed in a row. Returns when.
     pub fn retry(&mut self, key: K, now: Instant) -> Instant {
         let at = self.failed(&key, now);
@@ -270,6 +281,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
         let follows = self.next_due_in(Lane::Following).is_some_and(|due| due <= now);
         let share = if follows { most / FOLLOWING_SHARE } else { 0 };
         let mut asked = self.serve(Lane::Asked, now, most - share, &mut room);
+        asked.extend(self.serve(Lane::Revoking, now, most - share - asked.len(), &mut room));
         let following = self.serve(Lane::Following, now, most - asked.len(), &mut room);
         let left = most - asked.len() - following.len();
         asked.extend(self.serve(Lane::Asked, now, left, &mut room));
@@ -295,6 +307,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
         let mut taken = BTreeMap::new();
         let line = match lane {
             Lane::Asked => &mut self.asked,
+            Lane::Revoking => &mut self.revoking,
             Lane::Following => &mut self.following,
         };
         let mut without_room = vec![];
@@ -320,7 +333,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
     /// Returns when the next object is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        [Lane::Asked, Lane::Following].into_iter().filter_map(|lane| self.next_due_in(lane)).min()
+        [Lane::Asked, Lane::Revoking, Lane::Following].into_iter().filter_map(|lane| self.next_due_in(lane)).min()
     }
 
     /// Returns when the next object is due in a lane.
@@ -333,6 +346,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
     pub fn next_due_of(&self, lane: Lane, has_room: impl Fn(&str) -> bool) -> Option<Instant> {
         let line = match lane {
             Lane::Asked => &self.asked,
+            Lane::Revoking => &self.revoking,
             Lane::Following => &self.following,
         };
         let ready = line.ready.iter().map(|(_, place, organization)| (place, organization));
@@ -360,6 +374,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
     fn lane(&mut self, lane: Lane) -> &mut Line<K> {
         match lane {
             Lane::Asked => &mut self.asked,
+            Lane::Revoking => &mut self.revoking,
             Lane::Following => &mut self.following,
         }
     }

@@ -127,7 +127,8 @@ impl DirectoryError {
     /// Whether what was asked may still be on its way, and be done later.
     #[must_use]
     pub fn leaves_open_what_becomes_of_it(&self) -> bool {
-        matches!(self, Self::Silent | Self::Unreachable(_))
+        // A gateway that answers that it failed may have passed the request on.
+        matches!(self, Self::Silent | Self::Unreachable(_) | Self::Failed(_))
     }
 }
 

@@ -45,7 +45,7 @@ pub struct EntryHandle(pub String);
 /// What tells one content of a directory's entry from another, at the same revision too: permissions change with others'.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// A digest of everything but the password.
+    /// A digest of everything but the password; empty where that is in doubt.
     pub person: String,
     /// A digest of what gives rights: whether the person may log in, the group and the permissions. Absent where an earlier
     /// version wrote it.
@@ -58,6 +58,10 @@ impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { person, rights, password } = self;
         f.write_str(person)?;
+        if person.is_empty() && rights.is_none() && password.is_none() {
+            // No text at all stands for an entry of nobody.
+            f.write_str(".")?;
+        }
         if let Some(rights) = rights {
             write!(f, ".{rights}")?;
         }
@@ -74,6 +78,7 @@ impl Fingerprint {
     pub fn stored(text: &str) -> Self {
         let (content, password) = text.split_once('/').map_or((text, None), |(content, password)| (content, Some(password)));
         let (person, rights) = content.split_once('.').map_or((content, None), |(person, rights)| (person, Some(rights)));
+        let rights = rights.filter(|rights| !rights.is_empty());
         Self { person: person.to_owned(), rights: rights.map(str::to_owned), password: password.map(str::to_owned) }
     }
 
@@ -436,6 +441,20 @@ impl TransactionKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fingerprint_is_read_as_it_was_written_and_one_in_doubt_is_not_that_of_nobody() {
+        for person in ["", "person"] {
+            for rights in [None, Some("rights".to_owned())] {
+                for password in [None, Some("password".to_owned())] {
+                    let own = Fingerprint { person: person.to_owned(), rights: rights.clone(), password };
+                    let text = own.to_string();
+                    assert!(!text.is_empty(), "no text stands for nobody");
+                    assert_eq!(Fingerprint::stored(&text), own);
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_retried_transaction_has_the_same_id_and_a_second_one_another() {

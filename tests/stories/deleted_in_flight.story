@@ -37,6 +37,16 @@ writes 3
 
 === expect
 OrgEmailDomain/acme acme.example users=0 Ready=True Reconciled -
+User/alice Deleting alice@acme.example users null Delete InProgress Ready=False Delete Reconciling
+  the Delete is in force in the store, and on its way to the directories
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=0 Ready=True Reconciled -
+writes 0
+
+=== wait 2 minutes
+
+=== expect
+OrgEmailDomain/acme acme.example users=0 Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=0 Ready=True Reconciled -
 event User/alice AccountDeleted: the account was deleted for good; cases left without an owner: 0; this month is billed in full

@@ -108,6 +108,8 @@ writes 0
 
 === restart
 
+=== wait 2 minutes
+
 === expect
 OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
 User/alice Enabled alice@acme.example administrators [*] Ready=True Reconciled -
