@@ -58,6 +58,7 @@ pub struct Metrics {
     writes: Family<WriteLabels, Counter>,
     deliveries: Family<DeliveryLabels, Counter>,
     waiting: Family<DirectoryLabels, Gauge>,
+    drift: Family<DirectoryLabels, Counter>,
     transactions: Family<TransactionLabels, Gauge>,
     overdue: Family<OverdueLabels, Counter>,
 }
@@ -120,6 +121,7 @@ impl Default for Metrics {
             writes: Family::default(),
             deliveries: Family::default(),
             waiting: Family::default(),
+            drift: Family::default(),
             transactions: Family::default(),
             overdue: Family::default(),
             registry: Registry::default(),
@@ -148,6 +150,8 @@ impl Default for Metrics {
         let deliveries = "Entries that a directory answered, by outcome";
         registry.register("deliveries", deliveries, metrics.deliveries.clone());
         registry.register("entries_waiting", "Entries that a directory has yet to confirm", metrics.waiting.clone());
+        let drift = "Entries that somebody else changed in a directory, and that were put back";
+        registry.register("directory_drift", drift, metrics.drift.clone());
         registry.register("transactions", "Transactions in flight, by type and state", metrics.transactions.clone());
         registry.register("transactions_overdue", "Transactions that came to be overdue, by type", metrics.overdue.clone());
         Self { registry, ..metrics }
@@ -182,6 +186,11 @@ impl Metrics {
     pub fn waiting(&self, directory: &str, entries: usize) {
         let gauge = self.waiting.get_or_create(&DirectoryLabels { directory: directory.to_owned() });
         gauge.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// Counts an entry that somebody else changed in a directory.
+    pub fn drifted(&self, directory: &str) {
+        self.drift.get_or_create(&DirectoryLabels { directory: directory.to_owned() }).inc();
     }
 
     /// Counts a transaction that was in flight before, or is now, and whether it is overdue.

@@ -180,7 +180,15 @@ fn entry(number: usize) -> Entry {
         password: None,
     };
     let account = AccountId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + u128::try_from(number).unwrap()));
-    Entry { account, revision: Revision(1), organization: "acme".to_owned(), adopts: false, handle: None, person: Some(person) }
+    Entry {
+        account,
+        revision: Revision(1),
+        organization: "acme".to_owned(),
+        adopts: false,
+        compares: false,
+        handle: None,
+        person: Some(person),
+    }
 }
 
 fn scim_user(number: usize) -> Value {

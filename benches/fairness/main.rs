@@ -401,6 +401,7 @@ async fn run(api: &Api, url: &str, news: mpsc::Receiver<News>, listed: Vec<News>
     let store = SqlStore::open_existing(url).await.unwrap();
     let settings = Settings {
         resync: Duration::from_secs(600),
+        directory_resync: Duration::from_secs(6 * 3600),
         transaction_deadline: SignedDuration::from_mins(20),
         clock: Clock::SYSTEM,
         directories: BTreeSet::new(),

@@ -61,6 +61,9 @@ pub(super) struct Arguments {
     /// How often everything is compared whole.
     #[arg(long, env = "ROSTER_RESYNC", default_value = "10m", value_parser = config::duration, value_name = "DURATION")]
     resync: Duration,
+    /// How often every account's entry is compared in each directory, and what somebody else changed there put back.
+    #[arg(long, env = "ROSTER_DIRECTORY_RESYNC", default_value = "6h", value_parser = config::duration, value_name = "DURATION")]
+    directory_resync: Duration,
     /// When a transaction is overdue.
     #[arg(long, env = "ROSTER_TRANSACTION_DEADLINE", default_value = "20m", value_parser = config::duration, value_name = "DURATION")]
     transaction_deadline: Duration,
@@ -215,6 +218,7 @@ async fn reign(
     let scopes = watch_all(&watching, &arguments.namespaces, &send_news, &hands.watches);
     let settings = Settings {
         resync: arguments.resync,
+        directory_resync: arguments.directory_resync,
         transaction_deadline: arguments.transaction_deadline.try_into().map_err(Failure::from)?,
         clock: place.clock,
         directories: place.directories.clone(),

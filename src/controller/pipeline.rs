@@ -3,6 +3,7 @@
 //! Each round takes what is due, reads the store once, decides, and commits as one group. What
 //! Kubernetes is to be told stands in slots until it is sent.
 
+mod comparing;
 mod dependants;
 mod put_aside;
 mod said;
@@ -69,6 +70,8 @@ const REFUSED_FOR_SURE: u32 = 6;
 pub struct Settings {
     /// How often everything is compared whole.
     pub resync: Duration,
+    /// How often every entry is compared in each directory.
+    pub directory_resync: Duration,
     /// How long a transaction may take before it is overdue.
     pub transaction_deadline: SignedDuration,
     /// The clock.
@@ -156,7 +159,9 @@ pub struct Pipeline<S> {
 impl<S: Store> Pipeline<S> {
     /// Returns a pipeline that starts to work once every scope was listed.
     pub fn new(store: S, settings: Settings, scopes: Vec<Scope>, metrics: Arc<Metrics>) -> Self {
-        let provisioning = Provisioning::new(settings.directories.iter().cloned()).begun(Instant::now());
+        let mut provisioning = Provisioning::new(settings.directories.iter().cloned()).begun(Instant::now());
+        let gone = comparing::gone(settings.directory_resync, settings.clock.now());
+        provisioning.compare_every(settings.directory_resync, gone, Instant::now());
         Self {
             passwords: Passwords::default(),
             provisioning,
@@ -231,7 +236,7 @@ impl<S: Store> Pipeline<S> {
     #[must_use]
     pub fn round_due(&self) -> Option<Instant> {
         let next = self.queue.next_due().map_or(self.resync_at, |due| due.min(self.resync_at));
-        let next = self.confirm_at.map_or(next, |due| due.min(next));
+        let next = self.confirm_at.into_iter().chain(self.provisioning.next_page_due()).fold(next, Instant::min);
         let next = if self.heirs_of.is_empty() && self.relisted.is_empty() { next } else { next.min(Instant::now()) };
         self.is_synced().then_some(next)
     }
@@ -319,6 +324,10 @@ impl<S: Store> Pipeline<S> {
             self.confirm_at.get_or_insert(Instant::now() + CONFIRMED_AGAIN);
             in_use = false;
         }
+        if let Err(error) = self.compare().await {
+            self.wait_for_store(vec![], error);
+            in_use = false;
+        }
         if self.superseded.is_some() {
             return false;
         }
@@ -367,6 +376,9 @@ impl<S: Store> Pipeline<S> {
         if keys.is_empty() {
             return Ok(());
         }
+        let unowned = keys.iter().filter(|key| self.world.is_unowned(key));
+        let unowned: Vec<_> = unowned.map(|key| (key.namespace.clone(), key.name.clone())).collect();
+        self.look_at_unowned(&unowned).await.map_err(|error| (error, keys.to_vec()))?;
         let observed = observe::observe(&self.world, &self.store, keys, self.clocks.now()).await;
         let mut observed = observed.map_err(|error| (error, keys.to_vec()))?;
         observed.iter_mut().for_each(|(key, snapshot)| self.add_what_is_under_way(key, snapshot));
@@ -416,11 +428,15 @@ impl<S: Store> Pipeline<S> {
                 Some(Err(Refusal::OutOfTime)) => self.put_aside(key, &snapshot, StoreTrouble::Slow),
                 Some(Err(refusal)) => self.look_again(key, &snapshot, decision, refusal),
                 Some(Ok(receipt)) => {
-                    if let Receipt::Account(account) = &receipt {
-                        self.world.note(&key, Some(in_force(account)));
-                        if decision.plan.as_ref().is_some_and(Plan::creates) && account.revision == Revision(1) {
-                            self.provisioning.created(account.id, Instant::now());
+                    match &receipt {
+                        Receipt::Account(account) => {
+                            self.world.note(&key, Some(in_force(account)));
+                            if decision.plan.as_ref().is_some_and(Plan::creates) && account.revision == Revision(1) {
+                                self.provisioning.created(account.id, Instant::now());
+                            }
                         }
+                        Receipt::Deleted(_) => _ = self.world.note(&key, None),
+                        Receipt::Done => {}
                     }
                     self.wake_dependants(&snapshot, decision.plan.as_ref(), &receipt);
                     self.others.extend(taken_back(&snapshot, &receipt));
@@ -984,6 +1000,7 @@ mod tests {
     fn pipeline(store: MemoryStore, namespace: Option<&str>) -> Pipeline<MemoryStore> {
         let settings = Settings {
             resync: Duration::from_secs(600),
+            directory_resync: Duration::from_secs(6 * 3600),
             transaction_deadline: SignedDuration::from_mins(20),
             clock: Clock::SYSTEM,
             directories: [DIRECTORY.to_owned()].into(),

@@ -5,6 +5,7 @@
 //! there is something to bring. A change at the same revision, which comes from others' accounts and groups, doesn't: before
 //! the first try the store forgets the fingerprint, so that nobody who comes after a crash takes the entry for brought.
 
+mod comparison;
 mod doubts;
 mod pace;
 
@@ -12,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use tokio::time::Instant;
 
+use self::comparison::Comparison;
+pub use self::comparison::{Comparable, Drift, Page};
 use self::doubts::{Beginning, Doubts, is_brought};
 use self::pace::{Rest, is_held_against_it, jittered};
 use super::passwords::PasswordPlace;
@@ -31,6 +34,8 @@ pub struct Provisioning {
     dropped: BTreeMap<AccountId, BTreeSet<String>>,
     /// When this operator began to work; nothing where nobody worked before.
     beginning: Option<Beginning>,
+    /// The entries that a comparison put back, until somebody is told.
+    drift: Vec<Drift>,
 }
 
 /// What one directory is still to be brought.
@@ -55,6 +60,7 @@ struct Pending {
     /// How often in a row it failed over such as had failed before.
     failed_in_a_row: u32,
     rest: Option<Rest>,
+    comparison: Comparison,
 }
 
 /// Names an entry, and the organization whose turn it takes.
@@ -221,6 +227,8 @@ impl Provisioning {
                 let Some(Wanted { entry, password, .. }) = pending.wanted.get(&account) else { continue };
                 taken.push(Delivery { directory: name.clone(), entry: entry.clone(), password: password.clone() });
             }
+            let compared = pending.take_comparisons(now).into_iter();
+            taken.extend(compared.map(|entry| Delivery { directory: name.clone(), entry, password: None }));
         }
         taken
     }
@@ -228,7 +236,7 @@ impl Provisioning {
     /// Returns when the next entry is due, to a directory that there is room for.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        self.directories.values().filter_map(Pending::next_due).min()
+        self.directories.values().flat_map(|pending| [pending.next_due(), pending.next_comparison()]).flatten().min()
     }
 
     /// Returns how many entries each directory has yet to confirm.
@@ -244,6 +252,9 @@ impl Provisioning {
         answer: Result<Provisioned, DirectoryError>,
         now: Instant,
     ) -> Vec<ObjectKey> {
+        if entry.compares {
+            return self.compared(directory, entry, answer, now);
+        }
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
         let is_probe = pending.arrived(entry);
         if answer.as_ref().err().is_none_or(DirectoryError::shows_that_it_works) {
@@ -392,7 +403,7 @@ impl Provisioning {
         for pending in self.directories.values_mut() {
             let Some(wanted) = pending.wanted.get_mut(&account).filter(|wanted| wanted.is_held) else { continue };
             wanted.is_held = false;
-            if !pending.under_way.contains(&account) {
+            if !pending.under_way.contains(&account) && !pending.comparison.has_under_way(account) {
                 pending.schedule(account, now);
             }
         }
@@ -443,7 +454,8 @@ impl Pending {
             return;
         }
         self.unschedule(entry);
-        let is_due = !wanted.is_held && !self.under_way.contains(&account);
+        let is_due = !wanted.is_held && !self.under_way.contains(&account) && !self.comparison.has_under_way(account);
+        self.comparison.forget(account);
         self.wanted.insert(account, wanted);
         if is_due {
             self.schedule(account, now);

@@ -1,6 +1,7 @@
 //! What was last seen of the cluster, and who depends on whom.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -107,7 +108,7 @@ pub enum Origin {
     Anew,
 }
 
-/// What of a user's account others depend on, as last seen in the store.
+/// What of a user's account others depend on, as last seen in the store: also where its `User` isn't there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InForce {
     /// The name of its group.
@@ -130,6 +131,8 @@ struct Index {
     copied: BTreeSet<(String, String, String)>,
     /// The users that are being deleted with their accounts, under nothing.
     leaving: BTreeSet<(String, String, String)>,
+    /// The accounts whose `User` isn't there, by its name.
+    unowned: BTreeSet<(String, String, String)>,
 }
 
 impl World {
@@ -251,8 +254,10 @@ impl World {
             Kind::OrgEmailDomain => self.domains.remove(&place).is_some(),
             Kind::UserGroup => self.groups.remove(&place).is_some(),
             Kind::User => {
-                self.in_force.remove(&place);
-                self.users.remove(&place).is_some()
+                let was_there = self.users.remove(&place).is_some();
+                // Its account may stay, and follows others as before.
+                self.reindex(key);
+                was_there
             }
         }
     }
@@ -332,6 +337,40 @@ impl World {
     #[must_use]
     pub fn in_force(&self, namespace: &str, user: &str) -> Option<&InForce> {
         self.in_force.get(&(namespace.to_owned(), user.to_owned()))
+    }
+
+    /// Whether an account is known whose `User` of this name isn't there.
+    #[must_use]
+    pub fn is_unowned(&self, key: &ObjectKey) -> bool {
+        let entry = (key.namespace.clone(), key.name.clone(), key.name.clone());
+        key.kind == Kind::User && self.index.unowned.contains(&entry)
+    }
+
+    /// Returns the accounts whose `User` isn't there, as far as they are known.
+    pub fn unowned(&self) -> impl Iterator<Item = ObjectKey> {
+        self.index.unowned.iter().map(|(namespace, _, name)| ObjectKey::new(Kind::User, namespace, name))
+    }
+
+    /// Returns how many `User`s there are, and accounts without one.
+    #[must_use]
+    pub fn owners_known(&self) -> usize {
+        self.users.len() + self.index.unowned.len()
+    }
+
+    /// Returns the names of the next `User`s, there or not, after one, or after a part of all: at most so many.
+    #[must_use]
+    pub fn owners_after(&self, after: Option<&(String, String)>, part: f64, most: usize) -> Vec<(String, String)> {
+        let left_out = (self.users.len() as f64 * part.clamp(0.0, 1.0)) as usize;
+        let after = after.or_else(|| self.users.keys().nth(left_out.checked_sub(1)?));
+        let users = self.users.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        let unowned = after.map(|(namespace, name)| (namespace.clone(), name.clone(), name.clone()));
+        let unowned = self.index.unowned.range((unowned.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        let users = users.take(most).map(|(place, _)| place.clone());
+        let mut next: Vec<(String, String)> =
+            users.chain(unowned.take(most).map(|(namespace, _, name)| (namespace.clone(), name.clone()))).collect();
+        next.sort_unstable();
+        next.truncate(most);
+        next
     }
 
     /// Whether a namespace holds an object that stays, other than the two default groups.
@@ -463,14 +502,27 @@ impl World {
 
     fn entries(&self, key: &ObjectKey) -> Vec<(Which, (String, String, String))> {
         let place = (key.namespace.clone(), key.name.clone());
-        let Some(user) = self.users.get(&place).filter(|_| key.kind == Kind::User) else { return vec![] };
+        if key.kind != Kind::User {
+            return vec![];
+        }
+        let in_force = self.in_force.get(&place);
+        let mut entries: Vec<(Which, String)> =
+            in_force.map(|account| (Which::Groups, account.group.clone())).into_iter().collect();
+        entries.extend(in_force.and_then(|account| account.follows.clone()).map(|followed| (Which::Followed, followed)));
+        match self.users.get(&place) {
+            Some(user) => entries.extend(self.declared_entries(key, user)),
+            None => entries.extend(in_force.map(|_| (Which::Unowned, key.name.clone()))),
+        }
+        entries.into_iter().map(|(index, what)| (index, (place.0.clone(), what, place.1.clone()))).collect()
+    }
+
+    /// Returns under what a `User` stands because of what it declares.
+    fn declared_entries(&self, key: &ObjectKey, user: &Seen<UserSpec, UserStatus>) -> Vec<(Which, String)> {
         let username = user.spec.username.as_ref().unwrap_or(&key.name);
         let mut entries = vec![(Which::Usernames, username.clone()), (Which::Groups, user.spec.group_ref.name.clone())];
-        let in_force = self.in_force.get(&place);
-        entries.extend(in_force.map(|account| (Which::Groups, account.group.clone())));
         let secret = user.spec.password_secret_ref.as_ref();
         entries.extend(secret.map(|reference| (Which::Secrets, reference.name.clone())));
-        let leaves = self.takes_account(&place.0, &place.1);
+        let leaves = self.takes_account(&key.namespace, &key.name);
         entries.extend(leaves.then(|| (Which::Leaving, String::new())));
         let source = user.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
         entries.extend(source.map(|source| match source.mode {
@@ -478,12 +530,11 @@ impl World {
             SourceMode::Clone => (Which::Copied, source.name.clone()),
         }));
         entries.extend(user.spec.copy_of.iter().map(|source| (Which::Copied, source.name.clone())));
-        entries.extend(in_force.and_then(|account| account.follows.clone()).map(|followed| (Which::Followed, followed)));
-        if let Some(Ok(email)) = self.emails.get(&place) {
+        if let Some(Ok(email)) = self.emails.get(&(key.namespace.clone(), key.name.clone())) {
             entries.push((Which::Emails, email.to_string()));
             entries.push((Which::Domains, from_the_root(email.domain())));
         }
-        entries.into_iter().map(|(index, what)| (index, (place.0.clone(), what, place.1.clone()))).collect()
+        entries
     }
 }
 
@@ -503,6 +554,7 @@ enum Which {
     Secrets,
     Copied,
     Leaving,
+    Unowned,
 }
 
 impl Index {
@@ -516,6 +568,7 @@ impl Index {
             Which::Secrets => &mut self.secrets,
             Which::Copied => &mut self.copied,
             Which::Leaving => &mut self.leaving,
+            Which::Unowned => &mut self.unowned,
         }
     }
 }

@@ -24,6 +24,10 @@ pub struct Entry {
     /// Whether it adopts an entry: who imports may have let one be known by the account a moment ago.
     #[serde(skip)]
     pub adopts: bool,
+    /// Whether it only compares: the directory confirmed this entry before, and what somebody else changed there is put back. What
+    /// the directory shows is believed.
+    #[serde(skip)]
+    pub compares: bool,
     /// The directory's own key of the account's entry, where the directory told it before.
     #[serde(skip)]
     pub handle: Option<EntryHandle>,
@@ -114,6 +118,7 @@ impl Entry {
             revision: account.revision,
             organization: account.namespace.clone(),
             adopts: false,
+            compares: false,
             handle: None,
             person: (!is_placeholder).then_some(person),
         }
@@ -122,7 +127,15 @@ impl Entry {
     /// Returns what tells the directory to have nothing of an account that is gone since this revision.
     #[must_use]
     pub fn gone(account: AccountId, revision: Revision, organization: &str) -> Self {
-        Self { account, revision, organization: organization.to_owned(), adopts: false, handle: None, person: None }
+        Self {
+            account,
+            revision,
+            organization: organization.to_owned(),
+            adopts: false,
+            compares: false,
+            handle: None,
+            person: None,
+        }
     }
 
     /// Whether it takes somebody's way in, and so goes before others.

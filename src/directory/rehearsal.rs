@@ -8,8 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{DirectoryError, Entry, Provisioned};
+use crate::domain::account::{AccountId, EntryHandle};
 
 /// How the stand-in behaves; an absent file is a good day.
 #[derive(Debug, Default, Deserialize)]
@@ -50,8 +52,12 @@ impl Rehearsal {
         if refuses.contains(&entry.account.to_string()) || login_name.is_some_and(|name| refuses.contains(name)) {
             return Err(DirectoryError::refused("it is told to"));
         }
-        self.take(entry).await.map_err(|error| unreachable(&error))?;
-        if silent_afterwards { std::future::pending().await } else { Ok(Provisioned::default()) }
+        let wrote = self.take(entry).await.map_err(|error| unreachable(&error))?;
+        if silent_afterwards {
+            return std::future::pending().await;
+        }
+        let handle = entry.person.as_ref().map(|_| EntryHandle(file_name(entry.account)));
+        Ok(Provisioned { handle, wrote })
     }
 
     async fn behaviour(&self) -> Result<Behaviour, DirectoryError> {
@@ -63,28 +69,32 @@ impl Rehearsal {
         }
     }
 
-    /// Puts the entry's file in place whole, or takes it away; an older entry than the one there changes nothing.
-    async fn take(&self, entry: &Entry) -> std::io::Result<()> {
-        let place = self.folder.join(format!("{}.json", entry.account));
+    /// Puts the entry's file in place whole, or takes it away; an older entry than the one there changes nothing. Returns whether
+    /// anything had to be changed.
+    async fn take(&self, entry: &Entry) -> std::io::Result<bool> {
+        let place = self.folder.join(file_name(entry.account));
         if entry.person.is_none() {
             return match tokio::fs::remove_file(&place).await {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+                removed => removed.map(|()| true),
             };
         }
-        #[derive(Deserialize)]
-        struct Known {
-            revision: i64,
-        }
-        let known = tokio::fs::read(&place).await.ok().and_then(|text| serde_json::from_slice::<Known>(&text).ok());
-        if known.is_some_and(|known| known.revision > entry.revision.0) {
-            return Ok(());
+        let known = tokio::fs::read(&place).await.ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        let wanted = serde_json::to_value(entry)?;
+        let is_newer = |known: &Value| known["revision"].as_i64().is_some_and(|revision| revision > entry.revision.0);
+        if known.is_some_and(|known| known == wanted || is_newer(&known)) {
+            return Ok(false);
         }
         tokio::fs::create_dir_all(&self.folder).await?;
-        let draft = self.folder.join(format!("{}.json.{}", entry.account, entry.revision.0));
+        let draft = self.folder.join(format!("{}.{}", file_name(entry.account), entry.revision.0));
         tokio::fs::write(&draft, serde_json::to_vec_pretty(entry)?).await?;
-        tokio::fs::rename(&draft, &place).await
+        tokio::fs::rename(&draft, &place).await?;
+        Ok(true)
     }
+}
+
+fn file_name(account: AccountId) -> String {
+    format!("{account}.json")
 }
 
 fn unreachable(error: &dyn std::fmt::Display) -> DirectoryError {

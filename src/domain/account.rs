@@ -43,7 +43,7 @@ pub struct Confirmation {
 pub struct EntryHandle(pub String);
 
 /// What tells one content of a directory's entry from another, at the same revision too: permissions change with others'.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     /// A digest of everything but the password; empty where that is in doubt.
     pub person: String,

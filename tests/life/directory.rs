@@ -42,6 +42,15 @@ impl Directory {
         Some(serde_json::from_slice(&text).expect("entries are put in place whole"))
     }
 
+    /// Has somebody else put in what it has of an account, or take it out.
+    pub(crate) fn put(&self, account: &str, entry: Option<&Value>) {
+        let file = self.folder.join(format!("{account}.json"));
+        match entry {
+            Some(entry) => fs::write(file, entry.to_string()).expect("the folder can be written to"),
+            None => fs::remove_file(file).expect("it is there"),
+        }
+    }
+
     /// Returns its files by name, with what stands in them and when they were last written.
     pub(crate) fn files(&self) -> BTreeMap<String, (SystemTime, Vec<u8>)> {
         let files = fs::read_dir(&self.folder).expect("the folder can be read").filter_map(Result::ok);

@@ -9,6 +9,7 @@ mod support;
 
 mod acme;
 mod directory;
+mod drift;
 mod kept;
 mod killed;
 mod members;

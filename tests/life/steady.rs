@@ -17,7 +17,7 @@ const COUNTED: Duration = Duration::from_secs(12);
 
 #[test]
 fn three_resyncs_in_a_steady_state_write_nothing() {
-    let acme = Acme::start(&["--resync", "1s"]);
+    let acme = Acme::start(&["--resync", "1s", "--directory-resync", "1s"]);
     for name in ["alice", "bob", "erin"] {
         acme.create(&secret(name, PASSWORD));
     }
@@ -83,4 +83,6 @@ fn three_resyncs_in_a_steady_state_write_nothing() {
     // It did look: what is changed behind its back is put back.
     acme.operator.execute("UPDATE accounts SET role = 'Driver' WHERE owner_name = 'carol'");
     acme.organization.until_event("ValuesPutBack");
+    acme.directory.put(&acme.account_id("alice"), None);
+    acme.organization.until_event("DirectoryDrift");
 }

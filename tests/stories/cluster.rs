@@ -19,7 +19,7 @@ use roster::controller::report::{Answer, Write};
 use roster::controller::wake::{Kind, ObjectKey};
 use roster::controller::watch::{Listing, News, Scope};
 use roster::directory::{DirectoryError, Provisioned};
-use roster::domain::account::{Account, Lifecycle};
+use roster::domain::account::{Account, EntryHandle, Lifecycle};
 use roster::domain::billing::Zone;
 use roster::domain::email::Email;
 use roster::domain::member::SelfChange;
@@ -35,6 +35,7 @@ const NAMESPACE: &str = "acme";
 const FINALIZER: &str = "roster.rs/account";
 const KINDS: [Kind; 5] = [Kind::Secret, Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
 const RESYNC: Duration = Duration::from_secs(600);
+const DIRECTORY_RESYNC: Duration = Duration::from_secs(6 * 3600);
 const DIRECTORY: &str = "directory";
 
 pub(crate) struct Cluster<S> {
@@ -75,6 +76,8 @@ struct Etcd {
 struct StandIn {
     has: BTreeMap<String, String>,
     days: Day,
+    /// How many entries were compared since the last time.
+    compared: usize,
 }
 
 /// How a directory behaves.
@@ -207,6 +210,28 @@ impl<S: Store + Clone> Cluster<S> {
         self.directory = Some(StandIn { days: day, ..StandIn::default() });
         self.store.use_directories(&[DIRECTORY.to_owned()].into(), self.clock.now()).await.unwrap();
         self.restart();
+    }
+
+    /// Has somebody else let everybody in a directory log in whose login name begins so, as an administrator.
+    pub(crate) fn change_directory(&mut self, login: &str) {
+        let directory = self.directory.as_mut().expect("there is a directory");
+        let of_name = directory.has.values_mut().filter(|has| has.starts_with(login));
+        of_name.for_each(|has| *has = format!("{login} changed@elsewhere.example active administrators [*]"));
+    }
+
+    /// Has somebody else delete an entry of a directory.
+    pub(crate) fn delete_from_directory(&mut self, login: &str) {
+        let directory = self.directory.as_mut().expect("there is a directory");
+        directory.has.retain(|_, has| !has.starts_with(login));
+    }
+
+    /// Waits for so many comparisons of everything with the directory, and tells how many entries were compared.
+    pub(crate) async fn compare(&mut self, times: u32) {
+        self.until_quiet().await;
+        self.directory.iter_mut().for_each(|directory| directory.compared = 0);
+        self.wait(u64::from(times) * DIRECTORY_RESYNC.as_secs() / 60).await;
+        let compared = self.directory.as_ref().map_or(0, |directory| directory.compared);
+        self.happened.push(format!("compared {compared}"));
     }
 
     /// Puts a Secret with this password in, or takes it away.
@@ -346,6 +371,7 @@ impl<S: Store + Clone> Cluster<S> {
                 Day::Down => Err(DirectoryError::Unreachable("it is down".to_owned())),
                 Day::Good => {
                     let account = entry.account.to_string();
+                    let before = directory.has.clone();
                     match &entry.person {
                         Some(person) => {
                             let active = if person.active { "active" } else { "inactive" };
@@ -355,7 +381,10 @@ impl<S: Store + Clone> Cluster<S> {
                         }
                         None => _ = directory.has.remove(&account),
                     }
-                    Ok(Provisioned::default())
+                    let wrote = directory.has != before;
+                    directory.compared += usize::from(entry.compares);
+                    let handle = entry.person.as_ref().map(|_| EntryHandle(format!("key of {}", entry.account)));
+                    Ok(Provisioned { handle, wrote })
                 }
             };
             self.pipeline.take_delivery(&name, &entry, answer);
@@ -640,6 +669,7 @@ fn scopes() -> Vec<Scope> {
 fn pipeline<S: Store + Clone>(store: &S, directories: &[&str], clock: Clock) -> Pipeline<S> {
     let settings = Settings {
         resync: RESYNC,
+        directory_resync: DIRECTORY_RESYNC,
         transaction_deadline: SignedDuration::from_mins(20),
         clock,
         billing_zone: Zone::UTC,

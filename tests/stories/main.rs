@@ -6,7 +6,8 @@
 //! on` (until its versions are newer than those that the operator knew) and `=== writes fail N` for faults, `=== member NAME FIELD VALUE` for self-service,
 //! `=== adopt NAME` with a User that takes over the account of another, `=== secret NAME` with a password, `=== login NAME`
 //! with one that is tried, `=== another cluster` in which nothing is yet, `=== directory
-//! good`, `silent` or `down` for what transactions wait for, `=== wait N minutes`, and `=== expect` with what stands in cluster and store once everything is quiet. Run with
+//! good`, `silent` or `down` for what transactions wait for, `=== directory changed LOGIN` and `=== directory loses LOGIN` by
+//! somebody else, `=== directory compared N` (that often, with everything), `=== wait N minutes`, and `=== expect` with what stands in cluster and store once everything is quiet. Run with
 //! `ROSTER_BLESS=1` to write down what happens, and read the difference.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
@@ -69,6 +70,9 @@ async fn play(told: &str) -> String {
             ["resync"] => cluster.resync().await,
             ["restart"] => cluster.restart(),
             ["another", "cluster"] => cluster.lose_objects(),
+            ["directory", "changed", login] => cluster.change_directory(login),
+            ["directory", "loses", login] => cluster.delete_from_directory(login),
+            ["directory", "compared", times] => cluster.compare(times.parse().unwrap()).await,
             ["directory", day] => cluster.set_directory(day).await,
             ["adopt", name] => cluster.adopt(name, text).await,
             ["secret", name, "gone"] => cluster.set_secret(name, None),

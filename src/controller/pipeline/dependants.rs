@@ -84,6 +84,7 @@ impl<S: Store> Pipeline<S> {
         if let Some(before) = before.filter(|before| before.owner.name != *name) {
             // It was taken over: nobody of its former name is followed any more.
             self.look_at_heirs(Lane::Following, namespace, &before.owner.name);
+            self.follow([ObjectKey::new(Kind::User, namespace, &before.owner.name)]);
         }
         let before = before.filter(|before| before.owner.name == *name);
         let gives =

@@ -1,6 +1,7 @@
 //! What is said in Events of what became of an account.
 
 use crate::controller::observe::Snapshot;
+use crate::controller::provisioning::Drift;
 use crate::controller::report::{Said, Write};
 use crate::controller::wake::{Kind, ObjectKey};
 use crate::domain::account::Account;
@@ -27,6 +28,14 @@ pub(super) fn put_back(snapshot: &Snapshot) -> Write {
     let note = "somebody changed the account in the store in a way that isn't self-service; it is as declared again".to_owned();
     let said = Said { reason: "ValuesPutBack".to_owned(), note, warning: true };
     Write::Event { key: ObjectKey::new(Kind::User, namespace, name), uid: uid.clone(), said }
+}
+
+/// Returns the Event for an entry that somebody changed in a directory.
+pub(super) fn drifted(drift: Drift) -> Write {
+    let Drift { directory, account: _, user, owner } = drift;
+    let note = format!("somebody else changed the entry of this account in {directory}; it is as declared again");
+    let said = Said { reason: "DirectoryDrift".to_owned(), note, warning: true };
+    Write::Event { key: user, uid: owner, said }
 }
 
 /// Returns what is said when a `User` goes whose account was deleted, now or before.

@@ -3,17 +3,19 @@
 //!
 //! A snapshot has of it what was known when it was made; what comes later wakes whom it concerns.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{GROUP, Pipeline};
+use super::{GROUP, Pipeline, in_force};
 use crate::controller::observe;
 use crate::controller::observe::Snapshot;
 use crate::controller::passwords::PasswordPlace;
 use crate::controller::passwords::{Question, Verdict};
 use crate::controller::provisioning::Delivery;
-use crate::controller::wake::{Kind, ObjectKey};
+use crate::controller::wake::{Kind, Lane, ObjectKey};
+use crate::controller::world::InForce;
 use crate::directory::{DirectoryError, Entry, Groups, Provisioned};
 use crate::domain::account::{Account, Departure};
 use crate::plan::Plan;
@@ -150,9 +152,12 @@ impl<S: Store> Pipeline<S> {
     /// Takes in what a directory answered.
     pub fn take_delivery(&mut self, directory: &str, entry: &Entry, answer: Result<Provisioned, DirectoryError>) {
         let now = Instant::now();
-        self.metrics.delivered(directory, answer.as_ref().err());
+        if !entry.compares {
+            self.metrics.delivered(directory, answer.as_ref().err());
+        }
         let concerned = self.provisioning.take_answer(directory, entry, answer, now);
         self.wake(concerned);
+        self.tell_of_drift();
         self.tell_soon(now);
     }
 
@@ -236,20 +241,49 @@ impl<S: Store> Pipeline<S> {
             self.world.has(&key) && !self.taking_over.contains_key(&key)
         };
         let is_orphan = |user: &UserName| self.world.namespaces.contains_key(&user.0) && !is_owned(user);
-        let orphans: Vec<UserName> = self.store.owners().await?.into_iter().filter(is_orphan).collect();
+        let mut orphans: Vec<UserName> = self.store.owners().await?.into_iter().filter(is_orphan).collect();
+        orphans.sort_unstable();
         self.metrics.orphans.set(i64::try_from(orphans.len()).unwrap_or(i64::MAX));
+        let is_gone = |key: &ObjectKey| orphans.binary_search(&(key.namespace.clone(), key.name.clone())).is_err();
+        let gone: Vec<ObjectKey> = self.world.unowned().filter(is_gone).collect();
+        gone.iter().for_each(|key| self.note_unowned(key, None));
+        self.look_at_unowned(&orphans).await?;
         if !self.settings.directories.is_empty() {
-            for (account, effective) in observe::with_permissions(&self.world, &self.store, &orphans).await? {
-                let user = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
-                let entry = Entry::of(&account, &effective);
-                self.provisioning.want(&user, &entry, &account.confirmed, None, Instant::now());
-            }
             let namespaces: Vec<String> = self.world.namespaces.keys().cloned().collect();
             self.tidying = Some(observe::groups(&self.store, &namespaces).await?);
-            self.tell_soon(Instant::now());
         }
         self.store_unseen = false;
         Ok(())
+    }
+
+    /// Looks at accounts whose `User` isn't there: has directories brought up to them, as the store has them now, and remembers
+    /// whom they follow.
+    pub(super) async fn look_at_unowned(&mut self, names: &[UserName]) -> Result<(), StoreError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let found = observe::with_permissions(&self.world, &self.store, names).await?;
+        let mut gone: BTreeSet<ObjectKey> =
+            names.iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)).collect();
+        for (account, effective) in found {
+            let user = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
+            gone.remove(&user);
+            self.note_unowned(&user, Some(in_force(&account)));
+            if !self.settings.directories.is_empty() {
+                let entry = Entry::of(&account, &effective);
+                self.provisioning.want(&user, &entry, &account.confirmed, None, Instant::now());
+            }
+        }
+        gone.iter().for_each(|user| self.note_unowned(user, None));
+        self.tell_soon(Instant::now());
+        Ok(())
+    }
+
+    fn note_unowned(&mut self, user: &ObjectKey, account: Option<InForce>) {
+        if self.world.note(user, account) {
+            // Nobody could know until now that those behind it are behind whom it follows.
+            self.look_at_heirs(Lane::Following, &user.namespace, &user.name);
+        }
     }
 
     /// Whether it works in a namespace, which may be gone. In others of the store other operators do.

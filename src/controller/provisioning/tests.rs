@@ -15,15 +15,15 @@ use crate::domain::password::PasswordHash;
 const ONE: &str = "one";
 const TWO: &str = "two";
 
-fn account(number: u128) -> AccountId {
+pub(super) fn account(number: u128) -> AccountId {
     AccountId(uuid::Uuid::from_u128(number))
 }
 
-fn user(number: u128) -> ObjectKey {
+pub(super) fn user(number: u128) -> ObjectKey {
     ObjectKey::new(super::super::wake::Kind::User, "acme", format!("user-{number}"))
 }
 
-fn entry(number: u128, revision: i64, permissions: &[&str]) -> Entry {
+pub(super) fn entry(number: u128, revision: i64, permissions: &[&str]) -> Entry {
     let person = Person {
         login_name: format!("user-{number}.acme"),
         email: format!("user-{number}@acme.example"),
@@ -42,6 +42,7 @@ fn entry(number: u128, revision: i64, permissions: &[&str]) -> Entry {
         revision: Revision(revision),
         organization: "acme".to_owned(),
         adopts: false,
+        compares: false,
         handle: None,
         person: Some(person),
     }

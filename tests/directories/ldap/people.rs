@@ -29,6 +29,7 @@ pub(super) fn person(username: &str) -> Entry {
         revision: Revision(1),
         organization: "acme".to_owned(),
         adopts: false,
+        compares: false,
         handle: None,
         person: Some(person),
     }

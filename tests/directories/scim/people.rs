@@ -15,6 +15,7 @@ pub(crate) fn entry(organization: &str, person: Person) -> Entry {
         revision: Revision(1),
         organization: organization.to_owned(),
         adopts: false,
+        compares: false,
         handle: None,
         person: Some(person),
     }
