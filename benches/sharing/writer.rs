@@ -32,6 +32,7 @@ impl Writer {
             known: Progress::default(),
             accept_cluster: false,
             supersede: false,
+            directories: None,
         };
         store.claim(&claim, occasion().now).await.unwrap();
         let listing = Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };

@@ -62,6 +62,18 @@ impl Courier {
         }
     }
 
+    /// Returns the answers that are there already.
+    pub fn answers(&mut self) -> impl Iterator<Item = Answer> {
+        std::iter::from_fn(|| {
+            loop {
+                match self.under_way.try_join_next()? {
+                    Ok(answer) => return Some(answer),
+                    Err(error) => tracing::error!(%error, "an entry was left without an answer"),
+                }
+            }
+        })
+    }
+
     /// Waits for the next answer; for ever while nothing is under way.
     pub async fn answer(&mut self) -> Answer {
         loop {

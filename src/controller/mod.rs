@@ -125,7 +125,13 @@ async fn work<S: Store>(
                 pipeline.take_answer(key, answer);
             }
             (key, question, verdict) = judge.verdict() => pipeline.take_verdict(&key, question, verdict),
-            (directory, entry, answer) = courier.answer() => pipeline.take_delivery(&directory, &entry, answer),
+            (directory, entry, answer) = courier.answer() => {
+                pipeline.take_delivery(&directory, &entry, answer);
+                // The store is asked once for all that there is room for now.
+                for (directory, entry, answer) in courier.answers() {
+                    pipeline.take_delivery(&directory, &entry, answer);
+                }
+            }
             Some(item) = news.recv() => {
                 pipeline.take_news(item);
                 // Whoever lists faster than this is taken in isn't to hold up the rounds.

@@ -20,6 +20,8 @@ pub struct Claim {
     pub accept_cluster: bool,
     /// Whether operators that work in some of the namespaces are superseded instead of heeded.
     pub supersede: bool,
+    /// The directories that it brings up to date, which are those of the whole store; nothing where it has no say in that.
+    pub directories: Option<BTreeSet<String>>,
 }
 
 /// How far an operator has come: later is greater.
@@ -134,9 +136,32 @@ pub enum ClaimError {
         /// Its namespaces, for people.
         namespaces: String,
     },
+    /// Other operators work on the store with other directories.
+    #[error(
+        "the directories of a store are the same for all of its operators, and those of this one aren't those of {holders}: \
+         {differences}; give all of them the same --directory options; to change them, stop all operators of the store first"
+    )]
+    OtherDirectories {
+        /// Who works on it.
+        holders: String,
+        /// Which directories only they have, and which only the claim.
+        differences: String,
+    },
     /// The store can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Returns in which directories a claim differs from those in use, for people.
+pub(crate) fn differences(in_use: &BTreeSet<String>, asked: &BTreeSet<String>) -> String {
+    let names = |of: &BTreeSet<String>, not_of: &BTreeSet<String>| {
+        let names: Vec<&str> = of.difference(not_of).map(String::as_str).collect();
+        names.join(", ")
+    };
+    let (missing, new) = (names(in_use, asked), names(asked, in_use));
+    let missing = (!missing.is_empty()).then(|| format!("this one lacks {missing}"));
+    let new = (!new.is_empty()).then(|| format!("only this one has {new}"));
+    missing.into_iter().chain(new).collect::<Vec<_>>().join(", and ")
 }
 
 #[cfg(test)]

@@ -212,6 +212,31 @@ fn an_operator_whose_namespaces_changed_waits_ready_for_the_end_of_the_one_it_re
 }
 
 #[test]
+fn an_operator_with_other_directories_than_those_that_work_beside_it_is_refused() {
+    let (one, other, database) = (Organization::new(), Organization::new(), run(Database::new()));
+    let directory = |name: &str| format!("rehearsal://{}?name={name}", one.file(name).display());
+    let (ours, others) = (directory("ours"), directory("others"));
+    let mut first = Replica::start(&one, &database.url(), &["--directory", &ours]);
+    first.until_it_works();
+    let mut refused = Replica::start(&other, &database.url(), &["--directory", &others]);
+    assert_eq!(refused.exit_code(), Some(2));
+    let says = |text: &str| assert!(refused.says(text), "{}", refused.log());
+    says(&format!("of the namespace {}: this one lacks ours, and only this one has others", one.name));
+    says("give all of them the same --directory options; to change them, stop all operators of the store first");
+    assert!(first.leads());
+    let second = Replica::start(&other, &database.url(), &["--directory", &ours]);
+    second.until_it_works();
+    drop(second);
+    // Whoever takes its predecessor's place and is alone otherwise changes them.
+    first.signal("TERM");
+    assert_eq!(first.exit_code(), Some(0));
+    let mut cleared = Replica::start(&other, &database.url(), &["--directory", &others]);
+    cleared.until_it_works();
+    cleared.signal("TERM");
+    assert_eq!(cleared.exit_code(), Some(0));
+}
+
+#[test]
 fn one_that_is_gone_for_good_is_superseded_when_that_is_asked_for() {
     let (organization, other, database) = (Organization::new(), Organization::new(), run(Database::new()));
     let mut before = Replica::start(&organization, &database.url(), &[]);

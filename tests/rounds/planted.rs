@@ -52,6 +52,7 @@ impl Healthy {
             known: Progress::default(),
             accept_cluster: false,
             supersede: false,
+            directories: None,
         };
         store.claim(&claim, Timestamp::UNIX_EPOCH).await.unwrap();
         store

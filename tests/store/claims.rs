@@ -1,5 +1,6 @@
 //! Who works on a store: what is promised to operators that claim it, in both databases.
 
+use roster::domain::account::Confirmation;
 use roster::plan::{ConfirmPlan, Plan};
 use roster::store::leadership::{Claim, ClaimError, Progress, Reign};
 use roster::store::sql::SqlStore;
@@ -42,7 +43,36 @@ fn of<const N: usize>(namespaces: [&str; N], holder: &str) -> Claim {
         known: Progress::default(),
         accept_cluster: false,
         supersede: false,
+        directories: None,
     }
+}
+
+/// A claim of an operator that was given directories.
+fn with<const N: usize>(directories: [&str; N], claim: Claim) -> Claim {
+    Claim { directories: Some(directories.into_iter().map(str::to_owned).collect()), ..claim }
+}
+
+#[track_caller]
+fn other_directories(claimed: Result<(SqlStore, Reign), ClaimError>, says: [&str; 2]) {
+    let refused = match claimed.map(|(_, reign)| reign) {
+        Err(refused @ ClaimError::OtherDirectories { .. }) => refused.to_string(),
+        other => panic!("not refused because of its directories: {other:?}"),
+    };
+    let cure = ["give all of them the same --directory", "to change them, stop all operators of the store first"];
+    assert!(says.into_iter().chain(cure).all(|part| refused.contains(part)), "{refused}");
+}
+
+/// Whether nothing is left of a confirmation but the directory's own key of the entry.
+fn is_forgotten(known: &Confirmation) -> bool {
+    known.revision.0 == 0 && known.fingerprint.is_none()
+}
+
+/// Returns the directories that the store has in use.
+async fn directories(place: &impl Place) -> Vec<String> {
+    let mut application = Application::open(&place.url()).await;
+    let rows = application.rows("SELECT name FROM directories WHERE in_use ORDER BY name", &[]).await;
+    application.close().await;
+    rows.iter().filter_map(|row| row.text(0)).collect()
 }
 
 async fn claim(place: &impl Place, claim: &Claim) -> Result<(SqlStore, Reign), ClaimError> {
@@ -158,6 +188,39 @@ claims! {
         stands(&first).await;
     }
 
+    async fn operators_beside_each_other_have_the_same_directories(place) {
+        let (first, _) = claim(place, &with(["ldap", "scim"], of(["acme"], "first"))).await.unwrap();
+        let (second, _) = claim(place, &with(["scim", "ldap"], of(["bolt"], "second"))).await.unwrap();
+        let others = "the operator first of the namespace acme, the operator second of the namespace bolt";
+        let corp = || of(["corp"], "third");
+        other_directories(claim(place, &with(["ldap"], corp())).await, [others, "this one lacks scim;"]);
+        other_directories(claim(place, &with(["ldap", "scim", "x"], corp())).await, [others, "only this one has x;"]);
+        other_directories(claim(place, &with(["y"], corp())).await, [others, "this one lacks ldap, scim, and only this one has y;"]);
+        other_directories(claim(place, &with([], corp())).await, [others, "this one lacks ldap, scim;"]);
+        // Nor does one that takes the place of its own predecessor change them for the others, and that one goes on.
+        let again = claim(place, &with(["ldap"], of(["acme"], "again"))).await;
+        other_directories(again, ["the operator second of the namespace bolt", "lacks scim"]);
+        assert_eq!(directories(place).await, ["ldap", "scim"]);
+        first.check_claim().await.unwrap();
+        second.check_claim().await.unwrap();
+        claim(place, &with(["ldap", "scim"], of(["acme"], "again"))).await.unwrap();
+    }
+
+    async fn an_operator_that_is_alone_or_takes_its_predecessors_place_changes_the_directories(place) {
+        let (mut first, _) = claim(place, &with(["ldap"], of(["acme"], "first"))).await.unwrap();
+        let (second, _) = claim(place, &with(["scim"], of(["acme"], "second"))).await.unwrap();
+        assert_eq!(directories(place).await, ["scim"]);
+        assert!(first.resign().await.is_ok() && second.check_claim().await.is_ok());
+        let alice = alice(&second).await;
+        assert!(alice.transaction.in_flight(), "it waits for scim");
+        let (mut third, _) = claim(place, &with([], Claim { supersede: true, ..of([], "third") })).await.unwrap();
+        assert!(directories(place).await.is_empty());
+        assert!(!third.list(None).await.unwrap()[0].transaction.in_flight(), "it waited for nothing else");
+        third.resign().await.unwrap();
+        claim(place, &with(["ldap"], of(["bolt"], "fourth"))).await.unwrap();
+        assert_eq!(directories(place).await, ["ldap"]);
+    }
+
     async fn all_namespaces_overlap_with_any(place) {
         let (first, _) = claim(place, &of([], "first")).await.unwrap();
         overlapping(claim(place, &of(["acme"], "second")).await, "first", "all namespaces");
@@ -218,7 +281,7 @@ claims! {
         let (second, reign) = claim(place, &elsewhere).await.unwrap();
         assert!(!reign.was_put_back, "who knows");
         let found = second.list(None).await.unwrap().remove(0);
-        assert!(found.confirmed.is_empty() && found.revision.0 > alice.revision.0 + 1000);
+        assert!(found.confirmed.values().all(is_forgotten) && found.revision.0 > alice.revision.0 + 1000);
     }
 
     async fn whoever_works_beside_a_newer_schema_writes_nothing_more(place) {
@@ -252,7 +315,7 @@ claims! {
         let (second, reign) = claim(place, &Claim { known: Progress { epoch: 41, commits: 0 }, ..of([], "second") }).await.unwrap();
         assert_eq!((reign.epoch, reign.was_put_back), (42, true));
         let found = second.list(None).await.unwrap().remove(0);
-        assert!(found.confirmed.is_empty(), "directories are brought everything again");
+        assert!(found.confirmed.values().all(is_forgotten), "directories are brought everything again");
         assert!(found.revision.0 > alice.revision.0 + 1000, "and as something newer than whatever they have");
         let (_, reign) = claim(place, &Claim { known: Progress { epoch: 42, commits: 0 }, ..of([], "third") }).await.unwrap();
         assert_eq!((reign.epoch, reign.was_put_back), (43, false));
@@ -389,4 +452,14 @@ async fn two_stores_in_two_schemas_of_one_database_have_nothing_to_do_with_each_
     assert!(begun.elapsed().as_secs() < 5, "it took {:?}", begun.elapsed());
     sqlx::query("ROLLBACK").execute(&mut stopped).await.unwrap();
     stands(&here).await;
+}
+
+#[tokio::test]
+async fn whoever_has_the_lock_on_a_file_changes_the_directories_of_those_that_are_gone() {
+    let place = <TempDir as Place>::new().await;
+    claim(&place, &with(["ldap"], of(["acme"], "killed"))).await.unwrap();
+    other_directories(claim(&place, &with(["scim"], of(["bolt"], "next"))).await, ["killed", "scim"]);
+    let with_lock = Claim { supersede: true, ..of(["bolt"], "next") };
+    claim(&place, &with(["scim"], with_lock)).await.unwrap();
+    assert_eq!(directories(&place).await, ["scim"]);
 }

@@ -522,6 +522,7 @@ async fn whatever_an_application_locks_holds_up_nobody_else_and_no_operator() {
         known: Progress::default(),
         accept_cluster: false,
         supersede: false,
+        directories: None,
     };
     store.claim(&claim, at(0).now).await.unwrap();
     done(commit(&store, put_domain("acme", "acme.example")).await);

@@ -15,9 +15,9 @@ use crate::controller::Deposed;
 use crate::controller::lease::{self, Elector, Look, Tenure};
 use crate::controller::report::in_short;
 use crate::directory::Directory;
+use crate::store::StoreError;
 use crate::store::leadership::{Claim, ClaimError, Progress, Reign};
 use crate::store::sql::{Sole, SqlStore};
-use crate::store::{Store, StoreError};
 use crate::telemetry::{Health, Metrics, chain};
 
 /// The namespace whose uid a cluster is known by.
@@ -95,6 +95,7 @@ impl Place {
     pub(super) fn new(shared: &Shared, arguments: &Arguments, clock: Clock) -> Result<Self, StoreError> {
         let holder = lease::holder(&host());
         let sole = Sole::claim(&shared.store, &holder)?;
+        let directories: BTreeSet<String> = arguments.directories.iter().map(Directory::name).map(str::to_owned).collect();
         let claim = Claim {
             namespaces: arguments.namespaces.iter().cloned().collect(),
             holder,
@@ -103,9 +104,9 @@ impl Place {
             accept_cluster: arguments.accept_cluster,
             // Whoever has the lock knows that all others are gone.
             supersede: arguments.supersede || sole.is_some(),
+            directories: Some(directories.clone()),
         };
         let lease_namespace = arguments.lease_namespace.clone().unwrap_or_else(own_namespace);
-        let directories = arguments.directories.iter().map(Directory::name).map(str::to_owned).collect();
         Ok(Self { store: shared.store.clone(), claim, lease_namespace, clock, directories, sole })
     }
 
@@ -176,7 +177,6 @@ impl Place {
     async fn attempt(&self, claim: &Claim) -> Result<(SqlStore, Reign), ClaimError> {
         let mut store = SqlStore::open(&self.store).await?;
         let reign = store.claim(claim, self.clock.now()).await?;
-        store.use_directories(&self.directories, self.clock.now()).await?;
         Ok((store, reign))
     }
 }

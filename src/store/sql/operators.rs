@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::connection::{Connection, Purpose, Row, statement};
 use super::locks;
 use super::schema::KNOWN;
-use super::{postgres, rows};
+use super::{commit, postgres, rows};
 use crate::store::StoreError;
 use crate::store::leadership::{self, Claim, ClaimError, Operator, Operators, Progress, Reign};
 
@@ -49,6 +49,11 @@ pub(super) async fn claim(connection: &mut Connection, claim: &Claim, now: Times
         return Err(ClaimError::OtherCluster { found, asked: claim.cluster.clone() });
     }
     make_room(connection, claim, former_cluster.is_some()).await?;
+    let in_use = rows::directories(connection).await?;
+    let new_directories = claim.directories.as_ref().filter(|directories| **directories != in_use);
+    if let Some(directories) = new_directories {
+        check_may_change_directories(connection, claim, (&in_use, directories)).await?;
+    }
     let holding = Holding {
         namespaces: claim.namespaces.clone(),
         epoch,
@@ -60,6 +65,9 @@ pub(super) async fn claim(connection: &mut Connection, claim: &Claim, now: Times
         for text in DOUBT_DIRECTORIES {
             statement(text).execute(connection).await.map_err(StoreError::from)?;
         }
+    }
+    if let Some(directories) = new_directories {
+        commit::change_directories(connection, directories, now).await?;
     }
     write_down(connection, claim, &holding, now).await?;
     Ok((holding, Reign { epoch, was_put_back, former_cluster, known_was_ignored, absurd_epoch }))
@@ -143,6 +151,24 @@ async fn make_room(connection: &mut Connection, claim: &Claim, is_from_elsewhere
         end.execute(connection).await.map_err(StoreError::from)?;
     }
     Ok(())
+}
+
+/// Refuses a claim with other directories than those in use while other operators work on the store: their transactions would
+/// wait for directories that they don't bring up to date, or complete without one that they do.
+async fn check_may_change_directories(
+    connection: &mut Connection,
+    claim: &Claim,
+    (in_use, asked): (&BTreeSet<String>, &BTreeSet<String>),
+) -> Result<(), ClaimError> {
+    let others = working(connection).await?;
+    // Whoever has the lock on a file knows that all others are gone.
+    let is_alone = others.is_empty() || (claim.supersede && !connection.is_shared());
+    if is_alone {
+        return Ok(());
+    }
+    let holders = others.iter().map(|other| format!("the operator {} of {}", other.holder, for_people(&other.namespaces)));
+    let holders = holders.collect::<Vec<_>>().join(", ");
+    Err(ClaimError::OtherDirectories { holders, differences: leadership::differences(in_use, asked) })
 }
 
 /// Returns the operators whose claims stand, oldest first.

@@ -29,6 +29,18 @@ pub(in crate::store::sql) async fn use_directories(
 ) -> Result<(), StoreError> {
     operators::begin_alone(connection).await?;
     let counted = operators::count(connection, holding).await?;
+    change_directories(connection, directories, now).await?;
+    connection.commit().await?;
+    counted.made();
+    Ok(())
+}
+
+/// Does that in a transaction beside which nobody commits.
+pub(in crate::store::sql) async fn change_directories(
+    connection: &mut Connection,
+    directories: &BTreeSet<String>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let names = rows::texts(directories);
     let back = concat!("SELECT name FROM directories WHERE NOT in_use AND name IN (", texts!("$1"), ")");
     let back: Vec<String> = statement(back).bind(&names).fetch_firsts(connection).await?;
@@ -51,8 +63,6 @@ pub(in crate::store::sql) async fn use_directories(
     .bind(now.as_microsecond())
     .execute(connection)
     .await?;
-    connection.commit().await?;
-    counted.made();
     Ok(())
 }
 
