@@ -187,6 +187,8 @@ fn entry(number: usize) -> Entry {
         adopts: false,
         compares: false,
         handle: None,
+        was_confirmed: false,
+        former_login_name: None,
         person: Some(person),
     }
 }

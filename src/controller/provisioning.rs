@@ -184,6 +184,7 @@ impl Provisioning {
             wanted.known = known.as_ref().map(|known| known.revision);
             wanted.may_revoke = before.is_some_and(|before| before.rights.is_none() || before.rights.as_ref() != rights);
             wanted.entry.handle = known.as_ref().and_then(|known| known.handle.clone());
+            wanted.entry.was_confirmed = known.as_ref().is_some_and(|known| known.fingerprint.is_some());
             wanted.password = password.cloned();
             wanted.knows(before.and_then(|before| before.password.as_ref()));
             // What the store says, or is about to be told, is about to be wrong.

@@ -31,6 +31,12 @@ pub struct Entry {
     /// The directory's own key of the account's entry, where the directory told it before.
     #[serde(skip)]
     pub handle: Option<EntryHandle>,
+    /// Whether the directory confirmed before that it has an entry of the account.
+    #[serde(skip)]
+    pub was_confirmed: bool,
+    /// The login name that an account had that is gone.
+    #[serde(skip)]
+    pub former_login_name: Option<String>,
     /// The person; nobody where the account is gone, or not to be seen yet.
     pub person: Option<Person>,
 }
@@ -120,6 +126,8 @@ impl Entry {
             adopts: false,
             compares: false,
             handle: None,
+            was_confirmed: false,
+            former_login_name: None,
             person: (!is_placeholder).then_some(person),
         }
     }
@@ -134,6 +142,8 @@ impl Entry {
             adopts: false,
             compares: false,
             handle: None,
+            was_confirmed: false,
+            former_login_name: None,
             person: None,
         }
     }
@@ -155,6 +165,12 @@ impl Entry {
 }
 
 impl Person {
+    /// Whether the person can log in anywhere with what a directory is to have.
+    #[must_use]
+    pub fn lets_in(&self) -> bool {
+        self.active && self.password.is_some()
+    }
+
     /// Returns a digest of what gives the person rights.
     fn rights(&self) -> String {
         let rights = serde_json::to_vec(&(self.active, &self.group, &self.permissions)).unwrap_or_default();

@@ -12,16 +12,20 @@
 
 mod connection;
 mod groups;
+mod handle;
+mod lookup;
 mod mapping;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use ldap3::{Mod, Scope, ldap_escape};
+use ldap3::{Mod, dn_escape, ldap_escape};
 
 use self::connection::{Connection, Found, Outcome, Pool};
 use self::groups::Member;
+use self::handle::Handle;
+use self::lookup::{Seen, Trace, mark_of, spelling};
 use self::mapping::{EMPLOYEE_NUMBER, MEMBER_OF, PASSWORD, UID};
 use super::{Address, DirectoryError, Entry, Person, Provisioned};
 use crate::domain::account::AccountId;
@@ -29,17 +33,13 @@ use crate::domain::account::AccountId;
 /// What a group's `businessCategory` says of one that roster made.
 const MARK: &str = "roster";
 
-/// How many of the entries are read that have an account's number or its login name.
-const MOST_ALIKE: usize = 8;
-
 /// A directory that speaks LDAP.
 #[derive(Clone)]
 pub(super) struct Ldap {
     pool: Arc<Pool>,
+    base: String,
     people: String,
     groups: String,
-    /// Whether an entry ever showed its password. Where none does, none isn't there for certain.
-    shows_passwords: Arc<AtomicBool>,
     /// Whether somebody joined a group and their entry didn't show it: the server keeps no `memberOf`, or doesn't show it.
     lacks_member_of: Arc<AtomicBool>,
 }
@@ -65,118 +65,164 @@ impl Ldap {
             _ => return Err(error("lacks the base, such as dc=acme,dc=example, after the host")),
         };
         let (people, groups) = (format!("ou=people,{base}"), format!("ou=groups,{base}"));
-        Ok(Self {
-            people,
-            groups,
-            shows_passwords: Arc::default(),
-            lacks_member_of: Arc::default(),
-            pool: Arc::new(Pool::open(address)?),
-        })
+        Ok(Self { base, people, groups, lacks_member_of: Arc::default(), pool: Arc::new(Pool::open(address)?) })
     }
 
     /// Brings the directory to what it is to have of an account.
     pub(super) async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let mut connection = self.pool.connection().await?;
-        match self.bring_over(&mut connection, entry).await {
+        let outcome = self.bring_over(&mut connection, entry).await;
+        let mut wrote = connection.has_written();
+        let handle = match outcome {
             // A connection that was of use before may have died of old age: that says nothing about the server.
             Err(DirectoryError::Unreachable(_)) if connection.is_worn() => {
                 drop(connection);
-                self.bring_over(&mut self.pool.new_connection().await?, entry).await
+                let mut connection = self.pool.new_connection().await?;
+                let handle = self.bring_over(&mut connection, entry).await?;
+                wrote |= connection.has_written();
+                handle
             }
-            outcome => outcome,
-        }?;
-        Ok(Provisioned::default())
+            outcome => outcome?,
+        };
+        Ok(Provisioned { handle: handle.and_then(|handle| handle.to_stored()), wrote })
     }
 
-    async fn bring_over(&self, connection: &mut Connection<'_>, entry: &Entry) -> Result<(), DirectoryError> {
+    async fn bring_over(&self, connection: &mut Connection<'_>, entry: &Entry) -> Result<Option<Handle>, DirectoryError> {
+        let handle = Handle::read(entry.handle.as_ref());
         match &entry.person {
-            Some(person) => self.bring_person(connection, entry, person).await,
-            None => self.remove(connection, entry.account).await,
+            Some(person) => self.bring_person(connection, entry, person, handle).await.map(Some),
+            None => self.remove(connection, entry, handle).await.map(|()| None),
         }
     }
 
-    async fn bring_person(&self, connection: &mut Connection<'_>, entry: &Entry, person: &Person) -> Result<(), DirectoryError> {
-        if entry.takes_away() {
-            let own = self.find(connection, entry.account, None).await?;
-            self.take_ways_in(connection, entry.account, &own).await?;
+    async fn bring_person(
+        &self,
+        connection: &mut Connection<'_>,
+        entry: &Entry,
+        person: &Person,
+        handle: Option<Handle>,
+    ) -> Result<Handle, DirectoryError> {
+        let mut seen = self.look_well(connection, entry, handle.as_ref()).await?;
+        if !person.lets_in() && self.take_ways_in(connection, entry, &seen.own).await? {
+            seen = self.look_well(connection, entry, handle.as_ref()).await?;
         }
-        let mut found = self.find_one(connection, entry.account, person).await?;
-        let mut member = self.member(found.as_ref(), person);
-        let mut group = self.leave_others(connection, &member, &entry.organization, &person.group).await?;
-        if found.as_ref().is_some_and(|found| !mapping::is_named_after(found, person)) {
-            self.rename(connection, person, &member.dn).await?;
-            found = self.find_one(connection, entry.account, person).await?;
-            (member, group) = (self.member(found.as_ref(), person), None);
+        let mut found = self.one_of(entry, person, seen)?;
+        if found.as_ref().is_some_and(|found| !self.is_in_its_place(found, person)) {
+            self.put_in_place(connection, person, found.as_ref()).await?;
+            let seen = self.look_well(connection, entry, handle.as_ref()).await?;
+            found = self.one_of(entry, person, seen)?;
         }
+        let mut member = self.member(entry, found.as_ref(), person);
+        let before = handle.as_ref().and_then(|handle| handle.group.as_deref());
+        let is_new = found.is_none() && handle.is_none() && !entry.was_confirmed;
+        if let Some(former) = handle.as_ref().filter(|handle| spelling(&handle.dn) != spelling(&member.dn)) {
+            self.move_memberships(connection, &former.dn, &member.dn).await?;
+        }
+        let group = self.leave_others(connection, &member, entry, person, (before, is_new)).await?;
+        let mut uuid = found.as_ref().and_then(Found::uuid).map(str::to_owned);
         match &found {
-            None => self.add(connection, entry, person).await?,
+            None => uuid = self.add(connection, entry, person, handle.as_ref()).await?,
             Some(found) => self.correct(connection, entry, person, found).await?,
         }
         match group {
-            Some(group) => self.follow(connection, &member, &group).await,
-            None => self.join(connection, &member, &entry.organization, &person.group).await,
+            Some(group) => self.follow(connection, &member, &group).await?,
+            None => self.join(connection, &member, &entry.organization, &person.group).await?,
         }
+        let group = Some(groups::name_of(&entry.organization, &person.group));
+        Ok(Handle { dn: std::mem::take(&mut member.dn), uuid, group })
+    }
+
+    /// Returns the entries with the account's number, else the one that is known to be its own by the handle.
+    async fn look_well(
+        &self,
+        connection: &mut Connection<'_>,
+        entry: &Entry,
+        handle: Option<&Handle>,
+    ) -> Result<Seen, DirectoryError> {
+        let mut seen = self.look(connection, entry).await?;
+        let is_known = handle.is_some() || entry.was_confirmed;
+        // One that was made anew by its number may have the former one beside it.
+        let is_another = |found: &Found| handle.is_some_and(|handle| handle.is_of_another(found.uuid()));
+        if is_known && (seen.own.is_empty() || entry.takes_away() && seen.own.iter().all(is_another)) {
+            match self.trace(connection, entry, handle).await? {
+                Trace::Shown(found) => seen.own.push(*found),
+                Trace::Hidden(dn) => seen.hidden = Some(dn),
+                Trace::Nowhere => {}
+            }
+            let own: Vec<String> = seen.own.iter().map(|found| spelling(&found.dn)).collect();
+            seen.others.retain(|found| !own.contains(&spelling(&found.dn)));
+        }
+        Ok(seen)
+    }
+
+    /// Returns the one entry that an account has, if it has one. Nobody else may have the login name.
+    fn one_of(&self, entry: &Entry, person: &Person, seen: Seen) -> Result<Option<Found>, DirectoryError> {
+        let account = entry.account;
+        let Seen { own, others, hidden } = seen;
+        if let Some(dn) = hidden {
+            return Err(lookup::not_shown(&format!("employeeNumber {account}, which is at {dn} and has no password now")));
+        }
+        let (mut among_people, mut elsewhere): (Vec<Found>, Vec<Found>) =
+            own.into_iter().partition(|found| self.is_among_people(&found.dn));
+        let found = match (among_people.as_slice(), elsewhere.as_slice()) {
+            ([one, other, ..], _) | ([], [one, other, ..]) => return Err(twice(account, one, other)),
+            _ => among_people.pop().or_else(|| elsewhere.pop()),
+        };
+        match others.first() {
+            // Its own entry was renamed, and can't get its name back.
+            Some(other) if found.as_ref().is_none_or(|found| !found.has(UID, &person.login_name)) => {
+                Err(not_ours(account, other))
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// Whether a change says in an assertion what it was made from. Under the base the server has to know that; what else it
+    /// has may be kept by another program.
+    fn asserts_at(&self, dn: &str) -> bool {
+        spelling(dn).ends_with(&format!(",{}", spelling(&self.base)))
+    }
+
+    /// Returns the DN that roster gives the entry of a login name.
+    fn dn_of(&self, login_name: &str) -> String {
+        format!("{UID}={},{}", dn_escape(login_name), self.people)
     }
 
     /// Returns somebody as groups know them, under the name that their entry has or is to have.
-    fn member(&self, found: Option<&Found>, person: &Person) -> Member {
+    fn member(&self, entry: &Entry, found: Option<&Found>, person: &Person) -> Member {
+        let compares = entry.compares;
         match found {
-            Some(found) => Member { dn: found.dn.clone(), member_of: found.values(MEMBER_OF).to_vec() },
-            None => Member { dn: format!("{},{}", mapping::name_within_people(person), self.people), member_of: vec![] },
+            Some(found) => Member { dn: found.dn.clone(), member_of: found.values(MEMBER_OF).to_vec(), compares },
+            None => Member { dn: self.dn_of(&person.login_name), member_of: vec![], compares },
         }
     }
 
-    /// Returns the one entry with the account's number, if there is one.
-    async fn find_one(
+    /// Adds an entry, and returns its entryUUID where the server gives it along.
+    async fn add(
         &self,
         connection: &mut Connection<'_>,
-        account: AccountId,
+        entry: &Entry,
         person: &Person,
-    ) -> Result<Option<Found>, DirectoryError> {
-        let mut own = self.find(connection, account, Some(person)).await?;
-        match own.as_slice() {
-            [one, other, ..] => Err(twice(account, one, other)),
-            _ => Ok(own.pop()),
-        }
-    }
-
-    /// Returns the entries with the account's number. Where there is none, nobody else may have the login name.
-    async fn find(
-        &self,
-        connection: &mut Connection<'_>,
-        account: AccountId,
-        person: Option<&Person>,
-    ) -> Result<Vec<Found>, DirectoryError> {
-        let mut filter = number_is(account);
-        if let Some(person) = person {
-            filter = format!("(|{filter}({UID}={}))", ldap_escape(person.login_name.as_str()));
-        }
-        let alike = connection.search(&self.people, Scope::Subtree, &filter, mapping::READ, MOST_ALIKE).await?;
-        let shows = |attribute: &str| alike.entries.iter().any(|found| !found.values(attribute).is_empty());
-        self.shows_passwords.fetch_or(shows(PASSWORD), Ordering::Relaxed);
-        if shows(MEMBER_OF) {
-            self.lacks_member_of.store(false, Ordering::Relaxed);
-        }
-        let (own, others): (Vec<Found>, Vec<Found>) =
-            alike.entries.into_iter().partition(|found| found.has(EMPLOYEE_NUMBER, &account.to_string()));
-        match others.first() {
-            Some(other) if own.is_empty() => Err(not_ours(account, other)),
-            // Its own entry was renamed, and can't get its name back.
-            Some(other) if person.is_some_and(|person| !own.iter().any(|found| found.has(UID, &person.login_name))) => {
-                Err(not_ours(account, other))
-            }
-            _ => Ok(own),
-        }
-    }
-
-    async fn add(&self, connection: &mut Connection<'_>, entry: &Entry, person: &Person) -> Result<(), DirectoryError> {
-        let dn = self.member(None, person).dn;
+        handle: Option<&Handle>,
+    ) -> Result<Option<String>, DirectoryError> {
+        let dn = self.dn_of(&person.login_name);
         let answer = connection.add(&dn, &mapping::new_entry(entry, person)).await?;
         match answer.rc {
-            connection::NO_SUCH_OBJECT => Err(lacks(&self.people)),
-            // Where somebody added it between the search and here, the next search sees who.
-            _ => answer.success_of_entry(),
+            connection::NO_SUCH_OBJECT => return Err(lacks(&self.people)),
+            connection::ENTRY_ALREADY_EXISTS => {
+                // Where somebody added it between the search and here, a search sees who.
+                let seen = self.look(connection, entry).await?;
+                return Err(match seen.own.is_empty() && seen.others.is_empty() {
+                    false => DirectoryError::Conflict,
+                    true if handle.is_some() || entry.was_confirmed => {
+                        lookup::not_shown(&format!("employeeNumber {}, and {dn} is there", entry.account))
+                    }
+                    true => unshown(&dn),
+                });
+            }
+            _ => answer.success_of_entry()?,
         }
+        Ok(connection::uuid_of(&answer))
     }
 
     /// Writes what differs, in one operation.
@@ -187,64 +233,144 @@ impl Ldap {
         person: &Person,
         found: &Found,
     ) -> Result<(), DirectoryError> {
-        let attributes = mapping::attributes(entry, person);
-        let differing = attributes.iter().filter(|(name, wanted)| self.differs(found, name, wanted.as_deref()));
-        let changes: Vec<Mod<&str>> =
-            differing.map(|(name, wanted)| Mod::Replace(*name, wanted.as_deref().into_iter().collect())).collect();
+        let mut attributes = mapping::attributes(entry, person);
+        if !found.has(EMPLOYEE_NUMBER, &entry.account.to_string()) {
+            attributes.push((EMPLOYEE_NUMBER, Some(entry.account.to_string())));
+        }
+        let mut changes: Vec<Mod<&str>> = vec![];
+        for (name, wanted) in &attributes {
+            if differs(found, name, wanted.as_deref())
+                && !(entry.compares && self.may_be_unshown(connection, found, name).await?)
+            {
+                changes.push(Mod::Replace(*name, wanted.as_deref().into_iter().collect()));
+            }
+        }
         if changes.is_empty() {
             return Ok(());
         }
         connection.modify(&found.dn, changes, Some(&unchanged(entry.account, found))).await?.success_of_entry()
     }
 
-    /// Gives an entry its name that has another, and its memberships with it.
-    async fn rename(&self, connection: &mut Connection<'_>, person: &Person, dn: &str) -> Result<(), DirectoryError> {
-        let named = self.member(None, person);
-        // The groups go first: whoever goes on after a crash finds them by the name that the entry has still.
-        self.leave_all(connection, dn, Some(&named.dn)).await?;
-        connection.rename(dn, &mapping::name_within_people(person), &self.people).await?.success_of_entry()?;
-        self.follow_all(connection, &named).await
-    }
-
-    /// Whether an attribute has to be written. That a password is gone is taken from nobody who never shows one.
-    fn differs(&self, found: &Found, attribute: &str, wanted: Option<&str>) -> bool {
-        match (attribute, wanted) {
-            (PASSWORD, None) if !self.shows_passwords.load(Ordering::Relaxed) => true,
-            // The entry is named by it, in whatever case.
-            (UID, Some(name)) => found.values(UID).len() != 1 || !found.has(UID, name),
-            _ => !found.is(attribute, wanted),
-        }
-    }
-
-    /// Takes the passwords of these entries.
-    async fn take_ways_in(
+    /// Whether an attribute without a value may have one all the same: the server doesn't say that it has none.
+    async fn may_be_unshown(
         &self,
         connection: &mut Connection<'_>,
-        account: AccountId,
-        own: &[Found],
+        found: &Found,
+        attribute: &str,
+    ) -> Result<bool, DirectoryError> {
+        Ok(!found.shows(attribute) && !connection.meets(&found.dn, &format!("(!({attribute}=*))")).await?)
+    }
+
+    /// Whether an entry has the name and the place that roster gives it. Somebody may have units below `ou=people`.
+    fn is_in_its_place(&self, found: &Found, person: &Person) -> bool {
+        self.is_among_people(&found.dn) && mapping::is_named_after(found, person)
+    }
+
+    /// Gives an entry its name that has another, or its place, and its memberships with it.
+    async fn put_in_place(
+        &self,
+        connection: &mut Connection<'_>,
+        person: &Person,
+        found: Option<&Found>,
     ) -> Result<(), DirectoryError> {
-        for found in own.iter().filter(|found| self.differs(found, PASSWORD, None)) {
-            let change = vec![Mod::Replace(PASSWORD, [].into())];
-            connection.modify(&found.dn, change, Some(&number_is(account))).await?.success_of_entry()?;
+        let Some(Found { dn, .. }) = found else { return Ok(()) };
+        let new = self.dn_of(&person.login_name);
+        let is_moved = !self.is_among_people(dn);
+        if !is_moved {
+            // The groups go first: whoever goes on after a crash finds them by the name that the entry has still.
+            self.leave_all(connection, dn, Some(&new)).await?;
         }
-        Ok(())
+        let answer = connection.rename(dn, &mapping::name_within_people(person), &self.people).await?;
+        match (is_moved, answer.rc) {
+            (_, connection::SUCCESS) => {}
+            // Nothing of it was touched, in case it has to stay there.
+            (true, _) => return Err(not_movable(dn, &new, &answer)),
+            (false, _) => return answer.success_of_entry(),
+        }
+        if is_moved {
+            self.leave_all(connection, dn, Some(&new)).await?;
+        }
+        self.follow_all(connection, &Member { dn: new, member_of: vec![], compares: false }).await
+    }
+
+    /// Lets groups know somebody by the DN that their entry has now, where nobody has the former one.
+    async fn move_memberships(&self, connection: &mut Connection<'_>, former: &str, now: &str) -> Result<(), DirectoryError> {
+        match connection.meets(former, "(objectClass=*)").await? {
+            true => Ok(()),
+            false => self.leave_all(connection, former, Some(now)).await.map(|_| ()),
+        }
+    }
+
+    /// Takes the passwords of these entries, and returns whether any had one. Unless what the directory shows is believed, it
+    /// is told to, whatever it shows.
+    async fn take_ways_in(&self, connection: &mut Connection<'_>, entry: &Entry, own: &[Found]) -> Result<bool, DirectoryError> {
+        let mut took = false;
+        for found in own {
+            let is_believed = entry.compares && !found.shows(PASSWORD);
+            if is_believed && !connection.meets(&found.dn, &format!("({PASSWORD}=*)")).await? {
+                continue;
+            }
+            let change = vec![Mod::Delete(PASSWORD, [].into())];
+            let mark = self.asserts_at(&found.dn).then(|| mark_of(entry.account, found));
+            let answer = connection.modify(&found.dn, change, mark.as_deref()).await?;
+            match answer.rc {
+                connection::NO_SUCH_ATTRIBUTE => {}
+                _ => {
+                    answer.success_of_entry()?;
+                    took = true;
+                }
+            }
+        }
+        Ok(took)
     }
 
     /// Removes whatever there is of an account: the password, the memberships, and then the entry.
-    async fn remove(&self, connection: &mut Connection<'_>, account: AccountId) -> Result<(), DirectoryError> {
-        let own = self.find(connection, account, None).await?;
-        self.take_ways_in(connection, account, &own).await?;
-        for found in &own {
-            self.leave_all(connection, &found.dn, None).await?;
+    async fn remove(&self, connection: &mut Connection<'_>, entry: &Entry, handle: Option<Handle>) -> Result<(), DirectoryError> {
+        let Seen { own, others: _, hidden } = self.look_well(connection, entry, handle.as_ref()).await?;
+        self.take_ways_in(connection, entry, &own).await?;
+        let is_copy = |found: &Found| {
+            !self.is_among_people(&found.dn) && handle.as_ref().is_some_and(|handle| handle.is_of_another(found.uuid()))
+        };
+        let before = handle.as_ref().and_then(|handle| handle.group.as_deref());
+        for found in own.iter().filter(|found| !is_copy(found)) {
+            let member_of = found.values(MEMBER_OF).to_vec();
+            let member = Member { dn: found.dn.clone(), member_of, compares: entry.compares };
+            self.leave_for_good(connection, &member, &entry.organization, before).await?;
             // What OpenLDAP may change along with it are groups.
-            let own = format!("(|{}(objectClass=groupOfNames))", number_is(account));
-            let answer = connection.delete(&found.dn, &own).await?;
-            match answer.rc {
-                connection::NO_SUCH_OBJECT => {}
-                _ => answer.success_of_entry()?,
-            }
+            let own = || format!("(|{}(objectClass=groupOfNames))", mark_of(entry.account, found));
+            let own = self.asserts_at(&found.dn).then(own);
+            self.delete(connection, &found.dn, own.as_deref()).await?;
+        }
+        let is_at = |dn: &str| own.iter().any(|found| spelling(&found.dn) == spelling(dn));
+        if let Some(Handle { dn, .. }) = handle.as_ref().filter(|handle| hidden.is_none() && !is_at(&handle.dn))
+            && !connection.meets(dn, "(objectClass=*)").await?
+        {
+            self.leave_all(connection, dn, None).await?;
+        }
+        if let Some(dn) = hidden {
+            let member = Member { dn, member_of: vec![], compares: entry.compares };
+            self.leave_for_good(connection, &member, &entry.organization, before).await?;
+            self.delete(connection, &member.dn, None).await?;
         }
         Ok(())
+    }
+
+    async fn delete(&self, connection: &mut Connection<'_>, dn: &str, only_if: Option<&str>) -> Result<(), DirectoryError> {
+        let answer = connection.delete(dn, only_if).await?;
+        match answer.rc {
+            connection::NO_SUCH_OBJECT => Ok(()),
+            connection::INSUFFICIENT_ACCESS => Err(lookup::closed(dn)),
+            _ => answer.success_of_entry(),
+        }
+    }
+}
+
+/// Whether an attribute has to be written.
+fn differs(found: &Found, attribute: &str, wanted: Option<&str>) -> bool {
+    match (attribute, wanted) {
+        // The entry is named by it, in whatever case.
+        (UID, Some(name)) => found.values(UID).len() != 1 || !found.has(UID, name),
+        _ => !found.is(attribute, wanted),
     }
 }
 
@@ -255,7 +381,7 @@ fn number_is(account: AccountId) -> String {
 
 /// Returns the filter that an account's entry meets as long as nobody changes it.
 fn unchanged(account: AccountId, found: &Found) -> String {
-    let number = number_is(account);
+    let number = mark_of(account, found);
     match found.state() {
         Some(state) => format!("(&{number}({}={}))", mapping::STATE, ldap_escape(state)),
         None => number,
@@ -270,6 +396,20 @@ fn not_ours(account: AccountId, other: &Found) -> DirectoryError {
 
 fn twice(account: AccountId, one: &Found, other: &Found) -> DirectoryError {
     DirectoryError::refused(&format!("two entries have employeeNumber {account}, remove one: {} and {}", one.dn, other.dn))
+}
+
+fn unshown(dn: &str) -> DirectoryError {
+    let advice = "let the bind-dn search it, or remove it";
+    DirectoryError::refused(&format!("{advice}: somebody has the name, and isn't shown: {dn}"))
+}
+
+fn not_movable(dn: &str, place: &str, answer: &ldap3::LdapResult) -> DirectoryError {
+    match connection::failure(answer) {
+        DirectoryError::Refused(why) => {
+            DirectoryError::refused(&format!("move the entry back to {place}, or remove it: it is at {dn}, and {why}"))
+        }
+        other => other,
+    }
 }
 
 fn lacks(unit: &str) -> DirectoryError {

@@ -1,9 +1,12 @@
 //! LDAP, on OpenLDAP.
 
+mod access;
 mod addresses;
+mod comparisons;
 mod entries;
 mod faults;
 mod groups;
+mod handles;
 mod observer;
 mod people;
 mod proxy;
@@ -37,6 +40,25 @@ impl World {
     fn brought(&self, entry: &Entry) -> impl Future<Output = ()> {
         let outcome = self.directory.bring(entry);
         async { _ = outcome.await.unwrap() }
+    }
+
+    /// Brings an entry, and returns it as the store knows it afterwards.
+    async fn confirmed(&self, directory: &Directory, entry: &Entry) -> Entry {
+        let handle = directory.bring(entry).await.unwrap().handle;
+        Entry { was_confirmed: entry.person.is_some(), handle, ..entry.clone() }
+    }
+
+    /// Returns the directory for somebody else than the administrator, who has every right.
+    async fn directory_as(&self, name: &str) -> Directory {
+        let entry: [(&str, &[&str]); 3] = [
+            ("objectClass", &["organizationalRole", "simpleSecurityObject"]),
+            ("cn", &[name]),
+            ("userPassword", &["of somebody"]),
+        ];
+        self.observer.add(&format!("cn={name},dc=acme,dc=example"), &entry).await;
+        std::fs::write(self.server.folder().join(name), "of somebody\n").unwrap();
+        let address = self.server.url().replace("cn=admin", &format!("cn={name}")).replace("/password", &format!("/{name}"));
+        Directory::open(&address).unwrap()
     }
 
     async fn refusal(&self, entry: &Entry) -> String {

@@ -292,8 +292,9 @@ impl<S: Store> Pipeline<S> {
     }
 
     fn bring_departure(&mut self, departure: &Departure) {
-        let Departure { account, namespace, owner, transaction, confirmed, .. } = departure;
-        let entry = Entry::gone(*account, transaction.revision, namespace);
+        let Departure { account, namespace, owner, login_name, transaction, confirmed, .. } = departure;
+        let mut entry = Entry::gone(*account, transaction.revision, namespace);
+        entry.former_login_name = Some(login_name.to_string());
         let user = ObjectKey::new(Kind::User, namespace, &owner.name);
         self.provisioning.want(&user, &entry, confirmed, None, Instant::now());
     }

@@ -44,6 +44,8 @@ pub(super) fn entry(number: u128, revision: i64, permissions: &[&str]) -> Entry 
         adopts: false,
         compares: false,
         handle: None,
+        was_confirmed: false,
+        former_login_name: None,
         person: Some(person),
     }
 }

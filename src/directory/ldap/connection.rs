@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use ldap3::controls::{Assertion, MakeCritical, RawControl};
+use ldap3::controls::{Assertion, Control, ControlType, MakeCritical, PagedResults, PostRead, PostReadResp, RawControl};
 use ldap3::{LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope, SearchEntry, SearchOptions};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -18,10 +18,13 @@ use zeroize::Zeroizing;
 
 use super::super::{Address, DirectoryError, in_short};
 use super::lacks;
-use super::mapping::STATE;
+use super::mapping::{STATE, UUID};
 
 /// The most connections to one server.
 const MOST_CONNECTIONS: usize = 8;
+
+/// How many entries a list is read by.
+const PAGE: i32 = 500;
 
 /// How long the server may take for one operation.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,6 +34,10 @@ const REFERS: &str = "it refers to another server, which roster doesn't follow: 
 // The result codes of RFC 4511, section 4.1.9, and RFC 4528 that somebody does something about.
 pub(super) const SUCCESS: u32 = 0;
 pub(super) const INSUFFICIENT_ACCESS: u32 = 50;
+pub(super) const COMPARE_FALSE: u32 = 5;
+pub(super) const COMPARE_TRUE: u32 = 6;
+pub(super) const REFERRAL: u32 = 10;
+pub(super) const UNWILLING: u32 = 53;
 pub(super) const SIZE_LIMIT_EXCEEDED: u32 = 4;
 pub(super) const NO_SUCH_ATTRIBUTE: u32 = 16;
 pub(super) const ATTRIBUTE_OR_VALUE_EXISTS: u32 = 20;
@@ -79,7 +86,7 @@ impl Pool {
             }
         };
         match at_hand {
-            Some(ldap) => Ok(Connection { ldap, is_used: true, is_sound: true, pool: self, _permit: permit }),
+            Some(ldap) => Ok(Connection { ldap, is_used: true, is_sound: true, wrote: false, pool: self, _permit: permit }),
             None => self.connect(permit).await,
         }
     }
@@ -110,7 +117,7 @@ impl Pool {
             // Whoever waits for an answer notices by themselves.
             let _ = driver.drive().await;
         });
-        let mut connection = Connection { ldap, is_used: false, is_sound: false, pool: self, _permit: permit };
+        let mut connection = Connection { ldap, is_used: false, is_sound: false, wrote: false, pool: self, _permit: permit };
         let answer = answered(connection.ldap.simple_bind(&self.bind_dn, &password)).await?;
         if answer.rc != SUCCESS {
             return Err(self.refused_bind(&answer));
@@ -134,13 +141,14 @@ impl Pool {
     }
 
     fn refused_bind(&self, answer: &LdapResult) -> DirectoryError {
-        match failure(answer) {
+        match failure_of_all(answer) {
             DirectoryError::Unauthorized(why) | DirectoryError::Refused(why) => {
                 // It is about the bind-dn, and nobody else.
                 let why = if answer.text.is_empty() || why.ends_with(&answer.text) { why } else { with_words(&why, answer) };
                 let (dn, file) = (&self.bind_dn, self.password_file.display());
                 DirectoryError::Unauthorized(format!("the bind as {dn} with the password in {file} failed: {why}"))
             }
+            DirectoryError::Failed(why) => DirectoryError::Unreachable(format!("the bind failed: {why}")),
             other => other,
         }
     }
@@ -185,17 +193,24 @@ pub(super) struct Connection<'a> {
     is_used: bool,
     /// Nothing is on its way that nobody waits for.
     is_sound: bool,
+    /// Something was written over it, or may have been, since this entry is brought.
+    wrote: bool,
     pool: &'a Pool,
     _permit: SemaphorePermit<'a>,
 }
 
 impl Connection<'_> {
+    /// Whether something was written over it, or may have been.
+    pub(super) fn has_written(&self) -> bool {
+        self.wrote
+    }
+
     /// Whether it was of use before, and failed now.
     pub(super) fn is_worn(&self) -> bool {
         self.is_used && !self.is_sound
     }
 
-    /// Searches, and takes no more entries than this.
+    /// Searches what the directory can't do without, and takes no more entries than this.
     pub(super) async fn search(
         &mut self,
         base: &str,
@@ -204,45 +219,127 @@ impl Connection<'_> {
         attributes: &[&str],
         most: usize,
     ) -> Result<Results, DirectoryError> {
-        self.is_sound = false;
-        let at_most = SearchOptions::new().sizelimit(i32::try_from(most).unwrap_or(i32::MAX));
-        let searching = self.ldap.with_search_options(at_most);
         let is_base = matches!(scope, Scope::Base);
-        let (entries, answer) = answered(async {
-            let mut stream = searching.streaming_search(base, scope, filter, attributes).await?;
-            let mut entries = vec![];
-            while let Some(item) = stream.next().await? {
-                if item.is_ref() {
-                    return Ok((entries, Err(DirectoryError::Unreachable(REFERS.to_owned()))));
-                }
-                if entries.len() == most {
-                    return Ok((entries, Err(DirectoryError::Nonsense("it found more than it was asked for".to_owned()))));
-                }
-                if !item.is_intermediate() {
-                    entries.push(Found::new(SearchEntry::construct(item)));
-                }
-            }
-            Ok((entries, Ok(stream.finish().await)))
-        })
-        .await?;
-        let answer = answer?;
-        self.is_sound = true;
+        let (results, answer) = self.searched(base, scope, filter, attributes, most).await?;
+        if results.refers {
+            return Err(DirectoryError::Unreachable(REFERS.to_owned()));
+        }
         match answer.rc {
-            SUCCESS | SIZE_LIMIT_EXCEEDED => Ok(Results { entries, has_more: answer.rc == SIZE_LIMIT_EXCEEDED }),
-            NO_SUCH_OBJECT if is_base => Ok(Results { entries: vec![], has_more: false }),
+            SUCCESS | SIZE_LIMIT_EXCEEDED => Ok(results),
+            NO_SUCH_OBJECT if is_base => Ok(Results::default()),
             NO_SUCH_OBJECT => Err(lacks(base)),
+            _ if is_base => Err(failure(&answer)),
+            _ => Err(failure_of_all(&answer)),
+        }
+    }
+
+    /// Searches where roster may have no business. Nothing is returned where the server doesn't let it.
+    pub(super) async fn search_if_open(
+        &mut self,
+        base: &str,
+        scope: Scope,
+        filter: &str,
+        attributes: &[&str],
+        most: usize,
+    ) -> Result<Option<Results>, DirectoryError> {
+        let (results, answer) = self.searched(base, scope, filter, attributes, most).await?;
+        match answer.rc {
+            SUCCESS | SIZE_LIMIT_EXCEEDED => Ok(Some(results)),
+            NO_SUCH_OBJECT | INSUFFICIENT_ACCESS | REFERRAL | UNWILLING => Ok(None),
             _ => Err(failure(&answer)),
         }
     }
 
-    /// Adds an entry.
-    pub(super) async fn add(&mut self, dn: &str, attributes: &[(&str, Vec<String>)]) -> Result<LdapResult, DirectoryError> {
+    /// Whether an entry meets a filter for certain: false also where the server doesn't let roster know.
+    pub(super) async fn meets(&mut self, dn: &str, filter: &str) -> Result<bool, DirectoryError> {
+        let results = self.search_if_open(dn, Scope::Base, filter, &["1.1"], 1).await?;
+        Ok(results.is_some_and(|results| !results.entries.is_empty()))
+    }
+
+    async fn searched(
+        &mut self,
+        base: &str,
+        scope: Scope,
+        filter: &str,
+        attributes: &[&str],
+        most: usize,
+    ) -> Result<(Results, LdapResult), DirectoryError> {
         self.is_sound = false;
-        let values = |values: &'_ [String]| values.iter().map(|value| value.as_bytes().to_vec()).collect();
-        let attributes = attributes.iter().map(|(name, all)| (name.as_bytes().to_vec(), values(all))).collect();
-        let answer = answered(self.ldap.add(dn, attributes)).await?;
+        let at_most = SearchOptions::new().sizelimit(i32::try_from(most).unwrap_or(i32::MAX));
+        let searching = self.ldap.with_search_options(at_most);
+        let (results, answer) = answered(async {
+            let mut stream = searching.streaming_search(base, scope, filter, attributes).await?;
+            let mut results = Results::default();
+            while let Some(item) = stream.next().await? {
+                if item.is_ref() {
+                    results.refers = true;
+                } else if !item.is_intermediate() {
+                    if results.entries.len() == most {
+                        return Ok((results, Err(DirectoryError::Nonsense("it found more than it was asked for".to_owned()))));
+                    }
+                    results.entries.push(Found::new(SearchEntry::construct(item)));
+                }
+            }
+            Ok((results, Ok(stream.finish().await)))
+        })
+        .await?;
+        let answer = answer?;
+        self.is_sound = true;
+        Ok((Results { has_more: answer.rc == SIZE_LIMIT_EXCEEDED, ..results }, answer))
+    }
+
+    /// Returns everything that a search finds, by pages (RFC 2696), so that no limit of the server on one answer ends it.
+    pub(super) async fn search_all(
+        &mut self,
+        base: &str,
+        filter: &str,
+        attributes: &[&str],
+    ) -> Result<Vec<Found>, DirectoryError> {
+        let (mut entries, mut cookie) = (vec![], vec![]);
+        loop {
+            self.is_sound = false;
+            let page = PagedResults { size: PAGE, cookie };
+            let searching = self.ldap.with_controls(RawControl::from(page));
+            let (found, answer) = answered(async {
+                let mut stream = searching.streaming_search(base, Scope::Subtree, filter, attributes).await?;
+                let mut found = vec![];
+                while let Some(item) = stream.next().await? {
+                    if !item.is_ref() && !item.is_intermediate() {
+                        found.push(Found::new(SearchEntry::construct(item)));
+                    }
+                }
+                Ok((found, stream.finish().await))
+            })
+            .await?;
+            self.is_sound = true;
+            match answer.rc {
+                SUCCESS => {}
+                NO_SUCH_OBJECT => return Err(lacks(base)),
+                _ => return Err(failure_of_all(&answer)),
+            }
+            entries.extend(found);
+            cookie = next_page(&answer)?;
+            if cookie.is_empty() {
+                return Ok(entries);
+            }
+        }
+    }
+
+    /// Whether an attribute of an entry has a value; the answer's code says it.
+    pub(super) async fn compare(&mut self, dn: &str, attribute: &str, value: &str) -> Result<LdapResult, DirectoryError> {
+        self.is_sound = false;
+        let answer = answered(self.ldap.compare(dn, attribute, value)).await?.0;
         self.is_sound = true;
         Ok(answer)
+    }
+
+    /// Adds an entry. Where the server gives it along (RFC 4527), the answer has its entryUUID.
+    pub(super) async fn add(&mut self, dn: &str, attributes: &[(&str, Vec<String>)]) -> Result<LdapResult, DirectoryError> {
+        let values = |values: &'_ [String]| values.iter().map(|value| value.as_bytes().to_vec()).collect();
+        let attributes = attributes.iter().map(|(name, all)| (name.as_bytes().to_vec(), values(all))).collect();
+        let mut ldap = self.ldap.clone();
+        ldap.with_controls(PostRead::new(vec![UUID]));
+        self.written(async { ldap.add(dn, attributes).await }).await
     }
 
     /// Changes an entry in one operation, where it meets the filter.
@@ -252,29 +349,55 @@ impl Connection<'_> {
         changes: Vec<Mod<&str>>,
         only_if: Option<&str>,
     ) -> Result<LdapResult, DirectoryError> {
-        self.is_sound = false;
-        let controls = only_if.map(assertion).into_iter().collect::<Vec<_>>();
-        let answer = answered(self.ldap.with_controls(controls).modify(dn, changes)).await?;
-        self.is_sound = true;
-        Ok(answer)
+        let mut ldap = self.ldap.clone();
+        ldap.with_controls(only_if.map(assertion).into_iter().collect::<Vec<_>>());
+        self.written(async { ldap.modify(dn, changes).await }).await
     }
 
     /// Renames an entry, and puts it under another. The value that it was named by stays among its values, since the entry
     /// may need one.
     pub(super) async fn rename(&mut self, dn: &str, name: &str, under: &str) -> Result<LdapResult, DirectoryError> {
-        self.is_sound = false;
-        let answer = answered(self.ldap.modifydn(dn, name, false, Some(under))).await?;
-        self.is_sound = true;
-        Ok(answer)
+        let mut ldap = self.ldap.clone();
+        self.written(async { ldap.modifydn(dn, name, false, Some(under)).await }).await
     }
 
     /// Removes an entry, where it meets the filter.
-    pub(super) async fn delete(&mut self, dn: &str, only_if: &str) -> Result<LdapResult, DirectoryError> {
+    pub(super) async fn delete(&mut self, dn: &str, only_if: Option<&str>) -> Result<LdapResult, DirectoryError> {
+        let mut ldap = self.ldap.clone();
+        ldap.with_controls(only_if.map(assertion).into_iter().collect::<Vec<_>>());
+        self.written(async { ldap.delete(dn).await }).await
+    }
+
+    /// Waits for the answer to a write. One that stays without may have been carried out.
+    async fn written(
+        &mut self,
+        writing: impl Future<Output = ldap3::result::Result<LdapResult>>,
+    ) -> Result<LdapResult, DirectoryError> {
+        let before = std::mem::replace(&mut self.wrote, true);
         self.is_sound = false;
-        let answer = answered(self.ldap.with_controls(assertion(only_if)).delete(dn)).await?;
+        let answer = answered(writing).await?;
         self.is_sound = true;
+        self.wrote = before || answer.rc == SUCCESS;
         Ok(answer)
     }
+}
+
+/// Returns the entryUUID that came along with an answer.
+pub(super) fn uuid_of(answer: &LdapResult) -> Option<String> {
+    let is_read = |control: &&Control| matches!(control.0, Some(ControlType::PostReadResp));
+    let Control(_, raw) = answer.ctrls.iter().find(is_read)?;
+    // The library panics over what isn't LDAP.
+    let read = std::panic::catch_unwind(AssertUnwindSafe(|| raw.parse::<PostReadResp>())).ok()?;
+    let values = |(name, values): (String, Vec<String>)| name.eq_ignore_ascii_case(UUID).then_some(values);
+    read.attrs.into_iter().find_map(values)?.into_iter().next()
+}
+
+/// Returns the cookie by which the next page is asked for; an empty one where there is none.
+fn next_page(answer: &LdapResult) -> Result<Vec<u8>, DirectoryError> {
+    let is_page = |control: &&Control| matches!(control.0, Some(ControlType::PagedResults));
+    let Some(Control(_, raw)) = answer.ctrls.iter().find(is_page) else { return Ok(vec![]) };
+    let page = std::panic::catch_unwind(AssertUnwindSafe(|| raw.parse::<PagedResults>()));
+    page.map(|page| page.cookie).map_err(|_| DirectoryError::Nonsense("it isn't LDAP".to_owned()))
 }
 
 fn assertion(filter: &str) -> RawControl {
@@ -307,32 +430,51 @@ fn with_words(what: &str, answer: &LdapResult) -> String {
     if answer.text.is_empty() { what.to_owned() } else { in_short(&format!("{what}: {}", answer.text)) }
 }
 
-/// Returns what an answer means that isn't a success (RFC 4511, appendix A.2).
+/// Returns what an answer to an operation on one entry or group means that isn't a success (RFC 4511, appendix A.2).
 ///
-/// What is about the directory as a whole is logged, so it has none of the server's own words: they may name a person.
-/// A server may be unwilling (53) because it only reads, or because of one entry: it counts as about the entry, as a wrong
-/// guess then costs further tries, and the other way round everybody would wait for one.
+/// Most is about that entry. Where it can't be told whether the server as a whole fails (busy, unavailable, a limit of time,
+/// an internal error, a referral), it is a failure: it counts as the directory's once it meets a second entry. A server may be
+/// unwilling (53) because it only reads, or because of one entry: it counts as about the entry, as a wrong guess then costs
+/// further tries, and the other way round everybody would wait for one. What no entry can be without (the bind, TLS, the
+/// assertion control) is about the directory at once.
+///
+/// What is about the directory as a whole, or may be, is logged, so it has none of the server's own words: they may name a person.
 pub(super) fn failure(answer: &LdapResult) -> DirectoryError {
     let said = |what: &str| with_words(what, answer);
     match answer.rc {
         1 | 2 => DirectoryError::Nonsense(said("it doesn't understand what roster asked")),
-        3 | 51 => DirectoryError::Busy { after: None },
+        3 => DirectoryError::Failed("it takes too long (timeLimitExceeded); an index may be missing".to_owned()),
         7 => DirectoryError::Unauthorized("it takes no simple bind (authMethodNotSupported)".to_owned()),
         8 => DirectoryError::Unauthorized("it asks for a stronger bind (strongerAuthRequired)".to_owned()),
-        10 => DirectoryError::Unreachable(REFERS.to_owned()),
+        REFERRAL => DirectoryError::Failed(REFERS.to_owned()),
+        11 => DirectoryError::Failed("raise the bind-dn's limits, or add an index (adminLimitExceeded)".to_owned()),
         12 => DirectoryError::Unreachable("it lacks the assertion control (RFC 4528), which roster needs".to_owned()),
         13 => DirectoryError::Unauthorized("it asks for TLS (confidentialityRequired)".to_owned()),
-        34 => DirectoryError::Address("the base or the bind-dn in the address of the directory isn't a DN".to_owned()),
         48 => DirectoryError::Unauthorized("it takes no such bind (inappropriateAuthentication)".to_owned()),
         49 => DirectoryError::Unauthorized("the DN or the password is wrong (invalidCredentials)".to_owned()),
-        INSUFFICIENT_ACCESS => DirectoryError::Unauthorized("the bind-dn may not do this (insufficientAccessRights)".to_owned()),
-        52 => DirectoryError::Unreachable("it says that it is unavailable".to_owned()),
-        53 => DirectoryError::refused(&said("it is unwilling to (unwillingToPerform); maybe it only reads")),
+        INSUFFICIENT_ACCESS => DirectoryError::refused(&said("the bind-dn may not do this (insufficientAccessRights)")),
+        51 => DirectoryError::Failed("it is busy".to_owned()),
+        52 => DirectoryError::Failed("it says that it is unavailable".to_owned()),
+        UNWILLING => DirectoryError::refused(&said("it is unwilling to (unwillingToPerform); maybe it only reads")),
+        80 => DirectoryError::Failed("result code 80 (other)".to_owned()),
         19 => DirectoryError::refused(&said("constraintViolation")),
         21 => DirectoryError::refused(&said("invalidAttributeSyntax")),
         65 => DirectoryError::refused(&said("objectClassViolation")),
         66 => DirectoryError::refused(&said("there are entries below it (notAllowedOnNonLeaf)")),
+        71 => DirectoryError::refused(&said("it would come to another server (affectsMultipleDSAs)")),
         code => DirectoryError::refused(&said(&format!("result code {code}"))),
+    }
+}
+
+/// Returns what an answer means to what everybody needs: the bind, and searching `ou=people` and `ou=groups` at all.
+fn failure_of_all(answer: &LdapResult) -> DirectoryError {
+    match answer.rc {
+        51 => DirectoryError::Busy { after: None },
+        52 => DirectoryError::Unreachable("it says that it is unavailable".to_owned()),
+        REFERRAL => DirectoryError::Unreachable(REFERS.to_owned()),
+        34 => DirectoryError::Address("the base or the bind-dn in the address of the directory isn't a DN".to_owned()),
+        INSUFFICIENT_ACCESS => DirectoryError::Unauthorized("the bind-dn may not do this (insufficientAccessRights)".to_owned()),
+        _ => failure(answer),
     }
 }
 
@@ -345,10 +487,13 @@ impl Drop for Connection<'_> {
 }
 
 /// What a search found.
+#[derive(Default)]
 pub(super) struct Results {
     pub(super) entries: Vec<Found>,
     /// The server has more than the search asked for.
     pub(super) has_more: bool,
+    /// Some of it is on another server.
+    refers: bool,
 }
 
 /// What a server has under a DN.
@@ -386,6 +531,16 @@ impl Found {
         is_readable && self.values(attribute).iter().map(String::as_str).eq(wanted)
     }
 
+    /// Whether an attribute has any value, readable or not.
+    pub(super) fn shows(&self, attribute: &str) -> bool {
+        !self.values(attribute).is_empty() || self.unreadable.contains(&attribute.to_lowercase())
+    }
+
+    /// Returns what stays the same wherever the entry is moved to, where the server shows it.
+    pub(super) fn uuid(&self) -> Option<&str> {
+        self.first(UUID)
+    }
+
     /// Returns what changes with each change of the entry, where the server shows it.
     pub(super) fn state(&self) -> Option<&str> {
         self.first(STATE)
@@ -403,11 +558,6 @@ impl Outcome for LdapResult {
         match self.rc {
             SUCCESS => Ok(()),
             NO_SUCH_OBJECT | ASSERTION_FAILED | ENTRY_ALREADY_EXISTS => Err(DirectoryError::Conflict),
-            // An entry may have rules of its own.
-            INSUFFICIENT_ACCESS => Err(match failure(self) {
-                DirectoryError::Unauthorized(why) => DirectoryError::Refused(with_words(&why, self)),
-                other => other,
-            }),
             _ => Err(failure(self)),
         }
     }
@@ -418,15 +568,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_one_entry_meets_is_its_own_until_others_meet_it_too() {
+        let answer = |rc| LdapResult { rc, matched: String::new(), text: String::new(), refs: vec![], ctrls: vec![] };
+        let of_entry = |rc| failure(&answer(rc));
+        for rc in [3, 10, 11, 51, 52, 80] {
+            assert!(matches!(of_entry(rc), DirectoryError::Failed(_)), "{rc}");
+        }
+        for rc in [19, 21, 34, 50, 53, 65, 66, 71] {
+            assert!(matches!(of_entry(rc), DirectoryError::Refused(_)), "{rc}");
+        }
+        for rc in [7, 8, 12, 13, 48, 49] {
+            assert!(of_entry(rc).is_about_directory(), "{rc}");
+        }
+        for rc in [10, 34, 50, 51, 52] {
+            assert!(failure_of_all(&answer(rc)).is_about_directory(), "{rc}");
+        }
+    }
+
+    #[test]
     fn what_is_about_the_directory_as_a_whole_has_none_of_the_servers_words() {
         for rc in 1..100 {
             let text = "no access to uid=alice.acme,ou=people".to_owned();
             let answer = LdapResult { rc, matched: String::new(), text, refs: vec![], ctrls: vec![] };
             let problem = failure(&answer);
             // It is logged, unlike a refusal of one entry.
-            assert!(!problem.is_about_directory() || !problem.to_string().contains("alice"), "{problem}");
-            let of_entry = answer.success_of_entry().unwrap_err();
-            assert!(!of_entry.is_about_directory() || !of_entry.to_string().contains("alice"), "{of_entry}");
+            for problem in [problem, failure_of_all(&answer), answer.success_of_entry().unwrap_err()] {
+                let is_logged = problem.is_about_directory() || matches!(problem, DirectoryError::Failed(_));
+                assert!(!is_logged || !problem.to_string().contains("alice"), "{problem}");
+            }
         }
     }
 }

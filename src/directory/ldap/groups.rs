@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering;
 
 use ldap3::{Mod, Scope, dn_escape, ldap_escape};
 
-use super::connection::{self, Connection, Outcome};
+use super::connection::{self, Connection, Found, Outcome};
 use super::mapping::{MEMBER_OF, STATE};
 use super::{Ldap, MARK, lacks};
-use crate::directory::DirectoryError;
+use crate::directory::{DirectoryError, Entry, Person};
 
 /// How many groups with one person are read at once.
 const MOST_GROUPS: usize = 100;
@@ -27,26 +27,30 @@ pub(super) struct Member {
     /// The groups that the entry itself showed before anything was changed. OpenLDAP writes that after the group, so that
     /// the two differ where it was killed in between.
     pub(super) member_of: Vec<String>,
+    /// Whether what the directory shows is believed.
+    pub(super) compares: bool,
 }
 
 impl Ldap {
     /// Takes a person out of all groups of the organization that roster made but theirs, and returns the DN of that one if
-    /// they are in it.
+    /// they are seen to be in it. They were in this group `before`, as far as anybody knows.
     pub(super) async fn leave_others(
         &self,
         connection: &mut Connection<'_>,
         member: &Member,
-        organization: &str,
-        group: &str,
+        entry: &Entry,
+        person: &Person,
+        (before, is_new): (Option<&str>, bool),
     ) -> Result<Option<String>, DirectoryError> {
-        let name = name_of(organization, group);
+        let organization = &entry.organization;
+        let name = name_of(organization, &person.group);
         let filter = format!("(&{}(member={}))", made_for(organization), ldap_escape(&member.dn));
         let mut own = None;
-        let mut seen = HashSet::new();
+        let mut seen = Groups::default();
         loop {
             let found = connection.search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MOST_GROUPS).await?;
             for group in found.entries {
-                seen.insert(group.dn.to_lowercase());
+                seen.note(&group);
                 if group.has("cn", &name) {
                     own = Some(group.dn);
                 } else {
@@ -57,8 +61,80 @@ impl Ldap {
                 break;
             }
         }
-        self.forget(connection, member, organization, &seen).await?;
+        if !is_new {
+            self.leave_unseen(connection, member, organization, (before, Some(&name)), &seen).await?;
+        }
+        self.forget(connection, member, (organization, &name), &seen.dns).await?;
         Ok(own)
+    }
+
+    /// Takes somebody out of every group, who is to be in none any more.
+    pub(super) async fn leave_for_good(
+        &self,
+        connection: &mut Connection<'_>,
+        member: &Member,
+        organization: &str,
+        before: Option<&str>,
+    ) -> Result<(), DirectoryError> {
+        let seen = self.leave_all(connection, &member.dn, None).await?;
+        self.leave_unseen(connection, member, organization, (before, None), &seen).await?;
+        // What the entry itself says, wherever the group is, and whether the group shows its members or not.
+        for group in member.member_of.iter().filter(|group| !seen.dns.contains(&group.to_lowercase())) {
+            let shown = connection.search_if_open(group, Scope::Base, "(objectClass=*)", &["cn", MARKED], 1).await?;
+            let shown = shown.and_then(|mut shown| shown.entries.pop());
+            let is_own = shown.map_or_else(|| self.is_named_for(group, organization), |shown| shown.has(MARKED, MARK));
+            leave(connection, group, is_own, &member.dn).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes somebody out of the groups of their organization that don't show whether they are in them, but the one that
+    /// they are to be in.
+    ///
+    /// A server may not let roster search by `member`, and nobody tells it then. That it does is plain where it shows the
+    /// group that they were in. Where it doesn't, every group is told to let them go, and answers whether they were in it.
+    async fn leave_unseen(
+        &self,
+        connection: &mut Connection<'_>,
+        member: &Member,
+        organization: &str,
+        (before, own): (Option<&str>, Option<&str>),
+        seen: &Groups,
+    ) -> Result<(), DirectoryError> {
+        if member.compares || before.map_or(!seen.names.is_empty(), |before| seen.names.contains(&before.to_lowercase())) {
+            return Ok(());
+        }
+        let is_own = |name: &str| own.is_some_and(|own| own.to_lowercase() == name.to_lowercase());
+        if let Some(before) = before.filter(|before| !is_own(before)) {
+            leave(connection, &self.group_dn(before), true, &member.dn).await?;
+        }
+        let others = format!("(&(objectClass=groupOfNames)(!({MARKED}={MARK})))");
+        // Who stays keeps what others gave them.
+        let filter = if own.is_some() { made_for(organization) } else { format!("(|{}{others})", made_for(organization)) };
+        for group in connection.search_all(&self.groups, &filter, &["cn", MARKED]).await? {
+            let is_staying = group.values("cn").iter().any(|name| is_own(name));
+            if is_staying || seen.dns.contains(&group.dn.to_lowercase()) {
+                continue;
+            }
+            let is_rosters = group.has(MARKED, MARK);
+            match leave(connection, &group.dn, is_rosters, &member.dn).await {
+                // Nothing says that they are in it.
+                Err(DirectoryError::Refused(_)) if !is_rosters => {}
+                outcome => outcome?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the DN that roster gives a group of this `cn`.
+    fn group_dn(&self, name: &str) -> String {
+        format!("cn={},{}", dn_escape(name), self.groups)
+    }
+
+    /// Whether a group is named as roster names those of an organization.
+    fn is_named_for(&self, group: &str, organization: &str) -> bool {
+        let (group, end) = (group.to_lowercase(), format!(",{}", self.groups).to_lowercase());
+        group.starts_with(&format!("cn={organization}.")) && group.ends_with(&end)
     }
 
     /// Sees to it that a person's `memberOf`, if the server has it, says the group that they are in.
@@ -69,6 +145,11 @@ impl Ldap {
         group: &str,
     ) -> Result<(), DirectoryError> {
         if self.lacks_member_of.load(Ordering::Relaxed) || names(&member.member_of, group) {
+            return Ok(());
+        }
+        // At rest nothing is written to find out whether the server has it.
+        if member.compares && !self.shows_member_of(connection).await? {
+            self.lacks_member_of.store(true, Ordering::Relaxed);
             return Ok(());
         }
         // Out and in again at once is what the server's memberOf follows.
@@ -92,8 +173,16 @@ impl Ldap {
         if self.lacks_member_of.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let now = Member { dn: member.dn.clone(), member_of: member_of(connection, member).await? };
+        let member_of = member_of(connection, member).await?;
+        let now = Member { dn: member.dn.clone(), member_of, compares: member.compares };
         self.follow(connection, &now, group).await
+    }
+
+    /// Whether anybody's entry shows `memberOf`.
+    async fn shows_member_of(&self, connection: &mut Connection<'_>) -> Result<bool, DirectoryError> {
+        let filter = format!("({MEMBER_OF}=*)");
+        let found = connection.search_if_open(&self.people, Scope::Subtree, &filter, &["1.1"], 1).await?;
+        Ok(found.is_some_and(|found| !found.entries.is_empty()))
     }
 
     /// Has the server take groups of the organization off a person's `memberOf` in which they aren't.
@@ -101,14 +190,21 @@ impl Ldap {
         &self,
         connection: &mut Connection<'_>,
         member: &Member,
-        organization: &str,
+        (organization, own): (&str, &str),
         seen: &HashSet<String>,
     ) -> Result<(), DirectoryError> {
-        let (start, end) = (format!("cn={organization}."), format!(",{}", self.groups).to_lowercase());
-        let is_stale = |group: &String| group.starts_with(&start) && group.ends_with(&end) && !seen.contains(group);
+        let end = format!(",{}", self.groups).to_lowercase();
+        let own = [self.group_dn(own)];
+        let is_stale = |group: &String| self.is_named_for(group, organization) && !seen.contains(group) && !names(&own, group);
         for group in member.member_of.iter().map(|group| group.to_lowercase()).filter(is_stale) {
-            if pass_through(connection, &group, &member.dn).await? {
-                continue;
+            match pass_through(connection, &group, &member.dn).await? {
+                Passage::Through => continue,
+                // They are in it after all, and it doesn't show its members.
+                Passage::In => {
+                    leave(connection, &group, true, &member.dn).await?;
+                    continue;
+                }
+                Passage::Gone => {}
             }
             // The group is gone. One that has nobody but itself is there for a moment instead.
             let name = group.strip_prefix("cn=").and_then(|group| group.strip_suffix(&end)).unwrap_or_default();
@@ -131,7 +227,7 @@ impl Ldap {
         group: &str,
     ) -> Result<(), DirectoryError> {
         let name = name_of(organization, group);
-        let group = format!("cn={},{}", dn_escape(name.as_str()), self.groups);
+        let group = self.group_dn(&name);
         let new = new_group(&name, organization, &member.dn);
         for _ in 0..ROUNDS {
             let joining = vec![Mod::Add("member", HashSet::from([member.dn.as_str()]))];
@@ -163,18 +259,20 @@ impl Ldap {
         connection: &mut Connection<'_>,
         dn: &str,
         new: Option<&str>,
-    ) -> Result<(), DirectoryError> {
+    ) -> Result<Groups, DirectoryError> {
         let filter = format!("(member={})", ldap_escape(dn));
+        let mut seen = Groups::default();
         loop {
             let found = connection.search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MOST_GROUPS).await?;
             for group in &found.entries {
+                seen.note(group);
                 match new.filter(|_| !group.has(MARKED, MARK)) {
                     Some(new) => replace(connection, &group.dn, dn, new).await?,
                     None => leave(connection, &group.dn, group.has(MARKED, MARK), dn).await?,
                 }
             }
             if !found.has_more {
-                return Ok(());
+                return Ok(seen);
             }
         }
     }
@@ -190,8 +288,22 @@ impl Ldap {
     }
 }
 
+/// Groups that a person was seen in, in lower case.
+#[derive(Default)]
+pub(super) struct Groups {
+    dns: HashSet<String>,
+    names: HashSet<String>,
+}
+
+impl Groups {
+    fn note(&mut self, group: &Found) {
+        self.dns.insert(group.dn.to_lowercase());
+        self.names.extend(group.values("cn").iter().map(|name| name.to_lowercase()));
+    }
+}
+
 /// A namespace has no dots, so the first one tells the two parts apart.
-fn name_of(organization: &str, group: &str) -> String {
+pub(super) fn name_of(organization: &str, group: &str) -> String {
     format!("{organization}.{group}")
 }
 
@@ -218,16 +330,24 @@ fn names(groups: &[String], group: &str) -> bool {
     groups.iter().any(|one| spelling(one) == spelling(group))
 }
 
-/// Puts somebody into a group and takes them out at once, which changes nothing but the server's `memberOf`. Returns
-/// whether there is such a group.
-async fn pass_through(connection: &mut Connection<'_>, group: &str, member: &str) -> Result<bool, DirectoryError> {
+/// What became of somebody who passed through a group.
+enum Passage {
+    Through,
+    /// They were in it, and are.
+    In,
+    /// There is no such group.
+    Gone,
+}
+
+/// Puts somebody into a group and takes them out at once, which changes nothing but the server's `memberOf`.
+async fn pass_through(connection: &mut Connection<'_>, group: &str, member: &str) -> Result<Passage, DirectoryError> {
     let only = || HashSet::from([member]);
     let passing = vec![Mod::Add("member", only()), Mod::Delete("member", only())];
     let answer = connection.modify(group, passing, None).await?;
     match answer.rc {
-        // In a group under another spelling of its name, the person is after all.
-        connection::SUCCESS | connection::ATTRIBUTE_OR_VALUE_EXISTS => Ok(true),
-        connection::NO_SUCH_OBJECT => Ok(false),
+        connection::SUCCESS => Ok(Passage::Through),
+        connection::ATTRIBUTE_OR_VALUE_EXISTS => Ok(Passage::In),
+        connection::NO_SUCH_OBJECT => Ok(Passage::Gone),
         _ => Err(connection::failure(&answer)),
     }
 }
@@ -247,12 +367,14 @@ async fn replace(connection: &mut Connection<'_>, group: &str, member: &str, new
 
 /// Takes a member out of a group, and the group away with its last where it is roster's own.
 async fn leave(connection: &mut Connection<'_>, group: &str, is_own: bool, member: &str) -> Result<(), DirectoryError> {
+    let mut is_last = false;
     for _ in 0..ROUNDS {
         let leaving = vec![Mod::Delete("member", HashSet::from([member]))];
         let answer = connection.modify(group, leaving, None).await?;
         match answer.rc {
             connection::SUCCESS | connection::NO_SUCH_ATTRIBUTE | connection::NO_SUCH_OBJECT => return Ok(()),
             connection::OBJECT_CLASS_VIOLATION if is_own => {
+                is_last = true;
                 if remove_with_last(connection, group, member).await? {
                     return Ok(());
                 }
@@ -262,7 +384,8 @@ async fn leave(connection: &mut Connection<'_>, group: &str, is_own: bool, membe
             _ => return Err(connection::failure(&answer)),
         }
     }
-    Err(DirectoryError::Conflict)
+    // In the end others don't come in between, but the server doesn't show the group.
+    Err(if is_last { without_state(group) } else { DirectoryError::Conflict })
 }
 
 /// Removes a group as long as it has this member alone, and returns whether that was so.
@@ -270,13 +393,23 @@ async fn leave(connection: &mut Connection<'_>, group: &str, is_own: bool, membe
 /// Between the look and the removal somebody may join, which changes the group's state: the server then refuses.
 async fn remove_with_last(connection: &mut Connection<'_>, group: &str, member: &str) -> Result<bool, DirectoryError> {
     let found = connection.search(group, Scope::Base, "(objectClass=*)", &["member", STATE], 1).await?;
-    let Some(seen) = found.entries.first() else { return Ok(true) };
-    if seen.values("member").len() != 1 {
-        return Ok(false);
-    }
+    // It is gone, or isn't shown: the next round tells.
+    let Some(seen) = found.entries.first() else { return Ok(false) };
     let Some(state) = seen.state() else { return Err(without_state(group)) };
-    let alone = of_group(&format!("(&(member={})({STATE}={}))", ldap_escape(member), ldap_escape(state)));
-    let answer = connection.delete(group, &alone).await?;
+    let unchanged = format!("({STATE}={})", ldap_escape(state));
+    let alone = match seen.values("member").len() {
+        1 => format!("(&(member={}){unchanged})", ldap_escape(member)),
+        // It doesn't show its members, but says again that it can't be without this one.
+        0 => {
+            let leaving = vec![Mod::Delete("member", HashSet::from([member]))];
+            match connection.modify(group, leaving, None).await?.rc {
+                connection::OBJECT_CLASS_VIOLATION => unchanged,
+                _ => return Ok(false),
+            }
+        }
+        _ => return Ok(false),
+    };
+    let answer = connection.delete(group, Some(&of_group(&alone))).await?;
     match answer.rc {
         connection::SUCCESS | connection::NO_SUCH_OBJECT => Ok(true),
         connection::ASSERTION_FAILED => Ok(false),

@@ -18,6 +18,9 @@ pub(super) const PASSWORD: &str = "userPassword";
 /// What OpenLDAP changes with each change of an entry.
 pub(super) const STATE: &str = "entryCSN";
 
+/// What tells an entry from every other one as long as it is there (RFC 4530).
+pub(super) const UUID: &str = "entryUUID";
+
 /// The groups that an entry is in, where the server keeps or works out that.
 pub(super) const MEMBER_OF: &str = "memberOf";
 
@@ -39,6 +42,7 @@ pub(super) const READ: &[&str] = &[
     "employeeType",
     PASSWORD,
     STATE,
+    UUID,
     MEMBER_OF,
 ];
 

@@ -82,20 +82,10 @@ async fn a_directory_without_the_units_says_so() {
     assert!(matches!(outcome, Err(DirectoryError::Unreachable(ref why)) if why.contains("it has no ou=people,")), "{outcome:?}");
 }
 
-/// Returns the directory for somebody else than the administrator.
-async fn directory_as(world: &World, name: &str) -> Directory {
-    let entry: [(&str, &[&str]); 3] =
-        [("objectClass", &["organizationalRole", "simpleSecurityObject"]), ("cn", &[name]), ("userPassword", &["of somebody"])];
-    world.observer.add(&format!("cn={name},dc=acme,dc=example"), &entry).await;
-    std::fs::write(world.server.folder().join(name), "of somebody\n").unwrap();
-    let address = world.server.url().replace("cn=admin", &format!("cn={name}")).replace("/password", &format!("/{name}"));
-    Directory::open(&address).unwrap()
-}
-
 #[tokio::test]
 async fn a_password_that_roster_may_not_read_goes_all_the_same() {
     let world = World::new().await;
-    let directory = directory_as(&world, "writer").await;
+    let directory = world.directory_as("writer").await;
     let alice = whole_person("alice", PASSWORD);
     directory.bring(&alice).await.unwrap();
     assert!(world.observer.binds("alice.acme", PASSWORD).await);
@@ -109,14 +99,14 @@ async fn a_password_that_roster_may_not_read_goes_all_the_same() {
 #[tokio::test]
 async fn whoever_may_not_write_an_entry_is_told_so_of_that_entry() {
     let world = World::new().await;
-    let outcome = directory_as(&world, "reader").await.bring(&person("alice")).await;
+    let outcome = world.directory_as("reader").await.bring(&person("alice")).await;
     assert!(matches!(outcome, Err(DirectoryError::Refused(ref why)) if why.contains("insufficientAccess")), "{outcome:?}");
 }
 
 #[tokio::test]
 async fn a_group_that_roster_may_not_write_is_about_whoever_is_in_it() {
     let world = World::new().await;
-    let directory = directory_as(&world, "writer").await;
+    let directory = world.directory_as("writer").await;
     let alice = person("alice");
     directory.bring(&alice).await.unwrap();
     let (dn, _) = world.observer.entry_of(&alice).await;

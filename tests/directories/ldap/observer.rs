@@ -39,7 +39,12 @@ impl Observer {
 
     /// Returns what is found below the base, by DN.
     pub(super) async fn found(&self, filter: &str, attributes: &[&str]) -> BTreeMap<String, Attributes> {
-        let found = self.ldap.clone().search(BASE, Scope::Subtree, filter, attributes).await.unwrap();
+        self.found_under(BASE, filter, attributes).await
+    }
+
+    /// Returns what is found below another one.
+    pub(super) async fn found_under(&self, base: &str, filter: &str, attributes: &[&str]) -> BTreeMap<String, Attributes> {
+        let found = self.ldap.clone().search(base, Scope::Subtree, filter, attributes).await.unwrap();
         let (entries, _) = found.success().unwrap();
         let entries = entries.into_iter().map(SearchEntry::construct);
         entries
@@ -87,9 +92,55 @@ impl Observer {
     pub(super) async fn binds(&self, login_name: &str, password: &str) -> bool {
         let found = self.found(&format!("(uid={})", ldap_escape(login_name)), &["1.1"]).await;
         let dn = found.keys().next().expect("there is such a login name");
+        self.binds_at(dn, password).await
+    }
+
+    /// Whether somebody can bind at a DN with this password.
+    pub(super) async fn binds_at(&self, dn: &str, password: &str) -> bool {
         let answer = connection(&self.url).await.simple_bind(dn, password).await.unwrap();
         assert!([0, 48, 49, 53].contains(&answer.rc), "{answer}");
         answer.rc == 0
+    }
+
+    /// Changes who may do what, from now on: what each rule is to, and what cn=writer may.
+    pub(super) async fn set_access(&self, rules: &[(&str, &str)]) {
+        let rule = |(at, (to, right)): (usize, &(&str, &str))| {
+            format!("{{{at}}}to {to} by dn.exact=\"cn=writer,{BASE}\" {right} by anonymous auth by * none")
+        };
+        let rules: HashSet<String> = rules.iter().enumerate().map(rule).collect();
+        let change = vec![Mod::Replace("olcAccess".to_owned(), rules)];
+        self.ldap.clone().modify("olcDatabase={1}mdb,cn=config", change).await.unwrap().success().unwrap();
+    }
+
+    /// Returns what tells every entry's content from any other.
+    pub(super) async fn states(&self) -> BTreeMap<String, Attributes> {
+        self.found("(objectClass=*)", &["entryCSN", "modifyTimestamp"]).await
+    }
+
+    /// Returns the names of the members of a group.
+    pub(super) async fn members(&self, group: &str) -> BTreeSet<String> {
+        self.groups().await.remove(group).unwrap_or_default()
+    }
+
+    /// Puts an entry under another one.
+    pub(super) async fn move_under(&self, dn: &str, under: &str) -> String {
+        let (name, _) = dn.split_once(',').unwrap();
+        self.ldap.clone().modifydn(dn, name, true, Some(under)).await.unwrap().success().unwrap();
+        format!("{name},{under}")
+    }
+
+    pub(super) async fn join(&self, group: &str, member: &str) {
+        let change = vec![Mod::Add("member", HashSet::from([member]))];
+        self.ldap.clone().modify(group, change).await.unwrap().success().unwrap();
+    }
+
+    pub(super) async fn unset(&self, dn: &str, attribute: &str) {
+        let change = vec![Mod::Delete(attribute, HashSet::new())];
+        self.ldap.clone().modify(dn, change).await.unwrap().success().unwrap();
+    }
+
+    pub(super) async fn add_unit(&self, dn: &str) {
+        self.add(dn, &[("objectClass", &["organizationalUnit"])]).await;
     }
 
     pub(super) async fn add(&self, dn: &str, attributes: &[(&str, &[&str])]) {

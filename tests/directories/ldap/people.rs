@@ -31,6 +31,8 @@ pub(super) fn person(username: &str) -> Entry {
         adopts: false,
         compares: false,
         handle: None,
+        was_confirmed: false,
+        former_login_name: None,
         person: Some(person),
     }
 }

@@ -17,6 +17,8 @@ pub(crate) fn entry(organization: &str, person: Person) -> Entry {
         adopts: false,
         compares: false,
         handle: None,
+        was_confirmed: false,
+        former_login_name: None,
         person: Some(person),
     }
 }
