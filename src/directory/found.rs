@@ -2,7 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::account::PostalAddress;
+use crate::domain::account::{AccountId, EntryHandle, PostalAddress};
+
+/// An entry that a directory has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedEntry {
+    /// The directory's own key of it.
+    pub handle: EntryHandle,
+    /// The account that it is of, where it has an account's id.
+    pub account: Option<AccountId>,
+    /// The name that the person logs in with.
+    pub login_name: String,
+    /// Whether the person may log in; so it is where the directory doesn't say.
+    pub active: bool,
+    /// The names of the groups that it is in.
+    pub groups: Vec<String>,
+}
 
 /// A person whom a directory has, whoever put them there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,9 +10,11 @@
 //! Every change of a person's entry says in an assertion (RFC 4528) what it was made from, so that one that comes late, or
 //! that somebody else overtook, changes nothing.
 
+mod admission;
 mod connection;
 mod groups;
 mod handle;
+mod list;
 mod lookup;
 mod mapping;
 
@@ -70,17 +72,22 @@ impl Ldap {
 
     /// Brings the directory to what it is to have of an account.
     pub(super) async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
-        let mut connection = self.pool.connection().await?;
+        let revokes = entry.takes_away();
+        let mut connection = self.pool.connection(revokes).await?;
         let outcome = self.bring_over(&mut connection, entry).await;
         let mut wrote = connection.has_written();
         let handle = match outcome {
-            // A connection that was of use before may have died of old age: that says nothing about the server.
-            Err(DirectoryError::Unreachable(_)) if connection.is_worn() => {
+            // It may have died of old age, which says nothing about the server; whether that can be reached, the next one tells.
+            Err(DirectoryError::Unreachable(_)) if connection.is_lost() => {
                 drop(connection);
-                let mut connection = self.pool.new_connection().await?;
-                let handle = self.bring_over(&mut connection, entry).await?;
+                let mut connection = self.pool.new_connection(revokes).await?;
+                let outcome = self.bring_over(&mut connection, entry).await;
                 wrote |= connection.has_written();
-                handle
+                match outcome {
+                    // The server is there, and hangs up over this entry.
+                    Err(DirectoryError::Unreachable(_)) if connection.is_lost() => return Err(DirectoryError::Silent),
+                    outcome => outcome?,
+                }
             }
             outcome => outcome?,
         };

@@ -19,7 +19,7 @@ use crate::plan::in_flight::DirectoryProblem;
 
 pub use self::address::Address;
 pub use self::entry::{Entry, LoginPassword, Person};
-pub use self::found::Found;
+pub use self::found::{Found, ListedEntry};
 use self::ldap::Ldap;
 use self::rehearsal::Rehearsal;
 use self::scim::Scim;
@@ -52,7 +52,7 @@ pub enum DirectoryError {
         after: Option<Duration>,
     },
     /// It didn't answer in time.
-    #[error("it didn't answer within {} s", PATIENCE.as_secs())]
+    #[error("it didn't answer in time")]
     Silent,
     /// It doesn't take this account, for the reason that it gives.
     #[error("it refuses the account: {0}")]
@@ -241,6 +241,17 @@ impl Directory {
         match &self.protocol {
             Protocol::Scim(scim) => scim.people().await,
             Protocol::Ldap(_) | Protocol::Rehearsal(_) => Err(self.cannot_be_imported()),
+        }
+    }
+
+    /// Returns every entry that the directory has of a person, as a comparison with the store needs it.
+    ///
+    /// # Errors
+    /// When they can't be listed whole.
+    pub async fn list_entries(&self) -> Result<Vec<ListedEntry>, DirectoryError> {
+        match &self.protocol {
+            Protocol::Ldap(ldap) => ldap.list_entries().await,
+            Protocol::Rehearsal(_) | Protocol::Scim(_) => Err(DirectoryError::Address(format!("{} can't be listed", self.name))),
         }
     }
 

@@ -7,11 +7,13 @@ mod entries;
 mod faults;
 mod groups;
 mod handles;
+mod lists;
 mod observer;
 mod people;
 mod proxy;
 #[path = "../support/slapd.rs"]
 mod server;
+mod slow;
 mod strangers;
 
 use std::sync::OnceLock;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,15 +14,16 @@ use ldap3::{LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope, 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::super::{Address, DirectoryError, in_short};
+use super::admission::{Admission, LONG, LONG_ENOUGH, Permit};
 use super::lacks;
 use super::mapping::{STATE, UUID};
 
-/// The most connections to one server.
-const MOST_CONNECTIONS: usize = 8;
+/// The most connections that are kept for whoever comes next.
+const MOST_IDLE: usize = 8;
 
 /// How many entries a list is read by.
 const PAGE: i32 = 500;
@@ -53,7 +55,7 @@ pub(super) struct Pool {
     bind_dn: String,
     password_file: PathBuf,
     ca_file: Option<PathBuf>,
-    permits: Semaphore,
+    admission: Arc<Admission>,
     idle: Mutex<Vec<ldap3::Ldap>>,
 }
 
@@ -72,13 +74,13 @@ impl Pool {
         let host = address.url().host_str().unwrap_or_default().to_owned();
         let port = address.url().port().map_or_else(String::new, |port| format!(":{port}"));
         let url = format!("{}://{host}{port}", address.scheme());
-        let (permits, idle) = (Semaphore::new(MOST_CONNECTIONS), Mutex::default());
-        Ok(Self { url, host, bind_dn, password_file, ca_file, permits, idle })
+        let (admission, idle) = (Arc::default(), Mutex::default());
+        Ok(Self { url, host, bind_dn, password_file, ca_file, admission, idle })
     }
 
-    /// Returns a connection that nobody else uses, made unless one is at hand.
-    pub(super) async fn connection(&self) -> Result<Connection<'_>, DirectoryError> {
-        let permit = self.permit().await?;
+    /// Returns a connection that nobody else uses, made unless one is at hand. Who loses the way in goes first.
+    pub(super) async fn connection(&self, revokes: bool) -> Result<Connection<'_>, DirectoryError> {
+        let permit = self.permit(revokes).await?;
         let at_hand = loop {
             let mut at_hand = self.idle().pop();
             if !at_hand.as_mut().is_some_and(ldap3::Ldap::is_closed) {
@@ -86,39 +88,45 @@ impl Pool {
             }
         };
         match at_hand {
-            Some(ldap) => Ok(Connection { ldap, is_used: true, is_sound: true, wrote: false, pool: self, _permit: permit }),
+            Some(ldap) => Ok(Connection { ldap, is_sound: true, wrote: false, pool: self, permit }),
             None => self.connect(permit).await,
         }
     }
 
     /// Returns a connection that is made now.
-    pub(super) async fn new_connection(&self) -> Result<Connection<'_>, DirectoryError> {
-        let permit = self.permit().await?;
+    pub(super) async fn new_connection(&self, revokes: bool) -> Result<Connection<'_>, DirectoryError> {
+        let permit = self.permit(revokes).await?;
         self.connect(permit).await
     }
 
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, DirectoryError> {
-        self.permits.acquire().await.map_err(|_| DirectoryError::Unreachable("it was closed".to_owned()))
+    async fn permit(&self, revokes: bool) -> Result<Permit, DirectoryError> {
+        self.admission.permit(revokes).await.ok_or_else(|| DirectoryError::Unreachable("it was closed".to_owned()))
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<ldap3::Ldap>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn connect<'a>(&'a self, permit: SemaphorePermit<'a>) -> Result<Connection<'a>, DirectoryError> {
+    async fn connect(&self, permit: Permit) -> Result<Connection<'_>, DirectoryError> {
         let mut settings = LdapConnSettings::new();
         if let Some(file) = &self.ca_file {
             settings = settings.set_config(Arc::new(trust(file).await?));
         }
         let password = self.password().await?;
-        let connecting = answered(LdapConnAsync::with_settings(settings, &self.url)).await;
+        // A server that can't be connected to, or binds nobody, is of no use to anybody.
+        let unreachable = |error| match error {
+            DirectoryError::Silent => DirectoryError::Unreachable(format!("it didn't answer within {} s", PATIENCE.as_secs())),
+            other => other,
+        };
+        let connecting = answered(&permit, LdapConnAsync::with_settings(settings, &self.url)).await.map_err(unreachable);
         let (driver, ldap) = connecting.map_err(|error| self.explained(error))?;
         tokio::spawn(async move {
             // Whoever waits for an answer notices by themselves.
             let _ = driver.drive().await;
         });
-        let mut connection = Connection { ldap, is_used: false, is_sound: false, wrote: false, pool: self, _permit: permit };
-        let answer = answered(connection.ldap.simple_bind(&self.bind_dn, &password)).await?;
+        let mut connection = Connection { ldap, is_sound: false, wrote: false, pool: self, permit };
+        let binding = connection.ldap.simple_bind(&self.bind_dn, &password);
+        let answer = answered(&connection.permit, binding).await.map_err(unreachable)?;
         if answer.rc != SUCCESS {
             return Err(self.refused_bind(&answer));
         }
@@ -190,13 +198,12 @@ async fn trust(file: &Path) -> Result<ClientConfig, DirectoryError> {
 /// A connection that one entry is brought over; it goes back once it isn't needed, unless something is amiss with it.
 pub(super) struct Connection<'a> {
     ldap: ldap3::Ldap,
-    is_used: bool,
     /// Nothing is on its way that nobody waits for.
     is_sound: bool,
     /// Something was written over it, or may have been, since this entry is brought.
     wrote: bool,
     pool: &'a Pool,
-    _permit: SemaphorePermit<'a>,
+    permit: Permit,
 }
 
 impl Connection<'_> {
@@ -205,9 +212,9 @@ impl Connection<'_> {
         self.wrote
     }
 
-    /// Whether it was of use before, and failed now.
-    pub(super) fn is_worn(&self) -> bool {
-        self.is_used && !self.is_sound
+    /// Whether it was lost before an answer came.
+    pub(super) fn is_lost(&self) -> bool {
+        !self.is_sound
     }
 
     /// Searches what the directory can't do without, and takes no more entries than this.
@@ -267,7 +274,7 @@ impl Connection<'_> {
         self.is_sound = false;
         let at_most = SearchOptions::new().sizelimit(i32::try_from(most).unwrap_or(i32::MAX));
         let searching = self.ldap.with_search_options(at_most);
-        let (results, answer) = answered(async {
+        let (results, answer) = answered(&self.permit, async {
             let mut stream = searching.streaming_search(base, scope, filter, attributes).await?;
             let mut results = Results::default();
             while let Some(item) = stream.next().await? {
@@ -300,7 +307,7 @@ impl Connection<'_> {
             self.is_sound = false;
             let page = PagedResults { size: PAGE, cookie };
             let searching = self.ldap.with_controls(RawControl::from(page));
-            let (found, answer) = answered(async {
+            let (found, answer) = answered(&self.permit, async {
                 let mut stream = searching.streaming_search(base, Scope::Subtree, filter, attributes).await?;
                 let mut found = vec![];
                 while let Some(item) = stream.next().await? {
@@ -328,7 +335,7 @@ impl Connection<'_> {
     /// Whether an attribute of an entry has a value; the answer's code says it.
     pub(super) async fn compare(&mut self, dn: &str, attribute: &str, value: &str) -> Result<LdapResult, DirectoryError> {
         self.is_sound = false;
-        let answer = answered(self.ldap.compare(dn, attribute, value)).await?.0;
+        let answer = answered(&self.permit, self.ldap.compare(dn, attribute, value)).await?.0;
         self.is_sound = true;
         Ok(answer)
     }
@@ -375,7 +382,7 @@ impl Connection<'_> {
     ) -> Result<LdapResult, DirectoryError> {
         let before = std::mem::replace(&mut self.wrote, true);
         self.is_sound = false;
-        let answer = answered(writing).await?;
+        let answer = answered(&self.permit, writing).await?;
         self.is_sound = true;
         self.wrote = before || answer.rc == SUCCESS;
         Ok(answer)
@@ -404,13 +411,27 @@ fn assertion(filter: &str) -> RawControl {
     Assertion { filter }.critical().into()
 }
 
-/// Waits for an answer as long as one may take. The library panics over what isn't LDAP, which is no reason to end.
-async fn answered<T>(operation: impl Future<Output = ldap3::result::Result<T>>) -> Result<T, DirectoryError> {
-    match tokio::time::timeout(PATIENCE, AssertUnwindSafe(operation).catch_unwind()).await {
-        Ok(Ok(Ok(answer))) => Ok(answer),
-        Ok(Ok(Err(error))) => Err(lost(&error)),
-        Ok(Err(_)) => Err(DirectoryError::Nonsense("it isn't LDAP".to_owned())),
-        Err(_) => Err(DirectoryError::Unreachable(format!("it didn't answer within {} s", PATIENCE.as_secs()))),
+/// Waits for an answer as long as one may take, and lets others go on meanwhile where that is long. The library panics over
+/// what isn't LDAP, which is no reason to end.
+async fn answered<T>(permit: &Permit, operation: impl Future<Output = ldap3::result::Result<T>>) -> Result<T, DirectoryError> {
+    let mut operation = pin!(AssertUnwindSafe(operation).catch_unwind());
+    let began = Instant::now();
+    let outcome = loop {
+        match tokio::time::timeout(LONG, &mut operation).await {
+            Ok(outcome) => break Some(outcome),
+            Err(_) => permit.takes_long(true),
+        }
+        let lasted = began.elapsed();
+        if lasted >= PATIENCE || lasted >= LONG_ENOUGH && permit.gives_way() {
+            break None;
+        }
+    };
+    permit.takes_long(false);
+    match outcome {
+        Some(Ok(Ok(answer))) => Ok(answer),
+        Some(Ok(Err(error))) => Err(lost(&error)),
+        Some(Err(_)) => Err(DirectoryError::Nonsense("it isn't LDAP".to_owned())),
+        None => Err(DirectoryError::Silent),
     }
 }
 
@@ -480,8 +501,9 @@ fn failure_of_all(answer: &LdapResult) -> DirectoryError {
 
 impl Drop for Connection<'_> {
     fn drop(&mut self) {
-        if self.is_sound {
-            self.pool.idle().push(self.ldap.clone());
+        let mut idle = self.pool.idle();
+        if self.is_sound && idle.len() < MOST_IDLE {
+            idle.push(self.ldap.clone());
         }
     }
 }

@@ -112,6 +112,13 @@ impl Observer {
         self.ldap.clone().modify("olcDatabase={1}mdb,cn=config", change).await.unwrap().success().unwrap();
     }
 
+    /// Has the server give nobody but itself more than this at once.
+    pub(super) async fn limit(&self, entries: usize) {
+        let limits = format!("{{0}}dn.exact=\"cn=writer,{BASE}\" size={entries} size.prtotal=unlimited");
+        let change = vec![Mod::Replace("olcLimits", HashSet::from([limits.as_str()]))];
+        self.ldap.clone().modify("olcDatabase={1}mdb,cn=config", change).await.unwrap().success().unwrap();
+    }
+
     /// Returns what tells every entry's content from any other.
     pub(super) async fn states(&self) -> BTreeMap<String, Attributes> {
         self.found("(objectClass=*)", &["entryCSN", "modifyTimestamp"]).await

@@ -36,6 +36,34 @@ impl Proxy {
         Self { port, left }
     }
 
+    /// Starts one that keeps every request with this text to itself, and answers nothing more on that connection.
+    pub(super) async fn start_that_hangs(server_port: u16, text: &'static str) -> Self {
+        Self::start_without(server_port, text, false).await
+    }
+
+    /// Starts one that hangs up over every request with this text.
+    pub(super) async fn start_that_cuts(server_port: u16, text: &'static str) -> Self {
+        Self::start_without(server_port, text, true).await
+    }
+
+    async fn start_without(server_port: u16, text: &'static str, cuts: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let left = Arc::new(AtomicU64::new(0));
+        let counted = left.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(forward_without(client, server_port, (text, cuts), counted.clone()));
+            }
+        });
+        Self { port, left }
+    }
+
+    /// How many requests were kept back.
+    pub(super) fn kept(&self) -> u64 {
+        self.left.load(Ordering::SeqCst)
+    }
+
     pub(super) fn port(&self) -> u16 {
         self.port
     }
@@ -65,6 +93,33 @@ async fn forward(mut client: TcpStream, server_port: u16, loss: Loss, left: Arc<
                 if is_it {
                     // The reply tells that it was carried out.
                     let _ = server.read(&mut reply).await;
+                    return;
+                }
+            }
+            read = server.read(&mut reply) => {
+                let Ok(length @ 1..) = read else { return };
+                if client.write_all(&reply[..length]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn forward_without(mut client: TcpStream, server_port: u16, (text, cuts): (&str, bool), kept: Arc<AtomicU64>) {
+    let Ok(mut server) = TcpStream::connect(("127.0.0.1", server_port)).await else { return };
+    let (mut request, mut reply) = (vec![0; 65536], vec![0; 65536]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut request) => {
+                let Ok(length @ 1..) = read else { return };
+                if request[..length].windows(text.len()).any(|part| part == text.as_bytes()) {
+                    kept.fetch_add(1, Ordering::SeqCst);
+                    // Until the client gives up.
+                    while !cuts && matches!(client.read(&mut request).await, Ok(1..)) {}
+                    return;
+                }
+                if server.write_all(&request[..length]).await.is_err() {
                     return;
                 }
             }

@@ -1,0 +1,68 @@
+//! Entries over which the server hangs.
+
+use std::time::{Duration, Instant};
+
+use roster::directory::{Directory, DirectoryError, Entry};
+use tokio::task::JoinSet;
+
+use super::World;
+use super::people::{person, whole_person, with};
+use super::proxy::Proxy;
+
+const PASSWORD: &str = "gate Turnip, 41 onward";
+
+fn disabled(entry: &Entry) -> Entry {
+    with(entry, |person| person.active = false)
+}
+
+/// Has the server hang over many, and measures how long alice waits until she can't log in.
+async fn check_revocation(world: &World, slow: Vec<Entry>, at_least: u64) {
+    let proxy = Proxy::start_that_hangs(world.server.port(), "slow-").await;
+    let directory = Directory::open(&world.server.url_at(proxy.port())).unwrap();
+    let alice = whole_person("alice", PASSWORD);
+    directory.bring(&alice).await.unwrap();
+    let mut hanging = JoinSet::new();
+    for entry in slow {
+        let directory = directory.clone();
+        hanging.spawn(async move { directory.bring(&entry).await });
+    }
+    while proxy.kept() < at_least {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let began = Instant::now();
+    directory.bring(&disabled(&alice)).await.unwrap();
+    let took = began.elapsed();
+    println!("beside {} requests that hang, a revocation took {took:.1?}", proxy.kept());
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(!world.observer.binds("alice.acme", PASSWORD).await);
+    // Nobody but those whom it hangs over is told anything, and of the directory as a whole nothing.
+    let first = hanging.join_next().await.unwrap().unwrap();
+    assert_eq!(first, Err(DirectoryError::Silent));
+    hanging.abort_all();
+}
+
+#[tokio::test]
+async fn nobody_waits_for_their_revocation_behind_entries_that_the_server_hangs_over() {
+    let world = World::new().await;
+    let slow = (0..200).map(|number| person(&format!("slow-{number}"))).collect();
+    check_revocation(&world, slow, 8).await;
+    // As many as there may be.
+    let slow = (0..200).map(|number| person(&format!("slow-{number}"))).collect();
+    check_revocation(&world, slow, 24).await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_their_revocation_behind_other_revocations_that_hang() {
+    let world = World::new().await;
+    let slow = (0..40).map(|number| disabled(&person(&format!("slow-{number}")))).collect();
+    check_revocation(&world, slow, 32).await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_over_one_entry_is_no_failure_of_the_directory() {
+    let world = World::new().await;
+    let proxy = Proxy::start_that_cuts(world.server.port(), "slow-").await;
+    let directory = Directory::open(&world.server.url_at(proxy.port())).unwrap();
+    assert_eq!(directory.bring(&person("slow-1")).await, Err(DirectoryError::Silent));
+    directory.bring(&person("alice")).await.unwrap();
+}
