@@ -184,7 +184,7 @@ impl Provisioning {
             wanted.known = known.as_ref().map(|known| known.revision);
             wanted.may_revoke = before.is_some_and(|before| before.rights.is_none() || before.rights.as_ref() != rights);
             wanted.entry.handle = known.as_ref().and_then(|known| known.handle.clone());
-            wanted.entry.was_confirmed = known.as_ref().is_some_and(|known| known.fingerprint.is_some());
+            wanted.entry.was_confirmed = known.as_ref().is_some_and(has_somebody);
             wanted.password = password.cloned();
             wanted.knows(before.and_then(|before| before.password.as_ref()));
             // What the store says, or is about to be told, is about to be wrong.
@@ -192,6 +192,7 @@ impl Provisioning {
                 let has_same_rights = before.is_some_and(|before| before.rights.as_ref() == rights);
                 let rights = pending.doubts.common_rights(entry.account, rights.filter(|_| has_same_rights), now);
                 let password = before.and_then(|before| before.password.clone());
+                let rights = rights.or_else(|| has_somebody(known).then(unknown_rights));
                 let news = in_doubt(known.revision, (rights, password), known.handle.as_ref());
                 note(&mut self.untold, user, entry.account, name, news);
             }
@@ -287,13 +288,15 @@ impl Provisioning {
         let rights = fingerprint.as_ref().and_then(|fingerprint| fingerprint.rights.as_ref());
         let rights = pending.doubts.common_rights(account, rights, now);
         let password = fingerprint.as_ref().and_then(|fingerprint| fingerprint.password.as_ref());
-        let password = password.or(wanted.known_password.as_ref()).cloned();
+        // Who is gone has none, also in doubt: else the next operator would take them for there.
+        let password = password.or(wanted.known_password.as_ref()).filter(|_| entry.person.is_some()).cloned();
         // Which one it has in the end nobody sees.
         let lasting_password = password.clone().filter(|_| !pending.doubts.had_password(account, now));
         let handle = provisioned.handle;
         let mut has_newer_rights = false;
         if let Some(wanted) = pending.wanted.get_mut(&account) {
             wanted.entry.handle.clone_from(&handle);
+            wanted.entry.was_confirmed = entry.person.is_some();
             wanted.has_failed = false;
             has_newer_rights = wanted.entry.fingerprint().and_then(|newer| newer.rights) != rights;
         }
@@ -323,12 +326,12 @@ impl Provisioning {
         let news = if withheld.is_some() {
             // The directory's own key of it is worth keeping all the same.
             let known = wanted.known.filter(|_| handle.is_some() && handle != wanted.entry.handle);
-            known.map(|known| in_doubt(known, (None, lasting_password), handle.as_ref()))
+            known.map(|known| in_doubt(known, (Some(unknown_rights()), lasting_password), handle.as_ref()))
         } else if is_settled {
             let fingerprint = fingerprint.map(|own| Fingerprint { password, ..own });
             Some(Confirmation { revision: entry.revision, fingerprint, handle })
         } else {
-            let rights = rights.filter(|_| !has_newer_rights);
+            let rights = rights.filter(|_| !has_newer_rights).or_else(|| entry.person.is_some().then(unknown_rights));
             Some(in_doubt(entry.revision, (rights, lasting_password), handle.as_ref()))
         };
         if let Some(news) = news {
@@ -499,6 +502,18 @@ fn in_doubt(
 
 fn is_in_doubt(known: &Confirmation) -> bool {
     known.fingerprint.as_ref().is_none_or(|fingerprint| fingerprint.person.is_empty())
+}
+
+/// What stands for the rights of somebody whom a directory has, and of whom nobody knows which rights it gives them.
+fn unknown_rights() -> String {
+    String::new()
+}
+
+/// Whether a directory has confirmed at some time that it has an entry, and not since that it is gone.
+fn has_somebody(known: &Confirmation) -> bool {
+    let tells_of_somebody =
+        |Fingerprint { person, rights, password }: &Fingerprint| !person.is_empty() || rights.is_some() || password.is_some();
+    known.handle.is_some() || known.fingerprint.as_ref().is_some_and(tells_of_somebody)
 }
 
 #[cfg(test)]

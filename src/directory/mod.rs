@@ -36,10 +36,10 @@ pub enum DirectoryError {
     /// The address of a directory can't be understood.
     #[error("{0}")]
     Address(String),
-    /// It can't be reached, or says itself that it doesn't work; why, in short.
+    /// It can't be reached, or fails at a question about itself as a whole; why, in short.
     #[error("it can't be reached: {0}")]
     Unreachable(String),
-    /// It failed over this account, or doesn't work at all: who comes next shows which.
+    /// It failed at a request about this account, or doesn't work at all: who comes next shows which.
     #[error("it failed: {0}")]
     Failed(String),
     /// It doesn't let roster in.

@@ -7,6 +7,7 @@
 mod entries;
 mod features;
 mod groups;
+mod handle;
 mod index;
 mod lookup;
 mod memberships;
@@ -22,7 +23,7 @@ mod writes;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -30,22 +31,27 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use self::entries::{Changed, Told};
 use self::features::{Features, KnownFeatures};
 use self::groups::Changes;
+use self::handle::Handle;
 use self::index::Index;
-use self::lookup::{Condition, EXTERNAL_ID, MOST_CONDITIONS};
+use self::lookup::{BY_ACCOUNT, Condition, EXTERNAL_ID, MOST_CONDITIONS};
 use self::memberships::Membership;
 use self::messages::{Kind, Resource};
-use self::queue::Queue;
+use self::queue::{Outcome, Queue};
 use self::reply::Reply;
 use self::token::Token;
-use self::transport::Transport;
-use self::writes::Write;
+use self::transport::{Transport, URGENT, is_urgent};
+use self::writes::{Write, path_of};
 use super::{Address, DirectoryError, Entry, Found, Groups, LoginPassword, Person, Provisioned};
 use crate::domain::account::AccountId;
 
 /// The most writes of one request.
 const MOST_WRITES: usize = 100;
+
+/// How late what was sent together with others may be carried out.
+const LATEST: Duration = Duration::from_secs(60);
 
 /// How long it may take to list everybody; whoever waits for it is then looked up, which takes time too.
 const LONGEST_LIST: Duration = Duration::from_secs(10);
@@ -62,11 +68,14 @@ pub(super) struct Scim {
 struct Client {
     transport: Transport,
     features: KnownFeatures,
-    lookups: Arc<Queue<(AccountId, Trust), Vec<Resource>>>,
+    /// Of each two queues the second one is for what takes rights away.
+    lookups: [Arc<Queue<(AccountId, Trust), Vec<Resource>>>; 2],
     index: Index,
-    memberships: Arc<Queue<String, Vec<Membership>>>,
-    writes: Arc<Queue<Write, Reply>>,
+    memberships: [Arc<Queue<String, Vec<Membership>>>; 2],
+    writes: [Arc<Queue<Write, Reply>>; 2],
     groups: Mutex<HashMap<String, Arc<Changes>>>,
+    /// What was sent together with others, was sent again alone, and may still be carried out until then.
+    late: Mutex<HashMap<String, Instant>>,
     /// Whether the server ever showed who is in a group, so that one without members has none.
     shows_members: AtomicBool,
 }
@@ -102,11 +111,12 @@ impl Scim {
         let client = Client {
             transport: Transport::new(&address, token, authority.as_deref())?,
             features: KnownFeatures::default(),
-            lookups: Queue::new(MOST_CONDITIONS),
+            lookups: [Queue::new(MOST_CONDITIONS), Queue::urgent(MOST_CONDITIONS)],
             index: Index::default(),
-            memberships: Queue::new(MOST_CONDITIONS),
-            writes: Queue::new(MOST_WRITES),
+            memberships: [Queue::new(MOST_CONDITIONS), Queue::urgent(MOST_CONDITIONS)],
+            writes: [Queue::new(MOST_WRITES), Queue::urgent(MOST_WRITES)],
             groups: Mutex::default(),
+            late: Mutex::default(),
             shows_members: AtomicBool::new(false),
         };
         Ok(Self { client: Arc::new(client), sends_passwords })
@@ -117,24 +127,41 @@ impl Scim {
     }
 
     pub(super) async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
-        let account = entry.account.to_string();
-        let Some(person) = &entry.person else {
-            // A list that is a minute old isn't enough to say that somebody is gone.
-            let found = self.client.entries_of(entry.account, Trust::Answers).await?;
-            let removals = found.iter().map(|user| self.client.remove(user, &entry.organization));
-            // One that can't be removed keeps no other.
-            return join_all(removals).await.into_iter().collect::<Result<(), _>>().map(|()| Provisioned::default());
-        };
-        // Nor does it know of an entry that was linked since.
-        let trust = if entry.adopts { Trust::Answers } else { Trust::List };
-        let found = self.client.entries_of(entry.account, trust).await?;
-        let wanted = user::wanted(person, &account);
-        if found.is_empty() {
-            self.create(entry, person, wanted).await?;
-        } else {
-            self.change_all(&found, entry, person, wanted).await?;
+        let takes_away = entry.takes_away();
+        let provisioned = URGENT.scope(takes_away, Box::pin(self.bring_in_turn(entry))).await?;
+        // Nothing that may still come lets them in again.
+        let handles = entry.handle.iter().chain(&provisioned.handle).filter_map(Handle::read);
+        let mut keys: Vec<String> = handles.filter_map(|handle| path_of(Kind::User, &handle.id).ok()).collect();
+        keys.push(entry.account.to_string());
+        if takes_away && self.client.may_be_late(&keys) { Err(DirectoryError::Silent) } else { Ok(provisioned) }
+    }
+
+    async fn bring_in_turn(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
+        let handle = entry.handle.as_ref().and_then(Handle::read);
+        // A list that is a minute old isn't enough to say that somebody is gone. Nor does it know of an entry that was linked
+        // since.
+        let trust = if entry.adopts || entry.person.is_none() { Trust::Answers } else { Trust::List };
+        let mut found = self.client.entries_of(entry.account, trust).await?;
+        let is_shown = !found.is_empty();
+        if let Some(handle) = handle.as_ref().filter(|_| !is_shown) {
+            found.extend(self.client.entry_by(handle, entry.account).await?);
         }
-        Ok(Provisioned::default())
+        let Some(person) = &entry.person else {
+            if found.is_empty() && handle.is_none() && entry.was_confirmed {
+                let account = entry.account;
+                return Err(DirectoryError::NotShown(format!(
+                    "no entry there has the externalId {account}; the entry that was the person's is deleted once it has that again"
+                )));
+            }
+            let wrote = !found.is_empty();
+            let removals = found.iter().map(|user| self.client.remove(user, &entry.organization, entry.account));
+            // One that can't be removed keeps no other.
+            join_all(removals).await.into_iter().collect::<Result<(), _>>()?;
+            return Ok(Provisioned { handle: None, wrote });
+        };
+        let wanted = user::wanted(person, &entry.account.to_string());
+        let bringing = Bringing { entry, person, unheeded: handle.and_then(|handle| handle.unheeded) };
+        if found.is_empty() { self.create(&bringing, wanted).await } else { self.change_all(&found, &bringing, wanted).await }
     }
 
     pub(super) async fn drop_groups(&self, present: &Groups) -> Result<(), DirectoryError> {
@@ -149,7 +176,8 @@ impl Scim {
         self.client.link(id, external_id).await
     }
 
-    async fn create(&self, entry: &Entry, person: &Person, wanted: Map<String, Value>) -> Result<(), DirectoryError> {
+    async fn create(&self, bringing: &Bringing<'_>, wanted: Map<String, Value>) -> Result<Provisioned, DirectoryError> {
+        let Bringing { entry, person, .. } = *bringing;
         let mut user = wanted.clone();
         let text = if self.sends_passwords { person.password.as_ref().and_then(text_of) } else { None };
         if let Some(text) = text {
@@ -165,10 +193,16 @@ impl Scim {
         let account = entry.account.to_string();
         let group = Client::group_name(&entry.organization, &person.group);
         if let Some(id) = id.as_ref().filter(|_| reply.may_be_known_by(&account)) {
+            let unheeded = self.settle_new(id, &reply, bringing, &wanted).await?;
             self.client.join(&group, id).await?;
             // The entry went while nobody looked, and its password with it.
             let is_lost = self.sends_passwords && person.password.as_ref().is_some_and(|password| !password.is_new);
-            return if is_lost { Err(DirectoryError::PasswordLost) } else { Ok(()) };
+            let handle = Handle { id: id.clone(), unheeded }.write();
+            return if is_lost {
+                Err(DirectoryError::PasswordLost)
+            } else {
+                Ok(Provisioned { handle: Some(handle), wrote: true })
+            };
         }
         // It is there already, by an earlier try whose answer was lost, or as somebody else's; or nothing says what was made.
         let mut found = self.client.entries_of(entry.account, Trust::Answers).await?;
@@ -176,26 +210,50 @@ impl Scim {
             found = self.client.entries_missed(entry.account, &person.login_name).await?;
         }
         match id {
-            _ if !found.is_empty() => self.change_all(&found, entry, person, wanted).await,
+            _ if !found.is_empty() => self.change_all(&found, bringing, wanted).await,
             None if is_taken => {
                 let name = &person.login_name;
                 Err(DirectoryError::refused(&format!(
                     "another entry there has the userName {name}; it becomes this account's with the externalId {account}, which roster import --link sets"
                 )))
             }
-            Some(id) if self.client.keeps(&id, &account).await? => self.client.join(&group, &id).await,
+            Some(id) if self.client.keeps(&id, &account).await? => {
+                self.client.join(&group, &id).await?;
+                Ok(Provisioned { handle: Some(Handle { id, unheeded: None }.write()), wrote: true })
+            }
             id => self.client.take_back(id.as_deref()).await,
         }
+    }
+
+    /// Sees to it that an entry that was just made has no rights that it isn't to have, as far as the server shows it, and
+    /// returns what of the rest the server didn't take. Who is to be inactive is looked at in any case.
+    async fn settle_new(
+        &self,
+        id: &str,
+        reply: &Reply,
+        bringing: &Bringing<'_>,
+        wanted: &Map<String, Value>,
+    ) -> Result<Option<String>, DirectoryError> {
+        let mut made = reply.resource().filter(|made| made.id().is_ok_and(|made| made == id));
+        if made.as_ref().is_none_or(|made| user::rights_left(made, wanted).is_some()) && !bringing.person.active {
+            made = self.client.entry(id).await?;
+        }
+        let Some(made) = made else { return Ok(None) };
+        if user::rights_left(&made, wanted).is_none() {
+            return Ok(user::digest(&made, &user::differences(&made, wanted)));
+        }
+        let told = Told { account: bringing.entry.account, password: None, unheeded: None, insists: true };
+        Ok(self.client.change(&made, wanted, &told).await?.unheeded)
     }
 
     /// Brings what there is of an account, which is to be one entry. Who may not log in may not with any.
     async fn change_all(
         &self,
         found: &[Resource],
-        entry: &Entry,
-        person: &Person,
+        bringing: &Bringing<'_>,
         wanted: Map<String, Value>,
-    ) -> Result<(), DirectoryError> {
+    ) -> Result<Provisioned, DirectoryError> {
+        let Bringing { entry, person, ref unheeded } = *bringing;
         let is_one = found.len() == 1;
         if !is_one && person.active {
             let (number, account) = (found.len(), entry.account);
@@ -203,6 +261,7 @@ impl Scim {
                 "{number} entries there have the externalId {account}: all but one have to go, or to lose it"
             )));
         }
+        let password = self.new_password(person);
         let changes = found.iter().map(async |user| {
             let mut wanted = match &person.password {
                 Some(password) if password.is_unread => user::no_more_open(user, &wanted),
@@ -212,15 +271,27 @@ impl Scim {
             if let Some(name) = user.get("userName").filter(|_| !is_one) {
                 wanted.insert("userName".to_owned(), name.clone());
             }
-            let changed = self.client.change(user, &wanted, self.new_password(person).as_deref()).await;
-            if let Err(DirectoryError::Conflict | DirectoryError::Busy { .. } | DirectoryError::Unauthorized(_)) = changed {
-                return changed;
+            let told = Told {
+                account: entry.account,
+                password: password.as_deref(),
+                unheeded: unheeded.as_deref().filter(|_| is_one),
+                insists: !entry.compares,
+            };
+            let changed = self.client.change(user, &wanted, &told).await;
+            if let Err(error @ (DirectoryError::Conflict | DirectoryError::Busy { .. } | DirectoryError::Unauthorized(_))) =
+                changed
+            {
+                return Err(error);
             }
             // Whatever is refused about an entry keeps it in no group.
-            let settled = self.client.settle(user, &entry.organization, Some(&person.group)).await;
-            changed.and(settled)
+            let settled = self.client.settle(user, (&entry.organization, entry.account), Some(&person.group)).await;
+            let Changed { wrote, unheeded } = changed?;
+            Ok((user.id()?.to_owned(), wrote | settled?, unheeded))
         });
-        join_all(changes).await.into_iter().collect()
+        let changed = join_all(changes).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let wrote = changed.iter().any(|(_, wrote, _)| *wrote);
+        let handle = changed.into_iter().next().map(|(id, _, unheeded)| Handle { id, unheeded }.write());
+        Ok(Provisioned { handle, wrote })
     }
 
     /// Returns the password that an existing entry is to have instead of its own, if it is to have another.
@@ -231,6 +302,13 @@ impl Scim {
         let random = || format!("Aa1-{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         Some(text_of(password).map_or_else(random, str::to_owned))
     }
+}
+
+/// What is brought, and what the server didn't take of it before.
+struct Bringing<'a> {
+    entry: &'a Entry,
+    person: &'a Person,
+    unheeded: Option<String>,
 }
 
 fn text_of(password: &LoginPassword) -> Option<&str> {
@@ -249,13 +327,29 @@ impl Client {
         let work = move |accounts: Vec<(AccountId, Trust)>| {
             let client = client.clone();
             async move {
-                match client.look_up(&accounts).await {
-                    Ok(found) => found.into_iter().map(Ok).collect(),
-                    Err(error) => accounts.iter().map(|_| Err(error.clone())).collect(),
+                let by = (Kind::User, BY_ACCOUNT);
+                if accounts.len() > 1 && !client.index.is_due() && client.searches_singly(by).await {
+                    return Outcome::Split;
                 }
+                let found = client.look_up(&accounts).await;
+                client.searched(by, accounts.len(), found).await
             }
         };
-        self.lookups.ask((account, trust), work).await
+        self.lookups[usize::from(is_urgent())].ask((account, trust), work).await
+    }
+
+    /// Notes that a write which was sent together with others may still be carried out.
+    fn note_late(&self, key: &str) {
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        late.retain(|_, until| *until > now);
+        late.insert(key.to_owned(), now + LATEST);
+    }
+
+    /// Whether a write of any of these may still be carried out.
+    fn may_be_late(&self, keys: &[String]) -> bool {
+        let late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().any(|key| late.get(key).is_some_and(|until| *until > Instant::now()))
     }
 
     /// Returns the entries of each account. Where a whole batch asks, more are about to, and everything is listed first.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Pending, Provisioning, Wanted, in_doubt, is_in_doubt, note};
+use super::{Pending, Provisioning, Wanted, in_doubt, is_in_doubt, note, unknown_rights};
 use crate::controller::wake::ObjectKey;
 use crate::directory::{DirectoryError, Entry, Provisioned};
 use crate::domain::account::{AccountId, Confirmation, Confirmations, Fingerprint};
@@ -228,7 +228,7 @@ impl Provisioning {
         let Compared { user, known, .. } = compared;
         let Fingerprint { rights, password, .. } = known.fingerprint.unwrap_or_default();
         let password = password.filter(|_| problem != DirectoryError::PasswordLost);
-        let doubt = in_doubt(known.revision, (rights, password), known.handle.as_ref());
+        let doubt = in_doubt(known.revision, (rights.or_else(|| Some(unknown_rights())), password), known.handle.as_ref());
         note(&mut self.untold, &user, account, directory, doubt);
         vec![user]
     }

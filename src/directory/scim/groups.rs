@@ -12,10 +12,11 @@ use super::features::Ability;
 use super::lookup::{Condition, groups_told};
 use super::memberships::NAMES;
 use super::messages::{Kind, PatchOperation, Resource, attribute, patch, quoted};
-use super::queue::Queue;
+use super::queue::{Outcome, Queue};
 use super::reply::{Body, Reply};
 use super::writes::{Write, path_of};
 use crate::directory::{DirectoryError, Groups};
+use crate::domain::account::AccountId;
 
 /// The most changes of one group that go into one request.
 const MOST_CHANGES: usize = 200;
@@ -48,38 +49,61 @@ fn prefix(organization: &str) -> String {
 
 impl Client {
     /// Makes an entry a member of its group, and of no other of its organization; of none where there is no group for it.
+    /// Returns whether anything had to be changed.
+    ///
+    /// # Errors
+    /// When it isn't so, or the server goes on to show it in a group that it was to leave.
     pub(super) async fn settle(
         self: &Arc<Self>,
         user: &Resource,
-        organization: &str,
+        (organization, account): (&str, AccountId),
         group: Option<&str>,
-    ) -> Result<(), DirectoryError> {
+    ) -> Result<bool, DirectoryError> {
         let prefix = prefix(organization);
         let wanted = group.map(|group| format!("{prefix}{group}"));
         let told: Vec<String> = groups_told(user)?.into_iter().filter(|name| name.starts_with(&prefix)).collect();
         if wanted.is_some() && told.iter().collect::<Vec<_>>() == wanted.iter().collect::<Vec<_>>() {
-            return Ok(());
+            return Ok(false);
         }
         let id = user.id()?;
         // Those that the entry tells of are left even where the groups themselves don't show it.
         let mut leaving: BTreeSet<String> = told.into_iter().filter(|name| Some(name) != wanted.as_ref()).collect();
-        let mut is_member = false;
+        let (mut is_member, mut may_be_member, mut wrote) = (false, false, !leaving.is_empty());
         for membership in self.memberships_of(id).await? {
             if Some(&membership.name) == wanted.as_ref() {
-                is_member |= membership.is_certain;
+                is_member |= membership.is_certain && (membership.is_known || !self.keeps_group_keys().await?);
+                may_be_member = true;
             } else if membership.name.starts_with(&prefix) {
+                wrote |= membership.is_certain;
                 leaving.insert(membership.name);
             }
         }
         // One that can't be left keeps nobody in another.
-        let mut left = Ok(());
-        for name in &leaving {
-            left = left.and(self.change_group(name, Change::Leave(id.to_owned())).await);
+        let leaves = leaving.iter().map(|name| self.change_group(name, Change::Leave(id.to_owned())));
+        join_all(leaves).await.into_iter().collect::<Result<(), _>>()?;
+        let Some(name) = wanted else { return Ok(wrote) };
+        if wrote {
+            self.check_left(id, account, &leaving).await?;
         }
-        left?;
-        match wanted {
-            Some(name) if !is_member => self.join(&name, id).await,
-            _ => Ok(()),
+        if is_member {
+            return Ok(wrote);
+        }
+        self.join(&name, id).await?;
+        Ok(wrote || !may_be_member)
+    }
+
+    /// Sees whether an entry left groups, as far as the server shows who is in them.
+    async fn check_left(self: &Arc<Self>, id: &str, account: AccountId, left: &BTreeSet<String>) -> Result<(), DirectoryError> {
+        let memberships = self.memberships_of(id).await?;
+        let mut shown: BTreeSet<String> = memberships.into_iter().filter(|it| it.is_certain).map(|it| it.name).collect();
+        if let Some(user) = self.look(id, account).await? {
+            shown.extend(groups_told(&user)?);
+        }
+        match shown.intersection(left).next() {
+            None => Ok(()),
+            Some(name) => Err(DirectoryError::refused(&format!(
+                "it answers that it took the entry out of the group {name}, and still shows it there"
+            ))),
         }
     }
 
@@ -119,14 +143,16 @@ impl Client {
         let (client, name) = (self.clone(), name.to_owned());
         let work = move |changes: Vec<Change>| {
             let (client, name) = (client.clone(), name.clone());
-            async move { client.change_together(&name, &changes).await }
+            async move { Outcome::Answers(client.change_together(&name, &changes).await) }
         };
         changes.ask(change, work).await
     }
 
     async fn change_together(self: &Arc<Self>, name: &str, changes: &[Change]) -> Vec<Result<(), DirectoryError>> {
         let together = self.apply(name, changes).await;
-        if changes.len() == 1 || !matches!(together, Err(DirectoryError::Refused(_) | DirectoryError::Nonsense(_))) {
+        let may_be_of_one =
+            matches!(together, Err(DirectoryError::Refused(_) | DirectoryError::Nonsense(_) | DirectoryError::Failed(_)));
+        if changes.len() == 1 || !may_be_of_one {
             return changes.iter().map(|_| together.clone()).collect();
         }
         // One that isn't taken is no reason for the others not to be.
@@ -138,42 +164,122 @@ impl Client {
     }
 
     async fn apply(self: &Arc<Self>, name: &str, changes: &[Change]) -> Result<(), DirectoryError> {
-        let known = [Condition::ExternalId(name.to_owned())];
-        let mut groups = self.find(Kind::Group, &known, Some(NAMES)).await?.pop().unwrap_or_default();
+        let mut groups = self.groups_of(name).await?;
+        let is_known = !groups.is_empty();
+        let leaves = changes.iter().any(|change| matches!(change, Change::Leave(_)));
+        if !is_known && (leaves || !self.features().await?.has(Ability::GroupKeys)) {
+            groups = self.groups_named(name).await?;
+        }
         // One that was made twice, because a server was slow to show the first, is the same one for everybody.
         groups.sort_by_key(|group| group.id().unwrap_or_default().to_owned());
         let joining: Vec<&str> =
             changes.iter().filter_map(|change| if let Change::Join(id) = change { Some(id.as_str()) } else { None }).collect();
         let leaving: Vec<&str> =
             changes.iter().filter_map(|change| if let Change::Leave(id) = change { Some(id.as_str()) } else { None }).collect();
-        if groups.is_empty() && !joining.is_empty() {
-            return self.create_group(name, &joining).await;
+        // One that only shows the name isn't roster's, unless no group can show more.
+        let is_own = is_known || !self.features().await?.has(Ability::GroupKeys);
+        if !joining.is_empty() && (groups.is_empty() || !is_own) {
+            self.create_group(name, &joining).await?;
         }
         for (number, group) in groups.iter().enumerate() {
             if joining.is_empty() && leaving.is_empty() {
                 self.drop_if_empty(group).await?;
             } else {
-                let joining = if number == 0 { joining.as_slice() } else { &[] };
+                let joining = if number == 0 && is_own { joining.as_slice() } else { &[] };
                 self.change_members(group, name, Moves { joining, leaving: &leaving }).await?;
             }
         }
         Ok(())
     }
 
+    /// Returns the groups that roster knows by a name.
+    async fn groups_of(&self, name: &str) -> Result<Vec<Resource>, DirectoryError> {
+        let known = [Condition::ExternalId(name.to_owned())];
+        Ok(self.find(Kind::Group, &known, Some(NAMES)).await?.pop().unwrap_or_default())
+    }
+
+    /// Returns the groups that have the name to show, and nothing that anybody knows them by.
+    async fn groups_named(&self, name: &str) -> Result<Vec<Resource>, DirectoryError> {
+        let named = [Condition::GroupName(name.to_owned())];
+        Ok(self.find(Kind::Group, &named, Some(NAMES)).await?.pop().unwrap_or_default())
+    }
+
     async fn create_group(self: &Arc<Self>, name: &str, members: &[&str]) -> Result<(), DirectoryError> {
-        let group = json!({
-            "schemas": [Kind::Group.schema()],
-            "externalId": name,
-            "displayName": name,
-            "members": values(members),
-        });
-        let reply = self.write(Write::create(Kind::Group, group)).await?;
-        match reply.status.as_u16() {
-            409 => Err(DirectoryError::refused(&format!(
-                "another group there has the name {name}; roster takes it for its own once its externalId is {name}"
-            ))),
-            _ => reply.accepted(),
+        let group = |members: &[&str]| {
+            let mut group = json!({ "schemas": [Kind::Group.schema()], "externalId": name, "displayName": name });
+            if !members.is_empty() {
+                group["members"] = values(members);
+            }
+            Write::create(Kind::Group, group)
+        };
+        let features = self.features().await?;
+        let with_members = features.has(Ability::GroupsWithMembers);
+        let mut reply = self.write(group(if with_members { members } else { &[] })).await?;
+        if with_members && matches!(reply.status.as_u16(), 400 | 422) {
+            // It may take them afterwards.
+            let again = self.write(group(&[])).await?;
+            if again.status.is_success() {
+                features.fails_at(Ability::GroupsWithMembers);
+                reply = again;
+            }
         }
+        if reply.status.as_u16() == 409 {
+            return self.join_double(name, members).await;
+        }
+        reply.accepted()?;
+        let made = match &reply.body {
+            Body::Json(made) => Some(Resource::read(made)?),
+            Body::Empty | Body::Nonsense(_) => None,
+        };
+        let made = made.filter(|made| made.get("displayName").is_some());
+        if made.as_ref().is_some_and(|made| made.external_id().is_ok_and(|key| key.is_none())) {
+            features.fails_at(Ability::GroupKeys);
+        }
+        let is_in = |id: &str| made.as_ref().is_some_and(|made| made.members().is_ok_and(|has| has.contains(&id)));
+        if members.iter().all(|id| is_in(id)) {
+            return Ok(());
+        }
+        // Not every server takes members along with their group.
+        let id = match reply.created_id()? {
+            Some(id) => id,
+            None => self.groups_of(name).await?.first().ok_or(DirectoryError::Conflict)?.id()?.to_owned(),
+        };
+        let mut whole = self.whole_group(&path_of(Kind::Group, &id)?).await?.ok_or(DirectoryError::Conflict)?;
+        whole.0.insert("id".to_owned(), id.into());
+        let missing: Vec<&str> = {
+            let has = whole.members()?;
+            members.iter().copied().filter(|id| !has.contains(id)).collect()
+        };
+        self.change_members(&whole, name, Moves { joining: &missing, leaving: &[] }).await
+    }
+
+    /// Whether the server keeps what roster knows groups by: one of which no group has it doesn't.
+    async fn keeps_group_keys(&self) -> Result<bool, DirectoryError> {
+        let features = self.features().await?;
+        if !features.has(Ability::GroupKeys) {
+            return Ok(false);
+        }
+        let all = self.list(Kind::Group, Some(NAMES)).await?;
+        let keeps = all.iter().any(|group| group.external_id().is_ok_and(|key| key.is_some()));
+        if !keeps {
+            features.fails_at(Ability::GroupKeys);
+        }
+        Ok(keeps)
+    }
+
+    /// Makes entries members of a group that a server has already: one that it was slow to show, or one of those that it
+    /// keeps without what roster knows them by.
+    async fn join_double(self: &Arc<Self>, name: &str, members: &[&str]) -> Result<(), DirectoryError> {
+        let mut groups = self.groups_of(name).await?;
+        if groups.is_empty() && !self.keeps_group_keys().await? {
+            groups = self.groups_named(name).await?;
+        }
+        let Some(group) = groups.first() else {
+            return Err(DirectoryError::refused(&format!(
+                "another group there has the name {name}; roster takes it for its own once its externalId is {name}"
+            )));
+        };
+        self.change_members(group, name, Moves { joining: members, leaving: &[] }).await
     }
 
     async fn change_members(self: &Arc<Self>, group: &Resource, name: &str, moves: Moves<'_>) -> Result<(), DirectoryError> {
@@ -206,7 +312,7 @@ impl Client {
                         refusal = Some(reply);
                     }
                 }
-                _ => return reply.accepted(),
+                _ => return self.moved(&path, moves, reply.accepted()).await,
             }
         }
         let Some(whole) = self.whole_group(&path).await? else { return Err(DirectoryError::Conflict) };
@@ -221,6 +327,17 @@ impl Client {
             }
         }
         self.change_hidden_members(&path, name, moves).await
+    }
+
+    /// Returns what became of a change that a server may have refused for being so already.
+    async fn moved(&self, path: &str, moves: Moves<'_>, answer: Result<(), DirectoryError>) -> Result<(), DirectoryError> {
+        let Err(DirectoryError::Refused(_) | DirectoryError::Failed(_)) = answer else { return answer };
+        let Ok(Some(whole)) = self.whole_group(path).await else { return answer };
+        let has = whole.members()?;
+        let is_so = !has.is_empty()
+            && moves.joining.iter().all(|id| has.contains(id))
+            && !moves.leaving.iter().any(|id| has.contains(id));
+        if is_so { Ok(()) } else { answer }
     }
 
     /// Changes who is in a group in a way that says who stays, too, for a server that takes nobody out by name.

@@ -1,12 +1,14 @@
 //! Finding what a server has: by what it is asked for where it filters, else by going through everything.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures::future::try_join_all;
 
 use super::Client;
-use super::features::{Ability, Features};
+use super::features::{Ability, Features, fewer_than};
 use super::messages::{Kind, ListResponse, Resource, attribute, quoted};
+use super::queue::Outcome;
 use super::reply::Reply;
 use super::transport::Request;
 use crate::directory::DirectoryError;
@@ -18,8 +20,14 @@ pub(super) const MOST_CONDITIONS: usize = 25;
 const PAGE: usize = 200;
 const PAGE_OF_IDS: usize = 1000;
 
+/// How long a search for several may take before each is looked for alone: it may never end for one of them.
+const LONGEST_TOGETHER: Duration = Duration::from_secs(2);
+
 /// The attribute by which roster knows what is its own.
 pub(super) const EXTERNAL_ID: &str = "externalId";
+
+/// What a server is asked for the entries of an account.
+pub(super) const BY_ACCOUNT: &str = "externalId eq";
 
 /// What a server is asked for the groups of somebody.
 pub(super) const MEMBER: &str = "members.value eq";
@@ -37,23 +45,30 @@ pub(super) enum Condition {
     Member(String),
     /// A group with any member.
     AnyMember,
+    /// A group with this name to show, whether or not the server keeps what roster knows it by.
+    GroupName(String),
 }
 
 impl Condition {
     /// Returns the attribute and the operator.
     pub(super) fn question(&self) -> &'static str {
         match self {
-            Self::ExternalId(_) => "externalId eq",
+            Self::ExternalId(_) => BY_ACCOUNT,
             Self::ExternalIdBegins(_) => "externalId sw",
             Self::LoginName(_) => "userName eq",
             Self::Member(_) => MEMBER,
             Self::AnyMember => "members pr",
+            Self::GroupName(_) => "displayName eq",
         }
     }
 
     fn filter(&self) -> String {
         match self {
-            Self::ExternalId(value) | Self::ExternalIdBegins(value) | Self::LoginName(value) | Self::Member(value) => {
+            Self::ExternalId(value)
+            | Self::ExternalIdBegins(value)
+            | Self::LoginName(value)
+            | Self::Member(value)
+            | Self::GroupName(value) => {
                 format!("{} {}", self.question(), quoted(value))
             }
             Self::AnyMember => self.question().to_owned(),
@@ -68,6 +83,7 @@ impl Condition {
             Self::LoginName(name) => resource.text("userName")?.is_some_and(|has| has.eq_ignore_ascii_case(name)),
             Self::Member(id) => resource.members()?.contains(&id.as_str()),
             Self::AnyMember => !resource.members()?.is_empty(),
+            Self::GroupName(name) => resource.external_id()?.is_none() && resource.text("displayName")? == Some(name.as_str()),
         })
     }
 }
@@ -117,7 +133,13 @@ impl Client {
 
     /// Returns every resource of a kind, with these of their attributes, or all.
     pub(super) async fn list(&self, kind: Kind, attributes: Option<&str>) -> Result<Vec<Resource>, DirectoryError> {
-        match self.pages(kind, None, attributes).await? {
+        let pages = self.pages(kind, None, attributes).await;
+        // It is about nobody alone.
+        let pages = pages.map_err(|error| match error {
+            DirectoryError::Failed(why) => DirectoryError::Unreachable(why),
+            error => error,
+        });
+        match pages? {
             Filtered::Found(found) => Ok(found),
             Filtered::Refused => Err(DirectoryError::Nonsense("it refuses a filter where there is none".to_owned())),
         }
@@ -140,7 +162,9 @@ impl Client {
             let mut found = vec![];
             let mut takes_all = true;
             for some in filters.chunks(MOST_CONDITIONS) {
-                match self.pages(kind, Some(&some.join(" or ")), attributes).await? {
+                let filter = some.join(" or ");
+                let pages = tokio::time::timeout(LONGEST_TOGETHER, self.pages(kind, Some(&filter), attributes)).await;
+                match pages.unwrap_or(Err(DirectoryError::Silent))? {
                     Filtered::Found(more) => found.extend(more),
                     Filtered::Refused => takes_all = false,
                 }
@@ -172,27 +196,42 @@ impl Client {
         let mut found: Vec<Resource> = vec![];
         let mut ids = HashSet::new();
         let mut total = 0;
-        let count = if attributes == Some(EXTERNAL_ID) { PAGE_OF_IDS } else { PAGE };
+        let features = self.features().await?;
+        let mut most = features.page(if attributes == Some(EXTERNAL_ID) { PAGE_OF_IDS } else { PAGE });
+        let mut is_fewer = false;
         // A page begins with what the one before ended with, to see that nothing moved; where a page has more than one.
         let mut overlap = 0;
         loop {
-            let (start, count) = (found.len() + 1 - overlap, count + overlap);
+            let (start, count) = (found.len() + 1 - overlap, most);
             let mut request = Request::get(kind.path());
             request.query = vec![("startIndex", start.to_string()), ("count", count.to_string())];
             request.query.extend(filter.map(|filter| ("filter", filter.to_owned())));
             request.query.extend(attributes.map(|attributes| ("attributes", attributes.to_owned())));
             let reply = self.transport.send(request).await?;
+            if let Some(fewer) = fewer_than(count, reply.words()).filter(|_| refuses_page(&reply)) {
+                (most, is_fewer) = (fewer, true);
+                continue;
+            }
+            if is_fewer && reply.status.is_success() {
+                features.note_page(most);
+            }
             if filter.is_some() && refuses_filter(&reply) {
                 return Ok(Filtered::Refused);
             }
+            if filter.is_some() && found.is_empty() && reply.status.as_u16() == 404 && self.means_nobody(kind, &features).await? {
+                return Ok(Filtered::Found(vec![]));
+            }
             let page: ListResponse = reply.read("a ListResponse")?;
-            if page.total_results < total {
+            let resources = page.resources.unwrap_or_default();
+            // One that doesn't say how many there are is asked until there are no more.
+            let unsaid = found.len() + resources.len().saturating_sub(overlap);
+            let says = page.total_results.unwrap_or_else(|| unsaid + usize::from(!resources.is_empty() && unsaid > found.len()));
+            if page.total_results.is_some() && says < total {
                 // Whatever moved up meanwhile to a page that was read already would be missing.
                 return Err(DirectoryError::Conflict);
             }
-            total = page.total_results;
+            total = says;
             let before = found.len();
-            let resources = page.resources.unwrap_or_default();
             let follows = overlap == 0 || resources.first().map(Resource::id).transpose()?.is_none_or(|id| ids.contains(id));
             overlap = usize::from(resources.len() > 1);
             for resource in resources {
@@ -204,17 +243,62 @@ impl Client {
                 // Whatever was between the two pages moved up to the one that was read already.
                 return Err(DirectoryError::Conflict);
             }
-            if found.len() >= page.total_results {
+            if found.len() >= says || (page.total_results.is_none() && found.len() == before) {
                 return Ok(Filtered::Found(found));
             }
             if found.len() == before {
-                let (has, says) = (found.len(), page.total_results);
+                let has = found.len();
                 return Err(DirectoryError::Nonsense(format!(
                     "a list of {} has {has} of the {says} that it announces",
                     kind.path()
                 )));
             }
         }
+    }
+}
+
+impl Client {
+    /// Whether 404 says that a filter finds nobody, as some servers have it, rather than that the address is wrong: then
+    /// there is no list either.
+    async fn means_nobody(&self, kind: Kind, features: &Features) -> Result<bool, DirectoryError> {
+        if features.misses_by_404() {
+            return Ok(true);
+        }
+        let mut request = Request::get(kind.path());
+        request.query = vec![("startIndex", "1".to_owned()), ("count", "1".to_owned())];
+        let is_there = self.transport.send(request).await?.status.is_success();
+        if is_there {
+            features.note_misses_by_404();
+        }
+        Ok(is_there)
+    }
+
+    /// Returns what came of a search for several by a filter: what fails may do so for one of them.
+    pub(super) async fn searched<A>(
+        &self,
+        by: (Kind, &'static str),
+        number: usize,
+        found: Result<Vec<A>, DirectoryError>,
+    ) -> Outcome<A> {
+        let error = match found {
+            Ok(found) => return Outcome::Answers(found.into_iter().map(Ok).collect()),
+            Err(error) => error,
+        };
+        let may_be_of_one = matches!(
+            error,
+            DirectoryError::Failed(_) | DirectoryError::Refused(_) | DirectoryError::Nonsense(_) | DirectoryError::Silent
+        );
+        let filters = self.features().await.is_ok_and(|features| features.has(Ability::Filter(by.0, by.1)));
+        if number > 1 && may_be_of_one && filters {
+            return Outcome::Split;
+        }
+        Outcome::Answers((0..number).map(|_| Err(error.clone())).collect())
+    }
+
+    /// Whether several are looked for one by one anyway, so that none needs to wait for the others.
+    pub(super) async fn searches_singly(&self, by: (Kind, &'static str)) -> bool {
+        let features = self.features().await;
+        features.is_ok_and(|features| features.has(Ability::Filter(by.0, by.1)) && !features.has(Ability::Or))
     }
 }
 
@@ -228,6 +312,11 @@ pub(super) fn meeting(condition: &Condition, found: &[Resource]) -> Result<Vec<R
         }
     }
     Ok(meeting)
+}
+
+/// Whether a server may refuse a list for being asked for too many at once, rather than its filter.
+fn refuses_page(reply: &Reply) -> bool {
+    reply.status.as_u16() == 400 && !reply.is_error("invalidFilter") && !reply.is_error("invalidPath")
 }
 
 /// Whether a server doesn't take a filter (RFC 7644, section 3.4.2.2): the next smaller question may do.

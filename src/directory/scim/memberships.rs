@@ -12,7 +12,8 @@ use super::Client;
 use super::features::{Ability, Features};
 use super::lookup::{Condition, Filtered, MEMBER, meeting};
 use super::messages::{Kind, Resource};
-use super::transport::Request;
+use super::queue::Outcome;
+use super::transport::{Request, is_urgent};
 use crate::directory::DirectoryError;
 
 /// How many members of a group are too many to be read whenever somebody's membership is looked at.
@@ -29,8 +30,10 @@ const MEMBERS: &str = "externalId,displayName,members.value";
 pub(super) struct Membership {
     /// The group's id.
     pub(super) id: String,
-    /// What roster knows the group by.
+    /// What roster knows the group by; else its name to show, which is the same where roster made it.
     pub(super) name: String,
+    /// Whether it has what roster knows it by.
+    pub(super) is_known: bool,
     /// Whether the server says so; else it doesn't show who is in the group.
     pub(super) is_certain: bool,
 }
@@ -42,14 +45,16 @@ impl Client {
         let work = move |ids: Vec<String>| {
             let client = client.clone();
             async move {
-                let conditions: Vec<Condition> = ids.into_iter().map(Condition::Member).collect();
-                match client.memberships(&conditions).await {
-                    Ok(found) => found.into_iter().map(Ok).collect(),
-                    Err(error) => conditions.iter().map(|_| Err(error.clone())).collect(),
+                let by = (Kind::Group, MEMBER);
+                if ids.len() > 1 && client.searches_singly(by).await {
+                    return Outcome::Split;
                 }
+                let conditions: Vec<Condition> = ids.into_iter().map(Condition::Member).collect();
+                let found = client.memberships(&conditions).await;
+                client.searched(by, conditions.len(), found).await
             }
         };
-        self.memberships.ask(id.to_owned(), work).await
+        self.memberships[usize::from(is_urgent())].ask(id.to_owned(), work).await
     }
 
     /// Returns for each condition the groups that meet it, or may. With the members a server can be seen to filter as it is
@@ -158,12 +163,14 @@ impl Client {
     }
 }
 
-/// Returns the memberships of somebody who is in these groups, as far as roster knows the groups.
+/// Returns the memberships of somebody who is in these groups, as far as they have names.
 fn memberships(groups: &[Resource], is_certain: bool) -> Result<Vec<Membership>, DirectoryError> {
     let mut memberships = vec![];
     for group in groups {
-        if let Some(name) = group.external_id()? {
-            memberships.push(Membership { id: group.id()?.to_owned(), name: name.to_owned(), is_certain });
+        let key = group.external_id()?;
+        if let Some(name) = key.or(group.text("displayName")?) {
+            let (id, name) = (group.id()?.to_owned(), name.to_owned());
+            memberships.push(Membership { id, name, is_certain, is_known: key.is_some() });
         }
     }
     Ok(memberships)

@@ -1,6 +1,7 @@
 //! The words of SCIM (RFC 7643, RFC 7644): tolerant of what servers add, strict about what is built on.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::directory::DirectoryError;
@@ -35,14 +36,66 @@ impl Kind {
 
 /// A resource as a server has it, with all that roster doesn't know.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "Map<String, Value>")]
 pub(super) struct Resource(pub(super) Map<String, Value>);
+
+impl From<Map<String, Value>> for Resource {
+    /// Takes what servers write otherwise for what it means: booleans and keys as text or as numbers, and values without
+    /// parts.
+    fn from(mut attributes: Map<String, Value>) -> Self {
+        for (name, value) in &mut attributes {
+            match name.to_lowercase().as_str() {
+                "id" | "externalid" => as_key(value),
+                "active" => as_bool(value),
+                "emails" | "phonenumbers" | "addresses" | "roles" | "entitlements" | "members" | "groups" => {
+                    value.as_array_mut().into_iter().flatten().for_each(with_parts);
+                }
+                _ => {}
+            }
+        }
+        Self(attributes)
+    }
+}
+
+/// Makes a number a text: servers have their own idea of what a key is.
+fn as_key(value: &mut Value) {
+    if let Value::Number(number) = value {
+        *value = Value::String(number.to_string());
+    }
+}
+
+/// Makes a text that says `true` or `false` what it says.
+fn as_bool(value: &mut Value) {
+    if let Some(says) = value.as_str().and_then(|text| text.to_lowercase().parse::<bool>().ok()) {
+        *value = Value::Bool(says);
+    }
+}
+
+/// Makes one of several values one with parts.
+fn with_parts(value: &mut Value) {
+    match value {
+        Value::String(_) | Value::Number(_) => {
+            as_key(value);
+            *value = json!({ "value": value.take() });
+        }
+        Value::Object(parts) => {
+            for (name, part) in parts {
+                match name.to_lowercase().as_str() {
+                    "value" => as_key(part),
+                    "primary" => as_bool(part),
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
 
 impl Resource {
     /// Takes a reply for a resource.
     pub(super) fn read(body: &Value) -> Result<Self, DirectoryError> {
         match body {
-            Value::Object(attributes) => Ok(Self(attributes.clone())),
+            Value::Object(attributes) => Ok(Self::from(attributes.clone())),
             _ => Err(DirectoryError::Nonsense("a resource isn't a JSON object".to_owned())),
         }
     }
@@ -117,7 +170,9 @@ pub(super) fn quoted(text: &str) -> String {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ListResponse {
-    pub(super) total_results: usize,
+    /// How many there are, as far as the server says; some leave it out, which is known to be so where nothing is found.
+    #[serde(default, deserialize_with = "number")]
+    pub(super) total_results: Option<usize>,
     #[serde(default, rename = "Resources", alias = "resources")]
     pub(super) resources: Option<Vec<Resource>>,
 }
@@ -127,15 +182,43 @@ pub(super) struct ListResponse {
 #[serde(default)]
 pub(super) struct ServiceProviderConfig {
     pub(super) patch: Option<Supported>,
-    pub(super) filter: Option<Supported>,
+    pub(super) filter: Option<FilterConfig>,
     pub(super) etag: Option<Supported>,
     pub(super) bulk: Option<BulkConfig>,
+}
+
+/// Whether a server filters, and how many resources it gives at once.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct FilterConfig {
+    #[serde(deserialize_with = "boolean")]
+    pub(super) supported: bool,
+    #[serde(deserialize_with = "number")]
+    pub(super) max_results: Option<usize>,
+}
+
+/// Reads a boolean that may be written as a text; what is neither isn't true.
+fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let mut value = Value::deserialize(deserializer)?;
+    as_bool(&mut value);
+    Ok(value.as_bool().unwrap_or_default())
+}
+
+/// Reads a number that may be written as a text, or isn't there.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let number = match Value::deserialize(deserializer)? {
+        Value::Null => return Ok(None),
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_u64().and_then(|number| number.try_into().ok()),
+    };
+    number.map(Some).ok_or_else(|| D::Error::custom("a number is expected"))
 }
 
 /// Whether a server can do one thing.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Supported {
+    #[serde(deserialize_with = "boolean")]
     pub(super) supported: bool,
 }
 
@@ -143,8 +226,11 @@ pub(super) struct Supported {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct BulkConfig {
+    #[serde(deserialize_with = "boolean")]
     pub(super) supported: bool,
+    #[serde(deserialize_with = "number")]
     pub(super) max_operations: Option<usize>,
+    #[serde(deserialize_with = "number")]
     pub(super) max_payload_size: Option<usize>,
 }
 
@@ -159,6 +245,11 @@ pub(super) struct PatchOperation {
 }
 
 impl PatchOperation {
+    /// Returns what it is about.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Puts a value in the place of whatever is there.
     pub(super) fn replace(path: &str, value: Value) -> Self {
         Self { op: "replace", path: path.to_owned(), value: Some(value) }

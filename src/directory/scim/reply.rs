@@ -101,6 +101,24 @@ impl Reply {
         self.error_word("scimType").is_some_and(|word| word.eq_ignore_ascii_case(scim_type))
     }
 
+    /// Returns the resource that is in the body of a success: one that was changed, or made.
+    pub(super) fn resource(&self) -> Option<Resource> {
+        let Body::Json(json) = &self.body else { return None };
+        let resource = Resource::read(json).ok().filter(|_| self.status.is_success())?;
+        // A part of it says nothing of the rest.
+        (resource.id().is_ok() && resource.get("userName").is_some()).then_some(resource)
+    }
+
+    /// Returns the server's own words about what it refuses.
+    pub(super) fn words(&self) -> &str {
+        self.error_word("detail").unwrap_or_default()
+    }
+
+    /// Returns that something is there already, as a server says it where it refuses a double.
+    pub(super) fn of_double() -> Self {
+        Self { status: StatusCode::CONFLICT, body: Body::Empty, location: None, rest: None }
+    }
+
     fn error_word(&self, name: &str) -> Option<&str> {
         match &self.body {
             Body::Json(json) => json.get(name)?.as_str(),
@@ -179,9 +197,8 @@ impl Reply {
             }
             403 => DirectoryError::Unauthorized(format!("it answers {status}: the token in its token file doesn't allow this")),
             404 => DirectoryError::Nonsense(format!("it answers {status}: the address has to be the one below which /Users is")),
-            500 => DirectoryError::Failed(format!("it answers {status}")),
             501 => DirectoryError::Nonsense(format!("it answers {status}: it lacks something that roster needs")),
-            408 | 502..=599 => DirectoryError::Unreachable(format!("it answers {status}")),
+            408 | 500..=599 => DirectoryError::Failed(format!("it answers {status}")),
             412 => DirectoryError::Conflict,
             400..=499 => self.refusal(),
             _ => DirectoryError::Nonsense(format!("it answers {status}")),

@@ -2,12 +2,13 @@
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_MATCH};
 use reqwest::{Certificate, Client, Method, Response};
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
 use super::reply::Reply;
@@ -20,11 +21,32 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take, with the wait for others' before it.
 const TIMEOUT: Duration = Duration::from_secs(25);
 
-/// The most requests that are under way at once.
+/// The most requests that are under way at once, as long as each is answered soon.
 const AT_ONCE: usize = 16;
 
-/// How many of them may make something new: room is left for what takes rights away.
+/// How many of them may make something new, and how many may be anything but what takes rights away: room is left for that.
 const MAKING_AT_ONCE: usize = 12;
+const ORDINARY_AT_ONCE: usize = 14;
+
+/// How long a request may keep its place. One that takes longer goes on, and another one goes in its place: what a server
+/// never answers for some isn't to hold up anybody else. Where so many take longer, the others wait less for theirs.
+const KEEPS_PLACE: Duration = Duration::from_secs(1);
+const KEEPS_PLACE_AMONG_SLOW: Duration = Duration::from_millis(250);
+const MANY_SLOW: usize = 8;
+
+/// The most requests that are under way at once at all, and those of them that don't take rights away.
+const EVER_AT_ONCE: usize = 128;
+const ORDINARY_EVER_AT_ONCE: usize = 112;
+
+tokio::task_local! {
+    /// Whether what is done now takes somebody's way in, and goes before everything else.
+    pub(super) static URGENT: bool;
+}
+
+/// Returns whether what is done now goes before everything else.
+pub(super) fn is_urgent() -> bool {
+    URGENT.try_with(|is_urgent| *is_urgent).unwrap_or(false)
+}
 
 /// The most bytes of an answer that are read.
 const MOST_BYTES: usize = 4 << 20;
@@ -37,8 +59,71 @@ pub(super) struct Transport {
     client: Client,
     base: Url,
     token: Token,
-    at_once: Semaphore,
+    gate: Gate,
+}
+
+/// Where requests wait for their turn.
+#[derive(Debug)]
+struct Gate {
     making: Semaphore,
+    ordinary: Semaphore,
+    at_once: Semaphore,
+    ordinary_ever: Semaphore,
+    ever: Semaphore,
+    /// How many have given their place away.
+    slow: AtomicUsize,
+}
+
+/// A request that has given its place away.
+struct Slow<'a>(&'a AtomicUsize);
+
+impl Drop for Slow<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What lets a request through: its place among those that are to be answered soon, and among all.
+struct Turn<'a> {
+    soon: Vec<SemaphorePermit<'a>>,
+    _ever: Vec<SemaphorePermit<'a>>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self {
+            making: Semaphore::new(MAKING_AT_ONCE),
+            ordinary: Semaphore::new(ORDINARY_AT_ONCE),
+            at_once: Semaphore::new(AT_ONCE),
+            ordinary_ever: Semaphore::new(ORDINARY_EVER_AT_ONCE),
+            ever: Semaphore::new(EVER_AT_ONCE),
+            slow: AtomicUsize::new(0),
+        }
+    }
+
+    fn keeps_place(&self) -> Duration {
+        if self.slow.load(Ordering::Relaxed) < MANY_SLOW { KEEPS_PLACE } else { KEEPS_PLACE_AMONG_SLOW }
+    }
+
+    fn slow(&self) -> Slow<'_> {
+        self.slow.fetch_add(1, Ordering::Relaxed);
+        Slow(&self.slow)
+    }
+
+    async fn turn(&self, is_making: bool) -> Option<Turn<'_>> {
+        let (is_ordinary, mut soon, mut ever) = (!is_urgent(), vec![], vec![]);
+        // Always in this order, so that nobody waits for who waits for them.
+        if is_ordinary {
+            ever.push(self.ordinary_ever.acquire().await.ok()?);
+        }
+        ever.push(self.ever.acquire().await.ok()?);
+        for (semaphore, is_needed) in [(&self.making, is_making), (&self.ordinary, is_ordinary), (&self.at_once, true)] {
+            if is_needed {
+                soon.push(semaphore.acquire().await.ok()?);
+            }
+        }
+        Some(Turn { soon, _ever: ever })
+    }
 }
 
 /// What a server is asked. It can't be printed: a password may be in it.
@@ -98,7 +183,7 @@ impl Transport {
         };
         let client =
             builder.build().map_err(|why| DirectoryError::Address(format!("TLS can't be set up: {}", innermost(&why))))?;
-        Ok(Self { client, base, token, at_once: Semaphore::new(AT_ONCE), making: Semaphore::new(MAKING_AT_ONCE) })
+        Ok(Self { client, base, token, gate: Gate::new() })
     }
 
     /// Asks and waits for the answer.
@@ -107,13 +192,17 @@ impl Transport {
     /// When there is none. What the answer says isn't looked at.
     pub(super) async fn send(&self, request: Request) -> Result<Reply, DirectoryError> {
         let asking = async {
-            let _making = match request.makes_something() {
-                true => Some(self.making.acquire().await.map_err(|_| DirectoryError::Silent)?),
-                false => None,
-            };
-            let _permit = self.at_once.acquire().await.map_err(|_| DirectoryError::Silent)?;
+            let mut turn = self.gate.turn(request.makes_something()).await.ok_or(DirectoryError::Silent)?;
             let token = self.token.header().await?;
-            let reply = self.exchange(request, token.clone()).await?;
+            let mut exchange = std::pin::pin!(self.exchange(request, token.clone()));
+            let reply = match tokio::time::timeout(self.gate.keeps_place(), &mut exchange).await {
+                Ok(reply) => reply?,
+                Err(_) => {
+                    turn.soon.clear();
+                    let _slow = self.gate.slow();
+                    exchange.await?
+                }
+            };
             let secret = token.to_str().unwrap_or_default().trim_start_matches("Bearer ");
             Ok(reply.without(secret))
         };

@@ -1,6 +1,7 @@
 //! A person in the words of a SCIM User (RFC 7643, section 4.1), and how one differs from what a server has.
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::messages::{Kind, PatchOperation, Resource, attribute};
 use crate::directory::Person;
@@ -129,6 +130,36 @@ pub(super) fn with_fewer_rights(found: &Resource, wanted: &Map<String, Value>) -
     }
     fewer.retain(|_, value| value.as_array().is_none_or(|values| !values.is_empty()));
     fewer
+}
+
+/// Returns which of the rights that are to be gone a server still shows, by the attribute.
+pub(super) fn rights_left(shown: &Resource, wanted: &Map<String, Value>) -> Option<&'static str> {
+    if wanted.get("active") == Some(&Value::Bool(false)) && shown.get("active") != Some(&Value::Bool(false)) {
+        return Some("active");
+    }
+    let has_more = |rights: &&str| {
+        let wants = wanted.get(*rights).and_then(Value::as_array);
+        let has = shown.get(rights).and_then(Value::as_array);
+        // A name of a right in another case is the same right.
+        let name = |right: &Value| part_of(right, "value").map(|name| name.to_string().to_lowercase());
+        let is_wanted = |right: &Value| wants.into_iter().flatten().any(|it| name(it) == name(right));
+        has.into_iter().flatten().any(|right| !is_wanted(right))
+    };
+    ["roles", "entitlements"].into_iter().find(has_more)
+}
+
+/// Returns a digest of what a server has otherwise than it is to have it; nothing where there is no such thing.
+pub(super) fn digest(found: &Resource, operations: &[PatchOperation]) -> Option<String> {
+    if operations.is_empty() {
+        return None;
+    }
+    let has = |operation: &PatchOperation| {
+        let path = operation.path();
+        found.get(path.split('.').next().unwrap_or(path)).cloned()
+    };
+    let all: Vec<(Option<Value>, &PatchOperation)> = operations.iter().map(|operation| (has(operation), operation)).collect();
+    let text = serde_json::to_vec(&all).unwrap_or_default();
+    Some(Sha256::digest(text)[..8].iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Returns what there is to be as long as a new password isn't there: who couldn't log in can't with the former one.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,10 +10,17 @@ use url::Url;
 
 use super::Client;
 use super::features::{Ability, BulkLimits};
+use super::lookup::{Condition, EXTERNAL_ID};
 use super::messages::{BulkOutcome, BulkResponse, Kind, bulk};
+use super::queue::Outcome;
 use super::reply::Reply;
-use super::transport::Request;
+use super::transport::{Request, is_urgent};
 use crate::directory::DirectoryError;
+
+/// How long several writes may take together before each is made alone: they may never end for one of them. What takes rights
+/// away waits less.
+const LONGEST_TOGETHER: Duration = Duration::from_secs(8);
+const LONGEST_URGENT: Duration = Duration::from_secs(2);
 
 /// What the envelope of several writes takes of their size, in bytes.
 const ENVELOPE: usize = 200;
@@ -40,6 +48,14 @@ impl Write {
     /// Deletes a resource.
     pub(super) fn delete(path: String, version: Option<String>) -> Self {
         Self { method: Method::DELETE, path, data: None, version }
+    }
+
+    /// Returns what it is known by, for as long as nobody knows what became of it: what is made, by what roster knows it by.
+    fn key(&self) -> Option<&str> {
+        match &self.data {
+            Some(made) if self.method == Method::POST => made.get(EXTERNAL_ID)?.as_str(),
+            _ => Some(&self.path),
+        }
     }
 
     fn alone(self) -> Request {
@@ -79,9 +95,9 @@ impl Client {
         let client = self.clone();
         let work = move |writes| {
             let client = client.clone();
-            async move { client.write_together(writes, limits).await }
+            async move { Outcome::Answers(client.write_together(writes, limits).await) }
         };
-        self.writes.ask(write, work).await
+        self.writes[usize::from(is_urgent())].ask(write, work).await
     }
 
     /// Writes in as few requests as the server's limits allow.
@@ -115,13 +131,20 @@ impl Client {
         let (writes, operations): (Vec<Write>, Vec<Value>) = batch.into_iter().unzip();
         let body = Some(bulk(&operations));
         let request = Request { method: Method::POST, path: "/Bulk".to_owned(), query: vec![], body, version: None };
-        let answer = self.transport.send(request).await;
+        let longest = if is_urgent() { LONGEST_URGENT } else { LONGEST_TOGETHER };
+        let answer = tokio::time::timeout(longest, self.transport.send(request)).await.unwrap_or(Err(DirectoryError::Silent));
         let refused = answer.as_ref().is_ok_and(|reply| refuses_together(reply.status.as_u16()));
         if !refused {
             // What it says about all of them may be about one, and isn't for the others.
             let outcomes = answer.and_then(|reply| reply.without_words().read::<BulkResponse>("a BulkResponse"));
             return match outcomes {
                 Ok(BulkResponse { operations }) => each_its_own(&writes, operations),
+                Err(error @ (DirectoryError::Failed(_) | DirectoryError::Silent | DirectoryError::Nonsense(_))) => {
+                    // It may be carried out still, unless all that it does is to take rights away.
+                    let may_be_late = !is_urgent() && error.leaves_open_what_becomes_of_it();
+                    let alone = writes.into_iter().map(|write| self.write_again(write, may_be_late));
+                    futures::future::join_all(alone).await
+                }
                 Err(error) => writes.iter().map(|_| Err(error.clone())).collect(),
             };
         }
@@ -134,9 +157,27 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Makes a write alone of which nobody knows what became together with others. Nothing is made twice: it is looked for
+    /// before.
+    async fn write_again(&self, write: Write, may_be_late: bool) -> Result<Reply, DirectoryError> {
+        if let Some(key) = write.key().filter(|_| may_be_late) {
+            self.note_late(key);
+        }
+        if let Some(key) = write.key().filter(|_| write.method == Method::POST) {
+            let kind = if write.path == Kind::Group.path() { Kind::Group } else { Kind::User };
+            let made = self.find(kind, &[Condition::ExternalId(key.to_owned())], None).await?;
+            if !made.concat().is_empty() {
+                return Ok(Reply::of_double());
+            }
+        }
+        self.transport.send(write.alone()).await
+    }
+}
+
 /// Whether a server refuses the writes for being together, rather than each for itself.
 fn refuses_together(status: u16) -> bool {
-    matches!(status, 400..=499 | 501) && !matches!(status, 401 | 403 | 408 | 429)
+    matches!(status, 400..=499 | 501) && !matches!(status, 401 | 408 | 429)
 }
 
 /// Returns each write's answer, which a server may give in another order.

@@ -41,7 +41,7 @@ fn check_nonsense(error: &DirectoryError, words: &str) {
     assert!(matches!(error, DirectoryError::Nonsense(why) if why.contains(words)), "{error}");
 }
 
-/// Brings a person through a life, with every other write going ill; retries do the rest.
+/// Brings a person through a life, with two of three writes going ill; retries do the rest.
 async fn check_one_entry(organization: &str, can: Value, ill: Act) {
     let server = ScimServer::shared();
     let writes = AtomicUsize::new(0);
@@ -49,7 +49,7 @@ async fn check_one_entry(organization: &str, can: Value, ill: Act) {
         if asked.is("GET /ServiceProviderConfig") {
             return Act::json(200, &can);
         }
-        let is_ill = asked.method != "GET" && writes.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        let is_ill = asked.method != "GET" && writes.fetch_add(1, Ordering::Relaxed) % 3 < 2;
         if is_ill { ill.clone() } else { Act::Pass }
     })
     .await;
@@ -156,10 +156,7 @@ async fn errors_are_what_their_status_says() {
     assert!(matches!(&not_this_one, DirectoryError::Refused(why) if why.contains("403")), "{not_this_one}");
     for status in [500, 502, 503, 504] {
         let error = error_of(Act::json(status, &json!({}))).await;
-        assert!(
-            matches!(&error, DirectoryError::Unreachable(why) | DirectoryError::Failed(why) if why.contains(&status.to_string())),
-            "{error}"
-        );
+        assert!(matches!(&error, DirectoryError::Failed(why) if why.contains(&status.to_string())), "{error}");
     }
     let taken = error_of(Act::json(409, &json!({ "scimType": "uniqueness" }))).await;
     assert!(matches!(&taken, DirectoryError::Refused(why) if why.contains("alice.hostile")), "{taken}");
@@ -211,7 +208,11 @@ async fn what_a_server_says_of_a_bulk_as_a_whole_is_told_to_nobody() {
             return Act::json(200, &abilities(true, 100, true, true));
         }
         let answer = || json!({ "detail": format!("not this: {}", asked.body) });
-        if asked.method == "GET" { empty(asked) } else { Act::json(403, &answer()) }
+        match asked.method.as_str() {
+            "GET" => empty(asked),
+            _ if asked.is("POST /Bulk") => Act::json(403, &answer()),
+            _ => Act::json(403, &json!({})),
+        }
     })
     .await;
     let directory = Directory::open(&proxy.address()).unwrap();
@@ -312,20 +313,18 @@ async fn what_is_no_scim_is_not_taken_for_nothing() {
     for body in [
         json!({ "totalResults": "none" }),
         json!({ "totalResults": -1 }),
-        json!({ "Resources": [] }),
         json!({ "totalResults": 1, "Resources": { "id": "7" } }),
         json!({ "totalResults": 1, "Resources": [7] }),
         json!({ "totalResults": 1, "Resources": [{ "userName": "alice" }] }),
-        json!({ "totalResults": 1, "Resources": [{ "id": 7 }] }),
         json!({ "totalResults": 1, "Resources": [{ "id": "" }] }),
         json!({ "totalResults": 1, "Resources": [{ "id": ".." }] }),
-        json!({ "totalResults": 1, "Resources": [{ "id": "7", "externalId": 7 }] }),
+        json!({ "totalResults": 1, "Resources": [{ "id": "7", "externalId": true }] }),
     ] {
         let error = error_of_search(Act::json(200, &body)).await;
         assert!(matches!(error, DirectoryError::Nonsense(_)), "{body}: {error}");
     }
     check_nonsense(&error_of(raw(b"welcome")).await, "JSON");
-    check_nonsense(&error_of(Act::json(201, &json!({ "id": 7 }))).await, "id");
+    check_nonsense(&error_of(Act::json(201, &json!({ "id": true }))).await, "id");
     check_nonsense(&error_of(Act::json(201, &json!(["7"]))).await, "object");
 }
 

@@ -94,10 +94,31 @@ async fn an_entry_is_linked_once_and_an_account_has_one() {
 }
 
 #[tokio::test]
+async fn booleans_and_keys_that_are_written_otherwise_are_read() {
+    let proxy = Proxy::alone(|asked| {
+        let users = json!([
+            { "id": 1, "userName": "ann", "active": "True",
+              "emails": [{ "value": "old@acme.example" }, { "value": "ann@acme.example", "primary": "true" }] },
+            { "id": 2, "userName": "bob", "active": "False", "phoneNumbers": [4711], "roles": ["driver"] },
+        ]);
+        let groups = json!([{ "id": 7, "displayName": "drivers", "members": [{ "value": 2 }] }]);
+        let all = if asked.path == "/Groups" { groups } else { users };
+        Act::json(200, &json!({ "totalResults": all.as_array().unwrap().len().to_string(), "Resources": all }))
+    })
+    .await;
+    let found = Directory::open(&proxy.address()).unwrap().people().await.unwrap();
+    assert!(found.iter().all(|one| one.unreadable.is_empty()), "{found:#?}");
+    let [ann, bob] = &found[..] else { panic!("{found:#?}") };
+    assert_eq!((ann.id.as_str(), ann.active, ann.email.as_deref()), ("1", true, Some("ann@acme.example")));
+    assert_eq!((bob.active, bob.phone.as_deref(), bob.role.as_deref()), (false, Some("4711"), Some("driver")));
+    assert_eq!(bob.groups, ["drivers"]);
+}
+
+#[tokio::test]
 async fn one_odd_entry_keeps_nobody_else_from_being_listed_and_says_what_is_odd_about_it() {
     let proxy = Proxy::alone(|asked| {
         let users = json!([
-            { "id": "1", "userName": "alice", "active": "True", "phoneNumbers": [{ "value": 4711 }], "emails": "alice@acme.example" },
+            { "id": "1", "userName": "alice", "active": "perhaps", "phoneNumbers": [{ "value": true }], "emails": "alice@acme.example" },
             { "id": "2", "displayName": "Nobody", "addresses": [{ "postalCode": 10115 }] },
             { "id": "3", "userName": "bob", "externalId": "", "displayName": " ", "name": { "formatted": "Bob" },
               "emails": [{ "value": "" }, { "value": "bob@acme.example" }],

@@ -23,6 +23,7 @@ async fn listing(list: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Proxy 
     Proxy::alone(move |asked| match (asked.method.as_str(), asked.path.as_str()) {
         ("GET", "/ServiceProviderConfig") => Act::json(200, &can),
         ("GET", "/Users") => list(asked),
+        (_, path) if path.starts_with("/Users/") => list(asked),
         ("GET", _) => Act::json(200, &json!({ "totalResults": 0 })),
         _ => Act::Answer(204, vec![], vec![]),
     })
@@ -41,6 +42,11 @@ async fn who_moves_to_a_page_that_was_read_already_is_not_taken_for_gone() {
     let people = Mutex::new(people);
     let proxy = listing(move |asked| {
         let mut people = people.lock().unwrap();
+        if let Some(id) = asked.path.strip_prefix("/Users/") {
+            let is_there = people.iter().any(|user| user["id"] == id);
+            people.retain(|user| asked.method != "DELETE" || user["id"] != id);
+            return Act::Answer(if is_there { 204 } else { 404 }, vec![], vec![]);
+        }
         let answer = page(asked, &people, usize::MAX);
         if people.len() == 300 && people[5]["id"] == "6" {
             people.remove(5);

@@ -1,6 +1,7 @@
 //! Who is in which group, at servers that don't show it or don't take somebody out as the RFC has it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use roster::directory::{Directory, DirectoryError, Groups};
 use serde_json::{Value, json};
@@ -98,9 +99,14 @@ async fn a_server_that_neither_filters_by_members_nor_shows_any_is_left_and_join
 #[tokio::test]
 async fn a_group_that_only_the_entry_tells_of_is_left() {
     let server = ScimServer::start();
-    let (_proxy, directory) = directory_at(&server, |asked| match asked.method.as_str() {
+    let has_left = AtomicBool::new(false);
+    let (_proxy, directory) = directory_at(&server, move |asked| match asked.method.as_str() {
+        "PATCH" if names_a_member(asked) => {
+            has_left.store(true, Ordering::Relaxed);
+            Act::Pass
+        }
         "GET" if is_by_member(asked) => Act::json(200, &json!({ "totalResults": 0 })),
-        "GET" if asked.path == "/Users" => Act::PassAltered(|answer| {
+        "GET" if asked.path == "/Users" && !has_left.load(Ordering::Relaxed) => Act::PassAltered(|answer| {
             for user in answer["Resources"].as_array_mut().into_iter().flatten() {
                 user["groups"] = json!([{ "value": "7", "display": "told/people" }]);
             }

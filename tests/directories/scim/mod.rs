@@ -1,12 +1,15 @@
 //! A real SCIM server, alone and behind a proxy that changes what it seems to be, and hostile ones.
 
 mod batches;
+mod failures;
 mod hostile;
 mod import;
 mod lists;
 mod members;
+mod peer;
 mod people;
 mod proxy;
+mod quirks;
 mod real;
 mod rights;
 #[path = "../../support/scim_server.rs"]

@@ -175,7 +175,7 @@ async fn disabling_waits_for_an_enabling_request_without_an_answer_and_for_no_ot
 async fn the_rights_of_an_entry_in_doubt_are_known_as_long_as_all_that_may_arrive_has_the_same() {
     let rights = |bench: &Bench| bench.store[&account(1)][ONE].fingerprint.as_ref().unwrap().rights.clone();
     let own = entry(1, 1, &["a:read"]).fingerprint().unwrap().rights;
-    for (permissions, known) in [(["a:read"].as_slice(), own), (&["b:read"], None)] {
+    for (permissions, known) in [(["a:read"].as_slice(), own), (&["b:read"], Some(unknown_rights()))] {
         let mut bench = Bench::new(&[ONE]);
         bench.want(&entry(1, 1, &["a:read"]));
         bench.bring_all();
@@ -206,4 +206,20 @@ async fn the_key_of_an_entry_outlives_every_doubt() {
     bench.succeed();
     bench.want(&disabled(1, 3));
     assert_eq!(bench.take()[0].entry.handle, key("7"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_in_doubt_is_of_nobody_who_is_there() {
+    let mut bench = killed_while_enabling();
+    let gone = Entry::gone(account(1), Revision(2), "acme");
+    bench.want(&gone);
+    assert!(bench.take().iter().all(|delivery| delivery.entry.was_confirmed), "it was there");
+    bench.succeed();
+    bench.want(&gone);
+    let first = bench.take().remove(0);
+    bench.answer(&first, Err(DirectoryError::Silent));
+    bench.now += Duration::from_secs(10);
+    assert!(bring_one(&mut bench).was_confirmed, "nobody knows whether the first one did it");
+    bench.now = bench.provisioning.next_due().unwrap();
+    assert!(!bring_one(&mut bench).was_confirmed, "the directory confirmed that it is gone");
 }
