@@ -175,6 +175,7 @@ impl Provisioning {
             let known = untold.or(confirmed.get(name)).cloned();
             pending.doubts.judge(entry, known.as_ref(), self.beginning.as_ref(), now);
             if is_brought(entry, known.as_ref()) {
+                pending.doubts.forget_what_is_over(entry.account, now);
                 pending.drop_unless_second_look(entry);
                 continue;
             }
@@ -314,7 +315,10 @@ impl Provisioning {
                     pending.schedule(account, now);
                 }
             }
-            _ => pending.drop(entry),
+            _ => {
+                pending.doubts.forget_what_is_over(account, now);
+                pending.drop(entry);
+            }
         }
         if let Some(dropped) = self.dropped.get_mut(&entry.account).filter(|_| entry.person.is_none()) {
             dropped.insert(directory.to_owned());
@@ -477,7 +481,6 @@ impl Pending {
         self.wanted.remove(&entry.account);
         self.problems.remove(&entry.account);
         self.failed.remove(&entry.account);
-        self.doubts.forget(entry.account);
         self.due.succeeded(&EntryKey::of(entry));
         self.unschedule(entry);
     }

@@ -152,9 +152,11 @@ impl Doubts {
         rights.filter(|_| self.of(account, now).all(has_them)).cloned()
     }
 
-    /// Forgets what may still arrive for an account.
-    pub(super) fn forget(&mut self, account: AccountId) {
-        self.sent.remove(&account);
+    /// Forgets what can't arrive for an account any more.
+    pub(super) fn forget_what_is_over(&mut self, account: AccountId, now: Instant) {
+        if self.until(account, now).is_none() {
+            self.sent.remove(&account);
+        }
     }
 }
 

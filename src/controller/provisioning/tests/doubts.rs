@@ -223,3 +223,20 @@ async fn a_deletion_in_doubt_is_of_nobody_who_is_there() {
     bench.now = bench.provisioning.next_due().unwrap();
     assert!(!bring_one(&mut bench).was_confirmed, "the directory confirmed that it is gone");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_an_answer_is_not_forgotten_because_the_store_has_the_entry_as_it_is() {
+    let mut bench = Bench::new(&[ONE]);
+    bench.want(&entry(1, 1, &[]));
+    bench.bring_all();
+    // What is compared or put back has no answer, and the same entry is asked for again meanwhile.
+    let now = bench.now;
+    bench.provisioning.directories.get_mut(ONE).unwrap().doubts.leave_open(&entry(1, 1, &[]), now);
+    bench.want(&entry(1, 1, &[]));
+    bench.want(&disabled(1, 2));
+    bring_one(&mut bench);
+    assert_eq!((bench.stored(1), bench.provisioning.withheld_until(ONE, account(1))), (1, Some(now + LATEST_ARRIVAL)));
+    bench.now += LATEST_ARRIVAL;
+    bring_one(&mut bench);
+    assert!(is_settled(&bench, 1, 2));
+}

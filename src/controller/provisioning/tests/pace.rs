@@ -6,6 +6,11 @@ use super::*;
 /// How a directory answers: when, and what.
 type Answer = (Duration, Result<(), DirectoryError>);
 
+type Answers = fn() -> Answer;
+
+/// Makes the entry of an account.
+type Makes = fn(u128) -> Entry;
+
 fn well() -> Answer {
     (Duration::from_millis(20), Ok(()))
 }
@@ -101,10 +106,10 @@ fn is_confirmed_within_5_s<D: Fn(&Entry) -> Answer>(days: &mut Days<D>, wanted: 
 /// Whenever a hundred entries come that always fail, and however: whoever loses something isn't kept waiting.
 #[tokio::test(start_paused = true)]
 async fn a_hundred_entries_that_always_fail_delay_nobodys_revocation_by_more_than_5_seconds() {
-    let broken: [(&str, fn(u128) -> Entry); 2] = [("updates", |number| entry(number, 2, &["a:read"])), ("deletions", gone)];
-    let revocations: [(&str, fn() -> Entry); 3] =
-        [("disabled", || disabled(HEALTHY)), ("gone", || gone(HEALTHY)), ("fewer rights", || entry(HEALTHY, 2, &[]))];
-    let ways: [(&str, fn() -> Answer); 2] = [("at once", fails), ("by timeout", never_answers)];
+    let broken: [(&str, Makes); 2] = [("updates", |number| entry(number, 2, &["a:read"])), ("deletions", gone)];
+    let revocations: [(&str, Makes); 3] =
+        [("disabled", disabled), ("gone", gone), ("fewer rights", |number| entry(number, 2, &[]))];
+    let ways: [(&str, Answers); 2] = [("at once", fails), ("by timeout", never_answers)];
     for (kind, broken) in broken {
         for (loses, revocation) in revocations {
             for (way, answer) in ways {
@@ -120,12 +125,12 @@ async fn a_hundred_entries_that_always_fail_delay_nobodys_revocation_by_more_tha
                     BROKEN.for_each(|number| days.bench.want(&broken(number)));
                     days.run(Duration::from_secs(seconds));
                     let wanted = days.bench.now;
-                    days.bench.want(&revocation());
+                    days.bench.want(&revocation(HEALTHY));
                     is_confirmed_within_5_s(&mut days, wanted, &what(&format!("{seconds} s after")));
                 }
                 let mut before = days();
                 let wanted = before.bench.now;
-                before.bench.want(&revocation());
+                before.bench.want(&revocation(HEALTHY));
                 BROKEN.for_each(|number| before.bench.want(&broken(number)));
                 is_confirmed_within_5_s(&mut before, wanted, &what("before"));
                 for position in [3, 10, 50, 99] {
@@ -136,7 +141,7 @@ async fn a_hundred_entries_that_always_fail_delay_nobodys_revocation_by_more_tha
                         days.run(Duration::from_millis(700));
                         if number == BROKEN.start + position {
                             wanted = days.bench.now;
-                            days.bench.want(&revocation());
+                            days.bench.want(&revocation(HEALTHY));
                         }
                     }
                     is_confirmed_within_5_s(&mut days, wanted, &what(&format!("after {position} one by one of")));
