@@ -1,6 +1,7 @@
 //! `roster doctor`: what is amiss in the store and in the cluster, and what helps.
 
 mod clocks;
+mod entries;
 mod leases;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use kube::Config;
 use serde::Serialize;
 
 use self::clocks::{ServerTime, Times};
+use self::entries::Listed;
 use self::leases::Leases;
 use super::run::place::own_namespace;
 use super::run::{WRITE_TIMEOUT, client, namespace};
@@ -21,6 +23,7 @@ use crate::api::lenient::UnreadableField;
 use crate::config::{Output, Shared};
 use crate::controller::declared::{Declarations, DeclaredUser, Misread, declarations};
 use crate::controller::policies::{self, Lack};
+use crate::directory::Directory;
 use crate::domain::account::{Account, AccountId, Confirmations, Departure, Transaction};
 use crate::plan::unreadable::consequence;
 use crate::store::UserName;
@@ -41,6 +44,9 @@ pub(super) struct Arguments {
     /// [default: the pod's own namespace, outside a cluster roster-system]
     #[arg(long, env = "ROSTER_LEASE_NAMESPACE", value_parser = namespace, value_name = "NS")]
     lease_namespace: Option<String>,
+    /// Lists the entries of this directory that no account has, written as for roster run; may be given several times.
+    #[arg(long = "directory", value_parser = Directory::open, value_name = "URL")]
+    directories: Vec<Directory>,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -81,7 +87,10 @@ enum Kind {
     DeletionOverdue,
     Orphan,
     OwnerDiffers,
+    EntryWithoutAccount,
+    DirectoryUnread,
     Retained,
+    EntriesOfOthers,
 }
 
 /// Something that was found.
@@ -121,6 +130,8 @@ struct Looks {
     /// Who worked on the store then.
     operators: Operators,
     times: Times,
+    /// The directories that were given.
+    directories: Vec<Listed>,
 }
 
 /// What was looked at, and what was found.
@@ -152,17 +163,20 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
 async fn look(shared: &Shared, arguments: &Arguments) -> Result<Looks, Failure> {
     let store_only = arguments.store_only;
     let store = SqlStore::open_existing(&shared.store).await?;
-    let before = store.examine().await?.accounts.iter().map(|account| account.id).collect();
+    let first = store.examine().await?;
+    let before = first.accounts.iter().map(|account| account.id).collect();
+    let directories = entries::list(&arguments.directories, &store, &first).await?;
     let cluster = if store_only { None } else { Some(look_at_the_cluster(arguments, &store.operators().await?).await?) };
     let server_time = cluster.as_ref().map(|cluster| cluster.time.clone());
     let times = clocks::look(&store, server_time, shared.clock()).await?;
-    let looks = Looks { before, cluster, store: store.examine().await?, operators: store.operators().await?, times };
+    let (after, operators) = (store.examine().await?, store.operators().await?);
+    let looks = Looks { before, cluster, store: after, operators, times, directories };
     store.close().await;
     Ok(looks)
 }
 
 async fn look_at_the_cluster(arguments: &Arguments, operators: &Operators) -> Result<Cluster, Failure> {
-    let Arguments { namespaces, lease_namespace, store_only: _, output: _ } = arguments;
+    let Arguments { namespaces, lease_namespace, store_only: _, directories: _, output: _ } = arguments;
     let config = Config::infer().await.map_err(|error| {
         format!("no cluster is known ({error}): set KUBECONFIG, or look at the store alone with --store-only")
     })?;
@@ -187,7 +201,7 @@ pub(super) fn unless<T>(code: u16, answer: Result<T, kube::Error>) -> Result<Opt
 
 /// Returns everything that is amiss, the worst first.
 fn findings(looks: &Looks, now: Timestamp) -> Vec<Finding> {
-    let Looks { before: _, cluster, store, operators, times } = looks;
+    let Looks { before: _, cluster, store, operators, times, directories: listed } = looks;
     let Examination { accounts, unreadable, departures, directories, damage } = store;
     let mut found: Vec<Finding> = damage.iter().map(|what| damaged(what)).collect();
     found.extend(unreadable.iter().map(self::unreadable));
@@ -196,6 +210,7 @@ fn findings(looks: &Looks, now: Timestamp) -> Vec<Finding> {
     let leases = cluster.as_ref().and_then(|cluster| cluster.leases.as_ref());
     found.extend(leases::findings(leases, operators));
     found.extend(clocks::findings(times, leases));
+    found.extend(listed.iter().flat_map(|listed| entries::findings(listed, store)));
     match cluster {
         Some(Cluster { declared, policies, leases: _, time: _ }) => {
             found.extend(lacking(policies.as_ref()));
@@ -367,7 +382,7 @@ fn whose(account: &Account, looks: &Looks, users: &BTreeMap<UserName, DeclaredUs
 
 /// Returns which statuses name an account that the store had neither before nor after.
 fn lost(users: &BTreeMap<UserName, DeclaredUser>, looks: &Looks) -> Vec<Finding> {
-    let Looks { before, cluster: _, store, operators: _, times: _ } = looks;
+    let Looks { before, cluster: _, store, operators: _, times: _, directories: _ } = looks;
     let read = before.iter().copied().chain(store.accounts.iter().map(|account| account.id)).map(|id| id.to_string());
     let known: BTreeSet<String> = read.chain(store.unreadable.iter().map(|row| row.account.clone())).collect();
     // Who made the account that is there says so in its status before long.

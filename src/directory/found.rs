@@ -4,6 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::domain::account::{AccountId, EntryHandle, PostalAddress};
 
+/// Everybody whom a directory has, whoever put them there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct People {
+    /// The people.
+    pub people: Vec<Found>,
+    /// Which groups can't be read, and why: nobody is known to be in one of them.
+    pub unreadable_groups: Vec<String>,
+}
+
 /// An entry that a directory has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedEntry {
@@ -17,6 +26,17 @@ pub struct ListedEntry {
     pub active: bool,
     /// The names of the groups that it is in.
     pub groups: Vec<String>,
+}
+
+impl ListedEntry {
+    /// Returns what an administrator of the directory finds the entry by: its DN or id.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let EntryHandle(text) = &self.handle;
+        let parts: Option<BTreeMap<String, serde_json::Value>> = serde_json::from_str(text).ok();
+        let part = |name| parts.as_ref()?.get(name)?.as_str().map(str::to_owned);
+        part("dn").or_else(|| part("id")).unwrap_or_else(|| text.clone())
+    }
 }
 
 /// A person whom a directory has, whoever put them there.

@@ -19,7 +19,7 @@ use crate::plan::in_flight::DirectoryProblem;
 
 pub use self::address::Address;
 pub use self::entry::{Entry, LoginPassword, Person};
-pub use self::found::{Found, ListedEntry};
+pub use self::found::{Found, ListedEntry, People};
 use self::ldap::Ldap;
 use self::rehearsal::Rehearsal;
 use self::scim::Scim;
@@ -237,21 +237,22 @@ impl Directory {
     ///
     /// # Errors
     /// When it can't be listed whole, or isn't one that can be imported from.
-    pub async fn people(&self) -> Result<Vec<Found>, DirectoryError> {
+    pub async fn people(&self) -> Result<People, DirectoryError> {
         match &self.protocol {
             Protocol::Scim(scim) => scim.people().await,
             Protocol::Ldap(_) | Protocol::Rehearsal(_) => Err(self.cannot_be_imported()),
         }
     }
 
-    /// Returns every entry that the directory has of a person, as a comparison with the store needs it.
+    /// Returns every entry that the directory has, whoever put it there.
     ///
     /// # Errors
     /// When they can't be listed whole.
     pub async fn list_entries(&self) -> Result<Vec<ListedEntry>, DirectoryError> {
         match &self.protocol {
             Protocol::Ldap(ldap) => ldap.list_entries().await,
-            Protocol::Rehearsal(_) | Protocol::Scim(_) => Err(DirectoryError::Address(format!("{} can't be listed", self.name))),
+            Protocol::Rehearsal(rehearsal) => rehearsal.list_entries().await,
+            Protocol::Scim(scim) => scim.list_entries().await,
         }
     }
 

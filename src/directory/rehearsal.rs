@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
+use uuid::Uuid;
 
-use super::{DirectoryError, Entry, Provisioned};
+use super::{DirectoryError, Entry, ListedEntry, Provisioned};
 use crate::domain::account::{AccountId, EntryHandle};
 
 /// How the stand-in behaves; an absent file is a good day.
@@ -58,6 +59,31 @@ impl Rehearsal {
         }
         let handle = entry.person.as_ref().map(|_| EntryHandle(file_name(entry.account)));
         Ok(Provisioned { handle, wrote })
+    }
+
+    pub(super) async fn list_entries(&self) -> Result<Vec<ListedEntry>, DirectoryError> {
+        if self.behaviour().await?.down {
+            return Err(DirectoryError::Unreachable("it is down".to_owned()));
+        }
+        let mut files = tokio::fs::read_dir(&self.folder).await.map_err(|error| unreachable(&error))?;
+        let mut listed = vec![];
+        while let Some(file) = files.next_entry().await.map_err(|error| unreachable(&error))? {
+            let name = file.file_name().to_string_lossy().into_owned();
+            let Some(stem) = name.strip_suffix(".json").filter(|stem| *stem != "behaviour") else { continue };
+            let text = tokio::fs::read(file.path()).await.map_err(|error| unreachable(&error))?;
+            let entry: Value = serde_json::from_slice(&text).unwrap_or_default();
+            let person = &entry["person"];
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            let group = text(&entry["organization"]).zip(text(&person["group"]));
+            listed.push(ListedEntry {
+                account: Uuid::try_parse(stem).ok().map(AccountId),
+                login_name: text(&person["loginName"]).unwrap_or_default(),
+                active: person["active"] != false,
+                groups: group.map(|(organization, group)| format!("{organization}/{group}")).into_iter().collect(),
+                handle: EntryHandle(name),
+            });
+        }
+        Ok(listed)
     }
 
     async fn behaviour(&self) -> Result<Behaviour, DirectoryError> {

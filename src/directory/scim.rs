@@ -9,6 +9,7 @@ mod features;
 mod groups;
 mod handle;
 mod index;
+mod list;
 mod lookup;
 mod memberships;
 mod messages;
@@ -44,7 +45,7 @@ use self::reply::Reply;
 use self::token::Token;
 use self::transport::{Transport, URGENT, is_urgent};
 use self::writes::{Write, path_of};
-use super::{Address, DirectoryError, Entry, Found, Groups, LoginPassword, Person, Provisioned};
+use super::{Address, DirectoryError, Entry, Groups, ListedEntry, LoginPassword, People, Person, Provisioned};
 use crate::domain::account::AccountId;
 
 /// The most writes of one request.
@@ -168,8 +169,12 @@ impl Scim {
         self.client.drop_groups(present).await
     }
 
-    pub(super) async fn people(&self) -> Result<Vec<Found>, DirectoryError> {
+    pub(super) async fn people(&self) -> Result<People, DirectoryError> {
         self.client.people().await
+    }
+
+    pub(super) async fn list_entries(&self) -> Result<Vec<ListedEntry>, DirectoryError> {
+        self.client.list_entries().await
     }
 
     pub(super) async fn link(&self, id: &str, external_id: &str) -> Result<(), DirectoryError> {

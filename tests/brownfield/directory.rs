@@ -261,3 +261,122 @@ async fn entries_of_accounts_are_left_alone() {
     assert!(text.contains("# Entries of accounts that the store has or had, which aren't here: 2.\n"), "{text}");
     assert!(text.contains("its externalId is an account's or was one's"), "{text}");
 }
+
+/// What `roster doctor` finds about a directory's entries.
+fn doctored(place: &Place, directory: &str, code: i32) -> Vec<Value> {
+    let said = place.exits(&["doctor", "--store-only", "--directory", directory, "-o", "json"], "", code);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let about = ["EntryWithoutAccount", "EntriesOfOthers", "DirectoryUnread"];
+    let findings = said["findings"].as_array().unwrap().iter();
+    findings.filter(|finding| about.contains(&finding["finding"].as_str().unwrap())).cloned().collect()
+}
+
+#[tokio::test]
+async fn entries_that_nobody_declares_are_found_and_what_deleting_them_takes() {
+    let place = Place::filled().await;
+    let store = place.store().await;
+    let kim = plans::find(&store, "kim").await.unwrap();
+    let mary = plans::find(&store, "mary").await.unwrap();
+    plans::commit(&store, plans::delete(&kim)).await.unwrap();
+    store.close().await;
+    let brownfield = Brownfield { place, server: ScimServer::start() };
+    let post = |name: &str, id: &str, active: bool| {
+        let mut entry = entry(name, Some(id));
+        entry["active"] = active.into();
+        brownfield.posted("Users", &entry)
+    };
+    post("mary.acme", &mary.id.to_string(), true);
+    let gone = post("kim.acme", &kim.id.to_string(), true);
+    let unknown = post("zoe.acme", ID, false);
+    post("hr", "hr-7", true);
+    brownfield.posted("Groups", &json!({"displayName": "acme/drivers", "members": [{"value": gone}]}));
+    let findings = doctored(&brownfield.place, &brownfield.server.address(), 1);
+    let [error, warning, note] = &findings[..] else { panic!("{findings:#?}") };
+    let name = note["object"].as_str().unwrap();
+    assert_eq!(
+        *error,
+        json!({
+            "severity": "Error", "finding": "EntryWithoutAccount", "organization": null,
+            "object": format!("entry {gone} of {name} (kim.acme, account {})", kim.id),
+            "what": "its account was deleted, so nobody declares it and roster never deletes it, and whoever has its password may log in",
+            "cure": format!(
+                "delete {gone} in {name}, unless another store's roster has that account; its membership goes along in acme/drivers"
+            ),
+        })
+    );
+    assert_eq!((&warning["severity"], &warning["finding"]), (&"Warning".into(), &"EntryWithoutAccount".into()));
+    let what = warning["what"].as_str().unwrap();
+    assert!(what.starts_with("the store never had its account") && what.ends_with("it may not log in"), "{what}");
+    assert!(warning["cure"].as_str().unwrap().starts_with(&format!("delete {unknown} in {name}")), "{warning}");
+    assert_eq!((&note["severity"], &note["finding"]), (&"Note".into(), &"EntriesOfOthers".into()));
+    assert!(note["what"].as_str().unwrap().ends_with("alone: 1 (hr)"), "{note}");
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_asked_is_a_finding_and_one_in_a_folder_is_read() {
+    let place = Place::filled().await;
+    let [mary] =
+        place.accounts().await.into_iter().filter(|account| account.owner.name == "mary").collect::<Vec<_>>().try_into().unwrap();
+    let folder = place.folder.path().join("directory");
+    let url = format!("rehearsal://{}", folder.display());
+    let findings = doctored(&place, &url, 1);
+    assert!(findings.len() == 1 && findings[0]["finding"] == "DirectoryUnread", "{findings:#?}");
+    std::fs::create_dir(&folder).unwrap();
+    for (id, active) in [(mary.id.to_string(), true), (ID.to_owned(), true)] {
+        let person = json!({"loginName": "somebody.acme", "active": active, "group": "users"});
+        let entry = json!({"account": id, "revision": 1, "organization": "acme", "person": person});
+        std::fs::write(folder.join(format!("{id}.json")), entry.to_string()).unwrap();
+    }
+    let findings = doctored(&place, &url, 1);
+    assert!(findings.len() == 1 && findings[0]["severity"] == "Error", "{findings:#?}");
+    let cure = findings[0]["cure"].as_str().unwrap();
+    assert!(cure.starts_with(&format!("delete {ID}.json in ")) && cure.ends_with("goes along in acme/users"), "{cure}");
+}
+
+/// Answers one request after another by its path, without its query.
+fn stub(answer: impl Fn(&str) -> Option<Value> + Send + 'static) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().filter_map(Result::ok) {
+            let mut request = [0; 4096];
+            let Ok(read) = connection.read(&mut request) else { continue };
+            let text = String::from_utf8_lossy(&request[..read]).into_owned();
+            let path = text.split_whitespace().nth(1).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
+            let (status, body) = answer(&path).map_or(("404 Not Found", json!({})), |body| ("200 OK", body));
+            let body = body.to_string();
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: application/scim+json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            // Whoever went away needs no answer.
+            _ = connection.write_all((head + &body).as_bytes());
+        }
+    });
+    format!("scim+http://127.0.0.1:{port}")
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_be_read_is_left_out_and_named_and_everybody_else_is_imported() {
+    let place = Place::filled().await;
+    let address = stub(|path| {
+        let alone = |resource: Value| Some(json!({"totalResults": 1, "Resources": [resource]}));
+        let mut dave = entry("dave", Some("hr-1"));
+        dave["id"] = "1".into();
+        match path {
+            "/Users" => alone(dave),
+            "/Groups" => Some(json!({"totalResults": 2, "Resources": [
+                {"id": "g1", "displayName": "odd", "members": "everybody"},
+                {"id": "g2", "displayName": "drivers", "members": [{"value": "1"}]},
+            ]})),
+            _ => None,
+        }
+    });
+    let token = place.folder.path().join("token");
+    std::fs::write(&token, "secret").unwrap();
+    let url = format!("{address}?token-file={}", token.display());
+    let text = place.exits(&["import", "--directory", &url, "--organization", "acme"], "", 0);
+    assert!(text.contains("name: drivers") && text.contains("dave@acme.example"), "{text}");
+    let left_out = text.split("# Left out:").nth(1).unwrap();
+    assert!(left_out.contains("- the group odd (entry g1): members isn't a list of objects; nobody is put into it"), "{text}");
+}

@@ -14,7 +14,7 @@ use crate::api::user::{DesiredState, GroupRef, PermissionsSpec, ProfileSpec};
 use crate::api::{User, UserSpec};
 use crate::cli::Failure;
 use crate::cli::plan::schema::Schemas;
-use crate::directory::{Directory, Found};
+use crate::directory::{Directory, Found, People};
 use crate::domain::account::AccountId;
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::{ADMINISTRATORS, GroupContent, USERS};
@@ -57,7 +57,7 @@ pub(super) struct Wanted<'a> {
 pub(super) async fn manifests(store: &impl Store, wanted: &Wanted<'_>, now: Timestamp) -> Result<String, Failure> {
     let Wanted { url, organization, customer_id, link } = wanted;
     let directory = Directory::open(url)?;
-    let people = directory.people().await?;
+    let People { people, unreadable_groups } = directory.people().await?;
     let record = record(store, organization).await?;
     let given = customer_id.cloned();
     let customer_id = match given.or_else(|| record.claimed.clone()) {
@@ -67,6 +67,7 @@ pub(super) async fn manifests(store: &impl Store, wanted: &Wanted<'_>, now: Time
     let ids: Vec<AccountId> = people.iter().filter_map(id_of).collect();
     let known = Known { ids: store.known_ids(&ids).await?, accounts: accounts(store, organization).await? };
     let mut import = Import::new(organization, customer_id, record, known)?;
+    import.left_out = unreadable_groups;
     for found in people {
         import.take(found);
     }

@@ -1,6 +1,6 @@
 //! Who a server has already, for an import, and the link between an entry and its account.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reqwest::Method;
@@ -12,27 +12,19 @@ use super::lookup::Condition;
 use super::messages::{Kind, PatchOperation, Resource, attribute, patch};
 use super::transport::Request;
 use super::writes::{Write, path_of};
-use crate::directory::{DirectoryError, Found};
+use crate::directory::{DirectoryError, Found, People};
 use crate::domain::account::PostalAddress;
 
 impl Client {
     /// Returns everybody whom the server has, whoever put them there, in the order of their login names.
-    pub(super) async fn people(&self) -> Result<Vec<Found>, DirectoryError> {
-        let groups = self.list(Kind::Group, Some("displayName,members.value")).await?;
-        let mut groups_of: HashMap<&str, BTreeSet<String>> = HashMap::new();
-        for group in &groups {
-            let Some(name) = group.text("displayName")? else { continue };
-            for member in group.members()? {
-                groups_of.entry(member).or_default().insert(name.to_owned());
-            }
-        }
+    pub(super) async fn people(&self) -> Result<People, DirectoryError> {
+        let groups_of = self.groups_of_members().await?;
         let mut people = vec![];
         for user in self.list(Kind::User, None).await? {
-            let groups = groups_of.get(user.id()?).into_iter().flatten().cloned().collect();
-            people.push(found(&user, groups)?);
+            people.push(found(&user, groups_of.names(user.id()?))?);
         }
         people.sort_by(|one, other| (&one.login_name, &one.id).cmp(&(&other.login_name, &other.id)));
-        Ok(people)
+        Ok(People { people, unreadable_groups: groups_of.unreadable })
     }
 
     /// Lets an entry be known by an account's id.

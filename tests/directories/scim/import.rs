@@ -26,7 +26,7 @@ async fn everybody_is_listed_with_what_the_directory_knows_of_them() {
     somebody
         .post("/Groups", json!({ "displayName": "Everybody", "members": [{ "value": alice_id }, { "value": bob_id }] }))
         .await;
-    let found = Directory::open(&server.address()).unwrap().people().await.unwrap();
+    let found = Directory::open(&server.address()).unwrap().people().await.unwrap().people;
     let alice = Found {
         id: alice_id,
         external_id: Some("hr-7".to_owned()),
@@ -107,8 +107,8 @@ async fn booleans_and_keys_that_are_written_otherwise_are_read() {
     })
     .await;
     let found = Directory::open(&proxy.address()).unwrap().people().await.unwrap();
-    assert!(found.iter().all(|one| one.unreadable.is_empty()), "{found:#?}");
-    let [ann, bob] = &found[..] else { panic!("{found:#?}") };
+    assert!(found.people.iter().all(|one| one.unreadable.is_empty()), "{found:#?}");
+    let [ann, bob] = &found.people[..] else { panic!("{found:#?}") };
     assert_eq!((ann.id.as_str(), ann.active, ann.email.as_deref()), ("1", true, Some("ann@acme.example")));
     assert_eq!((bob.active, bob.phone.as_deref(), bob.role.as_deref()), (false, Some("4711"), Some("driver")));
     assert_eq!(bob.groups, ["drivers"]);
@@ -129,7 +129,7 @@ async fn one_odd_entry_keeps_nobody_else_from_being_listed_and_says_what_is_odd_
         Act::json(200, &list)
     })
     .await;
-    let found = Directory::open(&proxy.address()).unwrap().people().await.unwrap();
+    let found = Directory::open(&proxy.address()).unwrap().people().await.unwrap().people;
     let unreadable: Vec<(&str, String)> = found.iter().map(|one| (one.id.as_str(), one.unreadable.join("; "))).collect();
     let expected = [
         ("2", "it has no userName; postalCode of an address isn't a text"),
@@ -162,4 +162,48 @@ async fn only_a_directory_that_can_be_imported_from_is() {
     let directory = Directory::open("rehearsal:///tmp/nowhere").unwrap();
     let error = directory.people().await.unwrap_err();
     assert!(matches!(&error, DirectoryError::Address(why) if why.contains("scim+https://")), "{error}");
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_be_read_is_left_out_and_said_to_be() {
+    let proxy = Proxy::alone(|asked| {
+        let groups = json!([
+            { "id": "1", "displayName": "Odd", "members": "alice" },
+            { "id": "2", "displayName": 7, "members": [{ "value": "a" }] },
+            { "id": "3", "displayName": "Half", "members": [{ "value": "a" }, { "display": "somebody" }] },
+            { "id": "4", "displayName": "Leads", "members": [{ "value": "a" }] },
+        ]);
+        let (total, list) = if asked.path == "/Groups" { (4, groups) } else { (1, json!([{ "id": "a", "userName": "alice" }])) };
+        Act::json(200, &json!({ "totalResults": total, "Resources": list }))
+    })
+    .await;
+    let found = Directory::open(&proxy.address()).unwrap().people().await.unwrap();
+    assert_eq!(found.people[0].groups, ["Leads"]);
+    let said = [
+        "the group Odd (entry 1): members isn't a list of objects; nobody is put into it",
+        "the group without a readable name (entry 2): displayName isn't a text; nobody is put into it",
+        "the group Half (entry 3): a member has no value; nobody is put into it",
+    ];
+    assert_eq!(found.unreadable_groups, said);
+}
+
+#[tokio::test]
+async fn where_the_list_of_groups_is_too_long_each_is_read_by_itself() {
+    let proxy = Proxy::alone(|asked| {
+        let with_members = asked.query.contains("members");
+        let group = |id: &str| json!({ "id": id, "displayName": format!("Group {id}"), "members": [{ "value": "a" }] });
+        let names = json!([{ "id": "1", "displayName": "Group 1" }, { "id": "2", "displayName": "Group 2" }]);
+        match asked.path.as_str() {
+            "/Users" => Act::json(200, &json!({ "totalResults": 1, "Resources": [{ "id": "a", "userName": "alice" }] })),
+            "/Groups" if with_members => Act::json(200, &json!("too long")),
+            "/Groups" => Act::json(200, &json!({ "totalResults": 2, "Resources": names })),
+            "/Groups/1" => Act::json(200, &group("1")),
+            _ => Act::json(200, &json!("too long too")),
+        }
+    })
+    .await;
+    let found = Directory::open(&proxy.address()).unwrap().people().await.unwrap();
+    assert_eq!(found.people[0].groups, ["Group 1"]);
+    assert_eq!(found.unreadable_groups.len(), 1, "{:?}", found.unreadable_groups);
+    assert!(found.unreadable_groups[0].starts_with("the group Group 2 (entry 2): "), "{:?}", found.unreadable_groups);
 }

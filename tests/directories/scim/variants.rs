@@ -118,7 +118,7 @@ async fn a_server_that_pages_is_read_to_the_end() {
     directory.bring(&alice).await.unwrap();
     directory.bring(&alice).await.unwrap();
     assert_eq!(somebody.entries_of(&alice).await.len(), 1);
-    assert_eq!(directory.people().await.unwrap().len(), 41);
+    assert_eq!(directory.people().await.unwrap().people.len(), 41);
 }
 
 #[tokio::test]
