@@ -1,8 +1,8 @@
 //! The reference store on a bad day: as often as it is told, it is away, and whom it is told an application keeps locked.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -21,10 +21,14 @@ pub(crate) struct FlakyStore {
     failures: Arc<AtomicUsize>,
     lost: Arc<AtomicUsize>,
     refused: Arc<AtomicUsize>,
-    superseded: Arc<AtomicBool>,
     kept: Arc<Mutex<BTreeSet<String>>>,
     commits: Arc<Mutex<Vec<Vec<String>>>>,
     calls: Arc<AtomicUsize>,
+    /// The newest claim, and that of whoever holds this: once it isn't the newest, nothing is taken of it.
+    newest_claim: Arc<AtomicI64>,
+    claim: i64,
+    /// The uid of the `User` of each account that there ever was.
+    owners: Arc<Mutex<BTreeMap<AccountId, String>>>,
 }
 
 /// Returns the name of the `User` that a plan is about.
@@ -65,12 +69,13 @@ impl FlakyStore {
 
     /// Ends the claim of the operator that works, as another's claim does.
     pub(crate) fn supersede(&self) {
-        self.superseded.store(true, Ordering::Relaxed);
+        self.newest_claim.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether the claim stands; a commit is refused where it doesn't.
     fn stands(&self) -> Result<(), StoreError> {
-        if self.superseded.load(Ordering::Relaxed) { Err(StoreError::Superseded { epoch: 1 }) } else { Ok(()) }
+        let stands = self.newest_claim.load(Ordering::Relaxed) == self.claim;
+        if stands { Ok(()) } else { Err(StoreError::Superseded { epoch: self.claim }) }
     }
 
     /// Has an application keep the cases of these `User`s.
@@ -86,6 +91,16 @@ impl FlakyStore {
     /// Returns how often it was asked for something until now.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Returns the store as an operator sees it who claims it now: no former claim stands any more.
+    pub(crate) fn claimed_anew(&self) -> Self {
+        Self { claim: self.newest_claim.fetch_add(1, Ordering::Relaxed) + 1, ..self.clone() }
+    }
+
+    /// Returns the uid of the `User` of each account that there ever was.
+    pub(crate) fn owners_ever(&self) -> BTreeMap<AccountId, String> {
+        self.owners.lock().unwrap().clone()
     }
 
     fn answers(&self) -> Result<(), StoreError> {
@@ -205,6 +220,11 @@ impl Store for FlakyStore {
             free.extend((!is_kept).then(|| plan.clone()));
         }
         let answers = self.inner.commit(&free, occasion).await;
+        let owned = answers.iter().flatten().flatten().filter_map(|receipt| match receipt {
+            Receipt::Account(account) => Some((account.id, account.owner.uid.clone())),
+            Receipt::Deleted(_) | Receipt::Done => None,
+        });
+        self.owners.lock().unwrap().extend(owned);
         Self::count(&self.lost)?;
         let mut answers = answers?.into_iter();
         let answer = |is_kept| if is_kept { Err(Refusal::Locked) } else { answers.next().unwrap() };

@@ -1,0 +1,124 @@
+//! Random histories of operators that die and are replaced while their requests to a directory are still under way.
+//!
+//! [`steps`] writes what happens, [`player`] plays it with the real pipeline on one store, [`directory`] carries out what
+//! arrives there, and [`oracles`] look after each write of a status and each arrival: nobody may log in whom the status calls
+//! disabled or whose `User` is gone, and nobody who is Ready has more rights than the status says for longer than a moment. Once
+//! nothing fails any more the directory has what is declared, and at rest nothing is sent.
+//!
+//! `ROSTER_SEED` and `ROSTER_CASES` play other and more histories; a failing one is printed, cut down.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+#![allow(clippy::print_stdout, reason = "how many histories were played is worth knowing")]
+
+mod client;
+#[allow(dead_code, reason = "other tests use other parts of it")]
+#[path = "../stories/cluster.rs"]
+mod cluster;
+#[allow(dead_code, reason = "other tests use other parts of it")]
+#[path = "../rounds/dice.rs"]
+mod dice;
+mod directory;
+#[allow(dead_code, reason = "other tests use other parts of it")]
+#[path = "../stories/flaky.rs"]
+mod flaky;
+mod oracles;
+mod player;
+mod steps;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use dice::Dice;
+use player::Player;
+use steps::Step;
+
+const SEED: u64 = 11;
+const LENGTH: usize = 14;
+
+/// A history that broke a promise: how, and what happened until then.
+#[derive(Debug)]
+struct Breach {
+    what: String,
+    trace: Vec<String>,
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    dice::number_from(variable).unwrap_or(default)
+}
+
+/// Plays a history; the dice of what its requests meet have a seed of their own.
+fn play(seed: u64, steps: &[Step], lateness: u32) -> Result<(), Breach> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    fastrand::seed(seed);
+    let mut trace = None;
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let mut player = Player::new(Dice::new(seed).split(1), lateness).await;
+            trace = Some(player.directory().clone());
+            for step in steps {
+                player.step(step).await;
+                if player.is_broken() {
+                    break;
+                }
+            }
+            let wrong = if player.is_broken() { None } else { player.end().await };
+            let breach = player.directory().lock().oracles.breach().cloned();
+            breach.or(wrong)
+        })
+    }));
+    let said = played.unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|&said| said.to_owned()));
+        Some(format!("it panicked: {}", said.unwrap_or_default()))
+    });
+    let trace = || trace.map(|directory| directory.lock().trace().to_vec()).unwrap_or_default();
+    said.map_or(Ok(()), |what| Err(Breach { what, trace: trace() }))
+}
+
+/// Leaves out of a failing history what it fails without.
+fn cut_down(seed: u64, mut steps: Vec<Step>, lateness: u32) -> (Vec<Step>, Breach) {
+    let begun = Instant::now();
+    let mut breach = play(seed, &steps, lateness).expect_err("it failed before");
+    let mut size = steps.len() / 2;
+    while size > 0 {
+        let mut at = 0;
+        while at < steps.len() && begun.elapsed() < Duration::from_secs(10) {
+            let mut shorter = steps.clone();
+            shorter.drain(at..(at + size).min(steps.len()));
+            match play(seed, &shorter, lateness) {
+                Err(again) => (steps, breach) = (shorter, again),
+                Ok(()) => at += size,
+            }
+        }
+        size /= 2;
+    }
+    (steps, breach)
+}
+
+/// Returns the random history of a seed.
+fn history(seed: u64) -> Vec<Step> {
+    steps::history(&mut Dice::new(seed), LENGTH)
+}
+
+#[track_caller]
+fn check(seeds: impl Iterator<Item = u64>) {
+    let (begun, mut played, mut breaches) = (Instant::now(), 0, vec![]);
+    for seed in seeds {
+        played += 1;
+        if let Err(breach) = play(seed, &history(seed), 1) {
+            println!("seed {seed}: {}", breach.what);
+            breaches.push(seed);
+        }
+    }
+    println!("{played} histories in {} ms, {} of them break a promise", begun.elapsed().as_millis(), breaches.len());
+    if let Some(seed) = breaches.first().copied() {
+        let (steps, Breach { what, trace }) = cut_down(seed, history(seed), 1);
+        let steps: String = steps.iter().map(|step| format!("  {step:?}\n")).collect();
+        panic!("seed {seed}: {what}\nthe history, cut down:\n{steps}what happened:\n{}", trace.join("\n"));
+    }
+}
+
+#[test]
+fn nobody_may_log_in_whom_the_status_calls_disabled_or_gone() {
+    let first = number("ROSTER_SEED", SEED) * 1_000_000;
+    check(first..first + number("ROSTER_CASES", 1000));
+}
