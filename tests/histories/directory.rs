@@ -149,10 +149,6 @@ impl Shared {
 }
 
 impl Directory {
-    pub(crate) fn set_faults(&mut self, faults: usize) {
-        self.faults = faults;
-    }
-
     pub(crate) fn set_down(&mut self, is_down: bool) {
         self.is_down = is_down;
     }
