@@ -271,9 +271,7 @@ impl Directory {
                 }
             }
             Request::SetActive(key, active) => entry(&mut self.entries, key, &|person| person.active = active),
-            Request::SetPassword(key, password) => {
-                entry(&mut self.entries, key, &|person| person.password.clone_from(&password))
-            }
+            Request::SetPassword(key, password) => entry(&mut self.entries, key, &|person| person.password.clone_from(&password)),
             Request::SetRights(key, group, permissions) => entry(&mut self.entries, key, &|person| {
                 person.group.clone_from(&group);
                 person.permissions.clone_from(&permissions);

@@ -26,6 +26,8 @@ use crate::steps::{Step, Wish};
 const COMES_RIGHT: Duration = Duration::from_secs(600);
 /// How long it is watched at rest: two resyncs.
 const AT_REST: Duration = Duration::from_secs(1500);
+/// How often an operator looks whether members changed something of themselves.
+const MEMBERS_SEEN: Duration = Duration::from_secs(2);
 /// More than an operator has to do at one instant.
 const HOT_LOOP: usize = 2_000;
 
@@ -39,6 +41,8 @@ struct Former {
     number: usize,
     pipeline: Pipeline<FlakyStore>,
     tasks: Vec<AbortHandle>,
+    /// When it looks next whether members changed something, by which it learns that its claim has ended.
+    looks_at: Instant,
 }
 
 pub(crate) struct Player {
@@ -145,7 +149,8 @@ impl Player {
             Step::Regroup(name, group) => self.edit(name, |wish| wish.group.clone_from(group)),
             Step::Delete(name) => {
                 let is_followed = |(other, wish): (&String, &Wish)| {
-                    wish.follows.as_deref() == Some(name) && self.cluster.objects().contains_key(&("User".to_owned(), other.clone()))
+                    wish.follows.as_deref() == Some(name)
+                        && self.cluster.objects().contains_key(&("User".to_owned(), other.clone()))
                 };
                 if self.is_here(name) && !self.wishes.iter().any(is_followed) {
                     self.cluster.delete("User", name);
@@ -160,7 +165,8 @@ impl Player {
             Step::Replace => {
                 let (number, tasks) = (self.leader, std::mem::take(&mut self.tasks));
                 let pipeline = self.succeed();
-                self.former.push(Former { number, pipeline, tasks });
+                let looks_at = Instant::now() + MEMBERS_SEEN;
+                self.former.push(Former { number, pipeline, tasks, looks_at });
             }
             Step::Down(is_down) => self.directory.lock().set_down(*is_down),
             Step::Trouble(name, trouble) => self.directory.lock().set_trouble(&format!("{name}.acme"), *trouble),
@@ -185,7 +191,7 @@ impl Player {
             self.cluster.send_writes();
             self.hear();
             self.cluster.judge_passwords();
-            let deliveries = self.cluster.pipeline().deliveries();
+            let deliveries = self.cluster.pipeline().deliveries().await;
             let tasks = deliveries.into_iter().map(|delivery| self.send(self.leader, delivery)).collect::<Vec<_>>();
             self.tasks.extend(tasks);
             self.cluster.relist();
@@ -204,10 +210,14 @@ impl Player {
         for mut former in std::mem::take(&mut self.former) {
             former.pipeline.writes();
             former.pipeline.questions();
-            for delivery in former.pipeline.deliveries() {
+            for delivery in former.pipeline.deliveries().await {
                 former.tasks.push(self.send(former.number, delivery));
             }
             is_busy |= round(&mut former.pipeline).await;
+            if former.looks_at <= Instant::now() {
+                former.looks_at += MEMBERS_SEEN;
+                former.pipeline.see_members().await;
+            }
             if former.pipeline.take_superseded().is_some() {
                 former.tasks.iter().for_each(AbortHandle::abort);
                 self.directory.lock().note(|| format!("operator {} notices", former.number));
@@ -243,7 +253,11 @@ impl Player {
 
     fn due(&mut self) -> Option<Instant> {
         let dues = |pipeline: &Pipeline<FlakyStore>| [pipeline.errands_due(), pipeline.round_due()];
-        let former = self.former.iter().flat_map(|former| dues(&former.pipeline)).flatten().min();
+        let former = self
+            .former
+            .iter()
+            .flat_map(|former| [former.looks_at].into_iter().chain(dues(&former.pipeline).into_iter().flatten()))
+            .min();
         dues(self.cluster.pipeline()).into_iter().flatten().chain(former).min()
     }
 
