@@ -19,13 +19,22 @@ mod applications;
 mod clocks;
 mod clusters;
 mod elections;
+mod late_requests;
 mod lost_cluster;
 mod lost_store;
 mod replica;
+#[path = "../support/scim_server.rs"]
+#[allow(dead_code, reason = "it is made for the tests of directories too")]
+mod scim_server;
 mod serving;
+#[path = "../support/slapd.rs"]
+#[allow(dead_code, reason = "it is made for the tests of directories too")]
+mod slapd;
 mod sole;
 mod successions;
 mod wrong_clock;
+
+use support::postgres::guard;
 
 /// The control plane has the CRDs and the operator's rights only.
 const WITH_POLICIES: bool = false;
