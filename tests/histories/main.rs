@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use dice::Dice;
-use player::Player;
+use player::{Planted, Player};
 use steps::Step;
 
 const SEED: u64 = 11;
@@ -57,13 +57,13 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 /// Plays a history; the dice of what its requests meet have a seed of their own.
-fn play(seed: u64, steps: &[Step], lateness: u32) -> Result<(), Breach> {
+fn play(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<(), Breach> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     fastrand::seed(seed);
     let mut trace = None;
     let played = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
-            let mut player = Player::new(Dice::new(seed).split(1), lateness).await;
+            let mut player = Player::new(Dice::new(seed).split(1), planted).await;
             trace = Some(player.directory().clone());
             for step in steps {
                 player.step(step).await;
@@ -85,16 +85,16 @@ fn play(seed: u64, steps: &[Step], lateness: u32) -> Result<(), Breach> {
 }
 
 /// Leaves out of a failing history what it fails without.
-fn cut_down(seed: u64, mut steps: Vec<Step>, lateness: u32) -> (Vec<Step>, Breach) {
+fn cut_down(seed: u64, mut steps: Vec<Step>, planted: Option<Planted>) -> (Vec<Step>, Breach) {
     let begun = Instant::now();
-    let mut breach = play(seed, &steps, lateness).expect_err("it failed before");
+    let mut breach = play(seed, &steps, planted).expect_err("it failed before");
     let mut size = steps.len() / 2;
     while size > 0 {
         let mut at = 0;
         while at < steps.len() && begun.elapsed() < Duration::from_secs(10) {
             let mut shorter = steps.clone();
             shorter.drain(at..(at + size).min(steps.len()));
-            match play(seed, &shorter, lateness) {
+            match play(seed, &shorter, planted) {
                 Err(again) if again.kind() == breach.kind() => (steps, breach) = (shorter, again),
                 _ => at += size,
             }
@@ -110,12 +110,12 @@ fn history(seed: u64) -> Vec<Step> {
 }
 
 /// Plays the histories of these seeds, on every core. Returns those that break a promise, in their order.
-fn broken(seeds: &[u64], lateness: u32) -> Vec<(u64, Breach)> {
+fn broken(seeds: &[u64], planted: Option<Planted>) -> Vec<(u64, Breach)> {
     let hands = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let work = || {
         let mine = std::iter::from_fn(|| seeds.get(next.fetch_add(1, Ordering::Relaxed)).copied());
-        mine.filter_map(|seed| play(seed, &history(seed), lateness).err().map(|breach| (seed, breach))).collect::<Vec<_>>()
+        mine.filter_map(|seed| play(seed, &history(seed), planted).err().map(|breach| (seed, breach))).collect::<Vec<_>>()
     };
     let mut all: Vec<_> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..hands).map(|_| scope.spawn(work)).collect();
@@ -128,14 +128,20 @@ fn broken(seeds: &[u64], lateness: u32) -> Vec<(u64, Breach)> {
 #[track_caller]
 fn check(seeds: &[u64]) {
     let begun = Instant::now();
-    let breaches = broken(seeds, 1);
+    let breaches = broken(seeds, None);
     println!("{} histories in {} ms, {} of them break a promise", seeds.len(), begun.elapsed().as_millis(), breaches.len());
     breaches.iter().for_each(|(seed, breach)| println!("seed {seed}: {}", breach.what));
     if let Some((seed, _)) = breaches.first() {
-        let (steps, Breach { what, trace }) = cut_down(*seed, history(*seed), 1);
+        let (steps, Breach { what, trace }) = cut_down(*seed, history(*seed), None);
         let steps: String = steps.iter().map(|step| format!("  {step:?}\n")).collect();
         panic!("seed {seed}: {what}\nthe history, cut down:\n{steps}what happened:\n{}", trace.join("\n"));
     }
+}
+
+/// The seeds of the histories that are played.
+fn seeds(cases: u64) -> Vec<u64> {
+    let first = number("ROSTER_SEED", SEED) * 1_000_000;
+    (first..first + cases).collect()
 }
 
 #[test]
@@ -143,7 +149,26 @@ fn nobody_may_log_in_whom_the_status_calls_disabled_or_gone() {
     if let Some(seed) = dice::number_from("ROSTER_HISTORY") {
         return check(&[seed]);
     }
-    let first = number("ROSTER_SEED", SEED) * 1_000_000;
-    let seeds: Vec<u64> = (first..first + number("ROSTER_CASES", 2000)).collect();
-    check(&seeds);
+    check(&seeds(number("ROSTER_CASES", 1000)));
+}
+
+/// Plays histories with a mistake until one breaks a promise.
+#[track_caller]
+fn check_that_it_is_found(planted: Planted) {
+    let found = seeds(1000)
+        .into_iter()
+        .zip(1..)
+        .find_map(|(seed, played)| Some((played, play(seed, &history(seed), Some(planted)).err()?)));
+    let (played, breach) = found.unwrap_or_else(|| panic!("nobody noticed {planted:?}"));
+    println!("{planted:?} was found in the {played}th history: {}", breach.what);
+}
+
+#[test]
+fn an_operator_that_does_not_check_its_claim_is_found_out() {
+    check_that_it_is_found(Planted::ChecksNoClaim);
+}
+
+#[test]
+fn requests_that_are_later_than_the_operator_waits_for_are_found_out() {
+    check_that_it_is_found(Planted::Lateness);
 }

@@ -34,6 +34,15 @@ const HOT_LOOP: usize = 2_000;
 pub(crate) const PASSWORDS: [&str; 3] =
     ["umbrella lantern quartz pelican", "sixteen candles over a harbour", "eleven ravens beneath the bridge"];
 
+/// A mistake that the oracles must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planted {
+    /// Nobody asks the store whether a claim stands before directories are brought anything.
+    ChecksNoClaim,
+    /// Requests arrive up to three times as late as the product assumes.
+    Lateness,
+}
+
 type Answer = (usize, String, Entry, Result<Provisioned, DirectoryError>);
 
 /// An operator that another has taken over from, and that hasn't noticed yet.
@@ -63,11 +72,16 @@ pub(crate) struct Player {
 }
 
 impl Player {
-    pub(crate) async fn new(mut dice: Dice, lateness: u32) -> Self {
+    pub(crate) async fn new(mut dice: Dice, planted: Option<Planted>) -> Self {
         let manner = Manner { hides_passwords: dice.below(2) == 0, creates_whole: dice.below(2) == 0 };
         let faults = dice.choice(&[0, 5, 15, 40]);
         let (tell, answers) = unbounded_channel();
-        let mut cluster = Cluster::new(FlakyStore::default());
+        let store = match planted {
+            Some(Planted::ChecksNoClaim) => FlakyStore::default().without_checks(),
+            Some(Planted::Lateness) | None => FlakyStore::default(),
+        };
+        let lateness = if planted == Some(Planted::Lateness) { 3 } else { 1 };
+        let mut cluster = Cluster::new(store);
         cluster.set_directory("played").await;
         cluster.apply("kind: OrgEmailDomain\nmetadata: {name: acme}\nspec: {domain: acme.example}");
         let mut player = Self {
