@@ -59,6 +59,7 @@ pub struct Metrics {
     deliveries: Family<DeliveryLabels, Counter>,
     waiting: Family<DirectoryLabels, Gauge>,
     drift: Family<DirectoryLabels, Counter>,
+    refused_entries: Family<DirectoryLabels, Gauge>,
     transactions: Family<TransactionLabels, Gauge>,
     overdue: Family<OverdueLabels, Counter>,
 }
@@ -122,6 +123,7 @@ impl Default for Metrics {
             deliveries: Family::default(),
             waiting: Family::default(),
             drift: Family::default(),
+            refused_entries: Family::default(),
             transactions: Family::default(),
             overdue: Family::default(),
             registry: Registry::default(),
@@ -152,6 +154,8 @@ impl Default for Metrics {
         registry.register("entries_waiting", "Entries that a directory has yet to confirm", metrics.waiting.clone());
         let drift = "Entries that somebody else changed in a directory, and that were put back";
         registry.register("directory_drift", drift, metrics.drift.clone());
+        let refused = "Entries that a directory refuses, so that it has something older or nothing";
+        registry.register("directory_refused_entries", refused, metrics.refused_entries.clone());
         registry.register("transactions", "Transactions in flight, by type and state", metrics.transactions.clone());
         registry.register("transactions_overdue", "Transactions that came to be overdue, by type", metrics.overdue.clone());
         Self { registry, ..metrics }
@@ -191,6 +195,12 @@ impl Metrics {
     /// Counts an entry that somebody else changed in a directory.
     pub fn drifted(&self, directory: &str) {
         self.drift.get_or_create(&DirectoryLabels { directory: directory.to_owned() }).inc();
+    }
+
+    /// Notes how many entries a directory refuses.
+    pub fn refused_entries(&self, directory: &str, entries: usize) {
+        let gauge = self.refused_entries.get_or_create(&DirectoryLabels { directory: directory.to_owned() });
+        gauge.set(i64::try_from(entries).unwrap_or(i64::MAX));
     }
 
     /// Counts a transaction that was in flight before, or is now, and whether it is overdue.

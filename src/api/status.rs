@@ -46,6 +46,8 @@ pub enum ConditionType {
     PermissionsResolved,
     /// The email asked for is the one in force.
     EmailAccepted,
+    /// Every directory has confirmed what is in force; absent where no directory is in use.
+    DirectoriesCurrent,
     /// The operator works on it or waits; present only while true.
     Reconciling,
     /// Somebody must act; present only while true.
@@ -120,8 +122,10 @@ pub enum Reason {
     PasswordSecretNotFound,
     /// The change waits for the end of the transaction in flight.
     QueuedBehindTransaction,
-    /// A directory can't be reached, or doesn't take the account.
+    /// A directory can't be reached, or fails.
     DirectoryUnavailable,
+    /// A directory hasn't confirmed what is in force for longer than a moment.
+    DirectoryPending,
     /// The account is being created.
     Create,
     /// The account is being deleted.
@@ -164,6 +168,8 @@ pub enum Reason {
     PasswordRejected,
     /// The transaction in flight is past its deadline.
     DeadlineExceeded,
+    /// A directory doesn't take the account as it is.
+    DirectoryRefused,
     /// The spec has a value that this version of the operator doesn't understand.
     UnsupportedValue,
 

@@ -414,7 +414,8 @@ pub struct UserStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billing: Option<BillingStatus>,
     /// What holds: Ready, InTransaction, LoginReady, Billable, PermissionsResolved and
-    /// EmailAccepted always; Reconciling and Stalled only while true.
+    /// EmailAccepted always; DirectoriesCurrent, whether every directory has confirmed what is in
+    /// force, where directories are in use; Reconciling and Stalled only while true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

@@ -81,7 +81,9 @@ pub struct UserGroupStatus {
     /// How many accounts are in the group; follows within 10 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<i64>,
-    /// What holds: Ready always; Reconciling and Stalled only while true.
+    /// What holds: Ready always; DirectoriesCurrent, whether every directory has confirmed what is
+    /// in force of the members, where directories are in use; Reconciling and Stalled only while
+    /// true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

@@ -16,6 +16,7 @@ use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::permission::Permissions;
 use crate::plan::adoption::Adoption;
 use crate::plan::blocked::{Fate, Holder, NotAdoptable};
+use crate::plan::directories::Telling;
 use crate::plan::sources::{Declared, Relative, Relatives};
 use crate::plan::user::{Contest, PasswordFacts, Rival, follows, gives_up_control, own_email};
 use crate::plan::{
@@ -276,6 +277,7 @@ fn group(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key:
         has_enabled_members: false,
         control: Control::default(),
         leaving: facts.leaving_users.clone(),
+        directories: None,
     }
 }
 
@@ -351,6 +353,7 @@ async fn users<S: Store>(
             departure: None,
             password: PasswordFacts::NotAsked,
             directories: BTreeMap::new(),
+            telling: Telling::default(),
             login_holder: None,
             contest: Contest::default(),
             relatives,

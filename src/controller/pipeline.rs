@@ -130,6 +130,8 @@ pub struct Pipeline<S> {
     passwords: Passwords,
     /// What directories are to be brought.
     provisioning: Provisioning,
+    /// When it began to work, also by the clock, to the second as statuses have it.
+    started: (Instant, jiff::Timestamp),
     /// The groups that directories are to keep, when it is time to tell them.
     tidying: Option<Groups>,
     /// The newest change by a member that was looked at.
@@ -165,6 +167,7 @@ impl<S: Store> Pipeline<S> {
         Self {
             passwords: Passwords::default(),
             provisioning,
+            started: (Instant::now(), status::second(settings.clock.now()).0),
             tidying: None,
             claim_asked_again: None,
             confirm_at: None,
@@ -263,7 +266,8 @@ impl<S: Store> Pipeline<S> {
     /// Returns when the next report, question or delivery is due.
     #[must_use]
     pub fn errands_due(&self) -> Option<Instant> {
-        [self.writes_due(), self.passwords.next_due(), self.deliveries_due()].into_iter().flatten().min()
+        let of_directories = [self.deliveries_due(), self.provisioning.next_lasting()];
+        of_directories.into_iter().chain([self.writes_due(), self.passwords.next_due()]).flatten().min()
     }
 
     /// Whether no report waits and no write is under way.
@@ -421,12 +425,12 @@ impl<S: Store> Pipeline<S> {
             }),
         }
         let mut answers = answers?.into_iter();
-        for (key, snapshot, decision) in decided {
+        for (key, mut snapshot, decision) in decided {
             let answer = decision.plan.as_ref().and_then(|_| answers.next());
             match answer {
                 Some(Err(Refusal::Locked)) => self.put_aside(key, &snapshot, StoreTrouble::Locked),
                 Some(Err(Refusal::OutOfTime)) => self.put_aside(key, &snapshot, StoreTrouble::Slow),
-                Some(Err(refusal)) => self.look_again(key, &snapshot, decision, refusal),
+                Some(Err(refusal)) => self.look_again(key, &mut snapshot, decision, refusal),
                 Some(Ok(receipt)) => {
                     match &receipt {
                         Receipt::Account(account) => {
@@ -444,9 +448,9 @@ impl<S: Store> Pipeline<S> {
                     if decision.again {
                         self.queue.wake(key.clone(), Instant::now());
                     }
-                    self.report(key, &snapshot, &decision, Some(&receipt));
+                    self.report(key, &mut snapshot, &decision, Some(&receipt));
                 }
-                None => self.report(key, &snapshot, &decision, None),
+                None => self.report(key, &mut snapshot, &decision, None),
             }
         }
         Ok(())
@@ -467,7 +471,7 @@ impl<S: Store> Pipeline<S> {
 
     /// The store saw something that the snapshot didn't show: the next look will. Where it doesn't, again and again, somebody
     /// is told.
-    fn look_again(&mut self, key: ObjectKey, snapshot: &Snapshot, mut decision: Decision, refusal: Refusal) {
+    fn look_again(&mut self, key: ObjectKey, snapshot: &mut Snapshot, mut decision: Decision, refusal: Refusal) {
         let (kind, refused): (&str, &str) = (key.kind.into(), refusal.into());
         tracing::debug!(kind, refusal = refused, "refused by the store, looking again");
         let times = self.refused.entry(key.clone()).or_default();
@@ -538,7 +542,7 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
-    fn report(&mut self, key: ObjectKey, snapshot: &Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
+    fn report(&mut self, key: ObjectKey, snapshot: &mut Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
         self.queue.succeeded(&key);
         self.forget_refusals(&key);
         if !decision.blocked.iter().any(|why| matches!(why, Blocked::StoreUnavailable(_))) {
@@ -547,23 +551,27 @@ impl<S: Store> Pipeline<S> {
         self.tell(key, snapshot, decision, receipt);
     }
 
-    fn tell(&mut self, key: ObjectKey, snapshot: &Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
-        let meta = snapshot.meta();
+    fn tell(&mut self, key: ObjectKey, snapshot: &mut Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
+        let (uid, is_ours) = (snapshot.meta().uid.clone(), snapshot.meta().deleting || snapshot.meta().held);
         let hold = match receipt {
             // Our finalizer is on until every directory has confirmed it.
             Some(Receipt::Deleted(departure)) if departure.transaction.in_flight() => Hold::Keep,
             _ => decision.hold,
         };
-        let report = match (hold, snapshot) {
+        let report = match (hold, &mut *snapshot) {
             // Somebody released it: it isn't ours to speak of.
-            (Hold::Keep, _) if !meta.deleting && !meta.held => return,
+            (Hold::Keep, _) if !is_ours => return,
             (Hold::Keep, Snapshot::User(user)) => {
-                let has = has(user, receipt);
-                self.follow_up(&key, user, has);
+                let found = has(user, receipt);
+                let account = brought(user, found);
+                self.follow_up(&key, user, found);
                 if let Some(lost) = decision.drops {
                     self.provisioning.drop_entry(&key, lost, Instant::now());
                 }
-                Report::User(Box::new(status::of_user(user, has, &decision.blocked, &self.settings.billing_zone)))
+                // What was just asked of directories is missing there now.
+                self.add_what_directories_lack(&key, user, account);
+                let found = has(user, receipt);
+                Report::User(Box::new(status::of_user(user, found, &decision.blocked, &self.settings.billing_zone)))
             }
             (Hold::Keep, Snapshot::Group(group)) if group.spec.is_some() => {
                 Report::Group(Box::new(status::of_group(group, &decision.blocked)))
@@ -574,13 +582,13 @@ impl<S: Store> Pipeline<S> {
             (Hold::Keep, Snapshot::Group(_) | Snapshot::Domain(_)) => return,
             (hold, _) => {
                 // The store says once how the account went, and the finalizer may take several tries.
-                self.farewells.extend(farewell(snapshot, receipt).map(|said| (meta.uid.clone(), said)));
-                self.land(&meta.uid);
-                Report::Hold { hold, farewell: self.farewells.get(&meta.uid).cloned() }
+                self.farewells.extend(farewell(snapshot, receipt).map(|said| (uid.clone(), said)));
+                self.land(&uid);
+                Report::Hold { hold, farewell: self.farewells.get(&uid).cloned() }
             }
         };
         let lane = report.lane(&self.world, &key);
-        self.slots.put(key, meta.uid.clone(), report, lane, Instant::now());
+        self.slots.put(key, uid, report, lane, Instant::now());
     }
 
     /// Creates the default groups that organizations lack, and looks at what the store still has of
@@ -945,6 +953,15 @@ fn has<'a>(user: &'a user::Snapshot, receipt: Option<&'a Receipt>) -> Has<'a> {
             let departed = user.departure.as_ref().map(Has::Departed);
             account.map(Has::Account).or(departed).unwrap_or(Has::Nothing)
         }
+    }
+}
+
+/// Returns the account that directories are brought for a `User` of which the store has this, though it isn't its own yet.
+fn brought(user: &user::Snapshot, found: Has<'_>) -> Option<AccountId> {
+    match found {
+        Has::Account(account) => Some(account.id),
+        Has::Departed(departure) => Some(departure.account),
+        Has::Nothing => user.left_behind().map(|account| account.id),
     }
 }
 

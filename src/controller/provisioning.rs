@@ -7,6 +7,7 @@
 
 mod comparison;
 mod doubts;
+mod missing;
 mod pace;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -16,12 +17,14 @@ use tokio::time::Instant;
 use self::comparison::Comparison;
 pub use self::comparison::{Comparable, Drift, Page};
 use self::doubts::{Beginning, Doubts, is_brought};
+use self::missing::{EntriesTold, EntryProgress, revokes};
+pub use self::missing::{FirstRefusal, Noted};
 use self::pace::{Rest, is_held_against_it, jittered};
 use super::passwords::PasswordPlace;
 use super::wake::{Lane, ObjectKey, OfOrganization, Queue};
 use crate::directory::{DirectoryError, Entry, Provisioned};
 use crate::domain::account::{AccountId, Confirmation, Confirmations, EntryHandle, Fingerprint, Revision};
-use crate::plan::in_flight::{Directories, DirectoryState};
+use crate::plan::in_flight::Directories;
 use crate::plan::{ConfirmPlan, Plan};
 
 /// What each directory is still to be brought, and what the store is still to be told of it.
@@ -61,6 +64,7 @@ struct Pending {
     failed_in_a_row: u32,
     rest: Option<Rest>,
     comparison: Comparison,
+    told: EntriesTold,
 }
 
 /// Names an entry, and the organization whose turn it takes.
@@ -102,6 +106,7 @@ struct Wanted {
     withheld: Option<Instant>,
     /// The revision that the directory confirmed before, as far as the store knows or is told next.
     known: Option<Revision>,
+    progress: EntryProgress,
 }
 
 /// What the store is still to be told of an account.
@@ -149,17 +154,6 @@ impl Provisioning {
         self.directories.get(directory)?.wanted.get(&account)?.withheld
     }
 
-    /// Returns the directories, each with what went wrong when it was last brought this account, or anything at all.
-    #[must_use]
-    pub fn directories(&self, account: Option<AccountId>) -> Directories {
-        let state = |pending: &Pending| {
-            let own = account.and_then(|account| pending.problems.get(&account));
-            let problem = own.or(pending.rest.as_ref().map(|rest| &rest.why)).map(DirectoryError::as_problem);
-            DirectoryState { problem, missing: None }
-        };
-        self.directories.iter().map(|(name, pending)| (name.clone(), state(pending))).collect()
-    }
-
     /// Has every directory brought an entry that hasn't confirmed it yet. A Secret may have the password's text.
     pub fn want(
         &mut self,
@@ -188,6 +182,7 @@ impl Provisioning {
             wanted.entry.was_confirmed = known.as_ref().is_some_and(has_somebody);
             wanted.password = password.cloned();
             wanted.knows(before.and_then(|before| before.password.as_ref()));
+            wanted.progress.revokes = revokes(known.as_ref(), entry);
             // What the store says, or is about to be told, is about to be wrong.
             if let Some(known) = known.as_ref().filter(|known| known.revision >= entry.revision && !is_in_doubt(known)) {
                 let has_same_rights = before.is_some_and(|before| before.rights.as_ref() == rights);
@@ -203,12 +198,13 @@ impl Provisioning {
         }
     }
 
-    /// Returns the directories that have yet to drop the entry of an account that the store knows nothing of, each with what
-    /// went wrong there.
+    /// Returns the directories that have yet to drop the entry of an account that the store knows nothing of, each with how it
+    /// does.
     #[must_use]
-    pub fn left_to_drop(&self, account: AccountId) -> Directories {
-        let has_dropped = |name: &String| self.dropped.get(&account).is_some_and(|dropped| dropped.contains(name));
-        self.directories(Some(account)).into_iter().filter(|(name, _)| !has_dropped(name)).collect()
+    pub fn left_to_drop(&mut self, account: AccountId, was_told: bool, now: Instant) -> Directories {
+        let mut directories = self.states(Some(account), was_told, now);
+        directories.retain(|name, _| self.dropped.get(&account).is_none_or(|dropped| !dropped.contains(name)));
+        directories
     }
 
     /// Has every directory drop the entry of an account that the store knows nothing of, and nobody else tells them of.
@@ -229,6 +225,7 @@ impl Provisioning {
             for EntryKey { account, .. } in pending.take(now) {
                 let Some(Wanted { entry, password, .. }) = pending.wanted.get(&account) else { continue };
                 taken.push(Delivery { directory: name.clone(), entry: entry.clone(), password: password.clone() });
+                pending.sent(account, now);
             }
             let compared = pending.take_comparisons(now).into_iter();
             taken.extend(compared.map(|entry| Delivery { directory: name.clone(), entry, password: None }));
@@ -320,6 +317,7 @@ impl Provisioning {
                 pending.drop(entry);
             }
         }
+        pending.note_confirmed(account, now);
         if let Some(dropped) = self.dropped.get_mut(&entry.account).filter(|_| entry.person.is_none()) {
             dropped.insert(directory.to_owned());
             return vec![wanted.user.clone()];
@@ -370,15 +368,19 @@ impl Provisioning {
         if problem.leaves_open_what_becomes_of_it() {
             pending.doubts.leave_open(entry, now);
         }
+        pending.note_failure(account, &problem);
         let mut concerned = pending.judge_failure(directory, (account, is_probe), &problem, now);
+        let is_news = !concerned.is_empty();
         let why: &str = (&problem).into();
         tracing::debug!(directory, %account, why, "a directory didn't confirm an entry");
         if !problem.is_about_directory() {
             let known = pending.problems.insert(account, problem.clone());
+            pending.note_problem(directory, account, &problem, now);
             if known.as_ref() != Some(&problem) && concerned.is_empty() {
                 concerned.push(wanted.user.clone());
             }
         }
+        pending.note_rest(directory, account, is_news, now);
         concerned
     }
 
@@ -420,6 +422,7 @@ impl Provisioning {
 
 impl Wanted {
     fn new(user: &ObjectKey, entry: Entry) -> Self {
+        let progress = EntryProgress::of(&entry);
         Self {
             user: user.clone(),
             entry,
@@ -431,6 +434,7 @@ impl Wanted {
             may_revoke: false,
             withheld: None,
             known: None,
+            progress,
         }
     }
 
@@ -454,7 +458,7 @@ impl Wanted {
 }
 
 impl Pending {
-    fn want(&mut self, wanted: Wanted, now: Instant) {
+    fn want(&mut self, mut wanted: Wanted, now: Instant) {
         let (account, entry) = (wanted.entry.account, &wanted.entry);
         if let Some(Wanted { entry: known, .. }) = self.wanted.get(&account)
             && (known.revision > entry.revision || known.revision == entry.revision && known.fingerprint() == entry.fingerprint())
@@ -464,7 +468,9 @@ impl Pending {
         self.unschedule(entry);
         let is_due = !wanted.is_held && !self.under_way.contains(&account) && !self.comparison.has_under_way(account);
         self.comparison.forget(account);
+        self.begin(&mut wanted, now);
         self.wanted.insert(account, wanted);
+        self.look(account, now);
         if is_due {
             self.schedule(account, now);
         }
@@ -478,6 +484,7 @@ impl Pending {
     }
 
     fn drop(&mut self, entry: &Entry) {
+        self.settle(entry.account);
         self.wanted.remove(&entry.account);
         self.problems.remove(&entry.account);
         self.failed.remove(&entry.account);

@@ -312,6 +312,10 @@ fn said(before: &[Condition], next: &[Condition]) -> Option<Said> {
         conditions.iter().find(|condition| condition.kind == ConditionType::Stalled).map(|stalled| stalled.reason)
     };
     let reason = stalled(next).filter(|reason| stalled(before) != Some(*reason))?;
+    if reason == Reason::DirectoryRefused {
+        // A directory may refuse everybody for one reason, which is said once.
+        return None;
+    }
     // A message may name an address; an Event names the reason, and where to read on.
     let note = match reason {
         Reason::DeadlineExceeded => {

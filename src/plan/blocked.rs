@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::directories::{Behind, Lag};
+use super::in_flight::DirectoryProblem;
 use super::unreadable::consequence;
 use crate::api::lenient::{Field, UnreadableField};
 use crate::api::{PASSWORD_SECRET, Reason};
@@ -182,8 +184,17 @@ pub enum Blocked {
         /// Which directories don't, and why.
         failing: Vec<Unconfirmed>,
     },
+    /// A directory refuses the transaction in flight.
+    DirectoryRefused {
+        /// What the transaction does.
+        kind: TransactionKind,
+        /// Which directories don't confirm it, and why.
+        failing: Vec<Unconfirmed>,
+    },
     /// The transaction is in flight.
     InTransaction(TransactionKind),
+    /// Directories don't have what is in force, without a transaction in flight.
+    DirectoriesBehind(Behind),
     /// The spec has values that this version doesn't understand.
     UnsupportedValue {
         /// Which.
@@ -194,11 +205,16 @@ pub enum Blocked {
 }
 
 impl Blocked {
-    /// Returns what a transaction in flight waits for: directories that fail, if there are any.
+    /// Returns what a transaction in flight waits for: directories that refuse it or fail, if there are any.
     #[must_use]
     pub fn on_its_way(kind: TransactionKind, unconfirmed: Vec<Unconfirmed>) -> Self {
         let failing: Vec<Unconfirmed> = unconfirmed.into_iter().filter(|directory| directory.problem.is_some()).collect();
-        if failing.is_empty() { Self::InTransaction(kind) } else { Self::DirectoryUnavailable { kind, failing } }
+        let is_refused = |directory: &Unconfirmed| matches!(directory.problem, Some(DirectoryProblem::Refused(_)));
+        match failing.is_empty() {
+            true => Self::InTransaction(kind),
+            false if failing.iter().any(is_refused) => Self::DirectoryRefused { kind, failing },
+            false => Self::DirectoryUnavailable { kind, failing },
+        }
     }
 }
 
@@ -208,7 +224,7 @@ pub struct Unconfirmed {
     /// Its name.
     pub directory: String,
     /// What went wrong when it was last asked, if anything did.
-    pub problem: Option<String>,
+    pub problem: Option<DirectoryProblem>,
 }
 
 /// What became of an account that a `User` had, and has no more.
@@ -320,6 +336,8 @@ impl Blocked {
             Self::DeadlineExceeded { .. } => Reason::DeadlineExceeded,
             Self::QueuedBehindTransaction(_) | Self::TakeOverQueued { .. } => Reason::QueuedBehindTransaction,
             Self::DirectoryUnavailable { .. } => Reason::DirectoryUnavailable,
+            Self::DirectoryRefused { .. } => Reason::DirectoryRefused,
+            Self::DirectoriesBehind(behind) => behind.lag.reason(),
             Self::PasswordUnjudged(kind) | Self::InTransaction(kind) => reason_of(*kind),
             Self::UnsupportedValue { .. } => Reason::UnsupportedValue,
         }
@@ -329,6 +347,7 @@ impl Blocked {
     #[must_use]
     pub fn heals(&self) -> bool {
         match self {
+            Self::DirectoriesBehind(behind) => behind.lag != Lag::Refused,
             Self::Deleting
             | Self::Paused
             | Self::DeletionProtected
@@ -363,6 +382,7 @@ impl Blocked {
             | Self::NotAdoptable { .. }
             | Self::PasswordRejected { .. }
             | Self::DeadlineExceeded { .. }
+            | Self::DirectoryRefused { .. }
             | Self::UnsupportedValue { .. }
             | Self::DomainTaken { .. } => false,
         }
@@ -454,7 +474,7 @@ fn listed(names: &[String], separator: &str) -> String {
 /// Returns which directories have yet to confirm, and why.
 fn confirmations(unconfirmed: &[Unconfirmed]) -> String {
     let one = |Unconfirmed { directory, problem }: &Unconfirmed| match problem {
-        Some(problem) => format!("the directory {directory} hasn't confirmed it ({problem})"),
+        Some(problem) => format!("the directory {directory} hasn't confirmed it ({})", problem.words()),
         None => format!("the directory {directory} hasn't confirmed it"),
     };
     listed(&unconfirmed.iter().map(one).collect::<Vec<_>>(), ", ")
@@ -646,6 +666,13 @@ impl fmt::Display for Blocked {
             Self::DirectoryUnavailable { kind, failing } => {
                 write!(f, "the {} is in flight and tried again and again: {}", kind.as_str(), confirmations(failing))
             }
+            Self::DirectoryRefused { kind, failing } => write!(
+                f,
+                "the {} is in flight and refused: {}: correct what it names, here or in the directory; it is tried again, less and less often",
+                kind.as_str(),
+                confirmations(failing)
+            ),
+            Self::DirectoriesBehind(behind) => write!(f, "{}", behind.message),
             Self::InTransaction(kind) => {
                 write!(f, "the {} is in force in the store, and on its way to the directories", kind.as_str())
             }

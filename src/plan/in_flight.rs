@@ -2,7 +2,8 @@
 //! once, everything else when the transaction ends.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+
+use jiff::SignedDuration;
 
 use super::OrganizationRecord;
 use super::blocked::{Blocked, Unconfirmed};
@@ -45,11 +46,15 @@ impl DirectoryProblem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// For how long it has been waited for.
-    pub lasted: Duration,
+    pub lasted: SignedDuration,
     /// Whether that is so long that the status says so; what is confirmed within seconds isn't worth a write.
     pub is_lasting: bool,
     /// Whether it takes rights away from what the directory has, or may.
     pub revokes: bool,
+    /// Whether a request for it failed, rather than one for another entry of the directory.
+    pub has_failed: bool,
+    /// For how long an earlier request may still undo it, where it isn't taken for confirmed before.
+    pub held_for: Option<SignedDuration>,
 }
 
 /// Returns the permissions that stay of those listed: nothing is added.
@@ -93,7 +98,7 @@ fn takes_away(record: &OrganizationRecord, from: &str, to: &str) -> bool {
 }
 
 /// Returns what a transaction in flight has to say beside what else is blocked, in its place: refusals first, then
-/// that it is overdue, that an edit waits for it, that a directory fails, that it is on its way.
+/// that it is overdue, that a directory refuses it, that an edit waits for it, that a directory fails, that it is on its way.
 #[must_use]
 pub(super) fn told(
     blocked: &[Blocked],
@@ -105,22 +110,25 @@ pub(super) fn told(
         return blocked.to_vec();
     }
     let kind = transaction.kind;
+    let on_its_way = Blocked::on_its_way(kind, unconfirmed.clone());
+    let is_refused = matches!(on_its_way, Blocked::DirectoryRefused { .. });
     let is_queued = |why: &&Blocked| matches!(why, Blocked::QueuedBehindTransaction(_));
     let mut all: Vec<Blocked> = blocked.iter().filter(|why| !is_queued(why)).cloned().collect();
     if transaction.is_overdue(now) {
-        all.push(Blocked::DeadlineExceeded { kind, waiting_for: unconfirmed.clone() });
+        all.push(Blocked::DeadlineExceeded { kind, waiting_for: unconfirmed });
     }
+    // Where somebody has to act, what waits doesn't hide it.
+    all.extend(is_refused.then(|| on_its_way.clone()));
     // What was in flight when it was decided may have been superseded since.
     all.extend(blocked.iter().find(is_queued).map(|_| Blocked::QueuedBehindTransaction(kind)));
-    all.push(Blocked::on_its_way(kind, unconfirmed));
+    all.extend((!is_refused).then_some(on_its_way));
     all
 }
 
 /// Returns directories as those that have yet to confirm something.
 #[must_use]
 pub fn unconfirmed_of(directories: Directories) -> Vec<Unconfirmed> {
-    let problem = |state: DirectoryState| state.problem.map(|problem| problem.words().to_owned());
-    directories.into_iter().map(|(directory, state)| Unconfirmed { directory, problem: problem(state) }).collect()
+    directories.into_iter().map(|(directory, state)| Unconfirmed { directory, problem: state.problem }).collect()
 }
 
 /// Returns the directories that have yet to confirm a transaction.
@@ -128,6 +136,5 @@ pub fn unconfirmed_of(directories: Directories) -> Vec<Unconfirmed> {
 pub(super) fn unconfirmed(transaction: &Transaction, confirmed: &Confirmations, directories: &Directories) -> Vec<Unconfirmed> {
     let lacks_it = |directory: &&String| confirmed.get(*directory).is_none_or(|known| known.revision < transaction.revision);
     let names = directories.iter().filter(|(name, _)| lacks_it(name));
-    let problem = |state: &DirectoryState| state.problem.as_ref().map(|problem| problem.words().to_owned());
-    names.map(|(directory, state)| Unconfirmed { directory: directory.clone(), problem: problem(state) }).collect()
+    names.map(|(directory, state)| Unconfirmed { directory: directory.clone(), problem: state.problem.clone() }).collect()
 }

@@ -7,6 +7,7 @@
 pub mod adoption;
 pub mod blocked;
 mod cycles;
+pub mod directories;
 pub mod in_flight;
 pub mod org_email_domain;
 pub mod organization;

@@ -2,6 +2,7 @@
 //! never from the plan.
 
 use super::blocked::reason_of;
+use super::directories::{Behind, behind, behind_of_members};
 use super::sources::Person;
 use super::user::{Snapshot, own_email};
 use super::{Blocked, StoreTrouble, in_flight, org_email_domain, user_group};
@@ -48,11 +49,17 @@ pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked], zone: &Zo
         let unconfirmed = in_flight::unconfirmed(transaction, confirmed, &snapshot.directories);
         in_flight::told(blocked, transaction, unconfirmed, snapshot.now)
     });
-    let blocked = told.as_deref().unwrap_or(blocked);
+    let in_flight = last.filter(|(last, _)| last.in_flight()).map(|(last, _)| last.kind);
+    let behind = behind(&snapshot.directories, &snapshot.telling, snapshot.now);
+    // What a transaction in flight waits for is told with it.
+    let blocks = behind.clone().filter(|behind| behind.blocks && in_flight.is_none()).map(Blocked::DirectoriesBehind);
+    let blocked: Vec<Blocked> = told.unwrap_or_else(|| blocked.to_vec()).into_iter().chain(blocks).collect();
+    let blocked = blocked.as_slice();
     let asked_for = || email.as_ref().map_or_else(|_| spec.email.clone(), |email| Some(email.to_string()));
     let mut conditions = vec![ready(blocked, "the account is as declared")];
-    let in_flight = last.filter(|(last, _)| last.in_flight()).map(|(last, _)| last.kind);
     conditions.extend(account_conditions(snapshot, account, in_flight, blocked));
+    let is_brought = !snapshot.directories.is_empty() && last.is_some();
+    conditions.extend(directories_current(behind.as_ref(), is_brought));
     conditions.extend(while_true(blocked));
     UserStatus {
         observed_generation: Some(meta.generation),
@@ -78,10 +85,16 @@ pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked], zone: &Zo
 /// Returns the status of a group.
 #[must_use]
 pub fn of_group(snapshot: &user_group::Snapshot, blocked: &[Blocked]) -> UserGroupStatus {
+    let behind = snapshot.directories.as_ref().and_then(behind_of_members);
+    let blocks = behind.clone().filter(|behind| behind.blocks).map(Blocked::DirectoriesBehind);
+    let blocked: Vec<Blocked> = blocked.iter().cloned().chain(blocks).collect();
+    let mut conditions = vec![ready(&blocked, "the group is in force as declared")];
+    conditions.extend(directories_current(behind.as_ref(), snapshot.directories.is_some()));
+    conditions.extend(while_true(&blocked));
     UserGroupStatus {
         observed_generation: Some(snapshot.meta.generation),
         members: Some(snapshot.members),
-        conditions: simple(blocked, "the group is in force as declared", snapshot.meta.generation),
+        conditions: complete(conditions, snapshot.meta.generation),
     }
 }
 
@@ -138,6 +151,19 @@ fn complete(mut conditions: Vec<Condition>, generation: i64) -> Vec<Condition> {
     conditions
 }
 
+/// Returns whether every directory has what is in force; nothing where nothing is brought anywhere.
+fn directories_current(behind: Option<&Behind>, is_brought: bool) -> Option<Condition> {
+    use ConditionType::DirectoriesCurrent;
+    // What is confirmed within seconds isn't worth a write.
+    let current = "every directory has confirmed what is in force; what changed a moment ago may still be on its way";
+    match behind {
+        Some(Behind { lag, message, blocks: _ }) => {
+            Some(condition(DirectoriesCurrent, ConditionStatus::False, lag.reason(), message))
+        }
+        None => is_brought.then(|| condition(DirectoriesCurrent, ConditionStatus::True, Reason::Reconciled, current)),
+    }
+}
+
 fn ready(blocked: &[Blocked], settled: &str) -> Condition {
     match blocked.first() {
         Some(why) => condition(ConditionType::Ready, ConditionStatus::False, why.reason(), why.to_string()),
@@ -176,7 +202,8 @@ fn account_conditions(
     let none = "there is no account yet";
     let in_transaction = match in_flight {
         Some(kind) => {
-            let late = blocked.iter().find(|why| matches!(why, Blocked::DeadlineExceeded { .. })).or(blocked.last());
+            let is_late = |why: &&Blocked| matches!(why, Blocked::DeadlineExceeded { .. } | Blocked::DirectoryRefused { .. });
+            let late = blocked.iter().find(is_late).or(blocked.last());
             condition(InTransaction, True, reason_of(kind), late.map(ToString::to_string).unwrap_or_default())
         }
         None => condition(InTransaction, False, Reason::Idle, "no transaction is in flight"),
@@ -332,6 +359,7 @@ fn postal_address(address: PostalAddress) -> Address {
 }
 
 /// Kubernetes writes times to the second.
-fn second(time: jiff::Timestamp) -> Timestamp {
+#[must_use]
+pub fn second(time: jiff::Timestamp) -> Timestamp {
     Timestamp::from(jiff::Timestamp::from_second(time.as_second()).unwrap_or(time))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::adoption::Adoption;
 use super::blocked::{Blocked, COPY_OF, Fate, Holder, NotAdoptable, StoreTrouble, TakenBy};
+use super::directories::Telling;
 use super::in_flight::{self, Directories, unconfirmed_of};
 use super::sources::{Person, Relatives, Sourcing, available};
 use super::unreadable::{self, Listed};
@@ -53,6 +54,8 @@ pub struct Snapshot {
     pub password: PasswordFacts,
     /// The directories that transactions wait for; of an account that is given up, those that have yet to drop it.
     pub directories: Directories,
+    /// What decides whether its status tells of what directories lack.
+    pub telling: Telling,
     /// Who has the login name that a new account would get.
     pub login_holder: Option<Holder>,
     /// Who stands in the way of its address.
@@ -783,6 +786,7 @@ mod tests {
             departure: None,
             password: PasswordFacts::NotAsked,
             directories: Directories::new(),
+            telling: Telling::default(),
             recorded: None,
             organization: Arc::new(OrganizationFacts {
                 namespace: "acme".to_owned(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::blocked::{Blocked, TakenBy, UsedBy};
+use super::directories::OfMembers;
 use super::unreadable::{self, Listed};
 use super::{Control, Decision, GroupPlan, Hold, Leaving, Meta, Plan, unheld};
 use crate::api::user_group::{SelfService, UserGroupSpec};
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub control: Control,
     /// The `User`s that are being deleted.
     pub leaving: Leaving,
+    /// What directories lack of its members, where directories are in use.
+    pub directories: Option<OfMembers>,
 }
 
 /// Decides what becomes of a group.
@@ -145,6 +148,7 @@ mod tests {
             has_enabled_members: true,
             control,
             leaving: Leaving::default(),
+            directories: None,
         }
     }
 
@@ -198,6 +202,7 @@ mod tests {
             has_enabled_members: true,
             control: Control { administrators: true, users: true },
             leaving: Leaving::default(),
+            directories: None,
         }
     }
 

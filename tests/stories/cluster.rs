@@ -18,7 +18,7 @@ use roster::controller::provisioning::Delivery;
 use roster::controller::report::{Answer, Write};
 use roster::controller::wake::{Kind, ObjectKey};
 use roster::controller::watch::{Listing, News, Scope};
-use roster::directory::{DirectoryError, Provisioned};
+use roster::directory::{DirectoryError, Entry, Provisioned};
 use roster::domain::account::{Account, EntryHandle, Lifecycle};
 use roster::domain::billing::Zone;
 use roster::domain::email::Email;
@@ -78,6 +78,17 @@ struct StandIn {
     days: Day,
     /// How many entries were compared since the last time.
     compared: usize,
+    /// Whose entries it refuses.
+    refuses: BTreeSet<String>,
+}
+
+impl StandIn {
+    fn refuses(&self, entry: &Entry) -> bool {
+        let login_name = entry.person.as_ref().map(|person| &person.login_name);
+        let login_name = login_name.or_else(|| self.has.get(&entry.account.to_string()));
+        let name = login_name.and_then(|login_name| login_name.split('.').next());
+        name.is_some_and(|name| self.refuses.contains(name))
+    }
 }
 
 /// How a directory behaves.
@@ -196,6 +207,12 @@ impl<S: Store + Clone> Cluster<S> {
         self.restart();
     }
 
+    /// Lets the directory refuse these `User`s' entries from now on, and nobody else's.
+    pub(crate) fn refuse(&mut self, names: &[&str]) {
+        let directory = self.directory.as_mut().expect("there is a directory");
+        directory.refuses = names.iter().map(|&name| name.to_owned()).collect();
+    }
+
     /// Starts the operator anew with a directory that behaves as told, or lets it behave otherwise from now on.
     pub(crate) async fn set_directory(&mut self, day: &str) {
         let day = match day {
@@ -207,6 +224,7 @@ impl<S: Store + Clone> Cluster<S> {
         };
         if let Some(directory) = &mut self.directory {
             directory.days = day;
+            directory.refuses.clear();
             return;
         }
         self.until_quiet().await;
@@ -395,6 +413,7 @@ impl<S: Store + Clone> Cluster<S> {
             let answer = match directory.days {
                 Day::Silent | Day::Played => continue,
                 Day::Down => Err(DirectoryError::Unreachable("it is down".to_owned())),
+                Day::Good if directory.refuses(&entry) => Err(DirectoryError::refused("no telephone numbers here")),
                 Day::Good => {
                     let account = entry.account.to_string();
                     let before = directory.has.clone();
@@ -632,6 +651,11 @@ impl<S: Store + Clone> Cluster<S> {
             .unwrap();
             if ready["status"] == "False" {
                 writeln!(text, "  {}", ready["message"].as_str().unwrap_or("-")).unwrap();
+            }
+            if let Some(current) = find("DirectoriesCurrent").filter(|current| current["status"] == "False") {
+                let says = |field: &str| current[field].as_str().unwrap_or("-").to_owned();
+                let why = if current["message"] == ready["message"] { "the same".to_owned() } else { says("message") };
+                writeln!(text, "  DirectoriesCurrent=False {}: {why}", says("reason")).unwrap();
             }
         }
         for account in self.store.list(None).await.unwrap() {

@@ -16,10 +16,12 @@ spec: {email: alice@acme.example, profile: {displayName: Alice}, chargeApproved:
 OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
 User/alice Creating alice@acme.example users [] Create InProgress Ready=False Create Reconciling
   the Create is in force in the store, and on its way to the directories
+  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force (it hasn't answered yet); it goes on by itself, unless the directory never answers
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force of 1 member(s) (of the first: it hasn't answered yet); their Users say more; it goes on by itself, unless the directory never answers
 account alice.acme alice@acme.example Enabled users [] revision=1
-writes 8
+writes 12
 
 === delete User alice
 
@@ -27,6 +29,7 @@ writes 8
 OrgEmailDomain/acme acme.example users=0 Ready=True Reconciled -
 User/alice Deleting alice@acme.example users null Delete InProgress Ready=False Delete Reconciling
   the Delete is in force in the store, and on its way to the directories
+  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force (it hasn't answered yet); it goes on by itself, unless the directory never answers
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=0 Ready=True Reconciled -
 writes 3

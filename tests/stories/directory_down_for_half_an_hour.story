@@ -32,7 +32,7 @@ account carol.acme carol@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example active users []
 directory has bob.acme bob@acme.example active users []
 directory has carol.acme carol@acme.example active users []
-writes 12
+writes 17
 
 === directory down
 
@@ -53,20 +53,27 @@ spec: {email: bob@acme.example, profile: {displayName: Bob}, chargeApproved: tru
 OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
 User/alice Deleting alice@acme.example users null Delete InProgress Ready=False DirectoryUnavailable Reconciling
   the Delete is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 User/bob Disabling bob@acme.example users [orders:read] heirs=1 Disable InProgress Ready=False DirectoryUnavailable Reconciling
   the Disable is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
-User/carol Enabled carol@acme.example users [orders:read] <- bob Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
+User/carol Enabled carol@acme.example users [orders:read] <- bob Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 User/dave Creating dave@acme.example users [] Create InProgress Ready=False DirectoryUnavailable Reconciling
   the Create is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force (it can't be reached: it is down); see to the directory: it is tried again and again
 UserGroup/administrators members=0 Ready=True Reconciled -
-UserGroup/users members=3 Ready=True Reconciled -
+UserGroup/users members=3 Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force of 3 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 account bob.acme bob@acme.example Disabled users ["orders:read"] revision=2
 account carol.acme carol@acme.example Enabled users [] revision=1
 account dave.acme dave@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example active users []
 directory has bob.acme bob@acme.example active users []
 directory has carol.acme carol@acme.example active users []
-writes 4
+writes 5
 
 === wait 5 minutes
 
@@ -74,22 +81,29 @@ writes 4
 OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
 User/alice Deleting alice@acme.example users null Delete Overdue Ready=False DeadlineExceeded Stalled
   the Delete is past its deadline and goes on: the directory directory hasn't confirmed it (it can't be reached: it is down)
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 User/bob Disabling bob@acme.example users [orders:read] heirs=1 Disable Overdue Ready=False DeadlineExceeded Stalled
   the Disable is past its deadline and goes on: the directory directory hasn't confirmed it (it can't be reached: it is down)
-User/carol Enabled carol@acme.example users [orders:read] <- bob Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
+User/carol Enabled carol@acme.example users [orders:read] <- bob Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 User/dave Creating dave@acme.example users [] Create Overdue Ready=False DeadlineExceeded Stalled
   the Create is past its deadline and goes on: the directory directory hasn't confirmed it (it can't be reached: it is down)
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force (it can't be reached: it is down); see to the directory: it is tried again and again
 UserGroup/administrators members=0 Ready=True Reconciled -
-UserGroup/users members=3 Ready=True Reconciled -
+UserGroup/users members=3 Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force of 3 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 account bob.acme bob@acme.example Disabled users ["orders:read"] revision=2
 account carol.acme carol@acme.example Enabled users [] revision=1
 account dave.acme dave@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example active users []
 directory has bob.acme bob@acme.example active users []
 directory has carol.acme carol@acme.example active users []
+event User/dave DeadlineExceeded: the transaction in flight is overdue and goes on: the condition Ready says what it waits for
 event User/alice DeadlineExceeded: the transaction in flight is overdue and goes on: the condition Ready says what it waits for
 event User/bob DeadlineExceeded: the transaction in flight is overdue and goes on: the condition Ready says what it waits for
-event User/dave DeadlineExceeded: the transaction in flight is overdue and goes on: the condition Ready says what it waits for
 writes 3
 
 === wait 9 minutes
@@ -103,15 +117,22 @@ spec: {email: erin@acme.example, profile: {displayName: Erin}, chargeApproved: t
 OrgEmailDomain/acme acme.example users=4 Ready=True Reconciled -
 User/alice Deleting alice@acme.example users null Delete Overdue Ready=False DeadlineExceeded Stalled
   the Delete is past its deadline and goes on: the directory directory hasn't confirmed it (it can't be reached: it is down)
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 User/bob Disabling bob@acme.example users [orders:read] heirs=1 Disable Overdue Ready=False DeadlineExceeded Stalled
   the Disable is past its deadline and goes on: the directory directory hasn't confirmed it (it can't be reached: it is down)
-User/carol Enabled carol@acme.example users [orders:read] <- bob Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
+User/carol Enabled carol@acme.example users [orders:read] <- bob Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 User/dave Creating dave@acme.example users [] Create Overdue Ready=False DeadlineExceeded Stalled
   the Create is past its deadline and goes on: the directory directory hasn't confirmed it (it can't be reached: it is down)
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force (it can't be reached: it is down); see to the directory: it is tried again and again
 User/erin Creating erin@acme.example users [] Create InProgress Ready=False DirectoryUnavailable Reconciling
   the Create is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
 UserGroup/administrators members=0 Ready=True Reconciled -
-UserGroup/users members=4 Ready=True Reconciled -
+UserGroup/users members=4 Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force of 3 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 account bob.acme bob@acme.example Disabled users ["orders:read"] revision=2
 account carol.acme carol@acme.example Enabled users [] revision=1
 account dave.acme dave@acme.example Enabled users [] revision=1
@@ -142,4 +163,4 @@ directory has carol.acme carol@acme.example active users [orders:read]
 directory has dave.acme dave@acme.example active users []
 directory has erin.acme erin@acme.example active users []
 event User/alice AccountDeleted: the account was deleted for good; cases left without an owner: 0; this month is billed in full
-writes 4
+writes 8

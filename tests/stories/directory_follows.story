@@ -63,16 +63,24 @@ spec: {permissions: []}
 
 === expect
 OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
-User/alice Enabled alice@acme.example users [] heirs=1 Ready=True Reconciled -
-User/bob Enabled bob@acme.example dispatchers [] <- alice Ready=True Reconciled -
+User/alice Enabled alice@acme.example users [] heirs=1 Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
+User/bob Enabled bob@acme.example dispatchers [] <- alice Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 UserGroup/administrators members=0 Ready=True Reconciled -
-UserGroup/dispatchers members=1 Ready=True Reconciled -
-UserGroup/users members=1 Ready=True Reconciled -
+UserGroup/dispatchers members=1 Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force of 1 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
+UserGroup/users members=1 Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force of 1 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 account alice.acme alice@acme.example Enabled users [] revision=3
 account bob.acme bob@acme.example Enabled dispatchers [] revision=1
 directory has alice.acme alice@acme.example active users [orders:read,orders:write]
 directory has bob.acme bob@acme.example active dispatchers [cases:read,orders:read,orders:write]
-writes 3
+writes 6
 
 === restart
 
@@ -91,7 +99,7 @@ account alice.acme alice@acme.example Enabled users [] revision=3
 account bob.acme bob@acme.example Enabled dispatchers [] revision=1
 directory has alice.acme alice@acme.example active users []
 directory has bob.acme bob@acme.example active dispatchers []
-writes 0
+writes 4
 
 === resync
 

@@ -32,7 +32,7 @@ account carol.acme carol@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example inactive users []
 directory has bob.acme bob@acme.example active users [orders:read]
 directory has carol.acme carol@acme.example active users [orders:read]
-writes 12
+writes 17
 
 === directory down
 
@@ -49,18 +49,22 @@ spec: {email: bob@acme.example, profile: {displayName: Bob}, permissions: {grant
 OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
 User/alice Enabling alice@acme.example users [] Enable InProgress Ready=False DirectoryUnavailable Reconciling
   the Enable is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 User/bob Disabling bob@acme.example users [orders:read] heirs=1 Disable InProgress Ready=False DirectoryUnavailable Reconciling
   the Disable is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 User/carol Enabled carol@acme.example users [orders:read] <- bob Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
-UserGroup/users members=3 Ready=True Reconciled -
+UserGroup/users members=3 Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force of 2 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 account alice.acme alice@acme.example Enabled users [] revision=2
 account bob.acme bob@acme.example Disabled users ["orders:read"] revision=2
 account carol.acme carol@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example inactive users []
 directory has bob.acme bob@acme.example active users [orders:read]
 directory has carol.acme carol@acme.example active users [orders:read]
-writes 2
+writes 3
 
 === another cluster
 
@@ -85,12 +89,17 @@ spec: {email: carol@acme.example, profile: {displayName: Carol}, groupRef: {name
 OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
 User/alice Pending alice@acme.example users null Ready=False QueuedBehindTransaction Reconciling
   the Enable of the account <id of alice.acme>, which this User takes over, is in flight: the account is taken over when it ends, and nothing is applied before
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 User/bob Disabling bob@acme.example users [] heirs=1 Disable InProgress Ready=False DirectoryUnavailable Reconciling
   the Disable is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 User/carol Pending carol@acme.example drivers null Ready=False NotAdoptable Stalled
   the account <id of carol.acme> of this name was left behind in the group users, so only a User that asks for that group takes it back: set spec.groupRef to users and change it afterwards; or delete this User and create it with spec.adopt <id of carol.acme>, which needs the verb adopt on accounts.roster.rs/<id of carol.acme>
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 UserGroup/administrators members=0 Ready=True Reconciled -
-UserGroup/users members=3 Ready=True Reconciled -
+UserGroup/users members=3 Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force of 3 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 account alice.acme alice@acme.example Enabled users [] revision=2
 account bob.acme bob@acme.example Disabled users [] revision=3
 account carol.acme carol@acme.example Enabled users [] revision=1
@@ -99,7 +108,7 @@ directory has bob.acme bob@acme.example active users [orders:read]
 directory has carol.acme carol@acme.example active users [orders:read]
 event User/bob AccountTakenBack
 event User/carol NotAdoptable: refused: the condition Ready in the status says what is wrong and what to do
-writes 9
+writes 10
 
 === directory good
 
@@ -120,4 +129,4 @@ directory has alice.acme alice@acme.example active users []
 directory has bob.acme bob@acme.example inactive users []
 directory has carol.acme carol@acme.example active users []
 event User/alice AccountTakenBack
-writes 3
+writes 6

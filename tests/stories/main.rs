@@ -6,7 +6,8 @@
 //! on` (until its versions are newer than those that the operator knew) and `=== writes fail N` for faults, `=== member NAME FIELD VALUE` for self-service,
 //! `=== adopt NAME` with a User that takes over the account of another, `=== secret NAME` with a password, `=== login NAME`
 //! with one that is tried, `=== another cluster` in which nothing is yet, `=== directory
-//! good`, `silent` or `down` for what transactions wait for, `=== directory changed LOGIN` and `=== directory loses LOGIN` by
+//! good`, `silent` or `down` for what transactions wait for, `=== directory refuses NAME…` for whose entries it doesn't take,
+//! `=== directory changed LOGIN` and `=== directory loses LOGIN` by
 //! somebody else, `=== directory compared N` (that often, with everything), `=== wait N minutes`, and `=== expect` with what stands in cluster and store once everything is quiet. Run with
 //! `ROSTER_BLESS=1` to write down what happens, and read the difference.
 
@@ -73,6 +74,7 @@ async fn play(told: &str) -> String {
             ["directory", "changed", login] => cluster.change_directory(login),
             ["directory", "loses", login] => cluster.delete_from_directory(login),
             ["directory", "compared", times] => cluster.compare(times.parse().unwrap()).await,
+            ["directory", "refuses", ref users @ ..] => cluster.refuse(users),
             ["directory", day] => cluster.set_directory(day).await,
             ["adopt", name] => cluster.adopt(name, text).await,
             ["secret", name, "gone"] => cluster.set_secret(name, None),
@@ -102,6 +104,30 @@ async fn play(told: &str) -> String {
         }
     }
     happened
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_at_the_root_costs_a_status_write_for_each_heir_also_where_a_directory_is_brought_it() {
+    const HEIRS: usize = 300;
+    let mut cluster = Cluster::new(FlakyStore::default());
+    cluster.apply("{kind: OrgEmailDomain, metadata: {name: acme}, spec: {domain: acme.example}}");
+    let put = |cluster: &mut Cluster<FlakyStore>, name: &str, permissions: serde_json::Value| {
+        let email = format!("{name}@acme.example");
+        let spec =
+            json!({"email": email, "profile": {"displayName": "A user"}, "chargeApproved": true, "permissions": permissions});
+        cluster.put(json!({"kind": "User", "metadata": {"name": name}, "spec": spec}));
+    };
+    put(&mut cluster, "root", json!({"grants": ["orders:read", "orders:write"]}));
+    let heir = json!({"from": {"name": "root", "mode": "Inherit"}});
+    (0..HEIRS).for_each(|number| put(&mut cluster, &format!("heir-{number}"), heir.clone()));
+    cluster.set_directory("good").await;
+    cluster.until_quiet().await;
+    for grants in [json!(["orders:read"]), json!(["orders:read", "cases:read"])] {
+        cluster.take_writes();
+        put(&mut cluster, "root", json!({"grants": grants}));
+        cluster.wait(3).await;
+        assert_eq!(cluster.take_writes(), HEIRS + 1, "after {grants}");
+    }
 }
 
 /// Returns how often the store is asked until so many have passed their addresses round.

@@ -22,7 +22,7 @@ UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example active users []
-writes 7
+writes 10
 
 === delete User alice
 

@@ -1,5 +1,6 @@
 //! What is said in Events of what became of an account.
 
+use crate::api::Reason;
 use crate::controller::observe::Snapshot;
 use crate::controller::provisioning::Drift;
 use crate::controller::report::{Said, Write};
@@ -36,6 +37,16 @@ pub(super) fn drifted(drift: Drift) -> Write {
     let note = format!("somebody else changed the entry of this account in {directory}; it is as declared again");
     let said = Said { reason: "DirectoryDrift".to_owned(), note, warning: true };
     Write::Event { key: user, uid: owner, said }
+}
+
+/// Returns the Event for the first entry that a directory refuses for a reason: others may follow that it says nothing of.
+pub(super) fn directory_refuses(user: &ObjectKey, uid: &str, directory: &str, words: &str) -> Write {
+    let note = format!(
+        "the directory {directory} doesn't take this account as it is ({words}); it may refuse others for the same reason: their \
+         condition DirectoriesCurrent says so, and roster doctor lists them"
+    );
+    let said = Said { reason: Reason::DirectoryRefused.as_str().to_owned(), note, warning: true };
+    Write::Event { key: user.clone(), uid: uid.to_owned(), said }
 }
 
 /// Returns what is said when a `User` goes whose account was deleted, now or before.

@@ -8,19 +8,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{GROUP, Pipeline, in_force};
+use super::said::directory_refuses;
+use super::{COUNTS_GATHERED, GROUP, Pipeline, in_force};
 use crate::controller::observe;
 use crate::controller::observe::Snapshot;
 use crate::controller::passwords::PasswordPlace;
 use crate::controller::passwords::{Question, Verdict};
-use crate::controller::provisioning::Delivery;
+use crate::controller::provisioning::{Delivery, FirstRefusal, Noted};
 use crate::controller::wake::{Kind, Lane, ObjectKey};
 use crate::controller::world::InForce;
 use crate::directory::{DirectoryError, Entry, Groups, Provisioned};
-use crate::domain::account::{Account, Departure};
+use crate::domain::account::{Account, AccountId, Departure};
 use crate::plan::Plan;
+use crate::plan::directories::{self, Lag, OfMembers, Telling, ToldBefore};
 use crate::plan::status::{self, Has};
-use crate::plan::user;
+use crate::plan::{user, user_group};
 use crate::store::{Receipt, Refusal, Store, StoreError, UserName};
 
 /// How long until the store is asked once more whether the claim stands, after it couldn't be.
@@ -29,10 +31,18 @@ const CLAIM_ASKED_AGAIN: Duration = Duration::from_secs(1);
 /// How long until the store is told once more what directories confirmed, after it couldn't be.
 pub(super) const CONFIRMED_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long after its start an operator knows what directories lack of a group's members: each of them was looked at by then, and
+/// what is missing was sent. Before, a group's status goes on to say what it said.
+const MEMBERS_KNOWN: Duration = Duration::from_secs(60);
+
 impl<S: Store> Pipeline<S> {
     /// Adds to a snapshot what neither the cluster nor the store knows: passwords that were judged, and how directories do.
     pub(super) fn add_what_is_under_way(&mut self, key: &ObjectKey, snapshot: &mut Snapshot) {
-        let Snapshot::User(user) = snapshot else { return };
+        let user = match snapshot {
+            Snapshot::User(user) => user,
+            Snapshot::Group(group) => return self.add_what_members_lack(key, group),
+            Snapshot::Domain(_) => return,
+        };
         let reference = user.spec.password_secret_ref.as_ref();
         let place = reference.map(|reference| (key.namespace.clone(), reference.name.clone()));
         let secret = place.and_then(|place| self.world.secrets.get(&place));
@@ -40,10 +50,37 @@ impl<S: Store> Pipeline<S> {
         user.held_up = self.put_aside.has(key);
         let account = user.account.as_ref().map(|account| account.id);
         let account = account.or(user.departure.as_ref().map(|departure| departure.account));
+        self.add_what_directories_lack(key, user, account);
+    }
+
+    /// Adds what directories lack of an account, and what the status says of that already; looks again when that has lasted too
+    /// long for the `User` to be ready.
+    pub(super) fn add_what_directories_lack(&mut self, key: &ObjectKey, user: &mut user::Snapshot, account: Option<AccountId>) {
+        let seen = self.world.users.get(&(key.namespace.clone(), key.name.clone()));
+        let before = seen.and_then(|seen| ToldBefore::of(&seen.status.conditions));
+        let (was_told, now) = (before.is_some(), Instant::now());
+        user.telling = Telling { before, deadline: self.settings.transaction_deadline };
         user.directories = match user.given_up {
-            Some(lost) => self.provisioning.left_to_drop(lost),
-            None => self.provisioning.directories(account),
+            Some(lost) => self.provisioning.left_to_drop(lost, was_told, now),
+            None => self.provisioning.states(account, was_told, now),
         };
+        if let Some(left) = directories::until_it_blocks(&user.directories, &user.telling, user.now) {
+            self.queue.wake(key.clone(), now + Duration::try_from(left).unwrap_or_default());
+        }
+    }
+
+    /// Adds what directories lack of a group's members, and what its status says of that already.
+    fn add_what_members_lack(&mut self, key: &ObjectKey, group: &mut user_group::Snapshot) {
+        let seen = self.world.groups.get(&(key.namespace.clone(), key.name.clone()));
+        let before = seen.and_then(|seen| ToldBefore::of(&seen.status.conditions));
+        let (now, known) = (Instant::now(), self.started.0 + MEMBERS_KNOWN);
+        // What it has said since it began isn't from another operator.
+        let is_early = now < known && before.as_ref().is_some_and(|before| before.since < self.started.1);
+        if is_early {
+            self.queue.wake(key.clone(), known);
+        }
+        let lacking = self.provisioning.told_of_members(&key.namespace, &key.name, now);
+        group.directories = lacking.map(|lacking| OfMembers { before, is_early, ..lacking });
     }
 
     /// Has directories brought up to what the store has, and looks again when a transaction is overdue.
@@ -128,7 +165,9 @@ impl<S: Store> Pipeline<S> {
     pub async fn deliveries(&mut self) -> Vec<Delivery> {
         let is_due = self.deliveries_due().is_some_and(|due| due <= Instant::now());
         let deliveries = if is_due && self.claim_stands().await { self.provisioning.take(Instant::now()) } else { vec![] };
+        self.tell_of_directories();
         self.provisioning.waiting().for_each(|(directory, entries)| self.metrics.waiting(directory, entries));
+        self.provisioning.refused().for_each(|(directory, entries)| self.metrics.refused_entries(directory, entries));
         deliveries
     }
 
@@ -158,7 +197,30 @@ impl<S: Store> Pipeline<S> {
         let concerned = self.provisioning.take_answer(directory, entry, answer, now);
         self.wake(concerned);
         self.tell_of_drift();
+        self.tell_of_directories();
         self.tell_soon(now);
+    }
+
+    /// Wakes whose status has something new to say of directories, and says what they refuse for a reason that is new.
+    pub(super) fn tell_of_directories(&mut self) {
+        let Noted { users, accounts, groups, refusals } = self.provisioning.take_noted(Instant::now());
+        self.wake(users);
+        let takes_over = self.taking_over.iter().filter(|(_, account)| accounts.contains(account));
+        let takes_over: Vec<ObjectKey> = takes_over.map(|(user, _)| user.clone()).collect();
+        self.wake(takes_over);
+        // One directory's day may concern every member of every group.
+        let soon = Instant::now() + COUNTS_GATHERED;
+        for (namespace, group) in groups {
+            self.queue.wake(ObjectKey::new(Kind::UserGroup, namespace, group), soon);
+        }
+        for FirstRefusal { directory, kind, user, words } in refusals {
+            let Some(seen) = self.world.users.get(&(user.namespace.clone(), user.name.clone())) else { continue };
+            let before = ToldBefore::of(&seen.status.conditions).map(|before| before.behind.lag);
+            if before != Some(Lag::Refused) {
+                self.others.push(directory_refuses(&user, &seen.meta.uid, &directory, &words));
+            }
+            self.provisioning.note_said(&directory, kind);
+        }
     }
 
     /// Has the store told what there is to tell of directories, if anything.

@@ -270,6 +270,7 @@ impl Pending {
     pub(super) fn works(&mut self, directory: &str) {
         (self.failed_over, self.failed_in_a_row) = (None, 0);
         if self.rest.take().is_some() {
+            self.note_end_of_rest();
             tracing::info!(directory, waiting = self.wanted.len(), "the directory answers again");
         }
     }

@@ -1,0 +1,129 @@
+A directory that doesn't answer to an ordinary change is told of once that lasts, and keeps a User from being ready past the deadline.
+
+=== apply
+kind: OrgEmailDomain
+metadata: {name: acme}
+spec: {domain: acme.example}
+---
+kind: UserGroup
+metadata: {name: drivers}
+spec: {permissions: [routes:read, routes:write]}
+---
+kind: User
+metadata: {name: alice}
+spec: {email: alice@acme.example, profile: {displayName: Alice}, groupRef: {name: drivers}, chargeApproved: true, permissions: {grants: [orders:read]}}
+---
+kind: User
+metadata: {name: bob}
+spec: {email: bob@acme.example, profile: {displayName: Bob}, groupRef: {name: drivers}, chargeApproved: true}
+---
+kind: User
+metadata: {name: carol}
+spec: {email: carol@acme.example, profile: {displayName: Carol}, chargeApproved: true}
+
+=== directory good
+
+=== expect
+OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
+User/alice Enabled alice@acme.example drivers [orders:read,routes:read,routes:write] Ready=True Reconciled -
+User/bob Enabled bob@acme.example drivers [routes:read,routes:write] Ready=True Reconciled -
+User/carol Enabled carol@acme.example users [] Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/drivers members=2 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled drivers ["orders:read"] revision=1
+account bob.acme bob@acme.example Enabled drivers [] revision=1
+account carol.acme carol@acme.example Enabled users [] revision=1
+directory has alice.acme alice@acme.example active drivers [orders:read,routes:read,routes:write]
+directory has bob.acme bob@acme.example active drivers [routes:read,routes:write]
+directory has carol.acme carol@acme.example active users []
+writes 17
+
+=== directory silent
+
+=== apply
+kind: User
+metadata: {name: alice}
+spec: {email: alice@acme.example, profile: {displayName: Alice, phone: "+1 602 555 0100"}, groupRef: {name: drivers}, chargeApproved: true, permissions: {grants: [orders:read]}}
+
+=== expect
+OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
+User/alice Enabled alice@acme.example drivers [orders:read,routes:read,routes:write] Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force (it hasn't answered yet); it goes on by itself, unless the directory never answers
+User/bob Enabled bob@acme.example drivers [routes:read,routes:write] Ready=True Reconciled -
+User/carol Enabled carol@acme.example users [] Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/drivers members=2 Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force of 1 member(s) (of the first: it hasn't answered yet); their Users say more; it goes on by itself, unless the directory never answers
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled drivers ["orders:read"] revision=2
+account bob.acme bob@acme.example Enabled drivers [] revision=1
+account carol.acme carol@acme.example Enabled users [] revision=1
+directory has alice.acme alice@acme.example active drivers [orders:read,routes:read,routes:write]
+directory has bob.acme bob@acme.example active drivers [routes:read,routes:write]
+directory has carol.acme carol@acme.example active users []
+writes 3
+
+=== wait 1 minutes
+
+=== restart
+
+=== expect
+OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
+User/alice Enabled alice@acme.example drivers [orders:read,routes:read,routes:write] Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force (it hasn't answered yet); it goes on by itself, unless the directory never answers
+User/bob Enabled bob@acme.example drivers [routes:read,routes:write] Ready=True Reconciled -
+User/carol Enabled carol@acme.example users [] Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/drivers members=2 Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force of 1 member(s) (of the first: it hasn't answered yet); their Users say more; it goes on by itself, unless the directory never answers
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled drivers ["orders:read"] revision=2
+account bob.acme bob@acme.example Enabled drivers [] revision=1
+account carol.acme carol@acme.example Enabled users [] revision=1
+directory has alice.acme alice@acme.example active drivers [orders:read,routes:read,routes:write]
+directory has bob.acme bob@acme.example active drivers [routes:read,routes:write]
+directory has carol.acme carol@acme.example active users []
+writes 0
+
+=== wait 21 minutes
+
+=== expect
+OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
+User/alice Enabled alice@acme.example drivers [orders:read,routes:read,routes:write] Ready=False DirectoryPending Reconciling
+  the directory directory doesn't have what is in force (it hasn't answered yet); it goes on by itself, unless the directory never answers
+  DirectoriesCurrent=False DirectoryPending: the same
+User/bob Enabled bob@acme.example drivers [routes:read,routes:write] Ready=True Reconciled -
+User/carol Enabled carol@acme.example users [] Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/drivers members=2 Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force of 1 member(s) (of the first: it hasn't answered yet); their Users say more; it goes on by itself, unless the directory never answers
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled drivers ["orders:read"] revision=2
+account bob.acme bob@acme.example Enabled drivers [] revision=1
+account carol.acme carol@acme.example Enabled users [] revision=1
+directory has alice.acme alice@acme.example active drivers [orders:read,routes:read,routes:write]
+directory has bob.acme bob@acme.example active drivers [routes:read,routes:write]
+directory has carol.acme carol@acme.example active users []
+writes 1
+
+=== directory good
+
+=== restart
+
+=== expect
+OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
+User/alice Enabled alice@acme.example drivers [orders:read,routes:read,routes:write] Ready=True Reconciled -
+User/bob Enabled bob@acme.example drivers [routes:read,routes:write] Ready=True Reconciled -
+User/carol Enabled carol@acme.example users [] Ready=True Reconciled -
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/drivers members=2 Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force of 1 member(s) (of the first: it hasn't answered yet); their Users say more; it goes on by itself, unless the directory never answers
+UserGroup/users members=1 Ready=True Reconciled -
+account alice.acme alice@acme.example Enabled drivers ["orders:read"] revision=2
+account bob.acme bob@acme.example Enabled drivers [] revision=1
+account carol.acme carol@acme.example Enabled users [] revision=1
+directory has alice.acme alice@acme.example active drivers [orders:read,routes:read,routes:write]
+directory has bob.acme bob@acme.example active drivers [routes:read,routes:write]
+directory has carol.acme carol@acme.example active users []
+writes 1
