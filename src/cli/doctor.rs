@@ -1,6 +1,7 @@
 //! `roster doctor`: what is amiss in the store and in the cluster, and what helps.
 
 mod clocks;
+mod directories;
 mod entries;
 mod leases;
 
@@ -82,6 +83,10 @@ enum Kind {
     PolicyUnbound,
     PoliciesUnknown,
     AccountLost,
+    DirectoryRefused,
+    DirectoryUnavailable,
+    DirectoryPending,
+    DirectoryBehind,
     UnsupportedValue,
     TransactionOverdue,
     DeletionOverdue,
@@ -219,11 +224,20 @@ fn findings(looks: &Looks, now: Timestamp) -> Vec<Finding> {
                     found.extend(misread.iter().flat_map(unsupported));
                     found.extend(accounts.iter().filter_map(|account| whose(account, looks, users)));
                     found.extend(lost(users, looks));
+                    found.extend(directories::told(users));
+                    let is_told = |account: &Account| {
+                        let user = users.get(&(account.namespace.clone(), account.owner.name.clone()));
+                        user.is_some_and(|user| user.uid == account.owner.uid)
+                    };
+                    found.extend(directories::unconfirmed(accounts.iter().filter(|account| !is_told(account)), directories));
                 }
                 None => found.push(no_users()),
             }
         }
-        None => found.extend(accounts.iter().filter(|account| is_retained(account)).map(retained)),
+        None => {
+            found.extend(accounts.iter().filter(|account| is_retained(account)).map(retained));
+            found.extend(directories::unconfirmed(accounts.iter(), directories));
+        }
     }
     found.sort();
     found

@@ -9,6 +9,7 @@ use super::wake::Kind;
 use super::world::Declared;
 use crate::api::lenient::{Lenient, UnreadableField};
 use crate::api::{OrgEmailDomain, User, UserGroup};
+use crate::plan::directories::{Behind, ToldBefore};
 use crate::store::UserName;
 
 /// How many objects one answer of the API server brings.
@@ -23,6 +24,8 @@ pub struct DeclaredUser {
     pub account: Option<String>,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// What its status says of directories that don't have what is in force, where it says so.
+    pub behind: Option<Behind>,
 }
 
 /// An object of whose spec something isn't understood.
@@ -102,5 +105,6 @@ async fn list<K: Declared + Clone + std::fmt::Debug>(
 fn declared(user: User) -> (UserName, DeclaredUser) {
     let name = (user.namespace().unwrap_or_default(), user.name_any());
     let (uid, deleting) = (user.uid().unwrap_or_default(), user.meta().deletion_timestamp.is_some());
-    (name, DeclaredUser { uid, account: user.status.and_then(|status| status.account_id), deleting })
+    let behind = user.status.as_ref().and_then(|status| ToldBefore::of(&status.conditions)).map(|told| told.behind);
+    (name, DeclaredUser { uid, account: user.status.and_then(|status| status.account_id), deleting, behind })
 }

@@ -82,6 +82,29 @@ async fn what_directories_dont_confirm_in_time_is_named_with_the_directories() {
 }
 
 #[tokio::test]
+async fn accounts_that_a_directory_has_older_or_in_doubt_are_one_finding_that_may_be_under_way() {
+    let place = Place::new();
+    let names = ["alice", "bob", "carol", "dave", "erin", "frank", "grace"];
+    let store = place.store_with(&names).await;
+    store.use_directories(&["ldap".to_owned()].into(), at(0).now).await.unwrap();
+    store.close().await;
+    let database = place.file("roster.db");
+    execute(&database, "UPDATE transactions SET completed_at = started_at").await;
+    let confirmed = "INSERT INTO confirmations (account_id, directory, revision, fingerprint) \
+                     SELECT account_id, 'ldap', revision, 'person.rights' FROM accounts";
+    execute(&database, confirmed).await;
+    let arguments = ["--store-only", "--clock-offset", &minutes_after(5)];
+    assert!(found(&place, &arguments, 0).is_empty(), "the directory has everybody");
+
+    execute(&database, "UPDATE accounts SET revision = revision + 1 WHERE owner_name <> 'grace'").await;
+    execute(&database, "UPDATE confirmations SET fingerprint = '/password' WHERE revision = 1").await;
+    let object = "the accounts of acme/alice, acme/bob, acme/carol, acme/dave, acme/erin and 2 more";
+    assert_eq!(found(&place, &arguments, 1), [["Warning", "DirectoryBehind", object].map(str::to_owned)]);
+    let said = place.exits(&[&["doctor"], &arguments[..]].concat(), 1);
+    assert!(said.contains("the directory ldap hasn't confirmed") && said.contains("may just be under way"), "{said}");
+}
+
+#[tokio::test]
 async fn a_row_that_cant_be_read_hides_no_other_and_shows_no_hash() {
     let place = Place::new();
     place.store_with(&["alice", "bob"]).await.close().await;
