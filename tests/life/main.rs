@@ -19,6 +19,7 @@ mod needles;
 mod overdue;
 mod passwords;
 mod proxy;
+mod refused;
 #[path = "../support/scim_server.rs"]
 #[allow(dead_code, reason = "it is made for the tests of directories too")]
 mod scim_server;

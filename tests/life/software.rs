@@ -277,7 +277,7 @@ fn whom_a_directory_refuses_says_why_and_goes_on_by_themselves_once_it_is_put_ri
     acme.create(&user("alice"));
     acme.create(&user("bob"));
     acme.organization.until_ready("User", "bob");
-    let alice = acme.organization.until_reason("User", "alice", "DirectoryUnavailable");
+    let alice = acme.organization.until_reason("User", "alice", "DirectoryRefused");
     let message = condition(&alice, "Ready")["message"].as_str().unwrap_or_default().to_owned();
     assert!(message.contains("userName") && message.contains(&acme.account_id("alice")), "{message}");
     let operation = json!({"op": "add", "path": "externalId", "value": acme.account_id("alice")});
