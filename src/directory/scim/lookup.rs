@@ -21,7 +21,7 @@ const PAGE: usize = 200;
 const PAGE_OF_IDS: usize = 1000;
 
 /// How long a search for several may take before each is looked for alone: it may never end for one of them.
-const LONGEST_TOGETHER: Duration = Duration::from_secs(2);
+const LONGEST_TOGETHER: Duration = Duration::from_secs(1);
 
 /// The attribute by which roster knows what is its own.
 pub(super) const EXTERNAL_ID: &str = "externalId";

@@ -30,7 +30,7 @@ const ORDINARY_AT_ONCE: usize = 14;
 
 /// How long a request may keep its place. One that takes longer goes on, and another one goes in its place: what a server
 /// never answers for some isn't to hold up anybody else. Where so many take longer, the others wait less for theirs.
-const KEEPS_PLACE: Duration = Duration::from_secs(1);
+const KEEPS_PLACE: Duration = Duration::from_millis(1500);
 const KEEPS_PLACE_AMONG_SLOW: Duration = Duration::from_millis(250);
 const MANY_SLOW: usize = 8;
 

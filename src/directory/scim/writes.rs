@@ -20,7 +20,7 @@ use crate::directory::DirectoryError;
 /// How long several writes may take together before each is made alone: they may never end for one of them. What takes rights
 /// away waits less.
 const LONGEST_TOGETHER: Duration = Duration::from_secs(8);
-const LONGEST_URGENT: Duration = Duration::from_secs(2);
+const LONGEST_URGENT: Duration = Duration::from_secs(1);
 
 /// What the envelope of several writes takes of their size, in bytes.
 const ENVELOPE: usize = 200;

@@ -81,7 +81,7 @@ async fn many_new_people_take_few_requests_where_a_server_takes_several_writes_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_new_people_take_hardly_more_than_one_request_each_elsewhere() {
-    let server = ScimServer::shared();
+    let server = ScimServer::start();
     let proxy = Proxy::with_abilities(&server, abilities(true, 0, true, true)).await;
     let requests = check(&server, &proxy, "single").await;
     assert!(requests <= MANY * 3 / 2, "{requests}");

@@ -200,7 +200,8 @@ async fn the_members_of_a_large_group_are_not_read_again_and_again() {
             .iter()
             .filter(|asked| asked.query.contains("attributes=externalId%2CdisplayName%2Cmembers"))
             .count();
-        assert_eq!(reads, if filters { 1 } else { 5 });
+        // Where they have to be, it is looked at whether the two groups that were left were.
+        assert_eq!(reads, if filters { 1 } else { 7 });
         directory.bring(&gone(&alice)).await.unwrap();
         assert_eq!(somebody.entries_of(&alice).await.len(), 0);
     }
