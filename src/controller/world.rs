@@ -342,8 +342,9 @@ impl World {
     /// Whether an account is known whose `User` of this name isn't there.
     #[must_use]
     pub fn is_unowned(&self, key: &ObjectKey) -> bool {
-        let entry = (key.namespace.clone(), key.name.clone(), key.name.clone());
-        key.kind == Kind::User && self.index.unowned.contains(&entry)
+        // Mostly there are none.
+        let is_there = || self.index.unowned.contains(&(key.namespace.clone(), key.name.clone(), key.name.clone()));
+        key.kind == Kind::User && !self.index.unowned.is_empty() && is_there()
     }
 
     /// Returns the accounts whose `User` isn't there, as far as they are known.
