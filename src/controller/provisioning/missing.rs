@@ -459,7 +459,17 @@ mod tests {
             password: None,
         };
         let (account, revision, organization) = (account(number), Revision(revision), "acme".to_owned());
-        Entry { account, revision, organization, adopts: false, handle: None, person: Some(person) }
+        Entry {
+            account,
+            revision,
+            organization,
+            adopts: false,
+            compares: false,
+            handle: None,
+            was_confirmed: false,
+            former_login_name: None,
+            person: Some(person),
+        }
     }
 
     /// One directory, which has confirmed a first entry of everybody.
