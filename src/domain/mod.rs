@@ -10,3 +10,5 @@ pub mod member;
 pub mod organization;
 pub mod password;
 pub mod permission;
+pub mod text;
+pub mod time_zone;
