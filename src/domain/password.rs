@@ -14,6 +14,7 @@ use zxcvbn::{Score, zxcvbn};
 
 use super::email::Email;
 use super::organization::LoginName;
+use super::text::{CodePoint, is_unseen};
 
 /// The fewest characters of a password.
 pub const MINIMUM_LENGTH: usize = 15;
@@ -25,12 +26,19 @@ pub const MAXIMUM_LENGTH: usize = 128;
 pub const MINIMUM_SCORE: Score = Score::Three;
 
 /// What a password must be, in the order in which unmet requirements are named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::EnumIter)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::EnumIter, strum::IntoStaticStr)]
+#[serde(into = "&'static str")]
 pub enum Requirement {
     /// It is UTF-8.
     Text,
-    /// It is one line without control characters; one line end after it isn't part of it.
-    OneLine,
+    /// It isn't UTF-16.
+    NotUtf16,
+    /// It doesn't begin with a byte order mark.
+    NoByteOrderMark,
+    /// It is one line without control characters, of which this one was found; one line end after it isn't part of it.
+    OneLine(Option<char>),
+    /// It has no zero-width or direction characters, of which this one was found.
+    Visible(Option<char>),
     /// It isn't shorter than [`MINIMUM_LENGTH`].
     MinimumLength,
     /// It isn't longer than [`MAXIMUM_LENGTH`].
@@ -48,7 +56,38 @@ impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text => f.write_str("must be text in UTF-8"),
-            Self::OneLine => f.write_str("must be one line without control characters; one line end after it is taken off"),
+            Self::NotUtf16 => f.write_str(
+                "must not be saved in UTF-16, as Notepad's Unicode and the > of Windows PowerShell do: save it as UTF-8 without BOM",
+            ),
+            Self::NoByteOrderMark => f.write_str(
+                "must not begin with a byte order mark, which editors on Windows write: save it as UTF-8 without BOM",
+            ),
+            Self::OneLine(None) => {
+                f.write_str("must be one line without control characters; one line end after it is taken off")
+            }
+            Self::OneLine(Some(found)) => {
+                let what = match found {
+                    '\0' => "as binary data and UTF-16 have",
+                    '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => "a line break, as before a second line",
+                    '\t' => "a tab, as between the columns of a table",
+                    _ => "a control character, as terminals and binary data have",
+                };
+                let found = CodePoint(*found);
+                write!(
+                    f,
+                    "must be one line without control characters, and has {found}, {what}: save it as one line of text; one line end after it is taken off"
+                )
+            }
+            Self::Visible(None) => f.write_str(
+                "must have no characters that nobody sees, such as zero-width and direction characters, which come with text that is pasted",
+            ),
+            Self::Visible(Some(found)) => {
+                let found = CodePoint(*found);
+                write!(
+                    f,
+                    "must have no characters that nobody sees, and has {found}, as text pasted from web pages, chats and documents has: type it, or paste it as plain text"
+                )
+            }
             Self::MinimumLength => {
                 write!(f, "must have at least {MINIMUM_LENGTH} characters, counted after Unicode normalization (NFKC)")
             }
@@ -142,16 +181,23 @@ impl Password {
         let text = Zeroizing::new(String::from_utf8_lossy(&line[..line.len().min(MOST_BYTES)]).into_owned());
         let password = normalized(&text);
         let length = password.chars().count();
-        let met = |requirement| match requirement {
-            Requirement::Text => std::str::from_utf8(line).is_ok(),
-            Requirement::OneLine => !has_control_characters(line),
-            Requirement::MinimumLength => length >= MINIMUM_LENGTH,
-            Requirement::MaximumLength => length <= MAXIMUM_LENGTH && line.len() <= MOST_BYTES,
-            Requirement::HardToGuess => is_hard_to_guess(&password, person),
-            Requirement::NotOwnName => !is_own_name(&password, person),
-            Requirement::Confirmed => true,
+        if is_utf16(entered) {
+            // What its text is isn't known, so nothing else is said of it.
+            return Err(vec![Requirement::NotUtf16]);
+        }
+        let unless = |is_met: bool, requirement| (!is_met).then_some(requirement);
+        let unmet = |requirement| match requirement {
+            Requirement::Text => unless(std::str::from_utf8(line).is_ok(), requirement),
+            Requirement::NotUtf16 | Requirement::Confirmed => None,
+            Requirement::NoByteOrderMark => unless(!line.starts_with(BYTE_ORDER_MARK), requirement),
+            Requirement::OneLine(_) => control_character(line).map(|found| Requirement::OneLine(Some(found))),
+            Requirement::Visible(_) => hidden_character(line).map(|found| Requirement::Visible(Some(found))),
+            Requirement::MinimumLength => unless(length >= MINIMUM_LENGTH, requirement),
+            Requirement::MaximumLength => unless(length <= MAXIMUM_LENGTH && line.len() <= MOST_BYTES, requirement),
+            Requirement::HardToGuess => unless(is_hard_to_guess(&password, person), requirement),
+            Requirement::NotOwnName => unless(!is_own_name(&password, person), requirement),
         };
-        let unmet: Vec<Requirement> = Requirement::iter().filter(|requirement| !met(*requirement)).collect();
+        let unmet: Vec<Requirement> = Requirement::iter().filter_map(unmet).collect();
         if unmet.is_empty() { Ok(Self(Candidate(password))) } else { Err(unmet) }
     }
 
@@ -193,11 +239,30 @@ pub fn without_line_end(entered: &[u8]) -> &[u8] {
     entered.strip_suffix(b"\r\n").or_else(|| entered.strip_suffix(b"\n")).unwrap_or(entered)
 }
 
-/// Whether there is a line break or another control character (general category Cc, or a line or
+/// What some editors write before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Whether a file is in UTF-16: it says so, or every other byte of it is zero, as with letters of ASCII.
+fn is_utf16(file: &[u8]) -> bool {
+    let zeros = |odd: usize| file.iter().skip(odd).step_by(2).all(|byte| *byte == 0);
+    let is_marked = file.starts_with(&[0xff, 0xfe]) || file.starts_with(&[0xfe, 0xff]);
+    is_marked || file.len() > 3 && file.len().is_multiple_of(2) && zeros(0) != zeros(1)
+}
+
+/// Returns the first line break or other control character (general category Cc, or a line or
 /// paragraph separator), also in what isn't UTF-8 as a whole.
-fn has_control_characters(line: &[u8]) -> bool {
-    let is_one = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    line.utf8_chunks().any(|chunk| chunk.valid().chars().any(is_one))
+fn control_character(line: &[u8]) -> Option<char> {
+    let is_one = |c: &char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    line.utf8_chunks().find_map(|chunk| chunk.valid().chars().find(is_one))
+}
+
+/// Returns the first character after a byte order mark that nobody sees and nobody types: no blank, and none that picks the
+/// looks of a sign before it, as emoji have.
+fn hidden_character(line: &[u8]) -> Option<char> {
+    let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+    let is_selector = |c: char| matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{180b}'..='\u{180d}' | '\u{e0020}'..='\u{e01ef}');
+    let is_one = |c: &char| is_unseen(*c) && !c.is_control() && !c.is_whitespace() && !is_selector(*c);
+    line.utf8_chunks().find_map(|chunk| chunk.valid().chars().find(is_one))
 }
 
 /// Returns the text in NFKC, in memory that was taken once and is overwritten afterwards.
@@ -319,7 +384,9 @@ impl fmt::Debug for PasswordHash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Requirement::{Confirmed, HardToGuess, MaximumLength, MinimumLength, NotOwnName, OneLine, Text};
+    use Requirement::{
+        Confirmed, HardToGuess, MaximumLength, MinimumLength, NoByteOrderMark, NotOwnName, NotUtf16, OneLine, Text, Visible,
+    };
     use proptest::prelude::*;
 
     fn judged(entered: &[u8]) -> Result<Password, Vec<Requirement>> {
@@ -341,12 +408,68 @@ mod tests {
             let password = judged(format!("{GOOD}{accepted}").as_bytes()).unwrap();
             assert_eq!(password.candidate().as_bytes(), GOOD.as_bytes());
         }
-        for refused in
-            ["\n\n", "\r", "\n\r", "\0", "\t", "\u{7f}", "\u{85}", "\u{2028}", "\u{2029}", "\nx", "\r\n\n", "\u{1b}[0m"]
-        {
-            check(format!("{GOOD}{refused}"), &[OneLine]);
+        for (refused, found) in [
+            ("\n\n", '\n'),
+            ("\r", '\r'),
+            ("\n\r", '\n'),
+            ("\0", '\0'),
+            ("\t", '\t'),
+            ("\u{7f}", '\u{7f}'),
+            ("\u{85}", '\u{85}'),
+            ("\u{2028}", '\u{2028}'),
+            ("\u{2029}", '\u{2029}'),
+            ("\nx", '\n'),
+            ("\r\n\n", '\r'),
+            ("\u{1b}[0m", '\u{1b}'),
+        ] {
+            check(format!("{GOOD}{refused}"), &[OneLine(Some(found))]);
         }
         check(format!(" {GOOD} "), &[]);
+    }
+
+    /// Returns what a file in UTF-16 has.
+    fn utf16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(to_bytes).collect()
+    }
+
+    #[test]
+    fn what_a_file_or_a_clipboard_adds_is_no_part_of_a_password() {
+        check(format!("\u{feff}{GOOD}\r\n"), &[NoByteOrderMark]);
+        check(format!("\u{feff}\u{feff}{GOOD}"), &[NoByteOrderMark, Visible(Some('\u{feff}'))]);
+        for text in [format!("{GOOD}\r\n"), format!("\u{feff}{GOOD}\r\n"), format!("\u{feff}Grüße an 41 Rüben, 日本")] {
+            check(utf16(&text, u16::to_le_bytes), &[NotUtf16]);
+            check(utf16(&text, u16::to_be_bytes), &[NotUtf16]);
+        }
+        let hidden = ('\u{200b}'..='\u{200f}').chain('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
+        for found in hidden.chain(['\u{feff}', '\u{2060}', '\u{ad}', '\u{61c}', '\u{180e}', '\u{e0001}']) {
+            for text in [format!("{found}{GOOD}"), format!("gate {found}{GOOD}"), format!("{GOOD}{found}\n")] {
+                let is_mark = text.starts_with('\u{feff}');
+                check(text, &[if is_mark { NoByteOrderMark } else { Visible(Some(found)) }]);
+            }
+        }
+        for good in ["gate \u{a0}Turnip, 41 onward", "gate ❤\u{fe0f} Turnip, 41 onward", "ворота Репа, 41 вперёд"]
+        {
+            check(good, &[]);
+        }
+    }
+
+    #[test]
+    fn what_is_found_is_told_with_how_it_gets_in_and_nothing_of_the_password() {
+        let told = |entered: &[u8]| judged(entered).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        for (entered, words) in [
+            (
+                format!("\u{feff}{GOOD}").into_bytes(),
+                "a byte order mark, which editors on Windows write: save it as UTF-8 without BOM",
+            ),
+            (utf16(GOOD, u16::to_le_bytes), "UTF-16, as Notepad's Unicode and the > of Windows PowerShell do: save it as UTF-8"),
+            (format!("{GOOD}\u{200b}").into_bytes(), "has U+200B, as text pasted from web pages, chats and documents has"),
+            (format!("{GOOD}\0").into_bytes(), "has U+0000, as binary data and UTF-16 have"),
+            (format!("{GOOD}\nmore").into_bytes(), "has U+000A, a line break, as before a second line"),
+        ] {
+            let told = told(&entered);
+            assert!(told.contains(words), "{told}");
+            assert!(!["gate", "Turnip", "41", "onward", "more"].iter().any(|part| told.contains(part)), "{told}");
+        }
     }
 
     #[test]
@@ -370,9 +493,9 @@ mod tests {
     fn everything_that_is_wrong_is_named_in_order() {
         check("", &[MinimumLength, HardToGuess]);
         check("\n", &[MinimumLength, HardToGuess]);
-        check("alice\n\n", &[OneLine, MinimumLength, HardToGuess]);
+        check("alice\n\n", &[OneLine(Some('\n')), MinimumLength, HardToGuess]);
         check("alice", &[MinimumLength, HardToGuess, NotOwnName]);
-        check(b"\xff\0", &[Text, OneLine, MinimumLength, HardToGuess]);
+        check(b"\xff\0", &[Text, OneLine(Some('\0')), MinimumLength, HardToGuess]);
         check([GOOD.as_bytes(), b"\xff"].concat(), &[Text]);
         check([GOOD.as_bytes(), b"\xed\xa0\x80"].concat(), &[Text]);
         check("a".repeat(1 << 20), &[MaximumLength, HardToGuess]);
@@ -449,11 +572,10 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_arent_seen_count_and_stay() {
-        let with = |hidden: &str| judged(format!("gate{hidden}Turnip41onward").as_bytes()).unwrap();
-        let plain = with("");
+    fn characters_that_arent_seen_tell_two_passwords_of_old_apart() {
+        let entered = |hidden: &str| Candidate::new(format!("gate{hidden}Turnip41onward").as_bytes()).unwrap();
         for hidden in ["\u{200b}", "\u{200d}", "\u{202e}", "\u{feff}", "\u{ad}"] {
-            assert_ne!(with(hidden).candidate().as_bytes(), plain.candidate().as_bytes());
+            assert_ne!(entered(hidden).as_bytes(), entered("").as_bytes());
         }
         check("\u{5d2}\u{5e9}\u{5de} \u{5d1}\u{5d7}\u{5d5}\u{5e5} \u{5e2}\u{5dd} \u{5e7}\u{5e4}\u{5d4} 41", &[]);
     }
