@@ -45,10 +45,11 @@ use super::status::Condition;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct OrgEmailDomainSpec {
-    /// The domain, such as `acme.example`, in Unicode or ASCII and in any case.
+    /// The domain, such as `acme.example`, in Unicode or ASCII and in any case; without a star, an `@`
+    /// and what a link has around it.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new(r#"self.matches("^[^@\\s\\p{Cc}]+$")"#)
-        .message("a domain is a name such as acme.example, without @ and spaces"))]
+        .message("a domain is a name such as acme.example: write it without an @ and what stands before it, and without spaces"))]
     pub domain: String,
 
     /// Whether addresses in subdomains, such as `eu.acme.example`, are accepted too.
