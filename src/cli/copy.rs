@@ -50,6 +50,7 @@ pub(super) fn resource_name(text: &str) -> Result<String, String> {
 }
 
 fn email(text: &str) -> Result<String, String> {
+    let text = text.trim();
     Email::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Arguments {
 /// Who somebody says they are.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Claim {
-    /// The login name such as `alice.acme`, or the email address.
+    /// The login name such as `alice.acme`, or the email address; either in any case.
     #[arg(value_name = "LOGIN_OR_EMAIL")]
     login: String,
     /// The organization, by the name of its namespace; an email address needs it.
@@ -89,10 +89,10 @@ impl Claim {
     pub(super) fn key(&self) -> Result<AccountKey, OrganizationMissing> {
         let nobody = || AccountKey::Login(LoginName::stored(String::new()));
         if !self.login.contains('@') {
-            return Ok(AccountKey::Login(LoginName::stored(self.login.clone())));
+            return Ok(AccountKey::Login(LoginName::entered(&self.login)));
         }
         let namespace = self.organization.clone().ok_or(OrganizationMissing)?;
-        Ok(Email::parse(&self.login).map_or_else(|_| nobody(), |email| AccountKey::Email { namespace, email }))
+        Ok(Email::parse(self.login.trim()).map_or_else(|_| nobody(), |email| AccountKey::Email { namespace, email }))
     }
 
     /// Returns the account that a password lets in.
@@ -256,6 +256,19 @@ mod tests {
             rounds.push(round(&store, &hashing, rounds.len()).await);
         }
         assert!(spread(&rounds) <= 0.1, "{} rounds lie {} apart", rounds.len(), spread(&rounds));
+    }
+
+    #[tokio::test]
+    async fn a_login_and_an_address_are_entered_in_any_case_and_with_blanks_around_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let hashing = Hashing::new(Cost { memory_kib: 64, passes: 1, lanes: 1 }).unwrap();
+        let store = people(&folder, &hashing).await;
+        for login in ["alice.acme", "Alice.Acme", "ALICE.ACME", " alice.acme ", "Alice@ACME.example", " alice@acme.example\n"] {
+            assert!(attempt(&store, &hashing, login, PASSWORD).await.is_some(), "{login:?}");
+        }
+        for login in ["alice", "al ice.acme", "alice.acme.", ""] {
+            assert!(attempt(&store, &hashing, login, PASSWORD).await.is_none(), "{login:?}");
+        }
     }
 
     #[tokio::test]

@@ -24,6 +24,8 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Shared;
 use crate::domain::account::Account;
+use crate::domain::email::Email;
+use crate::domain::organization::LoginName;
 use crate::store::Store;
 use crate::store::sql::about_file;
 use crate::telemetry;
@@ -140,10 +142,11 @@ async fn accounts_of(store: &impl Store, namespace: &str, user: &str) -> Result<
     if accounts.iter().any(|account| account.owner.name == user) {
         return Ok(accounts);
     }
-    let is_meant = |account: &&Account| account.login_name.as_str() == user || account.content.email.as_str() == user;
+    let (login_name, email) = (LoginName::entered(user), Email::parse(user.trim()).ok());
+    let is_meant = |account: &&Account| account.login_name == login_name || Some(&account.content.email) == email.as_ref();
     Err(match accounts.iter().find(is_meant) {
         Some(account) => format!("{user} isn't the name of a User of {namespace}: that account's User is {}", account.owner.name),
-        None => format!("no User {user} of {namespace} has an account: if there is one, kubectl get user {user} -n {namespace} -o wide says why"),
+        None => format!("no User {user} of {namespace} has an account: if there is one, kubectl get users.roster.rs {user} -n {namespace} -o wide says why"),
     }
     .into())
 }

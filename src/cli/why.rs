@@ -124,7 +124,7 @@ fn explain<'a>(account: &'a Account, group: Option<&GroupContent>, permission: &
     if !held {
         let namespace = &account.namespace;
         notes.push(format!(
-            "this is what is in force; kubectl get user {user} -n {namespace} -o wide says what the User waits for, if it does"
+            "this is what is in force; kubectl get users.roster.rs {user} -n {namespace} -o wide says what the User waits for, if it does"
         ));
     }
     let (why_not, cures) = if held { (vec![], vec![]) } else { missing(account, group, permission, find) };

@@ -57,6 +57,12 @@ impl LoginName {
         Self(format!("{username}.{customer_id}"))
     }
 
+    /// Takes a login name as a person enters it, in any case and with blanks around it.
+    #[must_use]
+    pub fn entered(text: &str) -> Self {
+        Self(text.trim().to_lowercase())
+    }
+
     /// Takes a login name as the store keeps it.
     #[must_use]
     pub fn stored(text: String) -> Self {
@@ -91,6 +97,14 @@ mod tests {
     fn the_last_dot_parts_a_login_name_whatever_the_username() {
         let acme = CustomerId::parse("acme").unwrap();
         assert_eq!(LoginName::new("g.miller", &acme).parts(), ("g.miller", acme));
+    }
+
+    #[test]
+    fn a_login_name_is_entered_in_any_case_and_with_blanks_around_it() {
+        let acme = CustomerId::parse("acme").unwrap();
+        for text in ["g.miller.acme", "G.Miller.ACME", " g.miller.acme\t", "\u{a0}G.miller.acme\r\n"] {
+            assert_eq!(LoginName::entered(text), LoginName::new("g.miller", &acme), "{text:?}");
+        }
     }
 
     #[test]
