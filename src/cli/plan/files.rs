@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -14,8 +18,17 @@ use crate::cli::Failure;
 /// How a folder's manifests end, as `kubectl apply -R -f` has it.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// How large a file may be, in bytes.
-const LARGEST_FILE: usize = 256 * 1024 * 1024;
+/// How much is read in all, in bytes. What is made of it takes many times as much memory.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+
+/// How many files are read.
+const MOST_FILES: usize = 50_000;
+
+/// How many folders may lie within each other.
+const DEEPEST: usize = 64;
+
+/// How long a pipe may have nobody who writes into it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A document of a file.
 #[derive(Clone, Debug)]
@@ -81,23 +94,29 @@ impl fmt::Display for Place {
 /// # Errors
 /// When something can't be read, isn't YAML or JSON, or a folder has no manifest.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
-    let mut documents = vec![];
+    let (mut documents, mut left) = (vec![], Left { bytes: MOST_BYTES, files: MOST_FILES });
     for path in paths {
-        let files = if path.as_os_str() == "-" { vec![path.clone()] } else { files_of(path)? };
+        let files = if path.as_os_str() == "-" { vec![path.clone()] } else { files_of(path, &mut left)? };
         for file in files {
-            documents.extend(parse(&file.display().to_string(), &text_of(&file)?)?);
+            documents.extend(parse(&file.display().to_string(), &text_of(&file, &mut left)?)?);
         }
     }
     Ok(documents)
 }
 
-fn files_of(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+/// How much more may be read.
+struct Left {
+    bytes: usize,
+    files: usize,
+}
+
+fn files_of(path: &Path, left: &mut Left) -> Result<Vec<PathBuf>, Failure> {
     let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
     if !path.metadata().map_err(unreadable)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
     let mut files = vec![];
-    collect(path, &mut files)?;
+    collect(path, DEEPEST, left, &mut files)?;
     if files.is_empty() {
         return Err(format!("{}: the folder has no file that ends in .yaml, .yml or .json", path.display()).into());
     }
@@ -105,7 +124,10 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// Collects the manifests below a folder, by name.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+fn collect(folder: &Path, deeper: usize, left: &mut Left, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    if deeper == 0 {
+        return Err(format!("{}: more than {DEEPEST} folders lie within each other: name one of them", folder.display()).into());
+    }
     let unreadable = |error: std::io::Error| format!("{}: {error}", folder.display());
     let entries = folder.read_dir().map_err(unreadable)?.map(|entry| entry.map(|entry| entry.path()));
     let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
@@ -115,29 +137,65 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     for entry in entries.into_iter().filter(|entry| !is_hidden(entry)) {
         // A link to a folder isn't followed: it may lead back.
         if entry.is_dir() && !entry.is_symlink() {
-            collect(&entry, files)?;
+            collect(&entry, deeper - 1, left, files)?;
         } else if !entry.is_dir() && entry.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known)) {
+            left.files = left.files.checked_sub(1).ok_or_else(|| {
+                format!("{}: more than {MOST_FILES} manifests: plan them in parts, a folder after the other", folder.display())
+            })?;
             files.push(entry);
         }
     }
     Ok(())
 }
 
-fn text_of(file: &Path) -> Result<String, Failure> {
-    let read = if file.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(file)
+/// Reads a file as text, as far as there is room.
+fn text_of(file: &Path, left: &mut Left) -> Result<String, Failure> {
+    let failed = |what: &str| format!("{}: {what}", file.display());
+    let unreadable = |error: std::io::Error| failed(&error.to_string());
+    let mut reader: Box<dyn Read> = match file.as_os_str() == "-" {
+        true => Box::new(std::io::stdin()),
+        false => Box::new(open(file)?),
     };
-    Ok(read.map_err(|error| format!("{}: {error}", file.display()))?)
+    let (mut bytes, mut part) = (vec![], vec![0; 64 * 1024]);
+    loop {
+        let read = match reader.read(&mut part).map_err(unreadable)? {
+            0 => break,
+            read => &part[..read],
+        };
+        if bytes.is_empty() && (read.starts_with(&[0xff, 0xfe]) || read.starts_with(&[0xfe, 0xff])) {
+            return Err(failed("in UTF-16, as the > of Windows PowerShell writes: save it as UTF-8").into());
+        }
+        if read.contains(&0) {
+            return Err(failed("not YAML or JSON: it has a byte that is zero, as what isn't text has").into());
+        }
+        left.bytes = left.bytes.checked_sub(read.len()).ok_or_else(|| {
+            let most = MOST_BYTES / 1024 / 1024;
+            failed(&format!("with it, there is more than {most} MiB to read: plan it in parts"))
+        })?;
+        bytes.extend_from_slice(read);
+    }
+    let text = String::from_utf8(bytes).map_err(|_| failed("not YAML or JSON: it isn't text in UTF-8"))?;
+    // Editors on Windows begin a file so.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// Opens a file; a pipe only where somebody writes into it.
+fn open(file: &Path) -> Result<File, Failure> {
+    let unreadable = |error: std::io::Error| format!("{}: {error}", file.display());
+    if !file.metadata().map_err(unreadable)?.file_type().is_fifo() {
+        return Ok(File::open(file).map_err(unreadable)?);
+    }
+    let (opened, news) = mpsc::channel();
+    let path = file.to_owned();
+    std::thread::spawn(move || opened.send(File::open(path)));
+    match news.recv_timeout(PATIENCE) {
+        Ok(opened) => Ok(opened.map_err(unreadable)?),
+        Err(_) => Err(format!("{}: a pipe into which nobody writes", file.display()).into()),
+    }
 }
 
 /// Parses the documents of a file. A message quotes nothing of it: it may hold a Secret.
 fn parse(file: &str, text: &str) -> Result<Vec<Document>, Failure> {
-    if text.len() > LARGEST_FILE {
-        return Err(format!("{file}: larger than {LARGEST_FILE} bytes").into());
-    }
     let (mut documents, mut above) = (vec![], 0);
     for object in objects(text).unwrap_or_else(|| vec![text]) {
         documents.extend(parse_yaml(file, object, above)?);
@@ -323,6 +381,78 @@ mod tests {
         std::os::unix::fs::symlink("..2026_11_22", linked).unwrap();
         std::os::unix::fs::symlink("..data/alice.yaml", mounted.path().join("alice.yaml")).unwrap();
         assert_eq!(read(&[mounted.path().to_owned()]).unwrap().len(), 1);
+    }
+
+    #[track_caller]
+    fn check_refused(path: &Path, said: &str) {
+        let error = read(&[path.to_owned()]).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+
+    #[test]
+    fn what_has_no_end_is_read_to_a_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        check_refused(Path::new("/dev/zero"), "/dev/zero: not YAML or JSON");
+        let [large, pipe, deep] = ["large.yaml", "pipe", "deep"].map(|name| folder.path().join(name));
+        std::fs::write(&large, vec![b'#'; MOST_BYTES + 1]).unwrap();
+        check_refused(&large, "large.yaml: with it, there is more than 64 MiB to read: plan it in parts");
+        std::fs::write(&large, vec![b'#'; MOST_BYTES / 2 + 1]).unwrap();
+        assert!(read(&[large.clone()]).is_ok());
+        let twice = read(&[large.clone(), large.clone()]).unwrap_err().to_string();
+        assert!(twice.contains("more than 64 MiB"), "{twice}");
+        std::fs::remove_file(&large).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let begun = std::time::Instant::now();
+        check_refused(&pipe, "pipe: a pipe into which nobody writes");
+        assert!(begun.elapsed() < PATIENCE * 3);
+        // The first one is still read, by whoever waited for it.
+        let pipe = folder.path().join("another");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let writer = pipe.clone();
+        let writer = std::thread::spawn(move || std::fs::write(writer, "kind: A\n").unwrap());
+        assert_eq!(read(&[pipe]).unwrap().len(), 1);
+        writer.join().unwrap();
+        let mut below = deep.clone();
+        (0..=DEEPEST).for_each(|_| below.push("a"));
+        std::fs::create_dir_all(below).unwrap();
+        check_refused(&deep, "more than 64 folders lie within each other");
+    }
+
+    #[test]
+    fn links_that_lead_back_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let [itself, back, one] = ["itself.yaml", "back", "one.yaml"].map(|name| folder.path().join(name));
+        std::fs::write(one, "kind: A\n").unwrap();
+        std::os::unix::fs::symlink(".", back).unwrap();
+        assert_eq!(read(&[folder.path().to_owned()]).unwrap().len(), 1);
+        std::os::unix::fs::symlink("itself.yaml", &itself).unwrap();
+        check_refused(&itself, "itself.yaml: Too many levels of symbolic links");
+        check_refused(folder.path(), "itself.yaml: Too many levels of symbolic links");
+    }
+
+    #[test]
+    fn a_folder_may_have_thousands_of_files_and_no_more_than_the_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..3000 {
+            std::fs::write(folder.path().join(format!("{number}.yaml")), "kind: A\n").unwrap();
+        }
+        assert_eq!(read(&[folder.path().to_owned()]).unwrap().len(), 3000);
+        let error = collect(folder.path(), DEEPEST, &mut Left { bytes: 0, files: 2999 }, &mut vec![]).unwrap_err().to_string();
+        assert!(error.contains("more than 50000 manifests: plan them in parts"), "{error}");
+    }
+
+    #[test]
+    fn files_of_other_systems_are_read_or_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("people.yaml");
+        std::fs::write(&file, "\u{feff}kind: A\r\n").unwrap();
+        assert_eq!(read(&[file.clone()]).unwrap()[0].value, json!({"kind": "A"}));
+        for order in [u16::to_le_bytes, u16::to_be_bytes] {
+            std::fs::write(&file, "\u{feff}kind: A\r\n".encode_utf16().flat_map(order).collect::<Vec<u8>>()).unwrap();
+            check_refused(&file, "in UTF-16, as the > of Windows PowerShell writes: save it as UTF-8");
+        }
+        std::fs::write(&file, b"kind: \xe9\n").unwrap();
+        check_refused(&file, "it isn't text in UTF-8");
     }
 
     #[test]
