@@ -107,6 +107,8 @@ pub struct UnreadableField {
     pub path: String,
     /// The value in JSON, cut where it is long.
     pub value: String,
+    /// What is the matter with it, where it is understood and refused all the same.
+    pub problem: Option<String>,
 }
 
 impl UnreadableField {
@@ -118,7 +120,15 @@ impl UnreadableField {
             Some((end, _)) => format!("{}…", &text[..end]),
             None => text,
         };
-        Self { field, path, value }
+        Self { field, path, value, problem: None }
+    }
+}
+
+impl UnreadableField {
+    /// Returns a value that is understood, and that nothing can be made of.
+    #[must_use]
+    pub fn wrong(field: Field, path: String, value: &str, problem: String) -> Self {
+        Self { problem: Some(problem), ..Self::new(field, path, &Value::from(value)) }
     }
 }
 

@@ -130,7 +130,7 @@ pub struct UserSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 3, max = 254))]
     #[x_kube(validation = Rule::new(r#"self.matches("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+([.][A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[^@\\s\\p{Cc}]+$")"#)
-        .message("an email is one address such as alice@acme.example, its part before the @ in ASCII and without quotes"))]
+        .message("an email is one address such as alice@acme.example, without mailto:, a name, < > and spaces around it, its part before the @ in ASCII and without quotes"))]
     pub email: Option<String>,
 
     /// Who the person is and how to reach them. A change takes effect at once.
@@ -175,7 +175,8 @@ pub struct UserSpec {
     pub state: DesiredState,
 
     /// The Secret of type `roster.rs/password` that holds the password. A password must be text in
-    /// UTF-8 on one line without control characters (one line end after it is taken off), have 15 to
+    /// UTF-8, without a byte order mark, on one line without control characters (one line end after it
+    /// is taken off) and without characters that nobody sees, such as zero-width ones, have 15 to
     /// 128 characters, counted after Unicode normalization (NFKC), be hard to guess (a zxcvbn score of
     /// at least 3 of 4), and not be the login name, the username or the email, alone or repeated, in
     /// any case; it may contain them. Where `confirmationKey` is set, it must be the same there. No
@@ -205,7 +206,6 @@ pub struct ProfileSpec {
     /// The name to show, such as `Alice Smith`. Required, and not blank, unless `copyOf` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^\P{Cc}*$"))]
-    #[x_kube(validation = Rule::new("self.trim() != ''").message("displayName can't be blank"))]
     pub display_name: Option<String>,
 
     /// A telephone number, as people write it.
@@ -217,7 +217,8 @@ pub struct ProfileSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
 
-    /// The person's time zone by its IANA name, such as `America/Phoenix`.
+    /// The person's time zone by its IANA name, such as `America/Phoenix`. One that the IANA database
+    /// doesn't have is told in the condition `Ready`, and isn't applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9+_-]*(/[A-Za-z0-9+_-]+){0,2}$')")

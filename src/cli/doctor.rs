@@ -328,7 +328,7 @@ fn lacking(policies: Option<&Lack>) -> Vec<Finding> {
 fn unsupported(object: &Misread) -> Vec<Finding> {
     let Misread { kind, namespace, name, fields } = object;
     let kind = <&str>::from(*kind);
-    let finding = |UnreadableField { field, path, value }: &UnreadableField| Finding {
+    let finding = |UnreadableField { field, path, value, .. }: &UnreadableField| Finding {
         severity: Severity::Error,
         finding: Kind::UnsupportedValue,
         organization: Some(namespace.clone()),

@@ -364,7 +364,8 @@ async fn users<S: Store>(
     find_adoptable(world, store, adoptable, &mut snapshots).await?;
     for snapshot in &mut snapshots {
         let user::Snapshot { meta, spec, account, .. } = snapshot;
-        snapshot.spec = unreadable::user_in_force(spec, &meta.unreadable, account.as_ref());
+        meta.unreadable = unreadable::with_wrong_values(&meta.unreadable, spec, account.as_ref());
+        *spec = unreadable::user_in_force(spec, &meta.unreadable, account.as_ref());
     }
     find_departures(store, &mut snapshots).await?;
     find_given_up(store, &mut snapshots).await?;
@@ -602,7 +603,7 @@ async fn find_holders<S: Store>(world: &World, store: &S, snapshots: &mut [user:
     }
     for snapshot in snapshots {
         let login_holder = login_key(snapshot).and_then(|key| holders.get(&key));
-        snapshot.login_holder = login_holder.map(|account| Holder { account: account.id, user: account.owner.name.clone() });
+        snapshot.login_holder = login_holder.map(|account| Holder::of(account, has_user(world, account)));
         if let Some(first) = email_key(snapshot) {
             snapshot.contest = contest(&mut addresses, snapshot.account.as_ref(), first).await?;
         }
@@ -619,7 +620,11 @@ struct Addresses<'a, S> {
 
 impl<S: Store> Addresses<'_, S> {
     fn note(&mut self, key: AccountKey, account: Option<Account>) {
-        let rival = |account| Rival { asks_for: moving_to(self.world, &account), account: Arc::new(account) };
+        let rival = |account| Rival {
+            asks_for: moving_to(self.world, &account),
+            is_declared: has_user(self.world, &account),
+            account: Arc::new(account),
+        };
         self.known.insert(key, account.map(rival));
     }
 
@@ -665,6 +670,12 @@ async fn contest<S: Store>(
     }
     let ends_free = !rivals.is_empty();
     Ok(Contest { rivals, ends_free })
+}
+
+/// Whether a `User` of an account's owner's name is there.
+fn has_user(world: &World, account: &Account) -> bool {
+    let is_presumed = world.presumes_owners && !account.owner.uid.is_empty();
+    is_presumed || seen_user(world, &ObjectKey::new(Kind::User, &account.namespace, &account.owner.name)).is_some()
 }
 
 /// Returns the address that an account's `User` asks for, if that is another one and may be applied.

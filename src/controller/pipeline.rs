@@ -861,7 +861,10 @@ impl<S: Store> Pipeline<S> {
             self.land(&uid);
         }
         let in_force = self.world.in_force(&key.namespace, &key.name).cloned();
+        let others = if key.kind == Kind::User { self.others_who_ask(key) } else { vec![] };
         if self.world.lose(key) {
+            // An account that it left behind is told of otherwise.
+            self.wake(others);
             if let Some(InForce { group, follows, owner_uid: _ }) = in_force.filter(|_| key.kind == Kind::User) {
                 // An account that was let go of counts again.
                 let soon = Instant::now() + COUNTS_GATHERED;

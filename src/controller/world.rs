@@ -91,6 +91,8 @@ pub struct World {
     pub domains: Shelf<OrgEmailDomainSpec, OrgEmailDomainStatus>,
     /// The Secrets of our type.
     pub secrets: BTreeMap<(String, String), SeenSecret>,
+    /// Whether the `User` of each account that wasn't let go of is taken to be there, seen or not.
+    pub presumes_owners: bool,
     namespace_versions: HashMap<String, u64>,
     emails: HashMap<(String, String), Result<Email, EmailError>>,
     in_force: HashMap<(String, String), InForce>,

@@ -7,7 +7,7 @@ use super::in_flight::DirectoryProblem;
 use super::unreadable::consequence;
 use crate::api::lenient::{Field, UnreadableField};
 use crate::api::{PASSWORD_SECRET, Reason};
-use crate::domain::account::{AccountId, TransactionKind};
+use crate::domain::account::{Account, AccountId, TransactionKind};
 use crate::domain::email::{Domain, DomainError, Email, EmailError};
 use crate::domain::inheritance::LONGEST_LINE;
 use crate::domain::organization::{CustomerId, CustomerIdError, LoginName};
@@ -285,8 +285,30 @@ pub enum TakenBy {
 pub struct Holder {
     /// The account.
     pub account: AccountId,
-    /// The name of the `User` that owns it.
+    /// The name of the `User` that owns it, or that owned it last; empty where none ever did.
     pub user: String,
+    /// Whether a `User` of that name is there. Else the account was left behind: let go of, or orphaned.
+    pub is_declared: bool,
+}
+
+impl Holder {
+    /// Returns the holder that an account is.
+    #[must_use]
+    pub fn of(account: &Account, is_declared: bool) -> Self {
+        Self { account: account.id, user: account.owner.name.clone(), is_declared }
+    }
+
+    /// Returns how the account of a holder without a `User` is had by another one: a message of its own about what it has.
+    fn left_behind(&self, what: &str, otherwise: &str) -> String {
+        let Self { account, user, .. } = self;
+        let (whose, back) = match user.as_str() {
+            "" => ("which no User ever owned".to_owned(), String::new()),
+            user => (format!("whose User {user} isn't there any more"), format!("name it {user} again, or ")),
+        };
+        format!(
+            "{what} belongs to the account {account}, {whose}. To take the account over, delete this User and {back}create it with spec.adopt: {account}, which needs the verb adopt on accounts.roster.rs/{account}; otherwise {otherwise}"
+        )
+    }
 }
 
 /// Why the store doesn't take a change now.
@@ -536,6 +558,10 @@ impl fmt::Display for Blocked {
             Self::ChargeNotApproved => {
                 write!(f, "an account costs an additional charge: approve it by setting spec.chargeApproved to true")
             }
+            Self::LoginTaken { login_name, holder } if !holder.is_declared => {
+                let what = format!("the login name {login_name}");
+                f.write_str(&holder.left_behind(&what, "delete this User and create it with another spec.username"))
+            }
             Self::LoginTaken { login_name, holder } => write!(
                 f,
                 "the login name {login_name} belongs to the User {}: delete this User and create it with another spec.username",
@@ -556,6 +582,9 @@ impl fmt::Display for Blocked {
                 f,
                 "the domain {domain} isn't in the organization's list: add an OrgEmailDomain for it, or change spec.email"
             ),
+            Self::EmailTaken { email, holder } if !holder.is_declared => {
+                f.write_str(&holder.left_behind(email.as_str(), "change spec.email"))
+            }
             Self::EmailTaken { email, holder } => {
                 write!(f, "{email} belongs to the User {}: change spec.email here or there", holder.user)
             }
@@ -677,12 +706,16 @@ impl fmt::Display for Blocked {
                 write!(f, "the {} is in force in the store, and on its way to the directories", kind.as_str())
             }
             Self::UnsupportedValue { fields, is_new } => {
-                let one = |UnreadableField { field, path, value }: &UnreadableField| match is_new {
-                    true => format!("{path} is {value}"),
-                    false => format!("{path} is {value}: {}", consequence(*field)),
+                let one = |UnreadableField { field, path, value, problem }: &UnreadableField| {
+                    let what = problem.as_ref().map_or_else(|| format!("{path} is {value}"), |why| format!("{path} {why}"));
+                    if *is_new { what } else { format!("{what}: {}", consequence(*field)) }
                 };
+                let is_understood = fields.iter().all(|unreadable| unreadable.problem.is_some());
                 let fields = listed(&fields.iter().map(one).collect::<Vec<_>>(), "; ");
                 let rest = if *is_new { "nothing is made of it until then" } else { "everything else is in force" };
+                if is_understood {
+                    return write!(f, "{fields}; {rest}. Correct it");
+                }
                 write!(
                     f,
                     "not understood by this version of roster: {fields}; {rest}. Correct it, or run a version of roster that knows it"

@@ -8,6 +8,9 @@
 //! | `deletionProtection`, `deletionPolicy` | the `User` isn't deleted |
 //! | any other field | the value in force |
 //! | anything, before there is an account or a listed domain | none is made |
+//!
+//! The same holds of what is understood and can't be meant ([`wrong_values`]): a text of which nobody sees anything, and a time
+//! zone that there isn't. What is in force already stays without a word: it came before the rule.
 
 use std::sync::Arc;
 
@@ -22,6 +25,7 @@ use crate::domain::account::{Account, Lifecycle, PostalAddress, Profile};
 use crate::domain::group::GroupContent;
 use crate::domain::member::Own;
 use crate::domain::permission::Permission;
+use crate::domain::{text, time_zone};
 
 /// Returns why something of a spec is refused, if there is such: what can't be read, and what is listed as a permission and
 /// is none.
@@ -36,6 +40,77 @@ pub fn blocked(meta: &Meta, listed: Listed<'_>, is_new: bool) -> Option<Blocked>
     let none = none.map(|text| UnreadableField::new(field, place.to_owned(), &Value::from(text.as_str())));
     let fields: Vec<UnreadableField> = meta.unreadable.fields().iter().cloned().chain(none).collect();
     (!fields.is_empty()).then_some(Blocked::UnsupportedValue { fields, is_new })
+}
+
+/// Returns what of a `User`'s spec can't be read, and with it what can't be meant and isn't in force.
+#[must_use]
+pub fn with_wrong_values(unreadable: &Unreadable, spec: &UserSpec, account: Option<&Account>) -> Unreadable {
+    let wrong = wrong_values(spec, account);
+    if wrong.is_empty() {
+        unreadable.clone()
+    } else {
+        unreadable.fields().iter().cloned().chain(wrong).collect::<Vec<_>>().into()
+    }
+}
+
+/// Returns what of a `User`'s spec can't be meant, but for what the account has in force.
+#[must_use]
+pub fn wrong_values(spec: &UserSpec, account: Option<&Account>) -> Vec<UnreadableField> {
+    let mut wrong = vec![];
+    let mut text = |field: Field, path: String, text: &str, in_force: &dyn Fn(&Profile, &Account) -> bool| {
+        let Err(why) = text::readable(text) else { return };
+        let is_in_force = account.is_some_and(|account| in_force(&declared_profile(account), account));
+        wrong.extend((!is_in_force).then(|| UnreadableField::wrong(field, path, text, why.to_string())));
+    };
+    let UserSpec { profile, role, teams, .. } = spec;
+    let (no_profile, no_address) = (ProfileSpec::default(), Address::default());
+    let ProfileSpec { display_name, phone, address, time_zone, notifications } = profile.as_ref().unwrap_or(&no_profile);
+    if let Some(it) = display_name {
+        text(Field::DisplayName, "spec.profile.displayName".to_owned(), it, &|profile, _| profile.display_name == *it);
+    }
+    if let Some(it) = phone {
+        text(Field::Phone, "spec.profile.phone".to_owned(), it, &|profile, _| profile.phone.as_ref() == Some(it));
+    }
+    let Address { street, locality, region, postal_code, country: _ } = address.as_ref().unwrap_or(&no_address);
+    for (number, it) in street.iter().enumerate() {
+        let path = format!("spec.profile.address.street[{number}]");
+        text(Field::Address, path, it, &|profile, _| profile.address.as_ref().is_some_and(|had| had.street.contains(it)));
+    }
+    type Part = fn(&PostalAddress) -> &Option<String>;
+    let parts: [(&str, &Option<String>, Part); 3] = [
+        ("locality", locality, |had| &had.locality),
+        ("region", region, |had| &had.region),
+        ("postalCode", postal_code, |had| &had.postal_code),
+    ];
+    for (name, it, part) in parts.iter().filter_map(|(name, it, part)| Some((name, it.as_ref()?, part))) {
+        let has_it = |profile: &Profile, _: &Account| profile.address.as_ref().is_some_and(|had| part(had).as_ref() == Some(it));
+        text(Field::Address, format!("spec.profile.address.{name}"), it, &has_it);
+    }
+    for (number, it) in notifications.iter().enumerate() {
+        let path = format!("spec.profile.notifications[{number}]");
+        text(Field::Notifications, path, it, &|profile, _| profile.notifications.contains(it));
+    }
+    if let Some(it) = role {
+        text(Field::Role, "spec.role".to_owned(), it, &|_, account| account.content.role.as_ref() == Some(it));
+    }
+    for (number, it) in teams.iter().enumerate() {
+        text(Field::Teams, format!("spec.teams[{number}]"), it, &|_, account| account.content.teams.contains(it));
+    }
+    let is_in_force = |zone: &String| account.is_some_and(|account| declared_profile(account).time_zone.as_ref() == Some(zone));
+    if let Some(zone) = time_zone.as_ref().filter(|zone| !is_in_force(zone))
+        && let Err(why) = time_zone::known(zone)
+    {
+        let problem = format!("({}) {why}", Value::from(zone.as_str()));
+        wrong.push(UnreadableField::wrong(Field::TimeZone, "spec.profile.timeZone".to_owned(), zone, problem));
+    }
+    wrong
+}
+
+/// Returns what was last declared of a profile: what is in force, but for what the member changed.
+fn declared_profile(account: &Account) -> Profile {
+    let mut profile = ProfileSpec::default();
+    profile_in_force(&mut profile, &vec![UnreadableField::new(Field::Profile, String::new(), &Value::Null)].into(), account);
+    super::user::profile(profile, None)
 }
 
 /// What a spec lists as permissions.

@@ -121,6 +121,8 @@ pub struct Rival {
     /// The address that its `User` asks for, where that may be applied: the resource is there,
     /// is this account's, isn't paused, being deleted or refused whole.
     pub asks_for: Option<Email>,
+    /// Whether a `User` of its owner's name is there.
+    pub is_declared: bool,
 }
 
 /// Decides what becomes of a `User`'s account.
@@ -585,8 +587,8 @@ fn email(snapshot: &Snapshot) -> Result<(Email, Vec<AddressMove>), Blocked> {
         return Err(Blocked::DomainNotAllowed { domain: wanted.domain().to_owned(), leaving });
     }
     let moves = room(snapshot, current).ok_or_else(|| {
-        let holder = &snapshot.contest.rivals[0].account;
-        Blocked::EmailTaken { email: wanted.clone(), holder: Holder { account: holder.id, user: holder.owner.name.clone() } }
+        let Rival { account, is_declared, .. } = &snapshot.contest.rivals[0];
+        Blocked::EmailTaken { email: wanted.clone(), holder: Holder::of(account, *is_declared) }
     })?;
     Ok((wanted, moves))
 }
@@ -646,7 +648,7 @@ fn room(snapshot: &Snapshot, ours: Option<&Email>) -> Option<Vec<AddressMove>> {
 }
 
 fn a_move(organization: &OrganizationFacts, rival: &Rival) -> Option<AddressMove> {
-    let Rival { account, asks_for } = rival;
+    let Rival { account, asks_for, is_declared: _ } = rival;
     let to = asks_for.clone().filter(|to| *to != account.content.email && is_listed(organization, to))?;
     Some(AddressMove { account: account.id, from: account.revision, to })
 }
@@ -706,7 +708,7 @@ fn content(spec: &UserSpec, decided: Decided) -> Content {
 }
 
 /// Returns what is declared: the spec's fields where they are present, else what was copied.
-fn profile(spec: ProfileSpec, copied: Option<&Copied>) -> Profile {
+pub(super) fn profile(spec: ProfileSpec, copied: Option<&Copied>) -> Profile {
     let ProfileSpec { display_name, phone, address, time_zone, notifications } = spec;
     let address = address.map(|address| PostalAddress {
         street: address.street,
@@ -877,6 +879,45 @@ mod tests {
         let disabled = check_settles(&edited(&granted, |spec| spec.state = DesiredState::Disabled));
         let revoked = check_settles(&edited(&disabled, |spec| spec.permissions = None));
         assert!(revoked.account.unwrap().content.grants.is_empty());
+    }
+
+    #[test]
+    fn what_can_not_be_meant_is_told_unless_it_is_in_force_from_before() {
+        let old = edited(&snapshot(), |spec| {
+            (spec.role, spec.teams) = (Some(" ".to_owned()), vec!["a".to_owned(), "\u{3164}".to_owned()]);
+            let profile = spec.profile.as_mut().unwrap();
+            profile.display_name = Some("\u{200b}".to_owned());
+            profile.phone = Some("\u{2800}".to_owned());
+            profile.time_zone = Some("America/Pheonix".to_owned());
+            profile.notifications = vec!["\u{ad}".to_owned()];
+            let (street, region) = (vec!["1 Main Street".to_owned(), "\u{feff}".to_owned()], Some("\u{3000}".to_owned()));
+            profile.address = Some(crate::api::user::Address { street, region, ..Default::default() });
+        });
+        let told = |snapshot: &Snapshot| {
+            let wrong = unreadable::wrong_values(&snapshot.spec, snapshot.account.as_ref());
+            wrong.into_iter().map(|wrong| format!("{} {}", wrong.path, wrong.problem.unwrap())).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(&old),
+            [
+                "spec.profile.displayName has only characters that nobody sees: U+200B",
+                "spec.profile.phone has only characters that nobody sees: U+2800",
+                "spec.profile.address.street[1] has only characters that nobody sees: U+FEFF",
+                "spec.profile.address.region has only characters that nobody sees: U+3000",
+                "spec.profile.notifications[0] has only characters that nobody sees: U+00AD",
+                "spec.role has only characters that nobody sees: U+0020",
+                "spec.teams[1] has only characters that nobody sees: U+3164",
+                "spec.profile.timeZone (\"America/Pheonix\") isn't a name of the IANA time zone database (America/Phoenix?)",
+            ]
+        );
+        // As an older version left it.
+        let old = applied(&old);
+        assert_eq!(told(&old), Vec::<String>::new());
+        let edit = edited(&old, |spec| {
+            spec.role = Some("\u{2003}".to_owned());
+            spec.profile.as_mut().unwrap().time_zone = Some("Mars/Phobos".to_owned());
+        });
+        assert_eq!(told(&edit).len(), 2);
     }
 
     #[test]
@@ -1266,7 +1307,10 @@ mod tests {
             (Reason::EmailTaken, |user| {
                 let mut holder = left_behind();
                 holder.id = AccountId(Uuid::from_u128(2));
-                user.contest = Contest { rivals: vec![Rival { account: Arc::new(holder), asks_for: None }], ends_free: false };
+                user.contest = Contest {
+                    rivals: vec![Rival { account: Arc::new(holder), asks_for: None, is_declared: true }],
+                    ends_free: false,
+                };
             }),
             (Reason::SourceNotFound, |user| from(user, "bob", SourceMode::Inherit)),
             (Reason::SourceNotFound, |user| from(user, "bob", SourceMode::Clone)),
@@ -1372,7 +1416,11 @@ mod tests {
     fn an_address_is_taken_unless_everybody_in_the_way_moves_on() {
         let mut holder = applied(&snapshot()).account.unwrap();
         holder.id = AccountId(Uuid::from_u128(2));
-        let rival = |asks_for: Option<&str>| Rival { account: Arc::new(holder.clone()), asks_for: asks_for.map(email) };
+        let rival = |asks_for: Option<&str>| Rival {
+            account: Arc::new(holder.clone()),
+            asks_for: asks_for.map(email),
+            is_declared: true,
+        };
         let contested =
             |asks_for, ends_free| Snapshot { contest: Contest { rivals: vec![rival(asks_for)], ends_free }, ..snapshot() };
         check_blocked(&contested(None, false), &[Reason::EmailTaken]);

@@ -158,6 +158,31 @@ async fn what_is_refused_has_the_reason_and_the_message_of_the_condition() {
 }
 
 #[tokio::test]
+async fn a_text_that_nobody_sees_and_a_time_zone_that_there_is_not_are_refused_beside_the_rest() {
+    let place = Place::filled().await;
+    let edit = bob(&json!({"role": "\u{200b}", "teams": ["night-shift"]}));
+    let carla = json!({"profile": {"displayName": "Carla", "timeZone": "Europe/Berln"}});
+    let said = place.exits(&["plan", "-n", "acme", "-f", "-", "-o", "json"], &documents(&[edit, user("carla", &carla)]), 1);
+    let planned: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(reasons(&planned), ["UnsupportedValue", "UnsupportedValue"], "{said}");
+    for words in [
+        "spec.role has only characters that nobody sees: U+200B: the value in force stays; everything else is in force. Correct it",
+        "isn't a name of the IANA time zone database (Europe/Berlin?); nothing is made of it until then. Correct it",
+        "night-shift",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_or_an_address_in_place_of_a_name_is_recognized_in_any_case() {
+    let place = Place::filled().await;
+    for user in ["bob.acme", "Bob.ACME", " bob.acme ", "Bob@Acme.Example"] {
+        place.fails(&["why", "-n", "acme", user, "orders:read"], "", "that account's User is bob");
+    }
+}
+
+#[tokio::test]
 async fn what_can_be_done_of_an_edit_is_planned_beside_what_is_refused() {
     let place = Place::filled().await;
     let planned = place.planned(&documents(&[bob(&json!({"email": "mary@acme.example", "role": "Lead"}))]), 1);

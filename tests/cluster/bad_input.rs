@@ -140,7 +140,7 @@ fn a_secret_that_is_not_there_and_an_account_that_nobody_has_are_named_in_the_re
 fn a_blank_or_unknown_field_is_refused_where_it_is_written() {
     let (organization, _operator) = organization();
     let blank = user("alice").with("/spec/profile/displayName", "  ");
-    refused(organization.admin().create(&blank), "displayName can't be blank");
+    refused(organization.admin().create(&blank), "has only characters that nobody sees: U+0020");
     let unknown = user("alice").with("/spec/emial", "alice@acme.example").to_string();
     let answer = organization.kubectl(&["apply", "-f", "-"], &unknown);
     assert!(!answer.success && answer.stderr.contains("spec.emial"), "{}", answer.stderr);

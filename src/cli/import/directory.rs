@@ -13,13 +13,14 @@ use super::store::address_spec;
 use crate::api::user::{DesiredState, GroupRef, PermissionsSpec, ProfileSpec};
 use crate::api::{User, UserSpec};
 use crate::cli::Failure;
-use crate::cli::plan::schema::Schemas;
+use crate::cli::plan::schema::{Fault, Schemas};
 use crate::directory::{Directory, Found, People};
 use crate::domain::account::AccountId;
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::{ADMINISTRATORS, GroupContent, USERS};
 use crate::domain::organization::{CustomerId, LoginName};
 use crate::domain::permission::Permission;
+use crate::domain::{text, time_zone};
 use crate::plan::adoption::ENTRY;
 use crate::plan::{Listing, OrganizationRecord};
 use crate::store::Store;
@@ -191,7 +192,7 @@ impl<'a> Import<'a> {
             return Err(format!("its email address {email} is that of {other} too"));
         }
         let asked = self.username(&found.login_name);
-        let made = made_valid(&asked).ok_or("nothing of its userName can stay in a username")?;
+        let made = made_valid(&asked).map_err(|why| format!("its userName: {why}; give it one in the letters a to z"))?;
         let mut remarks = further(&found.further);
         let group_ref = GroupRef { name: self.group(&found.groups, &mut remarks) };
         let spec = UserSpec {
@@ -237,10 +238,10 @@ impl<'a> Import<'a> {
         let has_full_control =
             |name: &str| name == ADMINISTRATORS || self.record.group(name).is_some_and(|group| group.full_control);
         let mapped = groups.iter().filter_map(|group| match group.strip_prefix(&own) {
-            Some(name) => Some(name.to_owned()).filter(|name| made_valid(name).as_ref() == Some(name)),
+            Some(name) => Some(name.to_owned()).filter(|name| made_valid(name).as_ref() == Ok(name)),
             None if group.contains('/') => None,
             // Whoever named that group didn't mean full control here.
-            None => made_valid(group).filter(|name| !has_full_control(name)),
+            None => made_valid(group).ok().filter(|name| !has_full_control(name)),
         });
         let mapped: BTreeSet<String> = mapped.collect();
         match mapped.iter().next() {
@@ -264,7 +265,8 @@ impl<'a> Import<'a> {
         let mut dropped = vec![];
         loop {
             let mut object = serde_json::json!({"metadata": {"name": "name"}, "spec": spec});
-            let Some(fault) = self.schemas.faults("User", &mut object).into_iter().next() else { break };
+            let fault = self.schemas.faults("User", &mut object).into_iter().next().or_else(|| no_time_zone(&spec));
+            let Some(fault) = fault else { break };
             let pointer = format!("/{}", fault.path.replace('.', "/"));
             let Some(field) = OPTIONAL.into_iter().find(|field| pointer.starts_with(field)) else {
                 return Err(format!("{}: {}", fault.path, fault.message));
@@ -407,11 +409,18 @@ fn permissions(entitlements: &[String], remarks: &mut Vec<Remark<'static>>) -> O
     (!grants.is_empty()).then_some(PermissionsSpec { grants, from: None })
 }
 
-/// Returns a text on one line; nothing where nothing is left.
+/// Returns that a spec names a time zone that there isn't, which the schema lets through.
+fn no_time_zone(spec: &Value) -> Option<Fault> {
+    let zone = spec.pointer("/profile/timeZone")?.as_str()?;
+    let message = time_zone::known(zone).err().map(|why| format!("{zone} {why}"))?;
+    Some(Fault { path: "spec.profile.timeZone".to_owned(), message })
+}
+
+/// Returns a text on one line; nothing where nobody sees anything of what is left.
 fn one_line(text: &str) -> Option<String> {
     let line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
     let line = line.trim().to_owned();
-    (!line.is_empty()).then_some(line)
+    (!line.is_empty() && text::readable(&line).is_ok()).then_some(line)
 }
 
 #[cfg(test)]
@@ -441,12 +450,57 @@ mod tests {
         import.take(read("1", &["emails isn't a list", "active is neither true nor false"]));
         import.take(read("2", &[]));
         import.take(read("3", &["it has no userName"]));
-        assert_eq!(import.people.len(), 1);
+        for (id, name) in [("4", "Łukasz"), ("5", "日本"), ("6", "ivan.Петров"), ("7", "🙂")] {
+            import.take(Found { login_name: name.to_owned(), ..read(id, &[]) });
+        }
+        assert_eq!(import.people.iter().map(|person| person.name.as_str()).collect::<Vec<_>>(), ["name2", "lukasz"]);
         let text = import.text().unwrap();
         let left_out = text.split("# Left out:\n").nth(1).unwrap();
         assert_eq!(
             left_out,
-            "# - name1 (entry 1): emails isn't a list; active is neither true nor false\n# - somebody (entry 3): it has no userName\n"
+            [
+                "# - name1 (entry 1): emails isn't a list; active is neither true nor false\n",
+                "# - somebody (entry 3): it has no userName\n",
+                "# - 日本 (entry 5): its userName: 日 has no letter of ASCII to stand for it, so no username is made of it without asking; give it one in the letters a to z\n",
+                "# - ivan.Петров (entry 6): its userName: п has no letter of ASCII to stand for it, so no username is made of it without asking; give it one in the letters a to z\n",
+                "# - 🙂 (entry 7): its userName: nothing of it can stay in a username; give it one in the letters a to z\n",
+            ]
+            .concat()
         );
+    }
+
+    #[test]
+    fn what_nobody_sees_and_time_zones_that_there_arent_are_left_out() {
+        let found = Found {
+            id: "1".to_owned(),
+            external_id: None,
+            login_name: "alice".to_owned(),
+            active: true,
+            email: Some("alice@acme.example".to_owned()),
+            display_name: Some("\u{200b}".to_owned()),
+            phone: Some(" \u{2800}".to_owned()),
+            address: Some(crate::domain::account::PostalAddress {
+                street: vec!["1 Main Street".to_owned()],
+                locality: Some("\u{3164}".to_owned()),
+                ..Default::default()
+            }),
+            time_zone: Some("America/Pheonix".to_owned()),
+            role: Some("\u{ad}".to_owned()),
+            permissions: vec![],
+            groups: vec![],
+            further: BTreeMap::new(),
+            unreadable: vec![],
+        };
+        let (record, known) = (OrganizationRecord::default(), Known { ids: HashSet::new(), accounts: vec![] });
+        let mut import = Import::new("acme", CustomerId::parse("acme").unwrap(), record, known).unwrap();
+        import.take(found);
+        let spec = &import.people[0].spec;
+        let profile = spec.profile.clone().unwrap();
+        assert_eq!((profile.display_name.as_deref(), &profile.phone, &spec.role), (Some("alice"), &None, &None));
+        let address = profile.address.unwrap();
+        assert_eq!((address.street, address.locality, profile.time_zone), (vec!["1 Main Street".to_owned()], None, None));
+        let text = import.text().unwrap();
+        assert!(text.contains("locality is left out, and goes with the take-over: has only characters"), "{text}");
+        assert!(text.contains("(America/Phoenix?)"), "{text}");
     }
 }

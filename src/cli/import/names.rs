@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::cli::copy::resource_name;
+use crate::domain::text::{NotLatin, to_ascii_letters};
 
 /// How long a name may be, in characters, so that a number fits behind it.
 const LONGEST: usize = 240;
@@ -29,17 +30,31 @@ impl Names {
     }
 }
 
-/// Returns a name that Kubernetes takes (RFC 1123, a subdomain), as near to the text as can be; nothing where nothing of it
-/// is left. A username is made of the same.
-pub(super) fn made_valid(text: &str) -> Option<String> {
+/// Why no name can be made of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoName {
+    /// A letter that would vanish; the name without it would be somebody else's.
+    #[error("{0}, so no username is made of it without asking")]
+    Letter(#[from] NotLatin),
+    /// It has neither a letter nor a digit.
+    #[error("nothing of it can stay in a username")]
+    Nothing,
+}
+
+/// Returns a name that Kubernetes takes (RFC 1123, a subdomain), as near to the text as can be. A username is made of the same.
+///
+/// # Errors
+/// Where nothing of the text could stay, or one of its letters would vanish.
+pub(super) fn made_valid(text: &str) -> Result<String, NoName> {
+    let text = to_ascii_letters(text)?;
     let word = |part: &str| {
-        let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
+        let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
         part.chars().map(letter).collect::<String>().trim_matches('-').to_owned()
     };
     let parts: Vec<String> = text.split('.').map(word).filter(|part| !part.is_empty()).collect();
     let name: String = parts.join(".").chars().take(LONGEST).collect();
     let name = name.trim_end_matches(['.', '-']).to_owned();
-    resource_name(&name).ok()
+    resource_name(&name).map_err(|_| NoName::Nothing)
 }
 
 #[cfg(test)]
@@ -55,12 +70,21 @@ mod tests {
             ("a..b", "a.b"),
             ("-a-.-b-", "a.b"),
             ("a_b", "a-b"),
-            ("älice", "lice"),
+            ("älice", "alice"),
+            ("Óscar", "oscar"),
+            ("Ömer.Çelik", "omer.celik"),
+            ("Łukasz", "lukasz"),
+            ("Straße", "strasse"),
+            ("Alice 🙂", "alice"),
         ] {
-            assert_eq!(made_valid(text).as_deref(), Some(name), "{text}");
+            assert_eq!(made_valid(text).as_deref(), Ok(name), "{text}");
         }
-        assert_eq!(made_valid("日本"), None);
-        assert_eq!(made_valid(""), None);
+        for (text, letter) in [("日本", '日'), ("Иван", 'и'), ("alice.Дмитрий", 'д')] {
+            assert_eq!(made_valid(text), Err(NoName::Letter(NotLatin(letter))), "{text}");
+        }
+        for nothing in ["", "🙂", "--", "\u{200b}"] {
+            assert_eq!(made_valid(nothing), Err(NoName::Nothing), "{nothing:?}");
+        }
         assert_eq!(made_valid(&"a".repeat(300)).unwrap().len(), LONGEST);
     }
 

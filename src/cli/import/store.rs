@@ -118,7 +118,7 @@ fn user(account: &Account, names: &mut Names) -> Result<String, Failure> {
     let Account { id, namespace, owner, login_name, content, .. } = account;
     let (username, _) = login_name.parts();
     let owned = Some(&owner.name).filter(|name| !name.is_empty()).cloned();
-    let name = owned.clone().unwrap_or_else(|| names.give(&made_valid(username).unwrap_or_else(|| "user".to_owned())));
+    let name = owned.clone().unwrap_or_else(|| names.give(&made_valid(username).unwrap_or_else(|_| "user".to_owned())));
     let placeholder = content.email.copy_number().is_some();
     let spec = UserSpec {
         username: (username != name).then(|| username.to_owned()),

@@ -13,6 +13,7 @@ use crate::cli::Failure;
 use crate::cli::copy::resource_name;
 use crate::controller::wake::{Kind, ObjectKey};
 use crate::domain::account::{Account, Lifecycle};
+use crate::domain::text::NOTHING_SEEN;
 
 const API_VERSION: &str = "roster.rs/v1alpha1";
 
@@ -191,6 +192,8 @@ fn take(declared: &mut Declared, mut document: Document, namespace: &str, schema
     let is_unnamed = |field: &&str| document.value["spec"].get(*field).is_none();
     let unnamed = [STATE, CHARGE_APPROVED].into_iter().filter(is_unnamed).collect();
     let mut faults = schemas.faults(&kind, &mut document.value);
+    // What an account has in force from before the rule may stay, so a User is judged beside its account, as the operator does.
+    faults.retain(|fault| known != Kind::User || !fault.message.starts_with(NOTHING_SEEN));
     faults.extend(resource_name(&name).err().map(|message| Fault { path: "metadata.name".to_owned(), message }));
     document.value["metadata"]["namespace"] = key.namespace.clone().into();
     let object = if faults.is_empty() { read(known, &document).map_err(|fault| faults.push(fault)).ok() } else { None };

@@ -216,7 +216,12 @@ mod tests {
         check("/spec/copyOf", json!({"name": "alice"}), &[["", "copyOf names this User itself"]]);
         let grants = json!({"grants": ["*"]});
         check("/spec/permissions", grants, &[["spec.permissions.grants", "comes only from a group's fullControl"]]);
-        check("/spec/profile/displayName", json!("  "), &[["spec.profile.displayName", "can't be blank"]]);
+        for (text, named) in [("  ", "U+0020"), ("\u{200b}\u{2800}", "U+200B U+2800"), ("\u{ad}\u{e0041}", "U+00AD and others")] {
+            let message = format!("has only characters that nobody sees: {named}");
+            check("/spec/profile/displayName", json!(text), &[["spec.profile.displayName", &message]]);
+            check("/spec/role", json!(text), &[["spec.role", &message]]);
+            check("/spec/teams", json!(["a", text]), &[["spec.teams[1]", &message]]);
+        }
     }
 
     #[test]

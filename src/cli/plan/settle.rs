@@ -165,6 +165,7 @@ pub(super) fn has_password_of_secret(account: &Account) -> bool {
 /// Returns the declared objects as a cluster would have them, held by our finalizer.
 fn world(declared: &Declared, organizations: &[Organization], accounts: &[Account]) -> World {
     let mut world = World::default();
+    world.presumes_owners = true;
     for Organization { namespace, customer_id } in organizations {
         // A label that isn't a customer ID is refused as such.
         let label = declared.customer_ids.get(namespace).cloned().unwrap_or_else(|| customer_id.to_string());

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::account::PostalAddress;
 use crate::domain::email::Email;
 use crate::domain::member::SelfChange;
+use crate::domain::{text, time_zone};
 
 /// A detail as a member sets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(super) fn setting(text: &str) -> Result<Setting, String> {
     let change = match field {
         "name" => SelfChange::Name(name(value)?),
         "phone" => SelfChange::Phone(optional(value, 64)?),
-        "email" => SelfChange::Email(Email::parse(value).map_err(|error| error.to_string())?),
+        "email" => SelfChange::Email(Email::parse(value.trim()).map_err(|error| error.to_string())?),
         "timeZone" => SelfChange::TimeZone(time_zone(value)?),
         "notifications" => SelfChange::Notifications(notifications(value)?),
         "address" => SelfChange::Address(address(value)?),
@@ -125,7 +126,7 @@ fn address_part(name: &str, value: &str) -> Result<Part, String> {
 }
 
 fn name(value: &str) -> Result<String, String> {
-    optional(value, 128)?.filter(|name| !name.trim().is_empty()).ok_or_else(|| "a name can't be blank".to_owned())
+    optional(value, 128)?.ok_or_else(|| "a name can't be empty".to_owned())
 }
 
 fn notifications(value: &str) -> Result<BTreeSet<String>, String> {
@@ -135,18 +136,16 @@ fn notifications(value: &str) -> Result<BTreeSet<String>, String> {
     if all.len() > 64 { Err("there are at most 64 notifications".to_owned()) } else { Ok(all) }
 }
 
-/// Parses the name of a time zone, by the form alone: which ones there are changes every few months.
+/// Parses the name of a time zone.
 fn time_zone(value: &str) -> Result<Option<String>, String> {
-    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '_' | '-');
-    let parts: Vec<&str> = value.split('/').collect();
-    let formed = parts.len() <= 3 && parts.iter().all(|part| !part.is_empty() && part.chars().all(letter));
-    if value.is_empty() || (formed && value.starts_with(|first: char| first.is_ascii_alphabetic())) {
-        return optional(value, 64);
+    let zone = optional(value, 64)?;
+    if let Some(zone) = &zone {
+        time_zone::known(zone).map_err(|why| format!("{zone} {why}"))?;
     }
-    Err("a time zone is an IANA name such as America/Phoenix".to_owned())
+    Ok(zone)
 }
 
-/// Returns a text of at most so many characters, none of them a control character; nothing for an empty one.
+/// Returns a text of at most so many characters, none of them a control character and one at least that is seen; nothing for an empty one.
 fn optional(value: &str, most: usize) -> Result<Option<String>, String> {
     if value.chars().any(char::is_control) {
         return Err("it has a line break or another control character".to_owned());
@@ -154,6 +153,7 @@ fn optional(value: &str, most: usize) -> Result<Option<String>, String> {
     if value.chars().count() > most {
         return Err(format!("it has more than {most} characters"));
     }
+    text::readable(value).map_err(|why| format!("it {why}"))?;
     Ok(Some(value.to_owned()).filter(|value| !value.is_empty()))
 }
 
@@ -209,6 +209,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_a_value_is_told() {
+        for (text, said) in [
+            ("name=\u{200b} ", "it has only characters that nobody sees: U+200B, U+0020"),
+            (
+                "timeZone=Mars/Phobos",
+                "Mars/Phobos isn't a name of the IANA time zone database: write one such as America/Phoenix",
+            ),
+            ("timeZone=Europe/Berln", "Europe/Berln isn't a name of the IANA time zone database (Europe/Berlin?)"),
+            ("email=al@acme.example.", "the dot at the end isn't part of an address: write al@acme.example"),
+        ] {
+            assert_eq!(setting(text), Err(said.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
     fn a_street_address_has_four_lines() {
         let settings = |lines: usize| vec![setting("address.street=x").unwrap(); lines];
         assert!(changes(&settings(4), Some(&street(&["1", "2", "3", "4"]))).is_ok());
@@ -229,6 +244,18 @@ mod tests {
             "phone",
             "name=",
             "name= \u{a0}",
+            "name=\u{200b}",
+            "phone= ",
+            "phone=\u{2800}",
+            "notifications=\u{3164}",
+            "address.street=\u{2060}\u{feff}",
+            "address.locality= ",
+            "address.region=\u{ad}",
+            "address.postalCode=\u{180e}",
+            r#"address={"street":["1 Main Street"," "]}"#,
+            "timeZone=America/Pheonix",
+            "timeZone=america/phoenix",
+            "timeZone=UTC+2",
             "name=a\nb",
             "phone=\u{7f}",
             "email=alice",

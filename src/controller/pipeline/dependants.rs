@@ -70,10 +70,12 @@ impl<S: Store> Pipeline<S> {
     fn wake_after_account(&mut self, meta: &Meta, before: Option<&Account>, after: Option<&Account>) {
         let Some(before) = before else { return };
         let mut waiting = vec![];
-        if after.is_none_or(|after| after.content.email != before.content.email) {
+        // An account that was left behind and has a User again is told of as that one's.
+        let has_another_owner = after.is_some_and(|after| after.owner.uid != before.owner.uid);
+        if has_another_owner || after.is_none_or(|after| after.content.email != before.content.email) {
             waiting.extend(self.world.asking_for_email(&meta.namespace, &before.content.email));
         }
-        if after.is_none() {
+        if has_another_owner || after.is_none() {
             waiting.extend(self.world.asking_for_username(&meta.namespace, before.login_name.parts().0));
         }
         self.wake(waiting.into_iter().filter(|key| key.name != meta.name));
@@ -172,6 +174,17 @@ impl<S: Store> Pipeline<S> {
             let groups = self.world.keys(Kind::UserGroup, Some(namespace));
             self.wake(groups.into_iter().chain(self.world.keys(Kind::OrgEmailDomain, Some(namespace))));
         }
+    }
+
+    /// Returns the other users who ask for the address or the username that a user asks for: they are told whether it is there.
+    pub(super) fn others_who_ask(&self, key: &ObjectKey) -> Vec<ObjectKey> {
+        let ObjectKey { namespace, name, .. } = key;
+        let Some(user) = self.world.users.get(&(namespace.clone(), name.clone())) else { return vec![] };
+        let email = self.world.email(namespace, name).and_then(|email| email.as_ref().ok());
+        let mut others = email.map(|email| self.world.asking_for_email(namespace, email)).unwrap_or_default();
+        others.extend(self.world.asking_for_username(namespace, user.spec.username.as_ref().unwrap_or(name)));
+        others.retain(|other| other.name != *name);
+        others
     }
 
     /// Wakes who named a user that wasn't there, is on its way out, or has no account and so leads on by
