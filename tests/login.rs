@@ -21,7 +21,8 @@ use tempfile::TempDir;
 
 const PASSWORD: &str = "gate-Turnip-41-onward";
 const ANOTHER: &str = "seven elms & a lamp, 1893";
-const REFUSED: &str = "roster: refused: login and password don't match, or the account can't log in\n";
+const REFUSED: &str = "roster: refused: login and password don't match, the account can't log in, or logins failed too often lately: \
+                       then none is heard for up to an hour\n";
 
 /// A store in a file, with the people of `acme` in it.
 struct Filled {
@@ -135,6 +136,40 @@ fn everybody_else_is_refused_in_the_same_words() {
     email("@");
     filled.check(&["login", "alice.acme", "--organization", "apex"], PASSWORD, 1, REFUSED);
     filled.check(&["login", "alice@acme.example", "--organization", "apex"], PASSWORD, 1, REFUSED);
+}
+
+#[test]
+fn whoever_guesses_has_to_wait_and_the_helpdesk_sees_it() {
+    let filled = Filled::new(&[Detail::Phone], &[]);
+    let tries = |input: &str, code: i32, text: &str| filled.check(&["login", "alice.acme"], input, code, text);
+    for _ in 0..6 {
+        tries("wrong", 1, REFUSED);
+    }
+    tries(PASSWORD, 1, REFUSED);
+    filled.check(&["self", "alice.acme", "--set", "phone=1"], PASSWORD, 1, REFUSED);
+    filled.check(&["login", "bob.acme"], PASSWORD, 1, REFUSED);
+    let failed = filled.user(0)["failedLogins"].clone();
+    assert_eq!((&failed["failures"], &failed["turnedAway"]), (&json!(6), &json!(2)), "{failed}");
+    assert!(failed["blockedUntil"].as_str().unwrap() > failed["since"].as_str().unwrap(), "{failed}");
+    assert_eq!(filled.user(2)["failedLogins"]["failures"], 1, "a disabled account's are counted as any other's");
+    let table = String::from_utf8(filled.roster(&["users"], b"").stdout).unwrap();
+    assert!(table.contains("Enabled, 6 failed logins"), "{table}");
+    filled.check(&["login", "alice.acme", "--clock-offset", "-1h"], PASSWORD, 1, REFUSED);
+    filled.check(&["login", "alice.acme", "--clock-offset", "+2m"], PASSWORD, 0, "may log in");
+    assert_eq!(filled.user(0)["failedLogins"], Value::Null);
+    tries(PASSWORD, 0, "may log in");
+}
+
+#[test]
+fn guesses_that_come_at_once_are_heard_no_more_often() {
+    let filled = Filled::new(&[], &[]);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| filled.check(&["login", "alice.acme"], "wrong", 1, REFUSED));
+        }
+    });
+    let failed = filled.user(0)["failedLogins"].clone();
+    assert_eq!((&failed["failures"], &failed["turnedAway"]), (&json!(6), &json!(10)), "{failed}");
 }
 
 #[test]

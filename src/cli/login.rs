@@ -1,12 +1,16 @@
 //! `roster login LOGIN_OR_EMAIL [--organization ORG]`
 //!
 //! Why somebody is refused can't be told from what is printed, nor from how long it takes: whatever the
-//! reason, one account is looked up and one hash is verified.
+//! reason, one account is looked up, one hash is verified, and one failure is written down.
+//!
+//! Whoever has to wait after failures is turned away only then, after the hash: of logins that are checked at the same time
+//! each is judged by the failures that were written down before it, so to ask many at once gives no more tries.
 
 use std::fmt;
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::entered::Entered;
 use super::{Failure, block_on, print};
@@ -17,6 +21,7 @@ use crate::domain::organization::LoginName;
 use crate::domain::password::{Candidate, PasswordHash};
 use crate::hashing::{Cost, Hashing};
 use crate::plan::{Plan, RehashPlan};
+use crate::store::logins::Logins;
 use crate::store::sql::SqlStore;
 use crate::store::{AccountKey, Occasion, Store};
 
@@ -44,7 +49,10 @@ pub(super) struct LoginRefused;
 
 impl fmt::Display for LoginRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("refused: login and password don't match, or the account can't log in")
+        f.write_str(
+            "refused: login and password don't match, the account can't log in, or logins failed too often lately: then none is \
+             heard for up to an hour",
+        )
     }
 }
 
@@ -61,9 +69,10 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
     let account = block_on(async {
         let store = SqlStore::open_existing(&shared.store).await?;
         let hashing = Hashing::new(Cost::default())?;
-        let account = arguments.claim.admitted(&store, &hashing, &key, candidate.as_ref()).await?;
+        let now = time(&store, shared).await?;
+        let account = arguments.claim.admitted(&store, &hashing, (&key, candidate.as_ref()), now).await?;
         if let Some((account, candidate)) = account.as_ref().zip(candidate.as_ref()) {
-            rehash_outdated(&store, &hashing, (account, candidate), shared.clock().now()).await;
+            rehash_outdated(&store, &hashing, (account, candidate), now).await;
         }
         store.close().await;
         Ok(account)
@@ -75,6 +84,14 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
         }
         None => Ok(refuse(LoginRefused)),
     }
+}
+
+/// Returns what the clock shows that all who log in go by: that of the store's server, where it has one.
+pub(super) async fn time(store: &impl Store, shared: &Shared) -> Result<Timestamp, Failure> {
+    Ok(match store.time().await? {
+        Some(shown) => shown.checked_add(shared.clock_offset)?,
+        None => shared.clock().now(),
+    })
 }
 
 /// Says that somebody is refused.
@@ -95,13 +112,13 @@ impl Claim {
         Ok(Email::parse(self.login.trim()).map_or_else(|_| nobody(), |email| AccountKey::Email { namespace, email }))
     }
 
-    /// Returns the account that a password lets in.
+    /// Returns the account that a password lets in, unless too many logins failed before.
     pub(super) async fn admitted(
         &self,
-        store: &impl Store,
+        store: &(impl Store + Logins),
         hashing: &Hashing,
-        key: &AccountKey,
-        candidate: Option<&Candidate>,
+        (key, candidate): (&AccountKey, Option<&Candidate>),
+        now: Timestamp,
     ) -> Result<Option<Account>, Failure> {
         let account = store.find(std::slice::from_ref(key)).await?.remove(key);
         let hash = account.as_ref().and_then(login_hash);
@@ -110,7 +127,9 @@ impl Claim {
             None => hashing.refuse(candidate)?,
         };
         let meant = |account: &Account| self.organization.as_ref().is_none_or(|organization| account.namespace == *organization);
-        Ok(account.filter(|account| matches && meant(account) && may_log_in(account)))
+        let may = account.as_ref().is_some_and(|account| matches && meant(account) && may_log_in(account));
+        let admitted = store.judge_login(account.as_ref().map(|account| account.id), may, now).await?;
+        Ok(account.filter(|_| may && admitted))
     }
 }
 
@@ -126,12 +145,7 @@ pub(super) fn login_hash(account: &Account) -> Option<&PasswordHash> {
 
 /// Hashes a password that was verified anew where its hash is outdated. Who logged in isn't kept
 /// waiting for a store that can't take it now: the next login tries again.
-async fn rehash_outdated(
-    store: &impl Store,
-    hashing: &Hashing,
-    (account, verified): (&Account, &Candidate),
-    now: jiff::Timestamp,
-) {
+async fn rehash_outdated(store: &impl Store, hashing: &Hashing, (account, verified): (&Account, &Candidate), now: Timestamp) {
     let Some(before) = login_hash(account).filter(|hash| hashing.is_outdated(hash)) else { return };
     let Ok(after) = hashing.rehash(verified) else { return };
     let (namespace, before) = (account.namespace.clone(), before.clone());
@@ -142,8 +156,6 @@ async fn rehash_outdated(
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
-
-    use jiff::Timestamp;
 
     use super::*;
     use crate::domain::account::{Content, FromSecret, Owner, Profile, TransactionId};
@@ -199,7 +211,7 @@ mod tests {
         }))
     }
 
-    /// Alice may log in, bob is disabled, carol has no password.
+    /// Alice and dave may log in, bob is disabled, carol has no password.
     async fn people(folder: &tempfile::TempDir, hashing: &Hashing) -> SqlStore {
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("roster.db").display());
         let store = SqlStore::open(&url).await.unwrap();
@@ -208,18 +220,34 @@ mod tests {
         let alice = create("alice", Lifecycle::Enabled, Some(hashing));
         let bob = create("bob", Lifecycle::Disabled, Some(hashing));
         let carol = create("carol", Lifecycle::Enabled, None);
-        let receipts = store.commit(&[domain, alice, bob, carol], occasion()).await.unwrap();
+        let dave = create("dave", Lifecycle::Enabled, Some(hashing));
+        let receipts = store.commit(&[domain, alice, bob, carol, dave], occasion()).await.unwrap();
         assert!(receipts.iter().all(Result::is_ok), "{receipts:?}");
         store
     }
 
     async fn attempt(store: &SqlStore, hashing: &Hashing, login: &str, password: &str) -> Option<Account> {
-        let (claim, candidate) = (claim(login), Candidate::new(password.as_bytes()));
-        claim.admitted(store, hashing, &claim.key().unwrap(), candidate.as_ref()).await.unwrap()
+        attempt_at(store, hashing, (login, password), Timestamp::UNIX_EPOCH).await
     }
 
-    const REFUSALS: [(&str, &str); 4] =
-        [("nobody.acme", PASSWORD), ("bob.acme", PASSWORD), ("alice@acme.example", "wrong"), ("carol.acme", "")];
+    async fn attempt_at(store: &SqlStore, hashing: &Hashing, (login, password): (&str, &str), now: Timestamp) -> Option<Account> {
+        let (claim, candidate) = (claim(login), Candidate::new(password.as_bytes()));
+        claim.admitted(store, hashing, (&claim.key().unwrap(), candidate.as_ref()), now).await.unwrap()
+    }
+
+    const REFUSALS: [(&str, &str); 5] = [
+        ("nobody.acme", PASSWORD),
+        ("bob.acme", PASSWORD),
+        ("alice@acme.example", "wrong"),
+        ("carol.acme", ""),
+        // Who has to wait is turned away with the right password.
+        ("dave.acme", PASSWORD),
+    ];
+
+    /// A moment so much later that failures of before are forgotten.
+    fn later(number: usize) -> Timestamp {
+        Timestamp::from_second(8 * 24 * 3600 * i64::try_from(number + 1).unwrap()).unwrap()
+    }
 
     /// Tries every refusal once, beginning with another one in each round, and returns how long each took, in seconds.
     async fn round(store: &SqlStore, hashing: &Hashing, number: usize) -> [f64; REFUSALS.len()] {
@@ -227,18 +255,22 @@ mod tests {
         for step in 0..REFUSALS.len() {
             let kind = (number + step) % REFUSALS.len();
             let (login, password) = REFUSALS[kind];
+            let now = if login == "dave.acme" { Timestamp::UNIX_EPOCH } else { later(number) };
             let started = Instant::now();
-            assert!(attempt(store, hashing, login, password).await.is_none());
+            assert!(attempt_at(store, hashing, (login, password), now).await.is_none());
             times[kind] = started.elapsed().as_secs_f64();
         }
         times
     }
 
-    /// Returns by how much all kinds of refusals lie apart, in parts of the least: each by the fastest, since a busy machine
-    /// makes some of them slower and none of them faster.
+    /// Returns how long each kind of refusal takes: the fastest, since a busy machine makes some slower and none faster.
+    fn fastest(rounds: &[[f64; REFUSALS.len()]]) -> [f64; REFUSALS.len()] {
+        std::array::from_fn(|kind| rounds.iter().map(|times| times[kind]).fold(f64::INFINITY, f64::min))
+    }
+
+    /// Returns by how much all kinds of refusals lie apart, in parts of the least.
     fn spread(rounds: &[[f64; REFUSALS.len()]]) -> f64 {
-        let fastest: [f64; REFUSALS.len()] =
-            std::array::from_fn(|kind| rounds.iter().map(|times| times[kind]).fold(f64::INFINITY, f64::min));
+        let fastest = fastest(rounds);
         let (least, most) =
             fastest.iter().fold((f64::INFINITY, 0.0_f64), |(least, most), time| (least.min(*time), most.max(*time)));
         most / least - 1.0
@@ -250,12 +282,16 @@ mod tests {
         let hashing = Hashing::new(Cost::default()).unwrap();
         let store = people(&folder, &hashing).await;
         assert!(attempt(&store, &hashing, "alice.acme", PASSWORD).await.is_some());
+        for _ in 0..6 {
+            assert!(attempt(&store, &hashing, "dave.acme", "wrong").await.is_none());
+        }
         // A difference between the reasons stays however often they are tried; what else the machine does evens out.
         let mut rounds = vec![];
         while rounds.len() < 50 || (spread(&rounds) > 0.1 && rounds.len() < 400) {
             rounds.push(round(&store, &hashing, rounds.len()).await);
         }
-        assert!(spread(&rounds) <= 0.1, "{} rounds lie {} apart", rounds.len(), spread(&rounds));
+        let apart = spread(&rounds);
+        assert!(apart <= 0.1, "{} rounds lie {apart} apart: {:?}", rounds.len(), fastest(&rounds));
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use self::settings::Setting;
 use super::entered::Entered;
-use super::login::{Claim, LoginRefused, login_hash, refuse};
+use super::login::{Claim, LoginRefused, login_hash, refuse, time};
 use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
 use crate::domain::account::{Account, Profile};
@@ -70,7 +70,8 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
     let outcome = block_on(async {
         let store = SqlStore::open_existing(&shared.store).await?;
         let hashing = Hashing::new(Cost::default())?;
-        let Some(account) = arguments.claim.admitted(&store, &hashing, &key, current.as_ref()).await? else {
+        let now = time(&store, shared).await?;
+        let Some(account) = arguments.claim.admitted(&store, &hashing, (&key, current.as_ref()), now).await? else {
             return Ok(Err(Refused(LoginRefused.to_string())));
         };
         let outcome = arguments.change(&store, &hashing, (&account, &entered), shared.clock().now()).await;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::table::table;
@@ -11,10 +12,12 @@ use crate::config::{Output, Shared};
 use crate::domain::account::{Account, Lifecycle, Profile};
 use crate::domain::group::Detail;
 use crate::domain::inheritance;
+use crate::domain::login_attempts::LoginFailures;
 use crate::domain::organization::{CustomerId, Organization};
 use crate::domain::permission::Permissions;
 use crate::plan::OrganizationRecord;
 use crate::store::Store;
+use crate::store::logins::Logins;
 use crate::store::sql::SqlStore;
 
 /// Arguments of `roster users`.
@@ -43,6 +46,30 @@ struct Row {
     permissions: Vec<String>,
     self_service: BTreeSet<Detail>,
     in_transaction: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_logins: Option<FailedLogins>,
+}
+
+/// The logins that failed since the last one that didn't.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FailedLogins {
+    failures: i64,
+    since: Timestamp,
+    last: Timestamp,
+    /// How many came before the wait was over, and weren't heard.
+    turned_away: i64,
+    /// From when on one is heard again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked_until: Option<Timestamp>,
+}
+
+impl From<&LoginFailures> for FailedLogins {
+    fn from(found: &LoginFailures) -> Self {
+        let LoginFailures { failures, turned_away, since, last } = found;
+        let blocked_until = found.blocked_until();
+        Self { failures: *failures, since: *since, last: *last, turned_away: *turned_away, blocked_until }
+    }
 }
 
 /// Prints the live accounts, sorted by email.
@@ -53,7 +80,9 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
         Output::Yaml => serde_saphyr::to_string(&rows)?,
         Output::Table => {
             let cells = rows.iter().map(|row| {
-                let state = format!("{:?}", row.state);
+                let failed = row.failed_logins.as_ref();
+                let failed = failed.map_or_else(String::new, |failed| format!(", {} failed logins", failed.failures));
+                let state = format!("{:?}{failed}", row.state);
                 let (role, permissions) = (row.role.clone().unwrap_or_default(), row.permissions.join(","));
                 [row.email.clone(), row.organization.clone(), row.login_name.clone(), state, row.group.clone(), role, permissions]
             });
@@ -73,9 +102,12 @@ async fn rows(shared: &Shared, organization: Option<&str>) -> Result<Vec<Row>, F
     let records = store.organizations(&asked.collect::<Vec<_>>()).await?;
     let by_user: HashMap<(&str, &str), &Account> =
         accounts.iter().map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account)).collect();
+    let failed = store.login_failures().await?;
     let rows = accounts.iter().map(|account| {
         let own = inheritance::own(account, |name| by_user.get(&(account.namespace.as_str(), name)).copied());
-        row(account.clone(), &own, &records.get(&account.namespace).cloned().unwrap_or_default())
+        let failed_logins = failed.get(&account.id).map(FailedLogins::from);
+        let row = row(account.clone(), &own, &records.get(&account.namespace).cloned().unwrap_or_default());
+        Row { failed_logins, ..row }
     });
     Ok(rows.collect())
 }
@@ -95,5 +127,6 @@ fn row(account: Account, own: &Permissions, record: &OrganizationRecord) -> Row 
         profile: content.profile,
         self_service: group.self_service,
         in_transaction: transaction.completed.is_none(),
+        failed_logins: None,
     }
 }

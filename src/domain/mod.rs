@@ -6,6 +6,7 @@ pub mod clocks;
 pub mod email;
 pub mod group;
 pub mod inheritance;
+pub mod login_attempts;
 pub mod member;
 pub mod organization;
 pub mod password;

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard};
 use jiff::Timestamp;
 
 use self::accounts::Accounts;
+use super::logins::Logins;
 use super::{
     AccountKey, Administrator, Counts, GroupName, MEMBER_CHANGES, NewAccount, Occasion, OrganizationRecord, Receipt, Refusal,
     Store, StoreError, UserName, changed_by_member, check_may_begin, keeps_twice, lowest_free_copy, made_from, next,
@@ -24,6 +25,7 @@ use crate::domain::account::{
 use crate::domain::billing::{Calendar, Life, Period, Zone};
 use crate::domain::email::Email;
 use crate::domain::group::GroupContent;
+use crate::domain::login_attempts::{LoginFailures, judge};
 use crate::domain::organization::{CustomerId, Organization};
 use crate::plan::{
     AccountChange, AccountPlan, AddressMove, ConfirmPlan, Control, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan,
@@ -63,6 +65,8 @@ struct Contents {
     known_ids: HashSet<AccountId>,
     billing_zone: Option<Zone>,
     closed: Vec<Period>,
+    /// Those of nobody under nothing.
+    login_failures: BTreeMap<Option<AccountId>, LoginFailures>,
 }
 
 /// The life of an account, and when it was disabled and enabled.
@@ -312,6 +316,24 @@ impl Store for MemoryStore {
     }
 }
 
+impl Logins for MemoryStore {
+    async fn judge_login(&self, account: Option<AccountId>, matches: bool, now: Timestamp) -> Result<bool, StoreError> {
+        let now = Occasion { now, deadline: now }.in_microseconds().now;
+        let failures = &mut self.contents().login_failures;
+        let judgement = judge(failures.get(&account), matches, now);
+        match judgement.failures {
+            Some(failed) => _ = failures.insert(account, failed),
+            None => _ = failures.remove(&account),
+        }
+        Ok(judgement.admitted)
+    }
+
+    async fn login_failures(&self) -> Result<HashMap<AccountId, LoginFailures>, StoreError> {
+        let contents = self.contents();
+        Ok(contents.login_failures.iter().filter_map(|(account, failures)| Some(((*account)?, failures.clone()))).collect())
+    }
+}
+
 impl Contents {
     fn calendar(&self) -> Calendar {
         let first_life = self.lifetimes.values().map(|lifetime| lifetime.life.created).min();
@@ -465,6 +487,7 @@ impl Contents {
         }
 
         self.accounts.remove(gone.id);
+        self.login_failures.remove(&Some(gone.id));
         if let Some(lifetime) = self.lifetimes.get_mut(&gone.id) {
             lifetime.life.deleted = Some(transaction.started.max(gone.created));
         }
@@ -728,6 +751,10 @@ impl Contents {
     }
 
     fn put(&mut self, account: Account) -> Receipt {
+        let login = |account: &Account| account.credential.as_ref().map(|credential| credential.login.clone());
+        if self.accounts.get(account.id).is_some_and(|before| login(before) != login(&account)) {
+            self.login_failures.remove(&Some(account.id));
+        }
         self.accounts.put(account.clone());
         Receipt::Account(Box::new(account))
     }

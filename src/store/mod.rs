@@ -5,6 +5,7 @@
 //! it refuses what can't be, and the planner looks again.
 
 pub mod leadership;
+pub mod logins;
 pub mod memory;
 pub mod sql;
 

@@ -19,6 +19,7 @@ mod database;
 mod digest;
 pub mod examination;
 mod locks;
+mod logins;
 mod months;
 mod operators;
 mod postgres;

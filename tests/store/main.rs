@@ -14,6 +14,7 @@ mod details;
 #[path = "../../benches/heirs/followed.rs"]
 mod followed;
 mod heirs;
+mod logins;
 mod permissions;
 mod plans;
 mod postgres;
@@ -33,6 +34,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use roster::domain::account::{AccountId, Transaction, TransactionKind};
 use roster::store::Store;
+use roster::store::logins::Logins;
 use roster::store::memory::MemoryStore;
 use roster::store::sql::SqlStore;
 use tempfile::TempDir;
@@ -51,7 +53,7 @@ struct Entry {
 
 /// A store to try, with an application beside it that owns cases.
 trait Bench {
-    type Store: Store;
+    type Store: Store + Logins;
 
     fn store(&self) -> &Self::Store;
 

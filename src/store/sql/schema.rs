@@ -25,6 +25,7 @@ const SQLITE: Migrations = &[
     (8, "bounds", include_str!("../migrations/0008_bounds.sqlite.sql")),
     (9, "corrections", include_str!("../migrations/0009_corrections.sqlite.sql")),
     (10, "handles", include_str!("../migrations/0010_handles.sqlite.sql")),
+    (11, "login failures", include_str!("../migrations/0011_login_failures.sqlite.sql")),
 ];
 
 /// `PostgreSQL` came when `SQLite` had five; the numbers after that are the same.
@@ -35,6 +36,7 @@ const POSTGRES: Migrations = &[
     (8, "bounds", include_str!("../migrations/0008_bounds.postgres.sql")),
     (9, "corrections", include_str!("../migrations/0009_corrections.postgres.sql")),
     (10, "handles", include_str!("../migrations/0010_handles.postgres.sql")),
+    (11, "login failures", include_str!("../migrations/0011_login_failures.postgres.sql")),
 ];
 
 /// The newest migration that this version has.
