@@ -144,6 +144,8 @@ pub enum Blocked {
     PasswordSecretNotFound {
         /// Its name.
         secret: String,
+        /// Whether the account has a password, which stays in force.
+        keeps: bool,
     },
     /// The Secret lacks a key.
     PasswordKeyNotFound {
@@ -151,6 +153,8 @@ pub enum Blocked {
         secret: String,
         /// The key.
         key: String,
+        /// Whether the account has a password, which stays in force.
+        keeps: bool,
     },
     /// The password doesn't meet the requirements.
     PasswordRejected {
@@ -158,6 +162,8 @@ pub enum Blocked {
         secret: String,
         /// The requirements that it doesn't meet.
         unmet: Vec<Requirement>,
+        /// Whether the account has another password, which stays in force.
+        keeps: bool,
     },
     /// The password is being looked at.
     PasswordUnjudged(TransactionKind),
@@ -502,6 +508,11 @@ fn confirmations(unconfirmed: &[Unconfirmed]) -> String {
     listed(&unconfirmed.iter().map(one).collect::<Vec<_>>(), ", ")
 }
 
+/// Returns what is said of a password that stays in force.
+fn kept(keeps: bool) -> &'static str {
+    if keeps { ". The password that was set before stays in force until then" } else { "" }
+}
+
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -663,19 +674,23 @@ impl fmt::Display for Blocked {
                     "spec.copyOf: the account {account} was there before, and nothing is copied into it: delete this User and create it without spec.copyOf"
                 ),
             },
-            Self::PasswordSecretNotFound { secret } => write!(
+            Self::PasswordSecretNotFound { secret, keeps } => write!(
                 f,
-                "there is no Secret {secret} of type {PASSWORD_SECRET}: create it, or name another one in spec.passwordSecretRef; a Secret's type can't be changed, so one of another type has to be deleted and created anew"
+                "there is no Secret {secret} of type {PASSWORD_SECRET}: create it, or name another one in spec.passwordSecretRef; a Secret's type can't be changed, so one of another type has to be deleted and created anew (kubectl get secret {secret} shows whether one is there, and its type: the operator is shown no other Secrets){}",
+                kept(*keeps)
             ),
-            Self::PasswordKeyNotFound { secret, key } => {
-                write!(f, "the Secret {secret} has no key {key}: add it, or name another key in spec.passwordSecretRef")
-            }
-            Self::PasswordRejected { secret, unmet } => {
+            Self::PasswordKeyNotFound { secret, key, keeps } => write!(
+                f,
+                "the Secret {secret} has no key {key}: add it, or name another key in spec.passwordSecretRef{}",
+                kept(*keeps)
+            ),
+            Self::PasswordRejected { secret, unmet, keeps } => {
                 let unmet: Vec<String> = unmet.iter().map(ToString::to_string).collect();
                 write!(
                     f,
-                    "the password in the Secret {secret} {}: put another one there; roster password-policy says what one must be",
-                    unmet.join("; and ")
+                    "the password in the Secret {secret} {}: put another one there; roster password-policy says what one must be{}",
+                    unmet.join("; and "),
+                    kept(*keeps)
                 )
             }
             Self::PasswordUnjudged(_) => write!(f, "the password in the Secret is being looked at"),

@@ -504,13 +504,14 @@ fn begun(account: &Account, content: Content, new_password: bool) -> Begun {
 /// Returns the new password that the account is to have, if it is to have one.
 fn password(snapshot: &Snapshot, kind: TransactionKind) -> Result<Option<FromSecret>, Blocked> {
     let secret = || snapshot.spec.password_secret_ref.as_ref().map(|reference| reference.name.clone()).unwrap_or_default();
+    let keeps = snapshot.account.as_ref().is_some_and(|account| account.credential.is_some());
     match &snapshot.password {
         PasswordFacts::NotAsked | PasswordFacts::Same => Ok(None),
         PasswordFacts::New(password) => Ok(Some(password.clone())),
         PasswordFacts::Unjudged => Err(Blocked::PasswordUnjudged(kind)),
-        PasswordFacts::SecretMissing => Err(Blocked::PasswordSecretNotFound { secret: secret() }),
-        PasswordFacts::KeyMissing(key) => Err(Blocked::PasswordKeyNotFound { secret: secret(), key: key.clone() }),
-        PasswordFacts::Rejected(unmet) => Err(Blocked::PasswordRejected { secret: secret(), unmet: unmet.clone() }),
+        PasswordFacts::SecretMissing => Err(Blocked::PasswordSecretNotFound { secret: secret(), keeps }),
+        PasswordFacts::KeyMissing(key) => Err(Blocked::PasswordKeyNotFound { secret: secret(), key: key.clone(), keeps }),
+        PasswordFacts::Rejected(unmet) => Err(Blocked::PasswordRejected { secret: secret(), unmet: unmet.clone(), keeps }),
     }
 }
 
@@ -994,6 +995,25 @@ mod tests {
         check_blocked(&Snapshot { password: PasswordFacts::Unjudged, ..snapshot() }, &[Reason::Create]);
         let account = applied(&with_password(&snapshot(), "first")).account.unwrap();
         assert_eq!(account.credential.unwrap().from_secret.unwrap().version, "first");
+    }
+
+    #[test]
+    fn who_keeps_a_password_is_told_so_whatever_became_of_the_secret() {
+        for (facts, what) in [
+            (PasswordFacts::SecretMissing, "there is no Secret alice-password of type roster.rs/password"),
+            (PasswordFacts::KeyMissing("password".to_owned()), "the Secret alice-password has no key password"),
+            (PasswordFacts::Rejected(vec![Requirement::MinimumLength]), "the password in the Secret alice-password must have"),
+        ] {
+            let named = edited(&snapshot(), |spec| {
+                let (name, key) = ("alice-password".to_owned(), "password".to_owned());
+                spec.password_secret_ref = Some(crate::api::user::PasswordSecretRef { name, key, confirmation_key: None });
+            });
+            let said =
+                |snapshot: &Snapshot| decide(&Snapshot { password: facts.clone(), ..snapshot.clone() }).blocked[0].to_string();
+            let (without, with) = (said(&named), said(&applied(&with_password(&named, "first"))));
+            assert!(without.starts_with(what) && !without.contains("in force"), "{without}");
+            assert_eq!(with, format!("{without}. The password that was set before stays in force until then"));
+        }
     }
 
     #[test]

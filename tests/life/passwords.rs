@@ -89,6 +89,9 @@ fn a_secret_of_another_type_counts_as_missing_until_one_of_the_right_type_is_the
     passed(acme.organization.admin().delete("Secret", &secret_of("alice")));
     acme.create(&secret("alice", SECOND).with("/type", "Opaque"));
     let alice = acme.organization.until_reason("User", "alice", "PasswordSecretNotFound");
+    assert!(message(&alice).contains("there is no Secret alice-password of type roster.rs/password"), "{alice:#}");
+    assert!(message(&alice).ends_with("The password that was set before stays in force until then"), "{alice:#}");
+    assert_eq!(condition(&alice, "LoginReady")["reason"], "PasswordSet");
     assert_eq!(alice["status"]["state"], "Enabled");
     assert!(acme.lets_in("alice", FIRST));
     assert!(!acme.lets_in("alice", SECOND));

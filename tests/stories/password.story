@@ -12,7 +12,7 @@ spec: {email: alice@acme.example, profile: {displayName: Alice}, passwordSecretR
 === expect
 OrgEmailDomain/acme acme.example users=0 Ready=True Reconciled -
 User/alice Pending alice@acme.example users null Ready=False PasswordSecretNotFound Reconciling
-  there is no Secret alice-password of type roster.rs/password: create it, or name another one in spec.passwordSecretRef; a Secret's type can't be changed, so one of another type has to be deleted and created anew
+  there is no Secret alice-password of type roster.rs/password: create it, or name another one in spec.passwordSecretRef; a Secret's type can't be changed, so one of another type has to be deleted and created anew (kubectl get secret alice-password shows whether one is there, and its type: the operator is shown no other Secrets)
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=0 Ready=True Reconciled -
 writes 6
@@ -103,7 +103,7 @@ too short
 === expect
 OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
 User/alice Enabled alice@acme.example users [] Ready=False PasswordRejected Stalled
-  the password in the Secret alice-password must have at least 15 characters, counted after Unicode normalization (NFKC); and must be hard to guess, also for somebody who knows the person's names: a zxcvbn score of at least 3 of 4: put another one there; roster password-policy says what one must be
+  the password in the Secret alice-password must have at least 15 characters, counted after Unicode normalization (NFKC); and must be hard to guess, also for somebody who knows the person's names: a zxcvbn score of at least 3 of 4: put another one there; roster password-policy says what one must be. The password that was set before stays in force until then
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled users [] revision=2
@@ -121,7 +121,7 @@ sixteen candles over a harbour
 === expect
 OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
 User/alice Enabled alice@acme.example users [] Ready=False PasswordSecretNotFound Reconciling
-  there is no Secret alice-password of type roster.rs/password: create it, or name another one in spec.passwordSecretRef; a Secret's type can't be changed, so one of another type has to be deleted and created anew
+  there is no Secret alice-password of type roster.rs/password: create it, or name another one in spec.passwordSecretRef; a Secret's type can't be changed, so one of another type has to be deleted and created anew (kubectl get secret alice-password shows whether one is there, and its type: the operator is shown no other Secrets). The password that was set before stays in force until then
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
 account alice.acme alice@acme.example Enabled users [] revision=2
