@@ -22,7 +22,7 @@ use tempfile::TempDir;
 const PASSWORD: &str = "gate-Turnip-41-onward";
 const ANOTHER: &str = "seven elms & a lamp, 1893";
 const REFUSED: &str = "roster: refused: login and password don't match, the account can't log in, or logins failed too often lately: \
-                       then none is heard for up to an hour\n";
+                       then none is heard for a while\n";
 
 /// A store in a file, with the people of `acme` in it.
 struct Filled {

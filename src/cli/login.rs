@@ -51,7 +51,7 @@ impl fmt::Display for LoginRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "refused: login and password don't match, the account can't log in, or logins failed too often lately: then none is \
-             heard for up to an hour",
+             heard for a while",
         )
     }
 }

@@ -3,7 +3,6 @@
 use jiff::{SignedDuration, Timestamp};
 use roster::domain::account::AccountId;
 use roster::domain::login_attempts::LoginFailures;
-use roster::store::Store;
 use roster::store::logins::Logins;
 
 use crate::contract::contract;
