@@ -40,11 +40,12 @@ sixteen candles over a harbour
 OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
 User/alice ChangingPassword alice@acme.example users [] PasswordChange InProgress Ready=False DirectoryUnavailable Reconciling
   the PasswordChange is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
-  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force (it can't be reached: it is down); see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
-UserGroup/users members=2 Ready=True Reconciled -
-  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force of 1 member(s) (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+UserGroup/users members=2 Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force of 1 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 account alice.acme alice@acme.example Enabled users [] revision=2
 account bob.acme bob@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example active users []
@@ -62,11 +63,12 @@ eleven ravens beneath the bridge
 OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
 User/alice ChangingPassword alice@acme.example users [] PasswordChange InProgress Ready=False QueuedBehindTransaction Reconciling
   the PasswordChange of this account is in flight: what was changed since is applied when it ends; what takes rights away was applied at once
-  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force (it can't be reached: it is down); see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
-UserGroup/users members=2 Ready=True Reconciled -
-  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force of 1 member(s) (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+UserGroup/users members=2 Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force of 1 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 account alice.acme alice@acme.example Enabled users [] revision=2
 account bob.acme bob@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example active users []
@@ -81,11 +83,12 @@ writes 1
 OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
 User/alice ChangingPassword alice@acme.example users [] PasswordChange Overdue Ready=False DeadlineExceeded Stalled
   the PasswordChange is past its deadline and goes on: the directory directory hasn't confirmed it (it can't be reached: it is down)
-  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force (it can't be reached: it is down); see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
 UserGroup/administrators members=0 Ready=True Reconciled -
-UserGroup/users members=2 Ready=True Reconciled -
-  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force of 1 member(s) (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+UserGroup/users members=2 Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force of 1 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 account alice.acme alice@acme.example Enabled users [] revision=2
 account bob.acme bob@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example active users []
@@ -115,13 +118,17 @@ OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
 User/alice Deleting alice@acme.example users null Delete InProgress Ready=False DirectoryUnavailable Reconciling
   the Delete is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
   DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
-User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
+User/bob Enabled bob@acme.example users [] Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 UserGroup/administrators members=0 Ready=True Reconciled -
-UserGroup/users members=1 Ready=True Reconciled -
+UserGroup/users members=1 Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force of 1 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 account bob.acme bob@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example active users []
 directory has bob.acme bob@acme.example active users []
-writes 0
+writes 2
 
 === directory good
 
@@ -135,4 +142,4 @@ UserGroup/users members=1 Ready=True Reconciled -
 account bob.acme bob@acme.example Enabled users [] revision=1
 directory has bob.acme bob@acme.example active users []
 event User/alice AccountDeleted: the account was deleted for good; cases left without an owner: 0; this month is billed in full
-writes 1
+writes 3

@@ -129,9 +129,10 @@ User/dave Creating dave@acme.example users [] Create Overdue Ready=False Deadlin
   DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force (it can't be reached: it is down); see to the directory: it is tried again and again
 User/erin Creating erin@acme.example users [] Create InProgress Ready=False DirectoryUnavailable Reconciling
   the Create is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force (it can't be reached: it is down); see to the directory: it is tried again and again
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=4 Ready=False DirectoryUnavailable Reconciling
-  the directory directory doesn't have what is in force of 3 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  the directory directory doesn't have what is in force of 4 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
   DirectoriesCurrent=False DirectoryUnavailable: the same
 account bob.acme bob@acme.example Disabled users ["orders:read"] revision=2
 account carol.acme carol@acme.example Enabled users [] revision=1
@@ -163,4 +164,4 @@ directory has carol.acme carol@acme.example active users [orders:read]
 directory has dave.acme dave@acme.example active users []
 directory has erin.acme erin@acme.example active users []
 event User/alice AccountDeleted: the account was deleted for good; cases left without an owner: 0; this month is billed in full
-writes 8
+writes 6

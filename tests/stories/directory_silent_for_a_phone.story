@@ -23,6 +23,8 @@ spec: {email: carol@acme.example, profile: {displayName: Carol}, chargeApproved:
 
 === directory good
 
+=== wait 2 minutes
+
 === expect
 OrgEmailDomain/acme acme.example users=3 Ready=True Reconciled -
 User/alice Enabled alice@acme.example drivers [orders:read,routes:read,routes:write] Ready=True Reconciled -

@@ -138,15 +138,13 @@ OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
 User/alice Enabled alice@acme.example administrators [*] Ready=True Reconciled -
 User/bob Disabled robert@acme.example users [invoices:read,orders:read] Ready=True Reconciled -
 UserGroup/administrators members=1 Ready=True Reconciled -
-  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force of 1 member(s) (of the first: it hasn't answered yet); their Users say more; it goes on by itself, unless the directory never answers
 UserGroup/dispatchers members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
-  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force of 1 member(s) (of the first: it hasn't answered yet); their Users say more; it goes on by itself, unless the directory never answers
 account alice.acme alice@acme.example Enabled administrators [] revision=1
 account bob.acme robert@acme.example Disabled users ["invoices:read", "orders:read"] revision=4
 directory has alice.acme alice@acme.example active administrators [*]
 directory has bob.acme robert@acme.example inactive users [invoices:read,orders:read]
-writes 2
+writes 5
 
 === apply
 kind: User
@@ -158,10 +156,8 @@ OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
 User/alice Enabled alice@acme.example administrators [*] Ready=True Reconciled -
 User/bob Enabled robert@acme.example users [invoices:read,orders:read] Ready=True Reconciled -
 UserGroup/administrators members=1 Ready=True Reconciled -
-  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force of 1 member(s) (of the first: it hasn't answered yet); their Users say more; it goes on by itself, unless the directory never answers
 UserGroup/dispatchers members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
-  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force of 1 member(s) (of the first: it hasn't answered yet); their Users say more; it goes on by itself, unless the directory never answers
 account alice.acme alice@acme.example Enabled administrators [] revision=1
 account bob.acme robert@acme.example Enabled users ["invoices:read", "orders:read"] revision=5
 directory has alice.acme alice@acme.example active administrators [*]
@@ -181,4 +177,4 @@ account alice.acme alice@acme.example Enabled administrators [] revision=1
 account bob.acme robert@acme.example Enabled users ["invoices:read", "orders:read"] revision=5
 directory has alice.acme alice@acme.example active administrators [*]
 directory has bob.acme robert@acme.example active users [invoices:read,orders:read]
-writes 2
+writes 0

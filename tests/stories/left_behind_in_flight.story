@@ -108,7 +108,7 @@ directory has bob.acme bob@acme.example active users [orders:read]
 directory has carol.acme carol@acme.example active users [orders:read]
 event User/bob AccountTakenBack
 event User/carol NotAdoptable: refused: the condition Ready in the status says what is wrong and what to do
-writes 10
+writes 9
 
 === directory good
 
