@@ -245,7 +245,7 @@ impl Compared {
         }
         let mut wanted = Wanted::new(user, entry.clone());
         wanted.knows(before.password.as_ref());
-        let entry = Entry { compares: true, handle: known.handle.clone(), ..wanted.entry };
+        let entry = Entry { compares: true, was_confirmed: true, handle: known.handle.clone(), ..wanted.entry };
         Some(Self { user: user.clone(), owner: owner.clone(), entry, known: known.clone(), failures: 0 })
     }
 

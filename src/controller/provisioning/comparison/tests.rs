@@ -55,7 +55,7 @@ impl Bench {
             self.read();
             let taken = self.take();
             for delivery in &taken {
-                assert!(delivery.entry.compares && delivery.password.is_none());
+                assert!(delivery.entry.compares && delivery.entry.was_confirmed && delivery.password.is_none());
                 compared.push(delivery.entry.account);
                 self.answer(delivery, Ok(as_known()));
             }
