@@ -76,6 +76,10 @@ impl Ldap {
         let mut connection = self.pool.connection(revokes).await?;
         let outcome = self.bring_over(&mut connection, entry).await;
         let mut wrote = connection.has_written();
+        if outcome == Err(DirectoryError::Silent) {
+            // Those that nobody uses may be as dead, and would be tried one after the other.
+            self.pool.forget_idle();
+        }
         let handle = match outcome {
             // It may have died of old age, which says nothing about the server; whether that can be reached, the next one tells.
             Err(DirectoryError::Unreachable(_)) if connection.is_lost() => {
@@ -121,7 +125,7 @@ impl Ldap {
         }
         let mut member = self.member(entry, found.as_ref(), person);
         let before = handle.as_ref().and_then(|handle| handle.group.as_deref());
-        let is_new = found.is_none() && handle.is_none() && !entry.was_confirmed;
+        let is_new = found.is_none() && !is_known(entry, handle.as_ref());
         if let Some(former) = handle.as_ref().filter(|handle| spelling(&handle.dn) != spelling(&member.dn)) {
             self.move_memberships(connection, &former.dn, &member.dn).await?;
         }
@@ -147,7 +151,7 @@ impl Ldap {
         handle: Option<&Handle>,
     ) -> Result<Seen, DirectoryError> {
         let mut seen = self.look(connection, entry).await?;
-        let is_known = handle.is_some() || entry.was_confirmed;
+        let is_known = is_known(entry, handle);
         // One that was made anew by its number may have the former one beside it.
         let is_another = |found: &Found| handle.is_some_and(|handle| handle.is_of_another(found.uuid()));
         if is_known && (seen.own.is_empty() || entry.takes_away() && seen.own.iter().all(is_another)) {
@@ -221,7 +225,7 @@ impl Ldap {
                 let seen = self.look(connection, entry).await?;
                 return Err(match seen.own.is_empty() && seen.others.is_empty() {
                     false => DirectoryError::Conflict,
-                    true if handle.is_some() || entry.was_confirmed => {
+                    true if is_known(entry, handle) => {
                         lookup::not_shown(&format!("employeeNumber {}, and {dn} is there", entry.account))
                     }
                     true => unshown(&dn),
@@ -370,6 +374,11 @@ impl Ldap {
             _ => answer.success_of_entry(),
         }
     }
+}
+
+/// Whether the directory confirmed before that it has the entry.
+fn is_known(entry: &Entry, handle: Option<&Handle>) -> bool {
+    handle.is_some() || entry.was_confirmed || entry.compares
 }
 
 /// Whether an attribute has to be written.

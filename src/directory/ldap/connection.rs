@@ -103,6 +103,11 @@ impl Pool {
         self.admission.permit(revokes).await.ok_or_else(|| DirectoryError::Unreachable("it was closed".to_owned()))
     }
 
+    /// Lets go of the connections that nobody uses.
+    pub(super) fn forget_idle(&self) {
+        self.idle().clear();
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<ldap3::Ldap>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use roster::directory::Directory;
+
 use super::World;
 use super::people::{gone, person, set_password, whole_person, with};
+use super::proxy::Proxy;
 
 const OLD: &str = "gate Turnip, 41 onward";
 const NEW: &str = "onward Turnip, 14 gates";
@@ -140,6 +143,21 @@ async fn an_entry_that_is_right_already_is_not_written() {
     let before = state().await;
     world.brought(&alice).await;
     assert_eq!(state().await, before);
+}
+
+#[tokio::test]
+async fn a_new_person_takes_five_requests() {
+    let world = World::new().await;
+    let proxy = Proxy::start_counting(world.server.port()).await;
+    let directory = Directory::open(&world.server.url_at(proxy.port())).unwrap();
+    for number in 0..10 {
+        // The first one also binds.
+        let bind = u64::from(number == 0);
+        let before = proxy.count();
+        let entry = whole_person(&format!("user-{number}"), OLD);
+        assert!(directory.bring(&entry).await.unwrap().handle.is_some());
+        assert_eq!(proxy.count() - before, 5 + bind, "{number}");
+    }
 }
 
 #[tokio::test]

@@ -59,6 +59,16 @@ impl Proxy {
         Self { port, left }
     }
 
+    /// Starts one that loses nothing, and counts.
+    pub(super) async fn start_counting(server_port: u16) -> Self {
+        Self::start(server_port, Loss::Request, u64::MAX).await
+    }
+
+    /// How many requests there were at one that counts.
+    pub(super) fn count(&self) -> u64 {
+        u64::MAX - self.left.load(Ordering::SeqCst)
+    }
+
     /// How many requests were kept back.
     pub(super) fn kept(&self) -> u64 {
         self.left.load(Ordering::SeqCst)

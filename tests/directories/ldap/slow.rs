@@ -19,7 +19,8 @@ fn disabled(entry: &Entry) -> Entry {
 async fn check_revocation(world: &World, slow: Vec<Entry>, at_least: u64) {
     let proxy = Proxy::start_that_hangs(world.server.port(), "slow-").await;
     let directory = Directory::open(&world.server.url_at(proxy.port())).unwrap();
-    let alice = whole_person("alice", PASSWORD);
+    let name = format!("alice-{at_least}");
+    let alice = whole_person(&name, PASSWORD);
     directory.bring(&alice).await.unwrap();
     let mut hanging = JoinSet::new();
     for entry in slow {
@@ -34,7 +35,7 @@ async fn check_revocation(world: &World, slow: Vec<Entry>, at_least: u64) {
     let took = began.elapsed();
     println!("beside {} requests that hang, a revocation took {took:.1?}", proxy.kept());
     assert!(took < Duration::from_secs(5), "{took:?}");
-    assert!(!world.observer.binds("alice.acme", PASSWORD).await);
+    assert!(!world.observer.binds(&format!("{name}.acme"), PASSWORD).await);
     // Nobody but those whom it hangs over is told anything, and of the directory as a whole nothing.
     let first = hanging.join_next().await.unwrap().unwrap();
     assert_eq!(first, Err(DirectoryError::Silent));
