@@ -89,6 +89,13 @@ writes 3
 === delete User ann-smith
 
 === expect
+OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
+User/other Pending other@acme.example users null Ready=False LoginTaken Stalled
+  the login name ann.acme belongs to the account <id of ann.acme>, whose User ann isn't there any more. To take the account over, delete this User and name it ann again, or create it with spec.adopt: <id of ann.acme>, which needs the verb adopt on accounts.roster.rs/<id of ann.acme>; otherwise delete this User and create it with another spec.username
+UserGroup/administrators members=0 Ready=True Reconciled -
+UserGroup/users members=1 Ready=True Reconciled -
+account ann.acme ann@acme.example Enabled users [] revision=4
+writes 1
 
 === adopt ann
 kind: User
@@ -97,9 +104,11 @@ spec: {email: ann@acme.example, profile: {displayName: Ann}, chargeApproved: tru
 
 === expect
 OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
+User/ann-smith Enabled ann@acme.example users [] Ready=True Reconciled -
 User/other Pending other@acme.example users null Ready=False LoginTaken Stalled
-  the login name ann.acme belongs to the account <id of ann.acme>, whose User ann isn't there any more. To take the account over, delete this User and name it ann again, or create it with spec.adopt: <id of ann.acme>, which needs the verb adopt on accounts.roster.rs/<id of ann.acme>; otherwise delete this User and create it with another spec.username
+  the login name ann.acme belongs to the User ann-smith: delete this User and create it with another spec.username
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
-account ann.acme ann@acme.example Enabled users [] revision=4
-writes 1
+account ann.acme ann@acme.example Enabled users [] revision=5
+event User/ann-smith AccountAdopted
+writes 3
