@@ -64,16 +64,18 @@ pub(super) struct Scim {
     sends_passwords: bool,
 }
 
+/// Two queues of one kind: the second one is for what takes rights away.
+type ByUrgency<Q, A> = [Arc<Queue<Q, A>>; 2];
+
 /// What is known of a server, and what is on its way to it.
 #[derive(Debug)]
 struct Client {
     transport: Transport,
     features: KnownFeatures,
-    /// Of each two queues the second one is for what takes rights away.
-    lookups: [Arc<Queue<(AccountId, Trust), Vec<Resource>>>; 2],
+    lookups: ByUrgency<(AccountId, Trust), Vec<Resource>>,
     index: Index,
-    memberships: [Arc<Queue<String, Vec<Membership>>>; 2],
-    writes: [Arc<Queue<Write, Reply>>; 2],
+    memberships: ByUrgency<String, Vec<Membership>>,
+    writes: ByUrgency<Write, Reply>,
     groups: Mutex<HashMap<String, Arc<Changes>>>,
     /// What was sent together with others, was sent again alone, and may still be carried out until then.
     late: Mutex<HashMap<String, Instant>>,

@@ -436,7 +436,7 @@ mod tests {
     fn what_a_file_or_a_clipboard_adds_is_no_part_of_a_password() {
         check(format!("\u{feff}{GOOD}\r\n"), &[NoByteOrderMark]);
         check(format!("\u{feff}\u{feff}{GOOD}"), &[NoByteOrderMark, Visible(Some('\u{feff}'))]);
-        for text in [format!("{GOOD}\r\n"), format!("\u{feff}{GOOD}\r\n"), format!("\u{feff}Grüße an 41 Rüben, 日本")] {
+        for text in [format!("{GOOD}\r\n"), format!("\u{feff}{GOOD}\r\n"), "\u{feff}Grüße an 41 Rüben, 日本".to_owned()] {
             check(utf16(&text, u16::to_le_bytes), &[NotUtf16]);
             check(utf16(&text, u16::to_be_bytes), &[NotUtf16]);
         }

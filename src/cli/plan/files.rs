@@ -397,7 +397,7 @@ mod tests {
         std::fs::write(&large, vec![b'#'; MOST_BYTES + 1]).unwrap();
         check_refused(&large, "large.yaml: with it, there is more than 64 MiB to read: plan it in parts");
         std::fs::write(&large, vec![b'#'; MOST_BYTES / 2 + 1]).unwrap();
-        assert!(read(&[large.clone()]).is_ok());
+        assert!(read(std::slice::from_ref(&large)).is_ok());
         let twice = read(&[large.clone(), large.clone()]).unwrap_err().to_string();
         assert!(twice.contains("more than 64 MiB"), "{twice}");
         std::fs::remove_file(&large).unwrap();
@@ -446,7 +446,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("people.yaml");
         std::fs::write(&file, "\u{feff}kind: A\r\n").unwrap();
-        assert_eq!(read(&[file.clone()]).unwrap()[0].value, json!({"kind": "A"}));
+        assert_eq!(read(std::slice::from_ref(&file)).unwrap()[0].value, json!({"kind": "A"}));
         for order in [u16::to_le_bytes, u16::to_be_bytes] {
             std::fs::write(&file, "\u{feff}kind: A\r\n".encode_utf16().flat_map(order).collect::<Vec<u8>>()).unwrap();
             check_refused(&file, "in UTF-16, as the > of Windows PowerShell writes: save it as UTF-8");
