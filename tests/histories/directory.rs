@@ -134,7 +134,9 @@ impl Shared {
                 tokio::time::sleep_until(sent + arrival).await;
                 reply = Some(directory.lock().carry_out(request.clone()));
             }
-            _ = reply.map(|reply| tell.send(reply));
+            if let Some(reply) = reply {
+                _ = tell.send(reply);
+            }
         });
         match end {
             End::Answer => answer.await.map_err(|_| DirectoryError::Unreachable("the request got lost".to_owned())),
