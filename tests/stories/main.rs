@@ -16,6 +16,7 @@
 mod claim_ends;
 #[allow(dead_code, reason = "other tests use other parts of it")]
 mod cluster;
+#[allow(dead_code, reason = "other tests use other parts of it")]
 mod flaky;
 mod namespace_goes;
 mod put_back;
