@@ -102,8 +102,8 @@ struct Wanted {
     has_failed: bool,
     /// It may take rights away that the directory's entry has.
     may_revoke: bool,
-    /// The directory has confirmed it, and the store isn't told before: until then something may arrive that undoes it.
-    withheld: Option<Instant>,
+    /// The directory has confirmed it, and until then something may arrive that gives rights which it doesn't.
+    doubted: Option<Instant>,
     /// The revision that the directory confirmed before, as far as the store knows or is told next.
     known: Option<Revision>,
     progress: EntryProgress,
@@ -147,11 +147,11 @@ impl Provisioning {
         }
     }
 
-    /// Returns until when the store isn't told that a directory confirmed what takes an account's way in, because an earlier
-    /// request may still give it back; nothing where the directory hasn't confirmed it, or the store is told.
+    /// Returns until when an earlier request may still give an account rights that its entry doesn't, though a directory has
+    /// confirmed that; nothing where none may, or the directory hasn't confirmed it.
     #[must_use]
-    pub fn withheld_until(&self, directory: &str, account: AccountId) -> Option<Instant> {
-        self.directories.get(directory)?.wanted.get(&account)?.withheld
+    pub fn doubted_until(&self, directory: &str, account: AccountId) -> Option<Instant> {
+        self.directories.get(directory)?.wanted.get(&account)?.doubted
     }
 
     /// Has every directory brought an entry that hasn't confirmed it yet. A Secret may have the password's text.
@@ -283,6 +283,8 @@ impl Provisioning {
         let is_last = wanted.entry.revision <= entry.revision && wanted.entry.fingerprint() == fingerprint;
         let until = pending.doubts.until(account, now);
         let withheld = pending.doubts.gives_back(entry, now);
+        // The store may know of it, and nobody is to take it for certain.
+        let doubted = withheld.or_else(|| pending.doubts.gives_other_rights(entry, now));
         let rights = fingerprint.as_ref().and_then(|fingerprint| fingerprint.rights.as_ref());
         let rights = pending.doubts.common_rights(account, rights, now);
         let password = fingerprint.as_ref().and_then(|fingerprint| fingerprint.password.as_ref());
@@ -302,7 +304,7 @@ impl Provisioning {
             // An earlier request may still undo it: whether it did is looked at afterwards.
             (Some(wanted), Some(until)) if is_last => {
                 wanted.is_second_look = true;
-                wanted.withheld = withheld;
+                wanted.doubted = doubted;
                 wanted.knows(lasting_password.as_ref());
                 pending.schedule(account, withheld.unwrap_or(until));
             }
@@ -432,7 +434,7 @@ impl Wanted {
             is_held: false,
             has_failed: false,
             may_revoke: false,
-            withheld: None,
+            doubted: None,
             known: None,
             progress,
         }

@@ -24,8 +24,8 @@ pub struct Entry {
     /// Whether it adopts an entry: who imports may have let one be known by the account a moment ago.
     #[serde(skip)]
     pub adopts: bool,
-    /// Whether it only compares: the directory confirmed this entry before, and what somebody else changed there is put back. What
-    /// the directory shows is believed.
+    /// Whether it is only compared with what the directory has, which confirmed it before: what the directory shows is believed, and
+    /// nothing is written. Where something differs, the answer is [`DirectoryError::Drifted`](super::DirectoryError::Drifted).
     #[serde(skip)]
     pub compares: bool,
     /// The directory's own key of the account's entry, where the directory told it before.

@@ -100,6 +100,7 @@ impl Ldap {
 
     async fn bring_over(&self, connection: &mut Connection<'_>, entry: &Entry) -> Result<Option<Handle>, DirectoryError> {
         let handle = Handle::read(entry.handle.as_ref());
+        connection.compare_only(entry.compares);
         match &entry.person {
             Some(person) => self.bring_person(connection, entry, person, handle).await.map(Some),
             None => self.remove(connection, entry, handle).await.map(|()| None),

@@ -69,6 +69,9 @@ pub enum DirectoryError {
     /// It doesn't show an entry that it confirmed, and doesn't say either that the entry is gone; what was asked.
     #[error("it doesn't show the entry that it has of the account: {0}")]
     NotShown(String),
+    /// It has the entry otherwise than it confirmed, as a comparison found, which writes nothing.
+    #[error("somebody changed the entry there")]
+    Drifted,
     /// What it answered isn't what its protocol says.
     #[error("its answer can't be understood: {0}")]
     Nonsense(String),
@@ -85,7 +88,9 @@ impl DirectoryError {
     #[must_use]
     pub fn shows_that_it_works(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Conflict | Self::PasswordLost | Self::NotShown(_) | Self::Nonsense(_) => true,
+            Self::Refused(_) | Self::Conflict | Self::PasswordLost | Self::NotShown(_) | Self::Drifted | Self::Nonsense(_) => {
+                true
+            }
             Self::Silent | Self::PasswordUnread | Self::Failed(_) => false,
             Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => false,
         }
@@ -103,6 +108,7 @@ impl DirectoryError {
             | Self::PasswordUnread
             | Self::PasswordLost
             | Self::NotShown(_)
+            | Self::Drifted
             | Self::Nonsense(_) => false,
         }
     }
@@ -120,7 +126,8 @@ impl DirectoryError {
             | Self::Silent
             | Self::Conflict
             | Self::PasswordUnread
-            | Self::PasswordLost => DirectoryProblem::Unavailable(self.to_string()),
+            | Self::PasswordLost
+            | Self::Drifted => DirectoryProblem::Unavailable(self.to_string()),
         }
     }
 

@@ -54,6 +54,9 @@ impl Rehearsal {
             return Err(DirectoryError::refused("it is told to"));
         }
         let wrote = self.take(entry).await.map_err(|error| unreachable(&error))?;
+        if wrote && entry.compares {
+            return Err(DirectoryError::Drifted);
+        }
         if silent_afterwards {
             return std::future::pending().await;
         }
@@ -95,8 +98,8 @@ impl Rehearsal {
         }
     }
 
-    /// Puts the entry's file in place whole, or takes it away; an older entry than the one there changes nothing. Returns whether
-    /// anything had to be changed.
+    /// Puts the entry's file in place whole, or takes it away; an older entry than the one there changes nothing, nor does one
+    /// that is only compared. Returns whether anything had to be changed.
     async fn take(&self, entry: &Entry) -> std::io::Result<bool> {
         let place = self.folder.join(file_name(entry.account));
         if entry.person.is_none() {
@@ -110,6 +113,9 @@ impl Rehearsal {
         let is_newer = |known: &Value| known["revision"].as_i64().is_some_and(|revision| revision > entry.revision.0);
         if known.is_some_and(|known| known == wanted || is_newer(&known)) {
             return Ok(false);
+        }
+        if entry.compares {
+            return Ok(true);
         }
         tokio::fs::create_dir_all(&self.folder).await?;
         let draft = self.folder.join(format!("{}.{}", file_name(entry.account), entry.revision.0));

@@ -43,7 +43,7 @@ use self::messages::{Kind, Resource};
 use self::queue::{Outcome, Queue};
 use self::reply::Reply;
 use self::token::Token;
-use self::transport::{Transport, URGENT, is_urgent};
+use self::transport::{READ_ONLY, Transport, URGENT, is_urgent};
 use self::writes::{Write, path_of};
 use super::{Address, DirectoryError, Entry, Groups, ListedEntry, LoginPassword, People, Person, Provisioned};
 use crate::domain::account::AccountId;
@@ -76,7 +76,7 @@ struct Client {
     index: Index,
     memberships: ByUrgency<String, Vec<Membership>>,
     writes: ByUrgency<Write, Reply>,
-    groups: Mutex<HashMap<String, Arc<Changes>>>,
+    groups: Mutex<HashMap<(String, bool), Arc<Changes>>>,
     /// What was sent together with others, was sent again alone, and may still be carried out until then.
     late: Mutex<HashMap<String, Instant>>,
     /// Whether the server ever showed who is in a group, so that one without members has none.
@@ -131,7 +131,7 @@ impl Scim {
 
     pub(super) async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let takes_away = entry.takes_away();
-        let provisioned = URGENT.scope(takes_away, Box::pin(self.bring_in_turn(entry))).await?;
+        let provisioned = URGENT.scope(takes_away, READ_ONLY.scope(entry.compares, Box::pin(self.bring_in_turn(entry)))).await?;
         // Nothing that may still come lets them in again.
         let handles = entry.handle.iter().chain(&provisioned.handle).filter_map(Handle::read);
         let mut keys: Vec<String> = handles.filter_map(|handle| path_of(Kind::User, &handle.id).ok()).collect();

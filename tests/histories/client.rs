@@ -17,7 +17,7 @@ pub(crate) struct Manner {
 
 /// Brings an entry, in the time that the product gives it.
 pub(crate) async fn bring(directory: &Shared, entry: &Entry, manner: Manner) -> Result<Provisioned, DirectoryError> {
-    let bringing = Delivery { directory, manner, who: who(entry), wrote: false }.bring(entry);
+    let bringing = Delivery { directory, manner, who: who(entry), wrote: false, compares: entry.compares }.bring(entry);
     tokio::time::timeout(PATIENCE, bringing).await.unwrap_or(Err(DirectoryError::Silent))
 }
 
@@ -31,6 +31,7 @@ struct Delivery<'a> {
     manner: Manner,
     who: String,
     wrote: bool,
+    compares: bool,
 }
 
 impl Delivery<'_> {
@@ -88,6 +89,9 @@ impl Delivery<'_> {
     }
 
     async fn write(&mut self, request: Request) -> Result<Key, DirectoryError> {
+        if self.compares {
+            return Err(DirectoryError::Drifted);
+        }
         let deletes = matches!(request, Request::Delete(_));
         match self.directory.send(&self.who, request.clone()).await? {
             Reply::Done(key) => {

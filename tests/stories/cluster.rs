@@ -428,8 +428,13 @@ impl<S: Store + Clone> Cluster<S> {
                     }
                     let wrote = directory.has != before;
                     directory.compared += usize::from(entry.compares);
-                    let handle = entry.person.as_ref().map(|_| EntryHandle(format!("key of {}", entry.account)));
-                    Ok(Provisioned { handle, wrote })
+                    if wrote && entry.compares {
+                        directory.has = before;
+                        Err(DirectoryError::Drifted)
+                    } else {
+                        let handle = entry.person.as_ref().map(|_| EntryHandle(format!("key of {}", entry.account)));
+                        Ok(Provisioned { handle, wrote })
+                    }
                 }
             };
             self.pipeline.take_delivery(&name, &entry, answer);

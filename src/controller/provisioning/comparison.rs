@@ -1,8 +1,9 @@
 //! Comparing what directories have with what they confirmed, at a slow pace: what somebody else changed there is put back.
 //!
-//! A comparison is the delivery of an entry that is confirmed already. Nobody waits for one, so it comes after everything
-//! else: few are under way at once, and none while the directory rests or has much to take. The store isn't told of it,
-//! unless something turns out to be wrong; then the entry is in doubt, and is brought as any other.
+//! A comparison is the delivery of an entry that is confirmed already, and writes nothing. Nobody waits for one, so it comes after
+//! everything else: few are under way at once, and none while the directory rests or has much to take. The store isn't told of
+//! it, unless something turns out to be wrong; then the entry is in doubt, and is brought as any other. A comparison that wrote
+//! by itself could undo, late, what another operator has brought since: nothing in the store would have said so.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -185,9 +186,6 @@ impl Provisioning {
         }
         let problem = match answer {
             Ok(provisioned) => {
-                if provisioned.wrote {
-                    self.drift.push(compared.drift(directory));
-                }
                 if let Some(news) = compared.news(provisioned).filter(|_| is_newest && is_told) {
                     note(&mut self.untold, &compared.user, account, directory, news);
                 }
@@ -195,18 +193,16 @@ impl Provisioning {
             }
             Err(problem) => problem,
         };
-        if problem.leaves_open_what_becomes_of_it() {
-            pending.doubts.leave_open(entry, now);
-        }
-        if problem == DirectoryError::PasswordLost {
-            self.drift.push(compared.drift(directory));
-        }
         if !is_newest || !is_told {
             return vec![];
         }
+        if problem == DirectoryError::Drifted {
+            self.drift.push(compared.drift(directory));
+        }
         let failures = compared.failures + 1;
         let is_wrong = match &problem {
-            DirectoryError::PasswordLost
+            DirectoryError::Drifted
+            | DirectoryError::PasswordLost
             | DirectoryError::Refused(_)
             | DirectoryError::NotShown(_)
             | DirectoryError::Nonsense(_) => true,
@@ -226,9 +222,9 @@ impl Provisioning {
             return vec![];
         }
         let Compared { user, known, .. } = compared;
-        let Fingerprint { rights, password, .. } = known.fingerprint.unwrap_or_default();
-        let password = password.filter(|_| problem != DirectoryError::PasswordLost);
-        let doubt = in_doubt(known.revision, (rights.or_else(|| Some(unknown_rights())), password), known.handle.as_ref());
+        // Whatever was changed there may be the rights.
+        let password = known.fingerprint.and_then(|fingerprint| fingerprint.password);
+        let doubt = in_doubt(known.revision, (Some(unknown_rights()), password), known.handle.as_ref());
         note(&mut self.untold, &user, account, directory, doubt);
         vec![user]
     }

@@ -16,6 +16,9 @@ use crate::domain::account::{AccountId, Confirmation, Revision};
 /// How late a request may be done that was left without an answer, such as one that waited behind a gateway.
 pub(super) const LATEST_ARRIVAL: Duration = Duration::from_secs(60);
 
+/// How much longer than that one of an operator that was replaced may come: it notices within seconds that it was.
+pub(super) const LATEST_NOTICE: Duration = Duration::from_secs(5);
+
 /// When an operator began to work: what was brought before may be on its way still.
 #[derive(Debug)]
 pub(super) struct Beginning {
@@ -50,12 +53,15 @@ struct Gives {
     lets_in: bool,
     /// The digest of its rights, where all are known to have this one.
     rights: Option<String>,
+    /// Whether these may be more than the entry's: not where the directory never confirmed anything of the account, so that all
+    /// that was sent creates an entry, and finds one there already.
+    may_be_more: bool,
 }
 
 impl Gives {
     fn of(entry: &Entry) -> Self {
         let rights = entry.fingerprint().and_then(|fingerprint| fingerprint.rights);
-        Self { has_person: entry.person.is_some(), lets_in: !entry.takes_away(), rights }
+        Self { has_person: entry.person.is_some(), lets_in: !entry.takes_away(), rights, may_be_more: true }
     }
 
     /// Returns what requests may give that another operator sent, as far as an entry and what the store knows tell.
@@ -67,8 +73,8 @@ impl Gives {
         };
         // Nothing older was on its way when that was confirmed, and of this revision all take the way in.
         match is_next && entry.takes_away() {
-            true => Self { has_person: entry.person.is_some(), lets_in: false, rights: None },
-            false => Self { has_person: true, lets_in: true, rights: None },
+            true => Self { has_person: entry.person.is_some(), lets_in: false, rights: None, may_be_more: false },
+            false => Self { has_person: true, lets_in: true, rights: None, may_be_more: known.is_some() },
         }
     }
 }
@@ -79,7 +85,7 @@ impl Beginning {
     }
 
     fn ends(&self) -> Instant {
-        self.at + LATEST_ARRIVAL
+        self.at + LATEST_ARRIVAL + LATEST_NOTICE
     }
 
     /// Notes that this operator created an account.
@@ -144,6 +150,13 @@ impl Doubts {
             Some(person) => !person.active && sent.gives.lets_in,
         };
         self.of(entry.account, now).filter(gives_back).map(|sent| sent.until).max()
+    }
+
+    /// Returns until when something may arrive that gives other rights than an entry's, which may be more.
+    pub(super) fn gives_other_rights(&self, entry: &Entry, now: Instant) -> Option<Instant> {
+        let rights = entry.fingerprint().and_then(|fingerprint| fingerprint.rights);
+        let gives_others = |sent: &&Sent| sent.gives.lets_in && sent.gives.may_be_more && sent.gives.rights != rights;
+        self.of(entry.account, now).filter(gives_others).map(|sent| sent.until).max()
     }
 
     /// Returns an entry's rights, where all that may still arrive has the same.

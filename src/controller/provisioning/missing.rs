@@ -125,7 +125,7 @@ impl EntryProgress {
 impl Wanted {
     /// Whether the directory has it, as far as is known, and is only looked at once more.
     fn is_confirmed(&self) -> bool {
-        self.is_second_look && self.withheld.is_none()
+        self.is_second_look && self.doubted.is_none()
     }
 
     fn group(&self) -> Option<GroupName> {
@@ -140,12 +140,12 @@ impl Pending {
         let own = account.and_then(|account| self.problems.get(&account));
         let problem = own.or(self.rest.as_ref().map(|rest| &rest.why)).map(DirectoryError::as_problem);
         let wanted = account.and_then(|account| self.wanted.get(&account)).filter(|wanted| !wanted.is_confirmed());
-        let missing = wanted.map(|Wanted { progress, withheld, .. }| Missing {
+        let missing = wanted.map(|Wanted { progress, doubted, .. }| Missing {
             lasted: progress.since.map(|since| signed(now.saturating_duration_since(since))).unwrap_or_default(),
-            is_lasting: progress.lasts_at().is_some_and(|at| at <= now) || (withheld.is_some() && progress.is_told),
-            revokes: progress.revokes,
+            is_lasting: progress.lasts_at().is_some_and(|at| at <= now) || doubted.is_some(),
+            revokes: progress.revokes || doubted.is_some(),
             has_failed: progress.has_failed,
-            held_for: withheld.map(|until| signed(until.saturating_duration_since(now))),
+            held_for: doubted.map(|until| signed(until.saturating_duration_since(now))),
         });
         DirectoryState { problem, missing }
     }
@@ -245,7 +245,7 @@ impl Pending {
     /// Notes that the directory has confirmed an entry, which may be older than what is wanted now.
     pub(super) fn note_confirmed(&mut self, account: AccountId, now: Instant) {
         let Some(wanted) = self.wanted.get(&account) else { return };
-        if wanted.withheld.is_some() {
+        if wanted.doubted.is_some() {
             // Until nothing can undo it any more, it is missing all the same, for another reason.
             if wanted.progress.is_told {
                 self.told.noted.concern(wanted);

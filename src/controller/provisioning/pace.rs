@@ -292,6 +292,7 @@ impl Pending {
         if !is_whole && !is_failed {
             return vec![];
         }
+        let tells_of_those_that_failed_before = self.rest.is_none() && !is_whole && !is_first;
         let is_more_than_its_own = match &self.rest {
             Some(rest) => (is_probe && is_first) || (is_whole && rest.is_over_entries()),
             None if is_whole => true,
@@ -301,7 +302,15 @@ impl Pending {
                 self.failed_in_a_row >= FAILED_IN_A_ROW
             }
         };
-        if is_more_than_its_own { self.begin_rest(directory, problem.clone(), now) } else { vec![] }
+        if !is_more_than_its_own {
+            return vec![];
+        }
+        let concerned = self.begin_rest(directory, problem.clone(), now);
+        if let Some(rest) = self.rest.as_mut().filter(|_| tells_of_those_that_failed_before) {
+            // It says nothing of those that never failed: the first of them tries at once.
+            rest.until = now;
+        }
+        concerned
     }
 
     /// Leaves the directory alone for a while, longer each time in a row. Returns those whose status is to say so.
@@ -333,7 +342,9 @@ impl Pending {
 /// Whether an entry that failed so has failed itself: what goes well at the next try is no sign of one that always fails.
 pub(super) fn is_held_against_it(problem: &DirectoryError) -> bool {
     match problem {
-        DirectoryError::Conflict | DirectoryError::PasswordUnread | DirectoryError::PasswordLost => false,
+        DirectoryError::Conflict | DirectoryError::PasswordUnread | DirectoryError::PasswordLost | DirectoryError::Drifted => {
+            false
+        }
         DirectoryError::Address(_) | DirectoryError::Unauthorized(_) | DirectoryError::Busy { .. } => false,
         DirectoryError::Unreachable(_)
         | DirectoryError::Failed(_)

@@ -88,7 +88,7 @@ impl Pool {
             }
         };
         match at_hand {
-            Some(ldap) => Ok(Connection { ldap, is_sound: true, wrote: false, pool: self, permit }),
+            Some(ldap) => Ok(Connection { ldap, is_sound: true, wrote: false, is_read_only: false, pool: self, permit }),
             None => self.connect(permit).await,
         }
     }
@@ -129,7 +129,7 @@ impl Pool {
             // Whoever waits for an answer notices by themselves.
             let _ = driver.drive().await;
         });
-        let mut connection = Connection { ldap, is_sound: false, wrote: false, pool: self, permit };
+        let mut connection = Connection { ldap, is_sound: false, wrote: false, is_read_only: false, pool: self, permit };
         let binding = connection.ldap.simple_bind(&self.bind_dn, &password);
         let answer = answered(&connection.permit, binding).await.map_err(unreachable)?;
         if answer.rc != SUCCESS {
@@ -207,6 +207,8 @@ pub(super) struct Connection<'a> {
     is_sound: bool,
     /// Something was written over it, or may have been, since this entry is brought.
     wrote: bool,
+    /// Whether it only compares, and what there would be to write is left as it is.
+    is_read_only: bool,
     pool: &'a Pool,
     permit: Permit,
 }
@@ -215,6 +217,11 @@ impl Connection<'_> {
     /// Whether something was written over it, or may have been.
     pub(super) fn has_written(&self) -> bool {
         self.wrote
+    }
+
+    /// Lets nothing be written over it: what there would be to write is [`DirectoryError::Drifted`].
+    pub(super) fn compare_only(&mut self, is_read_only: bool) {
+        self.is_read_only = is_read_only;
     }
 
     /// Whether it was lost before an answer came.
@@ -385,6 +392,9 @@ impl Connection<'_> {
         &mut self,
         writing: impl Future<Output = ldap3::result::Result<LdapResult>>,
     ) -> Result<LdapResult, DirectoryError> {
+        if self.is_read_only {
+            return Err(DirectoryError::Drifted);
+        }
         let before = std::mem::replace(&mut self.wrote, true);
         self.is_sound = false;
         let answer = answered(&self.permit, writing).await?;

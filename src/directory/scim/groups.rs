@@ -14,6 +14,7 @@ use super::memberships::NAMES;
 use super::messages::{Kind, PatchOperation, Resource, attribute, patch, quoted};
 use super::queue::{Outcome, Queue};
 use super::reply::{Body, Reply};
+use super::transport::{READ_ONLY, is_read_only};
 use super::writes::{Write, path_of};
 use crate::directory::{DirectoryError, Groups};
 use crate::domain::account::AccountId;
@@ -138,12 +139,15 @@ impl Client {
     async fn change_group(self: &Arc<Self>, name: &str, change: Change) -> Result<(), DirectoryError> {
         let changes = {
             let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-            groups.entry(name.to_owned()).or_insert_with(|| Queue::one_by_one(MOST_CHANGES)).clone()
+            // What is only compared doesn't go together with what changes something.
+            groups.entry((name.to_owned(), is_read_only())).or_insert_with(|| Queue::one_by_one(MOST_CHANGES)).clone()
         };
+        let is_read_only = is_read_only();
         let (client, name) = (self.clone(), name.to_owned());
         let work = move |changes: Vec<Change>| {
             let (client, name) = (client.clone(), name.clone());
-            async move { Outcome::Answers(client.change_together(&name, &changes).await) }
+            let changing = async move { Outcome::Answers(client.change_together(&name, &changes).await) };
+            READ_ONLY.scope(is_read_only, changing)
         };
         changes.ask(change, work).await
     }

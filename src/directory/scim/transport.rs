@@ -41,6 +41,13 @@ const ORDINARY_EVER_AT_ONCE: usize = 112;
 tokio::task_local! {
     /// Whether what is done now takes somebody's way in, and goes before everything else.
     pub(super) static URGENT: bool;
+    /// Whether the directory is only compared, and what there would be to write is left as it is.
+    pub(super) static READ_ONLY: bool;
+}
+
+/// Returns whether nothing is written now.
+pub(super) fn is_read_only() -> bool {
+    READ_ONLY.try_with(|is_read_only| *is_read_only).unwrap_or(false)
 }
 
 /// Returns whether what is done now goes before everything else.

@@ -14,7 +14,7 @@ use super::lookup::{Condition, EXTERNAL_ID};
 use super::messages::{BulkOutcome, BulkResponse, Kind, bulk};
 use super::queue::Outcome;
 use super::reply::Reply;
-use super::transport::{Request, is_urgent};
+use super::transport::{Request, is_read_only, is_urgent};
 use crate::directory::DirectoryError;
 
 /// How long several writes may take together before each is made alone: they may never end for one of them. What takes rights
@@ -91,6 +91,9 @@ impl Client {
     /// # Errors
     /// When there is no answer.
     pub(super) async fn write(self: &Arc<Self>, write: Write) -> Result<Reply, DirectoryError> {
+        if is_read_only() {
+            return Err(DirectoryError::Drifted);
+        }
         let Some(limits) = self.features().await?.bulk() else { return self.transport.send(write.alone()).await };
         let client = self.clone();
         let work = move |writes| {

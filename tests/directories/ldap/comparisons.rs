@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use roster::directory::{Directory, Entry};
+use roster::directory::{Directory, DirectoryError, Entry};
 
 use super::World;
 use super::people::{person, whole_person, with};
@@ -77,7 +77,8 @@ async fn what_somebody_changed_is_put_back_and_said() {
             6 => look.join("cn=acme.administrators,ou=groups,dc=acme,dc=example", ALICE).await,
             _ => look.remove(ALICE).await,
         }
-        let provisioned = world.directory.bring(&compared(&alice)).await.unwrap();
+        assert_eq!(world.directory.bring(&compared(&alice)).await, Err(DirectoryError::Drifted), "change {change}");
+        let provisioned = world.directory.bring(&alice).await.unwrap();
         assert!(provisioned.wrote, "change {change}");
         assert!(look.binds_at(ALICE, PASSWORD).await && !look.binds_at(ALICE, OTHER).await, "change {change}");
         assert_eq!(look.value(&alice, "mail").await.as_deref(), Some("alice@acme.example"));
@@ -95,7 +96,9 @@ async fn who_is_disabled_and_was_let_in_by_hand_is_not_let_in_any_more() {
     let alice = world.confirmed(&world.directory, &alice).await;
     world.observer.set(ALICE, "userPassword", OTHER).await;
     assert!(world.observer.binds_at(ALICE, OTHER).await);
-    assert!(world.directory.bring(&compared(&alice)).await.unwrap().wrote);
+    assert_eq!(world.directory.bring(&compared(&alice)).await, Err(DirectoryError::Drifted));
+    assert!(world.observer.binds_at(ALICE, OTHER).await, "a comparison writes nothing");
+    assert!(world.directory.bring(&alice).await.unwrap().wrote);
     assert!(!world.observer.binds_at(ALICE, OTHER).await);
     is_at_rest(&world, &world.directory, &[alice]).await;
 }

@@ -54,6 +54,17 @@ impl Peer {
         edit(self.users.values_mut().find(|user| user["userName"] == login_name).unwrap());
     }
 
+    /// Has everybody out of every group.
+    pub(crate) fn empty_groups(&mut self) {
+        self.groups.values_mut().for_each(|group| group["members"] = json!([]));
+    }
+
+    /// Has nobody of this login name any more.
+    pub(crate) fn forget(&mut self, login_name: &str) {
+        self.users.retain(|_, user| user["userName"] != login_name);
+        self.empty_groups();
+    }
+
     /// Returns the names of the groups that an entry is in.
     pub(crate) fn groups_of(&self, login_name: &str) -> Vec<String> {
         let Some(id) = self.user(login_name).map(|user| user["id"].clone()) else { return vec![] };

@@ -69,6 +69,14 @@ impl Somewhere {
         }
     }
 
+    /// Compares: what differs is said, and nothing is written.
+    async fn check_drift(&mut self) {
+        self.proxy.forget();
+        self.alice.compares = true;
+        assert_eq!(self.directory.bring(&self.alice).await, Err(DirectoryError::Drifted), "{}", self.quirks);
+        assert!(self.proxy.writes().is_empty(), "{:#?}", self.proxy.writes());
+    }
+
     /// Takes alice's rights away one by one, and returns the first error there is.
     async fn live(&mut self) -> Result<(), DirectoryError> {
         let quirks = self.quirks;
@@ -232,10 +240,12 @@ async fn what_somebody_changes_is_put_back_beside_what_a_server_does_not_take() 
     somewhere.bring().await.unwrap();
     somewhere.check_rest("created").await;
     somewhere.edit(|user| user["displayName"] = "Mallory".into());
+    somewhere.check_drift().await;
     assert_eq!(somewhere.bring().await, Ok(true));
     assert_eq!(somewhere.user().unwrap()["displayName"], "alice of acme");
     somewhere.check_rest("put back").await;
     somewhere.edit(|user| user["phoneNumbers"][0]["value"] = "+1".into());
+    somewhere.check_drift().await;
     assert_eq!(somewhere.bring().await, Ok(true));
     assert_eq!(somewhere.user().unwrap()["phoneNumbers"][0]["value"], "+49301234567");
     somewhere.check_rest("put back again").await;
@@ -254,4 +264,19 @@ async fn a_group_of_that_name_that_somebody_else_made_is_not_joined() {
     let error = somewhere.bring().await.unwrap_err();
     assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("another group")), "{error}");
     assert_eq!(somewhere.groups(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_group_or_an_entry_that_somebody_took_away_is_said_and_not_written_by_a_comparison() {
+    let mut somewhere = Somewhere::with("").await;
+    somewhere.bring().await.unwrap();
+    let server = somewhere.peer.clone();
+    server.lock().unwrap().empty_groups();
+    somewhere.check_drift().await;
+    assert_eq!(somewhere.bring().await, Ok(true));
+    somewhere.check_rest("in the group again").await;
+    server.lock().unwrap().forget("alice.acme");
+    somewhere.check_drift().await;
+    assert_eq!(somewhere.bring().await, Ok(true));
+    somewhere.check_rest("made again").await;
 }

@@ -1,6 +1,10 @@
 //! What may still arrive after a crash or without an answer, and what the store is told until then.
 
 use super::*;
+use crate::controller::provisioning::doubts::LATEST_NOTICE;
+
+/// How long an operator doubts what another one sent.
+const OF_OTHERS: Duration = LATEST_ARRIVAL.saturating_add(LATEST_NOTICE);
 
 fn disabled(number: u128, revision: i64) -> Entry {
     let mut entry = entry(number, revision, &[]);
@@ -42,14 +46,14 @@ async fn an_enabling_request_of_a_killed_operator_that_comes_after_its_successor
     bench.want(&disabled(1, 3));
     bring_one(&mut bench);
     assert_eq!(bench.stored(1), 1, "the Disable isn't complete while somebody may be let in again");
-    assert_eq!(bench.provisioning.withheld_until(ONE, account(1)), Some(begun + LATEST_ARRIVAL));
+    assert_eq!(bench.provisioning.doubted_until(ONE, account(1)), Some(begun + OF_OTHERS));
     bench.want(&disabled(1, 3));
     assert_eq!(bench.taken(), [], "what waits isn't brought again and again");
     bench.now = bench.provisioning.next_due().unwrap();
-    assert_eq!(bench.now, begun + LATEST_ARRIVAL);
+    assert_eq!(bench.now, begun + OF_OTHERS);
     assert!(!bring_one(&mut bench).person.unwrap().active);
     assert!(is_settled(&bench, 1, 3));
-    assert_eq!(bench.provisioning.withheld_until(ONE, account(1)), None);
+    assert_eq!(bench.provisioning.doubted_until(ONE, account(1)), None);
     assert_eq!(bench.provisioning.next_due(), None);
 }
 
@@ -63,7 +67,7 @@ async fn whoever_takes_over_while_a_request_is_in_doubt_doubts_it_for_a_minute_o
     bench.want(&disabled(1, 3));
     bring_one(&mut bench);
     assert_eq!(bench.stored(1), 1);
-    bench.now += Duration::from_secs(59);
+    bench.now += OF_OTHERS - Duration::from_secs(1);
     assert_eq!(bench.taken(), []);
     bench.now += Duration::from_secs(1);
     bring_one(&mut bench);
@@ -79,7 +83,7 @@ async fn whoever_takes_over_while_a_request_is_in_doubt_doubts_it_for_a_minute_o
     bench.want(&entry(1, 3, &[]));
     bring_one(&mut bench);
     assert!(!is_settled(&bench, 1, 3));
-    bench.now += LATEST_ARRIVAL;
+    bench.now += OF_OTHERS;
     assert!(bring_one(&mut bench).person.unwrap().password.unwrap().is_new, "an older one may have come");
     assert!(is_settled(&bench, 1, 3));
 }
@@ -94,7 +98,7 @@ async fn disabling_whom_nobody_else_can_have_enabled_is_complete_at_once_also_af
     bench.succeed();
     bench.want(&disabled(1, 2));
     bring_one(&mut bench);
-    assert_eq!((bench.stored(1), bench.provisioning.withheld_until(ONE, account(1))), (2, None));
+    assert_eq!((bench.stored(1), bench.provisioning.doubted_until(ONE, account(1))), (2, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +110,7 @@ async fn the_creation_of_a_removed_account_that_comes_late_is_found_and_the_remo
     bench.want(&Entry::gone(account(1), Revision(2), "acme"));
     bring_one(&mut bench);
     assert_eq!(bench.stored(1), 0);
-    bench.now += LATEST_ARRIVAL;
+    bench.now += OF_OTHERS;
     assert!(bring_one(&mut bench).person.is_none());
     assert_eq!(bench.stored(1), 2);
 
@@ -115,7 +119,7 @@ async fn the_creation_of_a_removed_account_that_comes_late_is_found_and_the_remo
     bench.succeed();
     bench.provisioning.drop_entry(&user(1), account(1), bench.now);
     bring_one(&mut bench);
-    bench.now += LATEST_ARRIVAL;
+    bench.now += OF_OTHERS;
     bring_one(&mut bench);
     assert_eq!(bench.provisioning.next_due(), None);
 }
@@ -137,7 +141,7 @@ async fn nothing_is_looked_at_twice_that_was_settled_or_that_this_operator_creat
     bring_one(&mut bench);
     assert!(is_settled(&bench, 1, 3) && is_settled(&bench, 2, 1));
     // And a minute later all is its own.
-    bench.now += LATEST_ARRIVAL;
+    bench.now += OF_OTHERS;
     bench.want(&entry(3, 5, &[]));
     bring_one(&mut bench);
     assert_eq!(bench.provisioning.next_due(), None);
@@ -235,8 +239,28 @@ async fn a_request_without_an_answer_is_not_forgotten_because_the_store_has_the_
     bench.want(&entry(1, 1, &[]));
     bench.want(&disabled(1, 2));
     bring_one(&mut bench);
-    assert_eq!((bench.stored(1), bench.provisioning.withheld_until(ONE, account(1))), (1, Some(now + LATEST_ARRIVAL)));
+    assert_eq!((bench.stored(1), bench.provisioning.doubted_until(ONE, account(1))), (1, Some(now + LATEST_ARRIVAL)));
     bench.now += LATEST_ARRIVAL;
     bring_one(&mut bench);
     assert!(is_settled(&bench, 1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_loses_rights_is_told_of_as_long_as_a_late_request_may_give_them_back() {
+    let mut bench = Bench::new(&[ONE]);
+    bench.want(&entry(1, 1, &["a:read"]));
+    bench.bring_all();
+    bench.want(&entry(1, 2, &["a:read", "b:read"]));
+    let lost = bench.take().remove(0);
+    bench.answer(&lost, Err(DirectoryError::Silent));
+    let until = bench.now + LATEST_ARRIVAL;
+    bench.now += Duration::from_secs(5);
+    bench.want(&entry(1, 3, &["a:read"]));
+    bring_one(&mut bench);
+    assert_eq!((bench.stored(1), bench.provisioning.doubted_until(ONE, account(1))), (3, Some(until)));
+    let missing = bench.provisioning.directories(Some(account(1)))[ONE].missing.clone().unwrap();
+    assert!(missing.revokes && missing.is_lasting && missing.held_for.is_some(), "{missing:?}");
+    bench.now = until;
+    bring_one(&mut bench);
+    assert_eq!(bench.provisioning.directories(Some(account(1)))[ONE].missing, None);
 }
