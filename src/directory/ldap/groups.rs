@@ -228,6 +228,12 @@ impl Ldap {
     ) -> Result<(), DirectoryError> {
         let name = name_of(organization, group);
         let group = self.group_dn(&name);
+        if member.compares {
+            // Each group has members. One that shows none doesn't show who isn't in it either.
+            let hides_members =
+                connection.meets(&group, "(objectClass=*)").await? && !connection.meets(&group, "(member=*)").await?;
+            return if hides_members { Ok(()) } else { Err(DirectoryError::Drifted) };
+        }
         let new = new_group(&name, organization, &member.dn);
         for _ in 0..ROUNDS {
             let joining = vec![Mod::Add("member", HashSet::from([member.dn.as_str()]))];
