@@ -260,7 +260,12 @@ impl Provisioning {
         if answer.as_ref().err().is_none_or(DirectoryError::shows_that_it_works) {
             pending.works(directory);
         }
-        let Some(wanted) = pending.wanted.get(&entry.account).cloned() else { return vec![] };
+        let Some(wanted) = pending.wanted.get(&entry.account).cloned() else {
+            if answer.is_err_and(|problem| problem.leaves_open_what_becomes_of_it()) {
+                pending.doubts.leave_open(entry, now);
+            }
+            return vec![];
+        };
         match answer {
             Ok(provisioned) => self.confirmed(directory, entry, provisioned, (&wanted, now)),
             Err(problem) => self.failed(directory, (entry, is_probe), &wanted, problem, now),
@@ -281,6 +286,9 @@ impl Provisioning {
         let healed = pending.problems.remove(&account).map(|_| wanted.user.clone());
         let fingerprint = entry.fingerprint();
         let is_last = wanted.entry.revision <= entry.revision && wanted.entry.fingerprint() == fingerprint;
+        if provisioned.may_be_late {
+            pending.doubts.leave_open(entry, now);
+        }
         let until = pending.doubts.until(account, now);
         let withheld = pending.doubts.gives_back(entry, now);
         // The store may know of it, and nobody is to take it for certain.
@@ -357,6 +365,10 @@ impl Provisioning {
         let again = pending.due.failed(&EntryKey::of(entry), now);
         let is_newer = wanted.entry.revision > entry.revision || wanted.entry.fingerprint() != entry.fingerprint();
         if let Some(wanted) = pending.wanted.get_mut(&account) {
+            if std::mem::take(&mut wanted.is_second_look) {
+                // Whether the directory has it still is open again.
+                wanted.progress.wait_anew(now);
+            }
             wanted.has_failed |= !is_newer && is_held_against_it(&problem);
             if problem == DirectoryError::PasswordLost {
                 wanted.knows(None);
@@ -516,9 +528,10 @@ fn is_in_doubt(known: &Confirmation) -> bool {
     known.fingerprint.as_ref().is_none_or(|fingerprint| fingerprint.person.is_empty())
 }
 
-/// What stands for the rights of somebody whom a directory has, and of whom nobody knows which rights it gives them.
+/// What stands for the rights of somebody whom a directory has, and of whom nobody knows which rights it gives them. No digest is
+/// that.
 fn unknown_rights() -> String {
-    String::new()
+    "?".to_owned()
 }
 
 /// Whether a directory has confirmed at some time that it has an entry, and not since that it is gone.

@@ -75,7 +75,7 @@ impl Ldap {
         let revokes = entry.takes_away();
         let mut connection = self.pool.connection(revokes).await?;
         let outcome = self.bring_over(&mut connection, entry).await;
-        let mut wrote = connection.has_written();
+        let (mut wrote, mut may_be_late) = (connection.has_written(), false);
         if outcome == Err(DirectoryError::Silent) {
             // Those that nobody uses may be as dead, and would be tried one after the other.
             self.pool.forget_idle();
@@ -83,6 +83,8 @@ impl Ldap {
         let handle = match outcome {
             // It may have died of old age, which says nothing about the server; whether that can be reached, the next one tells.
             Err(DirectoryError::Unreachable(_)) if connection.is_lost() => {
+                // What it was in the middle of may be done after what is done over the next one.
+                may_be_late = wrote;
                 drop(connection);
                 let mut connection = self.pool.new_connection(revokes).await?;
                 let outcome = self.bring_over(&mut connection, entry).await;
@@ -95,7 +97,7 @@ impl Ldap {
             }
             outcome => outcome?,
         };
-        Ok(Provisioned { handle: handle.and_then(|handle| handle.to_stored()), wrote })
+        Ok(Provisioned { handle: handle.and_then(|handle| handle.to_stored()), wrote, may_be_late })
     }
 
     async fn bring_over(&self, connection: &mut Connection<'_>, entry: &Entry) -> Result<Option<Handle>, DirectoryError> {

@@ -61,7 +61,7 @@ impl Rehearsal {
             return std::future::pending().await;
         }
         let handle = entry.person.as_ref().map(|_| EntryHandle(file_name(entry.account)));
-        Ok(Provisioned { handle, wrote })
+        Ok(Provisioned { handle, wrote, ..Provisioned::default() })
     }
 
     pub(super) async fn list_entries(&self) -> Result<Vec<ListedEntry>, DirectoryError> {

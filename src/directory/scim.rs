@@ -160,7 +160,7 @@ impl Scim {
             let removals = found.iter().map(|user| self.client.remove(user, &entry.organization, entry.account));
             // One that can't be removed keeps no other.
             join_all(removals).await.into_iter().collect::<Result<(), _>>()?;
-            return Ok(Provisioned { handle: None, wrote });
+            return Ok(Provisioned { wrote, ..Provisioned::default() });
         };
         let wanted = user::wanted(person, &entry.account.to_string());
         let bringing = Bringing { entry, person, unheeded: handle.and_then(|handle| handle.unheeded) };
@@ -208,7 +208,7 @@ impl Scim {
             return if is_lost {
                 Err(DirectoryError::PasswordLost)
             } else {
-                Ok(Provisioned { handle: Some(handle), wrote: true })
+                Ok(Provisioned { handle: Some(handle), wrote: true, ..Provisioned::default() })
             };
         }
         // It is there already, by an earlier try whose answer was lost, or as somebody else's; or nothing says what was made.
@@ -226,7 +226,7 @@ impl Scim {
             }
             Some(id) if self.client.keeps(&id, &account).await? => {
                 self.client.join(&group, &id).await?;
-                Ok(Provisioned { handle: Some(Handle { id, unheeded: None }.write()), wrote: true })
+                Ok(Provisioned { handle: Some(Handle { id, unheeded: None }.write()), wrote: true, ..Provisioned::default() })
             }
             id => self.client.take_back(id.as_deref()).await,
         }
@@ -298,7 +298,7 @@ impl Scim {
         let changed = join_all(changes).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         let wrote = changed.iter().any(|(_, wrote, _)| *wrote);
         let handle = changed.into_iter().next().map(|(id, _, unheeded)| Handle { id, unheeded }.write());
-        Ok(Provisioned { handle, wrote })
+        Ok(Provisioned { handle, wrote, ..Provisioned::default() })
     }
 
     /// Returns the password that an existing entry is to have instead of its own, if it is to have another.

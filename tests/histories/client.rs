@@ -47,7 +47,7 @@ impl Delivery<'_> {
                 }
                 self.write(Request::Delete(key)).await?;
             }
-            return Ok(Provisioned { handle: None, wrote: self.wrote });
+            return Ok(Provisioned { wrote: self.wrote, ..Provisioned::default() });
         };
         let password = person.password.as_ref().map(|password| password.hash.as_str().to_owned());
         let is_new = person.password.as_ref().is_some_and(|password| password.is_new);
@@ -85,7 +85,7 @@ impl Delivery<'_> {
         if !has.active && wanted.active {
             self.write(Request::SetActive(key, true)).await?;
         }
-        Ok(Provisioned { handle: Some(EntryHandle(key.to_string())), wrote: self.wrote })
+        Ok(Provisioned { handle: Some(EntryHandle(key.to_string())), wrote: self.wrote, may_be_late: false })
     }
 
     async fn write(&mut self, request: Request) -> Result<Key, DirectoryError> {

@@ -433,7 +433,7 @@ impl<S: Store + Clone> Cluster<S> {
                         Err(DirectoryError::Drifted)
                     } else {
                         let handle = entry.person.as_ref().map(|_| EntryHandle(format!("key of {}", entry.account)));
-                        Ok(Provisioned { handle, wrote })
+                        Ok(Provisioned { handle, wrote, may_be_late: false })
                     }
                 }
             };

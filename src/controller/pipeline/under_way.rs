@@ -243,6 +243,7 @@ impl<S: Store> Pipeline<S> {
             return Ok(());
         }
         self.confirm_at = Some(now + CONFIRMED_AGAIN);
+        let mut is_put_off = false;
         let news = self.provisioning.news(GROUP);
         let plans: Vec<Plan> = news.iter().map(|(.., plan)| plan.clone()).collect();
         match self.commit(&plans).await {
@@ -260,6 +261,11 @@ impl<S: Store> Pipeline<S> {
             Err(error) => return Err(error),
             Ok(answers) => {
                 for ((user, account, _), answer) in news.into_iter().zip(answers) {
+                    if matches!(answer, Err(Refusal::Locked | Refusal::OutOfTime)) {
+                        // Nothing is brought of it before the store knows.
+                        is_put_off = true;
+                        continue;
+                    }
                     self.provisioning.told(account, now);
                     if self.is_awaited(&answer) {
                         self.wake([user]);
@@ -268,7 +274,8 @@ impl<S: Store> Pipeline<S> {
                 }
             }
         }
-        self.confirm_at = self.provisioning.has_news().then_some(now);
+        let again = if is_put_off { now + CONFIRMED_AGAIN } else { now };
+        self.confirm_at = self.provisioning.has_news().then_some(again);
         Ok(())
     }
 

@@ -53,15 +53,12 @@ struct Gives {
     lets_in: bool,
     /// The digest of its rights, where all are known to have this one.
     rights: Option<String>,
-    /// Whether these may be more than the entry's: not where the directory never confirmed anything of the account, so that all
-    /// that was sent creates an entry, and finds one there already.
-    may_be_more: bool,
 }
 
 impl Gives {
     fn of(entry: &Entry) -> Self {
         let rights = entry.fingerprint().and_then(|fingerprint| fingerprint.rights);
-        Self { has_person: entry.person.is_some(), lets_in: !entry.takes_away(), rights, may_be_more: true }
+        Self { has_person: entry.person.is_some(), lets_in: !entry.takes_away(), rights }
     }
 
     /// Returns what requests may give that another operator sent, as far as an entry and what the store knows tell.
@@ -73,8 +70,8 @@ impl Gives {
         };
         // Nothing older was on its way when that was confirmed, and of this revision all take the way in.
         match is_next && entry.takes_away() {
-            true => Self { has_person: entry.person.is_some(), lets_in: false, rights: None, may_be_more: false },
-            false => Self { has_person: true, lets_in: true, rights: None, may_be_more: known.is_some() },
+            true => Self { has_person: entry.person.is_some(), lets_in: false, rights: None },
+            false => Self { has_person: true, lets_in: true, rights: None },
         }
     }
 }
@@ -152,10 +149,13 @@ impl Doubts {
         self.of(entry.account, now).filter(gives_back).map(|sent| sent.until).max()
     }
 
-    /// Returns until when something may arrive that gives other rights than an entry's, which may be more.
+    /// Returns until when something of this operator's own may arrive that gives other rights than an entry's, which may be more.
+    ///
+    /// What a former one sent is left out of account here: nobody knows its rights, and after each change of the operator, or a
+    /// restore, statuses would say for a minute of everybody that rights may come back.
     pub(super) fn gives_other_rights(&self, entry: &Entry, now: Instant) -> Option<Instant> {
         let rights = entry.fingerprint().and_then(|fingerprint| fingerprint.rights);
-        let gives_others = |sent: &&Sent| sent.gives.lets_in && sent.gives.may_be_more && sent.gives.rights != rights;
+        let gives_others = |sent: &&Sent| sent.gives.lets_in && sent.gives.rights.is_some() && sent.gives.rights != rights;
         self.of(entry.account, now).filter(gives_others).map(|sent| sent.until).max()
     }
 

@@ -114,6 +114,11 @@ impl EntryProgress {
         Self { revokes: entry.person.is_none(), ..Self::default() }
     }
 
+    /// Begins to wait for it once more, which the directory had confirmed.
+    pub(super) fn wait_anew(&mut self, now: Instant) {
+        self.since = Some(now);
+    }
+
     /// When it is said that it is missing, unless it is confirmed before.
     fn lasts_at(&self) -> Option<Instant> {
         let wanted = self.since.map(|since| since + LASTING_AFTER_WANTED);

@@ -326,7 +326,9 @@ impl Pending {
         if failures == 0 {
             tracing::warn!(directory, waiting, error = %why, "a directory fails, and is left alone for a while");
         }
-        let is_news = before.as_ref().is_none_or(|before| before.why != why);
+        // Other words for the same aren't: they would cost everybody who waits a status write for each probe.
+        let kind = |why: &DirectoryError| std::mem::discriminant(&why.as_problem());
+        let is_news = before.as_ref().is_none_or(|before| kind(&before.why) != kind(&why));
         let until = now + jittered(rest);
         self.rest = Some(match before {
             Some(before) => Rest { until, failures, why, ..before },

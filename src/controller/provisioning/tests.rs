@@ -69,6 +69,11 @@ impl Bench {
         self.provisioning.want(&user(number), entry, &confirmed, None, self.now);
     }
 
+    /// Returns what the directory has yet to confirm of an account.
+    fn missing(&mut self, number: u128) -> Option<crate::plan::in_flight::Missing> {
+        self.provisioning.states(Some(account(number)), false, self.now)[ONE].missing.clone()
+    }
+
     /// Returns what is brought now: the directory, and the account's number.
     fn take(&mut self) -> Vec<Delivery> {
         self.provisioning.take(self.now)

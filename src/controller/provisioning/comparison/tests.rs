@@ -90,7 +90,7 @@ fn comparable(entry: &Entry) -> Comparable {
 }
 
 fn as_known() -> Provisioned {
-    Provisioned { handle: Some(EntryHandle("its key".to_owned())), wrote: false }
+    Provisioned { handle: Some(EntryHandle("its key".to_owned())), ..Provisioned::default() }
 }
 
 #[tokio::test(start_paused = true)]

@@ -258,9 +258,38 @@ async fn who_loses_rights_is_told_of_as_long_as_a_late_request_may_give_them_bac
     bench.want(&entry(1, 3, &["a:read"]));
     bring_one(&mut bench);
     assert_eq!((bench.stored(1), bench.provisioning.doubted_until(ONE, account(1))), (3, Some(until)));
-    let missing = bench.provisioning.directories(Some(account(1)))[ONE].missing.clone().unwrap();
+    let missing = bench.missing(1).clone().unwrap();
     assert!(missing.revokes && missing.is_lasting && missing.held_for.is_some(), "{missing:?}");
     bench.now = until;
     bring_one(&mut bench);
-    assert_eq!(bench.provisioning.directories(Some(account(1)))[ONE].missing, None);
+    assert_eq!(bench.missing(1), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_look_that_fails_leaves_it_open_again_what_the_directory_has() {
+    let mut bench = Bench::new(&[ONE]);
+    bench.want(&entry(1, 1, &[]));
+    let lost = bench.take().remove(0);
+    bench.answer(&lost, Err(DirectoryError::Silent));
+    bench.now = bench.provisioning.next_due().unwrap();
+    bring_one(&mut bench);
+    assert_eq!(bench.missing(1), None, "it has it, and is only looked at once more");
+    bench.now = bench.provisioning.next_due().unwrap();
+    let second = bench.take().remove(0);
+    bench.answer(&second, Err(DirectoryError::refused("not her")));
+    assert!(bench.missing(1).is_some_and(|missing| missing.has_failed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_again_and_may_still_be_done_before_is_in_doubt() {
+    let mut bench = Bench::new(&[ONE]);
+    bench.want(&entry(1, 1, &["a:read"]));
+    let delivery = bench.take().remove(0);
+    let again = Provisioned { may_be_late: true, ..Provisioned::default() };
+    bench.provisioning.take_answer(ONE, &delivery.entry, Ok(again), bench.now);
+    bench.tell();
+    assert!(!is_settled(&bench, 1, 1));
+    bench.now += LATEST_ARRIVAL;
+    bring_one(&mut bench);
+    assert!(is_settled(&bench, 1, 1));
 }
