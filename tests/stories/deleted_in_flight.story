@@ -42,7 +42,7 @@ writes 3
 OrgEmailDomain/acme acme.example users=0 Ready=True Reconciled -
 User/alice Deleting alice@acme.example users null Delete InProgress Ready=False Delete Reconciling
   the Delete is in force in the store, and on its way to the directories
-  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force (an earlier request may still be carried out there until 2026-11-02T09:01:20Z, and it is looked at again then); it goes on by itself, unless the directory never answers
+  DirectoriesCurrent=False DirectoryPending: the directory directory doesn't have what is in force, and may still give what was taken away (an earlier request may still be carried out there until 2026-11-02T09:01:25Z, and it is looked at again then); it goes on by itself, unless the directory never answers
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=0 Ready=True Reconciled -
 writes 1

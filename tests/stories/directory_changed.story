@@ -102,8 +102,8 @@ directory has alice.acme alice@acme.example active users []
 directory has bob.acme bob@acme.example inactive users []
 directory has carol.acme carol@acme.example active users []
 event User/alice DirectoryDrift
-compared 3
 event User/bob DirectoryDrift
+compared 3
 writes 2
 
 === directory compared 3

@@ -42,16 +42,17 @@ User/alice ChangingPassword alice@acme.example users [] PasswordChange InProgres
   the PasswordChange is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
   DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force (it can't be reached: it is down); see to the directory: it is tried again and again
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=2 Ready=False DirectoryUnavailable Reconciling
-  the directory directory doesn't have what is in force of 1 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  the directory directory doesn't have what is in force of 2 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
   DirectoriesCurrent=False DirectoryUnavailable: the same
 account alice.acme alice@acme.example Enabled users [] revision=2
 account bob.acme bob@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example active users []
 directory has bob.acme bob@acme.example active users []
 judged the password of alice
-writes 2
+writes 4
 
 === login alice
 sixteen candles over a harbour
@@ -65,9 +66,10 @@ User/alice ChangingPassword alice@acme.example users [] PasswordChange InProgres
   the PasswordChange of this account is in flight: what was changed since is applied when it ends; what takes rights away was applied at once
   DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force (it can't be reached: it is down); see to the directory: it is tried again and again
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=2 Ready=False DirectoryUnavailable Reconciling
-  the directory directory doesn't have what is in force of 1 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  the directory directory doesn't have what is in force of 2 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
   DirectoriesCurrent=False DirectoryUnavailable: the same
 account alice.acme alice@acme.example Enabled users [] revision=2
 account bob.acme bob@acme.example Enabled users [] revision=1
@@ -84,17 +86,19 @@ OrgEmailDomain/acme acme.example users=2 Ready=True Reconciled -
 User/alice ChangingPassword alice@acme.example users [] PasswordChange Overdue Ready=False DeadlineExceeded Stalled
   the PasswordChange is past its deadline and goes on: the directory directory hasn't confirmed it (it can't be reached: it is down)
   DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
-User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
+User/bob Enabled bob@acme.example users [] Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force (it can't be reached: it is down); see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=2 Ready=False DirectoryUnavailable Reconciling
-  the directory directory doesn't have what is in force of 1 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  the directory directory doesn't have what is in force of 2 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
   DirectoriesCurrent=False DirectoryUnavailable: the same
 account alice.acme alice@acme.example Enabled users [] revision=2
 account bob.acme bob@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example active users []
 directory has bob.acme bob@acme.example active users []
 event User/alice DeadlineExceeded: the transaction in flight is overdue and goes on: the condition Ready says what it waits for
-writes 1
+writes 2
 
 === delete User alice
 
@@ -103,9 +107,12 @@ OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
 User/alice Deleting alice@acme.example users null Delete InProgress Ready=False DirectoryUnavailable Reconciling
   the Delete is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
   DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
-User/bob Enabled bob@acme.example users [] Ready=True Reconciled -
+User/bob Enabled bob@acme.example users [] Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force (it can't be reached: it is down); see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=1 Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force of 1 member(s) (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
 account bob.acme bob@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example active users []
 directory has bob.acme bob@acme.example active users []
@@ -122,13 +129,12 @@ User/bob Enabled bob@acme.example users [] Ready=False DirectoryUnavailable Reco
   the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
   DirectoriesCurrent=False DirectoryUnavailable: the same
 UserGroup/administrators members=0 Ready=True Reconciled -
-UserGroup/users members=1 Ready=False DirectoryUnavailable Reconciling
-  the directory directory doesn't have what is in force of 1 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
-  DirectoriesCurrent=False DirectoryUnavailable: the same
+UserGroup/users members=1 Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force of 1 member(s) (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
 account bob.acme bob@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example active users []
 directory has bob.acme bob@acme.example active users []
-writes 2
+writes 1
 
 === directory good
 
@@ -142,4 +148,4 @@ UserGroup/users members=1 Ready=True Reconciled -
 account bob.acme bob@acme.example Enabled users [] revision=1
 directory has bob.acme bob@acme.example active users []
 event User/alice AccountDeleted: the account was deleted for good; cases left without an owner: 0; this month is billed in full
-writes 3
+writes 4

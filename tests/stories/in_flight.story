@@ -144,7 +144,7 @@ account alice.acme alice@acme.example Enabled administrators [] revision=1
 account bob.acme robert@acme.example Disabled users ["invoices:read", "orders:read"] revision=4
 directory has alice.acme alice@acme.example active administrators [*]
 directory has bob.acme robert@acme.example inactive users [invoices:read,orders:read]
-writes 5
+writes 6
 
 === apply
 kind: User

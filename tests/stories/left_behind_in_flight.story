@@ -54,9 +54,10 @@ User/bob Disabling bob@acme.example users [orders:read] heirs=1 Disable InProgre
   the Disable is in flight and tried again and again: the directory directory hasn't confirmed it (it can't be reached: it is down)
   DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
 User/carol Enabled carol@acme.example users [orders:read] <- bob Ready=True Reconciled -
+  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force (it can't be reached: it is down); see to the directory: it is tried again and again
 UserGroup/administrators members=0 Ready=True Reconciled -
 UserGroup/users members=3 Ready=False DirectoryUnavailable Reconciling
-  the directory directory doesn't have what is in force of 2 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  the directory directory doesn't have what is in force of 3 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
   DirectoriesCurrent=False DirectoryUnavailable: the same
 account alice.acme alice@acme.example Enabled users [] revision=2
 account bob.acme bob@acme.example Disabled users ["orders:read"] revision=2
@@ -64,7 +65,7 @@ account carol.acme carol@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example inactive users []
 directory has bob.acme bob@acme.example active users [orders:read]
 directory has carol.acme carol@acme.example active users [orders:read]
-writes 3
+writes 5
 
 === another cluster
 
