@@ -169,7 +169,7 @@ async fn usernames_are_made_valid_and_differ_and_who_cant_be_imported_is_told_wh
         "double (entry",
         "is that of Dave Miller too",
         "日本 (entry",
-        "nothing of its userName",
+        "so no username is made of it without asking",
     ] {
         assert!(text.split("# Left out:").nth(1).unwrap().contains(why), "{why:?} isn't in: {text}");
     }

@@ -249,8 +249,10 @@ fn directories_that_cannot_be_reached_make_transactions_overdue_and_hold_up_noth
     assert!(!acme.lets_in("alice", OLD), "the store doesn't wait");
     acme.edit("carol", &json!({"profile": {"displayName": "Carol Young"}, "permissions": {"grants": ["orders:read"]}}));
     let carol = acme.organization.until("User", "carol", "changed", |carol| carol["status"]["permissions"]["total"] == 1);
-    assert_eq!(condition(&carol, "Ready")["status"], "True");
-    assert!(acme.lets_in("carol", OLD));
+    assert_eq!(carol["status"]["state"], "Enabled");
+    assert!(acme.lets_in("carol", OLD), "the store has it in force");
+    let carol = acme.organization.until_reason("User", "carol", "DirectoryUnavailable");
+    assert_eq!(condition(&carol, "DirectoriesCurrent")["status"], "False");
 
     software.wire.mend();
     acme.organization.until_gone("User", "bob");

@@ -21,7 +21,7 @@ pub(crate) use requester::{Refusal, Requester};
 use std::time::{Duration, Instant};
 
 /// How long anything may take to come true.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Asks until there is an answer, and panics when none came in time.
 #[track_caller]
