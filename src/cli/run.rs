@@ -82,7 +82,8 @@ pub(super) struct Arguments {
     /// Takes over a store that belongs to another cluster, whose operator is gone; from then on it belongs to this one.
     #[arg(long, env = "ROSTER_ACCEPT_CLUSTER", value_parser = BoolishValueParser::new())]
     accept_cluster: bool,
-    /// Takes over from operators that worked in some of the same namespaces and are gone without having been told to stop.
+    /// Takes over from operators that worked in some of the same namespaces, or with other directories, and are gone without
+    /// having been told to stop.
     #[arg(long, env = "ROSTER_SUPERSEDE", value_parser = BoolishValueParser::new())]
     supersede: bool,
     /// What is logged, such as `debug` or `roster=debug,kube=info`.

@@ -18,7 +18,7 @@ pub struct Claim {
     pub known: Progress,
     /// Whether the store may belong to another cluster until now.
     pub accept_cluster: bool,
-    /// Whether operators that work in some of the namespaces are superseded instead of heeded.
+    /// Whether operators that work in some of the namespaces, or with other directories, are superseded instead of heeded.
     pub supersede: bool,
     /// The directories that it brings up to date, which are those of the whole store; nothing where it has no say in that.
     pub directories: Option<BTreeSet<String>>,
@@ -139,7 +139,8 @@ pub enum ClaimError {
     /// Other operators work on the store with other directories.
     #[error(
         "the directories of a store are the same for all of its operators, and those of this one aren't those of {holders}: \
-         {differences}; give all of them the same --directory options; to change them, stop all operators of the store first"
+         {differences}; give all of them the same --directory options; to change them, stop all operators of the store first, or, where \
+         one was killed and is gone for good, start this one once with --supersede"
     )]
     OtherDirectories {
         /// Who works on it.

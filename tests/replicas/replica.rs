@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use crate::support::{Organization, PATIENCE, eventually};
+use crate::support::{Organization, PATIENCE, eventually, within};
 
 /// A running operator; dropping it kills it.
 pub(crate) struct Replica {
@@ -87,10 +87,11 @@ impl Replica {
         let _ = self.child.wait();
     }
 
-    /// Waits until it has ended by itself, and returns its exit code.
+    /// Waits until it has ended by itself, and returns its exit code. One that is refused waits a minute for the others first.
     #[track_caller]
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
-        eventually("the operator ends", || self.child.try_wait().expect("its state can be asked")).code()
+        let ended = within(2 * PATIENCE, || self.child.try_wait().expect("its state can be asked"));
+        ended.unwrap_or_else(|| panic!("the operator doesn't end: {}", self.log())).code()
     }
 
     /// Whether it has not ended.

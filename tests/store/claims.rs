@@ -58,7 +58,11 @@ fn other_directories(claimed: Result<(SqlStore, Reign), ClaimError>, says: [&str
         Err(refused @ ClaimError::OtherDirectories { .. }) => refused.to_string(),
         other => panic!("not refused because of its directories: {other:?}"),
     };
-    let cure = ["give all of them the same --directory", "to change them, stop all operators of the store first"];
+    let cure = [
+        "give all of them the same --directory",
+        "to change them, stop all operators of the store first, or, where one was killed and is gone for good, start this one once \
+         with --supersede",
+    ];
     assert!(says.into_iter().chain(cure).all(|part| refused.contains(part)), "{refused}");
 }
 
@@ -219,6 +223,22 @@ claims! {
         third.resign().await.unwrap();
         claim(place, &with(["ldap"], of(["bolt"], "fourth"))).await.unwrap();
         assert_eq!(directories(place).await, ["ldap"]);
+    }
+
+    async fn operators_that_were_killed_do_not_keep_each_other_from_new_directories(place) {
+        let (first, before) = claim(place, &with(["ldap"], of(["acme"], "first, killed"))).await.unwrap();
+        let (second, between) = claim(place, &with(["ldap"], of(["bolt"], "second, killed"))).await.unwrap();
+        let again = |namespace: &'static str| with(["scim"], of([namespace], "again"));
+        other_directories(claim(place, &again("acme")).await, ["second, killed of the namespace bolt", "only this one has scim"]);
+        other_directories(claim(place, &again("bolt")).await, ["first, killed of the namespace acme", "only this one has scim"]);
+        let (acme, _) = claim(place, &Claim { supersede: true, ..again("acme") }).await.unwrap();
+        let (bolt, _) = claim(place, &again("bolt")).await.unwrap();
+        assert_eq!(directories(place).await, ["scim"]);
+        // Whoever was alive after all writes nothing more.
+        is_superseded(&first, before.epoch).await;
+        is_superseded_in(&second, "bolt", between.epoch).await;
+        stands(&acme).await;
+        stands_in(&bolt, "bolt").await;
     }
 
     async fn all_namespaces_overlap_with_any(place) {

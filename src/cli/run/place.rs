@@ -29,8 +29,9 @@ const OWN_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/names
 /// Where the Lease is for an operator outside a cluster.
 const USUAL_NAMESPACE: &str = "roster-system";
 
-/// How long an operator of other namespaces, some of which are also this one's, may still be there: one that is being
-/// replaced, because its namespaces changed, is told to stop only once its successor counts as ready.
+/// How long an operator of other namespaces, some of which are also this one's, or with other directories may still be there:
+/// one that is being replaced, because its namespaces or directories changed, is told to stop only once its successor counts
+/// as ready.
 const REPLACEMENT: Duration = Duration::from_secs(60);
 
 /// How long whoever holds the Lease may take to claim the store before an operator that stands by isn't ready any more: it
@@ -149,7 +150,7 @@ impl Place {
 
     async fn claimed(&self, client: &Client, tenure: &Tenure, health: &Health) -> Result<SqlStore, End> {
         let claim = Claim { cluster: cluster(client).await, known: tenure.known(), ..self.claim.clone() };
-        let (mut waiting, mut overlapping) = (Waiting::default(), None);
+        let (mut waiting, mut since) = (Waiting::default(), None);
         loop {
             let error = match self.attempt(&claim).await {
                 Ok((mut store, reign)) => {
@@ -160,7 +161,9 @@ impl Place {
                 Err(error) => error,
             };
             match error {
-                ClaimError::Overlapping { .. } if overlapping.get_or_insert_with(Instant::now).elapsed() < REPLACEMENT => {
+                ClaimError::Overlapping { .. } | ClaimError::OtherDirectories { .. }
+                    if since.get_or_insert_with(Instant::now).elapsed() < REPLACEMENT =>
+                {
                     health.stand_by(true);
                     waiting.after(&error.to_string(), SHORTEST_WAIT).await;
                 }

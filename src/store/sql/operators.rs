@@ -154,16 +154,19 @@ async fn make_room(connection: &mut Connection, claim: &Claim, is_from_elsewhere
 }
 
 /// Refuses a claim with other directories than those in use while other operators work on the store: their transactions would
-/// wait for directories that they don't bring up to date, or complete without one that they do.
+/// wait for directories that they don't bring up to date, or complete without one that they do. One that supersedes ends
+/// the claims of all of them instead.
 async fn check_may_change_directories(
     connection: &mut Connection,
     claim: &Claim,
     (in_use, asked): (&BTreeSet<String>, &BTreeSet<String>),
 ) -> Result<(), ClaimError> {
     let others = working(connection).await?;
-    // Whoever has the lock on a file knows that all others are gone.
-    let is_alone = others.is_empty() || (claim.supersede && !connection.is_shared());
-    if is_alone {
+    if others.is_empty() {
+        return Ok(());
+    }
+    if claim.supersede {
+        statement("DELETE FROM operators").execute(connection).await.map_err(StoreError::from)?;
         return Ok(());
     }
     let holders = others.iter().map(|other| format!("the operator {} of {}", other.holder, for_people(&other.namespaces)));
