@@ -458,16 +458,19 @@ fn judged(hashing: &Hashing, secret: &Secret, question: &Question) -> Result<Ver
             Some(again) => Password::confirmed(entered, again, &person),
         },
     };
+    let is_in_force = |candidate: &Candidate| match (before, is_same) {
+        (None, _) => Ok(false),
+        (Some(_), Some(is_same)) => Ok(*is_same),
+        (Some(before), None) => hashing.verify(candidate, &before.hash),
+    };
     match password {
-        Err(unmet) => Ok(Verdict::Rejected(unmet)),
-        Ok(password) => {
-            let is_same = match (before, is_same) {
-                (None, _) => false,
-                (Some(_), Some(is_same)) => *is_same,
-                (Some(before), None) => hashing.verify(password.candidate(), &before.hash)?,
-            };
-            if is_same { Ok(Verdict::Same) } else { Ok(Verdict::New(hashing.hash(&password)?)) }
-        }
+        // What is in force was accepted once, and stays whatever is asked of a new one since.
+        Err(unmet) => match Candidate::new(without_line_end(entered)).filter(|_| !unmet.contains(&Requirement::Confirmed)) {
+            Some(candidate) if is_in_force(&candidate)? => Ok(Verdict::Same),
+            _ => Ok(Verdict::Rejected(unmet)),
+        },
+        Ok(password) if is_in_force(password.candidate())? => Ok(Verdict::Same),
+        Ok(password) => Ok(Verdict::New(hashing.hash(&password)?)),
     }
 }
 
@@ -500,6 +503,36 @@ mod tests {
 
     fn count(taken: &[(ObjectKey, Question)], organization: &str) -> usize {
         taken.iter().filter(|(key, _)| key.namespace == organization).count()
+    }
+
+    #[test]
+    fn a_password_in_force_is_not_judged_by_rules_that_came_after_it() {
+        let hashing = Hashing::new(crate::hashing::Cost { memory_kib: 8, passes: 1, lanes: 1 }).unwrap();
+        let verdict_of = |entered: &str, again: Option<&str>, before: Option<&str>| {
+            let mut question = question("2", before.map(|_| "1"));
+            if let (Some(known), Some(before)) = (&mut question.before, before) {
+                known.hash = hashing.rehash(&Candidate::new(before.as_bytes()).unwrap()).unwrap();
+            }
+            question.reference.confirmation_key = again.map(|_| "again".to_owned());
+            let value = |text: &str| k8s_openapi::ByteString(text.as_bytes().to_vec());
+            let again = again.map(|again| ("again".to_owned(), value(again)));
+            let secret = Secret {
+                type_: Some(PASSWORD_SECRET.to_owned()),
+                data: Some([("password".to_owned(), value(entered))].into_iter().chain(again).collect()),
+                metadata: kube::api::ObjectMeta { resource_version: Some("2".to_owned()), ..Default::default() },
+                ..Secret::default()
+            };
+            verdict(&hashing, secret, &question)
+        };
+        for old in ["gate Turnip, 41 on\u{ad}ward", "\u{feff}gate Turnip, 41 onward", "\u{200d}gate Turnip, 41", "short"] {
+            let entered = format!("{old}\n");
+            assert_eq!(verdict_of(&entered, None, Some(old)), Verdict::Same, "{old:?}");
+            assert_eq!(verdict_of(&entered, Some(old), Some(old)), Verdict::Same, "{old:?}");
+            for (again, before) in [(None, None), (None, Some("gate Turnip, 41 onward")), (Some("another"), Some(old))] {
+                let verdict = verdict_of(&entered, again, before);
+                assert!(matches!(&verdict, Verdict::Rejected(_)), "{old:?} {again:?} {before:?}: {verdict:?}");
+            }
+        }
     }
 
     #[tokio::test]
