@@ -752,7 +752,10 @@ impl Contents {
 
     fn put(&mut self, account: Account) -> Receipt {
         let login = |account: &Account| account.credential.as_ref().map(|credential| credential.login.clone());
-        if self.accounts.get(account.id).is_some_and(|before| login(before) != login(&account)) {
+        let is_enabled = |before: &Account| {
+            before.content.lifecycle != account.content.lifecycle && account.content.lifecycle == Lifecycle::Enabled
+        };
+        if self.accounts.get(account.id).is_some_and(|before| login(before) != login(&account) || is_enabled(before)) {
             self.login_failures.remove(&Some(account.id));
         }
         self.accounts.put(account.clone());

@@ -1,14 +1,14 @@
 //! The contract on logins: failures are counted, bound how many more there can be, and are forgotten.
 
 use jiff::{SignedDuration, Timestamp};
-use roster::domain::account::AccountId;
+use roster::domain::account::{AccountId, TransactionKind};
 use roster::domain::login_attempts::LoginFailures;
 use roster::store::logins::Logins;
 
 use crate::contract::contract;
 use crate::plans::{
     account, alice, at, cases_unassigned, change_password, commit, create, delete, done, from_secret, password_by_member,
-    put_domain, put_self_service, rehash, update, with_password,
+    put_domain, put_self_service, rehash, switch, update, with_password,
 };
 use crate::{Bench, in_databases};
 
@@ -75,7 +75,7 @@ contract! {
         assert_eq!(failures(store, alice).await.map(|failures| (failures.failures, failures.turned_away)), Some((7, 64)));
     }
 
-    async fn a_new_password_ends_the_wait_and_nothing_else_of_the_account_does(bench) {
+    async fn a_new_password_and_enabling_end_the_wait_and_nothing_else_of_the_account_does(bench) {
         let store = bench.store();
         done(commit(store, put_self_service("users", &[roster::domain::group::Detail::Password])).await);
         done(commit(store, put_domain("acme", "acme.example")).await);
@@ -83,7 +83,14 @@ contract! {
         fail(store, first.id, 6).await;
         let edited = account(commit(store, update(&first, |content| content.role = Some("on".to_owned()))).await);
         assert_eq!(count(store, first.id).await, 6);
-        let second = account(commit(store, change_password(&edited, from_secret("second"))).await);
+        let disabled = account(commit(store, switch(&edited, TransactionKind::Disable)).await);
+        assert_eq!(count(store, first.id).await, 6);
+        assert!(!login(store, first.id, true, 0).await, "whatever is tried while it is disabled");
+        let enabled = account(commit(store, switch(&disabled, TransactionKind::Enable)).await);
+        assert_eq!(count(store, first.id).await, 0);
+        assert!(login(store, first.id, true, 0).await, "whoever is enabled may log in at once");
+        fail(store, first.id, 6).await;
+        let second = account(commit(store, change_password(&enabled, from_secret("second"))).await);
         assert_eq!(count(store, first.id).await, 0);
         assert!(login(store, first.id, true, 0).await);
         fail(store, first.id, 6).await;

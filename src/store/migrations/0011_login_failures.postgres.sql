@@ -10,7 +10,7 @@ CREATE TABLE login_failures (
     blocked_until BIGINT
 );
 
--- A new password ends the wait, and an account that goes takes its row along.
+-- A new password and enabling end the wait, and an account that goes takes its row along.
 CREATE FUNCTION forget_login_failures() RETURNS trigger LANGUAGE plpgsql
 AS $$
 BEGIN
@@ -21,6 +21,10 @@ $$;
 
 CREATE TRIGGER accounts_password_changed AFTER UPDATE OF password_hash ON accounts FOR EACH ROW
 WHEN (NEW.password_hash IS DISTINCT FROM OLD.password_hash)
+EXECUTE FUNCTION forget_login_failures();
+
+CREATE TRIGGER accounts_enabled AFTER UPDATE OF state ON accounts FOR EACH ROW
+WHEN (NEW.state = 'Enabled' AND OLD.state <> 'Enabled')
 EXECUTE FUNCTION forget_login_failures();
 
 CREATE TRIGGER accounts_deleted AFTER DELETE ON accounts FOR EACH ROW

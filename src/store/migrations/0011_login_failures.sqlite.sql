@@ -10,9 +10,15 @@ CREATE TABLE login_failures (
     blocked_until BIGINT
 );
 
--- A new password ends the wait, and an account that goes takes its row along.
+-- A new password and enabling end the wait, and an account that goes takes its row along.
 CREATE TRIGGER accounts_password_changed AFTER UPDATE OF password_hash ON accounts
 WHEN NEW.password_hash IS NOT OLD.password_hash
+BEGIN
+    DELETE FROM login_failures WHERE account_id = NEW.account_id;
+END;
+
+CREATE TRIGGER accounts_enabled AFTER UPDATE OF state ON accounts
+WHEN NEW.state = 'Enabled' AND OLD.state <> 'Enabled'
 BEGIN
     DELETE FROM login_failures WHERE account_id = NEW.account_id;
 END;
