@@ -176,7 +176,7 @@ pub struct UserSpec {
 
     /// The Secret of type `roster.rs/password` that holds the password. A password must be text in
     /// UTF-8, without a byte order mark, on one line without control characters (one line end after it
-    /// is taken off) and without characters that nobody sees, such as zero-width ones, have 15 to
+    /// is taken off) and without characters that nobody sees, such as zero-width spaces, have 15 to
     /// 128 characters, counted after Unicode normalization (NFKC), be hard to guess (a zxcvbn score of
     /// at least 3 of 4), and not be the login name, the username or the email, alone or repeated, in
     /// any case; it may contain them. Where `confirmationKey` is set, it must be the same there. No

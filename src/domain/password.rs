@@ -37,7 +37,7 @@ pub enum Requirement {
     NoByteOrderMark,
     /// It is one line without control characters, of which this one was found; one line end after it isn't part of it.
     OneLine(Option<char>),
-    /// It has no zero-width or direction characters, of which this one was found.
+    /// It has no zero-width or direction characters, of which this one was found; a joiner between two signs is part of them.
     Visible(Option<char>),
     /// It isn't shorter than [`MINIMUM_LENGTH`].
     MinimumLength,
@@ -79,13 +79,19 @@ impl fmt::Display for Requirement {
                 )
             }
             Self::Visible(None) => f.write_str(
-                "must have no characters that nobody sees, such as zero-width and direction characters, which come with text that is pasted",
+                "must have no characters that nobody sees, such as zero-width spaces and direction characters, which come with text that is pasted",
             ),
             Self::Visible(Some(found)) => {
+                let cure = match found {
+                    '\u{200c}' | '\u{200d}' => "leave it out but between two characters that are seen",
+                    // Keyboards have these two.
+                    '\u{200e}' | '\u{200f}' => "leave it out",
+                    _ => "type it, or paste it as plain text",
+                };
                 let found = CodePoint(*found);
                 write!(
                     f,
-                    "must have no characters that nobody sees, and has {found}, as text pasted from web pages, chats and documents has: type it, or paste it as plain text"
+                    "must have no characters that nobody sees, and has {found}, as text pasted from web pages, chats and documents has: {cure}"
                 )
             }
             Self::MinimumLength => {
@@ -256,13 +262,22 @@ fn control_character(line: &[u8]) -> Option<char> {
     line.utf8_chunks().find_map(|chunk| chunk.valid().chars().find(is_one))
 }
 
-/// Returns the first character after a byte order mark that nobody sees and nobody types: no blank, and none that picks the
-/// looks of a sign before it, as emoji have.
+/// Returns the first character after a byte order mark that nobody sees and nobody types: no blank, none that picks the looks
+/// of a sign before it, as emoji have, and none that joins or parts two signs, as Persian, Sinhala and emoji have.
 fn hidden_character(line: &[u8]) -> Option<char> {
     let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     let is_selector = |c: char| matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{180b}'..='\u{180d}' | '\u{e0020}'..='\u{e01ef}');
-    let is_one = |c: &char| is_unseen(*c) && !c.is_control() && !c.is_whitespace() && !is_selector(*c);
-    line.utf8_chunks().find_map(|chunk| chunk.valid().chars().find(is_one))
+    let is_sign = |c: char| !is_unseen(c) || is_selector(c);
+    let is_one = |c: char| is_unseen(c) && !c.is_control() && !c.is_whitespace() && !is_selector(c);
+    line.utf8_chunks().find_map(|chunk| {
+        let text = chunk.valid();
+        let is_between = |at: usize, c: char| {
+            let (before, after) = (text[..at].chars().next_back(), text[at + c.len_utf8()..].chars().next());
+            before.is_some_and(is_sign) && after.is_some_and(is_sign)
+        };
+        let joins = |at, c| matches!(c, '\u{200c}' | '\u{200d}') && is_between(at, c);
+        text.char_indices().find(|(at, c)| is_one(*c) && !joins(*at, *c)).map(|(_, c)| c)
+    })
 }
 
 /// Returns the text in NFKC, in memory that was taken once and is overwritten afterwards.
@@ -454,6 +469,29 @@ mod tests {
     }
 
     #[test]
+    fn what_joins_or_parts_two_signs_is_typed_and_belongs_to_a_password() {
+        for good in [
+            "می\u{200c}خواهم هفت کتاب",
+            "\u{dc1}\u{dca}\u{200d}\u{dbb}\u{dd3} gate Turnip, 41",
+            "gate 👩\u{200d}❤\u{fe0f}\u{200d}👩 Turnip, 41",
+        ] {
+            check(good, &[]);
+        }
+        for joiner in ['\u{200c}', '\u{200d}'] {
+            check(format!("gate{joiner}Turnip, 41 onward"), &[]);
+            for refused in [
+                format!("{joiner}{GOOD}"),
+                format!("{GOOD}{joiner}\n"),
+                format!("gate{joiner}{joiner}Turnip, 41 onward"),
+                format!("gate{joiner} Turnip, 41 onward"),
+                format!("gate {joiner}Turnip, 41 onward"),
+            ] {
+                check(refused, &[Visible(Some(joiner))]);
+            }
+        }
+    }
+
+    #[test]
     fn what_is_found_is_told_with_how_it_gets_in_and_nothing_of_the_password() {
         let told = |entered: &[u8]| judged(entered).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         for (entered, words) in [
@@ -463,6 +501,12 @@ mod tests {
             ),
             (utf16(GOOD, u16::to_le_bytes), "UTF-16, as Notepad's Unicode and the > of Windows PowerShell do: save it as UTF-8"),
             (format!("{GOOD}\u{200b}").into_bytes(), "has U+200B, as text pasted from web pages, chats and documents has"),
+            (format!("{GOOD}\u{200b}").into_bytes(), "has: type it, or paste it as plain text"),
+            (
+                format!("{GOOD}\u{200f}").into_bytes(),
+                "has U+200F, as text pasted from web pages, chats and documents has: leave it out",
+            ),
+            (format!("{GOOD}\u{200d}").into_bytes(), "has: leave it out but between two characters that are seen"),
             (format!("{GOOD}\0").into_bytes(), "has U+0000, as binary data and UTF-16 have"),
             (format!("{GOOD}\nmore").into_bytes(), "has U+000A, a line break, as before a second line"),
         ] {
