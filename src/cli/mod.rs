@@ -142,8 +142,15 @@ async fn accounts_of(store: &impl Store, namespace: &str, user: &str) -> Result<
     if accounts.iter().any(|account| account.owner.name == user) {
         return Ok(accounts);
     }
-    let (login_name, email) = (LoginName::entered(user), Email::parse(user.trim()).ok());
-    let is_meant = |account: &&Account| account.login_name == login_name || Some(&account.content.email) == email.as_ref();
+    let (login_name, entered) = (LoginName::entered(user), user.trim());
+    let email = Email::parse(entered).ok();
+    let is_meant = |account: &&Account| {
+        let of_account = &account.content.email;
+        // A copy's placeholder is no address, and is known by its text.
+        account.login_name == login_name
+            || Some(of_account) == email.as_ref()
+            || of_account.as_str().eq_ignore_ascii_case(entered)
+    };
     Err(match accounts.iter().find(is_meant) {
         Some(account) => format!("{user} isn't the name of a User of {namespace}: that account's User is {}", account.owner.name),
         None => format!("no User {user} of {namespace} has an account: if there is one, kubectl get users.roster.rs {user} -n {namespace} -o wide says why"),

@@ -180,6 +180,13 @@ async fn a_login_or_an_address_in_place_of_a_name_is_recognized_in_any_case() {
     for user in ["bob.acme", "Bob.ACME", " bob.acme ", "Bob@Acme.Example"] {
         place.fails(&["why", "-n", "acme", user, "orders:read"], "", "that account's User is bob");
     }
+    let store = place.store().await;
+    let mut copy = plans::content("alice@acme.example");
+    copy.email = copy.email.placeholder(1);
+    plans::commit(&store, plans::create_in(plans::acme(), "dave", copy)).await.unwrap();
+    store.close().await;
+    let placeholder = "alice@acme.example (Copy 1)";
+    place.fails(&["why", "-n", "acme", placeholder, "orders:read"], "", "that account's User is dave");
 }
 
 #[tokio::test]
