@@ -4,17 +4,22 @@ mod clocks;
 mod directories;
 mod entries;
 mod leases;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Args;
 use jiff::Timestamp;
 use kube::Config;
 use serde::Serialize;
+use tokio::time::sleep;
 
 use self::clocks::{ServerTime, Times};
+use self::directories::{Between, Lacking};
 use self::entries::Listed;
 use self::leases::Leases;
 use super::run::place::own_namespace;
@@ -24,9 +29,10 @@ use crate::api::lenient::UnreadableField;
 use crate::config::{Output, Shared};
 use crate::controller::declared::{Declarations, DeclaredUser, Misread, declarations};
 use crate::controller::policies::{self, Lack};
+use crate::controller::wake;
 use crate::directory::Directory;
 use crate::domain::account::{Account, AccountId, Confirmations, Departure, Transaction};
-use crate::plan::unreadable::consequence;
+use crate::plan::unreadable::{consequence, wrong_values};
 use crate::store::UserName;
 use crate::store::leadership::Operators;
 use crate::store::sql::SqlStore;
@@ -126,8 +132,8 @@ struct Cluster {
 /// Everything that was looked at.
 #[derive(Debug)]
 struct Looks {
-    /// The accounts before the cluster was looked at.
-    before: BTreeSet<AccountId>,
+    /// The accounts before the cluster was looked at, each with what directories didn't have of it then.
+    before: BTreeMap<AccountId, Lacking>,
     /// The cluster, unless only the store was looked at.
     cluster: Option<Cluster>,
     /// The store afterwards. What is seen in it and was there before was so all the while.
@@ -169,9 +175,13 @@ async fn look(shared: &Shared, arguments: &Arguments) -> Result<Looks, Failure> 
     let store_only = arguments.store_only;
     let store = SqlStore::open_existing(&shared.store).await?;
     let first = store.examine().await?;
-    let before = first.accounts.iter().map(|account| account.id).collect();
+    let before = first.accounts.iter().map(|account| (account.id, Lacking::of(account, &first.directories))).collect();
+    let looked = Instant::now();
     let directories = entries::list(&arguments.directories, &store, &first).await?;
     let cluster = if store_only { None } else { Some(look_at_the_cluster(arguments, &store.operators().await?).await?) };
+    if cluster.is_some() && directories::is_any_behind(&before) {
+        sleep(directories::APART.saturating_sub(looked.elapsed())).await;
+    }
     let server_time = cluster.as_ref().map(|cluster| cluster.time.clone());
     let times = clocks::look(&store, server_time, shared.clock()).await?;
     let (after, operators) = (store.examine().await?, store.operators().await?);
@@ -206,7 +216,7 @@ pub(super) fn unless<T>(code: u16, answer: Result<T, kube::Error>) -> Result<Opt
 
 /// Returns everything that is amiss, the worst first.
 fn findings(looks: &Looks, now: Timestamp) -> Vec<Finding> {
-    let Looks { before: _, cluster, store, operators, times, directories: listed } = looks;
+    let Looks { before, cluster, store, operators, times, directories: listed } = looks;
     let Examination { accounts, unreadable, departures, directories, damage } = store;
     let mut found: Vec<Finding> = damage.iter().map(|what| damaged(what)).collect();
     found.extend(unreadable.iter().map(self::unreadable));
@@ -222,21 +232,19 @@ fn findings(looks: &Looks, now: Timestamp) -> Vec<Finding> {
             match declared {
                 Some(Declarations { users, misread }) => {
                     found.extend(misread.iter().flat_map(unsupported));
+                    found.extend(wrong(users, accounts).iter().flat_map(unsupported));
                     found.extend(accounts.iter().filter_map(|account| whose(account, looks, users)));
                     found.extend(lost(users, looks));
                     found.extend(directories::told(users));
-                    let is_told = |account: &Account| {
-                        let user = users.get(&(account.namespace.clone(), account.owner.name.clone()));
-                        user.is_some_and(|user| user.uid == account.owner.uid)
-                    };
-                    found.extend(directories::unconfirmed(accounts.iter().filter(|account| !is_told(account)), directories));
+                    let untold = accounts.iter().filter(|account| !directories::is_told(account, users));
+                    found.extend(directories::unconfirmed(untold, directories, (before, Between::AWhile)));
                 }
                 None => found.push(no_users()),
             }
         }
         None => {
             found.extend(accounts.iter().filter(|account| is_retained(account)).map(retained));
-            found.extend(directories::unconfirmed(accounts.iter(), directories));
+            found.extend(directories::unconfirmed(accounts.iter(), directories, (before, Between::Nothing)));
         }
     }
     found.sort();
@@ -328,15 +336,32 @@ fn lacking(policies: Option<&Lack>) -> Vec<Finding> {
 fn unsupported(object: &Misread) -> Vec<Finding> {
     let Misread { kind, namespace, name, fields } = object;
     let kind = <&str>::from(*kind);
-    let finding = |UnreadableField { field, path, value, .. }: &UnreadableField| Finding {
+    let finding = |UnreadableField { field, path, value, problem }: &UnreadableField| Finding {
         severity: Severity::Error,
         finding: Kind::UnsupportedValue,
         organization: Some(namespace.clone()),
         object: format!("{kind} {namespace}/{name}"),
-        what: format!("{path} is {value}, which this version of roster doesn't understand: {}", consequence(*field)),
-        cure: "correct the value, or run a version of roster that knows it".to_owned(),
+        what: match problem {
+            Some(why) => format!("{path} {why}: {}", consequence(*field)),
+            None => format!("{path} is {value}, which this version of roster doesn't understand: {}", consequence(*field)),
+        },
+        cure: match problem {
+            Some(_) => "correct the value".to_owned(),
+            None => "correct the value, or run a version of roster that knows it".to_owned(),
+        },
     };
     fields.iter().map(finding).collect()
+}
+
+/// Returns which `User`s have values that can't be meant, but for what their accounts have in force.
+fn wrong(users: &BTreeMap<UserName, DeclaredUser>, accounts: &[Account]) -> Vec<Misread> {
+    let doubtful = users.iter().filter_map(|(name, user)| Some((name, user, user.doubtful.as_deref()?)));
+    let wrong = doubtful.map(|((namespace, name), user, spec)| {
+        let account = accounts.iter().find(|account| account.owner.uid == user.uid && account.namespace == *namespace);
+        let (namespace, name) = (namespace.clone(), name.clone());
+        Misread { kind: wake::Kind::User, namespace, name, fields: wrong_values(spec, account) }
+    });
+    wrong.filter(|wrong| !wrong.fields.is_empty()).collect()
 }
 
 fn no_users() -> Finding {
@@ -373,7 +398,7 @@ fn retained(account: &Account) -> Finding {
 fn whose(account: &Account, looks: &Looks, users: &BTreeMap<UserName, DeclaredUser>) -> Option<Finding> {
     let Account { id, namespace, owner, content, .. } = account;
     let (what, cure, finding) = match users.get(&(namespace.clone(), owner.name.clone())) {
-        _ if !looks.before.contains(id) => return None,
+        _ if !looks.before.contains_key(id) => return None,
         None if is_retained(account) => return Some(retained(account)),
         None => (
             "its User isn't in the cluster; nobody deletes the account, and it is billed".to_owned(),
@@ -397,7 +422,7 @@ fn whose(account: &Account, looks: &Looks, users: &BTreeMap<UserName, DeclaredUs
 /// Returns which statuses name an account that the store had neither before nor after.
 fn lost(users: &BTreeMap<UserName, DeclaredUser>, looks: &Looks) -> Vec<Finding> {
     let Looks { before, cluster: _, store, operators: _, times: _, directories: _ } = looks;
-    let read = before.iter().copied().chain(store.accounts.iter().map(|account| account.id)).map(|id| id.to_string());
+    let read = before.keys().copied().chain(store.accounts.iter().map(|account| account.id)).map(|id| id.to_string());
     let known: BTreeSet<String> = read.chain(store.unreadable.iter().map(|row| row.account.clone())).collect();
     // Who made the account that is there says so in its status before long.
     let made: BTreeSet<&str> = store.accounts.iter().map(|account| account.owner.uid.as_str()).collect();

@@ -8,15 +8,17 @@ use kube::{Client, Resource, ResourceExt};
 use super::wake::Kind;
 use super::world::Declared;
 use crate::api::lenient::{Lenient, UnreadableField};
+use crate::api::user::UserSpec;
 use crate::api::{OrgEmailDomain, User, UserGroup};
 use crate::plan::directories::{Behind, ToldBefore};
+use crate::plan::unreadable::wrong_values;
 use crate::store::UserName;
 
 /// How many objects one answer of the API server brings.
 const PAGE: u32 = 500;
 
 /// A `User` as the cluster has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeclaredUser {
     /// The uid of the resource.
     pub uid: String,
@@ -26,6 +28,8 @@ pub struct DeclaredUser {
     pub deleting: bool,
     /// What its status says of directories that don't have what is in force, where it says so.
     pub behind: Option<Behind>,
+    /// Its spec, where that has values that can't be meant, unless the account has them in force from before.
+    pub doubtful: Option<Box<UserSpec>>,
 }
 
 /// An object of whose spec something isn't understood.
@@ -42,7 +46,7 @@ pub struct Misread {
 }
 
 /// What a cluster declares.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Declarations {
     /// The `User`s.
     pub users: BTreeMap<UserName, DeclaredUser>,
@@ -106,5 +110,6 @@ fn declared(user: User) -> (UserName, DeclaredUser) {
     let name = (user.namespace().unwrap_or_default(), user.name_any());
     let (uid, deleting) = (user.uid().unwrap_or_default(), user.meta().deletion_timestamp.is_some());
     let behind = user.status.as_ref().and_then(|status| ToldBefore::of(&status.conditions)).map(|told| told.behind);
-    (name, DeclaredUser { uid, account: user.status.and_then(|status| status.account_id), deleting, behind })
+    let doubtful = (!wrong_values(&user.spec, None).is_empty()).then(|| Box::new(user.spec));
+    (name, DeclaredUser { uid, account: user.status.and_then(|status| status.account_id), deleting, behind, doubtful })
 }

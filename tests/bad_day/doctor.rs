@@ -99,8 +99,8 @@ async fn accounts_that_a_directory_has_older_or_in_doubt_are_one_finding_that_ma
     execute(&database, "UPDATE accounts SET revision = revision + 1 WHERE owner_name <> 'grace'").await;
     execute(&database, "UPDATE confirmations SET fingerprint = '/password' WHERE revision = 1").await;
     let object = "the accounts of acme/alice, acme/bob, acme/carol, acme/dave, acme/erin and 2 more";
-    assert_eq!(found(&place, &arguments, 1), [["Warning", "DirectoryBehind", object].map(str::to_owned)]);
-    let said = place.exits(&[&["doctor"], &arguments[..]].concat(), 1);
+    assert_eq!(found(&place, &arguments, 0), [["Note", "DirectoryBehind", object].map(str::to_owned)]);
+    let said = place.exits(&[&["doctor"], &arguments[..]].concat(), 0);
     assert!(said.contains("the directory ldap hasn't confirmed") && said.contains("may just be under way"), "{said}");
 }
 

@@ -1,10 +1,11 @@
 //! What directories don't have of what is in force: from the statuses of `User`s, and from the store alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Finding, Kind, Severity};
 use crate::controller::declared::DeclaredUser;
-use crate::domain::account::{Account, Confirmation};
+use crate::domain::account::{Account, AccountId, Confirmation, Revision};
 use crate::plan::directories::{Lag, cure, told_in};
 use crate::store::UserName;
 
@@ -34,21 +35,73 @@ pub(super) fn told(users: &BTreeMap<UserName, DeclaredUser>) -> Vec<Finding> {
     alike.into_iter().map(finding).collect()
 }
 
-/// Returns which accounts directories have older than the store, or in doubt, by what the store knows. Those in a transaction
-/// have a deadline of their own.
-pub(super) fn unconfirmed<'a>(accounts: impl Iterator<Item = &'a Account>, directories: &BTreeSet<String>) -> Vec<Finding> {
+/// What directories didn't have of an account at a look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lacking {
+    /// The revision that was in force then.
+    revision: Revision,
+    /// The directories that hadn't confirmed it.
+    behind: BTreeSet<String>,
+}
+
+impl Lacking {
+    /// Looks at an account. One in a transaction has a deadline of its own.
+    pub(super) fn of(account: &Account, directories: &BTreeSet<String>) -> Self {
+        let behind = directories.iter().filter(|directory| !has_it(account, account.confirmed.get(*directory)));
+        let behind = if account.transaction.in_flight() { BTreeSet::new() } else { behind.cloned().collect() };
+        Self { revision: account.revision, behind }
+    }
+}
+
+/// What lay between the two looks at the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Between {
+    /// No time to speak of: whoever is behind at both may just have been changed.
+    Nothing,
+    /// At least [`APART`].
+    AWhile,
+}
+
+/// How far two looks lie apart, of which the second says that a directory is behind for longer than an edit takes.
+pub(super) const APART: Duration = Duration::from_secs(5);
+
+/// Whether the status of an account's own `User` says that a directory doesn't have what is in force. Where it doesn't, nobody may
+/// be there who would say so.
+pub(super) fn is_told(account: &Account, users: &BTreeMap<UserName, DeclaredUser>) -> bool {
+    let user = users.get(&(account.namespace.clone(), account.owner.name.clone()));
+    user.is_some_and(|user| user.uid == account.owner.uid && user.behind.is_some())
+}
+
+/// Whether a directory lacked anything at a look.
+pub(super) fn is_any_behind(look: &BTreeMap<AccountId, Lacking>) -> bool {
+    look.values().any(|lacking| !lacking.behind.is_empty())
+}
+
+/// Returns which accounts directories have older than the store, or in doubt, by what the store knows, at both looks and at the
+/// same revision: what was confirmed or changed between them is under way.
+pub(super) fn unconfirmed<'a>(
+    accounts: impl Iterator<Item = &'a Account>,
+    directories: &BTreeSet<String>,
+    (before, between): (&BTreeMap<AccountId, Lacking>, Between),
+) -> Vec<Finding> {
     let mut alike: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-    for account in accounts.filter(|account| !account.transaction.in_flight()) {
-        for directory in directories.iter().filter(|directory| !has_it(account, account.confirmed.get(*directory))) {
+    for account in accounts {
+        let Some(first) = before.get(&account.id).filter(|first| first.revision == account.revision) else { continue };
+        let now = Lacking::of(account, directories).behind;
+        for directory in directories.iter().filter(|directory| now.contains(*directory) && first.behind.contains(*directory)) {
             alike.entry((&account.namespace, directory)).or_default().push(&account.owner.name);
         }
     }
+    let (severity, since) = match between {
+        Between::Nothing => (Severity::Note, "which may just be under way"),
+        Between::AWhile => (Severity::Warning, "and hadn't some seconds before either"),
+    };
     let finding = |((namespace, directory), names): ((&str, &str), Vec<&str>)| Finding {
-        severity: Severity::Warning,
+        severity,
         finding: Kind::DirectoryBehind,
         organization: Some(namespace.to_owned()),
         object: format!("the accounts of {}", people(namespace, &names)),
-        what: format!("the directory {directory} hasn't confirmed what is in force of them, which may just be under way"),
+        what: format!("the directory {directory} hasn't confirmed what is in force of them, {since}"),
         cure: "look again in a minute; if it stays, see that roster run is there, what it logs of the directory, and what the \
             condition DirectoriesCurrent of the Users says"
             .to_owned(),
