@@ -79,6 +79,43 @@ async fn who_looks_into_a_backup_doesnt_break_it() {
 }
 
 #[tokio::test]
+async fn who_tries_a_password_at_a_backup_doesnt_break_it() {
+    let place = with_backup().await;
+    let address = format!("sqlite://{}", place.file("copy.db").display());
+    let mut login = std::process::Command::new(env!("CARGO_BIN_EXE_roster"))
+        .args(["login", "alice.acme", "--store", &address])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut login.stdin.take().unwrap(), b"wrong").unwrap();
+    assert_eq!(login.wait().unwrap().code(), Some(1));
+    let counted = "SELECT COUNT(*) FROM login_failures";
+    let counted: i64 = sqlx::query_scalar(counted).fetch_one(&mut connect(&place.file("copy.db")).await).await.unwrap();
+    assert_eq!(counted, 1);
+    place.exits(&["backup", "--verify", "copy.db"], 0);
+    place.exits(&["restore", "copy.db"], 0);
+}
+
+#[tokio::test]
+async fn a_file_that_holds_no_store_any_more_is_damaged() {
+    let place = with_backup().await;
+    let whole = std::fs::read(place.file("copy.db")).unwrap();
+    let zeroed: Vec<u8> = whole.iter().enumerate().map(|(number, byte)| if number < 4096 { 0 } else { *byte }).collect();
+    for (bytes, dropped) in [(vec![], None), (zeroed, None), (whole.clone(), Some("lifetimes")), (whole, Some("accounts"))] {
+        let length = bytes.len();
+        std::fs::write(place.file("copy.db"), bytes).unwrap();
+        if let Some(table) = dropped {
+            execute(&place.file("copy.db"), &format!("PRAGMA foreign_keys = OFF; DROP TABLE {table}")).await;
+        }
+        let said = message(&place, &["backup", "--verify", "copy.db"], 1);
+        let is_told = said.contains("copy.db is damaged: it holds no roster store") || dropped == Some("accounts");
+        assert!(is_told, "{length} bytes without {dropped:?}: {said}");
+        place.fails(&["restore", "copy.db"], "copy.db is");
+    }
+    message(&place, &["backup", "--verify", "absent.db"], 2);
+}
+
+#[tokio::test]
 async fn a_file_without_a_digest_is_restored_with_a_warning() {
     let place = with_backup().await;
     std::fs::copy(place.file("roster.db"), place.file("raw.db")).unwrap();

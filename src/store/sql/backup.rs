@@ -260,7 +260,11 @@ async fn judge(source: &Address) -> Result<Judged, CopyError> {
     if path.is_dir() {
         return Err(CopyError::Folder(path.clone()));
     }
-    let held = schema::check_is_known(&source.clone().into()).await.map_err(|error| damaged(path, error))?;
+    let address = source.clone().into();
+    if let Held::Nothing | Held::SomethingElse = schema::held(&address).await.map_err(|error| damaged(path, error))? {
+        return Err(CopyError::Damaged { file: path.clone(), what: "it holds no roster store".to_owned() });
+    }
+    let held = schema::check_is_known(&address).await.map_err(|error| damaged(path, error))?;
     let accounts = check_whole(path).await?;
     let mut connection = source.options().connect().await.map_err(in_file(path))?;
     let digest = digest::of_content(&mut connection).await.map_err(unreadable(path))?;
