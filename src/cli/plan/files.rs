@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
-use serde_saphyr::Spanned;
+use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::{Error, Spanned};
 
 use crate::cli::Failure;
 
@@ -20,6 +21,9 @@ const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// How much is read in all, in bytes. What is made of it takes many times as much memory.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
+
+/// How many values are read in all: each takes a few hundred bytes, however short it is.
+const MOST_NODES: usize = 2_000_000;
 
 /// How many files are read.
 const MOST_FILES: usize = 50_000;
@@ -94,11 +98,12 @@ impl fmt::Display for Place {
 /// # Errors
 /// When something can't be read, isn't YAML or JSON, or a folder has no manifest.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
-    let (mut documents, mut left) = (vec![], Left { bytes: MOST_BYTES, files: MOST_FILES });
+    let (mut documents, mut left) = (vec![], Left { bytes: MOST_BYTES, files: MOST_FILES, nodes: MOST_NODES });
     for path in paths {
         let files = if path.as_os_str() == "-" { vec![path.clone()] } else { files_of(path, &mut left)? };
         for file in files {
-            documents.extend(parse(&file.display().to_string(), &text_of(&file, &mut left)?)?);
+            let text = text_of(&file, &mut left)?;
+            documents.extend(parse(&file.display().to_string(), &text, &mut left.nodes)?);
         }
     }
     Ok(documents)
@@ -108,6 +113,7 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
 struct Left {
     bytes: usize,
     files: usize,
+    nodes: usize,
 }
 
 fn files_of(path: &Path, left: &mut Left) -> Result<Vec<PathBuf>, Failure> {
@@ -195,10 +201,10 @@ fn open(file: &Path) -> Result<File, Failure> {
 }
 
 /// Parses the documents of a file. A message quotes nothing of it: it may hold a Secret.
-fn parse(file: &str, text: &str) -> Result<Vec<Document>, Failure> {
+fn parse(file: &str, text: &str, left: &mut usize) -> Result<Vec<Document>, Failure> {
     let (mut documents, mut above) = (vec![], 0);
     for object in objects(text).unwrap_or_else(|| vec![text]) {
-        documents.extend(parse_yaml(file, object, above)?);
+        documents.extend(parse_yaml(file, object, (above, &mut *left))?);
         above += object.bytes().filter(|byte| *byte == b'\n').count() as u64;
     }
     Ok(documents)
@@ -219,24 +225,31 @@ fn objects(text: &str) -> Option<Vec<&str>> {
     Some(parts)
 }
 
-/// Parses the documents of a part of a file that has so many lines above it.
-fn parse_yaml(file: &str, text: &str, above: u64) -> Result<Vec<Document>, Failure> {
+/// Parses the documents of a part of a file that has so many lines above it, of which so many more values may be made.
+fn parse_yaml(file: &str, text: &str, (above, left): (u64, &mut usize)) -> Result<Vec<Document>, Failure> {
     // The text is at hand already, so what it may hold is bounded by its length.
     let most = text.len().max(1024);
     let options = serde_saphyr::options! {
         with_snippet: false,
         budget: serde_saphyr::budget! {
             max_documents: most,
-            max_nodes: most,
+            max_nodes: most.min(*left),
             max_events: most.saturating_mul(4),
             // An address may be everybody's; how much all aliases together stand for is bounded all the same.
             enforce_alias_anchor_ratio: false,
         },
     };
+    let too_many = || format!("{file}: with it, there are more than {MOST_NODES} values to read: plan it in parts");
     let nodes: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+        if matches!(error.without_snippet(), Error::Budget { breach: BudgetBreach::Nodes { .. }, .. }) {
+            return too_many();
+        }
         let line = error.location().map_or(1, |location| location.line());
         format!("{file}:{}: {}", above + line, error.without_snippet())
     })?;
+    // With what its aliases stand for.
+    let values = nodes.iter().map(|node| node.value.count()).sum();
+    *left = left.checked_sub(values).ok_or_else(too_many)?;
     let document = |node: Spanned<Node>| {
         let mut lines = BTreeMap::new();
         let value = value_of(node, String::new(), &mut lines);
@@ -252,6 +265,17 @@ enum Node {
     Scalar(Value),
     List(Vec<Spanned<Node>>),
     Map(Vec<(Spanned<String>, Spanned<Node>)>),
+}
+
+impl Node {
+    /// Returns how many values it is, keys among them.
+    fn count(&self) -> usize {
+        1 + match self {
+            Self::Scalar(_) => 0,
+            Self::List(items) => items.iter().map(|item| item.value.count()).sum::<usize>(),
+            Self::Map(fields) => fields.iter().map(|(_, value)| 1 + value.value.count()).sum(),
+        }
+    }
 }
 
 fn value_of(node: Spanned<Node>, path: String, lines: &mut BTreeMap<String, u64>) -> Value {
@@ -345,6 +369,27 @@ mod tests {
 
     use super::*;
 
+    /// Parses a file as the only one.
+    fn parse(file: &str, text: &str) -> Result<Vec<Document>, Failure> {
+        super::parse(file, text, &mut MOST_NODES.clone())
+    }
+
+    #[test]
+    fn values_are_counted_over_all_documents_and_files() {
+        let mut left = 10;
+        let mut read = |text: &str| super::parse("people.yaml", text, &mut left).map_err(|error| error.to_string());
+        assert_eq!(read("a: 1\n---\na: 1\n").unwrap().len(), 2);
+        let refused = "people.yaml: with it, there are more than 2000000 values to read: plan it in parts";
+        assert_eq!(read("a: [1, 2, 3]\n").unwrap_err(), refused);
+        assert_eq!(read("a: 1\n").unwrap().len(), 1);
+        assert_eq!(read("a: 1\n").unwrap_err(), refused);
+        let whole = format!("items: [{}1]\n", "1,".repeat(MOST_NODES));
+        assert_eq!(parse("people.yaml", &whole).unwrap_err().to_string(), refused);
+        let (mut left, aliases) = (100, format!("a: &a [1, 2, 3, 4]\nb: [{}*a]\n", "*a, ".repeat(29)));
+        let error = super::parse("people.yaml", &aliases, &mut left).unwrap_err().to_string();
+        assert_eq!(error, refused, "what aliases stand for is counted too");
+    }
+
     #[test]
     fn every_field_knows_its_line() {
         let text = "# people\nkind: A\n---\nkind: B\nspec:\n  teams:\n  - one\n  - two\n  empty:\n";
@@ -437,7 +482,8 @@ mod tests {
             std::fs::write(folder.path().join(format!("{number}.yaml")), "kind: A\n").unwrap();
         }
         assert_eq!(read(&[folder.path().to_owned()]).unwrap().len(), 3000);
-        let error = collect(folder.path(), DEEPEST, &mut Left { bytes: 0, files: 2999 }, &mut vec![]).unwrap_err().to_string();
+        let error =
+            collect(folder.path(), DEEPEST, &mut Left { bytes: 0, files: 2999, nodes: 0 }, &mut vec![]).unwrap_err().to_string();
         assert!(error.contains("more than 50000 manifests: plan them in parts"), "{error}");
     }
 
