@@ -153,7 +153,14 @@ fn whoever_guesses_has_to_wait_and_the_helpdesk_sees_it() {
     assert!(failed["blockedUntil"].as_str().unwrap() > failed["since"].as_str().unwrap(), "{failed}");
     assert_eq!(filled.user(2)["failedLogins"]["failures"], 1, "a disabled account's are counted as any other's");
     let table = String::from_utf8(filled.roster(&["users"], b"").stdout).unwrap();
-    assert!(table.contains("Enabled, 6 failed logins"), "{table}");
+    let until = failed["blockedUntil"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert!(table.contains(&format!("Enabled, 6 failed logins, waits until {until:.0}")), "{table}");
+    assert!(table.contains("Disabled, 1 failed logins "), "{table}");
+    let later = |offset: &str| String::from_utf8(filled.roster(&["users", "--clock-offset", offset], b"").stdout).unwrap();
+    let in_time = later("+2m");
+    assert!(in_time.contains("Enabled, 6 failed logins ") && !in_time.contains("waits"), "{in_time}");
+    let forgotten = later("+169h");
+    assert!(!forgotten.contains("failed logins"), "{forgotten}");
     filled.check(&["login", "alice.acme", "--clock-offset", "-1h"], PASSWORD, 1, REFUSED);
     filled.check(&["login", "alice.acme", "--clock-offset", "+2m"], PASSWORD, 0, "may log in");
     assert_eq!(filled.user(0)["failedLogins"], Value::Null);

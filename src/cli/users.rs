@@ -6,6 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::login::time;
 use super::table::table;
 use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
@@ -59,16 +60,20 @@ struct FailedLogins {
     last: Timestamp,
     /// How many came before the wait was over, and weren't heard.
     turned_away: i64,
-    /// From when on one is heard again.
+    /// From when on one is heard again, where somebody has to wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked_until: Option<Timestamp>,
 }
 
-impl From<&LoginFailures> for FailedLogins {
-    fn from(found: &LoginFailures) -> Self {
+impl FailedLogins {
+    /// Returns what of failures counts at a moment, if anything.
+    fn at(now: Timestamp, found: &LoginFailures) -> Option<Self> {
+        if found.is_forgotten(now) {
+            return None;
+        }
         let LoginFailures { failures, turned_away, since, last } = found;
-        let blocked_until = found.blocked_until();
-        Self { failures: *failures, since: *since, last: *last, turned_away: *turned_away, blocked_until }
+        let blocked_until = found.blocked_until().filter(|until| now < *until);
+        Some(Self { failures: *failures, since: *since, last: *last, turned_away: *turned_away, blocked_until })
     }
 }
 
@@ -81,8 +86,10 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
         Output::Table => {
             let cells = rows.iter().map(|row| {
                 let failed = row.failed_logins.as_ref();
+                let waits = failed.and_then(|failed| failed.blocked_until);
+                let waits = waits.map_or_else(String::new, |until| format!(", waits until {until:.0}"));
                 let failed = failed.map_or_else(String::new, |failed| format!(", {} failed logins", failed.failures));
-                let state = format!("{:?}{failed}", row.state);
+                let state = format!("{:?}{failed}{waits}", row.state);
                 let (role, permissions) = (row.role.clone().unwrap_or_default(), row.permissions.join(","));
                 [row.email.clone(), row.organization.clone(), row.login_name.clone(), state, row.group.clone(), role, permissions]
             });
@@ -102,10 +109,10 @@ async fn rows(shared: &Shared, organization: Option<&str>) -> Result<Vec<Row>, F
     let records = store.organizations(&asked.collect::<Vec<_>>()).await?;
     let by_user: HashMap<(&str, &str), &Account> =
         accounts.iter().map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account)).collect();
-    let failed = store.login_failures().await?;
+    let (failed, now) = (store.login_failures().await?, time(&store, shared).await?);
     let rows = accounts.iter().map(|account| {
         let own = inheritance::own(account, |name| by_user.get(&(account.namespace.as_str(), name)).copied());
-        let failed_logins = failed.get(&account.id).map(FailedLogins::from);
+        let failed_logins = failed.get(&account.id).and_then(|failed| FailedLogins::at(now, failed));
         let row = row(account.clone(), &own, &records.get(&account.namespace).cloned().unwrap_or_default());
         Row { failed_logins, ..row }
     });

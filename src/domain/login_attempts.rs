@@ -58,7 +58,9 @@ impl LoginFailures {
         Some(self.last.checked_add(wait).unwrap_or(Timestamp::MAX))
     }
 
-    fn is_forgotten(&self, now: Timestamp) -> bool {
+    /// Whether they count no more.
+    #[must_use]
+    pub fn is_forgotten(&self, now: Timestamp) -> bool {
         now.duration_since(self.last) >= FORGOTTEN_AFTER
     }
 }
