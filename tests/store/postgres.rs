@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use roster::domain::account::{Account, Lifecycle, TransactionKind};
 use roster::plan::Plan;
 use roster::store::leadership::{Claim, Progress};
+use roster::store::logins::Logins;
 use roster::store::sql::SqlStore;
 use roster::store::{Refusal, Store, StoreError};
 use sha2::{Digest, Sha256};
@@ -151,6 +152,37 @@ async fn role(database: &Database, purpose: &str) -> (String, String) {
     database.server().execute(&format!("CREATE ROLE {name} LOGIN")).await;
     let url = database.url().replace("//postgres@", &format!("//{name}@"));
     (name, url)
+}
+
+/// What `roster login` reads.
+const READ_BY_LOGIN: &str = "GRANT SELECT ON _sqlx_migrations, accounts, transactions, confirmations TO";
+
+#[tokio::test]
+async fn a_login_needs_a_few_rights_and_to_let_somebody_in_it_needs_to_read_alone() {
+    let bench = InPostgres::new().await;
+    let alice = alice(bench.store()).await;
+    let (name, url) = role(&bench.place, "login").await;
+    let grant = async |grant: String| sqlx::raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut bench.place.connect().await).await;
+    grant(format!("{READ_BY_LOGIN} {name}; GRANT SELECT, INSERT, UPDATE, DELETE ON login_failures TO {name}")).await.unwrap();
+    let store = SqlStore::open_existing(&url).await.unwrap();
+    assert_eq!(find(&store, "alice").await, Some(alice.clone()));
+    assert!(store.time().await.unwrap().is_some());
+    let login = async |matches: bool, minutes: i64| {
+        let now = at(0).now.checked_add(jiff::SignedDuration::from_mins(minutes)).unwrap();
+        store.judge_login(Some(alice.id), matches, now).await
+    };
+    assert!(!login(false, 0).await.unwrap());
+    assert!(login(true, 0).await.unwrap());
+    for _ in 0..6 {
+        assert!(!login(false, 0).await.unwrap());
+    }
+
+    grant(format!("REVOKE INSERT, UPDATE, DELETE ON login_failures FROM {name}")).await.unwrap();
+    assert!(login(false, 5).await.is_err(), "a failure that can't be counted is a fault");
+    assert!(login(true, 0).await.is_err(), "who has to wait isn't let in");
+    assert!(login(true, 5).await.unwrap(), "who has the password is");
+    store.close().await;
+    drop_role(&bench, &name).await;
 }
 
 #[tokio::test]

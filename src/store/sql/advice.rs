@@ -25,6 +25,17 @@ pub(super) fn advice(error: &sqlx::Error) -> Option<&'static str> {
     }
 }
 
+/// Whether the database can be read and not written: it is full, or it or this user may only read. A lock that somebody holds is
+/// no such reason, since it can be caused from outside.
+pub(super) fn is_unwritable(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+    if code.len() == 5 {
+        return matches!(&*code, "53100" | "42501" | "25006");
+    }
+    // SQLITE_PERM, READONLY, FULL, and of SQLITE_IOERR those that `NOT_WRITTEN` is about.
+    code.parse().is_ok_and(|code: u32| matches!((code & 0xff, code >> 8), (3 | 8 | 13, _) | (10, 3..=6 | 19)))
+}
+
 /// By `SQLite`'s result codes: the lowest byte is the primary one.
 fn of_sqlite(code: u32) -> Option<&'static str> {
     Some(match (code & 0xff, code >> 8) {
@@ -50,7 +61,10 @@ fn of_postgres(code: &str) -> Option<&'static str> {
         "28P01" | "28000" => "the server refuses the role or its password: correct the address, PGPASSWORD or pg_hba.conf",
         "3D000" => "the server has no database of that name: create it, or correct the address",
         "3F000" => "the database has no schema of that name: create it, or correct the address",
-        "42501" => "the role lacks a right that roster needs: it has to own the store's tables",
+        "42501" => {
+            "the role lacks a right: the operator's role owns the store's tables; an application's role needs the rights in README, \
+             Applications"
+        }
         "25006" => "the server only reads: it is a standby, so name the primary",
         "57P03" => "the server is starting or stopping: wait for it",
         "55P03" | "40P01" => LOCKED,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use super::advice::is_unwritable;
 use super::connection::{Connection, Purpose, Row, statement};
 use super::{SqlStore, rows};
 use crate::domain::account::AccountId;
@@ -21,27 +22,41 @@ impl Logins for SqlStore {
     async fn judge_login(&self, account: Option<AccountId>, matches: bool, now: Timestamp) -> Result<bool, StoreError> {
         let now = Occasion { now, deadline: now }.in_microseconds().now;
         let key = account.map(|id| id.to_string()).unwrap_or_default();
-        if matches && statement(SELECT).bind(&key).fetch_optional(&mut self.database.reader().await?).await?.is_none() {
-            return Ok(true);
+        if matches {
+            let found = statement(SELECT).bind(&key).fetch_optional(&mut self.database.reader().await?).await?;
+            let Some(found) = found.as_ref().map(failures).transpose()? else { return Ok(true) };
+            let is_heard = judge(Some(&found), true, now).admitted;
+            return match self.write_judgement(&key, true, now).await {
+                // Who has the password and needn't wait isn't kept out by a store that can be read and not written.
+                Err(StoreError::Database(error)) if is_heard && is_unwritable(&error) => Ok(true),
+                judged => judged,
+            };
         }
-        let mut writer = self.database.writer().await?;
-        writer.begin(Purpose::Write).await?;
-        let before = alone(&mut writer, &key).await?;
-        let judgement = judge(before.as_ref(), matches, now);
-        match &judgement.failures {
-            Some(failures) => write(&mut writer, &key, failures).await?,
-            None => {
-                statement("DELETE FROM login_failures WHERE account_id = $1").bind(&key).execute(&mut writer).await?;
-            }
-        }
-        writer.commit().await?;
-        Ok(judgement.admitted)
+        self.write_judgement(&key, false, now).await
     }
 
     async fn login_failures(&self) -> Result<HashMap<AccountId, LoginFailures>, StoreError> {
         let all = statement("SELECT account_id, failures, turned_away, since, last FROM login_failures WHERE account_id <> ''");
         let all = all.fetch_all(&mut self.database.reader().await?).await?;
         all.iter().map(|row| Ok((AccountId(rows::uuid(row, "account_id")?), failures(row)?))).collect()
+    }
+}
+
+impl SqlStore {
+    /// Judges a login by the failures before it, which nobody else changes meanwhile, and writes down what becomes of them.
+    async fn write_judgement(&self, key: &str, matches: bool, now: Timestamp) -> Result<bool, StoreError> {
+        let mut writer = self.database.writer().await?;
+        writer.begin(Purpose::Write).await?;
+        let before = alone(&mut writer, key).await?;
+        let judgement = judge(before.as_ref(), matches, now);
+        match &judgement.failures {
+            Some(failures) => write(&mut writer, key, failures).await?,
+            None => {
+                statement("DELETE FROM login_failures WHERE account_id = $1").bind(key).execute(&mut writer).await?;
+            }
+        }
+        writer.commit().await?;
+        Ok(judgement.admitted)
     }
 }
 
