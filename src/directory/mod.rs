@@ -156,7 +156,7 @@ pub struct Provisioned {
     pub handle: Option<EntryHandle>,
     /// Whether anything had to be written: the entry wasn't as it was to be.
     pub wrote: bool,
-    /// Whether a request for it that was left without an answer, and was done again, may still be carried out.
+    /// Whether an earlier request that was left without an answer, and made again with success, may still be carried out.
     pub may_be_late: bool,
 }
 

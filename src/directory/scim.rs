@@ -77,7 +77,7 @@ struct Client {
     memberships: ByUrgency<String, Vec<Membership>>,
     writes: ByUrgency<Write, Reply>,
     groups: Mutex<HashMap<(String, bool), Arc<Changes>>>,
-    /// What was sent together with others, was sent again alone, and may still be carried out until then.
+    /// What was left without an answer, was sent again, and may still be carried out until then.
     late: Mutex<HashMap<String, Instant>>,
     /// Whether the server ever showed who is in a group, so that one without members has none.
     shows_members: AtomicBool,
@@ -131,12 +131,18 @@ impl Scim {
 
     pub(super) async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let takes_away = entry.takes_away();
-        let provisioned = URGENT.scope(takes_away, READ_ONLY.scope(entry.compares, Box::pin(self.bring_in_turn(entry)))).await?;
-        // Nothing that may still come lets them in again.
+        let mut provisioned =
+            URGENT.scope(takes_away, READ_ONLY.scope(entry.compares, Box::pin(self.bring_in_turn(entry)))).await?;
         let handles = entry.handle.iter().chain(&provisioned.handle).filter_map(Handle::read);
         let mut keys: Vec<String> = handles.filter_map(|handle| path_of(Kind::User, &handle.id).ok()).collect();
         keys.push(entry.account.to_string());
-        if takes_away && self.client.may_be_late(&keys) { Err(DirectoryError::Silent) } else { Ok(provisioned) }
+        let may_be_late = self.client.may_be_late(&keys);
+        // Nothing that may still come lets them in again.
+        if takes_away && may_be_late {
+            return Err(DirectoryError::Silent);
+        }
+        provisioned.may_be_late = may_be_late || self.client.may_be_late_in_groups();
+        Ok(provisioned)
     }
 
     async fn bring_in_turn(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
@@ -160,7 +166,7 @@ impl Scim {
             let removals = found.iter().map(|user| self.client.remove(user, &entry.organization, entry.account));
             // One that can't be removed keeps no other.
             join_all(removals).await.into_iter().collect::<Result<(), _>>()?;
-            return Ok(Provisioned { wrote, ..Provisioned::default() });
+            return Ok(Provisioned { handle: None, wrote, may_be_late: false });
         };
         let wanted = user::wanted(person, &entry.account.to_string());
         let bringing = Bringing { entry, person, unheeded: handle.and_then(|handle| handle.unheeded) };
@@ -208,7 +214,7 @@ impl Scim {
             return if is_lost {
                 Err(DirectoryError::PasswordLost)
             } else {
-                Ok(Provisioned { handle: Some(handle), wrote: true, ..Provisioned::default() })
+                Ok(Provisioned { handle: Some(handle), wrote: true, may_be_late: false })
             };
         }
         // It is there already, by an earlier try whose answer was lost, or as somebody else's; or nothing says what was made.
@@ -226,7 +232,7 @@ impl Scim {
             }
             Some(id) if self.client.keeps(&id, &account).await? => {
                 self.client.join(&group, &id).await?;
-                Ok(Provisioned { handle: Some(Handle { id, unheeded: None }.write()), wrote: true, ..Provisioned::default() })
+                Ok(Provisioned { handle: Some(Handle { id, unheeded: None }.write()), wrote: true, may_be_late: false })
             }
             id => self.client.take_back(id.as_deref()).await,
         }
@@ -298,7 +304,7 @@ impl Scim {
         let changed = join_all(changes).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         let wrote = changed.iter().any(|(_, wrote, _)| *wrote);
         let handle = changed.into_iter().next().map(|(id, _, unheeded)| Handle { id, unheeded }.write());
-        Ok(Provisioned { handle, wrote, ..Provisioned::default() })
+        Ok(Provisioned { handle, wrote, may_be_late: false })
     }
 
     /// Returns the password that an existing entry is to have instead of its own, if it is to have another.
@@ -345,7 +351,7 @@ impl Client {
         self.lookups[usize::from(is_urgent())].ask((account, trust), work).await
     }
 
-    /// Notes that a write which was sent together with others may still be carried out.
+    /// Notes that a write which was left without an answer, and is made again, may still be carried out.
     fn note_late(&self, key: &str) {
         let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -357,6 +363,13 @@ impl Client {
     fn may_be_late(&self, keys: &[String]) -> bool {
         let late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
         keys.iter().any(|key| late.get(key).is_some_and(|until| *until > Instant::now()))
+    }
+
+    /// Whether a write of any group may still be carried out; nobody knows whom it is about.
+    fn may_be_late_in_groups(&self) -> bool {
+        let late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        late.iter().any(|(key, until)| key.starts_with(Kind::Group.path()) && *until > now)
     }
 
     /// Returns the entries of each account. Where a whole batch asks, more are about to, and everything is listed first.

@@ -159,6 +159,7 @@ impl Client {
         if changes.len() == 1 || !may_be_of_one {
             return changes.iter().map(|_| together.clone()).collect();
         }
+        self.note_late_in_groups(&together);
         // One that isn't taken is no reason for the others not to be.
         let mut answers = vec![];
         for change in changes {
@@ -341,7 +342,18 @@ impl Client {
         let is_so = !has.is_empty()
             && moves.joining.iter().all(|id| has.contains(id))
             && !moves.leaving.iter().any(|id| has.contains(id));
-        if is_so { Ok(()) } else { answer }
+        if !is_so {
+            return answer;
+        }
+        self.note_late_in_groups(&answer);
+        Ok(())
+    }
+
+    /// Notes that a change of a group may still be carried out, where its answer leaves that open and isn't handed on.
+    fn note_late_in_groups(&self, answer: &Result<(), DirectoryError>) {
+        if answer.as_ref().is_err_and(DirectoryError::leaves_open_what_becomes_of_it) {
+            self.note_late(Kind::Group.path());
+        }
     }
 
     /// Changes who is in a group in a way that says who stays, too, for a server that takes nobody out by name.

@@ -58,6 +58,11 @@ impl Write {
         }
     }
 
+    /// Returns what it is known by among what may still be carried out: that of groups begins with their path.
+    fn late_key(&self) -> Option<&str> {
+        if self.path.starts_with(Kind::Group.path()) { Some(&self.path) } else { self.key() }
+    }
+
     fn alone(self) -> Request {
         let Self { method, path, data, version } = self;
         Request { method, path, query: vec![], body: data, version }
@@ -164,7 +169,7 @@ impl Client {
     /// Makes a write alone of which nobody knows what became together with others. Nothing is made twice: it is looked for
     /// before.
     async fn write_again(&self, write: Write, may_be_late: bool) -> Result<Reply, DirectoryError> {
-        if let Some(key) = write.key().filter(|_| may_be_late) {
+        if let Some(key) = write.late_key().filter(|_| may_be_late) {
             self.note_late(key);
         }
         if let Some(key) = write.key().filter(|_| write.method == Method::POST) {

@@ -125,13 +125,45 @@ async fn nobody_is_said_to_be_disabled_while_what_failed_together_may_let_them_i
     }
     let brought = join_all(entries.iter().map(|entry| directory.bring(entry))).await;
     assert!(brought.iter().all(Result::is_ok), "{brought:?}");
+    let late = brought.iter().filter(|brought| brought.as_ref().is_ok_and(|brought| brought.may_be_late)).count();
     let bulks = proxy.asked("POST /Bulk");
+    // Each of a bulk is confirmed with the doubt.
+    let repeated: usize = bulks.iter().map(|bulk| bulk.body["Operations"].as_array().unwrap().len()).sum();
+    assert!(late >= repeated && repeated > 1, "{late} of {repeated}");
     let operation = bulks.iter().flat_map(|bulk| bulk.body["Operations"].as_array().unwrap()).find(|it| it["method"] == "PATCH");
     let path = operation.unwrap()["path"].as_str().unwrap().to_owned();
     let late = entries.iter_mut().find(|entry| path.ends_with(&entry.handle.as_ref().unwrap().0)).unwrap();
     late.person.as_mut().unwrap().active = false;
     assert_eq!(directory.bring(late).await, Err(DirectoryError::Silent));
     assert_eq!(Somebody::at(&server).entry_of(late).await["active"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_confirmed_without_doubt_while_a_change_of_a_group_that_failed_may_still_be_done() {
+    let server = ScimServer::start();
+    let mut entries: Vec<Entry> = (0..MANY).map(|number| entry("slow", person("slow", &format!("user{number}")))).collect();
+    let plain = Directory::open(&server.address()).unwrap();
+    let brought = join_all(entries.iter().map(|entry| plain.bring(entry))).await;
+    assert!(brought.iter().all(|brought| !brought.as_ref().unwrap().may_be_late), "{brought:?}");
+    let can = abilities(true, 0, true, true);
+    let several = |asked: &Asked| asked.body["Operations"][0]["value"].as_array().is_some_and(|members| members.len() > 1);
+    let proxy = Proxy::before(&server, move |asked| match () {
+        () if asked.is("GET /ServiceProviderConfig") => Act::json(200, &can),
+        () if asked.is("PATCH /Groups") && several(asked) => Act::json(504, &json!({})),
+        () => Act::Pass,
+    })
+    .await;
+    let directory = Directory::open(&proxy.address()).unwrap();
+    for entry in &mut entries {
+        entry.person.as_mut().unwrap().group = "leads".to_owned();
+    }
+    let (first, others) = entries.split_first().unwrap();
+    assert!(!directory.bring(first).await.unwrap().may_be_late);
+    let brought = join_all(others.iter().map(|entry| directory.bring(entry))).await;
+    assert!(brought.iter().all(Result::is_ok), "{brought:?}");
+    assert!(proxy.asked("PATCH /Groups").iter().any(several));
+    // Whom it is about nobody knows who comes later.
+    assert!(directory.bring(first).await.unwrap().may_be_late);
 }
 
 #[tokio::test]
