@@ -151,9 +151,10 @@ impl Scim {
         // since.
         let trust = if entry.adopts || entry.person.is_none() { Trust::Answers } else { Trust::List };
         let mut found = self.client.entries_of(entry.account, trust).await?;
-        let is_shown = !found.is_empty();
-        if let Some(handle) = handle.as_ref().filter(|_| !is_shown) {
-            found.extend(self.client.entry_by(handle, entry.account).await?);
+        let has_id = |user: &Resource, handle: &Handle| user.id().is_ok_and(|id| id == handle.id);
+        if let Some(handle) = handle.as_ref().filter(|handle| !found.iter().any(|user| has_id(user, handle))) {
+            let known = self.client.known_entry(handle, entry, found.is_empty()).await?;
+            found.extend(known);
         }
         let Some(person) = &entry.person else {
             if found.is_empty() && handle.is_none() && entry.was_confirmed {
@@ -271,7 +272,7 @@ impl Scim {
         if !is_one && person.active {
             let (number, account) = (found.len(), entry.account);
             return Err(DirectoryError::refused(&format!(
-                "{number} entries there have the externalId {account}: all but one have to go, or to lose it"
+                "{number} entries there have the externalId {account}: all but one have to go"
             )));
         }
         let password = self.new_password(person);
@@ -280,6 +281,10 @@ impl Scim {
                 Some(password) if password.is_unread => user::no_more_open(user, &wanted),
                 _ => wanted.clone(),
             };
+            // One that isn't known as the account's beside another has nothing more to be than closed.
+            if user.external_id()?.is_none() && !is_one {
+                wanted = user::with_fewer_rights(user, &wanted);
+            }
             // A login name is one entry's.
             if let Some(name) = user.get("userName").filter(|_| !is_one) {
                 wanted.insert("userName".to_owned(), name.clone());

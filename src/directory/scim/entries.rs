@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::join;
 use reqwest::Method;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::features::Ability;
 use super::handle::Handle;
@@ -16,7 +17,7 @@ use super::transport::Request;
 use super::user;
 use super::writes::{Write, path_of};
 use super::{Client, Trust};
-use crate::directory::{DirectoryError, Provisioned};
+use crate::directory::{DirectoryError, Entry, Provisioned};
 use crate::domain::account::AccountId;
 
 /// How long the deletion of an entry waits until nobody can log in with it any more.
@@ -147,15 +148,29 @@ impl Client {
     /// Returns the entry that the server once said an account has, though it isn't found by the account any more.
     ///
     /// # Errors
-    /// When it has become another one's.
-    pub(super) async fn entry_by(&self, handle: &Handle, account: AccountId) -> Result<Option<Resource>, DirectoryError> {
+    /// When it has become another one's though the account needs it, or lets somebody in beside the one that is found.
+    pub(super) async fn known_entry(
+        &self,
+        handle: &Handle,
+        entry: &Entry,
+        is_only: bool,
+    ) -> Result<Option<Resource>, DirectoryError> {
         let Some(user) = self.entry(&handle.id).await? else { return Ok(None) };
+        let (account, id) = (entry.account.to_string(), &handle.id);
         match user.external_id()? {
-            Some(other) if other != account.to_string() => Err(DirectoryError::refused(&format!(
-                "the entry {} there was the person's and has the externalId of somebody else now; with {account} it is the person's again",
-                handle.id
+            Some(other) if other == account => Ok(Some(user)),
+            // One that is known to be another's is nothing of the account beside its own.
+            Some(_) if !is_only => Ok(None),
+            // It was handed to another account, which brings it.
+            Some(other) if entry.person.is_none() && Uuid::parse_str(other).is_ok() => Ok(None),
+            Some(_) => Err(DirectoryError::refused(&format!(
+                "the entry {id} there was the person's and has the externalId of somebody else now; with {account} it is the person's again"
             ))),
-            _ => Ok(Some(user)),
+            None if is_only || entry.takes_away() => Ok(Some(user)),
+            None if user.get("active") == Some(&Value::Bool(false)) => Ok(None),
+            None => Err(DirectoryError::refused(&format!(
+                "the entry {id} there was the person's and is active beside another that has the externalId {account}: it has to go"
+            ))),
         }
     }
 

@@ -54,6 +54,11 @@ impl Peer {
         edit(self.users.values_mut().find(|user| user["userName"] == login_name).unwrap());
     }
 
+    /// Has another entry, as somebody else makes it.
+    pub(crate) fn add(&mut self, user: Value) {
+        self.users.insert(user["id"].as_str().unwrap().to_owned(), user);
+    }
+
     /// Has everybody out of every group.
     pub(crate) fn empty_groups(&mut self) {
         self.groups.values_mut().for_each(|group| group["members"] = json!([]));

@@ -224,6 +224,39 @@ async fn an_entry_that_became_somebody_elses_is_left_to_them() {
 }
 
 #[tokio::test]
+async fn an_entry_that_lost_its_external_id_to_another_one_lets_nobody_in_for_ever() {
+    let mut somewhere = Somewhere::with("").await;
+    somewhere.bring().await.unwrap();
+    let account = somewhere.alice.account.to_string();
+    let other = json!({ "id": "9", "userName": "alice2", "externalId": account, "active": true });
+    somewhere.peer.lock().unwrap().add(other);
+    somewhere.edit(|user| drop(user.as_object_mut().unwrap().remove("externalId")));
+    let error = somewhere.bring().await.unwrap_err();
+    assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("has to go")), "{error}");
+    somewhere.alice.person.as_mut().unwrap().active = false;
+    let handle = somewhere.alice.handle.clone();
+    somewhere.bring().await.unwrap();
+    let user = somewhere.user().unwrap();
+    assert_eq!((&user["active"], &user["externalId"]), (&json!(false), &Value::Null));
+    assert_eq!(somewhere.peer.lock().unwrap().user("alice2").unwrap()["active"], false);
+    somewhere.alice.handle = handle;
+    assert_eq!(somewhere.delete().await, Ok(true));
+    assert_eq!((somewhere.user(), somewhere.peer.lock().unwrap().user("alice2")), (None, None));
+}
+
+#[tokio::test]
+async fn an_entry_that_another_account_has_now_is_no_more_to_be_deleted() {
+    let mut somewhere = Somewhere::with("").await;
+    somewhere.bring().await.unwrap();
+    somewhere.edit(|user| user["externalId"] = uuid::Uuid::from_u128(7).to_string().into());
+    assert_eq!(somewhere.delete().await, Ok(false));
+    assert_eq!(somewhere.user().unwrap()["active"], true);
+    // Who is still there misses it.
+    let error = somewhere.bring().await.unwrap_err();
+    assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("somebody else")), "{error}");
+}
+
+#[tokio::test]
 async fn who_is_disabled_is_told_so_to_a_server_that_shows_it_already() {
     let mut somewhere = Somewhere::with("").await;
     somewhere.bring().await.unwrap();
