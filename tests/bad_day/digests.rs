@@ -101,14 +101,18 @@ async fn a_file_that_holds_no_store_any_more_is_damaged() {
     let place = with_backup().await;
     let whole = std::fs::read(place.file("copy.db")).unwrap();
     let zeroed: Vec<u8> = whole.iter().enumerate().map(|(number, byte)| if number < 4096 { 0 } else { *byte }).collect();
-    for (bytes, dropped) in [(vec![], None), (zeroed, None), (whole.clone(), Some("lifetimes")), (whole, Some("accounts"))] {
+    let without_lifetimes = "PRAGMA foreign_keys = OFF; DROP TABLE lifetimes";
+    let without_accounts = "PRAGMA foreign_keys = OFF; DROP TABLE accounts";
+    for (bytes, dropped) in
+        [(vec![], None), (zeroed, None), (whole.clone(), Some(without_lifetimes)), (whole, Some(without_accounts))]
+    {
         let length = bytes.len();
         std::fs::write(place.file("copy.db"), bytes).unwrap();
-        if let Some(table) = dropped {
-            execute(&place.file("copy.db"), &format!("PRAGMA foreign_keys = OFF; DROP TABLE {table}")).await;
+        if let Some(statement) = dropped {
+            execute(&place.file("copy.db"), statement).await;
         }
         let said = message(&place, &["backup", "--verify", "copy.db"], 1);
-        let is_told = said.contains("copy.db is damaged: it holds no roster store") || dropped == Some("accounts");
+        let is_told = said.contains("copy.db is damaged: it holds no roster store") || dropped == Some(without_accounts);
         assert!(is_told, "{length} bytes without {dropped:?}: {said}");
         place.fails(&["restore", "copy.db"], "copy.db is");
     }
