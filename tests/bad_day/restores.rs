@@ -147,7 +147,7 @@ async fn what_is_no_sound_backup_is_refused_and_changes_nothing() {
         ("dangling.db", "dangling.db is damaged: a row of"),
         ("damaged.db", "damaged.db is damaged"),
         ("cut.db", "cut.db is damaged"),
-        ("letter", "letter holds no roster store"),
+        ("letter", "letter is damaged: it holds no roster store"),
         ("empty", "empty holds no roster store"),
         ("roster.db", "roster.db is the store itself"),
         (".", "is a folder: name a file"),
