@@ -148,7 +148,7 @@ async fn what_is_no_sound_backup_is_refused_and_changes_nothing() {
         ("damaged.db", "damaged.db is damaged"),
         ("cut.db", "cut.db is damaged"),
         ("letter", "letter is damaged: it holds no roster store"),
-        ("empty", "empty holds no roster store"),
+        ("empty", "empty is damaged: it holds no roster store"),
         ("roster.db", "roster.db is the store itself"),
         (".", "is a folder: name a file"),
     ] {
