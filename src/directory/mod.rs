@@ -50,6 +50,8 @@ pub enum DirectoryError {
     Busy {
         /// For how long, where it says so.
         after: Option<Duration>,
+        /// Whether it may do all the same what it was asked.
+        may_be_done: bool,
     },
     /// It didn't answer in time.
     #[error("it didn't answer in time")]
@@ -131,12 +133,45 @@ impl DirectoryError {
         }
     }
 
+    /// Returns this error, or another one where only that leaves open what becomes of what was asked.
+    fn or_more_open(self, other: Self) -> Self {
+        let is_more_open = other.leaves_open_what_becomes_of_it() && !self.leaves_open_what_becomes_of_it();
+        if is_more_open { other } else { self }
+    }
+
     /// Whether what was asked may still be on its way, and be done later.
     #[must_use]
     pub fn leaves_open_what_becomes_of_it(&self) -> bool {
-        // A gateway that answers that it failed may have passed the request on.
-        matches!(self, Self::Silent | Self::Unreachable(_) | Self::Failed(_))
+        match self {
+            // A gateway that answers that it failed, or with a page of its own, may have passed the request on.
+            Self::Silent | Self::Unreachable(_) | Self::Failed(_) | Self::Nonsense(_) => true,
+            Self::Busy { may_be_done, .. } => *may_be_done,
+            Self::Address(_)
+            | Self::Unauthorized(_)
+            | Self::Refused(_)
+            | Self::Conflict
+            | Self::PasswordUnread
+            | Self::PasswordLost
+            | Self::NotShown(_)
+            | Self::Drifted => false,
+        }
     }
+}
+
+/// Returns the answers, or the error that counts for all: one that leaves open what becomes of it before one that doesn't.
+fn all_of<T>(answers: impl IntoIterator<Item = Result<T, DirectoryError>>) -> Result<Vec<T>, DirectoryError> {
+    let mut all = Ok(vec![]);
+    for answer in answers {
+        all = match (all, answer) {
+            (Ok(mut answers), Ok(answer)) => {
+                answers.push(answer);
+                Ok(answers)
+            }
+            (Err(first), Err(error)) => Err(first.or_more_open(error)),
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+        };
+    }
+    all
 }
 
 /// Returns a foreign text on one line, without what isn't printable, and no longer than a status should have it.

@@ -45,7 +45,7 @@ use self::reply::Reply;
 use self::token::Token;
 use self::transport::{READ_ONLY, Transport, URGENT, is_urgent};
 use self::writes::{Write, path_of};
-use super::{Address, DirectoryError, Entry, Groups, ListedEntry, LoginPassword, People, Person, Provisioned};
+use super::{Address, DirectoryError, Entry, Groups, ListedEntry, LoginPassword, People, Person, Provisioned, all_of};
 use crate::domain::account::AccountId;
 
 /// The most writes of one request.
@@ -160,13 +160,15 @@ impl Scim {
             if found.is_empty() && handle.is_none() && entry.was_confirmed {
                 let account = entry.account;
                 return Err(DirectoryError::NotShown(format!(
-                    "no entry there has the externalId {account}; the entry that was the person's is deleted once it has that again"
+                    "no entry there has the externalId {account}; the entry that was the person's is {taken} once it has that again"
                 )));
             }
+        }
+        let Some(person) = &entry.person else {
             let wrote = !found.is_empty();
             let removals = found.iter().map(|user| self.client.remove(user, &entry.organization, entry.account));
             // One that can't be removed keeps no other.
-            join_all(removals).await.into_iter().collect::<Result<(), _>>()?;
+            all_of(join_all(removals).await)?;
             return Ok(Provisioned { handle: None, wrote, may_be_late: false });
         };
         let wanted = user::wanted(person, &entry.account.to_string());
@@ -303,10 +305,13 @@ impl Scim {
             }
             // Whatever is refused about an entry keeps it in no group.
             let settled = self.client.settle(user, (&entry.organization, entry.account), Some(&person.group)).await;
-            let Changed { wrote, unheeded } = changed?;
-            Ok((user.id()?.to_owned(), wrote | settled?, unheeded))
+            let (Changed { wrote, unheeded }, moved) = match (changed, settled) {
+                (Err(error), Err(other)) => return Err(error.or_more_open(other)),
+                (changed, settled) => (changed?, settled?),
+            };
+            Ok((user.id()?.to_owned(), wrote | moved, unheeded))
         });
-        let changed = join_all(changes).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let changed = all_of(join_all(changes).await)?;
         let wrote = changed.iter().any(|(_, wrote, _)| *wrote);
         let handle = changed.into_iter().next().map(|(id, _, unheeded)| Handle { id, unheeded }.write());
         Ok(Provisioned { handle, wrote, may_be_late: false })

@@ -290,7 +290,7 @@ impl Comparison {
 
     fn pause(&mut self, problem: &DirectoryError, now: Instant) {
         let asked_for = match problem {
-            DirectoryError::Busy { after } => after.unwrap_or_default(),
+            DirectoryError::Busy { after, .. } => after.unwrap_or_default(),
             _ => Duration::ZERO,
         };
         let pause = self.pace.as_ref().map_or(PAUSE, |pace| PAUSE.min(pace.period));

@@ -318,7 +318,7 @@ impl Pending {
         let before = self.rest.take();
         let failures = before.as_ref().map_or(0, |rest| rest.failures + 1);
         let asked_for = match &why {
-            DirectoryError::Busy { after } => after.map(|after| after.max(SHORTEST_REST)),
+            DirectoryError::Busy { after, .. } => after.map(|after| after.max(SHORTEST_REST)),
             _ => None,
         };
         let rest = asked_for.unwrap_or_else(|| rest_after(failures)).min(LONGEST_REST);

@@ -287,7 +287,7 @@ async fn a_directory_that_asks_to_wait_is_left_alone_as_long_as_it_asks_and_neve
         let mut bench = Bench::new(&[ONE]);
         bench.want(&entry(1, 1, &[]));
         let delivery = bench.take().remove(0);
-        bench.answer(&delivery, Err(DirectoryError::Busy { after: Some(Duration::from_secs(after)) }));
+        bench.answer(&delivery, Err(DirectoryError::Busy { after: Some(Duration::from_secs(after)), may_be_done: false }));
         let wait = bench.provisioning.next_due().unwrap() - bench.now;
         assert!(bounds.contains(&wait.as_millis()), "{wait:?} where {after} s were asked for");
     }

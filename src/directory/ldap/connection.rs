@@ -505,7 +505,7 @@ pub(super) fn failure(answer: &LdapResult) -> DirectoryError {
 /// Returns what an answer means to what everybody needs: the bind, and searching `ou=people` and `ou=groups` at all.
 fn failure_of_all(answer: &LdapResult) -> DirectoryError {
     match answer.rc {
-        51 => DirectoryError::Busy { after: None },
+        51 => DirectoryError::Busy { after: None, may_be_done: false },
         52 => DirectoryError::Unreachable("it says that it is unavailable".to_owned()),
         REFERRAL => DirectoryError::Unreachable(REFERS.to_owned()),
         34 => DirectoryError::Address("the base or the bind-dn in the address of the directory isn't a DN".to_owned()),

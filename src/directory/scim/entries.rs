@@ -87,12 +87,16 @@ impl Client {
                 continue;
             }
             tried = operations;
-            let Some(reply) = self.tell(user, &less, &told).await? else { break };
-            match reply.accepted() {
+            let answer = match self.tell(user, &less, &told).await {
+                Ok(None) => break,
+                Ok(Some(reply)) => reply.accepted(),
+                Err(error) => return Err(error.or_more_open(refusal)),
+            };
+            match answer {
                 Ok(()) => break,
                 // Without the password the server's own words can be told.
-                Err(error) if password.is_some() => refusal = error,
-                Err(_) => {}
+                Err(error) if password.is_some() => refusal = error.or_more_open(refusal),
+                Err(error) => refusal = refusal.or_more_open(error),
             }
         }
         Err(refusal)

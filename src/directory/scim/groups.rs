@@ -16,7 +16,7 @@ use super::queue::{Outcome, Queue};
 use super::reply::{Body, Reply};
 use super::transport::{READ_ONLY, is_read_only};
 use super::writes::{Write, path_of};
-use crate::directory::{DirectoryError, Groups};
+use crate::directory::{DirectoryError, Groups, all_of};
 use crate::domain::account::AccountId;
 
 /// The most changes of one group that go into one request.
@@ -81,7 +81,7 @@ impl Client {
         }
         // One that can't be left keeps nobody in another.
         let leaves = leaving.iter().map(|name| self.change_group(name, Change::Leave(id.to_owned())));
-        join_all(leaves).await.into_iter().collect::<Result<(), _>>()?;
+        all_of(join_all(leaves).await)?;
         let Some(name) = wanted else { return Ok(wrote) };
         if wrote {
             self.check_left(id, account, &leaving).await?;
@@ -132,7 +132,7 @@ impl Client {
             }
         }
         let dropping = absent.into_iter().map(|name| self.change_group(name, Change::Drop));
-        join_all(dropping).await.into_iter().collect()
+        all_of(join_all(dropping).await).map(drop)
     }
 
     /// Changes a group, together with whatever else is to change about it.

@@ -187,8 +187,8 @@ impl Reply {
     pub(super) fn failure(&self) -> DirectoryError {
         let status = self.status;
         match status.as_u16() {
-            429 => DirectoryError::Busy { after: self.rest },
-            503 if self.rest.is_some() => DirectoryError::Busy { after: self.rest },
+            429 => DirectoryError::Busy { after: self.rest, may_be_done: false },
+            503 if self.rest.is_some() => DirectoryError::Busy { after: self.rest, may_be_done: true },
             300..=399 => DirectoryError::Nonsense(format!(
                 "it redirects ({status}), which isn't followed: the address has to be the one it redirects to"
             )),

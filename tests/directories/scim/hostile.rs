@@ -129,12 +129,14 @@ async fn a_bulk_whose_reply_is_lost_makes_no_doubles() {
 #[tokio::test]
 async fn a_server_that_asks_to_wait_says_for_how_long() {
     let wait = |status: u16, headers: &[&str]| Act::Answer(status, headers.iter().map(|it| (*it).to_owned()).collect(), vec![]);
-    let busy = |seconds: Option<u64>| DirectoryError::Busy { after: seconds.map(Duration::from_secs) };
+    let busy = |seconds: Option<u64>| DirectoryError::Busy { after: seconds.map(Duration::from_secs), may_be_done: false };
+    // What a gateway answers may come after the write.
+    let unsure = |seconds: u64| DirectoryError::Busy { after: Some(Duration::from_secs(seconds)), may_be_done: true };
     assert_eq!(error_of(wait(429, &["Retry-After: 7"])).await, busy(Some(7)));
-    assert_eq!(error_of(wait(503, &["Retry-After: 0"])).await, busy(Some(0)));
+    assert_eq!(error_of(wait(503, &["Retry-After: 0"])).await, unsure(0));
     assert_eq!(error_of(wait(429, &[])).await, busy(None));
     let date = ["Date: Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After: Sun, 06 Nov 1994 08:50:07 GMT"];
-    assert_eq!(error_of(wait(503, &date)).await, busy(Some(30)));
+    assert_eq!(error_of(wait(503, &date)).await, unsure(30));
     let past = ["Date: Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After: Tue, 06 Nov 1984 08:49:37 GMT"];
     assert_eq!(error_of(wait(429, &past)).await, busy(Some(0)));
     let day = 24 * 3600;
@@ -162,6 +164,20 @@ async fn errors_are_what_their_status_says() {
     assert!(matches!(&taken, DirectoryError::Refused(why) if why.contains("alice.hostile")), "{taken}");
     let endless = json!({ "status": "400", "detail": "no ".repeat(10_000) });
     assert!(error_of(Act::json(400, &endless)).await.to_string().len() < 300);
+}
+
+#[tokio::test]
+async fn what_may_be_done_although_it_is_answered_otherwise_is_left_open() {
+    let page = || Act::Answer(200, vec![], b"<html>please wait</html>".to_vec());
+    let wait = || vec!["Retry-After: 7".to_owned()];
+    for act in [page(), Act::Answer(503, wait(), vec![]), Act::json(502, &json!({})), Act::Close] {
+        let error = error_of(act).await;
+        assert!(error.leaves_open_what_becomes_of_it(), "{error}");
+    }
+    for act in [Act::Answer(429, wait(), vec![]), Act::json(400, &json!({})), Act::json(401, &json!({}))] {
+        let error = error_of(act).await;
+        assert!(!error.leaves_open_what_becomes_of_it(), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -118,6 +118,31 @@ async fn one_entry_of_an_account_that_is_refused_keeps_no_other_from_being_close
     assert_eq!(somebody.entry_of(&alice).await["id"], ids[0].as_str());
 }
 
+#[tokio::test]
+async fn an_entry_of_an_account_of_which_nobody_knows_what_became_counts_before_one_that_is_refused() {
+    let server = ScimServer::shared();
+    let somebody = Somebody::at(&server);
+    let mut alice = entry("open", person("open", "alice"));
+    let mut paths = vec![];
+    for name in ["open-one", "open-two"] {
+        let user = json!({ "userName": name, "active": true, "externalId": alice.account.to_string() });
+        paths.push(format!("/Users/{}", somebody.post("/Users", user).await));
+    }
+    for failing in paths {
+        let proxy = before(&server, (true, 0), move |asked| {
+            let is_write = asked.method != "GET" && asked.path.starts_with("/Users");
+            is_write.then(|| refusal(if asked.path == failing { 504 } else { 400 }))
+        })
+        .await;
+        let directory = Directory::open(&proxy.address()).unwrap();
+        alice.person.as_mut().unwrap().active = false;
+        for entry in [alice.clone(), gone(&alice)] {
+            let error = directory.bring(&entry).await.unwrap_err();
+            assert!(matches!(error, DirectoryError::Failed(_)), "{error}");
+        }
+    }
+}
+
 /// Brings alice, then what becomes of her, which is refused, and returns the error and what the server has of her.
 async fn check_refused(organization: &str, can: (bool, usize), edit: impl Fn(&mut Entry)) -> (DirectoryError, Value) {
     let server = ScimServer::shared();
