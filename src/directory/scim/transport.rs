@@ -260,7 +260,8 @@ fn failure(error: &reqwest::Error) -> DirectoryError {
     if error.is_timeout() {
         return DirectoryError::Silent;
     }
-    DirectoryError::Unreachable(super::super::in_short(&format!("the connection broke ({})", innermost(error))))
+    // A server may do so over one entry.
+    DirectoryError::Failed(super::super::in_short(&format!("the connection broke ({})", innermost(error))))
 }
 
 /// Returns the cause of all: what is around it repeats addresses.

@@ -86,6 +86,14 @@ async fn a_group_that_fails_over_somebody_takes_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_entry_over_which_a_server_hangs_up_is_nobody_elses_failure() {
+    for (organization, bulk) in [("hanging", 0), ("hanging-bulk", 100)] {
+        let error = check_poison(organization, bulk, Act::Close, |asked| asked.method != "GET").await;
+        assert!(matches!(&error, DirectoryError::Failed(why) if why.contains("the connection broke")), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_made_together_although_it_failed_is_not_made_again() {
     let server = ScimServer::start();
     let can = abilities(true, 100, true, true);
