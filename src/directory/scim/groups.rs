@@ -137,11 +137,7 @@ impl Client {
 
     /// Changes a group, together with whatever else is to change about it.
     async fn change_group(self: &Arc<Self>, name: &str, change: Change) -> Result<(), DirectoryError> {
-        let changes = {
-            let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-            // What is only compared doesn't go together with what changes something.
-            groups.entry((name.to_owned(), is_read_only())).or_insert_with(|| Queue::one_by_one(MOST_CHANGES)).clone()
-        };
+        let changes = self.changes_of(name);
         let is_read_only = is_read_only();
         let (client, name) = (self.clone(), name.to_owned());
         let work = move |changes: Vec<Change>| {
@@ -150,6 +146,14 @@ impl Client {
             READ_ONLY.scope(is_read_only, changing)
         };
         changes.ask(change, work).await
+    }
+
+    /// Returns the queue of a group's changes. There is one only for as long as somebody waits in it, or is served.
+    fn changes_of(&self, name: &str) -> Arc<Changes> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        groups.retain(|_, changes| Arc::strong_count(changes) > 1);
+        // What is only compared doesn't go together with what changes something.
+        groups.entry((name.to_owned(), is_read_only())).or_insert_with(|| Queue::one_by_one(MOST_CHANGES)).clone()
     }
 
     async fn change_together(self: &Arc<Self>, name: &str, changes: &[Change]) -> Vec<Result<(), DirectoryError>> {
@@ -460,4 +464,30 @@ fn members_after(group: &Resource, moves: Moves<'_>) -> Result<Vec<Value>, Direc
     let mut members: Vec<Value> = group.values("members")?.into_iter().filter(stays).cloned().map(Value::Object).collect();
     members.extend(moves.joining.iter().map(|id| json!({ "value": id })));
     Ok(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::Address;
+    use crate::directory::scim::Scim;
+
+    #[tokio::test]
+    async fn a_group_of_which_nothing_is_to_change_takes_no_room() {
+        let address = Address::parse("scim+http://127.0.0.1:1/v2?token-file=/nowhere/token").unwrap();
+        let client = Scim::open(address).unwrap().client;
+        let busy = client.changes_of("acme/busy");
+        for number in 0..100 {
+            client.changes_of(&format!("acme/{number}"));
+        }
+        assert!(Arc::ptr_eq(&busy, &client.changes_of("acme/busy")));
+        assert_eq!(client.groups.lock().unwrap().len(), 1);
+        // Whoever is gone leaves nothing behind either.
+        client.join("acme/late", "7").await.unwrap_err();
+        while Arc::strong_count(&client.changes_of("acme/late")) > 2 {
+            tokio::task::yield_now().await;
+        }
+        client.changes_of("acme/busy");
+        assert_eq!(client.groups.lock().unwrap().len(), 1);
+    }
 }
