@@ -156,9 +156,14 @@ impl Scim {
             let known = self.client.known_entry(handle, entry, found.is_empty()).await?;
             found.extend(known);
         }
-        let Some(person) = &entry.person else {
-            if found.is_empty() && handle.is_none() && entry.was_confirmed {
-                let account = entry.account;
+        if found.is_empty() && handle.is_none() && entry.was_confirmed && entry.takes_away() {
+            let account = entry.account;
+            let taken = if entry.person.is_some() { "disabled" } else { "deleted" };
+            let login_name = entry.person.as_ref().map(|person| &person.login_name);
+            if let Some(login_name) = login_name.or(entry.former_login_name.as_ref()) {
+                found = self.client.entries_missed(account, login_name).await?;
+            }
+            if found.is_empty() {
                 return Err(DirectoryError::NotShown(format!(
                     "no entry there has the externalId {account}; the entry that was the person's is {taken} once it has that again"
                 )));

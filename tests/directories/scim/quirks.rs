@@ -212,6 +212,23 @@ async fn an_entry_that_was_confirmed_and_is_not_shown_is_not_taken_for_gone() {
 }
 
 #[tokio::test]
+async fn who_is_to_be_disabled_and_is_not_shown_is_neither_made_again_nor_said_to_be_disabled() {
+    let mut somewhere = Somewhere::with("").await;
+    somewhere.bring().await.unwrap();
+    somewhere.edit(|user| drop(user.as_object_mut().unwrap().remove("externalId")));
+    somewhere.edit(|user| user["userName"] = "alice.renamed".into());
+    somewhere.alice.handle = None;
+    somewhere.alice.person.as_mut().unwrap().active = false;
+    let error = somewhere.bring().await.unwrap_err();
+    assert!(matches!(&error, DirectoryError::NotShown(why) if why.contains("disabled once")), "{error}");
+    assert_eq!(somewhere.user(), None);
+    let account = somewhere.alice.account.to_string();
+    somewhere.peer.lock().unwrap().edit("alice.renamed", |user| user["externalId"] = account.into());
+    assert_eq!(somewhere.bring().await, Ok(true));
+    assert_eq!(somewhere.user().unwrap()["active"], false);
+}
+
+#[tokio::test]
 async fn an_entry_that_became_somebody_elses_is_left_to_them() {
     let mut somewhere = Somewhere::with("").await;
     somewhere.bring().await.unwrap();
