@@ -4,6 +4,7 @@ mod directory;
 mod manifest;
 mod names;
 mod store;
+mod valid;
 
 use clap::{Args, ValueEnum};
 

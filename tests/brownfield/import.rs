@@ -24,7 +24,7 @@ impl Place {
     }
 
     #[track_caller]
-    fn imported(&self) -> String {
+    pub(crate) fn imported(&self) -> String {
         self.exits(&["import", "--all"], "", 0)
     }
 }

@@ -175,6 +175,55 @@ async fn a_text_that_nobody_sees_and_a_time_zone_that_there_is_not_are_refused_b
 }
 
 #[tokio::test]
+async fn what_nobody_sees_stays_where_an_account_has_it_and_is_refused_in_a_new_user() {
+    let place = Place::filled().await;
+    let store = place.store().await;
+    let mut content = plans::content("dave@acme.example");
+    content.role = Some(" ".to_owned());
+    content.teams = ["\u{ad}".to_owned(), "night-shift".to_owned()].into();
+    content.profile.display_name = "\u{2800}".to_owned();
+    content.profile.phone = Some("\u{200b}".to_owned());
+    plans::commit(&store, plans::create_in(plans::acme(), "dave", content)).await.unwrap();
+    let declared = user(
+        "dave",
+        &json!({"profile": {"displayName": "\u{2800}", "phone": "\u{200b}"}, "role": " ", "teams": ["\u{ad}", "night-shift"]}),
+    );
+    let planned = place.planned(&documents(&[declared.clone()]), 0);
+    assert_eq!(actions(&planned), [["dave", "unchanged"]]);
+    let notes = planned["objects"][0]["notes"].to_string();
+    for field in ["spec.role", "spec.teams[0]", "spec.profile.displayName", "spec.profile.phone"] {
+        assert!(notes.contains(&format!("{field}: has only characters that nobody sees")), "{notes}");
+    }
+    assert!(notes.contains("the API server takes that only where the User has it already"), "{notes}");
+    let imported = place.imported();
+    for words in [
+        "# displayName is the login name from the take-over on: that of the account has only characters that nobody sees",
+        "# role is left out, and goes with the take-over: has only characters that nobody sees: U+0020",
+        "# phone is left out",
+        "# an entry of teams is left out",
+        "displayName: dave.acme\n",
+    ] {
+        assert!(imported.contains(words), "{words:?} isn't in: {imported}");
+    }
+    let dave = plans::find(&store, "dave").await.unwrap();
+    let release = AccountChange::Release { account: dave.id, from: dave.revision };
+    let plan = plans::plan(plans::acme(), dave.owner.clone(), release);
+    plans::commit(&store, Plan::Account(Box::new(plan))).await.unwrap();
+    store.close().await;
+    let new = user("nora", &json!({"role": "\u{200b}"}));
+    let planned = place.planned(&documents(&[declared, new]), 1);
+    assert_eq!((actions(&planned), reasons(&planned)), (vec![["dave", "refused"], ["nora", "refused"]], vec!["Invalid"; 5]));
+    assert!(planned["objects"][1]["refused"][0]["message"].as_str().unwrap().contains("spec.role: has only"), "{planned}");
+    // What is printed of the same account is taken.
+    let planned = place.planned(&place.imported(), 0);
+    let rows = planned["objects"].as_array().unwrap();
+    let dave = rows.iter().find(|row| row["name"] == "dave").unwrap();
+    assert_eq!(dave["action"], "takeBack", "{planned}");
+    let changed: Vec<&Value> = dave["changes"].as_array().unwrap().iter().map(|change| &change["field"]).collect();
+    assert_eq!(changed, ["role", "teams", "displayName", "phone"]);
+}
+
+#[tokio::test]
 async fn a_login_or_an_address_in_place_of_a_name_is_recognized_in_any_case() {
     let place = Place::filled().await;
     for user in ["bob.acme", "Bob.ACME", " bob.acme ", "Bob@Acme.Example"] {

@@ -10,6 +10,7 @@ use super::manifest::{self, Remark, comment, document};
 use super::names::{Names, made_valid};
 use super::record;
 use super::store::address_spec;
+use super::valid::valid;
 use crate::api::user::{DesiredState, GroupRef, PermissionsSpec, ProfileSpec};
 use crate::api::{User, UserSpec};
 use crate::cli::Failure;
@@ -24,20 +25,6 @@ use crate::domain::{text, time_zone};
 use crate::plan::adoption::ENTRY;
 use crate::plan::{Listing, OrganizationRecord};
 use crate::store::Store;
-
-/// The fields that a `User` can do without, those within others first.
-const OPTIONAL: [&str; 10] = [
-    "/spec/role",
-    "/spec/permissions",
-    "/spec/profile/phone",
-    "/spec/profile/timeZone",
-    "/spec/profile/address/street",
-    "/spec/profile/address/locality",
-    "/spec/profile/address/region",
-    "/spec/profile/address/postalCode",
-    "/spec/profile/address/country",
-    "/spec/profile/address",
-];
 
 /// How long a name to show may be, in characters.
 const LONGEST_NAME: usize = 128;
@@ -211,7 +198,7 @@ impl<'a> Import<'a> {
             deletion_protection: Default::default(),
             deletion_policy: Default::default(),
         };
-        let spec = self.valid(spec, &mut remarks)?;
+        let spec = valid(&self.schemas, spec, no_time_zone, &mut remarks)?;
         let username = self.usernames.give(&made);
         let name = self.names.give(&username);
         if username != asked {
@@ -257,33 +244,6 @@ impl<'a> Import<'a> {
                 USERS.to_owned()
             }
         }
-    }
-
-    /// Returns the spec without the optional fields that the API server would refuse.
-    fn valid(&self, spec: UserSpec, remarks: &mut Vec<Remark<'static>>) -> Result<UserSpec, String> {
-        let mut spec = serde_json::to_value(spec).map_err(|error| error.to_string())?;
-        let mut dropped = vec![];
-        loop {
-            let mut object = serde_json::json!({"metadata": {"name": "name"}, "spec": spec});
-            let fault = self.schemas.faults("User", &mut object).into_iter().next().or_else(|| no_time_zone(&spec));
-            let Some(fault) = fault else { break };
-            let pointer = format!("/{}", fault.path.replace('.', "/"));
-            let Some(field) = OPTIONAL.into_iter().find(|field| pointer.starts_with(field)) else {
-                return Err(format!("{}: {}", fault.path, fault.message));
-            };
-            let (parent, name) = field.trim_start_matches("/spec").rsplit_once('/').unwrap_or_default();
-            if let Some(Value::Object(fields)) = spec.pointer_mut(parent) {
-                fields.remove(name);
-            }
-            dropped.push(format!("{name} is left out, and goes with the take-over: {}", fault.message));
-        }
-        if let Some(profile) = spec["profile"].as_object_mut() {
-            profile.retain(|_, value| value.as_object().is_none_or(|parts| !parts.is_empty()));
-        }
-        if !dropped.is_empty() {
-            remarks.push(Remark { field: "profile", lines: dropped, instead: false });
-        }
-        serde_json::from_value(spec).map_err(|error| error.to_string())
     }
 
     fn text(self) -> Result<String, Failure> {

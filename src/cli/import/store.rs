@@ -9,6 +9,7 @@ use kube::api::ObjectMeta;
 use super::manifest::{self, Remark, comment, document};
 use super::names::{Names, made_valid};
 use super::record;
+use super::valid::valid;
 use crate::api::user::{
     Address, DeletionPolicy, DeletionProtection, DesiredState, GroupRef, PermissionSource, PermissionsSpec, ProfileSpec,
     SourceMode, UserRef,
@@ -16,11 +17,13 @@ use crate::api::user::{
 use crate::api::{CUSTOMER_ID, User, UserSpec};
 use crate::cli::Failure;
 use crate::cli::doctor::unless;
+use crate::cli::plan::schema::Schemas;
 use crate::cli::run::{WRITE_TIMEOUT, client};
 use crate::controller::declared::{DeclaredUser, declared_users};
 use crate::domain::account::{Account, AccountId, Cloned, Lifecycle, PostalAddress, Profile, Source};
 use crate::domain::group::GroupContent;
 use crate::domain::member::{MemberValues, Own};
+use crate::domain::text;
 use crate::plan::OrganizationRecord;
 use crate::store::sql::SqlStore;
 use crate::store::{Store, UserName};
@@ -31,6 +34,7 @@ pub(super) async fn manifests(store: &SqlStore, organization: Option<&str>, all:
     let accounts = if all { store.list(organization).await? } else { unowned(store, organization).await? };
     let mut by_namespace: BTreeMap<&str, Vec<&Account>> = BTreeMap::new();
     accounts.iter().for_each(|account| by_namespace.entry(&account.namespace).or_default().push(account));
+    let schemas = Schemas::new()?;
     let mut text = head(accounts.len(), all);
     for (namespace, accounts) in by_namespace {
         let record = record(store, namespace).await?;
@@ -41,7 +45,7 @@ pub(super) async fn manifests(store: &SqlStore, organization: Option<&str>, all:
         }
         text += &what_they_need(namespace, &record, &accounts)?;
         for account in accounts {
-            text += &user(account, &mut names)?;
+            text += &user(account, &mut names, &schemas)?;
         }
     }
     Ok(text)
@@ -70,7 +74,7 @@ fn head(accounts: usize, all: bool) -> String {
     }
     [
         &*format!("The accounts {whose}: {accounts}."),
-        "Applying this changes nothing about them: each User takes its account back, as it is.",
+        "Applying this changes nothing about them but what a comment says: each User takes its account back, as it is.",
         "",
         "  roster plan -f FILE      says what would become of them",
         "  kubectl apply -f FILE    has each taken over; kubectl get users.roster.rs -A says so",
@@ -114,7 +118,7 @@ fn what_they_need(namespace: &str, record: &OrganizationRecord, accounts: &[&Acc
     Ok(text)
 }
 
-fn user(account: &Account, names: &mut Names) -> Result<String, Failure> {
+fn user(account: &Account, names: &mut Names, schemas: &Schemas) -> Result<String, Failure> {
     let Account { id, namespace, owner, login_name, content, .. } = account;
     let (username, _) = login_name.parts();
     let owned = Some(&owner.name).filter(|name| !name.is_empty()).cloned();
@@ -148,8 +152,21 @@ fn user(account: &Account, names: &mut Names) -> Result<String, Failure> {
     if let Some(Source::Cloned(cloned)) = &content.source {
         remarks.push(remark("permissions", clone_remark(cloned)));
     }
+    let spec = creatable(spec, account, schemas, &mut remarks);
     let user = User { metadata: manifest::metadata(namespace, &name), spec, status: None };
     document(&[format!("Account {id}, {login_name}")], &user, &remarks)
+}
+
+/// Returns the spec without what an account may have from before there was a rule, and the API server refuses in a new `User`.
+fn creatable(mut spec: UserSpec, account: &Account, schemas: &Schemas, remarks: &mut Vec<Remark<'static>>) -> UserSpec {
+    let name = spec.profile.as_mut().and_then(|profile| profile.display_name.as_mut());
+    if let Some((name, why)) = name.and_then(|name| text::readable(name).err().map(|why| (name, why))) {
+        let line = format!("displayName is the login name from the take-over on: that of the account {why}");
+        remarks.push(Remark { field: "profile", lines: vec![line], instead: false });
+        *name = account.login_name.to_string();
+    }
+    // Whatever else is refused is for `roster plan` to say.
+    valid(schemas, spec.clone(), |_| None, remarks).unwrap_or(spec)
 }
 
 /// A clone isn't taken again while the account has one of the same User.

@@ -37,6 +37,8 @@ pub(super) struct Declaration {
     pub(super) place: Place,
     /// What the API server would refuse it for, each with where that stands.
     pub(super) faults: Vec<(Place, Fault)>,
+    /// What it would refuse only in a new `User`: an account may have that in force from before there was a rule.
+    unseen: Vec<(Place, Fault)>,
     /// The object; nothing where it is refused.
     pub(super) object: Option<Object>,
     /// What is to be known about it.
@@ -78,6 +80,14 @@ impl Declaration {
         self.faults.push((self.place.clone(), Fault { path: path.to_owned(), message: message.to_owned() }));
         self.object = None;
     }
+
+    /// Takes in that the object is to be a new one.
+    fn refuse_unseen(&mut self) {
+        if !self.unseen.is_empty() {
+            self.faults.append(&mut self.unseen);
+            self.object = None;
+        }
+    }
 }
 
 /// Judges by the accounts that are there what is only allowed for a new `User`, and lets an edit keep what it doesn't name:
@@ -89,7 +99,12 @@ pub(super) fn judge_edits(declared: &mut Declared, accounts: &[Account]) {
     for declaration in &mut declared.objects {
         let Some(Object::User(user)) = &mut declaration.object else { continue };
         let key = &declaration.key;
-        let Some(account) = owned.get(&(key.namespace.as_str(), key.name.as_str())) else { continue };
+        let Some(account) = owned.get(&(key.namespace.as_str(), key.name.as_str())) else {
+            declaration.refuse_unseen();
+            continue;
+        };
+        let kept = declaration.unseen.iter().map(|(_, Fault { path, message })| format!("{path}: {message}: {KEPT}"));
+        declaration.notes.extend(kept);
         if declaration.unnamed.contains(&CHARGE_APPROVED) {
             user.spec.charge_approved = true;
         }
@@ -123,6 +138,9 @@ fn fault_of_edit(spec: &UserSpec, account: &Account) -> Option<(&'static str, &'
 /// What is to be known where a manifest says nothing of the state of a disabled account.
 const STAYS_DISABLED: &str =
     "state isn't named, so it stays Disabled; kubectl makes it Enabled only where the file named it when it was applied before";
+
+/// What is to be known where a `User` that is there has what is refused in a new one.
+const KEPT: &str = "the API server takes that only where the User has it already";
 
 /// What the rules of the schema say of an edit.
 const UNAPPROVED: &str = "chargeApproved can't be taken back: delete the User to end the charge with this month";
@@ -193,12 +211,14 @@ fn take(declared: &mut Declared, mut document: Document, namespace: &str, schema
     let unnamed = [STATE, CHARGE_APPROVED].into_iter().filter(is_unnamed).collect();
     let mut faults = schemas.faults(&kind, &mut document.value);
     // What an account has in force from before the rule may stay, so a User is judged beside its account, as the operator does.
-    faults.retain(|fault| known != Kind::User || !fault.message.starts_with(NOTHING_SEEN));
+    let is_unseen = |fault: &mut Fault| known == Kind::User && fault.message.starts_with(NOTHING_SEEN);
+    let unseen: Vec<Fault> = faults.extract_if(.., is_unseen).collect();
     faults.extend(resource_name(&name).err().map(|message| Fault { path: "metadata.name".to_owned(), message }));
     document.value["metadata"]["namespace"] = key.namespace.clone().into();
     let object = if faults.is_empty() { read(known, &document).map_err(|fault| faults.push(fault)).ok() } else { None };
-    let faults = faults.into_iter().map(|fault| (document.place(&fault.path), fault)).collect();
-    declared.objects.push(Declaration { key, place, faults, object, notes: vec![], unnamed });
+    let placed = |faults: Vec<Fault>| faults.into_iter().map(|fault| (document.place(&fault.path), fault)).collect();
+    let (faults, unseen) = (placed(faults), placed(unseen));
+    declared.objects.push(Declaration { key, place, faults, unseen, object, notes: vec![], unnamed });
     Ok(())
 }
 
