@@ -188,7 +188,7 @@ async fn what_nobody_sees_stays_where_an_account_has_it_and_is_refused_in_a_new_
         "dave",
         &json!({"profile": {"displayName": "\u{2800}", "phone": "\u{200b}"}, "role": " ", "teams": ["\u{ad}", "night-shift"]}),
     );
-    let planned = place.planned(&documents(&[declared.clone()]), 0);
+    let planned = place.planned(&documents(std::slice::from_ref(&declared)), 0);
     assert_eq!(actions(&planned), [["dave", "unchanged"]]);
     let notes = planned["objects"][0]["notes"].to_string();
     for field in ["spec.role", "spec.teams[0]", "spec.profile.displayName", "spec.profile.phone"] {
