@@ -241,7 +241,12 @@ fn parse_yaml(file: &str, text: &str, (above, left): (u64, &mut usize)) -> Resul
     };
     let too_many = || format!("{file}: with it, there are more than {MOST_NODES} values to read: plan it in parts");
     let nodes: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        if matches!(error.without_snippet(), Error::Budget { breach: BudgetBreach::Nodes { .. }, .. }) {
+        let mut cause = error.without_snippet();
+        // Of what an alias stands for.
+        while let Error::AliasError { error, .. } = cause {
+            cause = error;
+        }
+        if matches!(cause, Error::Budget { breach: BudgetBreach::Nodes { .. }, .. }) {
             return too_many();
         }
         let line = error.location().map_or(1, |location| location.line());
