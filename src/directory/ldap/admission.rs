@@ -111,6 +111,8 @@ impl Permit {
     pub(super) fn gives_way(&self) -> bool {
         let Some(admission) = &self.admission else { return false };
         let mut line = admission.line();
+        // Who gave up waits for nothing any more.
+        line.revocations.retain(|waiting| !waiting.is_closed());
         let is_full = line.at_work + line.taking_long >= MOST;
         let gives_way = is_full && line.revocations.len() > line.giving_way;
         if gives_way && !self.gives_way.swap(true, Ordering::Relaxed) {
