@@ -376,7 +376,7 @@ mod tests {
 
     /// Parses a file as the only one.
     fn parse(file: &str, text: &str) -> Result<Vec<Document>, Failure> {
-        super::parse(file, text, &mut MOST_NODES.clone())
+        super::parse(file, text, &mut { MOST_NODES })
     }
 
     #[test]
