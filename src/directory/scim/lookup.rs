@@ -10,7 +10,7 @@ use super::features::{Ability, Features, fewer_than};
 use super::messages::{Kind, ListResponse, Resource, attribute, quoted};
 use super::queue::Outcome;
 use super::reply::Reply;
-use super::transport::Request;
+use super::transport::{Request, is_urgent};
 use crate::directory::DirectoryError;
 
 /// The most conditions of one filter: an address has to stay below what servers and proxies take.
@@ -21,7 +21,9 @@ const PAGE: usize = 200;
 const PAGE_OF_IDS: usize = 1000;
 
 /// How long a search for several may take before each is looked for alone: it may never end for one of them.
-const LONGEST_TOGETHER: Duration = Duration::from_secs(1);
+const LONGEST_TOGETHER: Duration = Duration::from_secs(8);
+/// The same where somebody's way in is taken. To ask one by one costs a server that is merely busy many times as much.
+const LONGEST_URGENT: Duration = Duration::from_secs(1);
 
 /// The attribute by which roster knows what is its own.
 pub(super) const EXTERNAL_ID: &str = "externalId";
@@ -163,7 +165,8 @@ impl Client {
             let mut takes_all = true;
             for some in filters.chunks(MOST_CONDITIONS) {
                 let filter = some.join(" or ");
-                let pages = tokio::time::timeout(LONGEST_TOGETHER, self.pages(kind, Some(&filter), attributes)).await;
+                let longest = if is_urgent() { LONGEST_URGENT } else { LONGEST_TOGETHER };
+                let pages = tokio::time::timeout(longest, self.pages(kind, Some(&filter), attributes)).await;
                 match pages.unwrap_or(Err(DirectoryError::Silent))? {
                     Filtered::Found(more) => found.extend(more),
                     Filtered::Refused => takes_all = false,

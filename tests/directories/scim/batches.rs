@@ -73,7 +73,7 @@ async fn check(server: &Arc<ScimServer>, proxy: &Proxy, organization: &str) -> u
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_new_people_take_few_requests_where_a_server_takes_several_writes_at_once() {
-    let server = ScimServer::shared();
+    let server = ScimServer::start();
     let proxy = Proxy::before(&server, |_| Act::Pass).await;
     let requests = check(&server, &proxy, "bulk").await;
     assert!(requests <= MANY / 3, "{requests}");
@@ -92,7 +92,7 @@ async fn many_new_people_take_hardly_more_than_one_request_each_elsewhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_disabled_waits_for_nobody_who_is_new() {
-    let server = ScimServer::shared();
+    let server = ScimServer::start();
     let single = abilities(true, 0, true, true);
     let proxy = Proxy::before(&server, move |asked| match asked {
         _ if asked.is("GET /ServiceProviderConfig") => Act::json(200, &single),
@@ -119,7 +119,7 @@ async fn who_is_disabled_waits_for_nobody_who_is_new() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_limits_of_a_bulk_are_kept() {
-    let server = ScimServer::shared();
+    let server = ScimServer::start();
     let proxy = Proxy::with_abilities(&server, abilities(true, 5, true, true)).await;
     check(&server, &proxy, "limited").await;
     let sizes: Vec<usize> =
@@ -138,7 +138,7 @@ async fn the_limits_of_a_bulk_are_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_takes_nothing_but_whole_resources_is_brought_the_same() {
-    let server = ScimServer::shared();
+    let server = ScimServer::start();
     let proxy = Proxy::with_abilities(&server, abilities(false, 0, true, true)).await;
     check(&server, &proxy, "whole").await;
     assert_eq!(proxy.asked("PATCH /Groups").len() + proxy.asked("PATCH /Users").len(), 0);
@@ -146,7 +146,7 @@ async fn a_server_that_takes_nothing_but_whole_resources_is_brought_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_person_who_is_refused_does_not_keep_the_others_of_a_bulk_from_coming() {
-    let server = ScimServer::shared();
+    let server = ScimServer::start();
     let proxy = Proxy::before(&server, |_| Act::Pass).await;
     let somebody = Somebody::at(&server);
     somebody.post("/Users", serde_json::json!({ "userName": "user7.standing" })).await;
@@ -161,7 +161,7 @@ async fn one_person_who_is_refused_does_not_keep_the_others_of_a_bulk_from_comin
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_is_linked_in_the_middle_of_a_wave_gets_no_double() {
-    let server = ScimServer::shared();
+    let server = ScimServer::start();
     let proxy = Proxy::before(&server, |_| Act::Pass).await;
     let directory = Directory::open(&proxy.address()).unwrap();
     assert!(bring_all(&directory, &many("wave")).await.iter().all(Result::is_ok));
@@ -178,7 +178,7 @@ async fn an_entry_that_is_linked_in_the_middle_of_a_wave_gets_no_double() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_of_one_group_that_is_new_get_one_group() {
-    let server = ScimServer::shared();
+    let server = ScimServer::start();
     let directory = Directory::open(&server.address()).unwrap();
     let entries = many("oneness");
     assert!(bring_all(&directory, &entries).await.iter().all(Result::is_ok));

@@ -194,11 +194,12 @@ async fn delay(organization: &str, bulk: usize, edit: fn(&mut Entry)) -> Duratio
         (0..100).map(|number| entry(organization, person(organization, &format!("stuck{number}")))).collect();
     let mut words: Vec<String> = stuck.iter().map(|entry| entry.account.to_string()).collect();
     words.push("stuck".to_owned());
+    let words = Arc::new(words);
     let hangs = Arc::new(AtomicBool::new(false));
-    let (is_hanging, can) = (hangs.clone(), abilities(true, bulk, true, true));
+    let (is_hanging, can, about) = (hangs.clone(), abilities(true, bulk, true, true), words.clone());
     let proxy = Proxy::before(&server, move |asked| match () {
         () if asked.is("GET /ServiceProviderConfig") => Act::json(200, &can),
-        () if is_hanging.load(Ordering::Relaxed) && mentions(asked, &words) => Act::Hang,
+        () if is_hanging.load(Ordering::Relaxed) && mentions(asked, &about) => Act::Hang,
         () => Act::Pass,
     })
     .await;
@@ -212,8 +213,8 @@ async fn delay(organization: &str, bulk: usize, edit: fn(&mut Entry)) -> Duratio
         let directory = directory.clone();
         async move { join_all(stuck.iter().map(|entry| directory.bring(entry))).await }
     });
-    // While all of them have begun.
-    while proxy.asked("GET /Users").len() < 4 {
+    // Whether they are looked for first depends on what was listed.
+    while !proxy.all().iter().any(|asked| mentions(asked, &words)) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     bob.person.as_mut().unwrap().active = false;
