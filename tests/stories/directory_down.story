@@ -120,6 +120,8 @@ writes 3
 
 === restart
 
+=== wait 2 minutes
+
 === expect
 OrgEmailDomain/acme acme.example users=1 Ready=True Reconciled -
 User/alice Deleting alice@acme.example users null Delete InProgress Ready=False DirectoryUnavailable Reconciling
@@ -129,12 +131,13 @@ User/bob Enabled bob@acme.example users [] Ready=False DirectoryUnavailable Reco
   the directory directory doesn't have what is in force, and may still give what was taken away (it can't be reached: it is down); see to the directory: it is tried again and again
   DirectoriesCurrent=False DirectoryUnavailable: the same
 UserGroup/administrators members=0 Ready=True Reconciled -
-UserGroup/users members=1 Ready=True Reconciled -
-  DirectoriesCurrent=False DirectoryUnavailable: the directory directory doesn't have what is in force of 1 member(s) (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+UserGroup/users members=1 Ready=False DirectoryUnavailable Reconciling
+  the directory directory doesn't have what is in force of 1 member(s), and may still give what was taken away (of the first: it can't be reached: it is down); their Users say more; see to the directory: it is tried again and again
+  DirectoriesCurrent=False DirectoryUnavailable: the same
 account bob.acme bob@acme.example Enabled users [] revision=1
 directory has alice.acme alice@acme.example active users []
 directory has bob.acme bob@acme.example active users []
-writes 1
+writes 2
 
 === directory good
 
@@ -148,4 +151,4 @@ UserGroup/users members=1 Ready=True Reconciled -
 account bob.acme bob@acme.example Enabled users [] revision=1
 directory has bob.acme bob@acme.example active users []
 event User/alice AccountDeleted: the account was deleted for good; cases left without an owner: 0; this month is billed in full
-writes 4
+writes 3

@@ -164,4 +164,4 @@ directory has carol.acme carol@acme.example active users [orders:read]
 directory has dave.acme dave@acme.example active users []
 directory has erin.acme erin@acme.example active users []
 event User/alice AccountDeleted: the account was deleted for good; cases left without an owner: 0; this month is billed in full
-writes 6
+writes 7
