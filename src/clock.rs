@@ -39,9 +39,8 @@ impl Clock {
     pub fn now(self) -> Timestamp {
         let now = match self.runs_from {
             None => Timestamp::now(),
-            Some((start, since)) => {
-                SignedDuration::try_from(since.elapsed()).map_or(start, |passed| start.saturating_add(passed).unwrap_or(start))
-            }
+            Some((start, since)) => SignedDuration::try_from(since.elapsed())
+                .map_or(start, |passed| start.saturating_add(passed).unwrap_or(start)),
         };
         self.moved(now)
     }

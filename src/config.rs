@@ -10,7 +10,8 @@ use crate::clock::Clock;
 /// Where the accounts are, and what time it is.
 #[derive(Clone, Debug, Args)]
 pub struct Shared {
-    /// The account store: `sqlite://FILE` (with `?mode=rwc`, `roster run` creates the file) or `postgres://USER@HOST/DATABASE`.
+    /// The account store: `sqlite://FILE` (with `?mode=rwc`, `roster run` creates the file) or
+    /// `postgres://USER@HOST/DATABASE`.
     #[arg(
         long,
         env = "ROSTER_STORE",
@@ -21,8 +22,8 @@ pub struct Shared {
     )]
     pub store: String,
 
-    /// Moves the clock, such as `+40d` or `-90m`, and with it the others that it is compared with; for tests and rehearsals, which
-    /// close months by it.
+    /// Moves the clock, such as `+40d` or `-90m`, and with it the others that it is compared with;
+    /// for tests and rehearsals, which close months by it.
     #[arg(long, env = "ROSTER_CLOCK_OFFSET", global = true, value_parser = offset, default_value = "0s", allow_hyphen_values = true, value_name = "DURATION")]
     pub clock_offset: SignedDuration,
 }
@@ -32,7 +33,10 @@ impl Shared {
     #[must_use]
     pub fn clock(&self) -> Clock {
         if !self.clock_offset.is_zero() {
-            tracing::warn!(offset_s = self.clock_offset.as_secs(), "the clock is moved by --clock-offset");
+            tracing::warn!(
+                offset_s = self.clock_offset.as_secs(),
+                "the clock is moved by --clock-offset"
+            );
         }
         Clock::ahead_by(self.clock_offset)
     }
@@ -67,8 +71,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// When it is none.
 pub fn offset(text: &str) -> Result<SignedDuration, String> {
-    let span: Span = text.parse().map_err(|_| "a length of time is written like 10m, 1h 30m or +40d".to_owned())?;
-    span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| "write it in days or less, like 40d".to_owned())
+    let span: Span = text
+        .parse()
+        .map_err(|_| "a length of time is written like 10m, 1h 30m or +40d".to_owned())?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| "write it in days or less, like 40d".to_owned())
 }
 
 #[cfg(test)]

@@ -44,7 +44,8 @@ pub struct Hashing {
     decoy: Phc,
 }
 
-/// A stored hash may cost this many times the memory and the passes of one made now; no more is spent on it.
+/// A stored hash may cost this many times the memory and the passes of one made now; no more is
+/// spent on it.
 const MOST_TIMES: u32 = 16;
 
 const SALT_BYTES: usize = 16;
@@ -57,7 +58,8 @@ impl Hashing {
     /// When Argon2 knows no such cost, or the system has no randomness.
     pub fn new(cost: Cost) -> Result<Self, HashingError> {
         let Cost { memory_kib, passes, lanes } = cost;
-        let params = Params::new(memory_kib, passes, lanes, Some(OUTPUT_BYTES)).map_err(|_| HashingError::Cost)?;
+        let params = Params::new(memory_kib, passes, lanes, Some(OUTPUT_BYTES))
+            .map_err(|_| HashingError::Cost)?;
         let decoy = decoy(&params).ok_or(HashingError::System)?;
         Ok(Self { argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params), decoy })
     }
@@ -75,8 +77,12 @@ impl Hashing {
     /// # Errors
     /// When the system lacks randomness or memory.
     pub fn rehash(&self, verified: &Candidate) -> Result<PasswordHash, HashingError> {
-        let salt: [u8; SALT_BYTES] = password_hash::try_generate_salt().map_err(|_| HashingError::System)?;
-        let hash = self.argon2.hash_password_with_salt(verified.as_bytes(), &salt).map_err(|_| HashingError::System)?;
+        let salt: [u8; SALT_BYTES] =
+            password_hash::try_generate_salt().map_err(|_| HashingError::System)?;
+        let hash = self
+            .argon2
+            .hash_password_with_salt(verified.as_bytes(), &salt)
+            .map_err(|_| HashingError::System)?;
         Ok(PasswordHash::stored(hash.to_string()))
     }
 
@@ -109,11 +115,15 @@ impl Hashing {
     pub fn is_outdated(&self, hash: &PasswordHash) -> bool {
         let today = self.argon2.params();
         self.readable(hash).is_none_or(|(hash, params)| {
-            let cheaper =
-                params.m_cost() < today.m_cost() || params.t_cost() < today.t_cost() || params.p_cost() < today.p_cost();
+            let cheaper = params.m_cost() < today.m_cost()
+                || params.t_cost() < today.t_cost()
+                || params.p_cost() < today.p_cost();
             let shorter = hash.salt.as_ref().is_none_or(|salt| salt.len() < SALT_BYTES)
                 || hash.hash.as_ref().is_none_or(|output| output.len() < OUTPUT_BYTES);
-            hash.algorithm != ARGON2ID_IDENT || hash.version != Some(Version::V0x13.into()) || cheaper || shorter
+            hash.algorithm != ARGON2ID_IDENT
+                || hash.version != Some(Version::V0x13.into())
+                || cheaper
+                || shorter
         })
     }
 
@@ -126,20 +136,31 @@ impl Hashing {
     /// Returns a hash that can be verified, and at what cost.
     fn readable(&self, hash: &PasswordHash) -> Option<(Phc, Params)> {
         let hash = Phc::new(hash.as_str()).ok()?;
-        let (algorithm, version) = (hash.algorithm.as_str(), hash.version.unwrap_or(Version::V0x10.into()));
+        let (algorithm, version) =
+            (hash.algorithm.as_str(), hash.version.unwrap_or(Version::V0x10.into()));
         let known = Algorithm::try_from(algorithm).is_ok() && Version::try_from(version).is_ok();
-        let params = Params::try_from(&hash).ok().filter(|_| known && hash.salt.is_some() && hash.hash.is_some())?;
+        let params = Params::try_from(&hash)
+            .ok()
+            .filter(|_| known && hash.salt.is_some() && hash.hash.is_some())?;
         let (today, least) = (self.argon2.params(), Cost::default());
-        let within = |value: u32, today: u32, least: u32| value <= today.max(least).saturating_mul(MOST_TIMES);
-        let bounded =
-            within(params.m_cost(), today.m_cost(), least.memory_kib) && within(params.t_cost(), today.t_cost(), least.passes);
+        let within = |value: u32, today: u32, least: u32| {
+            value <= today.max(least).saturating_mul(MOST_TIMES)
+        };
+        let bounded = within(params.m_cost(), today.m_cost(), least.memory_kib)
+            && within(params.t_cost(), today.t_cost(), least.passes);
         bounded.then_some((hash, params))
     }
 
     fn matches(&self, password: &[u8], hash: &Phc, params: Params) -> Result<bool, HashingError> {
         let salt = hash.salt.as_ref().ok_or(HashingError::Cost)?;
         let version = hash.version.or(Some(Version::V0x10.into()));
-        let computed = self.argon2.hash_password_customized(password, salt, Some(hash.algorithm.as_str()), version, params);
+        let computed = self.argon2.hash_password_customized(
+            password,
+            salt,
+            Some(hash.algorithm.as_str()),
+            version,
+            params,
+        );
         Ok(computed.map_err(|_| HashingError::System)?.hash == hash.hash)
     }
 }
@@ -167,20 +188,28 @@ mod tests {
     const CHEAP: Cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };
 
     fn password(text: &str) -> Password {
-        let (login_name, email) = (LoginName::stored("alice.acme".to_owned()), Email::parse("alice@acme.example").unwrap());
-        Password::parse(text.as_bytes(), &Person { login_name: &login_name, email: &email }).unwrap()
+        let (login_name, email) = (
+            LoginName::stored("alice.acme".to_owned()),
+            Email::parse("alice@acme.example").unwrap(),
+        );
+        Password::parse(text.as_bytes(), &Person { login_name: &login_name, email: &email })
+            .unwrap()
     }
 
     #[track_caller]
     fn check(hash: &PasswordHash, entered: &[u8], expected: bool) {
         let hashing = Hashing::new(CHEAP).unwrap();
-        let verified = Candidate::new(entered).is_some_and(|candidate| hashing.verify(&candidate, hash).unwrap());
+        let verified = Candidate::new(entered)
+            .is_some_and(|candidate| hashing.verify(&candidate, hash).unwrap());
         assert_eq!(verified, expected);
     }
 
     #[test]
     fn the_two_spellings_of_a_password_verify_alike() {
-        let composed = Hashing::new(CHEAP).unwrap().hash(&password("Caf\u{e9} \u{212b}ngstr\u{f6}m \u{fb01}ne 7")).unwrap();
+        let composed = Hashing::new(CHEAP)
+            .unwrap()
+            .hash(&password("Caf\u{e9} \u{212b}ngstr\u{f6}m \u{fb01}ne 7"))
+            .unwrap();
         check(&composed, "Cafe\u{301} A\u{30a}ngstro\u{308}m fine 7".as_bytes(), true);
         check(&composed, "Cafe \u{212b}ngstr\u{f6}m fine 7".as_bytes(), false);
         check(&composed, "Caf\u{e9} \u{212b}ngstr\u{f6}m \u{fb01}ne 7 ".as_bytes(), false);
@@ -203,7 +232,8 @@ mod tests {
 
     #[test]
     fn a_hash_at_less_than_todays_cost_is_outdated_and_verifies_still() {
-        let (today, before) = (Hashing::new(Cost { passes: 2, ..CHEAP }).unwrap(), Hashing::new(CHEAP).unwrap());
+        let (today, before) =
+            (Hashing::new(Cost { passes: 2, ..CHEAP }).unwrap(), Hashing::new(CHEAP).unwrap());
         let old = before.hash(&password("gate-Turnip-41-onward")).unwrap();
         assert!(today.is_outdated(&old) && !before.is_outdated(&old));
         assert!(today.verify(password("gate-Turnip-41-onward").candidate(), &old).unwrap());
@@ -216,9 +246,12 @@ mod tests {
     #[test]
     fn other_makes_of_argon2_verify_and_are_outdated() {
         // Made by the reference implementation: echo -n password | argon2 somesalt -t 2 -m 8 -p 1.
-        let id = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-        let i = "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8";
-        let of_version_16 = "$argon2i$m=256,t=2,p=1$c29tZXNhbHQ$/U3YPXYsSb3q9XxHvc0MLxur+GP960kN9j7emXX8zwY";
+        let id =
+            "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        let i =
+            "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8";
+        let of_version_16 =
+            "$argon2i$m=256,t=2,p=1$c29tZXNhbHQ$/U3YPXYsSb3q9XxHvc0MLxur+GP960kN9j7emXX8zwY";
         for text in [id, i, of_version_16] {
             let hash = PasswordHash::stored(text.to_owned());
             check(&hash, b"password", true);
@@ -229,7 +262,8 @@ mod tests {
 
     #[test]
     fn what_is_no_hash_verifies_nothing() {
-        let good = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        let good =
+            "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
         let bad = [
             "",
             "!",
@@ -243,9 +277,11 @@ mod tests {
             "$argon2id$v=19$m=256,t=2,p=4294967295$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
             "$argon2id$v=20$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
         ];
-        for text in
-            bad.map(str::to_owned).into_iter().chain([good.replace("$nf6", "$ng6"), format!("{good}$"), format!("{good} ")])
-        {
+        for text in bad.map(str::to_owned).into_iter().chain([
+            good.replace("$nf6", "$ng6"),
+            format!("{good}$"),
+            format!("{good} "),
+        ]) {
             let hash = PasswordHash::stored(text);
             check(&hash, b"password", false);
         }
@@ -264,11 +300,15 @@ mod tests {
 
     #[test]
     fn judging_the_worst_of_passwords_takes_no_longer_than_hashing_a_few() {
-        let (login_name, email) = (LoginName::stored("alice.acme".to_owned()), Email::parse("alice@acme.example").unwrap());
+        let (login_name, email) = (
+            LoginName::stored("alice.acme".to_owned()),
+            Email::parse("alice@acme.example").unwrap(),
+        );
         let person = Person { login_name: &login_name, email: &email };
         let started = std::time::Instant::now();
         for letters in ["4@8({[<3691!|705$+7%2", "1234567890!@#$%^&*()", "([{<1!|7 ", "qw", "ab "] {
-            let worst: String = letters.chars().cycle().take(crate::domain::password::MAXIMUM_LENGTH).collect();
+            let worst: String =
+                letters.chars().cycle().take(crate::domain::password::MAXIMUM_LENGTH).collect();
             let _ = Password::parse(worst.as_bytes(), &person);
         }
         assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());

@@ -46,9 +46,11 @@ pub struct Metrics {
     pub refused: Gauge,
     /// Whether this operator works, 1, or stands by, 0.
     pub leader: Gauge,
-    /// For how many seconds whoever holds the Lease that this operator waits for hasn't claimed the store.
+    /// For how many seconds whoever holds the Lease that this operator waits for hasn't claimed the
+    /// store.
     pub leader_unclaimed: Gauge,
-    /// Months that are over by this machine's clock and aren't closed, because no other clock agrees.
+    /// Months that are over by this machine's clock and aren't closed, because no other clock
+    /// agrees.
     pub unclosed_months: Gauge,
     /// By how many seconds months are closed ahead of the clock.
     pub closed_ahead: Gauge,
@@ -128,36 +130,92 @@ impl Default for Metrics {
             overdue: Family::default(),
             registry: Registry::default(),
         };
-        registry.register("queue_objects", "Objects that stand in the queue", metrics.queue.clone());
-        registry.register("store_errors", "Rounds that the store couldn't be used in", metrics.store_errors.clone());
+        registry.register(
+            "queue_objects",
+            "Objects that stand in the queue",
+            metrics.queue.clone(),
+        );
+        registry.register(
+            "store_errors",
+            "Rounds that the store couldn't be used in",
+            metrics.store_errors.clone(),
+        );
         let held_up = "Objects whose change waits for the store, mostly because an application has locked what it needs";
         registry.register("store_locked_objects", held_up, metrics.held_up.clone());
-        registry.register("orphaned_accounts", "Live accounts whose User isn't there", metrics.orphans.clone());
+        registry.register(
+            "orphaned_accounts",
+            "Live accounts whose User isn't there",
+            metrics.orphans.clone(),
+        );
         let rollbacks = "How often resourceVersions went backwards, as after a restore of etcd";
         registry.register("cluster_rollbacks", rollbacks, metrics.rollbacks.clone());
-        registry.register("refused_objects", "Objects whose changes the store refuses again and again", metrics.refused.clone());
-        registry.register("leader", "Whether this operator works (1) or stands by (0)", metrics.leader.clone());
+        registry.register(
+            "refused_objects",
+            "Objects whose changes the store refuses again and again",
+            metrics.refused.clone(),
+        );
+        registry.register(
+            "leader",
+            "Whether this operator works (1) or stands by (0)",
+            metrics.leader.clone(),
+        );
         let unclaimed = "How long whoever holds the Lease that this operator waits for hasn't claimed the store";
-        registry.register_with_unit("leader_unclaimed", unclaimed, Unit::Seconds, metrics.leader_unclaimed.clone());
-        let unclosed = "Months that are over by this machine's clock alone, so that they aren't closed";
+        registry.register_with_unit(
+            "leader_unclaimed",
+            unclaimed,
+            Unit::Seconds,
+            metrics.leader_unclaimed.clone(),
+        );
+        let unclosed =
+            "Months that are over by this machine's clock alone, so that they aren't closed";
         registry.register("unclosed_months", unclosed, metrics.unclosed_months.clone());
         let skew = "How far this machine's clock is ahead of another";
         registry.register_with_unit("clock_skew", skew, Unit::Seconds, metrics.clock_skew.clone());
         let ahead = "How far ahead of the clock months are closed";
-        registry.register_with_unit("closed_ahead", ahead, Unit::Seconds, metrics.closed_ahead.clone());
-        registry.register("plans", "Plans that the store answered, by outcome", metrics.plans.clone());
+        registry.register_with_unit(
+            "closed_ahead",
+            ahead,
+            Unit::Seconds,
+            metrics.closed_ahead.clone(),
+        );
+        registry.register(
+            "plans",
+            "Plans that the store answered, by outcome",
+            metrics.plans.clone(),
+        );
         let seconds = Unit::Seconds;
-        registry.register_with_unit("commit_duration", "How long a group of plans took", seconds, metrics.commits.clone());
-        registry.register("api_writes", "Writes to the API server, by kind and outcome", metrics.writes.clone());
+        registry.register_with_unit(
+            "commit_duration",
+            "How long a group of plans took",
+            seconds,
+            metrics.commits.clone(),
+        );
+        registry.register(
+            "api_writes",
+            "Writes to the API server, by kind and outcome",
+            metrics.writes.clone(),
+        );
         let deliveries = "Entries that a directory answered, by outcome";
         registry.register("deliveries", deliveries, metrics.deliveries.clone());
-        registry.register("entries_waiting", "Entries that a directory has yet to confirm", metrics.waiting.clone());
+        registry.register(
+            "entries_waiting",
+            "Entries that a directory has yet to confirm",
+            metrics.waiting.clone(),
+        );
         let drift = "Entries that somebody else changed in a directory, and that were put back";
         registry.register("directory_drift", drift, metrics.drift.clone());
         let refused = "Entries that a directory refuses, so that it has something older or nothing";
         registry.register("directory_refused_entries", refused, metrics.refused_entries.clone());
-        registry.register("transactions", "Transactions in flight, by type and state", metrics.transactions.clone());
-        registry.register("transactions_overdue", "Transactions that came to be overdue, by type", metrics.overdue.clone());
+        registry.register(
+            "transactions",
+            "Transactions in flight, by type and state",
+            metrics.transactions.clone(),
+        );
+        registry.register(
+            "transactions_overdue",
+            "Transactions that came to be overdue, by type",
+            metrics.overdue.clone(),
+        );
         Self { registry, ..metrics }
     }
 }
@@ -183,12 +241,15 @@ impl Metrics {
     /// Counts the answer of a directory.
     pub fn delivered(&self, directory: &str, problem: Option<&DirectoryError>) {
         let outcome = problem.map_or("Confirmed", Into::into);
-        self.deliveries.get_or_create(&DeliveryLabels { directory: directory.to_owned(), outcome }).inc();
+        self.deliveries
+            .get_or_create(&DeliveryLabels { directory: directory.to_owned(), outcome })
+            .inc();
     }
 
     /// Notes how many entries a directory has yet to confirm.
     pub fn waiting(&self, directory: &str, entries: usize) {
-        let gauge = self.waiting.get_or_create(&DirectoryLabels { directory: directory.to_owned() });
+        let gauge =
+            self.waiting.get_or_create(&DirectoryLabels { directory: directory.to_owned() });
         gauge.set(i64::try_from(entries).unwrap_or(i64::MAX));
     }
 
@@ -199,15 +260,23 @@ impl Metrics {
 
     /// Notes how many entries a directory refuses.
     pub fn refused_entries(&self, directory: &str, entries: usize) {
-        let gauge = self.refused_entries.get_or_create(&DirectoryLabels { directory: directory.to_owned() });
+        let gauge = self
+            .refused_entries
+            .get_or_create(&DirectoryLabels { directory: directory.to_owned() });
         gauge.set(i64::try_from(entries).unwrap_or(i64::MAX));
     }
 
     /// Counts a transaction that was in flight before, or is now, and whether it is overdue.
-    pub fn transactions(&self, before: Option<(TransactionKind, bool)>, after: Option<(TransactionKind, bool)>) {
+    pub fn transactions(
+        &self,
+        before: Option<(TransactionKind, bool)>,
+        after: Option<(TransactionKind, bool)>,
+    ) {
         let gauge = |(kind, overdue): (TransactionKind, bool)| {
             let state = if overdue { "Overdue" } else { "InProgress" };
-            self.transactions.get_or_create(&TransactionLabels { r#type: kind.as_str(), state }).clone()
+            self.transactions
+                .get_or_create(&TransactionLabels { r#type: kind.as_str(), state })
+                .clone()
         };
         before.map(|before| gauge(before).dec());
         after.map(|after| gauge(after).inc());
@@ -219,7 +288,11 @@ impl Metrics {
     /// Counts the answer to a write.
     pub fn told(&self, key: &ObjectKey, answer: &Answer) {
         let outcome = match answer {
-            Answer::User(_) | Answer::Group(_) | Answer::Domain(_) | Answer::Released { .. } | Answer::Done => "Written",
+            Answer::User(_)
+            | Answer::Group(_)
+            | Answer::Domain(_)
+            | Answer::Released { .. }
+            | Answer::Done => "Written",
             Answer::MovedOn => "MovedOn",
             Answer::Failed(_) => "Failed",
         };
@@ -282,18 +355,21 @@ impl Health {
 
     /// Whether the loop went round lately.
     pub fn is_alive(&self) -> bool {
-        self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).elapsed() < STANDSTILL
+        self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).elapsed()
+            < STANDSTILL
     }
 
-    /// Whether the operator works (everything listed, the store there) or stands by for one that does: with only the one
-    /// that works ready, a rolling update would wait for ever for the other.
+    /// Whether the operator works (everything listed, the store there) or stands by for one that
+    /// does: with only the one that works ready, a rolling update would wait for ever for the
+    /// other.
     pub fn is_ready(&self) -> bool {
         let works = self.synced.load(Ordering::Relaxed) && self.store.load(Ordering::Relaxed);
         self.is_alive() && (works || self.standing_by.load(Ordering::Relaxed))
     }
 }
 
-/// Returns an error with its causes, on one line. Of an answer of the API server that can't be read it quotes nothing.
+/// Returns an error with its causes, on one line. Of an answer of the API server that can't be read
+/// it quotes nothing.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     if let Some(said) = unquoted(error) {
         return said;
@@ -315,12 +391,15 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Returns what may be said of an error that quotes an answer which can't be read; nothing where it quotes none.
+/// Returns what may be said of an error that quotes an answer which can't be read; nothing where it
+/// quotes none.
 fn unquoted(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>() {
         let code = error.code().unwrap_or_default();
-        // What a trigger says, a value of a wrong form and a broken constraint quote what stands in a row.
-        let quotes = code.len() == 5 && ["P0", "22", "23"].iter().any(|class| code.starts_with(class));
+        // What a trigger says, a value of a wrong form and a broken constraint quote what stands in
+        // a row.
+        let quotes =
+            code.len() == 5 && ["P0", "22", "23"].iter().any(|class| code.starts_with(class));
         let constraint = error.constraint().map(|name| format!(" ({name})")).unwrap_or_default();
         return quotes.then(|| format!("the database refused it with {code}{constraint}"));
     }
@@ -333,9 +412,10 @@ fn unquoted(error: &(dyn Error + 'static)) -> Option<String> {
     quotes.then(|| in_short(error))
 }
 
-/// The modules whose words may be logged. The others quote what came over the wire, at one level or another: the Kubernetes
-/// client an answer that it can't read, its watcher an error with all its words, PostgreSQL's client what a trigger says. So
-/// a module that isn't known not to stays silent, whatever level was asked for.
+/// The modules whose words may be logged. The others quote what came over the wire, at one level or
+/// another: the Kubernetes client an answer that it can't read, its watcher an error with all its
+/// words, PostgreSQL's client what a trigger says. So a module that isn't known not to stays
+/// silent, whatever level was asked for.
 const DISCREET: &[&str] = &[
     "roster",
     "kube_client::client::builder",
@@ -349,8 +429,9 @@ const DISCREET: &[&str] = &[
 
 /// Whether what a module says may be logged.
 fn is_discreet(module: &str) -> bool {
-    let is_within =
-        |discreet: &&str| module.strip_prefix(*discreet).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    let is_within = |discreet: &&str| {
+        module.strip_prefix(*discreet).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
     DISCREET.iter().any(is_within)
 }
 
@@ -358,7 +439,9 @@ fn is_discreet(module: &str) -> bool {
 ///
 /// # Errors
 /// When that isn't a filter.
-pub fn log_filter<S>(asked: &str) -> Result<impl Filter<S> + use<S>, tracing_subscriber::filter::ParseError>
+pub fn log_filter<S>(
+    asked: &str,
+) -> Result<impl Filter<S> + use<S>, tracing_subscriber::filter::ParseError>
 where
     S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
 {
@@ -377,9 +460,12 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     use axum::http::{StatusCode, header};
     use axum::routing::get;
-    let verdict = |good: bool| if good { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not now\n") };
+    let verdict = |good: bool| {
+        if good { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not now\n") }
+    };
     let (alive, ready) = (health.clone(), health);
-    let format = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    let format =
+        [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
     let pages = axum::Router::new()
         .route("/healthz", get(async move || verdict(alive.is_alive())))
         .route("/readyz", get(async move || verdict(ready.is_ready())))
@@ -394,11 +480,18 @@ mod tests {
 
     #[test]
     fn modules_that_quote_what_they_received_are_never_logged() {
-        for silent in ["kube_client::client", "kube_client::config", "kube_runtime::watcher", "sqlx::postgres::notice", "rosters"]
-        {
+        for silent in [
+            "kube_client::client",
+            "kube_client::config",
+            "kube_runtime::watcher",
+            "sqlx::postgres::notice",
+            "rosters",
+        ] {
             assert!(!is_discreet(silent), "{silent}");
         }
-        for heard in ["roster", "roster::controller::watch", "kube_client::client::builder", "sqlx::query"] {
+        for heard in
+            ["roster", "roster::controller::watch", "kube_client::client::builder", "sqlx::query"]
+        {
             assert!(is_discreet(heard), "{heard}");
         }
         assert!(log_filter::<tracing_subscriber::Registry>("kube_client=trace,info").is_ok());
@@ -437,7 +530,8 @@ mod tests {
 
     #[test]
     fn what_a_database_quotes_of_a_row_is_not_told() {
-        let told = |code| chain(&StoreError::Database(sqlx::Error::Database(Box::new(OfDatabase(code)))));
+        let told =
+            |code| chain(&StoreError::Database(sqlx::Error::Database(Box::new(OfDatabase(code)))));
         for code in ["P0001", "22P02", "23505"] {
             assert!(told(code).contains(code) && !told(code).contains("Alice"), "{}", told(code));
         }

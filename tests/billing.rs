@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 #[path = "store/plans.rs"]
-#[allow(dead_code, reason = "the words that the stores' tests are told in; these tests need a few of them")]
+#[allow(
+    dead_code,
+    reason = "the words that the stores' tests are told in; these tests need a few of them"
+)]
 mod plans;
 
 use std::collections::{BTreeMap, HashMap};
@@ -58,14 +61,19 @@ impl Kept {
 
     fn roster(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
-        command.args(["billing", "report", "--store", &url(&self.folder)]).args(arguments).output().unwrap()
+        command
+            .args(["billing", "report", "--store", &url(&self.folder)])
+            .args(arguments)
+            .output()
+            .unwrap()
     }
 
     /// What the report of a month prints.
     #[track_caller]
     fn report(&self, month: &str, more: &[&str]) -> String {
         let output = self.roster(&[&["--month", month], more].concat());
-        let (said, message) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+        let (said, message) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(0), "{said}{message}");
         said
     }
@@ -86,7 +94,11 @@ impl Kept {
 
     /// Closes what is over, as the operator does.
     fn close(&self) {
-        self.runtime.block_on(self.store.close_months(&"America/Phoenix".parse().unwrap(), Clock::SYSTEM.now())).unwrap();
+        self.runtime
+            .block_on(
+                self.store.close_months(&"America/Phoenix".parse().unwrap(), Clock::SYSTEM.now()),
+            )
+            .unwrap();
     }
 
     fn closed(&self) -> usize {
@@ -144,7 +156,10 @@ fn a_report_is_printed_as_a_table_as_json_as_csv_and_as_yaml() {
         ],
     });
     assert_eq!(kept.json("2025-03", &[]), whole);
-    assert_eq!(serde_saphyr::from_str::<Value>(&kept.report("2025-03", &["-o", "yaml"])).unwrap(), whole);
+    assert_eq!(
+        serde_saphyr::from_str::<Value>(&kept.report("2025-03", &["-o", "yaml"])).unwrap(),
+        whole
+    );
     assert!(kept.report("2025-03", &["-o", "json"]).ends_with("  \"total\": 3\n}\n"));
 }
 
@@ -165,10 +180,15 @@ fn a_report_of_one_organization_has_only_its_logins_and_one_of_nobody_is_empty()
 fn the_report_of_a_closed_month_never_changes_by_a_byte() {
     let kept = three_closed();
     let formats = ["table", "json", "csv", "yaml"];
-    let print = || formats.map(|format| ["2025-02", "2025-03"].map(|month| kept.report(month, &["-o", format])));
+    let print = || {
+        formats
+            .map(|format| ["2025-02", "2025-03"].map(|month| kept.report(month, &["-o", format])))
+    };
     let before = print();
     let alice = kept.runtime.block_on(plans::find(&kept.store, "alice")).unwrap();
-    let alice = kept.commit(plans::switch(&alice, TransactionKind::Disable), "2025-03-25T00:00:00Z").unwrap();
+    let alice = kept
+        .commit(plans::switch(&alice, TransactionKind::Disable), "2025-03-25T00:00:00Z")
+        .unwrap();
     kept.commit(plans::delete(&alice), "2025-03-26T00:00:00Z");
     kept.born("dave", "2025-03-02T00:00:00Z");
     kept.commit(plans::recreate("carol", "carol@acme.example"), "2025-02-02T00:00:00Z");
@@ -203,7 +223,11 @@ fn a_month_that_ended_while_nobody_worked_is_provisional_until_an_operator_close
     assert_eq!(kept.closed(), 0);
     kept.close();
     assert_eq!(kept.json("2025-03", &[])["provisional"], false);
-    assert_eq!(kept.json("2024-06", &[])["provisional"], false, "nothing can happen any more in a month before");
+    assert_eq!(
+        kept.json("2024-06", &[])["provisional"],
+        false,
+        "nothing can happen any more in a month before"
+    );
 }
 
 #[test]
@@ -225,10 +249,15 @@ fn a_store_whose_operator_named_no_time_zone_is_billed_in_utc_and_provisionally(
     let (runtime, folder) = (Runtime::new().unwrap(), tempfile::tempdir().unwrap());
     let store = runtime.block_on(SqlStore::open(&format!("{}?mode=rwc", url(&folder)))).unwrap();
     let kept = Kept { runtime, store, folder };
-    kept.runtime.block_on(plans::commit(&kept.store, plans::put_domain("acme", "acme.example"))).unwrap();
+    kept.runtime
+        .block_on(plans::commit(&kept.store, plans::put_domain("acme", "acme.example")))
+        .unwrap();
     kept.born("alice", "2025-01-15T12:00:00Z");
     let report = kept.json("2025-03", &[]);
-    assert_eq!((&report["provisional"], &report["timeZone"], &report["total"]), (&json!(true), &json!("UTC"), &json!(1)));
+    assert_eq!(
+        (&report["provisional"], &report["timeZone"], &report["total"]),
+        (&json!(true), &json!("UTC"), &json!(1))
+    );
     assert_eq!(kept.closed(), 0);
 }
 
@@ -237,9 +266,22 @@ fn no_month_is_opened_again_by_one_clock_or_by_one_that_was_moved() {
     let kept = three_closed();
     let fails = |arguments: &[&str], text: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
-        command.args(["billing", "reopen", "--store", &url(&kept.folder), "--after", "2025-02", "--confirm", "2025-03..2025-04"]);
-        let output =
-            command.args(arguments).env("KUBECONFIG", "/nowhere").env_remove("KUBERNETES_SERVICE_HOST").output().unwrap();
+        command.args([
+            "billing",
+            "reopen",
+            "--store",
+            &url(&kept.folder),
+            "--after",
+            "2025-02",
+            "--confirm",
+            "2025-03..2025-04",
+        ]);
+        let output = command
+            .args(arguments)
+            .env("KUBECONFIG", "/nowhere")
+            .env_remove("KUBERNETES_SERVICE_HOST")
+            .output()
+            .unwrap();
         let message = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{message}");
         assert!(message.contains(text), "{text:?} isn't in: {message}");
@@ -252,10 +294,15 @@ fn no_month_is_opened_again_by_one_clock_or_by_one_that_was_moved() {
 
 #[test]
 fn the_operator_refuses_a_time_zone_that_isnt_one() {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_roster")).args(["run", "--billing-time-zone", "Mars/Olympus"]).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_roster"))
+        .args(["run", "--billing-time-zone", "Mars/Olympus"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("IANA name, such as UTC or America/Phoenix"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr)
+            .contains("IANA name, such as UTC or America/Phoenix")
+    );
 }
 
 /// A life as it stands in the table.
@@ -273,8 +320,9 @@ const LIVES: i64 = 1_000_000;
 /// 2022-11-01, from which on there are 36 months.
 const FIRST_DAY: i64 = 19_297;
 
-/// Makes a million lives of 400,000 logins in 40 organizations over three years: some last no time, some a minute, some
-/// weeks, some go on; some begin and end at midnight; some are disabled from the beginning, or now and then.
+/// Makes a million lives of 400,000 logins in 40 organizations over three years: some last no time,
+/// some a minute, some weeks, some go on; some begin and end at midnight; some are disabled from
+/// the beginning, or now and then.
 async fn fill(connection: &mut SqliteConnection) {
     let lives = format!(
         "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {LIVES}), \
@@ -297,14 +345,17 @@ async fn fill(connection: &mut SqliteConnection) {
              AND (deleted_at IS NULL OR deleted_at > created_at + {days} * {DAY})"
         )
     };
-    let journal = [switches(6, 2, 3, "Disabled", "Enabled"), switches(12, 4, 20, "Enabled", "Disabled")];
+    let journal =
+        [switches(6, 2, 3, "Disabled", "Enabled"), switches(12, 4, 20, "Enabled", "Disabled")];
     for statement in ["PRAGMA synchronous = OFF".to_owned(), lives].into_iter().chain(journal) {
         sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *connection).await.unwrap();
     }
 }
 
 async fn every_life(connection: &mut SqliteConnection) -> Vec<Bare> {
-    let rows = sqlx::query("SELECT account_id, namespace, login_name, created_at, deleted_at, state_at_creation FROM lifetimes");
+    let rows = sqlx::query(
+        "SELECT account_id, namespace, login_name, created_at, deleted_at, state_at_creation FROM lifetimes",
+    );
     let rows = rows.fetch_all(connection).await.unwrap();
     let bare = rows.iter().map(|row| Bare {
         id: row.get(0),
@@ -319,7 +370,9 @@ async fn every_life(connection: &mut SqliteConnection) -> Vec<Bare> {
 
 async fn every_switch(connection: &mut SqliteConnection) -> HashMap<String, Vec<(i64, String)>> {
     let mut switches: HashMap<String, Vec<(i64, String)>> = HashMap::new();
-    let rows = sqlx::query("SELECT account_id, switched_at, state FROM switches ORDER BY account_id, revision");
+    let rows = sqlx::query(
+        "SELECT account_id, switched_at, state FROM switches ORDER BY account_id, revision",
+    );
     for row in rows.fetch_all(connection).await.unwrap() {
         switches.entry(row.get(0)).or_default().push((row.get(1), row.get(2)));
     }
@@ -327,35 +380,56 @@ async fn every_switch(connection: &mut SqliteConnection) -> HashMap<String, Vec<
 }
 
 /// The bill of a month as one would make it by going through everybody who ever lived, as CSV.
-fn naive(lives: &[Bare], switches: &HashMap<String, Vec<(i64, String)>>, start: i64, end: i64) -> String {
+fn naive(
+    lives: &[Bare],
+    switches: &HashMap<String, Vec<(i64, String)>>,
+    start: i64,
+    end: i64,
+) -> String {
     let mut billed: BTreeMap<(&str, &str), Vec<&Bare>> = BTreeMap::new();
     for life in lives {
-        let at_once = life.deleted == Some(life.created) && start <= life.created && life.created < end;
+        let at_once =
+            life.deleted == Some(life.created) && start <= life.created && life.created < end;
         if at_once || life.created.max(start) < life.deleted.unwrap_or(i64::MAX).min(end) {
             billed.entry((&life.organization, &life.login)).or_default().push(life);
         }
     }
     let mut text = "organization,loginName,state,from,to\n".to_owned();
-    let shown = |time: i64| Timestamp::from_microsecond(time).unwrap().to_string().replace('Z', "+00:00");
+    let shown =
+        |time: i64| Timestamp::from_microsecond(time).unwrap().to_string().replace('Z', "+00:00");
     for ((organization, login), mut lives) in billed {
         lives.sort_by_key(|life| life.created);
         let (first, last) = (lives[0], lives[lives.len() - 1]);
         let to = last.deleted.filter(|deleted| *deleted < end);
         let history = switches.get(&last.id).into_iter().flatten();
-        let state = history.filter(|(at, _)| *at < end).map(|(_, state)| state).next_back().unwrap_or(&last.state);
+        let state = history
+            .filter(|(at, _)| *at < end)
+            .map(|(_, state)| state)
+            .next_back()
+            .unwrap_or(&last.state);
         let state = if to.is_some() { "Deleted" } else { state };
         let to = to.map_or_else(String::new, shown);
-        text += &format!("{organization},{login},{state},{},{to}\n", shown(first.created.max(start)));
+        text +=
+            &format!("{organization},{login},{state},{},{to}\n", shown(first.created.max(start)));
     }
     text
 }
 
-/// Runs a report in no more memory than it may have, and returns what it printed, and its highest resident memory as
-/// far as it was seen, in kilobytes.
+/// Runs a report in no more memory than it may have, and returns what it printed, and its highest
+/// resident memory as far as it was seen, in kilobytes.
 fn run_within(megabytes: u64, url: &str, month: &str, output: &str) -> (String, u64) {
     let script = format!("ulimit -v {}; exec \"$@\"", megabytes * 1024);
     let mut child = Command::new("bash")
-        .args(["-c", &script, "report", env!("CARGO_BIN_EXE_roster"), "billing", "report", "--store", url])
+        .args([
+            "-c",
+            &script,
+            "report",
+            env!("CARGO_BIN_EXE_roster"),
+            "billing",
+            "report",
+            "--store",
+            url,
+        ])
         .args(["--month", month, "-o", output])
         .stdout(Stdio::piped())
         .spawn()
@@ -366,7 +440,9 @@ fn run_within(megabytes: u64, url: &str, month: &str, output: &str) -> (String, 
     loop {
         let read = std::io::Read::read(&mut out, &mut piece).unwrap();
         let seen = std::fs::read_to_string(&status).unwrap_or_default();
-        let peak = seen.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        let peak = seen
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
         highest = highest.max(peak.unwrap_or_default());
         if read == 0 {
             break;
@@ -387,7 +463,8 @@ fn a_million_lives_are_billed_rightly_in_seconds_and_in_little_memory() {
         (every_life(&mut connection).await, every_switch(&mut connection).await)
     });
     assert_eq!(lives.len(), 1_000_000);
-    let (mut day, mut whole, mut longest, mut highest, mut count) = (FIRST_DAY, Duration::ZERO, Duration::ZERO, 0, 0);
+    let (mut day, mut whole, mut longest, mut highest, mut count) =
+        (FIRST_DAY, Duration::ZERO, Duration::ZERO, 0, 0);
     for number in 0..36_i64 {
         let (year, month) = (2022 + (10 + number) / 12, (10 + number) % 12 + 1);
         let days = match month {
@@ -413,7 +490,9 @@ fn a_million_lives_are_billed_rightly_in_seconds_and_in_little_memory() {
             run_within(512, &url(&kept.folder), &month, "yaml");
         }
     }
-    println!("36 reports of {count} lines in all took {whole:?}, the longest {longest:?}, in {highest} kB at most");
+    println!(
+        "36 reports of {count} lines in all took {whole:?}, the longest {longest:?}, in {highest} kB at most"
+    );
     assert!(longest <= Duration::from_secs(10), "a report took {longest:?}");
     assert!(highest <= 512 * 1024, "a report took {highest} kB");
 }

@@ -1,7 +1,11 @@
 //! The command line without a cluster: what it prints, and how it fails.
 
 #[path = "store/plans.rs"]
-#[allow(dead_code, clippy::unwrap_used, reason = "the words that the stores' tests are told in; these tests need a few of them")]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the words that the stores' tests are told in; these tests need a few of them"
+)]
 mod plans;
 
 use std::process::{Command, Output};
@@ -36,7 +40,8 @@ struct Filled {
 }
 
 impl Filled {
-    /// Bob has two heirs in a line, ivan and judy, and kim cloned him; mary's group lets her change her phone.
+    /// Bob has two heirs in a line, ivan and judy, and kim cloned him; mary's group lets her change
+    /// her phone.
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("roster.db").display());
@@ -45,7 +50,8 @@ impl Filled {
             self_service: [Detail::Phone, Detail::Address].into(),
             ..GroupContent::default()
         };
-        let (namespace, name, leaving) = ("acme".to_owned(), "mechanics".to_owned(), Leaving::default());
+        let (namespace, name, leaving) =
+            ("acme".to_owned(), "mechanics".to_owned(), Leaving::default());
         let group = Plan::Group(GroupPlan::Put { namespace, name, content: group, leaving });
         let everything = [plans::put_domain("acme", "acme.example"), group]
             .into_iter()
@@ -70,7 +76,8 @@ impl Filled {
     #[track_caller]
     fn check(&self, arguments: &[&str], code: i32, text: &str) {
         let output = self.roster(arguments);
-        let (said, message) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (said, message) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{said}{message}");
         assert!(said.contains(text), "{text:?} isn't in: {said}");
     }
@@ -82,7 +89,8 @@ impl Filled {
 
     #[track_caller]
     fn json(&self, arguments: &[&str]) -> Value {
-        serde_json::from_slice(&self.roster(&[arguments, &["-o", "json"]].concat()).stdout).expect("JSON")
+        serde_json::from_slice(&self.roster(&[arguments, &["-o", "json"]].concat()).stdout)
+            .expect("JSON")
     }
 }
 
@@ -94,8 +102,11 @@ fn people() -> [(&'static str, Content); 6] {
         generation: 1,
         permissions: plans::permissions(&["orders:read"]),
     };
-    let address =
-        PostalAddress { street: vec!["1 Main Street".to_owned()], country: Some("US".to_owned()), ..PostalAddress::default() };
+    let address = PostalAddress {
+        street: vec!["1 Main Street".to_owned()],
+        country: Some("US".to_owned()),
+        ..PostalAddress::default()
+    };
     let profile = Profile {
         display_name: "Bob Jones".to_owned(),
         phone: Some("+1 602 555 0100".to_owned()),
@@ -108,17 +119,26 @@ fn people() -> [(&'static str, Content); 6] {
         content
     };
     [
-        ("alice", with("alice@acme.example", &|alice| "administrators".clone_into(&mut alice.group))),
+        (
+            "alice",
+            with("alice@acme.example", &|alice| "administrators".clone_into(&mut alice.group)),
+        ),
         (
             "bob",
             with("bob@acme.example", &|bob| {
                 bob.grants = plans::permissions(&["orders:read"]);
-                (bob.role, bob.teams) = (Some("Accountant".to_owned()), ["back-office".to_owned()].into());
+                (bob.role, bob.teams) =
+                    (Some("Accountant".to_owned()), ["back-office".to_owned()].into());
                 bob.profile = profile.clone();
             }),
         ),
         ("ivan", with("ivan@acme.example", &|ivan| ivan.source = inherits("bob"))),
-        ("judy", with("judy@acme.example", &|judy| (judy.source, judy.lifecycle) = (inherits("ivan"), Lifecycle::Disabled))),
+        (
+            "judy",
+            with("judy@acme.example", &|judy| {
+                (judy.source, judy.lifecycle) = (inherits("ivan"), Lifecycle::Disabled)
+            }),
+        ),
         ("kim", with("kim@acme.example", &|kim| kim.source = Some(Source::Cloned(cloned.clone())))),
         ("mary", with("mary@acme.example", &|mary| "mechanics".clone_into(&mut mary.group))),
     ]
@@ -163,7 +183,11 @@ fn why_names_the_way_of_a_permission_and_exits_with_0_where_there_is_one() {
     let filled = Filled::new();
     let judy = "judy of acme holds orders:read:\n  judy -> ivan -> bob, listed by bob\nNote: judy is disabled";
     filled.check(&["why", "-n", "acme", "judy", "orders:read"], 0, judy);
-    filled.check(&["why", "--namespace", "acme", "mary", "trucks:repair"], 0, "mary, in the group mechanics, which lists it\n");
+    filled.check(
+        &["why", "--namespace", "acme", "mary", "trucks:repair"],
+        0,
+        "mary, in the group mechanics, which lists it\n",
+    );
     filled.check(
         &["why", "-n", "acme", "alice", "orders:read"],
         0,
@@ -188,14 +212,33 @@ fn why_names_the_way_of_a_permission_and_exits_with_0_where_there_is_one() {
 fn why_says_what_is_missing_and_exits_with_1_and_with_2_where_it_cant_tell() {
     let filled = Filled::new();
     filled.check(&["why", "-n", "acme", "kim", "orders:write"], 1, "who didn't hold it then\n");
-    filled.check(&["why", "-n", "acme", "ivan", "orders:write"], 1, "orders:write in spec.permissions.grants of ivan or bob\n");
+    filled.check(
+        &["why", "-n", "acme", "ivan", "orders:write"],
+        1,
+        "orders:write in spec.permissions.grants of ivan or bob\n",
+    );
     filled.check(&["why", "-n", "acme", "bob", "*"], 1, "the group users has no full control");
     let missing = filled.json(&["why", "-n", "acme", "ivan", "orders:write"]);
-    assert_eq!((&missing["held"], missing["whyNot"].as_array().map(Vec::len)), (&json!(false), Some(3)));
-    filled.check_fault(&["why", "-n", "acme", "nobody", "orders:read"], "no User nobody of acme has an account");
-    filled.check_fault(&["why", "-n", "acme", "bob.acme", "orders:read"], "that account's User is bob");
-    filled.check_fault(&["why", "-n", "apex", "bob", "orders:read"], "no accounts of an organization apex");
-    filled.check_fault(&["why", "-n", "acme", "bob", "Orders"], "lower-case words joined by colons, such as orders:read");
+    assert_eq!(
+        (&missing["held"], missing["whyNot"].as_array().map(Vec::len)),
+        (&json!(false), Some(3))
+    );
+    filled.check_fault(
+        &["why", "-n", "acme", "nobody", "orders:read"],
+        "no User nobody of acme has an account",
+    );
+    filled.check_fault(
+        &["why", "-n", "acme", "bob.acme", "orders:read"],
+        "that account's User is bob",
+    );
+    filled.check_fault(
+        &["why", "-n", "apex", "bob", "orders:read"],
+        "no accounts of an organization apex",
+    );
+    filled.check_fault(
+        &["why", "-n", "acme", "bob", "Orders"],
+        "lower-case words joined by colons, such as orders:read",
+    );
     filled.check_fault(&["why", "-n", "acme", "bob", &"a".repeat(126)], "at most 125 characters");
     filled.check_fault(&["why", "bob", "orders:read"], "--namespace");
 }
@@ -203,7 +246,8 @@ fn why_says_what_is_missing_and_exits_with_1_and_with_2_where_it_cant_tell() {
 #[test]
 fn a_copy_has_the_profile_the_role_and_the_teams_and_nothing_else() {
     let filled = Filled::new();
-    let output = filled.roster(&["copy", "-n", "acme", "bob", "nora", "--email", "Nora@acme.example"]);
+    let output =
+        filled.roster(&["copy", "-n", "acme", "bob", "nora", "--email", "Nora@acme.example"]);
     let printed = String::from_utf8(output.stdout).expect("YAML is text");
     assert_eq!(
         printed,
@@ -233,7 +277,10 @@ fn a_copy_has_the_profile_the_role_and_the_teams_and_nothing_else() {
     let written: User = serde_saphyr::from_str(&printed).expect("a User");
     assert!(!written.spec.charge_approved && written.spec.permissions.is_none());
     let without = filled.json(&["copy", "-n", "acme", "bob", "nora"]);
-    assert_eq!(without["spec"].as_object().expect("a spec").keys().collect::<Vec<_>>(), ["profile", "role", "teams"]);
+    assert_eq!(
+        without["spec"].as_object().expect("a spec").keys().collect::<Vec<_>>(),
+        ["profile", "role", "teams"]
+    );
     filled.check(&["copy", "-n", "acme", "bob", "nora"], 0, "\n  # The person's own, unique");
     filled.check(&["copy", "-n", "acme", "bob", "nora"], 0, "\n  email:\n");
 }
@@ -241,12 +288,18 @@ fn a_copy_has_the_profile_the_role_and_the_teams_and_nothing_else() {
 #[test]
 fn what_no_copy_can_be_made_of_is_refused() {
     let filled = Filled::new();
-    filled.check_fault(&["copy", "-n", "acme", "nobody", "nora"], "no User nobody of acme has an account");
+    filled.check_fault(
+        &["copy", "-n", "acme", "nobody", "nora"],
+        "no User nobody of acme has an account",
+    );
     filled.check_fault(&["copy", "-n", "acme", "bob", "kim"], "kim of acme has an account already");
     filled.check_fault(&["copy", "-n", "acme", "bob", "Nora"], "lower-case letters");
     filled.check_fault(&["copy", "-n", "acme", "bob", "nora", "--email", "nora"], "there is no @");
     filled.check_fault(&["copy", "-n", "acme", "bob", "nora", "--email", ""], "there is no @");
-    filled.check_fault(&["copy", "-n", "acme", "bob", "nora", "--email", "nora@localhost"], "only one label");
+    filled.check_fault(
+        &["copy", "-n", "acme", "bob", "nora", "--email", "nora@localhost"],
+        "only one label",
+    );
     filled.check_fault(&["copy", "-n", "a.b", "bob", "nora"], "DNS label");
 }
 
@@ -277,7 +330,8 @@ fn the_password_policy_names_every_requirement_and_its_numbers() {
     ] {
         assert!(printed.contains(text), "{text:?} isn't in: {printed}");
     }
-    let policy: Value = serde_json::from_slice(&roster(&["password-policy", "-o", "json"]).stdout).expect("JSON");
+    let policy: Value =
+        serde_json::from_slice(&roster(&["password-policy", "-o", "json"]).stdout).expect("JSON");
     assert_eq!(
         (&policy["minimumLength"], &policy["maximumLength"], &policy["minimumScore"]),
         (&json!(15), &json!(128), &json!(3))
@@ -299,7 +353,9 @@ fn the_password_policy_names_every_requirement_and_its_numbers() {
             "Confirmed"
         ]
     );
-    assert!(requirements.iter().all(|line| printed.contains(line["text"].as_str().expect("a text"))));
+    assert!(
+        requirements.iter().all(|line| printed.contains(line["text"].as_str().expect("a text")))
+    );
 }
 
 #[test]
@@ -317,9 +373,18 @@ fn a_fault_says_what_is_wrong_and_never_creates_a_store() {
     check_fault(&["users", "--clock-offset", "soon"], "10m");
     check_fault(&["run", "--resync", "0s"], "more than nothing");
     check_fault(&["run", "--namespace", ""], "DNS label");
-    let twice = ["run", "--directory", "rehearsal:///one?name=same", "--directory", "rehearsal:///two?name=same"];
+    let twice = [
+        "run",
+        "--directory",
+        "rehearsal:///one?name=same",
+        "--directory",
+        "rehearsal:///two?name=same",
+    ];
     check_fault(&twice, "two directories have the name same");
-    check_fault(&["run", "--directory", "scim+https://alice:secret@acme.example"], "no user or password");
+    check_fault(
+        &["run", "--directory", "scim+https://alice:secret@acme.example"],
+        "no user or password",
+    );
     check_fault(&["run", "--directory", "ftp://acme.example"], "begins with scim+https://");
     check_fault(&["frobnicate"], "frobnicate");
 }
@@ -327,7 +392,10 @@ fn a_fault_says_what_is_wrong_and_never_creates_a_store() {
 #[test]
 fn the_help_does_not_print_the_address_that_is_in_the_environment() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
-    let help = command.args(["users", "--help"]).env("ROSTER_STORE", "postgres://roster:planted@localhost/roster").output();
+    let help = command
+        .args(["users", "--help"])
+        .env("ROSTER_STORE", "postgres://roster:planted@localhost/roster")
+        .output();
     let help = String::from_utf8(help.expect("the binary starts").stdout).expect("a text");
     assert!(help.contains("ROSTER_STORE") && !help.contains("planted"), "{help}");
 }
@@ -337,10 +405,23 @@ fn the_log_does_not_quote_a_file_of_passwords_that_is_not_understood() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pgpass");
     std::fs::write(&file, "planted\n").expect("a file");
-    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("its rights");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .expect("its rights");
     let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
-    command.args(["run", "--listen", "127.0.0.1:0", "--log", "trace", "--store", "postgres://roster@localhost/roster"]);
-    let output = command.env("PGPASSFILE", &file).env("KUBECONFIG", "/nowhere/at/all").output().expect("the binary starts");
+    command.args([
+        "run",
+        "--listen",
+        "127.0.0.1:0",
+        "--log",
+        "trace",
+        "--store",
+        "postgres://roster@localhost/roster",
+    ]);
+    let output = command
+        .env("PGPASSFILE", &file)
+        .env("KUBECONFIG", "/nowhere/at/all")
+        .output()
+        .expect("the binary starts");
     let log = String::from_utf8(output.stderr).expect("a text");
     assert_eq!(output.status.code(), Some(2), "{log}");
     assert!(log.contains("serving") && !log.contains("planted"), "{log}");

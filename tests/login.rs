@@ -1,7 +1,12 @@
-//! Logging in, and what members change of themselves, as people do it: with the binary and a password on standard input.
+//! Logging in, and what members change of themselves, as people do it: with the binary and a
+//! password on standard input.
 
 #[path = "store/plans.rs"]
-#[allow(dead_code, clippy::unwrap_used, reason = "the words that the stores' tests are told in; these tests need a few of them")]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the words that the stores' tests are told in; these tests need a few of them"
+)]
 mod plans;
 
 use std::io::Write;
@@ -33,22 +38,29 @@ struct Filled {
 fn with_password(plan: Plan) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
     if let AccountChange::Create { password, .. } = &mut plan.change {
-        let (login_name, email) = (LoginName::stored("x.acme".to_owned()), Email::stored("x@acme.example".to_owned()));
-        let parsed =
-            Password::parse(PASSWORD.as_bytes(), &Person { login_name: &login_name, email: &email }).expect("a password");
-        let hash = Hashing::new(Cost::default()).and_then(|hashing| hashing.hash(&parsed)).expect("a hash");
+        let (login_name, email) =
+            (LoginName::stored("x.acme".to_owned()), Email::stored("x@acme.example".to_owned()));
+        let parsed = Password::parse(
+            PASSWORD.as_bytes(),
+            &Person { login_name: &login_name, email: &email },
+        )
+        .expect("a password");
+        let hash = Hashing::new(Cost::default())
+            .and_then(|hashing| hashing.hash(&parsed))
+            .expect("a hash");
         *password = Some(FromSecret { hash, version: "1".to_owned() });
     }
     Plan::Account(plan)
 }
 
 impl Filled {
-    /// Alice may change these of her details, and bob is disabled; carol has no password, erin the address of a copy.
-    /// What is changed later waits for these directories.
+    /// Alice may change these of her details, and bob is disabled; carol has no password, erin the
+    /// address of a copy. What is changed later waits for these directories.
     fn new(details: &[Detail], directories: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("roster.db").display());
-        let disabled = Content { lifecycle: Lifecycle::Disabled, ..plans::content("bob@acme.example") };
+        let disabled =
+            Content { lifecycle: Lifecycle::Disabled, ..plans::content("bob@acme.example") };
         let everything = [
             plans::put_domain("acme", "acme.example"),
             plans::put_self_service("users", details),
@@ -64,7 +76,10 @@ impl Filled {
                 plans::commit(&store, plan).await.expect("it is committed");
             }
             let directories = directories.iter().map(|&directory| directory.to_owned()).collect();
-            store.use_directories(&directories, plans::at(0).now).await.expect("the directories are known");
+            store
+                .use_directories(&directories, plans::at(0).now)
+                .await
+                .expect("the directories are known");
             store.close().await;
         });
         Self { _folder: folder, url }
@@ -73,18 +88,24 @@ impl Filled {
     fn roster(&self, arguments: &[&str], input: &[u8]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
         command.args(arguments).args(["--store", &self.url]);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
         // Whoever finds a fault in the arguments reads nothing.
         let _ = child.stdin.take().expect("a pipe").write_all(input);
         child.wait_with_output().expect("it ends")
     }
 
-    /// Expects an exit code, and all that is said: on standard output where it is 0, else on standard error.
+    /// Expects an exit code, and all that is said: on standard output where it is 0, else on
+    /// standard error.
     #[track_caller]
     fn check(&self, arguments: &[&str], input: impl AsRef<[u8]>, code: i32, text: &str) {
         let output = self.roster(arguments, input.as_ref());
-        let (said, message) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (said, message) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{said}{message}");
         let (expected, silent) = if code == 0 { (&said, &message) } else { (&message, &said) };
         assert!(expected.contains(text), "{text:?} isn't in: {expected}");
@@ -95,7 +116,9 @@ impl Filled {
     }
 
     fn user(&self, number: usize) -> Value {
-        let users: Value = serde_json::from_slice(&self.roster(&["users", "-o", "json"], b"").stdout).expect("JSON");
+        let users: Value =
+            serde_json::from_slice(&self.roster(&["users", "-o", "json"], b"").stdout)
+                .expect("JSON");
         users[number].clone()
     }
 }
@@ -103,12 +126,21 @@ impl Filled {
 #[test]
 fn who_has_the_password_logs_in_by_login_name_or_email() {
     let filled = Filled::new(&[], &[]);
-    for input in [PASSWORD.to_owned(), format!("{PASSWORD}\n"), format!("{PASSWORD}\r\n"), format!("{PASSWORD}\nanything else\n")]
-    {
+    for input in [
+        PASSWORD.to_owned(),
+        format!("{PASSWORD}\n"),
+        format!("{PASSWORD}\r\n"),
+        format!("{PASSWORD}\nanything else\n"),
+    ] {
         filled.check(&["login", "alice.acme"], input, 0, "alice.acme of acme may log in\n");
     }
     filled.check(&["login", "alice.acme", "--organization", "acme"], PASSWORD, 0, "may log in");
-    filled.check(&["login", "ALICE@Acme.Example", "--organization", "acme"], PASSWORD, 0, "may log in");
+    filled.check(
+        &["login", "ALICE@Acme.Example", "--organization", "acme"],
+        PASSWORD,
+        0,
+        "may log in",
+    );
 }
 
 #[test]
@@ -128,7 +160,9 @@ fn everybody_else_is_refused_in_the_same_words() {
     login("carol.acme", PASSWORD.as_bytes());
     login("carol.acme", b"");
     login("erin.acme", PASSWORD.as_bytes());
-    let email = |email: &str| filled.check(&["login", email, "--organization", "acme"], PASSWORD, 1, REFUSED);
+    let email = |email: &str| {
+        filled.check(&["login", email, "--organization", "acme"], PASSWORD, 1, REFUSED)
+    };
     email("alice@acme.example (Copy 1)");
     email("carol@acme.example");
     email("nobody@acme.example");
@@ -141,7 +175,9 @@ fn everybody_else_is_refused_in_the_same_words() {
 #[test]
 fn whoever_guesses_has_to_wait_and_the_helpdesk_sees_it() {
     let filled = Filled::new(&[Detail::Phone], &[]);
-    let tries = |input: &str, code: i32, text: &str| filled.check(&["login", "alice.acme"], input, code, text);
+    let tries = |input: &str, code: i32, text: &str| {
+        filled.check(&["login", "alice.acme"], input, code, text)
+    };
     for _ in 0..6 {
         tries("wrong", 1, REFUSED);
     }
@@ -150,15 +186,30 @@ fn whoever_guesses_has_to_wait_and_the_helpdesk_sees_it() {
     filled.check(&["login", "bob.acme"], PASSWORD, 1, REFUSED);
     let failed = filled.user(0)["failedLogins"].clone();
     assert_eq!((&failed["failures"], &failed["turnedAway"]), (&json!(6), &json!(2)), "{failed}");
-    assert!(failed["blockedUntil"].as_str().unwrap() > failed["since"].as_str().unwrap(), "{failed}");
-    assert_eq!(filled.user(2)["failedLogins"]["failures"], 1, "a disabled account's are counted as any other's");
+    assert!(
+        failed["blockedUntil"].as_str().unwrap() > failed["since"].as_str().unwrap(),
+        "{failed}"
+    );
+    assert_eq!(
+        filled.user(2)["failedLogins"]["failures"],
+        1,
+        "a disabled account's are counted as any other's"
+    );
     let table = String::from_utf8(filled.roster(&["users"], b"").stdout).unwrap();
     let until = failed["blockedUntil"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
-    assert!(table.contains(&format!("Enabled, 6 failed logins, waits until {until:.0}")), "{table}");
+    assert!(
+        table.contains(&format!("Enabled, 6 failed logins, waits until {until:.0}")),
+        "{table}"
+    );
     assert!(table.contains("Disabled, 1 failed logins "), "{table}");
-    let later = |offset: &str| String::from_utf8(filled.roster(&["users", "--clock-offset", offset], b"").stdout).unwrap();
+    let later = |offset: &str| {
+        String::from_utf8(filled.roster(&["users", "--clock-offset", offset], b"").stdout).unwrap()
+    };
     let in_time = later("+2m");
-    assert!(in_time.contains("Enabled, 6 failed logins ") && !in_time.contains("waits"), "{in_time}");
+    assert!(
+        in_time.contains("Enabled, 6 failed logins ") && !in_time.contains("waits"),
+        "{in_time}"
+    );
     let forgotten = later("+169h");
     assert!(!forgotten.contains("failed logins"), "{forgotten}");
     filled.check(&["login", "alice.acme", "--clock-offset", "-1h"], PASSWORD, 1, REFUSED);
@@ -183,18 +234,37 @@ fn guesses_that_come_at_once_are_heard_no_more_often() {
 fn a_fault_isnt_a_refusal() {
     let filled = Filled::new(&[], &[]);
     filled.check(&["login", "alice@acme.example"], PASSWORD, 2, "--organization");
-    filled.check(&["self", "alice@acme.example", "--set", "phone=1"], PASSWORD, 2, "--organization");
+    filled.check(
+        &["self", "alice@acme.example", "--set", "phone=1"],
+        PASSWORD,
+        2,
+        "--organization",
+    );
     filled.check(&["self", "alice.acme"], PASSWORD, 2, "--set");
     filled.check(&["self", "alice.acme", "--set", "planet=Mars"], PASSWORD, 2, "there is no field");
-    filled.check(&["self", "alice.acme", "--set", "timeZone=Mars Time"], PASSWORD, 2, "America/Phoenix");
+    filled.check(
+        &["self", "alice.acme", "--set", "timeZone=Mars Time"],
+        PASSWORD,
+        2,
+        "America/Phoenix",
+    );
     let missing = Filled { url: "sqlite:///nowhere/at/all.db".to_owned(), ..filled };
     missing.check(&["login", "alice.acme"], PASSWORD, 2, "all.db");
 }
 
 #[test]
 fn a_member_changes_what_their_group_lets_them_and_reads_what_changed() {
-    let filled =
-        Filled::new(&[Detail::Phone, Detail::Address, Detail::Name, Detail::Email, Detail::TimeZone, Detail::Notifications], &[]);
+    let filled = Filled::new(
+        &[
+            Detail::Phone,
+            Detail::Address,
+            Detail::Name,
+            Detail::Email,
+            Detail::TimeZone,
+            Detail::Notifications,
+        ],
+        &[],
+    );
     let all = [
         "self",
         "alice.acme",
@@ -211,7 +281,12 @@ fn a_member_changes_what_their_group_lets_them_and_reads_what_changed() {
         "--set",
         "email=Al@acme.example",
     ];
-    filled.check(&all, PASSWORD, 0, "alice.acme changed: Name, Address, Phone, Email, TimeZone, Notifications\n");
+    filled.check(
+        &all,
+        PASSWORD,
+        0,
+        "alice.acme changed: Name, Address, Phone, Email, TimeZone, Notifications\n",
+    );
     filled.check(&all, PASSWORD, 0, "nothing changed\n");
     let al = filled.user(0);
     assert_eq!(al["email"], "al@acme.example");
@@ -220,23 +295,36 @@ fn a_member_changes_what_their_group_lets_them_and_reads_what_changed() {
         "notifications": ["CaseAssigned", "CaseClosed"],
     });
     assert_eq!(al["profile"], profile);
-    let cleared = filled
-        .roster(&["self", "al@acme.example", "--organization", "acme", "--set", "phone=", "-o", "json"], PASSWORD.as_bytes());
+    let cleared = filled.roster(
+        &["self", "al@acme.example", "--organization", "acme", "--set", "phone=", "-o", "json"],
+        PASSWORD.as_bytes(),
+    );
     let cleared: Value = serde_json::from_slice(&cleared.stdout).expect("JSON");
-    assert_eq!((&cleared["changed"], &cleared["profile"]["phone"]), (&json!(["Phone"]), &Value::Null));
+    assert_eq!(
+        (&cleared["changed"], &cleared["profile"]["phone"]),
+        (&json!(["Phone"]), &Value::Null)
+    );
 }
 
 #[test]
 fn what_a_member_may_not_change_is_refused_by_name_and_nothing_is_changed() {
     let filled = Filled::new(&[Detail::Phone, Detail::Email], &[]);
-    let set = |settings: &[&str], text: &str| filled.check(&[&["self", "alice.acme"], settings].concat(), PASSWORD, 1, text);
-    set(&["--set", "phone=1", "--set", "name=Al"], "selfService of the group users doesn't list Name\n");
+    let set = |settings: &[&str], text: &str| {
+        filled.check(&[&["self", "alice.acme"], settings].concat(), PASSWORD, 1, text)
+    };
+    set(
+        &["--set", "phone=1", "--set", "name=Al"],
+        "selfService of the group users doesn't list Name\n",
+    );
     set(&["--set", "address=", "--set-password"], "doesn't list Address, Password\n");
     set(
         &["--set", "phone=1", "--set", "email=carol@acme.example"],
         "email: another account of the organization has this address\n",
     );
-    set(&["--set", "phone=1", "--set", "email=alice@other.example"], "email: the organization doesn't list the domain");
+    set(
+        &["--set", "phone=1", "--set", "email=alice@other.example"],
+        "email: the organization doesn't list the domain",
+    );
     filled.check(&["self", "alice.acme", "--set", "phone=1"], "wrong", 1, REFUSED);
     filled.check(&["self", "bob.acme", "--set", "phone=1"], PASSWORD, 1, REFUSED);
     assert_eq!(filled.user(0)["profile"], json!({"displayName": "Alice Smith"}));
@@ -245,7 +333,9 @@ fn what_a_member_may_not_change_is_refused_by_name_and_nothing_is_changed() {
 #[test]
 fn a_member_changes_the_password_with_the_current_one() {
     let filled = Filled::new(&[Detail::Password, Detail::Phone], &[]);
-    let set = |input: &str, code: i32, text: &str| filled.check(&["self", "alice.acme", "--set-password"], input, code, text);
+    let set = |input: &str, code: i32, text: &str| {
+        filled.check(&["self", "alice.acme", "--set-password"], input, code, text)
+    };
     set(&format!("{ANOTHER}\n{ANOTHER}\n"), 1, REFUSED);
     set(&format!("{PASSWORD}\nalicealice\n"), 1, "it must have at least 15 characters");
     set(&format!("{PASSWORD}\nalicealice\n"), 1, "it must not be the login name");
@@ -266,7 +356,12 @@ fn a_member_changes_the_password_with_the_current_one() {
 #[test]
 fn an_account_in_transaction_waits_and_logs_in_all_the_same() {
     let filled = Filled::new(&[Detail::Password, Detail::Phone], &["ldap"]);
-    filled.check(&["self", "alice.acme", "--set-password"], format!("{PASSWORD}\n{ANOTHER}\n"), 0, "changed: Password\n");
+    filled.check(
+        &["self", "alice.acme", "--set-password"],
+        format!("{PASSWORD}\n{ANOTHER}\n"),
+        0,
+        "changed: Password\n",
+    );
     filled.check(
         &["self", "alice.acme", "--set", "phone=1"],
         ANOTHER,

@@ -1,4 +1,5 @@
-//! What the rooms of the house promise: the pure ones have no effects, and the CRDs are what the types say.
+//! What the rooms of the house promise: the pure ones have no effects, and the CRDs are what the
+//! types say.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
@@ -61,7 +62,8 @@ fn domain_and_plan_have_no_clock_no_coin_and_no_effects() {
 fn domain_knows_no_other_room() {
     for file in files_below(&project().join("src/domain")) {
         let text = std::fs::read_to_string(&file).unwrap();
-        for room in ["crate::api", "crate::plan", "crate::store", "crate::controller", "crate::cli"] {
+        for room in ["crate::api", "crate::plan", "crate::store", "crate::controller", "crate::cli"]
+        {
             assert!(!text.contains(room), "{} reaches into {room}", file.display());
         }
     }
@@ -70,9 +72,12 @@ fn domain_knows_no_other_room() {
 #[test]
 fn awaits_stand_only_in_the_rooms_of_effects() {
     for file in files_below(&project().join("src")) {
-        let place = file.strip_prefix(project().join("src")).unwrap().to_string_lossy().into_owned();
+        let place =
+            file.strip_prefix(project().join("src")).unwrap().to_string_lossy().into_owned();
         let has_effects =
-            ["controller/", "directory/", "store/", "cli/", "main.rs", "telemetry.rs"].iter().any(|room| place.starts_with(room));
+            ["controller/", "directory/", "store/", "cli/", "main.rs", "telemetry.rs"]
+                .iter()
+                .any(|room| place.starts_with(room));
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         assert!(has_effects || !text.contains(".await"), "{place} awaits");
     }
@@ -108,8 +113,12 @@ fn every_schema(mut judge: impl FnMut(&str, &Value)) {
 #[test]
 fn every_field_has_a_description() {
     every_schema(|path, schema| {
-        let described = schema["description"].as_str().is_some_and(|text| text.trim().ends_with('.'));
-        assert!(described || path.ends_with("[]") || path.ends_with(".metadata"), "{path} has no description");
+        let described =
+            schema["description"].as_str().is_some_and(|text| text.trim().ends_with('.'));
+        assert!(
+            described || path.ends_with("[]") || path.ends_with(".metadata"),
+            "{path} has no description"
+        );
     });
 }
 
@@ -117,7 +126,8 @@ fn every_field_has_a_description() {
 fn every_text_and_every_list_is_bounded() {
     every_schema(|path, schema| match schema["type"].as_str() {
         Some("string") => {
-            let bounded = ["maxLength", "enum", "format"].iter().any(|bound| !schema[bound].is_null());
+            let bounded =
+                ["maxLength", "enum", "format"].iter().any(|bound| !schema[bound].is_null());
             assert!(bounded, "{path} has no bound");
         }
         Some("array") => assert!(!schema["maxItems"].is_null(), "{path} has no bound"),
@@ -161,7 +171,10 @@ fn kubectl_explain_states_what_a_password_must_be() {
         }
     });
     let score = u8::from(MINIMUM_SCORE);
-    let numbers = [format!("{MINIMUM_LENGTH} to {MAXIMUM_LENGTH} characters"), format!("score of at least {score} of 4")];
+    let numbers = [
+        format!("{MINIMUM_LENGTH} to {MAXIMUM_LENGTH} characters"),
+        format!("score of at least {score} of 4"),
+    ];
     let words = [
         "UTF-8",
         "one line without control characters",

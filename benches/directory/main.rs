@@ -1,11 +1,16 @@
-//! What it takes to bring many people to a SCIM server that has nobody: how many a second, how many requests for each, and
-//! what bounds it.
+//! What it takes to bring many people to a SCIM server that has nobody: how many a second, how many
+//! requests for each, and what bounds it.
 //!
-//! The floor is a program without logic that knows the bodies in advance: it sends one POST for each person at the best of
-//! several concurrencies, and then puts them all into their group. Prints a table, and writes it to
-//! `target/bench/directory.json`. `ROSTER_MANY` says how many people there are.
+//! The floor is a program without logic that knows the bodies in advance: it sends one POST for
+//! each person at the best of several concurrencies, and then puts them all into their group.
+//! Prints a table, and writes it to `target/bench/directory.json`. `ROSTER_MANY` says how many
+//! people there are.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that can't go on fails, and prints what it found")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark that can't go on fails, and prints what it found"
+)]
 
 #[path = "../heirs/sample.rs"]
 #[allow(dead_code, reason = "it is made for the other benchmarks too")]
@@ -43,7 +48,9 @@ const REFUSED: usize = 3;
 async fn main() {
     rustls::crypto::ring::default_provider().install_default().unwrap();
     let many = std::env::var("ROSTER_MANY").map_or(MANY, |many| many.parse().unwrap());
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from).join("bench");
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| PathBuf::from("target"), PathBuf::from)
+        .join("bench");
     std::fs::create_dir_all(&target).unwrap();
     let best = best_concurrency(&target).await;
     let (mut floors, mut brought) = (vec![], vec![]);
@@ -57,16 +64,24 @@ async fn main() {
     let last = brought.pop().unwrap();
     let ratio = took.median().as_secs_f64() / floor.median().as_secs_f64();
     let requests: usize = last.requests.values().sum();
-    let each = f64::from(u32::try_from(requests).unwrap()) / f64::from(u32::try_from(many).unwrap());
+    let each =
+        f64::from(u32::try_from(requests).unwrap()) / f64::from(u32::try_from(many).unwrap());
     println!("{many} people to an empty SCIM server, {ROUNDS} rounds by turns, medians:");
-    println!("  one POST each, {best:2} at once   {:7.0} people/s   {}", rate(floor.median()), floor.text());
+    println!(
+        "  one POST each, {best:2} at once   {:7.0} people/s   {}",
+        rate(floor.median()),
+        floor.text()
+    );
     println!(
         "  roster                      {:7.0} people/s   {}   {ratio:.2} of the floor's time",
         rate(took.median()),
         took.text()
     );
     println!("  requests for each person    {each:.3}: {}", by_kind(&last.requests));
-    println!("  the server was busy for     {:.0} % of the time on one of its processors", last.busy * 100.0);
+    println!(
+        "  the server was busy for     {:.0} % of the time on one of its processors",
+        last.busy * 100.0
+    );
     println!("  roster was busy for         {:.0} %", last.own * 100.0);
     let slowest = last.waits[last.waits.len() - 1];
     println!(
@@ -97,7 +112,9 @@ async fn best_concurrency(target: &std::path::Path) -> usize {
 /// Sends what is known in advance, and returns how long it took.
 async fn floor(server: &Server, many: usize, concurrency: usize) -> Duration {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let post = |path: &str, body: Value| client.post(server.base() + path).bearer_auth(server.token()).json(&body);
+    let post = |path: &str, body: Value| {
+        client.post(server.base() + path).bearer_auth(server.token()).json(&body)
+    };
     let requests: Vec<_> = (0..many).map(|number| post("/Users", scim_user(number))).collect();
     let mut requests = requests.into_iter();
     let begun = Instant::now();
@@ -106,7 +123,9 @@ async fn floor(server: &Server, many: usize, concurrency: usize) -> Duration {
         while under_way.len() < concurrency
             && let Some(request) = requests.next()
         {
-            under_way.spawn(async move { request.send().await.unwrap().json::<Value>().await.unwrap()["id"].clone() });
+            under_way.spawn(async move {
+                request.send().await.unwrap().json::<Value>().await.unwrap()["id"].clone()
+            });
         }
         let Some(id) = under_way.join_next().await else { break };
         ids.push(json!({"value": id.unwrap()}));
@@ -136,7 +155,13 @@ async fn bring(server: &Server, many: usize) -> Brought {
     let begun = Instant::now();
     for number in 0..=many {
         let user = ObjectKey::new(Kind::User, "acme", format!("user-{number}"));
-        provisioning.want(&user, &entry(number), &Confirmations::new(), None, tokio::time::Instant::now());
+        provisioning.want(
+            &user,
+            &entry(number),
+            &Confirmations::new(),
+            None,
+            tokio::time::Instant::now(),
+        );
     }
     let (mut waits, mut under_way) = (vec![], JoinSet::new());
     while waits.len() < many {
@@ -156,7 +181,8 @@ async fn bring(server: &Server, many: usize) -> Brought {
     }
     let took = begun.elapsed();
     let share = |time: Duration| time.as_secs_f64() / took.as_secs_f64();
-    let (busy, own) = (share(server.processor_time() - before), share(server::own_processor_time() - own_before));
+    let (busy, own) =
+        (share(server.processor_time() - before), share(server::own_processor_time() - own_before));
     assert_eq!(server.people().await, many + 1, "nobody is missing, and nobody there twice");
     Brought { took, requests: server.requests(), busy, own, waits }
 }
@@ -179,7 +205,9 @@ fn entry(number: usize) -> Entry {
         permissions: vec!["cases:read".to_owned(), "orders:read".to_owned()],
         password: None,
     };
-    let account = AccountId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + u128::try_from(number).unwrap()));
+    let account = AccountId(Uuid::from_u128(
+        0x0190_0000_0000_7000_8000_0000_0000_0000 + u128::try_from(number).unwrap(),
+    ));
     Entry {
         account,
         revision: Revision(1),
@@ -196,7 +224,8 @@ fn entry(number: usize) -> Entry {
 fn scim_user(number: usize) -> Value {
     let entry = entry(number);
     let Some(person) = entry.person else { return Value::Null };
-    let permissions: Vec<Value> = person.permissions.iter().map(|permission| json!({"value": permission})).collect();
+    let permissions: Vec<Value> =
+        person.permissions.iter().map(|permission| json!({"value": permission})).collect();
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": person.login_name,
         "externalId": entry.account.to_string(), "active": true, "displayName": person.display_name,

@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// How many ticks a second has in `/proc` (`sysconf(_SC_CLK_TCK)`, the same on every Linux that this runs on).
+/// How many ticks a second has in `/proc` (`sysconf(_SC_CLK_TCK)`, the same on every Linux that
+/// this runs on).
 const TICKS: u64 = 100;
 
 /// A running server; it ends when it is let go of.
@@ -41,8 +42,10 @@ impl Server {
 
     /// Gives a login name to somebody else.
     pub(crate) async fn occupy(&self, login: &str) {
-        let user = json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": login});
-        let request = self.client().post(self.base() + "/Users").bearer_auth(self.token()).json(&user);
+        let user =
+            json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": login});
+        let request =
+            self.client().post(self.base() + "/Users").bearer_auth(self.token()).json(&user);
         assert!(request.send().await.unwrap().status().is_success());
     }
 
@@ -60,7 +63,9 @@ impl Server {
         for line in log.lines() {
             let Some((_, request)) = line.split_once('"') else { continue };
             let mut words = request.split([' ', '?', '/']).filter(|word| !word.is_empty());
-            if let (Some(method), Some(_base), Some(kind)) = (words.next(), words.next(), words.next()) {
+            if let (Some(method), Some(_base), Some(kind)) =
+                (words.next(), words.next(), words.next())
+            {
                 *requests.entry(format!("{method} {kind}")).or_default() += 1;
             }
         }
@@ -96,7 +101,8 @@ fn processor_time(process: &Path) -> Duration {
     let stat = fs::read_to_string(process.join("stat")).unwrap();
     // The name, in parentheses, may have spaces.
     let numbers: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    let ticks: u64 = [11, 12].into_iter().map(|index: usize| numbers[index].parse::<u64>().unwrap()).sum();
+    let ticks: u64 =
+        [11, 12].into_iter().map(|index: usize| numbers[index].parse::<u64>().unwrap()).sum();
     Duration::from_millis(ticks * 1000 / TICKS)
 }
 

@@ -40,8 +40,11 @@ impl Api {
         {
             let mut objects = self.objects.lock().unwrap();
             let before = objects.get(&path);
-            let generation = before.map_or(0, |before| before["metadata"]["generation"].as_i64().unwrap_or_default());
-            if let Some(status) = before.map(|before| before["status"].clone()).filter(|status| !status.is_null()) {
+            let generation = before
+                .map_or(0, |before| before["metadata"]["generation"].as_i64().unwrap_or_default());
+            if let Some(status) =
+                before.map(|before| before["status"].clone()).filter(|status| !status.is_null())
+            {
                 object["status"] = status;
             }
             object["metadata"]["generation"] = json!(generation + 1);
@@ -57,7 +60,8 @@ impl Api {
     /// Returns everything that there is of a kind, as a list tells it.
     pub(crate) fn list(&self, plural: &str) -> Vec<News> {
         let objects = self.objects.lock().unwrap();
-        let of_kind = objects.iter().filter(|(path, _)| path.split('/').rev().nth(1) == Some(plural));
+        let of_kind =
+            objects.iter().filter(|(path, _)| path.split('/').rev().nth(1) == Some(plural));
         let mut sorted: Vec<_> = of_kind.collect();
         sorted.sort_by_key(|(path, _)| path.as_str());
         sorted.into_iter().map(|(_, object)| news(plural, object).unwrap()).collect()
@@ -85,8 +89,7 @@ impl Api {
                 let Some(object) = objects.get_mut(path) else { return (404, missing) };
                 let steps: json_patch::Patch = serde_json::from_slice(body).unwrap();
                 if json_patch::patch(object, &steps).is_err() {
-                    let why =
-                        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Invalid", "code": 422});
+                    let why = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Invalid", "code": 422});
                     return (422, why);
                 }
                 object["metadata"]["resourceVersion"] = json!(self.next_version());
@@ -102,7 +105,8 @@ impl Api {
 impl Service<Request<Body>> for Api {
     type Response = Response<Body>;
     type Error = std::convert::Infallible;
-    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+    type Future =
+        std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -116,7 +120,8 @@ impl Service<Request<Body>> for Api {
             // As long as a server in the same network takes.
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             let (code, object) = api.answer(&parts.method, parts.uri.path(), &body);
-            let answer = Response::builder().status(code).header("content-type", "application/json");
+            let answer =
+                Response::builder().status(code).header("content-type", "application/json");
             Ok(answer.body(Body::from(object.to_string().into_bytes())).unwrap())
         })
     }
@@ -136,7 +141,9 @@ fn news(plural: &str, object: &Value) -> Result<News, serde_json::Error> {
         "users" => News::User(serde_json::from_value(object.clone())?),
         "usergroups" => News::Group(serde_json::from_value(object.clone())?),
         "orgemaildomains" => News::Domain(serde_json::from_value(object.clone())?),
-        "namespaces" => News::Namespace(Box::new(serde_json::from_value::<Namespace>(object.clone())?)),
+        "namespaces" => {
+            News::Namespace(Box::new(serde_json::from_value::<Namespace>(object.clone())?))
+        }
         _ => News::Secret {
             key: ObjectKey::new(Kind::Secret, text("namespace"), text("name")),
             seen: SeenSecret { uid: text("uid"), resource_version: text("resourceVersion") },

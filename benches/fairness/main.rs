@@ -1,10 +1,14 @@
 //! How long an edit in a quiet organization waits while another organization has much to do.
 //!
-//! The real loop works on a SQLite file, beside an API server of a few lines. Prints a table, and writes it to
-//! `target/bench/fairness.json`. `ROSTER_SCENARIO` picks one; `ROSTER_PART` of 4 makes everything a fourth as large, which a
-//! debug build does by itself.
+//! The real loop works on a SQLite file, beside an API server of a few lines. Prints a table, and
+//! writes it to `target/bench/fairness.json`. `ROSTER_SCENARIO` picks one; `ROSTER_PART` of 4 makes
+//! everything a fourth as large, which a debug build does by itself.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that can't go on fails, and prints what it found")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark that can't go on fails, and prints what it found"
+)]
 
 mod api;
 
@@ -70,7 +74,12 @@ impl Bench {
                 .api
                 .apply("namespaces", json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": namespace}}))
                 .await;
-            let domain = object("OrgEmailDomain", namespace, "acme.example", json!({"domain": "acme.example"}));
+            let domain = object(
+                "OrgEmailDomain",
+                namespace,
+                "acme.example",
+                json!({"domain": "acme.example"}),
+            );
             bench.api.apply("orgemaildomains", domain).await;
             for group in ["administrators", "users"] {
                 let spec = json!({"fullControl": group == "administrators"});
@@ -81,7 +90,9 @@ impl Bench {
         let mut edna = user("edna", "0");
         edna["passwordSecretRef"] = json!({"name": "password"});
         bench.api.apply("users", object("User", QUIET, "edna", edna)).await;
-        bench.until("the quiet organization", || async { bench.has_password().await.is_some() }).await;
+        bench
+            .until("the quiet organization", || async { bench.has_password().await.is_some() })
+            .await;
         bench
     }
 
@@ -149,7 +160,8 @@ impl Bench {
         started.elapsed()
     }
 
-    /// Changes the password of a user of the quiet organization. Returns how long until that is in force.
+    /// Changes the password of a user of the quiet organization. Returns how long until that is in
+    /// force.
     async fn edit_password(&self, number: usize) -> Duration {
         let (before, started) = (self.has_password().await, Instant::now());
         self.secret(QUIET, &format!("gate-Turnip-{number}-onward")).await;
@@ -173,7 +185,10 @@ struct Found {
 async fn main() {
     let only = std::env::var("ROSTER_SCENARIO").ok();
     let mut rows = vec![];
-    println!("{:34} {:>7} {:>9} {:>9} {:>9} {:>9} {:>8}", "scenario", "edits", "alone", "median", "longest", "took", "RSS MB");
+    println!(
+        "{:34} {:>7} {:>9} {:>9} {:>9} {:>9} {:>8}",
+        "scenario", "edits", "alone", "median", "longest", "took", "RSS MB"
+    );
     for scenario in ["loop", "groups", "secret", "large", "sync", "contest", "domains"] {
         if only.as_deref().is_some_and(|only| only != scenario) {
             continue;
@@ -181,9 +196,16 @@ async fn main() {
         // Each in a process of its own, so that none has another's memory.
         if only.is_none() {
             let itself = std::env::current_exe().unwrap();
-            let child = std::process::Command::new(itself).env("ROSTER_SCENARIO", scenario).output().unwrap();
+            let child = std::process::Command::new(itself)
+                .env("ROSTER_SCENARIO", scenario)
+                .output()
+                .unwrap();
             let text = String::from_utf8_lossy(&child.stdout).into_owned();
-            assert!(child.status.success(), "{scenario}: {}", String::from_utf8_lossy(&child.stderr));
+            assert!(
+                child.status.success(),
+                "{scenario}: {}",
+                String::from_utf8_lossy(&child.stderr)
+            );
             let (row, json) = text
                 .lines()
                 .skip(1)
@@ -215,7 +237,9 @@ async fn main() {
         );
     }
     if only.is_none() {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from).join("bench");
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| PathBuf::from("target"), PathBuf::from)
+            .join("bench");
         std::fs::create_dir_all(&target).unwrap();
         let file = target.join("fairness.json");
         std::fs::write(&file, serde_json::to_string_pretty(&rows).unwrap()).unwrap();
@@ -244,7 +268,10 @@ async fn measure(scenario: &str) -> Found {
 }
 
 /// Edits again and again until the disturbance is over.
-async fn edits<F: Future<Output = bool>>(bench: &Bench, is_over: impl Fn() -> F) -> (Vec<Duration>, Duration) {
+async fn edits<F: Future<Output = bool>>(
+    bench: &Bench,
+    is_over: impl Fn() -> F,
+) -> (Vec<Duration>, Duration) {
     let (mut waits, started) = (vec![], Instant::now());
     loop {
         waits.push(bench.edit(waits.len() + 2).await);
@@ -271,7 +298,9 @@ async fn a_loop(bench: &Bench) -> Measured {
         spec["permissions"] = json!({"grants": [format!("own:p{number}")], "from": {"name": next, "mode": "Inherit"}});
         bench.user(&name, spec).await;
     }
-    let keeps = |account: &Account| matches!(&account.content.source, Some(Source::Inherited { kept: Some(_), .. }));
+    let keeps = |account: &Account| {
+        matches!(&account.content.source, Some(Source::Inherited { kept: Some(_), .. }))
+    };
     let (waits, took) = edits(bench, || async { bench.count(keeps).await == many }).await;
     ("a loop forms", waits, took)
 }
@@ -279,8 +308,10 @@ async fn a_loop(bench: &Bench) -> Measured {
 /// Users are edited in an organization with many large groups.
 async fn groups(bench: &Bench) -> Measured {
     for number in 0..part_of(600) {
-        let permissions: Vec<String> = (0..256).map(|it| format!("a-longer-name:of-permission-{it}:in-{number}")).collect();
-        let group = object("UserGroup", NOISY, &format!("g{number}"), json!({"permissions": permissions}));
+        let permissions: Vec<String> =
+            (0..256).map(|it| format!("a-longer-name:of-permission-{it}:in-{number}")).collect();
+        let group =
+            object("UserGroup", NOISY, &format!("g{number}"), json!({"permissions": permissions}));
         bench.api.apply("usergroups", group).await;
     }
     let many = part_of(300);
@@ -290,7 +321,9 @@ async fn groups(bench: &Bench) -> Measured {
     bench.until("the accounts", || async { bench.accounts().await.len() == many }).await;
     for edition in 1..=3 {
         for number in 0..many {
-            bench.user(&format!("u{number}"), user(&format!("u{number}"), &edition.to_string())).await;
+            bench
+                .user(&format!("u{number}"), user(&format!("u{number}"), &edition.to_string()))
+                .await;
         }
     }
     let is_last = |account: &Account| account.content.profile.display_name.ends_with(" 3");
@@ -309,7 +342,9 @@ async fn secret(bench: &Bench) -> Measured {
     }
     let with = || async {
         let accounts = bench.accounts().await;
-        let versions = accounts.into_iter().filter_map(|account| Some(account.credential?.from_secret?.version));
+        let versions = accounts
+            .into_iter()
+            .filter_map(|account| Some(account.credential?.from_secret?.version));
         let versions: Vec<String> = versions.collect();
         (versions.len(), versions.into_iter().collect::<BTreeSet<_>>())
     };
@@ -358,7 +393,8 @@ async fn sync(bench: &Bench) -> Measured {
             bench.user(&format!("u{number}"), user(&format!("u{number}"), "0")).await;
         }
     };
-    let (_, found) = tokio::join!(create, edits(bench, || async { bench.accounts().await.len() == many }));
+    let (_, found) =
+        tokio::join!(create, edits(bench, || async { bench.accounts().await.len() == many }));
     ("many new Users", found.0, found.1)
 }
 
@@ -392,12 +428,19 @@ async fn domains(bench: &Bench) -> Measured {
     }
     // What counts changed of is looked at some seconds later.
     let started = Instant::now();
-    let over = || async { bench.accounts().await.len() == many && started.elapsed() > Duration::from_secs(10) };
+    let over = || async {
+        bench.accounts().await.len() == many && started.elapsed() > Duration::from_secs(10)
+    };
     let (waits, took) = edits(bench, over).await;
     ("many domains", waits, took)
 }
 
-async fn run(api: &Api, url: &str, news: mpsc::Receiver<News>, listed: Vec<News>) -> (watch::Sender<bool>, JoinHandle<()>) {
+async fn run(
+    api: &Api,
+    url: &str,
+    news: mpsc::Receiver<News>,
+    listed: Vec<News>,
+) -> (watch::Sender<bool>, JoinHandle<()>) {
     let store = SqlStore::open_existing(url).await.unwrap();
     let settings = Settings {
         resync: Duration::from_secs(600),
@@ -408,7 +451,8 @@ async fn run(api: &Api, url: &str, news: mpsc::Receiver<News>, listed: Vec<News>
         billing_zone: Zone::UTC,
     };
     let scope = Scope { kind: Kind::User, namespace: None };
-    let mut pipeline = Pipeline::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
+    let mut pipeline =
+        Pipeline::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
     pipeline.take_news(News::ListBegins(scope.clone()));
     listed.into_iter().for_each(|item| pipeline.take_news(item));
     pipeline.take_news(News::ListEnds(scope));
@@ -444,7 +488,9 @@ fn user(name: &str, edition: &str) -> Value {
 /// Returns a User with every field at its maximum, the last of a line of 32.
 fn largest(number: usize, many: usize) -> Value {
     let long = |text: String, length: usize| format!("{text:x<length$}");
-    let texts = |what: &str, count: usize| (0..count).map(|it| long(format!("{what}{it}"), 128)).collect::<Vec<_>>();
+    let texts = |what: &str, count: usize| {
+        (0..count).map(|it| long(format!("{what}{it}"), 128)).collect::<Vec<_>>()
+    };
     let grants: Vec<String> = (0..64).map(|it| long(format!("p{number}:{it}-"), 128)).collect();
     let mut spec = json!({
         "email": format!("u{number}@acme.example"),
@@ -462,7 +508,8 @@ fn largest(number: usize, many: usize) -> Value {
         "chargeApproved": true,
     });
     if number % 32 != 31 && number + 1 < many {
-        spec["permissions"]["from"] = json!({"name": format!("u{}", number + 1), "mode": "Inherit"});
+        spec["permissions"]["from"] =
+            json!({"name": format!("u{}", number + 1), "mode": "Inherit"});
     }
     spec
 }

@@ -1,4 +1,5 @@
-//! An organization whose accounts follow one source, and one whose accounts have the same permissions written down.
+//! An organization whose accounts follow one source, and one whose accounts have the same
+//! permissions written down.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -31,7 +32,8 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    /// Returns the number of the account that an heir follows; the source is 0, the heirs count from 1.
+    /// Returns the number of the account that an heir follows; the source is 0, the heirs count
+    /// from 1.
     fn followed_by(self, heir: usize) -> usize {
         match self {
             Self::Star => 0,
@@ -63,14 +65,17 @@ impl Followed {
         let reader = Reader::new(below, heirs);
         let store = reader.fill(|number| match number {
             0 => (permissions(0), None),
-            heir => (Permissions::new(), Some(Source::Inherited { from: name(shape.followed_by(heir)), kept: None })),
+            heir => (
+                Permissions::new(),
+                Some(Source::Inherited { from: name(shape.followed_by(heir)), kept: None }),
+            ),
         });
         let (store, source) = store.await;
         Self { store, source, reader }
     }
 
-    /// Gives the source other permissions, sees that everybody has them and nobody the old ones, and returns how long
-    /// the commit took.
+    /// Gives the source other permissions, sees that everybody has them and nobody the old ones,
+    /// and returns how long the commit took.
     pub(crate) async fn change(&mut self, round: usize) -> Duration {
         let content = Content { grants: permissions(round), ..self.source.content.clone() };
         let change = AccountChange::Update {
@@ -97,7 +102,8 @@ impl Followed {
     }
 }
 
-/// Accounts that have the source's permissions written down, so that a change of them rewrites each.
+/// Accounts that have the source's permissions written down, so that a change of them rewrites
+/// each.
 pub(crate) struct WrittenDown {
     reader: Reader,
     connection: SqliteConnection,
@@ -121,7 +127,8 @@ impl WrittenDown {
         Self { reader, connection }
     }
 
-    /// Rewrites the permissions of all in one transaction, sees that all have them, and returns how long it took.
+    /// Rewrites the permissions of all in one transaction, sees that all have them, and returns how
+    /// long it took.
     pub(crate) async fn change(&mut self, round: usize) -> Duration {
         let texts: Vec<String> = permissions(round).iter().map(ToString::to_string).collect();
         let texts = serde_json::to_string(&texts).unwrap();
@@ -162,17 +169,29 @@ impl Reader {
     }
 
     /// Fills the store with accounts by their number, and returns it with the first of them.
-    async fn fill(&self, given: impl Fn(usize) -> (Permissions, Option<Source>)) -> (SqlStore, Account) {
-        let store = SqlStore::open(&format!("sqlite://{}?mode=rwc", self.file().display())).await.unwrap();
-        let listing = Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
-        let listed = Plan::Domain(DomainPlan::Put { namespace: "acme".to_owned(), name: "acme".to_owned(), listing });
+    async fn fill(
+        &self,
+        given: impl Fn(usize) -> (Permissions, Option<Source>),
+    ) -> (SqlStore, Account) {
+        let store =
+            SqlStore::open(&format!("sqlite://{}?mode=rwc", self.file().display())).await.unwrap();
+        let listing =
+            Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
+        let listed = Plan::Domain(DomainPlan::Put {
+            namespace: "acme".to_owned(),
+            name: "acme".to_owned(),
+            listing,
+        });
         store.commit(&[listed], occasion()).await.unwrap().remove(0).unwrap();
         let mut source = None;
         let numbers: Vec<usize> = (0..=self.heirs).collect();
         for some in numbers.chunks(TOGETHER) {
-            let plans: Vec<Plan> = some.iter().map(|number| create(*number, given(*number))).collect();
+            let plans: Vec<Plan> =
+                some.iter().map(|number| create(*number, given(*number))).collect();
             for answer in store.commit(&plans, occasion()).await.unwrap() {
-                let Ok(Receipt::Account(account)) = answer else { panic!("not created: {answer:?}") };
+                let Ok(Receipt::Account(account)) = answer else {
+                    panic!("not created: {answer:?}")
+                };
                 source.get_or_insert(*account);
             }
         }
@@ -186,7 +205,10 @@ impl Reader {
         let query = sqlx::query_scalar("SELECT permissions FROM roster_accounts");
         let found: Vec<String> = query.fetch_all(&mut self.connect().await).await.unwrap();
         assert_eq!(found.len(), self.heirs + 1);
-        assert!(found.iter().all(|permissions| *permissions == expected), "somebody hasn't what the source has");
+        assert!(
+            found.iter().all(|permissions| *permissions == expected),
+            "somebody hasn't what the source has"
+        );
     }
 }
 
@@ -234,7 +256,15 @@ fn create(number: usize, (grants, source): (Permissions, Option<Source>)) -> Pla
 fn plan(owner: Owner, change: AccountChange) -> Plan {
     let (moves, keeps, seen) = (vec![], vec![], vec![]);
     let leaving = Leaving::default();
-    Plan::Account(Box::new(AccountPlan { organization: acme(), owner, change, moves, keeps, seen, leaving }))
+    Plan::Account(Box::new(AccountPlan {
+        organization: acme(),
+        owner,
+        change,
+        moves,
+        keeps,
+        seen,
+        leaving,
+    }))
 }
 
 fn acme() -> Organization {

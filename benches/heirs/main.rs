@@ -1,9 +1,14 @@
-//! What it costs that heirs follow their source: a change of the source against rewriting what each heir has, and
-//! reading permissions that are worked out against reading ones that are written down.
+//! What it costs that heirs follow their source: a change of the source against rewriting what each
+//! heir has, and reading permissions that are worked out against reading ones that are written
+//! down.
 //!
 //! Prints tables, and writes them to `target/bench/heirs.json`.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that can't go on fails, and prints what it found")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark that can't go on fails, and prints what it found"
+)]
 
 mod followed;
 mod sample;
@@ -37,7 +42,9 @@ struct Organization {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from).join("bench");
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| PathBuf::from("target"), PathBuf::from)
+        .join("bench");
     std::fs::create_dir_all(&target).unwrap();
     let shapes = [
         ("all follow the source", Shape::Star, HEIRS),
@@ -52,18 +59,33 @@ async fn main() {
         changes.push(change(&mut organization).await);
         reads.push(read(&mut organization).await);
     }
-    let within =
-        changes.iter().filter(|change| change["heirs"] == HEIRS).all(|change| change["ratio"].as_f64().unwrap() <= TARGET);
+    let within = changes
+        .iter()
+        .filter(|change| change["heirs"] == HEIRS)
+        .all(|change| change["ratio"].as_f64().unwrap() <= TARGET);
     let file = target.join("heirs.json");
     let found = json!({ "target_ratio": TARGET, "within_target": within, "changes": changes, "reads": reads });
     std::fs::write(&file, serde_json::to_string_pretty(&found).unwrap()).unwrap();
     println!("\nalso in {}", file.display());
-    assert!(within, "a change of a source took more than {TARGET} times as long as rewriting every heir");
+    assert!(
+        within,
+        "a change of a source took more than {TARGET} times as long as rewriting every heir"
+    );
 }
 
-async fn organization(below: &Path, name: &'static str, (shape, heirs): (Shape, usize)) -> Organization {
+async fn organization(
+    below: &Path,
+    name: &'static str,
+    (shape, heirs): (Shape, usize),
+) -> Organization {
     let followed = Followed::new(below, shape, heirs).await;
-    Organization { name, heirs, deepest: shape.deepest(heirs), followed, written_down: WrittenDown::new(below, heirs).await }
+    Organization {
+        name,
+        heirs,
+        deepest: shape.deepest(heirs),
+        followed,
+        written_down: WrittenDown::new(below, heirs).await,
+    }
 }
 
 /// Changes the permissions of all, by turns.
@@ -75,7 +97,8 @@ async fn change(organization: &mut Organization) -> Value {
         at_source.push(followed.change(round).await);
         everywhere.push(written_down.change(round).await);
     }
-    let (at_source, everywhere) = (Sample::new(at_source.split_off(1)), Sample::new(everywhere.split_off(1)));
+    let (at_source, everywhere) =
+        (Sample::new(at_source.split_off(1)), Sample::new(everywhere.split_off(1)));
     let ratio = at_source.ratio(&everywhere);
     println!("\n{name}: {heirs} heirs");
     println!("  a change of the source is in force for all  {}", at_source.text());
@@ -114,7 +137,8 @@ async fn read_one(connection: &mut SqliteConnection, number: usize) -> Duration 
     let login_name = login_name(number);
     let begun = Instant::now();
     for _ in 0..READS {
-        let query = sqlx::query_scalar("SELECT permissions FROM roster_accounts WHERE login_name = $1");
+        let query =
+            sqlx::query_scalar("SELECT permissions FROM roster_accounts WHERE login_name = $1");
         let _: String = query.bind(&login_name).fetch_one(&mut *connection).await.unwrap();
     }
     begun.elapsed() / READS
@@ -123,7 +147,8 @@ async fn read_one(connection: &mut SqliteConnection, number: usize) -> Duration 
 /// Returns how long reading everybody's permissions takes.
 async fn read_all(connection: &mut SqliteConnection) -> Duration {
     let begun = Instant::now();
-    let query = sqlx::query_scalar("SELECT permissions FROM roster_accounts WHERE organization = 'acme'");
+    let query =
+        sqlx::query_scalar("SELECT permissions FROM roster_accounts WHERE organization = 'acme'");
     let _: Vec<String> = query.fetch_all(connection).await.unwrap();
     begun.elapsed()
 }

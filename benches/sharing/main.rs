@@ -1,10 +1,14 @@
-//! What several operators on one store in PostgreSQL bring: how much they commit together, whether they wait for each
-//! other, and what it takes to compare many accounts.
+//! What several operators on one store in PostgreSQL bring: how much they commit together, whether
+//! they wait for each other, and what it takes to compare many accounts.
 //!
-//! Prints tables, and writes them to `target/bench/sharing.json`. `ROSTER_MANY` says how many accounts are compared. Both
-//! databases sync to the same disk.
+//! Prints tables, and writes them to `target/bench/sharing.json`. `ROSTER_MANY` says how many
+//! accounts are compared. Both databases sync to the same disk.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that can't go on fails, and prints what it found")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark that can't go on fails, and prints what it found"
+)]
 
 #[path = "../heirs/sample.rs"]
 #[allow(dead_code, reason = "it is made for the other benchmark too")]
@@ -46,7 +50,9 @@ struct Crew {
 
 #[tokio::main]
 async fn main() {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from).join("bench");
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| PathBuf::from("target"), PathBuf::from)
+        .join("bench");
     std::fs::create_dir_all(&target).unwrap();
     let server = Server::start();
     let commits = commits(&server, &target).await;
@@ -62,11 +68,16 @@ async fn main() {
 async fn commits(server: &Server, below: &Path) -> Vec<Value> {
     let folder = tempfile::tempdir_in(below).unwrap();
     let file = format!("sqlite://{}?mode=rwc", folder.path().join("roster.db").display());
-    let mut crews = vec![Crew { name: "SQLite, 1 writer".to_owned(), writers: vec![Writer::start(&file, 0).await] }];
+    let mut crews = vec![Crew {
+        name: "SQLite, 1 writer".to_owned(),
+        writers: vec![Writer::start(&file, 0).await],
+    }];
     for writers in WRITERS {
         let database = server.database().await;
-        let mut crew =
-            Crew { name: format!("PostgreSQL, {writers} writer{}", if writers == 1 { "" } else { "s" }), writers: vec![] };
+        let mut crew = Crew {
+            name: format!("PostgreSQL, {writers} writer{}", if writers == 1 { "" } else { "s" }),
+            writers: vec![],
+        };
         for number in 0..writers {
             crew.writers.push(Writer::start(&database, number).await);
         }
@@ -87,9 +98,15 @@ async fn commits(server: &Server, below: &Path) -> Vec<Value> {
         println!("\nnew accounts, committed {what} of {per_commit}:");
         for (crew, sample) in crews.iter().zip(samples) {
             let (commits, sample) = (crew.writers.len() * times, Sample::new(sample));
-            let per_second = |number: usize| f64::from(u32::try_from(number).unwrap()) / sample.median().as_secs_f64();
+            let per_second = |number: usize| {
+                f64::from(u32::try_from(number).unwrap()) / sample.median().as_secs_f64()
+            };
             let (commits_a_second, rows) = (per_second(commits), per_second(commits * per_commit));
-            println!("  {:24} {rows:8.0} accounts/s {commits_a_second:7.0} commits/s   {}", crew.name, sample.text());
+            println!(
+                "  {:24} {rows:8.0} accounts/s {commits_a_second:7.0} commits/s   {}",
+                crew.name,
+                sample.text()
+            );
             measured.push(json!({
                 "crew": crew.name, "writers": crew.writers.len(), "accounts_a_commit": per_commit, "commits": commits,
                 "accounts_per_second": rows, "commits_per_second": commits_a_second, "took": sample.json(),
@@ -120,7 +137,8 @@ impl Crew {
 /// Commits while somebody else holds up an organization: another one, and the same.
 async fn waits(server: &Server) -> Value {
     let database = server.database().await;
-    let (mut first, mut second) = (Writer::start(&database, 0).await, Writer::start(&database, 1).await);
+    let (mut first, mut second) =
+        (Writer::start(&database, 0).await, Writer::start(&database, 1).await);
     let mut samples: [Vec<Duration>; 3] = Default::default();
     for _ in 0..=ROUNDS {
         samples[0].push(timed(second.create(1)).await);
@@ -132,7 +150,8 @@ async fn waits(server: &Server) -> Value {
         };
         samples[2].push(tokio::join!(timed(first.create(1)), let_go).0);
     }
-    let [free, beside, behind] = samples.map(|times| Sample::new(times.into_iter().skip(1).collect()));
+    let [free, beside, behind] =
+        samples.map(|times| Sample::new(times.into_iter().skip(1).collect()));
     println!("\none commit of one account:");
     println!("  nobody else writes                          {}", free.text());
     println!("  another's organization is held up           {}", beside.text());
@@ -146,7 +165,8 @@ async fn timed(commit: impl Future<Output = ()>) -> Duration {
     begun.elapsed()
 }
 
-/// Fills a store with many accounts, and reads what an operator reads at its start and whenever it compares everything.
+/// Fills a store with many accounts, and reads what an operator reads at its start and whenever it
+/// compares everything.
 async fn comparison(server: &Server) -> Value {
     let many = std::env::var("ROSTER_MANY").ok().map_or(MANY, |many| many.parse().unwrap());
     let database = server.database().await;
@@ -158,7 +178,9 @@ async fn comparison(server: &Server) -> Value {
     let filled = begun.elapsed();
     let accounts = writer.created();
     let rate = f64::from(u32::try_from(accounts).unwrap()) / filled.as_secs_f64();
-    println!("\n{accounts} accounts were created in groups of {TOGETHER} within {filled:.1?}: {rate:.0} a second");
+    println!(
+        "\n{accounts} accounts were created in groups of {TOGETHER} within {filled:.1?}: {rate:.0} a second"
+    );
     drop(writer);
 
     let mut samples: [Vec<Duration>; 3] = Default::default();
@@ -184,20 +206,29 @@ async fn comparison(server: &Server) -> Value {
     })
 }
 
-/// Reads what is read to compare everybody: of each group of users the organization, who they are and whom they follow,
-/// and who follows them; and once how many there are of what.
+/// Reads what is read to compare everybody: of each group of users the organization, who they are
+/// and whom they follow, and who follows them; and once how many there are of what.
 async fn compare(store: &SqlStore, accounts: usize) {
     let organization = organization(0);
     let numbers: Vec<usize> = (0..accounts).collect();
     let mut seen = 0;
     for group in numbers.chunks(TOGETHER) {
-        let names: Vec<UserName> = group.iter().map(|number| (organization.namespace.clone(), user_name(*number))).collect();
+        let names: Vec<UserName> = group
+            .iter()
+            .map(|number| (organization.namespace.clone(), user_name(*number)))
+            .collect();
         let records = store.organizations(std::slice::from_ref(&organization)).await.unwrap();
-        assert!(matches!(&records[&organization.namespace], OrganizationRecord { claimed: Some(_), .. }));
+        assert!(matches!(
+            &records[&organization.namespace],
+            OrganizationRecord { claimed: Some(_), .. }
+        ));
         seen += store.lineage(&names).await.unwrap().len();
         assert!(store.heirs(&names).await.unwrap().is_empty());
     }
     assert_eq!(seen, accounts);
-    let counts = store.counts(&HashMap::from([(organization.namespace.clone(), Leaving::default())])).await.unwrap();
+    let counts = store
+        .counts(&HashMap::from([(organization.namespace.clone(), Leaving::default())]))
+        .await
+        .unwrap();
     assert_eq!(counts[&organization.namespace].members["users"], i64::try_from(accounts).unwrap());
 }

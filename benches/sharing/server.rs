@@ -20,15 +20,17 @@ pub(crate) struct Held(PgConnection);
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sharing-{}", std::process::id()));
-        let mut guardian = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres"))
-            .arg("guard")
-            .arg(&folder)
-            .env("ROSTER_POSTGRES_FSYNC", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sharing-{}", std::process::id()));
+        let mut guardian =
+            Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres"))
+                .arg("guard")
+                .arg(&folder)
+                .env("ROSTER_POSTGRES_FSYNC", "1")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
         let lifeline = guardian.stdin.take();
         let said = BufReader::new(guardian.stdout.take().unwrap()).lines().next();
         assert_eq!(said.unwrap().unwrap(), "ready", "scripts/postgres says why above");
@@ -45,7 +47,10 @@ impl Server {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
         let name = format!("sharing_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
-        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .execute(&mut connection)
+            .await
+            .unwrap();
         connection.close().await.unwrap();
         self.url(&name)
     }
@@ -55,7 +60,11 @@ impl Server {
         let mut connection = PgConnection::connect(database).await.unwrap();
         sqlx::query("BEGIN").execute(&mut connection).await.unwrap();
         let lock = "INSERT INTO locks (name) VALUES ($1) ON CONFLICT (name) DO UPDATE SET name = excluded.name";
-        sqlx::query(lock).bind(format!("organization {namespace}")).execute(&mut connection).await.unwrap();
+        sqlx::query(lock)
+            .bind(format!("organization {namespace}"))
+            .execute(&mut connection)
+            .await
+            .unwrap();
         Held(connection)
     }
 }

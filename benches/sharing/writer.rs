@@ -35,7 +35,8 @@ impl Writer {
             directories: None,
         };
         store.claim(&claim, occasion().now).await.unwrap();
-        let listing = Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
+        let listing =
+            Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
         let namespace = organization.namespace.clone();
         let listed = Plan::Domain(DomainPlan::Put { namespace, name: "acme".to_owned(), listing });
         store.commit(&[listed], occasion()).await.unwrap().remove(0).unwrap();
@@ -44,7 +45,8 @@ impl Writer {
 
     /// Creates new accounts with one commit.
     pub(crate) async fn create(&mut self, accounts: usize) {
-        let plans: Vec<Plan> = (0..accounts).map(|number| create(&self.organization, self.created + number)).collect();
+        let plans: Vec<Plan> =
+            (0..accounts).map(|number| create(&self.organization, self.created + number)).collect();
         for answer in self.store.commit(&plans, occasion()).await.unwrap() {
             let Ok(Receipt::Account(_)) = answer else { panic!("not created: {answer:?}") };
         }
@@ -74,7 +76,8 @@ pub(crate) fn user_name(number: usize) -> String {
 
 fn create(organization: &Organization, number: usize) -> Plan {
     let name = user_name(number);
-    let owner = Owner { uid: format!("uid of {name} in {}", organization.namespace), generation: 1, name };
+    let owner =
+        Owner { uid: format!("uid of {name} in {}", organization.namespace), generation: 1, name };
     let content = Content {
         email: Email::parse(&format!("{}@acme.example", owner.name)).unwrap(),
         lifecycle: Lifecycle::Enabled,
@@ -96,7 +99,15 @@ fn create(organization: &Organization, number: usize) -> Plan {
         password: None,
     };
     let (moves, keeps, seen, leaving) = (vec![], vec![], vec![], Leaving::default());
-    Plan::Account(Box::new(AccountPlan { organization: organization.clone(), owner, change, moves, keeps, seen, leaving }))
+    Plan::Account(Box::new(AccountPlan {
+        organization: organization.clone(),
+        owner,
+        change,
+        moves,
+        keeps,
+        seen,
+        leaving,
+    }))
 }
 
 fn occasion() -> Occasion {

@@ -1,9 +1,10 @@
-//! Reads objects that another version of roster may have written: field by field, so that one value that this version
-//! doesn't know costs no other.
+//! Reads objects that another version of roster may have written: field by field, so that one value
+//! that this version doesn't know costs no other.
 //!
-//! A schema that is newer, or was put back to an older one, lets values through that the types here don't have. What can't
-//! be read stands in [`Unreadable`] with its place, and its field is as if it was absent; what that means for an account is
-//! decided in [`crate::plan::unreadable`]. A status is ours: what can't be read of it is written anew.
+//! A schema that is newer, or was put back to an older one, lets values through that the types here
+//! don't have. What can't be read stands in [`Unreadable`] with its place, and its field is as if
+//! it was absent; what that means for an account is decided in [`crate::plan::unreadable`]. A
+//! status is ours: what can't be read of it is written anew.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use serde_json::{Map, Value};
 use super::status::{Condition, ConditionStatus, Timestamp};
 use super::user::{PermissionSource, PermissionsSpec, ProfileSpec};
 use super::{
-    OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, User, UserGroup, UserGroupSpec, UserGroupStatus, UserSpec,
-    UserStatus,
+    OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, User, UserGroup, UserGroupSpec,
+    UserGroupStatus, UserSpec, UserStatus,
 };
 
 /// The most characters of a value that are quoted.
@@ -90,7 +91,13 @@ impl Field {
     fn covers(self, other: Self) -> bool {
         let parts: &[Self] = match self {
             Self::Spec => return true,
-            Self::Profile => &[Self::DisplayName, Self::Phone, Self::Address, Self::TimeZone, Self::Notifications],
+            Self::Profile => &[
+                Self::DisplayName,
+                Self::Phone,
+                Self::Address,
+                Self::TimeZone,
+                Self::Notifications,
+            ],
             Self::Permissions => &[Self::Grants, Self::From],
             _ => &[],
         };
@@ -182,11 +189,15 @@ pub trait Readable: Resource<DynamicType = ()> {
 impl<'de, K: Readable> Deserialize<'de> for Lenient<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut parts = Map::deserialize(deserializer)?;
-        let metadata = metadata(parts.remove("metadata")).ok_or_else(|| D::Error::custom("an object without a name"))?;
+        let metadata = metadata(parts.remove("metadata"))
+            .ok_or_else(|| D::Error::custom("an object without a name"))?;
         let (mut unreadable, mut foreign) = (vec![], vec![]);
-        let mut spec = Reader::new("spec".to_owned(), Field::Spec, parts.remove("spec"), &mut unreadable);
+        let mut spec =
+            Reader::new("spec".to_owned(), Field::Spec, parts.remove("spec"), &mut unreadable);
         let status = parts.remove("status").filter(|status| !status.is_null());
-        let mut status = status.map(|status| Reader::new("status".to_owned(), Field::Spec, Some(status), &mut foreign));
+        let mut status = status.map(|status| {
+            Reader::new("status".to_owned(), Field::Spec, Some(status), &mut foreign)
+        });
         let object = K::read(metadata, &mut spec, status.as_mut());
         Ok(Self { object, unreadable: unreadable.into(), has_foreign_status: !foreign.is_empty() })
     }
@@ -221,7 +232,8 @@ impl<K: Resource> Resource for Lenient<K> {
     }
 }
 
-/// Returns the metadata; where some of it can't be read, what is needed of it. Nothing without a name.
+/// Returns the metadata; where some of it can't be read, what is needed of it. Nothing without a
+/// name.
 fn metadata(value: Option<Value>) -> Option<ObjectMeta> {
     let Some(Value::Object(mut parts)) = value else { return None };
     // Nobody looks at them, and they are most of an object.
@@ -230,7 +242,8 @@ fn metadata(value: Option<Value>) -> Option<ObjectMeta> {
         return metadata.name.is_some().then_some(metadata);
     }
     let mut ignored = vec![];
-    let mut parts = Reader::new("metadata".to_owned(), Field::Spec, Some(Value::Object(parts)), &mut ignored);
+    let mut parts =
+        Reader::new("metadata".to_owned(), Field::Spec, Some(Value::Object(parts)), &mut ignored);
     let is_deleted = parts.fields.get("deletionTimestamp").is_some_and(|time| !time.is_null());
     let deleted = parts.take("deletionTimestamp", Field::Spec);
     let metadata = ObjectMeta {
@@ -239,7 +252,8 @@ fn metadata(value: Option<Value>) -> Option<ObjectMeta> {
         uid: parts.take("uid", Field::Spec),
         resource_version: parts.take("resourceVersion", Field::Spec),
         generation: parts.take("generation", Field::Spec),
-        deletion_timestamp: deleted.or(is_deleted.then(|| Timestamp::from(jiff::Timestamp::UNIX_EPOCH))),
+        deletion_timestamp: deleted
+            .or(is_deleted.then(|| Timestamp::from(jiff::Timestamp::UNIX_EPOCH))),
         finalizers: parts.take("finalizers", Field::Spec),
         annotations: parts.take("annotations", Field::Spec),
         ..ObjectMeta::default()
@@ -256,8 +270,14 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Returns a reader of what stands at a place; null is absent, and what is no JSON object can't be read.
-    fn new(path: String, field: Field, value: Option<Value>, unreadable: &'a mut Vec<UnreadableField>) -> Self {
+    /// Returns a reader of what stands at a place; null is absent, and what is no JSON object can't
+    /// be read.
+    fn new(
+        path: String,
+        field: Field,
+        value: Option<Value>,
+        unreadable: &'a mut Vec<UnreadableField>,
+    ) -> Self {
         let fields = match value {
             Some(Value::Object(fields)) => fields,
             None | Some(Value::Null) => Map::new(),
@@ -340,7 +360,9 @@ impl Readable for User {
             state: spec.take("state", Field::State).unwrap_or_default(),
             password_secret_ref: spec.object("passwordSecretRef", Field::PasswordSecretRef),
             charge_approved: spec.take("chargeApproved", Field::ChargeApproved).unwrap_or_default(),
-            deletion_protection: spec.take("deletionProtection", Field::DeletionProtection).unwrap_or_default(),
+            deletion_protection: spec
+                .take("deletionProtection", Field::DeletionProtection)
+                .unwrap_or_default(),
             deletion_policy: spec.take("deletionPolicy", Field::DeletionPolicy).unwrap_or_default(),
         };
         Self { metadata, spec, status: status.map(user_status) }
@@ -368,7 +390,8 @@ fn source(mut from: Reader<'_>) -> Option<PermissionSource> {
     let whole = Value::Object(from.fields.clone());
     let noted = from.unreadable.len();
     let (name, mode) = (from.take("name", Field::From), from.take("mode", Field::From));
-    let is_incomplete = !from.is_noted() && from.unreadable.len() == noted && (name.is_none() || mode.is_none());
+    let is_incomplete =
+        !from.is_noted() && from.unreadable.len() == noted && (name.is_none() || mode.is_none());
     if is_incomplete {
         let path = from.path.clone();
         from.note(Field::From, path, &whole);
@@ -395,7 +418,8 @@ fn user_status(status: &mut Reader<'_>) -> UserStatus {
     }
 }
 
-/// Takes the account's id. One of another form still says that there was an account, which isn't made anew in silence.
+/// Takes the account's id. One of another form still says that there was an account, which isn't
+/// made anew in silence.
 fn account_id(status: &mut Reader<'_>) -> Option<String> {
     let value = status.fields.get("accountId").filter(|value| !value.is_null()).cloned()?;
     let id = status.take("accountId", Field::Spec);
@@ -406,7 +430,9 @@ fn account_id(status: &mut Reader<'_>) -> Option<String> {
 fn conditions(status: &mut Reader<'_>) -> Vec<Condition> {
     let known = |status: &Value| ConditionStatus::deserialize(status).is_ok();
     let mut others = vec![];
-    for condition in status.fields.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {
+    for condition in
+        status.fields.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten()
+    {
         if condition.get("status").is_some_and(|status| !known(status)) {
             others.push(std::mem::replace(&mut condition["status"], Value::from("Unknown")));
         }
@@ -436,13 +462,16 @@ impl Readable for UserGroup {
 
 impl Readable for OrgEmailDomain {
     fn read(metadata: ObjectMeta, spec: &mut Reader<'_>, status: Option<&mut Reader<'_>>) -> Self {
-        let is_absent = spec.unreadable.is_empty() && spec.fields.get("domain").is_none_or(Value::is_null);
+        let is_absent =
+            spec.unreadable.is_empty() && spec.fields.get("domain").is_none_or(Value::is_null);
         if is_absent {
             spec.note(Field::Domain, "spec.domain".to_owned(), &Value::Null);
         }
         let spec = OrgEmailDomainSpec {
             domain: spec.take("domain", Field::Domain).unwrap_or_default(),
-            include_subdomains: spec.take("includeSubdomains", Field::IncludeSubdomains).unwrap_or_default(),
+            include_subdomains: spec
+                .take("includeSubdomains", Field::IncludeSubdomains)
+                .unwrap_or_default(),
         };
         let status = status.map(|status| OrgEmailDomainStatus {
             observed_generation: status.take("observedGeneration", Field::Spec),
@@ -518,8 +547,14 @@ mod tests {
     /// Returns the pointers of everything below a value, the deepest first.
     fn pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
         let parts: Vec<(String, &Value)> = match value {
-            Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
-            Value::Array(entries) => entries.iter().enumerate().map(|(number, value)| (number.to_string(), value)).collect(),
+            Value::Object(fields) => {
+                fields.iter().map(|(name, value)| (name.clone(), value)).collect()
+            }
+            Value::Array(entries) => entries
+                .iter()
+                .enumerate()
+                .map(|(number, value)| (number.to_string(), value))
+                .collect(),
             _ => vec![],
         };
         for (name, part) in parts {
@@ -529,7 +564,8 @@ mod tests {
         }
     }
 
-    /// Puts something else in every place, as a newer version might, and nothing, as an older one might.
+    /// Puts something else in every place, as a newer version might, and nothing, as an older one
+    /// might.
     #[track_caller]
     fn check_every_place<K>(whole: &Value)
     where
@@ -539,7 +575,9 @@ mod tests {
         assert_eq!(read::<K>(whole), strict.clone().into(), "what can be read is read as ever");
         let mut places = vec![];
         pointers(whole, "", &mut places);
-        for place in places.iter().filter(|place| place.starts_with("/spec") || place.starts_with("/status")) {
+        for place in
+            places.iter().filter(|place| place.starts_with("/spec") || place.starts_with("/status"))
+        {
             let others = [
                 json!("Newer"),
                 json!(5),
@@ -554,19 +592,38 @@ mod tests {
                 *newer.pointer_mut(place).unwrap() = other.clone();
                 let found: Lenient<K> = read(&newer);
                 // Serde takes a list for an object.
-                let is_list = other.is_array() && whole.pointer(place).is_some_and(Value::is_object);
+                let is_list =
+                    other.is_array() && whole.pointer(place).is_some_and(Value::is_object);
                 let is_strict = !is_list && serde_json::from_value::<K>(newer.clone()).is_ok();
                 let is_whole = found.unreadable.fields().is_empty() && !found.has_foreign_status;
-                assert!(!is_strict || is_whole || other.is_null(), "{place} {other} can be read: {found:?}");
+                assert!(
+                    !is_strict || is_whole || other.is_null(),
+                    "{place} {other} can be read: {found:?}"
+                );
                 if !is_strict && !other.is_null() {
-                    assert_eq!(place.starts_with("/status"), found.has_foreign_status, "{place} {other}");
-                    assert_eq!(place.starts_with("/spec"), !found.unreadable.fields().is_empty(), "{place} {other}");
+                    assert_eq!(
+                        place.starts_with("/status"),
+                        found.has_foreign_status,
+                        "{place} {other}"
+                    );
+                    assert_eq!(
+                        place.starts_with("/spec"),
+                        !found.unreadable.fields().is_empty(),
+                        "{place} {other}"
+                    );
                 }
                 // Whatever is no part of that place is as it was.
-                let (now, was) = (serde_json::to_value(&found.object).unwrap(), serde_json::to_value(&strict).unwrap());
+                let (now, was) = (
+                    serde_json::to_value(&found.object).unwrap(),
+                    serde_json::to_value(&strict).unwrap(),
+                );
                 for kept in &places {
                     if !kept.starts_with(&root(place)) && !root(place).starts_with(kept.as_str()) {
-                        assert_eq!(now.pointer(kept), was.pointer(kept), "{kept} when {place} is {other}");
+                        assert_eq!(
+                            now.pointer(kept),
+                            was.pointer(kept),
+                            "{kept} when {place} is {other}"
+                        );
                     }
                 }
             }
@@ -577,7 +634,9 @@ mod tests {
     fn root(place: &str) -> String {
         let parts: Vec<&str> = place.split('/').skip(1).collect();
         let is_entry = parts.get(2).is_none_or(|part| part.parse::<usize>().is_ok());
-        let is_deep = (parts.starts_with(&["spec", "profile"]) || parts.starts_with(&["spec", "permissions"])) && !is_entry;
+        let is_deep = (parts.starts_with(&["spec", "profile"])
+            || parts.starts_with(&["spec", "permissions"]))
+            && !is_entry;
         format!("/{}", parts[..parts.len().min(if is_deep { 3 } else { 2 })].join("/"))
     }
 
@@ -590,9 +649,13 @@ mod tests {
 
     #[test]
     fn what_an_older_version_left_out_is_as_its_default() {
-        let old: Lenient<User> = read(&json!({"metadata": {"name": "alice"}, "spec": {}, "status": {}}));
+        let old: Lenient<User> =
+            read(&json!({"metadata": {"name": "alice"}, "spec": {}, "status": {}}));
         assert_eq!((old.unreadable.fields(), old.has_foreign_status), (&[][..], false));
-        assert_eq!((old.object.spec.state, old.object.spec.group_ref.name.as_str()), (DesiredState::Enabled, "users"));
+        assert_eq!(
+            (old.object.spec.state, old.object.spec.group_ref.name.as_str()),
+            (DesiredState::Enabled, "users")
+        );
         assert_eq!(old.object.status, Some(UserStatus::default()));
         let bare: Lenient<UserGroup> = read(&json!({"metadata": {"name": "staff"}}));
         assert_eq!(bare.object.spec, UserGroupSpec::default());
@@ -600,11 +663,21 @@ mod tests {
     }
 
     #[track_caller]
-    fn check<K: Readable>(object: &Value, pointer: &str, value: Value, expected: &[(Field, &str, &str)]) -> Lenient<K> {
+    fn check<K: Readable>(
+        object: &Value,
+        pointer: &str,
+        value: Value,
+        expected: &[(Field, &str, &str)],
+    ) -> Lenient<K> {
         let mut object = object.clone();
         *object.pointer_mut(pointer).unwrap() = value;
         let found: Lenient<K> = read(&object);
-        let fields: Vec<_> = found.unreadable.fields().iter().map(|it| (it.field, it.path.as_str(), it.value.as_str())).collect();
+        let fields: Vec<_> = found
+            .unreadable
+            .fields()
+            .iter()
+            .map(|it| (it.field, it.path.as_str(), it.value.as_str()))
+            .collect();
         assert_eq!(fields, expected);
         found
     }
@@ -626,16 +699,25 @@ mod tests {
         );
         assert_eq!(found.object.spec.permissions.unwrap().from, None);
         let mode = |mode: Option<PermissionSource>| mode.map(|source| source.mode);
-        assert_eq!(mode(read::<User>(&user()).object.spec.permissions.unwrap().from), Some(SourceMode::Inherit));
+        assert_eq!(
+            mode(read::<User>(&user()).object.spec.permissions.unwrap().from),
+            Some(SourceMode::Inherit)
+        );
         check::<User>(
             &user(),
             "/spec/permissions/from",
             json!({"mode": "Clone"}),
             &[(Field::From, "spec.permissions.from", r#"{"mode":"Clone"}"#)],
         );
-        let all = check::<User>(&user(), "/spec", json!("none"), &[(Field::Spec, "spec", "\"none\"")]);
+        let all =
+            check::<User>(&user(), "/spec", json!("none"), &[(Field::Spec, "spec", "\"none\"")]);
         assert!(all.unreadable.has(Field::Phone) && all.unreadable.has(Field::DeletionPolicy));
-        let profile = check::<User>(&user(), "/spec/profile", json!(5), &[(Field::Profile, "spec.profile", "5")]);
+        let profile = check::<User>(
+            &user(),
+            "/spec/profile",
+            json!(5),
+            &[(Field::Profile, "spec.profile", "5")],
+        );
         assert!(profile.unreadable.has(Field::Phone) && !profile.unreadable.has(Field::Email));
         let long = UnreadableField::new(Field::Role, "spec.role".to_owned(), &json!(vec!["é"; 99]));
         assert_eq!(long.value.chars().count(), QUOTED + 1);
@@ -648,7 +730,10 @@ mod tests {
         object["metadata"]["deletionTimestamp"] = json!("soon");
         object["metadata"]["managedFields"] = json!("none");
         let metadata = read::<User>(&object).object.metadata;
-        assert_eq!((metadata.name.as_deref(), metadata.uid.as_deref(), metadata.generation), (Some("alice"), Some("u"), Some(2)));
+        assert_eq!(
+            (metadata.name.as_deref(), metadata.uid.as_deref(), metadata.generation),
+            (Some("alice"), Some("u"), Some(2))
+        );
         assert!(metadata.deletion_timestamp.is_some() && metadata.labels.is_none());
         assert_eq!(metadata.finalizers, Some(vec!["roster.rs/account".to_owned()]));
         assert_eq!(metadata.annotations.map(|all| all.len()), Some(1));

@@ -1,4 +1,5 @@
-//! What users write and read: the three kinds of the group `roster.rs`, types and docs, and how they are read.
+//! What users write and read: the three kinds of the group `roster.rs`, types and docs, and how
+//! they are read.
 //!
 //! The doc comments here are what `kubectl explain` prints.
 

@@ -17,7 +17,12 @@ use super::status::Condition;
     doc = "A domain that the email addresses of the organization's Users may be in.",
     shortname = "rdom",
     category = "roster",
-    printcolumn(name = "Domain", type_ = "string", json_path = ".spec.domain", description = "The domain"),
+    printcolumn(
+        name = "Domain",
+        type_ = "string",
+        json_path = ".spec.domain",
+        description = "The domain"
+    ),
     printcolumn(
         name = "Subdomains",
         type_ = "boolean",
@@ -45,8 +50,8 @@ use super::status::Condition;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct OrgEmailDomainSpec {
-    /// The domain, such as `acme.example`, in Unicode or ASCII and in any case; without a star, an `@`
-    /// and what a link has around it.
+    /// The domain, such as `acme.example`, in Unicode or ASCII and in any case; without a star, an
+    /// `@` and what a link has around it.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new(r#"self.matches("^[^@\\s\\p{Cc}]+$")"#)
         .message("a domain is a name such as acme.example: write it without an @ and what stands before it, and without spaces"))]

@@ -19,7 +19,8 @@ pub fn crds() -> Vec<(&'static str, CustomResourceDefinition)> {
     ]
 }
 
-/// Gives the status its default, joins the lines of descriptions, and takes `nullable` away everywhere.
+/// Gives the status its default, joins the lines of descriptions, and takes `nullable` away
+/// everywhere.
 ///
 /// Without a status kstatus calls a new object current before the operator looked at it. And a null
 /// must not be stored: the API server takes it for an absent value where the schema has no
@@ -42,7 +43,11 @@ fn completed(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
 fn without_required_spec(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for schema in root_schemas(&mut crd) {
         schema.required = None;
-        let spec = schema.properties.as_mut().and_then(|all| all.get_mut("spec")).expect("every kind has a spec");
+        let spec = schema
+            .properties
+            .as_mut()
+            .and_then(|all| all.get_mut("spec"))
+            .expect("every kind has a spec");
         spec.default = Some(JSON(json!({})));
     }
     crd
@@ -50,15 +55,19 @@ fn without_required_spec(mut crd: CustomResourceDefinition) -> CustomResourceDef
 
 fn root_schemas(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut JSONSchemaProps> {
     crd.spec.versions.iter_mut().map(|version| {
-        version.schema.as_mut().and_then(|all| all.open_api_v3_schema.as_mut()).expect("a derived CRD has a schema")
+        version
+            .schema
+            .as_mut()
+            .and_then(|all| all.open_api_v3_schema.as_mut())
+            .expect("a derived CRD has a schema")
     })
 }
 
 /// The pattern of each field that holds a text in people's own words.
 const TEXT: &str = r"^\P{Cc}*$";
 
-/// Gives each text in people's own words the rule that somebody has to see something of it. A status has none: what is in
-/// force from before the rule is told as it is.
+/// Gives each text in people's own words the rule that somebody has to see something of it. A
+/// status has none: what is in force from before the rule is told as it is.
 fn hold_texts(schema: &mut JSONSchemaProps) {
     if schema.pattern.as_deref() == Some(TEXT) {
         schema.x_kubernetes_validations.get_or_insert_default().push(seen());
@@ -73,8 +82,9 @@ fn hold_texts(schema: &mut JSONSchemaProps) {
 
 /// The characters that a refusal by the API server names, of those that nobody sees.
 const NAMED: [char; 20] = [
-    ' ', '\u{a0}', '\u{ad}', '\u{115f}', '\u{1160}', '\u{17b4}', '\u{17b5}', '\u{180e}', '\u{200b}', '\u{200c}', '\u{200d}',
-    '\u{200e}', '\u{200f}', '\u{202e}', '\u{2060}', '\u{2800}', '\u{3000}', '\u{3164}', '\u{fe0f}', '\u{feff}',
+    ' ', '\u{a0}', '\u{ad}', '\u{115f}', '\u{1160}', '\u{17b4}', '\u{17b5}', '\u{180e}',
+    '\u{200b}', '\u{200c}', '\u{200d}', '\u{200e}', '\u{200f}', '\u{202e}', '\u{2060}', '\u{2800}',
+    '\u{3000}', '\u{3164}', '\u{fe0f}', '\u{feff}',
 ];
 
 /// Returns the rule of [`crate::domain::text::readable`] in CEL.
@@ -84,7 +94,9 @@ fn seen() -> ValidationRule {
         false => format!(r"\\x{{{:X}}}-\\x{{{:X}}}", u32::from(*first), u32::from(*last)),
     };
     let unseen: String = UNSEEN.iter().map(range).collect();
-    let named = |it: &char| format!(r"(self.contains('\u{:04X}') ? ' {}' : '')", u32::from(*it), CodePoint(*it));
+    let named = |it: &char| {
+        format!(r"(self.contains('\u{:04X}') ? ' {}' : '')", u32::from(*it), CodePoint(*it))
+    };
     // A list of them, joined, would be past what an expression may cost.
     let named: Vec<String> = NAMED.iter().map(named).collect();
     let others: String = NAMED.iter().map(|it| format!(r"\\x{{{:X}}}", u32::from(*it))).collect();

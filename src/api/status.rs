@@ -69,7 +69,9 @@ pub enum ConditionStatus {
 }
 
 /// Why a condition is as it is. The generated reference has cause and cure of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, EnumIter)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, EnumIter,
+)]
 pub enum Reason {
     // Settled.
     /// Everything is as the spec asks.

@@ -162,12 +162,15 @@ pub struct UserSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy_of: Option<UserRef>,
 
-    /// The id of an account without a User that this User takes over. One of its own name that is in the
-    /// group of `groupRef` is taken back without it. Or `entry/` and the external id of an entry that a
-    /// directory has: the account is created with that id, which no account may ever have had, so the
-    /// entry becomes its own. Can't be changed.
+    /// The id of an account without a User that this User takes over. One of its own name that is
+    /// in the group of `groupRef` is taken back without it. Or `entry/` and the external id of an
+    /// entry that a directory has: the account is created with that id, which no account may ever
+    /// have had, so the entry becomes its own. Can't be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 36, max = 42), regex(pattern = r"^(entry/)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"))]
+    #[schemars(
+        length(min = 36, max = 42),
+        regex(pattern = r"^(entry/)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+    )]
     pub adopt: Option<String>,
 
     /// Whether the person may log in. A disabled account keeps everything and is still billed.
@@ -175,12 +178,12 @@ pub struct UserSpec {
     pub state: DesiredState,
 
     /// The Secret of type `roster.rs/password` that holds the password. A password must be text in
-    /// UTF-8, without a byte order mark, on one line without control characters (one line end after it
-    /// is taken off) and without characters that nobody sees, such as zero-width spaces, have 15 to
-    /// 128 characters, counted after Unicode normalization (NFKC), be hard to guess (a zxcvbn score of
-    /// at least 3 of 4), and not be the login name, the username or the email, alone or repeated, in
-    /// any case; it may contain them. Where `confirmationKey` is set, it must be the same there. No
-    /// kinds of characters are asked for. `roster password-policy` prints the same.
+    /// UTF-8, without a byte order mark, on one line without control characters (one line end after
+    /// it is taken off) and without characters that nobody sees, such as zero-width spaces, have 15
+    /// to 128 characters, counted after Unicode normalization (NFKC), be hard to guess (a zxcvbn
+    /// score of at least 3 of 4), and not be the login name, the username or the email, alone or
+    /// repeated, in any case; it may contain them. Where `confirmationKey` is set, it must be the
+    /// same there. No kinds of characters are asked for. `roster password-policy` prints the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret_ref: Option<PasswordSecretRef>,
 
@@ -217,8 +220,8 @@ pub struct ProfileSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
 
-    /// The person's time zone by its IANA name, such as `America/Phoenix`. One that the IANA database
-    /// doesn't have is told in the condition `Ready`, and isn't applied.
+    /// The person's time zone by its IANA name, such as `America/Phoenix`. One that the IANA
+    /// database doesn't have is told in the condition `Ready`, and isn't applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9+_-]*(/[A-Za-z0-9+_-]+){0,2}$')")

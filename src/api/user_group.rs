@@ -53,7 +53,9 @@ pub struct UserGroupSpec {
 }
 
 /// A detail of their own that members may change.
-#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum SelfService {
     /// The name to show.
     Name,

@@ -15,8 +15,8 @@ use crate::store::sql::backup::{self, Backup, CopyError};
 pub(super) struct Arguments {
     /// The file to write; it mustn't be there yet. It holds personal data and password hashes.
     file: PathBuf,
-    /// Takes no backup, and says whether FILE is what it was when it was taken: with exit code 1 where it isn't, or where that
-    /// can't be told because it has no digest. No store is needed.
+    /// Takes no backup, and says whether FILE is what it was when it was taken: with exit code 1
+    /// where it isn't, or where that can't be told because it has no digest. No store is needed.
     #[arg(long)]
     verify: bool,
     /// How to print.
@@ -37,8 +37,13 @@ struct Taken {
 /// Takes a backup, or looks at one, and says what is in it.
 pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Arguments { file, verify, output } = arguments;
-    let found =
-        block_on(async { Ok(if *verify { backup::verify(file).await } else { backup::backup(&shared.store, file).await }) })?;
+    let found = block_on(async {
+        Ok(if *verify {
+            backup::verify(file).await
+        } else {
+            backup::backup(&shared.store, file).await
+        })
+    })?;
     match found {
         Ok(backup) => arguments.print(backup, *output)?,
         Err(error) if *verify && error.is_about_content() => return Ok(refuse(error)),
@@ -53,13 +58,21 @@ fn refuse(error: CopyError) -> ExitCode {
 }
 
 impl Arguments {
-    fn print(&self, Backup { accounts, size, digest }: Backup, output: Output) -> Result<(), Failure> {
-        let taken = Taken { file: self.file.display().to_string(), accounts, size_bytes: size, digest };
+    fn print(
+        &self,
+        Backup { accounts, size, digest }: Backup,
+        output: Output,
+    ) -> Result<(), Failure> {
+        let taken =
+            Taken { file: self.file.display().to_string(), accounts, size_bytes: size, digest };
         let whole = if self.verify { "is whole: it " } else { "" };
         Ok(print(&match output {
             Output::Json => serde_json::to_string_pretty(&taken)? + "\n",
             Output::Yaml => serde_saphyr::to_string(&taken)?,
-            Output::Table => format!("{} {whole}has {accounts} accounts in {size} bytes, {}\n", taken.file, taken.digest),
+            Output::Table => format!(
+                "{} {whole}has {accounts} accounts in {size} bytes, {}\n",
+                taken.file, taken.digest
+            ),
         })?)
     }
 }

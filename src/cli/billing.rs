@@ -1,4 +1,5 @@
-//! `roster billing report --month YYYY-MM [--organization ORG]`, and the cure where a clock was wrong.
+//! `roster billing report --month YYYY-MM [--organization ORG]`, and the cure where a clock was
+//! wrong.
 
 mod reopen;
 
@@ -35,16 +36,18 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints who is billed for a calendar month: every login under which there was an account at any
-    /// instant of it, enabled or disabled.
+    /// Prints who is billed for a calendar month: every login under which there was an account at
+    /// any instant of it, enabled or disabled.
     ///
-    /// The report of a closed month never changes. That of one that isn't closed says that it is provisional; roster run closes
-    /// it when it is over by more than one clock.
+    /// The report of a closed month never changes. That of one that isn't closed says that it is
+    /// provisional; roster run closes it when it is over by more than one clock.
     Report(Report),
-    /// Opens months again that a wrong clock closed before they were over, and has what it dated in the future be dated now.
+    /// Opens months again that a wrong clock closed before they were over, and has what it dated in
+    /// the future be dated now.
     ///
-    /// Without --confirm says what it would do. Refuses months that are over, by this machine's clock, the API server's and, with
-    /// PostgreSQL, its own. What it changed is kept in the table billing_corrections.
+    /// Without --confirm says what it would do. Refuses months that are over, by this machine's
+    /// clock, the API server's and, with PostgreSQL, its own. What it changed is kept in the table
+    /// billing_corrections.
     Reopen(ReopenArgs),
 }
 
@@ -114,7 +117,8 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
         Command::Report(report) => report,
         Command::Reopen(arguments) => return reopen::run(shared, arguments),
     };
-    let (month, organization, output, clock) = (*month, organization.clone(), *output, shared.clock());
+    let (month, organization, output, clock) =
+        (*month, organization.clone(), *output, shared.clock());
     block_on(async {
         let store = SqlStore::open_existing(&shared.store).await?;
         let heading = standing(&store.calendar().await?, month, clock.now())?;
@@ -130,27 +134,39 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
     })
 }
 
-/// Returns how a month stands. What a report says of one that isn't closed may change: nothing but closing it, which takes
-/// more than one clock, keeps commits out of it.
+/// Returns how a month stands. What a report says of one that isn't closed may change: nothing but
+/// closing it, which takes more than one clock, keeps commits out of it.
 fn standing(calendar: &Calendar, month: Month, now: Timestamp) -> Result<Heading, Failure> {
     let zone = calendar.zone.clone().unwrap_or(Zone::UTC);
     let period = calendar.period(month, &zone);
     let closed_until = calendar.closed_until().unwrap_or(Timestamp::MIN);
     if now.max(closed_until) < period.start {
-        return Err(format!("{month} hasn't begun yet: it begins at {}", period.written(period.start)).into());
+        return Err(format!(
+            "{month} hasn't begun yet: it begins at {}",
+            period.written(period.start)
+        )
+        .into());
     }
     let provisional = closed_until < period.end;
     Ok(Heading { period, provisional })
 }
 
 /// Reads the lines of a month and sends them, until there are no more or nobody wants more.
-async fn read(store: &SqlStore, period: &Period, organization: Option<&str>, send: &SyncSender<Piece>) -> Result<(), StoreError> {
+async fn read(
+    store: &SqlStore,
+    period: &Period,
+    organization: Option<&str>,
+    send: &SyncSender<Piece>,
+) -> Result<(), StoreError> {
     let mut bill = Bill::new(period);
     let mut lines = Vec::with_capacity(TOGETHER);
     let mut take = |life| {
         lines.extend(bill.take(life));
         let is_full = lines.len() == TOGETHER;
-        let unwanted = is_full && send.send(Some(std::mem::replace(&mut lines, Vec::with_capacity(TOGETHER)))).is_err();
+        let unwanted = is_full
+            && send
+                .send(Some(std::mem::replace(&mut lines, Vec::with_capacity(TOGETHER))))
+                .is_err();
         if unwanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     store.lives(period, organization, &mut take).await?;
@@ -168,7 +184,9 @@ fn print(output: Output, heading: &Heading, pieces: Receiver<Piece>) -> Result<(
         Output::Table => print_table(&mut out, heading, lines),
         Output::Json => print_json(&mut out, heading, lines),
         Output::Csv => print_csv(&mut out, heading, lines),
-        Output::Yaml => serde_saphyr::to_io_writer(&mut out, &Printed { heading, lines }).map_err(Into::into),
+        Output::Yaml => {
+            serde_saphyr::to_io_writer(&mut out, &Printed { heading, lines }).map_err(Into::into)
+        }
     };
     let printed = printed.and_then(|()| Ok(out.flush()?));
     if out.is_read { printed } else { Ok(()) }
@@ -188,7 +206,13 @@ fn print_csv(out: &mut impl Write, heading: &Heading, lines: Lines) -> Result<()
     while let Some(piece) = lines.next()? {
         for line in piece {
             let Row { organization, login_name, state, from, to } = Row::new(&line, lines.period);
-            out.write_record([organization.as_str(), &login_name, state, &from, to.as_deref().unwrap_or_default()])?;
+            out.write_record([
+                organization.as_str(),
+                &login_name,
+                state,
+                &from,
+                to.as_deref().unwrap_or_default(),
+            ])?;
         }
     }
     Ok(out.flush()?)

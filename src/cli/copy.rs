@@ -1,4 +1,5 @@
-//! `roster copy -n NS USER NAME [--email A]`: what `spec.copyOf` copies, as a manifest that stands by itself.
+//! `roster copy -n NS USER NAME [--email A]`: what `spec.copyOf` copies, as a manifest that stands
+//! by itself.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +24,8 @@ pub(super) struct Arguments {
     /// The name of the new User.
     #[arg(value_parser = resource_name)]
     name: String,
-    /// The email of the new User. Without it the manifest can't be applied before somebody writes one.
+    /// The email of the new User. Without it the manifest can't be applied before somebody writes
+    /// one.
     #[arg(long, value_parser = email, value_name = "EMAIL")]
     email: Option<String>,
     /// How to print.
@@ -44,9 +46,17 @@ enum Format {
 /// Parses a name by the rule of Kubernetes (RFC 1123, a subdomain, parts of any length).
 pub(super) fn resource_name(text: &str) -> Result<String, String> {
     let rule = "the name of a User is made of lower-case letters, digits, dashes and dots, at most 253, and starts and ends with a letter or digit, as does each part between dots";
-    let word = |part: &str| part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let fits = |part: &str| !part.is_empty() && word(part) && !part.starts_with('-') && !part.ends_with('-');
-    if text.len() <= 253 && text.split('.').all(fits) { Ok(text.to_owned()) } else { Err(rule.to_owned()) }
+    let word = |part: &str| {
+        part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    let fits = |part: &str| {
+        !part.is_empty() && word(part) && !part.starts_with('-') && !part.ends_with('-')
+    };
+    if text.len() <= 253 && text.split('.').all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err(rule.to_owned())
+    }
 }
 
 fn email(text: &str) -> Result<String, String> {
@@ -107,8 +117,15 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
     let account = block_on(original(shared, arguments))?;
     let Content { profile, role, teams, .. } = &account.content;
     let manifest = Manifest {
-        head: Head { api_version: "roster.rs/v1alpha1", kind: "User", metadata: Metadata { name, namespace } },
-        spec: Spec { address: Address { email: email.as_deref() }, details: Details { profile, role: role.as_ref(), teams } },
+        head: Head {
+            api_version: "roster.rs/v1alpha1",
+            kind: "User",
+            metadata: Metadata { name, namespace },
+        },
+        spec: Spec {
+            address: Address { email: email.as_deref() },
+            details: Details { profile, role: role.as_ref(), teams },
+        },
     };
     let text = match output {
         Format::Json => serde_json::to_string_pretty(&manifest)? + "\n",
@@ -120,7 +137,8 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
 /// Returns the account that is copied.
 async fn original(shared: &Shared, arguments: &Arguments) -> Result<Account, Failure> {
     let Arguments { namespace, user, name, .. } = arguments;
-    CustomerId::parse(namespace).map_err(|_| format!("-n {namespace}: a namespace's name is a DNS label such as acme"))?;
+    CustomerId::parse(namespace)
+        .map_err(|_| format!("-n {namespace}: a namespace's name is a DNS label such as acme"))?;
     let store = SqlStore::open_existing(&shared.store).await?;
     let accounts = accounts_of(&store, namespace, user).await?;
     if accounts.iter().any(|account| account.owner.name == *name) {
@@ -157,7 +175,9 @@ fn commented(manifest: &Manifest, user: &str) -> Result<String, Failure> {
 }
 
 fn indented(yaml: &str) -> String {
-    yaml.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") }).collect()
+    yaml.lines()
+        .map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") })
+        .collect()
 }
 
 #[cfg(test)]
@@ -212,28 +232,43 @@ mod tests {
 
     fn written(email: Option<&str>) -> String {
         let (profile, role, teams) = details();
-        let head = Head { api_version: "roster.rs/v1alpha1", kind: "User", metadata: Metadata { name: "no", namespace: "acme" } };
+        let head = Head {
+            api_version: "roster.rs/v1alpha1",
+            kind: "User",
+            metadata: Metadata { name: "no", namespace: "acme" },
+        };
         let details = Details { profile: &profile, role: Some(&role), teams: &teams };
-        commented(&Manifest { head, spec: Spec { address: Address { email }, details } }, "alice").unwrap()
+        commented(&Manifest { head, spec: Spec { address: Address { email }, details } }, "alice")
+            .unwrap()
     }
 
     #[test]
     fn what_is_written_is_read_again_as_it_was() {
-        let value: serde_json::Value = serde_saphyr::from_str(&written(Some("no@acme.example"))).unwrap();
-        assert_eq!((value["metadata"]["name"].as_str(), value["spec"]["chargeApproved"].as_bool()), (Some("no"), None));
+        let value: serde_json::Value =
+            serde_saphyr::from_str(&written(Some("no@acme.example"))).unwrap();
+        assert_eq!(
+            (value["metadata"]["name"].as_str(), value["spec"]["chargeApproved"].as_bool()),
+            (Some("no"), None)
+        );
         let spec: UserSpec = serde_json::from_value(value["spec"].clone()).unwrap();
         let (profile, role, teams) = details();
         assert_eq!(
             (spec.email.as_deref(), spec.role, spec.teams),
             (Some("no@acme.example"), Some(role), teams.into_iter().collect())
         );
-        assert_eq!(serde_json::to_value(spec.profile).unwrap(), serde_json::to_value(profile).unwrap());
+        assert_eq!(
+            serde_json::to_value(spec.profile).unwrap(),
+            serde_json::to_value(profile).unwrap()
+        );
     }
 
     #[test]
     fn without_an_email_the_line_is_empty_and_says_what_belongs_there() {
         let text = written(None);
-        assert!(text.contains("one of its email domains. It has to be there.\n  email:\n  profile:\n"), "{text}");
+        assert!(
+            text.contains("one of its email domains. It has to be there.\n  email:\n  profile:\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -241,7 +276,9 @@ mod tests {
         for good in ["a", "0", "alice", "a-b.c-1", &"a".repeat(253)] {
             assert!(resource_name(good).is_ok(), "{good}");
         }
-        for bad in ["", "Alice", "-a", "a-", "a..b", ".a", "a.", "a_b", "ä", "a b", &"a".repeat(254)] {
+        for bad in
+            ["", "Alice", "-a", "a-", "a..b", ".a", "a.", "a_b", "ä", "a b", &"a".repeat(254)]
+        {
             assert!(resource_name(bad).is_err(), "{bad}");
         }
     }

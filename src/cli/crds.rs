@@ -19,9 +19,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for (file, crd) in schema::crds() {
         let yaml = serde_saphyr::to_string(&crd)?;
         match &arguments.dir {
-            Some(dir) => {
-                std::fs::write(dir.join(file), yaml).map_err(|error| format!("{}: {error}", dir.join(file).display()))?
-            }
+            Some(dir) => std::fs::write(dir.join(file), yaml)
+                .map_err(|error| format!("{}: {error}", dir.join(file).display()))?,
             None => print(&format!("---\n{yaml}"))?,
         }
     }

@@ -47,11 +47,13 @@ pub(super) struct Arguments {
     /// Looks at the store alone, and asks no cluster.
     #[arg(long)]
     store_only: bool,
-    /// The namespace of the Lease by which operators agree on who works, as roster run has it, where the store is in PostgreSQL
-    /// [default: the pod's own namespace, outside a cluster roster-system]
+    /// The namespace of the Lease by which operators agree on who works, as roster run has it,
+    /// where the store is in PostgreSQL [default: the pod's own namespace, outside a cluster
+    /// roster-system]
     #[arg(long, env = "ROSTER_LEASE_NAMESPACE", value_parser = namespace, value_name = "NS")]
     lease_namespace: Option<String>,
-    /// Lists the entries of this directory that no account has, written as for roster run; may be given several times.
+    /// Lists the entries of this directory that no account has, written as for roster run; may be
+    /// given several times.
     #[arg(long = "directory", value_parser = Directory::open, value_name = "URL")]
     directories: Vec<Directory>,
     /// How to print.
@@ -132,7 +134,8 @@ struct Cluster {
 /// Everything that was looked at.
 #[derive(Debug)]
 struct Looks {
-    /// The accounts before the cluster was looked at, each with what directories didn't have of it then.
+    /// The accounts before the cluster was looked at, each with what directories didn't have of it
+    /// then.
     before: BTreeMap<AccountId, Lacking>,
     /// The cluster, unless only the store was looked at.
     cluster: Option<Cluster>,
@@ -157,10 +160,13 @@ struct Diagnosis {
 pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let looks = block_on(look(shared, arguments))?;
     let mut findings = findings(&looks, shared.clock().now());
-    let is_asked =
-        |namespace: &str| arguments.namespaces.is_empty() || arguments.namespaces.iter().any(|asked| asked == namespace);
+    let is_asked = |namespace: &str| {
+        arguments.namespaces.is_empty()
+            || arguments.namespaces.iter().any(|asked| asked == namespace)
+    };
     findings.retain(|finding| finding.organization.as_deref().is_none_or(is_asked));
-    let accounts = looks.store.accounts.iter().filter(|account| is_asked(&account.namespace)).count();
+    let accounts =
+        looks.store.accounts.iter().filter(|account| is_asked(&account.namespace)).count();
     let diagnosis = Diagnosis { accounts, cluster: looks.cluster.is_some(), findings };
     print(&match arguments.output {
         Output::Json => serde_json::to_string_pretty(&diagnosis)? + "\n",
@@ -175,10 +181,18 @@ async fn look(shared: &Shared, arguments: &Arguments) -> Result<Looks, Failure> 
     let store_only = arguments.store_only;
     let store = SqlStore::open_existing(&shared.store).await?;
     let first = store.examine().await?;
-    let before = first.accounts.iter().map(|account| (account.id, Lacking::of(account, &first.directories))).collect();
+    let before = first
+        .accounts
+        .iter()
+        .map(|account| (account.id, Lacking::of(account, &first.directories)))
+        .collect();
     let looked = Instant::now();
     let directories = entries::list(&arguments.directories, &store, &first).await?;
-    let cluster = if store_only { None } else { Some(look_at_the_cluster(arguments, &store.operators().await?).await?) };
+    let cluster = if store_only {
+        None
+    } else {
+        Some(look_at_the_cluster(arguments, &store.operators().await?).await?)
+    };
     if cluster.is_some() && directories::is_any_behind(&before) {
         sleep(directories::APART.saturating_sub(looked.elapsed())).await;
     }
@@ -190,8 +204,12 @@ async fn look(shared: &Shared, arguments: &Arguments) -> Result<Looks, Failure> 
     Ok(looks)
 }
 
-async fn look_at_the_cluster(arguments: &Arguments, operators: &Operators) -> Result<Cluster, Failure> {
-    let Arguments { namespaces, lease_namespace, store_only: _, directories: _, output: _ } = arguments;
+async fn look_at_the_cluster(
+    arguments: &Arguments,
+    operators: &Operators,
+) -> Result<Cluster, Failure> {
+    let Arguments { namespaces, lease_namespace, store_only: _, directories: _, output: _ } =
+        arguments;
     let config = Config::infer().await.map_err(|error| {
         format!("no cluster is known ({error}): set KUBECONFIG, or look at the store alone with --store-only")
     })?;
@@ -207,7 +225,10 @@ async fn look_at_the_cluster(arguments: &Arguments, operators: &Operators) -> Re
 }
 
 /// Returns what the API server answered; nothing where it refused with this status code.
-pub(super) fn unless<T>(code: u16, answer: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
+pub(super) fn unless<T>(
+    code: u16,
+    answer: Result<T, kube::Error>,
+) -> Result<Option<T>, kube::Error> {
     match answer {
         Err(kube::Error::Api(status)) if status.code == code => Ok(None),
         answer => answer.map(Some),
@@ -221,7 +242,9 @@ fn findings(looks: &Looks, now: Timestamp) -> Vec<Finding> {
     let mut found: Vec<Finding> = damage.iter().map(|what| damaged(what)).collect();
     found.extend(unreadable.iter().map(self::unreadable));
     found.extend(accounts.iter().filter_map(|account| overdue(account, directories, now)));
-    found.extend(departures.iter().filter_map(|departure| overdue_deletion(departure, directories, now)));
+    found.extend(
+        departures.iter().filter_map(|departure| overdue_deletion(departure, directories, now)),
+    );
     let leases = cluster.as_ref().and_then(|cluster| cluster.leases.as_ref());
     found.extend(leases::findings(leases, operators));
     found.extend(clocks::findings(times, leases));
@@ -233,18 +256,28 @@ fn findings(looks: &Looks, now: Timestamp) -> Vec<Finding> {
                 Some(Declarations { users, misread }) => {
                     found.extend(misread.iter().flat_map(unsupported));
                     found.extend(wrong(users, accounts).iter().flat_map(unsupported));
-                    found.extend(accounts.iter().filter_map(|account| whose(account, looks, users)));
+                    found
+                        .extend(accounts.iter().filter_map(|account| whose(account, looks, users)));
                     found.extend(lost(users, looks));
                     found.extend(directories::told(users));
-                    let untold = accounts.iter().filter(|account| !directories::is_told(account, users));
-                    found.extend(directories::unconfirmed(untold, directories, (before, Between::AWhile)));
+                    let untold =
+                        accounts.iter().filter(|account| !directories::is_told(account, users));
+                    found.extend(directories::unconfirmed(
+                        untold,
+                        directories,
+                        (before, Between::AWhile),
+                    ));
                 }
                 None => found.push(no_users()),
             }
         }
         None => {
             found.extend(accounts.iter().filter(|account| is_retained(account)).map(retained));
-            found.extend(directories::unconfirmed(accounts.iter(), directories, (before, Between::Nothing)));
+            found.extend(directories::unconfirmed(
+                accounts.iter(),
+                directories,
+                (before, Between::Nothing),
+            ));
         }
     }
     found.sort();
@@ -258,7 +291,8 @@ fn damaged(what: &str) -> Finding {
         organization: None,
         object: "the store".to_owned(),
         what: format!("it contradicts itself: {what}"),
-        cure: "stop roster run and restore a backup; what is there now is kept beside it".to_owned(),
+        cure: "stop roster run and restore a backup; what is there now is kept beside it"
+            .to_owned(),
     }
 }
 
@@ -286,7 +320,11 @@ fn overdue(account: &Account, directories: &BTreeSet<String>, now: Timestamp) ->
     })
 }
 
-fn overdue_deletion(departure: &Departure, directories: &BTreeSet<String>, now: Timestamp) -> Option<Finding> {
+fn overdue_deletion(
+    departure: &Departure,
+    directories: &BTreeSet<String>,
+    now: Timestamp,
+) -> Option<Finding> {
     let Departure { account, namespace, owner, transaction, confirmed, .. } = departure;
     transaction.is_overdue(now).then(|| Finding {
         severity: Severity::Error,
@@ -302,11 +340,22 @@ const DIRECTORY_CURE: &str = "see that roster run is there and reaches the direc
     directory answers. A directory that is gone for good: start roster run without it";
 
 /// Says since when a transaction is overdue, and who has yet to confirm it.
-fn lateness(transaction: &Transaction, confirmed: &Confirmations, directories: &BTreeSet<String>) -> String {
+fn lateness(
+    transaction: &Transaction,
+    confirmed: &Confirmations,
+    directories: &BTreeSet<String>,
+) -> String {
     let Transaction { kind, revision, started, deadline, .. } = transaction;
-    let has_it = |directory: &&String| confirmed.get(*directory).is_some_and(|known| known.revision >= *revision);
-    let missing: Vec<&str> = directories.iter().filter(|directory| !has_it(directory)).map(String::as_str).collect();
-    let whom = if missing.is_empty() { "nobody: roster run completes it".to_owned() } else { missing.join(", ") };
+    let has_it = |directory: &&String| {
+        confirmed.get(*directory).is_some_and(|known| known.revision >= *revision)
+    };
+    let missing: Vec<&str> =
+        directories.iter().filter(|directory| !has_it(directory)).map(String::as_str).collect();
+    let whom = if missing.is_empty() {
+        "nobody: roster run completes it".to_owned()
+    } else {
+        missing.join(", ")
+    };
     format!("{} began {started:.0}, was due {deadline:.0}, and waits for {whom}", kind.as_str())
 }
 
@@ -324,12 +373,26 @@ fn lacking(policies: Option<&Lack>) -> Vec<Finding> {
         let cure = "ask somebody who may list validatingadmissionpolicies, mutatingadmissionpolicies and their bindings, as the \
             ClusterRole roster does";
         let what = "whether they are in force can't be told: you may not list them";
-        return vec![finding(Severity::Warning, Kind::PoliciesUnknown, "the admission policies", what, cure)];
+        return vec![finding(
+            Severity::Warning,
+            Kind::PoliciesUnknown,
+            "the admission policies",
+            what,
+            cure,
+        )];
     };
     let absent = "it isn't installed, so nobody is refused or warned by it";
     let idle = "it has no binding, so nobody is refused or warned by it";
-    let missing = missing.iter().map(|policy| finding(Severity::Error, Kind::PolicyMissing, policy, absent, apply));
-    missing.chain(unbound.iter().map(|policy| finding(Severity::Error, Kind::PolicyUnbound, policy, idle, apply))).collect()
+    let missing = missing
+        .iter()
+        .map(|policy| finding(Severity::Error, Kind::PolicyMissing, policy, absent, apply));
+    missing
+        .chain(
+            unbound
+                .iter()
+                .map(|policy| finding(Severity::Error, Kind::PolicyUnbound, policy, idle, apply)),
+        )
+        .collect()
 }
 
 /// Returns a finding for each value of an object that this version doesn't understand.
@@ -343,7 +406,10 @@ fn unsupported(object: &Misread) -> Vec<Finding> {
         object: format!("{kind} {namespace}/{name}"),
         what: match problem {
             Some(why) => format!("{path} {why}: {}", consequence(*field)),
-            None => format!("{path} is {value}, which this version of roster doesn't understand: {}", consequence(*field)),
+            None => format!(
+                "{path} is {value}, which this version of roster doesn't understand: {}",
+                consequence(*field)
+            ),
         },
         cure: match problem {
             Some(_) => "correct the value".to_owned(),
@@ -353,11 +419,15 @@ fn unsupported(object: &Misread) -> Vec<Finding> {
     fields.iter().map(finding).collect()
 }
 
-/// Returns which `User`s have values that can't be meant, but for what their accounts have in force.
+/// Returns which `User`s have values that can't be meant, but for what their accounts have in
+/// force.
 fn wrong(users: &BTreeMap<UserName, DeclaredUser>, accounts: &[Account]) -> Vec<Misread> {
-    let doubtful = users.iter().filter_map(|(name, user)| Some((name, user, user.doubtful.as_deref()?)));
+    let doubtful =
+        users.iter().filter_map(|(name, user)| Some((name, user, user.doubtful.as_deref()?)));
     let wrong = doubtful.map(|((namespace, name), user, spec)| {
-        let account = accounts.iter().find(|account| account.owner.uid == user.uid && account.namespace == *namespace);
+        let account = accounts
+            .iter()
+            .find(|account| account.owner.uid == user.uid && account.namespace == *namespace);
         let (namespace, name) = (namespace.clone(), name.clone());
         Misread { kind: wake::Kind::User, namespace, name, fields: wrong_values(spec, account) }
     });
@@ -371,7 +441,8 @@ fn no_users() -> Finding {
         organization: None,
         object: "users.roster.rs".to_owned(),
         what: "the cluster has no such kind, so no account has a User".to_owned(),
-        cure: "kubectl apply -f crds/, then apply the Users again: each takes its account back".to_owned(),
+        cure: "kubectl apply -f crds/, then apply the Users again: each takes its account back"
+            .to_owned(),
     }
 }
 
@@ -395,13 +466,18 @@ fn retained(account: &Account) -> Finding {
 }
 
 /// Returns what is amiss about whose an account is.
-fn whose(account: &Account, looks: &Looks, users: &BTreeMap<UserName, DeclaredUser>) -> Option<Finding> {
+fn whose(
+    account: &Account,
+    looks: &Looks,
+    users: &BTreeMap<UserName, DeclaredUser>,
+) -> Option<Finding> {
     let Account { id, namespace, owner, content, .. } = account;
     let (what, cure, finding) = match users.get(&(namespace.clone(), owner.name.clone())) {
         _ if !looks.before.contains_key(id) => return None,
         None if is_retained(account) => return Some(retained(account)),
         None => (
-            "its User isn't in the cluster; nobody deletes the account, and it is billed".to_owned(),
+            "its User isn't in the cluster; nobody deletes the account, and it is billed"
+                .to_owned(),
             format!(
                 "apply the User {} again, which takes it back with groupRef {}; if it is to go, delete that User then",
                 owner.name, content.group
@@ -416,20 +492,37 @@ fn whose(account: &Account, looks: &Looks, users: &BTreeMap<UserName, DeclaredUs
         Some(_) => return None,
     };
     let object = format!("account {id} of {namespace}/{}", owner.name);
-    Some(Finding { severity: Severity::Warning, finding, organization: Some(namespace.clone()), object, what, cure })
+    Some(Finding {
+        severity: Severity::Warning,
+        finding,
+        organization: Some(namespace.clone()),
+        object,
+        what,
+        cure,
+    })
 }
 
 /// Returns which statuses name an account that the store had neither before nor after.
 fn lost(users: &BTreeMap<UserName, DeclaredUser>, looks: &Looks) -> Vec<Finding> {
     let Looks { before, cluster: _, store, operators: _, times: _, directories: _ } = looks;
-    let read = before.keys().copied().chain(store.accounts.iter().map(|account| account.id)).map(|id| id.to_string());
-    let known: BTreeSet<String> = read.chain(store.unreadable.iter().map(|row| row.account.clone())).collect();
+    let read = before
+        .keys()
+        .copied()
+        .chain(store.accounts.iter().map(|account| account.id))
+        .map(|id| id.to_string());
+    let known: BTreeSet<String> =
+        read.chain(store.unreadable.iter().map(|row| row.account.clone())).collect();
     // Who made the account that is there says so in its status before long.
-    let made: BTreeSet<&str> = store.accounts.iter().map(|account| account.owner.uid.as_str()).collect();
-    let is_lost =
-        |user: &DeclaredUser, recorded: &String| !user.deleting && !known.contains(recorded) && !made.contains(user.uid.as_str());
-    let lost = users.iter().filter_map(|(name, user)| Some((name, user.account.as_ref().filter(|id| is_lost(user, id))?)));
-    let finding = |((namespace, name), recorded): (&UserName, &String)| Finding {
+    let made: BTreeSet<&str> =
+        store.accounts.iter().map(|account| account.owner.uid.as_str()).collect();
+    let is_lost = |user: &DeclaredUser, recorded: &String| {
+        !user.deleting && !known.contains(recorded) && !made.contains(user.uid.as_str())
+    };
+    let lost = users.iter().filter_map(|(name, user)| {
+        Some((name, user.account.as_ref().filter(|id| is_lost(user, id))?))
+    });
+    let finding = |((namespace, name), recorded): (&UserName, &String)| {
+        Finding {
         severity: Severity::Error,
         finding: Kind::AccountLost,
         organization: Some(namespace.clone()),
@@ -438,6 +531,7 @@ fn lost(users: &BTreeMap<UserName, DeclaredUser>, looks: &Looks) -> Vec<Finding>
         cure:
             "restore a backup that has it; or give it up: set deletionProtection to Disabled, delete the User, and apply it again"
                 .to_owned(),
+    }
     };
     lost.map(finding).collect()
 }

@@ -18,8 +18,8 @@ pub(super) struct Entered {
 }
 
 impl Entered {
-    /// Reads as many lines as there are prompts, or to the end. A terminal prompts for each and shows nothing
-    /// of what is typed.
+    /// Reads as many lines as there are prompts, or to the end. A terminal prompts for each and
+    /// shows nothing of what is typed.
     pub(super) fn read(prompts: &[&str]) -> Result<Self, Failure> {
         let mut entered = Self { bytes: Zeroizing::new(vec![0; MOST_BYTES]), length: 0 };
         let silence = if stdin().is_terminal() { Some(Silence::begin()?) } else { None };
@@ -38,7 +38,9 @@ impl Entered {
     /// Reads until there are so many lines, or the end.
     fn fill(&mut self, lines: usize) -> Result<(), Failure> {
         let room = MOST_BYTES / 2;
-        while self.text().iter().filter(|byte| **byte == b'\n').count() < lines && self.length < room {
+        while self.text().iter().filter(|byte| **byte == b'\n').count() < lines
+            && self.length < room
+        {
             let read = stdin().lock().read(&mut self.bytes[self.length..]);
             match read.map_err(|error| format!("standard input: {error}"))? {
                 0 => break,
@@ -64,7 +66,9 @@ struct Silence;
 
 impl Silence {
     fn begin() -> Result<Self, Failure> {
-        stty("-echo").map_err(|error| format!("the terminal would show the password (stty: {error}): use a pipe"))?;
+        stty("-echo").map_err(|error| {
+            format!("the terminal would show the password (stty: {error}): use a pipe")
+        })?;
         Ok(Self)
     }
 }
@@ -78,7 +82,11 @@ impl Drop for Silence {
 }
 
 fn stty(argument: &str) -> std::io::Result<()> {
-    let status = Command::new("stty").arg(argument).stdin(Stdio::inherit()).stdout(Stdio::null()).status()?;
+    let status = Command::new("stty")
+        .arg(argument)
+        .stdin(Stdio::inherit())
+        .stdout(Stdio::null())
+        .status()?;
     if status.success() { Ok(()) } else { Err(std::io::Error::other("it failed")) }
 }
 

@@ -19,8 +19,8 @@ use crate::store::sql::SqlStore;
 /// Arguments of `roster import`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Only the accounts of this organization, by the name of its namespace; of a directory, the organization that its people
-    /// belong to.
+    /// Only the accounts of this organization, by the name of its namespace; of a directory, the
+    /// organization that its people belong to.
     #[arg(long, value_parser = namespace, value_name = "ORG")]
     organization: Option<String>,
     /// Prints every live account without asking the cluster, for a cluster that is lost.
@@ -29,11 +29,12 @@ pub(super) struct Arguments {
     /// Prints the people of a directory instead, such as `scim+https://HOST/v2?token-file=PATH`.
     #[arg(long, requires = "organization", conflicts_with = "all", value_name = "URL")]
     directory: Option<String>,
-    /// Writes a new id into each entry of the directory that has no externalId, so that it can be taken over. Changes the
-    /// directory.
+    /// Writes a new id into each entry of the directory that has no externalId, so that it can be
+    /// taken over. Changes the directory.
     #[arg(long, requires = "directory")]
     link: bool,
-    /// The customer ID of the organization, where its namespace has a label and the store no account yet.
+    /// The customer ID of the organization, where its namespace has a label and the store no
+    /// account yet.
     #[arg(long, requires = "directory", value_parser = customer_id, value_name = "ID")]
     customer_id: Option<CustomerId>,
     /// How to print.
@@ -64,7 +65,12 @@ async fn manifests(shared: &Shared, arguments: &Arguments) -> Result<String, Fai
     let store = SqlStore::open_existing(&shared.store).await?;
     let text = match (directory, organization) {
         (Some(url), Some(organization)) => {
-            let wanted = directory::Wanted { url, organization, customer_id: customer_id.as_ref(), link: *link };
+            let wanted = directory::Wanted {
+                url,
+                organization,
+                customer_id: customer_id.as_ref(),
+                link: *link,
+            };
             Box::pin(directory::manifests(&store, &wanted, shared.clock().now())).await?
         }
         _ => Box::pin(store::manifests(&store, organization.as_deref(), *all)).await?,
@@ -75,8 +81,8 @@ async fn manifests(shared: &Shared, arguments: &Arguments) -> Result<String, Fai
 
 /// Returns what the store knows of an organization.
 async fn record(store: &impl Store, namespace: &str) -> Result<OrganizationRecord, Failure> {
-    let customer_id =
-        CustomerId::parse(namespace).map_err(|_| format!("{namespace}: a namespace's name is a DNS label such as acme"))?;
+    let customer_id = CustomerId::parse(namespace)
+        .map_err(|_| format!("{namespace}: a namespace's name is a DNS label such as acme"))?;
     let organization = Organization { namespace: namespace.to_owned(), customer_id };
     Ok(store.organizations(&[organization]).await?.remove(namespace).unwrap_or_default())
 }

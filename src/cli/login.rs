@@ -1,10 +1,11 @@
 //! `roster login LOGIN_OR_EMAIL [--organization ORG]`
 //!
-//! Why somebody is refused can't be told from what is printed, nor from how long it takes: whatever the
-//! reason, one account is looked up, one hash is verified, and one failure is written down.
+//! Why somebody is refused can't be told from what is printed, nor from how long it takes: whatever
+//! the reason, one account is looked up, one hash is verified, and one failure is written down.
 //!
-//! Whoever has to wait after failures is turned away only then, after the hash: of logins that are checked at the same time
-//! each is judged by the failures that were written down before it, so to ask many at once gives no more tries.
+//! Whoever has to wait after failures is turned away only then, after the hash: of logins that are
+//! checked at the same time each is judged by the failures that were written down before it, so to
+//! ask many at once gives no more tries.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -70,7 +71,8 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
         let store = SqlStore::open_existing(&shared.store).await?;
         let hashing = Hashing::new(Cost::default())?;
         let now = time(&store, shared).await?;
-        let account = arguments.claim.admitted(&store, &hashing, (&key, candidate.as_ref()), now).await?;
+        let account =
+            arguments.claim.admitted(&store, &hashing, (&key, candidate.as_ref()), now).await?;
         if let Some((account, candidate)) = account.as_ref().zip(candidate.as_ref()) {
             rehash_outdated(&store, &hashing, (account, candidate), now).await;
         }
@@ -86,7 +88,8 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
     }
 }
 
-/// Returns what the clock shows that all who log in go by: that of the store's server, where it has one.
+/// Returns what the clock shows that all who log in go by: that of the store's server, where it has
+/// one.
 pub(super) async fn time(store: &impl Store, shared: &Shared) -> Result<Timestamp, Failure> {
     Ok(match store.time().await? {
         Some(shown) => shown.checked_add(shared.clock_offset)?,
@@ -101,15 +104,16 @@ pub(super) fn refuse(why: impl fmt::Display) -> ExitCode {
 }
 
 impl Claim {
-    /// Returns what the account is looked up by. What can't be an address is looked up as a login name
-    /// that nobody has.
+    /// Returns what the account is looked up by. What can't be an address is looked up as a login
+    /// name that nobody has.
     pub(super) fn key(&self) -> Result<AccountKey, OrganizationMissing> {
         let nobody = || AccountKey::Login(LoginName::stored(String::new()));
         if !self.login.contains('@') {
             return Ok(AccountKey::Login(LoginName::entered(&self.login)));
         }
         let namespace = self.organization.clone().ok_or(OrganizationMissing)?;
-        Ok(Email::parse(self.login.trim()).map_or_else(|_| nobody(), |email| AccountKey::Email { namespace, email }))
+        Ok(Email::parse(self.login.trim())
+            .map_or_else(|_| nobody(), |email| AccountKey::Email { namespace, email }))
     }
 
     /// Returns the account that a password lets in, unless too many logins failed before.
@@ -126,9 +130,14 @@ impl Claim {
             Some((candidate, hash)) => hashing.verify(candidate, hash)?,
             None => hashing.refuse(candidate)?,
         };
-        let meant = |account: &Account| self.organization.as_ref().is_none_or(|organization| account.namespace == *organization);
-        let may = account.as_ref().is_some_and(|account| matches && meant(account) && may_log_in(account));
-        let admitted = store.judge_login(account.as_ref().map(|account| account.id), may, now).await?;
+        let meant = |account: &Account| {
+            self.organization.as_ref().is_none_or(|organization| account.namespace == *organization)
+        };
+        let may = account
+            .as_ref()
+            .is_some_and(|account| matches && meant(account) && may_log_in(account));
+        let admitted =
+            store.judge_login(account.as_ref().map(|account| account.id), may, now).await?;
         Ok(account.filter(|_| may && admitted))
     }
 }
@@ -145,7 +154,12 @@ pub(super) fn login_hash(account: &Account) -> Option<&PasswordHash> {
 
 /// Hashes a password that was verified anew where its hash is outdated. Who logged in isn't kept
 /// waiting for a store that can't take it now: the next login tries again.
-async fn rehash_outdated(store: &impl Store, hashing: &Hashing, (account, verified): (&Account, &Candidate), now: Timestamp) {
+async fn rehash_outdated(
+    store: &impl Store,
+    hashing: &Hashing,
+    (account, verified): (&Account, &Candidate),
+    now: Timestamp,
+) {
     let Some(before) = login_hash(account).filter(|hash| hashing.is_outdated(hash)) else { return };
     let Ok(after) = hashing.rehash(verified) else { return };
     let (namespace, before) = (account.namespace.clone(), before.clone());
@@ -180,7 +194,11 @@ mod tests {
         let acme = CustomerId::parse("acme").unwrap();
         let login_name = LoginName::new(name, &acme);
         let email = Email::parse(&format!("{name}@acme.example")).unwrap();
-        let password = Password::parse(PASSWORD.as_bytes(), &Person { login_name: &login_name, email: &email }).unwrap();
+        let password = Password::parse(
+            PASSWORD.as_bytes(),
+            &Person { login_name: &login_name, email: &email },
+        )
+        .unwrap();
         let hash = hashing.map(|hashing| hashing.hash(&password).unwrap());
         let content = Content {
             email,
@@ -215,8 +233,13 @@ mod tests {
     async fn people(folder: &tempfile::TempDir, hashing: &Hashing) -> SqlStore {
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("roster.db").display());
         let store = SqlStore::open(&url).await.unwrap();
-        let listing = Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
-        let domain = Plan::Domain(DomainPlan::Put { namespace: "acme".to_owned(), name: "acme.example".to_owned(), listing });
+        let listing =
+            Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
+        let domain = Plan::Domain(DomainPlan::Put {
+            namespace: "acme".to_owned(),
+            name: "acme.example".to_owned(),
+            listing,
+        });
         let alice = create("alice", Lifecycle::Enabled, Some(hashing));
         let bob = create("bob", Lifecycle::Disabled, Some(hashing));
         let carol = create("carol", Lifecycle::Enabled, None);
@@ -226,13 +249,26 @@ mod tests {
         store
     }
 
-    async fn attempt(store: &SqlStore, hashing: &Hashing, login: &str, password: &str) -> Option<Account> {
+    async fn attempt(
+        store: &SqlStore,
+        hashing: &Hashing,
+        login: &str,
+        password: &str,
+    ) -> Option<Account> {
         attempt_at(store, hashing, (login, password), Timestamp::UNIX_EPOCH).await
     }
 
-    async fn attempt_at(store: &SqlStore, hashing: &Hashing, (login, password): (&str, &str), now: Timestamp) -> Option<Account> {
+    async fn attempt_at(
+        store: &SqlStore,
+        hashing: &Hashing,
+        (login, password): (&str, &str),
+        now: Timestamp,
+    ) -> Option<Account> {
         let (claim, candidate) = (claim(login), Candidate::new(password.as_bytes()));
-        claim.admitted(store, hashing, (&claim.key().unwrap(), candidate.as_ref()), now).await.unwrap()
+        claim
+            .admitted(store, hashing, (&claim.key().unwrap(), candidate.as_ref()), now)
+            .await
+            .unwrap()
     }
 
     const REFUSALS: [(&str, &str); 5] = [
@@ -249,7 +285,8 @@ mod tests {
         Timestamp::from_second(8 * 24 * 3600 * i64::try_from(number + 1).unwrap()).unwrap()
     }
 
-    /// Tries every refusal once, beginning with another one in each round, and returns how long each took, in seconds.
+    /// Tries every refusal once, beginning with another one in each round, and returns how long
+    /// each took, in seconds.
     async fn round(store: &SqlStore, hashing: &Hashing, number: usize) -> [f64; REFUSALS.len()] {
         let mut times = [0.0; REFUSALS.len()];
         for step in 0..REFUSALS.len() {
@@ -263,16 +300,20 @@ mod tests {
         times
     }
 
-    /// Returns how long each kind of refusal takes: the fastest, since a busy machine makes some slower and none faster.
+    /// Returns how long each kind of refusal takes: the fastest, since a busy machine makes some
+    /// slower and none faster.
     fn fastest(rounds: &[[f64; REFUSALS.len()]]) -> [f64; REFUSALS.len()] {
-        std::array::from_fn(|kind| rounds.iter().map(|times| times[kind]).fold(f64::INFINITY, f64::min))
+        std::array::from_fn(|kind| {
+            rounds.iter().map(|times| times[kind]).fold(f64::INFINITY, f64::min)
+        })
     }
 
     /// Returns by how much all kinds of refusals lie apart, in parts of the least.
     fn spread(rounds: &[[f64; REFUSALS.len()]]) -> f64 {
         let fastest = fastest(rounds);
-        let (least, most) =
-            fastest.iter().fold((f64::INFINITY, 0.0_f64), |(least, most), time| (least.min(*time), most.max(*time)));
+        let (least, most) = fastest.iter().fold((f64::INFINITY, 0.0_f64), |(least, most), time| {
+            (least.min(*time), most.max(*time))
+        });
         most / least - 1.0
     }
 
@@ -285,7 +326,8 @@ mod tests {
         for _ in 0..6 {
             assert!(attempt(&store, &hashing, "dave.acme", "wrong").await.is_none());
         }
-        // A difference between the reasons stays however often they are tried; what else the machine does evens out.
+        // A difference between the reasons stays however often they are tried; what else the
+        // machine does evens out.
         let mut rounds = vec![];
         while rounds.len() < 50 || (spread(&rounds) > 0.1 && rounds.len() < 400) {
             rounds.push(round(&store, &hashing, rounds.len()).await);
@@ -299,7 +341,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let hashing = Hashing::new(Cost { memory_kib: 64, passes: 1, lanes: 1 }).unwrap();
         let store = people(&folder, &hashing).await;
-        for login in ["alice.acme", "Alice.Acme", "ALICE.ACME", " alice.acme ", "Alice@ACME.example", " alice@acme.example\n"] {
+        for login in [
+            "alice.acme",
+            "Alice.Acme",
+            "ALICE.ACME",
+            " alice.acme ",
+            "Alice@ACME.example",
+            " alice@acme.example\n",
+        ] {
             assert!(attempt(&store, &hashing, login, PASSWORD).await.is_some(), "{login:?}");
         }
         for login in ["alice", "al ice.acme", "alice.acme.", ""] {
@@ -311,7 +360,8 @@ mod tests {
     async fn a_login_renews_an_outdated_hash_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let cheap = Cost { memory_kib: 64, passes: 1, lanes: 1 };
-        let (before, now) = (Hashing::new(cheap).unwrap(), Hashing::new(Cost { passes: 2, ..cheap }).unwrap());
+        let (before, now) =
+            (Hashing::new(cheap).unwrap(), Hashing::new(Cost { passes: 2, ..cheap }).unwrap());
         let store = people(&folder, &before).await;
         let account = attempt(&store, &now, "alice.acme", PASSWORD).await.unwrap();
         let candidate = Candidate::new(PASSWORD.as_bytes()).unwrap();

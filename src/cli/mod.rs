@@ -54,16 +54,18 @@ enum Command {
     ///
     /// Exits with 0 where the permission is held, with 1 where it isn't, with 2 for a fault.
     Why(why::Arguments),
-    /// Prints a User that copies the profile, the role and the teams of another and stands by itself.
+    /// Prints a User that copies the profile, the role and the teams of another and stands by
+    /// itself.
     Copy(copy::Arguments),
     /// Says what the operator would make of manifests, and changes nothing.
     ///
-    /// Goes by the store alone: no cluster is asked, and no Secret is read. Exits with 0 where nothing is refused, with 1 where
-    /// something is, with 2 for a fault.
+    /// Goes by the store alone: no cluster is asked, and no Secret is read. Exits with 0 where
+    /// nothing is refused, with 1 where something is, with 2 for a fault.
     Plan(plan::Arguments),
     /// Prints manifests of the accounts that no User owns, or of the people of a directory.
     Import(import::Arguments),
-    /// Copies the store into a file, also while the operator runs, or says whether such a file is whole.
+    /// Copies the store into a file, also while the operator runs, or says whether such a file is
+    /// whole.
     ///
     /// Exits with 0 where it is, with 1 where a file to verify isn't, with 2 for a fault.
     Backup(backup::Arguments),
@@ -77,7 +79,8 @@ enum Command {
     Crds(crds::Arguments),
     /// Checks a password, read from standard input, as an application would.
     ///
-    /// Exits with 0 where the person may log in, with 1 where they are refused, whatever the reason, with 2 for a fault.
+    /// Exits with 0 where the person may log in, with 1 where they are refused, whatever the
+    /// reason, with 2 for a fault.
     Login(login::Arguments),
     /// Changes one's own details or password; the password is read from standard input.
     ///
@@ -124,7 +127,10 @@ fn print(text: &str) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => {
             let why = about_file(&error);
-            Err(std::io::Error::new(error.kind(), format!("standard output can't be written to: {why}")))
+            Err(std::io::Error::new(
+                error.kind(),
+                format!("standard output can't be written to: {why}"),
+            ))
         }
         Ok(()) => Ok(()),
     }
@@ -134,10 +140,17 @@ fn print(text: &str) -> std::io::Result<()> {
 ///
 /// # Errors
 /// When it has none, or the organization has none at all.
-async fn accounts_of(store: &impl Store, namespace: &str, user: &str) -> Result<Vec<Account>, Failure> {
+async fn accounts_of(
+    store: &impl Store,
+    namespace: &str,
+    user: &str,
+) -> Result<Vec<Account>, Failure> {
     let accounts = store.list(Some(namespace)).await?;
     if accounts.is_empty() {
-        return Err(format!("the store has no accounts of an organization {namespace}: name its namespace with -n").into());
+        return Err(format!(
+            "the store has no accounts of an organization {namespace}: name its namespace with -n"
+        )
+        .into());
     }
     if accounts.iter().any(|account| account.owner.name == user) {
         return Ok(accounts);

@@ -1,9 +1,10 @@
-//! `roster plan -f FILES`: what the operator would make of manifests, judged on a copy of the store.
+//! `roster plan -f FILES`: what the operator would make of manifests, judged on a copy of the
+//! store.
 //!
-//! The steps, each in a file of its own: [`files`] reads the manifests, [`schema`] judges them as the API server would,
-//! [`declared`] puts them into a world beside a copy of the store, [`settle`] lets the operator's own observe, decide and
-//! commit run on that copy until nothing changes any more, [`outcome`] compares the copy with what was there before, and
-//! [`print`] tells it.
+//! The steps, each in a file of its own: [`files`] reads the manifests, [`schema`] judges them as
+//! the API server would, [`declared`] puts them into a world beside a copy of the store, [`settle`]
+//! lets the operator's own observe, decide and commit run on that copy until nothing changes any
+//! more, [`outcome`] compares the copy with what was there before, and [`print`] tells it.
 
 mod declared;
 mod files;
@@ -27,7 +28,8 @@ use crate::store::sql::SqlStore;
 /// Arguments of `roster plan`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Manifests: files, folders with all that is below them (*.yaml, *.yml, *.json), or `-` for standard input.
+    /// Manifests: files, folders with all that is below them (*.yaml, *.yml, *.json), or `-` for
+    /// standard input.
     #[arg(short, long = "filename", required = true, num_args = 1.., value_name = "FILES")]
     filenames: Vec<PathBuf>,
     /// The namespace of objects that name none.

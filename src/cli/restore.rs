@@ -14,7 +14,8 @@ use crate::store::sql::backup::{self, CopyError, Restored, Trust, Unproven};
 pub(super) struct Arguments {
     /// The backup, of this version or an older one; it stays as it is.
     file: PathBuf,
-    /// Restores a backup that isn't what its digest says, as far as it can be read: values in it may be wrong without a sign.
+    /// Restores a backup that isn't what its digest says, as far as it can be read: values in it
+    /// may be wrong without a sign.
     #[arg(long)]
     accept_changed: bool,
     /// How to print.
@@ -34,12 +35,19 @@ struct Now {
 pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { file, accept_changed, output } = arguments;
     let trust = if *accept_changed { Trust::Structure } else { Trust::Digest };
-    let restored = block_on(async { Ok(backup::restore(&shared.store, (file, trust), shared.clock().now()).await?) })?;
+    let restored = block_on(async {
+        Ok(backup::restore(&shared.store, (file, trust), shared.clock().now()).await?)
+    })?;
     let Restored { accounts, kept, unproven } = restored;
     match unproven {
-        Some(Unproven::NoDigest) => eprintln!("roster: warning: {}", CopyError::NoDigest(file.clone())),
+        Some(Unproven::NoDigest) => {
+            eprintln!("roster: warning: {}", CopyError::NoDigest(file.clone()))
+        }
         Some(Unproven::Changed) => {
-            eprintln!("roster: warning: {} isn't what its digest says: values in the store may be wrong", file.display());
+            eprintln!(
+                "roster: warning: {} isn't what its digest says: values in the store may be wrong",
+                file.display()
+            );
         }
         None => {}
     }
@@ -54,7 +62,9 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
 
 fn sentence(Now { accounts, kept }: &Now) -> String {
     match kept {
-        Some(kept) => format!("the store has {accounts} accounts; what was there before is kept in {kept}\n"),
+        Some(kept) => {
+            format!("the store has {accounts} accounts; what was there before is kept in {kept}\n")
+        }
         None => format!("the store has {accounts} accounts; nothing was there before\n"),
     }
 }

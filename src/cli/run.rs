@@ -45,8 +45,8 @@ const NEWS: usize = 4096;
 const WATCH_TIMEOUT: Duration = Duration::from_secs(330);
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long the API server may take to say what time it is before the operator begins without that. It has just said which
-/// cluster this is.
+/// How long the API server may take to say what time it is before the operator begins without that.
+/// It has just said which cluster this is.
 const CLOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Arguments of `roster run`.
@@ -61,29 +61,32 @@ pub(super) struct Arguments {
     /// How often everything is compared whole.
     #[arg(long, env = "ROSTER_RESYNC", default_value = "10m", value_parser = config::duration, value_name = "DURATION")]
     resync: Duration,
-    /// How often every account's entry is compared in each directory, and what somebody else changed there put back.
+    /// How often every account's entry is compared in each directory, and what somebody else
+    /// changed there put back.
     #[arg(long, env = "ROSTER_DIRECTORY_RESYNC", default_value = "6h", value_parser = config::duration, value_name = "DURATION")]
     directory_resync: Duration,
     /// When a transaction is overdue.
     #[arg(long, env = "ROSTER_TRANSACTION_DEADLINE", default_value = "20m", value_parser = config::duration, value_name = "DURATION")]
     transaction_deadline: Duration,
-    /// A directory that is brought up to date; may be given several times, in the environment with spaces between.
-    /// `scim+https://HOST/v2?token-file=PATH`, `ldaps://HOST/dc=acme,dc=example?bind-dn=DN&password-file=PATH`, either also with
+    /// A directory that is brought up to date; may be given several times, in the environment with
+    /// spaces between. `scim+https://HOST/v2?token-file=PATH`,
+    /// `ldaps://HOST/dc=acme,dc=example?bind-dn=DN&password-file=PATH`, either also with
     /// `ca-file=PATH` and `name=NAME`; `rehearsal:///FOLDER` is a stand-in for tests.
     #[arg(long = "directory", env = "ROSTER_DIRECTORY", value_delimiter = ' ', value_parser = directory, value_name = "URL")]
     directories: Vec<Directory>,
     /// The time zone whose calendar months are billed, by its IANA name, such as America/Phoenix.
     #[arg(long, env = "ROSTER_BILLING_TIME_ZONE", default_value = "UTC", value_name = "TZ")]
     billing_time_zone: Zone,
-    /// The namespace of the Lease by which replicas agree on who works, where the store is in PostgreSQL [default: the pod's own
-    /// namespace, outside a cluster roster-system]
+    /// The namespace of the Lease by which replicas agree on who works, where the store is in
+    /// PostgreSQL [default: the pod's own namespace, outside a cluster roster-system]
     #[arg(long, env = "ROSTER_LEASE_NAMESPACE", value_parser = namespace, value_name = "NS")]
     lease_namespace: Option<String>,
-    /// Takes over a store that belongs to another cluster, whose operator is gone; from then on it belongs to this one.
+    /// Takes over a store that belongs to another cluster, whose operator is gone; from then on it
+    /// belongs to this one.
     #[arg(long, env = "ROSTER_ACCEPT_CLUSTER", value_parser = BoolishValueParser::new())]
     accept_cluster: bool,
-    /// Takes over from operators that worked in some of the same namespaces, or with other directories, and are gone without
-    /// having been told to stop.
+    /// Takes over from operators that worked in some of the same namespaces, or with other
+    /// directories, and are gone without having been told to stop.
     #[arg(long, env = "ROSTER_SUPERSEDE", value_parser = BoolishValueParser::new())]
     supersede: bool,
     /// What is logged, such as `debug` or `roster=debug,kube=info`.
@@ -97,7 +100,9 @@ fn directory(text: &str) -> Result<Directory, DirectoryError> {
 
 pub(super) fn namespace(text: &str) -> Result<String, String> {
     // A namespace's name is a DNS label, as a customer ID is.
-    CustomerId::parse(text).map(|_| text.to_owned()).map_err(|_| "a namespace's name is a DNS label such as acme".to_owned())
+    CustomerId::parse(text)
+        .map(|_| text.to_owned())
+        .map_err(|_| "a namespace's name is a DNS label such as acme".to_owned())
 }
 
 /// Runs the operator until it is told to stop: exit code 0 then, 1 where another has taken over.
@@ -118,7 +123,10 @@ fn check_names(directories: &[Directory]) -> Result<(), Failure> {
         None => Ok(()),
         Some(twice) => {
             let name = twice.name();
-            Err(format!("two directories have the name {name}: give one of them another with ?name=NAME").into())
+            Err(format!(
+                "two directories have the name {name}: give one of them another with ?name=NAME"
+            )
+            .into())
         }
     }
 }
@@ -130,7 +138,9 @@ fn start_logging(filter: &str) -> Result<(), Failure> {
     if std::io::stderr().is_terminal() {
         registry.with(logs.with_filter(telemetry::log_filter(filter)?)).init();
     } else {
-        registry.with(logs.json().flatten_event(true).with_filter(telemetry::log_filter(filter)?)).init();
+        registry
+            .with(logs.json().flatten_event(true).with_filter(telemetry::log_filter(filter)?))
+            .init();
     }
     Ok(())
 }
@@ -138,19 +148,26 @@ fn start_logging(filter: &str) -> Result<(), Failure> {
 async fn work(shared: &Shared, arguments: Arguments) -> Result<ExitCode, Failure> {
     let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
     let listen = arguments.listen;
-    let listener = TcpListener::bind(listen).await.map_err(|error| format!("can't listen on {listen}: {error}"))?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|error| format!("can't listen on {listen}: {error}"))?;
     tracing::info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
     tokio::spawn(telemetry::serve(listener, metrics.clone(), health.clone()));
 
     let stop = stop_signal()?;
     let place = Place::new(shared, &arguments, shared.clock())?;
     let config = Config::infer().await?;
-    let Some(tenure) = unless_told(&stop, place.tenure(client(&config, WATCH_TIMEOUT)?, (&health, &metrics))).await else {
+    let Some(tenure) =
+        unless_told(&stop, place.tenure(client(&config, WATCH_TIMEOUT)?, (&health, &metrics)))
+            .await
+    else {
         return Ok(ExitCode::SUCCESS);
     };
-    let mut ended = Box::pin(reign(&place, arguments, config, (&tenure, &health, &metrics), stop)).await;
+    let mut ended =
+        Box::pin(reign(&place, arguments, config, (&tenure, &health, &metrics), stop)).await;
     metrics.leader.set(0);
-    // The successor needs the Lease alone: giving a claim up that is its predecessor's harms nobody, however late.
+    // The successor needs the Lease alone: giving a claim up that is its predecessor's harms
+    // nobody, however late.
     tenure.let_go().await;
     if let Ok(Some(store)) = &mut ended {
         resign(store).await;
@@ -159,14 +176,20 @@ async fn work(shared: &Shared, arguments: Arguments) -> Result<ExitCode, Failure
         Ok(_) => Ok(ExitCode::SUCCESS),
         Err(End::Failed(failure)) => Err(failure),
         Err(End::Deposed(why)) => {
-            tracing::error!(why = telemetry::chain(&why), "may not work any more, so nothing is decided, written or told");
+            tracing::error!(
+                why = telemetry::chain(&why),
+                "may not work any more, so nothing is decided, written or told"
+            );
             Ok(ExitCode::from(1))
         }
     }
 }
 
 /// Returns what a future does, unless the operator is told to stop meanwhile.
-async fn unless_told<T>(stop: &watch::Receiver<bool>, future: impl Future<Output = T>) -> Option<T> {
+async fn unless_told<T>(
+    stop: &watch::Receiver<bool>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
     let mut stop = stop.clone();
     tokio::select! {
         biased;
@@ -197,9 +220,12 @@ async fn reign(
     metrics.leader.set(1);
     let server_clock = ServerClock::of(writing.clone());
     let read = async {
-        // Nothing is dated by this machine's clock alone; but something in between may take the Date away.
+        // Nothing is dated by this machine's clock alone; but something in between may take the
+        // Date away.
         if !tokio::time::timeout(CLOCK_TIMEOUT, server_clock.was_read()).await.unwrap_or(false) {
-            tracing::warn!("the API server's clock can't be read: what is done is dated by this machine's alone");
+            tracing::warn!(
+                "the API server's clock can't be read: what is done is dated by this machine's alone"
+            );
         }
     };
     tokio::select! {
@@ -207,7 +233,8 @@ async fn reign(
         lost = tenure.lost() => return Err(End::Deposed(lost.into())),
         told = unless_told(&stop, read) => if told.is_none() { return Ok(Some(store)) },
     }
-    let signature = Signature { controller: "roster".to_owned(), instance: std::env::var("HOSTNAME").ok() };
+    let signature =
+        Signature { controller: "roster".to_owned(), instance: std::env::var("HOSTNAME").ok() };
     let judge = Judge::new(writing.clone()).map_err(Failure::from)?;
     let hands = Hands {
         courier: Courier::new(arguments.directories, judge.reader()),
@@ -225,11 +252,13 @@ async fn reign(
         directories: place.directories.clone(),
         billing_zone: arguments.billing_time_zone,
     };
-    let pipeline = Pipeline::new(store, settings, scopes, metrics.clone()).with_server_clock(server_clock);
+    let pipeline =
+        Pipeline::new(store, settings, scopes, metrics.clone()).with_server_clock(server_clock);
     Ok(Some(operate(pipeline, hands, news, stop, (tenure, health)).await?))
 }
 
-/// Gives the claim up and closes the store; where that takes too long, the next to come waits for nobody.
+/// Gives the claim up and closes the store; where that takes too long, the next to come waits for
+/// nobody.
 async fn resign(store: &mut SqlStore) {
     let resigned = async {
         let resigned = store.resign().await;
@@ -238,7 +267,9 @@ async fn resign(store: &mut SqlStore) {
     };
     match tokio::time::timeout(WRITE_TIMEOUT, resigned).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(error = telemetry::chain(&error), "the claim couldn't be given up"),
+        Ok(Err(error)) => {
+            tracing::warn!(error = telemetry::chain(&error), "the claim couldn't be given up")
+        }
         Err(_) => tracing::warn!("the claim couldn't be given up in time"),
     }
 }
@@ -255,7 +286,8 @@ pub(super) fn client(config: &Config, timeout: Duration) -> Result<Client, kube:
 /// Returns a signal that turns true at SIGTERM or SIGINT.
 fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
     let (send, receive) = watch::channel(false);
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -29,10 +29,10 @@ use crate::store::{Occasion, Receipt, Refusal, Store};
 pub(super) struct Arguments {
     #[command(flatten)]
     claim: Claim,
-    /// Changes a detail, and clears it where the value is empty. FIELD is `name`, `phone`, `email`, `timeZone`,
-    /// `notifications` (separated by commas), `address` (as JSON with the parts `street`, a list of lines, `locality`,
-    /// `region`, `postalCode` and `country`), or a part of it such as `address.locality`; `address.street` once for
-    /// each line.
+    /// Changes a detail, and clears it where the value is empty. FIELD is `name`, `phone`, `email`,
+    /// `timeZone`, `notifications` (separated by commas), `address` (as JSON with the parts
+    /// `street`, a list of lines, `locality`, `region`, `postalCode` and `country`), or a part of
+    /// it such as `address.locality`; `address.street` once for each line.
     #[arg(long, value_name = "FIELD=VALUE", value_parser = settings::setting, required_unless_present = "set_password")]
     set: Vec<Setting>,
     /// Changes the password to the one on the second line of standard input.
@@ -63,7 +63,8 @@ struct Refused(String);
 
 /// Changes what a member asks to: exit code 0 where it is changed, 1 where the member may not.
 pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let prompts: &[&str] = if arguments.set_password { &["Password", "New password"] } else { &["Password"] };
+    let prompts: &[&str] =
+        if arguments.set_password { &["Password", "New password"] } else { &["Password"] };
     let key = arguments.claim.key()?;
     let entered = Entered::read(prompts)?;
     let current = Candidate::new(entered.line(0));
@@ -71,10 +72,13 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
         let store = SqlStore::open_existing(&shared.store).await?;
         let hashing = Hashing::new(Cost::default())?;
         let now = time(&store, shared).await?;
-        let Some(account) = arguments.claim.admitted(&store, &hashing, (&key, current.as_ref()), now).await? else {
+        let Some(account) =
+            arguments.claim.admitted(&store, &hashing, (&key, current.as_ref()), now).await?
+        else {
             return Ok(Err(Refused(LoginRefused.to_string())));
         };
-        let outcome = arguments.change(&store, &hashing, (&account, &entered), shared.clock().now()).await;
+        let outcome =
+            arguments.change(&store, &hashing, (&account, &entered), shared.clock().now()).await;
         store.close().await;
         outcome
     })?;
@@ -100,12 +104,19 @@ impl Arguments {
             Ok(password) => password,
             Err(refused) => return Ok(Err(refused)),
         };
-        let plan = MemberPlan { namespace: account.namespace.clone(), account: account.id, changes, password };
+        let plan = MemberPlan {
+            namespace: account.namespace.clone(),
+            account: account.id,
+            changes,
+            password,
+        };
         let deadline = now.checked_add(DEADLINE)?;
         let receipts = store.commit(&[Plan::Member(plan)], Occasion { now, deadline }).await?;
         Ok(match receipts.into_iter().next().ok_or("the store gave no answer")? {
             Ok(Receipt::Account(after)) => Ok(changed(account, *after)),
-            Ok(Receipt::Deleted(_) | Receipt::Done) => return Err("the store answered another question".into()),
+            Ok(Receipt::Deleted(_) | Receipt::Done) => {
+                return Err("the store answered another question".into());
+            }
             Err(refusal) => Err(refused(refusal, account)),
         })
     }
@@ -118,16 +129,24 @@ impl Arguments {
         changes: &[SelfChange],
     ) -> Result<Result<(), Refused>, Failure> {
         let Account { namespace, content, .. } = account;
-        let asked = Organization { namespace: namespace.clone(), customer_id: CustomerId::parse(namespace)? };
+        let asked = Organization {
+            namespace: namespace.clone(),
+            customer_id: CustomerId::parse(namespace)?,
+        };
         let record = store.organizations(&[asked]).await?.remove(namespace).unwrap_or_default();
         let group = record.group(&content.group).unwrap_or_default();
         let password = self.set_password.then_some(Detail::Password);
-        let asked: BTreeSet<Detail> = changes.iter().map(SelfChange::detail).chain(password).collect();
+        let asked: BTreeSet<Detail> =
+            changes.iter().map(SelfChange::detail).chain(password).collect();
         let missing: Vec<&str> = asked.difference(&group.self_service).map(Into::into).collect();
         Ok(if missing.is_empty() {
             Ok(())
         } else {
-            Err(Refused(format!("refused: selfService of the group {} doesn't list {}", content.group, missing.join(", "))))
+            Err(Refused(format!(
+                "refused: selfService of the group {} doesn't list {}",
+                content.group,
+                missing.join(", ")
+            )))
         })
     }
 
@@ -145,16 +164,24 @@ impl Arguments {
             SelfChange::Email(email) => Some(email),
             _ => None,
         });
-        let person = Person { login_name: &account.login_name, email: asked.unwrap_or(&account.content.email) };
+        let person = Person {
+            login_name: &account.login_name,
+            email: asked.unwrap_or(&account.content.email),
+        };
         let password = match Password::parse(entered.line(1), &person) {
             Ok(password) => password,
             Err(unmet) => {
-                let unmet: Vec<String> = unmet.iter().map(|requirement| format!("it {requirement}")).collect();
-                return Ok(Err(Refused(format!("the new password is refused: {}", unmet.join("; ")))));
+                let unmet: Vec<String> =
+                    unmet.iter().map(|requirement| format!("it {requirement}")).collect();
+                return Ok(Err(Refused(format!(
+                    "the new password is refused: {}",
+                    unmet.join("; ")
+                ))));
             }
         };
         let before = login_hash(account);
-        let is_same = before.map_or(Ok(false), |before| hashing.verify(password.candidate(), before))?;
+        let is_same =
+            before.map_or(Ok(false), |before| hashing.verify(password.candidate(), before))?;
         Ok(Ok(if is_same { None } else { Some(hashing.hash(&password)?) }))
     }
 }
@@ -163,13 +190,21 @@ impl Arguments {
 fn refused(refusal: Refusal, account: &Account) -> Refused {
     let kind = account.transaction.kind.as_str();
     Refused(match refusal {
-        Refusal::EmailTaken => "refused: email: another account of the organization has this address".to_owned(),
-        Refusal::DomainNotAllowed => "refused: email: the organization doesn't list the domain of this address".to_owned(),
-        Refusal::NotSelfService => "refused: members may not change this of themselves any more".to_owned(),
+        Refusal::EmailTaken => {
+            "refused: email: another account of the organization has this address".to_owned()
+        }
+        Refusal::DomainNotAllowed => {
+            "refused: email: the organization doesn't list the domain of this address".to_owned()
+        }
+        Refusal::NotSelfService => {
+            "refused: members may not change this of themselves any more".to_owned()
+        }
         Refusal::InTransaction if account.transaction.in_flight() => {
             format!("refused: the account is in transaction ({kind}): try again when it is over")
         }
-        Refusal::InTransaction => "refused: the account is in transaction: try again when it is over".to_owned(),
+        Refusal::InTransaction => {
+            "refused: the account is in transaction: try again when it is over".to_owned()
+        }
         Refusal::Stale => "refused: the account changed meanwhile: try again".to_owned(),
         busy @ (Refusal::Locked | Refusal::OutOfTime) => format!("refused: {busy}: try again"),
         other @ (Refusal::LoginTaken
@@ -185,7 +220,8 @@ fn refused(refusal: Refusal, account: &Account) -> Refused {
 
 /// Returns what differs of an account.
 fn changed(before: &Account, after: Account) -> Changed {
-    let Profile { display_name, phone, address, time_zone, notifications } = &before.content.profile;
+    let Profile { display_name, phone, address, time_zone, notifications } =
+        &before.content.profile;
     let now = &after.content.profile;
     let differs = [
         (Detail::Name, *display_name != now.display_name),
@@ -199,7 +235,11 @@ fn changed(before: &Account, after: Account) -> Changed {
     Changed {
         organization: after.namespace,
         login_name: after.login_name.to_string(),
-        changed: differs.into_iter().filter(|(_, differs)| *differs).map(|(detail, _)| detail).collect(),
+        changed: differs
+            .into_iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(detail, _)| detail)
+            .collect(),
         email: after.content.email.to_string(),
         profile: after.content.profile,
     }

@@ -15,7 +15,8 @@ pub(super) fn write_table<const N: usize, R: Iterator<Item = [String; N]>>(
     headings: [&str; N],
     rows: impl Fn() -> R,
 ) -> io::Result<()> {
-    let shown = |row: [String; N]| row.map(|cell| if cell.is_empty() { "<none>".to_owned() } else { cell });
+    let shown =
+        |row: [String; N]| row.map(|cell| if cell.is_empty() { "<none>".to_owned() } else { cell });
     let lines = || std::iter::once(headings.map(str::to_owned)).chain(rows().map(shown));
     let mut widths = [0; N];
     for line in lines() {

@@ -73,7 +73,13 @@ impl FailedLogins {
         }
         let LoginFailures { failures, turned_away, since, last } = found;
         let blocked_until = found.blocked_until().filter(|until| now < *until);
-        Some(Self { failures: *failures, since: *since, last: *last, turned_away: *turned_away, blocked_until })
+        Some(Self {
+            failures: *failures,
+            since: *since,
+            last: *last,
+            turned_away: *turned_away,
+            blocked_until,
+        })
     }
 }
 
@@ -87,13 +93,28 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
             let cells = rows.iter().map(|row| {
                 let failed = row.failed_logins.as_ref();
                 let waits = failed.and_then(|failed| failed.blocked_until);
-                let waits = waits.map_or_else(String::new, |until| format!(", waits until {until:.0}"));
-                let failed = failed.map_or_else(String::new, |failed| format!(", {} failed logins", failed.failures));
+                let waits =
+                    waits.map_or_else(String::new, |until| format!(", waits until {until:.0}"));
+                let failed = failed.map_or_else(String::new, |failed| {
+                    format!(", {} failed logins", failed.failures)
+                });
                 let state = format!("{:?}{failed}{waits}", row.state);
-                let (role, permissions) = (row.role.clone().unwrap_or_default(), row.permissions.join(","));
-                [row.email.clone(), row.organization.clone(), row.login_name.clone(), state, row.group.clone(), role, permissions]
+                let (role, permissions) =
+                    (row.role.clone().unwrap_or_default(), row.permissions.join(","));
+                [
+                    row.email.clone(),
+                    row.organization.clone(),
+                    row.login_name.clone(),
+                    state,
+                    row.group.clone(),
+                    role,
+                    permissions,
+                ]
             });
-            table(["EMAIL", "ORGANIZATION", "LOGIN", "STATE", "GROUP", "ROLE", "PERMISSIONS"], &cells.collect::<Vec<_>>())
+            table(
+                ["EMAIL", "ORGANIZATION", "LOGIN", "STATE", "GROUP", "ROLE", "PERMISSIONS"],
+                &cells.collect::<Vec<_>>(),
+            )
         }
     };
     Ok(print(&text)?)
@@ -104,16 +125,28 @@ async fn rows(shared: &Shared, organization: Option<&str>) -> Result<Vec<Row>, F
     let accounts = store.list(organization).await?;
     let namespaces: BTreeSet<&String> = accounts.iter().map(|account| &account.namespace).collect();
     let asked = namespaces.into_iter().filter_map(|namespace| {
-        Some(Organization { namespace: namespace.clone(), customer_id: CustomerId::parse(namespace).ok()? })
+        Some(Organization {
+            namespace: namespace.clone(),
+            customer_id: CustomerId::parse(namespace).ok()?,
+        })
     });
     let records = store.organizations(&asked.collect::<Vec<_>>()).await?;
-    let by_user: HashMap<(&str, &str), &Account> =
-        accounts.iter().map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account)).collect();
+    let by_user: HashMap<(&str, &str), &Account> = accounts
+        .iter()
+        .map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account))
+        .collect();
     let (failed, now) = (store.login_failures().await?, time(&store, shared).await?);
     let rows = accounts.iter().map(|account| {
-        let own = inheritance::own(account, |name| by_user.get(&(account.namespace.as_str(), name)).copied());
-        let failed_logins = failed.get(&account.id).and_then(|failed| FailedLogins::at(now, failed));
-        let row = row(account.clone(), &own, &records.get(&account.namespace).cloned().unwrap_or_default());
+        let own = inheritance::own(account, |name| {
+            by_user.get(&(account.namespace.as_str(), name)).copied()
+        });
+        let failed_logins =
+            failed.get(&account.id).and_then(|failed| FailedLogins::at(now, failed));
+        let row = row(
+            account.clone(),
+            &own,
+            &records.get(&account.namespace).cloned().unwrap_or_default(),
+        );
         Row { failed_logins, ..row }
     });
     Ok(rows.collect())

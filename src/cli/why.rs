@@ -1,4 +1,5 @@
-//! `roster why -n NS USER PERMISSION`: every way by which a `User` holds a permission, or why it holds it by none.
+//! `roster why -n NS USER PERMISSION`: every way by which a `User` holds a permission, or why it
+//! holds it by none.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -34,9 +35,12 @@ pub(super) struct Arguments {
 }
 
 fn permission(text: &str) -> Result<Permission, String> {
-    let rule =
-        "a permission is lower-case words joined by colons, such as orders:read, of at most 125 characters; full control is *";
-    if text == FULL_CONTROL { Ok(Permission::full_control()) } else { Permission::parse(text).map_err(|_| rule.to_owned()) }
+    let rule = "a permission is lower-case words joined by colons, such as orders:read, of at most 125 characters; full control is *";
+    if text == FULL_CONTROL {
+        Ok(Permission::full_control())
+    } else {
+        Permission::parse(text).map_err(|_| rule.to_owned())
+    }
 }
 
 /// Says why: exit code 0 where the permission is held, 1 where it isn't.
@@ -54,11 +58,15 @@ async fn answer(shared: &Shared, arguments: &Arguments) -> Result<Answer, Failur
     let Arguments { namespace, user, permission, output: _ } = arguments;
     let store = SqlStore::open_existing(&shared.store).await?;
     let accounts = accounts_of(&store, namespace, user).await?;
-    let asked = Organization { namespace: namespace.clone(), customer_id: CustomerId::parse(namespace)? };
+    let asked =
+        Organization { namespace: namespace.clone(), customer_id: CustomerId::parse(namespace)? };
     let record = store.organizations(&[asked]).await?.remove(namespace).unwrap_or_default();
-    let by_user: HashMap<&str, &Account> = accounts.iter().map(|account| (account.owner.name.as_str(), account)).collect();
+    let by_user: HashMap<&str, &Account> =
+        accounts.iter().map(|account| (account.owner.name.as_str(), account)).collect();
     let group = record.group(&by_user[user.as_str()].content.group);
-    Ok(explain(by_user[user.as_str()], group.as_ref(), permission, &|name| by_user.get(name).copied()))
+    Ok(explain(by_user[user.as_str()], group.as_ref(), permission, &|name| {
+        by_user.get(name).copied()
+    }))
 }
 
 /// Whether somebody holds a permission, and why.
@@ -110,16 +118,26 @@ enum End {
 type Find<'f, 'a> = &'f dyn Fn(&str) -> Option<&'a Account>;
 
 /// Explains whether the account, whose group is this one, holds a permission.
-fn explain<'a>(account: &'a Account, group: Option<&GroupContent>, permission: &Permission, find: Find<'_, 'a>) -> Answer {
+fn explain<'a>(
+    account: &'a Account,
+    group: Option<&GroupContent>,
+    permission: &Permission,
+    find: Find<'_, 'a>,
+) -> Answer {
     let user = account.owner.name.clone();
     let mut paths = own_paths(account, permission, find);
     paths.extend(
-        group.iter().flat_map(|group| group_ends(account, group, permission)).map(|end| Path { users: vec![user.clone()], end }),
+        group
+            .iter()
+            .flat_map(|group| group_ends(account, group, permission))
+            .map(|end| Path { users: vec![user.clone()], end }),
     );
     let held = !paths.is_empty();
     let mut notes = vec![];
     if held && account.content.lifecycle == Lifecycle::Disabled {
-        notes.push(format!("{user} is disabled: the permission is in effect, but the person can't log in"));
+        notes.push(format!(
+            "{user} is disabled: the permission is in effect, but the person can't log in"
+        ));
     }
     if !held {
         let namespace = &account.namespace;
@@ -127,7 +145,8 @@ fn explain<'a>(account: &'a Account, group: Option<&GroupContent>, permission: &
             "this is what is in force; kubectl get users.roster.rs {user} -n {namespace} -o wide says what the User waits for, if it does"
         ));
     }
-    let (why_not, cures) = if held { (vec![], vec![]) } else { missing(account, group, permission, find) };
+    let (why_not, cures) =
+        if held { (vec![], vec![]) } else { missing(account, group, permission, find) };
     let (organization, permission) = (account.namespace.clone(), permission.to_string());
     Answer { organization, user, permission, held, paths, why_not, cures, notes }
 }
@@ -137,7 +156,11 @@ fn own_paths<'a>(account: &'a Account, permission: &Permission, find: Find<'_, '
     let (mut users, mut paths) = (vec![], vec![]);
     for holder in [account].into_iter().chain(inheritance::line(account, find)) {
         users.push(holder.owner.name.clone());
-        paths.extend(ends(holder, permission, find).into_iter().map(|end| Path { users: users.clone(), end }));
+        paths.extend(
+            ends(holder, permission, find)
+                .into_iter()
+                .map(|end| Path { users: users.clone(), end }),
+        );
     }
     paths
 }
@@ -149,11 +172,15 @@ fn ends<'a>(holder: &'a Account, permission: &Permission, find: Find<'_, 'a>) ->
         ends.push(End::Listed);
     }
     match &holder.content.source {
-        Some(Source::Cloned(Cloned { from, uid, generation, permissions })) if permissions.contains(permission) => {
+        Some(Source::Cloned(Cloned { from, uid, generation, permissions }))
+            if permissions.contains(permission) =>
+        {
             let (from, uid, clone_time) = (from.clone(), uid.clone(), clone_time(holder));
             ends.push(End::Cloned { from, uid, generation: *generation, clone_time });
         }
-        Some(Source::Inherited { kept: Some(permissions), .. }) if permissions.contains(permission) => {
+        Some(Source::Inherited { kept: Some(permissions), .. })
+            if permissions.contains(permission) =>
+        {
             ends.push(End::KeptOnLoop { around: around(holder, find) });
         }
         Some(Source::Cloned(_) | Source::Inherited { .. }) | None => {}
@@ -169,9 +196,11 @@ fn group_ends(member: &Account, group: &GroupContent, permission: &Permission) -
     listed.into_iter().chain(full_control).collect()
 }
 
-/// Returns the names on the loop that an account is on, back to its own; where the way doesn't lead back, as far as it goes.
+/// Returns the names on the loop that an account is on, back to its own; where the way doesn't lead
+/// back, as far as it goes.
 fn around<'a>(account: &'a Account, find: Find<'_, 'a>) -> Vec<String> {
-    let (mut names, mut met, mut last) = (vec![account.owner.name.clone()], BTreeSet::new(), account);
+    let (mut names, mut met, mut last) =
+        (vec![account.owner.name.clone()], BTreeSet::new(), account);
     while met.insert(last.id)
         && let Some(Source::Inherited { from, .. }) = &last.content.source
     {
@@ -200,12 +229,16 @@ fn missing<'a>(
 ) -> (Vec<String>, Vec<String>) {
     let (user, group_name) = (&account.owner.name, &account.content.group);
     if *permission == Permission::full_control() {
-        let why = format!("the group {group_name} has no full control, which comes from a group alone");
-        let cure = format!("a group with fullControl: true in spec.groupRef of {user}, such as administrators");
+        let why =
+            format!("the group {group_name} has no full control, which comes from a group alone");
+        let cure = format!(
+            "a group with fullControl: true in spec.groupRef of {user}, such as administrators"
+        );
         return (vec![why], vec![cure]);
     }
     let Trail { line, end } = trail(account, find);
-    let names: Vec<&str> = [account].iter().chain(&line).map(|account| account.owner.name.as_str()).collect();
+    let names: Vec<&str> =
+        [account].iter().chain(&line).map(|account| account.owner.name.as_str()).collect();
     let (no_source, cure) = end.missing(&names, permission, find);
     let not_in_group = match group {
         Some(_) => format!("the group {group_name} doesn't list it"),
@@ -214,10 +247,15 @@ fn missing<'a>(
     let listing = if matches!(end, TrailEnd::TooLong) { &names[..1] } else { &names[..] };
     let cures = [
         Some(format!("{permission} in spec.permissions.grants of {}", listing.join(" or "))),
-        Some(format!("{permission} in spec.permissions of the UserGroup {group_name}, which gives it to every member")),
+        Some(format!(
+            "{permission} in spec.permissions of the UserGroup {group_name}, which gives it to every member"
+        )),
         cure,
     ];
-    (vec![format!("{user} doesn't list it"), no_source, not_in_group], cures.into_iter().flatten().collect())
+    (
+        vec![format!("{user} doesn't list it"), no_source, not_in_group],
+        cures.into_iter().flatten().collect(),
+    )
 }
 
 /// Those whom an account follows, one after the other.
@@ -250,8 +288,14 @@ fn trail<'a>(account: &'a Account, find: Find<'_, 'a>) -> Trail<'a> {
 }
 
 impl<'a> TrailEnd<'a> {
-    /// Returns why the permission doesn't come along the trail of these names, and what would bring it.
-    fn missing(&self, names: &[&str], permission: &Permission, find: Find<'_, 'a>) -> (String, Option<String>) {
+    /// Returns why the permission doesn't come along the trail of these names, and what would bring
+    /// it.
+    fn missing(
+        &self,
+        names: &[&str],
+        permission: &Permission,
+        find: Find<'_, 'a>,
+    ) -> (String, Option<String>) {
         let (user, way) = (names[0], names.join(" -> "));
         let led = if names.len() == 1 { String::new() } else { format!("{way}: ") };
         match self {
@@ -290,8 +334,11 @@ fn not_cloned<'a>(
     let Cloned { from, generation, .. } = cloned;
     let user = &last.owner.name;
     let when = clone_time(last).map(|time| format!(", {time}")).unwrap_or_default();
-    let why = format!("{led}{user} cloned {from} (generation {generation}{when}), who didn't hold it then");
-    let holds_it_now = find(from).is_some_and(|source| inheritance::own(source, find).contains(permission));
+    let why = format!(
+        "{led}{user} cloned {from} (generation {generation}{when}), who didn't hold it then"
+    );
+    let holds_it_now =
+        find(from).is_some_and(|source| inheritance::own(source, find).contains(permission));
     if holds_it_now {
         let cure = format!("mode Inherit in spec.permissions.from of {user}, which follows {from}");
         return (format!("{why}; {from} holds it now, but a clone doesn't follow"), Some(cure));
@@ -310,9 +357,13 @@ impl fmt::Display for Path {
                 clone_time.iter().try_for_each(|time| write!(f, ", {time}"))?;
                 write!(f, ")")
             }
-            End::KeptOnLoop { around } => write!(f, "kept by {last} on the loop {}", around.join(" -> ")),
+            End::KeptOnLoop { around } => {
+                write!(f, "kept by {last} on the loop {}", around.join(" -> "))
+            }
             End::Group { group } => write!(f, "in the group {group}, which lists it"),
-            End::FullControl { group } => write!(f, "in the group {group}, which has full control: * allows everything"),
+            End::FullControl { group } => {
+                write!(f, "in the group {group}, which has full control: * allows everything")
+            }
         }
     }
 }
@@ -341,7 +392,9 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::account::{AccountId, Content, Owner, Profile, Revision, Transaction, TransactionId, TransactionKind};
+    use crate::domain::account::{
+        AccountId, Content, Owner, Profile, Revision, Transaction, TransactionId, TransactionKind,
+    };
     use crate::domain::email::Email;
     use crate::domain::group::{ADMINISTRATORS, USERS};
     use crate::domain::member::MemberValues;
@@ -399,7 +452,12 @@ mod tests {
         }
     }
 
-    fn asked(accounts: &[Account], name: &str, group: Option<&GroupContent>, asked: &Permission) -> Answer {
+    fn asked(
+        accounts: &[Account],
+        name: &str,
+        group: Option<&GroupContent>,
+        asked: &Permission,
+    ) -> Answer {
         let find = |name: &str| accounts.iter().find(|account| account.owner.name == name);
         explain(find(name).unwrap(), group, asked, &find)
     }
@@ -407,7 +465,12 @@ mod tests {
     /// Asks about alice, whose group gives nothing, and expects a text in the answer.
     #[track_caller]
     fn check(accounts: &[Account], held: bool, text: &str) {
-        let answer = asked(accounts, "alice", Some(&GroupContent::default()), &Permission::parse("orders:read").unwrap());
+        let answer = asked(
+            accounts,
+            "alice",
+            Some(&GroupContent::default()),
+            &Permission::parse("orders:read").unwrap(),
+        );
         let said = answer.to_string();
         assert_eq!(answer.held, held, "{said}");
         assert!(said.contains(text), "{text:?} isn't in: {said}");
@@ -418,8 +481,17 @@ mod tests {
         let own = account("alice", &["orders:read"], inherits("bob"));
         let bob = account("bob", &[], inherits("carol"));
         let clone = account("carol", &["orders:read"], cloned("dave", &["orders:read"]));
-        let group = GroupContent { permissions: permissions(&["orders:read"]), full_control: true, ..GroupContent::default() };
-        let answer = asked(&[own, bob, clone], "alice", Some(&group), &Permission::parse("orders:read").unwrap());
+        let group = GroupContent {
+            permissions: permissions(&["orders:read"]),
+            full_control: true,
+            ..GroupContent::default()
+        };
+        let answer = asked(
+            &[own, bob, clone],
+            "alice",
+            Some(&group),
+            &Permission::parse("orders:read").unwrap(),
+        );
         assert_eq!(
             answer.to_string(),
             "alice of acme holds orders:read:\n  \
@@ -433,45 +505,83 @@ mod tests {
 
     #[test]
     fn a_loop_is_named_where_something_is_kept_on_it_and_where_it_keeps_something_away() {
-        let kept = |held: &[&str]| Some(Source::Inherited { from: "bob".to_owned(), kept: Some(permissions(held)) });
-        let bob = account("bob", &[], Some(Source::Inherited { from: "alice".to_owned(), kept: Some(permissions(&[])) }));
+        let kept = |held: &[&str]| {
+            Some(Source::Inherited { from: "bob".to_owned(), kept: Some(permissions(held)) })
+        };
+        let bob = account(
+            "bob",
+            &[],
+            Some(Source::Inherited { from: "alice".to_owned(), kept: Some(permissions(&[])) }),
+        );
         check(
             &[account("alice", &[], kept(&["orders:read"])), bob.clone()],
             true,
             "kept by alice on the loop alice -> bob -> alice",
         );
-        check(&[account("alice", &[], kept(&[])), bob.clone()], false, "alice is on a loop (alice -> bob -> alice)");
+        check(
+            &[account("alice", &[], kept(&[])), bob.clone()],
+            false,
+            "alice is on a loop (alice -> bob -> alice)",
+        );
         let heir = account("alice", &[], inherits("carol"));
         let carol = account("carol", &[], kept(&[]));
-        let bob = account("bob", &[], Some(Source::Inherited { from: "carol".to_owned(), kept: Some(permissions(&[])) }));
-        check(&[heir, carol, bob], false, "alice -> carol: carol is on a loop (carol -> bob -> carol)");
+        let bob = account(
+            "bob",
+            &[],
+            Some(Source::Inherited { from: "carol".to_owned(), kept: Some(permissions(&[])) }),
+        );
+        check(
+            &[heir, carol, bob],
+            false,
+            "alice -> carol: carol is on a loop (carol -> bob -> carol)",
+        );
     }
 
     #[test]
     fn whoever_holds_nothing_is_told_why_and_what_would_help() {
         check(&[account("alice", &[], None)], false, "alice inherits from nobody");
-        check(&[account("alice", &[], inherits("bob"))], false, "alice -> bob: the User bob has no account");
+        check(
+            &[account("alice", &[], inherits("bob"))],
+            false,
+            "alice -> bob: the User bob has no account",
+        );
         check(
             &[account("alice", &[], inherits("bob")), account("bob", &[], None)],
             false,
             "in spec.permissions.grants of alice or bob\n",
         );
         let clone = || account("alice", &[], cloned("bob", &[]));
-        check(&[clone()], false, "alice cloned bob (generation 3, 1970-01-01T00:00:00Z), who didn't hold it then\n");
-        check(&[clone(), account("bob", &["orders:read"], None)], false, "bob holds it now, but a clone doesn't follow");
-        let mut line: Vec<Account> =
-            (0..33).map(|number| account(&format!("u{number}"), &[], inherits(&format!("u{}", number + 1)))).collect();
+        check(
+            &[clone()],
+            false,
+            "alice cloned bob (generation 3, 1970-01-01T00:00:00Z), who didn't hold it then\n",
+        );
+        check(
+            &[clone(), account("bob", &["orders:read"], None)],
+            false,
+            "bob holds it now, but a clone doesn't follow",
+        );
+        let mut line: Vec<Account> = (0..33)
+            .map(|number| {
+                account(&format!("u{number}"), &[], inherits(&format!("u{}", number + 1)))
+            })
+            .collect();
         line.push(account("u33", &["orders:read"], None));
         line.push(account("alice", &[], inherits("u1")));
         check(&line, false, "more than 32 others");
         line.push(account("alice", &[], inherits("u2")));
-        check(&line[..34].iter().chain(&line[35..]).cloned().collect::<Vec<_>>(), true, "u32 -> u33, listed by u33");
+        check(
+            &line[..34].iter().chain(&line[35..]).cloned().collect::<Vec<_>>(),
+            true,
+            "u32 -> u33, listed by u33",
+        );
     }
 
     #[test]
     fn full_control_comes_from_a_group_alone_and_the_disabled_hold_what_they_hold() {
         let nobody = [account("alice", &[], None)];
-        let none = asked(&nobody, "alice", Some(&GroupContent::default()), &Permission::full_control());
+        let none =
+            asked(&nobody, "alice", Some(&GroupContent::default()), &Permission::full_control());
         assert_eq!((none.held, none.why_not.len(), none.cures.len()), (false, 1, 1));
         let mut disabled = account("alice", &["a"], None);
         disabled.content.lifecycle = Lifecycle::Disabled;
@@ -510,8 +620,14 @@ mod tests {
                 group.clone_into(&mut account.content.group);
                 account
             });
-            let next = |number: usize| if number == 0 { "u0".to_owned() } else { format!("line{}", number - 1) };
-            few.chain((0..length).map(|number| account(&format!("line{number}"), &[], inherits(&next(number))))).collect()
+            let next = |number: usize| {
+                if number == 0 { "u0".to_owned() } else { format!("line{}", number - 1) }
+            };
+            few.chain(
+                (0..length)
+                    .map(|number| account(&format!("line{number}"), &[], inherits(&next(number)))),
+            )
+            .collect()
         })
     }
 

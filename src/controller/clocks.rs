@@ -1,8 +1,10 @@
-//! Other clocks than this machine's: the API server's, by the `Date` of its answers, and the database server's.
+//! Other clocks than this machine's: the API server's, by the `Date` of its answers, and the
+//! database server's.
 //!
-//! The API server's is read by a task of its own, so that nothing waits for an answer. Between two readings it is taken to go
-//! as this machine's steady clock does, which nobody sets. That one stands still while a machine sleeps, so after that
-//! the reading is behind until the next one, and whatever can't be undone waits for it.
+//! The API server's is read by a task of its own, so that nothing waits for an answer. Between two
+//! readings it is taken to go as this machine's steady clock does, which nobody sets. That one
+//! stands still while a machine sleeps, so after that the reading is behind until the next one, and
+//! whatever can't be undone waits for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +31,8 @@ const RETRY: Duration = Duration::from_secs(2);
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// For how long a reading says what the other clock shows now: a steady clock loses less than ten seconds in a day.
+/// For how long a reading says what the other clock shows now: a steady clock loses less than ten
+/// seconds in a day.
 const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// How old a reading may be by which something is done that can't be undone.
@@ -56,7 +59,10 @@ pub enum ReadError {
 pub async fn read(client: &Client) -> Result<Timestamp, ReadError> {
     // Whoever may ask nothing else may ask for this; the Date stands on a refusal too.
     let request = Request::get("/version").body(Body::empty()).expect("the request is well-formed");
-    let answer = timeout(TIMEOUT, client.send(request)).await.map_err(|_| ReadError::Timeout)?.map_err(ReadError::Api)?;
+    let answer = timeout(TIMEOUT, client.send(request))
+        .await
+        .map_err(|_| ReadError::Timeout)?
+        .map_err(ReadError::Api)?;
     let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
     date.and_then(date_of).ok_or(ReadError::NoDate)
 }
@@ -99,7 +105,11 @@ impl ServerClock {
     /// Returns a clock that was never read, and won't be.
     #[must_use]
     pub fn unread() -> Self {
-        Self { readings: watch::channel(None).1, answered: watch::channel(false).1, wanted: Arc::default() }
+        Self {
+            readings: watch::channel(None).1,
+            answered: watch::channel(false).1,
+            wanted: Arc::default(),
+        }
     }
 
     /// Reads the clock for as long as anybody has it.
@@ -117,8 +127,8 @@ impl ServerClock {
         self.wanted.notify_one();
     }
 
-    /// Waits for the first answer of the API server. Returns whether there was a date in it: where something in between takes
-    /// it away, waiting for another answer is of no use.
+    /// Waits for the first answer of the API server. Returns whether there was a date in it: where
+    /// something in between takes it away, waiting for another answer is of no use.
     pub async fn was_read(&self) -> bool {
         // Where nobody reads it, it never is.
         if self.answered.clone().wait_for(|answered| *answered).await.is_err() {
@@ -197,8 +207,8 @@ impl Clocks {
         Ok(())
     }
 
-    /// Returns the time to write down for what is done now, which no clock that is ahead of all others can move into the
-    /// future.
+    /// Returns the time to write down for what is done now, which no clock that is ahead of all
+    /// others can move into the future.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let readings = self.readings(MAX_AGE);
@@ -214,8 +224,8 @@ impl Clocks {
         self.readings(MAX_AGE)
     }
 
-    /// Returns what the clocks show, of which the API server's was read just now. Where it wasn't, it isn't there, and is
-    /// about to be read.
+    /// Returns what the clocks show, of which the API server's was read just now. Where it wasn't,
+    /// it isn't there, and is about to be read.
     #[must_use]
     pub fn fresh(&self) -> ClockReadings {
         let readings = self.readings(MAX_AGE_TO_CLOSE);
@@ -269,7 +279,11 @@ mod tests {
         let server = ServerClock::showing(start);
         assert_eq!(Clocks::new(Clock::running_from(ahead), server.clone()).now(), start);
         assert_eq!(Clocks::new(Clock::running_from(start), server).now(), start);
-        assert_eq!(Clocks::new(Clock::running_from(ahead), ServerClock::unread()).now(), ahead, "nothing says otherwise");
+        assert_eq!(
+            Clocks::new(Clock::running_from(ahead), ServerClock::unread()).now(),
+            ahead,
+            "nothing says otherwise"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -278,7 +292,8 @@ mod tests {
         let shown = Clock::SYSTEM.now();
         let server = ServerClock::showing(shown);
         let clocks = Clocks::new(Clock::ahead_by(offset), server);
-        let agreed = clocks.fresh().agreed().expect("they differ by nothing but what was asked for");
+        let agreed =
+            clocks.fresh().agreed().expect("they differ by nothing but what was asked for");
         assert_eq!(agreed, shown.checked_add(offset).unwrap());
     }
 
@@ -287,7 +302,8 @@ mod tests {
         let without = axum::Router::new().fallback(|| async { "{}" });
         let begun = Instant::now();
         assert!(!ServerClock::of(Client::new(without, "default")).was_read().await);
-        let with = axum::Router::new().fallback(|| async { ([(DATE, "Mon, 30 Nov 2026 15:35:38 GMT")], "{}") });
+        let with = axum::Router::new()
+            .fallback(|| async { ([(DATE, "Mon, 30 Nov 2026 15:35:38 GMT")], "{}") });
         assert!(ServerClock::of(Client::new(with, "default")).was_read().await);
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }

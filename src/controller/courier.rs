@@ -22,7 +22,8 @@ pub struct Courier {
 pub type Answer = (String, Entry, Result<Provisioned, DirectoryError>);
 
 impl Courier {
-    /// Returns a courier to these directories, with this reader for those that take passwords' text.
+    /// Returns a courier to these directories, with this reader for those that take passwords'
+    /// text.
     #[must_use]
     pub fn new(directories: Vec<Directory>, passwords: Reader) -> Self {
         Self { directories, passwords, under_way: JoinSet::new(), tidying: JoinSet::new() }
@@ -30,7 +31,11 @@ impl Courier {
 
     /// Brings an entry to a directory.
     pub fn send(&mut self, delivery: Delivery) {
-        let Some(directory) = self.directories.iter().find(|one| one.name() == delivery.directory).cloned() else { return };
+        let Some(directory) =
+            self.directories.iter().find(|one| one.name() == delivery.directory).cloned()
+        else {
+            return;
+        };
         let passwords = self.passwords.clone();
         self.under_way.spawn(async move {
             let bringing = Box::pin(async {
@@ -39,12 +44,15 @@ impl Courier {
             });
             // An entry without an answer would be on its way for ever.
             let answer = AssertUnwindSafe(bringing).catch_unwind().await;
-            let fault = || Err(DirectoryError::Nonsense("roster failed at it; its log says where".to_owned()));
+            let fault = || {
+                Err(DirectoryError::Nonsense("roster failed at it; its log says where".to_owned()))
+            };
             (delivery.directory, delivery.entry, answer.unwrap_or_else(|_| fault()))
         });
     }
 
-    /// Has every directory drop the groups that organizations don't have any more, unless that is under way.
+    /// Has every directory drop the groups that organizations don't have any more, unless that is
+    /// under way.
     pub fn tidy(&mut self, present: &Groups) {
         while self.tidying.try_join_next().is_some() {}
         if !self.tidying.is_empty() {
@@ -56,7 +64,11 @@ impl Courier {
                 if let Err(error) = directory.drop_groups(&present).await {
                     // A refusal quotes the server, which may name members.
                     let why: &str = (&error).into();
-                    tracing::warn!(directory = directory.name(), why, "groups that are gone are left for the next look");
+                    tracing::warn!(
+                        directory = directory.name(),
+                        why,
+                        "groups that are gone are left for the next look"
+                    );
                 }
             });
         }
@@ -86,13 +98,20 @@ impl Courier {
     }
 }
 
-/// Returns the entry with the text of its password, where the directory takes texts, it is new, and a Secret has it. Where
-/// that can't be read, everything else is brought without it: no revocation waits for a Secret.
-async fn with_text(directory: &Directory, delivery: &Delivery, passwords: &Reader) -> (Entry, Result<(), DirectoryError>) {
+/// Returns the entry with the text of its password, where the directory takes texts, it is new, and
+/// a Secret has it. Where that can't be read, everything else is brought without it: no revocation
+/// waits for a Secret.
+async fn with_text(
+    directory: &Directory,
+    delivery: &Delivery,
+    passwords: &Reader,
+) -> (Entry, Result<(), DirectoryError>) {
     let mut entry = delivery.entry.clone();
     let place = delivery.password.as_ref().filter(|_| directory.takes_password_texts());
     let (Some(place), Some(person)) = (place, &mut entry.person) else { return (entry, Ok(())) };
-    let Some(password) = person.password.as_mut().filter(|password| password.is_new) else { return (entry, Ok(())) };
+    let Some(password) = person.password.as_mut().filter(|password| password.is_new) else {
+        return (entry, Ok(()));
+    };
     match passwords.text(&entry.organization, place, &password.hash).await {
         Ok(text) => password.text = text.map(Arc::new),
         Err(_) => {

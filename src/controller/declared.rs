@@ -1,4 +1,5 @@
-//! Which `User`s the cluster has, and what of all objects this version doesn't understand, read once.
+//! Which `User`s the cluster has, and what of all objects this version doesn't understand, read
+//! once.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +29,8 @@ pub struct DeclaredUser {
     pub deleting: bool,
     /// What its status says of directories that don't have what is in force, where it says so.
     pub behind: Option<Behind>,
-    /// Its spec, where that has values that can't be meant, unless the account has them in force from before.
+    /// Its spec, where that has values that can't be meant, unless the account has them in force
+    /// from before.
     pub doubtful: Option<Box<UserSpec>>,
 }
 
@@ -58,7 +60,10 @@ pub struct Declarations {
 ///
 /// # Errors
 /// When the API server doesn't say.
-pub async fn declarations(client: &Client, namespaces: &[String]) -> Result<Declarations, kube::Error> {
+pub async fn declarations(
+    client: &Client,
+    namespaces: &[String],
+) -> Result<Declarations, kube::Error> {
     let mut found = Declarations::default();
     let users = list::<User>(client, namespaces, &mut found.misread).await?;
     found.users = users.into_iter().map(declared).collect();
@@ -71,7 +76,10 @@ pub async fn declarations(client: &Client, namespaces: &[String]) -> Result<Decl
 ///
 /// # Errors
 /// When the API server doesn't say.
-pub async fn declared_users(client: &Client, namespaces: &[String]) -> Result<BTreeMap<UserName, DeclaredUser>, kube::Error> {
+pub async fn declared_users(
+    client: &Client,
+    namespaces: &[String],
+) -> Result<BTreeMap<UserName, DeclaredUser>, kube::Error> {
     Ok(list::<User>(client, namespaces, &mut vec![]).await?.into_iter().map(declared).collect())
 }
 
@@ -81,7 +89,8 @@ async fn list<K: Declared + Clone + std::fmt::Debug>(
     namespaces: &[String],
     misread: &mut Vec<Misread>,
 ) -> Result<Vec<K>, kube::Error> {
-    let mut apis: Vec<Api<Lenient<K>>> = namespaces.iter().map(|name| Api::namespaced(client.clone(), name)).collect();
+    let mut apis: Vec<Api<Lenient<K>>> =
+        namespaces.iter().map(|name| Api::namespaced(client.clone(), name)).collect();
     if apis.is_empty() {
         apis.push(Api::all(client.clone()));
     }
@@ -92,8 +101,14 @@ async fn list<K: Declared + Clone + std::fmt::Debug>(
             let page = api.list(&parameters).await?;
             for Lenient { object, unreadable, has_foreign_status: _ } in page.items {
                 if !unreadable.fields().is_empty() {
-                    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-                    misread.push(Misread { kind: K::KIND, namespace, name, fields: unreadable.fields().to_vec() });
+                    let (namespace, name) =
+                        (object.namespace().unwrap_or_default(), object.name_any());
+                    misread.push(Misread {
+                        kind: K::KIND,
+                        namespace,
+                        name,
+                        fields: unreadable.fields().to_vec(),
+                    });
                 }
                 objects.push(object);
             }
@@ -108,8 +123,22 @@ async fn list<K: Declared + Clone + std::fmt::Debug>(
 
 fn declared(user: User) -> (UserName, DeclaredUser) {
     let name = (user.namespace().unwrap_or_default(), user.name_any());
-    let (uid, deleting) = (user.uid().unwrap_or_default(), user.meta().deletion_timestamp.is_some());
-    let behind = user.status.as_ref().and_then(|status| ToldBefore::of(&status.conditions)).map(|told| told.behind);
+    let (uid, deleting) =
+        (user.uid().unwrap_or_default(), user.meta().deletion_timestamp.is_some());
+    let behind = user
+        .status
+        .as_ref()
+        .and_then(|status| ToldBefore::of(&status.conditions))
+        .map(|told| told.behind);
     let doubtful = (!wrong_values(&user.spec, None).is_empty()).then(|| Box::new(user.spec));
-    (name, DeclaredUser { uid, account: user.status.and_then(|status| status.account_id), deleting, behind, doubtful })
+    (
+        name,
+        DeclaredUser {
+            uid,
+            account: user.status.and_then(|status| status.account_id),
+            deleting,
+            behind,
+            doubtful,
+        },
+    )
 }

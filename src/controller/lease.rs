@@ -1,13 +1,14 @@
 //! Which of several replicas works: the one that holds a Lease and renews it.
 //!
-//! Clocks of machines differ, so nobody compares a time in a Lease with a clock: whoever waits measures how long the Lease
-//! hasn't changed before its eyes, and whoever holds it, how long it hasn't been renewed. A Lease keeps two replicas from
-//! working at once as long as both look at their clocks before each step; for a step that was begun before a pause and
-//! ends after it, the store checks the epoch.
+//! Clocks of machines differ, so nobody compares a time in a Lease with a clock: whoever waits
+//! measures how long the Lease hasn't changed before its eyes, and whoever holds it, how long it
+//! hasn't been renewed. A Lease keeps two replicas from working at once as long as both look at
+//! their clocks before each step; for a step that was begun before a pause and ends after it, the
+//! store checks the epoch.
 //!
-//! Anybody who may edit Leases in the namespace may write anything into this one, so nothing in it is taken for granted: an
-//! unrenewed Lease is taken after this operator's own duration, whatever the Lease says, and the store bounds the numbers
-//! in its annotations before it uses them.
+//! Anybody who may edit Leases in the namespace may write anything into this one, so nothing in it
+//! is taken for granted: an unrenewed Lease is taken after this operator's own duration, whatever
+//! the Lease says, and the store bounds the numbers in its annotations before it uses them.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -30,12 +31,13 @@ use crate::store::leadership::Progress;
 /// Says on a Lease in which namespaces its holder works.
 const NAMESPACES: &str = "roster.rs/namespaces";
 
-/// Say on a Lease which epoch the store gave its holders last, and how many commits were made in it: a store that knows of
-/// fewer was put back.
+/// Say on a Lease which epoch the store gave its holders last, and how many commits were made in
+/// it: a store that knows of fewer was put back.
 const EPOCH: &str = "roster.rs/epoch";
 const COMMITS: &str = "roster.rs/commits";
 
-/// Says on a Lease which holder has claimed the store last: one that holds the Lease and isn't named here doesn't work yet.
+/// Says on a Lease which holder has claimed the store last: one that holds the Lease and isn't
+/// named here doesn't work yet.
 const CLAIMED_BY: &str = "roster.rs/claimed-by";
 
 /// The annotations that operators write. Others' give way where the Lease has no room for both.
@@ -64,7 +66,8 @@ pub struct Rhythm {
 
 impl Default for Rhythm {
     fn default() -> Self {
-        let [duration, renewal, deadline, look, patience] = [10, 2, 7, 1, 3].map(Duration::from_secs);
+        let [duration, renewal, deadline, look, patience] =
+            [10, 2, 7, 1, 3].map(Duration::from_secs);
         Self { duration, renewal, deadline, look, patience }
     }
 }
@@ -110,17 +113,21 @@ struct Seen {
 impl Seen {
     /// Returns what is known of a Lease, from what was known and what it says now.
     fn after(before: Option<Self>, lease: Lease, now: Instant) -> Self {
-        let same = before.filter(|before| before.lease.metadata.uid == lease.metadata.uid && before.lease.spec == lease.spec);
+        let same = before.filter(|before| {
+            before.lease.metadata.uid == lease.metadata.uid && before.lease.spec == lease.spec
+        });
         Self { since: same.map_or(now, |before| before.since), lease }
     }
 
-    /// Whether this holder may take it: nobody has it, nobody renewed it for `duration`, or it is its own already, of a
-    /// request whose answer got lost.
+    /// Whether this holder may take it: nobody has it, nobody renewed it for `duration`, or it is
+    /// its own already, of a request whose answer got lost.
     ///
-    /// The duration that the Lease names isn't asked: a ghost that somebody wrote into it would keep everybody away for as
-    /// long as they like, and operators renew five times within their own duration.
+    /// The duration that the Lease names isn't asked: a ghost that somebody wrote into it would
+    /// keep everybody away for as long as they like, and operators renew five times within their
+    /// own duration.
     fn is_free(&self, holder: &str, duration: Duration, now: Instant) -> bool {
-        holder_of(&self.lease).is_none_or(|other| other == holder) || now.duration_since(self.since) > duration
+        holder_of(&self.lease).is_none_or(|other| other == holder)
+            || now.duration_since(self.since) > duration
     }
 }
 
@@ -131,7 +138,12 @@ fn annotation<'a>(lease: &'a Lease, name: &str) -> Option<&'a str> {
 /// Returns what the annotations say of the holders' progress; what is no count is none.
 #[must_use]
 pub fn progress_of(lease: &Lease) -> Progress {
-    let noted = |name| annotation(lease, name).and_then(|number| number.parse().ok()).filter(|count| *count >= 0).unwrap_or(0);
+    let noted = |name| {
+        annotation(lease, name)
+            .and_then(|number| number.parse().ok())
+            .filter(|count| *count >= 0)
+            .unwrap_or(0)
+    };
     Progress { epoch: noted(EPOCH), commits: noted(COMMITS) }
 }
 
@@ -157,7 +169,8 @@ pub enum Look {
     Unanswered,
     /// Whoever holds it has claimed the store, or it is about to be free.
     Led,
-    /// Whoever holds it hasn't claimed the store, so that nobody works: for how long, as far as was seen.
+    /// Whoever holds it hasn't claimed the store, so that nobody works: for how long, as far as was
+    /// seen.
     Unclaimed(Duration),
 }
 
@@ -169,7 +182,9 @@ struct Unclaimed {
 
 impl Unclaimed {
     fn look(&mut self, lease: Option<&Lease>, now: Instant) -> Look {
-        let holder = lease.and_then(|lease| holder_of(lease).filter(|holder| annotation(lease, CLAIMED_BY) != Some(holder)));
+        let holder = lease.and_then(|lease| {
+            holder_of(lease).filter(|holder| annotation(lease, CLAIMED_BY) != Some(holder))
+        });
         let Some(holder) = holder else {
             self.since = None;
             return Look::Led;
@@ -198,16 +213,21 @@ impl Candidate {
         });
         let is_mine = lease.and_then(holder_of) == Some(&self.holder);
         let annotations = held.metadata.annotations.get_or_insert_default();
-        annotations
-            .insert(NAMESPACES.to_owned(), if self.namespaces.is_empty() { "*".to_owned() } else { listed(&self.namespaces) });
+        annotations.insert(
+            NAMESPACES.to_owned(),
+            if self.namespaces.is_empty() { "*".to_owned() } else { listed(&self.namespaces) },
+        );
         let spec = held.spec.get_or_insert_default();
         if !is_mine {
             // Of a Lease that is new, nobody had it before.
-            spec.lease_transitions = Some(lease.map_or(0, |_| spec.lease_transitions.unwrap_or(0).max(0).saturating_add(1)));
+            spec.lease_transitions = Some(
+                lease.map_or(0, |_| spec.lease_transitions.unwrap_or(0).max(0).saturating_add(1)),
+            );
             spec.acquire_time = Some(MicroTime(now));
         }
         spec.holder_identity = Some(self.holder.clone());
-        spec.lease_duration_seconds = Some(i32::try_from(self.duration.as_secs()).unwrap_or(i32::MAX).max(1));
+        spec.lease_duration_seconds =
+            Some(i32::try_from(self.duration.as_secs()).unwrap_or(i32::MAX).max(1));
         spec.renew_time = Some(MicroTime(now));
         held
     }
@@ -217,16 +237,22 @@ impl Candidate {
 fn bare(lease: &Lease) -> Lease {
     let metadata = lease.metadata.clone();
     let own = |name: &String| OWN_ANNOTATIONS.contains(&name.as_str());
-    let annotations = metadata.annotations.map(|all| all.into_iter().filter(|(name, _)| own(name)).collect());
+    let annotations =
+        metadata.annotations.map(|all| all.into_iter().filter(|(name, _)| own(name)).collect());
     let (name, uid, resource_version) = (metadata.name, metadata.uid, metadata.resource_version);
-    let spec = lease.spec.clone().map(|spec| LeaseSpec { preferred_holder: None, strategy: None, ..spec });
-    Lease { metadata: ObjectMeta { name, uid, resource_version, annotations, ..ObjectMeta::default() }, spec }
+    let spec =
+        lease.spec.clone().map(|spec| LeaseSpec { preferred_holder: None, strategy: None, ..spec });
+    Lease {
+        metadata: ObjectMeta { name, uid, resource_version, annotations, ..ObjectMeta::default() },
+        spec,
+    }
 }
 
 /// Returns the Lease as nobody's, to be taken at once.
 fn let_go_of(lease: &Lease, now: Timestamp) -> Lease {
     let mut free = lease.clone();
-    let LeaseSpec { holder_identity, lease_duration_seconds, renew_time, .. } = free.spec.get_or_insert_default();
+    let LeaseSpec { holder_identity, lease_duration_seconds, renew_time, .. } =
+        free.spec.get_or_insert_default();
     *holder_identity = Some(String::new());
     *lease_duration_seconds = Some(1);
     *renew_time = Some(MicroTime(now));
@@ -262,8 +288,8 @@ impl Problem {
         matches!(self, Self::Api(kube::Error::Api(status)) if status.code == code)
     }
 
-    /// Whether the API server may have refused what is written on the Lease, such as more than there is room for; what
-    /// etcd finds too large is a 500.
+    /// Whether the API server may have refused what is written on the Lease, such as more than
+    /// there is room for; what etcd finds too large is a 500.
     fn may_be_about_content(&self) -> bool {
         [413, 422, 500].iter().any(|code| self.is(*code))
     }
@@ -278,7 +304,8 @@ pub struct Elector {
 }
 
 impl Elector {
-    /// Returns an elector on the Lease of these namespaces, which is itself in the namespace `place`.
+    /// Returns an elector on the Lease of these namespaces, which is itself in the namespace
+    /// `place`.
     #[must_use]
     pub fn new(client: Client, place: &str, namespaces: &BTreeSet<String>, holder: &str) -> Self {
         let rhythm = Rhythm::default();
@@ -294,16 +321,23 @@ impl Elector {
     /// Returns the same elector in another rhythm.
     #[must_use]
     pub fn in_rhythm(self, rhythm: Rhythm) -> Self {
-        Self { candidate: Candidate { duration: rhythm.duration, ..self.candidate }, rhythm, ..self }
+        Self {
+            candidate: Candidate { duration: rhythm.duration, ..self.candidate },
+            rhythm,
+            ..self
+        }
     }
 
-    /// Waits until the Lease is free and takes it; it is renewed from then on. Tells of each look in vain.
+    /// Waits until the Lease is free and takes it; it is renewed from then on. Tells of each look
+    /// in vain.
     pub async fn acquire(&self, mut looked: impl FnMut(Look)) -> Tenure {
         let (mut seen, mut said, mut unclaimed) = (None, None, Unclaimed::default());
         loop {
             let (heard, say) = match self.attempt(&mut seen).await {
                 Ok(Some((lease, begun))) => return self.keep(lease, begun),
-                Ok(None) => (true, seen.as_ref().and_then(|seen: &Seen| holder_of(&seen.lease)).map(shown)),
+                Ok(None) => {
+                    (true, seen.as_ref().and_then(|seen: &Seen| holder_of(&seen.lease)).map(shown))
+                }
                 Err(problem) => (false, Some(problem.to_string())),
             };
             let lease = seen.as_ref().map(|seen| &seen.lease);
@@ -311,8 +345,12 @@ impl Elector {
             if say != said {
                 let lease = &self.candidate.name;
                 match &say {
-                    Some(holder) if heard => tracing::info!(lease, holder, "standing by: another operator has the Lease"),
-                    Some(error) => tracing::warn!(lease, error, "the Lease can't be looked at, trying again"),
+                    Some(holder) if heard => {
+                        tracing::info!(lease, holder, "standing by: another operator has the Lease")
+                    }
+                    Some(error) => {
+                        tracing::warn!(lease, error, "the Lease can't be looked at, trying again")
+                    }
                     None => {}
                 }
                 said = say;
@@ -321,12 +359,16 @@ impl Elector {
         }
     }
 
-    /// Looks at the Lease, and takes it where it is free. Returns it as it was taken, and when taking it began.
+    /// Looks at the Lease, and takes it where it is free. Returns it as it was taken, and when
+    /// taking it began.
     async fn attempt(&self, seen: &mut Option<Seen>) -> Result<Option<(Lease, Instant)>, Problem> {
         let found = self.asked(self.leases.get_opt(&self.candidate.name)).await?;
         let begun = Instant::now();
         *seen = found.map(|lease| Seen::after(seen.take(), lease, begun));
-        if seen.as_ref().is_some_and(|seen| !seen.is_free(&self.candidate.holder, self.rhythm.duration, begun)) {
+        if seen
+            .as_ref()
+            .is_some_and(|seen| !seen.is_free(&self.candidate.holder, self.rhythm.duration, begun))
+        {
             return Ok(None);
         }
         match self.write(seen.as_ref().map(|seen| &seen.lease)).await {
@@ -354,18 +396,32 @@ impl Elector {
     }
 
     async fn asked<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, Problem> {
-        timeout(self.rhythm.patience, request).await.map_err(|_| Problem::Silence(self.rhythm.patience))?.map_err(Problem::Api)
+        timeout(self.rhythm.patience, request)
+            .await
+            .map_err(|_| Problem::Silence(self.rhythm.patience))?
+            .map_err(Problem::Api)
     }
 
     /// Renews a Lease that was taken, in a task of its own.
     fn keep(&self, lease: Lease, begun: Instant) -> Tenure {
         let until = begun + self.rhythm.deadline;
-        tracing::info!(lease = self.candidate.name, holder = self.candidate.holder, "has the Lease");
+        tracing::info!(
+            lease = self.candidate.name,
+            holder = self.candidate.holder,
+            "has the Lease"
+        );
         let (announce, standing) = watch::channel(Standing::Until(until));
         let (let_go, asked) = oneshot::channel();
         let (progress, noted) = watch::channel(progress_of(&lease));
         let keeper = Keeper { elector: self.clone(), lease, until, announce, progress: noted };
-        Tenure { lease: Some(HeldLease { standing, let_go, progress, keeper: tokio::spawn(keeper.keep(begun, asked)) }) }
+        Tenure {
+            lease: Some(HeldLease {
+                standing,
+                let_go,
+                progress,
+                keeper: tokio::spawn(keeper.keep(begun, asked)),
+            }),
+        }
     }
 }
 
@@ -389,7 +445,8 @@ struct Keeper {
 }
 
 impl Keeper {
-    /// Renews until the Lease is lost or to be let go of; where nobody is interested any more, leaves it to expire.
+    /// Renews until the Lease is lost or to be let go of; where nobody is interested any more,
+    /// leaves it to expire.
     async fn keep(mut self, mut begun: Instant, mut asked: oneshot::Receiver<()>) {
         let mut next = begun + self.elector.rhythm.renewal;
         loop {
@@ -443,7 +500,10 @@ impl Keeper {
                 Err(problem) => return Err(problem),
             }
             // Somebody wrote to it, or it was deleted, or an answer got lost.
-            let found = self.elector.asked(self.elector.leases.get_opt(&self.elector.candidate.name)).await?;
+            let found = self
+                .elector
+                .asked(self.elector.leases.get_opt(&self.elector.candidate.name))
+                .await?;
             there = found.is_some();
             let Some(lease) = found else { continue };
             match holder_of(&lease) {
@@ -457,7 +517,8 @@ impl Keeper {
 
     fn note_progress(&mut self) {
         let progress = *self.progress.borrow();
-        // Also where the Lease names more: nobody but its holder knows, so that was written by somebody else.
+        // Also where the Lease names more: nobody but its holder knows, so that was written by
+        // somebody else.
         if progress != progress_of(&self.lease) {
             let annotations = self.lease.metadata.annotations.get_or_insert_default();
             annotations.insert(EPOCH.to_owned(), progress.epoch.to_string());
@@ -485,7 +546,9 @@ impl Keeper {
                 }
                 // A renewal that was under way was done all the same.
                 match self.elector.leases.get_opt(name).await? {
-                    Some(lease) if holder_of(&lease) == Some(&self.elector.candidate.holder) => self.lease = lease,
+                    Some(lease) if holder_of(&lease) == Some(&self.elector.candidate.holder) => {
+                        self.lease = lease
+                    }
                     _ => return Ok(()),
                 }
             }
@@ -493,8 +556,13 @@ impl Keeper {
         });
         match emptied.await {
             Ok(Ok(())) => tracing::info!(lease = name, "has let go of the Lease"),
-            Ok(Err(error)) => tracing::warn!(error = in_short(&error), "the Lease couldn't be let go of, it expires by itself"),
-            Err(_) => tracing::warn!("the Lease couldn't be let go of in time, it expires by itself"),
+            Ok(Err(error)) => tracing::warn!(
+                error = in_short(&error),
+                "the Lease couldn't be let go of, it expires by itself"
+            ),
+            Err(_) => {
+                tracing::warn!("the Lease couldn't be let go of in time, it expires by itself")
+            }
         }
     }
 }
@@ -530,13 +598,15 @@ impl Tenure {
         self.lease.as_ref().map_or_else(Progress::default, |lease| *lease.progress.borrow())
     }
 
-    /// Returns where to tell the holder's progress, which is noted on the Lease with each renewal and when it is let go of.
+    /// Returns where to tell the holder's progress, which is noted on the Lease with each renewal
+    /// and when it is let go of.
     #[must_use]
     pub fn progress(&self) -> watch::Sender<Progress> {
         self.lease.as_ref().map_or_else(watch::Sender::default, |lease| lease.progress.clone())
     }
 
-    /// Whether it lasts at this moment: asked before each step, so that one who was paused takes no further.
+    /// Whether it lasts at this moment: asked before each step, so that one who was paused takes no
+    /// further.
     #[must_use]
     pub fn stands(&self) -> bool {
         self.lease.as_ref().is_none_or(|lease| match &*lease.standing.borrow() {
@@ -566,7 +636,9 @@ impl Tenure {
 
     /// Lets go of it, so that another may work at once.
     pub async fn let_go(self) {
-        let Some(HeldLease { standing: _, let_go, progress: _, keeper }) = self.lease else { return };
+        let Some(HeldLease { standing: _, let_go, progress: _, keeper }) = self.lease else {
+            return;
+        };
         // Where the keeper has ended, there is nothing to let go of.
         if let_go.send(()).is_ok() && keeper.await.is_err() {
             tracing::error!("the Lease was left behind, it expires by itself");
@@ -595,7 +667,8 @@ mod tests {
     #[test]
     fn every_set_of_namespaces_has_a_lease_of_its_own() {
         let check = |namespaces: &[&str], name: &str| {
-            let namespaces: BTreeSet<String> = namespaces.iter().map(|&name| name.to_owned()).collect();
+            let namespaces: BTreeSet<String> =
+                namespaces.iter().map(|&name| name.to_owned()).collect();
             assert_eq!(lease_name(&namespaces), name);
         };
         check(&[], "roster");
@@ -607,7 +680,10 @@ mod tests {
     #[test]
     fn no_two_processes_have_one_name() {
         let (one, other) = (holder("host"), holder("host"));
-        assert!(one != other && one.starts_with(&format!("host_{}_", std::process::id())), "{one} {other}");
+        assert!(
+            one != other && one.starts_with(&format!("host_{}_", std::process::id())),
+            "{one} {other}"
+        );
     }
 
     #[test]
@@ -632,12 +708,18 @@ mod tests {
         };
         assert_eq!(*spec_of(&first), expected);
         let renewed = candidate("first").holding(Some(&first), at(2));
-        assert_eq!(*spec_of(&renewed), LeaseSpec { renew_time: Some(MicroTime(at(2))), ..expected });
+        assert_eq!(
+            *spec_of(&renewed),
+            LeaseSpec { renew_time: Some(MicroTime(at(2))), ..expected }
+        );
         let free = let_go_of(&renewed, at(3));
         assert_eq!((holder_of(&free), spec_of(&free).lease_duration_seconds), (None, Some(1)));
         let second = candidate("second").holding(Some(&free), at(4));
         assert_eq!(holder_of(&second), Some("second"));
-        assert_eq!((spec_of(&second).lease_transitions, spec_of(&second).lease_duration_seconds), (Some(1), Some(10)));
+        assert_eq!(
+            (spec_of(&second).lease_transitions, spec_of(&second).lease_duration_seconds),
+            (Some(1), Some(10))
+        );
         assert_eq!(spec_of(&second).acquire_time, Some(MicroTime(at(4))));
     }
 
@@ -661,8 +743,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lease_that_is_nobodys_or_ones_own_is_free_at_once() {
         let usual = Duration::from_secs(10);
-        let free =
-            |lease: &Lease, holder| Seen::after(None, lease.clone(), Instant::now()).is_free(holder, usual, Instant::now());
+        let free = |lease: &Lease, holder| {
+            Seen::after(None, lease.clone(), Instant::now()).is_free(holder, usual, Instant::now())
+        };
         let mine = candidate("me").holding(None, at(0));
         assert!(free(&mine, "me") && !free(&mine, "another"));
         assert!(free(&let_go_of(&mine, at(1)), "another"));
@@ -678,23 +761,49 @@ mod tests {
             let now = Instant::now();
             let seen = Seen::after(None, lease.clone(), now);
             for (after, expected) in [(9, false), (11, true)] {
-                let is_free = seen.is_free("me", Duration::from_secs(10), now + Duration::from_secs(after));
+                let is_free =
+                    seen.is_free("me", Duration::from_secs(10), now + Duration::from_secs(after));
                 assert_eq!(is_free, expected, "{what}, after {after} s");
             }
             let taken = candidate("me").holding(Some(&lease), at(20));
-            assert_eq!((holder_of(&taken), spec_of(&taken).lease_duration_seconds), (Some("me"), Some(10)), "{what}");
+            assert_eq!(
+                (holder_of(&taken), spec_of(&taken).lease_duration_seconds),
+                (Some("me"), Some(10)),
+                "{what}"
+            );
         };
-        check("a duration of a day", LeaseSpec { lease_duration_seconds: Some(86_400), ..LeaseSpec::default() });
-        check("the longest duration", LeaseSpec { lease_duration_seconds: Some(i32::MAX), ..LeaseSpec::default() });
+        check(
+            "a duration of a day",
+            LeaseSpec { lease_duration_seconds: Some(86_400), ..LeaseSpec::default() },
+        );
+        check(
+            "the longest duration",
+            LeaseSpec { lease_duration_seconds: Some(i32::MAX), ..LeaseSpec::default() },
+        );
         check("no duration", LeaseSpec::default());
-        check("a negative duration", LeaseSpec { lease_duration_seconds: Some(-5), ..LeaseSpec::default() });
+        check(
+            "a negative duration",
+            LeaseSpec { lease_duration_seconds: Some(-5), ..LeaseSpec::default() },
+        );
         let times = [Timestamp::MAX, Timestamp::MIN].map(|time| Some(MicroTime(time)));
         for time in times {
-            check("its times", LeaseSpec { renew_time: time.clone(), acquire_time: time, ..LeaseSpec::default() });
+            check(
+                "its times",
+                LeaseSpec { renew_time: time.clone(), acquire_time: time, ..LeaseSpec::default() },
+            );
         }
-        check("the most transitions", LeaseSpec { lease_transitions: Some(i32::MAX), ..LeaseSpec::default() });
-        check("negative transitions", LeaseSpec { lease_transitions: Some(i32::MIN), ..LeaseSpec::default() });
-        check("a huge name", LeaseSpec { holder_identity: Some("x".repeat(1 << 20)), ..LeaseSpec::default() });
+        check(
+            "the most transitions",
+            LeaseSpec { lease_transitions: Some(i32::MAX), ..LeaseSpec::default() },
+        );
+        check(
+            "negative transitions",
+            LeaseSpec { lease_transitions: Some(i32::MIN), ..LeaseSpec::default() },
+        );
+        check(
+            "a huge name",
+            LeaseSpec { holder_identity: Some("x".repeat(1 << 20)), ..LeaseSpec::default() },
+        );
     }
 
     #[test]
@@ -706,8 +815,10 @@ mod tests {
     #[test]
     fn what_a_lease_says_of_progress_is_a_count_or_nothing() {
         let check = |epoch: &str, commits: &str, expected: (i64, i64)| {
-            let annotations = [(EPOCH, epoch), (COMMITS, commits)].map(|(name, text)| (name.to_owned(), text.to_owned()));
-            let metadata = ObjectMeta { annotations: Some(annotations.into()), ..ObjectMeta::default() };
+            let annotations = [(EPOCH, epoch), (COMMITS, commits)]
+                .map(|(name, text)| (name.to_owned(), text.to_owned()));
+            let metadata =
+                ObjectMeta { annotations: Some(annotations.into()), ..ObjectMeta::default() };
             let Progress { epoch, commits } = progress_of(&Lease { metadata, spec: None });
             assert_eq!((epoch, commits), expected);
         };
@@ -725,39 +836,70 @@ mod tests {
         metadata.resource_version = Some("7".to_owned());
         metadata.labels = Some([("team".to_owned(), "acme".to_owned())].into());
         metadata.finalizers = Some(vec!["acme.example/keep".to_owned()]);
-        metadata.annotations.as_mut().unwrap().insert("acme.example/note".to_owned(), "x".repeat(1 << 18));
+        metadata
+            .annotations
+            .as_mut()
+            .unwrap()
+            .insert("acme.example/note".to_owned(), "x".repeat(1 << 18));
         lease.spec.as_mut().unwrap().strategy = Some("OldestEmulationVersion".to_owned());
         let bare = bare(&lease);
         let expected = candidate("me").holding(None, at(0));
         assert_eq!(bare.metadata.annotations, expected.metadata.annotations);
-        assert_eq!((bare.metadata.labels, bare.metadata.finalizers, bare.spec), (None, None, expected.spec));
-        assert_eq!(bare.metadata.resource_version.as_deref(), Some("7"), "somebody may have written to it meanwhile");
+        assert_eq!(
+            (bare.metadata.labels, bare.metadata.finalizers, bare.spec),
+            (None, None, expected.spec)
+        );
+        assert_eq!(
+            bare.metadata.resource_version.as_deref(),
+            Some("7"),
+            "somebody may have written to it meanwhile"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_holder_that_hasnt_claimed_the_store_is_told_from_one_that_works() {
         let mut unclaimed = Unclaimed::default();
         let claimed_by = |lease: &mut Lease, holder: &str| {
-            lease.metadata.annotations.as_mut().unwrap().insert(CLAIMED_BY.to_owned(), holder.to_owned());
+            lease
+                .metadata
+                .annotations
+                .as_mut()
+                .unwrap()
+                .insert(CLAIMED_BY.to_owned(), holder.to_owned());
         };
         let mut lease = candidate("first").holding(None, at(0));
         assert_eq!(unclaimed.look(Some(&lease), Instant::now()), Look::Unclaimed(Duration::ZERO));
         tokio::time::advance(Duration::from_secs(5)).await;
-        assert_eq!(unclaimed.look(Some(&lease), Instant::now()), Look::Unclaimed(Duration::from_secs(5)));
+        assert_eq!(
+            unclaimed.look(Some(&lease), Instant::now()),
+            Look::Unclaimed(Duration::from_secs(5))
+        );
         claimed_by(&mut lease, "first");
         assert_eq!(unclaimed.look(Some(&lease), Instant::now()), Look::Led);
         let ghost = candidate("ghost").holding(Some(&lease), at(1));
         assert_eq!(unclaimed.look(Some(&ghost), Instant::now()), Look::Unclaimed(Duration::ZERO));
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert_eq!(unclaimed.look(Some(&ghost), Instant::now()), Look::Unclaimed(Duration::from_secs(60)));
+        assert_eq!(
+            unclaimed.look(Some(&ghost), Instant::now()),
+            Look::Unclaimed(Duration::from_secs(60))
+        );
         let other = candidate("other").holding(Some(&ghost), at(2));
-        assert_eq!(unclaimed.look(Some(&other), Instant::now()), Look::Unclaimed(Duration::ZERO), "it has only begun");
-        assert_eq!(unclaimed.look(Some(&let_go_of(&other, at(3))), Instant::now()), Look::Led, "it is taken in a moment");
+        assert_eq!(
+            unclaimed.look(Some(&other), Instant::now()),
+            Look::Unclaimed(Duration::ZERO),
+            "it has only begun"
+        );
+        assert_eq!(
+            unclaimed.look(Some(&let_go_of(&other, at(3))), Instant::now()),
+            Look::Led,
+            "it is taken in a moment"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_tenure_ends_at_its_time_also_when_nobody_says_so() {
-        let (announce, standing) = watch::channel(Standing::Until(Instant::now() + Duration::from_secs(7)));
+        let (announce, standing) =
+            watch::channel(Standing::Until(Instant::now() + Duration::from_secs(7)));
         let tenure = Tenure {
             lease: Some(HeldLease {
                 standing,

@@ -1,12 +1,15 @@
-//! Lists and watches one kind in one scope, and notices when the cluster was put back to an earlier time.
+//! Lists and watches one kind in one scope, and notices when the cluster was put back to an earlier
+//! time.
 //!
-//! resourceVersions only grow, unless etcd is restored from a backup. A list without a resourceVersion is a consistent read:
-//! one that begins after a version was known and is of an earlier one proves that etcd was restored. What a watch cache
-//! answers proves nothing, since a replica of the API server may lag, so nothing here reads from one but watches.
+//! resourceVersions only grow, unless etcd is restored from a backup. A list without a
+//! resourceVersion is a consistent read: one that begins after a version was known and is of an
+//! earlier one proves that etcd was restored. What a watch cache answers proves nothing, since a
+//! replica of the API server may lag, so nothing here reads from one but watches.
 //!
-//! A watch from a version that the restored etcd doesn't have says nothing, and misses what happens before etcd has come
-//! that far again. So a quiet watch is checked by a list of one object, and a watch that ended is resumed only where that
-//! succeeds at once: after an outage everything is listed anew.
+//! A watch from a version that the restored etcd doesn't have says nothing, and misses what happens
+//! before etcd has come that far again. So a quiet watch is checked by a list of one object, and a
+//! watch that ended is resumed only where that succeeds at once: after an outage everything is
+//! listed anew.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -34,21 +37,23 @@ const PAGE: u32 = 500;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a watch may say nothing before a consistent read tells whether the cluster still has the versions that are known.
+/// How long a watch may say nothing before a consistent read tells whether the cluster still has
+/// the versions that are known.
 const QUIET: Duration = Duration::from_secs(15);
 
 /// How long that read may take.
 const CHECK_PATIENCE: Duration = Duration::from_secs(10);
 
-/// After how many seconds the API server ends a watch, and how much later the connection counts as dead.
+/// After how many seconds the API server ends a watch, and how much later the connection counts as
+/// dead.
 const WATCH_SECONDS: u32 = 290;
 const WATCH_TIMEOUT: Duration = Duration::from_secs(295);
 
 /// A watch that ends sooner isn't resumed at once.
 const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 
-/// How long is waited after a failure, at first and at most, and after how long a failure counts as the first again. The
-/// longest wait is part of the time in which a restore of etcd is noticed.
+/// How long is waited after a failure, at first and at most, and after how long a failure counts as
+/// the first again. The longest wait is part of the time in which a restore of etcd is noticed.
 const FIRST_WAIT: Duration = Duration::from_millis(800);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const CALM: Duration = Duration::from_secs(120);
@@ -62,7 +67,8 @@ pub enum Relist {
     RolledBack,
 }
 
-/// What all watches have in common: the newest version that is known of each kind, and when to list anew.
+/// What all watches have in common: the newest version that is known of each kind, and when to list
+/// anew.
 #[derive(Clone, Default)]
 pub struct Watches {
     shared: Arc<Shared>,
@@ -70,7 +76,8 @@ pub struct Watches {
 
 #[derive(Default)]
 struct Shared {
-    /// Kinds may be in etcds of their own (`--etcd-servers-overrides`), so that only versions of one kind are compared.
+    /// Kinds may be in etcds of their own (`--etcd-servers-overrides`), so that only versions of
+    /// one kind are compared.
     newest: [AtomicU64; 5],
     asked: watch::Sender<Asked>,
 }
@@ -106,7 +113,8 @@ impl Watches {
 
 /// Returns a resourceVersion as a number; 0 where it is none.
 ///
-/// Since Kubernetes 1.35 versions of one resource may be compared as numbers; every API server on etcd has such ones.
+/// Since Kubernetes 1.35 versions of one resource may be compared as numbers; every API server on
+/// etcd has such ones.
 #[must_use]
 pub fn number(version: Option<&str>) -> u64 {
     version.and_then(|version| version.parse().ok()).unwrap_or_default()
@@ -180,11 +188,21 @@ where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     /// Tells news for ever, or until nobody listens.
-    pub(super) async fn follow(self, news: Sender<News>, read: impl Fn(K) -> News, gone: impl Fn(&K) -> News) {
+    pub(super) async fn follow(
+        self,
+        news: Sender<News>,
+        read: impl Fn(K) -> News,
+        gone: impl Fn(&K) -> News,
+    ) {
         let _: Result<(), Closed> = self.tell(&news, read, gone).await;
     }
 
-    async fn tell(&self, news: &Sender<News>, read: impl Fn(K) -> News, gone: impl Fn(&K) -> News) -> Result<(), Closed> {
+    async fn tell(
+        &self,
+        news: &Sender<News>,
+        read: impl Fn(K) -> News,
+        gone: impl Fn(&K) -> News,
+    ) -> Result<(), Closed> {
         let mut asked = self.watches.shared.asked.subscribe();
         let mut now = Progress {
             watch: None,
@@ -269,19 +287,23 @@ where
                     return self.roll_back(now, known, version, news).await;
                 }
                 self.watches.observe(self.scope.kind, version);
-                list.listing.insert(Arc::new(Listing { scope: self.scope.clone(), version })).clone()
+                list.listing
+                    .insert(Arc::new(Listing { scope: self.scope.clone(), version }))
+                    .clone()
             }
         };
         now.check_at = Instant::now() + QUIET;
         for object in page.items {
-            send(news, News::Listed { listing: listing.clone(), item: Box::new(read(object)) }).await?;
+            send(news, News::Listed { listing: listing.clone(), item: Box::new(read(object)) })
+                .await?;
         }
         if let Some(token) = page.metadata.continue_.filter(|token| !token.is_empty()) {
             list.page = self.page(Some(&token));
             return Ok(());
         }
         now.list = None;
-        // A watch that ended meanwhile goes on from where it was: what it told counted more than the list, also where it was older.
+        // A watch that ended meanwhile goes on from where it was: what it told counted more than
+        // the list, also where it was older.
         if now.watch.is_none() && now.position.is_none() {
             now.position = page.metadata.resource_version.or(Some(listing.version.to_string()));
         }
@@ -299,7 +321,9 @@ where
             Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
                 (object.resource_version().unwrap_or_default(), Some(read(object)))
             }
-            Some(Ok(WatchEvent::Deleted(object))) => (object.resource_version().unwrap_or_default(), Some(gone(&object))),
+            Some(Ok(WatchEvent::Deleted(object))) => {
+                (object.resource_version().unwrap_or_default(), Some(gone(&object)))
+            }
             Some(Ok(WatchEvent::Bookmark(bookmark))) => (bookmark.metadata.resource_version, None),
             Some(Ok(WatchEvent::Error(status))) => {
                 // Its words, and those of what stands between, may quote an object.
@@ -308,10 +332,13 @@ where
             }
             Some(Err(_)) | None => {
                 let lived = now.watch.take().map(|watch| watch.begun.elapsed());
-                // It is resumed from where it was. Where it didn't end by itself, better look whether there is such a place.
+                // It is resumed from where it was. Where it didn't end by itself, better look
+                // whether there is such a place.
                 now.check_at = Instant::now();
                 return match lived {
-                    Some(lived) if lived < SHORTEST_WATCH => self.fail(now, &Problem::Short, news).await,
+                    Some(lived) if lived < SHORTEST_WATCH => {
+                        self.fail(now, &Problem::Short, news).await
+                    }
                     _ => Ok(()),
                 };
             }
@@ -337,7 +364,9 @@ where
     ) -> Result<(), Closed> {
         now.check_at = Instant::now() + QUIET;
         match version {
-            Ok(version) if (1..known).contains(&version) => self.roll_back(now, known, version, news).await,
+            Ok(version) if (1..known).contains(&version) => {
+                self.roll_back(now, known, version, news).await
+            }
             Ok(version) => {
                 self.watches.observe(self.scope.kind, version);
                 Ok(())
@@ -350,7 +379,13 @@ where
     }
 
     /// Tells that the cluster was put back, and has everything listed anew.
-    async fn roll_back(&self, now: &mut Progress<K>, known: u64, found: u64, news: &Sender<News>) -> Result<(), Closed> {
+    async fn roll_back(
+        &self,
+        now: &mut Progress<K>,
+        known: u64,
+        found: u64,
+        news: &Sender<News>,
+    ) -> Result<(), Closed> {
         now.list_first();
         // Told before anybody lists: a list counts only if it begins after it.
         send(news, News::RolledBack { kind: self.scope.kind, known, found }).await?;
@@ -359,7 +394,12 @@ where
     }
 
     /// Waits a while, and lists anew: nobody knows what happened meanwhile.
-    async fn fail(&self, now: &mut Progress<K>, problem: &Problem, news: &Sender<News>) -> Result<(), Closed> {
+    async fn fail(
+        &self,
+        now: &mut Progress<K>,
+        problem: &Problem,
+        news: &Sender<News>,
+    ) -> Result<(), Closed> {
         now.list_first();
         tracing::warn!(kind = <&str>::from(self.scope.kind), error = %problem, "a watch broke, it is taken up again");
         send(news, News::WatchBroke(self.scope.clone())).await?;
@@ -381,7 +421,9 @@ where
             ..WatchParams::default()
         };
         let begun = Instant::now();
-        let events = timeout(PATIENCE, self.api.watch(&parameters, position)).await.map_err(|_| Problem::Silence(PATIENCE))??;
+        let events = timeout(PATIENCE, self.api.watch(&parameters, position))
+            .await
+            .map_err(|_| Problem::Silence(PATIENCE))??;
         Ok(Watch { begun, events: events.boxed() })
     }
 
@@ -394,15 +436,26 @@ where
             ..ListParams::default()
         };
         let api = self.api.clone();
-        async move { Ok(timeout(PATIENCE, api.list(&parameters)).await.map_err(|_| Problem::Silence(PATIENCE))??) }.boxed()
+        async move {
+            Ok(timeout(PATIENCE, api.list(&parameters))
+                .await
+                .map_err(|_| Problem::Silence(PATIENCE))??)
+        }
+        .boxed()
     }
 
     /// Reads which version etcd has now.
     fn newest_version(&self) -> BoxFuture<'static, Result<u64, Problem>> {
-        let parameters = ListParams { field_selector: self.fields.clone(), limit: Some(1), ..ListParams::default() };
+        let parameters = ListParams {
+            field_selector: self.fields.clone(),
+            limit: Some(1),
+            ..ListParams::default()
+        };
         let api = self.api.clone();
         async move {
-            let list = timeout(CHECK_PATIENCE, api.list(&parameters)).await.map_err(|_| Problem::Silence(CHECK_PATIENCE))??;
+            let list = timeout(CHECK_PATIENCE, api.list(&parameters))
+                .await
+                .map_err(|_| Problem::Silence(CHECK_PATIENCE))??;
             Ok(number(list.metadata.resource_version.as_deref()))
         }
         .boxed()
@@ -423,12 +476,16 @@ async fn next_page<K: Clone>(list: &mut Option<List<K>>) -> Result<ObjectList<K>
 async fn next_event<K>(watch: &mut Option<Watch<K>>) -> Option<kube::Result<WatchEvent<K>>> {
     match watch {
         // A connection that is dead says nothing of it.
-        Some(watch) => tokio::time::timeout_at(watch.begun + WATCH_TIMEOUT, watch.events.next()).await.unwrap_or(None),
+        Some(watch) => tokio::time::timeout_at(watch.begun + WATCH_TIMEOUT, watch.events.next())
+            .await
+            .unwrap_or(None),
         None => std::future::pending().await,
     }
 }
 
-async fn next_check(check: &mut Option<(u64, BoxFuture<'static, Result<u64, Problem>>)>) -> (u64, Result<u64, Problem>) {
+async fn next_check(
+    check: &mut Option<(u64, BoxFuture<'static, Result<u64, Problem>>)>,
+) -> (u64, Result<u64, Problem>) {
     match check {
         Some((known, version)) => {
             let outcome = (*known, version.await);

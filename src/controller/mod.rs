@@ -42,11 +42,12 @@ const NEWS_AT_ONCE: usize = 1024;
 /// How often the store is asked whether members changed something of themselves.
 const MEMBERS_SEEN: Duration = Duration::from_secs(2);
 
-/// How often the loop says that it isn't stuck: it waits for the store, and each call of the store ends.
+/// How often the loop says that it isn't stuck: it waits for the store, and each call of the store
+/// ends.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// How long it may wait for that before it counts as stuck after all. Each statement has seconds, and of those a round has
-/// many.
+/// How long it may wait for that before it counts as stuck after all. Each statement has seconds,
+/// and of those a round has many.
 const LONGEST_ROUND: Duration = Duration::from_secs(600);
 
 /// How long the last writes may take when the operator is told to stop.
@@ -111,7 +112,10 @@ async fn work<S: Store>(
     while tenure.stands() {
         pipeline.writes().into_iter().for_each(|write| reporter.send(write));
         pipeline.questions().into_iter().for_each(|(key, question)| judge.ask(key, question));
-        alive(health, pipeline.deliveries()).await.into_iter().for_each(|delivery| courier.send(delivery));
+        alive(health, pipeline.deliveries())
+            .await
+            .into_iter()
+            .for_each(|delivery| courier.send(delivery));
         alive(health, pipeline.take_tidying()).await.iter().for_each(|groups| courier.tidy(groups));
         if let Some(error) = pipeline.take_superseded() {
             return Err(error.into());
@@ -152,8 +156,13 @@ async fn work<S: Store>(
     Err(tenure.lost().await.into())
 }
 
-async fn finish<S: Store>(mut pipeline: Pipeline<S>, mut reporter: Reporter, tenure: &Tenure) -> Result<S, Deposed> {
-    let patience = if tenure.has_successors() { LAST_WRITES_BEFORE_A_SUCCESSOR } else { LAST_WRITES };
+async fn finish<S: Store>(
+    mut pipeline: Pipeline<S>,
+    mut reporter: Reporter,
+    tenure: &Tenure,
+) -> Result<S, Deposed> {
+    let patience =
+        if tenure.has_successors() { LAST_WRITES_BEFORE_A_SUCCESSOR } else { LAST_WRITES };
     let last = Instant::now() + patience;
     while !pipeline.everything_is_told() && Instant::now() < last && tenure.stands() {
         pipeline.writes().into_iter().for_each(|write| reporter.send(write));
@@ -174,7 +183,8 @@ async fn until(time: Option<Instant>) {
     }
 }
 
-/// Waits for the store. A store that is slow isn't a loop that is stuck: nothing would be better for a restart.
+/// Waits for the store. A store that is slow isn't a loop that is stuck: nothing would be better
+/// for a restart.
 async fn alive<T>(health: &Health, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     let stuck = Instant::now() + LONGEST_ROUND;

@@ -1,7 +1,8 @@
 //! Months that are over are closed: when the operator starts, and when one ends while it works.
 //!
-//! Closing can't be undone, so no clock alone is believed: the API server's has to agree, read just now, and the database
-//! server's where the store has one. Until they do, the month stays open and its bill is provisional.
+//! Closing can't be undone, so no clock alone is believed: the API server's has to agree, read just
+//! now, and the database server's where the store has one. Until they do, the month stays open and
+//! its bill is provisional.
 
 use std::time::Duration;
 
@@ -68,7 +69,13 @@ impl Months {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it reads the time")]
     pub fn new() -> Self {
-        Self { due: Instant::now(), close_at: Instant::now(), waiting_since: None, unclosed: 0, told: Told::default() }
+        Self {
+            due: Instant::now(),
+            close_at: Instant::now(),
+            waiting_since: None,
+            unclosed: 0,
+            told: Told::default(),
+        }
     }
 
     /// Returns when to look next.
@@ -77,7 +84,8 @@ impl Months {
         self.due
     }
 
-    /// Closes the months that are over by clocks that agree; where they don't or the store fails, looks again in a minute.
+    /// Closes the months that are over by clocks that agree; where they don't or the store fails,
+    /// looks again in a minute.
     ///
     /// # Errors
     /// When this operator may not work on.
@@ -91,7 +99,10 @@ impl Months {
             Ok(wait) => self.close_at = wait.map_or(self.close_at, |wait| Instant::now() + wait),
             Err(error) if error.ends_the_work() => return Err(error),
             Err(error) => {
-                tracing::error!(error = telemetry::chain(&error), "the months that are over can't be closed now");
+                tracing::error!(
+                    error = telemetry::chain(&error),
+                    "the months that are over can't be closed now"
+                );
                 self.close_at = Instant::now() + WAIT_AFTER_FAILURE;
             }
         }
@@ -99,7 +110,8 @@ impl Months {
         Ok(())
     }
 
-    /// Compares the clocks and, when it is time to, closes what is over. Returns then how long to wait for the next time.
+    /// Compares the clocks and, when it is time to, closes what is over. Returns then how long to
+    /// wait for the next time.
     async fn look<S: Store>(
         &mut self,
         store: &S,
@@ -111,7 +123,8 @@ impl Months {
         let known = clocks.known();
         compare(&calendar, &known, metrics);
         if Instant::now() < self.close_at {
-            // Why months stay open was told when that was found, by clocks that had been read just then.
+            // Why months stay open was told when that was found, by clocks that had been read just
+            // then.
             if self.unclosed == 0 {
                 self.tell(&known, &calendar, 0);
             }
@@ -127,7 +140,9 @@ impl Months {
             return Ok(Some(wait(known.own, zone)));
         }
         let fresh = clocks.fresh();
-        if fresh.api_server.is_none() && self.waiting_since.get_or_insert_with(Instant::now).elapsed() < READ_TIMEOUT {
+        if fresh.api_server.is_none()
+            && self.waiting_since.get_or_insert_with(Instant::now).elapsed() < READ_TIMEOUT
+        {
             return Ok(Some(SHORTEST_WAIT));
         }
         self.waiting_since = None;
@@ -190,7 +205,8 @@ impl Months {
 /// Has the metrics say how far the clocks are apart, and how far ahead of them months are closed.
 fn compare(calendar: &Calendar, readings: &ClockReadings, metrics: &Metrics) {
     readings.skews().for_each(|(clock, skew)| metrics.clock_skew(clock, skew));
-    let ahead = calendar.closed_until().map_or(0, |end| end.duration_since(readings.bounded()).as_secs());
+    let ahead =
+        calendar.closed_until().map_or(0, |end| end.duration_since(readings.bounded()).as_secs());
     metrics.closed_ahead.set(ahead.max(0));
 }
 
@@ -210,7 +226,8 @@ mod tests {
     use crate::clock::Clock;
     use crate::controller::clocks::ServerClock;
     use crate::domain::account::{
-        Account, AccountId, Content, Lifecycle, Owner, Profile, Revision, Transaction, TransactionId, TransactionKind,
+        Account, AccountId, Content, Lifecycle, Owner, Profile, Revision, Transaction,
+        TransactionId, TransactionKind,
     };
     use crate::domain::billing::Period;
     use crate::domain::email::Email;
@@ -235,7 +252,10 @@ mod tests {
     /// Returns a store in which an account was created at this time.
     async fn with_a_life(created: Timestamp) -> MemoryStore {
         let id = TransactionId::of_create("uid");
-        let organization = Organization { namespace: "acme".to_owned(), customer_id: CustomerId::parse("acme").unwrap() };
+        let organization = Organization {
+            namespace: "acme".to_owned(),
+            customer_id: CustomerId::parse("acme").unwrap(),
+        };
         let content = Content {
             email: Email::parse("alice@acme.example").unwrap(),
             lifecycle: Lifecycle::Enabled,
@@ -273,13 +293,15 @@ mod tests {
         MemoryStore::copy_of(vec![Extract { organization, record, accounts }], HashSet::new())
     }
 
-    /// Has an account created in November, and returns which months are closed then, with this machine's clock and the API
-    /// server's showing these times.
+    /// Has an account created in November, and returns which months are closed then, with this
+    /// machine's clock and the API server's showing these times.
     async fn closed(own: &str, server: Option<&str>) -> (Vec<String>, i64) {
         let time = |text: &str| text.parse::<Timestamp>().unwrap();
         let store = with_a_life(time("2026-11-05T00:00:00Z")).await;
-        let server = server.map_or_else(ServerClock::unread, |shown| ServerClock::showing(time(shown)));
-        let (mut clocks, metrics) = (Clocks::new(Clock::running_from(time(own)), server), Metrics::default());
+        let server =
+            server.map_or_else(ServerClock::unread, |shown| ServerClock::showing(time(shown)));
+        let (mut clocks, metrics) =
+            (Clocks::new(Clock::running_from(time(own)), server), Metrics::default());
         let mut months = Months::new();
         // Where nothing agrees, the first looks wait for an answer.
         for _ in 0..=READ_TIMEOUT.as_secs() {
@@ -288,15 +310,24 @@ mod tests {
         }
         let calendar = store.calendar().await.unwrap();
         assert_eq!(calendar.zone, Some(Zone::UTC), "the time zone is written down in any case");
-        (calendar.closed.iter().map(|period: &Period| period.month.to_string()).collect(), metrics.unclosed_months.get())
+        (
+            calendar.closed.iter().map(|period: &Period| period.month.to_string()).collect(),
+            metrics.unclosed_months.get(),
+        )
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_month_is_closed_when_it_is_over_by_both_clocks() {
         let november = (vec!["2026-10".to_owned(), "2026-11".to_owned()], 0);
         let october = (vec!["2026-10".to_owned()], 0);
-        assert_eq!(closed("2026-12-01T00:00:00Z", Some("2026-12-01T00:00:00Z")).await, november.clone());
-        assert_eq!(closed("2026-12-01T00:01:00Z", Some("2026-11-30T23:59:00Z")).await, october.clone());
+        assert_eq!(
+            closed("2026-12-01T00:00:00Z", Some("2026-12-01T00:00:00Z")).await,
+            november.clone()
+        );
+        assert_eq!(
+            closed("2026-12-01T00:01:00Z", Some("2026-11-30T23:59:00Z")).await,
+            october.clone()
+        );
         assert_eq!(closed("2026-11-30T23:58:00Z", Some("2026-12-01T00:01:00Z")).await, october);
         assert_eq!(closed("2026-12-01T00:02:00Z", Some("2026-12-01T00:00:01Z")).await, november);
     }
@@ -324,10 +355,17 @@ mod tests {
         let store = with_a_life(time).await;
         store.close_months(&Zone::UTC, "2027-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
         let own = time.checked_add(SignedDuration::from_secs(90)).unwrap();
-        let (mut clocks, metrics) = (Clocks::new(Clock::running_from(own), ServerClock::showing(time)), Metrics::default());
+        let (mut clocks, metrics) =
+            (Clocks::new(Clock::running_from(own), ServerClock::showing(time)), Metrics::default());
         Months::new().close(&store, &Zone::UTC, (&mut clocks, &metrics)).await.unwrap();
         let text = metrics.text();
         assert!(text.contains("roster_clock_skew_seconds{clock=\"api_server\"} 90\n"), "{text}");
-        assert!(text.contains(&format!("roster_closed_ahead_seconds {}\n", 31 * 86_400 + 12 * 3600 - 90)), "{text}");
+        assert!(
+            text.contains(&format!(
+                "roster_closed_ahead_seconds {}\n",
+                31 * 86_400 + 12 * 3600 - 90
+            )),
+            "{text}"
+        );
     }
 }

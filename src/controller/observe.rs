@@ -20,7 +20,8 @@ use crate::plan::directories::Telling;
 use crate::plan::sources::{Declared, Relative, Relatives};
 use crate::plan::user::{Contest, PasswordFacts, Rival, follows, gives_up_control, own_email};
 use crate::plan::{
-    Control, Decision, Listing, Meta, OrganizationFacts, org_email_domain, organization, unreadable, user, user_group,
+    Control, Decision, Listing, Meta, OrganizationFacts, org_email_domain, organization,
+    unreadable, user, user_group,
 };
 use crate::store::{AccountKey, Administrator, Counts, GroupName, Store, StoreError, UserName};
 
@@ -78,8 +79,11 @@ pub async fn observe<S: Store>(
         .filter(|key| key.kind != Kind::User || seen_user(world, key).is_some())
         .filter(|key| world.namespaces.contains_key(&key.namespace))
         .collect();
-    let names: Vec<UserName> =
-        keys.iter().filter(|key| key.kind == Kind::User).map(|key| (key.namespace.clone(), key.name.clone())).collect();
+    let names: Vec<UserName> = keys
+        .iter()
+        .filter(|key| key.kind == Kind::User)
+        .map(|key| (key.namespace.clone(), key.name.clone()))
+        .collect();
     let relatives = relatives(world, store, &names).await?;
     let adoptable = adoptable(world, store, &names, &relatives).await?;
     let groups = concerned_groups(world, &keys, &relatives, &adoptable);
@@ -87,15 +91,24 @@ pub async fn observe<S: Store>(
     let others = keys.iter().filter(|key| key.kind != Kind::User);
     let counts = counts(store, &organizations, others.map(|key| &key.namespace).collect()).await?;
     let (relatives, adoptable) = (&relatives, &adoptable);
-    let mut snapshots = users(world, store, &keys, Found { organizations: &organizations, relatives, adoptable, now }).await?;
+    let mut snapshots = users(
+        world,
+        store,
+        &keys,
+        Found { organizations: &organizations, relatives, adoptable, now },
+    )
+    .await?;
     let mut listed: HashMap<&String, Listed> = HashMap::new();
     for key in keys {
         let facts = &organizations[&key.namespace];
         let counts = counts.get(&key.namespace);
         match key.kind {
-            Kind::UserGroup => snapshots.push((key.clone(), Snapshot::Group(group(world, facts, counts, key)))),
+            Kind::UserGroup => {
+                snapshots.push((key.clone(), Snapshot::Group(group(world, facts, counts, key))))
+            }
             Kind::OrgEmailDomain => {
-                let listed = listed.entry(&key.namespace).or_insert_with(|| Listed::of(facts, counts));
+                let listed =
+                    listed.entry(&key.namespace).or_insert_with(|| Listed::of(facts, counts));
                 snapshots.push((key.clone(), Snapshot::Domain(domain(world, facts, listed, key))));
             }
             Kind::User | Kind::Organization | Kind::Secret => {}
@@ -114,7 +127,14 @@ async fn counts<S: Store>(
         return Ok(HashMap::new());
     }
     let leaving = |namespace: &String| organizations[namespace].leaving_users.clone();
-    store.counts(&namespaces.into_iter().map(|namespace| (namespace.clone(), leaving(namespace))).collect()).await
+    store
+        .counts(
+            &namespaces
+                .into_iter()
+                .map(|namespace| (namespace.clone(), leaving(namespace)))
+                .collect(),
+        )
+        .await
 }
 
 /// Looks up who stays in control, where somebody in control or their group may be so no more.
@@ -128,35 +148,52 @@ async fn find_control<S: Store>(
         Snapshot::Group(group) => user_group::gives_up_control(group),
         Snapshot::Domain(_) => false,
     };
-    let namespaces: BTreeSet<&String> =
-        snapshots.iter().filter(|(_, snapshot)| concerned(snapshot)).map(|(key, _)| &key.namespace).collect();
+    let namespaces: BTreeSet<&String> = snapshots
+        .iter()
+        .filter(|(_, snapshot)| concerned(snapshot))
+        .map(|(key, _)| &key.namespace)
+        .collect();
     if namespaces.is_empty() {
         return Ok(());
     }
-    let administrators = store.administrators(&namespaces.iter().copied().cloned().collect::<Vec<_>>()).await?;
+    let administrators =
+        store.administrators(&namespaces.iter().copied().cloned().collect::<Vec<_>>()).await?;
     let counts = counts(store, organizations, namespaces).await?;
     for (key, snapshot) in snapshots {
         let Some(administrators) = administrators.get(&key.namespace) else { continue };
         let leaving = &organizations[&key.namespace].leaving_users;
-        let users: i64 = counts.get(&key.namespace).map(|counts| counts.members.values().sum()).unwrap_or_default();
-        // In a namespace that is going, those count whose `User` is there, with or without an account.
+        let users: i64 = counts
+            .get(&key.namespace)
+            .map(|counts| counts.members.values().sum())
+            .unwrap_or_default();
+        // In a namespace that is going, those count whose `User` is there, with or without an
+        // account.
         let users_beside = |itself: i64| match &leaving.last {
             Some(last) => last.iter().any(|name| key.kind != Kind::User || *name != key.name),
             None => users > itself,
         };
         let stays = |counts: &dyn Fn(&Administrator) -> bool| {
-            administrators.iter().any(|administrator| counts(administrator) && leaving.stays(&administrator.user))
+            administrators
+                .iter()
+                .any(|administrator| counts(administrator) && leaving.stays(&administrator.user))
         };
         match snapshot {
             Snapshot::User(user) => {
                 let itself = i64::from(user.account.is_some() && !user.meta.deleting);
                 // An account that is taken over is still its former owner's.
                 let owner = user.account.as_ref().map_or(&key.name, |account| &account.owner.name);
-                user.control = Control { administrators: stays(&|other| other.user != *owner), users: users_beside(itself) };
+                user.control = Control {
+                    administrators: stays(&|other| other.user != *owner),
+                    users: users_beside(itself),
+                };
             }
             Snapshot::Group(group) => {
-                group.control = Control { administrators: stays(&|other| other.group != key.name), users: users_beside(0) };
-                group.has_enabled_members = administrators.iter().any(|administrator| administrator.group == key.name);
+                group.control = Control {
+                    administrators: stays(&|other| other.group != key.name),
+                    users: users_beside(0),
+                };
+                group.has_enabled_members =
+                    administrators.iter().any(|administrator| administrator.group == key.name);
             }
             Snapshot::Domain(_) => {}
         }
@@ -180,14 +217,23 @@ pub fn organization(world: &World, namespace: &str) -> organization::Snapshot {
 ///
 /// # Errors
 /// When the store can't be read.
-pub async fn ghosts<S: Store>(world: &World, store: &S, keys: &[ObjectKey]) -> Result<Vec<ObjectKey>, StoreError> {
-    let facts = organizations(world, store, &keys.iter().collect::<Vec<_>>(), &BTreeSet::new()).await?;
+pub async fn ghosts<S: Store>(
+    world: &World,
+    store: &S,
+    keys: &[ObjectKey],
+) -> Result<Vec<ObjectKey>, StoreError> {
+    let facts =
+        organizations(world, store, &keys.iter().collect::<Vec<_>>(), &BTreeSet::new()).await?;
     let mut groups = store.group_names(&facts.keys().cloned().collect::<Vec<_>>()).await?;
     let mut ghosts = vec![];
     for (namespace, facts) in facts {
         let groups = groups.remove(&namespace).unwrap_or_default();
         let groups = groups.iter().map(|name| ObjectKey::new(Kind::UserGroup, &namespace, name));
-        let listings = facts.record.listings.keys().map(|name| ObjectKey::new(Kind::OrgEmailDomain, &namespace, name));
+        let listings = facts
+            .record
+            .listings
+            .keys()
+            .map(|name| ObjectKey::new(Kind::OrgEmailDomain, &namespace, name));
         ghosts.extend(groups.chain(listings).filter(|key| !world.has(key)));
     }
     Ok(ghosts)
@@ -203,13 +249,20 @@ pub async fn with_permissions<S: Store>(
     users: &[UserName],
 ) -> Result<Vec<(Account, Permissions)>, StoreError> {
     let line = store.lineage(users).await?;
-    let keys: Vec<ObjectKey> = users.iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)).collect();
-    let groups = line.iter().map(|((namespace, _), account)| (namespace.clone(), account.content.group.clone())).collect();
+    let keys: Vec<ObjectKey> =
+        users.iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)).collect();
+    let groups = line
+        .iter()
+        .map(|((namespace, _), account)| (namespace.clone(), account.content.group.clone()))
+        .collect();
     let facts = organizations(world, store, &keys.iter().collect::<Vec<_>>(), &groups).await?;
     let found = users.iter().filter_map(|user| {
         let account = line.get(user)?;
         let own = inheritance::own(account, |name| line.get(&(user.0.clone(), name.to_owned())));
-        let group = facts.get(&user.0).and_then(|facts| facts.record.group(&account.content.group)).unwrap_or_default();
+        let group = facts
+            .get(&user.0)
+            .and_then(|facts| facts.record.group(&account.content.group))
+            .unwrap_or_default();
         Some((account.clone(), group.effective(&own)))
     });
     Ok(found.collect())
@@ -263,17 +316,28 @@ async fn organizations<S: Store>(
 }
 
 fn leaving<S, T>(shelf: &Shelf<S, T>, namespace: &str) -> BTreeSet<String> {
-    within(shelf, namespace).filter(|(_, seen)| seen.meta.deleting).map(|(name, _)| name.to_owned()).collect()
+    within(shelf, namespace)
+        .filter(|(_, seen)| seen.meta.deleting)
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }
 
-fn group(world: &World, facts: &OrganizationFacts, counts: Option<&Counts>, key: &ObjectKey) -> user_group::Snapshot {
+fn group(
+    world: &World,
+    facts: &OrganizationFacts,
+    counts: Option<&Counts>,
+    key: &ObjectKey,
+) -> user_group::Snapshot {
     let seen = world.groups.get(&(key.namespace.clone(), key.name.clone()));
     user_group::Snapshot {
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
         spec: seen.map(|seen| unreadable::group_in_force(&seen.spec, &seen.meta)),
         in_force: facts.record.groups.get(&key.name).cloned(),
         is_abandoned: world.is_abandoned(&key.namespace),
-        members: counts.and_then(|counts| counts.members.get(&key.name)).copied().unwrap_or_default(),
+        members: counts
+            .and_then(|counts| counts.members.get(&key.name))
+            .copied()
+            .unwrap_or_default(),
         has_enabled_members: false,
         control: Control::default(),
         leaving: facts.leaving_users.clone(),
@@ -289,16 +353,29 @@ struct Listed {
 
 impl Listed {
     fn of(facts: &OrganizationFacts, counts: Option<&Counts>) -> Self {
-        let users = counts.map(|counts| facts.record.users_by_listing(&facts.leaving_listings, &counts.email_domains));
+        let users = counts.map(|counts| {
+            facts.record.users_by_listing(&facts.leaving_listings, &counts.email_domains)
+        });
         Self { listings: Arc::new(facts.record.listings.clone()), users: users.unwrap_or_default() }
     }
 }
 
-fn domain(world: &World, facts: &OrganizationFacts, listed: &Listed, key: &ObjectKey) -> org_email_domain::Snapshot {
+fn domain(
+    world: &World,
+    facts: &OrganizationFacts,
+    listed: &Listed,
+    key: &ObjectKey,
+) -> org_email_domain::Snapshot {
     let seen = world.domains.get(&(key.namespace.clone(), key.name.clone()));
     org_email_domain::Snapshot {
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
-        spec: seen.map(|seen| unreadable::listing_in_force(&seen.spec, &seen.meta, facts.record.listings.get(&key.name))),
+        spec: seen.map(|seen| {
+            unreadable::listing_in_force(
+                &seen.spec,
+                &seen.meta,
+                facts.record.listings.get(&key.name),
+            )
+        }),
         listings: listed.listings.clone(),
         is_abandoned: world.is_abandoned(&key.namespace),
         users: listed.users.get(&key.name).copied().unwrap_or_default(),
@@ -329,19 +406,24 @@ async fn users<S: Store>(
     if keys.is_empty() {
         return Ok(vec![]);
     }
-    let names: Vec<UserName> = keys.iter().map(|key| (key.namespace.clone(), key.name.clone())).collect();
+    let names: Vec<UserName> =
+        keys.iter().map(|key| (key.namespace.clone(), key.name.clone())).collect();
     let mut heirs = store.heirs(&names).await?;
     let mut snapshots = vec![];
     for key in keys {
         let Some(seen) = seen_user(world, key) else { continue };
         let organization = organizations[&key.namespace].clone();
         let relatives = relatives.get(&key.namespace).cloned().unwrap_or_default();
-        let mut heirs = heirs.remove(&(key.namespace.clone(), key.name.clone())).unwrap_or_default();
+        let mut heirs =
+            heirs.remove(&(key.namespace.clone(), key.name.clone())).unwrap_or_default();
         heirs.retain(|heir| *heir != key.name && organization.leaving_users.stays(heir));
         snapshots.push(user::Snapshot {
             meta: seen.meta.clone(),
             spec: seen.spec.clone(),
-            email: world.email(&key.namespace, &key.name).cloned().unwrap_or(Err(crate::domain::email::EmailError::LocalPart)),
+            email: world
+                .email(&key.namespace, &key.name)
+                .cloned()
+                .unwrap_or(Err(crate::domain::email::EmailError::LocalPart)),
             recorded: seen.status.account_id.clone(),
             organization,
             now,
@@ -380,7 +462,8 @@ async fn users<S: Store>(
         .collect())
 }
 
-/// Returns the users and everybody whom their permissions or details come from or would, by namespace.
+/// Returns the users and everybody whom their permissions or details come from or would, by
+/// namespace.
 async fn relatives<S: Store>(
     world: &World,
     store: &S,
@@ -393,20 +476,27 @@ async fn relatives<S: Store>(
         accounts.extend(store.lineage(&wanted).await?);
         known.extend(wanted);
         known.extend(accounts.keys().cloned());
-        let followed = accounts.iter().filter_map(|((namespace, _), account)| match &account.content.source {
-            Some(Source::Inherited { from, .. }) => Some((namespace.clone(), from.clone())),
-            Some(Source::Cloned(_)) | None => None,
-        });
+        let followed =
+            accounts.iter().filter_map(|((namespace, _), account)| match &account.content.source {
+                Some(Source::Inherited { from, .. }) => Some((namespace.clone(), from.clone())),
+                Some(Source::Cloned(_)) | None => None,
+            });
         // Who is followed and has no account leads on by what it declares.
         let followed: Vec<UserName> = followed.filter(|user| !known.contains(user)).collect();
         wanted = declared_line(world, &followed, &known);
     }
     let mut relatives: HashMap<String, Relatives> = HashMap::new();
     for user in known {
-        let relative = Relative { account: accounts.remove(&user), declared: world.users.get(&user).map(declared) };
+        let relative = Relative {
+            account: accounts.remove(&user),
+            declared: world.users.get(&user).map(declared),
+        };
         relatives.entry(user.0).or_default().insert(user.1, relative);
     }
-    Ok(relatives.into_iter().map(|(namespace, relatives)| (namespace, Arc::new(relatives))).collect())
+    Ok(relatives
+        .into_iter()
+        .map(|(namespace, relatives)| (namespace, Arc::new(relatives)))
+        .collect())
 }
 
 /// Returns the users and whom they declare to get something from, as far as that leads.
@@ -418,8 +508,12 @@ fn declared_line(world: &World, users: &[UserName], known: &BTreeSet<UserName>) 
             continue;
         }
         let Some(seen) = world.users.get(&user) else { continue };
-        let source = seen.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
-        let names = source.map(|source| &source.name).into_iter().chain(seen.spec.copy_of.as_ref().map(|copy| &copy.name));
+        let source =
+            seen.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
+        let names = source
+            .map(|source| &source.name)
+            .into_iter()
+            .chain(seen.spec.copy_of.as_ref().map(|copy| &copy.name));
         next.extend(names.map(|name| (user.0.clone(), name.clone())));
     }
     line.into_iter().collect()
@@ -437,8 +531,14 @@ async fn adoptable<S: Store>(
     relatives: &HashMap<String, Arc<Relatives>>,
 ) -> Result<HashMap<AccountId, Account>, StoreError> {
     let asked = |(namespace, name): &UserName| {
-        let has_one = relatives.get(namespace).and_then(|relatives| relatives.get(name)?.account.as_ref()).is_some();
-        let seen = world.users.get(&(namespace.clone(), name.clone())).filter(|seen| !has_one && !seen.meta.deleting)?;
+        let has_one = relatives
+            .get(namespace)
+            .and_then(|relatives| relatives.get(name)?.account.as_ref())
+            .is_some();
+        let seen = world
+            .users
+            .get(&(namespace.clone(), name.clone()))
+            .filter(|seen| !has_one && !seen.meta.deleting)?;
         match Adoption::parse(seen.spec.adopt.as_ref()?)? {
             Adoption::Account(id) => Some(AccountKey::Id(id)),
             Adoption::Entry(_) => None,
@@ -451,7 +551,8 @@ async fn adoptable<S: Store>(
     Ok(store.find(&wanted).await?.into_values().map(|account| (account.id, account)).collect())
 }
 
-/// Returns the groups that objects are judged by: those that are looked at, and those that users are in or ask for.
+/// Returns the groups that objects are judged by: those that are looked at, and those that users
+/// are in or ask for.
 fn concerned_groups(
     world: &World,
     keys: &[&ObjectKey],
@@ -464,7 +565,9 @@ fn concerned_groups(
         match key.kind {
             Kind::UserGroup => _ = groups.insert((key.namespace.clone(), key.name.clone())),
             Kind::User => {
-                let account = relatives.get(&key.namespace).and_then(|relatives| relatives.get(&key.name)?.account.as_ref());
+                let account = relatives
+                    .get(&key.namespace)
+                    .and_then(|relatives| relatives.get(&key.name)?.account.as_ref());
                 groups.extend(account.map(of));
                 let asked = seen_user(world, key).map(|seen| seen.spec.group_ref.name.clone());
                 groups.extend(asked.map(|group| (key.namespace.clone(), group)));
@@ -475,8 +578,8 @@ fn concerned_groups(
     groups
 }
 
-/// Looks up which accounts users without one take over: those that nobody owns who is there. And whether the ids
-/// that accounts for directories' entries are to have are free.
+/// Looks up which accounts users without one take over: those that nobody owns who is there. And
+/// whether the ids that accounts for directories' entries are to have are free.
 async fn find_adoptable<S: Store>(
     world: &World,
     store: &S,
@@ -502,7 +605,10 @@ async fn find_adoptable<S: Store>(
             }
             None => None,
         };
-        let Some(account) = account.filter(|account| account.namespace == snapshot.meta.namespace) else { continue };
+        let Some(account) = account.filter(|account| account.namespace == snapshot.meta.namespace)
+        else {
+            continue;
+        };
         let place = (account.namespace.clone(), account.owner.name.clone());
         if world.has(&ObjectKey::new(Kind::User, &place.0, &place.1)) {
             snapshot.not_adoptable = Some(NotAdoptable::Owned(place.1));
@@ -514,11 +620,18 @@ async fn find_adoptable<S: Store>(
 }
 
 /// Looks up what became of the accounts of users that are being deleted and have none.
-async fn find_departures<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) -> Result<(), StoreError> {
+async fn find_departures<S: Store>(
+    store: &S,
+    snapshots: &mut [user::Snapshot],
+) -> Result<(), StoreError> {
     let gone = |snapshot: &user::Snapshot| snapshot.meta.deleting && snapshot.account.is_none();
-    let name = |snapshot: &user::Snapshot| (snapshot.meta.namespace.clone(), snapshot.meta.name.clone());
-    let wanted: Vec<(UserName, String)> =
-        snapshots.iter().filter(|snapshot| gone(snapshot)).map(|snapshot| (name(snapshot), snapshot.meta.uid.clone())).collect();
+    let name =
+        |snapshot: &user::Snapshot| (snapshot.meta.namespace.clone(), snapshot.meta.name.clone());
+    let wanted: Vec<(UserName, String)> = snapshots
+        .iter()
+        .filter(|snapshot| gone(snapshot))
+        .map(|snapshot| (name(snapshot), snapshot.meta.uid.clone()))
+        .collect();
     if wanted.is_empty() {
         return Ok(());
     }
@@ -530,9 +643,13 @@ async fn find_departures<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) 
 }
 
 /// Looks up whether the accounts that `User`s name which go, and don't own, are anybody else's.
-async fn find_given_up<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) -> Result<(), StoreError> {
+async fn find_given_up<S: Store>(
+    store: &S,
+    snapshots: &mut [user::Snapshot],
+) -> Result<(), StoreError> {
     let named = |snapshot: &user::Snapshot| {
-        let goes = snapshot.meta.deleting && snapshot.account.is_none() && snapshot.departure.is_none();
+        let goes =
+            snapshot.meta.deleting && snapshot.account.is_none() && snapshot.departure.is_none();
         let is_known = unreadable::deletion(&snapshot.meta).is_none();
         let gives_up = goes && is_known && snapshot.spec.deletion_policy == DeletionPolicy::Delete;
         Some(AccountId(snapshot.recorded.as_ref().filter(|_| gives_up)?.parse().ok()?))
@@ -543,17 +660,25 @@ async fn find_given_up<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) ->
     }
     let found = store.find(&wanted).await?;
     for snapshot in snapshots {
-        snapshot.given_up = named(snapshot).filter(|account| !found.contains_key(&AccountKey::Id(*account)));
+        snapshot.given_up =
+            named(snapshot).filter(|account| !found.contains_key(&AccountKey::Id(*account)));
     }
     Ok(())
 }
 
-/// Looks up what became of the accounts that `User`s had which stay, and have them no more: those that their status names, and
-/// those that were created for them before they were put back, as a restore of etcd does.
-async fn find_former<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) -> Result<(), StoreError> {
+/// Looks up what became of the accounts that `User`s had which stay, and have them no more: those
+/// that their status names, and those that were created for them before they were put back, as a
+/// restore of etcd does.
+async fn find_former<S: Store>(
+    store: &S,
+    snapshots: &mut [user::Snapshot],
+) -> Result<(), StoreError> {
     let has_it = |snapshot: &user::Snapshot| {
         let account = snapshot.account.as_ref();
-        account.is_some_and(|account| snapshot.recorded == Some(account.id.to_string()) || account.owner.uid == snapshot.meta.uid)
+        account.is_some_and(|account| {
+            snapshot.recorded == Some(account.id.to_string())
+                || account.owner.uid == snapshot.meta.uid
+        })
     };
     let asked = |snapshot: &user::Snapshot| !snapshot.meta.deleting && !has_it(snapshot);
     let creates: Vec<TransactionId> = snapshots
@@ -579,7 +704,9 @@ async fn find_former<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) -> R
     for snapshot in snapshots {
         let Some(id) = had(snapshot) else { continue };
         let fate = match live.get(&AccountKey::Id(id)) {
-            Some(account) if account.namespace == snapshot.meta.namespace => Fate::Owned(account.owner.name.clone()),
+            Some(account) if account.namespace == snapshot.meta.namespace => {
+                Fate::Owned(account.owner.name.clone())
+            }
             None if known.contains(&id) => Fate::Deleted,
             // Nothing is said of other organizations.
             Some(_) | None => Fate::Unknown,
@@ -590,9 +717,16 @@ async fn find_former<S: Store>(store: &S, snapshots: &mut [user::Snapshot]) -> R
 }
 
 /// Looks up who has the login names and addresses that are asked for and not had.
-async fn find_holders<S: Store>(world: &World, store: &S, snapshots: &mut [user::Snapshot]) -> Result<(), StoreError> {
-    let wanted: Vec<AccountKey> =
-        snapshots.iter().flat_map(|snapshot| [login_key(snapshot), email_key(snapshot)]).flatten().collect();
+async fn find_holders<S: Store>(
+    world: &World,
+    store: &S,
+    snapshots: &mut [user::Snapshot],
+) -> Result<(), StoreError> {
+    let wanted: Vec<AccountKey> = snapshots
+        .iter()
+        .flat_map(|snapshot| [login_key(snapshot), email_key(snapshot)])
+        .flatten()
+        .collect();
     if wanted.is_empty() {
         return Ok(());
     }
@@ -603,7 +737,8 @@ async fn find_holders<S: Store>(world: &World, store: &S, snapshots: &mut [user:
     }
     for snapshot in snapshots {
         let login_holder = login_key(snapshot).and_then(|key| holders.get(&key));
-        snapshot.login_holder = login_holder.map(|account| Holder::of(account, has_user(world, account)));
+        snapshot.login_holder =
+            login_holder.map(|account| Holder::of(account, has_user(world, account)));
         if let Some(first) = email_key(snapshot) {
             snapshot.contest = contest(&mut addresses, snapshot.account.as_ref(), first).await?;
         }
@@ -646,7 +781,10 @@ fn login_key(snapshot: &user::Snapshot) -> Option<AccountKey> {
 fn email_key(snapshot: &user::Snapshot) -> Option<AccountKey> {
     let email = snapshot.email.as_ref().ok()?;
     let has_it = snapshot.account.as_ref().is_some_and(|account| account.content.email == *email);
-    (!has_it).then(|| AccountKey::Email { namespace: snapshot.meta.namespace.clone(), email: email.clone() })
+    (!has_it).then(|| AccountKey::Email {
+        namespace: snapshot.meta.namespace.clone(),
+        email: email.clone(),
+    })
 }
 
 /// Follows who has what whom asks for, until somebody asks for a free address, for ours, or stays.
@@ -659,7 +797,10 @@ async fn contest<S: Store>(
     let mut next = first;
     while let Some(rival) = addresses.holder(&next).await? {
         let id = rival.account.id;
-        if !met.insert(id) || rivals.len() == LONGEST_CONTEST || ours.is_some_and(|ours| ours.id == id) {
+        if !met.insert(id)
+            || rivals.len() == LONGEST_CONTEST
+            || ours.is_some_and(|ours| ours.id == id)
+        {
             return Ok(Contest { rivals, ends_free: false });
         }
         let namespace = rival.account.namespace.clone();
@@ -675,10 +816,13 @@ async fn contest<S: Store>(
 /// Whether a `User` of an account's owner's name is there.
 fn has_user(world: &World, account: &Account) -> bool {
     let is_presumed = world.presumes_owners && !account.owner.uid.is_empty();
-    is_presumed || seen_user(world, &ObjectKey::new(Kind::User, &account.namespace, &account.owner.name)).is_some()
+    is_presumed
+        || seen_user(world, &ObjectKey::new(Kind::User, &account.namespace, &account.owner.name))
+            .is_some()
 }
 
-/// Returns the address that an account's `User` asks for, if that is another one and may be applied.
+/// Returns the address that an account's `User` asks for, if that is another one and may be
+/// applied.
 fn moving_to(world: &World, account: &Account) -> Option<Email> {
     let key = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
     let seen = seen_user(world, &key)?;
@@ -686,5 +830,6 @@ fn moving_to(world: &World, account: &Account) -> Option<Email> {
     let free = *uid == account.owner.uid && *held && !paused && !deleting;
     let declared = world.email(&key.namespace, &key.name)?.clone().ok()?;
     let asks_for = own_email(Some(account), &declared).unwrap_or(declared);
-    (free && !account.transaction.in_flight() && asks_for != account.content.email).then_some(asks_for)
+    (free && !account.transaction.in_flight() && asks_for != account.content.email)
+        .then_some(asks_for)
 }

@@ -1,7 +1,8 @@
-//! Passwords from Secrets: who is to be judged, and the judge, who reads one Secret at a time and forgets it.
+//! Passwords from Secrets: who is to be judged, and the judge, who reads one Secret at a time and
+//! forgets it.
 //!
-//! Of a Secret only its version is watched. What stands in it is read when a version is new, and nothing of it leaves
-//! the judge but a hash or the requirements that it doesn't meet.
+//! Of a Secret only its version is watched. What stands in it is read when a version is new, and
+//! nothing of it leaves the judge but a hash or the requirements that it doesn't meet.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -21,20 +22,24 @@ use crate::api::user::PasswordSecretRef;
 use crate::domain::account::FromSecret;
 use crate::domain::email::Email;
 use crate::domain::organization::LoginName;
-use crate::domain::password::{Candidate, Password, PasswordHash, Person, Requirement, without_line_end};
+use crate::domain::password::{
+    Candidate, Password, PasswordHash, Person, Requirement, without_line_end,
+};
 use crate::hashing::{Hashing, HashingError};
 use crate::plan::user::{PasswordFacts, Snapshot, login_name};
 
 /// How many passwords are hashed at once: each takes 19 MiB and a processor.
 const AT_ONCE: usize = 4;
 
-/// How many questions the judge has at once, some of which wait for their Secret or for a processor.
+/// How many questions the judge has at once, some of which wait for their Secret or for a
+/// processor.
 const ASKED_AT_ONCE: usize = 2 * AT_ONCE;
 
 /// How many of them may be of one organization: another one's don't wait until it has room.
 const OF_ONE_AT_ONCE: usize = AT_ONCE;
 
-/// How many Secrets are known by whether their password is another one; who asks beyond that finds out anew.
+/// How many Secrets are known by whether their password is another one; who asks beyond that finds
+/// out anew.
 const COMPARED: usize = 1024;
 
 /// What is asked about a password; another question has another answer.
@@ -52,7 +57,8 @@ pub struct Question {
     pub email: Email,
     /// The password that last came from a Secret, and from which version.
     pub before: Option<FromSecret>,
-    /// Whether it is that one still, where somebody else's was compared who had theirs from the same version.
+    /// Whether it is that one still, where somebody else's was compared who had theirs from the
+    /// same version.
     pub is_same: Option<bool>,
 }
 
@@ -99,13 +105,15 @@ pub struct Passwords {
     known: HashMap<ObjectKey, (Question, Verdict)>,
     asked: HashMap<ObjectKey, Question>,
     due: Queue,
-    /// How often the cluster was put back to an earlier time, so that a version known from before may stand for another
-    /// password; and after which time the Secret of a `User` was found to hold the same.
+    /// How often the cluster was put back to an earlier time, so that a version known from before
+    /// may stand for another password; and after which time the Secret of a `User` was found to
+    /// hold the same.
     rollbacks: u64,
     judged_after: HashMap<ObjectKey, u64>,
     /// How many questions the judge has, by organization.
     under_way: BTreeMap<String, usize>,
-    /// By namespace and name of a Secret: whether the password in its newest version is the one in others.
+    /// By namespace and name of a Secret: whether the password in its newest version is the one in
+    /// others.
     compared: HashMap<(String, String), Compared>,
 }
 
@@ -117,14 +125,26 @@ struct Compared {
 }
 
 impl Passwords {
-    /// Returns what is known of the password that a `User` names, and has it judged where nothing is.
-    pub fn facts(&mut self, key: &ObjectKey, snapshot: &Snapshot, secret: Option<&SeenSecret>, now: Instant) -> PasswordFacts {
-        let Some(reference) = snapshot.spec.password_secret_ref.as_ref().filter(|_| !snapshot.meta.deleting) else {
+    /// Returns what is known of the password that a `User` names, and has it judged where nothing
+    /// is.
+    pub fn facts(
+        &mut self,
+        key: &ObjectKey,
+        snapshot: &Snapshot,
+        secret: Option<&SeenSecret>,
+        now: Instant,
+    ) -> PasswordFacts {
+        let Some(reference) =
+            snapshot.spec.password_secret_ref.as_ref().filter(|_| !snapshot.meta.deleting)
+        else {
             self.forget(key);
             return PasswordFacts::NotAsked;
         };
         let Some(secret) = secret else { return PasswordFacts::SecretMissing };
-        let from_secret = snapshot.account.as_ref().and_then(|account| account.credential.as_ref()?.from_secret.as_ref());
+        let from_secret = snapshot
+            .account
+            .as_ref()
+            .and_then(|account| account.credential.as_ref()?.from_secret.as_ref());
         let version = version(secret, reference);
         let is_trusted = self.rollbacks == 0 || self.judged_after.get(key) == Some(&self.rollbacks);
         if from_secret.is_some_and(|known| known.version == version) && is_trusted {
@@ -142,13 +162,20 @@ impl Passwords {
             before: from_secret.cloned(),
             is_same: None,
         };
-        if let Some((_, verdict)) = self.known.get(key).filter(|(answered, _)| *answered == question) {
+        if let Some((_, verdict)) =
+            self.known.get(key).filter(|(answered, _)| *answered == question)
+        {
             match verdict {
                 Verdict::Missing => return PasswordFacts::SecretMissing,
                 Verdict::KeyMissing(name) => return PasswordFacts::KeyMissing(name.clone()),
                 Verdict::Rejected(unmet) => return PasswordFacts::Rejected(unmet.clone()),
                 Verdict::Same => return PasswordFacts::Same,
-                Verdict::New(hash) => return PasswordFacts::New(FromSecret { hash: hash.clone(), version: question.version }),
+                Verdict::New(hash) => {
+                    return PasswordFacts::New(FromSecret {
+                        hash: hash.clone(),
+                        version: question.version,
+                    });
+                }
                 Verdict::MovedOn => return PasswordFacts::Unjudged,
                 Verdict::Failed => {}
             }
@@ -160,9 +187,14 @@ impl Passwords {
         PasswordFacts::Unjudged
     }
 
-    /// Takes the questions that are due, as far as the judge has room for them. One about a version that isn't the newest any
-    /// more is left out: its `User` is looked at for that reason, and asks about the newest.
-    pub fn take(&mut self, now: Instant, is_newest: impl Fn(&ObjectKey, &Question) -> bool) -> Vec<(ObjectKey, Question)> {
+    /// Takes the questions that are due, as far as the judge has room for them. One about a version
+    /// that isn't the newest any more is left out: its `User` is looked at for that reason, and
+    /// asks about the newest.
+    pub fn take(
+        &mut self,
+        now: Instant,
+        is_newest: impl Fn(&ObjectKey, &Question) -> bool,
+    ) -> Vec<(ObjectKey, Question)> {
         let room = ASKED_AT_ONCE.saturating_sub(self.under_way.values().sum());
         let under_way = &mut self.under_way;
         let mut questions = vec![];
@@ -178,7 +210,8 @@ impl Passwords {
                 return true;
             }
             under_way.insert(key.namespace.clone(), of_one + 1);
-            let is_same = compared.get(&place(key, question)).and_then(|compared| compared.says(question));
+            let is_same =
+                compared.get(&place(key, question)).and_then(|compared| compared.says(question));
             questions.push((key.clone(), Question { is_same, ..question.clone() }));
             true
         });
@@ -188,13 +221,21 @@ impl Passwords {
     /// Returns when the next question is due that the judge has room for.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        let has_room = |organization: &str| self.under_way.get(organization).is_none_or(|count| *count < OF_ONE_AT_ONCE);
+        let has_room = |organization: &str| {
+            self.under_way.get(organization).is_none_or(|count| *count < OF_ONE_AT_ONCE)
+        };
         let is_full = self.under_way.values().sum::<usize>() >= ASKED_AT_ONCE;
         self.due.next_due_of(Lane::Asked, has_room).filter(|_| !is_full)
     }
 
     /// Takes in a verdict. Returns whether its `User` has something new to look at.
-    pub fn take_verdict(&mut self, key: &ObjectKey, question: Question, verdict: Verdict, now: Instant) -> bool {
+    pub fn take_verdict(
+        &mut self,
+        key: &ObjectKey,
+        question: Question,
+        verdict: Verdict,
+        now: Instant,
+    ) -> bool {
         if let Some(count) = self.under_way.get_mut(&key.namespace) {
             *count -= 1;
             if *count == 0 {
@@ -220,7 +261,8 @@ impl Passwords {
         true
     }
 
-    /// Has every password judged again: the cluster was put back to an earlier time, and counts its versions again from there.
+    /// Has every password judged again: the cluster was put back to an earlier time, and counts its
+    /// versions again from there.
     pub fn distrust_versions(&mut self) {
         self.rollbacks += 1;
         self.known.clear();
@@ -229,14 +271,20 @@ impl Passwords {
         self.compared.clear();
     }
 
-    /// Notes whether the password in a Secret is the one that it was, for the others who have theirs from there.
+    /// Notes whether the password in a Secret is the one that it was, for the others who have
+    /// theirs from there.
     fn note_comparison(&mut self, key: &ObjectKey, question: &Question, verdict: &Verdict) {
         let is_same = match verdict {
             Verdict::Same => true,
             Verdict::New(_) => false,
-            Verdict::Missing | Verdict::KeyMissing(_) | Verdict::Rejected(_) | Verdict::MovedOn | Verdict::Failed => return,
+            Verdict::Missing
+            | Verdict::KeyMissing(_)
+            | Verdict::Rejected(_)
+            | Verdict::MovedOn
+            | Verdict::Failed => return,
         };
-        // After a restore of etcd one version may stand for two passwords: what was compared for one `User` says nothing of others.
+        // After a restore of etcd one version may stand for two passwords: what was compared for
+        // one `User` says nothing of others.
         let Some(before) = question.before.as_ref().filter(|_| self.rollbacks == 0) else { return };
         if self.compared.len() >= COMPARED {
             self.compared.clear();
@@ -282,13 +330,20 @@ pub struct Reader {
 pub struct Unread;
 
 impl Reader {
-    /// Reads the text of a password, where a Secret has the one that a hash is of; nothing where none does any more.
+    /// Reads the text of a password, where a Secret has the one that a hash is of; nothing where
+    /// none does any more.
     ///
     /// # Errors
     /// When that can't be told now.
-    pub async fn text(&self, namespace: &str, place: &PasswordPlace, hash: &PasswordHash) -> Result<Option<Candidate>, Unread> {
+    pub async fn text(
+        &self,
+        namespace: &str,
+        place: &PasswordPlace,
+        hash: &PasswordHash,
+    ) -> Result<Option<Candidate>, Unread> {
         let PasswordPlace { reference, version: wanted } = place;
-        let read = read_secret(&self.client, namespace, &reference.name).await.map_err(|_| Unread)?;
+        let read =
+            read_secret(&self.client, namespace, &reference.name).await.map_err(|_| Unread)?;
         let Some(mut secret) = read else { return Ok(None) };
         let metadata = &secret.metadata;
         let seen = SeenSecret {
@@ -296,7 +351,8 @@ impl Reader {
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
         };
         let is_ours = secret.type_.as_deref() == Some(PASSWORD_SECRET);
-        let entered = secret.data.as_ref().and_then(|data| data.get(&reference.key)).filter(|_| is_ours);
+        let entered =
+            secret.data.as_ref().and_then(|data| data.get(&reference.key)).filter(|_| is_ours);
         let candidate = entered.and_then(|entered| Candidate::new(without_line_end(&entered.0)));
         zeroize(&mut secret);
         let Some(candidate) = candidate else { return Ok(None) };
@@ -306,25 +362,36 @@ impl Reader {
         // The Secret was touched; whether the password is the same, only the hash can tell.
         let _permit = self.room.acquire().await.map_err(|_| Unread)?;
         let (hashing, hash) = (self.hashing.clone(), hash.clone());
-        let verified = tokio::task::spawn_blocking(move || Ok(hashing.verify(&candidate, &hash)?.then_some(candidate)));
+        let verified = tokio::task::spawn_blocking(move || {
+            Ok(hashing.verify(&candidate, &hash)?.then_some(candidate))
+        });
         verified.await.map_err(|_| Unread)?.map_err(|_: HashingError| Unread)
     }
 }
 
-/// Returns what the store is to know a password's version by: another Secret, key or repetition is another version.
+/// Returns what the store is to know a password's version by: another Secret, key or repetition is
+/// another version.
 fn version(secret: &SeenSecret, reference: &PasswordSecretRef) -> String {
     let PasswordSecretRef { name: _, key, confirmation_key } = reference;
-    format!("{}/{}/{key}/{}", secret.uid, secret.resource_version, confirmation_key.as_deref().unwrap_or_default())
+    format!(
+        "{}/{}/{key}/{}",
+        secret.uid,
+        secret.resource_version,
+        confirmation_key.as_deref().unwrap_or_default()
+    )
 }
 
-/// Returns the login name that the account has or would get, and the address that it asks for or has.
+/// Returns the login name that the account has or would get, and the address that it asks for or
+/// has.
 fn names(snapshot: &Snapshot) -> Option<(LoginName, Email)> {
     let has = snapshot.account.as_ref();
     let asked_for = || Some(login_name(snapshot, snapshot.organization.customer_id.as_ref().ok()?));
     let login_name = has.map(|account| account.login_name.clone()).or_else(asked_for)?;
-    let email = snapshot.email.clone().ok().or_else(|| has.map(|account| account.content.email.clone()));
+    let email =
+        snapshot.email.clone().ok().or_else(|| has.map(|account| account.content.email.clone()));
     // A copy that has no address yet.
-    let email = email.or_else(|| snapshot.spec.copy_of.as_ref().map(|_| Email::stored(String::new())))?;
+    let email =
+        email.or_else(|| snapshot.spec.copy_of.as_ref().map(|_| Email::stored(String::new())))?;
     Some((login_name, email))
 }
 
@@ -344,18 +411,28 @@ impl Judge {
     pub fn new(client: Client) -> Result<Self, HashingError> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let room = Arc::new(Semaphore::new(processors.min(AT_ONCE)));
-        Ok(Self { client, hashing: Arc::new(Hashing::new(crate::hashing::Cost::default())?), room, judging: JoinSet::new() })
+        Ok(Self {
+            client,
+            hashing: Arc::new(Hashing::new(crate::hashing::Cost::default())?),
+            room,
+            judging: JoinSet::new(),
+        })
     }
 
     /// Returns a reader, who hashes no more at once than the judge does alone.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        Reader { client: self.client.clone(), hashing: self.hashing.clone(), room: self.room.clone() }
+        Reader {
+            client: self.client.clone(),
+            hashing: self.hashing.clone(),
+            room: self.room.clone(),
+        }
     }
 
     /// Has a question answered.
     pub fn ask(&mut self, key: ObjectKey, question: Question) {
-        let (client, hashing, room) = (self.client.clone(), self.hashing.clone(), self.room.clone());
+        let (client, hashing, room) =
+            (self.client.clone(), self.hashing.clone(), self.room.clone());
         self.judging.spawn(async move {
             let verdict = judge(client, hashing, room, &key, &question).await;
             (key, question, verdict)
@@ -367,7 +444,9 @@ impl Judge {
         loop {
             match self.judging.join_next().await {
                 Some(Ok(answer)) => return answer,
-                Some(Err(error)) => tracing::error!(%error, "a password was left without a verdict"),
+                Some(Err(error)) => {
+                    tracing::error!(%error, "a password was left without a verdict")
+                }
                 None => std::future::pending().await,
             }
         }
@@ -381,18 +460,27 @@ struct Unanswered(String);
 
 /// Reads a Secret; nothing where there is none of this name.
 ///
-/// The text is parsed here and not by the client, which would quote what it can't parse: in the log, and in its error.
+/// The text is parsed here and not by the client, which would quote what it can't parse: in the
+/// log, and in its error.
 ///
 /// # Errors
 /// When the API server doesn't say.
-async fn read_secret(client: &Client, namespace: &str, name: &str) -> Result<Option<Secret>, Unanswered> {
+async fn read_secret(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Secret>, Unanswered> {
     let said = |error: kube::Error| Unanswered(in_short(&error));
     let request = Request::new(Secret::url_path(&(), Some(namespace)));
-    let request = request.get(name, &GetParams::default()).map_err(|why| said(kube::Error::BuildRequest(why)))?;
+    let request = request
+        .get(name, &GetParams::default())
+        .map_err(|why| said(kube::Error::BuildRequest(why)))?;
     let mut text = match client.request_text(request).await {
         Ok(text) => text,
         // Any page has this code where something stands between.
-        Err(kube::Error::Api(status)) if status.code == 404 && is_the_servers(&status) => return Ok(None),
+        Err(kube::Error::Api(status)) if status.code == 404 && is_the_servers(&status) => {
+            return Ok(None);
+        }
         Err(kube::Error::FromUtf8(why)) => {
             why.into_bytes().zeroize();
             return Err(Unanswered("an answer that isn't UTF-8".to_owned()));
@@ -404,7 +492,13 @@ async fn read_secret(client: &Client, namespace: &str, name: &str) -> Result<Opt
     secret.map(Some)
 }
 
-async fn judge(client: Client, hashing: Arc<Hashing>, room: Arc<Semaphore>, key: &ObjectKey, question: &Question) -> Verdict {
+async fn judge(
+    client: Client,
+    hashing: Arc<Hashing>,
+    room: Arc<Semaphore>,
+    key: &ObjectKey,
+    question: &Question,
+) -> Verdict {
     let mut secret = match read_secret(&client, &key.namespace, &question.reference.name).await {
         Ok(Some(secret)) => secret,
         Ok(None) => return Verdict::Missing,
@@ -439,16 +533,28 @@ fn zeroize(secret: &mut Secret) {
     secret.data.iter_mut().flat_map(|data| data.values_mut()).for_each(|value| value.0.zeroize());
 }
 
-fn judged(hashing: &Hashing, secret: &Secret, question: &Question) -> Result<Verdict, HashingError> {
-    let Question { reference: PasswordSecretRef { name: _, key, confirmation_key }, login_name, email, before, is_same, .. } =
-        question;
+fn judged(
+    hashing: &Hashing,
+    secret: &Secret,
+    question: &Question,
+) -> Result<Verdict, HashingError> {
+    let Question {
+        reference: PasswordSecretRef { name: _, key, confirmation_key },
+        login_name,
+        email,
+        before,
+        is_same,
+        ..
+    } = question;
     if secret.type_.as_deref() != Some(PASSWORD_SECRET) {
         return Ok(Verdict::Missing);
     }
     if secret.metadata.resource_version.as_ref() != Some(&question.resource_version) {
         return Ok(Verdict::MovedOn);
     }
-    let under = |key: &String| secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice());
+    let under = |key: &String| {
+        secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice())
+    };
     let Some(entered) = under(key) else { return Ok(Verdict::KeyMissing(key.clone())) };
     let person = Person { login_name, email };
     let password = match confirmation_key {
@@ -465,7 +571,9 @@ fn judged(hashing: &Hashing, secret: &Secret, question: &Question) -> Result<Ver
     };
     match password {
         // What is in force was accepted once, and stays whatever is asked of a new one since.
-        Err(unmet) => match Candidate::new(without_line_end(entered)).filter(|_| !unmet.contains(&Requirement::Confirmed)) {
+        Err(unmet) => match Candidate::new(without_line_end(entered))
+            .filter(|_| !unmet.contains(&Requirement::Confirmed))
+        {
             Some(candidate) if is_in_force(&candidate)? => Ok(Verdict::Same),
             _ => Ok(Verdict::Rejected(unmet)),
         },
@@ -485,13 +593,19 @@ mod tests {
 
     fn question(version: &str, before: Option<&str>) -> Question {
         Question {
-            reference: PasswordSecretRef { name: "shared".to_owned(), key: "password".to_owned(), confirmation_key: None },
+            reference: PasswordSecretRef {
+                name: "shared".to_owned(),
+                key: "password".to_owned(),
+                confirmation_key: None,
+            },
             resource_version: version.to_owned(),
             version: version.to_owned(),
             login_name: LoginName::stored("alice.acme".to_owned()),
             email: Email::stored("alice@acme.example".to_owned()),
-            before: before
-                .map(|version| FromSecret { hash: PasswordHash::stored("hash".to_owned()), version: version.to_owned() }),
+            before: before.map(|version| FromSecret {
+                hash: PasswordHash::stored("hash".to_owned()),
+                version: version.to_owned(),
+            }),
             is_same: None,
         }
     }
@@ -507,7 +621,8 @@ mod tests {
 
     #[test]
     fn a_password_in_force_is_not_judged_by_rules_that_came_after_it() {
-        let hashing = Hashing::new(crate::hashing::Cost { memory_kib: 8, passes: 1, lanes: 1 }).unwrap();
+        let hashing =
+            Hashing::new(crate::hashing::Cost { memory_kib: 8, passes: 1, lanes: 1 }).unwrap();
         let verdict_of = |entered: &str, again: Option<&str>, before: Option<&str>| {
             let mut question = question("2", before.map(|_| "1"));
             if let (Some(known), Some(before)) = (&mut question.before, before) {
@@ -518,19 +633,34 @@ mod tests {
             let again = again.map(|again| ("again".to_owned(), value(again)));
             let secret = Secret {
                 type_: Some(PASSWORD_SECRET.to_owned()),
-                data: Some([("password".to_owned(), value(entered))].into_iter().chain(again).collect()),
-                metadata: kube::api::ObjectMeta { resource_version: Some("2".to_owned()), ..Default::default() },
+                data: Some(
+                    [("password".to_owned(), value(entered))].into_iter().chain(again).collect(),
+                ),
+                metadata: kube::api::ObjectMeta {
+                    resource_version: Some("2".to_owned()),
+                    ..Default::default()
+                },
                 ..Secret::default()
             };
             verdict(&hashing, secret, &question)
         };
-        for old in ["gate Turnip, 41 on\u{ad}ward", "\u{feff}gate Turnip, 41 onward", "\u{200d}gate Turnip, 41", "short"] {
+        for old in [
+            "gate Turnip, 41 on\u{ad}ward",
+            "\u{feff}gate Turnip, 41 onward",
+            "\u{200d}gate Turnip, 41",
+            "short",
+        ] {
             let entered = format!("{old}\n");
             assert_eq!(verdict_of(&entered, None, Some(old)), Verdict::Same, "{old:?}");
             assert_eq!(verdict_of(&entered, Some(old), Some(old)), Verdict::Same, "{old:?}");
-            for (again, before) in [(None, None), (None, Some("gate Turnip, 41 onward")), (Some("another"), Some(old))] {
+            for (again, before) in
+                [(None, None), (None, Some("gate Turnip, 41 onward")), (Some("another"), Some(old))]
+            {
                 let verdict = verdict_of(&entered, again, before);
-                assert!(matches!(&verdict, Verdict::Rejected(_)), "{old:?} {again:?} {before:?}: {verdict:?}");
+                assert!(
+                    matches!(&verdict, Verdict::Rejected(_)),
+                    "{old:?} {again:?} {before:?}: {verdict:?}"
+                );
             }
         }
     }
@@ -539,12 +669,17 @@ mod tests {
     async fn one_organization_leaves_the_judge_room_for_others() {
         let now = Instant::now();
         let mut passwords = Passwords::default();
-        (0..400).for_each(|number| ask(&mut passwords, key("noisy", number), question("1", None), now));
+        (0..400)
+            .for_each(|number| ask(&mut passwords, key("noisy", number), question("1", None), now));
         let taken = passwords.take(now, |_, _| true);
         assert_eq!((taken.len(), passwords.next_due()), (OF_ONE_AT_ONCE, None));
         ask(&mut passwords, key("quiet", 0), question("1", None), now);
         assert_eq!(passwords.next_due(), Some(now));
-        assert_eq!(count(&passwords.take(now, |_, _| true), "quiet"), 1, "it doesn't wait for one of the noisy ones to end");
+        assert_eq!(
+            count(&passwords.take(now, |_, _| true), "quiet"),
+            1,
+            "it doesn't wait for one of the noisy ones to end"
+        );
         let (first, asked) = taken[0].clone();
         assert!(passwords.take_verdict(&first, asked, Verdict::Same, now));
         assert_eq!(count(&passwords.take(now, |_, _| true), "noisy"), 1);
@@ -564,13 +699,19 @@ mod tests {
     #[tokio::test]
     async fn what_was_compared_for_one_is_known_for_all_who_had_theirs_from_the_same_version() {
         let now = Instant::now();
-        for (verdict, known) in [(Verdict::Same, true), (Verdict::New(PasswordHash::stored("new".to_owned())), false)] {
+        for (verdict, known) in
+            [(Verdict::Same, true), (Verdict::New(PasswordHash::stored("new".to_owned())), false)]
+        {
             let mut passwords = Passwords::default();
             ask(&mut passwords, key("acme", 0), question("2", Some("1")), now);
             let (first, asked) = passwords.take(now, |_, _| true).remove(0);
             assert_eq!(asked.is_same, None);
             assert!(passwords.take_verdict(&first, asked, verdict, now));
-            let others = [(key("acme", 1), "2", Some("1")), (key("acme", 2), "2", Some("0")), (key("other", 1), "2", Some("1"))];
+            let others = [
+                (key("acme", 1), "2", Some("1")),
+                (key("acme", 2), "2", Some("0")),
+                (key("other", 1), "2", Some("1")),
+            ];
             for (key, version, before) in others.clone() {
                 ask(&mut passwords, key, question(version, before), now);
             }

@@ -39,15 +39,17 @@ use crate::domain::account::{Account, AccountId, Revision, Source, TransactionKi
 use crate::domain::billing::Zone;
 use crate::domain::group::ADMINISTRATORS;
 use crate::plan::status::Has;
-use crate::plan::{Blocked, Decision, Hold, Plan, StoreTrouble, Urgency, organization, status, user};
+use crate::plan::{
+    Blocked, Decision, Hold, Plan, StoreTrouble, Urgency, organization, status, user,
+};
 use crate::store::{Occasion, Receipt, Refusal, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// How many objects are looked at, and committed, together.
 const GROUP: usize = 256;
 
-/// How many accounts of others the decisions of a round may name together, beyond those of the last one: who closes a loop
-/// names everybody on it.
+/// How many accounts of others the decisions of a round may name together, beyond those of the last
+/// one: who closes a loop names everybody on it.
 const NAMED: usize = 16_384;
 
 /// How many of them cost an organization as much as looking at one object.
@@ -56,13 +58,15 @@ const NAMED_PER_TURN: u64 = 64;
 /// How long counts of members and users are gathered before they are told.
 const COUNTS_GATHERED: Duration = Duration::from_secs(5);
 
-/// How long after a watch broke another break counts to the same series: it is taken up within 30 s.
+/// How long after a watch broke another break counts to the same series: it is taken up within 30
+/// s.
 const SERIES_OF_BREAKS: Duration = Duration::from_secs(90);
 
 /// How long a watch may break again and again before the operator isn't ready any more.
 const BLIND: Duration = Duration::from_secs(60);
 
-/// How often in a row the store may refuse what is planned for an object before somebody is told: by then 15 s went by.
+/// How often in a row the store may refuse what is planned for an object before somebody is told:
+/// by then 15 s went by.
 const REFUSED_FOR_SURE: u32 = 6;
 
 /// How the operator is to work.
@@ -98,9 +102,11 @@ pub struct Pipeline<S> {
     metrics: Arc<Metrics>,
     world: World,
     queue: Queue,
-    /// The users whose heirs are to be looked at, by lane and namespace: whose heirs they are together is found once.
+    /// The users whose heirs are to be looked at, by lane and namespace: whose heirs they are
+    /// together is found once.
     heirs_of: BTreeMap<(Lane, String), BTreeSet<String>>,
-    /// The namespaces in which another domain is listed: addresses may count to another listing of theirs now.
+    /// The namespaces in which another domain is listed: addresses may count to another listing of
+    /// theirs now.
     relisted: BTreeSet<String>,
     slots: Slots,
     /// Writes that stand in no slot: default groups and Events.
@@ -119,7 +125,8 @@ pub struct Pipeline<S> {
     namespaces: Option<BTreeSet<String>>,
     /// What is to be listed.
     scopes: HashSet<Scope>,
-    /// What was never listed yet, or not since the cluster was put back to an earlier time; nothing is decided before.
+    /// What was never listed yet, or not since the cluster was put back to an earlier time; nothing
+    /// is decided before.
     unlisted: HashSet<Scope>,
     /// The lists that are under way.
     lists: HashMap<Scope, ListUnderWay>,
@@ -138,8 +145,8 @@ pub struct Pipeline<S> {
     member_changes: i64,
     /// Whether what no `User` leads to is to be looked at.
     store_unseen: bool,
-    /// When to ask the store again whether the claim stands, where it couldn't be asked: until then no directory is brought
-    /// anything.
+    /// When to ask the store again whether the claim stands, where it couldn't be asked: until then
+    /// no directory is brought anything.
     claim_asked_again: Option<Instant>,
     /// When to try again to tell the store what directories confirmed.
     confirm_at: Option<Instant>,
@@ -147,21 +154,23 @@ pub struct Pipeline<S> {
     in_flight: HashMap<String, (TransactionKind, bool)>,
     months: Months,
     clocks: Clocks,
-    /// Whose commit failed and may have been done all the same, with the revision that it was planned from:
-    /// nobody was woken after it.
+    /// Whose commit failed and may have been done all the same, with the revision that it was
+    /// planned from: nobody was woken after it.
     unsure: HashMap<ObjectKey, Option<Revision>>,
     /// How often in a row the store refused what was planned for an object.
     refused: HashMap<ObjectKey, u32>,
     /// Whose change waits for an application's lock.
     put_aside: PutAside,
-    /// That this operator may not work on any more, as the store said: another has taken over, or only a restart can cure it.
+    /// That this operator may not work on any more, as the store said: another has taken over, or
+    /// only a restart can cure it.
     superseded: Option<StoreError>,
 }
 
 impl<S: Store> Pipeline<S> {
     /// Returns a pipeline that starts to work once every scope was listed.
     pub fn new(store: S, settings: Settings, scopes: Vec<Scope>, metrics: Arc<Metrics>) -> Self {
-        let mut provisioning = Provisioning::new(settings.directories.iter().cloned()).begun(Instant::now());
+        let mut provisioning =
+            Provisioning::new(settings.directories.iter().cloned()).begun(Instant::now());
         let gone = comparing::gone(settings.directory_resync, settings.clock.now());
         provisioning.compare_every(settings.directory_resync, gone, Instant::now());
         Self {
@@ -209,7 +218,8 @@ impl<S: Store> Pipeline<S> {
         Self { clocks: Clocks::new(self.settings.clock, server), ..self }
     }
 
-    /// Returns what the store said, where it said that this operator may not work on: nothing is decided or told any more.
+    /// Returns what the store said, where it said that this operator may not work on: nothing is
+    /// decided or told any more.
     pub fn take_superseded(&mut self) -> Option<StoreError> {
         self.superseded.take()
     }
@@ -239,8 +249,16 @@ impl<S: Store> Pipeline<S> {
     #[must_use]
     pub fn round_due(&self) -> Option<Instant> {
         let next = self.queue.next_due().map_or(self.resync_at, |due| due.min(self.resync_at));
-        let next = self.confirm_at.into_iter().chain(self.provisioning.next_page_due()).fold(next, Instant::min);
-        let next = if self.heirs_of.is_empty() && self.relisted.is_empty() { next } else { next.min(Instant::now()) };
+        let next = self
+            .confirm_at
+            .into_iter()
+            .chain(self.provisioning.next_page_due())
+            .fold(next, Instant::min);
+        let next = if self.heirs_of.is_empty() && self.relisted.is_empty() {
+            next
+        } else {
+            next.min(Instant::now())
+        };
         self.is_synced().then_some(next)
     }
 
@@ -267,7 +285,11 @@ impl<S: Store> Pipeline<S> {
     #[must_use]
     pub fn errands_due(&self) -> Option<Instant> {
         let of_directories = [self.deliveries_due(), self.provisioning.next_lasting()];
-        of_directories.into_iter().chain([self.writes_due(), self.passwords.next_due()]).flatten().min()
+        of_directories
+            .into_iter()
+            .chain([self.writes_due(), self.passwords.next_due()])
+            .flatten()
+            .min()
     }
 
     /// Whether no report waits and no write is under way.
@@ -280,7 +302,8 @@ impl<S: Store> Pipeline<S> {
         self.resync_at = Instant::now() + self.settings.resync;
         self.store_unseen = true;
         let kinds = [Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
-        let keys: Vec<ObjectKey> = kinds.into_iter().flat_map(|kind| self.world.keys(kind, None)).collect();
+        let keys: Vec<ObjectKey> =
+            kinds.into_iter().flat_map(|kind| self.world.keys(kind, None)).collect();
         self.follow(keys);
     }
 
@@ -295,7 +318,8 @@ impl<S: Store> Pipeline<S> {
         self.heirs_of.entry((lane, namespace.to_owned())).or_default().insert(user.to_owned());
     }
 
-    /// Makes those due who are to be looked at because of what became of many others in the last round.
+    /// Makes those due who are to be looked at because of what became of many others in the last
+    /// round.
     fn find_dependants(&mut self) {
         let now = Instant::now();
         for namespace in std::mem::take(&mut self.relisted) {
@@ -338,10 +362,14 @@ impl<S: Store> Pipeline<S> {
         self.find_dependants();
         let mut budget = RoundBudget::new(&self.world);
         let due = self.queue.take_within(Instant::now(), GROUP, |lane, key| budget.room(lane, key));
-        // Whom an application held up a moment ago may be held up again, and holds up nobody else's commit.
-        let (put_aside, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|key| self.put_aside.has(key));
-        let (organizations, rest): (Vec<_>, Vec<_>) = due.into_iter().partition(|key| key.kind == Kind::Organization);
-        let (users, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|key| key.kind == Kind::User);
+        // Whom an application held up a moment ago may be held up again, and holds up nobody else's
+        // commit.
+        let (put_aside, due): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|key| self.put_aside.has(key));
+        let (organizations, rest): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|key| key.kind == Kind::Organization);
+        let (users, others): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|key| key.kind == Kind::User);
         let mut stages = [others, users, put_aside].into_iter();
         if let Err(error) = self.settle(organizations.clone()).await {
             self.wait_for_store(organizations, error);
@@ -352,7 +380,10 @@ impl<S: Store> Pipeline<S> {
                 Err((error, keys)) if error.is_about_data() => self.carry_singly(keys).await,
                 Err((error, keys)) => {
                     // What comes later in the round isn't tried on a store that is away.
-                    self.wait_for_store(keys.into_iter().chain(stages.by_ref().flatten()).collect(), error);
+                    self.wait_for_store(
+                        keys.into_iter().chain(stages.by_ref().flatten()).collect(),
+                        error,
+                    );
                     in_use = false;
                 }
                 Ok(()) => {}
@@ -381,7 +412,8 @@ impl<S: Store> Pipeline<S> {
             return Ok(());
         }
         let unowned = keys.iter().filter(|key| self.world.is_unowned(key));
-        let unowned: Vec<_> = unowned.map(|key| (key.namespace.clone(), key.name.clone())).collect();
+        let unowned: Vec<_> =
+            unowned.map(|key| (key.namespace.clone(), key.name.clone())).collect();
         self.look_at_unowned(&unowned).await.map_err(|error| (error, keys.to_vec()))?;
         let observed = observe::observe(&self.world, &self.store, keys, self.clocks.now()).await;
         let mut observed = observed.map_err(|error| (error, keys.to_vec()))?;
@@ -392,13 +424,17 @@ impl<S: Store> Pipeline<S> {
             let named = u64::try_from(decision.named()).unwrap_or(u64::MAX);
             self.queue.charge(&key.namespace, named / NAMED_PER_TURN);
         }
-        // Before anybody is woken: those who wait may stand behind those whom they wait for, or in a later commit.
+        // Before anybody is woken: those who wait may stand behind those whom they wait for, or in
+        // a later commit.
         for (key, snapshot, decision) in &decided {
             self.note(key, snapshot, decision);
         }
-        // Who loses rights goes first, and in a commit of their own: another may wait for an application, or be short of time.
+        // Who loses rights goes first, and in a commit of their own: another may wait for an
+        // application, or be short of time.
         decided.sort_by_key(|(_, snapshot, decision)| urgency(snapshot, decision));
-        let revoking = decided.partition_point(|(_, snapshot, decision)| urgency(snapshot, decision) == Urgency::Revokes);
+        let revoking = decided.partition_point(|(_, snapshot, decision)| {
+            urgency(snapshot, decision) == Urgency::Revokes
+        });
         let mut undone: Vec<ObjectKey> = decided.iter().map(|(key, ..)| key.clone()).collect();
         let others = decided.split_off(revoking);
         for decided in [decided, others] {
@@ -412,14 +448,20 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Commits what was decided, and reports it.
-    async fn carry_out(&mut self, decided: Vec<(ObjectKey, Snapshot, Decision)>) -> Result<(), StoreError> {
-        let plans: Vec<Plan> = decided.iter().filter_map(|(_, _, decision)| decision.plan.clone()).collect();
+    async fn carry_out(
+        &mut self,
+        decided: Vec<(ObjectKey, Snapshot, Decision)>,
+    ) -> Result<(), StoreError> {
+        let plans: Vec<Plan> =
+            decided.iter().filter_map(|(_, _, decision)| decision.plan.clone()).collect();
         self.wake_after_unsure(&decided);
         let answers = self.commit(&plans).await;
         let planned = decided.iter().filter(|(_, _, decision)| decision.plan.is_some());
         match &answers {
             Err(error) if error.is_about_data() => {}
-            Err(_) => self.unsure.extend(planned.map(|(key, snapshot, _)| (key.clone(), revision(snapshot)))),
+            Err(_) => self
+                .unsure
+                .extend(planned.map(|(key, snapshot, _)| (key.clone(), revision(snapshot)))),
             Ok(_) => planned.for_each(|(key, ..)| {
                 self.unsure.remove(key);
             }),
@@ -435,7 +477,9 @@ impl<S: Store> Pipeline<S> {
                     match &receipt {
                         Receipt::Account(account) => {
                             self.world.note(&key, Some(in_force(account)));
-                            if decision.plan.as_ref().is_some_and(Plan::creates) && account.revision == Revision(1) {
+                            if decision.plan.as_ref().is_some_and(Plan::creates)
+                                && account.revision == Revision(1)
+                            {
                                 self.provisioning.created(account.id, Instant::now());
                             }
                         }
@@ -469,9 +513,15 @@ impl<S: Store> Pipeline<S> {
         Ok(answers)
     }
 
-    /// The store saw something that the snapshot didn't show: the next look will. Where it doesn't, again and again, somebody
-    /// is told.
-    fn look_again(&mut self, key: ObjectKey, snapshot: &mut Snapshot, mut decision: Decision, refusal: Refusal) {
+    /// The store saw something that the snapshot didn't show: the next look will. Where it doesn't,
+    /// again and again, somebody is told.
+    fn look_again(
+        &mut self,
+        key: ObjectKey,
+        snapshot: &mut Snapshot,
+        mut decision: Decision,
+        refusal: Refusal,
+    ) {
         let (kind, refused): (&str, &str) = (key.kind.into(), refusal.into());
         tracing::debug!(kind, refusal = refused, "refused by the store, looking again");
         let times = self.refused.entry(key.clone()).or_default();
@@ -542,7 +592,13 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
-    fn report(&mut self, key: ObjectKey, snapshot: &mut Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
+    fn report(
+        &mut self,
+        key: ObjectKey,
+        snapshot: &mut Snapshot,
+        decision: &Decision,
+        receipt: Option<&Receipt>,
+    ) {
         self.queue.succeeded(&key);
         self.forget_refusals(&key);
         if !decision.blocked.iter().any(|why| matches!(why, Blocked::StoreUnavailable(_))) {
@@ -551,8 +607,15 @@ impl<S: Store> Pipeline<S> {
         self.tell(key, snapshot, decision, receipt);
     }
 
-    fn tell(&mut self, key: ObjectKey, snapshot: &mut Snapshot, decision: &Decision, receipt: Option<&Receipt>) {
-        let (uid, is_ours) = (snapshot.meta().uid.clone(), snapshot.meta().deleting || snapshot.meta().held);
+    fn tell(
+        &mut self,
+        key: ObjectKey,
+        snapshot: &mut Snapshot,
+        decision: &Decision,
+        receipt: Option<&Receipt>,
+    ) {
+        let (uid, is_ours) =
+            (snapshot.meta().uid.clone(), snapshot.meta().deleting || snapshot.meta().held);
         let hold = match receipt {
             // Our finalizer is on until every directory has confirmed it.
             Some(Receipt::Deleted(departure)) if departure.transaction.in_flight() => Hold::Keep,
@@ -571,7 +634,12 @@ impl<S: Store> Pipeline<S> {
                 // What was just asked of directories is missing there now.
                 self.add_what_directories_lack(&key, user, account);
                 let found = has(user, receipt);
-                Report::User(Box::new(status::of_user(user, found, &decision.blocked, &self.settings.billing_zone)))
+                Report::User(Box::new(status::of_user(
+                    user,
+                    found,
+                    &decision.blocked,
+                    &self.settings.billing_zone,
+                )))
             }
             (Hold::Keep, Snapshot::Group(group)) if group.spec.is_some() => {
                 Report::Group(Box::new(status::of_group(group, &decision.blocked)))
@@ -581,7 +649,8 @@ impl<S: Store> Pipeline<S> {
             }
             (Hold::Keep, Snapshot::Group(_) | Snapshot::Domain(_)) => return,
             (hold, _) => {
-                // The store says once how the account went, and the finalizer may take several tries.
+                // The store says once how the account went, and the finalizer may take several
+                // tries.
                 self.farewells.extend(farewell(snapshot, receipt).map(|said| (uid.clone(), said)));
                 self.land(&uid);
                 Report::Hold { hold, farewell: self.farewells.get(&uid).cloned() }
@@ -601,7 +670,9 @@ impl<S: Store> Pipeline<S> {
         self.wake(ghosts);
         for key in keys {
             self.queue.succeeded(&key);
-            for name in organization::missing_groups(&observe::organization(&self.world, &key.namespace)) {
+            for name in
+                organization::missing_groups(&observe::organization(&self.world, &key.namespace))
+            {
                 if self.creating.insert((key.namespace.clone(), name)) {
                     let group = Box::new(default_group(&key.namespace, name));
                     self.others.push(Write::NewGroup { organization: key.clone(), group });
@@ -627,22 +698,36 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
-    /// Tells of pending work that the store doesn't take it now, beside what the store has of a `User` where that is known. Work
-    /// is pending where the spec is newer than the status, or `is_planned`.
-    fn tell_that_it_waits(&mut self, key: &ObjectKey, user: Option<&user::Snapshot>, trouble: StoreTrouble, is_planned: bool) {
+    /// Tells of pending work that the store doesn't take it now, beside what the store has of a
+    /// `User` where that is known. Work is pending where the spec is newer than the status, or
+    /// `is_planned`.
+    fn tell_that_it_waits(
+        &mut self,
+        key: &ObjectKey,
+        user: Option<&user::Snapshot>,
+        trouble: StoreTrouble,
+        is_planned: bool,
+    ) {
         let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
-        let (Some(uid), Some(mut report)) = (uid, without_store(&self.world, key, trouble, is_planned)) else { return };
+        let (Some(uid), Some(mut report)) =
+            (uid, without_store(&self.world, key, trouble, is_planned))
+        else {
+            return;
+        };
         if let (Report::User(waits), Some(user)) = (&mut report, user) {
             let blocked = [Blocked::StoreUnavailable(trouble)];
-            let found = status::of_user(user, has(user, None), &blocked, &self.settings.billing_zone);
+            let found =
+                status::of_user(user, has(user, None), &blocked, &self.settings.billing_zone);
             let observed = waits.observed_generation;
-            let conditions = status::without_store(&found.conditions, observed.unwrap_or(-1), trouble);
+            let conditions =
+                status::without_store(&found.conditions, observed.unwrap_or(-1), trouble);
             **waits = UserStatus { observed_generation: observed, conditions, ..found };
         }
         self.slots.put(key.clone(), uid, report, Lane::Asked, Instant::now());
     }
 
-    /// Returns the writes that are due: reports that say something new, and what else is to be sent.
+    /// Returns the writes that are due: reports that say something new, and what else is to be
+    /// sent.
     pub fn writes(&mut self) -> Vec<Write> {
         let mut writes = self.others.split_off(self.others.len().saturating_sub(self.slots.room()));
         for (key, uid, report) in self.slots.take(Instant::now()) {
@@ -680,9 +765,16 @@ impl<S: Store> Pipeline<S> {
             }
             Answer::MovedOn => return self.try_again(key, now),
             Answer::Failed(error) => {
-                self.creating.retain(|(namespace, _)| key.kind != Kind::Organization || *namespace != key.namespace);
+                self.creating.retain(|(namespace, _)| {
+                    key.kind != Kind::Organization || *namespace != key.namespace
+                });
                 let (kind, namespace): (&str, _) = (key.kind.into(), &key.namespace);
-                tracing::warn!(kind, namespace, error = report::in_short(&error), "a write failed, trying again");
+                tracing::warn!(
+                    kind,
+                    namespace,
+                    error = report::in_short(&error),
+                    "a write failed, trying again"
+                );
                 return self.try_again(key, now);
             }
         };
@@ -704,7 +796,8 @@ impl<S: Store> Pipeline<S> {
             News::RolledBack { kind, known, found } => self.roll_back(kind, known, found),
             News::ListBegins(scope) => {
                 let known = self.world.keys(scope.kind, scope.namespace.as_deref());
-                let list = ListUnderWay { missing: known.into_iter().collect(), told: HashSet::new() };
+                let list =
+                    ListUnderWay { missing: known.into_iter().collect(), told: HashSet::new() };
                 self.lists.insert(scope, list);
             }
             News::Listed { listing, item } => self.take_listed(&listing, *item),
@@ -715,7 +808,10 @@ impl<S: Store> Pipeline<S> {
                     self.lose(&key);
                 }
                 if self.unlisted.remove(&scope) && self.unlisted.is_empty() {
-                    tracing::info!(users = self.world.users.len(), "everything was listed, starting to work");
+                    tracing::info!(
+                        users = self.world.users.len(),
+                        "everything was listed, starting to work"
+                    );
                     self.resync();
                 }
             }
@@ -729,7 +825,8 @@ impl<S: Store> Pipeline<S> {
             News::WatchBroke(scope) => {
                 let now = Instant::now();
                 let series = self.broken.entry(scope).or_insert((now, now));
-                let begun = if now.duration_since(series.1) < SERIES_OF_BREAKS { series.0 } else { now };
+                let begun =
+                    if now.duration_since(series.1) < SERIES_OF_BREAKS { series.0 } else { now };
                 *series = (begun, now);
             }
             object => {
@@ -743,7 +840,9 @@ impl<S: Store> Pipeline<S> {
 
     /// Takes in an object as a list has it.
     fn take_listed(&mut self, listing: &Listing, object: News) {
-        let (Some(list), Some(key)) = (self.lists.get_mut(&listing.scope), object.key()) else { return };
+        let (Some(list), Some(key)) = (self.lists.get_mut(&listing.scope), object.key()) else {
+            return;
+        };
         list.missing.remove(&key);
         if list.told.contains(&key) {
             return;
@@ -755,11 +854,15 @@ impl<S: Store> Pipeline<S> {
                 self.roll_back(key.kind, known, object.version());
                 self.relist = Some(Relist::RolledBack);
             }
-            None => self.take_object(object, if is_first { Origin::Anew } else { Origin::List(listing.version) }),
+            None => self.take_object(
+                object,
+                if is_first { Origin::Anew } else { Origin::List(listing.version) },
+            ),
         }
     }
 
-    /// Notes that a watch told of an object, which the lists that are under way may have as it was before.
+    /// Notes that a watch told of an object, which the lists that are under way may have as it was
+    /// before.
     fn note_told(&mut self, key: &ObjectKey) {
         for (_, list) in self.lists.iter_mut().filter(|(scope, _)| scope.kind == key.kind) {
             list.missing.remove(key);
@@ -767,8 +870,8 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
-    /// Forgets what isn't so any more, because the cluster was put back to an earlier time, and decides nothing until
-    /// everything was listed anew.
+    /// Forgets what isn't so any more, because the cluster was put back to an earlier time, and
+    /// decides nothing until everything was listed anew.
     fn roll_back(&mut self, kind: Kind, known: u64, found: u64) {
         let kind: &str = kind.into();
         tracing::warn!(
@@ -796,7 +899,10 @@ impl<S: Store> Pipeline<S> {
             News::Namespace(namespace) => {
                 if let Some(key) = self.world.see_namespace(&namespace, origin) {
                     let within = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
-                    let keys: Vec<_> = within.into_iter().flat_map(|kind| self.world.keys(kind, Some(&key.namespace))).collect();
+                    let keys: Vec<_> = within
+                        .into_iter()
+                        .flat_map(|kind| self.world.keys(kind, Some(&key.namespace)))
+                        .collect();
                     self.wake(keys.into_iter().chain([key]));
                 }
             }
@@ -818,14 +924,20 @@ impl<S: Store> Pipeline<S> {
     }
 
     fn see<K: world::Declared>(&mut self, object: Lenient<K>, origin: Origin) {
-        let name = (object.meta().namespace.clone().unwrap_or_default(), object.meta().name.clone().unwrap_or_default());
+        let name = (
+            object.meta().namespace.clone().unwrap_or_default(),
+            object.meta().name.clone().unwrap_or_default(),
+        );
         let key = ObjectKey::new(K::KIND, name.0, name.1);
         let standing = |world: &World| {
-            let takes_account = key.kind == Kind::User && world.takes_account(&key.namespace, &key.name);
+            let takes_account =
+                key.kind == Kind::User && world.takes_account(&key.namespace, &key.name);
             world.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting, takes_account))
         };
         let before = standing(&self.world);
-        if let Some((uid, ..)) = before.as_ref().filter(|(uid, ..)| object.meta().uid.as_ref() != Some(uid)) {
+        if let Some((uid, ..)) =
+            before.as_ref().filter(|(uid, ..)| object.meta().uid.as_ref() != Some(uid))
+        {
             // It went and came again without our hearing of it.
             self.farewells.remove(uid);
             self.land(uid);
@@ -836,10 +948,13 @@ impl<S: Store> Pipeline<S> {
                 self.wake_after_seeing(&key, before != after);
             }
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
-            self.creating.retain(|(namespace, name)| *namespace != key.namespace || *name != key.name);
+            self.creating
+                .retain(|(namespace, name)| *namespace != key.namespace || *name != key.name);
             // A group on its way out takes no new members: those who wait to join are told.
             let place = (key.namespace.clone(), key.name.clone());
-            if key.kind == Kind::UserGroup && self.world.groups.get(&place).is_some_and(|group| group.meta.deleting) {
+            if key.kind == Kind::UserGroup
+                && self.world.groups.get(&place).is_some_and(|group| group.meta.deleting)
+            {
                 self.wake(self.world.of_group(&key.namespace, &key.name));
             }
             self.wake([key, organization]);
@@ -865,12 +980,17 @@ impl<S: Store> Pipeline<S> {
         if self.world.lose(key) {
             // An account that it left behind is told of otherwise.
             self.wake(others);
-            if let Some(InForce { group, follows, owner_uid: _ }) = in_force.filter(|_| key.kind == Kind::User) {
+            if let Some(InForce { group, follows, owner_uid: _ }) =
+                in_force.filter(|_| key.kind == Kind::User)
+            {
                 // An account that was let go of counts again.
                 let soon = Instant::now() + COUNTS_GATHERED;
                 let listings = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
                 let source = follows.map(|name| ObjectKey::new(Kind::User, &key.namespace, name));
-                let counting = listings.into_iter().chain([ObjectKey::new(Kind::UserGroup, &key.namespace, group)]).chain(source);
+                let counting = listings
+                    .into_iter()
+                    .chain([ObjectKey::new(Kind::UserGroup, &key.namespace, group)])
+                    .chain(source);
                 counting.for_each(|key| self.queue.wake(key, soon));
             }
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
@@ -890,8 +1010,9 @@ impl<S: Store> Pipeline<S> {
     }
 }
 
-/// Decides on each object, until the decisions name so many accounts of others. Returns beside it who is to be looked at
-/// again: those who are left, and those whose plan a new account of this group makes another.
+/// Decides on each object, until the decisions name so many accounts of others. Returns beside it
+/// who is to be looked at again: those who are left, and those whose plan a new account of this
+/// group makes another.
 pub(crate) fn decide(
     observed: Vec<(ObjectKey, Snapshot)>,
     most: usize,
@@ -907,7 +1028,9 @@ pub(crate) fn decide(
         let decision = snapshot.decide();
         named += decision.named();
         let named = |name: &String| ObjectKey::new(Kind::User, &key.namespace, name);
-        if decision.plan.is_some() && decision.absent.iter().map(named).any(|absent| created.contains(&absent)) {
+        if decision.plan.is_some()
+            && decision.absent.iter().map(named).any(|absent| created.contains(&absent))
+        {
             later.push(key);
             continue;
         }
@@ -952,14 +1075,16 @@ fn has<'a>(user: &'a user::Snapshot, receipt: Option<&'a Receipt>) -> Has<'a> {
         Some(Receipt::Deleted(departure)) => Has::Departed(departure),
         Some(Receipt::Done) | None => {
             // An account that another User of this name left behind isn't this one's to tell of.
-            let account = user.account.as_ref().filter(|account| account.owner.uid == user.meta.uid);
+            let account =
+                user.account.as_ref().filter(|account| account.owner.uid == user.meta.uid);
             let departed = user.departure.as_ref().map(Has::Departed);
             account.map(Has::Account).or(departed).unwrap_or(Has::Nothing)
         }
     }
 }
 
-/// Returns the account that directories are brought for a `User` of which the store has this, though it isn't its own yet.
+/// Returns the account that directories are brought for a `User` of which the store has this,
+/// though it isn't its own yet.
 fn brought(user: &user::Snapshot, found: Has<'_>) -> Option<AccountId> {
     match found {
         Has::Account(account) => Some(account.id),
@@ -970,20 +1095,35 @@ fn brought(user: &user::Snapshot, found: Has<'_>) -> Option<AccountId> {
 
 fn default_group(namespace: &str, name: &str) -> UserGroup {
     UserGroup {
-        metadata: ObjectMeta { namespace: Some(namespace.to_owned()), name: Some(name.to_owned()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            namespace: Some(namespace.to_owned()),
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
         spec: UserGroupSpec { full_control: name == ADMINISTRATORS, ..UserGroupSpec::default() },
         status: None,
     }
 }
 
 /// Returns the status of an object with pending work while the store doesn't take it.
-fn without_store(world: &World, key: &ObjectKey, trouble: StoreTrouble, is_planned: bool) -> Option<Report> {
+fn without_store(
+    world: &World,
+    key: &ObjectKey,
+    trouble: StoreTrouble,
+    is_planned: bool,
+) -> Option<Report> {
     let pending = Pending { trouble, is_planned };
     let place = (key.namespace.clone(), key.name.clone());
     match key.kind {
-        Kind::User => pending.status(world.users.get(&place)).map(|status| Report::User(Box::new(status))),
-        Kind::UserGroup => pending.status(world.groups.get(&place)).map(|status| Report::Group(Box::new(status))),
-        Kind::OrgEmailDomain => pending.status(world.domains.get(&place)).map(|status| Report::Domain(Box::new(status))),
+        Kind::User => {
+            pending.status(world.users.get(&place)).map(|status| Report::User(Box::new(status)))
+        }
+        Kind::UserGroup => {
+            pending.status(world.groups.get(&place)).map(|status| Report::Group(Box::new(status)))
+        }
+        Kind::OrgEmailDomain => {
+            pending.status(world.domains.get(&place)).map(|status| Report::Domain(Box::new(status)))
+        }
         Kind::Organization | Kind::Secret => None,
     }
 }
@@ -1000,8 +1140,10 @@ impl Pending {
         let seen = seen?;
         let observed = seen.status.observed_generation().unwrap_or(-1);
         let mut status = seen.status.clone();
-        *status.conditions_mut() = status::without_store(seen.status.conditions(), observed, self.trouble);
-        (self.is_planned || seen.meta.deleting || observed != seen.meta.generation).then_some(status)
+        *status.conditions_mut() =
+            status::without_store(seen.status.conditions(), observed, self.trouble);
+        (self.is_planned || seen.meta.deleting || observed != seen.meta.generation)
+            .then_some(status)
     }
 }
 
@@ -1027,24 +1169,42 @@ mod tests {
             billing_zone: Zone::UTC,
         };
         let scope = Scope { kind: Kind::User, namespace: namespace.map(str::to_owned) };
-        let mut pipeline = Pipeline::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
+        let mut pipeline =
+            Pipeline::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
         pipeline.take_news(News::ListBegins(scope.clone()));
         pipeline.take_news(News::ListEnds(scope));
         pipeline
     }
 
-    /// Creates an account in a namespace and deletes it, and returns which it was; no directory has confirmed that yet.
+    /// Creates an account in a namespace and deletes it, and returns which it was; no directory has
+    /// confirmed that yet.
     async fn departed(store: &MemoryStore, namespace: &str) -> AccountId {
-        let occasion = Occasion { now: jiff::Timestamp::UNIX_EPOCH, deadline: jiff::Timestamp::UNIX_EPOCH };
-        let organization = Organization { namespace: namespace.to_owned(), customer_id: CustomerId::parse(namespace).unwrap() };
-        let owner = Owner { name: "alice".to_owned(), uid: format!("alice of {namespace}"), generation: 1 };
+        let occasion =
+            Occasion { now: jiff::Timestamp::UNIX_EPOCH, deadline: jiff::Timestamp::UNIX_EPOCH };
+        let organization = Organization {
+            namespace: namespace.to_owned(),
+            customer_id: CustomerId::parse(namespace).unwrap(),
+        };
+        let owner =
+            Owner { name: "alice".to_owned(), uid: format!("alice of {namespace}"), generation: 1 };
         let plan = |change| {
-            let (organization, owner, leaving) = (organization.clone(), owner.clone(), Leaving::default());
-            let plan = AccountPlan { organization, owner, change, moves: vec![], keeps: vec![], seen: vec![], leaving };
+            let (organization, owner, leaving) =
+                (organization.clone(), owner.clone(), Leaving::default());
+            let plan = AccountPlan {
+                organization,
+                owner,
+                change,
+                moves: vec![],
+                keeps: vec![],
+                seen: vec![],
+                leaving,
+            };
             Plan::Account(Box::new(plan))
         };
-        let listing = Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
-        let listed = DomainPlan::Put { namespace: namespace.to_owned(), name: "acme".to_owned(), listing };
+        let listing =
+            Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
+        let listed =
+            DomainPlan::Put { namespace: namespace.to_owned(), name: "acme".to_owned(), listing };
         let content = Content {
             email: Email::parse("alice@acme.example").unwrap(),
             lifecycle: Lifecycle::Enabled,
@@ -1065,18 +1225,28 @@ mod tests {
             password: None,
         });
         let answers = store.commit(&[Plan::Domain(listed), create], occasion).await.unwrap();
-        let Some(Ok(Receipt::Account(alice))) = answers.into_iter().next_back() else { panic!("alice isn't there") };
-        let transaction = TransactionId::of_change(alice.id, TransactionKind::Delete, alice.revision);
-        let delete = plan(AccountChange::Delete { account: alice.id, from: alice.revision, transaction });
+        let Some(Ok(Receipt::Account(alice))) = answers.into_iter().next_back() else {
+            panic!("alice isn't there")
+        };
+        let transaction =
+            TransactionId::of_change(alice.id, TransactionKind::Delete, alice.revision);
+        let delete =
+            plan(AccountChange::Delete { account: alice.id, from: alice.revision, transaction });
         store.commit(&[delete], occasion).await.unwrap().remove(0).unwrap();
         alice.id
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_who_works_in_a_namespace_brings_directories_those_who_left_it_also_when_it_is_gone() {
-        for (namespace, works_in) in [(Some("acme"), ["acme"].as_slice()), (Some("corp"), &[]), (None, &["acme", "bolt"])] {
+    async fn only_who_works_in_a_namespace_brings_directories_those_who_left_it_also_when_it_is_gone()
+     {
+        for (namespace, works_in) in
+            [(Some("acme"), ["acme"].as_slice()), (Some("corp"), &[]), (None, &["acme", "bolt"])]
+        {
             let store = MemoryStore::default();
-            store.use_directories(&[DIRECTORY.to_owned()].into(), jiff::Timestamp::UNIX_EPOCH).await.unwrap();
+            store
+                .use_directories(&[DIRECTORY.to_owned()].into(), jiff::Timestamp::UNIX_EPOCH)
+                .await
+                .unwrap();
             let mut expected = BTreeSet::new();
             for other in ["acme", "bolt"] {
                 let departed = departed(&store, other).await;
@@ -1084,14 +1254,24 @@ mod tests {
             }
             let mut pipeline = pipeline(store, namespace);
             pipeline.round().await;
-            let brought: BTreeSet<AccountId> =
-                pipeline.deliveries().await.into_iter().map(|delivery| delivery.entry.account).collect();
+            let brought: BTreeSet<AccountId> = pipeline
+                .deliveries()
+                .await
+                .into_iter()
+                .map(|delivery| delivery.entry.account)
+                .collect();
             assert_eq!(brought, expected, "by who works in {namespace:?}");
         }
     }
 
     /// Tells of an object as the API server has it.
-    fn tell(pipeline: &mut Pipeline<MemoryStore>, kind: Kind, namespace: &str, name: &str, spec: &serde_json::Value) {
+    fn tell(
+        pipeline: &mut Pipeline<MemoryStore>,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        spec: &serde_json::Value,
+    ) {
         let metadata = serde_json::json!({
             "namespace": namespace, "name": name, "uid": format!("{namespace}/{name}"), "generation": 1, "resourceVersion": "1",
             "finalizers": [crate::api::FINALIZER],
@@ -1101,13 +1281,26 @@ mod tests {
             Kind::User => News::User(serde_json::from_value(object).unwrap()),
             Kind::UserGroup => News::Group(serde_json::from_value(object).unwrap()),
             Kind::OrgEmailDomain => News::Domain(serde_json::from_value(object).unwrap()),
-            Kind::Organization | Kind::Secret => News::Namespace(serde_json::from_value(object).unwrap()),
+            Kind::Organization | Kind::Secret => {
+                News::Namespace(serde_json::from_value(object).unwrap())
+            }
         });
     }
 
-    fn organization(pipeline: &mut Pipeline<MemoryStore>, name: &str, users: usize, spec: impl Fn(usize) -> serde_json::Value) {
+    fn organization(
+        pipeline: &mut Pipeline<MemoryStore>,
+        name: &str,
+        users: usize,
+        spec: impl Fn(usize) -> serde_json::Value,
+    ) {
         tell(pipeline, Kind::Organization, "", name, &serde_json::json!({}));
-        tell(pipeline, Kind::OrgEmailDomain, name, "acme", &serde_json::json!({"domain": "acme.example"}));
+        tell(
+            pipeline,
+            Kind::OrgEmailDomain,
+            name,
+            "acme",
+            &serde_json::json!({"domain": "acme.example"}),
+        );
         for number in 0..users {
             let mut user = serde_json::json!({"email": format!("u{number}@acme.example"), "chargeApproved": true});
             user["profile"] = serde_json::json!({"displayName": "A user"});
@@ -1140,18 +1333,44 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_object_is_judged_by_the_groups_that_it_is_about_and_no_others() {
         let mut pipeline = pipeline(MemoryStore::default(), None);
-        organization(&mut pipeline, "acme", 1, |_| serde_json::json!({"groupRef": {"name": "crew"}}));
+        organization(
+            &mut pipeline,
+            "acme",
+            1,
+            |_| serde_json::json!({"groupRef": {"name": "crew"}}),
+        );
         for number in 0..50 {
-            tell(&mut pipeline, Kind::UserGroup, "acme", &format!("g{number}"), &serde_json::json!({"permissions": ["a:b"]}));
+            tell(
+                &mut pipeline,
+                Kind::UserGroup,
+                "acme",
+                &format!("g{number}"),
+                &serde_json::json!({"permissions": ["a:b"]}),
+            );
         }
-        tell(&mut pipeline, Kind::UserGroup, "acme", "crew", &serde_json::json!({"permissions": ["cases:read"]}));
+        tell(
+            &mut pipeline,
+            Kind::UserGroup,
+            "acme",
+            "crew",
+            &serde_json::json!({"permissions": ["cases:read"]}),
+        );
         pipeline.round().await;
-        let keys = [ObjectKey::new(Kind::User, "acme", "u0"), ObjectKey::new(Kind::UserGroup, "acme", "g7")];
+        let keys = [
+            ObjectKey::new(Kind::User, "acme", "u0"),
+            ObjectKey::new(Kind::UserGroup, "acme", "g7"),
+        ];
         let now = jiff::Timestamp::UNIX_EPOCH;
-        let observed = observe::observe(&pipeline.world, &pipeline.store, &keys, now).await.unwrap();
-        let [(_, Snapshot::User(user)), (_, Snapshot::Group(group))] = &observed[..] else { panic!("{observed:?}") };
+        let observed =
+            observe::observe(&pipeline.world, &pipeline.store, &keys, now).await.unwrap();
+        let [(_, Snapshot::User(user)), (_, Snapshot::Group(group))] = &observed[..] else {
+            panic!("{observed:?}")
+        };
         assert_eq!(user.organization.record.groups.keys().collect::<Vec<_>>(), ["crew", "g7"]);
-        assert_eq!(user.account.as_ref().map(|account| account.content.group.as_str()), Some("crew"));
+        assert_eq!(
+            user.account.as_ref().map(|account| account.content.group.as_str()),
+            Some("crew")
+        );
         assert!(group.in_force.is_some());
     }
 
@@ -1178,8 +1397,7 @@ mod tests {
         let key = ObjectKey::new(Kind::User, "acme", "u0");
         pipeline.slots.begin(key.clone(), 500);
         pipeline.take_news(News::RolledBack { kind: Kind::User, known: 500, found: 300 });
-        let user =
-            serde_json::json!({"metadata": {"namespace": "acme", "name": "u0", "uid": "acme/u0", "resourceVersion": "320"}});
+        let user = serde_json::json!({"metadata": {"namespace": "acme", "name": "u0", "uid": "acme/u0", "resourceVersion": "320"}});
         pipeline.take_answer(key, Answer::User(Box::new(serde_json::from_value(user).unwrap())));
         assert_eq!(pipeline.take_relist(), None);
     }

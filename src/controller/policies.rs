@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding,
 };
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
@@ -47,13 +48,21 @@ pub async fn lack(client: &Client) -> Result<Lack, kube::Error> {
         validating_bound.list(&parameters),
         mutating_bound.list(&parameters),
     )?;
-    let present: BTreeSet<String> =
-        validating.iter().map(ResourceExt::name_any).chain(mutating.iter().map(ResourceExt::name_any)).collect();
+    let present: BTreeSet<String> = validating
+        .iter()
+        .map(ResourceExt::name_any)
+        .chain(mutating.iter().map(ResourceExt::name_any))
+        .collect();
     let of_validating = validating_bound.items.into_iter().map(|binding| binding.spec.policy_name);
-    let of_mutating = mutating_bound.items.into_iter().filter_map(|binding| binding.spec?.policy_name);
+    let of_mutating =
+        mutating_bound.items.into_iter().filter_map(|binding| binding.spec?.policy_name);
     let bound: BTreeSet<String> = of_validating.chain(of_mutating).collect();
-    let (there, missing): (Vec<_>, Vec<_>) = POLICIES.into_iter().partition(|policy| present.contains(*policy));
-    Ok(Lack { missing, unbound: there.into_iter().filter(|policy| !bound.contains(*policy)).collect() })
+    let (there, missing): (Vec<_>, Vec<_>) =
+        POLICIES.into_iter().partition(|policy| present.contains(*policy));
+    Ok(Lack {
+        missing,
+        unbound: there.into_iter().filter(|policy| !bound.contains(*policy)).collect(),
+    })
 }
 
 /// Says in the log which policies aren't in force. The operator works without them, but then
@@ -62,14 +71,23 @@ pub async fn report_missing(client: &Client) {
     match lack(client).await {
         Ok(Lack { missing, unbound }) => {
             for policy in missing {
-                tracing::warn!(policy, "an admission policy isn't installed: kubectl apply -k deploy/policies");
+                tracing::warn!(
+                    policy,
+                    "an admission policy isn't installed: kubectl apply -k deploy/policies"
+                );
             }
             for policy in unbound {
-                tracing::warn!(policy, "an admission policy has no binding: kubectl apply -k deploy/policies");
+                tracing::warn!(
+                    policy,
+                    "an admission policy has no binding: kubectl apply -k deploy/policies"
+                );
             }
         }
         Err(error) => {
-            tracing::warn!(error = super::report::in_short(&error), "can't tell which admission policies are installed")
+            tracing::warn!(
+                error = super::report::in_short(&error),
+                "can't tell which admission policies are installed"
+            )
         }
     }
 }

@@ -17,14 +17,17 @@ use super::list_watch::number;
 use super::wake::{Kind, Lane, ObjectKey, Queue};
 use super::world::{Declared, Reported, Seen, Shelf, World};
 use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason};
-use crate::api::{self, Lenient, OrgEmailDomain, OrgEmailDomainStatus, User, UserGroup, UserGroupStatus, UserStatus};
+use crate::api::{
+    self, Lenient, OrgEmailDomain, OrgEmailDomainStatus, User, UserGroup, UserGroupStatus,
+    UserStatus,
+};
 use crate::plan::{Hold, status};
 
 /// How many writes may be under way at once.
 const WRITES_AT_ONCE: usize = 64;
 
-/// How many of them nobody waits for: enough to keep an API server busy, and few enough that what somebody waits for
-/// doesn't stand behind them there.
+/// How many of them nobody waits for: enough to keep an API server busy, and few enough that what
+/// somebody waits for doesn't stand behind them there.
 const FOLLOWING_AT_ONCE: usize = 16;
 
 /// How long a wait or a refusal is held back: what is applied together arrives in any order, and
@@ -54,7 +57,8 @@ impl Report {
         self.says().is_some_and(|(_, ready)| ready == Some(ConditionStatus::False))
     }
 
-    /// Returns the generation that it is about, and whether the object is ready; nothing of a finalizer.
+    /// Returns the generation that it is about, and whether the object is ready; nothing of a
+    /// finalizer.
     fn says(&self) -> Option<(Option<i64>, Option<ConditionStatus>)> {
         match self {
             Self::Hold { .. } => None,
@@ -64,7 +68,8 @@ impl Report {
         }
     }
 
-    /// Returns how urgent it is: somebody waits to hear of a new generation, of readiness and of finalizers.
+    /// Returns how urgent it is: somebody waits to hear of a new generation, of readiness and of
+    /// finalizers.
     #[must_use]
     pub fn lane(&self, world: &World, key: &ObjectKey) -> Lane {
         let place = (key.namespace.clone(), key.name.clone());
@@ -199,11 +204,19 @@ impl Slots {
     /// Takes the reports that are due, as far as there is room for more writes.
     pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, String, Report)> {
         let mut due = self.due.take_from(Lane::Asked, now, self.room(), |_| true);
-        let following = self.due.take_from(Lane::Following, now, self.room_to_follow().saturating_sub(due.len()), |_| true);
+        let following = self.due.take_from(
+            Lane::Following,
+            now,
+            self.room_to_follow().saturating_sub(due.len()),
+            |_| true,
+        );
         // What was forgotten still stands in the queue.
-        self.following_under_way.extend(following.iter().filter(|key| self.waiting.contains_key(key)).cloned());
+        self.following_under_way
+            .extend(following.iter().filter(|key| self.waiting.contains_key(key)).cloned());
         due.extend(following);
-        let reports = due.into_iter().filter_map(|key| self.waiting.remove(&key).map(|(uid, report, _)| (key, uid, report)));
+        let reports = due
+            .into_iter()
+            .filter_map(|key| self.waiting.remove(&key).map(|(uid, report, _)| (key, uid, report)));
         reports.collect()
     }
 
@@ -222,7 +235,8 @@ impl Slots {
         self.following_under_way.remove(key);
     }
 
-    /// Notes that a write to an object of this version is under way; its next report waits for the answer.
+    /// Notes that a write to an object of this version is under way; its next report waits for the
+    /// answer.
     pub fn begin(&mut self, key: ObjectKey, version: u64) {
         self.under_way.insert(key, version);
     }
@@ -237,7 +251,8 @@ impl Slots {
         before
     }
 
-    /// Forgets what waits to be told, and which versions objects had: all of it is about what isn't so any more.
+    /// Forgets what waits to be told, and which versions objects had: all of it is about what isn't
+    /// so any more.
     pub fn forget_waiting(&mut self) {
         self.waiting.clear();
         self.under_way.values_mut().for_each(|version| *version = 0);
@@ -271,13 +286,23 @@ impl Slots {
 /// Returns the patch that tells a report, unless the object says so already, is gone, or is another
 /// one than the report is about.
 #[must_use]
-pub fn patch(world: &World, key: &ObjectKey, uid: &str, report: Report, now: Timestamp) -> Option<ObjectPatch> {
+pub fn patch(
+    world: &World,
+    key: &ObjectKey,
+    uid: &str,
+    report: Report,
+    now: Timestamp,
+) -> Option<ObjectPatch> {
     world.about(key).filter(|(meta, ..)| meta.uid == uid)?;
     match report {
         Report::Hold { hold, farewell } => hold_patch(world, key, hold, farewell),
         Report::User(status) => status_patch::<User>(seen(&world.users, key)?, key, *status, now),
-        Report::Group(status) => status_patch::<UserGroup>(seen(&world.groups, key)?, key, *status, now),
-        Report::Domain(status) => status_patch::<OrgEmailDomain>(seen(&world.domains, key)?, key, *status, now),
+        Report::Group(status) => {
+            status_patch::<UserGroup>(seen(&world.groups, key)?, key, *status, now)
+        }
+        Report::Domain(status) => {
+            status_patch::<OrgEmailDomain>(seen(&world.domains, key)?, key, *status, now)
+        }
     }
 }
 
@@ -309,7 +334,10 @@ fn status_patch<K: Declared>(
 /// Returns the Event for a refusal that is new; waits and successes say nothing.
 fn said(before: &[Condition], next: &[Condition]) -> Option<Said> {
     let stalled = |conditions: &[Condition]| {
-        conditions.iter().find(|condition| condition.kind == ConditionType::Stalled).map(|stalled| stalled.reason)
+        conditions
+            .iter()
+            .find(|condition| condition.kind == ConditionType::Stalled)
+            .map(|stalled| stalled.reason)
     };
     let reason = stalled(next).filter(|reason| stalled(before) != Some(*reason))?;
     if reason == Reason::DirectoryRefused {
@@ -327,15 +355,24 @@ fn said(before: &[Condition], next: &[Condition]) -> Option<Said> {
     Some(Said { reason: reason.as_str().to_owned(), note, warning: true })
 }
 
-fn hold_patch(world: &World, key: &ObjectKey, hold: Hold, event: Option<Said>) -> Option<ObjectPatch> {
+fn hold_patch(
+    world: &World,
+    key: &ObjectKey,
+    hold: Hold,
+    event: Option<Said>,
+) -> Option<ObjectPatch> {
     let (meta, finalizers, version) = world.about(key)?;
     let at = finalizers.iter().position(|finalizer| finalizer == api::FINALIZER);
     let steps = match (hold, at) {
         (Hold::Take, None) if finalizers.is_empty() => {
             vec![json!({"op": "add", "path": "/metadata/finalizers", "value": [api::FINALIZER]})]
         }
-        (Hold::Take, None) => vec![json!({"op": "add", "path": "/metadata/finalizers/-", "value": api::FINALIZER})],
-        (Hold::Release, Some(at)) => vec![json!({"op": "remove", "path": format!("/metadata/finalizers/{at}")})],
+        (Hold::Take, None) => {
+            vec![json!({"op": "add", "path": "/metadata/finalizers/-", "value": api::FINALIZER})]
+        }
+        (Hold::Release, Some(at)) => {
+            vec![json!({"op": "remove", "path": format!("/metadata/finalizers/{at}")})]
+        }
         (Hold::Keep, _) | (Hold::Take, Some(_)) | (Hold::Release, None) => return None,
     };
     // The steps count on the finalizers being as they were seen.
@@ -344,7 +381,13 @@ fn hold_patch(world: &World, key: &ObjectKey, hold: Hold, event: Option<Said>) -
         json!({"op": "test", "path": "/metadata/resourceVersion", "value": version.to_string()}),
     ];
     let steps = tests.into_iter().chain(steps).collect();
-    Some(ObjectPatch { key: key.clone(), uid: meta.uid.clone(), steps, part: Part::Finalizer(hold), event })
+    Some(ObjectPatch {
+        key: key.clone(),
+        uid: meta.uid.clone(),
+        steps,
+        part: Part::Finalizer(hold),
+        event,
+    })
 }
 
 fn ready(conditions: &[Condition]) -> Option<&Condition> {
@@ -371,7 +414,9 @@ impl Reporter {
         self.writes.spawn(async move {
             match write {
                 Write::Patch(patch) => send_patch(client, &recorder, patch).await,
-                Write::NewGroup { organization, group } => create_group(client, organization, &group).await,
+                Write::NewGroup { organization, group } => {
+                    create_group(client, organization, &group).await
+                }
                 Write::Event { key, uid, said } => {
                     publish(&recorder, &key, &uid, &said).await;
                     (ObjectKey::new(Kind::Organization, key.namespace, ""), Answer::Done)
@@ -392,7 +437,11 @@ impl Reporter {
     }
 }
 
-async fn send_patch(client: Client, recorder: &Recorder, patch: ObjectPatch) -> (ObjectKey, Answer) {
+async fn send_patch(
+    client: Client,
+    recorder: &Recorder,
+    patch: ObjectPatch,
+) -> (ObjectKey, Answer) {
     let answer = match patch.key.kind {
         Kind::User => send_as(client, &patch, Answer::User).await,
         Kind::UserGroup => send_as(client, &patch, Answer::Group).await,
@@ -402,7 +451,9 @@ async fn send_patch(client: Client, recorder: &Recorder, patch: ObjectPatch) -> 
     let written = !matches!(answer, Answer::MovedOn | Answer::Failed(_));
     let event = match &answer {
         // Where what isn't understood keeps the status out too, the Event is all that can be told.
-        Answer::Failed(error) if is_invalid(error) => patch.event.map(|said| Said { note: UNTOLD.to_owned(), ..said }),
+        Answer::Failed(error) if is_invalid(error) => {
+            patch.event.map(|said| Said { note: UNTOLD.to_owned(), ..said })
+        }
         _ => patch.event.filter(|_| written),
     };
     if let Some(said) = event {
@@ -425,7 +476,11 @@ fn is_invalid(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 422 && status.reason == "Invalid")
 }
 
-async fn send_as<K>(client: Client, patch: &ObjectPatch, answer: fn(Box<Lenient<K>>) -> Answer) -> Answer
+async fn send_as<K>(
+    client: Client,
+    patch: &ObjectPatch,
+    answer: fn(Box<Lenient<K>>) -> Answer,
+) -> Answer
 where
     K: Declared + Clone + Debug,
 {
@@ -441,13 +496,19 @@ where
     };
     match result {
         Ok(object) => answer(Box::new(object)),
-        Err(kube::Error::Api(status)) if status.code == 404 || failed_its_test(&status) => Answer::MovedOn,
+        Err(kube::Error::Api(status)) if status.code == 404 || failed_its_test(&status) => {
+            Answer::MovedOn
+        }
         Err(error) => Answer::Failed(Box::new(error)),
     }
 }
 
 /// Creates a default group; that it is there already is as good.
-async fn create_group(client: Client, organization: ObjectKey, group: &UserGroup) -> (ObjectKey, Answer) {
+async fn create_group(
+    client: Client,
+    organization: ObjectKey,
+    group: &UserGroup,
+) -> (ObjectKey, Answer) {
     let groups: Api<UserGroup> = Api::namespaced(client, &organization.namespace);
     let answer = match groups.create(&PostParams::default(), group).await {
         Ok(_) => Answer::Done,
@@ -484,12 +545,14 @@ async fn publish(recorder: &Recorder, key: &ObjectKey, uid: &str, said: &Said) {
     }
 }
 
-/// Returns what the log may say of an error: the API server's own words name objects and values, and what came instead of
-/// an answer may be anything, a Secret too.
+/// Returns what the log may say of an error: the API server's own words name objects and values,
+/// and what came instead of an answer may be anything, a Secret too.
 #[must_use]
 pub fn in_short(error: &kube::Error) -> String {
     match error {
-        kube::Error::Api(status) if is_the_servers(status) => format!("{} {}", status.code, status.reason),
+        kube::Error::Api(status) if is_the_servers(status) => {
+            format!("{} {}", status.code, status.reason)
+        }
         kube::Error::Api(status) => status.code.to_string(),
         kube::Error::SerdeError(error) => unreadable_json(error),
         kube::Error::FromUtf8(_) => "an answer that isn't UTF-8".to_owned(),
@@ -503,14 +566,17 @@ pub fn in_short(error: &kube::Error) -> String {
 #[must_use]
 pub fn unreadable_json(error: &serde_json::Error) -> String {
     let what = match error.classify() {
-        serde_json::error::Category::Io | serde_json::error::Category::Eof => "an answer that is cut short",
+        serde_json::error::Category::Io | serde_json::error::Category::Eof => {
+            "an answer that is cut short"
+        }
         serde_json::error::Category::Syntax => "an answer that isn't JSON",
         serde_json::error::Category::Data => "an answer of another form than was asked for",
     };
     format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
-/// Whether a refusal is an API server's own. The client puts the text of any other answer, such as a proxy's page, into one.
+/// Whether a refusal is an API server's own. The client puts the text of any other answer, such as
+/// a proxy's page, into one.
 #[must_use]
 pub fn is_the_servers(status: &ApiStatus) -> bool {
     STATUS_REASONS.contains(&status.reason.as_str())
@@ -549,18 +615,27 @@ mod tests {
     fn check(error: &kube::Error, said: &str) {
         assert_eq!(in_short(error), said);
         // Also where it is the cause of another error, or is printed by a subcommand.
-        assert!(!crate::telemetry::chain(error).contains("hunter2"), "{}", crate::telemetry::chain(error));
-        let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(std::io::Error::other(in_short(error)));
+        assert!(
+            !crate::telemetry::chain(error).contains("hunter2"),
+            "{}",
+            crate::telemetry::chain(error)
+        );
+        let boxed: Box<dyn std::error::Error + Send + Sync> =
+            Box::new(std::io::Error::other(in_short(error)));
         assert!(!crate::telemetry::chain(boxed.as_ref()).contains("hunter2"));
     }
 
     #[test]
     fn what_is_logged_of_an_answer_that_cannot_be_read_has_none_of_its_text() {
         let data = serde_json::from_str::<u8>(r#""hunter2""#).unwrap_err();
-        check(&kube::Error::SerdeError(data), "an answer of another form than was asked for (line 1, column 9)");
+        check(
+            &kube::Error::SerdeError(data),
+            "an answer of another form than was asked for (line 1, column 9)",
+        );
         let syntax = serde_json::from_str::<serde_json::Value>("<pre>hunter2</pre>").unwrap_err();
         check(&kube::Error::SerdeError(syntax), "an answer that isn't JSON (line 1, column 1)");
-        let cut = serde_json::from_str::<serde_json::Value>(r#"{"password": "hunter2"#).unwrap_err();
+        let cut =
+            serde_json::from_str::<serde_json::Value>(r#"{"password": "hunter2"#).unwrap_err();
         check(&kube::Error::SerdeError(cut), "an answer that is cut short (line 1, column 21)");
         let text = String::from_utf8(b"hunter2\xff".to_vec()).unwrap_err();
         check(&kube::Error::FromUtf8(text), "an answer that isn't UTF-8");
@@ -568,7 +643,8 @@ mod tests {
 
     #[test]
     fn what_is_logged_of_a_refusal_has_none_of_its_words() {
-        let page = Status::failure("<pre>hunter2</pre>", "Failed to parse error data").with_code(502);
+        let page =
+            Status::failure("<pre>hunter2</pre>", "Failed to parse error data").with_code(502);
         check(&kube::Error::Api(page.boxed()), "502");
         let reason = Status::failure("", "hunter2").with_code(500);
         check(&kube::Error::Api(reason.boxed()), "500");
@@ -581,7 +657,9 @@ mod tests {
         let (mut slots, now) = (Slots::default(), Instant::now());
         let key = |number: usize| ObjectKey::new(Kind::User, "acme", format!("u{number}"));
         let report = || Report::Hold { hold: Hold::Take, farewell: None };
-        (0..20).for_each(|number| slots.put(key(number), String::new(), report(), Lane::Following, now));
+        (0..20).for_each(|number| {
+            slots.put(key(number), String::new(), report(), Lane::Following, now)
+        });
         slots.forget_waiting();
         assert!(slots.take(now).is_empty());
         slots.put(key(99), String::new(), report(), Lane::Following, now);

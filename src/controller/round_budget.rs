@@ -1,13 +1,13 @@
-//! How much a round may read, which bounds it beside the number of its objects: one object may have a thousand others to be
-//! judged by, or be as large as a hundred.
+//! How much a round may read, which bounds it beside the number of its objects: one object may have
+//! a thousand others to be judged by, or be as large as a hundred.
 
 use std::collections::HashSet;
 
 use super::wake::{Kind, Lane, ObjectKey};
 use super::world::World;
 
-/// How much a round reads, in bytes of specs: as much as is read, decided and committed in a small part of a second. It is
-/// exceeded by what belongs to one object alone.
+/// How much a round reads, in bytes of specs: as much as is read, decided and committed in a small
+/// part of a second. It is exceeded by what belongs to one object alone.
 const MAX_BYTES: u64 = 2 << 20;
 
 /// How much of that may be read for those who asked: the rest is for what follows.
@@ -19,7 +19,8 @@ const BYTES_PER_ACCOUNT: u64 = 512;
 /// How many bytes cost an organization as much as one object.
 const BYTES_PER_TURN: u64 = 8 << 10;
 
-/// What the objects of a round have to be read for: each account and group counts once, however many are judged by it.
+/// What the objects of a round have to be read for: each account and group counts once, however
+/// many are judged by it.
 pub(crate) struct RoundBudget<'a> {
     world: &'a World,
     read: HashSet<ObjectKey>,
@@ -33,8 +34,8 @@ impl<'a> RoundBudget<'a> {
         Self { world, read: HashSet::new(), bytes: 0, asked: 0 }
     }
 
-    /// Takes an object into the round if there is room for one: returns what it costs its organization. There always is for
-    /// one that is read anyway.
+    /// Takes an object into the round if there is room for one: returns what it costs its
+    /// organization. There always is for one that is read anyway.
     pub(crate) fn room(&mut self, lane: Lane, key: &ObjectKey) -> Option<u64> {
         let most = match lane {
             Lane::Asked | Lane::Revoking => MAX_BYTES_ASKED,
@@ -56,7 +57,8 @@ impl<'a> RoundBudget<'a> {
         Some(1 + (self.bytes - before) / BYTES_PER_TURN)
     }
 
-    /// Reads a user, its group, and whom its permissions and details come from, as far as that leads.
+    /// Reads a user, its group, and whom its permissions and details come from, as far as that
+    /// leads.
     fn read_user(&mut self, key: &ObjectKey) {
         let world = self.world;
         let mut next = vec![key.name.clone()];
@@ -65,7 +67,8 @@ impl<'a> RoundBudget<'a> {
             let Some(seen) = world.users.get(&place) else { continue };
             let in_force = world.in_force(&place.0, &place.1);
             if place.1 == key.name {
-                let groups = [Some(&seen.spec.group_ref.name), in_force.map(|account| &account.group)];
+                let groups =
+                    [Some(&seen.spec.group_ref.name), in_force.map(|account| &account.group)];
                 for group in groups.into_iter().flatten() {
                     self.read_group(ObjectKey::new(Kind::UserGroup, &key.namespace, group));
                 }
@@ -74,7 +77,8 @@ impl<'a> RoundBudget<'a> {
                 continue;
             }
             self.bytes += BYTES_PER_ACCOUNT + seen.size;
-            let source = seen.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
+            let source =
+                seen.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
             next.extend(source.map(|source| source.name.clone()));
             next.extend(seen.spec.copy_of.as_ref().map(|copy| copy.name.clone()));
             next.extend(in_force.and_then(|account| account.follows.clone()));
@@ -82,7 +86,8 @@ impl<'a> RoundBudget<'a> {
     }
 
     fn read_group(&mut self, key: ObjectKey) {
-        let size = self.world.groups.get(&(key.namespace.clone(), key.name.clone())).map(|seen| seen.size);
+        let size =
+            self.world.groups.get(&(key.namespace.clone(), key.name.clone())).map(|seen| seen.size);
         if self.read.insert(key) {
             self.bytes += size.unwrap_or_default();
         }
@@ -117,7 +122,8 @@ mod tests {
     /// Returns how many of so many there is room for, and what they cost.
     fn taken(world: &World, many: usize) -> (usize, u64) {
         let mut budget = RoundBudget::new(world);
-        let costs: Vec<u64> = (0..many).filter_map(|number| budget.room(Lane::Asked, &key(number))).collect();
+        let costs: Vec<u64> =
+            (0..many).filter_map(|number| budget.room(Lane::Asked, &key(number))).collect();
         (costs.len(), costs.iter().sum())
     }
 

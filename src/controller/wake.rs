@@ -1,8 +1,9 @@
 //! Who is looked at next: a queue in which every object stands at most once.
 //!
-//! Organizations take turns: of what is due in a lane, the next is always of the organization that was served
-//! least while it had something to do (start-time fair queuing). So however much one of them asks for, another one's
-//! edit waits for no more than the round under way and its own turn in the next.
+//! Organizations take turns: of what is due in a lane, the next is always of the organization that
+//! was served least while it had something to do (start-time fair queuing). So however much one of
+//! them asks for, another one's edit waits for no more than the round under way and its own turn in
+//! the next.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -69,7 +70,8 @@ pub enum Lane {
 /// When an object is due, and which of those that are due at once came first.
 type Place = (Instant, u64);
 
-/// Objects and when each is due; the earliest time and the more urgent lane that were asked for win.
+/// Objects and when each is due; the earliest time and the more urgent lane that were asked for
+/// win.
 #[derive(Debug)]
 pub struct Queue<K = ObjectKey> {
     asked: Line<K>,
@@ -87,7 +89,8 @@ struct Line<K> {
     objects: HashMap<String, BTreeMap<Place, K>>,
     /// The organizations of which nothing was due yet, by the place of the first of their objects.
     later: BTreeMap<Place, String>,
-    /// The others, in the order of their turns: where each was left, and the place of the first of its objects.
+    /// The others, in the order of their turns: where each was left, and the place of the first of
+    /// its objects.
     ready: BTreeSet<(u64, Place, String)>,
     /// Where they stand there.
     turns: HashMap<String, (u64, Place)>,
@@ -102,8 +105,8 @@ struct Turns {
     ahead: HashMap<String, u64>,
 }
 
-/// A fourth of each round is for what only follows, where something does: those who ask again and again aren't to
-/// keep revocations from the heirs of others.
+/// A fourth of each round is for what only follows, where something does: those who ask again and
+/// again aren't to keep revocations from the heirs of others.
 const FOLLOWING_SHARE: usize = 4;
 
 impl<K> Default for Queue<K> {
@@ -122,7 +125,12 @@ impl<K> Default for Queue<K> {
 
 impl<K> Default for Line<K> {
     fn default() -> Self {
-        Self { objects: HashMap::new(), later: BTreeMap::new(), ready: BTreeSet::new(), turns: HashMap::new() }
+        Self {
+            objects: HashMap::new(),
+            later: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            turns: HashMap::new(),
+        }
     }
 }
 
@@ -275,9 +283,15 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
         self.take_within(now, most, |_, _| Some(1))
     }
 
-    /// Takes what is due, at most so many and as long as there is room for one: `room` says what taking it costs, or
-    /// that nothing more of its organization has room. The more urgent come first, and of those the longest due.
-    pub fn take_within(&mut self, now: Instant, most: usize, mut room: impl FnMut(Lane, &K) -> Option<u64>) -> Vec<K> {
+    /// Takes what is due, at most so many and as long as there is room for one: `room` says what
+    /// taking it costs, or that nothing more of its organization has room. The more urgent come
+    /// first, and of those the longest due.
+    pub fn take_within(
+        &mut self,
+        now: Instant,
+        most: usize,
+        mut room: impl FnMut(Lane, &K) -> Option<u64>,
+    ) -> Vec<K> {
         let follows = self.next_due_in(Lane::Following).is_some_and(|due| due <= now);
         let share = if follows { most / FOLLOWING_SHARE } else { 0 };
         let mut asked = self.serve(Lane::Asked, now, most - share, &mut room);
@@ -290,7 +304,13 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
     }
 
     /// Takes what is due in a lane, at most so many, and as long as there is room for one.
-    pub fn take_from(&mut self, lane: Lane, now: Instant, most: usize, mut room: impl FnMut(&K) -> bool) -> Vec<K> {
+    pub fn take_from(
+        &mut self,
+        lane: Lane,
+        now: Instant,
+        most: usize,
+        mut room: impl FnMut(&K) -> bool,
+    ) -> Vec<K> {
         let taken = self.serve(lane, now, most, &mut |_, key| room(key).then_some(1));
         self.turns.tidy();
         taken.into_values().collect()
@@ -314,7 +334,8 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
         while taken.len() < most {
             line.make_ready(now, &self.turns);
             let Some((place, organization)) = line.take_turn(&self.turns) else { break };
-            let Some(cost) = line.first_of(&organization).and_then(|(_, key)| room(lane, key)) else {
+            let Some(cost) = line.first_of(&organization).and_then(|(_, key)| room(lane, key))
+            else {
                 without_room.push((place, organization));
                 continue;
             };
@@ -333,7 +354,10 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
     /// Returns when the next object is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        [Lane::Asked, Lane::Revoking, Lane::Following].into_iter().filter_map(|lane| self.next_due_in(lane)).min()
+        [Lane::Asked, Lane::Revoking, Lane::Following]
+            .into_iter()
+            .filter_map(|lane| self.next_due_in(lane))
+            .min()
     }
 
     /// Returns when the next object is due in a lane.
@@ -350,7 +374,10 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
             Lane::Following => &self.following,
         };
         let ready = line.ready.iter().map(|(_, place, organization)| (place, organization));
-        ready.chain(&line.later).find(|(_, organization)| has_room(organization)).map(|(place, _)| place.0)
+        ready
+            .chain(&line.later)
+            .find(|(_, organization)| has_room(organization))
+            .map(|(place, _)| place.0)
     }
 
     /// Counts what was done for an organization beside what taking it cost.
@@ -380,7 +407,8 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
     }
 }
 
-/// Returns how long to wait after so many failures in a row: soon once, then 1 s doubling to a minute.
+/// Returns how long to wait after so many failures in a row: soon once, then 1 s doubling to a
+/// minute.
 fn retry_delay(failures: u32) -> Duration {
     match failures {
         0 => Duration::from_millis(50),
@@ -417,7 +445,10 @@ mod tests {
         ["heir-1", "heir-2", "heir-3"].into_iter().for_each(|name| queue.follow(key(name), now));
         queue.wake(key("new"), now + Duration::from_secs(1));
         queue.wake(key("heir-2"), now + Duration::from_secs(1));
-        assert_eq!(queue.take(now + Duration::from_secs(1), 3), [key("heir-2"), key("new"), key("heir-1")]);
+        assert_eq!(
+            queue.take(now + Duration::from_secs(1), 3),
+            [key("heir-2"), key("new"), key("heir-1")]
+        );
         assert_eq!(queue.take(now, 9), [key("heir-3")]);
         assert!(queue.is_empty());
     }
@@ -438,7 +469,11 @@ mod tests {
         (0..3).for_each(|number| queue.wake(of("quiet", number), now));
         let taken = queue.take(now, 8);
         assert_eq!((count(&taken, "quiet"), count(&taken, "noisy")), (3, 5));
-        assert_eq!(taken[..5], (0..5).map(|number| of("noisy", number)).collect::<Vec<_>>(), "the longest due first");
+        assert_eq!(
+            taken[..5],
+            (0..5).map(|number| of("noisy", number)).collect::<Vec<_>>(),
+            "the longest due first"
+        );
         assert_eq!(queue.take(now, 995).len(), 995, "who is alone has all of a round");
         queue.wake(of("noisy", 0), now);
         queue.wake(of("other", 0), now);
@@ -463,10 +498,15 @@ mod tests {
         for organization in ["cheap", "dear"] {
             (0..100).for_each(|number| queue.wake(of(organization, number), now));
         }
-        let taken = queue.take_within(now, 44, |_, key| Some(if key.namespace == "dear" { 10 } else { 1 }));
+        let taken =
+            queue.take_within(now, 44, |_, key| Some(if key.namespace == "dear" { 10 } else { 1 }));
         assert!((3..=5).contains(&count(&taken, "dear")), "{}", count(&taken, "dear"));
         queue.charge("cheap", 1000);
-        assert_eq!(count(&queue.take(now, 40), "cheap"), 0, "what was done for it beside that counts too");
+        assert_eq!(
+            count(&queue.take(now, 40), "cheap"),
+            0,
+            "what was done for it beside that counts too"
+        );
     }
 
     #[tokio::test]

@@ -19,7 +19,8 @@ use crate::api::{Lenient, OrgEmailDomain, PASSWORD_SECRET, User, UserGroup};
 /// Something that happened in the cluster.
 #[derive(Debug)]
 pub enum News {
-    /// The cluster was put back to an earlier time, as by a restore of etcd: every scope is listed anew, from its beginning.
+    /// The cluster was put back to an earlier time, as by a restore of etcd: every scope is listed
+    /// anew, from its beginning.
     RolledBack {
         /// Of which kind that was noticed.
         kind: Kind,
@@ -74,12 +75,18 @@ impl News {
     #[must_use]
     pub fn key(&self) -> Option<ObjectKey> {
         fn of(kind: Kind, metadata: &ObjectMeta) -> ObjectKey {
-            ObjectKey::new(kind, metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+            ObjectKey::new(
+                kind,
+                metadata.namespace.clone().unwrap_or_default(),
+                metadata.name.clone().unwrap_or_default(),
+            )
         }
         match self {
-            Self::Namespace(namespace) => {
-                Some(ObjectKey::new(Kind::Organization, namespace.metadata.name.clone().unwrap_or_default(), ""))
-            }
+            Self::Namespace(namespace) => Some(ObjectKey::new(
+                Kind::Organization,
+                namespace.metadata.name.clone().unwrap_or_default(),
+                "",
+            )),
             Self::User(user) => Some(of(Kind::User, &user.object.metadata)),
             Self::Group(group) => Some(of(Kind::UserGroup, &group.object.metadata)),
             Self::Domain(domain) => Some(of(Kind::OrgEmailDomain, &domain.object.metadata)),
@@ -120,9 +127,17 @@ pub struct Listing {
 /// Starts the watches of all kinds and returns their scopes.
 ///
 /// Every kind is first listed whole; a watch that breaks is taken up again with growing delay.
-pub fn watch_all(client: &Client, namespaces: &[String], news: &Sender<News>, watches: &Watches) -> Vec<Scope> {
-    let scopes: Vec<Option<String>> =
-        if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
+pub fn watch_all(
+    client: &Client,
+    namespaces: &[String],
+    news: &Sender<News>,
+    watches: &Watches,
+) -> Vec<Scope> {
+    let scopes: Vec<Option<String>> = if namespaces.is_empty() {
+        vec![None]
+    } else {
+        namespaces.iter().cloned().map(Some).collect()
+    };
     let mut watched = vec![];
     for (number, namespace) in scopes.into_iter().enumerate() {
         // Of each kind one watch checks for all whether the cluster was put back.
@@ -155,14 +170,21 @@ impl To {
         K: kube::Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     {
         let Self { news, watches, checks } = self;
-        // A check of Secrets would have the API server look through those of all types, and they are where namespaces are.
+        // A check of Secrets would have the API server look through those of all types, and they
+        // are where namespaces are.
         let checks = *checks && scope.kind != Kind::Secret;
-        let list_watch = ListWatch { api, fields, scope: scope.clone(), checks, watches: watches.clone() };
+        let list_watch =
+            ListWatch { api, fields, scope: scope.clone(), checks, watches: watches.clone() };
         tokio::spawn(list_watch.follow(news.clone(), read, gone));
     }
 }
 
-fn watch<K>(client: &Client, namespace: Option<String>, to: &To, as_news: fn(Box<Lenient<K>>) -> News) -> Scope
+fn watch<K>(
+    client: &Client,
+    namespace: Option<String>,
+    to: &To,
+    as_news: fn(Box<Lenient<K>>) -> News,
+) -> Scope
 where
     K: Declared + Clone + Debug + Send + Sync + 'static,
 {
@@ -173,7 +195,8 @@ where
     let scope = Scope { kind: K::KIND, namespace };
     let read = move |object| as_news(Box::new(object));
     let gone = move |object: &Lenient<K>| {
-        let key = ObjectKey::new(K::KIND, object.namespace().unwrap_or_default(), object.name_any());
+        let key =
+            ObjectKey::new(K::KIND, object.namespace().unwrap_or_default(), object.name_any());
         News::Gone(key, number(object.resource_version().as_deref()))
     };
     to.follow((api, None), &scope, read, gone);
@@ -204,11 +227,15 @@ fn watch_secrets(client: &Client, namespace: Option<String>, to: &To) -> Scope {
         ObjectKey::new(Kind::Secret, secret.namespace().unwrap_or_default(), secret.name_any())
     };
     let read = move |secret: PartialObjectMeta<Secret>| {
-        let seen =
-            SeenSecret { uid: secret.uid().unwrap_or_default(), resource_version: secret.resource_version().unwrap_or_default() };
+        let seen = SeenSecret {
+            uid: secret.uid().unwrap_or_default(),
+            resource_version: secret.resource_version().unwrap_or_default(),
+        };
         News::Secret { key: key(&secret), seen }
     };
-    let gone = move |secret: &PartialObjectMeta<Secret>| News::Gone(key(secret), number(secret.resource_version().as_deref()));
+    let gone = move |secret: &PartialObjectMeta<Secret>| {
+        News::Gone(key(secret), number(secret.resource_version().as_deref()))
+    };
     to.follow((api, fields), &scope, read, gone);
     scope
 }

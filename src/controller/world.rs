@@ -15,15 +15,17 @@ use crate::api::lenient::{Lenient, Readable, Unreadable};
 use crate::api::status::Condition;
 use crate::api::user::{DeletionPolicy, SourceMode};
 use crate::api::{
-    self, OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, User, UserGroup, UserGroupSpec, UserGroupStatus, UserSpec,
-    UserStatus,
+    self, OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, User, UserGroup, UserGroupSpec,
+    UserGroupStatus, UserSpec, UserStatus,
 };
 use crate::domain::email::{Email, EmailError};
 use crate::domain::group::GroupContent;
 use crate::plan::{Leaving, Meta};
 
 /// One of our kinds, taken apart.
-pub trait Declared: Readable + kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> {
+pub trait Declared:
+    Readable + kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+{
     /// What it is.
     const KIND: Kind;
     /// What it asks for.
@@ -99,25 +101,29 @@ pub struct World {
     index: Index,
 }
 
-/// From where something of the cluster is known, which decides whether it counts more than what was known.
+/// From where something of the cluster is known, which decides whether it counts more than what was
+/// known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A watch, or the answer to a write: the newer version counts.
     Watch,
     /// A list of this version: it counts, unless a newer version than that of the list is known.
     List(u64),
-    /// The first list, or the first after the cluster was put back to an earlier time: it is taken as it is.
+    /// The first list, or the first after the cluster was put back to an earlier time: it is taken
+    /// as it is.
     Anew,
 }
 
-/// What of a user's account others depend on, as last seen in the store: also where its `User` isn't there.
+/// What of a user's account others depend on, as last seen in the store: also where its `User`
+/// isn't there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InForce {
     /// The name of its group.
     pub group: String,
     /// The name of the user that it follows.
     pub follows: Option<String>,
-    /// The uid of the `User` that owns it: one that was left behind is another's, whoever has its name now.
+    /// The uid of the `User` that owns it: one that was left behind is another's, whoever has its
+    /// name now.
     pub owner_uid: String,
 }
 
@@ -139,7 +145,8 @@ struct Index {
 
 impl World {
     /// Takes in an object. Returns whether anything changed that a decision depends on: a status
-    /// alone is ours where a watch tells it, and an older version than the one known changes nothing.
+    /// alone is ours where a watch tells it, and an older version than the one known changes
+    /// nothing.
     pub fn see<K: Declared>(&mut self, object: Lenient<K>, origin: Origin) -> Option<ObjectKey> {
         let Lenient { object, unreadable, has_foreign_status } = object;
         let (metadata, spec, status) = object.parts();
@@ -153,10 +160,15 @@ impl World {
         let told = |before: &Seen<_, _>| before.meta != seen.meta || before.spec != seen.spec;
         let changed = match (before, origin) {
             (None, _) => true,
-            (Some(before), Origin::Watch) if seen.version > 0 && before.version >= seen.version => return None,
+            (Some(before), Origin::Watch) if seen.version > 0 && before.version >= seen.version => {
+                return None;
+            }
             (Some(before), Origin::Watch) => told(before),
-            (Some(before), Origin::List(version)) if before.version > version.max(seen.version) => return None,
-            // Whatever differs wasn't told: what waits for it, such as a write that counts on the version, is looked at again.
+            (Some(before), Origin::List(version)) if before.version > version.max(seen.version) => {
+                return None;
+            }
+            // Whatever differs wasn't told: what waits for it, such as a write that counts on the
+            // version, is looked at again.
             (Some(before), Origin::List(_) | Origin::Anew) => {
                 told(before)
                     || before.version != seen.version
@@ -176,12 +188,14 @@ impl World {
     /// Takes in what the API server answered to a write of ours, unless the object is gone since.
     pub fn see_answer<K: Declared>(&mut self, object: Lenient<K>) -> Option<ObjectKey> {
         let place = (object.meta().namespace.clone()?, object.meta().name.clone()?);
-        let still_there = K::shelf(self).get(&place).is_some_and(|seen| Some(&seen.meta.uid) == object.meta().uid.as_ref());
+        let still_there = K::shelf(self)
+            .get(&place)
+            .is_some_and(|seen| Some(&seen.meta.uid) == object.meta().uid.as_ref());
         if still_there { self.see(object, Origin::Watch) } else { None }
     }
 
-    /// Whether an object is older in a list than it was before that list's version: then the cluster was put back to an
-    /// earlier time.
+    /// Whether an object is older in a list than it was before that list's version: then the
+    /// cluster was put back to an earlier time.
     #[must_use]
     pub fn contradicts(&self, key: &ObjectKey, found: u64, listed: u64) -> Option<u64> {
         let known = self.version(key);
@@ -196,7 +210,9 @@ impl World {
                 let seen = self.secrets.get(&(key.namespace.clone(), key.name.clone()));
                 number(seen.map(|seen| seen.resource_version.as_str()))
             }
-            Kind::Organization => self.namespace_versions.get(&key.namespace).copied().unwrap_or_default(),
+            Kind::Organization => {
+                self.namespace_versions.get(&key.namespace).copied().unwrap_or_default()
+            }
             Kind::OrgEmailDomain | Kind::UserGroup | Kind::User => {
                 self.about(key).map(|(.., version)| version).unwrap_or_default()
             }
@@ -205,7 +221,8 @@ impl World {
 
     /// Notes that our finalizer is off an object, which is about to go.
     ///
-    /// The API server answers the patch that takes the last finalizer off with the object as it was.
+    /// The API server answers the patch that takes the last finalizer off with the object as it
+    /// was.
     pub fn see_released(&mut self, key: &ObjectKey, uid: &str) {
         fn let_go<S, T>(seen: Option<&mut Seen<S, T>>, uid: &str) {
             if let Some(seen) = seen.filter(|seen| seen.meta.uid == uid) {
@@ -289,9 +306,13 @@ impl World {
             return None;
         }
         self.namespace_versions.insert(name.clone(), version);
-        let label = namespace.metadata.labels.as_ref().and_then(|labels| labels.get(api::CUSTOMER_ID));
+        let label =
+            namespace.metadata.labels.as_ref().and_then(|labels| labels.get(api::CUSTOMER_ID));
         let terminating = namespace.metadata.deletion_timestamp.is_some();
-        let seen = SeenNamespace { customer_id: label.filter(|label| !label.is_empty()).cloned(), terminating };
+        let seen = SeenNamespace {
+            customer_id: label.filter(|label| !label.is_empty()).cloned(),
+            terminating,
+        };
         let before = self.namespaces.insert(name, seen.clone());
         (before.as_ref() != Some(&seen)).then_some(key)
     }
@@ -301,17 +322,26 @@ impl World {
     pub fn keys(&self, kind: Kind, namespace: Option<&str>) -> Vec<ObjectKey> {
         fn of<S, T>(shelf: &Shelf<S, T>, kind: Kind, namespace: Option<&str>) -> Vec<ObjectKey> {
             match namespace {
-                Some(namespace) => within(shelf, namespace).map(|(name, _)| ObjectKey::new(kind, namespace, name)).collect(),
-                None => shelf.keys().map(|(namespace, name)| ObjectKey::new(kind, namespace, name)).collect(),
+                Some(namespace) => within(shelf, namespace)
+                    .map(|(name, _)| ObjectKey::new(kind, namespace, name))
+                    .collect(),
+                None => shelf
+                    .keys()
+                    .map(|(namespace, name)| ObjectKey::new(kind, namespace, name))
+                    .collect(),
             }
         }
         match kind {
             Kind::Secret => {
-                let places = self.secrets.keys().filter(|(of, _)| namespace.is_none_or(|only| only == of));
+                let places =
+                    self.secrets.keys().filter(|(of, _)| namespace.is_none_or(|only| only == of));
                 places.map(|(namespace, name)| ObjectKey::new(kind, namespace, name)).collect()
             }
             Kind::Organization => {
-                let names = self.namespaces.keys().filter(|name| namespace.is_none_or(|only| only == *name));
+                let names = self
+                    .namespaces
+                    .keys()
+                    .filter(|name| namespace.is_none_or(|only| only == *name));
                 names.map(|name| ObjectKey::new(kind, name, "")).collect()
             }
             Kind::OrgEmailDomain => of(&self.domains, kind, namespace),
@@ -320,7 +350,8 @@ impl World {
         }
     }
 
-    /// Notes what of a user's account others depend on: what its spec asks for may wait. Returns whether that is news.
+    /// Notes what of a user's account others depend on: what its spec asks for may wait. Returns
+    /// whether that is news.
     pub fn note(&mut self, key: &ObjectKey, in_force: Option<InForce>) -> bool {
         let place = (key.namespace.clone(), key.name.clone());
         if self.in_force.get(&place) == in_force.as_ref() {
@@ -345,13 +376,22 @@ impl World {
     #[must_use]
     pub fn is_unowned(&self, key: &ObjectKey) -> bool {
         // Mostly there are none.
-        let is_there = || self.index.unowned.contains(&(key.namespace.clone(), key.name.clone(), key.name.clone()));
+        let is_there = || {
+            self.index.unowned.contains(&(
+                key.namespace.clone(),
+                key.name.clone(),
+                key.name.clone(),
+            ))
+        };
         key.kind == Kind::User && !self.index.unowned.is_empty() && is_there()
     }
 
     /// Returns the accounts whose `User` isn't there, as far as they are known.
     pub fn unowned(&self) -> impl Iterator<Item = ObjectKey> {
-        self.index.unowned.iter().map(|(namespace, _, name)| ObjectKey::new(Kind::User, namespace, name))
+        self.index
+            .unowned
+            .iter()
+            .map(|(namespace, _, name)| ObjectKey::new(Kind::User, namespace, name))
     }
 
     /// Returns how many `User`s there are, and accounts without one.
@@ -360,17 +400,29 @@ impl World {
         self.users.len() + self.index.unowned.len()
     }
 
-    /// Returns the names of the next `User`s, there or not, after one, or after a part of all: at most so many.
+    /// Returns the names of the next `User`s, there or not, after one, or after a part of all: at
+    /// most so many.
     #[must_use]
-    pub fn owners_after(&self, after: Option<&(String, String)>, part: f64, most: usize) -> Vec<(String, String)> {
+    pub fn owners_after(
+        &self,
+        after: Option<&(String, String)>,
+        part: f64,
+        most: usize,
+    ) -> Vec<(String, String)> {
         let left_out = (self.users.len() as f64 * part.clamp(0.0, 1.0)) as usize;
         let after = after.or_else(|| self.users.keys().nth(left_out.checked_sub(1)?));
-        let users = self.users.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
-        let unowned = after.map(|(namespace, name)| (namespace.clone(), name.clone(), name.clone()));
-        let unowned = self.index.unowned.range((unowned.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        let users =
+            self.users.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        let unowned =
+            after.map(|(namespace, name)| (namespace.clone(), name.clone(), name.clone()));
+        let unowned = self
+            .index
+            .unowned
+            .range((unowned.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
         let users = users.take(most).map(|(place, _)| place.clone());
-        let mut next: Vec<(String, String)> =
-            users.chain(unowned.take(most).map(|(namespace, _, name)| (namespace.clone(), name.clone()))).collect();
+        let mut next: Vec<(String, String)> = users
+            .chain(unowned.take(most).map(|(namespace, _, name)| (namespace.clone(), name.clone())))
+            .collect();
         next.sort_unstable();
         next.truncate(most);
         next
@@ -382,7 +434,8 @@ impl World {
         let declared = |name: &str| GroupContent::undeclared(name).is_none();
         within(&self.users, namespace).any(|(_, seen)| !seen.meta.deleting)
             || within(&self.domains, namespace).any(|(_, seen)| !seen.meta.deleting)
-            || within(&self.groups, namespace).any(|(name, seen)| !seen.meta.deleting && declared(name))
+            || within(&self.groups, namespace)
+                .any(|(name, seen)| !seen.meta.deleting && declared(name))
     }
 
     /// Whether a namespace is going, and has no `User` any more.
@@ -421,10 +474,14 @@ impl World {
         users_under(&self.index.followed, namespace, user, Reach::Exactly)
     }
 
-    /// Returns the users who follow the permissions of one of these users or ask to, directly or through others: each once,
-    /// and who is alone asked for isn't its own heir.
+    /// Returns the users who follow the permissions of one of these users or ask to, directly or
+    /// through others: each once, and who is alone asked for isn't its own heir.
     #[must_use]
-    pub fn heirs<'a>(&self, namespace: &str, users: impl IntoIterator<Item = &'a str>) -> Vec<ObjectKey> {
+    pub fn heirs<'a>(
+        &self,
+        namespace: &str,
+        users: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<ObjectKey> {
         let mut heirs: Vec<ObjectKey> = vec![];
         let mut next: Vec<String> = users.into_iter().map(str::to_owned).collect();
         let mut met: HashSet<String> = next.iter().filter(|_| next.len() == 1).cloned().collect();
@@ -449,7 +506,8 @@ impl World {
         users_under(&self.index.copied, namespace, user, Reach::Exactly)
     }
 
-    /// Returns the users that are being deleted with their accounts, and in a namespace that is going those who aren't yet.
+    /// Returns the users that are being deleted with their accounts, and in a namespace that is
+    /// going those who aren't yet.
     #[must_use]
     pub fn leaving(&self, namespace: &str) -> Leaving {
         let leaving = users_under(&self.index.leaving, namespace, "", Reach::Exactly);
@@ -466,7 +524,8 @@ impl World {
     pub fn takes_account(&self, namespace: &str, user: &str) -> bool {
         let place = (namespace.to_owned(), user.to_owned());
         let Some(user) = self.users.get(&place) else { return false };
-        let is_its_own = self.in_force.get(&place).is_none_or(|account| account.owner_uid == user.meta.uid);
+        let is_its_own =
+            self.in_force.get(&place).is_none_or(|account| account.owner_uid == user.meta.uid);
         user.meta.deleting && user.spec.deletion_policy == DeletionPolicy::Delete && is_its_own
     }
 
@@ -511,23 +570,38 @@ impl World {
         let in_force = self.in_force.get(&place);
         let mut entries: Vec<(Which, String)> =
             in_force.map(|account| (Which::Groups, account.group.clone())).into_iter().collect();
-        entries.extend(in_force.and_then(|account| account.follows.clone()).map(|followed| (Which::Followed, followed)));
+        entries.extend(
+            in_force
+                .and_then(|account| account.follows.clone())
+                .map(|followed| (Which::Followed, followed)),
+        );
         match self.users.get(&place) {
             Some(user) => entries.extend(self.declared_entries(key, user)),
             None => entries.extend(in_force.map(|_| (Which::Unowned, key.name.clone()))),
         }
-        entries.into_iter().map(|(index, what)| (index, (place.0.clone(), what, place.1.clone()))).collect()
+        entries
+            .into_iter()
+            .map(|(index, what)| (index, (place.0.clone(), what, place.1.clone())))
+            .collect()
     }
 
     /// Returns under what a `User` stands because of what it declares.
-    fn declared_entries(&self, key: &ObjectKey, user: &Seen<UserSpec, UserStatus>) -> Vec<(Which, String)> {
+    fn declared_entries(
+        &self,
+        key: &ObjectKey,
+        user: &Seen<UserSpec, UserStatus>,
+    ) -> Vec<(Which, String)> {
         let username = user.spec.username.as_ref().unwrap_or(&key.name);
-        let mut entries = vec![(Which::Usernames, username.clone()), (Which::Groups, user.spec.group_ref.name.clone())];
+        let mut entries = vec![
+            (Which::Usernames, username.clone()),
+            (Which::Groups, user.spec.group_ref.name.clone()),
+        ];
         let secret = user.spec.password_secret_ref.as_ref();
         entries.extend(secret.map(|reference| (Which::Secrets, reference.name.clone())));
         let leaves = self.takes_account(&key.namespace, &key.name);
         entries.extend(leaves.then(|| (Which::Leaving, String::new())));
-        let source = user.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
+        let source =
+            user.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
         entries.extend(source.map(|source| match source.mode {
             SourceMode::Inherit => (Which::Followed, source.name.clone()),
             SourceMode::Clone => (Which::Copied, source.name.clone()),
@@ -542,9 +616,15 @@ impl World {
 }
 
 /// Returns the objects of a kind in one namespace, by name.
-pub fn within<'a, S, T>(shelf: &'a Shelf<S, T>, namespace: &'a str) -> impl Iterator<Item = (&'a str, &'a Seen<S, T>)> {
+pub fn within<'a, S, T>(
+    shelf: &'a Shelf<S, T>,
+    namespace: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a Seen<S, T>)> {
     let first = (namespace.to_owned(), String::new());
-    shelf.range(first..).take_while(move |(place, _)| place.0 == namespace).map(|(place, seen)| (place.1.as_str(), seen))
+    shelf
+        .range(first..)
+        .take_while(move |(place, _)| place.0 == namespace)
+        .map(|(place, seen)| (place.1.as_str(), seen))
 }
 
 #[derive(Clone, Copy)]
@@ -582,12 +662,22 @@ enum Reach {
     AndBelow,
 }
 
-fn users_under(index: &BTreeSet<(String, String, String)>, namespace: &str, what: &str, reach: Reach) -> Vec<ObjectKey> {
+fn users_under(
+    index: &BTreeSet<(String, String, String)>,
+    namespace: &str,
+    what: &str,
+    reach: Reach,
+) -> Vec<ObjectKey> {
     let first = (namespace.to_owned(), what.to_owned(), String::new());
     let reached = |entry: &&(String, String, String)| {
-        entry.0 == namespace && if reach == Reach::Exactly { entry.1 == what } else { entry.1.starts_with(what) }
+        entry.0 == namespace
+            && if reach == Reach::Exactly { entry.1 == what } else { entry.1.starts_with(what) }
     };
-    index.range(first..).take_while(reached).map(|entry| ObjectKey::new(Kind::User, namespace, &entry.2)).collect()
+    index
+        .range(first..)
+        .take_while(reached)
+        .map(|entry| ObjectKey::new(Kind::User, namespace, &entry.2))
+        .collect()
 }
 
 /// Returns `example.acme.` for `acme.example`, so that subdomains stand right behind their domain.
@@ -612,7 +702,15 @@ fn seen<S: serde::Serialize, T>(metadata: ObjectMeta, spec: S, status: T) -> See
     };
     let version = number(metadata.resource_version.as_deref());
     let size = size(&spec);
-    Seen { meta, finalizers, spec: Arc::new(spec), size, status, has_foreign_status: false, version }
+    Seen {
+        meta,
+        finalizers,
+        spec: Arc::new(spec),
+        size,
+        status,
+        has_foreign_status: false,
+        version,
+    }
 }
 
 /// Returns how large a value is as JSON, which isn't kept.
@@ -683,10 +781,17 @@ mod tests {
             "namespace": "acme", "name": "root", "uid": "second", "resourceVersion": "1",
             "deletionTimestamp": "2026-11-30T12:00:00Z", "finalizers": ["acme.example/hold"],
         });
-        world.see::<User>(serde_json::from_value(json!({"metadata": metadata, "spec": {}})).unwrap(), Origin::Anew);
+        world.see::<User>(
+            serde_json::from_value(json!({"metadata": metadata, "spec": {}})).unwrap(),
+            Origin::Anew,
+        );
         let key = ObjectKey::new(Kind::User, "acme", "root");
         for (owner, leaves) in [("first", false), ("second", true)] {
-            let in_force = InForce { group: "administrators".to_owned(), follows: None, owner_uid: owner.to_owned() };
+            let in_force = InForce {
+                group: "administrators".to_owned(),
+                follows: None,
+                owner_uid: owner.to_owned(),
+            };
             world.note(&key, Some(in_force));
             assert_eq!(world.leaving("acme").contains("root"), leaves, "the account of {owner}");
         }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::domain::account::{Account, AccountId, EntryHandle, Fingerprint, Lifecycle, PostalAddress, Revision};
+use crate::domain::account::{
+    Account, AccountId, EntryHandle, Fingerprint, Lifecycle, PostalAddress, Revision,
+};
 use crate::domain::password::{Candidate, PasswordHash};
 use crate::domain::permission::Permissions;
 
@@ -21,11 +23,13 @@ pub struct Entry {
     pub revision: Revision,
     /// The namespace of its organization.
     pub organization: String,
-    /// Whether it adopts an entry: who imports may have let one be known by the account a moment ago.
+    /// Whether it adopts an entry: who imports may have let one be known by the account a moment
+    /// ago.
     #[serde(skip)]
     pub adopts: bool,
-    /// Whether it is only compared with what the directory has, which confirmed it before: what the directory shows is believed, and
-    /// nothing is written. Where something differs, the answer is [`DirectoryError::Drifted`](super::DirectoryError::Drifted).
+    /// Whether it is only compared with what the directory has, which confirmed it before: what the
+    /// directory shows is believed, and nothing is written. Where something differs, the answer is
+    /// [`DirectoryError::Drifted`](super::DirectoryError::Drifted).
     #[serde(skip)]
     pub compares: bool,
     /// The directory's own key of the account's entry, where the directory told it before.
@@ -81,9 +85,11 @@ pub struct LoginPassword {
     pub hash: PasswordHash,
     /// Whether the directory hasn't confirmed this password yet.
     pub is_new: bool,
-    /// Its text, where it is new, the directory takes texts, and a Secret has it: of a member's own password nobody does.
+    /// Its text, where it is new, the directory takes texts, and a Secret has it: of a member's own
+    /// password nobody does.
     pub text: Option<Arc<Candidate>>,
-    /// Whether a Secret has the text of it and can't be read now: until it can, the former password isn't to let anybody in anew.
+    /// Whether a Secret has the text of it and can't be read now: until it can, the former password
+    /// isn't to let anybody in anew.
     pub is_unread: bool,
 }
 
@@ -96,15 +102,19 @@ impl LoginPassword {
 }
 
 impl Entry {
-    /// Returns what directories are to have of a live account with these permissions in effect. A copy without an address
-    /// of its own isn't to be seen.
+    /// Returns what directories are to have of a live account with these permissions in effect. A
+    /// copy without an address of its own isn't to be seen.
     #[must_use]
     pub fn of(account: &Account, effective: &Permissions) -> Self {
         let content = &account.content;
         let profile = content.profile.clone();
         let active = content.lifecycle == Lifecycle::Enabled;
         // Who may not log in needs none, and doesn't wait for one that can't be read.
-        let password = account.credential.as_ref().filter(|_| active).map(|credential| credential.login.clone());
+        let password = account
+            .credential
+            .as_ref()
+            .filter(|_| active)
+            .map(|credential| credential.login.clone());
         let person = Person {
             login_name: account.login_name.to_string(),
             email: content.email.to_string(),
@@ -132,7 +142,8 @@ impl Entry {
         }
     }
 
-    /// Returns what tells the directory to have nothing of an account that is gone since this revision.
+    /// Returns what tells the directory to have nothing of an account that is gone since this
+    /// revision.
     #[must_use]
     pub fn gone(account: AccountId, revision: Revision, organization: &str) -> Self {
         Self {
@@ -159,7 +170,10 @@ impl Entry {
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         let person = self.person.as_ref()?;
         let json = serde_json::to_vec(person).unwrap_or_default();
-        let password = person.password.as_ref().map(|password| short_digest(password.hash.as_str().as_bytes()));
+        let password = person
+            .password
+            .as_ref()
+            .map(|password| short_digest(password.hash.as_str().as_bytes()));
         Some(Fingerprint { person: short_digest(&json), rights: Some(person.rights()), password })
     }
 }
@@ -173,7 +187,8 @@ impl Person {
 
     /// Returns a digest of what gives the person rights.
     fn rights(&self) -> String {
-        let rights = serde_json::to_vec(&(self.active, &self.group, &self.permissions)).unwrap_or_default();
+        let rights =
+            serde_json::to_vec(&(self.active, &self.group, &self.permissions)).unwrap_or_default();
         short_digest(&rights)
     }
 }
@@ -194,7 +209,9 @@ fn as_number<S: serde::Serializer>(revision: &Revision, serializer: S) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::account::{Content, Credential, Owner, Profile, Transaction, TransactionId, TransactionKind};
+    use crate::domain::account::{
+        Content, Credential, Owner, Profile, Transaction, TransactionId, TransactionKind,
+    };
     use crate::domain::email::Email;
     use crate::domain::member::MemberValues;
     use crate::domain::organization::LoginName;
@@ -229,7 +246,10 @@ mod tests {
             created: jiff::Timestamp::UNIX_EPOCH,
             cloned: None,
             transaction,
-            credential: Some(Credential { login: PasswordHash::stored("a hash".to_owned()), from_secret: None }),
+            credential: Some(Credential {
+                login: PasswordHash::stored("a hash".to_owned()),
+                from_secret: None,
+            }),
             confirmed: [].into(),
         }
     }
@@ -253,10 +273,14 @@ mod tests {
             edit(&mut edited);
             assert_ne!(Entry::of(&edited, &none).fingerprint().unwrap().person, before.person);
         }
-        let more: Permissions = [crate::domain::permission::Permission::parse("orders:read").unwrap()].into();
+        let more: Permissions =
+            [crate::domain::permission::Permission::parse("orders:read").unwrap()].into();
         assert_ne!(Entry::of(&account(), &more).fingerprint().unwrap().person, before.person);
         let mut rotated = account();
-        rotated.credential = Some(Credential { login: PasswordHash::stored("another".to_owned()), from_secret: None });
+        rotated.credential = Some(Credential {
+            login: PasswordHash::stored("another".to_owned()),
+            from_secret: None,
+        });
         let after = Entry::of(&rotated, &none).fingerprint().unwrap();
         assert_eq!(after.person, before.person);
         assert_ne!(after.password, before.password);

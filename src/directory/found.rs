@@ -66,7 +66,8 @@ pub struct Found {
     pub permissions: Vec<String>,
     /// The names of the groups that have the person as a member, sorted.
     pub groups: Vec<String>,
-    /// How many other values there are of what an account has one of, by the name of the attribute, such as `phoneNumbers`.
+    /// How many other values there are of what an account has one of, by the name of the attribute,
+    /// such as `phoneNumbers`.
     pub further: BTreeMap<&'static str, usize>,
     /// What of the entry can't be read, and why; the rest is as far as it can be.
     pub unreadable: Vec<String>,

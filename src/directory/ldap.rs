@@ -1,14 +1,16 @@
 //! LDAP: people as `inetOrgPerson` and groups as `groupOfNames` of a directory such as OpenLDAP.
 //!
-//! A person's entry is `uid=<login name>,ou=people,<base>`, and found again by its `employeeNumber`, the account id. What
-//! has neither that number nor roster's mark ([`MARK`]) is somebody else's and stays as it is.
+//! A person's entry is `uid=<login name>,ou=people,<base>`, and found again by its
+//! `employeeNumber`, the account id. What has neither that number nor roster's mark ([`MARK`]) is
+//! somebody else's and stays as it is.
 //!
-//! What takes rights away goes first: the password of somebody who is disabled, then the groups that they aren't in any
-//! more, and only then whatever else changes. Of an account that is gone the password goes first, then the memberships,
-//! and the entry last, so that whoever goes on after a crash still finds by the entry what else there is.
+//! What takes rights away goes first: the password of somebody who is disabled, then the groups
+//! that they aren't in any more, and only then whatever else changes. Of an account that is gone
+//! the password goes first, then the memberships, and the entry last, so that whoever goes on after
+//! a crash still finds by the entry what else there is.
 //!
-//! Every change of a person's entry says in an assertion (RFC 4528) what it was made from, so that one that comes late, or
-//! that somebody else overtook, changes nothing.
+//! Every change of a person's entry says in an assertion (RFC 4528) what it was made from, so that
+//! one that comes late, or that somebody else overtook, changes nothing.
 
 mod admission;
 mod connection;
@@ -42,7 +44,8 @@ pub(super) struct Ldap {
     base: String,
     people: String,
     groups: String,
-    /// Whether somebody joined a group and their entry didn't show it: the server keeps no `memberOf`, or doesn't show it.
+    /// Whether somebody joined a group and their entry didn't show it: the server keeps no
+    /// `memberOf`, or doesn't show it.
     lacks_member_of: Arc<AtomicBool>,
 }
 
@@ -55,9 +58,16 @@ impl fmt::Debug for Ldap {
 impl Ldap {
     /// Takes in the address of a directory; nothing is asked of it yet.
     pub(super) fn open(address: Address) -> Result<Self, DirectoryError> {
-        let error = |what: &str| DirectoryError::Address(format!("the address of the directory {} {what}", address.name()));
+        let error = |what: &str| {
+            DirectoryError::Address(format!(
+                "the address of the directory {} {what}",
+                address.name()
+            ))
+        };
         if address.scheme() == "ldap" && !address.is_loopback() {
-            return Err(error("is ldap:// and of another machine, where others could listen in: use ldaps://"));
+            return Err(error(
+                "is ldap:// and of another machine, where others could listen in: use ldaps://",
+            ));
         }
         if address.url().host_str().is_none_or(str::is_empty) {
             return Err(error("lacks the host"));
@@ -67,7 +77,13 @@ impl Ldap {
             _ => return Err(error("lacks the base, such as dc=acme,dc=example, after the host")),
         };
         let (people, groups) = (format!("ou=people,{base}"), format!("ou=groups,{base}"));
-        Ok(Self { base, people, groups, lacks_member_of: Arc::default(), pool: Arc::new(Pool::open(address)?) })
+        Ok(Self {
+            base,
+            people,
+            groups,
+            lacks_member_of: Arc::default(),
+            pool: Arc::new(Pool::open(address)?),
+        })
     }
 
     /// Brings the directory to what it is to have of an account.
@@ -81,7 +97,8 @@ impl Ldap {
             self.pool.forget_idle();
         }
         let handle = match outcome {
-            // It may have died of old age, which says nothing about the server; whether that can be reached, the next one tells.
+            // It may have died of old age, which says nothing about the server; whether that can be
+            // reached, the next one tells.
             Err(DirectoryError::Unreachable(_)) if connection.is_lost() => {
                 // What it was in the middle of may be done after what is done over the next one.
                 may_be_late = wrote;
@@ -91,7 +108,9 @@ impl Ldap {
                 wrote |= connection.has_written();
                 match outcome {
                     // The server is there, and hangs up over this entry.
-                    Err(DirectoryError::Unreachable(_)) if connection.is_lost() => return Err(DirectoryError::Silent),
+                    Err(DirectoryError::Unreachable(_)) if connection.is_lost() => {
+                        return Err(DirectoryError::Silent);
+                    }
                     outcome => outcome?,
                 }
             }
@@ -100,7 +119,11 @@ impl Ldap {
         Ok(Provisioned { handle: handle.and_then(|handle| handle.to_stored()), wrote, may_be_late })
     }
 
-    async fn bring_over(&self, connection: &mut Connection<'_>, entry: &Entry) -> Result<Option<Handle>, DirectoryError> {
+    async fn bring_over(
+        &self,
+        connection: &mut Connection<'_>,
+        entry: &Entry,
+    ) -> Result<Option<Handle>, DirectoryError> {
         let handle = Handle::read(entry.handle.as_ref());
         connection.compare_only(entry.compares);
         match &entry.person {
@@ -129,7 +152,9 @@ impl Ldap {
         let mut member = self.member(entry, found.as_ref(), person);
         let before = handle.as_ref().and_then(|handle| handle.group.as_deref());
         let is_new = found.is_none() && !is_known(entry, handle.as_ref());
-        if let Some(former) = handle.as_ref().filter(|handle| spelling(&handle.dn) != spelling(&member.dn)) {
+        if let Some(former) =
+            handle.as_ref().filter(|handle| spelling(&handle.dn) != spelling(&member.dn))
+        {
             self.move_memberships(connection, &former.dn, &member.dn).await?;
         }
         let group = self.leave_others(connection, &member, entry, person, (before, is_new)).await?;
@@ -146,7 +171,8 @@ impl Ldap {
         Ok(Handle { dn: std::mem::take(&mut member.dn), uuid, group })
     }
 
-    /// Returns the entries with the account's number, else the one that is known to be its own by the handle.
+    /// Returns the entries with the account's number, else the one that is known to be its own by
+    /// the handle.
     async fn look_well(
         &self,
         connection: &mut Connection<'_>,
@@ -156,8 +182,11 @@ impl Ldap {
         let mut seen = self.look(connection, entry).await?;
         let is_known = is_known(entry, handle);
         // One that was made anew by its number may have the former one beside it.
-        let is_another = |found: &Found| handle.is_some_and(|handle| handle.is_of_another(found.uuid()));
-        if is_known && (seen.own.is_empty() || entry.takes_away() && seen.own.iter().all(is_another)) {
+        let is_another =
+            |found: &Found| handle.is_some_and(|handle| handle.is_of_another(found.uuid()));
+        if is_known
+            && (seen.own.is_empty() || entry.takes_away() && seen.own.iter().all(is_another))
+        {
             match self.trace(connection, entry, handle).await? {
                 Trace::Shown(found) => seen.own.push(*found),
                 Trace::Hidden(dn) => seen.hidden = Some(dn),
@@ -169,30 +198,42 @@ impl Ldap {
         Ok(seen)
     }
 
-    /// Returns the one entry that an account has, if it has one. Nobody else may have the login name.
-    fn one_of(&self, entry: &Entry, person: &Person, seen: Seen) -> Result<Option<Found>, DirectoryError> {
+    /// Returns the one entry that an account has, if it has one. Nobody else may have the login
+    /// name.
+    fn one_of(
+        &self,
+        entry: &Entry,
+        person: &Person,
+        seen: Seen,
+    ) -> Result<Option<Found>, DirectoryError> {
         let account = entry.account;
         let Seen { own, others, hidden } = seen;
         if let Some(dn) = hidden {
-            return Err(lookup::not_shown(&format!("employeeNumber {account}, which is at {dn} and has no password now")));
+            return Err(lookup::not_shown(&format!(
+                "employeeNumber {account}, which is at {dn} and has no password now"
+            )));
         }
         let (mut among_people, mut elsewhere): (Vec<Found>, Vec<Found>) =
             own.into_iter().partition(|found| self.is_among_people(&found.dn));
         let found = match (among_people.as_slice(), elsewhere.as_slice()) {
-            ([one, other, ..], _) | ([], [one, other, ..]) => return Err(twice(account, one, other)),
+            ([one, other, ..], _) | ([], [one, other, ..]) => {
+                return Err(twice(account, one, other));
+            }
             _ => among_people.pop().or_else(|| elsewhere.pop()),
         };
         match others.first() {
             // Its own entry was renamed, and can't get its name back.
-            Some(other) if found.as_ref().is_none_or(|found| !found.has(UID, &person.login_name)) => {
+            Some(other)
+                if found.as_ref().is_none_or(|found| !found.has(UID, &person.login_name)) =>
+            {
                 Err(not_ours(account, other))
             }
             _ => Ok(found),
         }
     }
 
-    /// Whether a change says in an assertion what it was made from. Under the base the server has to know that; what else it
-    /// has may be kept by another program.
+    /// Whether a change says in an assertion what it was made from. Under the base the server has
+    /// to know that; what else it has may be kept by another program.
     fn asserts_at(&self, dn: &str) -> bool {
         spelling(dn).ends_with(&format!(",{}", spelling(&self.base)))
     }
@@ -206,7 +247,11 @@ impl Ldap {
     fn member(&self, entry: &Entry, found: Option<&Found>, person: &Person) -> Member {
         let compares = entry.compares;
         match found {
-            Some(found) => Member { dn: found.dn.clone(), member_of: found.values(MEMBER_OF).to_vec(), compares },
+            Some(found) => Member {
+                dn: found.dn.clone(),
+                member_of: found.values(MEMBER_OF).to_vec(),
+                compares,
+            },
             None => Member { dn: self.dn_of(&person.login_name), member_of: vec![], compares },
         }
     }
@@ -228,9 +273,10 @@ impl Ldap {
                 let seen = self.look(connection, entry).await?;
                 return Err(match seen.own.is_empty() && seen.others.is_empty() {
                     false => DirectoryError::Conflict,
-                    true if is_known(entry, handle) => {
-                        lookup::not_shown(&format!("employeeNumber {}, and {dn} is there", entry.account))
-                    }
+                    true if is_known(entry, handle) => lookup::not_shown(&format!(
+                        "employeeNumber {}, and {dn} is there",
+                        entry.account
+                    )),
                     true => unshown(&dn),
                 });
             }
@@ -262,20 +308,26 @@ impl Ldap {
         if changes.is_empty() {
             return Ok(());
         }
-        connection.modify(&found.dn, changes, Some(&unchanged(entry.account, found))).await?.success_of_entry()
+        connection
+            .modify(&found.dn, changes, Some(&unchanged(entry.account, found)))
+            .await?
+            .success_of_entry()
     }
 
-    /// Whether an attribute without a value may have one all the same: the server doesn't say that it has none.
+    /// Whether an attribute without a value may have one all the same: the server doesn't say that
+    /// it has none.
     async fn may_be_unshown(
         &self,
         connection: &mut Connection<'_>,
         found: &Found,
         attribute: &str,
     ) -> Result<bool, DirectoryError> {
-        Ok(!found.shows(attribute) && !connection.meets(&found.dn, &format!("(!({attribute}=*))")).await?)
+        Ok(!found.shows(attribute)
+            && !connection.meets(&found.dn, &format!("(!({attribute}=*))")).await?)
     }
 
-    /// Whether an entry has the name and the place that roster gives it. Somebody may have units below `ou=people`.
+    /// Whether an entry has the name and the place that roster gives it. Somebody may have units
+    /// below `ou=people`.
     fn is_in_its_place(&self, found: &Found, person: &Person) -> bool {
         self.is_among_people(&found.dn) && mapping::is_named_after(found, person)
     }
@@ -291,10 +343,12 @@ impl Ldap {
         let new = self.dn_of(&person.login_name);
         let is_moved = !self.is_among_people(dn);
         if !is_moved {
-            // The groups go first: whoever goes on after a crash finds them by the name that the entry has still.
+            // The groups go first: whoever goes on after a crash finds them by the name that the
+            // entry has still.
             self.leave_all(connection, dn, Some(&new)).await?;
         }
-        let answer = connection.rename(dn, &mapping::name_within_people(person), &self.people).await?;
+        let answer =
+            connection.rename(dn, &mapping::name_within_people(person), &self.people).await?;
         match (is_moved, answer.rc) {
             (_, connection::SUCCESS) => {}
             // Nothing of it was touched, in case it has to stay there.
@@ -307,17 +361,28 @@ impl Ldap {
         self.follow_all(connection, &Member { dn: new, member_of: vec![], compares: false }).await
     }
 
-    /// Lets groups know somebody by the DN that their entry has now, where nobody has the former one.
-    async fn move_memberships(&self, connection: &mut Connection<'_>, former: &str, now: &str) -> Result<(), DirectoryError> {
+    /// Lets groups know somebody by the DN that their entry has now, where nobody has the former
+    /// one.
+    async fn move_memberships(
+        &self,
+        connection: &mut Connection<'_>,
+        former: &str,
+        now: &str,
+    ) -> Result<(), DirectoryError> {
         match connection.meets(former, "(objectClass=*)").await? {
             true => Ok(()),
             false => self.leave_all(connection, former, Some(now)).await.map(|_| ()),
         }
     }
 
-    /// Takes the passwords of these entries, and returns whether any had one. Unless what the directory shows is believed, it
-    /// is told to, whatever it shows.
-    async fn take_ways_in(&self, connection: &mut Connection<'_>, entry: &Entry, own: &[Found]) -> Result<bool, DirectoryError> {
+    /// Takes the passwords of these entries, and returns whether any had one. Unless what the
+    /// directory shows is believed, it is told to, whatever it shows.
+    async fn take_ways_in(
+        &self,
+        connection: &mut Connection<'_>,
+        entry: &Entry,
+        own: &[Found],
+    ) -> Result<bool, DirectoryError> {
         let mut took = false;
         for found in own {
             let is_believed = entry.compares && !found.shows(PASSWORD);
@@ -339,11 +404,18 @@ impl Ldap {
     }
 
     /// Removes whatever there is of an account: the password, the memberships, and then the entry.
-    async fn remove(&self, connection: &mut Connection<'_>, entry: &Entry, handle: Option<Handle>) -> Result<(), DirectoryError> {
-        let Seen { own, others: _, hidden } = self.look_well(connection, entry, handle.as_ref()).await?;
+    async fn remove(
+        &self,
+        connection: &mut Connection<'_>,
+        entry: &Entry,
+        handle: Option<Handle>,
+    ) -> Result<(), DirectoryError> {
+        let Seen { own, others: _, hidden } =
+            self.look_well(connection, entry, handle.as_ref()).await?;
         self.take_ways_in(connection, entry, &own).await?;
         let is_copy = |found: &Found| {
-            !self.is_among_people(&found.dn) && handle.as_ref().is_some_and(|handle| handle.is_of_another(found.uuid()))
+            !self.is_among_people(&found.dn)
+                && handle.as_ref().is_some_and(|handle| handle.is_of_another(found.uuid()))
         };
         let before = handle.as_ref().and_then(|handle| handle.group.as_deref());
         for found in own.iter().filter(|found| !is_copy(found)) {
@@ -356,7 +428,8 @@ impl Ldap {
             self.delete(connection, &found.dn, own.as_deref()).await?;
         }
         let is_at = |dn: &str| own.iter().any(|found| spelling(&found.dn) == spelling(dn));
-        if let Some(Handle { dn, .. }) = handle.as_ref().filter(|handle| hidden.is_none() && !is_at(&handle.dn))
+        if let Some(Handle { dn, .. }) =
+            handle.as_ref().filter(|handle| hidden.is_none() && !is_at(&handle.dn))
             && !connection.meets(dn, "(objectClass=*)").await?
         {
             self.leave_all(connection, dn, None).await?;
@@ -369,7 +442,12 @@ impl Ldap {
         Ok(())
     }
 
-    async fn delete(&self, connection: &mut Connection<'_>, dn: &str, only_if: Option<&str>) -> Result<(), DirectoryError> {
+    async fn delete(
+        &self,
+        connection: &mut Connection<'_>,
+        dn: &str,
+        only_if: Option<&str>,
+    ) -> Result<(), DirectoryError> {
         let answer = connection.delete(dn, only_if).await?;
         match answer.rc {
             connection::NO_SUCH_OBJECT => Ok(()),
@@ -414,7 +492,10 @@ fn not_ours(account: AccountId, other: &Found) -> DirectoryError {
 }
 
 fn twice(account: AccountId, one: &Found, other: &Found) -> DirectoryError {
-    DirectoryError::refused(&format!("two entries have employeeNumber {account}, remove one: {} and {}", one.dn, other.dn))
+    DirectoryError::refused(&format!(
+        "two entries have employeeNumber {account}, remove one: {} and {}",
+        one.dn, other.dn
+    ))
 }
 
 fn unshown(dn: &str) -> DirectoryError {
@@ -424,13 +505,15 @@ fn unshown(dn: &str) -> DirectoryError {
 
 fn not_movable(dn: &str, place: &str, answer: &ldap3::LdapResult) -> DirectoryError {
     match connection::failure(answer) {
-        DirectoryError::Refused(why) => {
-            DirectoryError::refused(&format!("move the entry back to {place}, or remove it: it is at {dn}, and {why}"))
-        }
+        DirectoryError::Refused(why) => DirectoryError::refused(&format!(
+            "move the entry back to {place}, or remove it: it is at {dn}, and {why}"
+        )),
         other => other,
     }
 }
 
 fn lacks(unit: &str) -> DirectoryError {
-    DirectoryError::Unreachable(format!("it has no {unit}: add that organizational unit, or change the base in the address"))
+    DirectoryError::Unreachable(format!(
+        "it has no {unit}: add that organizational unit, or change the base in the address"
+    ))
 }

@@ -1,8 +1,9 @@
 //! Effects on directories: what other software already reads is brought to what the store has.
 //!
-//! A directory is brought one entry at a time, whole, and as often as it takes. It finds by itself what it has of the
-//! account, so that a reply that was lost never makes a double, and writes only what differs. Who brings entries sees to
-//! their order: of one account there is never more than one on its way to a directory.
+//! A directory is brought one entry at a time, whole, and as often as it takes. It finds by itself
+//! what it has of the account, so that a reply that was lost never makes a double, and writes only
+//! what differs. Who brings entries sees to their order: of one account there is never more than
+//! one on its way to a directory.
 
 mod address;
 mod entry;
@@ -30,7 +31,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest that a directory's own words about a refusal get in a status.
 const MOST_WORDS: usize = 200;
 
-/// Why a directory didn't take an entry. What it says is told to whoever reads the account's status, so no secret is in it.
+/// Why a directory didn't take an entry. What it says is told to whoever reads the account's
+/// status, so no secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
 pub enum DirectoryError {
     /// The address of a directory can't be understood.
@@ -39,7 +41,8 @@ pub enum DirectoryError {
     /// It can't be reached, or fails at a question about itself as a whole; why, in short.
     #[error("it can't be reached: {0}")]
     Unreachable(String),
-    /// It failed at a request about this account, or doesn't work at all: who comes next shows which.
+    /// It failed at a request about this account, or doesn't work at all: who comes next shows
+    /// which.
     #[error("it failed: {0}")]
     Failed(String),
     /// It doesn't let roster in.
@@ -68,7 +71,8 @@ pub enum DirectoryError {
     /// It lost the entry with its password, and has the entry again.
     #[error("it had lost the entry, and is brought the password again")]
     PasswordLost,
-    /// It doesn't show an entry that it confirmed, and doesn't say either that the entry is gone; what was asked.
+    /// It doesn't show an entry that it confirmed, and doesn't say either that the entry is gone;
+    /// what was asked.
     #[error("it doesn't show the entry that it has of the account: {0}")]
     NotShown(String),
     /// It has the entry otherwise than it confirmed, as a comparison found, which writes nothing.
@@ -80,7 +84,8 @@ pub enum DirectoryError {
 }
 
 impl DirectoryError {
-    /// Returns a refusal in the directory's own words, made fit for a status: on one line, and short.
+    /// Returns a refusal in the directory's own words, made fit for a status: on one line, and
+    /// short.
     #[must_use]
     pub fn refused(words: &str) -> Self {
         Self::Refused(in_short(words))
@@ -90,11 +95,16 @@ impl DirectoryError {
     #[must_use]
     pub fn shows_that_it_works(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Conflict | Self::PasswordLost | Self::NotShown(_) | Self::Drifted | Self::Nonsense(_) => {
-                true
-            }
+            Self::Refused(_)
+            | Self::Conflict
+            | Self::PasswordLost
+            | Self::NotShown(_)
+            | Self::Drifted
+            | Self::Nonsense(_) => true,
             Self::Silent | Self::PasswordUnread | Self::Failed(_) => false,
-            Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => false,
+            Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => {
+                false
+            }
         }
     }
 
@@ -102,7 +112,9 @@ impl DirectoryError {
     #[must_use]
     pub fn is_about_directory(&self) -> bool {
         match self {
-            Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => true,
+            Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => {
+                true
+            }
             Self::Silent
             | Self::Failed(_)
             | Self::Refused(_)
@@ -119,9 +131,11 @@ impl DirectoryError {
     #[must_use]
     pub fn as_problem(&self) -> DirectoryProblem {
         match self {
-            Self::Refused(_) | Self::Address(_) | Self::Unauthorized(_) | Self::NotShown(_) | Self::Nonsense(_) => {
-                DirectoryProblem::Refused(self.to_string())
-            }
+            Self::Refused(_)
+            | Self::Address(_)
+            | Self::Unauthorized(_)
+            | Self::NotShown(_)
+            | Self::Nonsense(_) => DirectoryProblem::Refused(self.to_string()),
             Self::Unreachable(_)
             | Self::Failed(_)
             | Self::Busy { .. }
@@ -133,9 +147,11 @@ impl DirectoryError {
         }
     }
 
-    /// Returns this error, or another one where only that leaves open what becomes of what was asked.
+    /// Returns this error, or another one where only that leaves open what becomes of what was
+    /// asked.
     fn or_more_open(self, other: Self) -> Self {
-        let is_more_open = other.leaves_open_what_becomes_of_it() && !self.leaves_open_what_becomes_of_it();
+        let is_more_open =
+            other.leaves_open_what_becomes_of_it() && !self.leaves_open_what_becomes_of_it();
         if is_more_open { other } else { self }
     }
 
@@ -143,7 +159,8 @@ impl DirectoryError {
     #[must_use]
     pub fn leaves_open_what_becomes_of_it(&self) -> bool {
         match self {
-            // A gateway that answers that it failed, or with a page of its own, may have passed the request on.
+            // A gateway that answers that it failed, or with a page of its own, may have passed the
+            // request on.
             Self::Silent | Self::Unreachable(_) | Self::Failed(_) | Self::Nonsense(_) => true,
             Self::Busy { may_be_done, .. } => *may_be_done,
             Self::Address(_)
@@ -158,8 +175,11 @@ impl DirectoryError {
     }
 }
 
-/// Returns the answers, or the error that counts for all: one that leaves open what becomes of it before one that doesn't.
-fn all_of<T>(answers: impl IntoIterator<Item = Result<T, DirectoryError>>) -> Result<Vec<T>, DirectoryError> {
+/// Returns the answers, or the error that counts for all: one that leaves open what becomes of it
+/// before one that doesn't.
+fn all_of<T>(
+    answers: impl IntoIterator<Item = Result<T, DirectoryError>>,
+) -> Result<Vec<T>, DirectoryError> {
     let mut all = Ok(vec![]);
     for answer in answers {
         all = match (all, answer) {
@@ -174,10 +194,17 @@ fn all_of<T>(answers: impl IntoIterator<Item = Result<T, DirectoryError>>) -> Re
     all
 }
 
-/// Returns a foreign text on one line, without what isn't printable, and no longer than a status should have it.
+/// Returns a foreign text on one line, without what isn't printable, and no longer than a status
+/// should have it.
 fn in_short(words: &str) -> String {
     let printable = |character: char| if character.is_control() { ' ' } else { character };
-    let line: String = words.chars().map(printable).collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
+    let line: String = words
+        .chars()
+        .map(printable)
+        .collect::<String>()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     match line.char_indices().nth(MOST_WORDS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
@@ -187,11 +214,13 @@ fn in_short(words: &str) -> String {
 /// What became of an entry that a directory confirmed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provisioned {
-    /// The directory's own key of the entry; nothing where the entry is gone, or the key isn't known.
+    /// The directory's own key of the entry; nothing where the entry is gone, or the key isn't
+    /// known.
     pub handle: Option<EntryHandle>,
     /// Whether anything had to be written: the entry wasn't as it was to be.
     pub wrote: bool,
-    /// Whether an earlier request that was left without an answer, and made again with success, may still be carried out.
+    /// Whether an earlier request that was left without an answer, and made again with success, may
+    /// still be carried out.
     pub may_be_late: bool,
 }
 
@@ -261,8 +290,8 @@ impl Directory {
         tokio::time::timeout(PATIENCE, bringing).await.unwrap_or(Err(DirectoryError::Silent))
     }
 
-    /// Drops the groups of these organizations that roster once made there, that have no members, and that aren't among
-    /// these any more.
+    /// Drops the groups of these organizations that roster once made there, that have no members,
+    /// and that aren't among these any more.
     ///
     /// # Errors
     /// When the directory didn't do it all.
@@ -300,10 +329,12 @@ impl Directory {
         }
     }
 
-    /// Lets an entry that is there be an account's, by the account's id: from then on it is brought to what the store has.
+    /// Lets an entry that is there be an account's, by the account's id: from then on it is brought
+    /// to what the store has.
     ///
     /// # Errors
-    /// When the entry isn't there, another is the account's already, or the directory doesn't confirm it.
+    /// When the entry isn't there, another is the account's already, or the directory doesn't
+    /// confirm it.
     pub async fn link(&self, id: &str, external_id: &str) -> Result<(), DirectoryError> {
         match &self.protocol {
             Protocol::Scim(scim) => scim.link(id, external_id).await,
@@ -313,6 +344,8 @@ impl Directory {
 
     fn cannot_be_imported(&self) -> DirectoryError {
         let name = &self.name;
-        DirectoryError::Address(format!("{name} can't be imported from: only a directory at scim+https:// or scim+http:// can"))
+        DirectoryError::Address(format!(
+            "{name} can't be imported from: only a directory at scim+https:// or scim+http:// can"
+        ))
     }
 }

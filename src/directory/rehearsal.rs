@@ -1,7 +1,9 @@
-//! A folder that stands in for a directory: a file for each account, and one that says how it behaves today.
+//! A folder that stands in for a directory: a file for each account, and one that says how it
+//! behaves today.
 //!
-//! It has the manners of a real one: it may be slow, down, silent, or refuse somebody, and it may take an entry and be
-//! silent about it. Whoever rehearses writes `behaviour.json`, which is read anew for every entry.
+//! It has the manners of a real one: it may be slow, down, silent, or refuse somebody, and it may
+//! take an entry and be silent about it. Whoever rehearses writes `behaviour.json`, which is read
+//! anew for every entry.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -41,7 +43,8 @@ impl Rehearsal {
     }
 
     pub(super) async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
-        let Behaviour { delay_ms, down, silent, silent_afterwards, refuses } = self.behaviour().await?;
+        let Behaviour { delay_ms, down, silent, silent_afterwards, refuses } =
+            self.behaviour().await?;
         if down {
             return Err(DirectoryError::Unreachable("it is down".to_owned()));
         }
@@ -50,7 +53,9 @@ impl Rehearsal {
             return std::future::pending().await;
         }
         let login_name = entry.person.as_ref().map(|person| &person.login_name);
-        if refuses.contains(&entry.account.to_string()) || login_name.is_some_and(|name| refuses.contains(name)) {
+        if refuses.contains(&entry.account.to_string())
+            || login_name.is_some_and(|name| refuses.contains(name))
+        {
             return Err(DirectoryError::refused("it is told to"));
         }
         let wrote = self.take(entry).await.map_err(|error| unreachable(&error))?;
@@ -68,11 +73,14 @@ impl Rehearsal {
         if self.behaviour().await?.down {
             return Err(DirectoryError::Unreachable("it is down".to_owned()));
         }
-        let mut files = tokio::fs::read_dir(&self.folder).await.map_err(|error| unreachable(&error))?;
+        let mut files =
+            tokio::fs::read_dir(&self.folder).await.map_err(|error| unreachable(&error))?;
         let mut listed = vec![];
         while let Some(file) = files.next_entry().await.map_err(|error| unreachable(&error))? {
             let name = file.file_name().to_string_lossy().into_owned();
-            let Some(stem) = name.strip_suffix(".json").filter(|stem| *stem != "behaviour") else { continue };
+            let Some(stem) = name.strip_suffix(".json").filter(|stem| *stem != "behaviour") else {
+                continue;
+            };
             let text = tokio::fs::read(file.path()).await.map_err(|error| unreachable(&error))?;
             let entry: Value = serde_json::from_slice(&text).unwrap_or_default();
             let person = &entry["person"];
@@ -82,7 +90,10 @@ impl Rehearsal {
                 account: Uuid::try_parse(stem).ok().map(AccountId),
                 login_name: text(&person["loginName"]).unwrap_or_default(),
                 active: person["active"] != false,
-                groups: group.map(|(organization, group)| format!("{organization}/{group}")).into_iter().collect(),
+                groups: group
+                    .map(|(organization, group)| format!("{organization}/{group}"))
+                    .into_iter()
+                    .collect(),
                 handle: EntryHandle(name),
             });
         }
@@ -98,8 +109,9 @@ impl Rehearsal {
         }
     }
 
-    /// Puts the entry's file in place whole, or takes it away; an older entry than the one there changes nothing, nor does one
-    /// that is only compared. Returns whether anything had to be changed.
+    /// Puts the entry's file in place whole, or takes it away; an older entry than the one there
+    /// changes nothing, nor does one that is only compared. Returns whether anything had to be
+    /// changed.
     async fn take(&self, entry: &Entry) -> std::io::Result<bool> {
         let place = self.folder.join(file_name(entry.account));
         if entry.person.is_none() {
@@ -108,9 +120,14 @@ impl Rehearsal {
                 removed => removed.map(|()| true),
             };
         }
-        let known = tokio::fs::read(&place).await.ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        let known = tokio::fs::read(&place)
+            .await
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Value>(&text).ok());
         let wanted = serde_json::to_value(entry)?;
-        let is_newer = |known: &Value| known["revision"].as_i64().is_some_and(|revision| revision > entry.revision.0);
+        let is_newer = |known: &Value| {
+            known["revision"].as_i64().is_some_and(|revision| revision > entry.revision.0)
+        };
         if known.is_some_and(|known| known == wanted || is_newer(&known)) {
             return Ok(false);
         }

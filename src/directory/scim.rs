@@ -1,8 +1,8 @@
 //! SCIM 2.0 (RFC 7643, RFC 7644): a person is a User, a group of an organization is a Group.
 //!
-//! roster knows an entry by its externalId, the account's id, and looks for it before it writes: a reply that was lost
-//! never makes a double. It owns the attributes that it writes; what else an entry has stays as it is. What many entries
-//! need at the same time goes into few requests.
+//! roster knows an entry by its externalId, the account's id, and looks for it before it writes: a
+//! reply that was lost never makes a double. It owns the attributes that it writes; what else an
+//! entry has stays as it is. What many entries need at the same time goes into few requests.
 
 mod entries;
 mod features;
@@ -45,7 +45,10 @@ use self::reply::Reply;
 use self::token::Token;
 use self::transport::{READ_ONLY, Transport, URGENT, is_urgent};
 use self::writes::{Write, path_of};
-use super::{Address, DirectoryError, Entry, Groups, ListedEntry, LoginPassword, People, Person, Provisioned, all_of};
+use super::{
+    Address, DirectoryError, Entry, Groups, ListedEntry, LoginPassword, People, Person,
+    Provisioned, all_of,
+};
 use crate::domain::account::AccountId;
 
 /// The most writes of one request.
@@ -54,7 +57,8 @@ const MOST_WRITES: usize = 100;
 /// How late what was sent together with others may be carried out.
 const LATEST: Duration = Duration::from_secs(60);
 
-/// How long it may take to list everybody; whoever waits for it is then looked up, which takes time too.
+/// How long it may take to list everybody; whoever waits for it is then looked up, which takes time
+/// too.
 const LONGEST_LIST: Duration = Duration::from_secs(10);
 
 /// A directory that speaks SCIM.
@@ -86,7 +90,8 @@ struct Client {
 /// What is believed of an account's entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trust {
-    /// What was listed a moment ago: who is missing there is to be made, and the server refuses a double.
+    /// What was listed a moment ago: who is missing there is to be made, and the server refuses a
+    /// double.
     List,
     /// What the server answers now.
     Answers,
@@ -131,10 +136,12 @@ impl Scim {
 
     pub(super) async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let takes_away = entry.takes_away();
-        let mut provisioned =
-            URGENT.scope(takes_away, READ_ONLY.scope(entry.compares, Box::pin(self.bring_in_turn(entry)))).await?;
+        let mut provisioned = URGENT
+            .scope(takes_away, READ_ONLY.scope(entry.compares, Box::pin(self.bring_in_turn(entry))))
+            .await?;
         let handles = entry.handle.iter().chain(&provisioned.handle).filter_map(Handle::read);
-        let mut keys: Vec<String> = handles.filter_map(|handle| path_of(Kind::User, &handle.id).ok()).collect();
+        let mut keys: Vec<String> =
+            handles.filter_map(|handle| path_of(Kind::User, &handle.id).ok()).collect();
         keys.push(entry.account.to_string());
         let may_be_late = self.client.may_be_late(&keys);
         // Nothing that may still come lets them in again.
@@ -147,12 +154,15 @@ impl Scim {
 
     async fn bring_in_turn(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let handle = entry.handle.as_ref().and_then(Handle::read);
-        // A list that is a minute old isn't enough to say that somebody is gone. Nor does it know of an entry that was linked
-        // since.
-        let trust = if entry.adopts || entry.person.is_none() { Trust::Answers } else { Trust::List };
+        // A list that is a minute old isn't enough to say that somebody is gone. Nor does it know
+        // of an entry that was linked since.
+        let trust =
+            if entry.adopts || entry.person.is_none() { Trust::Answers } else { Trust::List };
         let mut found = self.client.entries_of(entry.account, trust).await?;
         let has_id = |user: &Resource, handle: &Handle| user.id().is_ok_and(|id| id == handle.id);
-        if let Some(handle) = handle.as_ref().filter(|handle| !found.iter().any(|user| has_id(user, handle))) {
+        if let Some(handle) =
+            handle.as_ref().filter(|handle| !found.iter().any(|user| has_id(user, handle)))
+        {
             let known = self.client.known_entry(handle, entry, found.is_empty()).await?;
             found.extend(known);
         }
@@ -171,14 +181,21 @@ impl Scim {
         }
         let Some(person) = &entry.person else {
             let wrote = !found.is_empty();
-            let removals = found.iter().map(|user| self.client.remove(user, &entry.organization, entry.account));
+            let removals = found
+                .iter()
+                .map(|user| self.client.remove(user, &entry.organization, entry.account));
             // One that can't be removed keeps no other.
             all_of(join_all(removals).await)?;
             return Ok(Provisioned { handle: None, wrote, may_be_late: false });
         };
         let wanted = user::wanted(person, &entry.account.to_string());
-        let bringing = Bringing { entry, person, unheeded: handle.and_then(|handle| handle.unheeded) };
-        if found.is_empty() { self.create(&bringing, wanted).await } else { self.change_all(&found, &bringing, wanted).await }
+        let bringing =
+            Bringing { entry, person, unheeded: handle.and_then(|handle| handle.unheeded) };
+        if found.is_empty() {
+            self.create(&bringing, wanted).await
+        } else {
+            self.change_all(&found, &bringing, wanted).await
+        }
     }
 
     pub(super) async fn drop_groups(&self, present: &Groups) -> Result<(), DirectoryError> {
@@ -197,10 +214,15 @@ impl Scim {
         self.client.link(id, external_id).await
     }
 
-    async fn create(&self, bringing: &Bringing<'_>, wanted: Map<String, Value>) -> Result<Provisioned, DirectoryError> {
+    async fn create(
+        &self,
+        bringing: &Bringing<'_>,
+        wanted: Map<String, Value>,
+    ) -> Result<Provisioned, DirectoryError> {
         let Bringing { entry, person, .. } = *bringing;
         let mut user = wanted.clone();
-        let text = if self.sends_passwords { person.password.as_ref().and_then(text_of) } else { None };
+        let text =
+            if self.sends_passwords { person.password.as_ref().and_then(text_of) } else { None };
         if let Some(text) = text {
             user.insert("password".to_owned(), text.into());
         }
@@ -217,7 +239,8 @@ impl Scim {
             let unheeded = self.settle_new(id, &reply, bringing, &wanted).await?;
             self.client.join(&group, id).await?;
             // The entry went while nobody looked, and its password with it.
-            let is_lost = self.sends_passwords && person.password.as_ref().is_some_and(|password| !password.is_new);
+            let is_lost = self.sends_passwords
+                && person.password.as_ref().is_some_and(|password| !password.is_new);
             let handle = Handle { id: id.clone(), unheeded }.write();
             return if is_lost {
                 Err(DirectoryError::PasswordLost)
@@ -225,7 +248,8 @@ impl Scim {
                 Ok(Provisioned { handle: Some(handle), wrote: true, may_be_late: false })
             };
         }
-        // It is there already, by an earlier try whose answer was lost, or as somebody else's; or nothing says what was made.
+        // It is there already, by an earlier try whose answer was lost, or as somebody else's; or
+        // nothing says what was made.
         let mut found = self.client.entries_of(entry.account, Trust::Answers).await?;
         if found.is_empty() && is_taken {
             found = self.client.entries_missed(entry.account, &person.login_name).await?;
@@ -240,14 +264,19 @@ impl Scim {
             }
             Some(id) if self.client.keeps(&id, &account).await? => {
                 self.client.join(&group, &id).await?;
-                Ok(Provisioned { handle: Some(Handle { id, unheeded: None }.write()), wrote: true, may_be_late: false })
+                Ok(Provisioned {
+                    handle: Some(Handle { id, unheeded: None }.write()),
+                    wrote: true,
+                    may_be_late: false,
+                })
             }
             id => self.client.take_back(id.as_deref()).await,
         }
     }
 
-    /// Sees to it that an entry that was just made has no rights that it isn't to have, as far as the server shows it, and
-    /// returns what of the rest the server didn't take. Who is to be inactive is looked at in any case.
+    /// Sees to it that an entry that was just made has no rights that it isn't to have, as far as
+    /// the server shows it, and returns what of the rest the server didn't take. Who is to be
+    /// inactive is looked at in any case.
     async fn settle_new(
         &self,
         id: &str,
@@ -256,18 +285,22 @@ impl Scim {
         wanted: &Map<String, Value>,
     ) -> Result<Option<String>, DirectoryError> {
         let mut made = reply.resource().filter(|made| made.id().is_ok_and(|made| made == id));
-        if made.as_ref().is_none_or(|made| user::rights_left(made, wanted).is_some()) && !bringing.person.active {
+        if made.as_ref().is_none_or(|made| user::rights_left(made, wanted).is_some())
+            && !bringing.person.active
+        {
             made = self.client.entry(id).await?;
         }
         let Some(made) = made else { return Ok(None) };
         if user::rights_left(&made, wanted).is_none() {
             return Ok(user::digest(&made, &user::differences(&made, wanted)));
         }
-        let told = Told { account: bringing.entry.account, password: None, unheeded: None, insists: true };
+        let told =
+            Told { account: bringing.entry.account, password: None, unheeded: None, insists: true };
         Ok(self.client.change(&made, wanted, &told).await?.unheeded)
     }
 
-    /// Brings what there is of an account, which is to be one entry. Who may not log in may not with any.
+    /// Brings what there is of an account, which is to be one entry. Who may not log in may not
+    /// with any.
     async fn change_all(
         &self,
         found: &[Resource],
@@ -288,7 +321,8 @@ impl Scim {
                 Some(password) if password.is_unread => user::no_more_open(user, &wanted),
                 _ => wanted.clone(),
             };
-            // One that isn't known as the account's beside another has nothing more to be than closed.
+            // One that isn't known as the account's beside another has nothing more to be than
+            // closed.
             if user.external_id()?.is_none() && !is_one {
                 wanted = user::with_fewer_rights(user, &wanted);
             }
@@ -303,13 +337,19 @@ impl Scim {
                 insists: !entry.compares,
             };
             let changed = self.client.change(user, &wanted, &told).await;
-            if let Err(error @ (DirectoryError::Conflict | DirectoryError::Busy { .. } | DirectoryError::Unauthorized(_))) =
-                changed
+            if let Err(
+                error @ (DirectoryError::Conflict
+                | DirectoryError::Busy { .. }
+                | DirectoryError::Unauthorized(_)),
+            ) = changed
             {
                 return Err(error);
             }
             // Whatever is refused about an entry keeps it in no group.
-            let settled = self.client.settle(user, (&entry.organization, entry.account), Some(&person.group)).await;
+            let settled = self
+                .client
+                .settle(user, (&entry.organization, entry.account), Some(&person.group))
+                .await;
             let (Changed { wrote, unheeded }, moved) = match (changed, settled) {
                 (Err(error), Err(other)) => return Err(error.or_more_open(other)),
                 (changed, settled) => (changed?, settled?),
@@ -318,15 +358,20 @@ impl Scim {
         });
         let changed = all_of(join_all(changes).await)?;
         let wrote = changed.iter().any(|(_, wrote, _)| *wrote);
-        let handle = changed.into_iter().next().map(|(id, _, unheeded)| Handle { id, unheeded }.write());
+        let handle =
+            changed.into_iter().next().map(|(id, _, unheeded)| Handle { id, unheeded }.write());
         Ok(Provisioned { handle, wrote, may_be_late: false })
     }
 
-    /// Returns the password that an existing entry is to have instead of its own, if it is to have another.
+    /// Returns the password that an existing entry is to have instead of its own, if it is to have
+    /// another.
     fn new_password(&self, person: &Person) -> Option<String> {
-        let is_sent = |password: &&LoginPassword| password.is_new && !password.is_unread && self.sends_passwords;
+        let is_sent = |password: &&LoginPassword| {
+            password.is_new && !password.is_unread && self.sends_passwords
+        };
         let password = person.password.as_ref().filter(is_sent)?;
-        // Nobody has the text of a member's own password, but the one before it mustn't go on working.
+        // Nobody has the text of a member's own password, but the one before it mustn't go on
+        // working.
         let random = || format!("Aa1-{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         Some(text_of(password).map_or_else(random, str::to_owned))
     }
@@ -350,13 +395,18 @@ impl Client {
     }
 
     /// Returns the entries of an account; several are asked for at once.
-    async fn entries_of(self: &Arc<Self>, account: AccountId, trust: Trust) -> Result<Vec<Resource>, DirectoryError> {
+    async fn entries_of(
+        self: &Arc<Self>,
+        account: AccountId,
+        trust: Trust,
+    ) -> Result<Vec<Resource>, DirectoryError> {
         let client = self.clone();
         let work = move |accounts: Vec<(AccountId, Trust)>| {
             let client = client.clone();
             async move {
                 let by = (Kind::User, BY_ACCOUNT);
-                if accounts.len() > 1 && !client.index.is_due() && client.searches_singly(by).await {
+                if accounts.len() > 1 && !client.index.is_due() && client.searches_singly(by).await
+                {
                     return Outcome::Split;
                 }
                 let found = client.look_up(&accounts).await;
@@ -366,7 +416,8 @@ impl Client {
         self.lookups[usize::from(is_urgent())].ask((account, trust), work).await
     }
 
-    /// Notes that a write which was left without an answer, and is made again, may still be carried out.
+    /// Notes that a write which was left without an answer, and is made again, may still be carried
+    /// out.
     fn note_late(&self, key: &str) {
         let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -387,19 +438,29 @@ impl Client {
         late.iter().any(|(key, until)| key.starts_with(Kind::Group.path()) && *until > now)
     }
 
-    /// Returns the entries of each account. Where a whole batch asks, more are about to, and everything is listed first.
-    async fn look_up(&self, accounts: &[(AccountId, Trust)]) -> Result<Vec<Vec<Resource>>, DirectoryError> {
+    /// Returns the entries of each account. Where a whole batch asks, more are about to, and
+    /// everything is listed first.
+    async fn look_up(
+        &self,
+        accounts: &[(AccountId, Trust)],
+    ) -> Result<Vec<Vec<Resource>>, DirectoryError> {
         let trusting = accounts.iter().filter(|(_, trust)| *trust == Trust::List).count();
         if trusting == MOST_CONDITIONS && self.index.is_due() {
             // A server that can't be listed, or not in time, can be asked all the same.
             let _ = tokio::time::timeout(LONGEST_LIST, self.list_accounts()).await;
         }
-        let is_lacking = |(account, trust): &(AccountId, Trust)| *trust == Trust::List && self.index.lacks(*account);
+        let is_lacking = |(account, trust): &(AccountId, Trust)| {
+            *trust == Trust::List && self.index.lacks(*account)
+        };
         let lacking: Vec<bool> = accounts.iter().map(is_lacking).collect();
         let asked = accounts.iter().zip(&lacking).filter(|(_, lacking)| !**lacking);
-        let conditions: Vec<Condition> = asked.map(|((account, _), _)| Condition::ExternalId(account.to_string())).collect();
+        let conditions: Vec<Condition> =
+            asked.map(|((account, _), _)| Condition::ExternalId(account.to_string())).collect();
         let mut found = self.find(Kind::User, &conditions, None).await?.into_iter();
-        Ok(lacking.into_iter().map(|lacking| if lacking { vec![] } else { found.next().unwrap_or_default() }).collect())
+        Ok(lacking
+            .into_iter()
+            .map(|lacking| if lacking { vec![] } else { found.next().unwrap_or_default() })
+            .collect())
     }
 
     /// Lists everybody for the index.
@@ -408,7 +469,8 @@ impl Client {
         // However it ends, the next batch isn't to begin it again at once.
         self.index.note_failure(begun);
         let listed = self.list(Kind::User, Some(EXTERNAL_ID)).await?;
-        let ids: Vec<Option<&str>> = listed.iter().map(Resource::external_id).collect::<Result<_, _>>()?;
+        let ids: Vec<Option<&str>> =
+            listed.iter().map(Resource::external_id).collect::<Result<_, _>>()?;
         self.index.take(begun, ids.into_iter().flatten());
         Ok(())
     }

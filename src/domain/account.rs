@@ -37,18 +37,19 @@ pub struct Confirmation {
     pub handle: Option<EntryHandle>,
 }
 
-/// A directory's own key of an account's entry, by which the entry is found where nothing else of it is shown any more. Its
-/// text is the directory client's own, and means nothing to anybody else.
+/// A directory's own key of an account's entry, by which the entry is found where nothing else of
+/// it is shown any more. Its text is the directory client's own, and means nothing to anybody else.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EntryHandle(pub String);
 
-/// What tells one content of a directory's entry from another, at the same revision too: permissions change with others'.
+/// What tells one content of a directory's entry from another, at the same revision too:
+/// permissions change with others'.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     /// A digest of everything but the password; empty where that is in doubt.
     pub person: String,
-    /// A digest of what gives rights: whether the person may log in, the group and the permissions. Absent where an earlier
-    /// version wrote it.
+    /// A digest of what gives rights: whether the person may log in, the group and the permissions.
+    /// Absent where an earlier version wrote it.
     pub rights: Option<String>,
     /// A digest of the password's hash, where there is one.
     pub password: Option<String>,
@@ -76,14 +77,22 @@ impl Fingerprint {
     /// Takes a fingerprint as a store has it.
     #[must_use]
     pub fn stored(text: &str) -> Self {
-        let (content, password) = text.split_once('/').map_or((text, None), |(content, password)| (content, Some(password)));
-        let (person, rights) = content.split_once('.').map_or((content, None), |(person, rights)| (person, Some(rights)));
+        let (content, password) = text
+            .split_once('/')
+            .map_or((text, None), |(content, password)| (content, Some(password)));
+        let (person, rights) = content
+            .split_once('.')
+            .map_or((content, None), |(person, rights)| (person, Some(rights)));
         let rights = rights.filter(|rights| !rights.is_empty());
-        Self { person: person.to_owned(), rights: rights.map(str::to_owned), password: password.map(str::to_owned) }
+        Self {
+            person: person.to_owned(),
+            rights: rights.map(str::to_owned),
+            password: password.map(str::to_owned),
+        }
     }
 
-    /// Whether who has this needn't be brought the other. A directory keeps the password of who may not log in, and of them
-    /// the other one has none.
+    /// Whether who has this needn't be brought the other. A directory keeps the password of who may
+    /// not log in, and of them the other one has none.
     #[must_use]
     pub fn has(&self, other: &Self) -> bool {
         self.person == other.person && (other.password.is_none() || self.password == other.password)
@@ -291,7 +300,8 @@ impl Credential {
         Self { login: password.hash.clone(), from_secret: Some(password) }
     }
 
-    /// Returns what a member's own password makes of the credential that was: the Secret's isn't forgotten.
+    /// Returns what a member's own password makes of the credential that was: the Secret's isn't
+    /// forgotten.
     #[must_use]
     pub fn of_member(before: Option<&Self>, login: PasswordHash) -> Self {
         Self { login, from_secret: before.and_then(|before| before.from_secret.clone()) }
@@ -356,8 +366,8 @@ impl Transaction {
         self.in_flight() && self.deadline <= now
     }
 
-    /// Takes in what these directories confirmed; completes once all of them have what it did. What others confirmed is kept,
-    /// for the day when they are in use again.
+    /// Takes in what these directories confirmed; completes once all of them have what it did. What
+    /// others confirmed is kept, for the day when they are in use again.
     pub(crate) fn confirm(
         &mut self,
         known: &mut Confirmations,
@@ -365,13 +375,17 @@ impl Transaction {
         directories: &BTreeSet<String>,
         now: jiff::Timestamp,
     ) {
-        for (directory, news) in confirmed.iter().filter(|(directory, _)| directories.contains(*directory)) {
+        for (directory, news) in
+            confirmed.iter().filter(|(directory, _)| directories.contains(*directory))
+        {
             let newest = known.entry(directory.clone()).or_insert_with(|| news.clone());
             if news.revision >= newest.revision {
                 newest.clone_from(news);
             }
         }
-        let has_it = |directory: &String| known.get(directory).is_some_and(|known| known.revision >= self.revision);
+        let has_it = |directory: &String| {
+            known.get(directory).is_some_and(|known| known.revision >= self.revision)
+        };
         if self.in_flight() && directories.iter().all(has_it) {
             self.completed = Some(now);
         }
@@ -395,14 +409,20 @@ impl TransactionId {
     /// Returns the id of a later transaction of an account, planned from one of its revisions.
     #[must_use]
     pub fn of_change(account: AccountId, kind: TransactionKind, from: Revision) -> Self {
-        Self(Uuid::new_v5(&TRANSACTIONS, format!("{account}/{}/{}", kind.as_str(), from.0).as_bytes()))
+        Self(Uuid::new_v5(
+            &TRANSACTIONS,
+            format!("{account}/{}/{}", kind.as_str(), from.0).as_bytes(),
+        ))
     }
 
-    /// Returns the id of what a member begins at a revision of their account: never that of a plan made from it, which
-    /// would pass for done once the member came first.
+    /// Returns the id of what a member begins at a revision of their account: never that of a plan
+    /// made from it, which would pass for done once the member came first.
     #[must_use]
     pub fn of_member(account: AccountId, kind: TransactionKind, from: Revision) -> Self {
-        Self(Uuid::new_v5(&TRANSACTIONS, format!("{account}/{}/{}/member", kind.as_str(), from.0).as_bytes()))
+        Self(Uuid::new_v5(
+            &TRANSACTIONS,
+            format!("{account}/{}/{}/member", kind.as_str(), from.0).as_bytes(),
+        ))
     }
 }
 
@@ -447,7 +467,8 @@ mod tests {
         for person in ["", "person"] {
             for rights in [None, Some("rights".to_owned())] {
                 for password in [None, Some("password".to_owned())] {
-                    let own = Fingerprint { person: person.to_owned(), rights: rights.clone(), password };
+                    let own =
+                        Fingerprint { person: person.to_owned(), rights: rights.clone(), password };
                     let text = own.to_string();
                     assert!(!text.is_empty(), "no text stands for nobody");
                     assert_eq!(Fingerprint::stored(&text), own);
@@ -459,11 +480,19 @@ mod tests {
     #[test]
     fn a_retried_transaction_has_the_same_id_and_a_second_one_another() {
         let account = AccountId(Uuid::from_u128(7));
-        let disable = |revision| TransactionId::of_change(account, TransactionKind::Disable, Revision(revision));
+        let disable = |revision| {
+            TransactionId::of_change(account, TransactionKind::Disable, Revision(revision))
+        };
         assert_eq!(disable(1), disable(1));
         assert_ne!(disable(1), disable(3));
-        assert_ne!(disable(1), TransactionId::of_change(account, TransactionKind::Enable, Revision(1)));
+        assert_ne!(
+            disable(1),
+            TransactionId::of_change(account, TransactionKind::Enable, Revision(1))
+        );
         assert_ne!(TransactionId::of_create("a"), TransactionId::of_create("b"));
-        assert_ne!(disable(1), TransactionId::of_member(account, TransactionKind::Disable, Revision(1)));
+        assert_ne!(
+            disable(1),
+            TransactionId::of_member(account, TransactionKind::Disable, Revision(1))
+        );
     }
 }

@@ -3,13 +3,13 @@
 //! A login is billed for every calendar month in which an account under it existed at any instant,
 //! enabled or disabled; once, however many accounts it had in it. At the edges:
 //!
-//! - A month begins at the instant at which a calendar on the wall in its time zone first shows it, and
-//!   ends just before a calendar first shows the next: a midnight that the clocks skip begins late, one
-//!   that comes twice begins the first time.
-//! - Where the month before was closed in another time zone, a month begins where that one ended, and
-//!   ends by its own: no instant is in two months or in none.
-//! - A life is from its creation to just before its deletion. One that was deleted in the instant of
-//!   its creation existed at that instant.
+//! - A month begins at the instant at which a calendar on the wall in its time zone first shows it,
+//!   and ends just before a calendar first shows the next: a midnight that the clocks skip begins
+//!   late, one that comes twice begins the first time.
+//! - Where the month before was closed in another time zone, a month begins where that one ended,
+//!   and ends by its own: no instant is in two months or in none.
+//! - A life is from its creation to just before its deletion. One that was deleted in the instant
+//!   of its creation existed at that instant.
 //! - What is written of a closed month needs nothing but what was written down by its end, so that
 //!   nothing that happens later, nor a newer table of time zones, changes it.
 
@@ -49,7 +49,11 @@ impl FromStr for Zone {
     /// Finds a time zone by its name, in any case.
     fn from_str(name: &str) -> Result<Self, ZoneError> {
         let zone = TimeZone::get(name).map_err(|_| ZoneError)?;
-        if zone.is_unknown() || zone.iana_name().is_none() { Err(ZoneError) } else { Ok(Self(zone)) }
+        if zone.is_unknown() || zone.iana_name().is_none() {
+            Err(ZoneError)
+        } else {
+            Ok(Self(zone))
+        }
     }
 }
 
@@ -88,7 +92,11 @@ impl Month {
     #[must_use]
     pub fn next(self) -> Option<Self> {
         let Self { year, month } = self;
-        let next = if month == 12 { Self { year: year + 1, month: 1 } } else { Self { year, month: month + 1 } };
+        let next = if month == 12 {
+            Self { year: year + 1, month: 1 }
+        } else {
+            Self { year, month: month + 1 }
+        };
         (next.year <= Self::LAST_YEAR).then_some(next)
     }
 
@@ -117,19 +125,23 @@ impl Month {
     }
 }
 
-/// Returns the instant at which a calendar in the zone first shows the date or, where it is skipped, a later one.
+/// Returns the instant at which a calendar in the zone first shows the date or, where it is
+/// skipped, a later one.
 fn first_instant(date: Date, zone: &Zone) -> Timestamp {
     const IN_RANGE: &str = "the years 1 to 9999 are in range";
     let midnight = zone.0.to_ambiguous_timestamp(date.at(0, 0, 0, 0));
     let offset = match midnight.offset() {
-        AmbiguousOffset::Unambiguous { offset } | AmbiguousOffset::Fold { before: offset, .. } => offset,
+        AmbiguousOffset::Unambiguous { offset } | AmbiguousOffset::Fold { before: offset, .. } => {
+            offset
+        }
         AmbiguousOffset::Gap { before, .. } => before,
     };
     let instant = offset.to_timestamp(midnight.datetime()).expect(IN_RANGE);
     if !matches!(midnight.offset(), AmbiguousOffset::Gap { .. }) {
         return instant;
     }
-    // By the clocks as they were before, it is midnight at or after the instant at which they were put forward.
+    // By the clocks as they were before, it is midnight at or after the instant at which they were
+    // put forward.
     let just_after = instant.checked_add(jiff::SignedDuration::from_nanos(1)).expect(IN_RANGE);
     zone.0.preceding(just_after).next().map_or(instant, |change| change.timestamp())
 }
@@ -138,8 +150,13 @@ impl FromStr for Month {
     type Err = MonthError;
 
     fn from_str(text: &str) -> Result<Self, MonthError> {
-        let number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<i16>().ok()).flatten();
-        let (year, month) = text.split_once('-').filter(|(year, month)| (year.len(), month.len()) == (4, 2)).ok_or(MonthError)?;
+        let number = |digits: &str| {
+            digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<i16>().ok()).flatten()
+        };
+        let (year, month) = text
+            .split_once('-')
+            .filter(|(year, month)| (year.len(), month.len()) == (4, 2))
+            .ok_or(MonthError)?;
         match (number(year), number(month)) {
             (Some(year @ 1..=Self::LAST_YEAR), Some(month @ 1..=12)) => {
                 Ok(Self { year, month: i8::try_from(month).map_err(|_| MonthError)? })
@@ -189,7 +206,8 @@ impl Period {
     /// Returns a month that begins and ends at other instants than by its own time zone.
     fn between(month: Month, zone: &Zone, start: Timestamp, end: Timestamp) -> Self {
         let at_start = UtcOffset { since: start, seconds: zone.0.to_offset(start).seconds() };
-        let changes = zone.0.following(start).map(|change| (change.timestamp(), change.offset().seconds()));
+        let changes =
+            zone.0.following(start).map(|change| (change.timestamp(), change.offset().seconds()));
         let mut offsets = vec![at_start];
         for (since, seconds) in changes.take_while(|(since, _)| *since < end) {
             if offsets.last().is_some_and(|last| last.seconds != seconds) {
@@ -202,14 +220,22 @@ impl Period {
     /// Whether an account that lived so existed at an instant of the month.
     #[must_use]
     pub fn bills(&self, created: Timestamp, deleted: Option<Timestamp>) -> bool {
-        created < self.end && deleted.is_none_or(|deleted| deleted > self.start || created >= self.start)
+        created < self.end
+            && deleted.is_none_or(|deleted| deleted > self.start || created >= self.start)
     }
 
     /// Returns an instant of the month as its clocks showed it, as RFC 3339 has it.
     #[must_use]
     pub fn written(&self, instant: Timestamp) -> String {
-        let offset = self.offsets.iter().rev().find(|offset| offset.since <= instant).or(self.offsets.first());
-        let offset = offset.and_then(|offset| Offset::from_seconds(offset.seconds).ok()).unwrap_or(Offset::UTC);
+        let offset = self
+            .offsets
+            .iter()
+            .rev()
+            .find(|offset| offset.since <= instant)
+            .or(self.offsets.first());
+        let offset = offset
+            .and_then(|offset| Offset::from_seconds(offset.seconds).ok())
+            .unwrap_or(Offset::UTC);
         instant.display_with_offset(offset).to_string()
     }
 }
@@ -229,7 +255,9 @@ pub struct Calendar {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReopenError {
     /// One of them is over.
-    #[error("{0} is over, and a closed month that is over stays as it is: --after {0} or a later one")]
+    #[error(
+        "{0} is over, and a closed month that is over stays as it is: --after {0} or a later one"
+    )]
     Over(Month),
     /// One that isn't over would stay closed.
     #[error("{0} is closed and isn't over either: --after {before}", before = .0.previous())]
@@ -237,12 +265,14 @@ pub enum ReopenError {
 }
 
 impl Calendar {
-    /// Returns the months after this one that are closed and are to be opened again, since none of them is over.
+    /// Returns the months after this one that are closed and are to be opened again, since none of
+    /// them is over.
     ///
     /// # Errors
     /// When one of them is over, or an earlier one isn't.
     pub fn reopened(&self, after: Month, now: Timestamp) -> Result<Vec<Period>, ReopenError> {
-        let (kept, reopened): (Vec<_>, Vec<_>) = self.closed.iter().partition(|period| period.month <= after);
+        let (kept, reopened): (Vec<_>, Vec<_>) =
+            self.closed.iter().partition(|period| period.month <= after);
         if let Some(period) = kept.iter().find(|period| now < period.end) {
             return Err(ReopenError::NotOver(period.month));
         }
@@ -260,8 +290,8 @@ impl Calendar {
 
     /// Returns the months that are over and not closed yet, oldest first.
     ///
-    /// The first to be closed is the one before that of the first life: afterwards nothing can begin in
-    /// a month before. Where there never was a life, nothing is closed.
+    /// The first to be closed is the one before that of the first life: afterwards nothing can
+    /// begin in a month before. Where there never was a life, nothing is closed.
     #[must_use]
     pub fn due(&self, zone: &Zone, now: Timestamp) -> Vec<Period> {
         let first = |life| {
@@ -283,7 +313,9 @@ impl Calendar {
     #[must_use]
     pub fn period(&self, month: Month, zone: &Zone) -> Period {
         let (start, end) = (month.start(zone), month.end(zone));
-        let (Some(first), Some(last)) = (self.closed.first(), self.closed.last()) else { return Period::of(month, zone) };
+        let (Some(first), Some(last)) = (self.closed.first(), self.closed.last()) else {
+            return Period::of(month, zone);
+        };
         if let Ok(index) = self.closed.binary_search_by_key(&month, |closed| closed.month) {
             return self.closed[index].clone();
         }
@@ -395,7 +427,8 @@ impl<'a> Bill<'a> {
             (None, Lifecycle::Enabled) => BilledState::Enabled,
             (None, Lifecycle::Disabled) => BilledState::Disabled,
         };
-        let line = Line { organization, login_name, state, from: created.max(self.period.start), to };
+        let line =
+            Line { organization, login_name, state, from: created.max(self.period.start), to };
         Billed { line, last: (to.unwrap_or(self.period.end), created) }
     }
 }
@@ -406,7 +439,8 @@ impl Billed {
         one.login_name == other.login_name && one.organization == other.organization
     }
 
-    /// The last life is the one that ended last: clocks that were set back may have made it begin first.
+    /// The last life is the one that ended last: clocks that were set back may have made it begin
+    /// first.
     fn absorb(&mut self, other: Self) {
         let from = self.line.from.min(other.line.from);
         if other.last >= self.last {
@@ -437,7 +471,11 @@ mod tests {
     #[track_caller]
     fn check_month(text: &str, name: &str, [start, end]: [&str; 2]) {
         let (month, zone) = (month(text), zone(name));
-        assert_eq!([month.start(&zone), month.end(&zone)], [time(start), time(end)], "{text} {name}");
+        assert_eq!(
+            [month.start(&zone), month.end(&zone)],
+            [time(start), time(end)],
+            "{text} {name}"
+        );
         assert_eq!(month.next().unwrap().start(&zone), month.end(&zone));
         for (instant, inside) in [(time(start), month), (time(end), month.next().unwrap())] {
             let before = instant.checked_sub(jiff::SignedDuration::from_nanos(1)).unwrap();
@@ -480,7 +518,17 @@ mod tests {
         assert_eq!(zone("utc"), Zone::UTC);
         assert_eq!(zone("america/phoenix").name(), "America/Phoenix");
         assert_eq!(zone("UTC").to_string(), "UTC");
-        for bad in ["", "Mars/Olympus", "+01:00", "CEST", "Etc/Unknown", "local", "/etc/localtime", "../UTC", "EST5EDT4"] {
+        for bad in [
+            "",
+            "Mars/Olympus",
+            "+01:00",
+            "CEST",
+            "Etc/Unknown",
+            "local",
+            "/etc/localtime",
+            "../UTC",
+            "EST5EDT4",
+        ] {
             assert_eq!(bad.parse::<Zone>(), Err(ZoneError), "{bad:?}");
         }
     }
@@ -491,7 +539,11 @@ mod tests {
         check_month("2026-12", "UTC", ["2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"]);
         check_month("2024-02", "UTC", ["2024-02-01T00:00:00Z", "2024-03-01T00:00:00Z"]);
         check_month("2100-02", "UTC", ["2100-02-01T00:00:00Z", "2100-03-01T00:00:00Z"]);
-        check_month("2026-11", "Pacific/Kiritimati", ["2026-10-31T10:00:00Z", "2026-11-30T10:00:00Z"]);
+        check_month(
+            "2026-11",
+            "Pacific/Kiritimati",
+            ["2026-10-31T10:00:00Z", "2026-11-30T10:00:00Z"],
+        );
         check_month("2026-11", "Asia/Kathmandu", ["2026-10-31T18:15:00Z", "2026-11-30T18:15:00Z"]);
     }
 
@@ -508,9 +560,17 @@ mod tests {
         // 2011-12-30 was skipped whole.
         check_month("2011-12", "Pacific/Apia", ["2011-12-01T10:00:00Z", "2011-12-31T10:00:00Z"]);
         // The last day of 1994 was skipped.
-        check_month("1994-12", "Pacific/Kiritimati", ["1994-12-01T10:00:00Z", "1994-12-31T10:00:00Z"]);
+        check_month(
+            "1994-12",
+            "Pacific/Kiritimati",
+            ["1994-12-01T10:00:00Z", "1994-12-31T10:00:00Z"],
+        );
         // At 00:01 of the first the clocks were set back to 23:01.
-        check_month("2009-11", "America/St_Johns", ["2009-11-01T02:30:00Z", "2009-12-01T03:30:00Z"]);
+        check_month(
+            "2009-11",
+            "America/St_Johns",
+            ["2009-11-01T02:30:00Z", "2009-12-01T03:30:00Z"],
+        );
         // At midnight of the first the clocks were set forward to 01:00.
         check_month("2011-04", "Asia/Damascus", ["2011-03-31T22:00:00Z", "2011-04-30T21:00:00Z"]);
         // Nobody's clocks were ever set forward from 23:30 to 00:30 of the first, yet.
@@ -535,7 +595,11 @@ mod tests {
             ("2026-10-31T00:00:00Z", Some("2026-10-31T00:00:00Z"), false),
             ("2026-10-31T00:00:00Z", Some("2027-01-01T00:00:00Z"), true),
         ] {
-            assert_eq!(november.bills(time(created), deleted.map(time)), billed, "{created} {deleted:?}");
+            assert_eq!(
+                november.bills(time(created), deleted.map(time)),
+                billed,
+                "{created} {deleted:?}"
+            );
         }
     }
 
@@ -556,12 +620,15 @@ mod tests {
         lines
     }
 
-    /// Expects one line, as `STATE from FROM` and perhaps ` to TO`, in whichever order the lives come.
+    /// Expects one line, as `STATE from FROM` and perhaps ` to TO`, in whichever order the lives
+    /// come.
     #[track_caller]
     fn check_line(lives: &[(&str, Option<&str>, Lifecycle)], expected: &str) {
         let november = Period::of(month("2026-11"), &Zone::UTC);
-        let mut lives: Vec<Life> =
-            lives.iter().map(|(created, deleted, state)| life("alice.acme", created, *deleted, *state)).collect();
+        let mut lives: Vec<Life> = lives
+            .iter()
+            .map(|(created, deleted, state)| life("alice.acme", created, *deleted, *state))
+            .collect();
         for _ in 0..2 {
             let [line] = &lines(&november, lives.clone())[..] else { panic!("not one line") };
             let mut said = format!("{} from {}", line.state.as_str(), line.from);
@@ -575,13 +642,19 @@ mod tests {
     fn a_login_has_one_line_whose_state_is_that_of_its_last_account() {
         use Lifecycle::{Disabled, Enabled};
         check_line(&[("2026-01-01T00:00:00Z", None, Enabled)], "Enabled from 2026-11-01T00:00:00Z");
-        check_line(&[("2026-11-02T00:00:00Z", None, Disabled)], "Disabled from 2026-11-02T00:00:00Z");
+        check_line(
+            &[("2026-11-02T00:00:00Z", None, Disabled)],
+            "Disabled from 2026-11-02T00:00:00Z",
+        );
         check_line(
             &[("2026-11-02T00:00:00Z", Some("2026-11-02T00:00:00Z"), Disabled)],
             "Deleted from 2026-11-02T00:00:00Z to 2026-11-02T00:00:00Z",
         );
         check_line(
-            &[("2026-01-01T00:00:00Z", Some("2026-11-10T00:00:00Z"), Enabled), ("2026-11-12T00:00:00Z", None, Disabled)],
+            &[
+                ("2026-01-01T00:00:00Z", Some("2026-11-10T00:00:00Z"), Enabled),
+                ("2026-11-12T00:00:00Z", None, Disabled),
+            ],
             "Disabled from 2026-11-01T00:00:00Z",
         );
         check_line(
@@ -592,7 +665,10 @@ mod tests {
             ],
             "Deleted from 2026-11-05T00:00:00Z to 2026-11-06T00:00:00Z",
         );
-        check_line(&[("2026-11-05T00:00:00Z", Some("2026-12-01T00:00:00Z"), Disabled)], "Disabled from 2026-11-05T00:00:00Z");
+        check_line(
+            &[("2026-11-05T00:00:00Z", Some("2026-12-01T00:00:00Z"), Disabled)],
+            "Disabled from 2026-11-05T00:00:00Z",
+        );
     }
 
     #[test]
@@ -642,16 +718,32 @@ mod tests {
     #[test]
     fn months_are_closed_from_the_one_before_the_first_life_to_the_last_that_is_wholly_over() {
         let months = |calendar: &Calendar, now: &str| {
-            calendar.due(&Zone::UTC, time(now)).iter().map(|period| period.month.to_string()).collect::<Vec<_>>()
+            calendar
+                .due(&Zone::UTC, time(now))
+                .iter()
+                .map(|period| period.month.to_string())
+                .collect::<Vec<_>>()
         };
         let first = calendar("2026-09-10T00:00:00Z");
         assert_eq!(months(&first, "2026-09-20T00:00:00Z"), ["2026-08"]);
-        assert_eq!(months(&first, "2026-11-30T23:59:59.999999Z"), ["2026-08", "2026-09", "2026-10"]);
-        assert_eq!(months(&first, "2026-12-01T00:00:00Z"), ["2026-08", "2026-09", "2026-10", "2026-11"]);
+        assert_eq!(
+            months(&first, "2026-11-30T23:59:59.999999Z"),
+            ["2026-08", "2026-09", "2026-10"]
+        );
+        assert_eq!(
+            months(&first, "2026-12-01T00:00:00Z"),
+            ["2026-08", "2026-09", "2026-10", "2026-11"]
+        );
         let later = closed(first, &Zone::UTC, "2026-10-01T00:00:00Z");
         assert_eq!(months(&later, "2026-11-01T00:00:00Z"), ["2026-10"]);
-        assert!(months(&later, "2026-01-01T00:00:00Z").is_empty(), "a clock that steps back closes nothing");
-        assert!(months(&Calendar::default(), "2026-12-01T00:00:00Z").is_empty(), "nobody ever lived");
+        assert!(
+            months(&later, "2026-01-01T00:00:00Z").is_empty(),
+            "a clock that steps back closes nothing"
+        );
+        assert!(
+            months(&Calendar::default(), "2026-12-01T00:00:00Z").is_empty(),
+            "nobody ever lived"
+        );
     }
 
     #[test]
@@ -663,25 +755,41 @@ mod tests {
         };
         let now = "2026-11-30T15:00:00Z";
         let months = reopened("2026-10", now).unwrap();
-        assert_eq!((months.len(), months[0].as_str(), months[13].as_str()), (14, "2026-11", "2027-12"));
+        assert_eq!(
+            (months.len(), months[0].as_str(), months[13].as_str()),
+            (14, "2026-11", "2027-12")
+        );
         assert_eq!(reopened("2026-09", now), Err(ReopenError::Over(month("2026-10"))));
         assert_eq!(reopened("2026-11", now), Err(ReopenError::NotOver(month("2026-11"))));
         assert_eq!(reopened("2027-12", now), Err(ReopenError::NotOver(month("2026-11"))));
-        assert_eq!(reopened("2026-10", "2026-12-01T00:00:00Z"), Err(ReopenError::Over(month("2026-11"))));
+        assert_eq!(
+            reopened("2026-10", "2026-12-01T00:00:00Z"),
+            Err(ReopenError::Over(month("2026-11")))
+        );
         assert_eq!(reopened("2026-11", "2026-12-01T00:00:00Z").unwrap().len(), 13);
         assert!(reopened("2027-12", "2028-02-01T00:00:00Z").unwrap().is_empty());
     }
 
     #[test]
     fn another_time_zone_leaves_no_instant_out_and_none_in_two_months() {
-        for (one, other) in
-            [("UTC", "Pacific/Auckland"), ("Pacific/Kiritimati", "Pacific/Pago_Pago"), ("Pacific/Pago_Pago", "UTC")]
-        {
-            let calendar = closed(calendar("2026-09-10T00:00:00Z"), &zone(one), "2026-11-02T00:00:00Z");
+        for (one, other) in [
+            ("UTC", "Pacific/Auckland"),
+            ("Pacific/Kiritimati", "Pacific/Pago_Pago"),
+            ("Pacific/Pago_Pago", "UTC"),
+        ] {
+            let calendar =
+                closed(calendar("2026-09-10T00:00:00Z"), &zone(one), "2026-11-02T00:00:00Z");
             let calendar = closed(calendar, &zone(other), "2027-02-02T00:00:00Z");
             assert_eq!(calendar.closed.len(), 6);
-            assert!(calendar.closed.windows(2).all(|pair| pair[0].end == pair[1].start && pair[0].start < pair[0].end));
-            assert!(calendar.closed.windows(2).all(|pair| pair[0].month.next() == Some(pair[1].month)));
+            assert!(
+                calendar
+                    .closed
+                    .windows(2)
+                    .all(|pair| pair[0].end == pair[1].start && pair[0].start < pair[0].end)
+            );
+            assert!(
+                calendar.closed.windows(2).all(|pair| pair[0].month.next() == Some(pair[1].month))
+            );
             let last = &calendar.closed[5];
             assert_eq!((last.end, last.time_zone.as_str()), (last.month.end(&zone(other)), other));
             let running = calendar.period(month("2027-02"), &zone(one));
@@ -691,8 +799,15 @@ mod tests {
 
     #[test]
     fn a_closed_month_stays_as_it_was_closed_and_one_before_all_ends_where_the_first_began() {
-        let calendar = closed(calendar("2026-09-10T00:00:00Z"), &zone("Pacific/Auckland"), "2026-11-02T00:00:00Z");
-        assert_eq!(calendar.period(month("2026-09"), &Zone::UTC), Period::of(month("2026-09"), &zone("Pacific/Auckland")));
+        let calendar = closed(
+            calendar("2026-09-10T00:00:00Z"),
+            &zone("Pacific/Auckland"),
+            "2026-11-02T00:00:00Z",
+        );
+        assert_eq!(
+            calendar.period(month("2026-09"), &Zone::UTC),
+            Period::of(month("2026-09"), &zone("Pacific/Auckland"))
+        );
         let before = calendar.period(month("2026-07"), &Zone::UTC);
         assert_eq!(before.end, calendar.closed[0].start);
         assert_eq!(calendar.closed_until(), Some(month("2026-10").end(&zone("Pacific/Auckland"))));
@@ -700,13 +815,14 @@ mod tests {
 
     const QUARTER: i64 = 900;
 
-    /// The month that a calendar on the wall shows, or showed before if it went back since; by looking at it every
-    /// quarter of an hour, as somebody would who knows nothing of intervals.
+    /// The month that a calendar on the wall shows, or showed before if it went back since; by
+    /// looking at it every quarter of an hour, as somebody would who knows nothing of intervals.
     fn shown(zone: &TimeZone, since: i64, quarters: usize) -> Vec<String> {
         let mut latest = String::new();
         let mut shown = vec![];
         for quarter in 0..quarters {
-            let instant = Timestamp::from_second(since + i64::try_from(quarter).unwrap() * QUARTER).unwrap();
+            let instant =
+                Timestamp::from_second(since + i64::try_from(quarter).unwrap() * QUARTER).unwrap();
             latest = latest.max(instant.to_zoned(zone.clone()).strftime("%Y-%m").to_string());
             shown.push(latest.clone());
         }

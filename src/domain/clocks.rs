@@ -1,12 +1,13 @@
 //! What several clocks say about what time it is, and what may be done by them.
 //!
-//! What can't be undone is done only by clocks that agree. What can't wait, because it may take rights away, is written down
-//! with the time that errs the least: a time in the future would count for every month until then, one in the past only for
-//! the months that aren't closed yet.
+//! What can't be undone is done only by clocks that agree. What can't wait, because it may take
+//! rights away, is written down with the time that errs the least: a time in the future would count
+//! for every month until then, one in the past only for the months that aren't closed yet.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How far two clocks may differ and still agree: what Kerberos allows, and more than any synchronized clock needs.
+/// How far two clocks may differ and still agree: what Kerberos allows, and more than any
+/// synchronized clock needs.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// A clock beside this machine's own.
@@ -71,14 +72,15 @@ impl ClockReadings {
         api_server.into_iter().chain(store.map(|time| (OtherClock::Store, time)))
     }
 
-    /// Returns the time by which something may be done that can't be undone: the earliest of all clocks, which has passed by
-    /// each of them.
+    /// Returns the time by which something may be done that can't be undone: the earliest of all
+    /// clocks, which has passed by each of them.
     ///
     /// # Errors
     /// When two clocks differ, or there is nothing to compare this machine's with.
     pub fn agreed(&self) -> Result<Timestamp, ClockDoubt> {
         if let Some((clock, _)) = self.skews().find(|(_, skew)| skew.abs() > TOLERANCE) {
-            let other = self.others().find(|(other, _)| *other == clock).map_or(self.own, |(_, time)| time);
+            let other =
+                self.others().find(|(other, _)| *other == clock).map_or(self.own, |(_, time)| time);
             return Err(ClockDoubt::Differs { clock, own: self.own, other });
         }
         if self.api_server.is_none() {
@@ -87,12 +89,14 @@ impl ClockReadings {
         Ok(self.others().map(|(_, time)| time).fold(self.own, Timestamp::min))
     }
 
-    /// Returns the time to write down for what is done now and can't wait: this machine's, unless that is ahead of every
-    /// other, or behind two that agree; then that of the earliest other one.
+    /// Returns the time to write down for what is done now and can't wait: this machine's, unless
+    /// that is ahead of every other, or behind two that agree; then that of the earliest other one.
     #[must_use]
     pub fn bounded(&self) -> Timestamp {
         let others: Vec<Timestamp> = self.others().map(|(_, time)| time).collect();
-        let (Some(first), Some(last)) = (others.iter().min(), others.iter().max()) else { return self.own };
+        let (Some(first), Some(last)) = (others.iter().min(), others.iter().max()) else {
+            return self.own;
+        };
         let is_ahead = self.own.duration_since(*last) > TOLERANCE;
         let agree = others.len() > 1 && last.duration_since(*first) <= TOLERANCE;
         let is_outvoted = agree && first.duration_since(self.own) > TOLERANCE;

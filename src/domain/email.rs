@@ -66,10 +66,14 @@ impl fmt::Display for Surplus {
             Self::FirstDot => f.write_str("the dot at the beginning"),
             Self::LastDot => f.write_str("the dot at the end"),
             Self::At => f.write_str("the @"),
-            Self::Link => f.write_str("what a link has around it (such as https://, mailto: or a slash)"),
+            Self::Link => {
+                f.write_str("what a link has around it (such as https://, mailto: or a slash)")
+            }
             Self::Name => f.write_str("what stands around the < and >"),
             Self::Unseen(' ') => f.write_str("the space in it"),
-            Self::Unseen(character) => write!(f, "a character in it that nobody sees ({})", CodePoint(*character)),
+            Self::Unseen(character) => {
+                write!(f, "a character in it that nobody sees ({})", CodePoint(*character))
+            }
         }
     }
 }
@@ -77,14 +81,21 @@ impl fmt::Display for Surplus {
 impl Surplus {
     /// Returns a text without the first thing that is too much, and what that is.
     fn taken_off(text: &str) -> Option<(Self, String)> {
-        if let Some(character) = text.chars().find(|character| is_unseen(*character) && *character != '\0') {
-            return Some((Self::Unseen(character), text.chars().filter(|character| !is_unseen(*character)).collect()));
+        if let Some(character) =
+            text.chars().find(|character| is_unseen(*character) && *character != '\0')
+        {
+            return Some((
+                Self::Unseen(character),
+                text.chars().filter(|character| !is_unseen(*character)).collect(),
+            ));
         }
         if let Some((_, inner)) = text.rsplit_once('<').filter(|_| text.ends_with('>')) {
             return Some((Self::Name, inner.trim_end_matches('>').to_owned()));
         }
         let lower = text.to_ascii_lowercase();
-        let scheme = ["mailto:", "https://", "http://", "//"].into_iter().find(|scheme| lower.starts_with(*scheme));
+        let scheme = ["mailto:", "https://", "http://", "//"]
+            .into_iter()
+            .find(|scheme| lower.starts_with(*scheme));
         if let Some(scheme) = scheme {
             return Some((Self::Link, text[scheme.len()..].to_owned()));
         }
@@ -94,7 +105,8 @@ impl Surplus {
         text.strip_suffix('.').map(|rest| (Self::LastDot, rest.to_owned()))
     }
 
-    /// Returns the first thing that is too much around what parses without it, and the text without all of it.
+    /// Returns the first thing that is too much around what parses without it, and the text without
+    /// all of it.
     fn around<T>(
         text: &str,
         more: &dyn Fn(&str) -> Option<(Self, String)>,
@@ -119,7 +131,9 @@ impl Email {
     /// When it isn't an address that can be stored and compared.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
         Self::exact(text).map_err(|error| {
-            let more = |rest: &str| rest.strip_prefix('.').map(|rest| (Surplus::FirstDot, rest.to_owned()));
+            let more = |rest: &str| {
+                rest.strip_prefix('.').map(|rest| (Surplus::FirstDot, rest.to_owned()))
+            };
             let surplus = Surplus::around(text, &more, &|rest| Self::exact(rest).ok());
             surplus.map_or(error, |(what, instead)| EmailError::Surplus { what, instead })
         })
@@ -136,8 +150,11 @@ impl Email {
             return Err(EmailError::TooLong);
         }
         // The crate judges the local part; the domain was judged above, more strictly.
-        email_address::EmailAddress::parse_with_options(&address, email_address::Options::default().without_display_text())
-            .map_err(|_| EmailError::LocalPart)?;
+        email_address::EmailAddress::parse_with_options(
+            &address,
+            email_address::Options::default().without_display_text(),
+        )
+        .map_err(|_| EmailError::LocalPart)?;
         Ok(Self { at: local.len(), address })
     }
 
@@ -198,7 +215,9 @@ pub struct Domain(String);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DomainError {
     /// It would be a domain with its subdomains, which a field of its own says.
-    #[error("the star at the beginning isn't part of a domain: write {instead}, and includeSubdomains: true beside it")]
+    #[error(
+        "the star at the beginning isn't part of a domain: write {instead}, and includeSubdomains: true beside it"
+    )]
     Star {
         /// The domain without it.
         instead: String,
@@ -231,8 +250,11 @@ impl Domain {
         Self::exact(text).map_err(|error| {
             let more = |rest: &str| {
                 let star = rest.strip_prefix("*.").map(|rest| (Surplus::Star, rest.to_owned()));
-                let dot = || rest.strip_prefix('.').map(|rest| (Surplus::FirstDot, rest.to_owned()));
-                star.or_else(dot).or_else(|| rest.rsplit_once('@').map(|(_, rest)| (Surplus::At, rest.to_owned())))
+                let dot =
+                    || rest.strip_prefix('.').map(|rest| (Surplus::FirstDot, rest.to_owned()));
+                star.or_else(dot).or_else(|| {
+                    rest.rsplit_once('@').map(|(_, rest)| (Surplus::At, rest.to_owned()))
+                })
             };
             match Surplus::around(text, &more, &|rest| Self::exact(rest).ok()) {
                 Some((Surplus::Star, instead)) => DomainError::Star { instead },
@@ -247,7 +269,8 @@ impl Domain {
             return Err(DomainError::IpAddress);
         }
         let ascii = idna::domain_to_ascii_strict(text).map_err(|_| DomainError::Malformed)?;
-        // A last label that is a number makes an IPv4 address of it (WHATWG URL, "ends in a number").
+        // A last label that is a number makes an IPv4 address of it (WHATWG URL, "ends in a
+        // number").
         let last = ascii.rsplit('.').next().unwrap_or_default();
         if last.bytes().all(|b| b.is_ascii_digit()) && !last.is_empty() || last.starts_with("0x") {
             return Err(DomainError::IpAddress);
@@ -271,7 +294,8 @@ impl Domain {
     /// (the public suffix list).
     #[must_use]
     pub fn is_public_suffix(&self) -> bool {
-        psl::suffix(self.0.as_bytes()).is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == self.0.as_bytes())
+        psl::suffix(self.0.as_bytes())
+            .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == self.0.as_bytes())
     }
 
     /// Returns the domain in A-labels.
@@ -283,7 +307,9 @@ impl Domain {
     /// Whether an address in `candidate` is in this domain or, if `subdomains` count, below it.
     #[must_use]
     pub fn covers(&self, candidate: &str, subdomains: bool) -> bool {
-        candidate == self.0 || (subdomains && candidate.strip_suffix(&self.0).is_some_and(|rest| rest.ends_with('.')))
+        candidate == self.0
+            || (subdomains
+                && candidate.strip_suffix(&self.0).is_some_and(|rest| rest.ends_with('.')))
     }
 }
 
@@ -301,7 +327,10 @@ mod tests {
     fn a_copy_of_a_copy_replaces_the_number() {
         let alice = Email::parse("Alice@acme.example").unwrap();
         let copy = alice.placeholder(1);
-        assert_eq!((copy.as_str(), copy.domain(), copy.copy_number()), ("alice@acme.example (Copy 1)", "acme.example", Some(1)));
+        assert_eq!(
+            (copy.as_str(), copy.domain(), copy.copy_number()),
+            ("alice@acme.example (Copy 1)", "acme.example", Some(1))
+        );
         assert_eq!(copy.placeholder(12).as_str(), "alice@acme.example (Copy 12)");
         assert_eq!(Email::stored(copy.to_string()), copy);
         assert_eq!((alice.copy_number(), Email::parse(copy.as_str()).is_err()), (None, true));
@@ -312,7 +341,11 @@ mod tests {
         let parsed = Email::parse(text);
         assert_eq!(parsed.as_ref().map(Email::as_str).map_err(Clone::clone), expected);
         if let Ok(email) = parsed {
-            assert_eq!(Email::parse(email.as_str()), Ok(email.clone()), "the stored form parses to itself");
+            assert_eq!(
+                Email::parse(email.as_str()),
+                Ok(email.clone()),
+                "the stored form parses to itself"
+            );
             assert_eq!(Email::stored(email.as_str().to_owned()), email);
         }
     }
@@ -354,19 +387,33 @@ mod tests {
 
     #[test]
     fn what_stands_around_an_address_is_told_with_the_address_without_it() {
-        check_said("ann@acme.example.", "the dot at the end isn't part of an address: write ann@acme.example");
-        check_said(" ann@acme.example", "the space in it isn't part of an address: write ann@acme.example");
-        check_said("ann @ acme.example", "the space in it isn't part of an address: write ann@acme.example");
+        check_said(
+            "ann@acme.example.",
+            "the dot at the end isn't part of an address: write ann@acme.example",
+        );
+        check_said(
+            " ann@acme.example",
+            "the space in it isn't part of an address: write ann@acme.example",
+        );
+        check_said(
+            "ann @ acme.example",
+            "the space in it isn't part of an address: write ann@acme.example",
+        );
         check_said(
             "ann\u{200b}@acme.example",
             "a character in it that nobody sees (U+200B) isn't part of an address: write ann@acme.example",
         );
-        let link =
-            "what a link has around it (such as https://, mailto: or a slash) isn't part of an address: write ann@acme.example";
+        let link = "what a link has around it (such as https://, mailto: or a slash) isn't part of an address: write ann@acme.example";
         check_said("mailto:ann@acme.example", link);
         check_said("MAILTO:ann@acme.example?subject=Hello", link);
-        check_said("<ann@acme.example>", "what stands around the < and > isn't part of an address: write ann@acme.example");
-        check_said("Ann<ann@acme.example>", "what stands around the < and > isn't part of an address: write ann@acme.example");
+        check_said(
+            "<ann@acme.example>",
+            "what stands around the < and > isn't part of an address: write ann@acme.example",
+        );
+        check_said(
+            "Ann<ann@acme.example>",
+            "what stands around the < and > isn't part of an address: write ann@acme.example",
+        );
         // With the star there may be a domain, and no address in it.
         check("ann@*.acme.example", Err(EmailError::Domain(DomainError::Malformed)));
     }
@@ -382,13 +429,24 @@ mod tests {
             "*.acme.example",
             "the star at the beginning isn't part of a domain: write acme.example, and includeSubdomains: true beside it",
         );
-        check_domain("acme.example.", "the dot at the end isn't part of a domain: write acme.example");
-        check_domain(".acme.example", "the dot at the beginning isn't part of a domain: write acme.example");
+        check_domain(
+            "acme.example.",
+            "the dot at the end isn't part of a domain: write acme.example",
+        );
+        check_domain(
+            ".acme.example",
+            "the dot at the beginning isn't part of a domain: write acme.example",
+        );
         check_domain("@acme.example", "the @ isn't part of a domain: write acme.example");
         check_domain("ann@acme.example", "the @ isn't part of a domain: write acme.example");
         check_domain(" acme.example", "the space in it isn't part of a domain: write acme.example");
         let link = "what a link has around it (such as https://, mailto: or a slash) isn't part of a domain: write acme.example";
-        for text in ["acme.example/", "https://acme.example", "http://acme.example/mail?x=1", "HTTPS://acme.example."] {
+        for text in [
+            "acme.example/",
+            "https://acme.example",
+            "http://acme.example/mail?x=1",
+            "HTTPS://acme.example.",
+        ] {
             check_domain(text, link);
         }
         check_domain("*.localhost", "the domain isn't a domain name such as acme.example");

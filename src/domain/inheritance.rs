@@ -12,7 +12,10 @@ pub const LONGEST_LINE: usize = 32;
 
 /// Returns the accounts that this one's permissions come through, nearest first: empty where
 /// nothing is inherited, because nobody is followed, nobody is there, or the line is too long.
-pub fn line<'a>(account: &'a Account, find: impl Fn(&str) -> Option<&'a Account>) -> Vec<&'a Account> {
+pub fn line<'a>(
+    account: &'a Account,
+    find: impl Fn(&str) -> Option<&'a Account>,
+) -> Vec<&'a Account> {
     let mut line: Vec<&Account> = vec![];
     let mut last = account;
     while let Some(next) = followed(last).and_then(&find) {
@@ -40,7 +43,10 @@ pub fn own<'a>(account: &'a Account, find: impl Fn(&str) -> Option<&'a Account>)
 pub fn held(account: &Account) -> Permissions {
     let mut held = account.content.grants.clone();
     match &account.content.source {
-        Some(Source::Inherited { kept: Some(permissions), .. } | Source::Cloned(Cloned { permissions, .. })) => {
+        Some(
+            Source::Inherited { kept: Some(permissions), .. }
+            | Source::Cloned(Cloned { permissions, .. }),
+        ) => {
             held.extend(permissions.iter().cloned());
         }
         Some(Source::Inherited { kept: None, .. }) | None => {}

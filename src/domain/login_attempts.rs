@@ -1,7 +1,8 @@
-//! Failed logins of an account, and for how long nobody is let in after them (NIST SP 800-63B-4, section 3.2.2).
+//! Failed logins of an account, and for how long nobody is let in after them (NIST SP 800-63B-4,
+//! section 3.2.2).
 //!
-//! Nobody is locked out for good: the wait is bounded, and ends with a login, with a new password and with time. A clock that is
-//! set back shortens no wait.
+//! Nobody is locked out for good: the wait is bounded, and ends with a login, with a new password
+//! and with time. A clock that is set back shortens no wait.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,13 +15,15 @@ const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(30);
 /// The longest wait up to [`MOST_IN_A_ROW`] failures.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
-/// How many failures in a row there may be before one a day is all that is left (NIST allows no more than 100).
+/// How many failures in a row there may be before one a day is all that is left (NIST allows no
+/// more than 100).
 pub const MOST_IN_A_ROW: i64 = 100;
 
 /// The wait from then on.
 const WAIT_BEYOND: SignedDuration = SignedDuration::from_hours(24);
 
-/// After how long without a failure they are forgotten: later than any wait ends, so that to wait is never quicker.
+/// After how long without a failure they are forgotten: later than any wait ends, so that to wait
+/// is never quicker.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The failed logins since the last one that succeeded.
@@ -53,7 +56,9 @@ impl LoginFailures {
         let wait = match u32::try_from(beyond) {
             Err(_) | Ok(0) => return None,
             _ if self.failures >= MOST_IN_A_ROW => WAIT_BEYOND,
-            Ok(beyond) => FIRST_WAIT.checked_mul(1 << (beyond - 1).min(16)).map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT)),
+            Ok(beyond) => FIRST_WAIT
+                .checked_mul(1 << (beyond - 1).min(16))
+                .map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT)),
         };
         Some(self.last.checked_add(wait).unwrap_or(Timestamp::MAX))
     }
@@ -65,14 +70,18 @@ impl LoginFailures {
     }
 }
 
-/// Judges a login after those before it, by whether the password was the right one of somebody who can log in.
+/// Judges a login after those before it, by whether the password was the right one of somebody who
+/// can log in.
 ///
-/// Whoever has to wait is turned away whatever they entered, so that trying on tells nothing. Where the clock was set back behind
-/// the last failure, the wait begins anew: it neither opens nor lasts until a time that was wrong.
+/// Whoever has to wait is turned away whatever they entered, so that trying on tells nothing. Where
+/// the clock was set back behind the last failure, the wait begins anew: it neither opens nor lasts
+/// until a time that was wrong.
 #[must_use]
 pub fn judge(before: Option<&LoginFailures>, matches: bool, now: Timestamp) -> Judgement {
     let before = before.filter(|before| !before.is_forgotten(now));
-    if let Some(before) = before.filter(|before| before.blocked_until().is_some_and(|until| now < until)) {
+    if let Some(before) =
+        before.filter(|before| before.blocked_until().is_some_and(|until| now < until))
+    {
         let turned_away = LoginFailures {
             turned_away: before.turned_away.saturating_add(1),
             since: before.since.min(now),
@@ -86,7 +95,8 @@ pub fn judge(before: Option<&LoginFailures>, matches: bool, now: Timestamp) -> J
     }
     let first = LoginFailures { failures: 0, turned_away: 0, since: now, last: now };
     let before = before.unwrap_or(&first);
-    let failed = LoginFailures { failures: before.failures.saturating_add(1), last: now, ..before.clone() };
+    let failed =
+        LoginFailures { failures: before.failures.saturating_add(1), last: now, ..before.clone() };
     Judgement { admitted: false, failures: Some(failed) }
 }
 
@@ -108,7 +118,10 @@ mod tests {
             if failed.failures > before {
                 heard.push(second);
             }
-            second = failed.blocked_until().map_or(second, |until| until.as_second() - at(0).as_second()).max(second + 1);
+            second = failed
+                .blocked_until()
+                .map_or(second, |until| until.as_second() - at(0).as_second())
+                .max(second + 1);
         }
         heard
     }
@@ -117,7 +130,10 @@ mod tests {
     fn five_failures_are_free_and_then_waits_double_up_to_an_hour() {
         let heard = guesses(6);
         let waits: Vec<i64> = heard.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert_eq!(waits, [1, 1, 1, 1, 1, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600]);
+        assert_eq!(
+            waits,
+            [1, 1, 1, 1, 1, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600]
+        );
     }
 
     #[test]
@@ -134,9 +150,15 @@ mod tests {
         for second in 0..5 {
             failures = judge(failures.as_ref(), false, at(second)).failures;
         }
-        assert_eq!(judge(failures.as_ref(), true, at(5)), Judgement { admitted: true, failures: None });
+        assert_eq!(
+            judge(failures.as_ref(), true, at(5)),
+            Judgement { admitted: true, failures: None }
+        );
         failures = judge(failures.as_ref(), false, at(5)).failures;
-        assert!(!judge(failures.as_ref(), true, at(6)).admitted, "the right password has to wait too");
+        assert!(
+            !judge(failures.as_ref(), true, at(6)).admitted,
+            "the right password has to wait too"
+        );
         assert!(judge(failures.as_ref(), true, at(35)).admitted);
         let later = judge(failures.as_ref(), false, at(5 + 7 * 24 * 3600)).failures.unwrap();
         assert_eq!((later.failures, later.since), (1, at(5 + 7 * 24 * 3600)));
@@ -153,7 +175,10 @@ mod tests {
         assert!(!back.admitted);
         assert!(!judge(back.failures.as_ref(), true, at(29)).admitted);
         assert!(judge(back.failures.as_ref(), true, at(30)).admitted);
-        assert!(!judge(judge(back.failures.as_ref(), true, at(-500)).failures.as_ref(), true, at(-471)).admitted);
+        assert!(
+            !judge(judge(back.failures.as_ref(), true, at(-500)).failures.as_ref(), true, at(-471))
+                .admitted
+        );
     }
 
     #[test]
@@ -167,6 +192,9 @@ mod tests {
             failures = judge(failures.as_ref(), true, at(second)).failures;
         }
         let failures = failures.unwrap();
-        assert_eq!((failures.failures, failures.turned_away, failures.blocked_until()), (6, 29, until));
+        assert_eq!(
+            (failures.failures, failures.turned_away, failures.blocked_until()),
+            (6, 29, until)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What members change of themselves: a value of theirs holds until its field changes in the `User`.
+//! What members change of themselves: a value of theirs holds until its field changes in the
+//! `User`.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +39,8 @@ pub struct MemberValues {
     /// The email address, in the form the login uses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Own<String>>,
-    /// The email address that the `User` declares, where it was refused and another one is in force.
+    /// The email address that the `User` declares, where it was refused and another one is in
+    /// force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_email: Option<String>,
 }
@@ -95,7 +97,8 @@ impl MemberValues {
         }
     }
 
-    /// Returns the profile that is in force: the member's values where there are some, else the declared ones.
+    /// Returns the profile that is in force: the member's values where there are some, else the
+    /// declared ones.
     #[must_use]
     pub fn over(&self, declared: Profile) -> Profile {
         fn value<T: Clone>(own: Option<&Own<T>>, declared: T) -> T {
@@ -125,7 +128,9 @@ impl MemberValues {
             SelfChange::Phone(value) => put(&mut self.phone, value, &in_force.phone),
             SelfChange::Address(value) => put(&mut self.address, value, &in_force.address),
             SelfChange::TimeZone(value) => put(&mut self.time_zone, value, &in_force.time_zone),
-            SelfChange::Notifications(value) => put(&mut self.notifications, value, &in_force.notifications),
+            SelfChange::Notifications(value) => {
+                put(&mut self.notifications, value, &in_force.notifications)
+            }
             SelfChange::Email(value) => {
                 let declared = self.refused_email.take().unwrap_or_else(|| email.to_owned());
                 put(&mut self.email, &value.to_string(), &declared);
@@ -139,7 +144,11 @@ mod tests {
     use super::*;
 
     fn declared(phone: &str) -> Profile {
-        Profile { display_name: "Alice".to_owned(), phone: Some(phone.to_owned()), ..Profile::default() }
+        Profile {
+            display_name: "Alice".to_owned(),
+            phone: Some(phone.to_owned()),
+            ..Profile::default()
+        }
     }
 
     #[test]
@@ -155,7 +164,10 @@ mod tests {
 
     #[test]
     fn a_members_address_holds_though_another_one_is_declared_and_refused() {
-        let mut member = MemberValues { refused_email: Some("taken@acme.example".to_owned()), ..MemberValues::default() };
+        let mut member = MemberValues {
+            refused_email: Some("taken@acme.example".to_owned()),
+            ..MemberValues::default()
+        };
         let own = super::super::email::Email::parse("al@acme.example").unwrap();
         member.take(&SelfChange::Email(own), &declared("1"), "alice@acme.example");
         assert!(member.still_holding(&declared("1"), "taken@acme.example").email.is_some());

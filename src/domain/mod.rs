@@ -1,4 +1,5 @@
-//! The nouns: emails, domains, permissions, organizations, groups, accounts, bills. Values, no effects.
+//! The nouns: emails, domains, permissions, organizations, groups, accounts, bills. Values, no
+//! effects.
 
 pub mod account;
 pub mod billing;

@@ -17,7 +17,9 @@ pub struct CustomerId(String);
 
 /// A text isn't a DNS label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a customer ID is made of lower-case letters, digits and dashes, at most 63, and starts and ends with a letter or digit")]
+#[error(
+    "a customer ID is made of lower-case letters, digits and dashes, at most 63, and starts and ends with a letter or digit"
+)]
 pub struct CustomerIdError;
 
 impl CustomerId {
@@ -28,7 +30,11 @@ impl CustomerId {
     pub fn parse(text: &str) -> Result<Self, CustomerIdError> {
         let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let fits = !text.is_empty() && text.len() <= 63 && text.bytes().all(inner);
-        if fits && !text.starts_with('-') && !text.ends_with('-') { Ok(Self(text.to_owned())) } else { Err(CustomerIdError) }
+        if fits && !text.starts_with('-') && !text.ends_with('-') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(CustomerIdError)
+        }
     }
 
     /// Returns the customer ID's text.
@@ -102,7 +108,9 @@ mod tests {
     #[test]
     fn a_login_name_is_entered_in_any_case_and_with_blanks_around_it() {
         let acme = CustomerId::parse("acme").unwrap();
-        for text in ["g.miller.acme", "G.Miller.ACME", " g.miller.acme\t", "\u{a0}G.miller.acme\r\n"] {
+        for text in
+            ["g.miller.acme", "G.Miller.ACME", " g.miller.acme\t", "\u{a0}G.miller.acme\r\n"]
+        {
             assert_eq!(LoginName::entered(text), LoginName::new("g.miller", &acme), "{text:?}");
         }
     }

@@ -26,7 +26,19 @@ pub const MAXIMUM_LENGTH: usize = 128;
 pub const MINIMUM_SCORE: Score = Score::Three;
 
 /// What a password must be, in the order in which unmet requirements are named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::EnumIter, strum::IntoStaticStr)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+)]
 #[serde(into = "&'static str")]
 pub enum Requirement {
     /// It is UTF-8.
@@ -35,9 +47,11 @@ pub enum Requirement {
     NotUtf16,
     /// It doesn't begin with a byte order mark.
     NoByteOrderMark,
-    /// It is one line without control characters, of which this one was found; one line end after it isn't part of it.
+    /// It is one line without control characters, of which this one was found; one line end after
+    /// it isn't part of it.
     OneLine(Option<char>),
-    /// It has no zero-width or direction characters, of which this one was found; a joiner between two signs is part of them.
+    /// It has no zero-width or direction characters, of which this one was found; a joiner between
+    /// two signs is part of them.
     Visible(Option<char>),
     /// It isn't shorter than [`MINIMUM_LENGTH`].
     MinimumLength,
@@ -157,7 +171,9 @@ impl Candidate {
     /// and one that is far too long are nobody's password.
     #[must_use]
     pub fn new(entered: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(entered).ok().filter(|text| !text.is_empty() && text.len() <= MOST_BYTES)?;
+        let text = std::str::from_utf8(entered)
+            .ok()
+            .filter(|text| !text.is_empty() && text.len() <= MOST_BYTES)?;
         Some(Self(normalized(text)))
     }
 
@@ -184,7 +200,9 @@ impl Password {
     /// Every requirement that it doesn't meet, each once and in their order.
     pub fn parse(entered: &[u8], person: &Person<'_>) -> Result<Self, Vec<Requirement>> {
         let line = without_line_end(entered);
-        let text = Zeroizing::new(String::from_utf8_lossy(&line[..line.len().min(MOST_BYTES)]).into_owned());
+        let text = Zeroizing::new(
+            String::from_utf8_lossy(&line[..line.len().min(MOST_BYTES)]).into_owned(),
+        );
         let password = normalized(&text);
         let length = password.chars().count();
         if is_utf16(entered) {
@@ -196,10 +214,16 @@ impl Password {
             Requirement::Text => unless(std::str::from_utf8(line).is_ok(), requirement),
             Requirement::NotUtf16 | Requirement::Confirmed => None,
             Requirement::NoByteOrderMark => unless(!line.starts_with(BYTE_ORDER_MARK), requirement),
-            Requirement::OneLine(_) => control_character(line).map(|found| Requirement::OneLine(Some(found))),
-            Requirement::Visible(_) => hidden_character(line).map(|found| Requirement::Visible(Some(found))),
+            Requirement::OneLine(_) => {
+                control_character(line).map(|found| Requirement::OneLine(Some(found)))
+            }
+            Requirement::Visible(_) => {
+                hidden_character(line).map(|found| Requirement::Visible(Some(found)))
+            }
             Requirement::MinimumLength => unless(length >= MINIMUM_LENGTH, requirement),
-            Requirement::MaximumLength => unless(length <= MAXIMUM_LENGTH && line.len() <= MOST_BYTES, requirement),
+            Requirement::MaximumLength => {
+                unless(length <= MAXIMUM_LENGTH && line.len() <= MOST_BYTES, requirement)
+            }
             Requirement::HardToGuess => unless(is_hard_to_guess(&password, person), requirement),
             Requirement::NotOwnName => unless(!is_own_name(&password, person), requirement),
         };
@@ -211,7 +235,11 @@ impl Password {
     ///
     /// # Errors
     /// Every requirement that it doesn't meet, [`Requirement::Confirmed`] where the two differ.
-    pub fn confirmed(entered: &[u8], again: &[u8], person: &Person<'_>) -> Result<Self, Vec<Requirement>> {
+    pub fn confirmed(
+        entered: &[u8],
+        again: &[u8],
+        person: &Person<'_>,
+    ) -> Result<Self, Vec<Requirement>> {
         let confirmed = if is_same(entered, again) { vec![] } else { vec![Requirement::Confirmed] };
         match Self::parse(entered, person) {
             Ok(password) if confirmed.is_empty() => Ok(password),
@@ -248,7 +276,8 @@ pub fn without_line_end(entered: &[u8]) -> &[u8] {
 /// What some editors write before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Whether a file is in UTF-16: it says so, or every other byte of it is zero, as with letters of ASCII.
+/// Whether a file is in UTF-16: it says so, or every other byte of it is zero, as with letters of
+/// ASCII.
 fn is_utf16(file: &[u8]) -> bool {
     let zeros = |odd: usize| file.iter().skip(odd).step_by(2).all(|byte| *byte == 0);
     let is_marked = file.starts_with(&[0xff, 0xfe]) || file.starts_with(&[0xfe, 0xff]);
@@ -262,8 +291,9 @@ fn control_character(line: &[u8]) -> Option<char> {
     line.utf8_chunks().find_map(|chunk| chunk.valid().chars().find(is_one))
 }
 
-/// Returns the first character after a byte order mark that nobody sees and nobody types: no blank, none that picks the looks
-/// of a sign before it, as emoji have, and none that joins or parts two signs, as Persian, Sinhala and emoji have.
+/// Returns the first character after a byte order mark that nobody sees and nobody types: no blank,
+/// none that picks the looks of a sign before it, as emoji have, and none that joins or parts two
+/// signs, as Persian, Sinhala and emoji have.
 fn hidden_character(line: &[u8]) -> Option<char> {
     let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     let is_selector = |c: char| matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{180b}'..='\u{180d}' | '\u{e0020}'..='\u{e01ef}');
@@ -272,7 +302,8 @@ fn hidden_character(line: &[u8]) -> Option<char> {
     line.utf8_chunks().find_map(|chunk| {
         let text = chunk.valid();
         let is_between = |at: usize, c: char| {
-            let (before, after) = (text[..at].chars().next_back(), text[at + c.len_utf8()..].chars().next());
+            let (before, after) =
+                (text[..at].chars().next_back(), text[at + c.len_utf8()..].chars().next());
             before.is_some_and(is_sign) && after.is_some_and(is_sign)
         };
         let joins = |at, c| matches!(c, '\u{200c}' | '\u{200d}') && is_between(at, c);
@@ -328,7 +359,8 @@ fn is_hard_to_guess(password: &str, person: &Person<'_>) -> bool {
     names.push(person.local_part().to_owned());
     names.sort_unstable_by_key(|name| std::cmp::Reverse(name.len()));
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let known: Vec<&str> = names.iter().copied().filter(|name| name.len() <= SCORED_AT_ONCE).collect();
+    let known: Vec<&str> =
+        names.iter().copied().filter(|name| name.len() <= SCORED_AT_ONCE).collect();
     let is_hard = |part: &str| zxcvbn(part, &known).score() >= MINIMUM_SCORE;
     if password.chars().count() <= SCORED_AT_ONCE {
         return is_hard(password);
@@ -343,22 +375,29 @@ fn is_scored_whole(text: &str) -> bool {
     let letters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
     let ambiguous = "4@8({[<3691!|705$+7%2".chars().filter(|sign| letters.contains(sign)).count();
     let is_pause = |pair: &[char]| pair[0] == pair[1] || !pair[0].is_ascii_graphic();
-    let longest_walk = letters.windows(2).collect::<Vec<_>>().split(|pair| is_pause(pair)).map(<[_]>::len).max();
+    let longest_walk =
+        letters.windows(2).collect::<Vec<_>>().split(|pair| is_pause(pair)).map(<[_]>::len).max();
     ambiguous <= 8 && longest_walk.unwrap_or_default() < SCORED_AT_ONCE - 1
 }
 
-/// Returns what a text is a repetition of, itself where it is of nothing; the last one may be cut short.
+/// Returns what a text is a repetition of, itself where it is of nothing; the last one may be cut
+/// short.
 fn repeated_unit(text: &str) -> &str {
     let bytes = text.as_bytes();
-    let units = text.char_indices().map(|(at, _)| at).skip(1).take_while(|at| at * 2 <= bytes.len());
-    units.into_iter().find(|at| bytes[*at..] == bytes[..bytes.len() - at]).map_or(text, |at| &text[..at])
+    let units =
+        text.char_indices().map(|(at, _)| at).skip(1).take_while(|at| at * 2 <= bytes.len());
+    units
+        .into_iter()
+        .find(|at| bytes[*at..] == bytes[..bytes.len() - at])
+        .map_or(text, |at| &text[..at])
 }
 
 /// Returns a text in lower case with a blank for each of the names, in their order: a name that
 /// lies across two parts isn't known for one. Names of three letters and less are in many words.
 fn without_names(text: &str, names: &[&str]) -> Zeroizing<String> {
     let telling = names.iter().filter(|name| name.len() > 3);
-    telling.fold(Zeroizing::new(text.to_owned()), |text, name| Zeroizing::new(text.replace(name, " ")))
+    telling
+        .fold(Zeroizing::new(text.to_owned()), |text, name| Zeroizing::new(text.replace(name, " ")))
 }
 
 /// Returns the parts of a text that are scored, at most as many as the longest password has.
@@ -400,13 +439,16 @@ impl fmt::Debug for PasswordHash {
 mod tests {
     use super::*;
     use Requirement::{
-        Confirmed, HardToGuess, MaximumLength, MinimumLength, NoByteOrderMark, NotOwnName, NotUtf16, OneLine, Text, Visible,
+        Confirmed, HardToGuess, MaximumLength, MinimumLength, NoByteOrderMark, NotOwnName,
+        NotUtf16, OneLine, Text, Visible,
     };
     use proptest::prelude::*;
 
     fn judged(entered: &[u8]) -> Result<Password, Vec<Requirement>> {
-        let (login_name, email) =
-            (LoginName::stored("alice.acme".to_owned()), Email::parse("alice.smith@b\u{fc}cher.example").unwrap());
+        let (login_name, email) = (
+            LoginName::stored("alice.acme".to_owned()),
+            Email::parse("alice.smith@b\u{fc}cher.example").unwrap(),
+        );
         Password::parse(entered, &Person { login_name: &login_name, email: &email })
     }
 
@@ -451,19 +493,33 @@ mod tests {
     fn what_a_file_or_a_clipboard_adds_is_no_part_of_a_password() {
         check(format!("\u{feff}{GOOD}\r\n"), &[NoByteOrderMark]);
         check(format!("\u{feff}\u{feff}{GOOD}"), &[NoByteOrderMark, Visible(Some('\u{feff}'))]);
-        for text in [format!("{GOOD}\r\n"), format!("\u{feff}{GOOD}\r\n"), "\u{feff}Grüße an 41 Rüben, 日本".to_owned()] {
+        for text in [
+            format!("{GOOD}\r\n"),
+            format!("\u{feff}{GOOD}\r\n"),
+            "\u{feff}Grüße an 41 Rüben, 日本".to_owned(),
+        ] {
             check(utf16(&text, u16::to_le_bytes), &[NotUtf16]);
             check(utf16(&text, u16::to_be_bytes), &[NotUtf16]);
         }
-        let hidden = ('\u{200b}'..='\u{200f}').chain('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
-        for found in hidden.chain(['\u{feff}', '\u{2060}', '\u{ad}', '\u{61c}', '\u{180e}', '\u{e0001}']) {
-            for text in [format!("{found}{GOOD}"), format!("gate {found}{GOOD}"), format!("{GOOD}{found}\n")] {
+        let hidden =
+            ('\u{200b}'..='\u{200f}').chain('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
+        for found in
+            hidden.chain(['\u{feff}', '\u{2060}', '\u{ad}', '\u{61c}', '\u{180e}', '\u{e0001}'])
+        {
+            for text in [
+                format!("{found}{GOOD}"),
+                format!("gate {found}{GOOD}"),
+                format!("{GOOD}{found}\n"),
+            ] {
                 let is_mark = text.starts_with('\u{feff}');
                 check(text, &[if is_mark { NoByteOrderMark } else { Visible(Some(found)) }]);
             }
         }
-        for good in ["gate \u{a0}Turnip, 41 onward", "gate ❤\u{fe0f} Turnip, 41 onward", "ворота Репа, 41 вперёд"]
-        {
+        for good in [
+            "gate \u{a0}Turnip, 41 onward",
+            "gate ❤\u{fe0f} Turnip, 41 onward",
+            "ворота Репа, 41 вперёд",
+        ] {
             check(good, &[]);
         }
     }
@@ -493,26 +549,48 @@ mod tests {
 
     #[test]
     fn what_is_found_is_told_with_how_it_gets_in_and_nothing_of_the_password() {
-        let told = |entered: &[u8]| judged(entered).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let told = |entered: &[u8]| {
+            judged(entered)
+                .unwrap_err()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; ")
+        };
         for (entered, words) in [
             (
                 format!("\u{feff}{GOOD}").into_bytes(),
                 "a byte order mark, which editors on Windows write: save it as UTF-8 without BOM",
             ),
-            (utf16(GOOD, u16::to_le_bytes), "UTF-16, as Notepad's Unicode and the > of Windows PowerShell do: save it as UTF-8"),
-            (format!("{GOOD}\u{200b}").into_bytes(), "has U+200B, as text pasted from web pages, chats and documents has"),
+            (
+                utf16(GOOD, u16::to_le_bytes),
+                "UTF-16, as Notepad's Unicode and the > of Windows PowerShell do: save it as UTF-8",
+            ),
+            (
+                format!("{GOOD}\u{200b}").into_bytes(),
+                "has U+200B, as text pasted from web pages, chats and documents has",
+            ),
             (format!("{GOOD}\u{200b}").into_bytes(), "has: type it, or paste it as plain text"),
             (
                 format!("{GOOD}\u{200f}").into_bytes(),
                 "has U+200F, as text pasted from web pages, chats and documents has: leave it out",
             ),
-            (format!("{GOOD}\u{200d}").into_bytes(), "has: leave it out but between two characters that are seen"),
+            (
+                format!("{GOOD}\u{200d}").into_bytes(),
+                "has: leave it out but between two characters that are seen",
+            ),
             (format!("{GOOD}\0").into_bytes(), "has U+0000, as binary data and UTF-16 have"),
-            (format!("{GOOD}\nmore").into_bytes(), "has U+000A, a line break, as before a second line"),
+            (
+                format!("{GOOD}\nmore").into_bytes(),
+                "has U+000A, a line break, as before a second line",
+            ),
         ] {
             let told = told(&entered);
             assert!(told.contains(words), "{told}");
-            assert!(!["gate", "Turnip", "41", "onward", "more"].iter().any(|part| told.contains(part)), "{told}");
+            assert!(
+                !["gate", "Turnip", "41", "onward", "more"].iter().any(|part| told.contains(part)),
+                "{told}"
+            );
         }
     }
 
@@ -592,7 +670,9 @@ mod tests {
             "Alice.Smith@B\u{dc}CHER.example",
             "alice.smith@bu\u{308}cher.example",
         ] {
-            for text in [name.to_owned(), name.repeat(2), name.repeat(3), format!("{name} - {name}")] {
+            for text in
+                [name.to_owned(), name.repeat(2), name.repeat(3), format!("{name} - {name}")]
+            {
                 let named = judged(text.as_bytes()).unwrap_err();
                 assert!(named.contains(&NotOwnName), "{text}: {named:?}");
             }
@@ -605,32 +685,50 @@ mod tests {
 
     #[test]
     fn the_username_of_one_letter_and_the_placeholder_of_a_copy_are_names_too() {
-        let (login_name, email) =
-            (LoginName::stored("e.acme".to_owned()), Email::parse("e@acme.example").unwrap().placeholder(12));
+        let (login_name, email) = (
+            LoginName::stored("e.acme".to_owned()),
+            Email::parse("e@acme.example").unwrap().placeholder(12),
+        );
         let person = Person { login_name: &login_name, email: &email };
-        for own in ["eeeeeeeeeeeeeee", "e@acme.example e@acme.example", "e@acme.example (Copy 12)"] {
+        for own in ["eeeeeeeeeeeeeee", "e@acme.example e@acme.example", "e@acme.example (Copy 12)"]
+        {
             let named = Password::parse(own.as_bytes(), &person).unwrap_err();
             assert!(named.contains(&NotOwnName), "{own}: {named:?}");
         }
-        assert!(Password::parse("turnip gate onward lamp beside the seven elms".as_bytes(), &person).is_ok());
+        assert!(
+            Password::parse("turnip gate onward lamp beside the seven elms".as_bytes(), &person)
+                .is_ok()
+        );
     }
 
     #[test]
     fn characters_that_arent_seen_tell_two_passwords_of_old_apart() {
-        let entered = |hidden: &str| Candidate::new(format!("gate{hidden}Turnip41onward").as_bytes()).unwrap();
+        let entered = |hidden: &str| {
+            Candidate::new(format!("gate{hidden}Turnip41onward").as_bytes()).unwrap()
+        };
         for hidden in ["\u{200b}", "\u{200d}", "\u{202e}", "\u{feff}", "\u{ad}"] {
             assert_ne!(entered(hidden).as_bytes(), entered("").as_bytes());
         }
-        check("\u{5d2}\u{5e9}\u{5de} \u{5d1}\u{5d7}\u{5d5}\u{5e5} \u{5e2}\u{5dd} \u{5e7}\u{5e4}\u{5d4} 41", &[]);
+        check(
+            "\u{5d2}\u{5e9}\u{5de} \u{5d1}\u{5d7}\u{5d5}\u{5e5} \u{5e2}\u{5dd} \u{5e7}\u{5e4}\u{5d4} 41",
+            &[],
+        );
     }
 
     #[test]
     fn a_password_that_is_entered_twice_must_be_the_same() {
-        let (login_name, email) = (LoginName::stored("alice.acme".to_owned()), Email::parse("alice@acme.example").unwrap());
+        let (login_name, email) = (
+            LoginName::stored("alice.acme".to_owned()),
+            Email::parse("alice@acme.example").unwrap(),
+        );
         let twice = |one: &str, other: &str| {
-            Password::confirmed(one.as_bytes(), other.as_bytes(), &Person { login_name: &login_name, email: &email })
-                .err()
-                .unwrap_or_default()
+            Password::confirmed(
+                one.as_bytes(),
+                other.as_bytes(),
+                &Person { login_name: &login_name, email: &email },
+            )
+            .err()
+            .unwrap_or_default()
         };
         assert_eq!(twice(GOOD, &format!("{GOOD}\n")), []);
         assert_eq!(twice("caf\u{e9} Turnip 41 on", "cafe\u{301} Turnip 41 on"), []);
@@ -642,7 +740,11 @@ mod tests {
     #[test]
     fn no_password_can_be_read_in_a_log() {
         let password = judged(GOOD.as_bytes()).unwrap();
-        let shown = format!("{password:?} {:?} {:?}", password.candidate(), PasswordHash::stored("$argon2id$".to_owned()));
+        let shown = format!(
+            "{password:?} {:?} {:?}",
+            password.candidate(),
+            PasswordHash::stored("$argon2id$".to_owned())
+        );
         assert_eq!(shown, "Password(…) Candidate(…) PasswordHash(…)");
     }
 

@@ -18,9 +18,15 @@ impl Permission {
     /// # Errors
     /// When the text doesn't match `^[a-z0-9-]+(:[a-z0-9-]+)*$` or is longer than 125 characters.
     pub fn parse(text: &str) -> Result<Self, PermissionError> {
-        let word =
-            |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if text.len() <= 125 && text.split(':').all(word) { Ok(Self(text.to_owned())) } else { Err(PermissionError) }
+        let word = |word: &str| {
+            !word.is_empty()
+                && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        if text.len() <= 125 && text.split(':').all(word) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(PermissionError)
+        }
     }
 
     /// Returns full control.
@@ -85,7 +91,9 @@ mod tests {
 
     #[test]
     fn the_digest_tells_sets_apart_and_not_orders() {
-        let set = |texts: &[&str]| parse_all(&texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>());
+        let set = |texts: &[&str]| {
+            parse_all(&texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>())
+        };
         assert_eq!(digest(&set(&["a", "b"])), digest(&set(&["b", "a"])));
         assert_ne!(digest(&set(&["a", "b"])), digest(&set(&["ab"])));
     }

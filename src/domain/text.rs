@@ -5,9 +5,9 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// The characters that leave nothing on the screen, as ranges in their order: control characters, white space, those that
-/// Unicode has software ignore (`Default_Ignorable_Code_Point`), and signs that are drawn as a blank. The rule of the CRDs is
-/// made of the same.
+/// The characters that leave nothing on the screen, as ranges in their order: control characters,
+/// white space, those that Unicode has software ignore (`Default_Ignorable_Code_Point`), and signs
+/// that are drawn as a blank. The rule of the CRDs is made of the same.
 pub const UNSEEN: [(char, char); 25] = [
     ('\u{0}', '\u{20}'),
     ('\u{7f}', '\u{a0}'),
@@ -40,10 +40,12 @@ pub const UNSEEN: [(char, char); 25] = [
 /// Whether nobody sees a character.
 #[must_use]
 pub fn is_unseen(character: char) -> bool {
-    !character.is_ascii_graphic() && UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&character))
+    !character.is_ascii_graphic()
+        && UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&character))
 }
 
-/// What is the matter with a text of which nobody sees anything, as the operator and the CRDs say it.
+/// What is the matter with a text of which nobody sees anything, as the operator and the CRDs say
+/// it.
 pub const NOTHING_SEEN: &str = "has only characters that nobody sees";
 
 /// A text of characters that nobody sees, and of nothing else.
@@ -55,7 +57,8 @@ pub struct Unseen(Vec<char>);
 const NAMED: usize = 4;
 
 fn code_points(characters: &[char]) -> String {
-    let named: Vec<String> = characters.iter().take(NAMED).map(|character| CodePoint(*character).to_string()).collect();
+    let named: Vec<String> =
+        characters.iter().take(NAMED).map(|character| CodePoint(*character).to_string()).collect();
     let more = characters.len().saturating_sub(NAMED);
     let named = named.join(", ");
     if more > 0 { format!("{named} and {more} more") } else { named }
@@ -71,7 +74,8 @@ impl fmt::Display for CodePoint {
     }
 }
 
-/// Judges whether a text has something to read. An empty one is none that was written, and is judged by its length.
+/// Judges whether a text has something to read. An empty one is none that was written, and is
+/// judged by its length.
 ///
 /// # Errors
 /// The characters that are there, each once, where nobody sees any of them.
@@ -139,8 +143,9 @@ const UNDIVIDED: [(char, &str); 42] = [
 #[error("{0} has no letter of ASCII to stand for it")]
 pub struct NotLatin(pub char);
 
-/// Returns a text in lower case with the letters of ASCII in place of those with marks, as people write their names where they
-/// have no others: `Łukasz` as `lukasz`. What is no letter stays, but for what nobody sees between two letters.
+/// Returns a text in lower case with the letters of ASCII in place of those with marks, as people
+/// write their names where they have no others: `Łukasz` as `lukasz`. What is no letter stays, but
+/// for what nobody sees between two letters.
 ///
 /// # Errors
 /// A letter of another script: without it, it would be another name.
@@ -177,17 +182,36 @@ mod tests {
             ("\u{2060}\u{feff}", "U+2060, U+FEFF"),
             ("\u{115f}\u{1160}", "U+115F, U+1160"),
             ("\u{17b4}\u{17b5}", "U+17B4, U+17B5"),
-            ("\u{180e}\u{fe0f}\u{e0061}\u{e007f}\u{3000}", "U+180E, U+FE0F, U+E0061, U+E007F and 1 more"),
+            (
+                "\u{180e}\u{fe0f}\u{e0061}\u{e007f}\u{3000}",
+                "U+180E, U+FE0F, U+E0061, U+E007F and 1 more",
+            ),
             ("\u{202e}\u{2067}", "U+202E, U+2067"),
         ] {
             let expected = format!("has only characters that nobody sees: {named}");
             assert_eq!(readable(text).unwrap_err().to_string(), expected, "{text:?}");
         }
-        for seen in ["", "a", ".", "\u{200b}a", "é", "e\u{301}", "日本", "می\u{200c}خواهم", "❤\u{fe0f}", "‐", "\u{a9}"]
-        {
+        for seen in [
+            "",
+            "a",
+            ".",
+            "\u{200b}a",
+            "é",
+            "e\u{301}",
+            "日本",
+            "می\u{200c}خواهم",
+            "❤\u{fe0f}",
+            "‐",
+            "\u{a9}",
+        ] {
             assert_eq!(readable(seen), Ok(()), "{seen:?}");
         }
-        assert!(char::MIN.is_control() && ('\0'..=char::MAX).filter(|c| c.is_whitespace() || c.is_control()).all(is_unseen));
+        assert!(
+            char::MIN.is_control()
+                && ('\0'..=char::MAX)
+                    .filter(|c| c.is_whitespace() || c.is_control())
+                    .all(is_unseen)
+        );
     }
 
     #[test]
@@ -212,7 +236,8 @@ mod tests {
         ] {
             assert_eq!(to_ascii_letters(text).as_deref(), Ok(expected), "{text}");
         }
-        for (text, letter) in [("日本", '日'), ("alice.Дмитрий", 'д'), ("Αlice", 'α'), ("على", 'ع'), ("a٣", '٣')]
+        for (text, letter) in
+            [("日本", '日'), ("alice.Дмитрий", 'д'), ("Αlice", 'α'), ("على", 'ع'), ("a٣", '٣')]
         {
             assert_eq!(to_ascii_letters(text), Err(NotLatin(letter)), "{text}");
         }

@@ -1,4 +1,5 @@
-//! People's time zones: the names of the IANA database, in the case in which it has them, and those that are near.
+//! People's time zones: the names of the IANA database, in the case in which it has them, and those
+//! that are near.
 
 use std::fmt;
 
@@ -37,7 +38,8 @@ impl fmt::Display for NoTimeZone {
     }
 }
 
-/// Judges whether a text is the name of a time zone. Older names that the database keeps as links are, such as `Asia/Calcutta`.
+/// Judges whether a text is the name of a time zone. Older names that the database keeps as links
+/// are, such as `Asia/Calcutta`.
 ///
 /// # Errors
 /// Where the database has no such name, or has it in another case.
@@ -51,7 +53,9 @@ pub fn known(name: &str) -> Result<(), NoTimeZone> {
 }
 
 fn unknown(name: &str) -> NoTimeZone {
-    let offset = ["utc", "gmt"].iter().find_map(|zero| name.to_ascii_lowercase().strip_prefix(zero).map(str::to_owned));
+    let offset = ["utc", "gmt"]
+        .iter()
+        .find_map(|zero| name.to_ascii_lowercase().strip_prefix(zero).map(str::to_owned));
     let is_distance = |rest: &str| rest.starts_with(['+', '-']);
     if offset.as_deref().is_some_and(is_distance) || is_distance(name) {
         return NoTimeZone::Offset;
@@ -62,15 +66,18 @@ fn unknown(name: &str) -> NoTimeZone {
     NoTimeZone::Unknown { nearest: nearest(name) }
 }
 
-/// Returns the name of the database that somebody may have meant: one that ends in the same place, else one that is spelt much
-/// the same.
+/// Returns the name of the database that somebody may have meant: one that ends in the same place,
+/// else one that is spelt much the same.
 fn nearest(name: &str) -> Option<String> {
     let asked = name.to_ascii_lowercase().replace(' ', "_");
     let place = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
-    let names: Vec<String> = db().available().map(|name| name.to_string()).filter(|name| name.contains('/')).collect();
+    let names: Vec<String> =
+        db().available().map(|name| name.to_string()).filter(|name| name.contains('/')).collect();
     let is_same_place = |name: &&String| place(&name.to_ascii_lowercase()) == place(&asked);
-    if let Some(same) =
-        names.iter().filter(is_same_place).min_by_key(|name| (distance(&name.to_ascii_lowercase(), &asked), *name))
+    if let Some(same) = names
+        .iter()
+        .filter(is_same_place)
+        .min_by_key(|name| (distance(&name.to_ascii_lowercase(), &asked), *name))
     {
         return Some(same.clone());
     }
@@ -81,14 +88,16 @@ fn nearest(name: &str) -> Option<String> {
     (slips <= asked.len() / 6 + 1).then(|| best.clone())
 }
 
-/// Returns how many slips of the pen lie between two texts: a letter too many, missing, wrong, or two that changed places.
+/// Returns how many slips of the pen lie between two texts: a letter too many, missing, wrong, or
+/// two that changed places.
 fn distance(one: &str, other: &str) -> usize {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
     let mut rows = vec![(0..=other.len()).collect::<Vec<usize>>()];
     for (i, a) in one.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, b) in other.iter().enumerate() {
-            let mut least = (rows[i][j] + usize::from(a != b)).min(rows[i][j + 1] + 1).min(row[j] + 1);
+            let mut least =
+                (rows[i][j] + usize::from(a != b)).min(rows[i][j + 1] + 1).min(row[j] + 1);
             if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
                 least = least.min(rows[i - 1][j - 1] + 1);
             }
@@ -105,9 +114,15 @@ mod tests {
 
     #[test]
     fn names_and_links_of_the_database_are_time_zones() {
-        for name in
-            ["America/Phoenix", "Asia/Calcutta", "US/Pacific", "America/Argentina/Ushuaia", "UTC", "Etc/GMT+2", "Europe/Kiev"]
-        {
+        for name in [
+            "America/Phoenix",
+            "Asia/Calcutta",
+            "US/Pacific",
+            "America/Argentina/Ushuaia",
+            "UTC",
+            "Etc/GMT+2",
+            "Europe/Kiev",
+        ] {
             assert_eq!(known(name), Ok(()), "{name}");
         }
         for name in db().available() {
@@ -126,7 +141,11 @@ mod tests {
             ("New York", "America/New_York"),
             ("Asia/Singapur", "Asia/Singapore"),
         ] {
-            assert_eq!(known(name), Err(NoTimeZone::Unknown { nearest: Some(nearest.to_owned()) }), "{name}");
+            assert_eq!(
+                known(name),
+                Err(NoTimeZone::Unknown { nearest: Some(nearest.to_owned()) }),
+                "{name}"
+            );
         }
         for name in ["Mars/Phobos", "", "Etc/Unknown", "Eastern Standard Time", "/"] {
             assert_eq!(known(name), Err(NoTimeZone::Unknown { nearest: None }), "{name}");

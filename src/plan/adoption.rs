@@ -1,4 +1,5 @@
-//! What `spec.adopt` asks for: an account that is there, or an account for a directory's entry that is there.
+//! What `spec.adopt` asks for: an account that is there, or an account for a directory's entry that
+//! is there.
 
 use crate::domain::account::AccountId;
 
@@ -10,7 +11,8 @@ pub const ENTRY: &str = "entry/";
 pub enum Adoption {
     /// An account that the store has.
     Account(AccountId),
-    /// An entry of a directory: the account that is created for it has the id that the entry knows it by.
+    /// An entry of a directory: the account that is created for it has the id that the entry knows
+    /// it by.
     Entry(AccountId),
 }
 

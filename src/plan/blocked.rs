@@ -211,11 +211,15 @@ pub enum Blocked {
 }
 
 impl Blocked {
-    /// Returns what a transaction in flight waits for: directories that refuse it or fail, if there are any.
+    /// Returns what a transaction in flight waits for: directories that refuse it or fail, if there
+    /// are any.
     #[must_use]
     pub fn on_its_way(kind: TransactionKind, unconfirmed: Vec<Unconfirmed>) -> Self {
-        let failing: Vec<Unconfirmed> = unconfirmed.into_iter().filter(|directory| directory.problem.is_some()).collect();
-        let is_refused = |directory: &Unconfirmed| matches!(directory.problem, Some(DirectoryProblem::Refused(_)));
+        let failing: Vec<Unconfirmed> =
+            unconfirmed.into_iter().filter(|directory| directory.problem.is_some()).collect();
+        let is_refused = |directory: &Unconfirmed| {
+            matches!(directory.problem, Some(DirectoryProblem::Refused(_)))
+        };
         match failing.is_empty() {
             true => Self::InTransaction(kind),
             false if failing.iter().any(is_refused) => Self::DirectoryRefused { kind, failing },
@@ -293,7 +297,8 @@ pub struct Holder {
     pub account: AccountId,
     /// The name of the `User` that owns it, or that owned it last; empty where none ever did.
     pub user: String,
-    /// Whether a `User` of that name is there. Else the account was left behind: let go of, or orphaned.
+    /// Whether a `User` of that name is there. Else the account was left behind: let go of, or
+    /// orphaned.
     pub is_declared: bool,
 }
 
@@ -304,12 +309,16 @@ impl Holder {
         Self { account: account.id, user: account.owner.name.clone(), is_declared }
     }
 
-    /// Returns how the account of a holder without a `User` is had by another one: a message of its own about what it has.
+    /// Returns how the account of a holder without a `User` is had by another one: a message of its
+    /// own about what it has.
     fn left_behind(&self, what: &str, otherwise: &str) -> String {
         let Self { account, user, .. } = self;
         let (whose, back) = match user.as_str() {
             "" => ("which no User ever owned".to_owned(), String::new()),
-            user => (format!("whose User {user} isn't there any more"), format!("name it {user} again, or ")),
+            user => (
+                format!("whose User {user} isn't there any more"),
+                format!("name it {user} again, or "),
+            ),
         };
         format!(
             "{what} belongs to the account {account}, {whose}. To take the account over, delete this User and {back}create it with spec.adopt: {account}, which needs the verb adopt on accounts.roster.rs/{account}; otherwise {otherwise}"
@@ -359,10 +368,14 @@ impl Blocked {
             Self::StoreUnavailable(_) => Reason::StoreUnavailable,
             Self::RefusedByStore { .. } => Reason::RefusedByStore,
             Self::NotAdoptable { .. } => Reason::NotAdoptable,
-            Self::PasswordSecretNotFound { .. } | Self::PasswordKeyNotFound { .. } => Reason::PasswordSecretNotFound,
+            Self::PasswordSecretNotFound { .. } | Self::PasswordKeyNotFound { .. } => {
+                Reason::PasswordSecretNotFound
+            }
             Self::PasswordRejected { .. } => Reason::PasswordRejected,
             Self::DeadlineExceeded { .. } => Reason::DeadlineExceeded,
-            Self::QueuedBehindTransaction(_) | Self::TakeOverQueued { .. } => Reason::QueuedBehindTransaction,
+            Self::QueuedBehindTransaction(_) | Self::TakeOverQueued { .. } => {
+                Reason::QueuedBehindTransaction
+            }
             Self::DirectoryUnavailable { .. } => Reason::DirectoryUnavailable,
             Self::DirectoryRefused { .. } => Reason::DirectoryRefused,
             Self::DirectoriesBehind(behind) => behind.lag.reason(),
@@ -421,7 +434,9 @@ impl Blocked {
     pub fn concerns_email(&self) -> bool {
         match self {
             Self::EmailInvalid(_) | Self::DomainNotAllowed { .. } | Self::EmailTaken { .. } => true,
-            Self::UnsupportedValue { fields, .. } => fields.iter().any(|unreadable| unreadable.field == Field::Email),
+            Self::UnsupportedValue { fields, .. } => {
+                fields.iter().any(|unreadable| unreadable.field == Field::Email)
+            }
             _ => false,
         }
     }
@@ -438,11 +453,14 @@ impl Blocked {
         )
     }
 
-    /// Whether it is about where permissions come from, so that the condition `PermissionsResolved` gives it too.
+    /// Whether it is about where permissions come from, so that the condition `PermissionsResolved`
+    /// gives it too.
     #[must_use]
     pub fn concerns_permissions(&self) -> bool {
         match self {
-            Self::SourceNotFound { field, .. } | Self::SourceNotReady { field, .. } => *field == PERMISSIONS_FROM,
+            Self::SourceNotFound { field, .. } | Self::SourceNotReady { field, .. } => {
+                *field == PERMISSIONS_FROM
+            }
             Self::InheritanceCycle { .. } | Self::InheritanceTooDeep { .. } => true,
             Self::UnsupportedValue { fields, .. } => {
                 let about = [Field::Grants, Field::From, Field::Permissions];
@@ -470,7 +488,8 @@ pub const PERMISSIONS_FROM: &str = "spec.permissions.from";
 /// The field that names who is copied.
 pub const COPY_OF: &str = "spec.copyOf";
 
-/// Returns the names on a loop, back to the first, cut where a condition's message has no more room.
+/// Returns the names on a loop, back to the first, cut where a condition's message has no more
+/// room.
 fn looped(users: &[String], more: usize) -> String {
     let mut text = String::new();
     for (number, user) in users.iter().chain(users.first()).enumerate() {
@@ -502,7 +521,9 @@ fn listed(names: &[String], separator: &str) -> String {
 /// Returns which directories have yet to confirm, and why.
 fn confirmations(unconfirmed: &[Unconfirmed]) -> String {
     let one = |Unconfirmed { directory, problem }: &Unconfirmed| match problem {
-        Some(problem) => format!("the directory {directory} hasn't confirmed it ({})", problem.words()),
+        Some(problem) => {
+            format!("the directory {directory} hasn't confirmed it ({})", problem.words())
+        }
         None => format!("the directory {directory} hasn't confirmed it"),
     };
     listed(&unconfirmed.iter().map(one).collect::<Vec<_>>(), ", ")
@@ -516,17 +537,26 @@ fn kept(keeps: bool) -> &'static str {
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Deleting => write!(f, "deleted, and nothing of it is left in the store; a finalizer of somebody else holds it"),
+            Self::Deleting => write!(
+                f,
+                "deleted, and nothing of it is left in the store; a finalizer of somebody else holds it"
+            ),
             Self::Paused => write!(f, "paused: remove the annotation roster.rs/paused to go on"),
             Self::DeletionProtected => {
-                write!(f, "deleted, but protected: set spec.deletionProtection to Disabled to delete the account for good")
+                write!(
+                    f,
+                    "deleted, but protected: set spec.deletionProtection to Disabled to delete the account for good"
+                )
             }
             Self::InUse { accounts, role } => {
                 let (what, cure) = match role {
                     UsedBy::Members => ("member(s)", "move them to another group"),
                     UsedBy::Addresses => ("address(es) in it", "change them"),
                 };
-                write!(f, "deleted, but there are still {accounts} {what}: {cure} or delete their Users")
+                write!(
+                    f,
+                    "deleted, but there are still {accounts} {what}: {cure} or delete their Users"
+                )
             }
             Self::HasHeirs { heirs } => write!(
                 f,
@@ -557,7 +587,9 @@ impl fmt::Display for Blocked {
                 f,
                 "the account {account} of this User belongs to the User {user} by now: delete this User (with spec.deletionProtection Disabled) and create it anew for an account of its own"
             ),
-            Self::CustomerIdInvalid(error) => write!(f, "the namespace's label roster.rs/customer-id: {error}"),
+            Self::CustomerIdInvalid(error) => {
+                write!(f, "the namespace's label roster.rs/customer-id: {error}")
+            }
             Self::CustomerIdTaken(id) => write!(
                 f,
                 "the customer ID {id} belongs to another organization: label this namespace with another one, roster.rs/customer-id=… (unlocked by its label roster.rs/deletion-protection=off)"
@@ -567,11 +599,17 @@ impl fmt::Display for Blocked {
                 "this organization's customer ID is {claimed} since its first account: label the namespace roster.rs/customer-id={claimed} again (unlocked by its label roster.rs/deletion-protection=off)"
             ),
             Self::ChargeNotApproved => {
-                write!(f, "an account costs an additional charge: approve it by setting spec.chargeApproved to true")
+                write!(
+                    f,
+                    "an account costs an additional charge: approve it by setting spec.chargeApproved to true"
+                )
             }
             Self::LoginTaken { login_name, holder } if !holder.is_declared => {
                 let what = format!("the login name {login_name}");
-                f.write_str(&holder.left_behind(&what, "delete this User and create it with another spec.username"))
+                f.write_str(&holder.left_behind(
+                    &what,
+                    "delete this User and create it with another spec.username",
+                ))
             }
             Self::LoginTaken { login_name, holder } => write!(
                 f,
@@ -579,10 +617,16 @@ impl fmt::Display for Blocked {
                 holder.user
             ),
             Self::GroupNotFound { group, leaving: false } => {
-                write!(f, "there is no UserGroup {group} in force: create it, or name another one in spec.groupRef")
+                write!(
+                    f,
+                    "there is no UserGroup {group} in force: create it, or name another one in spec.groupRef"
+                )
             }
             Self::GroupNotFound { group, leaving: true } => {
-                write!(f, "the UserGroup {group} is being deleted and takes no new members: name another one in spec.groupRef")
+                write!(
+                    f,
+                    "the UserGroup {group} is being deleted and takes no new members: name another one in spec.groupRef"
+                )
             }
             Self::EmailInvalid(error) => write!(f, "spec.email can't be used: {error}"),
             Self::DomainNotAllowed { domain, leaving: true } => write!(
@@ -597,16 +641,26 @@ impl fmt::Display for Blocked {
                 f.write_str(&holder.left_behind(email.as_str(), "change spec.email"))
             }
             Self::EmailTaken { email, holder } => {
-                write!(f, "{email} belongs to the User {}: change spec.email here or there", holder.user)
+                write!(
+                    f,
+                    "{email} belongs to the User {}: change spec.email here or there",
+                    holder.user
+                )
             }
             Self::SourceNotFound { field, user, leaving: false } => {
                 write!(f, "{field}: there is no User {user}: create it, or name another one")
             }
             Self::SourceNotFound { field, user, leaving: true } => {
-                write!(f, "{field}: the User {user} is being deleted, so nothing comes from it any more: name another one")
+                write!(
+                    f,
+                    "{field}: the User {user} is being deleted, so nothing comes from it any more: name another one"
+                )
             }
             Self::SourceNotReady { field, user } => {
-                write!(f, "{field}: the User {user} has no account yet; its condition Ready says why")
+                write!(
+                    f,
+                    "{field}: the User {user} has no account yet; its condition Ready says why"
+                )
             }
             Self::InheritanceCycle { users, more } => write!(
                 f,
@@ -630,7 +684,10 @@ impl fmt::Display for Blocked {
                 )
             }
             Self::StoreUnavailable(trouble) => match trouble {
-                StoreTrouble::Away => write!(f, "the account store can't be reached: the change is applied once it is back"),
+                StoreTrouble::Away => write!(
+                    f,
+                    "the account store can't be reached: the change is applied once it is back"
+                ),
                 StoreTrouble::Busy => write!(
                     f,
                     "an application keeps the whole account store locked by a transaction that doesn't end: the change is applied once it ends; end that transaction, or the application"
@@ -695,7 +752,12 @@ impl fmt::Display for Blocked {
             }
             Self::PasswordUnjudged(_) => write!(f, "the password in the Secret is being looked at"),
             Self::DeadlineExceeded { kind, waiting_for } => {
-                write!(f, "the {} is past its deadline and goes on: {}", kind.as_str(), confirmations(waiting_for))
+                write!(
+                    f,
+                    "the {} is past its deadline and goes on: {}",
+                    kind.as_str(),
+                    confirmations(waiting_for)
+                )
             }
             Self::QueuedBehindTransaction(kind) => write!(
                 f,
@@ -708,7 +770,12 @@ impl fmt::Display for Blocked {
                 kind.as_str()
             ),
             Self::DirectoryUnavailable { kind, failing } => {
-                write!(f, "the {} is in flight and tried again and again: {}", kind.as_str(), confirmations(failing))
+                write!(
+                    f,
+                    "the {} is in flight and tried again and again: {}",
+                    kind.as_str(),
+                    confirmations(failing)
+                )
             }
             Self::DirectoryRefused { kind, failing } => write!(
                 f,
@@ -718,16 +785,27 @@ impl fmt::Display for Blocked {
             ),
             Self::DirectoriesBehind(behind) => write!(f, "{}", behind.message),
             Self::InTransaction(kind) => {
-                write!(f, "the {} is in force in the store, and on its way to the directories", kind.as_str())
+                write!(
+                    f,
+                    "the {} is in force in the store, and on its way to the directories",
+                    kind.as_str()
+                )
             }
             Self::UnsupportedValue { fields, is_new } => {
                 let one = |UnreadableField { field, path, value, problem }: &UnreadableField| {
-                    let what = problem.as_ref().map_or_else(|| format!("{path} is {value}"), |why| format!("{path} {why}"));
+                    let what = problem.as_ref().map_or_else(
+                        || format!("{path} is {value}"),
+                        |why| format!("{path} {why}"),
+                    );
                     if *is_new { what } else { format!("{what}: {}", consequence(*field)) }
                 };
                 let is_understood = fields.iter().all(|unreadable| unreadable.problem.is_some());
                 let fields = listed(&fields.iter().map(one).collect::<Vec<_>>(), "; ");
-                let rest = if *is_new { "nothing is made of it until then" } else { "everything else is in force" };
+                let rest = if *is_new {
+                    "nothing is made of it until then"
+                } else {
+                    "everything else is in force"
+                };
                 if is_understood {
                     return write!(f, "{fields}; {rest}. Correct it");
                 }

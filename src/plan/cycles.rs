@@ -38,7 +38,8 @@ struct Node {
 pub(super) struct Cycle {
     /// Their names, each leading to the next, and the last to the first.
     pub(super) names: Vec<String>,
-    /// What those with an account should keep who keep something else, as long as nobody's grants change.
+    /// What those with an account should keep who keep something else, as long as nobody's grants
+    /// change.
     pub(super) unsettled: BTreeMap<String, Permissions>,
 }
 
@@ -82,7 +83,9 @@ impl Cycles {
                     None => break,
                 }
             }
-            let comes_back = self.nodes[last].next.is_some() && met[last] == Some(first) && self.nodes[last].cycle.is_none();
+            let comes_back = self.nodes[last].next.is_some()
+                && met[last] == Some(first)
+                && self.nodes[last].cycle.is_none();
             if comes_back {
                 self.note_cycle(last);
             }
@@ -104,16 +107,19 @@ impl Cycles {
         self.cycles.push(Cycle { names, ..Cycle::default() });
     }
 
-    /// Walks from each end of a line, and from each `User` on a cycle, back to those who lead there.
+    /// Walks from each end of a line, and from each `User` on a cycle, back to those who lead
+    /// there.
     fn find_trees(&mut self) {
         let mut before: Vec<Vec<usize>> = vec![vec![]; self.nodes.len()];
-        for (number, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.cycle.is_none()) {
+        for (number, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.cycle.is_none())
+        {
             if let Some(next) = node.next {
                 before[next].push(number);
             }
         }
         let is_root = |node: &Node| node.next.is_none() || node.cycle.is_some();
-        let roots: Vec<usize> = (0..self.nodes.len()).filter(|&number| is_root(&self.nodes[number])).collect();
+        let roots: Vec<usize> =
+            (0..self.nodes.len()).filter(|&number| is_root(&self.nodes[number])).collect();
         let mut step = 0;
         for root in roots {
             let cycle = self.nodes[root].cycle;
@@ -132,7 +138,8 @@ impl Cycles {
         }
     }
 
-    /// Whether who begins at a `User` comes to another one: the answer doesn't depend on whom that one leads to.
+    /// Whether who begins at a `User` comes to another one: the answer doesn't depend on whom that
+    /// one leads to.
     pub(super) fn reaches(&self, from: &str, to: &str) -> bool {
         if from == to {
             return true;
@@ -167,7 +174,8 @@ impl Cycles {
                 last = None;
                 return None;
             }
-            if came_to.is_none() && cycle.is_some() && node.is_some_and(|node| node.cycle == cycle) {
+            if came_to.is_none() && cycle.is_some() && node.is_some_and(|node| node.cycle == cycle)
+            {
                 came_to = Some(name);
             }
             let next = node.and_then(|node| node.next).map(|next| &self.nodes[next]);
@@ -184,11 +192,15 @@ impl Cycles {
 impl Cycle {
     fn judge(&mut self, relatives: &BTreeMap<String, Relative>) {
         let find = |name: &str| relatives.get(name).and_then(|relative| relative.account.as_ref());
-        let members: Vec<(&String, &Account)> = self.names.iter().filter_map(|name| Some((name, find(name)?))).collect();
-        let granted: Permissions = members.iter().flat_map(|(_, account)| &account.content.grants).cloned().collect();
+        let members: Vec<(&String, &Account)> =
+            self.names.iter().filter_map(|name| Some((name, find(name)?))).collect();
+        let granted: Permissions =
+            members.iter().flat_map(|(_, account)| &account.content.grants).cloned().collect();
         for (name, account) in members {
             visits::count();
-            let stays = stays(&inheritance::own(account, find), &account.content.grants, |it| granted.contains(it));
+            let stays = stays(&inheritance::own(account, find), &account.content.grants, |it| {
+                granted.contains(it)
+            });
             if kept(account) != Some(&stays) {
                 self.unsettled.insert(name.clone(), stays);
             }
@@ -196,8 +208,13 @@ impl Cycle {
     }
 }
 
-/// Returns what an account on a cycle keeps: of what it had, what somebody on the cycle is still granted and it isn't itself.
-pub(super) fn stays(had: &Permissions, grants: &Permissions, is_granted: impl Fn(&Permission) -> bool) -> Permissions {
+/// Returns what an account on a cycle keeps: of what it had, what somebody on the cycle is still
+/// granted and it isn't itself.
+pub(super) fn stays(
+    had: &Permissions,
+    grants: &Permissions,
+    is_granted: impl Fn(&Permission) -> bool,
+) -> Permissions {
     had.iter().filter(|it| is_granted(it) && !grants.contains(*it)).cloned().collect()
 }
 
@@ -229,10 +246,15 @@ mod tests {
     /// `User`s without accounts, each of whom declares to follow another one or nobody.
     fn declared(follows: &[Option<usize>]) -> BTreeMap<String, Relative> {
         let relative = |follows: &Option<usize>| {
-            let declared = Declared { deleting: false, follows: follows.map(|other| format!("u{other}")) };
+            let declared =
+                Declared { deleting: false, follows: follows.map(|other| format!("u{other}")) };
             Relative { account: None, declared: Some(declared) }
         };
-        follows.iter().enumerate().map(|(number, follows)| (format!("u{number}"), relative(follows))).collect()
+        follows
+            .iter()
+            .enumerate()
+            .map(|(number, follows)| (format!("u{number}"), relative(follows)))
+            .collect()
     }
 
     /// Follows one by one, as the sentence says.
@@ -250,20 +272,32 @@ mod tests {
         let many = 6;
         // Every way in which five may lead to one of six or to nobody; the sixth is only named.
         for code in 0..7_usize.pow(5) {
-            let follows: Vec<Option<usize>> =
-                (0..5).map(|it| Some(code / 7_usize.pow(it) % 7).filter(|next| *next < many)).collect();
+            let follows: Vec<Option<usize>> = (0..5)
+                .map(|it| Some(code / 7_usize.pow(it) % 7).filter(|next| *next < many))
+                .collect();
             let cycles = Cycles::of(&declared(&follows));
             for from in 0..many {
                 let expected = walked(&follows, from);
                 let name = format!("u{from}");
                 let found: Vec<String> = cycles.from(&name).map(str::to_owned).collect();
-                assert_eq!(found, expected.iter().map(|it| format!("u{it}")).collect::<Vec<_>>(), "{follows:?} from {from}");
+                assert_eq!(
+                    found,
+                    expected.iter().map(|it| format!("u{it}")).collect::<Vec<_>>(),
+                    "{follows:?} from {from}"
+                );
                 for to in 0..many {
                     let reached = cycles.reaches(&name, &format!("u{to}"));
                     assert_eq!(reached, expected.contains(&to), "{follows:?} from {from} to {to}");
                 }
-                let is_on_one = follows.get(from).copied().flatten().is_some_and(|next| walked(&follows, next).contains(&from));
-                assert_eq!(cycles.cycle(&name).map(|cycle| cycle.names.len()), is_on_one.then_some(expected.len()));
+                let is_on_one = follows
+                    .get(from)
+                    .copied()
+                    .flatten()
+                    .is_some_and(|next| walked(&follows, next).contains(&from));
+                assert_eq!(
+                    cycles.cycle(&name).map(|cycle| cycle.names.len()),
+                    is_on_one.then_some(expected.len())
+                );
             }
         }
     }

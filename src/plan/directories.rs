@@ -1,8 +1,9 @@
 //! Whether every directory has what is in force, and what is said where one hasn't.
 //!
-//! What is confirmed within seconds isn't told, so that a change that concerns thousands costs a status write each. What was
-//! told holds until the directory has confirmed it or says something else: neither a restart of the operator nor the end of a
-//! directory's rest makes a status better for a moment.
+//! What is confirmed within seconds isn't told, so that a change that concerns thousands costs a
+//! status write each. What was told holds until the directory has confirmed it or says something
+//! else: neither a restart of the operator nor the end of a directory's rest makes a status better
+//! for a moment.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -32,7 +33,9 @@ impl Lag {
     }
 
     fn of_reason(reason: Reason) -> Option<Self> {
-        [Self::Refused, Self::Unavailable, Self::Pending].into_iter().find(|lag| lag.reason() == reason)
+        [Self::Refused, Self::Unavailable, Self::Pending]
+            .into_iter()
+            .find(|lag| lag.reason() == reason)
     }
 
     fn of_problem(problem: Option<&DirectoryProblem>) -> Self {
@@ -65,14 +68,18 @@ pub struct ToldBefore {
 }
 
 impl ToldBefore {
-    /// Returns what a status says of directories, where it says that one doesn't have what is in force.
+    /// Returns what a status says of directories, where it says that one doesn't have what is in
+    /// force.
     #[must_use]
     pub fn of(conditions: &[Condition]) -> Option<Self> {
         let find = |kind| conditions.iter().find(move |condition| condition.kind == kind);
-        let told = find(ConditionType::DirectoriesCurrent).filter(|told| told.status == ConditionStatus::False)?;
-        let blocks =
-            find(ConditionType::Ready).is_some_and(|ready| ready.status == ConditionStatus::False && ready.reason == told.reason);
-        let behind = Behind { lag: Lag::of_reason(told.reason)?, message: told.message.clone(), blocks };
+        let told = find(ConditionType::DirectoriesCurrent)
+            .filter(|told| told.status == ConditionStatus::False)?;
+        let blocks = find(ConditionType::Ready).is_some_and(|ready| {
+            ready.status == ConditionStatus::False && ready.reason == told.reason
+        });
+        let behind =
+            Behind { lag: Lag::of_reason(told.reason)?, message: told.message.clone(), blocks };
         Some(Self { behind, since: told.last_transition_time.0 })
     }
 }
@@ -82,7 +89,8 @@ impl ToldBefore {
 pub struct Telling {
     /// What the status says of it already.
     pub before: Option<ToldBefore>,
-    /// How long it may last until the object isn't ready any more; a transaction is overdue after the same time.
+    /// How long it may last until the object isn't ready any more; a transaction is overdue after
+    /// the same time.
     pub deadline: SignedDuration,
 }
 
@@ -95,28 +103,44 @@ pub fn is_told(DirectoryState { problem, missing }: &DirectoryState) -> bool {
     })
 }
 
-/// Returns what is to be said of directories that don't have what is in force of an account, if anything.
+/// Returns what is to be said of directories that don't have what is in force of an account, if
+/// anything.
 #[must_use]
 pub fn behind(directories: &Directories, telling: &Telling, now: Timestamp) -> Option<Behind> {
     let lacking = || directories.iter().filter(|(_, state)| state.missing.is_some());
-    let told: Vec<Lagging<'_>> = lacking().filter(|(_, state)| is_told(state)).filter_map(Lagging::of).collect();
+    let told: Vec<Lagging<'_>> =
+        lacking().filter(|(_, state)| is_told(state)).filter_map(Lagging::of).collect();
     let found = found(&told, telling, now);
-    let is_worse = |before: &Behind| found.as_ref().is_some_and(|found| found.blocks && !before.blocks);
+    let is_worse =
+        |before: &Behind| found.as_ref().is_some_and(|found| found.blocks && !before.blocks);
     match &telling.before {
         // Of some directory nothing is known yet that is newer than what the status says.
         Some(ToldBefore { behind, .. }) if lacking().count() > told.len() && !is_worse(behind) => {
-            Some(Behind { blocks: behind.blocks || lasted(telling, now) >= telling.deadline, ..behind.clone() })
+            Some(Behind {
+                blocks: behind.blocks || lasted(telling, now) >= telling.deadline,
+                ..behind.clone()
+            })
         }
         _ => found,
     }
 }
 
-/// Returns how long it takes until what is told keeps an object from being ready, where it doesn't yet.
+/// Returns how long it takes until what is told keeps an object from being ready, where it doesn't
+/// yet.
 #[must_use]
-pub fn until_it_blocks(directories: &Directories, telling: &Telling, now: Timestamp) -> Option<SignedDuration> {
+pub fn until_it_blocks(
+    directories: &Directories,
+    telling: &Telling,
+    now: Timestamp,
+) -> Option<SignedDuration> {
     behind(directories, telling, now).filter(|behind| !behind.blocks)?;
     let left = |missing: &Missing| telling.deadline - missing.lasted.max(lasted(telling, now));
-    directories.values().filter_map(|state| state.missing.as_ref()).map(left).filter(SignedDuration::is_positive).min()
+    directories
+        .values()
+        .filter_map(|state| state.missing.as_ref())
+        .map(left)
+        .filter(SignedDuration::is_positive)
+        .min()
 }
 
 fn found(told: &[Lagging<'_>], telling: &Telling, now: Timestamp) -> Option<Behind> {
@@ -162,7 +186,9 @@ fn message(told: &[Lagging<'_>], worst: Lag, now: Timestamp) -> String {
         let why = match (problem, until) {
             (Some(problem), _) => problem.words().to_owned(),
             (None, Some(until)) => {
-                format!("an earlier request may still be carried out there until {until:.0}, and it is looked at again then")
+                format!(
+                    "an earlier request may still be carried out there until {until:.0}, and it is looked at again then"
+                )
             }
             (None, None) => "it hasn't answered yet".to_owned(),
         };
@@ -177,16 +203,21 @@ fn message(told: &[Lagging<'_>], worst: Lag, now: Timestamp) -> String {
 #[must_use]
 pub fn cure(lag: Lag) -> &'static str {
     match lag {
-        Lag::Refused => "correct what it names, here or in the directory: it is tried again, less and less often",
+        Lag::Refused => {
+            "correct what it names, here or in the directory: it is tried again, less and less often"
+        }
         Lag::Unavailable => "see to the directory: it is tried again and again",
         Lag::Pending => "it goes on by itself, unless the directory never answers",
     }
 }
 
-/// Returns the directory that a message is about in the first place, and what it says of it without the cure.
+/// Returns the directory that a message is about in the first place, and what it says of it without
+/// the cure.
 #[must_use]
 pub fn told_in(message: &str) -> Option<(&str, &str)> {
-    let what = [Lag::Refused, Lag::Unavailable, Lag::Pending].into_iter().find_map(|lag| message.strip_suffix(cure(lag)))?;
+    let what = [Lag::Refused, Lag::Unavailable, Lag::Pending]
+        .into_iter()
+        .find_map(|lag| message.strip_suffix(cure(lag)))?;
     let (directory, _) = message.strip_prefix(BEFORE_NAME)?.split_once(AFTER_NAME)?;
     Some((directory, what.trim_end_matches("; ")))
 }
@@ -202,7 +233,8 @@ pub struct OfMembers {
     pub revokes: bool,
     /// What the status says already.
     pub before: Option<ToldBefore>,
-    /// Whether that holds whatever is known: the operator has just begun, and hasn't looked at everybody yet.
+    /// Whether that holds whatever is known: the operator has just begun, and hasn't looked at
+    /// everybody yet.
     pub is_early: bool,
 }
 
@@ -223,7 +255,8 @@ impl Worst {
     }
 }
 
-/// Returns what is to be said of directories that don't have what is in force of a group's members, if anything.
+/// Returns what is to be said of directories that don't have what is in force of a group's members,
+/// if anything.
 #[must_use]
 pub fn behind_of_members(lacking: &OfMembers) -> Option<Behind> {
     let OfMembers { members, worst, revokes, before, is_early } = lacking;
@@ -248,7 +281,13 @@ mod tests {
     const DEADLINE: SignedDuration = SignedDuration::from_mins(20);
 
     fn missing() -> Missing {
-        Missing { lasted: SignedDuration::from_secs(5), is_lasting: false, revokes: false, has_failed: false, held_for: None }
+        Missing {
+            lasted: SignedDuration::from_secs(5),
+            is_lasting: false,
+            revokes: false,
+            has_failed: false,
+            held_for: None,
+        }
     }
 
     fn refused() -> Option<DirectoryProblem> {
@@ -259,10 +298,12 @@ mod tests {
         Some(DirectoryProblem::Unavailable("it can't be reached: nobody listens".to_owned()))
     }
 
-    /// Says what a status tells of a directory in this state, and whether its object is ready for all that.
+    /// Says what a status tells of a directory in this state, and whether its object is ready for
+    /// all that.
     #[track_caller]
     fn check(problem: Option<DirectoryProblem>, missing: Missing, expected: Option<(Lag, bool)>) {
-        let directories = [("ldap".to_owned(), DirectoryState { problem, missing: Some(missing) })].into();
+        let directories =
+            [("ldap".to_owned(), DirectoryState { problem, missing: Some(missing) })].into();
         let telling = Telling { before: None, deadline: DEADLINE };
         let found = behind(&directories, &telling, Timestamp::UNIX_EPOCH);
         assert_eq!(found.map(|behind| (behind.lag, !behind.blocks)), expected);
@@ -271,14 +312,16 @@ mod tests {
     #[test]
     fn what_is_confirmed_is_current_whatever_the_directory_fails_at() {
         for problem in [None, refused(), down()] {
-            let directories = [("ldap".to_owned(), DirectoryState { problem, missing: None })].into();
+            let directories =
+                [("ldap".to_owned(), DirectoryState { problem, missing: None })].into();
             assert_eq!(behind(&directories, &Telling::default(), Timestamp::UNIX_EPOCH), None);
         }
         assert_eq!(behind(&Directories::new(), &Telling::default(), Timestamp::UNIX_EPOCH), None);
     }
 
     #[test]
-    fn a_refusal_keeps_an_object_from_being_ready_at_once_and_an_ordinary_change_past_the_deadline() {
+    fn a_refusal_keeps_an_object_from_being_ready_at_once_and_an_ordinary_change_past_the_deadline()
+    {
         let failed = || Missing { has_failed: true, ..missing() };
         let late = |missing: Missing| Missing { lasted: DEADLINE, is_lasting: true, ..missing };
         check(None, missing(), None);
@@ -304,13 +347,19 @@ mod tests {
         let told = |lag, blocks| Behind { lag, message: "as it was".to_owned(), blocks };
         let since = Timestamp::UNIX_EPOCH;
         let of = |problem, missing, told: Behind| {
-            let directories: Directories = [("ldap".to_owned(), DirectoryState { problem, missing })].into();
-            let telling = Telling { before: Some(ToldBefore { behind: told, since }), deadline: DEADLINE };
+            let directories: Directories =
+                [("ldap".to_owned(), DirectoryState { problem, missing })].into();
+            let telling =
+                Telling { before: Some(ToldBefore { behind: told, since }), deadline: DEADLINE };
             let half = since + DEADLINE / 2;
             (behind(&directories, &telling, half), until_it_blocks(&directories, &telling, half))
         };
         for (lag, blocks) in [(Lag::Refused, true), (Lag::Unavailable, false)] {
-            assert_eq!(of(None, Some(missing()), told(lag, blocks)).0, Some(told(lag, blocks)), "nothing was heard of it yet");
+            assert_eq!(
+                of(None, Some(missing()), told(lag, blocks)).0,
+                Some(told(lag, blocks)),
+                "nothing was heard of it yet"
+            );
             assert_eq!(of(None, None, told(lag, blocks)), (None, None));
         }
         let failed = Missing { has_failed: true, ..missing() };
@@ -318,10 +367,14 @@ mod tests {
         assert!(found.is_some_and(|behind| !behind.blocks));
         assert_eq!(left, Some(DEADLINE / 2), "another operator began to wait");
         for (problem, missing) in [(down(), failed), (None, missing())] {
-            let directories: Directories = [("ldap".to_owned(), DirectoryState { problem, missing: Some(missing) })].into();
+            let directories: Directories =
+                [("ldap".to_owned(), DirectoryState { problem, missing: Some(missing) })].into();
             let before = Some(ToldBefore { behind: told(Lag::Unavailable, false), since });
             let telling = Telling { before, deadline: DEADLINE };
-            assert!(behind(&directories, &telling, since + DEADLINE).is_some_and(|behind| behind.blocks));
+            assert!(
+                behind(&directories, &telling, since + DEADLINE)
+                    .is_some_and(|behind| behind.blocks)
+            );
             assert_eq!(until_it_blocks(&directories, &telling, since + DEADLINE), None);
         }
     }
@@ -331,7 +384,13 @@ mod tests {
         let state = |problem, missing| DirectoryState { problem, missing: Some(missing) };
         let until = Some(SignedDuration::from_secs(60));
         let directories = [
-            ("a".to_owned(), state(None, Missing { is_lasting: true, held_for: until, revokes: true, ..missing() })),
+            (
+                "a".to_owned(),
+                state(
+                    None,
+                    Missing { is_lasting: true, held_for: until, revokes: true, ..missing() },
+                ),
+            ),
             ("b".to_owned(), state(refused(), Missing { has_failed: true, ..missing() })),
         ];
         let telling = Telling { before: None, deadline: DEADLINE };
@@ -349,12 +408,17 @@ mod tests {
     }
 
     #[test]
-    fn a_group_tells_how_many_members_a_directory_lacks_and_is_not_ready_for_what_is_to_be_taken_away() {
+    fn a_group_tells_how_many_members_a_directory_lacks_and_is_not_ready_for_what_is_to_be_taken_away()
+     {
         let worst = Some(Worst { directory: "ldap".to_owned(), problem: down() });
         let lacking = OfMembers { members: 3, worst, ..OfMembers::default() };
         let found = behind_of_members(&lacking).unwrap();
         assert_eq!((found.lag, found.blocks), (Lag::Unavailable, false));
-        assert!(found.message.contains("of 3 member(s)") && found.message.contains("nobody listens"), "{}", found.message);
+        assert!(
+            found.message.contains("of 3 member(s)") && found.message.contains("nobody listens"),
+            "{}",
+            found.message
+        );
         assert!(behind_of_members(&OfMembers { revokes: true, ..lacking }).unwrap().blocks);
         assert_eq!(behind_of_members(&OfMembers::default()), None);
         let before = Some(ToldBefore { behind: found.clone(), since: Timestamp::UNIX_EPOCH });

@@ -1,5 +1,5 @@
-//! What becomes of an edit while a transaction of the account is in flight: what takes rights away is applied at
-//! once, everything else when the transaction ends.
+//! What becomes of an edit while a transaction of the account is in flight: what takes rights away
+//! is applied at once, everything else when the transaction ends.
 
 use std::collections::BTreeMap;
 
@@ -47,13 +47,15 @@ impl DirectoryProblem {
 pub struct Missing {
     /// For how long it has been waited for.
     pub lasted: SignedDuration,
-    /// Whether that is so long that the status says so; what is confirmed within seconds isn't worth a write.
+    /// Whether that is so long that the status says so; what is confirmed within seconds isn't
+    /// worth a write.
     pub is_lasting: bool,
     /// Whether it takes rights away from what the directory has, or may.
     pub revokes: bool,
     /// Whether a request for it failed, rather than one for another entry of the directory.
     pub has_failed: bool,
-    /// For how long an earlier request may still undo it, where it isn't taken for confirmed before.
+    /// For how long an earlier request may still undo it, where it isn't taken for confirmed
+    /// before.
     pub held_for: Option<SignedDuration>,
 }
 
@@ -63,10 +65,14 @@ pub(super) fn kept_grants(current: &Content, asked: &Permissions) -> Permissions
 }
 
 /// Returns the source that stays: the one in force where it is asked for, else none.
-pub(super) fn kept_source(current: &Content, asked: Option<&PermissionSource>) -> Option<PermissionSource> {
+pub(super) fn kept_source(
+    current: &Content,
+    asked: Option<&PermissionSource>,
+) -> Option<PermissionSource> {
     let PermissionSource { name, mode } = asked?;
     match (current.source.as_ref()?, mode) {
-        // A clone would be of what is followed now, so following takes nothing away and adds nothing.
+        // A clone would be of what is followed now, so following takes nothing away and adds
+        // nothing.
         (Source::Inherited { from, .. }, _) if from == name => {
             Some(PermissionSource { name: name.clone(), mode: SourceMode::Inherit })
         }
@@ -75,15 +81,24 @@ pub(super) fn kept_source(current: &Content, asked: Option<&PermissionSource>) -
     }
 }
 
-/// Returns what of the wanted content is applied at once, of which grants and source are what stays already.
-pub(super) fn what_takes_away(record: &OrganizationRecord, current: &Content, wanted: Content) -> Content {
+/// Returns what of the wanted content is applied at once, of which grants and source are what stays
+/// already.
+pub(super) fn what_takes_away(
+    record: &OrganizationRecord,
+    current: &Content,
+    wanted: Content,
+) -> Content {
     let Content { lifecycle, group, grants, source, .. } = wanted;
     Content {
         lifecycle: match lifecycle {
             Lifecycle::Disabled => Lifecycle::Disabled,
             Lifecycle::Enabled => current.lifecycle,
         },
-        group: if takes_away(record, &current.group, &group) { group } else { current.group.clone() },
+        group: if takes_away(record, &current.group, &group) {
+            group
+        } else {
+            current.group.clone()
+        },
         grants,
         source,
         ..current.clone()
@@ -92,13 +107,17 @@ pub(super) fn what_takes_away(record: &OrganizationRecord, current: &Content, wa
 
 /// Whether a member of one group loses something by moving to another.
 fn takes_away(record: &OrganizationRecord, from: &str, to: &str) -> bool {
-    let (before, after) = (record.group(from).unwrap_or_default(), record.group(to).unwrap_or_default());
+    let (before, after) =
+        (record.group(from).unwrap_or_default(), record.group(to).unwrap_or_default());
     let nothing = Permissions::new();
-    from != to && !after.full_control && !before.effective(&nothing).is_subset(&after.effective(&nothing))
+    from != to
+        && !after.full_control
+        && !before.effective(&nothing).is_subset(&after.effective(&nothing))
 }
 
-/// Returns what a transaction in flight has to say beside what else is blocked, in its place: refusals first, then
-/// that it is overdue, that a directory refuses it, that an edit waits for it, that a directory fails, that it is on its way.
+/// Returns what a transaction in flight has to say beside what else is blocked, in its place:
+/// refusals first, then that it is overdue, that a directory refuses it, that an edit waits for it,
+/// that a directory fails, that it is on its way.
 #[must_use]
 pub(super) fn told(
     blocked: &[Blocked],
@@ -128,13 +147,27 @@ pub(super) fn told(
 /// Returns directories as those that have yet to confirm something.
 #[must_use]
 pub fn unconfirmed_of(directories: Directories) -> Vec<Unconfirmed> {
-    directories.into_iter().map(|(directory, state)| Unconfirmed { directory, problem: state.problem }).collect()
+    directories
+        .into_iter()
+        .map(|(directory, state)| Unconfirmed { directory, problem: state.problem })
+        .collect()
 }
 
 /// Returns the directories that have yet to confirm a transaction.
 #[must_use]
-pub(super) fn unconfirmed(transaction: &Transaction, confirmed: &Confirmations, directories: &Directories) -> Vec<Unconfirmed> {
-    let lacks_it = |directory: &&String| confirmed.get(*directory).is_none_or(|known| known.revision < transaction.revision);
+pub(super) fn unconfirmed(
+    transaction: &Transaction,
+    confirmed: &Confirmations,
+    directories: &Directories,
+) -> Vec<Unconfirmed> {
+    let lacks_it = |directory: &&String| {
+        confirmed.get(*directory).is_none_or(|known| known.revision < transaction.revision)
+    };
     let names = directories.iter().filter(|(name, _)| lacks_it(name));
-    names.map(|(directory, state)| Unconfirmed { directory: directory.clone(), problem: state.problem.clone() }).collect()
+    names
+        .map(|(directory, state)| Unconfirmed {
+            directory: directory.clone(),
+            problem: state.problem.clone(),
+        })
+        .collect()
 }

@@ -1,8 +1,10 @@
-//! The decision, pure: from a snapshot of one object to what is asked of the store and of Kubernetes.
+//! The decision, pure: from a snapshot of one object to what is asked of the store and of
+//! Kubernetes.
 //!
 //! Nothing here reads a clock, a client or a coin; what a decision needs stands in its snapshot.
 //! The rooms: [`user`], [`user_group`] and [`org_email_domain`] decide, [`sources`] where a user's
-//! permissions come from, [`status`] says what the resource's status is once the store has answered.
+//! permissions come from, [`status`] says what the resource's status is once the store has
+//! answered.
 
 pub mod adoption;
 pub mod blocked;
@@ -23,7 +25,8 @@ use std::sync::Arc;
 pub use self::blocked::{Blocked, StoreTrouble};
 use crate::api::lenient::Unreadable;
 use crate::domain::account::{
-    AccountId, Confirmations, Content, FromSecret, Lifecycle, Owner, Revision, TransactionId, TransactionKind,
+    AccountId, Confirmations, Content, FromSecret, Lifecycle, Owner, Revision, TransactionId,
+    TransactionKind,
 };
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::GroupContent;
@@ -75,11 +78,12 @@ pub struct OrganizationFacts {
 /// Who of an organization is on the way out, by the names of their `User`s.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leaving {
-    /// Those that are being deleted with their accounts: they don't count as members, heirs or users. The account of one
-    /// that is retained stays, and counts before and after.
+    /// Those that are being deleted with their accounts: they don't count as members, heirs or
+    /// users. The account of one that is retained stays, and counts before and after.
     pub deleted: Arc<BTreeSet<String>>,
-    /// Where the namespace is being deleted too, those that aren't yet. Nobody else keeps anybody there: an account without
-    /// a `User` outlives the namespace, and nobody could say anything about it there.
+    /// Where the namespace is being deleted too, those that aren't yet. Nobody else keeps anybody
+    /// there: an account without a `User` outlives the namespace, and nobody could say anything
+    /// about it there.
     pub last: Option<Arc<BTreeSet<String>>>,
 }
 
@@ -90,7 +94,8 @@ impl Leaving {
         self.deleted.contains(user)
     }
 
-    /// Whether the account of the `User` of this name counts as an heir's, a user's or an administrator's who stays.
+    /// Whether the account of the `User` of this name counts as an heir's, a user's or an
+    /// administrator's who stays.
     #[must_use]
     pub fn stays(&self, user: &str) -> bool {
         match &self.last {
@@ -120,8 +125,8 @@ pub struct OrganizationRecord {
 }
 
 impl OrganizationRecord {
-    /// Returns the name of the listing that an address in `domain` counts to: the most specific one that stays, else
-    /// the most specific one that is on its way out.
+    /// Returns the name of the listing that an address in `domain` counts to: the most specific one
+    /// that stays, else the most specific one that is on its way out.
     #[must_use]
     pub fn listing_of(&self, domain: &str, leaving: &BTreeSet<String>) -> Option<&str> {
         let staying = self.listings.iter().filter(|(name, _)| !leaving.contains(*name));
@@ -130,15 +135,24 @@ impl OrganizationRecord {
 
     /// Returns how many accounts count to each listing, of so many by the domain of their address.
     ///
-    /// Each domain is looked up with those above it, not compared with all that are listed: an organization may list
-    /// thousands.
+    /// Each domain is looked up with those above it, not compared with all that are listed: an
+    /// organization may list thousands.
     #[must_use]
-    pub fn users_by_listing(&self, leaving: &BTreeSet<String>, accounts: &BTreeMap<String, i64>) -> BTreeMap<String, i64> {
-        let by_domain: HashMap<&str, (&String, &Listing)> =
-            self.listings.iter().map(|(name, listing)| (listing.domain.as_str(), (name, listing))).collect();
+    pub fn users_by_listing(
+        &self,
+        leaving: &BTreeSet<String>,
+        accounts: &BTreeMap<String, i64>,
+    ) -> BTreeMap<String, i64> {
+        let by_domain: HashMap<&str, (&String, &Listing)> = self
+            .listings
+            .iter()
+            .map(|(name, listing)| (listing.domain.as_str(), (name, listing)))
+            .collect();
         let mut users: BTreeMap<String, i64> = BTreeMap::new();
         for (domain, accounts) in accounts {
-            let above = std::iter::successors(Some(domain.as_str()), |domain| Some(domain.split_once('.')?.1));
+            let above = std::iter::successors(Some(domain.as_str()), |domain| {
+                Some(domain.split_once('.')?.1)
+            });
             let accepting: Vec<&String> = above
                 .filter_map(|above| by_domain.get(above))
                 .filter(|(_, listing)| listing.accepts(domain))
@@ -166,7 +180,8 @@ impl OrganizationRecord {
     }
 }
 
-/// What is to become of an object: what is asked of the store, and what keeps the rest from happening.
+/// What is to become of an object: what is asked of the store, and what keeps the rest from
+/// happening.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
     /// What is asked of the store; nothing where the account is as it should be.
@@ -287,13 +302,21 @@ impl Plan {
         match (&plan.change, before) {
             (AccountChange::Delete { .. }, _) => Urgency::Deletes,
             (AccountChange::Update { content, .. }, Some(before)) => {
-                let is_disabled = (before.lifecycle, content.lifecycle) == (Lifecycle::Enabled, Lifecycle::Disabled);
+                let is_disabled = (before.lifecycle, content.lifecycle)
+                    == (Lifecycle::Enabled, Lifecycle::Disabled);
                 let loses_source = before.source.is_some() && before.source != content.source;
                 // Another group may give less.
-                let loses = loses_source || before.group != content.group || !before.grants.is_subset(&content.grants);
+                let loses = loses_source
+                    || before.group != content.group
+                    || !before.grants.is_subset(&content.grants);
                 if is_disabled || loses { Urgency::Revokes } else { Urgency::Other }
             }
-            (AccountChange::Create { .. } | AccountChange::Release { .. } | AccountChange::Update { .. }, _) => Urgency::Other,
+            (
+                AccountChange::Create { .. }
+                | AccountChange::Release { .. }
+                | AccountChange::Update { .. },
+                _,
+            ) => Urgency::Other,
         }
     }
 
@@ -324,7 +347,8 @@ pub struct RehashPlan {
     pub namespace: String,
     /// The account.
     pub account: AccountId,
-    /// The hash that the password was checked against; the store refuses when it isn't that any more.
+    /// The hash that the password was checked against; the store refuses when it isn't that any
+    /// more.
     pub before: PasswordHash,
     /// The hash of the same password.
     pub after: PasswordHash,
@@ -337,7 +361,8 @@ pub struct ConfirmPlan {
     pub namespace: String,
     /// The account.
     pub account: AccountId,
-    /// What each directory has now; without a fingerprint, what is about to be brought at the same revision.
+    /// What each directory has now; without a fingerprint, what is about to be brought at the same
+    /// revision.
     pub confirmed: Confirmations,
 }
 
@@ -507,7 +532,10 @@ impl Listing {
 
 /// Returns the name of the listing that an address in `domain` counts to: the most specific one.
 #[must_use]
-pub fn listing_of<'a>(listings: impl IntoIterator<Item = (&'a String, &'a Listing)>, domain: &str) -> Option<&'a str> {
+pub fn listing_of<'a>(
+    listings: impl IntoIterator<Item = (&'a String, &'a Listing)>,
+    domain: &str,
+) -> Option<&'a str> {
     listings
         .into_iter()
         .filter(|(_, listing)| listing.accepts(domain))
@@ -517,9 +545,16 @@ pub fn listing_of<'a>(listings: impl IntoIterator<Item = (&'a String, &'a Listin
 
 /// Whether the listing of this name is the only one that accepts an address in `domain`.
 #[must_use]
-pub fn needs<'a>(listings: impl IntoIterator<Item = (&'a String, &'a Listing)>, name: &str, domain: &str) -> bool {
-    let accepting: Vec<&String> =
-        listings.into_iter().filter(|(_, listing)| listing.accepts(domain)).map(|(name, _)| name).collect();
+pub fn needs<'a>(
+    listings: impl IntoIterator<Item = (&'a String, &'a Listing)>,
+    name: &str,
+    domain: &str,
+) -> bool {
+    let accepting: Vec<&String> = listings
+        .into_iter()
+        .filter(|(_, listing)| listing.accepts(domain))
+        .map(|(name, _)| name)
+        .collect();
     matches!(accepting[..], [only] if only == name)
 }
 
@@ -529,7 +564,14 @@ mod tests {
 
     #[test]
     fn accounts_count_to_the_same_listings_whether_found_one_by_one_or_together() {
-        let domains = ["acme.example", "eu.acme.example", "b.eu.acme.example", "z.b.eu.acme.example", "me.example", "other.test"];
+        let domains = [
+            "acme.example",
+            "eu.acme.example",
+            "b.eu.acme.example",
+            "z.b.eu.acme.example",
+            "me.example",
+            "other.test",
+        ];
         let accounts: BTreeMap<String, i64> = domains
             .iter()
             .chain(&["x.acme.example", "y.z.b.eu.acme.example", "nowhere.org"])
@@ -539,8 +581,13 @@ mod tests {
         for code in 0..5_usize.pow(5) {
             let choice = |number: usize| code / 5_usize.pow(u32::try_from(number).unwrap()) % 5;
             let (mut record, mut leaving) = (OrganizationRecord::default(), BTreeSet::new());
-            for (number, domain) in domains[..5].iter().enumerate().filter(|(number, _)| choice(*number) > 0) {
-                let listing = Listing { domain: Domain::parse(domain).unwrap(), include_subdomains: choice(number) > 2 };
+            for (number, domain) in
+                domains[..5].iter().enumerate().filter(|(number, _)| choice(*number) > 0)
+            {
+                let listing = Listing {
+                    domain: Domain::parse(domain).unwrap(),
+                    include_subdomains: choice(number) > 2,
+                };
                 record.listings.insert(format!("d{number}"), listing);
                 leaving.extend((choice(number) % 2 == 0).then(|| format!("d{number}")));
             }
@@ -550,7 +597,11 @@ mod tests {
                     *expected.entry(name.to_owned()).or_default() += accounts;
                 }
             }
-            assert_eq!(record.users_by_listing(&leaving, &accounts), expected, "{record:?} {leaving:?}");
+            assert_eq!(
+                record.users_by_listing(&leaving, &accounts),
+                expected,
+                "{record:?} {leaving:?}"
+            );
         }
     }
 }

@@ -18,7 +18,8 @@ pub struct Snapshot {
     pub spec: Option<Arc<OrgEmailDomainSpec>>,
     /// The organization's list, by the name of the `OrgEmailDomain`.
     pub listings: Arc<BTreeMap<String, Listing>>,
-    /// The namespace is going and has no `User` any more: what accounts that stay still need of it stays in the store.
+    /// The namespace is going and has no `User` any more: what accounts that stay still need of it
+    /// stays in the store.
     pub is_abandoned: bool,
     /// How many accounts that stay have an address that counts to it.
     pub users: i64,
@@ -37,7 +38,9 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         Some(_) if let Some(decision) = unheld(meta) => decision,
         Some(_) if meta.paused => Decision::blocked(Blocked::Paused),
         Some(_) if meta.deleting && *users > 0 && *is_abandoned => Decision::hold(Hold::Release),
-        Some(_) if meta.deleting && *users > 0 => Decision::blocked(Blocked::InUse { accounts: *users, role: UsedBy::Addresses }),
+        Some(_) if meta.deleting && *users > 0 => {
+            Decision::blocked(Blocked::InUse { accounts: *users, role: UsedBy::Addresses })
+        }
         Some(_) if meta.deleting && listed.is_none() => Decision::hold(Hold::Release),
         Some(_) if meta.deleting => drop_listing(meta, leaving, Hold::Release),
         Some(spec) => match unreadable::blocked(meta, Listed::Nothing, listed.is_none()) {
@@ -74,12 +77,18 @@ fn drop_listing(meta: &Meta, leaving: &Leaving, hold: Hold) -> Decision {
     Decision { plan: Some(plan), hold, ..Decision::default() }
 }
 
-fn listing(meta: &Meta, spec: &OrgEmailDomainSpec, listings: &BTreeMap<String, Listing>) -> Result<Listing, Blocked> {
+fn listing(
+    meta: &Meta,
+    spec: &OrgEmailDomainSpec,
+    listings: &BTreeMap<String, Listing>,
+) -> Result<Listing, Blocked> {
     let domain = Domain::parse(&spec.domain).map_err(Blocked::DomainInvalid)?;
     if domain.is_public_suffix() {
         return Err(Blocked::PublicSuffix(domain));
     }
-    if let Some((holder, _)) = listings.iter().find(|(name, listing)| **name != meta.name && listing.domain == domain) {
+    if let Some((holder, _)) =
+        listings.iter().find(|(name, listing)| **name != meta.name && listing.domain == domain)
+    {
         return Err(Blocked::DomainTaken { domain, holder: holder.clone() });
     }
     Ok(Listing { domain, include_subdomains: spec.include_subdomains })
@@ -96,12 +105,16 @@ mod tests {
 
     /// A listed domain of which a field can't be read now.
     fn misread(field: Field, spec: OrgEmailDomainSpec, in_force: Option<Listing>) -> Snapshot {
-        let unreadable = vec![UnreadableField::new(field, "spec.x".to_owned(), &serde_json::json!("Newer"))].into();
+        let unreadable =
+            vec![UnreadableField::new(field, "spec.x".to_owned(), &serde_json::json!("Newer"))]
+                .into();
         let meta = Meta { name: "acme".to_owned(), held: true, unreadable, ..Meta::default() };
         Snapshot {
             spec: Some(unreadable::listing_in_force(&Arc::new(spec), &meta, in_force.as_ref())),
             meta,
-            listings: Arc::new(in_force.into_iter().map(|listing| ("acme".to_owned(), listing)).collect()),
+            listings: Arc::new(
+                in_force.into_iter().map(|listing| ("acme".to_owned(), listing)).collect(),
+            ),
             is_abandoned: false,
             users: 0,
             leaving: Leaving::default(),
@@ -110,8 +123,14 @@ mod tests {
 
     #[test]
     fn a_listed_domain_keeps_what_is_not_understood_and_a_new_one_is_not_listed() {
-        let spec = |domain: &str, include_subdomains| OrgEmailDomainSpec { domain: domain.to_owned(), include_subdomains };
-        for (field, spec) in [(Field::Domain, spec("", true)), (Field::IncludeSubdomains, spec("acme.example", false))] {
+        let spec = |domain: &str, include_subdomains| OrgEmailDomainSpec {
+            domain: domain.to_owned(),
+            include_subdomains,
+        };
+        for (field, spec) in [
+            (Field::Domain, spec("", true)),
+            (Field::IncludeSubdomains, spec("acme.example", false)),
+        ] {
             let kept = decide(&misread(field, spec.clone(), Some(listed("acme.example", true))));
             assert_eq!(kept.plan, None);
             assert!(matches!(kept.blocked[..], [Blocked::UnsupportedValue { is_new: false, .. }]));
@@ -119,8 +138,14 @@ mod tests {
             assert_eq!(new.plan, None);
             assert!(matches!(new.blocked[..], [Blocked::UnsupportedValue { is_new: true, .. }]));
         }
-        let moved = decide(&misread(Field::IncludeSubdomains, spec("acme.test", false), Some(listed("acme.example", true))));
-        let Some(Plan::Domain(DomainPlan::Put { listing, .. })) = moved.plan else { panic!("the rest applies") };
+        let moved = decide(&misread(
+            Field::IncludeSubdomains,
+            spec("acme.test", false),
+            Some(listed("acme.example", true)),
+        ));
+        let Some(Plan::Domain(DomainPlan::Put { listing, .. })) = moved.plan else {
+            panic!("the rest applies")
+        };
         assert_eq!(listing, listed("acme.test", true));
     }
 

@@ -19,7 +19,10 @@ pub struct Snapshot {
 #[must_use]
 pub fn missing_groups(snapshot: &Snapshot) -> Vec<&'static str> {
     let wanted = snapshot.stays && snapshot.inhabited;
-    [ADMINISTRATORS, USERS].into_iter().filter(|name| wanted && !snapshot.groups.contains(*name)).collect()
+    [ADMINISTRATORS, USERS]
+        .into_iter()
+        .filter(|name| wanted && !snapshot.groups.contains(*name))
+        .collect()
 }
 
 #[cfg(test)]
@@ -28,8 +31,11 @@ mod tests {
 
     #[test]
     fn an_organization_gets_the_default_groups_while_anything_else_is_in_it() {
-        let snapshot =
-            |stays, inhabited, names: &[&'static str]| Snapshot { stays, inhabited, groups: names.iter().copied().collect() };
+        let snapshot = |stays, inhabited, names: &[&'static str]| Snapshot {
+            stays,
+            inhabited,
+            groups: names.iter().copied().collect(),
+        };
         assert_eq!(missing_groups(&snapshot(true, true, &[])), ["administrators", "users"]);
         assert_eq!(missing_groups(&snapshot(true, true, &["users"])), ["administrators"]);
         assert!(missing_groups(&snapshot(true, true, &["administrators", "users"])).is_empty());

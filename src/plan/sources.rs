@@ -1,8 +1,10 @@
-//! Where a `User`'s permissions come from: whose are followed, which are cloned, and what is kept on a loop.
+//! Where a `User`'s permissions come from: whose are followed, which are cloned, and what is kept
+//! on a loop.
 //!
-//! The store keeps whom an account follows, as its `User` declares it, also where nobody is there or
-//! the line is too long: then nothing is inherited. Only what a loop keeps and what was cloned are
-//! permissions written down, so a plan that writes them names the accounts that it was made from.
+//! The store keeps whom an account follows, as its `User` declares it, also where nobody is there
+//! or the line is too long: then nothing is inherited. Only what a loop keeps and what was cloned
+//! are permissions written down, so a plan that writes them names the accounts that it was made
+//! from.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
@@ -132,7 +134,9 @@ impl<'a> Person<'a> {
         let mut sourcing = match asked {
             None => Sourcing::default(),
             Some(PermissionSource { name, mode: SourceMode::Clone }) => self.cloning(name),
-            Some(PermissionSource { name, mode: SourceMode::Inherit }) => self.inheriting(name, grants),
+            Some(PermissionSource { name, mode: SourceMode::Inherit }) => {
+                self.inheriting(name, grants)
+            }
         };
         if let Some(Source::Inherited { from, .. }) = &sourcing.source
             && self.in_force() == Some(from)
@@ -142,7 +146,8 @@ impl<'a> Person<'a> {
         let (cut, seen) = self.cut();
         // Who was on a loop with this one, and is on another with it now, follows nobody.
         let on_a_loop = matches!(&sourcing.source, Some(Source::Inherited { kept: Some(_), .. }));
-        let members: HashSet<_> = sourcing.seen.iter().filter(|_| on_a_loop).map(|seen| seen.account).collect();
+        let members: HashSet<_> =
+            sourcing.seen.iter().filter(|_| on_a_loop).map(|seen| seen.account).collect();
         sourcing.keeps.extend(cut.into_iter().filter(|keep| !members.contains(&keep.account)));
         sourcing.seen.extend(seen);
         if on_a_loop && let Some(followed) = self.in_force() {
@@ -154,16 +159,21 @@ impl<'a> Person<'a> {
         sourcing
     }
 
-    /// Returns what the others on a loop keep once this one is off it: nothing, as they follow each other again.
+    /// Returns what the others on a loop keep once this one is off it: nothing, as they follow each
+    /// other again.
     #[must_use]
     pub fn cut(&self) -> (Vec<Keep>, Vec<SeenAccount>) {
         let Some(followed) = self.in_force() else { return (vec![], vec![]) };
         if !self.comes_home(followed) {
             return (vec![], vec![]);
         }
-        let members: Vec<&Account> = self.trail(followed).into_iter().filter_map(|name| self.find(name)).collect();
+        let members: Vec<&Account> =
+            self.trail(followed).into_iter().filter_map(|name| self.find(name)).collect();
         let freed = members.iter().filter(|account| kept(account).is_some());
-        (freed.map(|account| keep(account, None)).collect(), members.iter().map(|account| seen(account)).collect())
+        (
+            freed.map(|account| keep(account, None)).collect(),
+            members.iter().map(|account| seen(account)).collect(),
+        )
     }
 
     /// Returns the name of the `User` that the account follows, or would if it weren't on a loop.
@@ -202,7 +212,12 @@ impl<'a> Person<'a> {
                         walked.extend(self.trail(followed));
                     }
                     let absent = self.absent(&walked);
-                    Sourcing { source: Some(Source::Cloned(cloned)), seen, absent, ..Sourcing::default() }
+                    Sourcing {
+                        source: Some(Source::Cloned(cloned)),
+                        seen,
+                        absent,
+                        ..Sourcing::default()
+                    }
                 }
             },
         }
@@ -211,9 +226,14 @@ impl<'a> Person<'a> {
     fn inheriting(&self, name: &'a str, grants: &Permissions) -> Sourcing {
         // What is being deleted takes no new heirs, on a loop or not.
         let followed_already = self.in_force().is_some_and(|followed| followed == name);
-        let leaving = self.relatives.get(name).and_then(|relative| relative.declared.as_ref()).is_some_and(|user| user.deleting);
+        let leaving = self
+            .relatives
+            .get(name)
+            .and_then(|relative| relative.declared.as_ref())
+            .is_some_and(|user| user.deleting);
         if leaving && !followed_already {
-            let blocked = Blocked::SourceNotFound { field: PERMISSIONS_FROM, user: name.to_owned(), leaving };
+            let blocked =
+                Blocked::SourceNotFound { field: PERMISSIONS_FROM, user: name.to_owned(), leaving };
             return Sourcing { blocked: Some(blocked), ..Sourcing::default() };
         }
         if self.comes_home(name) {
@@ -221,17 +241,23 @@ impl<'a> Person<'a> {
         }
         let blocked = match available(self.relatives, PERMISSIONS_FROM, name) {
             Err(blocked) => Some(blocked),
-            Ok(account) if self.is_too_long(account) => Some(Blocked::InheritanceTooDeep { user: name.to_owned() }),
+            Ok(account) if self.is_too_long(account) => {
+                Some(Blocked::InheritanceTooDeep { user: name.to_owned() })
+            }
             Ok(_) => None,
         };
         let source = Some(Source::Inherited { from: name.to_owned(), kept: None });
-        // Whoever was followed already closes no loop, and nothing is written of who waits for an account.
+        // Whoever was followed already closes no loop, and nothing is written of who waits for an
+        // account.
         let writes_nothing = self.account.is_none() && blocked.is_some();
         let (seen, absent) = if followed_already || writes_nothing {
             (vec![], vec![])
         } else {
             let names = self.trail(name);
-            (names.iter().filter_map(|name| self.find(name)).map(seen).collect(), self.absent(&names))
+            (
+                names.iter().filter_map(|name| self.find(name)).map(seen).collect(),
+                self.absent(&names),
+            )
         };
         Sourcing { source, seen, absent, blocked, keeps: vec![] }
     }
@@ -263,13 +289,15 @@ impl<'a> Person<'a> {
         if let Some(cycle) = self.unchanged_cycle(from, grants)
             && cycle.unsettled.keys().all(|name| name == self.name)
         {
-            let mine = cycle.unsettled.get(self.name).or(kept(account)).cloned().unwrap_or_default();
+            let mine =
+                cycle.unsettled.get(self.name).or(kept(account)).cloned().unwrap_or_default();
             if kept(account) == Some(&mine) {
                 return Sourcing { source: source(mine), blocked, ..Sourcing::default() };
             }
         }
         let names = self.trail(from);
-        let members: Vec<&Account> = names.iter().filter_map(|name| self.relatives.get(name)?.account.as_ref()).collect();
+        let members: Vec<&Account> =
+            names.iter().filter_map(|name| self.relatives.get(name)?.account.as_ref()).collect();
         let mut granted = grants.clone();
         granted.extend(members.iter().flat_map(|account| &account.content.grants).cloned());
         let stays = |account: &'a Account, grants: &Permissions| -> Permissions {
@@ -291,12 +319,13 @@ impl<'a> Person<'a> {
         }
     }
 
-    /// Returns the cycle that the account is on already, where neither whom it follows nor what it is granted changes: it
-    /// was judged with everybody on it.
+    /// Returns the cycle that the account is on already, where neither whom it follows nor what it
+    /// is granted changes: it was judged with everybody on it.
     fn unchanged_cycle(&self, from: &str, grants: &Permissions) -> Option<&'a Cycle> {
         let account = self.account.filter(|account| account.content.grants == *grants)?;
         let known = self.relatives.get(self.name).and_then(|relative| relative.account.as_ref());
-        let is_known = known.is_some_and(|known| known.id == account.id && known.revision == account.revision);
+        let is_known =
+            known.is_some_and(|known| known.id == account.id && known.revision == account.revision);
         let follows = is_known && self.in_force().is_some_and(|followed| followed == from);
         self.relatives.cycles().cycle(self.name).filter(|_| follows)
     }
@@ -341,7 +370,11 @@ impl<'a> Person<'a> {
 ///
 /// # Errors
 /// When there is none: who the `User` waits for.
-pub fn available<'a>(relatives: &'a Relatives, field: &'static str, name: &str) -> Result<&'a Account, Blocked> {
+pub fn available<'a>(
+    relatives: &'a Relatives,
+    field: &'static str,
+    name: &str,
+) -> Result<&'a Account, Blocked> {
     let user = name.to_owned();
     match relatives.get(name) {
         Some(Relative { account: Some(account), .. }) => Ok(account),
@@ -351,12 +384,14 @@ pub fn available<'a>(relatives: &'a Relatives, field: &'static str, name: &str) 
         Some(Relative { account: None, declared: Some(Declared { deleting: true, .. }) }) => {
             Err(Blocked::SourceNotFound { field, user, leaving: true })
         }
-        Some(Relative { account: None, declared: None }) | None => Err(Blocked::SourceNotFound { field, user, leaving: false }),
+        Some(Relative { account: None, declared: None }) | None => {
+            Err(Blocked::SourceNotFound { field, user, leaving: false })
+        }
     }
 }
 
-/// Returns the name that a trail goes on with from a `User`; one that goes without ever having had an
-/// account leads nowhere.
+/// Returns the name that a trail goes on with from a `User`; one that goes without ever having had
+/// an account leads nowhere.
 #[must_use]
 pub fn leads_to(relative: &Relative) -> Option<&str> {
     match relative {
@@ -364,7 +399,9 @@ pub fn leads_to(relative: &Relative) -> Option<&str> {
             Some(Source::Inherited { from, .. }) => Some(from),
             Some(Source::Cloned(_)) | None => None,
         },
-        Relative { account: None, declared } => declared.as_ref().filter(|user| !user.deleting)?.follows.as_deref(),
+        Relative { account: None, declared } => {
+            declared.as_ref().filter(|user| !user.deleting)?.follows.as_deref()
+        }
     }
 }
 
@@ -394,7 +431,8 @@ mod tests {
     use super::*;
     use crate::api::Reason;
     use crate::domain::account::{
-        AccountId, Content, Lifecycle, Owner, Profile, Revision, Transaction, TransactionId, TransactionKind,
+        AccountId, Content, Lifecycle, Owner, Profile, Revision, Transaction, TransactionId,
+        TransactionKind,
     };
     use crate::domain::email::Email;
     use crate::domain::member::MemberValues;
@@ -459,14 +497,23 @@ mod tests {
             account: Some(account.clone()),
             declared: Some(Declared {
                 deleting: false,
-                follows: super::leads_to(&Relative { account: Some(account.clone()), declared: None }).map(str::to_owned),
+                follows: super::leads_to(&Relative {
+                    account: Some(account.clone()),
+                    declared: None,
+                })
+                .map(str::to_owned),
             }),
         };
         accounts.iter().map(|account| (account.owner.name.clone(), relative(account))).collect()
     }
 
     #[track_caller]
-    fn decided(name: &str, relatives: &Relatives, asked: Option<(&str, SourceMode)>, grants: &str) -> Sourcing {
+    fn decided(
+        name: &str,
+        relatives: &Relatives,
+        asked: Option<(&str, SourceMode)>,
+        grants: &str,
+    ) -> Sourcing {
         let account = relatives.get(name).and_then(|relative| relative.account.as_ref());
         let asked = asked.map(|(name, mode)| from(name, mode));
         let person = Person { name, account, relatives };
@@ -475,8 +522,13 @@ mod tests {
 
     fn kept_by(sourcing: &Sourcing, name: &str) -> Option<Option<String>> {
         let id = account(name, "", None).id;
-        let texts = |kept: &Permissions| kept.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        sourcing.keeps.iter().find(|keep| keep.account == id).map(|keep| keep.kept.as_ref().map(texts))
+        let texts =
+            |kept: &Permissions| kept.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        sourcing
+            .keeps
+            .iter()
+            .find(|keep| keep.account == id)
+            .map(|keep| keep.kept.as_ref().map(texts))
     }
 
     #[test]
@@ -490,9 +542,13 @@ mod tests {
         let closed = decided("alice", &people, Some(("carol", SourceMode::Inherit)), "a new");
         assert_eq!(
             closed.blocked,
-            Some(Blocked::InheritanceCycle { users: ["alice", "carol", "bob"].map(str::to_owned).to_vec(), more: 0 })
+            Some(Blocked::InheritanceCycle {
+                users: ["alice", "carol", "bob"].map(str::to_owned).to_vec(),
+                more: 0
+            })
         );
-        // x was taken from alice by the same edit, new was had by nobody, and alice never had b or c.
+        // x was taken from alice by the same edit, new was had by nobody, and alice never had b or
+        // c.
         assert_eq!(closed.source, keeps("carol", ""));
         assert_eq!(kept_by(&closed, "bob"), Some(Some("a".to_owned())));
         assert_eq!(kept_by(&closed, "carol"), Some(Some("a b".to_owned())));
@@ -500,13 +556,20 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_on_a_loop_is_for_everybody_on_it_and_what_is_granted_again_does_not_come_back() {
-        let looped = |bob: &str| people(&[account("alice", "", keeps("bob", "p q")), account("bob", bob, keeps("alice", ""))]);
+    fn a_revocation_on_a_loop_is_for_everybody_on_it_and_what_is_granted_again_does_not_come_back()
+    {
+        let looped = |bob: &str| {
+            people(&[
+                account("alice", "", keeps("bob", "p q")),
+                account("bob", bob, keeps("alice", "")),
+            ])
+        };
         let revoked = decided("bob", &looped("p q"), Some(("alice", SourceMode::Inherit)), "q");
         assert_eq!(kept_by(&revoked, "alice"), Some(Some("q".to_owned())));
         assert_eq!(revoked.source, keeps("alice", ""));
         let mut after = looped("q");
-        after.get_mut("alice").unwrap().account.as_mut().unwrap().content.source = keeps("bob", "q");
+        after.get_mut("alice").unwrap().account.as_mut().unwrap().content.source =
+            keeps("bob", "q");
         let granted_again = decided("bob", &after, Some(("alice", SourceMode::Inherit)), "p q");
         assert_eq!(kept_by(&granted_again, "alice"), None);
     }
@@ -518,7 +581,11 @@ mod tests {
             (false, true) => None,
             (false, false) => follows(&format!("u{}", number + 1)),
         };
-        people(&(0..many).map(|number| account(&format!("u{number}"), "a", follows(number))).collect::<Vec<_>>())
+        people(
+            &(0..many)
+                .map(|number| account(&format!("u{number}"), "a", follows(number)))
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// Returns how often somebody is looked at while everybody in such a row is judged.
@@ -528,10 +595,18 @@ mod tests {
         for number in 0..many {
             let name = format!("u{number}");
             let next = format!("u{}", (number + 1) % many);
-            let asked = (is_ring || number + 1 < many).then_some((next.as_str(), SourceMode::Inherit));
+            let asked =
+                (is_ring || number + 1 < many).then_some((next.as_str(), SourceMode::Inherit));
             let sourcing = decided(&name, &people, asked, "a");
-            assert_eq!((sourcing.keeps, sourcing.seen, sourcing.absent), (vec![], vec![], Vec::<String>::new()));
-            assert_eq!(sourcing.blocked.is_some(), is_ring || many - number > LONGEST_LINE + 1, "{name}");
+            assert_eq!(
+                (sourcing.keeps, sourcing.seen, sourcing.absent),
+                (vec![], vec![], Vec::<String>::new())
+            );
+            assert_eq!(
+                sourcing.blocked.is_some(),
+                is_ring || many - number > LONGEST_LINE + 1,
+                "{name}"
+            );
         }
         visits::take()
     }
@@ -546,7 +621,10 @@ mod tests {
 
     #[test]
     fn who_changes_nothing_of_a_loop_is_not_refused_when_others_on_it_change() {
-        let people = people(&[account("alice", "a", keeps("bob", "b")), account("bob", "b", keeps("alice", "a"))]);
+        let people = people(&[
+            account("alice", "a", keeps("bob", "b")),
+            account("bob", "b", keeps("alice", "a")),
+        ]);
         let settled = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "a");
         assert_eq!((settled.source, settled.seen), (keeps("bob", "b"), vec![]));
         let granted = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "a c");
@@ -555,14 +633,28 @@ mod tests {
 
     #[test]
     fn what_is_kept_on_a_loop_settles() {
-        let people = people(&[account("alice", "a", keeps("bob", "b")), account("bob", "b", keeps("alice", ""))]);
+        let people = people(&[
+            account("alice", "a", keeps("bob", "b")),
+            account("bob", "b", keeps("alice", "")),
+        ]);
         let again = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "a");
         assert_eq!((again.source, again.keeps), (keeps("bob", "b"), vec![]));
-        let ids = |sourcing: &Sourcing| sourcing.keeps.iter().map(|keep| keep.account).collect::<BTreeSet<_>>();
-        let unsettled = self::people(&[account("alice", "a", keeps("bob", "b")), account("bob", "b", keeps("alice", "gone"))]);
+        let ids = |sourcing: &Sourcing| {
+            sourcing.keeps.iter().map(|keep| keep.account).collect::<BTreeSet<_>>()
+        };
+        let unsettled = self::people(&[
+            account("alice", "a", keeps("bob", "b")),
+            account("bob", "b", keeps("alice", "gone")),
+        ]);
         let mended = decided("alice", &unsettled, Some(("bob", SourceMode::Inherit)), "a");
-        assert_eq!((mended.source.clone(), ids(&mended), mended.seen.len()), (keeps("bob", "b"), self::ids(&["bob"]), 1));
-        assert_eq!(decided("bob", &unsettled, Some(("alice", SourceMode::Inherit)), "b").source, keeps("alice", ""));
+        assert_eq!(
+            (mended.source.clone(), ids(&mended), mended.seen.len()),
+            (keeps("bob", "b"), self::ids(&["bob"]), 1)
+        );
+        assert_eq!(
+            decided("bob", &unsettled, Some(("alice", SourceMode::Inherit)), "b").source,
+            keeps("alice", "")
+        );
     }
 
     #[test]
@@ -573,11 +665,18 @@ mod tests {
             account("carol", "", keeps("alice", "")),
             account("dave", "", None),
         ]);
-        for asked in
-            [None, Some(("dave", SourceMode::Inherit)), Some(("dave", SourceMode::Clone)), Some(("nobody", SourceMode::Inherit))]
-        {
+        for asked in [
+            None,
+            Some(("dave", SourceMode::Inherit)),
+            Some(("dave", SourceMode::Clone)),
+            Some(("nobody", SourceMode::Inherit)),
+        ] {
             let cut = decided("alice", &people, asked, "");
-            assert_eq!((kept_by(&cut, "bob"), kept_by(&cut, "carol")), (Some(None), Some(None)), "{asked:?}");
+            assert_eq!(
+                (kept_by(&cut, "bob"), kept_by(&cut, "carol")),
+                (Some(None), Some(None)),
+                "{asked:?}"
+            );
         }
         let shorter = decided("carol", &people, Some(("bob", SourceMode::Inherit)), "");
         assert_eq!(kept_by(&shorter, "alice"), Some(None));
@@ -586,7 +685,10 @@ mod tests {
 
     #[test]
     fn an_heir_outside_a_loop_is_not_on_it() {
-        let people = people(&[account("alice", "a", keeps("bob", "")), account("bob", "b", keeps("alice", "a"))]);
+        let people = people(&[
+            account("alice", "a", keeps("bob", "")),
+            account("bob", "b", keeps("alice", "a")),
+        ]);
         let heir = decided("carol", &people, Some(("alice", SourceMode::Inherit)), "");
         assert_eq!((heir.source, heir.blocked), (follows("alice"), None));
     }
@@ -597,7 +699,9 @@ mod tests {
         let declared = Declared { deleting: false, follows: Some("alice".to_owned()) };
         people.insert("bob".to_owned(), Relative { account: None, declared: Some(declared) });
         let why = |name: &str, other: &str| {
-            decided(name, &people, Some((other, SourceMode::Inherit)), "").blocked.map(|why| why.reason())
+            decided(name, &people, Some((other, SourceMode::Inherit)), "")
+                .blocked
+                .map(|why| why.reason())
         };
         assert_eq!(why("alice", "bob"), Some(Reason::InheritanceCycle));
         assert_eq!(why("bob", "alice"), Some(Reason::InheritanceCycle));
@@ -608,7 +712,10 @@ mod tests {
         let people = people(&[account("alice", "a", None)]);
         for mode in [SourceMode::Inherit, SourceMode::Clone] {
             let decided = decided("alice", &people, Some(("alice", mode)), "a");
-            assert_eq!(decided.blocked, Some(Blocked::InheritanceCycle { users: vec!["alice".to_owned()], more: 0 }));
+            assert_eq!(
+                decided.blocked,
+                Some(Blocked::InheritanceCycle { users: vec!["alice".to_owned()], more: 0 })
+            );
         }
     }
 
@@ -617,48 +724,88 @@ mod tests {
         let name = |number: usize| format!("u{number}");
         let line = |length: usize| -> Vec<Account> {
             (1..=length)
-                .map(|number| account(&name(number), "", (number < length).then(|| follows(&name(number + 1))).flatten()))
+                .map(|number| {
+                    account(
+                        &name(number),
+                        "",
+                        (number < length).then(|| follows(&name(number + 1))).flatten(),
+                    )
+                })
                 .collect()
         };
-        assert_eq!(decided("u0", &people(&line(32)), Some(("u1", SourceMode::Inherit)), "").blocked, None);
+        assert_eq!(
+            decided("u0", &people(&line(32)), Some(("u1", SourceMode::Inherit)), "").blocked,
+            None
+        );
         let too_long = decided("u0", &people(&line(33)), Some(("u1", SourceMode::Inherit)), "");
         assert_eq!(too_long.blocked, Some(Blocked::InheritanceTooDeep { user: "u1".to_owned() }));
     }
 
     #[test]
     fn a_clone_of_an_heir_of_ones_own_counts_on_whom_one_follows_being_absent() {
-        let people = people(&[account("alice", "", follows("carol")), account("bob", "b", follows("alice"))]);
-        assert_eq!(decided("alice", &people, Some(("bob", SourceMode::Clone)), "").absent, ["carol"]);
+        let people = people(&[
+            account("alice", "", follows("carol")),
+            account("bob", "b", follows("alice")),
+        ]);
+        assert_eq!(
+            decided("alice", &people, Some(("bob", SourceMode::Clone)), "").absent,
+            ["carol"]
+        );
     }
 
     #[test]
     fn a_clone_is_taken_once_of_all_that_the_source_has_as_its_own() {
-        let clone = |asked: &str, people: &Relatives| decided("alice", people, Some((asked, SourceMode::Clone)), "");
-        let mut people =
-            people(&[account("alice", "", None), account("bob", "b", follows("carol")), account("carol", "c", None)]);
+        let clone = |asked: &str, people: &Relatives| {
+            decided("alice", people, Some((asked, SourceMode::Clone)), "")
+        };
+        let mut people = people(&[
+            account("alice", "", None),
+            account("bob", "b", follows("carol")),
+            account("carol", "c", None),
+        ]);
         let taken = clone("bob", &people);
         let Some(Source::Cloned(snapshot)) = &taken.source else { panic!("not cloned: {taken:?}") };
-        assert_eq!((&snapshot.permissions, snapshot.generation, snapshot.uid.as_str()), (&permissions("b c"), 3, "uid of bob"));
+        assert_eq!(
+            (&snapshot.permissions, snapshot.generation, snapshot.uid.as_str()),
+            (&permissions("b c"), 3, "uid of bob")
+        );
         assert_eq!(taken.seen.len(), 2);
-        people.get_mut("alice").unwrap().account.as_mut().unwrap().content.source = taken.source.clone();
-        people.get_mut("bob").unwrap().account.as_mut().unwrap().content.grants = permissions("other");
-        assert_eq!((clone("bob", &people).source, clone("bob", &people).seen), (taken.source.clone(), vec![]));
+        people.get_mut("alice").unwrap().account.as_mut().unwrap().content.source =
+            taken.source.clone();
+        people.get_mut("bob").unwrap().account.as_mut().unwrap().content.grants =
+            permissions("other");
+        assert_eq!(
+            (clone("bob", &people).source, clone("bob", &people).seen),
+            (taken.source.clone(), vec![])
+        );
         people.remove("bob");
         assert_eq!(clone("bob", &people).source, taken.source);
         let retaken = clone("carol", &people);
-        assert!(matches!(retaken.source, Some(Source::Cloned(clone)) if clone.permissions == permissions("c")));
+        assert!(
+            matches!(retaken.source, Some(Source::Cloned(clone)) if clone.permissions == permissions("c"))
+        );
         let gone = clone("nobody", &people);
-        assert_eq!((gone.source, gone.blocked.map(|why| why.reason())), (None, Some(Reason::SourceNotFound)));
+        assert_eq!(
+            (gone.source, gone.blocked.map(|why| why.reason())),
+            (None, Some(Reason::SourceNotFound))
+        );
     }
 
     #[test]
     fn a_user_on_its_way_out_keeps_its_heirs_and_gets_no_new_ones() {
-        let mut people = people(&[account("alice", "", follows("bob")), account("bob", "b", None), account("carol", "", None)]);
+        let mut people = people(&[
+            account("alice", "", follows("bob")),
+            account("bob", "b", None),
+            account("carol", "", None),
+        ]);
         people.get_mut("bob").unwrap().declared = Some(Declared { deleting: true, follows: None });
         let inherit = |name: &str| decided(name, &people, Some(("bob", SourceMode::Inherit)), "");
         assert_eq!((inherit("alice").source, inherit("alice").blocked), (follows("bob"), None));
         let late = inherit("carol");
-        assert_eq!((late.source, late.blocked.map(|why| why.reason())), (None, Some(Reason::SourceNotFound)));
+        assert_eq!(
+            (late.source, late.blocked.map(|why| why.reason())),
+            (None, Some(Reason::SourceNotFound))
+        );
     }
 
     #[test]
@@ -669,7 +816,10 @@ mod tests {
             (decided.source, decided.blocked.map(|why| why.reason()))
         };
         assert_eq!(inherit(&people), (follows("bob"), Some(Reason::SourceNotFound)));
-        people.insert("bob".to_owned(), Relative { account: None, declared: Some(Declared { deleting: false, follows: None }) });
+        people.insert(
+            "bob".to_owned(),
+            Relative { account: None, declared: Some(Declared { deleting: false, follows: None }) },
+        );
         assert_eq!(inherit(&people), (follows("bob"), Some(Reason::SourceNotReady)));
         people.get_mut("bob").unwrap().account = Some(account("bob", "b", None));
         assert_eq!(inherit(&people), (follows("bob"), None));
@@ -677,7 +827,8 @@ mod tests {
 
     /// The people, while somebody deletes this one.
     fn while_deleted(mut people: Relatives, name: &str) -> Relatives {
-        people.get_mut(name).and_then(|relative| relative.declared.as_mut()).unwrap().deleting = true;
+        people.get_mut(name).and_then(|relative| relative.declared.as_mut()).unwrap().deleting =
+            true;
         people
     }
 
@@ -687,7 +838,10 @@ mod tests {
 
     #[test]
     fn what_is_being_deleted_takes_no_new_heirs_though_it_would_be_on_a_loop() {
-        let people = while_deleted(people(&[account("alice", "", None), account("bob", "b", follows("alice"))]), "bob");
+        let people = while_deleted(
+            people(&[account("alice", "", None), account("bob", "b", follows("alice"))]),
+            "bob",
+        );
         let late = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "");
         assert_eq!(late.source, None);
         assert!(matches!(late.blocked, Some(Blocked::SourceNotFound { leaving: true, .. })));
@@ -711,8 +865,14 @@ mod tests {
             account("carol", "c", follows("dave")),
         ]);
         let closed = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "a");
-        assert_eq!(closed.keeps.iter().map(|keep| keep.account).collect::<BTreeSet<_>>(), ids(&["bob"]));
-        assert_eq!(closed.seen.iter().map(|seen| seen.account).collect::<BTreeSet<_>>(), ids(&["bob", "carol"]));
+        assert_eq!(
+            closed.keeps.iter().map(|keep| keep.account).collect::<BTreeSet<_>>(),
+            ids(&["bob"])
+        );
+        assert_eq!(
+            closed.seen.iter().map(|seen| seen.account).collect::<BTreeSet<_>>(),
+            ids(&["bob", "carol"])
+        );
         assert_eq!(closed.absent, ["dave"]);
     }
 

@@ -9,11 +9,13 @@ use super::{Blocked, StoreTrouble, in_flight, org_email_domain, user_group};
 use crate::api::lenient::Field;
 use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason, Timestamp};
 use crate::api::user::{
-    AccountState, Address, BillingStatus, CloneStatus, CopyStatus, MemberProfile, PermissionOrigin, PermissionsStatus,
-    TransactionState, TransactionStatus, TransactionType, UserStatus,
+    AccountState, Address, BillingStatus, CloneStatus, CopyStatus, MemberProfile, PermissionOrigin,
+    PermissionsStatus, TransactionState, TransactionStatus, TransactionType, UserStatus,
 };
 use crate::api::{OrgEmailDomainStatus, UserGroupStatus};
-use crate::domain::account::{Account, Cloned, Departure, Lifecycle, PostalAddress, Source, Transaction, TransactionKind};
+use crate::domain::account::{
+    Account, Cloned, Departure, Lifecycle, PostalAddress, Source, Transaction, TransactionKind,
+};
 use crate::domain::billing::{Month, Zone};
 use crate::domain::email::Domain;
 use crate::domain::member::MemberValues;
@@ -44,7 +46,8 @@ pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked], zone: &Zo
         Has::Nothing => (None, None),
     };
     let last = account.map(|account| (&account.transaction, &account.confirmed));
-    let last = last.or_else(|| departed.map(|departure| (&departure.transaction, &departure.confirmed)));
+    let last =
+        last.or_else(|| departed.map(|departure| (&departure.transaction, &departure.confirmed)));
     let told = last.map(|(transaction, confirmed)| {
         let unconfirmed = in_flight::unconfirmed(transaction, confirmed, &snapshot.directories);
         in_flight::told(blocked, transaction, unconfirmed, snapshot.now)
@@ -52,10 +55,15 @@ pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked], zone: &Zo
     let in_flight = last.filter(|(last, _)| last.in_flight()).map(|(last, _)| last.kind);
     let behind = behind(&snapshot.directories, &snapshot.telling, snapshot.now);
     // What a transaction in flight waits for is told with it.
-    let blocks = behind.clone().filter(|behind| behind.blocks && in_flight.is_none()).map(Blocked::DirectoriesBehind);
-    let blocked: Vec<Blocked> = told.unwrap_or_else(|| blocked.to_vec()).into_iter().chain(blocks).collect();
+    let blocks = behind
+        .clone()
+        .filter(|behind| behind.blocks && in_flight.is_none())
+        .map(Blocked::DirectoriesBehind);
+    let blocked: Vec<Blocked> =
+        told.unwrap_or_else(|| blocked.to_vec()).into_iter().chain(blocks).collect();
     let blocked = blocked.as_slice();
-    let asked_for = || email.as_ref().map_or_else(|_| spec.email.clone(), |email| Some(email.to_string()));
+    let asked_for =
+        || email.as_ref().map_or_else(|_| spec.email.clone(), |email| Some(email.to_string()));
     let mut conditions = vec![ready(blocked, "the account is as declared")];
     conditions.extend(account_conditions(snapshot, account, in_flight, blocked));
     let is_brought = !snapshot.directories.is_empty() && last.is_some();
@@ -63,12 +71,17 @@ pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked], zone: &Zo
     conditions.extend(while_true(blocked));
     UserStatus {
         observed_generation: Some(meta.generation),
-        state: Some(account.map_or(if meta.deleting { AccountState::Deleting } else { AccountState::Pending }, state)),
+        state: Some(account.map_or(
+            if meta.deleting { AccountState::Deleting } else { AccountState::Pending },
+            state,
+        )),
         login_name: account
             .map(|account| &account.login_name)
             .or(departed.map(|departure| &departure.login_name))
             .map(ToString::to_string),
-        account_id: account.map(|account| account.id.to_string()).or_else(|| snapshot.recorded.clone()),
+        account_id: account
+            .map(|account| account.id.to_string())
+            .or_else(|| snapshot.recorded.clone()),
         email: account.map_or_else(asked_for, |account| Some(account.content.email.to_string())),
         group: Some(account.map_or(&spec.group_ref.name, |account| &account.content.group).clone()),
         profile: account.and_then(|account| member_profile(&account.content.member)),
@@ -77,7 +90,9 @@ pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked], zone: &Zo
         clone: account.and_then(clone),
         copy: account.and_then(copy),
         heirs: account.and_then(|_| i64::try_from(heirs.len()).ok()),
-        billing: account.map(|account| BillingStatus { since: Month::containing(account.created, zone).to_string() }),
+        billing: account.map(|account| BillingStatus {
+            since: Month::containing(account.created, zone).to_string(),
+        }),
         conditions: complete(conditions, meta.generation),
     }
 }
@@ -100,13 +115,20 @@ pub fn of_group(snapshot: &user_group::Snapshot, blocked: &[Blocked]) -> UserGro
 
 /// Returns the status of a listed domain.
 #[must_use]
-pub fn of_listing(snapshot: &org_email_domain::Snapshot, blocked: &[Blocked]) -> OrgEmailDomainStatus {
+pub fn of_listing(
+    snapshot: &org_email_domain::Snapshot,
+    blocked: &[Blocked],
+) -> OrgEmailDomainStatus {
     let asked_for = snapshot.spec.as_ref().and_then(|spec| Domain::parse(&spec.domain).ok());
     OrgEmailDomainStatus {
         observed_generation: Some(snapshot.meta.generation),
         ascii_domain: asked_for.map(|domain| domain.to_string()),
         users: Some(snapshot.users),
-        conditions: simple(blocked, "addresses in the domain are accepted", snapshot.meta.generation),
+        conditions: simple(
+            blocked,
+            "addresses in the domain are accepted",
+            snapshot.meta.generation,
+        ),
     }
 }
 
@@ -114,7 +136,11 @@ pub fn of_listing(snapshot: &org_email_domain::Snapshot, blocked: &[Blocked]) ->
 ///
 /// The generation stays the one before: this one wasn't committed.
 #[must_use]
-pub fn without_store(previous: &[Condition], observed: i64, trouble: StoreTrouble) -> Vec<Condition> {
+pub fn without_store(
+    previous: &[Condition],
+    observed: i64,
+    trouble: StoreTrouble,
+) -> Vec<Condition> {
     let blocked = [Blocked::StoreUnavailable(trouble)];
     let mut conditions = vec![ready(&blocked, "")];
     let others = |condition: &&Condition| {
@@ -130,10 +156,17 @@ pub fn without_store(previous: &[Condition], observed: i64, trouble: StoreTroubl
 ///
 /// `None` if they are as before: then nothing is to be written.
 #[must_use]
-pub fn dated(mut conditions: Vec<Condition>, previous: &[Condition], now: jiff::Timestamp) -> Vec<Condition> {
+pub fn dated(
+    mut conditions: Vec<Condition>,
+    previous: &[Condition],
+    now: jiff::Timestamp,
+) -> Vec<Condition> {
     for condition in &mut conditions {
-        let before = previous.iter().find(|before| before.kind == condition.kind && before.status == condition.status);
-        condition.last_transition_time = before.map_or_else(|| second(now), |before| before.last_transition_time.clone());
+        let before = previous
+            .iter()
+            .find(|before| before.kind == condition.kind && before.status == condition.status);
+        condition.last_transition_time =
+            before.map_or_else(|| second(now), |before| before.last_transition_time.clone());
     }
     conditions
 }
@@ -160,13 +193,17 @@ fn directories_current(behind: Option<&Behind>, is_brought: bool) -> Option<Cond
         Some(Behind { lag, message, blocks: _ }) => {
             Some(condition(DirectoriesCurrent, ConditionStatus::False, lag.reason(), message))
         }
-        None => is_brought.then(|| condition(DirectoriesCurrent, ConditionStatus::True, Reason::Reconciled, current)),
+        None => is_brought.then(|| {
+            condition(DirectoriesCurrent, ConditionStatus::True, Reason::Reconciled, current)
+        }),
     }
 }
 
 fn ready(blocked: &[Blocked], settled: &str) -> Condition {
     match blocked.first() {
-        Some(why) => condition(ConditionType::Ready, ConditionStatus::False, why.reason(), why.to_string()),
+        Some(why) => {
+            condition(ConditionType::Ready, ConditionStatus::False, why.reason(), why.to_string())
+        }
         None => condition(ConditionType::Ready, ConditionStatus::True, Reason::Reconciled, settled),
     }
 }
@@ -202,9 +239,16 @@ fn account_conditions(
     let none = "there is no account yet";
     let in_transaction = match in_flight {
         Some(kind) => {
-            let is_late = |why: &&Blocked| matches!(why, Blocked::DeadlineExceeded { .. } | Blocked::DirectoryRefused { .. });
+            let is_late = |why: &&Blocked| {
+                matches!(why, Blocked::DeadlineExceeded { .. } | Blocked::DirectoryRefused { .. })
+            };
             let late = blocked.iter().find(is_late).or(blocked.last());
-            condition(InTransaction, True, reason_of(kind), late.map(ToString::to_string).unwrap_or_default())
+            condition(
+                InTransaction,
+                True,
+                reason_of(kind),
+                late.map(ToString::to_string).unwrap_or_default(),
+            )
         }
         None => condition(InTransaction, False, Reason::Idle, "no transaction is in flight"),
     };
@@ -214,13 +258,20 @@ fn account_conditions(
     let email = match (about_email.or(blocked.first()), account) {
         _ if in_force => condition(EmailAccepted, True, Reason::Accepted, "the email is in force"),
         (Some(why), Some(_)) => condition(EmailAccepted, False, why.reason(), why.to_string()),
-        (Some(why), None) if why.concerns_email() => condition(EmailAccepted, False, why.reason(), why.to_string()),
+        (Some(why), None) if why.concerns_email() => {
+            condition(EmailAccepted, False, why.reason(), why.to_string())
+        }
         _ => condition(EmailAccepted, False, Reason::NoAccount, none),
     };
     let about_permissions = blocked.iter().find(|why| why.concerns_permissions());
     let permissions = match (about_permissions, account) {
         (Some(why), _) => condition(PermissionsResolved, False, why.reason(), why.to_string()),
-        (None, Some(_)) => condition(PermissionsResolved, True, Reason::Resolved, "the permissions in effect are known"),
+        (None, Some(_)) => condition(
+            PermissionsResolved,
+            True,
+            Reason::Resolved,
+            "the permissions in effect are known",
+        ),
         (None, None) => condition(PermissionsResolved, False, Reason::NoAccount, none),
     };
     let login = match account {
@@ -234,9 +285,12 @@ fn account_conditions(
             Reason::EmailIsPlaceholder,
             "the email is that of the copied User with a number: set spec.email to the person's own",
         ),
-        Some(account) if account.credential.is_some() => {
-            condition(LoginReady, True, Reason::PasswordSet, "a password is set, and the account is enabled")
-        }
+        Some(account) if account.credential.is_some() => condition(
+            LoginReady,
+            True,
+            Reason::PasswordSet,
+            "a password is set, and the account is enabled",
+        ),
         Some(_) => match blocked.iter().find(|why| why.concerns_password()) {
             Some(why) => condition(LoginReady, False, why.reason(), why.to_string()),
             None => condition(
@@ -248,23 +302,49 @@ fn account_conditions(
         },
     };
     let billable = match account.map(|account| account.content.lifecycle) {
-        None if !snapshot.spec.charge_approved => {
-            condition(Billable, False, Reason::ChargeNotApproved, "nothing is billed before the charge is approved")
-        }
-        None => condition(Billable, False, Reason::NoAccount, "nothing is billed before there is an account"),
-        Some(Lifecycle::Disabled) => {
-            condition(Billable, True, Reason::DisabledStillBilled, "a disabled account is billed like any other")
-        }
-        Some(Lifecycle::Enabled) => {
-            condition(Billable, True, Reason::Enabled, "billed for every calendar month in which the account exists")
-        }
+        None if !snapshot.spec.charge_approved => condition(
+            Billable,
+            False,
+            Reason::ChargeNotApproved,
+            "nothing is billed before the charge is approved",
+        ),
+        None => condition(
+            Billable,
+            False,
+            Reason::NoAccount,
+            "nothing is billed before there is an account",
+        ),
+        Some(Lifecycle::Disabled) => condition(
+            Billable,
+            True,
+            Reason::DisabledStillBilled,
+            "a disabled account is billed like any other",
+        ),
+        Some(Lifecycle::Enabled) => condition(
+            Billable,
+            True,
+            Reason::Enabled,
+            "billed for every calendar month in which the account exists",
+        ),
     };
     [in_transaction, login, billable, permissions, email]
 }
 
-fn condition(kind: ConditionType, status: ConditionStatus, reason: Reason, message: impl Into<String>) -> Condition {
+fn condition(
+    kind: ConditionType,
+    status: ConditionStatus,
+    reason: Reason,
+    message: impl Into<String>,
+) -> Condition {
     let last_transition_time = Timestamp::from(jiff::Timestamp::UNIX_EPOCH);
-    Condition { kind, status, reason, message: message.into(), last_transition_time, observed_generation: 0 }
+    Condition {
+        kind,
+        status,
+        reason,
+        message: message.into(),
+        last_transition_time,
+        observed_generation: 0,
+    }
 }
 
 fn transaction(transaction: &Transaction, now: jiff::Timestamp) -> TransactionStatus {
@@ -293,12 +373,16 @@ fn has_wanted_email(snapshot: &Snapshot, account: &Account) -> bool {
     let Snapshot { spec, email, .. } = snapshot;
     match email {
         _ if spec.email.is_none() => true,
-        Ok(declared) => own_email(Some(account), declared).as_ref().unwrap_or(declared) == &account.content.email,
+        Ok(declared) => {
+            own_email(Some(account), declared).as_ref().unwrap_or(declared)
+                == &account.content.email
+        }
         Err(_) => false,
     }
 }
 
-/// Returns the permissions in effect of a `User`'s account as the store has it now, among the others as they were seen.
+/// Returns the permissions in effect of a `User`'s account as the store has it now, among the
+/// others as they were seen.
 #[must_use]
 pub fn effective(snapshot: &Snapshot, account: &Account) -> Permissions {
     let person = Person { account: Some(account), ..snapshot.person() };
@@ -324,7 +408,9 @@ fn permissions(snapshot: &Snapshot, account: &Account) -> PermissionsStatus {
 }
 
 fn clone(account: &Account) -> Option<CloneStatus> {
-    let Some(Source::Cloned(Cloned { from, uid, generation, .. })) = &account.content.source else { return None };
+    let Some(Source::Cloned(Cloned { from, uid, generation, .. })) = &account.content.source else {
+        return None;
+    };
     let clone_time = second(account.cloned?);
     Some(CloneStatus { name: from.clone(), uid: uid.clone(), generation: *generation, clone_time })
 }
@@ -342,7 +428,15 @@ fn copy(account: &Account) -> Option<CopyStatus> {
 
 /// Returns what the member changed of their profile themselves.
 fn member_profile(member: &MemberValues) -> Option<MemberProfile> {
-    let MemberValues { display_name, phone, address, time_zone, notifications, email: _, refused_email: _ } = member;
+    let MemberValues {
+        display_name,
+        phone,
+        address,
+        time_zone,
+        notifications,
+        email: _,
+        refused_email: _,
+    } = member;
     let profile = MemberProfile {
         display_name: display_name.as_ref().map(|own| own.value.clone()),
         phone: phone.as_ref().and_then(|own| own.value.clone()),

@@ -1,5 +1,5 @@
-//! What becomes of an object of whose spec something isn't understood: what is understood applies, what isn't is refused by
-//! itself, and nothing that can't be undone follows from it.
+//! What becomes of an object of whose spec something isn't understood: what is understood applies,
+//! what isn't is refused by itself, and nothing that can't be undone follows from it.
 //!
 //! | what isn't understood | what holds instead |
 //! |---|---|
@@ -9,8 +9,9 @@
 //! | any other field | the value in force |
 //! | anything, before there is an account or a listed domain | none is made |
 //!
-//! The same holds of what is understood and can't be meant ([`wrong_values`]): a text of which nobody sees anything, and a time
-//! zone that there isn't. What is in force already stays without a word: it came before the rule.
+//! The same holds of what is understood and can't be meant ([`wrong_values`]): a text of which
+//! nobody sees anything, and a time zone that there isn't. What is in force already stays without a
+//! word: it came before the rule.
 
 use std::sync::Arc;
 
@@ -27,24 +28,33 @@ use crate::domain::member::Own;
 use crate::domain::permission::Permission;
 use crate::domain::{text, time_zone};
 
-/// Returns why something of a spec is refused, if there is such: what can't be read, and what is listed as a permission and
-/// is none.
+/// Returns why something of a spec is refused, if there is such: what can't be read, and what is
+/// listed as a permission and is none.
 #[must_use]
 pub fn blocked(meta: &Meta, listed: Listed<'_>, is_new: bool) -> Option<Blocked> {
     let (field, place, texts) = match listed {
         Listed::Grants(grants) => (Field::Grants, "spec.permissions.grants", grants),
-        Listed::GroupPermissions(permissions) => (Field::GroupPermissions, "spec.permissions", permissions),
+        Listed::GroupPermissions(permissions) => {
+            (Field::GroupPermissions, "spec.permissions", permissions)
+        }
         Listed::Nothing => (Field::Spec, "", &[][..]),
     };
     let none = texts.iter().filter(|text| Permission::parse(text).is_err());
-    let none = none.map(|text| UnreadableField::new(field, place.to_owned(), &Value::from(text.as_str())));
-    let fields: Vec<UnreadableField> = meta.unreadable.fields().iter().cloned().chain(none).collect();
+    let none =
+        none.map(|text| UnreadableField::new(field, place.to_owned(), &Value::from(text.as_str())));
+    let fields: Vec<UnreadableField> =
+        meta.unreadable.fields().iter().cloned().chain(none).collect();
     (!fields.is_empty()).then_some(Blocked::UnsupportedValue { fields, is_new })
 }
 
-/// Returns what of a `User`'s spec can't be read, and with it what can't be meant and isn't in force.
+/// Returns what of a `User`'s spec can't be read, and with it what can't be meant and isn't in
+/// force.
 #[must_use]
-pub fn with_wrong_values(unreadable: &Unreadable, spec: &UserSpec, account: Option<&Account>) -> Unreadable {
+pub fn with_wrong_values(
+    unreadable: &Unreadable,
+    spec: &UserSpec,
+    account: Option<&Account>,
+) -> Unreadable {
     let wrong = wrong_values(spec, account);
     if wrong.is_empty() {
         unreadable.clone()
@@ -57,24 +67,36 @@ pub fn with_wrong_values(unreadable: &Unreadable, spec: &UserSpec, account: Opti
 #[must_use]
 pub fn wrong_values(spec: &UserSpec, account: Option<&Account>) -> Vec<UnreadableField> {
     let mut wrong = vec![];
-    let mut text = |field: Field, path: String, text: &str, in_force: &dyn Fn(&Profile, &Account) -> bool| {
-        let Err(why) = text::readable(text) else { return };
-        let is_in_force = account.is_some_and(|account| in_force(&declared_profile(account), account));
-        wrong.extend((!is_in_force).then(|| UnreadableField::wrong(field, path, text, why.to_string())));
-    };
+    let mut text =
+        |field: Field, path: String, text: &str, in_force: &dyn Fn(&Profile, &Account) -> bool| {
+            let Err(why) = text::readable(text) else { return };
+            let is_in_force =
+                account.is_some_and(|account| in_force(&declared_profile(account), account));
+            wrong.extend(
+                (!is_in_force).then(|| UnreadableField::wrong(field, path, text, why.to_string())),
+            );
+        };
     let UserSpec { profile, role, teams, .. } = spec;
     let (no_profile, no_address) = (ProfileSpec::default(), Address::default());
-    let ProfileSpec { display_name, phone, address, time_zone, notifications } = profile.as_ref().unwrap_or(&no_profile);
+    let ProfileSpec { display_name, phone, address, time_zone, notifications } =
+        profile.as_ref().unwrap_or(&no_profile);
     if let Some(it) = display_name {
-        text(Field::DisplayName, "spec.profile.displayName".to_owned(), it, &|profile, _| profile.display_name == *it);
+        text(Field::DisplayName, "spec.profile.displayName".to_owned(), it, &|profile, _| {
+            profile.display_name == *it
+        });
     }
     if let Some(it) = phone {
-        text(Field::Phone, "spec.profile.phone".to_owned(), it, &|profile, _| profile.phone.as_ref() == Some(it));
+        text(Field::Phone, "spec.profile.phone".to_owned(), it, &|profile, _| {
+            profile.phone.as_ref() == Some(it)
+        });
     }
-    let Address { street, locality, region, postal_code, country: _ } = address.as_ref().unwrap_or(&no_address);
+    let Address { street, locality, region, postal_code, country: _ } =
+        address.as_ref().unwrap_or(&no_address);
     for (number, it) in street.iter().enumerate() {
         let path = format!("spec.profile.address.street[{number}]");
-        text(Field::Address, path, it, &|profile, _| profile.address.as_ref().is_some_and(|had| had.street.contains(it)));
+        text(Field::Address, path, it, &|profile, _| {
+            profile.address.as_ref().is_some_and(|had| had.street.contains(it))
+        });
     }
     type Part = fn(&PostalAddress) -> &Option<String>;
     let parts: [(&str, &Option<String>, Part); 3] = [
@@ -82,8 +104,12 @@ pub fn wrong_values(spec: &UserSpec, account: Option<&Account>) -> Vec<Unreadabl
         ("region", region, |had| &had.region),
         ("postalCode", postal_code, |had| &had.postal_code),
     ];
-    for (name, it, part) in parts.iter().filter_map(|(name, it, part)| Some((name, it.as_ref()?, part))) {
-        let has_it = |profile: &Profile, _: &Account| profile.address.as_ref().is_some_and(|had| part(had).as_ref() == Some(it));
+    for (name, it, part) in
+        parts.iter().filter_map(|(name, it, part)| Some((name, it.as_ref()?, part)))
+    {
+        let has_it = |profile: &Profile, _: &Account| {
+            profile.address.as_ref().is_some_and(|had| part(had).as_ref() == Some(it))
+        };
         text(Field::Address, format!("spec.profile.address.{name}"), it, &has_it);
     }
     for (number, it) in notifications.iter().enumerate() {
@@ -91,17 +117,28 @@ pub fn wrong_values(spec: &UserSpec, account: Option<&Account>) -> Vec<Unreadabl
         text(Field::Notifications, path, it, &|profile, _| profile.notifications.contains(it));
     }
     if let Some(it) = role {
-        text(Field::Role, "spec.role".to_owned(), it, &|_, account| account.content.role.as_ref() == Some(it));
+        text(Field::Role, "spec.role".to_owned(), it, &|_, account| {
+            account.content.role.as_ref() == Some(it)
+        });
     }
     for (number, it) in teams.iter().enumerate() {
-        text(Field::Teams, format!("spec.teams[{number}]"), it, &|_, account| account.content.teams.contains(it));
+        text(Field::Teams, format!("spec.teams[{number}]"), it, &|_, account| {
+            account.content.teams.contains(it)
+        });
     }
-    let is_in_force = |zone: &String| account.is_some_and(|account| declared_profile(account).time_zone.as_ref() == Some(zone));
+    let is_in_force = |zone: &String| {
+        account.is_some_and(|account| declared_profile(account).time_zone.as_ref() == Some(zone))
+    };
     if let Some(zone) = time_zone.as_ref().filter(|zone| !is_in_force(zone))
         && let Err(why) = time_zone::known(zone)
     {
         let problem = format!("({}) {why}", Value::from(zone.as_str()));
-        wrong.push(UnreadableField::wrong(Field::TimeZone, "spec.profile.timeZone".to_owned(), zone, problem));
+        wrong.push(UnreadableField::wrong(
+            Field::TimeZone,
+            "spec.profile.timeZone".to_owned(),
+            zone,
+            problem,
+        ));
     }
     wrong
 }
@@ -109,7 +146,11 @@ pub fn wrong_values(spec: &UserSpec, account: Option<&Account>) -> Vec<Unreadabl
 /// Returns what was last declared of a profile: what is in force, but for what the member changed.
 fn declared_profile(account: &Account) -> Profile {
     let mut profile = ProfileSpec::default();
-    profile_in_force(&mut profile, &vec![UnreadableField::new(Field::Profile, String::new(), &Value::Null)].into(), account);
+    profile_in_force(
+        &mut profile,
+        &vec![UnreadableField::new(Field::Profile, String::new(), &Value::Null)].into(),
+        account,
+    );
     super::user::profile(profile, None)
 }
 
@@ -124,19 +165,27 @@ pub enum Listed<'a> {
     Nothing,
 }
 
-/// Returns why a `User` isn't deleted whose protection or policy isn't understood: either might say that the account stays.
+/// Returns why a `User` isn't deleted whose protection or policy isn't understood: either might say
+/// that the account stays.
 #[must_use]
 pub fn deletion(meta: &Meta) -> Option<Blocked> {
-    let is_about_deletion =
-        [Field::DeletionProtection, Field::DeletionPolicy].into_iter().any(|field| meta.unreadable.has(field));
+    let is_about_deletion = [Field::DeletionProtection, Field::DeletionPolicy]
+        .into_iter()
+        .any(|field| meta.unreadable.has(field));
     let fields = || meta.unreadable.fields().to_vec();
     is_about_deletion.then(|| Blocked::UnsupportedValue { fields: fields(), is_new: false })
 }
 
 /// Returns a `User`'s spec with what is in force in place of what can't be read.
 #[must_use]
-pub fn user_in_force(spec: &Arc<UserSpec>, unreadable: &Unreadable, account: Option<&Account>) -> Arc<UserSpec> {
-    let Some(account) = account.filter(|_| !unreadable.fields().is_empty()) else { return spec.clone() };
+pub fn user_in_force(
+    spec: &Arc<UserSpec>,
+    unreadable: &Unreadable,
+    account: Option<&Account>,
+) -> Arc<UserSpec> {
+    let Some(account) = account.filter(|_| !unreadable.fields().is_empty()) else {
+        return spec.clone();
+    };
     let content = &account.content;
     let mut spec = spec.as_ref().clone();
     if unreadable.has(Field::Role) {
@@ -160,12 +209,14 @@ pub fn user_in_force(spec: &Arc<UserSpec>, unreadable: &Unreadable, account: Opt
     Arc::new(spec)
 }
 
-/// Puts what is in force in place of what of a profile can't be read: below a member's own value, what was declared.
+/// Puts what is in force in place of what of a profile can't be read: below a member's own value,
+/// what was declared.
 fn profile_in_force(profile: &mut ProfileSpec, unreadable: &Unreadable, account: &Account) {
     fn declared<T: Clone>(own: Option<&Own<T>>, in_force: &T) -> T {
         own.map_or_else(|| in_force.clone(), |own| own.over.clone())
     }
-    let Profile { display_name, phone, address, time_zone, notifications } = &account.content.profile;
+    let Profile { display_name, phone, address, time_zone, notifications } =
+        &account.content.profile;
     let member = &account.content.member;
     if unreadable.has(Field::DisplayName) {
         profile.display_name = Some(declared(member.display_name.as_ref(), display_name));
@@ -183,7 +234,8 @@ fn profile_in_force(profile: &mut ProfileSpec, unreadable: &Unreadable, account:
         profile.time_zone = declared(member.time_zone.as_ref(), time_zone);
     }
     if unreadable.has(Field::Notifications) {
-        profile.notifications = declared(member.notifications.as_ref(), notifications).into_iter().collect();
+        profile.notifications =
+            declared(member.notifications.as_ref(), notifications).into_iter().collect();
     }
 }
 
@@ -199,8 +251,14 @@ pub fn group_in_force(spec: &Arc<UserGroupSpec>, meta: &Meta) -> Arc<UserGroupSp
 
 /// Returns a listed domain's spec with what is in force in place of what can't be read.
 #[must_use]
-pub fn listing_in_force(spec: &Arc<OrgEmailDomainSpec>, meta: &Meta, listed: Option<&Listing>) -> Arc<OrgEmailDomainSpec> {
-    let Some(listed) = listed.filter(|_| !meta.unreadable.fields().is_empty()) else { return spec.clone() };
+pub fn listing_in_force(
+    spec: &Arc<OrgEmailDomainSpec>,
+    meta: &Meta,
+    listed: Option<&Listing>,
+) -> Arc<OrgEmailDomainSpec> {
+    let Some(listed) = listed.filter(|_| !meta.unreadable.fields().is_empty()) else {
+        return spec.clone();
+    };
     let mut spec = spec.as_ref().clone();
     if meta.unreadable.has(Field::Domain) {
         spec.domain = listed.domain.to_string();
@@ -220,7 +278,9 @@ pub fn consequence(field: Field) -> &'static str {
         Field::Permissions => "nothing is granted, and nothing comes from another User",
         Field::SelfService => "members may change nothing by it",
         Field::FullControl => "it gives no full control",
-        Field::DeletionProtection | Field::DeletionPolicy => "the User isn't deleted, and its account stays",
+        Field::DeletionProtection | Field::DeletionPolicy => {
+            "the User isn't deleted, and its account stays"
+        }
         Field::Spec => "nothing of it is applied, and it gives nothing",
         Field::Username
         | Field::Email

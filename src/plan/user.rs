@@ -9,13 +9,16 @@ use super::in_flight::{self, Directories, unconfirmed_of};
 use super::sources::{Person, Relatives, Sourcing, available};
 use super::unreadable::{self, Listed};
 use super::{
-    AccountChange, AccountPlan, AddressMove, Control, Decision, Hold, Keep, Meta, OrganizationFacts, Plan, SeenAccount,
-    listing_of, unheld,
+    AccountChange, AccountPlan, AddressMove, Control, Decision, Hold, Keep, Meta,
+    OrganizationFacts, Plan, SeenAccount, listing_of, unheld,
 };
-use crate::api::user::{DeletionPolicy, DeletionProtection, DesiredState, PermissionSource, ProfileSpec, SourceMode, UserSpec};
+use crate::api::user::{
+    DeletionPolicy, DeletionProtection, DesiredState, PermissionSource, ProfileSpec, SourceMode,
+    UserSpec,
+};
 use crate::domain::account::{
-    Account, AccountId, Content, Copied, Departure, FromSecret, Lifecycle, Owner, PostalAddress, Profile, Source, TransactionId,
-    TransactionKind,
+    Account, AccountId, Content, Copied, Departure, FromSecret, Lifecycle, Owner, PostalAddress,
+    Profile, Source, TransactionId, TransactionKind,
 };
 use crate::domain::email::{Email, EmailError};
 use crate::domain::member::MemberValues;
@@ -46,13 +49,15 @@ pub struct Snapshot {
     pub departure: Option<Departure>,
     /// The account that it had and has no more, where it stays and has none, and what became of it.
     pub former: Option<(String, Fate)>,
-    /// The account that its status names and that the store doesn't have, where the `User` gives it up by going.
+    /// The account that its status names and that the store doesn't have, where the `User` gives it
+    /// up by going.
     pub given_up: Option<AccountId>,
     /// Whether an application holds up its deletion, by a lock in the store.
     pub held_up: bool,
     /// What is known of the password that it names.
     pub password: PasswordFacts,
-    /// The directories that transactions wait for; of an account that is given up, those that have yet to drop it.
+    /// The directories that transactions wait for; of an account that is given up, those that have
+    /// yet to drop it.
     pub directories: Directories,
     /// What decides whether its status tells of what directories lack.
     pub telling: Telling,
@@ -136,28 +141,41 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let retained = spec.deletion_policy == DeletionPolicy::Retain;
     let mine = account.as_ref().filter(|account| !meta.deleting || account.owner.uid == meta.uid);
     let unsupported = unreadable::deletion(meta);
-    let trouble = mine.filter(|_| meta.deleting).and_then(|account| deletion_trouble(snapshot, account));
+    let trouble =
+        mine.filter(|_| meta.deleting).and_then(|account| deletion_trouble(snapshot, account));
     match mine {
         _ if let Some(decision) = unheld(meta) => decision,
         // Its end is only told: directories are brought up to date whether or not anybody looks.
-        None if meta.deleting && departure.as_ref().is_some_and(|gone| gone.transaction.in_flight()) => Decision::default(),
+        None if meta.deleting
+            && departure.as_ref().is_some_and(|gone| gone.transaction.in_flight()) =>
+        {
+            Decision::default()
+        }
         None if meta.deleting && (departure.is_some() || recorded.is_none()) => going(snapshot),
-        None if meta.deleting && unsupported.is_none() && (retained || !protected) => going(snapshot),
-        Some(account) if meta.paused && account.owner.uid == meta.uid => waiting(snapshot, account, Blocked::Paused),
+        None if meta.deleting && unsupported.is_none() && (retained || !protected) => {
+            going(snapshot)
+        }
+        Some(account) if meta.paused && account.owner.uid == meta.uid => {
+            waiting(snapshot, account, Blocked::Paused)
+        }
         _ if meta.paused => Decision::blocked(Blocked::Paused),
-        None if meta.deleting => Decision::blocked(unsupported.unwrap_or(Blocked::DeletionProtected)),
+        None if meta.deleting => {
+            Decision::blocked(unsupported.unwrap_or(Blocked::DeletionProtected))
+        }
         Some(account) if meta.deleting && retained => release(snapshot, account),
         Some(account) if meta.deleting && trouble.is_none() => deletion(snapshot, account),
         account if let Some(lost) = lost(snapshot, account) => Decision::blocked(lost),
-        None if let Some(not_adoptable) = not_adoptable(snapshot, None) => Decision::blocked(not_adoptable),
+        None if let Some(not_adoptable) = not_adoptable(snapshot, None) => {
+            Decision::blocked(not_adoptable)
+        }
         Some(account) if account.owner.uid != meta.uid => take_over(snapshot, account),
         Some(account) => update(snapshot, account, trouble),
         None => creation(snapshot),
     }
 }
 
-/// Lets go of a `User` without an account, once directories have dropped the one that the store has lost: nobody could tell
-/// them later.
+/// Lets go of a `User` without an account, once directories have dropped the one that the store has
+/// lost: nobody could tell them later.
 fn going(snapshot: &Snapshot) -> Decision {
     match snapshot.given_up {
         Some(lost) if !snapshot.directories.is_empty() => {
@@ -169,13 +187,17 @@ fn going(snapshot: &Snapshot) -> Decision {
     }
 }
 
-/// Returns that the account which this `User` had isn't the one that the store has, unless this `User` made that one.
+/// Returns that the account which this `User` had isn't the one that the store has, unless this
+/// `User` made that one.
 ///
-/// A Create is done once for a `User`: one whose account went since, and that was put back, gets no other by itself.
+/// A Create is done once for a `User`: one whose account went since, and that was put back, gets no
+/// other by itself.
 fn lost(snapshot: &Snapshot, account: Option<&Account>) -> Option<Blocked> {
     let unknown = || snapshot.recorded.as_ref().map(|recorded| (recorded.clone(), Fate::Unknown));
     let (lost, fate) = snapshot.former.clone().or_else(unknown)?;
-    let is_it = account.is_some_and(|account| account.id.to_string() == lost || account.owner.uid == snapshot.meta.uid);
+    let is_it = account.is_some_and(|account| {
+        account.id.to_string() == lost || account.owner.uid == snapshot.meta.uid
+    });
     (!is_it).then_some(Blocked::AccountLost { account: lost, fate })
 }
 
@@ -194,10 +216,12 @@ fn not_adoptable(snapshot: &Snapshot, account: Option<&Account>) -> Option<Block
     Some(Blocked::NotAdoptable { account: asked.clone(), why })
 }
 
-/// Returns what keeps the account of this name, which another `User` left behind, from being taken back.
+/// Returns what keeps the account of this name, which another `User` left behind, from being taken
+/// back.
 ///
-/// Whoever asked for this `User` was authorized for the group that it asks for, not for the one that the account is in;
-/// and what was to be copied into a new account isn't copied into one that is there.
+/// Whoever asked for this `User` was authorized for the group that it asks for, not for the one
+/// that the account is in; and what was to be copied into a new account isn't copied into one that
+/// is there.
 fn not_taken_back(snapshot: &Snapshot, account: &Account) -> Option<Blocked> {
     let Snapshot { spec, .. } = snapshot;
     let copied = account.content.copied.as_ref().map(|copied| &copied.from);
@@ -213,22 +237,29 @@ fn not_taken_back(snapshot: &Snapshot, account: &Account) -> Option<Blocked> {
 
 /// Takes over an account that isn't this `User`'s, whole or not at all.
 ///
-/// Where a part of the spec is refused or waits, the account keeps what its former `User` gave it, and nobody was authorized
-/// to have that together with the other parts. So nothing is applied until everything can be, not even what takes rights away.
+/// Where a part of the spec is refused or waits, the account keeps what its former `User` gave it,
+/// and nobody was authorized to have that together with the other parts. So nothing is applied
+/// until everything can be, not even what takes rights away.
 fn take_over(snapshot: &Snapshot, account: &Account) -> Decision {
-    if let Some(why) = not_adoptable(snapshot, Some(account)).or_else(|| not_taken_back(snapshot, account)) {
+    if let Some(why) =
+        not_adoptable(snapshot, Some(account)).or_else(|| not_taken_back(snapshot, account))
+    {
         return Decision::blocked(why);
     }
     let decision = update(snapshot, account, None);
-    let (queued, mut blocked): (Vec<Blocked>, Vec<Blocked>) =
-        decision.blocked.iter().cloned().partition(|why| matches!(why, Blocked::QueuedBehindTransaction(_)));
+    let (queued, mut blocked): (Vec<Blocked>, Vec<Blocked>) = decision
+        .blocked
+        .iter()
+        .cloned()
+        .partition(|why| matches!(why, Blocked::QueuedBehindTransaction(_)));
     let in_flight = account.transaction.in_flight();
     if blocked.is_empty() && (queued.is_empty() || !in_flight) {
         // What waits, if anything does, is the second of the two transactions that the spec takes.
         return decision;
     }
     if in_flight && !queued.is_empty() {
-        blocked.push(Blocked::TakeOverQueued { account: account.id, kind: account.transaction.kind });
+        blocked
+            .push(Blocked::TakeOverQueued { account: account.id, kind: account.transaction.kind });
     }
     Decision { blocked, ..Decision::default() }
 }
@@ -236,12 +267,21 @@ fn take_over(snapshot: &Snapshot, account: &Account) -> Decision {
 /// Lets go of the `User` and keeps the account, once its transaction is over.
 fn release(snapshot: &Snapshot, account: &Account) -> Decision {
     if account.transaction.in_flight() {
-        return waiting(snapshot, account, Blocked::QueuedBehindTransaction(account.transaction.kind));
+        return waiting(
+            snapshot,
+            account,
+            Blocked::QueuedBehindTransaction(account.transaction.kind),
+        );
     }
     let change = AccountChange::Release { account: account.id, from: account.revision };
     let (_, customer_id) = account.login_name.parts();
-    let plan = plan(snapshot, customer_id, change, Others { moves: vec![], keeps: vec![], seen: vec![] });
-    Decision { plan: Some(Plan::Account(Box::new(plan))), hold: Hold::Release, ..Decision::default() }
+    let plan =
+        plan(snapshot, customer_id, change, Others { moves: vec![], keeps: vec![], seen: vec![] });
+    Decision {
+        plan: Some(Plan::Account(Box::new(plan))),
+        hold: Hold::Release,
+        ..Decision::default()
+    }
 }
 
 /// Whether the account is an administrator's and the `User` may ask to be none any more.
@@ -249,7 +289,8 @@ fn release(snapshot: &Snapshot, account: &Account) -> Decision {
 pub fn gives_up_control(snapshot: &Snapshot) -> bool {
     let Snapshot { meta, spec, organization, account, .. } = snapshot;
     account.as_ref().is_some_and(|account| {
-        let asks_for_less = spec.state == DesiredState::Disabled || spec.group_ref.name != account.content.group;
+        let asks_for_less =
+            spec.state == DesiredState::Disabled || spec.group_ref.name != account.content.group;
         organization.record.is_administrator(&account.content) && (meta.deleting || asks_for_less)
     })
 }
@@ -274,14 +315,16 @@ fn deletion_trouble(snapshot: &Snapshot, account: &Account) -> Option<Blocked> {
         return Some(Blocked::HasHeirs { heirs: heirs.clone() });
     }
     let in_control = organization.record.is_administrator(&account.content);
-    (in_control && control.is_lost()).then_some(Blocked::LastAdministrator { by: TakenBy::Deletion })
+    (in_control && control.is_lost())
+        .then_some(Blocked::LastAdministrator { by: TakenBy::Deletion })
 }
 
 fn deletion(snapshot: &Snapshot, account: &Account) -> Decision {
     if snapshot.held_up && account.content.lifecycle == Lifecycle::Enabled {
         return disabling(snapshot, account);
     }
-    let transaction = TransactionId::of_change(account.id, TransactionKind::Delete, account.revision);
+    let transaction =
+        TransactionId::of_change(account.id, TransactionKind::Delete, account.revision);
     let change = AccountChange::Delete { account: account.id, from: account.revision, transaction };
     let (keeps, seen) = snapshot.person().cut();
     let others = Others { moves: vec![], keeps, seen };
@@ -290,7 +333,8 @@ fn deletion(snapshot: &Snapshot, account: &Account) -> Decision {
     Decision { plan: Some(plan), hold: Hold::Release, ..Decision::default() }
 }
 
-/// Disables an account whose deletion is held up: who is to go logs in no more, whoever keeps the cases.
+/// Disables an account whose deletion is held up: who is to go logs in no more, whoever keeps the
+/// cases.
 fn disabling(snapshot: &Snapshot, account: &Account) -> Decision {
     let kind = TransactionKind::Disable;
     let change = AccountChange::Update {
@@ -318,7 +362,8 @@ fn creation(snapshot: &Snapshot) -> Decision {
     let group = group(snapshot).map_err(|why| blocked.push(why));
     let named = organization.customer_id.clone().ok().map(|id| (login_name(snapshot, &id), id));
     if let (Some((login_name, _)), Some(holder)) = (&named, login_holder) {
-        blocked.push(Blocked::LoginTaken { login_name: login_name.clone(), holder: holder.clone() });
+        blocked
+            .push(Blocked::LoginTaken { login_name: login_name.clone(), holder: holder.clone() });
     }
     let copy = copy(snapshot);
     let email = match &copy {
@@ -327,33 +372,52 @@ fn creation(snapshot: &Snapshot) -> Decision {
         _ => email(snapshot).map_err(|why| blocked.push(why)).ok(),
     };
     let grants = grants(spec);
-    let Sourcing { source, keeps, mut seen, absent, blocked: no_source } = snapshot.person().sourcing(source(spec), &grants);
+    let Sourcing { source, keeps, mut seen, absent, blocked: no_source } =
+        snapshot.person().sourcing(source(spec), &grants);
     let copied = copy.map_err(|why| blocked.push(why));
     blocked.extend(no_source);
     let password = password(snapshot, TransactionKind::Create).map_err(|why| blocked.push(why));
     match (group, named, email, copied, password) {
-        (Ok(group), Some((login_name, customer_id)), Some((email, moves)), Ok(copied), Ok(password)) if blocked.is_empty() => {
+        (
+            Ok(group),
+            Some((login_name, customer_id)),
+            Some((email, moves)),
+            Ok(copied),
+            Ok(password),
+        ) if blocked.is_empty() => {
             let (copied, copied_from) = copied.unzip();
             seen.extend(copied_from);
-            let content = content(spec, Decided { email, group, grants, source, copied, member: MemberValues::default() });
+            let content = content(
+                spec,
+                Decided { email, group, grants, source, copied, member: MemberValues::default() },
+            );
             let id = spec.adopt.as_deref().and_then(Adoption::parse).map(Adoption::id);
             let transaction = TransactionId::of_create(&meta.uid);
             let change = AccountChange::Create { id, transaction, login_name, content, password };
-            let plan = Plan::Account(Box::new(plan(snapshot, customer_id, change, Others { moves, keeps, seen })));
+            let plan = Plan::Account(Box::new(plan(
+                snapshot,
+                customer_id,
+                change,
+                Others { moves, keeps, seen },
+            )));
             Decision { plan: Some(plan), absent, ..Decision::default() }
         }
         _ => Decision { blocked, ..Decision::default() },
     }
 }
 
-/// Leaves an account as it is while its spec waits, but for what follows from others: whether it is on a loop.
+/// Leaves an account as it is while its spec waits, but for what follows from others: whether it is
+/// on a loop.
 fn waiting(snapshot: &Snapshot, account: &Account, why: Blocked) -> Decision {
     let Content { grants, source, .. } = &account.content;
     let followed = match source {
-        Some(Source::Inherited { from, .. }) => PermissionSource { name: from.clone(), mode: SourceMode::Inherit },
+        Some(Source::Inherited { from, .. }) => {
+            PermissionSource { name: from.clone(), mode: SourceMode::Inherit }
+        }
         Some(Source::Cloned(_)) | None => return Decision::blocked(why),
     };
-    let Sourcing { source, keeps, seen, absent, blocked: _ } = snapshot.person().sourcing(Some(&followed), grants);
+    let Sourcing { source, keeps, seen, absent, blocked: _ } =
+        snapshot.person().sourcing(Some(&followed), grants);
     if source == account.content.source && keeps.is_empty() {
         return Decision::blocked(why);
     }
@@ -370,7 +434,12 @@ fn waiting(snapshot: &Snapshot, account: &Account, why: Blocked) -> Decision {
     // Nothing of the spec is applied, so the account is as of the generation that it was as of.
     let plan = plan(snapshot, customer_id, change, Others { moves: vec![], keeps, seen });
     let plan = AccountPlan { owner: account.owner.clone(), ..plan };
-    Decision { plan: Some(Plan::Account(Box::new(plan))), blocked: vec![why], absent, ..Decision::default() }
+    Decision {
+        plan: Some(Plan::Account(Box::new(plan))),
+        blocked: vec![why],
+        absent,
+        ..Decision::default()
+    }
 }
 
 /// Brings an account to its spec as far as that can be done; what can't keeps its value.
@@ -385,36 +454,56 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
     // An account of this name that was left behind is as little to be had without it as a new one.
     blocked.extend((!is_owned && !spec.charge_approved).then_some(Blocked::ChargeNotApproved));
     let Asked { content: asked, others, absent } = asked(snapshot, account, &mut blocked);
-    let has_password = account.credential.as_ref().is_some_and(|credential| credential.from_secret.is_some());
+    let has_password =
+        account.credential.as_ref().is_some_and(|credential| credential.from_secret.is_some());
     let passes = has_password && is_owned;
     let password = password(snapshot, TransactionKind::PasswordChange).unwrap_or_else(|why| {
-        // A Secret that was touched is seldom another password: whoever has one is as declared until it is found to be.
-        blocked.extend(Some(why).filter(|why| !passes || !matches!(why, Blocked::PasswordUnjudged(_))));
+        // A Secret that was touched is seldom another password: whoever has one is as declared
+        // until it is found to be.
+        blocked.extend(
+            Some(why).filter(|why| !passes || !matches!(why, Blocked::PasswordUnjudged(_))),
+        );
         None
     });
     let in_flight = account.transaction.in_flight();
-    let less = (in_flight || snapshot.held_up && is_owned).then(|| at_once(snapshot, account, &asked));
-    // What an application holds up, such as another address, isn't to keep the rights in force that go with it.
+    let less =
+        (in_flight || snapshot.held_up && is_owned).then(|| at_once(snapshot, account, &asked));
+    // What an application holds up, such as another address, isn't to keep the rights in force that
+    // go with it.
     let less = less.filter(|(less, ..)| in_flight || *less != account.content && *less != asked);
     let apart = less.is_some() && !in_flight;
     blocked.extend(apart.then_some(Blocked::StoreUnavailable(StoreTrouble::Locked)));
     let (at_once, others, absent) = less.unwrap_or_else(|| (asked.clone(), others, absent));
     let Begun { kind, content: wanted } = begun(account, at_once, password.is_some());
-    let password = password.map(|set| (kind == Some(TransactionKind::PasswordChange)).then_some(set));
+    let password =
+        password.map(|set| (kind == Some(TransactionKind::PasswordChange)).then_some(set));
     let waits = wanted != asked || password == Some(None);
     let behind = if in_flight { Some(account.transaction.kind) } else { kind };
     blocked.extend(behind.filter(|_| waits).map(Blocked::QueuedBehindTransaction));
 
     let owner = owner(snapshot, account, waits);
-    let settled = wanted == account.content && account.owner == owner && others.keeps.is_empty() && kind.is_none();
+    let settled = wanted == account.content
+        && account.owner == owner
+        && others.keeps.is_empty()
+        && kind.is_none();
     let puts_back = account.owner == owner && !waits && meddled_with(&wanted, &account.content);
     let plan = (!settled).then(|| {
         let from = account.revision;
         let transaction = kind.map(|kind| (TransactionId::of_change(account.id, kind, from), kind));
         let (password, adopts) = (password.flatten(), account.owner.name != meta.name);
-        let change = AccountChange::Update { account: account.id, from, transaction, content: wanted, password, adopts };
+        let change = AccountChange::Update {
+            account: account.id,
+            from,
+            transaction,
+            content: wanted,
+            password,
+            adopts,
+        };
         let (_, customer_id) = account.login_name.parts();
-        Plan::Account(Box::new(AccountPlan { owner, ..plan(snapshot, customer_id, change, others) }))
+        Plan::Account(Box::new(AccountPlan {
+            owner,
+            ..plan(snapshot, customer_id, change, others)
+        }))
     });
     let again = plan.is_some() && waits && !in_flight;
     Decision { plan, blocked, hold: Hold::Keep, puts_back, absent, again, drops: None }
@@ -427,11 +516,16 @@ fn unsupported(snapshot: &Snapshot, is_new: bool) -> Option<Blocked> {
     unreadable::blocked(meta, Listed::Grants(grants), is_new)
 }
 
-/// Returns who owns the account once the plan is committed: of this generation only if nothing of it waits.
+/// Returns who owns the account once the plan is committed: of this generation only if nothing of
+/// it waits.
 fn owner(snapshot: &Snapshot, account: &Account, waits: bool) -> Owner {
     let Meta { name, uid, generation, .. } = &snapshot.meta;
     let applied = if account.owner.uid == *uid { account.owner.generation } else { 0 };
-    Owner { name: name.clone(), uid: uid.clone(), generation: if waits { applied } else { *generation } }
+    Owner {
+        name: name.clone(),
+        uid: uid.clone(),
+        generation: if waits { applied } else { *generation },
+    }
 }
 
 /// What a spec asks of an account.
@@ -441,10 +535,15 @@ struct Asked {
     absent: Vec<String>,
 }
 
-/// Returns what a spec asks of an account, as if no transaction were in flight; what is refused keeps its value.
+/// Returns what a spec asks of an account, as if no transaction were in flight; what is refused
+/// keeps its value.
 fn asked(snapshot: &Snapshot, account: &Account, blocked: &mut Vec<Blocked>) -> Asked {
     let Snapshot { meta, spec, .. } = snapshot;
-    let group = if spec.group_ref.name == account.content.group { Ok(spec.group_ref.name.clone()) } else { group(snapshot) };
+    let group = if spec.group_ref.name == account.content.group {
+        Ok(spec.group_ref.name.clone())
+    } else {
+        group(snapshot)
+    };
     let group = group.unwrap_or_else(|why| {
         blocked.push(why);
         account.content.group.clone()
@@ -455,11 +554,13 @@ fn asked(snapshot: &Snapshot, account: &Account, blocked: &mut Vec<Blocked>) -> 
         (account.content.email.clone(), vec![])
     });
     let grants = grants(spec);
-    let Sourcing { source, keeps, seen, absent, blocked: no_source } = snapshot.person().sourcing(source(spec), &grants);
+    let Sourcing { source, keeps, seen, absent, blocked: no_source } =
+        snapshot.person().sourcing(source(spec), &grants);
     blocked.extend(no_source);
     // What a former User copied isn't asked for by one that copies nothing.
     let copies = account.owner.uid == meta.uid || spec.copy_of.is_some();
-    let (copied, member) = (account.content.copied.clone().filter(|_| copies), account.content.member.clone());
+    let (copied, member) =
+        (account.content.copied.clone().filter(|_| copies), account.content.member.clone());
     let mut content = content(spec, Decided { email, group, grants, source, copied, member });
     if leaves_no_administrator(snapshot, account, &content) {
         content.lifecycle = account.content.lifecycle;
@@ -470,11 +571,16 @@ fn asked(snapshot: &Snapshot, account: &Account, blocked: &mut Vec<Blocked>) -> 
 }
 
 /// Returns what of that is applied while a transaction is in flight: what takes rights away.
-fn at_once(snapshot: &Snapshot, account: &Account, asked: &Content) -> (Content, Others, Vec<String>) {
+fn at_once(
+    snapshot: &Snapshot,
+    account: &Account,
+    asked: &Content,
+) -> (Content, Others, Vec<String>) {
     let Snapshot { spec, organization, .. } = snapshot;
     let grants = in_flight::kept_grants(&account.content, &asked.grants);
     let kept = in_flight::kept_source(&account.content, source(spec));
-    let Sourcing { source, keeps, seen, absent, blocked: _ } = snapshot.person().sourcing(kept.as_ref(), &grants);
+    let Sourcing { source, keeps, seen, absent, blocked: _ } =
+        snapshot.person().sourcing(kept.as_ref(), &grants);
     let content = Content { grants, source, ..asked.clone() };
     let content = in_flight::what_takes_away(&organization.record, &account.content, content);
     (content, Others { moves: vec![], keeps, seen }, absent)
@@ -486,40 +592,61 @@ struct Begun {
     content: Content,
 }
 
-/// Returns the one transaction that an update begins: what takes rights away first, and a new password before the
-/// account is enabled.
+/// Returns the one transaction that an update begins: what takes rights away first, and a new
+/// password before the account is enabled.
 fn begun(account: &Account, content: Content, new_password: bool) -> Begun {
     let free = !account.transaction.in_flight();
     let (before, after) = (account.content.lifecycle, content.lifecycle);
     match (before, after) {
-        (Lifecycle::Enabled, Lifecycle::Disabled) => Begun { kind: Some(TransactionKind::Disable), content },
-        _ if new_password && free => {
-            Begun { kind: Some(TransactionKind::PasswordChange), content: Content { lifecycle: before, ..content } }
+        (Lifecycle::Enabled, Lifecycle::Disabled) => {
+            Begun { kind: Some(TransactionKind::Disable), content }
         }
-        (Lifecycle::Disabled, Lifecycle::Enabled) => Begun { kind: Some(TransactionKind::Enable), content },
+        _ if new_password && free => Begun {
+            kind: Some(TransactionKind::PasswordChange),
+            content: Content { lifecycle: before, ..content },
+        },
+        (Lifecycle::Disabled, Lifecycle::Enabled) => {
+            Begun { kind: Some(TransactionKind::Enable), content }
+        }
         _ => Begun { kind: None, content },
     }
 }
 
 /// Returns the new password that the account is to have, if it is to have one.
 fn password(snapshot: &Snapshot, kind: TransactionKind) -> Result<Option<FromSecret>, Blocked> {
-    let secret = || snapshot.spec.password_secret_ref.as_ref().map(|reference| reference.name.clone()).unwrap_or_default();
+    let secret = || {
+        snapshot
+            .spec
+            .password_secret_ref
+            .as_ref()
+            .map(|reference| reference.name.clone())
+            .unwrap_or_default()
+    };
     let keeps = snapshot.account.as_ref().is_some_and(|account| account.credential.is_some());
     match &snapshot.password {
         PasswordFacts::NotAsked | PasswordFacts::Same => Ok(None),
         PasswordFacts::New(password) => Ok(Some(password.clone())),
         PasswordFacts::Unjudged => Err(Blocked::PasswordUnjudged(kind)),
-        PasswordFacts::SecretMissing => Err(Blocked::PasswordSecretNotFound { secret: secret(), keeps }),
-        PasswordFacts::KeyMissing(key) => Err(Blocked::PasswordKeyNotFound { secret: secret(), key: key.clone(), keeps }),
-        PasswordFacts::Rejected(unmet) => Err(Blocked::PasswordRejected { secret: secret(), unmet: unmet.clone(), keeps }),
+        PasswordFacts::SecretMissing => {
+            Err(Blocked::PasswordSecretNotFound { secret: secret(), keeps })
+        }
+        PasswordFacts::KeyMissing(key) => {
+            Err(Blocked::PasswordKeyNotFound { secret: secret(), key: key.clone(), keeps })
+        }
+        PasswordFacts::Rejected(unmet) => {
+            Err(Blocked::PasswordRejected { secret: secret(), unmet: unmet.clone(), keeps })
+        }
     }
 }
 
 /// Whether this content would take the organization's last administrator away.
 fn leaves_no_administrator(snapshot: &Snapshot, account: &Account, wanted: &Content) -> bool {
     let record = &snapshot.organization.record;
-    let control = Control { users: snapshot.control.users || !snapshot.meta.deleting, ..snapshot.control };
-    record.is_administrator(&account.content) && !record.is_administrator(wanted) && control.is_lost()
+    let control =
+        Control { users: snapshot.control.users || !snapshot.meta.deleting, ..snapshot.control };
+    record.is_administrator(&account.content)
+        && !record.is_administrator(wanted)
+        && control.is_lost()
 }
 
 /// Whether the store has other values than were written there, of those that are never refused.
@@ -527,7 +654,11 @@ fn meddled_with(wanted: &Content, found: &Content) -> bool {
     let Content { grants, role, teams, profile, lifecycle, .. } = wanted;
     // Disabling may have been refused before.
     let disabled = *lifecycle == Lifecycle::Enabled && found.lifecycle == Lifecycle::Disabled;
-    *grants != found.grants || *role != found.role || *teams != found.teams || *profile != found.profile || disabled
+    *grants != found.grants
+        || *role != found.role
+        || *teams != found.teams
+        || *profile != found.profile
+        || disabled
 }
 
 /// What a plan does to and knows of others' accounts.
@@ -537,11 +668,17 @@ struct Others {
     seen: Vec<SeenAccount>,
 }
 
-fn plan(snapshot: &Snapshot, customer_id: CustomerId, change: AccountChange, others: Others) -> AccountPlan {
+fn plan(
+    snapshot: &Snapshot,
+    customer_id: CustomerId,
+    change: AccountChange,
+    others: Others,
+) -> AccountPlan {
     let Snapshot { meta, organization: facts, .. } = snapshot;
     let Others { moves, keeps, seen } = others;
     let organization = Organization { namespace: meta.namespace.clone(), customer_id };
-    let owner = Owner { name: meta.name.clone(), uid: meta.uid.clone(), generation: meta.generation };
+    let owner =
+        Owner { name: meta.name.clone(), uid: meta.uid.clone(), generation: meta.generation };
     let leaving = facts.leaving_users.clone();
     AccountPlan { organization, owner, change, moves, keeps, seen, leaving }
 }
@@ -639,7 +776,8 @@ fn copy(snapshot: &Snapshot) -> Result<Option<(Copied, SeenAccount)>, Blocked> {
 /// that are swapped or passed round are one set.
 fn room(snapshot: &Snapshot, ours: Option<&Email>) -> Option<Vec<AddressMove>> {
     let Contest { rivals, ends_free } = &snapshot.contest;
-    let moves: Option<Vec<AddressMove>> = rivals.iter().map(|rival| a_move(&snapshot.organization, rival)).collect();
+    let moves: Option<Vec<AddressMove>> =
+        rivals.iter().map(|rival| a_move(&snapshot.organization, rival)).collect();
     let moves = moves?;
     let passed_on = match moves.last() {
         None => true,
@@ -650,17 +788,25 @@ fn room(snapshot: &Snapshot, ours: Option<&Email>) -> Option<Vec<AddressMove>> {
 
 fn a_move(organization: &OrganizationFacts, rival: &Rival) -> Option<AddressMove> {
     let Rival { account, asks_for, is_declared: _ } = rival;
-    let to = asks_for.clone().filter(|to| *to != account.content.email && is_listed(organization, to))?;
+    let to = asks_for
+        .clone()
+        .filter(|to| *to != account.content.email && is_listed(organization, to))?;
     Some(AddressMove { account: account.id, from: account.revision, to })
 }
 
 fn is_listed(organization: &OrganizationFacts, email: &Email) -> bool {
-    let staying = organization.record.listings.iter().filter(|(name, _)| !organization.leaving_listings.contains(*name));
+    let staying = organization
+        .record
+        .listings
+        .iter()
+        .filter(|(name, _)| !organization.leaving_listings.contains(*name));
     listing_of(staying, email.domain()).is_some()
 }
 
 fn grants(spec: &UserSpec) -> Permissions {
-    spec.permissions.as_ref().map_or_else(Permissions::new, |own| permission::parse_all(&own.grants))
+    spec.permissions
+        .as_ref()
+        .map_or_else(Permissions::new, |own| permission::parse_all(&own.grants))
 }
 
 fn source(spec: &UserSpec) -> Option<&PermissionSource> {
@@ -684,10 +830,13 @@ fn content(spec: &UserSpec, decided: Decided) -> Content {
     let declared_email = match (&spec.email, &member.email) {
         (None, Some(own)) => own.over.clone(),
         (None, None) => String::new(),
-        (Some(text), _) => Email::parse(text).map_or_else(|_| text.clone(), |email| email.to_string()),
+        (Some(text), _) => {
+            Email::parse(text).map_or_else(|_| text.clone(), |email| email.to_string())
+        }
     };
     let mut member = member.still_holding(&declared, &declared_email);
-    let refused = spec.email.is_some() && member.email.is_none() && declared_email != email.as_str();
+    let refused =
+        spec.email.is_some() && member.email.is_none() && declared_email != email.as_str();
     member.refused_email = refused.then_some(declared_email);
     let teams: std::collections::BTreeSet<String> = spec.teams.iter().cloned().collect();
     let copied_teams = || copied.as_ref().map(|copied| copied.teams.clone()).unwrap_or_default();
@@ -724,7 +873,11 @@ pub(super) fn profile(spec: ProfileSpec, copied: Option<&Copied>) -> Profile {
         phone: phone.or(copied.phone),
         address: address.or(copied.address),
         time_zone: time_zone.or(copied.time_zone),
-        notifications: if notifications.is_empty() { copied.notifications } else { notifications.into_iter().collect() },
+        notifications: if notifications.is_empty() {
+            copied.notifications
+        } else {
+            notifications.into_iter().collect()
+        },
     }
 }
 
@@ -753,11 +906,15 @@ mod tests {
     /// A User that asks for an account in an organization that lists acme.example.
     fn snapshot() -> Snapshot {
         let acme = CustomerId::parse("acme").unwrap();
-        let listing = Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
+        let listing =
+            Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
         let spec = UserSpec {
             username: None,
             email: Some("alice@acme.example".to_owned()),
-            profile: Some(ProfileSpec { display_name: Some("Alice".to_owned()), ..ProfileSpec::default() }),
+            profile: Some(ProfileSpec {
+                display_name: Some("Alice".to_owned()),
+                ..ProfileSpec::default()
+            }),
             role: None,
             teams: vec![],
             group_ref: GroupRef::default(),
@@ -823,38 +980,56 @@ mod tests {
         let Some(Plan::Account(plan)) = decide(snapshot).plan else { panic!("nothing is planned") };
         let AccountPlan { owner, change, .. } = *plan;
         let account = match change {
-            AccountChange::Create { id, transaction, login_name, content, password } => Some(Account {
-                id: id.unwrap_or(AccountId(Uuid::from_u128(1))),
-                namespace: "acme".to_owned(),
-                revision: Revision(1),
-                owner,
-                login_name,
-                content,
-                created: Timestamp::UNIX_EPOCH,
-                cloned: None,
-                transaction: Transaction {
-                    id: transaction,
-                    kind: TransactionKind::Create,
+            AccountChange::Create { id, transaction, login_name, content, password } => {
+                Some(Account {
+                    id: id.unwrap_or(AccountId(Uuid::from_u128(1))),
+                    namespace: "acme".to_owned(),
                     revision: Revision(1),
-                    started: Timestamp::UNIX_EPOCH,
-                    deadline: Timestamp::UNIX_EPOCH,
-                    completed: Some(Timestamp::UNIX_EPOCH),
-                },
-                credential: password.map(Credential::of_secret),
-                confirmed: BTreeMap::new(),
-            }),
-            AccountChange::Update { from, content, transaction, password, .. } => snapshot.account.clone().map(|account| {
-                let (last, revision) = (account.transaction.clone(), Revision(from.0 + 1));
-                let begun = transaction.map(|(id, kind)| Transaction { id, kind, revision, ..last.clone() });
-                let credential = password.map(Credential::of_secret).or(account.credential.clone());
-                Account { revision, owner, content, credential, transaction: begun.unwrap_or(last), ..account }
-            }),
+                    owner,
+                    login_name,
+                    content,
+                    created: Timestamp::UNIX_EPOCH,
+                    cloned: None,
+                    transaction: Transaction {
+                        id: transaction,
+                        kind: TransactionKind::Create,
+                        revision: Revision(1),
+                        started: Timestamp::UNIX_EPOCH,
+                        deadline: Timestamp::UNIX_EPOCH,
+                        completed: Some(Timestamp::UNIX_EPOCH),
+                    },
+                    credential: password.map(Credential::of_secret),
+                    confirmed: BTreeMap::new(),
+                })
+            }
+            AccountChange::Update { from, content, transaction, password, .. } => {
+                snapshot.account.clone().map(|account| {
+                    let (last, revision) = (account.transaction.clone(), Revision(from.0 + 1));
+                    let begun = transaction.map(|(id, kind)| Transaction {
+                        id,
+                        kind,
+                        revision,
+                        ..last.clone()
+                    });
+                    let credential =
+                        password.map(Credential::of_secret).or(account.credential.clone());
+                    Account {
+                        revision,
+                        owner,
+                        content,
+                        credential,
+                        transaction: begun.unwrap_or(last),
+                        ..account
+                    }
+                })
+            }
             AccountChange::Delete { .. } | AccountChange::Release { .. } => None,
         };
         Snapshot { account, ..snapshot.clone() }
     }
 
-    /// Deciding once more on what the store then has plans nothing, and blocks for the same reasons.
+    /// Deciding once more on what the store then has plans nothing, and blocks for the same
+    /// reasons.
     #[track_caller]
     fn check_settles(snapshot: &Snapshot) -> Snapshot {
         let after = applied(snapshot);
@@ -885,18 +1060,26 @@ mod tests {
     #[test]
     fn what_can_not_be_meant_is_told_unless_it_is_in_force_from_before() {
         let old = edited(&snapshot(), |spec| {
-            (spec.role, spec.teams) = (Some(" ".to_owned()), vec!["a".to_owned(), "\u{3164}".to_owned()]);
+            (spec.role, spec.teams) =
+                (Some(" ".to_owned()), vec!["a".to_owned(), "\u{3164}".to_owned()]);
             let profile = spec.profile.as_mut().unwrap();
             profile.display_name = Some("\u{200b}".to_owned());
             profile.phone = Some("\u{2800}".to_owned());
             profile.time_zone = Some("America/Pheonix".to_owned());
             profile.notifications = vec!["\u{ad}".to_owned()];
-            let (street, region) = (vec!["1 Main Street".to_owned(), "\u{feff}".to_owned()], Some("\u{3000}".to_owned()));
-            profile.address = Some(crate::api::user::Address { street, region, ..Default::default() });
+            let (street, region) = (
+                vec!["1 Main Street".to_owned(), "\u{feff}".to_owned()],
+                Some("\u{3000}".to_owned()),
+            );
+            profile.address =
+                Some(crate::api::user::Address { street, region, ..Default::default() });
         });
         let told = |snapshot: &Snapshot| {
             let wrong = unreadable::wrong_values(&snapshot.spec, snapshot.account.as_ref());
-            wrong.into_iter().map(|wrong| format!("{} {}", wrong.path, wrong.problem.unwrap())).collect::<Vec<_>>()
+            wrong
+                .into_iter()
+                .map(|wrong| format!("{} {}", wrong.path, wrong.problem.unwrap()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(
             told(&old),
@@ -923,7 +1106,9 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_in_another_order_is_the_same() {
-        let two = |names: [&str; 2]| edited(&snapshot(), |spec| spec.teams = names.map(str::to_owned).to_vec());
+        let two = |names: [&str; 2]| {
+            edited(&snapshot(), |spec| spec.teams = names.map(str::to_owned).to_vec())
+        };
         assert_eq!(decide(&two(["a", "b"])), decide(&two(["b", "a"])));
     }
 
@@ -935,7 +1120,10 @@ mod tests {
         });
         let other = Email::parse("alice@other.example").unwrap();
         let wrong = Snapshot { email: Ok(other), ..wrong };
-        check_blocked(&wrong, &[Reason::ChargeNotApproved, Reason::GroupNotFound, Reason::DomainNotAllowed]);
+        check_blocked(
+            &wrong,
+            &[Reason::ChargeNotApproved, Reason::GroupNotFound, Reason::DomainNotAllowed],
+        );
     }
 
     #[test]
@@ -946,7 +1134,10 @@ mod tests {
             spec.state = DesiredState::Disabled;
         });
         let after = check_settles(&edit).account.unwrap();
-        assert_eq!((after.content.group.as_str(), after.content.lifecycle), ("users", Lifecycle::Disabled));
+        assert_eq!(
+            (after.content.group.as_str(), after.content.lifecycle),
+            ("users", Lifecycle::Disabled)
+        );
     }
 
     #[test]
@@ -958,7 +1149,10 @@ mod tests {
         let decision = decide(&paused);
         assert_eq!(decision.blocked, [Blocked::Paused]);
         let account = applied(&paused).account.unwrap();
-        assert_eq!((account.content.source, account.content.lifecycle), (source(None), Lifecycle::Enabled));
+        assert_eq!(
+            (account.content.source, account.content.lifecycle),
+            (source(None), Lifecycle::Enabled)
+        );
         assert_eq!(account.owner.generation, 1);
     }
 
@@ -970,13 +1164,16 @@ mod tests {
     }
 
     fn with_password(snapshot: &Snapshot, text: &str) -> Snapshot {
-        let set = FromSecret { hash: PasswordHash::stored(text.to_owned()), version: text.to_owned() };
+        let set =
+            FromSecret { hash: PasswordHash::stored(text.to_owned()), version: text.to_owned() };
         Snapshot { password: PasswordFacts::New(set), ..snapshot.clone() }
     }
 
     fn begun(snapshot: &Snapshot) -> Option<TransactionKind> {
         let Some(Plan::Account(plan)) = decide(snapshot).plan else { return None };
-        let AccountChange::Update { transaction, .. } = plan.change else { panic!("not an update") };
+        let AccountChange::Update { transaction, .. } = plan.change else {
+            panic!("not an update")
+        };
         transaction.map(|(_, kind)| kind)
     }
 
@@ -992,7 +1189,10 @@ mod tests {
             let decision = decide(&Snapshot { password: facts, ..set });
             assert_eq!((decision.plan, decision.blocked[0].reason()), (None, reason));
         }
-        check_blocked(&Snapshot { password: PasswordFacts::Unjudged, ..snapshot() }, &[Reason::Create]);
+        check_blocked(
+            &Snapshot { password: PasswordFacts::Unjudged, ..snapshot() },
+            &[Reason::Create],
+        );
         let account = applied(&with_password(&snapshot(), "first")).account.unwrap();
         assert_eq!(account.credential.unwrap().from_secret.unwrap().version, "first");
     }
@@ -1000,30 +1200,51 @@ mod tests {
     #[test]
     fn who_keeps_a_password_is_told_so_whatever_became_of_the_secret() {
         for (facts, what) in [
-            (PasswordFacts::SecretMissing, "there is no Secret alice-password of type roster.rs/password"),
-            (PasswordFacts::KeyMissing("password".to_owned()), "the Secret alice-password has no key password"),
-            (PasswordFacts::Rejected(vec![Requirement::MinimumLength]), "the password in the Secret alice-password must have"),
+            (
+                PasswordFacts::SecretMissing,
+                "there is no Secret alice-password of type roster.rs/password",
+            ),
+            (
+                PasswordFacts::KeyMissing("password".to_owned()),
+                "the Secret alice-password has no key password",
+            ),
+            (
+                PasswordFacts::Rejected(vec![Requirement::MinimumLength]),
+                "the password in the Secret alice-password must have",
+            ),
         ] {
             let named = edited(&snapshot(), |spec| {
                 let (name, key) = ("alice-password".to_owned(), "password".to_owned());
-                spec.password_secret_ref = Some(crate::api::user::PasswordSecretRef { name, key, confirmation_key: None });
+                spec.password_secret_ref =
+                    Some(crate::api::user::PasswordSecretRef { name, key, confirmation_key: None });
             });
-            let said =
-                |snapshot: &Snapshot| decide(&Snapshot { password: facts.clone(), ..snapshot.clone() }).blocked[0].to_string();
+            let said = |snapshot: &Snapshot| {
+                decide(&Snapshot { password: facts.clone(), ..snapshot.clone() }).blocked[0]
+                    .to_string()
+            };
             let (without, with) = (said(&named), said(&applied(&with_password(&named, "first"))));
             assert!(without.starts_with(what) && !without.contains("in force"), "{without}");
-            assert_eq!(with, format!("{without}. The password that was set before stays in force until then"));
+            assert_eq!(
+                with,
+                format!("{without}. The password that was set before stays in force until then")
+            );
         }
     }
 
     #[test]
     fn disabling_goes_before_a_new_password_and_a_new_password_before_enabling() {
         let account = applied(&with_password(&snapshot(), "first"));
-        let disabled = edited(&with_password(&account, "second"), |spec| spec.state = DesiredState::Disabled);
-        assert_eq!((begun(&disabled), decide(&disabled).again), (Some(TransactionKind::Disable), true));
+        let disabled =
+            edited(&with_password(&account, "second"), |spec| spec.state = DesiredState::Disabled);
+        assert_eq!(
+            (begun(&disabled), decide(&disabled).again),
+            (Some(TransactionKind::Disable), true)
+        );
         let next = applied(&disabled);
         assert_eq!(begun(&next), Some(TransactionKind::PasswordChange));
-        let enabled = edited(&with_password(&applied(&next), "third"), |spec| spec.state = DesiredState::Enabled);
+        let enabled = edited(&with_password(&applied(&next), "third"), |spec| {
+            spec.state = DesiredState::Enabled
+        });
         assert_eq!(begun(&enabled), Some(TransactionKind::PasswordChange));
         let next = Snapshot { password: PasswordFacts::Same, ..applied(&enabled) };
         assert_eq!(begun(&next), Some(TransactionKind::Enable));
@@ -1042,7 +1263,10 @@ mod tests {
             let grants = vec!["invoices:read".to_owned(), "orders:read".to_owned()];
             spec.permissions = Some(PermissionsSpec { grants, from: None });
         });
-        assert_eq!(decide(&edit).blocked, [Blocked::QueuedBehindTransaction(TransactionKind::Create)]);
+        assert_eq!(
+            decide(&edit).blocked,
+            [Blocked::QueuedBehindTransaction(TransactionKind::Create)]
+        );
         let after = applied(&edit);
         let taken = after.account.clone().unwrap();
         assert_eq!(taken.content.grants, permission::parse_all(&["orders:read".to_owned()]));
@@ -1060,12 +1284,21 @@ mod tests {
         let mut account = applied(&snapshot());
         let permissions = permission::parse_all(&["cases:read".to_owned()]);
         let dispatchers = GroupContent { permissions, ..GroupContent::default() };
-        Arc::make_mut(&mut account.organization).record.groups.insert("dispatchers".to_owned(), dispatchers);
-        let to = |from: &Snapshot, group: &str| edited(from, |spec| group.clone_into(&mut spec.group_ref.name));
-        let in_dispatchers = in_flight(applied(&to(&account, "dispatchers")), TransactionKind::PasswordChange);
+        Arc::make_mut(&mut account.organization)
+            .record
+            .groups
+            .insert("dispatchers".to_owned(), dispatchers);
+        let to = |from: &Snapshot, group: &str| {
+            edited(from, |spec| group.clone_into(&mut spec.group_ref.name))
+        };
+        let in_dispatchers =
+            in_flight(applied(&to(&account, "dispatchers")), TransactionKind::PasswordChange);
         assert_eq!(applied(&to(&in_dispatchers, "users")).account.unwrap().content.group, "users");
         assert_eq!(decide(&to(&in_dispatchers, "administrators")).plan, None);
-        assert_eq!(decide(&to(&in_flight(account, TransactionKind::Create), "dispatchers")).plan, None);
+        assert_eq!(
+            decide(&to(&in_flight(account, TransactionKind::Create), "dispatchers")).plan,
+            None
+        );
     }
 
     #[test]
@@ -1076,17 +1309,25 @@ mod tests {
         let disabling = in_flight(applied(&disabled), TransactionKind::Disable);
         let enabled = edited(&disabling, |spec| spec.state = DesiredState::Enabled);
         assert_eq!(decide(&enabled).plan, None);
-        assert_eq!(decide(&enabled).blocked, [Blocked::QueuedBehindTransaction(TransactionKind::Disable)]);
+        assert_eq!(
+            decide(&enabled).blocked,
+            [Blocked::QueuedBehindTransaction(TransactionKind::Disable)]
+        );
     }
 
     #[test]
     fn a_user_whose_deletion_is_held_up_is_disabled_meanwhile() {
-        let mut going = edited(&applied(&snapshot()), |spec| spec.deletion_protection = DeletionProtection::Disabled);
+        let mut going = edited(&applied(&snapshot()), |spec| {
+            spec.deletion_protection = DeletionProtection::Disabled
+        });
         going.meta.deleting = true;
         going.held_up = true;
         assert_eq!(begun(&going), Some(TransactionKind::Disable));
         let Decision { blocked, hold, .. } = decide(&going);
-        assert_eq!((blocked.iter().map(Blocked::reason).collect::<Vec<_>>(), hold), (vec![Reason::StoreUnavailable], Hold::Keep));
+        assert_eq!(
+            (blocked.iter().map(Blocked::reason).collect::<Vec<_>>(), hold),
+            (vec![Reason::StoreUnavailable], Hold::Keep)
+        );
         let disabled = applied(&going);
         assert_eq!(decide(&disabled), decide(&Snapshot { held_up: false, ..disabled.clone() }));
         assert_eq!(applied(&disabled).account, None);
@@ -1098,7 +1339,11 @@ mod tests {
         let mut edited = edited(&account, |spec| spec.state = DesiredState::Disabled);
         edited.email = Email::parse("other@acme.example");
         let before = account.account.as_ref().unwrap().content.email.clone();
-        assert_ne!(applied(&edited).account.unwrap().content.email, before, "at first all of it is tried");
+        assert_ne!(
+            applied(&edited).account.unwrap().content.email,
+            before,
+            "at first all of it is tried"
+        );
         edited.held_up = true;
         let disabled = applied(&edited);
         let content = &disabled.account.as_ref().unwrap().content;
@@ -1109,13 +1354,17 @@ mod tests {
 
     #[test]
     fn a_retained_account_is_released_once_nothing_is_in_flight_whatever_the_protection() {
-        let mut user = edited(&applied(&snapshot()), |spec| spec.deletion_policy = DeletionPolicy::Retain);
+        let mut user =
+            edited(&applied(&snapshot()), |spec| spec.deletion_policy = DeletionPolicy::Retain);
         user.meta.deleting = true;
         let waits = decide(&in_flight(user.clone(), TransactionKind::Create));
         assert_eq!((waits.plan, waits.hold), (None, Hold::Keep));
         let decision = decide(&user);
         let Some(Plan::Account(plan)) = decision.plan else { panic!("it is released") };
-        assert_eq!((matches!(plan.change, AccountChange::Release { .. }), decision.hold), (true, Hold::Release));
+        assert_eq!(
+            (matches!(plan.change, AccountChange::Release { .. }), decision.hold),
+            (true, Hold::Release)
+        );
         user.account.as_mut().unwrap().owner.uid = String::new();
         user.recorded = Some("an account".to_owned());
         assert_eq!(decide(&user), Decision::hold(Hold::Release), "after a crash");
@@ -1130,7 +1379,11 @@ mod tests {
             owner: account.owner.clone(),
             login_name: account.login_name.clone(),
             cases_unassigned: 0,
-            transaction: Transaction { kind: TransactionKind::Delete, completed, ..account.transaction.clone() },
+            transaction: Transaction {
+                kind: TransactionKind::Delete,
+                completed,
+                ..account.transaction.clone()
+            },
             confirmed: BTreeMap::new(),
         };
         let mut user = snapshot();
@@ -1139,7 +1392,11 @@ mod tests {
         user.departure = Some(gone(None));
         assert_eq!(decide(&user), Decision::default());
         user.departure = Some(gone(Some(Timestamp::UNIX_EPOCH)));
-        assert_eq!(decide(&user), Decision::hold(Hold::Release), "though protected: nothing is left to protect");
+        assert_eq!(
+            decide(&user),
+            Decision::hold(Hold::Release),
+            "though protected: nothing is left to protect"
+        );
     }
 
     #[test]
@@ -1147,11 +1404,17 @@ mod tests {
         let mut orphan = applied(&snapshot()).account.unwrap();
         orphan.owner = Owner { name: "alicia".to_owned(), uid: "gone".to_owned(), generation: 9 };
         let adopts = edited(&snapshot(), |spec| spec.adopt = Some(orphan.id.to_string()));
-        let owned = Snapshot { not_adoptable: Some(NotAdoptable::Owned("alicia".to_owned())), ..adopts.clone() };
+        let owned = Snapshot {
+            not_adoptable: Some(NotAdoptable::Owned("alicia".to_owned())),
+            ..adopts.clone()
+        };
         check_blocked(&owned, &[Reason::NotAdoptable]);
         check_blocked(&adopts, &[Reason::NotAdoptable]);
         let found = Snapshot { account: Some(orphan), ..adopts };
-        check_blocked(&edited(&found, |spec| spec.charge_approved = false), &[Reason::ChargeNotApproved]);
+        check_blocked(
+            &edited(&found, |spec| spec.charge_approved = false),
+            &[Reason::ChargeNotApproved],
+        );
         let Some(Plan::Account(plan)) = decide(&found).plan else { panic!("it is taken over") };
         assert!(matches!(plan.change, AccountChange::Update { adopts: true, .. }));
         check_settles(&found);
@@ -1162,8 +1425,13 @@ mod tests {
         let id = AccountId(Uuid::from_u128(77));
         let entry = edited(&snapshot(), |spec| spec.adopt = Some(format!("entry/{id}")));
         let Some(Plan::Account(plan)) = decide(&entry).plan else { panic!("it is created") };
-        assert!(matches!(plan.change, AccountChange::Create { id: Some(given), .. } if given == id));
-        check_blocked(&edited(&entry, |spec| spec.charge_approved = false), &[Reason::ChargeNotApproved]);
+        assert!(
+            matches!(plan.change, AccountChange::Create { id: Some(given), .. } if given == id)
+        );
+        check_blocked(
+            &edited(&entry, |spec| spec.charge_approved = false),
+            &[Reason::ChargeNotApproved],
+        );
         let known = Snapshot { not_adoptable: Some(NotAdoptable::IdKnown), ..entry.clone() };
         check_blocked(&known, &[Reason::NotAdoptable]);
         let mut account = applied(&snapshot()).account.unwrap();
@@ -1189,7 +1457,10 @@ mod tests {
             let former = Some(("an account".to_owned(), fate.clone()));
             let user = Snapshot { former, ..snapshot() };
             check_blocked(&user, &[Reason::AccountLost]);
-            assert_eq!(decide(&user).blocked, [Blocked::AccountLost { account: "an account".to_owned(), fate }]);
+            assert_eq!(
+                decide(&user).blocked,
+                [Blocked::AccountLost { account: "an account".to_owned(), fate }]
+            );
             let mut another = applied(&snapshot());
             another.former = user.former;
             another.account.as_mut().unwrap().owner.uid = "another".to_owned();
@@ -1206,7 +1477,9 @@ mod tests {
 
     #[test]
     fn a_late_deletion_of_an_old_user_never_hits_the_account_of_a_new_one() {
-        let mut old = edited(&applied(&snapshot()), |spec| spec.deletion_protection = DeletionProtection::Disabled);
+        let mut old = edited(&applied(&snapshot()), |spec| {
+            spec.deletion_protection = DeletionProtection::Disabled
+        });
         old.meta.deleting = true;
         assert!(matches!(decide(&old).plan, Some(Plan::Account(_))));
         old.meta.uid = "another".to_owned();
@@ -1218,24 +1491,35 @@ mod tests {
         let mut another = applied(&snapshot());
         another.meta.uid = "another".to_owned();
         assert!(matches!(decide(&another).plan, Some(Plan::Account(_))));
-        check_blocked(&edited(&another, |spec| spec.charge_approved = false), &[Reason::ChargeNotApproved]);
+        check_blocked(
+            &edited(&another, |spec| spec.charge_approved = false),
+            &[Reason::ChargeNotApproved],
+        );
     }
 
-    /// The account of alice, in control, as a former `User` of hers left it behind; a colleague of hers is in control too.
+    /// The account of alice, in control, as a former `User` of hers left it behind; a colleague of
+    /// hers is in control too.
     fn left_behind() -> Account {
         let boss = edited(&with_password(&snapshot(), "first"), |spec| {
             spec.group_ref.name = "administrators".to_owned();
-            spec.permissions = Some(PermissionsSpec { grants: vec!["orders:read".to_owned()], from: None });
+            spec.permissions =
+                Some(PermissionsSpec { grants: vec!["orders:read".to_owned()], from: None });
         });
         let mut account = applied(&boss).account.unwrap();
         account.owner = Owner { uid: "gone".to_owned(), ..account.owner };
         account
     }
 
-    /// A User that asks for everything else than the account that was left behind has, but for the group.
+    /// A User that asks for everything else than the account that was left behind has, but for the
+    /// group.
     fn another() -> Snapshot {
         let control = Control { administrators: true, users: true };
-        let another = Snapshot { account: Some(left_behind()), control, email: Ok(email("eve")), ..snapshot() };
+        let another = Snapshot {
+            account: Some(left_behind()),
+            control,
+            email: Ok(email("eve")),
+            ..snapshot()
+        };
         let another = with_password(&another, "second");
         edited(&another, |spec| {
             spec.email = Some("eve@acme.example".to_owned());
@@ -1254,24 +1538,40 @@ mod tests {
     #[test]
     fn an_account_that_was_left_behind_is_taken_back_whole_where_everything_is_in_order() {
         let taken = check_taken(&another());
-        assert_eq!((taken.owner.uid.as_str(), taken.content.email.as_str()), ("uid", "eve@acme.example"));
-        assert_eq!((taken.content.group.as_str(), taken.content.grants.len()), ("administrators", 0));
+        assert_eq!(
+            (taken.owner.uid.as_str(), taken.content.email.as_str()),
+            ("uid", "eve@acme.example")
+        );
+        assert_eq!(
+            (taken.content.group.as_str(), taken.content.grants.len()),
+            ("administrators", 0)
+        );
         assert_eq!(taken.credential.unwrap().from_secret.unwrap().version, "second");
     }
 
     #[test]
-    fn an_account_that_was_left_behind_in_another_group_is_not_taken_back_whatever_group_is_asked_for() {
+    fn an_account_that_was_left_behind_in_another_group_is_not_taken_back_whatever_group_is_asked_for()
+     {
         for group in ["users", "nowhere", "drivers"] {
             let mut wants = edited(&another(), |spec| spec.group_ref.name = group.to_owned());
-            Arc::make_mut(&mut wants.organization).record.groups.insert("drivers".to_owned(), GroupContent::default());
+            Arc::make_mut(&mut wants.organization)
+                .record
+                .groups
+                .insert("drivers".to_owned(), GroupContent::default());
             check_blocked(&wants, &[Reason::NotAdoptable]);
             let text = decide(&wants).blocked[0].to_string();
             let id = left_behind().id;
             assert!(text.contains("in the group administrators"), "{text}");
-            assert!(text.contains(&format!("spec.adopt {id}, which needs the verb adopt on accounts.roster.rs/{id}")), "{text}");
+            assert!(
+                text.contains(&format!(
+                    "spec.adopt {id}, which needs the verb adopt on accounts.roster.rs/{id}"
+                )),
+                "{text}"
+            );
         }
-        let disabled =
-            edited(&another(), |spec| (spec.group_ref.name, spec.state) = ("users".to_owned(), DesiredState::Disabled));
+        let disabled = edited(&another(), |spec| {
+            (spec.group_ref.name, spec.state) = ("users".to_owned(), DesiredState::Disabled)
+        });
         check_blocked(&disabled, &[Reason::NotAdoptable]);
     }
 
@@ -1282,9 +1582,12 @@ mod tests {
             spec.adopt = Some(left_behind().id.to_string());
         });
         assert_eq!(check_taken(&adopts).content.group, "users");
-        let entry = edited(&adopts, |spec| spec.adopt = Some(format!("entry/{}", left_behind().id)));
+        let entry =
+            edited(&adopts, |spec| spec.adopt = Some(format!("entry/{}", left_behind().id)));
         assert_eq!(check_taken(&entry).content.group, "users");
-        let another = edited(&adopts, |spec| spec.adopt = Some("00000000-0000-7000-8000-000000000009".to_owned()));
+        let another = edited(&adopts, |spec| {
+            spec.adopt = Some("00000000-0000-7000-8000-000000000009".to_owned())
+        });
         check_blocked(&another, &[Reason::NotAdoptable]);
     }
 
@@ -1293,7 +1596,9 @@ mod tests {
         type Part = (Reason, fn(&mut Snapshot));
         fn from(snapshot: &mut Snapshot, name: &str, mode: SourceMode) {
             let from = Some(PermissionSource { name: name.to_owned(), mode });
-            *snapshot = edited(snapshot, |spec| spec.permissions = Some(PermissionsSpec { grants: vec![], from }));
+            *snapshot = edited(snapshot, |spec| {
+                spec.permissions = Some(PermissionsSpec { grants: vec![], from })
+            });
         }
         fn adopts_into(snapshot: &mut Snapshot, group: &str) {
             *snapshot = edited(snapshot, |spec| {
@@ -1302,9 +1607,12 @@ mod tests {
             });
         }
         let parts: [Part; 21] = [
-            (Reason::ChargeNotApproved, |user| *user = edited(user, |spec| spec.charge_approved = false)),
+            (Reason::ChargeNotApproved, |user| {
+                *user = edited(user, |spec| spec.charge_approved = false)
+            }),
             (Reason::CustomerIdChanged, |user| {
-                Arc::make_mut(&mut user.organization).customer_id = Ok(CustomerId::parse("other").unwrap());
+                Arc::make_mut(&mut user.organization).customer_id =
+                    Ok(CustomerId::parse("other").unwrap());
             }),
             (Reason::CustomerIdInvalid, |user| {
                 Arc::make_mut(&mut user.organization).customer_id = CustomerId::parse("a.b");
@@ -1322,13 +1630,19 @@ mod tests {
                 user.control.administrators = false;
                 *user = edited(user, |spec| spec.state = DesiredState::Disabled);
             }),
-            (Reason::DomainNotAllowed, |user| user.email = Ok(Email::parse("eve@other.example").unwrap())),
+            (Reason::DomainNotAllowed, |user| {
+                user.email = Ok(Email::parse("eve@other.example").unwrap())
+            }),
             (Reason::EmailInvalid, |user| user.email = Email::parse("eve")),
             (Reason::EmailTaken, |user| {
                 let mut holder = left_behind();
                 holder.id = AccountId(Uuid::from_u128(2));
                 user.contest = Contest {
-                    rivals: vec![Rival { account: Arc::new(holder), asks_for: None, is_declared: true }],
+                    rivals: vec![Rival {
+                        account: Arc::new(holder),
+                        asks_for: None,
+                        is_declared: true,
+                    }],
                     ends_free: false,
                 };
             }),
@@ -1336,12 +1650,19 @@ mod tests {
             (Reason::SourceNotFound, |user| from(user, "bob", SourceMode::Clone)),
             (Reason::InheritanceCycle, |user| from(user, "alice", SourceMode::Inherit)),
             (Reason::PasswordSecretNotFound, |user| user.password = PasswordFacts::SecretMissing),
-            (Reason::PasswordSecretNotFound, |user| user.password = PasswordFacts::KeyMissing("password".to_owned())),
-            (Reason::PasswordRejected, |user| user.password = PasswordFacts::Rejected(vec![Requirement::MinimumLength])),
+            (Reason::PasswordSecretNotFound, |user| {
+                user.password = PasswordFacts::KeyMissing("password".to_owned())
+            }),
+            (Reason::PasswordRejected, |user| {
+                user.password = PasswordFacts::Rejected(vec![Requirement::MinimumLength])
+            }),
             (Reason::PasswordChange, |user| user.password = PasswordFacts::Unjudged),
-            (Reason::QueuedBehindTransaction, |user| *user = in_flight(user.clone(), TransactionKind::PasswordChange)),
+            (Reason::QueuedBehindTransaction, |user| {
+                *user = in_flight(user.clone(), TransactionKind::PasswordChange)
+            }),
             (Reason::NotAdoptable, |user| {
-                *user = edited(user, |spec| spec.copy_of = Some(UserRef { name: "bob".to_owned() }));
+                *user =
+                    edited(user, |spec| spec.copy_of = Some(UserRef { name: "bob".to_owned() }));
             }),
             (Reason::Paused, |user| user.meta.paused = true),
             // What is in force stands in for it: the group that the account is in too.
@@ -1374,12 +1695,19 @@ mod tests {
     }
 
     #[test]
-    fn an_account_in_a_transaction_is_taken_over_at_once_only_where_nothing_of_the_spec_waits_for_it() {
+    fn an_account_in_a_transaction_is_taken_over_at_once_only_where_nothing_of_the_spec_waits_for_it()
+     {
         let control = Control { administrators: true, users: true };
-        let as_it_is = Snapshot { account: Some(left_behind()), control, password: PasswordFacts::Same, ..snapshot() };
+        let as_it_is = Snapshot {
+            account: Some(left_behind()),
+            control,
+            password: PasswordFacts::Same,
+            ..snapshot()
+        };
         let as_it_is = edited(&as_it_is, |spec| {
             spec.group_ref.name = "administrators".to_owned();
-            spec.permissions = Some(PermissionsSpec { grants: vec!["orders:read".to_owned()], from: None });
+            spec.permissions =
+                Some(PermissionsSpec { grants: vec!["orders:read".to_owned()], from: None });
         });
         let begins = in_flight(as_it_is, TransactionKind::PasswordChange);
         assert_eq!(applied(&begins).account.unwrap().owner.uid, "uid");
@@ -1400,7 +1728,8 @@ mod tests {
         assert_eq!(taken.account.as_ref().unwrap().owner.uid, "uid");
         let taken = Snapshot { password: PasswordFacts::Same, ..taken };
         assert_eq!(check_settles(&taken).account.unwrap().content.lifecycle, Lifecycle::Enabled);
-        let refused = Snapshot { email: Ok(Email::parse("eve@other.example").unwrap()), ..disabled };
+        let refused =
+            Snapshot { email: Ok(Email::parse("eve@other.example").unwrap()), ..disabled };
         check_blocked(&refused, &[Reason::DomainNotAllowed]);
     }
 
@@ -1414,13 +1743,18 @@ mod tests {
             teams: BTreeSet::new(),
             profile: Profile::default(),
         };
-        let mut copy = edited(&another(), |spec| spec.copy_of = Some(UserRef { name: "bob".to_owned() }));
+        let mut copy =
+            edited(&another(), |spec| spec.copy_of = Some(UserRef { name: "bob".to_owned() }));
         copy.account.as_mut().unwrap().content.copied = Some(copied("carol"));
         check_blocked(&copy, &[Reason::NotAdoptable]);
         copy.account.as_mut().unwrap().content.copied = Some(copied("bob"));
         assert_eq!(check_taken(&copy).content.role.as_deref(), Some("Chief"));
         let by_itself = edited(&copy, |spec| spec.copy_of = None);
-        assert_eq!(check_taken(&by_itself).content.role, None, "nobody was asked whether it may be had");
+        assert_eq!(
+            check_taken(&by_itself).content.role,
+            None,
+            "nobody was asked whether it may be had"
+        );
     }
 
     #[test]
@@ -1441,33 +1775,45 @@ mod tests {
             asks_for: asks_for.map(email),
             is_declared: true,
         };
-        let contested =
-            |asks_for, ends_free| Snapshot { contest: Contest { rivals: vec![rival(asks_for)], ends_free }, ..snapshot() };
+        let contested = |asks_for, ends_free| Snapshot {
+            contest: Contest { rivals: vec![rival(asks_for)], ends_free },
+            ..snapshot()
+        };
         check_blocked(&contested(None, false), &[Reason::EmailTaken]);
         check_blocked(&contested(Some("bob"), false), &[Reason::EmailTaken]);
-        let Some(Plan::Account(plan)) = decide(&contested(Some("bob"), true)).plan else { panic!("it moves on") };
-        assert_eq!(plan.moves, [AddressMove { account: holder.id, from: holder.revision, to: email("bob") }]);
+        let Some(Plan::Account(plan)) = decide(&contested(Some("bob"), true)).plan else {
+            panic!("it moves on")
+        };
+        assert_eq!(
+            plan.moves,
+            [AddressMove { account: holder.id, from: holder.revision, to: email("bob") }]
+        );
     }
 
     #[test]
     fn a_user_whose_account_the_store_has_lost_goes_once_directories_have_dropped_it() {
         let lost = AccountId(Uuid::from_u128(9));
-        let mut user = edited(&snapshot(), |spec| spec.deletion_protection = DeletionProtection::Disabled);
+        let mut user =
+            edited(&snapshot(), |spec| spec.deletion_protection = DeletionProtection::Disabled);
         user.meta.deleting = true;
         user.recorded = Some(lost.to_string());
         user.given_up = Some(lost);
         let problem = Some(DirectoryProblem::Unavailable("it can't be reached".to_owned()));
         let down = DirectoryState { problem, missing: None };
-        user.directories = [("one".to_owned(), down), ("two".to_owned(), DirectoryState::default())].into();
+        user.directories =
+            [("one".to_owned(), down), ("two".to_owned(), DirectoryState::default())].into();
         let waits = decide(&user);
         assert_eq!((waits.hold, waits.drops), (Hold::Keep, Some(lost)));
-        assert!(matches!(&waits.blocked[..], [Blocked::DirectoryUnavailable { failing, .. }] if failing.len() == 1));
+        assert!(
+            matches!(&waits.blocked[..], [Blocked::DirectoryUnavailable { failing, .. }] if failing.len() == 1)
+        );
         user.directories = [("two".to_owned(), DirectoryState::default())].into();
         assert_eq!(decide(&user).blocked, [Blocked::InTransaction(TransactionKind::Delete)]);
         user.directories.clear();
         assert_eq!(decide(&user), Decision::hold(Hold::Release));
         user.directories = [("one".to_owned(), DirectoryState::default())].into();
-        let protected = edited(&user, |spec| spec.deletion_protection = DeletionProtection::Enabled);
+        let protected =
+            edited(&user, |spec| spec.deletion_protection = DeletionProtection::Enabled);
         assert_eq!(decide(&protected).drops, None, "a protected one keeps its entry");
     }
 
@@ -1478,12 +1824,20 @@ mod tests {
         assert_eq!(decide(&unlisted), Decision::default());
     }
 
-    /// Returns the snapshot as it is when these fields can't be read, and what is in force stands in for them.
+    /// Returns the snapshot as it is when these fields can't be read, and what is in force stands
+    /// in for them.
     fn misread(snapshot: &Snapshot, fields: &[Field]) -> Snapshot {
-        let field = |field: &Field| UnreadableField::new(*field, format!("spec.{field:?}"), &serde_json::json!("Newer"));
+        let field = |field: &Field| {
+            UnreadableField::new(*field, format!("spec.{field:?}"), &serde_json::json!("Newer"))
+        };
         let unreadable = Unreadable::from(fields.iter().map(field).collect::<Vec<_>>());
-        let spec = unreadable::user_in_force(&snapshot.spec, &unreadable, snapshot.account.as_ref());
-        Snapshot { meta: Meta { unreadable, generation: 2, ..snapshot.meta.clone() }, spec, ..snapshot.clone() }
+        let spec =
+            unreadable::user_in_force(&snapshot.spec, &unreadable, snapshot.account.as_ref());
+        Snapshot {
+            meta: Meta { unreadable, generation: 2, ..snapshot.meta.clone() },
+            spec,
+            ..snapshot.clone()
+        }
     }
 
     fn content_of(snapshot: &Snapshot) -> Content {
@@ -1519,7 +1873,10 @@ mod tests {
         let profile = ProfileSpec {
             display_name: Some("Alice".to_owned()),
             phone: Some("1".to_owned()),
-            address: Some(crate::api::user::Address { country: Some("US".to_owned()), ..Default::default() }),
+            address: Some(crate::api::user::Address {
+                country: Some("US".to_owned()),
+                ..Default::default()
+            }),
             time_zone: Some("America/Phoenix".to_owned()),
             notifications: vec!["CaseAssigned".to_owned()],
         };
@@ -1528,7 +1885,8 @@ mod tests {
             spec.role = Some("Dispatcher".to_owned());
             spec.teams = vec!["night".to_owned()];
             spec.group_ref.name = "administrators".to_owned();
-            spec.permissions = Some(PermissionsSpec { grants: vec!["a".to_owned(), "b".to_owned()], from: None });
+            spec.permissions =
+                Some(PermissionsSpec { grants: vec!["a".to_owned(), "b".to_owned()], from: None });
         }))
     }
 
@@ -1538,11 +1896,16 @@ mod tests {
         for field in EVERY_FIELD.into_iter().chain([Field::DeletionPolicy]) {
             let less = edited(&before, |spec| {
                 spec.state = DesiredState::Disabled;
-                spec.permissions = Some(PermissionsSpec { grants: vec!["b".to_owned()], from: None });
+                spec.permissions =
+                    Some(PermissionsSpec { grants: vec!["b".to_owned()], from: None });
             });
             let misread = misread(&less, &[field]);
             let decision = decide(&misread);
-            assert_eq!(decision.blocked.first().map(Blocked::reason), Some(Reason::UnsupportedValue), "{field:?}");
+            assert_eq!(
+                decision.blocked.first().map(Blocked::reason),
+                Some(Reason::UnsupportedValue),
+                "{field:?}"
+            );
             let after = check_settles(&misread);
             let (was, is) = (content_of(&before), content_of(&after));
             let state_is_known = !misread.meta.unreadable.has(Field::State);
@@ -1562,19 +1925,32 @@ mod tests {
         account.content.profile.phone = Some("2".to_owned());
         assert_eq!(decide(&before).plan, None, "a member's own value stays");
         let nothing = edited(&before, |spec| {
-            *spec = UserSpec { profile: None, role: None, teams: vec![], group_ref: GroupRef::default(), ..spec.clone() };
+            *spec = UserSpec {
+                profile: None,
+                role: None,
+                teams: vec![],
+                group_ref: GroupRef::default(),
+                ..spec.clone()
+            };
         });
         let fields = [Field::Profile, Field::Role, Field::Teams, Field::GroupRef, Field::Email];
         let after = applied(&misread(&edited(&nothing, |spec| spec.email = None), &fields));
         assert_eq!(content_of(&after), content_of(&before));
-        assert_eq!(decide(&Snapshot { meta: before.meta.clone(), spec: before.spec.clone(), ..after }).blocked, []);
+        assert_eq!(
+            decide(&Snapshot { meta: before.meta.clone(), spec: before.spec.clone(), ..after })
+                .blocked,
+            []
+        );
     }
 
     #[test]
     fn a_state_that_is_not_understood_lets_nobody_in_anew() {
         for state in [DesiredState::Enabled, DesiredState::Disabled] {
             let before = applied(&edited(&snapshot(), |spec| spec.state = state));
-            let after = applied(&misread(&edited(&before, |spec| spec.state = DesiredState::Enabled), &[Field::State]));
+            let after = applied(&misread(
+                &edited(&before, |spec| spec.state = DesiredState::Enabled),
+                &[Field::State],
+            ));
             assert_eq!(content_of(&after).lifecycle, content_of(&before).lifecycle);
         }
     }
@@ -1587,7 +1963,8 @@ mod tests {
         for mode in [SourceMode::Inherit, SourceMode::Clone] {
             let from = PermissionSource { name: "bob".to_owned(), mode };
             let asks = edited(&snapshot(), |spec| {
-                spec.permissions = Some(PermissionsSpec { grants: vec![], from: Some(from.clone()) });
+                spec.permissions =
+                    Some(PermissionsSpec { grants: vec![], from: Some(from.clone()) });
             });
             let before = applied(&Snapshot { relatives: relatives.clone(), ..asks });
             assert!(content_of(&before).source.is_some());
@@ -1607,10 +1984,17 @@ mod tests {
     fn no_account_is_made_of_a_spec_that_is_not_understood() {
         for field in EVERY_FIELD.into_iter().chain([Field::DeletionPolicy]) {
             let decision = decide(&misread(&snapshot(), &[field]));
-            assert_eq!((decision.plan, decision.blocked[0].reason()), (None, Reason::UnsupportedValue), "{field:?}");
+            assert_eq!(
+                (decision.plan, decision.blocked[0].reason()),
+                (None, Reason::UnsupportedValue),
+                "{field:?}"
+            );
         }
         let grants = edited(&snapshot(), |spec| {
-            spec.permissions = Some(PermissionsSpec { grants: vec!["a".to_owned(), "Not One".to_owned()], from: None });
+            spec.permissions = Some(PermissionsSpec {
+                grants: vec!["a".to_owned(), "Not One".to_owned()],
+                from: None,
+            });
         });
         check_blocked(&grants, &[Reason::UnsupportedValue]);
     }
@@ -1619,11 +2003,20 @@ mod tests {
     fn a_grant_that_is_no_permission_is_left_out_and_named() {
         let before = applied(&snapshot());
         let grants = edited(&before, |spec| {
-            spec.permissions = Some(PermissionsSpec { grants: vec!["a".to_owned(), "Not One".to_owned()], from: None });
+            spec.permissions = Some(PermissionsSpec {
+                grants: vec!["a".to_owned(), "Not One".to_owned()],
+                from: None,
+            });
         });
         let message = decide(&grants).blocked[0].to_string();
-        assert!(message.contains(r#"spec.permissions.grants is "Not One": it gives no permission"#), "{message}");
-        assert_eq!(content_of(&check_settles(&grants)).grants, permission::parse_all(&["a".to_owned()]));
+        assert!(
+            message.contains(r#"spec.permissions.grants is "Not One": it gives no permission"#),
+            "{message}"
+        );
+        assert_eq!(
+            content_of(&check_settles(&grants)).grants,
+            permission::parse_all(&["a".to_owned()])
+        );
     }
 
     #[test]
@@ -1643,16 +2036,31 @@ mod tests {
             assert_eq!((decision.hold, decision.blocked.len()), (Hold::Keep, 1), "{field:?}");
             assert_eq!(decision.blocked[0].reason(), Reason::UnsupportedValue);
             if field != Field::Spec {
-                assert_eq!(content_of(&applied(&misread(&known, &[field]))).lifecycle, Lifecycle::Disabled);
+                assert_eq!(
+                    content_of(&applied(&misread(&known, &[field]))).lifecycle,
+                    Lifecycle::Disabled
+                );
             }
             // Nor does a directory drop the entry of an account that the store has lost.
-            let lost = Snapshot { account: None, recorded: Some("0193".to_owned()), ..misread(&known, &[field]) };
+            let lost = Snapshot {
+                account: None,
+                recorded: Some("0193".to_owned()),
+                ..misread(&known, &[field])
+            };
             assert_eq!(decide(&lost), Decision::blocked(decision.blocked[0].clone()));
         }
         for field in [Field::State, Field::From, Field::Email, Field::GroupRef] {
-            assert_eq!(decide(&misread(&known, &[field])).hold, Hold::Release, "{field:?} has no part in it");
+            assert_eq!(
+                decide(&misread(&known, &[field])).hold,
+                Hold::Release,
+                "{field:?} has no part in it"
+            );
         }
         let nothing = Snapshot { account: None, ..misread(&known, &[Field::DeletionPolicy]) };
-        assert_eq!(decide(&nothing), Decision::hold(Hold::Release), "where there is no account nothing is lost");
+        assert_eq!(
+            decide(&nothing),
+            Decision::hold(Hold::Release),
+            "where there is no account nothing is lost"
+        );
     }
 }

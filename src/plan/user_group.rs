@@ -19,7 +19,8 @@ pub struct Snapshot {
     pub spec: Option<Arc<UserGroupSpec>>,
     /// What the store has of it.
     pub in_force: Option<GroupContent>,
-    /// The namespace is going and has no `User` any more: what accounts that stay still need of it stays in the store.
+    /// The namespace is going and has no `User` any more: what accounts that stay still need of it
+    /// stays in the store.
     pub is_abandoned: bool,
     /// How many accounts that stay are in it.
     pub members: i64,
@@ -38,7 +39,9 @@ pub struct Snapshot {
 pub fn decide(snapshot: &Snapshot) -> Decision {
     let Snapshot { meta, spec, in_force, members, .. } = snapshot;
     match spec {
-        None if in_force.is_some() && *members == 0 && !leaves_no_administrator(snapshot) => drop_group(snapshot, Hold::Keep),
+        None if in_force.is_some() && *members == 0 && !leaves_no_administrator(snapshot) => {
+            drop_group(snapshot, Hold::Keep)
+        }
         None => Decision::default(),
         Some(_) if let Some(decision) = unheld(meta) => decision,
         Some(_) if meta.paused => Decision::blocked(Blocked::Paused),
@@ -59,7 +62,8 @@ fn deletion_trouble(snapshot: &Snapshot) -> Option<Blocked> {
     if snapshot.members > 0 {
         return Some(Blocked::InUse { accounts: snapshot.members, role: UsedBy::Members });
     }
-    leaves_no_administrator(snapshot).then_some(Blocked::LastAdministrator { by: TakenBy::GroupDeletion })
+    leaves_no_administrator(snapshot)
+        .then_some(Blocked::LastAdministrator { by: TakenBy::GroupDeletion })
 }
 
 /// Whether the group is to lose full control.
@@ -76,7 +80,10 @@ fn loses_control(snapshot: &Snapshot, stays: bool) -> bool {
 
 /// `administrators` has full control also when nobody declares it.
 fn loses_control_by_going(snapshot: &Snapshot) -> bool {
-    loses_control(snapshot, GroupContent::undeclared(&snapshot.meta.name).is_some_and(|group| group.full_control))
+    loses_control(
+        snapshot,
+        GroupContent::undeclared(&snapshot.meta.name).is_some_and(|group| group.full_control),
+    )
 }
 
 /// Whether the group's end would take the organization's last administrator away.
@@ -137,7 +144,8 @@ mod tests {
     use super::*;
     use crate::api::lenient::{Field, UnreadableField};
 
-    /// A group with full control that somebody deleted; in it is an administrator who is being deleted too.
+    /// A group with full control that somebody deleted; in it is an administrator who is being
+    /// deleted too.
     fn leaving_group(name: &str, control: Control) -> Snapshot {
         Snapshot {
             meta: Meta { name: name.to_owned(), held: true, deleting: true, ..Meta::default() },
@@ -159,11 +167,17 @@ mod tests {
         let held = Snapshot { members: 2, spec: less.clone(), ..leaving_group("chiefs", others) };
         let decision = decide(&held);
         assert_eq!(decision.blocked, [Blocked::InUse { accounts: 2, role: UsedBy::Members }]);
-        assert!(matches!(decision.plan, Some(Plan::Group(GroupPlan::Put { content, .. })) if !content.full_control));
+        assert!(
+            matches!(decision.plan, Some(Plan::Group(GroupPlan::Put { content, .. })) if !content.full_control)
+        );
         assert_eq!(decision.hold, Hold::Keep);
         let settled = Snapshot { in_force: Some(GroupContent::default()), ..held };
         assert_eq!(decide(&settled).plan, None);
-        let last = Snapshot { members: 2, spec: less, ..leaving_group("chiefs", Control { administrators: false, users: true }) };
+        let last = Snapshot {
+            members: 2,
+            spec: less,
+            ..leaving_group("chiefs", Control { administrators: false, users: true })
+        };
         assert_eq!(decide(&last).plan, None, "the last administrator keeps control");
     }
 
@@ -180,23 +194,40 @@ mod tests {
         let lost = Control { administrators: false, users: true };
         let blocked = Decision::blocked(Blocked::LastAdministrator { by: TakenBy::GroupDeletion });
         assert_eq!(decide(&leaving_group("chiefs", lost)), blocked);
-        assert_eq!(decide(&Snapshot { spec: None, ..leaving_group("chiefs", lost) }), Decision::default());
-        for control in [Control { administrators: true, users: true }, Control { administrators: false, users: false }] {
+        assert_eq!(
+            decide(&Snapshot { spec: None, ..leaving_group("chiefs", lost) }),
+            Decision::default()
+        );
+        for control in [
+            Control { administrators: true, users: true },
+            Control { administrators: false, users: false },
+        ] {
             assert_eq!(decide(&leaving_group("chiefs", control)).hold, Hold::Release);
         }
-        assert_eq!(decide(&leaving_group("administrators", lost)).hold, Hold::Release, "it has full control undeclared too");
+        assert_eq!(
+            decide(&leaving_group("administrators", lost)).hold,
+            Hold::Release,
+            "it has full control undeclared too"
+        );
     }
 
     /// A group whose members may read and write cases, of which fields can't be read now.
     fn misread(name: &str, spec: UserGroupSpec, fields: &[Field]) -> Snapshot {
-        let field = |field: &Field| UnreadableField::new(*field, "spec.x".to_owned(), &serde_json::json!("Newer"));
+        let field = |field: &Field| {
+            UnreadableField::new(*field, "spec.x".to_owned(), &serde_json::json!("Newer"))
+        };
         let unreadable = fields.iter().map(field).collect::<Vec<_>>().into();
         let meta = Meta { name: name.to_owned(), held: true, unreadable, ..Meta::default() };
-        let permissions = permission::parse_all(&["cases:read".to_owned(), "cases:write".to_owned()]);
+        let permissions =
+            permission::parse_all(&["cases:read".to_owned(), "cases:write".to_owned()]);
         Snapshot {
             spec: Some(unreadable::group_in_force(&Arc::new(spec), &meta)),
             meta,
-            in_force: Some(GroupContent { full_control: true, permissions, ..GroupContent::default() }),
+            in_force: Some(GroupContent {
+                full_control: true,
+                permissions,
+                ..GroupContent::default()
+            }),
             is_abandoned: false,
             members: 1,
             has_enabled_members: true,
@@ -209,8 +240,14 @@ mod tests {
     #[track_caller]
     fn check_unsupported(snapshot: &Snapshot) -> GroupContent {
         let decision = decide(snapshot);
-        assert!(matches!(decision.blocked[..], [Blocked::UnsupportedValue { is_new: false, .. }]), "{:?}", decision.blocked);
-        let Some(Plan::Group(GroupPlan::Put { content, .. })) = decision.plan else { panic!("nothing is taken away") };
+        assert!(
+            matches!(decision.blocked[..], [Blocked::UnsupportedValue { is_new: false, .. }]),
+            "{:?}",
+            decision.blocked
+        );
+        let Some(Plan::Group(GroupPlan::Put { content, .. })) = decision.plan else {
+            panic!("nothing is taken away")
+        };
         let settled = Snapshot { in_force: Some(content.clone()), ..snapshot.clone() };
         assert_eq!((decide(&settled).plan, decide(&settled).blocked), (None, decision.blocked));
         content
@@ -218,18 +255,34 @@ mod tests {
 
     #[test]
     fn a_permission_is_taken_away_whatever_else_of_the_group_is_not_understood() {
-        let less =
-            || UserGroupSpec { permissions: vec!["cases:read".to_owned()], full_control: true, ..UserGroupSpec::default() };
-        for field in [Field::SelfService, Field::Description, Field::GroupPermissions, Field::FullControl] {
+        let less = || UserGroupSpec {
+            permissions: vec!["cases:read".to_owned()],
+            full_control: true,
+            ..UserGroupSpec::default()
+        };
+        for field in
+            [Field::SelfService, Field::Description, Field::GroupPermissions, Field::FullControl]
+        {
             let content = check_unsupported(&misread("staff", less(), &[field]));
-            assert_eq!(content.permissions, permission::parse_all(&["cases:read".to_owned()]), "{field:?}");
-            assert_eq!(content.full_control, field != Field::FullControl, "what can't be read gives nothing");
+            assert_eq!(
+                content.permissions,
+                permission::parse_all(&["cases:read".to_owned()]),
+                "{field:?}"
+            );
+            assert_eq!(
+                content.full_control,
+                field != Field::FullControl,
+                "what can't be read gives nothing"
+            );
         }
-        let unlisted = UserGroupSpec { permissions: vec!["cases:read".to_owned(), "*".to_owned()], ..less() };
+        let unlisted =
+            UserGroupSpec { permissions: vec!["cases:read".to_owned(), "*".to_owned()], ..less() };
         assert_eq!(check_unsupported(&misread("staff", unlisted, &[])).permissions.len(), 1);
-        let nothing = check_unsupported(&misread("staff", UserGroupSpec::default(), &[Field::Spec]));
+        let nothing =
+            check_unsupported(&misread("staff", UserGroupSpec::default(), &[Field::Spec]));
         assert_eq!(nothing, GroupContent::default());
-        let administrators = check_unsupported(&misread("administrators", UserGroupSpec::default(), &[Field::Spec]));
+        let administrators =
+            check_unsupported(&misread("administrators", UserGroupSpec::default(), &[Field::Spec]));
         assert!(administrators.full_control);
     }
 
@@ -238,7 +291,9 @@ mod tests {
         let misread = misread("chiefs", UserGroupSpec::default(), &[Field::FullControl]);
         let last = Snapshot { control: Control { administrators: false, users: true }, ..misread };
         assert!(gives_up_control(&last));
-        let Some(Plan::Group(GroupPlan::Put { content, .. })) = decide(&last).plan else { panic!("the rest applies") };
+        let Some(Plan::Group(GroupPlan::Put { content, .. })) = decide(&last).plan else {
+            panic!("the rest applies")
+        };
         assert!(content.full_control && content.permissions.is_empty());
     }
 }

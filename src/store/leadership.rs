@@ -1,5 +1,5 @@
-//! Who works on a store: an operator claims the namespaces that it works in, and gets an epoch for as long as nobody
-//! claims them after it.
+//! Who works on a store: an operator claims the namespaces that it works in, and gets an epoch for
+//! as long as nobody claims them after it.
 
 use std::collections::BTreeSet;
 
@@ -18,9 +18,11 @@ pub struct Claim {
     pub known: Progress,
     /// Whether the store may belong to another cluster until now.
     pub accept_cluster: bool,
-    /// Whether operators that work in some of the namespaces, or with other directories, are superseded instead of heeded.
+    /// Whether operators that work in some of the namespaces, or with other directories, are
+    /// superseded instead of heeded.
     pub supersede: bool,
-    /// The directories that it brings up to date, which are those of the whole store; nothing where it has no say in that.
+    /// The directories that it brings up to date, which are those of the whole store; nothing where
+    /// it has no say in that.
     pub directories: Option<BTreeSet<String>>,
 }
 
@@ -53,16 +55,16 @@ pub struct Operator {
     pub holder: String,
 }
 
-/// How many claims a store may have lost when it was put back: one a minute for two years. A Lease that names an epoch
-/// further ahead wasn't written by an operator.
+/// How many claims a store may have lost when it was put back: one a minute for two years. A Lease
+/// that names an epoch further ahead wasn't written by an operator.
 const MAX_LOST: i64 = 1_000_000;
 
 /// The epoch that no store comes to by itself: with a claim every second it takes 30,000 years.
 const LAST_EPOCH: i64 = 1_000_000_000_000;
 
 impl Progress {
-    /// Whether an operator of a store whose newest epoch is this one can have come so far. Whoever may edit the Lease may
-    /// have written anything into it.
+    /// Whether an operator of a store whose newest epoch is this one can have come so far. Whoever
+    /// may edit the Lease may have written anything into it.
     #[must_use]
     pub fn is_plausible(self, newest: i64) -> bool {
         let Self { epoch, commits } = self;
@@ -70,20 +72,26 @@ impl Progress {
     }
 }
 
-/// Whether a store's newest epoch is none that claims led to: a Lease that somebody edited was believed once.
+/// Whether a store's newest epoch is none that claims led to: a Lease that somebody edited was
+/// believed once.
 #[must_use]
 pub fn is_absurd(newest: i64) -> bool {
     !(0..LAST_EPOCH).contains(&newest)
 }
 
-/// Returns the epoch of a new claim: above the newest of the store, and above what is known, which is plausible.
+/// Returns the epoch of a new claim: above the newest of the store, and above what is known, which
+/// is plausible.
 ///
-/// Where the newest is absurd, counting begins anew above the claims that stand. That lets no former operator back in: each
-/// claim has a token of its own.
+/// Where the newest is absurd, counting begins anew above the claims that stand. That lets no
+/// former operator back in: each claim has a token of its own.
 #[must_use]
 pub(crate) fn next_epoch(newest: i64, standing: &[i64], known: Progress) -> i64 {
     let sound = |epoch: &i64| !is_absurd(*epoch);
-    let newest = [newest].into_iter().chain(standing.iter().copied().filter(|_| is_absurd(newest))).filter(sound).max();
+    let newest = [newest]
+        .into_iter()
+        .chain(standing.iter().copied().filter(|_| is_absurd(newest)))
+        .filter(sound)
+        .max();
     newest.unwrap_or(0).max(known.epoch) + 1
 }
 
@@ -91,7 +99,9 @@ impl Claim {
     /// Whether two operators would work in the same namespace.
     #[must_use]
     pub fn overlaps(&self, namespaces: &BTreeSet<String>) -> bool {
-        self.namespaces.is_empty() || namespaces.is_empty() || !self.namespaces.is_disjoint(namespaces)
+        self.namespaces.is_empty()
+            || namespaces.is_empty()
+            || !self.namespaces.is_disjoint(namespaces)
     }
 }
 
@@ -100,8 +110,8 @@ impl Claim {
 pub struct Reign {
     /// Higher than that of every claim before it, and than any that the cluster knows of.
     pub epoch: i64,
-    /// Whether the store knows of fewer claims or commits than the cluster: it was put back to an earlier time, or is another
-    /// one.
+    /// Whether the store knows of fewer claims or commits than the cluster: it was put back to an
+    /// earlier time, or is another one.
     pub was_put_back: bool,
     /// The cluster that the store belonged to until now, where that was another.
     pub former_cluster: Option<String>,
@@ -173,7 +183,11 @@ mod tests {
     fn what_a_lease_says_is_believed_as_far_as_a_store_can_have_been_put_back() {
         #[track_caller]
         fn check(epoch: i64, commits: i64, newest: i64, expected: bool) {
-            assert_eq!(Progress { epoch, commits }.is_plausible(newest), expected, "{epoch} {commits} after {newest}");
+            assert_eq!(
+                Progress { epoch, commits }.is_plausible(newest),
+                expected,
+                "{epoch} {commits} after {newest}"
+            );
         }
         check(0, 0, 0, true);
         check(41, 7, 5, true);
@@ -191,7 +205,10 @@ mod tests {
     fn an_epoch_is_above_every_one_before_and_counting_begins_anew_after_an_absurd_one() {
         #[track_caller]
         fn check(newest: i64, standing: &[i64], known: i64, expected: i64) {
-            assert_eq!(next_epoch(newest, standing, Progress { epoch: known, commits: 0 }), expected);
+            assert_eq!(
+                next_epoch(newest, standing, Progress { epoch: known, commits: 0 }),
+                expected
+            );
         }
         check(0, &[], 0, 1);
         check(7, &[5], 0, 8);

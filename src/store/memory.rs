@@ -14,13 +14,13 @@ use jiff::Timestamp;
 use self::accounts::Accounts;
 use super::logins::Logins;
 use super::{
-    AccountKey, Administrator, Counts, GroupName, MEMBER_CHANGES, NewAccount, Occasion, OrganizationRecord, Receipt, Refusal,
-    Store, StoreError, UserName, changed_by_member, check_may_begin, keeps_twice, lowest_free_copy, made_from, next,
-    transaction_of,
+    AccountKey, Administrator, Counts, GroupName, MEMBER_CHANGES, NewAccount, Occasion,
+    OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName, changed_by_member,
+    check_may_begin, keeps_twice, lowest_free_copy, made_from, next, transaction_of,
 };
 use crate::domain::account::{
-    Account, AccountId, Confirmations, Content, Credential, Departure, Lifecycle, Owner, Revision, Source, Transaction,
-    TransactionId, TransactionKind,
+    Account, AccountId, Confirmations, Content, Credential, Departure, Lifecycle, Owner, Revision,
+    Source, Transaction, TransactionId, TransactionKind,
 };
 use crate::domain::billing::{Calendar, Life, Period, Zone};
 use crate::domain::email::Email;
@@ -28,8 +28,8 @@ use crate::domain::group::GroupContent;
 use crate::domain::login_attempts::{LoginFailures, judge};
 use crate::domain::organization::{CustomerId, Organization};
 use crate::plan::{
-    AccountChange, AccountPlan, AddressMove, ConfirmPlan, Control, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan,
-    Plan, RehashPlan, needs,
+    AccountChange, AccountPlan, AddressMove, ConfirmPlan, Control, DomainPlan, GroupPlan, Keep,
+    Leaving, Listing, MemberPlan, Plan, RehashPlan, needs,
 };
 
 /// A store that lives as long as its process.
@@ -79,14 +79,23 @@ struct Lifetime {
 impl Lifetime {
     fn begun(Account { namespace, login_name, created, content, .. }: &Account) -> Self {
         let (organization, login_name) = (namespace.clone(), login_name.clone());
-        let life = Life { organization, login_name, created: *created, deleted: None, lifecycle: content.lifecycle };
+        let life = Life {
+            organization,
+            login_name,
+            created: *created,
+            deleted: None,
+            lifecycle: content.lifecycle,
+        };
         Self { life, switches: vec![] }
     }
 
     /// Returns the life with the state in which it was at the end of a period.
     fn at_the_end_of(&self, period: &Period) -> Life {
         let last = self.switches.iter().rev().find(|(at, _)| *at < period.end);
-        Life { lifecycle: last.map_or(self.life.lifecycle, |(_, lifecycle)| *lifecycle), ..self.life.clone() }
+        Life {
+            lifecycle: last.map_or(self.life.lifecycle, |(_, lifecycle)| *lifecycle),
+            ..self.life.clone()
+        }
     }
 }
 
@@ -104,12 +113,14 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Returns a copy of what a store has of these organizations, in which accounts have or had these other ids too.
-    /// Changes of it come to nobody's notice.
+    /// Returns a copy of what a store has of these organizations, in which accounts have or had
+    /// these other ids too. Changes of it come to nobody's notice.
     #[must_use]
     pub fn copy_of(extracts: Vec<Extract>, known_ids: HashSet<AccountId>) -> Self {
         let mut contents = Contents { known_ids, ..Contents::default() };
-        for Extract { organization: Organization { namespace, customer_id }, record, accounts } in extracts {
+        for Extract { organization: Organization { namespace, customer_id }, record, accounts } in
+            extracts
+        {
             let OrganizationRecord { claimed, taken, groups, listings } = record;
             if taken {
                 // Whose it is doesn't matter: no namespace has such a name.
@@ -118,7 +129,9 @@ impl MemoryStore {
             contents.customer_ids.extend(claimed.map(|claimed| (namespace.clone(), claimed)));
             contents.groups.insert(namespace.clone(), groups);
             contents.listings.insert(namespace, listings);
-            contents.lifetimes.extend(accounts.iter().map(|account| (account.id, Lifetime::begun(account))));
+            contents
+                .lifetimes
+                .extend(accounts.iter().map(|account| (account.id, Lifetime::begun(account))));
             accounts.into_iter().for_each(|account| contents.accounts.put(account));
         }
         Self { contents: Mutex::new(contents) }
@@ -135,12 +148,14 @@ impl MemoryStore {
         self.contents().cases.get(case).copied().flatten()
     }
 
-    /// Returns the journal of an account: each transaction and whether another superseded it, oldest first.
+    /// Returns the journal of an account: each transaction and whether another superseded it,
+    /// oldest first.
     #[must_use]
     pub fn journal(&self, account: AccountId) -> Vec<(Transaction, bool)> {
         let contents = self.contents();
         let of_account = contents.journal.values().filter(|entry| entry.account == account);
-        let mut entries: Vec<_> = of_account.map(|entry| (entry.transaction.clone(), entry.superseded)).collect();
+        let mut entries: Vec<_> =
+            of_account.map(|entry| (entry.transaction.clone(), entry.superseded)).collect();
         entries.sort_by_key(|(transaction, _)| transaction.revision);
         entries
     }
@@ -153,12 +168,21 @@ impl MemoryStore {
 impl Store for MemoryStore {
     async fn find(&self, keys: &[AccountKey]) -> Result<HashMap<AccountKey, Account>, StoreError> {
         let contents = self.contents();
-        Ok(keys.iter().filter_map(|key| Some((key.clone(), contents.under(key)?.clone()))).collect())
+        Ok(keys
+            .iter()
+            .filter_map(|key| Some((key.clone(), contents.under(key)?.clone())))
+            .collect())
     }
 
-    async fn organizations(&self, wanted: &[Organization]) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
+    async fn organizations(
+        &self,
+        wanted: &[Organization],
+    ) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
         let contents = self.contents();
-        Ok(wanted.iter().map(|organization| (organization.namespace.clone(), contents.record(organization))).collect())
+        Ok(wanted
+            .iter()
+            .map(|organization| (organization.namespace.clone(), contents.record(organization)))
+            .collect())
     }
 
     async fn records(
@@ -173,9 +197,18 @@ impl Store for MemoryStore {
         Ok(records)
     }
 
-    async fn group_names(&self, namespaces: &[String]) -> Result<HashMap<String, BTreeSet<String>>, StoreError> {
+    async fn group_names(
+        &self,
+        namespaces: &[String],
+    ) -> Result<HashMap<String, BTreeSet<String>>, StoreError> {
         let contents = self.contents();
-        let names = |namespace| contents.groups.get(namespace).map(|groups| groups.keys().cloned().collect()).unwrap_or_default();
+        let names = |namespace| {
+            contents
+                .groups
+                .get(namespace)
+                .map(|groups| groups.keys().cloned().collect())
+                .unwrap_or_default()
+        };
         Ok(namespaces.iter().map(|namespace| (namespace.clone(), names(namespace))).collect())
     }
 
@@ -184,7 +217,9 @@ impl Store for MemoryStore {
         let mut found: HashMap<UserName, Account> = HashMap::new();
         let mut wanted: Vec<UserName> = users.to_vec();
         while let Some(user) = wanted.pop() {
-            let Some(account) = contents.accounts.owned_by(&user.0, &user.1).filter(|_| !found.contains_key(&user)) else {
+            let Some(account) =
+                contents.accounts.owned_by(&user.0, &user.1).filter(|_| !found.contains_key(&user))
+            else {
                 continue;
             };
             if let Some(Source::Inherited { from, .. }) = &account.content.source {
@@ -195,22 +230,33 @@ impl Store for MemoryStore {
         Ok(found)
     }
 
-    async fn heirs(&self, users: &[UserName]) -> Result<HashMap<UserName, Vec<String>>, StoreError> {
+    async fn heirs(
+        &self,
+        users: &[UserName],
+    ) -> Result<HashMap<UserName, Vec<String>>, StoreError> {
         let contents = self.contents();
         let heirs = users.iter().map(|user| {
-            let mut names: Vec<String> = contents.accounts.heirs(&user.0, &user.1).map(|heir| heir.owner.name.clone()).collect();
+            let mut names: Vec<String> = contents
+                .accounts
+                .heirs(&user.0, &user.1)
+                .map(|heir| heir.owner.name.clone())
+                .collect();
             names.sort();
             (user.clone(), names)
         });
         Ok(heirs.filter(|(_, names)| !names.is_empty()).collect())
     }
 
-    async fn administrators(&self, namespaces: &[String]) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
+    async fn administrators(
+        &self,
+        namespaces: &[String],
+    ) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
         let contents = self.contents();
         let of = |namespace: &String| {
-            let administrators = contents
-                .administrators(namespace)
-                .map(|account| Administrator { user: account.owner.name.clone(), group: account.content.group.clone() });
+            let administrators = contents.administrators(namespace).map(|account| Administrator {
+                user: account.owner.name.clone(),
+                group: account.content.group.clone(),
+            });
             let mut administrators: Vec<Administrator> = administrators.collect();
             administrators.sort();
             (namespace.clone(), administrators)
@@ -218,9 +264,15 @@ impl Store for MemoryStore {
         Ok(namespaces.iter().map(of).collect())
     }
 
-    async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
+    async fn counts(
+        &self,
+        namespaces: &HashMap<String, Leaving>,
+    ) -> Result<HashMap<String, Counts>, StoreError> {
         let contents = self.contents();
-        Ok(namespaces.iter().map(|(namespace, leaving)| (namespace.clone(), contents.counts(namespace, leaving))).collect())
+        Ok(namespaces
+            .iter()
+            .map(|(namespace, leaving)| (namespace.clone(), contents.counts(namespace, leaving)))
+            .collect())
     }
 
     async fn known_ids(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError> {
@@ -228,17 +280,30 @@ impl Store for MemoryStore {
         Ok(ids.iter().copied().filter(|id| contents.is_known(*id)).collect())
     }
 
-    async fn created_accounts(&self, creates: &[TransactionId]) -> Result<HashMap<TransactionId, AccountId>, StoreError> {
+    async fn created_accounts(
+        &self,
+        creates: &[TransactionId],
+    ) -> Result<HashMap<TransactionId, AccountId>, StoreError> {
         let contents = self.contents();
         Ok(creates.iter().filter_map(|id| Some((*id, contents.journal.get(id)?.account))).collect())
     }
 
-    async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {
+    async fn departures(
+        &self,
+        users: &[(UserName, String)],
+    ) -> Result<HashMap<UserName, Departure>, StoreError> {
         let contents = self.contents();
         let mut found = HashMap::new();
         for ((namespace, name), uid) in users {
-            let of_user = |gone: &&Departure| gone.namespace == *namespace && gone.owner.name == *name && gone.owner.uid == *uid;
-            if let Some(departure) = contents.departed.values().filter(of_user).max_by_key(|gone| gone.transaction.started) {
+            let of_user = |gone: &&Departure| {
+                gone.namespace == *namespace && gone.owner.name == *name && gone.owner.uid == *uid
+            };
+            if let Some(departure) = contents
+                .departed
+                .values()
+                .filter(of_user)
+                .max_by_key(|gone| gone.transaction.started)
+            {
                 found.insert((namespace.clone(), name.clone()), departure.clone());
             }
         }
@@ -247,10 +312,19 @@ impl Store for MemoryStore {
 
     async fn unconfirmed_departures(&self) -> Result<Vec<Departure>, StoreError> {
         let contents = self.contents();
-        Ok(contents.departed.values().filter(|departure| departure.transaction.in_flight()).cloned().collect())
+        Ok(contents
+            .departed
+            .values()
+            .filter(|departure| departure.transaction.in_flight())
+            .cloned()
+            .collect())
     }
 
-    async fn use_directories(&self, directories: &BTreeSet<String>, now: jiff::Timestamp) -> Result<(), StoreError> {
+    async fn use_directories(
+        &self,
+        directories: &BTreeSet<String>,
+        now: jiff::Timestamp,
+    ) -> Result<(), StoreError> {
         let now = Occasion { now, deadline: now }.in_microseconds().now;
         self.contents().use_directories(directories, now);
         Ok(())
@@ -258,14 +332,21 @@ impl Store for MemoryStore {
 
     async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
         let contents = self.contents();
-        let newer = contents.member_changes.range(after + 1..).filter_map(|(_, account)| contents.accounts.get(*account));
-        let users = newer.map(|account| (account.namespace.clone(), account.owner.name.clone())).collect();
+        let newer = contents
+            .member_changes
+            .range(after + 1..)
+            .filter_map(|(_, account)| contents.accounts.get(*account));
+        let users =
+            newer.map(|account| (account.namespace.clone(), account.owner.name.clone())).collect();
         Ok((contents.member_changes.keys().next_back().copied().unwrap_or_default(), users))
     }
 
     async fn owners(&self) -> Result<Vec<UserName>, StoreError> {
         let contents = self.contents();
-        let names = contents.accounts.iter().map(|account| (account.namespace.clone(), account.owner.name.clone()));
+        let names = contents
+            .accounts
+            .iter()
+            .map(|account| (account.namespace.clone(), account.owner.name.clone()));
         Ok(names.collect())
     }
 
@@ -275,11 +356,17 @@ impl Store for MemoryStore {
             Some(namespace) => contents.accounts.in_organization(namespace).cloned().collect(),
             None => contents.accounts.iter().cloned().collect(),
         };
-        accounts.sort_by(|a, b| (&a.content.email, &a.namespace).cmp(&(&b.content.email, &b.namespace)));
+        accounts.sort_by(|a, b| {
+            (&a.content.email, &a.namespace).cmp(&(&b.content.email, &b.namespace))
+        });
         Ok(accounts)
     }
 
-    async fn commit(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+    async fn commit(
+        &self,
+        plans: &[Plan],
+        occasion: Occasion,
+    ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         let mut contents = self.contents();
         let occasion = occasion.in_microseconds().after(contents.calendar().closed_until());
         Ok(plans.iter().map(|plan| contents.apply(plan, occasion)).collect())
@@ -306,10 +393,17 @@ impl Store for MemoryStore {
         let mut lives: Vec<Life> = {
             let contents = self.contents();
             let lives = contents.lifetimes.values().map(|lifetime| lifetime.at_the_end_of(period));
-            let wanted = |life: &Life| namespace.is_none_or(|namespace| life.organization == namespace);
+            let wanted =
+                |life: &Life| namespace.is_none_or(|namespace| life.organization == namespace);
             lives.filter(|life| wanted(life) && period.bills(life.created, life.deleted)).collect()
         };
-        lives.sort_by(|a, b| (&a.organization, &a.login_name, a.created).cmp(&(&b.organization, &b.login_name, b.created)));
+        lives.sort_by(|a, b| {
+            (&a.organization, &a.login_name, a.created).cmp(&(
+                &b.organization,
+                &b.login_name,
+                b.created,
+            ))
+        });
         // Whoever wants no more has had what it wants.
         let _ = lives.into_iter().try_for_each(take);
         Ok(())
@@ -317,7 +411,12 @@ impl Store for MemoryStore {
 }
 
 impl Logins for MemoryStore {
-    async fn judge_login(&self, account: Option<AccountId>, matches: bool, now: Timestamp) -> Result<bool, StoreError> {
+    async fn judge_login(
+        &self,
+        account: Option<AccountId>,
+        matches: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let now = Occasion { now, deadline: now }.in_microseconds().now;
         let failures = &mut self.contents().login_failures;
         let judgement = judge(failures.get(&account), matches, now);
@@ -330,7 +429,11 @@ impl Logins for MemoryStore {
 
     async fn login_failures(&self) -> Result<HashMap<AccountId, LoginFailures>, StoreError> {
         let contents = self.contents();
-        Ok(contents.login_failures.iter().filter_map(|(account, failures)| Some(((*account)?, failures.clone()))).collect())
+        Ok(contents
+            .login_failures
+            .iter()
+            .filter_map(|(account, failures)| Some(((*account)?, failures.clone())))
+            .collect())
     }
 }
 
@@ -347,16 +450,26 @@ impl Contents {
             Plan::Group(GroupPlan::Put { namespace, name, content, leaving }) => {
                 self.put_group([namespace, name], content, leaving)
             }
-            Plan::Group(GroupPlan::Drop { namespace, name, leaving }) => self.drop_group(namespace, name, leaving),
-            Plan::Domain(DomainPlan::Put { namespace, name, listing }) => self.put_domain(namespace, name, listing),
-            Plan::Domain(DomainPlan::Drop { namespace, name, leaving }) => self.drop_domain(namespace, name, leaving),
+            Plan::Group(GroupPlan::Drop { namespace, name, leaving }) => {
+                self.drop_group(namespace, name, leaving)
+            }
+            Plan::Domain(DomainPlan::Put { namespace, name, listing }) => {
+                self.put_domain(namespace, name, listing)
+            }
+            Plan::Domain(DomainPlan::Drop { namespace, name, leaving }) => {
+                self.drop_domain(namespace, name, leaving)
+            }
             Plan::Member(plan) => self.change_member(plan, occasion),
             Plan::Rehash(plan) => self.rehash(plan),
             Plan::Confirm(plan) => self.confirm(plan, occasion),
         }
     }
 
-    fn change_account(&mut self, plan: &AccountPlan, occasion: Occasion) -> Result<Receipt, Refusal> {
+    fn change_account(
+        &mut self,
+        plan: &AccountPlan,
+        occasion: Occasion,
+    ) -> Result<Receipt, Refusal> {
         let AccountPlan { organization, owner, change, .. } = plan;
         let namespace = organization.namespace.as_str();
         if let Some(entry) = transaction_of(change).and_then(|id| self.journal.get(&id)) {
@@ -371,16 +484,22 @@ impl Contents {
             }
             AccountChange::Update { account, from, transaction, content, password, adopts } => {
                 let current = self.at(namespace, *account, *from)?.clone();
-                let transaction = transaction.map(|begins| occasion.begun(begins, next(*from), &self.directories));
+                let transaction = transaction
+                    .map(|begins| occasion.begun(begins, next(*from), &self.directories));
                 check_may_begin(&current, transaction.as_ref())?;
                 let mut changed = occasion.updated(&current, owner, content, transaction);
-                changed.credential = password.clone().map(Credential::of_secret).or(changed.credential);
+                changed.credential =
+                    password.clone().map(Credential::of_secret).or(changed.credential);
                 self.update(plan, &current, changed, (*adopts, occasion.now))
             }
             AccountChange::Delete { account, from, transaction } => {
                 let gone = self.at(namespace, *account, *from)?.clone();
                 let transaction = (*transaction, TransactionKind::Delete);
-                self.delete(plan, &gone, occasion.begun(transaction, next(*from), &self.directories))
+                self.delete(
+                    plan,
+                    &gone,
+                    occasion.begun(transaction, next(*from), &self.directories),
+                )
             }
             AccountChange::Release { account, from } => {
                 let current = self.at(namespace, *account, *from)?.clone();
@@ -394,7 +513,8 @@ impl Contents {
     }
 
     fn create(&mut self, plan: &AccountPlan, account: Account) -> Result<Receipt, Refusal> {
-        let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving: _ } = plan;
+        let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving: _ } =
+            plan;
         let namespace = organization.namespace.as_str();
         self.check_claim(organization)?;
         self.check_made_from(plan)?;
@@ -431,7 +551,10 @@ impl Contents {
     ) -> Result<Receipt, Refusal> {
         let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving } = plan;
         let namespace = organization.namespace.as_str();
-        let of_another = self.accounts.owned_by(namespace, &owner.name).is_some_and(|other| other.id != current.id);
+        let of_another = self
+            .accounts
+            .owned_by(namespace, &owner.name)
+            .is_some_and(|other| other.id != current.id);
         if (current.owner.name != owner.name && !adopts) || of_another {
             return Err(Refusal::Stale);
         }
@@ -446,9 +569,13 @@ impl Contents {
         self.check_moved_domains(namespace, moves)?;
         self.check_free(namespace, moves, Some(current.id), &next.content.email)?;
         self.check_moved_addresses(namespace, Some(current.id), Some(&next.content.email), moves)?;
-        if self.is_administrator(namespace, &current.content) && !self.is_administrator(namespace, &next.content) {
-            let others =
-                |account: &Account| (account.id != current.id).then(|| self.is_administrator(namespace, &account.content));
+        if self.is_administrator(namespace, &current.content)
+            && !self.is_administrator(namespace, &next.content)
+        {
+            let others = |account: &Account| {
+                (account.id != current.id)
+                    .then(|| self.is_administrator(namespace, &account.content))
+            };
             // Whoever owns it from now on may stay where its owner until now leaves.
             let itself = leaving.stays(&next.owner.name).then_some(false);
             self.check_control_with(namespace, leaving, others, itself)?;
@@ -467,7 +594,12 @@ impl Contents {
         Ok(self.put(next))
     }
 
-    fn delete(&mut self, plan: &AccountPlan, gone: &Account, transaction: Transaction) -> Result<Receipt, Refusal> {
+    fn delete(
+        &mut self,
+        plan: &AccountPlan,
+        gone: &Account,
+        transaction: Transaction,
+    ) -> Result<Receipt, Refusal> {
         let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving } = plan;
         let namespace = organization.namespace.as_str();
         if gone.owner.uid != owner.uid {
@@ -477,7 +609,11 @@ impl Contents {
         self.check_movers(namespace, Some(gone.id), moves)?;
         self.check_moved_domains(namespace, moves)?;
         self.check_moved_addresses(namespace, Some(gone.id), None, moves)?;
-        if self.accounts.heirs(namespace, &gone.owner.name).any(|heir| heir.id != gone.id && leaving.stays(&heir.owner.name)) {
+        if self
+            .accounts
+            .heirs(namespace, &gone.owner.name)
+            .any(|heir| heir.id != gone.id && leaving.stays(&heir.owner.name))
+        {
             return Err(Refusal::InUse);
         }
         if self.is_administrator(namespace, &gone.content) {
@@ -494,7 +630,15 @@ impl Contents {
         let cases_unassigned = self.unassign_cases(gone.id);
         self.write_down(&transaction, gone.id, Some(&gone.transaction));
         let Account { id, namespace, owner, login_name, confirmed, .. } = gone.clone();
-        let departure = Departure { account: id, namespace, owner, login_name, cases_unassigned, transaction, confirmed };
+        let departure = Departure {
+            account: id,
+            namespace,
+            owner,
+            login_name,
+            cases_unassigned,
+            transaction,
+            confirmed,
+        };
         self.departed.insert(id, departure.clone());
         self.move_addresses(moves);
         self.keep(keeps);
@@ -505,7 +649,11 @@ impl Contents {
     ///
     /// An account that was created for the owner and is another's by now is no answer.
     fn repeated(&self, entry: &Entry, owner: &Owner) -> Result<Receipt, Refusal> {
-        if let Some(departure) = self.departed.get(&entry.account).filter(|_| entry.transaction.kind == TransactionKind::Delete) {
+        if let Some(departure) = self
+            .departed
+            .get(&entry.account)
+            .filter(|_| entry.transaction.kind == TransactionKind::Delete)
+        {
             return Ok(Receipt::Deleted(Box::new(departure.clone())));
         }
         let account = self.accounts.get(entry.account).ok_or(Refusal::Stale)?;
@@ -517,7 +665,9 @@ impl Contents {
 
     fn check_claim(&self, organization: &Organization) -> Result<(), Refusal> {
         match self.customer_ids.get(&organization.namespace) {
-            Some(claimed) if *claimed != organization.customer_id => Err(Refusal::CustomerIdChanged),
+            Some(claimed) if *claimed != organization.customer_id => {
+                Err(Refusal::CustomerIdChanged)
+            }
             None if self.is_taken(organization) => Err(Refusal::CustomerIdTaken),
             Some(_) | None => Ok(()),
         }
@@ -525,17 +675,27 @@ impl Contents {
 
     fn check_group(&self, namespace: &str, name: &str) -> Result<(), Refusal> {
         let declared = self.groups.get(namespace).is_some_and(|groups| groups.contains_key(name));
-        if declared || GroupContent::undeclared(name).is_some() { Ok(()) } else { Err(Refusal::GroupNotFound) }
+        if declared || GroupContent::undeclared(name).is_some() {
+            Ok(())
+        } else {
+            Err(Refusal::GroupNotFound)
+        }
     }
 
     fn check_domain(&self, namespace: &str, email: &Email) -> Result<(), Refusal> {
-        let accepted =
-            self.listings.get(namespace).is_some_and(|listings| listings.values().any(|listing| listing.accepts(email.domain())));
+        let accepted = self.listings.get(namespace).is_some_and(|listings| {
+            listings.values().any(|listing| listing.accepts(email.domain()))
+        });
         if accepted { Ok(()) } else { Err(Refusal::DomainNotAllowed) }
     }
 
     /// Each mover is at the revision that the plan was made from, and moves once.
-    fn check_movers(&self, namespace: &str, changed: Option<AccountId>, moves: &[AddressMove]) -> Result<(), Refusal> {
+    fn check_movers(
+        &self,
+        namespace: &str,
+        changed: Option<AccountId>,
+        moves: &[AddressMove],
+    ) -> Result<(), Refusal> {
         let mut seen: BTreeSet<AccountId> = changed.into_iter().collect();
         for AddressMove { account, from, to: _ } in moves {
             self.at(namespace, *account, *from)?;
@@ -558,8 +718,14 @@ impl Contents {
         changed: Option<AccountId>,
         email: &Email,
     ) -> Result<(), Refusal> {
-        let stays = |account: &Account| changed != Some(account.id) && moves.iter().all(|mover| mover.account != account.id);
-        if self.accounts.with_email(namespace, email).is_some_and(stays) { Err(Refusal::EmailTaken) } else { Ok(()) }
+        let stays = |account: &Account| {
+            changed != Some(account.id) && moves.iter().all(|mover| mover.account != account.id)
+        };
+        if self.accounts.with_email(namespace, email).is_some_and(stays) {
+            Err(Refusal::EmailTaken)
+        } else {
+            Ok(())
+        }
     }
 
     /// The movers' addresses are free once all have left theirs, and differ from each other and
@@ -590,15 +756,23 @@ impl Contents {
         }
     }
 
-    /// Everybody that the plan was made from is as it was then, and whoever is to keep something follows somebody.
+    /// Everybody that the plan was made from is as it was then, and whoever is to keep something
+    /// follows somebody.
     fn check_made_from(&self, plan: &AccountPlan) -> Result<(), Refusal> {
         let namespace = plan.organization.namespace.as_str();
-        made_from(plan).try_for_each(|(account, revision)| self.at(namespace, account, revision).map(|_| ()))?;
+        made_from(plan).try_for_each(|(account, revision)| {
+            self.at(namespace, account, revision).map(|_| ())
+        })?;
         let follows = |keep: &Keep| {
-            let source = self.accounts.get(keep.account).and_then(|account| account.content.source.as_ref());
+            let source =
+                self.accounts.get(keep.account).and_then(|account| account.content.source.as_ref());
             matches!(source, Some(Source::Inherited { .. }))
         };
-        if keeps_twice(plan) || !plan.keeps.iter().all(follows) { Err(Refusal::Stale) } else { Ok(()) }
+        if keeps_twice(plan) || !plan.keeps.iter().all(follows) {
+            Err(Refusal::Stale)
+        } else {
+            Ok(())
+        }
     }
 
     fn keep(&mut self, keeps: &[Keep]) {
@@ -612,8 +786,8 @@ impl Contents {
         }
     }
 
-    /// Somebody who stays is in control, unless nobody stays. `afterwards` says who will be, and nothing of who
-    /// will be gone.
+    /// Somebody who stays is in control, unless nobody stays. `afterwards` says who will be, and
+    /// nothing of who will be gone.
     fn check_control(
         &self,
         namespace: &str,
@@ -631,28 +805,43 @@ impl Contents {
         afterwards: impl Fn(&Account) -> Option<bool>,
         beside: Option<bool>,
     ) -> Result<(), Refusal> {
-        let staying = self.accounts.in_organization(namespace).filter(|account| leaving.stays(&account.owner.name));
+        let staying = self
+            .accounts
+            .in_organization(namespace)
+            .filter(|account| leaving.stays(&account.owner.name));
         let in_control: Vec<bool> = staying.filter_map(afterwards).chain(beside).collect();
-        let control = Control { administrators: in_control.contains(&true), users: !in_control.is_empty() };
+        let control =
+            Control { administrators: in_control.contains(&true), users: !in_control.is_empty() };
         if control.is_lost() { Err(Refusal::LastAdministrator) } else { Ok(()) }
     }
 
     /// As [`Self::check_control`], where a group that gives full control now won't afterwards.
-    fn check_control_without(&self, namespace: &str, group: &str, leaving: &Leaving) -> Result<(), Refusal> {
+    fn check_control_without(
+        &self,
+        namespace: &str,
+        group: &str,
+        leaving: &Leaving,
+    ) -> Result<(), Refusal> {
         if !self.administrators(namespace).any(|account| account.content.group == group) {
             return Ok(());
         }
         self.check_control(namespace, leaving, |account| {
-            Some(account.content.group != group && self.is_administrator(namespace, &account.content))
+            Some(
+                account.content.group != group
+                    && self.is_administrator(namespace, &account.content),
+            )
         })
     }
 
     fn administrators<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Account> {
-        self.accounts.in_organization(namespace).filter(move |account| self.is_administrator(namespace, &account.content))
+        self.accounts
+            .in_organization(namespace)
+            .filter(move |account| self.is_administrator(namespace, &account.content))
     }
 
     fn is_administrator(&self, namespace: &str, content: &Content) -> bool {
-        content.lifecycle == Lifecycle::Enabled && self.group(namespace, &content.group).is_some_and(|group| group.full_control)
+        content.lifecycle == Lifecycle::Enabled
+            && self.group(namespace, &content.group).is_some_and(|group| group.full_control)
     }
 
     fn group(&self, namespace: &str, name: &str) -> Option<GroupContent> {
@@ -692,21 +881,37 @@ impl Contents {
         let RehashPlan { namespace, account, before, after } = plan;
         let there = |account: &&Account| account.namespace == *namespace;
         let mut account = self.accounts.get(*account).filter(there).ok_or(Refusal::Stale)?.clone();
-        let credential = account.credential.as_mut().filter(|credential| credential.login == *before).ok_or(Refusal::Stale)?;
+        let credential = account
+            .credential
+            .as_mut()
+            .filter(|credential| credential.login == *before)
+            .ok_or(Refusal::Stale)?;
         credential.login = after.clone();
         Ok(self.put(account))
     }
 
     fn confirm(&mut self, plan: &ConfirmPlan, occasion: Occasion) -> Result<Receipt, Refusal> {
         let ConfirmPlan { namespace, account, confirmed } = plan;
-        if let Some(mut account) = self.accounts.get(*account).filter(|account| account.namespace == *namespace).cloned() {
-            account.transaction.confirm(&mut account.confirmed, confirmed, &self.directories, occasion.now);
+        if let Some(mut account) =
+            self.accounts.get(*account).filter(|account| account.namespace == *namespace).cloned()
+        {
+            account.transaction.confirm(
+                &mut account.confirmed,
+                confirmed,
+                &self.directories,
+                occasion.now,
+            );
             self.note_completion(&account.transaction);
             return Ok(self.put(account));
         }
         let there = |departure: &&mut Departure| departure.namespace == *namespace;
         let departure = self.departed.get_mut(account).filter(there).ok_or(Refusal::Stale)?;
-        departure.transaction.confirm(&mut departure.confirmed, confirmed, &self.directories, occasion.now);
+        departure.transaction.confirm(
+            &mut departure.confirmed,
+            confirmed,
+            &self.directories,
+            occasion.now,
+        );
         let departure = departure.clone();
         self.note_completion(&departure.transaction);
         Ok(Receipt::Deleted(Box::new(departure)))
@@ -721,18 +926,33 @@ impl Contents {
         let accounts: Vec<AccountId> = self.accounts.iter().map(|account| account.id).collect();
         for account in accounts {
             self.accounts.change(account, |account| {
-                account.transaction.confirm(&mut account.confirmed, &Confirmations::new(), directories, now);
+                account.transaction.confirm(
+                    &mut account.confirmed,
+                    &Confirmations::new(),
+                    directories,
+                    now,
+                );
             });
         }
         for departure in self.departed.values_mut() {
             let (known, revision) = (&departure.confirmed, departure.transaction.revision);
-            if back.iter().any(|name| known.get(name).is_some_and(|known| known.revision < revision)) {
+            if back
+                .iter()
+                .any(|name| known.get(name).is_some_and(|known| known.revision < revision))
+            {
                 departure.transaction.completed = None;
             }
-            departure.transaction.confirm(&mut departure.confirmed, &Confirmations::new(), directories, now);
+            departure.transaction.confirm(
+                &mut departure.confirmed,
+                &Confirmations::new(),
+                directories,
+                now,
+            );
         }
         let last = self.accounts.iter().map(|account| account.transaction.clone());
-        let last: Vec<_> = last.chain(self.departed.values().map(|departure| departure.transaction.clone())).collect();
+        let last: Vec<_> = last
+            .chain(self.departed.values().map(|departure| departure.transaction.clone()))
+            .collect();
         last.iter().for_each(|transaction| self.note_completion(transaction));
     }
 
@@ -742,31 +962,56 @@ impl Contents {
         }
     }
 
-    fn put_group(&mut self, [namespace, name]: [&str; 2], content: &GroupContent, leaving: &Leaving) -> Result<Receipt, Refusal> {
+    fn put_group(
+        &mut self,
+        [namespace, name]: [&str; 2],
+        content: &GroupContent,
+        leaving: &Leaving,
+    ) -> Result<Receipt, Refusal> {
         if !content.full_control {
             self.check_control_without(namespace, name, leaving)?;
         }
-        self.groups.entry(namespace.to_owned()).or_default().insert(name.to_owned(), content.clone());
+        self.groups
+            .entry(namespace.to_owned())
+            .or_default()
+            .insert(name.to_owned(), content.clone());
         Ok(Receipt::Done)
     }
 
     fn put(&mut self, account: Account) -> Receipt {
-        let login = |account: &Account| account.credential.as_ref().map(|credential| credential.login.clone());
-        let is_enabled = |before: &Account| {
-            before.content.lifecycle != account.content.lifecycle && account.content.lifecycle == Lifecycle::Enabled
+        let login = |account: &Account| {
+            account.credential.as_ref().map(|credential| credential.login.clone())
         };
-        if self.accounts.get(account.id).is_some_and(|before| login(before) != login(&account) || is_enabled(before)) {
+        let is_enabled = |before: &Account| {
+            before.content.lifecycle != account.content.lifecycle
+                && account.content.lifecycle == Lifecycle::Enabled
+        };
+        if self
+            .accounts
+            .get(account.id)
+            .is_some_and(|before| login(before) != login(&account) || is_enabled(before))
+        {
             self.login_failures.remove(&Some(account.id));
         }
         self.accounts.put(account.clone());
         Receipt::Account(Box::new(account))
     }
 
-    fn write_down(&mut self, transaction: &Transaction, account: AccountId, last: Option<&Transaction>) {
-        if let Some(last) = last.filter(|last| last.in_flight()).and_then(|last| self.journal.get_mut(&last.id)) {
+    fn write_down(
+        &mut self,
+        transaction: &Transaction,
+        account: AccountId,
+        last: Option<&Transaction>,
+    ) {
+        if let Some(last) =
+            last.filter(|last| last.in_flight()).and_then(|last| self.journal.get_mut(&last.id))
+        {
             last.superseded = true;
         }
-        self.journal.insert(transaction.id, Entry { account, transaction: transaction.clone(), superseded: false });
+        self.journal.insert(
+            transaction.id,
+            Entry { account, transaction: transaction.clone(), superseded: false },
+        );
     }
 
     fn unassign_cases(&mut self, owner: AccountId) -> i64 {
@@ -778,9 +1023,18 @@ impl Contents {
         unassigned
     }
 
-    fn drop_group(&mut self, namespace: &str, name: &str, leaving: &Leaving) -> Result<Receipt, Refusal> {
+    fn drop_group(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        leaving: &Leaving,
+    ) -> Result<Receipt, Refusal> {
         let stays = |account: &Account| !leaving.contains(&account.owner.name);
-        if self.accounts.in_organization(namespace).any(|account| account.content.group == name && stays(account)) {
+        if self
+            .accounts
+            .in_organization(namespace)
+            .any(|account| account.content.group == name && stays(account))
+        {
             return Err(Refusal::InUse);
         }
         if !GroupContent::undeclared(name).is_some_and(|group| group.full_control) {
@@ -792,7 +1046,12 @@ impl Contents {
         Ok(Receipt::Done)
     }
 
-    fn put_domain(&mut self, namespace: &str, name: &str, listing: &Listing) -> Result<Receipt, Refusal> {
+    fn put_domain(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        listing: &Listing,
+    ) -> Result<Receipt, Refusal> {
         let listings = self.listings.entry(namespace.to_owned()).or_default();
         if listings.iter().any(|(other, listed)| other != name && listed.domain == listing.domain) {
             return Err(Refusal::DomainTaken);
@@ -801,10 +1060,17 @@ impl Contents {
         Ok(Receipt::Done)
     }
 
-    fn drop_domain(&mut self, namespace: &str, name: &str, leaving: &Leaving) -> Result<Receipt, Refusal> {
+    fn drop_domain(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        leaving: &Leaving,
+    ) -> Result<Receipt, Refusal> {
         let Some(listings) = self.listings.get(namespace) else { return Ok(Receipt::Done) };
         let stays = |account: &Account| !leaving.contains(&account.owner.name);
-        let only_here = |account: &Account| stays(account) && needs(listings, name, account.content.email.domain());
+        let only_here = |account: &Account| {
+            stays(account) && needs(listings, name, account.content.email.domain())
+        };
         if self.accounts.in_organization(namespace).any(only_here) {
             return Err(Refusal::InUse);
         }
@@ -812,8 +1078,14 @@ impl Contents {
         Ok(Receipt::Done)
     }
 
-    fn at(&self, namespace: &str, account: AccountId, revision: Revision) -> Result<&Account, Refusal> {
-        let there = |account: &&Account| account.namespace == namespace && account.revision == revision;
+    fn at(
+        &self,
+        namespace: &str,
+        account: AccountId,
+        revision: Revision,
+    ) -> Result<&Account, Refusal> {
+        let there =
+            |account: &&Account| account.namespace == namespace && account.revision == revision;
         self.accounts.get(account).filter(there).ok_or(Refusal::Stale)
     }
 
@@ -831,7 +1103,9 @@ impl Contents {
     }
 
     fn is_taken(&self, Organization { namespace, customer_id }: &Organization) -> bool {
-        self.customer_ids.iter().any(|(claimant, claimed)| claimant != namespace && claimed == customer_id)
+        self.customer_ids
+            .iter()
+            .any(|(claimant, claimed)| claimant != namespace && claimed == customer_id)
     }
 
     fn record(&self, organization: &Organization) -> OrganizationRecord {
@@ -845,9 +1119,14 @@ impl Contents {
 
     fn counts(&self, namespace: &str, leaving: &Leaving) -> Counts {
         let mut counts = Counts::default();
-        for account in self.accounts.in_organization(namespace).filter(|account| !leaving.contains(&account.owner.name)) {
+        for account in self
+            .accounts
+            .in_organization(namespace)
+            .filter(|account| !leaving.contains(&account.owner.name))
+        {
             *counts.members.entry(account.content.group.clone()).or_default() += 1;
-            *counts.email_domains.entry(account.content.email.domain().to_owned()).or_default() += 1;
+            *counts.email_domains.entry(account.content.email.domain().to_owned()).or_default() +=
+                1;
         }
         counts
     }

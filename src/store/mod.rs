@@ -14,8 +14,8 @@ use std::future::Future;
 use std::ops::ControlFlow;
 
 use crate::domain::account::{
-    Account, AccountId, Content, Credential, Departure, FromSecret, Lifecycle, Owner, Revision, Source, Transaction,
-    TransactionId, TransactionKind,
+    Account, AccountId, Content, Credential, Departure, FromSecret, Lifecycle, Owner, Revision,
+    Source, Transaction, TransactionId, TransactionKind,
 };
 use crate::domain::billing::{Calendar, Life, Period, Zone};
 use crate::domain::email::Email;
@@ -28,7 +28,10 @@ use crate::plan::{AccountChange, AccountPlan, Keep, Leaving, MemberPlan, Plan, S
 /// A store of accounts.
 pub trait Store: Send + Sync + 'static {
     /// Returns the accounts under the keys; a key without one is absent from the answer.
-    fn find(&self, keys: &[AccountKey]) -> impl Future<Output = Result<HashMap<AccountKey, Account>, StoreError>> + Send;
+    fn find(
+        &self,
+        keys: &[AccountKey],
+    ) -> impl Future<Output = Result<HashMap<AccountKey, Account>, StoreError>> + Send;
 
     /// Returns what the store knows of each organization, by namespace; nothing known is a record
     /// of nothing.
@@ -37,8 +40,8 @@ pub trait Store: Send + Sync + 'static {
         wanted: &[Organization],
     ) -> impl Future<Output = Result<HashMap<String, OrganizationRecord>, StoreError>> + Send;
 
-    /// As [`Store::organizations`], of their groups only with these: an organization may have thousands, and who looks at
-    /// one `User` needs one or two.
+    /// As [`Store::organizations`], of their groups only with these: an organization may have
+    /// thousands, and who looks at one `User` needs one or two.
     fn records(
         &self,
         wanted: &[Organization],
@@ -51,12 +54,19 @@ pub trait Store: Send + Sync + 'static {
         namespaces: &[String],
     ) -> impl Future<Output = Result<HashMap<String, BTreeSet<String>>, StoreError>> + Send;
 
-    /// Returns the accounts of these `User`s and of all those whose permissions they follow, loops and all.
-    fn lineage(&self, users: &[UserName]) -> impl Future<Output = Result<HashMap<UserName, Account>, StoreError>> + Send;
+    /// Returns the accounts of these `User`s and of all those whose permissions they follow, loops
+    /// and all.
+    fn lineage(
+        &self,
+        users: &[UserName],
+    ) -> impl Future<Output = Result<HashMap<UserName, Account>, StoreError>> + Send;
 
-    /// Returns the names of the `User`s whose accounts follow the permissions of these, in order; whom
-    /// nobody follows is absent from the answer.
-    fn heirs(&self, users: &[UserName]) -> impl Future<Output = Result<HashMap<UserName, Vec<String>>, StoreError>> + Send;
+    /// Returns the names of the `User`s whose accounts follow the permissions of these, in order;
+    /// whom nobody follows is absent from the answer.
+    fn heirs(
+        &self,
+        users: &[UserName],
+    ) -> impl Future<Output = Result<HashMap<UserName, Vec<String>>, StoreError>> + Send;
 
     /// Returns the accounts that have full control and may log in, by namespace.
     fn administrators(
@@ -64,51 +74,62 @@ pub trait Store: Send + Sync + 'static {
         namespaces: &[String],
     ) -> impl Future<Output = Result<HashMap<String, Vec<Administrator>>, StoreError>> + Send;
 
-    /// Returns how many accounts use what, by namespace, those of the `User`s that are being deleted left
-    /// out; a namespace without accounts counts none.
+    /// Returns how many accounts use what, by namespace, those of the `User`s that are being
+    /// deleted left out; a namespace without accounts counts none.
     fn counts(
         &self,
         namespaces: &HashMap<String, Leaving>,
     ) -> impl Future<Output = Result<HashMap<String, Counts>, StoreError>> + Send;
 
     /// Returns which of these ids an account has or had, of whatever organization.
-    fn known_ids(&self, ids: &[AccountId]) -> impl Future<Output = Result<HashSet<AccountId>, StoreError>> + Send;
+    fn known_ids(
+        &self,
+        ids: &[AccountId],
+    ) -> impl Future<Output = Result<HashSet<AccountId>, StoreError>> + Send;
 
-    /// Returns the account that each of these Creates made, whatever became of it since; a Create that never was is absent
-    /// from the answer.
+    /// Returns the account that each of these Creates made, whatever became of it since; a Create
+    /// that never was is absent from the answer.
     fn created_accounts(
         &self,
         creates: &[TransactionId],
     ) -> impl Future<Output = Result<HashMap<TransactionId, AccountId>, StoreError>> + Send;
 
-    /// Returns the newest Delete of each of these `User`s, by their uid and not only by their name; who had no account,
-    /// or still has it, is absent from the answer.
+    /// Returns the newest Delete of each of these `User`s, by their uid and not only by their name;
+    /// who had no account, or still has it, is absent from the answer.
     fn departures(
         &self,
         users: &[(UserName, String)],
     ) -> impl Future<Output = Result<HashMap<UserName, Departure>, StoreError>> + Send;
 
     /// Returns every Delete that a directory has yet to confirm.
-    fn unconfirmed_departures(&self) -> impl Future<Output = Result<Vec<Departure>, StoreError>> + Send;
+    fn unconfirmed_departures(
+        &self,
+    ) -> impl Future<Output = Result<Vec<Departure>, StoreError>> + Send;
 
-    /// Makes these the directories that transactions wait for, and completes those that waited only for others.
-    /// Writes nothing where they are the same as before.
+    /// Makes these the directories that transactions wait for, and completes those that waited only
+    /// for others. Writes nothing where they are the same as before.
     fn use_directories(
         &self,
         directories: &BTreeSet<String>,
         now: jiff::Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Returns the `User`s of those who changed something of themselves after the change of this number, and the number of
-    /// the newest change; of many thousands only the newest. An operator that may not work on learns of it here, also where it
-    /// has nothing to commit.
-    fn changed_by_members(&self, after: i64) -> impl Future<Output = Result<(i64, Vec<UserName>), StoreError>> + Send;
+    /// Returns the `User`s of those who changed something of themselves after the change of this
+    /// number, and the number of the newest change; of many thousands only the newest. An operator
+    /// that may not work on learns of it here, also where it has nothing to commit.
+    fn changed_by_members(
+        &self,
+        after: i64,
+    ) -> impl Future<Output = Result<(i64, Vec<UserName>), StoreError>> + Send;
 
     /// Returns the name of the `User` of every live account, also where that one isn't there.
     fn owners(&self) -> impl Future<Output = Result<Vec<UserName>, StoreError>> + Send;
 
     /// Returns every live account, or those of one organization, sorted by email, then namespace.
-    fn list(&self, namespace: Option<&str>) -> impl Future<Output = Result<Vec<Account>, StoreError>> + Send;
+    fn list(
+        &self,
+        namespace: Option<&str>,
+    ) -> impl Future<Output = Result<Vec<Account>, StoreError>> + Send;
 
     /// Commits the plans in one database transaction and answers each in its place: the receipt,
     /// or why it was refused (a refused plan leaves no trace, the others stand).
@@ -121,24 +142,30 @@ pub trait Store: Send + Sync + 'static {
         occasion: Occasion,
     ) -> impl Future<Output = Result<Vec<Result<Receipt, Refusal>>, StoreError>> + Send;
 
-    /// Checks that the claim stands under which this store was opened to work, and writes nothing. A store that nobody claims
-    /// has none that could end.
+    /// Checks that the claim stands under which this store was opened to work, and writes nothing.
+    /// A store that nobody claims has none that could end.
     ///
     /// # Errors
-    /// As a commit is refused: [`StoreError::Superseded`] when the claim doesn't stand any more. Any other error leaves it open.
+    /// As a commit is refused: [`StoreError::Superseded`] when the claim doesn't stand any more.
+    /// Any other error leaves it open.
     fn check_claim(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
         async { Ok(()) }
     }
 
-    /// Returns what the clock of the store's own server shows; nothing where the store has none but this machine's.
+    /// Returns what the clock of the store's own server shows; nothing where the store has none but
+    /// this machine's.
     fn time(&self) -> impl Future<Output = Result<Option<jiff::Timestamp>, StoreError>> + Send {
         async { Ok(None) }
     }
 
     /// Writes down the time zone of months to come, and closes the months that are over: nothing is
-    /// committed in them any more, whatever the clock says. Returns those that it closed; where nothing
-    /// changed, writes nothing.
-    fn close_months(&self, zone: &Zone, now: jiff::Timestamp) -> impl Future<Output = Result<Vec<Period>, StoreError>> + Send;
+    /// committed in them any more, whatever the clock says. Returns those that it closed; where
+    /// nothing changed, writes nothing.
+    fn close_months(
+        &self,
+        zone: &Zone,
+        now: jiff::Timestamp,
+    ) -> impl Future<Output = Result<Vec<Period>, StoreError>> + Send;
 
     /// Returns what is written down about months.
     fn calendar(&self) -> impl Future<Output = Result<Calendar, StoreError>> + Send;
@@ -213,17 +240,21 @@ impl Occasion {
     /// Returns the occasion in whole microseconds, in which every store keeps its times, so that a
     /// receipt equals what is found later.
     pub(crate) fn in_microseconds(self) -> Self {
-        let whole = |time: jiff::Timestamp| jiff::Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time);
+        let whole = |time: jiff::Timestamp| {
+            jiff::Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+        };
         Self { now: whole(self.now), deadline: whole(self.deadline) }
     }
 
-    /// Returns the occasion, moved behind the last closed month if it is before its end or at it: a clock
-    /// that steps back changes nothing that was billed. An account that is deleted then has existed in
-    /// the month after.
+    /// Returns the occasion, moved behind the last closed month if it is before its end or at it: a
+    /// clock that steps back changes nothing that was billed. An account that is deleted then has
+    /// existed in the month after.
     pub(crate) fn after(self, closed_until: Option<jiff::Timestamp>) -> Self {
-        let earliest = closed_until.and_then(|end| end.checked_add(jiff::SignedDuration::from_micros(1)).ok());
+        let earliest =
+            closed_until.and_then(|end| end.checked_add(jiff::SignedDuration::from_micros(1)).ok());
         let Some(earliest) = earliest.filter(|earliest| self.now < *earliest) else { return self };
-        let deadline = self.deadline.checked_add(earliest.duration_since(self.now)).unwrap_or(self.deadline);
+        let deadline =
+            self.deadline.checked_add(earliest.duration_since(self.now)).unwrap_or(self.deadline);
         Self { now: earliest, deadline }
     }
 
@@ -231,11 +262,20 @@ impl Occasion {
     fn account_id(self) -> AccountId {
         let seconds = u64::try_from(self.now.as_second()).unwrap_or_default();
         let nanoseconds = u32::try_from(self.now.subsec_nanosecond()).unwrap_or_default();
-        AccountId(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds)))
+        AccountId(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(
+            uuid::NoContext,
+            seconds,
+            nanoseconds,
+        )))
     }
 
     /// Returns the account that a plan creates.
-    pub(crate) fn created(self, plan: &AccountPlan, new: NewAccount<'_>, directories: &BTreeSet<String>) -> Account {
+    pub(crate) fn created(
+        self,
+        plan: &AccountPlan,
+        new: NewAccount<'_>,
+        directories: &BTreeSet<String>,
+    ) -> Account {
         let NewAccount { id, login_name, content, transaction, password } = new;
         Account {
             id: id.unwrap_or_else(|| self.account_id()),
@@ -246,7 +286,11 @@ impl Occasion {
             created: self.now,
             cloned: self.cloned(None, &content),
             content,
-            transaction: self.begun((transaction, TransactionKind::Create), Revision(1), directories),
+            transaction: self.begun(
+                (transaction, TransactionKind::Create),
+                Revision(1),
+                directories,
+            ),
             credential: password.cloned().map(Credential::of_secret),
             confirmed: BTreeMap::new(),
         }
@@ -281,8 +325,8 @@ impl Occasion {
         }
     }
 
-    /// Returns the journal's entry of a transaction that makes a revision: it begins and, without directories, also
-    /// ends with this commit.
+    /// Returns the journal's entry of a transaction that makes a revision: it begins and, without
+    /// directories, also ends with this commit.
     pub(crate) fn begun(
         self,
         (id, kind): (TransactionId, TransactionKind),
@@ -385,8 +429,11 @@ pub enum StoreError {
     /// The address of the store can't be understood.
     #[error("{0}")]
     Address(String),
-    /// Another operator claimed the namespaces after this one, or the store was put back to an earlier time.
-    #[error("another operator has taken over (this one's epoch is {epoch}), so nothing is written any more")]
+    /// Another operator claimed the namespaces after this one, or the store was put back to an
+    /// earlier time.
+    #[error(
+        "another operator has taken over (this one's epoch is {epoch}), so nothing is written any more"
+    )]
     Superseded {
         /// The epoch of the claim that doesn't stand any more.
         epoch: i64,
@@ -397,7 +444,8 @@ pub enum StoreError {
         /// The namespace.
         namespace: String,
     },
-    /// The store's file isn't the one at its place any more, or there is none: what is opened now would be lost with the process.
+    /// The store's file isn't the one at its place any more, or there is none: what is opened now
+    /// would be lost with the process.
     #[error("{0}")]
     Replaced(String),
     /// A row that roster wrote can't be read any more.
@@ -409,7 +457,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the store answered and choked on what is in it or asked of it, so that other rows can still be used.
+    /// Whether the store answered and choked on what is in it or asked of it, so that other rows
+    /// can still be used.
     #[must_use]
     pub fn is_about_data(&self) -> bool {
         match self {
@@ -417,18 +466,23 @@ impl StoreError {
             | Self::Unclaimed { .. }
             | Self::Database(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => true,
             Self::Database(sqlx::Error::Database(error)) => {
-                // PostgreSQL's classes of what it can't take: values, constraints, and what is too large for an index.
+                // PostgreSQL's classes of what it can't take: values, constraints, and what is too
+                // large for an index.
                 let code = error.code().unwrap_or_default();
-                let is_refused = code.len() == 5 && ["22", "23", "54"].iter().any(|class| code.starts_with(class));
+                let is_refused = code.len() == 5
+                    && ["22", "23", "54"].iter().any(|class| code.starts_with(class));
                 is_refused || error.kind() != sqlx::error::ErrorKind::Other
             }
-            Self::NewerSchema { .. } | Self::Address(_) | Self::Superseded { .. } | Self::Replaced(_) | Self::Database(_) => {
-                false
-            }
+            Self::NewerSchema { .. }
+            | Self::Address(_)
+            | Self::Superseded { .. }
+            | Self::Replaced(_)
+            | Self::Database(_) => false,
         }
     }
 
-    /// Whether somebody else keeps the whole store locked: an application that writes, or a command.
+    /// Whether somebody else keeps the whole store locked: an application that writes, or a
+    /// command.
     #[must_use]
     pub fn is_locked_out(&self) -> bool {
         matches!(self, Self::Database(error) if sql::is_locked_out(error))
@@ -439,7 +493,9 @@ impl StoreError {
     pub fn ends_the_work(&self) -> bool {
         match self {
             Self::NewerSchema { .. } | Self::Superseded { .. } | Self::Replaced(_) => true,
-            Self::Address(_) | Self::Unclaimed { .. } | Self::Corrupt(_) | Self::Database(_) => false,
+            Self::Address(_) | Self::Unclaimed { .. } | Self::Corrupt(_) | Self::Database(_) => {
+                false
+            }
         }
     }
 }
@@ -451,7 +507,9 @@ fn lowest_free_copy<'a>(email: &Email, taken: impl Iterator<Item = &'a Email>) -
     }
     let of_the_same = taken.filter(|other| other.placeholder(1) == email.placeholder(1));
     let numbers: BTreeSet<u32> = of_the_same.filter_map(Email::copy_number).collect();
-    let free = (1..).find(|number| !numbers.contains(number)).expect("there are more numbers than accounts");
+    let free = (1..)
+        .find(|number| !numbers.contains(number))
+        .expect("there are more numbers than accounts");
     email.placeholder(free)
 }
 
@@ -466,8 +524,11 @@ fn changed_by_member(
     begun: impl FnOnce((TransactionId, TransactionKind), Revision) -> Transaction,
 ) -> Result<Account, Refusal> {
     let MemberPlan { namespace: _, account: _, changes, password } = plan;
-    let mut details = changes.iter().map(SelfChange::detail).chain(password.iter().map(|_| Detail::Password));
-    if account.content.lifecycle == Lifecycle::Disabled || !details.all(|detail| group.self_service.contains(&detail)) {
+    let mut details =
+        changes.iter().map(SelfChange::detail).chain(password.iter().map(|_| Detail::Password));
+    if account.content.lifecycle == Lifecycle::Disabled
+        || !details.all(|detail| group.self_service.contains(&detail))
+    {
         return Err(Refusal::NotSelfService);
     }
     if account.transaction.in_flight() {
@@ -476,8 +537,10 @@ fn changed_by_member(
     let mut changed = account.clone();
     changes.iter().for_each(|change| changed.content.change_by_member(change));
     if let Some(password) = password {
-        let id = TransactionId::of_member(account.id, TransactionKind::PasswordChange, account.revision);
-        changed.credential = Some(Credential::of_member(account.credential.as_ref(), password.clone()));
+        let id =
+            TransactionId::of_member(account.id, TransactionKind::PasswordChange, account.revision);
+        changed.credential =
+            Some(Credential::of_member(account.credential.as_ref(), password.clone()));
         changed.transaction = begun((id, TransactionKind::PasswordChange), next(account.revision));
     }
     if changed != *account {
@@ -488,17 +551,21 @@ fn changed_by_member(
 
 /// Refuses a transaction that would have to wait for the one in flight.
 fn check_may_begin(current: &Account, begins: Option<&Transaction>) -> Result<(), Refusal> {
-    let waits = begins.is_some_and(|transaction| current.transaction.in_flight() && !transaction.kind.takes_away());
+    let waits = begins.is_some_and(|transaction| {
+        current.transaction.in_flight() && !transaction.kind.takes_away()
+    });
     if waits { Err(Refusal::InTransaction) } else { Ok(()) }
 }
 
-/// Returns the accounts that a plan was made from beside the one that it changes, and their revisions then.
+/// Returns the accounts that a plan was made from beside the one that it changes, and their
+/// revisions then.
 fn made_from(plan: &AccountPlan) -> impl Iterator<Item = (AccountId, Revision)> {
     let kept = plan.keeps.iter().map(|Keep { account, from, .. }| (*account, *from));
     kept.chain(plan.seen.iter().map(|SeenAccount { account, revision }| (*account, *revision)))
 }
 
-/// Whether a plan writes what an account keeps twice, or also changes that account in another way than its address.
+/// Whether a plan writes what an account keeps twice, or also changes that account in another way
+/// than its address.
 fn keeps_twice(plan: &AccountPlan) -> bool {
     let mut written: BTreeSet<AccountId> = match &plan.change {
         AccountChange::Create { .. } => BTreeSet::new(),
@@ -512,7 +579,9 @@ fn keeps_twice(plan: &AccountPlan) -> bool {
 /// Returns the transaction that a change is, where it is one.
 fn transaction_of(change: &AccountChange) -> Option<TransactionId> {
     match change {
-        AccountChange::Create { transaction, .. } | AccountChange::Delete { transaction, .. } => Some(*transaction),
+        AccountChange::Create { transaction, .. } | AccountChange::Delete { transaction, .. } => {
+            Some(*transaction)
+        }
         AccountChange::Update { transaction, .. } => transaction.map(|(id, _)| id),
         AccountChange::Release { .. } => None,
     }

@@ -1,14 +1,16 @@
 //! The store in a SQL database: `SQLite` or `PostgreSQL` through sqlx.
 //!
-//! A commit is one transaction of the database; looks run on other connections and see what was committed. Both
-//! databases are given the same statements; what only one of them says stands in [`sqlite`] and [`postgres`].
+//! A commit is one transaction of the database; looks run on other connections and see what was
+//! committed. Both databases are given the same statements; what only one of them says stands in
+//! [`sqlite`] and [`postgres`].
 //!
-//! In `SQLite` only one transaction writes at a time. In `PostgreSQL` a commit locks the organizations that it is
-//! about, so that nobody else judges or changes them meanwhile, and with them a share in the table of these locks, which
-//! whoever must be alone takes whole: who closes a month, claims namespaces, or changes the directories. That is stricter than
-//! serializable transactions, which may come true in another order than in time: no commit of an older epoch, or in a
-//! closed month, becomes visible after the newer epoch or the close. Nothing is locked across organizations, so
-//! operators that share a store by namespaces don't wait for each other.
+//! In `SQLite` only one transaction writes at a time. In `PostgreSQL` a commit locks the
+//! organizations that it is about, so that nobody else judges or changes them meanwhile, and with
+//! them a share in the table of these locks, which whoever must be alone takes whole: who closes a
+//! month, claims namespaces, or changes the directories. That is stricter than serializable
+//! transactions, which may come true in another order than in time: no commit of an older epoch, or
+//! in a closed month, becomes visible after the newer epoch or the close. Nothing is locked across
+//! organizations, so operators that share a store by namespaces don't wait for each other.
 
 mod advice;
 pub mod backup;
@@ -47,7 +49,8 @@ use self::rows::{Declared, Known};
 pub use self::sole::Sole;
 use super::leadership::{Claim, ClaimError, Operators, Progress, Reign};
 use super::{
-    AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
+    AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal,
+    Store, StoreError, UserName,
 };
 use crate::domain::account::{Account, AccountId, Departure, TransactionId};
 use crate::domain::billing::{Calendar, Life, Period, Zone};
@@ -69,9 +72,9 @@ pub struct SqlStore {
 }
 
 impl SqlStore {
-    /// Opens the store at an address such as `sqlite://FILE?mode=rwc` or `postgres://USER@HOST/DATABASE` and brings its schema up to
-    /// this version; with `mode=rwc` creates the file, readable by its owner alone, if it isn't
-    /// there.
+    /// Opens the store at an address such as `sqlite://FILE?mode=rwc` or
+    /// `postgres://USER@HOST/DATABASE` and brings its schema up to this version; with `mode=rwc`
+    /// creates the file, readable by its owner alone, if it isn't there.
     ///
     /// # Errors
     /// When the address isn't one, when what is there isn't a roster store or was written by a
@@ -84,7 +87,8 @@ impl SqlStore {
         let held = Box::pin(schema::check_can_migrate(&address)).await?;
         let database = Database::connect(&address).await?;
         if let Some(connection) = database.writer().await?.in_sqlite() {
-            // A backup that was moved to a store's place is a store from now on, and becomes another with its first commit.
+            // A backup that was moved to a store's place is a store from now on, and becomes
+            // another with its first commit.
             digest::remove(connection).await?;
         }
         if held.is_older() {
@@ -100,13 +104,19 @@ impl SqlStore {
     pub async fn open_existing(url: &str) -> Result<Self, StoreError> {
         let address = Address::parse(url)?;
         Box::pin(schema::check_is_current(&address)).await?;
-        Ok(Self { database: Database::connect(&address).await?, holding: None, waited_in_vain: Mutex::default() })
+        Ok(Self {
+            database: Database::connect(&address).await?,
+            holding: None,
+            waited_in_vain: Mutex::default(),
+        })
     }
 
-    /// Claims namespaces for an operator: from now on every commit of this store is checked against the claim.
+    /// Claims namespaces for an operator: from now on every commit of this store is checked against
+    /// the claim.
     ///
     /// # Errors
-    /// When the store belongs to another cluster, another operator works in some of the namespaces, or the database fails.
+    /// When the store belongs to another cluster, another operator works in some of the namespaces,
+    /// or the database fails.
     pub async fn claim(&mut self, claim: &Claim, now: Timestamp) -> Result<Reign, ClaimError> {
         let mut writer = self.database.writer().await?;
         let (holding, reign) = operators::claim(&mut writer, claim, now).await?;
@@ -114,7 +124,8 @@ impl SqlStore {
         Ok(reign)
     }
 
-    /// Tells how far the holder of the claim has come to whoever listens there, now and from now on.
+    /// Tells how far the holder of the claim has come to whoever listens there, now and from now
+    /// on.
     pub fn tell_progress(&mut self, to: watch::Sender<Progress>) {
         if let Some(holding) = &mut self.holding {
             holding.tell(to);
@@ -160,7 +171,9 @@ impl Store for SqlStore {
         for key in keys.iter().filter(|key| may_be_kept(key)) {
             match key {
                 AccountKey::Owner { namespace, name } => owners.push([namespace.as_str(), name]),
-                AccountKey::Email { namespace, email } => emails.push([namespace.as_str(), email.as_str()]),
+                AccountKey::Email { namespace, email } => {
+                    emails.push([namespace.as_str(), email.as_str()])
+                }
                 AccountKey::Login(login_name) => logins.push(login_name.as_str()),
                 AccountKey::Id(id) => ids.push(id.to_string()),
             }
@@ -168,11 +181,17 @@ impl Store for SqlStore {
         let mut view = self.look().await?;
         let mut found = HashMap::with_capacity(keys.len());
         for account in by_owner(&mut view, &owners).await? {
-            let key = AccountKey::Owner { namespace: account.namespace.clone(), name: account.owner.name.clone() };
+            let key = AccountKey::Owner {
+                namespace: account.namespace.clone(),
+                name: account.owner.name.clone(),
+            };
             found.insert(key, account);
         }
         for account in by_email(&mut view, &emails).await? {
-            let key = AccountKey::Email { namespace: account.namespace.clone(), email: account.content.email.clone() };
+            let key = AccountKey::Email {
+                namespace: account.namespace.clone(),
+                email: account.content.email.clone(),
+            };
             found.insert(key, account);
         }
         for account in by_login(&mut view, &logins).await? {
@@ -185,13 +204,19 @@ impl Store for SqlStore {
         Ok(found)
     }
 
-    async fn organizations(&self, wanted: &[Organization]) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
+    async fn organizations(
+        &self,
+        wanted: &[Organization],
+    ) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
         let mut view = self.look().await?;
         let namespaces = wanted.iter().map(|organization| organization.namespace.as_str());
         let customer_ids = wanted.iter().map(|organization| organization.customer_id.as_str());
         let known = Known::load(&mut view, namespaces, customer_ids, Declared::All).await?;
         view.commit().await?;
-        Ok(wanted.iter().map(|organization| (organization.namespace.clone(), known.record(organization))).collect())
+        Ok(wanted
+            .iter()
+            .map(|organization| (organization.namespace.clone(), known.record(organization)))
+            .collect())
     }
 
     async fn records(
@@ -203,16 +228,27 @@ impl Store for SqlStore {
         let namespaces = wanted.iter().map(|organization| organization.namespace.as_str());
         let customer_ids = wanted.iter().map(|organization| organization.customer_id.as_str());
         let groups = groups.iter().map(|(namespace, name)| [namespace.as_str(), name]).collect();
-        let known = Known::load(&mut view, namespaces, customer_ids, Declared::Named(groups)).await?;
+        let known =
+            Known::load(&mut view, namespaces, customer_ids, Declared::Named(groups)).await?;
         view.commit().await?;
-        Ok(wanted.iter().map(|organization| (organization.namespace.clone(), known.record(organization))).collect())
+        Ok(wanted
+            .iter()
+            .map(|organization| (organization.namespace.clone(), known.record(organization)))
+            .collect())
     }
 
-    async fn group_names(&self, namespaces: &[String]) -> Result<HashMap<String, BTreeSet<String>>, StoreError> {
+    async fn group_names(
+        &self,
+        namespaces: &[String],
+    ) -> Result<HashMap<String, BTreeSet<String>>, StoreError> {
         let mut names: HashMap<String, BTreeSet<String>> =
             namespaces.iter().map(|namespace| (namespace.clone(), BTreeSet::new())).collect();
         let mut reader = self.database.reader().await?;
-        let query = statement(concat!("SELECT namespace, name FROM groups WHERE namespace IN (", texts!("$1"), ")"));
+        let query = statement(concat!(
+            "SELECT namespace, name FROM groups WHERE namespace IN (",
+            texts!("$1"),
+            ")"
+        ));
         for row in query.bind(rows::texts(namespaces)).fetch_all(&mut reader).await? {
             names.entry(row.get("namespace")?).or_default().insert(row.get("name")?);
         }
@@ -228,18 +264,26 @@ impl Store for SqlStore {
             "WITH RECURSIVE line (namespace, name) AS (",
             "SELECT namespace, owner_name FROM accounts WHERE (namespace, owner_name) IN (",
             pairs!("$1"),
-            // One by one: a join would have PostgreSQL read all accounts, whose lines it takes for long.
+            // One by one: a join would have PostgreSQL read all accounts, whose lines it takes for
+            // long.
             ") UNION SELECT l.namespace, (SELECT f.source_name FROM accounts AS f \
              WHERE f.namespace = l.namespace AND f.owner_name = l.name AND f.source_mode = 'Inherit') \
              FROM line AS l WHERE l.name IS NOT NULL) ",
-            rows::select_accounts!("JOIN line AS l ON a.namespace = l.namespace AND a.owner_name = l.name")
+            rows::select_accounts!(
+                "JOIN line AS l ON a.namespace = l.namespace AND a.owner_name = l.name"
+            )
         ));
         let accounts = rows::accounts(query.bind(rows::json(users)), &mut reader).await?;
-        let by_user = accounts.into_iter().map(|account| ((account.namespace.clone(), account.owner.name.clone()), account));
+        let by_user = accounts
+            .into_iter()
+            .map(|account| ((account.namespace.clone(), account.owner.name.clone()), account));
         Ok(by_user.collect())
     }
 
-    async fn heirs(&self, users: &[UserName]) -> Result<HashMap<UserName, Vec<String>>, StoreError> {
+    async fn heirs(
+        &self,
+        users: &[UserName],
+    ) -> Result<HashMap<UserName, Vec<String>>, StoreError> {
         let mut heirs: HashMap<UserName, Vec<String>> = HashMap::new();
         if users.is_empty() {
             return Ok(heirs);
@@ -260,7 +304,10 @@ impl Store for SqlStore {
         Ok(heirs)
     }
 
-    async fn administrators(&self, namespaces: &[String]) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
+    async fn administrators(
+        &self,
+        namespaces: &[String],
+    ) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
         let mut view = self.look().await?;
         let mut found = HashMap::new();
         for namespace in namespaces {
@@ -273,7 +320,10 @@ impl Store for SqlStore {
             let mut administrators = vec![];
             for row in query.bind(namespace.clone()).bind(groups).fetch_all(&mut view).await? {
                 let user: Option<String> = row.get("owner_name")?;
-                administrators.push(Administrator { user: user.unwrap_or_default(), group: row.get("group_name")? });
+                administrators.push(Administrator {
+                    user: user.unwrap_or_default(),
+                    group: row.get("group_name")?,
+                });
             }
             administrators.sort();
             found.insert(namespace.clone(), administrators);
@@ -282,7 +332,10 @@ impl Store for SqlStore {
         Ok(found)
     }
 
-    async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
+    async fn counts(
+        &self,
+        namespaces: &HashMap<String, Leaving>,
+    ) -> Result<HashMap<String, Counts>, StoreError> {
         let mut reader = self.database.reader().await?;
         rows::counts(&mut reader, namespaces).await
     }
@@ -292,13 +345,20 @@ impl Store for SqlStore {
             return Ok(HashSet::new());
         }
         let mut reader = self.database.reader().await?;
-        let query = statement(concat!("SELECT account_id FROM lifetimes WHERE account_id IN (", texts!("$1"), ")"));
+        let query = statement(concat!(
+            "SELECT account_id FROM lifetimes WHERE account_id IN (",
+            texts!("$1"),
+            ")"
+        ));
         let ids = rows::texts(ids.iter().map(ToString::to_string));
         let known = query.bind(ids).fetch_all(&mut reader).await?;
         known.iter().map(|row| Ok(AccountId(rows::uuid(row, "account_id")?))).collect()
     }
 
-    async fn created_accounts(&self, creates: &[TransactionId]) -> Result<HashMap<TransactionId, AccountId>, StoreError> {
+    async fn created_accounts(
+        &self,
+        creates: &[TransactionId],
+    ) -> Result<HashMap<TransactionId, AccountId>, StoreError> {
         if creates.is_empty() {
             return Ok(HashMap::new());
         }
@@ -310,11 +370,19 @@ impl Store for SqlStore {
         ));
         let ids = rows::texts(creates.iter().map(|id| id.0.to_string()));
         let found = query.bind(ids).fetch_all(&mut reader).await?;
-        let of = |row: &_| Ok((TransactionId(rows::uuid(row, "transaction_id")?), AccountId(rows::uuid(row, "account_id")?)));
+        let of = |row: &_| {
+            Ok((
+                TransactionId(rows::uuid(row, "transaction_id")?),
+                AccountId(rows::uuid(row, "account_id")?),
+            ))
+        };
         found.iter().map(of).collect()
     }
 
-    async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {
+    async fn departures(
+        &self,
+        users: &[(UserName, String)],
+    ) -> Result<HashMap<UserName, Departure>, StoreError> {
         let mut found = HashMap::new();
         let mut reader = self.database.reader().await?;
         for ((namespace, name), uid) in users {
@@ -323,30 +391,43 @@ impl Store for SqlStore {
             ));
             let query = query.bind(namespace.clone()).bind(name.clone()).bind(uid.clone());
             let departures = rows::departures(query, &mut reader).await?;
-            found.extend(departures.into_iter().map(|departure| ((namespace.clone(), name.clone()), departure)));
+            found.extend(
+                departures
+                    .into_iter()
+                    .map(|departure| ((namespace.clone(), name.clone()), departure)),
+            );
         }
         Ok(found)
     }
 
     async fn unconfirmed_departures(&self) -> Result<Vec<Departure>, StoreError> {
         let mut reader = self.database.reader().await?;
-        let query = statement(rows::select_departures!("WHERE t.completed_at IS NULL AND t.superseded_at IS NULL"));
+        let query = statement(rows::select_departures!(
+            "WHERE t.completed_at IS NULL AND t.superseded_at IS NULL"
+        ));
         rows::departures(query, &mut reader).await
     }
 
-    async fn use_directories(&self, directories: &BTreeSet<String>, now: jiff::Timestamp) -> Result<(), StoreError> {
+    async fn use_directories(
+        &self,
+        directories: &BTreeSet<String>,
+        now: jiff::Timestamp,
+    ) -> Result<(), StoreError> {
         if rows::directories(&mut self.database.reader().await?).await? == *directories {
             return Ok(());
         }
         let now = Occasion { now, deadline: now }.in_microseconds().now;
         let mut writer = self.database.writer().await?;
-        Box::pin(commit::use_directories(&mut writer, self.holding.as_ref(), directories, now)).await
+        Box::pin(commit::use_directories(&mut writer, self.holding.as_ref(), directories, now))
+            .await
     }
 
     async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
         let mut view = self.look().await?;
         operators::check_stands(&mut view, self.holding.as_ref()).await?;
-        let newest = statement("SELECT COALESCE(MAX(number), 0) AS newest FROM member_changes").fetch_one(&mut view).await?;
+        let newest = statement("SELECT COALESCE(MAX(number), 0) AS newest FROM member_changes")
+            .fetch_one(&mut view)
+            .await?;
         let newest = newest.get("newest")?;
         let users = statement(
             "SELECT a.namespace, COALESCE(a.owner_name, '') AS owner_name FROM member_changes AS m \
@@ -360,23 +441,32 @@ impl Store for SqlStore {
 
     async fn owners(&self) -> Result<Vec<UserName>, StoreError> {
         let mut reader = self.database.reader().await?;
-        let owners = statement("SELECT namespace, COALESCE(owner_name, '') AS owner_name FROM accounts");
+        let owners =
+            statement("SELECT namespace, COALESCE(owner_name, '') AS owner_name FROM accounts");
         Ok(owners.fetch_all(&mut reader).await?.iter().map(user_name).collect::<Result<_, _>>()?)
     }
 
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<Account>, StoreError> {
         let mut reader = self.database.reader().await?;
         let query = match namespace {
-            Some(namespace) => statement(rows::select_accounts!("WHERE a.namespace = $1")).bind(namespace),
+            Some(namespace) => {
+                statement(rows::select_accounts!("WHERE a.namespace = $1")).bind(namespace)
+            }
             None => statement(rows::select_accounts!("")),
         };
         let mut accounts = rows::accounts(query, &mut reader).await?;
         // Databases differ in how they order texts.
-        accounts.sort_by(|a, b| (&a.content.email, &a.namespace).cmp(&(&b.content.email, &b.namespace)));
+        accounts.sort_by(|a, b| {
+            (&a.content.email, &a.namespace).cmp(&(&b.content.email, &b.namespace))
+        });
         Ok(accounts)
     }
 
-    async fn commit(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+    async fn commit(
+        &self,
+        plans: &[Plan],
+        occasion: Occasion,
+    ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         if plans.is_empty() {
             return Ok(vec![]);
         }
@@ -401,7 +491,9 @@ impl Store for SqlStore {
         if !reader.is_shared() {
             return Ok(None);
         }
-        let shown = statement("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS shown");
+        let shown = statement(
+            "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS shown",
+        );
         Ok(Some(rows::time(&shown.fetch_one(&mut reader).await?, "shown")?))
     }
 
@@ -430,7 +522,9 @@ impl Store for SqlStore {
         let mut view = self.look().await?;
         if view.is_shared() {
             // Whoever reads a report on a screen takes their time.
-            statement("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut view).await?;
+            statement("SET LOCAL idle_in_transaction_session_timeout = 0")
+                .execute(&mut view)
+                .await?;
         }
         months::lives(&mut view, period, namespace, take).await?;
         Ok(view.commit().await?)
@@ -443,14 +537,22 @@ impl SqlStore {
     }
 
     /// Commits, and tries again where the transaction lost against another one.
-    async fn committed(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+    async fn committed(
+        &self,
+        plans: &[Plan],
+        occasion: Occasion,
+    ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         let mut races = 0;
         let lately_in_vain = self.waited_in_vain().is_some_and(|at| at.elapsed() < IN_VAIN);
         loop {
             let mut writer = self.database.writer().await?;
             let holding = (self.holding.as_ref(), lately_in_vain);
             match Box::pin(commit::commit(&mut writer, holding, plans, occasion)).await {
-                Err(StoreError::Database(error)) if postgres::is_lost_race(&error) && races < RACES => races += 1,
+                Err(StoreError::Database(error))
+                    if postgres::is_lost_race(&error) && races < RACES =>
+                {
+                    races += 1
+                }
                 answers => {
                     if matches!(&answers, Ok(answers) if answers.contains(&Err(Refusal::Locked))) {
                         *self.waited_in_vain() = Some(Instant::now());
@@ -467,16 +569,20 @@ pub(super) fn is_locked_out(error: &sqlx::Error) -> bool {
     postgres::is_locked_out(error) || sqlite::is_busy(error)
 }
 
-/// Returns what an error means and what helps, as the rest of a sentence that says that the store failed.
+/// Returns what an error means and what helps, as the rest of a sentence that says that the store
+/// failed.
 pub(super) fn in_words(error: &sqlx::Error) -> String {
     advice::advice(error).map_or_else(String::new, |advice| format!(": {advice}"))
 }
 
-/// Whether an account could have the key: no text in `PostgreSQL` holds a NUL, not even one to look for.
+/// Whether an account could have the key: no text in `PostgreSQL` holds a NUL, not even one to look
+/// for.
 fn may_be_kept(key: &AccountKey) -> bool {
     match key {
         AccountKey::Owner { namespace, name } => !namespace.contains('\0') && !name.contains('\0'),
-        AccountKey::Email { namespace, email } => !namespace.contains('\0') && !email.as_str().contains('\0'),
+        AccountKey::Email { namespace, email } => {
+            !namespace.contains('\0') && !email.as_str().contains('\0')
+        }
         AccountKey::Login(login_name) => !login_name.as_str().contains('\0'),
         AccountKey::Id(_) => true,
     }
@@ -486,19 +592,30 @@ fn user_name(row: &connection::Row) -> Result<UserName, sqlx::Error> {
     Ok((row.get("namespace")?, row.get("owner_name")?))
 }
 
-async fn by_owner(connection: &mut Connection, owners: &[[&str; 2]]) -> Result<Vec<Account>, StoreError> {
+async fn by_owner(
+    connection: &mut Connection,
+    owners: &[[&str; 2]],
+) -> Result<Vec<Account>, StoreError> {
     if owners.is_empty() {
         return Ok(vec![]);
     }
-    let query = statement(rows::select_accounts!("WHERE (a.namespace, a.owner_name) IN (", pairs!("$1"), ")"));
+    let query = statement(rows::select_accounts!(
+        "WHERE (a.namespace, a.owner_name) IN (",
+        pairs!("$1"),
+        ")"
+    ));
     rows::accounts(query.bind(rows::json(owners)), connection).await
 }
 
-async fn by_email(connection: &mut Connection, emails: &[[&str; 2]]) -> Result<Vec<Account>, StoreError> {
+async fn by_email(
+    connection: &mut Connection,
+    emails: &[[&str; 2]],
+) -> Result<Vec<Account>, StoreError> {
     if emails.is_empty() {
         return Ok(vec![]);
     }
-    let query = statement(rows::select_accounts!("WHERE (a.namespace, a.email) IN (", pairs!("$1"), ")"));
+    let query =
+        statement(rows::select_accounts!("WHERE (a.namespace, a.email) IN (", pairs!("$1"), ")"));
     rows::accounts(query.bind(rows::json(emails)), connection).await
 }
 
@@ -510,7 +627,10 @@ async fn by_id(connection: &mut Connection, ids: &[String]) -> Result<Vec<Accoun
     rows::accounts(query.bind(rows::texts(ids)), connection).await
 }
 
-async fn by_login(connection: &mut Connection, logins: &[&str]) -> Result<Vec<Account>, StoreError> {
+async fn by_login(
+    connection: &mut Connection,
+    logins: &[&str],
+) -> Result<Vec<Account>, StoreError> {
     if logins.is_empty() {
         return Ok(vec![]);
     }

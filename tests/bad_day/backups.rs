@@ -15,18 +15,32 @@ use crate::{Place, connect, content, execute};
 async fn a_backup_has_everything_in_one_file_that_its_owner_alone_can_read() {
     let place = Place::new();
     let store = place.store_with(&["alice", "bob"]).await;
-    account(commit(&store, create_in(plans::acme(), "carol", full_content("carol@acme.example"))).await);
+    account(
+        commit(&store, create_in(plans::acme(), "carol", full_content("carol@acme.example"))).await,
+    );
     store.use_directories(&["scim".to_owned()].into(), at(0).now).await.unwrap();
-    execute(&place.file("roster.db"), "INSERT INTO cases (organization, title) VALUES ('acme', 'A case')").await;
-    let said: serde_json::Value = serde_json::from_str(&place.exits(&["backup", "copy.db", "-o", "json"], 0)).unwrap();
+    execute(
+        &place.file("roster.db"),
+        "INSERT INTO cases (organization, title) VALUES ('acme', 'A case')",
+    )
+    .await;
+    let said: serde_json::Value =
+        serde_json::from_str(&place.exits(&["backup", "copy.db", "-o", "json"], 0)).unwrap();
     let copy = place.file("copy.db");
     let metadata = copy.metadata().unwrap();
     let digest = said["digest"].as_str().unwrap();
-    assert_eq!(said, serde_json::json!({"file": "copy.db", "accounts": 3, "sizeBytes": metadata.len(), "digest": digest}));
+    assert_eq!(
+        said,
+        serde_json::json!({"file": "copy.db", "accounts": 3, "sizeBytes": metadata.len(), "digest": digest})
+    );
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     assert_eq!(place.files(), ["copy.db", "roster.db", "roster.db-shm", "roster.db-wal"]);
     assert_eq!(content(&copy).await, content(&place.file("roster.db")).await);
-    assert_eq!(place.files(), ["copy.db", "roster.db", "roster.db-shm", "roster.db-wal"], "reading it needs no other file");
+    assert_eq!(
+        place.files(),
+        ["copy.db", "roster.db", "roster.db-shm", "roster.db-wal"],
+        "reading it needs no other file"
+    );
 }
 
 #[tokio::test]
@@ -42,7 +56,11 @@ async fn a_backup_overwrites_nothing_and_needs_a_store() {
     place.fails(&["backup", "link"], "link");
     place.fails(&["backup", "no/folder.db"], "no: it isn't there: create it, or correct the path");
     assert_eq!(std::fs::read(place.file("letter")).unwrap(), b"Dear Alice");
-    execute(&place.file("roster.db"), "UPDATE _sqlx_migrations SET version = 999 WHERE version = 1").await;
+    execute(
+        &place.file("roster.db"),
+        "UPDATE _sqlx_migrations SET version = 999 WHERE version = 1",
+    )
+    .await;
     place.fails(&["backup", "copy.db"], "newer roster");
     assert_eq!(place.files(), ["letter", "link", "roster.db"]);
 }
@@ -74,8 +92,12 @@ async fn each_of_twenty_backups_under_load_is_one_state_of_the_store() {
     let writer = async {
         let mut committed = 0;
         while !stop.load(Ordering::Relaxed) {
-            let three = [0, 1, 2]
-                .map(|letter| plans::create(&format!("u{committed}-{letter}"), &format!("u{committed}-{letter}@acme.example")));
+            let three = [0, 1, 2].map(|letter| {
+                plans::create(
+                    &format!("u{committed}-{letter}"),
+                    &format!("u{committed}-{letter}@acme.example"),
+                )
+            });
             assert!(store.commit(&three, at(0)).await.unwrap().iter().all(Result::is_ok));
             committed += 1;
         }
@@ -95,7 +117,10 @@ async fn each_of_twenty_backups_under_load_is_one_state_of_the_store() {
             .fetch_one(&mut copy)
             .await
             .unwrap();
-            let begun: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM lifetimes").fetch_one(&mut copy).await.unwrap();
+            let begun: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM lifetimes")
+                .fetch_one(&mut copy)
+                .await
+                .unwrap();
             assert_eq!((whole, begun), (accounts, accounts));
             copy.close().await.unwrap();
         }
@@ -110,7 +135,11 @@ async fn each_of_twenty_backups_under_load_is_one_state_of_the_store() {
 /// Which of the texts stand in a file.
 fn found_in<'a>(file: &std::path::Path, texts: &[&'a str]) -> Vec<&'a str> {
     let bytes = std::fs::read(file).unwrap_or_default();
-    texts.iter().filter(|text| bytes.windows(text.len()).any(|window| window == text.as_bytes())).copied().collect()
+    texts
+        .iter()
+        .filter(|text| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+        .copied()
+        .collect()
 }
 
 #[tokio::test]

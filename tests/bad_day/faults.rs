@@ -11,11 +11,13 @@ fn allow(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Runs the binary through a shell that limits it first. Root keeps its name and loses the right to ignore others' rights.
+/// Runs the binary through a shell that limits it first. Root keeps its name and loses the right to
+/// ignore others' rights.
 fn limited(place: &Place, limits: &str, arguments: &str) -> Output {
     let (roster, store) = (env!("CARGO_BIN_EXE_roster"), place.url("roster.db"));
     let as_nobody_special = r#"[ "$(id -u)" = 0 ] && drop="setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-dac_override,-dac_read_search --""#;
-    let script = format!("{as_nobody_special}; {limits} exec $drop {roster} {arguments} --store '{store}'");
+    let script =
+        format!("{as_nobody_special}; {limits} exec $drop {roster} {arguments} --store '{store}'");
     Command::new("sh").args(["-c", &script]).current_dir(place.folder.path()).output().unwrap()
 }
 
@@ -39,7 +41,8 @@ async fn with_backup() -> Place {
 async fn a_copy_that_finds_no_room_says_so_and_leaves_nothing() {
     let place = with_backup().await;
     let before = content(&place.file("roster.db")).await;
-    // The kernel refuses to write more, as on a full disk; a process that ignores the signal is told so.
+    // The kernel refuses to write more, as on a full disk; a process that ignores the signal is
+    // told so.
     let no_room = "trap '' XFSZ; ulimit -f 64;";
     let room = "the disk is full, a quota or a limit of the size of files (ulimit -f) is reached";
     says(&limited(&place, no_room, "backup second.db"), &["second.db.partial", room]);
@@ -61,7 +64,10 @@ async fn a_folder_that_may_not_be_written_to_is_named() {
     let place = with_backup().await;
     std::fs::create_dir(place.file("kept")).unwrap();
     allow(&place.file("kept"), 0o555);
-    says(&limited(&place, "", "backup kept/second.db"), &["kept/second.db.partial", "this user lacks the right"]);
+    says(
+        &limited(&place, "", "backup kept/second.db"),
+        &["kept/second.db.partial", "this user lacks the right"],
+    );
     allow(place.folder.path(), 0o555);
     says(&limited(&place, "", "restore copy.db"), &["this user lacks the right"]);
     allow(place.folder.path(), 0o755);
@@ -72,11 +78,17 @@ async fn a_folder_that_may_not_be_written_to_is_named() {
 async fn a_file_that_may_not_be_read_is_named() {
     let place = with_backup().await;
     allow(&place.file("copy.db"), 0);
-    says(&limited(&place, "", "restore copy.db"), &["copy.db: it can't be opened", "this user lacks the right to read"]);
+    says(
+        &limited(&place, "", "restore copy.db"),
+        &["copy.db: it can't be opened", "this user lacks the right to read"],
+    );
     says(&limited(&place, "", "backup --verify copy.db"), &["copy.db: it can't be opened"]);
     allow(&place.file("roster.db"), 0);
     says(&limited(&place, "", "backup second.db"), &["roster.db: it can't be opened"]);
-    says(&limited(&place, "", "users"), &["it can't be opened: ", "this user lacks the right to read"]);
+    says(
+        &limited(&place, "", "users"),
+        &["it can't be opened: ", "this user lacks the right to read"],
+    );
     assert_eq!(place.files(), ["copy.db", "roster.db"]);
 }
 
@@ -98,7 +110,10 @@ async fn a_folder_that_isnt_there_is_named() {
     let place = with_backup().await;
     place.fails(&["backup", "no/second.db"], "no: it isn't there: create it, or correct the path");
     place.fails(&["restore", "no/copy.db"], "no: it isn't there");
-    place.fails(&["backup", "copy.db/second.db"], "copy.db/second.db.partial: a part of the path isn't a folder");
+    place.fails(
+        &["backup", "copy.db/second.db"],
+        "copy.db/second.db.partial: a part of the path isn't a folder",
+    );
     let nowhere = place.url("no/roster.db");
     let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
     command.args(["restore", "copy.db", "--store", &nowhere]).current_dir(place.folder.path());

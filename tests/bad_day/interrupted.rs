@@ -19,7 +19,8 @@ fn duration(place: &Place, arguments: &[&str]) -> Duration {
 }
 
 fn kill_after(place: &Place, arguments: &[&str], delay: Duration) {
-    let mut child = place.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child =
+        place.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     // The moment is the point: nothing can be waited for.
     let until = Instant::now() + delay;
     while Instant::now() < until {
@@ -63,7 +64,11 @@ async fn a_restore_that_is_killed_leaves_the_store_as_it_was_or_as_it_is_to_be()
             [alice, bob] if alice == "alice" && bob == "bob" => former += 1,
             [alice] if alice == "alice" => {
                 restored += 1;
-                assert_eq!(users(&place.file(&kept[0])).await, ["alice", "bob"], "what was there before is kept");
+                assert_eq!(
+                    users(&place.file(&kept[0])).await,
+                    ["alice", "bob"],
+                    "what was there before is kept"
+                );
             }
             other => panic!("after {kill} of {KILLS}: {other:?}"),
         }
@@ -97,6 +102,9 @@ async fn a_backup_that_is_killed_leaves_no_file_of_that_name_or_a_whole_one() {
     }
     println!("{KILLS} kills within {whole:?} and a bit: {none} left no backup, {some} a whole one");
     place.exits(&["backup", "copy.db"], 0);
-    assert_eq!(place.files(), ["copy.db", "roster.db", "roster.db-shm", "roster.db-wal", "sample.db"]);
+    assert_eq!(
+        place.files(),
+        ["copy.db", "roster.db", "roster.db-shm", "roster.db-wal", "sample.db"]
+    );
     store.close().await;
 }

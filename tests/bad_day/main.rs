@@ -8,7 +8,10 @@ mod doctor;
 mod faults;
 mod interrupted;
 #[path = "../store/plans.rs"]
-#[allow(dead_code, reason = "the words that the stores' tests are told in; these tests need a few of them")]
+#[allow(
+    dead_code,
+    reason = "the words that the stores' tests are told in; these tests need a few of them"
+)]
 mod plans;
 mod restores;
 
@@ -47,7 +50,10 @@ impl Place {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
-        command.args(arguments).args(["--store", &self.url("roster.db")]).current_dir(self.folder.path());
+        command
+            .args(arguments)
+            .args(["--store", &self.url("roster.db")])
+            .current_dir(self.folder.path());
         command.env_remove("KUBECONFIG").env("HOME", self.folder.path());
         command
     }
@@ -56,7 +62,8 @@ impl Place {
     #[track_caller]
     fn exits(&self, arguments: &[&str], code: i32) -> String {
         let output = self.roster(arguments);
-        let (said, message) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        let (said, message) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
         assert_eq!(output.status.code(), Some(code), "{said}{message}");
         said
     }
@@ -82,7 +89,8 @@ impl Place {
     /// The names of the files, in order.
     fn files(&self) -> Vec<String> {
         let entries = self.folder.path().read_dir().unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -104,7 +112,9 @@ impl Place {
 
 async fn add(store: &impl Store, users: &[&str]) {
     for user in users {
-        plans::account(plans::commit(store, plans::create(user, &format!("{user}@acme.example"))).await);
+        plans::account(
+            plans::commit(store, plans::create(user, &format!("{user}@acme.example"))).await,
+        );
     }
 }
 
@@ -119,7 +129,8 @@ async fn execute(file: &Path, statement: &'static str) {
     connection.close().await.unwrap();
 }
 
-/// Everything in a database but the digest of a backup: each table with its columns, and each of its rows.
+/// Everything in a database but the digest of a backup: each table with its columns, and each of
+/// its rows.
 async fn content(file: &Path) -> Vec<String> {
     let mut connection = connect(file).await;
     let tables: Vec<String> =
@@ -140,7 +151,12 @@ async fn content(file: &Path) -> Vec<String> {
                 .await
                 .unwrap();
         let rows = format!("SELECT '{table}: ' || {columns} FROM {table} ORDER BY 1");
-        found.extend(sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(rows)).fetch_all(&mut connection).await.unwrap());
+        found.extend(
+            sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(rows))
+                .fetch_all(&mut connection)
+                .await
+                .unwrap(),
+        );
     }
     connection.close().await.unwrap();
     found
@@ -149,7 +165,10 @@ async fn content(file: &Path) -> Vec<String> {
 /// The names of the accounts' users.
 async fn users(file: &Path) -> Vec<String> {
     let mut connection = connect(file).await;
-    let users = sqlx::query_scalar("SELECT owner_name FROM accounts ORDER BY 1").fetch_all(&mut connection).await.unwrap();
+    let users = sqlx::query_scalar("SELECT owner_name FROM accounts ORDER BY 1")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
     connection.close().await.unwrap();
     users
 }

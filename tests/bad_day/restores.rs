@@ -13,7 +13,8 @@ use crate::{Place, add, connect, content, execute, users};
 /// Makes a store with alice in it, as the first version of roster left it.
 pub(crate) async fn older_store(file: &Path) {
     let first = include_str!("../../src/store/migrations/0001_accounts.sqlite.sql");
-    let migration = Migration::new(1, "accounts".into(), MigrationType::Simple, first.into_sql_str(), false);
+    let migration =
+        Migration::new(1, "accounts".into(), MigrationType::Simple, first.into_sql_str(), false);
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).create_if_missing(true);
     let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
     Migrator::with_migrations(vec![migration]).run(&mut connection).await.unwrap();
@@ -40,7 +41,8 @@ async fn a_restored_store_has_what_the_backup_has_and_what_was_there_is_kept() {
     place.exits(&["backup", "copy.db"], 0);
     add(&store, &["carol"]).await;
     store.close().await;
-    let (before, saved) = (content(&place.file("roster.db")).await, content(&place.file("copy.db")).await);
+    let (before, saved) =
+        (content(&place.file("roster.db")).await, content(&place.file("copy.db")).await);
     let backup = std::fs::read(place.file("copy.db")).unwrap();
     let said = place.exits(&["restore", "copy.db"], 0);
     let [kept] = &place.kept()[..] else { panic!("{:?}", place.files()) };
@@ -59,7 +61,10 @@ async fn a_restored_store_has_what_the_backup_has_and_what_was_there_is_kept() {
     add(&store, &["dave"]).await;
     assert_eq!(store.list(None).await.unwrap().len(), 3);
     store.close().await;
-    assert_eq!((users(&place.file(kept)).await.len(), users(&place.file("copy.db")).await.len()), (3, 2));
+    assert_eq!(
+        (users(&place.file(kept)).await.len(), users(&place.file("copy.db")).await.len()),
+        (3, 2)
+    );
 }
 
 #[tokio::test]
@@ -74,8 +79,13 @@ async fn a_store_is_restored_where_none_is_if_it_may_be_created() {
         .current_dir(place.folder.path())
         .output()
         .unwrap();
-    assert!(String::from_utf8(refused.stderr).unwrap().contains("roster.db isn't there: add ?mode=rwc"));
-    assert_eq!(place.exits(&["restore", "copy.db"], 0), "the store has 1 accounts; nothing was there before\n");
+    assert!(
+        String::from_utf8(refused.stderr).unwrap().contains("roster.db isn't there: add ?mode=rwc")
+    );
+    assert_eq!(
+        place.exits(&["restore", "copy.db"], 0),
+        "the store has 1 accounts; nothing was there before\n"
+    );
     assert_eq!(place.file("roster.db").metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(users(&place.file("roster.db")).await, ["alice"]);
     assert!(place.kept().is_empty());
@@ -129,7 +139,8 @@ async fn what_is_no_sound_backup_is_refused_and_changes_nothing() {
         place.exits(&["backup", name], 0);
     }
     store.close().await;
-    execute(&place.file("newer.db"), "UPDATE _sqlx_migrations SET version = 999 WHERE version = 1").await;
+    execute(&place.file("newer.db"), "UPDATE _sqlx_migrations SET version = 999 WHERE version = 1")
+        .await;
     execute(&place.file("dangling.db"), "DELETE FROM lifetimes").await;
     let mut bytes = std::fs::read(place.file("damaged.db")).unwrap();
     let email = bytes.windows(5).position(|window| window == b"users").unwrap() / 4096 * 4096;
@@ -140,7 +151,8 @@ async fn what_is_no_sound_backup_is_refused_and_changes_nothing() {
     std::fs::write(place.file("letter"), "Dear Alice, ".repeat(1000)).unwrap();
     std::fs::write(place.file("empty"), "").unwrap();
     let before = place.files();
-    let (was, bytes) = (content(&place.file("roster.db")).await, std::fs::read(place.file("roster.db")).unwrap());
+    let (was, bytes) =
+        (content(&place.file("roster.db")).await, std::fs::read(place.file("roster.db")).unwrap());
     for (name, text) in [
         ("missing.db", "missing.db isn't there"),
         ("newer.db", "newer roster"),
@@ -175,7 +187,8 @@ async fn a_damaged_store_is_replaced_and_kept_and_what_is_no_store_is_left() {
     place.store_with(&["alice"]).await.close().await;
     place.exits(&["backup", "copy.db"], 0);
     let mut bytes = std::fs::read(place.file("roster.db")).unwrap();
-    let page = bytes.windows(18).position(|window| window == b"alice@acme.example").unwrap() / 4096 * 4096;
+    let page =
+        bytes.windows(18).position(|window| window == b"alice@acme.example").unwrap() / 4096 * 4096;
     bytes[page..page + 4096].fill(0x55);
     std::fs::write(place.file("roster.db"), &bytes).unwrap();
     place.exits(&["restore", "copy.db"], 0);
@@ -195,9 +208,13 @@ async fn whoever_could_read_the_store_can_read_the_restored_one_and_a_link_to_it
     std::fs::create_dir(place.file("volume")).unwrap();
     std::fs::rename(place.file("roster.db"), place.file("volume/roster.db")).unwrap();
     std::os::unix::fs::symlink("volume/roster.db", place.file("roster.db")).unwrap();
-    std::fs::set_permissions(place.file("roster.db"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    std::fs::set_permissions(place.file("roster.db"), std::fs::Permissions::from_mode(0o640))
+        .unwrap();
     place.exits(&["restore", "copy.db"], 0);
     assert!(place.file("roster.db").symlink_metadata().unwrap().is_symlink());
-    assert_eq!(place.file("volume/roster.db").metadata().unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(
+        place.file("volume/roster.db").metadata().unwrap().permissions().mode() & 0o777,
+        0o640
+    );
     assert_eq!(place.file("volume").read_dir().unwrap().count(), 2);
 }

@@ -20,7 +20,8 @@ fn with_users(names: &[&str]) -> (Organization, Operator) {
     (organization, operator)
 }
 
-/// What the doctor finds in the organization, to somebody with this kubeconfig: severity, kind and object.
+/// What the doctor finds in the organization, to somebody with this kubeconfig: severity, kind and
+/// object.
 #[track_caller]
 fn found(organization: &Organization, operator: &Operator, kubeconfig: &Path) -> Vec<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_roster"))
@@ -32,14 +33,18 @@ fn found(organization: &Organization, operator: &Operator, kubeconfig: &Path) ->
     assert_eq!(output.status.code(), Some(1), "{message}");
     let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(said["cluster"], true);
-    let words =
-        |finding: &Value| ["severity", "finding", "object"].map(|field| finding[field].as_str().expect("a text")).join(" ");
+    let words = |finding: &Value| {
+        ["severity", "finding", "object"]
+            .map(|field| finding[field].as_str().expect("a text"))
+            .join(" ")
+    };
     said["findings"].as_array().expect("a list").iter().map(words).collect()
 }
 
 /// The kubeconfig of somebody who may look at roster's kinds and at nothing else.
 fn viewers_kubeconfig(organization: &Organization) -> std::path::PathBuf {
-    let text = organization.kubectl(&["config", "view", "--raw", "-o", "json"], "").expect_success();
+    let text =
+        organization.kubectl(&["config", "view", "--raw", "-o", "json"], "").expect_success();
     let mut config: Value = serde_json::from_str(&text).expect("JSON");
     config["users"][0]["user"]["as"] = json!("vera");
     config["users"][0]["user"]["as-groups"] = json!(["viewers"]);
@@ -52,26 +57,34 @@ fn viewers_kubeconfig(organization: &Organization) -> std::path::PathBuf {
 fn the_doctor_names_lost_and_ownerless_accounts_and_the_policies_that_are_missing() {
     let (organization, operator) = with_users(&["alice", "bob", "carol"]);
     let admin = organization.file("x").with_file_name("admin.kubeconfig");
-    let missing: Vec<String> = POLICIES.iter().map(|policy| format!("Error PolicyMissing {policy}")).collect();
+    let missing: Vec<String> =
+        POLICIES.iter().map(|policy| format!("Error PolicyMissing {policy}")).collect();
     let mut sorted = missing.clone();
     sorted.sort();
     assert_eq!(found(&organization, &operator, &admin), sorted);
 
-    let account = |name: &str| organization.admin().get("User", name).expect("it is there")["status"]["accountId"].clone();
+    let account = |name: &str| {
+        organization.admin().get("User", name).expect("it is there")["status"]["accountId"].clone()
+    };
     let carols = account("carol");
-    let released = json!({"metadata": {"annotations": {"roster.rs/release": "true"}, "finalizers": null}});
+    let released =
+        json!({"metadata": {"annotations": {"roster.rs/release": "true"}, "finalizers": null}});
     passed(organization.admin().patch("User", "carol", &released));
     passed(organization.admin().delete("User", "carol"));
     organization.until_gone("User", "carol");
     operator.execute("DELETE FROM accounts WHERE owner_name = 'bob'");
     let name = &organization.name;
     let lost = format!("Error AccountLost user {name}/bob");
-    let orphan = format!("Warning Orphan account {} of {name}/carol", carols.as_str().expect("an id"));
+    let orphan =
+        format!("Warning Orphan account {} of {name}/carol", carols.as_str().expect("an id"));
     let all = found(&organization, &operator, &admin);
     assert_eq!(all, [&sorted[..], &[lost.clone(), orphan.clone()]].concat());
 
     let unknown = "Warning PoliciesUnknown the admission policies".to_owned();
-    assert_eq!(found(&organization, &operator, &viewers_kubeconfig(&organization)), [lost, unknown, orphan]);
+    assert_eq!(
+        found(&organization, &operator, &viewers_kubeconfig(&organization)),
+        [lost, unknown, orphan]
+    );
 }
 
 #[test]
@@ -82,7 +95,11 @@ fn after_a_restore_nobody_who_is_newer_than_the_backup_gets_a_new_account_in_sil
     passed(organization.admin().create(&user("dave")));
     organization.until_ready("User", "dave");
     let refused = operator.roster(&["restore", &copy], "");
-    assert_eq!((refused.code, refused.stderr.contains("is in use")), (Some(2), true), "{refused:?}");
+    assert_eq!(
+        (refused.code, refused.stderr.contains("is in use")),
+        (Some(2), true),
+        "{refused:?}"
+    );
     assert!(operator.terminate().success());
     operator.roster(&["restore", &copy], "").expect_success();
     operator.restart();
@@ -91,7 +108,11 @@ fn after_a_restore_nobody_who_is_newer_than_the_backup_gets_a_new_account_in_sil
     organization.until_ready("User", "alice");
     assert_eq!(operator.users().len(), 1);
     // Given up on purpose, and made anew.
-    passed(organization.admin().patch("User", "dave", &json!({"spec": {"deletionProtection": "Disabled"}})));
+    passed(organization.admin().patch(
+        "User",
+        "dave",
+        &json!({"spec": {"deletionProtection": "Disabled"}}),
+    ));
     passed(organization.admin().delete("User", "dave"));
     organization.until_gone("User", "dave");
     passed(organization.admin().create(&user("dave")));

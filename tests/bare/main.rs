@@ -2,7 +2,11 @@
 
 mod bad_day;
 #[path = "../cluster/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the harness is made for the tests of a complete cluster")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the harness is made for the tests of a complete cluster"
+)]
 mod support;
 
 use roster::controller::policies::POLICIES;
@@ -13,7 +17,8 @@ use support::{Operator, Organization, With, domain, passed, user};
 /// The control plane has the CRDs and the operator's rights only.
 const WITH_POLICIES: bool = false;
 
-/// The control plane has neither a namespace controller nor a garbage collector: what is deleted stays `Terminating`.
+/// The control plane has neither a namespace controller nor a garbage collector: what is deleted
+/// stays `Terminating`.
 const WITH_CONTROLLERS: bool = false;
 
 #[test]
@@ -30,8 +35,13 @@ fn the_operator_says_which_policies_are_missing_and_puts_the_finalizers_on_itsel
     let alice = organization.until_ready("User", "alice");
     assert_eq!(alice["metadata"]["finalizers"], json!(["roster.rs/account"]));
     let requests = organization.requests_of_the_operator();
-    let about_alice: Vec<&String> = requests.iter().filter(|request| request.ends_with(" alice")).collect();
-    assert_eq!(about_alice, ["patch users alice", "patch users/status alice"], "the finalizer comes first, then the account");
+    let about_alice: Vec<&String> =
+        requests.iter().filter(|request| request.ends_with(" alice")).collect();
+    assert_eq!(
+        about_alice,
+        ["patch users alice", "patch users/status alice"],
+        "the finalizer comes first, then the account"
+    );
 }
 
 #[test]
@@ -45,7 +55,11 @@ fn a_protected_user_is_held_by_the_finalizer_and_goes_once_it_may() {
     passed(organization.admin().delete("User", "alice"));
     organization.until_reason("User", "alice", "DeletionProtected");
     assert_eq!(operator.users().len(), 1);
-    passed(organization.admin().patch("User", "alice", &json!({"spec": {"deletionProtection": "Disabled"}})));
+    passed(organization.admin().patch(
+        "User",
+        "alice",
+        &json!({"spec": {"deletionProtection": "Disabled"}}),
+    ));
     organization.until_gone("User", "alice");
     assert!(operator.users().is_empty());
 }

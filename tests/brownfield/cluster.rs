@@ -1,4 +1,5 @@
-//! What is imported and applied on a real API server: accounts that lost their `User`s, and the entries of a directory.
+//! What is imported and applied on a real API server: accounts that lost their `User`s, and the
+//! entries of a directory.
 
 use std::process::Command;
 
@@ -21,7 +22,12 @@ const REVISIONS: &str = "SELECT CAST(SUM(revision) AS TEXT) FROM accounts";
 fn roster(organization: &Organization, operator: &Operator, arguments: &[&str]) -> String {
     let admin = organization.file("x").with_file_name("admin.kubeconfig");
     let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
-    let output = command.args(arguments).args(["--store", &operator.store()]).env("KUBECONFIG", admin).output().unwrap();
+    let output = command
+        .args(arguments)
+        .args(["--store", &operator.store()])
+        .env("KUBECONFIG", admin)
+        .output()
+        .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
     said
@@ -33,7 +39,8 @@ fn planned(operator: &Operator, manifests: &str, kind: &str) -> Vec<String> {
     let said = operator.roster(&["plan", "-o", "json", "-f", "-"], manifests).expect_success();
     let outcome: Value = serde_json::from_str(&said).unwrap();
     let rows = outcome["objects"].as_array().unwrap().iter().filter(|row| row["kind"] == kind);
-    let mut actions: Vec<String> = rows.map(|row| row["action"].as_str().unwrap().to_owned()).collect();
+    let mut actions: Vec<String> =
+        rows.map(|row| row["action"].as_str().unwrap().to_owned()).collect();
     actions.sort();
     actions
 }
@@ -52,9 +59,16 @@ fn who_lost_their_users_is_imported_and_taken_over_as_they_were() {
             .with("/spec/permissions/grants", json!(["orders:read"]))
             .with("/spec/role", "Lead")
             .with("/spec/teams", json!(["a"])),
-        user("carol").with("/spec/permissions/from", from("bob", "Inherit")).with("/spec/state", "Disabled"),
-        user("dave").with("/spec/permissions/from", from("bob", "Clone")).with("/spec/groupRef/name", "drivers"),
-        user("erin").with("/spec/copyOf/name", "bob").without("/spec/email").without("/spec/profile"),
+        user("carol")
+            .with("/spec/permissions/from", from("bob", "Inherit"))
+            .with("/spec/state", "Disabled"),
+        user("dave")
+            .with("/spec/permissions/from", from("bob", "Clone"))
+            .with("/spec/groupRef/name", "drivers"),
+        user("erin")
+            .with("/spec/copyOf/name", "bob")
+            .without("/spec/email")
+            .without("/spec/profile"),
         user("frank").with("/spec/username", "f.miller").with("/spec/profile/phone", "1"),
     ];
     let names = ["alice", "bob", "carol", "dave", "erin", "frank"];
@@ -64,12 +78,14 @@ fn who_lost_their_users_is_imported_and_taken_over_as_they_were() {
         let name = person["metadata"]["name"].as_str().unwrap();
         ids.push(organization.until_ready("User", name)["status"]["accountId"].clone());
     }
-    let nothing = roster(&organization, &operator, &["import", "--organization", &organization.name]);
+    let nothing =
+        roster(&organization, &operator, &["import", "--organization", &organization.name]);
     assert_eq!(nothing, "# There is no account that no User in the cluster owns.\n");
     // Some are let go of, and of others somebody takes the finalizer off.
     let releaser = organization.as_member("rosa", &["administrators", "releasers"]);
     for name in ["alice", "carol"] {
-        let released = json!({"metadata": {"annotations": {"roster.rs/release": "true"}, "finalizers": null}});
+        let released =
+            json!({"metadata": {"annotations": {"roster.rs/release": "true"}, "finalizers": null}});
         passed(releaser.patch("User", name, &released));
     }
     for name in names {
@@ -82,7 +98,11 @@ fn who_lost_their_users_is_imported_and_taken_over_as_they_were() {
     let text = roster(&organization, &operator, &["import", "--organization", &organization.name]);
     let mut takes = ["takeBack"; 6];
     takes[4..].fill("unchanged");
-    assert_eq!(planned(&operator, &text, "User"), takes, "who lost only the finalizer may be there");
+    assert_eq!(
+        planned(&operator, &text, "User"),
+        takes,
+        "who lost only the finalizer may be there"
+    );
     assert_eq!(
         (planned(&operator, &text, "UserGroup"), planned(&operator, &text, "OrgEmailDomain")),
         (vec!["unchanged".to_owned()], vec!["unchanged".to_owned()])
@@ -93,9 +113,16 @@ fn who_lost_their_users_is_imported_and_taken_over_as_they_were() {
     }
     assert_eq!(operator.texts(CONTENT), before);
     let number = |text: Option<String>| text.unwrap().parse::<i64>().unwrap();
-    assert_eq!(number(operator.text(REVISIONS)), number(revisions) + 6, "each was written once, to be another's");
+    assert_eq!(
+        number(operator.text(REVISIONS)),
+        number(revisions) + 6,
+        "each was written once, to be another's"
+    );
     assert_eq!(planned(&operator, &text, "User"), ["unchanged"; 6]);
-    assert_eq!(roster(&organization, &operator, &["import", "--organization", &organization.name]), nothing);
+    assert_eq!(
+        roster(&organization, &operator, &["import", "--organization", &organization.name]),
+        nothing
+    );
 }
 
 #[test]
@@ -103,12 +130,16 @@ fn the_entries_of_a_directory_are_taken_over_and_none_is_doubled() {
     let organization = Organization::new();
     let scim = ScimServer::start();
     let known = "0193a4b0-0000-7000-8000-00000000000a";
-    let before = [entry("Dave Miller", None), entry(&format!("erin.{}", organization.name), Some(known))]
-        .map(|entry| posted(&scim, "Users", &entry));
+    let before =
+        [entry("Dave Miller", None), entry(&format!("erin.{}", organization.name), Some(known))]
+            .map(|entry| posted(&scim, "Users", &entry));
     let address = scim.address();
     let operator = Operator::start_with(&organization, &["--directory", &address]);
-    let text =
-        roster(&organization, &operator, &["import", "--directory", &address, "--organization", &organization.name, "--link"]);
+    let text = roster(
+        &organization,
+        &operator,
+        &["import", "--directory", &address, "--organization", &organization.name, "--link"],
+    );
     let approved = text.replace("# chargeApproved: true ", "chargeApproved: true ");
     assert_eq!(planned(&operator, &approved, "User"), ["create"; 2]);
     organization.kubectl(&["apply", "-f", "-"], &approved).expect_success();
@@ -119,14 +150,24 @@ fn the_entries_of_a_directory_are_taken_over_and_none_is_doubled() {
     assert_eq!(after.len(), 2, "{after:?}");
     let of = |id: &str| after.iter().find(|entry| entry["id"] == id).unwrap();
     let names = before.each_ref().map(|id| of(id)["userName"].as_str().unwrap());
-    assert_eq!(names, [format!("dave-miller.{}", organization.name), format!("erin.{}", organization.name)]);
+    assert_eq!(
+        names,
+        [format!("dave-miller.{}", organization.name), format!("erin.{}", organization.name)]
+    );
     assert_eq!(of(&before[0])["externalId"], dave["status"]["accountId"]);
     // The id is used up, for whoever comes and whatever becomes of erin.
-    passed(organization.admin().create(&user("mallory").with("/spec/adopt", format!("entry/{known}"))));
+    passed(
+        organization.admin().create(&user("mallory").with("/spec/adopt", format!("entry/{known}"))),
+    );
     organization.until_reason("User", "mallory", "NotAdoptable");
-    let again = roster(&organization, &operator, &["import", "--directory", &address, "--organization", &organization.name]);
+    let again = roster(
+        &organization,
+        &operator,
+        &["import", "--directory", &address, "--organization", &organization.name],
+    );
     assert!(
-        again.contains("# People of the directory for the organization") && again.contains("which aren't here: 2."),
+        again.contains("# People of the directory for the organization")
+            && again.contains("which aren't here: 2."),
         "{again}"
     );
 }

@@ -35,13 +35,17 @@ impl Brownfield {
 
     fn import(&self, arguments: &[&str]) -> Output {
         let address = self.server.address();
-        self.place.roster(&[&["import", "--directory", &address, "--organization", "acme"], arguments].concat(), "")
+        self.place.roster(
+            &[&["import", "--directory", &address, "--organization", "acme"], arguments].concat(),
+            "",
+        )
     }
 
     #[track_caller]
     fn imported(&self, arguments: &[&str]) -> (String, Vec<Value>, String) {
         let output = self.import(arguments);
-        let (text, notes) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        let (text, notes) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
         assert_eq!(output.status.code(), Some(0), "{text}{notes}");
         let documents = serde_saphyr::from_multiple(&text).unwrap();
         (text, documents, notes)
@@ -74,7 +78,8 @@ fn asked(server: &ScimServer, method: &str, path: &str, body: Option<&Value>) ->
     connection.write_all((head + &body).as_bytes()).unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
-    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1)
+        .unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
 /// An entry as another software would have made it.
@@ -88,7 +93,8 @@ pub(crate) fn entry(user_name: &str, external_id: Option<&str>) -> Value {
 const ID: &str = "0193a4b0-0000-7000-8000-000000000001";
 
 #[tokio::test]
-async fn the_people_of_a_directory_become_users_who_take_their_entries_over_once_the_charge_is_approved() {
+async fn the_people_of_a_directory_become_users_who_take_their_entries_over_once_the_charge_is_approved()
+ {
     let mut alice = entry("dave.acme", Some(ID));
     alice["emails"][0]["value"] = "dave@depots.example".into();
     alice["phoneNumbers"] = json!([{"value": "+1 602 555 0101"}]);
@@ -105,7 +111,12 @@ async fn the_people_of_a_directory_become_users_who_take_their_entries_over_once
             "profile": {"displayName": "The dave.acme", "phone": "+1 602 555 0101", "timeZone": "America/Phoenix"},
         })
     );
-    assert!(text.contains("  # chargeApproved: true    # approve: true creates an account and is billed\n"), "{text}");
+    assert!(
+        text.contains(
+            "  # chargeApproved: true    # approve: true creates an account and is billed\n"
+        ),
+        "{text}"
+    );
     let refused = brownfield.place.planned(&text, 1);
     assert_eq!(refused["objects"][1]["refused"][0]["reason"], "ChargeNotApproved");
     let approved = text.replace("# chargeApproved: true ", "chargeApproved: true ");
@@ -113,12 +124,19 @@ async fn the_people_of_a_directory_become_users_who_take_their_entries_over_once
 }
 
 #[tokio::test]
-async fn an_entry_without_an_external_id_gets_one_only_when_asked_and_one_of_another_system_keeps_its_own() {
+async fn an_entry_without_an_external_id_gets_one_only_when_asked_and_one_of_another_system_keeps_its_own()
+ {
     let brownfield = Brownfield::with(&[entry("dave", None), entry("erin", Some("4711"))]).await;
     let before = brownfield.entries();
     let (text, documents, notes) = brownfield.imported(&[]);
-    assert!(documents.iter().all(|document| document["spec"]["adopt"].is_null()) && notes.is_empty(), "{text}");
-    assert!(text.contains("# Entries without an externalId: 1. Run this again with --link"), "{text}");
+    assert!(
+        documents.iter().all(|document| document["spec"]["adopt"].is_null()) && notes.is_empty(),
+        "{text}"
+    );
+    assert!(
+        text.contains("# Entries without an externalId: 1. Run this again with --link"),
+        "{text}"
+    );
     assert_eq!(brownfield.entries(), before);
     let (text, documents, notes) = brownfield.imported(&["--link"]);
     let after = brownfield.entries();
@@ -126,14 +144,23 @@ async fn an_entry_without_an_external_id_gets_one_only_when_asked_and_one_of_ano
         let entry = after.iter().find(|entry| entry["userName"] == name).unwrap();
         entry["externalId"].as_str().unwrap().to_owned()
     };
-    let adopts =
-        |name: &str| documents.iter().find(|document| document["metadata"]["name"] == name).unwrap()["spec"]["adopt"].clone();
-    assert_eq!((adopts("dave"), adopts("erin")), (json!(format!("entry/{}", external_id("dave"))), Value::Null), "{text}");
+    let adopts = |name: &str| {
+        documents.iter().find(|document| document["metadata"]["name"] == name).unwrap()["spec"]["adopt"].clone()
+    };
+    assert_eq!(
+        (adopts("dave"), adopts("erin")),
+        (json!(format!("entry/{}", external_id("dave"))), Value::Null),
+        "{text}"
+    );
     assert_eq!(external_id("erin"), "4711");
     assert!(notes.starts_with("linked: dave (entry ") && notes.lines().count() == 1, "{notes}");
     assert!(text.contains("its externalId is another system's"), "{text}");
     let (again, _, notes) = brownfield.imported(&["--link"]);
-    assert_eq!((again.replace("\n", ""), notes.as_str()), (text.replace("\n", ""), ""), "once is enough");
+    assert_eq!(
+        (again.replace("\n", ""), notes.as_str()),
+        (text.replace("\n", ""), ""),
+        "once is enough"
+    );
 }
 
 #[tokio::test]
@@ -147,22 +174,41 @@ async fn usernames_are_made_valid_and_differ_and_who_cant_be_imported_is_told_wh
     bad["phoneNumbers"] = json!([{"value": "1".repeat(70)}]);
     let mut letters = entry("日本", None);
     letters["emails"][0]["value"] = "nihon@acme.example".into();
-    let entries = [entry("Dave Miller", None), entry("dave-miller", None), entry("kim", None), nobody, double, bad, letters];
+    let entries = [
+        entry("Dave Miller", None),
+        entry("dave-miller", None),
+        entry("kim", None),
+        nobody,
+        double,
+        bad,
+        letters,
+    ];
     let brownfield = Brownfield::with(&entries).await;
     let (text, documents, _) = brownfield.imported(&[]);
     let names: Vec<[&str; 2]> = documents
         .iter()
         .map(|document| {
-            [document["metadata"]["name"].as_str().unwrap(), document["spec"]["username"].as_str().unwrap_or_default()]
+            [
+                document["metadata"]["name"].as_str().unwrap(),
+                document["spec"]["username"].as_str().unwrap_or_default(),
+            ]
         })
         .collect();
     // Kim has an account already, of another person as far as anybody knows.
     assert_eq!(
         names,
-        [["dave-miller", "dave-miller"], ["bad", ""], ["dave-miller-2", "dave-miller-2"], ["kim-2", "kim-2"]],
+        [
+            ["dave-miller", "dave-miller"],
+            ["bad", ""],
+            ["dave-miller-2", "dave-miller-2"],
+            ["kim-2", "kim-2"]
+        ],
         "{text}"
     );
-    assert!(text.contains("  # Made of the userName Dave Miller.\n  username: dave-miller\n"), "{text}");
+    assert!(
+        text.contains("  # Made of the userName Dave Miller.\n  username: dave-miller\n"),
+        "{text}"
+    );
     for why in [
         "Nobody (entry",
         "it has no email address",
@@ -171,9 +217,15 @@ async fn usernames_are_made_valid_and_differ_and_who_cant_be_imported_is_told_wh
         "日本 (entry",
         "so no username is made of it without asking",
     ] {
-        assert!(text.split("# Left out:").nth(1).unwrap().contains(why), "{why:?} isn't in: {text}");
+        assert!(
+            text.split("# Left out:").nth(1).unwrap().contains(why),
+            "{why:?} isn't in: {text}"
+        );
     }
-    for field in ["timeZone is left out, and goes with the take-over: a time zone is", "phone is left out, and goes with"] {
+    for field in [
+        "timeZone is left out, and goes with the take-over: a time zone is",
+        "phone is left out, and goes with",
+    ] {
         assert!(text.contains(&format!("  # {field}")), "{field:?} isn't in: {text}");
     }
 }
@@ -181,14 +233,17 @@ async fn usernames_are_made_valid_and_differ_and_who_cant_be_imported_is_told_wh
 #[tokio::test]
 async fn what_an_account_has_no_place_for_is_said_to_go_and_the_rest_of_an_address_stays() {
     let mut dave = entry("dave", None);
-    dave["emails"] = json!([{"value": "home@acme.example"}, {"value": "dave@acme.example", "primary": true}]);
-    dave["phoneNumbers"] =
-        json!([{"value": "1", "type": "work"}, {"value": "2", "type": "mobile"}, {"value": "3", "type": "fax"}]);
+    dave["emails"] =
+        json!([{"value": "home@acme.example"}, {"value": "dave@acme.example", "primary": true}]);
+    dave["phoneNumbers"] = json!([{"value": "1", "type": "work"}, {"value": "2", "type": "mobile"}, {"value": "3", "type": "fax"}]);
     dave["addresses"] = json!([{"locality": "Phoenix", "country": "USA", "type": "work"}]);
     let brownfield = Brownfield::with(&[dave]).await;
     let (text, documents, _) = brownfield.imported(&[]);
     let spec = &documents[0]["spec"];
-    assert_eq!((&spec["email"], &spec["profile"]["phone"]), (&json!("dave@acme.example"), &json!("1")));
+    assert_eq!(
+        (&spec["email"], &spec["profile"]["phone"]),
+        (&json!("dave@acme.example"), &json!("1"))
+    );
     assert_eq!(spec["profile"]["address"], json!({"locality": "Phoenix"}));
     for remark in [
         "  # The directory has 1 more email address, which goes with the take-over.\n  email: ",
@@ -208,7 +263,9 @@ async fn an_entry_in_one_group_that_there_can_be_is_in_it_and_nobody_gets_full_c
     store.close().await;
     let entries = brownfield.entries();
     let members = |names: &[&str]| -> Vec<Value> {
-        let of = |name: &&str| entries.iter().find(|entry| entry["userName"] == *name).unwrap()["id"].clone();
+        let of = |name: &&str| {
+            entries.iter().find(|entry| entry["userName"] == *name).unwrap()["id"].clone()
+        };
         names.iter().map(|name| json!({"value": of(name)})).collect()
     };
     let groups = [
@@ -223,16 +280,27 @@ async fn an_entry_in_one_group_that_there_can_be_is_in_it_and_nobody_gets_full_c
     }
     let (text, documents, _) = brownfield.imported(&[]);
     let group = |name: &str| {
-        documents.iter().find(|document| document["kind"] == "User" && document["metadata"]["name"] == name).unwrap()["spec"]["groupRef"]["name"].clone()
+        documents
+            .iter()
+            .find(|document| document["kind"] == "User" && document["metadata"]["name"] == name)
+            .unwrap()["spec"]["groupRef"]["name"]
+            .clone()
     };
-    assert_eq!(names.map(group), ["night-drivers", "users", "mechanics", "users", "users"], "{text}");
+    assert_eq!(
+        names.map(group),
+        ["night-drivers", "users", "mechanics", "users", "users"],
+        "{text}"
+    );
     assert!(
         text.contains(
             "  # In the directory in Night Drivers, acme/mechanics, of which none can be told to be the one.\n  groupRef:\n"
         ),
         "{text}"
     );
-    assert!(text.contains("  # In the directory in Owners, of which none can be told to be the one.\n"), "{text}");
+    assert!(
+        text.contains("  # In the directory in Owners, of which none can be told to be the one.\n"),
+        "{text}"
+    );
     let made: Vec<&str> = documents
         .iter()
         .filter(|document| document["kind"] == "UserGroup")
@@ -245,7 +313,8 @@ async fn an_entry_in_one_group_that_there_can_be_is_in_it_and_nobody_gets_full_c
 async fn entries_of_accounts_are_left_alone() {
     let place = Place::filled().await;
     let store = place.store().await;
-    let [judy, kim] = [plans::find(&store, "judy").await.unwrap(), plans::find(&store, "kim").await.unwrap()];
+    let [judy, kim] =
+        [plans::find(&store, "judy").await.unwrap(), plans::find(&store, "kim").await.unwrap()];
     for gone in [&judy, &kim] {
         plans::commit(&store, plans::delete(gone)).await.unwrap();
     }
@@ -258,17 +327,24 @@ async fn entries_of_accounts_are_left_alone() {
     }
     let (text, documents, _) = brownfield.imported(&["--link"]);
     assert_eq!(documents.iter().filter(|document| !document.is_null()).count(), 0, "{text}");
-    assert!(text.contains("# Entries of accounts that the store has or had, which aren't here: 2.\n"), "{text}");
+    assert!(
+        text.contains("# Entries of accounts that the store has or had, which aren't here: 2.\n"),
+        "{text}"
+    );
     assert!(text.contains("its externalId is an account's or was one's"), "{text}");
 }
 
 /// What `roster doctor` finds about a directory's entries.
 fn doctored(place: &Place, directory: &str, code: i32) -> Vec<Value> {
-    let said = place.exits(&["doctor", "--store-only", "--directory", directory, "-o", "json"], "", code);
+    let said =
+        place.exits(&["doctor", "--store-only", "--directory", directory, "-o", "json"], "", code);
     let said: Value = serde_json::from_str(&said).unwrap();
     let about = ["EntryWithoutAccount", "EntriesOfOthers", "DirectoryUnread"];
     let findings = said["findings"].as_array().unwrap().iter();
-    findings.filter(|finding| about.contains(&finding["finding"].as_str().unwrap())).cloned().collect()
+    findings
+        .filter(|finding| about.contains(&finding["finding"].as_str().unwrap()))
+        .cloned()
+        .collect()
 }
 
 #[tokio::test]
@@ -289,7 +365,8 @@ async fn entries_that_nobody_declares_are_found_and_what_deleting_them_takes() {
     let gone = post("kim.acme", &kim.id.to_string(), true);
     let unknown = post("zoe.acme", ID, false);
     post("hr", "hr-7", true);
-    brownfield.posted("Groups", &json!({"displayName": "acme/drivers", "members": [{"value": gone}]}));
+    brownfield
+        .posted("Groups", &json!({"displayName": "acme/drivers", "members": [{"value": gone}]}));
     let findings = doctored(&brownfield.place, &brownfield.server.address(), 1);
     let [error, warning, note] = &findings[..] else { panic!("{findings:#?}") };
     let name = note["object"].as_str().unwrap();
@@ -304,10 +381,19 @@ async fn entries_that_nobody_declares_are_found_and_what_deleting_them_takes() {
             ),
         })
     );
-    assert_eq!((&warning["severity"], &warning["finding"]), (&"Warning".into(), &"EntryWithoutAccount".into()));
+    assert_eq!(
+        (&warning["severity"], &warning["finding"]),
+        (&"Warning".into(), &"EntryWithoutAccount".into())
+    );
     let what = warning["what"].as_str().unwrap();
-    assert!(what.starts_with("the store never had its account") && what.ends_with("it may not log in"), "{what}");
-    assert!(warning["cure"].as_str().unwrap().starts_with(&format!("delete {unknown} in {name}")), "{warning}");
+    assert!(
+        what.starts_with("the store never had its account") && what.ends_with("it may not log in"),
+        "{what}"
+    );
+    assert!(
+        warning["cure"].as_str().unwrap().starts_with(&format!("delete {unknown} in {name}")),
+        "{warning}"
+    );
     assert_eq!((&note["severity"], &note["finding"]), (&"Note".into(), &"EntriesOfOthers".into()));
     assert!(note["what"].as_str().unwrap().ends_with("alone: 1 (hr)"), "{note}");
 }
@@ -315,8 +401,14 @@ async fn entries_that_nobody_declares_are_found_and_what_deleting_them_takes() {
 #[tokio::test]
 async fn a_directory_that_cannot_be_asked_is_a_finding_and_one_in_a_folder_is_read() {
     let place = Place::filled().await;
-    let [mary] =
-        place.accounts().await.into_iter().filter(|account| account.owner.name == "mary").collect::<Vec<_>>().try_into().unwrap();
+    let [mary] = place
+        .accounts()
+        .await
+        .into_iter()
+        .filter(|account| account.owner.name == "mary")
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
     let folder = place.folder.path().join("directory");
     let url = format!("rehearsal://{}", folder.display());
     let findings = doctored(&place, &url, 1);
@@ -330,7 +422,11 @@ async fn a_directory_that_cannot_be_asked_is_a_finding_and_one_in_a_folder_is_re
     let findings = doctored(&place, &url, 1);
     assert!(findings.len() == 1 && findings[0]["severity"] == "Error", "{findings:#?}");
     let cure = findings[0]["cure"].as_str().unwrap();
-    assert!(cure.starts_with(&format!("delete {ID}.json in ")) && cure.ends_with("goes along in acme/users"), "{cure}");
+    assert!(
+        cure.starts_with(&format!("delete {ID}.json in "))
+            && cure.ends_with("goes along in acme/users"),
+        "{cure}"
+    );
 }
 
 /// Answers one request after another by its path, without its query.
@@ -342,8 +438,16 @@ fn stub(answer: impl Fn(&str) -> Option<Value> + Send + 'static) -> String {
             let mut request = [0; 4096];
             let Ok(read) = connection.read(&mut request) else { continue };
             let text = String::from_utf8_lossy(&request[..read]).into_owned();
-            let path = text.split_whitespace().nth(1).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
-            let (status, body) = answer(&path).map_or(("404 Not Found", json!({})), |body| ("200 OK", body));
+            let path = text
+                .split_whitespace()
+                .nth(1)
+                .unwrap_or_default()
+                .split('?')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            let (status, body) =
+                answer(&path).map_or(("404 Not Found", json!({})), |body| ("200 OK", body));
             let body = body.to_string();
             let head = format!(
                 "HTTP/1.1 {status}\r\nContent-Type: application/scim+json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
@@ -378,5 +482,10 @@ async fn a_group_that_cannot_be_read_is_left_out_and_named_and_everybody_else_is
     let text = place.exits(&["import", "--directory", &url, "--organization", "acme"], "", 0);
     assert!(text.contains("name: drivers") && text.contains("dave@acme.example"), "{text}");
     let left_out = text.split("# Left out:").nth(1).unwrap();
-    assert!(left_out.contains("- the group odd (entry g1): members isn't a list of objects; nobody is put into it"), "{text}");
+    assert!(
+        left_out.contains(
+            "- the group odd (entry g1): members isn't a list of objects; nobody is put into it"
+        ),
+        "{text}"
+    );
 }

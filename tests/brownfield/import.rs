@@ -1,4 +1,5 @@
-//! `roster import` from a store: manifests that take the accounts over and change nothing about them.
+//! `roster import` from a store: manifests that take the accounts over and change nothing about
+//! them.
 
 use roster::domain::account::{Account, Owner};
 use roster::domain::email::Email;
@@ -35,7 +36,8 @@ fn documents(text: &str) -> Vec<Value> {
 
 #[track_caller]
 fn of<'a>(documents: &'a [Value], kind: &str, name: &str) -> &'a Value {
-    let is_it = |document: &&Value| document["kind"] == kind && document["metadata"]["name"] == name;
+    let is_it =
+        |document: &&Value| document["kind"] == kind && document["metadata"]["name"] == name;
     documents.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} {name} in {documents:?}"))
 }
 
@@ -43,12 +45,19 @@ fn of<'a>(documents: &'a [Value], kind: &str, name: &str) -> &'a Value {
 async fn who_is_exported_and_planned_again_is_only_taken_back() {
     let place = Place::filled().await;
     let store = place.store().await;
-    // Mary changed her phone, dave is a copy without an address of his own, and frank's username isn't his User's name.
+    // Mary changed her phone, dave is a copy without an address of his own, and frank's username
+    // isn't his User's name.
     let mary = plans::find(&store, "mary").await.unwrap();
     let changes = vec![SelfChange::Phone(Some("1".to_owned()))];
-    let plan = MemberPlan { namespace: "acme".to_owned(), account: mary.id, changes, password: None };
+    let plan =
+        MemberPlan { namespace: "acme".to_owned(), account: mary.id, changes, password: None };
     plans::commit(&store, Plan::Member(plan)).await.unwrap();
-    plans::commit(&store, plans::with_login(plans::create("frank", "frank@acme.example"), "f.miller")).await.unwrap();
+    plans::commit(
+        &store,
+        plans::with_login(plans::create("frank", "frank@acme.example"), "f.miller"),
+    )
+    .await
+    .unwrap();
     let mut copy = plans::content("bob@acme.example");
     copy.email = Email::stored("bob@acme.example".to_owned()).placeholder(1);
     copy.copied = plans::full_content("bob@acme.example").copied;
@@ -70,7 +79,8 @@ async fn who_is_exported_and_planned_again_is_only_taken_back() {
         assert_eq!(actions(&planned, kind), ["unchanged"]);
     }
     for row in planned["objects"].as_array().unwrap() {
-        let nothing = ["changes", "permissionsGained", "permissionsLost", "refused"].map(|field| &row[field]);
+        let nothing =
+            ["changes", "permissionsGained", "permissionsLost", "refused"].map(|field| &row[field]);
         assert_eq!(nothing, [&json!([]); 4], "{row}");
     }
     assert_eq!((&planned["consequences"], &planned["undeclared"]), (&json!([]), &json!([])));
@@ -100,8 +110,14 @@ async fn a_manifest_says_what_its_account_has_and_what_is_to_be_known() {
         })
     );
     assert_eq!(of(&all, "User", "judy")["spec"]["state"], "Disabled");
-    assert_eq!(of(&all, "User", "judy")["spec"]["permissions"], json!({"from": {"name": "ivan", "mode": "Inherit"}}));
-    assert_eq!(of(&all, "User", "kim")["spec"]["permissions"], json!({"from": {"name": "bob", "mode": "Clone"}}));
+    assert_eq!(
+        of(&all, "User", "judy")["spec"]["permissions"],
+        json!({"from": {"name": "ivan", "mode": "Inherit"}})
+    );
+    assert_eq!(
+        of(&all, "User", "kim")["spec"]["permissions"],
+        json!({"from": {"name": "bob", "mode": "Clone"}})
+    );
     for comment in [
         "# The accounts that the store has: 6.\n",
         "#   roster plan -f FILE ",
@@ -113,15 +129,17 @@ async fn a_manifest_says_what_its_account_has_and_what_is_to_be_known() {
 }
 
 #[tokio::test]
-async fn what_the_groups_of_every_organization_give_is_printed_before_anything_that_has_them_created_empty() {
+async fn what_the_groups_of_every_organization_give_is_printed_before_anything_that_has_them_created_empty()
+ {
     let place = Place::filled().await;
     let store = place.store().await;
     let (permissions, self_service) = (plans::permissions(&["cases:read"]), [Detail::Phone].into());
     let content = GroupContent { permissions, self_service, ..GroupContent::default() };
     let (namespace, name, leaving) = ("acme".to_owned(), "users".to_owned(), Leaving::default());
-    for group in
-        [Plan::Group(GroupPlan::Put { namespace, name, content, leaving }), plans::put_group("administrators", true, &[])]
-    {
+    for group in [
+        Plan::Group(GroupPlan::Put { namespace, name, content, leaving }),
+        plans::put_group("administrators", true, &[]),
+    ] {
         plans::commit(&store, group).await.unwrap();
     }
     store.close().await;
@@ -131,10 +149,16 @@ async fn what_the_groups_of_every_organization_give_is_printed_before_anything_t
     assert_eq!(kinds[..5], ["Namespace", "UserGroup", "OrgEmailDomain", "UserGroup", "User"]);
     assert_eq!(
         (&all[1]["metadata"]["name"], &all[1]["spec"]),
-        (&json!("users"), &json!({"permissions": ["cases:read"], "selfService": ["Phone"], "fullControl": false}))
+        (
+            &json!("users"),
+            &json!({"permissions": ["cases:read"], "selfService": ["Phone"], "fullControl": false})
+        )
     );
     let planned = place.planned(&text, 0);
-    assert!(planned["objects"].as_array().unwrap().iter().all(|row| row["action"] == "unchanged"), "{planned}");
+    assert!(
+        planned["objects"].as_array().unwrap().iter().all(|row| row["action"] == "unchanged"),
+        "{planned}"
+    );
 }
 
 #[tokio::test]
@@ -142,36 +166,55 @@ async fn an_account_that_no_user_ever_owned_is_adopted_under_a_name_of_its_usern
     let place = Place::filled().await;
     let store = place.store().await;
     for name in ["b..b", "b.b"] {
-        let plan = plans::create(&name.replace('.', "x"), &format!("{}@acme.example", name.replace('.', "x")));
+        let plan = plans::create(
+            &name.replace('.', "x"),
+            &format!("{}@acme.example", name.replace('.', "x")),
+        );
         plans::commit(&store, plans::with_login(plan, name)).await.unwrap();
     }
     store.close().await;
     let file = place.folder.path().join("roster.db");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
     let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
-    sqlx::query("UPDATE accounts SET owner_name = NULL, owner_uid = '' WHERE login_name LIKE 'b.%'")
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::query(
+        "UPDATE accounts SET owner_name = NULL, owner_uid = '' WHERE login_name LIKE 'b.%'",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
     sqlx::Connection::close(connection).await.unwrap();
-    let nobodys: Vec<Account> = place.accounts().await.into_iter().filter(|account| account.owner.name.is_empty()).collect();
+    let nobodys: Vec<Account> = place
+        .accounts()
+        .await
+        .into_iter()
+        .filter(|account| account.owner.name.is_empty())
+        .collect();
     assert_eq!(
         nobodys.iter().map(|account| &account.owner).collect::<Vec<_>>(),
         [&Owner { name: String::new(), uid: String::new(), generation: 1 }; 2]
     );
     let text = place.imported();
     let all = documents(&text);
-    let by_id = |account: &Account| all.iter().find(|document| document["spec"]["adopt"] == account.id.to_string()).unwrap();
+    let by_id = |account: &Account| {
+        all.iter().find(|document| document["spec"]["adopt"] == account.id.to_string()).unwrap()
+    };
     let names: Vec<(&str, Option<&str>)> = nobodys
         .iter()
-        .map(|account| (by_id(account)["metadata"]["name"].as_str().unwrap(), by_id(account)["spec"]["username"].as_str()))
+        .map(|account| {
+            (
+                by_id(account)["metadata"]["name"].as_str().unwrap(),
+                by_id(account)["spec"]["username"].as_str(),
+            )
+        })
         .collect();
     assert!(
-        names == [("b.b", Some("b..b")), ("b.b-2", Some("b.b"))] || names == [("b.b", None), ("b.b-2", Some("b..b"))],
+        names == [("b.b", Some("b..b")), ("b.b-2", Some("b.b"))]
+            || names == [("b.b", None), ("b.b-2", Some("b..b"))],
         "{names:?}"
     );
     let planned = place.planned(&text, 0);
-    let adopted = planned["objects"].as_array().unwrap().iter().filter(|row| row["action"] == "adopt");
+    let adopted =
+        planned["objects"].as_array().unwrap().iter().filter(|row| row["action"] == "adopt");
     assert!(adopted.inspect(|row| assert_eq!(row["changes"], json!([]))).count() == 2, "{planned}");
 }
 

@@ -1,4 +1,5 @@
-//! What is there already: what manifests would make of a store, and manifests of what a store or a directory has.
+//! What is there already: what manifests would make of a store, and manifests of what a store or a
+//! directory has.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
@@ -7,14 +8,21 @@ mod directory;
 mod import;
 mod plan;
 #[path = "../store/plans.rs"]
-#[allow(dead_code, reason = "the words that the stores' tests are told in; these tests need a few of them")]
+#[allow(
+    dead_code,
+    reason = "the words that the stores' tests are told in; these tests need a few of them"
+)]
 mod plans;
 
 #[path = "../support/scim_server.rs"]
 #[allow(dead_code, reason = "other tests use other parts of it")]
 mod scim_server;
 #[path = "../cluster/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the harness is made for the tests of everything else too")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the harness is made for the tests of everything else too"
+)]
 mod support;
 
 use std::io::Write as _;
@@ -32,7 +40,8 @@ use tempfile::TempDir;
 /// The control plane has the admission policies of `deploy/policies`.
 const WITH_POLICIES: bool = true;
 
-/// The control plane has neither a namespace controller nor a garbage collector: what is deleted stays `Terminating`.
+/// The control plane has neither a namespace controller nor a garbage collector: what is deleted
+/// stays `Terminating`.
 const WITH_CONTROLLERS: bool = false;
 
 /// A store in a file, with the people of `acme` in it.
@@ -41,7 +50,8 @@ struct Place {
 }
 
 impl Place {
-    /// Alice is an administrator; bob has ivan as an heir, whose heir judy is disabled; kim cloned bob; mary is a mechanic.
+    /// Alice is an administrator; bob has ivan as an heir, whose heir judy is disabled; kim cloned
+    /// bob; mary is a mechanic.
     async fn filled() -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap() };
         let store = SqlStore::open(&place.url("rwc")).await.unwrap();
@@ -50,7 +60,8 @@ impl Place {
             self_service: [Detail::Phone].into(),
             ..GroupContent::default()
         };
-        let (namespace, name, leaving) = ("acme".to_owned(), "mechanics".to_owned(), Leaving::default());
+        let (namespace, name, leaving) =
+            ("acme".to_owned(), "mechanics".to_owned(), Leaving::default());
         let group = Plan::Group(GroupPlan::Put { namespace, name, content: mechanics, leaving });
         let domain = plans::put_domain("acme", "acme.example");
         let people = people().map(|(name, content)| plans::create_in(plans::acme(), name, content));
@@ -81,7 +92,12 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
         command.args(arguments).args(["--store", &self.url("rw")]).current_dir(self.folder.path());
         command.env_remove("KUBECONFIG").env("HOME", self.folder.path());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         // Whoever reads nothing of it has ended.
         _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
         child.wait_with_output().unwrap()
@@ -91,7 +107,8 @@ impl Place {
     #[track_caller]
     fn exits(&self, arguments: &[&str], stdin: &str, code: i32) -> String {
         let output = self.roster(arguments, stdin);
-        let (said, message) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        let (said, message) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
         assert_eq!(output.status.code(), Some(code), "{said}{message}");
         said
     }
@@ -108,7 +125,12 @@ impl Place {
     /// What becomes of manifests, in the words of a program.
     #[track_caller]
     fn planned(&self, manifests: &str, code: i32) -> Value {
-        serde_json::from_str(&self.exits(&["plan", "-n", "acme", "-o", "json", "-f", "-"], manifests, code)).unwrap()
+        serde_json::from_str(&self.exits(
+            &["plan", "-n", "acme", "-o", "json", "-f", "-"],
+            manifests,
+            code,
+        ))
+        .unwrap()
     }
 }
 
@@ -125,20 +147,29 @@ fn people() -> [(&'static str, Content); 6] {
         edit(&mut content);
         content
     };
-    let profile =
-        Profile { display_name: "Bob Jones".to_owned(), phone: Some("+1 602 555 0100".to_owned()), ..Profile::default() };
+    let profile = Profile {
+        display_name: "Bob Jones".to_owned(),
+        phone: Some("+1 602 555 0100".to_owned()),
+        ..Profile::default()
+    };
     [
         ("alice", with("alice", &|alice| "administrators".clone_into(&mut alice.group))),
         (
             "bob",
             with("bob", &|bob| {
                 bob.grants = plans::permissions(&["orders:read", "orders:write"]);
-                (bob.role, bob.teams) = (Some("Accountant".to_owned()), ["back-office".to_owned()].into());
+                (bob.role, bob.teams) =
+                    (Some("Accountant".to_owned()), ["back-office".to_owned()].into());
                 bob.profile = profile.clone();
             }),
         ),
         ("ivan", with("ivan", &|ivan| ivan.source = inherits("bob"))),
-        ("judy", with("judy", &|judy| (judy.source, judy.lifecycle) = (inherits("ivan"), Lifecycle::Disabled))),
+        (
+            "judy",
+            with("judy", &|judy| {
+                (judy.source, judy.lifecycle) = (inherits("ivan"), Lifecycle::Disabled)
+            }),
+        ),
         ("kim", with("kim", &|kim| kim.source = Some(Source::Cloned(cloned.clone())))),
         ("mary", with("mary", &|mary| "mechanics".clone_into(&mut mary.group))),
     ]

@@ -52,7 +52,8 @@ fn a_user_becomes_an_account_with_everything_the_spec_says() {
     assert_eq!(status["transaction"]["type"], "Create");
     assert_eq!(status["transaction"]["state"], "Completed");
     assert_eq!(status["accountId"].as_str().expect("an account has an id").len(), 36);
-    let said: Vec<String> = status["conditions"].as_array().expect("conditions").iter().map(in_words).collect();
+    let said: Vec<String> =
+        status["conditions"].as_array().expect("conditions").iter().map(in_words).collect();
     assert_eq!(
         said,
         [
@@ -74,8 +75,16 @@ fn in_words(condition: &Value) -> String {
 #[test]
 fn an_edit_takes_effect_and_leaves_the_account_the_same_one() {
     let (organization, operator) = organization();
-    passed(organization.admin().create(&group("drivers").with("/spec/permissions", json!(["routes:read"]))));
-    passed(organization.admin().create(&user("alice").with("/spec/permissions", json!({"grants": ["a", "b"]}))));
+    passed(
+        organization
+            .admin()
+            .create(&group("drivers").with("/spec/permissions", json!(["routes:read"]))),
+    );
+    passed(
+        organization
+            .admin()
+            .create(&user("alice").with("/spec/permissions", json!({"grants": ["a", "b"]}))),
+    );
     let id = organization.until_ready("User", "alice")["status"]["accountId"].clone();
 
     edit(&organization, "alice", &json!({"profile": {"displayName": "Alice Jones", "phone": "1"}}));
@@ -101,11 +110,25 @@ fn an_edit_takes_effect_and_leaves_the_account_the_same_one() {
 #[test]
 fn a_group_that_changes_changes_its_members_at_once() {
     let (organization, operator) = organization();
-    passed(organization.admin().create(&group("drivers").with("/spec/permissions", json!(["routes:read"]))));
-    passed(organization.admin().create(&user("alice").with("/spec/groupRef", json!({"name": "drivers"}))));
+    passed(
+        organization
+            .admin()
+            .create(&group("drivers").with("/spec/permissions", json!(["routes:read"]))),
+    );
+    passed(
+        organization
+            .admin()
+            .create(&user("alice").with("/spec/groupRef", json!({"name": "drivers"}))),
+    );
     organization.until_ready("User", "alice");
-    passed(organization.admin().patch("UserGroup", "drivers", &json!({"spec": {"permissions": ["x"], "fullControl": true}})));
-    organization.until("User", "alice", "told", |alice| alice["status"]["permissions"]["effective"] == json!(["*", "x"]));
+    passed(organization.admin().patch(
+        "UserGroup",
+        "drivers",
+        &json!({"spec": {"permissions": ["x"], "fullControl": true}}),
+    ));
+    organization.until("User", "alice", "told", |alice| {
+        alice["status"]["permissions"]["effective"] == json!(["*", "x"])
+    });
     assert_eq!(operator.users()[0]["permissions"], json!(["*", "x"]));
     organization.until("UserGroup", "drivers", "counted", |group| group["status"]["members"] == 1);
 }
@@ -117,19 +140,26 @@ fn every_organization_has_administrators_and_users_and_their_edits_stay() {
     assert_eq!(administrators["spec"]["fullControl"], true);
     assert_eq!(administrators["metadata"]["finalizers"], json!(["roster.rs/account"]));
     organization.until_ready("UserGroup", "users");
-    passed(organization.admin().patch("UserGroup", "users", &json!({"spec": {"permissions": ["cases:read"]}})));
+    passed(organization.admin().patch(
+        "UserGroup",
+        "users",
+        &json!({"spec": {"permissions": ["cases:read"]}}),
+    ));
     let users = organization.until_ready("UserGroup", "users");
     assert_eq!(users["spec"]["permissions"], json!(["cases:read"]));
     passed(organization.admin().delete("UserGroup", "users"));
-    let again =
-        organization.until("UserGroup", "users", "created anew", |group| group["metadata"]["uid"] != users["metadata"]["uid"]);
+    let again = organization.until("UserGroup", "users", "created anew", |group| {
+        group["metadata"]["uid"] != users["metadata"]["uid"]
+    });
     assert_eq!(again["spec"]["permissions"], Value::Null);
 }
 
 #[test]
 fn deleting_a_user_erases_the_account_unassigns_its_cases_and_frees_its_name() {
     let (organization, operator) = organization();
-    passed(organization.admin().create(&user("alice").with("/spec/deletionProtection", "Disabled")));
+    passed(
+        organization.admin().create(&user("alice").with("/spec/deletionProtection", "Disabled")),
+    );
     let first = organization.until_ready("User", "alice");
     let id = first["status"]["accountId"].as_str().expect("an id").to_owned();
     operator.execute(&format!(
@@ -155,11 +185,19 @@ fn the_operator_holds_a_protected_account_even_where_the_api_let_the_deletion_th
     passed(organization.admin().create(&user("alice")));
     organization.until_ready("User", "alice");
     // Without an account in its status the policy lets a deletion pass.
-    passed(organization.operators_account().patch_status("User", "alice", &json!({"accountId": null})));
+    passed(organization.operators_account().patch_status(
+        "User",
+        "alice",
+        &json!({"accountId": null}),
+    ));
     passed(organization.admin().delete("User", "alice"));
     organization.until_reason("User", "alice", "DeletionProtected");
     assert_eq!(operator.users().len(), 1);
-    passed(organization.admin().patch("User", "alice", &json!({"spec": {"deletionProtection": "Disabled"}})));
+    passed(organization.admin().patch(
+        "User",
+        "alice",
+        &json!({"spec": {"deletionProtection": "Disabled"}}),
+    ));
     organization.until_gone("User", "alice");
     assert!(operator.users().is_empty());
 }
@@ -168,11 +206,15 @@ fn the_operator_holds_a_protected_account_even_where_the_api_let_the_deletion_th
 fn a_group_and_a_domain_stay_until_nobody_uses_them() {
     let (organization, _operator) = organization();
     passed(organization.admin().create(&group("drivers")));
-    let alice = user("alice").with("/spec/groupRef", json!({"name": "drivers"})).with("/spec/deletionProtection", "Disabled");
+    let alice = user("alice")
+        .with("/spec/groupRef", json!({"name": "drivers"}))
+        .with("/spec/deletionProtection", "Disabled");
     passed(organization.admin().create(&alice));
     organization.until_ready("User", "alice");
     // Before the counts have followed, the API server lets them go and the finalizer holds them.
-    for (kind, name, count) in [("UserGroup", "drivers", "members"), ("OrgEmailDomain", "acme.example", "users")] {
+    for (kind, name, count) in
+        [("UserGroup", "drivers", "members"), ("OrgEmailDomain", "acme.example", "users")]
+    {
         passed(organization.operators_account().patch_status(kind, name, &json!({count: 0})));
         passed(organization.admin().delete(kind, name));
         organization.until_reason(kind, name, "InUse");
@@ -181,7 +223,9 @@ fn a_group_and_a_domain_stay_until_nobody_uses_them() {
     passed(organization.admin().create(&late));
     organization.until_reason("User", "late", "GroupNotFound");
     passed(organization.admin().delete("User", "alice"));
-    for (kind, name) in [("User", "alice"), ("UserGroup", "drivers"), ("OrgEmailDomain", "acme.example")] {
+    for (kind, name) in
+        [("User", "alice"), ("UserGroup", "drivers"), ("OrgEmailDomain", "acme.example")]
+    {
         organization.until_gone(kind, name);
     }
 }
@@ -189,25 +233,37 @@ fn a_group_and_a_domain_stay_until_nobody_uses_them() {
 #[test]
 fn a_paused_user_waits_with_its_spec_and_its_deletion() {
     let (organization, operator) = organization();
-    passed(organization.admin().create(&user("alice").with("/metadata/annotations", json!({"roster.rs/paused": "true"}))));
+    passed(
+        organization.admin().create(
+            &user("alice").with("/metadata/annotations", json!({"roster.rs/paused": "true"})),
+        ),
+    );
     let paused = organization.until_reason("User", "alice", "Paused");
     assert_eq!(condition(&paused, "Reconciling")["status"], "True");
     assert!(operator.users().is_empty());
-    passed(organization.admin().patch("User", "alice", &json!({"metadata": {"annotations": {"roster.rs/paused": null}}})));
+    passed(organization.admin().patch(
+        "User",
+        "alice",
+        &json!({"metadata": {"annotations": {"roster.rs/paused": null}}}),
+    ));
     organization.until_ready("User", "alice");
 }
 
 #[test]
 fn without_the_admission_policy_the_operator_puts_the_finalizer_on_first() {
     let (organization, operator) = organization();
-    // A release takes the finalizer off for good; the operator is then in the place of an older cluster's.
+    // A release takes the finalizer off for good; the operator is then in the place of an older
+    // cluster's.
     let with = user("alice").with("/metadata/annotations", json!({"roster.rs/paused": "true"}));
     passed(organization.admin().create(&with));
     organization.until_reason("User", "alice", "Paused");
-    let released =
-        json!({"metadata": {"finalizers": null, "annotations": {"roster.rs/release": "true", "roster.rs/paused": null}}});
+    let released = json!({"metadata": {"finalizers": null, "annotations": {"roster.rs/release": "true", "roster.rs/paused": null}}});
     passed(organization.admin().patch("User", "alice", &released));
-    passed(organization.admin().patch("User", "alice", &json!({"metadata": {"annotations": {"roster.rs/release": null}}})));
+    passed(organization.admin().patch(
+        "User",
+        "alice",
+        &json!({"metadata": {"annotations": {"roster.rs/release": null}}}),
+    ));
     let alice = organization.until_ready("User", "alice");
     assert_eq!(alice["metadata"]["finalizers"], json!(["roster.rs/account"]));
     assert_eq!(operator.users().len(), 1);
@@ -219,15 +275,18 @@ fn a_released_user_is_left_alone_with_its_account_until_somebody_takes_it_up_aga
     passed(organization.admin().create(&user("alice")));
     passed(organization.admin().create(&user("bob")));
     organization.until_ready("User", "alice");
-    let released =
-        json!({"metadata": {"finalizers": null, "annotations": {"roster.rs/release": "true"}}, "spec": {"role": "Driver"}});
+    let released = json!({"metadata": {"finalizers": null, "annotations": {"roster.rs/release": "true"}}, "spec": {"role": "Driver"}});
     passed(organization.admin().patch("User", "alice", &released));
     // What the operator does about bob's later edit comes after what it had to do about alice's.
     edit(&organization, "bob", &json!({"role": "Dispatcher"}));
     let alice = organization.admin().get("User", "alice").expect("she is there");
     assert_eq!(alice["metadata"]["finalizers"], Value::Null);
     assert_eq!(operator.users()[0]["role"], Value::Null);
-    passed(organization.admin().patch("User", "alice", &json!({"metadata": {"annotations": {"roster.rs/release": null}}})));
+    passed(organization.admin().patch(
+        "User",
+        "alice",
+        &json!({"metadata": {"annotations": {"roster.rs/release": null}}}),
+    ));
     organization.until_ready("User", "alice");
     assert_eq!(operator.users()[0]["role"], "Driver");
 }
@@ -235,10 +294,13 @@ fn a_released_user_is_left_alone_with_its_account_until_somebody_takes_it_up_aga
 #[test]
 fn a_user_that_comes_back_under_its_name_takes_its_account_back_with_an_event() {
     let (organization, mut operator) = organization();
-    passed(organization.admin().create(&user("alice").with("/spec/deletionProtection", "Disabled")));
+    passed(
+        organization.admin().create(&user("alice").with("/spec/deletionProtection", "Disabled")),
+    );
     let id = organization.until_ready("User", "alice")["status"]["accountId"].clone();
     operator.kill();
-    let released = json!({"metadata": {"finalizers": null, "annotations": {"roster.rs/release": "true"}}});
+    let released =
+        json!({"metadata": {"finalizers": null, "annotations": {"roster.rs/release": "true"}}});
     passed(organization.admin().patch("User", "alice", &released));
     passed(organization.admin().delete("User", "alice"));
     organization.until_gone("User", "alice");
@@ -260,6 +322,9 @@ fn it_is_ready_measured_and_ends_when_asked_to() {
     assert!(metrics.contains("roster_plans_total{outcome=\"Committed\"}"), "{metrics}");
     assert!(operator.terminate().success());
     let log = operator.log();
-    assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "every line of the log is JSON:\n{log}");
+    assert!(
+        log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()),
+        "every line of the log is JSON:\n{log}"
+    );
     assert!(!log.contains("alice"), "neither a name nor an address is in the log:\n{log}");
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Organization, With, condition, domain, group, passed, refused, user};
+use crate::support::{
+    Operator, Organization, With, condition, domain, group, passed, refused, user,
+};
 
 fn organization() -> (Organization, Operator) {
     let organization = Organization::new();
@@ -19,7 +21,12 @@ fn check(organization: &Organization, name: &str, reason: &str, trend: &str, cur
 
 /// Expects the same of an object of any kind.
 #[track_caller]
-fn check_kind(organization: &Organization, (kind, name): (&str, &str), reason: &str, (trend, cure): (&str, &str)) -> Value {
+fn check_kind(
+    organization: &Organization,
+    (kind, name): (&str, &str),
+    reason: &str,
+    (trend, cure): (&str, &str),
+) -> Value {
     let object = organization.until_reason(kind, name, reason);
     let message = condition(&object, "Ready")["message"].as_str().expect("a message").to_owned();
     assert!(message.contains(cure), "{cure:?} isn't in: {message}");
@@ -33,7 +40,8 @@ fn check_kind(organization: &Organization, (kind, name): (&str, &str), reason: &
 fn a_domain_that_is_not_listed_is_waited_for() {
     let (organization, operator) = organization();
     passed(organization.admin().create(&user("dave").with("/spec/email", "dave@other.example")));
-    let dave = check(&organization, "dave", "DomainNotAllowed", "Reconciling", "add an OrgEmailDomain");
+    let dave =
+        check(&organization, "dave", "DomainNotAllowed", "Reconciling", "add an OrgEmailDomain");
     assert_eq!(dave["status"]["state"], "Pending");
     assert_eq!(dave["status"]["email"], "dave@other.example", "the email asked for is shown");
     assert_eq!(condition(&dave, "EmailAccepted")["reason"], "DomainNotAllowed");
@@ -47,19 +55,27 @@ fn an_email_is_taken_also_in_another_case_and_as_an_idn() {
     let (organization, operator) = organization();
     passed(organization.admin().create(&domain("xn--bcher-kva.example")));
     passed(
-        organization
-            .admin()
-            .create(&user("alice").with("/spec/email", "a@bücher.example").with("/spec/deletionProtection", "Disabled")),
+        organization.admin().create(
+            &user("alice")
+                .with("/spec/email", "a@bücher.example")
+                .with("/spec/deletionProtection", "Disabled"),
+        ),
     );
     organization.until_ready("User", "alice");
     for (name, email) in [("anna", "A@BÜCHER.example"), ("anton", "a@XN--BCHER-KVA.example")] {
-        passed(organization.admin().create(&user(name).with("/spec/email", email).with("/spec/deletionProtection", "Disabled")));
+        passed(organization.admin().create(
+            &user(name).with("/spec/email", email).with("/spec/deletionProtection", "Disabled"),
+        ));
         check(&organization, name, "EmailTaken", "Stalled", "belongs to the User alice");
     }
     passed(organization.admin().delete("User", "anton"));
     organization.until_gone("User", "anton");
     assert_eq!(operator.users().len(), 1, "the loser's deletion touches nothing of the winner's");
-    passed(organization.admin().patch("User", "alice", &json!({"spec": {"email": "alice@acme.example"}})));
+    passed(organization.admin().patch(
+        "User",
+        "alice",
+        &json!({"spec": {"email": "alice@acme.example"}}),
+    ));
     organization.until_ready("User", "alice");
     organization.until_ready("User", "anna");
 }
@@ -69,8 +85,9 @@ fn users_may_swap_and_pass_round_their_emails_in_one_apply() {
     let (organization, operator) = organization();
     let names = ["alice", "bob", "carol"];
     let people = |shift: usize| {
-        let with_email =
-            |(at, name): (usize, &&str)| user(name).with("/spec/email", format!("{}@acme.example", names[(at + shift) % 3]));
+        let with_email = |(at, name): (usize, &&str)| {
+            user(name).with("/spec/email", format!("{}@acme.example", names[(at + shift) % 3]))
+        };
         json!({"apiVersion": "v1", "kind": "List", "items": names.iter().enumerate().map(with_email).collect::<Vec<_>>()})
             .to_string()
     };
@@ -82,8 +99,13 @@ fn users_may_swap_and_pass_round_their_emails_in_one_apply() {
     }
     let logins: Vec<Value> = operator.users().iter().map(|row| row["loginName"].clone()).collect();
     let login = |name: &str| json!(format!("{name}.{}", organization.name));
-    assert_eq!(logins, [login("carol"), login("alice"), login("bob")], "sorted by email, each has the next one's");
-    let swap = |name: &str, email: &str| user(name).with("/spec/email", format!("{email}@acme.example"));
+    assert_eq!(
+        logins,
+        [login("carol"), login("alice"), login("bob")],
+        "sorted by email, each has the next one's"
+    );
+    let swap =
+        |name: &str, email: &str| user(name).with("/spec/email", format!("{email}@acme.example"));
     let list = json!({"apiVersion": "v1", "kind": "List", "items": [swap("alice", "alice"), swap("carol", "bob")]});
     organization.kubectl(&["apply", "-f", "-"], &list.to_string()).expect_success();
     organization.until_ready("User", "alice");
@@ -93,11 +115,19 @@ fn users_may_swap_and_pass_round_their_emails_in_one_apply() {
 #[test]
 fn an_unknown_group_is_waited_for_and_an_account_stays_where_it_is() {
     let (organization, operator) = organization();
-    passed(organization.admin().create(&user("alice").with("/spec/groupRef", json!({"name": "drivers"}))));
+    passed(
+        organization
+            .admin()
+            .create(&user("alice").with("/spec/groupRef", json!({"name": "drivers"}))),
+    );
     check(&organization, "alice", "GroupNotFound", "Reconciling", "create it");
     passed(organization.admin().create(&group("drivers")));
     organization.until_ready("User", "alice");
-    passed(organization.admin().patch("User", "alice", &json!({"spec": {"groupRef": {"name": "nowhere"}, "role": "Driver"}})));
+    passed(organization.admin().patch(
+        "User",
+        "alice",
+        &json!({"spec": {"groupRef": {"name": "nowhere"}, "role": "Driver"}}),
+    ));
     let alice = check(&organization, "alice", "GroupNotFound", "Reconciling", "create it");
     assert_eq!(alice["status"]["group"], "drivers", "the group in force stays");
     assert_eq!(operator.users()[0]["role"], "Driver", "the other parts of the edit are applied");
@@ -107,7 +137,13 @@ fn an_unknown_group_is_waited_for_and_an_account_stays_where_it_is() {
 fn without_an_approved_charge_there_is_no_account() {
     let (organization, operator) = organization();
     passed(organization.admin().create(&user("alice").with("/spec/chargeApproved", false)));
-    let alice = check(&organization, "alice", "ChargeNotApproved", "Stalled", "spec.chargeApproved to true");
+    let alice = check(
+        &organization,
+        "alice",
+        "ChargeNotApproved",
+        "Stalled",
+        "spec.chargeApproved to true",
+    );
     assert_eq!(condition(&alice, "Billable")["reason"], "ChargeNotApproved");
     assert!(operator.users().is_empty());
     passed(organization.admin().delete("User", "alice"));
@@ -121,8 +157,20 @@ fn without_an_approved_charge_there_is_no_account() {
 fn a_secret_that_is_not_there_and_an_account_that_nobody_has_are_named_in_the_refusal() {
     let (organization, operator) = organization();
     for (number, (pointer, value, reason, trend, word)) in [
-        ("/spec/passwordSecretRef", json!({"name": "secret"}), "PasswordSecretNotFound", "Reconciling", "roster.rs/password"),
-        ("/spec/adopt", json!("0193a000-0000-7000-8000-000000000000"), "NotAdoptable", "Stalled", "0193a000"),
+        (
+            "/spec/passwordSecretRef",
+            json!({"name": "secret"}),
+            "PasswordSecretNotFound",
+            "Reconciling",
+            "roster.rs/password",
+        ),
+        (
+            "/spec/adopt",
+            json!("0193a000-0000-7000-8000-000000000000"),
+            "NotAdoptable",
+            "Stalled",
+            "0193a000",
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -132,7 +180,11 @@ fn a_secret_that_is_not_there_and_an_account_that_nobody_has_are_named_in_the_re
         check(&organization, &name, reason, trend, word);
     }
     assert!(operator.users().is_empty());
-    passed(organization.admin().patch("User", "user-0", &json!({"spec": {"passwordSecretRef": null}})));
+    passed(organization.admin().patch(
+        "User",
+        "user-0",
+        &json!({"spec": {"passwordSecretRef": null}}),
+    ));
     organization.until_ready("User", "user-0");
 }
 
@@ -157,8 +209,17 @@ fn a_customer_id_belongs_to_the_organization_whose_account_came_first() {
     passed(first.admin().create(&user("alice")));
     first.until_ready("User", "alice");
     passed(second.admin().create(&user("alice")));
-    let alice = check(&second, "alice", "CustomerIdTaken", "Stalled", "label this namespace with another one");
-    assert!(!alice["status"].to_string().contains(&first.name), "not a word about the first organization");
+    let alice = check(
+        &second,
+        "alice",
+        "CustomerIdTaken",
+        "Stalled",
+        "label this namespace with another one",
+    );
+    assert!(
+        !alice["status"].to_string().contains(&first.name),
+        "not a word about the first organization"
+    );
     assert_eq!(operator.users().len(), 1);
 }
 
@@ -188,7 +249,8 @@ fn a_domain_is_listed_once_and_must_be_the_organizations_own() {
     organization.until_ready("OrgEmailDomain", "again");
 }
 
-/// Writes an object as a newer version with another schema would: behind the back of the API server.
+/// Writes an object as a newer version with another schema would: behind the back of the API
+/// server.
 fn written_by_a_newer_version(organization: &Organization, plural: &str, object: &Value) {
     let generation = object["metadata"]["generation"].as_i64().expect("a generation") + 1;
     organization.put_into_etcd(plural, &object.clone().with("/metadata/generation", generation));
@@ -200,13 +262,17 @@ fn what_a_newer_version_wrote_stops_nothing_that_is_understood() {
     let admin = organization.admin();
     let staff = group("staff").with("/spec/permissions", json!(["cases:read", "cases:write"]));
     passed(admin.create(&staff));
-    let alice = user("alice").with("/spec/groupRef", json!({"name": "staff"})).with("/spec/deletionProtection", "Disabled");
+    let alice = user("alice")
+        .with("/spec/groupRef", json!({"name": "staff"}))
+        .with("/spec/deletionProtection", "Disabled");
     passed(admin.create(&alice));
     organization.until_ready("UserGroup", "staff");
     let mut alice = organization.until_ready("User", "alice");
     let permissions = |name: &str| {
         let accounts = operator.users();
-        let of = |account: &&Value| account["loginName"].as_str().is_some_and(|login| login.starts_with(name));
+        let of = |account: &&Value| {
+            account["loginName"].as_str().is_some_and(|login| login.starts_with(name))
+        };
         accounts.iter().find(of).map(|account| account["permissions"].clone())
     };
     assert_eq!(permissions("alice"), Some(json!(["cases:read", "cases:write"])));
@@ -216,8 +282,12 @@ fn what_a_newer_version_wrote_stops_nothing_that_is_understood() {
     staff["spec"]["selfService"] = json!(["Phone", "Fax"]);
     staff["status"]["conditions"][0]["status"] = json!("Maybe");
     written_by_a_newer_version(&organization, "usergroups", &staff);
-    let told =
-        check_kind(&organization, ("UserGroup", "staff"), "UnsupportedValue", ("Stalled", r#"spec.selfService[1] is "Fax""#));
+    let told = check_kind(
+        &organization,
+        ("UserGroup", "staff"),
+        "UnsupportedValue",
+        ("Stalled", r#"spec.selfService[1] is "Fax""#),
+    );
     assert_eq!(condition(&told, "Ready")["status"], "False");
     assert_eq!(permissions("alice"), Some(json!(["cases:read"])), "what was taken out is gone");
 
@@ -229,19 +299,41 @@ fn what_a_newer_version_wrote_stops_nothing_that_is_understood() {
     alice["status"]["permissions"] = json!(["none"]);
     alice["status"]["conditions"][0]["status"] = json!("Maybe");
     written_by_a_newer_version(&organization, "users", &alice);
-    let told = check(&organization, "alice", "UnsupportedValue", "Stalled", r#"spec.permissions.from.mode is "Mirror""#);
-    assert_eq!((&told["status"]["state"], &told["status"]["transaction"]["state"]), (&json!("Disabled"), &json!("Completed")));
+    let told = check(
+        &organization,
+        "alice",
+        "UnsupportedValue",
+        "Stalled",
+        r#"spec.permissions.from.mode is "Mirror""#,
+    );
+    assert_eq!(
+        (&told["status"]["state"], &told["status"]["transaction"]["state"]),
+        (&json!("Disabled"), &json!("Completed"))
+    );
     assert_eq!(operator.users()[0]["state"], "Disabled");
 
     let mut domain = admin.get("OrgEmailDomain", "acme.example").expect("it is there");
     domain["spec"]["includeSubdomains"] = json!("some");
     domain["status"]["users"] = json!("many");
     written_by_a_newer_version(&organization, "orgemaildomains", &domain);
-    check_kind(&organization, ("OrgEmailDomain", "acme.example"), "UnsupportedValue", ("Stalled", "spec.includeSubdomains"));
+    check_kind(
+        &organization,
+        ("OrgEmailDomain", "acme.example"),
+        "UnsupportedValue",
+        ("Stalled", "spec.includeSubdomains"),
+    );
 
     let arguments = ["doctor", "-n", &organization.name, "-o", "json"];
-    let found: Value = serde_json::from_str(&operator.roster_in_the_cluster(&arguments).stdout).expect("JSON");
-    let of = |kind: &str| found["findings"].as_array().into_iter().flatten().filter(|it| it["finding"] == kind).count();
+    let found: Value =
+        serde_json::from_str(&operator.roster_in_the_cluster(&arguments).stdout).expect("JSON");
+    let of = |kind: &str| {
+        found["findings"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|it| it["finding"] == kind)
+            .count()
+    };
     assert_eq!(of("UnsupportedValue"), 4, "{found:#}");
 
     // Also to whoever comes later, and after a restart; the domain is listed as it was.
@@ -250,13 +342,20 @@ fn what_a_newer_version_wrote_stops_nothing_that_is_understood() {
     passed(admin.create(&user("bob").with("/spec/groupRef", json!({"name": "staff"}))));
     organization.until_ready("User", "bob");
     let accounts = operator.users();
-    let bob = accounts.iter().find(|account| account["email"] == "bob@acme.example").expect("he is there");
+    let bob = accounts
+        .iter()
+        .find(|account| account["email"] == "bob@acme.example")
+        .expect("he is there");
     assert_eq!(bob["permissions"], json!(["cases:read"]));
 
     passed(admin.delete("User", "alice"));
     check(&organization, "alice", "UnsupportedValue", "Stalled", "the User isn't deleted");
     assert_eq!(operator.users().len(), 2);
-    passed(admin.patch("User", "alice", &json!({"spec": {"deletionPolicy": "Delete", "permissions": null}})));
+    passed(admin.patch(
+        "User",
+        "alice",
+        &json!({"spec": {"deletionPolicy": "Delete", "permissions": null}}),
+    ));
     organization.until_gone("User", "alice");
     assert_eq!(operator.users().len(), 1);
 
@@ -295,7 +394,8 @@ fn an_object_that_lets_no_status_through_is_told_of_by_an_event_and_the_doctor()
     passed(organization.admin().create(&user("alice")));
     organization.until_ready("User", "alice");
     assert_eq!(operator.users().len(), 1);
-    let mended = json!({"spec": {"email": "broken@acme.example", "profile": {"displayName": "Mended"}}});
+    let mended =
+        json!({"spec": {"email": "broken@acme.example", "profile": {"displayName": "Mended"}}});
     passed(organization.admin().patch("User", "broken", &mended));
     organization.until_ready("User", "broken");
 }
@@ -307,12 +407,17 @@ fn a_store_that_is_away_is_waited_for_and_told_once() {
     let alice = organization.until_ready("User", "alice");
     operator.cut_store_off();
     passed(organization.admin().create(&user("bob")));
-    let bob = organization.until("User", "bob", "told", |bob| condition(bob, "Ready")["reason"] == "StoreUnavailable");
+    let bob = organization.until("User", "bob", "told", |bob| {
+        condition(bob, "Ready")["reason"] == "StoreUnavailable"
+    });
     assert_eq!(bob["status"]["observedGeneration"], -1, "nothing was committed");
     operator.move_store_back();
     organization.until_ready("User", "bob");
     let still = organization.admin().get("User", "alice").expect("she is there");
-    assert_eq!(still["metadata"]["resourceVersion"], alice["metadata"]["resourceVersion"], "a converged object keeps its status");
+    assert_eq!(
+        still["metadata"]["resourceVersion"], alice["metadata"]["resourceVersion"],
+        "a converged object keeps its status"
+    );
 }
 
 #[test]
@@ -321,9 +426,14 @@ fn a_store_that_an_application_keeps_locked_is_told_as_that_and_waited_for() {
     organization.until_ready("OrgEmailDomain", "acme.example");
     let held = operator.hold_store();
     passed(organization.admin().create(&user("alice")));
-    let alice = organization.until("User", "alice", "told", |alice| condition(alice, "Ready")["reason"] == "StoreUnavailable");
+    let alice = organization.until("User", "alice", "told", |alice| {
+        condition(alice, "Ready")["reason"] == "StoreUnavailable"
+    });
     let message = condition(&alice, "Ready")["message"].as_str().expect("a message");
-    assert!(message.starts_with("an application keeps the whole account store locked"), "{message}");
+    assert!(
+        message.starts_with("an application keeps the whole account store locked"),
+        "{message}"
+    );
     assert_eq!(operator.page("/healthz").0, 200);
     held.let_go();
     organization.until_ready("User", "alice");

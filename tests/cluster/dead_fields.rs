@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use crate::support::{Operator, Organization, With, domain, group, passed, user};
 
 /// Fields that change nothing yet, and why.
-const EXCEPTIONS: [(&str, &str); 1] =
-    [("UserGroup.description", "it becomes the description of the group in directories, which this version doesn't have")];
+const EXCEPTIONS: [(&str, &str); 1] = [(
+    "UserGroup.description",
+    "it becomes the description of the group in directories, which this version doesn't have",
+)];
 
 /// Every leaf with a change of it, as a merge patch of the spec.
 fn changes() -> Vec<(&'static str, Value)> {
@@ -55,29 +57,41 @@ fn changes() -> Vec<(&'static str, Value)> {
 /// Returns the paths of all leaves of a spec's schema; a list is one leaf.
 fn leaves(schema: &Value, path: &str) -> Vec<String> {
     match schema["properties"].as_object() {
-        Some(properties) => properties.iter().flat_map(|(name, inner)| leaves(inner, &format!("{path}.{name}"))).collect(),
+        Some(properties) => properties
+            .iter()
+            .flat_map(|(name, inner)| leaves(inner, &format!("{path}.{name}")))
+            .collect(),
         None => vec![path.to_owned()],
     }
 }
 
 #[test]
 fn whatever_leaf_of_a_spec_changes_somebody_can_tell() {
-    let kinds = crds().into_iter().map(|(_, crd)| serde_json::to_value(crd).expect("a CRD is JSON"));
+    let kinds =
+        crds().into_iter().map(|(_, crd)| serde_json::to_value(crd).expect("a CRD is JSON"));
     let in_schemas: BTreeSet<String> = kinds
         .flat_map(|crd| {
-            let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+            let schema =
+                &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
             leaves(schema, crd["spec"]["names"]["kind"].as_str().expect("a kind"))
         })
         .collect();
     let changed: BTreeSet<String> = changes().iter().map(|(path, _)| (*path).to_owned()).collect();
-    assert_eq!(in_schemas, changed, "every leaf of the schemas has a change here, and nothing else");
+    assert_eq!(
+        in_schemas, changed,
+        "every leaf of the schemas has a change here, and nothing else"
+    );
 
     let organization = Organization::new();
     let operator = Operator::start(&organization);
     passed(organization.admin().create(&domain("acme.example")));
     passed(organization.admin().create(&group("drivers")));
     // Else whoever is once in a group with full control would have to stay there.
-    passed(organization.admin().create(&user("chief").with("/spec/groupRef", json!({"name": "administrators"}))));
+    passed(
+        organization
+            .admin()
+            .create(&user("chief").with("/spec/groupRef", json!({"name": "administrators"}))),
+    );
     organization.until_ready("User", "chief");
     let mut objects = vec![];
     for (number, (path, change)) in changes().into_iter().enumerate() {
@@ -85,7 +99,11 @@ fn whatever_leaf_of_a_spec_changes_somebody_can_tell() {
         let name = format!("object-{number}");
         passed(organization.admin().create(&object(kind, &name)));
         if path.starts_with("OrgEmailDomain.include") {
-            passed(organization.admin().create(&user("below").with("/spec/email", format!("below@eu.{name}.example"))));
+            passed(
+                organization
+                    .admin()
+                    .create(&user("below").with("/spec/email", format!("below@eu.{name}.example"))),
+            );
         }
         objects.push((path, kind, name, change));
     }
@@ -101,8 +119,9 @@ fn whatever_leaf_of_a_spec_changes_somebody_can_tell() {
         let before = visible(&organization, &operator, kind, &name);
         let edited = organization.admin().patch(kind, &name, &json!({"spec": change}));
         let Ok(edited) = edited else { continue };
-        organization
-            .until(kind, &name, "looked at", |object| object["status"]["observedGeneration"] == edited["metadata"]["generation"]);
+        organization.until(kind, &name, "looked at", |object| {
+            object["status"]["observedGeneration"] == edited["metadata"]["generation"]
+        });
         if path.starts_with("OrgEmailDomain.include") {
             organization.until_ready("User", "below");
         }
@@ -117,11 +136,14 @@ fn object(kind: &str, name: &str) -> Value {
     match kind {
         "User" => user(name),
         "UserGroup" => group(name),
-        _ => domain("x").with("/metadata/name", name).with("/spec/domain", format!("{name}.example")),
+        _ => {
+            domain("x").with("/metadata/name", name).with("/spec/domain", format!("{name}.example"))
+        }
     }
 }
 
-/// Returns what a user of roster can see of an object: the accounts, its status, and whether it may be deleted.
+/// Returns what a user of roster can see of an object: the accounts, its status, and whether it may
+/// be deleted.
 fn visible(organization: &Organization, operator: &Operator, kind: &str, name: &str) -> Value {
     let mut status = organization.admin().get(kind, name).expect("it is there")["status"].clone();
     let fields = status.as_object_mut().expect("a status");
@@ -134,6 +156,7 @@ fn visible(organization: &Organization, operator: &Operator, kind: &str, name: &
         condition.remove("observedGeneration");
         condition.remove("lastTransitionTime");
     }
-    let deletion = organization.admin().dry_run().delete(kind, name).map_err(|refusal| refusal.message);
+    let deletion =
+        organization.admin().dry_run().delete(kind, name).map_err(|refusal| refusal.message);
     json!([operator.users(), status, deletion])
 }

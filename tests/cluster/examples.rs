@@ -10,19 +10,26 @@ use kube::runtime::watcher::{Config, Event, watcher};
 use roster::api::{ConditionType, User};
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Organization, With, cluster_admin, domain, eventually, passed, run, user};
+use crate::support::{
+    Operator, Organization, With, cluster_admin, domain, eventually, passed, run, user,
+};
 
 const ORDERS: usize = 50;
 
 /// Returns every object of every file, the namespace left out.
 fn examples() -> Vec<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let mut files: Vec<_> =
-        std::fs::read_dir(folder).expect("there are examples").map(|entry| entry.expect("a file").path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("there are examples")
+        .map(|entry| entry.expect("a file").path())
+        .collect();
     files.sort();
-    let texts = files.iter().map(|file| std::fs::read_to_string(file).expect("an example can be read"));
-    let objects = texts.flat_map(|text| text.split("\n---\n").map(str::to_owned).collect::<Vec<_>>());
-    let objects = objects.map(|text| serde_saphyr::from_str::<Value>(&text).expect("an example is YAML"));
+    let texts =
+        files.iter().map(|file| std::fs::read_to_string(file).expect("an example can be read"));
+    let objects =
+        texts.flat_map(|text| text.split("\n---\n").map(str::to_owned).collect::<Vec<_>>());
+    let objects =
+        objects.map(|text| serde_saphyr::from_str::<Value>(&text).expect("an example is YAML"));
     objects.filter(|object| object["kind"] != "Namespace").collect()
 }
 
@@ -40,7 +47,10 @@ fn every_file_is_accepted_by_kubectl_and_everybody_in_it_gets_an_account() {
     let operator = Operator::start(&organization);
     let users: Vec<&Value> = examples.iter().filter(|object| object["kind"] == "User").collect();
     for object in examples.iter().filter(is_ours) {
-        let (kind, name) = (object["kind"].as_str().expect("a kind"), object["metadata"]["name"].as_str().expect("a name"));
+        let (kind, name) = (
+            object["kind"].as_str().expect("a kind"),
+            object["metadata"]["name"].as_str().expect("a name"),
+        );
         organization.until_ready(kind, name);
     }
     assert_eq!(operator.users().len(), users.len());
@@ -49,9 +59,13 @@ fn every_file_is_accepted_by_kubectl_and_everybody_in_it_gets_an_account() {
 #[test]
 fn fifty_random_orders_end_the_same_and_nobody_is_stalled_on_the_way() {
     let organizations: Vec<Organization> = (0..ORDERS).map(|_| Organization::new()).collect();
-    let ours: BTreeSet<String> = organizations.iter().map(|organization| organization.name.clone()).collect();
+    let ours: BTreeSet<String> =
+        organizations.iter().map(|organization| organization.name.clone()).collect();
     let stalled = watch_for_stalled(ours);
-    let others: Vec<&str> = organizations[1..].iter().flat_map(|organization| ["--namespace", &organization.name]).collect();
+    let others: Vec<&str> = organizations[1..]
+        .iter()
+        .flat_map(|organization| ["--namespace", &organization.name])
+        .collect();
     let operator = Operator::start_with(&organizations[0], &others);
 
     let mut seed = 0x9e37_79b9_7f4a_7c15;
@@ -65,12 +79,16 @@ fn fifty_random_orders_end_the_same_and_nobody_is_stalled_on_the_way() {
     }
     for organization in &organizations {
         for object in examples().iter().filter(is_ours) {
-            let (kind, name) = (object["kind"].as_str().expect("a kind"), object["metadata"]["name"].as_str().expect("a name"));
+            let (kind, name) = (
+                object["kind"].as_str().expect("a kind"),
+                object["metadata"]["name"].as_str().expect("a name"),
+            );
             organization.until_ready(kind, name);
         }
     }
     let accounts = operator.users();
-    let ends: BTreeSet<String> = organizations.iter().map(|organization| end_state(organization, &accounts)).collect();
+    let ends: BTreeSet<String> =
+        organizations.iter().map(|organization| end_state(organization, &accounts)).collect();
     assert_eq!(ends.len(), 1, "different ends: {ends:#?}");
     assert_eq!(*stalled.lock().expect("the watch lives"), BTreeSet::new());
 }
@@ -122,31 +140,46 @@ fn a_copy_is_a_manifest_that_kubectl_takes_as_it_is_but_for_the_charge() {
         "displayName": format!("{}end", "word ".repeat(20)), "phone": "+1 602 555 0100", "timeZone": "America/Phoenix",
         "address": {"street": ["100 Example Street", "085"], "postalCode": "085001", "country": "NO"}, "notifications": traps,
     });
-    let alice = user("alice").with("/spec/profile", profile).with("/spec/role", "off").with("/spec/teams", traps.clone());
+    let alice = user("alice")
+        .with("/spec/profile", profile)
+        .with("/spec/role", "off")
+        .with("/spec/teams", traps.clone());
     passed(organization.admin().create(&alice));
     organization.until_ready("User", "alice");
 
     let copy = |name: &str, more: &[&str]| {
-        let all: Vec<&str> = ["copy", "-n", &organization.name, "alice", name].iter().chain(more).copied().collect();
+        let all: Vec<&str> =
+            ["copy", "-n", &organization.name, "alice", name].iter().chain(more).copied().collect();
         operator.roster(&all, "").expect_success()
     };
     for format in ["yaml", "json"] {
         let manifest = copy(format, &["--email", &format!("{format}@acme.example"), "-o", format]);
         organization.kubectl(&["apply", "-f", "-"], &manifest).expect_success();
         let created = organization.until_reason("User", format, "ChargeNotApproved");
-        for field in ["/spec/role", "/spec/profile/displayName", "/spec/profile/phone", "/spec/profile/address"] {
+        for field in [
+            "/spec/role",
+            "/spec/profile/displayName",
+            "/spec/profile/phone",
+            "/spec/profile/address",
+        ] {
             assert_eq!(created.pointer(field), alice.pointer(field), "{field}");
         }
         for field in ["/spec/teams", "/spec/profile/notifications"] {
             let sorted = |object: &Value| -> BTreeSet<String> {
-                serde_json::from_value(object.pointer(field).expect("it is there").clone()).expect("a list of texts")
+                serde_json::from_value(object.pointer(field).expect("it is there").clone())
+                    .expect("a list of texts")
             };
             assert_eq!(sorted(&created), sorted(&alice), "{field}");
         }
         let refused = organization.kubectl(&["apply", "-f", "-"], &copy("nora", &["-o", format]));
-        assert!(!refused.success && refused.stderr.contains("email is required"), "{}", refused.stderr);
+        assert!(
+            !refused.success && refused.stderr.contains("email is required"),
+            "{}",
+            refused.stderr
+        );
     }
-    let approved = copy("olga", &["--email", "olga@acme.example"]).replace("# chargeApproved", "chargeApproved");
+    let approved = copy("olga", &["--email", "olga@acme.example"])
+        .replace("# chargeApproved", "chargeApproved");
     organization.kubectl(&["apply", "-f", "-"], &approved).expect_success();
     organization.until_ready("User", "olga");
 }
@@ -154,22 +187,30 @@ fn a_copy_is_a_manifest_that_kubectl_takes_as_it_is_but_for_the_charge() {
 /// Returns what stands in an organization in the end, but for ids, times and its own name.
 fn end_state(organization: &Organization, accounts: &[Value]) -> String {
     eventually("the groups and domains have counted", || {
-        let counts =
-            organization.kubectl(&["get", "usergroups", "-o", "jsonpath={.items[*].status.members}"], "").expect_success();
-        let members: i64 = counts.split_whitespace().map(|count| count.parse::<i64>().expect("a number")).sum();
-        (members == examples().iter().filter(|object| object["kind"] == "User").count() as i64).then_some(())
+        let counts = organization
+            .kubectl(&["get", "usergroups", "-o", "jsonpath={.items[*].status.members}"], "")
+            .expect_success();
+        let members: i64 =
+            counts.split_whitespace().map(|count| count.parse::<i64>().expect("a number")).sum();
+        (members == examples().iter().filter(|object| object["kind"] == "User").count() as i64)
+            .then_some(())
     });
     eventually("the Users have counted their heirs", || {
-        let counts = organization.kubectl(&["get", "users", "-o", "jsonpath={.items[*].status.heirs}"], "").expect_success();
-        let heirs: i64 = counts.split_whitespace().map(|count| count.parse::<i64>().expect("a number")).sum();
+        let counts = organization
+            .kubectl(&["get", "users", "-o", "jsonpath={.items[*].status.heirs}"], "")
+            .expect_success();
+        let heirs: i64 =
+            counts.split_whitespace().map(|count| count.parse::<i64>().expect("a number")).sum();
         let inherit = |object: &&Value| object["spec"]["permissions"]["from"]["mode"] == "Inherit";
         (heirs == examples().iter().filter(inherit).count() as i64).then_some(())
     });
-    let mine: Vec<&Value> = accounts.iter().filter(|account| account["organization"] == organization.name).collect();
+    let mine: Vec<&Value> =
+        accounts.iter().filter(|account| account["organization"] == organization.name).collect();
     let mut statuses = vec![];
     for object in examples().iter().filter(|object| object["kind"] == "User") {
         let name = object["metadata"]["name"].as_str().expect("a name");
-        let mut status = organization.admin().get("User", name).expect("it is there")["status"].clone();
+        let mut status =
+            organization.admin().get("User", name).expect("it is there")["status"].clone();
         for field in ["accountId", "transaction", "observedGeneration"] {
             status.as_object_mut().expect("a status").remove(field);
         }
@@ -194,11 +235,20 @@ fn watch_for_stalled(namespaces: BTreeSet<String>) -> Arc<Mutex<BTreeSet<String>
     run(async {
         tokio::spawn(watcher(users, Config::default()).try_for_each(move |event| {
             if let Event::Apply(user) | Event::InitApply(user) = event
-                && user.metadata.namespace.as_ref().is_some_and(|namespace| namespaces.contains(namespace))
+                && user
+                    .metadata
+                    .namespace
+                    .as_ref()
+                    .is_some_and(|namespace| namespaces.contains(namespace))
             {
                 let conditions = user.status.iter().flat_map(|status| &status.conditions);
-                for condition in conditions.filter(|condition| condition.kind == ConditionType::Stalled) {
-                    let who = format!("{:?}/{:?}: {}", user.metadata.namespace, user.metadata.name, condition.message);
+                for condition in
+                    conditions.filter(|condition| condition.kind == ConditionType::Stalled)
+                {
+                    let who = format!(
+                        "{:?}/{:?}: {}",
+                        user.metadata.namespace, user.metadata.name, condition.message
+                    );
                     notes.lock().expect("nobody panicked with it").insert(who);
                 }
             }

@@ -9,7 +9,8 @@ use crate::support::{Operator, Organization, domain, eventually, passed, user};
 /// How many requests are made at once, where many are made.
 const AT_ONCE: usize = 8;
 
-/// Two organizations of one operator: one has much to do, the other has a user, edna, who is edited now and then.
+/// Two organizations of one operator: one has much to do, the other has a user, edna, who is edited
+/// now and then.
 struct Neighbours {
     noisy: Organization,
     quiet: Organization,
@@ -35,7 +36,9 @@ impl Neighbours {
         std::thread::scope(|scope| {
             for first in 0..AT_ONCE {
                 let request = &request;
-                scope.spawn(move || (first..many).step_by(AT_ONCE).for_each(|number| request(&self.noisy, number)));
+                scope.spawn(move || {
+                    (first..many).step_by(AT_ONCE).for_each(|number| request(&self.noisy, number))
+                });
             }
         });
     }
@@ -43,12 +46,15 @@ impl Neighbours {
     /// Returns how many accounts there are for which a condition holds.
     fn count(&self, condition: &str) -> usize {
         let namespace = &self.noisy.name;
-        let query = format!("SELECT count(*) FROM accounts WHERE namespace = '{namespace}' AND {condition}");
+        let query = format!(
+            "SELECT count(*) FROM accounts WHERE namespace = '{namespace}' AND {condition}"
+        );
         self.operator.count(&query).try_into().expect("a count")
     }
 
     fn of_edna(&self, column: &str) -> Option<String> {
-        self.operator.text(&format!("SELECT {column} FROM accounts WHERE namespace = '{}'", self.quiet.name))
+        self.operator
+            .text(&format!("SELECT {column} FROM accounts WHERE namespace = '{}'", self.quiet.name))
     }
 
     /// Edits edna, and returns how long until that is in force in the store.
@@ -56,8 +62,14 @@ impl Neighbours {
         self.edits += 1;
         let name = format!("edna {}", self.edits);
         let started = Instant::now();
-        passed(self.quiet.admin().patch("User", "edna", &json!({"spec": {"profile": {"displayName": name}}})));
-        eventually("the edit is in force", || (self.of_edna("display_name").as_ref() == Some(&name)).then_some(()));
+        passed(self.quiet.admin().patch(
+            "User",
+            "edna",
+            &json!({"spec": {"profile": {"displayName": name}}}),
+        ));
+        eventually("the edit is in force", || {
+            (self.of_edna("display_name").as_ref() == Some(&name)).then_some(())
+        });
         started.elapsed()
     }
 
@@ -72,11 +84,18 @@ impl Neighbours {
         }
     }
 
-    /// Edits users of the noisy organization while the operator is away, starts it, and returns the longest that an edit of
-    /// edna takes until all of that is in force.
-    fn longest_beside(&mut self, many: usize, patch: impl Fn(usize) -> Value + Sync, condition: &str) -> Duration {
+    /// Edits users of the noisy organization while the operator is away, starts it, and returns the
+    /// longest that an edit of edna takes until all of that is in force.
+    fn longest_beside(
+        &mut self,
+        many: usize,
+        patch: impl Fn(usize) -> Value + Sync,
+        condition: &str,
+    ) -> Duration {
         self.operator.kill();
-        self.each(many, |noisy, number| _ = passed(noisy.admin().patch("User", &format!("u{number}"), &patch(number))));
+        self.each(many, |noisy, number| {
+            _ = passed(noisy.admin().patch("User", &format!("u{number}"), &patch(number)))
+        });
         self.operator.restart();
         self.operator.until_it_works();
         self.longest_until(|it| it.count(condition) == many)
@@ -94,14 +113,17 @@ fn secret(password: &str) -> Value {
 fn a_loop_holds_up_other_organizations_no_more_than_as_many_other_edits() {
     let many = 800;
     let mut neighbours = Neighbours::new();
-    neighbours.each(many, |noisy, number| _ = passed(noisy.admin().create(&user(&format!("u{number}")))));
+    neighbours
+        .each(many, |noisy, number| _ = passed(noisy.admin().create(&user(&format!("u{number}")))));
     eventually("the accounts are there", || (neighbours.count("1 = 1") == many).then_some(()));
     let renamed = |_| json!({"spec": {"profile": {"displayName": "renamed"}}});
     let beside_edits = neighbours.longest_beside(many, renamed, "display_name = 'renamed'");
     let next = |number: usize| format!("u{}", (number + 1) % many);
     let follows = |number| json!({"spec": {"permissions": {"from": {"name": next(number), "mode": "Inherit"}}}});
     let beside_loop = neighbours.longest_beside(many, follows, "source_permissions IS NOT NULL");
-    println!("the longest of edna's edits took {beside_edits:?} beside {many} edits, {beside_loop:?} beside a loop of {many}");
+    println!(
+        "the longest of edna's edits took {beside_edits:?} beside {many} edits, {beside_loop:?} beside a loop of {many}"
+    );
     assert!(
         beside_loop < 3 * beside_edits + Duration::from_secs(1),
         "{beside_loop:?} beside a loop, {beside_edits:?} beside edits"
@@ -121,19 +143,27 @@ fn a_secret_that_many_share_holds_up_nobody_elses_password() {
         user["spec"]["passwordSecretRef"] = json!({"name": "password"});
         passed(noisy.admin().create(&user));
     });
-    eventually("the passwords are there", || (neighbours.count("secret_version IS NOT NULL") == many).then_some(()));
+    eventually("the passwords are there", || {
+        (neighbours.count("secret_version IS NOT NULL") == many).then_some(())
+    });
     eventually("edna has one", || neighbours.of_edna("secret_version"));
 
     let started = Instant::now();
     let mut waits = vec![];
     for change in 1..=changes {
         let change_to = |organization: &Organization, password: String| {
-            passed(organization.admin().patch("Secret", "password", &json!({"stringData": {"password": password}})));
+            passed(organization.admin().patch(
+                "Secret",
+                "password",
+                &json!({"stringData": {"password": password}}),
+            ));
         };
         change_to(&neighbours.noisy, format!("door-Carrot-{change}-inward"));
         let (before, changed) = (neighbours.of_edna("secret_version"), Instant::now());
         change_to(&neighbours.quiet, format!("gate-Turnip-{change}-onward"));
-        eventually("edna's password is in force", || (neighbours.of_edna("secret_version") != before).then_some(()));
+        eventually("edna's password is in force", || {
+            (neighbours.of_edna("secret_version") != before).then_some(())
+        });
         waits.push(changed.elapsed());
     }
     let secret = neighbours.noisy.admin().get("Secret", "password").expect("it is there");

@@ -1,4 +1,5 @@
-//! The finalizer is on every object, and stays until the operator or somebody with the right takes it off.
+//! The finalizer is on every object, and stays until the operator or somebody with the right takes
+//! it off.
 
 use serde_json::{Value, json};
 
@@ -54,7 +55,8 @@ fn the_operators_own_groups_get_the_finalizer_too() {
 #[test]
 fn the_finalizers_of_others_stay() {
     let organization = Organization::new();
-    let created = organization.has(&user("alice").with("/metadata/finalizers", json!(["example.com/other"])));
+    let created =
+        organization.has(&user("alice").with("/metadata/finalizers", json!(["example.com/other"])));
     let mut all = finalizers(&created);
     all.sort_unstable();
     assert_eq!(all, ["example.com/other", FINALIZER]);
@@ -70,7 +72,9 @@ fn a_null_for_the_finalizers_is_an_empty_list() {
 fn applying_an_object_does_not_own_the_finalizer() {
     let organization = Organization::new();
     for _ in 0..2 {
-        organization.kubectl(&["apply", "--server-side", "-f", "-"], &user("alice").to_string()).expect_success();
+        organization
+            .kubectl(&["apply", "--server-side", "-f", "-"], &user("alice").to_string())
+            .expect_success();
         let alice = organization.admin().get("User", "alice").expect("it is there");
         assert_eq!(finalizers(&alice), [FINALIZER]);
     }
@@ -81,7 +85,9 @@ fn replacing_an_object_without_the_finalizer_keeps_it() {
     let organization = Organization::new();
     for object in of_every_kind() {
         let version = organization.has(&object)["metadata"]["resourceVersion"].clone();
-        let replaced = passed(organization.admin().replace(&object.with("/metadata/resourceVersion", version)));
+        let replaced = passed(
+            organization.admin().replace(&object.with("/metadata/resourceVersion", version)),
+        );
         assert_eq!(finalizers(&replaced), [FINALIZER]);
     }
 }
@@ -92,7 +98,10 @@ fn taking_the_finalizer_off_puts_it_back() {
     for object in of_every_kind() {
         organization.has(&object);
         let (kind, name) = kind_and_name(&object);
-        assert_eq!(finalizers(&passed(organization.admin().patch(kind, name, &taken_off()))), [FINALIZER]);
+        assert_eq!(
+            finalizers(&passed(organization.admin().patch(kind, name, &taken_off()))),
+            [FINALIZER]
+        );
     }
 }
 
@@ -102,7 +111,10 @@ fn the_annotation_alone_releases_nothing() {
     for object in of_every_kind() {
         organization.has(&object);
         let (kind, name) = kind_and_name(&object);
-        assert_eq!(finalizers(&passed(organization.as_user("bob").patch(kind, name, &released()))), [FINALIZER]);
+        assert_eq!(
+            finalizers(&passed(organization.as_user("bob").patch(kind, name, &released()))),
+            [FINALIZER]
+        );
     }
 }
 
@@ -115,7 +127,8 @@ fn the_verb_and_the_annotation_release_an_object() {
         let (kind, name) = kind_and_name(&object);
         let after = passed(releaser.patch(kind, name, &released()));
         assert!(finalizers(&after).is_empty(), "{after:#}");
-        let later = passed(releaser.patch(kind, name, &json!({"metadata": {"labels": {"some": "edit"}}})));
+        let later =
+            passed(releaser.patch(kind, name, &json!({"metadata": {"labels": {"some": "edit"}}})));
         assert!(finalizers(&later).is_empty(), "what was released stays so: {later:#}");
     }
 }
@@ -169,7 +182,9 @@ fn while_an_object_is_being_deleted_taking_its_finalizer_off_is_refused() {
         let resource = format!("{}s.roster.rs/{name}", kind.to_lowercase());
         refused(
             organization.as_user("bob").patch(kind, name, &released()),
-            &format!("taking the finalizer roster.rs/account off {name} needs the verb release on {resource}"),
+            &format!(
+                "taking the finalizer roster.rs/account off {name} needs the verb release on {resource}"
+            ),
         );
     }
 }
@@ -180,7 +195,11 @@ fn while_an_object_is_being_deleted_the_verb_and_the_annotation_release_it() {
     for object in of_every_kind() {
         held(&organization, &object);
         let (kind, name) = kind_and_name(&object);
-        passed(organization.as_member("carol", &["editors", "releasers"]).patch(kind, name, &released()));
+        passed(organization.as_member("carol", &["editors", "releasers"]).patch(
+            kind,
+            name,
+            &released(),
+        ));
         assert_eq!(organization.admin().get(kind, name), None);
     }
 }
@@ -189,6 +208,10 @@ fn while_an_object_is_being_deleted_the_verb_and_the_annotation_release_it() {
 fn while_an_object_is_being_deleted_other_edits_pass() {
     let organization = Organization::new();
     held(&organization, &user("alice"));
-    let edited = organization.as_user("bob").patch("User", "alice", &json!({"spec": {"deletionProtection": "Disabled"}}));
+    let edited = organization.as_user("bob").patch(
+        "User",
+        "alice",
+        &json!({"spec": {"deletionProtection": "Disabled"}}),
+    );
     assert_eq!(finalizers(&passed(edited)), [FINALIZER]);
 }

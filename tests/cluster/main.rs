@@ -14,7 +14,11 @@ mod many;
 mod permissions;
 mod policies;
 mod schema;
-#[allow(dead_code, unused_imports, reason = "the harness is made for the tests of everything else too")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the harness is made for the tests of everything else too"
+)]
 mod support;
 mod tables;
 mod verbs;
@@ -25,5 +29,6 @@ mod warnings;
 /// The control plane has the admission policies of `deploy/policies`.
 const WITH_POLICIES: bool = true;
 
-/// The control plane has neither a namespace controller nor a garbage collector: what is deleted stays `Terminating`.
+/// The control plane has neither a namespace controller nor a garbage collector: what is deleted
+/// stays `Terminating`.
 const WITH_CONTROLLERS: bool = false;

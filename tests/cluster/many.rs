@@ -15,7 +15,8 @@ fn people() -> String {
 }
 
 fn all_ready(organization: &Organization) {
-    let path = r#"jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}"#;
+    let path =
+        r#"jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}"#;
     eventually("everybody is Ready", || {
         let said = organization.kubectl(&["get", "users", "-o", path], "").expect_success();
         (said.lines().filter(|line| *line == "True").count() == MANY).then_some(())
@@ -25,7 +26,9 @@ fn all_ready(organization: &Organization) {
 /// Waits until the counts were told, which comes last.
 fn all_counted(organization: &Organization) {
     organization.until("UserGroup", "users", "counted", |group| group["status"]["members"] == MANY);
-    organization.until("OrgEmailDomain", "acme.example", "counted", |domain| domain["status"]["users"] == MANY);
+    organization.until("OrgEmailDomain", "acme.example", "counted", |domain| {
+        domain["status"]["users"] == MANY
+    });
 }
 
 #[test]
@@ -49,31 +52,60 @@ fn two_hundred_users_cost_one_write_each_and_none_when_nothing_changed() {
         }
     }
     assert_eq!(per_user.len(), MANY);
-    assert!(per_user.values().all(|writes| *writes == 1), "one status patch per user: {per_user:?}");
-    let others: Vec<&String> = requests.iter().filter(|request| !request.starts_with("patch users/status ")).collect();
+    assert!(
+        per_user.values().all(|writes| *writes == 1),
+        "one status patch per user: {per_user:?}"
+    );
+    let others: Vec<&String> =
+        requests.iter().filter(|request| !request.starts_with("patch users/status ")).collect();
     println!("{MANY} users: {} status patches, and beside them {others:#?}", per_user.len());
-    assert!(!others.iter().any(|request| request.contains(" users ") && !request.starts_with("list ")), "nothing else per user");
+    assert!(
+        !others.iter().any(|request| request.contains(" users ") && !request.starts_with("list ")),
+        "nothing else per user"
+    );
     // Counts are told every few seconds for as long as people come.
-    let is_count =
-        |request: &str| ["patch usergroups/status ", "patch orgemaildomains/status "].iter().any(|it| request.starts_with(it));
-    assert!(others.iter().filter(|request| !is_count(request)).count() <= 20, "next to nothing else: {others:?}");
+    let is_count = |request: &str| {
+        ["patch usergroups/status ", "patch orgemaildomains/status "]
+            .iter()
+            .any(|it| request.starts_with(it))
+    };
+    assert!(
+        others.iter().filter(|request| !is_count(request)).count() <= 20,
+        "next to nothing else: {others:?}"
+    );
 
     let (before, files) = (requests.len(), operator.store_version());
     organization.kubectl(&["apply", "-f", "-"], &people()).expect_success();
-    assert_eq!(organization.requests_of_the_operator().len(), before, "the same files applied again cause no request");
-    assert!(operator.store_version() == files, "the same files applied again don't write to the store");
+    assert_eq!(
+        organization.requests_of_the_operator().len(),
+        before,
+        "the same files applied again cause no request"
+    );
+    assert!(
+        operator.store_version() == files,
+        "the same files applied again don't write to the store"
+    );
 
     operator.kill();
     operator.restart();
     operator.until_it_works();
     // What it does about a new object comes after what it had to do about the old ones.
-    passed(organization.admin().create(&group("last").with("/metadata/annotations", json!({"roster.rs/paused": "true"}))));
+    passed(
+        organization.admin().create(
+            &group("last").with("/metadata/annotations", json!({"roster.rs/paused": "true"})),
+        ),
+    );
     organization.until_reason("UserGroup", "last", "Paused");
     let after: Vec<String> = organization.requests_of_the_operator()[before..].to_vec();
-    let writes: Vec<&String> =
-        after.iter().filter(|request| !request.starts_with("list ") && !request.ends_with(" last")).collect();
+    let writes: Vec<&String> = after
+        .iter()
+        .filter(|request| !request.starts_with("list ") && !request.ends_with(" last"))
+        .collect();
     assert!(writes.is_empty(), "a restart writes nothing: {writes:?}");
-    assert!(!operator.page("/metrics").1.contains("roster_plans_total{"), "a restart asks the store for nothing");
+    assert!(
+        !operator.page("/metrics").1.contains("roster_plans_total{"),
+        "a restart asks the store for nothing"
+    );
 }
 
 #[test]
@@ -82,18 +114,30 @@ fn an_operator_that_is_killed_in_the_middle_loses_and_doubles_nobody() {
     passed(organization.admin().create(&domain("acme.example")));
     let mut operator = Operator::start(&organization);
     std::thread::scope(|scope| {
-        let applied = scope.spawn(|| organization.kubectl(&["apply", "-f", "-"], &people()).expect_success());
+        let applied =
+            scope.spawn(|| organization.kubectl(&["apply", "-f", "-"], &people()).expect_success());
         for share in [20, 70, 120] {
-            eventually("some are there", || (operator.count("SELECT count(*) FROM accounts") >= share).then_some(()));
+            eventually("some are there", || {
+                (operator.count("SELECT count(*) FROM accounts") >= share).then_some(())
+            });
             operator.kill();
             operator.restart();
         }
         applied.join().expect("kubectl ends");
     });
     all_ready(&organization);
-    let logins: BTreeSet<String> = operator.users().iter().map(|row| row["loginName"].to_string()).collect();
+    let logins: BTreeSet<String> =
+        operator.users().iter().map(|row| row["loginName"].to_string()).collect();
     assert_eq!(logins.len(), MANY);
     assert_eq!(operator.count("SELECT count(*) FROM accounts"), MANY as i64);
-    assert_eq!(operator.count("SELECT count(*) FROM lifetimes"), MANY as i64, "nobody was created twice");
-    assert_eq!(operator.count("SELECT count(*) FROM transactions"), MANY as i64, "one journal entry each");
+    assert_eq!(
+        operator.count("SELECT count(*) FROM lifetimes"),
+        MANY as i64,
+        "nobody was created twice"
+    );
+    assert_eq!(
+        operator.count("SELECT count(*) FROM transactions"),
+        MANY as i64,
+        "one journal entry each"
+    );
 }

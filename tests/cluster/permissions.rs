@@ -7,7 +7,9 @@ use roster::api::User;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Operator, Organization, With, condition, domain, eventually, group, passed, refused, run, user};
+use crate::support::{
+    Operator, Organization, With, condition, domain, eventually, group, passed, refused, run, user,
+};
 
 /// An organization that lists acme.example, with its operator.
 fn organization() -> (Organization, Operator) {
@@ -38,8 +40,9 @@ fn edit(organization: &Organization, name: &str, spec: &Value) -> Value {
 #[track_caller]
 fn until_effective(organization: &Organization, name: &str, permissions: &[&str]) -> Value {
     let wanted = json!(permissions);
-    organization
-        .until("User", name, &format!("allowed {permissions:?}"), |user| user["status"]["permissions"]["effective"] == wanted)
+    organization.until("User", name, &format!("allowed {permissions:?}"), |user| {
+        user["status"]["permissions"]["effective"] == wanted
+    })
 }
 
 /// Creates many objects, as fast as the API server takes them.
@@ -64,7 +67,11 @@ fn create_all(organization: &Organization, users: Vec<Value>) {
 /// Returns how many users there are of whom something holds.
 fn how_many(organization: &Organization, holds: impl Fn(&User) -> bool) -> usize {
     let api: Api<User> = organization.admin().api();
-    run(async { api.list(&ListParams::default()).await }).expect("users can be listed").iter().filter(|user| holds(user)).count()
+    run(async { api.list(&ListParams::default()).await })
+        .expect("users can be listed")
+        .iter()
+        .filter(|user| holds(user))
+        .count()
 }
 
 fn tells(user: &User, permission: &str) -> bool {
@@ -76,7 +83,9 @@ fn tells(user: &User, permission: &str) -> bool {
 fn heirs_follow_every_change_of_an_ancestor_in_the_store_and_in_their_status() {
     let (organization, operator) = organization();
     let admin = organization.admin();
-    passed(admin.create(&inheriting("carol", "bob").with("/spec/permissions/grants", json!(["c"]))));
+    passed(
+        admin.create(&inheriting("carol", "bob").with("/spec/permissions/grants", json!(["c"]))),
+    );
     passed(admin.create(&inheriting("bob", "alice")));
     organization.until_reason("User", "carol", "SourceNotReady");
     organization.until_reason("User", "bob", "SourceNotFound");
@@ -108,7 +117,10 @@ fn a_source_with_heirs_stays_until_they_follow_somebody_else() {
     passed(admin.create(&inheriting("bob", "alice")));
     until_effective(&organization, "bob", &["a"]);
     organization.until("User", "alice", "counted", |alice| alice["status"]["heirs"] == 1);
-    refused(admin.delete("User", "alice"), "'in-use.roster.rs' denied request: User alice can't be deleted");
+    refused(
+        admin.delete("User", "alice"),
+        "'in-use.roster.rs' denied request: User alice can't be deleted",
+    );
 
     // Where the count was late, the finalizer holds it.
     passed(organization.operators_account().patch_status("User", "alice", &json!({"heirs": 0})));
@@ -117,8 +129,13 @@ fn a_source_with_heirs_stays_until_they_follow_somebody_else() {
     let said = condition(&held, "Ready")["message"].as_str().expect("a message").to_owned();
     assert!(said.contains("others inherit from it (bob)"), "{said}");
     let late = passed(admin.create(&inheriting("late", "alice")));
-    let late = organization.until_reason("User", late["metadata"]["name"].as_str().expect("a name"), "SourceNotFound");
-    let said = condition(&late, "PermissionsResolved")["message"].as_str().expect("a message").to_owned();
+    let late = organization.until_reason(
+        "User",
+        late["metadata"]["name"].as_str().expect("a name"),
+        "SourceNotFound",
+    );
+    let said =
+        condition(&late, "PermissionsResolved")["message"].as_str().expect("a message").to_owned();
     assert!(said.contains("the User alice is being deleted"), "{said}");
     edit(&organization, "bob", &json!({"permissions": {"from": null}}));
     organization.until_gone("User", "alice");
@@ -129,11 +146,16 @@ fn a_source_with_heirs_stays_until_they_follow_somebody_else() {
 fn a_clone_is_taken_once_and_survives_its_source() {
     let (organization, mut operator) = organization();
     let admin = organization.admin();
-    let source = passed(admin.create(&granted("alice", &["a"]).with("/spec/deletionProtection", "Disabled")));
+    let source = passed(
+        admin.create(&granted("alice", &["a"]).with("/spec/deletionProtection", "Disabled")),
+    );
     passed(admin.create(&cloning("bob", "alice")));
     let bob = until_effective(&organization, "bob", &["a"]);
     let clone = bob["status"]["clone"].clone();
-    assert_eq!((&clone["name"], &clone["uid"], &clone["generation"]), (&json!("alice"), &source["metadata"]["uid"], &json!(1)));
+    assert_eq!(
+        (&clone["name"], &clone["uid"], &clone["generation"]),
+        (&json!("alice"), &source["metadata"]["uid"], &json!(1))
+    );
     assert_eq!(bob["status"]["permissions"]["source"], "Cloned");
 
     edit(&organization, "alice", &json!({"permissions": {"grants": ["other"]}}));
@@ -146,7 +168,10 @@ fn a_clone_is_taken_once_and_survives_its_source() {
     operator.restart();
     edit(&organization, "bob", &json!({"role": "Driver"}));
     let bob = organization.until_ready("User", "bob");
-    assert_eq!((&bob["status"]["permissions"]["effective"], &bob["status"]["clone"]), (&json!(["a"]), &clone));
+    assert_eq!(
+        (&bob["status"]["permissions"]["effective"], &bob["status"]["clone"]),
+        (&json!(["a"]), &clone)
+    );
     edit(&organization, "bob", &json!({"permissions": {"from": null}}));
     until_effective(&organization, "bob", &[]);
 }
@@ -155,17 +180,27 @@ fn a_clone_is_taken_once_and_survives_its_source() {
 fn a_copy_stands_by_itself_under_a_placeholder_until_it_has_an_address() {
     let (organization, operator) = organization();
     let admin = organization.admin();
-    let alice = user("alice").with("/spec/role", "Driver").with("/spec/teams", json!(["night"])).with("/spec/profile/phone", "1");
+    let alice = user("alice")
+        .with("/spec/role", "Driver")
+        .with("/spec/teams", json!(["night"]))
+        .with("/spec/profile/phone", "1");
     passed(admin.create(&alice));
-    let copy =
-        |name: &str| user(name).without("/spec/email").without("/spec/profile").with("/spec/copyOf", json!({"name": "alice"}));
+    let copy = |name: &str| {
+        user(name)
+            .without("/spec/email")
+            .without("/spec/profile")
+            .with("/spec/copyOf", json!({"name": "alice"}))
+    };
     passed(admin.create(&copy("bob")));
     let bob = organization.until_ready("User", "bob");
     assert_eq!(bob["status"]["email"], "alice@acme.example (Copy 1)");
     assert_eq!(bob["status"]["copy"]["number"], 1);
     assert_eq!(condition(&bob, "LoginReady")["reason"], "EmailIsPlaceholder");
     passed(admin.create(&copy("carol").with("/spec/profile", json!({"displayName": "Carol"}))));
-    assert_eq!(organization.until_ready("User", "carol")["status"]["email"], "alice@acme.example (Copy 2)");
+    assert_eq!(
+        organization.until_ready("User", "carol")["status"]["email"],
+        "alice@acme.example (Copy 2)"
+    );
 
     edit(&organization, "alice", &json!({"role": "Chief"}));
     edit(&organization, "bob", &json!({"email": "bob@acme.example"}));
@@ -173,14 +208,21 @@ fn a_copy_stands_by_itself_under_a_placeholder_until_it_has_an_address() {
     assert_eq!(bob["status"]["email"], "bob@acme.example");
     assert_eq!(condition(&bob, "LoginReady")["reason"], "PasswordNotSet");
     let users = operator.users();
-    let stored = users.iter().find(|row| row["email"] == "bob@acme.example").expect("the account is there");
+    let stored =
+        users.iter().find(|row| row["email"] == "bob@acme.example").expect("the account is there");
     assert_eq!(
         (&stored["role"], &stored["teams"], &stored["profile"]["phone"]),
         (&json!("Driver"), &json!(["night"]), &json!("1"))
     );
-    let stored = users.iter().find(|row| row["email"] == "alice@acme.example (Copy 2)").expect("the account is there");
+    let stored = users
+        .iter()
+        .find(|row| row["email"] == "alice@acme.example (Copy 2)")
+        .expect("the account is there");
     assert_eq!(stored["profile"]["displayName"], "Carol");
-    refused(admin.patch("User", "bob", &json!({"spec": {"email": null}})), "email can be changed but not removed");
+    refused(
+        admin.patch("User", "bob", &json!({"spec": {"email": null}})),
+        "email can be changed but not removed",
+    );
 }
 
 #[test]
@@ -188,7 +230,9 @@ fn the_last_administrator_stays_whatever_takes_them_away() {
     let (organization, _operator) = organization();
     let admin = organization.admin();
     let member = |name: &str, of: &str| {
-        user(name).with("/spec/groupRef", json!({"name": of})).with("/spec/deletionProtection", "Disabled")
+        user(name)
+            .with("/spec/groupRef", json!({"name": of}))
+            .with("/spec/deletionProtection", "Disabled")
     };
     passed(admin.create(&group("chiefs").with("/spec/fullControl", true)));
     organization.until_ready("UserGroup", "chiefs");
@@ -244,19 +288,33 @@ fn a_loop_of_3_among_1000_users_concerns_nobody_outside_it_and_heals_when_it_is_
     // Every tenth is an heir of somebody on the loop.
     let others = (0..OTHERS).map(|number| {
         let name = format!("user-{number:03}");
-        if number % 10 == 0 { inheriting(&name, on_it[number / 10 % 3]) } else { granted(&name, &["x"]) }
+        if number % 10 == 0 {
+            inheriting(&name, on_it[number / 10 % 3])
+        } else {
+            granted(&name, &["x"])
+        }
     });
     create_all(&organization, others.collect());
     let ready = |user: &User| {
         let status = user.status.as_ref();
-        status.is_some_and(|status| serde_json::to_value(&status.conditions).expect("JSON")[0]["status"] == "True")
+        status.is_some_and(|status| {
+            serde_json::to_value(&status.conditions).expect("JSON")[0]["status"] == "True"
+        })
     };
-    eventually("everybody is Ready", || (how_many(&organization, ready) == OTHERS + 3).then_some(()));
+    eventually("everybody is Ready", || {
+        (how_many(&organization, ready) == OTHERS + 3).then_some(())
+    });
 
     std::thread::scope(|scope| {
         for (name, source) in [("alice", "bob"), ("bob", "carol"), ("carol", "alice")] {
             let organization = &organization;
-            scope.spawn(move || edit(organization, name, &json!({"permissions": {"from": {"name": source, "mode": "Inherit"}}})));
+            scope.spawn(move || {
+                edit(
+                    organization,
+                    name,
+                    &json!({"permissions": {"from": {"name": source, "mode": "Inherit"}}}),
+                )
+            });
         }
     });
     for name in on_it {
@@ -272,12 +330,18 @@ fn a_loop_of_3_among_1000_users_concerns_nobody_outside_it_and_heals_when_it_is_
         edit(&organization, name, &json!({"permissions": {"grants": [name[..1]]}}));
     }
     eventually("nobody is allowed what nobody on the loop is granted", || {
-        (operator.count("SELECT count(*) FROM roster_accounts WHERE permissions LIKE '%shared%'") == 0).then_some(())
+        (operator.count("SELECT count(*) FROM roster_accounts WHERE permissions LIKE '%shared%'")
+            == 0)
+            .then_some(())
     });
-    eventually("everybody is told so", || (how_many(&organization, |user| tells(user, "shared")) == 0).then_some(()));
+    eventually("everybody is told so", || {
+        (how_many(&organization, |user| tells(user, "shared")) == 0).then_some(())
+    });
 
     edit(&organization, "carol", &json!({"permissions": {"from": null}}));
-    for (name, permissions) in [("alice", &["a", "b", "c"][..]), ("bob", &["b", "c"]), ("carol", &["c"])] {
+    for (name, permissions) in
+        [("alice", &["a", "b", "c"][..]), ("bob", &["b", "c"]), ("carol", &["c"])]
+    {
         until_effective(&organization, name, permissions);
         organization.until_ready("User", name);
     }
@@ -288,7 +352,8 @@ fn a_loop_of_3_among_1000_users_concerns_nobody_outside_it_and_heals_when_it_is_
 
 /// How many heirs there are; 10000 are as many as the design speaks of.
 fn heirs() -> usize {
-    std::env::var("ROSTER_HEIRS").map_or(2000, |heirs| heirs.parse().expect("ROSTER_HEIRS is a number"))
+    std::env::var("ROSTER_HEIRS")
+        .map_or(2000, |heirs| heirs.parse().expect("ROSTER_HEIRS is a number"))
 }
 
 #[test]
@@ -305,17 +370,28 @@ fn a_change_of_the_source_of_thousands_is_in_force_at_once_and_holds_nobody_up()
     };
     let idle = to_be_ready("idle");
     let began = Instant::now();
-    create_all(&organization, (0..heirs).map(|number| inheriting(&format!("heir-{number:05}"), "template")).collect());
+    create_all(
+        &organization,
+        (0..heirs).map(|number| inheriting(&format!("heir-{number:05}"), "template")).collect(),
+    );
     let patience = Duration::from_secs(60 + u64::try_from(heirs).expect("a number") / 50);
     let told = |permission: &'static str| {
-        let told = || (how_many(&organization, |user| tells(user, permission)) > heirs).then_some(());
-        crate::support::within(patience, told).unwrap_or_else(|| panic!("not everybody was told {permission}"));
+        let told =
+            || (how_many(&organization, |user| tells(user, permission)) > heirs).then_some(());
+        crate::support::within(patience, told)
+            .unwrap_or_else(|| panic!("not everybody was told {permission}"));
     };
     told("old");
     let created = began.elapsed();
     organization.until("User", "template", "counted", |user| user["status"]["heirs"] == heirs);
 
-    let writes = || organization.requests_of_the_operator().iter().filter(|request| request.contains(" heir-")).count();
+    let writes = || {
+        organization
+            .requests_of_the_operator()
+            .iter()
+            .filter(|request| request.contains(" heir-"))
+            .count()
+    };
     let before = writes();
     let began = Instant::now();
     edit(&organization, "template", &json!({"permissions": {"grants": ["new"]}}));

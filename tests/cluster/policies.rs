@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Organization, With, cluster_admin, domain, eventually, group, passed, refused, user};
+use crate::support::{
+    Organization, With, cluster_admin, domain, eventually, group, passed, refused, user,
+};
 
 fn with_account(user: Value) -> Value {
     user.with("/status/accountId", "0193a4b0-0000-7000-8000-000000000001")
@@ -44,7 +46,8 @@ fn a_user_whose_account_is_retained_can_be_deleted() {
 fn a_protected_user_without_an_account_can_be_deleted() {
     let organization = Organization::new();
     organization.has(&user("alice"));
-    organization.has(&user("carol").with("/status/observedGeneration", 1).with("/status/state", "Pending"));
+    organization
+        .has(&user("carol").with("/status/observedGeneration", 1).with("/status/state", "Pending"));
     passed(organization.as_user("bob").delete("User", "alice"));
     passed(organization.as_user("bob").delete("User", "carol"));
 }
@@ -62,7 +65,8 @@ fn a_user_that_is_being_deleted_may_be_deleted_again() {
 #[test]
 fn a_user_with_heirs_cannot_be_deleted() {
     let organization = Organization::new();
-    organization.has(&user("alice").with("/spec/deletionProtection", "Disabled").with("/status/heirs", 2));
+    organization
+        .has(&user("alice").with("/spec/deletionProtection", "Disabled").with("/status/heirs", 2));
     refused(
         organization.as_user("bob").delete("User", "alice"),
         "'in-use.roster.rs' denied request: User alice can't be deleted while others inherit from it (2 now): \
@@ -102,7 +106,10 @@ fn what_was_released_can_be_deleted_whatever_was_counted_last() {
         group("drivers").with("/status/members", 3),
         domain("acme.example").with("/status/users", 1),
     ] {
-        let (kind, name) = (object["kind"].as_str().expect("a kind"), object["metadata"]["name"].as_str().expect("a name"));
+        let (kind, name) = (
+            object["kind"].as_str().expect("a kind"),
+            object["metadata"]["name"].as_str().expect("a name"),
+        );
         organization.has(&object.clone().with("/metadata/annotations", released.clone()));
         passed(admin.patch(kind, name, &json!({"metadata": {"finalizers": null}})));
         passed(admin.delete(kind, name));
@@ -133,14 +140,20 @@ fn what_nobody_uses_can_be_deleted() {
 fn in_a_namespace_that_goes_away_nothing_is_in_use_but_protection_stays() {
     let organization = Organization::new();
     organization.has(&with_account(user("alice")).with("/status/heirs", 2));
-    organization.has(&user("carol").with("/spec/deletionProtection", "Disabled").with("/status/heirs", 2));
+    organization
+        .has(&user("carol").with("/spec/deletionProtection", "Disabled").with("/status/heirs", 2));
     organization.has(&group("drivers").with("/status/members", 3));
     organization.has(&domain("acme.example").with("/status/users", 1));
     passed(organization.admin().delete("Namespace", &organization.name));
     let admin = organization.admin();
-    eventually("the policies know that the namespace goes", || admin.dry_run().delete("UserGroup", "drivers").ok());
+    eventually("the policies know that the namespace goes", || {
+        admin.dry_run().delete("UserGroup", "drivers").ok()
+    });
     refused(admin.delete("User", "alice"), PROTECTED);
-    refused(organization.as_member(GARBAGE_COLLECTOR, &["editors"]).delete("User", "alice"), PROTECTED);
+    refused(
+        organization.as_member(GARBAGE_COLLECTOR, &["editors"]).delete("User", "alice"),
+        PROTECTED,
+    );
     passed(admin.delete("User", "carol"));
     passed(admin.delete("UserGroup", "drivers"));
     passed(admin.delete("OrgEmailDomain", "acme.example"));
@@ -155,7 +168,10 @@ fn in_a_namespace_that_stays_the_namespace_controller_may_not_delete_who_is_prot
     let organization = Organization::new();
     organization.has(&with_account(user("alice")));
     for controller in NAMESPACE_CONTROLLER {
-        refused(organization.as_member(controller, &["administrators"]).delete("User", "alice"), PROTECTED);
+        refused(
+            organization.as_member(controller, &["administrators"]).delete("User", "alice"),
+            PROTECTED,
+        );
     }
 }
 
@@ -165,15 +181,24 @@ fn status_is_written_by_the_operator_only() {
     let objects = [user("alice"), group("drivers"), domain("acme.example")];
     for object in objects {
         organization.has(&object);
-        let (kind, name) = (object["kind"].as_str().expect("a kind"), object["metadata"]["name"].as_str().expect("a name"));
+        let (kind, name) = (
+            object["kind"].as_str().expect("a kind"),
+            object["metadata"]["name"].as_str().expect("a name"),
+        );
         let status = json!({"observedGeneration": 1});
         refused(
             organization.admin().patch_status(kind, name, &status),
-            &format!("'status.roster.rs' denied request: the status of {name} is written by the operator only"),
+            &format!(
+                "'status.roster.rs' denied request: the status of {name} is written by the operator only"
+            ),
         );
         passed(organization.operators_account().patch_status(kind, name, &status));
         // Through the object itself the API server ignores it.
-        let edited = passed(organization.admin().patch(kind, name, &json!({"status": {"observedGeneration": 7}})));
+        let edited = passed(organization.admin().patch(
+            kind,
+            name,
+            &json!({"status": {"observedGeneration": 7}}),
+        ));
         assert_eq!(edited["status"]["observedGeneration"], 1);
     }
 }
@@ -208,10 +233,21 @@ fn the_namespace_of_a_customer_cannot_be_deleted_by_mistake() {
         ),
     );
     for value in ["on", "Off", "false"] {
-        passed(organization.admin().patch("Namespace", name, &label("roster.rs/deletion-protection", Some(value))));
-        refused(organization.admin().delete("Namespace", name), "label it roster.rs/deletion-protection=off first");
+        passed(organization.admin().patch(
+            "Namespace",
+            name,
+            &label("roster.rs/deletion-protection", Some(value)),
+        ));
+        refused(
+            organization.admin().delete("Namespace", name),
+            "label it roster.rs/deletion-protection=off first",
+        );
     }
-    passed(organization.admin().patch("Namespace", name, &label("roster.rs/deletion-protection", Some("off"))));
+    passed(organization.admin().patch(
+        "Namespace",
+        name,
+        &label("roster.rs/deletion-protection", Some("off")),
+    ));
     passed(organization.admin().delete("Namespace", name));
 }
 
@@ -220,13 +256,20 @@ fn a_namespace_on_its_way_out_may_be_deleted_again() {
     let organization = customer("acme-west");
     let (admin, name) = (organization.admin(), &organization.name);
     let labels = json!({"roster.rs/deletion-protection": "off"});
-    passed(admin.patch("Namespace", name, &json!({"metadata": {"labels": labels, "finalizers": ["example.com/other"]}})));
+    passed(admin.patch(
+        "Namespace",
+        name,
+        &json!({"metadata": {"labels": labels, "finalizers": ["example.com/other"]}}),
+    ));
     passed(admin.delete("Namespace", name));
     passed(admin.patch("Namespace", name, &label("roster.rs/deletion-protection", None)));
     // As the namespace controller does once everything in it is gone.
-    let emptied = admin.get("Namespace", name).expect("it is there").with("/spec/finalizers", json!([]));
+    let emptied =
+        admin.get("Namespace", name).expect("it is there").with("/spec/finalizers", json!([]));
     let path = format!("/api/v1/namespaces/{name}/finalize");
-    organization.kubectl(&["replace", "--raw", &path, "-f", "-"], &emptied.to_string()).expect_success();
+    organization
+        .kubectl(&["replace", "--raw", &path, "-f", "-"], &emptied.to_string())
+        .expect_success();
     passed(admin.delete("Namespace", name));
 }
 
@@ -245,10 +288,22 @@ fn a_customer_id_can_neither_be_changed_nor_removed() {
     );
     for value in [Some("other"), None] {
         refused(admin.patch("Namespace", name, &label("roster.rs/customer-id", value)), &text);
-        refused(admin.patch_subresource("Namespace", name, "status", &label("roster.rs/customer-id", value)), &text);
-        let namespace = admin.get("Namespace", name).expect("it is there").with("/metadata/labels/roster.rs~1customer-id", value);
+        refused(
+            admin.patch_subresource(
+                "Namespace",
+                name,
+                "status",
+                &label("roster.rs/customer-id", value),
+            ),
+            &text,
+        );
+        let namespace = admin
+            .get("Namespace", name)
+            .expect("it is there")
+            .with("/metadata/labels/roster.rs~1customer-id", value);
         let path = format!("/api/v1/namespaces/{name}/finalize");
-        let finalized = organization.kubectl(&["replace", "--raw", &path, "-f", "-"], &namespace.to_string());
+        let finalized =
+            organization.kubectl(&["replace", "--raw", &path, "-f", "-"], &namespace.to_string());
         assert!(finalized.stderr.contains(&text), "{finalized:?}");
     }
     passed(admin.patch("Namespace", name, &label("roster.rs/customer-id", Some("acme-north"))));
@@ -264,10 +319,16 @@ fn a_mistaken_customer_id_can_be_corrected_once_it_is_unlocked() {
         "roster.rs/deletion-protection=off",
     );
     passed(admin.patch("Namespace", name, &label("roster.rs/deletion-protection", Some("off"))));
-    refused(admin.patch("Namespace", name, &label("roster.rs/customer-id", Some("Acme.South"))), "is not a DNS label");
+    refused(
+        admin.patch("Namespace", name, &label("roster.rs/customer-id", Some("Acme.South"))),
+        "is not a DNS label",
+    );
     passed(admin.patch("Namespace", name, &label("roster.rs/customer-id", Some("acme-south"))));
     passed(admin.patch("Namespace", name, &label("roster.rs/deletion-protection", None)));
-    refused(admin.patch("Namespace", name, &label("roster.rs/customer-id", None)), "can't be changed or removed");
+    refused(
+        admin.patch("Namespace", name, &label("roster.rs/customer-id", None)),
+        "can't be changed or removed",
+    );
 }
 
 #[test]
@@ -275,7 +336,10 @@ fn a_namespace_may_get_its_customer_id_later() {
     let organization = Organization::new();
     let (admin, name) = (organization.admin().dry_run(), &organization.name);
     passed(admin.patch("Namespace", name, &label("roster.rs/customer-id", Some("late"))));
-    refused(admin.patch("Namespace", name, &label("roster.rs/customer-id", Some("La.te"))), "is not a DNS label");
+    refused(
+        admin.patch("Namespace", name, &label("roster.rs/customer-id", Some("La.te"))),
+        "is not a DNS label",
+    );
 }
 
 #[test]

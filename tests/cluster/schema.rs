@@ -8,7 +8,8 @@ use crate::support::{Organization, Requester, With, domain, group, passed, refus
 
 /// Somebody whose requests are checked and leave nothing behind.
 fn somebody() -> &'static Requester {
-    static SOMEBODY: LazyLock<Requester> = LazyLock::new(|| Organization::new().as_user("bob").dry_run());
+    static SOMEBODY: LazyLock<Requester> =
+        LazyLock::new(|| Organization::new().as_user("bob").dry_run());
     &SOMEBODY
 }
 
@@ -96,7 +97,10 @@ fn an_email_is_one_address_with_an_ascii_local_part() {
 #[test]
 fn email_and_name_are_required_unless_the_user_is_a_copy() {
     let bob = somebody();
-    refused(bob.create(&user("alice").without("/spec/email")), "email is required unless copyOf is set");
+    refused(
+        bob.create(&user("alice").without("/spec/email")),
+        "email is required unless copyOf is set",
+    );
     let text = "profile.displayName is required unless copyOf is set";
     refused(bob.create(&user("alice").without("/spec/profile")), text);
     refused(bob.create(&user("alice").with("/spec/profile", json!({"phone": "1"}))), text);
@@ -108,7 +112,11 @@ fn email_and_name_are_required_unless_the_user_is_a_copy() {
 
 #[test]
 fn a_text_of_which_nobody_sees_anything_is_none() {
-    for (text, named) in [(" ", "U+0020"), ("\u{200b}\u{2800}", "U+200B U+2800"), ("\u{e0041}\u{3164}", "U+3164 and others")] {
+    for (text, named) in [
+        (" ", "U+0020"),
+        ("\u{200b}\u{2800}", "U+200B U+2800"),
+        ("\u{e0041}\u{3164}", "U+3164 and others"),
+    ] {
         let message = format!("has only characters that nobody sees: {named}");
         for pointer in [
             "profile/displayName",
@@ -118,14 +126,20 @@ fn a_text_of_which_nobody_sees_anything_is_none() {
             "profile/address/postalCode",
             "role",
         ] {
-            let value = user("alice").with("/spec/profile/address", json!({})).with(&format!("/spec/{pointer}"), text);
+            let value = user("alice")
+                .with("/spec/profile/address", json!({}))
+                .with(&format!("/spec/{pointer}"), text);
             let answer = somebody().create(&value);
-            refused(answer.as_ref().map_err(Clone::clone), &format!("spec.{}", pointer.replace('/', ".")));
+            refused(
+                answer.as_ref().map_err(Clone::clone),
+                &format!("spec.{}", pointer.replace('/', ".")),
+            );
             refused(answer, &message);
         }
         for pointer in ["teams", "profile/notifications"] {
             let field = format!("spec.{}[1]", pointer.replace('/', "."));
-            let answer = somebody().create(&user("alice").with(&format!("/spec/{pointer}"), json!(["a", text])));
+            let answer = somebody()
+                .create(&user("alice").with(&format!("/spec/{pointer}"), json!(["a", text])));
             refused(answer.as_ref().map_err(Clone::clone), &field);
             refused(answer, &message);
         }
@@ -141,9 +155,16 @@ fn a_text_of_which_nobody_sees_anything_is_none() {
 fn a_text_from_before_the_rule_stays_through_edits_elsewhere() {
     let organization = Organization::new();
     let admin = organization.admin();
-    let before = organization.has(&user("alice")).with("/spec/role", "\u{200b}").with("/spec/profile/phone", " ");
+    let before = organization
+        .has(&user("alice"))
+        .with("/spec/role", "\u{200b}")
+        .with("/spec/profile/phone", " ");
     organization.put_into_etcd("users", &before.with("/spec/teams", json!([" "])));
-    passed(admin.patch("User", "alice", &json!({"spec": {"profile": {"displayName": "Alice Smith"}}})));
+    passed(admin.patch(
+        "User",
+        "alice",
+        &json!({"spec": {"profile": {"displayName": "Alice Smith"}}}),
+    ));
     passed(admin.patch("User", "alice", &json!({"spec": {"teams": ["night-shift"]}})));
     let text = "has only characters that nobody sees";
     refused(admin.patch("User", "alice", &json!({"spec": {"role": " "}})), text);
@@ -174,18 +195,27 @@ fn the_forms_of_the_real_world_are_judged_as_the_table_says() {
             "username" | "password" => continue,
             kind => panic!("there is no kind {kind}"),
         };
-        let value: Value = if ["street", "team"].contains(&form.kind) { json!([form.text()]) } else { form.text().into() };
-        let object =
-            if form.kind == "domain" { domain("acme.example") } else { user("alice").with("/spec/profile/address", json!({})) };
+        let value: Value = if ["street", "team"].contains(&form.kind) {
+            json!([form.text()])
+        } else {
+            form.text().into()
+        };
+        let object = if form.kind == "domain" {
+            domain("acme.example")
+        } else {
+            user("alice").with("/spec/profile/address", json!({}))
+        };
         let answer = somebody().create(&object.with(pointer, value));
         let is_right = match &form.verdict {
             Verdict::Taken | Verdict::As(_) => answer.is_ok(),
             Verdict::Unseen => answer.as_ref().is_err_and(|refusal| {
                 let text = format!("{refusal:?}");
                 // A line break is refused by its pattern already.
-                text.contains("has only characters that nobody sees") || text.contains("should match")
+                text.contains("has only characters that nobody sees")
+                    || text.contains("should match")
             }),
-            // The operator says what it is: the schema knows neither the time zones nor what a domain is.
+            // The operator says what it is: the schema knows neither the time zones nor what a
+            // domain is.
             Verdict::Refused(_) => true,
         };
         if !is_right {
@@ -216,7 +246,9 @@ fn free_text_has_no_control_characters_and_an_upper_bound() {
 
 #[test]
 fn lists_of_free_text_are_bounded() {
-    for (pointer, bound) in [("teams", 64), ("profile/notifications", 64), ("profile/address/street", 4)] {
+    for (pointer, bound) in
+        [("teams", 64), ("profile/notifications", 64), ("profile/address/street", 4)]
+    {
         check_user(pointer, json!(["a\tb"]), "should match");
         check_user(pointer, json!([""]), "should be at least 1 chars long");
         check_user(pointer, json!([long(129)]), "may not be more than 128 bytes");
@@ -270,7 +302,11 @@ fn references_name_objects() {
     check_user("permissions/from", from(&long(254)), "may not be more than 253 bytes");
     check_user("permissions/from", json!({"name": "bob"}), "mode: Required value");
     check_user("permissions/from", json!({"mode": "Clone"}), "name: Required value");
-    check_user("permissions/from", json!({"name": "bob", "mode": "Follow"}), "supported values: \"Inherit\", \"Clone\"");
+    check_user(
+        "permissions/from",
+        json!({"name": "bob", "mode": "Follow"}),
+        "supported values: \"Inherit\", \"Clone\"",
+    );
 }
 
 #[test]
@@ -286,7 +322,16 @@ fn a_secrets_keys_are_keys_of_secrets() {
 
 #[test]
 fn a_permission_is_words_joined_by_colons() {
-    for permission in ["*", "Orders:read", "orders:", ":read", "orders::read", "orders read", "orders:*", "örders"] {
+    for permission in [
+        "*",
+        "Orders:read",
+        "orders:",
+        ":read",
+        "orders::read",
+        "orders read",
+        "orders:*",
+        "örders",
+    ] {
         check_user(
             "permissions/grants",
             json!([permission]),
@@ -317,7 +362,11 @@ fn choices_are_spelt_as_they_are_offered() {
     check_user("deletionProtection", "Off", "supported values: \"Enabled\", \"Disabled\"");
     check_user("deletionPolicy", "Keep", "supported values: \"Delete\", \"Retain\"");
     check_user("chargeApproved", "yes", "must be of type boolean");
-    check_group("selfService", json!(["Role"]), "supported values: \"Name\", \"Address\", \"Phone\", \"Email\", \"Password\"");
+    check_group(
+        "selfService",
+        json!(["Role"]),
+        "supported values: \"Name\", \"Address\", \"Phone\", \"Email\", \"Password\"",
+    );
     check_group("selfService", json!(["Name", "Name"]), "Duplicate value");
     check_group("fullControl", "true", "must be of type boolean");
 }
@@ -327,7 +376,9 @@ fn an_adopted_account_is_named_by_its_id() {
     for id in ["0193A4B0-0000-7000-8000-000000000001", "0193a4b0x0000x7000x8000x000000000001"] {
         check_user("adopt", id, "should match");
     }
-    for other in ["entry-0193a4b0-0000-7000-8000-000000000", "Entry/0193a4b0-0000-7000-8000-00000000000"] {
+    for other in
+        ["entry-0193a4b0-0000-7000-8000-000000000", "Entry/0193a4b0-0000-7000-8000-00000000000"]
+    {
         check_user("adopt", other, "should match");
     }
     check_user("adopt", long(35), "should be at least 36 chars long");
@@ -335,9 +386,15 @@ fn an_adopted_account_is_named_by_its_id() {
     check_user_passes("adopt", "0193a4b0-0000-7000-8000-000000000001");
     check_user_passes("adopt", "entry/0193a4b0-0000-7000-8000-000000000001");
     let copy = user("alice").with("/spec/copyOf/name", "template").without("/spec/email");
-    passed(somebody().create(&copy.clone().with("/spec/adopt", "0193a4b0-0000-7000-8000-000000000001")));
+    passed(
+        somebody()
+            .create(&copy.clone().with("/spec/adopt", "0193a4b0-0000-7000-8000-000000000001")),
+    );
     let text = "email is required where adopt names a directory's entry";
-    refused(somebody().create(&copy.with("/spec/adopt", "entry/0193a4b0-0000-7000-8000-000000000001")), text);
+    refused(
+        somebody().create(&copy.with("/spec/adopt", "entry/0193a4b0-0000-7000-8000-000000000001")),
+        text,
+    );
 }
 
 #[test]
@@ -349,7 +406,8 @@ fn what_is_fixed_stays_fixed() {
     check_edit(&named, &json!({"username": null}), text);
     check_edit(&plain, &json!({"username": "ally"}), text);
 
-    let text = "copyOf can't be added, changed or removed later: delete the User and create it anew";
+    let text =
+        "copyOf can't be added, changed or removed later: delete the User and create it anew";
     let copy = plain.clone().with("/spec/copyOf/name", "template");
     check_edit(&copy, &json!({"copyOf": {"name": "other"}}), text);
     check_edit(&copy, &json!({"copyOf": null}), text);
@@ -362,7 +420,8 @@ fn what_is_fixed_stays_fixed() {
     check_edit(&plain, &json!({"adopt": "0193a4b0-0000-7000-8000-000000000001"}), text);
 
     check_edit(&copy, &json!({"email": null}), "email can be changed but not removed");
-    let text = "chargeApproved can't be taken back: delete the User to end the charge with this month";
+    let text =
+        "chargeApproved can't be taken back: delete the User to end the charge with this month";
     check_edit(&plain, &json!({"chargeApproved": false}), text);
     check_edit(&plain, &json!({"chargeApproved": null}), text);
 }
@@ -391,9 +450,16 @@ fn the_administrators_group_always_has_full_control() {
     let organization = Organization::new();
     organization.has(&group("administrators").with("/spec/fullControl", true));
     let bob = organization.as_user("bob");
-    refused(bob.patch("UserGroup", "administrators", &json!({"spec": {"fullControl": false}})), text);
+    refused(
+        bob.patch("UserGroup", "administrators", &json!({"spec": {"fullControl": false}})),
+        text,
+    );
     refused(bob.patch("UserGroup", "administrators", &json!({"spec": null})), text);
-    passed(bob.patch("UserGroup", "administrators", &json!({"spec": {"description": "They run it."}})));
+    passed(bob.patch(
+        "UserGroup",
+        "administrators",
+        &json!({"spec": {"description": "They run it."}}),
+    ));
 }
 
 #[test]
@@ -414,7 +480,10 @@ fn a_domain_is_a_name() {
     }
     check_domain("", "should be at least 1 chars long");
     check_domain(long(254), "may not be more than 253 bytes");
-    refused(somebody().create(&domain("acme.example").with("/spec", json!({}))), "spec.domain: Required value");
+    refused(
+        somebody().create(&domain("acme.example").with("/spec", json!({}))),
+        "spec.domain: Required value",
+    );
     refused(somebody().create(&domain("acme.example").without("/spec")), "spec: Required value");
     for name in ["BÜCHER.example", "xn--bcher-kva.example", &long(253)] {
         passed(somebody().create(&domain("acme.example").with("/spec/domain", name)));
@@ -424,18 +493,29 @@ fn a_domain_is_a_name() {
 #[test]
 fn a_null_where_a_value_is_expected_is_refused() {
     let bob = somebody();
-    refused(bob.create(&user("alice").with("/spec/email", Value::Null)), "email is required unless copyOf is set");
+    refused(
+        bob.create(&user("alice").with("/spec/email", Value::Null)),
+        "email is required unless copyOf is set",
+    );
     for pointer in ["/spec/profile", "/spec/profile/displayName"] {
-        refused(bob.create(&user("alice").with(pointer, Value::Null)), "profile.displayName is required unless copyOf is set");
+        refused(
+            bob.create(&user("alice").with(pointer, Value::Null)),
+            "profile.displayName is required unless copyOf is set",
+        );
     }
     check_user("groupRef/name", Value::Null, "Required value");
     check_user("permissions/from", json!({"name": "bob", "mode": null}), "Required value");
-    for pointer in ["teams", "permissions/grants", "profile/notifications", "profile/address/street"] {
+    for pointer in
+        ["teams", "permissions/grants", "profile/notifications", "profile/address/street"]
+    {
         check_user(pointer, json!([null]), "must be of type string: \"null\"");
     }
     check_domain(Value::Null, "spec.domain: Required value");
     refused(bob.create(&user("alice").with("/spec", Value::Null)), "spec: Required value");
-    refused(bob.create(&group("administrators").with("/spec/fullControl", Value::Null)), "always has full control");
+    refused(
+        bob.create(&group("administrators").with("/spec/fullControl", Value::Null)),
+        "always has full control",
+    );
 }
 
 #[test]
@@ -453,7 +533,9 @@ fn a_null_where_a_value_is_optional_is_not_stored() {
         "adopt",
         "passwordSecretRef",
     ];
-    let asked = pointers.iter().fold(user("alice"), |user, pointer| user.with(&format!("/spec/{pointer}"), Value::Null));
+    let asked = pointers
+        .iter()
+        .fold(user("alice"), |user, pointer| user.with(&format!("/spec/{pointer}"), Value::Null));
     let created = passed(somebody().create(&asked));
     for pointer in pointers {
         assert_eq!(created.pointer(&format!("/spec/{pointer}")), None);
@@ -462,10 +544,12 @@ fn a_null_where_a_value_is_optional_is_not_stored() {
 
 #[test]
 fn a_null_where_there_is_a_default_is_the_default() {
-    let nulls =
-        json!({"state": null, "groupRef": null, "chargeApproved": null, "deletionProtection": null, "deletionPolicy": null});
+    let nulls = json!({"state": null, "groupRef": null, "chargeApproved": null, "deletionProtection": null, "deletionPolicy": null});
     let mut asked = user("alice");
-    asked["spec"].as_object_mut().expect("a spec").extend(nulls.as_object().expect("an object").clone());
+    asked["spec"]
+        .as_object_mut()
+        .expect("a spec")
+        .extend(nulls.as_object().expect("an object").clone());
     let spec = &passed(somebody().create(&asked))["spec"];
     assert_eq!(spec["state"], "Enabled");
     assert_eq!(spec["groupRef"], json!({"name": "users"}));
@@ -501,7 +585,8 @@ fn the_largest_objects_pass() {
     let version = created["metadata"]["resourceVersion"].clone();
     let mut other = permissions.clone();
     other.reverse();
-    let edited = largest.with("/spec/permissions/grants", other).with("/metadata/resourceVersion", version);
+    let edited =
+        largest.with("/spec/permissions/grants", other).with("/metadata/resourceVersion", version);
     passed(bob.replace(&edited));
     passed(bob.create(&group(&name).with(
         "/spec",
@@ -510,7 +595,12 @@ fn the_largest_objects_pass() {
             "selfService": ["Name", "Address", "Phone", "Email", "Password", "TimeZone", "Notifications"],
         }),
     )));
-    passed(bob.create(&domain("acme.example").with("/spec", json!({"domain": long(253), "includeSubdomains": true}))));
+    passed(
+        bob.create(
+            &domain("acme.example")
+                .with("/spec", json!({"domain": long(253), "includeSubdomains": true})),
+        ),
+    );
 }
 
 #[test]
@@ -524,7 +614,8 @@ fn a_status_within_its_bounds_passes() {
             "lastTransitionTime": moment, "observedGeneration": 4,
         })
     };
-    let conditions: Vec<_> = (0..16).map(|number| condition(format!("{number:02}{}", long(62)))).collect();
+    let conditions: Vec<_> =
+        (0..16).map(|number| condition(format!("{number:02}{}", long(62)))).collect();
     let effective: Vec<_> = (0..64).map(|number| format!("{number:03}:{}", long(121))).collect();
     let status = json!({
         "observedGeneration": 4, "state": "ChangingPassword", "loginName": long(512), "accountId": long(36),
@@ -541,5 +632,8 @@ fn a_status_within_its_bounds_passes() {
     let twice = json!({"conditions": [conditions[0], conditions[0]]});
     refused(operator.patch_status("User", "alice", &twice), "Duplicate value");
     let seventeen = vec![condition("Ready".to_owned()); 17];
-    refused(operator.patch_status("User", "alice", &json!({"conditions": seventeen})), "must have at most 16 items");
+    refused(
+        operator.patch_status("User", "alice", &json!({"conditions": seventeen})),
+        "must have at most 16 items",
+    );
 }

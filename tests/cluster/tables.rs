@@ -34,29 +34,50 @@ fn settled() -> Organization {
             .with("/spec/selfService", json!(["Name", "Phone"]))
             .with("/status", json!({"members": 3, "conditions": [conditions[0]]})),
     );
-    organization.has(&domain("acme.example").with("/status", json!({"users": 1, "conditions": [conditions[0]]})));
+    organization.has(
+        &domain("acme.example").with("/status", json!({"users": 1, "conditions": [conditions[0]]})),
+    );
     organization
 }
 
 /// Returns the cells of a table's rows; columns are two spaces or more apart.
 fn cells(table: &str) -> Vec<Vec<&str>> {
-    table.lines().map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect()).collect()
+    table
+        .lines()
+        .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect()
 }
 
 #[test]
 fn users_are_listed_with_what_matters() {
     let table = settled().kubectl(&["get", "users.roster.rs"], "").expect_success();
     let rows = cells(&table);
-    assert_eq!(rows[0], ["NAME", "EMAIL", "GROUP", "STATUS", "READY", "REASON", "LOGIN-READY", "AGE"], "{table}");
-    assert_eq!(rows[2][..7], ["carol", "carol@acme.example", "users", "Disabled", "True", "Reconciled", "False"], "{table}");
+    assert_eq!(
+        rows[0],
+        ["NAME", "EMAIL", "GROUP", "STATUS", "READY", "REASON", "LOGIN-READY", "AGE"],
+        "{table}"
+    );
+    assert_eq!(
+        rows[2][..7],
+        ["carol", "carol@acme.example", "users", "Disabled", "True", "Reconciled", "False"],
+        "{table}"
+    );
 }
 
 #[test]
 fn users_are_listed_with_everything_on_request() {
     let table = settled().kubectl(&["get", "users.roster.rs", "-o", "wide"], "").expect_success();
     let rows = cells(&table);
-    assert_eq!(rows[0][8..], ["LOGIN", "SOURCE", "PERMISSIONS", "BILLABLE", "SINCE", "MESSAGE"], "{table}");
-    assert_eq!(rows[2][8..], ["carol.acme", "Inherited", "1", "True", "2026-11", "Reconciled it is"], "{table}");
+    assert_eq!(
+        rows[0][8..],
+        ["LOGIN", "SOURCE", "PERMISSIONS", "BILLABLE", "SINCE", "MESSAGE"],
+        "{table}"
+    );
+    assert_eq!(
+        rows[2][8..],
+        ["carol.acme", "Inherited", "1", "True", "2026-11", "Reconciled it is"],
+        "{table}"
+    );
 }
 
 #[test]
@@ -64,7 +85,11 @@ fn groups_and_domains_are_listed_with_what_matters() {
     let organization = settled();
     let table = organization.kubectl(&["get", "usergroups"], "").expect_success();
     let rows = cells(&table);
-    assert_eq!(rows[0], ["NAME", "MEMBERS", "FULL-CONTROL", "SELF-SERVICE", "READY", "AGE"], "{table}");
+    assert_eq!(
+        rows[0],
+        ["NAME", "MEMBERS", "FULL-CONTROL", "SELF-SERVICE", "READY", "AGE"],
+        "{table}"
+    );
     assert_eq!(rows[1][..5], ["drivers", "3", "false", r#"["Name","Phone"]"#, "True"], "{table}");
     let table = organization.kubectl(&["get", "orgemaildomains"], "").expect_success();
     let rows = cells(&table);
@@ -80,13 +105,20 @@ fn short_names_and_the_category_work() {
         ("rgrp", "usergroup.roster.rs/drivers\n"),
         ("rdom", "orgemaildomain.roster.rs/acme.example\n"),
     ] {
-        assert_eq!(organization.kubectl(&["get", word, "-o", "name"], "").expect_success(), expected);
+        assert_eq!(
+            organization.kubectl(&["get", word, "-o", "name"], "").expect_success(),
+            expected
+        );
     }
     let all = organization.kubectl(&["get", "roster", "-o", "name"], "").expect_success();
     let mut all: Vec<_> = all.lines().collect();
     all.sort_unstable();
-    let expected =
-        ["orgemaildomain.roster.rs/acme.example", "user.roster.rs/alice", "user.roster.rs/carol", "usergroup.roster.rs/drivers"];
+    let expected = [
+        "orgemaildomain.roster.rs/acme.example",
+        "user.roster.rs/alice",
+        "user.roster.rs/carol",
+        "usergroup.roster.rs/drivers",
+    ];
     assert_eq!(all, expected);
 }
 
@@ -99,21 +131,26 @@ fn users_are_selected_by_email_group_and_state() {
         ("spec.groupRef.name=drivers", ""),
         ("spec.state=Disabled", "user.roster.rs/carol\n"),
     ] {
-        let found = organization.kubectl(&["get", "rusr", "-o", "name", "--field-selector", selector], "");
+        let found =
+            organization.kubectl(&["get", "rusr", "-o", "name", "--field-selector", selector], "");
         assert_eq!(found.expect_success(), expected, "{selector}");
     }
 }
 
 #[test]
 fn users_are_sorted_by_email() {
-    let sorted = settled().kubectl(&["get", "rusr", "-o", "name", "--sort-by=.status.email"], "").expect_success();
+    let sorted = settled()
+        .kubectl(&["get", "rusr", "-o", "name", "--sort-by=.status.email"], "")
+        .expect_success();
     assert_eq!(sorted.lines().last(), Some("user.roster.rs/carol"), "{sorted}");
 }
 
 #[test]
 fn before_the_first_look_the_observed_generation_is_minus_one() {
     let organization = Organization::new();
-    for object in [user("alice"), group("drivers"), group("bare").without("/spec"), domain("acme.example")] {
+    for object in
+        [user("alice"), group("drivers"), group("bare").without("/spec"), domain("acme.example")]
+    {
         let created = passed(organization.admin().create(&object));
         assert_eq!(created["status"], json!({"observedGeneration": -1}));
     }
@@ -155,6 +192,9 @@ fn fields_are_explained() {
         "users.roster.rs.spec.chargeApproved",
         &["Without it no account is created; once given it can't be taken back."],
     );
-    check_explained("usergroups.spec.selfService", &["Which of their own details members may change."]);
+    check_explained(
+        "usergroups.spec.selfService",
+        &["Which of their own details members may change."],
+    );
     check_explained("orgemaildomains.spec.includeSubdomains", &["Whether addresses in subdomains"]);
 }

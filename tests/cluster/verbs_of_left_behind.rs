@@ -1,9 +1,11 @@
-//! Who may do what with an account that was left behind: everybody who was authorized for what they ask for, whatever the
-//! account has.
+//! Who may do what with an account that was left behind: everybody who was authorized for what they
+//! ask for, whatever the account has.
 
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Organization, Requester, With, domain, eventually, group, passed, refused, user};
+use crate::support::{
+    Operator, Organization, Requester, With, domain, eventually, group, passed, refused, user,
+};
 use crate::verbs::{bind, may};
 
 const OLD: &str = "nine wet lanterns over quartz";
@@ -18,13 +20,22 @@ fn secret(name: &str, password: &str) -> Value {
 }
 
 /// Somebody who may write Users and has these verbs, each on its object.
-fn with_verbs(organization: &Organization, number: usize, verbs: &[(&str, &str, &str)]) -> Requester {
+fn with_verbs(
+    organization: &Organization,
+    number: usize,
+    verbs: &[(&str, &str, &str)],
+) -> Requester {
     let name = format!("{}-{number}", organization.name);
     let rule = |(verb, resource, name): &(&str, &str, &str)| {
         let names: Vec<&str> = Some(*name).filter(|name| !name.is_empty()).into_iter().collect();
         json!({"apiGroups": ["roster.rs"], "resources": [resource], "resourceNames": names, "verbs": [verb]})
     };
-    bind(&name, Some(&organization.name), number, &json!(verbs.iter().map(rule).collect::<Vec<_>>()));
+    bind(
+        &name,
+        Some(&organization.name),
+        number,
+        &json!(verbs.iter().map(rule).collect::<Vec<_>>()),
+    );
     for (verb, resource, object) in verbs {
         let need = format!("{verb} {resource}/{object}").trim_end_matches('/').to_owned();
         eventually("the right is known", || may(&[&name], &organization.name, &need).then_some(()));
@@ -32,7 +43,8 @@ fn with_verbs(organization: &Organization, number: usize, verbs: &[(&str, &str, 
     organization.as_member("somebody", &["editors", &name])
 }
 
-/// An organization with an account in control that its User left behind, and nobody else in control unless `root` is.
+/// An organization with an account in control that its User left behind, and nobody else in control
+/// unless `root` is.
 struct LeftBehind {
     organization: Organization,
     operator: Operator,
@@ -45,11 +57,15 @@ impl LeftBehind {
     fn new(leave: fn(&Organization), others: &[Value]) -> Self {
         let organization = Organization::new();
         let admin = organization.admin();
-        for object in [domain("acme.example"), secret("ceo", OLD), secret("new", NEW), secret("bad", "short")] {
+        for object in
+            [domain("acme.example"), secret("ceo", OLD), secret("new", NEW), secret("bad", "short")]
+        {
             passed(admin.create(&object));
         }
         let operator = Operator::start(&organization);
-        let ceo = asks_for("administrators").with("/spec/email", "ceo@acme.example").with("/spec/passwordSecretRef/name", "ceo");
+        let ceo = asks_for("administrators")
+            .with("/spec/email", "ceo@acme.example")
+            .with("/spec/passwordSecretRef/name", "ceo");
         for user in others.iter().chain([&ceo.with("/spec/deletionPolicy", "Retain")]) {
             passed(admin.create(user));
             organization.until_ready("User", user["metadata"]["name"].as_str().expect("a name"));
@@ -74,16 +90,23 @@ impl LeftBehind {
     }
 
     fn logs_in(&self, password: &str) -> bool {
-        self.operator.roster(&["login", &format!("ceo.{}", self.organization.name)], password).success
+        self.operator
+            .roster(&["login", &format!("ceo.{}", self.organization.name)], password)
+            .success
     }
 
-    /// Somebody creates a User, which has nothing of the account for this reason, and deletes it again.
+    /// Somebody creates a User, which has nothing of the account for this reason, and deletes it
+    /// again.
     #[track_caller]
     fn waits(&self, who: &Requester, user: &Value, reason: &str) {
         passed(who.create(user));
         let name = user["metadata"]["name"].as_str().expect("a name");
         let said = self.organization.until_reason("User", name, reason);
-        assert_eq!((&said["status"]["state"], &said["status"]["accountId"]), (&json!("Pending"), &Value::Null), "{said:#}");
+        assert_eq!(
+            (&said["status"]["state"], &said["status"]["accountId"]),
+            (&json!("Pending"), &Value::Null),
+            "{said:#}"
+        );
         assert_eq!(self.account(), self.before, "{said:#}");
         assert_eq!((self.logs_in(NEW), self.logs_in(OLD)), (false, true), "{said:#}");
         passed(self.organization.admin().delete("User", name));
@@ -100,14 +123,19 @@ impl LeftBehind {
         assert_eq!(ready["status"]["accountId"], self.id.as_str());
         self.organization.until_event(event);
         let account = self.account();
-        assert_eq!((&account["email"], &account["group"]), (&user["spec"]["email"], &user["spec"]["groupRef"]["name"]));
+        assert_eq!(
+            (&account["email"], &account["group"]),
+            (&user["spec"]["email"], &user["spec"]["groupRef"]["name"])
+        );
         assert_eq!((self.logs_in(NEW), self.logs_in(OLD)), (true, false));
     }
 }
 
 /// A User of the account's name that asks for everything else than the account has.
 fn asks_for(group: &str) -> Value {
-    let user = user("ceo").with("/spec/email", "eve@acme.example").with("/spec/passwordSecretRef/name", "new");
+    let user = user("ceo")
+        .with("/spec/email", "eve@acme.example")
+        .with("/spec/passwordSecretRef/name", "new");
     user.with("/spec/groupRef/name", group)
 }
 
@@ -117,21 +145,31 @@ fn root() -> Value {
 
 const RETAINED: fn(&Organization) = |_| {};
 
-/// Its finalizer is taken off: the store takes it for the User's that isn't there any more, as in another cluster.
+/// Its finalizer is taken off: the store takes it for the User's that isn't there any more, as in
+/// another cluster.
 const LOST: fn(&Organization) = |organization| {
-    let released = json!({"metadata": {"annotations": {"roster.rs/release": "true"}, "finalizers": null}});
-    passed(organization.as_member("rosa", &["administrators", "releasers"]).patch("User", "ceo", &released));
+    let released =
+        json!({"metadata": {"annotations": {"roster.rs/release": "true"}, "finalizers": null}});
+    passed(
+        organization
+            .as_member("rosa", &["administrators", "releasers"])
+            .patch("User", "ceo", &released),
+    );
 };
 
 #[test]
 fn an_account_that_was_left_behind_goes_to_who_was_authorized_for_all_that_it_has() {
     let left = LeftBehind::new(RETAINED, &[root(), user("bob")]);
     let (organization, id) = (&left.organization, left.id.as_str());
-    let verbs =
-        [("administer", "usergroups", "contractors"), ("approve-charge", "users", ""), ("set-password", "passwords", "new")];
+    let verbs = [
+        ("administer", "usergroups", "contractors"),
+        ("approve-charge", "users", ""),
+        ("set-password", "passwords", "new"),
+    ];
     let mallory = with_verbs(organization, 901, &verbs);
     let ada = with_verbs(organization, 902, &[&verbs[..], &[("adopt", "accounts", id)]].concat());
-    let hans = with_verbs(organization, 903, &[("administer", "usergroups", "users"), verbs[1], verbs[2]]);
+    let hans =
+        with_verbs(organization, 903, &[("administer", "usergroups", "users"), verbs[1], verbs[2]]);
     let adam = organization.as_member("adam", &["administrators"]);
     let adopting = |group: &str| asks_for(group).with("/spec/adopt", id);
 
@@ -139,22 +177,55 @@ fn an_account_that_was_left_behind_goes_to_who_was_authorized_for_all_that_it_ha
     left.waits(&mallory, &asks_for("contractors"), "NotAdoptable");
     left.waits(&hans, &asks_for("users"), "NotAdoptable");
     left.waits(&adam, &asks_for("users"), "NotAdoptable");
-    refused(mallory.create(&asks_for("administrators")), "needs the verb administer on usergroups.roster.rs/administrators");
-    refused(mallory.create(&adopting("contractors")), &format!("needs the verb adopt on accounts.roster.rs/{id}"));
-    refused(hans.create(&adopting("users")), &format!("needs the verb adopt on accounts.roster.rs/{id}"));
+    refused(
+        mallory.create(&asks_for("administrators")),
+        "needs the verb administer on usergroups.roster.rs/administrators",
+    );
+    refused(
+        mallory.create(&adopting("contractors")),
+        &format!("needs the verb adopt on accounts.roster.rs/{id}"),
+    );
+    refused(
+        hans.create(&adopting("users")),
+        &format!("needs the verb adopt on accounts.roster.rs/{id}"),
+    );
     left.waits(&ada, &adopting("contractors"), "GroupNotFound");
     passed(organization.admin().create(&group("contractors")));
     organization.until_ready("UserGroup", "contractors");
     left.waits(&mallory, &asks_for("contractors"), "NotAdoptable");
 
     // Whatever else of it is refused or waits.
-    left.waits(&adam, &asks_for("administrators").with("/spec/email", "eve@other.example"), "DomainNotAllowed");
-    left.waits(&adam, &asks_for("administrators").with("/spec/email", "bob@acme.example"), "EmailTaken");
-    left.waits(&adam, &asks_for("administrators").with("/spec/passwordSecretRef/name", "bad"), "PasswordRejected");
-    left.waits(&adam, &asks_for("administrators").with("/spec/passwordSecretRef/name", "none"), "PasswordSecretNotFound");
-    left.waits(&adam, &asks_for("administrators").with("/spec/chargeApproved", false), "ChargeNotApproved");
+    left.waits(
+        &adam,
+        &asks_for("administrators").with("/spec/email", "eve@other.example"),
+        "DomainNotAllowed",
+    );
+    left.waits(
+        &adam,
+        &asks_for("administrators").with("/spec/email", "bob@acme.example"),
+        "EmailTaken",
+    );
+    left.waits(
+        &adam,
+        &asks_for("administrators").with("/spec/passwordSecretRef/name", "bad"),
+        "PasswordRejected",
+    );
+    left.waits(
+        &adam,
+        &asks_for("administrators").with("/spec/passwordSecretRef/name", "none"),
+        "PasswordSecretNotFound",
+    );
+    left.waits(
+        &adam,
+        &asks_for("administrators").with("/spec/chargeApproved", false),
+        "ChargeNotApproved",
+    );
     let heir = json!({"name": "nobody", "mode": "Inherit"});
-    left.waits(&adam, &asks_for("administrators").with("/spec/permissions/from", heir), "SourceNotFound");
+    left.waits(
+        &adam,
+        &asks_for("administrators").with("/spec/permissions/from", heir),
+        "SourceNotFound",
+    );
     left.waits(&adam, &asks_for("administrators").with("/spec/copyOf/name", "bob"), "NotAdoptable");
     let paused = json!({"roster.rs/paused": "true"});
     left.waits(&adam, &asks_for("administrators").with("/metadata/annotations", paused), "Paused");
@@ -163,12 +234,19 @@ fn an_account_that_was_left_behind_goes_to_who_was_authorized_for_all_that_it_ha
     passed(mallory.create(&asks_for("contractors")));
     organization.until_reason("User", "ceo", "NotAdoptable");
     let moved = json!({"spec": {"groupRef": {"name": "administrators"}}});
-    refused(mallory.patch("User", "ceo", &moved), "needs the verb administer on usergroups.roster.rs/administrators");
+    refused(
+        mallory.patch("User", "ceo", &moved),
+        "needs the verb administer on usergroups.roster.rs/administrators",
+    );
     passed(mallory.delete("User", "ceo"));
     organization.until_gone("User", "ceo");
     assert_eq!(left.account(), left.before);
 
-    left.has_it(&ada, &adopting("contractors").with("/spec/deletionPolicy", "Retain"), "AccountTakenBack");
+    left.has_it(
+        &ada,
+        &adopting("contractors").with("/spec/deletionPolicy", "Retain"),
+        "AccountTakenBack",
+    );
     assert_eq!(left.account()["permissions"], json!([]));
     passed(organization.admin().delete("User", "ceo"));
     organization.until_gone("User", "ceo");
@@ -178,17 +256,29 @@ fn an_account_that_was_left_behind_goes_to_who_was_authorized_for_all_that_it_ha
 #[test]
 fn the_last_administrators_account_goes_to_no_helpdesk() {
     let left = LeftBehind::new(RETAINED, &[user("bob")]);
-    let verbs = [("administer", "usergroups", "users"), ("approve-charge", "users", ""), ("set-password", "passwords", "new")];
+    let verbs = [
+        ("administer", "usergroups", "users"),
+        ("approve-charge", "users", ""),
+        ("set-password", "passwords", "new"),
+    ];
     let hans = with_verbs(&left.organization, 904, &verbs);
     left.waits(&hans, &asks_for("users"), "NotAdoptable");
     let adopting = asks_for("users").with("/spec/adopt", left.id.as_str());
-    left.waits(&left.organization.as_member("adam", &["administrators"]), &adopting, "LastAdministrator");
+    left.waits(
+        &left.organization.as_member("adam", &["administrators"]),
+        &adopting,
+        "LastAdministrator",
+    );
 }
 
 #[test]
 fn an_account_whose_user_was_lost_goes_to_who_asks_for_its_group_alone() {
     let left = LeftBehind::new(LOST, &[root()]);
-    let verbs = [("administer", "usergroups", "users"), ("approve-charge", "users", ""), ("set-password", "passwords", "new")];
+    let verbs = [
+        ("administer", "usergroups", "users"),
+        ("approve-charge", "users", ""),
+        ("set-password", "passwords", "new"),
+    ];
     left.waits(&with_verbs(&left.organization, 905, &verbs), &asks_for("users"), "NotAdoptable");
     let adam = left.organization.as_member("adam", &["administrators"]);
     left.has_it(&adam, &asks_for("administrators"), "AccountTakenBack");

@@ -1,9 +1,12 @@
-//! Who may do what, where it takes more than one request in a namespace that stays: whole organizations, namespaces on
-//! their way out, controllers, old objects, the largest ones, and the roles that are shipped.
+//! Who may do what, where it takes more than one request in a namespace that stays: whole
+//! organizations, namespaces on their way out, controllers, old objects, the largest ones, and the
+//! roles that are shipped.
 
 use serde_json::{Value, json};
 
-use crate::support::{Organization, Requester, With, cluster_admin, eventually, group, passed, refused, user};
+use crate::support::{
+    Organization, Requester, With, cluster_admin, eventually, group, passed, refused, user,
+};
 use crate::verbs::{bind, may};
 
 const OURS: &str = "roster.rs/account";
@@ -30,7 +33,10 @@ fn finalizers(all: &[&str]) -> Value {
 fn a_refusal_says_what_is_missing_and_who_has_it() {
     let organization = Organization::new();
     organization.has(&alice());
-    let refusal = organization.as_member("hans", &["helpdesk"]).patch("User", "alice", &phone()).expect_err("it is refused");
+    let refusal = organization
+        .as_member("hans", &["helpdesk"])
+        .patch("User", "alice", &phone())
+        .expect_err("it is refused");
     assert_eq!(refusal.code, 403);
     assert_eq!(
         refusal.message,
@@ -43,7 +49,11 @@ fn a_refusal_says_what_is_missing_and_who_has_it() {
 #[test]
 fn a_user_whose_account_is_still_in_another_group_is_changed_by_who_administers_that_too() {
     let organization = Organization::new();
-    organization.has(&user("boss").with("/spec/deletionProtection", "Disabled").with("/status/group", "administrators"));
+    organization.has(
+        &user("boss")
+            .with("/spec/deletionProtection", "Disabled")
+            .with("/status/group", "administrators"),
+    );
     let hans = organization.as_member("hans", &["helpdesk"]);
     let text = format!("{ADMINISTRATORS} too, the group its account is still in");
     for change in [phone(), label(), json!({"spec": {"state": "Disabled"}})] {
@@ -68,8 +78,14 @@ fn an_administrator_of_one_organization_is_none_of_another() {
     });
     let here = one.as_member("anna", &["administrators-of-one"]);
     passed(here.create(&alice().with("/spec/permissions/grants", json!(["orders:read"]))));
-    refused(other.as_member("anna", &["administrators-of-one"]).create(&alice()), "cannot create resource \"users\"");
-    refused(other.as_member("anna", &["administrators-of-one", "editors"]).create(&alice()), ADMINISTRATORS);
+    refused(
+        other.as_member("anna", &["administrators-of-one"]).create(&alice()),
+        "cannot create resource \"users\"",
+    );
+    refused(
+        other.as_member("anna", &["administrators-of-one", "editors"]).create(&alice()),
+        ADMINISTRATORS,
+    );
 }
 
 #[test]
@@ -78,7 +94,8 @@ fn deleting_all_users_at_once_asks_for_the_group_of_each() {
     for object in [alice(), user("bob")] {
         organization.has(&object);
     }
-    let delete_all = |groups: &[&str]| organization.as_member("hans", groups).dry_run().delete_all("User");
+    let delete_all =
+        |groups: &[&str]| organization.as_member("hans", groups).dry_run().delete_all("User");
     refused(delete_all(&["editors", "helpdesk"]), ADMINISTRATORS);
     passed(delete_all(&["administrators"]));
     passed(organization.admin().delete("User", "alice"));
@@ -92,13 +109,25 @@ fn a_status_is_no_way_around_the_verbs() {
     let organization = Organization::new();
     organization.has(&user("bob"));
     let admin = organization.admin();
-    for patch in [json!({"spec": {"groupRef": {"name": "administrators"}}}), label(), json!({"status": {"heirs": 0}})] {
-        refused(admin.patch_subresource("User", "bob", "status", &patch), "is written by the operator only");
+    for patch in [
+        json!({"spec": {"groupRef": {"name": "administrators"}}}),
+        label(),
+        json!({"status": {"heirs": 0}}),
+    ] {
+        refused(
+            admin.patch_subresource("User", "bob", "status", &patch),
+            "is written by the operator only",
+        );
     }
-    // What is beside the status in such a request is left out, so not even the operator's right to write it is a way.
+    // What is beside the status in such a request is left out, so not even the operator's right to
+    // write it is a way.
     let moved = json!({"metadata": {"labels": {"some": "label"}}, "spec": {"groupRef": {"name": "administrators"}}});
-    let bob = passed(organization.operators_account().patch_subresource("User", "bob", "status", &moved));
-    assert_eq!((&bob["spec"]["groupRef"]["name"], &bob["metadata"]["labels"]), (&json!("users"), &Value::Null));
+    let bob =
+        passed(organization.operators_account().patch_subresource("User", "bob", "status", &moved));
+    assert_eq!(
+        (&bob["spec"]["groupRef"]["name"], &bob["metadata"]["labels"]),
+        (&json!("users"), &Value::Null)
+    );
     let scaled = admin.patch_subresource("User", "bob", "scale", &json!({"spec": {"replicas": 0}}));
     assert_eq!(scaled.expect_err("there is no such subresource").code, 404);
 }
@@ -121,21 +150,34 @@ fn the_operator_needs_no_verb() {
 fn in_a_namespace_that_goes_away_deleting_asks_for_no_verb_and_changing_does() {
     let organization = Organization::new();
     let others = json!(["example.com/other"]);
-    for object in [alice(), user("bob").with("/metadata/finalizers", others.clone()), user("carol"), user("dave")] {
+    for object in [
+        alice(),
+        user("bob").with("/metadata/finalizers", others.clone()),
+        user("carol"),
+        user("dave"),
+    ] {
         organization.has(&object);
     }
     organization.has(&user("erin").with("/metadata/finalizers", others));
     passed(organization.admin().delete("Namespace", &organization.name));
     let editor = organization.as_member("edda", &["editors"]);
-    eventually("the policies know that the namespace goes", || editor.dry_run().delete("User", "carol").ok());
+    eventually("the policies know that the namespace goes", || {
+        editor.dry_run().delete("User", "carol").ok()
+    });
     passed(editor.delete("User", "alice"));
     passed(editor.delete("User", "bob"));
     passed(editor.delete_all("User"));
     refused(editor.patch("User", "bob", &phone()), USERS);
     refused(editor.patch("User", "bob", &label()), USERS);
     refused(editor.patch("User", "bob", &json!({"metadata": {"annotations": {"a": "b"}}})), USERS);
-    refused(editor.patch("User", "alice", &json!({"spec": {"deletionProtection": "Disabled"}})), ADMINISTRATORS);
-    refused(editor.patch("User", "bob", &finalizers(&["example.com/other"])), "once its account is gone");
+    refused(
+        editor.patch("User", "alice", &json!({"spec": {"deletionProtection": "Disabled"}})),
+        ADMINISTRATORS,
+    );
+    refused(
+        editor.patch("User", "bob", &finalizers(&["example.com/other"])),
+        "once its account is gone",
+    );
     let bob = passed(editor.patch("User", "bob", &finalizers(&[OURS])));
     assert_eq!(bob["metadata"]["finalizers"], json!([OURS]));
 }
@@ -145,8 +187,15 @@ fn in_a_namespace_that_stays_another_finalizer_is_taken_off_by_who_administers()
     let organization = Organization::new();
     organization.has(&user("bob").with("/metadata/finalizers", json!(["example.com/other"])));
     passed(organization.admin().delete("User", "bob"));
-    refused(organization.as_member("edda", &["editors"]).patch("User", "bob", &finalizers(&[OURS])), USERS);
-    passed(organization.as_member("hans", &["helpdesk"]).patch("User", "bob", &finalizers(&[OURS])));
+    refused(
+        organization.as_member("edda", &["editors"]).patch("User", "bob", &finalizers(&[OURS])),
+        USERS,
+    );
+    passed(organization.as_member("hans", &["helpdesk"]).patch(
+        "User",
+        "bob",
+        &finalizers(&[OURS]),
+    ));
 }
 
 #[test]
@@ -169,7 +218,11 @@ fn controllers_of_the_control_plane_let_go_of_users_but_change_none() {
         passed(controller.patch("User", "bob", &finalizers(&[OURS, "example.com/other"])));
         passed(controller.patch("User", "bob", &json!({})));
         let blocking = owner.clone().with("/blockOwnerDeletion", false);
-        passed(controller.patch("User", "bob", &json!({"metadata": {"ownerReferences": [blocking]}})));
+        passed(controller.patch(
+            "User",
+            "bob",
+            &json!({"metadata": {"ownerReferences": [blocking]}}),
+        ));
         let stranger = owner.clone().with("/uid", "c0ffee00-0000-4000-8000-000000000001");
         for patch in [
             phone(),
@@ -183,10 +236,12 @@ fn controllers_of_the_control_plane_let_go_of_users_but_change_none() {
         // The owner may have been deleted by somebody who couldn't delete the User.
         refused(controller.delete("User", "bob"), USERS);
     }
-    let another = organization.as_member("system:serviceaccount:kube-system:default", &["editors"]).dry_run();
+    let another =
+        organization.as_member("system:serviceaccount:kube-system:default", &["editors"]).dry_run();
     refused(another.patch("User", "bob", &json!({"metadata": {"ownerReferences": []}})), USERS);
     // With the rights that the control plane itself gives it.
-    let collector = organization.as_member("system:serviceaccount:kube-system:generic-garbage-collector", &[]);
+    let collector =
+        organization.as_member("system:serviceaccount:kube-system:generic-garbage-collector", &[]);
     passed(collector.patch("User", "bob", &finalizers(&[OURS])));
 }
 
@@ -196,7 +251,8 @@ fn who_may_release_needs_no_other_verb_to_let_go_and_may_do_nothing_else() {
     organization.has(&alice());
     passed(organization.admin().delete("User", "alice"));
     let releaser = organization.as_member("rita", &["editors", "releasers"]);
-    let annotated = |patch: Value| patch.with("/metadata/annotations", json!({"roster.rs/release": "true"}));
+    let annotated =
+        |patch: Value| patch.with("/metadata/annotations", json!({"roster.rs/release": "true"}));
     for patch in [
         label(),
         phone(),
@@ -225,26 +281,42 @@ fn what_was_stored_before_there_were_defaults_is_in_the_group_users() {
         })
     };
     let spec = json!({"email": "al@acme.example", "profile": {"displayName": "Al"}});
-    for object in [user("al").with("/spec", spec), user("bob").without("/spec"), group("drivers").without("/spec")] {
+    for object in [
+        user("al").with("/spec", spec),
+        user("bob").without("/spec"),
+        group("drivers").without("/spec"),
+    ] {
         let name = object["metadata"]["name"].as_str().expect("a name").to_owned();
         let plural = if name == "drivers" { "usergroups" } else { "users" };
         organization.put_into_etcd(plural, &object.with("/metadata", metadata(&name)));
     }
-    let (editor, helpdesk) = (organization.as_member("edda", &["editors"]), organization.as_member("hans", &["helpdesk"]));
+    let (editor, helpdesk) = (
+        organization.as_member("edda", &["editors"]),
+        organization.as_member("hans", &["helpdesk"]),
+    );
     refused(editor.patch("User", "al", &phone()), USERS);
     passed(helpdesk.patch("User", "al", &phone()));
-    refused(helpdesk.patch("User", "al", &json!({"spec": {"chargeApproved": true}})), "needs the verb approve-charge");
+    refused(
+        helpdesk.patch("User", "al", &json!({"spec": {"chargeApproved": true}})),
+        "needs the verb approve-charge",
+    );
     for name in ["al", "bob"] {
         refused(editor.dry_run().delete("User", name), USERS);
         passed(helpdesk.dry_run().delete("User", name));
     }
     let whole = json!({"spec": {"email": "bob@acme.example", "profile": {"displayName": "Bob"}}});
     refused(editor.patch("User", "bob", &whole), USERS);
-    refused(helpdesk.patch("User", "bob", &whole.clone().with("/spec/role", "Driver")), "needs the verb grant on permissions");
+    refused(
+        helpdesk.patch("User", "bob", &whole.clone().with("/spec/role", "Driver")),
+        "needs the verb grant on permissions",
+    );
     passed(helpdesk.patch("User", "bob", &whole));
     passed(editor.patch("UserGroup", "drivers", &label()));
     let text = "needs the verb grant on usergroups.roster.rs/drivers";
-    refused(editor.patch("UserGroup", "drivers", &json!({"spec": {"permissions": ["routes:read"]}})), text);
+    refused(
+        editor.patch("UserGroup", "drivers", &json!({"spec": {"permissions": ["routes:read"]}})),
+        text,
+    );
 }
 
 fn long(length: usize) -> String {
@@ -258,10 +330,12 @@ fn permissions(letter: char) -> Vec<String> {
 
 /// Returns metadata with as many annotations as fit, and more of everything else than anybody has.
 fn metadata(name: &str) -> Value {
-    let labels: serde_json::Map<String, Value> = (0..500).map(|number| (format!("label-{number}"), long(63).into())).collect();
+    let labels: serde_json::Map<String, Value> =
+        (0..500).map(|number| (format!("label-{number}"), long(63).into())).collect();
     let annotations: serde_json::Map<String, Value> =
         (0..10_000).map(|number| (format!("note-{number:05}"), long(15).into())).collect();
-    let finalizers: Vec<_> = (0..64).map(|number| format!("example.com/finalizer-{number}")).collect();
+    let finalizers: Vec<_> =
+        (0..64).map(|number| format!("example.com/finalizer-{number}")).collect();
     let owner = |number| {
         let uid = format!("c0ffee00-0000-4000-8000-0000000000{number:02}");
         json!({"apiVersion": "v1", "kind": "ConfigMap", "name": long(253), "uid": uid})
@@ -302,7 +376,10 @@ fn the_largest_user_passes_all_policies_when_everything_that_needs_a_verb_change
     let (bob, name) = (organization.as_user("bob"), long(253));
     let largest = largest_user(&name);
     passed(bob.dry_run().create(&largest.clone().with("/spec/chargeApproved", true)));
-    refused(organization.as_member("edda", &["editors"]).create(&largest), "needs the verb administer on usergroups.roster.rs/x");
+    refused(
+        organization.as_member("edda", &["editors"]).create(&largest),
+        "needs the verb administer on usergroups.roster.rs/x",
+    );
     passed(bob.create(&largest));
     let other = "y".repeat(253);
     let changes = [
@@ -320,11 +397,20 @@ fn the_largest_user_passes_all_policies_when_everything_that_needs_a_verb_change
     passed(bob.replace(&edited));
     let mut reversed = permissions('b');
     reversed.reverse();
-    passed(bob.replace(&changed(&bob, "User", &name, &[("/spec/permissions/grants", json!(reversed))])));
+    passed(bob.replace(&changed(
+        &bob,
+        "User",
+        &name,
+        &[("/spec/permissions/grants", json!(reversed))],
+    )));
     passed(bob.delete("User", &name));
-    refused(helpless.patch("User", &name, &label()), "needs the verb administer on usergroups.roster.rs/y");
+    refused(
+        helpless.patch("User", &name, &label()),
+        "needs the verb administer on usergroups.roster.rs/y",
+    );
     let releaser = organization.as_member("rita", &["editors", "releasers"]);
-    let released = json!({"metadata": {"annotations": {"roster.rs/release": "true"}, "finalizers": null}});
+    let released =
+        json!({"metadata": {"annotations": {"roster.rs/release": "true"}, "finalizers": null}});
     passed(releaser.patch("User", &name, &released));
     assert_eq!(bob.get("User", &name), None);
 }
@@ -353,14 +439,24 @@ fn the_largest_group_passes_all_policies_when_everything_that_needs_a_verb_chang
     let mut reversed = permissions('b');
     reversed.reverse();
     // Another order gives nothing to anybody.
-    passed(helpless.replace(&changed(&bob, "UserGroup", &name, &[("/spec/permissions", json!(reversed))])));
+    passed(helpless.replace(&changed(
+        &bob,
+        "UserGroup",
+        &name,
+        &[("/spec/permissions", json!(reversed))],
+    )));
     passed(bob.delete("UserGroup", &name));
 }
 
 #[test]
 fn the_largest_password_passes_all_policies() {
     let organization = Organization::new();
-    bind("writers-of-secrets", None, 1000, &json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"]}]));
+    bind(
+        "writers-of-secrets",
+        None,
+        1000,
+        &json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"]}]),
+    );
     let writer = organization.as_member("wanda", &["writers-of-secrets", "password-writers"]);
     let helpless = organization.as_member("edda", &["writers-of-secrets"]);
     eventually("the binding is known", || helpless.dry_run().create(&opaque("known")).ok());
@@ -372,10 +468,16 @@ fn the_largest_password_passes_all_policies() {
         let data = Value::from(keys(letter)).with("/password", letter.repeat(880_000));
         opaque("bob-password").with("/type", "roster.rs/password").with("/data", data)
     };
-    refused(helpless.create(&largest("a")), "needs the verb set-password on passwords.roster.rs/bob-password");
+    refused(
+        helpless.create(&largest("a")),
+        "needs the verb set-password on passwords.roster.rs/bob-password",
+    );
     passed(writer.create(&largest("a")));
     passed(helpless.replace(&largest("a")));
-    refused(helpless.replace(&largest("b")), "needs the verb set-password on passwords.roster.rs/bob-password");
+    refused(
+        helpless.replace(&largest("b")),
+        "needs the verb set-password on passwords.roster.rs/bob-password",
+    );
     passed(writer.replace(&largest("b")));
     passed(helpless.replace(&largest("b").with("/metadata/labels/some", "label")));
     passed(helpless.delete("Secret", "bob-password"));
@@ -415,7 +517,11 @@ fn every_role_has_its_verbs_and_no_others() {
         ("releasers", &all[9..]),
     ] {
         for need in all {
-            assert_eq!(may(&[group], &organization.name, need), verbs.contains(&need), "{group}: {need}");
+            assert_eq!(
+                may(&[group], &organization.name, need),
+                verbs.contains(&need),
+                "{group}: {need}"
+            );
         }
     }
 }
@@ -423,14 +529,22 @@ fn every_role_has_its_verbs_and_no_others() {
 #[test]
 fn whoever_views_edits_or_administers_a_namespace_does_so_with_its_people() {
     for role in ["view", "edit", "administrator"] {
-        let found = cluster_admin().get("ClusterRole", &format!("roster-{role}")).expect("the role is there");
+        let found = cluster_admin()
+            .get("ClusterRole", &format!("roster-{role}"))
+            .expect("the role is there");
         let labels = found["metadata"]["labels"].as_object().expect("labels");
-        let aggregated: Vec<_> = labels.keys().filter(|label| label.starts_with("rbac.authorization.k8s.io/")).collect();
+        let aggregated: Vec<_> =
+            labels.keys().filter(|label| label.starts_with("rbac.authorization.k8s.io/")).collect();
         let whole = if role == "administrator" { "admin" } else { role };
         assert_eq!(aggregated, [&format!("rbac.authorization.k8s.io/aggregate-to-{whole}")]);
     }
     for role in ["helpdesk", "billing-approver", "password-writer", "claim", "release"] {
-        let found = cluster_admin().get("ClusterRole", &format!("roster-{role}")).expect("the role is there");
-        assert!(!found["metadata"]["labels"].to_string().contains("aggregate-to"), "roster-{role} is bound by name only");
+        let found = cluster_admin()
+            .get("ClusterRole", &format!("roster-{role}"))
+            .expect("the role is there");
+        assert!(
+            !found["metadata"]["labels"].to_string().contains("aggregate-to"),
+            "roster-{role} is bound by name only"
+        );
     }
 }

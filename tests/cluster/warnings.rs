@@ -18,7 +18,8 @@ fn warnings(stderr: &str) -> Vec<&str> {
 
 #[track_caller]
 fn check_create(user: &Value, expected: &[&str]) {
-    let output = Organization::new().kubectl(&["create", "--dry-run=server", "-f", "-"], &user.to_string());
+    let output =
+        Organization::new().kubectl(&["create", "--dry-run=server", "-f", "-"], &user.to_string());
     assert_eq!(warnings(&output.stderr), expected);
     output.expect_success();
 }
@@ -28,7 +29,8 @@ fn check_edit(before: &Value, patch: &Value, expected: &[&str]) {
     let organization = Organization::new();
     organization.has(before);
     let patch = patch.to_string();
-    let output = organization.kubectl(&["patch", "rusr", "alice", "--dry-run=server", "--type=merge", "-p", &patch], "");
+    let output = organization
+        .kubectl(&["patch", "rusr", "alice", "--dry-run=server", "--type=merge", "-p", &patch], "");
     assert_eq!(warnings(&output.stderr), expected);
     output.expect_success();
 }
@@ -50,7 +52,8 @@ const REMOVED: &str = "removing permissions neither deletes the account of alice
     kubectl delete users.roster.rs does";
 const LEFT: &str = "leaving the group drivers neither deletes the account of alice nor stops its billing; \
     kubectl delete users.roster.rs does";
-const DISABLED: &str = "disabling alice doesn't stop its billing; kubectl delete users.roster.rs does";
+const DISABLED: &str =
+    "disabling alice doesn't stop its billing; kubectl delete users.roster.rs does";
 const DELETED: &str = "deleting alice can't be undone, and this month is still billed in full";
 const DELETED_EARLY: &str = "deleting alice can't be undone, and if it has an account by now, this month is still billed in full";
 const RETAINED: &str = "deletionPolicy Retain: the account of alice stays and is still billed; only the User is deleted";
@@ -76,13 +79,17 @@ fn creating_a_user_says_that_a_charge_follows() {
 fn creating_a_user_before_the_charge_is_approved_says_that_no_account_follows() {
     check_create(&unapproved(), &[UNAPPROVED]);
     check_create(&unapproved().with("/spec/chargeApproved", false), &[UNAPPROVED]);
-    check_create(&unapproved().with("/spec/permissions/grants", json!(["orders:read"])), &[UNAPPROVED, ADDED]);
+    check_create(
+        &unapproved().with("/spec/permissions/grants", json!(["orders:read"])),
+        &[UNAPPROVED, ADDED],
+    );
 }
 
 #[test]
 fn creating_a_user_with_a_generated_name_warns_as_well() {
     let nameless = user("alice").without("/metadata/name").with("/metadata/generateName", "alice-");
-    let output = Organization::new().kubectl(&["create", "--dry-run=server", "-f", "-"], &nameless.to_string());
+    let output = Organization::new()
+        .kubectl(&["create", "--dry-run=server", "-f", "-"], &nameless.to_string());
     let said = warnings(&output.stderr);
     assert!(said.len() == 1 && said[0].starts_with("an additional charge applies to "), "{said:?}");
 }
@@ -94,24 +101,49 @@ fn approving_the_charge_later_says_that_it_follows() {
 
 #[test]
 fn adding_permissions_before_the_charge_is_approved_says_that_no_account_follows() {
-    check_edit(&unapproved(), &json!({"spec": {"permissions": {"grants": ["orders:read"]}}}), &[ADDED]);
-    check_edit(&unapproved(), &json!({"spec": {"permissions": {"from": {"name": "bob", "mode": "Clone"}}}}), &[ADDED]);
+    check_edit(
+        &unapproved(),
+        &json!({"spec": {"permissions": {"grants": ["orders:read"]}}}),
+        &[ADDED],
+    );
+    check_edit(
+        &unapproved(),
+        &json!({"spec": {"permissions": {"from": {"name": "bob", "mode": "Clone"}}}}),
+        &[ADDED],
+    );
 }
 
 #[test]
 fn adding_permissions_afterwards_says_nothing() {
-    let grants = json!({"spec": {"permissions": {"grants": ["orders:read", "orders:write", "cases:read"]}}});
+    let grants =
+        json!({"spec": {"permissions": {"grants": ["orders:read", "orders:write", "cases:read"]}}});
     check_edit(&with_permissions(), &grants, &[]);
-    check_edit(&user("alice"), &json!({"spec": {"permissions": {"from": {"name": "bob", "mode": "Inherit"}}}}), &[]);
+    check_edit(
+        &user("alice"),
+        &json!({"spec": {"permissions": {"from": {"name": "bob", "mode": "Inherit"}}}}),
+        &[],
+    );
 }
 
 #[test]
 fn removing_permissions_says_that_the_account_stays() {
     check_edit(&with_permissions(), &json!({"spec": {"permissions": null}}), &[REMOVED]);
     check_edit(&with_permissions(), &json!({"spec": {"permissions": {"from": null}}}), &[REMOVED]);
-    check_edit(&with_permissions(), &json!({"spec": {"permissions": {"from": {"name": "carol"}}}}), &[REMOVED]);
-    check_edit(&with_permissions(), &json!({"spec": {"permissions": {"grants": ["orders:read"]}}}), &[REMOVED]);
-    check_edit(&with_permissions(), &json!({"spec": {"permissions": {"grants": ["cases:read", "orders:read"]}}}), &[REMOVED]);
+    check_edit(
+        &with_permissions(),
+        &json!({"spec": {"permissions": {"from": {"name": "carol"}}}}),
+        &[REMOVED],
+    );
+    check_edit(
+        &with_permissions(),
+        &json!({"spec": {"permissions": {"grants": ["orders:read"]}}}),
+        &[REMOVED],
+    );
+    check_edit(
+        &with_permissions(),
+        &json!({"spec": {"permissions": {"grants": ["cases:read", "orders:read"]}}}),
+        &[REMOVED],
+    );
 }
 
 #[test]
@@ -128,7 +160,10 @@ fn disabling_a_user_says_that_it_is_still_billed() {
 #[test]
 fn deleting_a_user_says_that_it_is_final_and_billed() {
     let unprotected = user("alice").with("/spec/deletionProtection", "Disabled");
-    check_delete(&unprotected.clone().with("/status/accountId", "0193a4b0-0000-7000-8000-000000000001"), &[DELETED]);
+    check_delete(
+        &unprotected.clone().with("/status/accountId", "0193a4b0-0000-7000-8000-000000000001"),
+        &[DELETED],
+    );
     check_delete(&unprotected, &[DELETED_EARLY]);
     check_delete(&user("alice").with("/spec/deletionPolicy", "Retain"), &[RETAINED]);
 }

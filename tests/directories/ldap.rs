@@ -59,7 +59,11 @@ impl World {
         ];
         self.observer.add(&format!("cn={name},dc=acme,dc=example"), &entry).await;
         std::fs::write(self.server.folder().join(name), "of somebody\n").unwrap();
-        let address = self.server.url().replace("cn=admin", &format!("cn={name}")).replace("/password", &format!("/{name}"));
+        let address = self
+            .server
+            .url()
+            .replace("cn=admin", &format!("cn={name}"))
+            .replace("/password", &format!("/{name}"));
         Directory::open(&address).unwrap()
     }
 
@@ -71,12 +75,15 @@ impl World {
     }
 }
 
-/// Brings an entry as often as it takes, as whoever brings entries does, and says how often that was.
+/// Brings an entry as often as it takes, as whoever brings entries does, and says how often that
+/// was.
 async fn bring_until_confirmed(directory: &Directory, entry: &Entry) -> usize {
     for attempt in 1..=50 {
         match directory.bring(entry).await {
             Ok(_) => return attempt,
-            Err(DirectoryError::Unreachable(_) | DirectoryError::Conflict | DirectoryError::Silent) => {}
+            Err(
+                DirectoryError::Unreachable(_) | DirectoryError::Conflict | DirectoryError::Silent,
+            ) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -1,5 +1,5 @@
-//! Who brings entries to the directory: a look, and then a write for each thing that differs, as the clients for real
-//! directories do it.
+//! Who brings entries to the directory: a look, and then a write for each thing that differs, as
+//! the clients for real directories do it.
 
 use roster::directory::{DirectoryError, Entry, PATIENCE, Provisioned};
 use roster::domain::account::EntryHandle;
@@ -9,21 +9,32 @@ use crate::directory::{Key, Person, Reply, Request, Shared};
 /// How a protocol goes about it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
-    /// The password can't be seen there, as in SCIM; otherwise it goes with the right to log in, as in LDAP.
+    /// The password can't be seen there, as in SCIM; otherwise it goes with the right to log in, as
+    /// in LDAP.
     pub(crate) hides_passwords: bool,
     /// A new entry is made with everything at once; otherwise the right to log in comes last.
     pub(crate) creates_whole: bool,
 }
 
 /// Brings an entry, in the time that the product gives it.
-pub(crate) async fn bring(directory: &Shared, entry: &Entry, manner: Manner) -> Result<Provisioned, DirectoryError> {
-    let bringing = Delivery { directory, manner, who: who(entry), wrote: false, compares: entry.compares }.bring(entry);
+pub(crate) async fn bring(
+    directory: &Shared,
+    entry: &Entry,
+    manner: Manner,
+) -> Result<Provisioned, DirectoryError> {
+    let bringing =
+        Delivery { directory, manner, who: who(entry), wrote: false, compares: entry.compares }
+            .bring(entry);
     tokio::time::timeout(PATIENCE, bringing).await.unwrap_or(Err(DirectoryError::Silent))
 }
 
-/// Returns by what troubles know whom a request is about: of who is gone nobody knows the login name.
+/// Returns by what troubles know whom a request is about: of who is gone nobody knows the login
+/// name.
 fn who(entry: &Entry) -> String {
-    entry.person.as_ref().map_or_else(|| entry.account.to_string(), |person| person.login_name.clone())
+    entry
+        .person
+        .as_ref()
+        .map_or_else(|| entry.account.to_string(), |person| person.login_name.clone())
 }
 
 struct Delivery<'a> {
@@ -85,7 +96,11 @@ impl Delivery<'_> {
         if !has.active && wanted.active {
             self.write(Request::SetActive(key, true)).await?;
         }
-        Ok(Provisioned { handle: Some(EntryHandle(key.to_string())), wrote: self.wrote, may_be_late: false })
+        Ok(Provisioned {
+            handle: Some(EntryHandle(key.to_string())),
+            wrote: self.wrote,
+            may_be_late: false,
+        })
     }
 
     async fn write(&mut self, request: Request) -> Result<Key, DirectoryError> {
@@ -100,7 +115,9 @@ impl Delivery<'_> {
             }
             Reply::NoSuchEntry if deletes => Ok(0),
             Reply::NoSuchEntry => Err(DirectoryError::Conflict),
-            Reply::Taken => Err(DirectoryError::Refused("another entry has the login name".to_owned())),
+            Reply::Taken => {
+                Err(DirectoryError::Refused("another entry has the login name".to_owned()))
+            }
             Reply::Found(found) => Err(DirectoryError::Nonsense(format!("{found:?}"))),
         }
     }

@@ -1,8 +1,10 @@
-//! A directory at the level of requests, and the way to it, on which requests get lost, are doubled, and arrive late.
+//! A directory at the level of requests, and the way to it, on which requests get lost, are
+//! doubled, and arrive late.
 //!
-//! What was sent arrives whatever becomes of whoever sent it. A request arrives at most [`LATEST_ARRIVAL`] after it was
-//! sent, as the product assumes. Of one that was doubled both arrive before there is an answer, or there is none: who has an answer
-//! can't know that the same request is still to come.
+//! What was sent arrives whatever becomes of whoever sent it. A request arrives at most
+//! [`LATEST_ARRIVAL`] after it was sent, as the product assumes. Of one that was doubled both
+//! arrive before there is an answer, or there is none: who has an answer can't know that the same
+//! request is still to come.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -80,8 +82,8 @@ pub(crate) struct Directory {
     begun: Instant,
 }
 
-/// What becomes of a request: when it arrives, once or twice or never, and when there is an answer, a broken connection or
-/// nothing.
+/// What becomes of a request: when it arrives, once or twice or never, and when there is an answer,
+/// a broken connection or nothing.
 #[derive(Debug)]
 struct Fate {
     arrivals: Vec<Duration>,
@@ -124,7 +126,11 @@ impl Shared {
     }
 
     /// Sends a request. What it does is done even if nobody waits for the answer any more.
-    pub(crate) async fn send(&self, login_name: &str, request: Request) -> Result<Reply, DirectoryError> {
+    pub(crate) async fn send(
+        &self,
+        login_name: &str,
+        request: Request,
+    ) -> Result<Reply, DirectoryError> {
         let Fate { arrivals, end } = self.lock().fate(login_name, &request);
         let (tell, answer) = oneshot::channel();
         let directory = self.clone();
@@ -139,7 +145,9 @@ impl Shared {
             }
         });
         match end {
-            End::Answer => answer.await.map_err(|_| DirectoryError::Unreachable("the request got lost".to_owned())),
+            End::Answer => answer
+                .await
+                .map_err(|_| DirectoryError::Unreachable("the request got lost".to_owned())),
             End::Breaks(after) => {
                 tokio::time::sleep(after).await;
                 Err(DirectoryError::Unreachable("the connection broke".to_owned()))
@@ -212,10 +220,16 @@ impl Directory {
         }
         match self.troubles.get(login_name) {
             Some(Trouble::Refuses) => {
-                return Fate { arrivals: vec![], end: End::Says(DirectoryError::Refused("it may not".to_owned())) };
+                return Fate {
+                    arrivals: vec![],
+                    end: End::Says(DirectoryError::Refused("it may not".to_owned())),
+                };
             }
             Some(Trouble::Fails) => {
-                return Fate { arrivals: vec![], end: End::Says(DirectoryError::Failed("it answers 500".to_owned())) };
+                return Fate {
+                    arrivals: vec![],
+                    end: End::Says(DirectoryError::Failed("it answers 500".to_owned())),
+                };
             }
             Some(Trouble::Hangs) => {
                 let arrivals = if dice.below(2) == 0 { vec![] } else { vec![late(dice)] };
@@ -226,7 +240,9 @@ impl Directory {
         if dice.below(100) >= self.faults {
             return Fate { arrivals: vec![soon], end: End::Answer };
         }
-        let broken = |dice: &mut Dice| if dice.below(2) == 0 { End::Silence } else { End::Breaks(dice.time(1..10_000)) };
+        let broken = |dice: &mut Dice| {
+            if dice.below(2) == 0 { End::Silence } else { End::Breaks(dice.time(1..10_000)) }
+        };
         match dice.below(6) {
             0 => Fate { arrivals: vec![], end: broken(dice) },
             1 => Fate { arrivals: vec![soon], end: broken(dice) },
@@ -251,7 +267,9 @@ impl Directory {
         if is_write {
             self.note(|| format!("arrives: {request:?}"));
         }
-        let entry = |entries: &mut BTreeMap<Key, Person>, key: Key, change: &dyn Fn(&mut Person)| match entries.get_mut(&key) {
+        let entry = |entries: &mut BTreeMap<Key, Person>,
+                     key: Key,
+                     change: &dyn Fn(&mut Person)| match entries.get_mut(&key) {
             Some(person) => {
                 change(person);
                 Reply::Done(key)
@@ -272,13 +290,21 @@ impl Directory {
                     Reply::Done(self.newest)
                 }
             }
-            Request::SetActive(key, active) => entry(&mut self.entries, key, &|person| person.active = active),
-            Request::SetPassword(key, password) => entry(&mut self.entries, key, &|person| person.password.clone_from(&password)),
-            Request::SetRights(key, group, permissions) => entry(&mut self.entries, key, &|person| {
-                person.group.clone_from(&group);
-                person.permissions.clone_from(&permissions);
-            }),
-            Request::Delete(key) => self.entries.remove(&key).map_or(Reply::NoSuchEntry, |_| Reply::Done(key)),
+            Request::SetActive(key, active) => {
+                entry(&mut self.entries, key, &|person| person.active = active)
+            }
+            Request::SetPassword(key, password) => {
+                entry(&mut self.entries, key, &|person| person.password.clone_from(&password))
+            }
+            Request::SetRights(key, group, permissions) => {
+                entry(&mut self.entries, key, &|person| {
+                    person.group.clone_from(&group);
+                    person.permissions.clone_from(&permissions);
+                })
+            }
+            Request::Delete(key) => {
+                self.entries.remove(&key).map_or(Reply::NoSuchEntry, |_| Reply::Done(key))
+            }
         };
         if is_write {
             self.look();

@@ -1,12 +1,14 @@
-//! Random histories of operators that die and are replaced while their requests to a directory are still under way.
+//! Random histories of operators that die and are replaced while their requests to a directory are
+//! still under way.
 //!
-//! [`steps`] writes what happens, [`player`] plays it with the real pipeline on one store, [`directory`] carries out what
-//! arrives there, and [`oracles`] look after each write of a status and each arrival: nobody may log in whom the status calls
-//! disabled or whose `User` is gone, and nobody who is Ready has more rights than the status says for longer than a moment. Once
-//! nothing fails any more the directory has what is declared, and at rest nothing is sent.
+//! [`steps`] writes what happens, [`player`] plays it with the real pipeline on one store,
+//! [`directory`] carries out what arrives there, and [`oracles`] look after each write of a status
+//! and each arrival: nobody may log in whom the status calls disabled or whose `User` is gone, and
+//! nobody who is Ready has more rights than the status says for longer than a moment. Once nothing
+//! fails any more the directory has what is declared, and at rest nothing is sent.
 //!
-//! `ROSTER_SEED` and `ROSTER_CASES` play other and more histories, and `ROSTER_HISTORY` the one of that seed; a failing one is
-//! printed, cut down.
+//! `ROSTER_SEED` and `ROSTER_CASES` play other and more histories, and `ROSTER_HISTORY` the one of
+//! that seed; a failing one is printed, cut down.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "how many histories were played is worth knowing")]
@@ -58,7 +60,11 @@ fn number(variable: &str, default: u64) -> u64 {
 
 /// Plays a history; the dice of what its requests meet have a seed of their own.
 fn play(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<(), Breach> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     fastrand::seed(seed);
     let mut trace = None;
     let played = catch_unwind(AssertUnwindSafe(|| {
@@ -77,7 +83,10 @@ fn play(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<(), Breac
         })
     }));
     let said = played.unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|&said| said.to_owned()));
+        let said = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|&said| said.to_owned()));
         Some(format!("it panicked: {}", said.unwrap_or_default()))
     });
     let trace = || trace.map(|directory| directory.lock().trace().to_vec()).unwrap_or_default();
@@ -109,13 +118,17 @@ fn history(seed: u64) -> Vec<Step> {
     steps::history(&mut Dice::new(seed), LENGTH)
 }
 
-/// Plays the histories of these seeds, on every core. Returns those that break a promise, in their order.
+/// Plays the histories of these seeds, on every core. Returns those that break a promise, in their
+/// order.
 fn broken(seeds: &[u64], planted: Option<Planted>) -> Vec<(u64, Breach)> {
     let hands = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let work = || {
         let mine = std::iter::from_fn(|| seeds.get(next.fetch_add(1, Ordering::Relaxed)).copied());
-        mine.filter_map(|seed| play(seed, &history(seed), planted).err().map(|breach| (seed, breach))).collect::<Vec<_>>()
+        mine.filter_map(|seed| {
+            play(seed, &history(seed), planted).err().map(|breach| (seed, breach))
+        })
+        .collect::<Vec<_>>()
     };
     let mut all: Vec<_> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..hands).map(|_| scope.spawn(work)).collect();
@@ -129,12 +142,20 @@ fn broken(seeds: &[u64], planted: Option<Planted>) -> Vec<(u64, Breach)> {
 fn check(seeds: &[u64]) {
     let begun = Instant::now();
     let breaches = broken(seeds, None);
-    println!("{} histories in {} ms, {} of them break a promise", seeds.len(), begun.elapsed().as_millis(), breaches.len());
+    println!(
+        "{} histories in {} ms, {} of them break a promise",
+        seeds.len(),
+        begun.elapsed().as_millis(),
+        breaches.len()
+    );
     breaches.iter().for_each(|(seed, breach)| println!("seed {seed}: {}", breach.what));
     if let Some((seed, _)) = breaches.first() {
         let (steps, Breach { what, trace }) = cut_down(*seed, history(*seed), None);
         let steps: String = steps.iter().map(|step| format!("  {step:?}\n")).collect();
-        panic!("seed {seed}: {what}\nthe history, cut down:\n{steps}what happened:\n{}", trace.join("\n"));
+        panic!(
+            "seed {seed}: {what}\nthe history, cut down:\n{steps}what happened:\n{}",
+            trace.join("\n")
+        );
     }
 }
 
@@ -155,10 +176,9 @@ fn nobody_may_log_in_whom_the_status_calls_disabled_or_gone() {
 /// Plays histories with a mistake until one breaks a promise.
 #[track_caller]
 fn check_that_it_is_found(planted: Planted) {
-    let found = seeds(1000)
-        .into_iter()
-        .zip(1..)
-        .find_map(|(seed, played)| Some((played, play(seed, &history(seed), Some(planted)).err()?)));
+    let found = seeds(1000).into_iter().zip(1..).find_map(|(seed, played)| {
+        Some((played, play(seed, &history(seed), Some(planted)).err()?))
+    });
     let (played, breach) = found.unwrap_or_else(|| panic!("nobody noticed {planted:?}"));
     println!("{planted:?} was found in the {played}th history: {}", breach.what);
 }

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use crate::directory::Person;
 
-/// How long a `User` may be Ready while a directory has yet to be told that it has fewer rights: that is said where it lasts.
+/// How long a `User` may be Ready while a directory has yet to be told that it has fewer rights:
+/// that is said where it lasts.
 const TOLD_BY: Duration = Duration::from_secs(15);
 
 /// What the status of a `User` says.
@@ -19,7 +20,8 @@ pub(crate) struct Said {
     state: String,
     /// The generation that it is of.
     of: i64,
-    /// The newest generation that asked for the person to be let in: until the status is of it, it says nothing against that.
+    /// The newest generation that asked for the person to be let in: until the status is of it, it
+    /// says nothing against that.
     enabled_at: i64,
     is_ready: bool,
     permissions: BTreeSet<String>,
@@ -27,7 +29,8 @@ pub(crate) struct Said {
 
 impl Said {
     pub(crate) fn by(user: &Value, enabled_at: i64) -> Self {
-        let (status, text) = (&user["status"], |value: &Value| value.as_str().unwrap_or_default().to_owned());
+        let (status, text) =
+            (&user["status"], |value: &Value| value.as_str().unwrap_or_default().to_owned());
         let conditions = status["conditions"].as_array().into_iter().flatten();
         let mut ready = conditions.filter(|condition| condition["type"] == "Ready");
         let effective = status["permissions"]["effective"].as_array().into_iter().flatten();
@@ -56,7 +59,11 @@ pub(crate) struct Oracles {
 
 impl Oracles {
     /// Takes in what statuses say now. Returns whether that is something new.
-    pub(crate) fn hear(&mut self, said: BTreeMap<String, Said>, owners: BTreeMap<AccountId, String>) -> bool {
+    pub(crate) fn hear(
+        &mut self,
+        said: BTreeMap<String, Said>,
+        owners: BTreeMap<AccountId, String>,
+    ) -> bool {
         let is_new = self.said != said;
         (self.said, self.owners) = (said, owners);
         is_new
@@ -80,17 +87,31 @@ impl Oracles {
         for person in people {
             let found = match self.owners.get(&person.account).and_then(|uid| self.said.get(uid)) {
                 None => Some(format!("{} has an entry, whose User is gone", person.login_name)),
-                Some(said) if said.state == "Disabled" && said.enabled_at <= said.of && person.active => {
-                    Some(format!("{} is active in the directory, and the status says Disabled", said.name))
+                Some(said)
+                    if said.state == "Disabled" && said.enabled_at <= said.of && person.active =>
+                {
+                    Some(format!(
+                        "{} is active in the directory, and the status says Disabled",
+                        said.name
+                    ))
                 }
                 Some(said) => {
-                    let more: Vec<_> = person.permissions.iter().filter(|one| !said.permissions.contains(*one)).collect();
+                    let more: Vec<_> = person
+                        .permissions
+                        .iter()
+                        .filter(|one| !said.permissions.contains(*one))
+                        .collect();
                     let since = *self.excess.get(&person.account).unwrap_or(&Instant::now());
                     if !more.is_empty() {
                         excess.insert(person.account, since);
                     }
                     let is_told = !said.is_ready || more.is_empty() || since.elapsed() < TOLD_BY;
-                    (!is_told).then(|| format!("{} is Ready and has {more:?} in the directory all the same", said.name))
+                    (!is_told).then(|| {
+                        format!(
+                            "{} is Ready and has {more:?} in the directory all the same",
+                            said.name
+                        )
+                    })
                 }
             };
             if self.breach.is_none() {

@@ -1,4 +1,5 @@
-//! Plays a history: operators after one another on one store, the people of one organization, and a directory on a bad day.
+//! Plays a history: operators after one another on one store, the people of one organization, and a
+//! directory on a bad day.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,7 +23,8 @@ use crate::flaky::FlakyStore;
 use crate::oracles::Said;
 use crate::steps::{Step, Wish};
 
-/// How long everything may take to come right once nothing fails any more: a request that is late, a rest, a second look.
+/// How long everything may take to come right once nothing fails any more: a request that is late,
+/// a rest, a second look.
 const COMES_RIGHT: Duration = Duration::from_secs(600);
 /// How long it is watched at rest: two resyncs.
 const AT_REST: Duration = Duration::from_secs(1500);
@@ -31,8 +33,11 @@ const MEMBERS_SEEN: Duration = Duration::from_secs(2);
 /// More than an operator has to do at one instant.
 const HOT_LOOP: usize = 2_000;
 
-pub(crate) const PASSWORDS: [&str; 3] =
-    ["umbrella lantern quartz pelican", "sixteen candles over a harbour", "eleven ravens beneath the bridge"];
+pub(crate) const PASSWORDS: [&str; 3] = [
+    "umbrella lantern quartz pelican",
+    "sixteen candles over a harbour",
+    "eleven ravens beneath the bridge",
+];
 
 /// A mistake that the oracles must find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +55,8 @@ struct Former {
     number: usize,
     pipeline: Pipeline<FlakyStore>,
     tasks: Vec<AbortHandle>,
-    /// When it looks next whether members changed something, by which it learns that its claim has ended.
+    /// When it looks next whether members changed something, by which it learns that its claim has
+    /// ended.
     looks_at: Instant,
 }
 
@@ -73,7 +79,8 @@ pub(crate) struct Player {
 
 impl Player {
     pub(crate) async fn new(mut dice: Dice, planted: Option<Planted>) -> Self {
-        let manner = Manner { hides_passwords: dice.below(2) == 0, creates_whole: dice.below(2) == 0 };
+        let manner =
+            Manner { hides_passwords: dice.below(2) == 0, creates_whole: dice.below(2) == 0 };
         let faults = dice.choice(&[0, 5, 15, 40]);
         let (tell, answers) = unbounded_channel();
         let store = match planted {
@@ -133,7 +140,8 @@ impl Player {
     fn wish(&mut self, name: &str, wish: Wish) {
         self.cluster.put(wish.user(name));
         let metadata = &self.user(name).expect("it was just put in")["metadata"];
-        let (uid, generation) = (text(&metadata["uid"]), metadata["generation"].as_i64().unwrap_or_default());
+        let (uid, generation) =
+            (text(&metadata["uid"]), metadata["generation"].as_i64().unwrap_or_default());
         if !wish.is_disabled {
             self.enabled_at.insert(uid, generation);
         }
@@ -183,7 +191,9 @@ impl Player {
                 self.former.push(Former { number, pipeline, tasks, looks_at });
             }
             Step::Down(is_down) => self.directory.lock().set_down(*is_down),
-            Step::Trouble(name, trouble) => self.directory.lock().set_trouble(&format!("{name}.acme"), *trouble),
+            Step::Trouble(name, trouble) => {
+                self.directory.lock().set_trouble(&format!("{name}.acme"), *trouble)
+            }
             Step::Wait(time) => self.until(Instant::now() + *time).await,
         }
         self.work().await;
@@ -206,7 +216,10 @@ impl Player {
             self.hear();
             self.cluster.judge_passwords();
             let deliveries = self.cluster.pipeline().deliveries().await;
-            let tasks = deliveries.into_iter().map(|delivery| self.send(self.leader, delivery)).collect::<Vec<_>>();
+            let tasks = deliveries
+                .into_iter()
+                .map(|delivery| self.send(self.leader, delivery))
+                .collect::<Vec<_>>();
             self.tasks.extend(tasks);
             self.cluster.relist();
             let mut is_busy = round(self.cluster.pipeline()).await;
@@ -218,7 +231,8 @@ impl Player {
         panic!("there is always something due");
     }
 
-    /// Lets those work on whom another has taken over from. Their writes go to a cluster that isn't this one.
+    /// Lets those work on whom another has taken over from. Their writes go to a cluster that isn't
+    /// this one.
     async fn work_of_former(&mut self) -> bool {
         let mut is_busy = false;
         for mut former in std::mem::take(&mut self.former) {
@@ -242,10 +256,17 @@ impl Player {
         is_busy
     }
 
-    fn send(&self, number: usize, Delivery { directory: name, entry, .. }: Delivery) -> AbortHandle {
+    fn send(
+        &self,
+        number: usize,
+        Delivery { directory: name, entry, .. }: Delivery,
+    ) -> AbortHandle {
         let (directory, manner, tell) = (self.directory.clone(), self.manner, self.tell.clone());
         directory.lock().note(|| {
-            let of = entry.person.as_ref().map(|person| (&person.login_name, person.active, &person.permissions));
+            let of = entry
+                .person
+                .as_ref()
+                .map(|person| (&person.login_name, person.active, &person.permissions));
             format!("operator {number} brings {of:?} of {} at {:?}", entry.account, entry.revision)
         });
         let bringing = tokio::spawn(async move {
@@ -261,7 +282,12 @@ impl Player {
             None if number == self.leader => self.cluster.pipeline(),
             None => return,
         };
-        self.directory.lock().note(|| format!("operator {number} hears {answer:?} of {} at {:?}", entry.account, entry.revision));
+        self.directory.lock().note(|| {
+            format!(
+                "operator {number} hears {answer:?} of {} at {:?}",
+                entry.account, entry.revision
+            )
+        });
         pipeline.take_delivery(&name, &entry, answer);
     }
 
@@ -270,7 +296,9 @@ impl Player {
         let former = self
             .former
             .iter()
-            .flat_map(|former| [former.looks_at].into_iter().chain(dues(&former.pipeline).into_iter().flatten()))
+            .flat_map(|former| {
+                [former.looks_at].into_iter().chain(dues(&former.pipeline).into_iter().flatten())
+            })
             .min();
         dues(self.cluster.pipeline()).into_iter().flatten().chain(former).min()
     }
@@ -331,7 +359,8 @@ impl Player {
     async fn what_is_wrong(&self) -> Option<String> {
         let accounts = self.cluster.store.list(None).await.unwrap();
         let directory = self.directory.lock();
-        let people: BTreeMap<&str, _> = directory.people().map(|person| (person.login_name.as_str(), person)).collect();
+        let people: BTreeMap<&str, _> =
+            directory.people().map(|person| (person.login_name.as_str(), person)).collect();
         let declared = self.wishes.keys().filter(|name| self.user(name).is_some());
         if let Some(name) = declared.clone().find(|name| !self.is_here(name)) {
             return Some(format!("{name} isn't gone"));
@@ -340,15 +369,20 @@ impl Player {
             return Some(format!("the directory has {:?}", people.keys()));
         }
         for name in declared {
-            let (wish, status) = (&self.wishes[name], &self.user(name).expect("it is declared")["status"]);
+            let (wish, status) =
+                (&self.wishes[name], &self.user(name).expect("it is declared")["status"]);
             let account = accounts.iter().find(|account| account.owner.name == *name);
             let Some(account) = account else { return Some(format!("{name} has no account")) };
-            let Some(person) = people.get(account.login_name.as_str()) else { return Some(format!("{name} has no entry")) };
+            let Some(person) = people.get(account.login_name.as_str()) else {
+                return Some(format!("{name} has no entry"));
+            };
             let permissions: Vec<String> = self.permissions(name).into_iter().collect();
             let has = (person.account, person.active, &person.group, &person.permissions);
             let wanted = (account.id, !wish.is_disabled, &wish.group, &permissions);
             if has != wanted {
-                return Some(format!("the directory has {has:?} of {name}, whose User asks for {wanted:?}"));
+                return Some(format!(
+                    "the directory has {has:?} of {name}, whose User asks for {wanted:?}"
+                ));
             }
             let fault = self.fault_of_password(name, account, person.password.as_deref());
             if fault.is_some() {
@@ -363,7 +397,12 @@ impl Player {
         None
     }
 
-    fn fault_of_password(&self, name: &str, account: &Account, has: Option<&str>) -> Option<String> {
+    fn fault_of_password(
+        &self,
+        name: &str,
+        account: &Account,
+        has: Option<&str>,
+    ) -> Option<String> {
         let tried = Candidate::new(PASSWORDS[self.passwords[name]].as_bytes()).unwrap();
         if !self.cluster.verifies(account, &tried) {
             return Some(format!("{name} can't log in with the newest password"));
@@ -377,7 +416,12 @@ impl Player {
     fn permissions(&self, name: &str) -> BTreeSet<String> {
         let wish = &self.wishes[name];
         let followed = wish.follows.iter().flat_map(|from| self.wishes[from].grants.clone());
-        wish.grants.iter().cloned().chain(followed).chain(self.groups[&wish.group].clone()).collect()
+        wish.grants
+            .iter()
+            .cloned()
+            .chain(followed)
+            .chain(self.groups[&wish.group].clone())
+            .collect()
     }
 }
 

@@ -93,7 +93,10 @@ pub(crate) fn history(dice: &mut Dice, length: usize) -> Vec<Step> {
             22..=23 => Step::Replace,
             24 => Step::Down(true),
             25..=26 => Step::Down(false),
-            27 => Step::Trouble(name, Some(dice.choice(&[Trouble::Refuses, Trouble::Fails, Trouble::Hangs]))),
+            27 => Step::Trouble(
+                name,
+                Some(dice.choice(&[Trouble::Refuses, Trouble::Fails, Trouble::Hangs])),
+            ),
             28 => Step::Trouble(name, None),
             _ => Step::Wait(dice.time(60_000..700_000)),
         });

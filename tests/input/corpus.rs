@@ -1,4 +1,5 @@
-//! What people type, paste and mount, with the verdict of each: the lines of `corpus.txt`, whose head says how they are written.
+//! What people type, paste and mount, with the verdict of each: the lines of `corpus.txt`, whose
+//! head says how they are written.
 
 /// A form that something was written in.
 #[derive(Debug)]
@@ -33,13 +34,16 @@ impl Form {
 
 /// Returns every form.
 pub(crate) fn forms() -> Vec<Form> {
-    let lines = include_str!("corpus.txt").split('\n').filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = include_str!("corpus.txt")
+        .split('\n')
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(form).collect()
 }
 
 fn form(line: &'static str) -> Form {
     let mut parts = line.splitn(3, " | ");
-    let (Some(kind), Some(verdict), Some(value)) = (parts.next(), parts.next(), parts.next()) else {
+    let (Some(kind), Some(verdict), Some(value)) = (parts.next(), parts.next(), parts.next())
+    else {
         panic!("{line}: write KIND | VERDICT | VALUE")
     };
     let words = |bytes: Vec<u8>| String::from_utf8(bytes).expect("a verdict is text");
@@ -58,12 +62,15 @@ fn unescaped(text: &str) -> Vec<u8> {
     while let Some(at) = rest.find('\\') {
         bytes.extend(rest[..at].bytes());
         rest = &rest[at..];
-        if let Some((number, after)) = rest.strip_prefix("\\u{").and_then(|rest| rest.split_once('}')) {
+        if let Some((number, after)) =
+            rest.strip_prefix("\\u{").and_then(|rest| rest.split_once('}'))
+        {
             let number = u32::from_str_radix(number, 16).expect("a number in hexadecimal");
             bytes.extend(char::from_u32(number).expect("a character").to_string().bytes());
             rest = after;
         } else {
-            let number = rest.strip_prefix("\\x").and_then(|rest| rest.get(..2)).expect("\\u{…} or \\xNN");
+            let number =
+                rest.strip_prefix("\\x").and_then(|rest| rest.get(..2)).expect("\\u{…} or \\xNN");
             bytes.push(u8::from_str_radix(number, 16).expect("a byte in hexadecimal"));
             rest = &rest[4..];
         }

@@ -19,15 +19,24 @@ fn judged(form: &Form) -> Result<String, String> {
         "name" | "phone" | "street" | "locality" | "region" | "postalCode" | "role" | "team" => {
             readable(form.text()).map(|()| form.text().to_owned()).map_err(|why| why.to_string())
         }
-        "zone" => time_zone::known(form.text()).map(|()| form.text().to_owned()).map_err(|why| why.to_string()),
-        "email" => Email::parse(form.text()).map(|email| email.to_string()).map_err(|why| why.to_string()),
-        "domain" => Domain::parse(form.text()).map(|domain| domain.to_string()).map_err(|why| why.to_string()),
+        "zone" => time_zone::known(form.text())
+            .map(|()| form.text().to_owned())
+            .map_err(|why| why.to_string()),
+        "email" => {
+            Email::parse(form.text()).map(|email| email.to_string()).map_err(|why| why.to_string())
+        }
+        "domain" => Domain::parse(form.text())
+            .map(|domain| domain.to_string())
+            .map_err(|why| why.to_string()),
         "username" => to_ascii_letters(form.text()).map_err(|why| why.to_string()),
         "password" => {
             let login_name = LoginName::new("alice", &CustomerId::parse("acme").unwrap());
             let email = Email::parse("alice@acme.example").unwrap();
-            let password = Password::parse(&form.bytes, &Person { login_name: &login_name, email: &email });
-            let told = |unmet: Vec<_>| unmet.iter().map(ToString::to_string).collect::<Vec<String>>().join("; ");
+            let password =
+                Password::parse(&form.bytes, &Person { login_name: &login_name, email: &email });
+            let told = |unmet: Vec<_>| {
+                unmet.iter().map(ToString::to_string).collect::<Vec<String>>().join("; ")
+            };
             password.map(|_| String::new()).map_err(told)
         }
         kind => panic!("there is no kind {kind}"),
@@ -43,7 +52,9 @@ fn every_form_is_judged_as_the_table_says() {
         let is_right = match (&form.verdict, &judged) {
             (Verdict::Taken, Ok(_)) => true,
             (Verdict::As(text), Ok(kept)) => text == kept,
-            (Verdict::Unseen, Err(why)) => why.starts_with("has only characters that nobody sees: U+"),
+            (Verdict::Unseen, Err(why)) => {
+                why.starts_with("has only characters that nobody sees: U+")
+            }
             (Verdict::Refused(words), Err(why)) => why.contains(words),
             _ => false,
         };
@@ -62,7 +73,9 @@ fn no_refusal_tells_anything_of_a_password() {
     for form in forms().iter().filter(|form| form.kind == "password") {
         let Err(told) = judged(form) else { continue };
         let text = String::from_utf8_lossy(&form.bytes);
-        let parts = text.split(|letter: char| !letter.is_alphanumeric()).filter(|part| part.chars().count() > 4);
+        let parts = text
+            .split(|letter: char| !letter.is_alphanumeric())
+            .filter(|part| part.chars().count() > 4);
         for part in parts.filter(|part| *part != "alice" && *part != "short") {
             assert!(!told.contains(part), "{told} tells {part}");
         }

@@ -17,7 +17,8 @@ pub(crate) struct Acme {
 }
 
 impl Acme {
-    /// Starts an organization whose operator has a directory and reaches the API server through a proxy.
+    /// Starts an organization whose operator has a directory and reaches the API server through a
+    /// proxy.
     #[track_caller]
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let organization = Organization::new();
@@ -26,7 +27,8 @@ impl Acme {
         let proxy = Proxy::start(&organization);
         let url = directory.url();
         let arguments = [&["--directory", &url], arguments].concat();
-        let operator = Operator::start_at(&organization, &proxy.kubeconfig(&organization), &arguments);
+        let operator =
+            Operator::start_at(&organization, &proxy.kubeconfig(&organization), &arguments);
         Self { organization, operator, directory, proxy }
     }
 
@@ -62,7 +64,8 @@ impl Acme {
     /// Whether somebody may log in, by the login name and by the address alike.
     #[track_caller]
     pub(crate) fn lets_in(&self, name: &str, password: &str) -> bool {
-        let answers = [self.login_name(name), format!("{name}@acme.example")].map(|login| self.log_in(&login, password));
+        let answers = [self.login_name(name), format!("{name}@acme.example")]
+            .map(|login| self.log_in(&login, password));
         let codes = answers.each_ref().map(|answer| answer.code);
         match codes {
             [Some(0), Some(0)] => true,
@@ -92,7 +95,10 @@ impl Acme {
     /// Returns the id of somebody's only account.
     #[track_caller]
     pub(crate) fn account_id(&self, name: &str) -> String {
-        let query = format!("SELECT account_id FROM lifetimes WHERE login_name = '{}'", self.login_name(name));
+        let query = format!(
+            "SELECT account_id FROM lifetimes WHERE login_name = '{}'",
+            self.login_name(name)
+        );
         self.operator.text(&query).expect("there is an account")
     }
 
@@ -102,9 +108,13 @@ impl Acme {
         let path = r#"jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{"\n"}{end}"#;
         let kinds = "users.roster.rs,usergroups,orgemaildomains,events,namespaces";
         let listed = self.organization.kubectl(&["get", kinds, "-o", path], "").expect_success();
-        let ours =
-            |line: &&str| !line.starts_with("Namespace/") || line.starts_with(&format!("Namespace/{} ", self.organization.name));
-        let pair = |line: &str| line.split_once(' ').map(|(name, version)| (name.to_owned(), version.to_owned()));
+        let ours = |line: &&str| {
+            !line.starts_with("Namespace/")
+                || line.starts_with(&format!("Namespace/{} ", self.organization.name))
+        };
+        let pair = |line: &str| {
+            line.split_once(' ').map(|(name, version)| (name.to_owned(), version.to_owned()))
+        };
         listed.lines().filter(ours).filter_map(pair).collect()
     }
 }

@@ -28,7 +28,8 @@ impl Directory {
     pub(crate) fn behaves(&self, behaviour: &Value) {
         let draft = self.folder.join("behaviour.draft");
         fs::write(&draft, behaviour.to_string()).expect("the folder can be written to");
-        fs::rename(draft, self.folder.join("behaviour.json")).expect("the folder can be written to");
+        fs::rename(draft, self.folder.join("behaviour.json"))
+            .expect("the folder can be written to");
     }
 
     /// Has it take everything and answer at once.
@@ -46,17 +47,23 @@ impl Directory {
     pub(crate) fn put(&self, account: &str, entry: Option<&Value>) {
         let file = self.folder.join(format!("{account}.json"));
         match entry {
-            Some(entry) => fs::write(file, entry.to_string()).expect("the folder can be written to"),
+            Some(entry) => {
+                fs::write(file, entry.to_string()).expect("the folder can be written to")
+            }
             None => fs::remove_file(file).expect("it is there"),
         }
     }
 
     /// Returns its files by name, with what stands in them and when they were last written.
     pub(crate) fn files(&self) -> BTreeMap<String, (SystemTime, Vec<u8>)> {
-        let files = fs::read_dir(&self.folder).expect("the folder can be read").filter_map(Result::ok);
+        let files =
+            fs::read_dir(&self.folder).expect("the folder can be read").filter_map(Result::ok);
         let file = |file: fs::DirEntry| {
             let written = file.metadata().ok()?.modified().ok()?;
-            Some((file.file_name().to_string_lossy().into_owned(), (written, fs::read(file.path()).ok()?)))
+            Some((
+                file.file_name().to_string_lossy().into_owned(),
+                (written, fs::read(file.path()).ok()?),
+            ))
         };
         files.filter_map(file).collect()
     }

@@ -1,5 +1,5 @@
-//! Accounts that are kept without a `User`, and who takes them over. What becomes of those that are deleted, protected or
-//! taken back under their own name is in `tests/cluster/accounts.rs`.
+//! Accounts that are kept without a `User`, and who takes them over. What becomes of those that are
+//! deleted, protected or taken back under their own name is in `tests/cluster/accounts.rs`.
 
 use serde_json::{Value, json};
 
@@ -28,9 +28,16 @@ fn bind(organization: &Organization, group: &str, rules: &Value) {
 #[track_caller]
 fn keep_alice(acme: &Acme) -> String {
     acme.create(&secret("alice", PASSWORD));
-    acme.create(&user_with_password("alice").with("/spec/deletionPolicy", "Retain").with("/spec/role", "Dispatcher"));
+    acme.create(
+        &user_with_password("alice")
+            .with("/spec/deletionPolicy", "Retain")
+            .with("/spec/role", "Dispatcher"),
+    );
     acme.create(&user("bob"));
-    let id = acme.organization.until_ready("User", "alice")["status"]["accountId"].as_str().expect("an id").to_owned();
+    let id = acme.organization.until_ready("User", "alice")["status"]["accountId"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     acme.organization.until_ready("User", "bob");
     acme.operator.execute(&format!(
         "INSERT INTO cases (case_id, organization, title, owner_account_id) VALUES ('1', 'x', 'Lost parcel', '{id}')"
@@ -39,8 +46,14 @@ fn keep_alice(acme: &Acme) -> String {
     passed(acme.organization.as_user("olga").delete("User", "alice"));
     acme.organization.until_gone("User", "alice");
     assert!(acme.lets_in("alice", PASSWORD), "she is protected, kept, and may log in");
-    assert_eq!(acme.operator.count("SELECT count(*) FROM cases WHERE owner_account_id IS NOT NULL"), 1);
-    assert_eq!(acme.directory.entry(&id).expect("the directory keeps her")["person"], written["person"]);
+    assert_eq!(
+        acme.operator.count("SELECT count(*) FROM cases WHERE owner_account_id IS NOT NULL"),
+        1
+    );
+    assert_eq!(
+        acme.directory.entry(&id).expect("the directory keeps her")["person"],
+        written["person"]
+    );
     assert_eq!(acme.journaled("alice", "Delete"), 0);
     id
 }
@@ -49,7 +62,8 @@ fn keep_alice(acme: &Acme) -> String {
 fn an_account_that_is_kept_goes_to_another_user_by_adoption_with_the_verb_and_not_without() {
     let acme = Acme::start(&[]);
     let id = keep_alice(&acme);
-    let heir = user("alicia").with("/spec/email", "alice@acme.example").with("/spec/role", "Dispatcher");
+    let heir =
+        user("alicia").with("/spec/email", "alice@acme.example").with("/spec/role", "Dispatcher");
 
     acme.create(&heir.clone().without("/spec/role"));
     acme.organization.until_reason("User", "alicia", "EmailTaken");
@@ -82,14 +96,23 @@ fn an_account_that_is_kept_goes_to_another_user_by_adoption_with_the_verb_and_no
     passed(acme.organization.as_member("anna", &groups).create(&adopts));
     let alicia = acme.organization.until_ready("User", "alicia");
     assert_eq!(alicia["status"]["accountId"], id);
-    assert_eq!(alicia["status"]["loginName"], acme.login_name("alice"), "a login name is for the life of the account");
+    assert_eq!(
+        alicia["status"]["loginName"],
+        acme.login_name("alice"),
+        "a login name is for the life of the account"
+    );
     assert!(acme.lets_in("alice", PASSWORD), "nothing of the account is lost");
     assert_eq!(acme.operator.count("SELECT count(*) FROM lifetimes"), 2, "hers and bob's");
-    assert_eq!(acme.operator.count("SELECT count(*) FROM cases WHERE owner_account_id IS NOT NULL"), 1);
+    assert_eq!(
+        acme.operator.count("SELECT count(*) FROM cases WHERE owner_account_id IS NOT NULL"),
+        1
+    );
 
     // Whose own User is there can't be adopted, nor can who never was.
     let bobs = acme.account_id("bob");
-    for (name, account) in [("mallory", bobs.as_str()), ("trudy", "0193a4b0-0000-7000-8000-000000000001")] {
+    for (name, account) in
+        [("mallory", bobs.as_str()), ("trudy", "0193a4b0-0000-7000-8000-000000000001")]
+    {
         acme.create(&user(name).with("/spec/adopt", account));
         let thief = acme.organization.until_reason("User", name, "NotAdoptable");
         assert_eq!(thief["status"]["accountId"], Value::Null);
@@ -104,12 +127,18 @@ fn an_account_that_is_kept_is_taken_back_by_its_name_with_the_charge_approved() 
     let again = user("alice").with("/spec/role", "Driver");
     acme.create(&again.without("/spec/chargeApproved"));
     acme.organization.until_reason("User", "alice", "ChargeNotApproved");
-    assert_eq!(acme.operator.text("SELECT role FROM accounts WHERE owner_name = 'alice'").as_deref(), Some("Dispatcher"));
+    assert_eq!(
+        acme.operator.text("SELECT role FROM accounts WHERE owner_name = 'alice'").as_deref(),
+        Some("Dispatcher")
+    );
     acme.edit("alice", &json!({"chargeApproved": true}));
     let alice = acme.organization.until_ready("User", "alice");
     assert_eq!(alice["status"]["accountId"], id);
     acme.organization.until_event("AccountTakenBack");
-    assert_eq!(acme.operator.text("SELECT role FROM accounts WHERE owner_name = 'alice'").as_deref(), Some("Driver"));
+    assert_eq!(
+        acme.operator.text("SELECT role FROM accounts WHERE owner_name = 'alice'").as_deref(),
+        Some("Driver")
+    );
     assert!(acme.lets_in("alice", PASSWORD));
     assert_eq!(acme.operator.count("SELECT count(*) FROM lifetimes"), 2, "hers and bob's");
 }
@@ -121,7 +150,8 @@ fn a_user_that_was_let_go_and_created_anew_while_the_operator_watches_takes_its_
     acme.create(&user_with_password("alice"));
     let before = acme.organization.until_ready("User", "alice");
     let releaser = acme.organization.as_member("rosa", &["administrators", "releasers"]);
-    let released = json!({"metadata": {"annotations": {"roster.rs/release": "true"}, "finalizers": null}});
+    let released =
+        json!({"metadata": {"annotations": {"roster.rs/release": "true"}, "finalizers": null}});
     passed(releaser.patch("User", "alice", &released));
     passed(releaser.delete("User", "alice"));
     acme.organization.until_gone("User", "alice");
@@ -131,6 +161,9 @@ fn a_user_that_was_let_go_and_created_anew_while_the_operator_watches_takes_its_
     assert_eq!(after["status"]["accountId"], before["status"]["accountId"]);
     acme.organization.until_event("AccountTakenBack");
     assert!(acme.lets_in("alice", PASSWORD));
-    assert_eq!((acme.journaled("alice", "Create"), acme.journaled("alice", "PasswordChange")), (1, 0));
+    assert_eq!(
+        (acme.journaled("alice", "Create"), acme.journaled("alice", "PasswordChange")),
+        (1, 0)
+    );
     assert_eq!(acme.operator.count("SELECT count(*) FROM lifetimes"), 1);
 }

@@ -1,4 +1,5 @@
-//! The operator is killed at every step of every type of transaction, and the end is the same as if it hadn't been.
+//! The operator is killed at every step of every type of transaction, and the end is the same as if
+//! it hadn't been.
 
 use serde_json::{Value, json};
 
@@ -63,7 +64,11 @@ impl Stage {
             everybody().for_each(|name| drop(stage.acme.organization.until_ready("User", name)));
         }
         // Everything that isn't about people is settled: from now on there is one commit at a time.
-        for (kind, name) in [("OrgEmailDomain", "acme.example"), ("UserGroup", "users"), ("UserGroup", "administrators")] {
+        for (kind, name) in [
+            ("OrgEmailDomain", "acme.example"),
+            ("UserGroup", "users"),
+            ("UserGroup", "administrators"),
+        ] {
             stage.acme.organization.until_ready(kind, name);
         }
         stage
@@ -82,7 +87,9 @@ impl Stage {
             Kind::PasswordChange => self.acme.put_password(name, NEW),
             Kind::Disable => self.acme.edit(name, &json!({"state": "Disabled"})),
             Kind::Enable => self.acme.edit(name, &json!({"state": "Enabled"})),
-            Kind::Delete => self.acme.organization.admin().delete("User", name).expect("it may be deleted"),
+            Kind::Delete => {
+                self.acme.organization.admin().delete("User", name).expect("it may be deleted")
+            }
         }
     }
 
@@ -112,7 +119,9 @@ impl Stage {
 
     /// Whether the directory has what the transaction brings it.
     fn is_in_the_directory(&self, name: &str) -> bool {
-        let Some(revision) = self.in_flight(name).or_else(|| self.complete(name)) else { return false };
+        let Some(revision) = self.in_flight(name).or_else(|| self.complete(name)) else {
+            return false;
+        };
         let entry = self.acme.directory.entry(&self.acme.account_id(name));
         match self.kind {
             Kind::Delete => entry.is_none(),
@@ -210,7 +219,9 @@ impl Stage {
              FROM transactions AS t JOIN lifetimes USING (account_id) WHERE login_name = '{login}' ORDER BY revision"
         );
         let ended = "CASE WHEN deleted_at IS NULL THEN 'lives' ELSE 'ended' END";
-        let lives = format!("SELECT {ended} FROM lifetimes WHERE login_name = '{login}' ORDER BY created_at");
+        let lives = format!(
+            "SELECT {ended} FROM lifetimes WHERE login_name = '{login}' ORDER BY created_at"
+        );
         let user = organization.admin().get("User", name).unwrap_or_default();
         let end = json!({
             "finalizers": user["metadata"]["finalizers"],
@@ -232,7 +243,8 @@ impl Stage {
             "lastTransitionTime",
             "resourceVersion",
         ];
-        serde_json::from_str(&without(end, &ids_and_times).to_string().replace(name, "NAME")).expect("names are words")
+        serde_json::from_str(&without(end, &ids_and_times).to_string().replace(name, "NAME"))
+            .expect("names are words")
     }
 }
 
@@ -240,7 +252,9 @@ impl Stage {
 fn without(value: Value, keys: &[&str]) -> Value {
     match value {
         Value::Object(fields) => {
-            let stay = fields.into_iter().filter(|(key, value)| !(keys.contains(&key.as_str()) && value.is_string()));
+            let stay = fields
+                .into_iter()
+                .filter(|(key, value)| !(keys.contains(&key.as_str()) && value.is_string()));
             stay.map(|(key, value)| (key, without(value, keys))).collect()
         }
         Value::Array(values) => values.into_iter().map(|value| without(value, keys)).collect(),
@@ -248,7 +262,8 @@ fn without(value: Value, keys: &[&str]) -> Value {
     }
 }
 
-/// Kills the operator at each step of a type of transaction, and expects that nothing in the end tells of it.
+/// Kills the operator at each step of a type of transaction, and expects that nothing in the end
+/// tells of it.
 #[track_caller]
 fn check(kind: Kind, name: &'static str, end: impl Fn(&Value)) {
     let mut stage = Stage::set(kind, name);
@@ -259,8 +274,16 @@ fn check(kind: Kind, name: &'static str, end: impl Fn(&Value)) {
     for (person, step) in CASES {
         stage.kill_at(person, step);
         stage.acme.operator.restart();
-        assert_eq!(stage.end(person), undisturbed, "{name} of {person}, the operator killed when {step:?}");
-        assert_eq!(stage.acme.journaled(person, name), 1, "{name} of {person}, the operator killed when {step:?}");
+        assert_eq!(
+            stage.end(person),
+            undisturbed,
+            "{name} of {person}, the operator killed when {step:?}"
+        );
+        assert_eq!(
+            stage.acme.journaled(person, name),
+            1,
+            "{name} of {person}, the operator killed when {step:?}"
+        );
     }
     let files = stage.acme.directory.files();
     let people = files.keys().filter(|file| *file != "behaviour.json").count();

@@ -1,10 +1,14 @@
-//! An account's life, on a real API server and through the binary: passwords, transactions that are cut short, what is
-//! kept and who takes it back, and what a password leaves behind.
+//! An account's life, on a real API server and through the binary: passwords, transactions that are
+//! cut short, what is kept and who takes it back, and what a password leaves behind.
 //!
 //! They have a control plane of their own, since they keep it busy for minutes.
 
 #[path = "../cluster/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the harness is made for the tests of everything else too")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the harness is made for the tests of everything else too"
+)]
 mod support;
 
 mod acme;
@@ -35,5 +39,6 @@ use support::postgres::guard;
 /// The control plane has the admission policies of `deploy/policies`.
 const WITH_POLICIES: bool = true;
 
-/// The control plane has neither a namespace controller nor a garbage collector: what is deleted stays `Terminating`.
+/// The control plane has neither a namespace controller nor a garbage collector: what is deleted
+/// stays `Terminating`.
 const WITH_CONTROLLERS: bool = false;

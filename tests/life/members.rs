@@ -27,9 +27,12 @@ fn with_alice() -> Acme {
 fn a_members_own_value_is_in_the_status_within_seconds_and_stays_until_the_spec_changes_it() {
     let acme = with_alice();
     let login = acme.login_name("alice");
-    acme.operator.roster(&["self", &login, "--set", "phone=+1 602 555 0199"], DECLARED).expect_success();
+    acme.operator
+        .roster(&["self", &login, "--set", "phone=+1 602 555 0199"], DECLARED)
+        .expect_success();
     let changed = Instant::now();
-    let phone = |number: &'static str| move |alice: &Value| alice["status"]["profile"]["phone"] == number;
+    let phone =
+        |number: &'static str| move |alice: &Value| alice["status"]["profile"]["phone"] == number;
     acme.organization.until("User", "alice", "told", phone("+1 602 555 0199"));
     println!("shown {} ms after the change", changed.elapsed().as_millis());
     assert!(changed.elapsed() < Duration::from_secs(10));
@@ -40,7 +43,10 @@ fn a_members_own_value_is_in_the_status_within_seconds_and_stays_until_the_spec_
 
     let refused = acme.operator.roster(&["self", &login, "--set", "name=Eve"], DECLARED);
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("selfService of the group users doesn't list Name"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("selfService of the group users doesn't list Name"),
+        "{refused:?}"
+    );
 
     acme.edit("alice", &json!({"profile": {"phone": "+1 602 555 0111"}}));
     let alice = acme.organization.until_ready("User", "alice");
@@ -52,10 +58,12 @@ fn a_members_own_value_is_in_the_status_within_seconds_and_stays_until_the_spec_
 fn a_members_own_password_stays_until_another_one_comes_from_the_secret() {
     let mut acme = with_alice();
     let login = acme.login_name("alice");
-    let changed = acme.operator.roster(&["self", &login, "--set-password"], &format!("{DECLARED}\n{OWN}\n"));
+    let changed =
+        acme.operator.roster(&["self", &login, "--set-password"], &format!("{DECLARED}\n{OWN}\n"));
     changed.expect_success();
     let is_over = |alice: &Value| {
-        alice["status"]["transaction"]["type"] == "PasswordChange" && alice["status"]["transaction"]["state"] == "Completed"
+        alice["status"]["transaction"]["type"] == "PasswordChange"
+            && alice["status"]["transaction"]["state"] == "Completed"
     };
     acme.organization.until("User", "alice", "told", is_over);
     assert!(acme.lets_in("alice", OWN));
@@ -68,7 +76,9 @@ fn a_members_own_password_stays_until_another_one_comes_from_the_secret() {
     assert!(acme.lets_in("alice", OWN), "a restart doesn't undo it");
 
     acme.put_password("alice", "eleven violins under water");
-    eventually("the Secret's new one is set", || (acme.journaled("alice", "PasswordChange") == 2).then_some(()));
+    eventually("the Secret's new one is set", || {
+        (acme.journaled("alice", "PasswordChange") == 2).then_some(())
+    });
     assert!(acme.lets_in("alice", "eleven violins under water"));
     assert!(!acme.lets_in("alice", OWN));
 }

@@ -1,4 +1,5 @@
-//! A loopback proxy that lets so many requests through to directories and then none, as if the wire was cut.
+//! A loopback proxy that lets so many requests through to directories and then none, as if the wire
+//! was cut.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -89,7 +90,12 @@ impl Meter {
         Ok(())
     }
 
-    fn forward_requests(&self, mut client: TcpStream, mut server: TcpStream, answers: &Receiver<()>) {
+    fn forward_requests(
+        &self,
+        mut client: TcpStream,
+        mut server: TcpStream,
+        answers: &Receiver<()>,
+    ) {
         let mut request = vec![0; 1 << 20];
         while let Ok(length @ 1..) = client.read(&mut request) {
             let fate = {

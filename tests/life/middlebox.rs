@@ -82,7 +82,9 @@ fn fault_for(asked: &Asked, spoiling: &Spoiling) -> Option<Fault> {
     let mut spoiling = spoiling.lock().expect("no thread panics");
     // The Lease and what isn't roster's is let through: an operator that can't work says little.
     let concerns = |scope| match scope {
-        Scope::Everything => asked.target.contains("/secrets") || asked.target.contains("roster.rs"),
+        Scope::Everything => {
+            asked.target.contains("/secrets") || asked.target.contains("roster.rs")
+        }
         Scope::Secrets => asked.target.contains("/secrets/"),
         Scope::Writes => asked.target.contains("roster.rs") && asked.method != Method::GET,
     };
@@ -102,22 +104,34 @@ impl Middlebox {
     /// Starts a middlebox before the API server; its thread lives as long as the tests.
     pub(crate) fn start(organization: &Organization) -> Self {
         let kubeconfig = organization.operators_kubeconfig();
-        let server = kubeconfig.lines().find_map(|line| line.trim().strip_prefix("server: ")).expect("a server").to_owned();
+        let server = kubeconfig
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("server: "))
+            .expect("a server")
+            .to_owned();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
         listener.set_nonblocking(true).expect("it can be polled");
         let port = listener.local_addr().expect("it listens").port();
         let spoiling = Spoiling::default();
         let middlebox = Self { port, server: server.clone(), spoiling: spoiling.clone() };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         std::thread::spawn(move || {
             runtime.block_on(async move {
                 // Whoever comes first has installed it for all.
                 let _ = rustls::crypto::ring::default_provider().install_default();
-                let client = Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().expect("a client");
+                let client = Client::builder()
+                    .no_proxy()
+                    .tls_danger_accept_invalid_certs(true)
+                    .build()
+                    .expect("a client");
                 let listener = TcpListener::from_std(listener).expect("it listens");
                 while let Ok((connection, _)) = listener.accept().await {
-                    let (client, server, spoiling) = (client.clone(), server.clone(), spoiling.clone());
-                    tokio::spawn(async move { serve(connection, &client, &server, &spoiling).await });
+                    let (client, server, spoiling) =
+                        (client.clone(), server.clone(), spoiling.clone());
+                    tokio::spawn(
+                        async move { serve(connection, &client, &server, &spoiling).await },
+                    );
                 }
             });
         });
@@ -126,8 +140,11 @@ impl Middlebox {
 
     /// Writes a kubeconfig of the operator that leads through the middlebox.
     pub(crate) fn kubeconfig(&self, organization: &Organization) -> PathBuf {
-        let kubeconfig = organization.operators_kubeconfig().replace(&self.server, &format!("http://127.0.0.1:{}", self.port));
-        let kubeconfig: Vec<&str> = kubeconfig.lines().filter(|line| !line.contains("certificate-authority")).collect();
+        let kubeconfig = organization
+            .operators_kubeconfig()
+            .replace(&self.server, &format!("http://127.0.0.1:{}", self.port));
+        let kubeconfig: Vec<&str> =
+            kubeconfig.lines().filter(|line| !line.contains("certificate-authority")).collect();
         let file = organization.file("middlebox.kubeconfig");
         std::fs::write(&file, kubeconfig.join("\n")).expect("the kubeconfig can be written");
         file
@@ -153,14 +170,19 @@ struct Asked {
 }
 
 /// Answers one request and closes the connection.
-async fn serve(mut connection: TcpStream, client: &Client, server: &str, spoiling: &Spoiling) -> Option<()> {
+async fn serve(
+    mut connection: TcpStream,
+    client: &Client,
+    server: &str,
+    spoiling: &Spoiling,
+) -> Option<()> {
     let asked = read(&mut connection).await?;
-    let mut request = client.request(asked.method.clone(), format!("{server}{}", asked.target)).body(asked.body.clone());
-    for (name, value) in asked
-        .headers
-        .iter()
-        .filter(|(name, _)| !["host", "connection", "content-length", "accept-encoding"].contains(&name.as_str()))
-    {
+    let mut request = client
+        .request(asked.method.clone(), format!("{server}{}", asked.target))
+        .body(asked.body.clone());
+    for (name, value) in asked.headers.iter().filter(|(name, _)| {
+        !["host", "connection", "content-length", "accept-encoding"].contains(&name.as_str())
+    }) {
         request = request.header(name, value);
     }
     let answer = request.send().await.ok()?;
@@ -185,9 +207,14 @@ async fn read(connection: &mut TcpStream) -> Option<Asked> {
     let mut lines = head.lines();
     let mut first = lines.next()?.split(' ');
     let (method, target) = (first.next()?.parse().ok()?, first.next()?.to_owned());
-    let headers: Vec<(String, String)> =
-        lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-    let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+        .collect();
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .and_then(|(_, value)| value.parse().ok());
     let mut body = text.split_off(end);
     while body.len() < length.unwrap_or(0) {
         if connection.read_buf(&mut body).await.ok()? == 0 {
@@ -198,8 +225,15 @@ async fn read(connection: &mut TcpStream) -> Option<Asked> {
 }
 
 /// Passes an answer on as it comes, a line at a time.
-async fn stream(mut connection: TcpStream, mut answer: Response, fault: impl Fn() -> Option<Fault>) -> Option<()> {
-    let head = format!("HTTP/1.1 {}\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n", answer.status());
+async fn stream(
+    mut connection: TcpStream,
+    mut answer: Response,
+    fault: impl Fn() -> Option<Fault>,
+) -> Option<()> {
+    let head = format!(
+        "HTTP/1.1 {}\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n",
+        answer.status()
+    );
     connection.write_all(head.as_bytes()).await.ok()?;
     let mut waiting = vec![];
     while let Some(chunk) = answer.chunk().await.ok()? {
@@ -220,12 +254,16 @@ async fn stream(mut connection: TcpStream, mut answer: Response, fault: impl Fn(
 /// Returns a line of a watch as a middlebox makes it.
 fn spoilt_line(line: &[u8], fault: Fault) -> Vec<u8> {
     let text = String::from_utf8_lossy(line).into_owned();
-    let error = |status: serde_json::Value| serde_json::json!({"type": "ERROR", "object": status}).to_string().into_bytes();
+    let error = |status: serde_json::Value| {
+        serde_json::json!({"type": "ERROR", "object": status}).to_string().into_bytes()
+    };
     let mut spoilt = match fault {
-        Fault::Status(code) => {
-            error(serde_json::json!({"status": "Failure", "message": text, "reason": "Expired", "code": code}))
+        Fault::Status(code) => error(
+            serde_json::json!({"status": "Failure", "message": text, "reason": "Expired", "code": code}),
+        ),
+        Fault::StatusReason => {
+            error(serde_json::json!({"status": "Failure", "reason": text, "code": 500}))
         }
-        Fault::StatusReason => error(serde_json::json!({"status": "Failure", "reason": text, "code": 500})),
         Fault::Closes => return line[..line.len() / 2].to_vec(),
         _ => spoilt_body(line, fault),
     };
@@ -244,16 +282,24 @@ fn spoilt_body(body: &[u8], fault: Fault) -> Vec<u8> {
             .replace("\"data\":{", "\"data\":{\"more\":\"!?\",")
             .into_bytes(),
         Fault::NotUtf8 => with(b"\xff\xfe"),
-        Fault::Page | Fault::ErrorPage(_) => [b"<html><pre>".as_slice(), body, b"</pre></html>"].concat(),
+        Fault::Page | Fault::ErrorPage(_) => {
+            [b"<html><pre>".as_slice(), body, b"</pre></html>"].concat()
+        }
         _ => body.to_vec(),
     }
 }
 
 /// Passes an answer on once it is there.
-async fn whole(mut connection: TcpStream, asked: &Asked, answer: Response, fault: Option<Fault>) -> Option<()> {
+async fn whole(
+    mut connection: TcpStream,
+    asked: &Asked,
+    answer: Response,
+    fault: Option<Fault>,
+) -> Option<()> {
     let (mut status, mut kind) = (answer.status().to_string(), "application/json");
     let body = answer.bytes().await.ok()?.to_vec();
-    let echo = || format!("{}\n{}", String::from_utf8_lossy(&asked.body), String::from_utf8_lossy(&body));
+    let echo =
+        || format!("{}\n{}", String::from_utf8_lossy(&asked.body), String::from_utf8_lossy(&body));
     let refusal = |code: u16, message: &str, reason: &str| {
         serde_json::json!({
             "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason, "code": code,
@@ -284,7 +330,9 @@ async fn whole(mut connection: TcpStream, asked: &Asked, answer: Response, fault
         Some(Fault::Closes) => spoilt.truncate(length / 2),
         _ => {}
     }
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
     connection.write_all(&[head.as_bytes(), &spoilt].concat()).await.ok()?;
     connection.shutdown().await.ok()
 }

@@ -1,4 +1,5 @@
-//! Texts that are looked for in everything there is, in every form that they may have been brought into.
+//! Texts that are looked for in everything there is, in every form that they may have been brought
+//! into.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,14 @@ pub(crate) type Places = Vec<(String, Vec<u8>)>;
 fn forms(text: &str) -> Vec<(&'static str, Vec<u8>)> {
     let bytes = text.as_bytes();
     let percent = |keep: fn(u8) -> bool| -> String {
-        bytes.iter().map(|&byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+        bytes
+            .iter()
+            .map(
+                |&byte| {
+                    if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+                },
+            )
+            .collect()
     };
     // What of it is the same wherever it stands in a longer text.
     let base64 = |before: usize| {
@@ -35,10 +43,19 @@ fn forms(text: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("percent-encoded in lower case", encoded.to_lowercase().into_bytes()),
         ("as a form has it", encoded.replace("%20", "+").into_bytes()),
         ("percent-encoded where it must be", percent(|byte| byte != b' ').into_bytes()),
-        ("in hexadecimal", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes()),
+        (
+            "in hexadecimal",
+            bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes(),
+        ),
         ("with its & escaped", text.replace('&', "\\u0026").into_bytes()),
-        ("as a list of numbers", bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(",").into_bytes()),
-        ("as a spaced list of numbers", bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ").into_bytes()),
+        (
+            "as a list of numbers",
+            bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(",").into_bytes(),
+        ),
+        (
+            "as a spaced list of numbers",
+            bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ").into_bytes(),
+        ),
         ("in UTF-16", text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
     ];
     for before in 0..3 {
@@ -49,7 +66,8 @@ fn forms(text: &str) -> Vec<(&'static str, Vec<u8>)> {
     forms
 }
 
-/// A form that a planted text may have been brought into: the text, what the form is called, and the form.
+/// A form that a planted text may have been brought into: the text, what the form is called, and
+/// the form.
 type Needle = (&'static str, (&'static str, Vec<u8>));
 
 /// Texts to find, by how they begin: there is a lot to look through.
@@ -58,7 +76,9 @@ struct Needles(Vec<Vec<Needle>>);
 impl Needles {
     fn new(texts: &[&'static str]) -> Self {
         let mut by_start = vec![vec![]; 1 << 16];
-        for needle in texts.iter().flat_map(|&text| forms(text).into_iter().map(move |form| (text, form))) {
+        for needle in
+            texts.iter().flat_map(|&text| forms(text).into_iter().map(move |form| (text, form)))
+        {
             let bytes = &needle.1.1;
             by_start[start([bytes[0], bytes[1]])].push(needle);
         }

@@ -1,4 +1,5 @@
-//! A directory that is silent: what is overdue says so, and what takes rights away doesn't wait for it.
+//! A directory that is silent: what is overdue says so, and what takes rights away doesn't wait for
+//! it.
 
 use serde_json::json;
 
@@ -12,7 +13,8 @@ const NEW: &str = "seven foxes guard the mill";
 #[track_caller]
 fn metric(acme: &Acme, name: &str) -> i64 {
     let page = acme.operator.page("/metrics").1;
-    let number = page.lines().find_map(|line| line.strip_prefix(name)).unwrap_or(" 0").trim().parse();
+    let number =
+        page.lines().find_map(|line| line.strip_prefix(name)).unwrap_or(" 0").trim().parse();
     number.expect("a number")
 }
 
@@ -21,7 +23,10 @@ fn a_silent_directory_makes_a_transaction_overdue_and_keeps_nobody_from_being_di
     let acme = Acme::start(&["--transaction-deadline", "10s"]);
     acme.create(&secret("alice", OLD));
     acme.create(&user_with_password("alice"));
-    let id = acme.organization.until_ready("User", "alice")["status"]["accountId"].as_str().expect("an id").to_owned();
+    let id = acme.organization.until_ready("User", "alice")["status"]["accountId"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
 
     acme.directory.behaves(&json!({"silent": true}));
     acme.put_password("alice", NEW);
@@ -46,8 +51,14 @@ fn a_silent_directory_makes_a_transaction_overdue_and_keeps_nobody_from_being_di
     acme.edit("alice", &json!({"state": "Disabled"}));
     let login = acme.login_name("alice");
     eventually("she is refused", || (acme.log_in(&login, NEW).code == Some(1)).then_some(()));
-    assert_eq!(acme.directory.entry(&id).expect("it has her")["person"]["active"], true, "the directory is silent still");
-    let alice = acme.organization.until("User", "alice", "Disabling", |alice| alice["status"]["state"] == "Disabling");
+    assert_eq!(
+        acme.directory.entry(&id).expect("it has her")["person"]["active"],
+        true,
+        "the directory is silent still"
+    );
+    let alice = acme
+        .organization
+        .until("User", "alice", "Disabling", |alice| alice["status"]["state"] == "Disabling");
     assert_eq!(alice["status"]["transaction"]["type"], "Disable");
 
     acme.directory.has_a_good_day();
@@ -57,8 +68,12 @@ fn a_silent_directory_makes_a_transaction_overdue_and_keeps_nobody_from_being_di
     assert_eq!(alice["status"]["transaction"]["state"], "Completed");
     assert_eq!(condition(&alice, "Stalled"), &serde_json::Value::Null);
     assert_eq!(acme.directory.entry(&id).expect("it has her")["person"]["active"], false);
-    assert_eq!(acme.operator.count("SELECT count(*) FROM transactions WHERE superseded_at IS NOT NULL"), 1);
-    let in_flight = "SELECT count(*) FROM transactions WHERE completed_at IS NULL AND superseded_at IS NULL";
+    assert_eq!(
+        acme.operator.count("SELECT count(*) FROM transactions WHERE superseded_at IS NOT NULL"),
+        1
+    );
+    let in_flight =
+        "SELECT count(*) FROM transactions WHERE completed_at IS NULL AND superseded_at IS NULL";
     assert_eq!(acme.operator.count(in_flight), 0);
     eventually("nothing is in flight", || {
         let page = acme.operator.page("/metrics").1;

@@ -13,7 +13,9 @@ const SECOND: &str = "seven foxes guard the mill";
 fn until_over(acme: &Acme, name: &str, kind: &str) -> Value {
     acme.organization.until("User", name, kind, |user| {
         let last = &user["status"]["transaction"];
-        condition(user, "Ready")["reason"] == "Reconciled" && last["type"] == kind && last["state"] == "Completed"
+        condition(user, "Ready")["reason"] == "Reconciled"
+            && last["type"] == kind
+            && last["state"] == "Completed"
     })
 }
 
@@ -32,7 +34,8 @@ fn a_new_password_in_the_secret_replaces_the_old_one_with_one_write_to_the_store
     assert!(!acme.lets_in("alice", SECOND));
     assert!(!acme.lets_in("alice", ""));
 
-    let revision = || acme.operator.count("SELECT revision FROM accounts WHERE owner_name = 'alice'");
+    let revision =
+        || acme.operator.count("SELECT revision FROM accounts WHERE owner_name = 'alice'");
     let before = revision();
     acme.put_password("alice", SECOND);
     until_over(&acme, "alice", "PasswordChange");
@@ -60,11 +63,14 @@ fn a_secret_that_changed_without_a_new_password_writes_nothing() {
     let label = json!({"metadata": {"labels": {"some": "label"}}});
     passed(acme.organization.admin().patch("Secret", &secret_of("alice"), &label));
     eventually("the Secret is looked at", || (reads() > reads_before).then_some(()));
-    // The judge takes one after the other: what it does about bob's password comes after what it did about alice's.
+    // The judge takes one after the other: what it does about bob's password comes after what it
+    // did about alice's.
     acme.put_password("bob", SECOND);
     until_over(&acme, "bob", "PasswordChange");
     acme.put_password("bob", FIRST);
-    eventually("bob's second change is over", || (acme.journaled("bob", "PasswordChange") == 2).then_some(()));
+    eventually("bob's second change is over", || {
+        (acme.journaled("bob", "PasswordChange") == 2).then_some(())
+    });
     assert_eq!(state(), before);
     assert_eq!(acme.journaled("alice", "PasswordChange"), 0);
     assert!(acme.lets_in("alice", FIRST));
@@ -79,7 +85,14 @@ fn a_secret_of_another_type_counts_as_missing_until_one_of_the_right_type_is_the
     assert!(message(&alice).contains("alice-password of type roster.rs/password"), "{alice:#}");
     assert!(message(&alice).contains("a Secret's type can't be changed"), "{alice:#}");
     assert_eq!(alice["status"]["accountId"], Value::Null);
-    assert_eq!(acme.organization.requests_about_secrets().iter().filter(|request| request.starts_with("get")).count(), 0);
+    assert_eq!(
+        acme.organization
+            .requests_about_secrets()
+            .iter()
+            .filter(|request| request.starts_with("get"))
+            .count(),
+        0
+    );
 
     passed(acme.organization.admin().delete("Secret", &secret_of("alice")));
     acme.create(&secret("alice", FIRST));
@@ -89,8 +102,14 @@ fn a_secret_of_another_type_counts_as_missing_until_one_of_the_right_type_is_the
     passed(acme.organization.admin().delete("Secret", &secret_of("alice")));
     acme.create(&secret("alice", SECOND).with("/type", "Opaque"));
     let alice = acme.organization.until_reason("User", "alice", "PasswordSecretNotFound");
-    assert!(message(&alice).contains("there is no Secret alice-password of type roster.rs/password"), "{alice:#}");
-    assert!(message(&alice).ends_with("The password that was set before stays in force until then"), "{alice:#}");
+    assert!(
+        message(&alice).contains("there is no Secret alice-password of type roster.rs/password"),
+        "{alice:#}"
+    );
+    assert!(
+        message(&alice).ends_with("The password that was set before stays in force until then"),
+        "{alice:#}"
+    );
     assert_eq!(condition(&alice, "LoginReady")["reason"], "PasswordSet");
     assert_eq!(alice["status"]["state"], "Enabled");
     assert!(acme.lets_in("alice", FIRST));
@@ -102,7 +121,9 @@ fn a_password_is_confirmed_where_a_key_for_that_is_named() {
     let acme = Acme::start(&[]);
     let again = |text: &str| json!({"stringData": {"again": text}});
     acme.create(&secret("alice", FIRST).with("/stringData/again", SECOND));
-    acme.create(&user_with_password("alice").with("/spec/passwordSecretRef/confirmationKey", "again"));
+    acme.create(
+        &user_with_password("alice").with("/spec/passwordSecretRef/confirmationKey", "again"),
+    );
     let alice = acme.organization.until_reason("User", "alice", "PasswordRejected");
     assert!(message(&alice).contains("must be the same where it is entered again"), "{alice:#}");
     assert_eq!(condition(&alice, "Stalled")["status"], "True");
@@ -115,7 +136,9 @@ fn a_password_is_confirmed_where_a_key_for_that_is_named() {
     assert!(message(&alice).contains("the Secret alice-password has no key missing"), "{alice:#}");
     acme.edit("alice", &json!({"passwordSecretRef": {"key": null, "confirmationKey": "gone"}}));
     acme.organization.until("User", "alice", "told which key", |alice| {
-        condition(alice, "Ready")["message"].as_str().is_some_and(|message| message.contains("has no key gone"))
+        condition(alice, "Ready")["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("has no key gone"))
     });
     assert!(acme.lets_in("alice", FIRST));
 }
@@ -133,7 +156,8 @@ fn check_rejected(acme: &Acme, name: &str, password: &str, unmet: &[&str]) {
         "must not be the login name",
         "must be the same where it is entered again",
     ];
-    let named: Vec<&str> = all.into_iter().filter(|requirement| message(&user).contains(requirement)).collect();
+    let named: Vec<&str> =
+        all.into_iter().filter(|requirement| message(&user).contains(requirement)).collect();
     assert_eq!(named, unmet);
     assert!(!user["status"].to_string().contains(password.trim()), "{user:#}");
     assert_eq!(user["status"]["accountId"], Value::Null);
@@ -142,8 +166,13 @@ fn check_rejected(acme: &Acme, name: &str, password: &str, unmet: &[&str]) {
 #[test]
 fn a_rejected_password_is_told_every_requirement_that_it_does_not_meet_and_nothing_of_itself() {
     let acme = Acme::start(&[]);
-    let (control, short, long) = ("one line without control characters", "at least 15 characters", "at most 128 characters");
-    let (guessable, own, again) = ("hard to guess", "must not be the login name", "must be the same where it is entered again");
+    let (control, short, long) =
+        ("one line without control characters", "at least 15 characters", "at most 128 characters");
+    let (guessable, own, again) = (
+        "hard to guess",
+        "must not be the login name",
+        "must be the same where it is entered again",
+    );
     check_rejected(&acme, "alice", "qx7\u{7}zp", &[control, short, guessable, again]);
     let own_name = acme.login_name("bob");
     check_rejected(&acme, "bob", &own_name, &[short, guessable, own, again]);
@@ -187,12 +216,16 @@ fn a_restart_with_unchanged_secrets_reads_none_of_them_and_writes_nothing() {
     names.iter().for_each(|name| drop(acme.organization.until_ready("User", name)));
     let state = |acme: &Acme| -> Vec<_> {
         let versions = acme.versions();
-        names.iter().map(|name| (acme.row(name), versions[&format!("User/{name}")].clone())).collect()
+        names
+            .iter()
+            .map(|name| (acme.row(name), versions[&format!("User/{name}")].clone()))
+            .collect()
     };
     acme.operator.kill();
     let before = state(&acme);
     let organization = &acme.organization;
-    let (asked_before, listed_before) = (organization.requests_about_secrets().len(), organization.lists_of_secrets());
+    let (asked_before, listed_before) =
+        (organization.requests_about_secrets().len(), organization.lists_of_secrets());
     acme.operator.restart();
     acme.operator.until_it_works();
     // What the operator does about somebody new comes after what it had to do about everybody else.

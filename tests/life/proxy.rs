@@ -25,8 +25,12 @@ impl Proxy {
 
     /// Starts a proxy before the server that a kubeconfig names.
     pub(crate) fn before(kubeconfig: String) -> Self {
-        let upstream = kubeconfig.lines().find_map(|line| line.trim().strip_prefix("server: http")).expect("a server");
-        let upstream = upstream.trim_start_matches('s').trim_start_matches("://").parse().expect("an address");
+        let upstream = kubeconfig
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("server: http"))
+            .expect("a server");
+        let upstream =
+            upstream.trim_start_matches('s').trim_start_matches("://").parse().expect("an address");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it listens");
         let connections = Arc::new(Mutex::new(Some(vec![])));
@@ -42,7 +46,8 @@ impl Proxy {
 
     /// Writes a kubeconfig of the operator that leads through the proxy.
     pub(crate) fn kubeconfig(&self, organization: &Organization) -> PathBuf {
-        let kubeconfig = self.kubeconfig.replace(&self.upstream.to_string(), &self.address.to_string());
+        let kubeconfig =
+            self.kubeconfig.replace(&self.upstream.to_string(), &self.address.to_string());
         let file = organization.file("proxy.kubeconfig");
         std::fs::write(&file, kubeconfig).expect("the kubeconfig can be written");
         file
@@ -51,7 +56,10 @@ impl Proxy {
     /// Cuts every connection, and turns new ones away.
     pub(crate) fn cut(&self) {
         let connections = self.connections.lock().expect("no thread panics").take();
-        connections.into_iter().flatten().for_each(|connection| drop(connection.shutdown(Shutdown::Both)));
+        connections
+            .into_iter()
+            .flatten()
+            .for_each(|connection| drop(connection.shutdown(Shutdown::Both)));
     }
 
     /// Lets everybody through again.
@@ -60,7 +68,11 @@ impl Proxy {
     }
 }
 
-fn connect(client: TcpStream, upstream: SocketAddr, connections: &Mutex<Option<Vec<TcpStream>>>) -> io::Result<()> {
+fn connect(
+    client: TcpStream,
+    upstream: SocketAddr,
+    connections: &Mutex<Option<Vec<TcpStream>>>,
+) -> io::Result<()> {
     let mut connections = connections.lock().expect("no thread panics");
     let Some(connections) = connections.as_mut() else { return Ok(()) };
     let server = TcpStream::connect(upstream)?;

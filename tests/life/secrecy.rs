@@ -34,7 +34,9 @@ struct Said(RefCell<Places>);
 impl Said {
     /// Notes what a command said, and returns its exit code.
     fn hear(&self, what: &str, output: Output) -> Option<i32> {
-        self.0.borrow_mut().push((format!("the output of {what}"), (output.stdout + &output.stderr).into_bytes()));
+        self.0
+            .borrow_mut()
+            .push((format!("the output of {what}"), (output.stdout + &output.stderr).into_bytes()));
         output.code
     }
 }
@@ -55,7 +57,8 @@ fn live(acme: &Acme, said: &Said) {
     acme.create(&secret("bob", KEPT));
     acme.create(&user_with_password("bob"));
     acme.create(&secret("alice", SET).with("/stringData/again", SET));
-    let alice = user_with_password("alice").with("/spec/passwordSecretRef/confirmationKey", "again");
+    let alice =
+        user_with_password("alice").with("/spec/passwordSecretRef/confirmationKey", "again");
     acme.create(&alice.with("/spec/deletionProtection", "Disabled"));
     organization.until_ready("User", "bob");
     organization.until_ready("User", "alice");
@@ -70,7 +73,8 @@ fn live(acme: &Acme, said: &Said) {
     organization.until_reason("User", "alice", "DirectoryUnavailable");
     acme.directory.has_a_good_day();
     organization.until("User", "alice", "settled", |alice| {
-        condition(alice, "Ready")["reason"] == "Reconciled" && alice["status"]["transaction"]["type"] == "PasswordChange"
+        condition(alice, "Ready")["reason"] == "Reconciled"
+            && alice["status"]["transaction"]["type"] == "PasswordChange"
     });
     assert_eq!(log_in(&login, ROTATED), Some(0));
 
@@ -82,7 +86,8 @@ fn live(acme: &Acme, said: &Said) {
     assert_eq!(own(&["--set-password"], WRONG, OWN), Some(1));
     assert_eq!(own(&["--set-password"], ROTATED, OWN), Some(0));
     eventually("her own is set", || (acme.journaled("alice", "PasswordChange") == 2).then_some(()));
-    let in_flight = "SELECT count(*) FROM transactions WHERE completed_at IS NULL AND superseded_at IS NULL";
+    let in_flight =
+        "SELECT count(*) FROM transactions WHERE completed_at IS NULL AND superseded_at IS NULL";
     eventually("the directory has it", || (operator.count(in_flight) == 0).then_some(()));
     assert_eq!(own(&["--set", "phone=1", "-o", "json"], OWN, ""), Some(0));
     assert_eq!(log_in(&login, OWN), Some(0));
@@ -92,7 +97,8 @@ fn live(acme: &Acme, said: &Said) {
     assert_eq!(log_in(&login, OWN), Some(1));
 }
 
-/// Gathers everything that there is, but what stands under the Secrets' own keys; that is returned apart.
+/// Gathers everything that there is, but what stands under the Secrets' own keys; that is returned
+/// apart.
 fn gathered(acme: &Acme, said: &Said, since: i64) -> (Places, Places) {
     let (organization, operator) = (&acme.organization, &acme.operator);
     for arguments in [
@@ -109,7 +115,13 @@ fn gathered(acme: &Acme, said: &Said, since: i64) -> (Places, Places) {
         };
         said.hear(&what, output);
     }
-    let all = ["get", "users.roster.rs,usergroups,orgemaildomains,events,namespaces", "-o", "yaml", "--show-managed-fields"];
+    let all = [
+        "get",
+        "users.roster.rs,usergroups,orgemaildomains,events,namespaces",
+        "-o",
+        "yaml",
+        "--show-managed-fields",
+    ];
     said.hear("kubectl get", organization.kubectl(&all, ""));
     let mut places = said.0.take();
     places.push(("the operator's output".to_owned(), operator.log().into_bytes()));
@@ -118,15 +130,24 @@ fn gathered(acme: &Acme, said: &Said, since: i64) -> (Places, Places) {
     }
     places.extend(operator.store_files());
     let files = acme.directory.files().into_iter();
-    places.extend(files.map(|(name, (_, content))| (format!("the directory's {name}"), [name.into_bytes(), content].concat())));
-    for log in fs::read_dir(organization.logs()).expect("the logs can be read").filter_map(Result::ok) {
+    places.extend(files.map(|(name, (_, content))| {
+        (format!("the directory's {name}"), [name.into_bytes(), content].concat())
+    }));
+    for log in
+        fs::read_dir(organization.logs()).expect("the logs can be read").filter_map(Result::ok)
+    {
         let content = fs::read(log.path()).expect("a log can be read");
-        places.push((format!("the control plane's {}", log.file_name().to_string_lossy()), content));
+        places
+            .push((format!("the control plane's {}", log.file_name().to_string_lossy()), content));
     }
     let etcd = organization.etcd_contents().1.into_iter().chain(organization.etcd_history(since));
     let own = format!("/registry/secrets/{}/", organization.name);
     let (secrets, others): (Places, Places) = etcd.partition(|(key, _)| key.starts_with(&own));
-    places.extend(others.into_iter().map(|(key, value)| (format!("etcd's {key}"), [key.into_bytes(), value].concat())));
+    places.extend(
+        others
+            .into_iter()
+            .map(|(key, value)| (format!("etcd's {key}"), [key.into_bytes(), value].concat())),
+    );
     (places, secrets)
 }
 
@@ -136,8 +157,14 @@ fn a_password_is_nowhere_but_in_its_secret_and_hashed_in_the_store() {
     let since = acme.organization.etcd_contents().0;
     let said = Said::default();
     live(&acme, &said);
-    let hash = acme.operator.text("SELECT password_hash FROM accounts WHERE owner_name = 'alice'").expect("a hash");
-    let declared = acme.operator.text("SELECT secret_hash FROM accounts WHERE owner_name = 'alice'").expect("a hash");
+    let hash = acme
+        .operator
+        .text("SELECT password_hash FROM accounts WHERE owner_name = 'alice'")
+        .expect("a hash");
+    let declared = acme
+        .operator
+        .text("SELECT secret_hash FROM accounts WHERE owner_name = 'alice'")
+        .expect("a hash");
     assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
     let (places, _) = gathered(&acme, &said, since);
     assert_eq!(found(&places), Vec::<String>::new());
@@ -152,20 +179,29 @@ fn a_password_is_nowhere_but_in_its_secret_and_hashed_in_the_store() {
     // The search finds what is there: each of them that ever stood in a Secret.
     let there = found(&secrets);
     for planted in [SET, REJECTED, ROTATED, KEPT] {
-        assert!(there.iter().any(|hit| hit.starts_with(&format!("{planted:?} as it is"))), "{planted} in {there:?}");
+        assert!(
+            there.iter().any(|hit| hit.starts_with(&format!("{planted:?} as it is"))),
+            "{planted} in {there:?}"
+        );
     }
 
-    // Hashes stay in the store alone, and not even there once the account is gone: of a server's files that holds only after
-    // it has cleaned up in its own time, so there it is the rows that are looked at.
+    // Hashes stay in the store alone, and not even there once the account is gone: of a server's
+    // files that holds only after it has cleaned up in its own time, so there it is the rows that
+    // are looked at.
     let rows = acme.operator.store_version();
     let in_rows = rows.iter().map(|rows| ("the store's rows".to_owned(), rows.clone()));
-    let places: Places = places.into_iter().filter(|(name, _)| !name.starts_with(STORES)).chain(in_rows).collect();
+    let places: Places =
+        places.into_iter().filter(|(name, _)| !name.starts_with(STORES)).chain(in_rows).collect();
     let holding = |hash: &str| -> Vec<String> {
-        let holds = |place: &[u8]| place.windows(hash.len()).any(|window| window == hash.as_bytes());
+        let holds =
+            |place: &[u8]| place.windows(hash.len()).any(|window| window == hash.as_bytes());
         places.iter().filter(|(_, place)| holds(place)).map(|(name, _)| name.clone()).collect()
     };
     assert_eq!((holding(&hash), holding(&declared)), (vec![], vec![]));
-    let bobs = acme.operator.text("SELECT password_hash FROM accounts WHERE owner_name = 'bob'").expect("a hash");
+    let bobs = acme
+        .operator
+        .text("SELECT password_hash FROM accounts WHERE owner_name = 'bob'")
+        .expect("a hash");
     assert!(holding(&bobs).iter().all(|place| place.starts_with(STORES)), "{:?}", holding(&bobs));
     assert!(!holding(&bobs).is_empty());
 }
@@ -186,16 +222,23 @@ fn check_spoilt_answers(level: &str, texts: &[&'static str]) {
     let zenobia = user_with_password("zenobia").with("/spec/email", "zenobia.quux@acme.example");
     passed(admin.create(&zenobia.with("/spec/profile", profile)));
     let middlebox = Middlebox::start(&organization);
-    let mut operator = Operator::start_at(&organization, &middlebox.kubeconfig(&organization), &["--log", level]);
+    let mut operator =
+        Operator::start_at(&organization, &middlebox.kubeconfig(&organization), &["--log", level]);
     organization.until_ready("User", "zenobia");
     let mut password = FIRST;
     for fault in Fault::ALL {
         let spoilt = |scope, at_least| {
-            eventually(&format!("{scope:?} spoilt by {fault:?}"), || (middlebox.spoilt() >= at_least).then_some(()));
+            eventually(&format!("{scope:?} spoilt by {fault:?}"), || {
+                (middlebox.spoilt() >= at_least).then_some(())
+            });
         };
         middlebox.spoils(Some((fault, Scope::Secrets)));
         password = if password == FIRST { SECOND } else { FIRST };
-        passed(admin.patch("Secret", "zenobia-password", &json!({"stringData": {"password": password}})));
+        passed(admin.patch(
+            "Secret",
+            "zenobia-password",
+            &json!({"stringData": {"password": password}}),
+        ));
         spoilt(Scope::Secrets, 1);
         middlebox.spoils(Some((fault, Scope::Writes)));
         passed(admin.patch("User", "zenobia", &json!({"spec": {"role": format!("{fault:?}")}})));
@@ -214,12 +257,18 @@ fn check_spoilt_answers(level: &str, texts: &[&'static str]) {
             && user["status"]["observedGeneration"] == user["metadata"]["generation"]
     });
     let login = format!("zenobia.{}", organization.name);
-    eventually("the last password is in force", || (operator.roster(&["login", &login], password).code == Some(0)).then_some(()));
+    eventually("the last password is in force", || {
+        (operator.roster(&["login", &login], password).code == Some(0)).then_some(())
+    });
     let log = operator.log();
-    assert!(log.contains("can't be read, trying again") && log.contains("a watch broke"), "the faults were met");
+    assert!(
+        log.contains("can't be read, trying again") && log.contains("a watch broke"),
+        "the faults were met"
+    );
     let events = organization.kubectl(&["get", "events", "-o", "yaml"], "").expect_success();
-    let statuses =
-        organization.kubectl(&["get", "users.roster.rs,usergroups,orgemaildomains", "-o", "yaml"], "").expect_success();
+    let statuses = organization
+        .kubectl(&["get", "users.roster.rs,usergroups,orgemaildomains", "-o", "yaml"], "")
+        .expect_success();
     let mut places: Places = vec![
         ("the log".to_owned(), log.into_bytes()),
         ("Events".to_owned(), events.into_bytes()),

@@ -1,4 +1,5 @@
-//! Once all is as asked, the operator writes nothing more: not to the API server, the store or the directory.
+//! Once all is as asked, the operator writes nothing more: not to the API server, the store or the
+//! directory.
 
 use std::time::Duration;
 
@@ -22,9 +23,10 @@ fn three_resyncs_in_a_steady_state_write_nothing() {
         acme.create(&secret(name, PASSWORD));
     }
     let from = |name: &str, mode: &str| json!({"from": {"name": name, "mode": mode}});
-    acme.create(
-        &group("dispatchers").with("/spec", json!({"permissions": ["routes:plan"], "selfService": ["Phone", "Password"]})),
-    );
+    acme.create(&group("dispatchers").with(
+        "/spec",
+        json!({"permissions": ["routes:plan"], "selfService": ["Phone", "Password"]}),
+    ));
     acme.create(&user_with_password("alice").with("/spec/groupRef/name", "administrators"));
     let in_dispatchers = user_with_password("bob").with("/spec/groupRef/name", "dispatchers");
     acme.create(&in_dispatchers.with("/spec/permissions", json!({"grants": ["orders:read"]})));
@@ -38,11 +40,16 @@ fn three_resyncs_in_a_steady_state_write_nothing() {
     let own = "eleven violins under water";
     let set = ["self", &acme.login_name("bob"), "--set", "phone=+1 602 555 0199", "--set-password"];
     acme.operator.roster(&set, &format!("{PASSWORD}\n{own}\n")).expect_success();
-    acme.organization.until("User", "bob", "told", |bob| bob["status"]["profile"]["phone"] == "+1 602 555 0199");
+    acme.organization
+        .until("User", "bob", "told", |bob| bob["status"]["profile"]["phone"] == "+1 602 555 0199");
     // Refused for good: that changes nothing either.
     acme.create(&user("mallory").with("/spec/email", "mallory@elsewhere.example"));
     acme.organization.until_reason("User", "mallory", "DomainNotAllowed");
-    passed(acme.organization.admin().patch("User", "carol", &json!({"spec": {"role": "Dispatcher"}})));
+    passed(acme.organization.admin().patch(
+        "User",
+        "carol",
+        &json!({"spec": {"role": "Dispatcher"}}),
+    ));
     acme.organization.until_ready("User", "carol");
     for (kind, name, count, number) in [
         ("UserGroup", "dispatchers", "members", 1),
@@ -70,12 +77,16 @@ fn three_resyncs_in_a_steady_state_write_nothing() {
     let resyncs = Duration::from_secs(1) + FOUR_RESYNCS;
     let changed = within(resyncs, || Some(state()).filter(|now| *now != settled));
     if let Some((requests, secrets, versions, files, directory)) = changed {
-        let (requests_before, secrets_before, versions_before, files_before, directory_before) = settled;
+        let (requests_before, secrets_before, versions_before, files_before, directory_before) =
+            settled;
         panic!(
             "requests: {:?}\nof Secrets: {:?}\nversions: {:?}\nstore written: {}\ndirectory written: {}",
             &requests[requests_before.len()..],
             &secrets[secrets_before.len()..],
-            versions.iter().filter(|(name, version)| versions_before.get(*name) != Some(version)).collect::<Vec<_>>(),
+            versions
+                .iter()
+                .filter(|(name, version)| versions_before.get(*name) != Some(version))
+                .collect::<Vec<_>>(),
             files != files_before,
             directory != directory_before,
         );

@@ -1,9 +1,9 @@
 //! Permissions as the design has them, by resources: an independent model that shares no code with
 //! the product.
 //!
-//! It is told what is declared and which plans the store took, in order, and says what every account
-//! must then have. Only what the design leaves to the moment is taken over from a plan, and checked:
-//! that an administrator's edit still waits, and that a clone isn't taken yet.
+//! It is told what is declared and which plans the store took, in order, and says what every
+//! account must then have. Only what the design leaves to the moment is taken over from a plan, and
+//! checked: that an administrator's edit still waits, and that a clone isn't taken yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -134,7 +134,9 @@ pub(crate) enum Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Created { name, generation, .. } => write!(f, "{name} created as of {generation}"),
+            Self::Created { name, generation, .. } => {
+                write!(f, "{name} created as of {generation}")
+            }
             Self::Updated { name, generation, .. } => write!(f, "{name} as of {generation}"),
             Self::Deleted { name, .. } => write!(f, "{name} deleted"),
             Self::GroupPut { name, .. } => write!(f, "the group {name}"),
@@ -144,7 +146,8 @@ impl fmt::Display for Event {
     }
 }
 
-/// Why something waits or is refused, as the conditions name it, and whether it is about permissions.
+/// Why something waits or is refused, as the conditions name it, and whether it is about
+/// permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Why {
     pub(crate) reason: &'static str,
@@ -166,8 +169,8 @@ pub(crate) struct Law {
     pub(crate) groups: BTreeMap<String, Group>,
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) in_force: BTreeMap<String, Gives>,
-    /// Accounts whose mark of a loop may be late: the loop leads through somebody without an account,
-    /// so that no commit closes or opens it.
+    /// Accounts whose mark of a loop may be late: the loop leads through somebody without an
+    /// account, so that no commit closes or opens it.
     pub(crate) loose: BTreeSet<String>,
 }
 
@@ -205,8 +208,14 @@ impl Law {
         }
     }
 
-    /// Everybody on the way from `first` back to `name`, which comes first; nothing if it leads elsewhere.
-    fn ring<'a>(&'a self, name: &'a str, first: &'a str, next: impl Fn(&'a str) -> Option<&'a str>) -> Option<Vec<&'a str>> {
+    /// Everybody on the way from `first` back to `name`, which comes first; nothing if it leads
+    /// elsewhere.
+    fn ring<'a>(
+        &'a self,
+        name: &'a str,
+        first: &'a str,
+        next: impl Fn(&'a str) -> Option<&'a str>,
+    ) -> Option<Vec<&'a str>> {
         let mut ring = vec![name];
         let mut met = BTreeSet::from([name]);
         let mut at = first;
@@ -233,7 +242,8 @@ impl Law {
         self.ring(name, self.leads_to(name)?, |at| self.leads_to(at))
     }
 
-    /// Those whom an account's permissions come through; more than the deepest line has where it is too long.
+    /// Those whom an account's permissions come through; more than the deepest line has where it is
+    /// too long.
     fn ancestors<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
         let mut ancestors = vec![];
         let mut at = name;
@@ -249,7 +259,11 @@ impl Law {
 
     pub(crate) fn line(&self, name: &str) -> Vec<String> {
         let ancestors = self.ancestors(name);
-        if ancestors.len() > DEEPEST { vec![] } else { ancestors.into_iter().map(str::to_owned).collect() }
+        if ancestors.len() > DEEPEST {
+            vec![]
+        } else {
+            ancestors.into_iter().map(str::to_owned).collect()
+        }
     }
 
     fn held(&self, name: &str) -> Words {
@@ -272,7 +286,11 @@ impl Law {
 
     pub(crate) fn effective(&self, name: &str) -> Words {
         let mut effective = self.own(name);
-        let gives = self.accounts.get(name).and_then(|account| self.gives(&account.group)).unwrap_or_default();
+        let gives = self
+            .accounts
+            .get(name)
+            .and_then(|account| self.gives(&account.group))
+            .unwrap_or_default();
         effective.extend(gives.permissions);
         if gives.full_control {
             effective.insert("*".to_owned());
@@ -291,7 +309,8 @@ impl Law {
     }
 
     pub(crate) fn heirs(&self, name: &str) -> Vec<String> {
-        let follows = |(heir, _): &(&String, &Account)| *heir != name && self.source(heir) == Some(name);
+        let follows =
+            |(heir, _): &(&String, &Account)| *heir != name && self.source(heir) == Some(name);
         self.staying().filter(follows).map(|(heir, _)| heir.clone()).collect()
     }
 
@@ -322,7 +341,9 @@ impl Law {
     /// Whether a group that loses full control would leave users without anybody in control.
     fn would_lose_control_without(&self, group: &str) -> bool {
         let in_it = self.accounts.values().any(|account| account.group == group && account.enabled);
-        let others = self.staying().any(|(_, account)| account.group != group && self.is_administrator(account));
+        let others = self
+            .staying()
+            .any(|(_, account)| account.group != group && self.is_administrator(account));
         let before = self.gives(group).is_some_and(|gives| gives.full_control);
         before && in_it && self.staying().next().is_some() && !others
     }
@@ -345,13 +366,18 @@ impl Law {
         match &person.from {
             None => (Source::Own, None),
             Some((Mode::Clone, from)) => match current {
-                Some(source @ Source::Cloned { from: before, .. }) if before == from => (source.clone(), None),
+                Some(source @ Source::Cloned { from: before, .. }) if before == from => {
+                    (source.clone(), None)
+                }
                 _ if from == name => (Source::Own, Some(no_source("InheritanceCycle"))),
                 _ => match self.accounts.get(from) {
                     None => (Source::Own, Some(no_source(self.missing(from)))),
                     Some(Account { uid, generation, .. }) => {
                         let (from, uid, generation) = (from.clone(), uid.clone(), *generation);
-                        (Source::Cloned { permissions: self.own(&from), from, uid, generation }, None)
+                        (
+                            Source::Cloned { permissions: self.own(&from), from, uid, generation },
+                            None,
+                        )
                     }
                 },
             },
@@ -406,7 +432,11 @@ impl Law {
             let Account { uid, generation, role, teams, display_name, .. } = account?.clone();
             Some(Copied { from: from.clone(), uid, generation, role, teams, display_name })
         });
-        let email = person.email.clone().or_else(|| self.placeholder(&copied_from?.1?.email)).unwrap_or_default();
+        let email = person
+            .email
+            .clone()
+            .or_else(|| self.placeholder(&copied_from?.1?.email))
+            .unwrap_or_default();
         let (role, teams, display_name) = Self::details(person, copied.as_ref());
         let account = Account {
             uid: person.uid.clone(),
@@ -427,8 +457,11 @@ impl Law {
 
     fn placeholder(&self, email: &str) -> Option<String> {
         let base = email.split(" (Copy ").next()?;
-        let taken: BTreeSet<&str> = self.accounts.values().map(|account| account.email.as_str()).collect();
-        (1..).map(|number: usize| format!("{base} (Copy {number})")).find(|email| !taken.contains(email.as_str()))
+        let taken: BTreeSet<&str> =
+            self.accounts.values().map(|account| account.email.as_str()).collect();
+        (1..)
+            .map(|number: usize| format!("{base} (Copy {number})"))
+            .find(|email| !taken.contains(email.as_str()))
     }
 
     /// What an account would have now; what of it can't be done.
@@ -455,9 +488,23 @@ impl Law {
         reasons.extend(no_source);
         let (role, teams, display_name) = Self::details(person, account.copied.as_ref());
         let email = person.email.clone().unwrap_or_else(|| account.email.clone());
-        let (uid, generation, grants) = (person.uid.clone(), person.generation, person.grants.clone());
+        let (uid, generation, grants) =
+            (person.uid.clone(), person.generation, person.grants.clone());
         let (kept, copied) = (account.kept.clone(), account.copied.clone());
-        let asked = Account { uid, generation, email, enabled, group, grants, source, kept, role, teams, display_name, copied };
+        let asked = Account {
+            uid,
+            generation,
+            email,
+            enabled,
+            group,
+            grants,
+            source,
+            kept,
+            role,
+            teams,
+            display_name,
+            copied,
+        };
         Some((asked, reasons))
     }
 
@@ -485,9 +532,11 @@ impl Law {
         Some((gives, None))
     }
 
-    /// Whether a group gives what its spec says: a deleted one as long as something holds it that is in force.
+    /// Whether a group gives what its spec says: a deleted one as long as something holds it that
+    /// is in force.
     fn is_kept_up(&self, name: &str) -> bool {
-        !self.groups[name].deleting || (self.group_held_back(name).is_some() && self.in_force.contains_key(name))
+        !self.groups[name].deleting
+            || (self.group_held_back(name).is_some() && self.in_force.contains_key(name))
     }
 
     /// Why a deleted group isn't gone yet.
@@ -506,7 +555,8 @@ impl Law {
             Event::Created { name, uid, generation, choice } => {
                 self.check_declared(name, uid, *generation)?;
                 let (account, reasons) = self.asked_anew(name);
-                let account = account.ok_or_else(|| format!("{name} has an account and must wait: {reasons:?}"))?;
+                let account = account
+                    .ok_or_else(|| format!("{name} has an account and must wait: {reasons:?}"))?;
                 Self::check_choice(name, &account, choice)?;
                 if self.accounts.insert(name.clone(), account).is_some() {
                     return Err(format!("{name} has a second account"));
@@ -522,9 +572,13 @@ impl Law {
             Event::Deleted { name, uid } => self.delete(name, uid)?,
             Event::GroupPut { name, full_control } => self.put_group(name, *full_control)?,
             Event::GroupDropped { name } => {
-                let stays = self.groups.get(name).is_some_and(|group| !group.deleting || group.paused);
+                let stays =
+                    self.groups.get(name).is_some_and(|group| !group.deleting || group.paused);
                 if stays || self.group_held_back(name).is_some() {
-                    return Err(format!("the group {name} is dropped though it stays, or {:?}", self.group_held_back(name)));
+                    return Err(format!(
+                        "the group {name} is dropped though it stays, or {:?}",
+                        self.group_held_back(name)
+                    ));
                 }
                 self.in_force.remove(name);
             }
@@ -537,11 +591,17 @@ impl Law {
     }
 
     fn check_declared(&self, name: &str, uid: &str, generation: i64) -> Result<(), String> {
-        let declared = self.users.get(name).map(|person| (person.uid.as_str(), person.generation, person.paused));
+        let declared = self
+            .users
+            .get(name)
+            .map(|person| (person.uid.as_str(), person.generation, person.paused));
         // A paused one may be written for what others did: nothing of its spec is applied.
-        let as_it_was = self.accounts.get(name).map(|account| (account.uid.as_str(), account.generation, true));
+        let as_it_was =
+            self.accounts.get(name).map(|account| (account.uid.as_str(), account.generation, true));
         let paused = self.users.get(name).is_some_and(|person| person.paused);
-        if declared == Some((uid, generation, false)) || paused && as_it_was == Some((uid, generation, true)) {
+        if declared == Some((uid, generation, false))
+            || paused && as_it_was == Some((uid, generation, true))
+        {
             return Ok(());
         }
         Err(format!("{name} is written as of {uid} {generation}, but declared is {declared:?}"))
@@ -550,12 +610,20 @@ impl Law {
     fn check_choice(name: &str, account: &Account, choice: &Choice) -> Result<(), String> {
         let cloned = matches!(account.source, Source::Cloned { .. });
         let asked = Choice { group: account.group.clone(), enabled: account.enabled, cloned };
-        if asked == *choice { Ok(()) } else { Err(format!("{name} gets {choice:?} instead of {asked:?}")) }
+        if asked == *choice {
+            Ok(())
+        } else {
+            Err(format!("{name} gets {choice:?} instead of {asked:?}"))
+        }
     }
 
     fn update(&mut self, name: &str, choice: &Choice) -> Result<(), String> {
-        let before = self.accounts.get(name).ok_or_else(|| format!("{name} is updated without an account"))?;
-        let (mut after, _) = self.asked(name).ok_or_else(|| format!("{name} is updated without a User"))?;
+        let before = self
+            .accounts
+            .get(name)
+            .ok_or_else(|| format!("{name} is updated without an account"))?;
+        let (mut after, _) =
+            self.asked(name).ok_or_else(|| format!("{name} is updated without a User"))?;
         let waits = choice.group == before.group && choice.enabled == before.enabled;
         if waits && self.is_administrator(before) && !self.controls(&after.group, after.enabled) {
             (after.group, after.enabled) = (before.group.clone(), before.enabled);
@@ -570,9 +638,13 @@ impl Law {
             Source::Follows(from) => self.ring(name, from, |at| self.source(at)),
             _ => None,
         };
-        let new_ring = new_ring.filter(|ring| ring.iter().all(|at| self.accounts.contains_key(*at)));
-        let had: BTreeMap<String, Words> =
-            new_ring.into_iter().flatten().map(|member| (member.to_owned(), self.own(member))).collect();
+        let new_ring =
+            new_ring.filter(|ring| ring.iter().all(|at| self.accounts.contains_key(*at)));
+        let had: BTreeMap<String, Words> = new_ring
+            .into_iter()
+            .flatten()
+            .map(|member| (member.to_owned(), self.own(member)))
+            .collect();
         if matches!(after.source, Source::Own | Source::Cloned { .. }) {
             after.kept = None;
         }
@@ -585,9 +657,11 @@ impl Law {
         self.ring_in_force(name).into_iter().flatten().map(str::to_owned).collect()
     }
 
-    /// Those who are off a loop follow again; on one, each keeps of what it had what somebody on it is granted.
+    /// Those who are off a loop follow again; on one, each keeps of what it had what somebody on it
+    /// is granted.
     fn settle(&mut self, off: Vec<String>, on: BTreeMap<String, Words>) {
-        let granted: Words = on.keys().flat_map(|member| self.accounts[member].grants.clone()).collect();
+        let granted: Words =
+            on.keys().flat_map(|member| self.accounts[member].grants.clone()).collect();
         for name in off.iter().filter(|name| !on.contains_key(*name)) {
             // The loop may go on through somebody without an account.
             if self.ring_of(name).is_none()
@@ -598,31 +672,48 @@ impl Law {
         }
         for (name, had) in on {
             if let Some(account) = self.accounts.get_mut(&name) {
-                account.kept = Some(had.intersection(&granted).filter(|had| !account.grants.contains(*had)).cloned().collect());
+                account.kept = Some(
+                    had.intersection(&granted)
+                        .filter(|had| !account.grants.contains(*had))
+                        .cloned()
+                        .collect(),
+                );
             }
         }
     }
 
     fn delete(&mut self, name: &str, uid: &str) -> Result<(), String> {
-        let person = self.users.get(name).ok_or_else(|| format!("the account of {name} is deleted without a User"))?;
+        let person = self
+            .users
+            .get(name)
+            .ok_or_else(|| format!("the account of {name} is deleted without a User"))?;
         if person.uid != uid || !person.deleting || person.paused {
-            return Err(format!("the account of {name} is deleted, and nobody deleted {name} of {uid}"));
+            return Err(format!(
+                "the account of {name} is deleted, and nobody deleted {name} of {uid}"
+            ));
         }
         if let Some(held) = self.held_back(name) {
             return Err(format!("the account of {name} is deleted in spite of {held:?}"));
         }
         let ring = self.owned_ring(name);
-        self.accounts.remove(name).ok_or_else(|| format!("the account of {name} is deleted twice"))?;
+        self.accounts
+            .remove(name)
+            .ok_or_else(|| format!("the account of {name} is deleted twice"))?;
         self.settle(ring, BTreeMap::new());
         Ok(())
     }
 
     fn put_group(&mut self, name: &str, full_control: bool) -> Result<(), String> {
-        let (mut asked, _) = self.asked_of_group(name).ok_or_else(|| format!("the group {name} is in force undeclared"))?;
+        let (mut asked, _) = self
+            .asked_of_group(name)
+            .ok_or_else(|| format!("the group {name} is in force undeclared"))?;
         let before = self.gives(name).is_some_and(|gives| gives.full_control);
         asked.full_control |= full_control && before;
         if asked.full_control != full_control {
-            return Err(format!("the group {name} gets full control: {full_control}, and must {}", asked.full_control));
+            return Err(format!(
+                "the group {name} gets full control: {full_control}, and must {}",
+                asked.full_control
+            ));
         }
         if self.groups[name].paused || !self.is_kept_up(name) {
             return Err(format!("the group {name} is written though it waits"));
@@ -634,10 +725,15 @@ impl Law {
     // What a commit leaves in the store.
 
     /// Takes in a commit, and checks that the store has afterwards what it must have.
-    pub(crate) fn commit(&mut self, events: &[Event], found: &BTreeMap<String, Account>) -> Result<(), String> {
+    pub(crate) fn commit(
+        &mut self,
+        events: &[Event],
+        found: &BTreeMap<String, Account>,
+    ) -> Result<(), String> {
         let mut loose = self.on_open_loops();
         loose.append(&mut self.loose);
-        let had: BTreeMap<String, Words> = self.accounts.keys().map(|name| (name.clone(), self.own(name))).collect();
+        let had: BTreeMap<String, Words> =
+            self.accounts.keys().map(|name| (name.clone(), self.own(name))).collect();
         for event in events {
             self.apply(event)?;
             if let Event::Created { name, .. } | Event::Updated { name, .. } = event {
@@ -649,31 +745,48 @@ impl Law {
         loose.extend(beside);
         loose.retain(|name| self.accounts.contains_key(name));
         for name in &loose {
-            let (Some(account), Some(there)) = (self.accounts.get_mut(name), found.get(name)) else { continue };
-            let late = |kept: &Words| kept.iter().all(|kept| had.get(name).is_some_and(|had| had.contains(kept)));
+            let (Some(account), Some(there)) = (self.accounts.get_mut(name), found.get(name))
+            else {
+                continue;
+            };
+            let late = |kept: &Words| {
+                kept.iter().all(|kept| had.get(name).is_some_and(|had| had.contains(kept)))
+            };
             if !there.kept.as_ref().is_none_or(late) {
-                return Err(format!("{name} keeps {:?} on a loop, and had {:?}", there.kept, had.get(name)));
+                return Err(format!(
+                    "{name} keeps {:?} on a loop, and had {:?}",
+                    there.kept,
+                    had.get(name)
+                ));
             }
             account.kept.clone_from(&there.kept);
         }
         for name in &loose {
             if let Some(ring) = self.ring_in_force(name) {
-                let granted: Words = ring.iter().flat_map(|member| self.accounts[*member].grants.clone()).collect();
+                let granted: Words =
+                    ring.iter().flat_map(|member| self.accounts[*member].grants.clone()).collect();
                 let had = had.get(name).cloned().unwrap_or_default();
                 let grants = &self.accounts[name].grants;
                 let more: Words = self
                     .own(name)
                     .into_iter()
-                    .filter(|own| !(grants.contains(own) || had.contains(own) && granted.contains(own)))
+                    .filter(|own| {
+                        !(grants.contains(own) || had.contains(own) && granted.contains(own))
+                    })
                     .collect();
                 if !more.is_empty() {
-                    return Err(format!("{name} gained {more:?} on the loop {ring:?}; it had {had:?}, granted is {granted:?}"));
+                    return Err(format!(
+                        "{name} gained {more:?} on the loop {ring:?}; it had {had:?}, granted is {granted:?}"
+                    ));
                 }
             }
         }
         self.compare(found)?;
         let open = self.on_open_loops();
-        loose.retain(|name| open.contains(name) || self.ring_in_force(name).is_none() && self.accounts[name].kept.is_some());
+        loose.retain(|name| {
+            open.contains(name)
+                || self.ring_in_force(name).is_none() && self.accounts[name].kept.is_some()
+        });
         self.loose = loose;
         Ok(())
     }
@@ -685,7 +798,11 @@ impl Law {
 
     fn on_open_loop(&self, name: &str) -> Vec<String> {
         let open = self.ring_of(name).filter(|_| self.ring_in_force(name).is_none());
-        open.into_iter().flatten().filter(|member| self.accounts.contains_key(*member)).map(str::to_owned).collect()
+        open.into_iter()
+            .flatten()
+            .filter(|member| self.accounts.contains_key(*member))
+            .map(str::to_owned)
+            .collect()
     }
 
     fn compare(&self, found: &BTreeMap<String, Account>) -> Result<(), String> {
@@ -706,7 +823,8 @@ impl Law {
                 if let (Some(_), _) = self.asked_anew(name) {
                     return Err(format!("{name} has no account, and nothing is in the way"));
                 }
-                // One that was let go too late is protected again, and nothing of it is left to lose.
+                // One that was let go too late is protected again, and nothing of it is left to
+                // lose.
                 if person.deleting && !person.protected {
                     return Err(format!("{name} is deleted, has no account and is still there"));
                 }
@@ -717,7 +835,10 @@ impl Law {
             }
             let asked = self.asked(name).map(|(account, _)| account);
             if asked.as_ref() != self.accounts.get(name) {
-                return Err(format!("{name} asks for\n  {asked:?}\nand has\n  {:?}", self.accounts.get(name)));
+                return Err(format!(
+                    "{name} asks for\n  {asked:?}\nand has\n  {:?}",
+                    self.accounts.get(name)
+                ));
             }
         }
         if let Some(orphan) = self.accounts.keys().find(|name| !self.users.contains_key(*name)) {
@@ -729,7 +850,10 @@ impl Law {
             }
             let asked = self.asked_of_group(name).map(|(gives, _)| gives);
             if !group.paused && self.is_kept_up(name) && asked.as_ref() != self.in_force.get(name) {
-                return Err(format!("the group {name} asks for {asked:?} and gives {:?}", self.in_force.get(name)));
+                return Err(format!(
+                    "the group {name} asks for {asked:?} and gives {:?}",
+                    self.in_force.get(name)
+                ));
             }
         }
         self.accounts.iter().try_for_each(|(name, account)| self.check_mark(name, account))
@@ -744,7 +868,11 @@ impl Law {
                 let members = ring.iter().filter_map(|member| self.accounts.get(*member));
                 let granted: Words = members.flat_map(|member| member.grants.clone()).collect();
                 let more: Vec<&String> = kept.difference(&granted).collect();
-                if more.is_empty() { Ok(()) } else { Err(format!("{name} keeps {more:?}, granted to nobody on {ring:?}")) }
+                if more.is_empty() {
+                    Ok(())
+                } else {
+                    Err(format!("{name} keeps {more:?}, granted to nobody on {ring:?}"))
+                }
             }
         }
     }

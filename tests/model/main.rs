@@ -5,26 +5,29 @@
 //!
 //! # What the law allows between quiet points
 //!
-//! After **every commit** a second connection reads all accounts, groups and, in a database, the view
-//! that applications read. All of it must equal the law after the plans that the store took, in their
-//! order: an account has what its `User` declared when its plan was taken (uid and generation must be
-//! the ones declared then), computed on the accounts in force at that moment. So what lags is the
-//! moment in which a plan is taken, and nothing else; what is inherited has no lag at all. Three
-//! things alone are taken over from the plan or the store and bounded instead:
+//! After **every commit** a second connection reads all accounts, groups and, in a database, the
+//! view that applications read. All of it must equal the law after the plans that the store took,
+//! in their order: an account has what its `User` declared when its plan was taken (uid and
+//! generation must be the ones declared then), computed on the accounts in force at that moment. So
+//! what lags is the moment in which a plan is taken, and nothing else; what is inherited has no lag
+//! at all. Three things alone are taken over from the plan or the store and bounded instead:
 //!
 //! - an administrator's `state` and `groupRef` may still wait, whole, though somebody else is in
 //!   control by now;
 //! - a clone may not be taken yet, and then the account has its own grants only;
-//! - a loop that leads through a `User` without an account is closed and opened by declarations, not
-//!   by commits. The mark of an account on it may be late; whatever it keeps, it had before the commit.
+//! - a loop that leads through a `User` without an account is closed and opened by declarations,
+//!   not by commits. The mark of an account on it may be late; whatever it keeps, it had before the
+//!   commit.
 //!
 //! No commit may leave users and nobody in control where somebody was, create an account that must
 //! wait, or delete one that is held.
 //!
-//! At a **quiet point** nothing more may be asked for by the law either: every account, group, status
-//! and reason is as it says, and a full comparison writes nothing to the store or the cluster.
+//! At a **quiet point** nothing more may be asked for by the law either: every account, group,
+//! status and reason is as it says, and a full comparison writes nothing to the store or the
+//! cluster.
 //!
-//! `ROSTER_SEED` and `ROSTER_CASES` play other and more scripts; a failing one is printed, cut down.
+//! `ROSTER_SEED` and `ROSTER_CASES` play other and more scripts; a failing one is printed, cut
+//! down.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "how many cases were played is worth knowing")]
@@ -61,7 +64,11 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 fn play(script: &[Step], store: Watched) -> Result<Tally, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     let played = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             let mut played = Played::new(store);
@@ -72,7 +79,8 @@ fn play(script: &[Step], store: Watched) -> Result<Tally, String> {
         let said = panic.downcast_ref::<String>().cloned();
         Err(format!(
             "it panicked: {}",
-            said.or_else(|| panic.downcast_ref::<&str>().map(|&said| said.to_owned())).unwrap_or_default()
+            said.or_else(|| panic.downcast_ref::<&str>().map(|&said| said.to_owned()))
+                .unwrap_or_default()
         ))
     })
 }
@@ -118,7 +126,11 @@ fn check(sizes: &[(usize, usize)], cases: u64, store: &dyn Fn() -> Watched) {
     for case in 0..cases {
         let seed = u64::try_from(dice.below(usize::MAX)).unwrap();
         let (people, rounds) = sizes[usize::try_from(case).unwrap() % sizes.len()];
-        match judge(&format!("case {case}, seed {seed}, {people} people"), Writer::script(seed, people, rounds), store) {
+        match judge(
+            &format!("case {case}, seed {seed}, {people} people"),
+            Writer::script(seed, people, rounds),
+            store,
+        ) {
             Ok(tally) => all.add(tally),
             Err(breach) => breaches.push(breach),
         }
@@ -156,7 +168,11 @@ const BROKE_IT: [(u64, usize, usize); 19] = [
 #[test]
 fn what_once_broke_the_law_keeps_it() {
     for (seed, people, rounds) in BROKE_IT {
-        let played = judge(&format!("seed {seed}"), Writer::script(seed, people, rounds), &Watched::in_memory);
+        let played = judge(
+            &format!("seed {seed}"),
+            Writer::script(seed, people, rounds),
+            &Watched::in_memory,
+        );
         played.unwrap_or_else(|breach| panic!("{breach}"));
     }
 }
@@ -201,7 +217,10 @@ fn follow(name: usize, from: Option<usize>) -> Step {
 }
 
 fn grant(name: usize, words: &[&str]) -> Step {
-    Step::Edit(format!("u{name}"), Edit::Grants(words.iter().map(|&word| word.to_owned()).collect()))
+    Step::Edit(
+        format!("u{name}"),
+        Edit::Grants(words.iter().map(|&word| word.to_owned()).collect()),
+    )
 }
 
 /// So many people, each of whom but the last follows the next one.
@@ -219,15 +238,17 @@ fn line(length: usize) -> Vec<Step> {
 #[track_caller]
 fn check_soon(name: &str, script: Vec<Step>) {
     let begun = Instant::now();
-    let tally = judge(name, script, &Watched::in_memory).unwrap_or_else(|breach| panic!("{breach}"));
+    let tally =
+        judge(name, script, &Watched::in_memory).unwrap_or_else(|breach| panic!("{breach}"));
     println!("{name}: {tally:?}, {} ms", begun.elapsed().as_millis());
     assert!(tally.slowest < MINUTE, "{name}: at rest after {:?}", tally.slowest);
 }
 
 #[test]
 fn a_line_of_a_thousand_comes_to_rest_within_a_minute_of_every_edit() {
-    let mut script: Vec<Step> =
-        (0..1000).map(|name| Step::Create(format!("u{name}"), Person::plain(&format!("u{name}"), None))).collect();
+    let mut script: Vec<Step> = (0..1000)
+        .map(|name| Step::Create(format!("u{name}"), Person::plain(&format!("u{name}"), None)))
+        .collect();
     script.push(Step::Quiet);
     script.extend((0..999).map(|name| follow(name, Some(name + 1))));
     script.extend([grant(999, &["p0"]), grant(980, &["p1"]), Step::Quiet]);

@@ -51,7 +51,9 @@ impl Played {
     /// Plays a script to its end, or to the first breach of the law.
     pub(crate) async fn play(&mut self, script: &[Step]) -> Result<(), String> {
         for (number, step) in script.iter().enumerate() {
-            self.step(step.clone()).await.map_err(|breach| format!("after step {number} ({step}): {breach}"))?;
+            self.step(step.clone())
+                .await
+                .map_err(|breach| format!("after step {number} ({step}): {breach}"))?;
             self.tally.steps += 1;
         }
         let court = self.store.court();
@@ -74,15 +76,26 @@ impl Played {
                 }
             }
             Step::Delete(name) => {
-                let marked = self.store.court().law.users.get_mut(&name).map(|person| person.deleting = true);
+                let marked = self
+                    .store
+                    .court()
+                    .law
+                    .users
+                    .get_mut(&name)
+                    .map(|person| person.deleting = true);
                 if marked.is_some() {
                     self.cluster.delete("User", &name);
                 }
             }
             Step::Group(name, gives) => {
-                let gives = Gives { full_control: gives.full_control || name == "administrators", ..gives };
+                let gives =
+                    Gives { full_control: gives.full_control || name == "administrators", ..gives };
                 let before = self.store.court().law.groups.get(&name).cloned();
-                let before = before.unwrap_or(Group { paused: false, deleting: false, gives: Gives::default() });
+                let before = before.unwrap_or(Group {
+                    paused: false,
+                    deleting: false,
+                    gives: Gives::default(),
+                });
                 self.declare_group(&name, Group { gives, ..before });
             }
             Step::PauseGroup(name, paused) => {
@@ -92,7 +105,8 @@ impl Played {
                 }
             }
             Step::DeleteGroup(name) => {
-                let marked = self.store.court().law.groups.get_mut(&name).map(|group| group.deleting = true);
+                let marked =
+                    self.store.court().law.groups.get_mut(&name).map(|group| group.deleting = true);
                 if marked.is_some() {
                     self.cluster.delete("UserGroup", &name);
                 }
@@ -138,14 +152,18 @@ impl Played {
     /// Tells the law what the operator made or let go of in the cluster.
     fn look_round(&mut self) {
         let objects = self.cluster.objects();
-        let there = |kind: &str, name: &str| objects.contains_key(&(kind.to_owned(), name.to_owned()));
+        let there =
+            |kind: &str, name: &str| objects.contains_key(&(kind.to_owned(), name.to_owned()));
         let mut court = self.store.court();
         court.law.users.retain(|name, _| there("User", name));
         court.law.groups.retain(|name, _| there("UserGroup", name));
         for group in ["administrators", "users"] {
             if there("UserGroup", group) && !court.law.groups.contains_key(group) {
                 let gives = Gives { full_control: group == "administrators", ..Gives::default() };
-                court.law.groups.insert(group.to_owned(), Group { paused: false, deleting: false, gives });
+                court
+                    .law
+                    .groups
+                    .insert(group.to_owned(), Group { paused: false, deleting: false, gives });
             }
         }
     }
@@ -172,7 +190,8 @@ impl Played {
         Ok(())
     }
 
-    /// Lets the operator come to rest, looks at everything, and sees that a full comparison changes nothing.
+    /// Lets the operator come to rest, looks at everything, and sees that a full comparison changes
+    /// nothing.
     async fn rest(&mut self) -> Result<(), String> {
         (self.store.court().away, self.store.court().lost_replies) = (0, 0);
         self.cluster.fail_writes(0);
@@ -190,7 +209,11 @@ impl Played {
         let plans = self.store.court().taken - before;
         let writes = self.cluster.take_writes();
         if plans + writes > 0 {
-            let changed = self.cluster.objects().iter().find(|(place, object)| objects.get(*place) != Some(object));
+            let changed = self
+                .cluster
+                .objects()
+                .iter()
+                .find(|(place, object)| objects.get(*place) != Some(object));
             return Err(format!(
                 "a full comparison wrote {plans} times to the store, {writes} times to the cluster: {changed:?}"
             ));
@@ -201,7 +224,8 @@ impl Played {
     fn check_statuses(&self) -> Result<(), String> {
         let court = self.store.court();
         for ((kind, name), object) in self.cluster.objects() {
-            let gone = |name| court.law.users[name].deleting && !court.law.accounts.contains_key(name);
+            let gone =
+                |name| court.law.users[name].deleting && !court.law.accounts.contains_key(name);
             let (expected, found) = match kind.as_str() {
                 "User" if gone(name) => continue,
                 "User" => (user_status(&court.law, name), seen_user(object)),
@@ -269,7 +293,9 @@ fn trend(reasons: &[Why]) -> [Value; 2] {
 }
 
 fn ready(reasons: &[Why]) -> Value {
-    reasons.first().map_or_else(|| json!(["True", "Reconciled"]), |why| json!(["False", why.reason]))
+    reasons
+        .first()
+        .map_or_else(|| json!(["True", "Reconciled"]), |why| json!(["False", why.reason]))
 }
 
 fn digest(permissions: &Words) -> String {
@@ -287,7 +313,8 @@ fn user_status(law: &Law, name: &str) -> Value {
     let Some((asked, reasons)) = law.asked(name) else {
         let (_, reasons) = law.asked_anew(name);
         let [reconciling, stalled] = trend(&reasons);
-        let about = reasons.iter().find(|why| why.about_permissions).map_or("NoAccount", |why| why.reason);
+        let about =
+            reasons.iter().find(|why| why.about_permissions).map_or("NoAccount", |why| why.reason);
         return json!({
             "observedGeneration": person.generation, "state": "Pending", "group": person.group,
             "permissions": null, "clone": null, "copy": null, "heirs": null,
@@ -374,7 +401,8 @@ fn group_status(law: &Law, name: &str) -> Value {
         Group { deleting: true, .. } => law.group_held_back(name),
         _ => law.asked_of_group(name).and_then(|(_, why)| why).map(|why| why.reason),
     };
-    let ready = reason.map_or_else(|| json!(["True", "Reconciled"]), |reason| json!(["False", reason]));
+    let ready =
+        reason.map_or_else(|| json!(["True", "Reconciled"]), |reason| json!(["False", reason]));
     json!({"members": members, "Ready": ready})
 }
 
@@ -384,11 +412,16 @@ fn seen_group(object: &Value) -> Value {
 
 /// A loop is named whole.
 fn check_message(law: &Law, name: &str, object: &Value) -> Result<(), String> {
-    if object["kind"] != "User" || condition(object, "PermissionsResolved") != json!(["False", "InheritanceCycle"]) {
+    if object["kind"] != "User"
+        || condition(object, "PermissionsResolved") != json!(["False", "InheritanceCycle"])
+    {
         return Ok(());
     }
     let conditions = object["status"]["conditions"].as_array().expect("it has a condition");
-    let resolved = conditions.iter().find(|condition| condition["type"] == "PermissionsResolved").expect("it has this one");
+    let resolved = conditions
+        .iter()
+        .find(|condition| condition["type"] == "PermissionsResolved")
+        .expect("it has this one");
     let message = resolved["message"].as_str().unwrap_or_default();
     let mut ring: Vec<&str> = law.ring_of(name).ok_or_else(|| format!("{name} isn't on a loop"))?;
     ring.push(name);

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::law::{Gives, Mode, Person, Words};
 
-/// One thing that happens. What concerns somebody who isn't there, or is there already, does nothing,
-/// so that any part of a script is a script.
+/// One thing that happens. What concerns somebody who isn't there, or is there already, does
+/// nothing, so that any part of a script is a script.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Create(String, Person),
@@ -62,7 +62,18 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Create(name, person) => {
-                let Person { paused, protected, approved, enabled, group, grants, from, copy_of, email, .. } = person;
+                let Person {
+                    paused,
+                    protected,
+                    approved,
+                    enabled,
+                    group,
+                    grants,
+                    from,
+                    copy_of,
+                    email,
+                    ..
+                } = person;
                 write!(f, "create {name} group={group} grants={grants:?}")?;
                 if let Some((mode, from)) = from {
                     write!(f, " {mode:?} {from}")?;
@@ -70,11 +81,18 @@ impl fmt::Display for Step {
                 if let Some(source) = copy_of {
                     write!(f, " copyOf {source} email={email:?}")?;
                 }
-                let flags = [(*paused, "paused"), (*protected, "protected"), (!approved, "unapproved"), (!enabled, "disabled")];
+                let flags = [
+                    (*paused, "paused"),
+                    (*protected, "protected"),
+                    (!approved, "unapproved"),
+                    (!enabled, "disabled"),
+                ];
                 flags.iter().filter(|(set, _)| *set).try_for_each(|(_, flag)| write!(f, " {flag}"))
             }
             Self::Edit(name, edit) => write!(f, "edit {name} {edit:?}"),
-            Self::Group(name, gives) => write!(f, "group {name} fullControl={} {:?}", gives.full_control, gives.permissions),
+            Self::Group(name, gives) => {
+                write!(f, "group {name} fullControl={} {:?}", gives.full_control, gives.permissions)
+            }
             other => write!(f, "{other:?}"),
         }
     }
@@ -126,8 +144,12 @@ impl Writer {
             writer.group(group);
         }
         if !writer.dice.once_in(4) {
-            let administrator = Person { group: "administrators".to_owned(), ..writer.person("u0") };
-            writer.script.push(Step::Create("u0".to_owned(), Person { approved: true, paused: false, ..administrator }));
+            let administrator =
+                Person { group: "administrators".to_owned(), ..writer.person("u0") };
+            writer.script.push(Step::Create(
+                "u0".to_owned(),
+                Person { approved: true, paused: false, ..administrator },
+            ));
         }
         let mut names: Vec<usize> = (0..people).collect();
         writer.dice.shuffle(&mut names);
@@ -236,7 +258,9 @@ impl Writer {
     fn an_edit(&mut self) {
         let name = self.name();
         let edit = match self.dice.below(20) {
-            0..=5 => Edit::From(self.from().filter(|(mode, from)| *mode == Mode::Inherit || *from != name)),
+            0..=5 => Edit::From(
+                self.from().filter(|(mode, from)| *mode == Mode::Inherit || *from != name),
+            ),
             6..=9 => Edit::Grants(self.dice.words(3)),
             10 | 11 => Edit::Group(self.dice.one_of(&GROUPS).to_owned()),
             12 | 13 => Edit::Enabled(self.dice.once_in(2)),
@@ -257,7 +281,8 @@ impl Writer {
         let mut names: Vec<usize> = (0..self.people).collect();
         self.dice.shuffle(&mut names);
         let ring = &names[..length];
-        let mut edits: Vec<(usize, usize)> = (0..length).map(|at| (ring[at], ring[(at + 1) % length])).collect();
+        let mut edits: Vec<(usize, usize)> =
+            (0..length).map(|at| (ring[at], ring[(at + 1) % length])).collect();
         self.dice.shuffle(&mut edits);
         let slowly = self.dice.once_in(3);
         for (name, from) in edits {

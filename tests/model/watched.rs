@@ -7,7 +7,9 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use roster::domain::account::{Account as Stored, AccountId, Departure, Lifecycle, Source as StoredSource, TransactionId};
+use roster::domain::account::{
+    Account as Stored, AccountId, Departure, Lifecycle, Source as StoredSource, TransactionId,
+};
 use roster::domain::billing::{Calendar, Life, Period, Zone};
 use roster::domain::organization::Organization;
 use roster::domain::permission::Permissions;
@@ -15,7 +17,8 @@ use roster::plan::{AccountChange, AccountPlan, GroupPlan, Leaving, Plan};
 use roster::store::memory::MemoryStore;
 use roster::store::sql::SqlStore;
 use roster::store::{
-    AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
+    AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal,
+    Store, StoreError, UserName,
 };
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -24,7 +27,8 @@ use crate::application::Application;
 use crate::law::{Account, Choice, Copied, Event, Gives, Law, Source, Words};
 use crate::postgres::Database;
 
-/// What the store and the cluster have in common: the law, the faults to come, and the first breach.
+/// What the store and the cluster have in common: the law, the faults to come, and the first
+/// breach.
 #[derive(Debug, Default)]
 pub(crate) struct Court {
     pub(crate) law: Law,
@@ -86,7 +90,13 @@ impl Watched {
             let second = SqlStore::open_existing(&url).await.unwrap();
             (store, second)
         });
-        let place = Place::Database(Arc::new(InDatabase { store, second, url, runtime: runtime.clone(), _kept: kept }));
+        let place = Place::Database(Arc::new(InDatabase {
+            store,
+            second,
+            url,
+            runtime: runtime.clone(),
+            _kept: kept,
+        }));
         Self { place, court: Arc::default() }
     }
 
@@ -110,7 +120,9 @@ impl Watched {
             customer_id: roster::domain::organization::CustomerId::parse("acme").unwrap(),
         };
         let (accounts, records, view) = match &self.place {
-            Place::Memory(store) => (store.list(None).await?, store.organizations(&[organization]).await?, None),
+            Place::Memory(store) => {
+                (store.list(None).await?, store.organizations(&[organization]).await?, None)
+            }
             Place::Database(database) => {
                 let there = database.clone();
                 elsewhere(&database.runtime, async move {
@@ -125,12 +137,16 @@ impl Watched {
             accounts.iter().map(|account| (account.owner.name.clone(), found(account))).collect();
         let mut judged = court.law.commit(events, &found);
         let groups = records["acme"].groups.iter().map(|(name, group)| {
-            let gives = Gives { full_control: group.full_control, permissions: words(&group.permissions) };
+            let gives =
+                Gives { full_control: group.full_control, permissions: words(&group.permissions) };
             (name.clone(), gives)
         });
         let groups: BTreeMap<String, Gives> = groups.collect();
         if judged.is_ok() && groups != court.law.in_force {
-            judged = Err(format!("the groups must give\n  {:?}\nand give\n  {groups:?}", court.law.in_force));
+            judged = Err(format!(
+                "the groups must give\n  {:?}\nand give\n  {groups:?}",
+                court.law.in_force
+            ));
         }
         if judged.is_ok()
             && let Some(view) = view
@@ -158,10 +174,17 @@ fn judge_view(law: &Law, view: &BTreeMap<String, Seen>) -> Result<(), String> {
             permissions: law.effective(name).into_iter().collect(),
         };
         if view.get(name) != Some(&expected) {
-            return Err(format!("applications must see of {name}\n  {expected:?}\nand see\n  {:?}", view.get(name)));
+            return Err(format!(
+                "applications must see of {name}\n  {expected:?}\nand see\n  {:?}",
+                view.get(name)
+            ));
         }
     }
-    if view.len() == law.accounts.len() { Ok(()) } else { Err("applications see accounts that nobody has".to_owned()) }
+    if view.len() == law.accounts.len() {
+        Ok(())
+    } else {
+        Err("applications see accounts that nobody has".to_owned())
+    }
 }
 
 /// What an application sees of an account.
@@ -175,11 +198,17 @@ struct Seen {
 
 async fn view(url: &str) -> BTreeMap<String, Seen> {
     let mut application = Application::open(url).await;
-    let rows = application.rows("SELECT login_name, email, state, group_name, permissions FROM roster_accounts", &[]).await;
+    let rows = application
+        .rows("SELECT login_name, email, state, group_name, permissions FROM roster_accounts", &[])
+        .await;
     let seen = rows.iter().map(|row| {
         let text = |column| row.text(column).expect("it isn't NULL");
-        let permissions = serde_json::from_str(&text(4)).expect("the view lists permissions as JSON");
-        (text(0).trim_end_matches(".acme").to_owned(), Seen { email: text(1), state: text(2), group: text(3), permissions })
+        let permissions =
+            serde_json::from_str(&text(4)).expect("the view lists permissions as JSON");
+        (
+            text(0).trim_end_matches(".acme").to_owned(),
+            Seen { email: text(1), state: text(2), group: text(3), permissions },
+        )
     });
     let view = seen.collect();
     application.close().await;
@@ -191,7 +220,10 @@ fn away() -> StoreError {
 }
 
 /// Waits for something that runs where time goes by, while it stands still here.
-fn elsewhere<T: Send + 'static>(runtime: &Handle, work: impl Future<Output = T> + Send + 'static) -> T {
+fn elsewhere<T: Send + 'static>(
+    runtime: &Handle,
+    work: impl Future<Output = T> + Send + 'static,
+) -> T {
     let (answer, answered) = mpsc::channel();
     runtime.spawn(async move {
         let _ = answer.send(work.await);
@@ -207,10 +239,16 @@ fn found(stored: &Stored) -> Account {
     let content = &stored.content;
     let (source, kept) = match &content.source {
         None => (Source::Own, None),
-        Some(StoredSource::Inherited { from, kept }) => (Source::Follows(from.clone()), kept.as_ref().map(words)),
+        Some(StoredSource::Inherited { from, kept }) => {
+            (Source::Follows(from.clone()), kept.as_ref().map(words))
+        }
         Some(StoredSource::Cloned(cloned)) => {
-            let (from, uid, generation) = (cloned.from.clone(), cloned.uid.clone(), cloned.generation);
-            (Source::Cloned { from, uid, generation, permissions: words(&cloned.permissions) }, None)
+            let (from, uid, generation) =
+                (cloned.from.clone(), cloned.uid.clone(), cloned.generation);
+            (
+                Source::Cloned { from, uid, generation, permissions: words(&cloned.permissions) },
+                None,
+            )
         }
     };
     Account {
@@ -248,15 +286,20 @@ fn event(plan: &Plan) -> Event {
 }
 
 fn account_event(plan: &AccountPlan) -> Event {
-    let (name, uid, generation) = (plan.owner.name.clone(), plan.owner.uid.clone(), plan.owner.generation);
+    let (name, uid, generation) =
+        (plan.owner.name.clone(), plan.owner.uid.clone(), plan.owner.generation);
     let choice = |content: &roster::domain::account::Content| Choice {
         group: content.group.clone(),
         enabled: content.lifecycle == Lifecycle::Enabled,
         cloned: matches!(content.source, Some(StoredSource::Cloned(_))),
     };
     match &plan.change {
-        AccountChange::Create { content, .. } => Event::Created { name, uid, generation, choice: choice(content) },
-        AccountChange::Update { content, .. } => Event::Updated { name, uid, generation, choice: choice(content) },
+        AccountChange::Create { content, .. } => {
+            Event::Created { name, uid, generation, choice: choice(content) }
+        }
+        AccountChange::Update { content, .. } => {
+            Event::Updated { name, uid, generation, choice: choice(content) }
+        }
         AccountChange::Delete { .. } => Event::Deleted { name, uid },
         AccountChange::Release { .. } => panic!("the model releases nothing"),
     }
@@ -281,7 +324,10 @@ impl Store for Watched {
         ask!(self, find, keys)
     }
 
-    async fn organizations(&self, wanted: &[Organization]) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
+    async fn organizations(
+        &self,
+        wanted: &[Organization],
+    ) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
         let wanted = wanted.to_vec();
         ask!(self, organizations, wanted)
     }
@@ -295,7 +341,10 @@ impl Store for Watched {
         ask!(self, records, wanted, groups)
     }
 
-    async fn group_names(&self, namespaces: &[String]) -> Result<HashMap<String, BTreeSet<String>>, StoreError> {
+    async fn group_names(
+        &self,
+        namespaces: &[String],
+    ) -> Result<HashMap<String, BTreeSet<String>>, StoreError> {
         let namespaces = namespaces.to_vec();
         ask!(self, group_names, namespaces)
     }
@@ -305,17 +354,26 @@ impl Store for Watched {
         ask!(self, lineage, users)
     }
 
-    async fn heirs(&self, users: &[UserName]) -> Result<HashMap<UserName, Vec<String>>, StoreError> {
+    async fn heirs(
+        &self,
+        users: &[UserName],
+    ) -> Result<HashMap<UserName, Vec<String>>, StoreError> {
         let users = users.to_vec();
         ask!(self, heirs, users)
     }
 
-    async fn administrators(&self, namespaces: &[String]) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
+    async fn administrators(
+        &self,
+        namespaces: &[String],
+    ) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
         let namespaces = namespaces.to_vec();
         ask!(self, administrators, namespaces)
     }
 
-    async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
+    async fn counts(
+        &self,
+        namespaces: &HashMap<String, Leaving>,
+    ) -> Result<HashMap<String, Counts>, StoreError> {
         let namespaces = namespaces.clone();
         ask!(self, counts, namespaces)
     }
@@ -325,12 +383,18 @@ impl Store for Watched {
         ask!(self, known_ids, ids)
     }
 
-    async fn created_accounts(&self, creates: &[TransactionId]) -> Result<HashMap<TransactionId, AccountId>, StoreError> {
+    async fn created_accounts(
+        &self,
+        creates: &[TransactionId],
+    ) -> Result<HashMap<TransactionId, AccountId>, StoreError> {
         let creates = creates.to_vec();
         ask!(self, created_accounts, creates)
     }
 
-    async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {
+    async fn departures(
+        &self,
+        users: &[(UserName, String)],
+    ) -> Result<HashMap<UserName, Departure>, StoreError> {
         let users = users.to_vec();
         ask!(self, departures, users)
     }
@@ -339,12 +403,18 @@ impl Store for Watched {
         ask!(self, unconfirmed_departures)
     }
 
-    async fn use_directories(&self, directories: &BTreeSet<String>, now: Timestamp) -> Result<(), StoreError> {
+    async fn use_directories(
+        &self,
+        directories: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         match &self.place {
             Place::Memory(store) => store.use_directories(directories, now).await,
             Place::Database(database) => {
                 let (there, directories) = (database.clone(), directories.clone());
-                elsewhere(&database.runtime, async move { there.store.use_directories(&directories, now).await })
+                elsewhere(&database.runtime, async move {
+                    there.store.use_directories(&directories, now).await
+                })
             }
         }
     }
@@ -364,7 +434,10 @@ impl Store for Watched {
             Place::Memory(store) => store.changed_by_members(after).await,
             Place::Database(database) => {
                 let there = database.clone();
-                elsewhere(&database.runtime, async move { there.store.changed_by_members(after).await })
+                elsewhere(
+                    &database.runtime,
+                    async move { there.store.changed_by_members(after).await },
+                )
             }
         }
     }
@@ -378,18 +451,28 @@ impl Store for Watched {
             Place::Memory(store) => store.list(namespace).await,
             Place::Database(database) => {
                 let (there, namespace) = (database.clone(), namespace.map(str::to_owned));
-                elsewhere(&database.runtime, async move { there.store.list(namespace.as_deref()).await })
+                elsewhere(
+                    &database.runtime,
+                    async move { there.store.list(namespace.as_deref()).await },
+                )
             }
         }
     }
 
-    async fn commit(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+    async fn commit(
+        &self,
+        plans: &[Plan],
+        occasion: Occasion,
+    ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         self.answers()?;
         let answers = match &self.place {
             Place::Memory(store) => store.commit(plans, occasion).await?,
             Place::Database(database) => {
                 let (there, plans) = (database.clone(), plans.to_vec());
-                elsewhere(&database.runtime, async move { there.store.commit(&plans, occasion).await })?
+                elsewhere(
+                    &database.runtime,
+                    async move { there.store.commit(&plans, occasion).await },
+                )?
             }
         };
         let taken = plans.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
@@ -410,7 +493,10 @@ impl Store for Watched {
             Place::Memory(store) => store.close_months(zone, now).await,
             Place::Database(database) => {
                 let (there, zone) = (database.clone(), zone.clone());
-                elsewhere(&database.runtime, async move { there.store.close_months(&zone, now).await })
+                elsewhere(
+                    &database.runtime,
+                    async move { there.store.close_months(&zone, now).await },
+                )
             }
         }
     }

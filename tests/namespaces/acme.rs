@@ -2,10 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Organization, Requester, With, domain, eventually, group, passed, user};
+use crate::support::{
+    Operator, Organization, Requester, With, domain, eventually, group, passed, user,
+};
 
-/// Who has an account, sources before their heirs. Ivan waits for what his Secret is for, or has one more.
-pub(crate) const PEOPLE: [&str; 11] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "judy", "kim", "leo"];
+/// Who has an account, sources before their heirs. Ivan waits for what his Secret is for, or has
+/// one more.
+pub(crate) const PEOPLE: [&str; 11] =
+    ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "judy", "kim", "leo"];
 
 /// A running organization, and how many accounts it has.
 pub(crate) struct Acme {
@@ -33,22 +37,33 @@ impl Acme {
     #[track_caller]
     pub(crate) fn fill(&self) {
         let admin = self.organization.admin();
-        let crew = passed(admin.create(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "crew"}})));
+        let crew = passed(admin.create(
+            &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "crew"}}),
+        ));
         let mut objects = objects();
         objects.push(owned_by(&crew, unprotected("leo")));
         objects.iter().for_each(|object| drop(passed(admin.create(object))));
         PEOPLE.iter().for_each(|name| drop(self.organization.until_ready("User", name)));
-        passed(admin.patch("User", "frank", &json!({"spec": {"permissions": {"from": {"name": "erin", "mode": "Inherit"}}}})));
+        passed(admin.patch(
+            "User",
+            "frank",
+            &json!({"spec": {"permissions": {"from": {"name": "erin", "mode": "Inherit"}}}}),
+        ));
         self.organization.until_reason("User", "frank", "InheritanceCycle");
-        self.organization
-            .until("User", "ivan", "looked at", |ivan| ivan["status"]["observedGeneration"] == ivan["metadata"]["generation"]);
+        self.organization.until("User", "ivan", "looked at", |ivan| {
+            ivan["status"]["observedGeneration"] == ivan["metadata"]["generation"]
+        });
     }
 
     /// Returns the ids of everybody's accounts.
     pub(crate) fn account_ids(&self) -> Vec<String> {
         let admin = self.organization.admin();
         let user = |name: &&str| admin.get("User", name).expect("it is there");
-        PEOPLE.iter().map(user).map(|user| user["status"]["accountId"].as_str().expect("an account").to_owned()).collect()
+        PEOPLE
+            .iter()
+            .map(user)
+            .map(|user| user["status"]["accountId"].as_str().expect("an account").to_owned())
+            .collect()
     }
 
     /// Begins to delete the namespace, and waits until the policies know.
@@ -56,9 +71,11 @@ impl Acme {
     pub(crate) fn delete(&self) {
         passed(self.organization.admin().delete("Namespace", &self.organization.name));
         let editor = self.editor().dry_run();
-        eventually("the policies know that the namespace goes", || match editor.delete("User", "leo") {
-            Err(refusal) if refusal.code != 404 => None,
-            _ => Some(()),
+        eventually("the policies know that the namespace goes", || {
+            match editor.delete("User", "leo") {
+                Err(refusal) if refusal.code != 404 => None,
+                _ => Some(()),
+            }
         });
     }
 
@@ -73,8 +90,15 @@ impl Acme {
         self.organization.until_gone("Namespace", &self.organization.name);
         assert!(self.operator.users().is_empty());
         assert!(self.operator.count("SELECT count(*) FROM lifetimes") >= PEOPLE.len() as i64);
-        assert_eq!(self.operator.count("SELECT count(*) FROM lifetimes WHERE deleted_at IS NULL"), 0);
-        assert_eq!(self.operator.count("SELECT (SELECT count(*) FROM groups) + (SELECT count(*) FROM domains)"), 0);
+        assert_eq!(
+            self.operator.count("SELECT count(*) FROM lifetimes WHERE deleted_at IS NULL"),
+            0
+        );
+        assert_eq!(
+            self.operator
+                .count("SELECT (SELECT count(*) FROM groups) + (SELECT count(*) FROM domains)"),
+            0
+        );
     }
 }
 
@@ -119,7 +143,9 @@ fn objects() -> Vec<Value> {
         from("grace", "bob", "Clone"),
         unprotected("heidi").with("/spec/copyOf", json!({"name": "bob"})).without("/spec/email"),
         unprotected("ivan").with("/spec/passwordSecretRef", json!({"name": "ivan-password"})),
-        unprotected("judy").with("/spec/state", "Disabled").with("/spec/groupRef/name", "dispatchers"),
+        unprotected("judy")
+            .with("/spec/state", "Disabled")
+            .with("/spec/groupRef/name", "dispatchers"),
         unprotected("kim").with("/spec/email", "kim@depots.acme.example"),
     ]
 }

@@ -23,8 +23,13 @@ fn config_map(name: &str) -> Value {
 fn the_garbage_collector_deletes_no_user_whose_owner_is_gone_unless_it_has_the_verb() {
     let (organization, operator) = organization();
     let admin = organization.admin();
-    let (crew, shift) = (passed(admin.create(&config_map("crew"))), passed(admin.create(&config_map("shift"))));
-    for owned in [owned_by(&crew, user("alice")), owned_by(&crew, unprotected("bob")), owned_by(&shift, unprotected("carol"))] {
+    let (crew, shift) =
+        (passed(admin.create(&config_map("crew"))), passed(admin.create(&config_map("shift"))));
+    for owned in [
+        owned_by(&crew, user("alice")),
+        owned_by(&crew, unprotected("bob")),
+        owned_by(&shift, unprotected("carol")),
+    ] {
         passed(admin.create(&owned));
     }
     let names = ["alice", "bob", "carol"];
@@ -42,7 +47,12 @@ fn the_garbage_collector_deletes_no_user_whose_owner_is_gone_unless_it_has_the_v
     };
     eventually("the garbage collector is refused to delete alice", || refused("alice"));
     let refusal = eventually("the garbage collector is refused to delete bob", || refused("bob"));
-    assert!(refusal.contains("deleting the User bob needs the verb administer on usergroups.roster.rs/users"), "{refusal}");
+    assert!(
+        refusal.contains(
+            "deleting the User bob needs the verb administer on usergroups.roster.rs/users"
+        ),
+        "{refusal}"
+    );
     for name in names {
         let user = admin.get("User", name).expect("it is there");
         assert_eq!(user["metadata"]["deletionTimestamp"], Value::Null, "{user:#}");
@@ -50,15 +60,27 @@ fn the_garbage_collector_deletes_no_user_whose_owner_is_gone_unless_it_has_the_v
     }
     assert_eq!(operator.users().len(), 3);
 
-    let account = format!("--serviceaccount={}", GARBAGE_COLLECTOR.trim_start_matches("system:serviceaccount:"));
+    let account = format!(
+        "--serviceaccount={}",
+        GARBAGE_COLLECTOR.trim_start_matches("system:serviceaccount:")
+    );
     organization
-        .kubectl(&["create", "rolebinding", "collector", "--clusterrole=roster-administrator", &account], "")
+        .kubectl(
+            &["create", "rolebinding", "collector", "--clusterrole=roster-administrator", &account],
+            "",
+        )
         .expect_success();
-    let may = ["auth", "can-i", "administer", "usergroups.roster.rs/users", "--as", GARBAGE_COLLECTOR];
-    eventually("the garbage collector's right is known", || organization.kubectl(&may, "").success.then_some(()));
+    let may =
+        ["auth", "can-i", "administer", "usergroups.roster.rs/users", "--as", GARBAGE_COLLECTOR];
+    eventually("the garbage collector's right is known", || {
+        organization.kubectl(&may, "").success.then_some(())
+    });
     passed(admin.delete("ConfigMap", "shift"));
     organization.until_gone("User", "carol");
-    assert!(operator.users().iter().any(|account| account["email"] == "alice@acme.example"), "she is protected");
+    assert!(
+        operator.users().iter().any(|account| account["email"] == "alice@acme.example"),
+        "she is protected"
+    );
 }
 
 #[test]
@@ -76,12 +98,26 @@ fn a_user_is_deleted_in_the_foreground_and_with_its_dependents_left() {
     for (name, cascade) in deletions {
         let cascade = format!("--cascade={cascade}");
         organization
-            .kubectl(&["delete", "user.roster.rs", name, &cascade, "--timeout=60s", "--as=hans", "--as-group=helpdesk"], "")
+            .kubectl(
+                &[
+                    "delete",
+                    "user.roster.rs",
+                    name,
+                    &cascade,
+                    "--timeout=60s",
+                    "--as=hans",
+                    "--as-group=helpdesk",
+                ],
+                "",
+            )
             .expect_success();
         assert_eq!(admin.get("User", name), None);
     }
     organization.until_gone("ConfigMap", "of-alice");
     organization.until_gone("ConfigMap", "of-carol");
-    assert_eq!(admin.get("ConfigMap", "of-bob").expect("it was left")["metadata"]["ownerReferences"], Value::Null);
+    assert_eq!(
+        admin.get("ConfigMap", "of-bob").expect("it was left")["metadata"]["ownerReferences"],
+        Value::Null
+    );
     assert!(operator.users().is_empty());
 }

@@ -1,7 +1,8 @@
-//! etcd is put back to a backup under running operators, again and again, while people change what is declared.
+//! etcd is put back to a backup under running operators, again and again, while people change what
+//! is declared.
 //!
-//! `ROSTER_ROUNDS` says how often, `ROSTER_SEED` repeats the changes of an earlier run. The tests have a control plane of
-//! their own, whose etcd and API server are stopped and started.
+//! `ROSTER_ROUNDS` says how often, `ROSTER_SEED` repeats the changes of an earlier run. The tests
+//! have a control plane of their own, whose etcd and API server are stopped and started.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "what was declared in a round is the only trace of it")]
@@ -13,7 +14,11 @@ mod dice;
 #[allow(dead_code, reason = "the harness is made for the tests of successions too")]
 mod replica;
 #[path = "../cluster/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the harness is made for the tests of everything else too")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the harness is made for the tests of everything else too"
+)]
 mod support;
 
 mod people;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
-use crate::support::{Organization, Requester, With, condition, domain, group, passed, run_roster, user};
+use crate::support::{
+    Organization, Requester, With, condition, domain, group, passed, run_roster, user,
+};
 
 const PEOPLE: [&str; 5] = ["ann", "ben", "cat", "dan", "eve"];
 const GRANTS: [&str; 3] = ["cases:read", "orders:read", "payroll:read"];
@@ -37,7 +39,9 @@ impl People {
                 0 | 1 => json!({"permissions": {"grants": grants}}),
                 2 => json!({"state": "Disabled"}),
                 3 => json!({"state": "Enabled"}),
-                4 => json!({"groupRef": {"name": if dice.below(2) == 0 { "drivers" } else { "users" }}}),
+                4 => {
+                    json!({"groupRef": {"name": if dice.below(2) == 0 { "drivers" } else { "users" }}})
+                }
                 5 => json!({"role": format!("role {}", self.changes)}),
                 _ => {
                     // One that is going already isn't there, or is gone by now.
@@ -48,13 +52,19 @@ impl People {
             match self.admin.get("User", name) {
                 Some(there) if there["metadata"]["deletionTimestamp"].is_string() => {}
                 // Until it has its account, it may have to ask for the group of one to take back.
-                Some(there) if spec["groupRef"].is_object() && !there["status"]["accountId"].is_string() => {}
+                Some(there)
+                    if spec["groupRef"].is_object()
+                        && !there["status"]["accountId"].is_string() => {}
                 Some(_) => drop(self.admin.patch("User", name, &json!({"spec": spec}))),
                 None => {
                     let declared = user(name).with("/spec/deletionProtection", "Disabled");
                     let declared = declared.with("/spec/permissions", json!({"grants": grants}));
-                    // Whoever was put back to before their User has an account, which only a User of its group takes back.
-                    let group = self.accounts().get(name).map_or(json!("users"), |account| account["group"].clone());
+                    // Whoever was put back to before their User has an account, which only a User
+                    // of its group takes back.
+                    let group = self
+                        .accounts()
+                        .get(name)
+                        .map_or(json!("users"), |account| account["group"].clone());
                     drop(self.admin.create(&declared.with("/spec/groupRef/name", group)));
                 }
             }
@@ -86,7 +96,10 @@ impl People {
             if ready["status"] != "True" {
                 complaints.push(format!("{name} isn't ready: {ready}"));
             }
-            complaints.extend(difference(&declared["spec"], account).map(|difference| format!("{name}: {difference}")));
+            complaints.extend(
+                difference(&declared["spec"], account)
+                    .map(|difference| format!("{name}: {difference}")),
+            );
         }
         complaints
     }
@@ -105,23 +118,36 @@ impl People {
     }
 
     fn accounts(&self) -> BTreeMap<String, Value> {
-        let printed = run_roster(&["users", "-o", "json", "--store", &self.store], "").expect_success();
-        let accounts: Vec<Value> = serde_json::from_str(&printed).expect("roster users prints JSON");
-        let mine = accounts.into_iter().filter(|account| account["organization"] == self.namespace.as_str());
-        let name = |account: &Value| account["loginName"].as_str().and_then(|login| Some(login.split_once('.')?.0.to_owned()));
+        let printed =
+            run_roster(&["users", "-o", "json", "--store", &self.store], "").expect_success();
+        let accounts: Vec<Value> =
+            serde_json::from_str(&printed).expect("roster users prints JSON");
+        let mine = accounts
+            .into_iter()
+            .filter(|account| account["organization"] == self.namespace.as_str());
+        let name = |account: &Value| {
+            account["loginName"]
+                .as_str()
+                .and_then(|login| Some(login.split_once('.')?.0.to_owned()))
+        };
         mine.map(|account| (name(&account).expect("a login name"), account)).collect()
     }
 }
 
 /// Returns how an account differs from what is declared, if it does.
 fn difference(spec: &Value, account: &Value) -> Option<String> {
-    let mut expected: Vec<&str> =
-        spec["permissions"]["grants"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut expected: Vec<&str> = spec["permissions"]["grants"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let group = spec["groupRef"]["name"].as_str().unwrap_or("users");
     expected.extend((group == "drivers").then_some("routes:read"));
     expected.sort_unstable();
     let state = spec["state"].as_str().unwrap_or("Enabled");
-    let wanted = json!({"group": group, "state": state, "role": spec["role"], "permissions": expected});
+    let wanted =
+        json!({"group": group, "state": state, "role": spec["role"], "permissions": expected});
     let found = json!({
         "group": account["group"], "state": account["state"], "role": account["role"], "permissions": account["permissions"],
     });

@@ -18,7 +18,10 @@ fn application(database: &Database, name: &str) -> Application {
         database.server().execute(&format!("CREATE ROLE {name} LOGIN")).await;
         let mut owner = Application::open(&database.url()).await;
         for grant in ["SELECT ON roster_accounts", "SELECT, INSERT, UPDATE ON cases"] {
-            owner.execute(&format!("GRANT {grant} TO {name}"), &[]).await.expect("the owner may grant it");
+            owner
+                .execute(&format!("GRANT {grant} TO {name}"), &[])
+                .await
+                .expect("the owner may grant it");
         }
         owner.close().await;
         Application::open(&database.url().replace("//postgres@", &format!("//{name}@"))).await
@@ -30,7 +33,10 @@ fn switched(organization: &Organization, state: &str, store: &str) -> Duration {
     let begun = Instant::now();
     passed(organization.admin().patch("User", "eve", &json!({"spec": {"state": state}})));
     eventually("it is in force", || {
-        let query = format!("SELECT state FROM roster_accounts WHERE organization = '{}'", organization.name);
+        let query = format!(
+            "SELECT state FROM roster_accounts WHERE organization = '{}'",
+            organization.name
+        );
         let found = run(async {
             let mut application = Application::open(store).await;
             let found = application.text(&query).await;
@@ -75,20 +81,33 @@ fn an_application_that_locks_the_cases_holds_up_deletions_and_nothing_else() {
     }
     let mut slowest = Duration::ZERO;
     for round in 0..12 {
-        slowest = slowest.max(switched(&bolt, if round % 2 == 0 { "Disabled" } else { "Enabled" }, &database.url()));
+        slowest = slowest.max(switched(
+            &bolt,
+            if round % 2 == 0 { "Disabled" } else { "Enabled" },
+            &database.url(),
+        ));
         assert!(operator.is_alive(), "after {:?}", begun.elapsed());
     }
-    println!("slowest edit beside 40 deletions that wait: {slowest:?}, within {:?}", begun.elapsed());
+    println!(
+        "slowest edit beside 40 deletions that wait: {slowest:?}, within {:?}",
+        begun.elapsed()
+    );
     assert!(slowest < SOON, "{slowest:?}");
     for name in &names {
         let told = eventually("it says what it waits for", || {
             let ready = ready(&acme, name);
             (ready["reason"] == "StoreUnavailable").then_some(ready)
         });
-        assert!(told["message"].as_str().expect("a message").starts_with("an application has locked"), "{told}");
+        assert!(
+            told["message"].as_str().expect("a message").starts_with("an application has locked"),
+            "{told}"
+        );
     }
     // Who is to go logs in no more.
-    let enabled = format!("SELECT COUNT(*) FROM roster_accounts WHERE organization = '{}' AND state = 'Enabled'", acme.name);
+    let enabled = format!(
+        "SELECT COUNT(*) FROM roster_accounts WHERE organization = '{}' AND state = 'Enabled'",
+        acme.name
+    );
     assert_eq!(run(locking.number(&enabled)), 0);
     acme.until_event("StoreUnavailable");
     assert_eq!(operator.metric("roster_store_locked_objects"), Some(40));
@@ -99,6 +118,8 @@ fn an_application_that_locks_the_cases_holds_up_deletions_and_nothing_else() {
     let begun = Instant::now();
     names.iter().for_each(|name| acme.until_gone("User", name));
     println!("40 deletions after the lock was let go: {:?}", begun.elapsed());
-    eventually("nobody waits any more", || (operator.metric("roster_store_locked_objects") == Some(0)).then_some(()));
+    eventually("nobody waits any more", || {
+        (operator.metric("roster_store_locked_objects") == Some(0)).then_some(())
+    });
     run(locking.close());
 }

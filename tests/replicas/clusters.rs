@@ -17,12 +17,18 @@ fn the_store_of_another_cluster_is_refused_until_it_is_accepted() {
     assert_eq!(operator.exit_code(), Some(0));
     run(async {
         let mut connection = SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
-        sqlx::query("UPDATE leadership SET cluster = 'the-other'").execute(&mut connection).await.unwrap();
+        sqlx::query("UPDATE leadership SET cluster = 'the-other'")
+            .execute(&mut connection)
+            .await
+            .unwrap();
         connection.close().await.unwrap();
     });
     let mut refused = Replica::start(&organization, &store, &[]);
     assert_eq!(refused.exit_code(), Some(2));
-    let uid = organization.admin().get("Namespace", "kube-system").unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
+    let uid = organization.admin().get("Namespace", "kube-system").unwrap()["metadata"]["uid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let message = format!("(its kube-system has the uid the-other, this one's {uid})");
     assert!(refused.says(&message) && refused.says("--accept-cluster"), "{}", refused.log());
     let mut accepted = Replica::start(&organization, &store, &["--accept-cluster"]);

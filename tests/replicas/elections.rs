@@ -56,13 +56,20 @@ fn lease(organization: &Organization) -> Value {
 /// Writes to the Lease as an administrator does.
 #[track_caller]
 fn patch(organization: &Organization, patch: &Value) {
-    run(leases(organization).patch(&name(organization), &PatchParams::default(), &Patch::Merge(patch))).expect("it is taken");
+    run(leases(organization).patch(
+        &name(organization),
+        &PatchParams::default(),
+        &Patch::Merge(patch),
+    ))
+    .expect("it is taken");
 }
 
 /// Waits until the Lease was renewed once more.
 fn until_renewed(organization: &Organization) {
     let before = lease(organization)["spec"]["renewTime"].clone();
-    crate::support::eventually("it is renewed", || (lease(organization)["spec"]["renewTime"] != before).then_some(()));
+    crate::support::eventually("it is renewed", || {
+        (lease(organization)["spec"]["renewTime"] != before).then_some(())
+    });
 }
 
 #[test]
@@ -73,18 +80,27 @@ fn a_lease_says_who_works_where_and_one_that_is_let_go_of_is_taken_at_once() {
     let held = lease(&organization);
     assert_eq!(held["metadata"]["annotations"]["roster.rs/namespaces"], organization.name.as_str());
     assert_eq!(held["spec"]["holderIdentity"], "first");
-    assert_eq!((&held["spec"]["leaseDurationSeconds"], &held["spec"]["leaseTransitions"]), (&json!(3), &json!(0)));
+    assert_eq!(
+        (&held["spec"]["leaseDurationSeconds"], &held["spec"]["leaseTransitions"]),
+        (&json!(3), &json!(0))
+    );
     until_renewed(&organization);
     assert_eq!(lease(&organization)["spec"]["acquireTime"], held["spec"]["acquireTime"]);
     run(first.let_go());
     let free = lease(&organization);
-    assert_eq!((&free["spec"]["holderIdentity"], &free["spec"]["leaseDurationSeconds"]), (&json!(""), &json!(1)));
+    assert_eq!(
+        (&free["spec"]["holderIdentity"], &free["spec"]["leaseDurationSeconds"]),
+        (&json!(""), &json!(1))
+    );
     let mut looks = 0;
     let second = run(elector(&organization, "second").acquire(|_| looks += 1));
     assert_eq!(looks, 0, "it waited");
     assert!(second.stands());
     let held = lease(&organization);
-    assert_eq!((&held["spec"]["holderIdentity"], &held["spec"]["leaseTransitions"]), (&json!("second"), &json!(1)));
+    assert_eq!(
+        (&held["spec"]["holderIdentity"], &held["spec"]["leaseTransitions"]),
+        (&json!("second"), &json!(1))
+    );
 }
 
 #[test]
@@ -93,8 +109,9 @@ fn of_many_who_want_it_at_once_one_has_it_at_a_time() {
     let organization = Organization::new();
     let (holders, times) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let rhythm = Rhythm { look: Duration::from_millis(10), ..RHYTHM };
-    let electors: Vec<_> =
-        (0..MANY).map(|number| elector(&organization, &format!("elector {number}")).in_rhythm(rhythm)).collect();
+    let electors: Vec<_> = (0..MANY)
+        .map(|number| elector(&organization, &format!("elector {number}")).in_rhythm(rhythm))
+        .collect();
     run(async {
         let mut all = tokio::task::JoinSet::new();
         for elector in electors {
@@ -136,15 +153,20 @@ fn a_holder_that_is_cut_off_ends_before_another_begins() {
     let organization = Organization::new();
     let proxy = Proxy::start(&organization);
     let kubeconfig = Kubeconfig::read_from(proxy.kubeconfig(&organization)).unwrap();
-    let admin = Kubeconfig::read_from(organization.logs().parent().unwrap().join("admin.kubeconfig")).unwrap();
+    let admin =
+        Kubeconfig::read_from(organization.logs().parent().unwrap().join("admin.kubeconfig"))
+            .unwrap();
     let through = Kubeconfig { auth_infos: admin.auth_infos, ..kubeconfig };
     let first = run(async {
         let mut config = through;
         config.contexts.iter_mut().for_each(|context| {
             context.context.as_mut().unwrap().user = Some("admin".to_owned());
         });
-        let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
-        elector_with(Client::try_from(config).unwrap(), &organization, "first").acquire(|_| ()).await
+        let config =
+            Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
+        elector_with(Client::try_from(config).unwrap(), &organization, "first")
+            .acquire(|_| ())
+            .await
     });
     let second = elector(&organization, "second");
     run(async {
@@ -161,8 +183,14 @@ fn a_holder_that_is_cut_off_ends_before_another_begins() {
         let (second, taken) = waiting.await.unwrap();
         let taken = taken.duration_since(cut);
         assert!(lost < taken, "it ended after {lost:?}, and another began after {taken:?}");
-        assert!(taken < RHYTHM.duration + 2 * RHYTHM.look + RHYTHM.patience, "another began after {taken:?}");
-        assert!(second.stands() && !first.stands(), "what is lost doesn't come back with the network");
+        assert!(
+            taken < RHYTHM.duration + 2 * RHYTHM.look + RHYTHM.patience,
+            "another began after {taken:?}"
+        );
+        assert!(
+            second.stands() && !first.stands(),
+            "what is lost doesn't come back with the network"
+        );
         first.let_go().await;
         assert!(second.stands(), "and isn't given away for another");
     });
@@ -175,8 +203,13 @@ fn what_somebody_else_writes_on_a_lease_or_its_deletion_costs_nobody_their_place
     let tenure = acquire(&elector(&organization, "first"));
     patch(&organization, &json!({"metadata": {"labels": {"team": "acme"}}}));
     until_renewed(&organization);
-    assert_eq!(lease(&organization)["metadata"]["labels"]["team"], "acme", "what others wrote stays");
-    run(leases(&organization).delete(&name(&organization), &DeleteParams::default())).expect("it is deleted");
+    assert_eq!(
+        lease(&organization)["metadata"]["labels"]["team"],
+        "acme",
+        "what others wrote stays"
+    );
+    run(leases(&organization).delete(&name(&organization), &DeleteParams::default()))
+        .expect("it is deleted");
     let again = crate::support::eventually("there is a Lease again", || {
         run(leases(&organization).get_opt(&name(&organization))).unwrap()
     });
@@ -186,7 +219,8 @@ fn what_somebody_else_writes_on_a_lease_or_its_deletion_costs_nobody_their_place
 }
 
 #[test]
-fn a_ghost_that_somebody_wrote_into_a_lease_keeps_nobody_away_for_longer_than_a_holder_that_vanished() {
+fn a_ghost_that_somebody_wrote_into_a_lease_keeps_nobody_away_for_longer_than_a_holder_that_vanished()
+ {
     let far = "2999-01-01T00:00:00.000000Z";
     for ghost in [
         json!({"holderIdentity": "ghost", "leaseDurationSeconds": 86_400, "renewTime": far, "acquireTime": far}),
@@ -201,10 +235,19 @@ fn a_ghost_that_somebody_wrote_into_a_lease_keeps_nobody_away_for_longer_than_a_
         let mut looks = vec![];
         let next = run(elector(&organization, "next").acquire(|look| looks.push(look)));
         let took = begun.elapsed();
-        assert!(next.stands() && took < RHYTHM.duration + 2 * RHYTHM.look + RHYTHM.patience, "it took {took:?}");
-        assert!(looks.iter().all(|look| matches!(look, Look::Unclaimed(_))), "the ghost has no claim: {looks:?}");
+        assert!(
+            next.stands() && took < RHYTHM.duration + 2 * RHYTHM.look + RHYTHM.patience,
+            "it took {took:?}"
+        );
+        assert!(
+            looks.iter().all(|look| matches!(look, Look::Unclaimed(_))),
+            "the ghost has no claim: {looks:?}"
+        );
         let held = lease(&organization);
-        assert_eq!((&held["spec"]["holderIdentity"], &held["spec"]["leaseDurationSeconds"]), (&json!("next"), &json!(3)));
+        assert_eq!(
+            (&held["spec"]["holderIdentity"], &held["spec"]["leaseDurationSeconds"]),
+            (&json!("next"), &json!(3))
+        );
     }
 }
 
@@ -214,14 +257,23 @@ fn a_lease_that_is_filled_to_the_brim_is_taken_and_renewed_all_the_same() {
     run(acquire(&elector(&organization, "first")).let_go());
     // The API server takes 256 KiB of annotations; this leaves no room for a longer name or number.
     let held = lease(&organization)["metadata"]["annotations"].clone();
-    let own: usize = held.as_object().unwrap().iter().map(|(name, text)| name.len() + text.as_str().unwrap().len()).sum();
+    let own: usize = held
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, text)| name.len() + text.as_str().unwrap().len())
+        .sum();
     let note = "x".repeat((256 << 10) - own - "note".len());
-    patch(&organization, &json!({"metadata": {"annotations": {"note": note}, "finalizers": ["acme.example/keep"]}}));
+    patch(
+        &organization,
+        &json!({"metadata": {"annotations": {"note": note}, "finalizers": ["acme.example/keep"]}}),
+    );
     let next = acquire(&elector(&organization, "next"));
     next.progress().send_replace(Progress { epoch: 7, commits: 1_000_000 });
     until_renewed(&organization);
     crate::support::eventually("its progress is noted", || {
-        (lease(&organization)["metadata"]["annotations"]["roster.rs/commits"] == "1000000").then_some(())
+        (lease(&organization)["metadata"]["annotations"]["roster.rs/commits"] == "1000000")
+            .then_some(())
     });
     assert!(next.stands());
 }
@@ -233,19 +285,28 @@ fn what_the_holder_knows_of_itself_takes_the_place_of_what_somebody_wrote() {
     let annotations = || lease(&organization)["metadata"]["annotations"].clone();
     assert_eq!(annotations()["roster.rs/claimed-by"], Value::Null, "it has yet to claim the store");
     tenure.progress().send_replace(Progress { epoch: 7, commits: 3 });
-    crate::support::eventually("its claim is noted", || (annotations()["roster.rs/claimed-by"] == "first").then_some(()));
+    crate::support::eventually("its claim is noted", || {
+        (annotations()["roster.rs/claimed-by"] == "first").then_some(())
+    });
     let absurd = json!({"roster.rs/epoch": i64::MAX.to_string(), "roster.rs/commits": "-1", "roster.rs/claimed-by": "ghost"});
     patch(&organization, &json!({"metadata": {"annotations": absurd}}));
     let own = ["7", "3", "first"];
     crate::support::eventually("it is as it was", || {
         let noted = annotations();
-        (["epoch", "commits", "claimed-by"].map(|name| noted[format!("roster.rs/{name}")].clone()) == own).then_some(())
+        (["epoch", "commits", "claimed-by"].map(|name| noted[format!("roster.rs/{name}")].clone())
+            == own)
+            .then_some(())
     });
     assert!(tenure.stands());
     let mut looks = vec![];
     let second = elector(&organization, "second");
-    let waited = run(async { tokio::time::timeout(3 * RHYTHM.look, second.acquire(|look| looks.push(look))).await });
-    assert!(waited.is_err() && !looks.is_empty() && looks.iter().all(|look| *look == Look::Led), "{looks:?}");
+    let waited = run(async {
+        tokio::time::timeout(3 * RHYTHM.look, second.acquire(|look| looks.push(look))).await
+    });
+    assert!(
+        waited.is_err() && !looks.is_empty() && looks.iter().all(|look| *look == Look::Led),
+        "{looks:?}"
+    );
 }
 
 #[test]
@@ -259,7 +320,11 @@ fn a_lease_that_was_given_to_another_or_emptied_is_lost() {
         assert!(begun.elapsed() < RHYTHM.deadline, "it is noticed at the next renewal");
         assert!(!tenure.stands());
         run(tenure.let_go());
-        assert_eq!(lease(&organization)["spec"]["holderIdentity"], holder, "it isn't ours to let go of");
+        assert_eq!(
+            lease(&organization)["spec"]["holderIdentity"],
+            holder,
+            "it isn't ours to let go of"
+        );
     }
 }
 
@@ -279,7 +344,9 @@ fn whoever_can_not_reach_the_lease_waits_and_says_so() {
     let nowhere = Organization::named("no-such-namespace");
     let elector = elector_with(organization.admin().client(), &nowhere, "first");
     let mut heard = vec![];
-    let waited = run(async { tokio::time::timeout(3 * RHYTHM.look, elector.acquire(|look| heard.push(look))).await });
+    let waited = run(async {
+        tokio::time::timeout(3 * RHYTHM.look, elector.acquire(|look| heard.push(look))).await
+    });
     assert!(waited.is_err());
     assert!(!heard.is_empty() && heard.iter().all(|look| *look == Look::Unanswered), "{heard:?}");
 }
@@ -289,11 +356,15 @@ fn the_operators_account_may_hold_leases_in_its_own_namespace_alone() {
     let organization = Organization::new();
     let operator = organization.operators_account().client();
     let namespaces = [organization.name.clone()].into();
-    let at_home = Elector::new(operator.clone(), "roster-system", &namespaces, "first").in_rhythm(RHYTHM);
+    let at_home =
+        Elector::new(operator.clone(), "roster-system", &namespaces, "first").in_rhythm(RHYTHM);
     let tenure = acquire(&at_home);
     run(async { tokio::time::sleep(2 * RHYTHM.renewal).await });
     assert!(tenure.stands());
     run(tenure.let_go());
     let elsewhere = elector_with(operator, &organization, "first");
-    assert!(run(async { tokio::time::timeout(2 * RHYTHM.look, elsewhere.acquire(|_| ())).await }).is_err());
+    assert!(
+        run(async { tokio::time::timeout(2 * RHYTHM.look, elsewhere.acquire(|_| ())).await })
+            .is_err()
+    );
 }

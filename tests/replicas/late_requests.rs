@@ -1,5 +1,6 @@
-//! What an operator sent, or was about to send, to a directory when another took over from it: nobody gets in by it whom the
-//! status calls disabled. On slapd and on a SCIM server, with the operators as processes that are paused and killed.
+//! What an operator sent, or was about to send, to a directory when another took over from it:
+//! nobody gets in by it whom the status calls disabled. On slapd and on a SCIM server, with the
+//! operators as processes that are paused and killed.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,11 +19,13 @@ use crate::support::{Organization, condition, domain, eventually, group, passed,
 
 const PASSWORD: &str = "nine lorries leave at dawn";
 
-/// How long a request that was left without an answer may take until the directory carries it out, and somewhat more.
+/// How long a request that was left without an answer may take until the directory carries it out,
+/// and somewhat more.
 const LATE: Duration = Duration::from_secs(90);
 
-/// How long a directory is left alone at most that has failed once or twice: an operator that was paused since then brings it
-/// something as soon as it goes on, unless it looks first whether it still may.
+/// How long a directory is left alone at most that has failed once or twice: an operator that was
+/// paused since then brings it something as soon as it goes on, unless it looks first whether it
+/// still may.
 const FIRST_RESTS: Duration = Duration::from_secs(4);
 
 fn sets_state(organization: &Organization, name: &str, state: &str) {
@@ -35,7 +38,8 @@ fn alice(organization: &Organization) -> Value {
 
 /// Whether a `User`'s status says of what is declared now that it is disabled.
 fn is_disabled_by_status(user: &Value) -> bool {
-    user["status"]["state"] == "Disabled" && user["status"]["observedGeneration"] == user["metadata"]["generation"]
+    user["status"]["state"] == "Disabled"
+        && user["status"]["observedGeneration"] == user["metadata"]["generation"]
 }
 
 /// Whether slapd lets dave in.
@@ -54,7 +58,11 @@ fn who_was_replaced_while_slapd_was_down_lets_nobody_in_once_it_is_up_again() {
     let (database, slapd) = (run(Database::new()), slapd::Server::start());
     let home = Serving::of(Organization::new(), database.url());
     let start = |organization: &Organization, more: &[&str]| {
-        Replica::start(organization, &database.url(), &[&["--directory", &slapd.url()], more].concat())
+        Replica::start(
+            organization,
+            &database.url(),
+            &[&["--directory", &slapd.url()], more].concat(),
+        )
     };
     let mut former = start(&home.organization, &[]);
     former.until_it_works();
@@ -84,7 +92,9 @@ fn who_was_replaced_while_slapd_was_down_lets_nobody_in_once_it_is_up_again() {
     let next = start(&moved.organization, &["--accept-cluster"]);
     next.until_it_works();
     slapd.resume();
-    moved.organization.until("User", "dave", "taken over", |dave| dave["status"]["accountId"].is_string());
+    moved
+        .organization
+        .until("User", "dave", "taken over", |dave| dave["status"]["accountId"].is_string());
     let disabling = ["Disabling", "Disabled"];
     let is_told = |dave: &Value| disabling.iter().any(|state| dave["status"]["state"] == *state);
     moved.organization.until("User", "dave", "disabled by the one that took over", is_told);
@@ -93,7 +103,11 @@ fn who_was_replaced_while_slapd_was_down_lets_nobody_in_once_it_is_up_again() {
     println!("the former operator was paused for {:?}", paused.elapsed());
     let begun = Instant::now();
     while former.runs() || begun.elapsed() < Duration::from_secs(5) {
-        assert!(!binds(&slapd, &moved.organization), "dave gets in {:?} after the former went on", begun.elapsed());
+        assert!(
+            !binds(&slapd, &moved.organization),
+            "dave gets in {:?} after the former went on",
+            begun.elapsed()
+        );
         assert!(begun.elapsed() < LATE, "the former operator goes on: {}", former.log());
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -102,8 +116,8 @@ fn who_was_replaced_while_slapd_was_down_lets_nobody_in_once_it_is_up_again() {
     println!("the former operator ended: {:?}", former.last("error"));
 }
 
-/// A way to a SCIM server on which one request is held, as by a gateway that hangs, and goes on when it is let go, whoever has
-/// given up waiting for it.
+/// A way to a SCIM server on which one request is held, as by a gateway that hangs, and goes on
+/// when it is let go, whoever has given up waiting for it.
 struct Gateway {
     port: u16,
     gate: Arc<(Mutex<Gate>, Condvar)>,
@@ -147,7 +161,11 @@ impl Gateway {
 }
 
 /// Passes one request on, and what is answered back.
-fn pass(mut client: TcpStream, server: SocketAddr, (gate, changed): &(Mutex<Gate>, Condvar)) -> Option<()> {
+fn pass(
+    mut client: TcpStream,
+    server: SocketAddr,
+    (gate, changed): &(Mutex<Gate>, Condvar),
+) -> Option<()> {
     let request = read_request(&mut client)?;
     let text = String::from_utf8_lossy(&request);
     let lets_in = !text.starts_with("GET") && text.contains("\"active\"") && text.contains("true");
@@ -184,7 +202,8 @@ fn read_request(client: &mut TcpStream) -> Option<Vec<u8>> {
         bytes.extend_from_slice(&part[..read]);
         let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
         let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
         if bytes.len() >= end + 4 + length.unwrap_or(0) {
             return Some(bytes);
         }
@@ -197,11 +216,15 @@ fn is_active(server: &ScimServer) -> bool {
     let found: Value = run(async {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let answer = client.get(users).bearer_auth(server.token()).send().await.expect("it answers");
-        serde_json::from_str(&answer.text().await.expect("it answers whole")).expect("it answers with JSON")
+        let answer =
+            client.get(users).bearer_auth(server.token()).send().await.expect("it answers");
+        serde_json::from_str(&answer.text().await.expect("it answers whole"))
+            .expect("it answers with JSON")
     });
     let all = found["Resources"].as_array().expect("a list");
-    let alice = all.iter().find(|user| user["userName"].as_str().is_some_and(|name| name.starts_with("alice.")));
+    let alice = all
+        .iter()
+        .find(|user| user["userName"].as_str().is_some_and(|name| name.starts_with("alice.")));
     alice.expect("alice has an entry")["active"] == true
 }
 
@@ -210,7 +233,8 @@ fn is_active(server: &ScimServer) -> bool {
 fn what_a_killed_operator_sent_undoes_no_disable_that_its_successor_confirmed() {
     let (organization, scim) = (Organization::new(), ScimServer::start());
     let gateway = Gateway::before(SocketAddr::from(([127, 0, 0, 1], scim.port())));
-    let url = scim.address().replacen(&format!(":{}/", scim.port()), &format!(":{}/", gateway.port), 1);
+    let url =
+        scim.address().replacen(&format!(":{}/", scim.port()), &format!(":{}/", gateway.port), 1);
     let store = format!("sqlite://{}?mode=rwc", organization.file("roster.db").display());
     let serving = Serving::of(organization, store);
     let start = || Replica::start(&serving.organization, &serving.store, &["--directory", &url]);
@@ -231,13 +255,16 @@ fn what_a_killed_operator_sent_undoes_no_disable_that_its_successor_confirmed() 
     next.until_it_works();
     let begun = Instant::now();
     // Time enough for a Disable that nothing stands against to be confirmed.
-    let says_disabled = || is_disabled_by_status(&alice(&serving.organization)).then(|| begun.elapsed());
+    let says_disabled =
+        || is_disabled_by_status(&alice(&serving.organization)).then(|| begun.elapsed());
     let told = within(Duration::from_secs(8), says_disabled);
     println!("before the late request the status said Disabled: {told:?}");
     gateway.set(Gate::LetGo);
     eventually("the late request is carried out", || gateway.is(Gate::Done).then_some(()));
     let (mut was_active, mut confirmed) = (None, None);
-    while confirmed.is_none_or(|confirmed: Duration| begun.elapsed() < confirmed + Duration::from_secs(3)) {
+    while confirmed
+        .is_none_or(|confirmed: Duration| begun.elapsed() < confirmed + Duration::from_secs(3))
+    {
         let before = alice(&serving.organization);
         let is_active = is_active(&scim);
         let after = alice(&serving.organization);
@@ -253,6 +280,8 @@ fn what_a_killed_operator_sent_undoes_no_disable_that_its_successor_confirmed() 
         confirmed = confirmed.or((says_so && !is_active).then(|| begun.elapsed()));
         std::thread::sleep(Duration::from_millis(100));
     }
-    println!("alice was active {was_active:?} after the start, and confirmed to be disabled after {confirmed:?}");
+    println!(
+        "alice was active {was_active:?} after the start, and confirmed to be disabled after {confirmed:?}"
+    );
     assert!(was_active.is_some(), "the request was carried out");
 }

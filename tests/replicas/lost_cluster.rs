@@ -28,12 +28,18 @@ fn at_home(serving: &Serving) -> Former {
     serving.hire(&["alice", "carol", "dave"]);
     serving.until_confirmed();
     let lives = serving.texts(LIVES);
-    Former { alice: serving.account("alice"), carol: serving.account("carol"), billed: serving.billed(), lives }
+    Former {
+        alice: serving.account("alice"),
+        carol: serving.account("carol"),
+        billed: serving.billed(),
+        lives,
+    }
 }
 
 /// Returns the uid by which a cluster is known.
 fn cluster(organization: &Organization) -> String {
-    let namespace = organization.admin().get("Namespace", "kube-system").expect("every cluster has it");
+    let namespace =
+        organization.admin().get("Namespace", "kube-system").expect("every cluster has it");
     namespace["metadata"]["uid"].as_str().expect("a uid").to_owned()
 }
 
@@ -43,7 +49,8 @@ fn elsewhere(serving: &Serving) -> Serving {
     let [home, away] = [cluster(&serving.organization), cluster(&organization)];
     assert_ne!(home, away);
     let mut moved = Serving::of(organization, serving.store.clone());
-    moved.directory = crate::directory::Directory::in_folder(serving.organization.file("directory"));
+    moved.directory =
+        crate::directory::Directory::in_folder(serving.organization.file("directory"));
     let mut refused = moved.begin_with(&[]);
     assert_eq!(refused.exit_code(), Some(2));
     let message = format!("(its kube-system has the uid {home}, this one's {away})");
@@ -68,7 +75,11 @@ fn all_accounts_are_taken_back(moved: &Serving, operator: &Replica, former: Form
     assert_eq!(moved.accounts().len(), 3);
     let mut found = moved.found();
     found.sort();
-    let mut orphans: Vec<_> = moved.accounts().keys().map(|name| moved.orphan(name, &moved_account(moved, name))).collect();
+    let mut orphans: Vec<_> = moved
+        .accounts()
+        .keys()
+        .map(|name| moved.orphan(name, &moved_account(moved, name)))
+        .collect();
     orphans.sort();
     assert_eq!(found, orphans);
     assert!(moved.lets_in("dave", PASSWORD));
@@ -91,7 +102,9 @@ fn all_accounts_are_taken_back(moved: &Serving, operator: &Replica, former: Form
     assert_eq!(moved.account("alice"), alice);
     let events = moved.organization.until_event("AccountTakenBack");
     assert!(events.contains("belongs to this User now"), "{events}");
-    moved.organization.until("User", "dave", "let in", |dave| condition(dave, "LoginReady")["status"] == "True");
+    moved
+        .organization
+        .until("User", "dave", "let in", |dave| condition(dave, "LoginReady")["status"] == "True");
     assert!(moved.lets_in("dave", PASSWORD));
     moved.until_orphaned(operator, 1);
     assert_eq!(moved.found(), [moved.orphan("carol", &carol)]);
@@ -110,11 +123,14 @@ fn all_accounts_are_taken_back(moved: &Serving, operator: &Replica, former: Form
 
 fn moved_account(moved: &Serving, name: &str) -> String {
     let login = format!("{name}.{}", moved.organization.name);
-    moved.texts(&format!("SELECT account_id FROM roster_accounts WHERE login_name = '{login}'")).remove(0)
+    moved
+        .texts(&format!("SELECT account_id FROM roster_accounts WHERE login_name = '{login}'"))
+        .remove(0)
 }
 
 #[test]
-fn another_cluster_takes_the_store_over_when_it_may_and_the_former_ones_operator_writes_nothing_more() {
+fn another_cluster_takes_the_store_over_when_it_may_and_the_former_ones_operator_writes_nothing_more()
+ {
     let database = run(Database::new());
     let home = Serving::of(Organization::new(), database.url());
     let mut former = home.begin();
@@ -127,7 +143,9 @@ fn another_cluster_takes_the_store_over_when_it_may_and_the_former_ones_operator
     moved.until_orphaned(&operator, 3);
     moved.until_confirmed();
     let groups = "SELECT COUNT(*) FROM groups WHERE name IN ('users', 'administrators')";
-    eventually("the groups that the cluster lacks are dropped", || (moved.number(groups) == 0).then_some(()));
+    eventually("the groups that the cluster lacks are dropped", || {
+        (moved.number(groups) == 0).then_some(())
+    });
     let rows = home.rows();
     passed(home.organization.admin().patch("User", "alice", &json!({"spec": {"role": "Driver"}})));
     assert_eq!(former.exit_code(), Some(1));

@@ -1,4 +1,5 @@
-//! A store that lost its newest hours, because it was put back from a backup, while the cluster went on.
+//! A store that lost its newest hours, because it was put back from a backup, while the cluster
+//! went on.
 
 use std::collections::BTreeSet;
 
@@ -36,10 +37,18 @@ fn after_the_backup(serving: &Serving) -> Before {
     serving.dismiss("carol");
     // More than once: directories have newer revisions than the backup by far.
     for number in 0..5 {
-        serving.edit("User", "alice", &json!({"profile": {"displayName": format!("Alice the {number}")}}));
+        serving.edit(
+            "User",
+            "alice",
+            &json!({"profile": {"displayName": format!("Alice the {number}")}}),
+        );
         serving.until_ready(&["alice"]);
     }
-    serving.edit("User", "alice", &json!({"email": "alice.smith@acme.example", "permissions": {"grants": ["cases:close"]}}));
+    serving.edit(
+        "User",
+        "alice",
+        &json!({"email": "alice.smith@acme.example", "permissions": {"grants": ["cases:close"]}}),
+    );
     serving.put_password("dave", SECOND);
     serving.edit("UserGroup", "drivers", &json!({"permissions": ["orders:read", "orders:write"]}));
     serving.organization.until_ready("UserGroup", "drivers");
@@ -67,12 +76,18 @@ fn all_comes_right(serving: &Serving, operator: &Replica, before: Before) {
     eventually("alice is as declared again", || {
         (serving.accounts()["alice"]["email"] == "alice.smith@acme.example").then_some(())
     });
-    eventually("dave's new password is in force again", || serving.lets_in("dave", SECOND).then_some(()));
+    eventually("dave's new password is in force again", || {
+        serving.lets_in("dave", SECOND).then_some(())
+    });
     assert!(!serving.lets_in("dave", FIRST));
     eventually("the group is as declared again", || {
-        (serving.accounts()["dave"]["permissions"] == json!(["orders:read", "orders:write"])).then_some(())
+        (serving.accounts()["dave"]["permissions"] == json!(["orders:read", "orders:write"]))
+            .then_some(())
     });
-    assert_eq!(serving.accounts()["alice"]["permissions"], json!(["cases:close", "orders:read", "orders:write"]));
+    assert_eq!(
+        serving.accounts()["alice"]["permissions"],
+        json!(["cases:close", "orders:read", "orders:write"])
+    );
     serving.until_ready(&["alice", "dave"]);
     // Who is newer gets no other account in silence.
     let lost = organization.until_reason("User", "bob", "AccountLost");
@@ -104,9 +119,13 @@ fn all_comes_right(serving: &Serving, operator: &Replica, before: Before) {
     serving.dismiss("carol");
     assert_eq!(names(serving.accounts()), set(["alice", "bob", "dave"]));
     serving.until_the_directory_agrees();
-    // Nobody is billed twice, and whoever was billed at the time of the backup is so since the same day.
+    // Nobody is billed twice, and whoever was billed at the time of the backup is so since the same
+    // day.
     let now = serving.billed();
-    assert_eq!(now.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["alice", "bob", "carol", "dave"]);
+    assert_eq!(
+        now.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["alice", "bob", "carol", "dave"]
+    );
     assert!(billed.iter().all(|line| now.contains(line)), "{billed:?}, then {now:?}");
     assert_eq!(serving.number("SELECT COUNT(*) FROM lifetimes"), 4);
 }
@@ -117,10 +136,15 @@ fn in_postgres() -> (Database, Serving) {
     (database, serving)
 }
 
-/// Puts the store back under an operator that goes on, and expects that it ends without having written anything, also where
-/// nobody asks it for anything.
+/// Puts the store back under an operator that goes on, and expects that it ends without having
+/// written anything, also where nobody asks it for anything.
 #[track_caller]
-fn put_back_under(operator: &mut Replica, serving: &Serving, database: &Database, (dump, rows): &(String, Vec<String>)) {
+fn put_back_under(
+    operator: &mut Replica,
+    serving: &Serving,
+    database: &Database,
+    (dump, rows): &(String, Vec<String>),
+) {
     database.restore(dump);
     assert_eq!(operator.exit_code(), Some(1));
     assert!(operator.says("may not work any more"), "{}", operator.log());
@@ -140,7 +164,8 @@ fn backup(serving: &Serving, database: &Database) -> (String, Vec<String>) {
 fn successor(serving: &Serving, epoch: i64) -> Replica {
     let operator = serving.begin();
     assert!(operator.says("the store was put back"), "{}", operator.log());
-    let claimed = operator.last("epoch").and_then(|epoch| epoch.as_i64()).expect("it claimed the store");
+    let claimed =
+        operator.last("epoch").and_then(|epoch| epoch.as_i64()).expect("it claimed the store");
     assert!(claimed > epoch, "{claimed} isn't above {epoch}");
     assert_eq!(serving.number("SELECT epoch FROM leadership"), claimed);
     operator
@@ -151,7 +176,8 @@ fn epoch(operator: &Replica) -> i64 {
 }
 
 #[test]
-fn an_operator_that_began_after_the_backup_writes_nothing_more_and_the_next_one_puts_things_right() {
+fn an_operator_that_began_after_the_backup_writes_nothing_more_and_the_next_one_puts_things_right()
+{
     let (database, serving) = in_postgres();
     let mut first = serving.begin();
     until_the_backup(&serving);

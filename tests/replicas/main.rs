@@ -1,8 +1,9 @@
-//! Who of several operators works: by a Lease on a real API server, by a lock on a store in a file, and by the store's word;
-//! what applications can hold up; and what becomes of a store that lost its newest hours, or of a cluster that lost its resources.
+//! Who of several operators works: by a Lease on a real API server, by a lock on a store in a file,
+//! and by the store's word; what applications can hold up; and what becomes of a store that lost
+//! its newest hours, or of a cluster that lost its resources.
 //!
-//! They have a control plane of their own, since they pause, cut off and kill whoever works, and measure how long the next
-//! one takes.
+//! They have a control plane of their own, since they pause, cut off and kill whoever works, and
+//! measure how long the next one takes.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
@@ -12,7 +13,11 @@ mod directory;
 #[path = "../life/proxy.rs"]
 mod proxy;
 #[path = "../cluster/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the harness is made for the tests of everything else too")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the harness is made for the tests of everything else too"
+)]
 mod support;
 
 mod applications;
@@ -39,5 +44,6 @@ use support::postgres::guard;
 /// The control plane has the CRDs and the operator's rights only.
 const WITH_POLICIES: bool = false;
 
-/// The control plane has neither a namespace controller nor a garbage collector: what is deleted stays `Terminating`.
+/// The control plane has neither a namespace controller nor a garbage collector: what is deleted
+/// stays `Terminating`.
 const WITH_CONTROLLERS: bool = false;

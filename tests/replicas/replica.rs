@@ -35,14 +35,24 @@ impl Replica {
     }
 
     /// Starts an operator of the organization on a store, with these variables in its environment.
-    pub(crate) fn start_in(organization: &Organization, environment: &[(&str, PathBuf)], store: &str) -> Self {
+    pub(crate) fn start_in(
+        organization: &Organization,
+        environment: &[(&str, PathBuf)],
+        store: &str,
+    ) -> Self {
         let kubeconfig = folder(organization).join("roster.kubeconfig");
         let arguments = ["--namespace", organization.name.as_str()];
         Self::spawn(organization, &kubeconfig, (store, &arguments), environment)
     }
 
-    /// Starts an operator, of the namespaces that the arguments say, that reaches the API server by this kubeconfig.
-    pub(crate) fn start_at(organization: &Organization, kubeconfig: &Path, store: &str, arguments: &[&str]) -> Self {
+    /// Starts an operator, of the namespaces that the arguments say, that reaches the API server by
+    /// this kubeconfig.
+    pub(crate) fn start_at(
+        organization: &Organization,
+        kubeconfig: &Path,
+        store: &str,
+        arguments: &[&str],
+    ) -> Self {
         Self::spawn(organization, kubeconfig, (store, arguments), &[])
     }
 
@@ -77,7 +87,10 @@ impl Replica {
     /// Sends it a signal such as `STOP`.
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        let status = Command::new("sh").args(["-c", "kill -\"$0\" \"$1\"", signal, &pid]).status().expect("a shell");
+        let status = Command::new("sh")
+            .args(["-c", "kill -\"$0\" \"$1\"", signal, &pid])
+            .status()
+            .expect("a shell");
         assert!(status.success(), "SIG{signal} wasn't sent");
     }
 
@@ -87,7 +100,8 @@ impl Replica {
         let _ = self.child.wait();
     }
 
-    /// Waits until it has ended by itself, and returns its exit code. One that is refused waits a minute for the others first.
+    /// Waits until it has ended by itself, and returns its exit code. One that is refused waits a
+    /// minute for the others first.
     #[track_caller]
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         let ended = within(2 * PATIENCE, || self.child.try_wait().expect("its state can be asked"));
@@ -108,7 +122,9 @@ impl Replica {
     /// Waits until it stands by.
     #[track_caller]
     pub(crate) fn until_it_stands_by(&self) {
-        eventually("the operator stands by", || (self.says("standing by") && self.is_ready() && !self.leads()).then_some(()));
+        eventually("the operator stands by", || {
+            (self.says("standing by") && self.is_ready() && !self.leads()).then_some(())
+        });
     }
 
     /// Returns its pages.
@@ -203,7 +219,8 @@ impl Pages {
             let mut connection = std::net::TcpStream::connect(self.address()?).ok()?;
             // A process that is stopped accepts connections and says nothing.
             connection.set_read_timeout(Some(PATIENCE)).ok()?;
-            let request = format!("GET {path} HTTP/1.1\r\nHost: roster\r\nConnection: close\r\n\r\n");
+            let request =
+                format!("GET {path} HTTP/1.1\r\nHost: roster\r\nConnection: close\r\n\r\n");
             connection.write_all(request.as_bytes()).ok()?;
             let answer = std::io::read_to_string(connection).ok()?;
             Some((answer.split(' ').nth(1)?.parse().ok()?, answer))
@@ -219,7 +236,11 @@ impl Drop for Replica {
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
-            eprintln!("the end of the log of {:?}:\n{}", self.pages.log, lines[lines.len().saturating_sub(40)..].join("\n"));
+            eprintln!(
+                "the end of the log of {:?}:\n{}",
+                self.pages.log,
+                lines[lines.len().saturating_sub(40)..].join("\n")
+            );
         }
     }
 }

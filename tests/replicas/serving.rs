@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use crate::directory::Directory;
 use crate::replica::Replica;
 use crate::support::application::Application;
-use crate::support::{Organization, Output, With, condition, domain, eventually, group, passed, run, run_roster, user};
+use crate::support::{
+    Organization, Output, With, condition, domain, eventually, group, passed, run, run_roster, user,
+};
 
 /// An organization whose operators work on one store and bring one directory up to it.
 pub(crate) struct Serving {
@@ -36,7 +38,11 @@ impl Serving {
 
     /// Starts an operator with further arguments.
     pub(crate) fn begin_with(&self, arguments: &[&str]) -> Replica {
-        Replica::start(&self.organization, &self.store, &[&["--directory", &self.directory.url()], arguments].concat())
+        Replica::start(
+            &self.organization,
+            &self.store,
+            &[&["--directory", &self.directory.url()], arguments].concat(),
+        )
     }
 
     /// Creates an object as an administrator.
@@ -84,16 +90,20 @@ impl Serving {
     /// Returns the live accounts by the name before the customer ID.
     #[track_caller]
     pub(crate) fn accounts(&self) -> BTreeMap<String, Value> {
-        let printed = run_roster(&["users", "-o", "json", "--store", &self.store], "").expect_success();
+        let printed =
+            run_roster(&["users", "-o", "json", "--store", &self.store], "").expect_success();
         let users: Vec<Value> = serde_json::from_str(&printed).expect("roster users prints JSON");
-        let name = |user: &Value| user["loginName"].as_str().and_then(|login| Some(login.split_once('.')?.0.to_owned()));
+        let name = |user: &Value| {
+            user["loginName"].as_str().and_then(|login| Some(login.split_once('.')?.0.to_owned()))
+        };
         users.into_iter().map(|user| (name(&user).expect("a login name"), user)).collect()
     }
 
     /// Whether somebody may log in.
     pub(crate) fn lets_in(&self, name: &str, password: &str) -> bool {
         let login = format!("{name}.{}", self.organization.name);
-        let Output { code, stderr, .. } = run_roster(&["login", &login, "--store", &self.store], password);
+        let Output { code, stderr, .. } =
+            run_roster(&["login", &login, "--store", &self.store], password);
         assert!(matches!(code, Some(0 | 1)), "{stderr}");
         code == Some(0)
     }
@@ -102,9 +112,11 @@ impl Serving {
     #[track_caller]
     pub(crate) fn billed(&self) -> Vec<(String, Value)> {
         let since = self.organization.until_ready("User", "alice");
-        let month = since["status"]["billing"]["since"].as_str().expect("alice is billed").to_owned();
+        let month =
+            since["status"]["billing"]["since"].as_str().expect("alice is billed").to_owned();
         let report = ["billing", "report", "--month", &month, "-o", "json", "--store", &self.store];
-        let report: Value = serde_json::from_str(&run_roster(&report, "").expect_success()).expect("JSON");
+        let report: Value =
+            serde_json::from_str(&run_roster(&report, "").expect_success()).expect("JSON");
         let line = |line: &Value| {
             let login = line["loginName"].as_str().expect("a login name");
             (login.split_once('.').expect("a customer ID").0.to_owned(), line["from"].clone())
@@ -140,7 +152,9 @@ impl Serving {
         let tables = self.texts(
             "SELECT tablename::text FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1",
         );
-        let row = |table: &String| self.texts(&format!("SELECT '{table} ' || t::text FROM {table} AS t ORDER BY 1"));
+        let row = |table: &String| {
+            self.texts(&format!("SELECT '{table} ' || t::text FROM {table} AS t ORDER BY 1"))
+        };
         tables.iter().flat_map(row).collect()
     }
 
@@ -150,7 +164,9 @@ impl Serving {
         let left = "SELECT (SELECT COUNT(*) FROM accounts AS a WHERE NOT EXISTS (SELECT 1 FROM confirmations AS c \
                     WHERE c.account_id = a.account_id AND c.revision = a.revision)) + \
                     (SELECT COUNT(*) FROM transactions WHERE completed_at IS NULL AND superseded_at IS NULL)";
-        eventually("the directory has confirmed everything", || (self.number(left) == 0).then_some(()));
+        eventually("the directory has confirmed everything", || {
+            (self.number(left) == 0).then_some(())
+        });
     }
 
     /// Waits until the Lease knows of everything that was committed.
@@ -159,17 +175,27 @@ impl Serving {
         let name = lease_name(&[self.organization.name.clone()].into());
         let path = r"jsonpath={.metadata.annotations.roster\.rs/epoch} {.metadata.annotations.roster\.rs/commits}";
         eventually("the Lease knows of every commit", || {
-            let noted = self.organization.kubectl(&["get", "lease", &name, "-n", "roster-system", "-o", path], "");
-            let made = self.texts("SELECT CAST(epoch AS TEXT) || ' ' || CAST(commits AS TEXT) FROM operators").pop();
+            let noted = self
+                .organization
+                .kubectl(&["get", "lease", &name, "-n", "roster-system", "-o", path], "");
+            let made = self
+                .texts("SELECT CAST(epoch AS TEXT) || ' ' || CAST(commits AS TEXT) FROM operators")
+                .pop();
             (made == Some(noted.expect_success())).then_some(())
         });
     }
 
-    /// Returns what the directory has of people: their login names without the customer ID, and their accounts.
+    /// Returns what the directory has of people: their login names without the customer ID, and
+    /// their accounts.
     pub(crate) fn people(&self) -> BTreeMap<String, (String, Value)> {
-        let entries = self.directory.files().into_iter().filter(|(name, _)| name.ends_with(".json") && name != "behaviour.json");
+        let entries = self
+            .directory
+            .files()
+            .into_iter()
+            .filter(|(name, _)| name.ends_with(".json") && name != "behaviour.json");
         let entry = |(file, (_, text)): (String, (_, Vec<u8>))| {
-            let entry: Value = serde_json::from_slice(&text).expect("entries are put in place whole");
+            let entry: Value =
+                serde_json::from_slice(&text).expect("entries are put in place whole");
             let login = entry["person"]["loginName"].as_str().expect("a person").to_owned();
             let name = login.split_once('.').expect("a customer ID").0.to_owned();
             (name, (file.trim_end_matches(".json").to_owned(), entry["person"].clone()))
@@ -190,7 +216,8 @@ impl Serving {
         stored.sort();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let line = |(account, person): &(String, Value)| {
-            let [email, group, name] = ["email", "group", "displayName"].map(|field| text(&person[field]));
+            let [email, group, name] =
+                ["email", "group", "displayName"].map(|field| text(&person[field]));
             format!("{account} {email} {group} {name}")
         };
         let mut brought: Vec<_> = self.people().values().map(line).collect();
@@ -212,8 +239,11 @@ impl Serving {
         let findings = said["findings"].as_array().expect("a list").iter();
         // What directories are brought anew is under way for a minute, and found until then.
         let is_meant = |kind: &str| kind != "PolicyMissing" && !kind.starts_with("Directory");
-        let findings = findings.filter(|finding| is_meant(finding["finding"].as_str().expect("a text")));
-        let words = |finding: &Value| ["finding", "object"].map(|field| finding[field].as_str().expect("a text").to_owned());
+        let findings =
+            findings.filter(|finding| is_meant(finding["finding"].as_str().expect("a text")));
+        let words = |finding: &Value| {
+            ["finding", "object"].map(|field| finding[field].as_str().expect("a text").to_owned())
+        };
         findings.map(words).map(|[kind, object]| (kind, object)).collect()
     }
 
@@ -248,17 +278,26 @@ impl Serving {
         });
         let admin = self.organization.admin();
         if admin.get("Secret", &format!("{name}-password")).is_some() {
-            passed(admin.patch("Secret", &format!("{name}-password"), &json!({"stringData": {"password": password}})));
+            passed(admin.patch(
+                "Secret",
+                &format!("{name}-password"),
+                &json!({"stringData": {"password": password}}),
+            ));
         } else {
             self.create(&secret);
         }
     }
 }
 
-/// Returns the `User` that people of this organization have: protected, and a driver with the rights of one.
+/// Returns the `User` that people of this organization have: protected, and a driver with the
+/// rights of one.
 pub(crate) fn declared(name: &str) -> Value {
     let user = user(name).with("/spec/groupRef", json!({"name": "drivers"}));
-    if name == "dave" { user.with("/spec/passwordSecretRef", json!({"name": "dave-password"})) } else { user }
+    if name == "dave" {
+        user.with("/spec/passwordSecretRef", json!({"name": "dave-password"}))
+    } else {
+        user
+    }
 }
 
 /// Whether somebody has to act before a `User` gets on.

@@ -35,7 +35,8 @@ fn the_successor_of_an_operator_that_was_killed_starts_at_once_also_in_other_nam
     let other = Organization::new();
     first.kill();
     let begun = Instant::now();
-    let second = Replica::start(&organization, &store(&organization), &["--namespace", &other.name]);
+    let second =
+        Replica::start(&organization, &store(&organization), &["--namespace", &other.name]);
     second.until_it_works();
     assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
 }
@@ -81,7 +82,11 @@ fn an_operator_whose_store_is_not_at_its_place_any_more_ends_and_the_next_one_ha
     ends(operator, "isn't there any more");
     std::fs::rename(&away, &file).expect("the file is put back");
     let _operator = start();
-    passed(organization.admin().patch("User", "alice", &json!({"spec": {"profile": {"displayName": "Alice Black"}}})));
+    passed(organization.admin().patch(
+        "User",
+        "alice",
+        &json!({"spec": {"profile": {"displayName": "Alice Black"}}}),
+    ));
     organization.until_ready("User", "alice");
 }
 
@@ -92,7 +97,9 @@ fn the_command_line_works_beside_an_operator_and_a_restore_does_not() {
     passed(organization.admin().create(&domain("acme.example")));
     passed(organization.admin().create(&user("alice")));
     organization.until_ready("User", "alice");
-    let roster = |arguments: &[&str]| run_roster(&[arguments, &["--store", &store(&organization)]].concat(), "");
+    let roster = |arguments: &[&str]| {
+        run_roster(&[arguments, &["--store", &store(&organization)]].concat(), "")
+    };
     assert!(roster(&["users"]).expect_success().contains("alice@acme.example"));
     roster(&["doctor", "--store-only"]).expect_success();
     let backup = organization.file("backup.db");
@@ -100,7 +107,11 @@ fn the_command_line_works_beside_an_operator_and_a_restore_does_not() {
     roster(&["backup", backup]).expect_success();
     let login = format!("alice.{}", organization.name);
     assert_eq!(roster(&["login", &login]).code, Some(1), "alice has no password");
-    assert_eq!(roster(&["self", &login, "--set", "phone=+1"]).code, Some(1), "alice has no password");
+    assert_eq!(
+        roster(&["self", &login, "--set", "phone=+1"]).code,
+        Some(1),
+        "alice has no password"
+    );
     let refused = roster(&["restore", backup]);
     assert!(refused.code == Some(2) && refused.stderr.contains("is in use"), "{refused:?}");
     operator.signal("TERM");
@@ -108,6 +119,10 @@ fn the_command_line_works_beside_an_operator_and_a_restore_does_not() {
     roster(&["restore", backup]).expect_success();
     let again = Replica::start(&organization, &store(&organization), &[]);
     again.until_it_works();
-    passed(organization.admin().patch("User", "alice", &json!({"spec": {"profile": {"displayName": "Alice Black"}}})));
+    passed(organization.admin().patch(
+        "User",
+        "alice",
+        &json!({"spec": {"profile": {"displayName": "Alice Black"}}}),
+    ));
     organization.until_ready("User", "alice");
 }

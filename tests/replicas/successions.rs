@@ -28,7 +28,9 @@ fn replicas(organization: &Organization, store: &str) -> (Replica, Replica) {
     passed(organization.admin().create(&user("alice")));
     organization.until_ready("User", "alice");
     organization.until_ready("OrgEmailDomain", "acme.example");
-    ["administrators", "users"].iter().for_each(|name| drop(organization.until_ready("UserGroup", name)));
+    ["administrators", "users"]
+        .iter()
+        .for_each(|name| drop(organization.until_ready("UserGroup", name)));
     (first, second)
 }
 
@@ -44,9 +46,25 @@ fn content(database: &Database) -> Vec<String> {
     run(async {
         let mut connection = database.connect().await;
         let mut rows = vec![];
-        for table in ["accounts", "lifetimes", "transactions", "operators", "leadership", "organizations", "groups", "domains"] {
-            let all = sqlx::AssertSqlSafe(format!("SELECT '{table} ' || t::text FROM {table} AS t ORDER BY 1"));
-            rows.extend(sqlx::query_scalar::<_, String>(all).fetch_all(&mut connection).await.expect("there is such a table"));
+        for table in [
+            "accounts",
+            "lifetimes",
+            "transactions",
+            "operators",
+            "leadership",
+            "organizations",
+            "groups",
+            "domains",
+        ] {
+            let all = sqlx::AssertSqlSafe(format!(
+                "SELECT '{table} ' || t::text FROM {table} AS t ORDER BY 1"
+            ));
+            rows.extend(
+                sqlx::query_scalar::<_, String>(all)
+                    .fetch_all(&mut connection)
+                    .await
+                    .expect("there is such a table"),
+            );
         }
         rows
     })
@@ -119,16 +137,23 @@ fn a_leader_that_was_paused_ends_without_having_written_anything() {
 }
 
 #[test]
-fn a_leader_that_was_paused_in_the_middle_of_a_commit_keeps_nobody_waiting_and_its_commit_is_none() {
+fn a_leader_that_was_paused_in_the_middle_of_a_commit_keeps_nobody_waiting_and_its_commit_is_none()
+{
     let (organization, database) = (Organization::new(), run(Database::new()));
     let (mut first, second) = replicas(&organization, &database.url());
     let mut application = run(database.connect());
-    let mut execute = |statement| run(sqlx::raw_sql(statement).execute(&mut application)).map(drop).expect("an application may");
+    let mut execute = |statement| {
+        run(sqlx::raw_sql(statement).execute(&mut application))
+            .map(drop)
+            .expect("an application may")
+    };
     execute("BEGIN; LOCK TABLE accounts IN EXCLUSIVE MODE");
     passed(organization.admin().create(&user("bob")));
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     eventually("the leader is in the middle of a commit", || {
-        let waits = run(async { sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut database.connect().await).await });
+        let waits = run(async {
+            sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut database.connect().await).await
+        });
         (waits.expect("the superuser may look") > 0).then_some(())
     });
     let paused = Instant::now();
@@ -151,11 +176,18 @@ fn a_leader_whose_claim_another_has_is_refused_by_the_store_whatever_became_of_t
     let (mut first, mut second) = replicas(&organization, &database.url());
     // The Lease stays with the first: only the store knows that somebody else has claimed it.
     second.kill();
-    let claimed = "UPDATE operators SET epoch = epoch + 1000, token = 'another', holder = 'another'";
-    run(async { sqlx::query(claimed).execute(&mut database.connect().await).await.expect("there is a claim") });
+    let claimed =
+        "UPDATE operators SET epoch = epoch + 1000, token = 'another', holder = 'another'";
+    run(async {
+        sqlx::query(claimed).execute(&mut database.connect().await).await.expect("there is a claim")
+    });
     passed(organization.admin().create(&user("bob")));
     assert_eq!(first.exit_code(), Some(1));
-    assert!(first.says("another operator has taken over (this one's epoch is 1)"), "{}", first.log());
+    assert!(
+        first.says("another operator has taken over (this one's epoch is 1)"),
+        "{}",
+        first.log()
+    );
     assert_eq!(accounts(&database.url()).len(), 1);
     let bob = organization.admin().get("User", "bob").expect("bob is there");
     assert_eq!(bob["status"], json!({"observedGeneration": -1}), "nobody was told anything");
@@ -166,7 +198,12 @@ fn a_leader_that_is_cut_off_from_the_api_server_ends_and_the_other_takes_over() 
     let (organization, database) = (Organization::new(), run(Database::new()));
     let proxy = Proxy::start(&organization);
     let namespace = ["--namespace", organization.name.as_str()];
-    let mut first = Replica::start_at(&organization, &proxy.kubeconfig(&organization), &database.url(), &namespace);
+    let mut first = Replica::start_at(
+        &organization,
+        &proxy.kubeconfig(&organization),
+        &database.url(),
+        &namespace,
+    );
     first.until_it_works();
     let second = Replica::start(&organization, &database.url(), &[]);
     second.until_it_stands_by();
@@ -183,7 +220,8 @@ fn a_leader_that_is_cut_off_from_the_api_server_ends_and_the_other_takes_over() 
 #[test]
 fn operators_of_different_namespaces_work_side_by_side() {
     let (one, other, database) = (Organization::new(), Organization::new(), run(Database::new()));
-    let (first, second) = (Replica::start(&one, &database.url(), &[]), Replica::start(&other, &database.url(), &[]));
+    let (first, second) =
+        (Replica::start(&one, &database.url(), &[]), Replica::start(&other, &database.url(), &[]));
     first.until_it_works();
     second.until_it_works();
     for organization in [&one, &other] {
@@ -197,7 +235,8 @@ fn operators_of_different_namespaces_work_side_by_side() {
 
 #[test]
 fn an_operator_whose_namespaces_changed_waits_ready_for_the_end_of_the_one_it_replaces() {
-    let (organization, other, database) = (Organization::new(), Organization::new(), run(Database::new()));
+    let (organization, other, database) =
+        (Organization::new(), Organization::new(), run(Database::new()));
     let mut before = Replica::start(&organization, &database.url(), &[]);
     before.until_it_works();
     let after = Replica::start(&organization, &database.url(), &["--namespace", &other.name]);
@@ -221,8 +260,13 @@ fn an_operator_with_other_directories_than_those_that_work_beside_it_is_refused(
     let mut refused = Replica::start(&other, &database.url(), &["--directory", &others]);
     assert_eq!(refused.exit_code(), Some(2));
     let says = |text: &str| assert!(refused.says(text), "{}", refused.log());
-    says(&format!("of the namespace {}: this one lacks ours, and only this one has others", one.name));
-    says("give all of them the same --directory options; to change them, stop all operators of the store first");
+    says(&format!(
+        "of the namespace {}: this one lacks ours, and only this one has others",
+        one.name
+    ));
+    says(
+        "give all of them the same --directory options; to change them, stop all operators of the store first",
+    );
     assert!(first.leads());
     let second = Replica::start(&other, &database.url(), &["--directory", &ours]);
     second.until_it_works();
@@ -238,11 +282,16 @@ fn an_operator_with_other_directories_than_those_that_work_beside_it_is_refused(
 
 #[test]
 fn one_that_is_gone_for_good_is_superseded_when_that_is_asked_for() {
-    let (organization, other, database) = (Organization::new(), Organization::new(), run(Database::new()));
+    let (organization, other, database) =
+        (Organization::new(), Organization::new(), run(Database::new()));
     let mut before = Replica::start(&organization, &database.url(), &[]);
     before.until_it_works();
     before.kill();
-    let after = Replica::start(&organization, &database.url(), &["--namespace", &other.name, "--supersede"]);
+    let after = Replica::start(
+        &organization,
+        &database.url(),
+        &["--namespace", &other.name, "--supersede"],
+    );
     after.until_it_works();
 }
 
@@ -265,7 +314,12 @@ fn an_operator_waits_for_a_database_that_is_away_and_begins_when_it_comes() {
 fn edit_lease(organization: &Organization, patch: &Value) {
     let name = lease_name(&[organization.name.clone()].into());
     let patch = patch.to_string();
-    organization.kubectl(&["patch", "lease", &name, "-n", "roster-system", "--type=merge", "-p", &patch], "").expect_success();
+    organization
+        .kubectl(
+            &["patch", "lease", &name, "-n", "roster-system", "--type=merge", "-p", &patch],
+            "",
+        )
+        .expect_success();
 }
 
 #[test]
@@ -278,14 +332,16 @@ fn a_lease_that_somebody_edited_stops_no_operator_and_leaves_no_trace_in_the_sto
     let well = serving.found();
     assert!(well.is_empty(), "{well:?}");
     for epoch in [i64::MAX, i64::MAX - 1] {
-        let absurd = json!({"roster.rs/epoch": epoch.to_string(), "roster.rs/commits": epoch.to_string()});
+        let absurd =
+            json!({"roster.rs/epoch": epoch.to_string(), "roster.rs/commits": epoch.to_string()});
         operator.signal("KILL");
         operator.exit_code();
-        let ghost =
-            json!({"holderIdentity": "ghost", "leaseDurationSeconds": 86_400, "renewTime": "2999-01-01T00:00:00.000000Z"});
+        let ghost = json!({"holderIdentity": "ghost", "leaseDurationSeconds": 86_400, "renewTime": "2999-01-01T00:00:00.000000Z"});
         edit_lease(organization, &json!({"metadata": {"annotations": absurd}, "spec": ghost}));
-        let lease = format!("lease roster-system/{}", lease_name(&[organization.name.clone()].into()));
-        let kinds = ["LeaseHolderUnknown", "LeaseNotRenewed", "EpochAbsurd"].map(|kind| (kind.to_owned(), lease.clone()));
+        let lease =
+            format!("lease roster-system/{}", lease_name(&[organization.name.clone()].into()));
+        let kinds = ["LeaseHolderUnknown", "LeaseNotRenewed", "EpochAbsurd"]
+            .map(|kind| (kind.to_owned(), lease.clone()));
         assert_eq!(serving.found(), kinds);
         let begun = Instant::now();
         operator = Replica::start(organization, &database.url(), &[]);
@@ -296,12 +352,16 @@ fn a_lease_that_somebody_edited_stops_no_operator_and_leaves_no_trace_in_the_sto
         assert!(!operator.says("the store was put back"), "{}", operator.log());
     }
     let epochs = "SELECT epoch FROM leadership";
-    let epoch = run(async { sqlx::query_scalar::<_, i64>(epochs).fetch_one(&mut database.connect().await).await });
+    let epoch = run(async {
+        sqlx::query_scalar::<_, i64>(epochs).fetch_one(&mut database.connect().await).await
+    });
     assert_eq!(epoch.expect("there is one"), 3);
     let name = lease_name(&[organization.name.clone()].into());
     let path = r"jsonpath={.metadata.annotations.roster\.rs/epoch}";
     eventually("the Lease says so too", || {
-        let noted = organization.kubectl(&["get", "lease", &name, "-n", "roster-system", "-o", path], "").expect_success();
+        let noted = organization
+            .kubectl(&["get", "lease", &name, "-n", "roster-system", "-o", path], "")
+            .expect_success();
         (noted == "3").then_some(())
     });
     passed(organization.admin().create(&domain("acme.example")));
@@ -317,7 +377,12 @@ fn a_store_that_took_an_absurd_epoch_over_works_again_with_the_next_start() {
     operator.signal("TERM");
     assert_eq!(operator.exit_code(), Some(0));
     let absurd = format!("UPDATE leadership SET epoch = {}", i64::MAX);
-    run(async { sqlx::query(sqlx::AssertSqlSafe(absurd)).execute(&mut database.connect().await).await.expect("there is one") });
+    run(async {
+        sqlx::query(sqlx::AssertSqlSafe(absurd))
+            .execute(&mut database.connect().await)
+            .await
+            .expect("there is one")
+    });
     let operator = Replica::start(&organization, &database.url(), &[]);
     operator.until_it_works();
     assert!(operator.says("epochs are counted anew"), "{}", operator.log());

@@ -39,10 +39,15 @@ pub(crate) struct WrongClock {
 impl WrongClock {
     /// Compiles it, so many days ahead.
     pub(crate) fn ahead_by(organization: &Organization, days: i64) -> Self {
-        let [source, library, offset] = ["clock.c", "clock.so", "clock.offset"].map(|name| organization.file(name));
+        let [source, library, offset] =
+            ["clock.c", "clock.so", "clock.offset"].map(|name| organization.file(name));
         std::fs::write(&source, WRONG_CLOCK).expect("it can be written");
         std::fs::write(&offset, (days * DAY).to_string()).expect("it can be written");
-        let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).status();
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&library)
+            .arg(&source)
+            .status();
         assert!(built.expect("a C compiler").success());
         Self { library, offset }
     }

@@ -63,7 +63,8 @@ impl Content {
     pub(crate) async fn read(connection: &mut PgConnection) -> Self {
         let accounts = "SELECT account_id, namespace, COALESCE(owner_name, ''), owner_uid, owner_generation, revision, \
                         transaction_id, login_name, COALESCE(email, ''), state FROM accounts";
-        let lifetimes = "SELECT account_id, namespace, login_name, deleted_at IS NOT NULL FROM lifetimes";
+        let lifetimes =
+            "SELECT account_id, namespace, login_name, deleted_at IS NOT NULL FROM lifetimes";
         let journal = "SELECT transaction_id, account_id, type, revision, completed_at IS NOT NULL, superseded_at IS NOT NULL \
                        FROM transactions ORDER BY revision, started_at";
         let switches = "SELECT account_id, revision, state FROM switches ORDER BY revision";
@@ -99,8 +100,12 @@ impl Content {
                 superseded: row.get(5),
             })
             .await,
-            switches: rows(connection, switches, |row| Switch { account: row.get(0), revision: row.get(1), state: row.get(2) })
-                .await,
+            switches: rows(connection, switches, |row| Switch {
+                account: row.get(0),
+                revision: row.get(1),
+                state: row.get(2),
+            })
+            .await,
             witness: Witness::read(connection).await,
         };
         sqlx::raw_sql("COMMIT").execute(connection).await.expect("the store can be read");
@@ -109,6 +114,9 @@ impl Content {
 }
 
 async fn rows<T>(connection: &mut PgConnection, query: &str, row: impl Fn(&PgRow) -> T) -> Vec<T> {
-    let rows = sqlx::query(AssertSqlSafe(query.to_owned())).fetch_all(connection).await.expect("the store can be read");
+    let rows = sqlx::query(AssertSqlSafe(query.to_owned()))
+        .fetch_all(connection)
+        .await
+        .expect("the store can be read");
     rows.iter().map(row).collect()
 }

@@ -39,7 +39,9 @@ impl Dice {
 
     /// Returns a time within a range of milliseconds.
     pub(crate) fn time(&mut self, milliseconds: Range<u64>) -> Duration {
-        Duration::from_millis(milliseconds.start + self.roll() % (milliseconds.end - milliseconds.start))
+        Duration::from_millis(
+            milliseconds.start + self.roll() % (milliseconds.end - milliseconds.start),
+        )
     }
 }
 

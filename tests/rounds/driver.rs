@@ -1,4 +1,5 @@
-//! Somebody who keeps changing what an organization declares, and remembers what was asked for and said.
+//! Somebody who keeps changing what an organization declares, and remembers what was asked for and
+//! said.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::RwLock;
@@ -9,10 +10,12 @@ use serde_json::{Value, json};
 use crate::dice::Dice;
 use crate::oracles::{Declared, Said};
 use crate::support::{
-    Organization, Requester, With, base64, condition, domain, eventually, group, passed, run, run_roster, user,
+    Organization, Requester, With, base64, condition, domain, eventually, group, passed, run,
+    run_roster, user,
 };
 
-/// Held for writing while the API server is away, and how often it came back with what it had at an earlier time.
+/// Held for writing while the API server is away, and how often it came back with what it had at an
+/// earlier time.
 pub(crate) type Past = RwLock<u64>;
 
 /// How many people come and go.
@@ -25,7 +28,8 @@ const WITH_PASSWORDS: usize = 2;
 const ROOT: &str = "root";
 
 /// Who is refused for good, and for which reason.
-const REFUSED: [(&str, &str); 2] = [("mallory", "DomainNotAllowed"), ("trent", "ChargeNotApproved")];
+const REFUSED: [(&str, &str); 2] =
+    [("mallory", "DomainNotAllowed"), ("trent", "ChargeNotApproved")];
 
 const GRANTS: [&str; 4] = ["orders:read", "orders:write", "cases:read", "routes:plan"];
 const GROUPS: [&str; 3] = ["users", "dispatchers", "administrators"];
@@ -70,7 +74,9 @@ impl Driver {
     pub(crate) fn new(organization: &Organization, store: &str, dice: Dice) -> Self {
         let admin = organization.admin();
         passed(admin.create(&domain("acme.example")));
-        passed(admin.create(&group("dispatchers").with("/spec/permissions", json!(["routes:plan"]))));
+        passed(
+            admin.create(&group("dispatchers").with("/spec/permissions", json!(["routes:plan"]))),
+        );
         let root = user(ROOT).with("/spec/groupRef/name", "administrators");
         passed(admin.create(&root.with("/spec/permissions", json!({"grants": ["orders:read"]}))));
         let from = json!({"from": {"name": ROOT, "mode": "Inherit"}});
@@ -158,7 +164,11 @@ impl Driver {
                 }
                 _ => {
                     let permissions = self.some_grants();
-                    self.patch("UserGroup", "dispatchers", &json!({"spec": {"permissions": permissions}}));
+                    self.patch(
+                        "UserGroup",
+                        "dispatchers",
+                        &json!({"spec": {"permissions": permissions}}),
+                    );
                 }
             },
         }
@@ -176,8 +186,8 @@ impl Driver {
         }
     }
 
-    /// Learns what is declared from the API server, which has forgotten some of it. Accounts whose `User` it has forgotten
-    /// are given one again.
+    /// Learns what is declared from the API server, which has forgotten some of it. Accounts whose
+    /// `User` it has forgotten are given one again.
     fn learn(&mut self) {
         for number in 0..PEOPLE {
             let declared = self.admin.get("User", &self.people[number].name);
@@ -192,9 +202,12 @@ impl Driver {
                 person.disabled = user["spec"]["state"] == "Disabled";
             }
             if person.password.is_some() {
-                let secret =
-                    self.admin.get("Secret", &secret_of(&self.people[number].name)).expect("it was there before all copies");
-                let password = base64::decode(secret["data"]["password"].as_str().expect("a password"));
+                let secret = self
+                    .admin
+                    .get("Secret", &secret_of(&self.people[number].name))
+                    .expect("it was there before all copies");
+                let password =
+                    base64::decode(secret["data"]["password"].as_str().expect("a password"));
                 self.people[number].password = Some(String::from_utf8(password).expect("a text"));
             }
         }
@@ -214,10 +227,21 @@ impl Driver {
 
     /// Returns the groups of the accounts that the store has, by their logins.
     fn groups(&self) -> BTreeMap<String, String> {
-        let arguments = ["users", "--organization", self.admin.namespace(), "-o", "json", "--store", &self.store];
+        let arguments = [
+            "users",
+            "--organization",
+            self.admin.namespace(),
+            "-o",
+            "json",
+            "--store",
+            &self.store,
+        ];
         let users = eventually("the store can be read", || {
             let output = run_roster(&arguments, "");
-            output.success.then(|| serde_json::from_str::<Vec<Value>>(&output.stdout).expect("roster users prints JSON"))
+            output.success.then(|| {
+                serde_json::from_str::<Vec<Value>>(&output.stdout)
+                    .expect("roster users prints JSON")
+            })
         });
         let text = |user: &Value, field: &str| user[field].as_str().expect("a text").to_owned();
         users.iter().map(|user| (text(user, "loginName"), text(user, "group"))).collect()
@@ -240,7 +264,8 @@ impl Driver {
             declared = declared.with("/spec/groupRef/name", group);
         }
         if person.password.is_some() {
-            declared = declared.with("/spec/passwordSecretRef", json!({"name": secret_of(&person.name)}));
+            declared =
+                declared.with("/spec/passwordSecretRef", json!({"name": secret_of(&person.name)}));
         }
         self.asked_for.insert(format!("{}.{}", person.name, self.admin.namespace()));
         let created = passed(self.admin.create(&declared));
@@ -291,7 +316,8 @@ impl Driver {
         if other == number || self.people[other].stage != Stage::Declared {
             return;
         }
-        let (theirs, others) = (self.people[number].email.clone(), self.people[other].email.clone());
+        let (theirs, others) =
+            (self.people[number].email.clone(), self.people[other].email.clone());
         self.edit(number, &json!({"email": others}));
         self.edit(other, &json!({"email": theirs}));
         (self.people[number].email, self.people[other].email) = (others, theirs);
@@ -339,13 +365,20 @@ impl Driver {
         settled
     }
 
-    /// Does what is told to those whose account was left behind in another group than the one that they ask for.
+    /// Does what is told to those whose account was left behind in another group than the one that
+    /// they ask for.
     #[track_caller]
     fn ask_for_former_groups(&mut self, declared: &[Declared]) {
         for Declared { user, .. } in declared {
             let ready = condition(user, "Ready");
-            let message = ready["message"].as_str().filter(|_| ready["reason"] == "NotAdoptable").unwrap_or_default();
-            let group = message.split("was left behind in the group ").nth(1).and_then(|rest| rest.split(',').next());
+            let message = ready["message"]
+                .as_str()
+                .filter(|_| ready["reason"] == "NotAdoptable")
+                .unwrap_or_default();
+            let group = message
+                .split("was left behind in the group ")
+                .nth(1)
+                .and_then(|rest| rest.split(',').next());
             if let Some(group) = group.filter(|group| user["spec"]["groupRef"]["name"] != **group) {
                 let name = user["metadata"]["name"].as_str().expect("a name");
                 self.patch("User", name, &json!({"spec": {"groupRef": {"name": group}}}));
@@ -353,8 +386,8 @@ impl Driver {
         }
     }
 
-    /// Deletes whoever says that the account is lost, once everybody says something of their present spec. Returns whether
-    /// there was anybody.
+    /// Deletes whoever says that the account is lost, once everybody says something of their
+    /// present spec. Returns whether there was anybody.
     #[track_caller]
     fn see_off_the_lost(&mut self) -> bool {
         let waits = |declared: &Declared| {
@@ -363,7 +396,10 @@ impl Driver {
                 && user["status"]["observedGeneration"] != user["metadata"]["generation"]
         };
         let looked_at = || Some(self.declared()).filter(|declared| !declared.iter().any(waits));
-        let declared = eventually(&format!("everybody in {} was looked at", self.admin.namespace()), looked_at);
+        let declared = eventually(
+            &format!("everybody in {} was looked at", self.admin.namespace()),
+            looked_at,
+        );
         let lost = declared.iter().map(|declared| &declared.user).filter(|user| is_lost(user));
         let lost: Vec<&str> = lost.filter_map(|user| user["metadata"]["name"].as_str()).collect();
         let numbers: Vec<usize> = (0..PEOPLE)
@@ -380,7 +416,8 @@ impl Driver {
     /// Waits until everybody who was deleted is gone.
     #[track_caller]
     fn see_off_all(&mut self) {
-        let leaving: Vec<usize> = (0..PEOPLE).filter(|number| self.people[*number].stage == Stage::Leaving).collect();
+        let leaving: Vec<usize> =
+            (0..PEOPLE).filter(|number| self.people[*number].stage == Stage::Leaving).collect();
         for number in leaving {
             let name = self.people[number].name.clone();
             eventually(&format!("{name} of {} is gone", self.admin.namespace()), || {
@@ -391,7 +428,8 @@ impl Driver {
     }
 
     fn declared(&self) -> Vec<Declared> {
-        let users = run(self.admin.api::<roster::api::User>().list(&Default::default())).expect("the API server answers");
+        let users = run(self.admin.api::<roster::api::User>().list(&Default::default()))
+            .expect("the API server answers");
         let reasons: BTreeMap<&str, &'static str> = REFUSED.into();
         let declared = users.items.into_iter().map(|user| Declared {
             namespace: self.admin.namespace().to_owned(),
@@ -416,17 +454,21 @@ impl Driver {
         &self.asked_for
     }
 
-    /// Returns the login, the newest password, and whether it is to be let in, of everybody who has one.
+    /// Returns the login, the newest password, and whether it is to be let in, of everybody who has
+    /// one.
     pub(crate) fn passwords(&self) -> Vec<(String, String, bool)> {
         let declared = self.people.iter().filter(|person| person.stage == Stage::Declared);
         let login = |person: &Person| format!("{}.{}", person.name, self.admin.namespace());
-        declared.filter_map(|person| Some((login(person), person.password.clone()?, !person.disabled))).collect()
+        declared
+            .filter_map(|person| Some((login(person), person.password.clone()?, !person.disabled)))
+            .collect()
     }
 }
 
 /// Whether a `User` says that its account is lost.
 fn is_lost(user: &Value) -> bool {
-    condition(user, "Ready")["reason"] == "AccountLost" && user["metadata"]["deletionTimestamp"].is_null()
+    condition(user, "Ready")["reason"] == "AccountLost"
+        && user["metadata"]["deletionTimestamp"].is_null()
 }
 
 fn secret_of(name: &str) -> String {

@@ -30,8 +30,12 @@ pub(crate) fn billed(store: &str, months: &BTreeSet<String>) -> Vec<String> {
     let mut fewest_first: Vec<Vec<String>> = months
         .iter()
         .map(|month| {
-            let report = run_roster(&["billing", "report", "--month", month, "-o", "json", "--store", store], "");
-            let report: Value = serde_json::from_str(&report.expect_success()).expect("the report is JSON");
+            let report = run_roster(
+                &["billing", "report", "--month", month, "-o", "json", "--store", store],
+                "",
+            );
+            let report: Value =
+                serde_json::from_str(&report.expect_success()).expect("the report is JSON");
             let lines = report["lines"].as_array().expect("lines").iter();
             lines.map(|line| line["loginName"].as_str().expect("a login").to_owned()).collect()
         })
@@ -48,7 +52,8 @@ pub(crate) fn billed(store: &str, months: &BTreeSet<String>) -> Vec<String> {
 /// Returns the months in which the store's journal has entries.
 pub(crate) async fn months(database: &Database) -> BTreeSet<String> {
     let months = "SELECT DISTINCT to_char(to_timestamp(started_at / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM') FROM transactions";
-    let months = sqlx::query_scalar::<_, String>(months).fetch_all(&mut database.connect().await).await;
+    let months =
+        sqlx::query_scalar::<_, String>(months).fetch_all(&mut database.connect().await).await;
     months.expect("the journal can be read").into_iter().collect()
 }
 
@@ -89,8 +94,14 @@ pub(crate) fn versions(organization: &Organization) -> BTreeMap<String, String> 
         versions.insert(format!("{kind}/{name}"), version.expect("a version"));
     };
     run(async {
-        each(admin.api::<User>(), |user: &User| note("User", user.name_any(), user.resource_version())).await;
-        each(admin.api::<UserGroup>(), |group: &UserGroup| note("UserGroup", group.name_any(), group.resource_version())).await;
+        each(admin.api::<User>(), |user: &User| {
+            note("User", user.name_any(), user.resource_version())
+        })
+        .await;
+        each(admin.api::<UserGroup>(), |group: &UserGroup| {
+            note("UserGroup", group.name_any(), group.resource_version())
+        })
+        .await;
         each(admin.api::<OrgEmailDomain>(), |domain: &OrgEmailDomain| {
             note("OrgEmailDomain", domain.name_any(), domain.resource_version());
         })
@@ -99,17 +110,27 @@ pub(crate) fn versions(organization: &Organization) -> BTreeMap<String, String> 
     versions
 }
 
-/// Returns, of each table but those of claims, how many rows it has, and where each stands and who wrote it.
+/// Returns, of each table but those of claims, how many rows it has, and where each stands and who
+/// wrote it.
 pub(crate) fn rows(database: &Database) -> BTreeMap<String, (i64, Option<String>)> {
     run(async {
         let mut connection = database.connect().await;
         let tables = "SELECT CAST(tablename AS text) FROM pg_tables WHERE schemaname = 'public' \
                       AND tablename NOT IN ('operators', 'leadership')";
-        let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.expect("tables");
+        let tables: Vec<String> =
+            sqlx::query_scalar(tables).fetch_all(&mut connection).await.expect("tables");
         let mut rows = BTreeMap::new();
         for table in tables {
-            let all = format!("SELECT count(*), md5(string_agg(ctid || ' ' || xmin, ',' ORDER BY ctid)) FROM {table}");
-            rows.insert(table, sqlx::query_as(AssertSqlSafe(all)).fetch_one(&mut connection).await.expect("a table"));
+            let all = format!(
+                "SELECT count(*), md5(string_agg(ctid || ' ' || xmin, ',' ORDER BY ctid)) FROM {table}"
+            );
+            rows.insert(
+                table,
+                sqlx::query_as(AssertSqlSafe(all))
+                    .fetch_one(&mut connection)
+                    .await
+                    .expect("a table"),
+            );
         }
         connection.close().await.expect("the connection closes");
         rows

@@ -58,7 +58,12 @@ impl Schedule {
                     4..8 => OfLeaders::Paused,
                     _ => OfLeaders::CutOff,
                 };
-                let team = schedule.of_leaders.iter().map(Vec::len).enumerate().min_by_key(|(_, length)| *length);
+                let team = schedule
+                    .of_leaders
+                    .iter()
+                    .map(Vec::len)
+                    .enumerate()
+                    .min_by_key(|(_, length)| *length);
                 schedule.of_leaders[team.expect("there are teams").0].push(fault);
             }
         }
@@ -67,7 +72,9 @@ impl Schedule {
 
     /// Says how many faults there are of which kind.
     pub(crate) fn summary(&self) -> String {
-        let count = |kind: OfLeaders| self.of_leaders.iter().flatten().filter(|fault| **fault == kind).count();
+        let count = |kind: OfLeaders| {
+            self.of_leaders.iter().flatten().filter(|fault| **fault == kind).count()
+        };
         let (all, one) = [OfDatabase::AllCut, OfDatabase::OneCut]
             .map(|kind| self.of_database.iter().filter(|fault| **fault == kind).count())
             .into();
@@ -82,7 +89,8 @@ impl Schedule {
     }
 }
 
-/// Lets operators work for a while, does something to the database, and waits until they write again.
+/// Lets operators work for a while, does something to the database, and waits until they write
+/// again.
 #[track_caller]
 pub(crate) fn strike(database: &Database, fault: OfDatabase, dice: &mut Dice) {
     std::thread::sleep(dice.time(0..2000));
@@ -98,7 +106,8 @@ pub(crate) fn strike(database: &Database, fault: OfDatabase, dice: &mut Dice) {
     let before = run(newest(database));
     eventually("operators write again", || {
         let now = run(newest(database));
-        let moved = now.iter().filter(|(namespace, number)| before.get(*namespace) != Some(number)).count();
+        let moved =
+            now.iter().filter(|(namespace, number)| before.get(*namespace) != Some(number)).count();
         // The leaders of some may be gone meanwhile.
         (moved >= 2).then_some(())
     });

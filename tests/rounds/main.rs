@@ -1,7 +1,9 @@
-//! Faults by the round: `PostgreSQL` is killed, connections are cut, and leaders are killed, paused and cut off, while several
-//! teams of replicas share one store; and many users whom a start leaves as they are.
+//! Faults by the round: `PostgreSQL` is killed, connections are cut, and leaders are killed, paused
+//! and cut off, while several teams of replicas share one store; and many users whom a start leaves
+//! as they are.
 //!
-//! `ROSTER_ROUNDS` says how many rounds, `ROSTER_SEED` repeats the faults of an earlier run, `ROSTER_MANY` says how many users.
+//! `ROSTER_ROUNDS` says how many rounds, `ROSTER_SEED` repeats the faults of an earlier run,
+//! `ROSTER_MANY` says how many users.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "what befell whom is the only trace of a round")]
@@ -16,7 +18,11 @@ mod proxy;
 #[allow(dead_code, reason = "the harness is made for the tests of successions too")]
 mod replica;
 #[path = "../cluster/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the harness is made for the tests of everything else too")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the harness is made for the tests of everything else too"
+)]
 mod support;
 
 mod content;
@@ -36,5 +42,6 @@ use support::postgres as server;
 /// The control plane has the CRDs and the operator's rights only.
 const WITH_POLICIES: bool = false;
 
-/// The control plane has neither a namespace controller nor a garbage collector: what is deleted stays `Terminating`.
+/// The control plane has neither a namespace controller nor a garbage collector: what is deleted
+/// stays `Terminating`.
 const WITH_CONTROLLERS: bool = false;

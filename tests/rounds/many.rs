@@ -1,4 +1,5 @@
-//! Many users, and a start that finds everything as it should be: nothing is written, and comparing takes seconds.
+//! Many users, and a start that finds everything as it should be: nothing is written, and comparing
+//! takes seconds.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -33,9 +34,16 @@ fn create(organization: &Organization, numbers: Range<u64>) {
     run(async {
         let many = numbers.end - numbers.start;
         let creations = numbers.map(|number| {
-            let user: User = serde_json::from_value(user(&format!("user-{number:06}"))).expect("a User");
+            let user: User =
+                serde_json::from_value(user(&format!("user-{number:06}"))).expect("a User");
             let users = users.clone();
-            async move { users.create(&PostParams::default(), &user).await.expect("the user can be created").name_any() }
+            async move {
+                users
+                    .create(&PostParams::default(), &user)
+                    .await
+                    .expect("the user can be created")
+                    .name_any()
+            }
         });
         let created = futures::stream::iter(creations).buffer_unordered(TOGETHER).count().await;
         assert_eq!(u64::try_from(created).unwrap(), many);
@@ -47,9 +55,11 @@ fn ready(organization: &Organization) -> u64 {
     let mut ready = 0;
     run(each(organization.admin().api::<User>(), |user: &User| {
         let status = user.status.as_ref();
-        let is_current = status.is_some_and(|status| status.observed_generation == user.metadata.generation);
+        let is_current =
+            status.is_some_and(|status| status.observed_generation == user.metadata.generation);
         let value = serde_json::to_value(user).expect("an object is JSON");
-        ready += u64::from(is_current && crate::support::condition(&value, "Ready")["status"] == "True");
+        ready +=
+            u64::from(is_current && crate::support::condition(&value, "Ready")["status"] == "True");
     }));
     ready
 }
@@ -59,8 +69,8 @@ fn queue(replica: &Replica) -> Option<u64> {
     metrics.lines().find_map(|line| line.strip_prefix("roster_queue_objects "))?.parse().ok()
 }
 
-/// Waits for a comparison of everything that begins soon, and returns how long it took from when its first group was
-/// compared; nothing where it was too quick to be seen.
+/// Waits for a comparison of everything that begins soon, and returns how long it took from when
+/// its first group was compared; nothing where it was too quick to be seen.
 fn comparison(replica: &Replica, soon: Duration) -> Option<Duration> {
     within(soon, || queue(replica).filter(|waiting| *waiting > 0))?;
     let begun = Instant::now();
@@ -83,10 +93,13 @@ fn a_start_and_comparisons_that_find_everything_as_it_should_be_write_nothing() 
     let begun = Instant::now();
     create(&organization, 1..many);
     println!("{many} users were created within {:.1?}", begun.elapsed());
-    within(patience(many), || (ready(&organization) == many).then_some(())).expect("everybody is Ready");
+    within(patience(many), || (ready(&organization) == many).then_some(()))
+        .expect("everybody is Ready");
     println!("and were Ready {:.1?} after the first creation began", begun.elapsed());
     organization.until("UserGroup", "users", "counted", |group| group["status"]["members"] == many);
-    organization.until("OrgEmailDomain", "acme.example", "counted", |domain| domain["status"]["users"] == many);
+    organization.until("OrgEmailDomain", "acme.example", "counted", |domain| {
+        domain["status"]["users"] == many
+    });
     stop(&mut second);
 
     let before = (versions(&organization), rows(&database));
@@ -98,7 +111,10 @@ fn a_start_and_comparisons_that_find_everything_as_it_should_be_write_nothing() 
     third.until_it_works();
     let listed = begun.elapsed();
     comparison(&third, Duration::from_secs(1));
-    println!("a start had listed everything after {listed:.2?}, and compared it after {:.2?} at most", begun.elapsed());
+    println!(
+        "a start had listed everything after {listed:.2?}, and compared it after {:.2?} at most",
+        begun.elapsed()
+    );
     for _ in 0..2 {
         // Whether or not one is seen, it takes place.
         match comparison(&third, 2 * RESYNC) {

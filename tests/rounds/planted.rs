@@ -30,12 +30,24 @@ impl Healthy {
         Witness::install(&mut database.connect().await).await;
         let healthy = Self(database);
         let store = healthy.operator("first").await;
-        people(&store, [("alice", "alice@acme.example"), ("bob", "bob@acme.example"), ("carol", "carol@acme.example")]).await;
+        people(
+            &store,
+            [
+                ("alice", "alice@acme.example"),
+                ("bob", "bob@acme.example"),
+                ("carol", "carol@acme.example"),
+            ],
+        )
+        .await;
         done(commit(&store, put_group("dispatchers", false, &["routes:plan"])).await);
         let bob = find(&store, "bob").await.unwrap();
-        commit(&store, switch(&bob, roster::domain::account::TransactionKind::Disable)).await.unwrap();
+        commit(&store, switch(&bob, roster::domain::account::TransactionKind::Disable))
+            .await
+            .unwrap();
         let carol = find(&store, "carol").await.unwrap();
-        commit(&store, update(&carol, |content| content.role = Some("Driver".to_owned()))).await.unwrap();
+        commit(&store, update(&carol, |content| content.role = Some("Driver".to_owned())))
+            .await
+            .unwrap();
         let carol = find(&store, "carol").await.unwrap();
         commit(&store, delete(&carol)).await.unwrap();
         store.close().await;
@@ -44,7 +56,8 @@ impl Healthy {
 
     /// Returns a store under a name of its own, with the claim on `acme`.
     async fn operator(&self, name: &str) -> SqlStore {
-        let mut store = SqlStore::open(&format!("{}?application_name={name}", self.0.url())).await.unwrap();
+        let mut store =
+            SqlStore::open(&format!("{}?application_name={name}", self.0.url())).await.unwrap();
         let claim = Claim {
             namespaces: ["acme".to_owned()].into(),
             holder: name.to_owned(),
@@ -62,7 +75,10 @@ impl Healthy {
     async fn spoil(&self, name: &str, statements: &str) {
         let mut connection = self.0.connect().await;
         let all = format!("SET application_name = '{name}'; {statements}");
-        sqlx::raw_sql(AssertSqlSafe(all)).execute(&mut connection).await.expect("the statements are carried out");
+        sqlx::raw_sql(AssertSqlSafe(all))
+            .execute(&mut connection)
+            .await
+            .expect("the statements are carried out");
         connection.close().await.unwrap();
     }
 
@@ -80,14 +96,20 @@ fn check(statements: &str, complaints: &[&str]) {
         healthy.spoil("first", statements).await;
         let found = oracles::of_the_store(&healthy.content().await);
         for complaint in complaints {
-            assert!(found.iter().any(|found| found.contains(complaint)), "nobody says {complaint:?}: {found:#?}");
+            assert!(
+                found.iter().any(|found| found.contains(complaint)),
+                "nobody says {complaint:?}: {found:#?}"
+            );
         }
     });
 }
 
 #[test]
 fn an_account_that_is_lost_is_missed() {
-    check("DELETE FROM accounts WHERE owner_name = 'alice'", &["alice.acme is lost", "alice.acme was taken away 1 times"]);
+    check(
+        "DELETE FROM accounts WHERE owner_name = 'alice'",
+        &["alice.acme is lost", "alice.acme was taken away 1 times"],
+    );
 }
 
 #[test]
@@ -126,23 +148,41 @@ fn a_transaction_that_is_done_twice_is_found() {
              SELECT 'again', account_id, '{kind}', 1, 1, 1, 9 FROM lifetimes WHERE login_name = '{login}'"
         )
     };
-    check(&again("Create", "alice.acme"), &["alice.acme has 2 Creates", "names another transaction"]);
+    check(
+        &again("Create", "alice.acme"),
+        &["alice.acme has 2 Creates", "names another transaction"],
+    );
     check(&again("Delete", "carol.acme"), &["carol.acme has 2 Deletes"]);
     check(&again("Disable", "bob.acme"), &["bob.acme was switched"]);
-    check("UPDATE transactions SET completed_at = NULL WHERE type = 'Disable'", &["neither completed nor was superseded"]);
+    check(
+        "UPDATE transactions SET completed_at = NULL WHERE type = 'Disable'",
+        &["neither completed nor was superseded"],
+    );
 }
 
 #[test]
 fn a_switch_without_a_transaction_is_found() {
-    check("UPDATE accounts SET state = 'Enabled' WHERE owner_name = 'bob'", &["bob.acme is Enabled, and was last switched"]);
+    check(
+        "UPDATE accounts SET state = 'Enabled' WHERE owner_name = 'bob'",
+        &["bob.acme is Enabled, and was last switched"],
+    );
     check("DELETE FROM switches", &["bob.acme was switched at None"]);
 }
 
 #[test]
 fn a_write_that_is_lost_or_done_twice_is_found() {
-    check("UPDATE accounts SET revision = 3 WHERE owner_name = 'alice'", &["the revisions of alice.acme were written as [1, 3]"]);
-    check("UPDATE accounts SET revision = 1 WHERE owner_name = 'bob'", &["the revisions of bob.acme were written as [1, 2, 1]"]);
-    check("UPDATE accounts SET phone = '1' WHERE owner_name = 'bob'", &["the revisions of bob.acme were written as [1, 2, 2]"]);
+    check(
+        "UPDATE accounts SET revision = 3 WHERE owner_name = 'alice'",
+        &["the revisions of alice.acme were written as [1, 3]"],
+    );
+    check(
+        "UPDATE accounts SET revision = 1 WHERE owner_name = 'bob'",
+        &["the revisions of bob.acme were written as [1, 2, 1]"],
+    );
+    check(
+        "UPDATE accounts SET phone = '1' WHERE owner_name = 'bob'",
+        &["the revisions of bob.acme were written as [1, 2, 2]"],
+    );
     let unseen = "ALTER TABLE accounts DISABLE TRIGGER witnessed; UPDATE accounts SET revision = 2 WHERE owner_name = 'alice'";
     check(unseen, &["alice.acme is at revision 2, and 1 were written"]);
 }
@@ -168,11 +208,18 @@ fn a_write_of_somebody_whose_claim_has_ended_is_found_in_every_table() {
         for statement in statements {
             let before = oracles::who_wrote(&healthy.content().await).len();
             healthy.spoil("second", statement).await;
-            assert_eq!(oracles::who_wrote(&healthy.content().await).len(), before, "{statement} of whoever may");
+            assert_eq!(
+                oracles::who_wrote(&healthy.content().await).len(),
+                before,
+                "{statement} of whoever may"
+            );
             healthy.spoil("first", statement).await;
             let found = oracles::who_wrote(&healthy.content().await);
             assert!(found.len() > before, "{statement}: {found:?}");
-            assert!(found.last().unwrap().starts_with(r#"Some("second") had claimed the namespace"#), "{found:?}");
+            assert!(
+                found.last().unwrap().starts_with(r#"Some("second") had claimed the namespace"#),
+                "{found:?}"
+            );
         }
         second.close().await;
     });
@@ -188,13 +235,19 @@ fn a_write_that_is_committed_after_anothers_claim_is_found_whenever_it_began() {
         healthy.operator("second").await.close().await;
         sqlx::raw_sql("COMMIT").execute(&mut late).await.unwrap();
         let found = oracles::who_wrote(&healthy.content().await);
-        assert!(matches!(&found[..], [one] if one.starts_with(r#"Some("second") had claimed"#)), "{found:?}");
+        assert!(
+            matches!(&found[..], [one] if one.starts_with(r#"Some("second") had claimed"#)),
+            "{found:?}"
+        );
     });
 }
 
 #[test]
 fn a_write_of_nobody_and_an_epoch_that_is_given_twice_are_found() {
-    check("DELETE FROM operators; UPDATE accounts SET phone = '1'", &["nobody had claimed the namespace"]);
+    check(
+        "DELETE FROM operators; UPDATE accounts SET phone = '1'",
+        &["nobody had claimed the namespace"],
+    );
     check("UPDATE operators SET token = 'x'", &["doesn't come after"]);
 }
 
@@ -213,7 +266,8 @@ fn what_a_user_says_is_compared_with_what_the_store_has() {
                     "conditions": [{"type": "Ready", "status": "True", "reason": "Reconciled"}],
                 },
             });
-            edit.iter().for_each(|(pointer, value)| *user.pointer_mut(pointer).unwrap() = value.clone());
+            edit.iter()
+                .for_each(|(pointer, value)| *user.pointer_mut(pointer).unwrap() = value.clone());
             Declared { namespace: "acme".to_owned(), user, refused: None }
         };
         let all = |alice: Declared| oracles::users(&[alice, said("bob", &[])], &content);
@@ -230,16 +284,26 @@ fn what_a_user_says_is_compared_with_what_the_store_has() {
             let found = all(said("alice", &[(pointer, value)]));
             assert!(found.iter().any(|found| found.contains(complaint)), "{complaint}: {found:?}");
         }
-        let lost = oracles::users(&[said("alice", &[]), said("bob", &[]), said("dave", &[])], &content);
+        let lost =
+            oracles::users(&[said("alice", &[]), said("bob", &[]), said("dave", &[])], &content);
         assert_eq!(lost, ["dave of acme has 0 accounts"]);
-        assert_eq!(oracles::users(&[said("alice", &[])], &content), ["the account of bob in acme has no User"]);
+        assert_eq!(
+            oracles::users(&[said("alice", &[])], &content),
+            ["the account of bob in acme has no User"]
+        );
         let refused = Declared { refused: Some("DomainNotAllowed"), ..said("alice", &[]) };
         assert_eq!(all(refused).len(), 2, "it is Ready, and has an account");
 
         let committed = Said::by(&said("alice", &[]).user).unwrap();
         let unfounded = Said { generation: committed.generation + 1, ..committed.clone() };
-        assert_eq!(oracles::what_was_said(&[committed.clone()].into(), &content.witness), Vec::<String>::new());
-        assert_eq!(oracles::what_was_said(&[committed, unfounded].into(), &content.witness).len(), 1);
+        assert_eq!(
+            oracles::what_was_said(&[committed.clone()].into(), &content.witness),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            oracles::what_was_said(&[committed, unfounded].into(), &content.witness).len(),
+            1
+        );
     });
 }
 
@@ -252,10 +316,16 @@ fn a_bill_with_one_line_too_many_or_too_few_is_found() {
         let billable = Billable { seen: asked_for.clone(), asked_for };
         let complaints = |lines: &[String]| oracles::bill(lines, &billable, &content);
         assert_eq!(complaints(&all), Vec::<String>::new());
-        assert_eq!(complaints(&[all.clone(), vec!["bob.acme".to_owned()]].concat()), ["bob.acme is billed more than once"]);
+        assert_eq!(
+            complaints(&[all.clone(), vec!["bob.acme".to_owned()]].concat()),
+            ["bob.acme is billed more than once"]
+        );
         assert_eq!(
             complaints(&all[1..]),
-            ["alice.acme lived and isn't billed", "alice.acme was seen to have an account and isn't billed"]
+            [
+                "alice.acme lived and isn't billed",
+                "alice.acme was seen to have an account and isn't billed"
+            ]
         );
         assert_eq!(
             complaints(&[all.clone(), vec!["dave.acme".to_owned()]].concat()),

@@ -91,12 +91,14 @@ impl Team {
             let proxy = match &self.middlebox {
                 None => Proxy::start(&self.organization),
                 Some(middlebox) => {
-                    let kubeconfig = std::fs::read_to_string(middlebox.kubeconfig(&self.organization));
+                    let kubeconfig =
+                        std::fs::read_to_string(middlebox.kubeconfig(&self.organization));
                     Proxy::before(kubeconfig.expect("the kubeconfig can be read"))
                 }
             };
             let kubeconfig = self.organization.file(&format!("proxy-{number}.kubeconfig"));
-            std::fs::rename(proxy.kubeconfig(&self.organization), &kubeconfig).expect("the kubeconfig can be renamed");
+            std::fs::rename(proxy.kubeconfig(&self.organization), &kubeconfig)
+                .expect("the kubeconfig can be renamed");
             let application = format!("member-{number}");
             let store = format!("{}?application_name={application}", self.store);
             let mut arguments = vec!["--directory", &self.directory];
@@ -110,19 +112,24 @@ impl Team {
     }
 
     fn enroll(&self) {
-        *self.roll.lock().expect("no thread panics") = self.members.iter().map(|member| member.replica.pages()).collect();
+        *self.roll.lock().expect("no thread panics") =
+            self.members.iter().map(|member| member.replica.pages()).collect();
     }
 
-    /// Waits until one works, and returns its place. Who came too late to renew the Lease is replaced.
+    /// Waits until one works, and returns its place. Who came too late to renew the Lease is
+    /// replaced.
     #[track_caller]
     fn leader(&mut self) -> usize {
         let namespace = self.organization.name.clone();
         let leader = within(TAKEOVER, || {
             self.replace_the_late();
-            self.members.iter().position(|member| member.replica.leads() && member.replica.is_ready())
+            self.members
+                .iter()
+                .position(|member| member.replica.leads() && member.replica.is_ready())
         });
         leader.unwrap_or_else(|| {
-            let logs: Vec<String> = self.members.iter().map(|member| member.replica.log()).collect();
+            let logs: Vec<String> =
+                self.members.iter().map(|member| member.replica.log()).collect();
             panic!("nobody works in {namespace} within {TAKEOVER:?}:\n{}", logs.join("\n\n"))
         })
     }
@@ -148,8 +155,10 @@ impl Team {
         let leader = self.leader();
         let mut member = self.members.remove(leader);
         self.enroll();
-        // Few moments are in the middle of a transaction, and most that can go wrong goes wrong there.
-        self.in_the_middle += usize::from(run(until_in_a_transaction(&self.store, &member.application)));
+        // Few moments are in the middle of a transaction, and most that can go wrong goes wrong
+        // there.
+        self.in_the_middle +=
+            usize::from(run(until_in_a_transaction(&self.store, &member.application)));
         match fault {
             OfLeaders::Killed => {
                 member.replica.kill();
@@ -174,7 +183,8 @@ impl Team {
         }
     }
 
-    /// Kills the leader, has somebody write to the Lease that it held, and waits until another works.
+    /// Kills the leader, has somebody write to the Lease that it held, and waits until another
+    /// works.
     #[track_caller]
     #[allow(dead_code, reason = "the rounds leave the Lease to the operators")]
     pub(crate) fn has_its_lease_edited(&mut self, kill: bool, patch: &serde_json::Value) {
@@ -184,10 +194,23 @@ impl Team {
             self.enroll();
             member.replica.kill();
         }
-        let namespaces = [&self.organization].into_iter().chain(&self.others).map(|organization| organization.name.clone());
+        let namespaces = [&self.organization]
+            .into_iter()
+            .chain(&self.others)
+            .map(|organization| organization.name.clone());
         let lease = roster::controller::lease::lease_name(&namespaces.collect());
         let patch = patch.to_string();
-        let arguments = ["patch", "lease", &lease, "--namespace", "roster-system", "--type", "merge", "--patch", &patch];
+        let arguments = [
+            "patch",
+            "lease",
+            &lease,
+            "--namespace",
+            "roster-system",
+            "--type",
+            "merge",
+            "--patch",
+            &patch,
+        ];
         self.organization.kubectl(&arguments, "").expect_success();
         self.complete();
         self.leader();
@@ -203,7 +226,11 @@ impl Team {
                 member.replica.signal("TERM");
             }
             let code = member.replica.exit_code();
-            assert!(matches!(code, Some(0 | 1)), "it ended with {code:?}:\n{}", member.replica.log());
+            assert!(
+                matches!(code, Some(0 | 1)),
+                "it ended with {code:?}:\n{}",
+                member.replica.log()
+            );
         }
     }
 
@@ -217,7 +244,8 @@ impl Team {
         }
         all.extend(arguments);
         let kubeconfig = self.organization.file("alone.kubeconfig");
-        std::fs::write(&kubeconfig, self.organization.operators_kubeconfig()).expect("the kubeconfig can be written");
+        std::fs::write(&kubeconfig, self.organization.operators_kubeconfig())
+            .expect("the kubeconfig can be written");
         let store = format!("{}?application_name=alone", self.store);
         let replica = Replica::start_at(&self.organization, &kubeconfig, &store, &all);
         replica.until_it_works();
@@ -235,10 +263,15 @@ impl Team {
 #[track_caller]
 fn check_gave_way(replica: &mut Replica) {
     let code = replica.exit_code();
-    assert!(code == Some(1) && replica.says("may not work any more"), "it ended with {code:?}:\n{}", replica.log());
+    assert!(
+        code == Some(1) && replica.says("may not work any more"),
+        "it ended with {code:?}:\n{}",
+        replica.log()
+    );
 }
 
-/// Waits until somebody is in the middle of a transaction; the database may be away. Returns whether they are.
+/// Waits until somebody is in the middle of a transaction; the database may be away. Returns
+/// whether they are.
 async fn until_in_a_transaction(store: &str, application: &str) -> bool {
     let begun = Instant::now();
     let Ok(mut connection) = PgConnection::connect(store).await else { return false };

@@ -1,4 +1,5 @@
-//! A witness in the database: triggers that note who makes each write, and whose claim stands when it is committed.
+//! A witness in the database: triggers that note who makes each write, and whose claim stands when
+//! it is committed.
 
 use sqlx::{PgConnection, Row as _};
 
@@ -35,14 +36,18 @@ pub(crate) struct Witness {
 impl Witness {
     /// Has the database note every write from now on. The store is there.
     pub(crate) async fn install(connection: &mut PgConnection) {
-        sqlx::raw_sql(include_str!("witness.sql")).execute(connection).await.expect("the superuser may");
+        sqlx::raw_sql(include_str!("witness.sql"))
+            .execute(connection)
+            .await
+            .expect("the superuser may");
     }
 
     /// Returns everything that was witnessed so far.
     pub(crate) async fn read(connection: &mut PgConnection) -> Self {
         let claims = sqlx::query("SELECT application, epoch FROM witness.claims ORDER BY number");
         let claims = claims.fetch_all(&mut *connection).await.expect("the witness is there");
-        let claim = |row: &sqlx::postgres::PgRow| Claim { application: row.get(0), epoch: row.get(1) };
+        let claim =
+            |row: &sqlx::postgres::PgRow| Claim { application: row.get(0), epoch: row.get(1) };
         let writes = sqlx::query(
             "SELECT transaction, application, relation, operation, COALESCE(namespace, '') AS namespace, epoch, account_id, \
              revision, owner_uid, generation FROM witness.writes ORDER BY number",
@@ -60,11 +65,16 @@ impl Witness {
             owner_uid: row.get(8),
             generation: row.get(9),
         };
-        Self { claims: claims.iter().map(claim).collect(), writes: writes.iter().map(write).collect() }
+        Self {
+            claims: claims.iter().map(claim).collect(),
+            writes: writes.iter().map(write).collect(),
+        }
     }
 
     /// Returns the number of the newest write of each namespace.
-    pub(crate) async fn newest(connection: &mut PgConnection) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    pub(crate) async fn newest(
+        connection: &mut PgConnection,
+    ) -> Result<Vec<(String, i64)>, sqlx::Error> {
         let newest = "SELECT namespace, MAX(number) FROM witness.writes WHERE namespace IS NOT NULL GROUP BY namespace";
         sqlx::query_as(newest).fetch_all(connection).await
     }

@@ -26,7 +26,8 @@ pub(crate) fn admit(database: &Database) {
     });
 }
 
-/// Has the application lock the table, or the rows of some people, for as long as it likes. It may lose its connection.
+/// Has the application lock the table, or the rows of some people, for as long as it likes. It may
+/// lose its connection.
 pub(crate) fn strike(database: &Database, ledger: &Ledger, longest: Duration, dice: &mut Dice) {
     let longest = u64::try_from(longest.as_millis()).expect("some seconds");
     let time = dice.time(2000..longest.max(2001));

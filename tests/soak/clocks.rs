@@ -1,4 +1,5 @@
-//! An operator whose machine's clock is ahead, past the end of the month, and one whose clock is right again.
+//! An operator whose machine's clock is ahead, past the end of the month, and one whose clock is
+//! right again.
 
 use std::collections::BTreeSet;
 
@@ -44,13 +45,18 @@ impl<'a> Clocks<'a> {
     /// Has an operator with a clock that is so many seconds ahead create an account.
     fn hire(&self, name: &str, ahead: i64) {
         std::fs::write(&self.clock.offset, ahead.to_string()).expect("it can be written");
-        let mut operator = Replica::start_in(self.organization, &self.clock.environment(), &self.store);
+        let mut operator =
+            Replica::start_in(self.organization, &self.clock.environment(), &self.store);
         let admin = self.organization.admin();
         passed(admin.create(&user(name).with("/spec/deletionProtection", "Disabled")));
-        self.ledger.awaited("O1 clocks", &format!("{name} is Ready, whatever the clock says"), || {
-            let user = admin.get("User", name)?;
-            (condition(&user, "Ready")["status"] == "True").then_some(())
-        });
+        self.ledger.awaited(
+            "O1 clocks",
+            &format!("{name} is Ready, whatever the clock says"),
+            || {
+                let user = admin.get("User", name)?;
+                (condition(&user, "Ready")["status"] == "True").then_some(())
+            },
+        );
         operator.signal("TERM");
         operator.exit_code();
     }
@@ -59,20 +65,29 @@ impl<'a> Clocks<'a> {
         let closed = run(async {
             let mut application = Application::open(&self.store).await;
             let rows = application.rows("SELECT month, ends_at FROM closed_months", &[]).await;
-            let closed: Vec<(String, i64)> = rows.iter().map(|row| (row.text(0).expect("a month"), row.number(1))).collect();
+            let closed: Vec<(String, i64)> =
+                rows.iter().map(|row| (row.text(0).expect("a month"), row.number(1))).collect();
             application.close().await;
             closed
         });
         let now = now();
-        self.ledger.judged("O13 closed months", rules::closed_months(&closed, now.as_microsecond()));
+        self.ledger
+            .judged("O13 closed months", rules::closed_months(&closed, now.as_microsecond()));
         let month = now.strftime("%Y-%m").to_string();
-        let report = run_roster(&["billing", "report", "--month", &month, "-o", "json", "--store", &self.store], "");
-        let report: Value = serde_json::from_str(&report.expect_success()).expect("the report is JSON");
+        let report = run_roster(
+            &["billing", "report", "--month", &month, "-o", "json", "--store", &self.store],
+            "",
+        );
+        let report: Value =
+            serde_json::from_str(&report.expect_success()).expect("the report is JSON");
         let lines = report["lines"].as_array().expect("lines").iter();
-        let billed: Vec<String> = lines.map(|line| line["loginName"].as_str().expect("a login").to_owned()).collect();
+        let billed: Vec<String> =
+            lines.map(|line| line["loginName"].as_str().expect("a login").to_owned()).collect();
         let users =
-            run(self.organization.admin().api::<roster::api::User>().list(&Default::default())).expect("the API server answers");
-        let names: BTreeSet<String> = users.items.iter().filter_map(|user| user.metadata.name.clone()).collect();
+            run(self.organization.admin().api::<roster::api::User>().list(&Default::default()))
+                .expect("the API server answers");
+        let names: BTreeSet<String> =
+            users.items.iter().filter_map(|user| user.metadata.name.clone()).collect();
         self.ledger.judged("O13 bill by clocks", bill(&names, &self.organization.name, &billed));
     }
 }
@@ -82,7 +97,9 @@ pub(crate) fn bill(names: &BTreeSet<String>, namespace: &str, billed: &[String])
     let lines = |login: &str| billed.iter().filter(|billed| *billed == login).count();
     let logins = names.iter().map(|name| format!("{name}.{namespace}"));
     let wrong = logins.map(|login| (lines(&login), login)).filter(|(lines, _)| *lines != 1);
-    wrong.map(|(lines, login)| format!("{login} has {lines} lines on the bill of this month")).collect()
+    wrong
+        .map(|(lines, login)| format!("{login} has {lines} lines on the bill of this month"))
+        .collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "what counts is the machine's own time")]
@@ -93,6 +110,7 @@ fn now() -> Timestamp {
 /// Returns how many seconds and a minute are left of the month.
 fn to_the_next_month() -> i64 {
     let now = now().to_zoned(jiff::tz::TimeZone::UTC);
-    let next = now.last_of_month().expect("a month ends").end_of_day().expect("a day ends").timestamp();
+    let next =
+        now.last_of_month().expect("a month ends").end_of_day().expect("a day ends").timestamp();
     (next.duration_since(now.timestamp()) + SignedDuration::from_mins(1)).as_secs()
 }

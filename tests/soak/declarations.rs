@@ -23,7 +23,11 @@ pub(crate) struct Gift {
 }
 
 fn texts(list: &Value) -> BTreeSet<String> {
-    list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|text| text.as_str().map(str::to_owned))
+        .collect()
 }
 
 impl Wish {
@@ -65,13 +69,17 @@ impl<T: PartialEq> Course<T> {
     /// Returns what it was at any moment of a span.
     fn during(&self, from: Instant, to: Instant) -> impl Iterator<Item = &T> {
         let ends = self.0.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
-        let spans = self.0.iter().zip(ends).filter(move |((begin, _), end)| *begin <= to && end.is_none_or(|end| end >= from));
+        let spans = self
+            .0
+            .iter()
+            .zip(ends)
+            .filter(move |((begin, _), end)| *begin <= to && end.is_none_or(|end| end >= from));
         spans.map(|((_, value), _)| value)
     }
 }
 
-/// Everything that was declared about permissions. What isn't declared any more counts as it was last: an account may be
-/// left behind.
+/// Everything that was declared about permissions. What isn't declared any more counts as it was
+/// last: an account may be left behind.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Declarations {
     people: HashMap<String, Course<Wish>>,
@@ -81,19 +89,32 @@ pub(crate) struct Declarations {
 
 impl Declarations {
     pub(crate) fn note_user(&mut self, at: Instant, user: &Value) {
-        let text = |pointer| user.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (uid, name) = (text("/metadata/uid"), (text("/metadata/namespace"), text("/metadata/name")));
+        let text =
+            |pointer| user.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (uid, name) =
+            (text("/metadata/uid"), (text("/metadata/namespace"), text("/metadata/name")));
         self.people.entry(uid.clone()).or_default().note(at, Wish::of(user));
         self.names.entry(name).or_default().insert(uid);
     }
 
     pub(crate) fn note_group(&mut self, at: Instant, group: &Value) {
-        let text = |pointer| group.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        self.groups.entry((text("/metadata/namespace"), text("/metadata/name"))).or_default().note(at, Gift::of(group));
+        let text =
+            |pointer| group.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.groups
+            .entry((text("/metadata/namespace"), text("/metadata/name")))
+            .or_default()
+            .note(at, Gift::of(group));
     }
 
-    /// Returns what a `User` may have at most, by what was declared at any moment of a span; nothing where nobody saw it.
-    pub(crate) fn allowed(&self, namespace: &str, uid: &str, from: Instant, to: Instant) -> Option<BTreeSet<String>> {
+    /// Returns what a `User` may have at most, by what was declared at any moment of a span;
+    /// nothing where nobody saw it.
+    pub(crate) fn allowed(
+        &self,
+        namespace: &str,
+        uid: &str,
+        from: Instant,
+        to: Instant,
+    ) -> Option<BTreeSet<String>> {
         let wishes: Vec<&Wish> = self.people.get(uid)?.during(from, to).collect();
         let mut allowed = BTreeSet::new();
         self.own(namespace, uid, (from, to), &mut BTreeSet::new(), &mut allowed);
@@ -112,7 +133,8 @@ impl Declarations {
         Some(allowed)
     }
 
-    /// Whether a `User` may be enabled by what was declared at any moment of a span; nothing where nobody saw it.
+    /// Whether a `User` may be enabled by what was declared at any moment of a span; nothing where
+    /// nobody saw it.
     pub(crate) fn may_be_enabled(&self, uid: &str, from: Instant, to: Instant) -> Option<bool> {
         Some(self.people.get(uid)?.during(from, to).any(|wish| wish.enabled))
     }
@@ -131,7 +153,9 @@ impl Declarations {
         for wish in self.people.get(uid).into_iter().flat_map(|course| course.during(from, to)) {
             own.extend(wish.grants.iter().cloned());
             let Some(source) = &wish.source else { continue };
-            for source in self.names.get(&(namespace.to_owned(), source.clone())).into_iter().flatten() {
+            for source in
+                self.names.get(&(namespace.to_owned(), source.clone())).into_iter().flatten()
+            {
                 self.own(namespace, source, (from, to), visited, own);
             }
         }

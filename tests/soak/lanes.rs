@@ -25,8 +25,14 @@ pub(crate) fn waits(stop: &AtomicBool, time: Duration) -> bool {
     !stop.load(Ordering::Relaxed)
 }
 
-/// Does something with growing numbers, again and again; nobody puts the cluster back to before meanwhile.
-pub(crate) fn again(stop: &AtomicBool, past: &Past, mut pause: impl FnMut() -> Duration, mut strike: impl FnMut(usize)) {
+/// Does something with growing numbers, again and again; nobody puts the cluster back to before
+/// meanwhile.
+pub(crate) fn again(
+    stop: &AtomicBool,
+    past: &Past,
+    mut pause: impl FnMut() -> Duration,
+    mut strike: impl FnMut(usize),
+) {
     for number in 0.. {
         if !waits(stop, pause()) {
             return;
@@ -53,7 +59,10 @@ pub(crate) fn database(ledger: &Ledger, database: &Database, dice: &mut Dice) {
 
 /// Has a middlebox spoil some answers of the API server, in one way.
 pub(crate) fn answers(ledger: &Ledger, middlebox: &Middlebox, dice: &mut Dice) {
-    let spoils = (dice.choice(&middlebox::Fault::ALL), dice.choice(&[Scope::Everything, Scope::Secrets, Scope::Writes]));
+    let spoils = (
+        dice.choice(&middlebox::Fault::ALL),
+        dice.choice(&[Scope::Everything, Scope::Secrets, Scope::Writes]),
+    );
     ledger.during(Fault::AnswersSpoilt, || {
         middlebox.spoils(Some(spoils));
         std::thread::sleep(dice.time(500..4000));
@@ -63,7 +72,9 @@ pub(crate) fn answers(ledger: &Ledger, middlebox: &Middlebox, dice: &mut Dice) {
 
 /// Does something to a team's leader, or to its Lease.
 pub(crate) fn leader(ledger: &Ledger, team: &mut Team, past: &Past, dice: &mut Dice) {
-    let suffer = |team: &mut Team, kind, fault, dice: &mut Dice| ledger.during(kind, || team.suffer(fault, dice));
+    let suffer = |team: &mut Team, kind, fault, dice: &mut Dice| {
+        ledger.during(kind, || team.suffer(fault, dice))
+    };
     match dice.below(10) {
         0..3 => suffer(team, Fault::LeaderKilled, OfLeaders::Killed, dice),
         3..5 => suffer(team, Fault::LeaderPaused, OfLeaders::Paused, dice),
@@ -72,20 +83,30 @@ pub(crate) fn leader(ledger: &Ledger, team: &mut Team, past: &Past, dice: &mut D
             let past = past.read().unwrap_or_else(PoisonError::into_inner);
             let absurd = json!({"roster.rs/epoch": "9223372036854775807", "roster.rs/commits": "9223372036854775807"});
             if number < 9 {
-                let ghost = json!({"holderIdentity": "ghost_1_0badcafe", "leaseDurationSeconds": 86_400});
-                ledger.during(Fault::LeaseHeldByGhost, || team.has_its_lease_edited(false, &json!({"spec": ghost})));
+                let ghost =
+                    json!({"holderIdentity": "ghost_1_0badcafe", "leaseDurationSeconds": 86_400});
+                ledger.during(Fault::LeaseHeldByGhost, || {
+                    team.has_its_lease_edited(false, &json!({"spec": ghost}))
+                });
             } else {
                 let patch = json!({"metadata": {"annotations": absurd}});
-                ledger.during(Fault::LeaseWithAbsurdEpoch, || team.has_its_lease_edited(true, &patch));
+                ledger.during(Fault::LeaseWithAbsurdEpoch, || {
+                    team.has_its_lease_edited(true, &patch)
+                });
             }
             drop(past);
         }
     }
 }
 
-/// Puts etcd back to the copy that was kept last, with everybody who asks the API server at rest but the operators, and keeps
-/// another copy.
-pub(crate) fn put_etcd_back(ledger: &Ledger, organization: &Organization, observer: &Observer, past: &Past) {
+/// Puts etcd back to the copy that was kept last, with everybody who asks the API server at rest
+/// but the operators, and keeps another copy.
+pub(crate) fn put_etcd_back(
+    ledger: &Ledger,
+    organization: &Organization,
+    observer: &Observer,
+    past: &Past,
+) {
     let mut past = past.write().unwrap_or_else(PoisonError::into_inner);
     ledger.during(Fault::EtcdPutBack, || {
         ledger.excuse(Duration::from_secs(3600));

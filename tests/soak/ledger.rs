@@ -1,4 +1,5 @@
-//! What happened in a run, and when: faults, latencies, when operators could work, and what was complained of.
+//! What happened in a run, and when: faults, latencies, when operators could work, and what was
+//! complained of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -6,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::within;
 
-/// How long anything may take in a run before it is complained of: operators come and go all the time.
+/// How long anything may take in a run before it is complained of: operators come and go all the
+/// time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 
 /// How long after the API server is back an operator may take to notice that etcd was put back.
@@ -36,7 +38,8 @@ pub(crate) enum Fault {
     SharedSecret,
 }
 
-/// What was measured: from when the API server acknowledged an edit until it was in force in the store.
+/// What was measured: from when the API server acknowledged an edit until it was in force in the
+/// store.
 #[derive(Clone, Debug)]
 pub(crate) struct Latency {
     pub(crate) revocation: bool,
@@ -51,14 +54,24 @@ pub(crate) struct Latency {
 pub(crate) type Availability = Vec<(Instant, Vec<bool>)>;
 
 /// Returns for how long of a span a team could work.
-pub(crate) fn working(availability: &Availability, team: usize, from: Instant, to: Instant) -> Duration {
+pub(crate) fn working(
+    availability: &Availability,
+    team: usize,
+    from: Instant,
+    to: Instant,
+) -> Duration {
     let ends = availability.iter().skip(1).map(|(at, _)| *at).chain([to]);
     let spans = availability.iter().zip(ends).filter(|((_, works), _)| works[team]);
     spans.map(|((begin, _), end)| end.min(to).saturating_duration_since((*begin).max(from))).sum()
 }
 
 /// Returns the moment before which a team could have worked for so long until another moment.
-pub(crate) fn back_by(availability: &Availability, team: usize, to: Instant, work: Duration) -> Instant {
+pub(crate) fn back_by(
+    availability: &Availability,
+    team: usize,
+    to: Instant,
+    work: Duration,
+) -> Instant {
     let (mut left, mut end) = (work, to);
     for (begin, works) in availability.iter().rev() {
         let begin = (*begin).min(end);
@@ -117,11 +130,21 @@ impl Ledger {
     }
 
     pub(crate) fn active(&self) -> BTreeSet<Fault> {
-        lock(&self.active).iter().filter(|(_, count)| **count > 0).map(|(fault, _)| *fault).collect()
+        lock(&self.active)
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(fault, _)| *fault)
+            .collect()
     }
 
     /// Notes how long an edit took, which was acknowledged at `begun`.
-    pub(crate) fn measured(&self, team: usize, revocation: bool, begun: Instant, mut beside: BTreeSet<Fault>) {
+    pub(crate) fn measured(
+        &self,
+        team: usize,
+        revocation: bool,
+        begun: Instant,
+        mut beside: BTreeSet<Fault>,
+    ) {
         let now = Instant::now();
         let net = working(&lock(&self.availability), team, begun, now);
         beside.extend(self.active());
@@ -162,7 +185,12 @@ impl Ledger {
     }
 
     /// Asks until there is an answer, and complains where none comes.
-    pub(crate) fn awaited<T>(&self, oracle: &'static str, what: &str, ask: impl FnMut() -> Option<T>) -> Option<T> {
+    pub(crate) fn awaited<T>(
+        &self,
+        oracle: &'static str,
+        what: &str,
+        ask: impl FnMut() -> Option<T>,
+    ) -> Option<T> {
         let answer = within(PATIENCE, ask);
         let complaint = answer.is_none().then(|| format!("not within {PATIENCE:?}: {what}"));
         self.judged(oracle, complaint.into_iter().collect());
@@ -187,18 +215,29 @@ impl Ledger {
             println!("{what:<52} {number:>8}");
         }
         let latencies = self.latencies();
-        println!("\n{:<52} {:>5} {:>9} {:>9} {:>9} {:>9}", "in force after (s)", "n", "p50", "p99", "worst", "net worst");
-        let all = |revocation| latencies.iter().filter(move |latency| latency.revocation == revocation).collect::<Vec<_>>();
+        println!(
+            "\n{:<52} {:>5} {:>9} {:>9} {:>9} {:>9}",
+            "in force after (s)", "n", "p50", "p99", "worst", "net worst"
+        );
+        let all = |revocation| {
+            latencies
+                .iter()
+                .filter(move |latency| latency.revocation == revocation)
+                .collect::<Vec<_>>()
+        };
         print_latencies("edits in a quiet organization", &all(false));
         print_latencies("revocations in a quiet organization", &all(true));
-        let kinds: BTreeSet<Fault> = latencies.iter().flat_map(|latency| latency.beside.iter().copied()).collect();
+        let kinds: BTreeSet<Fault> =
+            latencies.iter().flat_map(|latency| latency.beside.iter().copied()).collect();
         for kind in kinds {
-            let beside: Vec<&Latency> = all(true).into_iter().filter(|latency| latency.beside.contains(&kind)).collect();
+            let beside: Vec<&Latency> =
+                all(true).into_iter().filter(|latency| latency.beside.contains(&kind)).collect();
             print_latencies(&format!("revocations beside {kind:?}"), &beside);
         }
         println!();
         for (oracle, count) in lock(&self.checks).iter() {
-            let complaints = self.complaints().iter().filter(|complaint| complaint.starts_with(oracle)).count();
+            let complaints =
+                self.complaints().iter().filter(|complaint| complaint.starts_with(oracle)).count();
             println!("{oracle:<52} {count:>8} checks {complaints:>5} complaints");
         }
     }
@@ -207,8 +246,12 @@ impl Ledger {
 fn print_latencies(what: &str, latencies: &[&Latency]) {
     let mut sorted: Vec<Duration> = latencies.iter().map(|latency| latency.took).collect();
     sorted.sort();
-    let at = |percent: usize| sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)));
-    let seconds = |time: Option<&Duration>| time.map_or("-".to_owned(), |time| format!("{:.3}", time.as_secs_f64()));
+    let at = |percent: usize| {
+        sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)))
+    };
+    let seconds = |time: Option<&Duration>| {
+        time.map_or("-".to_owned(), |time| format!("{:.3}", time.as_secs_f64()))
+    };
     let net = latencies.iter().map(|latency| latency.net).max();
     println!(
         "{what:<52} {:>5} {:>9} {:>9} {:>9} {:>9}",

@@ -1,4 +1,5 @@
-//! Accounts that are left behind, and somebody with fewer rights who declares a `User` of their name.
+//! Accounts that are left behind, and somebody with fewer rights who declares a `User` of their
+//! name.
 
 use serde_json::{Value, json};
 
@@ -7,7 +8,9 @@ use crate::ledger::{Fault, Ledger, PATIENCE};
 use crate::rules::Held;
 use crate::sampler::held;
 use crate::server::Database;
-use crate::support::{Organization, Requester, With, condition, domain, group, passed, run, user, within};
+use crate::support::{
+    Organization, Requester, With, condition, domain, group, passed, run, user, within,
+};
 
 /// What those have whose accounts are left behind.
 const PERMISSIONS: [&str; 2] = ["vault:close", "vault:open"];
@@ -20,7 +23,8 @@ pub(crate) struct LeftBehind<'a> {
 }
 
 impl LeftBehind<'_> {
-    /// Declares the group whose members are left behind, and who may administer two others: one that isn't there, and `users`.
+    /// Declares the group whose members are left behind, and who may administer two others: one
+    /// that isn't there, and `users`.
     #[track_caller]
     pub(crate) fn declare(organization: &Organization) {
         let admin = organization.admin();
@@ -52,9 +56,12 @@ impl LeftBehind<'_> {
         }
         self.delete(&admin, &name);
         self.ledger.during(Fault::AccountLeftBehind, || {
-            let thief = self.organization.as_member("gil", &["helpdesk", "approvers", "ghost-keepers"]);
+            let thief =
+                self.organization.as_member("gil", &["helpdesk", "approvers", "ghost-keepers"]);
             let group = dice.choice(&["users", "ghosts"]);
-            let declared = user(&name).with("/spec/groupRef/name", group).with("/spec/deletionProtection", "Disabled");
+            let declared = user(&name)
+                .with("/spec/groupRef/name", group)
+                .with("/spec/deletionProtection", "Disabled");
             // Whoever is turned away by a policy has nothing either.
             let Ok(declared) = thief.create(&declared) else { return };
             let mut connection = None;
@@ -66,7 +73,9 @@ impl LeftBehind<'_> {
             self.delete(&admin, &name);
         });
         // Whoever may, takes it back, and deletes it with its `User`.
-        let keeper = keeper.with("/spec/deletionPolicy", "Delete").with("/spec/deletionProtection", "Disabled");
+        let keeper = keeper
+            .with("/spec/deletionPolicy", "Delete")
+            .with("/spec/deletionProtection", "Disabled");
         passed(admin.create(&keeper));
         if self.until_ready(&admin, &name).is_some() {
             self.delete(&admin, &name);
@@ -81,26 +90,37 @@ impl LeftBehind<'_> {
             let looked = user["status"]["observedGeneration"] == user["metadata"]["generation"];
             (looked && condition(user, "Ready")["status"] == "True").then_some(())
         });
-        let complaint =
-            ready.is_none().then(|| format!("{name} isn't Ready within {PATIENCE:?}: {}", last.unwrap_or_default()["status"]));
+        let complaint = ready.is_none().then(|| {
+            format!(
+                "{name} isn't Ready within {PATIENCE:?}: {}",
+                last.unwrap_or_default()["status"]
+            )
+        });
         self.ledger.judged("O1 left behind", complaint.into_iter().collect());
         ready
     }
 
     fn delete(&self, admin: &Requester, name: &str) {
         passed(admin.delete("User", name));
-        self.ledger.awaited("O1 left behind", &format!("{name} is gone"), || admin.get("User", name).is_none().then_some(()));
+        self.ledger.awaited("O1 left behind", &format!("{name} is gone"), || {
+            admin.get("User", name).is_none().then_some(())
+        });
     }
 }
 
 /// O7, O9: an account that was left behind is taken whole, as was authorized, or not at all.
 pub(crate) fn reached(held: &[Held], thief: &Value) -> Vec<String> {
     let uid = thief["metadata"]["uid"].as_str().expect("a uid");
-    let taken = held.iter().filter(|held| held.owner_uid == uid && PERMISSIONS.iter().any(|one| held.permissions.contains(*one)));
+    let taken = held.iter().filter(|held| {
+        held.owner_uid == uid && PERMISSIONS.iter().any(|one| held.permissions.contains(*one))
+    });
     taken
         .map(|held| {
             let group = &thief["spec"]["groupRef"]["name"];
-            format!("a User of the group {group} took the account of {}, with {:?}", held.owner, held.permissions)
+            format!(
+                "a User of the group {group} took the account of {}, with {:?}",
+                held.owner, held.permissions
+            )
         })
         .collect()
 }

@@ -1,11 +1,14 @@
-//! A soak: faults of every kind at once, drawn from a seed, while people are declared, changed and deleted on a real API server;
-//! the invariants are judged all the time, and in full once faults stop.
+//! A soak: faults of every kind at once, drawn from a seed, while people are declared, changed and
+//! deleted on a real API server; the invariants are judged all the time, and in full once faults
+//! stop.
 //!
-//! `ROSTER_SOAK` says for how many seconds there are faults, `ROSTER_SEED` repeats the choice of faults of an earlier run, and
-//! `ROSTER_SOAK_ONLY` names kinds of lanes, separated by commas, where not all are wanted.
+//! `ROSTER_SOAK` says for how many seconds there are faults, `ROSTER_SEED` repeats the choice of
+//! faults of an earlier run, and `ROSTER_SOAK_ONLY` names kinds of lanes, separated by commas,
+//! where not all are wanted.
 //!
-//! Two operators of two replicas each share a store in `PostgreSQL`: the first works for one organization, the second for
-//! five. A third works by a wrong clock and a fourth without a Lease, each on a store of its own. What is judged, and where:
+//! Two operators of two replicas each share a store in `PostgreSQL`: the first works for one
+//! organization, the second for five. A third works by a wrong clock and a fourth without a Lease,
+//! each on a store of its own. What is judged, and where:
 //!
 //! | invariant | judged by |
 //! |---|---|
@@ -24,9 +27,10 @@
 //! | O22 no panic (nor a sick `/healthz`) | `rules::panics`, at the end; `Sampler` |
 //! | O23 no transaction is silently late | `rules::overdue`, always; `oracles::journal`, at the end |
 //!
-//! Not judged: O9 for clones and O10's messages (nobody clones here, and what is refused is another test's: `tests/model`); O11,
-//! since no second history of the same resources is lived; O21, since what a namespace does to another can't be told from
-//! what the operator does for both, but by O7 and by the latencies of the quiet organization; O22's hot loops.
+//! Not judged: O9 for clones and O10's messages (nobody clones here, and what is refused is another
+//! test's: `tests/model`); O11, since no second history of the same resources is lived; O21, since
+//! what a namespace does to another can't be told from what the operator does for both, but by O7
+//! and by the latencies of the quiet organization; O22's hot loops.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "what befell whom is the only trace of a run")]
@@ -43,7 +47,11 @@ mod proxy;
 #[allow(dead_code, reason = "the harness is made for the tests of successions too")]
 mod replica;
 #[path = "../cluster/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the harness is made for the tests of everything else too")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the harness is made for the tests of everything else too"
+)]
 mod support;
 #[path = "../replicas/wrong_clock.rs"]
 mod wrong_clock;

@@ -1,4 +1,5 @@
-//! A neighbour that gives its operator much to do: big loops, groups with long lists of permissions, one Secret for many.
+//! A neighbour that gives its operator much to do: big loops, groups with long lists of
+//! permissions, one Secret for many.
 
 use serde_json::{Value, json};
 
@@ -38,14 +39,19 @@ impl Neighbour<'_> {
             "stringData": {"password": PASSWORDS[0]},
         })));
         for number in 0..GROUPS {
-            passed(admin.create(&group(&format!("noise-{number}")).with("/spec/permissions", permissions(number))));
+            passed(admin.create(
+                &group(&format!("noise-{number}")).with("/spec/permissions", permissions(number)),
+            ));
         }
         for number in 0..people {
-            let mut person = user(&name(number)).with("/spec/groupRef/name", format!("noise-{}", number % GROUPS));
+            let mut person = user(&name(number))
+                .with("/spec/groupRef/name", format!("noise-{}", number % GROUPS));
             if number < SHARING {
                 person = person.with("/spec/passwordSecretRef", json!({"name": SECRET}));
             }
-            passed(admin.create(&person.with("/spec/permissions/grants", json!([format!("noise:own{number}")]))));
+            passed(admin.create(
+                &person.with("/spec/permissions/grants", json!([format!("noise:own{number}")])),
+            ));
         }
     }
 
@@ -73,7 +79,11 @@ impl Neighbour<'_> {
             }),
             _ => self.ledger.during(Fault::SharedSecret, || {
                 let password = format!("{} {}", dice.choice(&PASSWORDS), dice.below(1_000_000));
-                passed(admin.patch("Secret", SECRET, &json!({"stringData": {"password": password}})));
+                passed(admin.patch(
+                    "Secret",
+                    SECRET,
+                    &json!({"stringData": {"password": password}}),
+                ));
                 std::thread::sleep(dice.time(500..4000));
             }),
         }

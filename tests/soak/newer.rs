@@ -28,14 +28,21 @@ impl Newer<'_> {
     #[track_caller]
     pub(crate) fn declare(organization: &Organization) {
         let admin = organization.admin();
-        passed(admin.create(&group(GROUP).with("/spec/permissions", json!(["yard:enter", "yard:leave"]))));
+        passed(
+            admin.create(
+                &group(GROUP).with("/spec/permissions", json!(["yard:enter", "yard:leave"])),
+            ),
+        );
         let person = user(PERSON).with("/spec/groupRef/name", GROUP);
-        passed(admin.create(&person.with("/spec/permissions", json!({"grants": ["cases:read", "orders:read"]}))));
+        passed(admin.create(
+            &person.with("/spec/permissions", json!({"grants": ["cases:read", "orders:read"]})),
+        ));
         let from = json!({"from": {"name": PERSON, "mode": "Inherit"}});
         passed(admin.create(&user(HEIR).with("/spec/permissions", from)));
     }
 
-    /// Writes something that this version doesn't know, takes something away, and puts everything right again.
+    /// Writes something that this version doesn't know, takes something away, and puts everything
+    /// right again.
     pub(crate) fn strike(&self, dice: &mut Dice) {
         match dice.below(3) {
             0 => self.ledger.during(Fault::NewerSpec, || self.spec_of_user(dice)),
@@ -53,7 +60,10 @@ impl Newer<'_> {
         ][dice.below(4)]
         .clone();
         let whole = self.organization.admin().get("User", PERSON).expect("it is there");
-        let taken = whole.clone().with("/spec/permissions/grants", json!(["orders:read"])).with(pointer, value);
+        let taken = whole
+            .clone()
+            .with("/spec/permissions/grants", json!(["orders:read"]))
+            .with(pointer, value);
         self.put("users", &taken);
         self.until(&[PERSON, HEIR], "cases:read", false, pointer);
         self.put("users", &whole);
@@ -87,10 +97,14 @@ impl Newer<'_> {
 
     /// Puts an object into etcd as a newer API server would, after whatever was written meanwhile.
     fn put(&self, plural: &str, object: &Value) {
-        let (kind, name) = (object["kind"].as_str().expect("a kind"), object["metadata"]["name"].as_str().expect("a name"));
+        let (kind, name) = (
+            object["kind"].as_str().expect("a kind"),
+            object["metadata"]["name"].as_str().expect("a name"),
+        );
         let now = self.organization.admin().get(kind, name).expect("it is there");
         let generation = now["metadata"]["generation"].as_i64().expect("a generation") + 1;
-        let object = now.with("/spec", object["spec"].clone()).with("/metadata/generation", generation);
+        let object =
+            now.with("/spec", object["spec"].clone()).with("/metadata/generation", generation);
         self.organization.put_into_etcd(plural, &object);
     }
 
@@ -100,8 +114,10 @@ impl Newer<'_> {
         let answer = self.ledger.awaited("O7 newer objects", &what, || {
             let held = run(held(self.database, &mut connection))?;
             let ours = held.iter().filter(|held| held.namespace == self.organization.name);
-            let with: BTreeSet<&str> =
-                ours.filter(|held| held.permissions.contains(permission)).map(|held| held.owner.as_str()).collect();
+            let with: BTreeSet<&str> = ours
+                .filter(|held| held.permissions.contains(permission))
+                .map(|held| held.owner.as_str())
+                .collect();
             names.iter().all(|name| with.contains(name) == there).then_some(())
         });
         if answer.is_some() && !there {

@@ -38,8 +38,13 @@ pub(crate) struct Seen {
 impl Seen {
     /// Returns who says that a transaction is past its deadline.
     pub(crate) fn overdue(&self) -> BTreeSet<(String, String)> {
-        let text = |object: &Value, field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
-        let told = self.last.values().filter(|object| condition(object, "Ready")["reason"] == "DeadlineExceeded");
+        let text = |object: &Value, field: &str| {
+            object["metadata"][field].as_str().unwrap_or_default().to_owned()
+        };
+        let told = self
+            .last
+            .values()
+            .filter(|object| condition(object, "Ready")["reason"] == "DeadlineExceeded");
         told.map(|object| (text(object, "namespace"), text(object, "name"))).collect()
     }
 
@@ -53,14 +58,20 @@ impl Seen {
             self.said.extend(Said::by(object));
             let username = object["spec"]["username"].as_str().unwrap_or(text("/metadata/name"));
             let login = format!("{username}.{}", text("/metadata/namespace"));
-            if object["status"]["accountId"].is_string() && condition(object, "Ready")["reason"] != "AccountLost" {
+            if object["status"]["accountId"].is_string()
+                && condition(object, "Ready")["reason"] != "AccountLost"
+            {
                 self.with_account.insert(login.clone());
             }
             self.asked_for.insert(login);
         } else {
             self.declarations.note_group(now, object);
         }
-        if let Some(before) = self.last.get(&uid).filter(|_| is_event && self.forgotten_until.is_none_or(|until| until < now)) {
+        if let Some(before) = self
+            .last
+            .get(&uid)
+            .filter(|_| is_event && self.forgotten_until.is_none_or(|until| until < now))
+        {
             self.complaints.extend(rules::transitions(before, object));
         }
         self.last.insert(uid, object.clone());
@@ -88,7 +99,8 @@ impl Observer {
         observer
     }
 
-    /// Forgets what it watched so far, as one must whose API server was put back, and waits until everything was listed.
+    /// Forgets what it watched so far, as one must whose API server was put back, and waits until
+    /// everything was listed.
     #[track_caller]
     pub(crate) fn watch_anew(&self) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,14 +112,19 @@ impl Observer {
             seen.last.clear();
         }
         for (kind, plural) in KINDS {
-            let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("roster.rs", "v1alpha1", kind), plural);
+            let resource = ApiResource::from_gvk_with_plural(
+                &GroupVersionKind::gvk("roster.rs", "v1alpha1", kind),
+                plural,
+            );
             let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
             let (seen, namespaces) = (self.seen.clone(), self.namespaces.clone());
             // Only within a future is there a runtime to spawn it on.
             run(async { tasks.push(tokio::spawn(watch(api, kind, (namespaces, seen)))) });
         }
         drop(tasks);
-        crate::support::eventually("everything is listed", || (self.seen().listed >= KINDS.len()).then_some(()));
+        crate::support::eventually("everything is listed", || {
+            (self.seen().listed >= KINDS.len()).then_some(())
+        });
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -120,7 +137,11 @@ impl Observer {
     }
 }
 
-async fn watch(api: Api<DynamicObject>, kind: &'static str, (namespaces, seen): (BTreeSet<String>, Arc<Mutex<Seen>>)) {
+async fn watch(
+    api: Api<DynamicObject>,
+    kind: &'static str,
+    (namespaces, seen): (BTreeSet<String>, Arc<Mutex<Seen>>),
+) {
     let mut events = std::pin::pin!(watcher::watcher(api, watcher::Config::default()));
     while let Some(event) = events.next().await {
         let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,7 +150,9 @@ async fn watch(api: Api<DynamicObject>, kind: &'static str, (namespaces, seen): 
             value["kind"] = kind.into();
             value
         };
-        let concerns = |object: &DynamicObject| object.metadata.namespace.as_ref().is_some_and(|name| namespaces.contains(name));
+        let concerns = |object: &DynamicObject| {
+            object.metadata.namespace.as_ref().is_some_and(|name| namespaces.contains(name))
+        };
         match event {
             Ok(Event::InitApply(object) | Event::Apply(object)) if !concerns(&object) => {}
             Ok(Event::InitApply(object)) => lock().see(&value(&object), false),

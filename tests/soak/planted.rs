@@ -38,7 +38,8 @@ fn held(name: &str, permissions: &[&str]) -> Held {
 /// Expects exactly as many complaints as texts, each with its text.
 #[track_caller]
 fn check(found: &[String], texts: &[&str]) {
-    let all = texts.len() == found.len() && texts.iter().zip(found).all(|(text, found)| found.contains(text));
+    let all = texts.len() == found.len()
+        && texts.iter().zip(found).all(|(text, found)| found.contains(text));
     assert!(all, "expected {texts:?}: {found:#?}");
 }
 
@@ -46,15 +47,26 @@ fn check(found: &[String], texts: &[&str]) {
 fn a_right_that_nobody_declares_is_found() {
     let (mut declarations, at) = (Declarations::default(), Instant::now());
     declarations.note_user(at, &granted("alice", &["orders:read"]));
-    declarations.note_user(at, &declared("bob").with("/spec/permissions/from", json!({"name": "alice", "mode": "Inherit"})));
+    declarations.note_user(
+        at,
+        &declared("bob")
+            .with("/spec/permissions/from", json!({"name": "alice", "mode": "Inherit"})),
+    );
     declarations.note_user(at, &declared("carol").with("/spec/groupRef/name", "drivers"));
-    declarations
-        .note_group(at, &group("drivers").with("/metadata/namespace", "acme").with("/spec/permissions", json!(["routes:read"])));
+    declarations.note_group(
+        at,
+        &group("drivers")
+            .with("/metadata/namespace", "acme")
+            .with("/spec/permissions", json!(["routes:read"])),
+    );
     let rights = |held: Held| rules::rights(&[held], &declarations, |_| (at, at + seconds(1)));
     check(&rights(held("alice", &["orders:read"])), &[]);
     check(&rights(held("bob", &["orders:read"])), &[]);
     check(&rights(held("carol", &["routes:read"])), &[]);
-    check(&rights(held("alice", &["orders:read", "payroll:read"])), &[r#"has ["payroll:read"], which nobody declares"#]);
+    check(
+        &rights(held("alice", &["orders:read", "payroll:read"])),
+        &[r#"has ["payroll:read"], which nobody declares"#],
+    );
     check(&rights(held("bob", &["routes:read"])), &["account-of-bob"]);
     check(&rights(held("carol", &["*"])), &[r#"["*"]"#]);
 }
@@ -63,7 +75,8 @@ fn a_right_that_nobody_declares_is_found() {
 fn a_revocation_that_is_not_in_force_in_time_is_found() {
     let (mut declarations, at) = (Declarations::default(), Instant::now());
     declarations.note_user(at, &granted("alice", &["orders:read"]));
-    declarations.note_user(at + seconds(10), &granted("alice", &[]).with("/spec/state", "Disabled"));
+    declarations
+        .note_user(at + seconds(10), &granted("alice", &[]).with("/spec/state", "Disabled"));
     let rights = |from, to| {
         let span = move |_: &Held| (at + seconds(from), at + seconds(to));
         rules::rights(&[held("alice", &["orders:read"])], &declarations, span)
@@ -74,16 +87,24 @@ fn a_revocation_that_is_not_in_force_in_time_is_found() {
 
 #[test]
 fn an_edit_that_takes_too_long_while_a_leader_works_is_found() {
-    let latency =
-        |took, net| Latency { revocation: true, took: seconds(took), net: seconds(net), beside: [Fault::CasesLocked].into() };
+    let latency = |took, net| Latency {
+        revocation: true,
+        took: seconds(took),
+        net: seconds(net),
+        beside: [Fault::CasesLocked].into(),
+    };
     check(&rules::late(&[latency(90, 3), latency(4, 4)], seconds(5)), &[]);
-    check(&rules::late(&[latency(90, 6)], seconds(5)), &["of which 6.0s while a leader worked, beside {CasesLocked}"]);
+    check(
+        &rules::late(&[latency(90, 6)], seconds(5)),
+        &["of which 6.0s while a leader worked, beside {CasesLocked}"],
+    );
 }
 
 #[test]
 fn time_counts_while_a_leader_works() {
     let at = Instant::now();
-    let availability = vec![(at, vec![true]), (at + seconds(10), vec![false]), (at + seconds(30), vec![true])];
+    let availability =
+        vec![(at, vec![true]), (at + seconds(10), vec![false]), (at + seconds(30), vec![true])];
     assert_eq!(working(&availability, 0, at + seconds(5), at + seconds(40)), seconds(15));
     assert_eq!(working(&availability, 0, at + seconds(12), at + seconds(20)), seconds(0));
     assert_eq!(back_by(&availability, 0, at + seconds(40), seconds(15)), at + seconds(5));
@@ -111,7 +132,9 @@ fn permissions_that_do_not_follow_from_the_resources_are_found() {
         declared("bob").with("/spec/permissions/from", json!({"name": "alice", "mode": "Inherit"})),
         declared("ada").with("/spec/groupRef/name", "administrators"),
     ];
-    let groups = [group("drivers").with("/metadata/namespace", "acme").with("/spec/permissions", json!(["routes:read"]))];
+    let groups = [group("drivers")
+        .with("/metadata/namespace", "acme")
+        .with("/spec/permissions", json!(["routes:read"]))];
     let found = |held: Held| rules::permissions(&users, &groups, &[held]);
     check(&found(held("alice", &["orders:read", "routes:read"])), &[]);
     check(&found(held("bob", &["orders:read"])), &[]);
@@ -133,12 +156,18 @@ fn a_write_where_nothing_changed_is_found() {
 fn a_month_that_is_closed_early_and_a_line_that_is_missing_are_found() {
     let closed = [("2026-10".to_owned(), 100), ("2026-11".to_owned(), 200)];
     check(&rules::closed_months(&closed, 200), &[]);
-    check(&rules::closed_months(&closed, 199), &["the month 2026-11 was closed before it was over"]);
+    check(
+        &rules::closed_months(&closed, 199),
+        &["the month 2026-11 was closed before it was over"],
+    );
     let names = BTreeSet::from(["alice".to_owned(), "bob".to_owned()]);
     let billed = ["alice.acme", "bob.acme"].map(str::to_owned);
     check(&clocks::bill(&names, "acme", &billed), &[]);
     check(&clocks::bill(&names, "acme", &billed[1..]), &["alice.acme has 0 lines"]);
-    check(&clocks::bill(&names, "acme", &[&billed[..], &billed[..1]].concat()), &["alice.acme has 2 lines"]);
+    check(
+        &clocks::bill(&names, "acme", &[&billed[..], &billed[..1]].concat()),
+        &["alice.acme has 2 lines"],
+    );
 }
 
 #[test]
@@ -147,7 +176,10 @@ fn an_account_that_is_taken_with_more_than_was_authorized_is_found() {
     check(&left_behind::reached(&[held("keeper", &["orders:read"])], &thief), &[]);
     let former = Held { owner_uid: "another".to_owned(), ..held("keeper", &["vault:open"]) };
     check(&left_behind::reached(&[former], &thief), &[]);
-    check(&left_behind::reached(&[held("keeper", &["vault:open"])], &thief), &["a User of the group \"ghosts\" took"]);
+    check(
+        &left_behind::reached(&[held("keeper", &["vault:open"])], &thief),
+        &["a User of the group \"ghosts\" took"],
+    );
 }
 
 #[test]
@@ -159,19 +191,30 @@ fn who_lives_on_without_a_namespace_and_an_organization_without_control_are_foun
     let organizations = BTreeSet::from(["acme".to_owned()]);
     check(&rules::control(&accounts, &organizations), &[]);
     let disabled = [Held { enabled: false, ..held("ada", &["*"]) }, held("bob", &["orders:read"])];
-    check(&rules::control(&disabled, &organizations), &["acme has no enabled user with full control"]);
+    check(
+        &rules::control(&disabled, &organizations),
+        &["acme has no enabled user with full control"],
+    );
 }
 
 #[test]
 fn a_panic_and_a_password_in_a_log_are_found_in_any_form() {
     let log = |text: String| vec![("operator.log".to_owned(), text.into_bytes())];
     check(&rules::panics(&log("all is well".to_owned())), &[]);
-    check(&rules::panics(&log("thread 'main' panicked at src/main.rs".to_owned())), &["operator.log"]);
+    check(
+        &rules::panics(&log("thread 'main' panicked at src/main.rs".to_owned())),
+        &["operator.log"],
+    );
     let found = |text: String| needles::found(&PASSWORDS, &log(text));
     check(&found("password policy".to_owned()), &[]);
     for password in PASSWORDS {
-        assert!(found(format!("data: {password} 17")).iter().any(|found| found.contains("as it is")));
-        assert!(!found(format!("data: {}", base64::encode(format!("{password} 17").as_bytes()))).is_empty());
+        assert!(
+            found(format!("data: {password} 17")).iter().any(|found| found.contains("as it is"))
+        );
+        assert!(
+            !found(format!("data: {}", base64::encode(format!("{password} 17").as_bytes())))
+                .is_empty()
+        );
     }
 }
 

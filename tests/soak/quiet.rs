@@ -1,4 +1,5 @@
-//! A quiet organization, in which one edit after the other is measured: how long after it was acknowledged it is in force.
+//! A quiet organization, in which one edit after the other is measured: how long after it was
+//! acknowledged it is in force.
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
@@ -43,8 +44,16 @@ impl Quiet<'_> {
             number += 1;
             let grants = [format!("probe:n{number}"), "orders:read".to_owned()];
             let edits = [
-                (false, json!({"permissions": {"grants": grants}}), ("grants", json!(grants).to_string())),
-                (true, json!({"permissions": {"grants": ["orders:read"]}}), ("grants", json!(["orders:read"]).to_string())),
+                (
+                    false,
+                    json!({"permissions": {"grants": grants}}),
+                    ("grants", json!(grants).to_string()),
+                ),
+                (
+                    true,
+                    json!({"permissions": {"grants": ["orders:read"]}}),
+                    ("grants", json!(["orders:read"]).to_string()),
+                ),
                 (true, json!({"state": "Disabled"}), ("state", "Disabled".to_owned())),
                 (false, json!({"state": "Enabled"}), ("state", "Enabled".to_owned())),
             ];
@@ -74,7 +83,8 @@ impl Quiet<'_> {
             // The order of a list is the store's own.
             let same = now.as_ref().is_some_and(|now| {
                 let sorted = |text: &str| {
-                    let list = serde_json::from_str::<Vec<String>>(text).unwrap_or_else(|_| vec![text.to_owned()]);
+                    let list = serde_json::from_str::<Vec<String>>(text)
+                        .unwrap_or_else(|_| vec![text.to_owned()]);
                     list.into_iter().collect::<BTreeSet<String>>()
                 };
                 sorted(now) == sorted(value)
@@ -88,12 +98,20 @@ impl Quiet<'_> {
 
     async fn value(&self, connection: &mut Option<PgConnection>, column: &str) -> Option<String> {
         if connection.is_none() {
-            *connection =
-                tokio::time::timeout(Duration::from_secs(5), PgConnection::connect(&self.database.url())).await.ok()?.ok();
+            *connection = tokio::time::timeout(
+                Duration::from_secs(5),
+                PgConnection::connect(&self.database.url()),
+            )
+            .await
+            .ok()?
+            .ok();
         }
         let column = if column == "state" { "state" } else { "grants" };
-        let query = format!("SELECT {column} FROM accounts WHERE namespace = $1 AND owner_name = $2");
-        let query = sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(query)).bind(&self.organization.name).bind(PERSON);
+        let query =
+            format!("SELECT {column} FROM accounts WHERE namespace = $1 AND owner_name = $2");
+        let query = sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(query))
+            .bind(&self.organization.name)
+            .bind(PERSON);
         let value = query.fetch_optional(connection.as_mut()?).await;
         if value.is_err() {
             *connection = None;

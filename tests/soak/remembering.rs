@@ -1,5 +1,5 @@
-//! An operator that nothing restarts: alone on a store in a file it has no Lease to lose, so that what it remembers of objects
-//! may outlive their own past.
+//! An operator that nothing restarts: alone on a store in a file it has no Lease to lose, so that
+//! what it remembers of objects may outlive their own past.
 
 use std::time::Duration;
 
@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::ledger::{Ledger, NOTICES};
 use crate::replica::Replica;
-use crate::support::{Organization, Requester, With, condition, domain, eventually, passed, run_roster, user, within};
+use crate::support::{
+    Organization, Requester, With, condition, domain, eventually, passed, run_roster, user, within,
+};
 
 /// How long after it should have noticed that etcd was put back what follows from it may take.
 const FOLLOWS: Duration = Duration::from_secs(20);
@@ -29,8 +31,14 @@ impl<'a> Remembering<'a> {
     pub(crate) fn start(organization: Organization, ledger: &'a Ledger) -> Self {
         let store = format!("sqlite://{}?mode=rwc", organization.file("remembering.db").display());
         let kubeconfig = organization.file("remembering.kubeconfig");
-        std::fs::write(&kubeconfig, organization.operators_kubeconfig()).expect("the kubeconfig can be written");
-        let replica = Replica::start_at(&organization, &kubeconfig, &store, &["--namespace", &organization.name]);
+        std::fs::write(&kubeconfig, organization.operators_kubeconfig())
+            .expect("the kubeconfig can be written");
+        let replica = Replica::start_at(
+            &organization,
+            &kubeconfig,
+            &store,
+            &["--namespace", &organization.name],
+        );
         let admin = organization.admin();
         passed(admin.create(&domain("acme.example")));
         passed(admin.create(&user("ada").with("/spec/groupRef/name", "administrators")));
@@ -57,12 +65,17 @@ impl<'a> Remembering<'a> {
         let admin = self.organization.admin();
         let expected = |what: &str, holds: &dyn Fn() -> bool| {
             let held = within(NOTICES + FOLLOWS, || holds().then_some(()));
-            let complaint =
-                held.is_none().then(|| format!("not within {NOTICES:?} and {FOLLOWS:?} after etcd was put back: {what}"));
+            let complaint = held.is_none().then(|| {
+                format!("not within {NOTICES:?} and {FOLLOWS:?} after etcd was put back: {what}")
+            });
             self.ledger.judged("O7 put back", complaint.into_iter().collect());
             held
         };
-        let is_lost = || admin.get("User", DELETED).is_some_and(|user| condition(&user, "Ready")["reason"] == "AccountLost");
+        let is_lost = || {
+            admin
+                .get("User", DELETED)
+                .is_some_and(|user| condition(&user, "Ready")["reason"] == "AccountLost")
+        };
         let seen_off = || {
             expected("nobody has what isn't declared any more", &|| !self.has("payroll:read"))?;
             expected("whose account was deleted says that it is lost", &is_lost)?;
@@ -76,8 +89,14 @@ impl<'a> Remembering<'a> {
             passed(admin.create(&user(DELETED).with("/spec/deletionProtection", "Disabled")));
             expected("who was lost has a new account", &|| is_ready(&admin, DELETED));
         }
-        self.ledger
-            .judged("healthz", if self.replica.is_alive() { vec![] } else { vec!["an operator alone isn't alive".to_owned()] });
+        self.ledger.judged(
+            "healthz",
+            if self.replica.is_alive() {
+                vec![]
+            } else {
+                vec!["an operator alone isn't alive".to_owned()]
+            },
+        );
     }
 
     fn users(&self) -> String {

@@ -41,7 +41,9 @@ impl Sampler<'_> {
             .teams
             .iter()
             .enumerate()
-            .flat_map(|(team, watched)| watched.namespaces.iter().map(move |name| (name.as_str(), team)))
+            .flat_map(|(team, watched)| {
+                watched.namespaces.iter().map(move |name| (name.as_str(), team))
+            })
             .collect();
         while !stop.load(Ordering::Relaxed) {
             let held = run(held(self.database, &mut connection));
@@ -70,8 +72,10 @@ impl Sampler<'_> {
         for page in &pages {
             let code = page.page("/healthz").0;
             // Whoever had something done to meanwhile isn't on the roll any more.
-            let still_well = roll.lock().expect("no thread panics").iter().any(|other| other.is(page));
-            let sick = (code != 200 && code != 0 && still_well).then(|| format!("/healthz answers with {code}"));
+            let still_well =
+                roll.lock().expect("no thread panics").iter().any(|other| other.is(page));
+            let sick = (code != 200 && code != 0 && still_well)
+                .then(|| format!("/healthz answers with {code}"));
             self.ledger.judged("healthz", sick.into_iter().collect());
             works |= page.leads() && page.is_ready();
         }
@@ -80,25 +84,37 @@ impl Sampler<'_> {
 
     fn judge_rights(&self, at: Instant, held: &[Held], teams: &HashMap<&str, usize>) {
         let availability = self.ledger.availability();
-        let from: Vec<Instant> = (0..self.teams.len()).map(|team| back_by(&availability, team, at, BOUND)).collect();
+        let from: Vec<Instant> =
+            (0..self.teams.len()).map(|team| back_by(&availability, team, at, BOUND)).collect();
         // Of whom no team works for, nothing is expected.
-        let held: Vec<Held> = held.iter().filter(|held| teams.contains_key(held.namespace.as_str())).cloned().collect();
+        let held: Vec<Held> = held
+            .iter()
+            .filter(|held| teams.contains_key(held.namespace.as_str()))
+            .cloned()
+            .collect();
         let span = |held: &Held| (from[teams[held.namespace.as_str()]], at + LAG);
-        self.ledger.judged("O7 rights", rules::rights(&held, &self.observer.seen().declarations, span));
+        self.ledger
+            .judged("O7 rights", rules::rights(&held, &self.observer.seen().declarations, span));
     }
 
     fn judge_deadlines(&self, connection: &mut PgConnection) {
         let late = "SELECT a.namespace, a.owner_name FROM accounts AS a JOIN transactions AS t USING (account_id) \
                     WHERE t.completed_at IS NULL AND t.superseded_at IS NULL AND a.owner_name IS NOT NULL \
                     AND t.deadline_at < (EXTRACT(EPOCH FROM clock_timestamp()) - 60) * 1000000";
-        let Ok(late) = run(sqlx::query_as::<_, (String, String)>(late).fetch_all(connection)) else { return };
+        let Ok(late) = run(sqlx::query_as::<_, (String, String)>(late).fetch_all(connection))
+        else {
+            return;
+        };
         let told = self.observer.seen().overdue();
         self.ledger.judged("O23 deadlines", rules::overdue(&late, &told));
     }
 }
 
 /// Returns what everybody has in the store; nothing while it can't be reached.
-pub(crate) async fn held(database: &Database, connection: &mut Option<PgConnection>) -> Option<Vec<Held>> {
+pub(crate) async fn held(
+    database: &Database,
+    connection: &mut Option<PgConnection>,
+) -> Option<Vec<Held>> {
     if connection.is_none() {
         *connection = PgConnection::connect(&database.url()).await.ok();
     }
@@ -109,7 +125,8 @@ pub(crate) async fn held(database: &Database, connection: &mut Option<PgConnecti
         *connection = None;
         return None;
     };
-    let permissions = |text: String| serde_json::from_str::<Value>(&text).expect("permissions are JSON");
+    let permissions =
+        |text: String| serde_json::from_str::<Value>(&text).expect("permissions are JSON");
     let held = rows.iter().map(|row| Held {
         account: row.get(0),
         namespace: row.get(1),

@@ -1,4 +1,5 @@
-//! The soak itself: organizations, teams and lanes are started, and everything is judged once faults stop.
+//! The soak itself: organizations, teams and lanes are started, and everything is judged once
+//! faults stop.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -60,7 +61,8 @@ struct Beside<'a> {
 
 /// Whether a lane is wanted.
 fn wanted(lane: &str) -> bool {
-    std::env::var("ROSTER_SOAK_ONLY").map_or(true, |only| only.is_empty() || only.split(',').any(|one| one == lane))
+    std::env::var("ROSTER_SOAK_ONLY")
+        .map_or(true, |only| only.is_empty() || only.split(',').any(|one| one == lane))
 }
 
 /// Returns a database on a server of its own, with a store, a witness, and an application's role.
@@ -71,7 +73,10 @@ fn witnessed() -> Database {
         let mut connection = database.connect().await;
         Witness::install(&mut connection).await;
         let pause = format!("ALTER DATABASE {} SET witness.pause = '0.005'", database.name());
-        sqlx::raw_sql(sqlx::AssertSqlSafe(pause)).execute(&mut connection).await.expect("the superuser may");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(pause))
+            .execute(&mut connection)
+            .await
+            .expect("the superuser may");
         database
     });
     applications::admit(&database);
@@ -97,12 +102,23 @@ fn everything_at_once_leaves_nobody_with_more_or_less_than_is_declared() {
     let database = witnessed();
     let [first, second, clock, alone] = [(); 4].map(|()| Organization::new());
     let [quiet, scene, going, neighbour] = [(); 4].map(|()| Organization::new());
-    let names = |organizations: &[&Organization]| organizations.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    let names = |organizations: &[&Organization]| {
+        organizations.iter().map(|one| one.name.clone()).collect::<Vec<_>>()
+    };
     let namespaces = [names(&[&first]), names(&[&second, &quiet, &scene, &going, &neighbour])];
     let folder = first.file("directory");
     std::fs::create_dir_all(&folder).expect("the folder can be made");
-    let observer = Observer::start(first.admin().client(), namespaces.concat().into_iter().collect());
-    let run = Run { seconds, dice, ledger: Ledger::new(), past: Past::new(0), database, folder, observer };
+    let observer =
+        Observer::start(first.admin().client(), namespaces.concat().into_iter().collect());
+    let run = Run {
+        seconds,
+        dice,
+        ledger: Ledger::new(),
+        past: Past::new(0),
+        database,
+        folder,
+        observer,
+    };
     let people = if seconds < 600 { 24 } else { 120 };
     Quiet::declare(&quiet);
     LeftBehind::declare(&scene);
@@ -120,12 +136,14 @@ fn everything_at_once_leaves_nobody_with_more_or_less_than_is_declared() {
     ];
     let mut drivers: Vec<Driver> = (0..)
         .zip(&teams)
-        .map(|(number, team)| Driver::new(&team.organization, &run.database.url(), run.dice.split(number)))
+        .map(|(number, team)| {
+            Driver::new(&team.organization, &run.database.url(), run.dice.split(number))
+        })
         .collect();
-    let watched = teams
-        .iter()
-        .zip(&namespaces)
-        .map(|(team, namespaces)| Watched { roll: team.roll.clone(), namespaces: namespaces.clone() });
+    let watched = teams.iter().zip(&namespaces).map(|(team, namespaces)| Watched {
+        roll: team.roll.clone(),
+        namespaces: namespaces.clone(),
+    });
     let sampler = Sampler {
         ledger: &run.ledger,
         observer: &run.observer,
@@ -133,16 +151,27 @@ fn everything_at_once_leaves_nobody_with_more_or_less_than_is_declared() {
         teams: watched.collect(),
         controlled: BTreeSet::new(),
     };
-    let neighbour = Neighbour { organization: &others_of_the_second.neighbour, ledger: &run.ledger, people };
+    let neighbour =
+        Neighbour { organization: &others_of_the_second.neighbour, ledger: &run.ledger, people };
     let everybody: Vec<String> = namespaces.concat();
     run.until_settled(&mut drivers, &everybody);
-    let controlled = everybody.iter().filter(|name| **name != others_of_the_second.going.name).cloned().collect();
+    let controlled = everybody
+        .iter()
+        .filter(|name| **name != others_of_the_second.going.name)
+        .cloned()
+        .collect();
     let sampler = Sampler { controlled, ..sampler };
     let remembering = wanted("etcd").then(|| Remembering::start(alone, &run.ledger));
     let clocks = Clocks::new(&clock, &run.ledger);
     // What is declared for good is in the first copy.
     teams[0].organization.save_etcd();
-    let beside = Beside { others: &others_of_the_second, neighbour: &neighbour, clocks, middlebox: &middlebox, remembering };
+    let beside = Beside {
+        others: &others_of_the_second,
+        neighbour: &neighbour,
+        clocks,
+        middlebox: &middlebox,
+        remembering,
+    };
     run.suffer(&mut teams, &mut drivers, beside, &sampler);
 
     teams.iter_mut().for_each(Team::until_it_works);
@@ -162,12 +191,22 @@ fn everything_at_once_leaves_nobody_with_more_or_less_than_is_declared() {
             ("transactions", content.journal.len()),
             ("rows written", witnessed.writes.len()),
             ("claims", witnessed.claims.len()),
-            ("replicas that ended because they were too late", teams.iter().map(|team| team.late).sum()),
-            ("leaders hit in the middle of a transaction", teams.iter().map(|team| team.in_the_middle).sum()),
+            (
+                "replicas that ended because they were too late",
+                teams.iter().map(|team| team.late).sum(),
+            ),
+            (
+                "leaders hit in the middle of a transaction",
+                teams.iter().map(|team| team.in_the_middle).sum(),
+            ),
         ],
     );
     let complaints = run.ledger.complaints();
-    assert!(complaints.is_empty(), "ROSTER_SOAK={seconds} ROSTER_SEED={seed}:\n{}", complaints.join("\n"));
+    assert!(
+        complaints.is_empty(),
+        "ROSTER_SOAK={seconds} ROSTER_SEED={seed}:\n{}",
+        complaints.join("\n")
+    );
 }
 
 impl Run {
@@ -200,8 +239,16 @@ impl Run {
                 ("newer", 0..6000, Box::new(|_, dice| newer.strike(dice))),
                 ("namespace", 0..10_000, Box::new(|_, dice| going.strike(dice))),
                 ("neighbour", 0..4000, Box::new(|_, dice| neighbour.strike(dice))),
-                ("applications", 0..4000, Box::new(|_, dice| applications::strike(database, ledger, longest, dice))),
-                ("database", 1000..6000, Box::new(|_, dice| lanes::database(ledger, database, dice))),
+                (
+                    "applications",
+                    0..4000,
+                    Box::new(|_, dice| applications::strike(database, ledger, longest, dice)),
+                ),
+                (
+                    "database",
+                    1000..6000,
+                    Box::new(|_, dice| lanes::database(ledger, database, dice)),
+                ),
                 ("answers", 0..4000, Box::new(|_, dice| lanes::answers(ledger, middlebox, dice))),
                 ("clocks", 0..20_000, Box::new(|number, dice| clocks.strike(number, dice))),
             ];
@@ -233,7 +280,9 @@ impl Run {
                 }));
             }
             let begun = Instant::now();
-            while begun.elapsed() < Duration::from_secs(self.seconds) && !lanes.iter().any(ScopedJoinHandle::is_finished) {
+            while begun.elapsed() < Duration::from_secs(self.seconds)
+                && !lanes.iter().any(ScopedJoinHandle::is_finished)
+            {
                 std::thread::sleep(Duration::from_millis(100));
             }
             stop.store(true, Ordering::Relaxed);
@@ -249,7 +298,8 @@ impl Run {
     /// Waits until everybody is as declared, and returns what is.
     fn until_settled(&self, drivers: &mut [Driver], namespaces: &[String]) -> Vec<Declared> {
         drivers.iter_mut().for_each(|driver| drop(driver.settled()));
-        let driven: BTreeSet<String> = drivers.iter().map(|driver| driver.namespace().to_owned()).collect();
+        let driven: BTreeSet<String> =
+            drivers.iter().map(|driver| driver.namespace().to_owned()).collect();
         let others = namespaces.iter().filter(|name| !driven.contains(*name));
         let mut declared: Vec<Declared> = others.flat_map(|name| self.settled(name)).collect();
         declared.extend(drivers.iter_mut().flat_map(Driver::settled));
@@ -261,7 +311,8 @@ impl Run {
         let organization = Organization::named(namespace);
         let list = || {
             let users =
-                run(organization.admin().api::<roster::api::User>().list(&Default::default())).expect("the API server answers");
+                run(organization.admin().api::<roster::api::User>().list(&Default::default()))
+                    .expect("the API server answers");
             let declared = |user| Declared {
                 namespace: namespace.to_owned(),
                 user: serde_json::to_value(user).expect("an object is JSON"),
@@ -284,7 +335,13 @@ impl Run {
     }
 
     /// Judges everything once faults have stopped.
-    fn judge(&self, teams: &mut [Team; 2], drivers: &mut [Driver], namespaces: &[String], others: &Others) {
+    fn judge(
+        &self,
+        teams: &mut [Team; 2],
+        drivers: &mut [Driver],
+        namespaces: &[String],
+        others: &Others,
+    ) {
         let ledger = &self.ledger;
         self.until_settled(drivers, namespaces);
         self.passwords(drivers);
@@ -304,20 +361,34 @@ impl Run {
         self.stays_so(teams, namespaces);
     }
 
-    fn of_the_end(&self, drivers: &mut [Driver], namespaces: &[String], content: &Content, others: &Others) -> Vec<String> {
+    fn of_the_end(
+        &self,
+        drivers: &mut [Driver],
+        namespaces: &[String],
+        content: &Content,
+        others: &Others,
+    ) -> Vec<String> {
         let declared = self.until_settled(drivers, namespaces);
         let mut complaints = oracles::of_the_store(content);
         let mut owned = content.clone();
-        owned.accounts.retain(|account| (account.namespace.as_str(), account.owner.as_str()) != (&others.going.name, RELEASED));
+        owned.accounts.retain(|account| {
+            (account.namespace.as_str(), account.owner.as_str()) != (&others.going.name, RELEASED)
+        });
         complaints.extend(oracles::users(&declared, &owned));
         {
             let seen = self.observer.seen();
             complaints.extend(oracles::what_was_said(&seen.said, &content.witness));
-            let billable = Billable { seen: seen.with_account.clone(), asked_for: seen.asked_for.clone() };
-            complaints.extend(oracles::bill(&billed(&self.database.url(), &run(months(&self.database))), &billable, content));
+            let billable =
+                Billable { seen: seen.with_account.clone(), asked_for: seen.asked_for.clone() };
+            complaints.extend(oracles::bill(
+                &billed(&self.database.url(), &run(months(&self.database))),
+                &billable,
+                content,
+            ));
         }
         complaints.extend(directory(&self.folder, &owned));
-        let users: Vec<Value> = declared.iter().map(|declared| declared.user.clone()).map(named).collect();
+        let users: Vec<Value> =
+            declared.iter().map(|declared| declared.user.clone()).map(named).collect();
         let groups: Vec<Value> = namespaces.iter().flat_map(|name| groups(name)).collect();
         let held = run(held(&self.database, &mut None)).expect("the store can be read");
         complaints.extend(rules::permissions(&users, &groups, &held));
@@ -327,10 +398,15 @@ impl Run {
     /// O16: the newest password lets in, unless the account is disabled.
     fn passwords(&self, drivers: &[Driver]) {
         for (login, password, enabled) in drivers.iter().flat_map(Driver::passwords) {
-            self.ledger.awaited("O16 passwords", &format!("{login} is let in with the newest password: {enabled}"), || {
-                let entered = run_roster(&["login", &login, "--store", &self.database.url()], &password);
-                (entered.code == Some(if enabled { 0 } else { 1 })).then_some(())
-            });
+            self.ledger.awaited(
+                "O16 passwords",
+                &format!("{login} is let in with the newest password: {enabled}"),
+                || {
+                    let entered =
+                        run_roster(&["login", &login, "--store", &self.database.url()], &password);
+                    (entered.code == Some(if enabled { 0 } else { 1 })).then_some(())
+                },
+            );
         }
     }
 
@@ -339,14 +415,23 @@ impl Run {
         let mut places = vec![];
         let folder = organization.logs().parent().expect("the logs are in a folder").to_owned();
         for folder in [folder, organization.logs()] {
-            for file in std::fs::read_dir(folder).expect("it can be read").filter_map(Result::ok).map(|file| file.path()) {
+            for file in std::fs::read_dir(folder)
+                .expect("it can be read")
+                .filter_map(Result::ok)
+                .map(|file| file.path())
+            {
                 if file.extension().is_some_and(|extension| extension == "log") {
-                    places.push((file.display().to_string(), std::fs::read(&file).expect("a log can be read")));
+                    places.push((
+                        file.display().to_string(),
+                        std::fs::read(&file).expect("a log can be read"),
+                    ));
                 }
             }
         }
         let kinds = "users.roster.rs,usergroups,orgemaildomains,events.events.k8s.io";
-        let all = organization.kubectl(&["get", kinds, "--all-namespaces", "-o", "yaml"], "").expect_success();
+        let all = organization
+            .kubectl(&["get", kinds, "--all-namespaces", "-o", "yaml"], "")
+            .expect_success();
         places.push(("objects and Events".to_owned(), all.into_bytes()));
         assert!(places.len() > 5, "everything was looked at: {}", places.len());
         places
@@ -360,9 +445,15 @@ impl Run {
             let mut state: BTreeMap<String, String> = BTreeMap::new();
             for name in namespaces {
                 let objects = versions(&Organization::named(name));
-                state.extend(objects.into_iter().map(|(object, version)| (format!("{name}/{object}"), version)));
+                state.extend(
+                    objects
+                        .into_iter()
+                        .map(|(object, version)| (format!("{name}/{object}"), version)),
+                );
             }
-            state.extend(rows(&self.database).into_iter().map(|(table, rows)| (table, format!("{rows:?}"))));
+            state.extend(
+                rows(&self.database).into_iter().map(|(table, rows)| (table, format!("{rows:?}"))),
+            );
             state
         };
         let started = teams.each_ref().map(|team| team.start_one(&["--resync", &resync]));
@@ -383,7 +474,9 @@ impl Run {
         let started = teams.each_ref().map(|team| team.start_one(&["--resync", &resync]));
         std::thread::sleep(4 * RESYNC);
         self.ledger.judged("O2, O12 unchanged", rules::unchanged(&last, &state()));
-        for (replica, metrics) in started.iter().map(|replica| (replica, replica.page("/metrics").1)) {
+        for (replica, metrics) in
+            started.iter().map(|replica| (replica, replica.page("/metrics").1))
+        {
             let places = vec![("metrics".to_owned(), metrics.into_bytes())];
             self.ledger.judged("O15 passwords", needles::found(&PASSWORDS, &places));
             assert!(replica.leads());
@@ -415,7 +508,13 @@ fn named(mut object: Value) -> Value {
 }
 
 fn groups(namespace: &str) -> Vec<Value> {
-    let groups = run(Organization::named(namespace).admin().api::<roster::api::UserGroup>().list(&Default::default()));
+    let groups = run(Organization::named(namespace)
+        .admin()
+        .api::<roster::api::UserGroup>()
+        .list(&Default::default()));
     let groups = groups.expect("the API server answers").items;
-    groups.into_iter().map(|group| serde_json::to_value(group).expect("an object is JSON")).collect()
+    groups
+        .into_iter()
+        .map(|group| serde_json::to_value(group).expect("an object is JSON"))
+        .collect()
 }

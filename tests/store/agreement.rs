@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 use roster::domain::account::{
-    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Departure, EntryHandle, Fingerprint, FromSecret, Lifecycle,
-    Revision, Source, Transaction, TransactionId, TransactionKind,
+    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Departure, EntryHandle,
+    Fingerprint, FromSecret, Lifecycle, Revision, Source, Transaction, TransactionId,
+    TransactionKind,
 };
 use roster::domain::email::{Domain, Email};
 use roster::domain::group::{Detail, GroupContent};
@@ -19,20 +20,29 @@ use roster::domain::member::SelfChange;
 use roster::domain::organization::{LoginName, Organization};
 use roster::domain::password::PasswordHash;
 use roster::plan::{
-    AccountChange, AccountPlan, AddressMove, ConfirmPlan, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan, Plan,
-    RehashPlan, SeenAccount,
+    AccountChange, AccountPlan, AddressMove, ConfirmPlan, DomainPlan, GroupPlan, Keep, Leaving,
+    Listing, MemberPlan, Plan, RehashPlan, SeenAccount,
 };
 use roster::store::{AccountKey, Receipt, Refusal, Store, UserName};
 use uuid::Uuid;
 
-use crate::plans::{at, content, create_heir, from_secret, hash, inherited, organization, owner, permissions, plan};
+use crate::plans::{
+    at, content, create_heir, from_secret, hash, inherited, organization, owner, permissions, plan,
+};
 use crate::view::agrees_with_the_definition;
 use crate::{Bench, Entry, InMemory, InPostgres, InSqlite};
 
 const NAMESPACES: [&str; 2] = ["acme", "other"];
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
-const ADDRESSES: [&str; 5] = ["a@acme.example", "b@acme.example", "a@eu.acme.example", "b@eu.acme.example", "a@other.example"];
-const COPIES: [&str; 3] = ["a@acme.example (Copy 1)", "a@acme.example (Copy 2)", "a@acme.example (Copy 3)"];
+const ADDRESSES: [&str; 5] = [
+    "a@acme.example",
+    "b@acme.example",
+    "a@eu.acme.example",
+    "b@eu.acme.example",
+    "a@other.example",
+];
+const COPIES: [&str; 3] =
+    ["a@acme.example (Copy 1)", "a@acme.example (Copy 2)", "a@acme.example (Copy 3)"];
 /// Who is followed: others, those on a line that is there from the start, and nobody.
 const SOURCES: [&str; 7] = ["a", "b", "c", "d", "l0", "l1", "ghost"];
 const DOMAINS: [&str; 3] = ["acme.example", "eu.acme.example", "other.example"];
@@ -66,7 +76,8 @@ enum Step {
         wanted: Wanted,
         kind: Option<TransactionKind>,
         password: Option<&'static str>,
-        /// Whose account it is that is taken over, where it is another's, and whether the plan says so.
+        /// Whose account it is that is taken over, where it is another's, and whether the plan says
+        /// so.
         of: Option<(&'static str, bool)>,
         others: Others,
     },
@@ -170,7 +181,8 @@ fn mostly_current() -> impl Strategy<Value = i64> {
 
 fn who() -> impl Strategy<Value = Who> {
     let name = prop_oneof![20 => select(&NAMES[..]), 1 => Just("l0"), 1 => Just("l1")];
-    (prop_oneof![3 => Just("acme"), 1 => Just("other")], name).prop_map(|(namespace, name)| Who { namespace, name })
+    (prop_oneof![3 => Just("acme"), 1 => Just("other")], name)
+        .prop_map(|(namespace, name)| Who { namespace, name })
 }
 
 fn wanted() -> impl Strategy<Value = Wanted> {
@@ -178,16 +190,14 @@ fn wanted() -> impl Strategy<Value = Wanted> {
     let lifecycle = prop_oneof![Just(Lifecycle::Enabled), Just(Lifecycle::Disabled)];
     let mode = prop_oneof![3 => Just(Mode::Follow), 1 => Just(Mode::Keep), 1 => Just(Mode::Clone)];
     let source = prop_oneof![1 => Just(None), 2 => (select(&SOURCES[..]), mode).prop_map(Some)];
-    (address, select(&GROUPS[..]), lifecycle, source).prop_map(|(address, group, lifecycle, source)| Wanted {
-        address,
-        group,
-        lifecycle,
-        source,
-    })
+    (address, select(&GROUPS[..]), lifecycle, source).prop_map(
+        |(address, group, lifecycle, source)| Wanted { address, group, lifecycle, source },
+    )
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let one = (select(&NAMES[..]), mostly_current(), select(&ADDRESSES[..])).prop_map(|(name, lag, to)| Move { name, lag, to });
+    let one = (select(&NAMES[..]), mostly_current(), select(&ADDRESSES[..]))
+        .prop_map(|(name, lag, to)| Move { name, lag, to });
     prop_oneof![3 => Just(vec![]), 2 => vec(one, 1..3)]
 }
 
@@ -197,7 +207,10 @@ fn seen() -> impl Strategy<Value = Seen> {
 }
 
 fn leaving() -> impl Strategy<Value = Leaving> {
-    let some = || vec(select(&NAMES[..]), 0..4).prop_map(|names| names.into_iter().map(str::to_owned).collect::<BTreeSet<_>>());
+    let some = || {
+        vec(select(&NAMES[..]), 0..4)
+            .prop_map(|names| names.into_iter().map(str::to_owned).collect::<BTreeSet<_>>())
+    };
     let all: Leaving = NAMES.into_iter().chain(["l0"]).map(str::to_owned).collect();
     let leaving = prop_oneof![3 => Just(Leaving::default()), 1 => some().prop_map(Leaving::from_iter), 1 => Just(all)];
     // Where the namespace goes, whoever isn't on the way out yet is named too.
@@ -210,7 +223,12 @@ fn others() -> impl Strategy<Value = Others> {
     let seen = prop_oneof![2 => Just(vec![]), 1 => vec(seen(), 1..3)];
     let some = (moves(), keeps, seen, leaving());
     let nobody = leaving().prop_map(|leaving| (vec![], vec![], vec![], leaving));
-    prop_oneof![2 => nobody, 1 => some].prop_map(|(moves, keeps, seen, leaving)| Others { moves, keeps, seen, leaving })
+    prop_oneof![2 => nobody, 1 => some].prop_map(|(moves, keeps, seen, leaving)| Others {
+        moves,
+        keeps,
+        seen,
+        leaving,
+    })
 }
 
 fn uid() -> impl Strategy<Value = &'static str> {
@@ -219,7 +237,8 @@ fn uid() -> impl Strategy<Value = &'static str> {
 
 fn self_change() -> impl Strategy<Value = SelfChange> {
     let phone = prop_oneof![Just(None), Just(Some("1".to_owned())), Just(Some("2".to_owned()))];
-    let address = select(&ADDRESSES[..]).prop_map(|address| SelfChange::Email(Email::stored(address.to_owned())));
+    let address = select(&ADDRESSES[..])
+        .prop_map(|address| SelfChange::Email(Email::stored(address.to_owned())));
     prop_oneof![phone.prop_map(SelfChange::Phone), address, Just(SelfChange::Name("Al".to_owned()))]
 }
 
@@ -249,38 +268,42 @@ fn confirmed() -> impl Strategy<Value = Vec<(&'static str, i64)>> {
 }
 
 fn update() -> impl Strategy<Value = Step> {
-    let kinds = [TransactionKind::Disable, TransactionKind::Enable, TransactionKind::PasswordChange];
+    let kinds =
+        [TransactionKind::Disable, TransactionKind::Enable, TransactionKind::PasswordChange];
     let kind = prop_oneof![2 => Just(None), 3 => select(kinds.to_vec()).prop_map(Some)];
-    let of =
-        prop_oneof![5 => Just(None), 1 => (select(&NAMES[..]), prop_oneof![4 => Just(true), 1 => Just(false)]).prop_map(Some)];
+    let of = prop_oneof![5 => Just(None), 1 => (select(&NAMES[..]), prop_oneof![4 => Just(true), 1 => Just(false)]).prop_map(Some)];
     (who(), mostly_current(), uid(), wanted(), kind, password(), of, others()).prop_map(
-        |(who, lag, uid, wanted, kind, password, of, others)| Step::Update { who, lag, uid, wanted, kind, password, of, others },
+        |(who, lag, uid, wanted, kind, password, of, others)| Step::Update {
+            who,
+            lag,
+            uid,
+            wanted,
+            kind,
+            password,
+            of,
+            others,
+        },
     )
 }
 
 fn rehash() -> impl Strategy<Value = Step> {
-    (who(), select(&PASSWORDS[..]), select(&PASSWORDS[..])).prop_map(|(who, before, after)| Step::Rehash { who, before, after })
+    (who(), select(&PASSWORDS[..]), select(&PASSWORDS[..]))
+        .prop_map(|(who, before, after)| Step::Rehash { who, before, after })
 }
 
 fn group() -> impl Strategy<Value = Step> {
-    let details = prop_oneof![Just([].into()), Just([Detail::Phone, Detail::Email, Detail::Password].into())];
+    let details =
+        prop_oneof![Just([].into()), Just([Detail::Phone, Detail::Email, Detail::Password].into())];
     let put = prop_oneof![1 => Just(None), 2 => (any::<bool>(), details).prop_map(Some)];
-    (select(&NAMESPACES[..]), select(&GROUPS[..]), put, leaving()).prop_map(|(namespace, name, put, leaving)| Step::Group {
-        namespace,
-        name,
-        put,
-        leaving,
-    })
+    (select(&NAMESPACES[..]), select(&GROUPS[..]), put, leaving())
+        .prop_map(|(namespace, name, put, leaving)| Step::Group { namespace, name, put, leaving })
 }
 
 fn domain() -> impl Strategy<Value = Step> {
-    let put = prop_oneof![1 => Just(None), 3 => (select(&DOMAINS[..]), any::<bool>()).prop_map(Some)];
-    (select(&NAMESPACES[..]), select(&NAMES[..]), put, leaving()).prop_map(|(namespace, name, put, leaving)| Step::Domain {
-        namespace,
-        name,
-        put,
-        leaving,
-    })
+    let put =
+        prop_oneof![1 => Just(None), 3 => (select(&DOMAINS[..]), any::<bool>()).prop_map(Some)];
+    (select(&NAMESPACES[..]), select(&NAMES[..]), put, leaving())
+        .prop_map(|(namespace, name, put, leaving)| Step::Domain { namespace, name, put, leaving })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -301,11 +324,13 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn batch() -> impl Strategy<Value = Batch> {
-    let directories = vec(select(&DIRECTORIES[..]), 0..3).prop_map(|names| names.into_iter().collect());
+    let directories =
+        vec(select(&DIRECTORIES[..]), 0..3).prop_map(|names| names.into_iter().collect());
     prop_oneof![5 => vec(step(), 1..8).prop_map(Batch::Commit), 1 => directories.prop_map(Batch::UseDirectories)]
 }
 
-/// A store on trial: what was sent to it, its ids in the order in which it gave them, and whom it deleted.
+/// A store on trial: what was sent to it, its ids in the order in which it gave them, and whom it
+/// deleted.
 struct Trial<B> {
     bench: B,
     sent: Vec<Plan>,
@@ -315,17 +340,29 @@ struct Trial<B> {
 }
 
 impl<B: Bench> Trial<B> {
-    /// Sets a store up with a directory, an administrator, two who follow each other, and a line on which `l0` follows so many others.
+    /// Sets a store up with a directory, an administrator, two who follow each other, and a line on
+    /// which `l0` follows so many others.
     async fn new(bench: B, line: usize) -> Self {
-        let mut plans: Vec<Plan> =
-            NAMESPACES.map(|namespace| crate::plans::put_domain_in(namespace, "d", "*.acme.example")).into();
-        let mut accounts =
-            vec![("a".to_owned(), inherited("b")), ("b".to_owned(), inherited("c")), ("c".to_owned(), inherited("b"))];
+        let mut plans: Vec<Plan> = NAMESPACES
+            .map(|namespace| crate::plans::put_domain_in(namespace, "d", "*.acme.example"))
+            .into();
+        let mut accounts = vec![
+            ("a".to_owned(), inherited("b")),
+            ("b".to_owned(), inherited("c")),
+            ("c".to_owned(), inherited("b")),
+        ];
         if line > 0 {
-            accounts.extend((0..=line).map(|number| (format!("l{number}"), inherited(&format!("l{}", number + 1)))));
+            accounts.extend(
+                (0..=line)
+                    .map(|number| (format!("l{number}"), inherited(&format!("l{}", number + 1)))),
+            );
         }
         for (name, source) in accounts {
-            let Plan::Account(mut plan) = create_heir(organization("acme", "acme-one"), &name, source) else { unreachable!() };
+            let Plan::Account(mut plan) =
+                create_heir(organization("acme", "acme-one"), &name, source)
+            else {
+                unreachable!()
+            };
             "1".clone_into(&mut plan.owner.uid);
             if let AccountChange::Create { content, .. } = &mut plan.change
                 && name == "a"
@@ -334,7 +371,10 @@ impl<B: Bench> Trial<B> {
             }
             plans.push(Plan::Account(plan));
         }
-        plans.push(crate::plans::put_self_service("users", &[Detail::Phone, Detail::Email, Detail::Password]));
+        plans.push(crate::plans::put_self_service(
+            "users",
+            &[Detail::Phone, Detail::Email, Detail::Password],
+        ));
         bench.store().use_directories(&["one".to_owned()].into(), at(0).now).await.unwrap();
         bench.store().commit(&plans, at(0)).await.unwrap();
         Self { bench, sent: vec![], ids: HashMap::new(), deleted: vec![], steps: 0 }
@@ -370,19 +410,26 @@ impl<B: Bench> Trial<B> {
     async fn plan(&self, step: &Step) -> Plan {
         let transaction = TransactionId(Uuid::from_u128(self.steps));
         let set = |password: &Option<&str>| {
-            password.map(|password| FromSecret { version: self.steps.to_string(), ..from_secret(password) })
+            password.map(|password| FromSecret {
+                version: self.steps.to_string(),
+                ..from_secret(password)
+            })
         };
         match step {
             Step::Create { who, customer_id, username, wanted, password, others } => {
-                let organization =
-                    organization(who.namespace, &format!("{}-{customer_id}", who.namespace).replace("other-two", "acme-one"));
+                let organization = organization(
+                    who.namespace,
+                    &format!("{}-{customer_id}", who.namespace).replace("other-two", "acme-one"),
+                );
                 let login_name = LoginName::new(username, &organization.customer_id);
                 let (content, password) = (wanted.content(), set(password));
-                let change = AccountChange::Create { id: None, transaction, login_name, content, password };
+                let change =
+                    AccountChange::Create { id: None, transaction, login_name, content, password };
                 self.account_plan(*who, organization, "1", change, others).await
             }
             Step::Update { who, lag, uid, wanted, kind, password, of, others } => {
-                let (account, revision) = self.current(who.namespace, of.map_or(who.name, |(name, _)| name)).await;
+                let (account, revision) =
+                    self.current(who.namespace, of.map_or(who.name, |(name, _)| name)).await;
                 let transaction = kind.map(|kind| (transaction, kind));
                 let change = AccountChange::Update {
                     account,
@@ -392,20 +439,34 @@ impl<B: Bench> Trial<B> {
                     password: set(password),
                     adopts: of.is_some_and(|(_, adopts)| adopts),
                 };
-                self.account_plan(*who, organization(who.namespace, "any"), uid, change, others).await
+                self.account_plan(*who, organization(who.namespace, "any"), uid, change, others)
+                    .await
             }
             Step::Release { who, lag, uid } => {
                 let (account, revision) = self.current(who.namespace, who.name).await;
                 let change = AccountChange::Release { account, from: Revision(revision - lag) };
-                self.account_plan(*who, organization(who.namespace, "any"), uid, change, &Others::nobody()).await
+                self.account_plan(
+                    *who,
+                    organization(who.namespace, "any"),
+                    uid,
+                    change,
+                    &Others::nobody(),
+                )
+                .await
             }
             Step::Delete { who, lag, uid, others } => {
                 let (account, revision) = self.current(who.namespace, who.name).await;
-                let change = AccountChange::Delete { account, from: Revision(revision - lag), transaction };
-                self.account_plan(*who, organization(who.namespace, "any"), uid, change, others).await
+                let change =
+                    AccountChange::Delete { account, from: Revision(revision - lag), transaction };
+                self.account_plan(*who, organization(who.namespace, "any"), uid, change, others)
+                    .await
             }
-            Step::Group { namespace, name, put, leaving } => Plan::Group(group_plan([namespace, name], put.as_ref(), leaving)),
-            Step::Domain { namespace, name, put, leaving } => Plan::Domain(domain_plan([namespace, name], *put, leaving)),
+            Step::Group { namespace, name, put, leaving } => {
+                Plan::Group(group_plan([namespace, name], put.as_ref(), leaving))
+            }
+            Step::Domain { namespace, name, put, leaving } => {
+                Plan::Domain(domain_plan([namespace, name], *put, leaving))
+            }
             Step::Member { who, changes, password } => {
                 let (account, _) = self.current(who.namespace, who.name).await;
                 let (namespace, password) = (who.namespace.to_owned(), password.map(hash));
@@ -423,18 +484,29 @@ impl<B: Bench> Trial<B> {
             Step::Confirm { who, confirmed } => {
                 let (account, revision) = self.current(who.namespace, who.name).await;
                 let confirmed = older(confirmed, revision);
-                Plan::Confirm(ConfirmPlan { namespace: who.namespace.to_owned(), account, confirmed })
+                Plan::Confirm(ConfirmPlan {
+                    namespace: who.namespace.to_owned(),
+                    account,
+                    confirmed,
+                })
             }
             Step::ConfirmDeleted { back, confirmed } => {
                 let gone = self.deleted.len().checked_sub(*back).map(|index| &self.deleted[index]);
-                let (namespace, account) =
-                    gone.map_or(("acme".to_owned(), AccountId(Uuid::nil())), |gone| (gone.namespace.clone(), gone.account));
-                let confirmed = older(confirmed, gone.map_or(1, |gone| gone.transaction.revision.0));
+                let (namespace, account) = gone
+                    .map_or(("acme".to_owned(), AccountId(Uuid::nil())), |gone| {
+                        (gone.namespace.clone(), gone.account)
+                    });
+                let confirmed =
+                    older(confirmed, gone.map_or(1, |gone| gone.transaction.revision.0));
                 Plan::Confirm(ConfirmPlan { namespace, account, confirmed })
             }
             Step::Repeat(back) => match self.sent.len().checked_sub(*back) {
                 Some(index) => self.sent[index].clone(),
-                None => Plan::Group(group_plan(["acme", "crew"], Some(&(false, BTreeSet::new())), &Leaving::default())),
+                None => Plan::Group(group_plan(
+                    ["acme", "crew"],
+                    Some(&(false, BTreeSet::new())),
+                    &Leaving::default(),
+                )),
             },
         }
     }
@@ -449,10 +521,15 @@ impl<B: Bench> Trial<B> {
     ) -> Plan {
         let mut owner = owner(who.name);
         uid.clone_into(&mut owner.uid);
-        let mut plan = AccountPlan { leaving: others.leaving.clone(), ..plan(organization, owner, change) };
+        let mut plan =
+            AccountPlan { leaving: others.leaving.clone(), ..plan(organization, owner, change) };
         for Move { name, lag, to } in &others.moves {
             let (account, revision) = self.current(who.namespace, name).await;
-            plan.moves.push(AddressMove { account, from: Revision(revision - lag), to: Email::stored((*to).to_owned()) });
+            plan.moves.push(AddressMove {
+                account,
+                from: Revision(revision - lag),
+                to: Email::stored((*to).to_owned()),
+            });
         }
         for (Seen { name, lag }, keeps) in &others.keeps {
             let (account, revision) = self.current(who.namespace, name).await;
@@ -470,12 +547,16 @@ impl<B: Bench> Trial<B> {
     async fn current(&self, namespace: &str, name: &str) -> (AccountId, i64) {
         let key = AccountKey::Owner { namespace: namespace.to_owned(), name: name.to_owned() };
         let found = self.bench.store().find(std::slice::from_ref(&key)).await.unwrap();
-        found.get(&key).map_or((AccountId(Uuid::nil()), 1), |account| (account.id, account.revision.0))
+        found
+            .get(&key)
+            .map_or((AccountId(Uuid::nil()), 1), |account| (account.id, account.revision.0))
     }
 
     fn anonymous(&mut self, receipt: Receipt) -> Receipt {
         match receipt {
-            Receipt::Account(account) => Receipt::Account(Box::new(self.anonymous_account(*account))),
+            Receipt::Account(account) => {
+                Receipt::Account(Box::new(self.anonymous_account(*account)))
+            }
             Receipt::Deleted(departure) => {
                 if self.deleted.iter().all(|other| other.account != departure.account) {
                     self.deleted.push((*departure).clone());
@@ -495,9 +576,11 @@ impl<B: Bench> Trial<B> {
         Account { id: self.anonymous_id(account.id), transaction, ..account }
     }
 
-    /// The journal of every account that an answer told of, in the order in which they were told of.
+    /// The journal of every account that an answer told of, in the order in which they were told
+    /// of.
     async fn journals(&self) -> Vec<Vec<Entry>> {
-        let ids: BTreeMap<AccountId, AccountId> = self.ids.iter().map(|(id, anonymous)| (*anonymous, *id)).collect();
+        let ids: BTreeMap<AccountId, AccountId> =
+            self.ids.iter().map(|(id, anonymous)| (*anonymous, *id)).collect();
         let mut journals = vec![];
         for id in ids.into_values() {
             journals.push(self.bench.journal(id).await);
@@ -512,16 +595,25 @@ impl<B: Bench> Trial<B> {
         owners.sort();
         let mut newest = vec![];
         for uid in UIDS {
-            let users: Vec<UserName> =
-                NAMESPACES.iter().flat_map(|at| NAMES.map(|name| ((*at).to_owned(), name.to_owned()))).collect();
+            let users: Vec<UserName> = NAMESPACES
+                .iter()
+                .flat_map(|at| NAMES.map(|name| ((*at).to_owned(), name.to_owned())))
+                .collect();
             let users: Vec<_> = users.into_iter().map(|user| (user, uid.to_owned())).collect();
-            let found: BTreeMap<_, _> = store.departures(&users).await.unwrap().into_iter().collect();
+            let found: BTreeMap<_, _> =
+                store.departures(&users).await.unwrap().into_iter().collect();
             // Of two that one user deleted at the same instant, either is the newest.
-            newest.push(found.into_iter().map(|(user, gone)| (user, gone.transaction.started)).collect::<Vec<_>>());
+            newest.push(
+                found
+                    .into_iter()
+                    .map(|(user, gone)| (user, gone.transaction.started))
+                    .collect::<Vec<_>>(),
+            );
         }
         let unconfirmed = store.unconfirmed_departures().await.unwrap();
         let unconfirmed = unconfirmed.into_iter().map(|gone| self.anonymous_departure(gone));
-        let unconfirmed: BTreeMap<AccountId, Departure> = unconfirmed.map(|gone| (gone.account, gone)).collect();
+        let unconfirmed: BTreeMap<AccountId, Departure> =
+            unconfirmed.map(|gone| (gone.account, gone)).collect();
         format!("{owners:#?}\n{newest:#?}\n{unconfirmed:#?}")
     }
 
@@ -533,7 +625,8 @@ impl<B: Bench> Trial<B> {
     /// Gives a case to each account.
     async fn assign_cases(&self) {
         for account in self.bench.store().list(None).await.unwrap() {
-            let case = format!("{}/{}/{}", account.namespace, account.owner.name, account.revision.0);
+            let case =
+                format!("{}/{}/{}", account.namespace, account.owner.name, account.revision.0);
             self.bench.assign_case(&case, account.id).await;
         }
     }
@@ -545,21 +638,39 @@ impl<B: Bench> Trial<B> {
         let list = store.list(None).await.unwrap();
         let found = store.find(&keys).await.unwrap();
         let found: Vec<Option<Account>> = keys.iter().map(|key| found.get(key).cloned()).collect();
-        let presented: Vec<Organization> = NAMESPACES.map(|namespace| organization(namespace, "acme-one")).into();
-        let records: BTreeMap<_, _> = store.organizations(&presented).await.unwrap().into_iter().collect();
-        let users: Vec<UserName> =
-            NAMESPACES.iter().flat_map(|at| SOURCES.map(|name| ((*at).to_owned(), name.to_owned()))).collect();
+        let presented: Vec<Organization> =
+            NAMESPACES.map(|namespace| organization(namespace, "acme-one")).into();
+        let records: BTreeMap<_, _> =
+            store.organizations(&presented).await.unwrap().into_iter().collect();
+        let users: Vec<UserName> = NAMESPACES
+            .iter()
+            .flat_map(|at| SOURCES.map(|name| ((*at).to_owned(), name.to_owned())))
+            .collect();
         let lineage: BTreeMap<_, _> = store.lineage(&users).await.unwrap().into_iter().collect();
         let heirs: BTreeMap<_, _> = store.heirs(&users).await.unwrap().into_iter().collect();
-        let administrators: BTreeMap<_, _> =
-            store.administrators(&NAMESPACES.map(str::to_owned)).await.unwrap().into_iter().collect();
-        let leaving = [("acme", ["a", "l1"].map(str::to_owned).into_iter().collect()), ("other", Leaving::default())];
+        let administrators: BTreeMap<_, _> = store
+            .administrators(&NAMESPACES.map(str::to_owned))
+            .await
+            .unwrap()
+            .into_iter()
+            .collect();
+        let leaving = [
+            ("acme", ["a", "l1"].map(str::to_owned).into_iter().collect()),
+            ("other", Leaving::default()),
+        ];
         let leaving = leaving.map(|(namespace, leaving)| (namespace.to_owned(), leaving)).into();
         let counts: BTreeMap<_, _> = store.counts(&leaving).await.unwrap().into_iter().collect();
         let credentials: Vec<_> = list.iter().map(credential).collect();
-        let list: Vec<Account> = list.into_iter().map(|account| self.anonymous_account(account)).collect();
-        let found: Vec<_> = found.into_iter().map(|found| found.map(|account| self.anonymous_account(account))).collect();
-        let lineage: Vec<_> = lineage.into_iter().map(|(user, account)| (user, self.anonymous_account(account))).collect();
+        let list: Vec<Account> =
+            list.into_iter().map(|account| self.anonymous_account(account)).collect();
+        let found: Vec<_> = found
+            .into_iter()
+            .map(|found| found.map(|account| self.anonymous_account(account)))
+            .collect();
+        let lineage: Vec<_> = lineage
+            .into_iter()
+            .map(|(user, account)| (user, self.anonymous_account(account)))
+            .collect();
         let departures = self.departures().await;
         format!(
             "{list:#?}\n{credentials:#?}\n{found:#?}\n{records:#?}\n{lineage:#?}\n{heirs:#?}\n{administrators:#?}\n{counts:#?}\n\
@@ -571,8 +682,13 @@ impl<B: Bench> Trial<B> {
 /// A transaction that a member began has an id made of the account's.
 fn without_the_id_of_a_member(account: AccountId, transaction: Transaction) -> Transaction {
     let from = Revision(transaction.revision.0 - 1);
-    let by_member = transaction.id == TransactionId::of_member(account, TransactionKind::PasswordChange, from);
-    if by_member { Transaction { id: TransactionId(Uuid::nil()), ..transaction } } else { transaction }
+    let by_member =
+        transaction.id == TransactionId::of_member(account, TransactionKind::PasswordChange, from);
+    if by_member {
+        Transaction { id: TransactionId(Uuid::nil()), ..transaction }
+    } else {
+        transaction
+    }
 }
 
 /// What an account logs in with, which nothing else prints.
@@ -588,10 +704,16 @@ fn credential(account: &Account) -> Option<[Option<String>; 3]> {
 }
 
 fn older(confirmed: &[(&str, i64)], revision: i64) -> Confirmations {
-    let fingerprint = ["abc/def", "abc", "/def"].get(usize::try_from(revision % 4).unwrap()).copied().map(Fingerprint::stored);
+    let fingerprint = ["abc/def", "abc", "/def"]
+        .get(usize::try_from(revision % 4).unwrap())
+        .copied()
+        .map(Fingerprint::stored);
     let handle = (revision % 3 != 0).then(|| EntryHandle(format!("entry {revision}")));
-    let confirmation =
-        |lag| Confirmation { revision: Revision(revision - lag), fingerprint: fingerprint.clone(), handle: handle.clone() };
+    let confirmation = |lag| Confirmation {
+        revision: Revision(revision - lag),
+        fingerprint: fingerprint.clone(),
+        handle: handle.clone(),
+    };
     confirmed.iter().map(|&(directory, lag)| (directory.to_owned(), confirmation(lag))).collect()
 }
 
@@ -604,10 +726,22 @@ impl Others {
 fn all_keys() -> Vec<AccountKey> {
     let mut keys = Vec::new();
     for namespace in NAMESPACES.map(str::to_owned) {
-        let addresses = ADDRESSES.into_iter().chain(COPIES).map(|address| Email::stored(address.to_owned()));
-        keys.extend(NAMES.map(|name| AccountKey::Owner { namespace: namespace.clone(), name: name.to_owned() }));
-        keys.extend(addresses.map(|email| AccountKey::Email { namespace: namespace.clone(), email }));
-        keys.extend(NAMES.map(|name| AccountKey::Login(LoginName::stored(format!("{name}.{namespace}-one")))));
+        let addresses =
+            ADDRESSES.into_iter().chain(COPIES).map(|address| Email::stored(address.to_owned()));
+        keys.extend(
+            NAMES.map(|name| AccountKey::Owner {
+                namespace: namespace.clone(),
+                name: name.to_owned(),
+            }),
+        );
+        keys.extend(
+            addresses.map(|email| AccountKey::Email { namespace: namespace.clone(), email }),
+        );
+        keys.extend(
+            NAMES.map(|name| {
+                AccountKey::Login(LoginName::stored(format!("{name}.{namespace}-one")))
+            }),
+        );
     }
     keys
 }
@@ -632,12 +766,21 @@ fn sourced(from: String, mode: Mode) -> Source {
         Mode::Keep => Source::Inherited { from, kept: Some(permissions(&["orders:read"])) },
         Mode::Clone => {
             let uid = format!("uid of {from}");
-            Source::Cloned(Cloned { from, uid, generation: 1, permissions: permissions(&["cloned:read", "orders:read"]) })
+            Source::Cloned(Cloned {
+                from,
+                uid,
+                generation: 1,
+                permissions: permissions(&["cloned:read", "orders:read"]),
+            })
         }
     }
 }
 
-fn group_plan([namespace, name]: [&str; 2], put: Option<&(bool, BTreeSet<Detail>)>, leaving: &Leaving) -> GroupPlan {
+fn group_plan(
+    [namespace, name]: [&str; 2],
+    put: Option<&(bool, BTreeSet<Detail>)>,
+    leaving: &Leaving,
+) -> GroupPlan {
     let (namespace, name, leaving) = (namespace.to_owned(), name.to_owned(), leaving.clone());
     match put {
         Some((full_control, self_service)) => {
@@ -652,7 +795,11 @@ fn group_plan([namespace, name]: [&str; 2], put: Option<&(bool, BTreeSet<Detail>
     }
 }
 
-fn domain_plan([namespace, name]: [&str; 2], put: Option<(&str, bool)>, leaving: &Leaving) -> DomainPlan {
+fn domain_plan(
+    [namespace, name]: [&str; 2],
+    put: Option<(&str, bool)>,
+    leaving: &Leaving,
+) -> DomainPlan {
     let (namespace, name) = (namespace.to_owned(), name.to_owned());
     match put {
         Some((domain, include_subdomains)) => {
@@ -665,7 +812,8 @@ fn domain_plan([namespace, name]: [&str; 2], put: Option<(&str, bool)>, leaving:
 
 /// No address of an organization, no login and no owner is there twice.
 fn holds_together(accounts: &[Account]) {
-    let mut emails: Vec<(&str, &Email)> = accounts.iter().map(|a| (a.namespace.as_str(), &a.content.email)).collect();
+    let mut emails: Vec<(&str, &Email)> =
+        accounts.iter().map(|a| (a.namespace.as_str(), &a.content.email)).collect();
     emails.sort();
     emails.dedup();
     assert_eq!(emails.len(), accounts.len(), "an address is there twice");
@@ -687,7 +835,11 @@ fn shapes(accounts: &[Account]) -> BTreeSet<&'static str> {
 }
 
 fn shape(account: &Account, accounts: &[Account]) -> Option<&'static str> {
-    let find = |name: &str| accounts.iter().find(|other| other.namespace == account.namespace && other.owner.name == name);
+    let find = |name: &str| {
+        accounts
+            .iter()
+            .find(|other| other.namespace == account.namespace && other.owner.name == name)
+    };
     let followed = inheritance::followed(account)?;
     let mut trail = vec![followed];
     while let Some(next) = trail.last().and_then(|name| inheritance::followed(find(name)?)) {
@@ -711,7 +863,8 @@ fn shape(account: &Account, accounts: &[Account]) -> Option<&'static str> {
 async fn agree(line: usize, batches: &[Batch], with_postgres: bool) -> Vec<&'static str> {
     let mut memory = Trial::new(InMemory::default(), line).await;
     let mut sqlite = Trial::new(InSqlite::new().await, line).await;
-    let mut postgres = if with_postgres { Some(Trial::new(InPostgres::new().await, line).await) } else { None };
+    let mut postgres =
+        if with_postgres { Some(Trial::new(InPostgres::new().await, line).await) } else { None };
     let mut words = Vec::new();
     for (number, batch) in batches.iter().enumerate() {
         let expected = memory.run(batch).await;
@@ -738,24 +891,44 @@ async fn agree(line: usize, batches: &[Batch], with_postgres: bool) -> Vec<&'sta
         agrees_with_the_definition(&sqlite.bench).await;
         words.extend(shapes(&accounts));
         words.extend(accounts.iter().filter_map(state));
-        words.extend(memory.bench.store().unconfirmed_departures().await.unwrap().iter().map(|_| "an unconfirmed departure"));
+        words.extend(
+            memory
+                .bench
+                .store()
+                .unconfirmed_departures()
+                .await
+                .unwrap()
+                .iter()
+                .map(|_| "an unconfirmed departure"),
+        );
     }
     let journals = memory.journals().await;
     assert_eq!(sqlite.journals().await, journals);
     if let Some(postgres) = &mut postgres {
         assert_eq!(postgres.journals().await, journals);
     }
-    words.extend(journals.iter().flatten().filter(|entry| entry.superseded).map(|_| "a superseded transaction"));
+    words.extend(
+        journals
+            .iter()
+            .flatten()
+            .filter(|entry| entry.superseded)
+            .map(|_| "a superseded transaction"),
+    );
     words
 }
 
 /// The states of accounts that not every random history comes to.
 fn state(account: &Account) -> Option<&'static str> {
-    let from_secret = |account: &Account| Some(account.credential.as_ref()?.from_secret.as_ref()?.hash.clone());
+    let from_secret =
+        |account: &Account| Some(account.credential.as_ref()?.from_secret.as_ref()?.hash.clone());
     match account {
         _ if account.owner.uid.is_empty() => Some("released"),
-        _ if account.transaction.in_flight() && !account.confirmed.is_empty() => Some("half confirmed"),
-        Account { credential: Some(credential), .. } if from_secret(account).is_some_and(|hash| hash != credential.login) => {
+        _ if account.transaction.in_flight() && !account.confirmed.is_empty() => {
+            Some("half confirmed")
+        }
+        Account { credential: Some(credential), .. }
+            if from_secret(account).is_some_and(|hash| hash != credential.login) =>
+        {
             Some("a member's own password over the secret's")
         }
         _ => None,
@@ -801,18 +974,20 @@ fn cases() -> u32 {
 fn all_stores_answer_the_same_and_hold_the_same() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let tally = RefCell::new(BTreeMap::new());
-    let config = ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() };
     let lines = prop_oneof![2 => Just(0), 1 => select(&[31, 32, 33][..])];
     // A server takes ten times as long, so it has a part of the histories.
     let history = (lines, vec(batch(), 1..28), proptest::bool::weighted(0.25));
     // What is rare may not have come up yet.
     for _ in 0..5 {
-        let tried = TestRunner::new(config.clone()).run(&history, |(line, batches, with_postgres)| {
-            for word in runtime.block_on(agree(line, &batches, with_postgres)) {
-                *tally.borrow_mut().entry(word).or_insert(0) += 1;
-            }
-            Ok(())
-        });
+        let tried =
+            TestRunner::new(config.clone()).run(&history, |(line, batches, with_postgres)| {
+                for word in runtime.block_on(agree(line, &batches, with_postgres)) {
+                    *tally.borrow_mut().entry(word).or_insert(0) += 1;
+                }
+                Ok(())
+            });
         if let Err(difference) = tried {
             panic!("{difference}");
         }

@@ -1,4 +1,5 @@
-//! The contract on bills, one function per sentence: who is billed for a month, and what changes that no more.
+//! The contract on bills, one function per sentence: who is billed for a month, and what changes
+//! that no more.
 
 use std::ops::ControlFlow;
 
@@ -15,8 +16,8 @@ use sqlx::{Connection, SqlSafeStr, SqliteConnection};
 
 use crate::contract::contract;
 use crate::plans::{
-    account, acme, cases_unassigned, commit, content, create, create_in, delete, done, organization, put_domain, put_domain_in,
-    recreate, switch,
+    account, acme, cases_unassigned, commit, content, create, create_in, delete, done,
+    organization, put_domain, put_domain_in, recreate, switch,
 };
 use crate::{Bench, in_databases};
 
@@ -39,7 +40,12 @@ async fn born(store: &impl Store, name: &str, now: &str) -> Account {
     account(commit_on(store, create(name, &format!("{name}@acme.example")), now).await)
 }
 
-async fn switched(store: &impl Store, account_before: &Account, kind: TransactionKind, now: &str) -> Account {
+async fn switched(
+    store: &impl Store,
+    account_before: &Account,
+    kind: TransactionKind,
+    now: &str,
+) -> Account {
     account(commit_on(store, switch(account_before, kind), now).await)
 }
 
@@ -329,7 +335,9 @@ async fn what_happened_before_states_were_written_down_is_taken_from_the_journal
         (2, include_str!("../../src/store/migrations/0002_applications.sqlite.sql")),
         (3, include_str!("../../src/store/migrations/0003_permissions.sqlite.sql")),
     ]
-    .map(|(version, sql)| Migration::new(version, "before".into(), MigrationType::Simple, sql.into_sql_str(), false));
+    .map(|(version, sql)| {
+        Migration::new(version, "before".into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
     Migrator::with_migrations(migrations.into()).run(&mut connection).await.unwrap();
     let day = |text: &str| time(&format!("2026-{text}T00:00:00Z")).as_microsecond();
     for (number, (name, state, journal)) in [
@@ -342,10 +350,12 @@ async fn what_happened_before_states_were_written_down_is_taken_from_the_journal
     .enumerate()
     {
         let id = format!("0193a1b2-0000-7000-8000-00000000000{number}");
-        let lifetime = sqlx::query("INSERT INTO lifetimes VALUES ($1, 'acme', $2 || '.acme', $3, NULL)");
+        let lifetime =
+            sqlx::query("INSERT INTO lifetimes VALUES ($1, 'acme', $2 || '.acme', $3, NULL)");
         lifetime.bind(&id).bind(name).bind(day("01-05")).execute(&mut connection).await.unwrap();
         for (kind, on) in [("Create", "01-05")].into_iter().chain(journal) {
-            let entry = sqlx::query("INSERT INTO transactions VALUES ($1 || $2, $1, $2, $3, $3, $3, 0)");
+            let entry =
+                sqlx::query("INSERT INTO transactions VALUES ($1 || $2, $1, $2, $3, $3, $3, 0)");
             entry.bind(&id).bind(kind).bind(day(on)).execute(&mut connection).await.unwrap();
         }
         sqlx::query(
@@ -369,7 +379,8 @@ async fn what_happened_before_states_were_written_down_is_taken_from_the_journal
         ("2026-03", ["Enabled", "Disabled", "Disabled", "Enabled"]),
     ] {
         // By login: always, begun, never, switched.
-        let states: Vec<&str> = lines(&store, month, None).await.iter().map(|line| line.state.as_str()).collect();
+        let states: Vec<&str> =
+            lines(&store, month, None).await.iter().map(|line| line.state.as_str()).collect();
         assert_eq!(states, expected, "{month}");
     }
 }

@@ -74,7 +74,8 @@ fn is_forgotten(known: &Confirmation) -> bool {
 /// Returns the directories that the store has in use.
 async fn directories(place: &impl Place) -> Vec<String> {
     let mut application = Application::open(&place.url()).await;
-    let rows = application.rows("SELECT name FROM directories WHERE in_use ORDER BY name", &[]).await;
+    let rows =
+        application.rows("SELECT name FROM directories WHERE in_use ORDER BY name", &[]).await;
     application.close().await;
     rows.iter().filter_map(|row| row.text(0)).collect()
 }
@@ -94,7 +95,11 @@ async fn writes(store: &SqlStore) -> [Result<(), StoreError>; 3] {
 async fn writes_in(store: &SqlStore, namespace: &str) -> [Result<(), StoreError>; 3] {
     let now = at(1).now;
     let before = store.calendar().await.unwrap().zone;
-    let zone = if before.is_some_and(|zone| zone.name() == "Europe/Berlin") { "America/Phoenix" } else { "Europe/Berlin" };
+    let zone = if before.is_some_and(|zone| zone.name() == "Europe/Berlin") {
+        "America/Phoenix"
+    } else {
+        "Europe/Berlin"
+    };
     let other = format!("directory {zone}");
     [
         store.commit(&[put_domain_in(namespace, "acme", "acme.example")], at(1)).await.map(|_| ()),
@@ -119,19 +124,30 @@ async fn is_superseded(store: &SqlStore, epoch: i64) {
 
 async fn is_superseded_in(store: &SqlStore, namespace: &str, epoch: i64) {
     for written in writes_in(store, namespace).await {
-        assert!(matches!(written, Err(StoreError::Superseded { epoch: found }) if found == epoch), "{written:?}");
+        assert!(
+            matches!(written, Err(StoreError::Superseded { epoch: found }) if found == epoch),
+            "{written:?}"
+        );
     }
     // It learns of it also where it has nothing to write.
     let looked = store.changed_by_members(0).await;
-    assert!(matches!(looked, Err(StoreError::Superseded { epoch: found }) if found == epoch), "{looked:?}");
+    assert!(
+        matches!(looked, Err(StoreError::Superseded { epoch: found }) if found == epoch),
+        "{looked:?}"
+    );
     let checked = store.check_claim().await;
-    assert!(matches!(checked, Err(StoreError::Superseded { epoch: found }) if found == epoch), "{checked:?}");
+    assert!(
+        matches!(checked, Err(StoreError::Superseded { epoch: found }) if found == epoch),
+        "{checked:?}"
+    );
 }
 
 #[track_caller]
 fn overlapping(claimed: Result<(SqlStore, Reign), ClaimError>, with: &str, in_what: &str) {
     match claimed.map(|(_, reign)| reign) {
-        Err(ClaimError::Overlapping { holder, namespaces }) => assert_eq!((&*holder, &*namespaces), (with, in_what)),
+        Err(ClaimError::Overlapping { holder, namespaces }) => {
+            assert_eq!((&*holder, &*namespaces), (with, in_what))
+        }
         other => panic!("not refused as overlapping: {other:?}"),
     }
 }
@@ -201,7 +217,8 @@ claims! {
         other_directories(claim(place, &with(["ldap", "scim", "x"], corp())).await, [others, "only this one has x;"]);
         other_directories(claim(place, &with(["y"], corp())).await, [others, "this one lacks ldap, scim, and only this one has y;"]);
         other_directories(claim(place, &with([], corp())).await, [others, "this one lacks ldap, scim;"]);
-        // Nor does one that takes the place of its own predecessor change them for the others, and that one goes on.
+        // Nor does one that takes the place of its own predecessor change them for the others, and
+        // that one goes on.
         let again = claim(place, &with(["ldap"], of(["acme"], "again"))).await;
         other_directories(again, ["the operator second of the namespace bolt", "lacks scim"]);
         assert_eq!(directories(place).await, ["ldap", "scim"]);
@@ -354,7 +371,8 @@ claims! {
         first.commit(&[refused], at(0)).await.unwrap().remove(0).unwrap_err();
         assert_eq!(*told.borrow(), known, "what is refused leaves nothing behind");
 
-        // Whoever goes on where all commits are known goes on, and where more are: the answer to one got lost.
+        // Whoever goes on where all commits are known goes on, and where more are: the answer to
+        // one got lost.
         let mut application = Application::open(&place.url()).await;
         application.execute("UPDATE operators SET commits = commits + 1", &[]).await.unwrap();
         stands(&first).await;
@@ -436,7 +454,8 @@ claims! {
 }
 
 #[tokio::test]
-async fn an_operator_that_was_stopped_in_the_middle_of_a_commit_does_not_keep_its_successor_waiting() {
+async fn an_operator_that_was_stopped_in_the_middle_of_a_commit_does_not_keep_its_successor_waiting()
+ {
     let database = Database::new().await;
     let (first, before) = claim(&database, &of([], "first")).await.unwrap();
     let alice = alice(&first).await;
@@ -457,7 +476,10 @@ async fn two_stores_in_two_schemas_of_one_database_have_nothing_to_do_with_each_
     let database = Database::new().await;
     let mut stopped = database.connect().await;
     for schema in ["here", "there"] {
-        sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).execute(&mut stopped).await.unwrap();
+        sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA {schema}")))
+            .execute(&mut stopped)
+            .await
+            .unwrap();
     }
     let at_place = |schema: &str| format!("{}?options=-csearch_path%3D{schema}", database.url());
     let mut here = SqlStore::open(&at_place("here")).await.unwrap();
@@ -478,7 +500,10 @@ async fn two_stores_in_two_schemas_of_one_database_have_nothing_to_do_with_each_
 async fn whoever_has_the_lock_on_a_file_changes_the_directories_of_those_that_are_gone() {
     let place = <TempDir as Place>::new().await;
     claim(&place, &with(["ldap"], of(["acme"], "killed"))).await.unwrap();
-    other_directories(claim(&place, &with(["scim"], of(["bolt"], "next"))).await, ["killed", "scim"]);
+    other_directories(
+        claim(&place, &with(["scim"], of(["bolt"], "next"))).await,
+        ["killed", "scim"],
+    );
     let with_lock = Claim { supersede: true, ..of(["bolt"], "next") };
     claim(&place, &with(["scim"], with_lock)).await.unwrap();
     assert_eq!(directories(&place).await, ["scim"]);

@@ -7,9 +7,10 @@ use roster::store::{AccountKey, Counts, Occasion, OrganizationRecord, Receipt, R
 
 use crate::Bench;
 use crate::plans::{
-    account, acme, addresses, alice, at, by_uid, cases_unassigned, commit, commit_at, content, create, create_in, create_member,
-    delete, done, drop_domain, drop_group, email, find, full_content, have, moving, nobody_leaves, organization, people,
-    presented, put_domain, put_domain_in, put_group, record, recreate, refused, switch, update, with_id, with_login,
+    account, acme, addresses, alice, at, by_uid, cases_unassigned, commit, commit_at, content,
+    create, create_in, create_member, delete, done, drop_domain, drop_group, email, find,
+    full_content, have, moving, nobody_leaves, organization, people, presented, put_domain,
+    put_domain_in, put_group, record, recreate, refused, switch, update, with_id, with_login,
 };
 
 macro_rules! contract {

@@ -1,6 +1,9 @@
-//! The contract on what a person's details come from: copies, which get a number, and members, who change their own.
+//! The contract on what a person's details come from: copies, which get a number, and members, who
+//! change their own.
 
-use roster::domain::account::{Account, Copied, Lifecycle, PostalAddress, Profile, Revision, TransactionKind};
+use roster::domain::account::{
+    Account, Copied, Lifecycle, PostalAddress, Profile, Revision, TransactionKind,
+};
 use roster::domain::group::Detail;
 use roster::domain::member::{MemberValues, Own, SelfChange};
 use roster::plan::Plan;
@@ -9,9 +12,9 @@ use roster::store::{Receipt, Refusal, Store};
 use crate::Bench;
 use crate::contract::contract;
 use crate::plans::{
-    account, acme, addresses, alice, at, by_member, cases_unassigned, commit, content, create, create_copy, create_in, delete,
-    done, email, find, full_content, have, moving, organization, people, put_domain, put_domain_in, put_self_service, seeing,
-    switch, update,
+    account, acme, addresses, alice, at, by_member, cases_unassigned, commit, content, create,
+    create_copy, create_in, delete, done, email, find, full_content, have, moving, organization,
+    people, put_domain, put_domain_in, put_self_service, seeing, switch, update,
 };
 
 /// Creates alice in a group whose members may change these of their details.
@@ -28,7 +31,8 @@ fn phone(number: &str) -> SelfChange {
     SelfChange::Phone(Some(number.to_owned()))
 }
 
-/// What a planner writes when the `User` declares this profile: the member's values hold where it declares what it did.
+/// What a planner writes when the `User` declares this profile: the member's values hold where it
+/// declares what it did.
 fn declare(account: &Account, profile: &Profile) -> Plan {
     update(account, |content| {
         content.member = content.member.still_holding(profile, "alice@acme.example");

@@ -3,7 +3,8 @@
 use crate::followed::{Followed, Shape, WrittenDown};
 use crate::sample::{ROUNDS, Sample};
 
-/// Prints both times (`cargo test -- --nocapture`); `make bench` measures more and bigger organizations.
+/// Prints both times (`cargo test -- --nocapture`); `make bench` measures more and bigger
+/// organizations.
 #[tokio::test]
 async fn a_change_of_a_source_takes_no_longer_than_rewriting_all_heirs_at_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -17,6 +18,9 @@ async fn a_change_of_a_source_takes_no_longer_than_rewriting_all_heirs_at_once()
         }
         let (at_source, everywhere) = (Sample::new(at_source), Sample::new(everywhere));
         println!("{shape:?}: the source {}, all heirs {}", at_source.text(), everywhere.text());
-        assert!(at_source.ratio(&everywhere) <= 1.5, "{shape:?}: {at_source:?} against {everywhere:?}");
+        assert!(
+            at_source.ratio(&everywhere) <= 1.5,
+            "{shape:?}: {at_source:?} against {everywhere:?}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The contract on logins: failures are counted, bound how many more there can be, and are forgotten.
+//! The contract on logins: failures are counted, bound how many more there can be, and are
+//! forgotten.
 
 use jiff::{SignedDuration, Timestamp};
 use roster::domain::account::{AccountId, TransactionKind};
@@ -7,8 +8,9 @@ use roster::store::logins::Logins;
 
 use crate::contract::contract;
 use crate::plans::{
-    account, alice, at, cases_unassigned, change_password, commit, create, delete, done, from_secret, password_by_member,
-    put_domain, put_self_service, rehash, switch, update, with_password,
+    account, alice, at, cases_unassigned, change_password, commit, create, delete, done,
+    from_secret, password_by_member, put_domain, put_self_service, rehash, switch, update,
+    with_password,
 };
 use crate::{Bench, in_databases};
 

@@ -187,21 +187,24 @@ impl<P: Place> Bench for InDatabase<P> {
 
     async fn case_owner(&self, case: &str) -> Option<AccountId> {
         let mut application = self.application().await;
-        let rows = application.rows("SELECT owner_account_id FROM cases WHERE case_id = $1", &[case]).await;
+        let rows = application
+            .rows("SELECT owner_account_id FROM cases WHERE case_id = $1", &[case])
+            .await;
         application.close().await;
         rows[0].text(0).map(|owner| AccountId(owner.parse().unwrap()))
     }
 
     async fn journal(&self, account: AccountId) -> Vec<Entry> {
-        let journal =
-            "SELECT type, revision, completed_at, superseded_at FROM transactions WHERE account_id = $1 ORDER BY revision";
+        let journal = "SELECT type, revision, completed_at, superseded_at FROM transactions WHERE account_id = $1 ORDER BY revision";
         let mut application = self.application().await;
         let rows = application.rows(journal, &[&account.to_string()]).await;
         application.close().await;
         let entry = |row: &Row| Entry {
             kind: row.text(0).unwrap().parse().unwrap(),
             revision: row.number(1),
-            completed: row.optional_number(2).map(|time| Timestamp::from_microsecond(time).unwrap()),
+            completed: row
+                .optional_number(2)
+                .map(|time| Timestamp::from_microsecond(time).unwrap()),
             superseded: row.optional_number(3).is_some(),
         };
         rows.iter().map(entry).collect()

@@ -1,5 +1,5 @@
-//! The contract on permissions, one function per sentence: who follows whom, what is written down of it, and who
-//! stays in control.
+//! The contract on permissions, one function per sentence: who follows whom, what is written down
+//! of it, and who stays in control.
 
 use roster::domain::account::{Account, Lifecycle, Revision, Source, TransactionKind};
 use roster::plan::Plan;
@@ -8,25 +8,31 @@ use roster::store::{Receipt, Refusal, Store};
 use crate::Bench;
 use crate::contract::contract;
 use crate::plans::{
-    account, acme, administrators, at, by_uid, cases_unassigned, cloned, commit, commit_at, content, create, create_heir,
-    create_in, create_member, delete, done, drop_domain, drop_group, email, find, have, heirs, inherited, kept, lineage,
-    making_keep, moving, organization, people, put_domain, put_domain_in, put_group, seeing, switch, update, while_all_leave_but,
-    while_leave,
+    account, acme, administrators, at, by_uid, cases_unassigned, cloned, commit, commit_at,
+    content, create, create_heir, create_in, create_member, delete, done, drop_domain, drop_group,
+    email, find, have, heirs, inherited, kept, lineage, making_keep, moving, organization, people,
+    put_domain, put_domain_in, put_group, seeing, switch, update, while_all_leave_but, while_leave,
 };
 
 /// Creates accounts in `acme`, whose domain it lists, by name and source.
-async fn relatives<const N: usize>(store: &impl Store, relatives: [(&str, Option<Source>); N]) -> [Account; N] {
+async fn relatives<const N: usize>(
+    store: &impl Store,
+    relatives: [(&str, Option<Source>); N],
+) -> [Account; N] {
     done(commit(store, put_domain("acme", "*.acme.example")).await);
     let plans: Vec<Plan> = relatives.map(|(name, source)| create_heir(acme(), name, source)).into();
-    let accounts: Vec<Account> = store.commit(&plans, at(0)).await.unwrap().into_iter().map(account).collect();
+    let accounts: Vec<Account> =
+        store.commit(&plans, at(0)).await.unwrap().into_iter().map(account).collect();
     accounts.try_into().unwrap()
 }
 
 /// Creates accounts in `acme` by name and group.
 async fn members<const N: usize>(store: &impl Store, members: [(&str, &str); N]) -> [Account; N] {
     done(commit(store, put_domain("acme", "acme.example")).await);
-    let plans = members.map(|(name, group)| create_member(name, &format!("{name}@acme.example"), group));
-    let accounts: Vec<Account> = store.commit(&plans, at(0)).await.unwrap().into_iter().map(account).collect();
+    let plans =
+        members.map(|(name, group)| create_member(name, &format!("{name}@acme.example"), group));
+    let accounts: Vec<Account> =
+        store.commit(&plans, at(0)).await.unwrap().into_iter().map(account).collect();
     accounts.try_into().unwrap()
 }
 

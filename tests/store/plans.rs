@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use roster::domain::account::{
-    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Copied, Departure, FromSecret, Lifecycle, Owner,
-    PostalAddress, Profile, Revision, Source, TransactionId, TransactionKind,
+    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Copied, Departure,
+    FromSecret, Lifecycle, Owner, PostalAddress, Profile, Revision, Source, TransactionId,
+    TransactionKind,
 };
 use roster::domain::email::{Domain, Email};
 use roster::domain::group::{Detail, GroupContent};
@@ -15,8 +16,8 @@ use roster::domain::organization::{CustomerId, LoginName, Organization};
 use roster::domain::password::PasswordHash;
 use roster::domain::permission::{Permissions, parse_all};
 use roster::plan::{
-    AccountChange, AccountPlan, AddressMove, ConfirmPlan, DomainPlan, GroupPlan, Keep, Leaving, Listing, MemberPlan, Plan,
-    RehashPlan, SeenAccount,
+    AccountChange, AccountPlan, AddressMove, ConfirmPlan, DomainPlan, GroupPlan, Keep, Leaving,
+    Listing, MemberPlan, Plan, RehashPlan, SeenAccount,
 };
 use roster::store::{AccountKey, Occasion, OrganizationRecord, Receipt, Refusal, Store, UserName};
 
@@ -26,7 +27,10 @@ pub(crate) fn at(second: i64) -> Occasion {
 }
 
 pub(crate) fn organization(namespace: &str, customer_id: &str) -> Organization {
-    Organization { namespace: namespace.to_owned(), customer_id: CustomerId::parse(customer_id).unwrap() }
+    Organization {
+        namespace: namespace.to_owned(),
+        customer_id: CustomerId::parse(customer_id).unwrap(),
+    }
 }
 
 /// The namespaces, nobody of which is being deleted.
@@ -125,7 +129,15 @@ pub(crate) fn cloned(of: &Account, texts: &[&str]) -> Option<Source> {
 
 /// A plan that concerns nobody else.
 pub(crate) fn plan(organization: Organization, owner: Owner, change: AccountChange) -> AccountPlan {
-    AccountPlan { organization, owner, change, moves: vec![], keeps: vec![], seen: vec![], leaving: Leaving::default() }
+    AccountPlan {
+        organization,
+        owner,
+        change,
+        moves: vec![],
+        keeps: vec![],
+        seen: vec![],
+        leaving: Leaving::default(),
+    }
 }
 
 pub(crate) fn create_in(organization: Organization, name: &str, content: Content) -> Plan {
@@ -176,12 +188,18 @@ pub(crate) fn create_heir(organization: Organization, name: &str, source: Option
 
 /// A new account with the address of a copy.
 pub(crate) fn create_copy(name: &str, of: &str) -> Plan {
-    create_in(acme(), name, Content { email: Email::stored(of.to_owned()).placeholder(1), ..content("x@acme.example") })
+    create_in(
+        acme(),
+        name,
+        Content { email: Email::stored(of.to_owned()).placeholder(1), ..content("x@acme.example") },
+    )
 }
 
 /// The Create of a `User` that was deleted and created again under the same name.
 pub(crate) fn recreate(name: &str, address: &str) -> Plan {
-    let Plan::Account(mut plan) = by_uid(create(name, address), "re-created") else { panic!("not an account's plan") };
+    let Plan::Account(mut plan) = by_uid(create(name, address), "re-created") else {
+        panic!("not an account's plan")
+    };
     if let AccountChange::Create { transaction, .. } = &mut plan.change {
         *transaction = TransactionId::of_create("re-created");
     }
@@ -215,7 +233,8 @@ pub(crate) fn update(account: &Account, edit: impl FnOnce(&mut Content)) -> Plan
 /// An update that is a transaction.
 pub(crate) fn switch(account: &Account, kind: TransactionKind) -> Plan {
     let mut content = account.content.clone();
-    content.lifecycle = if kind == TransactionKind::Disable { Lifecycle::Disabled } else { Lifecycle::Enabled };
+    content.lifecycle =
+        if kind == TransactionKind::Disable { Lifecycle::Disabled } else { Lifecycle::Enabled };
     let transaction = Some((TransactionId::of_change(account.id, kind, account.revision), kind));
     change(
         account,
@@ -231,8 +250,12 @@ pub(crate) fn switch(account: &Account, kind: TransactionKind) -> Plan {
 }
 
 pub(crate) fn delete(account: &Account) -> Plan {
-    let transaction = TransactionId::of_change(account.id, TransactionKind::Delete, account.revision);
-    change(account, AccountChange::Delete { account: account.id, from: account.revision, transaction })
+    let transaction =
+        TransactionId::of_change(account.id, TransactionKind::Delete, account.revision);
+    change(
+        account,
+        AccountChange::Delete { account: account.id, from: account.revision, transaction },
+    )
 }
 
 pub(crate) fn change(account: &Account, change: AccountChange) -> Plan {
@@ -250,7 +273,11 @@ pub(crate) fn by_uid(plan: Plan, uid: &str) -> Plan {
 /// The plan, while others move to other addresses.
 pub(crate) fn moving(plan: Plan, moves: &[(&Account, &str)]) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
-    let one = |(account, to): &(&Account, &str)| AddressMove { account: account.id, from: account.revision, to: email(to) };
+    let one = |(account, to): &(&Account, &str)| AddressMove {
+        account: account.id,
+        from: account.revision,
+        to: email(to),
+    };
     plan.moves = moves.iter().map(one).collect();
     Plan::Account(plan)
 }
@@ -258,7 +285,10 @@ pub(crate) fn moving(plan: Plan, moves: &[(&Account, &str)]) -> Plan {
 /// The plan, made from others as they are given.
 pub(crate) fn seeing(plan: Plan, others: &[&Account]) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
-    plan.seen = others.iter().map(|other| SeenAccount { account: other.id, revision: other.revision }).collect();
+    plan.seen = others
+        .iter()
+        .map(|other| SeenAccount { account: other.id, revision: other.revision })
+        .collect();
     Plan::Account(plan)
 }
 
@@ -279,7 +309,8 @@ pub(crate) fn while_leave(plan: Plan, names: &[&str]) -> Plan {
     leaving(plan, names.iter().map(|&name| name.to_owned()).collect())
 }
 
-/// The plan, while the namespace is being deleted, and in it all `User`s that there are but those of these names.
+/// The plan, while the namespace is being deleted, and in it all `User`s that there are but those
+/// of these names.
 pub(crate) fn while_all_leave_but(plan: Plan, names: &[&str]) -> Plan {
     let last = Arc::new(names.iter().map(|&name| name.to_owned()).collect());
     leaving(plan, Leaving { last: Some(last), ..Leaving::default() })
@@ -290,7 +321,10 @@ fn leaving(mut plan: Plan, all: Leaving) -> Plan {
         Plan::Account(plan) => plan.leaving = all,
         Plan::Group(GroupPlan::Put { leaving, .. } | GroupPlan::Drop { leaving, .. })
         | Plan::Domain(DomainPlan::Drop { leaving, .. }) => *leaving = all,
-        Plan::Domain(DomainPlan::Put { .. }) | Plan::Member(_) | Plan::Rehash(_) | Plan::Confirm(_) => {
+        Plan::Domain(DomainPlan::Put { .. })
+        | Plan::Member(_)
+        | Plan::Rehash(_)
+        | Plan::Confirm(_) => {
             panic!("nobody asks it who leaves")
         }
     }
@@ -309,7 +343,8 @@ pub(crate) fn by_member(account: &Account, changes: &[SelfChange]) -> Plan {
 
 /// A member's new password.
 pub(crate) fn password_by_member(account: &Account, password: &str) -> Plan {
-    let (namespace, account, password) = (account.namespace.clone(), account.id, Some(hash(password)));
+    let (namespace, account, password) =
+        (account.namespace.clone(), account.id, Some(hash(password)));
     Plan::Member(MemberPlan { namespace, account, changes: vec![], password })
 }
 
@@ -327,8 +362,12 @@ pub(crate) fn from_secret(password: &str) -> FromSecret {
 pub(crate) fn with_password(plan: Plan, set: FromSecret) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
     match &mut plan.change {
-        AccountChange::Create { password, .. } | AccountChange::Update { password, .. } => *password = Some(set),
-        AccountChange::Delete { .. } | AccountChange::Release { .. } => panic!("it sets no password"),
+        AccountChange::Create { password, .. } | AccountChange::Update { password, .. } => {
+            *password = Some(set)
+        }
+        AccountChange::Delete { .. } | AccountChange::Release { .. } => {
+            panic!("it sets no password")
+        }
     }
     Plan::Account(plan)
 }
@@ -338,7 +377,14 @@ pub(crate) fn change_password(account: &Account, set: FromSecret) -> Plan {
     let kind = TransactionKind::PasswordChange;
     let transaction = Some((TransactionId::of_change(account.id, kind, account.revision), kind));
     let (content, from) = (account.content.clone(), account.revision);
-    let update = AccountChange::Update { account: account.id, from, transaction, content, password: Some(set), adopts: false };
+    let update = AccountChange::Update {
+        account: account.id,
+        from,
+        transaction,
+        content,
+        password: Some(set),
+        adopts: false,
+    };
     change(account, update)
 }
 
@@ -350,12 +396,20 @@ pub(crate) fn rehash(account: &Account, before: &str, after: &str) -> Plan {
 
 /// What directories confirm of an account of `acme`.
 pub(crate) fn confirm(account: AccountId, confirmed: &[(&str, i64)]) -> Plan {
-    Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account, confirmed: revisions(confirmed) })
+    Plan::Confirm(ConfirmPlan {
+        namespace: "acme".to_owned(),
+        account,
+        confirmed: revisions(confirmed),
+    })
 }
 
 pub(crate) fn revisions(confirmed: &[(&str, i64)]) -> Confirmations {
-    let confirmation = |revision| Confirmation { revision: Revision(revision), fingerprint: None, handle: None };
-    confirmed.iter().map(|&(directory, revision)| (directory.to_owned(), confirmation(revision))).collect()
+    let confirmation =
+        |revision| Confirmation { revision: Revision(revision), fingerprint: None, handle: None };
+    confirmed
+        .iter()
+        .map(|&(directory, revision)| (directory.to_owned(), confirmation(revision)))
+        .collect()
 }
 
 pub(crate) fn release(account: &Account) -> Plan {
@@ -379,23 +433,44 @@ pub(crate) async fn use_directories(store: &impl Store, directories: &[&str], se
 
 /// A group whose members may change this of themselves.
 pub(crate) fn put_self_service(name: &str, details: &[Detail]) -> Plan {
-    let content = GroupContent { self_service: details.iter().copied().collect(), ..GroupContent::default() };
-    Plan::Group(GroupPlan::Put { namespace: "acme".to_owned(), name: name.to_owned(), content, leaving: Leaving::default() })
+    let content =
+        GroupContent { self_service: details.iter().copied().collect(), ..GroupContent::default() };
+    Plan::Group(GroupPlan::Put {
+        namespace: "acme".to_owned(),
+        name: name.to_owned(),
+        content,
+        leaving: Leaving::default(),
+    })
 }
 
 pub(crate) fn put_group(name: &str, full_control: bool, texts: &[&str]) -> Plan {
-    let content = GroupContent { full_control, permissions: permissions(texts), ..GroupContent::default() };
-    Plan::Group(GroupPlan::Put { namespace: "acme".to_owned(), name: name.to_owned(), content, leaving: Leaving::default() })
+    let content =
+        GroupContent { full_control, permissions: permissions(texts), ..GroupContent::default() };
+    Plan::Group(GroupPlan::Put {
+        namespace: "acme".to_owned(),
+        name: name.to_owned(),
+        content,
+        leaving: Leaving::default(),
+    })
 }
 
 pub(crate) fn drop_group(name: &str) -> Plan {
-    Plan::Group(GroupPlan::Drop { namespace: "acme".to_owned(), name: name.to_owned(), leaving: Leaving::default() })
+    Plan::Group(GroupPlan::Drop {
+        namespace: "acme".to_owned(),
+        name: name.to_owned(),
+        leaving: Leaving::default(),
+    })
 }
 
 pub(crate) fn put_domain_in(namespace: &str, name: &str, domain: &str) -> Plan {
-    let (domain, include_subdomains) = domain.strip_prefix("*.").map_or((domain, false), |domain| (domain, true));
+    let (domain, include_subdomains) =
+        domain.strip_prefix("*.").map_or((domain, false), |domain| (domain, true));
     let listing = Listing { domain: Domain::parse(domain).unwrap(), include_subdomains };
-    Plan::Domain(DomainPlan::Put { namespace: namespace.to_owned(), name: name.to_owned(), listing })
+    Plan::Domain(DomainPlan::Put {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        listing,
+    })
 }
 
 /// Lists a domain; one that starts with `*.` includes its subdomains.
@@ -404,22 +479,34 @@ pub(crate) fn put_domain(name: &str, domain: &str) -> Plan {
 }
 
 pub(crate) fn drop_domain(name: &str) -> Plan {
-    Plan::Domain(DomainPlan::Drop { namespace: "acme".to_owned(), name: name.to_owned(), leaving: Leaving::default() })
+    Plan::Domain(DomainPlan::Drop {
+        namespace: "acme".to_owned(),
+        name: name.to_owned(),
+        leaving: Leaving::default(),
+    })
 }
 
 pub(crate) async fn commit(store: &impl Store, plan: Plan) -> Result<Receipt, Refusal> {
     commit_at(store, plan, 0).await
 }
 
-pub(crate) async fn commit_at(store: &impl Store, plan: Plan, second: i64) -> Result<Receipt, Refusal> {
+pub(crate) async fn commit_at(
+    store: &impl Store,
+    plan: Plan,
+    second: i64,
+) -> Result<Receipt, Refusal> {
     store.commit(&[plan], at(second)).await.unwrap().pop().unwrap()
 }
 
 /// Creates accounts in `acme`, whose domain `acme.example` it lists, by name and address.
-pub(crate) async fn people<const N: usize>(store: &impl Store, people: [(&str, &str); N]) -> [Account; N] {
+pub(crate) async fn people<const N: usize>(
+    store: &impl Store,
+    people: [(&str, &str); N],
+) -> [Account; N] {
     done(commit(store, put_domain("acme", "*.acme.example")).await);
     let plans: Vec<Plan> = people.iter().map(|(name, address)| create(name, address)).collect();
-    let accounts: Vec<Account> = store.commit(&plans, at(0)).await.unwrap().into_iter().map(account).collect();
+    let accounts: Vec<Account> =
+        store.commit(&plans, at(0)).await.unwrap().into_iter().map(account).collect();
     accounts.try_into().unwrap()
 }
 
@@ -436,8 +523,10 @@ pub(crate) async fn find(store: &impl Store, name: &str) -> Option<Account> {
 /// Whose accounts there are on the lines of these users of `acme`.
 pub(crate) async fn lineage(store: &impl Store, names: &[&str]) -> Vec<String> {
     let found = store.lineage(&users(names)).await.unwrap();
-    assert!(found.iter().all(|((namespace, name), account)| account.namespace == *namespace && account.owner.name == *name));
-    let mut names: Vec<String> = found.into_keys().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
+    assert!(found.iter().all(|((namespace, name), account)| account.namespace == *namespace
+        && account.owner.name == *name));
+    let mut names: Vec<String> =
+        found.into_keys().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
     names.sort();
     names.into_iter().map(|name| name.trim_start_matches("acme/").to_owned()).collect()
 }
@@ -454,17 +543,28 @@ fn users(names: &[&str]) -> Vec<UserName> {
 /// Who has full control of `acme`, as `group/user`.
 pub(crate) async fn administrators(store: &impl Store) -> Vec<String> {
     let found = store.administrators(&["acme".to_owned()]).await.unwrap().remove("acme").unwrap();
-    found.into_iter().map(|administrator| format!("{}/{}", administrator.group, administrator.user)).collect()
+    found
+        .into_iter()
+        .map(|administrator| format!("{}/{}", administrator.group, administrator.user))
+        .collect()
 }
 
 /// The address of each account of `acme`, by owner.
 pub(crate) async fn addresses(store: &impl Store) -> HashMap<String, String> {
     let accounts = store.list(Some("acme")).await.unwrap();
-    accounts.into_iter().map(|account| (account.owner.name, account.content.email.to_string())).collect()
+    accounts
+        .into_iter()
+        .map(|account| (account.owner.name, account.content.email.to_string()))
+        .collect()
 }
 
 pub(crate) async fn record(store: &impl Store, organization: Organization) -> OrganizationRecord {
-    store.organizations(std::slice::from_ref(&organization)).await.unwrap().remove(&organization.namespace).unwrap()
+    store
+        .organizations(std::slice::from_ref(&organization))
+        .await
+        .unwrap()
+        .remove(&organization.namespace)
+        .unwrap()
 }
 
 #[track_caller]
@@ -503,6 +603,7 @@ pub(crate) fn deleted(answer: Result<Receipt, Refusal>) -> Departure {
 
 #[track_caller]
 pub(crate) fn have(found: &HashMap<String, String>, expected: &[(&str, &str)]) {
-    let expected = expected.iter().map(|&(name, address)| (name.to_owned(), address.to_owned())).collect();
+    let expected =
+        expected.iter().map(|&(name, address)| (name.to_owned(), address.to_owned())).collect();
     assert_eq!(*found, expected);
 }

@@ -1,4 +1,5 @@
-//! What `PostgreSQL` adds: servers that come and go, several at one database, who may do what, and how to connect.
+//! What `PostgreSQL` adds: servers that come and go, several at one database, who may do what, and
+//! how to connect.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,8 +23,9 @@ use tempfile::TempDir;
 
 use crate::application::Application;
 use crate::plans::{
-    account, acme, alice, at, cases_unassigned, commit, content, create, create_in, delete, done, email, find, full_content,
-    organization, people, put_domain, put_domain_in, put_group, refused, switch, update,
+    account, acme, alice, at, cases_unassigned, commit, content, create, create_in, delete, done,
+    email, find, full_content, organization, people, put_domain, put_domain_in, put_group, refused,
+    switch, update,
 };
 use crate::server::{Database, Server};
 use crate::{Bench, InPostgres};
@@ -78,7 +80,8 @@ async fn relations(database: &Database) -> Vec<String> {
 async fn opening_again_writes_nothing() {
     let bench = InPostgres::new().await;
     let alice = alice(bench.store()).await;
-    let (before, relations_before) = (bench.application().await.version().await, relations(&bench.place).await);
+    let (before, relations_before) =
+        (bench.application().await.version().await, relations(&bench.place).await);
     let again = SqlStore::open(&bench.url()).await.unwrap();
     assert_eq!(find(&again, "alice").await, Some(alice));
     assert_eq!(bench.application().await.version().await, before);
@@ -105,10 +108,16 @@ async fn a_database_without_a_store_is_neither_opened_as_one_nor_changed() {
     address_refused(SqlStore::open_existing(&empty.url()).await, "holds no roster store");
     assert_eq!(relations(&empty).await, Vec::<String>::new());
 
-    for (table, schema) in [("accounts", "public"), ("_sqlx_migrations", "public"), ("orders", "sales")] {
+    for (table, schema) in
+        [("accounts", "public"), ("_sqlx_migrations", "public"), ("orders", "sales")]
+    {
         let other = Database::new().await;
-        let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE {schema}.{table} (x TEXT)");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut other.connect().await).await.unwrap();
+        let create =
+            format!("CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE {schema}.{table} (x TEXT)");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(create))
+            .execute(&mut other.connect().await)
+            .await
+            .unwrap();
         let before = relations(&other).await;
         address_refused(SqlStore::open_existing(&other.url()).await, "holds no roster store");
         if schema == "public" {
@@ -138,7 +147,12 @@ async fn a_database_in_another_encoding_is_refused() {
 
 #[tokio::test]
 async fn what_is_no_address_is_refused_and_its_password_not_repeated() {
-    for url in ["postgres://", "postgres://u:secret@h:port/d", "postgres://u:secret@/d?sslmode=never", "mysql://u:secret@h/d"] {
+    for url in [
+        "postgres://",
+        "postgres://u:secret@h:port/d",
+        "postgres://u:secret@/d?sslmode=never",
+        "mysql://u:secret@h/d",
+    ] {
         let error = SqlStore::open(url).await.map(|_| ()).unwrap_err();
         assert!(!said(&error).contains("secret"), "{url}: {}", said(&error));
     }
@@ -155,15 +169,22 @@ async fn role(database: &Database, purpose: &str) -> (String, String) {
 }
 
 /// What `roster login` reads.
-const READ_BY_LOGIN: &str = "GRANT SELECT ON _sqlx_migrations, accounts, transactions, confirmations TO";
+const READ_BY_LOGIN: &str =
+    "GRANT SELECT ON _sqlx_migrations, accounts, transactions, confirmations TO";
 
 #[tokio::test]
 async fn a_login_needs_a_few_rights_and_to_let_somebody_in_it_needs_to_read_alone() {
     let bench = InPostgres::new().await;
     let alice = alice(bench.store()).await;
     let (name, url) = role(&bench.place, "login").await;
-    let grant = async |grant: String| sqlx::raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut bench.place.connect().await).await;
-    grant(format!("{READ_BY_LOGIN} {name}; GRANT SELECT, INSERT, UPDATE, DELETE ON login_failures TO {name}")).await.unwrap();
+    let grant = async |grant: String| {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut bench.place.connect().await).await
+    };
+    grant(format!(
+        "{READ_BY_LOGIN} {name}; GRANT SELECT, INSERT, UPDATE, DELETE ON login_failures TO {name}"
+    ))
+    .await
+    .unwrap();
     let store = SqlStore::open_existing(&url).await.unwrap();
     assert_eq!(find(&store, "alice").await, Some(alice.clone()));
     assert!(store.time().await.unwrap().is_some());
@@ -188,21 +209,29 @@ async fn a_login_needs_a_few_rights_and_to_let_somebody_in_it_needs_to_read_alon
 #[tokio::test]
 async fn an_application_needs_the_view_and_the_cases_and_gets_nothing_else() {
     let bench = InPostgres::new().await;
-    let [alice, bob] = people(bench.store(), [("alice", "alice@acme.example"), ("bob", "bob@acme.example")]).await;
+    let [alice, bob] =
+        people(bench.store(), [("alice", "alice@acme.example"), ("bob", "bob@acme.example")]).await;
     let (name, url) = role(&bench.place, "application").await;
     let grant = format!(
         "GRANT SELECT ON roster_accounts TO {name}; GRANT SELECT, INSERT ON cases TO {name}; \
          GRANT UPDATE (case_id, organization, title, owner_account_id) ON cases TO {name}"
     );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut bench.place.connect().await).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(grant))
+        .execute(&mut bench.place.connect().await)
+        .await
+        .unwrap();
 
     let mut application = Application::open(&url).await;
     let logins = application.rows("SELECT login_name, permissions FROM roster_accounts", &[]).await;
     assert_eq!(logins.len(), 2);
     let id = alice.id.to_string();
-    let insert = "INSERT INTO cases (organization, title, owner_account_id) VALUES ('acme', 'A case', $1)";
+    let insert =
+        "INSERT INTO cases (organization, title, owner_account_id) VALUES ('acme', 'A case', $1)";
     application.execute(insert, &[&id]).await.unwrap();
-    application.execute("INSERT INTO cases (organization, title) VALUES ('acme', 'Nobody''s')", &[]).await.unwrap();
+    application
+        .execute("INSERT INTO cases (organization, title) VALUES ('acme', 'Nobody''s')", &[])
+        .await
+        .unwrap();
     let assign = "UPDATE cases SET owner_account_id = $1 WHERE owner_account_id IS NULL";
     assert_eq!(application.execute(assign, &[&bob.id.to_string()]).await.unwrap(), 1);
     for forbidden in [
@@ -218,18 +247,36 @@ async fn an_application_needs_the_view_and_the_cases_and_gets_nothing_else() {
         "SELECT * FROM roster_accounts FOR KEY SHARE",
     ] {
         let refused = application.execute(forbidden, &[]).await.unwrap_err();
-        assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "42501", "{forbidden}: {refused}");
+        assert_eq!(
+            refused.as_database_error().unwrap().code().unwrap(),
+            "42501",
+            "{forbidden}: {refused}"
+        );
     }
     // Who may change its columns alone can't lock the table against others.
-    let modes = ["SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"];
-    for (table, mode) in modes.iter().flat_map(|mode| ["cases", "roster_accounts", "locks"].map(|table| (table, mode))) {
+    let modes =
+        ["SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"];
+    for (table, mode) in modes
+        .iter()
+        .flat_map(|mode| ["cases", "roster_accounts", "locks"].map(|table| (table, mode)))
+    {
         application.execute("BEGIN", &[]).await.unwrap();
-        let refused = application.execute(&format!("LOCK TABLE {table} IN {mode} MODE"), &[]).await.unwrap_err();
-        assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "42501", "{table} {mode}: {refused}");
+        let refused = application
+            .execute(&format!("LOCK TABLE {table} IN {mode} MODE"), &[])
+            .await
+            .unwrap_err();
+        assert_eq!(
+            refused.as_database_error().unwrap().code().unwrap(),
+            "42501",
+            "{table} {mode}: {refused}"
+        );
         application.execute("ROLLBACK", &[]).await.unwrap();
     }
     assert_eq!(cases_unassigned(commit(bench.store(), delete(&alice)).await, alice.id), 1);
-    assert_eq!(application.number("SELECT count(*) FROM cases WHERE owner_account_id IS NULL").await, 1);
+    assert_eq!(
+        application.number("SELECT count(*) FROM cases WHERE owner_account_id IS NULL").await,
+        1
+    );
     application.close().await;
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP OWNED BY {name}; DROP ROLE {name}")))
         .execute(&mut bench.place.connect().await)
@@ -254,7 +301,11 @@ async fn a_database_that_nobody_may_write_to_is_read() {
     let bench = InPostgres::new().await;
     let alice = alice(bench.store()).await;
     let name = bench.place.name();
-    bench.place.server().execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
+    bench
+        .place
+        .server()
+        .execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"))
+        .await;
     let reader = SqlStore::open_existing(&bench.url()).await.unwrap();
     assert_eq!(reader.list(None).await.unwrap().len(), 1);
     assert_eq!(find(&reader, "alice").await, Some(alice));
@@ -264,9 +315,15 @@ async fn a_database_that_nobody_may_write_to_is_read() {
 async fn whatever_isolation_the_database_has_for_others_commits_wait_for_each_other() {
     for isolation in ["serializable", "repeatable read"] {
         let database = Database::new().await;
-        let set = format!("ALTER DATABASE {} SET default_transaction_isolation = '{isolation}'", database.name());
+        let set = format!(
+            "ALTER DATABASE {} SET default_transaction_isolation = '{isolation}'",
+            database.name()
+        );
         database.server().execute(&set).await;
-        let (one, two) = (SqlStore::open(&database.url()).await.unwrap(), SqlStore::open(&database.url()).await.unwrap());
+        let (one, two) = (
+            SqlStore::open(&database.url()).await.unwrap(),
+            SqlStore::open(&database.url()).await.unwrap(),
+        );
         done(commit(&one, put_domain("acme", "acme.example")).await);
         for number in 0..20 {
             let address = format!("{number}@acme.example");
@@ -321,7 +378,8 @@ async fn while_the_server_is_away_the_store_says_so_soon_and_goes_on_when_it_is_
     }
 }
 
-/// Commits pairs of accounts until it is told to stop, and returns how many pairs were confirmed, and how many may be there.
+/// Commits pairs of accounts until it is told to stop, and returns how many pairs were confirmed,
+/// and how many may be there.
 async fn commit_pairs(store: &SqlStore, round: usize, stop: &AtomicBool) -> (usize, usize) {
     let (mut confirmed, mut possible) = (0, 0);
     while !stop.load(Ordering::Relaxed) {
@@ -348,7 +406,10 @@ async fn a_server_that_is_killed_during_commits_keeps_what_was_confirmed_and_not
     for round in 0..3 {
         let stop = AtomicBool::new(false);
         let killed_and_resumed = async {
-            eventually("some are there", async || store.list(None).await.unwrap().len() > 2 * before + 10).await;
+            eventually("some are there", async || {
+                store.list(None).await.unwrap().len() > 2 * before + 10
+            })
+            .await;
             let server = server.clone();
             let restarting = tokio::task::spawn_blocking(move || {
                 server.kill();
@@ -357,12 +418,19 @@ async fn a_server_that_is_killed_during_commits_keeps_what_was_confirmed_and_not
             restarting.await.unwrap();
             stop.store(true, Ordering::Relaxed);
         };
-        let ((confirmed, possible), ()) = tokio::join!(commit_pairs(store, round, &stop), killed_and_resumed);
-        let names: BTreeSet<String> = store.list(None).await.unwrap().into_iter().map(|account| account.owner.name).collect();
-        let whole = names.iter().filter(|name| name.strip_prefix("a-").is_some_and(|rest| names.contains(&format!("b-{rest}"))));
+        let ((confirmed, possible), ()) =
+            tokio::join!(commit_pairs(store, round, &stop), killed_and_resumed);
+        let names: BTreeSet<String> =
+            store.list(None).await.unwrap().into_iter().map(|account| account.owner.name).collect();
+        let whole = names.iter().filter(|name| {
+            name.strip_prefix("a-").is_some_and(|rest| names.contains(&format!("b-{rest}")))
+        });
         let pairs = whole.count();
         assert_eq!(names.len(), 2 * pairs, "a commit was carried out by half");
-        assert!((confirmed..=possible).contains(&(pairs - before)), "{pairs} pairs, {before} before, {confirmed} confirmed");
+        assert!(
+            (confirmed..=possible).contains(&(pairs - before)),
+            "{pairs} pairs, {before} before, {confirmed} confirmed"
+        );
         before = pairs;
     }
 }
@@ -374,7 +442,9 @@ async fn a_commit_that_nobody_waits_for_at_any_moment_is_whole_or_not_at_all() {
     done(commit(store, put_domain("acme", "acme.example")).await);
     let (mut accounts, mut abandoned, mut committed) = (0, 0, 0);
     for step in 0..1000 {
-        let pair = ["a", "b"].map(|letter| create(&format!("{letter}{step}"), &format!("{letter}{step}@acme.example")));
+        let pair = ["a", "b"].map(|letter| {
+            create(&format!("{letter}{step}"), &format!("{letter}{step}@acme.example"))
+        });
         let patience = Duration::from_micros(200 * step);
         match tokio::time::timeout(patience, store.commit(&pair, at(0))).await {
             Ok(_) => committed += 1,
@@ -392,8 +462,13 @@ async fn a_commit_that_nobody_waits_for_at_any_moment_is_whole_or_not_at_all() {
     assert!(abandoned > 0 && accounts > 0);
 }
 
-/// Lets an application hold a case of alice's and then want her account, while a commit that deletes her wants the case.
-async fn deadlock(bench: &InPostgres, alice: &Account, patience_of_the_application: &str) -> Result<(), sqlx::Error> {
+/// Lets an application hold a case of alice's and then want her account, while a commit that
+/// deletes her wants the case.
+async fn deadlock(
+    bench: &InPostgres,
+    alice: &Account,
+    patience_of_the_application: &str,
+) -> Result<(), sqlx::Error> {
     bench.assign_case("1", alice.id).await;
     let (mut application, mut observer) = (bench.application().await, bench.place.connect().await);
     let patience = format!("SET deadlock_timeout = '{patience_of_the_application}'");
@@ -404,7 +479,10 @@ async fn deadlock(bench: &InPostgres, alice: &Account, patience_of_the_applicati
         eventually("the commit waits", async || waiting(&mut observer).await > 0).await;
         let insert = "INSERT INTO cases (organization, title, owner_account_id) VALUES ('acme', 'Another', $1)";
         let inserted = application.execute(insert, &[&alice.id.to_string()]).await;
-        application.execute(if inserted.is_ok() { "COMMIT" } else { "ROLLBACK" }, &[]).await.unwrap();
+        application
+            .execute(if inserted.is_ok() { "COMMIT" } else { "ROLLBACK" }, &[])
+            .await
+            .unwrap();
         inserted.map(drop)
     };
     let (gone, inserted) = tokio::join!(commit(bench.store(), delete(alice)), application);
@@ -432,7 +510,8 @@ async fn an_application_that_takes_its_time_keeps_nobody_waiting_but_whom_it_is_
     let bench = InPostgres::new().await;
     let store = bench.store();
     done(commit(store, put_domain("acme", "acme.example")).await);
-    let [alice, bob] = people(store, [("alice", "alice@acme.example"), ("bob", "bob@acme.example")]).await;
+    let [alice, bob] =
+        people(store, [("alice", "alice@acme.example"), ("bob", "bob@acme.example")]).await;
     bench.assign_case("1", alice.id).await;
     let mut application = bench.application().await;
     application.execute("BEGIN", &[]).await.unwrap();
@@ -466,17 +545,26 @@ async fn a_commit_gives_up_on_an_application_that_never_lets_go_and_is_free_for_
     account(commit(store, edit).await);
 }
 
-/// An application that may write cases in every way, and the statements before it is asked to lock something.
+/// An application that may write cases in every way, and the statements before it is asked to lock
+/// something.
 async fn application(bench: &InPostgres) -> (String, Application) {
     let (name, url) = role(&bench.place, "locking").await;
-    let grant = format!("GRANT SELECT ON roster_accounts TO {name}; GRANT SELECT, INSERT, UPDATE ON cases TO {name}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut bench.place.connect().await).await.unwrap();
+    let grant = format!(
+        "GRANT SELECT ON roster_accounts TO {name}; GRANT SELECT, INSERT, UPDATE ON cases TO {name}"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(grant))
+        .execute(&mut bench.place.connect().await)
+        .await
+        .unwrap();
     (name, Application::open(&url).await)
 }
 
 async fn drop_role(bench: &InPostgres, name: &str) {
     let drop = format!("DROP OWNED BY {name}; DROP ROLE {name}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(drop)).execute(&mut bench.place.connect().await).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(drop))
+        .execute(&mut bench.place.connect().await)
+        .await
+        .unwrap();
 }
 
 /// Lets somebody of another organization than the people's be there too.
@@ -487,20 +575,26 @@ async fn somebody_elsewhere(store: &SqlStore) -> Account {
 }
 
 #[tokio::test]
-async fn forty_that_an_application_holds_up_take_a_commit_no_longer_than_one_and_go_once_it_lets_go() {
+async fn forty_that_an_application_holds_up_take_a_commit_no_longer_than_one_and_go_once_it_lets_go()
+ {
     let bench = InPostgres::new().await;
     let store = bench.store();
-    let names: Vec<(String, String)> = (0..40).map(|n| (format!("u{n}"), format!("u{n}@acme.example"))).collect();
+    let names: Vec<(String, String)> =
+        (0..40).map(|n| (format!("u{n}"), format!("u{n}@acme.example"))).collect();
     done(commit(store, put_domain("acme", "acme.example")).await);
     let created: Vec<Plan> = names.iter().map(|(name, email)| create(name, email)).collect();
-    let created: Vec<Account> = store.commit(&created, at(0)).await.unwrap().into_iter().map(account).collect();
+    let created: Vec<Account> =
+        store.commit(&created, at(0)).await.unwrap().into_iter().map(account).collect();
     let eve = somebody_elsewhere(store).await;
     let (name, mut application) = application(&bench).await;
     application.execute("BEGIN", &[]).await.unwrap();
     application.execute("LOCK TABLE cases IN SHARE ROW EXCLUSIVE MODE", &[]).await.unwrap();
     let deletions: Vec<Plan> = created.iter().map(delete).collect();
     let begun = Instant::now();
-    let answers = store.commit(&[&deletions[..], &[switch(&eve, TransactionKind::Disable)]].concat(), at(0)).await.unwrap();
+    let answers = store
+        .commit(&[&deletions[..], &[switch(&eve, TransactionKind::Disable)]].concat(), at(0))
+        .await
+        .unwrap();
     let took = begun.elapsed();
     println!("40 deletions that wait, and one Disable: {took:?}");
     assert!(took < Duration::from_secs(10), "after {took:?}");
@@ -515,8 +609,11 @@ async fn forty_that_an_application_holds_up_take_a_commit_no_longer_than_one_and
 
 #[tokio::test]
 async fn whatever_an_application_locks_holds_up_nobody_else_and_no_operator() {
-    let org =
-        |namespace: &str| i64::from_be_bytes(Sha256::digest(format!("roster organization {namespace}"))[..8].try_into().unwrap());
+    let org = |namespace: &str| {
+        i64::from_be_bytes(
+            Sha256::digest(format!("roster organization {namespace}"))[..8].try_into().unwrap(),
+        )
+    };
     let all = i64::from_be_bytes(Sha256::digest(b"roster")[..8].try_into().unwrap());
     let here = "hashtextextended(CAST(current_schema() AS text), 0)";
     let modes = [
@@ -562,25 +659,39 @@ async fn whatever_an_application_locks_holds_up_nobody_else_and_no_operator() {
     for (number, lock) in tables.into_iter().chain(others).enumerate() {
         let names = ["gone", "moved"].map(|name| format!("{name}{number}"));
         let created = names.each_ref().map(|name| create(name, &format!("{name}@acme.example")));
-        let created: Vec<Account> = store.commit(&created, at(0)).await.unwrap().into_iter().map(account).collect();
+        let created: Vec<Account> =
+            store.commit(&created, at(0)).await.unwrap().into_iter().map(account).collect();
         bench.assign_case(&names[0], created[0].id).await;
         application.execute("BEGIN ISOLATION LEVEL REPEATABLE READ", &[]).await.unwrap();
         application.rows("SELECT account_id FROM roster_accounts", &[]).await;
         application.rows(&lock, &[]).await;
-        let kind = if eve.content.lifecycle == Lifecycle::Enabled { TransactionKind::Disable } else { TransactionKind::Enable };
-        let moves = update(&created[1], |content| content.email = email(&format!("another{number}@acme.example")));
+        let kind = if eve.content.lifecycle == Lifecycle::Enabled {
+            TransactionKind::Disable
+        } else {
+            TransactionKind::Enable
+        };
+        let moves = update(&created[1], |content| {
+            content.email = email(&format!("another{number}@acme.example"))
+        });
         let begun = Instant::now();
-        let mut answers = store.commit(&[delete(&created[0]), moves.clone(), switch(&eve, kind)], at(0)).await.unwrap();
+        let mut answers = store
+            .commit(&[delete(&created[0]), moves.clone(), switch(&eve, kind)], at(0))
+            .await
+            .unwrap();
         eve = account(answers.pop().unwrap());
         store.claim(&claim, at(0).now).await.unwrap();
         let took = begun.elapsed();
         let free = answers.iter().filter(|answer| answer.is_ok()).count();
         println!("{free} of 2 go on, after {took:?}: {lock}");
         assert!(took < Duration::from_secs(3), "{lock}: after {took:?}");
-        assert!(answers.iter().all(|answer| answer.is_ok() || *answer == Err(Refusal::Locked)), "{lock}: {answers:?}");
+        assert!(
+            answers.iter().all(|answer| answer.is_ok() || *answer == Err(Refusal::Locked)),
+            "{lock}: {answers:?}"
+        );
         application.execute("ROLLBACK", &[]).await.unwrap();
         application.rows("SELECT 1 FROM (SELECT pg_advisory_unlock_all()) AS unlocked", &[]).await;
-        let again = answers.iter().zip([delete(&created[0]), moves]).filter(|(answer, _)| answer.is_err());
+        let again =
+            answers.iter().zip([delete(&created[0]), moves]).filter(|(answer, _)| answer.is_err());
         for (_, plan) in again {
             commit(&store, plan).await.unwrap_or_else(|refusal| panic!("{lock}: {refusal}"));
         }
@@ -600,8 +711,9 @@ const BEFORE_BOUNDS: [(i64, &str); 3] = [
 async fn a_store_of_the_version_before_keeps_its_longer_cases_and_they_hold_up_no_deletion() {
     let database = Database::new().await;
     let mut connection = database.connect().await;
-    let migrations = BEFORE_BOUNDS
-        .map(|(version, sql)| Migration::new(version, "before".into(), MigrationType::Simple, sql.into_sql_str(), false));
+    let migrations = BEFORE_BOUNDS.map(|(version, sql)| {
+        Migration::new(version, "before".into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
     Migrator::with_migrations(migrations.into()).run(&mut connection).await.unwrap();
     let long = "INSERT INTO cases (case_id, organization, title) VALUES ('1', 'acme', repeat('x', 100000))";
     sqlx::query(long).execute(&mut connection).await.unwrap();
@@ -611,7 +723,10 @@ async fn a_store_of_the_version_before_keeps_its_longer_cases_and_they_hold_up_n
     let assign = "UPDATE cases SET owner_account_id = $1, title = title WHERE case_id = '1'";
     assert_eq!(application.execute(assign, &[&alice.id.to_string()]).await.unwrap(), 1);
     assert_eq!(cases_unassigned(commit(bench.store(), delete(&alice)).await, alice.id), 1);
-    assert_eq!(application.number("SELECT CAST(length(title) AS BIGINT) FROM cases").await, 100_000);
+    assert_eq!(
+        application.number("SELECT CAST(length(title) AS BIGINT) FROM cases").await,
+        100_000
+    );
 }
 
 #[tokio::test]
@@ -619,7 +734,10 @@ async fn the_personal_data_of_a_deleted_account_is_in_no_row_any_more() {
     let bench = InPostgres::new().await;
     let store = bench.store();
     done(commit(store, put_domain("acme", "acme.example")).await);
-    let marvin = account(commit(store, create_in(acme(), "marvin", full_content("marvin-the-android@acme.example"))).await);
+    let marvin = account(
+        commit(store, create_in(acme(), "marvin", full_content("marvin-the-android@acme.example")))
+            .await,
+    );
     let mut application = bench.application().await;
     assert!(application.version().await.contains("marvin-the-android"));
     cases_unassigned(commit(store, delete(&marvin)).await, marvin.id);
@@ -644,8 +762,15 @@ async fn many_processes_commit_at_once_and_nothing_is_lost() {
                 assert!(store.commit(&plans, at(0)).await.unwrap()[0].is_ok());
                 loop {
                     let now = find(&store, "counted").await.unwrap();
-                    let next = now.content.role.as_deref().map_or(0, |role| role.parse::<u32>().unwrap()) + 1;
-                    match commit(&store, update(&now, |content| content.role = Some(next.to_string()))).await {
+                    let next =
+                        now.content.role.as_deref().map_or(0, |role| role.parse::<u32>().unwrap())
+                            + 1;
+                    match commit(
+                        &store,
+                        update(&now, |content| content.role = Some(next.to_string())),
+                    )
+                    .await
+                    {
                         Ok(_) => break,
                         Err(refusal) => assert_eq!(refusal, Refusal::Stale),
                     }
@@ -655,7 +780,10 @@ async fn many_processes_commit_at_once_and_nothing_is_lost() {
     });
     futures::future::join_all(members).await;
     let after = find(bench.store(), "counted").await.unwrap();
-    assert_eq!((after.content.role.as_deref(), after.revision.0), (Some("60"), counted.revision.0 + 60));
+    assert_eq!(
+        (after.content.role.as_deref(), after.revision.0),
+        (Some("60"), counted.revision.0 + 60)
+    );
     assert_eq!(bench.store().list(None).await.unwrap().len(), 61);
 }
 
@@ -677,7 +805,8 @@ impl Guarded {
     async fn new() -> Self {
         let server = tls();
         let folder = tempfile::tempdir().unwrap();
-        let guarded = Self { database: Database::on(&server).await, password: server.password(), folder };
+        let guarded =
+            Self { database: Database::on(&server).await, password: server.password(), folder };
         guarded.put("password", &guarded.password);
         guarded
     }
@@ -699,7 +828,8 @@ impl Guarded {
 
     async fn open(&self, host: &str, query: &str) -> Result<(), String> {
         let file = self.folder.path().join("password").display().to_string();
-        let opened = SqlStore::open(&self.url(host, None, &format!("{query}&password-file={file}"))).await;
+        let opened =
+            SqlStore::open(&self.url(host, None, &format!("{query}&password-file={file}"))).await;
         let opened = opened.map(drop).map_err(|error| said(&error));
         if let Err(error) = &opened {
             assert!(!error.contains(&self.password), "{error}");
@@ -712,7 +842,18 @@ impl Guarded {
 fn strange_authority(folder: &TempDir) -> String {
     let (key, certificate) = (folder.path().join("ca.key"), folder.path().join("ca.crt"));
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Somebody else", "-keyout"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=Somebody else",
+            "-keyout",
+        ])
         .args([&key, Path::new("-out"), &certificate])
         .output()
         .unwrap();
@@ -723,7 +864,8 @@ fn strange_authority(folder: &TempDir) -> String {
 #[tokio::test]
 async fn a_server_is_trusted_by_its_authority_and_its_name() {
     let guarded = Guarded::new().await;
-    let (own, strange) = (tls().authority().display().to_string(), strange_authority(&guarded.folder));
+    let (own, strange) =
+        (tls().authority().display().to_string(), strange_authority(&guarded.folder));
     for (host, query, trusted) in [
         ("localhost", format!("sslmode=verify-full&sslrootcert={own}"), true),
         ("localhost", format!("sslmode=verify-ca&sslrootcert={own}"), true),
@@ -732,7 +874,14 @@ async fn a_server_is_trusted_by_its_authority_and_its_name() {
         ("localhost", format!("sslmode=verify-full&sslrootcert={strange}"), false),
         ("localhost", format!("sslmode=verify-ca&sslrootcert={strange}"), false),
         ("localhost", "sslmode=verify-full".to_owned(), false),
-        ("localhost", format!("sslmode=verify-full&sslrootcert={}", guarded.folder.path().join("none").display()), false),
+        (
+            "localhost",
+            format!(
+                "sslmode=verify-full&sslrootcert={}",
+                guarded.folder.path().join("none").display()
+            ),
+            false,
+        ),
         ("localhost", "sslmode=require".to_owned(), true),
         ("localhost", "sslmode=prefer".to_owned(), true),
         ("localhost", "sslmode=disable".to_owned(), false),
@@ -754,20 +903,32 @@ async fn a_wrong_password_is_told_without_repeating_it() {
         let error = opened.map(|_| ()).unwrap_err();
         let (said, debugged) = (said(&error), format!("{error:?}"));
         assert!(said.contains("password authentication failed"), "{said}");
-        assert!(!said.contains("a-wrong-password") && !debugged.contains("a-wrong-password"), "{said} {debugged}");
-        assert!(!said.contains("postgres://") && !debugged.contains("postgres://"), "{said} {debugged}");
+        assert!(
+            !said.contains("a-wrong-password") && !debugged.contains("a-wrong-password"),
+            "{said} {debugged}"
+        );
+        assert!(
+            !said.contains("postgres://") && !debugged.contains("postgres://"),
+            "{said} {debugged}"
+        );
     }
 }
 
 /// Runs `roster users`, with nothing of this process's environment that says how to connect.
 fn list(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    let says_how = |name: &String| name.starts_with("PG") || name.starts_with("ROSTER_") || name == "HOME";
+    let says_how =
+        |name: &String| name.starts_with("PG") || name.starts_with("ROSTER_") || name == "HOME";
     let inherited = std::env::vars().map(|(name, _)| name).filter(says_how);
     let mut roster = Command::new(env!("CARGO_BIN_EXE_roster"));
     for name in inherited {
         roster.env_remove(name);
     }
-    roster.args(["users", "-o", "json"]).args(arguments).envs(environment.iter().copied()).output().unwrap()
+    roster
+        .args(["users", "-o", "json"])
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -790,10 +951,19 @@ async fn the_password_comes_from_the_environment_or_a_file() {
         ("the file at home", url(""), vec![("HOME", &home)]),
         ("a file that the URL names", url(&in_file("bare", password)), vec![]),
         ("a file with a line end", with_line_end.clone(), vec![]),
-        ("a file rather than the environment", with_line_end, vec![("PGPASSWORD", "a-wrong-password")]),
+        (
+            "a file rather than the environment",
+            with_line_end,
+            vec![("PGPASSWORD", "a-wrong-password")],
+        ),
     ] {
         let listed = list(&["--store", &url], &environment);
-        assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "[]", "{what}: {}", String::from_utf8_lossy(&listed.stderr));
+        assert_eq!(
+            String::from_utf8_lossy(&listed.stdout).trim(),
+            "[]",
+            "{what}: {}",
+            String::from_utf8_lossy(&listed.stderr)
+        );
     }
     let listed = list(&[], &[("ROSTER_STORE", &with_password(password))]);
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
@@ -809,7 +979,10 @@ async fn the_password_comes_from_the_environment_or_a_file() {
         let refused = list(&["--store", &url], &environment);
         let said = String::from_utf8_lossy(&refused.stderr);
         assert_eq!(refused.status.code(), Some(2), "{what}: {said}");
-        assert!(!said.contains("a-wrong-password") && !said.contains("postgres://"), "{what}: {said}");
+        assert!(
+            !said.contains("a-wrong-password") && !said.contains("postgres://"),
+            "{what}: {said}"
+        );
         assert!(!said.contains(password), "{what}: {said}");
     }
 }

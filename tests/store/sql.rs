@@ -11,13 +11,17 @@ use roster::store::{Refusal, Store, StoreError};
 
 use crate::application::Application;
 use crate::plans::{
-    account, acme, addresses, alice, at, by_uid, cases_unassigned, commit, commit_at, create, create_member, delete, done,
-    drop_group, find, full_content, have, people, put_domain, put_group, record, update,
+    account, acme, addresses, alice, at, by_uid, cases_unassigned, commit, commit_at, create,
+    create_member, delete, done, drop_group, find, full_content, have, people, put_domain,
+    put_group, record, update,
 };
 use crate::{Bench, in_databases};
 
 /// The account as applications see it: its permissions, and everything else.
-pub(crate) async fn seen(application: &mut Application, account: &Account) -> (Vec<String>, [Option<String>; 9]) {
+pub(crate) async fn seen(
+    application: &mut Application,
+    account: &Account,
+) -> (Vec<String>, [Option<String>; 9]) {
     let query = "SELECT account_id, organization, login_name, email, state, group_name, display_name, phone, password_hash, \
                  permissions FROM roster_accounts WHERE account_id = $1";
     let rows = application.rows(query, &[&account.id.to_string()]).await;
@@ -241,7 +245,8 @@ in_databases! {
         have(&addresses(&reopened).await, &[]);
     }
 
-    /// Prints how long 256 accounts take in one commit and one by one (`cargo test -- --nocapture`).
+    /// Prints how long 256 accounts take in one commit and one by one (`cargo test --
+    /// --nocapture`).
     async fn many_accounts_fit_in_one_commit(bench) {
         let store = bench.store();
         let [_] = people(store, [("warm", "warm@acme.example")]).await;

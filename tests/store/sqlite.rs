@@ -13,8 +13,9 @@ use tempfile::TempDir;
 
 use crate::application::Application;
 use crate::plans::{
-    account, acme, alice, at, cases_unassigned, commit, content, create, create_heir, create_in, delete, done, find, from_secret,
-    full_content, inherited, put_domain, put_group, record, update, with_password,
+    account, acme, alice, at, cases_unassigned, commit, content, create, create_heir, create_in,
+    delete, done, find, from_secret, full_content, inherited, put_domain, put_group, record,
+    update, with_password,
 };
 use crate::sql::seen;
 use crate::{Bench, InSqlite};
@@ -38,8 +39,9 @@ async fn an_older_store() -> (TempDir, String, Application) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/roster.db", folder.path().display());
     let mut connection = SqliteConnection::connect(&format!("{url}?mode=rwc")).await.unwrap();
-    let migrations = BEFORE_SOURCES
-        .map(|(version, sql)| Migration::new(version, "before".into(), MigrationType::Simple, sql.into_sql_str(), false));
+    let migrations = BEFORE_SOURCES.map(|(version, sql)| {
+        Migration::new(version, "before".into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
     Migrator::with_migrations(migrations.into()).run(&mut connection).await.unwrap();
     let id = "0193a1b2-0000-7000-8000-000000000001";
     for (statement, bound) in [
@@ -77,10 +79,19 @@ async fn migrating_keeps_everything_and_nobody_follows_anybody_yet() {
     let store = SqlStore::open(&url).await.unwrap();
     let alice = find(&store, "alice").await.unwrap();
     let Content { email, group, grants, source, profile, copied, member, .. } = &alice.content;
-    assert_eq!((email.as_str(), group.as_str(), alice.revision), ("alice@acme.example", "crew", Revision(7)));
-    assert_eq!((grants, source, copied), (&crate::plans::permissions(&["orders:read"]), &None, &None));
+    assert_eq!(
+        (email.as_str(), group.as_str(), alice.revision),
+        ("alice@acme.example", "crew", Revision(7))
+    );
+    assert_eq!(
+        (grants, source, copied),
+        (&crate::plans::permissions(&["orders:read"]), &None, &None)
+    );
     assert_eq!((profile.phone.as_deref(), member), (Some("1"), &MemberValues::default()));
-    assert_eq!((alice.owner.generation, alice.cloned, alice.created.as_microsecond()), (3, None, 5));
+    assert_eq!(
+        (alice.owner.generation, alice.cloned, alice.created.as_microsecond()),
+        (3, None, 5)
+    );
     let (permissions, columns) = seen(&mut application, &alice).await;
     assert_eq!(
         (permissions, columns[8].as_deref()),
@@ -91,9 +102,14 @@ async fn migrating_keeps_everything_and_nobody_follows_anybody_yet() {
     assert_eq!((crew.full_control, crew.self_service.len(), record.listings.len()), (true, 0, 1));
     let heir = account(commit(&store, create_heir(acme(), "heir", inherited("alice"))).await);
     assert_eq!(seen(&mut application, &heir).await.0, ["orders:read"]);
-    let changed = account(commit(&store, update(&alice, |content| content.role = Some("Driver".to_owned()))).await);
+    let changed = account(
+        commit(&store, update(&alice, |content| content.role = Some("Driver".to_owned()))).await,
+    );
     assert_eq!(seen(&mut application, &changed).await.1[8].as_deref(), Some("$argon2id$planted"));
-    assert_eq!(application.number("SELECT COUNT(*) FROM cases WHERE owner_account_id IS NOT NULL").await, 1);
+    assert_eq!(
+        application.number("SELECT COUNT(*) FROM cases WHERE owner_account_id IS NOT NULL").await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -103,7 +119,10 @@ async fn migrating_keeps_longer_cases_and_they_hold_up_no_deletion() {
     application.execute("UPDATE cases SET title = $1", &[&long]).await.unwrap();
     let store = SqlStore::open(&url).await.unwrap();
     let alice = find(&store, "alice").await.unwrap();
-    application.execute("UPDATE cases SET title = title, organization = 'other'", &[]).await.unwrap();
+    application
+        .execute("UPDATE cases SET title = title, organization = 'other'", &[])
+        .await
+        .unwrap();
     let hidden = format!("a\0{long}");
     let refused = application.execute("UPDATE cases SET title = $1", &[&hidden]).await.unwrap_err();
     assert!(refused.to_string().contains("too long for a case"), "{refused}");
@@ -139,18 +158,28 @@ async fn what_is_no_store_is_neither_opened_nor_changed() {
     let url = |name: &str| format!("sqlite://{}", file(name).display());
 
     address_refused(SqlStore::open(&url("missing.db")).await, "missing.db isn't there");
-    address_refused(SqlStore::open_existing(&format!("{}?mode=rwc", url("missing.db"))).await, "missing.db isn't there");
-    address_refused(SqlStore::open(&format!("{}?mode=rwc", url("no/folder.db"))).await, "can't be created");
+    address_refused(
+        SqlStore::open_existing(&format!("{}?mode=rwc", url("missing.db"))).await,
+        "missing.db isn't there",
+    );
+    address_refused(
+        SqlStore::open(&format!("{}?mode=rwc", url("no/folder.db"))).await,
+        "can't be created",
+    );
     assert!(!file("missing.db").exists());
 
     std::fs::write(file("empty.db"), "").unwrap();
-    address_refused(SqlStore::open_existing(&url("empty.db")).await, "empty.db holds no roster store");
+    address_refused(
+        SqlStore::open_existing(&url("empty.db")).await,
+        "empty.db holds no roster store",
+    );
 
     std::fs::write(file("letter.txt"), "Dear Alice, ".repeat(1000)).unwrap();
     address_refused(SqlStore::open(&url("letter.txt")).await, "holds something else");
     address_refused(SqlStore::open_existing(&url("letter.txt")).await, "holds no roster store");
 
-    let mut other = SqliteConnection::connect(&format!("{}?mode=rwc", url("other.db"))).await.unwrap();
+    let mut other =
+        SqliteConnection::connect(&format!("{}?mode=rwc", url("other.db"))).await.unwrap();
     sqlx::query("CREATE TABLE accounts (x)").execute(&mut other).await.unwrap();
     other.close().await.unwrap();
     let before = std::fs::read(file("other.db")).unwrap();
@@ -166,7 +195,12 @@ async fn the_files_are_readable_by_their_owner_alone() {
     let mut files = 0;
     for entry in bench.place.path().read_dir().unwrap() {
         let entry = entry.unwrap();
-        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+        assert_eq!(
+            entry.metadata().unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{:?}",
+            entry.path()
+        );
         files += 1;
     }
     assert_eq!(files, 3, "the database, its log and its index");
@@ -196,14 +230,22 @@ async fn a_file_that_is_gone_or_another_is_told_from_one_that_does_not_answer() 
     // As a volume that can't be asked: a link that leads nowhere but to itself.
     std::os::unix::fs::symlink(bench.file(), bench.file()).unwrap();
     let committed = bench.store().commit(&[delete(&alice)], at(0)).await;
-    assert!(matches!(&committed, Err(error @ StoreError::Database(_)) if !error.ends_the_work()), "{committed:?}");
+    assert!(
+        matches!(&committed, Err(error @ StoreError::Database(_)) if !error.ends_the_work()),
+        "{committed:?}"
+    );
     std::fs::rename(&away, bench.file()).unwrap();
     cases_unassigned(commit(bench.store(), delete(&alice)).await, alice.id);
 }
 
 /// Which of the texts stand in any of the store's files.
 fn left_behind<'a>(bench: &InSqlite, texts: &[&'a str]) -> Vec<&'a str> {
-    let files = bench.place.path().read_dir().unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+    let files = bench
+        .place
+        .path()
+        .read_dir()
+        .unwrap()
+        .map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
     let bytes = files.collect::<Vec<_>>().concat();
     let holds = |text: &&&str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     texts.iter().filter(holds).copied().collect()
@@ -224,7 +266,8 @@ async fn the_personal_data_of_a_deleted_account_is_in_no_file_any_more() {
         "$argon2id$of the Secret",
         "version of the Secret",
     ];
-    let neighbours: Vec<Plan> = (0..300).map(|n| create(&format!("n{n}"), &format!("n{n}@acme.example"))).collect();
+    let neighbours: Vec<Plan> =
+        (0..300).map(|n| create(&format!("n{n}"), &format!("n{n}@acme.example"))).collect();
     store.commit(&neighbours[..150], at(0)).await.unwrap();
     let mut zaphods = Vec::new();
     for number in 0..100 {
@@ -237,12 +280,15 @@ async fn the_personal_data_of_a_deleted_account_is_in_no_file_any_more() {
             ..Default::default()
         });
         content.teams = ["heart-of-gold".to_owned()].into();
-        let password = FromSecret { version: "version of the Secret".to_owned(), ..from_secret("the Secret") };
+        let password =
+            FromSecret { version: "version of the Secret".to_owned(), ..from_secret("the Secret") };
         zaphods.push(with_password(create_in(acme(), &format!("z{number}"), content), password));
     }
-    let created: Vec<Account> = store.commit(&zaphods, at(0)).await.unwrap().into_iter().map(account).collect();
+    let created: Vec<Account> =
+        store.commit(&zaphods, at(0)).await.unwrap().into_iter().map(account).collect();
     store.commit(&neighbours[150..], at(0)).await.unwrap();
-    let plant = "UPDATE accounts SET password_hash = '$argon2id$planted' WHERE display_name LIKE 'Zaphod%'";
+    let plant =
+        "UPDATE accounts SET password_hash = '$argon2id$planted' WHERE display_name LIKE 'Zaphod%'";
     bench.application().await.execute(plant, &[]).await.unwrap();
     let texts = [&personal[..2], &personal[3..]].concat();
     assert_eq!(left_behind(&bench, &texts), texts, "the data is found while the accounts live");
@@ -259,7 +305,10 @@ async fn a_reader_that_keeps_the_log_delays_erasing_until_the_commit_after_it_le
     let bench = InSqlite::new().await;
     let store = bench.store();
     done(commit(store, put_domain("acme", "acme.example")).await);
-    let marvin = account(commit(store, create_in(acme(), "marvin", full_content("marvin-the-android@acme.example"))).await);
+    let marvin = account(
+        commit(store, create_in(acme(), "marvin", full_content("marvin-the-android@acme.example")))
+            .await,
+    );
     let mut application = bench.application().await;
     application.execute("BEGIN", &[]).await.unwrap();
     application.rows("SELECT account_id FROM roster_accounts", &[]).await;

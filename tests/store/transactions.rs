@@ -1,8 +1,9 @@
-//! The contract on transactions that last, on what becomes of the journal, on passwords, and on who owns an account.
+//! The contract on transactions that last, on what becomes of the journal, on passwords, and on who
+//! owns an account.
 
 use roster::domain::account::{
-    Account, Confirmation, Credential, EntryHandle, Fingerprint, FromSecret, Lifecycle, Owner, Revision, TransactionId,
-    TransactionKind,
+    Account, Confirmation, Credential, EntryHandle, Fingerprint, FromSecret, Lifecycle, Owner,
+    Revision, TransactionId, TransactionKind,
 };
 use roster::domain::group::Detail;
 use roster::domain::member::SelfChange;
@@ -12,11 +13,12 @@ use roster::store::{AccountKey, Receipt, Refusal, Store, UserName};
 
 use crate::contract::contract;
 use crate::plans::{
-    account, acme, addresses, administrators, adopt, alice, at, by_member, by_uid, change_password, commit, commit_at, confirm,
-    content, create, create_heir, create_in, create_member, delete, deleted, done, drop_domain, drop_group, email, find,
-    from_secret, hash, have, heirs, inherited, lineage, moving, nobody_leaves, organization, owner, password_by_member, people,
-    put_domain, put_domain_in, put_group, put_self_service, recreate, refused, rehash, release, revisions, seeing, switch,
-    update, use_directories, while_leave, with_password,
+    account, acme, addresses, administrators, adopt, alice, at, by_member, by_uid, change_password,
+    commit, commit_at, confirm, content, create, create_heir, create_in, create_member, delete,
+    deleted, done, drop_domain, drop_group, email, find, from_secret, hash, have, heirs, inherited,
+    lineage, moving, nobody_leaves, organization, owner, password_by_member, people, put_domain,
+    put_domain_in, put_group, put_self_service, recreate, refused, rehash, release, revisions,
+    seeing, switch, update, use_directories, while_leave, with_password,
 };
 use crate::{Bench, Entry, in_databases};
 
@@ -49,7 +51,11 @@ fn of(name: &str) -> UserName {
 }
 
 /// The newest Delete of a user of `acme`, by name and uid.
-async fn departure(store: &impl Store, name: &str, uid: &str) -> Option<roster::domain::account::Departure> {
+async fn departure(
+    store: &impl Store,
+    name: &str,
+    uid: &str,
+) -> Option<roster::domain::account::Departure> {
     store.departures(&[(of(name), uid.to_owned())]).await.unwrap().remove(&of(name))
 }
 
@@ -65,7 +71,10 @@ fn secret(account: &Account) -> Option<&FromSecret> {
 async fn member(store: &impl Store) -> Account {
     done(commit(store, put_self_service("users", &[Detail::Password, Detail::Phone])).await);
     done(commit(store, put_domain("acme", "*.acme.example")).await);
-    account(commit(store, with_password(create("alice", "alice@acme.example"), from_secret("first"))).await)
+    account(
+        commit(store, with_password(create("alice", "alice@acme.example"), from_secret("first")))
+            .await,
+    )
 }
 
 contract! {

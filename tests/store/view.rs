@@ -1,4 +1,5 @@
-//! What applications read: the view says of every account what the one definition of its permissions says.
+//! What applications read: the view says of every account what the one definition of its
+//! permissions says.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,22 +16,28 @@ use sqlx::Row;
 
 use crate::application::Application;
 use crate::plans::{
-    account, acme, at, cloned, commit, content, create_heir, create_in, create_member, done, find, inherited, kept, organization,
-    put_domain, put_domain_in, put_group, update,
+    account, acme, at, cloned, commit, content, create_heir, create_in, create_member, done, find,
+    inherited, kept, organization, put_domain, put_domain_in, put_group, update,
 };
 use crate::{Bench, InDatabase, InPostgres, InSqlite, Place, in_databases};
 
 /// The view says of each account what is worked out from what the store has.
 pub(crate) async fn agrees_with_the_definition(bench: &InDatabase<impl Place>) {
     let accounts = bench.store().list(None).await.unwrap();
-    let organizations: BTreeMap<String, Organization> =
-        accounts.iter().map(|account| (account.namespace.clone(), organization(&account.namespace, "any"))).collect();
+    let organizations: BTreeMap<String, Organization> = accounts
+        .iter()
+        .map(|account| (account.namespace.clone(), organization(&account.namespace, "any")))
+        .collect();
     let organizations: Vec<Organization> = organizations.into_values().collect();
     let records = bench.store().organizations(&organizations).await.unwrap();
-    let by_name: HashMap<(&str, &str), &Account> =
-        accounts.iter().map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account)).collect();
+    let by_name: HashMap<(&str, &str), &Account> = accounts
+        .iter()
+        .map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account))
+        .collect();
     let expected = accounts.iter().map(|account| {
-        let own = inheritance::own(account, |name| by_name.get(&(account.namespace.as_str(), name)).copied());
+        let own = inheritance::own(account, |name| {
+            by_name.get(&(account.namespace.as_str(), name)).copied()
+        });
         let group = given(&records, account);
         (account.id.to_string(), group.effective(&own).iter().map(ToString::to_string).collect())
     });
@@ -39,13 +46,18 @@ pub(crate) async fn agrees_with_the_definition(bench: &InDatabase<impl Place>) {
 }
 
 fn given(records: &HashMap<String, OrganizationRecord>, account: &Account) -> GroupContent {
-    records.get(&account.namespace).and_then(|record| record.group(&account.content.group)).unwrap_or_default()
+    records
+        .get(&account.namespace)
+        .and_then(|record| record.group(&account.content.group))
+        .unwrap_or_default()
 }
 
 /// The permissions of every account by its id, as applications see them.
 async fn seen(application: &mut Application) -> BTreeMap<String, Vec<String>> {
     let rows = application.rows("SELECT account_id, permissions FROM roster_accounts", &[]).await;
-    rows.iter().map(|row| (row.text(0).unwrap(), serde_json::from_str(&row.text(1).unwrap()).unwrap())).collect()
+    rows.iter()
+        .map(|row| (row.text(0).unwrap(), serde_json::from_str(&row.text(1).unwrap()).unwrap()))
+        .collect()
 }
 
 async fn permissions(bench: &InDatabase<impl Place>, name: &str) -> Vec<String> {
@@ -63,14 +75,23 @@ fn named(organization: &Organization, name: &str, source: Option<Source>) -> Pla
 
 /// A line on which `<prefix>0` follows so many others.
 fn line(organization: &Organization, prefix: &str, others: usize) -> Vec<Plan> {
-    let source = |number| if number == others { None } else { inherited(&format!("{prefix}{}", number + 1)) };
-    (0..=others).map(|number| named(organization, &format!("{prefix}{number}"), source(number))).collect()
+    let source = |number| {
+        if number == others { None } else { inherited(&format!("{prefix}{}", number + 1)) }
+    };
+    (0..=others)
+        .map(|number| named(organization, &format!("{prefix}{number}"), source(number)))
+        .collect()
 }
 
 /// So many who follow each other round.
 fn unmarked_loop(prefix: &str, members: usize) -> Vec<Plan> {
-    let one =
-        |number: usize| named(&acme(), &format!("{prefix}{number}"), inherited(&format!("{prefix}{}", (number + 1) % members)));
+    let one = |number: usize| {
+        named(
+            &acme(),
+            &format!("{prefix}{number}"),
+            inherited(&format!("{prefix}{}", (number + 1) % members)),
+        )
+    };
     (0..members).map(one).collect()
 }
 
@@ -173,7 +194,8 @@ in_databases! {
     }
 }
 
-/// How many steps of its machine `SQLite` takes to read the permissions of the accounts whose login names begin so.
+/// How many steps of its machine `SQLite` takes to read the permissions of the accounts whose login
+/// names begin so.
 async fn steps(application: &mut Application, prefix: &str) -> u64 {
     let steps = Arc::new(AtomicU64::new(0));
     let counted = steps.clone();
@@ -183,7 +205,9 @@ async fn steps(application: &mut Application, prefix: &str) -> u64 {
     };
     let Application::Sqlite(connection) = application else { panic!("another database") };
     connection.lock_handle().await.unwrap().set_progress_handler(1, every);
-    let query = sqlx::query("SELECT permissions FROM roster_accounts WHERE login_name >= $1 AND login_name < $1 || '~'");
+    let query = sqlx::query(
+        "SELECT permissions FROM roster_accounts WHERE login_name >= $1 AND login_name < $1 || '~'",
+    );
     assert!(!query.bind(prefix).fetch_all(&mut *connection).await.unwrap().is_empty());
     connection.lock_handle().await.unwrap().remove_progress_handler();
     steps.load(Ordering::Relaxed)
@@ -192,7 +216,8 @@ async fn steps(application: &mut Application, prefix: &str) -> u64 {
 /// So many lines, each of which ends after 32 others.
 async fn fill(store: &SqlStore, prefix: &str, lines: usize) {
     for chunk in (0..lines).collect::<Vec<_>>().chunks(10) {
-        let lines = chunk.iter().flat_map(|number| line(&acme(), &format!("{prefix}{number}-"), 32));
+        let lines =
+            chunk.iter().flat_map(|number| line(&acme(), &format!("{prefix}{number}-"), 32));
         commit_all(store, lines.collect()).await;
     }
 }
@@ -201,7 +226,8 @@ async fn fill(store: &SqlStore, prefix: &str, lines: usize) {
 const LENGTHS: [(&str, usize); 4] = [("a", 0), ("b", 8), ("c", 16), ("d", 32)];
 
 #[tokio::test]
-async fn reading_permissions_costs_as_much_as_the_line_is_long_and_no_more_the_more_accounts_there_are() {
+async fn reading_permissions_costs_as_much_as_the_line_is_long_and_no_more_the_more_accounts_there_are()
+ {
     let bench = InSqlite::new().await;
     let store = bench.store();
     put_domains(store).await;
@@ -216,32 +242,41 @@ async fn reading_permissions_costs_as_much_as_the_line_is_long_and_no_more_the_m
     }
     println!("steps for one account by its line: {of_one:?}");
     let growth = |from, to| of_one[to] as f64 / of_one[from] as f64;
-    assert!(growth("b", "c") < 2.2 && growth("c", "d") < 2.2, "a line twice as long costs about twice as much");
+    assert!(
+        growth("b", "c") < 2.2 && growth("c", "d") < 2.2,
+        "a line twice as long costs about twice as much"
+    );
     assert!(growth("a", "d") < 33.0, "33 accounts on a line cost less than 33 others");
 
     fill(store, "x", 303).await;
     assert!(store.list(None).await.unwrap().len() > 10_000);
     let of_one_among_many = steps(&mut application, "d-0.acme").await;
-    assert!(of_one_among_many < of_one["d"] + of_one["d"] / 10, "{of_one_among_many} steps among many others");
+    assert!(
+        of_one_among_many < of_one["d"] + of_one["d"] / 10,
+        "{of_one_among_many} steps among many others"
+    );
     let of_all = steps(&mut application, "x").await;
     assert!(of_all < 303 * 33 * of_one["d"], "{of_all} steps for all");
 }
 
-/// How many of its blocks `PostgreSQL` looks at to read the permissions of an account, once it has counted what is there.
+/// How many of its blocks `PostgreSQL` looks at to read the permissions of an account, once it has
+/// counted what is there.
 async fn blocks(application: &mut Application, login: &str) -> u64 {
     application.execute("ANALYZE", &[]).await.unwrap();
     let query = format!("SELECT permissions FROM roster_accounts WHERE login_name = '{login}'");
     let Application::Postgres(connection) = application else { panic!("another database") };
     let explained = sqlx::AssertSqlSafe(format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}"));
     let explained = sqlx::raw_sql(explained).fetch_one(connection).await.unwrap();
-    let explained: serde_json::Value = serde_json::from_str(explained.try_get_unchecked(0).unwrap()).unwrap();
+    let explained: serde_json::Value =
+        serde_json::from_str(explained.try_get_unchecked(0).unwrap()).unwrap();
     let count = |kind: &str| explained[0]["Plan"][kind].as_u64().unwrap();
     assert_eq!(count("Actual Rows"), 1);
     count("Shared Hit Blocks") + count("Shared Read Blocks")
 }
 
 #[tokio::test]
-async fn in_postgres_it_also_costs_as_much_as_the_line_is_long_and_no_more_the_more_accounts_there_are() {
+async fn in_postgres_it_also_costs_as_much_as_the_line_is_long_and_no_more_the_more_accounts_there_are()
+ {
     let bench = InPostgres::new().await;
     let store = bench.store();
     put_domains(store).await;
@@ -256,11 +291,20 @@ async fn in_postgres_it_also_costs_as_much_as_the_line_is_long_and_no_more_the_m
     }
     println!("blocks for one account by its line: {of_one:?}");
     let growth = |from, to| of_one[to] as f64 / of_one[from] as f64;
-    assert!(growth("b", "c") < 2.2 && growth("c", "d") < 2.2, "a line twice as long costs about twice as much: {of_one:?}");
-    assert!(growth("a", "d") <= 33.0, "33 accounts on a line cost no more than 33 others: {of_one:?}");
+    assert!(
+        growth("b", "c") < 2.2 && growth("c", "d") < 2.2,
+        "a line twice as long costs about twice as much: {of_one:?}"
+    );
+    assert!(
+        growth("a", "d") <= 33.0,
+        "33 accounts on a line cost no more than 33 others: {of_one:?}"
+    );
     fill(store, "y", 90).await;
     let of_one_among_many = blocks(&mut application, "d-0.acme").await;
-    assert!(of_one_among_many <= of_one["d"] + of_one["d"] / 2, "{of_one_among_many} blocks among many, {of_one:?} among few");
+    assert!(
+        of_one_among_many <= of_one["d"] + of_one["d"] / 2,
+        "{of_one_among_many} blocks among many, {of_one:?} among few"
+    );
 }
 
 #[tokio::test]
@@ -269,7 +313,8 @@ async fn the_view_looks_relatives_and_groups_up_in_indexes() {
     let plan = "EXPLAIN QUERY PLAN SELECT permissions FROM roster_accounts WHERE account_id = 'x'";
     let steps = bench.application().await.rows(plan, &[]).await;
     let steps: Vec<String> = steps.iter().map(|step| step.text(3).unwrap()).collect();
-    let reads_a_whole_table = |step: &&String| ["SCAN a", "SCAN s", "SCAN g"].contains(&step.as_str());
+    let reads_a_whole_table =
+        |step: &&String| ["SCAN a", "SCAN s", "SCAN g"].contains(&step.as_str());
     assert_eq!(steps.iter().find(reads_a_whole_table), None, "{steps:#?}");
     assert!(steps.iter().any(|step| step.starts_with("SEARCH s ")), "{steps:#?}");
 }
@@ -281,7 +326,8 @@ async fn in_postgres_the_view_can_look_relatives_and_groups_up_in_indexes() {
     // Nothing is worth an index in an empty table, unless there is no other way.
     application.execute("SET enable_seqscan = off", &[]).await.unwrap();
     let plan = "EXPLAIN SELECT permissions FROM roster_accounts WHERE account_id = 'x'";
-    let steps: Vec<String> = application.rows(plan, &[]).await.iter().map(|step| step.text(0).unwrap()).collect();
+    let steps: Vec<String> =
+        application.rows(plan, &[]).await.iter().map(|step| step.text(0).unwrap()).collect();
     assert!(!steps.iter().any(|step| step.contains("Seq Scan")), "{steps:#?}");
     assert!(steps.iter().filter(|step| step.contains("Index")).count() >= 3, "{steps:#?}");
 }

@@ -33,7 +33,8 @@ use tokio::time::Instant;
 
 const NAMESPACE: &str = "acme";
 const FINALIZER: &str = "roster.rs/account";
-const KINDS: [Kind; 5] = [Kind::Secret, Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
+const KINDS: [Kind; 5] =
+    [Kind::Secret, Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
 const RESYNC: Duration = Duration::from_secs(600);
 const DIRECTORY_RESYNC: Duration = Duration::from_secs(6 * 3600);
 const DIRECTORY: &str = "directory";
@@ -133,7 +134,8 @@ impl<S: Store + Clone> Cluster<S> {
     /// Applies every document, as kubectl would, with the finalizer that the policy puts on.
     pub(crate) fn apply(&mut self, yaml: &str) {
         for document in yaml.split("\n---\n") {
-            let object: Value = serde_saphyr::from_str(document).expect("a story's objects are YAML");
+            let object: Value =
+                serde_saphyr::from_str(document).expect("a story's objects are YAML");
             self.put(object);
         }
     }
@@ -155,16 +157,28 @@ impl<S: Store + Clone> Cluster<S> {
     pub(crate) async fn change_self(&mut self, name: &str, field: &str, value: &str) {
         self.pipeline.see_members().await;
         let accounts = self.store.list(None).await.unwrap();
-        let account = accounts.iter().find(|account| account.owner.name == name).expect("the member has an account");
+        let account = accounts
+            .iter()
+            .find(|account| account.owner.name == name)
+            .expect("the member has an account");
         let change = match field {
             "phone" => SelfChange::Phone(Some(value.to_owned())),
             "name" => SelfChange::Name(value.to_owned()),
             "email" => SelfChange::Email(Email::parse(value).expect("an email")),
             _ => panic!("no such detail: {field}"),
         };
-        let plan = MemberPlan { namespace: NAMESPACE.to_owned(), account: account.id, changes: vec![change], password: None };
+        let plan = MemberPlan {
+            namespace: NAMESPACE.to_owned(),
+            account: account.id,
+            changes: vec![change],
+            password: None,
+        };
         let now = self.clock.now();
-        let answers = self.store.commit(&[Plan::Member(plan)], Occasion { now, deadline: now }).await.unwrap();
+        let answers = self
+            .store
+            .commit(&[Plan::Member(plan)], Occasion { now, deadline: now })
+            .await
+            .unwrap();
         if let Err(refusal) = &answers[0] {
             self.happened.push(format!("{name} may not change {field}: {refusal}"));
         }
@@ -213,7 +227,8 @@ impl<S: Store + Clone> Cluster<S> {
         directory.refuses = names.iter().map(|&name| name.to_owned()).collect();
     }
 
-    /// Starts the operator anew with a directory that behaves as told, or lets it behave otherwise from now on.
+    /// Starts the operator anew with a directory that behaves as told, or lets it behave otherwise
+    /// from now on.
     pub(crate) async fn set_directory(&mut self, day: &str) {
         let day = match day {
             "good" => Day::Good,
@@ -233,11 +248,14 @@ impl<S: Store + Clone> Cluster<S> {
         self.restart();
     }
 
-    /// Has somebody else let everybody in a directory log in whose login name begins so, as an administrator.
+    /// Has somebody else let everybody in a directory log in whose login name begins so, as an
+    /// administrator.
     pub(crate) fn change_directory(&mut self, login: &str) {
         let directory = self.directory.as_mut().expect("there is a directory");
         let of_name = directory.has.values_mut().filter(|has| has.starts_with(login));
-        of_name.for_each(|has| *has = format!("{login} changed@elsewhere.example active administrators [*]"));
+        of_name.for_each(|has| {
+            *has = format!("{login} changed@elsewhere.example active administrators [*]")
+        });
     }
 
     /// Has somebody else delete an entry of a directory.
@@ -246,7 +264,8 @@ impl<S: Store + Clone> Cluster<S> {
         directory.has.retain(|_, has| !has.starts_with(login));
     }
 
-    /// Waits for so many comparisons of everything with the directory, and tells how many entries were compared.
+    /// Waits for so many comparisons of everything with the directory, and tells how many entries
+    /// were compared.
     pub(crate) async fn compare(&mut self, times: u32) {
         self.until_quiet().await;
         self.directory.iter_mut().for_each(|directory| directory.compared = 0);
@@ -255,7 +274,8 @@ impl<S: Store + Clone> Cluster<S> {
         self.happened.push(format!("compared {compared}"));
     }
 
-    /// Has another operator take over on this view of the store, and returns the former one, which hears nothing any more.
+    /// Has another operator take over on this view of the store, and returns the former one, which
+    /// hears nothing any more.
     pub(crate) fn hand_over(&mut self, store: S) -> Pipeline<S> {
         let directories: &[&str] = if self.directory.is_some() { &[DIRECTORY] } else { &[] };
         self.store = store;
@@ -297,8 +317,10 @@ impl<S: Store + Clone> Cluster<S> {
 
     fn secret(&self, name: &str) -> News {
         let metadata = &self.secrets[name].metadata;
-        let seen =
-            SeenSecret { uid: metadata.uid.clone().unwrap(), resource_version: metadata.resource_version.clone().unwrap() };
+        let seen = SeenSecret {
+            uid: metadata.uid.clone().unwrap(),
+            resource_version: metadata.resource_version.clone().unwrap(),
+        };
         News::Secret { key: ObjectKey::new(Kind::Secret, NAMESPACE, name), seen }
     }
 
@@ -312,7 +334,8 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Remembers what is in etcd.
     pub(crate) fn back_up(&mut self) {
-        let (objects, namespace, secrets) = (self.objects.clone(), self.namespace.clone(), self.secrets.clone());
+        let (objects, namespace, secrets) =
+            (self.objects.clone(), self.namespace.clone(), self.secrets.clone());
         self.backup = Some(Etcd { objects, namespace, secrets, counter: self.counter });
     }
 
@@ -334,11 +357,16 @@ impl<S: Store + Clone> Cluster<S> {
         self.counter += times;
     }
 
-    /// Notices that etcd was put back, where the versions show it; in any case everything is listed, since the watches broke.
+    /// Notices that etcd was put back, where the versions show it; in any case everything is
+    /// listed, since the watches broke.
     pub(crate) fn notice(&mut self) {
         if std::mem::take(&mut self.is_behind) {
             if self.counter < self.newest {
-                self.pipeline.take_news(News::RolledBack { kind: Kind::User, known: self.newest, found: self.counter });
+                self.pipeline.take_news(News::RolledBack {
+                    kind: Kind::User,
+                    known: self.newest,
+                    found: self.counter,
+                });
             }
             self.newest = self.counter;
             self.list();
@@ -370,7 +398,10 @@ impl<S: Store + Clone> Cluster<S> {
     /// Applies a `User` that takes over the account that a `User` of this name had.
     pub(crate) async fn adopt(&mut self, name: &str, yaml: &str) {
         let accounts = self.store.list(None).await.unwrap();
-        let account = accounts.iter().find(|account| account.owner.name == name).expect("there is an account to take over");
+        let account = accounts
+            .iter()
+            .find(|account| account.owner.name == name)
+            .expect("there is an account to take over");
         let mut object: Value = serde_saphyr::from_str(yaml).expect("a story's objects are YAML");
         object["spec"]["adopt"] = json!(account.id.to_string());
         self.put(object);
@@ -383,20 +414,27 @@ impl<S: Store + Clone> Cluster<S> {
         let credential = account.filter(|account| account.content.lifecycle == Lifecycle::Enabled);
         let credential = credential.and_then(|account| account.credential.as_ref());
         let tried = Candidate::new(password.as_bytes()).unwrap();
-        let may = credential.is_some_and(|credential| self.hashing.verify(&tried, &credential.login).unwrap());
-        self.happened.push(format!("{name} {} in with {password}", if may { "logs" } else { "can't log" }));
+        let may = credential
+            .is_some_and(|credential| self.hashing.verify(&tried, &credential.login).unwrap());
+        self.happened
+            .push(format!("{name} {} in with {password}", if may { "logs" } else { "can't log" }));
     }
 
     /// Whether a password is the account's.
     pub(crate) fn verifies(&self, account: &Account, tried: &Candidate) -> bool {
-        account.credential.as_ref().is_some_and(|credential| self.hashing.verify(tried, &credential.login).unwrap())
+        account
+            .credential
+            .as_ref()
+            .is_some_and(|credential| self.hashing.verify(tried, &credential.login).unwrap())
     }
 
     /// Answers what is asked about passwords.
     pub(crate) fn judge_passwords(&mut self) {
         for (key, question) in self.pipeline.questions() {
             let secret = self.secrets.get(&question.reference.name).cloned();
-            let verdict = secret.map_or(Verdict::Missing, |secret| passwords::verdict(&self.hashing, secret, &question));
+            let verdict = secret.map_or(Verdict::Missing, |secret| {
+                passwords::verdict(&self.hashing, secret, &question)
+            });
             self.happened.push(format!("judged the password of {}", key.name));
             self.pipeline.take_verdict(&key, question, verdict);
         }
@@ -413,15 +451,21 @@ impl<S: Store + Clone> Cluster<S> {
             let answer = match directory.days {
                 Day::Silent | Day::Played => continue,
                 Day::Down => Err(DirectoryError::Unreachable("it is down".to_owned())),
-                Day::Good if directory.refuses(&entry) => Err(DirectoryError::refused("no telephone numbers here")),
+                Day::Good if directory.refuses(&entry) => {
+                    Err(DirectoryError::refused("no telephone numbers here"))
+                }
                 Day::Good => {
                     let account = entry.account.to_string();
                     let before = directory.has.clone();
                     match &entry.person {
                         Some(person) => {
                             let active = if person.active { "active" } else { "inactive" };
-                            let (group, permissions) = (&person.group, person.permissions.join(","));
-                            let has = format!("{} {} {active} {group} [{permissions}]", person.login_name, person.email);
+                            let (group, permissions) =
+                                (&person.group, person.permissions.join(","));
+                            let has = format!(
+                                "{} {} {active} {group} [{permissions}]",
+                                person.login_name, person.email
+                            );
                             directory.has.insert(account, has);
                         }
                         None => _ = directory.has.remove(&account),
@@ -432,7 +476,10 @@ impl<S: Store + Clone> Cluster<S> {
                         directory.has = before;
                         Err(DirectoryError::Drifted)
                     } else {
-                        let handle = entry.person.as_ref().map(|_| EntryHandle(format!("key of {}", entry.account)));
+                        let handle = entry
+                            .person
+                            .as_ref()
+                            .map(|_| EntryHandle(format!("key of {}", entry.account)));
                         Ok(Provisioned { handle, wrote, may_be_late: false })
                     }
                 }
@@ -450,7 +497,8 @@ impl<S: Store + Clone> Cluster<S> {
     fn list(&mut self) {
         scopes().into_iter().for_each(|scope| self.pipeline.take_news(News::ListBegins(scope)));
         let objects = [&self.namespace].into_iter().chain(self.objects.values()).map(news);
-        let listed: Vec<News> = objects.chain(self.secrets.keys().map(|name| self.secret(name))).collect();
+        let listed: Vec<News> =
+            objects.chain(self.secrets.keys().map(|name| self.secret(name))).collect();
         for item in listed {
             let scope = Scope { kind: item.key().expect("it is an object").kind, namespace: None };
             let listing = Arc::new(Listing { scope, version: self.counter });
@@ -473,20 +521,26 @@ impl<S: Store + Clone> Cluster<S> {
         let before = self.objects.get(&place);
         let metadata = &mut object["metadata"];
         metadata["namespace"] = json!(NAMESPACE);
-        metadata["uid"] =
-            before.map_or_else(|| json!(format!("uid-{}", self.births)), |before| before["metadata"]["uid"].clone());
+        metadata["uid"] = before.map_or_else(
+            || json!(format!("uid-{}", self.births)),
+            |before| before["metadata"]["uid"].clone(),
+        );
         metadata["finalizers"] = json!([FINALIZER]);
         if object["spec"].is_null() {
             object["spec"] = json!({});
         }
         let same = before.is_some_and(|before| before["spec"] == object["spec"]);
-        let generation = before.and_then(|before| before["metadata"]["generation"].as_i64()).unwrap_or_default();
+        let generation =
+            before.and_then(|before| before["metadata"]["generation"].as_i64()).unwrap_or_default();
         object["metadata"]["generation"] = json!(if same { generation } else { generation + 1 });
-        if let Some(deleted) = before.map(|before| &before["metadata"]["deletionTimestamp"]).filter(|deleted| deleted.is_string())
+        if let Some(deleted) = before
+            .map(|before| &before["metadata"]["deletionTimestamp"])
+            .filter(|deleted| deleted.is_string())
         {
             object["metadata"]["deletionTimestamp"] = deleted.clone();
         }
-        object["status"] = before.map_or_else(|| json!({"observedGeneration": -1}), |before| before["status"].clone());
+        object["status"] = before
+            .map_or_else(|| json!({"observedGeneration": -1}), |before| before["status"].clone());
         self.objects.insert(place.clone(), object);
         self.changed(&place);
     }
@@ -561,14 +615,19 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Has the operator list everything anew, which isn't over yet.
     pub(crate) fn begin_to_list_anew(&mut self) {
-        self.pipeline.take_news(News::RolledBack { kind: Kind::User, known: self.newest + 1, found: self.newest });
+        self.pipeline.take_news(News::RolledBack {
+            kind: Kind::User,
+            known: self.newest + 1,
+            found: self.newest,
+        });
     }
 
     /// Lets the operator do what is due next. Returns whether anything was, soon enough.
     pub(crate) async fn work(&mut self) -> bool {
         self.relist();
         let quiet_until = Instant::now() + Duration::from_secs(30);
-        let due = [self.pipeline.errands_due(), self.pipeline.round_due()].into_iter().flatten().min();
+        let due =
+            [self.pipeline.errands_due(), self.pipeline.round_due()].into_iter().flatten().min();
         let Some(due) = due.filter(|due| *due < quiet_until) else { return false };
         tokio::time::sleep_until(due).await;
         if self.pipeline.round_due().is_some_and(|due| due <= Instant::now()) {
@@ -588,9 +647,12 @@ impl<S: Store + Clone> Cluster<S> {
                 }
                 self.pipeline.take_answer(organization, Answer::Done);
             }
-            Write::Event { key, said, .. } => {
-                self.happened.push(format!("event {}/{} {}", <&str>::from(key.kind), key.name, said.reason))
-            }
+            Write::Event { key, said, .. } => self.happened.push(format!(
+                "event {}/{} {}",
+                <&str>::from(key.kind),
+                key.name,
+                said.reason
+            )),
             Write::Patch(patch) if self.failing_writes > 0 => {
                 self.failing_writes -= 1;
                 self.pipeline.take_answer(patch.key, failed());
@@ -598,7 +660,8 @@ impl<S: Store + Clone> Cluster<S> {
             Write::Patch(patch) => {
                 if let Some(said) = patch.event {
                     let (kind, name): (&str, _) = (patch.key.kind.into(), &patch.key.name);
-                    self.happened.push(format!("event {kind}/{name} {}: {}", said.reason, said.note));
+                    self.happened
+                        .push(format!("event {kind}/{name} {}: {}", said.reason, said.note));
                 }
                 let place = (<&str>::from(patch.key.kind).to_owned(), patch.key.name.clone());
                 let Some(object) = self.objects.get_mut(&place) else {
@@ -634,19 +697,30 @@ impl<S: Store + Clone> Cluster<S> {
             let details = match kind.as_str() {
                 "User" => {
                     let effective = status["permissions"]["effective"].to_string().replace('"', "");
-                    format!("{} {} {} {effective}{}", said("state"), said("email"), said("group"), relations(status))
+                    format!(
+                        "{} {} {} {effective}{}",
+                        said("state"),
+                        said("email"),
+                        said("group"),
+                        relations(status)
+                    )
                 }
                 "UserGroup" => format!("members={}", status["members"]),
                 _ => format!("{} users={}", said("asciiDomain"), status["users"]),
             };
             let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
             let find = |kind: &str| conditions.iter().find(|condition| condition["type"] == kind);
-            if let Some(transaction) = status["transaction"].as_object().filter(|last| last["state"] != "Completed") {
+            if let Some(transaction) =
+                status["transaction"].as_object().filter(|last| last["state"] != "Completed")
+            {
                 let word = |field: &str| transaction[field].as_str().unwrap_or("-").to_owned();
                 in_flight = format!(" {} {}", word("type"), word("state"));
             }
             let ready = find("Ready").cloned().unwrap_or_default();
-            let trend = ["Reconciling", "Stalled"].into_iter().find(|kind| find(kind).is_some()).unwrap_or("-");
+            let trend = ["Reconciling", "Stalled"]
+                .into_iter()
+                .find(|kind| find(kind).is_some())
+                .unwrap_or("-");
             let reason = ready["reason"].as_str().unwrap_or("-");
             writeln!(
                 text,
@@ -657,15 +731,22 @@ impl<S: Store + Clone> Cluster<S> {
             if ready["status"] == "False" {
                 writeln!(text, "  {}", ready["message"].as_str().unwrap_or("-")).unwrap();
             }
-            if let Some(current) = find("DirectoriesCurrent").filter(|current| current["status"] == "False") {
+            if let Some(current) =
+                find("DirectoriesCurrent").filter(|current| current["status"] == "False")
+            {
                 let says = |field: &str| current[field].as_str().unwrap_or("-").to_owned();
-                let why = if current["message"] == ready["message"] { "the same".to_owned() } else { says("message") };
+                let why = if current["message"] == ready["message"] {
+                    "the same".to_owned()
+                } else {
+                    says("message")
+                };
                 writeln!(text, "  DirectoriesCurrent=False {}: {why}", says("reason")).unwrap();
             }
         }
         for account in self.store.list(None).await.unwrap() {
             // No two runs have the same ids.
-            text = text.replace(&account.id.to_string(), &format!("<id of {}>", account.login_name));
+            text =
+                text.replace(&account.id.to_string(), &format!("<id of {}>", account.login_name));
             let content = &account.content;
             let grants: Vec<String> = content.grants.iter().map(ToString::to_string).collect();
             let (login, revision) = (&account.login_name, account.revision.0);
@@ -676,7 +757,8 @@ impl<S: Store + Clone> Cluster<S> {
             )
             .unwrap();
         }
-        let entries: BTreeSet<&String> = self.directory.iter().flat_map(|directory| directory.has.values()).collect();
+        let entries: BTreeSet<&String> =
+            self.directory.iter().flat_map(|directory| directory.has.values()).collect();
         for line in entries {
             writeln!(text, "directory has {line}").unwrap();
         }
@@ -693,7 +775,9 @@ impl<S: Store + Clone> Cluster<S> {
 
 /// Returns a text with `ID` for each UUID in it, of accounts that aren't there any more.
 fn without_ids(text: &str) -> String {
-    let is_id = |word: &str| word.len() == 36 && word.chars().all(|letter| letter.is_ascii_hexdigit() || letter == '-');
+    let is_id = |word: &str| {
+        word.len() == 36 && word.chars().all(|letter| letter.is_ascii_hexdigit() || letter == '-')
+    };
     text.split(' ').map(|word| if is_id(word) { "ID" } else { word }).collect::<Vec<_>>().join(" ")
 }
 

@@ -1,4 +1,5 @@
-//! The reference store on a bad day: as often as it is told, it is away, and whom it is told an application keeps locked.
+//! The reference store on a bad day: as often as it is told, it is away, and whom it is told an
+//! application keeps locked.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -12,7 +13,8 @@ use roster::domain::organization::Organization;
 use roster::plan::{AccountChange, Leaving, Plan};
 use roster::store::memory::MemoryStore;
 use roster::store::{
-    AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName,
+    AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal,
+    Store, StoreError, UserName,
 };
 
 #[derive(Clone, Default)]
@@ -24,7 +26,8 @@ pub(crate) struct FlakyStore {
     kept: Arc<Mutex<BTreeSet<String>>>,
     commits: Arc<Mutex<Vec<Vec<String>>>>,
     calls: Arc<AtomicUsize>,
-    /// The newest claim, and that of whoever holds this: once it isn't the newest, nothing is taken of it.
+    /// The newest claim, and that of whoever holds this: once it isn't the newest, nothing is taken
+    /// of it.
     newest_claim: Arc<AtomicI64>,
     claim: i64,
     /// Whether it says of every claim that it stands, as if nobody checked.
@@ -64,7 +67,8 @@ impl FlakyStore {
         self.lost.store(times, Ordering::Relaxed);
     }
 
-    /// Lets the next commits refuse everything, as if somebody else changed the accounts all the time.
+    /// Lets the next commits refuse everything, as if somebody else changed the accounts all the
+    /// time.
     pub(crate) fn refuse(&self, times: usize) {
         self.refused.store(times, Ordering::Relaxed);
     }
@@ -95,7 +99,8 @@ impl FlakyStore {
         *self.kept.lock().unwrap() = users.iter().map(|&user| user.to_owned()).collect();
     }
 
-    /// Returns the `User`s that each commit since the last time was about, in the order of its plans.
+    /// Returns the `User`s that each commit since the last time was about, in the order of its
+    /// plans.
     pub(crate) fn take_commits(&self) -> Vec<Vec<String>> {
         std::mem::take(&mut *self.commits.lock().unwrap())
     }
@@ -121,8 +126,13 @@ impl FlakyStore {
     }
 
     fn count(left: &AtomicUsize) -> Result<(), StoreError> {
-        let fails = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        if fails.is_ok() { Err(StoreError::Address("the store is away".to_owned())) } else { Ok(()) }
+        let fails =
+            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if fails.is_ok() {
+            Err(StoreError::Address("the store is away".to_owned()))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -132,7 +142,10 @@ impl Store for FlakyStore {
         self.inner.find(keys).await
     }
 
-    async fn organizations(&self, wanted: &[Organization]) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
+    async fn organizations(
+        &self,
+        wanted: &[Organization],
+    ) -> Result<HashMap<String, OrganizationRecord>, StoreError> {
         self.answers()?;
         self.inner.organizations(wanted).await
     }
@@ -146,7 +159,10 @@ impl Store for FlakyStore {
         self.inner.records(wanted, groups).await
     }
 
-    async fn group_names(&self, namespaces: &[String]) -> Result<HashMap<String, BTreeSet<String>>, StoreError> {
+    async fn group_names(
+        &self,
+        namespaces: &[String],
+    ) -> Result<HashMap<String, BTreeSet<String>>, StoreError> {
         self.answers()?;
         self.inner.group_names(namespaces).await
     }
@@ -156,17 +172,26 @@ impl Store for FlakyStore {
         self.inner.lineage(users).await
     }
 
-    async fn heirs(&self, users: &[UserName]) -> Result<HashMap<UserName, Vec<String>>, StoreError> {
+    async fn heirs(
+        &self,
+        users: &[UserName],
+    ) -> Result<HashMap<UserName, Vec<String>>, StoreError> {
         self.answers()?;
         self.inner.heirs(users).await
     }
 
-    async fn administrators(&self, namespaces: &[String]) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
+    async fn administrators(
+        &self,
+        namespaces: &[String],
+    ) -> Result<HashMap<String, Vec<Administrator>>, StoreError> {
         self.answers()?;
         self.inner.administrators(namespaces).await
     }
 
-    async fn counts(&self, namespaces: &HashMap<String, Leaving>) -> Result<HashMap<String, Counts>, StoreError> {
+    async fn counts(
+        &self,
+        namespaces: &HashMap<String, Leaving>,
+    ) -> Result<HashMap<String, Counts>, StoreError> {
         self.answers()?;
         self.inner.counts(namespaces).await
     }
@@ -176,12 +201,18 @@ impl Store for FlakyStore {
         self.inner.known_ids(ids).await
     }
 
-    async fn created_accounts(&self, creates: &[TransactionId]) -> Result<HashMap<TransactionId, AccountId>, StoreError> {
+    async fn created_accounts(
+        &self,
+        creates: &[TransactionId],
+    ) -> Result<HashMap<TransactionId, AccountId>, StoreError> {
         self.answers()?;
         self.inner.created_accounts(creates).await
     }
 
-    async fn departures(&self, users: &[(UserName, String)]) -> Result<HashMap<UserName, Departure>, StoreError> {
+    async fn departures(
+        &self,
+        users: &[(UserName, String)],
+    ) -> Result<HashMap<UserName, Departure>, StoreError> {
         self.answers()?;
         self.inner.departures(users).await
     }
@@ -191,7 +222,11 @@ impl Store for FlakyStore {
         self.inner.unconfirmed_departures().await
     }
 
-    async fn use_directories(&self, directories: &BTreeSet<String>, now: jiff::Timestamp) -> Result<(), StoreError> {
+    async fn use_directories(
+        &self,
+        directories: &BTreeSet<String>,
+        now: jiff::Timestamp,
+    ) -> Result<(), StoreError> {
         self.answers()?;
         self.inner.use_directories(directories, now).await
     }
@@ -216,18 +251,26 @@ impl Store for FlakyStore {
         self.inner.list(namespace).await
     }
 
-    async fn commit(&self, plans: &[Plan], occasion: Occasion) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+    async fn commit(
+        &self,
+        plans: &[Plan],
+        occasion: Occasion,
+    ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         self.answers()?;
         self.stands()?;
         if Self::count(&self.refused).is_err() {
             return Ok(plans.iter().map(|_| Err(Refusal::Stale)).collect());
         }
-        self.commits.lock().unwrap().push(plans.iter().filter_map(user).map(str::to_owned).collect());
+        self.commits
+            .lock()
+            .unwrap()
+            .push(plans.iter().filter_map(user).map(str::to_owned).collect());
         let kept = self.kept.lock().unwrap().clone();
         let mut free = vec![];
         let mut are_kept = vec![];
         for plan in plans {
-            let is_kept = user(plan).is_some_and(|user| kept.contains(user)) && (deletes(plan) || self.moves(plan).await);
+            let is_kept = user(plan).is_some_and(|user| kept.contains(user))
+                && (deletes(plan) || self.moves(plan).await);
             are_kept.push(is_kept);
             free.extend((!is_kept).then(|| plan.clone()));
         }

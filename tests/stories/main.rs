@@ -1,15 +1,18 @@
 //! Stories: objects in, statuses, accounts and Events out. Adding a test is adding a `.story` file.
 //!
-//! A story is a sentence and then steps: `=== apply` with YAML, `=== delete KIND NAME`, and
-//! `=== store away N`, `=== store forgets N` (that it committed), `=== store keeps NAME` and `=== store lets go` (of what an
-//! application has locked), `=== store refuses N`, `=== etcd backup`, `=== etcd restore` (which a quiet watch notices), `=== etcd goes
-//! on` (until its versions are newer than those that the operator knew) and `=== writes fail N` for faults, `=== member NAME FIELD VALUE` for self-service,
-//! `=== adopt NAME` with a User that takes over the account of another, `=== secret NAME` with a password, `=== login NAME`
-//! with one that is tried, `=== another cluster` in which nothing is yet, `=== directory
-//! good`, `silent` or `down` for what transactions wait for, `=== directory refuses NAME…` for whose entries it doesn't take,
-//! `=== directory changed LOGIN` and `=== directory loses LOGIN` by
-//! somebody else, `=== directory compared N` (that often, with everything), `=== wait N minutes`, and `=== expect` with what stands in cluster and store once everything is quiet. Run with
-//! `ROSTER_BLESS=1` to write down what happens, and read the difference.
+//! A story is a sentence and then steps: `=== apply` with YAML, `=== delete KIND NAME`, and `===
+//! store away N`, `=== store forgets N` (that it committed), `=== store keeps NAME` and `=== store
+//! lets go` (of what an application has locked), `=== store refuses N`, `=== etcd backup`, `===
+//! etcd restore` (which a quiet watch notices), `=== etcd goes on` (until its versions are newer
+//! than those that the operator knew) and `=== writes fail N` for faults, `=== member NAME FIELD
+//! VALUE` for self-service, `=== adopt NAME` with a User that takes over the account of another,
+//! `=== secret NAME` with a password, `=== login NAME` with one that is tried, `=== another
+//! cluster` in which nothing is yet, `=== directory good`, `silent` or `down` for what transactions
+//! wait for, `=== directory refuses NAME…` for whose entries it doesn't take, `=== directory
+//! changed LOGIN` and `=== directory loses LOGIN` by somebody else, `=== directory compared N`
+//! (that often, with everything), `=== wait N minutes`, and `=== expect` with what stands in
+//! cluster and store once everything is quiet. Run with `ROSTER_BLESS=1` to write down what
+//! happens, and read the difference.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
@@ -40,7 +43,8 @@ use tokio::time::Instant;
 #[tokio::test(start_paused = true)]
 async fn every_story_ends_as_it_is_told() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
-    let mut stories: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut stories: Vec<PathBuf> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     stories.retain(|path| path.extension().is_some_and(|extension| extension == "story"));
     stories.sort();
     assert!(!stories.is_empty());
@@ -110,14 +114,14 @@ async fn play(told: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_at_the_root_costs_a_status_write_for_each_heir_also_where_a_directory_is_brought_it() {
+async fn a_change_at_the_root_costs_a_status_write_for_each_heir_also_where_a_directory_is_brought_it()
+ {
     const HEIRS: usize = 300;
     let mut cluster = Cluster::new(FlakyStore::default());
     cluster.apply("{kind: OrgEmailDomain, metadata: {name: acme}, spec: {domain: acme.example}}");
     let put = |cluster: &mut Cluster<FlakyStore>, name: &str, permissions: serde_json::Value| {
         let email = format!("{name}@acme.example");
-        let spec =
-            json!({"email": email, "profile": {"displayName": "A user"}, "chargeApproved": true, "permissions": permissions});
+        let spec = json!({"email": email, "profile": {"displayName": "A user"}, "chargeApproved": true, "permissions": permissions});
         cluster.put(json!({"kind": "User", "metadata": {"name": name}, "spec": spec}));
     };
     put(&mut cluster, "root", json!({"grants": ["orders:read", "orders:write"]}));
@@ -141,7 +145,9 @@ async fn calls_to_pass_addresses_round(many: usize) -> usize {
         for number in 0..many {
             let email = format!("u{}@acme.example", (number + shift) % many);
             let spec = json!({"email": email, "profile": {"displayName": "A user"}, "chargeApproved": true});
-            cluster.put(json!({"kind": "User", "metadata": {"name": format!("u{number}")}, "spec": spec}));
+            cluster.put(
+                json!({"kind": "User", "metadata": {"name": format!("u{number}")}, "spec": spec}),
+            );
         }
     };
     put(&mut cluster, 0);
@@ -160,14 +166,17 @@ async fn calls_to_pass_addresses_round(many: usize) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn addresses_that_are_passed_round_are_looked_up_once_each() {
-    let (few, many) = (calls_to_pass_addresses_round(40).await, calls_to_pass_addresses_round(160).await);
+    let (few, many) =
+        (calls_to_pass_addresses_round(40).await, calls_to_pass_addresses_round(160).await);
     assert!(many <= 6 * few, "{few} calls for 40, {many} for 160");
 }
 
 #[tokio::test(start_paused = true)]
-async fn months_are_looked_at_when_the_operator_starts_each_hour_and_a_minute_after_the_store_failed() {
+async fn months_are_looked_at_when_the_operator_starts_each_hour_and_a_minute_after_the_store_failed()
+ {
     let (store, mut months) = (FlakyStore::default(), Months::new());
-    let (mut clocks, metrics) = (Clocks::new(Clock::SYSTEM, ServerClock::unread()), Metrics::default());
+    let (mut clocks, metrics) =
+        (Clocks::new(Clock::SYSTEM, ServerClock::unread()), Metrics::default());
     assert!(months.due() <= Instant::now());
     store.fail(1);
     months.close(&store, &Zone::UTC, (&mut clocks, &metrics)).await.unwrap();
@@ -188,24 +197,42 @@ async fn who_loses_rights_goes_first_and_who_is_held_up_goes_last_and_alone() {
              chargeApproved: true, deletionProtection: Disabled{rest}}}\n"
         )
     };
-    let (domain, grants) =
-        ("kind: OrgEmailDomain\nmetadata: {name: acme}\nspec: {domain: acme.example}\n", ", permissions: {grants: [a, b]}");
+    let (domain, grants) = (
+        "kind: OrgEmailDomain\nmetadata: {name: acme}\nspec: {domain: acme.example}\n",
+        ", permissions: {grants: [a, b]}",
+    );
     let all = ["alice", "bob", "carol", "dave"].map(|name| user(name, grants));
     cluster.apply(&[domain, &all.join("---\n")].join("---\n"));
     cluster.until_quiet().await;
     cluster.store.take_commits();
     cluster.store.keep(&["bob"]);
-    let edits = [user("alice", ", role: Driver, permissions: {grants: [a, b]}"), user("carol", ", permissions: {grants: [a]}")];
-    cluster.apply(&[edits.join("---\n"), user("dave", ", state: Disabled, permissions: {grants: [a, b]}")].join("---\n"));
+    let edits = [
+        user("alice", ", role: Driver, permissions: {grants: [a, b]}"),
+        user("carol", ", permissions: {grants: [a]}"),
+    ];
+    cluster.apply(
+        &[edits.join("---\n"), user("dave", ", state: Disabled, permissions: {grants: [a, b]}")]
+            .join("---\n"),
+    );
     cluster.delete("User", "bob");
     cluster.until_quiet().await;
     let commits = cluster.store.take_commits();
-    assert_eq!((commits[0].join(" "), commits[1].join(" ")), ("carol dave".to_owned(), "bob alice".to_owned()));
-    assert!(commits.len() > 3 && commits[2..].iter().all(|commit| commit.is_empty() || *commit == ["bob"]), "{commits:?}");
+    assert_eq!(
+        (commits[0].join(" "), commits[1].join(" ")),
+        ("carol dave".to_owned(), "bob alice".to_owned())
+    );
+    assert!(
+        commits.len() > 3
+            && commits[2..].iter().all(|commit| commit.is_empty() || *commit == ["bob"]),
+        "{commits:?}"
+    );
     cluster.apply(&user("alice", ", role: Dispatcher, permissions: {grants: [a, b]}"));
     cluster.store.keep(&[]);
     cluster.wait(1).await;
     let commits = cluster.store.take_commits();
     assert!(commits.contains(&vec!["bob".to_owned()]), "{commits:?}");
-    assert!(!cluster.objects().contains_key(&("User".to_owned(), "bob".to_owned())), "he goes by himself");
+    assert!(
+        !cluster.objects().contains_key(&("User".to_owned(), "bob".to_owned())),
+        "he goes by himself"
+    );
 }

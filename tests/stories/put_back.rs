@@ -1,5 +1,5 @@
-//! Random histories in which etcd is put back to a backup at random moments: no right is in force that nobody declares any
-//! more, nothing is passed over in silence, and everything comes to rest.
+//! Random histories in which etcd is put back to a backup at random moments: no right is in force
+//! that nobody declares any more, nothing is passed over in silence, and everything comes to rest.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,11 @@ use super::flaky::FlakyStore;
 
 const PEOPLE: [&str; 4] = ["ann", "ben", "cat", "dan"];
 const GRANTS: [&str; 3] = ["cases:read", "orders:read", "payroll:read"];
-const PASSWORDS: [&str; 3] =
-    ["umbrella lantern quartz pelican", "sixteen candles over a harbour", "eleven ravens beneath the bridge"];
+const PASSWORDS: [&str; 3] = [
+    "umbrella lantern quartz pelican",
+    "sixteen candles over a harbour",
+    "eleven ravens beneath the bridge",
+];
 
 /// What a User asks for.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +49,12 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let wish = (any::<[bool; 3]>(), any::<bool>(), proptest::option::weighted(0.3, 0..4_usize), proptest::bool::weighted(0.3))
+    let wish = (
+        any::<[bool; 3]>(),
+        any::<bool>(),
+        proptest::option::weighted(0.3, 0..4_usize),
+        proptest::bool::weighted(0.3),
+    )
         .prop_map(|(grants, drives, from, disabled)| Wish { grants, drives, from, disabled });
     prop_oneof![
         8 => (0..4_usize, wish).prop_map(|(person, wish)| Step::Declare(person, wish)),
@@ -65,10 +73,18 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn declared(person: usize, wish: Wish) -> String {
     let Wish { grants, drives, from, disabled } = wish;
-    let grants: Vec<&str> = GRANTS.iter().zip(grants).filter(|(_, granted)| *granted).map(|(grant, _)| *grant).collect();
-    let from = from.map(|from| format!(", from: {{name: {}, mode: Inherit}}", PEOPLE[from])).unwrap_or_default();
+    let grants: Vec<&str> = GRANTS
+        .iter()
+        .zip(grants)
+        .filter(|(_, granted)| *granted)
+        .map(|(grant, _)| *grant)
+        .collect();
+    let from = from
+        .map(|from| format!(", from: {{name: {}, mode: Inherit}}", PEOPLE[from]))
+        .unwrap_or_default();
     let name = PEOPLE[person];
-    let password = if name == "ann" { "passwordSecretRef: {name: ann-password, key: password}, " } else { "" };
+    let password =
+        if name == "ann" { "passwordSecretRef: {name: ann-password, key: password}, " } else { "" };
     format!(
         "kind: User\nmetadata: {{name: {name}}}\nspec: {{email: {name}@acme.example, profile: {{displayName: {name}}}, {password}\
          groupRef: {{name: {}}}, permissions: {{grants: {grants:?}{from}}}, state: {}, deletionProtection: Disabled, \
@@ -97,19 +113,31 @@ fn ready(object: &Value) -> Option<(&str, &str)> {
 fn check_nothing_more(spec: &Value, account: &Account) -> Result<(), TestCaseError> {
     let content = &account.content;
     let asked = texts(&spec["permissions"]["grants"]);
-    prop_assert!(content.grants.iter().all(|grant| asked.contains(&grant.as_str())), "{:?} of {asked:?}", content.grants);
+    prop_assert!(
+        content.grants.iter().all(|grant| asked.contains(&grant.as_str())),
+        "{:?} of {asked:?}",
+        content.grants
+    );
     prop_assert!(spec["state"] != "Disabled" || content.lifecycle == Lifecycle::Disabled);
     prop_assert!(content.group == "users" || spec["groupRef"]["name"] == content.group.as_str());
     let follows = match &content.source {
         Some(Source::Inherited { from, .. }) => Some(from.as_str()),
         Some(Source::Cloned(_)) | None => None,
     };
-    prop_assert!(follows.is_none() || spec["permissions"]["from"]["name"].as_str() == follows, "{follows:?}");
+    prop_assert!(
+        follows.is_none() || spec["permissions"]["from"]["name"].as_str() == follows,
+        "{follows:?}"
+    );
     Ok(())
 }
 
 /// Everything that the User asks for is in force.
-fn check_everything(cluster: &Cluster<FlakyStore>, spec: &Value, account: &Account, password: &str) -> Result<(), TestCaseError> {
+fn check_everything(
+    cluster: &Cluster<FlakyStore>,
+    spec: &Value,
+    account: &Account,
+    password: &str,
+) -> Result<(), TestCaseError> {
     let content = &account.content;
     let mut asked = texts(&spec["permissions"]["grants"]);
     asked.sort_unstable();
@@ -119,7 +147,10 @@ fn check_everything(cluster: &Cluster<FlakyStore>, spec: &Value, account: &Accou
     prop_assert_eq!(content.lifecycle == Lifecycle::Disabled, spec["state"] == "Disabled");
     prop_assert_eq!(content.source.is_some(), spec["permissions"]["from"].is_object());
     if account.owner.name == "ann" {
-        prop_assert!(cluster.verifies(account, &Candidate::new(password.as_bytes()).unwrap()), "the declared password logs in");
+        prop_assert!(
+            cluster.verifies(account, &Candidate::new(password.as_bytes()).unwrap()),
+            "the declared password logs in"
+        );
     }
     Ok(())
 }
@@ -130,14 +161,18 @@ async fn check(cluster: &Cluster<FlakyStore>) -> Result<(), TestCaseError> {
     for ((kind, name), object) in cluster.objects() {
         let (spec, generation) = (&object["spec"], &object["metadata"]["generation"]);
         let Some((status, reason)) = ready(object) else {
-            prop_assert!(object["metadata"]["deletionTimestamp"].is_string(), "{kind}/{name} says nothing");
+            prop_assert!(
+                object["metadata"]["deletionTimestamp"].is_string(),
+                "{kind}/{name} says nothing"
+            );
             continue;
         };
         prop_assert_eq!(&object["status"]["observedGeneration"], generation, "{}/{}", kind, name);
         if kind != "User" || object["metadata"]["deletionTimestamp"].is_string() {
             continue;
         }
-        let mine = accounts.iter().find(|account| object["metadata"]["uid"] == account.owner.uid.as_str());
+        let mine =
+            accounts.iter().find(|account| object["metadata"]["uid"] == account.owner.uid.as_str());
         match mine {
             Some(account) => {
                 check_nothing_more(spec, account)?;
@@ -169,7 +204,8 @@ async fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Group(gives) => cluster.apply(&group(gives)),
             Step::Rotate(password) => {
-                // One version never stands for two passwords: only where a restore is noticed by the versions can that be told.
+                // One version never stands for two passwords: only where a restore is noticed by
+                // the versions can that be told.
                 while !versions.insert(cluster.version() + 1) {
                     cluster.others_write(1);
                 }
@@ -193,14 +229,16 @@ async fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
     }
     cluster.until_quiet().await;
     check(&cluster).await?;
-    // Where permissions come through an account that has no User any more, statuses follow with the next comparison.
+    // Where permissions come through an account that has no User any more, statuses follow with the
+    // next comparison.
     cluster.resync().await;
     cluster.until_quiet().await;
     cluster.take_writes();
     let before = cluster.objects().clone();
     cluster.resync().await;
     cluster.until_quiet().await;
-    let changed = cluster.objects().iter().find(|(place, object)| before.get(*place) != Some(object));
+    let changed =
+        cluster.objects().iter().find(|(place, object)| before.get(*place) != Some(object));
     let changed = changed.map(|(place, object)| {
         format!(
             "{}
@@ -214,10 +252,16 @@ async fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
 
 #[test]
 fn whenever_etcd_is_put_back_what_is_declared_then_is_in_force_or_refused_aloud() {
-    let cases = std::env::var("ROSTER_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2000);
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let cases =
+        std::env::var("ROSTER_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2000);
+    let mut runner =
+        TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&proptest::collection::vec(step(), 4..24), |steps| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
         runtime.block_on(play(steps))
     });
     outcome.unwrap();

@@ -1,5 +1,5 @@
-//! Random edits, rotations, restarts and days of a directory: what takes rights away never waits, nothing is lost, and
-//! one transaction is in flight at a time.
+//! Random edits, rotations, restarts and days of a directory: what takes rights away never waits,
+//! nothing is lost, and one transaction is in flight at a time.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -11,10 +11,16 @@ use super::cluster::Cluster;
 use super::flaky::FlakyStore;
 
 const GRANTS: [&str; 3] = ["cases:read", "orders:read", "orders:write"];
-const GROUPS: [(&str, &[&str]); 3] =
-    [("users", &[]), ("drivers", &["routes:read"]), ("dispatchers", &["routes:plan", "routes:read"])];
-const PASSWORDS: [&str; 3] =
-    ["umbrella lantern quartz pelican", "sixteen candles over a harbour", "eleven ravens beneath the bridge"];
+const GROUPS: [(&str, &[&str]); 3] = [
+    ("users", &[]),
+    ("drivers", &["routes:read"]),
+    ("dispatchers", &["routes:plan", "routes:read"]),
+];
+const PASSWORDS: [&str; 3] = [
+    "umbrella lantern quartz pelican",
+    "sixteen candles over a harbour",
+    "eleven ravens beneath the bridge",
+];
 
 /// What Carol's User asks for.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +42,9 @@ enum Step {
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
-    (any::<[bool; 3]>(), 0..3_usize, any::<Option<bool>>(), any::<bool>(), 0..3_usize)
-        .prop_map(|(grants, group, source, disabled, email)| Wish { grants, group, source, disabled, email })
+    (any::<[bool; 3]>(), 0..3_usize, any::<Option<bool>>(), any::<bool>(), 0..3_usize).prop_map(
+        |(grants, group, source, disabled, email)| Wish { grants, group, source, disabled, email },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -52,9 +59,15 @@ fn step() -> impl Strategy<Value = Step> {
 
 impl Wish {
     fn yaml(self) -> String {
-        let grants: Vec<&str> = GRANTS.iter().zip(self.grants).filter(|(_, granted)| *granted).map(|(grant, _)| *grant).collect();
-        let from =
-            self.source.map(|inherits| format!(", from: {{name: bob, mode: {}}}", if inherits { "Inherit" } else { "Clone" }));
+        let grants: Vec<&str> = GRANTS
+            .iter()
+            .zip(self.grants)
+            .filter(|(_, granted)| *granted)
+            .map(|(grant, _)| *grant)
+            .collect();
+        let from = self.source.map(|inherits| {
+            format!(", from: {{name: bob, mode: {}}}", if inherits { "Inherit" } else { "Clone" })
+        });
         format!(
             "kind: User\nmetadata: {{name: carol}}\nspec: {{email: carol{}@acme.example, profile: {{displayName: Carol}}, \
              groupRef: {{name: {}}}, permissions: {{grants: {grants:?}{}}}, state: {}, \
@@ -67,7 +80,12 @@ impl Wish {
     }
 
     fn grants(self) -> Vec<&'static str> {
-        GRANTS.iter().zip(self.grants).filter(|(_, granted)| *granted).map(|(grant, _)| *grant).collect()
+        GRANTS
+            .iter()
+            .zip(self.grants)
+            .filter(|(_, granted)| *granted)
+            .map(|(grant, _)| *grant)
+            .collect()
     }
 }
 
@@ -75,22 +93,40 @@ impl Wish {
 fn check_nothing_more(account: &Account, wish: Wish) -> Result<(), TestCaseError> {
     let content = &account.content;
     let asked = wish.grants();
-    prop_assert!(content.grants.iter().all(|grant| asked.contains(&grant.as_str())), "{:?} of {asked:?}", content.grants);
-    let gives = |group: &str| GROUPS.iter().find(|(name, _)| *name == group).map(|(_, gives)| *gives).unwrap_or_default();
+    prop_assert!(
+        content.grants.iter().all(|grant| asked.contains(&grant.as_str())),
+        "{:?} of {asked:?}",
+        content.grants
+    );
+    let gives = |group: &str| {
+        GROUPS.iter().find(|(name, _)| *name == group).map(|(_, gives)| *gives).unwrap_or_default()
+    };
     let wanted = gives(GROUPS[wish.group].0);
-    prop_assert!(gives(&content.group).iter().all(|given| wanted.contains(given)), "{} for {wanted:?}", content.group);
+    prop_assert!(
+        gives(&content.group).iter().all(|given| wanted.contains(given)),
+        "{} for {wanted:?}",
+        content.group
+    );
     prop_assert!(wish.source.is_some() || content.source.is_none(), "{:?}", content.source);
     prop_assert!(!wish.disabled || content.lifecycle == Lifecycle::Disabled);
     Ok(())
 }
 
 /// Everything that the wish asks for is in force.
-fn check_everything(cluster: &Cluster<FlakyStore>, account: &Account, wish: Wish, password: usize) -> Result<(), TestCaseError> {
+fn check_everything(
+    cluster: &Cluster<FlakyStore>,
+    account: &Account,
+    wish: Wish,
+    password: usize,
+) -> Result<(), TestCaseError> {
     let content = &account.content;
     let grants: Vec<&str> = content.grants.iter().map(|grant| grant.as_str()).collect();
     prop_assert_eq!(grants, wish.grants());
     prop_assert_eq!(&content.group, GROUPS[wish.group].0);
-    prop_assert_eq!(content.source.as_ref().map(|source| matches!(source, Source::Inherited { .. })), wish.source);
+    prop_assert_eq!(
+        content.source.as_ref().map(|source| matches!(source, Source::Inherited { .. })),
+        wish.source
+    );
     prop_assert_eq!(content.lifecycle == Lifecycle::Disabled, wish.disabled);
     prop_assert_eq!(content.email.as_str(), format!("carol{}@acme.example", wish.email));
     let tried = Candidate::new(PASSWORDS[password].as_bytes()).unwrap();
@@ -135,7 +171,10 @@ async fn play(first: Wish, steps: Vec<Step>) -> Result<(), TestCaseError> {
         let Some(account) = carol(&cluster).await else { continue };
         check_nothing_more(&account, wish)?;
         let journal = cluster.store.inner.journal(account.id);
-        let open = journal.iter().filter(|(transaction, superseded)| transaction.in_flight() && !superseded).count();
+        let open = journal
+            .iter()
+            .filter(|(transaction, superseded)| transaction.in_flight() && !superseded)
+            .count();
         prop_assert_eq!(open, usize::from(account.transaction.in_flight()), "{:?}", journal);
     }
     cluster.set_directory("good").await;
@@ -155,11 +194,18 @@ async fn play(first: Wish, steps: Vec<Step>) -> Result<(), TestCaseError> {
 
 #[test]
 fn whatever_is_edited_and_whenever_the_directory_answers_the_end_is_what_was_asked_for_last() {
-    let cases = std::env::var("ROSTER_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300);
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
-    let outcome = runner.run(&(wish(), proptest::collection::vec(step(), 1..12)), |(first, steps)| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(play(first, steps))
-    });
+    let cases =
+        std::env::var("ROSTER_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300);
+    let mut runner =
+        TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let outcome =
+        runner.run(&(wish(), proptest::collection::vec(step(), 1..12)), |(first, steps)| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .start_paused(true)
+                .build()
+                .unwrap();
+            runtime.block_on(play(first, steps))
+        });
     outcome.unwrap();
 }

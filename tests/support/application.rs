@@ -22,11 +22,15 @@ macro_rules! asked {
         let statement = AssertSqlSafe($statement.to_owned());
         match $application {
             Application::Sqlite($connection) => {
-                let $query = $bound.iter().fold(sqlx::query(statement), |query, &text| query.bind(text.to_owned()));
+                let $query = $bound
+                    .iter()
+                    .fold(sqlx::query(statement), |query, &text| query.bind(text.to_owned()));
                 $ask
             }
             Application::Postgres($connection) => {
-                let $query = $bound.iter().fold(sqlx::query(statement), |query, &text| query.bind(text.to_owned()));
+                let $query = $bound
+                    .iter()
+                    .fold(sqlx::query(statement), |query, &text| query.bind(text.to_owned()));
                 $ask
             }
         }
@@ -41,21 +45,34 @@ impl Application {
 
     async fn try_open(url: &str) -> Result<Self, sqlx::Error> {
         if url.starts_with("sqlite:") {
-            return Ok(Self::Sqlite(url.parse::<SqliteConnectOptions>()?.disable_statement_logging().connect().await?));
+            return Ok(Self::Sqlite(
+                url.parse::<SqliteConnectOptions>()?.disable_statement_logging().connect().await?,
+            ));
         }
-        Ok(Self::Postgres(url.parse::<PgConnectOptions>()?.disable_statement_logging().connect().await?))
+        Ok(Self::Postgres(
+            url.parse::<PgConnectOptions>()?.disable_statement_logging().connect().await?,
+        ))
     }
 
     /// Carries a statement out, and returns how many rows it was about.
-    pub(crate) async fn execute(&mut self, statement: &str, bound: &[&str]) -> Result<u64, sqlx::Error> {
-        asked!(self, statement, bound, |query, connection| Ok(Box::pin(query.execute(connection)).await?.rows_affected()))
+    pub(crate) async fn execute(
+        &mut self,
+        statement: &str,
+        bound: &[&str],
+    ) -> Result<u64, sqlx::Error> {
+        asked!(self, statement, bound, |query, connection| Ok(Box::pin(query.execute(connection))
+            .await?
+            .rows_affected()))
     }
 
     /// Returns the rows that a query answers with.
     pub(crate) async fn rows(&mut self, query: &str, bound: &[&str]) -> Vec<Row> {
-        let rows: Result<Vec<Row>, sqlx::Error> = asked!(self, query, bound, |asked, connection| {
-            Box::pin(asked.fetch_all(connection)).await.map(|rows| rows.into_iter().map(Row::from).collect())
-        });
+        let rows: Result<Vec<Row>, sqlx::Error> =
+            asked!(self, query, bound, |asked, connection| {
+                Box::pin(asked.fetch_all(connection))
+                    .await
+                    .map(|rows| rows.into_iter().map(Row::from).collect())
+            });
         rows.expect("the query can be answered")
     }
 
@@ -69,7 +86,8 @@ impl Application {
         self.rows(query, &[]).await.first().and_then(|row| row.text(0))
     }
 
-    /// Returns what changes whenever another connection has written something, be it the same as before.
+    /// Returns what changes whenever another connection has written something, be it the same as
+    /// before.
     pub(crate) async fn version(&mut self) -> String {
         if let Self::Sqlite(_) = self {
             return self.number("PRAGMA data_version").await.to_string();
@@ -80,7 +98,10 @@ impl Application {
         for table in self.rows(tables, &[]).await {
             let table = table.text(0).expect("a name");
             // Whatever writes a row, even as it was, gives it another number.
-            for row in self.rows(&format!("SELECT t.xmin::text || ' ' || t::text FROM {table} AS t"), &[]).await {
+            for row in self
+                .rows(&format!("SELECT t.xmin::text || ' ' || t::text FROM {table} AS t"), &[])
+                .await
+            {
                 rows.push(format!("{table} {}", row.text(0).expect("a row")));
             }
         }
@@ -96,12 +117,17 @@ impl Application {
         }
         let tables = "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables \
                       WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
-        let lock = format!("LOCK TABLE {} IN EXCLUSIVE MODE", self.text(tables).await.expect("there are tables"));
+        let lock = format!(
+            "LOCK TABLE {} IN EXCLUSIVE MODE",
+            self.text(tables).await.expect("there are tables")
+        );
         loop {
             self.execute("BEGIN", &[]).await.expect("a transaction begins");
             match self.execute(&lock, &[]).await {
                 Ok(_) => return,
-                Err(error) if is_deadlock(&error) => self.execute("ROLLBACK", &[]).await.expect("it ends"),
+                Err(error) if is_deadlock(&error) => {
+                    self.execute("ROLLBACK", &[]).await.expect("it ends")
+                }
                 Err(error) => panic!("the tables can't be locked: {error}"),
             };
         }

@@ -1,5 +1,5 @@
-//! A server of the tests' own, which a script starts in a folder. A guardian stops it when the process is gone, however it
-//! went.
+//! A server of the tests' own, which a script starts in a folder. A guardian stops it when the
+//! process is gone, however it went.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -20,9 +20,13 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     /// Has one of `scripts/` start a server, with these set in its environment.
-    pub(crate) fn start(script: &'static str, environment: &[(&str, &str)]) -> Result<Self, String> {
+    pub(crate) fn start(
+        script: &'static str,
+        environment: &[(&str, &str)],
+    ) -> Result<Self, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
-        let name = format!("{script}-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let name =
+            format!("{script}-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let mut guardian = command(script, "guard", &folder)
             .envs(environment.iter().copied())
@@ -43,7 +47,8 @@ impl Guarded {
     #[track_caller]
     pub(crate) fn told(&self, what: &str) {
         let script = self.script;
-        let status = self.command(what).status().unwrap_or_else(|error| panic!("scripts/{script}: {error}"));
+        let status =
+            self.command(what).status().unwrap_or_else(|error| panic!("scripts/{script}: {error}"));
         assert!(status.success(), "scripts/{script} {what} failed; it says why above");
     }
 
@@ -55,12 +60,16 @@ impl Guarded {
     /// Returns what a file in its folder says.
     #[track_caller]
     pub(crate) fn noted(&self, file: &str) -> String {
-        fs::read_to_string(self.folder.join(file)).expect("the server's folder is complete").trim().to_owned()
+        fs::read_to_string(self.folder.join(file))
+            .expect("the server's folder is complete")
+            .trim()
+            .to_owned()
     }
 }
 
 fn command(script: &str, what: &str, folder: &Path) -> Command {
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(script));
+    let mut command =
+        Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(script));
     command.arg(what).arg(folder);
     command
 }

@@ -1,7 +1,7 @@
 //! A `PostgreSQL` server of the tests' own, and databases on it.
 //!
-//! All tests of a process share one server, each with a database of its own; tests that stop it or need TLS start
-//! another. A guardian stops a server when the process is gone, however it went.
+//! All tests of a process share one server, each with a database of its own; tests that stop it or
+//! need TLS start another. A guardian stops a server when the process is gone, however it went.
 
 #[path = "guard.rs"]
 pub(crate) mod guard;
@@ -27,7 +27,11 @@ impl Server {
     #[track_caller]
     pub(crate) fn shared() -> Arc<Self> {
         static SHARED: OnceLock<Result<Arc<Server>, String>> = OnceLock::new();
-        SHARED.get_or_init(|| Self::guarded(false).map(Arc::new)).as_ref().expect("a PostgreSQL server starts").clone()
+        SHARED
+            .get_or_init(|| Self::guarded(false).map(Arc::new))
+            .as_ref()
+            .expect("a PostgreSQL server starts")
+            .clone()
     }
 
     /// Starts a server that nobody else uses.
@@ -43,7 +47,8 @@ impl Server {
     }
 
     fn guarded(tls: bool) -> Result<Self, String> {
-        Guarded::start("postgres", &[("ROSTER_POSTGRES_TLS", if tls { "1" } else { "0" })]).map(Self)
+        Guarded::start("postgres", &[("ROSTER_POSTGRES_TLS", if tls { "1" } else { "0" })])
+            .map(Self)
     }
 
     /// Ends it at once, as a crash does that loses nothing.
@@ -82,14 +87,21 @@ impl Server {
     /// Returns the URL of a database, for the superuser.
     fn url(&self, database: &str) -> String {
         let url = self.0.noted("url");
-        let (server, query) = url.split_once("/postgres?").map_or((url.as_str(), ""), |(server, query)| (server, query));
+        let (server, query) = url
+            .split_once("/postgres?")
+            .map_or((url.as_str(), ""), |(server, query)| (server, query));
         let server = server.strip_suffix("/postgres").unwrap_or(server);
-        if query.is_empty() { format!("{server}/{database}") } else { format!("{server}/{database}?{query}") }
+        if query.is_empty() {
+            format!("{server}/{database}")
+        } else {
+            format!("{server}/{database}?{query}")
+        }
     }
 
     /// Connects to a database as the superuser.
     pub(crate) async fn connect(&self, database: &str) -> PgConnection {
-        let mut options: PgConnectOptions = self.url(database).parse().expect("the server's URL is one");
+        let mut options: PgConnectOptions =
+            self.url(database).parse().expect("the server's URL is one");
         if self.0.folder.join("password").exists() {
             options = options.password(&self.password());
         }
@@ -135,7 +147,8 @@ impl Database {
         Self { server: server.clone(), name, kept: false }
     }
 
-    /// Returns the database of this name on the server that all share, created unless it is there; it stays.
+    /// Returns the database of this name on the server that all share, created unless it is there;
+    /// it stays.
     pub(crate) async fn named(name: &str) -> Self {
         let database = Self { server: Server::shared(), name: name.to_owned(), kept: true };
         database.create_if_missing().await;
@@ -151,7 +164,9 @@ impl Database {
 
     async fn is_there(&self, name: &str) -> bool {
         let mut connection = self.server.connect("postgres").await;
-        let found = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)").bind(name);
+        let found =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)")
+                .bind(name);
         found.fetch_one(&mut connection).await.expect("the catalogue can be read")
     }
 
@@ -168,7 +183,13 @@ impl Database {
     /// Returns a dump of it, as `pg_dump` makes it.
     #[track_caller]
     pub(crate) fn dump(&self) -> String {
-        let dump = self.server.0.command("client").args(["pg_dump", &self.url()]).output().expect("pg_dump can be run");
+        let dump = self
+            .server
+            .0
+            .command("client")
+            .args(["pg_dump", &self.url()])
+            .output()
+            .expect("pg_dump can be run");
         assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
         String::from_utf8(dump.stdout).expect("a dump is text")
     }
@@ -180,28 +201,46 @@ impl Database {
             .server
             .0
             .command("client")
-            .args(["psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", &self.url()])
+            .args([
+                "psql",
+                "--no-psqlrc",
+                "--quiet",
+                "--single-transaction",
+                "--set=ON_ERROR_STOP=1",
+                &self.url(),
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("psql can be run");
         let script = format!("DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n{dump}");
-        psql.stdin.take().expect("it was piped").write_all(script.as_bytes()).expect("psql listens");
+        psql.stdin
+            .take()
+            .expect("it was piped")
+            .write_all(script.as_bytes())
+            .expect("psql listens");
         let restored = psql.wait_with_output().expect("psql ends");
         assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
     }
 
-    /// Returns the files that hold it, and those that the server keeps for all databases: its log of changes and what it says.
+    /// Returns the files that hold it, and those that the server keeps for all databases: its log
+    /// of changes and what it says.
     pub(crate) async fn files(&self) -> Vec<PathBuf> {
         let mut connection = self.connect().await;
         sqlx::raw_sql("CHECKPOINT").execute(&mut connection).await.expect("the superuser may");
         let own = "SELECT 'base/' || oid FROM pg_database WHERE datname = current_database()";
-        let own: String = sqlx::query_scalar(own).fetch_one(&mut connection).await.expect("it is there");
+        let own: String =
+            sqlx::query_scalar(own).fetch_one(&mut connection).await.expect("it is there");
         let data = Path::new(&self.server.0.noted("server-folder")).join("data");
         let folders = [data.join(own), data.join("pg_wal"), self.server.0.folder.join("logs")];
-        let files = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("the server's files can be read"));
-        files.filter_map(|file| file.ok().map(|file| file.path())).filter(|file| file.is_file()).collect()
+        let files = folders
+            .iter()
+            .flat_map(|folder| fs::read_dir(folder).expect("the server's files can be read"));
+        files
+            .filter_map(|file| file.ok().map(|file| file.path()))
+            .filter(|file| file.is_file())
+            .collect()
     }
 
     /// Returns its name.
@@ -214,11 +253,16 @@ impl Database {
         self.server.connect(&self.name).await
     }
 
-    /// Cuts all connections, as a server that is restarted or a network does, and returns how many there were.
+    /// Cuts all connections, as a server that is restarted or a network does, and returns how many
+    /// there were.
     pub(crate) async fn cut_connections(&self) -> i64 {
         let mut connection = self.server.connect("postgres").await;
         let cut = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = $1";
-        sqlx::query_scalar(cut).bind(&self.name).fetch_one(&mut connection).await.expect("connections can be cut")
+        sqlx::query_scalar(cut)
+            .bind(&self.name)
+            .fetch_one(&mut connection)
+            .await
+            .expect("connections can be cut")
     }
 
     /// Lets nobody in any more, and puts the database where nobody finds it.
@@ -228,7 +272,9 @@ impl Database {
 
     /// Brings the database back, in place of whatever is there meanwhile.
     pub(crate) async fn move_back(&self) {
-        self.server.execute(&format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name)).await;
+        self.server
+            .execute(&format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name))
+            .await;
         self.rename(&self.elsewhere(), &self.name).await;
     }
 
@@ -250,12 +296,18 @@ impl Drop for Database {
         if self.kept {
             return;
         }
-        let (server, drop) = (self.server.clone(), format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name));
+        let (server, drop) = (
+            self.server.clone(),
+            format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name),
+        );
         // Whoever drops it may be at work in a runtime, which must not wait for itself.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             // A server that a test stopped takes its databases with it.
-            let options = server.url("postgres").parse::<PgConnectOptions>().expect("the server's URL is one");
+            let options = server
+                .url("postgres")
+                .parse::<PgConnectOptions>()
+                .expect("the server's URL is one");
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
                 let Ok(mut connection) = options.connect().await else { return };

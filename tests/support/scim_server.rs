@@ -1,7 +1,7 @@
 //! A SCIM server of the tests' own.
 //!
-//! All tests of a process share one, each with organizations of its own; tests that count what is there start another. A
-//! guardian stops a server when the process is gone, however it went.
+//! All tests of a process share one, each with organizations of its own; tests that count what is
+//! there start another. A guardian stops a server when the process is gone, however it went.
 
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +16,11 @@ impl ScimServer {
     #[track_caller]
     pub(crate) fn shared() -> Arc<Self> {
         static SHARED: OnceLock<Result<Arc<ScimServer>, String>> = OnceLock::new();
-        SHARED.get_or_init(|| Self::guarded().map(Arc::new)).as_ref().expect("a SCIM server starts").clone()
+        SHARED
+            .get_or_init(|| Self::guarded().map(Arc::new))
+            .as_ref()
+            .expect("a SCIM server starts")
+            .clone()
     }
 
     /// Starts a server that nobody else uses.

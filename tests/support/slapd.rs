@@ -1,10 +1,12 @@
-//! An OpenLDAP server of a test's own. A guardian stops it when the process is gone, however it went.
+//! An OpenLDAP server of a test's own. A guardian stops it when the process is gone, however it
+//! went.
 
 use std::path::Path;
 
 use crate::guard::Guarded;
 
-/// What every server has under its base at the start: `ou=people`, `ou=groups` and the administrator.
+/// What every server has under its base at the start: `ou=people`, `ou=groups` and the
+/// administrator.
 pub(crate) const BASE: &str = "dc=acme,dc=example";
 
 /// A running server; it ends when it is let go of.
@@ -18,7 +20,8 @@ impl Server {
         Self::guarded(false).expect("slapd starts")
     }
 
-    /// Starts a server that speaks TLS alone, with a certificate of its own authority, made out to localhost.
+    /// Starts a server that speaks TLS alone, with a certificate of its own authority, made out to
+    /// localhost.
     #[track_caller]
     pub(crate) fn start_with_tls() -> Self {
         Self::guarded(true).expect("slapd starts")

@@ -1,4 +1,5 @@
-//! `roster billing reopen --after YYYY-MM [--confirm FIRST..LAST]`: the cure where a wrong clock closed months too early.
+//! `roster billing reopen --after YYYY-MM [--confirm FIRST..LAST]`: the cure where a wrong clock
+//! closed months too early.
 
 use clap::Args;
 use kube::Config;
@@ -25,7 +26,8 @@ pub(super) struct ReopenArgs {
     confirm: Option<String>,
 }
 
-/// Opens months again that were closed before they were over, and has what is dated in the future be dated now.
+/// Opens months again that were closed before they were over, and has what is dated in the future
+/// be dated now.
 pub(super) fn run(shared: &Shared, arguments: &ReopenArgs) -> Result<(), Failure> {
     let ReopenArgs { after, confirm } = arguments;
     if !shared.clock_offset.is_zero() {
@@ -37,7 +39,9 @@ pub(super) fn run(shared: &Shared, arguments: &ReopenArgs) -> Result<(), Failure
         let planned = store.correction(*after, now).await?;
         let asked = months(&planned);
         let text = match confirm {
-            None if planned.is_nothing() => format!("Nothing is to be corrected: no month after {after} is closed.\n"),
+            None if planned.is_nothing() => {
+                format!("Nothing is to be corrected: no month after {after} is closed.\n")
+            }
             None => format!(
                 "{}Nothing was changed. Take a backup, and do it with\n  roster billing reopen --after {after} --confirm {asked}\n",
                 told(&planned, "would become")
@@ -60,7 +64,8 @@ async fn readings(store: &SqlStore) -> Result<ClockReadings, Failure> {
         .await
         .map_err(|error| format!("no cluster is known ({error}), whose clock has to confirm this machine's: set KUBECONFIG"))?;
     let api_server = clocks::read(&client(&config, WRITE_TIMEOUT)?).await;
-    let api_server = Some(api_server.map_err(|error| format!("the API server's clock can't be read: {error}"))?);
+    let api_server =
+        Some(api_server.map_err(|error| format!("the API server's clock can't be read: {error}"))?);
     Ok(ClockReadings { own: Clock::SYSTEM.now(), api_server, store: store.time().await? })
 }
 
@@ -75,8 +80,10 @@ fn told(correction: &Correction, became: &str) -> String {
     let Correction { months, instants } = correction;
     let mut text = String::new();
     for period in months {
-        text +=
-            &format!("{} ({}), which isn't over before {:.0}, {became} open again\n", period.month, period.time_zone, period.end);
+        text += &format!(
+            "{} ({}), which isn't over before {:.0}, {became} open again\n",
+            period.month, period.time_zone, period.end
+        );
     }
     for (column, count) in instants {
         text += &format!("{count} times in the future in {column} {became} the present time\n");

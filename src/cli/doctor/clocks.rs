@@ -13,7 +13,8 @@ use crate::domain::clocks::{ClockReadings, TOLERANCE};
 use crate::store::sql::SqlStore;
 use crate::store::{Store, StoreError};
 
-/// How long after its end a month may be open without that being amiss: operators look once in a while.
+/// How long after its end a month may be open without that being amiss: operators look once in a
+/// while.
 const CLOSING_TIME: SignedDuration = SignedDuration::from_hours(2);
 
 /// What the API server's clock shows, or why nobody knows.
@@ -36,19 +37,32 @@ pub(super) async fn ask(client: &Client) -> ServerTime {
 }
 
 /// Looks at the clocks, and at what bills say of times.
-pub(super) async fn look(store: &SqlStore, server: Option<ServerTime>, clock: Clock) -> Result<Times, StoreError> {
+pub(super) async fn look(
+    store: &SqlStore,
+    server: Option<ServerTime>,
+    clock: Clock,
+) -> Result<Times, StoreError> {
     let (api_server, unread) = match server {
         Some(Ok(shown)) => (Some(clock.moved(shown)), None),
         Some(Err(why)) => (None, Some(why)),
         None => (None, None),
     };
-    let readings = ClockReadings { own: clock.now(), api_server, store: store.time().await?.map(|shown| clock.moved(shown)) };
+    let readings = ClockReadings {
+        own: clock.now(),
+        api_server,
+        store: store.time().await?.map(|shown| clock.moved(shown)),
+    };
     let tolerated = now(&readings).checked_add(TOLERANCE).unwrap_or(Timestamp::MAX);
-    Ok(Times { readings, unread, calendar: store.calendar().await?, ahead: store.lives_after(tolerated).await? })
+    Ok(Times {
+        readings,
+        unread,
+        calendar: store.calendar().await?,
+        ahead: store.lives_after(tolerated).await?,
+    })
 }
 
-/// Returns the time by which the past is told from the future: the cluster's where it is known, since what is asked here is
-/// somebody's own machine.
+/// Returns the time by which the past is told from the future: the cluster's where it is known,
+/// since what is asked here is somebody's own machine.
 fn now(readings: &ClockReadings) -> Timestamp {
     readings.api_server.or(readings.store).unwrap_or(readings.own)
 }
@@ -69,23 +83,48 @@ pub(super) fn findings(times: &Times, leases: Option<&Leases>) -> Vec<Finding> {
     let mut found = vec![];
     for (clock, skew) in readings.skews().filter(|(_, skew)| skew.abs() > TOLERANCE) {
         let what = format!("it is {} of that of {}", apart(skew), clock.owner());
-        found.push(finding(Severity::Warning, Kind::ClocksDiffer, "this machine's clock", what, differ));
+        found.push(finding(
+            Severity::Warning,
+            Kind::ClocksDiffer,
+            "this machine's clock",
+            what,
+            differ,
+        ));
     }
     if let Some(why) = unread {
-        let cure = "see what is between here and the API server: without its clock, no month is closed";
-        found.push(finding(Severity::Warning, Kind::ClockUnread, "the API server's clock", why.clone(), cure));
+        let cure =
+            "see what is between here and the API server: without its clock, no month is closed";
+        found.push(finding(
+            Severity::Warning,
+            Kind::ClockUnread,
+            "the API server's clock",
+            why.clone(),
+            cure,
+        ));
     }
     if let Some(Leases::Seen(leases)) = leases {
-        for (lease, renewed) in leases.iter().filter(|(_, is_renewed)| *is_renewed).filter_map(|(lease, _)| renewal(lease)) {
+        for (lease, renewed) in leases
+            .iter()
+            .filter(|(_, is_renewed)| *is_renewed)
+            .filter_map(|(lease, _)| renewal(lease))
+        {
             let skew = renewed.duration_since(now);
             if readings.api_server.is_some() && skew.abs() > TOLERANCE {
-                let what = format!("by what it renews, its clock is {} of the API server's", apart(skew));
-                found.push(finding(Severity::Warning, Kind::ClocksDiffer, &format!("whoever holds {lease}"), what, differ));
+                let what =
+                    format!("by what it renews, its clock is {} of the API server's", apart(skew));
+                found.push(finding(
+                    Severity::Warning,
+                    Kind::ClocksDiffer,
+                    &format!("whoever holds {lease}"),
+                    what,
+                    differ,
+                ));
             }
         }
     }
     let early: Vec<&Period> = calendar.closed.iter().filter(|period| now < period.end).collect();
-    let last_over = calendar.closed.iter().rev().find(|period| period.end <= now).or(calendar.closed.first());
+    let last_over =
+        calendar.closed.iter().rev().find(|period| period.end <= now).or(calendar.closed.first());
     let cure = last_over.map(|period| {
         let over = if period.end <= now { period.month } else { period.month.previous() };
         format!("roster billing reopen --after {over}, which says what it would do first")
@@ -98,19 +137,31 @@ pub(super) fn findings(times: &Times, leases: Option<&Leases>) -> Vec<Finding> {
         found.push(finding(Severity::Error, Kind::MonthsClosedEarly, "the bill", what, cure));
     }
     if *ahead > 0 {
-        let month = "roster billing reopen --after MONTH, with the last month that is over".to_owned();
+        let month =
+            "roster billing reopen --after MONTH, with the last month that is over".to_owned();
         let what = format!("{ahead} lives begin or end in the future");
-        found.push(finding(Severity::Error, Kind::LivesAhead, "the bill", what, &cure.unwrap_or(month)));
+        found.push(finding(
+            Severity::Error,
+            Kind::LivesAhead,
+            "the bill",
+            what,
+            &cure.unwrap_or(month),
+        ));
     }
     found.extend(open(calendar, now).map(|period| {
-        let what = format!("{} was over at {:.0} and isn't closed, so its bill is provisional", period.month, period.end);
-        let cure = "see that roster run is there; its log says why it waits, such as clocks that differ";
+        let what = format!(
+            "{} was over at {:.0} and isn't closed, so its bill is provisional",
+            period.month, period.end
+        );
+        let cure =
+            "see that roster run is there; its log says why it waits, such as clocks that differ";
         finding(Severity::Warning, Kind::MonthNotClosed, "the bill", what, cure)
     }));
     found
 }
 
-/// Returns the first month that should be closed and isn't. One in which nobody lived is closed in passing.
+/// Returns the first month that should be closed and isn't. One in which nobody lived is closed in
+/// passing.
 fn open(calendar: &Calendar, now: Timestamp) -> Option<Period> {
     let zone = calendar.zone.as_ref()?;
     let before = now.checked_sub(CLOSING_TIME).ok()?;
@@ -140,17 +191,32 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Expects kinds of findings, where somebody has lived since October, and months were closed at a time.
+    /// Expects kinds of findings, where somebody has lived since October, and months were closed at
+    /// a time.
     #[track_caller]
-    fn check(own: &str, api_server: Option<&str>, (closed_at, ahead): (&str, i64), expected: &[&str]) {
-        let mut calendar =
-            Calendar { zone: Some(Zone::UTC), first_life: Some(time("2026-10-05T00:00:00Z")), ..Calendar::default() };
+    fn check(
+        own: &str,
+        api_server: Option<&str>,
+        (closed_at, ahead): (&str, i64),
+        expected: &[&str],
+    ) {
+        let mut calendar = Calendar {
+            zone: Some(Zone::UTC),
+            first_life: Some(time("2026-10-05T00:00:00Z")),
+            ..Calendar::default()
+        };
         calendar.closed = calendar.due(&Zone::UTC, time(closed_at));
-        let readings = ClockReadings { own: time(own), api_server: api_server.map(time), store: None };
+        let readings =
+            ClockReadings { own: time(own), api_server: api_server.map(time), store: None };
         let unread = if api_server.is_none() { Some("no answer".to_owned()) } else { None };
         let found = findings(&Times { readings, unread, calendar, ahead }, None);
-        assert_eq!(found.iter().map(|finding| finding.finding.into()).collect::<Vec<&str>>(), expected);
-        let reopen = found.iter().find(|finding| matches!(finding.finding, Kind::MonthsClosedEarly | Kind::LivesAhead));
+        assert_eq!(
+            found.iter().map(|finding| finding.finding.into()).collect::<Vec<&str>>(),
+            expected
+        );
+        let reopen = found
+            .iter()
+            .find(|finding| matches!(finding.finding, Kind::MonthsClosedEarly | Kind::LivesAhead));
         assert!(reopen.is_none_or(|finding| finding.cure.contains("--after 2026-10")), "{found:?}");
     }
 
@@ -166,7 +232,12 @@ mod tests {
         check(NOON, Some(NOON), (FAR, 0), &["MonthsClosedEarly"]);
         check(NOON, Some(NOON), (NOON, 2), &["LivesAhead"]);
         check(NOON, Some(NOON), ("2026-10-20T00:00:00Z", 0), &["MonthNotClosed"]);
-        check("2026-11-01T01:00:00Z", Some("2026-11-01T01:00:00Z"), ("2026-10-20T00:00:00Z", 0), &[]);
+        check(
+            "2026-11-01T01:00:00Z",
+            Some("2026-11-01T01:00:00Z"),
+            ("2026-10-20T00:00:00Z", 0),
+            &[],
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What directories don't have of what is in force: from the statuses of `User`s, and from the store alone.
+//! What directories don't have of what is in force: from the statuses of `User`s, and from the
+//! store alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,7 +13,8 @@ use crate::store::UserName;
 /// How many names a finding lists.
 const LISTED: usize = 5;
 
-/// Returns what statuses say of directories: one finding for all of an organization whom a directory doesn't have for one reason.
+/// Returns what statuses say of directories: one finding for all of an organization whom a
+/// directory doesn't have for one reason.
 pub(super) fn told(users: &BTreeMap<UserName, DeclaredUser>) -> Vec<Finding> {
     let mut alike: BTreeMap<(&str, Lag, &str), (Vec<&str>, &str)> = BTreeMap::new();
     for ((namespace, name), user) in users {
@@ -29,8 +31,16 @@ pub(super) fn told(users: &BTreeMap<UserName, DeclaredUser>) -> Vec<Finding> {
         };
         let of_first = if names.len() > 1 { "of the first: " } else { "" };
         let kind = if names.len() > 1 { "users" } else { "user" };
-        let (object, what) = (format!("{kind} {}", people(namespace, &names)), format!("{of_first}{what}"));
-        Finding { severity, finding, organization: Some(namespace.to_owned()), object, what, cure: cure(lag).to_owned() }
+        let (object, what) =
+            (format!("{kind} {}", people(namespace, &names)), format!("{of_first}{what}"));
+        Finding {
+            severity,
+            finding,
+            organization: Some(namespace.to_owned()),
+            object,
+            what,
+            cure: cure(lag).to_owned(),
+        }
     };
     alike.into_iter().map(finding).collect()
 }
@@ -47,8 +57,14 @@ pub(super) struct Lacking {
 impl Lacking {
     /// Looks at an account. One in a transaction has a deadline of its own.
     pub(super) fn of(account: &Account, directories: &BTreeSet<String>) -> Self {
-        let behind = directories.iter().filter(|directory| !has_it(account, account.confirmed.get(*directory)));
-        let behind = if account.transaction.in_flight() { BTreeSet::new() } else { behind.cloned().collect() };
+        let behind = directories
+            .iter()
+            .filter(|directory| !has_it(account, account.confirmed.get(*directory)));
+        let behind = if account.transaction.in_flight() {
+            BTreeSet::new()
+        } else {
+            behind.cloned().collect()
+        };
         Self { revision: account.revision, behind }
     }
 }
@@ -62,11 +78,12 @@ pub(super) enum Between {
     AWhile,
 }
 
-/// How far two looks lie apart, of which the second says that a directory is behind for longer than an edit takes.
+/// How far two looks lie apart, of which the second says that a directory is behind for longer than
+/// an edit takes.
 pub(super) const APART: Duration = Duration::from_secs(5);
 
-/// Whether the status of an account's own `User` says that a directory doesn't have what is in force. Where it doesn't, nobody may
-/// be there who would say so.
+/// Whether the status of an account's own `User` says that a directory doesn't have what is in
+/// force. Where it doesn't, nobody may be there who would say so.
 pub(super) fn is_told(account: &Account, users: &BTreeMap<UserName, DeclaredUser>) -> bool {
     let user = users.get(&(account.namespace.clone(), account.owner.name.clone()));
     user.is_some_and(|user| user.uid == account.owner.uid && user.behind.is_some())
@@ -77,8 +94,9 @@ pub(super) fn is_any_behind(look: &BTreeMap<AccountId, Lacking>) -> bool {
     look.values().any(|lacking| !lacking.behind.is_empty())
 }
 
-/// Returns which accounts directories have older than the store, or in doubt, by what the store knows, at both looks and at the
-/// same revision: what was confirmed or changed between them is under way.
+/// Returns which accounts directories have older than the store, or in doubt, by what the store
+/// knows, at both looks and at the same revision: what was confirmed or changed between them is
+/// under way.
 pub(super) fn unconfirmed<'a>(
     accounts: impl Iterator<Item = &'a Account>,
     directories: &BTreeSet<String>,
@@ -86,9 +104,16 @@ pub(super) fn unconfirmed<'a>(
 ) -> Vec<Finding> {
     let mut alike: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for account in accounts {
-        let Some(first) = before.get(&account.id).filter(|first| first.revision == account.revision) else { continue };
+        let Some(first) =
+            before.get(&account.id).filter(|first| first.revision == account.revision)
+        else {
+            continue;
+        };
         let now = Lacking::of(account, directories).behind;
-        for directory in directories.iter().filter(|directory| now.contains(*directory) && first.behind.contains(*directory)) {
+        for directory in directories
+            .iter()
+            .filter(|directory| now.contains(*directory) && first.behind.contains(*directory))
+        {
             alike.entry((&account.namespace, directory)).or_default().push(&account.owner.name);
         }
     }
@@ -96,7 +121,8 @@ pub(super) fn unconfirmed<'a>(
         Between::Nothing => (Severity::Note, "which may just be under way"),
         Between::AWhile => (Severity::Warning, "and hadn't some seconds before either"),
     };
-    let finding = |((namespace, directory), names): ((&str, &str), Vec<&str>)| Finding {
+    let finding = |((namespace, directory), names): ((&str, &str), Vec<&str>)| {
+        Finding {
         severity,
         finding: Kind::DirectoryBehind,
         organization: Some(namespace.to_owned()),
@@ -105,22 +131,25 @@ pub(super) fn unconfirmed<'a>(
         cure: "look again in a minute; if it stays, see that roster run is there, what it logs of the directory, and what the \
             condition DirectoriesCurrent of the Users says"
             .to_owned(),
+    }
     };
     alike.into_iter().map(finding).collect()
 }
 
-/// Whether a directory has confirmed an account as the store has it, without a doubt. Of a copy without an address of its own it
-/// has nobody.
+/// Whether a directory has confirmed an account as the store has it, without a doubt. Of a copy
+/// without an address of its own it has nobody.
 fn has_it(account: &Account, confirmed: Option<&Confirmation>) -> bool {
     let Some(Confirmation { revision, fingerprint, handle: _ }) = confirmed else { return false };
     let is_hidden = account.content.email.copy_number().is_some();
-    let is_known = fingerprint.as_ref().map_or(is_hidden, |fingerprint| !fingerprint.person.is_empty());
+    let is_known =
+        fingerprint.as_ref().map_or(is_hidden, |fingerprint| !fingerprint.person.is_empty());
     *revision >= account.revision && is_known
 }
 
 /// Returns the names of `User`s of a namespace, a few of them, and how many more there are.
 fn people(namespace: &str, names: &[&str]) -> String {
-    let shown: Vec<String> = names.iter().take(LISTED).map(|name| format!("{namespace}/{name}")).collect();
+    let shown: Vec<String> =
+        names.iter().take(LISTED).map(|name| format!("{namespace}/{name}")).collect();
     let more = names.len().saturating_sub(LISTED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{more}", shown.join(", "))

@@ -18,22 +18,34 @@ const TOLD: usize = 5;
 pub(super) struct Listed {
     name: String,
     entries: Result<Vec<ListedEntry>, DirectoryError>,
-    /// The accounts that it may still have for a good reason: the store had them before, or waits for their entries to go.
+    /// The accounts that it may still have for a good reason: the store had them before, or waits
+    /// for their entries to go.
     before: BTreeSet<AccountId>,
     /// The accounts that the store has or ever had.
     known: HashSet<AccountId>,
 }
 
 /// Lists the entries of directories.
-pub(super) async fn list(directories: &[Directory], store: &SqlStore, first: &Examination) -> Result<Vec<Listed>, Failure> {
+pub(super) async fn list(
+    directories: &[Directory],
+    store: &SqlStore,
+    first: &Examination,
+) -> Result<Vec<Listed>, Failure> {
     let accounts = first.accounts.iter().map(|account| account.id);
-    let before: BTreeSet<AccountId> = accounts.chain(first.departures.iter().map(|departure| departure.account)).collect();
+    let before: BTreeSet<AccountId> =
+        accounts.chain(first.departures.iter().map(|departure| departure.account)).collect();
     let mut all = vec![];
     for directory in directories {
         let entries = directory.list_entries().await;
-        let ids: Vec<AccountId> = entries.iter().flatten().filter_map(|entry| entry.account).collect();
+        let ids: Vec<AccountId> =
+            entries.iter().flatten().filter_map(|entry| entry.account).collect();
         let known = store.known_ids(&ids).await?;
-        all.push(Listed { name: directory.name().to_owned(), entries, before: before.clone(), known });
+        all.push(Listed {
+            name: directory.name().to_owned(),
+            entries,
+            before: before.clone(),
+            known,
+        });
     }
     Ok(all)
 }
@@ -50,17 +62,23 @@ pub(super) fn findings(listed: &Listed, store: &Examination) -> Vec<Finding> {
     let leaving = store.departures.iter().map(|departure| departure.account.to_string());
     let present: BTreeSet<String> = accounts.chain(unreadable).chain(leaving).collect();
     let is_present = |id: &AccountId| before.contains(id) || present.contains(&id.to_string());
-    let without = entries.iter().filter_map(|entry| Some((entry, entry.account.filter(|id| !is_present(id))?)));
-    let mut findings: Vec<Finding> = without.map(|(entry, id)| undeclared(name, entry, id, known.contains(&id))).collect();
-    let others: Vec<&ListedEntry> = entries.iter().filter(|entry| entry.account.is_none()).collect();
+    let without = entries
+        .iter()
+        .filter_map(|entry| Some((entry, entry.account.filter(|id| !is_present(id))?)));
+    let mut findings: Vec<Finding> =
+        without.map(|(entry, id)| undeclared(name, entry, id, known.contains(&id))).collect();
+    let others: Vec<&ListedEntry> =
+        entries.iter().filter(|entry| entry.account.is_none()).collect();
     findings.extend((!others.is_empty()).then(|| of_others(name, &others)));
     findings
 }
 
 fn undeclared(directory: &str, entry: &ListedEntry, id: AccountId, was_there: bool) -> Finding {
     let ListedEntry { handle: _, account: _, login_name, active, groups } = entry;
-    let whose = if was_there { "its account was deleted" } else { "the store never had its account" };
-    let may = if *active { "and whoever has its password may log in" } else { "and it may not log in" };
+    let whose =
+        if was_there { "its account was deleted" } else { "the store never had its account" };
+    let may =
+        if *active { "and whoever has its password may log in" } else { "and it may not log in" };
     let memberships = match groups.len() {
         0 => "it is in no group".to_owned(),
         _ => format!("its membership goes along in {}", groups.join(", ")),
@@ -72,12 +90,18 @@ fn undeclared(directory: &str, entry: &ListedEntry, id: AccountId, was_there: bo
         organization: None,
         object: format!("entry {place} of {directory} ({login_name}, account {id})"),
         what: format!("{whose}, so nobody declares it and roster never deletes it, {may}"),
-        cure: format!("delete {place} in {directory}, unless another store's roster has that account; {memberships}"),
+        cure: format!(
+            "delete {place} in {directory}, unless another store's roster has that account; {memberships}"
+        ),
     }
 }
 
 fn of_others(directory: &str, entries: &[&ListedEntry]) -> Finding {
-    let mut names: Vec<&str> = entries.iter().map(|entry| entry.login_name.as_str()).filter(|name| !name.is_empty()).collect();
+    let mut names: Vec<&str> = entries
+        .iter()
+        .map(|entry| entry.login_name.as_str())
+        .filter(|name| !name.is_empty())
+        .collect();
     names.sort_unstable();
     let told = names.iter().take(TOLD).copied().collect::<Vec<_>>().join(", ");
     let more = if names.len() > TOLD { ", …" } else { "" };
@@ -87,8 +111,11 @@ fn of_others(directory: &str, entries: &[&ListedEntry]) -> Finding {
         finding: Kind::EntriesOfOthers,
         organization: None,
         object: directory.to_owned(),
-        what: format!("entries there that have no account's id, so that roster leaves them alone: {count} ({told}{more})"),
-        cure: "roster import --directory makes Users of them, where it is a SCIM directory".to_owned(),
+        what: format!(
+            "entries there that have no account's id, so that roster leaves them alone: {count} ({told}{more})"
+        ),
+        cure: "roster import --directory makes Users of them, where it is a SCIM directory"
+            .to_owned(),
     }
 }
 

@@ -27,8 +27,8 @@ pub(super) enum Leases {
     Forbidden(String),
 }
 
-/// Looks at the Leases of operators that claimed the store, of one that works in all namespaces, and of one that works in
-/// those that were named.
+/// Looks at the Leases of operators that claimed the store, of one that works in all namespaces,
+/// and of one that works in those that were named.
 pub(super) async fn look(
     client: &Client,
     namespace: &str,
@@ -125,12 +125,14 @@ fn about(lease: &Lease, is_renewed: bool, operators: &Operators) -> Vec<Finding>
     let Some(holder) = holder_of(lease) else { return found };
     if !is_renewed {
         let what = format!("{} holds it and doesn't renew it: nobody works", shown(holder));
-        let cure =
-            "start roster run, which takes it in 10 seconds, whatever the Lease says; if it runs, its log says why it doesn't";
+        let cure = "start roster run, which takes it in 10 seconds, whatever the Lease says; if it runs, its log says why it doesn't";
         found.push(finding(Severity::Error, Kind::LeaseNotRenewed, what, cure));
     }
     if !operators.working.iter().any(|operator| operator.holder == holder) {
-        let what = format!("{} holds it, and no operator of this name has claimed the store: nobody works", shown(holder));
+        let what = format!(
+            "{} holds it, and no operator of this name has claimed the store: nobody works",
+            shown(holder)
+        );
         let cure = "if it is an operator, its log says why it can't claim the store; else somebody wrote the name into the Lease: see who \
                     may edit Leases there";
         found.push(finding(Severity::Error, Kind::LeaseHolderUnknown, what, cure));
@@ -154,11 +156,15 @@ mod tests {
     #[track_caller]
     fn check(holder: &str, epoch: &str, is_renewed: bool, expected: &[&str]) {
         let annotations = [("roster.rs/epoch".to_owned(), epoch.to_owned())];
-        let metadata = ObjectMeta { annotations: Some(annotations.into()), ..ObjectMeta::default() };
+        let metadata =
+            ObjectMeta { annotations: Some(annotations.into()), ..ObjectMeta::default() };
         let spec = LeaseSpec { holder_identity: Some(holder.to_owned()), ..LeaseSpec::default() };
         let leases = Leases::Seen(vec![(Lease { metadata, spec: Some(spec) }, is_renewed)]);
         let found = findings(Some(&leases), &operators(7));
-        assert_eq!(found.iter().map(|finding| finding.finding.into()).collect::<Vec<&str>>(), expected);
+        assert_eq!(
+            found.iter().map(|finding| finding.finding.into()).collect::<Vec<&str>>(),
+            expected
+        );
     }
 
     #[test]
@@ -176,7 +182,10 @@ mod tests {
     fn an_absurd_epoch_in_the_store_and_leases_that_may_not_be_read_are_said() {
         let forbidden = Leases::Forbidden("roster-system".to_owned());
         let kinds = |leases, newest| -> Vec<&'static str> {
-            findings(leases, &operators(newest)).iter().map(|finding| finding.finding.into()).collect()
+            findings(leases, &operators(newest))
+                .iter()
+                .map(|finding| finding.finding.into())
+                .collect()
         };
         assert_eq!(kinds(Some(&forbidden), 7), ["LeasesUnknown"]);
         assert_eq!(kinds(None, i64::MAX), ["EpochAbsurd"]);

@@ -4,7 +4,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::api::user::UserSpec;
-use crate::domain::account::{Confirmation, Content, Fingerprint, Owner, Profile, Revision, TransactionId, TransactionKind};
+use crate::domain::account::{
+    Confirmation, Content, Fingerprint, Owner, Profile, Revision, TransactionId, TransactionKind,
+};
 use crate::domain::email::Email;
 use crate::domain::member::MemberValues;
 use crate::domain::organization::LoginName;
@@ -53,7 +55,13 @@ fn alice() -> Account {
 fn declared(behind: Option<Behind>, time_zone: Option<&str>) -> BTreeMap<UserName, DeclaredUser> {
     let spec = json!({"email": "alice@acme.example", "profile": {"displayName": "Alice", "timeZone": time_zone}});
     let spec: UserSpec = serde_json::from_value(spec).unwrap();
-    let user = DeclaredUser { uid: "uid".to_owned(), account: None, deleting: false, behind, doubtful: Some(Box::new(spec)) };
+    let user = DeclaredUser {
+        uid: "uid".to_owned(),
+        account: None,
+        deleting: false,
+        behind,
+        doubtful: Some(Box::new(spec)),
+    };
     [(("acme".to_owned(), "alice".to_owned()), user)].into()
 }
 
@@ -94,11 +102,16 @@ fn whom_a_status_says_to_be_current_is_looked_at_in_the_store() {
 
 #[test]
 fn a_value_that_cant_be_meant_is_found_unless_it_is_in_force() {
-    let found = |users, accounts: &[Account]| wrong(&users, accounts).iter().flat_map(unsupported).collect::<Vec<_>>();
+    let found = |users, accounts: &[Account]| {
+        wrong(&users, accounts).iter().flat_map(unsupported).collect::<Vec<_>>()
+    };
     let users = || declared(None, Some("America/Pheonix"));
     let findings = found(users(), &[alice()]);
     let [finding] = &findings[..] else { panic!("{findings:?}") };
-    assert_eq!((finding.object.as_str(), finding.cure.as_str()), ("User acme/alice", "correct the value"));
+    assert_eq!(
+        (finding.object.as_str(), finding.cure.as_str()),
+        ("User acme/alice", "correct the value")
+    );
     let begins = "spec.profile.timeZone (\"America/Pheonix\") isn't a name of the IANA time zone database (America/Phoenix?): ";
     assert!(finding.what.starts_with(begins), "{}", finding.what);
     assert_eq!(found(users(), &[]).len(), 1);

@@ -1,4 +1,5 @@
-//! Manifests of the people of a directory: each takes over its entry, once somebody approves the charge.
+//! Manifests of the people of a directory: each takes over its entry, once somebody approves the
+//! charge.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -42,7 +43,11 @@ pub(super) struct Wanted<'a> {
 }
 
 /// Returns the manifests of the people of a directory.
-pub(super) async fn manifests(store: &impl Store, wanted: &Wanted<'_>, now: Timestamp) -> Result<String, Failure> {
+pub(super) async fn manifests(
+    store: &impl Store,
+    wanted: &Wanted<'_>,
+    now: Timestamp,
+) -> Result<String, Failure> {
     let Wanted { url, organization, customer_id, link } = wanted;
     let directory = Directory::open(url)?;
     let People { people, unreadable_groups } = directory.people().await?;
@@ -53,7 +58,8 @@ pub(super) async fn manifests(store: &impl Store, wanted: &Wanted<'_>, now: Time
         None => CustomerId::parse(organization)?,
     };
     let ids: Vec<AccountId> = people.iter().filter_map(id_of).collect();
-    let known = Known { ids: store.known_ids(&ids).await?, accounts: accounts(store, organization).await? };
+    let known =
+        Known { ids: store.known_ids(&ids).await?, accounts: accounts(store, organization).await? };
     let mut import = Import::new(organization, customer_id, record, known)?;
     import.left_out = unreadable_groups;
     for found in people {
@@ -66,17 +72,27 @@ pub(super) async fn manifests(store: &impl Store, wanted: &Wanted<'_>, now: Time
 }
 
 /// Returns the ids and the names that accounts of an organization have.
-async fn accounts(store: &impl Store, organization: &str) -> Result<Vec<(AccountId, String, LoginName)>, Failure> {
+async fn accounts(
+    store: &impl Store,
+    organization: &str,
+) -> Result<Vec<(AccountId, String, LoginName)>, Failure> {
     let accounts = store.list(Some(organization)).await?.into_iter();
     Ok(accounts.map(|account| (account.id, account.owner.name, account.login_name)).collect())
 }
 
 /// Writes a new id into each entry that has none.
-async fn link_entries(directory: &Directory, import: &mut Import<'_>, now: Timestamp) -> Result<(), Failure> {
+async fn link_entries(
+    directory: &Directory,
+    import: &mut Import<'_>,
+    now: Timestamp,
+) -> Result<(), Failure> {
     for person in import.people.iter_mut().filter(|person| person.found.external_id.is_none()) {
         let id = new_id(now).to_string();
         directory.link(&person.found.id, &id).await?;
-        eprintln!("linked: {} (entry {}) has the externalId {id} now", person.found.login_name, person.found.id);
+        eprintln!(
+            "linked: {} (entry {}) has the externalId {id} now",
+            person.found.login_name, person.found.id
+        );
         person.found.external_id = Some(id);
     }
     Ok(())
@@ -88,7 +104,8 @@ fn new_id(now: Timestamp) -> Uuid {
     Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanoseconds))
 }
 
-/// Returns the external id of an entry as an account could have it: a UUID, written as roster writes it.
+/// Returns the external id of an entry as an account could have it: a UUID, written as roster
+/// writes it.
 fn id_of(found: &Found) -> Option<AccountId> {
     let text = found.external_id.as_ref()?;
     let id = Uuid::try_parse(text).ok()?;
@@ -126,9 +143,16 @@ struct Person {
 }
 
 impl<'a> Import<'a> {
-    fn new(organization: &'a str, customer_id: CustomerId, record: OrganizationRecord, known: Known) -> Result<Self, Failure> {
+    fn new(
+        organization: &'a str,
+        customer_id: CustomerId,
+        record: OrganizationRecord,
+        known: Known,
+    ) -> Result<Self, Failure> {
         let names = Names::without(known.accounts.iter().map(|(_, user, _)| user.clone()));
-        let usernames = Names::without(known.accounts.iter().map(|(_, _, login_name)| login_name.parts().0.to_owned()));
+        let usernames = Names::without(
+            known.accounts.iter().map(|(_, _, login_name)| login_name.parts().0.to_owned()),
+        );
         let (emails, people, groups, left_out) = (BTreeMap::new(), vec![], BTreeSet::new(), vec![]);
         let schemas = Schemas::new()?;
         Ok(Self {
@@ -165,21 +189,28 @@ impl<'a> Import<'a> {
     /// Takes an entry in, or says why it can't become a `User`.
     fn person(&mut self, found: &Found, id: Option<AccountId>) -> Result<(), String> {
         if id.is_some_and(|id| self.known.ids.contains(&id)) {
-            return Err("its externalId is an account's or was one's, so no new account can have it".to_owned());
+            return Err(
+                "its externalId is an account's or was one's, so no new account can have it"
+                    .to_owned(),
+            );
         }
         if !found.unreadable.is_empty() {
             return Err(found.unreadable.join("; "));
         }
         let email = found.email.as_deref().ok_or("it has no email address")?;
-        let parsed = Email::parse(email).map_err(|error| format!("its email address {email} can't be used: {error}"))?;
+        let parsed = Email::parse(email)
+            .map_err(|error| format!("its email address {email} can't be used: {error}"))?;
         if Domain::parse(parsed.domain()).is_ok_and(|domain| domain.is_public_suffix()) {
-            return Err(format!("its email address {email} is in a public suffix, which can't be listed"));
+            return Err(format!(
+                "its email address {email} is in a public suffix, which can't be listed"
+            ));
         }
         if let Some(other) = self.emails.get(&parsed) {
             return Err(format!("its email address {email} is that of {other} too"));
         }
         let asked = self.username(&found.login_name);
-        let made = made_valid(&asked).map_err(|why| format!("its userName: {why}; give it one in the letters a to z"))?;
+        let made = made_valid(&asked)
+            .map_err(|why| format!("its userName: {why}; give it one in the letters a to z"))?;
         let mut remarks = further(&found.further);
         let group_ref = GroupRef { name: self.group(&found.groups, &mut remarks) };
         let spec = UserSpec {
@@ -212,7 +243,8 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    /// Returns the username in a userName: what stands before the customer ID, or before the `@` of an address.
+    /// Returns the username in a userName: what stands before the customer ID, or before the `@` of
+    /// an address.
     fn username(&self, login_name: &str) -> String {
         let before = login_name.strip_suffix(&format!(".{}", self.customer_id));
         let before = before.or_else(|| login_name.split_once('@').map(|(local, _)| local));
@@ -222,10 +254,14 @@ impl<'a> Import<'a> {
     /// Returns the one group that an entry is in.
     fn group(&mut self, groups: &[String], remarks: &mut Vec<Remark<'static>>) -> String {
         let own = format!("{}/", self.organization);
-        let has_full_control =
-            |name: &str| name == ADMINISTRATORS || self.record.group(name).is_some_and(|group| group.full_control);
+        let has_full_control = |name: &str| {
+            name == ADMINISTRATORS
+                || self.record.group(name).is_some_and(|group| group.full_control)
+        };
         let mapped = groups.iter().filter_map(|group| match group.strip_prefix(&own) {
-            Some(name) => Some(name.to_owned()).filter(|name| made_valid(name).as_ref() == Ok(name)),
+            Some(name) => {
+                Some(name.to_owned()).filter(|name| made_valid(name).as_ref() == Ok(name))
+            }
             None if group.contains('/') => None,
             // Whoever named that group didn't mean full control here.
             None => made_valid(group).ok().filter(|name| !has_full_control(name)),
@@ -238,7 +274,10 @@ impl<'a> Import<'a> {
             }
             _ => {
                 if !groups.is_empty() {
-                    let line = format!("In the directory in {}, of which none can be told to be the one.", groups.join(", "));
+                    let line = format!(
+                        "In the directory in {}, of which none can be told to be the one.",
+                        groups.join(", ")
+                    );
                     remarks.push(Remark { field: "groupRef", lines: vec![line], instead: false });
                 }
                 USERS.to_owned()
@@ -251,13 +290,21 @@ impl<'a> Import<'a> {
         let mut names = Names::without(self.record.listings.keys().cloned());
         for domain in self.unlisted() {
             let name = names.give(&domain);
-            let listing =
-                Listing { domain: Domain::parse(&domain).map_err(|error| error.to_string())?, include_subdomains: false };
+            let listing = Listing {
+                domain: Domain::parse(&domain).map_err(|error| error.to_string())?,
+                include_subdomains: false,
+            };
             text += &document(&[], &manifest::listing(self.organization, &name, &listing), &[])?;
         }
         for name in self.groups.iter().filter(|name| self.record.group(name).is_none()) {
-            let line = "A group of the directory. It gives nothing until somebody lists permissions.".to_owned();
-            text += &document(&[line], &manifest::group(self.organization, name, &GroupContent::default())?, &[])?;
+            let line =
+                "A group of the directory. It gives nothing until somebody lists permissions."
+                    .to_owned();
+            text += &document(
+                &[line],
+                &manifest::group(self.organization, name, &GroupContent::default())?,
+                &[],
+            )?;
         }
         for person in self.people {
             text += &manifest_of(self.organization, person)?;
@@ -279,7 +326,8 @@ impl<'a> Import<'a> {
             "  roster plan -f FILE      says what would become of them".to_owned(),
             "  kubectl apply -f FILE    with the charges approved: each account takes its entry over".to_owned(),
         ];
-        let unlinked = self.people.iter().filter(|person| person.found.external_id.is_none()).count();
+        let unlinked =
+            self.people.iter().filter(|person| person.found.external_id.is_none()).count();
         if unlinked > 0 {
             lines.push(String::new());
             lines.push(format!(
@@ -288,7 +336,10 @@ impl<'a> Import<'a> {
         }
         if self.owned > 0 {
             lines.push(String::new());
-            lines.push(format!("Entries of accounts that the store has or had, which aren't here: {}.", self.owned));
+            lines.push(format!(
+                "Entries of accounts that the store has or had, which aren't here: {}.",
+                self.owned
+            ));
         }
         lines.iter().map(|line| comment("", line)).collect()
     }
@@ -296,7 +347,11 @@ impl<'a> Import<'a> {
     /// Returns the domains of the people that the store doesn't list.
     fn unlisted(&self) -> BTreeSet<String> {
         let none = BTreeSet::new();
-        let domains = self.emails.keys().map(Email::domain).filter(|domain| self.record.listing_of(domain, &none).is_none());
+        let domains = self
+            .emails
+            .keys()
+            .map(Email::domain)
+            .filter(|domain| self.record.listing_of(domain, &none).is_none());
         domains.map(str::to_owned).collect()
     }
 }
@@ -306,22 +361,37 @@ fn manifest_of(namespace: &str, person: Person) -> Result<String, Failure> {
     let adopt = id_of(&found).map(|id| format!("{ENTRY}{id}"));
     let above = match (&adopt, &found.external_id) {
         (Some(_), _) => format!("Entry {}, {}", found.id, found.login_name),
-        (None, None) => format!("Entry {}, {}: it has no externalId, so it can't be taken over yet", found.id, found.login_name),
+        (None, None) => format!(
+            "Entry {}, {}: it has no externalId, so it can't be taken over yet",
+            found.id, found.login_name
+        ),
         (None, Some(_)) => format!(
             "Entry {}, {}: its externalId is another system's and no UUID, so it can't be taken over; its double would be refused",
             found.id, found.login_name
         ),
     };
-    let said =
-        |field, lines: &[&str]| Remark { field, lines: lines.iter().map(|&line| line.to_owned()).collect(), instead: true };
+    let said = |field, lines: &[&str]| Remark {
+        field,
+        lines: lines.iter().map(|&line| line.to_owned()).collect(),
+        instead: true,
+    };
     let charge = ["chargeApproved: true    # approve: true creates an account and is billed"];
-    remarks.extend([said("chargeApproved", &charge), said("deletionProtection", &[]), said("deletionPolicy", &[])]);
-    let user = User { metadata: manifest::metadata(namespace, &name), spec: UserSpec { adopt, ..spec }, status: None };
+    remarks.extend([
+        said("chargeApproved", &charge),
+        said("deletionProtection", &[]),
+        said("deletionPolicy", &[]),
+    ]);
+    let user = User {
+        metadata: manifest::metadata(namespace, &name),
+        spec: UserSpec { adopt, ..spec },
+        status: None,
+    };
     document(&[above], &user, &remarks)
 }
 
 fn profile(found: &Found, remarks: &mut Vec<Remark<'static>>) -> ProfileSpec {
-    let mut remark = |line: String| remarks.push(Remark { field: "profile", lines: vec![line], instead: false });
+    let mut remark =
+        |line: String| remarks.push(Remark { field: "profile", lines: vec![line], instead: false });
     let named = found.display_name.as_deref().and_then(one_line);
     if named.is_none() {
         remark("The directory has no name to show, so this is the userName.".to_owned());
@@ -330,7 +400,8 @@ fn profile(found: &Found, remarks: &mut Vec<Remark<'static>>) -> ProfileSpec {
     if name.as_ref().is_some_and(|name| name.chars().count() > LONGEST_NAME) {
         remark(format!("The name to show is cut off after {LONGEST_NAME} characters."));
     }
-    let name = name.map(|name| name.chars().take(LONGEST_NAME).collect::<String>().trim_end().to_owned());
+    let name =
+        name.map(|name| name.chars().take(LONGEST_NAME).collect::<String>().trim_end().to_owned());
     ProfileSpec {
         display_name: name,
         phone: found.phone.as_deref().and_then(one_line),
@@ -351,19 +422,27 @@ fn further(further: &BTreeMap<&'static str, usize>) -> Vec<Remark<'static>> {
             other => ("profile", other, other),
         };
         let (values, go) = if *number == 1 { (one, "goes") } else { (several, "go") };
-        let line = format!("The directory has {number} more {values}, which {go} with the take-over.");
+        let line =
+            format!("The directory has {number} more {values}, which {go} with the take-over.");
         Remark { field, lines: vec![line], instead: false }
     };
     further.iter().map(remark).collect()
 }
 
 /// Returns the permissions among the entitlements.
-fn permissions(entitlements: &[String], remarks: &mut Vec<Remark<'static>>) -> Option<PermissionsSpec> {
-    let (grants, others): (Vec<String>, Vec<String>) =
-        entitlements.iter().cloned().partition(|entitlement| Permission::parse(entitlement).is_ok());
+fn permissions(
+    entitlements: &[String],
+    remarks: &mut Vec<Remark<'static>>,
+) -> Option<PermissionsSpec> {
+    let (grants, others): (Vec<String>, Vec<String>) = entitlements
+        .iter()
+        .cloned()
+        .partition(|entitlement| Permission::parse(entitlement).is_ok());
     if !others.is_empty() {
-        let line =
-            format!("Entitlements that aren't permissions are left out, and go with the take-over: {}.", others.join(", "));
+        let line = format!(
+            "Entitlements that aren't permissions are left out, and go with the take-over: {}.",
+            others.join(", ")
+        );
         remarks.push(Remark { field: "state", lines: vec![line], instead: false });
     }
     (!grants.is_empty()).then_some(PermissionsSpec { grants, from: None })
@@ -378,7 +457,10 @@ fn no_time_zone(spec: &Value) -> Option<Fault> {
 
 /// Returns a text on one line; nothing where nobody sees anything of what is left.
 fn one_line(text: &str) -> Option<String> {
-    let line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    let line: String = text
+        .chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect();
     let line = line.trim().to_owned();
     (!line.is_empty() && text::readable(&line).is_ok()).then_some(line)
 }
@@ -405,15 +487,21 @@ mod tests {
             further: BTreeMap::new(),
             unreadable: unreadable.iter().map(|&why| why.to_owned()).collect(),
         };
-        let (record, known) = (OrganizationRecord::default(), Known { ids: HashSet::new(), accounts: vec![] });
-        let mut import = Import::new("acme", CustomerId::parse("acme").unwrap(), record, known).unwrap();
+        let (record, known) =
+            (OrganizationRecord::default(), Known { ids: HashSet::new(), accounts: vec![] });
+        let mut import =
+            Import::new("acme", CustomerId::parse("acme").unwrap(), record, known).unwrap();
         import.take(read("1", &["emails isn't a list", "active is neither true nor false"]));
         import.take(read("2", &[]));
         import.take(read("3", &["it has no userName"]));
-        for (id, name) in [("4", "Łukasz"), ("5", "日本"), ("6", "ivan.Петров"), ("7", "🙂")] {
+        for (id, name) in [("4", "Łukasz"), ("5", "日本"), ("6", "ivan.Петров"), ("7", "🙂")]
+        {
             import.take(Found { login_name: name.to_owned(), ..read(id, &[]) });
         }
-        assert_eq!(import.people.iter().map(|person| person.name.as_str()).collect::<Vec<_>>(), ["name2", "lukasz"]);
+        assert_eq!(
+            import.people.iter().map(|person| person.name.as_str()).collect::<Vec<_>>(),
+            ["name2", "lukasz"]
+        );
         let text = import.text().unwrap();
         let left_out = text.split("# Left out:\n").nth(1).unwrap();
         assert_eq!(
@@ -451,16 +539,27 @@ mod tests {
             further: BTreeMap::new(),
             unreadable: vec![],
         };
-        let (record, known) = (OrganizationRecord::default(), Known { ids: HashSet::new(), accounts: vec![] });
-        let mut import = Import::new("acme", CustomerId::parse("acme").unwrap(), record, known).unwrap();
+        let (record, known) =
+            (OrganizationRecord::default(), Known { ids: HashSet::new(), accounts: vec![] });
+        let mut import =
+            Import::new("acme", CustomerId::parse("acme").unwrap(), record, known).unwrap();
         import.take(found);
         let spec = &import.people[0].spec;
         let profile = spec.profile.clone().unwrap();
-        assert_eq!((profile.display_name.as_deref(), &profile.phone, &spec.role), (Some("alice"), &None, &None));
+        assert_eq!(
+            (profile.display_name.as_deref(), &profile.phone, &spec.role),
+            (Some("alice"), &None, &None)
+        );
         let address = profile.address.unwrap();
-        assert_eq!((address.street, address.locality, profile.time_zone), (vec!["1 Main Street".to_owned()], None, None));
+        assert_eq!(
+            (address.street, address.locality, profile.time_zone),
+            (vec!["1 Main Street".to_owned()], None, None)
+        );
         let text = import.text().unwrap();
-        assert!(text.contains("locality is left out, and goes with the take-over: has only characters"), "{text}");
+        assert!(
+            text.contains("locality is left out, and goes with the take-over: has only characters"),
+            "{text}"
+        );
         assert!(text.contains("(America/Phoenix?)"), "{text}");
     }
 }

@@ -23,7 +23,8 @@ impl Names {
     /// Gives a name, or the first of `name-2`, `name-3` and so on that nobody has.
     pub(super) fn give(&mut self, name: &str) -> String {
         let others = (2..).map(|number: u64| format!("{name}-{number}"));
-        let free = std::iter::once(name.to_owned()).chain(others).find(|name| !self.given.contains(name));
+        let free =
+            std::iter::once(name.to_owned()).chain(others).find(|name| !self.given.contains(name));
         let free = free.unwrap_or_else(|| name.to_owned());
         self.given.insert(free.clone());
         free
@@ -41,7 +42,8 @@ pub(super) enum NoName {
     Nothing,
 }
 
-/// Returns a name that Kubernetes takes (RFC 1123, a subdomain), as near to the text as can be. A username is made of the same.
+/// Returns a name that Kubernetes takes (RFC 1123, a subdomain), as near to the text as can be. A
+/// username is made of the same.
 ///
 /// # Errors
 /// Where nothing of the text could stay, or one of its letters would vanish.
@@ -79,7 +81,8 @@ mod tests {
         ] {
             assert_eq!(made_valid(text).as_deref(), Ok(name), "{text}");
         }
-        for (text, letter) in [("日本", '日'), ("Иван", 'и'), ("alice.Дмитрий", 'д')] {
+        for (text, letter) in [("日本", '日'), ("Иван", 'и'), ("alice.Дмитрий", 'д')]
+        {
             assert_eq!(made_valid(text), Err(NoName::Letter(NotLatin(letter))), "{text}");
         }
         for nothing in ["", "🙂", "--", "\u{200b}"] {

@@ -1,4 +1,5 @@
-//! Manifests of the accounts that a store has and no `User` owns: applying them changes nothing about the accounts.
+//! Manifests of the accounts that a store has and no `User` owns: applying them changes nothing
+//! about the accounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +12,8 @@ use super::names::{Names, made_valid};
 use super::record;
 use super::valid::valid;
 use crate::api::user::{
-    Address, DeletionPolicy, DeletionProtection, DesiredState, GroupRef, PermissionSource, PermissionsSpec, ProfileSpec,
-    SourceMode, UserRef,
+    Address, DeletionPolicy, DeletionProtection, DesiredState, GroupRef, PermissionSource,
+    PermissionsSpec, ProfileSpec, SourceMode, UserRef,
 };
 use crate::api::{CUSTOMER_ID, User, UserSpec};
 use crate::cli::Failure;
@@ -20,7 +21,9 @@ use crate::cli::doctor::unless;
 use crate::cli::plan::schema::Schemas;
 use crate::cli::run::{WRITE_TIMEOUT, client};
 use crate::controller::declared::{DeclaredUser, declared_users};
-use crate::domain::account::{Account, AccountId, Cloned, Lifecycle, PostalAddress, Profile, Source};
+use crate::domain::account::{
+    Account, AccountId, Cloned, Lifecycle, PostalAddress, Profile, Source,
+};
 use crate::domain::group::GroupContent;
 use crate::domain::member::{MemberValues, Own};
 use crate::domain::text;
@@ -28,17 +31,29 @@ use crate::plan::OrganizationRecord;
 use crate::store::sql::SqlStore;
 use crate::store::{Store, UserName};
 
-/// Returns the manifests of the accounts of an organization, or of all, that no `User` in the cluster owns; with `all` of
-/// every account, and no cluster is asked.
-pub(super) async fn manifests(store: &SqlStore, organization: Option<&str>, all: bool) -> Result<String, Failure> {
-    let accounts = if all { store.list(organization).await? } else { unowned(store, organization).await? };
+/// Returns the manifests of the accounts of an organization, or of all, that no `User` in the
+/// cluster owns; with `all` of every account, and no cluster is asked.
+pub(super) async fn manifests(
+    store: &SqlStore,
+    organization: Option<&str>,
+    all: bool,
+) -> Result<String, Failure> {
+    let accounts =
+        if all { store.list(organization).await? } else { unowned(store, organization).await? };
     let mut by_namespace: BTreeMap<&str, Vec<&Account>> = BTreeMap::new();
-    accounts.iter().for_each(|account| by_namespace.entry(&account.namespace).or_default().push(account));
+    accounts
+        .iter()
+        .for_each(|account| by_namespace.entry(&account.namespace).or_default().push(account));
     let schemas = Schemas::new()?;
     let mut text = head(accounts.len(), all);
     for (namespace, accounts) in by_namespace {
         let record = record(store, namespace).await?;
-        let owners = store.owners().await?.into_iter().filter(|(of, _)| of == namespace).map(|(_, name)| name);
+        let owners = store
+            .owners()
+            .await?
+            .into_iter()
+            .filter(|(of, _)| of == namespace)
+            .map(|(_, name)| name);
         let mut names = Names::without(owners);
         if all {
             text += &organization_of(namespace, &record)?;
@@ -53,7 +68,8 @@ pub(super) async fn manifests(store: &SqlStore, organization: Option<&str>, all:
 
 /// Returns the accounts that were there all the while, and that no `User` in the cluster owns.
 async fn unowned(store: &SqlStore, organization: Option<&str>) -> Result<Vec<Account>, Failure> {
-    let before: BTreeSet<AccountId> = store.list(organization).await?.iter().map(|account| account.id).collect();
+    let before: BTreeSet<AccountId> =
+        store.list(organization).await?.iter().map(|account| account.id).collect();
     let config = Config::infer().await.map_err(|error| {
         format!("no cluster is known ({error}): set KUBECONFIG; or print every account with --all, for a cluster that is lost")
     })?;
@@ -61,7 +77,9 @@ async fn unowned(store: &SqlStore, organization: Option<&str>) -> Result<Vec<Acc
     let users = declared_users(&client(&config, WRITE_TIMEOUT)?, &namespaces).await;
     // A cluster that doesn't know the kind has no User.
     let users: BTreeMap<UserName, DeclaredUser> = unless(404, users)?.unwrap_or_default();
-    let is_owned = |account: &Account| users.contains_key(&(account.namespace.clone(), account.owner.name.clone()));
+    let is_owned = |account: &Account| {
+        users.contains_key(&(account.namespace.clone(), account.owner.name.clone()))
+    };
     let mut accounts = store.list(organization).await?;
     accounts.retain(|account| before.contains(&account.id) && !is_owned(account));
     Ok(accounts)
@@ -94,15 +112,24 @@ fn organization_of(namespace: &str, record: &OrganizationRecord) -> Result<Strin
     document(&[], &Namespace { metadata, ..Namespace::default() }, &[])
 }
 
-/// Returns the groups and domains of the accounts. Of the groups that every organization has those that give something else
-/// than they would by themselves, before everything else: whatever stands above them has the operator create them empty.
-fn what_they_need(namespace: &str, record: &OrganizationRecord, accounts: &[&Account]) -> Result<String, Failure> {
+/// Returns the groups and domains of the accounts. Of the groups that every organization has those
+/// that give something else than they would by themselves, before everything else: whatever stands
+/// above them has the operator create them empty.
+fn what_they_need(
+    namespace: &str,
+    record: &OrganizationRecord,
+    accounts: &[&Account],
+) -> Result<String, Failure> {
     let none = BTreeSet::new();
-    let listed = accounts.iter().filter_map(|account| record.listing_of(account.content.email.domain(), &none));
+    let listed = accounts
+        .iter()
+        .filter_map(|account| record.listing_of(account.content.email.domain(), &none));
     let groups: BTreeSet<&String> = accounts.iter().map(|account| &account.content.group).collect();
     let is_default = |name: &str| GroupContent::undeclared(name).is_some();
-    let defaults =
-        record.groups.iter().filter(|(name, content)| GroupContent::undeclared(name).is_some_and(|it| it != **content));
+    let defaults = record
+        .groups
+        .iter()
+        .filter(|(name, content)| GroupContent::undeclared(name).is_some_and(|it| it != **content));
     let mut text = String::new();
     for (name, content) in defaults {
         text += &document(&[], &manifest::group(namespace, name, content)?, &[])?;
@@ -122,7 +149,9 @@ fn user(account: &Account, names: &mut Names, schemas: &Schemas) -> Result<Strin
     let Account { id, namespace, owner, login_name, content, .. } = account;
     let (username, _) = login_name.parts();
     let owned = Some(&owner.name).filter(|name| !name.is_empty()).cloned();
-    let name = owned.clone().unwrap_or_else(|| names.give(&made_valid(username).unwrap_or_else(|_| "user".to_owned())));
+    let name = owned
+        .clone()
+        .unwrap_or_else(|| names.give(&made_valid(username).unwrap_or_else(|_| "user".to_owned())));
     let placeholder = content.email.copy_number().is_some();
     let spec = UserSpec {
         username: (username != name).then(|| username.to_owned()),
@@ -133,7 +162,11 @@ fn user(account: &Account, names: &mut Names, schemas: &Schemas) -> Result<Strin
         group_ref: GroupRef { name: content.group.clone() },
         permissions: permissions(account),
         // Somebody who has no address of their own is still a copy.
-        copy_of: content.copied.as_ref().filter(|_| placeholder).map(|copied| UserRef { name: copied.from.clone() }),
+        copy_of: content
+            .copied
+            .as_ref()
+            .filter(|_| placeholder)
+            .map(|copied| UserRef { name: copied.from.clone() }),
         adopt: owned.is_none().then(|| id.to_string()),
         state: match content.lifecycle {
             Lifecycle::Enabled => DesiredState::Enabled,
@@ -157,11 +190,21 @@ fn user(account: &Account, names: &mut Names, schemas: &Schemas) -> Result<Strin
     document(&[format!("Account {id}, {login_name}")], &user, &remarks)
 }
 
-/// Returns the spec without what an account may have from before there was a rule, and the API server refuses in a new `User`.
-fn creatable(mut spec: UserSpec, account: &Account, schemas: &Schemas, remarks: &mut Vec<Remark<'static>>) -> UserSpec {
+/// Returns the spec without what an account may have from before there was a rule, and the API
+/// server refuses in a new `User`.
+fn creatable(
+    mut spec: UserSpec,
+    account: &Account,
+    schemas: &Schemas,
+    remarks: &mut Vec<Remark<'static>>,
+) -> UserSpec {
     let name = spec.profile.as_mut().and_then(|profile| profile.display_name.as_mut());
-    if let Some((name, why)) = name.and_then(|name| text::readable(name).err().map(|why| (name, why))) {
-        let line = format!("displayName is the login name from the take-over on: that of the account {why}");
+    if let Some((name, why)) =
+        name.and_then(|name| text::readable(name).err().map(|why| (name, why)))
+    {
+        let line = format!(
+            "displayName is the login name from the take-over on: that of the account {why}"
+        );
         remarks.push(Remark { field: "profile", lines: vec![line], instead: false });
         *name = account.login_name.to_string();
     }
@@ -172,8 +215,11 @@ fn creatable(mut spec: UserSpec, account: &Account, schemas: &Schemas, remarks: 
 /// A clone isn't taken again while the account has one of the same User.
 fn clone_remark(Cloned { from, permissions, .. }: &Cloned) -> String {
     let permissions: Vec<String> = permissions.iter().map(ToString::to_string).collect();
-    let permissions = if permissions.is_empty() { "nothing".to_owned() } else { permissions.join(", ") };
-    format!("Cloned from {from} once, which gave {permissions}. That stays; nothing is cloned anew.")
+    let permissions =
+        if permissions.is_empty() { "nothing".to_owned() } else { permissions.join(", ") };
+    format!(
+        "Cloned from {from} once, which gave {permissions}. That stays; nothing is cloned anew."
+    )
 }
 
 /// Returns the address that the `User` declares: a member's own stays over it.

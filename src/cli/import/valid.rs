@@ -6,7 +6,8 @@ use super::manifest::Remark;
 use crate::api::UserSpec;
 use crate::cli::plan::schema::{Fault, Schemas};
 
-/// The fields that a `User` can do without, those within others first. Of a list each entry is left out by itself.
+/// The fields that a `User` can do without, those within others first. Of a list each entry is left
+/// out by itself.
 const OPTIONAL: [&str; 12] = [
     "/spec/role",
     "/spec/teams",
@@ -22,7 +23,8 @@ const OPTIONAL: [&str; 12] = [
     "/spec/profile/address",
 ];
 
-/// Returns the spec without what the API server would refuse of its optional fields, and says what that is.
+/// Returns the spec without what the API server would refuse of its optional fields, and says what
+/// that is.
 ///
 /// # Errors
 /// What it would refuse of the others.
@@ -36,7 +38,8 @@ pub(super) fn valid(
     let mut dropped = vec![];
     loop {
         let mut object = serde_json::json!({"metadata": {"name": "name"}, "spec": spec});
-        let fault = schemas.faults("User", &mut object).into_iter().next().or_else(|| further(&spec));
+        let fault =
+            schemas.faults("User", &mut object).into_iter().next().or_else(|| further(&spec));
         let Some(fault) = fault else { break };
         let pointer = format!("/{}", fault.path.replace('.', "/"));
         let Some(field) = OPTIONAL.into_iter().find(|field| pointer.starts_with(field)) else {
@@ -44,7 +47,9 @@ pub(super) fn valid(
         };
         let place = field.trim_start_matches("/spec");
         let (parent, name) = place.rsplit_once('/').unwrap_or_default();
-        let entry = pointer.strip_prefix(field).and_then(|rest| rest.strip_prefix('[')?.strip_suffix(']')?.parse::<usize>().ok());
+        let entry = pointer
+            .strip_prefix(field)
+            .and_then(|rest| rest.strip_prefix('[')?.strip_suffix(']')?.parse::<usize>().ok());
         let what = match (spec.pointer_mut(place).and_then(Value::as_array_mut), entry) {
             (Some(entries), Some(at)) if at < entries.len() && entries.len() > 1 => {
                 entries.remove(at);

@@ -1,4 +1,5 @@
-//! What manifests declare: objects of roster's kinds, each with where it stands and what a schema says against it.
+//! What manifests declare: objects of roster's kinds, each with where it stands and what a schema
+//! says against it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,13 +38,15 @@ pub(super) struct Declaration {
     pub(super) place: Place,
     /// What the API server would refuse it for, each with where that stands.
     pub(super) faults: Vec<(Place, Fault)>,
-    /// What it would refuse only in a new `User`: an account may have that in force from before there was a rule.
+    /// What it would refuse only in a new `User`: an account may have that in force from before
+    /// there was a rule.
     unseen: Vec<(Place, Fault)>,
     /// The object; nothing where it is refused.
     pub(super) object: Option<Object>,
     /// What is to be known about it.
     pub(super) notes: Vec<String>,
-    /// Fields with a default that it doesn't name: whoever applies it again leaves them as they are.
+    /// Fields with a default that it doesn't name: whoever applies it again leaves them as they
+    /// are.
     unnamed: Vec<&'static str>,
 }
 
@@ -65,7 +68,8 @@ impl Declared {
         self.objects.iter().map(|object| object.key.namespace.as_str()).collect()
     }
 
-    /// Returns the keys of the objects that can be read, those that others depend on first, else as they stand there.
+    /// Returns the keys of the objects that can be read, those that others depend on first, else as
+    /// they stand there.
     pub(super) fn keys(&self) -> Vec<ObjectKey> {
         let readable = self.objects.iter().filter(|object| object.object.is_some());
         let mut keys: Vec<ObjectKey> = readable.map(|object| object.key.clone()).collect();
@@ -77,7 +81,10 @@ impl Declared {
 impl Declaration {
     /// Takes a fault in: the API server refuses the object.
     fn refuse(&mut self, path: &str, message: &str) {
-        self.faults.push((self.place.clone(), Fault { path: path.to_owned(), message: message.to_owned() }));
+        self.faults.push((
+            self.place.clone(),
+            Fault { path: path.to_owned(), message: message.to_owned() },
+        ));
         self.object = None;
     }
 
@@ -90,12 +97,13 @@ impl Declaration {
     }
 }
 
-/// Judges by the accounts that are there what is only allowed for a new `User`, and lets an edit keep what it doesn't name:
-/// their Users are taken to be there too, unless they were let go of.
+/// Judges by the accounts that are there what is only allowed for a new `User`, and lets an edit
+/// keep what it doesn't name: their Users are taken to be there too, unless they were let go of.
 pub(super) fn judge_edits(declared: &mut Declared, accounts: &[Account]) {
     let owned = accounts.iter().filter(|account| !account.owner.uid.is_empty());
-    let owned: BTreeMap<(&str, &str), &Account> =
-        owned.map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account)).collect();
+    let owned: BTreeMap<(&str, &str), &Account> = owned
+        .map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account))
+        .collect();
     for declaration in &mut declared.objects {
         let Some(Object::User(user)) = &mut declaration.object else { continue };
         let key = &declaration.key;
@@ -103,12 +111,16 @@ pub(super) fn judge_edits(declared: &mut Declared, accounts: &[Account]) {
             declaration.refuse_unseen();
             continue;
         };
-        let kept = declaration.unseen.iter().map(|(_, Fault { path, message })| format!("{path}: {message}: {KEPT}"));
+        let kept = declaration
+            .unseen
+            .iter()
+            .map(|(_, Fault { path, message })| format!("{path}: {message}: {KEPT}"));
         declaration.notes.extend(kept);
         if declaration.unnamed.contains(&CHARGE_APPROVED) {
             user.spec.charge_approved = true;
         }
-        if declaration.unnamed.contains(&STATE) && account.content.lifecycle == Lifecycle::Disabled {
+        if declaration.unnamed.contains(&STATE) && account.content.lifecycle == Lifecycle::Disabled
+        {
             user.spec.state = DesiredState::Disabled;
             declaration.notes.push(STAYS_DISABLED.to_owned());
         }
@@ -123,7 +135,8 @@ fn fault_of_edit(spec: &UserSpec, account: &Account) -> Option<(&'static str, &'
     let UserSpec { username, charge_approved, copy_of, adopt, .. } = spec;
     let copied = account.content.copied.as_ref().map(|copied| &copied.from);
     // An account that was adopted keeps the login name that it had.
-    let is_another = |username: &String| adopt.is_none() && username != account.login_name.parts().0;
+    let is_another =
+        |username: &String| adopt.is_none() && username != account.login_name.parts().0;
     if !charge_approved {
         Some(("spec.chargeApproved", UNAPPROVED))
     } else if username.as_ref().is_some_and(is_another) {
@@ -136,16 +149,17 @@ fn fault_of_edit(spec: &UserSpec, account: &Account) -> Option<(&'static str, &'
 }
 
 /// What is to be known where a manifest says nothing of the state of a disabled account.
-const STAYS_DISABLED: &str =
-    "state isn't named, so it stays Disabled; kubectl makes it Enabled only where the file named it when it was applied before";
+const STAYS_DISABLED: &str = "state isn't named, so it stays Disabled; kubectl makes it Enabled only where the file named it when it was applied before";
 
 /// What is to be known where a `User` that is there has what is refused in a new one.
 const KEPT: &str = "the API server takes that only where the User has it already";
 
 /// What the rules of the schema say of an edit.
-const UNAPPROVED: &str = "chargeApproved can't be taken back: delete the User to end the charge with this month";
+const UNAPPROVED: &str =
+    "chargeApproved can't be taken back: delete the User to end the charge with this month";
 const RENAMED: &str = "username can't be changed: it is part of the login name, which is fixed for the life of the account";
-const COPIED: &str = "copyOf can't be added, changed or removed later: delete the User and create it anew";
+const COPIED: &str =
+    "copyOf can't be added, changed or removed later: delete the User and create it anew";
 
 /// Reads what documents declare; an object without a namespace is in `namespace`.
 ///
@@ -161,20 +175,30 @@ pub(super) fn declared(documents: Vec<Document>, namespace: &str) -> Result<Decl
     for Declaration { key, place, .. } in &declared.objects {
         if let Some(before) = places.insert(key, place) {
             let kind: &str = key.kind.into();
-            let message =
-                format!("{place}: the {kind} {} of {} stands at {before} already: leave one of them", key.name, key.namespace);
+            let message = format!(
+                "{place}: the {kind} {} of {} stands at {before} already: leave one of them",
+                key.name, key.namespace
+            );
             return Err(message.into());
         }
     }
     Ok(declared)
 }
 
-fn take(declared: &mut Declared, mut document: Document, namespace: &str, schemas: &Schemas) -> Result<(), Failure> {
+fn take(
+    declared: &mut Declared,
+    mut document: Document,
+    namespace: &str,
+    schemas: &Schemas,
+) -> Result<(), Failure> {
     let place = document.place("");
-    let text = |pointer: &str| document.value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let text =
+        |pointer: &str| document.value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));
     let (Some(api_version), Some(kind)) = (api_version, kind) else {
-        return Err(format!("{place}: not an object of Kubernetes: it has no apiVersion and kind").into());
+        return Err(
+            format!("{place}: not an object of Kubernetes: it has no apiVersion and kind").into()
+        );
     };
     let name = text("/metadata/name");
     let in_words = format!("the {kind} {}", name.as_deref().unwrap_or("without a name"));
@@ -194,14 +218,22 @@ fn take(declared: &mut Declared, mut document: Document, namespace: &str, schema
             .into());
         }
         _ => {
-            declared.skipped.push(format!("{place}: {in_words} is left out: nothing is planned for this kind"));
+            declared
+                .skipped
+                .push(format!("{place}: {in_words} is left out: nothing is planned for this kind"));
             return Ok(());
         }
     };
     let Some(name) = name else {
-        return Err(format!("{}: {in_words} needs a metadata.name", document.place("metadata")).into());
+        return Err(
+            format!("{}: {in_words} needs a metadata.name", document.place("metadata")).into()
+        );
     };
-    let key = ObjectKey::new(known, text("/metadata/namespace").unwrap_or_else(|| namespace.to_owned()), &name);
+    let key = ObjectKey::new(
+        known,
+        text("/metadata/namespace").unwrap_or_else(|| namespace.to_owned()),
+        &name,
+    );
     if let Some(object) = document.value.as_object_mut() {
         // Whoever applies it doesn't write the status.
         object.remove("status");
@@ -210,28 +242,53 @@ fn take(declared: &mut Declared, mut document: Document, namespace: &str, schema
     let is_unnamed = |field: &&str| document.value["spec"].get(*field).is_none();
     let unnamed = [STATE, CHARGE_APPROVED].into_iter().filter(is_unnamed).collect();
     let mut faults = schemas.faults(&kind, &mut document.value);
-    // What an account has in force from before the rule may stay, so a User is judged beside its account, as the operator does.
-    let is_unseen = |fault: &mut Fault| known == Kind::User && fault.message.starts_with(NOTHING_SEEN);
+    // What an account has in force from before the rule may stay, so a User is judged beside its
+    // account, as the operator does.
+    let is_unseen =
+        |fault: &mut Fault| known == Kind::User && fault.message.starts_with(NOTHING_SEEN);
     let unseen: Vec<Fault> = faults.extract_if(.., is_unseen).collect();
-    faults.extend(resource_name(&name).err().map(|message| Fault { path: "metadata.name".to_owned(), message }));
+    faults.extend(
+        resource_name(&name)
+            .err()
+            .map(|message| Fault { path: "metadata.name".to_owned(), message }),
+    );
     document.value["metadata"]["namespace"] = key.namespace.clone().into();
-    let object = if faults.is_empty() { read(known, &document).map_err(|fault| faults.push(fault)).ok() } else { None };
-    let placed = |faults: Vec<Fault>| faults.into_iter().map(|fault| (document.place(&fault.path), fault)).collect();
+    let object = if faults.is_empty() {
+        read(known, &document).map_err(|fault| faults.push(fault)).ok()
+    } else {
+        None
+    };
+    let placed = |faults: Vec<Fault>| {
+        faults.into_iter().map(|fault| (document.place(&fault.path), fault)).collect()
+    };
     let (faults, unseen) = (placed(faults), placed(unseen));
-    declared.objects.push(Declaration { key, place, faults, unseen, object, notes: vec![], unnamed });
+    declared.objects.push(Declaration {
+        key,
+        place,
+        faults,
+        unseen,
+        object,
+        notes: vec![],
+        unnamed,
+    });
     Ok(())
 }
 
 fn read(kind: Kind, document: &Document) -> Result<Object, Fault> {
     fn of<T: DeserializeOwned>(value: &Value) -> Result<Box<T>, Fault> {
-        let fault = |error: serde_json::Error| Fault { path: "metadata".to_owned(), message: error.to_string() };
+        let fault = |error: serde_json::Error| Fault {
+            path: "metadata".to_owned(),
+            message: error.to_string(),
+        };
         serde_json::from_value(value.clone()).map_err(fault)
     }
     let value = &document.value;
     Ok(match kind {
         Kind::UserGroup => {
             let mut value = value.clone();
-            value.as_object_mut().map(|object| object.entry("spec").or_insert_with(|| serde_json::json!({})));
+            value
+                .as_object_mut()
+                .map(|object| object.entry("spec").or_insert_with(|| serde_json::json!({})));
             Object::Group(of(&value)?)
         }
         Kind::OrgEmailDomain => Object::Domain(of(value)?),
@@ -245,7 +302,9 @@ mod tests {
 
     #[test]
     fn what_an_edit_is_refused_for_is_what_the_schema_says() {
-        let schema = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/api/user.rs")).unwrap();
+        let schema =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/api/user.rs"))
+                .unwrap();
         for message in [UNAPPROVED, RENAMED, COPIED] {
             assert!(schema.contains(message), "{message}");
         }

@@ -55,7 +55,10 @@ impl Document {
             }
             path = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
             if path.is_empty() {
-                return Place { file: self.file.clone(), line: self.lines.get("").copied().unwrap_or(1) };
+                return Place {
+                    file: self.file.clone(),
+                    line: self.lines.get("").copied().unwrap_or(1),
+                };
             }
         }
     }
@@ -63,7 +66,9 @@ impl Document {
     /// Returns the documents of which this one is a `List`, else itself.
     pub(super) fn items(self) -> Vec<Self> {
         let is_list = self.value["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
-        let Some(items) = self.value["items"].as_array().filter(|_| is_list) else { return vec![self] };
+        let Some(items) = self.value["items"].as_array().filter(|_| is_list) else {
+            return vec![self];
+        };
         let item = |(number, value): (usize, &Value)| {
             let prefix = format!("items[{number}]");
             let below = |(path, line): (&String, &u64)| {
@@ -71,7 +76,11 @@ impl Document {
                 let is_below = rest.is_empty() || rest.starts_with(['.', '[']);
                 is_below.then(|| (rest.strip_prefix('.').unwrap_or(rest).to_owned(), *line))
             };
-            let lines = self.lines.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix)).filter_map(below);
+            let lines = self
+                .lines
+                .range(prefix.clone()..)
+                .take_while(|(path, _)| path.starts_with(&prefix))
+                .filter_map(below);
             Self { file: self.file.clone(), value: value.clone(), lines: lines.collect() }
         };
         items.iter().enumerate().map(item).collect()
@@ -93,14 +102,17 @@ impl fmt::Display for Place {
     }
 }
 
-/// Reads the documents of files, of folders with what is below them, and of standard input (`-`), in this order.
+/// Reads the documents of files, of folders with what is below them, and of standard input (`-`),
+/// in this order.
 ///
 /// # Errors
 /// When something can't be read, isn't YAML or JSON, or a folder has no manifest.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
-    let (mut documents, mut left) = (vec![], Left { bytes: MOST_BYTES, files: MOST_FILES, nodes: MOST_NODES });
+    let (mut documents, mut left) =
+        (vec![], Left { bytes: MOST_BYTES, files: MOST_FILES, nodes: MOST_NODES });
     for path in paths {
-        let files = if path.as_os_str() == "-" { vec![path.clone()] } else { files_of(path, &mut left)? };
+        let files =
+            if path.as_os_str() == "-" { vec![path.clone()] } else { files_of(path, &mut left)? };
         for file in files {
             let text = text_of(&file, &mut left)?;
             documents.extend(parse(&file.display().to_string(), &text, &mut left.nodes)?);
@@ -124,27 +136,46 @@ fn files_of(path: &Path, left: &mut Left) -> Result<Vec<PathBuf>, Failure> {
     let mut files = vec![];
     collect(path, DEEPEST, left, &mut files)?;
     if files.is_empty() {
-        return Err(format!("{}: the folder has no file that ends in .yaml, .yml or .json", path.display()).into());
+        return Err(format!(
+            "{}: the folder has no file that ends in .yaml, .yml or .json",
+            path.display()
+        )
+        .into());
     }
     Ok(files)
 }
 
 /// Collects the manifests below a folder, by name.
-fn collect(folder: &Path, deeper: usize, left: &mut Left, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+fn collect(
+    folder: &Path,
+    deeper: usize,
+    left: &mut Left,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), Failure> {
     if deeper == 0 {
-        return Err(format!("{}: more than {DEEPEST} folders lie within each other: name one of them", folder.display()).into());
+        return Err(format!(
+            "{}: more than {DEEPEST} folders lie within each other: name one of them",
+            folder.display()
+        )
+        .into());
     }
     let unreadable = |error: std::io::Error| format!("{}: {error}", folder.display());
-    let entries = folder.read_dir().map_err(unreadable)?.map(|entry| entry.map(|entry| entry.path()));
+    let entries =
+        folder.read_dir().map_err(unreadable)?.map(|entry| entry.map(|entry| entry.path()));
     let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     entries.sort();
-    // A mounted ConfigMap has its files in folders whose names begin so, and links to them beside these.
-    let is_hidden = |entry: &PathBuf| entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".."));
+    // A mounted ConfigMap has its files in folders whose names begin so, and links to them beside
+    // these.
+    let is_hidden = |entry: &PathBuf| {
+        entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".."))
+    };
     for entry in entries.into_iter().filter(|entry| !is_hidden(entry)) {
         // A link to a folder isn't followed: it may lead back.
         if entry.is_dir() && !entry.is_symlink() {
             collect(&entry, deeper - 1, left, files)?;
-        } else if !entry.is_dir() && entry.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known)) {
+        } else if !entry.is_dir()
+            && entry.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+        {
             left.files = left.files.checked_sub(1).ok_or_else(|| {
                 format!("{}: more than {MOST_FILES} manifests: plan them in parts, a folder after the other", folder.display())
             })?;
@@ -168,11 +199,18 @@ fn text_of(file: &Path, left: &mut Left) -> Result<String, Failure> {
             0 => break,
             read => &part[..read],
         };
-        if bytes.is_empty() && (read.starts_with(&[0xff, 0xfe]) || read.starts_with(&[0xfe, 0xff])) {
-            return Err(failed("in UTF-16, as the > of Windows PowerShell writes: save it as UTF-8").into());
+        if bytes.is_empty() && (read.starts_with(&[0xff, 0xfe]) || read.starts_with(&[0xfe, 0xff]))
+        {
+            return Err(failed(
+                "in UTF-16, as the > of Windows PowerShell writes: save it as UTF-8",
+            )
+            .into());
         }
         if read.contains(&0) {
-            return Err(failed("not YAML or JSON: it has a byte that is zero, as what isn't text has").into());
+            return Err(failed(
+                "not YAML or JSON: it has a byte that is zero, as what isn't text has",
+            )
+            .into());
         }
         left.bytes = left.bytes.checked_sub(read.len()).ok_or_else(|| {
             let most = MOST_BYTES / 1024 / 1024;
@@ -180,7 +218,8 @@ fn text_of(file: &Path, left: &mut Left) -> Result<String, Failure> {
         })?;
         bytes.extend_from_slice(read);
     }
-    let text = String::from_utf8(bytes).map_err(|_| failed("not YAML or JSON: it isn't text in UTF-8"))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| failed("not YAML or JSON: it isn't text in UTF-8"))?;
     // Editors on Windows begin a file so.
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
@@ -210,7 +249,8 @@ fn parse(file: &str, text: &str, left: &mut usize) -> Result<Vec<Document>, Fail
     Ok(documents)
 }
 
-/// Returns the parts of a text that is one JSON object after another, as `jq` prints them; together they are the text.
+/// Returns the parts of a text that is one JSON object after another, as `jq` prints them; together
+/// they are the text.
 fn objects(text: &str) -> Option<Vec<&str>> {
     if !text.trim_start().starts_with('{') {
         return None;
@@ -225,8 +265,13 @@ fn objects(text: &str) -> Option<Vec<&str>> {
     Some(parts)
 }
 
-/// Parses the documents of a part of a file that has so many lines above it, of which so many more values may be made.
-fn parse_yaml(file: &str, text: &str, (above, left): (u64, &mut usize)) -> Result<Vec<Document>, Failure> {
+/// Parses the documents of a part of a file that has so many lines above it, of which so many more
+/// values may be made.
+fn parse_yaml(
+    file: &str,
+    text: &str,
+    (above, left): (u64, &mut usize),
+) -> Result<Vec<Document>, Failure> {
     // The text is at hand already, so what it may hold is bounded by its length.
     let most = text.len().max(1024);
     let options = serde_saphyr::options! {
@@ -235,23 +280,29 @@ fn parse_yaml(file: &str, text: &str, (above, left): (u64, &mut usize)) -> Resul
             max_documents: most,
             max_nodes: most.min(*left),
             max_events: most.saturating_mul(4),
-            // An address may be everybody's; how much all aliases together stand for is bounded all the same.
+            // An address may be everybody's; how much all aliases together stand for is bounded all
+            // the same.
             enforce_alias_anchor_ratio: false,
         },
     };
-    let too_many = || format!("{file}: with it, there are more than {MOST_NODES} values to read: plan it in parts");
-    let nodes: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let mut cause = error.without_snippet();
-        // Of what an alias stands for.
-        while let Error::AliasError { error, .. } = cause {
-            cause = error;
-        }
-        if matches!(cause, Error::Budget { breach: BudgetBreach::Nodes { .. }, .. }) {
-            return too_many();
-        }
-        let line = error.location().map_or(1, |location| location.line());
-        format!("{file}:{}: {}", above + line, error.without_snippet())
-    })?;
+    let too_many = || {
+        format!(
+            "{file}: with it, there are more than {MOST_NODES} values to read: plan it in parts"
+        )
+    };
+    let nodes: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options)
+        .map_err(|error| {
+            let mut cause = error.without_snippet();
+            // Of what an alias stands for.
+            while let Error::AliasError { error, .. } = cause {
+                cause = error;
+            }
+            if matches!(cause, Error::Budget { breach: BudgetBreach::Nodes { .. }, .. }) {
+                return too_many();
+            }
+            let line = error.location().map_or(1, |location| location.line());
+            format!("{file}:{}: {}", above + line, error.without_snippet())
+        })?;
     // With what its aliases stand for.
     let values = nodes.iter().map(|node| node.value.count()).sum();
     *left = left.checked_sub(values).ok_or_else(too_many)?;
@@ -294,7 +345,11 @@ fn value_of(node: Spanned<Node>, path: String, lines: &mut BTreeMap<String, u64>
         Node::Map(fields) => {
             let mut object = serde_json::Map::new();
             for (key, value) in fields {
-                let below = if path.is_empty() { key.value.clone() } else { format!("{path}.{}", key.value) };
+                let below = if path.is_empty() {
+                    key.value.clone()
+                } else {
+                    format!("{path}.{}", key.value)
+                };
                 // A list or a map begins on the line after its key.
                 lines.insert(below.clone(), key.referenced.line());
                 object.insert(key.value, value_of(value, below, lines));
@@ -382,15 +437,19 @@ mod tests {
     #[test]
     fn values_are_counted_over_all_documents_and_files() {
         let mut left = 10;
-        let mut read = |text: &str| super::parse("people.yaml", text, &mut left).map_err(|error| error.to_string());
+        let mut read = |text: &str| {
+            super::parse("people.yaml", text, &mut left).map_err(|error| error.to_string())
+        };
         assert_eq!(read("a: 1\n---\na: 1\n").unwrap().len(), 2);
-        let refused = "people.yaml: with it, there are more than 2000000 values to read: plan it in parts";
+        let refused =
+            "people.yaml: with it, there are more than 2000000 values to read: plan it in parts";
         assert_eq!(read("a: [1, 2, 3]\n").unwrap_err(), refused);
         assert_eq!(read("a: 1\n").unwrap().len(), 1);
         assert_eq!(read("a: 1\n").unwrap_err(), refused);
         let whole = format!("items: [{}1]\n", "1,".repeat(MOST_NODES));
         assert_eq!(parse("people.yaml", &whole).unwrap_err().to_string(), refused);
-        let (mut left, aliases) = (100, format!("a: &a [1, 2, 3, 4]\nb: [{}*a]\n", "*a, ".repeat(29)));
+        let (mut left, aliases) =
+            (100, format!("a: &a [1, 2, 3, 4]\nb: [{}*a]\n", "*a, ".repeat(29)));
         let error = super::parse("people.yaml", &aliases, &mut left).unwrap_err().to_string();
         assert_eq!(error, refused, "what aliases stand for is counted too");
     }
@@ -399,27 +458,51 @@ mod tests {
     fn every_field_knows_its_line() {
         let text = "# people\nkind: A\n---\nkind: B\nspec:\n  teams:\n  - one\n  - two\n  empty:\n";
         let documents = parse("people.yaml", text).unwrap();
-        assert_eq!(documents[1].value, json!({"kind": "B", "spec": {"teams": ["one", "two"], "empty": null}}));
-        for (path, line) in
-            [("", 4), ("kind", 4), ("spec", 5), ("spec.teams", 6), ("spec.teams[1]", 8), ("spec.teams[1].x", 8), ("spec.x", 5)]
-        {
-            assert_eq!(documents[1].place(path).to_string(), format!("people.yaml:{line}"), "{path}");
+        assert_eq!(
+            documents[1].value,
+            json!({"kind": "B", "spec": {"teams": ["one", "two"], "empty": null}})
+        );
+        for (path, line) in [
+            ("", 4),
+            ("kind", 4),
+            ("spec", 5),
+            ("spec.teams", 6),
+            ("spec.teams[1]", 8),
+            ("spec.teams[1].x", 8),
+            ("spec.x", 5),
+        ] {
+            assert_eq!(
+                documents[1].place(path).to_string(),
+                format!("people.yaml:{line}"),
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn a_list_is_what_is_in_it() {
         let text = "kind: List\nitems:\n- kind: A\n  spec:\n    x: 1\n- kind: B\n";
-        let items: Vec<Document> = parse("-", text).unwrap().into_iter().flat_map(Document::items).collect();
-        assert_eq!(items.iter().map(|item| item.value["kind"].as_str().unwrap()).collect::<Vec<_>>(), ["A", "B"]);
+        let items: Vec<Document> =
+            parse("-", text).unwrap().into_iter().flat_map(Document::items).collect();
+        assert_eq!(
+            items.iter().map(|item| item.value["kind"].as_str().unwrap()).collect::<Vec<_>>(),
+            ["A", "B"]
+        );
         assert_eq!((items[0].place("spec.x").line, items[1].place("").line), (5, 6));
     }
 
     #[test]
     fn what_isnt_yaml_is_told_with_its_line_and_quotes_nothing() {
-        let error = parse("people.yaml", "kind: Secret\ndata:\n  a: [hunter2\n  b: }hunter2\n").unwrap_err().to_string();
+        let error = parse("people.yaml", "kind: Secret\ndata:\n  a: [hunter2\n  b: }hunter2\n")
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("people.yaml:") && !error.contains("hunter2"), "{error}");
-        assert!(parse("people.yaml", "a: 1\na: 2\n").unwrap_err().to_string().starts_with("people.yaml:2: "));
+        assert!(
+            parse("people.yaml", "a: 1\na: 2\n")
+                .unwrap_err()
+                .to_string()
+                .starts_with("people.yaml:2: ")
+        );
     }
 
     #[test]
@@ -443,9 +526,13 @@ mod tests {
     fn what_has_no_end_is_read_to_a_bound() {
         let folder = tempfile::tempdir().unwrap();
         check_refused(Path::new("/dev/zero"), "/dev/zero: not YAML or JSON");
-        let [large, pipe, deep] = ["large.yaml", "pipe", "deep"].map(|name| folder.path().join(name));
+        let [large, pipe, deep] =
+            ["large.yaml", "pipe", "deep"].map(|name| folder.path().join(name));
         std::fs::write(&large, vec![b'#'; MOST_BYTES + 1]).unwrap();
-        check_refused(&large, "large.yaml: with it, there is more than 64 MiB to read: plan it in parts");
+        check_refused(
+            &large,
+            "large.yaml: with it, there is more than 64 MiB to read: plan it in parts",
+        );
         std::fs::write(&large, vec![b'#'; MOST_BYTES / 2 + 1]).unwrap();
         assert!(read(std::slice::from_ref(&large)).is_ok());
         let twice = read(&[large.clone(), large.clone()]).unwrap_err().to_string();
@@ -471,7 +558,8 @@ mod tests {
     #[test]
     fn links_that_lead_back_end() {
         let folder = tempfile::tempdir().unwrap();
-        let [itself, back, one] = ["itself.yaml", "back", "one.yaml"].map(|name| folder.path().join(name));
+        let [itself, back, one] =
+            ["itself.yaml", "back", "one.yaml"].map(|name| folder.path().join(name));
         std::fs::write(one, "kind: A\n").unwrap();
         std::os::unix::fs::symlink(".", back).unwrap();
         assert_eq!(read(&[folder.path().to_owned()]).unwrap().len(), 1);
@@ -487,8 +575,14 @@ mod tests {
             std::fs::write(folder.path().join(format!("{number}.yaml")), "kind: A\n").unwrap();
         }
         assert_eq!(read(&[folder.path().to_owned()]).unwrap().len(), 3000);
-        let error =
-            collect(folder.path(), DEEPEST, &mut Left { bytes: 0, files: 2999, nodes: 0 }, &mut vec![]).unwrap_err().to_string();
+        let error = collect(
+            folder.path(),
+            DEEPEST,
+            &mut Left { bytes: 0, files: 2999, nodes: 0 },
+            &mut vec![],
+        )
+        .unwrap_err()
+        .to_string();
         assert!(error.contains("more than 50000 manifests: plan them in parts"), "{error}");
     }
 
@@ -499,8 +593,15 @@ mod tests {
         std::fs::write(&file, "\u{feff}kind: A\r\n").unwrap();
         assert_eq!(read(std::slice::from_ref(&file)).unwrap()[0].value, json!({"kind": "A"}));
         for order in [u16::to_le_bytes, u16::to_be_bytes] {
-            std::fs::write(&file, "\u{feff}kind: A\r\n".encode_utf16().flat_map(order).collect::<Vec<u8>>()).unwrap();
-            check_refused(&file, "in UTF-16, as the > of Windows PowerShell writes: save it as UTF-8");
+            std::fs::write(
+                &file,
+                "\u{feff}kind: A\r\n".encode_utf16().flat_map(order).collect::<Vec<u8>>(),
+            )
+            .unwrap();
+            check_refused(
+                &file,
+                "in UTF-16, as the > of Windows PowerShell writes: save it as UTF-8",
+            );
         }
         std::fs::write(&file, b"kind: \xe9\n").unwrap();
         check_refused(&file, "it isn't text in UTF-8");
@@ -510,10 +611,19 @@ mod tests {
     fn json_objects_may_stand_one_after_another() {
         let text = "{\n  \"kind\": \"A\"\n}\n{\n  \"kind\": \"B\", \"spec\": {\n    \"x\": 1}\n} {\"kind\": \"C\"}\n";
         let documents = parse("people.json", text).unwrap();
-        let kinds: Vec<&str> = documents.iter().map(|document| document.value["kind"].as_str().unwrap()).collect();
+        let kinds: Vec<&str> =
+            documents.iter().map(|document| document.value["kind"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["A", "B", "C"]);
-        assert_eq!((documents[1].place("").line, documents[1].place("spec.x").line, documents[2].place("").line), (4, 6, 7));
-        let error = parse("people.json", &format!("{text}{{\"a\": 1, \"a\": 2}}")).unwrap_err().to_string();
+        assert_eq!(
+            (
+                documents[1].place("").line,
+                documents[1].place("spec.x").line,
+                documents[2].place("").line
+            ),
+            (4, 6, 7)
+        );
+        let error =
+            parse("people.json", &format!("{text}{{\"a\": 1, \"a\": 2}}")).unwrap_err().to_string();
         assert!(error.starts_with("people.json:8: "), "{error}");
         let flow = "{kind: A}\n---\n{\"kind\": \"B\"}\n";
         assert_eq!(parse("people.yaml", flow).unwrap().len(), 2, "YAML may begin so too");
@@ -525,7 +635,8 @@ mod tests {
         let documents = parse("people.yaml", &text).unwrap();
         assert_eq!(documents[0].value["items"][999], json!({"address": {"country": "US"}}));
         let ten = |of: &str| format!("[{}]", [of; 10].join(", "));
-        let levels = (1..9).map(|level| format!("a{level}: &a{level} {}\n", ten(&format!("*a{}", level - 1))));
+        let levels = (1..9)
+            .map(|level| format!("a{level}: &a{level} {}\n", ten(&format!("*a{}", level - 1))));
         let bomb = format!("a0: &a0 {}\n{}", ten("x"), levels.collect::<String>());
         assert!(parse("people.yaml", &bomb).is_err());
     }

@@ -1,4 +1,5 @@
-//! What `kubectl` prints as warnings when a `User` is applied, for those who don't apply it with kubectl.
+//! What `kubectl` prints as warnings when a `User` is applied, for those who don't apply it with
+//! kubectl.
 //!
 //! The texts are those of `deploy/policies/please-note.yaml`; a test compares them.
 
@@ -7,8 +8,8 @@ use crate::api::user::DesiredState;
 use crate::domain::account::{Account, Lifecycle, Source};
 use crate::domain::permission;
 
-/// Returns what is to be noted about a `User` of this name, whose account is as it was before; without one it is new, as it
-/// is where the account was let go of.
+/// Returns what is to be noted about a `User` of this name, whose account is as it was before;
+/// without one it is new, as it is where the account was let go of.
 pub(super) fn notes(name: &str, spec: &UserSpec, before: Option<&Account>) -> Vec<String> {
     let own = spec.permissions.clone().unwrap_or_default();
     let grants = permission::parse_all(&own.grants);
@@ -17,14 +18,22 @@ pub(super) fn notes(name: &str, spec: &UserSpec, before: Option<&Account>) -> Ve
         let adds = !grants.is_empty() || from.is_some();
         return match spec.charge_approved {
             true => vec![charge(name)],
-            false => [no_account(name)].into_iter().chain(adds.then(|| no_account_by_permissions(name))).collect(),
+            false => [no_account(name)]
+                .into_iter()
+                .chain(adds.then(|| no_account_by_permissions(name)))
+                .collect(),
         };
     };
-    let source_changes = content.source.as_ref().is_some_and(|source| Some(Source::from(source)) != from);
+    let source_changes =
+        content.source.as_ref().is_some_and(|source| Some(Source::from(source)) != from);
     let removes = !content.grants.is_subset(&grants) || source_changes;
     let leaves = content.group != spec.group_ref.name;
     let disables = content.lifecycle == Lifecycle::Enabled && spec.state == DesiredState::Disabled;
-    let notes = [removes.then(|| removed(name)), leaves.then(|| left(name, &content.group)), disables.then(|| disabled(name))];
+    let notes = [
+        removes.then(|| removed(name)),
+        leaves.then(|| left(name, &content.group)),
+        disables.then(|| disabled(name)),
+    ];
     notes.into_iter().flatten().collect()
 }
 
@@ -35,11 +44,15 @@ fn no_account(name: &str) -> String {
 }
 
 fn charge(name: &str) -> String {
-    format!("an additional charge applies to {name} for every calendar month in which the account exists, also while disabled")
+    format!(
+        "an additional charge applies to {name} for every calendar month in which the account exists, also while disabled"
+    )
 }
 
 fn no_account_by_permissions(name: &str) -> String {
-    format!("adding permissions doesn't create an account for {name} as long as spec.chargeApproved isn't true")
+    format!(
+        "adding permissions doesn't create an account for {name} as long as spec.chargeApproved isn't true"
+    )
 }
 
 fn removed(name: &str) -> String {
@@ -85,7 +98,11 @@ mod tests {
 
     #[test]
     fn the_notes_are_what_the_policy_warns_of() {
-        let file = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/policies/please-note.yaml")).unwrap();
+        let file = std::fs::read_to_string(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/deploy/policies/please-note.yaml"
+        ))
+        .unwrap();
         let policy: Value = serde_saphyr::from_multiple(&file).unwrap().remove(0);
         let messages: Vec<&str> = policy["spec"]["validations"]
             .as_array()
@@ -105,8 +122,10 @@ mod tests {
         assert_eq!(messages.len(), ours.len() + 2);
         for (message, ours) in messages.iter().zip(ours) {
             // A name's or a group's default is a text as well, and shows in no message of ours.
-            let theirs: Vec<String> =
-                texts(message).into_iter().filter(|text| !["the User", "users"].contains(&text.as_str())).collect();
+            let theirs: Vec<String> = texts(message)
+                .into_iter()
+                .filter(|text| !["the User", "users"].contains(&text.as_str()))
+                .collect();
             assert_eq!(theirs.join("NAME"), ours);
         }
     }

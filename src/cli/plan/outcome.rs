@@ -1,4 +1,5 @@
-//! What becomes of each object, and what follows for others: the copy of the store as it was, beside what became of it.
+//! What becomes of each object, and what follows for others: the copy of the store as it was,
+//! beside what became of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -75,7 +76,8 @@ pub(super) struct Change {
 /// Why something isn't done.
 #[derive(Debug, Serialize)]
 pub(super) struct Refused {
-    /// The reason as the condition Ready would give it; `Invalid` where the API server refuses the object.
+    /// The reason as the condition Ready would give it; `Invalid` where the API server refuses the
+    /// object.
     pub(super) reason: &'static str,
     pub(super) message: String,
 }
@@ -118,7 +120,9 @@ impl<'a> View<'a> {
         Self {
             contents,
             by_id: accounts().map(|account| (account.id, account)).collect(),
-            by_user: accounts().map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account)).collect(),
+            by_user: accounts()
+                .map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account))
+                .collect(),
         }
     }
 
@@ -129,7 +133,10 @@ impl<'a> View<'a> {
     fn effective(&self, account: &'a Account) -> Permissions {
         let own = inheritance::own(account, |name| self.user(&account.namespace, name));
         let record = self.contents.records.get(&account.namespace);
-        record.and_then(|record| record.group(&account.content.group)).unwrap_or_default().effective(&own)
+        record
+            .and_then(|record| record.group(&account.content.group))
+            .unwrap_or_default()
+            .effective(&own)
     }
 
     fn group(&self, key: &ObjectKey) -> Option<&'a GroupContent> {
@@ -144,7 +151,9 @@ impl<'a> View<'a> {
 /// Returns what becomes of everything that is declared.
 pub(super) fn outcome(declared: &Declared, before: &Contents, settled: &Settled) -> Outcome {
     let (before, after) = (View::of(before), View::of(&settled.after));
-    let row = |declaration: &Declaration| row(declaration, settled.decisions.get(&declaration.key), &before, &after);
+    let row = |declaration: &Declaration| {
+        row(declaration, settled.decisions.get(&declaration.key), &before, &after)
+    };
     let mut objects: Vec<Row> = declared.objects.iter().map(row).collect();
     objects.sort_by(|a, b| (&a.namespace, a.kind, &a.name).cmp(&(&b.namespace, b.kind, &b.name)));
     let users: BTreeSet<(&str, &str)> = declared
@@ -154,19 +163,34 @@ pub(super) fn outcome(declared: &Declared, before: &Contents, settled: &Settled)
         .map(|declaration| (declaration.key.namespace.as_str(), declaration.key.name.as_str()))
         .collect();
     // Of what the API server refuses, a row tells nothing else.
-    let readable = declared.objects.iter().filter(|declaration| matches!(declaration.object, Some(Object::User(_))));
-    let told = readable.map(|declaration| (declaration.key.namespace.as_str(), declaration.key.name.as_str())).collect();
+    let readable = declared
+        .objects
+        .iter()
+        .filter(|declaration| matches!(declaration.object, Some(Object::User(_))));
+    let told = readable
+        .map(|declaration| (declaration.key.namespace.as_str(), declaration.key.name.as_str()))
+        .collect();
     let mut undeclared: BTreeMap<&str, usize> = BTreeMap::new();
     for account in &settled.after.accounts {
         let named = users.contains(&(account.namespace.as_str(), account.owner.name.as_str()));
         *undeclared.entry(&account.namespace).or_default() += usize::from(!named);
     }
     let undeclared = undeclared.into_iter().filter(|(_, accounts)| *accounts > 0);
-    let undeclared = undeclared.map(|(namespace, accounts)| Undeclared { namespace: namespace.to_owned(), accounts });
-    Outcome { objects, consequences: consequences(&before, &after, &told), undeclared: undeclared.collect() }
+    let undeclared = undeclared
+        .map(|(namespace, accounts)| Undeclared { namespace: namespace.to_owned(), accounts });
+    Outcome {
+        objects,
+        consequences: consequences(&before, &after, &told),
+        undeclared: undeclared.collect(),
+    }
 }
 
-fn row(declaration: &Declaration, decision: Option<&Decision>, before: &View<'_>, after: &View<'_>) -> Row {
+fn row(
+    declaration: &Declaration,
+    decision: Option<&Decision>,
+    before: &View<'_>,
+    after: &View<'_>,
+) -> Row {
     let Declaration { key, place, faults, object, notes, .. } = declaration;
     let mut row = Row {
         namespace: key.namespace.clone(),
@@ -188,14 +212,24 @@ fn row(declaration: &Declaration, decision: Option<&Decision>, before: &View<'_>
     for why in decision.into_iter().flat_map(|decision| &decision.blocked) {
         match why {
             Blocked::Paused => row.notes.push(why.to_string()),
-            why => row.refused.push(Refused { reason: why.reason().as_str(), message: why.to_string() }),
+            why => row
+                .refused
+                .push(Refused { reason: why.reason().as_str(), message: why.to_string() }),
         }
     }
     match object {
         Some(Object::User(user)) => user_row(&mut row, user, before, after),
-        Some(Object::Group(_)) => part_row(&mut row, before.group(key).map(group_fields), after.group(key).map(group_fields)),
+        Some(Object::Group(_)) => part_row(
+            &mut row,
+            before.group(key).map(group_fields),
+            after.group(key).map(group_fields),
+        ),
         Some(Object::Domain(_)) => {
-            part_row(&mut row, before.listing(key).map(listing_fields), after.listing(key).map(listing_fields));
+            part_row(
+                &mut row,
+                before.listing(key).map(listing_fields),
+                after.listing(key).map(listing_fields),
+            );
         }
         None => {}
     }
@@ -207,14 +241,18 @@ fn row(declaration: &Declaration, decision: Option<&Decision>, before: &View<'_>
 
 fn user_row(row: &mut Row, user: &User, before: &View<'_>, after: &View<'_>) {
     let account = after.user(&row.namespace, &row.name);
-    let was = account.map_or_else(|| before.user(&row.namespace, &row.name), |account| before.by_id.get(&account.id).copied());
+    let was = account.map_or_else(
+        || before.user(&row.namespace, &row.name),
+        |account| before.by_id.get(&account.id).copied(),
+    );
     row.action = match (was, account) {
         (_, None) => Action::Unchanged,
         (None, Some(_)) => Action::Create,
         (Some(was), Some(account)) if was.owner.name != account.owner.name => Action::Adopt,
         (Some(was), Some(account)) if was.owner.uid != account.owner.uid => Action::TakeBack,
         (Some(was), Some(account))
-            if was.content != account.content || has_password_of_secret(was) != has_password_of_secret(account) =>
+            if was.content != account.content
+                || has_password_of_secret(was) != has_password_of_secret(account) =>
         {
             Action::Change
         }
@@ -224,13 +262,19 @@ fn user_row(row: &mut Row, user: &User, before: &View<'_>, after: &View<'_>) {
     row.changes = changes(fields(was.filter(|_| account.is_some())), fields(account));
     row.changes.extend(account.and_then(|account| first_password(&user.spec, was, account)));
     let held = |view: &View<'_>, account: Option<&Account>| {
-        account.and_then(|account| view.by_id.get(&account.id)).map(|account| view.effective(account)).unwrap_or_default()
+        account
+            .and_then(|account| view.by_id.get(&account.id))
+            .map(|account| view.effective(account))
+            .unwrap_or_default()
     };
     if account.is_some() {
-        (row.permissions_gained, row.permissions_lost) = difference(&held(before, was), &held(after, account));
+        (row.permissions_gained, row.permissions_lost) =
+            difference(&held(before, was), &held(after, account));
     }
     // An account that was let go of comes with a new User.
-    let edited = was.filter(|was| !matches!(row.action, Action::Adopt | Action::TakeBack) && !was.owner.uid.is_empty());
+    let edited = was.filter(|was| {
+        !matches!(row.action, Action::Adopt | Action::TakeBack) && !was.owner.uid.is_empty()
+    });
     row.notes.extend(notes(&row.name, &user.spec, edited));
     row.notes.extend(beside(&user.spec, was, account));
 }
@@ -240,7 +284,11 @@ fn first_password(spec: &UserSpec, was: Option<&Account>, account: &Account) -> 
     let secret = &spec.password_secret_ref.as_ref()?.name;
     let is_first = has_password_of_secret(account) && !was.is_some_and(has_password_of_secret);
     let own = was.and_then(|was| was.credential.as_ref()).map(|_| "the member's own");
-    is_first.then(|| Change { field: "password", before: json!(own), after: json!(format!("from the Secret {secret}")) })
+    is_first.then(|| Change {
+        field: "password",
+        before: json!(own),
+        after: json!(format!("from the Secret {secret}")),
+    })
 }
 
 /// Returns what is to be known beside what kubectl says.
@@ -264,10 +312,17 @@ fn owner_note(spec: &UserSpec, was: &Account, account: &Account) -> Option<Strin
     let is_another = spec.username.as_ref().unwrap_or(&after.name) != was.login_name.parts().0;
     if before.uid == after.uid {
         let unnamed = is_another && spec.username.is_none();
-        unnamed
-            .then(|| format!("the account keeps its login name {}; a User that has spec.username can't lose it", was.login_name))
+        unnamed.then(|| {
+            format!(
+                "the account keeps its login name {}; a User that has spec.username can't lose it",
+                was.login_name
+            )
+        })
     } else if before.name != after.name && !before.name.is_empty() && !before.uid.is_empty() {
-        Some(format!("the account {} is taken over only if its own User {} isn't in the cluster", was.id, before.name))
+        Some(format!(
+            "the account {} is taken over only if its own User {} isn't in the cluster",
+            was.id, before.name
+        ))
     } else {
         is_another.then(|| format!("the account keeps its login name {}", was.login_name))
     }
@@ -275,7 +330,9 @@ fn owner_note(spec: &UserSpec, was: &Account, account: &Account) -> Option<Strin
 
 fn password_note(spec: &UserSpec) -> Option<String> {
     let secret = &spec.password_secret_ref.as_ref()?.name;
-    Some(format!("planned as if a valid password stood in the Secret {secret}: Secrets aren't read"))
+    Some(format!(
+        "planned as if a valid password stood in the Secret {secret}: Secrets aren't read"
+    ))
 }
 
 fn part_row(row: &mut Row, before: Option<Fields>, after: Option<Fields>) {
@@ -325,7 +382,10 @@ fn group_fields(group: &GroupContent) -> Fields {
 }
 
 fn listing_fields(listing: &Listing) -> Fields {
-    vec![("domain", json!(listing.domain.as_str())), ("includeSubdomains", json!(listing.include_subdomains))]
+    vec![
+        ("domain", json!(listing.domain.as_str())),
+        ("includeSubdomains", json!(listing.include_subdomains)),
+    ]
 }
 
 fn list<'a>(texts: impl Iterator<Item = &'a str>) -> Value {
@@ -344,24 +404,35 @@ fn changes(before: Fields, after: Fields) -> Vec<Change> {
 
 /// Returns what is gained and what is lost.
 fn difference(before: &Permissions, after: &Permissions) -> (Vec<String>, Vec<String>) {
-    let texts = |a: &Permissions, b: &Permissions| a.difference(b).map(ToString::to_string).collect();
+    let texts =
+        |a: &Permissions, b: &Permissions| a.difference(b).map(ToString::to_string).collect();
     (texts(after, before), texts(before, after))
 }
 
-/// Returns whose permissions change though the account itself doesn't, or though no row tells of it.
-fn consequences(before: &View<'_>, after: &View<'_>, told: &BTreeSet<(&str, &str)>) -> Vec<Consequence> {
+/// Returns whose permissions change though the account itself doesn't, or though no row tells of
+/// it.
+fn consequences(
+    before: &View<'_>,
+    after: &View<'_>,
+    told: &BTreeSet<(&str, &str)>,
+) -> Vec<Consequence> {
     let mut found = vec![];
     for account in &after.contents.accounts {
         let Some(was) = before.by_id.get(&account.id) else { continue };
-        // Whoever comes onto a loop keeps what they had, which changes the account of somebody whom no file names.
-        if was.content != account.content && told.contains(&(account.namespace.as_str(), account.owner.name.as_str())) {
+        // Whoever comes onto a loop keeps what they had, which changes the account of somebody whom
+        // no file names.
+        if was.content != account.content
+            && told.contains(&(account.namespace.as_str(), account.owner.name.as_str()))
+        {
             continue;
         }
         let (gained, lost) = difference(&before.effective(was), &after.effective(account));
         if gained.is_empty() && lost.is_empty() {
             continue;
         }
-        let own = |view: &View<'_>, account| inheritance::own(account, |name| view.user(&was.namespace, name));
+        let own = |view: &View<'_>, account| {
+            inheritance::own(account, |name| view.user(&was.namespace, name))
+        };
         let because = match &account.content.source {
             Some(Source::Inherited { from, kept }) if own(before, was) != own(after, account) => {
                 format!("inherits from {from}{}", if kept.is_some() { ", on a loop" } else { "" })
@@ -369,7 +440,13 @@ fn consequences(before: &View<'_>, after: &View<'_>, told: &BTreeSet<(&str, &str
             _ => format!("is in the group {}", account.content.group),
         };
         let (namespace, user) = (account.namespace.clone(), account.owner.name.clone());
-        found.push(Consequence { namespace, user, permissions_gained: gained, permissions_lost: lost, because });
+        found.push(Consequence {
+            namespace,
+            user,
+            permissions_gained: gained,
+            permissions_lost: lost,
+            because,
+        });
     }
     found.sort_by(|a, b| (&a.namespace, &a.user).cmp(&(&b.namespace, &b.user)));
     found

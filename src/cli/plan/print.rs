@@ -7,12 +7,20 @@ use serde_json::Value;
 use super::outcome::{Action, Change, Outcome, Row};
 use crate::cli::table::table;
 
-/// Returns the outcome as text: a line for each object, and below it what changes, what is refused and what is to be known.
+/// Returns the outcome as text: a line for each object, and below it what changes, what is refused
+/// and what is to be known.
 pub(super) fn text(outcome: &Outcome) -> String {
     let Outcome { objects, consequences, undeclared } = outcome;
     let cells: Vec<[String; 4]> = objects
         .iter()
-        .map(|row| [row.namespace.clone(), row.kind.to_owned(), row.name.clone(), <&str>::from(row.action).to_owned()])
+        .map(|row| {
+            [
+                row.namespace.clone(),
+                row.kind.to_owned(),
+                row.name.clone(),
+                <&str>::from(row.action).to_owned(),
+            ]
+        })
         .collect();
     let mut text = String::new();
     let lines = table(["NAMESPACE", "KIND", "NAME", "ACTION"], &cells);
@@ -32,7 +40,8 @@ pub(super) fn text(outcome: &Outcome) -> String {
     for consequence in consequences {
         let mut said = permissions(&consequence.permissions_gained, &consequence.permissions_lost);
         said.push(format!("because {} {}", consequence.user, consequence.because));
-        let _ = writeln!(text, "{}/{}: {}", consequence.namespace, consequence.user, said.join("; "));
+        let _ =
+            writeln!(text, "{}/{}: {}", consequence.namespace, consequence.user, said.join("; "));
     }
     text.push('\n');
     for undeclared in undeclared {
@@ -53,15 +62,20 @@ fn details(row: &Row) -> Vec<String> {
     };
     let mut details: Vec<String> = row.changes.iter().map(change).collect();
     details.extend(permissions(&row.permissions_gained, &row.permissions_lost));
-    details.extend(row.refused.iter().map(|why| format!("refused: {}: {}", why.reason, why.message)));
+    details
+        .extend(row.refused.iter().map(|why| format!("refused: {}: {}", why.reason, why.message)));
     details.extend(row.notes.iter().map(|note| format!("note: {note}")));
     details
 }
 
 fn permissions(gained: &[String], lost: &[String]) -> Vec<String> {
-    let line =
-        |what: &str, permissions: &[String]| (!permissions.is_empty()).then(|| format!("{what}: {}", permissions.join(",")));
-    [line("permissions gained", gained), line("permissions lost", lost)].into_iter().flatten().collect()
+    let line = |what: &str, permissions: &[String]| {
+        (!permissions.is_empty()).then(|| format!("{what}: {}", permissions.join(",")))
+    };
+    [line("permissions gained", gained), line("permissions lost", lost)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn value(value: &Value) -> String {

@@ -1,4 +1,5 @@
-//! What the API server would refuse: the schemas of the CRDs with their rules, and fields that they don't have.
+//! What the API server would refuse: the schemas of the CRDs with their rules, and fields that they
+//! don't have.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +49,8 @@ impl Schemas {
         Ok(Self { kinds, validator: Validator::new() })
     }
 
-    /// Returns what is the matter with an object of a kind. Nulls are taken out of it first, as the API server does.
+    /// Returns what is the matter with an object of a kind. Nulls are taken out of it first, as the
+    /// API server does.
     pub(in crate::cli) fn faults(&self, kind: &str, object: &mut Value) -> Vec<Fault> {
         let Some(schema) = self.kinds.get(kind) else { return vec![] };
         drop_nulls(object);
@@ -58,7 +60,10 @@ impl Schemas {
         if faults.is_empty()
             && let Err(broken) = self.validator.validate_compiled(&schema.rules, object, None)
         {
-            let fault = |rule: &kube_cel::ValidationError| Fault { path: rule.field_path.clone(), message: rule.message.clone() };
+            let fault = |rule: &kube_cel::ValidationError| Fault {
+                path: rule.field_path.clone(),
+                message: rule.message.clone(),
+            };
             faults.extend(broken.iter().map(fault));
         }
         faults.sort();
@@ -70,7 +75,11 @@ fn compile_patterns(schema: &Value, patterns: &mut BTreeMap<String, Regex>) -> R
     if let Some(pattern) = schema["pattern"].as_str() {
         patterns.insert(pattern.to_owned(), Regex::new(pattern)?);
     }
-    let below = schema["properties"].as_object().into_iter().flat_map(|all| all.values()).chain(schema.get("items"));
+    let below = schema["properties"]
+        .as_object()
+        .into_iter()
+        .flat_map(|all| all.values())
+        .chain(schema.get("items"));
     below.into_iter().try_for_each(|schema| compile_patterns(schema, patterns))
 }
 
@@ -91,28 +100,42 @@ impl Schema {
         let mut fault = |message: String| faults.push(Fault { path: path.to_owned(), message });
         match (schema["type"].as_str(), value) {
             (Some("object"), Value::Object(fields)) => {
-                for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                    if !fields.contains_key(name) && schema["properties"][name]["default"].is_null() {
+                for name in
+                    schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
+                {
+                    if !fields.contains_key(name) && schema["properties"][name]["default"].is_null()
+                    {
                         fault(format!("{name} is required"));
                     }
                 }
                 // Of a root's metadata the schema says nothing.
                 let Some(properties) = schema["properties"].as_object() else { return };
                 for (name, value) in fields {
-                    let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    let below =
+                        if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                     match properties.get(name) {
                         Some(schema) => self.walk(schema, value, &below, faults),
-                        None if path.is_empty() && ["apiVersion", "kind", "metadata"].contains(&name.as_str()) => {}
-                        None => faults.push(Fault { path: below, message: "there is no such field".to_owned() }),
+                        None if path.is_empty()
+                            && ["apiVersion", "kind", "metadata"].contains(&name.as_str()) => {}
+                        None => faults.push(Fault {
+                            path: below,
+                            message: "there is no such field".to_owned(),
+                        }),
                     }
                 }
             }
             (Some("array"), Value::Array(items)) => {
-                if let Some(message) = bounds(schema, ["minItems", "maxItems"], items.len(), "entries") {
+                if let Some(message) =
+                    bounds(schema, ["minItems", "maxItems"], items.len(), "entries")
+                {
                     fault(message);
                 }
                 let is_set = schema["x-kubernetes-list-type"] == "set";
-                if let Some(twice) = items.iter().enumerate().find(|(at, item)| is_set && items[..*at].contains(item)) {
+                if let Some(twice) = items
+                    .iter()
+                    .enumerate()
+                    .find(|(at, item)| is_set && items[..*at].contains(item))
+                {
                     fault(format!("{} stands there twice", twice.1));
                 }
                 for (number, item) in items.iter().enumerate() {
@@ -120,21 +143,28 @@ impl Schema {
                 }
             }
             (Some("string"), Value::String(text)) => {
-                if let Some(message) = bounds(schema, ["minLength", "maxLength"], text.chars().count(), "characters") {
+                if let Some(message) =
+                    bounds(schema, ["minLength", "maxLength"], text.chars().count(), "characters")
+                {
                     fault(message);
                 }
-                let pattern = schema["pattern"].as_str().and_then(|pattern| self.patterns.get(pattern));
+                let pattern =
+                    schema["pattern"].as_str().and_then(|pattern| self.patterns.get(pattern));
                 if let Some(pattern) = pattern.filter(|pattern| !pattern.is_match(text)) {
                     fault(format!("it doesn't match {pattern}"));
                 }
-                if let Some(words) = schema["enum"].as_array().filter(|words| !words.contains(value)) {
+                if let Some(words) =
+                    schema["enum"].as_array().filter(|words| !words.contains(value))
+                {
                     let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
                     fault(format!("it is one of {}", words.join(", ")));
                 }
             }
             (Some("boolean"), Value::Bool(_)) | (None, _) => {}
             (Some("integer"), Value::Number(number)) if number.is_i64() => {}
-            (Some(wanted), _) => fault(format!("{} is expected, not {}", a_type(wanted), type_of(value))),
+            (Some(wanted), _) => {
+                fault(format!("{} is expected, not {}", a_type(wanted), type_of(value)))
+            }
         }
     }
 }
@@ -142,8 +172,12 @@ impl Schema {
 fn bounds(schema: &Value, [least, most]: [&str; 2], size: usize, unit: &str) -> Option<String> {
     let bound = |name: &str| schema[name].as_u64().and_then(|bound| usize::try_from(bound).ok());
     match (bound(least), bound(most)) {
-        (Some(least), _) if size < least => Some(format!("it has {size} {unit}, and at least {least} are needed")),
-        (_, Some(most)) if size > most => Some(format!("it has {size} {unit}, and at most {most} are allowed")),
+        (Some(least), _) if size < least => {
+            Some(format!("it has {size} {unit}, and at least {least} are needed"))
+        }
+        (_, Some(most)) if size > most => {
+            Some(format!("it has {size} {unit}, and at most {most} are allowed"))
+        }
         _ => None,
     }
 }
@@ -200,8 +234,16 @@ mod tests {
         check("/spec/role", json!(null), &[]);
         check("/spec/state", json!("Off"), &[["spec.state", "one of Enabled, Disabled"]]);
         check("/spec/stat", json!("Disabled"), &[["spec.stat", "no such field"]]);
-        check("/spec/chargeApproved", json!("yes"), &[["spec.chargeApproved", "true or false is expected, not a text"]]);
-        check("/spec/profile/phone", json!(602), &[["spec.profile.phone", "a text is expected, not a number"]]);
+        check(
+            "/spec/chargeApproved",
+            json!("yes"),
+            &[["spec.chargeApproved", "true or false is expected, not a text"]],
+        );
+        check(
+            "/spec/profile/phone",
+            json!(602),
+            &[["spec.profile.phone", "a text is expected, not a number"]],
+        );
         check("/spec/teams", json!(["a", "a"]), &[["spec.teams", "\"a\" stands there twice"]]);
         check("/spec/role", json!("x".repeat(129)), &[["spec.role", "at most 128"]]);
         check("/spec/role", json!("a\nb"), &[["spec.role", "doesn't match"]]);
@@ -211,14 +253,30 @@ mod tests {
 
     #[test]
     fn the_rules_are_judged_as_the_api_server_does() {
-        check("/spec/email", json!("two words@acme.example"), &[["spec.email", "an email is one address"]]);
+        check(
+            "/spec/email",
+            json!("two words@acme.example"),
+            &[["spec.email", "an email is one address"]],
+        );
         check("/spec/email", json!(null), &[["spec", "email is required unless copyOf is set"]]);
         check("/spec/copyOf", json!({"name": "alice"}), &[["", "copyOf names this User itself"]]);
         let grants = json!({"grants": ["*"]});
-        check("/spec/permissions", grants, &[["spec.permissions.grants", "comes only from a group's fullControl"]]);
-        for (text, named) in [("  ", "U+0020"), ("\u{200b}\u{2800}", "U+200B U+2800"), ("\u{ad}\u{e0041}", "U+00AD and others")] {
+        check(
+            "/spec/permissions",
+            grants,
+            &[["spec.permissions.grants", "comes only from a group's fullControl"]],
+        );
+        for (text, named) in [
+            ("  ", "U+0020"),
+            ("\u{200b}\u{2800}", "U+200B U+2800"),
+            ("\u{ad}\u{e0041}", "U+00AD and others"),
+        ] {
             let message = format!("has only characters that nobody sees: {named}");
-            check("/spec/profile/displayName", json!(text), &[["spec.profile.displayName", &message]]);
+            check(
+                "/spec/profile/displayName",
+                json!(text),
+                &[["spec.profile.displayName", &message]],
+            );
             check("/spec/role", json!(text), &[["spec.role", &message]]);
             check("/spec/teams", json!(["a", text]), &[["spec.teams[1]", &message]]);
         }

@@ -1,4 +1,5 @@
-//! What an operator takes before it works: the Lease, or the lock on a store in a file; the store; and its claim on it.
+//! What an operator takes before it works: the Lease, or the lock on a store in a file; the store;
+//! and its claim on it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -29,13 +30,13 @@ const OWN_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/names
 /// Where the Lease is for an operator outside a cluster.
 const USUAL_NAMESPACE: &str = "roster-system";
 
-/// How long an operator of other namespaces, some of which are also this one's, or with other directories may still be there:
-/// one that is being replaced, because its namespaces or directories changed, is told to stop only once its successor counts
-/// as ready.
+/// How long an operator of other namespaces, some of which are also this one's, or with other
+/// directories may still be there: one that is being replaced, because its namespaces or
+/// directories changed, is told to stop only once its successor counts as ready.
 const REPLACEMENT: Duration = Duration::from_secs(60);
 
-/// How long whoever holds the Lease may take to claim the store before an operator that stands by isn't ready any more: it
-/// waits for one that doesn't work.
+/// How long whoever holds the Lease may take to claim the store before an operator that stands by
+/// isn't ready any more: it waits for one that doesn't work.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long is waited before something is tried again.
@@ -93,10 +94,15 @@ impl Place {
     ///
     /// # Errors
     /// When the store is in a file and has an operator already, or its address is none.
-    pub(super) fn new(shared: &Shared, arguments: &Arguments, clock: Clock) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        shared: &Shared,
+        arguments: &Arguments,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
         let holder = lease::holder(&host());
         let sole = Sole::claim(&shared.store, &holder)?;
-        let directories: BTreeSet<String> = arguments.directories.iter().map(Directory::name).map(str::to_owned).collect();
+        let directories: BTreeSet<String> =
+            arguments.directories.iter().map(Directory::name).map(str::to_owned).collect();
         let claim = Claim {
             namespaces: arguments.namespaces.iter().cloned().collect(),
             holder,
@@ -112,11 +118,16 @@ impl Place {
     }
 
     /// Waits until nobody else works.
-    pub(super) async fn tenure(&self, client: Client, (health, metrics): (&Health, &Metrics)) -> Tenure {
+    pub(super) async fn tenure(
+        &self,
+        client: Client,
+        (health, metrics): (&Health, &Metrics),
+    ) -> Tenure {
         if self.sole.is_some() {
             return Tenure::for_good();
         }
-        let elector = Elector::new(client, &self.lease_namespace, &self.claim.namespaces, &self.claim.holder);
+        let elector =
+            Elector::new(client, &self.lease_namespace, &self.claim.namespaces, &self.claim.holder);
         let mut told = false;
         let looked = |look: Look| {
             let unclaimed = if let Look::Unclaimed(time) = look { time } else { Duration::ZERO };
@@ -138,7 +149,12 @@ impl Place {
     }
 
     /// Opens the store and claims it. What may come right by itself is waited for.
-    pub(super) async fn claim(&self, client: &Client, tenure: &Tenure, health: &Health) -> Result<SqlStore, End> {
+    pub(super) async fn claim(
+        &self,
+        client: &Client,
+        tenure: &Tenure,
+        health: &Health,
+    ) -> Result<SqlStore, End> {
         let mut claimed = Box::pin(self.claimed(client, tenure, health));
         loop {
             match timeout(HEARTBEAT, &mut claimed).await {
@@ -148,8 +164,14 @@ impl Place {
         }
     }
 
-    async fn claimed(&self, client: &Client, tenure: &Tenure, health: &Health) -> Result<SqlStore, End> {
-        let claim = Claim { cluster: cluster(client).await, known: tenure.known(), ..self.claim.clone() };
+    async fn claimed(
+        &self,
+        client: &Client,
+        tenure: &Tenure,
+        health: &Health,
+    ) -> Result<SqlStore, End> {
+        let claim =
+            Claim { cluster: cluster(client).await, known: tenure.known(), ..self.claim.clone() };
         let (mut waiting, mut since) = (Waiting::default(), None);
         loop {
             let error = match self.attempt(&claim).await {
@@ -171,7 +193,9 @@ impl Place {
                     health.progress(false);
                     waiting.after(&chain(&error), LONGEST_WAIT).await;
                 }
-                ClaimError::Store(error @ StoreError::Superseded { .. }) => return Err(Deposed::Store(error).into()),
+                ClaimError::Store(error @ StoreError::Superseded { .. }) => {
+                    return Err(Deposed::Store(error).into());
+                }
                 error => return Err(End::Failed(error.into())),
             }
         }
@@ -248,12 +272,15 @@ async fn cluster(client: &Client) -> String {
             Ok(Err(error)) => in_short(&error),
             Err(_) => format!("no answer within {ANSWER:?}"),
         };
-        let error = format!("the namespace {CLUSTER}, whose uid the cluster is known by, can't be read: {error}");
+        let error = format!(
+            "the namespace {CLUSTER}, whose uid the cluster is known by, can't be read: {error}"
+        );
         waiting.after(&error, LONGEST_WAIT).await;
     }
 }
 
-/// Returns the namespace of the Lease where none is named: the pod's own, outside a cluster that of the installation.
+/// Returns the namespace of the Lease where none is named: the pod's own, outside a cluster that of
+/// the installation.
 pub(in crate::cli) fn own_namespace() -> String {
     let own = std::fs::read_to_string(OWN_NAMESPACE).unwrap_or_default();
     let own = own.trim();
@@ -264,7 +291,10 @@ pub(in crate::cli) fn own_namespace() -> String {
 fn host() -> String {
     let of_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let named = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).or_else(of_kernel);
-    named.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+    named
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "unknown".to_owned())
 }
 
 #[cfg(test)]
@@ -274,7 +304,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_waits_become_longer_and_begin_anew_when_something_else_is_wrong() {
         let mut waiting = Waiting::default();
-        for (error, seconds) in [("away", 1), ("away", 2), ("away", 4), ("away", 8), ("away", 10), ("away", 10), ("refused", 1)] {
+        for (error, seconds) in [
+            ("away", 1),
+            ("away", 2),
+            ("away", 4),
+            ("away", 8),
+            ("away", 10),
+            ("away", 10),
+            ("refused", 1),
+        ] {
             let begun = Instant::now();
             waiting.after(error, LONGEST_WAIT).await;
             assert_eq!(begun.elapsed().as_secs(), seconds, "{error}");

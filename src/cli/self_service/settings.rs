@@ -29,18 +29,22 @@ pub(super) enum Part {
 
 /// Parses a setting.
 pub(super) fn setting(text: &str) -> Result<Setting, String> {
-    let (field, value) = text.split_once('=').ok_or("write FIELD=VALUE, such as phone=+1 602 555 0100")?;
+    let (field, value) =
+        text.split_once('=').ok_or("write FIELD=VALUE, such as phone=+1 602 555 0100")?;
     let change = match field {
         "name" => SelfChange::Name(name(value)?),
         "phone" => SelfChange::Phone(optional(value, 64)?),
-        "email" => SelfChange::Email(Email::parse(value.trim()).map_err(|error| error.to_string())?),
+        "email" => {
+            SelfChange::Email(Email::parse(value.trim()).map_err(|error| error.to_string())?)
+        }
         "timeZone" => SelfChange::TimeZone(time_zone(value)?),
         "notifications" => SelfChange::Notifications(notifications(value)?),
         "address" => SelfChange::Address(address(value)?),
         _ => {
             let fields = "name, phone, email, timeZone, notifications, address, or a part of it such as address.locality";
-            let part =
-                field.strip_prefix("address.").ok_or_else(|| format!("there is no field {field:?}: name one of {fields}"))?;
+            let part = field
+                .strip_prefix("address.")
+                .ok_or_else(|| format!("there is no field {field:?}: name one of {fields}"))?;
             return Ok(Setting::Part(address_part(part, value)?));
         }
     };
@@ -49,12 +53,18 @@ pub(super) fn setting(text: &str) -> Result<Setting, String> {
 
 /// Returns the changes that settings are, the parts of an address over the one in force; the first
 /// line of a street address replaces all that are there.
-pub(super) fn changes(settings: &[Setting], in_force: Option<&PostalAddress>) -> Result<Vec<SelfChange>, String> {
-    let (mut changes, mut address, mut asked, mut lines) = (vec![], in_force.cloned().unwrap_or_default(), false, 0);
+pub(super) fn changes(
+    settings: &[Setting],
+    in_force: Option<&PostalAddress>,
+) -> Result<Vec<SelfChange>, String> {
+    let (mut changes, mut address, mut asked, mut lines) =
+        (vec![], in_force.cloned().unwrap_or_default(), false, 0);
     for setting in settings {
         asked |= matches!(setting, Setting::Part(_) | Setting::Whole(SelfChange::Address(_)));
         match setting {
-            Setting::Whole(SelfChange::Address(whole)) => (address, lines) = (whole.clone().unwrap_or_default(), 0),
+            Setting::Whole(SelfChange::Address(whole)) => {
+                (address, lines) = (whole.clone().unwrap_or_default(), 0)
+            }
             Setting::Whole(change) => changes.push(change.clone()),
             Setting::Part(part) => {
                 lines += usize::from(matches!(part, Part::Street(_)));
@@ -67,7 +77,9 @@ pub(super) fn changes(settings: &[Setting], in_force: Option<&PostalAddress>) ->
     }
     check_lines(&address)?;
     if asked {
-        changes.push(SelfChange::Address(Some(address).filter(|address| *address != PostalAddress::default())));
+        changes.push(SelfChange::Address(
+            Some(address).filter(|address| *address != PostalAddress::default()),
+        ));
     }
     Ok(changes)
 }
@@ -91,7 +103,8 @@ fn address(value: &str) -> Result<Option<PostalAddress>, String> {
         return Ok(None);
     }
     let form = r#"an address is JSON such as {"street":["1 Main Street"],"locality":"Phoenix","country":"US"}"#;
-    let parts: serde_json::Map<String, serde_json::Value> = serde_json::from_str(value).map_err(|_| form)?;
+    let parts: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(value).map_err(|_| form)?;
     let mut address = PostalAddress::default();
     for (name, value) in &parts {
         let values = match value {
@@ -108,7 +121,11 @@ fn address(value: &str) -> Result<Option<PostalAddress>, String> {
 }
 
 fn check_lines(address: &PostalAddress) -> Result<(), String> {
-    if address.street.len() > MOST_LINES { Err(format!("a street address has at most {MOST_LINES} lines")) } else { Ok(()) }
+    if address.street.len() > MOST_LINES {
+        Err(format!("a street address has at most {MOST_LINES} lines"))
+    } else {
+        Ok(())
+    }
 }
 
 fn address_part(name: &str, value: &str) -> Result<Part, String> {
@@ -117,11 +134,19 @@ fn address_part(name: &str, value: &str) -> Result<Part, String> {
         "locality" => Ok(Part::Locality(optional(value, 128)?)),
         "region" => Ok(Part::Region(optional(value, 128)?)),
         "postalCode" => Ok(Part::PostalCode(optional(value, 32)?)),
-        "country" if value.is_empty() || (value.len() == 2 && value.bytes().all(|letter| letter.is_ascii_uppercase())) => {
+        "country"
+            if value.is_empty()
+                || (value.len() == 2
+                    && value.bytes().all(|letter| letter.is_ascii_uppercase())) =>
+        {
             Ok(Part::Country(optional(value, 2)?))
         }
-        "country" => Err("a country is two capital letters (ISO 3166-1 alpha-2), such as US".to_owned()),
-        _ => Err(format!("an address has no {name:?}: its parts are street, locality, region, postalCode and country")),
+        "country" => {
+            Err("a country is two capital letters (ISO 3166-1 alpha-2), such as US".to_owned())
+        }
+        _ => Err(format!(
+            "an address has no {name:?}: its parts are street, locality, region, postalCode and country"
+        )),
     }
 }
 
@@ -131,8 +156,9 @@ fn name(value: &str) -> Result<String, String> {
 
 fn notifications(value: &str) -> Result<BTreeSet<String>, String> {
     let named = value.split(',').map(str::trim).filter(|_| !value.trim().is_empty());
-    let all: BTreeSet<String> =
-        named.map(|one| optional(one, 128)?.ok_or_else(|| "a notification has a name".to_owned())).collect::<Result<_, _>>()?;
+    let all: BTreeSet<String> = named
+        .map(|one| optional(one, 128)?.ok_or_else(|| "a notification has a name".to_owned()))
+        .collect::<Result<_, _>>()?;
     if all.len() > 64 { Err("there are at most 64 notifications".to_owned()) } else { Ok(all) }
 }
 
@@ -145,7 +171,8 @@ fn time_zone(value: &str) -> Result<Option<String>, String> {
     Ok(zone)
 }
 
-/// Returns a text of at most so many characters, none of them a control character and one at least that is seen; nothing for an empty one.
+/// Returns a text of at most so many characters, none of them a control character and one at least
+/// that is seen; nothing for an empty one.
 fn optional(value: &str, most: usize) -> Result<Option<String>, String> {
     if value.chars().any(char::is_control) {
         return Err("it has a line break or another control character".to_owned());
@@ -162,7 +189,10 @@ mod tests {
     use super::*;
 
     fn street(lines: &[&str]) -> PostalAddress {
-        PostalAddress { street: lines.iter().map(|&line| line.to_owned()).collect(), ..PostalAddress::default() }
+        PostalAddress {
+            street: lines.iter().map(|&line| line.to_owned()).collect(),
+            ..PostalAddress::default()
+        }
     }
 
     #[track_caller]
@@ -173,9 +203,16 @@ mod tests {
 
     #[test]
     fn an_address_is_set_as_a_whole_or_in_parts() {
-        let home = PostalAddress { locality: Some("Phoenix".to_owned()), ..street(&["1 Main Street", "Flat 2"]) };
+        let home = PostalAddress {
+            locality: Some("Phoenix".to_owned()),
+            ..street(&["1 Main Street", "Flat 2"])
+        };
         let tempe = Some("Tempe".to_owned());
-        check(&["address.locality=Tempe"], &home, Some(PostalAddress { locality: tempe.clone(), ..home.clone() }));
+        check(
+            &["address.locality=Tempe"],
+            &home,
+            Some(PostalAddress { locality: tempe.clone(), ..home.clone() }),
+        );
         check(&["address.locality="], &home, Some(street(&["1 Main Street", "Flat 2"])));
         check(
             &["address.street=2 Oak", "address.street=Rear"],
@@ -198,9 +235,15 @@ mod tests {
         let set = |text: &str| setting(text).unwrap();
         assert_eq!(set("phone="), Setting::Whole(SelfChange::Phone(None)));
         assert_eq!(set("timeZone="), Setting::Whole(SelfChange::TimeZone(None)));
-        assert_eq!(set("notifications="), Setting::Whole(SelfChange::Notifications(BTreeSet::new())));
+        assert_eq!(
+            set("notifications="),
+            Setting::Whole(SelfChange::Notifications(BTreeSet::new()))
+        );
         let both = ["CaseAssigned", "CaseClosed"].map(str::to_owned).into();
-        assert_eq!(set("notifications=CaseClosed, CaseAssigned"), Setting::Whole(SelfChange::Notifications(both)));
+        assert_eq!(
+            set("notifications=CaseClosed, CaseAssigned"),
+            Setting::Whole(SelfChange::Notifications(both))
+        );
         assert_eq!(set("name=a=b"), Setting::Whole(SelfChange::Name("a=b".to_owned())));
         assert_eq!(
             set("timeZone=America/Argentina/Ushuaia"),
@@ -216,8 +259,14 @@ mod tests {
                 "timeZone=Mars/Phobos",
                 "Mars/Phobos isn't a name of the IANA time zone database: write one such as America/Phoenix",
             ),
-            ("timeZone=Europe/Berln", "Europe/Berln isn't a name of the IANA time zone database (Europe/Berlin?)"),
-            ("email=al@acme.example.", "the dot at the end isn't part of an address: write al@acme.example"),
+            (
+                "timeZone=Europe/Berln",
+                "Europe/Berln isn't a name of the IANA time zone database (Europe/Berlin?)",
+            ),
+            (
+                "email=al@acme.example.",
+                "the dot at the end isn't part of an address: write al@acme.example",
+            ),
         ] {
             assert_eq!(setting(text), Err(said.to_owned()), "{text}");
         }
@@ -233,9 +282,13 @@ mod tests {
     #[test]
     fn what_a_user_could_not_say_is_refused() {
         let long = |field: &str, length: usize| format!("{field}={}", "ä".repeat(length));
-        for (field, most) in
-            [("name", 128), ("phone", 64), ("notifications", 128), ("address.street", 128), ("address.postalCode", 32)]
-        {
+        for (field, most) in [
+            ("name", 128),
+            ("phone", 64),
+            ("notifications", 128),
+            ("address.street", 128),
+            ("address.postalCode", 32),
+        ] {
             assert!(setting(&long(field, most)).is_ok(), "{field}");
             assert!(setting(&long(field, most + 1)).is_err(), "{field}");
         }

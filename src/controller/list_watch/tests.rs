@@ -1,4 +1,5 @@
-//! Lists and watches of an API server of a hundred lines, whose versions go wherever a test wants them.
+//! Lists and watches of an API server of a hundred lines, whose versions go wherever a test wants
+//! them.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -65,11 +66,13 @@ impl Server {
         contents.tell("DELETED", &object(name, version));
     }
 
-    /// Puts everything back to how it was, as a restore of etcd does under a watch that is silent from then on.
+    /// Puts everything back to how it was, as a restore of etcd does under a watch that is silent
+    /// from then on.
     fn put_back(&self, revision: u64, versions: &[(&str, u64)]) {
         let mut contents = self.contents();
         contents.revision = revision;
-        contents.versions = versions.iter().map(|(name, version)| ((*name).to_owned(), *version)).collect();
+        contents.versions =
+            versions.iter().map(|(name, version)| ((*name).to_owned(), *version)).collect();
     }
 
     fn end_watch(&self) {
@@ -99,7 +102,10 @@ async fn answer(State(server): State<Server>, RawQuery(query): RawQuery) -> Resp
     let query: BTreeMap<String, String> = query.into_owned().collect();
     let mut contents = server.contents();
     let number = |name: &str| query.get(name).and_then(|number| number.parse::<u64>().ok());
-    assert!(number("resourceVersion").is_none() || query.contains_key("watch"), "a list is a consistent read");
+    assert!(
+        number("resourceVersion").is_none() || query.contains_key("watch"),
+        "a list is a consistent read"
+    );
     if contents.is_down {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
@@ -135,12 +141,19 @@ fn follow(server: &Server) -> (Receiver<News>, Watches) {
     let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(server.client(), "acme");
     let (watches, scope) = (Watches::default(), Scope { kind: Kind::User, namespace: None });
     let list_watch = ListWatch { api, fields: None, scope, checks: true, watches: watches.clone() };
-    let key = |secret: &PartialObjectMeta<Secret>| ObjectKey::new(Kind::Secret, "acme", secret.name_any());
+    let key = |secret: &PartialObjectMeta<Secret>| {
+        ObjectKey::new(Kind::Secret, "acme", secret.name_any())
+    };
     let read = move |secret: PartialObjectMeta<Secret>| News::Secret {
         key: key(&secret),
-        seen: SeenSecret { uid: String::new(), resource_version: secret.resource_version().unwrap() },
+        seen: SeenSecret {
+            uid: String::new(),
+            resource_version: secret.resource_version().unwrap(),
+        },
     };
-    let gone = move |secret: &PartialObjectMeta<Secret>| News::Gone(key(secret), number(secret.resource_version().as_deref()));
+    let gone = move |secret: &PartialObjectMeta<Secret>| {
+        News::Gone(key(secret), number(secret.resource_version().as_deref()))
+    };
     tokio::spawn(list_watch.follow(send, read, gone));
     (news, watches)
 }
@@ -185,7 +198,9 @@ async fn followed(names: &[&str]) -> (Server, Receiver<News>, Watches) {
 }
 
 async fn until_watched(server: &Server, from: u64) {
-    while server.contents().watch.is_none() || !server.contents().asked.contains(&format!("watch {from}")) {
+    while server.contents().watch.is_none()
+        || !server.contents().asked.contains(&format!("watch {from}"))
+    {
         sleep(Duration::from_millis(1)).await;
     }
     server.take_asked();
@@ -217,7 +232,10 @@ async fn at_rest_it_only_looks_at_one_object_now_and_then() {
     let (server, _news, _watches) = followed(&["alice", "bob", "carol"]).await;
     sleep(Duration::from_secs(120)).await;
     let asked = server.take_asked();
-    assert!((6..=8).contains(&asked.len()) && asked.iter().all(|asked| asked == "list 1"), "{asked:?}");
+    assert!(
+        (6..=8).contains(&asked.len()) && asked.iter().all(|asked| asked == "list 1"),
+        "{asked:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,5 @@
-//! Which accounts are compared in directories next, and what is said of those that weren't as they were to be.
+//! Which accounts are compared in directories next, and what is said of those that weren't as they
+//! were to be.
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::domain::account::Account;
 use crate::domain::permission::Permissions;
 use crate::store::{Store, StoreError, UserName};
 
-/// Returns how much of a period has gone by, by the clock: whoever takes over goes on where the one before was.
+/// Returns how much of a period has gone by, by the clock: whoever takes over goes on where the one
+/// before was.
 pub(super) fn gone(period: Duration, now: jiff::Timestamp) -> f64 {
     let period = i128::try_from(period.as_nanos()).unwrap_or(i128::MAX).max(1);
     let gone = now.as_nanosecond().rem_euclid(period);
@@ -51,7 +53,9 @@ impl<S: Store> Pipeline<S> {
         }
         let mut found = vec![];
         for name in names {
-            match observe::with_permissions(&self.world, &self.store, std::slice::from_ref(name)).await {
+            match observe::with_permissions(&self.world, &self.store, std::slice::from_ref(name))
+                .await
+            {
                 Err(error) if error.is_about_data() => {}
                 one => found.extend(one?),
             }

@@ -1,7 +1,7 @@
 //! Whose change an application holds up, by a lock that it has in the store.
 //!
-//! They are tried again less and less often, in commits of their own after everybody else's, and their status says what they
-//! wait for.
+//! They are tried again less and less often, in commits of their own after everybody else's, and
+//! their status says what they wait for.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,8 @@ use crate::controller::wake::{Kind, ObjectKey};
 use crate::plan::StoreTrouble;
 use crate::store::Store;
 
-/// How often in a row something has to be held up before somebody is called: most locks are gone at the second look.
+/// How often in a row something has to be held up before somebody is called: most locks are gone at
+/// the second look.
 const FOR_SURE: u32 = 2;
 
 /// The objects whose change waits, and how often each was held up.
@@ -56,7 +57,13 @@ impl<S: Store> Pipeline<S> {
         if times == FOR_SURE {
             let uid = self.world.about(&key).map(|(meta, ..)| meta.uid.clone()).unwrap_or_default();
             let (kind, namespace, why) = (<&str>::from(key.kind), &key.namespace, said(trouble));
-            tracing::warn!(kind, namespace, uid, why, "a change is held up in the store, trying again less and less often");
+            tracing::warn!(
+                kind,
+                namespace,
+                uid,
+                why,
+                "a change is held up in the store, trying again less and less often"
+            );
             if key.kind != Kind::Organization {
                 let note = format!("{why}: the condition Ready in the status says what to do");
                 let said = Said { reason: "StoreUnavailable".to_owned(), note, warning: true };
@@ -72,12 +79,17 @@ impl<S: Store> Pipeline<S> {
         self.queue.retry(key, Instant::now());
     }
 
-    /// Takes in that the store took the change of an object, or that there is none any more; who waits beside it may do so
-    /// for the same lock.
+    /// Takes in that the store took the change of an object, or that there is none any more; who
+    /// waits beside it may do so for the same lock.
     pub(super) fn take_up_again(&mut self, key: &ObjectKey) {
         let times = self.put_aside.remove(key);
         if times >= FOR_SURE {
-            tracing::info!(kind = <&str>::from(key.kind), namespace = key.namespace, times, "a change is held up no more");
+            tracing::info!(
+                kind = <&str>::from(key.kind),
+                namespace = key.namespace,
+                times,
+                "a change is held up no more"
+            );
         }
         if times > 0 {
             self.wake(self.put_aside.in_namespace(&key.namespace));

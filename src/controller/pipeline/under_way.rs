@@ -1,5 +1,5 @@
-//! What is under way outside the loop: passwords that are judged, directories that are brought up to date, and what
-//! somebody else wrote into the store.
+//! What is under way outside the loop: passwords that are judged, directories that are brought up
+//! to date, and what somebody else wrote into the store.
 //!
 //! A snapshot has of it what was known when it was made; what comes later wakes whom it concerns.
 
@@ -31,12 +31,14 @@ const CLAIM_ASKED_AGAIN: Duration = Duration::from_secs(1);
 /// How long until the store is told once more what directories confirmed, after it couldn't be.
 pub(super) const CONFIRMED_AGAIN: Duration = Duration::from_secs(1);
 
-/// How long after its start an operator knows what directories lack of a group's members: each of them was looked at by then, and
-/// what is missing was sent. Before, a group's status goes on to say what it said.
+/// How long after its start an operator knows what directories lack of a group's members: each of
+/// them was looked at by then, and what is missing was sent. Before, a group's status goes on to
+/// say what it said.
 const MEMBERS_KNOWN: Duration = Duration::from_secs(60);
 
 impl<S: Store> Pipeline<S> {
-    /// Adds to a snapshot what neither the cluster nor the store knows: passwords that were judged, and how directories do.
+    /// Adds to a snapshot what neither the cluster nor the store knows: passwords that were judged,
+    /// and how directories do.
     pub(super) fn add_what_is_under_way(&mut self, key: &ObjectKey, snapshot: &mut Snapshot) {
         let user = match snapshot {
             Snapshot::User(user) => user,
@@ -53,9 +55,14 @@ impl<S: Store> Pipeline<S> {
         self.add_what_directories_lack(key, user, account);
     }
 
-    /// Adds what directories lack of an account, and what the status says of that already; looks again when that has lasted too
-    /// long for the `User` to be ready.
-    pub(super) fn add_what_directories_lack(&mut self, key: &ObjectKey, user: &mut user::Snapshot, account: Option<AccountId>) {
+    /// Adds what directories lack of an account, and what the status says of that already; looks
+    /// again when that has lasted too long for the `User` to be ready.
+    pub(super) fn add_what_directories_lack(
+        &mut self,
+        key: &ObjectKey,
+        user: &mut user::Snapshot,
+        account: Option<AccountId>,
+    ) {
         let seen = self.world.users.get(&(key.namespace.clone(), key.name.clone()));
         let before = seen.and_then(|seen| ToldBefore::of(&seen.status.conditions));
         let (was_told, now) = (before.is_some(), Instant::now());
@@ -64,7 +71,8 @@ impl<S: Store> Pipeline<S> {
             Some(lost) => self.provisioning.left_to_drop(lost, was_told, now),
             None => self.provisioning.states(account, was_told, now),
         };
-        if let Some(left) = directories::until_it_blocks(&user.directories, &user.telling, user.now) {
+        if let Some(left) = directories::until_it_blocks(&user.directories, &user.telling, user.now)
+        {
             self.queue.wake(key.clone(), now + Duration::try_from(left).unwrap_or_default());
         }
     }
@@ -75,7 +83,8 @@ impl<S: Store> Pipeline<S> {
         let before = seen.and_then(|seen| ToldBefore::of(&seen.status.conditions));
         let (now, known) = (Instant::now(), self.started.0 + MEMBERS_KNOWN);
         // What it has said since it began isn't from another operator.
-        let is_early = now < known && before.as_ref().is_some_and(|before| before.since < self.started.1);
+        let is_early =
+            now < known && before.as_ref().is_some_and(|before| before.since < self.started.1);
         if is_early {
             self.queue.wake(key.clone(), known);
         }
@@ -83,7 +92,8 @@ impl<S: Store> Pipeline<S> {
         group.directories = lacking.map(|lacking| OfMembers { before, is_early, ..lacking });
     }
 
-    /// Has directories brought up to what the store has, and looks again when a transaction is overdue.
+    /// Has directories brought up to what the store has, and looks again when a transaction is
+    /// overdue.
     pub(super) fn follow_up(&mut self, key: &ObjectKey, user: &user::Snapshot, has: Has<'_>) {
         let (uid, time, now) = (user.meta.uid.as_str(), user.now, Instant::now());
         let transaction = match has {
@@ -111,14 +121,16 @@ impl<S: Store> Pipeline<S> {
         }
         let overdue = transaction.is_overdue(time);
         if !overdue {
-            let left = Duration::try_from(time.duration_until(transaction.deadline)).unwrap_or_default();
+            let left =
+                Duration::try_from(time.duration_until(transaction.deadline)).unwrap_or_default();
             self.queue.wake(key.clone(), now + left);
         }
         let before = self.in_flight.insert(uid.to_owned(), (transaction.kind, overdue));
         self.metrics.transactions(before, Some((transaction.kind, overdue)));
     }
 
-    /// Has directories brought up to the account of a `User`'s name that it is yet to take back: nobody else tells them of it.
+    /// Has directories brought up to the account of a `User`'s name that it is yet to take back:
+    /// nobody else tells them of it.
     fn bring_left_behind(&mut self, key: &ObjectKey, user: &user::Snapshot) {
         let of_its_name = |account: &&Account| account.owner.name == user.meta.name;
         if !self.settings.directories.is_empty()
@@ -160,19 +172,28 @@ impl<S: Store> Pipeline<S> {
         Some(self.claim_asked_again.map_or(due, |again| due.max(again)))
     }
 
-    /// Returns what directories are to be brought now: nothing unless the store has just said that the claim stands. What a
-    /// directory is brought can't be refused like a commit, and whoever has taken over may have brought it something newer.
+    /// Returns what directories are to be brought now: nothing unless the store has just said that
+    /// the claim stands. What a directory is brought can't be refused like a commit, and whoever
+    /// has taken over may have brought it something newer.
     pub async fn deliveries(&mut self) -> Vec<Delivery> {
         let is_due = self.deliveries_due().is_some_and(|due| due <= Instant::now());
-        let deliveries = if is_due && self.claim_stands().await { self.provisioning.take(Instant::now()) } else { vec![] };
+        let deliveries = if is_due && self.claim_stands().await {
+            self.provisioning.take(Instant::now())
+        } else {
+            vec![]
+        };
         self.tell_of_directories();
-        self.provisioning.waiting().for_each(|(directory, entries)| self.metrics.waiting(directory, entries));
-        self.provisioning.refused().for_each(|(directory, entries)| self.metrics.refused_entries(directory, entries));
+        self.provisioning
+            .waiting()
+            .for_each(|(directory, entries)| self.metrics.waiting(directory, entries));
+        self.provisioning
+            .refused()
+            .for_each(|(directory, entries)| self.metrics.refused_entries(directory, entries));
         deliveries
     }
 
-    /// Asks the store whether the claim stands. Where it doesn't, nothing is done any more; where the store can't be asked,
-    /// nobody knows, and it is asked again.
+    /// Asks the store whether the claim stands. Where it doesn't, nothing is done any more; where
+    /// the store can't be asked, nobody knows, and it is asked again.
     async fn claim_stands(&mut self) -> bool {
         if self.superseded.is_some() {
             return false;
@@ -189,7 +210,12 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Takes in what a directory answered.
-    pub fn take_delivery(&mut self, directory: &str, entry: &Entry, answer: Result<Provisioned, DirectoryError>) {
+    pub fn take_delivery(
+        &mut self,
+        directory: &str,
+        entry: &Entry,
+        answer: Result<Provisioned, DirectoryError>,
+    ) {
         let now = Instant::now();
         if !entry.compares {
             self.metrics.delivered(directory, answer.as_ref().err());
@@ -201,9 +227,11 @@ impl<S: Store> Pipeline<S> {
         self.tell_soon(now);
     }
 
-    /// Wakes whose status has something new to say of directories, and says what they refuse for a reason that is new.
+    /// Wakes whose status has something new to say of directories, and says what they refuse for a
+    /// reason that is new.
     pub(super) fn tell_of_directories(&mut self) {
-        let Noted { users, accounts, groups, refusals } = self.provisioning.take_noted(Instant::now());
+        let Noted { users, accounts, groups, refusals } =
+            self.provisioning.take_noted(Instant::now());
         self.wake(users);
         let takes_over = self.taking_over.iter().filter(|(_, account)| accounts.contains(account));
         let takes_over: Vec<ObjectKey> = takes_over.map(|(user, _)| user.clone()).collect();
@@ -214,7 +242,10 @@ impl<S: Store> Pipeline<S> {
             self.queue.wake(ObjectKey::new(Kind::UserGroup, namespace, group), soon);
         }
         for FirstRefusal { directory, kind, user, words } in refusals {
-            let Some(seen) = self.world.users.get(&(user.namespace.clone(), user.name.clone())) else { continue };
+            let Some(seen) = self.world.users.get(&(user.namespace.clone(), user.name.clone()))
+            else {
+                continue;
+            };
             let before = ToldBefore::of(&seen.status.conditions).map(|before| before.behind.lag);
             if before != Some(Lag::Refused) {
                 self.others.push(directory_refuses(&user, &seen.meta.uid, &directory, &words));
@@ -230,13 +261,16 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
-    /// Returns the groups that organizations have, once in a while, for directories to drop what is left of others.
+    /// Returns the groups that organizations have, once in a while, for directories to drop what is
+    /// left of others.
     pub async fn take_tidying(&mut self) -> Option<Groups> {
-        let is_due = self.tidying.is_some() && self.claim_asked_again.is_none_or(|again| again <= Instant::now());
+        let is_due = self.tidying.is_some()
+            && self.claim_asked_again.is_none_or(|again| again <= Instant::now());
         if is_due && self.claim_stands().await { self.tidying.take() } else { None }
     }
 
-    /// Tells the store what directories confirmed and what is in doubt there, and looks at those whom it concerns.
+    /// Tells the store what directories confirmed and what is in doubt there, and looks at those
+    /// whom it concerns.
     pub(super) async fn confirm(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
         if self.confirm_at.is_none_or(|due| due > now) {
@@ -279,7 +313,8 @@ impl<S: Store> Pipeline<S> {
         Ok(())
     }
 
-    /// Whether somebody's status waits for what the store says of a confirmation: without a transaction in flight none does.
+    /// Whether somebody's status waits for what the store says of a confirmation: without a
+    /// transaction in flight none does.
     fn is_awaited(&self, answer: &Result<Receipt, Refusal>) -> bool {
         match answer {
             Ok(Receipt::Account(account)) => self.in_flight.contains_key(&account.owner.uid),
@@ -290,12 +325,15 @@ impl<S: Store> Pipeline<S> {
     /// Returns who waits for the end of a transaction of an account that isn't theirs yet.
     fn who_takes_over(&self, answer: &Result<Receipt, Refusal>) -> Vec<ObjectKey> {
         let Ok(Receipt::Account(account)) = answer else { return vec![] };
-        let waiting = self.taking_over.iter().filter(|(_, id)| **id == account.id && !account.transaction.in_flight());
+        let waiting = self
+            .taking_over
+            .iter()
+            .filter(|(_, id)| **id == account.id && !account.transaction.in_flight());
         waiting.map(|(user, _)| user.clone()).collect()
     }
 
-    /// With every resync, looks at what no `User` leads to: accounts that are gone and that directories still have, and
-    /// accounts whose `User` isn't there.
+    /// With every resync, looks at what no `User` leads to: accounts that are gone and that
+    /// directories still have, and accounts whose `User` isn't there.
     pub(super) async fn look_at_the_store(&mut self) -> Result<(), StoreError> {
         if !self.store_unseen {
             return Ok(());
@@ -309,11 +347,15 @@ impl<S: Store> Pipeline<S> {
             let key = ObjectKey::new(Kind::User, &user.0, &user.1);
             self.world.has(&key) && !self.taking_over.contains_key(&key)
         };
-        let is_orphan = |user: &UserName| self.world.namespaces.contains_key(&user.0) && !is_owned(user);
-        let mut orphans: Vec<UserName> = self.store.owners().await?.into_iter().filter(is_orphan).collect();
+        let is_orphan =
+            |user: &UserName| self.world.namespaces.contains_key(&user.0) && !is_owned(user);
+        let mut orphans: Vec<UserName> =
+            self.store.owners().await?.into_iter().filter(is_orphan).collect();
         orphans.sort_unstable();
         self.metrics.orphans.set(i64::try_from(orphans.len()).unwrap_or(i64::MAX));
-        let is_gone = |key: &ObjectKey| orphans.binary_search(&(key.namespace.clone(), key.name.clone())).is_err();
+        let is_gone = |key: &ObjectKey| {
+            orphans.binary_search(&(key.namespace.clone(), key.name.clone())).is_err()
+        };
         let gone: Vec<ObjectKey> = self.world.unowned().filter(is_gone).collect();
         gone.iter().for_each(|key| self.note_unowned(key, None));
         self.look_at_unowned(&orphans).await?;
@@ -325,15 +367,17 @@ impl<S: Store> Pipeline<S> {
         Ok(())
     }
 
-    /// Looks at accounts whose `User` isn't there: has directories brought up to them, as the store has them now, and remembers
-    /// whom they follow.
+    /// Looks at accounts whose `User` isn't there: has directories brought up to them, as the store
+    /// has them now, and remembers whom they follow.
     pub(super) async fn look_at_unowned(&mut self, names: &[UserName]) -> Result<(), StoreError> {
         if names.is_empty() {
             return Ok(());
         }
         let found = observe::with_permissions(&self.world, &self.store, names).await?;
-        let mut gone: BTreeSet<ObjectKey> =
-            names.iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)).collect();
+        let mut gone: BTreeSet<ObjectKey> = names
+            .iter()
+            .map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name))
+            .collect();
         for (account, effective) in found {
             let user = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
             gone.remove(&user);
@@ -355,52 +399,69 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
-    /// Whether it works in a namespace, which may be gone. In others of the store other operators do.
+    /// Whether it works in a namespace, which may be gone. In others of the store other operators
+    /// do.
     fn works_in(&self, namespace: &str) -> bool {
         self.namespaces.as_ref().is_none_or(|namespaces| namespaces.contains(namespace))
     }
 
     fn bring_departure(&mut self, departure: &Departure) {
-        let Departure { account, namespace, owner, login_name, transaction, confirmed, .. } = departure;
+        let Departure { account, namespace, owner, login_name, transaction, confirmed, .. } =
+            departure;
         let mut entry = Entry::gone(*account, transaction.revision, namespace);
         entry.former_login_name = Some(login_name.to_string());
         let user = ObjectKey::new(Kind::User, namespace, &owner.name);
         self.provisioning.want(&user, &entry, confirmed, None, Instant::now());
     }
 
-    /// Looks at those who changed something of themselves in the store since the last time; the first time at all of them,
-    /// since nobody knows which changes were there when everything was looked at.
+    /// Looks at those who changed something of themselves in the store since the last time; the
+    /// first time at all of them, since nobody knows which changes were there when everything was
+    /// looked at.
     ///
-    /// Whoever may not work on learns of it here within seconds: what directories are brought may be on its way for longer.
+    /// Whoever may not work on learns of it here within seconds: what directories are brought may
+    /// be on its way for longer.
     pub async fn see_members(&mut self) {
         if !self.is_synced() {
             // What was begun before everything is listed anew is on its way still.
-            self.superseded = self.store.check_claim().await.err().filter(StoreError::ends_the_work).or(self.superseded.take());
+            self.superseded = self
+                .store
+                .check_claim()
+                .await
+                .err()
+                .filter(StoreError::ends_the_work)
+                .or(self.superseded.take());
             return;
         }
         let (newest, mut users) = match self.store.changed_by_members(self.member_changes).await {
             Ok(changed) => changed,
             Err(error) => {
                 // A store that is away is told of by those who have work for it.
-                self.superseded = Some(error).filter(StoreError::ends_the_work).or(self.superseded.take());
+                self.superseded =
+                    Some(error).filter(StoreError::ends_the_work).or(self.superseded.take());
                 return;
             }
         };
         self.member_changes = newest;
         users.retain(|(namespace, _)| self.works_in(namespace));
-        // Nobody looks at an account without a `User`, and directories are to have what its member changed.
+        // Nobody looks at an account without a `User`, and directories are to have what its member
+        // changed.
         self.store_unseen |= users.iter().any(|user| !self.world.users.contains_key(user));
         if self.store_unseen {
             self.confirm_at.get_or_insert_with(Instant::now);
         }
-        self.wake(users.into_iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)));
+        self.wake(
+            users.into_iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)),
+        );
     }
 }
 
 /// Returns where the password in force stands, if it came from the Secret that the `User` names.
 fn password_place(user: &user::Snapshot, account: &Account) -> Option<PasswordPlace> {
     let credential = account.credential.as_ref()?;
-    let from_secret = credential.from_secret.as_ref().filter(|from_secret| from_secret.hash == credential.login)?;
+    let from_secret = credential
+        .from_secret
+        .as_ref()
+        .filter(|from_secret| from_secret.hash == credential.login)?;
     let reference = user.spec.password_secret_ref.clone()?;
     Some(PasswordPlace { reference, version: from_secret.version.clone() })
 }

@@ -1,9 +1,12 @@
-//! Comparing what directories have with what they confirmed, at a slow pace: what somebody else changed there is put back.
+//! Comparing what directories have with what they confirmed, at a slow pace: what somebody else
+//! changed there is put back.
 //!
-//! A comparison is the delivery of an entry that is confirmed already, and writes nothing. Nobody waits for one, so it comes after
-//! everything else: few are under way at once, and none while the directory rests or has much to take. The store isn't told of
-//! it, unless something turns out to be wrong; then the entry is in doubt, and is brought as any other. A comparison that wrote
-//! by itself could undo, late, what another operator has brought since: nothing in the store would have said so.
+//! A comparison is the delivery of an entry that is confirmed already, and writes nothing. Nobody
+//! waits for one, so it comes after everything else: few are under way at once, and none while the
+//! directory rests or has much to take. The store isn't told of it, unless something turns out to
+//! be wrong; then the entry is in doubt, and is brought as any other. A comparison that wrote by
+//! itself could undo, late, what another operator has brought since: nothing in the store would
+//! have said so.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -16,18 +19,20 @@ use crate::directory::{DirectoryError, Entry, Provisioned};
 use crate::domain::account::{AccountId, Confirmation, Confirmations, Fingerprint};
 use crate::store::UserName;
 
-/// How many entries may be compared in one directory at once: few enough that one who searches several at once asks for these
-/// alone.
+/// How many entries may be compared in one directory at once: few enough that one who searches
+/// several at once asks for these alone.
 const AT_ONCE: usize = 8;
 /// While so many entries are brought to a directory, nothing is compared there.
 const BUSY: usize = 64;
 /// How many accounts are read for a directory together, at most.
 const LARGEST_PAGE: usize = 64;
-/// In how many pages a period's accounts are read, at least: few accounts aren't compared all at once either.
+/// In how many pages a period's accounts are read, at least: few accounts aren't compared all at
+/// once either.
 const PAGES: usize = 100;
 /// How long a directory isn't compared after that failed.
 const PAUSE: Duration = Duration::from_secs(60);
-/// How often in a row an entry may fail to be compared before it is brought as if it weren't confirmed.
+/// How often in a row an entry may fail to be compared before it is brought as if it weren't
+/// confirmed.
 const TRIES: u32 = 3;
 /// The shortest period.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -118,14 +123,18 @@ impl Provisioning {
         let period = period.max(SHORTEST);
         for pending in self.directories.values_mut() {
             let ends = now + period.mul_f64(1.0 - gone.clamp(0.0, 1.0));
-            pending.comparison.pace = Some(Pace { period, begins_at: gone, ends, page_at: now, after: None });
+            pending.comparison.pace =
+                Some(Pace { period, begins_at: gone, ends, page_at: now, after: None });
         }
     }
 
     /// Returns which accounts are to be read now.
     #[must_use]
     pub fn pages_due(&self, now: Instant) -> Vec<Page> {
-        let due = self.directories.iter().filter(|(_, pending)| pending.next_page_due().is_some_and(|due| due <= now));
+        let due = self
+            .directories
+            .iter()
+            .filter(|(_, pending)| pending.next_page_due().is_some_and(|due| due <= now));
         let page = |(name, pending): (&String, &Pending)| {
             let pace = pending.comparison.pace.as_ref()?;
             Some(Page { directory: name.clone(), after: pace.after.clone(), from: pace.begins_at })
@@ -141,19 +150,34 @@ impl Provisioning {
 
     /// Reads a page later, which can't be read now.
     pub fn put_off(&mut self, page: &Page, until: Instant) {
-        if let Some(pace) = self.directories.get_mut(&page.directory).and_then(|pending| pending.comparison.pace.as_mut()) {
+        if let Some(pace) = self
+            .directories
+            .get_mut(&page.directory)
+            .and_then(|pending| pending.comparison.pace.as_mut())
+        {
             pace.page_at = pace.page_at.max(until);
         }
     }
 
-    /// Takes in a page of accounts by its names, of so many altogether: has those compared that the directory has confirmed.
-    pub fn compare(&mut self, page: &Page, (names, total): (&[UserName], usize), accounts: &[Comparable], now: Instant) {
+    /// Takes in a page of accounts by its names, of so many altogether: has those compared that the
+    /// directory has confirmed.
+    pub fn compare(
+        &mut self,
+        page: &Page,
+        (names, total): (&[UserName], usize),
+        accounts: &[Comparable],
+        now: Instant,
+    ) {
         let Some(pending) = self.directories.get_mut(&page.directory) else { return };
         let untold = &self.untold;
-        let is_untold = |account| untold.get(account).is_some_and(|untold| untold.confirmed.contains_key(&page.directory));
-        let compared =
-            accounts.iter().filter(|it| !pending.wanted.contains_key(&it.entry.account) && !is_untold(&it.entry.account));
-        let compared: Vec<Compared> = compared.filter_map(|it| Compared::new(it, &page.directory)).collect();
+        let is_untold = |account| {
+            untold.get(account).is_some_and(|untold| untold.confirmed.contains_key(&page.directory))
+        };
+        let compared = accounts.iter().filter(|it| {
+            !pending.wanted.contains_key(&it.entry.account) && !is_untold(&it.entry.account)
+        });
+        let compared: Vec<Compared> =
+            compared.filter_map(|it| Compared::new(it, &page.directory)).collect();
         let comparison = &mut pending.comparison;
         comparison.queued.extend(compared);
         comparison.queued_at = Some(now);
@@ -167,7 +191,8 @@ impl Provisioning {
         std::mem::take(&mut self.drift)
     }
 
-    /// Takes in how a comparison went. Returns the `User`s whose entry is to be brought as if it weren't confirmed.
+    /// Takes in how a comparison went. Returns the `User`s whose entry is to be brought as if it
+    /// weren't confirmed.
     pub(super) fn compared(
         &mut self,
         directory: &str,
@@ -178,7 +203,10 @@ impl Provisioning {
         let account = entry.account;
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
         let Some(compared) = pending.comparison.under_way.remove(&account) else { return vec![] };
-        let is_told = !self.untold.get(&account).is_some_and(|untold| untold.confirmed.contains_key(directory));
+        let is_told = !self
+            .untold
+            .get(&account)
+            .is_some_and(|untold| untold.confirmed.contains_key(directory));
         let is_newest = !pending.wanted.contains_key(&account);
         if pending.wanted.get(&account).is_some_and(|wanted| !wanted.is_held) {
             // It waited for this one to be through.
@@ -210,9 +238,10 @@ impl Provisioning {
             | DirectoryError::Unreachable(_)
             | DirectoryError::Unauthorized(_)
             | DirectoryError::Busy { .. } => false,
-            DirectoryError::Silent | DirectoryError::Failed(_) | DirectoryError::Conflict | DirectoryError::PasswordUnread => {
-                failures >= TRIES
-            }
+            DirectoryError::Silent
+            | DirectoryError::Failed(_)
+            | DirectoryError::Conflict
+            | DirectoryError::PasswordUnread => failures >= TRIES,
         };
         if !is_wrong {
             let why: &str = (&problem).into();
@@ -224,7 +253,8 @@ impl Provisioning {
         let Compared { user, known, .. } = compared;
         // Whatever was changed there may be the rights.
         let password = known.fingerprint.and_then(|fingerprint| fingerprint.password);
-        let doubt = in_doubt(known.revision, (Some(unknown_rights()), password), known.handle.as_ref());
+        let doubt =
+            in_doubt(known.revision, (Some(unknown_rights()), password), known.handle.as_ref());
         note(&mut self.untold, &user, account, directory, doubt);
         vec![user]
     }
@@ -234,29 +264,51 @@ impl Compared {
     /// Returns what is to be compared, where the directory has confirmed it as it is to be.
     fn new(account: &Comparable, directory: &str) -> Option<Self> {
         let Comparable { user, owner, entry, confirmed } = account;
-        let known = confirmed.get(directory).filter(|known| known.revision >= entry.revision && !is_in_doubt(known))?;
+        let known = confirmed
+            .get(directory)
+            .filter(|known| known.revision >= entry.revision && !is_in_doubt(known))?;
         let before = known.fingerprint.as_ref()?;
         if !before.has(&entry.fingerprint()?) {
             return None;
         }
         let mut wanted = Wanted::new(user, entry.clone());
         wanted.knows(before.password.as_ref());
-        let entry = Entry { compares: true, was_confirmed: true, handle: known.handle.clone(), ..wanted.entry };
-        Some(Self { user: user.clone(), owner: owner.clone(), entry, known: known.clone(), failures: 0 })
+        let entry = Entry {
+            compares: true,
+            was_confirmed: true,
+            handle: known.handle.clone(),
+            ..wanted.entry
+        };
+        Some(Self {
+            user: user.clone(),
+            owner: owner.clone(),
+            entry,
+            known: known.clone(),
+            failures: 0,
+        })
     }
 
     fn drift(&self, directory: &str) -> Drift {
         let Self { user, owner, entry, .. } = self;
-        Drift { directory: directory.to_owned(), account: entry.account, user: user.clone(), owner: owner.clone() }
+        Drift {
+            directory: directory.to_owned(),
+            account: entry.account,
+            user: user.clone(),
+            owner: owner.clone(),
+        }
     }
 
-    /// Returns what the store is to be told: the directory's key of the entry where it wasn't known, and what an earlier version
-    /// of roster didn't write down.
+    /// Returns what the store is to be told: the directory's key of the entry where it wasn't
+    /// known, and what an earlier version of roster didn't write down.
     fn news(&self, provisioned: Provisioned) -> Option<Confirmation> {
         let known = self.known.clone();
         let rights = self.entry.fingerprint().and_then(|fingerprint| fingerprint.rights);
         let fingerprint = known.fingerprint.clone().map(|before| Fingerprint { rights, ..before });
-        let news = Confirmation { fingerprint, handle: provisioned.handle.or(known.handle.clone()), ..known };
+        let news = Confirmation {
+            fingerprint,
+            handle: provisioned.handle.or(known.handle.clone()),
+            ..known
+        };
         (news != self.known).then_some(news)
     }
 }
@@ -299,7 +351,8 @@ impl Comparison {
 }
 
 impl Pending {
-    /// Returns when the next page of accounts is to be read, unless what was read last is still to be compared.
+    /// Returns when the next page of accounts is to be read, unless what was read last is still to
+    /// be compared.
     fn next_page_due(&self) -> Option<Instant> {
         let Comparison { pace, queued, under_way, .. } = &self.comparison;
         let is_free = queued.is_empty() && under_way.is_empty() && self.rest.is_none();
@@ -309,8 +362,11 @@ impl Pending {
     /// Returns when the next entry is to be compared, if there is room.
     pub(super) fn next_comparison(&self) -> Option<Instant> {
         let Comparison { queued, queued_at, under_way, paused_until, .. } = &self.comparison;
-        let has_room = self.rest.is_none() && self.under_way.len() < BUSY && under_way.len() < AT_ONCE;
-        queued_at.filter(|_| has_room && !queued.is_empty()).map(|at| paused_until.map_or(at, |until| until.max(at)))
+        let has_room =
+            self.rest.is_none() && self.under_way.len() < BUSY && under_way.len() < AT_ONCE;
+        queued_at
+            .filter(|_| has_room && !queued.is_empty())
+            .map(|at| paused_until.map_or(at, |until| until.max(at)))
     }
 
     /// Takes the entries that are to be compared now: none that is brought anyway.

@@ -1,7 +1,9 @@
-//! What directories don't have of what is in force: for whom, since when, and whom it concerns when that changes.
+//! What directories don't have of what is in force: for whom, since when, and whom it concerns when
+//! that changes.
 //!
-//! Whether it is told follows from the state of one entry. Once told it stands in an index by group, and stays there until the
-//! directory has confirmed the entry: then whoever was told is looked at again.
+//! Whether it is told follows from the state of one entry. Once told it stands in an index by
+//! group, and stays there until the directory has confirmed the entry: then whoever was told is
+//! looked at again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,11 +19,11 @@ use crate::plan::directories::{OfMembers, Worst, is_told};
 use crate::plan::in_flight::{Directories, DirectoryProblem, DirectoryState, Missing};
 use crate::store::GroupName;
 
-/// How long a directory may take to confirm an entry until its status says so: most answer within a second, and what is told
-/// costs two status writes.
+/// How long a directory may take to confirm an entry until its status says so: most answer within a
+/// second, and what is told costs two status writes.
 const LASTING_AFTER_SENT: Duration = Duration::from_secs(10);
-/// The same for an entry that hasn't been sent yet: one change may concern ten thousand entries, and nothing is amiss while they
-/// are sent one after the other.
+/// The same for an entry that hasn't been sent yet: one change may concern ten thousand entries,
+/// and nothing is amiss while they are sent one after the other.
 const LASTING_AFTER_WANTED: Duration = Duration::from_secs(60);
 
 /// How far an entry has come that a directory is to confirm.
@@ -89,7 +91,8 @@ pub struct FirstRefusal {
     pub words: String,
 }
 
-/// Whether an entry takes rights away from what a directory was last known to have of the account, or may.
+/// Whether an entry takes rights away from what a directory was last known to have of the account,
+/// or may.
 ///
 /// Who was never confirmed there has nothing there to lose.
 pub(super) fn revokes(known: Option<&Confirmation>, entry: &Entry) -> bool {
@@ -143,10 +146,16 @@ impl Pending {
     /// Returns how the directory does with an account's entry.
     fn state(&self, account: Option<AccountId>, now: Instant) -> DirectoryState {
         let own = account.and_then(|account| self.problems.get(&account));
-        let problem = own.or(self.rest.as_ref().map(|rest| &rest.why)).map(DirectoryError::as_problem);
-        let wanted = account.and_then(|account| self.wanted.get(&account)).filter(|wanted| !wanted.is_confirmed());
+        let problem =
+            own.or(self.rest.as_ref().map(|rest| &rest.why)).map(DirectoryError::as_problem);
+        let wanted = account
+            .and_then(|account| self.wanted.get(&account))
+            .filter(|wanted| !wanted.is_confirmed());
         let missing = wanted.map(|Wanted { progress, doubted, .. }| Missing {
-            lasted: progress.since.map(|since| signed(now.saturating_duration_since(since))).unwrap_or_default(),
+            lasted: progress
+                .since
+                .map(|since| signed(now.saturating_duration_since(since)))
+                .unwrap_or_default(),
             is_lasting: progress.lasts_at().is_some_and(|at| at <= now) || doubted.is_some(),
             revokes: progress.revokes || doubted.is_some(),
             has_failed: progress.has_failed,
@@ -158,12 +167,17 @@ impl Pending {
     /// Begins to wait for an entry in the place of what was wanted before.
     pub(super) fn begin(&mut self, wanted: &mut Wanted, now: Instant) {
         let account = wanted.entry.account;
-        let before = self.wanted.get(&account).filter(|before| !before.is_confirmed()).map(|before| before.progress);
+        let before = self
+            .wanted
+            .get(&account)
+            .filter(|before| !before.is_confirmed())
+            .map(|before| before.progress);
         self.forget(account);
         let revokes = wanted.progress.revokes || before.is_some_and(|before| before.revokes);
         let before = before.unwrap_or_default();
         // What isn't confirmed goes on to be missing, whatever is asked for in its place.
-        wanted.progress = EntryProgress { revokes, since: before.since.or(Some(now)), lasts_at: None, ..before };
+        wanted.progress =
+            EntryProgress { revokes, since: before.since.or(Some(now)), lasts_at: None, ..before };
         wanted.progress.is_told = false;
         if before.is_told {
             self.tell(wanted);
@@ -197,9 +211,17 @@ impl Pending {
     }
 
     /// Notes why an entry isn't confirmed.
-    pub(super) fn note_problem(&mut self, directory: &str, account: AccountId, problem: &DirectoryError, now: Instant) {
+    pub(super) fn note_problem(
+        &mut self,
+        directory: &str,
+        account: AccountId,
+        problem: &DirectoryError,
+        now: Instant,
+    ) {
         self.note(account, now);
-        let (Some(kind), Some(wanted)) = (refusal(problem), self.wanted.get(&account)) else { return };
+        let (Some(kind), Some(wanted)) = (refusal(problem), self.wanted.get(&account)) else {
+            return;
+        };
         let user = wanted.user.clone();
         for (_, refused) in self.told.refused.iter_mut().filter(|(other, _)| **other != kind) {
             refused.accounts.remove(&account);
@@ -216,14 +238,22 @@ impl Pending {
         self.told.refused.retain(|_, refused| !refused.accounts.is_empty());
     }
 
-    /// Notes why the directory as a whole is left alone, as the request for an account showed. Whether that is news decides
-    /// whether others are looked at.
-    pub(super) fn note_rest(&mut self, directory: &str, account: AccountId, is_news: bool, now: Instant) {
+    /// Notes why the directory as a whole is left alone, as the request for an account showed.
+    /// Whether that is news decides whether others are looked at.
+    pub(super) fn note_rest(
+        &mut self,
+        directory: &str,
+        account: AccountId,
+        is_news: bool,
+        now: Instant,
+    ) {
         let concerned = if is_news { self.wanted.keys().copied().collect() } else { vec![account] };
         concerned.into_iter().for_each(|account| self.note(account, now));
         let (Some(rest), Some(wanted)) = (&self.rest, self.wanted.get(&account)) else { return };
         let (kind, words) = (refusal(&rest.why), rest.why.to_string());
-        if let Some(kind) = kind.filter(|_| std::mem::replace(&mut self.told.refuses_all, kind) != kind) {
+        if let Some(kind) =
+            kind.filter(|_| std::mem::replace(&mut self.told.refuses_all, kind) != kind)
+        {
             let (directory, user) = (directory.to_owned(), wanted.user.clone());
             self.told.noted.refusals.push(FirstRefusal { directory, kind, user, words });
         }
@@ -275,7 +305,8 @@ impl Pending {
         }
         self.forget(account);
         self.with(account, |_, wanted| {
-            wanted.progress = EntryProgress { revokes: wanted.progress.revokes, ..EntryProgress::default() }
+            wanted.progress =
+                EntryProgress { revokes: wanted.progress.revokes, ..EntryProgress::default() }
         });
         self.forget_refusal(account);
     }
@@ -319,7 +350,9 @@ impl Pending {
 
     /// Tells of those that have been missing for long enough.
     fn tell_of_lasting(&mut self, now: Instant) {
-        while let Some((at, account)) = self.told.lasting.first().copied().filter(|(at, _)| *at <= now) {
+        while let Some((at, account)) =
+            self.told.lasting.first().copied().filter(|(at, _)| *at <= now)
+        {
             self.told.lasting.remove(&(at, account));
             self.with(account, |pending, wanted| {
                 wanted.progress.lasts_at = None;
@@ -356,9 +389,14 @@ impl Noted {
 }
 
 impl Provisioning {
-    /// Returns the directories, each with how it does with an account's entry. Whoever asks tells of what is missing, or has told
-    /// of it before, and is woken once that is confirmed.
-    pub fn states(&mut self, account: Option<AccountId>, was_told: bool, now: Instant) -> Directories {
+    /// Returns the directories, each with how it does with an account's entry. Whoever asks tells
+    /// of what is missing, or has told of it before, and is woken once that is confirmed.
+    pub fn states(
+        &mut self,
+        account: Option<AccountId>,
+        was_told: bool,
+        now: Instant,
+    ) -> Directories {
         let mut directories = Directories::new();
         for (name, pending) in &mut self.directories {
             let state = pending.state(account, now);
@@ -400,7 +438,11 @@ impl Provisioning {
     /// Returns when an entry comes to be told that isn't yet.
     #[must_use]
     pub fn next_lasting(&self) -> Option<Instant> {
-        self.directories.values().filter_map(|pending| pending.told.lasting.first()).map(|(at, _)| *at).min()
+        self.directories
+            .values()
+            .filter_map(|pending| pending.told.lasting.first())
+            .map(|(at, _)| *at)
+            .min()
     }
 
     /// Takes what statuses have to say anew.
@@ -408,7 +450,8 @@ impl Provisioning {
         let mut all = Noted::default();
         for pending in self.directories.values_mut() {
             pending.tell_of_lasting(now);
-            let Noted { users, accounts, groups, refusals } = std::mem::take(&mut pending.told.noted);
+            let Noted { users, accounts, groups, refusals } =
+                std::mem::take(&mut pending.told.noted);
             all.users.extend(users);
             all.accounts.extend(accounts);
             all.groups.extend(groups);
@@ -427,7 +470,9 @@ impl Provisioning {
 
     /// Returns how many entries each directory refuses.
     pub fn refused(&self) -> impl Iterator<Item = (&str, usize)> {
-        let count = |pending: &Pending| pending.told.refused.values().map(|refused| refused.accounts.len()).sum();
+        let count = |pending: &Pending| {
+            pending.told.refused.values().map(|refused| refused.accounts.len()).sum()
+        };
         self.directories.iter().map(move |(name, pending)| (name.as_str(), count(pending)))
     }
 }
@@ -463,7 +508,8 @@ mod tests {
             permissions: permissions.iter().map(|&permission| permission.to_owned()).collect(),
             password: None,
         };
-        let (account, revision, organization) = (account(number), Revision(revision), "acme".to_owned());
+        let (account, revision, organization) =
+            (account(number), Revision(revision), "acme".to_owned());
         Entry {
             account,
             revision,
@@ -488,7 +534,8 @@ mod tests {
         fn with(people: u128) -> Self {
             let provisioning = Provisioning::new([ONE.to_owned()]);
             let mut bench = Self { provisioning, store: BTreeMap::new(), now: Instant::now() };
-            (1..=people).for_each(|number| bench.want(&entry(number, 1, "1", &["a:read", "b:read"])));
+            (1..=people)
+                .for_each(|number| bench.want(&entry(number, 1, "1", &["a:read", "b:read"])));
             bench.answer_all(&Ok(()));
             bench.save();
             assert!(bench.take().users.is_empty());
@@ -497,7 +544,13 @@ mod tests {
 
         fn want(&mut self, entry: &Entry) {
             let confirmed = self.store.get(&entry.account).cloned().unwrap_or_default();
-            self.provisioning.want(&user(entry.account.0.as_u128()), entry, &confirmed, None, self.now);
+            self.provisioning.want(
+                &user(entry.account.0.as_u128()),
+                entry,
+                &confirmed,
+                None,
+                self.now,
+            );
         }
 
         fn answer_all(&mut self, answer: &Result<(), DirectoryError>) {
@@ -509,7 +562,9 @@ mod tests {
 
         fn save(&mut self) {
             for (_, account, plan) in self.provisioning.news(usize::MAX) {
-                let crate::plan::Plan::Confirm(plan) = plan else { panic!("that isn't a confirmation") };
+                let crate::plan::Plan::Confirm(plan) = plan else {
+                    panic!("that isn't a confirmation")
+                };
                 self.store.entry(account).or_default().extend(plan.confirmed);
                 self.provisioning.told(account, self.now);
             }
@@ -550,11 +605,15 @@ mod tests {
         assert_eq!(bench.members().members, 1);
         bench.provisioning.take_answer(ONE, &sent[0].entry, Ok(Provisioned::default()), bench.now);
         let noted = bench.take();
-        assert_eq!((noted.users, noted.groups.len(), bench.members().members), ([user(1)].into(), 1, 0));
+        assert_eq!(
+            (noted.users, noted.groups.len(), bench.members().members),
+            ([user(1)].into(), 1, 0)
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_yet_to_be_sent_lasts_longer_before_it_is_told_and_an_edit_meanwhile_does_not_begin_anew() {
+    async fn what_is_yet_to_be_sent_lasts_longer_before_it_is_told_and_an_edit_meanwhile_does_not_begin_anew()
+     {
         let mut bench = Bench::with(1);
         bench.want(&entry(1, 2, "2", &["a:read", "b:read"]));
         bench.now += LASTING_AFTER_WANTED / 2;
@@ -588,7 +647,10 @@ mod tests {
         assert!(bench.missing(1).unwrap().revokes);
         for never in [entry(4, 1, "1", &[]), Entry::gone(account(5), Revision(1), "acme")] {
             bench.want(&never);
-            assert!(!bench.missing(never.account.0.as_u128()).unwrap().revokes, "who was never there has nothing to lose");
+            assert!(
+                !bench.missing(never.account.0.as_u128()).unwrap().revokes,
+                "who was never there has nothing to lose"
+            );
         }
     }
 
@@ -597,10 +659,16 @@ mod tests {
         let mut bench = Bench::with(13);
         let refused = Err(DirectoryError::refused("no telephone numbers here"));
         for round in 2..=3 {
-            (1..=13).for_each(|number| bench.want(&entry(number, round, &round.to_string(), &["a:read", "b:read"])));
+            (1..=13).for_each(|number| {
+                bench.want(&entry(number, round, &round.to_string(), &["a:read", "b:read"]))
+            });
             bench.answer_all(&refused);
             let noted = bench.take();
-            assert_eq!(noted.users.len(), if round == 2 { 13 } else { 0 }, "each is told that it is missing");
+            assert_eq!(
+                noted.users.len(),
+                if round == 2 { 13 } else { 0 },
+                "each is told that it is missing"
+            );
             match noted.refusals.first() {
                 Some(first) => {
                     assert_eq!((round, first.kind, first.directory.as_str()), (2, "Refused", ONE));
@@ -627,7 +695,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn while_a_directory_is_down_those_are_told_at_once_who_failed_or_lose_something_and_all_once_it_is_back() {
+    async fn while_a_directory_is_down_those_are_told_at_once_who_failed_or_lose_something_and_all_once_it_is_back()
+     {
         let mut bench = Bench::with(4);
         let down = DirectoryError::Unreachable("nobody listens".to_owned());
         bench.want(&entry(1, 2, "2", &["a:read", "b:read"]));

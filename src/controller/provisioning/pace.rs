@@ -1,13 +1,14 @@
 //! Who is brought when, so that nobody waits behind what a directory fails over.
 //!
-//! An entry that failed tries again in few places of its own, ever less often, and says nothing about how the directory does:
-//! it neither probes while that rests nor makes it rest. Two that never failed do, if nobody was luckier in between; and many
-//! in a row of those that did. While a directory rests only because entries failed, what takes rights away and hasn't failed
-//! yet goes on, a few a second.
+//! An entry that failed tries again in few places of its own, ever less often, and says nothing
+//! about how the directory does: it neither probes while that rests nor makes it rest. Two that
+//! never failed do, if nobody was luckier in between; and many in a row of those that did. While a
+//! directory rests only because entries failed, what takes rights away and hasn't failed yet goes
+//! on, a few a second.
 //!
-//! So to a directory that is down go, however much waits: one probe for each rest, which takes up to a minute; a try of a few
-//! of those that failed before, as often; and where it says that it fails over each entry, once each entry that takes
-//! rights away, at most 32 a second.
+//! So to a directory that is down go, however much waits: one probe for each rest, which takes up
+//! to a minute; a try of a few of those that failed before, as often; and where it says that it
+//! fails over each entry, once each entry that takes rights away, at most 32 a second.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,24 +20,27 @@ use crate::controller::wake::{Lane, ObjectKey, Queue};
 use crate::directory::{DirectoryError, Entry};
 use crate::domain::account::AccountId;
 
-/// How many entries may be on their way to one directory at once. What many need of a group goes into one request there; how
-/// many requests are under way each directory bounds itself.
+/// How many entries may be on their way to one directory at once. What many need of a group goes
+/// into one request there; how many requests are under way each directory bounds itself.
 const AT_ONCE: usize = 256;
-/// How many of them may be such as take nobody's way in, and such as take no rights either: room is left for those that do.
+/// How many of them may be such as take nobody's way in, and such as take no rights either: room is
+/// left for those that do.
 const REVOKING_AT_ONCE: usize = 240;
 pub(super) const FOLLOWING_AT_ONCE: usize = 224;
-/// How many of one organization's entries may be on their way to a directory, and how many such as take less: another
-/// organization's don't wait until one of these is through.
+/// How many of one organization's entries may be on their way to a directory, and how many such as
+/// take less: another organization's don't wait until one of these is through.
 const OF_ONE_AT_ONCE: usize = 224;
 const REVOKING_OF_ONE_AT_ONCE: usize = 208;
 pub(super) const FOLLOWING_OF_ONE_AT_ONCE: usize = 192;
-/// How many may be on their way that failed before: some of them may never get an answer, and have a place until they give up.
+/// How many may be on their way that failed before: some of them may never get an answer, and have
+/// a place until they give up.
 pub(super) const FAILED_AT_ONCE: usize = 8;
 /// How many failures in a row of such as failed before are the directory's own.
 pub(super) const FAILED_IN_A_ROW: u32 = 32;
 /// How many entries that take rights away go on in each second while a directory rests.
 pub(super) const REVOKED_A_SECOND: usize = 32;
-/// How long a probe may be on its way until another is sent: some entries may get no answer from a directory that works.
+/// How long a probe may be on its way until another is sent: some entries may get no answer from a
+/// directory that works.
 const PROBE_PATIENCE: Duration = Duration::from_secs(4);
 /// The least that a directory is left alone which asks for it.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
@@ -52,7 +56,8 @@ pub(super) struct Rest {
     until: Instant,
     failures: u32,
     pub(super) why: DirectoryError,
-    /// The entry that tries, since when. What else is on its way says nothing about how the directory does now.
+    /// The entry that tries, since when. What else is on its way says nothing about how the
+    /// directory does now.
     probe: Option<(AccountId, Instant)>,
     /// When those that failed before may try, where nobody else can, and how often they did.
     again_at: Instant,
@@ -62,7 +67,8 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// Whether it rests because entries failed, and not because it can't be reached or asks to wait.
+    /// Whether it rests because entries failed, and not because it can't be reached or asks to
+    /// wait.
     fn is_over_entries(&self) -> bool {
         matches!(self.why, DirectoryError::Failed(_))
     }
@@ -79,7 +85,11 @@ impl Rest {
     /// Returns how many entries that take rights away may go on now.
     fn revocations(&self, now: Instant) -> usize {
         let (begun, count) = self.revoked;
-        if begun + Duration::from_secs(1) <= now { REVOKED_A_SECOND } else { REVOKED_A_SECOND.saturating_sub(count) }
+        if begun + Duration::from_secs(1) <= now {
+            REVOKED_A_SECOND
+        } else {
+            REVOKED_A_SECOND.saturating_sub(count)
+        }
     }
 
     /// Notes that so many went on.
@@ -112,7 +122,8 @@ fn most(lane: Lane) -> (usize, usize) {
     }
 }
 
-/// Returns how many may be under way that failed before for a lane of theirs to have room: none keeps the others out.
+/// Returns how many may be under way that failed before for a lane of theirs to have room: none
+/// keeps the others out.
 fn most_again(lane: Lane) -> usize {
     match lane {
         Lane::Asked => FAILED_AT_ONCE - 2,
@@ -139,7 +150,8 @@ impl Pending {
         self.again.remove(&key);
     }
 
-    /// Takes the accounts that are due, those that lose something first, of each organization by turns.
+    /// Takes the accounts that are due, those that lose something first, of each organization by
+    /// turns.
     pub(super) fn take(&mut self, now: Instant) -> Vec<EntryKey> {
         let mut taken = match self.rest.take() {
             None => self.take_at_work(now),
@@ -185,7 +197,9 @@ impl Pending {
             let mut room = Room(self.under_way_of.clone());
             for lane in [Lane::Asked, Lane::Revoking] {
                 let (most, of_one) = most(lane);
-                let most = most.saturating_sub(self.under_way.len() + taken.len()).min(rest.revocations(now));
+                let most = most
+                    .saturating_sub(self.under_way.len() + taken.len())
+                    .min(rest.revocations(now));
                 let revoking = self.due.take_from(lane, now, most, |key| room.has(key, of_one));
                 rest.revoked(revoking.len(), now);
                 taken.extend(revoking);
@@ -198,8 +212,13 @@ impl Pending {
             rest.probe = Some((probe.account, now));
             taken.push(probe);
         } else if rest.again_at <= now {
-            let most = if rest.is_over_entries() { FAILED_AT_ONCE.saturating_sub(self.again_under_way.len()) } else { 1 };
-            let again: Vec<EntryKey> = (0..most).map_while(|_| take_one(&mut self.again, now)).collect();
+            let most = if rest.is_over_entries() {
+                FAILED_AT_ONCE.saturating_sub(self.again_under_way.len())
+            } else {
+                1
+            };
+            let again: Vec<EntryKey> =
+                (0..most).map_while(|_| take_one(&mut self.again, now)).collect();
             if let Some(first) = again.first().filter(|_| !rest.is_over_entries()) {
                 rest.probe = Some((first.account, now));
             }
@@ -224,7 +243,9 @@ impl Pending {
         let of_lane = |lane| {
             let (most, _) = most(lane);
             let firsts = self.next_with_room(&self.due, lane).filter(|_| under_way < most);
-            let again = self.next_with_room(&self.again, lane).filter(|_| under_way < most && again < most_again(lane));
+            let again = self
+                .next_with_room(&self.again, lane)
+                .filter(|_| under_way < most && again < most_again(lane));
             firsts.into_iter().chain(again)
         };
         LANES.into_iter().flat_map(of_lane).min()
@@ -233,28 +254,46 @@ impl Pending {
     fn next_due_at_rest(&self, rest: &Rest) -> Option<Instant> {
         let of_lane = |lane| {
             let (most, _) = most(lane);
-            let next = if rest.revocations(rest.revoked.0) == 0 { Some(rest.revoked.0 + Duration::from_secs(1)) } else { None };
-            let due = self.next_with_room(&self.due, lane).filter(|_| self.under_way.len() < most)?;
+            let next = if rest.revocations(rest.revoked.0) == 0 {
+                Some(rest.revoked.0 + Duration::from_secs(1))
+            } else {
+                None
+            };
+            let due =
+                self.next_with_room(&self.due, lane).filter(|_| self.under_way.len() < most)?;
             Some(next.map_or(due, |next| due.max(next)))
         };
-        let revoking = [Lane::Asked, Lane::Revoking].into_iter().filter(|_| rest.is_over_entries()).filter_map(of_lane);
+        let revoking = [Lane::Asked, Lane::Revoking]
+            .into_iter()
+            .filter(|_| rest.is_over_entries())
+            .filter_map(of_lane);
         let may_probe = rest.probe_due().map_or(rest.until, |due| due.max(rest.until));
         let probe = self.due.next_due().map(|due| due.max(may_probe));
         let has_room = !rest.is_over_entries() || self.again_under_way.len() < FAILED_AT_ONCE;
-        let again = self.again.next_due().filter(|_| has_room).map(|due| due.max(may_probe).max(rest.again_at));
+        let again = self
+            .again
+            .next_due()
+            .filter(|_| has_room)
+            .map(|due| due.max(may_probe).max(rest.again_at));
         revoking.chain(probe).chain(again).min()
     }
 
     /// Returns when the next in a lane is due, of the organizations that there is room for.
     fn next_with_room(&self, queue: &Queue<EntryKey>, lane: Lane) -> Option<Instant> {
         let (_, of_one) = most(lane);
-        queue.next_due_of(lane, |organization| self.under_way_of.get(organization).is_none_or(|count| *count < of_one))
+        queue.next_due_of(lane, |organization| {
+            self.under_way_of.get(organization).is_none_or(|count| *count < of_one)
+        })
     }
 
-    /// Notes that an entry isn't on its way any more. Returns whether it was to try how a resting directory does.
+    /// Notes that an entry isn't on its way any more. Returns whether it was to try how a resting
+    /// directory does.
     pub(super) fn arrived(&mut self, entry: &Entry) -> bool {
         self.again_under_way.remove(&entry.account);
-        let probe = self.rest.as_mut().and_then(|rest| rest.probe.take_if(|(probe, _)| *probe == entry.account));
+        let probe = self
+            .rest
+            .as_mut()
+            .and_then(|rest| rest.probe.take_if(|(probe, _)| *probe == entry.account));
         if self.under_way.remove(&entry.account)
             && let Some(count) = self.under_way_of.get_mut(&entry.organization)
         {
@@ -275,8 +314,8 @@ impl Pending {
         }
     }
 
-    /// Takes in that an entry failed: whether that is the directory's own fault, so that it is left alone. Returns those whose
-    /// status is to say so.
+    /// Takes in that an entry failed: whether that is the directory's own fault, so that it is left
+    /// alone. Returns those whose status is to say so.
     pub(super) fn judge_failure(
         &mut self,
         directory: &str,
@@ -288,7 +327,8 @@ impl Pending {
         if is_held_against_it(problem) {
             self.failed.insert(account);
         }
-        let (is_whole, is_failed) = (problem.is_about_directory(), matches!(problem, DirectoryError::Failed(_)));
+        let (is_whole, is_failed) =
+            (problem.is_about_directory(), matches!(problem, DirectoryError::Failed(_)));
         if !is_whole && !is_failed {
             return vec![];
         }
@@ -313,7 +353,8 @@ impl Pending {
         concerned
     }
 
-    /// Leaves the directory alone for a while, longer each time in a row. Returns those whose status is to say so.
+    /// Leaves the directory alone for a while, longer each time in a row. Returns those whose
+    /// status is to say so.
     fn begin_rest(&mut self, directory: &str, why: DirectoryError, now: Instant) -> Vec<ObjectKey> {
         let before = self.rest.take();
         let failures = before.as_ref().map_or(0, |rest| rest.failures + 1);
@@ -326,7 +367,8 @@ impl Pending {
         if failures == 0 {
             tracing::warn!(directory, waiting, error = %why, "a directory fails, and is left alone for a while");
         }
-        // Other words for the same aren't: they would cost everybody who waits a status write for each probe.
+        // Other words for the same aren't: they would cost everybody who waits a status write for
+        // each probe.
         let kind = |why: &DirectoryError| std::mem::discriminant(&why.as_problem());
         let is_news = before.as_ref().is_none_or(|before| kind(&before.why) != kind(&why));
         let until = now + jittered(rest);
@@ -337,17 +379,25 @@ impl Pending {
                 Rest { until, failures, why, probe: None, again_at: until, again: 1, revoked }
             }
         });
-        if is_news { self.wanted.values().map(|wanted| wanted.user.clone()).collect() } else { vec![] }
+        if is_news {
+            self.wanted.values().map(|wanted| wanted.user.clone()).collect()
+        } else {
+            vec![]
+        }
     }
 }
 
-/// Whether an entry that failed so has failed itself: what goes well at the next try is no sign of one that always fails.
+/// Whether an entry that failed so has failed itself: what goes well at the next try is no sign of
+/// one that always fails.
 pub(super) fn is_held_against_it(problem: &DirectoryError) -> bool {
     match problem {
-        DirectoryError::Conflict | DirectoryError::PasswordUnread | DirectoryError::PasswordLost | DirectoryError::Drifted => {
-            false
-        }
-        DirectoryError::Address(_) | DirectoryError::Unauthorized(_) | DirectoryError::Busy { .. } => false,
+        DirectoryError::Conflict
+        | DirectoryError::PasswordUnread
+        | DirectoryError::PasswordLost
+        | DirectoryError::Drifted => false,
+        DirectoryError::Address(_)
+        | DirectoryError::Unauthorized(_)
+        | DirectoryError::Busy { .. } => false,
         DirectoryError::Unreachable(_)
         | DirectoryError::Failed(_)
         | DirectoryError::Silent
@@ -365,7 +415,8 @@ fn rest_after(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.min(6)).min(LONGEST_REST)
 }
 
-/// Returns a time somewhat longer or shorter, so that what failed together doesn't come back together.
+/// Returns a time somewhat longer or shorter, so that what failed together doesn't come back
+/// together.
 pub(super) fn jittered(time: Duration) -> Duration {
     time.mul_f64(0.8 + 0.4 * fastrand::f64())
 }

@@ -50,7 +50,8 @@ pub(super) fn entry(number: u128, revision: i64, permissions: &[&str]) -> Entry 
     }
 }
 
-/// Has directories brought entries, the store being told of each answer at once, as if nothing ever failed there.
+/// Has directories brought entries, the store being told of each answer at once, as if nothing ever
+/// failed there.
 struct Bench {
     provisioning: Provisioning,
     store: HashMap<AccountId, Confirmations>,
@@ -80,7 +81,10 @@ impl Bench {
     }
 
     fn taken(&mut self) -> Vec<(String, u128)> {
-        self.take().into_iter().map(|delivery| (delivery.directory, delivery.entry.account.0.as_u128())).collect()
+        self.take()
+            .into_iter()
+            .map(|delivery| (delivery.directory, delivery.entry.account.0.as_u128()))
+            .collect()
     }
 
     fn answer(&mut self, delivery: &Delivery, answer: Result<(), DirectoryError>) -> usize {
@@ -128,7 +132,8 @@ impl Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_directory_confirmed_is_not_brought_again_and_what_changed_is_also_at_the_same_revision() {
+async fn what_a_directory_confirmed_is_not_brought_again_and_what_changed_is_also_at_the_same_revision()
+ {
     let mut bench = Bench::new(&[ONE, TWO]);
     bench.want(&entry(1, 1, &["a:read"]));
     assert_eq!(bench.taken(), [(ONE.to_owned(), 1), (TWO.to_owned(), 1)]);
@@ -157,7 +162,8 @@ async fn a_change_that_is_taken_back_after_a_crash_is_taken_back_in_the_director
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_brought_before_the_store_knows_of_the_doubt_however_often_the_entry_changes_until_then() {
+async fn nothing_is_brought_before_the_store_knows_of_the_doubt_however_often_the_entry_changes_until_then()
+ {
     let mut bench = Bench::new(&[ONE]);
     bench.want(&entry(1, 1, &["a:read"]));
     bench.bring_all();
@@ -176,7 +182,8 @@ async fn nothing_is_brought_before_the_store_knows_of_the_doubt_however_often_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_to_what_is_not_wanted_any_more_leaves_the_entry_in_doubt_and_the_newer_one_follows() {
+async fn an_answer_to_what_is_not_wanted_any_more_leaves_the_entry_in_doubt_and_the_newer_one_follows()
+ {
     let mut bench = Bench::new(&[ONE]);
     bench.want(&entry(1, 1, &["a:read"]));
     let first = bench.take();
@@ -192,7 +199,9 @@ async fn an_answer_to_what_is_not_wanted_any_more_leaves_the_entry_in_doubt_and_
 
 #[tokio::test(start_paused = true)]
 async fn a_password_is_new_until_it_was_confirmed_and_not_because_something_else_changed() {
-    let is_new = |delivery: &Delivery| delivery.entry.person.as_ref().unwrap().password.as_ref().unwrap().is_new;
+    let is_new = |delivery: &Delivery| {
+        delivery.entry.person.as_ref().unwrap().password.as_ref().unwrap().is_new
+    };
     let mut bench = Bench::new(&[ONE]);
     bench.want(&entry(1, 1, &[]));
     let first = bench.take();
@@ -208,7 +217,8 @@ async fn a_password_is_new_until_it_was_confirmed_and_not_because_something_else
     let third = bench.take();
     assert!(!is_new(&third[0]), "not after a crash either");
     let mut rotated = entry(1, 3, &["a:read"]);
-    rotated.person.as_mut().unwrap().password.as_mut().unwrap().hash = PasswordHash::stored("another".to_owned());
+    rotated.person.as_mut().unwrap().password.as_mut().unwrap().hash =
+        PasswordHash::stored("another".to_owned());
     bench.crash();
     bench.want(&rotated);
     assert!(is_new(&bench.take()[0]));
@@ -237,21 +247,28 @@ async fn whom_a_directory_refuses_holds_up_nobody_and_is_tried_ever_less_often()
         bench.now = bench.provisioning.next_due().unwrap();
         for delivery in bench.take() {
             tries += 1;
-            assert_eq!(bench.answer(&delivery, Err(DirectoryError::refused("no"))), 0, "which is no news");
+            assert_eq!(
+                bench.answer(&delivery, Err(DirectoryError::refused("no"))),
+                0,
+                "which is no news"
+            );
         }
     }
     assert!((10..=25).contains(&tries), "{tries} tries in ten minutes");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_directory_that_is_down_is_asked_by_one_entry_at_a_time_and_everybody_whom_it_concerns_is_told() {
+async fn a_directory_that_is_down_is_asked_by_one_entry_at_a_time_and_everybody_whom_it_concerns_is_told()
+ {
     let mut bench = Bench::new(&[ONE, TWO]);
     let down = || Err(DirectoryError::Unreachable("nobody listens".to_owned()));
     (1..=400).for_each(|number| bench.want(&entry(number, 1, &[])));
     let concerned: Vec<usize> = bench
         .take()
         .iter()
-        .map(|delivery| bench.answer(delivery, if delivery.directory == ONE { down() } else { Ok(()) }))
+        .map(|delivery| {
+            bench.answer(delivery, if delivery.directory == ONE { down() } else { Ok(()) })
+        })
         .filter(|concerned| *concerned > 0)
         .collect();
     assert_eq!(concerned, [400], "once, and all of them");
@@ -282,12 +299,19 @@ async fn a_directory_that_is_down_is_asked_by_one_entry_at_a_time_and_everybody_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_directory_that_asks_to_wait_is_left_alone_as_long_as_it_asks_and_never_longer_than_a_minute() {
+async fn a_directory_that_asks_to_wait_is_left_alone_as_long_as_it_asks_and_never_longer_than_a_minute()
+ {
     for (after, bounds) in [(0, 800..=1200), (7, 5600..=8400), (1_000_000, 48_000..=72_000)] {
         let mut bench = Bench::new(&[ONE]);
         bench.want(&entry(1, 1, &[]));
         let delivery = bench.take().remove(0);
-        bench.answer(&delivery, Err(DirectoryError::Busy { after: Some(Duration::from_secs(after)), may_be_done: false }));
+        bench.answer(
+            &delivery,
+            Err(DirectoryError::Busy {
+                after: Some(Duration::from_secs(after)),
+                may_be_done: false,
+            }),
+        );
         let wait = bench.provisioning.next_due().unwrap() - bench.now;
         assert!(bounds.contains(&wait.as_millis()), "{wait:?} where {after} s were asked for");
     }
@@ -307,7 +331,10 @@ async fn who_loses_their_way_in_goes_before_hundreds_who_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn one_organization_leaves_a_directory_room_for_others_and_is_served_by_turns_with_them() {
-    let of = |organization: &str, number| Entry { organization: organization.to_owned(), ..entry(number, 1, &[]) };
+    let of = |organization: &str, number| Entry {
+        organization: organization.to_owned(),
+        ..entry(number, 1, &[])
+    };
     let mut bench = Bench::new(&[ONE]);
     (1..=400).for_each(|number| bench.want(&of("noisy", number)));
     let taken = bench.take();
@@ -317,17 +344,26 @@ async fn one_organization_leaves_a_directory_room_for_others_and_is_served_by_tu
         taken.iter().filter(|delivery| delivery.entry.organization == organization).count()
     };
     let next = bench.take();
-    assert_eq!((next.len(), count(&next, "quiet")), (FOLLOWING_AT_ONCE - FOLLOWING_OF_ONE_AT_ONCE, next.len()));
+    assert_eq!(
+        (next.len(), count(&next, "quiet")),
+        (FOLLOWING_AT_ONCE - FOLLOWING_OF_ONE_AT_ONCE, next.len())
+    );
     taken.iter().for_each(|delivery| _ = bench.answer(delivery, Ok(())));
     let next = bench.take();
     let (noisy, quiet) = (count(&next, "noisy"), count(&next, "quiet"));
-    assert!(noisy.abs_diff(quiet) <= FOLLOWING_AT_ONCE - FOLLOWING_OF_ONE_AT_ONCE, "{noisy} and {quiet}");
+    assert!(
+        noisy.abs_diff(quiet) <= FOLLOWING_AT_ONCE - FOLLOWING_OF_ONE_AT_ONCE,
+        "{noisy} and {quiet}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_the_store_is_told_of_one_organization_does_not_wait_for_all_of_another() {
     let mut bench = Bench::new(&[ONE]);
-    let of = |organization: &str, number| Entry { organization: organization.to_owned(), ..entry(number, 1, &[]) };
+    let of = |organization: &str, number| Entry {
+        organization: organization.to_owned(),
+        ..entry(number, 1, &[])
+    };
     (1..=150).for_each(|number| bench.want(&of("noisy", number)));
     bench.provisioning.want(
         &ObjectKey::new(super::super::wake::Kind::User, "quiet", "edna"),
@@ -337,12 +373,14 @@ async fn what_the_store_is_told_of_one_organization_does_not_wait_for_all_of_ano
         bench.now,
     );
     bench.take().iter().for_each(|delivery| _ = bench.answer(delivery, Ok(())));
-    let told: Vec<String> = bench.provisioning.news(10).into_iter().map(|(user, ..)| user.namespace).collect();
+    let told: Vec<String> =
+        bench.provisioning.news(10).into_iter().map(|(user, ..)| user.namespace).collect();
     assert_eq!((told.len(), told.contains(&"quiet".to_owned())), (10, true));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_on_its_way_when_a_directory_failed_counts_once_and_a_refusal_shows_that_it_works_again() {
+async fn what_was_on_its_way_when_a_directory_failed_counts_once_and_a_refusal_shows_that_it_works_again()
+ {
     let mut bench = Bench::new(&[ONE]);
     (1..=400).for_each(|number| bench.want(&entry(number, 1, &[])));
     for delivery in bench.take() {
@@ -359,7 +397,8 @@ async fn what_was_on_its_way_when_a_directory_failed_counts_once_and_a_refusal_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_directory_that_fails_over_one_account_is_asked_by_the_others_and_over_a_second_one_it_rests() {
+async fn a_directory_that_fails_over_one_account_is_asked_by_the_others_and_over_a_second_one_it_rests()
+ {
     let failed = || Err(DirectoryError::Failed("it answers 500".to_owned()));
     let mut bench = Bench::new(&[ONE]);
     bench.want(&entry(1, 1, &[]));
@@ -404,7 +443,9 @@ async fn a_password_that_a_directory_has_is_not_new_to_it_after_disabling_and_en
 
 #[tokio::test(start_paused = true)]
 async fn what_may_still_arrive_after_a_confirmation_is_looked_for_once_more() {
-    for (last, is_gone) in [(entry(1, 2, &[]), false), (Entry::gone(account(1), Revision(2), "acme"), true)] {
+    for (last, is_gone) in
+        [(entry(1, 2, &[]), false), (Entry::gone(account(1), Revision(2), "acme"), true)]
+    {
         let mut bench = Bench::new(&[ONE]);
         bench.want(&entry(1, 1, &[]));
         let lost = bench.take().remove(0);

@@ -1,9 +1,10 @@
 //! Who may use a connection to the server, and when.
 //!
-//! Eight at once are as many as a server gains from. One whose operation takes long doesn't count among them, so that an
-//! entry over which the server hangs keeps nobody waiting; how many there may be with those is bounded too, and some of that is
-//! left to entries that take somebody's way in, which go first. Where such a one finds everything taken, an operation that
-//! has lasted for seconds is given up for it.
+//! Eight at once are as many as a server gains from. One whose operation takes long doesn't count
+//! among them, so that an entry over which the server hangs keeps nobody waiting; how many there
+//! may be with those is bounded too, and some of that is left to entries that take somebody's way
+//! in, which go first. Where such a one finds everything taken, an operation that has lasted for
+//! seconds is given up for it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,7 +65,11 @@ impl Admission {
     fn admit(self: &Arc<Self>) {
         loop {
             let Some(next) = self.line().next() else { return };
-            let permit = Permit { admission: Some(self.clone()), takes_long: false.into(), gives_way: false.into() };
+            let permit = Permit {
+                admission: Some(self.clone()),
+                takes_long: false.into(),
+                gives_way: false.into(),
+            };
             if let Err(mut unused) = next.send(permit) {
                 // Nobody waits for it any more.
                 unused.admission = None;
@@ -107,7 +112,8 @@ impl Permit {
         admission.admit();
     }
 
-    /// Whether its operation, which takes long, is to be given up for somebody who waits. One makes room for one.
+    /// Whether its operation, which takes long, is to be given up for somebody who waits. One makes
+    /// room for one.
     pub(super) fn gives_way(&self) -> bool {
         let Some(admission) = &self.admission else { return false };
         let mut line = admission.line();
@@ -127,7 +133,8 @@ impl Drop for Permit {
         let Some(admission) = self.admission.take() else { return };
         {
             let mut line = admission.line();
-            let count = if *self.takes_long.get_mut() { &mut line.taking_long } else { &mut line.at_work };
+            let count =
+                if *self.takes_long.get_mut() { &mut line.taking_long } else { &mut line.at_work };
             *count -= 1;
             line.giving_way -= usize::from(*self.gives_way.get_mut());
         }

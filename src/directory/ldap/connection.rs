@@ -9,8 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use ldap3::controls::{Assertion, Control, ControlType, MakeCritical, PagedResults, PostRead, PostReadResp, RawControl};
-use ldap3::{LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope, SearchEntry, SearchOptions};
+use ldap3::controls::{
+    Assertion, Control, ControlType, MakeCritical, PagedResults, PostRead, PostReadResp, RawControl,
+};
+use ldap3::{
+    LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope, SearchEntry, SearchOptions,
+};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -31,7 +35,8 @@ const PAGE: i32 = 500;
 /// How long the server may take for one operation.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const REFERS: &str = "it refers to another server, which roster doesn't follow: give that one's address";
+const REFERS: &str =
+    "it refers to another server, which roster doesn't follow: give that one's address";
 
 // The result codes of RFC 4511, section 4.1.9, and RFC 4528 that somebody does something about.
 pub(super) const SUCCESS: u32 = 0;
@@ -62,7 +67,9 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn open(mut address: Address) -> Result<Self, DirectoryError> {
         let name = address.name().to_owned();
-        let error = |what: &str| DirectoryError::Address(format!("the address of the directory {name} {what}"));
+        let error = |what: &str| {
+            DirectoryError::Address(format!("the address of the directory {name} {what}"))
+        };
         let password_file = address.take_file("password-file")?;
         let bind_dn = address.take("bind-dn").filter(|dn| !dn.is_empty());
         let bind_dn = bind_dn.ok_or_else(|| error("lacks ?bind-dn=DN, who roster binds as"))?;
@@ -78,7 +85,8 @@ impl Pool {
         Ok(Self { url, host, bind_dn, password_file, ca_file, admission, idle })
     }
 
-    /// Returns a connection that nobody else uses, made unless one is at hand. Who loses the way in goes first.
+    /// Returns a connection that nobody else uses, made unless one is at hand. Who loses the way in
+    /// goes first.
     pub(super) async fn connection(&self, revokes: bool) -> Result<Connection<'_>, DirectoryError> {
         let permit = self.permit(revokes).await?;
         let at_hand = loop {
@@ -88,19 +96,32 @@ impl Pool {
             }
         };
         match at_hand {
-            Some(ldap) => Ok(Connection { ldap, is_sound: true, wrote: false, is_read_only: false, pool: self, permit }),
+            Some(ldap) => Ok(Connection {
+                ldap,
+                is_sound: true,
+                wrote: false,
+                is_read_only: false,
+                pool: self,
+                permit,
+            }),
             None => self.connect(permit).await,
         }
     }
 
     /// Returns a connection that is made now.
-    pub(super) async fn new_connection(&self, revokes: bool) -> Result<Connection<'_>, DirectoryError> {
+    pub(super) async fn new_connection(
+        &self,
+        revokes: bool,
+    ) -> Result<Connection<'_>, DirectoryError> {
         let permit = self.permit(revokes).await?;
         self.connect(permit).await
     }
 
     async fn permit(&self, revokes: bool) -> Result<Permit, DirectoryError> {
-        self.admission.permit(revokes).await.ok_or_else(|| DirectoryError::Unreachable("it was closed".to_owned()))
+        self.admission
+            .permit(revokes)
+            .await
+            .ok_or_else(|| DirectoryError::Unreachable("it was closed".to_owned()))
     }
 
     /// Lets go of the connections that nobody uses.
@@ -120,16 +141,28 @@ impl Pool {
         let password = self.password().await?;
         // A server that can't be connected to, or binds nobody, is of no use to anybody.
         let unreachable = |error| match error {
-            DirectoryError::Silent => DirectoryError::Unreachable(format!("it didn't answer within {} s", PATIENCE.as_secs())),
+            DirectoryError::Silent => DirectoryError::Unreachable(format!(
+                "it didn't answer within {} s",
+                PATIENCE.as_secs()
+            )),
             other => other,
         };
-        let connecting = answered(&permit, LdapConnAsync::with_settings(settings, &self.url)).await.map_err(unreachable);
+        let connecting = answered(&permit, LdapConnAsync::with_settings(settings, &self.url))
+            .await
+            .map_err(unreachable);
         let (driver, ldap) = connecting.map_err(|error| self.explained(error))?;
         tokio::spawn(async move {
             // Whoever waits for an answer notices by themselves.
             let _ = driver.drive().await;
         });
-        let mut connection = Connection { ldap, is_sound: false, wrote: false, is_read_only: false, pool: self, permit };
+        let mut connection = Connection {
+            ldap,
+            is_sound: false,
+            wrote: false,
+            is_read_only: false,
+            pool: self,
+            permit,
+        };
         let binding = connection.ldap.simple_bind(&self.bind_dn, &password);
         let answer = answered(&connection.permit, binding).await.map_err(unreachable)?;
         if answer.rc != SUCCESS {
@@ -142,10 +175,16 @@ impl Pool {
     /// Reads the password anew, so that another one is in force with the next connection.
     async fn password(&self) -> Result<Zeroizing<String>, DirectoryError> {
         let file = self.password_file.display();
-        let unreadable = |why: &dyn std::fmt::Display| DirectoryError::Unauthorized(format!("its password-file {file}: {why}"));
-        let text = tokio::fs::read(&self.password_file).await.map(Zeroizing::new).map_err(|error| unreadable(&error))?;
+        let unreadable = |why: &dyn std::fmt::Display| {
+            DirectoryError::Unauthorized(format!("its password-file {file}: {why}"))
+        };
+        let text = tokio::fs::read(&self.password_file)
+            .await
+            .map(Zeroizing::new)
+            .map_err(|error| unreadable(&error))?;
         let text = std::str::from_utf8(&text).map_err(|_| unreadable(&"it isn't UTF-8"))?;
-        let password = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+        let password =
+            text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
         // A bind without a password succeeds, as nobody (RFC 4513, section 5.1.2).
         if password.is_empty() {
             return Err(unreadable(&"it is empty"));
@@ -157,11 +196,19 @@ impl Pool {
         match failure_of_all(answer) {
             DirectoryError::Unauthorized(why) | DirectoryError::Refused(why) => {
                 // It is about the bind-dn, and nobody else.
-                let why = if answer.text.is_empty() || why.ends_with(&answer.text) { why } else { with_words(&why, answer) };
+                let why = if answer.text.is_empty() || why.ends_with(&answer.text) {
+                    why
+                } else {
+                    with_words(&why, answer)
+                };
                 let (dn, file) = (&self.bind_dn, self.password_file.display());
-                DirectoryError::Unauthorized(format!("the bind as {dn} with the password in {file} failed: {why}"))
+                DirectoryError::Unauthorized(format!(
+                    "the bind as {dn} with the password in {file} failed: {why}"
+                ))
             }
-            DirectoryError::Failed(why) => DirectoryError::Unreachable(format!("the bind failed: {why}")),
+            DirectoryError::Failed(why) => {
+                DirectoryError::Unreachable(format!("the bind failed: {why}"))
+            }
             other => other,
         }
     }
@@ -186,7 +233,9 @@ impl Pool {
 
 /// Returns the terms of TLS under which nobody but these authorities is trusted.
 async fn trust(file: &Path) -> Result<ClientConfig, DirectoryError> {
-    let error = |why: &dyn std::fmt::Display| DirectoryError::Unreachable(format!("its ca-file {}: {why}", file.display()));
+    let error = |why: &dyn std::fmt::Display| {
+        DirectoryError::Unreachable(format!("its ca-file {}: {why}", file.display()))
+    };
     let text = tokio::fs::read(file).await.map_err(|why| error(&why))?;
     let mut authorities = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&text) {
@@ -196,11 +245,16 @@ async fn trust(file: &Path) -> Result<ClientConfig, DirectoryError> {
         return Err(error(&"it has no certificate in PEM"));
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    Ok(versions.map_err(|why| error(&why))?.with_root_certificates(authorities).with_no_client_auth())
+    let versions =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    Ok(versions
+        .map_err(|why| error(&why))?
+        .with_root_certificates(authorities)
+        .with_no_client_auth())
 }
 
-/// A connection that one entry is brought over; it goes back once it isn't needed, unless something is amiss with it.
+/// A connection that one entry is brought over; it goes back once it isn't needed, unless something
+/// is amiss with it.
 pub(super) struct Connection<'a> {
     ldap: ldap3::Ldap,
     /// Nothing is on its way that nobody waits for.
@@ -219,7 +273,8 @@ impl Connection<'_> {
         self.wrote
     }
 
-    /// Lets nothing be written over it: what there would be to write is [`DirectoryError::Drifted`].
+    /// Lets nothing be written over it: what there would be to write is
+    /// [`DirectoryError::Drifted`].
     pub(super) fn compare_only(&mut self, is_read_only: bool) {
         self.is_read_only = is_read_only;
     }
@@ -252,7 +307,8 @@ impl Connection<'_> {
         }
     }
 
-    /// Searches where roster may have no business. Nothing is returned where the server doesn't let it.
+    /// Searches where roster may have no business. Nothing is returned where the server doesn't let
+    /// it.
     pub(super) async fn search_if_open(
         &mut self,
         base: &str,
@@ -269,7 +325,8 @@ impl Connection<'_> {
         }
     }
 
-    /// Whether an entry meets a filter for certain: false also where the server doesn't let roster know.
+    /// Whether an entry meets a filter for certain: false also where the server doesn't let roster
+    /// know.
     pub(super) async fn meets(&mut self, dn: &str, filter: &str) -> Result<bool, DirectoryError> {
         let results = self.search_if_open(dn, Scope::Base, filter, &["1.1"], 1).await?;
         Ok(results.is_some_and(|results| !results.entries.is_empty()))
@@ -294,7 +351,12 @@ impl Connection<'_> {
                     results.refers = true;
                 } else if !item.is_intermediate() {
                     if results.entries.len() == most {
-                        return Ok((results, Err(DirectoryError::Nonsense("it found more than it was asked for".to_owned()))));
+                        return Ok((
+                            results,
+                            Err(DirectoryError::Nonsense(
+                                "it found more than it was asked for".to_owned(),
+                            )),
+                        ));
                     }
                     results.entries.push(Found::new(SearchEntry::construct(item)));
                 }
@@ -307,7 +369,8 @@ impl Connection<'_> {
         Ok((Results { has_more: answer.rc == SIZE_LIMIT_EXCEEDED, ..results }, answer))
     }
 
-    /// Returns everything that a search finds, by pages (RFC 2696), so that no limit of the server on one answer ends it.
+    /// Returns everything that a search finds, by pages (RFC 2696), so that no limit of the server
+    /// on one answer ends it.
     pub(super) async fn search_all(
         &mut self,
         base: &str,
@@ -320,7 +383,8 @@ impl Connection<'_> {
             let page = PagedResults { size: PAGE, cookie };
             let searching = self.ldap.with_controls(RawControl::from(page));
             let (found, answer) = answered(&self.permit, async {
-                let mut stream = searching.streaming_search(base, Scope::Subtree, filter, attributes).await?;
+                let mut stream =
+                    searching.streaming_search(base, Scope::Subtree, filter, attributes).await?;
                 let mut found = vec![];
                 while let Some(item) = stream.next().await? {
                     if !item.is_ref() && !item.is_intermediate() {
@@ -345,7 +409,12 @@ impl Connection<'_> {
     }
 
     /// Whether an attribute of an entry has a value; the answer's code says it.
-    pub(super) async fn compare(&mut self, dn: &str, attribute: &str, value: &str) -> Result<LdapResult, DirectoryError> {
+    pub(super) async fn compare(
+        &mut self,
+        dn: &str,
+        attribute: &str,
+        value: &str,
+    ) -> Result<LdapResult, DirectoryError> {
         self.is_sound = false;
         let answer = answered(&self.permit, self.ldap.compare(dn, attribute, value)).await?.0;
         self.is_sound = true;
@@ -353,9 +422,15 @@ impl Connection<'_> {
     }
 
     /// Adds an entry. Where the server gives it along (RFC 4527), the answer has its entryUUID.
-    pub(super) async fn add(&mut self, dn: &str, attributes: &[(&str, Vec<String>)]) -> Result<LdapResult, DirectoryError> {
-        let values = |values: &'_ [String]| values.iter().map(|value| value.as_bytes().to_vec()).collect();
-        let attributes = attributes.iter().map(|(name, all)| (name.as_bytes().to_vec(), values(all))).collect();
+    pub(super) async fn add(
+        &mut self,
+        dn: &str,
+        attributes: &[(&str, Vec<String>)],
+    ) -> Result<LdapResult, DirectoryError> {
+        let values =
+            |values: &'_ [String]| values.iter().map(|value| value.as_bytes().to_vec()).collect();
+        let attributes =
+            attributes.iter().map(|(name, all)| (name.as_bytes().to_vec(), values(all))).collect();
         let mut ldap = self.ldap.clone();
         ldap.with_controls(PostRead::new(vec![UUID]));
         self.written(async { ldap.add(dn, attributes).await }).await
@@ -373,15 +448,24 @@ impl Connection<'_> {
         self.written(async { ldap.modify(dn, changes).await }).await
     }
 
-    /// Renames an entry, and puts it under another. The value that it was named by stays among its values, since the entry
-    /// may need one.
-    pub(super) async fn rename(&mut self, dn: &str, name: &str, under: &str) -> Result<LdapResult, DirectoryError> {
+    /// Renames an entry, and puts it under another. The value that it was named by stays among its
+    /// values, since the entry may need one.
+    pub(super) async fn rename(
+        &mut self,
+        dn: &str,
+        name: &str,
+        under: &str,
+    ) -> Result<LdapResult, DirectoryError> {
         let mut ldap = self.ldap.clone();
         self.written(async { ldap.modifydn(dn, name, false, Some(under)).await }).await
     }
 
     /// Removes an entry, where it meets the filter.
-    pub(super) async fn delete(&mut self, dn: &str, only_if: Option<&str>) -> Result<LdapResult, DirectoryError> {
+    pub(super) async fn delete(
+        &mut self,
+        dn: &str,
+        only_if: Option<&str>,
+    ) -> Result<LdapResult, DirectoryError> {
         let mut ldap = self.ldap.clone();
         ldap.with_controls(only_if.map(assertion).into_iter().collect::<Vec<_>>());
         self.written(async { ldap.delete(dn).await }).await
@@ -410,7 +494,8 @@ pub(super) fn uuid_of(answer: &LdapResult) -> Option<String> {
     let Control(_, raw) = answer.ctrls.iter().find(is_read)?;
     // The library panics over what isn't LDAP.
     let read = std::panic::catch_unwind(AssertUnwindSafe(|| raw.parse::<PostReadResp>())).ok()?;
-    let values = |(name, values): (String, Vec<String>)| name.eq_ignore_ascii_case(UUID).then_some(values);
+    let values =
+        |(name, values): (String, Vec<String>)| name.eq_ignore_ascii_case(UUID).then_some(values);
     read.attrs.into_iter().find_map(values)?.into_iter().next()
 }
 
@@ -426,9 +511,12 @@ fn assertion(filter: &str) -> RawControl {
     Assertion { filter }.critical().into()
 }
 
-/// Waits for an answer as long as one may take, and lets others go on meanwhile where that is long. The library panics over
-/// what isn't LDAP, which is no reason to end.
-async fn answered<T>(permit: &Permit, operation: impl Future<Output = ldap3::result::Result<T>>) -> Result<T, DirectoryError> {
+/// Waits for an answer as long as one may take, and lets others go on meanwhile where that is long.
+/// The library panics over what isn't LDAP, which is no reason to end.
+async fn answered<T>(
+    permit: &Permit,
+    operation: impl Future<Output = ldap3::result::Result<T>>,
+) -> Result<T, DirectoryError> {
     let mut operation = pin!(AssertUnwindSafe(operation).catch_unwind());
     let began = Instant::now();
     let outcome = loop {
@@ -454,62 +542,95 @@ async fn answered<T>(permit: &Permit, operation: impl Future<Output = ldap3::res
 fn lost(error: &LdapError) -> DirectoryError {
     DirectoryError::Unreachable(match error {
         LdapError::Io { source } => source.to_string(),
-        LdapError::OpSend { .. } | LdapError::ResultRecv { .. } | LdapError::IdScrubSend { .. } | LdapError::EndOfStream => {
-            "the connection was lost".to_owned()
-        }
+        LdapError::OpSend { .. }
+        | LdapError::ResultRecv { .. }
+        | LdapError::IdScrubSend { .. }
+        | LdapError::EndOfStream => "the connection was lost".to_owned(),
         other => other.to_string(),
     })
 }
 
 /// Returns what an answer means, with the server's own words.
 fn with_words(what: &str, answer: &LdapResult) -> String {
-    if answer.text.is_empty() { what.to_owned() } else { in_short(&format!("{what}: {}", answer.text)) }
+    if answer.text.is_empty() {
+        what.to_owned()
+    } else {
+        in_short(&format!("{what}: {}", answer.text))
+    }
 }
 
-/// Returns what an answer to an operation on one entry or group means that isn't a success (RFC 4511, appendix A.2).
+/// Returns what an answer to an operation on one entry or group means that isn't a success (RFC
+/// 4511, appendix A.2).
 ///
-/// Most is about that entry. Where it can't be told whether the server as a whole fails (busy, unavailable, a limit of time,
-/// an internal error, a referral), it is a failure: it counts as the directory's once it meets a second entry. A server may be
-/// unwilling (53) because it only reads, or because of one entry: it counts as about the entry, as a wrong guess then costs
-/// further tries, and the other way round everybody would wait for one. What no entry can be without (the bind, TLS, the
-/// assertion control) is about the directory at once.
+/// Most is about that entry. Where it can't be told whether the server as a whole fails (busy,
+/// unavailable, a limit of time, an internal error, a referral), it is a failure: it counts as the
+/// directory's once it meets a second entry. A server may be unwilling (53) because it only reads,
+/// or because of one entry: it counts as about the entry, as a wrong guess then costs further
+/// tries, and the other way round everybody would wait for one. What no entry can be without (the
+/// bind, TLS, the assertion control) is about the directory at once.
 ///
-/// What is about the directory as a whole, or may be, is logged, so it has none of the server's own words: they may name a person.
+/// What is about the directory as a whole, or may be, is logged, so it has none of the server's own
+/// words: they may name a person.
 pub(super) fn failure(answer: &LdapResult) -> DirectoryError {
     let said = |what: &str| with_words(what, answer);
     match answer.rc {
         1 | 2 => DirectoryError::Nonsense(said("it doesn't understand what roster asked")),
-        3 => DirectoryError::Failed("it takes too long (timeLimitExceeded); an index may be missing".to_owned()),
-        7 => DirectoryError::Unauthorized("it takes no simple bind (authMethodNotSupported)".to_owned()),
-        8 => DirectoryError::Unauthorized("it asks for a stronger bind (strongerAuthRequired)".to_owned()),
+        3 => DirectoryError::Failed(
+            "it takes too long (timeLimitExceeded); an index may be missing".to_owned(),
+        ),
+        7 => DirectoryError::Unauthorized(
+            "it takes no simple bind (authMethodNotSupported)".to_owned(),
+        ),
+        8 => DirectoryError::Unauthorized(
+            "it asks for a stronger bind (strongerAuthRequired)".to_owned(),
+        ),
         REFERRAL => DirectoryError::Failed(REFERS.to_owned()),
-        11 => DirectoryError::Failed("raise the bind-dn's limits, or add an index (adminLimitExceeded)".to_owned()),
-        12 => DirectoryError::Unreachable("it lacks the assertion control (RFC 4528), which roster needs".to_owned()),
+        11 => DirectoryError::Failed(
+            "raise the bind-dn's limits, or add an index (adminLimitExceeded)".to_owned(),
+        ),
+        12 => DirectoryError::Unreachable(
+            "it lacks the assertion control (RFC 4528), which roster needs".to_owned(),
+        ),
         13 => DirectoryError::Unauthorized("it asks for TLS (confidentialityRequired)".to_owned()),
-        48 => DirectoryError::Unauthorized("it takes no such bind (inappropriateAuthentication)".to_owned()),
-        49 => DirectoryError::Unauthorized("the DN or the password is wrong (invalidCredentials)".to_owned()),
-        INSUFFICIENT_ACCESS => DirectoryError::refused(&said("the bind-dn may not do this (insufficientAccessRights)")),
+        48 => DirectoryError::Unauthorized(
+            "it takes no such bind (inappropriateAuthentication)".to_owned(),
+        ),
+        49 => DirectoryError::Unauthorized(
+            "the DN or the password is wrong (invalidCredentials)".to_owned(),
+        ),
+        INSUFFICIENT_ACCESS => {
+            DirectoryError::refused(&said("the bind-dn may not do this (insufficientAccessRights)"))
+        }
         51 => DirectoryError::Failed("it is busy".to_owned()),
         52 => DirectoryError::Failed("it says that it is unavailable".to_owned()),
-        UNWILLING => DirectoryError::refused(&said("it is unwilling to (unwillingToPerform); maybe it only reads")),
+        UNWILLING => DirectoryError::refused(&said(
+            "it is unwilling to (unwillingToPerform); maybe it only reads",
+        )),
         80 => DirectoryError::Failed("result code 80 (other)".to_owned()),
         19 => DirectoryError::refused(&said("constraintViolation")),
         21 => DirectoryError::refused(&said("invalidAttributeSyntax")),
         65 => DirectoryError::refused(&said("objectClassViolation")),
         66 => DirectoryError::refused(&said("there are entries below it (notAllowedOnNonLeaf)")),
-        71 => DirectoryError::refused(&said("it would come to another server (affectsMultipleDSAs)")),
+        71 => {
+            DirectoryError::refused(&said("it would come to another server (affectsMultipleDSAs)"))
+        }
         code => DirectoryError::refused(&said(&format!("result code {code}"))),
     }
 }
 
-/// Returns what an answer means to what everybody needs: the bind, and searching `ou=people` and `ou=groups` at all.
+/// Returns what an answer means to what everybody needs: the bind, and searching `ou=people` and
+/// `ou=groups` at all.
 fn failure_of_all(answer: &LdapResult) -> DirectoryError {
     match answer.rc {
         51 => DirectoryError::Busy { after: None, may_be_done: false },
         52 => DirectoryError::Unreachable("it says that it is unavailable".to_owned()),
         REFERRAL => DirectoryError::Unreachable(REFERS.to_owned()),
-        34 => DirectoryError::Address("the base or the bind-dn in the address of the directory isn't a DN".to_owned()),
-        INSUFFICIENT_ACCESS => DirectoryError::Unauthorized("the bind-dn may not do this (insufficientAccessRights)".to_owned()),
+        34 => DirectoryError::Address(
+            "the base or the bind-dn in the address of the directory isn't a DN".to_owned(),
+        ),
+        INSUFFICIENT_ACCESS => DirectoryError::Unauthorized(
+            "the bind-dn may not do this (insufficientAccessRights)".to_owned(),
+        ),
         _ => failure(answer),
     }
 }
@@ -543,8 +664,13 @@ pub(super) struct Found {
 impl Found {
     fn new(entry: SearchEntry) -> Self {
         let SearchEntry { dn, attrs, bin_attrs, .. } = entry;
-        let attributes = attrs.into_iter().map(|(name, values)| (name.to_lowercase(), values)).collect();
-        Self { dn, attributes, unreadable: bin_attrs.into_keys().map(|name| name.to_lowercase()).collect() }
+        let attributes =
+            attrs.into_iter().map(|(name, values)| (name.to_lowercase(), values)).collect();
+        Self {
+            dn,
+            attributes,
+            unreadable: bin_attrs.into_keys().map(|name| name.to_lowercase()).collect(),
+        }
     }
 
     /// Returns the values of an attribute, none where one of them isn't text.
@@ -559,7 +685,9 @@ impl Found {
 
     /// Whether an attribute has this value among others, in whatever case.
     pub(super) fn has(&self, attribute: &str, value: &str) -> bool {
-        self.values(attribute).iter().any(|one| one.trim().to_lowercase() == value.trim().to_lowercase())
+        self.values(attribute)
+            .iter()
+            .any(|one| one.trim().to_lowercase() == value.trim().to_lowercase())
     }
 
     /// Whether an attribute has this value alone, to the letter, or none.
@@ -594,7 +722,9 @@ impl Outcome for LdapResult {
     fn success_of_entry(&self) -> Result<(), DirectoryError> {
         match self.rc {
             SUCCESS => Ok(()),
-            NO_SUCH_OBJECT | ASSERTION_FAILED | ENTRY_ALREADY_EXISTS => Err(DirectoryError::Conflict),
+            NO_SUCH_OBJECT | ASSERTION_FAILED | ENTRY_ALREADY_EXISTS => {
+                Err(DirectoryError::Conflict)
+            }
             _ => Err(failure(self)),
         }
     }
@@ -606,7 +736,13 @@ mod tests {
 
     #[test]
     fn what_one_entry_meets_is_its_own_until_others_meet_it_too() {
-        let answer = |rc| LdapResult { rc, matched: String::new(), text: String::new(), refs: vec![], ctrls: vec![] };
+        let answer = |rc| LdapResult {
+            rc,
+            matched: String::new(),
+            text: String::new(),
+            refs: vec![],
+            ctrls: vec![],
+        };
         let of_entry = |rc| failure(&answer(rc));
         for rc in [3, 10, 11, 51, 52, 80] {
             assert!(matches!(of_entry(rc), DirectoryError::Failed(_)), "{rc}");
@@ -626,11 +762,15 @@ mod tests {
     fn what_is_about_the_directory_as_a_whole_has_none_of_the_servers_words() {
         for rc in 1..100 {
             let text = "no access to uid=alice.acme,ou=people".to_owned();
-            let answer = LdapResult { rc, matched: String::new(), text, refs: vec![], ctrls: vec![] };
+            let answer =
+                LdapResult { rc, matched: String::new(), text, refs: vec![], ctrls: vec![] };
             let problem = failure(&answer);
             // It is logged, unlike a refusal of one entry.
-            for problem in [problem, failure_of_all(&answer), answer.success_of_entry().unwrap_err()] {
-                let is_logged = problem.is_about_directory() || matches!(problem, DirectoryError::Failed(_));
+            for problem in
+                [problem, failure_of_all(&answer), answer.success_of_entry().unwrap_err()]
+            {
+                let is_logged =
+                    problem.is_about_directory() || matches!(problem, DirectoryError::Failed(_));
                 assert!(!is_logged || !problem.to_string().contains("alice"), "{problem}");
             }
         }

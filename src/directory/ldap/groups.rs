@@ -1,7 +1,8 @@
 //! Memberships: a group is there as long as it has a member.
 //!
-//! A `groupOfNames` needs a member, so a group comes with its first and goes with its last. Others join and leave at the
-//! same time, so each step is one operation that the server carries out whole, and what it answers says what comes next.
+//! A `groupOfNames` needs a member, so a group comes with its first and goes with its last. Others
+//! join and leave at the same time, so each step is one operation that the server carries out
+//! whole, and what it answers says what comes next.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -24,16 +25,17 @@ const MARKED: &str = "businessCategory";
 /// A person's entry as groups know it.
 pub(super) struct Member {
     pub(super) dn: String,
-    /// The groups that the entry itself showed before anything was changed. OpenLDAP writes that after the group, so that
-    /// the two differ where it was killed in between.
+    /// The groups that the entry itself showed before anything was changed. OpenLDAP writes that
+    /// after the group, so that the two differ where it was killed in between.
     pub(super) member_of: Vec<String>,
     /// Whether what the directory shows is believed.
     pub(super) compares: bool,
 }
 
 impl Ldap {
-    /// Takes a person out of all groups of the organization that roster made but theirs, and returns the DN of that one if
-    /// they are seen to be in it. They were in this group `before`, as far as anybody knows.
+    /// Takes a person out of all groups of the organization that roster made but theirs, and
+    /// returns the DN of that one if they are seen to be in it. They were in this group `before`,
+    /// as far as anybody knows.
     pub(super) async fn leave_others(
         &self,
         connection: &mut Connection<'_>,
@@ -48,7 +50,9 @@ impl Ldap {
         let mut own = None;
         let mut seen = Groups::default();
         loop {
-            let found = connection.search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MOST_GROUPS).await?;
+            let found = connection
+                .search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MOST_GROUPS)
+                .await?;
             for group in found.entries {
                 seen.note(&group);
                 if group.has("cn", &name) {
@@ -62,7 +66,8 @@ impl Ldap {
             }
         }
         if !is_new {
-            self.leave_unseen(connection, member, organization, (before, Some(&name)), &seen).await?;
+            self.leave_unseen(connection, member, organization, (before, Some(&name)), &seen)
+                .await?;
         }
         self.forget(connection, member, (organization, &name), &seen.dns).await?;
         Ok(own)
@@ -78,21 +83,30 @@ impl Ldap {
     ) -> Result<(), DirectoryError> {
         let seen = self.leave_all(connection, &member.dn, None).await?;
         self.leave_unseen(connection, member, organization, (before, None), &seen).await?;
-        // What the entry itself says, wherever the group is, and whether the group shows its members or not.
-        for group in member.member_of.iter().filter(|group| !seen.dns.contains(&group.to_lowercase())) {
-            let shown = connection.search_if_open(group, Scope::Base, "(objectClass=*)", &["cn", MARKED], 1).await?;
+        // What the entry itself says, wherever the group is, and whether the group shows its
+        // members or not.
+        for group in
+            member.member_of.iter().filter(|group| !seen.dns.contains(&group.to_lowercase()))
+        {
+            let shown = connection
+                .search_if_open(group, Scope::Base, "(objectClass=*)", &["cn", MARKED], 1)
+                .await?;
             let shown = shown.and_then(|mut shown| shown.entries.pop());
-            let is_own = shown.map_or_else(|| self.is_named_for(group, organization), |shown| shown.has(MARKED, MARK));
+            let is_own = shown.map_or_else(
+                || self.is_named_for(group, organization),
+                |shown| shown.has(MARKED, MARK),
+            );
             leave(connection, group, is_own, &member.dn).await?;
         }
         Ok(())
     }
 
-    /// Takes somebody out of the groups of their organization that don't show whether they are in them, but the one that
-    /// they are to be in.
+    /// Takes somebody out of the groups of their organization that don't show whether they are in
+    /// them, but the one that they are to be in.
     ///
-    /// A server may not let roster search by `member`, and nobody tells it then. That it does is plain where it shows the
-    /// group that they were in. Where it doesn't, every group is told to let them go, and answers whether they were in it.
+    /// A server may not let roster search by `member`, and nobody tells it then. That it does is
+    /// plain where it shows the group that they were in. Where it doesn't, every group is told to
+    /// let them go, and answers whether they were in it.
     async fn leave_unseen(
         &self,
         connection: &mut Connection<'_>,
@@ -101,7 +115,11 @@ impl Ldap {
         (before, own): (Option<&str>, Option<&str>),
         seen: &Groups,
     ) -> Result<(), DirectoryError> {
-        if member.compares || before.map_or(!seen.names.is_empty(), |before| seen.names.contains(&before.to_lowercase())) {
+        if member.compares
+            || before.map_or(!seen.names.is_empty(), |before| {
+                seen.names.contains(&before.to_lowercase())
+            })
+        {
             return Ok(());
         }
         let is_own = |name: &str| own.is_some_and(|own| own.to_lowercase() == name.to_lowercase());
@@ -110,7 +128,11 @@ impl Ldap {
         }
         let others = format!("(&(objectClass=groupOfNames)(!({MARKED}={MARK})))");
         // Who stays keeps what others gave them.
-        let filter = if own.is_some() { made_for(organization) } else { format!("(|{}{others})", made_for(organization)) };
+        let filter = if own.is_some() {
+            made_for(organization)
+        } else {
+            format!("(|{}{others})", made_for(organization))
+        };
         for group in connection.search_all(&self.groups, &filter, &["cn", MARKED]).await? {
             let is_staying = group.values("cn").iter().any(|name| is_own(name));
             if is_staying || seen.dns.contains(&group.dn.to_lowercase()) {
@@ -137,7 +159,8 @@ impl Ldap {
         group.starts_with(&format!("cn={organization}.")) && group.ends_with(&end)
     }
 
-    /// Sees to it that a person's `memberOf`, if the server has it, says the group that they are in.
+    /// Sees to it that a person's `memberOf`, if the server has it, says the group that they are
+    /// in.
     pub(super) async fn follow(
         &self,
         connection: &mut Connection<'_>,
@@ -167,9 +190,15 @@ impl Ldap {
 
     /// Sees to it that `memberOf` followed somebody who joined a group that was there.
     ///
-    /// OpenLDAP looks whether there is such a group before it lets somebody join. Where it came in between, made by somebody
-    /// else or by an operator that is gone, the member's `memberOf` stays as it was.
-    async fn see_through(&self, connection: &mut Connection<'_>, member: &Member, group: &str) -> Result<(), DirectoryError> {
+    /// OpenLDAP looks whether there is such a group before it lets somebody join. Where it came in
+    /// between, made by somebody else or by an operator that is gone, the member's `memberOf` stays
+    /// as it was.
+    async fn see_through(
+        &self,
+        connection: &mut Connection<'_>,
+        member: &Member,
+        group: &str,
+    ) -> Result<(), DirectoryError> {
         if self.lacks_member_of.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -179,13 +208,18 @@ impl Ldap {
     }
 
     /// Whether anybody's entry shows `memberOf`.
-    async fn shows_member_of(&self, connection: &mut Connection<'_>) -> Result<bool, DirectoryError> {
+    async fn shows_member_of(
+        &self,
+        connection: &mut Connection<'_>,
+    ) -> Result<bool, DirectoryError> {
         let filter = format!("({MEMBER_OF}=*)");
-        let found = connection.search_if_open(&self.people, Scope::Subtree, &filter, &["1.1"], 1).await?;
+        let found =
+            connection.search_if_open(&self.people, Scope::Subtree, &filter, &["1.1"], 1).await?;
         Ok(found.is_some_and(|found| !found.entries.is_empty()))
     }
 
-    /// Has the server take groups of the organization off a person's `memberOf` in which they aren't.
+    /// Has the server take groups of the organization off a person's `memberOf` in which they
+    /// aren't.
     async fn forget(
         &self,
         connection: &mut Connection<'_>,
@@ -195,7 +229,9 @@ impl Ldap {
     ) -> Result<(), DirectoryError> {
         let end = format!(",{}", self.groups).to_lowercase();
         let own = [self.group_dn(own)];
-        let is_stale = |group: &String| self.is_named_for(group, organization) && !seen.contains(group) && !names(&own, group);
+        let is_stale = |group: &String| {
+            self.is_named_for(group, organization) && !seen.contains(group) && !names(&own, group)
+        };
         for group in member.member_of.iter().map(|group| group.to_lowercase()).filter(is_stale) {
             match pass_through(connection, &group, &member.dn).await? {
                 Passage::Through => continue,
@@ -207,7 +243,10 @@ impl Ldap {
                 Passage::Gone => {}
             }
             // The group is gone. One that has nobody but itself is there for a moment instead.
-            let name = group.strip_prefix("cn=").and_then(|group| group.strip_suffix(&end)).unwrap_or_default();
+            let name = group
+                .strip_prefix("cn=")
+                .and_then(|group| group.strip_suffix(&end))
+                .unwrap_or_default();
             let answer = connection.add(&group, &new_group(name, organization, &group)).await?;
             if !matches!(answer.rc, connection::SUCCESS | connection::ENTRY_ALREADY_EXISTS) {
                 return Err(connection::failure(&answer));
@@ -230,14 +269,16 @@ impl Ldap {
         let group = self.group_dn(&name);
         if member.compares {
             // Each group has members. One that shows none doesn't show who isn't in it either.
-            let hides_members =
-                connection.meets(&group, "(objectClass=*)").await? && !connection.meets(&group, "(member=*)").await?;
+            let hides_members = connection.meets(&group, "(objectClass=*)").await?
+                && !connection.meets(&group, "(member=*)").await?;
             return if hides_members { Ok(()) } else { Err(DirectoryError::Drifted) };
         }
         let new = new_group(&name, organization, &member.dn);
         for _ in 0..ROUNDS {
             let joining = vec![Mod::Add("member", HashSet::from([member.dn.as_str()]))];
-            let answer = connection.modify(&group, joining, Some(&of_group(&made_for(organization)))).await?;
+            let answer = connection
+                .modify(&group, joining, Some(&of_group(&made_for(organization))))
+                .await?;
             match answer.rc {
                 connection::SUCCESS | connection::ATTRIBUTE_OR_VALUE_EXISTS => {
                     return self.see_through(connection, member, &group).await;
@@ -258,8 +299,8 @@ impl Ldap {
         Err(DirectoryError::Conflict)
     }
 
-    /// Takes an entry out of every group, whoever made it: whoever gets the name next isn't to be in it. Where it gets another
-    /// name, the groups that roster didn't make have that one instead.
+    /// Takes an entry out of every group, whoever made it: whoever gets the name next isn't to be
+    /// in it. Where it gets another name, the groups that roster didn't make have that one instead.
     pub(super) async fn leave_all(
         &self,
         connection: &mut Connection<'_>,
@@ -269,7 +310,9 @@ impl Ldap {
         let filter = format!("(member={})", ldap_escape(dn));
         let mut seen = Groups::default();
         loop {
-            let found = connection.search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MOST_GROUPS).await?;
+            let found = connection
+                .search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MOST_GROUPS)
+                .await?;
             for group in &found.entries {
                 seen.note(group);
                 match new.filter(|_| !group.has(MARKED, MARK)) {
@@ -283,10 +326,16 @@ impl Ldap {
         }
     }
 
-    /// Sees to it that `memberOf` says the groups of others that a person is in, who was named anew.
-    pub(super) async fn follow_all(&self, connection: &mut Connection<'_>, member: &Member) -> Result<(), DirectoryError> {
+    /// Sees to it that `memberOf` says the groups of others that a person is in, who was named
+    /// anew.
+    pub(super) async fn follow_all(
+        &self,
+        connection: &mut Connection<'_>,
+        member: &Member,
+    ) -> Result<(), DirectoryError> {
         let filter = format!("(member={})", ldap_escape(&member.dn));
-        let found = connection.search(&self.groups, Scope::Subtree, &filter, &["cn"], MOST_GROUPS).await?;
+        let found =
+            connection.search(&self.groups, Scope::Subtree, &filter, &["cn"], MOST_GROUPS).await?;
         for group in &found.entries {
             self.see_through(connection, member, &group.dn).await?;
         }
@@ -325,8 +374,12 @@ fn new_group(name: &str, organization: &str, member: &str) -> [(&'static str, Ve
 }
 
 /// Reads the groups that a person's entry shows.
-async fn member_of(connection: &mut Connection<'_>, member: &Member) -> Result<Vec<String>, DirectoryError> {
-    let found = connection.search(&member.dn, Scope::Base, "(objectClass=*)", &[MEMBER_OF], 1).await?;
+async fn member_of(
+    connection: &mut Connection<'_>,
+    member: &Member,
+) -> Result<Vec<String>, DirectoryError> {
+    let found =
+        connection.search(&member.dn, Scope::Base, "(objectClass=*)", &[MEMBER_OF], 1).await?;
     Ok(found.entries.first().map(|entry| entry.values(MEMBER_OF).to_vec()).unwrap_or_default())
 }
 
@@ -345,8 +398,13 @@ enum Passage {
     Gone,
 }
 
-/// Puts somebody into a group and takes them out at once, which changes nothing but the server's `memberOf`.
-async fn pass_through(connection: &mut Connection<'_>, group: &str, member: &str) -> Result<Passage, DirectoryError> {
+/// Puts somebody into a group and takes them out at once, which changes nothing but the server's
+/// `memberOf`.
+async fn pass_through(
+    connection: &mut Connection<'_>,
+    group: &str,
+    member: &str,
+) -> Result<Passage, DirectoryError> {
     let only = || HashSet::from([member]);
     let passing = vec![Mod::Add("member", only()), Mod::Delete("member", only())];
     let answer = connection.modify(group, passing, None).await?;
@@ -359,7 +417,12 @@ async fn pass_through(connection: &mut Connection<'_>, group: &str, member: &str
 }
 
 /// Lets somebody else's group have a member under another name.
-async fn replace(connection: &mut Connection<'_>, group: &str, member: &str, new: &str) -> Result<(), DirectoryError> {
+async fn replace(
+    connection: &mut Connection<'_>,
+    group: &str,
+    member: &str,
+    new: &str,
+) -> Result<(), DirectoryError> {
     let only = |dn| HashSet::from([dn]);
     let renaming = vec![Mod::Add("member", only(new)), Mod::Delete("member", only(member))];
     let answer = connection.modify(group, renaming, None).await?;
@@ -372,13 +435,20 @@ async fn replace(connection: &mut Connection<'_>, group: &str, member: &str, new
 }
 
 /// Takes a member out of a group, and the group away with its last where it is roster's own.
-async fn leave(connection: &mut Connection<'_>, group: &str, is_own: bool, member: &str) -> Result<(), DirectoryError> {
+async fn leave(
+    connection: &mut Connection<'_>,
+    group: &str,
+    is_own: bool,
+    member: &str,
+) -> Result<(), DirectoryError> {
     let mut is_last = false;
     for _ in 0..ROUNDS {
         let leaving = vec![Mod::Delete("member", HashSet::from([member]))];
         let answer = connection.modify(group, leaving, None).await?;
         match answer.rc {
-            connection::SUCCESS | connection::NO_SUCH_ATTRIBUTE | connection::NO_SUCH_OBJECT => return Ok(()),
+            connection::SUCCESS | connection::NO_SUCH_ATTRIBUTE | connection::NO_SUCH_OBJECT => {
+                return Ok(());
+            }
             connection::OBJECT_CLASS_VIOLATION if is_own => {
                 is_last = true;
                 if remove_with_last(connection, group, member).await? {
@@ -396,9 +466,15 @@ async fn leave(connection: &mut Connection<'_>, group: &str, is_own: bool, membe
 
 /// Removes a group as long as it has this member alone, and returns whether that was so.
 ///
-/// Between the look and the removal somebody may join, which changes the group's state: the server then refuses.
-async fn remove_with_last(connection: &mut Connection<'_>, group: &str, member: &str) -> Result<bool, DirectoryError> {
-    let found = connection.search(group, Scope::Base, "(objectClass=*)", &["member", STATE], 1).await?;
+/// Between the look and the removal somebody may join, which changes the group's state: the server
+/// then refuses.
+async fn remove_with_last(
+    connection: &mut Connection<'_>,
+    group: &str,
+    member: &str,
+) -> Result<bool, DirectoryError> {
+    let found =
+        connection.search(group, Scope::Base, "(objectClass=*)", &["member", STATE], 1).await?;
     // It is gone, or isn't shown: the next round tells.
     let Some(seen) = found.entries.first() else { return Ok(false) };
     let Some(state) = seen.state() else { return Err(without_state(group)) };
@@ -428,24 +504,31 @@ fn made_for(organization: &str) -> String {
     format!("(&({MARKED}={MARK})(o={}))", ldap_escape(organization))
 }
 
-/// Returns a filter that a group has to meet, and people's entries needn't: OpenLDAP asserts it of them as well where it
-/// changes their `memberOf` along with the group, and would leave that as it was.
+/// Returns a filter that a group has to meet, and people's entries needn't: OpenLDAP asserts it of
+/// them as well where it changes their `memberOf` along with the group, and would leave that as it
+/// was.
 fn of_group(filter: &str) -> String {
     format!("(|(!(objectClass=groupOfNames)){filter})")
 }
 
 fn not_ours(group: &str, organization: &str) -> DirectoryError {
-    let advice = format!("remove it, or set its businessCategory to {MARK} and its o to {organization} to hand it over");
+    let advice = format!(
+        "remove it, or set its businessCategory to {MARK} and its o to {organization} to hand it over"
+    );
     DirectoryError::refused(&format!("{advice}: somebody else's group is {group}"))
 }
 
 fn last_of_another(group: &str) -> DirectoryError {
-    DirectoryError::refused(&format!("give the group another member, or remove it: the account is the last one in {group}"))
+    DirectoryError::refused(&format!(
+        "give the group another member, or remove it: the account is the last one in {group}"
+    ))
 }
 
 fn closed(group: &str) -> DirectoryError {
     let advice = "let the bind-dn write there, or see to the account's membership";
-    DirectoryError::refused(&format!("{advice}: the bind-dn may not change somebody else's group {group}"))
+    DirectoryError::refused(&format!(
+        "{advice}: the bind-dn may not change somebody else's group {group}"
+    ))
 }
 
 fn without_state(group: &str) -> DirectoryError {

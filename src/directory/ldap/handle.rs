@@ -9,7 +9,8 @@ use crate::domain::account::EntryHandle;
 pub(super) struct Handle {
     /// Where the entry was when it was confirmed.
     pub(super) dn: String,
-    /// Its entryUUID (RFC 4530), which stays wherever the entry is moved to; absent where the server doesn't show it.
+    /// Its entryUUID (RFC 4530), which stays wherever the entry is moved to; absent where the
+    /// server doesn't show it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) uuid: Option<String>,
     /// The `cn` of the group of its organization that it is in.
@@ -27,7 +28,8 @@ impl Handle {
         serde_json::to_string(self).ok().map(EntryHandle)
     }
 
-    /// Whether an entry with this entryUUID is another one than it is of; false where that can't be told.
+    /// Whether an entry with this entryUUID is another one than it is of; false where that can't be
+    /// told.
     pub(super) fn is_of_another(&self, uuid: Option<&str>) -> bool {
         matches!((&self.uuid, uuid), (Some(own), Some(uuid)) if !own.eq_ignore_ascii_case(uuid))
     }
@@ -45,9 +47,10 @@ mod tests {
     #[test]
     fn a_handle_is_read_as_it_was_written_and_another_text_is_none() {
         let (dn, uuid) = ("uid=\"a\\,b\",ou=people".to_owned(), Some("1044d3ba".to_owned()));
-        for handle in
-            [Handle { dn: dn.clone(), uuid, group: Some("acme.users".to_owned()) }, Handle { dn, uuid: None, group: None }]
-        {
+        for handle in [
+            Handle { dn: dn.clone(), uuid, group: Some("acme.users".to_owned()) },
+            Handle { dn, uuid: None, group: None },
+        ] {
             assert_eq!(Handle::read(handle.to_stored().as_ref()), Some(handle));
         }
         for other in ["", "uid=alice", "{}", "[1]"] {

@@ -11,9 +11,11 @@ use crate::directory::{DirectoryError, ListedEntry};
 use crate::domain::account::{AccountId, EntryHandle};
 
 impl Ldap {
-    /// Returns everybody under `ou=people`, whoever put them there. Who isn't said to have no password counts as active: it
-    /// may not be shown.
-    pub(in crate::directory) async fn list_entries(&self) -> Result<Vec<ListedEntry>, DirectoryError> {
+    /// Returns everybody under `ou=people`, whoever put them there. Who isn't said to have no
+    /// password counts as active: it may not be shown.
+    pub(in crate::directory) async fn list_entries(
+        &self,
+    ) -> Result<Vec<ListedEntry>, DirectoryError> {
         let mut connection = self.pool.connection(false).await?;
         let of_people = "(|(objectClass=person)(employeeNumber=*))";
         let read = &[UID, EMPLOYEE_NUMBER, PASSWORD, UUID, MEMBER_OF];
@@ -29,15 +31,23 @@ impl Ldap {
                 groups_of.entry(spelling(member)).or_default().push(name_of(group));
             }
         }
-        let names: HashMap<String, String> = groups.iter().map(|group| (spelling(&group.dn), name_of(group))).collect();
+        let names: HashMap<String, String> =
+            groups.iter().map(|group| (spelling(&group.dn), name_of(group))).collect();
         let listed = |found: Found| {
             let place = spelling(&found.dn);
             // A group may not show its members, or an entry not its groups.
             let mut groups = groups_of.get(&place).cloned().unwrap_or_default();
-            groups.extend(found.values(MEMBER_OF).iter().filter_map(|group| names.get(&spelling(group)).cloned()));
+            groups.extend(
+                found
+                    .values(MEMBER_OF)
+                    .iter()
+                    .filter_map(|group| names.get(&spelling(group)).cloned()),
+            );
             groups.sort();
             groups.dedup();
-            let number = found.first(EMPLOYEE_NUMBER).and_then(|number| uuid::Uuid::parse_str(number.trim()).ok());
+            let number = found
+                .first(EMPLOYEE_NUMBER)
+                .and_then(|number| uuid::Uuid::parse_str(number.trim()).ok());
             ListedEntry {
                 handle: handle_of(&found),
                 account: number.map(AccountId),
@@ -55,6 +65,7 @@ fn name_of(group: &Found) -> String {
 }
 
 fn handle_of(found: &Found) -> EntryHandle {
-    let handle = Handle { dn: found.dn.clone(), uuid: found.uuid().map(str::to_owned), group: None };
+    let handle =
+        Handle { dn: found.dn.clone(), uuid: found.uuid().map(str::to_owned), group: None };
     handle.to_stored().unwrap_or_else(|| EntryHandle(found.dn.clone()))
 }

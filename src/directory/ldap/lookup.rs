@@ -1,9 +1,10 @@
 //! Where an account's entry is.
 //!
-//! It is found by its `employeeNumber`. What isn't found so isn't gone for that: the bind DN may have lost the right to
-//! search, and others move entries and change their numbers. So an entry that was confirmed before is asked for by its DN, by
-//! its `entryUUID` in everything that the server has, and at last by writing to it, which a server answers truly (RFC 4511:
-//! noSuchObject) also where it lets nobody search.
+//! It is found by its `employeeNumber`. What isn't found so isn't gone for that: the bind DN may
+//! have lost the right to search, and others move entries and change their numbers. So an entry
+//! that was confirmed before is asked for by its DN, by its `entryUUID` in everything that the
+//! server has, and at last by writing to it, which a server answers truly (RFC 4511: noSuchObject)
+//! also where it lets nobody search.
 
 use ldap3::{Mod, Scope, ldap_escape};
 
@@ -46,18 +47,26 @@ enum Place {
 }
 
 impl Ldap {
-    /// Returns the entries with the account's number, and who else has the login name. Who loses the way in is looked for
-    /// wherever the entry may have been moved to, as far as the server lets roster.
-    pub(super) async fn look(&self, connection: &mut Connection<'_>, entry: &Entry) -> Result<Seen, DirectoryError> {
+    /// Returns the entries with the account's number, and who else has the login name. Who loses
+    /// the way in is looked for wherever the entry may have been moved to, as far as the server
+    /// lets roster.
+    pub(super) async fn look(
+        &self,
+        connection: &mut Connection<'_>,
+        entry: &Entry,
+    ) -> Result<Seen, DirectoryError> {
         let number = number_is(entry.account);
         let filter = match &entry.person {
-            Some(person) => format!("(|{number}({UID}={}))", ldap_escape(person.login_name.as_str())),
+            Some(person) => {
+                format!("(|{number}({UID}={}))", ldap_escape(person.login_name.as_str()))
+            }
             None => number.clone(),
         };
         let alike = self.search_for(connection, entry, &filter).await?;
         let is_own = |found: &Found| found.has(EMPLOYEE_NUMBER, &entry.account.to_string());
         let has_more = alike.has_more;
-        let (mut own, mut others): (Vec<Found>, Vec<Found>) = alike.entries.into_iter().partition(is_own);
+        let (mut own, mut others): (Vec<Found>, Vec<Found>) =
+            alike.entries.into_iter().partition(is_own);
         if own.is_empty() && has_more {
             own = self.search_for(connection, entry, &number).await?.entries;
         }
@@ -72,7 +81,9 @@ impl Ldap {
         filter: &str,
     ) -> Result<connection::Results, DirectoryError> {
         if entry.takes_away()
-            && let Some(found) = connection.search_if_open(&self.base, Scope::Subtree, filter, mapping::READ, MOST_ALIKE).await?
+            && let Some(found) = connection
+                .search_if_open(&self.base, Scope::Subtree, filter, mapping::READ, MOST_ALIKE)
+                .await?
         {
             return Ok(found);
         }
@@ -84,7 +95,8 @@ impl Ldap {
         spelling(dn).ends_with(&format!(",{}", spelling(&self.people)))
     }
 
-    /// Looks for the entry of an account that isn't found by its number, and that was confirmed before.
+    /// Looks for the entry of an account that isn't found by its number, and that was confirmed
+    /// before.
     pub(super) async fn trace(
         &self,
         connection: &mut Connection<'_>,
@@ -102,16 +114,22 @@ impl Ldap {
             return Ok(Trace::Shown(Box::new(found)));
         }
         match place {
-            Some((Place::Unshown, dn)) if entry.takes_away() && self.is_there(connection, entry, handle, &dn).await? => {
+            Some((Place::Unshown, dn))
+                if entry.takes_away() && self.is_there(connection, entry, handle, &dn).await? =>
+            {
                 return Ok(Trace::Hidden(dn));
             }
-            None if entry.takes_away() => return Err(not_shown(&format!("employeeNumber {}", entry.account))),
+            None if entry.takes_away() => {
+                return Err(not_shown(&format!("employeeNumber {}", entry.account)));
+            }
             _ => {}
         }
         match self.shows_people(connection, handle).await? {
             true => Ok(Trace::Nowhere),
             false => Err(not_shown(&match handle {
-                Some(Handle { uuid: Some(uuid), .. }) => format!("employeeNumber {} and {UUID} {uuid}", entry.account),
+                Some(Handle { uuid: Some(uuid), .. }) => {
+                    format!("employeeNumber {} and {UUID} {uuid}", entry.account)
+                }
                 _ => format!("employeeNumber {}", entry.account),
             })),
         }
@@ -119,7 +137,11 @@ impl Ldap {
 
     /// Returns where the entry was, or where roster puts it.
     fn known_dn(&self, entry: &Entry, handle: Option<&Handle>) -> Option<String> {
-        let login_name = entry.person.as_ref().map(|person| &person.login_name).or(entry.former_login_name.as_ref());
+        let login_name = entry
+            .person
+            .as_ref()
+            .map(|person| &person.login_name)
+            .or(entry.former_login_name.as_ref());
         handle.map(|handle| handle.dn.clone()).or_else(|| login_name.map(|name| self.dn_of(name)))
     }
 
@@ -130,8 +152,11 @@ impl Ldap {
         handle: Option<&Handle>,
         dn: &str,
     ) -> Result<Place, DirectoryError> {
-        let found = connection.search_if_open(dn, Scope::Base, "(objectClass=*)", mapping::READ, 1).await?;
-        let Some(found) = found.and_then(|mut found| found.entries.pop()) else { return Ok(Place::Unshown) };
+        let found =
+            connection.search_if_open(dn, Scope::Base, "(objectClass=*)", mapping::READ, 1).await?;
+        let Some(found) = found.and_then(|mut found| found.entries.pop()) else {
+            return Ok(Place::Unshown);
+        };
         if handle.is_some_and(|handle| handle.is_of_another(found.uuid())) {
             return Ok(Place::Another);
         }
@@ -160,12 +185,15 @@ impl Ldap {
         let mut bases = vec![self.base.clone()];
         let mut at = 0;
         while let Some(base) = bases.get(at) {
-            let found = connection.search_if_open(base, Scope::Subtree, &filter, mapping::READ, MOST_ALIKE).await?;
+            let found = connection
+                .search_if_open(base, Scope::Subtree, &filter, mapping::READ, MOST_ALIKE)
+                .await?;
             let found = found.map(|found| found.entries).unwrap_or_default();
             let is_of = |found: &Found| handle.is_some_and(|handle| handle.is_of(found.uuid()));
             let (same, mut numbered): (Vec<Found>, Vec<Found>) = found.into_iter().partition(is_of);
             // Others may copy the number into entries of their own.
-            numbered.retain(|found| !handle.is_some_and(|handle| handle.is_of_another(found.uuid())));
+            numbered
+                .retain(|found| !handle.is_some_and(|handle| handle.is_of_another(found.uuid())));
             if let Some(found) = same.into_iter().next().or_else(|| numbered.pop()) {
                 return self.still_its(entry, found).map(Some);
             }
@@ -178,30 +206,41 @@ impl Ldap {
     }
 
     /// Returns what else the server has beside the base.
-    async fn other_contexts(&self, connection: &mut Connection<'_>) -> Result<Vec<String>, DirectoryError> {
+    async fn other_contexts(
+        &self,
+        connection: &mut Connection<'_>,
+    ) -> Result<Vec<String>, DirectoryError> {
         const CONTEXTS: &str = "namingContexts";
-        let root = connection.search_if_open("", Scope::Base, "(objectClass=*)", &[CONTEXTS], 1).await?;
+        let root =
+            connection.search_if_open("", Scope::Base, "(objectClass=*)", &[CONTEXTS], 1).await?;
         let root = root.and_then(|mut root| root.entries.pop());
         let base = spelling(&self.base);
         // A context that has the base in it has more than that.
         let is_other = |context: &&String| !context.is_empty() && spelling(context) != base;
-        Ok(root.map(|root| root.values(CONTEXTS).iter().filter(is_other).cloned().collect()).unwrap_or_default())
+        Ok(root
+            .map(|root| root.values(CONTEXTS).iter().filter(is_other).cloned().collect())
+            .unwrap_or_default())
     }
 
     /// Returns an entry that was known by its handle, unless it was handed over to another account.
     fn still_its(&self, entry: &Entry, found: Found) -> Result<Found, DirectoryError> {
         let own = entry.account.to_string();
         match found.first(EMPLOYEE_NUMBER) {
-            Some(number) if number.trim() != own && uuid::Uuid::parse_str(number.trim()).is_ok() => {
+            Some(number)
+                if number.trim() != own && uuid::Uuid::parse_str(number.trim()).is_ok() =>
+            {
                 let advice = format!("set its employeeNumber to {own}, or remove it");
-                Err(DirectoryError::refused(&format!("{advice}: the account's entry has another's ({number}): {}", found.dn)))
+                Err(DirectoryError::refused(&format!(
+                    "{advice}: the account's entry has another's ({number}): {}",
+                    found.dn
+                )))
             }
             _ => Ok(found),
         }
     }
 
-    /// Whether there is an entry at a DN that the server doesn't show: takes its password, which tells. Where the server says
-    /// at least that the entry is another account's, it is left alone.
+    /// Whether there is an entry at a DN that the server doesn't show: takes its password, which
+    /// tells. Where the server says at least that the entry is another account's, it is left alone.
     async fn is_there(
         &self,
         connection: &mut Connection<'_>,
@@ -227,15 +266,25 @@ impl Ldap {
         }
     }
 
-    /// Whether somebody who isn't found isn't there: the server shows people, or says that there are none.
-    async fn shows_people(&self, connection: &mut Connection<'_>, handle: Option<&Handle>) -> Result<bool, DirectoryError> {
+    /// Whether somebody who isn't found isn't there: the server shows people, or says that there
+    /// are none.
+    async fn shows_people(
+        &self,
+        connection: &mut Connection<'_>,
+        handle: Option<&Handle>,
+    ) -> Result<bool, DirectoryError> {
         const HAS_PEOPLE: &str = "hasSubordinates";
-        let by = if handle.is_some_and(|handle| handle.uuid.is_some()) { UUID } else { "objectClass" };
-        let within = connection.search_if_open(&self.people, Scope::OneLevel, &format!("({by}=*)"), &["1.1"], 1).await?;
+        let by =
+            if handle.is_some_and(|handle| handle.uuid.is_some()) { UUID } else { "objectClass" };
+        let within = connection
+            .search_if_open(&self.people, Scope::OneLevel, &format!("({by}=*)"), &["1.1"], 1)
+            .await?;
         if within.is_some_and(|within| !within.entries.is_empty()) {
             return Ok(true);
         }
-        let unit = connection.search_if_open(&self.people, Scope::Base, "(objectClass=*)", &[HAS_PEOPLE], 1).await?;
+        let unit = connection
+            .search_if_open(&self.people, Scope::Base, "(objectClass=*)", &[HAS_PEOPLE], 1)
+            .await?;
         let unit = unit.and_then(|mut unit| unit.entries.pop());
         Ok(unit.is_some_and(|unit| !unit.has(HAS_PEOPLE, "TRUE")))
     }
@@ -256,7 +305,9 @@ pub(super) fn mark_of(account: AccountId, found: &Found) -> String {
 }
 
 pub(super) fn not_shown(asked: &str) -> DirectoryError {
-    DirectoryError::NotShown(format!("asked for by {asked}; let the bind-dn search ou=people, or remove the entry"))
+    DirectoryError::NotShown(format!(
+        "asked for by {asked}; let the bind-dn search ou=people, or remove the entry"
+    ))
 }
 
 pub(super) fn closed(dn: &str) -> DirectoryError {

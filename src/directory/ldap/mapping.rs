@@ -54,18 +54,26 @@ pub(super) fn name_within_people(person: &Person) -> String {
     format!("{UID}={}", dn_escape(person.login_name.as_str()))
 }
 
-/// Whether an entry has the name that [`name_within_people`] gives. One value of an attribute that names it is the name.
+/// Whether an entry has the name that [`name_within_people`] gives. One value of an attribute that
+/// names it is the name.
 pub(super) fn is_named_after(found: &Found, person: &Person) -> bool {
     let dn = found.dn.to_lowercase();
     let has_name = found.has(UID, &person.login_name) && dn.starts_with(&format!("{UID}="));
-    has_name && (found.values(UID).len() == 1 || dn.starts_with(&format!("{},", name_within_people(person).to_lowercase())))
+    has_name
+        && (found.values(UID).len() == 1
+            || dn.starts_with(&format!("{},", name_within_people(person).to_lowercase())))
 }
 
 /// Returns what a new entry has.
 pub(super) fn new_entry(entry: &Entry, person: &Person) -> Vec<(&'static str, Vec<String>)> {
     let classes = ["top", "person", "organizationalPerson", "inetOrgPerson"].map(str::to_owned);
-    let mut new = vec![("objectClass", classes.into()), (EMPLOYEE_NUMBER, vec![entry.account.to_string()])];
-    new.extend(attributes(entry, person).into_iter().filter_map(|(name, value)| Some((name, vec![value?]))));
+    let mut new =
+        vec![("objectClass", classes.into()), (EMPLOYEE_NUMBER, vec![entry.account.to_string()])];
+    new.extend(
+        attributes(entry, person)
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, vec![value?]))),
+    );
     new
 }
 
@@ -87,7 +95,8 @@ pub(super) fn attributes(entry: &Entry, person: &Person) -> Vec<Attribute> {
     } = person;
     let password = password.as_ref().filter(|_| *active);
     let address = address.as_ref();
-    let part = |of: fn(&PostalAddress) -> &Option<String>| address.and_then(|address| of(address).clone());
+    let part =
+        |of: fn(&PostalAddress) -> &Option<String>| address.and_then(|address| of(address).clone());
     let surname = display_name.split_whitespace().next_back().unwrap_or(display_name);
     vec![
         (UID, Some(login_name.clone())),
@@ -110,10 +119,12 @@ pub(super) fn attributes(entry: &Entry, person: &Person) -> Vec<Attribute> {
     .collect()
 }
 
-/// Returns a telephone number with what its syntax (a `PrintableString`, RFC 4517, section 3.3.31) takes. Other signs
-/// become a space; one with other letters or digits would be another number, and is none.
+/// Returns a telephone number with what its syntax (a `PrintableString`, RFC 4517, section 3.3.31)
+/// takes. Other signs become a space; one with other letters or digits would be another number, and
+/// is none.
 fn telephone_number(phone: &str) -> Option<String> {
-    let fits = |character: char| character.is_ascii_alphanumeric() || "'()+,-./:?= ".contains(character);
+    let fits =
+        |character: char| character.is_ascii_alphanumeric() || "'()+,-./:?= ".contains(character);
     let mut number = String::new();
     for character in phone.nfkc() {
         match character {
@@ -129,9 +140,14 @@ fn telephone_number(phone: &str) -> Option<String> {
 /// Returns the lines of an address in the syntax of RFC 4517, section 3.3.28.
 fn postal_address(address: &PostalAddress) -> String {
     let PostalAddress { street, locality, region, postal_code, country } = address;
-    let place: Vec<&str> = [locality, region, postal_code].into_iter().filter_map(|part| part.as_deref()).collect();
+    let place: Vec<&str> =
+        [locality, region, postal_code].into_iter().filter_map(|part| part.as_deref()).collect();
     let place = Some(place.join(" ")).filter(|place| !place.is_empty());
-    let lines = street.iter().map(Cow::Borrowed).chain(place.map(Cow::Owned)).chain(country.iter().map(Cow::Borrowed));
+    let lines = street
+        .iter()
+        .map(Cow::Borrowed)
+        .chain(place.map(Cow::Owned))
+        .chain(country.iter().map(Cow::Borrowed));
     lines.map(|line| line.replace('\\', "\\5C").replace('$', "\\24")).collect::<Vec<_>>().join("$")
 }
 

@@ -1,4 +1,5 @@
-//! Changing an entry and removing it. What takes rights away arrives, whatever else a server refuses or fails at.
+//! Changing an entry and removing it. What takes rights away arrives, whatever else a server
+//! refuses or fails at.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +32,8 @@ pub(super) struct Told<'a> {
     pub(super) password: Option<&'a str>,
     /// What the server didn't take before, which isn't told again.
     pub(super) unheeded: Option<&'a str>,
-    /// Whether who may not log in is told to be inactive also where the server shows that already: something that gives the
-    /// right may be on its way.
+    /// Whether who may not log in is told to be inactive also where the server shows that already:
+    /// something that gives the right may be on its way.
     pub(super) insists: bool,
 }
 
@@ -46,8 +47,9 @@ pub(super) struct Changed {
 }
 
 impl Client {
-    /// Changes what differs about an entry. Where that is refused, less is tried: what is left without the password, without
-    /// an address that another entry has, and at last what only takes rights away. What was to go is looked for afterwards.
+    /// Changes what differs about an entry. Where that is refused, less is tried: what is left
+    /// without the password, without an address that another entry has, and at last what only takes
+    /// rights away. What was to go is looked for afterwards.
     ///
     /// # Errors
     /// When not everything was changed.
@@ -59,19 +61,25 @@ impl Client {
     ) -> Result<Changed, DirectoryError> {
         let differing = user::digest(user, &user::differences(user, wanted));
         let is_unheeded = differing.is_some() && differing.as_deref() == told.unheeded;
-        // It was told so before, and has it no other way: nothing is left to tell, if it isn't a right.
+        // It was told so before, and has it no other way: nothing is left to tell, if it isn't a
+        // right.
         let known = if is_unheeded { user::managed(user) } else { wanted.clone() };
         let Some(reply) = self.tell(user, &known, told).await? else {
             return Ok(Changed { wrote: false, unheeded: differing });
         };
         let mut refusal = match reply.accepted() {
-            Err(refusal @ (DirectoryError::Refused(_) | DirectoryError::Unreachable(_) | DirectoryError::Failed(_))) => refusal,
+            Err(
+                refusal @ (DirectoryError::Refused(_)
+                | DirectoryError::Unreachable(_)
+                | DirectoryError::Failed(_)),
+            ) => refusal,
             Err(error) => return Err(error),
             Ok(()) => return self.verify(user, wanted, &reply, told.account).await,
         };
         let password = told.password;
         let mut lesser = vec![];
-        let wanted = &if password.is_some() { user::no_more_open(user, wanted) } else { wanted.clone() };
+        let wanted =
+            &if password.is_some() { user::no_more_open(user, wanted) } else { wanted.clone() };
         if password.is_some() {
             lesser.push(wanted.clone());
         }
@@ -127,15 +135,26 @@ impl Client {
         let Some(shown) = shown else { return Ok(Changed { wrote: true, unheeded: None }) };
         if let Some(right) = user::rights_left(&shown, wanted) {
             return Err(DirectoryError::refused(&match right {
-                "active" => "it answers that it made the entry inactive, and doesn't show it so".to_owned(),
-                _ => format!("it answers that it took rights away, and still shows them in {right}"),
+                "active" => {
+                    "it answers that it made the entry inactive, and doesn't show it so".to_owned()
+                }
+                _ => {
+                    format!("it answers that it took rights away, and still shows them in {right}")
+                }
             }));
         }
-        Ok(Changed { wrote: true, unheeded: user::digest(&shown, &user::differences(&shown, wanted)) })
+        Ok(Changed {
+            wrote: true,
+            unheeded: user::digest(&shown, &user::differences(&shown, wanted)),
+        })
     }
 
     /// Returns an entry as the server shows it now, together with others, unless it is gone.
-    pub(super) async fn look(self: &Arc<Self>, id: &str, account: AccountId) -> Result<Option<Resource>, DirectoryError> {
+    pub(super) async fn look(
+        self: &Arc<Self>,
+        id: &str,
+        account: AccountId,
+    ) -> Result<Option<Resource>, DirectoryError> {
         let found = self.entries_of(account, Trust::Answers).await?;
         match found.into_iter().find(|user| user.id().is_ok_and(|user| user == id)) {
             Some(user) => Ok(Some(user)),
@@ -146,13 +165,19 @@ impl Client {
     /// Returns an entry by the server's id, unless the server says that there is none.
     pub(super) async fn entry(&self, id: &str) -> Result<Option<Resource>, DirectoryError> {
         let reply = self.transport.send(Request::get(&path_of(Kind::User, id)?)).await?;
-        if matches!(reply.status.as_u16(), 404 | 410) { Ok(None) } else { reply.read("a User").map(Some) }
+        if matches!(reply.status.as_u16(), 404 | 410) {
+            Ok(None)
+        } else {
+            reply.read("a User").map(Some)
+        }
     }
 
-    /// Returns the entry that the server once said an account has, though it isn't found by the account any more.
+    /// Returns the entry that the server once said an account has, though it isn't found by the
+    /// account any more.
     ///
     /// # Errors
-    /// When it has become another one's though the account needs it, or lets somebody in beside the one that is found.
+    /// When it has become another one's though the account needs it, or lets somebody in beside the
+    /// one that is found.
     pub(super) async fn known_entry(
         &self,
         handle: &Handle,
@@ -178,7 +203,8 @@ impl Client {
         }
     }
 
-    /// Tells the server what differs about an entry, and returns what it answers; nothing where nothing differs.
+    /// Tells the server what differs about an entry, and returns what it answers; nothing where
+    /// nothing differs.
     async fn tell(
         self: &Arc<Self>,
         user: &Resource,
@@ -188,10 +214,14 @@ impl Client {
         let Told { password, insists, .. } = *told;
         let mut operations = user::differences(user, wanted);
         let inactive = Value::Bool(false);
-        if insists && wanted.get("active") == Some(&inactive) && !operations.iter().any(|it| it.path() == "active") {
+        if insists
+            && wanted.get("active") == Some(&inactive)
+            && !operations.iter().any(|it| it.path() == "active")
+        {
             operations.push(PatchOperation::replace("active", inactive));
         }
-        operations.extend(password.map(|password| PatchOperation::replace("password", password.into())));
+        operations
+            .extend(password.map(|password| PatchOperation::replace("password", password.into())));
         if operations.is_empty() {
             return Ok(None);
         }
@@ -204,7 +234,8 @@ impl Client {
             _ => Ok(Some(reply)),
         };
         if features.has(Ability::Patch) {
-            let write = Write::change(Method::PATCH, path.clone(), patch(&operations), version.clone());
+            let write =
+                Write::change(Method::PATCH, path.clone(), patch(&operations), version.clone());
             let reply = self.write(write).await?;
             match reply.status.as_u16() {
                 405 | 501 => features.fails_at(Ability::Patch),
@@ -219,14 +250,16 @@ impl Client {
     /// Removes an entry and its memberships, which not every server does by itself.
     ///
     /// # Errors
-    /// When it isn't certain that it is gone. Nobody logs in with it any more, if the server does as much as that.
+    /// When it isn't certain that it is gone. Nobody logs in with it any more, if the server does
+    /// as much as that.
     pub(super) async fn remove(
         self: &Arc<Self>,
         user: &Resource,
         organization: &str,
         account: AccountId,
     ) -> Result<(), DirectoryError> {
-        // The memberships go while the entry can still be found by the next try. Until then the way in is closed.
+        // The memberships go while the entry can still be found by the next try. Until then the way
+        // in is closed.
         let closing = tokio::time::timeout(CLOSING, self.close(user, account));
         let (_, left) = join(closing, self.settle(user, (organization, account), None)).await;
         match left {
@@ -240,7 +273,9 @@ impl Client {
         // One that only marks the entry as deleted may go on to show it, without rights.
         let found = self.entries_of(account, Trust::Answers).await?;
         let lets_in = |user: &Resource| user.get("active") != Some(&Value::Bool(false));
-        if user.external_id()?.is_some() && !found.iter().any(|user| user.id().is_ok_and(|it| it == id) && lets_in(user)) {
+        if user.external_id()?.is_some()
+            && !found.iter().any(|user| user.id().is_ok_and(|it| it == id) && lets_in(user))
+        {
             return Ok(());
         }
         match self.entry(id).await? {
@@ -252,7 +287,11 @@ impl Client {
     }
 
     /// Lets nobody log in with an entry.
-    async fn close(self: &Arc<Self>, user: &Resource, account: AccountId) -> Result<(), DirectoryError> {
+    async fn close(
+        self: &Arc<Self>,
+        user: &Resource,
+        account: AccountId,
+    ) -> Result<(), DirectoryError> {
         let mut closed = user::managed(user);
         closed.insert("active".to_owned(), false.into());
         let told = Told { account, password: None, unheeded: None, insists: false };
@@ -262,27 +301,38 @@ impl Client {
     /// Deletes an entry. Returns whether the server says that it did: else it had none.
     async fn delete(self: &Arc<Self>, id: &str) -> Result<bool, DirectoryError> {
         let reply = self.write(Write::delete(path_of(Kind::User, id)?, None)).await?;
-        if matches!(reply.status.as_u16(), 404 | 410) { Ok(false) } else { reply.accepted().map(|()| true) }
+        if matches!(reply.status.as_u16(), 404 | 410) {
+            Ok(false)
+        } else {
+            reply.accepted().map(|()| true)
+        }
     }
 
-    /// Whether an entry that was just made has an account's externalId, though it isn't found by it yet.
+    /// Whether an entry that was just made has an account's externalId, though it isn't found by it
+    /// yet.
     pub(super) async fn keeps(&self, id: &str, external_id: &str) -> Result<bool, DirectoryError> {
         let Some(made) = self.entry(id).await? else { return Ok(false) };
         Ok(made.external_id()? == Some(external_id))
     }
 
-    /// Deletes an entry that was just made and that can't be found again, and returns that as a refusal.
-    pub(super) async fn take_back(self: &Arc<Self>, id: Option<&str>) -> Result<Provisioned, DirectoryError> {
+    /// Deletes an entry that was just made and that can't be found again, and returns that as a
+    /// refusal.
+    pub(super) async fn take_back(
+        self: &Arc<Self>,
+        id: Option<&str>,
+    ) -> Result<Provisioned, DirectoryError> {
         let left = match id {
             Some(id) if self.delete(id).await.is_ok() => String::new(),
             Some(id) => format!("; the entry {id} that was made has to be deleted there"),
             None => "; an entry that was made has to be deleted there".to_owned(),
         };
-        Err(DirectoryError::refused(&format!("it doesn't keep the externalId, by which roster finds entries again{left}")))
+        Err(DirectoryError::refused(&format!(
+            "it doesn't keep the externalId, by which roster finds entries again{left}"
+        )))
     }
 
-    /// Returns the entries of an account that a server has and doesn't find by their externalId. One that finds nothing by a
-    /// filter that it doesn't know isn't asked so again.
+    /// Returns the entries of an account that a server has and doesn't find by their externalId.
+    /// One that finds nothing by a filter that it doesn't know isn't asked so again.
     pub(super) async fn entries_missed(
         self: &Arc<Self>,
         account: AccountId,

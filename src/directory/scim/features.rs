@@ -18,8 +18,8 @@ const UNSAID: Duration = Duration::from_secs(60);
 /// How long it may take to say: nobody's rights wait for that.
 const LONGEST: Duration = Duration::from_secs(3);
 
-/// How many resources of one page are asked for where a server refuses more without saying how many it gives, one after the
-/// other.
+/// How many resources of one page are asked for where a server refuses more without saying how many
+/// it gives, one after the other.
 const PAGES: &[usize] = &[100, 50, 10];
 
 /// Returns how many resources to ask for where a server doesn't give so many; its words may tell.
@@ -117,7 +117,10 @@ impl Features {
             Ability::Patch => self.patch,
             Ability::Bulk => self.bulk.is_some(),
             Ability::Or | Ability::Filter(..) => self.filter,
-            Ability::Members | Ability::MemberPath | Ability::GroupKeys | Ability::GroupsWithMembers => true,
+            Ability::Members
+            | Ability::MemberPath
+            | Ability::GroupKeys
+            | Ability::GroupsWithMembers => true,
         };
         says && !self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains(&ability)
     }
@@ -145,8 +148,8 @@ struct Known {
 }
 
 impl KnownFeatures {
-    /// Returns what the server can do. One that doesn't say so, or not what it said before, can change resources in part and
-    /// filter them: what else it is asked shows whether it works.
+    /// Returns what the server can do. One that doesn't say so, or not what it said before, can
+    /// change resources in part and filter them: what else it is asked shows whether it works.
     ///
     /// # Errors
     /// When it can't be reached, or wants to be left alone.
@@ -155,9 +158,13 @@ impl KnownFeatures {
         if let Some(known) = known.as_ref().filter(|known| Instant::now() < known.until) {
             return Ok(known.features.clone());
         }
-        let asked = tokio::time::timeout(LONGEST, transport.send(Request::get("/ServiceProviderConfig"))).await;
+        let asked =
+            tokio::time::timeout(LONGEST, transport.send(Request::get("/ServiceProviderConfig")))
+                .await;
         let config = match asked.unwrap_or(Err(DirectoryError::Silent)) {
-            Ok(reply) if matches!(reply.status.as_u16(), 404 | 501) => Some(ServiceProviderConfig::default()),
+            Ok(reply) if matches!(reply.status.as_u16(), 404 | 501) => {
+                Some(ServiceProviderConfig::default())
+            }
             Ok(reply) => match reply.read("a ServiceProviderConfig") {
                 Err(error @ DirectoryError::Busy { .. }) => return Err(error),
                 config => config.ok(),

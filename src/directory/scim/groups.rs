@@ -1,4 +1,5 @@
-//! Groups, and who is in them. All that is to change about one group at a time goes into one request.
+//! Groups, and who is in them. All that is to change about one group at a time goes into one
+//! request.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
@@ -49,8 +50,8 @@ fn prefix(organization: &str) -> String {
 }
 
 impl Client {
-    /// Makes an entry a member of its group, and of no other of its organization; of none where there is no group for it.
-    /// Returns whether anything had to be changed.
+    /// Makes an entry a member of its group, and of no other of its organization; of none where
+    /// there is no group for it. Returns whether anything had to be changed.
     ///
     /// # Errors
     /// When it isn't so, or the server goes on to show it in a group that it was to leave.
@@ -62,17 +63,21 @@ impl Client {
     ) -> Result<bool, DirectoryError> {
         let prefix = prefix(organization);
         let wanted = group.map(|group| format!("{prefix}{group}"));
-        let told: Vec<String> = groups_told(user)?.into_iter().filter(|name| name.starts_with(&prefix)).collect();
-        if wanted.is_some() && told.iter().collect::<Vec<_>>() == wanted.iter().collect::<Vec<_>>() {
+        let told: Vec<String> =
+            groups_told(user)?.into_iter().filter(|name| name.starts_with(&prefix)).collect();
+        if wanted.is_some() && told.iter().collect::<Vec<_>>() == wanted.iter().collect::<Vec<_>>()
+        {
             return Ok(false);
         }
         let id = user.id()?;
         // Those that the entry tells of are left even where the groups themselves don't show it.
-        let mut leaving: BTreeSet<String> = told.into_iter().filter(|name| Some(name) != wanted.as_ref()).collect();
+        let mut leaving: BTreeSet<String> =
+            told.into_iter().filter(|name| Some(name) != wanted.as_ref()).collect();
         let (mut is_member, mut may_be_member, mut wrote) = (false, false, !leaving.is_empty());
         for membership in self.memberships_of(id).await? {
             if Some(&membership.name) == wanted.as_ref() {
-                is_member |= membership.is_certain && (membership.is_known || !self.keeps_group_keys().await?);
+                is_member |= membership.is_certain
+                    && (membership.is_known || !self.keeps_group_keys().await?);
                 may_be_member = true;
             } else if membership.name.starts_with(&prefix) {
                 wrote |= membership.is_certain;
@@ -80,7 +85,8 @@ impl Client {
             }
         }
         // One that can't be left keeps nobody in another.
-        let leaves = leaving.iter().map(|name| self.change_group(name, Change::Leave(id.to_owned())));
+        let leaves =
+            leaving.iter().map(|name| self.change_group(name, Change::Leave(id.to_owned())));
         all_of(join_all(leaves).await)?;
         let Some(name) = wanted else { return Ok(wrote) };
         if wrote {
@@ -94,9 +100,15 @@ impl Client {
     }
 
     /// Sees whether an entry left groups, as far as the server shows who is in them.
-    async fn check_left(self: &Arc<Self>, id: &str, account: AccountId, left: &BTreeSet<String>) -> Result<(), DirectoryError> {
+    async fn check_left(
+        self: &Arc<Self>,
+        id: &str,
+        account: AccountId,
+        left: &BTreeSet<String>,
+    ) -> Result<(), DirectoryError> {
         let memberships = self.memberships_of(id).await?;
-        let mut shown: BTreeSet<String> = memberships.into_iter().filter(|it| it.is_certain).map(|it| it.name).collect();
+        let mut shown: BTreeSet<String> =
+            memberships.into_iter().filter(|it| it.is_certain).map(|it| it.name).collect();
         if let Some(user) = self.look(id, account).await? {
             shown.extend(groups_told(&user)?);
         }
@@ -119,15 +131,22 @@ impl Client {
     }
 
     /// Drops the groups of these organizations that nobody is in and that aren't among these.
-    pub(super) async fn drop_groups(self: &Arc<Self>, present: &Groups) -> Result<(), DirectoryError> {
-        let of_organizations: Vec<Condition> =
-            present.keys().map(|organization| Condition::ExternalIdBegins(prefix(organization))).collect();
+    pub(super) async fn drop_groups(
+        self: &Arc<Self>,
+        present: &Groups,
+    ) -> Result<(), DirectoryError> {
+        let of_organizations: Vec<Condition> = present
+            .keys()
+            .map(|organization| Condition::ExternalIdBegins(prefix(organization)))
+            .collect();
         let found = self.find(Kind::Group, &of_organizations, Some(NAMES)).await?;
         let mut absent = BTreeSet::new();
         for ((organization, names), groups) in present.iter().zip(&found) {
             for group in groups {
                 let Some(name) = group.external_id()? else { continue };
-                let is_present = name.strip_prefix(&prefix(organization)).is_some_and(|name| names.contains(name));
+                let is_present = name
+                    .strip_prefix(&prefix(organization))
+                    .is_some_and(|name| names.contains(name));
                 absent.extend((!is_present).then_some(name));
             }
         }
@@ -136,30 +155,47 @@ impl Client {
     }
 
     /// Changes a group, together with whatever else is to change about it.
-    async fn change_group(self: &Arc<Self>, name: &str, change: Change) -> Result<(), DirectoryError> {
+    async fn change_group(
+        self: &Arc<Self>,
+        name: &str,
+        change: Change,
+    ) -> Result<(), DirectoryError> {
         let changes = self.changes_of(name);
         let is_read_only = is_read_only();
         let (client, name) = (self.clone(), name.to_owned());
         let work = move |changes: Vec<Change>| {
             let (client, name) = (client.clone(), name.clone());
-            let changing = async move { Outcome::Answers(client.change_together(&name, &changes).await) };
+            let changing =
+                async move { Outcome::Answers(client.change_together(&name, &changes).await) };
             READ_ONLY.scope(is_read_only, changing)
         };
         changes.ask(change, work).await
     }
 
-    /// Returns the queue of a group's changes. There is one only for as long as somebody waits in it, or is served.
+    /// Returns the queue of a group's changes. There is one only for as long as somebody waits in
+    /// it, or is served.
     fn changes_of(&self, name: &str) -> Arc<Changes> {
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         groups.retain(|_, changes| Arc::strong_count(changes) > 1);
         // What is only compared doesn't go together with what changes something.
-        groups.entry((name.to_owned(), is_read_only())).or_insert_with(|| Queue::one_by_one(MOST_CHANGES)).clone()
+        groups
+            .entry((name.to_owned(), is_read_only()))
+            .or_insert_with(|| Queue::one_by_one(MOST_CHANGES))
+            .clone()
     }
 
-    async fn change_together(self: &Arc<Self>, name: &str, changes: &[Change]) -> Vec<Result<(), DirectoryError>> {
+    async fn change_together(
+        self: &Arc<Self>,
+        name: &str,
+        changes: &[Change],
+    ) -> Vec<Result<(), DirectoryError>> {
         let together = self.apply(name, changes).await;
-        let may_be_of_one =
-            matches!(together, Err(DirectoryError::Refused(_) | DirectoryError::Nonsense(_) | DirectoryError::Failed(_)));
+        let may_be_of_one = matches!(
+            together,
+            Err(DirectoryError::Refused(_)
+                | DirectoryError::Nonsense(_)
+                | DirectoryError::Failed(_))
+        );
         if changes.len() == 1 || !may_be_of_one {
             return changes.iter().map(|_| together.clone()).collect();
         }
@@ -179,12 +215,21 @@ impl Client {
         if !is_known && (leaves || !self.features().await?.has(Ability::GroupKeys)) {
             groups = self.groups_named(name).await?;
         }
-        // One that was made twice, because a server was slow to show the first, is the same one for everybody.
+        // One that was made twice, because a server was slow to show the first, is the same one for
+        // everybody.
         groups.sort_by_key(|group| group.id().unwrap_or_default().to_owned());
-        let joining: Vec<&str> =
-            changes.iter().filter_map(|change| if let Change::Join(id) = change { Some(id.as_str()) } else { None }).collect();
-        let leaving: Vec<&str> =
-            changes.iter().filter_map(|change| if let Change::Leave(id) = change { Some(id.as_str()) } else { None }).collect();
+        let joining: Vec<&str> = changes
+            .iter()
+            .filter_map(
+                |change| if let Change::Join(id) = change { Some(id.as_str()) } else { None },
+            )
+            .collect();
+        let leaving: Vec<&str> = changes
+            .iter()
+            .filter_map(
+                |change| if let Change::Leave(id) = change { Some(id.as_str()) } else { None },
+            )
+            .collect();
         // One that only shows the name isn't roster's, unless no group can show more.
         let is_own = is_known || !self.features().await?.has(Ability::GroupKeys);
         if !joining.is_empty() && (groups.is_empty() || !is_own) {
@@ -213,7 +258,11 @@ impl Client {
         Ok(self.find(Kind::Group, &named, Some(NAMES)).await?.pop().unwrap_or_default())
     }
 
-    async fn create_group(self: &Arc<Self>, name: &str, members: &[&str]) -> Result<(), DirectoryError> {
+    async fn create_group(
+        self: &Arc<Self>,
+        name: &str,
+        members: &[&str],
+    ) -> Result<(), DirectoryError> {
         let group = |members: &[&str]| {
             let mut group = json!({ "schemas": [Kind::Group.schema()], "externalId": name, "displayName": name });
             if !members.is_empty() {
@@ -244,16 +293,25 @@ impl Client {
         if made.as_ref().is_some_and(|made| made.external_id().is_ok_and(|key| key.is_none())) {
             features.fails_at(Ability::GroupKeys);
         }
-        let is_in = |id: &str| made.as_ref().is_some_and(|made| made.members().is_ok_and(|has| has.contains(&id)));
+        let is_in = |id: &str| {
+            made.as_ref().is_some_and(|made| made.members().is_ok_and(|has| has.contains(&id)))
+        };
         if members.iter().all(|id| is_in(id)) {
             return Ok(());
         }
         // Not every server takes members along with their group.
         let id = match reply.created_id()? {
             Some(id) => id,
-            None => self.groups_of(name).await?.first().ok_or(DirectoryError::Conflict)?.id()?.to_owned(),
+            None => self
+                .groups_of(name)
+                .await?
+                .first()
+                .ok_or(DirectoryError::Conflict)?
+                .id()?
+                .to_owned(),
         };
-        let mut whole = self.whole_group(&path_of(Kind::Group, &id)?).await?.ok_or(DirectoryError::Conflict)?;
+        let mut whole =
+            self.whole_group(&path_of(Kind::Group, &id)?).await?.ok_or(DirectoryError::Conflict)?;
         whole.0.insert("id".to_owned(), id.into());
         let missing: Vec<&str> = {
             let has = whole.members()?;
@@ -276,9 +334,13 @@ impl Client {
         Ok(keeps)
     }
 
-    /// Makes entries members of a group that a server has already: one that it was slow to show, or one of those that it
-    /// keeps without what roster knows them by.
-    async fn join_double(self: &Arc<Self>, name: &str, members: &[&str]) -> Result<(), DirectoryError> {
+    /// Makes entries members of a group that a server has already: one that it was slow to show, or
+    /// one of those that it keeps without what roster knows them by.
+    async fn join_double(
+        self: &Arc<Self>,
+        name: &str,
+        members: &[&str],
+    ) -> Result<(), DirectoryError> {
         let mut groups = self.groups_of(name).await?;
         if groups.is_empty() && !self.keeps_group_keys().await? {
             groups = self.groups_named(name).await?;
@@ -291,7 +353,12 @@ impl Client {
         self.change_members(group, name, Moves { joining: members, leaving: &[] }).await
     }
 
-    async fn change_members(self: &Arc<Self>, group: &Resource, name: &str, moves: Moves<'_>) -> Result<(), DirectoryError> {
+    async fn change_members(
+        self: &Arc<Self>,
+        group: &Resource,
+        name: &str,
+        moves: Moves<'_>,
+    ) -> Result<(), DirectoryError> {
         let Moves { joining, leaving } = moves;
         if joining.is_empty() && leaving.is_empty() {
             return Ok(());
@@ -299,9 +366,12 @@ impl Client {
         let features = self.features().await?;
         let path = path_of(Kind::Group, group.id()?)?;
         let mut refusal = None;
-        if features.has(Ability::Patch) && (leaving.is_empty() || features.has(Ability::MemberPath)) {
-            let mut operations: Vec<PatchOperation> =
-                leaving.iter().map(|id| PatchOperation::remove(&format!("members[value eq {}]", quoted(id)))).collect();
+        if features.has(Ability::Patch) && (leaving.is_empty() || features.has(Ability::MemberPath))
+        {
+            let mut operations: Vec<PatchOperation> = leaving
+                .iter()
+                .map(|id| PatchOperation::remove(&format!("members[value eq {}]", quoted(id))))
+                .collect();
             if !joining.is_empty() {
                 operations.push(PatchOperation::add("members", values(joining)));
             }
@@ -310,7 +380,9 @@ impl Client {
                 operations.push(PatchOperation::replace("displayName", name.into()));
             }
             // It says what changes, whatever others change: any version will do.
-            let reply = self.write(Write::change(Method::PATCH, path.clone(), patch(&operations), None)).await?;
+            let reply = self
+                .write(Write::change(Method::PATCH, path.clone(), patch(&operations), None))
+                .await?;
             match reply.status.as_u16() {
                 404 => return Err(DirectoryError::Conflict),
                 405 | 501 => features.fails_at(Ability::Patch),
@@ -324,7 +396,9 @@ impl Client {
                 _ => return self.moved(&path, moves, reply.accepted()).await,
             }
         }
-        let Some(whole) = self.whole_group(&path).await? else { return Err(DirectoryError::Conflict) };
+        let Some(whole) = self.whole_group(&path).await? else {
+            return Err(DirectoryError::Conflict);
+        };
         if !whole.members()?.is_empty() || self.is_empty(&whole).await? {
             return self.change_shown_members(whole, &path, name, moves).await;
         }
@@ -339,8 +413,15 @@ impl Client {
     }
 
     /// Returns what became of a change that a server may have refused for being so already.
-    async fn moved(&self, path: &str, moves: Moves<'_>, answer: Result<(), DirectoryError>) -> Result<(), DirectoryError> {
-        let Err(DirectoryError::Refused(_) | DirectoryError::Failed(_)) = answer else { return answer };
+    async fn moved(
+        &self,
+        path: &str,
+        moves: Moves<'_>,
+        answer: Result<(), DirectoryError>,
+    ) -> Result<(), DirectoryError> {
+        let Err(DirectoryError::Refused(_) | DirectoryError::Failed(_)) = answer else {
+            return answer;
+        };
         let Ok(Some(whole)) = self.whole_group(path).await else { return answer };
         let has = whole.members()?;
         let is_so = !has.is_empty()
@@ -353,14 +434,16 @@ impl Client {
         Ok(())
     }
 
-    /// Notes that a change of a group may still be carried out, where its answer leaves that open and isn't handed on.
+    /// Notes that a change of a group may still be carried out, where its answer leaves that open
+    /// and isn't handed on.
     fn note_late_in_groups(&self, answer: &Result<(), DirectoryError>) {
         if answer.as_ref().is_err_and(DirectoryError::leaves_open_what_becomes_of_it) {
             self.note_late(Kind::Group.path());
         }
     }
 
-    /// Changes who is in a group in a way that says who stays, too, for a server that takes nobody out by name.
+    /// Changes who is in a group in a way that says who stays, too, for a server that takes nobody
+    /// out by name.
     async fn change_shown_members(
         self: &Arc<Self>,
         group: Resource,
@@ -369,8 +452,10 @@ impl Client {
         moves: Moves<'_>,
     ) -> Result<(), DirectoryError> {
         let is_there: BTreeSet<&str> = group.members()?.into_iter().collect();
-        let leaving: Vec<&str> = moves.leaving.iter().copied().filter(|id| is_there.contains(id)).collect();
-        let joining: Vec<&str> = moves.joining.iter().copied().filter(|id| !is_there.contains(id)).collect();
+        let leaving: Vec<&str> =
+            moves.leaving.iter().copied().filter(|id| is_there.contains(id)).collect();
+        let joining: Vec<&str> =
+            moves.joining.iter().copied().filter(|id| !is_there.contains(id)).collect();
         if joining.is_empty() && leaving.is_empty() {
             return Ok(());
         }
@@ -383,10 +468,12 @@ impl Client {
                 operations.push(PatchOperation::remove_values("members", values(&leaving)));
             }
             if !members.is_empty() {
-                // Who is in it already, too: a server that goes by the RFC has just taken out everybody.
+                // Who is in it already, too: a server that goes by the RFC has just taken out
+                // everybody.
                 operations.push(PatchOperation::add("members", members.clone().into()));
             }
-            let write = Write::change(Method::PATCH, path.to_owned(), patch(&operations), version.clone());
+            let write =
+                Write::change(Method::PATCH, path.to_owned(), patch(&operations), version.clone());
             let reply = self.write(write).await?;
             match reply.status.as_u16() {
                 404 => return Err(DirectoryError::Conflict),
@@ -395,18 +482,28 @@ impl Client {
             }
         }
         let mut whole: Map<String, Value> = group.0;
-        whole.retain(|attribute, _| !["meta", "members"].contains(&attribute.to_lowercase().as_str()));
+        whole.retain(|attribute, _| {
+            !["meta", "members"].contains(&attribute.to_lowercase().as_str())
+        });
         if leaving.is_empty() {
             whole.retain(|attribute, _| !attribute.eq_ignore_ascii_case("displayName"));
             whole.insert("displayName".to_owned(), name.into());
         }
         whole.insert("members".to_owned(), members.into());
-        let reply = self.write(Write::change(Method::PUT, path.to_owned(), Value::Object(whole), version)).await?;
+        let reply = self
+            .write(Write::change(Method::PUT, path.to_owned(), Value::Object(whole), version))
+            .await?;
         if reply.status.as_u16() == 404 { Err(DirectoryError::Conflict) } else { reply.accepted() }
     }
 
-    /// Changes who is in a group whose members the server doesn't show: what it is told must be about nobody else.
-    async fn change_hidden_members(self: &Arc<Self>, path: &str, name: &str, moves: Moves<'_>) -> Result<(), DirectoryError> {
+    /// Changes who is in a group whose members the server doesn't show: what it is told must be
+    /// about nobody else.
+    async fn change_hidden_members(
+        self: &Arc<Self>,
+        path: &str,
+        name: &str,
+        moves: Moves<'_>,
+    ) -> Result<(), DirectoryError> {
         if !self.features().await?.has(Ability::Patch) {
             return Err(DirectoryError::refused(&format!(
                 "it doesn't show who is in the group {name} and takes groups whole alone: if nobody is in it, delete it there"
@@ -414,7 +511,8 @@ impl Client {
         }
         if !moves.joining.is_empty() {
             let joining = patch(&[PatchOperation::add("members", values(moves.joining))]);
-            let reply = self.write(Write::change(Method::PATCH, path.to_owned(), joining, None)).await?;
+            let reply =
+                self.write(Write::change(Method::PATCH, path.to_owned(), joining, None)).await?;
             match reply.status.as_u16() {
                 404 => return Err(DirectoryError::Conflict),
                 _ => reply.accepted()?,
@@ -446,22 +544,29 @@ impl Client {
     }
 }
 
-/// Whether a server doesn't take the path that names a member, or finds nobody there (RFC 7644, section 3.12). One that
-/// doesn't say what is wrong may mean that.
+/// Whether a server doesn't take the path that names a member, or finds nobody there (RFC 7644,
+/// section 3.12). One that doesn't say what is wrong may mean that.
 fn refuses_member_path(reply: &Reply) -> bool {
     let says_why = matches!(&reply.body, Body::Json(Value::Object(error)) if attribute(error, "scimType").is_some());
-    !says_why || ["invalidPath", "invalidFilter", "noTarget"].iter().any(|word| reply.is_error(word))
+    !says_why
+        || ["invalidPath", "invalidFilter", "noTarget"].iter().any(|word| reply.is_error(word))
 }
 
 fn values(ids: &[&str]) -> Value {
     ids.iter().map(|id| json!({ "value": id })).collect()
 }
 
-/// Returns the members that a group has after somebody came or went; those who stay, with all that the server has of them.
+/// Returns the members that a group has after somebody came or went; those who stay, with all that
+/// the server has of them.
 fn members_after(group: &Resource, moves: Moves<'_>) -> Result<Vec<Value>, DirectoryError> {
-    let id_of = |member: &Map<String, Value>| attribute(member, "value").and_then(Value::as_str).map(str::to_owned);
-    let stays = |member: &&Map<String, Value>| id_of(member).is_none_or(|id| !moves.leaving.contains(&id.as_str()));
-    let mut members: Vec<Value> = group.values("members")?.into_iter().filter(stays).cloned().map(Value::Object).collect();
+    let id_of = |member: &Map<String, Value>| {
+        attribute(member, "value").and_then(Value::as_str).map(str::to_owned)
+    };
+    let stays = |member: &&Map<String, Value>| {
+        id_of(member).is_none_or(|id| !moves.leaving.contains(&id.as_str()))
+    };
+    let mut members: Vec<Value> =
+        group.values("members")?.into_iter().filter(stays).cloned().map(Value::Object).collect();
     members.extend(moves.joining.iter().map(|id| json!({ "value": id })));
     Ok(members)
 }
@@ -474,7 +579,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_group_of_which_nothing_is_to_change_takes_no_room() {
-        let address = Address::parse("scim+http://127.0.0.1:1/v2?token-file=/nowhere/token").unwrap();
+        let address =
+            Address::parse("scim+http://127.0.0.1:1/v2?token-file=/nowhere/token").unwrap();
         let client = Scim::open(address).unwrap().client;
         let busy = client.changes_of("acme/busy");
         for number in 0..100 {

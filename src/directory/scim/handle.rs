@@ -1,4 +1,5 @@
-//! What the store keeps for this client of an entry: the server's id of it, and what of it the server doesn't take.
+//! What the store keeps for this client of an entry: the server's id of it, and what of it the
+//! server doesn't take.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,8 @@ use crate::domain::account::EntryHandle;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Handle {
     pub(super) id: String,
-    /// A digest of what the server has otherwise than it was told, gives no rights, and isn't told again and again.
+    /// A digest of what the server has otherwise than it was told, gives no rights, and isn't told
+    /// again and again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) unheeded: Option<String>,
 }
@@ -19,13 +21,18 @@ impl Handle {
     pub(super) fn read(handle: &EntryHandle) -> Option<Self> {
         let text = handle.0.as_str();
         let plain = || Self { id: text.to_owned(), unheeded: None };
-        Some(serde_json::from_str(text).unwrap_or_else(|_| plain())).filter(|handle: &Self| is_fit_id(&handle.id))
+        Some(serde_json::from_str(text).unwrap_or_else(|_| plain()))
+            .filter(|handle: &Self| is_fit_id(&handle.id))
     }
 
     /// Returns what the store is to have.
     pub(super) fn write(&self) -> EntryHandle {
         let is_plain = self.unheeded.is_none() && serde_json::from_str::<Self>(&self.id).is_err();
-        EntryHandle(if is_plain { self.id.clone() } else { serde_json::to_string(self).unwrap_or_else(|_| self.id.clone()) })
+        EntryHandle(if is_plain {
+            self.id.clone()
+        } else {
+            serde_json::to_string(self).unwrap_or_else(|_| self.id.clone())
+        })
     }
 }
 
@@ -35,9 +42,17 @@ mod tests {
 
     #[test]
     fn a_handle_is_the_plain_id_unless_there_is_more_to_it() {
-        let handle = |id: &str, unheeded: Option<&str>| Handle { id: id.to_owned(), unheeded: unheeded.map(str::to_owned) };
+        let handle = |id: &str, unheeded: Option<&str>| Handle {
+            id: id.to_owned(),
+            unheeded: unheeded.map(str::to_owned),
+        };
         assert_eq!(handle("7", None).write(), EntryHandle("7".to_owned()));
-        for one in [handle("7", None), handle("{", None), handle("7", Some("ab")), handle(r#"{"id":"8"}"#, None)] {
+        for one in [
+            handle("7", None),
+            handle("{", None),
+            handle("7", Some("ab")),
+            handle(r#"{"id":"8"}"#, None),
+        ] {
             assert_eq!(Handle::read(&one.write()), Some(one));
         }
         assert_eq!(Handle::read(&EntryHandle("..".to_owned())), None);

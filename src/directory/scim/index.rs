@@ -1,9 +1,10 @@
-//! What a server has, listed whole once where many ask: to be told of each by itself that it isn't there yet costs a server
-//! more, the more it has.
+//! What a server has, listed whole once where many ask: to be told of each by itself that it isn't
+//! there yet costs a server more, the more it has.
 //!
-//! The list only ever says that an account is missing, and only for a short while. What it can't know of, a creation by
-//! somebody else since then, the server refuses: login names are unique there (RFC 7643, section 4.1.1). An entry that was
-//! linked since then may have another login name: an account that adopts one is asked for by itself.
+//! The list only ever says that an account is missing, and only for a short while. What it can't
+//! know of, a creation by somebody else since then, the server refuses: login names are unique
+//! there (RFC 7643, section 4.1.1). An entry that was linked since then may have another login
+//! name: an account that adopts one is asked for by itself.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,8 @@ use crate::domain::account::AccountId;
 /// How long a list counts.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// The accounts that a server had an entry of when everything was listed, and those that may have got one since.
+/// The accounts that a server had an entry of when everything was listed, and those that may have
+/// got one since.
 #[derive(Debug, Default)]
 pub(super) struct Index(Mutex<State>);
 
@@ -35,7 +37,8 @@ impl Index {
         !state.is_fresh() && state.failed.is_none_or(|failed| failed.elapsed() >= FRESH)
     }
 
-    /// Notes that a list failed that was begun at a time, or that it will have unless it is taken in.
+    /// Notes that a list failed that was begun at a time, or that it will have unless it is taken
+    /// in.
     pub(super) fn note_failure(&self, begun: Instant) {
         self.state().failed = Some(begun);
     }
@@ -81,7 +84,12 @@ mod tests {
         let index = Index::default();
         assert!(!index.lacks(account(1)), "nothing was listed");
         index.note(account(1));
-        index.take(Instant::now(), [Uuid::from_u128(2).to_string(), "of somebody else".to_owned()].iter().map(String::as_str));
+        index.take(
+            Instant::now(),
+            [Uuid::from_u128(2).to_string(), "of somebody else".to_owned()]
+                .iter()
+                .map(String::as_str),
+        );
         assert_eq!([1, 2, 3].map(|number| index.lacks(account(number))), [false, false, true]);
         index.note(account(3));
         assert!(!index.lacks(account(3)));

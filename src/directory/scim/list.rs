@@ -48,7 +48,10 @@ fn unreadable(group: &Resource, name: Option<&str>, error: &DirectoryError) -> S
         DirectoryError::Nonsense(why) => why.clone(),
         other => other.to_string(),
     };
-    format!("the group {} (entry {id}): {why}; nobody is put into it", name.unwrap_or("without a readable name"))
+    format!(
+        "the group {} (entry {id}): {why}; nobody is put into it",
+        name.unwrap_or("without a readable name")
+    )
 }
 
 impl Client {
@@ -57,7 +60,8 @@ impl Client {
         let mut groups_of = GroupsOf::default();
         match self.list(Kind::Group, Some("displayName,members.value")).await {
             Ok(groups) => groups.iter().for_each(|group| groups_of.take(group, group.members())),
-            // With all the members the list may be too long, or one of them can't be read: each is asked for by itself.
+            // With all the members the list may be too long, or one of them can't be read: each is
+            // asked for by itself.
             Err(DirectoryError::Nonsense(_) | DirectoryError::Failed(_)) => {
                 for group in self.list(Kind::Group, Some("displayName")).await? {
                     let path = path_of(Kind::Group, group.id()?)?;

@@ -1,4 +1,5 @@
-//! Finding what a server has: by what it is asked for where it filters, else by going through everything.
+//! Finding what a server has: by what it is asked for where it filters, else by going through
+//! everything.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -16,13 +17,16 @@ use crate::directory::DirectoryError;
 /// The most conditions of one filter: an address has to stay below what servers and proxies take.
 pub(super) const MOST_CONDITIONS: usize = 25;
 
-/// How many resources of a list are asked for at once, and how many where their externalId is enough.
+/// How many resources of a list are asked for at once, and how many where their externalId is
+/// enough.
 const PAGE: usize = 200;
 const PAGE_OF_IDS: usize = 1000;
 
-/// How long a search for several may take before each is looked for alone: it may never end for one of them.
+/// How long a search for several may take before each is looked for alone: it may never end for one
+/// of them.
 const LONGEST_TOGETHER: Duration = Duration::from_secs(8);
-/// The same where somebody's way in is taken. To ask one by one costs a server that is merely busy many times as much.
+/// The same where somebody's way in is taken. To ask one by one costs a server that is merely busy
+/// many times as much.
 const LONGEST_URGENT: Duration = Duration::from_secs(1);
 
 /// The attribute by which roster knows what is its own.
@@ -81,11 +85,18 @@ impl Condition {
     pub(super) fn holds(&self, resource: &Resource) -> Result<bool, DirectoryError> {
         Ok(match self {
             Self::ExternalId(id) => resource.external_id()? == Some(id.as_str()),
-            Self::ExternalIdBegins(start) => resource.external_id()?.is_some_and(|id| id.starts_with(start)),
-            Self::LoginName(name) => resource.text("userName")?.is_some_and(|has| has.eq_ignore_ascii_case(name)),
+            Self::ExternalIdBegins(start) => {
+                resource.external_id()?.is_some_and(|id| id.starts_with(start))
+            }
+            Self::LoginName(name) => {
+                resource.text("userName")?.is_some_and(|has| has.eq_ignore_ascii_case(name))
+            }
             Self::Member(id) => resource.members()?.contains(&id.as_str()),
             Self::AnyMember => !resource.members()?.is_empty(),
-            Self::GroupName(name) => resource.external_id()?.is_none() && resource.text("displayName")? == Some(name.as_str()),
+            Self::GroupName(name) => {
+                resource.external_id()?.is_none()
+                    && resource.text("displayName")? == Some(name.as_str())
+            }
         })
     }
 }
@@ -99,7 +110,8 @@ pub(super) enum Filtered {
 }
 
 impl Client {
-    /// Returns for each condition the resources that meet it, with these of their attributes, or all.
+    /// Returns for each condition the resources that meet it, with these of their attributes, or
+    /// all.
     ///
     /// # Errors
     /// When it isn't certain: what wasn't listed whole isn't missing.
@@ -117,8 +129,9 @@ impl Client {
         conditions.iter().map(|condition| meeting(condition, &found)).collect()
     }
 
-    /// Returns for each condition what a server says meets it, which can't be seen from these attributes; nothing where the
-    /// server gives something for a condition that nothing meets, or takes no such filter.
+    /// Returns for each condition what a server says meets it, which can't be seen from these
+    /// attributes; nothing where the server gives something for a condition that nothing meets, or
+    /// takes no such filter.
     pub(super) async fn find_unseen(
         &self,
         kind: Kind,
@@ -127,14 +140,23 @@ impl Client {
         attributes: &str,
     ) -> Result<Option<Vec<Vec<Resource>>>, DirectoryError> {
         let asked = conditions.iter().chain([impossible]).map(Condition::filter);
-        let pages = try_join_all(asked.map(async |filter| self.pages(kind, Some(&filter), Some(attributes)).await)).await?;
-        let found: Option<Vec<Vec<Resource>>> =
-            pages.into_iter().map(|page| if let Filtered::Found(found) = page { Some(found) } else { None }).collect();
+        let pages = try_join_all(
+            asked.map(async |filter| self.pages(kind, Some(&filter), Some(attributes)).await),
+        )
+        .await?;
+        let found: Option<Vec<Vec<Resource>>> = pages
+            .into_iter()
+            .map(|page| if let Filtered::Found(found) = page { Some(found) } else { None })
+            .collect();
         Ok(found.and_then(|mut found| found.pop()?.is_empty().then_some(found)))
     }
 
     /// Returns every resource of a kind, with these of their attributes, or all.
-    pub(super) async fn list(&self, kind: Kind, attributes: Option<&str>) -> Result<Vec<Resource>, DirectoryError> {
+    pub(super) async fn list(
+        &self,
+        kind: Kind,
+        attributes: Option<&str>,
+    ) -> Result<Vec<Resource>, DirectoryError> {
         let pages = self.pages(kind, None, attributes).await;
         // It is about nobody alone.
         let pages = pages.map_err(|error| match error {
@@ -143,7 +165,9 @@ impl Client {
         });
         match pages? {
             Filtered::Found(found) => Ok(found),
-            Filtered::Refused => Err(DirectoryError::Nonsense("it refuses a filter where there is none".to_owned())),
+            Filtered::Refused => {
+                Err(DirectoryError::Nonsense("it refuses a filter where there is none".to_owned()))
+            }
         }
     }
 
@@ -155,7 +179,9 @@ impl Client {
         attributes: Option<&str>,
         features: &Features,
     ) -> Result<Filtered, DirectoryError> {
-        let Some(question) = conditions.first().map(Condition::question) else { return Ok(Filtered::Found(vec![])) };
+        let Some(question) = conditions.first().map(Condition::question) else {
+            return Ok(Filtered::Found(vec![]));
+        };
         if !features.has(Ability::Filter(kind, question)) {
             return Ok(Filtered::Refused);
         }
@@ -166,7 +192,9 @@ impl Client {
             for some in filters.chunks(MOST_CONDITIONS) {
                 let filter = some.join(" or ");
                 let longest = if is_urgent() { LONGEST_URGENT } else { LONGEST_TOGETHER };
-                let pages = tokio::time::timeout(longest, self.pages(kind, Some(&filter), attributes)).await;
+                let pages =
+                    tokio::time::timeout(longest, self.pages(kind, Some(&filter), attributes))
+                        .await;
                 match pages.unwrap_or(Err(DirectoryError::Silent))? {
                     Filtered::Found(more) => found.extend(more),
                     Filtered::Refused => takes_all = false,
@@ -195,21 +223,30 @@ impl Client {
     }
 
     /// Goes through a list until it has everything that the server says there is.
-    async fn pages(&self, kind: Kind, filter: Option<&str>, attributes: Option<&str>) -> Result<Filtered, DirectoryError> {
+    async fn pages(
+        &self,
+        kind: Kind,
+        filter: Option<&str>,
+        attributes: Option<&str>,
+    ) -> Result<Filtered, DirectoryError> {
         let mut found: Vec<Resource> = vec![];
         let mut ids = HashSet::new();
         let mut total = 0;
         let features = self.features().await?;
-        let mut most = features.page(if attributes == Some(EXTERNAL_ID) { PAGE_OF_IDS } else { PAGE });
+        let mut most =
+            features.page(if attributes == Some(EXTERNAL_ID) { PAGE_OF_IDS } else { PAGE });
         let mut is_fewer = false;
-        // A page begins with what the one before ended with, to see that nothing moved; where a page has more than one.
+        // A page begins with what the one before ended with, to see that nothing moved; where a
+        // page has more than one.
         let mut overlap = 0;
         loop {
             let (start, count) = (found.len() + 1 - overlap, most);
             let mut request = Request::get(kind.path());
             request.query = vec![("startIndex", start.to_string()), ("count", count.to_string())];
             request.query.extend(filter.map(|filter| ("filter", filter.to_owned())));
-            request.query.extend(attributes.map(|attributes| ("attributes", attributes.to_owned())));
+            request
+                .query
+                .extend(attributes.map(|attributes| ("attributes", attributes.to_owned())));
             let reply = self.transport.send(request).await?;
             if let Some(fewer) = fewer_than(count, reply.words()).filter(|_| refuses_page(&reply)) {
                 (most, is_fewer) = (fewer, true);
@@ -221,21 +258,32 @@ impl Client {
             if filter.is_some() && refuses_filter(&reply) {
                 return Ok(Filtered::Refused);
             }
-            if filter.is_some() && found.is_empty() && reply.status.as_u16() == 404 && self.means_nobody(kind, &features).await? {
+            if filter.is_some()
+                && found.is_empty()
+                && reply.status.as_u16() == 404
+                && self.means_nobody(kind, &features).await?
+            {
                 return Ok(Filtered::Found(vec![]));
             }
             let page: ListResponse = reply.read("a ListResponse")?;
             let resources = page.resources.unwrap_or_default();
             // One that doesn't say how many there are is asked until there are no more.
             let unsaid = found.len() + resources.len().saturating_sub(overlap);
-            let says = page.total_results.unwrap_or_else(|| unsaid + usize::from(!resources.is_empty() && unsaid > found.len()));
+            let says = page.total_results.unwrap_or_else(|| {
+                unsaid + usize::from(!resources.is_empty() && unsaid > found.len())
+            });
             if page.total_results.is_some() && says < total {
                 // Whatever moved up meanwhile to a page that was read already would be missing.
                 return Err(DirectoryError::Conflict);
             }
             total = says;
             let before = found.len();
-            let follows = overlap == 0 || resources.first().map(Resource::id).transpose()?.is_none_or(|id| ids.contains(id));
+            let follows = overlap == 0
+                || resources
+                    .first()
+                    .map(Resource::id)
+                    .transpose()?
+                    .is_none_or(|id| ids.contains(id));
             overlap = usize::from(resources.len() > 1);
             for resource in resources {
                 if ids.insert(resource.id()?.to_owned()) {
@@ -261,8 +309,8 @@ impl Client {
 }
 
 impl Client {
-    /// Whether 404 says that a filter finds nobody, as some servers have it, rather than that the address is wrong: then
-    /// there is no list either.
+    /// Whether 404 says that a filter finds nobody, as some servers have it, rather than that the
+    /// address is wrong: then there is no list either.
     async fn means_nobody(&self, kind: Kind, features: &Features) -> Result<bool, DirectoryError> {
         if features.misses_by_404() {
             return Ok(true);
@@ -289,9 +337,13 @@ impl Client {
         };
         let may_be_of_one = matches!(
             error,
-            DirectoryError::Failed(_) | DirectoryError::Refused(_) | DirectoryError::Nonsense(_) | DirectoryError::Silent
+            DirectoryError::Failed(_)
+                | DirectoryError::Refused(_)
+                | DirectoryError::Nonsense(_)
+                | DirectoryError::Silent
         );
-        let filters = self.features().await.is_ok_and(|features| features.has(Ability::Filter(by.0, by.1)));
+        let filters =
+            self.features().await.is_ok_and(|features| features.has(Ability::Filter(by.0, by.1)));
         if number > 1 && may_be_of_one && filters {
             return Outcome::Split;
         }
@@ -301,12 +353,17 @@ impl Client {
     /// Whether several are looked for one by one anyway, so that none needs to wait for the others.
     pub(super) async fn searches_singly(&self, by: (Kind, &'static str)) -> bool {
         let features = self.features().await;
-        features.is_ok_and(|features| features.has(Ability::Filter(by.0, by.1)) && !features.has(Ability::Or))
+        features.is_ok_and(|features| {
+            features.has(Ability::Filter(by.0, by.1)) && !features.has(Ability::Or)
+        })
     }
 }
 
 /// Returns the resources that meet a condition, each once.
-pub(super) fn meeting(condition: &Condition, found: &[Resource]) -> Result<Vec<Resource>, DirectoryError> {
+pub(super) fn meeting(
+    condition: &Condition,
+    found: &[Resource],
+) -> Result<Vec<Resource>, DirectoryError> {
     let mut ids = HashSet::new();
     let mut meeting = vec![];
     for resource in found {
@@ -319,10 +376,13 @@ pub(super) fn meeting(condition: &Condition, found: &[Resource]) -> Result<Vec<R
 
 /// Whether a server may refuse a list for being asked for too many at once, rather than its filter.
 fn refuses_page(reply: &Reply) -> bool {
-    reply.status.as_u16() == 400 && !reply.is_error("invalidFilter") && !reply.is_error("invalidPath")
+    reply.status.as_u16() == 400
+        && !reply.is_error("invalidFilter")
+        && !reply.is_error("invalidPath")
 }
 
-/// Whether a server doesn't take a filter (RFC 7644, section 3.4.2.2): the next smaller question may do.
+/// Whether a server doesn't take a filter (RFC 7644, section 3.4.2.2): the next smaller question
+/// may do.
 fn refuses_filter(reply: &Reply) -> bool {
     match reply.status.as_u16() {
         400 => true,
@@ -332,9 +392,11 @@ fn refuses_filter(reply: &Reply) -> bool {
     }
 }
 
-/// Returns the names of the groups that a user's entry says it is in, where the server says so there.
+/// Returns the names of the groups that a user's entry says it is in, where the server says so
+/// there.
 pub(super) fn groups_told(user: &Resource) -> Result<Vec<String>, DirectoryError> {
     let names = user.values("groups")?.into_iter();
-    let name = |group| attribute(group, "display").and_then(serde_json::Value::as_str).map(str::to_owned);
+    let name =
+        |group| attribute(group, "display").and_then(serde_json::Value::as_str).map(str::to_owned);
     Ok(names.filter_map(name).collect())
 }

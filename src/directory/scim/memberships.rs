@@ -1,7 +1,7 @@
 //! Who is in which group, as far as a server shows it.
 //!
-//! One filters groups by a member and doesn't give the members along; one gives everything, whatever it is asked. What isn't
-//! shown isn't taken for missing.
+//! One filters groups by a member and doesn't give the members along; one gives everything,
+//! whatever it is asked. What isn't shown isn't taken for missing.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,7 +30,8 @@ const MEMBERS: &str = "externalId,displayName,members.value";
 pub(super) struct Membership {
     /// The group's id.
     pub(super) id: String,
-    /// What roster knows the group by; else its name to show, which is the same where roster made it.
+    /// What roster knows the group by; else its name to show, which is the same where roster made
+    /// it.
     pub(super) name: String,
     /// Whether it has what roster knows it by.
     pub(super) is_known: bool,
@@ -39,8 +40,12 @@ pub(super) struct Membership {
 }
 
 impl Client {
-    /// Returns the groups that roster knows and that an entry is in or may be in; several are asked for at once.
-    pub(super) async fn memberships_of(self: &Arc<Self>, id: &str) -> Result<Vec<Membership>, DirectoryError> {
+    /// Returns the groups that roster knows and that an entry is in or may be in; several are asked
+    /// for at once.
+    pub(super) async fn memberships_of(
+        self: &Arc<Self>,
+        id: &str,
+    ) -> Result<Vec<Membership>, DirectoryError> {
         let client = self.clone();
         let work = move |ids: Vec<String>| {
             let client = client.clone();
@@ -57,9 +62,12 @@ impl Client {
         self.memberships[usize::from(is_urgent())].ask(id.to_owned(), work).await
     }
 
-    /// Returns for each condition the groups that meet it, or may. With the members a server can be seen to filter as it is
-    /// asked to; without them it is told by how it answers for nobody.
-    async fn memberships(&self, conditions: &[Condition]) -> Result<Vec<Vec<Membership>>, DirectoryError> {
+    /// Returns for each condition the groups that meet it, or may. With the members a server can be
+    /// seen to filter as it is asked to; without them it is told by how it answers for nobody.
+    async fn memberships(
+        &self,
+        conditions: &[Condition],
+    ) -> Result<Vec<Vec<Membership>>, DirectoryError> {
         let features = self.features().await?;
         let by_member = Ability::Filter(Kind::Group, MEMBER);
         if features.has(Ability::Members)
@@ -84,7 +92,8 @@ impl Client {
         conditions.iter().map(of).collect()
     }
 
-    /// Returns for each condition the groups that meet it; nothing where it can't be seen that all of them do.
+    /// Returns for each condition the groups that meet it; nothing where it can't be seen that all
+    /// of them do.
     async fn filtered_with_members(
         &self,
         conditions: &[Condition],
@@ -107,17 +116,27 @@ impl Client {
             if members.len() > MANY_MEMBERS {
                 features.fails_at(Ability::Members);
             }
-            all_are_meant &= conditions.iter().any(|it| matches!(it, Condition::Member(id) if members.contains(&id.as_str())));
+            all_are_meant &= conditions
+                .iter()
+                .any(|it| matches!(it, Condition::Member(id) if members.contains(&id.as_str())));
         }
         if !all_are_meant {
             features.fails_at(Ability::Members);
             return Ok(None);
         }
-        conditions.iter().map(|condition| meeting(condition, &groups)).collect::<Result<_, _>>().map(Some)
+        conditions
+            .iter()
+            .map(|condition| meeting(condition, &groups))
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 
     /// Whether the server itself says that an entry is in a group.
-    pub(super) async fn is_in(self: &Arc<Self>, group: &Resource, id: &str) -> Result<bool, DirectoryError> {
+    pub(super) async fn is_in(
+        self: &Arc<Self>,
+        group: &Resource,
+        id: &str,
+    ) -> Result<bool, DirectoryError> {
         let group = group.id()?;
         Ok(self.memberships_of(id).await?.iter().any(|it| it.is_certain && it.id == group))
     }
@@ -134,7 +153,8 @@ impl Client {
             let mut request = Request::get(path);
             request.query = vec![("attributes", "members".to_owned())];
             let reply = self.transport.send(request).await?;
-            let shown: Option<Resource> = if reply.status.is_success() { Some(reply.read("a Group")?) } else { None };
+            let shown: Option<Resource> =
+                if reply.status.is_success() { Some(reply.read("a Group")?) } else { None };
             if let Some(members) = shown.as_ref().and_then(|group| group.get("members")) {
                 group.0.insert("members".to_owned(), members.clone());
             }
@@ -143,7 +163,8 @@ impl Client {
         Ok(Some(group))
     }
 
-    /// Whether nobody is in a group, which may just not be shown: it is where the server shows who is in others, or ever did.
+    /// Whether nobody is in a group, which may just not be shown: it is where the server shows who
+    /// is in others, or ever did.
     pub(super) async fn is_empty(&self, group: &Resource) -> Result<bool, DirectoryError> {
         if !group.members()?.is_empty() {
             return Ok(false);
@@ -151,15 +172,17 @@ impl Client {
         if self.shows_members.load(Ordering::Relaxed) {
             return Ok(true);
         }
-        let with_members = match self.find(Kind::Group, &[Condition::AnyMember], Some(MEMBERS)).await {
-            Ok(found) => found.concat(),
-            // It may be too long.
-            Err(DirectoryError::Nonsense(_)) => vec![],
-            Err(error) => return Err(error),
-        };
+        let with_members =
+            match self.find(Kind::Group, &[Condition::AnyMember], Some(MEMBERS)).await {
+                Ok(found) => found.concat(),
+                // It may be too long.
+                Err(DirectoryError::Nonsense(_)) => vec![],
+                Err(error) => return Err(error),
+            };
         self.shows_members.fetch_or(!with_members.is_empty(), Ordering::Relaxed);
         let id = group.id()?;
-        Ok(!with_members.is_empty() && with_members.iter().all(|other| other.id().is_ok_and(|other| other != id)))
+        Ok(!with_members.is_empty()
+            && with_members.iter().all(|other| other.id().is_ok_and(|other| other != id)))
     }
 }
 

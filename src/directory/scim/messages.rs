@@ -1,4 +1,5 @@
-//! The words of SCIM (RFC 7643, RFC 7644): tolerant of what servers add, strict about what is built on.
+//! The words of SCIM (RFC 7643, RFC 7644): tolerant of what servers add, strict about what is built
+//! on.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -40,14 +41,15 @@ impl Kind {
 pub(super) struct Resource(pub(super) Map<String, Value>);
 
 impl From<Map<String, Value>> for Resource {
-    /// Takes what servers write otherwise for what it means: booleans and keys as text or as numbers, and values without
-    /// parts.
+    /// Takes what servers write otherwise for what it means: booleans and keys as text or as
+    /// numbers, and values without parts.
     fn from(mut attributes: Map<String, Value>) -> Self {
         for (name, value) in &mut attributes {
             match name.to_lowercase().as_str() {
                 "id" | "externalid" => as_key(value),
                 "active" => as_bool(value),
-                "emails" | "phonenumbers" | "addresses" | "roles" | "entitlements" | "members" | "groups" => {
+                "emails" | "phonenumbers" | "addresses" | "roles" | "entitlements" | "members"
+                | "groups" => {
                     value.as_array_mut().into_iter().flatten().for_each(with_parts);
                 }
                 _ => {}
@@ -100,7 +102,8 @@ impl Resource {
         }
     }
 
-    /// Returns an attribute; names have no case (RFC 7643, section 2.1). One without a value isn't there.
+    /// Returns an attribute; names have no case (RFC 7643, section 2.1). One without a value isn't
+    /// there.
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
         attribute(&self.0, name)
     }
@@ -136,7 +139,9 @@ impl Resource {
         let nonsense = || DirectoryError::Nonsense(format!("{name} isn't a list of objects"));
         match self.get(name) {
             None => Ok(vec![]),
-            Some(Value::Array(values)) => values.iter().map(|value| value.as_object().ok_or_else(nonsense)).collect(),
+            Some(Value::Array(values)) => {
+                values.iter().map(|value| value.as_object().ok_or_else(nonsense)).collect()
+            }
             Some(_) => Err(nonsense()),
         }
     }
@@ -145,15 +150,24 @@ impl Resource {
     pub(super) fn members(&self) -> Result<Vec<&str>, DirectoryError> {
         let members = self.values("members")?.into_iter();
         let id = |member| attribute(member, "value").and_then(Value::as_str);
-        members.map(|member| id(member).ok_or_else(|| DirectoryError::Nonsense("a member has no value".to_owned()))).collect()
+        members
+            .map(|member| {
+                id(member)
+                    .ok_or_else(|| DirectoryError::Nonsense("a member has no value".to_owned()))
+            })
+            .collect()
     }
 }
 
-/// Returns an attribute or a part of one; one that is null or empty isn't there (RFC 7643, section 2.5).
+/// Returns an attribute or a part of one; one that is null or empty isn't there (RFC 7643, section
+/// 2.5).
 pub(super) fn attribute<'a>(attributes: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    let found =
-        attributes.get(name).or_else(|| attributes.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, it)| it));
-    found.filter(|value| !value.is_null() && value.as_array().is_none_or(|values| !values.is_empty()))
+    let found = attributes.get(name).or_else(|| {
+        attributes.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, it)| it)
+    });
+    found.filter(|value| {
+        !value.is_null() && value.as_array().is_none_or(|values| !values.is_empty())
+    })
 }
 
 /// Whether an id can be the last segment of a path.
@@ -170,7 +184,8 @@ pub(super) fn quoted(text: &str) -> String {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ListResponse {
-    /// How many there are, as far as the server says; some leave it out, which is known to be so where nothing is found.
+    /// How many there are, as far as the server says; some leave it out, which is known to be so
+    /// where nothing is found.
     #[serde(default, deserialize_with = "number")]
     pub(super) total_results: Option<usize>,
     #[serde(default, rename = "Resources", alias = "resources")]
@@ -265,7 +280,8 @@ impl PatchOperation {
         Self { op: "remove", path: path.to_owned(), value: None }
     }
 
-    /// Takes away these values of several, where a server knows that form; to the RFC it is everything that is there.
+    /// Takes away these values of several, where a server knows that form; to the RFC it is
+    /// everything that is there.
     pub(super) fn remove_values(path: &str, values: Value) -> Self {
         Self { op: "remove", path: path.to_owned(), value: Some(values) }
     }

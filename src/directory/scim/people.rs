@@ -16,25 +16,34 @@ use crate::directory::{DirectoryError, Found, People};
 use crate::domain::account::PostalAddress;
 
 impl Client {
-    /// Returns everybody whom the server has, whoever put them there, in the order of their login names.
+    /// Returns everybody whom the server has, whoever put them there, in the order of their login
+    /// names.
     pub(super) async fn people(&self) -> Result<People, DirectoryError> {
         let groups_of = self.groups_of_members().await?;
         let mut people = vec![];
         for user in self.list(Kind::User, None).await? {
             people.push(found(&user, groups_of.names(user.id()?))?);
         }
-        people.sort_by(|one, other| (&one.login_name, &one.id).cmp(&(&other.login_name, &other.id)));
+        people
+            .sort_by(|one, other| (&one.login_name, &one.id).cmp(&(&other.login_name, &other.id)));
         Ok(People { people, unreadable_groups: groups_of.unreadable })
     }
 
     /// Lets an entry be known by an account's id.
-    pub(super) async fn link(self: &Arc<Self>, id: &str, external_id: &str) -> Result<(), DirectoryError> {
+    pub(super) async fn link(
+        self: &Arc<Self>,
+        id: &str,
+        external_id: &str,
+    ) -> Result<(), DirectoryError> {
         let of_account = [Condition::ExternalId(external_id.to_owned())];
         let linked = self.find(Kind::User, &of_account, Some("externalId")).await?;
         if let Some(linked) = linked.iter().flatten().next() {
             let linked = linked.id()?;
-            let taken =
-                || DirectoryError::refused(&format!("another entry there ({linked}) has the externalId {external_id} already"));
+            let taken = || {
+                DirectoryError::refused(&format!(
+                    "another entry there ({linked}) has the externalId {external_id} already"
+                ))
+            };
             return if linked == id { Ok(()) } else { Err(taken()) };
         }
         let path = path_of(Kind::User, id)?;
@@ -50,7 +59,9 @@ impl Client {
             Write::change(Method::PATCH, path, patch(&[change]), version)
         } else {
             let mut whole: Map<String, Value> = entry.0;
-            whole.retain(|name, _| !["meta", "groups", "externalid"].contains(&name.to_lowercase().as_str()));
+            whole.retain(|name, _| {
+                !["meta", "groups", "externalid"].contains(&name.to_lowercase().as_str())
+            });
             whole.insert("externalId".to_owned(), external_id.into());
             Write::change(Method::PUT, path, Value::Object(whole), version)
         };
@@ -66,8 +77,10 @@ fn found(user: &Resource, groups: Vec<String>) -> Result<Found, DirectoryError> 
     }
     let mut permissions = entry.texts("entitlements");
     permissions.sort();
-    let name = user.get("name").and_then(Value::as_object).and_then(|name| attribute(name, "formatted"));
-    let formatted = || name.and_then(Value::as_str).filter(|name| !is_blank(name)).map(str::to_owned);
+    let name =
+        user.get("name").and_then(Value::as_object).and_then(|name| attribute(name, "formatted"));
+    let formatted =
+        || name.and_then(Value::as_str).filter(|name| !is_blank(name)).map(str::to_owned);
     Ok(Found {
         id: user.id()?.to_owned(),
         external_id: entry.text("externalId"),
@@ -128,7 +141,8 @@ impl<'a> Reading<'a> {
         texts.into_iter().next()
     }
 
-    /// Returns the texts among the values, each once; some servers leave out what is around a value.
+    /// Returns the texts among the values, each once; some servers leave out what is around a
+    /// value.
     fn texts(&mut self, name: &str) -> Vec<String> {
         let mut texts = vec![];
         for value in self.values(name) {
@@ -143,9 +157,15 @@ impl<'a> Reading<'a> {
     }
 
     fn address(&mut self) -> Option<PostalAddress> {
-        let says_where = |parts: &&Map<String, Value>| parts.keys().any(|part| !["type", "primary"].contains(&part.as_str()));
-        let values: Vec<&Map<String, Value>> =
-            self.values("addresses").into_iter().filter_map(Value::as_object).filter(says_where).collect();
+        let says_where = |parts: &&Map<String, Value>| {
+            parts.keys().any(|part| !["type", "primary"].contains(&part.as_str()))
+        };
+        let values: Vec<&Map<String, Value>> = self
+            .values("addresses")
+            .into_iter()
+            .filter_map(Value::as_object)
+            .filter(says_where)
+            .collect();
         let read: Vec<PostalAddress> = values.iter().map(|parts| self.address_of(parts)).collect();
         // One that is only written out whole has no parts to be taken.
         let address = read.into_iter().find(|address| *address != PostalAddress::default());
@@ -154,10 +174,18 @@ impl<'a> Reading<'a> {
     }
 
     fn address_of(&mut self, parts: &Map<String, Value>) -> PostalAddress {
-        let mut part = |name| attribute(parts, name).and_then(|part| self.text_of(part, &format!("{name} of an address")));
+        let mut part = |name| {
+            attribute(parts, name)
+                .and_then(|part| self.text_of(part, &format!("{name} of an address")))
+        };
         let street = part("streetAddress");
         PostalAddress {
-            street: street.iter().flat_map(|street| street.lines()).filter(|line| !is_blank(line)).map(str::to_owned).collect(),
+            street: street
+                .iter()
+                .flat_map(|street| street.lines())
+                .filter(|line| !is_blank(line))
+                .map(str::to_owned)
+                .collect(),
             locality: part("locality"),
             region: part("region"),
             postal_code: part("postalCode"),
@@ -175,8 +203,11 @@ impl<'a> Reading<'a> {
                 vec![]
             }
         };
-        let is_primary =
-            |value: &Value| value.as_object().is_some_and(|parts| attribute(parts, "primary") == Some(&Value::Bool(true)));
+        let is_primary = |value: &Value| {
+            value
+                .as_object()
+                .is_some_and(|parts| attribute(parts, "primary") == Some(&Value::Bool(true)))
+        };
         values.sort_by_key(|value| !is_primary(value));
         values
     }

@@ -1,7 +1,8 @@
 //! What many ask at the same time, put together into few requests.
 //!
-//! There is no timer: whoever comes first goes at once, and who comes meanwhile goes together. What nobody waits for any
-//! more is left out. What fails for being together, or may, is asked one by one, and what takes long holds up no other batch.
+//! There is no timer: whoever comes first goes at once, and who comes meanwhile goes together. What
+//! nobody waits for any more is left out. What fails for being together, or may, is asked one by
+//! one, and what takes long holds up no other batch.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,13 +16,15 @@ use tokio::task::JoinHandle;
 use super::transport::URGENT;
 use crate::directory::DirectoryError;
 
-/// How long a batch may take. Who asked gives up not much later, and what is done for them after that comes too late.
+/// How long a batch may take. Who asked gives up not much later, and what is done for them after
+/// that comes too late.
 const LONGEST_WORK: Duration = Duration::from_secs(20);
 
 /// How long a batch holds up the next. One that takes longer goes on by itself.
 const GIVES_WAY: Duration = Duration::from_millis(500);
 
-/// The most batches of one kind that begin at once; more than one only where there is a whole batch more.
+/// The most batches of one kind that begin at once; more than one only where there is a whole batch
+/// more.
 const MOST_WORKERS: usize = 4;
 
 /// A queue of questions of one kind. What waits in it isn't printed.
@@ -65,14 +68,23 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Queue<Q, A> {
     }
 
     fn with_workers(most: usize, workers: usize, is_urgent: bool) -> Arc<Self> {
-        Arc::new(Self { most, workers, is_urgent, state: Mutex::new(State { waiting: VecDeque::new(), workers: 0 }) })
+        Arc::new(Self {
+            most,
+            workers,
+            is_urgent,
+            state: Mutex::new(State { waiting: VecDeque::new(), workers: 0 }),
+        })
     }
 
     /// Asks, together with others; `work` answers a batch, or has it split where it is of several.
     ///
     /// # Errors
     /// Those of the answer.
-    pub(super) async fn ask<F, W>(self: &Arc<Self>, question: Q, work: F) -> Result<A, DirectoryError>
+    pub(super) async fn ask<F, W>(
+        self: &Arc<Self>,
+        question: Q,
+        work: F,
+    ) -> Result<A, DirectoryError>
     where
         F: Fn(Vec<Q>) -> W + Send + Sync + 'static,
         W: Future<Output = Outcome<A>> + Send,
@@ -99,7 +111,12 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Queue<Q, A> {
     }
 
     /// Begins a batch, which sends its answers itself.
-    fn begin<F, W>(self: Arc<Self>, questions: Vec<Q>, mut senders: Vec<Answer<A>>, work: Arc<F>) -> JoinHandle<()>
+    fn begin<F, W>(
+        self: Arc<Self>,
+        questions: Vec<Q>,
+        mut senders: Vec<Answer<A>>,
+        work: Arc<F>,
+    ) -> JoinHandle<()>
     where
         F: Fn(Vec<Q>) -> W + Send + Sync + 'static,
         W: Future<Output = Outcome<A>> + Send,
@@ -131,7 +148,8 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Queue<Q, A> {
     fn put(&self, question: Q, sender: Answer<A>) -> bool {
         let mut state = self.lock();
         state.waiting.push_back((question, sender));
-        let takes_another = state.workers == 0 || (state.workers < self.workers && state.waiting.len() >= self.most);
+        let takes_another = state.workers == 0
+            || (state.workers < self.workers && state.waiting.len() >= self.most);
         state.workers += usize::from(takes_another);
         takes_another
     }
@@ -156,7 +174,8 @@ struct Worker<Q, A> {
 }
 
 impl<Q, A> Worker<Q, A> {
-    /// Takes the next batch. Without one the worker is no more, so that whoever comes next starts another.
+    /// Takes the next batch. Without one the worker is no more, so that whoever comes next starts
+    /// another.
     fn next_batch(&mut self) -> Option<(Vec<Q>, Vec<Answer<A>>)> {
         let mut state = self.queue.lock();
         state.waiting.retain(|(_, sender)| !sender.is_closed());
@@ -189,7 +208,11 @@ mod tests {
     struct Batches(Mutex<Vec<Vec<u32>>>);
 
     impl Batches {
-        async fn answer(self: Arc<Self>, gate: Arc<Semaphore>, questions: Vec<u32>) -> Outcome<u32> {
+        async fn answer(
+            self: Arc<Self>,
+            gate: Arc<Semaphore>,
+            questions: Vec<u32>,
+        ) -> Outcome<u32> {
             self.0.lock().unwrap().push(questions.clone());
             gate.acquire().await.unwrap().forget();
             Outcome::Answers(questions.into_iter().map(|question| Ok(question * 2)).collect())
@@ -203,12 +226,17 @@ mod tests {
         question: u32,
     ) -> impl Future<Output = Result<u32, DirectoryError>> + use<> {
         let (queue, batches, gate) = (queue.clone(), batches.clone(), gate.clone());
-        async move { queue.ask(question, move |questions| batches.clone().answer(gate.clone(), questions)).await }
+        async move {
+            queue
+                .ask(question, move |questions| batches.clone().answer(gate.clone(), questions))
+                .await
+        }
     }
 
     #[tokio::test]
     async fn who_comes_at_the_same_time_goes_together_and_each_gets_their_own_answer() {
-        let (queue, batches, gate) = (Queue::new(25), Arc::new(Batches::default()), Arc::new(Semaphore::new(100)));
+        let (queue, batches, gate) =
+            (Queue::new(25), Arc::new(Batches::default()), Arc::new(Semaphore::new(100)));
         let answers = join_all((0..60).map(|number| ask(&queue, &batches, &gate, number))).await;
         assert_eq!(answers, (0..60).map(|number| Ok(number * 2)).collect::<Vec<_>>());
         let sizes: Vec<usize> = batches.0.lock().unwrap().iter().map(Vec::len).collect();
@@ -217,12 +245,16 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_waits_for_any_more_is_left_out() {
-        let (queue, batches, gate) = (Queue::one_by_one(25), Arc::new(Batches::default()), Arc::new(Semaphore::new(0)));
+        let (queue, batches, gate) =
+            (Queue::one_by_one(25), Arc::new(Batches::default()), Arc::new(Semaphore::new(0)));
         let first = tokio::spawn(ask(&queue, &batches, &gate, 1));
         while batches.0.lock().unwrap().is_empty() {
             tokio::task::yield_now().await;
         }
-        let (second, third) = (tokio::spawn(ask(&queue, &batches, &gate, 2)), tokio::spawn(ask(&queue, &batches, &gate, 3)));
+        let (second, third) = (
+            tokio::spawn(ask(&queue, &batches, &gate, 2)),
+            tokio::spawn(ask(&queue, &batches, &gate, 3)),
+        );
         while queue.lock().waiting.len() < 2 {
             tokio::task::yield_now().await;
         }
@@ -236,8 +268,9 @@ mod tests {
     #[tokio::test]
     async fn work_that_fails_badly_leaves_room_for_the_next() {
         let queue = Queue::<u32, u32>::one_by_one(25);
-        let panics =
-            |questions: Vec<u32>| async move { if questions[0] == 1 { panic!("badly") } else { Outcome::Answers(vec![Ok(7)]) } };
+        let panics = |questions: Vec<u32>| async move {
+            if questions[0] == 1 { panic!("badly") } else { Outcome::Answers(vec![Ok(7)]) }
+        };
         assert_eq!(queue.ask(1, panics).await, Err(DirectoryError::Silent));
         assert_eq!(queue.ask(2, panics).await, Ok(7));
     }

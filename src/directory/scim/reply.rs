@@ -51,11 +51,14 @@ pub(super) enum Body {
 impl Reply {
     /// Takes an answer.
     pub(super) fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
-        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let location =
+            headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = match serde_json::from_slice(body) {
             _ if body.is_empty() => Body::Empty,
             Ok(json) => Body::Json(json),
-            Err(why) if why.is_data() || why.is_syntax() || why.is_eof() => Body::Nonsense(format!("it isn't JSON ({why})")),
+            Err(why) if why.is_data() || why.is_syntax() || why.is_eof() => {
+                Body::Nonsense(format!("it isn't JSON ({why})"))
+            }
             Err(_) => Body::Nonsense("it isn't JSON".to_owned()),
         };
         Self { status, body, location, rest: rest(headers) }
@@ -64,7 +67,9 @@ impl Reply {
     /// Takes the answer to one of several writes.
     pub(super) fn of_bulk(outcome: BulkOutcome) -> Result<Self, DirectoryError> {
         let status = outcome.status.code().and_then(|code| StatusCode::from_u16(code).ok());
-        let status = status.ok_or_else(|| DirectoryError::Nonsense("an operation of a bulk has no status".to_owned()))?;
+        let status = status.ok_or_else(|| {
+            DirectoryError::Nonsense("an operation of a bulk has no status".to_owned())
+        })?;
         let body = outcome.response.map_or(Body::Empty, Body::Json);
         Ok(Self { status, body, location: outcome.location, rest: None })
     }
@@ -82,16 +87,19 @@ impl Reply {
         self
     }
 
-    /// Forgets the server's own words about what it refuses, which may repeat a password, shortened or escaped. The kind of
-    /// refusal stays.
+    /// Forgets the server's own words about what it refuses, which may repeat a password, shortened
+    /// or escaped. The kind of refusal stays.
     #[must_use]
     pub(super) fn without_words(mut self) -> Self {
         if self.status.is_success() {
             return self;
         }
         let kind = SCIM_TYPES.iter().find(|kind| self.is_error(kind));
-        let status = kind.map_or_else(|| self.status.to_string(), |kind| format!("{} ({kind})", self.status));
-        let detail = format!("it answers {status}, with words that aren't told because the password may be among them");
+        let status = kind
+            .map_or_else(|| self.status.to_string(), |kind| format!("{} ({kind})", self.status));
+        let detail = format!(
+            "it answers {status}, with words that aren't told because the password may be among them"
+        );
         self.body = Body::Json(json!({ "scimType": kind, "detail": detail }));
         self
     }
@@ -129,11 +137,13 @@ impl Reply {
     /// Returns the body of a success as what it should be, such as "a User".
     ///
     /// # Errors
-    /// When it is no success, or something else. What it has instead may be about somebody, and isn't told.
+    /// When it is no success, or something else. What it has instead may be about somebody, and
+    /// isn't told.
     pub(super) fn read<T: DeserializeOwned>(&self, what: &str) -> Result<T, DirectoryError> {
         self.accepted()?;
         match &self.body {
-            Body::Json(json) => T::deserialize(json).map_err(|_| DirectoryError::Nonsense(format!("it isn't {what}"))),
+            Body::Json(json) => T::deserialize(json)
+                .map_err(|_| DirectoryError::Nonsense(format!("it isn't {what}"))),
             Body::Empty => Err(DirectoryError::Nonsense("it is empty".to_owned())),
             Body::Nonsense(why) => Err(DirectoryError::Nonsense(why.clone())),
         }
@@ -169,7 +179,9 @@ impl Reply {
         let Some(location) = &self.location else { return Ok(None) };
         let last = location.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
         // An id that had to be escaped is looked up instead.
-        let plain = last.chars().all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character));
+        let plain = last
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character));
         Ok(Some(last.to_owned()).filter(|id| plain && is_fit_id(id)))
     }
 
@@ -188,16 +200,24 @@ impl Reply {
         let status = self.status;
         match status.as_u16() {
             429 => DirectoryError::Busy { after: self.rest, may_be_done: false },
-            503 if self.rest.is_some() => DirectoryError::Busy { after: self.rest, may_be_done: true },
+            503 if self.rest.is_some() => {
+                DirectoryError::Busy { after: self.rest, may_be_done: true }
+            }
             300..=399 => DirectoryError::Nonsense(format!(
                 "it redirects ({status}), which isn't followed: the address has to be the one it redirects to"
             )),
-            401 => {
-                DirectoryError::Unauthorized(format!("it answers {status}: the token in its token file isn't one that it knows"))
-            }
-            403 => DirectoryError::Unauthorized(format!("it answers {status}: the token in its token file doesn't allow this")),
-            404 => DirectoryError::Nonsense(format!("it answers {status}: the address has to be the one below which /Users is")),
-            501 => DirectoryError::Nonsense(format!("it answers {status}: it lacks something that roster needs")),
+            401 => DirectoryError::Unauthorized(format!(
+                "it answers {status}: the token in its token file isn't one that it knows"
+            )),
+            403 => DirectoryError::Unauthorized(format!(
+                "it answers {status}: the token in its token file doesn't allow this"
+            )),
+            404 => DirectoryError::Nonsense(format!(
+                "it answers {status}: the address has to be the one below which /Users is"
+            )),
+            501 => DirectoryError::Nonsense(format!(
+                "it answers {status}: it lacks something that roster needs"
+            )),
             408 | 500..=599 => DirectoryError::Failed(format!("it answers {status}")),
             412 => DirectoryError::Conflict,
             400..=499 => self.refusal(),
@@ -208,11 +228,14 @@ impl Reply {
     /// Returns that it refuses what it was asked, in its own words where it has any.
     fn refusal(&self) -> DirectoryError {
         let words = self.error_word("detail").or_else(|| self.error_word("scimType"));
-        DirectoryError::refused(&words.map_or_else(|| format!("it answers {}", self.status), str::to_owned))
+        DirectoryError::refused(
+            &words.map_or_else(|| format!("it answers {}", self.status), str::to_owned),
+        )
     }
 }
 
-/// Returns for how long the server wants to be left alone: seconds, or from its own date to another (RFC 9110, 10.2.3).
+/// Returns for how long the server wants to be left alone: seconds, or from its own date to another
+/// (RFC 9110, 10.2.3).
 fn rest(headers: &HeaderMap) -> Option<Duration> {
     let after = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = after.parse() {
@@ -240,12 +263,17 @@ mod tests {
     #[test]
     fn what_is_about_the_directory_as_a_whole_has_none_of_the_servers_words() {
         for status in (300..600).map(|code| StatusCode::from_u16(code).unwrap()) {
-            let body = json!({"scimType": "alice@acme.example", "detail": "Alice Smith"}).to_string();
+            let body =
+                json!({"scimType": "alice@acme.example", "detail": "Alice Smith"}).to_string();
             for body in [body, "<pre>Alice Smith, alice@acme.example".to_owned()] {
                 let problem = Reply::new(status, &HeaderMap::new(), body.as_bytes()).failure();
                 // It is logged, unlike a refusal of one entry.
                 let told = problem.to_string();
-                assert!(!problem.is_about_directory() || !(told.contains("Alice") || told.contains("alice")), "{told}");
+                assert!(
+                    !problem.is_about_directory()
+                        || !(told.contains("Alice") || told.contains("alice")),
+                    "{told}"
+                );
             }
         }
     }

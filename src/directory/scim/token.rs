@@ -35,10 +35,18 @@ impl Token {
         }
         let place = self.file.display();
         let text = tokio::fs::read_to_string(&self.file).await;
-        let text = text.map_err(|why| DirectoryError::Address(format!("the token can't be read from {place}: {why}")))?;
-        let unfit = || DirectoryError::Address(format!("{place} has no token in it: one line of printable ASCII"));
-        let token = Some(text.trim()).filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
-        let mut header = HeaderValue::try_from(format!("Bearer {}", token.ok_or_else(unfit)?)).map_err(|_| unfit())?;
+        let text = text.map_err(|why| {
+            DirectoryError::Address(format!("the token can't be read from {place}: {why}"))
+        })?;
+        let unfit = || {
+            DirectoryError::Address(format!(
+                "{place} has no token in it: one line of printable ASCII"
+            ))
+        };
+        let token = Some(text.trim())
+            .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
+        let mut header = HeaderValue::try_from(format!("Bearer {}", token.ok_or_else(unfit)?))
+            .map_err(|_| unfit())?;
         header.set_sensitive(true);
         *read = Some((Instant::now(), header.clone()));
         Ok(header)

@@ -24,17 +24,20 @@ const TIMEOUT: Duration = Duration::from_secs(25);
 /// The most requests that are under way at once, as long as each is answered soon.
 const AT_ONCE: usize = 16;
 
-/// How many of them may make something new, and how many may be anything but what takes rights away: room is left for that.
+/// How many of them may make something new, and how many may be anything but what takes rights
+/// away: room is left for that.
 const MAKING_AT_ONCE: usize = 12;
 const ORDINARY_AT_ONCE: usize = 14;
 
-/// How long a request may keep its place. One that takes longer goes on, and another one goes in its place: what a server
-/// never answers for some isn't to hold up anybody else. Where so many take longer, the others wait less for theirs.
+/// How long a request may keep its place. One that takes longer goes on, and another one goes in
+/// its place: what a server never answers for some isn't to hold up anybody else. Where so many
+/// take longer, the others wait less for theirs.
 const KEEPS_PLACE: Duration = Duration::from_millis(1500);
 const KEEPS_PLACE_AMONG_SLOW: Duration = Duration::from_millis(250);
 const MANY_SLOW: usize = 8;
 
-/// The most requests that are under way at once at all, and those of them that don't take rights away.
+/// The most requests that are under way at once at all, and those of them that don't take rights
+/// away.
 const EVER_AT_ONCE: usize = 128;
 const ORDINARY_EVER_AT_ONCE: usize = 112;
 
@@ -109,7 +112,11 @@ impl Gate {
     }
 
     fn keeps_place(&self) -> Duration {
-        if self.slow.load(Ordering::Relaxed) < MANY_SLOW { KEEPS_PLACE } else { KEEPS_PLACE_AMONG_SLOW }
+        if self.slow.load(Ordering::Relaxed) < MANY_SLOW {
+            KEEPS_PLACE
+        } else {
+            KEEPS_PLACE_AMONG_SLOW
+        }
     }
 
     fn slow(&self) -> Slow<'_> {
@@ -124,7 +131,9 @@ impl Gate {
             ever.push(self.ordinary_ever.acquire().await.ok()?);
         }
         ever.push(self.ever.acquire().await.ok()?);
-        for (semaphore, is_needed) in [(&self.making, is_making), (&self.ordinary, is_ordinary), (&self.at_once, true)] {
+        for (semaphore, is_needed) in
+            [(&self.making, is_making), (&self.ordinary, is_ordinary), (&self.at_once, true)]
+        {
             if is_needed {
                 soon.push(semaphore.acquire().await.ok()?);
             }
@@ -147,7 +156,13 @@ pub(super) struct Request {
 impl Request {
     /// Returns a question that changes nothing.
     pub(super) fn get(path: &str) -> Self {
-        Self { method: Method::GET, path: path.to_owned(), query: vec![], body: None, version: None }
+        Self {
+            method: Method::GET,
+            path: path.to_owned(),
+            query: vec![],
+            body: None,
+            version: None,
+        }
     }
 
     /// Whether it makes a resource, and nothing else. Several writes together may be anything.
@@ -160,8 +175,13 @@ impl Transport {
     /// Makes a way to the server at an address, without going it.
     ///
     /// # Errors
-    /// When the address can't be gone to: without TLS to another machine, or with a CA that can't be read.
-    pub(super) fn new(address: &Address, token: Token, authority: Option<&Path>) -> Result<Self, DirectoryError> {
+    /// When the address can't be gone to: without TLS to another machine, or with a CA that can't
+    /// be read.
+    pub(super) fn new(
+        address: &Address,
+        token: Token,
+        authority: Option<&Path>,
+    ) -> Result<Self, DirectoryError> {
         let secure = address.scheme() == "scim+https";
         if !secure && !address.is_loopback() {
             let what = format!(
@@ -170,9 +190,11 @@ impl Transport {
             );
             return Err(DirectoryError::Address(format!("{what}; use scim+https://")));
         }
-        let plain = address.url().as_str().trim_start_matches("scim+").trim_end_matches('/').to_owned();
-        let base = Url::parse(&plain)
-            .map_err(|why| DirectoryError::Address(format!("the address of a directory isn't a URL ({why})")))?;
+        let plain =
+            address.url().as_str().trim_start_matches("scim+").trim_end_matches('/').to_owned();
+        let base = Url::parse(&plain).map_err(|why| {
+            DirectoryError::Address(format!("the address of a directory isn't a URL ({why})"))
+        })?;
         // reqwest takes what the process has; whoever was first did the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
@@ -185,11 +207,13 @@ impl Transport {
         builder = match (secure, authority) {
             (true, Some(file)) => builder.tls_certs_only(certificates(file)?),
             (true, None) => builder,
-            // Without TLS there is nothing to look for in the system's certificates, which may be missing.
+            // Without TLS there is nothing to look for in the system's certificates, which may be
+            // missing.
             (false, _) => builder.tls_certs_only([]),
         };
-        let client =
-            builder.build().map_err(|why| DirectoryError::Address(format!("TLS can't be set up: {}", innermost(&why))))?;
+        let client = builder.build().map_err(|why| {
+            DirectoryError::Address(format!("TLS can't be set up: {}", innermost(&why)))
+        })?;
         Ok(Self { client, base, token, gate: Gate::new() })
     }
 
@@ -199,7 +223,8 @@ impl Transport {
     /// When there is none. What the answer says isn't looked at.
     pub(super) async fn send(&self, request: Request) -> Result<Reply, DirectoryError> {
         let asking = async {
-            let mut turn = self.gate.turn(request.makes_something()).await.ok_or(DirectoryError::Silent)?;
+            let mut turn =
+                self.gate.turn(request.makes_something()).await.ok_or(DirectoryError::Silent)?;
             let token = self.token.header().await?;
             let mut exchange = std::pin::pin!(self.exchange(request, token.clone()));
             let reply = match tokio::time::timeout(self.gate.keeps_place(), &mut exchange).await {
@@ -216,10 +241,19 @@ impl Transport {
         tokio::time::timeout(TIMEOUT, asking).await.unwrap_or(Err(DirectoryError::Silent))
     }
 
-    async fn exchange(&self, request: Request, token: HeaderValue) -> Result<Reply, DirectoryError> {
+    async fn exchange(
+        &self,
+        request: Request,
+        token: HeaderValue,
+    ) -> Result<Reply, DirectoryError> {
         let Request { method, path, query, body, version } = request;
         let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
-        let mut asked = self.client.request(method, url).header(AUTHORIZATION, token).header(ACCEPT, SCIM_JSON).query(&query);
+        let mut asked = self
+            .client
+            .request(method, url)
+            .header(AUTHORIZATION, token)
+            .header(ACCEPT, SCIM_JSON)
+            .query(&query);
         if let Some(version) = version {
             asked = asked.header(IF_MATCH, version);
         }
@@ -236,7 +270,10 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, DirectoryError> {
     let mut body = vec![];
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
         if body.len() + chunk.len() > MOST_BYTES {
-            return Err(DirectoryError::Nonsense(format!("it is longer than {} MiB", MOST_BYTES >> 20)));
+            return Err(DirectoryError::Nonsense(format!(
+                "it is longer than {} MiB",
+                MOST_BYTES >> 20
+            )));
         }
         body.extend_from_slice(&chunk);
     }
@@ -244,24 +281,38 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, DirectoryError> {
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate>, DirectoryError> {
-    let unusable =
-        |why: String| DirectoryError::Address(format!("the CA of a directory can't be read from {}: {why}", file.display()));
+    let unusable = |why: String| {
+        DirectoryError::Address(format!(
+            "the CA of a directory can't be read from {}: {why}",
+            file.display()
+        ))
+    };
     let pem = std::fs::read(file).map_err(|why| unusable(why.to_string()))?;
-    let certificates = Certificate::from_pem_bundle(&pem).map_err(|why| unusable(innermost(&why)))?;
-    if certificates.is_empty() { Err(unusable("it has no certificate in PEM".to_owned())) } else { Ok(certificates) }
+    let certificates =
+        Certificate::from_pem_bundle(&pem).map_err(|why| unusable(innermost(&why)))?;
+    if certificates.is_empty() {
+        Err(unusable("it has no certificate in PEM".to_owned()))
+    } else {
+        Ok(certificates)
+    }
 }
 
-/// Returns why there is no answer, without the address, which may have more in it than others should read.
+/// Returns why there is no answer, without the address, which may have more in it than others
+/// should read.
 fn failure(error: &reqwest::Error) -> DirectoryError {
     if error.is_connect() {
-        let why = if error.is_timeout() { "no connection in time".to_owned() } else { innermost(error) };
+        let why =
+            if error.is_timeout() { "no connection in time".to_owned() } else { innermost(error) };
         return DirectoryError::Unreachable(super::super::in_short(&why));
     }
     if error.is_timeout() {
         return DirectoryError::Silent;
     }
     // A server may do so over one entry.
-    DirectoryError::Failed(super::super::in_short(&format!("the connection broke ({})", innermost(error))))
+    DirectoryError::Failed(super::super::in_short(&format!(
+        "the connection broke ({})",
+        innermost(error)
+    )))
 }
 
 /// Returns the cause of all: what is around it repeats addresses.

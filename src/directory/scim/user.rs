@@ -1,4 +1,5 @@
-//! A person in the words of a SCIM User (RFC 7643, section 4.1), and how one differs from what a server has.
+//! A person in the words of a SCIM User (RFC 7643, section 4.1), and how one differs from what a
+//! server has.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -6,7 +7,8 @@ use sha2::{Digest, Sha256};
 use super::messages::{Kind, PatchOperation, Resource, attribute};
 use crate::directory::Person;
 
-/// What roster manages of a User, with the parts of the values that it manages. Everything else is somebody else's.
+/// What roster manages of a User, with the parts of the values that it manages. Everything else is
+/// somebody else's.
 const MANAGED: &[(&str, Parts)] = &[
     ("userName", Parts::One),
     ("externalId", Parts::One),
@@ -15,7 +17,10 @@ const MANAGED: &[(&str, Parts)] = &[
     ("timezone", Parts::One),
     (EMAILS, Parts::Several(&["value", "type", "primary"])),
     ("phoneNumbers", Parts::Several(&["value", "type"])),
-    ("addresses", Parts::Several(&["type", "streetAddress", "locality", "region", "postalCode", "country"])),
+    (
+        "addresses",
+        Parts::Several(&["type", "streetAddress", "locality", "region", "postalCode", "country"]),
+    ),
     ("roles", Parts::Several(&["value"])),
     ("entitlements", Parts::Several(&["value"])),
 ];
@@ -31,10 +36,22 @@ enum Parts {
     Several(&'static [&'static str]),
 }
 
-/// Returns what a server is to have of a person, without the password. Attributes that a person lacks aren't there.
+/// Returns what a server is to have of a person, without the password. Attributes that a person
+/// lacks aren't there.
 pub(super) fn wanted(person: &Person, account: &str) -> Map<String, Value> {
-    let Person { login_name, email, active, display_name, phone, address, time_zone, role, group: _, permissions, password: _ } =
-        person;
+    let Person {
+        login_name,
+        email,
+        active,
+        display_name,
+        phone,
+        address,
+        time_zone,
+        role,
+        group: _,
+        permissions,
+        password: _,
+    } = person;
     let valued = |value: &String| json!({ "value": value });
     let all = json!({
         "schemas": [Kind::User.schema()],
@@ -78,20 +95,29 @@ pub(super) fn differences(found: &Resource, wanted: &Map<String, Value>) -> Vec<
             (_, Some(wants)) => changes.push(PatchOperation::replace(name, wants.clone())),
         }
     }
-    if let Some(formatted) = formatted(wanted.get("name")).filter(|it| Some(*it) != formatted(found.get("name"))) {
+    if let Some(formatted) =
+        formatted(wanted.get("name")).filter(|it| Some(*it) != formatted(found.get("name")))
+    {
         changes.push(PatchOperation::replace("name.formatted", formatted.clone()));
     }
     changes
 }
 
-/// Returns what a server has with what roster manages as it is to be, for a server that takes nothing but the whole.
+/// Returns what a server has with what roster manages as it is to be, for a server that takes
+/// nothing but the whole.
 pub(super) fn merged(found: &Resource, wanted: &Map<String, Value>) -> Map<String, Value> {
-    let is_managed = |name: &str| MANAGED.iter().any(|(managed, _)| managed.eq_ignore_ascii_case(name));
+    let is_managed =
+        |name: &str| MANAGED.iter().any(|(managed, _)| managed.eq_ignore_ascii_case(name));
     // What the server alone writes needn't be told to it.
-    let is_read_only = |name: &str| ["meta", "groups"].iter().any(|it| it.eq_ignore_ascii_case(name));
+    let is_read_only =
+        |name: &str| ["meta", "groups"].iter().any(|it| it.eq_ignore_ascii_case(name));
     let keep = |name: &str| !is_managed(name) && !is_read_only(name);
-    let mut merged: Map<String, Value> =
-        found.0.iter().filter(|(name, _)| keep(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut merged: Map<String, Value> = found
+        .0
+        .iter()
+        .filter(|(name, _)| keep(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     let mut name = match found.get("name") {
         Some(Value::Object(name)) => name.clone(),
         _ => Map::new(),
@@ -112,18 +138,30 @@ pub(super) fn merged(found: &Resource, wanted: &Map<String, Value>) -> Map<Strin
 
 /// Returns what a server has of what roster manages.
 pub(super) fn managed(found: &Resource) -> Map<String, Value> {
-    MANAGED.iter().filter_map(|(name, _)| Some(((*name).to_owned(), found.get(name)?.clone()))).collect()
+    MANAGED
+        .iter()
+        .filter_map(|(name, _)| Some(((*name).to_owned(), found.get(name)?.clone())))
+        .collect()
 }
 
-/// Returns what a server has without the rights that are to go: nothing is added, and nothing else is changed.
-pub(super) fn with_fewer_rights(found: &Resource, wanted: &Map<String, Value>) -> Map<String, Value> {
+/// Returns what a server has without the rights that are to go: nothing is added, and nothing else
+/// is changed.
+pub(super) fn with_fewer_rights(
+    found: &Resource,
+    wanted: &Map<String, Value>,
+) -> Map<String, Value> {
     let mut fewer = managed(found);
     if wanted.get("active") == Some(&Value::Bool(false)) {
         fewer.insert("active".to_owned(), false.into());
     }
     for rights in ["roles", "entitlements"] {
         let wants = wanted.get(rights).and_then(Value::as_array);
-        let stays = |right: &Value| wants.into_iter().flatten().any(|wanted| part_of(wanted, "value") == part_of(right, "value"));
+        let stays = |right: &Value| {
+            wants
+                .into_iter()
+                .flatten()
+                .any(|wanted| part_of(wanted, "value") == part_of(right, "value"))
+        };
         if let Some(Value::Array(has)) = fewer.get_mut(rights) {
             has.retain(stays);
         }
@@ -134,21 +172,26 @@ pub(super) fn with_fewer_rights(found: &Resource, wanted: &Map<String, Value>) -
 
 /// Returns which of the rights that are to be gone a server still shows, by the attribute.
 pub(super) fn rights_left(shown: &Resource, wanted: &Map<String, Value>) -> Option<&'static str> {
-    if wanted.get("active") == Some(&Value::Bool(false)) && shown.get("active") != Some(&Value::Bool(false)) {
+    if wanted.get("active") == Some(&Value::Bool(false))
+        && shown.get("active") != Some(&Value::Bool(false))
+    {
         return Some("active");
     }
     let has_more = |rights: &&str| {
         let wants = wanted.get(*rights).and_then(Value::as_array);
         let has = shown.get(rights).and_then(Value::as_array);
         // A name of a right in another case is the same right.
-        let name = |right: &Value| part_of(right, "value").map(|name| name.to_string().to_lowercase());
-        let is_wanted = |right: &Value| wants.into_iter().flatten().any(|it| name(it) == name(right));
+        let name =
+            |right: &Value| part_of(right, "value").map(|name| name.to_string().to_lowercase());
+        let is_wanted =
+            |right: &Value| wants.into_iter().flatten().any(|it| name(it) == name(right));
         has.into_iter().flatten().any(|right| !is_wanted(right))
     };
     ["roles", "entitlements"].into_iter().find(has_more)
 }
 
-/// Returns a digest of what a server has otherwise than it is to have it; nothing where there is no such thing.
+/// Returns a digest of what a server has otherwise than it is to have it; nothing where there is no
+/// such thing.
 pub(super) fn digest(found: &Resource, operations: &[PatchOperation]) -> Option<String> {
     if operations.is_empty() {
         return None;
@@ -157,12 +200,14 @@ pub(super) fn digest(found: &Resource, operations: &[PatchOperation]) -> Option<
         let path = operation.path();
         found.get(path.split('.').next().unwrap_or(path)).cloned()
     };
-    let all: Vec<(Option<Value>, &PatchOperation)> = operations.iter().map(|operation| (has(operation), operation)).collect();
+    let all: Vec<(Option<Value>, &PatchOperation)> =
+        operations.iter().map(|operation| (has(operation), operation)).collect();
     let text = serde_json::to_vec(&all).unwrap_or_default();
     Some(Sha256::digest(text)[..8].iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Returns what there is to be as long as a new password isn't there: who couldn't log in can't with the former one.
+/// Returns what there is to be as long as a new password isn't there: who couldn't log in can't
+/// with the former one.
 pub(super) fn no_more_open(found: &Resource, wanted: &Map<String, Value>) -> Map<String, Value> {
     let mut closed = wanted.clone();
     if found.get("active") == Some(&Value::Bool(false)) {
@@ -171,9 +216,12 @@ pub(super) fn no_more_open(found: &Resource, wanted: &Map<String, Value>) -> Map
     closed
 }
 
-/// Returns what there is to be where another entry has the email address: everything else, and where that is so already, no
-/// address at all. Two who swap theirs both have to let go first.
-pub(super) fn without_new_address(found: &Resource, wanted: &Map<String, Value>) -> Map<String, Value> {
+/// Returns what there is to be where another entry has the email address: everything else, and
+/// where that is so already, no address at all. Two who swap theirs both have to let go first.
+pub(super) fn without_new_address(
+    found: &Resource,
+    wanted: &Map<String, Value>,
+) -> Map<String, Value> {
     let mut others = wanted.clone();
     others.remove(EMAILS);
     others.extend(found.get(EMAILS).map(|emails| (EMAILS.to_owned(), emails.clone())));
@@ -191,8 +239,10 @@ fn is_same(has: &Value, wants: &Value, parts: Parts) -> bool {
     let (Parts::Several(parts), Value::Array(wants)) = (parts, wants) else { return has == wants };
     let Value::Array(has) = has else { return false };
     // Values have no order, and a server may add parts of its own.
-    let is_like = |a: &Value, b: &Value| parts.iter().all(|part| part_of(a, part) == part_of(b, part));
-    has.len() == wants.len() && wants.iter().all(|wanted| has.iter().any(|value| is_like(value, wanted)))
+    let is_like =
+        |a: &Value, b: &Value| parts.iter().all(|part| part_of(a, part) == part_of(b, part));
+    has.len() == wants.len()
+        && wants.iter().all(|wanted| has.iter().any(|value| is_like(value, wanted)))
 }
 
 fn part_of<'a>(value: &'a Value, part: &str) -> Option<&'a Value> {
@@ -212,7 +262,10 @@ mod tests {
             active: true,
             display_name: "Alice".to_owned(),
             phone: None,
-            address: Some(PostalAddress { street: vec!["1 Way".to_owned(), "Hut".to_owned()], ..PostalAddress::default() }),
+            address: Some(PostalAddress {
+                street: vec!["1 Way".to_owned(), "Hut".to_owned()],
+                ..PostalAddress::default()
+            }),
             time_zone: None,
             role: Some("auditor".to_owned()),
             group: "people".to_owned(),
@@ -226,7 +279,12 @@ mod tests {
         let found = Resource::read(found).unwrap();
         let wanted = wanted(&alice(), "account-1");
         let changes = serde_json::to_value(differences(&found, &wanted)).unwrap();
-        let changed: Vec<&str> = changes.as_array().unwrap().iter().map(|change| change["path"].as_str().unwrap()).collect();
+        let changed: Vec<&str> = changes
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|change| change["path"].as_str().unwrap())
+            .collect();
         assert_eq!(changed, paths);
         let merged = Resource(merged(&found, &wanted));
         assert_eq!(differences(&merged, &wanted), []);
@@ -248,7 +306,8 @@ mod tests {
         found["name"]["givenName"] = "Alice".into();
         found["phoneNumbers"] = json!([]);
         found["timezone"] = Value::Null;
-        found["entitlements"] = json!([{ "value": "cases:write" }, { "value": "cases:read", "primary": false }]);
+        found["entitlements"] =
+            json!([{ "value": "cases:write" }, { "value": "cases:read", "primary": false }]);
         check(&found, &[]);
     }
 
@@ -298,7 +357,8 @@ mod tests {
         found["active"] = false.into();
         check_fewer(&found, &json!([]));
         found["roles"] = json!([{ "value": "admin" }]);
-        found["entitlements"] = json!([{ "value": "cases:read", "display": "Read" }, { "value": "root" }]);
+        found["entitlements"] =
+            json!([{ "value": "cases:read", "display": "Read" }, { "value": "root" }]);
         let left = json!([{ "value": "cases:read", "display": "Read" }]);
         let changes = json!([
             { "op": "remove", "path": "roles" },
@@ -313,7 +373,8 @@ mod tests {
             let found = Resource::read(found).unwrap();
             let others = without_new_address(&found, &wanted(&alice(), "account-1"));
             let changes = serde_json::to_value(differences(&found, &others)).unwrap();
-            let changed: Vec<&str> = changes.as_array().unwrap().iter().map(|it| it["path"].as_str().unwrap()).collect();
+            let changed: Vec<&str> =
+                changes.as_array().unwrap().iter().map(|it| it["path"].as_str().unwrap()).collect();
             assert_eq!(changed, paths);
         };
         let mut found = as_brought();

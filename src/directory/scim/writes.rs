@@ -17,8 +17,8 @@ use super::reply::Reply;
 use super::transport::{Request, is_read_only, is_urgent};
 use crate::directory::DirectoryError;
 
-/// How long several writes may take together before each is made alone: they may never end for one of them. What takes rights
-/// away waits less.
+/// How long several writes may take together before each is made alone: they may never end for one
+/// of them. What takes rights away waits less.
 const LONGEST_TOGETHER: Duration = Duration::from_secs(8);
 const LONGEST_URGENT: Duration = Duration::from_secs(1);
 
@@ -41,7 +41,12 @@ impl Write {
     }
 
     /// Changes parts of a resource, or all of it.
-    pub(super) fn change(method: Method, path: String, data: Value, version: Option<String>) -> Self {
+    pub(super) fn change(
+        method: Method,
+        path: String,
+        data: Value,
+        version: Option<String>,
+    ) -> Self {
         Self { method, path, data: Some(data), version }
     }
 
@@ -50,7 +55,8 @@ impl Write {
         Self { method: Method::DELETE, path, data: None, version }
     }
 
-    /// Returns what it is known by, for as long as nobody knows what became of it: what is made, by what roster knows it by.
+    /// Returns what it is known by, for as long as nobody knows what became of it: what is made, by
+    /// what roster knows it by.
     fn key(&self) -> Option<&str> {
         match &self.data {
             Some(made) if self.method == Method::POST => made.get(EXTERNAL_ID)?.as_str(),
@@ -58,7 +64,8 @@ impl Write {
         }
     }
 
-    /// Returns what it is known by among what may still be carried out: that of groups begins with their path.
+    /// Returns what it is known by among what may still be carried out: that of groups begins with
+    /// their path.
     fn late_key(&self) -> Option<&str> {
         if self.path.starts_with(Kind::Group.path()) { Some(&self.path) } else { self.key() }
     }
@@ -70,7 +77,8 @@ impl Write {
 
     fn among_others(&self, number: usize) -> Value {
         let Self { method, path, data, version } = self;
-        let mut operation = json!({ "method": method.as_str(), "path": path, "bulkId": number.to_string() });
+        let mut operation =
+            json!({ "method": method.as_str(), "path": path, "bulkId": number.to_string() });
         if let Some(data) = data {
             operation["data"] = data.clone();
         }
@@ -91,7 +99,8 @@ pub(super) fn path_of(kind: Kind, id: &str) -> Result<String, DirectoryError> {
 }
 
 impl Client {
-    /// Writes, together with others where the server takes several at once. What the answer says isn't looked at.
+    /// Writes, together with others where the server takes several at once. What the answer says
+    /// isn't looked at.
     ///
     /// # Errors
     /// When there is no answer.
@@ -99,7 +108,9 @@ impl Client {
         if is_read_only() {
             return Err(DirectoryError::Drifted);
         }
-        let Some(limits) = self.features().await?.bulk() else { return self.transport.send(write.alone()).await };
+        let Some(limits) = self.features().await?.bulk() else {
+            return self.transport.send(write.alone()).await;
+        };
         let client = self.clone();
         let work = move |writes| {
             let client = client.clone();
@@ -109,14 +120,19 @@ impl Client {
     }
 
     /// Writes in as few requests as the server's limits allow.
-    async fn write_together(&self, writes: Vec<Write>, limits: BulkLimits) -> Vec<Result<Reply, DirectoryError>> {
+    async fn write_together(
+        &self,
+        writes: Vec<Write>,
+        limits: BulkLimits,
+    ) -> Vec<Result<Reply, DirectoryError>> {
         let mut answers = Vec::with_capacity(writes.len());
         let mut batch: Vec<(Write, Value)> = vec![];
         let mut size = ENVELOPE;
         for write in writes {
             let operation = write.among_others(batch.len());
             let more = operation.to_string().len() + 1;
-            if !batch.is_empty() && (size + more > limits.bytes || batch.len() >= limits.operations) {
+            if !batch.is_empty() && (size + more > limits.bytes || batch.len() >= limits.operations)
+            {
                 answers.extend(self.write_batch(std::mem::take(&mut batch)).await);
                 size = ENVELOPE;
             }
@@ -128,7 +144,10 @@ impl Client {
         answers
     }
 
-    async fn write_batch(&self, mut batch: Vec<(Write, Value)>) -> Vec<Result<Reply, DirectoryError>> {
+    async fn write_batch(
+        &self,
+        mut batch: Vec<(Write, Value)>,
+    ) -> Vec<Result<Reply, DirectoryError>> {
         if batch.len() == 1 {
             let alone = batch.remove(0).0.alone();
             return vec![self.transport.send(alone).await];
@@ -138,19 +157,33 @@ impl Client {
         }
         let (writes, operations): (Vec<Write>, Vec<Value>) = batch.into_iter().unzip();
         let body = Some(bulk(&operations));
-        let request = Request { method: Method::POST, path: "/Bulk".to_owned(), query: vec![], body, version: None };
+        let request = Request {
+            method: Method::POST,
+            path: "/Bulk".to_owned(),
+            query: vec![],
+            body,
+            version: None,
+        };
         let longest = if is_urgent() { LONGEST_URGENT } else { LONGEST_TOGETHER };
-        let answer = tokio::time::timeout(longest, self.transport.send(request)).await.unwrap_or(Err(DirectoryError::Silent));
+        let answer = tokio::time::timeout(longest, self.transport.send(request))
+            .await
+            .unwrap_or(Err(DirectoryError::Silent));
         let refused = answer.as_ref().is_ok_and(|reply| refuses_together(reply.status.as_u16()));
         if !refused {
             // What it says about all of them may be about one, and isn't for the others.
-            let outcomes = answer.and_then(|reply| reply.without_words().read::<BulkResponse>("a BulkResponse"));
+            let outcomes = answer
+                .and_then(|reply| reply.without_words().read::<BulkResponse>("a BulkResponse"));
             return match outcomes {
                 Ok(BulkResponse { operations }) => each_its_own(&writes, operations),
-                Err(error @ (DirectoryError::Failed(_) | DirectoryError::Silent | DirectoryError::Nonsense(_))) => {
+                Err(
+                    error @ (DirectoryError::Failed(_)
+                    | DirectoryError::Silent
+                    | DirectoryError::Nonsense(_)),
+                ) => {
                     // It may be carried out still, unless all that it does is to take rights away.
                     let may_be_late = !is_urgent() && error.leaves_open_what_becomes_of_it();
-                    let alone = writes.into_iter().map(|write| self.write_again(write, may_be_late));
+                    let alone =
+                        writes.into_iter().map(|write| self.write_again(write, may_be_late));
                     futures::future::join_all(alone).await
                 }
                 Err(error) => writes.iter().map(|_| Err(error.clone())).collect(),
@@ -161,13 +194,16 @@ impl Client {
         if let (true, Ok(features)) = (lacks_it, self.features().await) {
             features.fails_at(Ability::Bulk);
         }
-        futures::future::join_all(writes.into_iter().map(|write| self.transport.send(write.alone()))).await
+        futures::future::join_all(
+            writes.into_iter().map(|write| self.transport.send(write.alone())),
+        )
+        .await
     }
 }
 
 impl Client {
-    /// Makes a write alone of which nobody knows what became together with others. Nothing is made twice: it is looked for
-    /// before.
+    /// Makes a write alone of which nobody knows what became together with others. Nothing is made
+    /// twice: it is looked for before.
     async fn write_again(&self, write: Write, may_be_late: bool) -> Result<Reply, DirectoryError> {
         if let Some(key) = write.late_key().filter(|_| may_be_late) {
             self.note_late(key);
@@ -189,7 +225,10 @@ fn refuses_together(status: u16) -> bool {
 }
 
 /// Returns each write's answer, which a server may give in another order.
-fn each_its_own(writes: &[Write], outcomes: Vec<BulkOutcome>) -> Vec<Result<Reply, DirectoryError>> {
+fn each_its_own(
+    writes: &[Write],
+    outcomes: Vec<BulkOutcome>,
+) -> Vec<Result<Reply, DirectoryError>> {
     let mut by_number = HashMap::new();
     let mut by_place = HashMap::new();
     for outcome in outcomes {
@@ -201,11 +240,16 @@ fn each_its_own(writes: &[Write], outcomes: Vec<BulkOutcome>) -> Vec<Result<Repl
     }
     let mut take = |number: usize, write: &Write| {
         by_number.remove(&number.to_string()).or_else(|| {
-            let place = by_place.keys().find(|place| write.method != Method::POST && place.ends_with(&write.path))?.clone();
+            let place = by_place
+                .keys()
+                .find(|place| write.method != Method::POST && place.ends_with(&write.path))?
+                .clone();
             by_place.remove(&place)
         })
     };
-    let missing = || DirectoryError::Nonsense("it doesn't say what became of an operation of a bulk".to_owned());
+    let missing = || {
+        DirectoryError::Nonsense("it doesn't say what became of an operation of a bulk".to_owned())
+    };
     let answer = |(number, write)| take(number, write).ok_or_else(missing).and_then(Reply::of_bulk);
     writes.iter().enumerate().map(answer).collect()
 }

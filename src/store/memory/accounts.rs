@@ -57,7 +57,9 @@ impl Accounts {
 
     /// Returns those that inherit from the `User` of a name.
     pub(super) fn heirs(&self, namespace: &str, name: &str) -> impl Iterator<Item = &Account> {
-        self.those(self.organizations.get(namespace).and_then(|members| members.by_source.get(name)))
+        self.those(
+            self.organizations.get(namespace).and_then(|members| members.by_source.get(name)),
+        )
     }
 
     fn those(&self, ids: Option<&BTreeSet<AccountId>>) -> impl Iterator<Item = &Account> {
@@ -100,7 +102,11 @@ impl Accounts {
     }
 
     /// Changes an account, if it is there, and returns it as it is then.
-    pub(super) fn change(&mut self, id: AccountId, change: impl FnOnce(&mut Account)) -> Option<&Account> {
+    pub(super) fn change(
+        &mut self,
+        id: AccountId,
+        change: impl FnOnce(&mut Account),
+    ) -> Option<&Account> {
         let mut account = self.remove(id)?;
         change(&mut account);
         self.put(account);
@@ -108,7 +114,8 @@ impl Accounts {
     }
 }
 
-/// Forgets that an account is found by something. While several change places, another may be found by it already.
+/// Forgets that an account is found by something. While several change places, another may be found
+/// by it already.
 fn forget<K>(found: Entry<'_, K, AccountId>, id: AccountId) {
     if let Entry::Occupied(found) = found
         && *found.get() == id

@@ -1,8 +1,9 @@
 //! Copies of a store: taken while it is in use, and put back.
 //!
-//! A copy is written beside its place under a name of its own, checked, written to the disk, and only then
-//! given its name, so whoever is killed meanwhile leaves what was there before. A backup has a digest of its content
-//! ([`digest`]), and what isn't the backup that it was isn't restored unless somebody insists.
+//! A copy is written beside its place under a name of its own, checked, written to the disk, and
+//! only then given its name, so whoever is killed meanwhile leaves what was there before. A backup
+//! has a digest of its content ([`digest`]), and what isn't the backup that it was isn't restored
+//! unless somebody insists.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -23,8 +24,8 @@ use super::schema::{self, Held};
 use super::sqlite::{Address, identity, is_about_schema, is_busy, is_damage};
 use crate::store::StoreError;
 
-/// How long emptying the log after a backup waits for others, in milliseconds; the next commit of the operator
-/// tries again.
+/// How long emptying the log after a backup waits for others, in milliseconds; the next commit of
+/// the operator tries again.
 const EMPTYING_PATIENCE: &str = "PRAGMA busy_timeout = 100";
 
 /// What `SQLite` keeps beside a database.
@@ -162,22 +163,25 @@ fn file_address(url: &str) -> Result<Address, CopyError> {
     match database::Address::parse(url)? {
         database::Address::Sqlite(address) => Ok(address),
         database::Address::Postgres(address) => {
-            let why =
-                "is copied with PostgreSQL's own tools: pg_dump and pg_restore, or a backup of the whole server with its log";
+            let why = "is copied with PostgreSQL's own tools: pg_dump and pg_restore, or a backup of the whole server with its log";
             Err(address.problem(why).into())
         }
     }
 }
 
-/// Copies the store at an address into a file that isn't there yet, readable by its owner alone: one consistent
-/// state, without anything that was deleted before, with a digest of what it has. The store may be in use meanwhile.
+/// Copies the store at an address into a file that isn't there yet, readable by its owner alone:
+/// one consistent state, without anything that was deleted before, with a digest of what it has.
+/// The store may be in use meanwhile.
 ///
 /// # Errors
-/// When there is no store of this version or an older one, the file is there, or the copy isn't whole.
+/// When there is no store of this version or an older one, the file is there, or the copy isn't
+/// whole.
 pub async fn backup(url: &str, file: &Path) -> Result<Backup, CopyError> {
     let address = file_address(url)?;
     let source = address.path.clone();
-    schema::check_is_known(&address.clone().into()).await.map_err(|error| damaged(&source, error))?;
+    schema::check_is_known(&address.clone().into())
+        .await
+        .map_err(|error| damaged(&source, error))?;
     let place = place_of(file)?;
     if place.symlink_metadata().is_ok() {
         return Err(CopyError::Occupied(place));
@@ -198,7 +202,8 @@ pub async fn backup(url: &str, file: &Path) -> Result<Backup, CopyError> {
 /// Says what a backup has, once it is proven to be what it was when it was taken. Changes nothing.
 ///
 /// # Errors
-/// When the file is no store of this version or an older one, is damaged, was changed, or has no digest.
+/// When the file is no store of this version or an older one, is damaged, was changed, or has no
+/// digest.
 pub async fn verify(file: &Path) -> Result<Backup, CopyError> {
     let source = Address::of_copy(&place_of(file)?);
     let Judged { accounts, digest, seal, .. } = judge(&source).await?;
@@ -211,13 +216,17 @@ pub async fn verify(file: &Path) -> Result<Backup, CopyError> {
     Ok(Backup { accounts, size, digest })
 }
 
-/// Puts what a file has at the place of the store, whole or not at all, in the schema of this version. What was
-/// there before is kept beside it. The file stays as it is.
+/// Puts what a file has at the place of the store, whole or not at all, in the schema of this
+/// version. What was there before is kept beside it. The file stays as it is.
 ///
 /// # Errors
-/// When the file is no store of this version or an older one, is damaged, or isn't what it was and is to be; when somebody
-/// has the store open; and when what is at its place is no store.
-pub async fn restore(url: &str, (file, trust): (&Path, Trust), now: Timestamp) -> Result<Restored, CopyError> {
+/// When the file is no store of this version or an older one, is damaged, or isn't what it was and
+/// is to be; when somebody has the store open; and when what is at its place is no store.
+pub async fn restore(
+    url: &str,
+    (file, trust): (&Path, Trust),
+    now: Timestamp,
+) -> Result<Restored, CopyError> {
     let address = file_address(url)?;
     let source = Address::of_copy(&place_of(file)?);
     let Judged { held, digest, seal, .. } = judge(&source).await?;
@@ -261,8 +270,13 @@ async fn judge(source: &Address) -> Result<Judged, CopyError> {
         return Err(CopyError::Folder(path.clone()));
     }
     let address = source.clone().into();
-    if let Held::Nothing | Held::SomethingElse = schema::held(&address).await.map_err(|error| damaged(path, error))? {
-        return Err(CopyError::Damaged { file: path.clone(), what: "it holds no roster store".to_owned() });
+    if let Held::Nothing | Held::SomethingElse =
+        schema::held(&address).await.map_err(|error| damaged(path, error))?
+    {
+        return Err(CopyError::Damaged {
+            file: path.clone(),
+            what: "it holds no roster store".to_owned(),
+        });
     }
     let held = schema::check_is_known(&address).await.map_err(|error| damaged(path, error))?;
     let accounts = check_whole(path).await?;
@@ -284,16 +298,21 @@ async fn seal(path: &Path) -> Result<String, CopyError> {
 async fn make_a_store(path: &Path, digest: &str) -> Result<(), CopyError> {
     let mut connection = Address::of(path).options().connect().await.map_err(in_file(path))?;
     if digest::of_content(&mut connection).await.map_err(unreadable(path))? != digest {
-        return Err(CopyError::Damaged { file: path.to_owned(), what: "it differs from what it was copied from".to_owned() });
+        return Err(CopyError::Damaged {
+            file: path.to_owned(),
+            what: "it differs from what it was copied from".to_owned(),
+        });
     }
     digest::remove(&mut connection).await.map_err(in_file(path))?;
     connection.close().await.map_err(in_file(path))
 }
 
-/// Writes what a connection sees into an empty file, row by row: no page of the database itself is copied, so
-/// nothing comes along that was deleted.
+/// Writes what a connection sees into an empty file, row by row: no page of the database itself is
+/// copied, so nothing comes along that was deleted.
 async fn copy(connection: &mut SqliteConnection, to: &Path) -> Result<(), CopyError> {
-    let path = to.to_str().ok_or_else(|| CopyError::File(to.to_owned(), io::Error::other("its name isn't UTF-8")))?;
+    let path = to
+        .to_str()
+        .ok_or_else(|| CopyError::File(to.to_owned(), io::Error::other("its name isn't UTF-8")))?;
     sqlx::query("VACUUM INTO $1").bind(path).execute(connection).await.map_err(in_file(to))?;
     Ok(())
 }
@@ -314,7 +333,8 @@ async fn check_whole(path: &Path) -> Result<i64, CopyError> {
     if let Some(what) = damage(&mut connection).await.map_err(|error| damaged(path, error))? {
         return Err(CopyError::Damaged { file: path.to_owned(), what });
     }
-    let accounts = sqlx::query_scalar("SELECT COUNT(*) FROM accounts").fetch_one(&mut connection).await;
+    let accounts =
+        sqlx::query_scalar("SELECT COUNT(*) FROM accounts").fetch_one(&mut connection).await;
     let accounts = accounts.map_err(unreadable(path))?;
     connection.close().await?;
     Ok(accounts)
@@ -327,11 +347,15 @@ fn damaged(path: &Path, error: StoreError) -> CopyError {
     }
 }
 
-/// Says that a file is damaged, where the database refuses what every store can answer, or why it can't be read.
+/// Says that a file is damaged, where the database refuses what every store can answer, or why it
+/// can't be read.
 fn unreadable(path: &Path) -> impl FnOnce(sqlx::Error) -> CopyError {
     let file = path.to_owned();
     |error| {
-        if is_damage(&error) || is_about_schema(&error) || matches!(error, sqlx::Error::ColumnDecode { .. }) {
+        if is_damage(&error)
+            || is_about_schema(&error)
+            || matches!(error, sqlx::Error::ColumnDecode { .. })
+        {
             CopyError::Damaged { file, what: error.to_string() }
         } else {
             CopyError::Database(file, error)
@@ -347,7 +371,8 @@ async fn doubt_directories(path: &Path) -> Result<(), CopyError> {
     Ok(connection.close().await?)
 }
 
-/// Brings a store that nobody else knows up to the schema of this version, and leaves it as one file.
+/// Brings a store that nobody else knows up to the schema of this version, and leaves it as one
+/// file.
 async fn bring_up(path: &Path) -> Result<(), CopyError> {
     let address = Address::of(path);
     let database = Database::connect(&address.clone().into()).await?;
@@ -357,17 +382,25 @@ async fn bring_up(path: &Path) -> Result<(), CopyError> {
     Ok(connection.close().await?)
 }
 
-/// Connects to a database that nobody else has open, brings it into one file without a log, and keeps everybody out
-/// until the connection is closed.
+/// Connects to a database that nobody else has open, brings it into one file without a log, and
+/// keeps everybody out until the connection is closed.
 async fn alone(address: &Address) -> Result<SqliteConnection, CopyError> {
     let in_use = || CopyError::InUse(address.path.clone());
     let or_in_use = |error| if is_busy(&error) { in_use() } else { error.into() };
-    let mut connection = address.options().busy_timeout(Duration::ZERO).connect().await.map_err(or_in_use)?;
-    // Refused while anybody is connected: whoever has looked at a database with a log keeps a lock on it.
-    sqlx::query("PRAGMA journal_mode = DELETE").execute(&mut connection).await.map_err(or_in_use)?;
+    let mut connection =
+        address.options().busy_timeout(Duration::ZERO).connect().await.map_err(or_in_use)?;
+    // Refused while anybody is connected: whoever has looked at a database with a log keeps a lock
+    // on it.
+    sqlx::query("PRAGMA journal_mode = DELETE")
+        .execute(&mut connection)
+        .await
+        .map_err(or_in_use)?;
     sqlx::query("BEGIN EXCLUSIVE").execute(&mut connection).await.map_err(or_in_use)?;
     // Somebody may have come between the two, and given it a log again.
-    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut connection).await.map_err(or_in_use)?;
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(or_in_use)?;
     if mode == "delete" { Ok(connection) } else { Err(in_use()) }
 }
 
@@ -382,11 +415,17 @@ enum Before {
 impl Before {
     async fn take(place: &Path, may_create: bool) -> Result<Self, CopyError> {
         if !place.exists() {
-            return if may_create { Ok(Self::Nothing) } else { Err(CopyError::Absent(place.to_owned())) };
+            return if may_create {
+                Ok(Self::Nothing)
+            } else {
+                Err(CopyError::Absent(place.to_owned()))
+            };
         }
         let address = Address::of(place);
         let held = match schema::held(&address.clone().into()).await {
-            Err(StoreError::Database(error)) if is_busy(&error) => return Err(CopyError::InUse(place.to_owned())),
+            Err(StoreError::Database(error)) if is_busy(&error) => {
+                return Err(CopyError::InUse(place.to_owned()));
+            }
             Err(StoreError::Database(error)) if is_damage(&error) => Held::SomethingElse,
             held => held?,
         };
@@ -396,9 +435,16 @@ impl Before {
         Ok(Self::Store { alone: alone(&address).await?, is_empty: held == Held::Nothing })
     }
 
-    /// Keeps what is there, and puts a complete file in its place. Returns where the former is kept.
-    async fn give_way_to(self, partial: Partial, place: &Path, now: Timestamp) -> Result<Option<PathBuf>, CopyError> {
-        let kept = with_suffix(place, &format!(".before-restore-{}", now.strftime("%Y%m%dT%H%M%S.%3fZ")));
+    /// Keeps what is there, and puts a complete file in its place. Returns where the former is
+    /// kept.
+    async fn give_way_to(
+        self,
+        partial: Partial,
+        place: &Path,
+        now: Timestamp,
+    ) -> Result<Option<PathBuf>, CopyError> {
+        let kept =
+            with_suffix(place, &format!(".before-restore-{}", now.strftime("%Y%m%dT%H%M%S.%3fZ")));
         match self {
             Self::Nothing => {
                 let moved = move_companions(place, &kept)?;
@@ -417,7 +463,8 @@ impl Before {
                 // They would be taken for the new file's; what was in them is in the old one.
                 remove_companions(place)?;
                 partial.replace(place)?;
-                // Only now may others open what is there. Who waited for the old file finds that it was moved.
+                // Only now may others open what is there. Who waited for the old file finds that it
+                // was moved.
                 alone.close().await?;
                 Ok((!is_empty).then_some(kept))
             }
@@ -432,8 +479,8 @@ struct Partial {
 }
 
 impl Partial {
-    /// Creates the file, readable by its owner alone, unless another roster is writing it. One that was left behind
-    /// by a roster that was killed goes first.
+    /// Creates the file, readable by its owner alone, unless another roster is writing it. One that
+    /// was left behind by a roster that was killed goes first.
     fn claim(place: &Path) -> Result<Self, CopyError> {
         let path = with_suffix(place, ".partial");
         match File::open(&path) {
@@ -445,7 +492,9 @@ impl Partial {
             Err(error) => return Err(CopyError::File(path, error)),
         }
         let file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(CopyError::UnderWay(path)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(CopyError::UnderWay(path));
+            }
             file => file.map_err(about(&path))?,
         };
         lock(&file, &path)?;
@@ -469,7 +518,9 @@ impl Partial {
     fn put_at_free(&self, place: &Path) -> Result<(), CopyError> {
         match fs::hard_link(&self.path, place) {
             Ok(()) => fs::remove_file(&self.path).map_err(about(&self.path))?,
-            Err(_) if place.symlink_metadata().is_ok() => return Err(CopyError::Occupied(place.to_owned())),
+            Err(_) if place.symlink_metadata().is_ok() => {
+                return Err(CopyError::Occupied(place.to_owned()));
+            }
             // Some file systems have no links.
             Err(_) => fs::rename(&self.path, place).map_err(about(place))?,
         }
@@ -482,9 +533,13 @@ impl Partial {
         sync_folder(place)
     }
 
-    /// Takes over whose another file is and who may read it, so that whoever could use that one can use this.
+    /// Takes over whose another file is and who may read it, so that whoever could use that one can
+    /// use this.
     fn take_rights_of(&self, other: &Path) -> Result<(), CopyError> {
-        let (theirs, mine) = (other.metadata().map_err(about(other))?, self.file.metadata().map_err(about(&self.path))?);
+        let (theirs, mine) = (
+            other.metadata().map_err(about(other))?,
+            self.file.metadata().map_err(about(&self.path))?,
+        );
         if (theirs.uid(), theirs.gid()) != (mine.uid(), mine.gid()) {
             chown(&self.path, Some(theirs.uid()), Some(theirs.gid())).map_err(about(&self.path))?;
         }
@@ -495,7 +550,8 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         if self.is_there() {
-            // Nothing can be done about a file that stays; the next copy to the same place removes it.
+            // Nothing can be done about a file that stays; the next copy to the same place removes
+            // it.
             let _ = remove_companions(&self.path);
             let _ = fs::remove_file(&self.path);
         }
@@ -510,14 +566,18 @@ fn lock(file: &File, path: &Path) -> Result<(), CopyError> {
     }
 }
 
-/// Returns where a file is or would be, links followed: what `SQLite` keeps beside it, it keeps there.
+/// Returns where a file is or would be, links followed: what `SQLite` keeps beside it, it keeps
+/// there.
 fn place_of(path: &Path) -> Result<PathBuf, CopyError> {
     if path.symlink_metadata().is_ok() {
         return path.canonicalize().map_err(about(path));
     }
     let whole = std::path::absolute(path).map_err(about(path))?;
     let (Some(folder), Some(name)) = (whole.parent(), whole.file_name()) else {
-        return Err(CopyError::File(whole.clone(), io::Error::other("it isn't the name of a file")));
+        return Err(CopyError::File(
+            whole.clone(),
+            io::Error::other("it isn't the name of a file"),
+        ));
     };
     Ok(folder.canonicalize().map_err(about(folder))?.join(name))
 }
@@ -535,7 +595,9 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 fn remove_companions(path: &Path) -> Result<(), CopyError> {
     for companion in COMPANIONS.map(|suffix| with_suffix(path, suffix)) {
         match fs::remove_file(&companion) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(CopyError::File(companion, error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(CopyError::File(companion, error));
+            }
             _ => {}
         }
     }
@@ -556,12 +618,14 @@ fn move_companions(path: &Path, to: &Path) -> Result<bool, CopyError> {
     Ok(moved)
 }
 
-/// Removes the second names that the store has since a restore was killed before it put another in its place.
+/// Removes the second names that the store has since a restore was killed before it put another in
+/// its place.
 fn forget_unfinished(place: &Path) -> Result<(), CopyError> {
     let begins = with_suffix(place, ".before-restore-");
     for entry in fs::read_dir(folder_of(place)).map_err(about(place))? {
         let path = entry.map_err(about(place))?.path();
-        let is_named_so = path.as_os_str().as_encoded_bytes().starts_with(begins.as_os_str().as_encoded_bytes());
+        let is_named_so =
+            path.as_os_str().as_encoded_bytes().starts_with(begins.as_os_str().as_encoded_bytes());
         if is_named_so && same_file(&path, place) {
             fs::remove_file(&path).map_err(about(&path))?;
         }

@@ -1,9 +1,9 @@
 //! A commit: each plan judged against what is in the store, and written where it stands.
 //!
-//! Everything happens in one transaction, each plan in a part of it that can be taken back. A plan with several
-//! faults is answered with the first in this order: customer ID, revision and owner, the accounts that
-//! it was made from, group, domain, address, login name, the addresses of those that move, heirs,
-//! control.
+//! Everything happens in one transaction, each plan in a part of it that can be taken back. A plan
+//! with several faults is answered with the first in this order: customer ID, revision and owner,
+//! the accounts that it was made from, group, domain, address, login name, the addresses of those
+//! that move, heirs, control.
 
 mod accounts;
 mod groups;
@@ -40,8 +40,12 @@ pub(super) async fn commit(
     let counted = operators::count(connection, holding).await?;
     operators::check_claimed(holding, &namespaces)?;
     let occasion = occasion.after(months::closed_until(connection).await?);
-    let customer_ids = plans.iter().filter_map(organization_of).map(|organization| organization.customer_id.as_str());
-    let known = Known::load(connection, namespaces.into_iter(), customer_ids, groups_of(plans)).await?;
+    let customer_ids = plans
+        .iter()
+        .filter_map(organization_of)
+        .map(|organization| organization.customer_id.as_str());
+    let known =
+        Known::load(connection, namespaces.into_iter(), customer_ids, groups_of(plans)).await?;
     let mut known = known.with_directories(connection).await?;
     let mut patience = Patience::begin(connection, holding.is_some(), lately_in_vain).await?;
     let mut answers = Vec::with_capacity(plans.len());
@@ -50,13 +54,17 @@ pub(super) async fn commit(
         let rest = &plans[answers.len()..];
         let common = rest.iter().take_while(|plan| together::is_common(plan)).count();
         if common > 1 && together_pays {
-            let answered = commit_together(connection, (&mut known, &mut patience), &rest[..common], occasion).await?;
-            // Where they turn out not to be common, reading all that is left for each would take for ever.
+            let answered =
+                commit_together(connection, (&mut known, &mut patience), &rest[..common], occasion)
+                    .await?;
+            // Where they turn out not to be common, reading all that is left for each would take
+            // for ever.
             together_pays = answered.len() == common || answered.len() >= WORTHWHILE;
             answers.extend(answered);
         }
         if let Some(plan) = plans.get(answers.len()) {
-            answers.push(commit_one(connection, (&mut known, &mut patience), plan, occasion).await?);
+            answers
+                .push(commit_one(connection, (&mut known, &mut patience), plan, occasion).await?);
         }
     }
     if answers.iter().all(Result::is_err) {
@@ -136,25 +144,32 @@ fn namespace_of(plan: &Plan) -> &str {
         Plan::Rehash(plan) => &plan.namespace,
         Plan::Confirm(plan) => &plan.namespace,
         Plan::Group(GroupPlan::Put { namespace, .. } | GroupPlan::Drop { namespace, .. })
-        | Plan::Domain(DomainPlan::Put { namespace, .. } | DomainPlan::Drop { namespace, .. }) => namespace,
+        | Plan::Domain(DomainPlan::Put { namespace, .. } | DomainPlan::Drop { namespace, .. }) => {
+            namespace
+        }
     }
 }
 
 fn organization_of(plan: &Plan) -> Option<&Organization> {
     match plan {
         Plan::Account(plan) => Some(&plan.organization),
-        Plan::Group(_) | Plan::Domain(_) | Plan::Member(_) | Plan::Rehash(_) | Plan::Confirm(_) => None,
+        Plan::Group(_) | Plan::Domain(_) | Plan::Member(_) | Plan::Rehash(_) | Plan::Confirm(_) => {
+            None
+        }
     }
 }
 
-/// Returns the groups that plans are judged by: those that they name, and those that the accounts are in which they change.
+/// Returns the groups that plans are judged by: those that they name, and those that the accounts
+/// are in which they change.
 fn groups_of(plans: &[Plan]) -> Declared<'_> {
     let (mut names, mut accounts) = (BTreeSet::new(), BTreeSet::new());
     for plan in plans {
         let namespace = namespace_of(plan);
         match plan {
             Plan::Account(plan) => match &plan.change {
-                AccountChange::Create { content, .. } => _ = names.insert([namespace, &content.group]),
+                AccountChange::Create { content, .. } => {
+                    _ = names.insert([namespace, &content.group])
+                }
                 AccountChange::Update { account, content, .. } => {
                     names.insert([namespace, &content.group]);
                     accounts.insert(account.to_string());
@@ -164,7 +179,9 @@ fn groups_of(plans: &[Plan]) -> Declared<'_> {
                 }
             },
             Plan::Member(plan) => _ = accounts.insert(plan.account.to_string()),
-            Plan::Group(GroupPlan::Put { name, .. } | GroupPlan::Drop { name, .. }) => _ = names.insert([namespace, name]),
+            Plan::Group(GroupPlan::Put { name, .. } | GroupPlan::Drop { name, .. }) => {
+                _ = names.insert([namespace, name])
+            }
             Plan::Domain(_) | Plan::Rehash(_) | Plan::Confirm(_) => {}
         }
     }
@@ -176,7 +193,9 @@ fn learn(known: &mut Known, plan: &Plan) {
     match plan {
         Plan::Account(plan) => {
             let Organization { namespace, customer_id } = &plan.organization;
-            if matches!(plan.change, AccountChange::Create { .. }) && known.claimed(namespace).is_none() {
+            if matches!(plan.change, AccountChange::Create { .. })
+                && known.claimed(namespace).is_none()
+            {
                 known.claim(namespace.clone(), customer_id.clone());
             }
         }
@@ -188,7 +207,9 @@ fn learn(known: &mut Known, plan: &Plan) {
         Plan::Domain(DomainPlan::Put { namespace, name, listing }) => {
             known.put_listing(namespace.clone(), name.clone(), listing.clone());
         }
-        Plan::Domain(DomainPlan::Drop { namespace, name, .. }) => known.drop_listing(namespace, name),
+        Plan::Domain(DomainPlan::Drop { namespace, name, .. }) => {
+            known.drop_listing(namespace, name)
+        }
     }
 }
 
@@ -212,7 +233,8 @@ impl From<StoreError> for Halt {
 
 impl From<sqlx::Error> for Halt {
     fn from(error: sqlx::Error) -> Self {
-        // An application has it, or has assigned so many cases, and the plan is tried again once that may be over.
+        // An application has it, or has assigned so many cases, and the plan is tried again once
+        // that may be over.
         let held = postgres::is_locked_out(&error).then_some(Refusal::Locked);
         let held = held.or(postgres::is_cut_short(&error).then_some(Refusal::OutOfTime));
         let refusal = sqlite::refusal_of(&error).or_else(|| postgres::refusal_of(&error)).or(held);
@@ -234,9 +256,15 @@ impl Writer<'_> {
             Plan::Group(GroupPlan::Put { namespace, name, content, leaving }) => {
                 self.put_group([namespace, name], content, leaving).await
             }
-            Plan::Group(GroupPlan::Drop { namespace, name, leaving }) => self.drop_group([namespace, name], leaving).await,
-            Plan::Domain(DomainPlan::Put { namespace, name, listing }) => self.put_domain([namespace, name], listing).await,
-            Plan::Domain(DomainPlan::Drop { namespace, name, leaving }) => self.drop_domain([namespace, name], leaving).await,
+            Plan::Group(GroupPlan::Drop { namespace, name, leaving }) => {
+                self.drop_group([namespace, name], leaving).await
+            }
+            Plan::Domain(DomainPlan::Put { namespace, name, listing }) => {
+                self.put_domain([namespace, name], listing).await
+            }
+            Plan::Domain(DomainPlan::Drop { namespace, name, leaving }) => {
+                self.drop_domain([namespace, name], leaving).await
+            }
             Plan::Member(plan) => self.change_member(plan).await,
             Plan::Rehash(plan) => self.rehash(plan).await,
             Plan::Confirm(plan) => self.confirm(plan).await,

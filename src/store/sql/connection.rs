@@ -1,8 +1,9 @@
 //! A connection to either database, and statements that both understand.
 //!
-//! The statements are the same for both: `$1`, TEXT, BIGINT, BOOLEAN, and lists as JSON in a text, which `json_each`
-//! takes apart (`PostgreSQL` has one of that name in its schema). sqlx's own driver for any database would copy every
-//! value of every row once more, and has no place for a time limit.
+//! The statements are the same for both: `$1`, TEXT, BIGINT, BOOLEAN, and lists as JSON in a text,
+//! which `json_each` takes apart (`PostgreSQL` has one of that name in its schema). sqlx's own
+//! driver for any database would copy every value of every row once more, and has no place for a
+//! time limit.
 
 use std::future::Future;
 use std::io;
@@ -17,10 +18,12 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Decode, Error, PgConnection, Postgres, Sqlite, SqliteConnection, Type};
 
-/// How long one statement may take. A host that went away without a word would keep its caller for a quarter of an hour.
+/// How long one statement may take. A host that went away without a word would keep its caller for
+/// a quarter of an hour.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Selects the texts of the JSON list that a parameter holds, each in a list of its own, as [`texts`] makes it.
+/// Selects the texts of the JSON list that a parameter holds, each in a list of its own, as
+/// [`texts`] makes it.
 macro_rules! texts {
     ($parameter:literal) => {
         concat!("SELECT value->>0 FROM json_each(", $parameter, ")")
@@ -88,7 +91,10 @@ impl Statement {
         connection.fetch_all(self).await
     }
 
-    pub(super) async fn fetch_optional(self, connection: &mut Connection) -> Result<Option<Row>, Error> {
+    pub(super) async fn fetch_optional(
+        self,
+        connection: &mut Connection,
+    ) -> Result<Option<Row>, Error> {
         connection.fetch_optional(self).await
     }
 
@@ -98,20 +104,30 @@ impl Statement {
     }
 
     /// Returns the value in the first column of the one row that a statement always has.
-    pub(super) async fn fetch_first<T: for<'r> Field<'r>>(self, connection: &mut Connection) -> Result<T, Error> {
+    pub(super) async fn fetch_first<T: for<'r> Field<'r>>(
+        self,
+        connection: &mut Connection,
+    ) -> Result<T, Error> {
         self.fetch_one(connection).await?.first()
     }
 
     /// Returns the values in the first column.
-    pub(super) async fn fetch_firsts<T: for<'r> Field<'r>>(self, connection: &mut Connection) -> Result<Vec<T>, Error> {
+    pub(super) async fn fetch_firsts<T: for<'r> Field<'r>>(
+        self,
+        connection: &mut Connection,
+    ) -> Result<Vec<T>, Error> {
         self.fetch_all(connection).await?.iter().map(Row::first).collect()
     }
 
     /// Gives out rows one by one, so that they never are in memory all at once.
     pub(super) fn fetch(self, connection: &mut Connection) -> BoxStream<'_, Result<Row, Error>> {
         match &mut connection.link {
-            Link::Sqlite(link) => Box::pin(self.for_sqlite().fetch(&mut **link).map_ok(Row::Sqlite)),
-            Link::Postgres(link) => Box::pin(self.for_postgres().fetch(&mut **link).map_ok(Row::Postgres)),
+            Link::Sqlite(link) => {
+                Box::pin(self.for_sqlite().fetch(&mut **link).map_ok(Row::Sqlite))
+            }
+            Link::Postgres(link) => {
+                Box::pin(self.for_postgres().fetch(&mut **link).map_ok(Row::Postgres))
+            }
         }
     }
 
@@ -138,9 +154,15 @@ impl Statement {
 }
 
 /// What both databases keep in a column.
-pub(super) trait Field<'r>: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres> {}
+pub(super) trait Field<'r>:
+    Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
+{
+}
 
-impl<'r, T> Field<'r> for T where T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres> {}
+impl<'r, T> Field<'r> for T where
+    T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
+{
+}
 
 /// A row of either database.
 pub(super) enum Row {
@@ -180,8 +202,9 @@ enum Link {
     Postgres(PoolConnection<Postgres>),
 }
 
-/// A connection out of a pool. Dropped within a transaction, or after a statement that took too long, it is closed
-/// rather than given back: that ends the transaction whatever state the database and the driver think it is in.
+/// A connection out of a pool. Dropped within a transaction, or after a statement that took too
+/// long, it is closed rather than given back: that ends the transaction whatever state the database
+/// and the driver think it is in.
 pub(super) struct Connection {
     link: Link,
     within_transaction: bool,
@@ -229,7 +252,9 @@ impl Connection {
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             Link::Postgres(link) => {
-                let rows = in_time(statement.for_postgres().fetch_all(&mut **link), &mut self.spoilt).await?;
+                let rows =
+                    in_time(statement.for_postgres().fetch_all(&mut **link), &mut self.spoilt)
+                        .await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
         }
@@ -237,9 +262,13 @@ impl Connection {
 
     async fn fetch_optional(&mut self, statement: Statement) -> Result<Option<Row>, Error> {
         match &mut self.link {
-            Link::Sqlite(link) => Ok(statement.for_sqlite().fetch_optional(&mut **link).await?.map(Row::Sqlite)),
+            Link::Sqlite(link) => {
+                Ok(statement.for_sqlite().fetch_optional(&mut **link).await?.map(Row::Sqlite))
+            }
             Link::Postgres(link) => {
-                let row = in_time(statement.for_postgres().fetch_optional(&mut **link), &mut self.spoilt).await?;
+                let row =
+                    in_time(statement.for_postgres().fetch_optional(&mut **link), &mut self.spoilt)
+                        .await?;
                 Ok(row.map(Row::Postgres))
             }
         }
@@ -247,9 +276,12 @@ impl Connection {
 
     async fn execute(&mut self, statement: Statement) -> Result<u64, Error> {
         match &mut self.link {
-            Link::Sqlite(link) => Ok(statement.for_sqlite().execute(&mut **link).await?.rows_affected()),
+            Link::Sqlite(link) => {
+                Ok(statement.for_sqlite().execute(&mut **link).await?.rows_affected())
+            }
             Link::Postgres(link) => {
-                let done = in_time(statement.for_postgres().execute(&mut **link), &mut self.spoilt).await?;
+                let done = in_time(statement.for_postgres().execute(&mut **link), &mut self.spoilt)
+                    .await?;
                 Ok(done.rows_affected())
             }
         }
@@ -262,7 +294,9 @@ impl Connection {
             (Link::Sqlite(_), Purpose::Write) => "BEGIN IMMEDIATE",
             (Link::Postgres(_), Purpose::Look) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             // Every statement sees what was committed before the locks were had that it waited for.
-            (Link::Postgres(_), Purpose::Write) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+            (Link::Postgres(_), Purpose::Write) => {
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+            }
         };
         self.within_transaction = true;
         self.execute(statement(begin)).await.map(|_| ())
@@ -306,10 +340,16 @@ impl Drop for Connection {
     }
 }
 
-async fn in_time<T>(answer: impl Future<Output = Result<T, Error>>, spoilt: &mut bool) -> Result<T, Error> {
+async fn in_time<T>(
+    answer: impl Future<Output = Result<T, Error>>,
+    spoilt: &mut bool,
+) -> Result<T, Error> {
     *spoilt = true;
     let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
-        return Err(Error::Io(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs()))));
+        return Err(Error::Io(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no answer within {} s", PATIENCE.as_secs()),
+        )));
     };
     *spoilt = false;
     answer

@@ -1,5 +1,5 @@
-//! What a wrong clock did to bills is corrected, when somebody asks for it: months that were closed before they were over, and
-//! instants in the future.
+//! What a wrong clock did to bills is corrected, when somebody asks for it: months that were closed
+//! before they were over, and instants in the future.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -36,8 +36,8 @@ pub enum CorrectionError {
     Store(#[from] StoreError),
 }
 
-/// The statements about the instants of one column: one that counts those after `$1`, one that writes down what they were, and
-/// one that makes them `$1`.
+/// The statements about the instants of one column: one that counts those after `$1`, one that
+/// writes down what they were, and one that makes them `$1`.
 struct Column {
     name: &'static str,
     count: &'static str,
@@ -83,7 +83,8 @@ const COLUMNS: [Column; 8] = [
 ];
 
 /// A transaction that began in the future has its time from now on.
-const DEADLINES: &str = "UPDATE transactions SET deadline_at = $1 + deadline_at - started_at WHERE started_at > $1";
+const DEADLINES: &str =
+    "UPDATE transactions SET deadline_at = $1 + deadline_at - started_at WHERE started_at > $1";
 
 impl SqlStore {
     /// Returns how many lives begin or end after this time.
@@ -92,7 +93,8 @@ impl SqlStore {
     /// When the database fails.
     pub async fn lives_after(&self, time: Timestamp) -> Result<i64, StoreError> {
         let mut reader = self.database.reader().await?;
-        let count = statement("SELECT COUNT(*) FROM lifetimes WHERE created_at > $1 OR deleted_at > $1");
+        let count =
+            statement("SELECT COUNT(*) FROM lifetimes WHERE created_at > $1 OR deleted_at > $1");
         Ok(count.bind(time.as_microsecond()).fetch_first(&mut reader).await?)
     }
 
@@ -100,18 +102,28 @@ impl SqlStore {
     ///
     /// # Errors
     /// As [`SqlStore::correct`].
-    pub async fn correction(&self, after: Month, now: Timestamp) -> Result<Correction, CorrectionError> {
+    pub async fn correction(
+        &self,
+        after: Month,
+        now: Timestamp,
+    ) -> Result<Correction, CorrectionError> {
         let mut view = self.look().await?;
         let correction = correction(&mut view, after, now).await?;
         view.commit().await.map_err(StoreError::from)?;
         Ok(correction)
     }
 
-    /// Opens the months after `after` again, and has instants in the future be now; writes down what it changed.
+    /// Opens the months after `after` again, and has instants in the future be now; writes down
+    /// what it changed.
     ///
     /// # Errors
-    /// When a month after it is over, or one that isn't would stay closed; and when the database fails.
-    pub async fn correct(&self, after: Month, now: Timestamp) -> Result<Correction, CorrectionError> {
+    /// When a month after it is over, or one that isn't would stay closed; and when the database
+    /// fails.
+    pub async fn correct(
+        &self,
+        after: Month,
+        now: Timestamp,
+    ) -> Result<Correction, CorrectionError> {
         let mut writer = self.database.writer().await?;
         operators::begin_alone(&mut writer).await?;
         let correction = correction(&mut writer, after, now).await?;
@@ -120,7 +132,11 @@ impl SqlStore {
     }
 }
 
-async fn correction(connection: &mut Connection, after: Month, now: Timestamp) -> Result<Correction, CorrectionError> {
+async fn correction(
+    connection: &mut Connection,
+    after: Month,
+    now: Timestamp,
+) -> Result<Correction, CorrectionError> {
     let months = months::calendar(connection).await?.reopened(after, now)?;
     let mut instants = vec![];
     for column in COLUMNS {
@@ -131,7 +147,11 @@ async fn correction(connection: &mut Connection, after: Month, now: Timestamp) -
     Ok(Correction { months, instants })
 }
 
-async fn carry_out(connection: &mut Connection, correction: &Correction, now: Timestamp) -> Result<(), StoreError> {
+async fn carry_out(
+    connection: &mut Connection,
+    correction: &Correction,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     for Period { month, end, .. } in &correction.months {
         statement("INSERT INTO billing_corrections (corrected_at, what, subject, was) VALUES ($1, 'MonthReopened', $2, $3)")
             .bind(now.as_microsecond())
@@ -139,7 +159,10 @@ async fn carry_out(connection: &mut Connection, correction: &Correction, now: Ti
             .bind(end.as_microsecond())
             .execute(connection)
             .await?;
-        statement("DELETE FROM closed_months WHERE month = $1").bind(month.to_string()).execute(connection).await?;
+        statement("DELETE FROM closed_months WHERE month = $1")
+            .bind(month.to_string())
+            .execute(connection)
+            .await?;
     }
     // Nothing happens in a month that stays closed, nor at its end.
     let end = months::closed_until(connection).await?;

@@ -50,7 +50,9 @@ impl Database {
     pub(super) async fn connect(address: &Address) -> Result<Self, StoreError> {
         match address {
             Address::Sqlite(address) => Ok(Self::Sqlite(sqlite::Database::connect(address).await?)),
-            Address::Postgres(address) => Ok(Self::Postgres(Box::new(postgres::Database::connect(address)))),
+            Address::Postgres(address) => {
+                Ok(Self::Postgres(Box::new(postgres::Database::connect(address))))
+            }
         }
     }
 
@@ -70,8 +72,9 @@ impl Database {
         }
     }
 
-    /// After a commit that erased personal data, lets nothing of it stay in the database's files where that can be
-    /// done. `PostgreSQL` keeps it until a vacuum, and its log until it is recycled.
+    /// After a commit that erased personal data, lets nothing of it stay in the database's files
+    /// where that can be done. `PostgreSQL` keeps it until a vacuum, and its log until it is
+    /// recycled.
     pub(super) async fn erase(&self, erased: bool) {
         if let Self::Sqlite(database) = self {
             database.erase_from_log(erased).await;

@@ -1,4 +1,5 @@
-//! Everything that a store has, looked at whole and row by row, also where some of it can't be read.
+//! Everything that a store has, looked at whole and row by row, also where some of it can't be
+//! read.
 
 use std::collections::BTreeSet;
 
@@ -48,8 +49,11 @@ impl SqlStore {
             Some(connection) => damage(connection).await?,
             None => None,
         };
-        let (accounts, unreadable) =
-            rows::readable_accounts(statement(rows::select_accounts!("ORDER BY a.namespace, a.owner_name")), &mut view).await?;
+        let (accounts, unreadable) = rows::readable_accounts(
+            statement(rows::select_accounts!("ORDER BY a.namespace, a.owner_name")),
+            &mut view,
+        )
+        .await?;
         let departures = statement(rows::select_departures!(
             "WHERE t.completed_at IS NULL AND t.superseded_at IS NULL ORDER BY l.namespace, l.account_id"
         ));
@@ -64,14 +68,23 @@ impl SqlStore {
 ///
 /// # Errors
 /// When the database can't be asked.
-pub(super) async fn damage(connection: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
-    match sqlx::query_scalar::<_, String>("PRAGMA integrity_check(1)").fetch_all(&mut *connection).await {
+pub(super) async fn damage(
+    connection: &mut SqliteConnection,
+) -> Result<Option<String>, StoreError> {
+    match sqlx::query_scalar::<_, String>("PRAGMA integrity_check(1)")
+        .fetch_all(&mut *connection)
+        .await
+    {
         Ok(said) if said == ["ok"] => {}
         Ok(said) => return Ok(Some(said.join("; "))),
         Err(error) if sqlite::is_damage(&error) => return Ok(Some(error.to_string())),
         Err(error) => return Err(error.into()),
     }
-    let dangling = sqlx::query_as::<_, (String, String)>("SELECT \"table\", parent FROM pragma_foreign_key_check LIMIT 1");
+    let dangling = sqlx::query_as::<_, (String, String)>(
+        "SELECT \"table\", parent FROM pragma_foreign_key_check LIMIT 1",
+    );
     let dangling = dangling.fetch_optional(&mut *connection).await?;
-    Ok(dangling.map(|(table, parent)| format!("a row of {table} refers to one of {parent} that isn't there")))
+    Ok(dangling.map(|(table, parent)| {
+        format!("a row of {table} refers to one of {parent} that isn't there")
+    }))
 }

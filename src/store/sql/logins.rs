@@ -15,19 +15,27 @@ use crate::store::{Occasion, StoreError};
 const SELECT: &str = "SELECT account_id, failures, turned_away, since, last FROM login_failures WHERE account_id = $1";
 
 /// As [`SELECT`], of which nobody else has the row until the end of the transaction.
-const SELECT_ALONE: &str =
-    "SELECT account_id, failures, turned_away, since, last FROM login_failures WHERE account_id = $1 FOR UPDATE";
+const SELECT_ALONE: &str = "SELECT account_id, failures, turned_away, since, last FROM login_failures WHERE account_id = $1 FOR UPDATE";
 
 impl Logins for SqlStore {
-    async fn judge_login(&self, account: Option<AccountId>, matches: bool, now: Timestamp) -> Result<bool, StoreError> {
+    async fn judge_login(
+        &self,
+        account: Option<AccountId>,
+        matches: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let now = Occasion { now, deadline: now }.in_microseconds().now;
         let key = account.map(|id| id.to_string()).unwrap_or_default();
         if matches {
-            let found = statement(SELECT).bind(&key).fetch_optional(&mut self.database.reader().await?).await?;
+            let found = statement(SELECT)
+                .bind(&key)
+                .fetch_optional(&mut self.database.reader().await?)
+                .await?;
             let Some(found) = found.as_ref().map(failures).transpose()? else { return Ok(true) };
             let is_heard = judge(Some(&found), true, now).admitted;
             return match self.write_judgement(&key, true, now).await {
-                // Who has the password and needn't wait isn't kept out by a store that can be read and not written.
+                // Who has the password and needn't wait isn't kept out by a store that can be read
+                // and not written.
                 Err(StoreError::Database(error)) if is_heard && is_unwritable(&error) => Ok(true),
                 judged => judged,
             };
@@ -36,15 +44,25 @@ impl Logins for SqlStore {
     }
 
     async fn login_failures(&self) -> Result<HashMap<AccountId, LoginFailures>, StoreError> {
-        let all = statement("SELECT account_id, failures, turned_away, since, last FROM login_failures WHERE account_id <> ''");
+        let all = statement(
+            "SELECT account_id, failures, turned_away, since, last FROM login_failures WHERE account_id <> ''",
+        );
         let all = all.fetch_all(&mut self.database.reader().await?).await?;
-        all.iter().map(|row| Ok((AccountId(rows::uuid(row, "account_id")?), failures(row)?))).collect()
+        all.iter()
+            .map(|row| Ok((AccountId(rows::uuid(row, "account_id")?), failures(row)?)))
+            .collect()
     }
 }
 
 impl SqlStore {
-    /// Judges a login by the failures before it, which nobody else changes meanwhile, and writes down what becomes of them.
-    async fn write_judgement(&self, key: &str, matches: bool, now: Timestamp) -> Result<bool, StoreError> {
+    /// Judges a login by the failures before it, which nobody else changes meanwhile, and writes
+    /// down what becomes of them.
+    async fn write_judgement(
+        &self,
+        key: &str,
+        matches: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let mut writer = self.database.writer().await?;
         writer.begin(Purpose::Write).await?;
         let before = alone(&mut writer, key).await?;
@@ -52,7 +70,10 @@ impl SqlStore {
         match &judgement.failures {
             Some(failures) => write(&mut writer, key, failures).await?,
             None => {
-                statement("DELETE FROM login_failures WHERE account_id = $1").bind(key).execute(&mut writer).await?;
+                statement("DELETE FROM login_failures WHERE account_id = $1")
+                    .bind(key)
+                    .execute(&mut writer)
+                    .await?;
             }
         }
         writer.commit().await?;
@@ -68,7 +89,8 @@ async fn alone(writer: &mut Connection, key: &str) -> Result<Option<LoginFailure
     }
     // There has to be a row for others to wait at; whoever was waited for may have taken it away.
     while writer.is_shared() && row.is_none() {
-        let placeholder = "INSERT INTO login_failures VALUES ($1, 0, 0, 0, 0, NULL) ON CONFLICT DO NOTHING";
+        let placeholder =
+            "INSERT INTO login_failures VALUES ($1, 0, 0, 0, 0, NULL) ON CONFLICT DO NOTHING";
         statement(placeholder).bind(key).execute(writer).await?;
         row = statement(SELECT_ALONE).bind(key).fetch_optional(writer).await?;
     }
@@ -76,7 +98,11 @@ async fn alone(writer: &mut Connection, key: &str) -> Result<Option<LoginFailure
     Ok(before.filter(|before| before.failures > 0))
 }
 
-async fn write(writer: &mut Connection, key: &str, failures: &LoginFailures) -> Result<(), StoreError> {
+async fn write(
+    writer: &mut Connection,
+    key: &str,
+    failures: &LoginFailures,
+) -> Result<(), StoreError> {
     let LoginFailures { failures: count, turned_away, since, last } = failures;
     statement(
         "INSERT INTO login_failures (account_id, failures, turned_away, since, last, blocked_until) \
@@ -97,5 +123,10 @@ async fn write(writer: &mut Connection, key: &str, failures: &LoginFailures) -> 
 
 fn failures(row: &Row) -> Result<LoginFailures, StoreError> {
     let (failures, turned_away) = (row.get("failures")?, row.get("turned_away")?);
-    Ok(LoginFailures { failures, turned_away, since: rows::time(row, "since")?, last: rows::time(row, "last")? })
+    Ok(LoginFailures {
+        failures,
+        turned_away,
+        since: rows::time(row, "since")?,
+        last: rows::time(row, "last")?,
+    })
 }

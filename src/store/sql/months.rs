@@ -12,8 +12,9 @@ use crate::domain::billing::{Calendar, Life, Period, UtcOffset, Zone};
 use crate::domain::organization::LoginName;
 use crate::store::StoreError;
 
-/// Selects who lived in an organization (`$1`) at an instant from `$2` on and before `$3`, and in which state at the
-/// end. Those who live still and those who died are looked up apart, each along an index.
+/// Selects who lived in an organization (`$1`) at an instant from `$2` on and before `$3`, and in
+/// which state at the end. Those who live still and those who died are looked up apart, each along
+/// an index.
 const LIVES: &str = "\
     SELECT l.login_name, l.created_at, l.deleted_at, COALESCE((\
         SELECT s.state FROM switches AS s WHERE s.account_id = l.account_id AND s.switched_at < $3 \
@@ -29,16 +30,22 @@ const LIVES: &str = "\
     ORDER BY l.login_name, l.created_at, l.account_id";
 
 /// Returns the end of the last closed month.
-pub(super) async fn closed_until(connection: &mut Connection) -> Result<Option<Timestamp>, StoreError> {
+pub(super) async fn closed_until(
+    connection: &mut Connection,
+) -> Result<Option<Timestamp>, StoreError> {
     let last = statement("SELECT MAX(ends_at) AS ends_at FROM closed_months");
     rows::optional_time(&last.fetch_one(connection).await?, "ends_at")
 }
 
 /// Returns what is written down about months.
 pub(super) async fn calendar(connection: &mut Connection) -> Result<Calendar, StoreError> {
-    let zone: Vec<String> = statement("SELECT time_zone FROM billing").fetch_firsts(connection).await?;
-    let closed = statement("SELECT month, time_zone, starts_at, ends_at, utc_offsets FROM closed_months ORDER BY ends_at");
-    let closed: Vec<Period> = closed.fetch_all(&mut *connection).await?.iter().map(period).collect::<Result<_, _>>()?;
+    let zone: Vec<String> =
+        statement("SELECT time_zone FROM billing").fetch_firsts(connection).await?;
+    let closed = statement(
+        "SELECT month, time_zone, starts_at, ends_at, utc_offsets FROM closed_months ORDER BY ends_at",
+    );
+    let closed: Vec<Period> =
+        closed.fetch_all(&mut *connection).await?.iter().map(period).collect::<Result<_, _>>()?;
     let first_life = if closed.is_empty() {
         let first = statement("SELECT MIN(created_at) AS created_at FROM lifetimes");
         rows::optional_time(&first.fetch_one(connection).await?, "created_at")?
@@ -83,7 +90,8 @@ pub(super) async fn close(
     }
     let due = calendar.due(zone, now);
     for Period { month, time_zone, start, end, offsets } in &due {
-        let offsets: Vec<_> = offsets.iter().map(|offset| (offset.since.as_microsecond(), offset.seconds)).collect();
+        let offsets: Vec<_> =
+            offsets.iter().map(|offset| (offset.since.as_microsecond(), offset.seconds)).collect();
         statement("INSERT INTO closed_months (month, time_zone, starts_at, ends_at, utc_offsets) VALUES ($1, $2, $3, $4, $5)")
             .bind(month.to_string())
             .bind(time_zone)
@@ -98,7 +106,8 @@ pub(super) async fn close(
     Ok(due)
 }
 
-/// Gives out who lived in a month, an organization after the other, so that only one is ever sorted.
+/// Gives out who lived in a month, an organization after the other, so that only one is ever
+/// sorted.
 pub(super) async fn lives(
     connection: &mut Connection,
     period: &Period,
@@ -118,9 +127,14 @@ pub(super) async fn lives(
     Ok(())
 }
 
-async fn next_organization(connection: &mut Connection, after: Option<String>) -> Result<Option<String>, StoreError> {
+async fn next_organization(
+    connection: &mut Connection,
+    after: Option<String>,
+) -> Result<Option<String>, StoreError> {
     // A name is never empty.
-    let query = statement("SELECT namespace FROM lifetimes WHERE namespace > $1 ORDER BY namespace LIMIT 1");
+    let query = statement(
+        "SELECT namespace FROM lifetimes WHERE namespace > $1 ORDER BY namespace LIMIT 1",
+    );
     Ok(query.bind(after.unwrap_or_default()).fetch_firsts(connection).await?.pop())
 }
 
@@ -130,7 +144,10 @@ async fn lives_of(
     namespace: &str,
     take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
 ) -> Result<ControlFlow<()>, StoreError> {
-    let query = statement(LIVES).bind(namespace).bind(period.start.as_microsecond()).bind(period.end.as_microsecond());
+    let query = statement(LIVES)
+        .bind(namespace)
+        .bind(period.start.as_microsecond())
+        .bind(period.end.as_microsecond());
     let mut found = query.fetch(connection);
     while let Some(row) = found.try_next().await? {
         let life = Life {

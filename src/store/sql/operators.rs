@@ -13,8 +13,8 @@ use super::{commit, postgres, rows};
 use crate::store::StoreError;
 use crate::store::leadership::{self, Claim, ClaimError, Operator, Operators, Progress, Reign};
 
-/// A claim that was made: what must stand in the store for its commits to be taken. The token tells it from one of the
-/// same epoch that was made after the store was put back to an earlier time.
+/// A claim that was made: what must stand in the store for its commits to be taken. The token tells
+/// it from one of the same epoch that was made after the store was put back to an earlier time.
 #[derive(Clone, Debug)]
 pub(super) struct Holding {
     /// None stands for all.
@@ -33,18 +33,25 @@ impl Holding {
 }
 
 /// Claims namespaces: from then on no commit of an operator that had some of them is taken.
-pub(super) async fn claim(connection: &mut Connection, claim: &Claim, now: Timestamp) -> Result<(Holding, Reign), ClaimError> {
+pub(super) async fn claim(
+    connection: &mut Connection,
+    claim: &Claim,
+    now: Timestamp,
+) -> Result<(Holding, Reign), ClaimError> {
     be_alone_at_once(connection).await?;
     let before = newest_epoch(connection).await?;
     let newest = before.as_ref().map_or(0, |(_, epoch)| *epoch);
     let absurd_epoch = Some(newest).filter(|newest| leadership::is_absurd(*newest));
-    let known_was_ignored = !claim.known.is_plausible(if absurd_epoch.is_some() { 0 } else { newest });
+    let known_was_ignored =
+        !claim.known.is_plausible(if absurd_epoch.is_some() { 0 } else { newest });
     let known = if known_was_ignored { Progress::default() } else { claim.known };
     let predecessor = progress(connection, &claim.namespaces).await?;
     // Whoever gave up its claim has none that could be older.
-    let was_put_back = newest < known.epoch || predecessor.is_some_and(|predecessor| predecessor < known);
+    let was_put_back =
+        newest < known.epoch || predecessor.is_some_and(|predecessor| predecessor < known);
     let epoch = leadership::next_epoch(newest, &standing_epochs(connection).await?, known);
-    let former_cluster = before.map(|(cluster, _)| cluster).filter(|cluster| *cluster != claim.cluster);
+    let former_cluster =
+        before.map(|(cluster, _)| cluster).filter(|cluster| *cluster != claim.cluster);
     if let Some(found) = former_cluster.clone().filter(|_| !claim.accept_cluster) {
         return Err(ClaimError::OtherCluster { found, asked: claim.cluster.clone() });
     }
@@ -73,7 +80,12 @@ pub(super) async fn claim(connection: &mut Connection, claim: &Claim, now: Times
     Ok((holding, Reign { epoch, was_put_back, former_cluster, known_was_ignored, absurd_epoch }))
 }
 
-async fn write_down(connection: &mut Connection, claim: &Claim, holding: &Holding, now: Timestamp) -> Result<(), StoreError> {
+async fn write_down(
+    connection: &mut Connection,
+    claim: &Claim,
+    holding: &Holding,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let Holding { namespaces, epoch, token, progress: _ } = holding;
     statement(
         "INSERT INTO leadership (row, cluster, epoch) VALUES (1, $1, $2) \
@@ -94,16 +106,16 @@ async fn write_down(connection: &mut Connection, claim: &Claim, holding: &Holdin
     Ok(connection.commit().await?)
 }
 
-/// Has every directory brought every account again, after a store was put back to an earlier time: what they have is newer
-/// than the store knows, and they take nothing older than that. So its revisions are put forward, past any that were
-/// made since.
+/// Has every directory brought every account again, after a store was put back to an earlier time:
+/// what they have is newer than the store knows, and they take nothing older than that. So its
+/// revisions are put forward, past any that were made since.
 pub(super) const DOUBT_DIRECTORIES: [&str; 2] = [
     "UPDATE accounts SET revision = revision + 1000000 WHERE EXISTS (SELECT 1 FROM directories)",
     "UPDATE confirmations SET revision = 0, fingerprint = NULL",
 ];
 
-/// Begins a transaction beside which nobody commits. Whoever is in the middle of a commit and doesn't get on is cut off:
-/// an operator that was stopped there would keep its successor waiting.
+/// Begins a transaction beside which nobody commits. Whoever is in the middle of a commit and
+/// doesn't get on is cut off: an operator that was stopped there would keep its successor waiting.
 async fn be_alone_at_once(connection: &mut Connection) -> Result<(), StoreError> {
     connection.begin(Purpose::Write).await?;
     locks::be_impatient(connection).await?;
@@ -125,20 +137,33 @@ pub(super) async fn begin_alone(connection: &mut Connection) -> Result<(), Store
 
 /// Returns the cluster that the store belongs to, and the newest epoch.
 async fn newest_epoch(connection: &mut Connection) -> Result<Option<(String, i64)>, StoreError> {
-    let Some(row) = statement("SELECT cluster, epoch FROM leadership").fetch_optional(connection).await? else { return Ok(None) };
+    let Some(row) =
+        statement("SELECT cluster, epoch FROM leadership").fetch_optional(connection).await?
+    else {
+        return Ok(None);
+    };
     Ok(Some((row.get("cluster")?, row.get("epoch")?)))
 }
 
-/// Returns how far the operator of these namespaces came, unless it gave up its claim or there was none.
-async fn progress(connection: &mut Connection, namespaces: &BTreeSet<String>) -> Result<Option<Progress>, StoreError> {
-    let found = statement("SELECT epoch, commits FROM operators WHERE namespaces = $1").bind(rows::json(namespaces));
+/// Returns how far the operator of these namespaces came, unless it gave up its claim or there was
+/// none.
+async fn progress(
+    connection: &mut Connection,
+    namespaces: &BTreeSet<String>,
+) -> Result<Option<Progress>, StoreError> {
+    let found = statement("SELECT epoch, commits FROM operators WHERE namespaces = $1")
+        .bind(rows::json(namespaces));
     let Some(row) = found.fetch_optional(connection).await? else { return Ok(None) };
     Ok(Some(Progress { epoch: row.get("epoch")?, commits: row.get("commits")? }))
 }
 
-/// Ends the claims that this one takes the place of: that of the same namespaces, those that it supersedes, and all of
-/// another cluster.
-async fn make_room(connection: &mut Connection, claim: &Claim, is_from_elsewhere: bool) -> Result<(), ClaimError> {
+/// Ends the claims that this one takes the place of: that of the same namespaces, those that it
+/// supersedes, and all of another cluster.
+async fn make_room(
+    connection: &mut Connection,
+    claim: &Claim,
+    is_from_elsewhere: bool,
+) -> Result<(), ClaimError> {
     for Operator { namespaces, holder } in working(connection).await? {
         let is_predecessor = is_from_elsewhere || namespaces == claim.namespaces;
         if !is_predecessor && !claim.overlaps(&namespaces) {
@@ -147,15 +172,16 @@ async fn make_room(connection: &mut Connection, claim: &Claim, is_from_elsewhere
         if !is_predecessor && !claim.supersede {
             return Err(ClaimError::Overlapping { holder, namespaces: for_people(&namespaces) });
         }
-        let end = statement("DELETE FROM operators WHERE namespaces = $1").bind(rows::json(&namespaces));
+        let end =
+            statement("DELETE FROM operators WHERE namespaces = $1").bind(rows::json(&namespaces));
         end.execute(connection).await.map_err(StoreError::from)?;
     }
     Ok(())
 }
 
-/// Refuses a claim with other directories than those in use while other operators work on the store: their transactions would
-/// wait for directories that they don't bring up to date, or complete without one that they do. One that supersedes ends
-/// the claims of all of them instead.
+/// Refuses a claim with other directories than those in use while other operators work on the
+/// store: their transactions would wait for directories that they don't bring up to date, or
+/// complete without one that they do. One that supersedes ends the claims of all of them instead.
 async fn check_may_change_directories(
     connection: &mut Connection,
     claim: &Claim,
@@ -169,16 +195,27 @@ async fn check_may_change_directories(
         statement("DELETE FROM operators").execute(connection).await.map_err(StoreError::from)?;
         return Ok(());
     }
-    let holders = others.iter().map(|other| format!("the operator {} of {}", other.holder, for_people(&other.namespaces)));
+    let holders = others
+        .iter()
+        .map(|other| format!("the operator {} of {}", other.holder, for_people(&other.namespaces)));
     let holders = holders.collect::<Vec<_>>().join(", ");
-    Err(ClaimError::OtherDirectories { holders, differences: leadership::differences(in_use, asked) })
+    Err(ClaimError::OtherDirectories {
+        holders,
+        differences: leadership::differences(in_use, asked),
+    })
 }
 
 /// Returns the operators whose claims stand, oldest first.
 async fn working(connection: &mut Connection) -> Result<Vec<Operator>, StoreError> {
-    let rows = statement("SELECT namespaces, holder FROM operators ORDER BY epoch").fetch_all(connection).await?;
-    let operator =
-        |row: &Row| Ok(Operator { namespaces: rows::parsed(row.get("namespaces")?, "namespaces")?, holder: row.get("holder")? });
+    let rows = statement("SELECT namespaces, holder FROM operators ORDER BY epoch")
+        .fetch_all(connection)
+        .await?;
+    let operator = |row: &Row| {
+        Ok(Operator {
+            namespaces: rows::parsed(row.get("namespaces")?, "namespaces")?,
+            holder: row.get("holder")?,
+        })
+    };
     rows.iter().map(operator).collect()
 }
 
@@ -202,8 +239,13 @@ fn for_people(namespaces: &BTreeSet<String>) -> String {
 }
 
 /// Gives a claim up.
-pub(super) async fn resign(connection: &mut Connection, holding: &Holding) -> Result<(), StoreError> {
-    let end = statement("DELETE FROM operators WHERE epoch = $1 AND token = $2").bind(holding.epoch).bind(&holding.token);
+pub(super) async fn resign(
+    connection: &mut Connection,
+    holding: &Holding,
+) -> Result<(), StoreError> {
+    let end = statement("DELETE FROM operators WHERE epoch = $1 AND token = $2")
+        .bind(holding.epoch)
+        .bind(&holding.token);
     end.execute(connection).await?;
     Ok(())
 }
@@ -227,10 +269,14 @@ impl Counted<'_> {
     }
 }
 
-/// Counts what an operator is about to write. Refuses it when its claim doesn't stand any more, a newer roster has brought
-/// the schema up for an operator of other namespaces, or the store knows of fewer commits than were made: it was put back to
-/// an earlier time at which the claim stood already.
-pub(super) async fn count<'a>(connection: &mut Connection, holding: Option<&'a Holding>) -> Result<Counted<'a>, StoreError> {
+/// Counts what an operator is about to write. Refuses it when its claim doesn't stand any more, a
+/// newer roster has brought the schema up for an operator of other namespaces, or the store knows
+/// of fewer commits than were made: it was put back to an earlier time at which the claim stood
+/// already.
+pub(super) async fn count<'a>(
+    connection: &mut Connection,
+    holding: Option<&'a Holding>,
+) -> Result<Counted<'a>, StoreError> {
     let Some(Holding { namespaces, epoch, token, progress }) = holding else {
         return Ok(Counted { holding, commits: 0 });
     };
@@ -239,7 +285,8 @@ pub(super) async fn count<'a>(connection: &mut Connection, holding: Option<&'a H
         "UPDATE operators SET commits = commits + 1 WHERE namespaces = $1 AND epoch = $2 AND token = $3 AND commits >= $4 \
          AND (SELECT MAX(version) FROM _sqlx_migrations) <= $5 RETURNING commits",
     );
-    let counted = counted.bind(rows::json(namespaces)).bind(*epoch).bind(token).bind(made).bind(KNOWN);
+    let counted =
+        counted.bind(rows::json(namespaces)).bind(*epoch).bind(token).bind(made).bind(KNOWN);
     match counted.fetch_optional(connection).await? {
         Some(row) => Ok(Counted { holding, commits: row.get("commits")? }),
         None => Err(StoreError::Superseded { epoch: *epoch }),
@@ -247,22 +294,30 @@ pub(super) async fn count<'a>(connection: &mut Connection, holding: Option<&'a H
 }
 
 /// Refuses an operator as [`count`] does, without counting anything.
-pub(super) async fn check_stands(connection: &mut Connection, holding: Option<&Holding>) -> Result<(), StoreError> {
+pub(super) async fn check_stands(
+    connection: &mut Connection,
+    holding: Option<&Holding>,
+) -> Result<(), StoreError> {
     let Some(Holding { namespaces, epoch, token, progress }) = holding else { return Ok(()) };
     let made = progress.borrow().commits;
     let stands = statement(
         "SELECT COUNT(*) FROM operators WHERE namespaces = $1 AND epoch = $2 AND token = $3 AND commits >= $4 \
          AND (SELECT MAX(version) FROM _sqlx_migrations) <= $5",
     );
-    let stands = stands.bind(rows::json(namespaces)).bind(*epoch).bind(token).bind(made).bind(KNOWN);
+    let stands =
+        stands.bind(rows::json(namespaces)).bind(*epoch).bind(token).bind(made).bind(KNOWN);
     match stands.fetch_first::<i64>(connection).await? {
         0 => Err(StoreError::Superseded { epoch: *epoch }),
         _ => Ok(()),
     }
 }
 
-/// Refuses what an operator is about to write in a namespace that it hasn't claimed: another may work there.
-pub(super) fn check_claimed(holding: Option<&Holding>, namespaces: &BTreeSet<&str>) -> Result<(), StoreError> {
+/// Refuses what an operator is about to write in a namespace that it hasn't claimed: another may
+/// work there.
+pub(super) fn check_claimed(
+    holding: Option<&Holding>,
+    namespaces: &BTreeSet<&str>,
+) -> Result<(), StoreError> {
     let claimed = holding.map(|holding| &holding.namespaces).filter(|claimed| !claimed.is_empty());
     let Some(claimed) = claimed else { return Ok(()) };
     match namespaces.iter().find(|namespace| !claimed.contains(**namespace)) {

@@ -10,8 +10,9 @@ use uuid::Uuid;
 use super::connection::{Connection, Row, Statement, pairs, statement, texts};
 use super::examination::Unreadable;
 use crate::domain::account::{
-    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Credential, Departure, EntryHandle, Fingerprint,
-    FromSecret, Lifecycle, Owner, Profile, Revision, Source, Transaction, TransactionId, TransactionKind,
+    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Credential, Departure,
+    EntryHandle, Fingerprint, FromSecret, Lifecycle, Owner, Profile, Revision, Source, Transaction,
+    TransactionId, TransactionKind,
 };
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::{ADMINISTRATORS, GroupContent};
@@ -43,7 +44,10 @@ macro_rules! select_accounts {
 pub(super) use select_accounts;
 
 /// Returns the accounts that a statement made with [`select_accounts!`] selects.
-pub(super) async fn accounts(query: Statement, connection: &mut Connection) -> Result<Vec<Account>, StoreError> {
+pub(super) async fn accounts(
+    query: Statement,
+    connection: &mut Connection,
+) -> Result<Vec<Account>, StoreError> {
     query.fetch_all(connection).await?.iter().map(account).collect()
 }
 
@@ -57,8 +61,10 @@ pub(super) async fn readable_accounts(
         match account(&row) {
             Ok(account) => readable.push(account),
             Err(error) => {
-                let text = |column| row.get::<Option<String>>(column).ok().flatten().unwrap_or_default();
-                let (account, namespace, user) = (text("account_id"), text("namespace"), text("owner_name"));
+                let text =
+                    |column| row.get::<Option<String>>(column).ok().flatten().unwrap_or_default();
+                let (account, namespace, user) =
+                    (text("account_id"), text("namespace"), text("owner_name"));
                 unreadable.push(Unreadable { account, namespace, user, error });
             }
         }
@@ -87,7 +93,8 @@ fn account(row: &Row) -> Result<Account, StoreError> {
 }
 
 fn credential(row: &Row) -> Result<Option<Credential>, StoreError> {
-    let hash = |column| Ok::<_, StoreError>(row.get::<Option<String>>(column)?.map(PasswordHash::stored));
+    let hash =
+        |column| Ok::<_, StoreError>(row.get::<Option<String>>(column)?.map(PasswordHash::stored));
     let Some(login) = hash("password_hash")? else { return Ok(None) };
     let from_secret = match (hash("secret_hash")?, row.get("secret_version")?) {
         (Some(hash), Some(version)) => Some(FromSecret { hash, version }),
@@ -102,8 +109,10 @@ fn confirmed(row: &Row) -> Result<Confirmations, StoreError> {
         let (revision, rest) = text.split_once(' ')?;
         // A handle may have spaces.
         let (fingerprint, handle) = rest.split_once(' ')?;
-        let fingerprint = Some(fingerprint).filter(|text| !text.is_empty()).map(Fingerprint::stored);
-        let handle = Some(handle).filter(|text| !text.is_empty()).map(|text| EntryHandle(text.to_owned()));
+        let fingerprint =
+            Some(fingerprint).filter(|text| !text.is_empty()).map(Fingerprint::stored);
+        let handle =
+            Some(handle).filter(|text| !text.is_empty()).map(|text| EntryHandle(text.to_owned()));
         Some(Confirmation { revision: Revision(revision.parse().ok()?), fingerprint, handle })
     };
     let corrupt = || StoreError::Corrupt("confirmed".to_owned());
@@ -131,7 +140,10 @@ macro_rules! select_departures {
 pub(super) use select_departures;
 
 /// Returns the departures that a statement made with [`select_departures!`] selects.
-pub(super) async fn departures(query: Statement, connection: &mut Connection) -> Result<Vec<Departure>, StoreError> {
+pub(super) async fn departures(
+    query: Statement,
+    connection: &mut Connection,
+) -> Result<Vec<Departure>, StoreError> {
     query.fetch_all(connection).await?.iter().map(departure).collect()
 }
 
@@ -243,7 +255,10 @@ pub(super) fn time(row: &Row, column: &'static str) -> Result<Timestamp, StoreEr
 }
 
 /// Returns the time in a column that may have none.
-pub(super) fn optional_time(row: &Row, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn optional_time(
+    row: &Row,
+    column: &'static str,
+) -> Result<Option<Timestamp>, StoreError> {
     let Some(microseconds) = row.get(column)? else { return Ok(None) };
     Ok(Some(Timestamp::from_microsecond(microseconds).map_err(|_| corrupt(column))?))
 }
@@ -254,7 +269,10 @@ fn permissions(row: &Row, column: &'static str) -> Result<Permissions, StoreErro
 }
 
 /// Returns the value in a text of JSON.
-pub(super) fn parsed<T: DeserializeOwned>(json: &str, column: &'static str) -> Result<T, StoreError> {
+pub(super) fn parsed<T: DeserializeOwned>(
+    json: &str,
+    column: &'static str,
+) -> Result<T, StoreError> {
     serde_json::from_str(json).map_err(|_| corrupt(column))
 }
 
@@ -278,7 +296,8 @@ pub(super) fn permission_texts(permissions: &Permissions) -> String {
     json(&permissions.iter().map(Permission::as_str).collect::<Vec<_>>())
 }
 
-/// Which of the groups that organizations declare are read: they may be thousands, with hundreds of permissions each.
+/// Which of the groups that organizations declare are read: they may be thousands, with hundreds of
+/// permissions each.
 pub(super) enum Declared<'a> {
     /// All of them.
     All,
@@ -322,7 +341,8 @@ impl Known {
             ")"
         ));
         for row in claims.bind(&namespaces).bind(customer_ids).fetch_all(&mut *connection).await? {
-            let customer_id = CustomerId::parse(row.get("customer_id")?).map_err(|_| corrupt("customer_id"))?;
+            let customer_id =
+                CustomerId::parse(row.get("customer_id")?).map_err(|_| corrupt("customer_id"))?;
             known.claim(row.get("namespace")?, customer_id);
         }
         let groups = match declared {
@@ -371,7 +391,10 @@ impl Known {
     }
 
     /// Reads beside it which directories transactions wait for.
-    pub(super) async fn with_directories(mut self, connection: &mut Connection) -> Result<Self, StoreError> {
+    pub(super) async fn with_directories(
+        mut self,
+        connection: &mut Connection,
+    ) -> Result<Self, StoreError> {
         self.directories = directories(connection).await?;
         Ok(self)
     }
@@ -390,7 +413,8 @@ impl Known {
         }
     }
 
-    /// Refuses an account of an organization that has another customer ID, or one that isn't its own.
+    /// Refuses an account of an organization that has another customer ID, or one that isn't its
+    /// own.
     pub(super) fn check_claim(&self, organization: &Organization) -> Result<(), Refusal> {
         let Organization { namespace, customer_id } = organization;
         match self.claims.get(namespace) {
@@ -437,7 +461,8 @@ impl Known {
     }
 
     pub(super) fn is_administrator(&self, namespace: &str, content: &Content) -> bool {
-        content.lifecycle == Lifecycle::Enabled && self.group(namespace, &content.group).is_some_and(|group| group.full_control)
+        content.lifecycle == Lifecycle::Enabled
+            && self.group(namespace, &content.group).is_some_and(|group| group.full_control)
     }
 
     pub(super) fn listings(&self, namespace: &str) -> impl Iterator<Item = (&String, &Listing)> {
@@ -456,8 +481,13 @@ impl Known {
 }
 
 /// Returns the names of the groups with full control.
-pub(super) async fn groups_in_control(connection: &mut Connection, namespace: &str) -> Result<BTreeSet<String>, StoreError> {
-    let query = statement("SELECT name, full_control FROM groups WHERE namespace = $1 AND (full_control OR name = $2)");
+pub(super) async fn groups_in_control(
+    connection: &mut Connection,
+    namespace: &str,
+) -> Result<BTreeSet<String>, StoreError> {
+    let query = statement(
+        "SELECT name, full_control FROM groups WHERE namespace = $1 AND (full_control OR name = $2)",
+    );
     let (mut in_control, mut declared) = (BTreeSet::new(), false);
     for row in query.bind(namespace).bind(ADMINISTRATORS).fetch_all(connection).await? {
         let name: String = row.get("name")?;
@@ -471,8 +501,11 @@ pub(super) async fn groups_in_control(connection: &mut Connection, namespace: &s
 }
 
 /// Returns the directories that transactions wait for.
-pub(super) async fn directories(connection: &mut Connection) -> Result<BTreeSet<String>, StoreError> {
-    let names: Vec<String> = statement("SELECT name FROM directories WHERE in_use").fetch_firsts(connection).await?;
+pub(super) async fn directories(
+    connection: &mut Connection,
+) -> Result<BTreeSet<String>, StoreError> {
+    let names: Vec<String> =
+        statement("SELECT name FROM directories WHERE in_use").fetch_firsts(connection).await?;
     Ok(names.into_iter().collect())
 }
 
@@ -481,9 +514,11 @@ pub(super) async fn counts(
     connection: &mut Connection,
     namespaces: &HashMap<String, Leaving>,
 ) -> Result<HashMap<String, Counts>, StoreError> {
-    let mut counts: HashMap<String, Counts> = namespaces.keys().map(|namespace| (namespace.clone(), Counts::default())).collect();
-    let leaving =
-        namespaces.iter().flat_map(|(namespace, users)| users.deleted.iter().map(move |user| [namespace.as_str(), user]));
+    let mut counts: HashMap<String, Counts> =
+        namespaces.keys().map(|namespace| (namespace.clone(), Counts::default())).collect();
+    let leaving = namespaces.iter().flat_map(|(namespace, users)| {
+        users.deleted.iter().map(move |user| [namespace.as_str(), user])
+    });
     let query = statement(concat!(
         "SELECT namespace, group_name, email_domain, COUNT(*) AS accounts FROM accounts WHERE namespace IN (",
         texts!("$1"),
@@ -492,7 +527,9 @@ pub(super) async fn counts(
         ")) GROUP BY namespace, group_name, email_domain"
     ));
     let wanted = texts(namespaces.keys());
-    for row in query.bind(wanted).bind(json(&leaving.collect::<Vec<_>>())).fetch_all(connection).await? {
+    for row in
+        query.bind(wanted).bind(json(&leaving.collect::<Vec<_>>())).fetch_all(connection).await?
+    {
         let accounts: i64 = row.get("accounts")?;
         let counts = counts.entry(row.get("namespace")?).or_default();
         *counts.members.entry(row.get("group_name")?).or_default() += accounts;

@@ -11,7 +11,8 @@ use super::database::{Address, Database};
 use super::{locks, postgres, sqlite};
 use crate::store::StoreError;
 
-/// What a database is given, oldest first: number, name and statements. One that was released never changes.
+/// What a database is given, oldest first: number, name and statements. One that was released never
+/// changes.
 type Migrations = &'static [(i64, &'static str, &'static str)];
 
 const SQLITE: Migrations = &[
@@ -68,7 +69,9 @@ impl Held {
 pub(super) async fn check_can_migrate(address: &Address) -> Result<Held, StoreError> {
     match held(address).await? {
         Held::SomethingElse => Err(address.problem("holds something else than a roster store")),
-        Held::Schema(found) if found > KNOWN => Err(StoreError::NewerSchema { found, known: KNOWN }),
+        Held::Schema(found) if found > KNOWN => {
+            Err(StoreError::NewerSchema { found, known: KNOWN })
+        }
         held @ (Held::Nothing | Held::Schema(_)) => Ok(held),
     }
 }
@@ -87,13 +90,15 @@ pub(super) async fn check_is_current(address: &Address) -> Result<(), StoreError
 pub(super) async fn check_is_known(address: &Address) -> Result<Held, StoreError> {
     match held(address).await? {
         Held::Nothing | Held::SomethingElse => Err(address.problem("holds no roster store")),
-        Held::Schema(found) if found > KNOWN => Err(StoreError::NewerSchema { found, known: KNOWN }),
+        Held::Schema(found) if found > KNOWN => {
+            Err(StoreError::NewerSchema { found, known: KNOWN })
+        }
         known @ Held::Schema(_) => Ok(known),
     }
 }
 
-/// Brings the schema up to this version, whole or not at all. Whoever else tries at the same time waits, and finds it
-/// done.
+/// Brings the schema up to this version, whole or not at all. Whoever else tries at the same time
+/// waits, and finds it done.
 pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
     let mut writer = database.writer().await?;
     if let Some(connection) = writer.in_sqlite() {
@@ -103,7 +108,8 @@ pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
     }
     if let Some(connection) = writer.in_postgres() {
         let mut transaction = connection.begin().await?;
-        let has_locks = sqlx::query_scalar::<_, bool>(locks::ARE_THERE).fetch_one(&mut *transaction).await?;
+        let has_locks =
+            sqlx::query_scalar::<_, bool>(locks::ARE_THERE).fetch_one(&mut *transaction).await?;
         let alone = if has_locks { locks::ALONE } else { locks::ALONE_BEFORE };
         sqlx::query(alone).execute(&mut *transaction).await?;
         run(POSTGRES, &mut *transaction).await?;
@@ -114,15 +120,25 @@ pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
 
 async fn run(migrations: Migrations, connection: &mut impl Migrate) -> Result<(), StoreError> {
     let migrations = migrations.iter().map(|&(version, name, sql)| {
-        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
+        Migration::new(
+            version,
+            Cow::Borrowed(name),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
     });
     let mut migrator = Migrator::with_migrations(migrations.collect());
     // The transaction has the lock, and keeps it until everybody can see what was done.
     migrator.set_locking(false);
     match migrator.run_direct(None, connection, false).await {
         Ok(()) => Ok(()),
-        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(error.into()),
-        Err(MigrateError::VersionMissing(found)) => Err(StoreError::NewerSchema { found, known: KNOWN }),
+        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+            Err(error.into())
+        }
+        Err(MigrateError::VersionMissing(found)) => {
+            Err(StoreError::NewerSchema { found, known: KNOWN })
+        }
         Err(error) => Err(sqlx::Error::from(error).into()),
     }
 }
@@ -133,10 +149,18 @@ pub(super) async fn held(address: &Address) -> Result<Held, StoreError> {
     match address {
         Address::Sqlite(address) => {
             match address.path.metadata() {
-                Ok(found) if found.is_dir() => return Err(address.problem("is a folder: name a file")),
+                Ok(found) if found.is_dir() => {
+                    return Err(address.problem("is a folder: name a file"));
+                }
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(address.problem("isn't there")),
-                Err(error) => return Err(address.problem(&format!("can't be looked at: {}", about_file(&error)))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(address.problem("isn't there"));
+                }
+                Err(error) => {
+                    return Err(
+                        address.problem(&format!("can't be looked at: {}", about_file(&error)))
+                    );
+                }
             }
             let tables = match sqlite::tables(address).await {
                 Ok(tables) => tables,

@@ -1,7 +1,7 @@
 //! The one operator of a store in a file: whoever locks the file beside it.
 //!
-//! The kernel unlocks it when the process ends, however that happens. The file stays: removing it while another process
-//! has just opened it would let two processes lock two files of one name.
+//! The kernel unlocks it when the process ends, however that happens. The file stays: removing it
+//! while another process has just opened it would let two processes lock two files of one name.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -18,19 +18,30 @@ pub struct Sole {
 }
 
 impl Sole {
-    /// Keeps other operators from the store at an address such as `sqlite://FILE?mode=rwc`; applications and the command line
-    /// read and write it as before. A store in `PostgreSQL`, for which replicas may stand by, isn't kept.
+    /// Keeps other operators from the store at an address such as `sqlite://FILE?mode=rwc`;
+    /// applications and the command line read and write it as before. A store in `PostgreSQL`, for
+    /// which replicas may stand by, isn't kept.
     ///
     /// # Errors
-    /// When another operator, named in the message, has this right, or the file beside the store can't be locked.
+    /// When another operator, named in the message, has this right, or the file beside the store
+    /// can't be locked.
     pub fn claim(url: &str, holder: &str) -> Result<Option<Self>, StoreError> {
         let Address::Sqlite(address) = Address::parse(url)? else { return Ok(None) };
         if !address.may_create() && !address.path.exists() {
             return Err(address.problem("isn't there"));
         }
-        let path = beside(&address.path).map_err(|error| address.problem(&format!("can't be found: {error}")))?;
-        let problem = |error: io::Error| StoreError::Address(format!("{} can't be locked: {error}", path.display()));
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let path = beside(&address.path)
+            .map_err(|error| address.problem(&format!("can't be found: {error}")))?;
+        let problem = |error: io::Error| {
+            StoreError::Address(format!("{} can't be locked: {error}", path.display()))
+        };
+        let open = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path);
         let mut file = open.map_err(problem)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -49,7 +60,8 @@ impl Sole {
     }
 }
 
-/// Returns the path of the file that is locked, beside the store itself and not beside a link to it.
+/// Returns the path of the file that is locked, beside the store itself and not beside a link to
+/// it.
 fn beside(store: &Path) -> io::Result<PathBuf> {
     let place = if store.symlink_metadata().is_ok() {
         store.canonicalize()?
@@ -101,13 +113,18 @@ mod tests {
     fn a_second_operator_is_told_who_the_first_is_and_comes_once_it_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let store = url(&folder.path().join("roster.db"));
-        let first = Sole::claim(&store, "host_17_a-name-that-is-longer-than-others").unwrap().unwrap();
-        is_refused(&store, "roster.db has an operator already (host_17_a-name-that-is-longer-than-others): ");
+        let first =
+            Sole::claim(&store, "host_17_a-name-that-is-longer-than-others").unwrap().unwrap();
+        is_refused(
+            &store,
+            "roster.db has an operator already (host_17_a-name-that-is-longer-than-others): ",
+        );
         drop(first);
         let second = Sole::claim(&store, "host_18").unwrap().unwrap();
         is_refused(&store, "(host_18)");
         drop(second);
-        let mode = folder.path().join("roster.db.operator").metadata().unwrap().permissions().mode();
+        let mode =
+            folder.path().join("roster.db.operator").metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
@@ -130,8 +147,14 @@ mod tests {
     #[test]
     fn a_store_that_can_not_be_there_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        is_refused(&url(&folder.path().join("missing/roster.db")), "can't be found: No such file or directory");
-        is_refused(&format!("sqlite://{}", folder.path().join("misspelt.db").display()), "misspelt.db isn't there");
+        is_refused(
+            &url(&folder.path().join("missing/roster.db")),
+            "can't be found: No such file or directory",
+        );
+        is_refused(
+            &format!("sqlite://{}", folder.path().join("misspelt.db").display()),
+            "misspelt.db isn't there",
+        );
         assert!(folder.path().read_dir().unwrap().next().is_none(), "nothing is left behind");
     }
 }

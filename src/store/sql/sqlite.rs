@@ -25,8 +25,7 @@ const ERASING_PATIENCE: Duration = Duration::from_millis(100);
 /// How many connections read.
 pub(super) const READERS: u32 = 4;
 
-const SUPPORTED: &str =
-    "the store's address must be sqlite://FILE or, to create the file when it isn't there, sqlite://FILE?mode=rwc";
+const SUPPORTED: &str = "the store's address must be sqlite://FILE or, to create the file when it isn't there, sqlite://FILE?mode=rwc";
 
 /// Where a store is.
 #[derive(Clone, Debug)]
@@ -46,7 +45,10 @@ impl Address {
             None | Some("mode=rw") => false,
             Some(_) => return Err(unsupported()),
         };
-        let path = SqliteConnectOptions::from_str(url).map_err(|_| unsupported())?.get_filename().to_owned();
+        let path = SqliteConnectOptions::from_str(url)
+            .map_err(|_| unsupported())?
+            .get_filename()
+            .to_owned();
         if rest.starts_with([':', '?']) || path.as_os_str().is_empty() {
             return Err(unsupported());
         }
@@ -77,9 +79,9 @@ impl Address {
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path) {
             Ok(File { .. }) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(self.problem("can't be created: its folder isn't there: create that, or correct the path"))
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(self.problem(
+                "can't be created: its folder isn't there: create that, or correct the path",
+            )),
             Err(error) => Err(self.problem(&format!("can't be created: {}", about_file(&error)))),
         }
     }
@@ -120,13 +122,25 @@ impl Database {
     }
 
     /// Connects with another patience for other processes' transactions.
-    pub(super) async fn connect_with(address: &Address, patience: Duration) -> Result<Self, StoreError> {
+    pub(super) async fn connect_with(
+        address: &Address,
+        patience: Duration,
+    ) -> Result<Self, StoreError> {
         let identity = identity(&address.path.metadata().map_err(sqlx::Error::Io)?);
         let options = address.options().busy_timeout(patience);
-        let writer = pool(1).connect_with(options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
+        let writer =
+            pool(1).connect_with(options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
         let readers = pool(READERS).connect_lazy_with(options.clone().pragma("query_only", "ON"));
-        let eraser = pool(1).connect_lazy_with(options.busy_timeout(ERASING_PATIENCE.min(patience)));
-        let database = Self { path: address.path.clone(), identity, writer, readers, eraser, unerased: AtomicBool::new(false) };
+        let eraser =
+            pool(1).connect_lazy_with(options.busy_timeout(ERASING_PATIENCE.min(patience)));
+        let database = Self {
+            path: address.path.clone(),
+            identity,
+            writer,
+            readers,
+            eraser,
+            unerased: AtomicBool::new(false),
+        };
         // A restore may have put another file there between the two looks.
         database.check_file()?;
         Ok(database)
@@ -151,7 +165,9 @@ impl Database {
             self.unerased.store(true, Ordering::Relaxed);
         }
         if self.unerased.load(Ordering::Relaxed) {
-            let busy = sqlx::query_scalar::<_, i64>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.eraser).await;
+            let busy = sqlx::query_scalar::<_, i64>("PRAGMA wal_checkpoint(TRUNCATE)")
+                .fetch_one(&self.eraser)
+                .await;
             self.unerased.store(!matches!(busy, Ok(0)), Ordering::Relaxed);
         }
     }
@@ -163,18 +179,28 @@ impl Database {
     }
 
     /// Refuses to go on with a file that isn't at its place any more: `SQLite` would go on, and
-    /// what it wrote would be gone with the process. A place that can't be looked at now may come back as it was.
+    /// what it wrote would be gone with the process. A place that can't be looked at now may come
+    /// back as it was.
     fn check_file(&self) -> Result<(), StoreError> {
         let what = match self.path.metadata() {
             Ok(found) if identity(&found) == self.identity => return Ok(()),
-            Ok(_) => "is another one than the one that is open: it was replaced, or another volume was mounted over it",
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(_) => {
+                "is another one than the one that is open: it was replaced, or another volume was mounted over it"
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
                 "isn't there any more: it was moved or deleted, or its volume is gone"
             }
             Err(error) => return Err(sqlx::Error::Io(error).into()),
         };
         let file = self.path.display();
-        Err(StoreError::Replaced(format!("the store's file {file} {what}; nothing but a restart opens what is there now")))
+        Err(StoreError::Replaced(format!(
+            "the store's file {file} {what}; nothing but a restart opens what is there now"
+        )))
     }
 }
 
@@ -195,21 +221,30 @@ pub(super) fn is_no_database(error: &sqlx::Error) -> bool {
 
 /// Whether somebody else has what was asked for.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<u32>().ok());
+    let code = error
+        .as_database_error()
+        .and_then(DatabaseError::code)
+        .and_then(|code| code.parse::<u32>().ok());
     // The lowest byte is the primary code: SQLITE_BUSY or SQLITE_LOCKED.
     code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
 /// Whether the database's own pages contradict each other, or are none.
 pub(super) fn is_damage(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<u32>().ok());
+    let code = error
+        .as_database_error()
+        .and_then(DatabaseError::code)
+        .and_then(|code| code.parse::<u32>().ok());
     // SQLITE_CORRUPT or SQLITE_NOTADB.
     code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
 }
 
 /// Whether a table or a column isn't there, or can't be understood.
 pub(super) fn is_about_schema(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<u32>().ok());
+    let code = error
+        .as_database_error()
+        .and_then(DatabaseError::code)
+        .and_then(|code| code.parse::<u32>().ok());
     // SQLITE_ERROR.
     code.is_some_and(|code| code & 0xff == 1)
 }
@@ -230,11 +265,13 @@ pub(super) fn refusal_of(error: &sqlx::Error) -> Option<Refusal> {
     .find_map(|(column, refusal)| violated.contains(column).then_some(refusal))
 }
 
-/// Returns the database's tables; none for an empty file. The database isn't open any more then: a connection that is
-/// only dropped stays for a while.
+/// Returns the database's tables; none for an empty file. The database isn't open any more then: a
+/// connection that is only dropped stays for a while.
 pub(super) async fn tables(address: &Address) -> Result<Vec<String>, sqlx::Error> {
     let mut connection = address.options().connect().await?;
-    let tables = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'").fetch_all(&mut connection).await;
+    let tables = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
+        .fetch_all(&mut connection)
+        .await;
     connection.close().await?;
     tables
 }
@@ -247,7 +284,10 @@ mod tests {
     use crate::store::sql::SqlStore;
 
     /// Inserts a row with these names, as somebody would who made no checks.
-    async fn insert(connection: &mut SqliteConnection, [id, owner, login_name, email]: [&str; 4]) -> Result<(), sqlx::Error> {
+    async fn insert(
+        connection: &mut SqliteConnection,
+        [id, owner, login_name, email]: [&str; 4],
+    ) -> Result<(), sqlx::Error> {
         sqlx::query(
             "INSERT INTO accounts (account_id, namespace, owner_name, login_name, email, revision, transaction_id, email_domain, \
              state, group_name, grants, teams, display_name, notifications, created_at) \
@@ -267,7 +307,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/roster.db?mode=rwc", folder.path().display());
         SqlStore::open(&url).await.unwrap();
-        let mut connection = Address::parse(&url).unwrap().options().foreign_keys(false).connect().await.unwrap();
+        let mut connection =
+            Address::parse(&url).unwrap().options().foreign_keys(false).connect().await.unwrap();
         insert(&mut connection, ["1", "a", "a", "a"]).await.unwrap();
         for (names, refusal) in [
             (["2", "a", "b", "b"], Some(Refusal::Stale)),
@@ -280,7 +321,10 @@ mod tests {
         for (statement, refusal) in [
             ("INSERT INTO organizations VALUES ('n', 'c'), ('n', 'd')", Refusal::CustomerIdChanged),
             ("INSERT INTO organizations VALUES ('n', 'c'), ('m', 'c')", Refusal::CustomerIdTaken),
-            ("INSERT INTO domains VALUES ('n', 'a', 'd', 0), ('n', 'b', 'd', 0)", Refusal::DomainTaken),
+            (
+                "INSERT INTO domains VALUES ('n', 'a', 'd', 0), ('n', 'b', 'd', 0)",
+                Refusal::DomainTaken,
+            ),
         ] {
             let error = sqlx::query(statement).execute(&mut connection).await.unwrap_err();
             assert_eq!(refusal_of(&error), Some(refusal));

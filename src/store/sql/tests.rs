@@ -7,7 +7,9 @@ use std::time::Duration;
 use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 
 use super::*;
-use crate::domain::account::{AccountId, Confirmation, Content, Lifecycle, Revision, TransactionId, TransactionKind};
+use crate::domain::account::{
+    AccountId, Confirmation, Content, Lifecycle, Revision, TransactionId, TransactionKind,
+};
 use crate::domain::group::GroupContent;
 use crate::domain::organization::{CustomerId, LoginName};
 use crate::plan::{AccountChange, AccountPlan, ConfirmPlan, GroupPlan, SeenAccount};
@@ -28,9 +30,13 @@ fn now() -> Occasion {
 
 /// A store that doesn't wait long for others.
 async fn impatient(folder: &tempfile::TempDir) -> (SqlStore, sqlite::Address) {
-    let address = sqlite::Address::parse(&format!("sqlite://{}/roster.db?mode=rwc", folder.path().display())).unwrap();
+    let address =
+        sqlite::Address::parse(&format!("sqlite://{}/roster.db?mode=rwc", folder.path().display()))
+            .unwrap();
     address.create_if_asked().unwrap();
-    let database = Database::Sqlite(sqlite::Database::connect_with(&address, Duration::from_millis(20)).await.unwrap());
+    let database = Database::Sqlite(
+        sqlite::Database::connect_with(&address, Duration::from_millis(20)).await.unwrap(),
+    );
     schema::migrate(&database).await.unwrap();
     (SqlStore { database, holding: None, waited_in_vain: Mutex::default() }, address)
 }
@@ -64,7 +70,9 @@ async fn a_commit_on_a_full_disk_applies_nothing_and_works_once_there_is_room() 
     let full = sqlx::query("PRAGMA max_page_count = 60");
     full.execute(store.database.writer().await.unwrap().in_sqlite().unwrap()).await.unwrap();
     let failed = store.commit(&groups(300), now()).await;
-    assert!(matches!(failed, Err(StoreError::Database(error)) if error.to_string().contains("full")));
+    assert!(
+        matches!(failed, Err(StoreError::Database(error)) if error.to_string().contains("full"))
+    );
     assert_eq!(declared(&store).await, 0);
     assert!(store.commit(&groups(300), now()).await.is_ok(), "on a connection without the limit");
     assert_eq!(declared(&store).await, 300);
@@ -79,10 +87,12 @@ async fn count_steps(connection: &mut SqliteConnection, steps: Arc<AtomicU64>) {
     connection.lock_handle().await.unwrap().set_progress_handler(1, count);
 }
 
-/// Fills an organization with users: two administrators, twenty heirs of another user, a line of ten, five copies, and the rest.
+/// Fills an organization with users: two administrators, twenty heirs of another user, a line of
+/// ten, five copies, and the rest.
 async fn fill(store: &SqlStore, users: i64) {
     let mut writer = store.database.writer().await.unwrap();
-    let numbers = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)";
+    let numbers =
+        "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)";
     let id = "printf('00000000-0000-7000-8000-%012d', i)";
     for rest in [
         format!(
@@ -103,13 +113,20 @@ async fn fill(store: &SqlStore, users: i64) {
              30 AND 38 THEN 'u' || (i + 1) END FROM n"
         ),
     ] {
-        sqlx::query(sqlx::AssertSqlSafe(rest)).bind(users).execute(writer.in_sqlite().unwrap()).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(rest))
+            .bind(users)
+            .execute(writer.in_sqlite().unwrap())
+            .await
+            .unwrap();
     }
     sqlx::query("INSERT INTO domains VALUES ('acme', 'd', 'acme.example', 0)")
         .execute(writer.in_sqlite().unwrap())
         .await
         .unwrap();
-    sqlx::query("INSERT INTO organizations VALUES ('acme', 'acme')").execute(writer.in_sqlite().unwrap()).await.unwrap();
+    sqlx::query("INSERT INTO organizations VALUES ('acme', 'acme')")
+        .execute(writer.in_sqlite().unwrap())
+        .await
+        .unwrap();
 }
 
 fn user(number: usize) -> UserName {
@@ -117,12 +134,24 @@ fn user(number: usize) -> UserName {
 }
 
 fn plan_for(account: &Account, change: AccountChange, seen: Vec<SeenAccount>) -> Plan {
-    let organization = Organization { namespace: "acme".to_owned(), customer_id: CustomerId::parse("acme").unwrap() };
+    let organization = Organization {
+        namespace: "acme".to_owned(),
+        customer_id: CustomerId::parse("acme").unwrap(),
+    };
     let (owner, leaving) = (account.owner.clone(), ["u3".to_owned()].into_iter().collect());
-    Plan::Account(Box::new(AccountPlan { organization, owner, change, moves: vec![], keeps: vec![], seen, leaving }))
+    Plan::Account(Box::new(AccountPlan {
+        organization,
+        owner,
+        change,
+        moves: vec![],
+        keeps: vec![],
+        seen,
+        leaving,
+    }))
 }
 
-/// Disables an administrator, deletes a source and somebody else, copies a user, and changes one beside another.
+/// Disables an administrator, deletes a source and somebody else, copies a user, and changes one
+/// beside another.
 async fn edits(store: &SqlStore) -> Vec<Plan> {
     let users: Vec<UserName> = [0, 5, 6, 7, 8].map(user).into();
     let found = store.lineage(&users).await.unwrap();
@@ -189,7 +218,13 @@ async fn steps_among(users: i64) -> Vec<(&'static str, u64)> {
     counted.push(("heirs", taken()));
     assert_eq!(store.administrators(&["acme".to_owned()]).await.unwrap()["acme"].len(), 2);
     counted.push(("administrators", taken()));
-    let whats = ["an administrator disabled", "a source kept", "a user deleted", "a copy numbered", "an edit beside another"];
+    let whats = [
+        "an administrator disabled",
+        "a source kept",
+        "a user deleted",
+        "a copy numbered",
+        "an edit beside another",
+    ];
     for (what, plan) in whats.into_iter().zip(plans) {
         let answer = store.commit(&[plan], now()).await.unwrap().remove(0);
         assert_eq!(answer.err(), (what == "a source kept").then_some(Refusal::InUse), "{what}");
@@ -204,7 +239,10 @@ async fn what_concerns_a_few_takes_as_many_steps_among_thousands_as_among_themse
     let (few, many) = (steps_among(60).await, steps_among(6000).await);
     println!("steps among 60 users: {few:?}, among 6000: {many:?}");
     for ((what, among_few), (_, among_many)) in few.iter().zip(&many) {
-        assert!(*among_many <= among_few + among_few / 10, "{what}: {among_many} steps among many, {among_few} among few");
+        assert!(
+            *among_many <= among_few + among_few / 10,
+            "{what}: {among_many} steps among many, {among_few} among few"
+        );
     }
 }
 
@@ -212,8 +250,11 @@ async fn what_concerns_a_few_takes_as_many_steps_among_thousands_as_among_themse
 async fn steps_of_a_month(ended: i64) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = impatient(&folder).await;
-    let numbers = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)";
-    for (count, id, deleted) in [(50, "'lives' || i", "NULL"), (50, "'dies' || i", "1800000000000000"), (ended, "i", "i")] {
+    let numbers =
+        "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)";
+    for (count, id, deleted) in
+        [(50, "'lives' || i", "NULL"), (50, "'dies' || i", "1800000000000000"), (ended, "i", "i")]
+    {
         let lives = format!(
             "INSERT INTO lifetimes (account_id, namespace, login_name, created_at, deleted_at) {numbers} \
              SELECT {id}, 'acme', {id}, 0, {deleted} FROM n"
@@ -247,10 +288,12 @@ async fn a_month_is_billed_in_as_many_steps_however_many_lives_ended_before_it()
     assert!(many <= few + few / 10, "{many} steps after many lives, {few} after few");
 }
 
-/// Fills the journal with accounts that are gone, those of many users of few names; five of their Deletes are in flight.
+/// Fills the journal with accounts that are gone, those of many users of few names; five of their
+/// Deletes are in flight.
 async fn fill_journal(store: &SqlStore, gone: i64) {
     let mut writer = store.database.writer().await.unwrap();
-    let numbers = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)";
+    let numbers =
+        "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)";
     let id = |first: u8| format!("printf('{first}0000000-0000-7000-8000-%012d', i)");
     let (account, create, delete) = (id(1), id(2), id(3));
     let transactions = "INSERT INTO transactions \
@@ -272,7 +315,11 @@ async fn fill_journal(store: &SqlStore, gone: i64) {
             "INSERT INTO confirmations (account_id, directory, revision) {numbers} SELECT {account}, 'one', CASE WHEN i < 5 THEN 1 ELSE 2 END FROM n"
         ),
     ] {
-        sqlx::query(sqlx::AssertSqlSafe(rest)).bind(gone).execute(writer.in_sqlite().unwrap()).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(rest))
+            .bind(gone)
+            .execute(writer.in_sqlite().unwrap())
+            .await
+            .unwrap();
     }
 }
 
@@ -282,11 +329,16 @@ fn planted(kind: u32, number: u64) -> uuid::Uuid {
 }
 
 fn confirmation(account: AccountId, revision: i64) -> Plan {
-    let confirmed = [("one".to_owned(), Confirmation { revision: Revision(revision), fingerprint: None, handle: None })].into();
+    let confirmed = [(
+        "one".to_owned(),
+        Confirmation { revision: Revision(revision), fingerprint: None, handle: None },
+    )]
+    .into();
     Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account, confirmed })
 }
 
-/// Returns what was asked of the journal, and how many steps it took, where so many accounts are gone.
+/// Returns what was asked of the journal, and how many steps it took, where so many accounts are
+/// gone.
 async fn steps_after(gone: i64) -> Vec<(&'static str, u64)> {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = impatient(&folder).await;
@@ -297,7 +349,11 @@ async fn steps_after(gone: i64) -> Vec<(&'static str, u64)> {
     let alice = store.lineage(&[user(6)]).await.unwrap().remove(&user(6)).unwrap();
     let departed = AccountId(planted(1, 3));
     let delete = |account: &Account, transaction| {
-        plan_for(account, AccountChange::Delete { account: account.id, from: account.revision, transaction }, vec![])
+        plan_for(
+            account,
+            AccountChange::Delete { account: account.id, from: account.revision, transaction },
+            vec![],
+        )
     };
     let disabled = Content { lifecycle: Lifecycle::Disabled, ..alice.content.clone() };
     let disable = AccountChange::Update {
@@ -312,7 +368,10 @@ async fn steps_after(gone: i64) -> Vec<(&'static str, u64)> {
     let taken = || steps.swap(0, Ordering::Relaxed);
     let mut counted = vec![];
     let wanted = [(user(7), "gone 57".to_owned()), (user(8), "nobody".to_owned())];
-    assert_eq!(store.departures(&wanted).await.unwrap()[&user(7)].account, AccountId(planted(1, 57)));
+    assert_eq!(
+        store.departures(&wanted).await.unwrap()[&user(7)].account,
+        AccountId(planted(1, 57))
+    );
     counted.push(("departures", taken()));
     assert_eq!(store.unconfirmed_departures().await.unwrap().len(), 5);
     counted.push(("unconfirmed departures", taken()));
@@ -324,7 +383,13 @@ async fn steps_after(gone: i64) -> Vec<(&'static str, u64)> {
         ("an account confirmed", confirmation(alice.id, 2)),
         ("a departure confirmed", confirmation(departed, 2)),
         ("a departure confirmed again", confirmation(departed, 2)),
-        ("a Delete", delete(&Account { revision: Revision(2), ..alice.clone() }, TransactionId(planted(9, 1)))),
+        (
+            "a Delete",
+            delete(
+                &Account { revision: Revision(2), ..alice.clone() },
+                TransactionId(planted(9, 1)),
+            ),
+        ),
         ("a Delete repeated", delete(&alice, TransactionId(planted(3, 40)))),
     ];
     for (what, plan) in plans {
@@ -347,6 +412,9 @@ async fn what_is_asked_of_the_journal_takes_as_many_steps_after_a_hundred_thousa
     let (few, many) = (Box::pin(steps_after(60)).await, Box::pin(steps_after(100_000)).await);
     println!("steps after 60 lifetimes: {few:?}, after 100,000: {many:?}");
     for ((what, after_few), (_, after_many)) in few.iter().zip(&many) {
-        assert!(*after_many <= after_few + after_few / 10, "{what}: {after_many} steps after many, {after_few} after few");
+        assert!(
+            *after_many <= after_few + after_few / 10,
+            "{what}: {after_many} steps after many, {after_few} after few"
+        );
     }
 }

@@ -5,7 +5,11 @@ const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 /// Returns bytes in base64, padded.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let group = |three: &[u8]| {
-        let bits = three.iter().chain(&[0; 2]).take(3).fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
+        let bits = three
+            .iter()
+            .chain(&[0; 2])
+            .take(3)
+            .fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
         let letter = move |place: usize| char::from(LETTERS[bits >> (18 - 6 * place) & 63]);
         let padding = 3 - three.len();
         (0..4 - padding).map(letter).chain(std::iter::repeat_n('=', padding)).collect::<String>()

@@ -16,7 +16,11 @@ use super::base64;
 
 /// The runtime that all clients live in; tests themselves are synchronous.
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("the runtime starts")
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("the runtime starts")
 });
 
 /// Runs a future to its end.
@@ -57,7 +61,8 @@ impl ControlPlane {
         SHARED.get_or_init(|| Self::start("")).as_ref().expect("the control plane starts")
     }
 
-    /// Starts a control plane beside the one that all share, empty and of another identity; it stops with this process.
+    /// Starts a control plane beside the one that all share, empty and of another identity; it
+    /// stops with this process.
     #[track_caller]
     pub(crate) fn another() -> &'static Self {
         static NUMBER: AtomicU32 = AtomicU32::new(2);
@@ -66,19 +71,21 @@ impl ControlPlane {
     }
 
     fn start(suffix: &str) -> Result<Self, String> {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("control-plane-{}{suffix}", std::process::id()));
-        let mut guardian = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/cluster"))
-            .arg("guard")
-            .arg(&folder)
-            .env("ROSTER_AUDIT", "1")
-            .env("ROSTER_POLICIES", if crate::WITH_POLICIES { "yes" } else { "no" })
-            .env("ROSTER_CONTROLLER_MANAGER", if crate::WITH_CONTROLLERS { "1" } else { "0" })
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // Ctrl-C is for the tests; the guardian has its work to do afterwards.
-            .process_group(0)
-            .spawn()
-            .map_err(|error| format!("scripts/cluster: {error}"))?;
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("control-plane-{}{suffix}", std::process::id()));
+        let mut guardian =
+            Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/cluster"))
+                .arg("guard")
+                .arg(&folder)
+                .env("ROSTER_AUDIT", "1")
+                .env("ROSTER_POLICIES", if crate::WITH_POLICIES { "yes" } else { "no" })
+                .env("ROSTER_CONTROLLER_MANAGER", if crate::WITH_CONTROLLERS { "1" } else { "0" })
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                // Ctrl-C is for the tests; the guardian has its work to do afterwards.
+                .process_group(0)
+                .spawn()
+                .map_err(|error| format!("scripts/cluster: {error}"))?;
         let lifeline = guardian.stdin.take().expect("it was piped");
         let said = BufReader::new(guardian.stdout.take().expect("it was piped")).lines().next();
         match said {
@@ -113,22 +120,32 @@ impl ControlPlane {
         }
         // The authorizer learns of bindings through a watch, in the order in which they were made.
         super::eventually("the groups' rights are known", || {
-            let may = self.kubectl(&["auth", "can-i", "release", "users.roster.rs", "--as=x", "--as-group=releasers"], "");
+            let may = self.kubectl(
+                &["auth", "can-i", "release", "users.roster.rs", "--as=x", "--as-group=releasers"],
+                "",
+            );
             may.success.then_some(())
         });
         Ok(())
     }
 
-    /// Returns the folder with everything that belongs to the control plane; it goes when the tests have ended.
+    /// Returns the folder with everything that belongs to the control plane; it goes when the tests
+    /// have ended.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Returns what the API server's audit log has of somebody's requests about roster's kinds in a namespace.
+    /// Returns what the API server's audit log has of somebody's requests about roster's kinds in a
+    /// namespace.
     pub(crate) fn audited(&self, person: &str, namespace: &str) -> Vec<Value> {
-        let log = std::fs::read_to_string(self.folder.join("logs/audit.log")).expect("the audit log can be read");
+        let log = std::fs::read_to_string(self.folder.join("logs/audit.log"))
+            .expect("the audit log can be read");
         let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        events.filter(|event| event["user"]["username"] == person && event["objectRef"]["namespace"] == namespace).collect()
+        events
+            .filter(|event| {
+                event["user"]["username"] == person && event["objectRef"]["namespace"] == namespace
+            })
+            .collect()
     }
 
     /// Keeps a copy of what etcd has now, in place of one that was kept before.
@@ -146,7 +163,11 @@ impl ControlPlane {
     #[track_caller]
     fn told(&self, what: &str) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/cluster");
-        let status = Command::new(script).arg(what).arg(&self.folder).status().expect("the script can be run");
+        let status = Command::new(script)
+            .arg(what)
+            .arg(&self.folder)
+            .status()
+            .expect("the script can be run");
         assert!(status.success(), "scripts/cluster {what} failed; it says why above");
     }
 
@@ -159,23 +180,29 @@ impl ControlPlane {
     /// Returns all keys of etcd with their values, and the revision that they are of.
     pub(crate) fn etcd_contents(&self) -> (i64, Vec<(String, Vec<u8>)>) {
         let everything = json!({"key": "AA==", "range_end": "AA=="});
-        let text = std::io::read_to_string(self.asked_of_etcd("/v3/kv/range", &everything)).expect("etcd answers");
+        let text = std::io::read_to_string(self.asked_of_etcd("/v3/kv/range", &everything))
+            .expect("etcd answers");
         let answer: Value = serde_json::from_str(&text).expect("etcd answers with JSON");
-        let revision = answer["header"]["revision"].as_str().and_then(|revision| revision.parse().ok());
+        let revision =
+            answer["header"]["revision"].as_str().and_then(|revision| revision.parse().ok());
         let pairs = answer["kvs"].as_array().into_iter().flatten().map(pair).collect();
         (revision.expect("etcd names its revision"), pairs)
     }
 
-    /// Returns everything that was put into etcd from a revision on, also what was overwritten or deleted since. The API
-    /// server has etcd forget what was overwritten more than 5 minutes ago.
+    /// Returns everything that was put into etcd from a revision on, also what was overwritten or
+    /// deleted since. The API server has etcd forget what was overwritten more than 5 minutes ago.
     pub(crate) fn etcd_history(&self, from: i64) -> Vec<(String, Vec<u8>)> {
         const MARK: &str = "/roster-tests/mark";
         self.put_into_etcd(MARK, "");
         let watch = json!({"create_request": {"key": "AA==", "range_end": "AA==", "start_revision": from.to_string()}});
         let mut pairs = vec![];
         for line in self.asked_of_etcd("/v3/watch", &watch).lines() {
-            let news: Value = serde_json::from_str(&line.expect("etcd answers")).expect("etcd answers with JSON");
-            assert!(news["result"]["canceled"] != true, "etcd has forgotten revision {from}: {news}");
+            let news: Value =
+                serde_json::from_str(&line.expect("etcd answers")).expect("etcd answers with JSON");
+            assert!(
+                news["result"]["canceled"] != true,
+                "etcd has forgotten revision {from}: {news}"
+            );
             let events = news["result"]["events"].as_array();
             pairs.extend(events.into_iter().flatten().map(|event| pair(&event["kv"])));
             if pairs.iter().any(|(key, _)| key == MARK) {
@@ -187,22 +214,36 @@ impl ControlPlane {
 
     /// Asks etcd, and returns its answer from the body on.
     fn asked_of_etcd(&self, path: &str, body: &Value) -> BufReader<TcpStream> {
-        let words = std::fs::read_to_string(format!("/proc/{}/cmdline", self.pid("etcd"))).expect("etcd runs");
+        let words = std::fs::read_to_string(format!("/proc/{}/cmdline", self.pid("etcd")))
+            .expect("etcd runs");
         let mut words = words.split('\0').skip_while(|word| *word != "--listen-client-urls");
-        let address = words.nth(1).and_then(|url| url.strip_prefix("http://")).expect("etcd listens").to_owned();
+        let address = words
+            .nth(1)
+            .and_then(|url| url.strip_prefix("http://"))
+            .expect("etcd listens")
+            .to_owned();
         let body = body.to_string();
         // In HTTP 1.0 an answer comes in one piece that ends with the connection.
-        let head = format!("POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         let mut connection = TcpStream::connect(&address).expect("etcd answers");
         connection.write_all((head + &body).as_bytes()).expect("etcd listens");
         let mut answer = BufReader::new(connection);
-        let head: Vec<String> = answer.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        let head: Vec<String> = answer
+            .by_ref()
+            .lines()
+            .map_while(Result::ok)
+            .take_while(|line| !line.is_empty())
+            .collect();
         assert!(head.first().is_some_and(|line| line.contains(" 200 ")), "{head:?}");
         answer
     }
 
     fn pid(&self, name: &str) -> String {
-        let pid = std::fs::read_to_string(self.folder.join("pids").join(name)).expect("its pid was noted");
+        let pid = std::fs::read_to_string(self.folder.join("pids").join(name))
+            .expect("its pid was noted");
         pid.trim().to_owned()
     }
 
@@ -217,14 +258,18 @@ impl ControlPlane {
     /// Connects as an administrator, or as somebody whom the administrator impersonates.
     pub(crate) fn client(&self, kubeconfig: &str, person: Option<(&str, &[&str])>) -> Client {
         run(async {
-            let mut kubeconfig = Kubeconfig::read_from(self.folder.join(kubeconfig)).expect("the kubeconfig can be read");
+            let mut kubeconfig = Kubeconfig::read_from(self.folder.join(kubeconfig))
+                .expect("the kubeconfig can be read");
             if let Some((name, groups)) = person {
                 let info = kubeconfig.auth_infos[0].auth_info.as_mut().expect("there is a user");
                 info.impersonate = Some(name.to_owned());
-                info.impersonate_groups = Some(groups.iter().map(|&group| group.to_owned()).collect());
+                info.impersonate_groups =
+                    Some(groups.iter().map(|&group| group.to_owned()).collect());
             }
-            let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-            Client::try_from(config.expect("the kubeconfig is complete")).expect("a client can be made of it")
+            let config =
+                Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+            Client::try_from(config.expect("the kubeconfig is complete"))
+                .expect("a client can be made of it")
         })
     }
 }

@@ -30,7 +30,11 @@ pub(crate) fn domain(domain: &str) -> Value {
 /// Returns a condition of an object's status; null where it isn't there.
 pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> &'a Value {
     let conditions = object["status"]["conditions"].as_array();
-    conditions.into_iter().flatten().find(|condition| condition["type"] == kind).unwrap_or(&Value::Null)
+    conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == kind)
+        .unwrap_or(&Value::Null)
 }
 
 /// Changes of an object, written in one line.
@@ -52,7 +56,11 @@ impl With for Value {
             if place.is_null() {
                 *place = json!({});
             }
-            place = place.as_object_mut().expect("only objects lead to the place").entry(key).or_insert(Value::Null);
+            place = place
+                .as_object_mut()
+                .expect("only objects lead to the place")
+                .entry(key)
+                .or_insert(Value::Null);
         }
         *place = value.into();
         self
@@ -60,7 +68,10 @@ impl With for Value {
 
     fn without(mut self, pointer: &str) -> Value {
         let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
-        self.pointer_mut(parent).and_then(Value::as_object_mut).expect("the parent is there").remove(key);
+        self.pointer_mut(parent)
+            .and_then(Value::as_object_mut)
+            .expect("the parent is there")
+            .remove(key);
         self
     }
 }

@@ -42,12 +42,20 @@ impl Operator {
     /// Starts an operator with further arguments, such as `--resync 1s`.
     #[track_caller]
     pub(crate) fn start_with(organization: &Organization, arguments: &[&str]) -> Self {
-        Self::start_at(organization, &ControlPlane::shared().folder().join("roster.kubeconfig"), arguments)
+        Self::start_at(
+            organization,
+            &ControlPlane::shared().folder().join("roster.kubeconfig"),
+            arguments,
+        )
     }
 
     /// Starts an operator that reaches the API server by another kubeconfig of its service account.
     #[track_caller]
-    pub(crate) fn start_at(organization: &Organization, kubeconfig: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start_at(
+        organization: &Organization,
+        kubeconfig: &Path,
+        arguments: &[&str],
+    ) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let name = format!("operator-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let store = StorePlace::of(organization);
@@ -75,18 +83,28 @@ impl Operator {
         self.free_lease();
     }
 
-    /// Takes its Lease away, where it has one: nobody waits for an operator that is known to be gone.
+    /// Takes its Lease away, where it has one: nobody waits for an operator that is known to be
+    /// gone.
     fn free_lease(&self) {
         let log = self.log();
-        let lines = log.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        if let Some(lease) = lines.filter_map(|line| line["lease"].as_str().map(str::to_owned)).next() {
-            ControlPlane::shared().kubectl(&["delete", "lease", &lease, "-n", "roster-system", "--ignore-not-found"], "");
+        let lines = log
+            .lines()
+            .rev()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        if let Some(lease) =
+            lines.filter_map(|line| line["lease"].as_str().map(str::to_owned)).next()
+        {
+            ControlPlane::shared().kubectl(
+                &["delete", "lease", &lease, "-n", "roster-system", "--ignore-not-found"],
+                "",
+            );
         }
     }
 
     /// Whether it works: it has claimed its store and listed everything.
     fn works(&self) -> bool {
-        self.page("/readyz").0 == 200 && self.page("/metrics").1.lines().any(|line| line == "roster_leader 1")
+        self.page("/readyz").0 == 200
+            && self.page("/metrics").1.lines().any(|line| line == "roster_leader 1")
     }
 
     /// Asks it to end with SIGTERM, and returns how it did.
@@ -94,13 +112,17 @@ impl Operator {
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
         Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().expect("a shell");
-        eventually("the operator ends when asked to", || self.child.try_wait().expect("its state can be asked"))
+        eventually("the operator ends when asked to", || {
+            self.child.try_wait().expect("its state can be asked")
+        })
     }
 
-    /// Starts it again on the same store, after it was killed or ended; doesn't wait until it works.
+    /// Starts it again on the same store, after it was killed or ended; doesn't wait until it
+    /// works.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        self.child = spawn(&self.namespace, &self.store, &self.log, (&self.kubeconfig, &self.arguments));
+        self.child =
+            spawn(&self.namespace, &self.store, &self.log, (&self.kubeconfig, &self.arguments));
         self.note_pid();
     }
 
@@ -125,7 +147,13 @@ impl Operator {
     /// Runs another subcommand of the binary on its store, with its own rights in the cluster.
     pub(crate) fn roster_in_the_cluster(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
-        output(command.args(arguments).args(["--store", &self.store()]).env("KUBECONFIG", &self.kubeconfig), "")
+        output(
+            command
+                .args(arguments)
+                .args(["--store", &self.store()])
+                .env("KUBECONFIG", &self.kubeconfig),
+            "",
+        )
     }
 
     /// Returns the live accounts as the store has them.
@@ -135,7 +163,8 @@ impl Operator {
         serde_json::from_str(&text).expect("roster users prints JSON")
     }
 
-    /// Moves the store away, as a volume or a server that is gone; who may make stores makes a new one in its place.
+    /// Moves the store away, as a volume or a server that is gone; who may make stores makes a new
+    /// one in its place.
     pub(crate) fn move_store_away(&self) {
         self.store.move_away();
     }
@@ -165,14 +194,18 @@ impl Operator {
     pub(crate) fn page(&self, path: &str) -> (u16, String) {
         let address = eventually("it says where it listens", || {
             let log = self.log();
-            let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+            let lines =
+                log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
             lines.filter_map(|line| line["address"].as_str().map(str::to_owned)).next_back()
         });
-        let Ok(mut connection) = std::net::TcpStream::connect(address) else { return (0, String::new()) };
+        let Ok(mut connection) = std::net::TcpStream::connect(address) else {
+            return (0, String::new());
+        };
         let request = format!("GET {path} HTTP/1.1\r\nHost: roster\r\nConnection: close\r\n\r\n");
         connection.write_all(request.as_bytes()).expect("it listens");
         let answer = std::io::read_to_string(connection).expect("it answers");
-        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
+        let status =
+            answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
         (status, answer)
     }
 
@@ -186,7 +219,8 @@ impl Operator {
         });
     }
 
-    /// Takes the right to write to the store: whoever commits meanwhile waits, the operator for seconds.
+    /// Takes the right to write to the store: whoever commits meanwhile waits, the operator for
+    /// seconds.
     #[track_caller]
     pub(crate) fn hold_store(&self) -> HeldStore {
         run(async {
@@ -241,7 +275,10 @@ impl Drop for Operator {
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
-            eprintln!("the end of the operator's log:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+            eprintln!(
+                "the end of the operator's log:\n{}",
+                lines[lines.len().saturating_sub(60)..].join("\n")
+            );
         }
     }
 }
@@ -251,7 +288,12 @@ pub(crate) fn roster(arguments: &[&str], stdin: &str) -> Output {
     output(Command::new(env!("CARGO_BIN_EXE_roster")).args(arguments), stdin)
 }
 
-fn spawn(namespace: &str, store: &StorePlace, log: &Path, (kubeconfig, arguments): (&Path, &[String])) -> Child {
+fn spawn(
+    namespace: &str,
+    store: &StorePlace,
+    log: &Path,
+    (kubeconfig, arguments): (&Path, &[String]),
+) -> Child {
     store.make_if_missing();
     let log = File::options().create(true).append(true).open(log).expect("the log can be written");
     Command::new(env!("CARGO_BIN_EXE_roster"))

@@ -69,18 +69,21 @@ impl Organization {
         Requester::new(self.plane.client("roster.kubeconfig", None), &self.name)
     }
 
-    /// Returns a person who has every verb of an administrator, so that refusals are for other reasons than the lack of one.
+    /// Returns a person who has every verb of an administrator, so that refusals are for other
+    /// reasons than the lack of one.
     pub(crate) fn as_user(&self, name: &str) -> Requester {
         self.as_member(name, &["administrators"])
     }
 
-    /// Returns a person in groups, each of which is bound to a role: `viewers`, `editors`, `administrators`, `helpdesk`,
-    /// `approvers`, `password-writers`, `claimers`, `releasers`, `group-releasers`.
+    /// Returns a person in groups, each of which is bound to a role: `viewers`, `editors`,
+    /// `administrators`, `helpdesk`, `approvers`, `password-writers`, `claimers`, `releasers`,
+    /// `group-releasers`.
     pub(crate) fn as_member(&self, name: &str, groups: &[&str]) -> Requester {
         Requester::new(self.plane.client("admin.kubeconfig", Some((name, groups))), &self.name)
     }
 
-    /// Runs kubectl in the namespace, as an administrator; `--as` and `--as-group` make it somebody else.
+    /// Runs kubectl in the namespace, as an administrator; `--as` and `--as-group` make it somebody
+    /// else.
     pub(crate) fn kubectl(&self, arguments: &[&str], stdin: &str) -> Output {
         let mut all = vec!["--namespace", &self.name];
         all.extend(arguments);
@@ -92,14 +95,14 @@ impl Organization {
         self.plane.folder().join(format!("{}-{name}", self.name))
     }
 
-    /// Returns the requests about roster's kinds that the operator made in this organization, but its lists and watches:
-    /// `verb resource[/subresource] name`.
+    /// Returns the requests about roster's kinds that the operator made in this organization, but
+    /// its lists and watches: `verb resource[/subresource] name`.
     pub(crate) fn requests_of_the_operator(&self) -> Vec<String> {
         self.requests_about_objects(|resource| resource != "secrets")
     }
 
-    /// Returns the requests about Secrets that the operator made in this organization, but its lists and watches:
-    /// `verb secrets name`.
+    /// Returns the requests about Secrets that the operator made in this organization, but its
+    /// lists and watches: `verb secrets name`.
     pub(crate) fn requests_about_secrets(&self) -> Vec<String> {
         self.requests_about_objects(|resource| resource == "secrets")
     }
@@ -107,7 +110,10 @@ impl Organization {
     /// Returns how often the operator listed Secrets in this organization.
     pub(crate) fn lists_of_secrets(&self) -> usize {
         let events = self.audited("system:serviceaccount:roster-system:roster");
-        events.iter().filter(|event| event["verb"] == "list" && event["objectRef"]["resource"] == "secrets").count()
+        events
+            .iter()
+            .filter(|event| event["verb"] == "list" && event["objectRef"]["resource"] == "secrets")
+            .count()
     }
 
     fn requests_about_objects(&self, about: impl Fn(&str) -> bool) -> Vec<String> {
@@ -122,7 +128,8 @@ impl Organization {
 
     /// Returns the kubeconfig of the operator's service account.
     pub(crate) fn operators_kubeconfig(&self) -> String {
-        std::fs::read_to_string(self.plane.folder().join("roster.kubeconfig")).expect("the kubeconfig can be read")
+        std::fs::read_to_string(self.plane.folder().join("roster.kubeconfig"))
+            .expect("the kubeconfig can be read")
     }
 
     /// Returns the folder with the logs of the control plane.
@@ -147,7 +154,8 @@ impl Organization {
         self.plane.etcd_contents()
     }
 
-    /// Returns everything that was put into etcd from a revision on, also what was overwritten or deleted since.
+    /// Returns everything that was put into etcd from a revision on, also what was overwritten or
+    /// deleted since.
     pub(crate) fn etcd_history(&self, from: i64) -> Vec<(String, Vec<u8>)> {
         self.plane.etcd_history(from)
     }
@@ -160,22 +168,34 @@ impl Organization {
     /// Puts an object into etcd, behind the back of the API server and its schemas.
     pub(crate) fn put_into_etcd(&self, plural: &str, object: &Value) {
         let name = object["metadata"]["name"].as_str().expect("a name");
-        self.plane.put_into_etcd(&format!("/registry/roster.rs/{plural}/{}/{name}", self.name), &object.to_string());
+        self.plane.put_into_etcd(
+            &format!("/registry/roster.rs/{plural}/{}/{name}", self.name),
+            &object.to_string(),
+        );
     }
 
     /// Asks for an object until a condition holds, and returns it as it then is.
     #[track_caller]
-    pub(crate) fn until(&self, kind: &str, name: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn until(
+        &self,
+        kind: &str,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
         let admin = self.admin();
         let mut last = None;
         let found = within(PATIENCE, || {
             last = admin.get(kind, name);
             last.clone().filter(&holds)
         });
-        found.unwrap_or_else(|| panic!("not within {PATIENCE:?}: {kind} {name} is {what}; it is\n{last:#?}"))
+        found.unwrap_or_else(|| {
+            panic!("not within {PATIENCE:?}: {kind} {name} is {what}; it is\n{last:#?}")
+        })
     }
 
-    /// Asks for an object until the operator has looked at its present spec and `Ready` gives a reason.
+    /// Asks for an object until the operator has looked at its present spec and `Ready` gives a
+    /// reason.
     #[track_caller]
     pub(crate) fn until_reason(&self, kind: &str, name: &str, reason: &str) -> Value {
         self.until(kind, name, reason, |object| {
@@ -206,16 +226,25 @@ impl Organization {
     #[track_caller]
     pub(crate) fn until_gone(&self, kind: &str, name: &str) {
         let admin = self.admin();
-        eventually(&format!("{kind} {name} is gone"), || admin.get(kind, name).is_none().then_some(()));
+        eventually(&format!("{kind} {name} is gone"), || {
+            admin.get(kind, name).is_none().then_some(())
+        });
     }
 
-    /// Creates an object as the administrator and, where it has a status, writes that as the operator.
+    /// Creates an object as the administrator and, where it has a status, writes that as the
+    /// operator.
     #[track_caller]
     pub(crate) fn has(&self, object: &Value) -> Value {
         let mut created = self.admin().create(object).expect("the object can be created");
         if let Some(status) = object.get("status") {
-            let (kind, name) = (object["kind"].as_str().expect("a kind"), object["metadata"]["name"].as_str().expect("a name"));
-            created = self.operators_account().patch_status(kind, name, status).expect("the operator writes status");
+            let (kind, name) = (
+                object["kind"].as_str().expect("a kind"),
+                object["metadata"]["name"].as_str().expect("a name"),
+            );
+            created = self
+                .operators_account()
+                .patch_status(kind, name, status)
+                .expect("the operator writes status");
         }
         created
     }

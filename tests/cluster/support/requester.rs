@@ -2,13 +2,16 @@
 
 use std::fmt;
 
-use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams,
+};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::run;
 
-/// Somebody who makes requests in an organization: an administrator, the operator's service account or a person.
+/// Somebody who makes requests in an organization: an administrator, the operator's service account
+/// or a person.
 #[derive(Clone)]
 pub(crate) struct Requester {
     client: Client,
@@ -79,7 +82,10 @@ impl Requester {
 
     /// Replaces an object as `kubectl replace` does.
     pub(crate) fn replace(&self, object: &Value) -> Answer {
-        let (kind, name) = (object["kind"].as_str().expect("a kind"), object["metadata"]["name"].as_str().expect("a name"));
+        let (kind, name) = (
+            object["kind"].as_str().expect("a kind"),
+            object["metadata"]["name"].as_str().expect("a name"),
+        );
         let object: DynamicObject = serde_json::from_value(object.clone()).expect("an object");
         answer(run(self.objects(kind).replace(name, &self.post(), &object)))
     }
@@ -91,15 +97,26 @@ impl Requester {
 
     /// Applies an object as `kubectl apply --server-side` does, in a field manager's name.
     pub(crate) fn apply(&self, object: &Value) -> Answer {
-        let (kind, name) = (object["kind"].as_str().expect("a kind"), object["metadata"]["name"].as_str().expect("a name"));
-        let parameters = PatchParams { field_manager: Some("somebody".to_owned()), force: true, ..self.patching() };
+        let (kind, name) = (
+            object["kind"].as_str().expect("a kind"),
+            object["metadata"]["name"].as_str().expect("a name"),
+        );
+        let parameters = PatchParams {
+            field_manager: Some("somebody".to_owned()),
+            force: true,
+            ..self.patching()
+        };
         answer(run(self.objects(kind).patch(name, &parameters, &Patch::Apply(object))))
     }
 
     /// Patches an object (JSON Patch).
     pub(crate) fn json_patch(&self, kind: &str, name: &str, operations: Value) -> Answer {
         let operations = serde_json::from_value(operations).expect("a JSON Patch");
-        answer(run(self.objects(kind).patch(name, &self.patching(), &Patch::<Value>::Json(operations))))
+        answer(run(self.objects(kind).patch(
+            name,
+            &self.patching(),
+            &Patch::<Value>::Json(operations),
+        )))
     }
 
     /// Patches an object's status (JSON Merge Patch).
@@ -109,8 +126,19 @@ impl Requester {
     }
 
     /// Patches a subresource (JSON Merge Patch).
-    pub(crate) fn patch_subresource(&self, kind: &str, name: &str, subresource: &str, patch: &Value) -> Answer {
-        answer(run(self.objects(kind).patch_subresource(subresource, name, &self.patching(), &Patch::Merge(patch))))
+    pub(crate) fn patch_subresource(
+        &self,
+        kind: &str,
+        name: &str,
+        subresource: &str,
+        patch: &Value,
+    ) -> Answer {
+        answer(run(self.objects(kind).patch_subresource(
+            subresource,
+            name,
+            &self.patching(),
+            &Patch::Merge(patch),
+        )))
     }
 
     /// Deletes an object.
@@ -120,9 +148,11 @@ impl Requester {
 
     /// Deletes all objects of a kind in one request.
     pub(crate) fn delete_all(&self, kind: &str) -> Result<(), Refusal> {
-        run(self.objects(kind).delete_collection(&self.deleting(), &kube::api::ListParams::default()))
-            .map(drop)
-            .map_err(Refusal::from)
+        run(self
+            .objects(kind)
+            .delete_collection(&self.deleting(), &kube::api::ListParams::default()))
+        .map(drop)
+        .map_err(Refusal::from)
     }
 
     /// Returns an object, unless it isn't there.
@@ -133,17 +163,26 @@ impl Requester {
 
     fn objects(&self, kind: &str) -> Api<DynamicObject> {
         let (group, version, plural) = match kind {
-            "User" | "UserGroup" | "OrgEmailDomain" => ("roster.rs", "v1alpha1", format!("{}s", kind.to_lowercase())),
-            "Namespace" | "Secret" | "ConfigMap" | "PersistentVolumeClaim" => ("", "v1", format!("{}s", kind.to_lowercase())),
+            "User" | "UserGroup" | "OrgEmailDomain" => {
+                ("roster.rs", "v1alpha1", format!("{}s", kind.to_lowercase()))
+            }
+            "Namespace" | "Secret" | "ConfigMap" | "PersistentVolumeClaim" => {
+                ("", "v1", format!("{}s", kind.to_lowercase()))
+            }
             "Deployment" => ("apps", "v1", "deployments".to_owned()),
             "ClusterRole" | "ClusterRoleBinding" | "RoleBinding" => {
                 ("rbac.authorization.k8s.io", "v1", format!("{}s", kind.to_lowercase()))
             }
             _ => panic!("tell the harness about {kind}"),
         };
-        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), &plural);
+        let resource = ApiResource::from_gvk_with_plural(
+            &GroupVersionKind::gvk(group, version, kind),
+            &plural,
+        );
         match kind {
-            "Namespace" | "ClusterRole" | "ClusterRoleBinding" => Api::all_with(self.client.clone(), &resource),
+            "Namespace" | "ClusterRole" | "ClusterRoleBinding" => {
+                Api::all_with(self.client.clone(), &resource)
+            }
             _ => Api::namespaced_with(self.client.clone(), &self.namespace, &resource),
         }
     }
@@ -162,5 +201,7 @@ impl Requester {
 }
 
 fn answer(result: Result<DynamicObject, kube::Error>) -> Answer {
-    result.map(|object| serde_json::to_value(object).expect("an object is JSON")).map_err(Refusal::from)
+    result
+        .map(|object| serde_json::to_value(object).expect("an object is JSON"))
+        .map_err(Refusal::from)
 }

@@ -1,4 +1,5 @@
-//! Where an operator's store is: in a file, or with `ROSTER_TEST_STORE=postgres` on a server that all tests share.
+//! Where an operator's store is: in a file, or with `ROSTER_TEST_STORE=postgres` on a server that
+//! all tests share.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,7 +66,8 @@ impl StorePlace {
         }
     }
 
-    /// Returns what changes whenever the store is written to: the files byte by byte, or each row with who wrote it.
+    /// Returns what changes whenever the store is written to: the files byte by byte, or each row
+    /// with who wrote it.
     pub(crate) fn version(&self) -> Vec<Vec<u8>> {
         match self {
             Self::File(file) => {
@@ -81,13 +83,18 @@ impl StorePlace {
         }
     }
 
-    /// Returns everything that the store leaves on the disk, by name; of a server that is what all have written to it.
+    /// Returns everything that the store leaves on the disk, by name; of a server that is what all
+    /// have written to it.
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let files: Vec<PathBuf> = match self {
-            Self::File(file) => ["db", "db-wal", "db-shm"].map(|part| file.with_extension(part)).into(),
+            Self::File(file) => {
+                ["db", "db-wal", "db-shm"].map(|part| file.with_extension(part)).into()
+            }
             Self::Postgres(database) => run(database.files()),
         };
-        let named = |file: PathBuf| (format!("the store's {}", file.display()), fs::read(file).unwrap_or_default());
+        let named = |file: PathBuf| {
+            (format!("the store's {}", file.display()), fs::read(file).unwrap_or_default())
+        };
         files.into_iter().map(named).collect()
     }
 }

@@ -43,7 +43,10 @@ async fn a_group_is_left_also_where_its_members_are_not_shown_any_more() {
         let directory = world.directory_as("writer").await;
         world.observer.set_access(&[EVERYTHING]).await;
         let before = |name| Entry { handle: None, ..person(name) };
-        let (alice, bob) = (in_group(&before("alice"), "administrators"), in_group(&before("bob"), "administrators"));
+        let (alice, bob) = (
+            in_group(&before("alice"), "administrators"),
+            in_group(&before("bob"), "administrators"),
+        );
         let known = |entry: Entry| Entry { handle: entry.handle.filter(|_| has_handle), ..entry };
         let alice = known(world.confirmed(&directory, &alice).await);
         let bob = known(world.confirmed(&directory, &bob).await);
@@ -52,8 +55,14 @@ async fn a_group_is_left_also_where_its_members_are_not_shown_any_more() {
         let alice = in_group(&alice, "users");
         let provisioned = directory.bring(&alice).await.unwrap();
         assert!(provisioned.wrote);
-        assert_eq!(world.observer.members("acme.administrators").await, BTreeSet::from(["bob.acme".to_owned()]));
-        assert_eq!(world.observer.members("acme.users").await, BTreeSet::from(["alice.acme".to_owned()]));
+        assert_eq!(
+            world.observer.members("acme.administrators").await,
+            BTreeSet::from(["bob.acme".to_owned()])
+        );
+        assert_eq!(
+            world.observer.members("acme.users").await,
+            BTreeSet::from(["alice.acme".to_owned()])
+        );
 
         // The last one's group goes with them.
         directory.bring(&in_group(&bob, "users")).await.unwrap();
@@ -89,7 +98,13 @@ async fn who_is_gone_is_in_no_group_also_where_no_group_shows_its_members() {
     world.observer.add_unit("ou=apps,dc=acme,dc=example").await;
     for place in ["cn=choir,ou=groups,dc=acme,dc=example", "cn=wiki,ou=apps,dc=acme,dc=example"] {
         let name = &place[3..place.find(',').unwrap()];
-        world.observer.add(place, &[("objectClass", &["groupOfNames"]), ("cn", &[name]), ("member", &members)]).await;
+        world
+            .observer
+            .add(
+                place,
+                &[("objectClass", &["groupOfNames"]), ("cn", &[name]), ("member", &members)],
+            )
+            .await;
     }
     // Who is disabled keeps what others gave them.
     world.observer.set_access(&[UNREADABLE_MEMBERS, EVERYTHING]).await;
@@ -105,7 +120,10 @@ async fn who_is_gone_is_in_no_group_also_where_no_group_shows_its_members() {
     let (dn, _) = world.observer.entry_of(&bob).await;
     for name in ["choir", "band"] {
         let place = format!("cn={name}-2,ou=groups,dc=acme,dc=example");
-        world.observer.add(&place, &[("objectClass", &["groupOfNames"]), ("member", &[&dn, "cn=them"])]).await;
+        world
+            .observer
+            .add(&place, &[("objectClass", &["groupOfNames"]), ("member", &[&dn, "cn=them"])])
+            .await;
     }
     world.observer.set_access(&[UNREADABLE_MEMBERS, UNREADABLE_MEMBER_OF, EVERYTHING]).await;
     directory.bring(&gone(&bob)).await.unwrap();

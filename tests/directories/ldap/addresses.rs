@@ -19,30 +19,50 @@ const OPTIONS: &str = "bind-dn=cn=admin,dc=acme,dc=example&password-file=/run/se
 
 #[test]
 fn an_address_that_lacks_something_says_what() {
-    check_refused(&format!("ldap://ldap.acme.example/dc=acme,dc=example?{OPTIONS}"), "use ldaps://");
+    check_refused(
+        &format!("ldap://ldap.acme.example/dc=acme,dc=example?{OPTIONS}"),
+        "use ldaps://",
+    );
     check_refused(&format!("ldap://10.0.0.1/dc=acme,dc=example?{OPTIONS}"), "use ldaps://");
     check_refused(&format!("ldaps://ldap.acme.example?{OPTIONS}"), "lacks the base");
     check_refused(&format!("ldaps:///dc=acme,dc=example?{OPTIONS}"), "lacks the host");
     check_refused("ldaps://ldap.acme.example/dc=acme,dc=example?bind-dn=cn=admin", "password-file");
     check_refused("ldaps://ldap.acme.example/dc=acme,dc=example?password-file=/x", "bind-dn");
-    check_refused(&format!("ldaps://ldap.acme.example/dc=acme,dc=example?{OPTIONS}&tls=no"), "doesn't know: tls");
-    check_refused(&format!("ldap://localhost/dc=acme,dc=example?{OPTIONS}&ca-file=/x"), "for ldaps:// alone");
+    check_refused(
+        &format!("ldaps://ldap.acme.example/dc=acme,dc=example?{OPTIONS}&tls=no"),
+        "doesn't know: tls",
+    );
+    check_refused(
+        &format!("ldap://localhost/dc=acme,dc=example?{OPTIONS}&ca-file=/x"),
+        "for ldaps:// alone",
+    );
 }
 
 #[test]
 fn a_directory_is_known_by_its_address_without_the_options() {
-    for address in ["ldaps://ldap.acme.example/dc=acme,dc=example", "ldap://127.0.0.1:3890/dc=acme", "ldap://[::1]/dc=acme"] {
+    for address in [
+        "ldaps://ldap.acme.example/dc=acme,dc=example",
+        "ldap://127.0.0.1:3890/dc=acme",
+        "ldap://[::1]/dc=acme",
+    ] {
         let directory = Directory::open(&format!("{address}?{OPTIONS}")).unwrap();
         assert_eq!(directory.name(), address);
         assert!(!directory.takes_password_texts());
     }
-    assert_eq!(Directory::open(&format!("ldaps://h/dc=acme?{OPTIONS}&name=people")).unwrap().name(), "people");
+    assert_eq!(
+        Directory::open(&format!("ldaps://h/dc=acme?{OPTIONS}&name=people")).unwrap().name(),
+        "people"
+    );
 }
 
 #[test]
 fn the_command_line_takes_an_address_with_its_commas() {
     let mut roster = std::process::Command::new(env!("CARGO_BIN_EXE_roster"));
-    roster.args(["run", "--directory", &format!("ldaps://ldap.acme.example/dc=acme,dc=example?{OPTIONS}&tls=no")]);
+    roster.args([
+        "run",
+        "--directory",
+        &format!("ldaps://ldap.acme.example/dc=acme,dc=example?{OPTIONS}&tls=no"),
+    ]);
     let output = roster.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("doesn't know: tls"), "{said}");
@@ -53,7 +73,9 @@ async fn a_wrong_password_is_said_without_the_password_and_the_right_one_is_read
     let world = World::new().await;
     let alice = person("alice");
     let file = world.server.folder().join("password");
-    for (wrong, why) in [("not the password", "invalidCredentials"), ("", "it is empty"), ("\n", "it is empty")] {
+    for (wrong, why) in
+        [("not the password", "invalidCredentials"), ("", "it is empty"), ("\n", "it is empty")]
+    {
         let right = std::fs::read_to_string(&file).unwrap();
         let directory = Directory::open(&world.server.url()).unwrap();
         std::fs::write(&file, wrong).unwrap();
@@ -68,7 +90,10 @@ async fn a_wrong_password_is_said_without_the_password_and_the_right_one_is_read
     std::fs::remove_file(&file).unwrap();
     let directory = Directory::open(&world.server.url()).unwrap();
     let outcome = directory.bring(&alice).await;
-    assert!(matches!(outcome, Err(DirectoryError::Unauthorized(ref why)) if why.contains("password-file")), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(DirectoryError::Unauthorized(ref why)) if why.contains("password-file")),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
@@ -76,10 +101,16 @@ async fn a_directory_without_the_units_says_so() {
     let world = World::new().await;
     world.observer.remove("ou=groups,dc=acme,dc=example").await;
     let outcome = world.directory.bring(&person("alice")).await;
-    assert!(matches!(outcome, Err(DirectoryError::Unreachable(ref why)) if why.contains("it has no ou=groups,")), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(DirectoryError::Unreachable(ref why)) if why.contains("it has no ou=groups,")),
+        "{outcome:?}"
+    );
     let elsewhere = world.server.url().replacen("/dc=acme,dc=example?", "/dc=elsewhere?", 1);
     let outcome = Directory::open(&elsewhere).unwrap().bring(&person("alice")).await;
-    assert!(matches!(outcome, Err(DirectoryError::Unreachable(ref why)) if why.contains("it has no ou=people,")), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(DirectoryError::Unreachable(ref why)) if why.contains("it has no ou=people,")),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
@@ -100,7 +131,10 @@ async fn a_password_that_roster_may_not_read_goes_all_the_same() {
 async fn whoever_may_not_write_an_entry_is_told_so_of_that_entry() {
     let world = World::new().await;
     let outcome = world.directory_as("reader").await.bring(&person("alice")).await;
-    assert!(matches!(outcome, Err(DirectoryError::Refused(ref why)) if why.contains("insufficientAccess")), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(DirectoryError::Refused(ref why)) if why.contains("insufficientAccess")),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
@@ -111,10 +145,14 @@ async fn a_group_that_roster_may_not_write_is_about_whoever_is_in_it() {
     directory.bring(&alice).await.unwrap();
     let (dn, _) = world.observer.entry_of(&alice).await;
     let group = "cn=closed,ou=groups,dc=acme,dc=example";
-    let closed: [(&str, &[&str]); 3] = [("objectClass", &["groupOfNames"]), ("cn", &["closed"]), ("member", &[&dn])];
+    let closed: [(&str, &[&str]); 3] =
+        [("objectClass", &["groupOfNames"]), ("cn", &["closed"]), ("member", &[&dn])];
     world.observer.add(group, &closed).await;
     let outcome = directory.bring(&gone(&alice)).await;
-    assert!(matches!(outcome, Err(DirectoryError::Refused(ref why)) if why.contains(group)), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(DirectoryError::Refused(ref why)) if why.contains(group)),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
@@ -126,7 +164,8 @@ async fn tls_is_spoken_with_nobody_but_who_is_trusted() {
 
     let other = Server::start_with_tls();
     let own = server.folder().join("certs/ca.crt");
-    let unknown = address.replace(own.to_str().unwrap(), other.folder().join("certs/ca.crt").to_str().unwrap());
+    let unknown = address
+        .replace(own.to_str().unwrap(), other.folder().join("certs/ca.crt").to_str().unwrap());
     assert_ne!(unknown, address);
     let (without, _) = address.split_once("&ca-file=").unwrap();
     let misnamed = address.replacen("localhost", "127.0.0.1", 1);
@@ -137,5 +176,8 @@ async fn tls_is_spoken_with_nobody_but_who_is_trusted() {
     }
     let missing = format!("{without}&ca-file=/nowhere/ca.crt");
     let outcome = Directory::open(&missing).unwrap().bring(&alice).await;
-    assert!(matches!(outcome, Err(DirectoryError::Unreachable(ref why)) if why.contains("/nowhere/ca.crt")), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(DirectoryError::Unreachable(ref why)) if why.contains("/nowhere/ca.crt")),
+        "{outcome:?}"
+    );
 }

@@ -31,9 +31,13 @@ async fn is_at_rest(world: &World, directory: &Directory, people: &[Entry]) {
 
 #[tokio::test]
 async fn at_rest_nothing_is_written_whatever_the_server_shows() {
-    let hidden = ["userPassword", "member", "memberOf", "telephoneNumber", "mail", "entryUUID", "entryCSN"];
-    let all = hidden.map(|attribute| (format!("attrs={attribute}"), if attribute == "memberOf" { "none" } else { "=w" }));
-    let all: Vec<(&str, &str)> = all.iter().map(|(to, right)| (to.as_str(), *right)).chain([EVERYTHING]).collect();
+    let hidden =
+        ["userPassword", "member", "memberOf", "telephoneNumber", "mail", "entryUUID", "entryCSN"];
+    let all = hidden.map(|attribute| {
+        (format!("attrs={attribute}"), if attribute == "memberOf" { "none" } else { "=w" })
+    });
+    let all: Vec<(&str, &str)> =
+        all.iter().map(|(to, right)| (to.as_str(), *right)).chain([EVERYTHING]).collect();
     for access in [&[EVERYTHING][..], &[all[0], EVERYTHING], &[all[0], all[1], EVERYTHING], &all] {
         let world = World::new().await;
         let directory = world.directory_as("writer").await;
@@ -61,7 +65,12 @@ fn directory_address(world: &World) -> String {
 async fn what_somebody_changed_is_put_back_and_said() {
     let world = World::new().await;
     let alice = world.confirmed(&world.directory, &whole_person("alice", PASSWORD)).await;
-    let bob = world.confirmed(&world.directory, &with(&person("bob"), |person| person.group = "administrators".to_owned())).await;
+    let bob = world
+        .confirmed(
+            &world.directory,
+            &with(&person("bob"), |person| person.group = "administrators".to_owned()),
+        )
+        .await;
     let people = [alice.clone(), bob];
     let look = &world.observer;
     look.add_unit("ou=former,dc=acme,dc=example").await;
@@ -77,12 +86,23 @@ async fn what_somebody_changed_is_put_back_and_said() {
             6 => look.join("cn=acme.administrators,ou=groups,dc=acme,dc=example", ALICE).await,
             _ => look.remove(ALICE).await,
         }
-        assert_eq!(world.directory.bring(&compared(&alice)).await, Err(DirectoryError::Drifted), "change {change}");
+        assert_eq!(
+            world.directory.bring(&compared(&alice)).await,
+            Err(DirectoryError::Drifted),
+            "change {change}"
+        );
         let provisioned = world.directory.bring(&alice).await.unwrap();
         assert!(provisioned.wrote, "change {change}");
-        assert!(look.binds_at(ALICE, PASSWORD).await && !look.binds_at(ALICE, OTHER).await, "change {change}");
+        assert!(
+            look.binds_at(ALICE, PASSWORD).await && !look.binds_at(ALICE, OTHER).await,
+            "change {change}"
+        );
         assert_eq!(look.value(&alice, "mail").await.as_deref(), Some("alice@acme.example"));
-        assert_eq!(look.member_of(&alice).await, BTreeSet::from(["acme.users".to_owned()]), "change {change}");
+        assert_eq!(
+            look.member_of(&alice).await,
+            BTreeSet::from(["acme.users".to_owned()]),
+            "change {change}"
+        );
         if change == 7 {
             assert_ne!(provisioned.handle, alice.handle);
         }

@@ -23,7 +23,10 @@ async fn every_attribute_is_as_the_readme_says() {
     let (dn, attributes) = world.observer.entry_of(&alice).await;
     assert_eq!(dn, "uid=alice.acme,ou=people,dc=acme,dc=example");
     let account = alice.account.to_string();
-    let hash = format!("{{ARGON2}}{}", alice.person.as_ref().unwrap().password.as_ref().unwrap().hash.as_str());
+    let hash = format!(
+        "{{ARGON2}}{}",
+        alice.person.as_ref().unwrap().password.as_ref().unwrap().hash.as_str()
+    );
     let expected: [(&str, &[&str]); 16] = [
         ("cn", &["alice Smith"]),
         ("displayName", &["alice Smith"]),
@@ -42,7 +45,9 @@ async fn every_attribute_is_as_the_readme_says() {
         ("uid", &["alice.acme"]),
         ("userPassword", &[&hash]),
     ];
-    let expected = expected.into_iter().map(|(name, all)| (name.to_owned(), all.iter().map(|one| (*one).to_owned()).collect()));
+    let expected = expected
+        .into_iter()
+        .map(|(name, all)| (name.to_owned(), all.iter().map(|one| (*one).to_owned()).collect()));
     assert_eq!(attributes, expected.collect());
     assert_eq!(world.observer.member_of(&alice).await, BTreeSet::from(["acme.users".to_owned()]));
 }
@@ -112,11 +117,15 @@ async fn what_changes_is_changed_and_what_is_cleared_goes() {
     assert_eq!(value("cn").await, some("Alice Van Jones"));
     assert_eq!(value("sn").await, some("Jones"));
     assert_eq!(value("mail").await, some("alice.jones@acme.example"));
-    for cleared in ["telephoneNumber", "street", "l", "st", "postalCode", "postalAddress", "employeeType"] {
+    for cleared in
+        ["telephoneNumber", "street", "l", "st", "postalCode", "postalAddress", "employeeType"]
+    {
         assert_eq!(value(cleared).await, None, "{cleared}");
     }
     // The case of a letter is a change too.
-    world.brought(&with(&changed, |person| person.display_name = "ALICE VAN JONES".to_owned())).await;
+    world
+        .brought(&with(&changed, |person| person.display_name = "ALICE VAN JONES".to_owned()))
+        .await;
     assert_eq!(value("displayName").await, some("ALICE VAN JONES"));
 }
 
@@ -139,7 +148,8 @@ async fn an_entry_that_is_right_already_is_not_written() {
     let world = World::new().await;
     let alice = whole_person("alice", OLD);
     world.brought(&alice).await;
-    let state = async || world.observer.found("(|(uid=alice.acme)(cn=acme.users))", &["entryCSN"]).await;
+    let state =
+        async || world.observer.found("(|(uid=alice.acme)(cn=acme.users))", &["entryCSN"]).await;
     let before = state().await;
     world.brought(&alice).await;
     assert_eq!(state().await, before);
@@ -168,7 +178,10 @@ async fn somebody_deleted_leaves_neither_entry_nor_membership() {
     world.brought(&bob).await;
     world.brought(&gone(&alice)).await;
     assert!(!world.observer.has(&alice).await);
-    assert_eq!(world.observer.groups().await, [("acme.users".to_owned(), ["bob.acme".to_owned()].into())].into());
+    assert_eq!(
+        world.observer.groups().await,
+        [("acme.users".to_owned(), ["bob.acme".to_owned()].into())].into()
+    );
     world.brought(&gone(&bob)).await;
     assert_eq!(world.observer.groups().await, [].into());
     // Nothing to delete is as good.
@@ -184,7 +197,10 @@ async fn an_entry_that_was_renamed_gets_its_name_back() {
     world.observer.rename(&dn, "uid=elsewhere").await;
     world.brought(&alice).await;
     assert_eq!(world.observer.entry_of(&alice).await.0, dn);
-    assert_eq!(world.observer.groups().await, [("acme.users".to_owned(), ["alice.acme".to_owned()].into())].into());
+    assert_eq!(
+        world.observer.groups().await,
+        [("acme.users".to_owned(), ["alice.acme".to_owned()].into())].into()
+    );
     assert!(world.observer.binds("alice.acme", OLD).await);
 }
 
@@ -218,7 +234,10 @@ async fn names_of_any_signs_are_kept_to_the_letter() {
             world.brought(&alice).await;
             assert_eq!(world.observer.value(&alice, "displayName").await, some(name));
             assert_eq!(world.observer.value(&alice, "employeeType").await, some(name));
-            assert_eq!(world.observer.value(&alice, "uid").await, some(&format!("{}.{number}", name.trim())));
+            assert_eq!(
+                world.observer.value(&alice, "uid").await,
+                some(&format!("{}.{number}", name.trim()))
+            );
         }
         let groups = world.observer.groups().await;
         assert_eq!(groups.keys().collect::<Vec<_>>(), [&format!("acme.{name}{number}")]);

@@ -35,7 +35,10 @@ async fn lives(world: &World, directory: &Directory) {
         set_password(person, NEXT);
     });
     bring_until_confirmed(directory, &alice).await;
-    assert_eq!(look.groups().await, groups(&[("acme.administrators", &["alice.acme"]), ("acme.users", &["bob.acme"])]));
+    assert_eq!(
+        look.groups().await,
+        groups(&[("acme.administrators", &["alice.acme"]), ("acme.users", &["bob.acme"])])
+    );
     assert_eq!(look.member_of(&alice).await, BTreeSet::from(["acme.administrators".to_owned()]));
     assert_eq!(look.value(&alice, "sn").await.as_deref(), Some("Jones"));
     assert!(look.binds("alice.acme", NEXT).await && !look.binds("alice.acme", PASSWORD).await);
@@ -90,7 +93,10 @@ async fn everything_is_right_whatever_request_is_lost() {
 async fn a_server_that_is_killed_has_everything_right_once_it_is_back() {
     let mut world = World::new().await;
     let people: Vec<Entry> = (0..200).map(|number| person(&format!("user-{number}"))).collect();
-    let moved: Vec<Entry> = people.iter().map(|entry| with(entry, |person| person.group = "administrators".to_owned())).collect();
+    let moved: Vec<Entry> = people
+        .iter()
+        .map(|entry| with(entry, |person| person.group = "administrators".to_owned()))
+        .collect();
     let gone: Vec<Entry> = people.iter().map(gone).collect();
     for entries in [&people, &moved, &gone] {
         let bring_all = async {
@@ -113,15 +119,25 @@ async fn a_server_that_is_killed_has_everything_right_once_it_is_back() {
         };
         tokio::join!(bring_all, kill);
         world.observer.reconnect().await;
-        let names =
-            |entries: &[Entry]| entries.iter().filter_map(|entry| Some(entry.person.as_ref()?.login_name.clone())).collect();
-        let expected: BTreeMap<String, BTreeSet<String>> = match entries.first().unwrap().person.as_ref() {
-            Some(person) => [(format!("acme.{}", person.group), names(entries))].into(),
-            None => BTreeMap::new(),
+        let names = |entries: &[Entry]| {
+            entries
+                .iter()
+                .filter_map(|entry| Some(entry.person.as_ref()?.login_name.clone()))
+                .collect()
         };
+        let expected: BTreeMap<String, BTreeSet<String>> =
+            match entries.first().unwrap().person.as_ref() {
+                Some(person) => [(format!("acme.{}", person.group), names(entries))].into(),
+                None => BTreeMap::new(),
+            };
         assert_eq!(world.observer.groups().await, expected);
-        for (entry, person) in entries.iter().filter_map(|entry| Some((entry, entry.person.as_ref()?))) {
-            assert_eq!(world.observer.member_of(entry).await, BTreeSet::from([format!("acme.{}", person.group)]));
+        for (entry, person) in
+            entries.iter().filter_map(|entry| Some((entry, entry.person.as_ref()?)))
+        {
+            assert_eq!(
+                world.observer.member_of(entry).await,
+                BTreeSet::from([format!("acme.{}", person.group)])
+            );
         }
         let count = world.observer.found("(employeeNumber=*)", &["1.1"]).await.len();
         assert_eq!(count, entries.iter().filter(|entry| entry.person.is_some()).count());
@@ -134,7 +150,9 @@ async fn a_server_that_was_restarted_is_not_a_failure() {
     let alice = person("alice");
     world.brought(&alice).await;
     world.server.kill();
-    let Err(DirectoryError::Unreachable(_)) = world.directory.bring(&alice).await else { panic!("it is down") };
+    let Err(DirectoryError::Unreachable(_)) = world.directory.bring(&alice).await else {
+        panic!("it is down")
+    };
     world.server.resume();
     world.brought(&alice).await;
     world.server.kill();
@@ -161,13 +179,16 @@ async fn a_connection_that_died_unnoticed_is_made_anew() {
 async fn a_server_that_never_answers_does_not_hold_anybody_up_for_long() {
     let world = World::new().await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let directory = Directory::open(&world.server.url_at(silent.local_addr().unwrap().port())).unwrap();
+    let directory =
+        Directory::open(&world.server.url_at(silent.local_addr().unwrap().port())).unwrap();
     let began = Instant::now();
     let entries: Vec<Entry> = (0..16).map(|number| person(&format!("user-{number}"))).collect();
     for outcome in join_all(entries.iter().map(|entry| directory.bring(entry))).await {
         match outcome {
             Err(DirectoryError::Silent) => {}
-            Err(DirectoryError::Unreachable(why)) => assert_eq!(why, "it didn't answer within 10 s"),
+            Err(DirectoryError::Unreachable(why)) => {
+                assert_eq!(why, "it didn't answer within 10 s")
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -177,11 +198,15 @@ async fn a_server_that_never_answers_does_not_hold_anybody_up_for_long() {
 #[tokio::test]
 async fn an_answer_that_is_not_ldap_is_nonsense() {
     let world = World::new().await;
-    for answer in
-        [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"\x30\x05\x02\x01\x01\x61\x00", b"\x30\x03\x02\x01\x01", &[0x30; 64]]
-    {
+    for answer in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        b"\x30\x05\x02\x01\x01\x61\x00",
+        b"\x30\x03\x02\x01\x01",
+        &[0x30; 64],
+    ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let directory = Directory::open(&world.server.url_at(listener.local_addr().unwrap().port())).unwrap();
+        let directory =
+            Directory::open(&world.server.url_at(listener.local_addr().unwrap().port())).unwrap();
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 let mut request = [0; 1024];

@@ -30,8 +30,14 @@ async fn somebody_who_changes_groups_is_in_one() {
     let alice = person("alice");
     world.brought(&alice).await;
     world.brought(&with(&alice, |person| person.group = "administrators".to_owned())).await;
-    assert_eq!(world.observer.groups().await, [("acme.administrators".to_owned(), ["alice.acme".to_owned()].into())].into());
-    assert_eq!(world.observer.member_of(&alice).await, BTreeSet::from(["acme.administrators".to_owned()]));
+    assert_eq!(
+        world.observer.groups().await,
+        [("acme.administrators".to_owned(), ["alice.acme".to_owned()].into())].into()
+    );
+    assert_eq!(
+        world.observer.member_of(&alice).await,
+        BTreeSet::from(["acme.administrators".to_owned()])
+    );
 }
 
 #[tokio::test]
@@ -40,9 +46,15 @@ async fn sixty_four_join_a_group_at_once_and_leave_it_at_once() {
     for _ in 0..3 {
         let people = sixty_four();
         bring_at_once(&world, &people).await;
-        assert_eq!(world.observer.groups().await, [("acme.users".to_owned(), names(&people))].into());
+        assert_eq!(
+            world.observer.groups().await,
+            [("acme.users".to_owned(), names(&people))].into()
+        );
         for entry in &people {
-            assert_eq!(world.observer.member_of(entry).await, BTreeSet::from(["acme.users".to_owned()]));
+            assert_eq!(
+                world.observer.member_of(entry).await,
+                BTreeSet::from(["acme.users".to_owned()])
+            );
         }
         let gone: Vec<Entry> = people.iter().map(gone).collect();
         bring_at_once(&world, &gone).await;
@@ -56,9 +68,14 @@ async fn nobody_is_lost_while_others_come_and_go_through_the_same_groups() {
     let world = World::new().await;
     let mut people: Vec<Entry> = (0..8).map(|number| person(&format!("user-{number}"))).collect();
     for round in 0..40 {
-        // Each group is emptied and filled at the same time, so that it comes and goes all the time.
+        // Each group is emptied and filled at the same time, so that it comes and goes all the
+        // time.
         let group = |number: usize| format!("group-{}", (round * (number + 1) + number) % 3);
-        people = people.iter().enumerate().map(|(number, entry)| with(entry, |person| person.group = group(number))).collect();
+        people = people
+            .iter()
+            .enumerate()
+            .map(|(number, entry)| with(entry, |person| person.group = group(number)))
+            .collect();
         bring_at_once(&world, &people).await;
         let mut expected = std::collections::BTreeMap::<String, BTreeSet<String>>::new();
         for (number, entry) in people.iter().enumerate() {
@@ -67,7 +84,10 @@ async fn nobody_is_lost_while_others_come_and_go_through_the_same_groups() {
         }
         assert_eq!(world.observer.groups().await, expected, "round {round}");
         for (number, entry) in people.iter().enumerate() {
-            assert_eq!(world.observer.member_of(entry).await, BTreeSet::from([format!("acme.{}", group(number))]));
+            assert_eq!(
+                world.observer.member_of(entry).await,
+                BTreeSet::from([format!("acme.{}", group(number))])
+            );
         }
     }
 }
@@ -107,42 +127,67 @@ async fn somebody_in_more_groups_than_are_read_at_once_leaves_them_all() {
     put_in().await;
     assert_eq!(world.observer.member_of(&alice).await.len(), 251);
     world.brought(&alice).await;
-    assert_eq!(world.observer.groups().await, [("acme.users".to_owned(), names(std::slice::from_ref(&alice)))].into());
+    assert_eq!(
+        world.observer.groups().await,
+        [("acme.users".to_owned(), names(std::slice::from_ref(&alice)))].into()
+    );
     put_in().await;
     world.brought(&gone(&alice)).await;
     assert_eq!(world.observer.groups().await, [].into());
 }
 
-/// Has the server change a group and forget the member's `memberOf`, as it does when it is killed in between.
+/// Has the server change a group and forget the member's `memberOf`, as it does when it is killed
+/// in between.
 async fn change_group_alone(world: &World, group: &str, change: Mod<&str>) {
     let group = format!("cn={group},ou=groups,dc=acme,dc=example");
     let asserted = Assertion { filter: "(objectClass=groupOfNames)" }.critical();
     let mut ldap = world.observer.ldap();
-    ldap.with_controls(RawControl::from(asserted)).modify(&group, vec![change]).await.unwrap().success().unwrap();
+    ldap.with_controls(RawControl::from(asserted))
+        .modify(&group, vec![change])
+        .await
+        .unwrap()
+        .success()
+        .unwrap();
 }
 
 async fn delete_group_alone(world: &World, group: &str) {
     let group = format!("cn={group},ou=groups,dc=acme,dc=example");
     let asserted = Assertion { filter: "(objectClass=groupOfNames)" }.critical();
-    world.observer.ldap().with_controls(RawControl::from(asserted)).delete(&group).await.unwrap().success().unwrap();
+    world
+        .observer
+        .ldap()
+        .with_controls(RawControl::from(asserted))
+        .delete(&group)
+        .await
+        .unwrap()
+        .success()
+        .unwrap();
 }
 
 #[tokio::test]
 async fn member_of_is_put_right_where_the_server_forgot_it() {
     let world = World::new().await;
-    let (alice, bob) = (person("alice"), with(&person("bob"), |person| person.group = "administrators".to_owned()));
+    let (alice, bob) = (
+        person("alice"),
+        with(&person("bob"), |person| person.group = "administrators".to_owned()),
+    );
     world.brought(&alice).await;
     world.brought(&bob).await;
     let users = BTreeSet::from(["acme.users".to_owned()]);
     let (dn, _) = world.observer.entry_of(&alice).await;
 
-    change_group_alone(&world, "acme.administrators", Mod::Add("member", [dn.as_str()].into())).await;
+    change_group_alone(&world, "acme.administrators", Mod::Add("member", [dn.as_str()].into()))
+        .await;
     world.brought(&alice).await;
     assert_eq!(world.observer.member_of(&alice).await, users);
 
     world.brought(&with(&alice, |person| person.group = "administrators".to_owned())).await;
-    change_group_alone(&world, "acme.administrators", Mod::Delete("member", [dn.as_str()].into())).await;
-    assert_eq!(world.observer.member_of(&alice).await, BTreeSet::from(["acme.administrators".to_owned()]));
+    change_group_alone(&world, "acme.administrators", Mod::Delete("member", [dn.as_str()].into()))
+        .await;
+    assert_eq!(
+        world.observer.member_of(&alice).await,
+        BTreeSet::from(["acme.administrators".to_owned()])
+    );
     world.brought(&alice).await;
     assert_eq!(world.observer.member_of(&alice).await, users);
 
@@ -150,28 +195,49 @@ async fn member_of_is_put_right_where_the_server_forgot_it() {
     world.brought(&with(&bob, |person| person.group = "users".to_owned())).await;
     world.brought(&with(&alice, |person| person.group = "administrators".to_owned())).await;
     delete_group_alone(&world, "acme.administrators").await;
-    assert_eq!(world.observer.member_of(&alice).await, BTreeSet::from(["acme.administrators".to_owned()]));
+    assert_eq!(
+        world.observer.member_of(&alice).await,
+        BTreeSet::from(["acme.administrators".to_owned()])
+    );
     world.brought(&alice).await;
     assert_eq!(world.observer.member_of(&alice).await, users);
     assert_eq!(world.observer.groups().await.keys().collect::<Vec<_>>(), ["acme.users"]);
     world.brought(&bob).await;
 
     let administrator = with(&alice, |person| person.group = "administrators".to_owned());
-    change_group_alone(&world, "acme.administrators", Mod::Add("member", [dn.as_str()].into())).await;
+    change_group_alone(&world, "acme.administrators", Mod::Add("member", [dn.as_str()].into()))
+        .await;
     world.brought(&administrator).await;
-    assert_eq!(world.observer.member_of(&alice).await, BTreeSet::from(["acme.administrators".to_owned()]));
+    assert_eq!(
+        world.observer.member_of(&alice).await,
+        BTreeSet::from(["acme.administrators".to_owned()])
+    );
     world.brought(&administrator).await;
-    assert_eq!(world.observer.member_of(&alice).await, BTreeSet::from(["acme.administrators".to_owned()]));
+    assert_eq!(
+        world.observer.member_of(&alice).await,
+        BTreeSet::from(["acme.administrators".to_owned()])
+    );
     let expected = [("acme.administrators".to_owned(), names(&[alice, bob]))];
     assert_eq!(world.observer.groups().await, expected.into());
 }
 
 /// Adds a group as roster does, unless it is there.
 async fn found_group(world: &World, name: &str, member: &str) {
+    let attributes = [
+        ("objectClass", "groupOfNames"),
+        ("cn", name),
+        ("o", "acme"),
+        ("businessCategory", "roster"),
+        ("member", member),
+    ];
     let attributes =
-        [("objectClass", "groupOfNames"), ("cn", name), ("o", "acme"), ("businessCategory", "roster"), ("member", member)];
-    let attributes = attributes.map(|(attribute, value)| (attribute, HashSet::from([value]))).into();
-    let answer = world.observer.ldap().add(&format!("cn={name},ou=groups,dc=acme,dc=example"), attributes).await.unwrap();
+        attributes.map(|(attribute, value)| (attribute, HashSet::from([value]))).into();
+    let answer = world
+        .observer
+        .ldap()
+        .add(&format!("cn={name},ou=groups,dc=acme,dc=example"), attributes)
+        .await
+        .unwrap();
     assert!(matches!(answer.rc, 0 | 68), "{answer}");
 }
 
@@ -191,7 +257,11 @@ async fn somebody_else_may_found_the_group_at_the_moment_of_joining() {
             found_group(&world, &format!("acme.{name}"), &dn).await;
         };
         tokio::join!(world.brought(&joining), founding);
-        assert_eq!(world.observer.member_of(&bob).await, BTreeSet::from([format!("acme.{name}")]), "round {number}");
+        assert_eq!(
+            world.observer.member_of(&bob).await,
+            BTreeSet::from([format!("acme.{name}")]),
+            "round {number}"
+        );
     }
 }
 
@@ -207,7 +277,8 @@ async fn there_are_no_groups_to_drop() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_are_brought_at_a_rate() {
     let world = World::new().await;
-    let count: usize = std::env::var("ROSTER_LDAP_MANY").ok().and_then(|many| many.parse().ok()).unwrap_or(500);
+    let count: usize =
+        std::env::var("ROSTER_LDAP_MANY").ok().and_then(|many| many.parse().ok()).unwrap_or(500);
     let people: Vec<Entry> = (0..count).map(|number| person(&format!("user-{number}"))).collect();
     let began = Instant::now();
     stream::iter(&people).for_each_concurrent(64, |entry| world.brought(entry)).await;

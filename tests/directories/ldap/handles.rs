@@ -29,7 +29,8 @@ fn disabled(entry: &Entry) -> Entry {
     with(entry, |person| person.active = false)
 }
 
-/// A world with alice and bob in it, the directory for somebody who isn't the administrator, and alice as the store knows her.
+/// A world with alice and bob in it, the directory for somebody who isn't the administrator, and
+/// alice as the store knows her.
 async fn with_alice() -> (World, Directory, Entry) {
     let world = World::new().await;
     let directory = world.directory_as("writer").await;
@@ -50,7 +51,9 @@ async fn uuid_of(world: &World, dn: &str) -> String {
 
 fn words(outcome: Result<roster::directory::Provisioned, DirectoryError>) -> String {
     match outcome {
-        Err(error @ (DirectoryError::Refused(_) | DirectoryError::NotShown(_))) => error.to_string(),
+        Err(error @ (DirectoryError::Refused(_) | DirectoryError::NotShown(_))) => {
+            error.to_string()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -111,13 +114,19 @@ async fn an_entry_that_was_moved_comes_back() {
         }
         assert!(directory.bring(&alice).await.unwrap().wrote);
         assert_eq!(world.observer.entry_of(&alice).await.0, ALICE);
-        assert!(world.observer.binds_at(ALICE, PASSWORD).await && !world.observer.binds_at(&moved, PASSWORD).await);
+        assert!(
+            world.observer.binds_at(ALICE, PASSWORD).await
+                && !world.observer.binds_at(&moved, PASSWORD).await
+        );
         assert_eq!(world.observer.members("acme.users").await.len(), 2);
 
         let moved = world.observer.move_under(ALICE, FORMER).await;
         directory.bring(&disabled(&alice)).await.unwrap();
         assert_eq!(world.observer.entry_of(&alice).await.0, ALICE);
-        assert!(!world.observer.binds_at(&moved, PASSWORD).await && !world.observer.binds_at(ALICE, PASSWORD).await);
+        assert!(
+            !world.observer.binds_at(&moved, PASSWORD).await
+                && !world.observer.binds_at(ALICE, PASSWORD).await
+        );
     }
 }
 
@@ -145,7 +154,8 @@ async fn an_entry_that_cannot_be_moved_back_lets_nobody_in_and_says_what_to_do()
     world.observer.remove(ALICE).await;
     // As somebody does who exports and imports.
     let elsewhere = "dc=former,dc=example";
-    let context: [(&str, &[&str]); 3] = [("objectClass", &["dcObject", "organization"]), ("dc", &["former"]), ("o", &["Former"])];
+    let context: [(&str, &[&str]); 3] =
+        [("objectClass", &["dcObject", "organization"]), ("dc", &["former"]), ("o", &["Former"])];
     world.observer.add(elsewhere, &context).await;
     let mut attributes: Vec<(&str, HashSet<&str>)> = attributes
         .iter()
@@ -155,11 +165,19 @@ async fn an_entry_that_cannot_be_moved_back_lets_nobody_in_and_says_what_to_do()
     attributes.push(("entryUUID", HashSet::from([uuid.as_str()])));
     let moved = format!("uid=alice.acme,{elsewhere}");
     let mut ldap = world.observer.ldap();
-    ldap.with_controls(RawControl::from(RelaxRules.critical())).add(&moved, attributes).await.unwrap().success().unwrap();
+    ldap.with_controls(RawControl::from(RelaxRules.critical()))
+        .add(&moved, attributes)
+        .await
+        .unwrap()
+        .success()
+        .unwrap();
     assert!(world.observer.binds_at(&moved, PASSWORD).await);
 
     let why = words(directory.bring(&disabled(&alice)).await);
-    assert!(why.contains(&format!("move the entry back to {ALICE}")) && why.contains(&moved), "{why}");
+    assert!(
+        why.contains(&format!("move the entry back to {ALICE}")) && why.contains(&moved),
+        "{why}"
+    );
     assert!(!world.observer.binds_at(&moved, PASSWORD).await);
     directory.bring(&departed(&alice)).await.unwrap();
     assert_eq!(world.observer.found_under(elsewhere, "(uid=*)", &["1.1"]).await, [].into());
@@ -241,7 +259,10 @@ async fn an_entry_that_was_handed_to_another_account_is_that_ones() {
     let before = world.observer.states().await;
     for entry in [departed(&alice), disabled(&alice), alice.clone()] {
         let why = words(directory.bring(&entry).await);
-        assert!(why.contains(&alice.account.to_string()) && why.contains(&other.account.to_string()), "{why}");
+        assert!(
+            why.contains(&alice.account.to_string()) && why.contains(&other.account.to_string()),
+            "{why}"
+        );
     }
     assert_eq!(world.observer.states().await, before);
 }

@@ -22,14 +22,22 @@ async fn everybody_is_listed_with_their_account_and_their_groups() {
     world.observer.set_access(&[EVERYTHING]).await;
     let alice = world.confirmed(&directory, &whole_person("alice", PASSWORD)).await;
     let bob = with(&whole_person("bob", PASSWORD), |person| person.active = false);
-    let bob = world.confirmed(&directory, &with(&bob, |person| person.group = "drivers".to_owned())).await;
-    let theirs: [(&str, &[&str]); 4] =
-        [("objectClass", &["inetOrgPerson"]), ("uid", &["carol"]), ("sn", &["Carol"]), ("cn", &["Carol"])];
+    let bob = world
+        .confirmed(&directory, &with(&bob, |person| person.group = "drivers".to_owned()))
+        .await;
+    let theirs: [(&str, &[&str]); 4] = [
+        ("objectClass", &["inetOrgPerson"]),
+        ("uid", &["carol"]),
+        ("sn", &["Carol"]),
+        ("cn", &["Carol"]),
+    ];
     world.observer.add("uid=carol,ou=people,dc=acme,dc=example", &theirs).await;
     // Whatever is shown of passwords and members.
     let hidden = [("attrs=userPassword", "=w"), EVERYTHING];
     let without_members = [("attrs=member", "=w"), EVERYTHING];
-    for (access, knows_passwords) in [(&[EVERYTHING][..], true), (&without_members, true), (&hidden, false)] {
+    for (access, knows_passwords) in
+        [(&[EVERYTHING][..], true), (&without_members, true), (&hidden, false)]
+    {
         world.observer.set_access(access).await;
         let listed = by_login_name(directory.list_entries().await.unwrap());
         assert_eq!(listed.keys().collect::<Vec<_>>(), ["alice.acme", "bob.acme", "carol"]);

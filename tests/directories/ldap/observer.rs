@@ -28,7 +28,11 @@ impl Observer {
 
     pub(super) async fn reconnect(&mut self) {
         let mut ldap = connection(&self.url).await;
-        ldap.simple_bind(&format!("cn=admin,{BASE}"), &self.password).await.unwrap().success().unwrap();
+        ldap.simple_bind(&format!("cn=admin,{BASE}"), &self.password)
+            .await
+            .unwrap()
+            .success()
+            .unwrap();
         self.ldap = ldap;
     }
 
@@ -38,17 +42,36 @@ impl Observer {
     }
 
     /// Returns what is found below the base, by DN.
-    pub(super) async fn found(&self, filter: &str, attributes: &[&str]) -> BTreeMap<String, Attributes> {
+    pub(super) async fn found(
+        &self,
+        filter: &str,
+        attributes: &[&str],
+    ) -> BTreeMap<String, Attributes> {
         self.found_under(BASE, filter, attributes).await
     }
 
     /// Returns what is found below another one.
-    pub(super) async fn found_under(&self, base: &str, filter: &str, attributes: &[&str]) -> BTreeMap<String, Attributes> {
-        let found = self.ldap.clone().search(base, Scope::Subtree, filter, attributes).await.unwrap();
+    pub(super) async fn found_under(
+        &self,
+        base: &str,
+        filter: &str,
+        attributes: &[&str],
+    ) -> BTreeMap<String, Attributes> {
+        let found =
+            self.ldap.clone().search(base, Scope::Subtree, filter, attributes).await.unwrap();
         let (entries, _) = found.success().unwrap();
         let entries = entries.into_iter().map(SearchEntry::construct);
         entries
-            .map(|entry| (entry.dn, entry.attrs.into_iter().map(|(name, all)| (name, all.into_iter().collect())).collect()))
+            .map(|entry| {
+                (
+                    entry.dn,
+                    entry
+                        .attrs
+                        .into_iter()
+                        .map(|(name, all)| (name, all.into_iter().collect()))
+                        .collect(),
+                )
+            })
             .collect()
     }
 
@@ -76,15 +99,17 @@ impl Observer {
     pub(super) async fn groups(&self) -> BTreeMap<String, BTreeSet<String>> {
         let groups = self.found("(objectClass=groupOfNames)", &["cn", "member"]).await;
         let name = |dn: &String| dn.split(['=', ',']).nth(1).unwrap().to_owned();
-        let groups =
-            groups.values().map(|group| (group["cn"].first().unwrap().clone(), group["member"].iter().map(name).collect()));
+        let groups = groups.values().map(|group| {
+            (group["cn"].first().unwrap().clone(), group["member"].iter().map(name).collect())
+        });
         groups.collect()
     }
 
     /// Returns what `memberOf` says of an account's entry: the names of the groups.
     pub(super) async fn member_of(&self, entry: &Entry) -> BTreeSet<String> {
         let found = self.found(&format!("(employeeNumber={})", entry.account), &["memberOf"]).await;
-        let groups = found.values().flat_map(|attributes| attributes.get("memberOf").into_iter().flatten());
+        let groups =
+            found.values().flat_map(|attributes| attributes.get("memberOf").into_iter().flatten());
         groups.map(|dn| dn.split(['=', ',']).nth(1).unwrap().to_owned()).collect()
     }
 
@@ -105,18 +130,33 @@ impl Observer {
     /// Changes who may do what, from now on: what each rule is to, and what cn=writer may.
     pub(super) async fn set_access(&self, rules: &[(&str, &str)]) {
         let rule = |(at, (to, right)): (usize, &(&str, &str))| {
-            format!("{{{at}}}to {to} by dn.exact=\"cn=writer,{BASE}\" {right} by anonymous auth by * none")
+            format!(
+                "{{{at}}}to {to} by dn.exact=\"cn=writer,{BASE}\" {right} by anonymous auth by * none"
+            )
         };
         let rules: HashSet<String> = rules.iter().enumerate().map(rule).collect();
         let change = vec![Mod::Replace("olcAccess".to_owned(), rules)];
-        self.ldap.clone().modify("olcDatabase={1}mdb,cn=config", change).await.unwrap().success().unwrap();
+        self.ldap
+            .clone()
+            .modify("olcDatabase={1}mdb,cn=config", change)
+            .await
+            .unwrap()
+            .success()
+            .unwrap();
     }
 
     /// Has the server give nobody but itself more than this at once.
     pub(super) async fn limit(&self, entries: usize) {
-        let limits = format!("{{0}}dn.exact=\"cn=writer,{BASE}\" size={entries} size.prtotal=unlimited");
+        let limits =
+            format!("{{0}}dn.exact=\"cn=writer,{BASE}\" size={entries} size.prtotal=unlimited");
         let change = vec![Mod::Replace("olcLimits", HashSet::from([limits.as_str()]))];
-        self.ldap.clone().modify("olcDatabase={1}mdb,cn=config", change).await.unwrap().success().unwrap();
+        self.ldap
+            .clone()
+            .modify("olcDatabase={1}mdb,cn=config", change)
+            .await
+            .unwrap()
+            .success()
+            .unwrap();
     }
 
     /// Returns what tells every entry's content from any other.
@@ -151,7 +191,10 @@ impl Observer {
     }
 
     pub(super) async fn add(&self, dn: &str, attributes: &[(&str, &[&str])]) {
-        let attributes = attributes.iter().map(|(name, values)| (*name, values.iter().copied().collect())).collect();
+        let attributes = attributes
+            .iter()
+            .map(|(name, values)| (*name, values.iter().copied().collect()))
+            .collect();
         self.ldap.clone().add(dn, attributes).await.unwrap().success().unwrap();
     }
 

@@ -72,6 +72,8 @@ pub(super) fn gone(entry: &Entry) -> Entry {
 pub(super) fn set_password(person: &mut Person, password: &str) {
     let login_name = LoginName::stored(person.login_name.clone());
     let email = Email::parse(&person.email).unwrap();
-    let password = Password::parse(password.as_bytes(), &Names { login_name: &login_name, email: &email }).unwrap();
+    let password =
+        Password::parse(password.as_bytes(), &Names { login_name: &login_name, email: &email })
+            .unwrap();
     person.password = Some(LoginPassword::new(hashing().hash(&password).unwrap()));
 }

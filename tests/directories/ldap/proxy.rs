@@ -36,7 +36,8 @@ impl Proxy {
         Self { port, left }
     }
 
-    /// Starts one that keeps every request with this text to itself, and answers nothing more on that connection.
+    /// Starts one that keeps every request with this text to itself, and answers nothing more on
+    /// that connection.
     pub(super) async fn start_that_hangs(server_port: u16, text: &'static str) -> Self {
         Self::start_without(server_port, text, false).await
     }
@@ -116,7 +117,12 @@ async fn forward(mut client: TcpStream, server_port: u16, loss: Loss, left: Arc<
     }
 }
 
-async fn forward_without(mut client: TcpStream, server_port: u16, (text, cuts): (&str, bool), kept: Arc<AtomicU64>) {
+async fn forward_without(
+    mut client: TcpStream,
+    server_port: u16,
+    (text, cuts): (&str, bool),
+    kept: Arc<AtomicU64>,
+) {
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", server_port)).await else { return };
     let (mut request, mut reply) = (vec![0; 65536], vec![0; 65536]);
     loop {

@@ -36,7 +36,8 @@ async fn check_revocation(world: &World, slow: Vec<Entry>, at_least: u64) {
     println!("beside {} requests that hang, a revocation took {took:.1?}", proxy.kept());
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert!(!world.observer.binds(&format!("{name}.acme"), PASSWORD).await);
-    // Nobody but those whom it hangs over is told anything, and of the directory as a whole nothing.
+    // Nobody but those whom it hangs over is told anything, and of the directory as a whole
+    // nothing.
     let first = hanging.join_next().await.unwrap().unwrap();
     assert_eq!(first, Err(DirectoryError::Silent));
     hanging.abort_all();

@@ -12,8 +12,12 @@ const PLACE: &str = "uid=alice.acme,ou=people,dc=acme,dc=example";
 async fn an_entry_of_somebody_else_stays_until_it_is_handed_over() {
     let world = World::new().await;
     let alice = whole_person("alice", PASSWORD);
-    let theirs: [(&str, &[&str]); 4] =
-        [("objectClass", &["inetOrgPerson"]), ("uid", &["alice.acme"]), ("cn", &["Theirs"]), ("sn", &["Theirs"])];
+    let theirs: [(&str, &[&str]); 4] = [
+        ("objectClass", &["inetOrgPerson"]),
+        ("uid", &["alice.acme"]),
+        ("cn", &["Theirs"]),
+        ("sn", &["Theirs"]),
+    ];
     world.observer.add(PLACE, &theirs).await;
     let before = world.observer.found("(uid=alice.acme)", &["*", "+"]).await;
     let why = world.refusal(&alice).await;
@@ -45,14 +49,18 @@ async fn whoever_is_created_anew_waits_until_the_former_account_is_gone() {
     // What was said of the former one again changes nothing.
     world.brought(&gone(&former)).await;
     assert!(world.observer.has(&anew).await);
-    assert_eq!(world.observer.groups().await, [("acme.users".to_owned(), ["alice.acme".to_owned()].into())].into());
+    assert_eq!(
+        world.observer.groups().await,
+        [("acme.users".to_owned(), ["alice.acme".to_owned()].into())].into()
+    );
 }
 
 #[tokio::test]
 async fn a_group_of_somebody_else_is_not_joined_until_it_is_handed_over() {
     let world = World::new().await;
     let group = "cn=acme.users,ou=groups,dc=acme,dc=example";
-    let theirs: [(&str, &[&str]); 3] = [("objectClass", &["groupOfNames"]), ("cn", &["acme.users"]), ("member", &["cn=them"])];
+    let theirs: [(&str, &[&str]); 3] =
+        [("objectClass", &["groupOfNames"]), ("cn", &["acme.users"]), ("member", &["cn=them"])];
     world.observer.add(group, &theirs).await;
     let alice = person("alice");
     let why = world.refusal(&alice).await;
@@ -69,7 +77,8 @@ async fn memberships_that_others_gave_stay_until_the_account_goes() {
     let alice = person("alice");
     world.brought(&alice).await;
     let group = "cn=choir,ou=groups,dc=acme,dc=example";
-    let choir: [(&str, &[&str]); 3] = [("objectClass", &["groupOfNames"]), ("cn", &["choir"]), ("member", &[PLACE])];
+    let choir: [(&str, &[&str]); 3] =
+        [("objectClass", &["groupOfNames"]), ("cn", &["choir"]), ("member", &[PLACE])];
     world.observer.add(group, &choir).await;
     world.brought(&with(&alice, |person| person.group = "administrators".to_owned())).await;
     assert!(world.observer.groups().await.contains_key("choir"));
@@ -98,7 +107,10 @@ async fn two_entries_with_one_number_are_nobodys_guess() {
     assert!(why.contains("uid=double") && why.contains(PLACE), "{why}");
     // The ways in go all the same, and in the end both.
     world.refusal(&with(&alice, |person| person.active = false)).await;
-    assert!(!world.observer.binds("double", "a way in").await && !world.observer.binds("alice.acme", PASSWORD).await);
+    assert!(
+        !world.observer.binds("double", "a way in").await
+            && !world.observer.binds("alice.acme", PASSWORD).await
+    );
     world.brought(&gone(&alice)).await;
     assert!(!world.observer.has(&alice).await);
 }
@@ -117,7 +129,8 @@ async fn an_entry_of_another_name_that_is_handed_over_takes_its_memberships_alon
     ];
     world.observer.add(dn, &entry).await;
     for (name, members) in [("vpn", vec![dn]), ("wiki", vec![dn, PLACE])] {
-        let group: [(&str, &[&str]); 3] = [("objectClass", &["groupOfNames"]), ("cn", &[name]), ("member", &members)];
+        let group: [(&str, &[&str]); 3] =
+            [("objectClass", &["groupOfNames"]), ("cn", &[name]), ("member", &members)];
         world.observer.add(&format!("cn={name},ou=groups,dc=acme,dc=example"), &group).await;
     }
     world.brought(&dave).await;

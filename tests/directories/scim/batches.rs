@@ -10,7 +10,9 @@ use super::{Act, Proxy, ScimServer, Somebody, abilities, entry, gone, person};
 const MANY: usize = 64;
 
 fn many(organization: &str) -> Vec<Entry> {
-    (0..MANY).map(|number| entry(organization, person(organization, &format!("user{number}")))).collect()
+    (0..MANY)
+        .map(|number| entry(organization, person(organization, &format!("user{number}"))))
+        .collect()
 }
 
 async fn bring_all(directory: &Directory, entries: &[Entry]) -> Vec<Result<(), DirectoryError>> {
@@ -37,8 +39,12 @@ async fn check(server: &Arc<ScimServer>, proxy: &Proxy, organization: &str) -> u
     assert_eq!(ids.len(), MANY);
     let groups = somebody.groups_in(organization).await;
     assert_eq!(groups.len(), 1, "{start}");
-    let mut members: Vec<&str> =
-        groups[0]["members"].as_array().unwrap().iter().map(|it| it["value"].as_str().unwrap()).collect();
+    let mut members: Vec<&str> = groups[0]["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["value"].as_str().unwrap())
+        .collect();
     ids.sort_unstable();
     members.sort_unstable();
     assert_eq!(members, ids);
@@ -58,8 +64,14 @@ async fn check(server: &Arc<ScimServer>, proxy: &Proxy, organization: &str) -> u
     let moved = proxy.all().len();
     assert!(moved - looking <= MANY, "{}", moved - looking);
     let groups = somebody.groups_in(organization).await;
-    let leads = groups.iter().find(|group| group["displayName"] == format!("{organization}/leads")).unwrap();
-    let others = groups.iter().find(|group| group["displayName"] == format!("{organization}/people")).unwrap();
+    let leads = groups
+        .iter()
+        .find(|group| group["displayName"] == format!("{organization}/leads"))
+        .unwrap();
+    let others = groups
+        .iter()
+        .find(|group| group["displayName"] == format!("{organization}/people"))
+        .unwrap();
     assert_eq!(leads["members"].as_array().unwrap().len(), MANY);
     assert_eq!(others["members"].as_array().map_or(0, Vec::len), 0);
     let leaving: Vec<Entry> = entries.iter().map(gone).collect();
@@ -122,8 +134,11 @@ async fn the_limits_of_a_bulk_are_kept() {
     let server = ScimServer::start();
     let proxy = Proxy::with_abilities(&server, abilities(true, 5, true, true)).await;
     check(&server, &proxy, "limited").await;
-    let sizes: Vec<usize> =
-        proxy.asked("POST /Bulk").iter().map(|bulk| bulk.body["Operations"].as_array().unwrap().len()).collect();
+    let sizes: Vec<usize> = proxy
+        .asked("POST /Bulk")
+        .iter()
+        .map(|bulk| bulk.body["Operations"].as_array().unwrap().len())
+        .collect();
     assert!(sizes.iter().all(|size| *size <= 5), "{sizes:?}");
     assert!(sizes.contains(&5), "{sizes:?}");
 
@@ -155,7 +170,10 @@ async fn one_person_who_is_refused_does_not_keep_the_others_of_a_bulk_from_comin
     let refused: Vec<usize> = (0..MANY).filter(|number| brought[*number].is_err()).collect();
     assert_eq!(refused, [7]);
     assert!(matches!(brought[7], Err(DirectoryError::Refused(_))), "{:?}", brought[7]);
-    assert_eq!(somebody.groups_in("standing").await[0]["members"].as_array().unwrap().len(), MANY - 1);
+    assert_eq!(
+        somebody.groups_in("standing").await[0]["members"].as_array().unwrap().len(),
+        MANY - 1
+    );
     assert!(!proxy.asked("POST /Bulk").is_empty());
 }
 
@@ -165,7 +183,13 @@ async fn an_entry_that_is_linked_in_the_middle_of_a_wave_gets_no_double() {
     let proxy = Proxy::before(&server, |_| Act::Pass).await;
     let directory = Directory::open(&proxy.address()).unwrap();
     assert!(bring_all(&directory, &many("wave")).await.iter().all(Result::is_ok));
-    assert!(proxy.asked("GET /Users").iter().any(|asked| asked.query.ends_with("attributes=externalId")), "all were listed");
+    assert!(
+        proxy
+            .asked("GET /Users")
+            .iter()
+            .any(|asked| asked.query.ends_with("attributes=externalId")),
+        "all were listed"
+    );
     let mut alice = entry("wave", person("wave", "alice"));
     alice.adopts = true;
     let somebody = Somebody::at(&server);
@@ -173,7 +197,10 @@ async fn an_entry_that_is_linked_in_the_middle_of_a_wave_gets_no_double() {
     directory.link(&id, &alice.account.to_string()).await.unwrap();
     directory.bring(&alice).await.unwrap();
     let found = somebody.entry_of(&alice).await;
-    assert_eq!((&found["id"], &found["userName"]), (&serde_json::json!(id), &serde_json::json!("alice.wave")));
+    assert_eq!(
+        (&found["id"], &found["userName"]),
+        (&serde_json::json!(id), &serde_json::json!("alice.wave"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,17 +14,27 @@ const MANY: usize = 30;
 
 fn mentions(asked: &Asked, words: &[String]) -> bool {
     let body = asked.body.to_string();
-    words.iter().any(|word| asked.query.contains(word) || asked.path.contains(word) || body.contains(word))
+    words
+        .iter()
+        .any(|word| asked.query.contains(word) || asked.path.contains(word) || body.contains(word))
 }
 
-/// Brings many people, disables them, and returns how the one fared at whom the server fails in this way, wherever it is
-/// asked about them; the others fare well.
-async fn check_poison(organization: &str, bulk: usize, ill: Act, is_ill: fn(&Asked) -> bool) -> DirectoryError {
+/// Brings many people, disables them, and returns how the one fared at whom the server fails in
+/// this way, wherever it is asked about them; the others fare well.
+async fn check_poison(
+    organization: &str,
+    bulk: usize,
+    ill: Act,
+    is_ill: fn(&Asked) -> bool,
+) -> DirectoryError {
     let server = ScimServer::start();
-    let mut entries: Vec<Entry> =
-        (0..MANY).map(|number| entry(organization, person(organization, &format!("user{number}")))).collect();
+    let mut entries: Vec<Entry> = (0..MANY)
+        .map(|number| entry(organization, person(organization, &format!("user{number}"))))
+        .collect();
     let plain = Directory::open(&server.address()).unwrap();
-    assert!(join_all(entries.iter().map(|entry| plain.bring(entry))).await.iter().all(Result::is_ok));
+    assert!(
+        join_all(entries.iter().map(|entry| plain.bring(entry))).await.iter().all(Result::is_ok)
+    );
     let somebody = Somebody::at(&server);
     let id = somebody.entry_of(&entries[7]).await["id"].as_str().unwrap().to_owned();
     let words = [entries[7].account.to_string(), id, format!("user7.{organization}")];
@@ -44,7 +54,10 @@ async fn check_poison(organization: &str, bulk: usize, ill: Act, is_ill: fn(&Ask
     let error = brought.remove(7).unwrap_err();
     assert!(brought.iter().all(Result::is_ok), "{brought:?}");
     let groups = somebody.groups_in(organization).await;
-    let leads = groups.iter().find(|group| group["displayName"] == format!("{organization}/leads")).unwrap();
+    let leads = groups
+        .iter()
+        .find(|group| group["displayName"] == format!("{organization}/leads"))
+        .unwrap();
     assert_eq!(leads["members"].as_array().unwrap().len(), MANY - 1);
     error
 }
@@ -53,7 +66,9 @@ async fn check_poison(organization: &str, bulk: usize, ill: Act, is_ill: fn(&Ask
 async fn who_cannot_be_looked_up_is_nobody_elses_failure() {
     let looks = |asked: &Asked| asked.is("GET /Users");
     for status in [500, 502, 504] {
-        let error = check_poison(&format!("unfindable{status}"), 0, Act::json(status, &json!({})), looks).await;
+        let error =
+            check_poison(&format!("unfindable{status}"), 0, Act::json(status, &json!({})), looks)
+                .await;
         assert!(matches!(error, DirectoryError::Failed(_)), "{error}");
     }
     let unreadable = Act::Answer(200, vec![], b"<html>".to_vec());
@@ -72,10 +87,13 @@ async fn who_cannot_be_looked_for_in_groups_is_nobody_elses_failure() {
 async fn who_cannot_be_written_together_with_others_is_nobody_elses_failure() {
     let writes = |asked: &Asked| asked.method != "GET";
     for status in [400, 403, 500, 504] {
-        let error = check_poison(&format!("bulked{status}"), 100, Act::json(status, &json!({})), writes).await;
+        let error =
+            check_poison(&format!("bulked{status}"), 100, Act::json(status, &json!({})), writes)
+                .await;
         assert!(matches!(error, DirectoryError::Failed(_) | DirectoryError::Refused(_)), "{error}");
     }
-    check_poison("bulked-unreadable", 100, Act::Answer(200, vec![], b"<html>".to_vec()), writes).await;
+    check_poison("bulked-unreadable", 100, Act::Answer(200, vec![], b"<html>".to_vec()), writes)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,8 +106,12 @@ async fn a_group_that_fails_over_somebody_takes_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_over_which_a_server_hangs_up_is_nobody_elses_failure() {
     for (organization, bulk) in [("hanging", 0), ("hanging-bulk", 100)] {
-        let error = check_poison(organization, bulk, Act::Close, |asked| asked.method != "GET").await;
-        assert!(matches!(&error, DirectoryError::Failed(why) if why.contains("the connection broke")), "{error}");
+        let error =
+            check_poison(organization, bulk, Act::Close, |asked| asked.method != "GET").await;
+        assert!(
+            matches!(&error, DirectoryError::Failed(why) if why.contains("the connection broke")),
+            "{error}"
+        );
     }
 }
 
@@ -104,7 +126,8 @@ async fn what_was_made_together_although_it_failed_is_not_made_again() {
     })
     .await;
     let directory = Directory::open(&proxy.address()).unwrap();
-    let entries: Vec<Entry> = (0..MANY).map(|number| entry("made", person("made", &format!("user{number}")))).collect();
+    let entries: Vec<Entry> =
+        (0..MANY).map(|number| entry("made", person("made", &format!("user{number}")))).collect();
     let brought = join_all(entries.iter().map(|entry| directory.bring(entry))).await;
     assert!(brought.iter().all(Result::is_ok), "{brought:?}");
     assert_eq!(Somebody::at(&server).all("/Users").await.len(), MANY);
@@ -118,12 +141,15 @@ async fn nobody_is_said_to_be_disabled_while_what_failed_together_may_let_them_i
     let (is_failing, can) = (fails.clone(), abilities(true, 100, true, true));
     let proxy = Proxy::before(&server, move |asked| match () {
         () if asked.is("GET /ServiceProviderConfig") => Act::json(200, &can),
-        () if asked.is("POST /Bulk") && is_failing.load(Ordering::Relaxed) => Act::json(504, &json!({})),
+        () if asked.is("POST /Bulk") && is_failing.load(Ordering::Relaxed) => {
+            Act::json(504, &json!({}))
+        }
         () => Act::Pass,
     })
     .await;
     let directory = Directory::open(&proxy.address()).unwrap();
-    let mut entries: Vec<Entry> = (0..MANY).map(|number| entry("late", person("late", &format!("user{number}")))).collect();
+    let mut entries: Vec<Entry> =
+        (0..MANY).map(|number| entry("late", person("late", &format!("user{number}")))).collect();
     for entry in &mut entries {
         entry.handle = directory.bring(entry).await.unwrap().handle;
     }
@@ -133,28 +159,40 @@ async fn nobody_is_said_to_be_disabled_while_what_failed_together_may_let_them_i
     }
     let brought = join_all(entries.iter().map(|entry| directory.bring(entry))).await;
     assert!(brought.iter().all(Result::is_ok), "{brought:?}");
-    let late = brought.iter().filter(|brought| brought.as_ref().is_ok_and(|brought| brought.may_be_late)).count();
+    let late = brought
+        .iter()
+        .filter(|brought| brought.as_ref().is_ok_and(|brought| brought.may_be_late))
+        .count();
     let bulks = proxy.asked("POST /Bulk");
     // Each of a bulk is confirmed with the doubt.
-    let repeated: usize = bulks.iter().map(|bulk| bulk.body["Operations"].as_array().unwrap().len()).sum();
+    let repeated: usize =
+        bulks.iter().map(|bulk| bulk.body["Operations"].as_array().unwrap().len()).sum();
     assert!(late >= repeated && repeated > 1, "{late} of {repeated}");
-    let operation = bulks.iter().flat_map(|bulk| bulk.body["Operations"].as_array().unwrap()).find(|it| it["method"] == "PATCH");
+    let operation = bulks
+        .iter()
+        .flat_map(|bulk| bulk.body["Operations"].as_array().unwrap())
+        .find(|it| it["method"] == "PATCH");
     let path = operation.unwrap()["path"].as_str().unwrap().to_owned();
-    let late = entries.iter_mut().find(|entry| path.ends_with(&entry.handle.as_ref().unwrap().0)).unwrap();
+    let late =
+        entries.iter_mut().find(|entry| path.ends_with(&entry.handle.as_ref().unwrap().0)).unwrap();
     late.person.as_mut().unwrap().active = false;
     assert_eq!(directory.bring(late).await, Err(DirectoryError::Silent));
     assert_eq!(Somebody::at(&server).entry_of(late).await["active"], false);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_confirmed_without_doubt_while_a_change_of_a_group_that_failed_may_still_be_done() {
+async fn nobody_is_confirmed_without_doubt_while_a_change_of_a_group_that_failed_may_still_be_done()
+{
     let server = ScimServer::start();
-    let mut entries: Vec<Entry> = (0..MANY).map(|number| entry("slow", person("slow", &format!("user{number}")))).collect();
+    let mut entries: Vec<Entry> =
+        (0..MANY).map(|number| entry("slow", person("slow", &format!("user{number}")))).collect();
     let plain = Directory::open(&server.address()).unwrap();
     let brought = join_all(entries.iter().map(|entry| plain.bring(entry))).await;
     assert!(brought.iter().all(|brought| !brought.as_ref().unwrap().may_be_late), "{brought:?}");
     let can = abilities(true, 0, true, true);
-    let several = |asked: &Asked| asked.body["Operations"][0]["value"].as_array().is_some_and(|members| members.len() > 1);
+    let several = |asked: &Asked| {
+        asked.body["Operations"][0]["value"].as_array().is_some_and(|members| members.len() > 1)
+    };
     let proxy = Proxy::before(&server, move |asked| match () {
         () if asked.is("GET /ServiceProviderConfig") => Act::json(200, &can),
         () if asked.is("PATCH /Groups") && several(asked) => Act::json(504, &json!({})),
@@ -182,21 +220,28 @@ async fn a_list_that_fails_is_about_the_directory_as_a_whole() {
         false => Act::json(502, &json!({})),
     })
     .await;
-    let error = Directory::open(&proxy.address()).unwrap().bring(&entry("whole", person("whole", "alice"))).await.unwrap_err();
+    let error = Directory::open(&proxy.address())
+        .unwrap()
+        .bring(&entry("whole", person("whole", "alice")))
+        .await
+        .unwrap_err();
     assert!(matches!(error, DirectoryError::Unreachable(_)), "{error}");
 }
 
-/// Disables somebody while a server never answers what it is asked about a hundred others, and returns how long that takes.
+/// Disables somebody while a server never answers what it is asked about a hundred others, and
+/// returns how long that takes.
 async fn delay(organization: &str, bulk: usize, edit: fn(&mut Entry)) -> Duration {
     let server = ScimServer::start();
     let mut bob = entry(organization, person(organization, "bob"));
-    let mut stuck: Vec<Entry> =
-        (0..100).map(|number| entry(organization, person(organization, &format!("stuck{number}")))).collect();
+    let mut stuck: Vec<Entry> = (0..100)
+        .map(|number| entry(organization, person(organization, &format!("stuck{number}"))))
+        .collect();
     let mut words: Vec<String> = stuck.iter().map(|entry| entry.account.to_string()).collect();
     words.push("stuck".to_owned());
     let words = Arc::new(words);
     let hangs = Arc::new(AtomicBool::new(false));
-    let (is_hanging, can, about) = (hangs.clone(), abilities(true, bulk, true, true), words.clone());
+    let (is_hanging, can, about) =
+        (hangs.clone(), abilities(true, bulk, true, true), words.clone());
     let proxy = Proxy::before(&server, move |asked| match () {
         () if asked.is("GET /ServiceProviderConfig") => Act::json(200, &can),
         () if is_hanging.load(Ordering::Relaxed) && mentions(asked, &about) => Act::Hang,
@@ -246,7 +291,8 @@ async fn a_hundred_entries_that_hang_delay_a_revocation_by_seconds_at_most() {
 async fn a_group_that_hangs_holds_up_nobody_else_and_no_way_in() {
     let server = ScimServer::start();
     let somebody = Somebody::at(&server);
-    let [mut alice, mut bob] = ["alice", "bob"].map(|name| entry("stuckgroup", person("stuckgroup", name)));
+    let [mut alice, mut bob] =
+        ["alice", "bob"].map(|name| entry("stuckgroup", person("stuckgroup", name)));
     bob.person.as_mut().unwrap().group = "others".to_owned();
     let plain = Directory::open(&server.address()).unwrap();
     for entry in [&alice, &bob] {

@@ -12,7 +12,9 @@ use super::{Act, Asked, Proxy, ScimServer, Somebody, abilities, entry, gone, per
 /// Returns what a server without anything in it answers, unless it is a write.
 fn empty(asked: &Asked) -> Act {
     match asked.method.as_str() {
-        "GET" if asked.is("GET /ServiceProviderConfig") => Act::json(200, &abilities(true, 0, true, true)),
+        "GET" if asked.is("GET /ServiceProviderConfig") => {
+            Act::json(200, &abilities(true, 0, true, true))
+        }
         "GET" => Act::json(200, &json!({ "totalResults": 0 })),
         _ => Act::json(500, &json!({})),
     }
@@ -20,14 +22,19 @@ fn empty(asked: &Asked) -> Act {
 
 /// Brings somebody to a server that has nothing and answers all writes so, and returns the error.
 async fn error_of(act: Act) -> DirectoryError {
-    let proxy = Proxy::alone(move |asked| if asked.method == "GET" { empty(asked) } else { act.clone() }).await;
+    let proxy =
+        Proxy::alone(move |asked| if asked.method == "GET" { empty(asked) } else { act.clone() })
+            .await;
     let directory = Directory::open(&proxy.address()).unwrap();
     directory.bring(&entry("hostile", person("hostile", "alice"))).await.unwrap_err()
 }
 
-/// Brings somebody to a server that answers every search so, and returns the error; nothing may be written.
+/// Brings somebody to a server that answers every search so, and returns the error; nothing may be
+/// written.
 async fn error_of_search(act: Act) -> DirectoryError {
-    let proxy = Proxy::alone(move |asked| if asked.is("GET /Users") { act.clone() } else { empty(asked) }).await;
+    let proxy =
+        Proxy::alone(move |asked| if asked.is("GET /Users") { act.clone() } else { empty(asked) })
+            .await;
     let directory = Directory::open(&proxy.address()).unwrap();
     let alice = entry("hostile", person("hostile", "alice"));
     let error = directory.bring(&alice).await.unwrap_err();
@@ -89,7 +96,12 @@ async fn a_reply_that_is_lost_makes_no_double() {
 #[tokio::test]
 async fn an_error_for_what_was_done_all_the_same_makes_no_double() {
     for status in [500, 502, 503, 504] {
-        check_one_entry(&format!("erring{status}"), abilities(true, 0, true, true), Act::PassAndAnswer(status)).await;
+        check_one_entry(
+            &format!("erring{status}"),
+            abilities(true, 0, true, true),
+            Act::PassAndAnswer(status),
+        )
+        .await;
     }
 }
 
@@ -108,10 +120,12 @@ async fn a_bulk_whose_reply_is_lost_makes_no_doubles() {
     })
     .await;
     let directory = Arc::new(Directory::open(&proxy.address()).unwrap());
-    let entries: Vec<Entry> = (0..20).map(|number| entry("bulks", person("bulks", &format!("user{number}")))).collect();
+    let entries: Vec<Entry> =
+        (0..20).map(|number| entry("bulks", person("bulks", &format!("user{number}")))).collect();
     let mut tries = 0;
     loop {
-        let brought = futures::future::join_all(entries.iter().map(|entry| directory.bring(entry))).await;
+        let brought =
+            futures::future::join_all(entries.iter().map(|entry| directory.bring(entry))).await;
         tries += 1;
         if brought.iter().all(Result::is_ok) {
             break;
@@ -129,40 +143,69 @@ async fn a_bulk_whose_reply_is_lost_makes_no_doubles() {
 
 #[tokio::test]
 async fn a_server_that_asks_to_wait_says_for_how_long() {
-    let wait = |status: u16, headers: &[&str]| Act::Answer(status, headers.iter().map(|it| (*it).to_owned()).collect(), vec![]);
-    let busy = |seconds: Option<u64>| DirectoryError::Busy { after: seconds.map(Duration::from_secs), may_be_done: false };
+    let wait = |status: u16, headers: &[&str]| {
+        Act::Answer(status, headers.iter().map(|it| (*it).to_owned()).collect(), vec![])
+    };
+    let busy = |seconds: Option<u64>| DirectoryError::Busy {
+        after: seconds.map(Duration::from_secs),
+        may_be_done: false,
+    };
     // What a gateway answers may come after the write.
-    let unsure = |seconds: u64| DirectoryError::Busy { after: Some(Duration::from_secs(seconds)), may_be_done: true };
+    let unsure = |seconds: u64| DirectoryError::Busy {
+        after: Some(Duration::from_secs(seconds)),
+        may_be_done: true,
+    };
     assert_eq!(error_of(wait(429, &["Retry-After: 7"])).await, busy(Some(7)));
     assert_eq!(error_of(wait(503, &["Retry-After: 0"])).await, unsure(0));
     assert_eq!(error_of(wait(429, &[])).await, busy(None));
-    let date = ["Date: Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After: Sun, 06 Nov 1994 08:50:07 GMT"];
+    let date =
+        ["Date: Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After: Sun, 06 Nov 1994 08:50:07 GMT"];
     assert_eq!(error_of(wait(503, &date)).await, unsure(30));
-    let past = ["Date: Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After: Tue, 06 Nov 1984 08:49:37 GMT"];
+    let past =
+        ["Date: Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After: Tue, 06 Nov 1984 08:49:37 GMT"];
     assert_eq!(error_of(wait(429, &past)).await, busy(Some(0)));
     let day = 24 * 3600;
     assert_eq!(error_of(wait(429, &["Retry-After: 18446744073709551615"])).await, busy(Some(day)));
-    let eternity = ["Date: Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After: Thu, 31 Dec 9998 23:59:59 GMT"];
+    let eternity =
+        ["Date: Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After: Thu, 31 Dec 9998 23:59:59 GMT"];
     assert_eq!(error_of(wait(429, &eternity)).await, busy(Some(day)));
-    for nonsense in ["Retry-After: soon", "Retry-After: -5", "Retry-After: 99999999999999999999999", "Retry-After: "] {
+    for nonsense in [
+        "Retry-After: soon",
+        "Retry-After: -5",
+        "Retry-After: 99999999999999999999999",
+        "Retry-After: ",
+    ] {
         assert_eq!(error_of(wait(429, &[nonsense])).await, busy(None), "{nonsense}");
     }
 }
 
 #[tokio::test]
 async fn errors_are_what_their_status_says() {
-    let detail = json!({ "status": "400", "scimType": "invalidValue", "detail": "no such\n country" });
-    assert_eq!(error_of(Act::json(400, &detail)).await, DirectoryError::Refused("no such country".to_owned()));
+    let detail =
+        json!({ "status": "400", "scimType": "invalidValue", "detail": "no such\n country" });
+    assert_eq!(
+        error_of(Act::json(400, &detail)).await,
+        DirectoryError::Refused("no such country".to_owned())
+    );
     assert_eq!(error_of(Act::json(412, &json!({}))).await, DirectoryError::Conflict);
     assert!(matches!(error_of(Act::json(401, &json!({}))).await, DirectoryError::Unauthorized(_)));
     let not_this_one = error_of(Act::json(403, &json!({}))).await;
-    assert!(matches!(&not_this_one, DirectoryError::Refused(why) if why.contains("403")), "{not_this_one}");
+    assert!(
+        matches!(&not_this_one, DirectoryError::Refused(why) if why.contains("403")),
+        "{not_this_one}"
+    );
     for status in [500, 502, 503, 504] {
         let error = error_of(Act::json(status, &json!({}))).await;
-        assert!(matches!(&error, DirectoryError::Failed(why) if why.contains(&status.to_string())), "{error}");
+        assert!(
+            matches!(&error, DirectoryError::Failed(why) if why.contains(&status.to_string())),
+            "{error}"
+        );
     }
     let taken = error_of(Act::json(409, &json!({ "scimType": "uniqueness" }))).await;
-    assert!(matches!(&taken, DirectoryError::Refused(why) if why.contains("alice.hostile")), "{taken}");
+    assert!(
+        matches!(&taken, DirectoryError::Refused(why) if why.contains("alice.hostile")),
+        "{taken}"
+    );
     let endless = json!({ "status": "400", "detail": "no ".repeat(10_000) });
     assert!(error_of(Act::json(400, &endless)).await.to_string().len() < 300);
 }
@@ -175,7 +218,9 @@ async fn what_may_be_done_although_it_is_answered_otherwise_is_left_open() {
         let error = error_of(act).await;
         assert!(error.leaves_open_what_becomes_of_it(), "{error}");
     }
-    for act in [Act::Answer(429, wait(), vec![]), Act::json(400, &json!({})), Act::json(401, &json!({}))] {
+    for act in
+        [Act::Answer(429, wait(), vec![]), Act::json(400, &json!({})), Act::json(401, &json!({}))]
+    {
         let error = error_of(act).await;
         assert!(!error.leaves_open_what_becomes_of_it(), "{error}");
     }
@@ -192,7 +237,10 @@ async fn a_password_that_a_server_repeats_in_its_refusal_is_not_told() {
         }
     })
     .await;
-    let alice = entry("hostile", person("hostile", "alice").with_new_password(Some("correct horse battery staple")));
+    let alice = entry(
+        "hostile",
+        person("hostile", "alice").with_new_password(Some("correct horse battery staple")),
+    );
     let error = Directory::open(&proxy.address()).unwrap().bring(&alice).await.unwrap_err();
     assert!(matches!(error, DirectoryError::Refused(_)), "{error}");
     assert!(!error.to_string().contains("horse"), "{error}");
@@ -214,7 +262,10 @@ async fn a_password_is_not_told_however_a_server_repeats_it() {
         let alice = entry("hostile", person("hostile", "alice").with_new_password(Some(password)));
         let error = Directory::open(&proxy.address()).unwrap().bring(&alice).await.unwrap_err();
         assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("400")), "{error}");
-        assert!(!error.to_string().contains("nine") && !error.to_string().contains("lorries"), "{error}");
+        assert!(
+            !error.to_string().contains("nine") && !error.to_string().contains("lorries"),
+            "{error}"
+        );
     }
 }
 
@@ -233,8 +284,10 @@ async fn what_a_server_says_of_a_bulk_as_a_whole_is_told_to_nobody() {
     })
     .await;
     let directory = Directory::open(&proxy.address()).unwrap();
-    let entries: Vec<Entry> = (0..8).map(|number| entry("whole", person("whole", &format!("user{number}")))).collect();
-    let brought = futures::future::join_all(entries.iter().map(|entry| directory.bring(entry))).await;
+    let entries: Vec<Entry> =
+        (0..8).map(|number| entry("whole", person("whole", &format!("user{number}")))).collect();
+    let brought =
+        futures::future::join_all(entries.iter().map(|entry| directory.bring(entry))).await;
     assert!(!proxy.asked("POST /Bulk").is_empty());
     for answer in brought {
         let error = answer.unwrap_err();
@@ -265,7 +318,8 @@ async fn an_entry_without_the_external_id_is_not_left_behind() {
 #[tokio::test]
 async fn an_entry_whose_external_id_is_not_in_the_answer_is_looked_at_before_it_is_taken_back() {
     let alice = entry("hostile", person("hostile", "alice"));
-    let made = json!({ "id": "7", "externalId": alice.account.to_string(), "userName": "alice.hostile" });
+    let made =
+        json!({ "id": "7", "externalId": alice.account.to_string(), "userName": "alice.hostile" });
     let proxy = Proxy::alone(move |asked| match asked.method.as_str() {
         "GET" if asked.path == "/Users/7" => Act::json(200, &made),
         "GET" => empty(asked),
@@ -283,7 +337,8 @@ async fn a_server_that_finds_nothing_by_a_filter_that_it_does_not_know_makes_no_
     for unknown in [["externalId+eq", "externalId+eq"], ["externalId+eq", "userName+eq"]] {
         let server = ScimServer::start();
         let proxy = Proxy::before(&server, move |asked| {
-            let is_unknown = asked.path == "/Users" && unknown.iter().any(|filter| asked.query.contains(filter));
+            let is_unknown =
+                asked.path == "/Users" && unknown.iter().any(|filter| asked.query.contains(filter));
             if is_unknown { Act::json(200, &json!({ "totalResults": 0 })) } else { Act::Pass }
         })
         .await;
@@ -303,19 +358,31 @@ async fn a_server_that_finds_nothing_by_a_filter_that_it_does_not_know_makes_no_
 async fn a_redirect_is_not_followed() {
     let server = ScimServer::shared();
     let to = format!("Location: http://127.0.0.1:{}/v2/Users", server.port());
-    let proxy =
-        Proxy::alone(move |asked| if asked.is("GET /Users") { Act::Answer(302, vec![to.clone()], vec![]) } else { empty(asked) })
-            .await;
+    let proxy = Proxy::alone(move |asked| {
+        if asked.is("GET /Users") {
+            Act::Answer(302, vec![to.clone()], vec![])
+        } else {
+            empty(asked)
+        }
+    })
+    .await;
     let directory = Directory::open(&proxy.address()).unwrap();
-    let error = directory.bring(&entry("redirected", person("redirected", "alice"))).await.unwrap_err();
+    let error =
+        directory.bring(&entry("redirected", person("redirected", "alice"))).await.unwrap_err();
     check_nonsense(&error, "redirects");
     assert_eq!(proxy.asked("GET /Users").len(), 1);
 }
 
 #[tokio::test]
 async fn half_a_list_is_not_taken_for_a_whole_one() {
-    check_nonsense(&error_of_search(Act::json(200, &json!({ "totalResults": 1, "Resources": [] }))).await, "announces");
-    check_nonsense(&error_of_search(Act::json(200, &json!({ "totalResults": 1 }))).await, "announces");
+    check_nonsense(
+        &error_of_search(Act::json(200, &json!({ "totalResults": 1, "Resources": [] }))).await,
+        "announces",
+    );
+    check_nonsense(
+        &error_of_search(Act::json(200, &json!({ "totalResults": 1 }))).await,
+        "announces",
+    );
     let same = json!({ "totalResults": 2, "Resources": [{ "id": "7", "externalId": "x" }] });
     check_nonsense(&error_of_search(Act::json(200, &same)).await, "1 of the 2");
 }
@@ -353,7 +420,10 @@ async fn an_answer_that_does_not_end_is_given_up_on() {
 #[tokio::test]
 async fn half_an_answer_is_none() {
     let error = error_of_search(Act::HalfAnswer(b"{\"totalResults\":0}".to_vec())).await;
-    assert!(matches!(&error, DirectoryError::Failed(why) if why.contains("the connection broke")), "{error}");
+    assert!(
+        matches!(&error, DirectoryError::Failed(why) if why.contains("the connection broke")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -375,17 +445,25 @@ async fn a_bulk_that_keeps_silent_about_somebody_is_nonsense_for_them_alone() {
         }
         let operations = asked.body["Operations"].as_array().unwrap().iter();
         let outcome = |it: &Value| json!({ "method": "POST", "bulkId": it["bulkId"], "location": format!("http://x/v2/Users/{}", it["data"]["userName"].as_str().unwrap()), "status": 201 });
-        let known = operations.filter(|it| it["data"]["userName"] != "user3.forgotten").map(outcome).rev();
+        let known =
+            operations.filter(|it| it["data"]["userName"] != "user3.forgotten").map(outcome).rev();
         Act::json(200, &json!({ "Operations": known.collect::<Vec<_>>() }))
     };
     let proxy = Proxy::before(&server, forgetful).await;
     let directory = Directory::open(&proxy.address()).unwrap();
     // The first write of all goes alone or with the others: who is forgotten isn't the first.
-    let entries: Vec<Entry> = (0..8).map(|number| entry("forgotten", person("forgotten", &format!("user{number}")))).collect();
-    let brought = futures::future::join_all(entries.iter().map(|entry| directory.bring(entry))).await;
+    let entries: Vec<Entry> = (0..8)
+        .map(|number| entry("forgotten", person("forgotten", &format!("user{number}"))))
+        .collect();
+    let brought =
+        futures::future::join_all(entries.iter().map(|entry| directory.bring(entry))).await;
     check_nonsense(brought[3].as_ref().unwrap_err(), "bulk");
-    assert!(brought.iter().enumerate().all(|(number, it)| number == 3 || it.is_ok()), "{brought:?}");
-    let members = Somebody::at(&server).groups_in("forgotten").await[0]["members"].as_array().unwrap().len();
+    assert!(
+        brought.iter().enumerate().all(|(number, it)| number == 3 || it.is_ok()),
+        "{brought:?}"
+    );
+    let members =
+        Somebody::at(&server).groups_in("forgotten").await[0]["members"].as_array().unwrap().len();
     assert_eq!(members, 7);
 }
 
@@ -400,7 +478,10 @@ async fn that_nobody_answers_is_told_without_what_was_asked() {
     let address = format!("scim+http://127.0.0.1:{port}/v2?token-file={}", token.display());
     let directory = Directory::open(&address).unwrap();
     let error = directory.bring(&entry("hostile", person("hostile", "alice"))).await.unwrap_err();
-    assert!(matches!(&error, DirectoryError::Unreachable(why) if why.contains("Connection refused")), "{error}");
+    assert!(
+        matches!(&error, DirectoryError::Unreachable(why) if why.contains("Connection refused")),
+        "{error}"
+    );
     let text = format!("{error} {error:?} {directory:?}");
     assert!(!text.contains("filter=") && !text.contains("hush-hush"), "{text}");
     std::fs::remove_file(&token).unwrap();

@@ -21,8 +21,11 @@ async fn everybody_is_listed_with_what_the_directory_knows_of_them() {
         "entitlements": [{ "value": "cases:write" }, { "value": "cases:read" }],
     });
     let alice_id = somebody.post("/Users", alice).await;
-    let bob_id = somebody.post("/Users", json!({ "userName": "bob", "name": { "formatted": "Bob" } })).await;
-    somebody.post("/Groups", json!({ "displayName": "Leads", "members": [{ "value": alice_id }] })).await;
+    let bob_id =
+        somebody.post("/Users", json!({ "userName": "bob", "name": { "formatted": "Bob" } })).await;
+    somebody
+        .post("/Groups", json!({ "displayName": "Leads", "members": [{ "value": alice_id }] }))
+        .await;
     somebody
         .post("/Groups", json!({ "displayName": "Everybody", "members": [{ "value": alice_id }, { "value": bob_id }] }))
         .await;
@@ -85,7 +88,12 @@ async fn an_entry_is_linked_once_and_an_account_has_one() {
         assert_eq!(proxy.writes().len(), 0);
         let error = directory.link(&second, &account).await.unwrap_err();
         assert!(matches!(&error, DirectoryError::Refused(why) if why.contains(&first)), "{error}");
-        let linked = somebody.all("/Users").await.into_iter().find(|user| user["id"] == first.as_str()).unwrap();
+        let linked = somebody
+            .all("/Users")
+            .await
+            .into_iter()
+            .find(|user| user["id"] == first.as_str())
+            .unwrap();
         assert_eq!((&linked["externalId"], &linked["title"]), (&json!(account), &json!("Boss")));
     }
     let directory = Directory::open(&server.address()).unwrap();
@@ -109,8 +117,14 @@ async fn booleans_and_keys_that_are_written_otherwise_are_read() {
     let found = Directory::open(&proxy.address()).unwrap().people().await.unwrap();
     assert!(found.people.iter().all(|one| one.unreadable.is_empty()), "{found:#?}");
     let [ann, bob] = &found.people[..] else { panic!("{found:#?}") };
-    assert_eq!((ann.id.as_str(), ann.active, ann.email.as_deref()), ("1", true, Some("ann@acme.example")));
-    assert_eq!((bob.active, bob.phone.as_deref(), bob.role.as_deref()), (false, Some("4711"), Some("driver")));
+    assert_eq!(
+        (ann.id.as_str(), ann.active, ann.email.as_deref()),
+        ("1", true, Some("ann@acme.example"))
+    );
+    assert_eq!(
+        (bob.active, bob.phone.as_deref(), bob.role.as_deref()),
+        (false, Some("4711"), Some("driver"))
+    );
     assert_eq!(bob.groups, ["drivers"]);
 }
 
@@ -130,15 +144,23 @@ async fn one_odd_entry_keeps_nobody_else_from_being_listed_and_says_what_is_odd_
     })
     .await;
     let found = Directory::open(&proxy.address()).unwrap().people().await.unwrap().people;
-    let unreadable: Vec<(&str, String)> = found.iter().map(|one| (one.id.as_str(), one.unreadable.join("; "))).collect();
+    let unreadable: Vec<(&str, String)> =
+        found.iter().map(|one| (one.id.as_str(), one.unreadable.join("; "))).collect();
     let expected = [
         ("2", "it has no userName; postalCode of an address isn't a text"),
-        ("1", "active is neither true nor false; emails isn't a list; a value of phoneNumbers isn't a text"),
+        (
+            "1",
+            "active is neither true nor false; emails isn't a list; a value of phoneNumbers isn't a text",
+        ),
         ("3", ""),
     ];
     assert_eq!(unreadable, expected.map(|(id, why)| (id, why.to_owned())));
     let bob = &found[2];
-    assert_eq!((&bob.address, &bob.further), (&None, &[("addresses", 1)].into()), "what has no parts can't be taken");
+    assert_eq!(
+        (&bob.address, &bob.further),
+        (&None, &[("addresses", 1)].into()),
+        "what has no parts can't be taken"
+    );
     assert_eq!(
         (&bob.external_id, bob.display_name.as_deref(), bob.email.as_deref()),
         (&None, Some("Bob"), Some("bob@acme.example"))
@@ -148,8 +170,11 @@ async fn one_odd_entry_keeps_nobody_else_from_being_listed_and_says_what_is_odd_
 #[tokio::test]
 async fn what_cannot_be_listed_whole_is_not_listed() {
     let proxy = Proxy::alone(|asked| {
-        let list =
-            if asked.path == "/Groups" { json!({ "totalResults": 0 }) } else { json!({ "totalResults": 2, "Resources": [] }) };
+        let list = if asked.path == "/Groups" {
+            json!({ "totalResults": 0 })
+        } else {
+            json!({ "totalResults": 2, "Resources": [] })
+        };
         Act::json(200, &list)
     })
     .await;
@@ -161,7 +186,10 @@ async fn what_cannot_be_listed_whole_is_not_listed() {
 async fn only_a_directory_that_can_be_imported_from_is() {
     let directory = Directory::open("rehearsal:///tmp/nowhere").unwrap();
     let error = directory.people().await.unwrap_err();
-    assert!(matches!(&error, DirectoryError::Address(why) if why.contains("scim+https://")), "{error}");
+    assert!(
+        matches!(&error, DirectoryError::Address(why) if why.contains("scim+https://")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -205,5 +233,9 @@ async fn where_the_list_of_groups_is_too_long_each_is_read_by_itself() {
     let found = Directory::open(&proxy.address()).unwrap().people().await.unwrap();
     assert_eq!(found.people[0].groups, ["Group 1"]);
     assert_eq!(found.unreadable_groups.len(), 1, "{:?}", found.unreadable_groups);
-    assert!(found.unreadable_groups[0].starts_with("the group Group 2 (entry 2): "), "{:?}", found.unreadable_groups);
+    assert!(
+        found.unreadable_groups[0].starts_with("the group Group 2 (entry 2): "),
+        "{:?}",
+        found.unreadable_groups
+    );
 }

@@ -11,7 +11,9 @@ use super::{Act, Asked, Proxy, ScimServer, Somebody, abilities, entry, gone, per
 
 /// Returns a page of a list, of at most so many.
 fn page(asked: &Asked, users: &[Value], most: usize) -> Act {
-    let number = |name: &str| asked.query.split('&').find_map(|part| part.strip_prefix(name)?.parse().ok()).unwrap();
+    let number = |name: &str| {
+        asked.query.split('&').find_map(|part| part.strip_prefix(name)?.parse().ok()).unwrap()
+    };
     let (start, count): (usize, usize) = (number("startIndex="), number("count="));
     let page: Vec<&Value> = users.iter().skip(start - 1).take(count.min(most)).collect();
     Act::json(200, &json!({ "totalResults": users.len(), "Resources": page }))
@@ -31,7 +33,9 @@ async fn listing(list: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Proxy 
 }
 
 fn users(number: usize) -> Vec<Value> {
-    (1..=number).map(|id| json!({ "id": id.to_string(), "userName": format!("user{id}") })).collect()
+    (1..=number)
+        .map(|id| json!({ "id": id.to_string(), "userName": format!("user{id}") }))
+        .collect()
 }
 
 #[tokio::test]
@@ -66,7 +70,10 @@ async fn who_moves_to_a_page_that_was_read_already_is_not_taken_for_gone() {
 async fn a_server_that_gives_one_or_two_at_a_time_is_read_to_the_end() {
     for most in [1, 2] {
         let proxy = listing(move |asked| page(asked, &users(9), most)).await;
-        assert_eq!(Directory::open(&proxy.address()).unwrap().people().await.unwrap().people.len(), 9);
+        assert_eq!(
+            Directory::open(&proxy.address()).unwrap().people().await.unwrap().people.len(),
+            9
+        );
     }
 }
 
@@ -78,7 +85,10 @@ async fn a_server_that_gives_the_first_page_again_and_again_is_not_read_for_ever
     })
     .await;
     let error = Directory::open(&proxy.address()).unwrap().people().await.unwrap_err();
-    assert!(matches!(&error, DirectoryError::Nonsense(why) if why.contains("200 of the 300")), "{error}");
+    assert!(
+        matches!(&error, DirectoryError::Nonsense(why) if why.contains("200 of the 300")),
+        "{error}"
+    );
     assert!(proxy.asked("GET /Users").len() <= 3);
 }
 
@@ -92,15 +102,22 @@ async fn check_without_list(organization: &str, list: Act, longest: Duration) {
     .await;
     let directory = Directory::open(&proxy.address()).unwrap();
     let name = |number| format!("user{number}");
-    let entries: Vec<Entry> = (0..30).map(|number| entry(organization, person(organization, &name(number)))).collect();
+    let entries: Vec<Entry> =
+        (0..30).map(|number| entry(organization, person(organization, &name(number)))).collect();
     let began = tokio::time::Instant::now();
     let brought = join_all(entries.iter().map(|entry| directory.bring(entry))).await;
     assert!(brought.iter().all(Result::is_ok), "{brought:?}");
     assert!(began.elapsed() < longest, "{:?}", began.elapsed());
     let again = join_all(entries.iter().map(|entry| directory.bring(entry))).await;
     assert!(again.iter().all(Result::is_ok), "{again:?}");
-    assert_eq!(proxy.asked("GET /Users").iter().filter(|asked| !asked.query.contains("filter=")).count(), 1);
-    assert_eq!(Somebody::at(&server).groups_in(organization).await[0]["members"].as_array().unwrap().len(), 30);
+    assert_eq!(
+        proxy.asked("GET /Users").iter().filter(|asked| !asked.query.contains("filter=")).count(),
+        1
+    );
+    assert_eq!(
+        Somebody::at(&server).groups_in(organization).await[0]["members"].as_array().unwrap().len(),
+        30
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Who is in which group, at servers that don't show it or don't take somebody out as the RFC has it.
+//! Who is in which group, at servers that don't show it or don't take somebody out as the RFC has
+//! it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,10 +10,15 @@ use serde_json::{Value, json};
 use super::variants::check_lives;
 use super::{Act, Asked, Proxy, ScimServer, Somebody, abilities, entry, person};
 
-/// Takes the members out of an answer, as servers do that give them to nobody or give them on request.
+/// Takes the members out of an answer, as servers do that give them to nobody or give them on
+/// request.
 fn without_members(answer: &mut Value) {
     let has_many = answer["Resources"].is_array();
-    let groups = if has_many { answer["Resources"].as_array_mut().unwrap().iter_mut().collect() } else { vec![answer] };
+    let groups = if has_many {
+        answer["Resources"].as_array_mut().unwrap().iter_mut().collect()
+    } else {
+        vec![answer]
+    };
     for group in groups.into_iter().filter_map(Value::as_object_mut) {
         group.remove("members");
     }
@@ -43,7 +49,9 @@ fn by_path(body: &Value) -> Value {
     for operation in body["Operations"].as_array().unwrap() {
         if operation["op"] == "remove" && operation["value"].is_array() {
             let ids = operation["value"].as_array().unwrap().iter().map(|it| it["value"].clone());
-            operations.extend(ids.map(|id| json!({ "op": "remove", "path": format!("members[value eq {id}]") })));
+            operations.extend(
+                ids.map(|id| json!({ "op": "remove", "path": format!("members[value eq {id}]") })),
+            );
         } else {
             operations.push(operation.clone());
         }
@@ -51,19 +59,26 @@ fn by_path(body: &Value) -> Value {
     super::patch(operations.into())
 }
 
-/// Returns the same change at a server that goes by the RFC: what is removed is everything, whatever values are given.
+/// Returns the same change at a server that goes by the RFC: what is removed is everything,
+/// whatever values are given.
 fn of_everybody(body: &Value) -> Value {
     let mut operations = body["Operations"].clone();
-    for operation in operations.as_array_mut().unwrap().iter_mut().filter(|it| it["op"] == "remove") {
+    for operation in operations.as_array_mut().unwrap().iter_mut().filter(|it| it["op"] == "remove")
+    {
         operation.as_object_mut().unwrap().remove("value");
     }
     super::patch(operations)
 }
 
 /// Returns a directory at a server that seems to be another, without bulks.
-async fn directory_at(server: &Arc<ScimServer>, script: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> (Proxy, Directory) {
+async fn directory_at(
+    server: &Arc<ScimServer>,
+    script: impl Fn(&Asked) -> Act + Send + Sync + 'static,
+) -> (Proxy, Directory) {
     let can = abilities(true, 0, true, true);
-    let script = move |asked: &Asked| if asked.is("GET /ServiceProviderConfig") { Act::json(200, &can) } else { script(asked) };
+    let script = move |asked: &Asked| {
+        if asked.is("GET /ServiceProviderConfig") { Act::json(200, &can) } else { script(asked) }
+    };
     let proxy = Proxy::before(server, script).await;
     let directory = Directory::open(&proxy.address()).unwrap();
     (proxy, directory)
@@ -72,9 +87,13 @@ async fn directory_at(server: &Arc<ScimServer>, script: impl Fn(&Asked) -> Act +
 #[tokio::test]
 async fn a_server_that_filters_by_members_and_shows_none_is_left_and_joined() {
     let server = ScimServer::shared();
-    for (organization, hide) in [("omitting", without_members as fn(&mut Value)), ("emptying", with_empty_members)] {
-        let (_proxy, directory) =
-            directory_at(&server, move |asked| if asked.is("GET /Groups") { Act::PassAltered(hide) } else { Act::Pass }).await;
+    for (organization, hide) in
+        [("omitting", without_members as fn(&mut Value)), ("emptying", with_empty_members)]
+    {
+        let (_proxy, directory) = directory_at(&server, move |asked| {
+            if asked.is("GET /Groups") { Act::PassAltered(hide) } else { Act::Pass }
+        })
+        .await;
         check_lives(&directory, &Somebody::at(&server), organization).await;
     }
 }
@@ -83,15 +102,17 @@ async fn a_server_that_filters_by_members_and_shows_none_is_left_and_joined() {
 async fn a_server_that_neither_filters_by_members_nor_shows_any_is_left_and_joined() {
     for ignores in [true, false] {
         let server = ScimServer::start();
-        let (_proxy, directory) = directory_at(&server, move |asked| match asked.is("GET /Groups") {
-            true if is_by_member(asked) && !ignores => error("invalidFilter"),
-            true if is_by_member(asked) => {
-                Act::json(200, &json!({ "totalResults": 2, "Resources": [{ "id": "7" }, { "id": "8" }] }))
-            }
-            true => Act::PassAltered(without_members),
-            false => Act::Pass,
-        })
-        .await;
+        let (_proxy, directory) =
+            directory_at(&server, move |asked| match asked.is("GET /Groups") {
+                true if is_by_member(asked) && !ignores => error("invalidFilter"),
+                true if is_by_member(asked) => Act::json(
+                    200,
+                    &json!({ "totalResults": 2, "Resources": [{ "id": "7" }, { "id": "8" }] }),
+                ),
+                true => Act::PassAltered(without_members),
+                false => Act::Pass,
+            })
+            .await;
         check_lives(&directory, &Somebody::at(&server), "hidden").await;
     }
 }
@@ -106,11 +127,13 @@ async fn a_group_that_only_the_entry_tells_of_is_left() {
             Act::Pass
         }
         "GET" if is_by_member(asked) => Act::json(200, &json!({ "totalResults": 0 })),
-        "GET" if asked.path == "/Users" && !has_left.load(Ordering::Relaxed) => Act::PassAltered(|answer| {
-            for user in answer["Resources"].as_array_mut().into_iter().flatten() {
-                user["groups"] = json!([{ "value": "7", "display": "told/people" }]);
-            }
-        }),
+        "GET" if asked.path == "/Users" && !has_left.load(Ordering::Relaxed) => {
+            Act::PassAltered(|answer| {
+                for user in answer["Resources"].as_array_mut().into_iter().flatten() {
+                    user["groups"] = json!([{ "value": "7", "display": "told/people" }]);
+                }
+            })
+        }
         _ => Act::Pass,
     })
     .await;
@@ -129,15 +152,21 @@ async fn a_group_whose_members_are_not_shown_is_neither_dropped_nor_written_whol
     let can = abilities(false, 0, true, true);
     let proxy = Proxy::before(&server, move |asked| match asked.path.as_str() {
         "/ServiceProviderConfig" => Act::json(200, &can),
-        path if path.starts_with("/Groups") && asked.method == "GET" => Act::PassAltered(without_members),
+        path if path.starts_with("/Groups") && asked.method == "GET" => {
+            Act::PassAltered(without_members)
+        }
         _ => Act::Pass,
     })
     .await;
     let directory = Directory::open(&proxy.address()).unwrap();
-    let (mut alice, bob) = (entry("unshown", person("unshown", "alice")), entry("unshown", person("unshown", "bob")));
+    let (mut alice, bob) =
+        (entry("unshown", person("unshown", "alice")), entry("unshown", person("unshown", "bob")));
     Directory::open(&server.address()).unwrap().bring(&bob).await.unwrap();
     let error = directory.bring(&alice).await.unwrap_err();
-    assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("doesn't show")), "{error}");
+    assert!(
+        matches!(&error, DirectoryError::Refused(why) if why.contains("doesn't show")),
+        "{error}"
+    );
     alice.person.as_mut().unwrap().group = "leads".to_owned();
     directory.bring(&alice).await.unwrap();
     directory.drop_groups(&Groups::from([("unshown".to_owned(), [].into())])).await.unwrap();
@@ -151,13 +180,17 @@ async fn members_that_are_shown_on_request_are_written_whole() {
     let can = abilities(false, 0, true, true);
     let proxy = Proxy::before(&server, move |asked| match asked.path.as_str() {
         "/ServiceProviderConfig" => Act::json(200, &can),
-        path if path.starts_with("/Groups") && asked.method == "GET" && !asked.query.contains("members") => {
+        path if path.starts_with("/Groups")
+            && asked.method == "GET"
+            && !asked.query.contains("members") =>
+        {
             Act::PassAltered(without_members)
         }
         _ => Act::Pass,
     })
     .await;
-    check_lives(&Directory::open(&proxy.address()).unwrap(), &Somebody::at(&server), "requested").await;
+    check_lives(&Directory::open(&proxy.address()).unwrap(), &Somebody::at(&server), "requested")
+        .await;
 }
 
 #[tokio::test]
@@ -178,8 +211,10 @@ async fn a_server_that_takes_nobody_out_by_name_keeps_who_stays() {
         })
         .await;
         check_lives(&directory, &Somebody::at(&server), organization).await;
-        let (mut alice, bob) =
-            (entry(organization, person(organization, "alice")), entry(organization, person(organization, "bob")));
+        let (mut alice, bob) = (
+            entry(organization, person(organization, "alice")),
+            entry(organization, person(organization, "bob")),
+        );
         for entry in [&alice, &bob] {
             directory.bring(entry).await.unwrap();
         }
@@ -198,7 +233,9 @@ async fn a_server_that_takes_nobody_out_by_name_keeps_who_stays() {
 async fn a_server_that_takes_nobody_out_by_patch_is_given_the_whole_group() {
     let server = ScimServer::shared();
     let (proxy, directory) = directory_at(&server, |asked| {
-        let removes = asked.method == "PATCH" && asked.path.starts_with("/Groups") && asked.body.to_string().contains("remove");
+        let removes = asked.method == "PATCH"
+            && asked.path.starts_with("/Groups")
+            && asked.body.to_string().contains("remove");
         if removes { error("invalidPath") } else { Act::Pass }
     })
     .await;
@@ -217,12 +254,16 @@ async fn who_is_hidden_and_not_taken_out_by_name_stays_rather_than_everybody_goe
             _ => Act::Pass,
         })
         .await;
-        let [mut alice, bob] = ["alice", "bob"].map(|name| entry(organization, person(organization, name)));
+        let [mut alice, bob] =
+            ["alice", "bob"].map(|name| entry(organization, person(organization, name)));
         directory.bring(&alice).await.unwrap();
         directory.bring(&bob).await.unwrap();
         alice.person.as_mut().unwrap().group = "leads".to_owned();
         let error = directory.bring(&alice).await.unwrap_err();
-        assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("take the account out there")), "{error}");
+        assert!(
+            matches!(&error, DirectoryError::Refused(why) if why.contains("take the account out there")),
+            "{error}"
+        );
         let id = somebody.entry_of(&bob).await["id"].clone();
         assert_eq!(somebody.groups_of(&id).await, [format!("{organization}/people")]);
     }
@@ -238,12 +279,15 @@ async fn who_is_in_one_of_two_groups_of_a_name_leaves_it_and_nobody_else_does() 
         let plain = Directory::open(&server.address()).unwrap();
         plain.bring(&alice).await.unwrap();
         let members = json!([{ "value": "somebody" }]);
-        let other = json!({ "displayName": format!("{name}2"), "externalId": name, "members": members });
+        let other =
+            json!({ "displayName": format!("{name}2"), "externalId": name, "members": members });
         let path = format!("/Groups/{}", somebody.post("/Groups", other).await);
         let of_proxy = path.clone();
         let (proxy, directory) = directory_at(&server, move |asked| match asked.method.as_str() {
             "PATCH" if asked.path == of_proxy => error("noTarget"),
-            "GET" if hides && asked.path.starts_with("/Groups") => Act::PassAltered(without_members),
+            "GET" if hides && asked.path.starts_with("/Groups") => {
+                Act::PassAltered(without_members)
+            }
             _ => Act::Pass,
         })
         .await;
@@ -263,11 +307,18 @@ async fn a_group_whose_name_another_one_has_taken_can_be_left() {
     let somebody = Somebody::at(&server);
     let mut alice = entry("renamed", person("renamed", "alice"));
     Directory::open(&server.address()).unwrap().bring(&alice).await.unwrap();
-    let path = format!("/Groups/{}", somebody.groups_in("renamed").await[0]["id"].as_str().unwrap());
-    somebody.patch(&path, json!([{ "op": "replace", "path": "displayName", "value": "Everybody" }])).await;
+    let path =
+        format!("/Groups/{}", somebody.groups_in("renamed").await[0]["id"].as_str().unwrap());
+    somebody
+        .patch(&path, json!([{ "op": "replace", "path": "displayName", "value": "Everybody" }]))
+        .await;
     let (_proxy, directory) = directory_at(&server, |asked| {
         let renames = asked.method == "PATCH" && asked.body.to_string().contains("displayName");
-        if renames { Act::json(409, &json!({ "status": "409", "scimType": "uniqueness" })) } else { Act::Pass }
+        if renames {
+            Act::json(409, &json!({ "status": "409", "scimType": "uniqueness" }))
+        } else {
+            Act::Pass
+        }
     })
     .await;
     alice.person.as_mut().unwrap().group = "leads".to_owned();

@@ -43,11 +43,17 @@ impl Somebody {
     }
 
     /// Asks for something and returns the status and the body.
-    pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (u16, Value) {
         let url = format!("http://127.0.0.1:{}/v2{path}", self.server.port());
         let mut request = self.client.request(method, url).bearer_auth(self.server.token());
         if let Some(body) = body {
-            request = request.header("Content-Type", "application/scim+json").body(body.to_string());
+            request =
+                request.header("Content-Type", "application/scim+json").body(body.to_string());
         }
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
@@ -94,10 +100,17 @@ impl Somebody {
 
     /// Returns the names of the groups that an entry is in, sorted.
     pub(crate) async fn groups_of(&self, id: &Value) -> Vec<String> {
-        let has = |group: &&Value| group["members"].as_array().is_some_and(|members| members.iter().any(|it| it["value"] == *id));
+        let has = |group: &&Value| {
+            group["members"]
+                .as_array()
+                .is_some_and(|members| members.iter().any(|it| it["value"] == *id))
+        };
         let groups = self.all("/Groups").await;
-        let mut names: Vec<String> =
-            groups.iter().filter(has).map(|group| group["displayName"].as_str().unwrap().to_owned()).collect();
+        let mut names: Vec<String> = groups
+            .iter()
+            .filter(has)
+            .map(|group| group["displayName"].as_str().unwrap().to_owned())
+            .collect();
         names.sort();
         names
     }
@@ -105,7 +118,9 @@ impl Somebody {
     /// Returns the groups of an organization.
     pub(crate) async fn groups_in(&self, organization: &str) -> Vec<Value> {
         let start = format!("{organization}/");
-        let is_in = |group: &Value| group["externalId"].as_str().is_some_and(|name| name.starts_with(&start));
+        let is_in = |group: &Value| {
+            group["externalId"].as_str().is_some_and(|name| name.starts_with(&start))
+        };
         self.all("/Groups").await.into_iter().filter(is_in).collect()
     }
 }

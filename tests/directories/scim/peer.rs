@@ -1,4 +1,5 @@
-//! A server in memory that behaves as real ones do that aren't quite what the RFC says, each in a way of its own.
+//! A server in memory that behaves as real ones do that aren't quite what the RFC says, each in a
+//! way of its own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -30,7 +31,12 @@ impl Peer {
             (name.to_owned(), value.to_owned())
         };
         let quirks = quirks.split_whitespace().map(quirk).collect();
-        let peer = Arc::new(Mutex::new(Self { quirks, users: BTreeMap::new(), groups: BTreeMap::new(), made: 0 }));
+        let peer = Arc::new(Mutex::new(Self {
+            quirks,
+            users: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            made: 0,
+        }));
         let of_proxy = peer.clone();
         let proxy = Proxy::alone(move |asked| of_proxy.lock().unwrap().act(asked)).await;
         (peer, proxy)
@@ -98,16 +104,24 @@ impl Peer {
         let mut parts = asked.path.trim_start_matches('/').splitn(2, '/');
         let (kind, id) = (parts.next().unwrap().to_owned(), parts.next());
         match (asked.method.as_str(), id) {
-            _ if !["Users", "Groups"].contains(&kind.as_str()) => refusal(404, "no such endpoint", ""),
+            _ if !["Users", "Groups"].contains(&kind.as_str()) => {
+                refusal(404, "no such endpoint", "")
+            }
             ("GET", None) => self.list(&kind, &asked.query),
             ("POST", None) => self.create(&kind, asked.body.clone()),
             (_, None) => refusal(405, "no", ""),
-            (_, Some(id)) if !self.all(&kind).contains_key(id) => refusal(404, "no such resource", ""),
-            (_, Some(id)) if !self.all(&kind)[id]["gone"].is_null() => refusal(404, "no such resource", ""),
+            (_, Some(id)) if !self.all(&kind).contains_key(id) => {
+                refusal(404, "no such resource", "")
+            }
+            (_, Some(id)) if !self.all(&kind)[id]["gone"].is_null() => {
+                refusal(404, "no such resource", "")
+            }
             ("GET", Some(id)) => Ok((200, self.shown(&kind, &self.all(&kind)[id]))),
             ("DELETE", Some(id)) => self.delete(&kind, id),
             ("PUT", Some(_)) if self.has("no_put") => refusal(501, "PUT isn't implemented", ""),
-            ("PATCH", Some(_)) if self.has("no_patch") => refusal(501, "PATCH isn't implemented", ""),
+            ("PATCH", Some(_)) if self.has("no_patch") => {
+                refusal(501, "PATCH isn't implemented", "")
+            }
             ("PUT", Some(id)) => {
                 let mut whole = asked.body.clone();
                 whole["id"] = id.into();
@@ -136,9 +150,15 @@ impl Peer {
         if let Some(status) = self.quirk("spc") {
             return refusal(status.parse().unwrap(), "no", "");
         }
-        let says = |it: bool| if self.has("spc_strings") { Value::from(it.to_string()) } else { it.into() };
-        let most = self.quirk("max_count").filter(|_| !self.has("unannounced")).map_or(200, |most| most.parse().unwrap());
-        let most = if self.has("spc_strings") { Value::from(most.to_string()) } else { most.into() };
+        let says = |it: bool| {
+            if self.has("spc_strings") { Value::from(it.to_string()) } else { it.into() }
+        };
+        let most = self
+            .quirk("max_count")
+            .filter(|_| !self.has("unannounced"))
+            .map_or(200, |most| most.parse().unwrap());
+        let most =
+            if self.has("spc_strings") { Value::from(most.to_string()) } else { most.into() };
         Ok((
             200,
             json!({
@@ -151,12 +171,18 @@ impl Peer {
     }
 
     fn list(&self, kind: &str, query: &str) -> Answer {
-        let parameter = |name: &str| query.split('&').find_map(|part| part.strip_prefix(&format!("{name}="))).map(decoded);
+        let parameter = |name: &str| {
+            query.split('&').find_map(|part| part.strip_prefix(&format!("{name}="))).map(decoded)
+        };
         let count: usize = parameter("count").map_or(100, |count| count.parse().unwrap());
         let start: usize = parameter("startIndex").map_or(1, |start| start.parse().unwrap());
         if let Some(most) = self.quirk("max_count").filter(|most| count > most.parse().unwrap()) {
             let named = if self.has("unannounced") { "fewer" } else { most };
-            return refusal(400, &format!("Limit count exceeded, set a count <= {named}"), "invalidValue");
+            return refusal(
+                400,
+                &format!("Limit count exceeded, set a count <= {named}"),
+                "invalidValue",
+            );
         }
         let filter = parameter("filter");
         let mut found = vec![];
@@ -168,8 +194,13 @@ impl Peer {
         if filter.is_some() && found.is_empty() && self.has("missing_404") {
             return refusal(404, "Resource not found", "");
         }
-        let page: Vec<Value> = found.iter().skip(start - 1).take(count).map(|it| self.shown(kind, it)).collect();
-        let total = if self.has("string_total") { Value::from(found.len().to_string()) } else { found.len().into() };
+        let page: Vec<Value> =
+            found.iter().skip(start - 1).take(count).map(|it| self.shown(kind, it)).collect();
+        let total = if self.has("string_total") {
+            Value::from(found.len().to_string())
+        } else {
+            found.len().into()
+        };
         let mut body = json!({ "totalResults": total, "startIndex": start, "Resources": page });
         if page.is_empty() && self.has("no_resources") {
             body.as_object_mut().unwrap().remove("Resources");
@@ -187,9 +218,12 @@ impl Peer {
         let one = |condition: &str| {
             let mut words = condition.splitn(3, ' ');
             let (path, operator) = (words.next().unwrap(), words.next().unwrap());
-            let wanted: String = words.next().map(|text| serde_json::from_str(text).unwrap()).unwrap_or_default();
+            let wanted: String =
+                words.next().map(|text| serde_json::from_str(text).unwrap()).unwrap_or_default();
             let values: Vec<&Value> = match path.split_once('.') {
-                Some((list, part)) => resource[list].as_array().into_iter().flatten().map(|it| &it[part]).collect(),
+                Some((list, part)) => {
+                    resource[list].as_array().into_iter().flatten().map(|it| &it[part]).collect()
+                }
                 None => vec![&resource[path]],
             };
             values.iter().filter_map(|value| value.as_str()).any(|value| match operator {
@@ -226,8 +260,12 @@ impl Peer {
     fn put(&mut self, kind: &str, id: &str, mut body: Value) -> Answer {
         self.check(kind, &mut body)?;
         if kind == "Users" {
-            for attribute in
-                self.quirk("stubborn").into_iter().flat_map(|all| all.split(',')).map(str::to_owned).collect::<Vec<_>>()
+            for attribute in self
+                .quirk("stubborn")
+                .into_iter()
+                .flat_map(|all| all.split(','))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
             {
                 body[attribute.as_str()] = self.users[id][attribute.as_str()].clone();
             }
@@ -265,17 +303,30 @@ impl Peer {
             return Ok(());
         }
         let text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
-        if self.has("names") && !(text(&all["name"]["givenName"]) && text(&all["name"]["familyName"])) {
-            return refusal(400, "name.givenName and name.familyName are required", "invalidSyntax");
+        if self.has("names")
+            && !(text(&all["name"]["givenName"]) && text(&all["name"]["familyName"]))
+        {
+            return refusal(
+                400,
+                "name.givenName and name.familyName are required",
+                "invalidSyntax",
+            );
         }
-        if let Some(name) = self.quirk("refuse").into_iter().flat_map(|all| all.split(',')).find(|name| all.contains_key(*name)) {
+        if let Some(name) = self
+            .quirk("refuse")
+            .into_iter()
+            .flat_map(|all| all.split(','))
+            .find(|name| all.contains_key(*name))
+        {
             return refusal(400, &format!("unsupported attribute {name}"), "invalidSyntax");
         }
         if self.has("email_name") && !all["userName"].as_str().unwrap().contains('@') {
             return refusal(400, "userName has to be an email address", "invalidValue");
         }
         if self.has("lower_phone") {
-            for phone in all.get_mut("phoneNumbers").and_then(Value::as_array_mut).into_iter().flatten() {
+            for phone in
+                all.get_mut("phoneNumbers").and_then(Value::as_array_mut).into_iter().flatten()
+            {
                 let digits = phone["value"].as_str().unwrap().replace(' ', "");
                 phone["value"] = digits.into();
             }
@@ -293,8 +344,14 @@ impl Peer {
 
     fn patch(&self, resource: &mut Value, operation: &Value) -> Result<(), Refusal> {
         let all = resource.as_object_mut().unwrap();
-        let (op, path, value) = (operation["op"].as_str().unwrap(), operation["path"].as_str().unwrap(), &operation["value"]);
-        if let Some(filter) = path.strip_prefix("members[value eq ").and_then(|rest| rest.strip_suffix(']')) {
+        let (op, path, value) = (
+            operation["op"].as_str().unwrap(),
+            operation["path"].as_str().unwrap(),
+            &operation["value"],
+        );
+        if let Some(filter) =
+            path.strip_prefix("members[value eq ").and_then(|rest| rest.strip_suffix(']'))
+        {
             let id: Value = serde_json::from_str(filter).unwrap();
             if !self.has("clinging")
                 && let Some(members) = all.get_mut("members").and_then(Value::as_array_mut)
@@ -305,12 +362,16 @@ impl Peer {
         }
         match (op, path.split_once('.')) {
             ("remove", None) => drop(all.remove(path)),
-            ("replace", Some((name, part))) => all.entry(name).or_insert_with(|| json!({}))[part] = value.clone(),
+            ("replace", Some((name, part))) => {
+                all.entry(name).or_insert_with(|| json!({}))[part] = value.clone()
+            }
             ("add", None) if value.is_array() => {
                 let mut has = all.get(path).and_then(Value::as_array).cloned().unwrap_or_default();
                 for one in value.as_array().unwrap() {
                     match has.iter().any(|it| it["value"] == one["value"]) {
-                        true if self.has("no_dup") => return refusal(500, "member is there already", ""),
+                        true if self.has("no_dup") => {
+                            return refusal(500, "member is there already", "");
+                        }
                         true => {}
                         false => has.push(one.clone()),
                     }
@@ -327,8 +388,9 @@ impl Peer {
         let number = |id: &Value| id.as_str().unwrap().parse::<u64>().unwrap();
         if kind == "Users" {
             let groups = self.groups.values().filter(|group| has_member(group, &resource["id"]));
-            let groups: Vec<Value> =
-                groups.map(|group| json!({ "value": group["id"], "display": group["displayName"] })).collect();
+            let groups: Vec<Value> = groups
+                .map(|group| json!({ "value": group["id"], "display": group["displayName"] }))
+                .collect();
             if !groups.is_empty() && !self.has("no_groups") {
                 shown["groups"] = groups.into();
             }
@@ -357,7 +419,9 @@ impl Peer {
 }
 
 fn has_member(group: &Value, id: &Value) -> bool {
-    group["members"].as_array().is_some_and(|members| members.iter().any(|member| member["value"] == *id))
+    group["members"]
+        .as_array()
+        .is_some_and(|members| members.iter().any(|member| member["value"] == *id))
 }
 
 /// Takes the escapes out of a part of a query.

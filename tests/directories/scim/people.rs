@@ -59,12 +59,18 @@ pub(crate) trait PersonExt {
 impl PersonExt for Person {
     fn with_new_password(mut self, text: Option<&str>) -> Self {
         let text = text.map(|text| Arc::new(Candidate::new(text.as_bytes()).unwrap()));
-        self.password = Some(LoginPassword { text, ..LoginPassword::new(PasswordHash::stored("hash".to_owned())) });
+        self.password = Some(LoginPassword {
+            text,
+            ..LoginPassword::new(PasswordHash::stored("hash".to_owned()))
+        });
         self
     }
 
     fn with_password_known(mut self) -> Self {
-        self.password = Some(LoginPassword { is_new: false, ..LoginPassword::new(PasswordHash::stored("hash".to_owned())) });
+        self.password = Some(LoginPassword {
+            is_new: false,
+            ..LoginPassword::new(PasswordHash::stored("hash".to_owned()))
+        });
         self
     }
 }

@@ -1,4 +1,5 @@
-//! A server that records what it is asked and does as a test tells it: it passes on, answers by itself, or misbehaves.
+//! A server that records what it is asked and does as a test tells it: it passes on, answers by
+//! itself, or misbehaves.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,7 +61,11 @@ pub(crate) enum Act {
 
 impl Act {
     pub(crate) fn json(status: u16, body: &Value) -> Self {
-        Self::Answer(status, vec!["Content-Type: application/scim+json".to_owned()], body.to_string().into_bytes())
+        Self::Answer(
+            status,
+            vec!["Content-Type: application/scim+json".to_owned()],
+            body.to_string().into_bytes(),
+        )
     }
 }
 
@@ -83,7 +88,10 @@ struct AtOnce {
 
 impl Proxy {
     /// Starts one before a server.
-    pub(crate) async fn before(server: &Arc<ScimServer>, script: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
+    pub(crate) async fn before(
+        server: &Arc<ScimServer>,
+        script: impl Fn(&Asked) -> Act + Send + Sync + 'static,
+    ) -> Self {
         Self::start(Some(server.clone()), Box::new(script)).await
     }
 
@@ -94,10 +102,13 @@ impl Proxy {
 
     /// Starts one before a server that says of itself what it can do.
     pub(crate) async fn with_abilities(server: &Arc<ScimServer>, abilities: Value) -> Self {
-        Self::before(
-            server,
-            move |asked| if asked.is("GET /ServiceProviderConfig") { Act::json(200, &abilities) } else { Act::Pass },
-        )
+        Self::before(server, move |asked| {
+            if asked.is("GET /ServiceProviderConfig") {
+                Act::json(200, &abilities)
+            } else {
+                Act::Pass
+            }
+        })
         .await
     }
 
@@ -108,10 +119,13 @@ impl Proxy {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "token-of-a-test\n").unwrap();
         let asked = Arc::new(Mutex::new(vec![]));
-        let behind =
-            server.map(|server| Behind { server, client: Client::builder().no_proxy().tls_certs_only([]).build().unwrap() });
+        let behind = server.map(|server| Behind {
+            server,
+            client: Client::builder().no_proxy().tls_certs_only([]).build().unwrap(),
+        });
         let at_once = Arc::new(AtOnce::default());
-        let serving = Arc::new(Serving { asked: asked.clone(), at_once: at_once.clone(), script, behind });
+        let serving =
+            Arc::new(Serving { asked: asked.clone(), at_once: at_once.clone(), script, behind });
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let serving = serving.clone();
@@ -221,7 +235,8 @@ impl Serving {
             }
             Act::Hang => return std::future::pending().await,
             Act::Endless => {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"totalResults\":0,\"x\":\"").await;
+                let _ =
+                    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"totalResults\":0,\"x\":\"").await;
                 while stream.write_all(&[b'x'; 1 << 16]).await.is_ok() {}
                 return;
             }
@@ -229,9 +244,14 @@ impl Serving {
         };
         // Whoever has the answer may ask the next.
         drop(under_way);
-        let length = if status == 204 { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        let length = if status == 204 {
+            String::new()
+        } else {
+            format!("Content-Length: {}\r\n", body.len())
+        };
         let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-        let head = format!("HTTP/1.1 {status} Whatever\r\nConnection: close\r\n{length}{headers}\r\n");
+        let head =
+            format!("HTTP/1.1 {status} Whatever\r\nConnection: close\r\n{length}{headers}\r\n");
         let _ = stream.write_all(head.as_bytes()).await;
         let _ = stream.write_all(&body).await;
         let _ = stream.shutdown().await;
@@ -249,10 +269,13 @@ struct Behind {
 
 impl Behind {
     async fn pass(&self, asked: &Asked, body: Vec<u8>) -> (u16, Vec<String>, Vec<u8>) {
-        let query = if asked.query.is_empty() { String::new() } else { format!("?{}", asked.query) };
+        let query =
+            if asked.query.is_empty() { String::new() } else { format!("?{}", asked.query) };
         let url = format!("http://127.0.0.1:{}/v2{}{query}", self.server.port(), asked.path);
-        let mut request =
-            self.client.request(Method::from_bytes(asked.method.as_bytes()).unwrap(), url).bearer_auth(self.server.token());
+        let mut request = self
+            .client
+            .request(Method::from_bytes(asked.method.as_bytes()).unwrap(), url)
+            .bearer_auth(self.server.token());
         for line in asked.head.lines().filter(|line| line.to_lowercase().starts_with("if-match:")) {
             request = request.header("If-Match", line.split_once(':').unwrap().1.trim());
         }
@@ -261,7 +284,10 @@ impl Behind {
         }
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
-        let location = response.headers().get("Location").map(|place| format!("Location: {}", place.to_str().unwrap()));
+        let location = response
+            .headers()
+            .get("Location")
+            .map(|place| format!("Location: {}", place.to_str().unwrap()));
         (status, location.into_iter().collect(), response.bytes().await.unwrap().to_vec())
     }
 }
@@ -278,8 +304,9 @@ async fn read(stream: &mut TcpStream) -> Option<(Asked, Vec<u8>)> {
         }
     };
     let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
-    let length =
-        head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length:").map(|it| it.trim().parse().unwrap()));
+    let length = head.lines().find_map(|line| {
+        line.to_lowercase().strip_prefix("content-length:").map(|it| it.trim().parse().unwrap())
+    });
     while bytes.len() < end + length.unwrap_or(0) {
         stream.read_buf(&mut bytes).await.ok()?;
     }

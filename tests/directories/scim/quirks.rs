@@ -1,4 +1,5 @@
-//! Whatever is special about a server: what takes rights away arrives there, or the delivery ends in an error.
+//! Whatever is special about a server: what takes rights away arrives there, or the delivery ends
+//! in an error.
 
 use std::sync::{Arc, Mutex};
 
@@ -65,7 +66,12 @@ impl Somewhere {
             }
             let brought = self.directory.bring(&self.alice).await.unwrap();
             assert_eq!(brought.handle, self.alice.handle, "{}, {what}", self.quirks);
-            assert!(!brought.wrote && self.proxy.writes().is_empty(), "{}, {what}: {:#?}", self.quirks, self.proxy.writes());
+            assert!(
+                !brought.wrote && self.proxy.writes().is_empty(),
+                "{}, {what}: {:#?}",
+                self.quirks,
+                self.proxy.writes()
+            );
         }
     }
 
@@ -73,7 +79,12 @@ impl Somewhere {
     async fn check_drift(&mut self) {
         self.proxy.forget();
         self.alice.compares = true;
-        assert_eq!(self.directory.bring(&self.alice).await, Err(DirectoryError::Drifted), "{}", self.quirks);
+        assert_eq!(
+            self.directory.bring(&self.alice).await,
+            Err(DirectoryError::Drifted),
+            "{}",
+            self.quirks
+        );
         assert!(self.proxy.writes().is_empty(), "{:#?}", self.proxy.writes());
     }
 
@@ -85,7 +96,10 @@ impl Somewhere {
         self.check_rest("created").await;
         self.alice.person.as_mut().unwrap().permissions = vec!["cases:read".to_owned()];
         self.bring().await?;
-        assert!(!self.user().unwrap().to_string().contains("cases:write"), "{quirks}: the permission is gone");
+        assert!(
+            !self.user().unwrap().to_string().contains("cases:write"),
+            "{quirks}: the permission is gone"
+        );
         self.check_rest("a permission less").await;
         self.alice.person.as_mut().unwrap().group = "leads".to_owned();
         self.bring().await?;
@@ -163,7 +177,10 @@ async fn who_cannot_be_brought_is_said_to_be_refused() {
         ("undying stubborn=active", "inactive"),
     ] {
         let error = Somewhere::with(quirks).await.live().await.unwrap_err();
-        assert!(matches!(&error, DirectoryError::Refused(why) if why.contains(words)), "{quirks}: {error}");
+        assert!(
+            matches!(&error, DirectoryError::Refused(why) if why.contains(words)),
+            "{quirks}: {error}"
+        );
     }
 }
 
@@ -172,7 +189,10 @@ async fn a_deletion_that_a_server_only_says_it_did_is_not_believed() {
     let mut somewhere = Somewhere::with("undying stubborn=active").await;
     somewhere.bring().await.unwrap();
     let error = somewhere.delete().await.unwrap_err();
-    assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("still shows")), "{error}");
+    assert!(
+        matches!(&error, DirectoryError::Refused(why) if why.contains("still shows")),
+        "{error}"
+    );
     // One that keeps the entry without letting anybody in has done enough.
     let mut somewhere = Somewhere::with("undying").await;
     somewhere.bring().await.unwrap();
@@ -182,14 +202,19 @@ async fn a_deletion_that_a_server_only_says_it_did_is_not_believed() {
 
 #[tokio::test]
 async fn an_entry_that_lost_its_external_id_is_found_by_the_servers_own_key() {
-    let lose = |somewhere: &Somewhere| somewhere.edit(|user| drop(user.as_object_mut().unwrap().remove("externalId")));
+    let lose = |somewhere: &Somewhere| {
+        somewhere.edit(|user| drop(user.as_object_mut().unwrap().remove("externalId")))
+    };
     let mut somewhere = Somewhere::with("").await;
     somewhere.bring().await.unwrap();
     lose(&somewhere);
     somewhere.alice.person.as_mut().unwrap().active = false;
     assert_eq!(somewhere.bring().await, Ok(true));
     let user = somewhere.user().unwrap();
-    assert_eq!((&user["active"], &user["externalId"]), (&json!(false), &json!(somewhere.alice.account.to_string())));
+    assert_eq!(
+        (&user["active"], &user["externalId"]),
+        (&json!(false), &json!(somewhere.alice.account.to_string()))
+    );
     lose(&somewhere);
     assert_eq!(somewhere.delete().await, Ok(true));
     assert_eq!(somewhere.user(), None);
@@ -204,7 +229,10 @@ async fn an_entry_that_was_confirmed_and_is_not_shown_is_not_taken_for_gone() {
     somewhere.edit(|user| drop(user.as_object_mut().unwrap().remove("externalId")));
     somewhere.alice.handle = None;
     let error = somewhere.delete().await.unwrap_err();
-    assert!(matches!(&error, DirectoryError::NotShown(why) if why.contains("externalId")), "{error}");
+    assert!(
+        matches!(&error, DirectoryError::NotShown(why) if why.contains("externalId")),
+        "{error}"
+    );
     assert_eq!(somewhere.user().unwrap()["active"], true);
     // Nobody said that it was ever there.
     somewhere.alice.was_confirmed = false;
@@ -220,10 +248,17 @@ async fn who_is_to_be_disabled_and_is_not_shown_is_neither_made_again_nor_said_t
     somewhere.alice.handle = None;
     somewhere.alice.person.as_mut().unwrap().active = false;
     let error = somewhere.bring().await.unwrap_err();
-    assert!(matches!(&error, DirectoryError::NotShown(why) if why.contains("disabled once")), "{error}");
+    assert!(
+        matches!(&error, DirectoryError::NotShown(why) if why.contains("disabled once")),
+        "{error}"
+    );
     assert_eq!(somewhere.user(), None);
     let account = somewhere.alice.account.to_string();
-    somewhere.peer.lock().unwrap().edit("alice.renamed", |user| user["externalId"] = account.into());
+    somewhere
+        .peer
+        .lock()
+        .unwrap()
+        .edit("alice.renamed", |user| user["externalId"] = account.into());
     assert_eq!(somewhere.bring().await, Ok(true));
     assert_eq!(somewhere.user().unwrap()["active"], false);
 }
@@ -235,7 +270,10 @@ async fn an_entry_that_became_somebody_elses_is_left_to_them() {
     somewhere.edit(|user| user["externalId"] = "somebody else".into());
     somewhere.proxy.forget();
     for error in [somewhere.bring().await.unwrap_err(), somewhere.delete().await.unwrap_err()] {
-        assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("somebody else")), "{error}");
+        assert!(
+            matches!(&error, DirectoryError::Refused(why) if why.contains("somebody else")),
+            "{error}"
+        );
     }
     assert_eq!(somewhere.proxy.writes().len(), 0);
 }
@@ -270,7 +308,10 @@ async fn an_entry_that_another_account_has_now_is_no_more_to_be_deleted() {
     assert_eq!(somewhere.user().unwrap()["active"], true);
     // Who is still there misses it.
     let error = somewhere.bring().await.unwrap_err();
-    assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("somebody else")), "{error}");
+    assert!(
+        matches!(&error, DirectoryError::Refused(why) if why.contains("somebody else")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -312,7 +353,10 @@ async fn a_group_of_that_name_that_somebody_else_made_is_not_joined() {
     client.post(url).body(theirs.to_string()).send().await.unwrap();
     somewhere.alice.person.as_mut().unwrap().group = "people".to_owned();
     let error = somewhere.bring().await.unwrap_err();
-    assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("another group")), "{error}");
+    assert!(
+        matches!(&error, DirectoryError::Refused(why) if why.contains("another group")),
+        "{error}"
+    );
     assert_eq!(somewhere.groups(), Vec::<String>::new());
 }
 

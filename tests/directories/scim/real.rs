@@ -57,7 +57,8 @@ async fn what_differs_is_changed_and_what_does_not_is_left_alone() {
     changed.role = None;
     directory.bring(&bob).await.unwrap();
     let operations = &proxy.asked("PATCH /Users")[0].body["Operations"];
-    let paths: Vec<&str> = operations.as_array().unwrap().iter().map(|it| it["path"].as_str().unwrap()).collect();
+    let paths: Vec<&str> =
+        operations.as_array().unwrap().iter().map(|it| it["path"].as_str().unwrap()).collect();
     assert_eq!(paths, ["active", "phoneNumbers", "addresses", "roles", "entitlements"]);
     assert_eq!(proxy.writes().len(), 1);
     let found = Somebody::at(&server).entry_of(&bob).await;
@@ -79,7 +80,9 @@ async fn what_somebody_else_changed_is_put_right_and_what_is_theirs_stays() {
     let mut carol = entry("theirs", person("theirs", "carol"));
     directory.bring(&carol).await.unwrap();
     let id = somebody.entry_of(&carol).await["id"].as_str().unwrap().to_owned();
-    let foreign = somebody.post("/Groups", json!({ "displayName": "Book club", "members": [{ "value": id }] })).await;
+    let foreign = somebody
+        .post("/Groups", json!({ "displayName": "Book club", "members": [{ "value": id }] }))
+        .await;
     let path = format!("/Users/{id}");
     let operations = json!([
         { "op": "replace", "path": "title", "value": "Boss" },
@@ -96,7 +99,10 @@ async fn what_somebody_else_changed_is_put_right_and_what_is_theirs_stays() {
     assert_eq!(found["name"], json!({ "givenName": "Carol", "formatted": "Carol of Acme" }));
     assert_eq!(found[ENTERPRISE]["department"], "Tours");
     assert_eq!(found["displayName"], "Carol of Acme");
-    assert_eq!(found["entitlements"], json!([{ "value": "cases:read" }, { "value": "cases:write" }]));
+    assert_eq!(
+        found["entitlements"],
+        json!([{ "value": "cases:read" }, { "value": "cases:write" }])
+    );
     assert_eq!(somebody.groups_of(&found["id"]).await, ["Book club", "theirs/people"]);
     assert_eq!(somebody.ask(Method::DELETE, &format!("/Groups/{foreign}"), None).await.0, 204);
 }
@@ -113,8 +119,18 @@ async fn a_person_who_changes_groups_leaves_the_old_one() {
     directory.bring(&dave).await.unwrap();
     assert_eq!(somebody.groups_of(&id).await, ["moves/leads"]);
     // Whoever takes them out of it, or puts them into another, is put right too.
-    let leads = somebody.groups_in("moves").await.into_iter().find(|group| group["externalId"] == "moves/leads").unwrap();
-    somebody.patch(&format!("/Groups/{}", leads["id"].as_str().unwrap()), json!([{ "op": "remove", "path": "members" }])).await;
+    let leads = somebody
+        .groups_in("moves")
+        .await
+        .into_iter()
+        .find(|group| group["externalId"] == "moves/leads")
+        .unwrap();
+    somebody
+        .patch(
+            &format!("/Groups/{}", leads["id"].as_str().unwrap()),
+            json!([{ "op": "remove", "path": "members" }]),
+        )
+        .await;
     directory.bring(&dave).await.unwrap();
     assert_eq!(somebody.groups_of(&id).await, ["moves/leads"]);
 }
@@ -147,7 +163,10 @@ async fn a_write_in_between_is_a_conflict_that_the_next_try_resolves() {
     let done = std::sync::atomic::AtomicBool::new(false);
     let proxy = Proxy::before(&server, move |asked| {
         if asked.is("PATCH /Users") && !done.swap(true, std::sync::atomic::Ordering::Relaxed) {
-            return Act::PassAfter(path.clone(), json!([{ "op": "replace", "path": "title", "value": "Boss" }]));
+            return Act::PassAfter(
+                path.clone(),
+                json!([{ "op": "replace", "path": "title", "value": "Boss" }]),
+            );
         }
         Act::Pass
     })
@@ -157,7 +176,10 @@ async fn a_write_in_between_is_a_conflict_that_the_next_try_resolves() {
     assert_eq!(directory.bring(&alice).await, Err(DirectoryError::Conflict));
     directory.bring(&alice).await.unwrap();
     let found = somebody.entry_of(&alice).await;
-    assert_eq!((&found["title"], &found["phoneNumbers"][0]["value"]), (&json!("Boss"), &json!("+49 30 7")));
+    assert_eq!(
+        (&found["title"], &found["phoneNumbers"][0]["value"]),
+        (&json!("Boss"), &json!("+49 30 7"))
+    );
 }
 
 #[tokio::test]
@@ -175,18 +197,29 @@ async fn groups_that_nobody_is_in_and_that_are_no_more_go() {
     directory.bring(&entry("closing", bob)).await.unwrap();
     let present = Groups::from([("closing".to_owned(), ["kept".to_owned()].into())]);
     directory.drop_groups(&present).await.unwrap();
-    let mut left: Vec<String> =
-        somebody.groups_in("closing").await.iter().map(|group| group["externalId"].as_str().unwrap().to_owned()).collect();
+    let mut left: Vec<String> = somebody
+        .groups_in("closing")
+        .await
+        .iter()
+        .map(|group| group["externalId"].as_str().unwrap().to_owned())
+        .collect();
     left.sort();
     assert_eq!(left, ["closing/kept", "closing/used"]);
-    assert!(somebody.all("/Groups").await.iter().any(|group| group["displayName"] == "closing/foreign"));
+    assert!(
+        somebody.all("/Groups").await.iter().any(|group| group["displayName"] == "closing/foreign")
+    );
 }
 
 /// Returns the passwords that were sent, each with the method.
 fn passwords(proxy: &Proxy) -> Vec<(String, String)> {
     let of = |asked: &super::Asked| {
-        let patched = asked.body["Operations"].as_array().into_iter().flatten().find(|it| it["path"] == "password");
-        let password = patched.map_or(&asked.body["password"], |it| &it["value"]).as_str()?.to_owned();
+        let patched = asked.body["Operations"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|it| it["path"] == "password");
+        let password =
+            patched.map_or(&asked.body["password"], |it| &it["value"]).as_str()?.to_owned();
         Some((asked.method.clone(), password))
     };
     proxy.writes().iter().filter_map(of).collect()
@@ -207,9 +240,13 @@ async fn a_password_is_sent_once_and_one_that_nobody_knows_takes_the_old_ones_pl
     directory.bring(&erin).await.unwrap();
     assert_eq!(proxy.writes().len(), 0);
 
-    erin.person = Some(person("secret", "erin").with_new_password(Some("another horse battery staple")));
+    erin.person =
+        Some(person("secret", "erin").with_new_password(Some("another horse battery staple")));
     directory.bring(&erin).await.unwrap();
-    assert_eq!(passwords(&proxy), [("PATCH".to_owned(), "another horse battery staple".to_owned())]);
+    assert_eq!(
+        passwords(&proxy),
+        [("PATCH".to_owned(), "another horse battery staple".to_owned())]
+    );
 
     proxy.forget();
     erin.person = Some(person("secret", "erin").with_new_password(None));
@@ -230,7 +267,10 @@ async fn no_password_is_sent_where_the_address_says_so() {
     let proxy = Proxy::before(&server, |_| Act::Pass).await;
     let directory = Directory::open(&format!("{}&passwords=none", proxy.address())).unwrap();
     assert!(!directory.takes_password_texts());
-    let mut erin = entry("hushed", person("hushed", "erin").with_new_password(Some("correct horse battery staple")));
+    let mut erin = entry(
+        "hushed",
+        person("hushed", "erin").with_new_password(Some("correct horse battery staple")),
+    );
     directory.bring(&erin).await.unwrap();
     erin.person = Some(person("hushed", "erin").with_new_password(None));
     directory.bring(&erin).await.unwrap();
@@ -248,7 +288,9 @@ async fn a_login_name_that_another_entry_has_is_refused_with_what_to_do() {
     assert!(matches!(error, DirectoryError::Refused(_)), "{error}");
     let text = error.to_string();
     assert!(
-        text.contains("alice.taken") && text.contains(&alice.account.to_string()) && text.contains("roster import --link"),
+        text.contains("alice.taken")
+            && text.contains(&alice.account.to_string())
+            && text.contains("roster import --link"),
         "{text}"
     );
 
@@ -271,7 +313,8 @@ async fn of_two_entries_of_an_account_none_is_changed_until_the_account_is_disab
     assert!(error.to_string().contains("2 entries"), "{error}");
     alice.person.as_mut().unwrap().active = false;
     directory.bring(&alice).await.unwrap();
-    let active: Vec<Value> = somebody.entries_of(&alice).await.iter().map(|user| user["active"].clone()).collect();
+    let active: Vec<Value> =
+        somebody.entries_of(&alice).await.iter().map(|user| user["active"].clone()).collect();
     assert_eq!(active, [false, false]);
     directory.bring(&gone(&alice)).await.unwrap();
     assert_eq!(somebody.entries_of(&alice).await.len(), 0);

@@ -21,10 +21,14 @@ fn is_untaken(asked: &Asked) -> bool {
 }
 
 fn refusal(status: u16) -> Act {
-    Act::json(status, &json!({ "status": status.to_string(), "scimType": "invalidValue", "detail": "no hear-say" }))
+    Act::json(
+        status,
+        &json!({ "status": status.to_string(), "scimType": "invalidValue", "detail": "no hear-say" }),
+    )
 }
 
-/// Starts a proxy before a server that takes several writes at once or not, and changes of a part or not.
+/// Starts a proxy before a server that takes several writes at once or not, and changes of a part
+/// or not.
 async fn before(
     server: &Arc<ScimServer>,
     (patch, bulk): (bool, usize),
@@ -32,17 +36,28 @@ async fn before(
 ) -> Proxy {
     let can = abilities(patch, bulk, true, true);
     Proxy::before(server, move |asked| {
-        if asked.is("GET /ServiceProviderConfig") { Act::json(200, &can) } else { script(asked).unwrap_or(Act::Pass) }
+        if asked.is("GET /ServiceProviderConfig") {
+            Act::json(200, &can)
+        } else {
+            script(asked).unwrap_or(Act::Pass)
+        }
     })
     .await
 }
 
-/// Deletes somebody at a server that does so to some requests while it is ill, and returns the error.
-async fn check_deletion(organization: &str, can: (bool, usize), ill: fn(&Asked) -> Option<Act>) -> DirectoryError {
+/// Deletes somebody at a server that does so to some requests while it is ill, and returns the
+/// error.
+async fn check_deletion(
+    organization: &str,
+    can: (bool, usize),
+    ill: fn(&Asked) -> Option<Act>,
+) -> DirectoryError {
     let server = ScimServer::shared();
     let is_ill = Arc::new(AtomicBool::new(false));
     let illness = is_ill.clone();
-    let proxy = before(&server, can, move |asked| ill(asked).filter(|_| illness.load(Ordering::Relaxed))).await;
+    let proxy =
+        before(&server, can, move |asked| ill(asked).filter(|_| illness.load(Ordering::Relaxed)))
+            .await;
     let directory = Directory::open(&proxy.address()).unwrap();
     let somebody = Somebody::at(&server);
     let alice = entry(organization, person(organization, "alice"));
@@ -57,7 +72,11 @@ async fn check_deletion(organization: &str, can: (bool, usize), ill: fn(&Asked) 
     );
     let writes = proxy.asked("PATCH /Users").len() + proxy.asked("PUT /Users").len();
     directory.bring(&gone(&alice)).await.unwrap_err();
-    assert_eq!(proxy.asked("PATCH /Users").len() + proxy.asked("PUT /Users").len(), writes, "it is closed already");
+    assert_eq!(
+        proxy.asked("PATCH /Users").len() + proxy.asked("PUT /Users").len(),
+        writes,
+        "it is closed already"
+    );
 
     is_ill.store(false, Ordering::Relaxed);
     directory.bring(&gone(&alice)).await.unwrap();
@@ -67,9 +86,13 @@ async fn check_deletion(organization: &str, can: (bool, usize), ill: fn(&Asked) 
 
 #[tokio::test]
 async fn who_is_deleted_cannot_log_in_any_more_while_the_groups_fail() {
-    let groups =
-        |asked: &Asked| (asked.path.starts_with("/Groups") || asked.is("POST /Bulk")).then(|| Act::json(503, &json!({})));
-    for (name, can) in [("groupless", (true, 0)), ("groupless-whole", (false, 0)), ("groupless-bulk", (true, 100))] {
+    let groups = |asked: &Asked| {
+        (asked.path.starts_with("/Groups") || asked.is("POST /Bulk"))
+            .then(|| Act::json(503, &json!({})))
+    };
+    for (name, can) in
+        [("groupless", (true, 0)), ("groupless-whole", (false, 0)), ("groupless-bulk", (true, 100))]
+    {
         let error = check_deletion(name, can, groups).await;
         assert!(matches!(error, DirectoryError::Failed(_)), "{error}");
     }
@@ -77,7 +100,9 @@ async fn who_is_deleted_cannot_log_in_any_more_while_the_groups_fail() {
 
 #[tokio::test]
 async fn who_is_deleted_cannot_log_in_any_more_where_a_server_deletes_nobody() {
-    let deletion = |asked: &Asked| asked.is("DELETE /Users").then(|| Act::json(405, &json!({ "status": "405" })));
+    let deletion = |asked: &Asked| {
+        asked.is("DELETE /Users").then(|| Act::json(405, &json!({ "status": "405" })))
+    };
     let error = check_deletion("undeleted", (true, 0), deletion).await;
     assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("405")), "{error}");
 }
@@ -95,8 +120,10 @@ async fn one_entry_of_an_account_that_is_refused_keeps_no_other_from_being_close
     }
     for stubborn in ids.clone() {
         let path = format!("/Users/{stubborn}");
-        let proxy =
-            before(&server, (true, 0), move |asked| (asked.method != "GET" && asked.path == path).then(|| refusal(403))).await;
+        let proxy = before(&server, (true, 0), move |asked| {
+            (asked.method != "GET" && asked.path == path).then(|| refusal(403))
+        })
+        .await;
         let directory = Directory::open(&proxy.address()).unwrap();
         alice.person.as_mut().unwrap().active = false;
         assert!(matches!(directory.bring(&alice).await, Err(DirectoryError::Refused(_))));
@@ -112,20 +139,24 @@ async fn one_entry_of_an_account_that_is_refused_keeps_no_other_from_being_close
         }
     }
     let path = format!("/Users/{}", ids[0]);
-    let proxy =
-        before(&server, (true, 0), move |asked| (asked.method != "GET" && asked.path == path).then(|| refusal(403))).await;
+    let proxy = before(&server, (true, 0), move |asked| {
+        (asked.method != "GET" && asked.path == path).then(|| refusal(403))
+    })
+    .await;
     Directory::open(&proxy.address()).unwrap().bring(&gone(&alice)).await.unwrap_err();
     assert_eq!(somebody.entry_of(&alice).await["id"], ids[0].as_str());
 }
 
 #[tokio::test]
-async fn an_entry_of_an_account_of_which_nobody_knows_what_became_counts_before_one_that_is_refused() {
+async fn an_entry_of_an_account_of_which_nobody_knows_what_became_counts_before_one_that_is_refused()
+ {
     let server = ScimServer::shared();
     let somebody = Somebody::at(&server);
     let mut alice = entry("open", person("open", "alice"));
     let mut paths = vec![];
     for name in ["open-one", "open-two"] {
-        let user = json!({ "userName": name, "active": true, "externalId": alice.account.to_string() });
+        let user =
+            json!({ "userName": name, "active": true, "externalId": alice.account.to_string() });
         paths.push(format!("/Users/{}", somebody.post("/Users", user).await));
     }
     for failing in paths {
@@ -143,8 +174,13 @@ async fn an_entry_of_an_account_of_which_nobody_knows_what_became_counts_before_
     }
 }
 
-/// Brings alice, then what becomes of her, which is refused, and returns the error and what the server has of her.
-async fn check_refused(organization: &str, can: (bool, usize), edit: impl Fn(&mut Entry)) -> (DirectoryError, Value) {
+/// Brings alice, then what becomes of her, which is refused, and returns the error and what the
+/// server has of her.
+async fn check_refused(
+    organization: &str,
+    can: (bool, usize),
+    edit: impl Fn(&mut Entry),
+) -> (DirectoryError, Value) {
     let server = ScimServer::shared();
     let proxy = before(&server, can, |asked| is_untaken(asked).then(|| refusal(400))).await;
     let directory = Directory::open(&proxy.address()).unwrap();
@@ -165,28 +201,40 @@ async fn check_refused(organization: &str, can: (bool, usize), edit: impl Fn(&mu
 
 #[tokio::test]
 async fn rights_go_although_the_new_password_is_refused() {
-    for (name, can) in [("refused", (true, 0)), ("refused-whole", (false, 0)), ("refused-bulk", (true, 100))] {
+    for (name, can) in
+        [("refused", (true, 0)), ("refused-whole", (false, 0)), ("refused-bulk", (true, 100))]
+    {
         let (error, found) = check_refused(name, can, |alice| {
-            let person = alice.person.take().unwrap().with_new_password(Some("heard by hearsay alone"));
-            alice.person = Some(roster::directory::Person { permissions: vec![], role: None, ..person });
+            let person =
+                alice.person.take().unwrap().with_new_password(Some("heard by hearsay alone"));
+            alice.person =
+                Some(roster::directory::Person { permissions: vec![], role: None, ..person });
         })
         .await;
         assert_eq!((&found["entitlements"], &found["roles"]), (&Value::Null, &Value::Null));
-        assert!(error.to_string().contains("400") && error.to_string().contains("invalidValue"), "{error}");
+        assert!(
+            error.to_string().contains("400") && error.to_string().contains("invalidValue"),
+            "{error}"
+        );
         assert!(error.to_string().contains("password"), "{error}");
     }
 }
 
 #[tokio::test]
 async fn who_is_disabled_is_although_something_else_of_them_is_refused() {
-    for (name, can) in [("disabled", (true, 0)), ("disabled-whole", (false, 0)), ("disabled-bulk", (true, 100))] {
+    for (name, can) in
+        [("disabled", (true, 0)), ("disabled-whole", (false, 0)), ("disabled-bulk", (true, 100))]
+    {
         let (error, found) = check_refused(name, can, |alice| {
             let person = alice.person.as_mut().unwrap();
             (person.active, person.phone) = (false, Some(UNTAKEN.to_owned()));
             person.display_name = "Somebody else".to_owned();
         })
         .await;
-        assert_eq!((&found["active"], &found["displayName"]), (&json!(false), &json!(format!("alice of {name}"))));
+        assert_eq!(
+            (&found["active"], &found["displayName"]),
+            (&json!(false), &json!(format!("alice of {name}")))
+        );
         assert_eq!(error, DirectoryError::Refused("no hear-say".to_owned()));
     }
 }
@@ -199,15 +247,20 @@ async fn rights_go_although_the_new_ones_are_refused() {
         person.role = Some(UNTAKEN.to_owned());
     })
     .await;
-    assert_eq!((&found["entitlements"], &found["roles"]), (&json!([{ "value": "cases:read" }]), &Value::Null));
+    assert_eq!(
+        (&found["entitlements"], &found["roles"]),
+        (&json!([{ "value": "cases:read" }]), &Value::Null)
+    );
     assert_eq!(error, DirectoryError::Refused("no hear-say".to_owned()));
 }
 
 #[tokio::test]
 async fn why_something_else_is_refused_is_told_in_the_servers_words_although_a_password_is_new() {
     let (error, _) = check_refused("both", (true, 0), |alice| {
-        let person = alice.person.take().unwrap().with_new_password(Some("correct horse battery staple"));
-        alice.person = Some(roster::directory::Person { phone: Some(UNTAKEN.to_owned()), ..person });
+        let person =
+            alice.person.take().unwrap().with_new_password(Some("correct horse battery staple"));
+        alice.person =
+            Some(roster::directory::Person { phone: Some(UNTAKEN.to_owned()), ..person });
     })
     .await;
     assert_eq!(error, DirectoryError::Refused("no hear-say".to_owned()));
@@ -220,7 +273,11 @@ async fn rights_go_although_the_secret_with_the_new_password_cannot_be_read() {
     let mut alice = entry("unread", person("unread", "alice"));
     directory.bring(&alice).await.unwrap();
     let person = alice.person.take().unwrap().with_new_password(None);
-    alice.person = Some(roster::directory::Person { permissions: vec![], group: "users".to_owned(), ..person });
+    alice.person = Some(roster::directory::Person {
+        permissions: vec![],
+        group: "users".to_owned(),
+        ..person
+    });
 
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nowhere = format!("http://{}", listener.local_addr().unwrap());
@@ -228,7 +285,11 @@ async fn rights_go_although_the_secret_with_the_new_password_cannot_be_read() {
     let client = kube::Client::try_from(kube::Config::new(nowhere.parse().unwrap())).unwrap();
     let name = directory.name().to_owned();
     let mut courier = Courier::new(vec![directory], Judge::new(client).unwrap().reader());
-    let reference = PasswordSecretRef { name: "alice".to_owned(), key: "password".to_owned(), confirmation_key: None };
+    let reference = PasswordSecretRef {
+        name: "alice".to_owned(),
+        key: "password".to_owned(),
+        confirmation_key: None,
+    };
     let password = Some(PasswordPlace { reference, version: "1".to_owned() });
     courier.send(Delivery { directory: name, entry: alice.clone(), password });
     let (_, answered, answer) = courier.answer().await;
@@ -244,10 +305,13 @@ async fn rights_go_although_the_secret_with_the_new_password_cannot_be_read() {
 async fn with_own_addresses(server: &Arc<ScimServer>, users: &[Value]) -> Proxy {
     let path = |user: &Value| format!("/Users/{}", user["id"].as_str().unwrap());
     let address = |user: &Value| user["emails"][0]["value"].clone();
-    let addresses = Mutex::new(users.iter().map(|user| (path(user), address(user))).collect::<HashMap<String, Value>>());
+    let addresses = Mutex::new(
+        users.iter().map(|user| (path(user), address(user))).collect::<HashMap<String, Value>>(),
+    );
     before(server, (true, 0), move |asked| {
         let mut operations = asked.body["Operations"].as_array().into_iter().flatten();
-        let operation = operations.find(|it| it["path"] == "emails").filter(|_| asked.is("PATCH /Users"))?;
+        let operation =
+            operations.find(|it| it["path"] == "emails").filter(|_| asked.is("PATCH /Users"))?;
         let mut addresses = addresses.lock().unwrap();
         if operation["op"] == "remove" {
             addresses.remove(&asked.path);
@@ -255,7 +319,10 @@ async fn with_own_addresses(server: &Arc<ScimServer>, users: &[Value]) -> Proxy 
         }
         let address = &operation["value"][0]["value"];
         if addresses.iter().any(|(path, has)| has == address && *path != asked.path) {
-            return Some(Act::json(409, &json!({ "scimType": "uniqueness", "detail": "somebody has this address" })));
+            return Some(Act::json(
+                409,
+                &json!({ "scimType": "uniqueness", "detail": "somebody has this address" }),
+            ));
         }
         addresses.insert(asked.path.clone(), address.clone());
         None
@@ -285,12 +352,19 @@ async fn two_who_swap_their_addresses_get_them_where_no_two_may_have_one() {
         assert_eq!(somebody.entry_of(entry).await["entitlements"], Value::Null);
     }
     let mut tries = 0;
-    while futures::future::join_all(people.iter().map(|entry| directory.bring(entry))).await.iter().any(Result::is_err) {
+    while futures::future::join_all(people.iter().map(|entry| directory.bring(entry)))
+        .await
+        .iter()
+        .any(Result::is_err)
+    {
         tries += 1;
         assert!(tries < 5);
     }
     for (entry, name) in people.iter().zip(["bob", "alice"]) {
-        assert_eq!(somebody.entry_of(entry).await["emails"][0]["value"], format!("{name}@swapped.example"));
+        assert_eq!(
+            somebody.entry_of(entry).await["emails"][0]["value"],
+            format!("{name}@swapped.example")
+        );
     }
 }
 
@@ -304,8 +378,13 @@ async fn an_address_that_somebody_else_has_is_refused_each_time_and_nothing_else
     let proxy = with_own_addresses(&server, &[somebody.entry_of(&carol).await, theirs]).await;
     let directory = Directory::open(&proxy.address()).unwrap();
     // A new password alone is no reason to lose the address.
-    let person = carol.person.take().unwrap().with_new_password(Some("correct horse battery staple"));
-    carol.person = Some(roster::directory::Person { email: "dave@foreign.example".to_owned(), phone: None, ..person });
+    let person =
+        carol.person.take().unwrap().with_new_password(Some("correct horse battery staple"));
+    carol.person = Some(roster::directory::Person {
+        email: "dave@foreign.example".to_owned(),
+        phone: None,
+        ..person
+    });
     let mut writes = vec![];
     for _ in 0..4 {
         proxy.forget();
@@ -328,7 +407,8 @@ async fn nobody_is_let_in_again_with_the_password_that_another_one_is_to_replace
     let mut alice = entry("reopened", person("reopened", "alice"));
     alice.person.as_mut().unwrap().active = false;
     directory.bring(&alice).await.unwrap();
-    let opened = roster::directory::Person { active: true, role: None, ..alice.person.take().unwrap() };
+    let opened =
+        roster::directory::Person { active: true, role: None, ..alice.person.take().unwrap() };
     let mut unread = opened.clone().with_new_password(None);
     unread.password.as_mut().unwrap().is_unread = true;
     alice.person = Some(unread);
@@ -339,7 +419,11 @@ async fn nobody_is_let_in_again_with_the_password_that_another_one_is_to_replace
     alice.person = Some(opened.clone().with_new_password(Some("heard by hearsay alone")));
     directory.bring(&alice).await.unwrap_err();
     let found = somebody.entry_of(&alice).await;
-    assert_eq!((&found["active"], &found["roles"]), (&json!(false), &Value::Null), "the server doesn't take it");
+    assert_eq!(
+        (&found["active"], &found["roles"]),
+        (&json!(false), &Value::Null),
+        "the server doesn't take it"
+    );
     alice.person = Some(opened.with_new_password(Some("nine lorries leave at dawn")));
     directory.bring(&alice).await.unwrap();
     assert_eq!(somebody.entry_of(&alice).await["active"], true);
@@ -365,14 +449,19 @@ async fn a_group_that_cannot_be_left_keeps_nobody_in_another() {
     let id = somebody.entry_of(&alice).await["id"].clone();
     let mut closed = String::new();
     for name in ["several/closed", "several/open"] {
-        let group = json!({ "displayName": name, "externalId": name, "members": [{ "value": id }] });
+        let group =
+            json!({ "displayName": name, "externalId": name, "members": [{ "value": id }] });
         let path = format!("PATCH /Groups/{}", somebody.post("/Groups", group).await);
         closed = if name.ends_with("closed") { path } else { closed };
     }
-    let proxy = before(&server, (true, 0), move |asked| asked.is(&closed).then(|| refusal(409))).await;
+    let proxy =
+        before(&server, (true, 0), move |asked| asked.is(&closed).then(|| refusal(409))).await;
     Directory::open(&proxy.address()).unwrap().bring(&alice).await.unwrap_err();
     let left = somebody.groups_of(&id).await;
-    assert!(left.contains(&"several/closed".to_owned()) && !left.contains(&"several/open".to_owned()), "{left:?}");
+    assert!(
+        left.contains(&"several/closed".to_owned()) && !left.contains(&"several/open".to_owned()),
+        "{left:?}"
+    );
 }
 
 #[tokio::test]

@@ -44,25 +44,37 @@ impl Bench {
         self.provisioning.take(self.now)
     }
 
-    fn answer(&mut self, delivery: &Delivery, answer: Result<Provisioned, DirectoryError>) -> Vec<ObjectKey> {
+    fn answer(
+        &mut self,
+        delivery: &Delivery,
+        answer: Result<Provisioned, DirectoryError>,
+    ) -> Vec<ObjectKey> {
         self.provisioning.take_answer(ONE, &delivery.entry, answer, self.now)
     }
 
-    /// Goes on until a time, and answers that nothing was to be done. Returns the accounts that were compared.
+    /// Goes on until a time, and answers that nothing was to be done. Returns the accounts that
+    /// were compared.
     fn go_on(&mut self, until: Instant) -> Vec<AccountId> {
         let mut compared = vec![];
         loop {
             self.read();
             let taken = self.take();
             for delivery in &taken {
-                assert!(delivery.entry.compares && delivery.entry.was_confirmed && delivery.password.is_none());
+                assert!(
+                    delivery.entry.compares
+                        && delivery.entry.was_confirmed
+                        && delivery.password.is_none()
+                );
                 compared.push(delivery.entry.account);
                 self.answer(delivery, Ok(as_known()));
             }
             if !taken.is_empty() {
                 continue;
             }
-            let due = [self.provisioning.next_page_due(), self.provisioning.next_due()].into_iter().flatten().min();
+            let due = [self.provisioning.next_page_due(), self.provisioning.next_due()]
+                .into_iter()
+                .flatten()
+                .min();
             match due.filter(|due| *due <= until) {
                 Some(due) => self.now = self.now.max(due),
                 None => return compared,
@@ -86,7 +98,12 @@ fn known_of(entry: &Entry) -> Confirmation {
 fn comparable(entry: &Entry) -> Comparable {
     let number = entry.account.0.as_u128();
     let confirmed = [(ONE.to_owned(), known_of(entry))].into();
-    Comparable { user: user(number), owner: format!("uid-{number}"), entry: entry.clone(), confirmed }
+    Comparable {
+        user: user(number),
+        owner: format!("uid-{number}"),
+        entry: entry.clone(),
+        confirmed,
+    }
 }
 
 fn as_known() -> Provisioned {
@@ -100,9 +117,16 @@ async fn every_entry_is_compared_once_in_a_period_and_spread_over_it_and_nothing
         let begun = bench.now;
         let half = bench.go_on(begun + PERIOD / 2).len();
         let share = usize::try_from(many / 2).unwrap();
-        assert!(half.abs_diff(share) <= 2 + Page::size(share * 2), "{half} of {many} in half the time");
+        assert!(
+            half.abs_diff(share) <= 2 + Page::size(share * 2),
+            "{half} of {many} in half the time"
+        );
         for periods in 1..4 {
-            let mut compared = if periods == 1 { vec![] } else { bench.go_on(begun + PERIOD * (periods - 1) + PERIOD / 2) };
+            let mut compared = if periods == 1 {
+                vec![]
+            } else {
+                bench.go_on(begun + PERIOD * (periods - 1) + PERIOD / 2)
+            };
             compared.extend(bench.go_on(begun + PERIOD * periods - Duration::from_secs(1)));
             let compared = compared.len() + if periods == 1 { half } else { 0 };
             assert_eq!(compared, usize::try_from(many).unwrap(), "in period {periods}");
@@ -127,7 +151,13 @@ async fn few_are_compared_at_once_and_the_next_are_read_when_they_are_through() 
 async fn nothing_is_compared_while_the_directory_has_much_to_take_or_rests() {
     let mut bench = Bench::new(1);
     for number in 100..200 {
-        bench.provisioning.want(&user(number), &entry(number, 1, &[]), &Confirmations::new(), None, bench.now);
+        bench.provisioning.want(
+            &user(number),
+            &entry(number, 1, &[]),
+            &Confirmations::new(),
+            None,
+            bench.now,
+        );
     }
     bench.read();
     let taken = bench.take();
@@ -177,14 +207,25 @@ async fn what_somebody_changed_is_said_once_and_put_back_once_the_store_has_it_i
     let mut bench = Bench::new(1);
     let compared = bench.take_one();
     assert_eq!(bench.answer(&compared, Err(DirectoryError::Drifted)), [user(0)]);
-    let drift = Drift { directory: ONE.to_owned(), account: account(0), user: user(0), owner: "uid-0".to_owned() };
+    let drift = Drift {
+        directory: ONE.to_owned(),
+        account: account(0),
+        user: user(0),
+        owner: "uid-0".to_owned(),
+    };
     assert_eq!(bench.provisioning.take_drift(), [drift]);
     assert!(bench.provisioning.take_drift().is_empty());
     let news = bench.provisioning.news(usize::MAX);
     let [(_, _, crate::plan::Plan::Confirm(plan))] = &news[..] else { panic!("{news:?}") };
     let doubt = plan.confirmed.clone();
     assert!(is_in_doubt(&doubt[ONE]));
-    bench.provisioning.want(&user(0), &entry(0, 1, &["a:read"]), &bench.accounts[0].confirmed.clone(), None, bench.now);
+    bench.provisioning.want(
+        &user(0),
+        &entry(0, 1, &["a:read"]),
+        &bench.accounts[0].confirmed.clone(),
+        None,
+        bench.now,
+    );
     assert_eq!(bench.take().len(), 0, "nobody else would know that something may arrive");
     bench.provisioning.told(account(0), bench.now);
     let brought = bench.take().remove(0).entry;
@@ -207,7 +248,9 @@ async fn the_store_is_told_of_a_key_that_it_did_not_have() {
 
 #[tokio::test(start_paused = true)]
 async fn what_can_not_be_put_back_is_in_doubt_and_brought_as_any_other() {
-    for (problem, is_drift) in [(DirectoryError::refused("no"), false), (DirectoryError::Drifted, true)] {
+    for (problem, is_drift) in
+        [(DirectoryError::refused("no"), false), (DirectoryError::Drifted, true)]
+    {
         let mut bench = Bench::new(1);
         let compared = bench.take_one();
         assert_eq!(bench.answer(&compared, Err(problem)), [user(0)]);
@@ -218,7 +261,13 @@ async fn what_can_not_be_put_back_is_in_doubt_and_brought_as_any_other() {
         assert!(is_in_doubt(doubt) && doubt.handle.is_some());
         assert!(doubt.fingerprint.as_ref().is_some_and(|known| known.password.is_some()));
         bench.provisioning.told(account(0), bench.now);
-        bench.provisioning.want(&user(0), &entry(0, 1, &["a:read"]), &plan.confirmed.clone(), None, bench.now);
+        bench.provisioning.want(
+            &user(0),
+            &entry(0, 1, &["a:read"]),
+            &plan.confirmed.clone(),
+            None,
+            bench.now,
+        );
         let brought = bench.take().remove(0).entry;
         assert!(!brought.compares);
         assert!(!brought.person.unwrap().password.unwrap().is_new);
@@ -229,7 +278,10 @@ async fn what_can_not_be_put_back_is_in_doubt_and_brought_as_any_other() {
 async fn a_directory_that_is_away_is_compared_later_and_holds_up_nothing_that_is_wanted() {
     let mut bench = Bench::new(1);
     let compared = bench.take_one();
-    assert_eq!(bench.answer(&compared, Err(DirectoryError::Unreachable("it is down".to_owned()))), []);
+    assert_eq!(
+        bench.answer(&compared, Err(DirectoryError::Unreachable("it is down".to_owned()))),
+        []
+    );
     assert_eq!(bench.take().len(), 0);
     bench.provisioning.want(&user(7), &entry(7, 1, &[]), &Confirmations::new(), None, bench.now);
     let taken = bench.take();

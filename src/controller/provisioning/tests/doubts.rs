@@ -40,7 +40,8 @@ fn killed_while_enabling() -> Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_enabling_request_of_a_killed_operator_that_comes_after_its_successor_disabled_is_undone_within_a_minute() {
+async fn an_enabling_request_of_a_killed_operator_that_comes_after_its_successor_disabled_is_undone_within_a_minute()
+ {
     let mut bench = killed_while_enabling();
     let begun = bench.now;
     bench.want(&disabled(1, 3));
@@ -84,7 +85,10 @@ async fn whoever_takes_over_while_a_request_is_in_doubt_doubts_it_for_a_minute_o
     bring_one(&mut bench);
     assert!(!is_settled(&bench, 1, 3));
     bench.now += OF_OTHERS;
-    assert!(bring_one(&mut bench).person.unwrap().password.unwrap().is_new, "an older one may have come");
+    assert!(
+        bring_one(&mut bench).person.unwrap().password.unwrap().is_new,
+        "an older one may have come"
+    );
     assert!(is_settled(&bench, 1, 3));
 }
 
@@ -102,7 +106,8 @@ async fn disabling_whom_nobody_else_can_have_enabled_is_complete_at_once_also_af
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_creation_of_a_removed_account_that_comes_late_is_found_and_the_removal_is_not_complete_before() {
+async fn the_creation_of_a_removed_account_that_comes_late_is_found_and_the_removal_is_not_complete_before()
+ {
     let mut bench = Bench::new(&[ONE]);
     bench.want(&entry(1, 1, &[]));
     assert_eq!(bench.taken().len(), 1);
@@ -161,7 +166,8 @@ async fn disabling_waits_for_an_enabling_request_without_an_answer_and_for_no_ot
         bench.want(&disabled(1, 3));
         bring_one(&mut bench);
         assert_eq!(bench.stored(1), if waits { 1 } else { 3 });
-        // The directory is down meanwhile: how often what disables is tried makes the wait no longer.
+        // The directory is down meanwhile: how often what disables is tried makes the wait no
+        // longer.
         bench.now += Duration::from_secs(50);
         let second = bench.take().remove(0);
         bench.answer(&second, Err(DirectoryError::Silent));
@@ -177,9 +183,12 @@ async fn disabling_waits_for_an_enabling_request_without_an_answer_and_for_no_ot
 
 #[tokio::test(start_paused = true)]
 async fn the_rights_of_an_entry_in_doubt_are_known_as_long_as_all_that_may_arrive_has_the_same() {
-    let rights = |bench: &Bench| bench.store[&account(1)][ONE].fingerprint.as_ref().unwrap().rights.clone();
+    let rights =
+        |bench: &Bench| bench.store[&account(1)][ONE].fingerprint.as_ref().unwrap().rights.clone();
     let own = entry(1, 1, &["a:read"]).fingerprint().unwrap().rights;
-    for (permissions, known) in [(["a:read"].as_slice(), own), (&["b:read"], Some(unknown_rights()))] {
+    for (permissions, known) in
+        [(["a:read"].as_slice(), own), (&["b:read"], Some(unknown_rights()))]
+    {
         let mut bench = Bench::new(&[ONE]);
         bench.want(&entry(1, 1, &["a:read"]));
         bench.bring_all();
@@ -187,7 +196,10 @@ async fn the_rights_of_an_entry_in_doubt_are_known_as_long_as_all_that_may_arriv
         changed.person.as_mut().unwrap().display_name = "Another name".to_owned();
         bench.want(&changed);
         bench.tell();
-        assert_eq!((rights(&bench), is_in_doubt(&bench.store[&account(1)][ONE])), (known.clone(), true));
+        assert_eq!(
+            (rights(&bench), is_in_doubt(&bench.store[&account(1)][ONE])),
+            (known.clone(), true)
+        );
         let lost = bench.take().remove(0);
         bench.answer(&lost, Err(DirectoryError::Silent));
         bench.want(&entry(1, 1, &["a:read"]));
@@ -239,7 +251,10 @@ async fn a_request_without_an_answer_is_not_forgotten_because_the_store_has_the_
     bench.want(&entry(1, 1, &[]));
     bench.want(&disabled(1, 2));
     bring_one(&mut bench);
-    assert_eq!((bench.stored(1), bench.provisioning.doubted_until(ONE, account(1))), (1, Some(now + LATEST_ARRIVAL)));
+    assert_eq!(
+        (bench.stored(1), bench.provisioning.doubted_until(ONE, account(1))),
+        (1, Some(now + LATEST_ARRIVAL))
+    );
     bench.now += LATEST_ARRIVAL;
     bring_one(&mut bench);
     assert!(is_settled(&bench, 1, 2));
@@ -257,7 +272,10 @@ async fn who_loses_rights_is_told_of_as_long_as_a_late_request_may_give_them_bac
     bench.now += Duration::from_secs(5);
     bench.want(&entry(1, 3, &["a:read"]));
     bring_one(&mut bench);
-    assert_eq!((bench.stored(1), bench.provisioning.doubted_until(ONE, account(1))), (3, Some(until)));
+    assert_eq!(
+        (bench.stored(1), bench.provisioning.doubted_until(ONE, account(1))),
+        (3, Some(until))
+    );
     let missing = bench.missing(1).clone().unwrap();
     assert!(missing.revokes && missing.is_lasting && missing.held_for.is_some(), "{missing:?}");
     bench.now = until;

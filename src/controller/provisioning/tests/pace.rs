@@ -49,7 +49,8 @@ impl<D: Fn(&Entry) -> Answer> Days<D> {
                 self.on_their_way.push((self.bench.now + after, delivery, answer));
             }
             let next_answer = self.on_their_way.iter().map(|(at, ..)| *at).min();
-            let next = [next_answer, self.bench.provisioning.next_due()].into_iter().flatten().min();
+            let next =
+                [next_answer, self.bench.provisioning.next_due()].into_iter().flatten().min();
             let Some(next) = next.filter(|next| *next <= end) else { break };
             self.bench.now = self.bench.now.max(next);
             let now = self.bench.now;
@@ -68,15 +69,22 @@ impl<D: Fn(&Entry) -> Answer> Days<D> {
     /// Has entries confirmed, as if everything were well.
     fn settle(&mut self, entries: impl IntoIterator<Item = Entry>) {
         for entry in entries {
-            let confirmation = Confirmation { revision: entry.revision, fingerprint: entry.fingerprint(), handle: None };
+            let confirmation = Confirmation {
+                revision: entry.revision,
+                fingerprint: entry.fingerprint(),
+                handle: None,
+            };
             self.bench.store.entry(entry.account).or_default().insert(ONE.to_owned(), confirmation);
         }
     }
 
     /// Returns how many were brought in the busiest second from some time on.
     fn busiest_second(&self, from: Instant) -> usize {
-        let times: Vec<Instant> = self.brought.iter().map(|(at, _)| *at).filter(|at| *at >= from).collect();
-        let within = |begin: &Instant| times.iter().filter(|at| (*begin..*begin + Duration::from_secs(1)).contains(at)).count();
+        let times: Vec<Instant> =
+            self.brought.iter().map(|(at, _)| *at).filter(|at| *at >= from).collect();
+        let within = |begin: &Instant| {
+            times.iter().filter(|at| (*begin..*begin + Duration::from_secs(1)).contains(at)).count()
+        };
         times.iter().map(within).max().unwrap_or_default()
     }
 }
@@ -97,16 +105,25 @@ fn gone(number: u128) -> Entry {
 }
 
 #[track_caller]
-fn is_confirmed_within_5_s<D: Fn(&Entry) -> Answer>(days: &mut Days<D>, wanted: Instant, what: &str) {
+fn is_confirmed_within_5_s<D: Fn(&Entry) -> Answer>(
+    days: &mut Days<D>,
+    wanted: Instant,
+    what: &str,
+) {
     days.run(Duration::from_secs(30));
     let confirmed = days.confirmed.get(&HEALTHY).map(|at| at.duration_since(wanted));
-    assert!(confirmed.is_some_and(|after| after <= Duration::from_secs(5)), "{what}: confirmed after {confirmed:?}");
+    assert!(
+        confirmed.is_some_and(|after| after <= Duration::from_secs(5)),
+        "{what}: confirmed after {confirmed:?}"
+    );
 }
 
-/// Whenever a hundred entries come that always fail, and however: whoever loses something isn't kept waiting.
+/// Whenever a hundred entries come that always fail, and however: whoever loses something isn't
+/// kept waiting.
 #[tokio::test(start_paused = true)]
 async fn a_hundred_entries_that_always_fail_delay_nobodys_revocation_by_more_than_5_seconds() {
-    let broken: [(&str, Makes); 2] = [("updates", |number| entry(number, 2, &["a:read"])), ("deletions", gone)];
+    let broken: [(&str, Makes); 2] =
+        [("updates", |number| entry(number, 2, &["a:read"])), ("deletions", gone)];
     let revocations: [(&str, Makes); 3] =
         [("disabled", disabled), ("gone", gone), ("fewer rights", |number| entry(number, 2, &[]))];
     let ways: [(&str, Answers); 2] = [("at once", fails), ("by timeout", never_answers)];
@@ -114,9 +131,12 @@ async fn a_hundred_entries_that_always_fail_delay_nobodys_revocation_by_more_tha
         for (loses, revocation) in revocations {
             for (way, answer) in ways {
                 let days = || {
-                    let mut days =
-                        Days::new(|entry: &Entry| if BROKEN.contains(&entry.account.0.as_u128()) { answer() } else { well() });
-                    days.settle(BROKEN.chain([HEALTHY]).map(|number| entry(number, 1, &["a:read"])));
+                    let mut days = Days::new(|entry: &Entry| {
+                        if BROKEN.contains(&entry.account.0.as_u128()) { answer() } else { well() }
+                    });
+                    days.settle(
+                        BROKEN.chain([HEALTHY]).map(|number| entry(number, 1, &["a:read"])),
+                    );
                     days
                 };
                 let what = |when: &str| format!("{loses}, {when} a hundred {kind} that fail {way}");
@@ -126,7 +146,11 @@ async fn a_hundred_entries_that_always_fail_delay_nobodys_revocation_by_more_tha
                     days.run(Duration::from_secs(seconds));
                     let wanted = days.bench.now;
                     days.bench.want(&revocation(HEALTHY));
-                    is_confirmed_within_5_s(&mut days, wanted, &what(&format!("{seconds} s after")));
+                    is_confirmed_within_5_s(
+                        &mut days,
+                        wanted,
+                        &what(&format!("{seconds} s after")),
+                    );
                 }
                 let mut before = days();
                 let wanted = before.bench.now;
@@ -144,7 +168,11 @@ async fn a_hundred_entries_that_always_fail_delay_nobodys_revocation_by_more_tha
                             days.bench.want(&revocation(HEALTHY));
                         }
                     }
-                    is_confirmed_within_5_s(&mut days, wanted, &what(&format!("after {position} one by one of")));
+                    is_confirmed_within_5_s(
+                        &mut days,
+                        wanted,
+                        &what(&format!("after {position} one by one of")),
+                    );
                 }
             }
         }
@@ -153,7 +181,12 @@ async fn a_hundred_entries_that_always_fail_delay_nobodys_revocation_by_more_tha
 
 #[tokio::test(start_paused = true)]
 async fn whoever_always_fails_neither_probes_nor_makes_a_directory_rest_while_others_fare_well() {
-    let mut days = Days::new(|entry: &Entry| if BROKEN.contains(&entry.account.0.as_u128()) { fails() } else { well() });
+    let mut days =
+        Days::new(
+            |entry: &Entry| {
+                if BROKEN.contains(&entry.account.0.as_u128()) { fails() } else { well() }
+            },
+        );
     BROKEN.for_each(|number| days.bench.want(&entry(number, 1, &[])));
     days.run(Duration::from_secs(300));
     // Nobody else was there until now, and the first who comes ends the rest.
@@ -169,13 +202,19 @@ async fn whoever_always_fails_neither_probes_nor_makes_a_directory_rest_while_ot
         assert!(after.is_some_and(|after| after < Duration::from_secs(1)), "{number}: {after:?}");
     }
     // Each of those that fail is tried still, ever less often.
-    let tried: HashSet<u128> = days.brought.iter().rev().take(400).map(|(_, number)| *number).collect();
+    let tried: HashSet<u128> =
+        days.brought.iter().rev().take(400).map(|(_, number)| *number).collect();
     assert!(BROKEN.filter(|number| tried.contains(number)).count() > 50);
 }
 
 #[tokio::test(start_paused = true)]
 async fn entries_that_never_get_an_answer_leave_the_others_their_places() {
-    let mut days = Days::new(|entry: &Entry| if entry.account.0.as_u128() >= 1000 { never_answers() } else { well() });
+    let mut days =
+        Days::new(
+            |entry: &Entry| {
+                if entry.account.0.as_u128() >= 1000 { never_answers() } else { well() }
+            },
+        );
     (1000..1400).for_each(|number| days.bench.want(&entry(number, 1, &[])));
     days.run(Duration::from_secs(300));
     assert!(days.on_their_way.len() <= FAILED_AT_ONCE, "{}", days.on_their_way.len());
@@ -210,8 +249,9 @@ async fn a_directory_that_fails_over_everything_is_left_alone_however_much_waits
 #[tokio::test(start_paused = true)]
 async fn a_directory_is_left_alone_also_where_all_that_waits_for_it_failed_before() {
     let is_down = std::cell::Cell::new(false);
-    let mut days =
-        Days::new(|_: &Entry| if is_down.get() { fails() } else { (Duration::ZERO, Err(DirectoryError::refused("no"))) });
+    let mut days = Days::new(|_: &Entry| {
+        if is_down.get() { fails() } else { (Duration::ZERO, Err(DirectoryError::refused("no"))) }
+    });
     (1..=1_000).for_each(|number| days.bench.want(&entry(number, 1, &[])));
     days.run(Duration::from_secs(600));
     is_down.set(true);
@@ -229,7 +269,9 @@ async fn a_directory_is_left_alone_also_where_all_that_waits_for_it_failed_befor
 async fn what_may_take_rights_goes_before_the_others_and_after_what_takes_a_way_in() {
     let mut days = Days::new(|_: &Entry| well());
     days.settle([300, 301].map(|number| entry(number, 1, &["a:read", "b:read"])));
-    (1..=400).filter(|number| !(300..=302).contains(number)).for_each(|number| days.bench.want(&entry(number, 1, &[])));
+    (1..=400)
+        .filter(|number| !(300..=302).contains(number))
+        .for_each(|number| days.bench.want(&entry(number, 1, &[])));
     assert_eq!(days.bench.taken().len(), FOLLOWING_OF_ONE_AT_ONCE);
     days.bench.want(&entry(302, 1, &["a:read"]));
     days.bench.want(&entry(300, 2, &["a:read"]));

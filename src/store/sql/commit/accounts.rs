@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Halt, Writer, refuse_if, writes};
-use crate::domain::account::{Account, AccountId, Content, Credential, Departure, Owner, Revision, Transaction, TransactionKind};
+use crate::domain::account::{
+    Account, AccountId, Content, Credential, Departure, Owner, Revision, Transaction,
+    TransactionKind,
+};
 use crate::domain::email::Email;
 use crate::domain::organization::Organization;
 use crate::plan::{AccountChange, AccountPlan, AddressMove, Keep, Leaving, MemberPlan, RehashPlan};
@@ -11,8 +14,8 @@ use crate::store::sql::connection::{Connection, statement, texts};
 use crate::store::sql::locks::{self, Lock};
 use crate::store::sql::rows;
 use crate::store::{
-    MEMBER_CHANGES, NewAccount, Receipt, Refusal, changed_by_member, check_may_begin, keeps_twice, lowest_free_copy, made_from,
-    next, transaction_of,
+    MEMBER_CHANGES, NewAccount, Receipt, Refusal, changed_by_member, check_may_begin, keeps_twice,
+    lowest_free_copy, made_from, next, transaction_of,
 };
 
 /// Who is in the way of a new account.
@@ -43,7 +46,8 @@ impl Writer<'_> {
                 let transaction = transaction.map(|begins| self.begun(begins, next(*from)));
                 check_may_begin(&current, transaction.as_ref())?;
                 let mut changed = self.occasion.updated(&current, owner, content, transaction);
-                changed.credential = password.clone().map(Credential::of_secret).or(changed.credential);
+                changed.credential =
+                    password.clone().map(Credential::of_secret).or(changed.credential);
                 self.update(plan, &current, changed, *adopts).await
             }
             AccountChange::Delete { account, from, transaction } => {
@@ -63,7 +67,8 @@ impl Writer<'_> {
     }
 
     async fn create(&mut self, plan: &AccountPlan, account: Account) -> Result<Receipt, Halt> {
-        let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving: _ } = plan;
+        let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving: _ } =
+            plan;
         let Account { namespace, content, .. } = &account;
         self.known.check_claim(organization)?;
         self.check_made_from(plan).await?;
@@ -88,8 +93,15 @@ impl Writer<'_> {
         Ok(Receipt::Account(Box::new(account)))
     }
 
-    async fn update(&mut self, plan: &AccountPlan, current: &Account, next: Account, adopts: bool) -> Result<Receipt, Halt> {
-        let AccountPlan { organization: _, owner, change: _, moves, keeps, seen: _, leaving } = plan;
+    async fn update(
+        &mut self,
+        plan: &AccountPlan,
+        current: &Account,
+        next: Account,
+        adopts: bool,
+    ) -> Result<Receipt, Halt> {
+        let AccountPlan { organization: _, owner, change: _, moves, keeps, seen: _, leaving } =
+            plan;
         let Account { namespace, content, .. } = &next;
         let moves_in = content.email != current.content.email;
         if current.owner.name != owner.name {
@@ -100,7 +112,8 @@ impl Writer<'_> {
             self.clear_address(current.id).await?;
             self.vacate(namespace, moves).await?;
         }
-        let group_is_there = content.group == current.content.group || self.known.has_group(namespace, &content.group);
+        let group_is_there = content.group == current.content.group
+            || self.known.has_group(namespace, &content.group);
         refuse_if(!group_is_there, Refusal::GroupNotFound)?;
         if moves_in {
             self.known.check_domain(namespace, &content.email)?;
@@ -115,19 +128,32 @@ impl Writer<'_> {
         }
         if content.lifecycle != current.content.lifecycle {
             let state = rows::lifecycle_text(content.lifecycle);
-            writes::write_switches(self.connection, &[(next.id, next.revision, state)], self.occasion.now).await?;
+            writes::write_switches(
+                self.connection,
+                &[(next.id, next.revision, state)],
+                self.occasion.now,
+            )
+            .await?;
         }
         writes::overwrite_accounts(self.connection, &[&next]).await?;
         self.settle(namespace, moves).await?;
         self.keep(keeps).await?;
-        if self.known.is_administrator(namespace, &current.content) && !self.known.is_administrator(namespace, content) {
+        if self.known.is_administrator(namespace, &current.content)
+            && !self.known.is_administrator(namespace, content)
+        {
             self.check_control(namespace, leaving).await?;
         }
         Ok(Receipt::Account(Box::new(next)))
     }
 
-    async fn delete(&mut self, plan: &AccountPlan, gone: &Account, transaction: Transaction) -> Result<Receipt, Halt> {
-        let AccountPlan { organization: _, owner, change: _, moves, keeps, seen: _, leaving } = plan;
+    async fn delete(
+        &mut self,
+        plan: &AccountPlan,
+        gone: &Account,
+        transaction: Transaction,
+    ) -> Result<Receipt, Halt> {
+        let AccountPlan { organization: _, owner, change: _, moves, keeps, seen: _, leaving } =
+            plan;
         refuse_if(gone.owner.uid != owner.uid, Refusal::Stale)?;
         self.check_made_from(plan).await?;
         let cases_unassigned = self.unassign_cases(gone.id).await?;
@@ -145,13 +171,23 @@ impl Writer<'_> {
             self.check_control(&gone.namespace, leaving).await?;
         }
         let Account { id, namespace, owner, login_name, confirmed, .. } = gone.clone();
-        let departure = Departure { account: id, namespace, owner, login_name, cases_unassigned, transaction, confirmed };
+        let departure = Departure {
+            account: id,
+            namespace,
+            owner,
+            login_name,
+            cases_unassigned,
+            transaction,
+            confirmed,
+        };
         Ok(Receipt::Deleted(Box::new(departure)))
     }
 
-    /// Everybody that the plan was made from is as it was then, and whoever is to keep something follows somebody.
+    /// Everybody that the plan was made from is as it was then, and whoever is to keep something
+    /// follows somebody.
     async fn check_made_from(&mut self, plan: &AccountPlan) -> Result<(), Halt> {
-        let ids: BTreeSet<String> = made_from(plan).map(|(account, _)| account.to_string()).collect();
+        let ids: BTreeSet<String> =
+            made_from(plan).map(|(account, _)| account.to_string()).collect();
         if ids.is_empty() {
             return Ok(());
         }
@@ -170,7 +206,8 @@ impl Writer<'_> {
                 found.insert((id, Revision(row.get("revision")?)));
             }
         }
-        let as_it_was = made_from(plan).all(|(account, at)| found.contains(&(account.to_string(), at)));
+        let as_it_was =
+            made_from(plan).all(|(account, at)| found.contains(&(account.to_string(), at)));
         let follow = plan.keeps.iter().all(|keep| following.contains(&keep.account.to_string()));
         refuse_if(!as_it_was || !follow || keeps_twice(plan), Refusal::Stale)?;
         Ok(())
@@ -187,7 +224,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Whether somebody who stays follows the account: of more heirs than leave, one does, unless the namespace is going.
+    /// Whether somebody who stays follows the account: of more heirs than leave, one does, unless
+    /// the namespace is going.
     async fn has_heirs(&mut self, gone: &Account, leaving: &Leaving) -> Result<bool, Halt> {
         let heirs = statement(
             "SELECT owner_name FROM accounts \
@@ -197,7 +235,11 @@ impl Writer<'_> {
             Some(_) => i64::MAX,
             None => i64::try_from(leaving.deleted.len() + 1).unwrap_or(i64::MAX),
         };
-        let heirs = heirs.bind(&gone.namespace).bind(&gone.owner.name).bind(gone.id.to_string()).bind(enough);
+        let heirs = heirs
+            .bind(&gone.namespace)
+            .bind(&gone.owner.name)
+            .bind(gone.id.to_string())
+            .bind(enough);
         let heirs: Vec<Option<String>> = heirs.fetch_firsts(self.connection).await?;
         Ok(heirs.iter().any(|heir| leaving.stays(heir.as_deref().unwrap_or_default())))
     }
@@ -207,12 +249,19 @@ impl Writer<'_> {
         if content.email.copy_number().is_none() {
             return Ok(content.clone());
         }
-        // Placeholders of one address begin alike up to their number, and a colon comes right after the digits.
+        // Placeholders of one address begin alike up to their number, and a colon comes right after
+        // the digits.
         let first = content.email.placeholder(0);
         let alike = first.as_str().trim_end_matches("0)");
-        let taken = statement("SELECT email FROM accounts WHERE namespace = $1 AND email > $2 AND email < $3");
-        let taken: Vec<String> =
-            taken.bind(namespace).bind(alike).bind(format!("{alike}:")).fetch_firsts(self.connection).await?;
+        let taken = statement(
+            "SELECT email FROM accounts WHERE namespace = $1 AND email > $2 AND email < $3",
+        );
+        let taken: Vec<String> = taken
+            .bind(namespace)
+            .bind(alike)
+            .bind(format!("{alike}:"))
+            .fetch_firsts(self.connection)
+            .await?;
         let taken: Vec<Email> = taken.into_iter().map(Email::stored).collect();
         Ok(Content { email: lowest_free_copy(&content.email, taken.iter()), ..content.clone() })
     }
@@ -222,10 +271,15 @@ impl Writer<'_> {
         let there = |account: &Account| account.namespace == *namespace;
         let current = self.account(*account).await?.filter(there).ok_or(Refusal::Stale)?;
         let group = self.known.group(namespace, &current.content.group).unwrap_or_default();
-        let next = changed_by_member(&current, &group, plan, |begins, revision| self.begun(begins, revision))?;
+        let next = changed_by_member(&current, &group, plan, |begins, revision| {
+            self.begun(begins, revision)
+        })?;
         if next.content.email != current.content.email {
             self.known.check_domain(namespace, &next.content.email)?;
-            refuse_if(self.has_address(namespace, &next.content.email).await?, Refusal::EmailTaken)?;
+            refuse_if(
+                self.has_address(namespace, &next.content.email).await?,
+                Refusal::EmailTaken,
+            )?;
         }
         if next.transaction.id != current.transaction.id {
             self.write_down(&next.transaction, next.id, None).await?;
@@ -253,9 +307,14 @@ impl Writer<'_> {
 
     pub(super) async fn rehash(&mut self, plan: &RehashPlan) -> Result<Receipt, Halt> {
         let RehashPlan { namespace, account, before, after } = plan;
-        let rehashed =
-            statement("UPDATE accounts SET password_hash = $1 WHERE account_id = $2 AND namespace = $3 AND password_hash = $4");
-        let rehashed = rehashed.bind(after.as_str()).bind(account.to_string()).bind(namespace).bind(before.as_str());
+        let rehashed = statement(
+            "UPDATE accounts SET password_hash = $1 WHERE account_id = $2 AND namespace = $3 AND password_hash = $4",
+        );
+        let rehashed = rehashed
+            .bind(after.as_str())
+            .bind(account.to_string())
+            .bind(namespace)
+            .bind(before.as_str());
         refuse_if(rehashed.execute(self.connection).await? == 0, Refusal::Stale)?;
         Ok(Receipt::Account(Box::new(self.account(*account).await?.ok_or(Refusal::Stale)?)))
     }
@@ -303,12 +362,15 @@ impl Writer<'_> {
     }
 
     async fn has_address(&mut self, namespace: &str, email: &Email) -> Result<bool, Halt> {
-        let query = statement("SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND email = $2)");
+        let query =
+            statement("SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND email = $2)");
         Ok(query.bind(namespace).bind(email.as_str()).fetch_first(self.connection).await?)
     }
 
     async fn has_account(&mut self, namespace: &str, user: &str) -> Result<bool, Halt> {
-        let query = statement("SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND owner_name = $2)");
+        let query = statement(
+            "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND owner_name = $2)",
+        );
         Ok(query.bind(namespace).bind(user).fetch_first(self.connection).await?)
     }
 
@@ -335,16 +397,26 @@ impl Writer<'_> {
     }
 
     pub(super) async fn account(&mut self, id: AccountId) -> Result<Option<Account>, Halt> {
-        let query = statement(rows::select_accounts!("WHERE a.account_id = $1")).bind(id.to_string());
+        let query =
+            statement(rows::select_accounts!("WHERE a.account_id = $1")).bind(id.to_string());
         Ok(rows::accounts(query, self.connection).await?.pop())
     }
 
-    async fn at(&mut self, namespace: &str, account: AccountId, revision: Revision) -> Result<Account, Halt> {
-        let there = |account: &Account| account.namespace == namespace && account.revision == revision;
+    async fn at(
+        &mut self,
+        namespace: &str,
+        account: AccountId,
+        revision: Revision,
+    ) -> Result<Account, Halt> {
+        let there =
+            |account: &Account| account.namespace == namespace && account.revision == revision;
         Ok(self.account(account).await?.filter(there).ok_or(Refusal::Stale)?)
     }
 
-    pub(super) async fn claim(connection: &mut Connection, organization: &Organization) -> Result<(), Halt> {
+    pub(super) async fn claim(
+        connection: &mut Connection,
+        organization: &Organization,
+    ) -> Result<(), Halt> {
         let Organization { namespace, customer_id } = organization;
         let query = statement("INSERT INTO organizations (namespace, customer_id) VALUES ($1, $2)");
         query.bind(namespace).bind(customer_id.as_str()).execute(connection).await?;
@@ -352,10 +424,12 @@ impl Writer<'_> {
     }
 
     async fn unassign_cases(&mut self, owner: AccountId) -> Result<i64, Halt> {
-        // A case that is assigned meanwhile would lose its owner with the account, and nobody would have counted it.
+        // A case that is assigned meanwhile would lose its owner with the account, and nobody would
+        // have counted it.
         locks::lock_account(self.connection, owner).await?;
         locks::begin_to_hurry(self.connection).await?;
-        let query = statement("UPDATE cases SET owner_account_id = NULL WHERE owner_account_id = $1");
+        let query =
+            statement("UPDATE cases SET owner_account_id = NULL WHERE owner_account_id = $1");
         let unassigned = query.bind(owner.to_string()).execute(self.connection).await?;
         locks::end_to_hurry(self.connection).await?;
         Ok(i64::try_from(unassigned).unwrap_or(i64::MAX))

@@ -1,4 +1,5 @@
-//! Groups and listed domains, as a commit changes them, and who of an organization stays in control.
+//! Groups and listed domains, as a commit changes them, and who of an organization stays in
+//! control.
 
 use std::collections::BTreeSet;
 
@@ -9,15 +10,16 @@ use crate::store::sql::connection::{statement, texts};
 use crate::store::sql::rows;
 use crate::store::{Receipt, Refusal};
 
-/// Whether an account's `User` isn't among those that are being deleted with their accounts, whose names a parameter lists.
+/// Whether an account's `User` isn't among those that are being deleted with their accounts, whose
+/// names a parameter lists.
 macro_rules! stays {
     ($leaving:literal) => {
         concat!("(owner_name IS NULL OR owner_name NOT IN (", texts!($leaving), "))")
     };
 }
 
-/// Whether an account counts as a user's who stays: a parameter lists names of `User`s, and another says whether it is
-/// these that count, or all others.
+/// Whether an account counts as a user's who stays: a parameter lists names of `User`s, and another
+/// says whether it is these that count, or all others.
 macro_rules! counts {
     ($names:literal, $these:literal) => {
         concat!("(COALESCE(owner_name, '') IN (", texts!($names), ")) = ", $these)
@@ -26,12 +28,21 @@ macro_rules! counts {
 
 impl Writer<'_> {
     /// Somebody who stays is in control, unless nobody stays.
-    pub(super) async fn check_control(&mut self, namespace: &str, leaving: &Leaving) -> Result<(), Halt> {
+    pub(super) async fn check_control(
+        &mut self,
+        namespace: &str,
+        leaving: &Leaving,
+    ) -> Result<(), Halt> {
         let groups = rows::groups_in_control(self.connection, namespace).await?;
         self.check_control_by(namespace, leaving, &groups).await
     }
 
-    async fn check_control_by(&mut self, namespace: &str, leaving: &Leaving, groups: &BTreeSet<String>) -> Result<(), Halt> {
+    async fn check_control_by(
+        &mut self,
+        namespace: &str,
+        leaving: &Leaving,
+        groups: &BTreeSet<String>,
+    ) -> Result<(), Halt> {
         let row = statement(concat!(
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name IN (",
             texts!("$3"),
@@ -47,7 +58,8 @@ impl Writer<'_> {
         .bind(leaving.last.is_some())
         .fetch_one(self.connection)
         .await?;
-        let control = Control { administrators: row.get("administrators")?, users: row.get("users")? };
+        let control =
+            Control { administrators: row.get("administrators")?, users: row.get("users")? };
         Ok(refuse_if(control.is_lost(), Refusal::LastAdministrator)?)
     }
 
@@ -77,26 +89,37 @@ impl Writer<'_> {
     }
 
     /// As [`Self::check_control`], where a group that gives full control now won't afterwards.
-    async fn check_control_without(&mut self, namespace: &str, group: &str, leaving: &Leaving) -> Result<(), Halt> {
+    async fn check_control_without(
+        &mut self,
+        namespace: &str,
+        group: &str,
+        leaving: &Leaving,
+    ) -> Result<(), Halt> {
         let mut groups = rows::groups_in_control(self.connection, namespace).await?;
         if !groups.remove(group) {
             return Ok(());
         }
-        let used =
-            statement("SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2 AND state = 'Enabled')");
+        let used = statement(
+            "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2 AND state = 'Enabled')",
+        );
         if used.bind(namespace).bind(group).fetch_first(self.connection).await? {
             self.check_control_by(namespace, leaving, &groups).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn drop_group(&mut self, [namespace, name]: [&str; 2], leaving: &Leaving) -> Result<Receipt, Halt> {
+    pub(super) async fn drop_group(
+        &mut self,
+        [namespace, name]: [&str; 2],
+        leaving: &Leaving,
+    ) -> Result<Receipt, Halt> {
         let has_members = statement(concat!(
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2 AND ",
             stays!("$3"),
             ")"
         ));
-        let has_members = has_members.bind(namespace).bind(name).bind(rows::texts(leaving.deleted.as_ref()));
+        let has_members =
+            has_members.bind(namespace).bind(name).bind(rows::texts(leaving.deleted.as_ref()));
         refuse_if(has_members.fetch_first(self.connection).await?, Refusal::InUse)?;
         if !GroupContent::undeclared(name).is_some_and(|group| group.full_control) {
             self.check_control_without(namespace, name, leaving).await?;
@@ -106,8 +129,15 @@ impl Writer<'_> {
         Ok(Receipt::Done)
     }
 
-    pub(super) async fn put_domain(&mut self, [namespace, name]: [&str; 2], listing: &Listing) -> Result<Receipt, Halt> {
-        let taken = self.known.listings(namespace).any(|(other, listed)| other != name && listed.domain == listing.domain);
+    pub(super) async fn put_domain(
+        &mut self,
+        [namespace, name]: [&str; 2],
+        listing: &Listing,
+    ) -> Result<Receipt, Halt> {
+        let taken = self
+            .known
+            .listings(namespace)
+            .any(|(other, listed)| other != name && listed.domain == listing.domain);
         refuse_if(taken, Refusal::DomainTaken)?;
         statement(
             "INSERT INTO domains (namespace, name, domain, include_subdomains) VALUES ($1, $2, $3, $4) \
@@ -123,13 +153,19 @@ impl Writer<'_> {
         Ok(Receipt::Done)
     }
 
-    pub(super) async fn drop_domain(&mut self, [namespace, name]: [&str; 2], leaving: &Leaving) -> Result<Receipt, Halt> {
-        let used: Vec<String> =
-            statement(concat!("SELECT DISTINCT email_domain FROM accounts WHERE namespace = $1 AND ", stays!("$2")))
-                .bind(namespace)
-                .bind(rows::texts(leaving.deleted.as_ref()))
-                .fetch_firsts(self.connection)
-                .await?;
+    pub(super) async fn drop_domain(
+        &mut self,
+        [namespace, name]: [&str; 2],
+        leaving: &Leaving,
+    ) -> Result<Receipt, Halt> {
+        let used: Vec<String> = statement(concat!(
+            "SELECT DISTINCT email_domain FROM accounts WHERE namespace = $1 AND ",
+            stays!("$2")
+        ))
+        .bind(namespace)
+        .bind(rows::texts(leaving.deleted.as_ref()))
+        .fetch_firsts(self.connection)
+        .await?;
         let only_here = |domain: &String| needs(self.known.listings(namespace), name, domain);
         refuse_if(used.iter().any(only_here), Refusal::InUse)?;
         let query = statement("DELETE FROM domains WHERE namespace = $1 AND name = $2");

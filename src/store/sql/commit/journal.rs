@@ -1,9 +1,13 @@
-//! The journal: transactions begin, are superseded, and complete once directories have confirmed them.
+//! The journal: transactions begin, are superseded, and complete once directories have confirmed
+//! them.
 
 use std::collections::BTreeSet;
 
 use super::{Halt, Writer, refuse_if, writes};
-use crate::domain::account::{AccountId, Confirmations, Departure, Owner, Revision, Transaction, TransactionId, TransactionKind};
+use crate::domain::account::{
+    AccountId, Confirmations, Departure, Owner, Revision, Transaction, TransactionId,
+    TransactionKind,
+};
 use crate::plan::ConfirmPlan;
 use crate::store::sql::connection::{Connection, statement, texts};
 use crate::store::sql::operators::{self, Holding};
@@ -11,8 +15,8 @@ use crate::store::sql::rows;
 use crate::store::{Receipt, Refusal, StoreError};
 use jiff::Timestamp;
 
-/// Opens again the Deletes of those who went while a directory was out of use that knows them still. It is about
-/// directories that are put back, and so asked for only then.
+/// Opens again the Deletes of those who went while a directory was out of use that knows them
+/// still. It is about directories that are put back, and so asked for only then.
 const REOPEN: &str = concat!(
     "UPDATE transactions SET completed_at = NULL WHERE type = 'Delete' AND superseded_at IS NULL AND account_id IN \
      (SELECT c.account_id FROM confirmations AS c WHERE c.revision < transactions.revision AND c.directory IN (",
@@ -20,7 +24,8 @@ const REOPEN: &str = concat!(
     "))"
 );
 
-/// Makes these the directories that transactions wait for, and completes those that waited only for others.
+/// Makes these the directories that transactions wait for, and completes those that waited only for
+/// others.
 pub(in crate::store::sql) async fn use_directories(
     connection: &mut Connection,
     holding: Option<&Holding>,
@@ -42,12 +47,17 @@ pub(in crate::store::sql) async fn change_directories(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let names = rows::texts(directories);
-    let back = concat!("SELECT name FROM directories WHERE NOT in_use AND name IN (", texts!("$1"), ")");
+    let back =
+        concat!("SELECT name FROM directories WHERE NOT in_use AND name IN (", texts!("$1"), ")");
     let back: Vec<String> = statement(back).bind(&names).fetch_firsts(connection).await?;
     let statements = [
         concat!("UPDATE directories SET in_use = FALSE WHERE name NOT IN (", texts!("$1"), ")"),
         // Without the WHERE, SQLite takes the ON for that of a join.
-        concat!("INSERT INTO directories (name) ", texts!("$1"), " WHERE TRUE ON CONFLICT (name) DO UPDATE SET in_use = TRUE"),
+        concat!(
+            "INSERT INTO directories (name) ",
+            texts!("$1"),
+            " WHERE TRUE ON CONFLICT (name) DO UPDATE SET in_use = TRUE"
+        ),
     ];
     for text in statements {
         statement(text).bind(&names).execute(connection).await?;
@@ -73,7 +83,11 @@ pub(super) struct Entry {
 }
 
 impl Writer<'_> {
-    pub(super) fn begun(&self, begins: (TransactionId, TransactionKind), revision: Revision) -> Transaction {
+    pub(super) fn begun(
+        &self,
+        begins: (TransactionId, TransactionKind),
+        revision: Revision,
+    ) -> Transaction {
         self.occasion.begun(begins, revision, self.known.directories())
     }
 
@@ -83,10 +97,18 @@ impl Writer<'_> {
     pub(super) async fn repeated(&mut self, entry: Entry, owner: &Owner) -> Result<Receipt, Halt> {
         let Entry { account, kind } = entry;
         match kind {
-            TransactionKind::Delete => Ok(Receipt::Deleted(Box::new(self.departure(account).await?.ok_or(Refusal::Stale)?))),
-            TransactionKind::Create | TransactionKind::PasswordChange | TransactionKind::Disable | TransactionKind::Enable => {
+            TransactionKind::Delete => Ok(Receipt::Deleted(Box::new(
+                self.departure(account).await?.ok_or(Refusal::Stale)?,
+            ))),
+            TransactionKind::Create
+            | TransactionKind::PasswordChange
+            | TransactionKind::Disable
+            | TransactionKind::Enable => {
                 let account = self.account(account).await?.ok_or(Refusal::Stale)?;
-                refuse_if(kind == TransactionKind::Create && account.owner.uid != owner.uid, Refusal::Stale)?;
+                refuse_if(
+                    kind == TransactionKind::Create && account.owner.uid != owner.uid,
+                    Refusal::Stale,
+                )?;
                 Ok(Receipt::Account(Box::new(account)))
             }
         }
@@ -94,9 +116,16 @@ impl Writer<'_> {
 
     pub(super) async fn confirm(&mut self, plan: &ConfirmPlan) -> Result<Receipt, Halt> {
         let ConfirmPlan { namespace, account: id, confirmed } = plan;
-        if let Some(before) = self.account(*id).await?.filter(|account| account.namespace == *namespace) {
+        if let Some(before) =
+            self.account(*id).await?.filter(|account| account.namespace == *namespace)
+        {
             let mut account = before.clone();
-            account.transaction.confirm(&mut account.confirmed, confirmed, self.known.directories(), self.occasion.now);
+            account.transaction.confirm(
+                &mut account.confirmed,
+                confirmed,
+                self.known.directories(),
+                self.occasion.now,
+            );
             self.note_confirmed(*id, &before.confirmed, &account.confirmed).await?;
             self.note_completion(&before.transaction, &account.transaction).await?;
             return Ok(Receipt::Account(Box::new(account)));
@@ -104,7 +133,12 @@ impl Writer<'_> {
         let there = |departure: &Departure| departure.namespace == *namespace;
         let before = self.departure(*id).await?.filter(there).ok_or(Refusal::Stale)?;
         let mut departure = before.clone();
-        departure.transaction.confirm(&mut departure.confirmed, confirmed, self.known.directories(), self.occasion.now);
+        departure.transaction.confirm(
+            &mut departure.confirmed,
+            confirmed,
+            self.known.directories(),
+            self.occasion.now,
+        );
         self.note_confirmed(*id, &before.confirmed, &departure.confirmed).await?;
         self.note_completion(&before.transaction, &departure.transaction).await?;
         Ok(Receipt::Deleted(Box::new(departure)))
@@ -117,12 +151,19 @@ impl Writer<'_> {
         before: &Confirmations,
         confirmed: &Confirmations,
     ) -> Result<(), Halt> {
-        let news = confirmed.iter().filter(|&(directory, confirmation)| before.get(directory) != Some(confirmation));
-        let news = news.map(|(directory, confirmation)| (account, directory.as_str(), confirmation));
+        let news = confirmed
+            .iter()
+            .filter(|&(directory, confirmation)| before.get(directory) != Some(confirmation));
+        let news =
+            news.map(|(directory, confirmation)| (account, directory.as_str(), confirmation));
         writes::confirm(self.connection, &news.collect::<Vec<_>>()).await
     }
 
-    async fn note_completion(&mut self, before: &Transaction, transaction: &Transaction) -> Result<(), Halt> {
+    async fn note_completion(
+        &mut self,
+        before: &Transaction,
+        transaction: &Transaction,
+    ) -> Result<(), Halt> {
         if transaction.completed != before.completed {
             writes::complete(self.connection, &[transaction]).await?;
         }
@@ -130,20 +171,31 @@ impl Writer<'_> {
     }
 
     async fn departure(&mut self, account: AccountId) -> Result<Option<Departure>, Halt> {
-        let query = statement(rows::select_departures!("WHERE l.account_id = $1")).bind(account.to_string());
+        let query = statement(rows::select_departures!("WHERE l.account_id = $1"))
+            .bind(account.to_string());
         Ok(rows::departures(query, self.connection).await?.pop())
     }
 
-    pub(super) async fn note_cases(&mut self, id: TransactionId, unassigned: i64) -> Result<(), Halt> {
-        let query = statement("UPDATE transactions SET cases_unassigned = $1 WHERE transaction_id = $2");
+    pub(super) async fn note_cases(
+        &mut self,
+        id: TransactionId,
+        unassigned: i64,
+    ) -> Result<(), Halt> {
+        let query =
+            statement("UPDATE transactions SET cases_unassigned = $1 WHERE transaction_id = $2");
         query.bind(unassigned).bind(id.0.to_string()).execute(self.connection).await?;
         Ok(())
     }
 
     pub(super) async fn entry(&mut self, id: TransactionId) -> Result<Option<Entry>, Halt> {
-        let query = statement("SELECT account_id, type FROM transactions WHERE transaction_id = $1").bind(id.0.to_string());
+        let query =
+            statement("SELECT account_id, type FROM transactions WHERE transaction_id = $1")
+                .bind(id.0.to_string());
         let Some(row) = query.fetch_optional(self.connection).await? else { return Ok(None) };
-        Ok(Some(Entry { account: AccountId(rows::uuid(&row, "account_id")?), kind: rows::kind(&row)? }))
+        Ok(Some(Entry {
+            account: AccountId(rows::uuid(&row, "account_id")?),
+            kind: rows::kind(&row)?,
+        }))
     }
 
     /// Writes a transaction into the journal, over the last one where that is in flight.

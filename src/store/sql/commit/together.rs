@@ -1,20 +1,25 @@
-//! Plans of the common kinds, judged from what was read for all of them at once, and written with one statement for
-//! each table. On a database at the other end of a network this is what makes a commit of many plans as quick as one
-//! of a few.
+//! Plans of the common kinds, judged from what was read for all of them at once, and written with
+//! one statement for each table. On a database at the other end of a network this is what makes a
+//! commit of many plans as quick as one of a few.
 //!
-//! Whatever isn't common ends such a run: who is deleted, moves, keeps, copies or gives up control is judged by
-//! itself, by the same rules.
+//! Whatever isn't common ends such a run: who is deleted, moves, keeps, copies or gives up control
+//! is judged by itself, by the same rules.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{Halt, Writer, learn, refuse_if, writes};
-use crate::domain::account::{Account, AccountId, Confirmation, Credential, Revision, Transaction, TransactionId};
+use crate::domain::account::{
+    Account, AccountId, Confirmation, Credential, Revision, Transaction, TransactionId,
+};
 use crate::domain::email::Email;
 use crate::domain::organization::Organization;
 use crate::plan::{AccountChange, AccountPlan, ConfirmPlan, Plan};
 use crate::store::sql::connection::{Connection, Row, pairs, statement, texts};
 use crate::store::sql::rows::{self, Known};
-use crate::store::{NewAccount, Occasion, Receipt, Refusal, StoreError, check_may_begin, made_from, next, transaction_of};
+use crate::store::{
+    NewAccount, Occasion, Receipt, Refusal, StoreError, check_may_begin, made_from, next,
+    transaction_of,
+};
 
 /// Why a run ends before a plan.
 enum Halted {
@@ -37,7 +42,9 @@ pub(super) fn is_common(plan: &Plan) -> bool {
             let alone = plan.moves.is_empty() && plan.keeps.is_empty();
             alone
                 && match &plan.change {
-                    AccountChange::Create { id, content, .. } => id.is_none() && content.email.copy_number().is_none(),
+                    AccountChange::Create { id, content, .. } => {
+                        id.is_none() && content.email.copy_number().is_none()
+                    }
                     AccountChange::Update { adopts, .. } => !adopts,
                     AccountChange::Delete { .. } | AccountChange::Release { .. } => false,
                 }
@@ -46,8 +53,9 @@ pub(super) fn is_common(plan: &Plan) -> bool {
     }
 }
 
-/// Commits common plans up to the first that isn't one, and answers as many. What was written is to be taken back when
-/// this fails by a refusal: somebody else has what only the database knows of, and each plan has to be judged by itself.
+/// Commits common plans up to the first that isn't one, and answers as many. What was written is to
+/// be taken back when this fails by a refusal: somebody else has what only the database knows of,
+/// and each plan has to be judged by itself.
 pub(super) async fn commit(
     connection: &mut Connection,
     known: &mut Known,
@@ -60,7 +68,9 @@ pub(super) async fn commit(
         let judged = match plan {
             Plan::Account(plan) => run.change_account(known, plan, occasion),
             Plan::Confirm(plan) => run.confirm(known, plan, occasion),
-            Plan::Group(_) | Plan::Domain(_) | Plan::Member(_) | Plan::Rehash(_) => Err(Halted::Uncommon),
+            Plan::Group(_) | Plan::Domain(_) | Plan::Member(_) | Plan::Rehash(_) => {
+                Err(Halted::Uncommon)
+            }
         };
         match judged {
             Ok(receipt) => {
@@ -123,58 +133,93 @@ impl Run {
         }
         let mut run = Self::default();
         if !ids.is_empty() {
-            let query = statement(rows::select_accounts!("WHERE a.account_id IN (", texts!("$1"), ")"));
+            let query =
+                statement(rows::select_accounts!("WHERE a.account_id IN (", texts!("$1"), ")"));
             let found = rows::accounts(query.bind(rows::texts(ids)), connection).await?;
             run.accounts = found.into_iter().map(|account| (account.id, account)).collect();
         }
         if !transactions.is_empty() {
-            let query = concat!("SELECT transaction_id FROM transactions WHERE transaction_id IN (", texts!("$1"), ")");
-            let found = statement(query).bind(rows::texts(transactions)).fetch_all(connection).await?;
+            let query = concat!(
+                "SELECT transaction_id FROM transactions WHERE transaction_id IN (",
+                texts!("$1"),
+                ")"
+            );
+            let found =
+                statement(query).bind(rows::texts(transactions)).fetch_all(connection).await?;
             let id = |row: &Row| Ok(TransactionId(rows::uuid(row, "transaction_id")?));
             run.journaled = found.iter().map(id).collect::<Result<_, StoreError>>()?;
         }
         if !emails.is_empty() {
-            let query = concat!("SELECT namespace, email FROM accounts WHERE (namespace, email) IN (", pairs!("$1"), ")");
+            let query = concat!(
+                "SELECT namespace, email FROM accounts WHERE (namespace, email) IN (",
+                pairs!("$1"),
+                ")"
+            );
             let found = statement(query).bind(rows::json(&emails)).fetch_all(connection).await?;
-            run.emails =
-                found.iter().map(|row| Ok((row.get("namespace")?, row.get("email")?))).collect::<Result<_, sqlx::Error>>()?;
+            run.emails = found
+                .iter()
+                .map(|row| Ok((row.get("namespace")?, row.get("email")?)))
+                .collect::<Result<_, sqlx::Error>>()?;
         }
         if !owners.is_empty() {
-            let query =
-                concat!("SELECT namespace, owner_name FROM accounts WHERE (namespace, owner_name) IN (", pairs!("$1"), ")");
+            let query = concat!(
+                "SELECT namespace, owner_name FROM accounts WHERE (namespace, owner_name) IN (",
+                pairs!("$1"),
+                ")"
+            );
             let found = statement(query).bind(rows::json(&owners)).fetch_all(connection).await?;
             let owner = |row: &Row| Ok((row.get("namespace")?, row.get("owner_name")?));
             run.owners = found.iter().map(owner).collect::<Result<_, sqlx::Error>>()?;
-            let query = concat!("SELECT login_name FROM accounts WHERE login_name IN (", texts!("$1"), ")");
-            let found: Vec<String> = statement(query).bind(rows::texts(logins)).fetch_firsts(connection).await?;
+            let query =
+                concat!("SELECT login_name FROM accounts WHERE login_name IN (", texts!("$1"), ")");
+            let found: Vec<String> =
+                statement(query).bind(rows::texts(logins)).fetch_firsts(connection).await?;
             run.logins = found.into_iter().collect();
         }
         Ok(run)
     }
 
-    fn change_account(&mut self, known: &Known, plan: &AccountPlan, occasion: Occasion) -> Result<Receipt, Halted> {
+    fn change_account(
+        &mut self,
+        known: &Known,
+        plan: &AccountPlan,
+        occasion: Occasion,
+    ) -> Result<Receipt, Halted> {
         if transaction_of(&plan.change).is_some_and(|id| self.journaled.contains(&id)) {
             return Err(Halted::Uncommon);
         }
         match &plan.change {
             AccountChange::Create { id, transaction, login_name, content, password } => {
                 let (content, password) = (content.clone(), password.as_ref());
-                let new = NewAccount { id: *id, login_name, content, transaction: *transaction, password };
+                let new = NewAccount {
+                    id: *id,
+                    login_name,
+                    content,
+                    transaction: *transaction,
+                    password,
+                };
                 self.create(known, plan, occasion.created(plan, new, known.directories()))
             }
             AccountChange::Update { account, from, transaction, content, password, adopts: _ } => {
                 let current = self.at(&plan.organization.namespace, *account, *from)?;
-                let transaction = transaction.map(|begins| occasion.begun(begins, next(*from), known.directories()));
+                let transaction = transaction
+                    .map(|begins| occasion.begun(begins, next(*from), known.directories()));
                 check_may_begin(&current, transaction.as_ref())?;
                 let mut changed = occasion.updated(&current, &plan.owner, content, transaction);
-                changed.credential = password.clone().map(Credential::of_secret).or(changed.credential);
+                changed.credential =
+                    password.clone().map(Credential::of_secret).or(changed.credential);
                 self.update(known, plan, current, changed)
             }
             AccountChange::Delete { .. } | AccountChange::Release { .. } => Err(Halted::Uncommon),
         }
     }
 
-    fn create(&mut self, known: &Known, plan: &AccountPlan, account: Account) -> Result<Receipt, Halted> {
+    fn create(
+        &mut self,
+        known: &Known,
+        plan: &AccountPlan,
+        account: Account,
+    ) -> Result<Receipt, Halted> {
         let Account { id, namespace, login_name, content, .. } = &account;
         let owner = (namespace.clone(), plan.owner.name.clone());
         let email = address(namespace, &content.email);
@@ -195,14 +240,22 @@ impl Run {
         Ok(Receipt::Account(Box::new(account)))
     }
 
-    fn update(&mut self, known: &Known, plan: &AccountPlan, current: Account, next: Account) -> Result<Receipt, Halted> {
+    fn update(
+        &mut self,
+        known: &Known,
+        plan: &AccountPlan,
+        current: Account,
+        next: Account,
+    ) -> Result<Receipt, Halted> {
         let Account { id, namespace, content, .. } = &next;
-        let gives_up_control = known.is_administrator(namespace, &current.content) && !known.is_administrator(namespace, content);
+        let gives_up_control = known.is_administrator(namespace, &current.content)
+            && !known.is_administrator(namespace, content);
         if current.owner.name != plan.owner.name || gives_up_control {
             return Err(Halted::Uncommon);
         }
         self.check_made_from(plan)?;
-        let group_is_there = content.group == current.content.group || known.has_group(namespace, &content.group);
+        let group_is_there =
+            content.group == current.content.group || known.has_group(namespace, &content.group);
         refuse_if(!group_is_there, Refusal::GroupNotFound)?;
         if content.email != current.content.email {
             let email = address(namespace, &content.email);
@@ -222,16 +275,29 @@ impl Run {
         Ok(Receipt::Account(Box::new(next)))
     }
 
-    fn confirm(&mut self, known: &Known, plan: &ConfirmPlan, occasion: Occasion) -> Result<Receipt, Halted> {
+    fn confirm(
+        &mut self,
+        known: &Known,
+        plan: &ConfirmPlan,
+        occasion: Occasion,
+    ) -> Result<Receipt, Halted> {
         let ConfirmPlan { namespace, account: id, confirmed } = plan;
         let there = self.accounts.get(id).filter(|account| account.namespace == *namespace);
         let before = there.ok_or(Halted::Uncommon)?.clone();
         let mut account = before.clone();
-        account.transaction.confirm(&mut account.confirmed, confirmed, known.directories(), occasion.now);
-        let is_news =
-            |(directory, confirmation): &(&String, &Confirmation)| before.confirmed.get(*directory) != Some(*confirmation);
+        account.transaction.confirm(
+            &mut account.confirmed,
+            confirmed,
+            known.directories(),
+            occasion.now,
+        );
+        let is_news = |(directory, confirmation): &(&String, &Confirmation)| {
+            before.confirmed.get(*directory) != Some(*confirmation)
+        };
         let news = account.confirmed.iter().filter(is_news);
-        self.confirmed.extend(news.map(|(directory, confirmation)| ((*id, directory.clone()), confirmation.clone())));
+        self.confirmed.extend(
+            news.map(|(directory, confirmation)| ((*id, directory.clone()), confirmation.clone())),
+        );
         if account.transaction.completed != before.transaction.completed {
             self.completed.push(account.transaction.clone());
         }
@@ -239,15 +305,22 @@ impl Run {
         Ok(Receipt::Account(Box::new(account)))
     }
 
-    fn at(&self, namespace: &str, account: AccountId, revision: Revision) -> Result<Account, Refusal> {
-        let there = |account: &&Account| account.namespace == namespace && account.revision == revision;
+    fn at(
+        &self,
+        namespace: &str,
+        account: AccountId,
+        revision: Revision,
+    ) -> Result<Account, Refusal> {
+        let there =
+            |account: &&Account| account.namespace == namespace && account.revision == revision;
         self.accounts.get(&account).filter(there).cloned().ok_or(Refusal::Stale)
     }
 
     /// As [`Writer::check_made_from`] does, where nobody is to keep anything.
     fn check_made_from(&self, plan: &AccountPlan) -> Result<(), Refusal> {
         let namespace = &plan.organization.namespace;
-        made_from(plan).try_for_each(|(account, revision)| self.at(namespace, account, revision).map(|_| ()))
+        made_from(plan)
+            .try_for_each(|(account, revision)| self.at(namespace, account, revision).map(|_| ()))
     }
 
     fn begin(&mut self, account: AccountId, transaction: &Transaction, last: Option<&Transaction>) {
@@ -272,7 +345,8 @@ impl Run {
             Writer::claim(connection, organization).await?;
         }
         writes::begin_lifetimes(connection, &created).await?;
-        let journal: Vec<(AccountId, &Transaction)> = self.journal.iter().map(|(account, entry)| (*account, entry)).collect();
+        let journal: Vec<(AccountId, &Transaction)> =
+            self.journal.iter().map(|(account, entry)| (*account, entry)).collect();
         writes::write_journal(connection, &journal).await?;
         writes::supersede(connection, &self.superseded, occasion.now).await?;
         writes::insert_accounts(connection, &created).await?;
@@ -280,7 +354,9 @@ impl Run {
         writes::overwrite_accounts(connection, &changed).await?;
         writes::write_switches(connection, &self.switches, occasion.now).await?;
         let confirmed = self.confirmed.iter();
-        let confirmed = confirmed.map(|((account, directory), confirmation)| (*account, directory.as_str(), confirmation));
+        let confirmed = confirmed.map(|((account, directory), confirmation)| {
+            (*account, directory.as_str(), confirmation)
+        });
         writes::confirm(connection, &confirmed.collect::<Vec<_>>()).await?;
         writes::complete(connection, &self.completed.iter().collect::<Vec<_>>()).await
     }

@@ -3,7 +3,10 @@
 use std::sync::LazyLock;
 
 use super::Halt;
-use crate::domain::account::{Account, AccountId, Confirmation, Content, Profile, Revision, Source, Transaction, TransactionId};
+use crate::domain::account::{
+    Account, AccountId, Confirmation, Content, Profile, Revision, Source, Transaction,
+    TransactionId,
+};
 use crate::store::sql::connection::{Connection, Value, statement};
 use crate::store::sql::rows::{self, CLONE, INHERIT};
 
@@ -36,13 +39,21 @@ fn insert(table: &str, columns: &Columns) -> String {
 
 /// Updates the rows that `$1` lists, found by the column `key`.
 fn update(table: &str, key: &str, columns: &Columns) -> String {
-    let sets = columns.iter().filter(|(name, _)| *name != key).map(|(name, _)| format!("{name} = new.{name}"));
+    let sets = columns
+        .iter()
+        .filter(|(name, _)| *name != key)
+        .map(|(name, _)| format!("{name} = new.{name}"));
     let sets: Vec<String> = sets.collect();
-    format!("UPDATE {table} SET {} FROM ({}) AS new WHERE {table}.{key} = new.{key}", sets.join(", "), select(columns))
+    format!(
+        "UPDATE {table} SET {} FROM ({}) AS new WHERE {table}.{key} = new.{key}",
+        sets.join(", "),
+        select(columns)
+    )
 }
 
 /// What of an account never changes.
-const FIXED: [(&str, Kind); 3] = [("namespace", Text), ("login_name", Text), ("created_at", Number)];
+const FIXED: [(&str, Kind); 3] =
+    [("namespace", Text), ("login_name", Text), ("created_at", Number)];
 
 /// What of an account can change, and by what it is found.
 const CHANGING: [(&str, Kind); 29] = [
@@ -79,9 +90,21 @@ const CHANGING: [(&str, Kind); 29] = [
 
 /// Returns what of an account can change, as [`CHANGING`] names it.
 fn changing(account: &Account) -> Vec<Value> {
-    let Account { id, namespace: _, revision, owner, login_name: _, content, created: _, cloned, transaction, .. } = account;
+    let Account {
+        id,
+        namespace: _,
+        revision,
+        owner,
+        login_name: _,
+        content,
+        created: _,
+        cloned,
+        transaction,
+        ..
+    } = account;
     let Account { credential, confirmed: _, .. } = account;
-    let Content { email, lifecycle, group, grants, source, role, teams, profile, copied, member } = content;
+    let Content { email, lifecycle, group, grants, source, role, teams, profile, copied, member } =
+        content;
     let (mode, fixed, clone) = match source {
         None => (None, None, None),
         Some(Source::Inherited { kept, .. }) => (Some(INHERIT), kept.as_ref(), None),
@@ -122,15 +145,23 @@ fn changing(account: &Account) -> Vec<Value> {
     ]
 }
 
-async fn write(connection: &mut Connection, text: &'static str, rows: &[Vec<Value>]) -> Result<(), Halt> {
+async fn write(
+    connection: &mut Connection,
+    text: &'static str,
+    rows: &[Vec<Value>],
+) -> Result<(), Halt> {
     if !rows.is_empty() {
         statement(text).bind(rows::json(rows)).execute(connection).await?;
     }
     Ok(())
 }
 
-pub(super) async fn insert_accounts(connection: &mut Connection, accounts: &[&Account]) -> Result<(), Halt> {
-    static TEXT: LazyLock<String> = LazyLock::new(|| insert("accounts", &[&CHANGING[..], &FIXED[..]].concat()));
+pub(super) async fn insert_accounts(
+    connection: &mut Connection,
+    accounts: &[&Account],
+) -> Result<(), Halt> {
+    static TEXT: LazyLock<String> =
+        LazyLock::new(|| insert("accounts", &[&CHANGING[..], &FIXED[..]].concat()));
     let row = |account: &&Account| {
         let Account { namespace, login_name, created, .. } = account;
         let mut row = changing(account);
@@ -140,20 +171,38 @@ pub(super) async fn insert_accounts(connection: &mut Connection, accounts: &[&Ac
     write(connection, &TEXT, &accounts.iter().map(row).collect::<Vec<_>>()).await
 }
 
-pub(super) async fn overwrite_accounts(connection: &mut Connection, accounts: &[&Account]) -> Result<(), Halt> {
+pub(super) async fn overwrite_accounts(
+    connection: &mut Connection,
+    accounts: &[&Account],
+) -> Result<(), Halt> {
     static TEXT: LazyLock<String> = LazyLock::new(|| update("accounts", "account_id", &CHANGING));
-    write(connection, &TEXT, &accounts.iter().map(|account| changing(account)).collect::<Vec<_>>()).await
+    write(connection, &TEXT, &accounts.iter().map(|account| changing(account)).collect::<Vec<_>>())
+        .await
 }
 
 /// Begins the lifetimes of accounts that are created, in the state that each has.
-pub(super) async fn begin_lifetimes(connection: &mut Connection, accounts: &[&Account]) -> Result<(), Halt> {
-    const COLUMNS: [(&str, Kind); 5] =
-        [("account_id", Text), ("namespace", Text), ("login_name", Text), ("created_at", Number), ("state_at_creation", Text)];
+pub(super) async fn begin_lifetimes(
+    connection: &mut Connection,
+    accounts: &[&Account],
+) -> Result<(), Halt> {
+    const COLUMNS: [(&str, Kind); 5] = [
+        ("account_id", Text),
+        ("namespace", Text),
+        ("login_name", Text),
+        ("created_at", Number),
+        ("state_at_creation", Text),
+    ];
     static TEXT: LazyLock<String> = LazyLock::new(|| insert("lifetimes", &COLUMNS));
     let row = |account: &&Account| {
         let Account { id, namespace, login_name, created, content, .. } = account;
         let state = rows::lifecycle_text(content.lifecycle);
-        vec![id.to_string().into(), namespace.into(), login_name.as_str().into(), created.as_microsecond().into(), state.into()]
+        vec![
+            id.to_string().into(),
+            namespace.into(),
+            login_name.as_str().into(),
+            created.as_microsecond().into(),
+            state.into(),
+        ]
     };
     write(connection, &TEXT, &accounts.iter().map(row).collect::<Vec<_>>()).await
 }
@@ -164,16 +213,25 @@ pub(super) async fn write_switches(
     switches: &[(AccountId, Revision, &'static str)],
     now: jiff::Timestamp,
 ) -> Result<(), Halt> {
-    const COLUMNS: [(&str, Kind); 4] = [("account_id", Text), ("revision", Number), ("switched_at", Number), ("state", Text)];
+    const COLUMNS: [(&str, Kind); 4] =
+        [("account_id", Text), ("revision", Number), ("switched_at", Number), ("state", Text)];
     static TEXT: LazyLock<String> = LazyLock::new(|| insert("switches", &COLUMNS));
     let row = |(account, revision, state): &(AccountId, Revision, &'static str)| {
-        vec![account.to_string().into(), revision.0.into(), now.as_microsecond().into(), (*state).into()]
+        vec![
+            account.to_string().into(),
+            revision.0.into(),
+            now.as_microsecond().into(),
+            (*state).into(),
+        ]
     };
     write(connection, &TEXT, &switches.iter().map(row).collect::<Vec<_>>()).await
 }
 
 /// Writes transactions into the journal.
-pub(super) async fn write_journal(connection: &mut Connection, entries: &[(AccountId, &Transaction)]) -> Result<(), Halt> {
+pub(super) async fn write_journal(
+    connection: &mut Connection,
+    entries: &[(AccountId, &Transaction)],
+) -> Result<(), Halt> {
     const COLUMNS: [(&str, Kind); 7] = [
         ("transaction_id", Text),
         ("account_id", Text),
@@ -200,17 +258,26 @@ pub(super) async fn write_journal(connection: &mut Connection, entries: &[(Accou
 }
 
 /// Notes in the journal when transactions were superseded.
-pub(super) async fn supersede(connection: &mut Connection, ids: &[TransactionId], now: jiff::Timestamp) -> Result<(), Halt> {
+pub(super) async fn supersede(
+    connection: &mut Connection,
+    ids: &[TransactionId],
+    now: jiff::Timestamp,
+) -> Result<(), Halt> {
     const COLUMNS: [(&str, Kind); 2] = [("transaction_id", Text), ("superseded_at", Number)];
-    static TEXT: LazyLock<String> = LazyLock::new(|| update("transactions", "transaction_id", &COLUMNS));
+    static TEXT: LazyLock<String> =
+        LazyLock::new(|| update("transactions", "transaction_id", &COLUMNS));
     let row = |id: &TransactionId| vec![id.0.to_string().into(), now.as_microsecond().into()];
     write(connection, &TEXT, &ids.iter().map(row).collect::<Vec<_>>()).await
 }
 
 /// Notes in the journal when transactions completed.
-pub(super) async fn complete(connection: &mut Connection, transactions: &[&Transaction]) -> Result<(), Halt> {
+pub(super) async fn complete(
+    connection: &mut Connection,
+    transactions: &[&Transaction],
+) -> Result<(), Halt> {
     const COLUMNS: [(&str, Kind); 2] = [("transaction_id", Text), ("completed_at", Number)];
-    static TEXT: LazyLock<String> = LazyLock::new(|| update("transactions", "transaction_id", &COLUMNS));
+    static TEXT: LazyLock<String> =
+        LazyLock::new(|| update("transactions", "transaction_id", &COLUMNS));
     let row = |transaction: &&Transaction| {
         let completed = transaction.completed.map(jiff::Timestamp::as_microsecond);
         vec![transaction.id.0.to_string().into(), completed.into()]
@@ -219,9 +286,17 @@ pub(super) async fn complete(connection: &mut Connection, transactions: &[&Trans
 }
 
 /// Notes what directories confirmed of accounts.
-pub(super) async fn confirm(connection: &mut Connection, confirmed: &[(AccountId, &str, &Confirmation)]) -> Result<(), Halt> {
-    const COLUMNS: [(&str, Kind); 5] =
-        [("account_id", Text), ("directory", Text), ("revision", Number), ("fingerprint", Text), ("handle", Text)];
+pub(super) async fn confirm(
+    connection: &mut Connection,
+    confirmed: &[(AccountId, &str, &Confirmation)],
+) -> Result<(), Halt> {
+    const COLUMNS: [(&str, Kind); 5] = [
+        ("account_id", Text),
+        ("directory", Text),
+        ("revision", Number),
+        ("fingerprint", Text),
+        ("handle", Text),
+    ];
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         let insert = insert("confirmations", &COLUMNS);
         // Without the WHERE, SQLite takes the ON for that of a join.
@@ -230,7 +305,11 @@ pub(super) async fn confirm(connection: &mut Connection, confirmed: &[(AccountId
              revision = excluded.revision, fingerprint = excluded.fingerprint, handle = excluded.handle"
         )
     });
-    let row = |(account, directory, Confirmation { revision, fingerprint, handle }): &(AccountId, &str, &Confirmation)| {
+    let row = |(account, directory, Confirmation { revision, fingerprint, handle }): &(
+        AccountId,
+        &str,
+        &Confirmation,
+    )| {
         let fingerprint = fingerprint.as_ref().map(ToString::to_string);
         vec![
             account.to_string().into(),
