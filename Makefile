@@ -23,7 +23,7 @@ test: prerequisites lint ## runs every check and every test
 	scripts/control-plane controller-manager >/dev/null
 	KUBEBUILDER_ASSETS="$$(scripts/control-plane)" cargo test --release --locked
 	KUBEBUILDER_ASSETS="$$(scripts/control-plane)" ROSTER_TEST_STORE=postgres \
-		cargo test --release --locked --test cluster --test life --test namespaces
+		cargo test --release --locked --test cluster --test lifecycle --test namespaces
 	ROSTER_BINARY="$${CARGO_TARGET_DIR:-target}/release/roster" scripts/check-demo
 	ROSTER_BINARY="$${CARGO_TARGET_DIR:-target}/release/roster" STORE=postgres DIRECTORY=scim,ldap scripts/check-demo
 

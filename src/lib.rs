@@ -52,7 +52,7 @@
 //! - A transaction is in the journal with the change itself, and completes when every directory has
 //!   confirmed its revision.
 //! - Organizations take turns: in rounds, which are bounded by how much they read
-//!   ([`controller::wake`]), in having passwords hashed and in having directories brought up to
+//!   ([`controller::workqueue`]), in having passwords hashed and in having directories brought up to
 //!   date.
 //! - A directory is brought whole entries, one of an account at a time, as often as it takes;
 //!   before a change at a revision that it has confirmed is tried, the store knows that its entry
@@ -71,9 +71,9 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod controller;
-pub mod directory;
 pub mod domain;
 pub mod hashing;
 pub mod plan;
+pub mod provisioning;
 pub mod store;
 pub mod telemetry;

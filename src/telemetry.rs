@@ -18,11 +18,11 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::Filter;
 
-use crate::controller::report::{Answer, in_short, is_the_servers};
-use crate::controller::wake::ObjectKey;
-use crate::directory::DirectoryError;
+use crate::controller::object_writer::{Answer, in_short, is_the_servers};
+use crate::controller::workqueue::ObjectKey;
 use crate::domain::account::TransactionKind;
 use crate::domain::clocks::OtherClock;
+use crate::provisioning::DirectoryError;
 use crate::store::{Receipt, Refusal};
 
 /// How long the loop may stand still before the operator counts as dead.
@@ -490,7 +490,7 @@ mod tests {
             assert!(!is_discreet(silent), "{silent}");
         }
         for heard in
-            ["roster", "roster::controller::watch", "kube_client::client::builder", "sqlx::query"]
+            ["roster", "roster::controller::watches", "kube_client::client::builder", "sqlx::query"]
         {
             assert!(is_discreet(heard), "{heard}");
         }

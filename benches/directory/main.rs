@@ -21,10 +21,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use roster::controller::provisioning::Provisioning;
-use roster::controller::wake::{Kind, ObjectKey};
-use roster::directory::{Directory, Entry, Person};
+use roster::controller::workqueue::{Kind, ObjectKey};
 use roster::domain::account::{AccountId, Confirmations, Revision};
+use roster::provisioning::queue::Provisioning;
+use roster::provisioning::{Directory, Entry, Person};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;

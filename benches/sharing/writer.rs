@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use roster::domain::account::{Content, Lifecycle, Owner, Profile, TransactionId};
 use roster::domain::email::{Domain, Email};
-use roster::domain::member::MemberValues;
 use roster::domain::organization::{CustomerId, LoginName, Organization};
 use roster::domain::permission::parse_all;
+use roster::domain::self_service::MemberValues;
 use roster::plan::{AccountChange, AccountPlan, DomainPlan, Leaving, Listing, Plan};
-use roster::store::leadership::{Claim, Progress};
+use roster::store::claims::{Claim, Progress};
 use roster::store::sql::SqlStore;
 use roster::store::{Occasion, Receipt, Store};
 

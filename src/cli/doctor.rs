@@ -22,21 +22,21 @@ use self::clocks::{ServerTime, Times};
 use self::directories::{Between, Lacking};
 use self::entries::Listed;
 use self::leases::Leases;
-use super::run::place::own_namespace;
+use super::run::startup::own_namespace;
 use super::run::{WRITE_TIMEOUT, client, namespace};
 use super::{Failure, block_on, print};
 use crate::api::lenient::UnreadableField;
 use crate::config::{Output, Shared};
-use crate::controller::declared::{Declarations, DeclaredUser, Misread, declarations};
 use crate::controller::policies::{self, Lack};
-use crate::controller::wake;
-use crate::directory::Directory;
+use crate::controller::user_list::{Declarations, DeclaredUser, Misread, declarations};
+use crate::controller::workqueue;
 use crate::domain::account::{Account, AccountId, Confirmations, Departure, Transaction};
 use crate::plan::unreadable::{consequence, wrong_values};
+use crate::provisioning::Directory;
 use crate::store::UserName;
-use crate::store::leadership::Operators;
+use crate::store::claims::Operators;
 use crate::store::sql::SqlStore;
-use crate::store::sql::examination::{Examination, Unreadable};
+use crate::store::sql::inspection::{Examination, Unreadable};
 
 /// Arguments of `roster doctor`.
 #[derive(Debug, Args)]
@@ -429,7 +429,12 @@ fn wrong(users: &BTreeMap<UserName, DeclaredUser>, accounts: &[Account]) -> Vec<
             .iter()
             .find(|account| account.owner.uid == user.uid && account.namespace == *namespace);
         let (namespace, name) = (namespace.clone(), name.clone());
-        Misread { kind: wake::Kind::User, namespace, name, fields: wrong_values(spec, account) }
+        Misread {
+            kind: workqueue::Kind::User,
+            namespace,
+            name,
+            fields: wrong_values(spec, account),
+        }
     });
     wrong.filter(|wrong| !wrong.fields.is_empty()).collect()
 }

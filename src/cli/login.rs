@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::entered::Entered;
+use super::prompt::Entered;
 use super::{Failure, block_on, print};
 use crate::config::Shared;
 use crate::domain::account::{Account, Lifecycle};
@@ -174,10 +174,10 @@ mod tests {
     use super::*;
     use crate::domain::account::{Content, FromSecret, Owner, Profile, TransactionId};
     use crate::domain::email::Domain;
-    use crate::domain::member::MemberValues;
     use crate::domain::organization::{CustomerId, Organization};
     use crate::domain::password::{Password, Person};
     use crate::domain::permission::Permissions;
+    use crate::domain::self_service::MemberValues;
     use crate::plan::{AccountChange, AccountPlan, DomainPlan, Leaving, Listing};
 
     const PASSWORD: &str = "gate-Turnip-41-onward";

@@ -6,21 +6,21 @@
 //! lets the operator's own observe, decide and commit run on that copy until nothing changes any
 //! more, [`outcome`] compares the copy with what was there before, and [`print`] tells it.
 
-mod declared;
+mod diff;
 mod files;
-mod notes;
-mod outcome;
-mod print;
+mod manifests;
+mod render;
 pub(super) mod schema;
-mod settle;
+mod simulate;
+mod warnings;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
-use self::declared::Declared;
-use self::outcome::Outcome;
+use self::diff::Outcome;
+use self::manifests::Declared;
 use super::{Failure, block_on, run::namespace};
 use crate::config::{Output, Shared};
 use crate::store::sql::SqlStore;
@@ -43,7 +43,7 @@ pub(super) struct Arguments {
 /// Tells what would become of the manifests: exit code 1 where something is refused.
 pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Arguments { filenames, namespace, output } = arguments;
-    let declared = declared::declared(files::read(filenames)?, namespace)?;
+    let declared = manifests::declared(files::read(filenames)?, namespace)?;
     for note in &declared.skipped {
         eprintln!("note: {note}");
     }
@@ -51,7 +51,7 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
     super::print(&match output {
         Output::Json => serde_json::to_string_pretty(&outcome)? + "\n",
         Output::Yaml => serde_saphyr::to_string(&outcome)?,
-        Output::Table => print::text(&outcome),
+        Output::Table => render::text(&outcome),
     })?;
     Ok(if outcome.is_refused() { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
@@ -59,10 +59,10 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
 async fn outcome(shared: &Shared, mut declared: Declared) -> Result<Outcome, Failure> {
     let store = SqlStore::open_existing(&shared.store).await?;
     let now = shared.clock().now();
-    let copy = settle::copy(&store, &declared, now).await?;
+    let copy = simulate::copy(&store, &declared, now).await?;
     store.close().await;
-    declared::judge_edits(&mut declared, &copy.before.accounts);
+    manifests::judge_edits(&mut declared, &copy.before.accounts);
     let before = copy.before.clone();
-    let settled = settle::settled(copy, &declared, now).await?;
-    Ok(outcome::outcome(&declared, &before, &settled))
+    let settled = simulate::settled(copy, &declared, now).await?;
+    Ok(diff::outcome(&declared, &before, &settled))
 }

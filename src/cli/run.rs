@@ -1,6 +1,6 @@
 //! `roster run`
 
-pub(super) mod place;
+pub(super) mod startup;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
@@ -20,21 +20,21 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use self::place::{End, Place};
+use self::startup::{End, Place};
 use super::Failure;
 use crate::config::{self, Shared};
 use crate::controller::clocks::ServerClock;
-use crate::controller::courier::Courier;
-use crate::controller::lease::Tenure;
+use crate::controller::leader_election::Tenure;
 use crate::controller::list_watch::Watches;
+use crate::controller::object_writer::Reporter;
 use crate::controller::passwords::Judge;
-use crate::controller::pipeline::{Pipeline, Settings};
-use crate::controller::report::Reporter;
-use crate::controller::watch::watch_all;
+use crate::controller::reconciler::{Pipeline, Settings};
+use crate::controller::watches::watch_all;
 use crate::controller::{Hands, operate, policies};
-use crate::directory::{Directory, DirectoryError};
 use crate::domain::billing::Zone;
 use crate::domain::organization::CustomerId;
+use crate::provisioning::worker::Courier;
+use crate::provisioning::{Directory, DirectoryError};
 use crate::store::sql::SqlStore;
 use crate::telemetry::{self, Health, Metrics};
 

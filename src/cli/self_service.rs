@@ -10,15 +10,15 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use self::settings::Setting;
-use super::entered::Entered;
 use super::login::{Claim, LoginRefused, login_hash, refuse, time};
+use super::prompt::Entered;
 use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
 use crate::domain::account::{Account, Profile};
 use crate::domain::group::Detail;
-use crate::domain::member::SelfChange;
 use crate::domain::organization::{CustomerId, Organization};
 use crate::domain::password::{Candidate, Password, PasswordHash, Person};
+use crate::domain::self_service::SelfChange;
 use crate::hashing::{Cost, Hashing};
 use crate::plan::{MemberPlan, Plan};
 use crate::store::sql::SqlStore;

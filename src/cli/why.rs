@@ -397,9 +397,9 @@ mod tests {
     };
     use crate::domain::email::Email;
     use crate::domain::group::{ADMINISTRATORS, USERS};
-    use crate::domain::member::MemberValues;
     use crate::domain::organization::LoginName;
     use crate::domain::permission::{Permissions, parse_all};
+    use crate::domain::self_service::MemberValues;
 
     const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 

@@ -17,7 +17,7 @@ use kube::client::Body;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::report::in_short;
+use super::object_writer::in_short;
 use crate::clock::Clock;
 use crate::domain::clocks::{ClockReadings, TOLERANCE};
 use crate::store::{Store, StoreError};

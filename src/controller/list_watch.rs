@@ -27,9 +27,9 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::report::in_short;
-use super::wake::Kind;
-use super::watch::{Listing, News, Scope};
+use super::object_writer::in_short;
+use super::watches::{Listing, News, Scope};
+use super::workqueue::Kind;
 
 /// How many objects one answer of the API server brings.
 const PAGE: u32 = 500;

@@ -3,22 +3,20 @@
 //! One task owns the [`Pipeline`], so nothing is locked. Writes to the API server are under way
 //! while the next group is committed, and their answers come back like news.
 
+pub mod billing_periods;
+pub mod cache;
 pub mod clocks;
-pub mod courier;
-pub mod declared;
-pub mod lease;
+pub mod leader_election;
 pub mod list_watch;
-pub mod months;
+pub mod object_writer;
 pub mod observe;
 pub mod passwords;
-pub mod pipeline;
 pub mod policies;
-pub mod provisioning;
-pub mod report;
+pub mod reconciler;
 mod round_budget;
-pub mod wake;
-pub mod watch;
-pub mod world;
+pub mod user_list;
+pub mod watches;
+pub mod workqueue;
 
 use std::time::Duration;
 
@@ -26,13 +24,13 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch as signal;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use self::courier::Courier;
-use self::lease::{Lost, Tenure};
+use self::leader_election::{Lost, Tenure};
 use self::list_watch::Watches;
+use self::object_writer::Reporter;
 use self::passwords::Judge;
-use self::pipeline::Pipeline;
-use self::report::Reporter;
-use self::watch::News;
+use self::reconciler::Pipeline;
+use self::watches::News;
+use crate::provisioning::worker::Courier;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Health;
 

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::wake::{Kind, ObjectKey};
-use super::world::{Seen, Shelf, World, within};
+use super::cache::{Seen, Shelf, World, within};
+use super::workqueue::{Kind, ObjectKey};
 use crate::api::user::DeletionPolicy;
 use crate::api::{UserSpec, UserStatus};
-use crate::directory::Groups;
 use crate::domain::account::{Account, AccountId, Source, TransactionId};
 use crate::domain::email::Email;
 use crate::domain::group::{ADMINISTRATORS, USERS};
@@ -17,12 +16,13 @@ use crate::domain::permission::Permissions;
 use crate::plan::adoption::Adoption;
 use crate::plan::blocked::{Fate, Holder, NotAdoptable};
 use crate::plan::directories::Telling;
-use crate::plan::sources::{Declared, Relative, Relatives};
+use crate::plan::permission_source::{Declared, Relative, Relatives};
 use crate::plan::user::{Contest, PasswordFacts, Rival, follows, gives_up_control, own_email};
 use crate::plan::{
     Control, Decision, Listing, Meta, OrganizationFacts, org_email_domain, organization,
     unreadable, user, user_group,
 };
+use crate::provisioning::Groups;
 use crate::store::{AccountKey, Administrator, Counts, GroupName, Store, StoreError, UserName};
 
 /// How many accounts may stand between a user and an address and still make room together.

@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
-use super::report::{in_short, is_the_servers, unreadable_json};
-use super::wake::{Lane, ObjectKey, Queue};
+use super::object_writer::{in_short, is_the_servers, unreadable_json};
+use super::workqueue::{Lane, ObjectKey, Queue};
 use crate::api::PASSWORD_SECRET;
 use crate::api::user::PasswordSecretRef;
 use crate::domain::account::FromSecret;
@@ -588,7 +588,7 @@ mod tests {
     use crate::domain::password::PasswordHash;
 
     fn key(organization: &str, number: usize) -> ObjectKey {
-        ObjectKey::new(super::super::wake::Kind::User, organization, format!("u{number}"))
+        ObjectKey::new(super::super::workqueue::Kind::User, organization, format!("u{number}"))
     }
 
     fn question(version: &str, before: Option<&str>) -> Question {

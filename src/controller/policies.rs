@@ -85,7 +85,7 @@ pub async fn report_missing(client: &Client) {
         }
         Err(error) => {
             tracing::warn!(
-                error = super::report::in_short(&error),
+                error = super::object_writer::in_short(&error),
                 "can't tell which admission policies are installed"
             )
         }

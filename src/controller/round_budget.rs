@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use super::wake::{Kind, Lane, ObjectKey};
-use super::world::World;
+use super::cache::World;
+use super::workqueue::{Kind, Lane, ObjectKey};
 
 /// How much a round reads, in bytes of specs: as much as is read, decided and committed in a small
 /// part of a second. It is exceeded by what belongs to one object alone.
@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::api::{Lenient, User};
-    use crate::controller::world::Origin;
+    use crate::controller::cache::Origin;
 
     fn user(name: &str, spec: &Value) -> Lenient<User> {
         let metadata = json!({"namespace": "acme", "name": name, "uid": name, "generation": 1, "resourceVersion": "1"});
@@ -152,7 +152,7 @@ mod tests {
     async fn who_asks_for_more_than_a_round_leaves_room_to_what_follows() {
         let next = |number| json!({"permissions": {"from": {"name": format!("u{}", (number + 1) % 9000), "mode": "Inherit"}}});
         let looped = world(9000, next);
-        let mut queue = crate::controller::wake::Queue::<ObjectKey>::default();
+        let mut queue = crate::controller::workqueue::Queue::<ObjectKey>::default();
         let now = tokio::time::Instant::now();
         let heir = ObjectKey::new(Kind::User, "other", "alice");
         queue.follow(heir.clone(), now);

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::email::Email;
-use super::member::{MemberValues, SelfChange};
 use super::organization::LoginName;
 use super::password::PasswordHash;
 use super::permission::Permissions;
+use super::self_service::{MemberValues, SelfChange};
 
 /// The store's own key of an account, a UUIDv7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::sources::{Relative, kept, leads_to};
+use super::permission_source::{Relative, kept, leads_to};
 use crate::domain::account::Account;
 use crate::domain::inheritance;
 use crate::domain::permission::{Permission, Permissions};
@@ -241,7 +241,7 @@ pub(super) mod visits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::sources::Declared;
+    use crate::plan::permission_source::Declared;
 
     /// `User`s without accounts, each of whom declares to follow another one or nobody.
     fn declared(follows: &[Option<usize>]) -> BTreeMap<String, Relative> {

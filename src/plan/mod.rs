@@ -13,7 +13,7 @@ pub mod directories;
 pub mod in_flight;
 pub mod org_email_domain;
 pub mod organization;
-pub mod sources;
+pub mod permission_source;
 pub mod status;
 pub mod unreadable;
 pub mod user;
@@ -30,10 +30,10 @@ use crate::domain::account::{
 };
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::GroupContent;
-use crate::domain::member::SelfChange;
 use crate::domain::organization::{CustomerId, CustomerIdError, LoginName, Organization};
 use crate::domain::password::PasswordHash;
 use crate::domain::permission::Permissions;
+use crate::domain::self_service::SelfChange;
 
 /// What every resource has beside its spec, as last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

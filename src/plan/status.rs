@@ -3,7 +3,7 @@
 
 use super::blocked::reason_of;
 use super::directories::{Behind, behind, behind_of_members};
-use super::sources::Person;
+use super::permission_source::Person;
 use super::user::{Snapshot, own_email};
 use super::{Blocked, StoreTrouble, in_flight, org_email_domain, user_group};
 use crate::api::lenient::Field;
@@ -18,8 +18,8 @@ use crate::domain::account::{
 };
 use crate::domain::billing::{Month, Zone};
 use crate::domain::email::Domain;
-use crate::domain::member::MemberValues;
 use crate::domain::permission::Permissions;
+use crate::domain::self_service::MemberValues;
 use crate::domain::{inheritance, permission};
 
 /// How many permissions a status lists.

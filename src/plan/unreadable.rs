@@ -24,8 +24,8 @@ use crate::api::user::{Address, DesiredState, GroupRef, ProfileSpec, UserSpec};
 use crate::api::{OrgEmailDomainSpec, UserGroupSpec};
 use crate::domain::account::{Account, Lifecycle, PostalAddress, Profile};
 use crate::domain::group::GroupContent;
-use crate::domain::member::Own;
 use crate::domain::permission::Permission;
+use crate::domain::self_service::Own;
 use crate::domain::{text, time_zone};
 
 /// Returns why something of a spec is refused, if there is such: what can't be read, and what is

@@ -6,7 +6,7 @@ use super::adoption::Adoption;
 use super::blocked::{Blocked, COPY_OF, Fate, Holder, NotAdoptable, StoreTrouble, TakenBy};
 use super::directories::Telling;
 use super::in_flight::{self, Directories, unconfirmed_of};
-use super::sources::{Person, Relatives, Sourcing, available};
+use super::permission_source::{Person, Relatives, Sourcing, available};
 use super::unreadable::{self, Listed};
 use super::{
     AccountChange, AccountPlan, AddressMove, Control, Decision, Hold, Keep, Meta,
@@ -21,10 +21,10 @@ use crate::domain::account::{
     Profile, Source, TransactionId, TransactionKind,
 };
 use crate::domain::email::{Email, EmailError};
-use crate::domain::member::MemberValues;
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::password::Requirement;
 use crate::domain::permission::{self, Permissions};
+use crate::domain::self_service::MemberValues;
 
 /// Everything that decides what becomes of one `User`'s account.
 #[derive(Clone, Debug, PartialEq)]
@@ -1920,7 +1920,7 @@ mod tests {
     fn a_field_that_is_not_understood_keeps_its_value_and_the_members_own() {
         let mut before = rich();
         let account = before.account.as_mut().unwrap();
-        let own = crate::domain::member::SelfChange::Phone(Some("2".to_owned()));
+        let own = crate::domain::self_service::SelfChange::Phone(Some("2".to_owned()));
         account.content.member.take(&own, &account.content.profile.clone(), "alice@acme.example");
         account.content.profile.phone = Some("2".to_owned());
         assert_eq!(decide(&before).plan, None, "a member's own value stays");
@@ -1958,7 +1958,8 @@ mod tests {
     #[test]
     fn nothing_comes_through_a_source_that_is_not_understood() {
         let bob = account_of("bob");
-        let relative = super::super::sources::Relative { account: Some(bob), declared: None };
+        let relative =
+            super::super::permission_source::Relative { account: Some(bob), declared: None };
         let relatives = Arc::new(Relatives::from_iter([("bob".to_owned(), relative)]));
         for mode in [SourceMode::Inherit, SourceMode::Clone] {
             let from = PermissionSource { name: "bob".to_owned(), mode };

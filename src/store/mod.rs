@@ -4,7 +4,7 @@
 //! after the other, each whole or not at all. The store never decides what an account should be;
 //! it refuses what can't be, and the planner looks again.
 
-pub mod leadership;
+pub mod claims;
 pub mod logins;
 pub mod memory;
 pub mod sql;
@@ -20,8 +20,8 @@ use crate::domain::account::{
 use crate::domain::billing::{Calendar, Life, Period, Zone};
 use crate::domain::email::Email;
 use crate::domain::group::{Detail, GroupContent};
-use crate::domain::member::SelfChange;
 use crate::domain::organization::{LoginName, Organization};
+use crate::domain::self_service::SelfChange;
 pub use crate::plan::OrganizationRecord;
 use crate::plan::{AccountChange, AccountPlan, Keep, Leaving, MemberPlan, Plan, SeenAccount};
 

@@ -14,20 +14,20 @@
 
 mod advice;
 pub mod backup;
+mod billing_periods;
 mod commit;
 mod connection;
 pub mod corrections;
 mod database;
 mod digest;
-pub mod examination;
+mod file_lock;
+pub mod inspection;
 mod locks;
 mod logins;
-mod months;
 mod operators;
 mod postgres;
 mod rows;
 mod schema;
-mod sole;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -44,10 +44,10 @@ use tokio::time::Instant;
 pub(crate) use self::advice::about_file;
 use self::connection::{Connection, Purpose, pairs, statement, texts};
 use self::database::{Address, Database};
+pub use self::file_lock::Sole;
 use self::operators::Holding;
 use self::rows::{Declared, Known};
-pub use self::sole::Sole;
-use super::leadership::{Claim, ClaimError, Operators, Progress, Reign};
+use super::claims::{Claim, ClaimError, Operators, Progress, Reign};
 use super::{
     AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal,
     Store, StoreError, UserName,
@@ -503,12 +503,12 @@ impl Store for SqlStore {
             return Ok(vec![]);
         }
         let mut writer = self.database.writer().await?;
-        Box::pin(months::close(&mut writer, self.holding.as_ref(), zone, now)).await
+        Box::pin(billing_periods::close(&mut writer, self.holding.as_ref(), zone, now)).await
     }
 
     async fn calendar(&self) -> Result<Calendar, StoreError> {
         let mut view = self.look().await?;
-        let calendar = months::calendar(&mut view).await?;
+        let calendar = billing_periods::calendar(&mut view).await?;
         view.commit().await?;
         Ok(calendar)
     }
@@ -526,7 +526,7 @@ impl Store for SqlStore {
                 .execute(&mut view)
                 .await?;
         }
-        months::lives(&mut view, period, namespace, take).await?;
+        billing_periods::lives(&mut view, period, namespace, take).await?;
         Ok(view.commit().await?)
     }
 }

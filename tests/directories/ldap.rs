@@ -18,7 +18,7 @@ mod strangers;
 
 use std::sync::OnceLock;
 
-use roster::directory::{Directory, DirectoryError, Entry};
+use roster::provisioning::{Directory, DirectoryError, Entry};
 
 use observer::Observer;
 use server::Server;

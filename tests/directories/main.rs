@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "how long things took is worth knowing")]
 
-#[path = "../support/guard.rs"]
-mod guard;
 mod ldap;
 mod scim;
+#[path = "../support/supervise.rs"]
+mod supervise;

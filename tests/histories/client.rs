@@ -1,8 +1,8 @@
 //! Who brings entries to the directory: a look, and then a write for each thing that differs, as
 //! the clients for real directories do it.
 
-use roster::directory::{DirectoryError, Entry, PATIENCE, Provisioned};
 use roster::domain::account::EntryHandle;
+use roster::provisioning::{DirectoryError, Entry, PATIENCE, Provisioned};
 
 use crate::directory::{Key, Person, Reply, Request, Shared};
 

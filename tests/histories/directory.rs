@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use roster::directory::DirectoryError;
 use roster::domain::account::AccountId;
+use roster::provisioning::DirectoryError;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::dice::Dice;
 use crate::oracles::Oracles;
+use crate::rng::Dice;
 
 /// How late a request is carried out at most, counted from when it was sent.
 const LATEST_ARRIVAL: Duration = Duration::from_secs(60);

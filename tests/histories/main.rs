@@ -17,23 +17,23 @@ mod client;
 #[allow(dead_code, reason = "other tests use other parts of it")]
 #[path = "../stories/cluster.rs"]
 mod cluster;
-#[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../rounds/dice.rs"]
-mod dice;
 mod directory;
 #[allow(dead_code, reason = "other tests use other parts of it")]
 #[path = "../stories/flaky.rs"]
 mod flaky;
 mod oracles;
 mod player;
+#[allow(dead_code, reason = "other tests use other parts of it")]
+#[path = "../chaos/rng.rs"]
+mod rng;
 mod steps;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use dice::Dice;
 use player::{Planted, Player};
+use rng::Dice;
 use steps::Step;
 
 const SEED: u64 = 11;
@@ -55,7 +55,7 @@ impl Breach {
 }
 
 fn number(variable: &str, default: u64) -> u64 {
-    dice::number_from(variable).unwrap_or(default)
+    rng::number_from(variable).unwrap_or(default)
 }
 
 /// Plays a history; the dice of what its requests meet have a seed of their own.
@@ -167,7 +167,7 @@ fn seeds(cases: u64) -> Vec<u64> {
 
 #[test]
 fn nobody_may_log_in_whom_the_status_calls_disabled_or_gone() {
-    if let Some(seed) = dice::number_from("ROSTER_HISTORY") {
+    if let Some(seed) = rng::number_from("ROSTER_HISTORY") {
         return check(&[seed]);
     }
     check(&seeds(number("ROSTER_CASES", 1000)));

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use roster::controller::pipeline::Pipeline;
-use roster::controller::provisioning::Delivery;
-use roster::directory::{DirectoryError, Entry, Provisioned};
+use roster::controller::reconciler::Pipeline;
 use roster::domain::account::{Account, Lifecycle};
 use roster::domain::password::Candidate;
+use roster::provisioning::queue::Delivery;
+use roster::provisioning::{DirectoryError, Entry, Provisioned};
 use roster::store::Store;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -17,10 +17,10 @@ use tokio::time::Instant;
 
 use crate::client::{self, Manner};
 use crate::cluster::Cluster;
-use crate::dice::Dice;
 use crate::directory::Shared;
 use crate::flaky::FlakyStore;
 use crate::oracles::Said;
+use crate::rng::Dice;
 use crate::steps::{Step, Wish};
 
 /// How long everything may take to come right once nothing fails any more: a request that is late,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::dice::Dice;
 use crate::directory::Trouble;
+use crate::rng::Dice;
 
 /// What a `User` asks for.
 #[derive(Clone, Debug)]

@@ -38,11 +38,11 @@ mod application;
 #[allow(dead_code, reason = "other tests use other parts of it")]
 #[path = "../stories/cluster.rs"]
 mod cluster;
-mod law;
 mod organization;
 #[allow(dead_code, reason = "other tests use other parts of it")]
 #[path = "../support/postgres.rs"]
 mod postgres;
+mod reference;
 mod steps;
 mod watched;
 
@@ -50,8 +50,8 @@ use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use law::{Mode, Person};
 use organization::{Played, Tally};
+use reference::{Mode, Person};
 use steps::{Dice, Edit, Step, Writer};
 use tokio::runtime::Runtime;
 use watched::Watched;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
-use crate::law::{Account, Gives, Group, Law, Mode, Person, Source, Why, Words};
+use crate::reference::{Account, Gives, Group, Law, Mode, Person, Source, Why, Words};
 use crate::steps::Step;
 use crate::watched::Watched;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::law::{Gives, Mode, Person, Words};
+use crate::reference::{Gives, Mode, Person, Words};
 
 /// One thing that happens. What concerns somebody who isn't there, or is there already, does
 /// nothing, so that any part of a script is a script.

@@ -24,8 +24,8 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::application::Application;
-use crate::law::{Account, Choice, Copied, Event, Gives, Law, Source, Words};
 use crate::postgres::Database;
+use crate::reference::{Account, Choice, Copied, Event, Gives, Law, Source, Words};
 
 /// What the store and the cluster have in common: the law, the faults to come, and the first
 /// breach.

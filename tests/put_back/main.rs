@@ -7,12 +7,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "what was declared in a round is the only trace of it")]
 
-#[path = "../rounds/dice.rs"]
-#[allow(dead_code, reason = "other tests use other parts of it")]
-mod dice;
 #[path = "../replicas/replica.rs"]
 #[allow(dead_code, reason = "the harness is made for the tests of successions too")]
 mod replica;
+#[path = "../chaos/rng.rs"]
+#[allow(dead_code, reason = "other tests use other parts of it")]
+mod rng;
 #[path = "../cluster/support/mod.rs"]
 #[allow(
     dead_code,
@@ -26,9 +26,9 @@ mod people;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dice::{Dice, number_from, seed};
 use people::People;
 use replica::Replica;
+use rng::{Dice, number_from, seed};
 use support::postgres::Database;
 use support::{Organization, run, within};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::dice::Dice;
+use crate::rng::Dice;
 use crate::support::{
     Organization, Requester, With, condition, domain, group, passed, run_roster, user,
 };

@@ -8,8 +8,8 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use roster::controller::lease::{Elector, Look, Lost, Rhythm, Tenure, lease_name};
-use roster::store::leadership::Progress;
+use roster::controller::leader_election::{Elector, Look, Lost, Rhythm, Tenure, lease_name};
+use roster::store::claims::Progress;
 use serde_json::{Value, json};
 
 use crate::proxy::Proxy;

@@ -7,10 +7,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-#[path = "../life/directory.rs"]
+#[path = "../lifecycle/directory.rs"]
 #[allow(dead_code, reason = "these tests need a few of its words")]
 mod directory;
-#[path = "../life/proxy.rs"]
+#[path = "../lifecycle/proxy.rs"]
 mod proxy;
 #[path = "../cluster/support/mod.rs"]
 #[allow(
@@ -39,7 +39,7 @@ mod sole;
 mod successions;
 mod wrong_clock;
 
-use support::postgres::guard;
+use support::postgres::supervise;
 
 /// The control plane has the CRDs and the operator's rights only.
 const WITH_POLICIES: bool = false;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use roster::controller::lease::lease_name;
+use roster::controller::leader_election::lease_name;
 use serde_json::{Value, json};
 
 use crate::directory::Directory;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use roster::controller::lease::lease_name;
+use roster::controller::leader_election::lease_name;
 use serde_json::{Value, json};
 use sqlx::Connection;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-use crate::dice::Dice;
 use crate::ledger::{Fault, Ledger};
+use crate::rng::Dice;
 use crate::server::Database;
 use crate::support::run;
 

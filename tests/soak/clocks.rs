@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::dice::Dice;
 use crate::ledger::{Fault, Ledger};
 use crate::replica::Replica;
+use crate::rng::Dice;
 use crate::rules;
 use crate::support::application::Application;
 use crate::support::{Organization, With, condition, domain, passed, run, run_roster, user};

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::dice::Dice;
 use crate::driver::Past;
 use crate::faults::{OfDatabase, OfLeaders, strike};
 use crate::ledger::{Fault, Ledger, NOTICES};
 use crate::middlebox::{self, Middlebox, Scope};
 use crate::observer::Observer;
+use crate::rng::Dice;
 use crate::server::Database;
 use crate::support::Organization;
 use crate::team::Team;

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::dice::Dice;
 use crate::ledger::{Fault, Ledger, PATIENCE};
+use crate::rng::Dice;
 use crate::rules::Held;
 use crate::sampler::held;
 use crate::server::Database;

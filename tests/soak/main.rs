@@ -35,12 +35,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "what befell whom is the only trace of a run")]
 
-#[path = "../life/middlebox.rs"]
+#[path = "../lifecycle/middlebox.rs"]
 #[allow(dead_code, reason = "another test counts what was spoilt")]
 mod middlebox;
-#[path = "../life/needles.rs"]
+#[path = "../lifecycle/needles.rs"]
 mod needles;
-#[path = "../life/proxy.rs"]
+#[path = "../lifecycle/proxy.rs"]
 #[allow(dead_code, reason = "the harness is made for tests that mend the network too")]
 mod proxy;
 #[path = "../replicas/replica.rs"]
@@ -56,24 +56,24 @@ mod support;
 #[path = "../replicas/wrong_clock.rs"]
 mod wrong_clock;
 
-#[path = "../rounds/content.rs"]
+#[path = "../chaos/content.rs"]
 mod content;
-#[path = "../rounds/dice.rs"]
-mod dice;
-#[path = "../rounds/driver.rs"]
+#[path = "../chaos/driver.rs"]
 #[allow(dead_code, reason = "drivers are made for the rounds too")]
 mod driver;
-#[path = "../rounds/end.rs"]
+#[path = "../chaos/end.rs"]
 mod end;
-#[path = "../rounds/faults.rs"]
+#[path = "../chaos/faults.rs"]
 #[allow(dead_code, reason = "the rounds draw their faults beforehand")]
 mod faults;
-#[path = "../rounds/oracles.rs"]
+#[path = "../chaos/oracles.rs"]
 mod oracles;
-#[path = "../rounds/team.rs"]
+#[path = "../chaos/rng.rs"]
+mod rng;
+#[path = "../chaos/team.rs"]
 mod team;
-#[path = "../rounds/witness.rs"]
-mod witness;
+#[path = "../chaos/write_audit.rs"]
+mod write_audit;
 
 mod applications;
 mod clocks;
@@ -85,7 +85,7 @@ mod namespace;
 mod neighbour;
 mod newer;
 mod observer;
-mod planted;
+mod oracle_tests;
 mod quiet;
 mod remembering;
 mod rules;

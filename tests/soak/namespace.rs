@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::dice::Dice;
 use crate::ledger::{Fault, Ledger};
+use crate::rng::Dice;
 use crate::rules;
 use crate::sampler::held;
 use crate::server::Database;

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::dice::Dice;
 use crate::driver::PASSWORDS;
 use crate::ledger::{Fault, Ledger};
+use crate::rng::Dice;
 use crate::support::{Organization, Requester, With, domain, group, passed, user};
 
 const GROUPS: usize = 6;

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::dice::Dice;
 use crate::ledger::{Fault, Ledger};
+use crate::rng::Dice;
 use crate::sampler::held;
 use crate::server::Database;
 use crate::support::{Organization, With, group, passed, run, user};

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
-use crate::dice::Dice;
 use crate::driver::Past;
 use crate::ledger::{Fault, Ledger};
+use crate::rng::Dice;
 use crate::server::Database;
 use crate::support::{Organization, Requester, With, domain, passed, run, user};
 

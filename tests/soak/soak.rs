@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use crate::applications;
 use crate::clocks::Clocks;
 use crate::content::Content;
-use crate::dice::{Dice, number_from, seed};
 use crate::driver::{Driver, PASSWORDS, Past};
 use crate::end::{billed, directory, months, read, rows, versions};
 use crate::lanes::{self, again};
@@ -29,12 +28,13 @@ use crate::observer::Observer;
 use crate::oracles::{self, Billable, Declared};
 use crate::quiet::Quiet;
 use crate::remembering::Remembering;
+use crate::rng::{Dice, number_from, seed};
 use crate::rules::{self, BOUND};
 use crate::sampler::{Sampler, Watched, held};
 use crate::server::{Database, Server};
 use crate::support::{Organization, eventually, run, run_roster, within};
 use crate::team::Team;
-use crate::witness::Witness;
+use crate::write_audit::Witness;
 
 /// For how many seconds there are faults, unless `ROSTER_SOAK` says something else.
 const SECONDS: u64 = 30;

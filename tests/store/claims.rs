@@ -2,7 +2,7 @@
 
 use roster::domain::account::Confirmation;
 use roster::plan::{ConfirmPlan, Plan};
-use roster::store::leadership::{Claim, ClaimError, Progress, Reign};
+use roster::store::claims::{Claim, ClaimError, Progress, Reign};
 use roster::store::sql::SqlStore;
 use roster::store::{Store, StoreError};
 use sqlx::AssertSqlSafe;

@@ -5,7 +5,7 @@ use roster::domain::account::{
     Account, Copied, Lifecycle, PostalAddress, Profile, Revision, TransactionKind,
 };
 use roster::domain::group::Detail;
-use roster::domain::member::{MemberValues, Own, SelfChange};
+use roster::domain::self_service::{MemberValues, Own, SelfChange};
 use roster::plan::Plan;
 use roster::store::{Receipt, Refusal, Store};
 

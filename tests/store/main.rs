@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::print_stdout, reason = "how long things took is worth knowing")]
 
-mod agreement;
 #[path = "../support/application.rs"]
 mod application;
+mod backend_equivalence;
 mod billing;
 mod claims;
 mod contract;

@@ -11,10 +11,10 @@ use roster::domain::account::{
 };
 use roster::domain::email::{Domain, Email};
 use roster::domain::group::{Detail, GroupContent};
-use roster::domain::member::{MemberValues, Own, SelfChange};
 use roster::domain::organization::{CustomerId, LoginName, Organization};
 use roster::domain::password::PasswordHash;
 use roster::domain::permission::{Permissions, parse_all};
+use roster::domain::self_service::{MemberValues, Own, SelfChange};
 use roster::plan::{
     AccountChange, AccountPlan, AddressMove, ConfirmPlan, DomainPlan, GroupPlan, Keep, Leaving,
     Listing, MemberPlan, Plan, RehashPlan, SeenAccount,

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use roster::domain::account::{Account, Lifecycle, TransactionKind};
 use roster::plan::Plan;
-use roster::store::leadership::{Claim, Progress};
+use roster::store::claims::{Claim, Progress};
 use roster::store::logins::Logins;
 use roster::store::sql::SqlStore;
 use roster::store::{Refusal, Store, StoreError};

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use roster::domain::account::{Account, Content, FromSecret, Revision};
-use roster::domain::member::MemberValues;
+use roster::domain::self_service::MemberValues;
 use roster::plan::Plan;
 use roster::store::sql::SqlStore;
 use roster::store::{Store, StoreError};

@@ -6,7 +6,7 @@ use roster::domain::account::{
     Revision, TransactionId, TransactionKind,
 };
 use roster::domain::group::Detail;
-use roster::domain::member::SelfChange;
+use roster::domain::self_service::SelfChange;
 use roster::plan::{ConfirmPlan, Plan};
 use roster::store::sql::SqlStore;
 use roster::store::{AccountKey, Receipt, Refusal, Store, UserName};

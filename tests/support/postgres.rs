@@ -3,8 +3,8 @@
 //! All tests of a process share one server, each with a database of its own; tests that stop it or
 //! need TLS start another. A guardian stops a server when the process is gone, however it went.
 
-#[path = "guard.rs"]
-pub(crate) mod guard;
+#[path = "supervise.rs"]
+pub(crate) mod supervise;
 
 use std::fs;
 use std::io::Write;
@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
-use self::guard::Guarded;
+use self::supervise::Guarded;
 
 /// A running server; it ends when the last who knows of it lets go of it.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::guard::Guarded;
+use crate::supervise::Guarded;
 
 /// A running server; it ends when the last who knows of it lets go of it.
 #[derive(Debug)]

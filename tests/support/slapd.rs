@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::guard::Guarded;
+use crate::supervise::Guarded;
 
 /// What every server has under its base at the start: `ou=people`, `ou=groups` and the
 /// administrator.

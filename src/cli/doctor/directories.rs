@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Finding, Kind, Severity};
-use crate::controller::declared::DeclaredUser;
+use crate::controller::user_list::DeclaredUser;
 use crate::domain::account::{Account, AccountId, Confirmation, Revision};
 use crate::plan::directories::{Lag, cure, told_in};
 use crate::store::UserName;

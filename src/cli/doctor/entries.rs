@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::{Finding, Kind, Severity};
 use crate::cli::Failure;
-use crate::directory::{Directory, DirectoryError, ListedEntry};
 use crate::domain::account::AccountId;
+use crate::provisioning::{Directory, DirectoryError, ListedEntry};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
-use crate::store::sql::examination::Examination;
+use crate::store::sql::inspection::Examination;
 
 /// How many of others' login names are told.
 const TOLD: usize = 5;

@@ -9,8 +9,8 @@ use kube::{Client, ResourceExt};
 use tokio::time::{Instant, sleep};
 
 use super::{Finding, Kind, Severity, unless};
-use crate::controller::lease::{holder_of, lease_name, progress_of, shown};
-use crate::store::leadership::{Operators, is_absurd};
+use crate::controller::leader_election::{holder_of, lease_name, progress_of, shown};
+use crate::store::claims::{Operators, is_absurd};
 
 /// How long a holder may take to renew: operators do so every two seconds.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(6);
@@ -146,7 +146,7 @@ mod tests {
     use kube::api::ObjectMeta;
 
     use super::*;
-    use crate::store::leadership::Operator;
+    use crate::store::claims::Operator;
 
     fn operators(newest: i64) -> Operators {
         let one = Operator { namespaces: BTreeSet::new(), holder: "one".to_owned() };

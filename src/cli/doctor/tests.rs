@@ -8,9 +8,9 @@ use crate::domain::account::{
     Confirmation, Content, Fingerprint, Owner, Profile, Revision, TransactionId, TransactionKind,
 };
 use crate::domain::email::Email;
-use crate::domain::member::MemberValues;
 use crate::domain::organization::LoginName;
 use crate::domain::permission::Permissions;
+use crate::domain::self_service::MemberValues;
 use crate::plan::directories::{Behind, Lag};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;

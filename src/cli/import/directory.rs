@@ -16,7 +16,6 @@ use crate::api::user::{DesiredState, GroupRef, PermissionsSpec, ProfileSpec};
 use crate::api::{User, UserSpec};
 use crate::cli::Failure;
 use crate::cli::plan::schema::{Fault, Schemas};
-use crate::directory::{Directory, Found, People};
 use crate::domain::account::AccountId;
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::{ADMINISTRATORS, GroupContent, USERS};
@@ -25,6 +24,7 @@ use crate::domain::permission::Permission;
 use crate::domain::{text, time_zone};
 use crate::plan::adoption::ENTRY;
 use crate::plan::{Listing, OrganizationRecord};
+use crate::provisioning::{Directory, Found, People};
 use crate::store::Store;
 
 /// How long a name to show may be, in characters.

@@ -20,12 +20,12 @@ use crate::cli::Failure;
 use crate::cli::doctor::unless;
 use crate::cli::plan::schema::Schemas;
 use crate::cli::run::{WRITE_TIMEOUT, client};
-use crate::controller::declared::{DeclaredUser, declared_users};
+use crate::controller::user_list::{DeclaredUser, declared_users};
 use crate::domain::account::{
     Account, AccountId, Cloned, Lifecycle, PostalAddress, Profile, Source,
 };
 use crate::domain::group::GroupContent;
-use crate::domain::member::{MemberValues, Own};
+use crate::domain::self_service::{MemberValues, Own};
 use crate::domain::text;
 use crate::plan::OrganizationRecord;
 use crate::store::sql::SqlStore;

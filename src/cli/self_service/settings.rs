@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::account::PostalAddress;
 use crate::domain::email::Email;
-use crate::domain::member::SelfChange;
+use crate::domain::self_service::SelfChange;
 use crate::domain::{text, time_zone};
 
 /// A detail as a member sets it.

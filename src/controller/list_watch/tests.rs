@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{self, Receiver, UnboundedSender, unbounded_channel};
 
 use super::*;
 use crate::controller::passwords::SeenSecret;
-use crate::controller::wake::ObjectKey;
+use crate::controller::workqueue::ObjectKey;
 
 /// How soon a restore of etcd has to be noticed.
 const SOON: Duration = Duration::from_secs(30);

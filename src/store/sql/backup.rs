@@ -18,7 +18,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use super::advice::{about_file, advice};
 use super::database::{self, Database};
 use super::digest::{self, Seal};
-use super::examination::damage;
+use super::inspection::damage;
 use super::operators::DOUBT_DIRECTORIES;
 use super::schema::{self, Held};
 use super::sqlite::{Address, identity, is_about_schema, is_busy, is_damage};

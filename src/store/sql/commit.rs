@@ -6,10 +6,10 @@
 //! that move, heirs, control.
 
 mod accounts;
+mod batch;
 mod groups;
 mod journal;
 mod lifetimes;
-mod together;
 mod writes;
 
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use super::connection::{Connection, Purpose};
 use super::locks::Patience;
 use super::operators::{self, Holding};
 use super::rows::{Declared, Known};
-use super::{locks, months, postgres, sqlite};
+use super::{billing_periods, locks, postgres, sqlite};
 use crate::domain::organization::Organization;
 use crate::plan::{AccountChange, DomainPlan, GroupPlan, Plan};
 use crate::store::{Occasion, Receipt, Refusal, StoreError};
@@ -39,7 +39,7 @@ pub(super) async fn commit(
     locks::lock_organizations(connection, &namespaces).await?;
     let counted = operators::count(connection, holding).await?;
     operators::check_claimed(holding, &namespaces)?;
-    let occasion = occasion.after(months::closed_until(connection).await?);
+    let occasion = occasion.after(billing_periods::closed_until(connection).await?);
     let customer_ids = plans
         .iter()
         .filter_map(organization_of)
@@ -52,7 +52,7 @@ pub(super) async fn commit(
     let mut together_pays = true;
     while answers.len() < plans.len() {
         let rest = &plans[answers.len()..];
-        let common = rest.iter().take_while(|plan| together::is_common(plan)).count();
+        let common = rest.iter().take_while(|plan| batch::is_common(plan)).count();
         if common > 1 && together_pays {
             let answered =
                 commit_together(connection, (&mut known, &mut patience), &rest[..common], occasion)
@@ -87,7 +87,7 @@ async fn commit_together(
     patience.go_on(connection).await?;
     connection.begin_part().await?;
     let mut learned = known.clone();
-    match together::commit(connection, &mut learned, plans, occasion).await {
+    match batch::commit(connection, &mut learned, plans, occasion).await {
         Ok(answers) => {
             connection.keep_part().await?;
             *known = learned;

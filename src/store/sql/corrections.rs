@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::connection::{Connection, statement};
-use super::{SqlStore, months, operators};
+use super::{SqlStore, billing_periods, operators};
 use crate::domain::billing::{Month, Period, ReopenError};
 use crate::store::StoreError;
 
@@ -137,7 +137,7 @@ async fn correction(
     after: Month,
     now: Timestamp,
 ) -> Result<Correction, CorrectionError> {
-    let months = months::calendar(connection).await?.reopened(after, now)?;
+    let months = billing_periods::calendar(connection).await?.reopened(after, now)?;
     let mut instants = vec![];
     for column in COLUMNS {
         let count = statement(column.count).bind(now.as_microsecond());
@@ -165,7 +165,7 @@ async fn carry_out(
             .await?;
     }
     // Nothing happens in a month that stays closed, nor at its end.
-    let end = months::closed_until(connection).await?;
+    let end = billing_periods::closed_until(connection).await?;
     let earliest = end.and_then(|end| end.checked_add(SignedDuration::from_micros(1)).ok());
     let now = earliest.map_or(now, |earliest| now.max(earliest)).as_microsecond();
     for column in COLUMNS {

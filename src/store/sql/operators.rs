@@ -11,7 +11,7 @@ use super::locks;
 use super::schema::KNOWN;
 use super::{commit, postgres, rows};
 use crate::store::StoreError;
-use crate::store::leadership::{self, Claim, ClaimError, Operator, Operators, Progress, Reign};
+use crate::store::claims::{self, Claim, ClaimError, Operator, Operators, Progress, Reign};
 
 /// A claim that was made: what must stand in the store for its commits to be taken. The token tells
 /// it from one of the same epoch that was made after the store was put back to an earlier time.
@@ -41,7 +41,7 @@ pub(super) async fn claim(
     be_alone_at_once(connection).await?;
     let before = newest_epoch(connection).await?;
     let newest = before.as_ref().map_or(0, |(_, epoch)| *epoch);
-    let absurd_epoch = Some(newest).filter(|newest| leadership::is_absurd(*newest));
+    let absurd_epoch = Some(newest).filter(|newest| claims::is_absurd(*newest));
     let known_was_ignored =
         !claim.known.is_plausible(if absurd_epoch.is_some() { 0 } else { newest });
     let known = if known_was_ignored { Progress::default() } else { claim.known };
@@ -49,7 +49,7 @@ pub(super) async fn claim(
     // Whoever gave up its claim has none that could be older.
     let was_put_back =
         newest < known.epoch || predecessor.is_some_and(|predecessor| predecessor < known);
-    let epoch = leadership::next_epoch(newest, &standing_epochs(connection).await?, known);
+    let epoch = claims::next_epoch(newest, &standing_epochs(connection).await?, known);
     let former_cluster =
         before.map(|(cluster, _)| cluster).filter(|cluster| *cluster != claim.cluster);
     if let Some(found) = former_cluster.clone().filter(|_| !claim.accept_cluster) {
@@ -199,10 +199,7 @@ async fn check_may_change_directories(
         .iter()
         .map(|other| format!("the operator {} of {}", other.holder, for_people(&other.namespaces)));
     let holders = holders.collect::<Vec<_>>().join(", ");
-    Err(ClaimError::OtherDirectories {
-        holders,
-        differences: leadership::differences(in_use, asked),
-    })
+    Err(ClaimError::OtherDirectories { holders, differences: claims::differences(in_use, asked) })
 }
 
 /// Returns the operators whose claims stand, oldest first.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::connection::{Connection, Row, Statement, pairs, statement, texts};
-use super::examination::Unreadable;
+use super::inspection::Unreadable;
 use crate::domain::account::{
     Account, AccountId, Cloned, Confirmation, Confirmations, Content, Credential, Departure,
     EntryHandle, Fingerprint, FromSecret, Lifecycle, Owner, Profile, Revision, Source, Transaction,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use roster::directory::Entry;
+use roster::provisioning::Entry;
 
 use super::World;
 use super::people::{gone, person, whole_person, with};

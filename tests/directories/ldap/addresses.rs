@@ -1,6 +1,6 @@
 //! Where the directory is, and who roster is there.
 
-use roster::directory::{Directory, DirectoryError};
+use roster::provisioning::{Directory, DirectoryError};
 
 use super::World;
 use super::people::{gone, person, whole_person, with};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use roster::directory::{Directory, DirectoryError, Entry};
+use roster::provisioning::{Directory, DirectoryError, Entry};
 
 use super::World;
 use super::people::{person, whole_person, with};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use roster::directory::Directory;
+use roster::provisioning::Directory;
 
 use super::World;
 use super::people::{gone, person, set_password, whole_person, with};

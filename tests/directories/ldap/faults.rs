@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use roster::directory::{Directory, DirectoryError, Entry};
+use roster::provisioning::{Directory, DirectoryError, Entry};
 use tokio::net::TcpListener;
 
 use super::people::{gone, person, set_password, whole_person, with};

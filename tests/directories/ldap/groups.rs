@@ -7,7 +7,7 @@ use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 use ldap3::Mod;
 use ldap3::controls::{Assertion, MakeCritical, RawControl};
-use roster::directory::{Entry, Groups};
+use roster::provisioning::{Entry, Groups};
 
 use super::World;
 use super::people::{gone, person, with};

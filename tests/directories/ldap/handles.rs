@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use ldap3::controls::{MakeCritical, RawControl, RelaxRules};
-use roster::directory::{Directory, DirectoryError, Entry};
 use roster::domain::account::EntryHandle;
+use roster::provisioning::{Directory, DirectoryError, Entry};
 
 use super::World;
 use super::people::{gone, person, whole_person, with};
@@ -49,7 +49,7 @@ async fn uuid_of(world: &World, dn: &str) -> String {
     found[dn]["entryUUID"].first().unwrap().clone()
 }
 
-fn words(outcome: Result<roster::directory::Provisioned, DirectoryError>) -> String {
+fn words(outcome: Result<roster::provisioning::Provisioned, DirectoryError>) -> String {
     match outcome {
         Err(error @ (DirectoryError::Refused(_) | DirectoryError::NotShown(_))) => {
             error.to_string()

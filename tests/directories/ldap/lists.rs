@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt};
-use roster::directory::{Entry, ListedEntry};
+use roster::provisioning::{Entry, ListedEntry};
 
 use super::World;
 use super::people::{person, whole_person, with};

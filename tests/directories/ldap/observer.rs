@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use ldap3::{Ldap, LdapConnAsync, Mod, Scope, SearchEntry, ldap_escape};
-use roster::directory::Entry;
+use roster::provisioning::Entry;
 
 use super::server::{BASE, Server};
 

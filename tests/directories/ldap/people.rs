@@ -1,10 +1,10 @@
 //! People to bring.
 
-use roster::directory::{Entry, LoginPassword, Person};
 use roster::domain::account::{AccountId, PostalAddress, Revision};
 use roster::domain::email::Email;
 use roster::domain::organization::LoginName;
 use roster::domain::password::{Password, Person as Names};
+use roster::provisioning::{Entry, LoginPassword, Person};
 use uuid::Uuid;
 
 use super::hashing;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use roster::directory::{Directory, DirectoryError, Entry};
+use roster::provisioning::{Directory, DirectoryError, Entry};
 use tokio::task::JoinSet;
 
 use super::World;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use roster::directory::{Directory, DirectoryError, Entry};
+use roster::provisioning::{Directory, DirectoryError, Entry};
 
 use super::{Act, Proxy, ScimServer, Somebody, abilities, entry, gone, person};
 

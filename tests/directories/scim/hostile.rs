@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use roster::directory::{Directory, DirectoryError, Entry};
+use roster::provisioning::{Directory, DirectoryError, Entry};
 use serde_json::{Value, json};
 
 use super::{Act, Asked, Proxy, ScimServer, Somebody, abilities, entry, gone, person};

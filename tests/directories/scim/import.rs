@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use roster::directory::{Directory, DirectoryError, Found};
 use roster::domain::account::PostalAddress;
+use roster::provisioning::{Directory, DirectoryError, Found};
 use serde_json::json;
 
 use super::{Act, Proxy, ScimServer, Somebody, abilities};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use roster::directory::{Directory, DirectoryError, Groups};
+use roster::provisioning::{Directory, DirectoryError, Groups};
 use serde_json::{Value, json};
 
 use super::variants::check_lives;

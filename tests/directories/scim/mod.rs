@@ -20,7 +20,7 @@ mod variants;
 use std::sync::Arc;
 
 use reqwest::{Client, Method};
-use roster::directory::Entry;
+use roster::provisioning::Entry;
 use serde_json::{Value, json};
 
 pub(crate) use self::people::{PersonExt, entry, gone, person};

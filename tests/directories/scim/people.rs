@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use roster::directory::{Entry, LoginPassword, Person};
 use roster::domain::account::{AccountId, PostalAddress, Revision};
 use roster::domain::password::{Candidate, PasswordHash};
+use roster::provisioning::{Entry, LoginPassword, Person};
 use uuid::Uuid;
 
 /// Returns what a directory is to have of somebody in an organization, as a new account.

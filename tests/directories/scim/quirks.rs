@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use roster::directory::{Directory, DirectoryError, Entry};
+use roster::provisioning::{Directory, DirectoryError, Entry};
 use serde_json::{Value, json};
 
 use super::peer::Peer;

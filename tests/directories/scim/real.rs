@@ -1,7 +1,7 @@
 //! A real server, and everything that a person can be there.
 
 use reqwest::Method;
-use roster::directory::{Directory, DirectoryError, Groups};
+use roster::provisioning::{Directory, DirectoryError, Groups};
 use serde_json::{Value, json};
 
 use super::{Act, ENTERPRISE, PersonExt, Proxy, ScimServer, Somebody, entry, gone, person};

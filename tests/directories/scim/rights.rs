@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use roster::api::user::PasswordSecretRef;
-use roster::controller::courier::Courier;
 use roster::controller::passwords::{Judge, PasswordPlace};
-use roster::controller::provisioning::Delivery;
-use roster::directory::{Directory, DirectoryError, Entry};
+use roster::provisioning::queue::Delivery;
+use roster::provisioning::worker::Courier;
+use roster::provisioning::{Directory, DirectoryError, Entry};
 use serde_json::{Value, json};
 
 use super::{Act, Asked, PersonExt, Proxy, ScimServer, Somebody, abilities, entry, gone, person};
@@ -208,7 +208,7 @@ async fn rights_go_although_the_new_password_is_refused() {
             let person =
                 alice.person.take().unwrap().with_new_password(Some("heard by hearsay alone"));
             alice.person =
-                Some(roster::directory::Person { permissions: vec![], role: None, ..person });
+                Some(roster::provisioning::Person { permissions: vec![], role: None, ..person });
         })
         .await;
         assert_eq!((&found["entitlements"], &found["roles"]), (&Value::Null, &Value::Null));
@@ -260,7 +260,7 @@ async fn why_something_else_is_refused_is_told_in_the_servers_words_although_a_p
         let person =
             alice.person.take().unwrap().with_new_password(Some("correct horse battery staple"));
         alice.person =
-            Some(roster::directory::Person { phone: Some(UNTAKEN.to_owned()), ..person });
+            Some(roster::provisioning::Person { phone: Some(UNTAKEN.to_owned()), ..person });
     })
     .await;
     assert_eq!(error, DirectoryError::Refused("no hear-say".to_owned()));
@@ -273,7 +273,7 @@ async fn rights_go_although_the_secret_with_the_new_password_cannot_be_read() {
     let mut alice = entry("unread", person("unread", "alice"));
     directory.bring(&alice).await.unwrap();
     let person = alice.person.take().unwrap().with_new_password(None);
-    alice.person = Some(roster::directory::Person {
+    alice.person = Some(roster::provisioning::Person {
         permissions: vec![],
         group: "users".to_owned(),
         ..person
@@ -380,7 +380,7 @@ async fn an_address_that_somebody_else_has_is_refused_each_time_and_nothing_else
     // A new password alone is no reason to lose the address.
     let person =
         carol.person.take().unwrap().with_new_password(Some("correct horse battery staple"));
-    carol.person = Some(roster::directory::Person {
+    carol.person = Some(roster::provisioning::Person {
         email: "dave@foreign.example".to_owned(),
         phone: None,
         ..person
@@ -408,7 +408,7 @@ async fn nobody_is_let_in_again_with_the_password_that_another_one_is_to_replace
     alice.person.as_mut().unwrap().active = false;
     directory.bring(&alice).await.unwrap();
     let opened =
-        roster::directory::Person { active: true, role: None, ..alice.person.take().unwrap() };
+        roster::provisioning::Person { active: true, role: None, ..alice.person.take().unwrap() };
     let mut unread = opened.clone().with_new_password(None);
     unread.password.as_mut().unwrap().is_unread = true;
     alice.person = Some(unread);

@@ -1,7 +1,7 @@
 //! A real server that seems to be able to do less than it is, or other things.
 
 use futures::future::join_all;
-use roster::directory::{Directory, DirectoryError, Entry};
+use roster::provisioning::{Directory, DirectoryError, Entry};
 use serde_json::{Value, json};
 
 use super::{

@@ -1,0 +1,321 @@
+//! What an operator takes before it works: the Lease, or the lock on a store in a file; the store;
+//! and its claim on it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Arguments;
+use crate::cli::Failure;
+use crate::clock::Clock;
+use crate::config::Shared;
+use crate::controller::Deposed;
+use crate::controller::leader_election::{self, Elector, Look, Tenure};
+use crate::controller::object_writer::in_short;
+use crate::provisioning::Directory;
+use crate::store::StoreError;
+use crate::store::claims::{Claim, ClaimError, Progress, Reign};
+use crate::store::sql::{Sole, SqlStore};
+use crate::telemetry::{Health, Metrics, chain};
+
+/// The namespace whose uid a cluster is known by.
+const CLUSTER: &str = "kube-system";
+
+/// Where a pod finds in which namespace it is.
+const OWN_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// Where the Lease is for an operator outside a cluster.
+const USUAL_NAMESPACE: &str = "roster-system";
+
+/// How long an operator of other namespaces, some of which are also this one's, or with other
+/// directories may still be there: one that is being replaced, because its namespaces or
+/// directories changed, is told to stop only once its successor counts as ready.
+const REPLACEMENT: Duration = Duration::from_secs(60);
+
+/// How long whoever holds the Lease may take to claim the store before an operator that stands by
+/// isn't ready any more: it waits for one that doesn't work.
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long is waited before something is tried again.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
+/// How long is waited at most where a server is away.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the API server may take to say which cluster this is.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// How often the operator says that it isn't stuck while it waits.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// Why an operator ends without having been told to.
+pub(super) enum End {
+    /// It may not work any more.
+    Deposed(Deposed),
+    /// It can't work.
+    Failed(Failure),
+}
+
+impl From<Deposed> for End {
+    fn from(why: Deposed) -> Self {
+        Self::Deposed(why)
+    }
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<kube::Error> for End {
+    fn from(error: kube::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// The place that an operator wants.
+pub(super) struct Place {
+    store: String,
+    claim: Claim,
+    lease_namespace: String,
+    pub(super) clock: Clock,
+    /// The names of the directories that transactions wait for.
+    pub(super) directories: BTreeSet<String>,
+    /// The lock on a store in a file; a store in PostgreSQL has a Lease.
+    sole: Option<Sole>,
+}
+
+impl Place {
+    /// Returns the place that the arguments ask for; of a store in a file, taken.
+    ///
+    /// # Errors
+    /// When the store is in a file and has an operator already, or its address is none.
+    pub(super) fn new(
+        shared: &Shared,
+        arguments: &Arguments,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let holder = leader_election::holder(&host());
+        let sole = Sole::claim(&shared.store, &holder)?;
+        let directories: BTreeSet<String> =
+            arguments.directories.iter().map(Directory::name).map(str::to_owned).collect();
+        let claim = Claim {
+            namespaces: arguments.namespaces.iter().cloned().collect(),
+            holder,
+            cluster: String::new(),
+            known: Progress::default(),
+            accept_cluster: arguments.accept_cluster,
+            // Whoever has the lock knows that all others are gone.
+            supersede: arguments.supersede || sole.is_some(),
+            directories: Some(directories.clone()),
+        };
+        let lease_namespace = arguments.lease_namespace.clone().unwrap_or_else(own_namespace);
+        Ok(Self { store: shared.store.clone(), claim, lease_namespace, clock, directories, sole })
+    }
+
+    /// Waits until nobody else works.
+    pub(super) async fn tenure(
+        &self,
+        client: Client,
+        (health, metrics): (&Health, &Metrics),
+    ) -> Tenure {
+        if self.sole.is_some() {
+            return Tenure::for_good();
+        }
+        let elector =
+            Elector::new(client, &self.lease_namespace, &self.claim.namespaces, &self.claim.holder);
+        let mut told = false;
+        let looked = |look: Look| {
+            let unclaimed = if let Look::Unclaimed(time) = look { time } else { Duration::ZERO };
+            metrics.leader_unclaimed.set(i64::try_from(unclaimed.as_secs()).unwrap_or(i64::MAX));
+            let led = unclaimed < CLAIM_TIMEOUT;
+            if !led && !told {
+                tracing::warn!(
+                    seconds = unclaimed.as_secs(),
+                    "nobody works: whoever holds the Lease hasn't claimed the store; if it isn't one of roster's operators, see who may edit Leases in its namespace"
+                );
+            }
+            told = !led;
+            health.stand_by(look != Look::Unanswered && led);
+        };
+        let tenure = elector.acquire(looked).await;
+        metrics.leader_unclaimed.set(0);
+        health.progress(false);
+        tenure
+    }
+
+    /// Opens the store and claims it. What may come right by itself is waited for.
+    pub(super) async fn claim(
+        &self,
+        client: &Client,
+        tenure: &Tenure,
+        health: &Health,
+    ) -> Result<SqlStore, End> {
+        let mut claimed = Box::pin(self.claimed(client, tenure, health));
+        loop {
+            match timeout(HEARTBEAT, &mut claimed).await {
+                Ok(claimed) => return claimed,
+                Err(_) => health.lives(),
+            }
+        }
+    }
+
+    async fn claimed(
+        &self,
+        client: &Client,
+        tenure: &Tenure,
+        health: &Health,
+    ) -> Result<SqlStore, End> {
+        let claim =
+            Claim { cluster: cluster(client).await, known: tenure.known(), ..self.claim.clone() };
+        let (mut waiting, mut since) = (Waiting::default(), None);
+        loop {
+            let error = match self.attempt(&claim).await {
+                Ok((mut store, reign)) => {
+                    store.tell_progress(tenure.progress());
+                    tell(&claim, &reign);
+                    return Ok(store);
+                }
+                Err(error) => error,
+            };
+            match error {
+                ClaimError::Overlapping { .. } | ClaimError::OtherDirectories { .. }
+                    if since.get_or_insert_with(Instant::now).elapsed() < REPLACEMENT =>
+                {
+                    health.stand_by(true);
+                    waiting.after(&error.to_string(), SHORTEST_WAIT).await;
+                }
+                ClaimError::Store(StoreError::Database(_)) if self.sole.is_none() => {
+                    health.progress(false);
+                    waiting.after(&chain(&error), LONGEST_WAIT).await;
+                }
+                ClaimError::Store(error @ StoreError::Superseded { .. }) => {
+                    return Err(Deposed::Store(error).into());
+                }
+                error => return Err(End::Failed(error.into())),
+            }
+        }
+    }
+
+    async fn attempt(&self, claim: &Claim) -> Result<(SqlStore, Reign), ClaimError> {
+        let mut store = SqlStore::open(&self.store).await?;
+        let reign = store.claim(claim, self.clock.now()).await?;
+        Ok((store, reign))
+    }
+}
+
+fn tell(claim: &Claim, reign: &Reign) {
+    if reign.known_was_ignored {
+        tracing::warn!(
+            known_epoch = claim.known.epoch,
+            known_commits = claim.known.commits,
+            "somebody edited the Lease: no operator of this store can have written this epoch, so it is ignored and overwritten; see who may edit Leases in its namespace"
+        );
+    }
+    if let Some(absurd_epoch) = reign.absurd_epoch {
+        tracing::warn!(
+            absurd_epoch,
+            epoch = reign.epoch,
+            "the store had taken over an epoch from a Lease that somebody edited: epochs are counted anew"
+        );
+    }
+    if reign.was_put_back {
+        tracing::warn!(
+            known_epoch = claim.known.epoch,
+            known_commits = claim.known.commits,
+            "the store was put back to an earlier time, or is another one: directories are brought everything again; `roster doctor` says what else is amiss"
+        );
+    }
+    if let Some(former) = &reign.former_cluster {
+        tracing::warn!(
+            former,
+            cluster = claim.cluster,
+            "the store belonged to another cluster and belongs to this one from now on: leave --accept-cluster out from the next start on"
+        );
+    }
+    tracing::info!(epoch = reign.epoch, holder = claim.holder, "has claimed the store");
+}
+
+/// Waits longer each time, and tells of an error when it is another.
+#[derive(Default)]
+struct Waiting {
+    wait: Duration,
+    said: Option<String>,
+}
+
+impl Waiting {
+    async fn after(&mut self, error: &str, at_most: Duration) {
+        if self.said.as_deref() != Some(error) {
+            tracing::error!(error, "can't work yet, trying again");
+            self.said = Some(error.to_owned());
+            self.wait = Duration::ZERO;
+        }
+        self.wait = (self.wait * 2).clamp(SHORTEST_WAIT, at_most);
+        sleep(self.wait).await;
+    }
+}
+
+/// Returns the uid of this cluster, as soon as the API server tells it.
+async fn cluster(client: &Client) -> String {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let mut waiting = Waiting::default();
+    loop {
+        let error = match timeout(ANSWER, namespaces.get(CLUSTER)).await {
+            Ok(Ok(namespace)) => match namespace.metadata.uid {
+                Some(uid) => return uid,
+                None => "it has no uid".to_owned(),
+            },
+            Ok(Err(error)) => in_short(&error),
+            Err(_) => format!("no answer within {ANSWER:?}"),
+        };
+        let error = format!(
+            "the namespace {CLUSTER}, whose uid the cluster is known by, can't be read: {error}"
+        );
+        waiting.after(&error, LONGEST_WAIT).await;
+    }
+}
+
+/// Returns the namespace of the Lease where none is named: the pod's own, outside a cluster that of
+/// the installation.
+pub(in crate::cli) fn own_namespace() -> String {
+    let own = std::fs::read_to_string(OWN_NAMESPACE).unwrap_or_default();
+    let own = own.trim();
+    if own.is_empty() { USUAL_NAMESPACE.to_owned() } else { own.to_owned() }
+}
+
+/// Returns the name of the pod, else of the host.
+fn host() -> String {
+    let of_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let named = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).or_else(of_kernel);
+    named
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_waits_become_longer_and_begin_anew_when_something_else_is_wrong() {
+        let mut waiting = Waiting::default();
+        for (error, seconds) in [
+            ("away", 1),
+            ("away", 2),
+            ("away", 4),
+            ("away", 8),
+            ("away", 10),
+            ("away", 10),
+            ("refused", 1),
+        ] {
+            let begun = Instant::now();
+            waiting.after(error, LONGEST_WAIT).await;
+            assert_eq!(begun.elapsed().as_secs(), seconds, "{error}");
+        }
+    }
+}

@@ -1,0 +1,799 @@
+//! What was last seen of the cluster, and who depends on whom.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Resource as _;
+use kube::api::ObjectMeta;
+
+use super::list_watch::number;
+use super::passwords::SeenSecret;
+use super::workqueue::{Kind, ObjectKey};
+use crate::api::lenient::{Lenient, Readable, Unreadable};
+use crate::api::status::Condition;
+use crate::api::user::{DeletionPolicy, SourceMode};
+use crate::api::{
+    self, OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, User, UserGroup, UserGroupSpec,
+    UserGroupStatus, UserSpec, UserStatus,
+};
+use crate::domain::email::{Email, EmailError};
+use crate::domain::group::GroupContent;
+use crate::plan::{Leaving, Meta};
+
+/// One of our kinds, taken apart.
+pub trait Declared:
+    Readable + kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+{
+    /// What it is.
+    const KIND: Kind;
+    /// What it asks for.
+    type Spec: PartialEq + serde::Serialize;
+    /// What we said of it.
+    type Status: Reported;
+
+    /// Takes the object apart.
+    fn parts(self) -> (ObjectMeta, Self::Spec, Option<Self::Status>);
+    /// Returns where the world keeps objects of this kind.
+    fn shelf(world: &mut World) -> &mut Shelf<Self::Spec, Self::Status>;
+}
+
+/// A status that carries conditions.
+pub trait Reported: Clone + Default + PartialEq + serde::Serialize {
+    /// Returns the generation that it is about.
+    fn observed_generation(&self) -> Option<i64>;
+    /// Returns its conditions.
+    fn conditions(&self) -> &[Condition];
+    /// Returns its conditions, to be dated or replaced.
+    fn conditions_mut(&mut self) -> &mut Vec<Condition>;
+}
+
+/// Objects of one kind by namespace and name.
+pub type Shelf<S, T> = BTreeMap<(String, String), Seen<S, T>>;
+
+/// An object as last seen.
+#[derive(Clone, Debug)]
+pub struct Seen<S, T> {
+    /// What it has beside its spec.
+    pub meta: Meta,
+    /// Its finalizers, ours among them.
+    pub finalizers: Vec<String>,
+    /// What it asks for.
+    pub spec: Arc<S>,
+    /// How large that is, in bytes of JSON.
+    pub size: u64,
+    /// What we said of it.
+    pub status: T,
+    /// Whether its status holds something that isn't of this version, and is to be written anew.
+    pub has_foreign_status: bool,
+    /// The version of it, which grows with each write to it.
+    pub version: u64,
+}
+
+/// A namespace as last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenNamespace {
+    /// The value of the label `roster.rs/customer-id`.
+    pub customer_id: Option<String>,
+    /// Whether it is on its way out.
+    pub terminating: bool,
+}
+
+/// What was last seen of the cluster.
+#[derive(Debug, Default)]
+pub struct World {
+    /// The namespaces.
+    pub namespaces: BTreeMap<String, SeenNamespace>,
+    /// The users.
+    pub users: Shelf<UserSpec, UserStatus>,
+    /// The groups.
+    pub groups: Shelf<UserGroupSpec, UserGroupStatus>,
+    /// The listed domains.
+    pub domains: Shelf<OrgEmailDomainSpec, OrgEmailDomainStatus>,
+    /// The Secrets of our type.
+    pub secrets: BTreeMap<(String, String), SeenSecret>,
+    /// Whether the `User` of each account that wasn't let go of is taken to be there, seen or not.
+    pub presumes_owners: bool,
+    namespace_versions: HashMap<String, u64>,
+    emails: HashMap<(String, String), Result<Email, EmailError>>,
+    in_force: HashMap<(String, String), InForce>,
+    index: Index,
+}
+
+/// From where something of the cluster is known, which decides whether it counts more than what was
+/// known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A watch, or the answer to a write: the newer version counts.
+    Watch,
+    /// A list of this version: it counts, unless a newer version than that of the list is known.
+    List(u64),
+    /// The first list, or the first after the cluster was put back to an earlier time: it is taken
+    /// as it is.
+    Anew,
+}
+
+/// What of a user's account others depend on, as last seen in the store: also where its `User`
+/// isn't there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// The name of its group.
+    pub group: String,
+    /// The name of the user that it follows.
+    pub follows: Option<String>,
+    /// The uid of the `User` that owns it: one that was left behind is another's, whoever has its
+    /// name now.
+    pub owner_uid: String,
+}
+
+/// Who asks for what: (namespace, what, user).
+#[derive(Debug, Default)]
+struct Index {
+    emails: BTreeSet<(String, String, String)>,
+    usernames: BTreeSet<(String, String, String)>,
+    groups: BTreeSet<(String, String, String)>,
+    domains: BTreeSet<(String, String, String)>,
+    followed: BTreeSet<(String, String, String)>,
+    secrets: BTreeSet<(String, String, String)>,
+    copied: BTreeSet<(String, String, String)>,
+    /// The users that are being deleted with their accounts, under nothing.
+    leaving: BTreeSet<(String, String, String)>,
+    /// The accounts whose `User` isn't there, by its name.
+    unowned: BTreeSet<(String, String, String)>,
+}
+
+impl World {
+    /// Takes in an object. Returns whether anything changed that a decision depends on: a status
+    /// alone is ours where a watch tells it, and an older version than the one known changes
+    /// nothing.
+    pub fn see<K: Declared>(&mut self, object: Lenient<K>, origin: Origin) -> Option<ObjectKey> {
+        let Lenient { object, unreadable, has_foreign_status } = object;
+        let (metadata, spec, status) = object.parts();
+        let mut seen = seen(metadata, spec, status.unwrap_or_default());
+        seen.meta.unreadable = unreadable;
+        seen.has_foreign_status = has_foreign_status;
+        let place = (seen.meta.namespace.clone(), seen.meta.name.clone());
+        let key = ObjectKey::new(K::KIND, &place.0, &place.1);
+        let shelf = K::shelf(self);
+        let before = shelf.get(&place);
+        let told = |before: &Seen<_, _>| before.meta != seen.meta || before.spec != seen.spec;
+        let changed = match (before, origin) {
+            (None, _) => true,
+            (Some(before), Origin::Watch) if seen.version > 0 && before.version >= seen.version => {
+                return None;
+            }
+            (Some(before), Origin::Watch) => told(before),
+            (Some(before), Origin::List(version)) if before.version > version.max(seen.version) => {
+                return None;
+            }
+            // Whatever differs wasn't told: what waits for it, such as a write that counts on the
+            // version, is looked at again.
+            (Some(before), Origin::List(_) | Origin::Anew) => {
+                told(before)
+                    || before.version != seen.version
+                    || before.status != seen.status
+                    || before.finalizers != seen.finalizers
+            }
+        };
+        if !changed && origin != Origin::Watch {
+            return None;
+        }
+        self.unindex(&key);
+        K::shelf(self).insert(place, seen);
+        self.reindex(&key);
+        changed.then_some(key)
+    }
+
+    /// Takes in what the API server answered to a write of ours, unless the object is gone since.
+    pub fn see_answer<K: Declared>(&mut self, object: Lenient<K>) -> Option<ObjectKey> {
+        let place = (object.meta().namespace.clone()?, object.meta().name.clone()?);
+        let still_there = K::shelf(self)
+            .get(&place)
+            .is_some_and(|seen| Some(&seen.meta.uid) == object.meta().uid.as_ref());
+        if still_there { self.see(object, Origin::Watch) } else { None }
+    }
+
+    /// Whether an object is older in a list than it was before that list's version: then the
+    /// cluster was put back to an earlier time.
+    #[must_use]
+    pub fn contradicts(&self, key: &ObjectKey, found: u64, listed: u64) -> Option<u64> {
+        let known = self.version(key);
+        (found > 0 && found < known && known <= listed).then_some(known)
+    }
+
+    /// Returns the version of an object as it was last seen; 0 where none is known.
+    #[must_use]
+    pub fn version(&self, key: &ObjectKey) -> u64 {
+        match key.kind {
+            Kind::Secret => {
+                let seen = self.secrets.get(&(key.namespace.clone(), key.name.clone()));
+                number(seen.map(|seen| seen.resource_version.as_str()))
+            }
+            Kind::Organization => {
+                self.namespace_versions.get(&key.namespace).copied().unwrap_or_default()
+            }
+            Kind::OrgEmailDomain | Kind::UserGroup | Kind::User => {
+                self.about(key).map(|(.., version)| version).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Notes that our finalizer is off an object, which is about to go.
+    ///
+    /// The API server answers the patch that takes the last finalizer off with the object as it
+    /// was.
+    pub fn see_released(&mut self, key: &ObjectKey, uid: &str) {
+        fn let_go<S, T>(seen: Option<&mut Seen<S, T>>, uid: &str) {
+            if let Some(seen) = seen.filter(|seen| seen.meta.uid == uid) {
+                seen.finalizers.retain(|finalizer| finalizer != api::FINALIZER);
+                seen.meta.held = false;
+            }
+        }
+        let place = (key.namespace.clone(), key.name.clone());
+        match key.kind {
+            Kind::OrgEmailDomain => let_go(self.domains.get_mut(&place), uid),
+            Kind::UserGroup => let_go(self.groups.get_mut(&place), uid),
+            Kind::User => let_go(self.users.get_mut(&place), uid),
+            Kind::Organization | Kind::Secret => {}
+        }
+    }
+
+    /// Returns what an object has beside its spec, its finalizers and its version.
+    #[must_use]
+    pub fn about(&self, key: &ObjectKey) -> Option<(&Meta, &[String], u64)> {
+        fn of<S, T>(seen: &Seen<S, T>) -> (&Meta, &[String], u64) {
+            (&seen.meta, &seen.finalizers, seen.version)
+        }
+        let place = (key.namespace.clone(), key.name.clone());
+        match key.kind {
+            Kind::OrgEmailDomain => self.domains.get(&place).map(of),
+            Kind::UserGroup => self.groups.get(&place).map(of),
+            Kind::User => self.users.get(&place).map(of),
+            Kind::Organization | Kind::Secret => None,
+        }
+    }
+
+    /// Whether an object is there.
+    #[must_use]
+    pub fn has(&self, key: &ObjectKey) -> bool {
+        self.about(key).is_some()
+    }
+
+    /// Takes an object out. Returns whether it was there.
+    pub fn lose(&mut self, key: &ObjectKey) -> bool {
+        self.unindex(key);
+        let place = (key.namespace.clone(), key.name.clone());
+        match key.kind {
+            Kind::Secret => self.secrets.remove(&place).is_some(),
+            Kind::Organization => {
+                self.namespace_versions.remove(&key.namespace);
+                self.namespaces.remove(&key.namespace).is_some()
+            }
+            Kind::OrgEmailDomain => self.domains.remove(&place).is_some(),
+            Kind::UserGroup => self.groups.remove(&place).is_some(),
+            Kind::User => {
+                let was_there = self.users.remove(&place).is_some();
+                // Its account may stay, and follows others as before.
+                self.reindex(key);
+                was_there
+            }
+        }
+    }
+
+    /// Takes in a Secret of our type. Returns whether it is another version than the one known.
+    pub fn see_secret(&mut self, key: &ObjectKey, seen: SeenSecret, origin: Origin) -> bool {
+        let version = number(Some(&seen.resource_version));
+        if origin == Origin::Watch && version > 0 && self.version(key) > version {
+            return false;
+        }
+        let place = (key.namespace.clone(), key.name.clone());
+        self.secrets.insert(place, seen.clone()).as_ref() != Some(&seen)
+    }
+
+    /// Returns the users whose password a Secret holds.
+    #[must_use]
+    pub fn of_secret(&self, namespace: &str, secret: &str) -> Vec<ObjectKey> {
+        users_under(&self.index.secrets, namespace, secret, Reach::Exactly)
+    }
+
+    /// Takes in a namespace. Returns whether anything changed that a decision depends on.
+    pub fn see_namespace(&mut self, namespace: &Namespace, origin: Origin) -> Option<ObjectKey> {
+        let name = namespace.metadata.name.clone()?;
+        let key = ObjectKey::new(Kind::Organization, &name, "");
+        let version = number(namespace.metadata.resource_version.as_deref());
+        if origin == Origin::Watch && version > 0 && self.version(&key) > version {
+            return None;
+        }
+        self.namespace_versions.insert(name.clone(), version);
+        let label =
+            namespace.metadata.labels.as_ref().and_then(|labels| labels.get(api::CUSTOMER_ID));
+        let terminating = namespace.metadata.deletion_timestamp.is_some();
+        let seen = SeenNamespace {
+            customer_id: label.filter(|label| !label.is_empty()).cloned(),
+            terminating,
+        };
+        let before = self.namespaces.insert(name, seen.clone());
+        (before.as_ref() != Some(&seen)).then_some(key)
+    }
+
+    /// Returns the keys of all objects of a kind, in one namespace or in all.
+    #[must_use]
+    pub fn keys(&self, kind: Kind, namespace: Option<&str>) -> Vec<ObjectKey> {
+        fn of<S, T>(shelf: &Shelf<S, T>, kind: Kind, namespace: Option<&str>) -> Vec<ObjectKey> {
+            match namespace {
+                Some(namespace) => within(shelf, namespace)
+                    .map(|(name, _)| ObjectKey::new(kind, namespace, name))
+                    .collect(),
+                None => shelf
+                    .keys()
+                    .map(|(namespace, name)| ObjectKey::new(kind, namespace, name))
+                    .collect(),
+            }
+        }
+        match kind {
+            Kind::Secret => {
+                let places =
+                    self.secrets.keys().filter(|(of, _)| namespace.is_none_or(|only| only == of));
+                places.map(|(namespace, name)| ObjectKey::new(kind, namespace, name)).collect()
+            }
+            Kind::Organization => {
+                let names = self
+                    .namespaces
+                    .keys()
+                    .filter(|name| namespace.is_none_or(|only| only == *name));
+                names.map(|name| ObjectKey::new(kind, name, "")).collect()
+            }
+            Kind::OrgEmailDomain => of(&self.domains, kind, namespace),
+            Kind::UserGroup => of(&self.groups, kind, namespace),
+            Kind::User => of(&self.users, kind, namespace),
+        }
+    }
+
+    /// Notes what of a user's account others depend on: what its spec asks for may wait. Returns
+    /// whether that is news.
+    pub fn note(&mut self, key: &ObjectKey, in_force: Option<InForce>) -> bool {
+        let place = (key.namespace.clone(), key.name.clone());
+        if self.in_force.get(&place) == in_force.as_ref() {
+            return false;
+        }
+        self.unindex(key);
+        match in_force {
+            Some(in_force) => self.in_force.insert(place, in_force),
+            None => self.in_force.remove(&place),
+        };
+        self.reindex(key);
+        true
+    }
+
+    /// Returns what of a user's account others depend on.
+    #[must_use]
+    pub fn in_force(&self, namespace: &str, user: &str) -> Option<&InForce> {
+        self.in_force.get(&(namespace.to_owned(), user.to_owned()))
+    }
+
+    /// Whether an account is known whose `User` of this name isn't there.
+    #[must_use]
+    pub fn is_unowned(&self, key: &ObjectKey) -> bool {
+        // Mostly there are none.
+        let is_there = || {
+            self.index.unowned.contains(&(
+                key.namespace.clone(),
+                key.name.clone(),
+                key.name.clone(),
+            ))
+        };
+        key.kind == Kind::User && !self.index.unowned.is_empty() && is_there()
+    }
+
+    /// Returns the accounts whose `User` isn't there, as far as they are known.
+    pub fn unowned(&self) -> impl Iterator<Item = ObjectKey> {
+        self.index
+            .unowned
+            .iter()
+            .map(|(namespace, _, name)| ObjectKey::new(Kind::User, namespace, name))
+    }
+
+    /// Returns how many `User`s there are, and accounts without one.
+    #[must_use]
+    pub fn owners_known(&self) -> usize {
+        self.users.len() + self.index.unowned.len()
+    }
+
+    /// Returns the names of the next `User`s, there or not, after one, or after a part of all: at
+    /// most so many.
+    #[must_use]
+    pub fn owners_after(
+        &self,
+        after: Option<&(String, String)>,
+        part: f64,
+        most: usize,
+    ) -> Vec<(String, String)> {
+        let left_out = (self.users.len() as f64 * part.clamp(0.0, 1.0)) as usize;
+        let after = after.or_else(|| self.users.keys().nth(left_out.checked_sub(1)?));
+        let users =
+            self.users.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        let unowned =
+            after.map(|(namespace, name)| (namespace.clone(), name.clone(), name.clone()));
+        let unowned = self
+            .index
+            .unowned
+            .range((unowned.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        let users = users.take(most).map(|(place, _)| place.clone());
+        let mut next: Vec<(String, String)> = users
+            .chain(unowned.take(most).map(|(namespace, _, name)| (namespace.clone(), name.clone())))
+            .collect();
+        next.sort_unstable();
+        next.truncate(most);
+        next
+    }
+
+    /// Whether a namespace holds an object that stays, other than the two default groups.
+    #[must_use]
+    pub fn is_inhabited(&self, namespace: &str) -> bool {
+        let declared = |name: &str| GroupContent::undeclared(name).is_none();
+        within(&self.users, namespace).any(|(_, seen)| !seen.meta.deleting)
+            || within(&self.domains, namespace).any(|(_, seen)| !seen.meta.deleting)
+            || within(&self.groups, namespace)
+                .any(|(name, seen)| !seen.meta.deleting && declared(name))
+    }
+
+    /// Whether a namespace is going, and has no `User` any more.
+    #[must_use]
+    pub fn is_abandoned(&self, namespace: &str) -> bool {
+        self.is_going(namespace) && within(&self.users, namespace).next().is_none()
+    }
+
+    /// Returns the address that a user asks for.
+    #[must_use]
+    pub fn email(&self, namespace: &str, user: &str) -> Option<&Result<Email, EmailError>> {
+        self.emails.get(&(namespace.to_owned(), user.to_owned()))
+    }
+
+    /// Returns the users who ask for an address.
+    #[must_use]
+    pub fn asking_for_email(&self, namespace: &str, email: &Email) -> Vec<ObjectKey> {
+        users_under(&self.index.emails, namespace, email.as_str(), Reach::Exactly)
+    }
+
+    /// Returns the users who ask for a username.
+    #[must_use]
+    pub fn asking_for_username(&self, namespace: &str, username: &str) -> Vec<ObjectKey> {
+        users_under(&self.index.usernames, namespace, username, Reach::Exactly)
+    }
+
+    /// Returns the users who are in a group or ask to be.
+    #[must_use]
+    pub fn of_group(&self, namespace: &str, group: &str) -> Vec<ObjectKey> {
+        users_under(&self.index.groups, namespace, group, Reach::Exactly)
+    }
+
+    /// Returns the users who follow a user's permissions or ask to.
+    #[must_use]
+    pub fn followers(&self, namespace: &str, user: &str) -> Vec<ObjectKey> {
+        users_under(&self.index.followed, namespace, user, Reach::Exactly)
+    }
+
+    /// Returns the users who follow the permissions of one of these users or ask to, directly or
+    /// through others: each once, and who is alone asked for isn't its own heir.
+    #[must_use]
+    pub fn heirs<'a>(
+        &self,
+        namespace: &str,
+        users: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<ObjectKey> {
+        let mut heirs: Vec<ObjectKey> = vec![];
+        let mut next: Vec<String> = users.into_iter().map(str::to_owned).collect();
+        let mut met: HashSet<String> = next.iter().filter(|_| next.len() == 1).cloned().collect();
+        let mut followed: HashSet<String> = HashSet::new();
+        while let Some(name) = next.pop() {
+            if !followed.insert(name.clone()) {
+                continue;
+            }
+            for heir in self.followers(namespace, &name) {
+                if met.insert(heir.name.clone()) {
+                    next.push(heir.name.clone());
+                    heirs.push(heir);
+                }
+            }
+        }
+        heirs
+    }
+
+    /// Returns the users who ask for a copy of a user or of its permissions.
+    #[must_use]
+    pub fn copiers(&self, namespace: &str, user: &str) -> Vec<ObjectKey> {
+        users_under(&self.index.copied, namespace, user, Reach::Exactly)
+    }
+
+    /// Returns the users that are being deleted with their accounts, and in a namespace that is
+    /// going those who aren't yet.
+    #[must_use]
+    pub fn leaving(&self, namespace: &str) -> Leaving {
+        let leaving = users_under(&self.index.leaving, namespace, "", Reach::Exactly);
+        let deleted: Leaving = leaving.into_iter().map(|key| key.name).collect();
+        let last = self.is_going(namespace).then(|| {
+            let last = within(&self.users, namespace).filter(|(_, seen)| !seen.meta.deleting);
+            Arc::new(last.map(|(name, _)| name.to_owned()).collect())
+        });
+        Leaving { last, ..deleted }
+    }
+
+    /// Whether a user is being deleted, and its account with it.
+    #[must_use]
+    pub fn takes_account(&self, namespace: &str, user: &str) -> bool {
+        let place = (namespace.to_owned(), user.to_owned());
+        let Some(user) = self.users.get(&place) else { return false };
+        let is_its_own =
+            self.in_force.get(&place).is_none_or(|account| account.owner_uid == user.meta.uid);
+        user.meta.deleting && user.spec.deletion_policy == DeletionPolicy::Delete && is_its_own
+    }
+
+    /// Whether a namespace is being deleted.
+    fn is_going(&self, namespace: &str) -> bool {
+        self.namespaces.get(namespace).is_some_and(|seen| seen.terminating)
+    }
+
+    /// Returns the users who ask for an address in a domain or below it.
+    #[must_use]
+    pub fn of_domain(&self, namespace: &str, domain: &str) -> Vec<ObjectKey> {
+        users_under(&self.index.domains, namespace, &from_the_root(domain), Reach::AndBelow)
+    }
+
+    fn unindex(&mut self, key: &ObjectKey) {
+        for (index, entry) in self.entries(key) {
+            self.index.of(index).remove(&entry);
+        }
+        if key.kind == Kind::User {
+            self.emails.remove(&(key.namespace.clone(), key.name.clone()));
+        }
+    }
+
+    fn reindex(&mut self, key: &ObjectKey) {
+        let place = (key.namespace.clone(), key.name.clone());
+        if key.kind == Kind::User
+            && let Some(user) = self.users.get(&place)
+        {
+            let email = Email::parse(user.spec.email.as_deref().unwrap_or_default());
+            self.emails.insert(place, email);
+        }
+        for (index, entry) in self.entries(key) {
+            self.index.of(index).insert(entry);
+        }
+    }
+
+    fn entries(&self, key: &ObjectKey) -> Vec<(Which, (String, String, String))> {
+        let place = (key.namespace.clone(), key.name.clone());
+        if key.kind != Kind::User {
+            return vec![];
+        }
+        let in_force = self.in_force.get(&place);
+        let mut entries: Vec<(Which, String)> =
+            in_force.map(|account| (Which::Groups, account.group.clone())).into_iter().collect();
+        entries.extend(
+            in_force
+                .and_then(|account| account.follows.clone())
+                .map(|followed| (Which::Followed, followed)),
+        );
+        match self.users.get(&place) {
+            Some(user) => entries.extend(self.declared_entries(key, user)),
+            None => entries.extend(in_force.map(|_| (Which::Unowned, key.name.clone()))),
+        }
+        entries
+            .into_iter()
+            .map(|(index, what)| (index, (place.0.clone(), what, place.1.clone())))
+            .collect()
+    }
+
+    /// Returns under what a `User` stands because of what it declares.
+    fn declared_entries(
+        &self,
+        key: &ObjectKey,
+        user: &Seen<UserSpec, UserStatus>,
+    ) -> Vec<(Which, String)> {
+        let username = user.spec.username.as_ref().unwrap_or(&key.name);
+        let mut entries = vec![
+            (Which::Usernames, username.clone()),
+            (Which::Groups, user.spec.group_ref.name.clone()),
+        ];
+        let secret = user.spec.password_secret_ref.as_ref();
+        entries.extend(secret.map(|reference| (Which::Secrets, reference.name.clone())));
+        let leaves = self.takes_account(&key.namespace, &key.name);
+        entries.extend(leaves.then(|| (Which::Leaving, String::new())));
+        let source =
+            user.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
+        entries.extend(source.map(|source| match source.mode {
+            SourceMode::Inherit => (Which::Followed, source.name.clone()),
+            SourceMode::Clone => (Which::Copied, source.name.clone()),
+        }));
+        entries.extend(user.spec.copy_of.iter().map(|source| (Which::Copied, source.name.clone())));
+        if let Some(Ok(email)) = self.emails.get(&(key.namespace.clone(), key.name.clone())) {
+            entries.push((Which::Emails, email.to_string()));
+            entries.push((Which::Domains, from_the_root(email.domain())));
+        }
+        entries
+    }
+}
+
+/// Returns the objects of a kind in one namespace, by name.
+pub fn within<'a, S, T>(
+    shelf: &'a Shelf<S, T>,
+    namespace: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a Seen<S, T>)> {
+    let first = (namespace.to_owned(), String::new());
+    shelf
+        .range(first..)
+        .take_while(move |(place, _)| place.0 == namespace)
+        .map(|(place, seen)| (place.1.as_str(), seen))
+}
+
+#[derive(Clone, Copy)]
+enum Which {
+    Emails,
+    Usernames,
+    Groups,
+    Domains,
+    Followed,
+    Secrets,
+    Copied,
+    Leaving,
+    Unowned,
+}
+
+impl Index {
+    fn of(&mut self, which: Which) -> &mut BTreeSet<(String, String, String)> {
+        match which {
+            Which::Emails => &mut self.emails,
+            Which::Usernames => &mut self.usernames,
+            Which::Groups => &mut self.groups,
+            Which::Domains => &mut self.domains,
+            Which::Followed => &mut self.followed,
+            Which::Secrets => &mut self.secrets,
+            Which::Copied => &mut self.copied,
+            Which::Leaving => &mut self.leaving,
+            Which::Unowned => &mut self.unowned,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Exactly,
+    AndBelow,
+}
+
+fn users_under(
+    index: &BTreeSet<(String, String, String)>,
+    namespace: &str,
+    what: &str,
+    reach: Reach,
+) -> Vec<ObjectKey> {
+    let first = (namespace.to_owned(), what.to_owned(), String::new());
+    let reached = |entry: &&(String, String, String)| {
+        entry.0 == namespace
+            && if reach == Reach::Exactly { entry.1 == what } else { entry.1.starts_with(what) }
+    };
+    index
+        .range(first..)
+        .take_while(reached)
+        .map(|entry| ObjectKey::new(Kind::User, namespace, &entry.2))
+        .collect()
+}
+
+/// Returns `example.acme.` for `acme.example`, so that subdomains stand right behind their domain.
+fn from_the_root(domain: &str) -> String {
+    domain.rsplit('.').flat_map(|label| [label, "."]).collect()
+}
+
+fn seen<S: serde::Serialize, T>(metadata: ObjectMeta, spec: S, status: T) -> Seen<S, T> {
+    let annotations = metadata.annotations.unwrap_or_default();
+    let annotated = |name: &str| annotations.get(name).is_some_and(|value| value == "true");
+    let finalizers = metadata.finalizers.unwrap_or_default();
+    let meta = Meta {
+        namespace: metadata.namespace.unwrap_or_default(),
+        name: metadata.name.unwrap_or_default(),
+        uid: metadata.uid.unwrap_or_default(),
+        generation: metadata.generation.unwrap_or_default(),
+        deleting: metadata.deletion_timestamp.is_some(),
+        paused: annotated(api::PAUSED),
+        held: finalizers.iter().any(|finalizer| finalizer == api::FINALIZER),
+        released: annotated(api::RELEASE),
+        unreadable: Unreadable::default(),
+    };
+    let version = number(metadata.resource_version.as_deref());
+    let size = size(&spec);
+    Seen {
+        meta,
+        finalizers,
+        spec: Arc::new(spec),
+        size,
+        status,
+        has_foreign_status: false,
+        version,
+    }
+}
+
+/// Returns how large a value is as JSON, which isn't kept.
+fn size(value: &impl serde::Serialize) -> u64 {
+    struct Count(u64);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // What can't be written isn't large.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
+}
+
+macro_rules! declared {
+    ($kind:ident, $spec:ident, $status:ident, $shelf:ident) => {
+        impl Declared for $kind {
+            const KIND: Kind = Kind::$kind;
+            type Spec = $spec;
+            type Status = $status;
+
+            fn parts(self) -> (ObjectMeta, Self::Spec, Option<Self::Status>) {
+                (self.metadata, self.spec, self.status)
+            }
+
+            fn shelf(world: &mut World) -> &mut Shelf<Self::Spec, Self::Status> {
+                &mut world.$shelf
+            }
+        }
+
+        impl Reported for $status {
+            fn observed_generation(&self) -> Option<i64> {
+                self.observed_generation
+            }
+
+            fn conditions(&self) -> &[Condition] {
+                &self.conditions
+            }
+
+            fn conditions_mut(&mut self) -> &mut Vec<Condition> {
+                &mut self.conditions
+            }
+        }
+    };
+}
+
+declared!(User, UserSpec, UserStatus, users);
+declared!(UserGroup, UserGroupSpec, UserGroupStatus, groups);
+declared!(OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, domains);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_user_that_is_deleted_takes_no_account_along_that_is_not_its_own() {
+        let mut world = World::default();
+        let metadata = json!({
+            "namespace": "acme", "name": "root", "uid": "second", "resourceVersion": "1",
+            "deletionTimestamp": "2026-11-30T12:00:00Z", "finalizers": ["acme.example/hold"],
+        });
+        world.see::<User>(
+            serde_json::from_value(json!({"metadata": metadata, "spec": {}})).unwrap(),
+            Origin::Anew,
+        );
+        let key = ObjectKey::new(Kind::User, "acme", "root");
+        for (owner, leaves) in [("first", false), ("second", true)] {
+            let in_force = InForce {
+                group: "administrators".to_owned(),
+                follows: None,
+                owner_uid: owner.to_owned(),
+            };
+            world.note(&key, Some(in_force));
+            assert_eq!(world.leaving("acme").contains("root"), leaves, "the account of {owner}");
+        }
+    }
+}

@@ -1,0 +1,924 @@
+//! Which of several replicas works: the one that holds a Lease and renews it.
+//!
+//! Clocks of machines differ, so nobody compares a time in a Lease with a clock: whoever waits
+//! measures how long the Lease hasn't changed before its eyes, and whoever holds it, how long it
+//! hasn't been renewed. A Lease keeps two replicas from working at once as long as both look at
+//! their clocks before each step; for a step that was begun before a pause and ends after it, the
+//! store checks the epoch.
+//!
+//! Anybody who may edit Leases in the namespace may write anything into this one, so nothing in it
+//! is taken for granted: an unrenewed Lease is taken after this operator's own duration, whatever
+//! the Lease says, and the store bounds the numbers in its annotations before it uses them.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::Client;
+use kube::api::{Api, ObjectMeta, PostParams};
+use sha2::{Digest, Sha256};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+
+use super::object_writer::in_short;
+use crate::clock::Clock;
+use crate::store::claims::Progress;
+
+/// Says on a Lease in which namespaces its holder works.
+const NAMESPACES: &str = "roster.rs/namespaces";
+
+/// Say on a Lease which epoch the store gave its holders last, and how many commits were made in
+/// it: a store that knows of fewer was put back.
+const EPOCH: &str = "roster.rs/epoch";
+const COMMITS: &str = "roster.rs/commits";
+
+/// Says on a Lease which holder has claimed the store last: one that holds the Lease and isn't
+/// named here doesn't work yet.
+const CLAIMED_BY: &str = "roster.rs/claimed-by";
+
+/// The annotations that operators write. Others' give way where the Lease has no room for both.
+const OWN_ANNOTATIONS: [&str; 4] = [NAMESPACES, EPOCH, COMMITS, CLAIMED_BY];
+
+/// How many characters of a holder's name are logged: the API server takes names of a megabyte.
+const MAX_LOGGED: usize = 253;
+
+/// How often a Lease is looked at again at once, after somebody else wrote to it.
+const LOOKS_AT_ONCE: usize = 3;
+
+/// How often is looked and renewed, and how long is waited.
+#[derive(Clone, Copy, Debug)]
+pub struct Rhythm {
+    /// How long a Lease that isn't renewed keeps others away; written into it in whole seconds.
+    pub duration: Duration,
+    /// How often the holder renews.
+    pub renewal: Duration,
+    /// When a holder that couldn't renew ends, since it last began to: before others may come.
+    pub deadline: Duration,
+    /// About how often those who wait look.
+    pub look: Duration,
+    /// How long a request may take.
+    pub patience: Duration,
+}
+
+impl Default for Rhythm {
+    fn default() -> Self {
+        let [duration, renewal, deadline, look, patience] =
+            [10, 2, 7, 1, 3].map(Duration::from_secs);
+        Self { duration, renewal, deadline, look, patience }
+    }
+}
+
+/// Returns the name of the Lease of operators that work in these namespaces; none stands for all.
+#[must_use]
+pub fn lease_name(namespaces: &BTreeSet<String>) -> String {
+    if namespaces.is_empty() {
+        return "roster".to_owned();
+    }
+    let digest = Sha256::digest(listed(namespaces));
+    let hex: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    format!("roster-{hex}")
+}
+
+fn listed(namespaces: &BTreeSet<String>) -> String {
+    namespaces.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// Returns a name for this process that no other has, also not the one after it on the same host.
+#[must_use]
+pub fn holder(host: &str) -> String {
+    format!("{host}_{}_{:08x}", std::process::id(), coin() >> 32)
+}
+
+fn coin() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Returns a time between four and six fifths, so that those who wait don't all look at once.
+fn about(time: Duration) -> Duration {
+    time * 4 / 5 + time * u32::from(coin().to_le_bytes()[0]) / 640
+}
+
+/// A Lease as it was last seen.
+#[derive(Clone, Debug)]
+struct Seen {
+    lease: Lease,
+    /// Since when it has said the same.
+    since: Instant,
+}
+
+impl Seen {
+    /// Returns what is known of a Lease, from what was known and what it says now.
+    fn after(before: Option<Self>, lease: Lease, now: Instant) -> Self {
+        let same = before.filter(|before| {
+            before.lease.metadata.uid == lease.metadata.uid && before.lease.spec == lease.spec
+        });
+        Self { since: same.map_or(now, |before| before.since), lease }
+    }
+
+    /// Whether this holder may take it: nobody has it, nobody renewed it for `duration`, or it is
+    /// its own already, of a request whose answer got lost.
+    ///
+    /// The duration that the Lease names isn't asked: a ghost that somebody wrote into it would
+    /// keep everybody away for as long as they like, and operators renew five times within their
+    /// own duration.
+    fn is_free(&self, holder: &str, duration: Duration, now: Instant) -> bool {
+        holder_of(&self.lease).is_none_or(|other| other == holder)
+            || now.duration_since(self.since) > duration
+    }
+}
+
+fn annotation<'a>(lease: &'a Lease, name: &str) -> Option<&'a str> {
+    lease.metadata.annotations.as_ref()?.get(name).map(String::as_str)
+}
+
+/// Returns what the annotations say of the holders' progress; what is no count is none.
+#[must_use]
+pub fn progress_of(lease: &Lease) -> Progress {
+    let noted = |name| {
+        annotation(lease, name)
+            .and_then(|number| number.parse().ok())
+            .filter(|count| *count >= 0)
+            .unwrap_or(0)
+    };
+    Progress { epoch: noted(EPOCH), commits: noted(COMMITS) }
+}
+
+/// Returns who holds a Lease, as it says.
+#[must_use]
+pub fn holder_of(lease: &Lease) -> Option<&str> {
+    lease.spec.as_ref()?.holder_identity.as_deref().filter(|holder| !holder.is_empty())
+}
+
+/// Returns a holder's name, cut off where it is longer than any operator's.
+#[must_use]
+pub fn shown(holder: &str) -> String {
+    match holder.char_indices().nth(MAX_LOGGED) {
+        Some((end, _)) => format!("{}…", &holder[..end]),
+        None => holder.to_owned(),
+    }
+}
+
+/// What a look at a Lease told an operator that stands by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The API server didn't answer.
+    Unanswered,
+    /// Whoever holds it has claimed the store, or it is about to be free.
+    Led,
+    /// Whoever holds it hasn't claimed the store, so that nobody works: for how long, as far as was
+    /// seen.
+    Unclaimed(Duration),
+}
+
+/// Since when the present holder of a Lease was seen without having claimed the store.
+#[derive(Debug, Default)]
+struct Unclaimed {
+    since: Option<(String, Instant)>,
+}
+
+impl Unclaimed {
+    fn look(&mut self, lease: Option<&Lease>, now: Instant) -> Look {
+        let holder = lease.and_then(|lease| {
+            holder_of(lease).filter(|holder| annotation(lease, CLAIMED_BY) != Some(holder))
+        });
+        let Some(holder) = holder else {
+            self.since = None;
+            return Look::Led;
+        };
+        let known = self.since.take().filter(|(before, _)| before == holder);
+        let (_, since) = self.since.insert(known.unwrap_or_else(|| (holder.to_owned(), now)));
+        Look::Unclaimed(now.duration_since(*since))
+    }
+}
+
+/// What whoever wants a Lease writes into it.
+#[derive(Clone, Debug)]
+struct Candidate {
+    name: String,
+    holder: String,
+    namespaces: BTreeSet<String>,
+    duration: Duration,
+}
+
+impl Candidate {
+    /// Returns the Lease as this candidate's: taken, or renewed where it was before.
+    fn holding(&self, lease: Option<&Lease>, now: Timestamp) -> Lease {
+        let mut held = lease.cloned().unwrap_or_else(|| Lease {
+            metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+            ..Lease::default()
+        });
+        let is_mine = lease.and_then(holder_of) == Some(&self.holder);
+        let annotations = held.metadata.annotations.get_or_insert_default();
+        annotations.insert(
+            NAMESPACES.to_owned(),
+            if self.namespaces.is_empty() { "*".to_owned() } else { listed(&self.namespaces) },
+        );
+        let spec = held.spec.get_or_insert_default();
+        if !is_mine {
+            // Of a Lease that is new, nobody had it before.
+            spec.lease_transitions = Some(
+                lease.map_or(0, |_| spec.lease_transitions.unwrap_or(0).max(0).saturating_add(1)),
+            );
+            spec.acquire_time = Some(MicroTime(now));
+        }
+        spec.holder_identity = Some(self.holder.clone());
+        spec.lease_duration_seconds =
+            Some(i32::try_from(self.duration.as_secs()).unwrap_or(i32::MAX).max(1));
+        spec.renew_time = Some(MicroTime(now));
+        held
+    }
+}
+
+/// Returns the Lease with nothing on it but what its holder needs.
+fn bare(lease: &Lease) -> Lease {
+    let metadata = lease.metadata.clone();
+    let own = |name: &String| OWN_ANNOTATIONS.contains(&name.as_str());
+    let annotations =
+        metadata.annotations.map(|all| all.into_iter().filter(|(name, _)| own(name)).collect());
+    let (name, uid, resource_version) = (metadata.name, metadata.uid, metadata.resource_version);
+    let spec =
+        lease.spec.clone().map(|spec| LeaseSpec { preferred_holder: None, strategy: None, ..spec });
+    Lease {
+        metadata: ObjectMeta { name, uid, resource_version, annotations, ..ObjectMeta::default() },
+        spec,
+    }
+}
+
+/// Returns the Lease as nobody's, to be taken at once.
+fn let_go_of(lease: &Lease, now: Timestamp) -> Lease {
+    let mut free = lease.clone();
+    let LeaseSpec { holder_identity, lease_duration_seconds, renew_time, .. } =
+        free.spec.get_or_insert_default();
+    *holder_identity = Some(String::new());
+    *lease_duration_seconds = Some(1);
+    *renew_time = Some(MicroTime(now));
+    free
+}
+
+/// Why a holder isn't one any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// It couldn't renew in time: others may have taken it.
+    #[error("the Lease wasn't renewed in time")]
+    Late,
+    /// Another has it.
+    #[error("{0} has taken the Lease")]
+    Taken(String),
+    /// Somebody took it away.
+    #[error("somebody has emptied the Lease")]
+    Emptied,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error("no answer within {0:?}")]
+    Silence(Duration),
+    #[error("somebody else writes to it all the time")]
+    Contended,
+    #[error("{}", in_short(.0))]
+    Api(#[from] kube::Error),
+}
+
+impl Problem {
+    fn is(&self, code: u16) -> bool {
+        matches!(self, Self::Api(kube::Error::Api(status)) if status.code == code)
+    }
+
+    /// Whether the API server may have refused what is written on the Lease, such as more than
+    /// there is room for; what etcd finds too large is a 500.
+    fn may_be_about_content(&self) -> bool {
+        [413, 422, 500].iter().any(|code| self.is(*code))
+    }
+}
+
+/// Waits for a Lease.
+#[derive(Clone)]
+pub struct Elector {
+    leases: Api<Lease>,
+    candidate: Candidate,
+    rhythm: Rhythm,
+}
+
+impl Elector {
+    /// Returns an elector on the Lease of these namespaces, which is itself in the namespace
+    /// `place`.
+    #[must_use]
+    pub fn new(client: Client, place: &str, namespaces: &BTreeSet<String>, holder: &str) -> Self {
+        let rhythm = Rhythm::default();
+        let candidate = Candidate {
+            name: lease_name(namespaces),
+            holder: holder.to_owned(),
+            namespaces: namespaces.clone(),
+            duration: rhythm.duration,
+        };
+        Self { leases: Api::namespaced(client, place), candidate, rhythm }
+    }
+
+    /// Returns the same elector in another rhythm.
+    #[must_use]
+    pub fn in_rhythm(self, rhythm: Rhythm) -> Self {
+        Self {
+            candidate: Candidate { duration: rhythm.duration, ..self.candidate },
+            rhythm,
+            ..self
+        }
+    }
+
+    /// Waits until the Lease is free and takes it; it is renewed from then on. Tells of each look
+    /// in vain.
+    pub async fn acquire(&self, mut looked: impl FnMut(Look)) -> Tenure {
+        let (mut seen, mut said, mut unclaimed) = (None, None, Unclaimed::default());
+        loop {
+            let (heard, say) = match self.attempt(&mut seen).await {
+                Ok(Some((lease, begun))) => return self.keep(lease, begun),
+                Ok(None) => {
+                    (true, seen.as_ref().and_then(|seen: &Seen| holder_of(&seen.lease)).map(shown))
+                }
+                Err(problem) => (false, Some(problem.to_string())),
+            };
+            let lease = seen.as_ref().map(|seen| &seen.lease);
+            looked(if heard { unclaimed.look(lease, Instant::now()) } else { Look::Unanswered });
+            if say != said {
+                let lease = &self.candidate.name;
+                match &say {
+                    Some(holder) if heard => {
+                        tracing::info!(lease, holder, "standing by: another operator has the Lease")
+                    }
+                    Some(error) => {
+                        tracing::warn!(lease, error, "the Lease can't be looked at, trying again")
+                    }
+                    None => {}
+                }
+                said = say;
+            }
+            sleep(about(self.rhythm.look)).await;
+        }
+    }
+
+    /// Looks at the Lease, and takes it where it is free. Returns it as it was taken, and when
+    /// taking it began.
+    async fn attempt(&self, seen: &mut Option<Seen>) -> Result<Option<(Lease, Instant)>, Problem> {
+        let found = self.asked(self.leases.get_opt(&self.candidate.name)).await?;
+        let begun = Instant::now();
+        *seen = found.map(|lease| Seen::after(seen.take(), lease, begun));
+        if seen
+            .as_ref()
+            .is_some_and(|seen| !seen.is_free(&self.candidate.holder, self.rhythm.duration, begun))
+        {
+            return Ok(None);
+        }
+        match self.write(seen.as_ref().map(|seen| &seen.lease)).await {
+            Ok(lease) => Ok(Some((lease, begun))),
+            Err(problem) if problem.is(409) => Ok(None),
+            // It went meanwhile; of a Lease that is new, it is the namespace that isn't there.
+            Err(problem) if problem.is(404) && seen.is_some() => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// Writes the Lease as this candidate's, unless somebody wrote to it since it was seen.
+    async fn write(&self, lease: Option<&Lease>) -> Result<Lease, Problem> {
+        let held = self.candidate.holding(lease, Clock::SYSTEM.now());
+        let (name, parameters) = (&self.candidate.name, PostParams::default());
+        if lease.is_none() {
+            return self.asked(self.leases.create(&parameters, &held)).await;
+        }
+        match self.asked(self.leases.replace(name, &parameters, &held)).await {
+            Err(problem) if problem.may_be_about_content() => {
+                self.asked(self.leases.replace(name, &parameters, &bare(&held))).await
+            }
+            written => written,
+        }
+    }
+
+    async fn asked<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, Problem> {
+        timeout(self.rhythm.patience, request)
+            .await
+            .map_err(|_| Problem::Silence(self.rhythm.patience))?
+            .map_err(Problem::Api)
+    }
+
+    /// Renews a Lease that was taken, in a task of its own.
+    fn keep(&self, lease: Lease, begun: Instant) -> Tenure {
+        let until = begun + self.rhythm.deadline;
+        tracing::info!(
+            lease = self.candidate.name,
+            holder = self.candidate.holder,
+            "has the Lease"
+        );
+        let (announce, standing) = watch::channel(Standing::Until(until));
+        let (let_go, asked) = oneshot::channel();
+        let (progress, noted) = watch::channel(progress_of(&lease));
+        let keeper = Keeper { elector: self.clone(), lease, until, announce, progress: noted };
+        Tenure {
+            lease: Some(HeldLease {
+                standing,
+                let_go,
+                progress,
+                keeper: tokio::spawn(keeper.keep(begun, asked)),
+            }),
+        }
+    }
+}
+
+/// How it stands with a Lease that was taken.
+#[derive(Clone, Debug)]
+enum Standing {
+    /// It is held until then, unless it is renewed.
+    Until(Instant),
+    Lost(Lost),
+}
+
+/// Renews a Lease.
+struct Keeper {
+    elector: Elector,
+    lease: Lease,
+    /// When it is lost unless it is renewed.
+    until: Instant,
+    announce: watch::Sender<Standing>,
+    /// How far its holder came, which is to stand on it.
+    progress: watch::Receiver<Progress>,
+}
+
+impl Keeper {
+    /// Renews until the Lease is lost or to be let go of; where nobody is interested any more,
+    /// leaves it to expire.
+    async fn keep(mut self, mut begun: Instant, mut asked: oneshot::Receiver<()>) {
+        let mut next = begun + self.elector.rhythm.renewal;
+        loop {
+            let until = self.until;
+            let renewed = async {
+                sleep_until(next.min(until)).await;
+                // After a pause the time may be over before anything was tried.
+                if until <= Instant::now() {
+                    return Ok(Some(Lost::Late));
+                }
+                begun = Instant::now();
+                timeout_at(until, self.renew()).await.unwrap_or(Ok(Some(Lost::Late)))
+            };
+            let renewed = tokio::select! {
+                biased;
+                asked = &mut asked => return if asked.is_ok() { self.let_go().await },
+                renewed = renewed => renewed,
+            };
+            let lost = match renewed {
+                _ if until <= Instant::now() => Some(Lost::Late),
+                Ok(None) => {
+                    self.until = begun + self.elector.rhythm.deadline;
+                    next = begun + self.elector.rhythm.renewal;
+                    None
+                }
+                Ok(lost) => lost,
+                Err(problem) => {
+                    tracing::warn!(error = %problem, "the Lease couldn't be renewed, trying again");
+                    next = Instant::now() + about(self.elector.rhythm.look);
+                    None
+                }
+            };
+            let standing = lost.clone().map_or(Standing::Until(self.until), Standing::Lost);
+            if self.announce.send(standing).is_err() || lost.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Renews the Lease. Returns why it is lost, where it is.
+    async fn renew(&mut self) -> Result<Option<Lost>, Problem> {
+        let mut there = true;
+        for _ in 0..LOOKS_AT_ONCE {
+            self.note_progress();
+            match self.elector.write(there.then_some(&self.lease)).await {
+                Ok(lease) => {
+                    self.lease = lease;
+                    return Ok(None);
+                }
+                Err(problem) if problem.is(409) || (problem.is(404) && there) => {}
+                Err(problem) => return Err(problem),
+            }
+            // Somebody wrote to it, or it was deleted, or an answer got lost.
+            let found = self
+                .elector
+                .asked(self.elector.leases.get_opt(&self.elector.candidate.name))
+                .await?;
+            there = found.is_some();
+            let Some(lease) = found else { continue };
+            match holder_of(&lease) {
+                Some(holder) if holder == self.elector.candidate.holder => self.lease = lease,
+                Some(holder) => return Ok(Some(Lost::Taken(shown(holder)))),
+                None => return Ok(Some(Lost::Emptied)),
+            }
+        }
+        Err(Problem::Contended)
+    }
+
+    fn note_progress(&mut self) {
+        let progress = *self.progress.borrow();
+        // Also where the Lease names more: nobody but its holder knows, so that was written by
+        // somebody else.
+        if progress != progress_of(&self.lease) {
+            let annotations = self.lease.metadata.annotations.get_or_insert_default();
+            annotations.insert(EPOCH.to_owned(), progress.epoch.to_string());
+            annotations.insert(COMMITS.to_owned(), progress.commits.to_string());
+        }
+        // The store tells its holder's progress from the claim on, and nobody before it does.
+        let has_claimed = self.progress.has_changed().unwrap_or(false);
+        if has_claimed {
+            let annotations = self.lease.metadata.annotations.get_or_insert_default();
+            annotations.insert(CLAIMED_BY.to_owned(), self.elector.candidate.holder.clone());
+        }
+    }
+
+    /// Empties the Lease, so that another may take it at once; where that fails, it expires.
+    async fn let_go(mut self) {
+        let (name, parameters) = (self.elector.candidate.name.clone(), PostParams::default());
+        let name = &name;
+        let emptied = timeout(self.elector.rhythm.patience, async {
+            for _ in 0..LOOKS_AT_ONCE {
+                self.note_progress();
+                let free = let_go_of(&self.lease, Clock::SYSTEM.now());
+                match self.elector.leases.replace(name, &parameters, &free).await {
+                    Err(kube::Error::Api(status)) if status.code == 409 => {}
+                    outcome => return outcome.map(drop),
+                }
+                // A renewal that was under way was done all the same.
+                match self.elector.leases.get_opt(name).await? {
+                    Some(lease) if holder_of(&lease) == Some(&self.elector.candidate.holder) => {
+                        self.lease = lease
+                    }
+                    _ => return Ok(()),
+                }
+            }
+            Ok(())
+        });
+        match emptied.await {
+            Ok(Ok(())) => tracing::info!(lease = name, "has let go of the Lease"),
+            Ok(Err(error)) => tracing::warn!(
+                error = in_short(&error),
+                "the Lease couldn't be let go of, it expires by itself"
+            ),
+            Err(_) => {
+                tracing::warn!("the Lease couldn't be let go of in time, it expires by itself")
+            }
+        }
+    }
+}
+
+/// The right to work, until it is let go of or lost.
+pub struct Tenure {
+    lease: Option<HeldLease>,
+}
+
+struct HeldLease {
+    standing: watch::Receiver<Standing>,
+    let_go: oneshot::Sender<()>,
+    progress: watch::Sender<Progress>,
+    keeper: JoinHandle<()>,
+}
+
+impl Tenure {
+    /// Returns the right to work of the only operator that there can be.
+    #[must_use]
+    pub fn for_good() -> Self {
+        Self { lease: None }
+    }
+
+    /// Whether others wait to take over.
+    #[must_use]
+    pub fn has_successors(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Returns how far the holders of the Lease came, as they noted on it.
+    #[must_use]
+    pub fn known(&self) -> Progress {
+        self.lease.as_ref().map_or_else(Progress::default, |lease| *lease.progress.borrow())
+    }
+
+    /// Returns where to tell the holder's progress, which is noted on the Lease with each renewal
+    /// and when it is let go of.
+    #[must_use]
+    pub fn progress(&self) -> watch::Sender<Progress> {
+        self.lease.as_ref().map_or_else(watch::Sender::default, |lease| lease.progress.clone())
+    }
+
+    /// Whether it lasts at this moment: asked before each step, so that one who was paused takes no
+    /// further.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.lease.as_ref().is_none_or(|lease| match &*lease.standing.borrow() {
+            Standing::Until(until) => Instant::now() < *until,
+            Standing::Lost(_) => false,
+        })
+    }
+
+    /// Waits until it is lost.
+    pub async fn lost(&self) -> Lost {
+        let Some(lease) = &self.lease else { return std::future::pending().await };
+        let mut standing = lease.standing.clone();
+        loop {
+            let until = match &*standing.borrow_and_update() {
+                Standing::Lost(why) => return why.clone(),
+                Standing::Until(until) => *until,
+            };
+            if until <= Instant::now() {
+                return Lost::Late;
+            }
+            if let Ok(Err(_)) = timeout_at(until, standing.changed()).await {
+                // Nobody renews any more.
+                sleep_until(until).await;
+            }
+        }
+    }
+
+    /// Lets go of it, so that another may work at once.
+    pub async fn let_go(self) {
+        let Some(HeldLease { standing: _, let_go, progress: _, keeper }) = self.lease else {
+            return;
+        };
+        // Where the keeper has ended, there is nothing to let go of.
+        if let_go.send(()).is_ok() && keeper.await.is_err() {
+            tracing::error!("the Lease was left behind, it expires by itself");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(holder: &str) -> Candidate {
+        let (namespaces, duration) = (["acme".to_owned()].into(), Duration::from_secs(10));
+        Candidate { name: lease_name(&namespaces), holder: holder.to_owned(), namespaces, duration }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    #[track_caller]
+    fn spec_of(lease: &Lease) -> &LeaseSpec {
+        lease.spec.as_ref().unwrap()
+    }
+
+    #[test]
+    fn every_set_of_namespaces_has_a_lease_of_its_own() {
+        let check = |namespaces: &[&str], name: &str| {
+            let namespaces: BTreeSet<String> =
+                namespaces.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(lease_name(&namespaces), name);
+        };
+        check(&[], "roster");
+        check(&["acme"], "roster-822b33ad87");
+        check(&["depots", "acme"], "roster-bc542e1ba5");
+        check(&["acme", "depots", "acme"], "roster-bc542e1ba5");
+    }
+
+    #[test]
+    fn no_two_processes_have_one_name() {
+        let (one, other) = (holder("host"), holder("host"));
+        assert!(
+            one != other && one.starts_with(&format!("host_{}_", std::process::id())),
+            "{one} {other}"
+        );
+    }
+
+    #[test]
+    fn those_who_wait_do_not_look_all_at_once() {
+        let times: BTreeSet<Duration> = (0..100).map(|_| about(Duration::from_secs(1))).collect();
+        assert!(times.len() > 10);
+        assert!(times.iter().all(|time| (800..1200).contains(&time.as_millis())), "{times:?}");
+    }
+
+    #[test]
+    fn a_lease_says_who_took_it_when_and_for_the_how_manyth_time() {
+        let first = candidate("first").holding(None, at(0));
+        assert_eq!(first.metadata.name.as_deref(), Some("roster-822b33ad87"));
+        assert_eq!(first.metadata.annotations.as_ref().unwrap()[NAMESPACES], "acme");
+        let expected = LeaseSpec {
+            holder_identity: Some("first".to_owned()),
+            lease_duration_seconds: Some(10),
+            acquire_time: Some(MicroTime(at(0))),
+            renew_time: Some(MicroTime(at(0))),
+            lease_transitions: Some(0),
+            ..LeaseSpec::default()
+        };
+        assert_eq!(*spec_of(&first), expected);
+        let renewed = candidate("first").holding(Some(&first), at(2));
+        assert_eq!(
+            *spec_of(&renewed),
+            LeaseSpec { renew_time: Some(MicroTime(at(2))), ..expected }
+        );
+        let free = let_go_of(&renewed, at(3));
+        assert_eq!((holder_of(&free), spec_of(&free).lease_duration_seconds), (None, Some(1)));
+        let second = candidate("second").holding(Some(&free), at(4));
+        assert_eq!(holder_of(&second), Some("second"));
+        assert_eq!(
+            (spec_of(&second).lease_transitions, spec_of(&second).lease_duration_seconds),
+            (Some(1), Some(10))
+        );
+        assert_eq!(spec_of(&second).acquire_time, Some(MicroTime(at(4))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_expires_by_how_long_it_was_seen_unchanged_whatever_its_times_say() {
+        let usual = Duration::from_secs(10);
+        let long_ago = candidate("other").holding(None, at(-1_000_000));
+        let seen = Seen::after(None, long_ago.clone(), Instant::now());
+        assert!(!seen.is_free("me", usual, Instant::now()), "its clock may be wrong");
+        tokio::time::advance(Duration::from_secs(9)).await;
+        let seen = Seen::after(Some(seen), long_ago.clone(), Instant::now());
+        assert!(!seen.is_free("me", usual, Instant::now()));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let seen = Seen::after(Some(seen), long_ago.clone(), Instant::now());
+        assert!(seen.is_free("me", usual, Instant::now()));
+        let renewed = candidate("other").holding(Some(&long_ago), at(-2_000_000));
+        let seen = Seen::after(Some(seen), renewed, Instant::now());
+        assert!(!seen.is_free("me", usual, Instant::now()), "any change tells of life");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_is_nobodys_or_ones_own_is_free_at_once() {
+        let usual = Duration::from_secs(10);
+        let free = |lease: &Lease, holder| {
+            Seen::after(None, lease.clone(), Instant::now()).is_free(holder, usual, Instant::now())
+        };
+        let mine = candidate("me").holding(None, at(0));
+        assert!(free(&mine, "me") && !free(&mine, "another"));
+        assert!(free(&let_go_of(&mine, at(1)), "another"));
+        assert!(free(&Lease::default(), "another"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unrenewed_lease_is_free_after_ones_own_duration_whatever_it_says() {
+        let check = |what: &str, spec: LeaseSpec| {
+            let mut lease = candidate("other").holding(None, at(0));
+            let holder_identity = spec.holder_identity.clone().or(Some("ghost".to_owned()));
+            lease.spec = Some(LeaseSpec { holder_identity, ..spec });
+            let now = Instant::now();
+            let seen = Seen::after(None, lease.clone(), now);
+            for (after, expected) in [(9, false), (11, true)] {
+                let is_free =
+                    seen.is_free("me", Duration::from_secs(10), now + Duration::from_secs(after));
+                assert_eq!(is_free, expected, "{what}, after {after} s");
+            }
+            let taken = candidate("me").holding(Some(&lease), at(20));
+            assert_eq!(
+                (holder_of(&taken), spec_of(&taken).lease_duration_seconds),
+                (Some("me"), Some(10)),
+                "{what}"
+            );
+        };
+        check(
+            "a duration of a day",
+            LeaseSpec { lease_duration_seconds: Some(86_400), ..LeaseSpec::default() },
+        );
+        check(
+            "the longest duration",
+            LeaseSpec { lease_duration_seconds: Some(i32::MAX), ..LeaseSpec::default() },
+        );
+        check("no duration", LeaseSpec::default());
+        check(
+            "a negative duration",
+            LeaseSpec { lease_duration_seconds: Some(-5), ..LeaseSpec::default() },
+        );
+        let times = [Timestamp::MAX, Timestamp::MIN].map(|time| Some(MicroTime(time)));
+        for time in times {
+            check(
+                "its times",
+                LeaseSpec { renew_time: time.clone(), acquire_time: time, ..LeaseSpec::default() },
+            );
+        }
+        check(
+            "the most transitions",
+            LeaseSpec { lease_transitions: Some(i32::MAX), ..LeaseSpec::default() },
+        );
+        check(
+            "negative transitions",
+            LeaseSpec { lease_transitions: Some(i32::MIN), ..LeaseSpec::default() },
+        );
+        check(
+            "a huge name",
+            LeaseSpec { holder_identity: Some("x".repeat(1 << 20)), ..LeaseSpec::default() },
+        );
+    }
+
+    #[test]
+    fn a_holders_name_is_logged_only_as_far_as_operators_have_one() {
+        assert_eq!(shown("roster-0_1_abcd"), "roster-0_1_abcd");
+        assert_eq!(shown(&"ü".repeat(1 << 20)).chars().count(), MAX_LOGGED + 1);
+    }
+
+    #[test]
+    fn what_a_lease_says_of_progress_is_a_count_or_nothing() {
+        let check = |epoch: &str, commits: &str, expected: (i64, i64)| {
+            let annotations = [(EPOCH, epoch), (COMMITS, commits)]
+                .map(|(name, text)| (name.to_owned(), text.to_owned()));
+            let metadata =
+                ObjectMeta { annotations: Some(annotations.into()), ..ObjectMeta::default() };
+            let Progress { epoch, commits } = progress_of(&Lease { metadata, spec: None });
+            assert_eq!((epoch, commits), expected);
+        };
+        check("7", "12", (7, 12));
+        check("-9223372036854775808", "-1", (0, 0));
+        check("9223372036854775808", "seven", (0, 0));
+        check("9223372036854775807", "", (i64::MAX, 0));
+        assert_eq!(progress_of(&Lease::default()), Progress::default());
+    }
+
+    #[test]
+    fn what_others_wrote_gives_way_where_there_is_no_room() {
+        let mut lease = candidate("me").holding(None, at(0));
+        let metadata = &mut lease.metadata;
+        metadata.resource_version = Some("7".to_owned());
+        metadata.labels = Some([("team".to_owned(), "acme".to_owned())].into());
+        metadata.finalizers = Some(vec!["acme.example/keep".to_owned()]);
+        metadata
+            .annotations
+            .as_mut()
+            .unwrap()
+            .insert("acme.example/note".to_owned(), "x".repeat(1 << 18));
+        lease.spec.as_mut().unwrap().strategy = Some("OldestEmulationVersion".to_owned());
+        let bare = bare(&lease);
+        let expected = candidate("me").holding(None, at(0));
+        assert_eq!(bare.metadata.annotations, expected.metadata.annotations);
+        assert_eq!(
+            (bare.metadata.labels, bare.metadata.finalizers, bare.spec),
+            (None, None, expected.spec)
+        );
+        assert_eq!(
+            bare.metadata.resource_version.as_deref(),
+            Some("7"),
+            "somebody may have written to it meanwhile"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_holder_that_hasnt_claimed_the_store_is_told_from_one_that_works() {
+        let mut unclaimed = Unclaimed::default();
+        let claimed_by = |lease: &mut Lease, holder: &str| {
+            lease
+                .metadata
+                .annotations
+                .as_mut()
+                .unwrap()
+                .insert(CLAIMED_BY.to_owned(), holder.to_owned());
+        };
+        let mut lease = candidate("first").holding(None, at(0));
+        assert_eq!(unclaimed.look(Some(&lease), Instant::now()), Look::Unclaimed(Duration::ZERO));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(
+            unclaimed.look(Some(&lease), Instant::now()),
+            Look::Unclaimed(Duration::from_secs(5))
+        );
+        claimed_by(&mut lease, "first");
+        assert_eq!(unclaimed.look(Some(&lease), Instant::now()), Look::Led);
+        let ghost = candidate("ghost").holding(Some(&lease), at(1));
+        assert_eq!(unclaimed.look(Some(&ghost), Instant::now()), Look::Unclaimed(Duration::ZERO));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(
+            unclaimed.look(Some(&ghost), Instant::now()),
+            Look::Unclaimed(Duration::from_secs(60))
+        );
+        let other = candidate("other").holding(Some(&ghost), at(2));
+        assert_eq!(
+            unclaimed.look(Some(&other), Instant::now()),
+            Look::Unclaimed(Duration::ZERO),
+            "it has only begun"
+        );
+        assert_eq!(
+            unclaimed.look(Some(&let_go_of(&other, at(3))), Instant::now()),
+            Look::Led,
+            "it is taken in a moment"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tenure_ends_at_its_time_also_when_nobody_says_so() {
+        let (announce, standing) =
+            watch::channel(Standing::Until(Instant::now() + Duration::from_secs(7)));
+        let tenure = Tenure {
+            lease: Some(HeldLease {
+                standing,
+                let_go: oneshot::channel().0,
+                progress: watch::Sender::default(),
+                keeper: tokio::spawn(std::future::pending()),
+            }),
+        };
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert!(tenure.stands());
+        announce.send(Standing::Until(Instant::now() + Duration::from_secs(7))).unwrap();
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert!(tenure.stands());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!tenure.stands());
+        assert_eq!(tenure.lost().await, Lost::Late);
+        announce.send(Standing::Lost(Lost::Taken("other".to_owned()))).unwrap();
+        assert_eq!(tenure.lost().await, Lost::Taken("other".to_owned()));
+        drop(announce);
+        assert!(Tenure::for_good().stands() && !Tenure::for_good().has_successors());
+    }
+}

@@ -1,0 +1,668 @@
+//! Report: what Kubernetes is told, one write per object and the latest word only.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::core::Status as ApiStatus;
+use kube::runtime::events::{Event, EventType, Recorder};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::cache::{Declared, Reported, Seen, Shelf, World};
+use super::list_watch::number;
+use super::workqueue::{Kind, Lane, ObjectKey, Queue};
+use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason};
+use crate::api::{
+    self, Lenient, OrgEmailDomain, OrgEmailDomainStatus, User, UserGroup, UserGroupStatus,
+    UserStatus,
+};
+use crate::plan::{Hold, status};
+
+/// How many writes may be under way at once.
+const WRITES_AT_ONCE: usize = 64;
+
+/// How many of them nobody waits for: enough to keep an API server busy, and few enough that what
+/// somebody waits for doesn't stand behind them there.
+const FOLLOWING_AT_ONCE: usize = 16;
+
+/// How long a wait or a refusal is held back: what is applied together arrives in any order, and
+/// what heals in that time was never wrong.
+const BLOCKED_FOR_SURE: Duration = Duration::from_millis(500);
+
+/// What Kubernetes is to be told of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// Its finalizer changes.
+    Hold {
+        /// How.
+        hold: Hold,
+        /// What is told to whoever deleted it.
+        farewell: Option<Said>,
+    },
+    /// A user's status.
+    User(Box<UserStatus>),
+    /// A group's status.
+    Group(Box<UserGroupStatus>),
+    /// A listed domain's status.
+    Domain(Box<OrgEmailDomainStatus>),
+}
+
+impl Report {
+    fn is_blocked(&self) -> bool {
+        self.says().is_some_and(|(_, ready)| ready == Some(ConditionStatus::False))
+    }
+
+    /// Returns the generation that it is about, and whether the object is ready; nothing of a
+    /// finalizer.
+    fn says(&self) -> Option<(Option<i64>, Option<ConditionStatus>)> {
+        match self {
+            Self::Hold { .. } => None,
+            Self::User(status) => Some(said_by(status.as_ref())),
+            Self::Group(status) => Some(said_by(status.as_ref())),
+            Self::Domain(status) => Some(said_by(status.as_ref())),
+        }
+    }
+
+    /// Returns how urgent it is: somebody waits to hear of a new generation, of readiness and of
+    /// finalizers.
+    #[must_use]
+    pub fn lane(&self, world: &World, key: &ObjectKey) -> Lane {
+        let place = (key.namespace.clone(), key.name.clone());
+        let said = match self {
+            Self::Hold { .. } => None,
+            Self::User(_) => world.users.get(&place).map(|seen| said_by(&seen.status)),
+            Self::Group(_) => world.groups.get(&place).map(|seen| said_by(&seen.status)),
+            Self::Domain(_) => world.domains.get(&place).map(|seen| said_by(&seen.status)),
+        };
+        if said.is_some() && said == self.says() { Lane::Following } else { Lane::Asked }
+    }
+}
+
+fn said_by(status: &impl Reported) -> (Option<i64>, Option<ConditionStatus>) {
+    (status.observed_generation(), ready(status.conditions()).map(|ready| ready.status))
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub enum Answer {
+    /// The user is now as given.
+    User(Box<Lenient<User>>),
+    /// The group is now as given.
+    Group(Box<Lenient<UserGroup>>),
+    /// The listed domain is now as given.
+    Domain(Box<Lenient<OrgEmailDomain>>),
+    /// Our finalizer is off.
+    Released {
+        /// The uid of the object.
+        uid: String,
+    },
+    /// What was to be written is there already, or isn't an object's.
+    Done,
+    /// It isn't there, or isn't as it was when the write was made: another look will tell.
+    MovedOn,
+    /// It wasn't written.
+    Failed(Box<kube::Error>),
+}
+
+impl Answer {
+    /// Returns which version the object has now; 0 where it doesn't say.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        let version = match self {
+            Self::User(user) => &user.object.metadata.resource_version,
+            Self::Group(group) => &group.object.metadata.resource_version,
+            Self::Domain(domain) => &domain.object.metadata.resource_version,
+            Self::Released { .. } | Self::Done | Self::MovedOn | Self::Failed(_) => return 0,
+        };
+        number(version.as_deref())
+    }
+}
+
+/// A write to the API server, complete and compared: nothing but sending is left to do.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Changes an object.
+    Patch(ObjectPatch),
+    /// Creates a default group.
+    NewGroup {
+        /// The organization that lacks it.
+        organization: ObjectKey,
+        /// The group.
+        group: Box<UserGroup>,
+    },
+    /// Says something about an object without writing to it.
+    Event {
+        /// The object.
+        key: ObjectKey,
+        /// Its uid.
+        uid: String,
+        /// What is said.
+        said: Said,
+    },
+}
+
+/// A change of one object.
+#[derive(Clone, Debug)]
+pub struct ObjectPatch {
+    /// The object.
+    pub key: ObjectKey,
+    /// Its uid.
+    pub uid: String,
+    /// The JSON Patch (RFC 6902); its first step tests the uid.
+    pub steps: Value,
+    /// What is patched.
+    pub part: Part,
+    /// What is also said in an Event.
+    pub event: Option<Said>,
+}
+
+/// A part of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Its status.
+    Status,
+    /// Its finalizers: ours goes on or off.
+    Finalizer(Hold),
+}
+
+/// What an Event says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The reason, in one word.
+    pub reason: String,
+    /// The sentence.
+    pub note: String,
+    /// Whether somebody should worry.
+    pub warning: bool,
+}
+
+/// Slots for what is to be told: one per object, in which only the latest word stands.
+#[derive(Debug, Default)]
+pub struct Slots {
+    waiting: HashMap<ObjectKey, (String, Report, Lane)>,
+    due: Queue,
+    /// The objects that are written to, and the versions that they had before.
+    under_way: HashMap<ObjectKey, u64>,
+    following_under_way: HashSet<ObjectKey>,
+}
+
+impl Slots {
+    /// Puts a report about the object of this uid into its slot, over what stood there.
+    pub fn put(&mut self, key: ObjectKey, uid: String, report: Report, lane: Lane, now: Instant) {
+        let at = if report.is_blocked() { now + BLOCKED_FOR_SURE } else { now };
+        self.waiting.insert(key.clone(), (uid, report, lane));
+        if !self.under_way.contains_key(&key) {
+            self.due.put(key, lane, at);
+        }
+    }
+
+    /// Takes the reports that are due, as far as there is room for more writes.
+    pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, String, Report)> {
+        let mut due = self.due.take_from(Lane::Asked, now, self.room(), |_| true);
+        let following = self.due.take_from(
+            Lane::Following,
+            now,
+            self.room_to_follow().saturating_sub(due.len()),
+            |_| true,
+        );
+        // What was forgotten still stands in the queue.
+        self.following_under_way
+            .extend(following.iter().filter(|key| self.waiting.contains_key(key)).cloned());
+        due.extend(following);
+        let reports = due
+            .into_iter()
+            .filter_map(|key| self.waiting.remove(&key).map(|(uid, report, _)| (key, uid, report)));
+        reports.collect()
+    }
+
+    /// Returns how many more writes may be under way.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        WRITES_AT_ONCE.saturating_sub(self.under_way.len())
+    }
+
+    fn room_to_follow(&self) -> usize {
+        FOLLOWING_AT_ONCE.saturating_sub(self.following_under_way.len()).min(self.room())
+    }
+
+    /// Notes that a report that was taken needs no write.
+    pub fn skip(&mut self, key: &ObjectKey) {
+        self.following_under_way.remove(key);
+    }
+
+    /// Notes that a write to an object of this version is under way; its next report waits for the
+    /// answer.
+    pub fn begin(&mut self, key: ObjectKey, version: u64) {
+        self.under_way.insert(key, version);
+    }
+
+    /// Notes that an object's write is over. Returns which version the object had before.
+    pub fn end(&mut self, key: &ObjectKey, now: Instant) -> u64 {
+        let before = self.under_way.remove(key).unwrap_or_default();
+        self.following_under_way.remove(key);
+        if let Some((.., lane)) = self.waiting.get(key) {
+            self.due.put(key.clone(), *lane, now);
+        }
+        before
+    }
+
+    /// Forgets what waits to be told, and which versions objects had: all of it is about what isn't
+    /// so any more.
+    pub fn forget_waiting(&mut self) {
+        self.waiting.clear();
+        self.under_way.values_mut().for_each(|version| *version = 0);
+    }
+
+    /// Counts a write that failed. Returns when to look at the object again.
+    pub fn failed(&mut self, key: &ObjectKey, now: Instant) -> Instant {
+        self.due.failed(key, now)
+    }
+
+    /// Forgets that an object's writes failed.
+    pub fn succeeded(&mut self, key: &ObjectKey) {
+        self.due.succeeded(key);
+    }
+
+    /// Returns when the next report is due, if there is room for its write.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        let asked = self.due.next_due_in(Lane::Asked).filter(|_| self.room() > 0);
+        let following = self.due.next_due_in(Lane::Following).filter(|_| self.room_to_follow() > 0);
+        asked.into_iter().chain(following).min()
+    }
+
+    /// Whether everything was told.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_empty()
+    }
+}
+
+/// Returns the patch that tells a report, unless the object says so already, is gone, or is another
+/// one than the report is about.
+#[must_use]
+pub fn patch(
+    world: &World,
+    key: &ObjectKey,
+    uid: &str,
+    report: Report,
+    now: Timestamp,
+) -> Option<ObjectPatch> {
+    world.about(key).filter(|(meta, ..)| meta.uid == uid)?;
+    match report {
+        Report::Hold { hold, farewell } => hold_patch(world, key, hold, farewell),
+        Report::User(status) => status_patch::<User>(seen(&world.users, key)?, key, *status, now),
+        Report::Group(status) => {
+            status_patch::<UserGroup>(seen(&world.groups, key)?, key, *status, now)
+        }
+        Report::Domain(status) => {
+            status_patch::<OrgEmailDomain>(seen(&world.domains, key)?, key, *status, now)
+        }
+    }
+}
+
+fn seen<'a, T, S>(shelf: &'a Shelf<S, T>, key: &ObjectKey) -> Option<&'a Seen<S, T>> {
+    shelf.get(&(key.namespace.clone(), key.name.clone()))
+}
+
+fn status_patch<K: Declared>(
+    seen: &Seen<K::Spec, K::Status>,
+    key: &ObjectKey,
+    mut next: K::Status,
+    now: Timestamp,
+) -> Option<ObjectPatch> {
+    let Seen { meta, status: before, has_foreign_status, .. } = seen;
+    let uid = meta.uid.clone();
+    let conditions = std::mem::take(next.conditions_mut());
+    *next.conditions_mut() = status::dated(conditions, before.conditions(), now);
+    if next == *before && !has_foreign_status {
+        return None;
+    }
+    let steps = json!([
+        {"op": "test", "path": "/metadata/uid", "value": uid},
+        {"op": "add", "path": "/status", "value": next},
+    ]);
+    let event = said(before.conditions(), next.conditions());
+    Some(ObjectPatch { key: key.clone(), uid, steps, part: Part::Status, event })
+}
+
+/// Returns the Event for a refusal that is new; waits and successes say nothing.
+fn said(before: &[Condition], next: &[Condition]) -> Option<Said> {
+    let stalled = |conditions: &[Condition]| {
+        conditions
+            .iter()
+            .find(|condition| condition.kind == ConditionType::Stalled)
+            .map(|stalled| stalled.reason)
+    };
+    let reason = stalled(next).filter(|reason| stalled(before) != Some(*reason))?;
+    if reason == Reason::DirectoryRefused {
+        // A directory may refuse everybody for one reason, which is said once.
+        return None;
+    }
+    // A message may name an address; an Event names the reason, and where to read on.
+    let note = match reason {
+        Reason::DeadlineExceeded => {
+            "the transaction in flight is overdue and goes on: the condition Ready says what it waits for"
+        }
+        _ => "refused: the condition Ready in the status says what is wrong and what to do",
+    };
+    let note = note.to_owned();
+    Some(Said { reason: reason.as_str().to_owned(), note, warning: true })
+}
+
+fn hold_patch(
+    world: &World,
+    key: &ObjectKey,
+    hold: Hold,
+    event: Option<Said>,
+) -> Option<ObjectPatch> {
+    let (meta, finalizers, version) = world.about(key)?;
+    let at = finalizers.iter().position(|finalizer| finalizer == api::FINALIZER);
+    let steps = match (hold, at) {
+        (Hold::Take, None) if finalizers.is_empty() => {
+            vec![json!({"op": "add", "path": "/metadata/finalizers", "value": [api::FINALIZER]})]
+        }
+        (Hold::Take, None) => {
+            vec![json!({"op": "add", "path": "/metadata/finalizers/-", "value": api::FINALIZER})]
+        }
+        (Hold::Release, Some(at)) => {
+            vec![json!({"op": "remove", "path": format!("/metadata/finalizers/{at}")})]
+        }
+        (Hold::Keep, _) | (Hold::Take, Some(_)) | (Hold::Release, None) => return None,
+    };
+    // The steps count on the finalizers being as they were seen.
+    let tests = [
+        json!({"op": "test", "path": "/metadata/uid", "value": meta.uid}),
+        json!({"op": "test", "path": "/metadata/resourceVersion", "value": version.to_string()}),
+    ];
+    let steps = tests.into_iter().chain(steps).collect();
+    Some(ObjectPatch {
+        key: key.clone(),
+        uid: meta.uid.clone(),
+        steps,
+        part: Part::Finalizer(hold),
+        event,
+    })
+}
+
+fn ready(conditions: &[Condition]) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.kind == ConditionType::Ready)
+}
+
+/// Sends writes and hands back what became of them.
+pub struct Reporter {
+    client: Client,
+    recorder: Recorder,
+    writes: JoinSet<(ObjectKey, Answer)>,
+}
+
+impl Reporter {
+    /// Returns a reporter that writes with this client and signs its Events with this recorder.
+    #[must_use]
+    pub fn new(client: Client, recorder: Recorder) -> Self {
+        Self { client, recorder, writes: JoinSet::new() }
+    }
+
+    /// Sends a write.
+    pub fn send(&mut self, write: Write) {
+        let (client, recorder) = (self.client.clone(), self.recorder.clone());
+        self.writes.spawn(async move {
+            match write {
+                Write::Patch(patch) => send_patch(client, &recorder, patch).await,
+                Write::NewGroup { organization, group } => {
+                    create_group(client, organization, &group).await
+                }
+                Write::Event { key, uid, said } => {
+                    publish(&recorder, &key, &uid, &said).await;
+                    (ObjectKey::new(Kind::Organization, key.namespace, ""), Answer::Done)
+                }
+            }
+        });
+    }
+
+    /// Waits for the next answer; for ever while no write is under way.
+    pub async fn answer(&mut self) -> (ObjectKey, Answer) {
+        loop {
+            match self.writes.join_next().await {
+                Some(Ok(answer)) => return answer,
+                Some(Err(error)) => tracing::error!(%error, "a write ended without an answer"),
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+async fn send_patch(
+    client: Client,
+    recorder: &Recorder,
+    patch: ObjectPatch,
+) -> (ObjectKey, Answer) {
+    let answer = match patch.key.kind {
+        Kind::User => send_as(client, &patch, Answer::User).await,
+        Kind::UserGroup => send_as(client, &patch, Answer::Group).await,
+        Kind::OrgEmailDomain => send_as(client, &patch, Answer::Domain).await,
+        Kind::Organization | Kind::Secret => Answer::Done,
+    };
+    let written = !matches!(answer, Answer::MovedOn | Answer::Failed(_));
+    let event = match &answer {
+        // Where what isn't understood keeps the status out too, the Event is all that can be told.
+        Answer::Failed(error) if is_invalid(error) => {
+            patch.event.map(|said| Said { note: UNTOLD.to_owned(), ..said })
+        }
+        _ => patch.event.filter(|_| written),
+    };
+    if let Some(said) = event {
+        // An Event must not hold up the answer.
+        let (recorder, key, uid) = (recorder.clone(), patch.key.clone(), patch.uid.clone());
+        tokio::spawn(async move { publish(&recorder, &key, &uid, &said).await });
+    }
+    match (patch.part, written) {
+        (Part::Finalizer(Hold::Release), true) => (patch.key, Answer::Released { uid: patch.uid }),
+        _ => (patch.key, answer),
+    }
+}
+
+/// What an Event says where the status can't.
+const UNTOLD: &str = "refused, and the API server refuses the status that says why: roster doctor names the values in the spec \
+    that aren't understood";
+
+/// Whether the schema lets an object through no more.
+fn is_invalid(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 422 && status.reason == "Invalid")
+}
+
+async fn send_as<K>(
+    client: Client,
+    patch: &ObjectPatch,
+    answer: fn(Box<Lenient<K>>) -> Answer,
+) -> Answer
+where
+    K: Declared + Clone + Debug,
+{
+    let api: Api<Lenient<K>> = Api::namespaced(client, &patch.key.namespace);
+    let steps = match serde_json::from_value(patch.steps.clone()) {
+        Ok(steps) => Patch::Json::<()>(steps),
+        Err(error) => return Answer::Failed(Box::new(kube::Error::SerdeError(error))),
+    };
+    let parameters = PatchParams::default();
+    let result = match patch.part {
+        Part::Status => api.patch_status(&patch.key.name, &parameters, &steps).await,
+        Part::Finalizer(_) => api.patch(&patch.key.name, &parameters, &steps).await,
+    };
+    match result {
+        Ok(object) => answer(Box::new(object)),
+        Err(kube::Error::Api(status)) if status.code == 404 || failed_its_test(&status) => {
+            Answer::MovedOn
+        }
+        Err(error) => Answer::Failed(Box::new(error)),
+    }
+}
+
+/// Creates a default group; that it is there already is as good.
+async fn create_group(
+    client: Client,
+    organization: ObjectKey,
+    group: &UserGroup,
+) -> (ObjectKey, Answer) {
+    let groups: Api<UserGroup> = Api::namespaced(client, &organization.namespace);
+    let answer = match groups.create(&PostParams::default(), group).await {
+        Ok(_) => Answer::Done,
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Answer::Done,
+        Err(error) => Answer::Failed(Box::new(error)),
+    };
+    (organization, answer)
+}
+
+/// Whether a `test` of a JSON Patch failed: the object isn't the one that was looked at.
+fn failed_its_test(status: &ApiStatus) -> bool {
+    status.code == 422 && status.message.starts_with("the server rejected our request")
+}
+
+async fn publish(recorder: &Recorder, key: &ObjectKey, uid: &str, said: &Said) {
+    let reference = k8s_openapi::api::core::v1::ObjectReference {
+        api_version: Some("roster.rs/v1alpha1".to_owned()),
+        kind: Some(<&str>::from(key.kind).to_owned()),
+        namespace: Some(key.namespace.clone()),
+        name: Some(key.name.clone()),
+        uid: Some(uid.to_owned()),
+        ..Default::default()
+    };
+    let event = Event {
+        type_: if said.warning { EventType::Warning } else { EventType::Normal },
+        reason: said.reason.clone(),
+        note: Some(said.note.clone()),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    };
+    // An Event is a courtesy, and a terminating namespace takes none.
+    if let Err(error) = recorder.publish(&event, &reference).await {
+        tracing::debug!(uid, error = in_short(&error), "an event wasn't taken");
+    }
+}
+
+/// Returns what the log may say of an error: the API server's own words name objects and values,
+/// and what came instead of an answer may be anything, a Secret too.
+#[must_use]
+pub fn in_short(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if is_the_servers(status) => {
+            format!("{} {}", status.code, status.reason)
+        }
+        kube::Error::Api(status) => status.code.to_string(),
+        kube::Error::SerdeError(error) => unreadable_json(error),
+        kube::Error::FromUtf8(_) => "an answer that isn't UTF-8".to_owned(),
+        // A plugin's output may be a token.
+        kube::Error::Auth(_) => "the credentials for the API server can't be used".to_owned(),
+        other => crate::telemetry::chain(other),
+    }
+}
+
+/// Returns where an answer can't be read, without a word of what stands there.
+#[must_use]
+pub fn unreadable_json(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Io | serde_json::error::Category::Eof => {
+            "an answer that is cut short"
+        }
+        serde_json::error::Category::Syntax => "an answer that isn't JSON",
+        serde_json::error::Category::Data => "an answer of another form than was asked for",
+    };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+/// Whether a refusal is an API server's own. The client puts the text of any other answer, such as
+/// a proxy's page, into one.
+#[must_use]
+pub fn is_the_servers(status: &ApiStatus) -> bool {
+    STATUS_REASONS.contains(&status.reason.as_str())
+}
+
+/// The reasons that an API server gives (`metav1.StatusReason`).
+const STATUS_REASONS: &[&str] = &[
+    "AlreadyExists",
+    "BadRequest",
+    "Conflict",
+    "Expired",
+    "Forbidden",
+    "Gone",
+    "InternalError",
+    "Invalid",
+    "MethodNotAllowed",
+    "NotAcceptable",
+    "NotFound",
+    "RequestEntityTooLarge",
+    "ServerTimeout",
+    "ServiceUnavailable",
+    "StorageReadError",
+    "Timeout",
+    "TooManyRequests",
+    "Unauthorized",
+    "UnsupportedMediaType",
+];
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(error: &kube::Error, said: &str) {
+        assert_eq!(in_short(error), said);
+        // Also where it is the cause of another error, or is printed by a subcommand.
+        assert!(
+            !crate::telemetry::chain(error).contains("hunter2"),
+            "{}",
+            crate::telemetry::chain(error)
+        );
+        let boxed: Box<dyn std::error::Error + Send + Sync> =
+            Box::new(std::io::Error::other(in_short(error)));
+        assert!(!crate::telemetry::chain(boxed.as_ref()).contains("hunter2"));
+    }
+
+    #[test]
+    fn what_is_logged_of_an_answer_that_cannot_be_read_has_none_of_its_text() {
+        let data = serde_json::from_str::<u8>(r#""hunter2""#).unwrap_err();
+        check(
+            &kube::Error::SerdeError(data),
+            "an answer of another form than was asked for (line 1, column 9)",
+        );
+        let syntax = serde_json::from_str::<serde_json::Value>("<pre>hunter2</pre>").unwrap_err();
+        check(&kube::Error::SerdeError(syntax), "an answer that isn't JSON (line 1, column 1)");
+        let cut =
+            serde_json::from_str::<serde_json::Value>(r#"{"password": "hunter2"#).unwrap_err();
+        check(&kube::Error::SerdeError(cut), "an answer that is cut short (line 1, column 21)");
+        let text = String::from_utf8(b"hunter2\xff".to_vec()).unwrap_err();
+        check(&kube::Error::FromUtf8(text), "an answer that isn't UTF-8");
+    }
+
+    #[test]
+    fn what_is_logged_of_a_refusal_has_none_of_its_words() {
+        let page =
+            Status::failure("<pre>hunter2</pre>", "Failed to parse error data").with_code(502);
+        check(&kube::Error::Api(page.boxed()), "502");
+        let reason = Status::failure("", "hunter2").with_code(500);
+        check(&kube::Error::Api(reason.boxed()), "500");
+        let forbidden = Status::failure("alice may not", "Forbidden").with_code(403);
+        assert_eq!(in_short(&kube::Error::Api(forbidden.boxed())), "403 Forbidden");
+    }
+
+    #[tokio::test]
+    async fn what_was_forgotten_takes_no_room_from_what_is_told_later() {
+        let (mut slots, now) = (Slots::default(), Instant::now());
+        let key = |number: usize| ObjectKey::new(Kind::User, "acme", format!("u{number}"));
+        let report = || Report::Hold { hold: Hold::Take, farewell: None };
+        (0..20).for_each(|number| {
+            slots.put(key(number), String::new(), report(), Lane::Following, now)
+        });
+        slots.forget_waiting();
+        assert!(slots.take(now).is_empty());
+        slots.put(key(99), String::new(), report(), Lane::Following, now);
+        assert_eq!(slots.take(now).len(), 1);
+    }
+}

@@ -1,0 +1,1404 @@
+//! observe -> decide -> commit -> report, a group of objects at a time.
+//!
+//! Each round takes what is due, reads the store once, decides, and commits as one group. What
+//! Kubernetes is to be told stands in slots until it is sent.
+
+mod comparing;
+mod dependents;
+mod event_notes;
+mod put_aside;
+mod under_way;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use kube::Resource as _;
+use kube::api::ObjectMeta;
+use tokio::time::Instant;
+
+use self::event_notes::{farewell, put_back, taken_back};
+use self::put_aside::PutAside;
+use self::under_way::CONFIRMED_AGAIN;
+use super::billing_periods::Months;
+use super::cache::{self, InForce, Origin, Reported, World};
+use super::clocks::{Clocks, ServerClock};
+use super::list_watch::Relist;
+use super::object_writer::{self, Answer, Report, Said, Slots, Write};
+use super::observe::{self, Snapshot};
+use super::passwords::Passwords;
+use super::round_budget::RoundBudget;
+use super::watches::{Listing, News, Scope};
+use super::workqueue::{Kind, Lane, ObjectKey, Queue};
+use crate::api::{Lenient, UserGroup, UserGroupSpec, UserStatus};
+use crate::clock::Clock;
+use crate::domain::account::{Account, AccountId, Revision, Source, TransactionKind};
+use crate::domain::billing::Zone;
+use crate::domain::group::ADMINISTRATORS;
+use crate::plan::status::Has;
+use crate::plan::{
+    Blocked, Decision, Hold, Plan, StoreTrouble, Urgency, organization, status, user,
+};
+use crate::provisioning::Groups;
+use crate::provisioning::queue::Provisioning;
+use crate::store::{Occasion, Receipt, Refusal, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// How many objects are looked at, and committed, together.
+const GROUP: usize = 256;
+
+/// How many accounts of others the decisions of a round may name together, beyond those of the last
+/// one: who closes a loop names everybody on it.
+const NAMED: usize = 16_384;
+
+/// How many of them cost an organization as much as looking at one object.
+const NAMED_PER_TURN: u64 = 64;
+
+/// How long counts of members and users are gathered before they are told.
+const COUNTS_GATHERED: Duration = Duration::from_secs(5);
+
+/// How long after a watch broke another break counts to the same series: it is taken up within 30
+/// s.
+const SERIES_OF_BREAKS: Duration = Duration::from_secs(90);
+
+/// How long a watch may break again and again before the operator isn't ready any more.
+const BLIND: Duration = Duration::from_secs(60);
+
+/// How often in a row the store may refuse what is planned for an object before somebody is told:
+/// by then 15 s went by.
+const REFUSED_FOR_SURE: u32 = 6;
+
+/// How the operator is to work.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How often everything is compared whole.
+    pub resync: Duration,
+    /// How often every entry is compared in each directory.
+    pub directory_resync: Duration,
+    /// How long a transaction may take before it is overdue.
+    pub transaction_deadline: SignedDuration,
+    /// The clock.
+    pub clock: Clock,
+    /// The names of the directories that transactions wait for.
+    pub directories: BTreeSet<String>,
+    /// The time zone whose months are billed.
+    pub billing_zone: Zone,
+}
+
+/// A list that is under way.
+#[derive(Debug)]
+struct ListUnderWay {
+    /// What was known when it began and it hasn't named yet.
+    missing: BTreeSet<ObjectKey>,
+    /// What a watch told of since it began, which is newer, or will be.
+    told: HashSet<ObjectKey>,
+}
+
+/// Everything between the news and the writes: what was seen, who is due, what is to be told.
+pub struct Pipeline<S> {
+    store: S,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    world: World,
+    queue: Queue,
+    /// The users whose heirs are to be looked at, by lane and namespace: whose heirs they are
+    /// together is found once.
+    heirs_of: BTreeMap<(Lane, String), BTreeSet<String>>,
+    /// The namespaces in which another domain is listed: addresses may count to another listing of
+    /// theirs now.
+    relisted: BTreeSet<String>,
+    slots: Slots,
+    /// Writes that stand in no slot: default groups and Events.
+    others: Vec<Write>,
+    /// Default groups that were asked for and not seen yet, by namespace and name.
+    creating: HashSet<(String, &'static str)>,
+    /// Who waits for somebody else to be in control.
+    waiting_for_control: BTreeSet<ObjectKey>,
+    /// Who is yet to take over an account that isn't theirs, and which.
+    taking_over: HashMap<ObjectKey, AccountId>,
+    /// What is said when an object goes, by its uid, until its finalizer is off.
+    farewells: HashMap<String, Said>,
+    /// When a watch's present series of breaks began, and its last break.
+    broken: HashMap<Scope, (Instant, Instant)>,
+    /// The namespaces that it works in; nothing where in all.
+    namespaces: Option<BTreeSet<String>>,
+    /// What is to be listed.
+    scopes: HashSet<Scope>,
+    /// What was never listed yet, or not since the cluster was put back to an earlier time; nothing
+    /// is decided before.
+    unlisted: HashSet<Scope>,
+    /// The lists that are under way.
+    lists: HashMap<Scope, ListUnderWay>,
+    /// Why everything is to be listed, if it is.
+    relist: Option<Relist>,
+    resync_at: Instant,
+    /// The passwords that are to be judged, and how others were.
+    passwords: Passwords,
+    /// What directories are to be brought.
+    provisioning: Provisioning,
+    /// When it began to work, also by the clock, to the second as statuses have it.
+    started: (Instant, jiff::Timestamp),
+    /// The groups that directories are to keep, when it is time to tell them.
+    tidying: Option<Groups>,
+    /// The newest change by a member that was looked at.
+    member_changes: i64,
+    /// Whether what no `User` leads to is to be looked at.
+    store_unseen: bool,
+    /// When to ask the store again whether the claim stands, where it couldn't be asked: until then
+    /// no directory is brought anything.
+    claim_asked_again: Option<Instant>,
+    /// When to try again to tell the store what directories confirmed.
+    confirm_at: Option<Instant>,
+    /// The transactions in flight, by the uid of their `User`, and whether they are overdue.
+    in_flight: HashMap<String, (TransactionKind, bool)>,
+    months: Months,
+    clocks: Clocks,
+    /// Whose commit failed and may have been done all the same, with the revision that it was
+    /// planned from: nobody was woken after it.
+    unsure: HashMap<ObjectKey, Option<Revision>>,
+    /// How often in a row the store refused what was planned for an object.
+    refused: HashMap<ObjectKey, u32>,
+    /// Whose change waits for an application's lock.
+    put_aside: PutAside,
+    /// That this operator may not work on any more, as the store said: another has taken over, or
+    /// only a restart can cure it.
+    superseded: Option<StoreError>,
+}
+
+impl<S: Store> Pipeline<S> {
+    /// Returns a pipeline that starts to work once every scope was listed.
+    pub fn new(store: S, settings: Settings, scopes: Vec<Scope>, metrics: Arc<Metrics>) -> Self {
+        let mut provisioning =
+            Provisioning::new(settings.directories.iter().cloned()).begun(Instant::now());
+        let gone = comparing::gone(settings.directory_resync, settings.clock.now());
+        provisioning.compare_every(settings.directory_resync, gone, Instant::now());
+        Self {
+            passwords: Passwords::default(),
+            provisioning,
+            started: (Instant::now(), status::second(settings.clock.now()).0),
+            tidying: None,
+            claim_asked_again: None,
+            confirm_at: None,
+            store_unseen: false,
+            member_changes: 0,
+            in_flight: HashMap::new(),
+            store,
+            resync_at: Instant::now() + settings.resync,
+            months: Months::new(),
+            clocks: Clocks::new(settings.clock, ServerClock::unread()),
+            settings,
+            metrics,
+            world: World::default(),
+            queue: Queue::default(),
+            heirs_of: BTreeMap::new(),
+            relisted: BTreeSet::new(),
+            slots: Slots::default(),
+            others: vec![],
+            creating: HashSet::new(),
+            waiting_for_control: BTreeSet::new(),
+            taking_over: HashMap::new(),
+            farewells: HashMap::new(),
+            broken: HashMap::new(),
+            namespaces: scopes.iter().map(|scope| scope.namespace.clone()).collect(),
+            unlisted: scopes.iter().cloned().collect(),
+            scopes: scopes.into_iter().collect(),
+            lists: HashMap::new(),
+            relist: None,
+            unsure: HashMap::new(),
+            refused: HashMap::new(),
+            put_aside: PutAside::default(),
+            superseded: None,
+        }
+    }
+
+    /// Returns the same pipeline, which compares its clock with the API server's.
+    #[must_use]
+    pub fn with_server_clock(self, server: ServerClock) -> Self {
+        Self { clocks: Clocks::new(self.settings.clock, server), ..self }
+    }
+
+    /// Returns what the store said, where it said that this operator may not work on: nothing is
+    /// decided or told any more.
+    pub fn take_superseded(&mut self) -> Option<StoreError> {
+        self.superseded.take()
+    }
+
+    /// Returns the store.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
+    /// Whether everything was listed.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.unlisted.is_empty()
+    }
+
+    /// Whether everything was listed, and no watch breaks again and again for more than a minute.
+    #[must_use]
+    pub fn is_up_to_date(&self) -> bool {
+        let now = Instant::now();
+        let blind = |(begun, last): &(Instant, Instant)| {
+            now.duration_since(*last) < SERIES_OF_BREAKS && now.duration_since(*begun) > BLIND
+        };
+        self.is_synced() && !self.broken.values().any(blind)
+    }
+
+    /// Returns when the next round is due: never before everything was listed.
+    #[must_use]
+    pub fn round_due(&self) -> Option<Instant> {
+        let next = self.queue.next_due().map_or(self.resync_at, |due| due.min(self.resync_at));
+        let next = self
+            .confirm_at
+            .into_iter()
+            .chain(self.provisioning.next_page_due())
+            .fold(next, Instant::min);
+        let next = if self.heirs_of.is_empty() && self.relisted.is_empty() {
+            next
+        } else {
+            next.min(Instant::now())
+        };
+        self.is_synced().then_some(next)
+    }
+
+    /// Returns when to look next whether a month is over.
+    #[must_use]
+    pub fn months_due(&self) -> Instant {
+        self.months.due()
+    }
+
+    /// Closes the months that are over.
+    pub async fn close_months(&mut self) {
+        let by = (&mut self.clocks, &*self.metrics);
+        let closed = self.months.close(&self.store, &self.settings.billing_zone, by).await;
+        self.superseded = closed.err().or(self.superseded.take());
+    }
+
+    /// Returns when the next report is due.
+    #[must_use]
+    pub fn writes_due(&self) -> Option<Instant> {
+        self.slots.next_due()
+    }
+
+    /// Returns when the next report, question or delivery is due.
+    #[must_use]
+    pub fn errands_due(&self) -> Option<Instant> {
+        let of_directories = [self.deliveries_due(), self.provisioning.next_lasting()];
+        of_directories
+            .into_iter()
+            .chain([self.writes_due(), self.passwords.next_due()])
+            .flatten()
+            .min()
+    }
+
+    /// Whether no report waits and no write is under way.
+    #[must_use]
+    pub fn everything_is_told(&self) -> bool {
+        self.slots.is_empty() && self.others.is_empty()
+    }
+
+    fn resync(&mut self) {
+        self.resync_at = Instant::now() + self.settings.resync;
+        self.store_unseen = true;
+        let kinds = [Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
+        let keys: Vec<ObjectKey> =
+            kinds.into_iter().flat_map(|kind| self.world.keys(kind, None)).collect();
+        self.follow(keys);
+    }
+
+    /// Looks at objects that only follow from what became of others.
+    fn follow(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
+        let now = Instant::now();
+        keys.into_iter().for_each(|key| self.queue.follow(key, now));
+    }
+
+    /// Looks at those who follow a user, directly or through others, when the next round begins.
+    fn look_at_heirs(&mut self, lane: Lane, namespace: &str, user: &str) {
+        self.heirs_of.entry((lane, namespace.to_owned())).or_default().insert(user.to_owned());
+    }
+
+    /// Makes those due who are to be looked at because of what became of many others in the last
+    /// round.
+    fn find_dependants(&mut self) {
+        let now = Instant::now();
+        for namespace in std::mem::take(&mut self.relisted) {
+            self.wake(self.world.keys(Kind::OrgEmailDomain, Some(&namespace)));
+        }
+        for ((lane, namespace), users) in std::mem::take(&mut self.heirs_of) {
+            for heir in self.world.heirs(&namespace, users.iter().map(String::as_str)) {
+                self.queue.put(heir, lane, now);
+            }
+        }
+    }
+
+    fn wake(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
+        let now = Instant::now();
+        keys.into_iter().for_each(|key| self.queue.wake(key, now));
+    }
+
+    /// Takes what is due through the pipeline, what others depend on first. Returns whether the
+    /// store could be used.
+    pub async fn round(&mut self) -> bool {
+        let mut in_use = true;
+        if self.resync_at <= Instant::now() {
+            self.resync();
+            self.relist = self.relist.max(Some(Relist::Resync));
+        }
+        if let Err(error) = self.confirm().await.and(self.look_at_the_store().await) {
+            // What can't be read now can't be read in a second either.
+            self.store_unseen &= !error.is_about_data();
+            self.wait_for_store(vec![], error);
+            self.confirm_at.get_or_insert(Instant::now() + CONFIRMED_AGAIN);
+            in_use = false;
+        }
+        if let Err(error) = self.compare().await {
+            self.wait_for_store(vec![], error);
+            in_use = false;
+        }
+        if self.superseded.is_some() {
+            return false;
+        }
+        self.find_dependants();
+        let mut budget = RoundBudget::new(&self.world);
+        let due = self.queue.take_within(Instant::now(), GROUP, |lane, key| budget.room(lane, key));
+        // Whom an application held up a moment ago may be held up again, and holds up nobody else's
+        // commit.
+        let (put_aside, due): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|key| self.put_aside.has(key));
+        let (organizations, rest): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|key| key.kind == Kind::Organization);
+        let (users, others): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|key| key.kind == Kind::User);
+        let mut stages = [others, users, put_aside].into_iter();
+        if let Err(error) = self.settle(organizations.clone()).await {
+            self.wait_for_store(organizations, error);
+            in_use = false;
+        }
+        while let Some(keys) = stages.next().filter(|_| self.superseded.is_none()) {
+            match self.carry(&keys).await {
+                Err((error, keys)) if error.is_about_data() => self.carry_singly(keys).await,
+                Err((error, keys)) => {
+                    // What comes later in the round isn't tried on a store that is away.
+                    self.wait_for_store(
+                        keys.into_iter().chain(stages.by_ref().flatten()).collect(),
+                        error,
+                    );
+                    in_use = false;
+                }
+                Ok(()) => {}
+            }
+        }
+        self.metrics.held_up.set(i64::try_from(self.put_aside.held_up()).unwrap_or(i64::MAX));
+        self.metrics.queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
+        in_use
+    }
+
+    /// Carries each object by itself, so that one unreadable row holds up nobody else's.
+    async fn carry_singly(&mut self, keys: Vec<ObjectKey>) {
+        for key in keys {
+            if let Err((error, keys)) = self.carry(std::slice::from_ref(&key)).await {
+                self.wait_for_store(keys, error);
+            }
+            if self.superseded.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// observe -> decide -> commit -> report. Returns whom that failed for, where it did.
+    async fn carry(&mut self, keys: &[ObjectKey]) -> Result<(), (StoreError, Vec<ObjectKey>)> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let unowned = keys.iter().filter(|key| self.world.is_unowned(key));
+        let unowned: Vec<_> =
+            unowned.map(|key| (key.namespace.clone(), key.name.clone())).collect();
+        self.look_at_unowned(&unowned).await.map_err(|error| (error, keys.to_vec()))?;
+        let observed = observe::observe(&self.world, &self.store, keys, self.clocks.now()).await;
+        let mut observed = observed.map_err(|error| (error, keys.to_vec()))?;
+        observed.iter_mut().for_each(|(key, snapshot)| self.add_what_is_under_way(key, snapshot));
+        let (mut decided, later) = decide(observed, NAMED);
+        self.wake(later);
+        for (key, _, decision) in &decided {
+            let named = u64::try_from(decision.named()).unwrap_or(u64::MAX);
+            self.queue.charge(&key.namespace, named / NAMED_PER_TURN);
+        }
+        // Before anybody is woken: those who wait may stand behind those whom they wait for, or in
+        // a later commit.
+        for (key, snapshot, decision) in &decided {
+            self.note(key, snapshot, decision);
+        }
+        // Who loses rights goes first, and in a commit of their own: another may wait for an
+        // application, or be short of time.
+        decided.sort_by_key(|(_, snapshot, decision)| urgency(snapshot, decision));
+        let revoking = decided.partition_point(|(_, snapshot, decision)| {
+            urgency(snapshot, decision) == Urgency::Revokes
+        });
+        let mut undone: Vec<ObjectKey> = decided.iter().map(|(key, ..)| key.clone()).collect();
+        let others = decided.split_off(revoking);
+        for decided in [decided, others] {
+            let count = decided.len();
+            if let Err(error) = self.carry_out(decided).await {
+                return Err((error, undone));
+            }
+            undone.drain(..count);
+        }
+        Ok(())
+    }
+
+    /// Commits what was decided, and reports it.
+    async fn carry_out(
+        &mut self,
+        decided: Vec<(ObjectKey, Snapshot, Decision)>,
+    ) -> Result<(), StoreError> {
+        let plans: Vec<Plan> =
+            decided.iter().filter_map(|(_, _, decision)| decision.plan.clone()).collect();
+        self.wake_after_unsure(&decided);
+        let answers = self.commit(&plans).await;
+        let planned = decided.iter().filter(|(_, _, decision)| decision.plan.is_some());
+        match &answers {
+            Err(error) if error.is_about_data() => {}
+            Err(_) => self
+                .unsure
+                .extend(planned.map(|(key, snapshot, _)| (key.clone(), revision(snapshot)))),
+            Ok(_) => planned.for_each(|(key, ..)| {
+                self.unsure.remove(key);
+            }),
+        }
+        let mut answers = answers?.into_iter();
+        for (key, mut snapshot, decision) in decided {
+            let answer = decision.plan.as_ref().and_then(|_| answers.next());
+            match answer {
+                Some(Err(Refusal::Locked)) => self.put_aside(key, &snapshot, StoreTrouble::Locked),
+                Some(Err(Refusal::OutOfTime)) => self.put_aside(key, &snapshot, StoreTrouble::Slow),
+                Some(Err(refusal)) => self.look_again(key, &mut snapshot, decision, refusal),
+                Some(Ok(receipt)) => {
+                    match &receipt {
+                        Receipt::Account(account) => {
+                            self.world.note(&key, Some(in_force(account)));
+                            if decision.plan.as_ref().is_some_and(Plan::creates)
+                                && account.revision == Revision(1)
+                            {
+                                self.provisioning.created(account.id, Instant::now());
+                            }
+                        }
+                        Receipt::Deleted(_) => _ = self.world.note(&key, None),
+                        Receipt::Done => {}
+                    }
+                    self.wake_dependants(&snapshot, decision.plan.as_ref(), &receipt);
+                    self.others.extend(taken_back(&snapshot, &receipt));
+                    self.others.extend(decision.puts_back.then(|| put_back(&snapshot)));
+                    if decision.again {
+                        self.queue.wake(key.clone(), Instant::now());
+                    }
+                    self.report(key, &mut snapshot, &decision, Some(&receipt));
+                }
+                None => self.report(key, &mut snapshot, &decision, None),
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, plans: &[Plan]) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
+        if plans.is_empty() {
+            return Ok(vec![]);
+        }
+        let now = self.clocks.now();
+        let deadline = now.checked_add(self.settings.transaction_deadline).unwrap_or(now);
+        let started = Instant::now();
+        tracing::debug!(plans = plans.len(), "committing");
+        let answers = self.store.commit(plans, Occasion { now, deadline }).await?;
+        self.metrics.committed(&answers, started.elapsed());
+        Ok(answers)
+    }
+
+    /// The store saw something that the snapshot didn't show: the next look will. Where it doesn't,
+    /// again and again, somebody is told.
+    fn look_again(
+        &mut self,
+        key: ObjectKey,
+        snapshot: &mut Snapshot,
+        mut decision: Decision,
+        refusal: Refusal,
+    ) {
+        let (kind, refused): (&str, &str) = (key.kind.into(), refusal.into());
+        tracing::debug!(kind, refusal = refused, "refused by the store, looking again");
+        let times = self.refused.entry(key.clone()).or_default();
+        *times = times.saturating_add(1);
+        let times = *times;
+        self.count_refused();
+        self.queue.retry(key.clone(), Instant::now());
+        if times < REFUSED_FOR_SURE {
+            return;
+        }
+        if times.is_multiple_of(REFUSED_FOR_SURE) && (times / REFUSED_FOR_SURE).is_power_of_two() {
+            let uid = &snapshot.meta().uid;
+            tracing::warn!(kind, uid, refusal = refused, times, "commit refused again and again");
+        }
+        let has_status = match snapshot {
+            Snapshot::User(_) => true,
+            Snapshot::Group(group) => group.spec.is_some(),
+            Snapshot::Domain(domain) => domain.spec.is_some(),
+        };
+        if has_status {
+            decision.blocked.insert(0, Blocked::RefusedByStore { why: refusal.to_string() });
+            decision.hold = Hold::Keep;
+            self.tell(key, snapshot, &decision, None);
+        }
+    }
+
+    fn count_refused(&self) {
+        let lasting = self.refused.values().filter(|times| **times >= REFUSED_FOR_SURE).count();
+        self.metrics.refused.set(i64::try_from(lasting).unwrap_or(i64::MAX));
+    }
+
+    /// Notes that the store doesn't refuse anything of an object now.
+    fn forget_refusals(&mut self, key: &ObjectKey) {
+        if self.refused.remove(key).is_some() {
+            self.count_refused();
+        }
+    }
+
+    /// Notes who depends on whom, who waits for control, and who for an account.
+    fn note(&mut self, key: &ObjectKey, snapshot: &Snapshot, decision: &Decision) {
+        if let Snapshot::User(user) = snapshot {
+            let in_force = user.account.as_ref().map(in_force);
+            let follows = in_force.as_ref().and_then(|account| account.follows.clone());
+            let undeclared = follows.is_some() && follows.as_deref() != user::follows(&user.spec);
+            if self.world.note(key, in_force) {
+                if undeclared {
+                    // Nobody could know until now that those behind it are behind whom it follows.
+                    self.look_at_heirs(Lane::Following, &key.namespace, &key.name);
+                }
+                if user.meta.deleting {
+                    // Nor whether it takes the account of its name along.
+                    self.wake_those_who_wait_for_control(&key.namespace);
+                }
+            }
+        }
+        let left_behind = match snapshot {
+            Snapshot::User(user) if decision.plan.is_none() => user.left_behind(),
+            Snapshot::User(_) | Snapshot::Group(_) | Snapshot::Domain(_) => None,
+        };
+        match left_behind {
+            Some(account) => self.taking_over.insert(key.clone(), account.id),
+            None => self.taking_over.remove(key),
+        };
+        if decision.blocked.iter().any(|why| matches!(why, Blocked::LastAdministrator { .. })) {
+            self.waiting_for_control.insert(key.clone());
+        } else {
+            self.waiting_for_control.remove(key);
+        }
+    }
+
+    fn report(
+        &mut self,
+        key: ObjectKey,
+        snapshot: &mut Snapshot,
+        decision: &Decision,
+        receipt: Option<&Receipt>,
+    ) {
+        self.queue.succeeded(&key);
+        self.forget_refusals(&key);
+        if !decision.blocked.iter().any(|why| matches!(why, Blocked::StoreUnavailable(_))) {
+            self.take_up_again(&key);
+        }
+        self.tell(key, snapshot, decision, receipt);
+    }
+
+    fn tell(
+        &mut self,
+        key: ObjectKey,
+        snapshot: &mut Snapshot,
+        decision: &Decision,
+        receipt: Option<&Receipt>,
+    ) {
+        let (uid, is_ours) =
+            (snapshot.meta().uid.clone(), snapshot.meta().deleting || snapshot.meta().held);
+        let hold = match receipt {
+            // Our finalizer is on until every directory has confirmed it.
+            Some(Receipt::Deleted(departure)) if departure.transaction.in_flight() => Hold::Keep,
+            _ => decision.hold,
+        };
+        let report = match (hold, &mut *snapshot) {
+            // Somebody released it: it isn't ours to speak of.
+            (Hold::Keep, _) if !is_ours => return,
+            (Hold::Keep, Snapshot::User(user)) => {
+                let found = has(user, receipt);
+                let account = brought(user, found);
+                self.follow_up(&key, user, found);
+                if let Some(lost) = decision.drops {
+                    self.provisioning.drop_entry(&key, lost, Instant::now());
+                }
+                // What was just asked of directories is missing there now.
+                self.add_what_directories_lack(&key, user, account);
+                let found = has(user, receipt);
+                Report::User(Box::new(status::of_user(
+                    user,
+                    found,
+                    &decision.blocked,
+                    &self.settings.billing_zone,
+                )))
+            }
+            (Hold::Keep, Snapshot::Group(group)) if group.spec.is_some() => {
+                Report::Group(Box::new(status::of_group(group, &decision.blocked)))
+            }
+            (Hold::Keep, Snapshot::Domain(domain)) if domain.spec.is_some() => {
+                Report::Domain(Box::new(status::of_listing(domain, &decision.blocked)))
+            }
+            (Hold::Keep, Snapshot::Group(_) | Snapshot::Domain(_)) => return,
+            (hold, _) => {
+                // The store says once how the account went, and the finalizer may take several
+                // tries.
+                self.farewells.extend(farewell(snapshot, receipt).map(|said| (uid.clone(), said)));
+                self.land(&uid);
+                Report::Hold { hold, farewell: self.farewells.get(&uid).cloned() }
+            }
+        };
+        let lane = report.lane(&self.world, &key);
+        self.slots.put(key, uid, report, lane, Instant::now());
+    }
+
+    /// Creates the default groups that organizations lack, and looks at what the store still has of
+    /// objects that went without our knowing.
+    async fn settle(&mut self, keys: Vec<ObjectKey>) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let ghosts = observe::ghosts(&self.world, &self.store, &keys).await?;
+        self.wake(ghosts);
+        for key in keys {
+            self.queue.succeeded(&key);
+            for name in
+                organization::missing_groups(&observe::organization(&self.world, &key.namespace))
+            {
+                if self.creating.insert((key.namespace.clone(), name)) {
+                    let group = Box::new(default_group(&key.namespace, name));
+                    self.others.push(Write::NewGroup { organization: key.clone(), group });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells objects with pending work that the store is away; the others keep their status.
+    fn wait_for_store(&mut self, keys: Vec<ObjectKey>, error: StoreError) {
+        if error.ends_the_work() {
+            // Another tells them, or this one once it has started anew.
+            self.superseded = Some(error);
+            return;
+        }
+        self.metrics.store_errors.inc();
+        tracing::error!(error = %crate::telemetry::chain(&error), objects = keys.len(), "the store can't be used, trying again");
+        let trouble = if error.is_locked_out() { StoreTrouble::Busy } else { StoreTrouble::Away };
+        for key in keys {
+            self.tell_that_it_waits(&key, None, trouble, false);
+            self.queue.retry(key, Instant::now());
+        }
+    }
+
+    /// Tells of pending work that the store doesn't take it now, beside what the store has of a
+    /// `User` where that is known. Work is pending where the spec is newer than the status, or
+    /// `is_planned`.
+    fn tell_that_it_waits(
+        &mut self,
+        key: &ObjectKey,
+        user: Option<&user::Snapshot>,
+        trouble: StoreTrouble,
+        is_planned: bool,
+    ) {
+        let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
+        let (Some(uid), Some(mut report)) =
+            (uid, without_store(&self.world, key, trouble, is_planned))
+        else {
+            return;
+        };
+        if let (Report::User(waits), Some(user)) = (&mut report, user) {
+            let blocked = [Blocked::StoreUnavailable(trouble)];
+            let found =
+                status::of_user(user, has(user, None), &blocked, &self.settings.billing_zone);
+            let observed = waits.observed_generation;
+            let conditions =
+                status::without_store(&found.conditions, observed.unwrap_or(-1), trouble);
+            **waits = UserStatus { observed_generation: observed, conditions, ..found };
+        }
+        self.slots.put(key.clone(), uid, report, Lane::Asked, Instant::now());
+    }
+
+    /// Returns the writes that are due: reports that say something new, and what else is to be
+    /// sent.
+    pub fn writes(&mut self) -> Vec<Write> {
+        let mut writes = self.others.split_off(self.others.len().saturating_sub(self.slots.room()));
+        for (key, uid, report) in self.slots.take(Instant::now()) {
+            match object_writer::patch(&self.world, &key, &uid, report, self.clocks.now()) {
+                Some(patch) => {
+                    let version = self.world.version(&key);
+                    self.slots.begin(key, version);
+                    writes.push(Write::Patch(patch));
+                }
+                None => self.slots.skip(&key),
+            }
+        }
+        writes
+    }
+
+    /// Takes in what became of a write.
+    pub fn take_answer(&mut self, key: ObjectKey, answer: Answer) {
+        let now = Instant::now();
+        self.metrics.told(&key, &answer);
+        let (before, after) = (self.slots.end(&key, now), answer.version());
+        if (1..before).contains(&after) {
+            // A write only makes an object newer.
+            self.roll_back(key.kind, before, after);
+            self.relist = Some(Relist::RolledBack);
+        }
+        let changed = match answer {
+            Answer::User(user) => self.world.see_answer(*user),
+            Answer::Group(group) => self.world.see_answer(*group),
+            Answer::Domain(domain) => self.world.see_answer(*domain),
+            Answer::Done => None,
+            Answer::Released { uid } => {
+                self.farewells.remove(&uid);
+                self.world.see_released(&key, &uid);
+                None
+            }
+            Answer::MovedOn => return self.try_again(key, now),
+            Answer::Failed(error) => {
+                self.creating.retain(|(namespace, _)| {
+                    key.kind != Kind::Organization || *namespace != key.namespace
+                });
+                let (kind, namespace): (&str, _) = (key.kind.into(), &key.namespace);
+                tracing::warn!(
+                    kind,
+                    namespace,
+                    error = object_writer::in_short(&error),
+                    "a write failed, trying again"
+                );
+                return self.try_again(key, now);
+            }
+        };
+        self.slots.succeeded(&key);
+        self.wake(changed);
+    }
+
+    /// Looks at an object again whose write came to nothing, the later the more often that was so.
+    fn try_again(&mut self, key: ObjectKey, now: Instant) {
+        if key.kind == Kind::Organization || self.world.about(&key).is_some() {
+            let at = self.slots.failed(&key, now);
+            self.queue.wake(key, at);
+        }
+    }
+
+    /// Takes in what happened in the cluster.
+    pub fn take_news(&mut self, news: News) {
+        match news {
+            News::RolledBack { kind, known, found } => self.roll_back(kind, known, found),
+            News::ListBegins(scope) => {
+                let known = self.world.keys(scope.kind, scope.namespace.as_deref());
+                let list =
+                    ListUnderWay { missing: known.into_iter().collect(), told: HashSet::new() };
+                self.lists.insert(scope, list);
+            }
+            News::Listed { listing, item } => self.take_listed(&listing, *item),
+            News::ListEnds(scope) => {
+                // One that began before the cluster was put back says nothing.
+                let Some(list) = self.lists.remove(&scope) else { return };
+                for key in list.missing {
+                    self.lose(&key);
+                }
+                if self.unlisted.remove(&scope) && self.unlisted.is_empty() {
+                    tracing::info!(
+                        users = self.world.users.len(),
+                        "everything was listed, starting to work"
+                    );
+                    self.resync();
+                }
+            }
+            News::Gone(key, version) => {
+                self.note_told(&key);
+                // The object of this name that is known may be the next one already.
+                if version == 0 || self.world.version(&key) <= version {
+                    self.lose(&key);
+                }
+            }
+            News::WatchBroke(scope) => {
+                let now = Instant::now();
+                let series = self.broken.entry(scope).or_insert((now, now));
+                let begun =
+                    if now.duration_since(series.1) < SERIES_OF_BREAKS { series.0 } else { now };
+                *series = (begun, now);
+            }
+            object => {
+                if let Some(key) = object.key() {
+                    self.note_told(&key);
+                }
+                self.take_object(object, Origin::Watch);
+            }
+        }
+    }
+
+    /// Takes in an object as a list has it.
+    fn take_listed(&mut self, listing: &Listing, object: News) {
+        let (Some(list), Some(key)) = (self.lists.get_mut(&listing.scope), object.key()) else {
+            return;
+        };
+        list.missing.remove(&key);
+        if list.told.contains(&key) {
+            return;
+        }
+        let is_first = self.unlisted.contains(&listing.scope);
+        let contradicts = self.world.contradicts(&key, object.version(), listing.version);
+        match contradicts.filter(|_| !is_first) {
+            Some(known) => {
+                self.roll_back(key.kind, known, object.version());
+                self.relist = Some(Relist::RolledBack);
+            }
+            None => self.take_object(
+                object,
+                if is_first { Origin::Anew } else { Origin::List(listing.version) },
+            ),
+        }
+    }
+
+    /// Notes that a watch told of an object, which the lists that are under way may have as it was
+    /// before.
+    fn note_told(&mut self, key: &ObjectKey) {
+        for (_, list) in self.lists.iter_mut().filter(|(scope, _)| scope.kind == key.kind) {
+            list.missing.remove(key);
+            list.told.insert(key.clone());
+        }
+    }
+
+    /// Forgets what isn't so any more, because the cluster was put back to an earlier time, and
+    /// decides nothing until everything was listed anew.
+    fn roll_back(&mut self, kind: Kind, known: u64, found: u64) {
+        let kind: &str = kind.into();
+        tracing::warn!(
+            kind,
+            known,
+            found,
+            "resource versions went backwards, as after a restore of etcd: listing everything anew"
+        );
+        self.metrics.rollbacks.inc();
+        self.unlisted = self.scopes.clone();
+        self.lists.clear();
+        self.creating.clear();
+        self.others.retain(|write| matches!(write, Write::Event { .. }));
+        self.slots.forget_waiting();
+        self.passwords.distrust_versions();
+    }
+
+    /// Returns why everything is to be listed, if it is.
+    pub fn take_relist(&mut self) -> Option<Relist> {
+        self.relist.take()
+    }
+
+    fn take_object(&mut self, object: News, origin: Origin) {
+        match object {
+            News::Namespace(namespace) => {
+                if let Some(key) = self.world.see_namespace(&namespace, origin) {
+                    let within = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
+                    let keys: Vec<_> = within
+                        .into_iter()
+                        .flat_map(|kind| self.world.keys(kind, Some(&key.namespace)))
+                        .collect();
+                    self.wake(keys.into_iter().chain([key]));
+                }
+            }
+            News::User(user) => self.see(*user, origin),
+            News::Group(group) => self.see(*group, origin),
+            News::Domain(domain) => self.see(*domain, origin),
+            News::Secret { key, seen } => {
+                if self.world.see_secret(&key, seen, origin) {
+                    self.wake(self.world.of_secret(&key.namespace, &key.name));
+                }
+            }
+            News::RolledBack { .. }
+            | News::ListBegins(_)
+            | News::Listed { .. }
+            | News::ListEnds(_)
+            | News::Gone(..)
+            | News::WatchBroke(_) => {}
+        }
+    }
+
+    fn see<K: cache::Declared>(&mut self, object: Lenient<K>, origin: Origin) {
+        let name = (
+            object.meta().namespace.clone().unwrap_or_default(),
+            object.meta().name.clone().unwrap_or_default(),
+        );
+        let key = ObjectKey::new(K::KIND, name.0, name.1);
+        let standing = |world: &World| {
+            let takes_account =
+                key.kind == Kind::User && world.takes_account(&key.namespace, &key.name);
+            world.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting, takes_account))
+        };
+        let before = standing(&self.world);
+        if let Some((uid, ..)) =
+            before.as_ref().filter(|(uid, ..)| object.meta().uid.as_ref() != Some(uid))
+        {
+            // It went and came again without our hearing of it.
+            self.farewells.remove(uid);
+            self.land(uid);
+        }
+        if let Some(key) = self.world.see(object, origin) {
+            if key.kind == Kind::User {
+                let after = standing(&self.world);
+                self.wake_after_seeing(&key, before != after);
+            }
+            let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
+            self.creating
+                .retain(|(namespace, name)| *namespace != key.namespace || *name != key.name);
+            // A group on its way out takes no new members: those who wait to join are told.
+            let place = (key.namespace.clone(), key.name.clone());
+            if key.kind == Kind::UserGroup
+                && self.world.groups.get(&place).is_some_and(|group| group.meta.deleting)
+            {
+                self.wake(self.world.of_group(&key.namespace, &key.name));
+            }
+            self.wake([key, organization]);
+        }
+    }
+
+    fn lose(&mut self, key: &ObjectKey) {
+        self.queue.succeeded(key);
+        self.slots.succeeded(key);
+        self.waiting_for_control.remove(key);
+        self.taking_over.remove(key);
+        self.unsure.remove(key);
+        self.forget_refusals(key);
+        self.put_aside.remove(key);
+        self.passwords.forget(key);
+        let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
+        if let Some(uid) = uid {
+            self.farewells.remove(&uid);
+            self.land(&uid);
+        }
+        let in_force = self.world.in_force(&key.namespace, &key.name).cloned();
+        let others = if key.kind == Kind::User { self.others_who_ask(key) } else { vec![] };
+        if self.world.lose(key) {
+            // An account that it left behind is told of otherwise.
+            self.wake(others);
+            if let Some(InForce { group, follows, owner_uid: _ }) =
+                in_force.filter(|_| key.kind == Kind::User)
+            {
+                // An account that was let go of counts again.
+                let soon = Instant::now() + COUNTS_GATHERED;
+                let listings = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
+                let source = follows.map(|name| ObjectKey::new(Kind::User, &key.namespace, name));
+                let counting = listings
+                    .into_iter()
+                    .chain([ObjectKey::new(Kind::UserGroup, &key.namespace, group)])
+                    .chain(source);
+                counting.for_each(|key| self.queue.wake(key, soon));
+            }
+            let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
+            let dependants = match key.kind {
+                Kind::UserGroup => self.world.of_group(&key.namespace, &key.name),
+                Kind::User => {
+                    self.wake_those_who_wait_for_control(&key.namespace);
+                    self.wake_what_is_abandoned(&key.namespace);
+                    self.look_at_heirs(Lane::Asked, &key.namespace, &key.name);
+                    self.world.copiers(&key.namespace, &key.name)
+                }
+                Kind::Secret => return self.wake(self.world.of_secret(&key.namespace, &key.name)),
+                Kind::OrgEmailDomain | Kind::Organization => vec![],
+            };
+            self.wake(dependants.into_iter().chain([key.clone(), organization]));
+        }
+    }
+}
+
+/// Decides on each object, until the decisions name so many accounts of others. Returns beside it
+/// who is to be looked at again: those who are left, and those whose plan a new account of this
+/// group makes another.
+pub(crate) fn decide(
+    observed: Vec<(ObjectKey, Snapshot)>,
+    most: usize,
+) -> (Vec<(ObjectKey, Snapshot, Decision)>, Vec<ObjectKey>) {
+    let (mut decided, mut later) = (vec![], vec![]);
+    let mut named = 0;
+    let mut created: BTreeSet<ObjectKey> = BTreeSet::new();
+    for (key, snapshot) in observed {
+        if named > most {
+            later.push(key);
+            continue;
+        }
+        let decision = snapshot.decide();
+        named += decision.named();
+        let named = |name: &String| ObjectKey::new(Kind::User, &key.namespace, name);
+        if decision.plan.is_some()
+            && decision.absent.iter().map(named).any(|absent| created.contains(&absent))
+        {
+            later.push(key);
+            continue;
+        }
+        if decision.plan.as_ref().is_some_and(Plan::creates) {
+            created.insert(key.clone());
+        }
+        decided.push((key, snapshot, decision));
+    }
+    (decided, later)
+}
+
+/// Returns how urgent a decision is.
+fn urgency(snapshot: &Snapshot, decision: &Decision) -> Urgency {
+    let before = match snapshot {
+        Snapshot::User(user) => user.account.as_ref().map(|account| &account.content),
+        Snapshot::Group(_) | Snapshot::Domain(_) => None,
+    };
+    decision.plan.as_ref().map_or(Urgency::Other, |plan| plan.urgency(before))
+}
+
+/// Returns at which revision a user's account is.
+fn revision(snapshot: &Snapshot) -> Option<Revision> {
+    match snapshot {
+        Snapshot::User(user) => user.account.as_ref().map(|account| account.revision),
+        Snapshot::Group(_) | Snapshot::Domain(_) => None,
+    }
+}
+
+/// Returns what of an account others depend on.
+fn in_force(account: &Account) -> InForce {
+    let follows = match &account.content.source {
+        Some(Source::Inherited { from, .. }) => Some(from.clone()),
+        Some(Source::Cloned(_)) | None => None,
+    };
+    InForce { group: account.content.group.clone(), follows, owner_uid: account.owner.uid.clone() }
+}
+
+/// Returns what the store has of a `User`.
+fn has<'a>(user: &'a user::Snapshot, receipt: Option<&'a Receipt>) -> Has<'a> {
+    match receipt {
+        Some(Receipt::Account(account)) => Has::Account(account),
+        Some(Receipt::Deleted(departure)) => Has::Departed(departure),
+        Some(Receipt::Done) | None => {
+            // An account that another User of this name left behind isn't this one's to tell of.
+            let account =
+                user.account.as_ref().filter(|account| account.owner.uid == user.meta.uid);
+            let departed = user.departure.as_ref().map(Has::Departed);
+            account.map(Has::Account).or(departed).unwrap_or(Has::Nothing)
+        }
+    }
+}
+
+/// Returns the account that directories are brought for a `User` of which the store has this,
+/// though it isn't its own yet.
+fn brought(user: &user::Snapshot, found: Has<'_>) -> Option<AccountId> {
+    match found {
+        Has::Account(account) => Some(account.id),
+        Has::Departed(departure) => Some(departure.account),
+        Has::Nothing => user.left_behind().map(|account| account.id),
+    }
+}
+
+fn default_group(namespace: &str, name: &str) -> UserGroup {
+    UserGroup {
+        metadata: ObjectMeta {
+            namespace: Some(namespace.to_owned()),
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        spec: UserGroupSpec { full_control: name == ADMINISTRATORS, ..UserGroupSpec::default() },
+        status: None,
+    }
+}
+
+/// Returns the status of an object with pending work while the store doesn't take it.
+fn without_store(
+    world: &World,
+    key: &ObjectKey,
+    trouble: StoreTrouble,
+    is_planned: bool,
+) -> Option<Report> {
+    let pending = Pending { trouble, is_planned };
+    let place = (key.namespace.clone(), key.name.clone());
+    match key.kind {
+        Kind::User => {
+            pending.status(world.users.get(&place)).map(|status| Report::User(Box::new(status)))
+        }
+        Kind::UserGroup => {
+            pending.status(world.groups.get(&place)).map(|status| Report::Group(Box::new(status)))
+        }
+        Kind::OrgEmailDomain => {
+            pending.status(world.domains.get(&place)).map(|status| Report::Domain(Box::new(status)))
+        }
+        Kind::Organization | Kind::Secret => None,
+    }
+}
+
+/// What keeps the store from taking work, and whether there surely is some.
+#[derive(Clone, Copy)]
+struct Pending {
+    trouble: StoreTrouble,
+    is_planned: bool,
+}
+
+impl Pending {
+    fn status<S, T: Reported>(self, seen: Option<&cache::Seen<S, T>>) -> Option<T> {
+        let seen = seen?;
+        let observed = seen.status.observed_generation().unwrap_or(-1);
+        let mut status = seen.status.clone();
+        *status.conditions_mut() =
+            status::without_store(seen.status.conditions(), observed, self.trouble);
+        (self.is_planned || seen.meta.deleting || observed != seen.meta.generation)
+            .then_some(status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::account::{Content, Lifecycle, Owner, Profile, TransactionId};
+    use crate::domain::email::{Domain, Email};
+    use crate::domain::organization::{CustomerId, LoginName, Organization};
+    use crate::domain::self_service::MemberValues;
+    use crate::plan::{AccountChange, AccountPlan, DomainPlan, Leaving, Listing};
+    use crate::store::memory::MemoryStore;
+
+    const DIRECTORY: &str = "rehearsal:///directory";
+
+    fn pipeline(store: MemoryStore, namespace: Option<&str>) -> Pipeline<MemoryStore> {
+        let settings = Settings {
+            resync: Duration::from_secs(600),
+            directory_resync: Duration::from_secs(6 * 3600),
+            transaction_deadline: SignedDuration::from_mins(20),
+            clock: Clock::SYSTEM,
+            directories: [DIRECTORY.to_owned()].into(),
+            billing_zone: Zone::UTC,
+        };
+        let scope = Scope { kind: Kind::User, namespace: namespace.map(str::to_owned) };
+        let mut pipeline =
+            Pipeline::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
+        pipeline.take_news(News::ListBegins(scope.clone()));
+        pipeline.take_news(News::ListEnds(scope));
+        pipeline
+    }
+
+    /// Creates an account in a namespace and deletes it, and returns which it was; no directory has
+    /// confirmed that yet.
+    async fn departed(store: &MemoryStore, namespace: &str) -> AccountId {
+        let occasion =
+            Occasion { now: jiff::Timestamp::UNIX_EPOCH, deadline: jiff::Timestamp::UNIX_EPOCH };
+        let organization = Organization {
+            namespace: namespace.to_owned(),
+            customer_id: CustomerId::parse(namespace).unwrap(),
+        };
+        let owner =
+            Owner { name: "alice".to_owned(), uid: format!("alice of {namespace}"), generation: 1 };
+        let plan = |change| {
+            let (organization, owner, leaving) =
+                (organization.clone(), owner.clone(), Leaving::default());
+            let plan = AccountPlan {
+                organization,
+                owner,
+                change,
+                moves: vec![],
+                keeps: vec![],
+                seen: vec![],
+                leaving,
+            };
+            Plan::Account(Box::new(plan))
+        };
+        let listing =
+            Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
+        let listed =
+            DomainPlan::Put { namespace: namespace.to_owned(), name: "acme".to_owned(), listing };
+        let content = Content {
+            email: Email::parse("alice@acme.example").unwrap(),
+            lifecycle: Lifecycle::Enabled,
+            group: "users".to_owned(),
+            grants: [].into(),
+            source: None,
+            role: None,
+            teams: BTreeSet::new(),
+            profile: Profile::default(),
+            copied: None,
+            member: MemberValues::default(),
+        };
+        let create = plan(AccountChange::Create {
+            id: None,
+            transaction: TransactionId::of_create(&owner.uid),
+            login_name: LoginName::new("alice", &organization.customer_id),
+            content,
+            password: None,
+        });
+        let answers = store.commit(&[Plan::Domain(listed), create], occasion).await.unwrap();
+        let Some(Ok(Receipt::Account(alice))) = answers.into_iter().next_back() else {
+            panic!("alice isn't there")
+        };
+        let transaction =
+            TransactionId::of_change(alice.id, TransactionKind::Delete, alice.revision);
+        let delete =
+            plan(AccountChange::Delete { account: alice.id, from: alice.revision, transaction });
+        store.commit(&[delete], occasion).await.unwrap().remove(0).unwrap();
+        alice.id
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_who_works_in_a_namespace_brings_directories_those_who_left_it_also_when_it_is_gone()
+     {
+        for (namespace, works_in) in
+            [(Some("acme"), ["acme"].as_slice()), (Some("corp"), &[]), (None, &["acme", "bolt"])]
+        {
+            let store = MemoryStore::default();
+            store
+                .use_directories(&[DIRECTORY.to_owned()].into(), jiff::Timestamp::UNIX_EPOCH)
+                .await
+                .unwrap();
+            let mut expected = BTreeSet::new();
+            for other in ["acme", "bolt"] {
+                let departed = departed(&store, other).await;
+                expected.extend(works_in.contains(&other).then_some(departed));
+            }
+            let mut pipeline = pipeline(store, namespace);
+            pipeline.round().await;
+            let brought: BTreeSet<AccountId> = pipeline
+                .deliveries()
+                .await
+                .into_iter()
+                .map(|delivery| delivery.entry.account)
+                .collect();
+            assert_eq!(brought, expected, "by who works in {namespace:?}");
+        }
+    }
+
+    /// Tells of an object as the API server has it.
+    fn tell(
+        pipeline: &mut Pipeline<MemoryStore>,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        spec: &serde_json::Value,
+    ) {
+        let metadata = serde_json::json!({
+            "namespace": namespace, "name": name, "uid": format!("{namespace}/{name}"), "generation": 1, "resourceVersion": "1",
+            "finalizers": [crate::api::FINALIZER],
+        });
+        let object = serde_json::json!({"metadata": metadata, "spec": spec});
+        pipeline.take_news(match kind {
+            Kind::User => News::User(serde_json::from_value(object).unwrap()),
+            Kind::UserGroup => News::Group(serde_json::from_value(object).unwrap()),
+            Kind::OrgEmailDomain => News::Domain(serde_json::from_value(object).unwrap()),
+            Kind::Organization | Kind::Secret => {
+                News::Namespace(serde_json::from_value(object).unwrap())
+            }
+        });
+    }
+
+    fn organization(
+        pipeline: &mut Pipeline<MemoryStore>,
+        name: &str,
+        users: usize,
+        spec: impl Fn(usize) -> serde_json::Value,
+    ) {
+        tell(pipeline, Kind::Organization, "", name, &serde_json::json!({}));
+        tell(
+            pipeline,
+            Kind::OrgEmailDomain,
+            name,
+            "acme",
+            &serde_json::json!({"domain": "acme.example"}),
+        );
+        for number in 0..users {
+            let mut user = serde_json::json!({"email": format!("u{number}@acme.example"), "chargeApproved": true});
+            user["profile"] = serde_json::json!({"displayName": "A user"});
+            user.as_object_mut().unwrap().extend(spec(number).as_object().unwrap().clone());
+            tell(pipeline, Kind::User, name, &format!("u{number}"), &user);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_organization_is_served_in_the_next_round_however_much_another_one_asks_for() {
+        let teams: Vec<String> = (0..64).map(|number| format!("{number:0128}")).collect();
+        let next = |number: usize| format!("u{}", (number + 1) % 2000);
+        let specs: [&dyn Fn(usize) -> serde_json::Value; 3] = [
+            &|_| serde_json::json!({}),
+            &|_| serde_json::json!({"teams": teams}),
+            &|number| serde_json::json!({"permissions": {"from": {"name": next(number), "mode": "Inherit"}}}),
+        ];
+        for spec in specs {
+            let mut pipeline = pipeline(MemoryStore::default(), None);
+            organization(&mut pipeline, "noisy", 2000, spec);
+            pipeline.round().await;
+            organization(&mut pipeline, "quiet", 1, |_| serde_json::json!({}));
+            pipeline.round().await;
+            let accounts = pipeline.store.list(Some("quiet")).await.unwrap();
+            assert_eq!(accounts.len(), 1);
+            assert!(pipeline.queue.len() > 1000, "the other one is far from done");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_is_judged_by_the_groups_that_it_is_about_and_no_others() {
+        let mut pipeline = pipeline(MemoryStore::default(), None);
+        organization(
+            &mut pipeline,
+            "acme",
+            1,
+            |_| serde_json::json!({"groupRef": {"name": "crew"}}),
+        );
+        for number in 0..50 {
+            tell(
+                &mut pipeline,
+                Kind::UserGroup,
+                "acme",
+                &format!("g{number}"),
+                &serde_json::json!({"permissions": ["a:b"]}),
+            );
+        }
+        tell(
+            &mut pipeline,
+            Kind::UserGroup,
+            "acme",
+            "crew",
+            &serde_json::json!({"permissions": ["cases:read"]}),
+        );
+        pipeline.round().await;
+        let keys = [
+            ObjectKey::new(Kind::User, "acme", "u0"),
+            ObjectKey::new(Kind::UserGroup, "acme", "g7"),
+        ];
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let observed =
+            observe::observe(&pipeline.world, &pipeline.store, &keys, now).await.unwrap();
+        let [(_, Snapshot::User(user)), (_, Snapshot::Group(group))] = &observed[..] else {
+            panic!("{observed:?}")
+        };
+        assert_eq!(user.organization.record.groups.keys().collect::<Vec<_>>(), ["crew", "g7"]);
+        assert_eq!(
+            user.account.as_ref().map(|account| account.content.group.as_str()),
+            Some("crew")
+        );
+        assert!(group.in_force.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operator_whose_watch_breaks_for_more_than_a_minute_is_not_up_to_date() {
+        let scope = Scope { kind: Kind::User, namespace: None };
+        let mut pipeline = pipeline(MemoryStore::default(), None);
+        for _ in 0..3 {
+            assert!(pipeline.is_up_to_date());
+            pipeline.take_news(News::WatchBroke(scope.clone()));
+            tokio::time::advance(Duration::from_secs(30)).await;
+        }
+        assert!(!pipeline.is_up_to_date());
+        tokio::time::advance(SERIES_OF_BREAKS).await;
+        assert!(pipeline.is_up_to_date());
+        pipeline.take_news(News::WatchBroke(scope));
+        assert!(pipeline.is_up_to_date(), "one break after a quiet time begins anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_to_a_write_from_before_a_rollback_is_no_other_one() {
+        let mut pipeline = pipeline(MemoryStore::default(), None);
+        organization(&mut pipeline, "acme", 1, |_| serde_json::json!({}));
+        let key = ObjectKey::new(Kind::User, "acme", "u0");
+        pipeline.slots.begin(key.clone(), 500);
+        pipeline.take_news(News::RolledBack { kind: Kind::User, known: 500, found: 300 });
+        let user = serde_json::json!({"metadata": {"namespace": "acme", "name": "u0", "uid": "acme/u0", "resourceVersion": "320"}});
+        pipeline.take_answer(key, Answer::User(Box::new(serde_json::from_value(user).unwrap())));
+        assert_eq!(pipeline.take_relist(), None);
+    }
+}

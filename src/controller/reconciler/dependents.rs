@@ -1,0 +1,251 @@
+//! Who is looked at because of what became of others.
+//!
+//! Dependants are found through the world's index, and what only follows stands behind what
+//! somebody waits for.
+
+use std::collections::BTreeSet;
+
+use tokio::time::Instant;
+
+use super::{COUNTS_GATHERED, Pipeline, revision};
+use crate::controller::observe::Snapshot;
+use crate::controller::workqueue::{Kind, Lane, ObjectKey};
+use crate::domain::account::{Account, Source};
+use crate::plan::user::Rival;
+use crate::plan::{AddressMove, Decision, DomainPlan, Meta, Plan, listing_of, user};
+use crate::store::{Receipt, Store};
+
+impl<S: Store> Pipeline<S> {
+    /// Wakes everybody in an organization in which a commit was done though it failed.
+    pub(super) fn wake_after_unsure(&mut self, decided: &[(ObjectKey, Snapshot, Decision)]) {
+        for (key, snapshot, decision) in decided {
+            let Some(before) = self.unsure.get(key) else { continue };
+            if decision.plan.is_none() || *before != revision(snapshot) {
+                self.unsure.remove(key);
+                let kinds = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
+                let all: Vec<_> = kinds
+                    .into_iter()
+                    .flat_map(|kind| self.world.keys(kind, Some(&key.namespace)))
+                    .collect();
+                self.follow(all);
+            }
+        }
+    }
+
+    /// Wakes whom a committed change concerns.
+    pub(super) fn wake_dependants(
+        &mut self,
+        snapshot: &Snapshot,
+        plan: Option<&Plan>,
+        receipt: &Receipt,
+    ) {
+        match snapshot {
+            Snapshot::User(user) => {
+                let after = match receipt {
+                    Receipt::Account(account) => Some(account.as_ref()),
+                    Receipt::Deleted { .. } | Receipt::Done => None,
+                };
+                self.wake_after_account(&user.meta, user.account.as_ref(), after);
+                self.wake_relatives(&user.meta, user.account.as_ref(), after);
+                if let Some(Plan::Account(plan)) = plan {
+                    self.wake_after_moves(user, &plan.moves);
+                    if !plan.keeps.is_empty() {
+                        self.look_at_heirs(Lane::Following, &user.meta.namespace, &user.meta.name);
+                    }
+                }
+                self.gather_counts(user, after);
+            }
+            Snapshot::Group(group) => {
+                self.follow(self.world.of_group(&group.meta.namespace, &group.meta.name));
+                self.wake_those_who_wait_for_control(&group.meta.namespace);
+            }
+            Snapshot::Domain(domain) => {
+                let namespace = &domain.meta.namespace;
+                let before = domain
+                    .listings
+                    .get(&domain.meta.name)
+                    .map(|listing| listing.domain.to_string());
+                let after = match plan {
+                    Some(Plan::Domain(DomainPlan::Put { listing, .. })) => {
+                        Some(listing.domain.to_string())
+                    }
+                    _ => None,
+                };
+                let concerned: BTreeSet<String> = before.into_iter().chain(after).collect();
+                let users: Vec<_> = concerned
+                    .iter()
+                    .flat_map(|domain| self.world.of_domain(namespace, domain))
+                    .collect();
+                self.relisted.insert(namespace.clone());
+                self.wake(users);
+            }
+        }
+    }
+
+    /// Wakes who asked for what an account no longer has.
+    fn wake_after_account(
+        &mut self,
+        meta: &Meta,
+        before: Option<&Account>,
+        after: Option<&Account>,
+    ) {
+        let Some(before) = before else { return };
+        let mut waiting = vec![];
+        // An account that was left behind and has a User again is told of as that one's.
+        let has_another_owner = after.is_some_and(|after| after.owner.uid != before.owner.uid);
+        if has_another_owner
+            || after.is_none_or(|after| after.content.email != before.content.email)
+        {
+            waiting.extend(self.world.asking_for_email(&meta.namespace, &before.content.email));
+        }
+        if has_another_owner || after.is_none() {
+            waiting.extend(
+                self.world.asking_for_username(&meta.namespace, before.login_name.parts().0),
+            );
+        }
+        self.wake(waiting.into_iter().filter(|key| key.name != meta.name));
+    }
+
+    /// Wakes whose permissions follow from the account's, and who waits to copy something of it.
+    fn wake_relatives(
+        &mut self,
+        Meta { namespace, name, .. }: &Meta,
+        before: Option<&Account>,
+        after: Option<&Account>,
+    ) {
+        if let Some(before) = before.filter(|before| before.owner.name != *name) {
+            // It was taken over: nobody of its former name is followed any more.
+            self.look_at_heirs(Lane::Following, namespace, &before.owner.name);
+            self.follow([ObjectKey::new(Kind::User, namespace, &before.owner.name)]);
+        }
+        let before = before.filter(|before| before.owner.name == *name);
+        let gives = |account: Option<&Account>| {
+            account.map(|account| (account.content.grants.clone(), account.content.source.clone()))
+        };
+        if gives(before) != gives(after) {
+            self.look_at_heirs(Lane::Following, namespace, name);
+        }
+        if before.is_some() != after.is_some() {
+            self.wake(self.world.followers(namespace, name));
+            self.wake(self.world.copiers(namespace, name));
+        }
+        self.wake_those_who_wait_for_control(namespace);
+    }
+
+    pub(super) fn wake_those_who_wait_for_control(&mut self, namespace: &str) {
+        let waiting: Vec<ObjectKey> = self
+            .waiting_for_control
+            .iter()
+            .filter(|key| key.namespace == namespace)
+            .cloned()
+            .collect();
+        self.wake(waiting);
+    }
+
+    /// Wakes who moved to another address with somebody else's plan, and who asked for the address
+    /// before.
+    fn wake_after_moves(&mut self, user: &user::Snapshot, moves: &[AddressMove]) {
+        let soon = Instant::now() + COUNTS_GATHERED;
+        for (Rival { account, .. }, moved) in user.contest.rivals.iter().zip(moves) {
+            let namespace = &account.namespace;
+            self.wake([ObjectKey::new(Kind::User, namespace, &account.owner.name)]);
+            self.wake(self.world.asking_for_email(namespace, &account.content.email));
+            for email in [&account.content.email, &moved.to] {
+                if let Some(name) = listing_of(&user.organization.record.listings, email.domain()) {
+                    self.queue.wake(ObjectKey::new(Kind::OrgEmailDomain, namespace, name), soon);
+                }
+            }
+        }
+    }
+
+    /// Lets the groups and domains whose counts changed tell them soon, at once where one waits to
+    /// go.
+    fn gather_counts(&mut self, user: &user::Snapshot, after: Option<&Account>) {
+        let namespace = &user.meta.namespace;
+        let uses = |account: &Account| {
+            let listings = &user.organization.record.listings;
+            let listing = listing_of(listings, account.content.email.domain());
+            let listing = listing.map(|name| ObjectKey::new(Kind::OrgEmailDomain, namespace, name));
+            let source = match &account.content.source {
+                Some(Source::Inherited { from, .. }) => {
+                    Some(ObjectKey::new(Kind::User, namespace, from))
+                }
+                Some(Source::Cloned(_)) | None => None,
+            };
+            listing
+                .into_iter()
+                .chain(source)
+                .chain([ObjectKey::new(Kind::UserGroup, namespace, &account.content.group)])
+                .collect::<BTreeSet<_>>()
+        };
+        let before = user.account.as_ref().map(uses).unwrap_or_default();
+        let after = after.map(uses).unwrap_or_default();
+        let now = Instant::now();
+        for key in before.symmetric_difference(&after) {
+            let goes = self.world.about(key).is_some_and(|(meta, ..)| meta.deleting);
+            self.queue.wake(key.clone(), if goes { now } else { now + COUNTS_GATHERED });
+        }
+    }
+
+    /// A user on its way out is no member, heir or user any more: wakes what may go for that
+    /// reason, and who waits to follow it.
+    fn wake_after_leaving(&mut self, key: &ObjectKey) {
+        let place = (key.namespace.clone(), key.name.clone());
+        let Some(user) = self.world.users.get(&place) else { return };
+        let mut concerned = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
+        let in_force = self.world.in_force(&key.namespace, &key.name);
+        let group = in_force.map_or(&user.spec.group_ref.name, |account| &account.group);
+        concerned.push(ObjectKey::new(Kind::UserGroup, &key.namespace, group));
+        let source = in_force.and_then(|account| account.follows.clone());
+        concerned.extend(source.map(|name| ObjectKey::new(Kind::User, &key.namespace, name)));
+        let goes = |key: &ObjectKey| self.world.about(key).is_some_and(|(meta, ..)| meta.deleting);
+        let (going, staying): (Vec<_>, Vec<_>) = concerned.into_iter().partition(goes);
+        self.wake(going);
+        // They count it no more.
+        let soon = Instant::now() + COUNTS_GATHERED;
+        staying.into_iter().for_each(|key| self.queue.wake(key, soon));
+        self.look_at_heirs(Lane::Following, &key.namespace, &key.name);
+        self.wake_those_who_wait_for_control(&key.namespace);
+    }
+
+    /// Wakes what may go with its namespace because no `User` is left there.
+    pub(super) fn wake_what_is_abandoned(&mut self, namespace: &str) {
+        if self.world.is_abandoned(namespace) {
+            let groups = self.world.keys(Kind::UserGroup, Some(namespace));
+            self.wake(
+                groups.into_iter().chain(self.world.keys(Kind::OrgEmailDomain, Some(namespace))),
+            );
+        }
+    }
+
+    /// Returns the other users who ask for the address or the username that a user asks for: they
+    /// are told whether it is there.
+    pub(super) fn others_who_ask(&self, key: &ObjectKey) -> Vec<ObjectKey> {
+        let ObjectKey { namespace, name, .. } = key;
+        let Some(user) = self.world.users.get(&(namespace.clone(), name.clone())) else {
+            return vec![];
+        };
+        let email = self.world.email(namespace, name).and_then(|email| email.as_ref().ok());
+        let mut others =
+            email.map(|email| self.world.asking_for_email(namespace, email)).unwrap_or_default();
+        others.extend(
+            self.world.asking_for_username(namespace, user.spec.username.as_ref().unwrap_or(name)),
+        );
+        others.retain(|other| other.name != *name);
+        others
+    }
+
+    /// Wakes who named a user that wasn't there, is on its way out, or has no account and so leads
+    /// on by what it declares.
+    pub(super) fn wake_after_seeing(&mut self, key: &ObjectKey, came_or_goes: bool) {
+        let place = (key.namespace.clone(), key.name.clone());
+        let Some(user) = self.world.users.get(&place) else { return };
+        let (leaving, declares) = (user.meta.deleting, user.status.account_id.is_none());
+        if came_or_goes && leaving {
+            self.wake_after_leaving(key);
+        } else if came_or_goes || declares {
+            self.look_at_heirs(Lane::Following, &key.namespace, &key.name);
+            self.follow(self.world.copiers(&key.namespace, &key.name));
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Whose change an application holds up, by a lock that it has in the store.
+//!
+//! They are tried again less and less often, in commits of their own after everybody else's, and
+//! their status says what they wait for.
+
+use std::collections::HashMap;
+
+use tokio::time::Instant;
+
+use super::Pipeline;
+use crate::controller::object_writer::{Said, Write};
+use crate::controller::observe::Snapshot;
+use crate::controller::workqueue::{Kind, ObjectKey};
+use crate::plan::StoreTrouble;
+use crate::store::Store;
+
+/// How often in a row something has to be held up before somebody is called: most locks are gone at
+/// the second look.
+const FOR_SURE: u32 = 2;
+
+/// The objects whose change waits, and how often each was held up.
+#[derive(Debug, Default)]
+pub(super) struct PutAside(HashMap<ObjectKey, u32>);
+
+impl PutAside {
+    pub(super) fn has(&self, key: &ObjectKey) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// Counts that an object was held up. Returns how often it was.
+    fn add(&mut self, key: &ObjectKey) -> u32 {
+        let times = self.0.entry(key.clone()).or_default();
+        *times = times.saturating_add(1);
+        *times
+    }
+
+    /// Forgets an object. Returns how often it was held up.
+    pub(super) fn remove(&mut self, key: &ObjectKey) -> u32 {
+        self.0.remove(key).unwrap_or_default()
+    }
+
+    /// Returns the others of an organization.
+    fn in_namespace(&self, namespace: &str) -> Vec<ObjectKey> {
+        self.0.keys().filter(|key| key.namespace == namespace).cloned().collect()
+    }
+
+    /// Returns how many are held up for sure.
+    pub(super) fn held_up(&self) -> usize {
+        self.0.values().filter(|times| **times >= FOR_SURE).count()
+    }
+}
+
+impl<S: Store> Pipeline<S> {
+    /// Lets an object wait whose change the store doesn't take now, and says so.
+    pub(super) fn put_aside(&mut self, key: ObjectKey, snapshot: &Snapshot, trouble: StoreTrouble) {
+        let times = self.put_aside.add(&key);
+        if times == FOR_SURE {
+            let uid = self.world.about(&key).map(|(meta, ..)| meta.uid.clone()).unwrap_or_default();
+            let (kind, namespace, why) = (<&str>::from(key.kind), &key.namespace, said(trouble));
+            tracing::warn!(
+                kind,
+                namespace,
+                uid,
+                why,
+                "a change is held up in the store, trying again less and less often"
+            );
+            if key.kind != Kind::Organization {
+                let note = format!("{why}: the condition Ready in the status says what to do");
+                let said = Said { reason: "StoreUnavailable".to_owned(), note, warning: true };
+                self.others.push(Write::Event { key: key.clone(), uid, said });
+            }
+        }
+        let user = match snapshot {
+            Snapshot::User(user) => Some(user.as_ref()),
+            Snapshot::Group(_) | Snapshot::Domain(_) => None,
+        };
+        // Also where the spec was looked at already, and the change follows from something else.
+        self.tell_that_it_waits(&key, user, trouble, times >= FOR_SURE);
+        self.queue.retry(key, Instant::now());
+    }
+
+    /// Takes in that the store took the change of an object, or that there is none any more; who
+    /// waits beside it may do so for the same lock.
+    pub(super) fn take_up_again(&mut self, key: &ObjectKey) {
+        let times = self.put_aside.remove(key);
+        if times >= FOR_SURE {
+            tracing::info!(
+                kind = <&str>::from(key.kind),
+                namespace = key.namespace,
+                times,
+                "a change is held up no more"
+            );
+        }
+        if times > 0 {
+            self.wake(self.put_aside.in_namespace(&key.namespace));
+        }
+    }
+}
+
+fn said(trouble: StoreTrouble) -> &'static str {
+    match trouble {
+        StoreTrouble::Away => "the store can't be reached",
+        StoreTrouble::Busy => "an application keeps the whole store locked",
+        StoreTrouble::Locked => "an application has locked what the change needs in the store",
+        StoreTrouble::Slow => "the store had no time left for the change",
+    }
+}

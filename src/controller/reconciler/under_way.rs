@@ -1,0 +1,467 @@
+//! What is under way outside the loop: passwords that are judged, directories that are brought up
+//! to date, and what somebody else wrote into the store.
+//!
+//! A snapshot has of it what was known when it was made; what comes later wakes whom it concerns.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::event_notes::directory_refuses;
+use super::{COUNTS_GATHERED, GROUP, Pipeline, in_force};
+use crate::controller::cache::InForce;
+use crate::controller::observe;
+use crate::controller::observe::Snapshot;
+use crate::controller::passwords::PasswordPlace;
+use crate::controller::passwords::{Question, Verdict};
+use crate::controller::workqueue::{Kind, Lane, ObjectKey};
+use crate::domain::account::{Account, AccountId, Departure};
+use crate::plan::Plan;
+use crate::plan::directories::{self, Lag, OfMembers, Telling, ToldBefore};
+use crate::plan::status::{self, Has};
+use crate::plan::{user, user_group};
+use crate::provisioning::queue::{Delivery, FirstRefusal, Noted};
+use crate::provisioning::{DirectoryError, Entry, Groups, Provisioned};
+use crate::store::{Receipt, Refusal, Store, StoreError, UserName};
+
+/// How long until the store is asked once more whether the claim stands, after it couldn't be.
+const CLAIM_ASKED_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long until the store is told once more what directories confirmed, after it couldn't be.
+pub(super) const CONFIRMED_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long after its start an operator knows what directories lack of a group's members: each of
+/// them was looked at by then, and what is missing was sent. Before, a group's status goes on to
+/// say what it said.
+const MEMBERS_KNOWN: Duration = Duration::from_secs(60);
+
+impl<S: Store> Pipeline<S> {
+    /// Adds to a snapshot what neither the cluster nor the store knows: passwords that were judged,
+    /// and how directories do.
+    pub(super) fn add_what_is_under_way(&mut self, key: &ObjectKey, snapshot: &mut Snapshot) {
+        let user = match snapshot {
+            Snapshot::User(user) => user,
+            Snapshot::Group(group) => return self.add_what_members_lack(key, group),
+            Snapshot::Domain(_) => return,
+        };
+        let reference = user.spec.password_secret_ref.as_ref();
+        let place = reference.map(|reference| (key.namespace.clone(), reference.name.clone()));
+        let secret = place.and_then(|place| self.world.secrets.get(&place));
+        user.password = self.passwords.facts(key, user, secret, Instant::now());
+        user.held_up = self.put_aside.has(key);
+        let account = user.account.as_ref().map(|account| account.id);
+        let account = account.or(user.departure.as_ref().map(|departure| departure.account));
+        self.add_what_directories_lack(key, user, account);
+    }
+
+    /// Adds what directories lack of an account, and what the status says of that already; looks
+    /// again when that has lasted too long for the `User` to be ready.
+    pub(super) fn add_what_directories_lack(
+        &mut self,
+        key: &ObjectKey,
+        user: &mut user::Snapshot,
+        account: Option<AccountId>,
+    ) {
+        let seen = self.world.users.get(&(key.namespace.clone(), key.name.clone()));
+        let before = seen.and_then(|seen| ToldBefore::of(&seen.status.conditions));
+        let (was_told, now) = (before.is_some(), Instant::now());
+        user.telling = Telling { before, deadline: self.settings.transaction_deadline };
+        user.directories = match user.given_up {
+            Some(lost) => self.provisioning.left_to_drop(lost, was_told, now),
+            None => self.provisioning.states(account, was_told, now),
+        };
+        if let Some(left) = directories::until_it_blocks(&user.directories, &user.telling, user.now)
+        {
+            self.queue.wake(key.clone(), now + Duration::try_from(left).unwrap_or_default());
+        }
+    }
+
+    /// Adds what directories lack of a group's members, and what its status says of that already.
+    fn add_what_members_lack(&mut self, key: &ObjectKey, group: &mut user_group::Snapshot) {
+        let seen = self.world.groups.get(&(key.namespace.clone(), key.name.clone()));
+        let before = seen.and_then(|seen| ToldBefore::of(&seen.status.conditions));
+        let (now, known) = (Instant::now(), self.started.0 + MEMBERS_KNOWN);
+        // What it has said since it began isn't from another operator.
+        let is_early =
+            now < known && before.as_ref().is_some_and(|before| before.since < self.started.1);
+        if is_early {
+            self.queue.wake(key.clone(), known);
+        }
+        let lacking = self.provisioning.told_of_members(&key.namespace, &key.name, now);
+        group.directories = lacking.map(|lacking| OfMembers { before, is_early, ..lacking });
+    }
+
+    /// Has directories brought up to what the store has, and looks again when a transaction is
+    /// overdue.
+    pub(super) fn follow_up(&mut self, key: &ObjectKey, user: &user::Snapshot, has: Has<'_>) {
+        let (uid, time, now) = (user.meta.uid.as_str(), user.now, Instant::now());
+        let transaction = match has {
+            Has::Account(account) => {
+                if !self.settings.directories.is_empty() {
+                    let mut entry = Entry::of(account, &status::effective(user, account));
+                    entry.adopts = user.spec.adopt.is_some();
+                    let place = password_place(user, account);
+                    self.provisioning.want(key, &entry, &account.confirmed, place.as_ref(), now);
+                }
+                &account.transaction
+            }
+            Has::Departed(departure) => {
+                self.bring_departure(departure);
+                &departure.transaction
+            }
+            Has::Nothing => {
+                self.bring_left_behind(key, user);
+                return self.land(uid);
+            }
+        };
+        self.tell_soon(now);
+        if !transaction.in_flight() {
+            return self.land(uid);
+        }
+        let overdue = transaction.is_overdue(time);
+        if !overdue {
+            let left =
+                Duration::try_from(time.duration_until(transaction.deadline)).unwrap_or_default();
+            self.queue.wake(key.clone(), now + left);
+        }
+        let before = self.in_flight.insert(uid.to_owned(), (transaction.kind, overdue));
+        self.metrics.transactions(before, Some((transaction.kind, overdue)));
+    }
+
+    /// Has directories brought up to the account of a `User`'s name that it is yet to take back:
+    /// nobody else tells them of it.
+    fn bring_left_behind(&mut self, key: &ObjectKey, user: &user::Snapshot) {
+        let of_its_name = |account: &&Account| account.owner.name == user.meta.name;
+        if !self.settings.directories.is_empty()
+            && let Some(account) = user.left_behind().filter(of_its_name)
+        {
+            let entry = Entry::of(account, &status::effective(user, account));
+            self.provisioning.want(key, &entry, &account.confirmed, None, Instant::now());
+            self.tell_soon(Instant::now());
+        }
+    }
+
+    /// Notes that no transaction of a `User` is in flight.
+    pub(super) fn land(&mut self, uid: &str) {
+        if let Some(before) = self.in_flight.remove(uid) {
+            self.metrics.transactions(Some(before), None);
+        }
+    }
+
+    /// Returns the passwords that are to be judged now.
+    pub fn questions(&mut self) -> Vec<(ObjectKey, Question)> {
+        let secrets = &self.world.secrets;
+        self.passwords.take(Instant::now(), |key, question| {
+            let secret = secrets.get(&(key.namespace.clone(), question.reference.name.clone()));
+            secret.is_some_and(|secret| secret.resource_version == question.resource_version)
+        })
+    }
+
+    /// Takes in how a password was judged.
+    pub fn take_verdict(&mut self, key: &ObjectKey, question: Question, verdict: Verdict) {
+        let now = Instant::now();
+        if self.passwords.take_verdict(key, question, verdict, now) {
+            self.queue.wake(key.clone(), now);
+        }
+    }
+
+    /// Returns when the next entry is due to be brought.
+    pub(super) fn deliveries_due(&self) -> Option<Instant> {
+        let due = self.provisioning.next_due()?;
+        Some(self.claim_asked_again.map_or(due, |again| due.max(again)))
+    }
+
+    /// Returns what directories are to be brought now: nothing unless the store has just said that
+    /// the claim stands. What a directory is brought can't be refused like a commit, and whoever
+    /// has taken over may have brought it something newer.
+    pub async fn deliveries(&mut self) -> Vec<Delivery> {
+        let is_due = self.deliveries_due().is_some_and(|due| due <= Instant::now());
+        let deliveries = if is_due && self.claim_stands().await {
+            self.provisioning.take(Instant::now())
+        } else {
+            vec![]
+        };
+        self.tell_of_directories();
+        self.provisioning
+            .waiting()
+            .for_each(|(directory, entries)| self.metrics.waiting(directory, entries));
+        self.provisioning
+            .refused()
+            .for_each(|(directory, entries)| self.metrics.refused_entries(directory, entries));
+        deliveries
+    }
+
+    /// Asks the store whether the claim stands. Where it doesn't, nothing is done any more; where
+    /// the store can't be asked, nobody knows, and it is asked again.
+    async fn claim_stands(&mut self) -> bool {
+        if self.superseded.is_some() {
+            return false;
+        }
+        self.claim_asked_again = None;
+        match self.store.check_claim().await {
+            Ok(()) => true,
+            Err(error) => {
+                self.claim_asked_again = Some(Instant::now() + CLAIM_ASKED_AGAIN);
+                self.wait_for_store(vec![], error);
+                false
+            }
+        }
+    }
+
+    /// Takes in what a directory answered.
+    pub fn take_delivery(
+        &mut self,
+        directory: &str,
+        entry: &Entry,
+        answer: Result<Provisioned, DirectoryError>,
+    ) {
+        let now = Instant::now();
+        if !entry.compares {
+            self.metrics.delivered(directory, answer.as_ref().err());
+        }
+        let concerned = self.provisioning.take_answer(directory, entry, answer, now);
+        self.wake(concerned);
+        self.tell_of_drift();
+        self.tell_of_directories();
+        self.tell_soon(now);
+    }
+
+    /// Wakes whose status has something new to say of directories, and says what they refuse for a
+    /// reason that is new.
+    pub(super) fn tell_of_directories(&mut self) {
+        let Noted { users, accounts, groups, refusals } =
+            self.provisioning.take_noted(Instant::now());
+        self.wake(users);
+        let takes_over = self.taking_over.iter().filter(|(_, account)| accounts.contains(account));
+        let takes_over: Vec<ObjectKey> = takes_over.map(|(user, _)| user.clone()).collect();
+        self.wake(takes_over);
+        // One directory's day may concern every member of every group.
+        let soon = Instant::now() + COUNTS_GATHERED;
+        for (namespace, group) in groups {
+            self.queue.wake(ObjectKey::new(Kind::UserGroup, namespace, group), soon);
+        }
+        for FirstRefusal { directory, kind, user, words } in refusals {
+            let Some(seen) = self.world.users.get(&(user.namespace.clone(), user.name.clone()))
+            else {
+                continue;
+            };
+            let before = ToldBefore::of(&seen.status.conditions).map(|before| before.behind.lag);
+            if before != Some(Lag::Refused) {
+                self.others.push(directory_refuses(&user, &seen.meta.uid, &directory, &words));
+            }
+            self.provisioning.note_said(&directory, kind);
+        }
+    }
+
+    /// Has the store told what there is to tell of directories, if anything.
+    fn tell_soon(&mut self, now: Instant) {
+        if self.provisioning.has_news() {
+            self.confirm_at.get_or_insert(now);
+        }
+    }
+
+    /// Returns the groups that organizations have, once in a while, for directories to drop what is
+    /// left of others.
+    pub async fn take_tidying(&mut self) -> Option<Groups> {
+        let is_due = self.tidying.is_some()
+            && self.claim_asked_again.is_none_or(|again| again <= Instant::now());
+        if is_due && self.claim_stands().await { self.tidying.take() } else { None }
+    }
+
+    /// Tells the store what directories confirmed and what is in doubt there, and looks at those
+    /// whom it concerns.
+    pub(super) async fn confirm(&mut self) -> Result<(), StoreError> {
+        let now = Instant::now();
+        if self.confirm_at.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        self.confirm_at = Some(now + CONFIRMED_AGAIN);
+        let mut is_put_off = false;
+        let news = self.provisioning.news(GROUP);
+        let plans: Vec<Plan> = news.iter().map(|(.., plan)| plan.clone()).collect();
+        match self.commit(&plans).await {
+            // One that can't be read isn't to keep the others from their end.
+            Err(error) if error.is_about_data() => {
+                for (user, account, plan) in news {
+                    match self.commit(&[plan]).await {
+                        Err(error) if error.is_about_data() => self.wait_for_store(vec![], error),
+                        outcome => _ = outcome?,
+                    }
+                    self.provisioning.told(account, now);
+                    self.wake([user]);
+                }
+            }
+            Err(error) => return Err(error),
+            Ok(answers) => {
+                for ((user, account, _), answer) in news.into_iter().zip(answers) {
+                    if matches!(answer, Err(Refusal::Locked | Refusal::OutOfTime)) {
+                        // Nothing is brought of it before the store knows.
+                        is_put_off = true;
+                        continue;
+                    }
+                    self.provisioning.told(account, now);
+                    if self.is_awaited(&answer) {
+                        self.wake([user]);
+                    }
+                    self.wake(self.who_takes_over(&answer));
+                }
+            }
+        }
+        let again = if is_put_off { now + CONFIRMED_AGAIN } else { now };
+        self.confirm_at = self.provisioning.has_news().then_some(again);
+        Ok(())
+    }
+
+    /// Whether somebody's status waits for what the store says of a confirmation: without a
+    /// transaction in flight none does.
+    fn is_awaited(&self, answer: &Result<Receipt, Refusal>) -> bool {
+        match answer {
+            Ok(Receipt::Account(account)) => self.in_flight.contains_key(&account.owner.uid),
+            Ok(Receipt::Deleted(_) | Receipt::Done) | Err(_) => true,
+        }
+    }
+
+    /// Returns who waits for the end of a transaction of an account that isn't theirs yet.
+    fn who_takes_over(&self, answer: &Result<Receipt, Refusal>) -> Vec<ObjectKey> {
+        let Ok(Receipt::Account(account)) = answer else { return vec![] };
+        let waiting = self
+            .taking_over
+            .iter()
+            .filter(|(_, id)| **id == account.id && !account.transaction.in_flight());
+        waiting.map(|(user, _)| user.clone()).collect()
+    }
+
+    /// With every resync, looks at what no `User` leads to: accounts that are gone and that
+    /// directories still have, and accounts whose `User` isn't there.
+    pub(super) async fn look_at_the_store(&mut self) -> Result<(), StoreError> {
+        if !self.store_unseen {
+            return Ok(());
+        }
+        if !self.settings.directories.is_empty() {
+            let mut departures = self.store.unconfirmed_departures().await?;
+            departures.retain(|departure| self.works_in(&departure.namespace));
+            departures.iter().for_each(|departure| self.bring_departure(departure));
+        }
+        let is_owned = |user: &UserName| {
+            let key = ObjectKey::new(Kind::User, &user.0, &user.1);
+            self.world.has(&key) && !self.taking_over.contains_key(&key)
+        };
+        let is_orphan =
+            |user: &UserName| self.world.namespaces.contains_key(&user.0) && !is_owned(user);
+        let mut orphans: Vec<UserName> =
+            self.store.owners().await?.into_iter().filter(is_orphan).collect();
+        orphans.sort_unstable();
+        self.metrics.orphans.set(i64::try_from(orphans.len()).unwrap_or(i64::MAX));
+        let is_gone = |key: &ObjectKey| {
+            orphans.binary_search(&(key.namespace.clone(), key.name.clone())).is_err()
+        };
+        let gone: Vec<ObjectKey> = self.world.unowned().filter(is_gone).collect();
+        gone.iter().for_each(|key| self.note_unowned(key, None));
+        self.look_at_unowned(&orphans).await?;
+        if !self.settings.directories.is_empty() {
+            let namespaces: Vec<String> = self.world.namespaces.keys().cloned().collect();
+            self.tidying = Some(observe::groups(&self.store, &namespaces).await?);
+        }
+        self.store_unseen = false;
+        Ok(())
+    }
+
+    /// Looks at accounts whose `User` isn't there: has directories brought up to them, as the store
+    /// has them now, and remembers whom they follow.
+    pub(super) async fn look_at_unowned(&mut self, names: &[UserName]) -> Result<(), StoreError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let found = observe::with_permissions(&self.world, &self.store, names).await?;
+        let mut gone: BTreeSet<ObjectKey> = names
+            .iter()
+            .map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name))
+            .collect();
+        for (account, effective) in found {
+            let user = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
+            gone.remove(&user);
+            self.note_unowned(&user, Some(in_force(&account)));
+            if !self.settings.directories.is_empty() {
+                let entry = Entry::of(&account, &effective);
+                self.provisioning.want(&user, &entry, &account.confirmed, None, Instant::now());
+            }
+        }
+        gone.iter().for_each(|user| self.note_unowned(user, None));
+        self.tell_soon(Instant::now());
+        Ok(())
+    }
+
+    fn note_unowned(&mut self, user: &ObjectKey, account: Option<InForce>) {
+        if self.world.note(user, account) {
+            // Nobody could know until now that those behind it are behind whom it follows.
+            self.look_at_heirs(Lane::Following, &user.namespace, &user.name);
+        }
+    }
+
+    /// Whether it works in a namespace, which may be gone. In others of the store other operators
+    /// do.
+    fn works_in(&self, namespace: &str) -> bool {
+        self.namespaces.as_ref().is_none_or(|namespaces| namespaces.contains(namespace))
+    }
+
+    fn bring_departure(&mut self, departure: &Departure) {
+        let Departure { account, namespace, owner, login_name, transaction, confirmed, .. } =
+            departure;
+        let mut entry = Entry::gone(*account, transaction.revision, namespace);
+        entry.former_login_name = Some(login_name.to_string());
+        let user = ObjectKey::new(Kind::User, namespace, &owner.name);
+        self.provisioning.want(&user, &entry, confirmed, None, Instant::now());
+    }
+
+    /// Looks at those who changed something of themselves in the store since the last time; the
+    /// first time at all of them, since nobody knows which changes were there when everything was
+    /// looked at.
+    ///
+    /// Whoever may not work on learns of it here within seconds: what directories are brought may
+    /// be on its way for longer.
+    pub async fn see_members(&mut self) {
+        if !self.is_synced() {
+            // What was begun before everything is listed anew is on its way still.
+            self.superseded = self
+                .store
+                .check_claim()
+                .await
+                .err()
+                .filter(StoreError::ends_the_work)
+                .or(self.superseded.take());
+            return;
+        }
+        let (newest, mut users) = match self.store.changed_by_members(self.member_changes).await {
+            Ok(changed) => changed,
+            Err(error) => {
+                // A store that is away is told of by those who have work for it.
+                self.superseded =
+                    Some(error).filter(StoreError::ends_the_work).or(self.superseded.take());
+                return;
+            }
+        };
+        self.member_changes = newest;
+        users.retain(|(namespace, _)| self.works_in(namespace));
+        // Nobody looks at an account without a `User`, and directories are to have what its member
+        // changed.
+        self.store_unseen |= users.iter().any(|user| !self.world.users.contains_key(user));
+        if self.store_unseen {
+            self.confirm_at.get_or_insert_with(Instant::now);
+        }
+        self.wake(
+            users.into_iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)),
+        );
+    }
+}
+
+/// Returns where the password in force stands, if it came from the Secret that the `User` names.
+fn password_place(user: &user::Snapshot, account: &Account) -> Option<PasswordPlace> {
+    let credential = account.credential.as_ref()?;
+    let from_secret = credential
+        .from_secret
+        .as_ref()
+        .filter(|from_secret| from_secret.hash == credential.login)?;
+    let reference = user.spec.password_secret_ref.clone()?;
+    Some(PasswordPlace { reference, version: from_secret.version.clone() })
+}

@@ -1,0 +1,241 @@
+//! What happens in the cluster, as a stream of news for each kind and scope.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{Api, ObjectMeta};
+use kube::core::PartialObjectMeta;
+use kube::{Client, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::Sender;
+
+use super::cache::Declared;
+use super::list_watch::{ListWatch, Watches, number};
+use super::passwords::SeenSecret;
+use super::workqueue::{Kind, ObjectKey};
+use crate::api::{Lenient, OrgEmailDomain, PASSWORD_SECRET, User, UserGroup};
+
+/// Something that happened in the cluster.
+#[derive(Debug)]
+pub enum News {
+    /// The cluster was put back to an earlier time, as by a restore of etcd: every scope is listed
+    /// anew, from its beginning.
+    RolledBack {
+        /// Of which kind that was noticed.
+        kind: Kind,
+        /// A version that was known.
+        known: u64,
+        /// The version that the cluster had later.
+        found: u64,
+    },
+    /// A list of a kind begins; what it doesn't name is gone when it ends.
+    ListBegins(Scope),
+    /// A list names an object.
+    Listed {
+        /// The list.
+        listing: Arc<Listing>,
+        /// The object.
+        item: Box<News>,
+    },
+    /// A list of a kind is complete.
+    ListEnds(Scope),
+    /// A namespace is as given.
+    Namespace(Box<Namespace>),
+    /// A user is as given.
+    User(Box<Lenient<User>>),
+    /// A group is as given.
+    Group(Box<Lenient<UserGroup>>),
+    /// A listed domain is as given.
+    Domain(Box<Lenient<OrgEmailDomain>>),
+    /// A Secret of our type is there, in this version.
+    Secret {
+        /// Which.
+        key: ObjectKey,
+        /// Its uid and its version.
+        seen: SeenSecret,
+    },
+    /// An object is gone, as of this version.
+    Gone(ObjectKey, u64),
+    /// A watch broke, and is taken up again.
+    WatchBroke(Scope),
+}
+
+/// What one watch sees: a kind, in one namespace or in all.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// The kind.
+    pub kind: Kind,
+    /// The namespace; all where absent.
+    pub namespace: Option<String>,
+}
+
+impl News {
+    /// Returns which object it is, where it is one.
+    #[must_use]
+    pub fn key(&self) -> Option<ObjectKey> {
+        fn of(kind: Kind, metadata: &ObjectMeta) -> ObjectKey {
+            ObjectKey::new(
+                kind,
+                metadata.namespace.clone().unwrap_or_default(),
+                metadata.name.clone().unwrap_or_default(),
+            )
+        }
+        match self {
+            Self::Namespace(namespace) => Some(ObjectKey::new(
+                Kind::Organization,
+                namespace.metadata.name.clone().unwrap_or_default(),
+                "",
+            )),
+            Self::User(user) => Some(of(Kind::User, &user.object.metadata)),
+            Self::Group(group) => Some(of(Kind::UserGroup, &group.object.metadata)),
+            Self::Domain(domain) => Some(of(Kind::OrgEmailDomain, &domain.object.metadata)),
+            Self::Secret { key, .. } => Some(key.clone()),
+            Self::RolledBack { .. }
+            | Self::ListBegins(_)
+            | Self::Listed { .. }
+            | Self::ListEnds(_)
+            | Self::Gone(..)
+            | Self::WatchBroke(_) => None,
+        }
+    }
+
+    /// Returns the version of the object; 0 where it is none, or can't be read.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        let version = match self {
+            Self::Namespace(namespace) => namespace.metadata.resource_version.as_deref(),
+            Self::User(user) => user.object.metadata.resource_version.as_deref(),
+            Self::Group(group) => group.object.metadata.resource_version.as_deref(),
+            Self::Domain(domain) => domain.object.metadata.resource_version.as_deref(),
+            Self::Secret { seen, .. } => Some(seen.resource_version.as_str()),
+            _ => None,
+        };
+        number(version)
+    }
+}
+
+/// A list of a scope, as of this version.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The scope.
+    pub scope: Scope,
+    /// The version of the list; its objects have this one or older ones.
+    pub version: u64,
+}
+
+/// Starts the watches of all kinds and returns their scopes.
+///
+/// Every kind is first listed whole; a watch that breaks is taken up again with growing delay.
+pub fn watch_all(
+    client: &Client,
+    namespaces: &[String],
+    news: &Sender<News>,
+    watches: &Watches,
+) -> Vec<Scope> {
+    let scopes: Vec<Option<String>> = if namespaces.is_empty() {
+        vec![None]
+    } else {
+        namespaces.iter().cloned().map(Some).collect()
+    };
+    let mut watched = vec![];
+    for (number, namespace) in scopes.into_iter().enumerate() {
+        // Of each kind one watch checks for all whether the cluster was put back.
+        let to = &To { news: news.clone(), watches: watches.clone(), checks: number == 0 };
+        watched.push(watch_namespaces(client, namespace.clone(), to));
+        watched.push(watch_secrets(client, namespace.clone(), to));
+        watched.push(watch::<OrgEmailDomain>(client, namespace.clone(), to, News::Domain));
+        watched.push(watch::<UserGroup>(client, namespace.clone(), to, News::Group));
+        watched.push(watch::<User>(client, namespace, to, News::User));
+    }
+    watched
+}
+
+/// Whom a watch tells, and what it has in common with others.
+struct To {
+    news: Sender<News>,
+    watches: Watches,
+    checks: bool,
+}
+
+impl To {
+    /// Starts a list and watch.
+    fn follow<K>(
+        &self,
+        (api, fields): (Api<K>, Option<String>),
+        scope: &Scope,
+        read: impl Fn(K) -> News + Send + Sync + 'static,
+        gone: impl Fn(&K) -> News + Send + Sync + 'static,
+    ) where
+        K: kube::Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let Self { news, watches, checks } = self;
+        // A check of Secrets would have the API server look through those of all types, and they
+        // are where namespaces are.
+        let checks = *checks && scope.kind != Kind::Secret;
+        let list_watch =
+            ListWatch { api, fields, scope: scope.clone(), checks, watches: watches.clone() };
+        tokio::spawn(list_watch.follow(news.clone(), read, gone));
+    }
+}
+
+fn watch<K>(
+    client: &Client,
+    namespace: Option<String>,
+    to: &To,
+    as_news: fn(Box<Lenient<K>>) -> News,
+) -> Scope
+where
+    K: Declared + Clone + Debug + Send + Sync + 'static,
+{
+    let api: Api<Lenient<K>> = match &namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let scope = Scope { kind: K::KIND, namespace };
+    let read = move |object| as_news(Box::new(object));
+    let gone = move |object: &Lenient<K>| {
+        let key =
+            ObjectKey::new(K::KIND, object.namespace().unwrap_or_default(), object.name_any());
+        News::Gone(key, number(object.resource_version().as_deref()))
+    };
+    to.follow((api, None), &scope, read, gone);
+    scope
+}
+
+fn watch_namespaces(client: &Client, namespace: Option<String>, to: &To) -> Scope {
+    let fields = namespace.as_ref().map(|name| format!("metadata.name={name}"));
+    let scope = Scope { kind: Kind::Organization, namespace };
+    let read = |namespace| News::Namespace(Box::new(namespace));
+    let gone = |namespace: &Namespace| {
+        let key = ObjectKey::new(Kind::Organization, namespace.name_any(), "");
+        News::Gone(key, number(namespace.resource_version().as_deref()))
+    };
+    to.follow((Api::all(client.clone()), fields), &scope, read, gone);
+    scope
+}
+
+/// Watches the metadata of the Secrets of our type, and no other: what stands in them isn't sent.
+fn watch_secrets(client: &Client, namespace: Option<String>, to: &To) -> Scope {
+    let api: Api<PartialObjectMeta<Secret>> = match &namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let fields = Some(format!("type={PASSWORD_SECRET}"));
+    let scope = Scope { kind: Kind::Secret, namespace };
+    let key = |secret: &PartialObjectMeta<Secret>| {
+        ObjectKey::new(Kind::Secret, secret.namespace().unwrap_or_default(), secret.name_any())
+    };
+    let read = move |secret: PartialObjectMeta<Secret>| {
+        let seen = SeenSecret {
+            uid: secret.uid().unwrap_or_default(),
+            resource_version: secret.resource_version().unwrap_or_default(),
+        };
+        News::Secret { key: key(&secret), seen }
+    };
+    let gone = move |secret: &PartialObjectMeta<Secret>| {
+        News::Gone(key(secret), number(secret.resource_version().as_deref()))
+    };
+    to.follow((api, fields), &scope, read, gone);
+    scope
+}

@@ -1,0 +1,316 @@
+//! Where an account's entry is.
+//!
+//! It is found by its `employeeNumber`. What isn't found so isn't gone for that: the bind DN may
+//! have lost the right to search, and others move entries and change their numbers. So an entry
+//! that was confirmed before is asked for by its DN, by its `entryUUID` in everything that the
+//! server has, and at last by writing to it, which a server answers truly (RFC 4511: noSuchObject)
+//! also where it lets nobody search.
+
+use ldap3::{Mod, Scope, ldap_escape};
+
+use super::connection::{self, Connection, Found};
+use super::handle::Handle;
+use super::mapping::{self, EMPLOYEE_NUMBER, PASSWORD, UID, UUID};
+use super::{Ldap, number_is};
+use crate::domain::account::AccountId;
+use crate::provisioning::{DirectoryError, Entry};
+
+/// How many of the entries are read that have an account's number or its login name.
+const MOST_ALIKE: usize = 8;
+
+/// The entries that have to do with an account.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Those with its number.
+    pub(super) own: Vec<Found>,
+    /// Others under `ou=people` with its login name.
+    pub(super) others: Vec<Found>,
+    /// Where something is that the server doesn't show, and that has no password any more.
+    pub(super) hidden: Option<String>,
+}
+
+/// What became of an entry that isn't found by the account's number.
+pub(super) enum Trace {
+    /// It is shown after all.
+    Shown(Box<Found>),
+    /// Something is at this DN that the server doesn't show. It has no password any more.
+    Hidden(String),
+    /// It isn't there.
+    Nowhere,
+}
+
+/// What is at a DN.
+enum Place {
+    Own(Box<Found>),
+    Another,
+    Unshown,
+}
+
+impl Ldap {
+    /// Returns the entries with the account's number, and who else has the login name. Who loses
+    /// the way in is looked for wherever the entry may have been moved to, as far as the server
+    /// lets roster.
+    pub(super) async fn look(
+        &self,
+        connection: &mut Connection<'_>,
+        entry: &Entry,
+    ) -> Result<Seen, DirectoryError> {
+        let number = number_is(entry.account);
+        let filter = match &entry.person {
+            Some(person) => {
+                format!("(|{number}({UID}={}))", ldap_escape(person.login_name.as_str()))
+            }
+            None => number.clone(),
+        };
+        let alike = self.search_for(connection, entry, &filter).await?;
+        let is_own = |found: &Found| found.has(EMPLOYEE_NUMBER, &entry.account.to_string());
+        let has_more = alike.has_more;
+        let (mut own, mut others): (Vec<Found>, Vec<Found>) =
+            alike.entries.into_iter().partition(is_own);
+        if own.is_empty() && has_more {
+            own = self.search_for(connection, entry, &number).await?.entries;
+        }
+        others.retain(|found| self.is_among_people(&found.dn));
+        Ok(Seen { own, others, hidden: None })
+    }
+
+    async fn search_for(
+        &self,
+        connection: &mut Connection<'_>,
+        entry: &Entry,
+        filter: &str,
+    ) -> Result<connection::Results, DirectoryError> {
+        if entry.takes_away()
+            && let Some(found) = connection
+                .search_if_open(&self.base, Scope::Subtree, filter, mapping::READ, MOST_ALIKE)
+                .await?
+        {
+            return Ok(found);
+        }
+        connection.search(&self.people, Scope::Subtree, filter, mapping::READ, MOST_ALIKE).await
+    }
+
+    /// Whether an entry is under `ou=people`.
+    pub(super) fn is_among_people(&self, dn: &str) -> bool {
+        spelling(dn).ends_with(&format!(",{}", spelling(&self.people)))
+    }
+
+    /// Looks for the entry of an account that isn't found by its number, and that was confirmed
+    /// before.
+    pub(super) async fn trace(
+        &self,
+        connection: &mut Connection<'_>,
+        entry: &Entry,
+        handle: Option<&Handle>,
+    ) -> Result<Trace, DirectoryError> {
+        let place = match self.known_dn(entry, handle) {
+            Some(dn) => Some((self.at(connection, entry, handle, &dn).await?, dn)),
+            None => None,
+        };
+        if let Some((Place::Own(found), _)) = place {
+            return Ok(Trace::Shown(found));
+        }
+        if let Some(found) = self.anywhere(connection, entry, handle).await? {
+            return Ok(Trace::Shown(Box::new(found)));
+        }
+        match place {
+            Some((Place::Unshown, dn))
+                if entry.takes_away() && self.is_there(connection, entry, handle, &dn).await? =>
+            {
+                return Ok(Trace::Hidden(dn));
+            }
+            None if entry.takes_away() => {
+                return Err(not_shown(&format!("employeeNumber {}", entry.account)));
+            }
+            _ => {}
+        }
+        match self.shows_people(connection, handle).await? {
+            true => Ok(Trace::Nowhere),
+            false => Err(not_shown(&match handle {
+                Some(Handle { uuid: Some(uuid), .. }) => {
+                    format!("employeeNumber {} and {UUID} {uuid}", entry.account)
+                }
+                _ => format!("employeeNumber {}", entry.account),
+            })),
+        }
+    }
+
+    /// Returns where the entry was, or where roster puts it.
+    fn known_dn(&self, entry: &Entry, handle: Option<&Handle>) -> Option<String> {
+        let login_name = entry
+            .person
+            .as_ref()
+            .map(|person| &person.login_name)
+            .or(entry.former_login_name.as_ref());
+        handle.map(|handle| handle.dn.clone()).or_else(|| login_name.map(|name| self.dn_of(name)))
+    }
+
+    async fn at(
+        &self,
+        connection: &mut Connection<'_>,
+        entry: &Entry,
+        handle: Option<&Handle>,
+        dn: &str,
+    ) -> Result<Place, DirectoryError> {
+        let found =
+            connection.search_if_open(dn, Scope::Base, "(objectClass=*)", mapping::READ, 1).await?;
+        let Some(found) = found.and_then(|mut found| found.entries.pop()) else {
+            return Ok(Place::Unshown);
+        };
+        if handle.is_some_and(|handle| handle.is_of_another(found.uuid())) {
+            return Ok(Place::Another);
+        }
+        if found.has(EMPLOYEE_NUMBER, &entry.account.to_string()) {
+            return Ok(Place::Own(Box::new(found)));
+        }
+        if handle.is_some_and(|handle| handle.is_of(found.uuid())) {
+            return self.still_its(entry, found).map(|found| Place::Own(Box::new(found)));
+        }
+        // Nothing but the place tells: a number, whose ever, says that it is another's.
+        Ok(if found.shows(EMPLOYEE_NUMBER) { Place::Another } else { Place::Own(Box::new(found)) })
+    }
+
+    /// Looks for an entry by what stays with it, in everything that the server has.
+    async fn anywhere(
+        &self,
+        connection: &mut Connection<'_>,
+        entry: &Entry,
+        handle: Option<&Handle>,
+    ) -> Result<Option<Found>, DirectoryError> {
+        let number = number_is(entry.account);
+        let filter = match handle.and_then(|handle| handle.uuid.as_deref()) {
+            Some(uuid) => format!("(|{number}({UUID}={}))", ldap_escape(uuid)),
+            None => number,
+        };
+        let mut bases = vec![self.base.clone()];
+        let mut at = 0;
+        while let Some(base) = bases.get(at) {
+            let found = connection
+                .search_if_open(base, Scope::Subtree, &filter, mapping::READ, MOST_ALIKE)
+                .await?;
+            let found = found.map(|found| found.entries).unwrap_or_default();
+            let is_of = |found: &Found| handle.is_some_and(|handle| handle.is_of(found.uuid()));
+            let (same, mut numbered): (Vec<Found>, Vec<Found>) = found.into_iter().partition(is_of);
+            // Others may copy the number into entries of their own.
+            numbered
+                .retain(|found| !handle.is_some_and(|handle| handle.is_of_another(found.uuid())));
+            if let Some(found) = same.into_iter().next().or_else(|| numbered.pop()) {
+                return self.still_its(entry, found).map(Some);
+            }
+            if at == 0 {
+                bases.extend(self.other_contexts(connection).await?);
+            }
+            at += 1;
+        }
+        Ok(None)
+    }
+
+    /// Returns what else the server has beside the base.
+    async fn other_contexts(
+        &self,
+        connection: &mut Connection<'_>,
+    ) -> Result<Vec<String>, DirectoryError> {
+        const CONTEXTS: &str = "namingContexts";
+        let root =
+            connection.search_if_open("", Scope::Base, "(objectClass=*)", &[CONTEXTS], 1).await?;
+        let root = root.and_then(|mut root| root.entries.pop());
+        let base = spelling(&self.base);
+        // A context that has the base in it has more than that.
+        let is_other = |context: &&String| !context.is_empty() && spelling(context) != base;
+        Ok(root
+            .map(|root| root.values(CONTEXTS).iter().filter(is_other).cloned().collect())
+            .unwrap_or_default())
+    }
+
+    /// Returns an entry that was known by its handle, unless it was handed over to another account.
+    fn still_its(&self, entry: &Entry, found: Found) -> Result<Found, DirectoryError> {
+        let own = entry.account.to_string();
+        match found.first(EMPLOYEE_NUMBER) {
+            Some(number)
+                if number.trim() != own && uuid::Uuid::parse_str(number.trim()).is_ok() =>
+            {
+                let advice = format!("set its employeeNumber to {own}, or remove it");
+                Err(DirectoryError::refused(&format!(
+                    "{advice}: the account's entry has another's ({number}): {}",
+                    found.dn
+                )))
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// Whether there is an entry at a DN that the server doesn't show: takes its password, which
+    /// tells. Where the server says at least that the entry is another account's, it is left alone.
+    async fn is_there(
+        &self,
+        connection: &mut Connection<'_>,
+        entry: &Entry,
+        handle: Option<&Handle>,
+        dn: &str,
+    ) -> Result<bool, DirectoryError> {
+        let number = entry.account.to_string();
+        let uuid = handle.and_then(|handle| handle.uuid.as_deref()).map(|uuid| (UUID, uuid));
+        for (attribute, own) in [(EMPLOYEE_NUMBER, number.as_str())].into_iter().chain(uuid) {
+            match connection.compare(dn, attribute, own).await?.rc {
+                connection::COMPARE_FALSE => return Ok(false),
+                connection::COMPARE_TRUE => break,
+                _ => {}
+            }
+        }
+        let answer = connection.modify(dn, vec![Mod::Delete(PASSWORD, [].into())], None).await?;
+        match answer.rc {
+            connection::SUCCESS | connection::NO_SUCH_ATTRIBUTE => Ok(true),
+            connection::NO_SUCH_OBJECT => Ok(false),
+            connection::INSUFFICIENT_ACCESS => Err(closed(dn)),
+            _ => Err(connection::failure(&answer)),
+        }
+    }
+
+    /// Whether somebody who isn't found isn't there: the server shows people, or says that there
+    /// are none.
+    async fn shows_people(
+        &self,
+        connection: &mut Connection<'_>,
+        handle: Option<&Handle>,
+    ) -> Result<bool, DirectoryError> {
+        const HAS_PEOPLE: &str = "hasSubordinates";
+        let by =
+            if handle.is_some_and(|handle| handle.uuid.is_some()) { UUID } else { "objectClass" };
+        let within = connection
+            .search_if_open(&self.people, Scope::OneLevel, &format!("({by}=*)"), &["1.1"], 1)
+            .await?;
+        if within.is_some_and(|within| !within.entries.is_empty()) {
+            return Ok(true);
+        }
+        let unit = connection
+            .search_if_open(&self.people, Scope::Base, "(objectClass=*)", &[HAS_PEOPLE], 1)
+            .await?;
+        let unit = unit.and_then(|mut unit| unit.entries.pop());
+        Ok(unit.is_some_and(|unit| !unit.has(HAS_PEOPLE, "TRUE")))
+    }
+}
+
+/// Returns a DN as it compares with others.
+pub(super) fn spelling(dn: &str) -> String {
+    dn.to_lowercase().replace(' ', "")
+}
+
+/// Returns the filter that only an account's own entry meets, by what it shows.
+pub(super) fn mark_of(account: AccountId, found: &Found) -> String {
+    match found.uuid() {
+        _ if found.has(EMPLOYEE_NUMBER, &account.to_string()) => number_is(account),
+        Some(uuid) => format!("({UUID}={})", ldap_escape(uuid)),
+        None => format!("(!({EMPLOYEE_NUMBER}=*))"),
+    }
+}
+
+pub(super) fn not_shown(asked: &str) -> DirectoryError {
+    DirectoryError::NotShown(format!(
+        "asked for by {asked}; let the bind-dn search ou=people, or remove the entry"
+    ))
+}
+
+pub(super) fn closed(dn: &str) -> DirectoryError {
+    let advice = "let the bind-dn write there and search it, or remove the entry";
+    DirectoryError::refused(&format!("{advice}: the bind-dn may not change {dn}"))
+}

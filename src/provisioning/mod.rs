@@ -1,0 +1,353 @@
+//! Effects on directories: what other software already reads is brought to what the store has.
+//!
+//! A directory is brought one entry at a time, whole, and as often as it takes. It finds by itself
+//! what it has of the account, so that a reply that was lost never makes a double, and writes only
+//! what differs. Who brings entries sees to their order: of one account there is never more than
+//! one on its way to a directory.
+
+mod address;
+mod entry;
+mod fake;
+mod imported;
+mod ldap;
+pub mod queue;
+mod scim;
+pub mod worker;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::domain::account::EntryHandle;
+use crate::plan::in_flight::DirectoryProblem;
+
+pub use self::address::Address;
+pub use self::entry::{Entry, LoginPassword, Person};
+use self::fake::Rehearsal;
+pub use self::imported::{Found, ListedEntry, People};
+use self::ldap::Ldap;
+use self::scim::Scim;
+
+/// How long a directory may take for one entry before it is asked again.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest that a directory's own words about a refusal get in a status.
+const MOST_WORDS: usize = 200;
+
+/// Why a directory didn't take an entry. What it says is told to whoever reads the account's
+/// status, so no secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+pub enum DirectoryError {
+    /// The address of a directory can't be understood.
+    #[error("{0}")]
+    Address(String),
+    /// It can't be reached, or fails at a question about itself as a whole; why, in short.
+    #[error("it can't be reached: {0}")]
+    Unreachable(String),
+    /// It failed at a request about this account, or doesn't work at all: who comes next shows
+    /// which.
+    #[error("it failed: {0}")]
+    Failed(String),
+    /// It doesn't let roster in.
+    #[error("it doesn't let roster in: {0}")]
+    Unauthorized(String),
+    /// It asks to be left alone for a while.
+    #[error("it asks to wait")]
+    Busy {
+        /// For how long, where it says so.
+        after: Option<Duration>,
+        /// Whether it may do all the same what it was asked.
+        may_be_done: bool,
+    },
+    /// It didn't answer in time.
+    #[error("it didn't answer in time")]
+    Silent,
+    /// It doesn't take this account, for the reason that it gives.
+    #[error("it refuses the account: {0}")]
+    Refused(String),
+    /// The entry was changed while it was looked at; the next try sees how.
+    #[error("somebody else changed the entry at the same time")]
+    Conflict,
+    /// The Secret with the new password can't be read now.
+    #[error("the Secret with the new password can't be read now")]
+    PasswordUnread,
+    /// It lost the entry with its password, and has the entry again.
+    #[error("it had lost the entry, and is brought the password again")]
+    PasswordLost,
+    /// It doesn't show an entry that it confirmed, and doesn't say either that the entry is gone;
+    /// what was asked.
+    #[error("it doesn't show the entry that it has of the account: {0}")]
+    NotShown(String),
+    /// It has the entry otherwise than it confirmed, as a comparison found, which writes nothing.
+    #[error("somebody changed the entry there")]
+    Drifted,
+    /// What it answered isn't what its protocol says.
+    #[error("its answer can't be understood: {0}")]
+    Nonsense(String),
+}
+
+impl DirectoryError {
+    /// Returns a refusal in the directory's own words, made fit for a status: on one line, and
+    /// short.
+    #[must_use]
+    pub fn refused(words: &str) -> Self {
+        Self::Refused(in_short(words))
+    }
+
+    /// Whether the directory must be at work to say so.
+    #[must_use]
+    pub fn shows_that_it_works(&self) -> bool {
+        match self {
+            Self::Refused(_)
+            | Self::Conflict
+            | Self::PasswordLost
+            | Self::NotShown(_)
+            | Self::Drifted
+            | Self::Nonsense(_) => true,
+            Self::Silent | Self::PasswordUnread | Self::Failed(_) => false,
+            Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => {
+                false
+            }
+        }
+    }
+
+    /// Whether it is about the directory as a whole, so that the next account would fare no better.
+    #[must_use]
+    pub fn is_about_directory(&self) -> bool {
+        match self {
+            Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => {
+                true
+            }
+            Self::Silent
+            | Self::Failed(_)
+            | Self::Refused(_)
+            | Self::Conflict
+            | Self::PasswordUnread
+            | Self::PasswordLost
+            | Self::NotShown(_)
+            | Self::Drifted
+            | Self::Nonsense(_) => false,
+        }
+    }
+
+    /// Returns the problem as a status tells it.
+    #[must_use]
+    pub fn as_problem(&self) -> DirectoryProblem {
+        match self {
+            Self::Refused(_)
+            | Self::Address(_)
+            | Self::Unauthorized(_)
+            | Self::NotShown(_)
+            | Self::Nonsense(_) => DirectoryProblem::Refused(self.to_string()),
+            Self::Unreachable(_)
+            | Self::Failed(_)
+            | Self::Busy { .. }
+            | Self::Silent
+            | Self::Conflict
+            | Self::PasswordUnread
+            | Self::PasswordLost
+            | Self::Drifted => DirectoryProblem::Unavailable(self.to_string()),
+        }
+    }
+
+    /// Returns this error, or another one where only that leaves open what becomes of what was
+    /// asked.
+    fn or_more_open(self, other: Self) -> Self {
+        let is_more_open =
+            other.leaves_open_what_becomes_of_it() && !self.leaves_open_what_becomes_of_it();
+        if is_more_open { other } else { self }
+    }
+
+    /// Whether what was asked may still be on its way, and be done later.
+    #[must_use]
+    pub fn leaves_open_what_becomes_of_it(&self) -> bool {
+        match self {
+            // A gateway that answers that it failed, or with a page of its own, may have passed the
+            // request on.
+            Self::Silent | Self::Unreachable(_) | Self::Failed(_) | Self::Nonsense(_) => true,
+            Self::Busy { may_be_done, .. } => *may_be_done,
+            Self::Address(_)
+            | Self::Unauthorized(_)
+            | Self::Refused(_)
+            | Self::Conflict
+            | Self::PasswordUnread
+            | Self::PasswordLost
+            | Self::NotShown(_)
+            | Self::Drifted => false,
+        }
+    }
+}
+
+/// Returns the answers, or the error that counts for all: one that leaves open what becomes of it
+/// before one that doesn't.
+fn all_of<T>(
+    answers: impl IntoIterator<Item = Result<T, DirectoryError>>,
+) -> Result<Vec<T>, DirectoryError> {
+    let mut all = Ok(vec![]);
+    for answer in answers {
+        all = match (all, answer) {
+            (Ok(mut answers), Ok(answer)) => {
+                answers.push(answer);
+                Ok(answers)
+            }
+            (Err(first), Err(error)) => Err(first.or_more_open(error)),
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+        };
+    }
+    all
+}
+
+/// Returns a foreign text on one line, without what isn't printable, and no longer than a status
+/// should have it.
+fn in_short(words: &str) -> String {
+    let printable = |character: char| if character.is_control() { ' ' } else { character };
+    let line: String = words
+        .chars()
+        .map(printable)
+        .collect::<String>()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    match line.char_indices().nth(MOST_WORDS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// What became of an entry that a directory confirmed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provisioned {
+    /// The directory's own key of the entry; nothing where the entry is gone, or the key isn't
+    /// known.
+    pub handle: Option<EntryHandle>,
+    /// Whether anything had to be written: the entry wasn't as it was to be.
+    pub wrote: bool,
+    /// Whether an earlier request that was left without an answer, and made again with success, may
+    /// still be carried out.
+    pub may_be_late: bool,
+}
+
+/// The groups that organizations have, by namespace.
+pub type Groups = BTreeMap<String, BTreeSet<String>>;
+
+/// A directory.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    name: String,
+    protocol: Protocol,
+}
+
+/// What a directory speaks.
+#[derive(Clone, Debug)]
+enum Protocol {
+    Ldap(Ldap),
+    Rehearsal(Rehearsal),
+    Scim(Scim),
+}
+
+impl Directory {
+    /// Opens the directory at an address; nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// When the address isn't one.
+    pub fn open(address: &str) -> Result<Self, DirectoryError> {
+        let address = Address::parse(address)?;
+        let name = address.name().to_owned();
+        let protocol = match address.scheme() {
+            "ldap" | "ldaps" => Protocol::Ldap(Ldap::open(address)?),
+            "rehearsal" => Protocol::Rehearsal(Rehearsal::new(address.path().into())),
+            "scim+https" | "scim+http" => Protocol::Scim(Scim::open(address)?),
+            _ => return Err(address.unknown_scheme()),
+        };
+        Ok(Self { name, protocol })
+    }
+
+    /// Returns the name by which the store and people know it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it takes a new password as its text, rather than as a hash.
+    #[must_use]
+    pub fn takes_password_texts(&self) -> bool {
+        match &self.protocol {
+            // A hash of Argon2id is what a bind is checked against.
+            Protocol::Ldap(_) | Protocol::Rehearsal(_) => false,
+            Protocol::Scim(scim) => scim.sends_passwords(),
+        }
+    }
+
+    /// Brings one entry to the directory.
+    ///
+    /// # Errors
+    /// When the directory didn't confirm it; it may have taken it all the same.
+    pub async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
+        let bringing = async {
+            match &self.protocol {
+                Protocol::Ldap(ldap) => Box::pin(ldap.bring(entry)).await,
+                Protocol::Rehearsal(rehearsal) => rehearsal.bring(entry).await,
+                Protocol::Scim(scim) => scim.bring(entry).await,
+            }
+        };
+        tokio::time::timeout(PATIENCE, bringing).await.unwrap_or(Err(DirectoryError::Silent))
+    }
+
+    /// Drops the groups of these organizations that roster once made there, that have no members,
+    /// and that aren't among these any more.
+    ///
+    /// # Errors
+    /// When the directory didn't do it all.
+    pub async fn drop_groups(&self, present: &Groups) -> Result<(), DirectoryError> {
+        let dropping = async {
+            match &self.protocol {
+                // A group goes with its last member.
+                Protocol::Ldap(_) | Protocol::Rehearsal(_) => Ok(()),
+                Protocol::Scim(scim) => scim.drop_groups(present).await,
+            }
+        };
+        tokio::time::timeout(PATIENCE, dropping).await.unwrap_or(Err(DirectoryError::Silent))
+    }
+
+    /// Returns everybody whom the directory has, whoever put them there.
+    ///
+    /// # Errors
+    /// When it can't be listed whole, or isn't one that can be imported from.
+    pub async fn people(&self) -> Result<People, DirectoryError> {
+        match &self.protocol {
+            Protocol::Scim(scim) => scim.people().await,
+            Protocol::Ldap(_) | Protocol::Rehearsal(_) => Err(self.cannot_be_imported()),
+        }
+    }
+
+    /// Returns every entry that the directory has, whoever put it there.
+    ///
+    /// # Errors
+    /// When they can't be listed whole.
+    pub async fn list_entries(&self) -> Result<Vec<ListedEntry>, DirectoryError> {
+        match &self.protocol {
+            Protocol::Ldap(ldap) => ldap.list_entries().await,
+            Protocol::Rehearsal(rehearsal) => rehearsal.list_entries().await,
+            Protocol::Scim(scim) => scim.list_entries().await,
+        }
+    }
+
+    /// Lets an entry that is there be an account's, by the account's id: from then on it is brought
+    /// to what the store has.
+    ///
+    /// # Errors
+    /// When the entry isn't there, another is the account's already, or the directory doesn't
+    /// confirm it.
+    pub async fn link(&self, id: &str, external_id: &str) -> Result<(), DirectoryError> {
+        match &self.protocol {
+            Protocol::Scim(scim) => scim.link(id, external_id).await,
+            Protocol::Ldap(_) | Protocol::Rehearsal(_) => Err(self.cannot_be_imported()),
+        }
+    }
+
+    fn cannot_be_imported(&self) -> DirectoryError {
+        let name = &self.name;
+        DirectoryError::Address(format!(
+            "{name} can't be imported from: only a directory at scim+https:// or scim+http:// can"
+        ))
+    }
+}

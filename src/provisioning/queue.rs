@@ -1,0 +1,625 @@
+//! What directories are still to be brought: level-triggered, the newest entry of each account
+//! only, and as often as it takes. A directory that is down holds up nobody else's work, and an
+//! account that one refuses holds up no other account.
+//!
+//! What a directory confirmed stands in the store, as a revision and a fingerprint. A newer
+//! revision says by itself that there is something to bring. A change at the same revision, which
+//! comes from others' accounts and groups, doesn't: before the first try the store forgets the
+//! fingerprint, so that nobody who comes after a crash takes the entry for brought.
+
+mod comparison;
+mod doubts;
+mod missing;
+mod pace;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use tokio::time::Instant;
+
+use self::comparison::Comparison;
+pub use self::comparison::{Comparable, Drift, Page};
+use self::doubts::{Beginning, Doubts, is_brought};
+use self::missing::{EntriesTold, EntryProgress, revokes};
+pub use self::missing::{FirstRefusal, Noted};
+use self::pace::{Rest, is_held_against_it, jittered};
+use crate::controller::passwords::PasswordPlace;
+use crate::controller::workqueue::{Lane, ObjectKey, OfOrganization, Queue};
+use crate::domain::account::{
+    AccountId, Confirmation, Confirmations, EntryHandle, Fingerprint, Revision,
+};
+use crate::plan::in_flight::Directories;
+use crate::plan::{ConfirmPlan, Plan};
+use crate::provisioning::{DirectoryError, Entry, Provisioned};
+
+/// What each directory is still to be brought, and what the store is still to be told of it.
+#[derive(Debug, Default)]
+pub struct Provisioning {
+    directories: BTreeMap<String, Pending>,
+    /// What the store is still to be told, by account.
+    untold: BTreeMap<AccountId, Untold>,
+    /// The accounts that the store knows nothing of and whose entries are to go, with the
+    /// directories where they went.
+    dropped: BTreeMap<AccountId, BTreeSet<String>>,
+    /// When this operator began to work; nothing where nobody worked before.
+    beginning: Option<Beginning>,
+    /// The entries that a comparison put back, until somebody is told.
+    drift: Vec<Drift>,
+}
+
+/// What one directory is still to be brought.
+#[derive(Debug, Default)]
+struct Pending {
+    wanted: HashMap<AccountId, Wanted>,
+    due: Queue<EntryKey>,
+    /// The entries that failed and are tried again.
+    again: Queue<EntryKey>,
+    under_way: HashSet<AccountId>,
+    /// Those of them that failed before.
+    again_under_way: HashSet<AccountId>,
+    /// How many are under way, by organization.
+    under_way_of: HashMap<String, usize>,
+    problems: HashMap<AccountId, DirectoryError>,
+    /// What may still arrive.
+    doubts: Doubts,
+    /// The accounts over which the directory failed and that went well never since.
+    failed: HashSet<AccountId>,
+    /// Over whom it failed that never had failed, and over nobody else of them since.
+    failed_over: Option<AccountId>,
+    /// How often in a row it failed over such as had failed before.
+    failed_in_a_row: u32,
+    rest: Option<Rest>,
+    comparison: Comparison,
+    told: EntriesTold,
+}
+
+/// Names an entry, and the organization whose turn it takes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct EntryKey {
+    organization: String,
+    account: AccountId,
+}
+
+impl EntryKey {
+    fn of(entry: &Entry) -> Self {
+        Self { organization: entry.organization.clone(), account: entry.account }
+    }
+}
+
+impl OfOrganization for EntryKey {
+    fn organization(&self) -> &str {
+        &self.organization
+    }
+}
+
+/// The newest entry of an account, and for whom it is.
+#[derive(Clone, Debug)]
+struct Wanted {
+    user: ObjectKey,
+    entry: Entry,
+    password: Option<PasswordPlace>,
+    /// What tells the password that the directory has.
+    known_password: Option<String>,
+    /// It was confirmed, and is looked at again once nothing can arrive any more that undoes it.
+    is_second_look: bool,
+    /// It waits until the store knows that the directory's entry is in doubt.
+    is_held: bool,
+    /// The directory failed over it.
+    has_failed: bool,
+    /// It may take rights away that the directory's entry has.
+    may_revoke: bool,
+    /// The directory has confirmed it, and until then something may arrive that gives rights which
+    /// it doesn't.
+    doubted: Option<Instant>,
+    /// The revision that the directory confirmed before, as far as the store knows or is told next.
+    known: Option<Revision>,
+    progress: EntryProgress,
+}
+
+/// What the store is still to be told of an account.
+#[derive(Clone, Debug)]
+struct Untold {
+    user: ObjectKey,
+    confirmed: Confirmations,
+}
+
+/// An entry that is to be brought to a directory now.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The name of the directory.
+    pub directory: String,
+    /// The entry.
+    pub entry: Entry,
+    /// Where its password stands, if a Secret has it.
+    pub password: Option<PasswordPlace>,
+}
+
+impl Provisioning {
+    /// Returns what there is to do for directories of these names: nothing yet.
+    pub fn new(names: impl IntoIterator<Item = String>) -> Self {
+        let directories = names.into_iter().map(|name| (name, Pending::default())).collect();
+        Self { directories, ..Self::default() }
+    }
+
+    /// Returns the same of an operator that began to work at this time, after another one that may
+    /// have sent requests until then.
+    #[must_use]
+    pub fn begun(self, at: Instant) -> Self {
+        Self { beginning: Some(Beginning::at(at)), ..self }
+    }
+
+    /// Notes that this operator created an account: no other one ever brought it.
+    pub fn created(&mut self, account: AccountId, now: Instant) {
+        if let Some(beginning) = &mut self.beginning {
+            beginning.created(account, now);
+        }
+    }
+
+    /// Returns until when an earlier request may still give an account rights that its entry
+    /// doesn't, though a directory has confirmed that; nothing where none may, or the directory
+    /// hasn't confirmed it.
+    #[must_use]
+    pub fn doubted_until(&self, directory: &str, account: AccountId) -> Option<Instant> {
+        self.directories.get(directory)?.wanted.get(&account)?.doubted
+    }
+
+    /// Has every directory brought an entry that hasn't confirmed it yet. A Secret may have the
+    /// password's text.
+    pub fn want(
+        &mut self,
+        user: &ObjectKey,
+        entry: &Entry,
+        confirmed: &Confirmations,
+        password: Option<&PasswordPlace>,
+        now: Instant,
+    ) {
+        let fingerprint = entry.fingerprint();
+        for (name, pending) in &mut self.directories {
+            let untold =
+                self.untold.get(&entry.account).and_then(|untold| untold.confirmed.get(name));
+            let known = untold.or(confirmed.get(name)).cloned();
+            pending.doubts.judge(entry, known.as_ref(), self.beginning.as_ref(), now);
+            if is_brought(entry, known.as_ref()) {
+                pending.doubts.forget_what_is_over(entry.account, now);
+                pending.drop_unless_second_look(entry);
+                continue;
+            }
+            let before = known.as_ref().and_then(|known| known.fingerprint.as_ref());
+            let rights = fingerprint.as_ref().and_then(|fingerprint| fingerprint.rights.as_ref());
+            let mut wanted = Wanted::new(user, entry.clone());
+            wanted.known = known.as_ref().map(|known| known.revision);
+            wanted.may_revoke = before
+                .is_some_and(|before| before.rights.is_none() || before.rights.as_ref() != rights);
+            wanted.entry.handle = known.as_ref().and_then(|known| known.handle.clone());
+            wanted.entry.was_confirmed = known.as_ref().is_some_and(has_somebody);
+            wanted.password = password.cloned();
+            wanted.knows(before.and_then(|before| before.password.as_ref()));
+            wanted.progress.revokes = revokes(known.as_ref(), entry);
+            // What the store says, or is about to be told, is about to be wrong.
+            if let Some(known) = known
+                .as_ref()
+                .filter(|known| known.revision >= entry.revision && !is_in_doubt(known))
+            {
+                let has_same_rights = before.is_some_and(|before| before.rights.as_ref() == rights);
+                let rights = pending.doubts.common_rights(
+                    entry.account,
+                    rights.filter(|_| has_same_rights),
+                    now,
+                );
+                let password = before.and_then(|before| before.password.clone());
+                let rights = rights.or_else(|| has_somebody(known).then(unknown_rights));
+                let news = in_doubt(known.revision, (rights, password), known.handle.as_ref());
+                note(&mut self.untold, user, entry.account, name, news);
+            }
+            let stored = confirmed.get(name);
+            wanted.is_held = stored
+                .is_some_and(|stored| stored.revision >= entry.revision && !is_in_doubt(stored));
+            pending.want(wanted, now);
+        }
+    }
+
+    /// Returns the directories that have yet to drop the entry of an account that the store knows
+    /// nothing of, each with how it does.
+    #[must_use]
+    pub fn left_to_drop(
+        &mut self,
+        account: AccountId,
+        was_told: bool,
+        now: Instant,
+    ) -> Directories {
+        let mut directories = self.states(Some(account), was_told, now);
+        directories.retain(|name, _| {
+            self.dropped.get(&account).is_none_or(|dropped| !dropped.contains(name))
+        });
+        directories
+    }
+
+    /// Has every directory drop the entry of an account that the store knows nothing of, and nobody
+    /// else tells them of.
+    pub fn drop_entry(&mut self, user: &ObjectKey, account: AccountId, now: Instant) {
+        let dropped = self.dropped.entry(account).or_default();
+        for (_, pending) in self.directories.iter_mut().filter(|(name, _)| !dropped.contains(*name))
+        {
+            // Newer than whatever was brought before the store lost it.
+            let entry = Entry::gone(account, Revision(i64::MAX), &user.namespace);
+            pending.doubts.judge(&entry, None, self.beginning.as_ref(), now);
+            pending.want(Wanted::new(user, entry), now);
+        }
+    }
+
+    /// Takes what is due to be brought.
+    pub fn take(&mut self, now: Instant) -> Vec<Delivery> {
+        let mut taken = vec![];
+        for (name, pending) in &mut self.directories {
+            for EntryKey { account, .. } in pending.take(now) {
+                let Some(Wanted { entry, password, .. }) = pending.wanted.get(&account) else {
+                    continue;
+                };
+                taken.push(Delivery {
+                    directory: name.clone(),
+                    entry: entry.clone(),
+                    password: password.clone(),
+                });
+                pending.sent(account, now);
+            }
+            let compared = pending.take_comparisons(now).into_iter();
+            taken.extend(compared.map(|entry| Delivery {
+                directory: name.clone(),
+                entry,
+                password: None,
+            }));
+        }
+        taken
+    }
+
+    /// Returns when the next entry is due, to a directory that there is room for.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.directories
+            .values()
+            .flat_map(|pending| [pending.next_due(), pending.next_comparison()])
+            .flatten()
+            .min()
+    }
+
+    /// Returns how many entries each directory has yet to confirm.
+    pub fn waiting(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.directories.iter().map(|(name, pending)| (name.as_str(), pending.wanted.len()))
+    }
+
+    /// Takes in what a directory answered. Returns the `User`s whose status has something new to
+    /// say about it.
+    pub fn take_answer(
+        &mut self,
+        directory: &str,
+        entry: &Entry,
+        answer: Result<Provisioned, DirectoryError>,
+        now: Instant,
+    ) -> Vec<ObjectKey> {
+        if entry.compares {
+            return self.compared(directory, entry, answer, now);
+        }
+        let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
+        let is_probe = pending.arrived(entry);
+        if answer.as_ref().err().is_none_or(DirectoryError::shows_that_it_works) {
+            pending.works(directory);
+        }
+        let Some(wanted) = pending.wanted.get(&entry.account).cloned() else {
+            if answer.is_err_and(|problem| problem.leaves_open_what_becomes_of_it()) {
+                pending.doubts.leave_open(entry, now);
+            }
+            return vec![];
+        };
+        match answer {
+            Ok(provisioned) => self.confirmed(directory, entry, provisioned, (&wanted, now)),
+            Err(problem) => self.failed(directory, (entry, is_probe), &wanted, problem, now),
+        }
+    }
+
+    fn confirmed(
+        &mut self,
+        directory: &str,
+        entry: &Entry,
+        provisioned: Provisioned,
+        (wanted, now): (&Wanted, Instant),
+    ) -> Vec<ObjectKey> {
+        let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
+        pending.due.succeeded(&EntryKey::of(entry));
+        pending.failed.remove(&entry.account);
+        let account = entry.account;
+        let healed = pending.problems.remove(&account).map(|_| wanted.user.clone());
+        let fingerprint = entry.fingerprint();
+        let is_last =
+            wanted.entry.revision <= entry.revision && wanted.entry.fingerprint() == fingerprint;
+        if provisioned.may_be_late {
+            pending.doubts.leave_open(entry, now);
+        }
+        let until = pending.doubts.until(account, now);
+        let withheld = pending.doubts.gives_back(entry, now);
+        // The store may know of it, and nobody is to take it for certain.
+        let doubted = withheld.or_else(|| pending.doubts.gives_other_rights(entry, now));
+        let rights = fingerprint.as_ref().and_then(|fingerprint| fingerprint.rights.as_ref());
+        let rights = pending.doubts.common_rights(account, rights, now);
+        let password = fingerprint.as_ref().and_then(|fingerprint| fingerprint.password.as_ref());
+        // Who is gone has none, also in doubt: else the next operator would take them for there.
+        let password =
+            password.or(wanted.known_password.as_ref()).filter(|_| entry.person.is_some()).cloned();
+        // Which one it has in the end nobody sees.
+        let lasting_password =
+            password.clone().filter(|_| !pending.doubts.had_password(account, now));
+        let handle = provisioned.handle;
+        let mut has_newer_rights = false;
+        if let Some(wanted) = pending.wanted.get_mut(&account) {
+            wanted.entry.handle.clone_from(&handle);
+            wanted.entry.was_confirmed = entry.person.is_some();
+            wanted.has_failed = false;
+            has_newer_rights = wanted.entry.fingerprint().and_then(|newer| newer.rights) != rights;
+        }
+        match (pending.wanted.get_mut(&account), until) {
+            // An earlier request may still undo it: whether it did is looked at afterwards.
+            (Some(wanted), Some(until)) if is_last => {
+                wanted.is_second_look = true;
+                wanted.doubted = doubted;
+                wanted.knows(lasting_password.as_ref());
+                pending.schedule(account, withheld.unwrap_or(until));
+            }
+            (Some(newer), _) if !is_last => {
+                newer.knows(password.as_ref());
+                if !newer.is_held {
+                    pending.schedule(account, now);
+                }
+            }
+            _ => {
+                pending.doubts.forget_what_is_over(account, now);
+                pending.drop(entry);
+            }
+        }
+        pending.note_confirmed(account, now);
+        if let Some(dropped) =
+            self.dropped.get_mut(&entry.account).filter(|_| entry.person.is_none())
+        {
+            dropped.insert(directory.to_owned());
+            return vec![wanted.user.clone()];
+        }
+        // A newer revision shows by itself that there is something to bring; what is newer at the
+        // same one may be on its way before the store is told of this one.
+        let is_settled = until.is_none() && (is_last || wanted.entry.revision > entry.revision);
+        let news = if withheld.is_some() {
+            // The directory's own key of it is worth keeping all the same.
+            let known = wanted.known.filter(|_| handle.is_some() && handle != wanted.entry.handle);
+            known.map(|known| {
+                in_doubt(known, (Some(unknown_rights()), lasting_password), handle.as_ref())
+            })
+        } else if is_settled {
+            let fingerprint = fingerprint.map(|own| Fingerprint { password, ..own });
+            Some(Confirmation { revision: entry.revision, fingerprint, handle })
+        } else {
+            let rights = rights
+                .filter(|_| !has_newer_rights)
+                .or_else(|| entry.person.is_some().then(unknown_rights));
+            Some(in_doubt(entry.revision, (rights, lasting_password), handle.as_ref()))
+        };
+        if let Some(news) = news {
+            note(&mut self.untold, &wanted.user, account, directory, news);
+        }
+        healed.into_iter().collect()
+    }
+
+    fn failed(
+        &mut self,
+        directory: &str,
+        (entry, is_probe): (&Entry, bool),
+        wanted: &Wanted,
+        problem: DirectoryError,
+        now: Instant,
+    ) -> Vec<ObjectKey> {
+        let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
+        let account = entry.account;
+        let again = pending.due.failed(&EntryKey::of(entry), now);
+        let is_newer = wanted.entry.revision > entry.revision
+            || wanted.entry.fingerprint() != entry.fingerprint();
+        if let Some(wanted) = pending.wanted.get_mut(&account) {
+            if std::mem::take(&mut wanted.is_second_look) {
+                // Whether the directory has it still is open again.
+                wanted.progress.wait_anew(now);
+            }
+            wanted.has_failed |= !is_newer && is_held_against_it(&problem);
+            if problem == DirectoryError::PasswordLost {
+                wanted.knows(None);
+            }
+        }
+        // What is newer isn't to wait for what failed before it.
+        let at = if is_newer { now } else { now + jittered(again - now) };
+        if !wanted.is_held {
+            pending.schedule(account, at);
+        }
+        if problem.leaves_open_what_becomes_of_it() {
+            pending.doubts.leave_open(entry, now);
+        }
+        pending.note_failure(account, &problem);
+        let mut concerned = pending.judge_failure(directory, (account, is_probe), &problem, now);
+        let is_news = !concerned.is_empty();
+        let why: &str = (&problem).into();
+        tracing::debug!(directory, %account, why, "a directory didn't confirm an entry");
+        if !problem.is_about_directory() {
+            let known = pending.problems.insert(account, problem.clone());
+            pending.note_problem(directory, account, &problem, now);
+            if known.as_ref() != Some(&problem) && concerned.is_empty() {
+                concerned.push(wanted.user.clone());
+            }
+        }
+        pending.note_rest(directory, account, is_news, now);
+        concerned
+    }
+
+    /// Whether the store is to be told something.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.untold.is_empty()
+    }
+
+    /// Returns the plans that tell the store what was confirmed and what is in doubt, at most so
+    /// many and of each organization by turns, each with the `User` concerned.
+    #[must_use]
+    pub fn news(&self, most: usize) -> Vec<(ObjectKey, AccountId, Plan)> {
+        let plan = |(account, Untold { user, confirmed }): (&AccountId, &Untold)| {
+            let namespace = user.namespace.clone();
+            (
+                user.clone(),
+                *account,
+                Plan::Confirm(ConfirmPlan {
+                    namespace,
+                    account: *account,
+                    confirmed: confirmed.clone(),
+                }),
+            )
+        };
+        let mut organizations: BTreeMap<&str, Vec<(&AccountId, &Untold)>> = BTreeMap::new();
+        for (account, untold) in &self.untold {
+            organizations.entry(&untold.user.namespace).or_default().push((account, untold));
+        }
+        let longest = organizations.values().map(Vec::len).max().unwrap_or_default();
+        let by_turns = (0..longest).flat_map(|turn| {
+            organizations.values().filter_map(move |untold| untold.get(turn).copied())
+        });
+        by_turns.take(most).map(plan).collect()
+    }
+
+    /// Forgets what the store knows now, and brings what waited for that.
+    pub fn told(&mut self, account: AccountId, now: Instant) {
+        self.untold.remove(&account);
+        for pending in self.directories.values_mut() {
+            let Some(wanted) = pending.wanted.get_mut(&account).filter(|wanted| wanted.is_held)
+            else {
+                continue;
+            };
+            wanted.is_held = false;
+            if !pending.under_way.contains(&account) && !pending.comparison.has_under_way(account) {
+                pending.schedule(account, now);
+            }
+        }
+    }
+}
+
+impl Wanted {
+    fn new(user: &ObjectKey, entry: Entry) -> Self {
+        let progress = EntryProgress::of(&entry);
+        Self {
+            user: user.clone(),
+            entry,
+            password: None,
+            known_password: None,
+            is_second_look: false,
+            is_held: false,
+            has_failed: false,
+            may_revoke: false,
+            doubted: None,
+            known: None,
+            progress,
+        }
+    }
+
+    /// What takes somebody's way in goes first, then what may take rights.
+    fn lane(&self) -> Lane {
+        match self.entry.takes_away() {
+            true => Lane::Asked,
+            false if self.may_revoke => Lane::Revoking,
+            false => Lane::Following,
+        }
+    }
+
+    /// Takes in what tells the password that the directory has.
+    fn knows(&mut self, password: Option<&String>) {
+        let own = self.entry.fingerprint().and_then(|fingerprint| fingerprint.password);
+        if let Some(wanted) = self.entry.person.as_mut().and_then(|person| person.password.as_mut())
+        {
+            wanted.is_new = own.as_ref() != password;
+        }
+        self.known_password = password.cloned();
+    }
+}
+
+impl Pending {
+    fn want(&mut self, mut wanted: Wanted, now: Instant) {
+        let (account, entry) = (wanted.entry.account, &wanted.entry);
+        if let Some(Wanted { entry: known, .. }) = self.wanted.get(&account)
+            && (known.revision > entry.revision
+                || known.revision == entry.revision && known.fingerprint() == entry.fingerprint())
+        {
+            return;
+        }
+        self.unschedule(entry);
+        let is_due = !wanted.is_held
+            && !self.under_way.contains(&account)
+            && !self.comparison.has_under_way(account);
+        self.comparison.forget(account);
+        self.begin(&mut wanted, now);
+        self.wanted.insert(account, wanted);
+        self.look(account, now);
+        if is_due {
+            self.schedule(account, now);
+        }
+    }
+
+    fn drop_unless_second_look(&mut self, entry: &Entry) {
+        let is_second_look =
+            |wanted: &Wanted| wanted.is_second_look && wanted.entry.revision == entry.revision;
+        if !self.wanted.get(&entry.account).is_some_and(is_second_look) {
+            self.drop(entry);
+        }
+    }
+
+    fn drop(&mut self, entry: &Entry) {
+        self.settle(entry.account);
+        self.wanted.remove(&entry.account);
+        self.problems.remove(&entry.account);
+        self.failed.remove(&entry.account);
+        self.due.succeeded(&EntryKey::of(entry));
+        self.unschedule(entry);
+    }
+}
+
+/// Notes what the store is to be told of an account and a directory, instead of what it was to be
+/// told before.
+fn note(
+    untold: &mut BTreeMap<AccountId, Untold>,
+    user: &ObjectKey,
+    account: AccountId,
+    directory: &str,
+    news: Confirmation,
+) {
+    let new = || Untold { user: user.clone(), confirmed: Confirmations::new() };
+    untold.entry(account).or_insert_with(new).confirmed.insert(directory.to_owned(), news);
+}
+
+/// Returns that a directory has a revision, and that nobody knows what of the person it has beside
+/// these rights and this password, if those.
+fn in_doubt(
+    revision: Revision,
+    (rights, password): (Option<String>, Option<String>),
+    handle: Option<&EntryHandle>,
+) -> Confirmation {
+    let fingerprint = Some(Fingerprint { person: String::new(), rights, password });
+    Confirmation { revision, fingerprint, handle: handle.cloned() }
+}
+
+fn is_in_doubt(known: &Confirmation) -> bool {
+    known.fingerprint.as_ref().is_none_or(|fingerprint| fingerprint.person.is_empty())
+}
+
+/// What stands for the rights of somebody whom a directory has, and of whom nobody knows which
+/// rights it gives them. No digest is that.
+fn unknown_rights() -> String {
+    "?".to_owned()
+}
+
+/// Whether a directory has confirmed at some time that it has an entry, and not since that it is
+/// gone.
+fn has_somebody(known: &Confirmation) -> bool {
+    let tells_of_somebody = |Fingerprint { person, rights, password }: &Fingerprint| {
+        !person.is_empty() || rights.is_some() || password.is_some()
+    };
+    known.handle.is_some() || known.fingerprint.as_ref().is_some_and(tells_of_somebody)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,722 @@
+//! What directories don't have of what is in force: for whom, since when, and whom it concerns when
+//! that changes.
+//!
+//! Whether it is told follows from the state of one entry. Once told it stands in an index by
+//! group, and stays there until the directory has confirmed the entry: then whoever was told is
+//! looked at again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::time::Instant;
+
+use super::{Pending, Provisioning, Wanted};
+use crate::controller::workqueue::ObjectKey;
+use crate::domain::account::{AccountId, Confirmation};
+use crate::plan::directories::{OfMembers, Worst, is_told};
+use crate::plan::in_flight::{Directories, DirectoryProblem, DirectoryState, Missing};
+use crate::provisioning::{DirectoryError, Entry};
+use crate::store::GroupName;
+
+/// How long a directory may take to confirm an entry until its status says so: most answer within a
+/// second, and what is told costs two status writes.
+const LASTING_AFTER_SENT: Duration = Duration::from_secs(10);
+/// The same for an entry that hasn't been sent yet: one change may concern ten thousand entries,
+/// and nothing is amiss while they are sent one after the other.
+const LASTING_AFTER_WANTED: Duration = Duration::from_secs(60);
+
+/// How far an entry has come that a directory is to confirm.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct EntryProgress {
+    /// Since when it, or one before it that wasn't confirmed either, has been wanted.
+    since: Option<Instant>,
+    /// When a request for it was first sent.
+    sent: Option<Instant>,
+    /// Whether it takes rights away from what the directory has, or may.
+    pub(super) revokes: bool,
+    /// Whether a request for it failed.
+    has_failed: bool,
+    /// Whether statuses say that it is missing.
+    is_told: bool,
+    /// When that is to be said, unless it is confirmed before.
+    lasts_at: Option<Instant>,
+}
+
+/// Which of a directory's entries statuses, metrics and the log tell of.
+#[derive(Debug, Default)]
+pub(super) struct EntriesTold {
+    /// When entries come to be told.
+    lasting: BTreeSet<(Instant, AccountId)>,
+    /// The accounts whose entries are told, by organization and group.
+    groups: BTreeMap<GroupName, BTreeSet<AccountId>>,
+    /// The accounts whose entries it refuses, by what it refuses them for.
+    refused: BTreeMap<&'static str, Refused>,
+    /// That it doesn't take anything, if so.
+    refuses_all: Option<&'static str>,
+    noted: Noted,
+}
+
+/// Whom a directory refuses for one reason.
+#[derive(Debug, Default)]
+struct Refused {
+    accounts: BTreeSet<AccountId>,
+    /// Whether an Event says so.
+    is_said: bool,
+}
+
+/// What is to be told anew.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// The `User`s whose status has something new to say.
+    pub users: BTreeSet<ObjectKey>,
+    /// The accounts that this is about, which other `User`s may be about to take over.
+    pub accounts: BTreeSet<AccountId>,
+    /// The groups whose status has something new to say, by namespace and name.
+    pub groups: BTreeSet<GroupName>,
+    /// What directories refuse that no Event has said yet.
+    pub refusals: Vec<FirstRefusal>,
+}
+
+/// That a directory refuses entries for a reason, and nobody was told of that reason yet.
+#[derive(Clone, Debug)]
+pub struct FirstRefusal {
+    /// The directory.
+    pub directory: String,
+    /// The reason, in one word.
+    pub kind: &'static str,
+    /// Whose entry it refused.
+    pub user: ObjectKey,
+    /// Why, in the directory's words.
+    pub words: String,
+}
+
+/// Whether an entry takes rights away from what a directory was last known to have of the account,
+/// or may.
+///
+/// Who was never confirmed there has nothing there to lose.
+pub(super) fn revokes(known: Option<&Confirmation>, entry: &Entry) -> bool {
+    let Some(known) = known else { return false };
+    let Some(fingerprint) = entry.fingerprint() else { return true };
+    let rights = known.fingerprint.as_ref().and_then(|known| known.rights.as_ref());
+    rights.is_none() || rights != fingerprint.rights.as_ref()
+}
+
+/// What a directory's refusal is counted under, if it is one.
+fn refusal(problem: &DirectoryError) -> Option<&'static str> {
+    matches!(problem.as_problem(), DirectoryProblem::Refused(_)).then(|| problem.into())
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+impl EntryProgress {
+    /// Returns the progress of an entry that nobody has asked for yet.
+    pub(super) fn of(entry: &Entry) -> Self {
+        Self { revokes: entry.person.is_none(), ..Self::default() }
+    }
+
+    /// Begins to wait for it once more, which the directory had confirmed.
+    pub(super) fn wait_anew(&mut self, now: Instant) {
+        self.since = Some(now);
+    }
+
+    /// When it is said that it is missing, unless it is confirmed before.
+    fn lasts_at(&self) -> Option<Instant> {
+        let wanted = self.since.map(|since| since + LASTING_AFTER_WANTED);
+        let sent = self.sent.map(|sent| sent + LASTING_AFTER_SENT);
+        wanted.into_iter().chain(sent).min()
+    }
+}
+
+impl Wanted {
+    /// Whether the directory has it, as far as is known, and is only looked at once more.
+    fn is_confirmed(&self) -> bool {
+        self.is_second_look && self.doubted.is_none()
+    }
+
+    fn group(&self) -> Option<GroupName> {
+        let person = self.entry.person.as_ref()?;
+        Some((self.entry.organization.clone(), person.group.clone()))
+    }
+}
+
+impl Pending {
+    /// Returns how the directory does with an account's entry.
+    fn state(&self, account: Option<AccountId>, now: Instant) -> DirectoryState {
+        let own = account.and_then(|account| self.problems.get(&account));
+        let problem =
+            own.or(self.rest.as_ref().map(|rest| &rest.why)).map(DirectoryError::as_problem);
+        let wanted = account
+            .and_then(|account| self.wanted.get(&account))
+            .filter(|wanted| !wanted.is_confirmed());
+        let missing = wanted.map(|Wanted { progress, doubted, .. }| Missing {
+            lasted: progress
+                .since
+                .map(|since| signed(now.saturating_duration_since(since)))
+                .unwrap_or_default(),
+            is_lasting: progress.lasts_at().is_some_and(|at| at <= now) || doubted.is_some(),
+            revokes: progress.revokes || doubted.is_some(),
+            has_failed: progress.has_failed,
+            held_for: doubted.map(|until| signed(until.saturating_duration_since(now))),
+        });
+        DirectoryState { problem, missing }
+    }
+
+    /// Begins to wait for an entry in the place of what was wanted before.
+    pub(super) fn begin(&mut self, wanted: &mut Wanted, now: Instant) {
+        let account = wanted.entry.account;
+        let before = self
+            .wanted
+            .get(&account)
+            .filter(|before| !before.is_confirmed())
+            .map(|before| before.progress);
+        self.forget(account);
+        let revokes = wanted.progress.revokes || before.is_some_and(|before| before.revokes);
+        let before = before.unwrap_or_default();
+        // What isn't confirmed goes on to be missing, whatever is asked for in its place.
+        wanted.progress =
+            EntryProgress { revokes, since: before.since.or(Some(now)), lasts_at: None, ..before };
+        wanted.progress.is_told = false;
+        if before.is_told {
+            self.tell(wanted);
+        }
+        self.schedule_telling(wanted);
+    }
+
+    /// Looks at an entry that was just wanted: whoever wants it tells of it.
+    pub(super) fn look(&mut self, account: AccountId, now: Instant) {
+        if is_told(&self.state(Some(account), now)) {
+            self.with(account, Self::tell);
+        }
+    }
+
+    /// Notes that an entry is on its way.
+    pub(super) fn sent(&mut self, account: AccountId, now: Instant) {
+        self.with(account, |pending, wanted| {
+            wanted.progress.sent.get_or_insert(now);
+            pending.schedule_telling(wanted);
+        });
+    }
+
+    /// Notes that a request for an account failed.
+    pub(super) fn note_failure(&mut self, account: AccountId, problem: &DirectoryError) {
+        // The next try sees how these go on.
+        let goes_on = matches!(problem, DirectoryError::Conflict | DirectoryError::PasswordLost);
+        self.with(account, |pending, wanted| {
+            wanted.progress.has_failed |= !goes_on;
+            pending.schedule_telling(wanted);
+        });
+    }
+
+    /// Notes why an entry isn't confirmed.
+    pub(super) fn note_problem(
+        &mut self,
+        directory: &str,
+        account: AccountId,
+        problem: &DirectoryError,
+        now: Instant,
+    ) {
+        self.note(account, now);
+        let (Some(kind), Some(wanted)) = (refusal(problem), self.wanted.get(&account)) else {
+            return;
+        };
+        let user = wanted.user.clone();
+        for (_, refused) in self.told.refused.iter_mut().filter(|(other, _)| **other != kind) {
+            refused.accounts.remove(&account);
+        }
+        let refused = self.told.refused.entry(kind).or_default();
+        if refused.accounts.is_empty() {
+            tracing::warn!(directory, why = kind, %account, "a directory refuses an entry, and perhaps others for the same reason");
+        }
+        refused.accounts.insert(account);
+        if !refused.is_said {
+            let (directory, words) = (directory.to_owned(), problem.to_string());
+            self.told.noted.refusals.push(FirstRefusal { directory, kind, user, words });
+        }
+        self.told.refused.retain(|_, refused| !refused.accounts.is_empty());
+    }
+
+    /// Notes why the directory as a whole is left alone, as the request for an account showed.
+    /// Whether that is news decides whether others are looked at.
+    pub(super) fn note_rest(
+        &mut self,
+        directory: &str,
+        account: AccountId,
+        is_news: bool,
+        now: Instant,
+    ) {
+        let concerned = if is_news { self.wanted.keys().copied().collect() } else { vec![account] };
+        concerned.into_iter().for_each(|account| self.note(account, now));
+        let (Some(rest), Some(wanted)) = (&self.rest, self.wanted.get(&account)) else { return };
+        let (kind, words) = (refusal(&rest.why), rest.why.to_string());
+        if let Some(kind) =
+            kind.filter(|_| std::mem::replace(&mut self.told.refuses_all, kind) != kind)
+        {
+            let (directory, user) = (directory.to_owned(), wanted.user.clone());
+            self.told.noted.refusals.push(FirstRefusal { directory, kind, user, words });
+        }
+    }
+
+    /// Notes that the directory works again.
+    pub(super) fn note_end_of_rest(&mut self) {
+        self.told.refuses_all = None;
+    }
+
+    /// Tells of an entry that is missing where that is to be told now.
+    fn note(&mut self, account: AccountId, now: Instant) {
+        if !is_told(&self.state(Some(account), now)) {
+            return;
+        }
+        self.with(account, |pending, wanted| {
+            if !wanted.progress.is_told {
+                pending.told.noted.concern(wanted);
+            }
+            pending.tell(wanted);
+        });
+    }
+
+    /// Notes that the directory has confirmed an entry, which may be older than what is wanted now.
+    pub(super) fn note_confirmed(&mut self, account: AccountId, now: Instant) {
+        let Some(wanted) = self.wanted.get(&account) else { return };
+        if wanted.doubted.is_some() {
+            // Until nothing can undo it any more, it is missing all the same, for another reason.
+            if wanted.progress.is_told {
+                self.told.noted.concern(wanted);
+            }
+            self.forget_refusal(account);
+            return self.note(account, now);
+        }
+        let is_newer = !wanted.is_confirmed();
+        self.settle(account);
+        if is_newer {
+            self.with(account, |pending, wanted| {
+                wanted.progress.since = Some(now);
+                pending.schedule_telling(wanted);
+            });
+        }
+    }
+
+    /// Notes that nothing of an account is missing any more.
+    pub(super) fn settle(&mut self, account: AccountId) {
+        if let Some(wanted) = self.wanted.get(&account).filter(|wanted| wanted.progress.is_told) {
+            self.told.noted.concern(wanted);
+        }
+        self.forget(account);
+        self.with(account, |_, wanted| {
+            wanted.progress =
+                EntryProgress { revokes: wanted.progress.revokes, ..EntryProgress::default() }
+        });
+        self.forget_refusal(account);
+    }
+
+    fn forget_refusal(&mut self, account: AccountId) {
+        self.told.refused.values_mut().for_each(|refused| _ = refused.accounts.remove(&account));
+        self.told.refused.retain(|_, refused| !refused.accounts.is_empty());
+    }
+
+    /// Takes an entry out of the index and of those that come to be told.
+    fn forget(&mut self, account: AccountId) {
+        let Some(wanted) = self.wanted.get(&account) else { return };
+        if let Some(at) = wanted.progress.lasts_at {
+            self.told.lasting.remove(&(at, account));
+        }
+        if let Some(group) = wanted.group().filter(|_| wanted.progress.is_told) {
+            self.told.remove(group, account);
+        }
+    }
+
+    fn tell(&mut self, wanted: &mut Wanted) {
+        wanted.progress.is_told = true;
+        if let Some(group) = wanted.group() {
+            self.told.groups.entry(group.clone()).or_default().insert(wanted.entry.account);
+            self.told.noted.groups.insert(group);
+        }
+    }
+
+    fn schedule_telling(&mut self, wanted: &mut Wanted) {
+        let account = wanted.entry.account;
+        if let Some(before) = wanted.progress.lasts_at.take() {
+            self.told.lasting.remove(&(before, account));
+        }
+        if !wanted.progress.has_failed
+            && let Some(at) = wanted.progress.lasts_at()
+        {
+            wanted.progress.lasts_at = Some(at);
+            self.told.lasting.insert((at, account));
+        }
+    }
+
+    /// Tells of those that have been missing for long enough.
+    fn tell_of_lasting(&mut self, now: Instant) {
+        while let Some((at, account)) =
+            self.told.lasting.first().copied().filter(|(at, _)| *at <= now)
+        {
+            self.told.lasting.remove(&(at, account));
+            self.with(account, |pending, wanted| {
+                wanted.progress.lasts_at = None;
+                pending.told.noted.concern(wanted);
+                pending.tell(wanted);
+            });
+        }
+    }
+
+    fn with(&mut self, account: AccountId, change: impl FnOnce(&mut Self, &mut Wanted)) {
+        let Some(mut wanted) = self.wanted.remove(&account) else { return };
+        change(self, &mut wanted);
+        self.wanted.insert(account, wanted);
+    }
+}
+
+impl EntriesTold {
+    fn remove(&mut self, group: GroupName, account: AccountId) {
+        if let Some(accounts) = self.groups.get_mut(&group) {
+            accounts.remove(&account);
+            if accounts.is_empty() {
+                self.groups.remove(&group);
+            }
+        }
+        self.noted.groups.insert(group);
+    }
+}
+
+impl Noted {
+    fn concern(&mut self, wanted: &Wanted) {
+        self.users.insert(wanted.user.clone());
+        self.accounts.insert(wanted.entry.account);
+    }
+}
+
+impl Provisioning {
+    /// Returns the directories, each with how it does with an account's entry. Whoever asks tells
+    /// of what is missing, or has told of it before, and is woken once that is confirmed.
+    pub fn states(
+        &mut self,
+        account: Option<AccountId>,
+        was_told: bool,
+        now: Instant,
+    ) -> Directories {
+        let mut directories = Directories::new();
+        for (name, pending) in &mut self.directories {
+            let state = pending.state(account, now);
+            let is_missing = state.missing.is_some();
+            if let Some(account) = account.filter(|_| is_missing && (was_told || is_told(&state))) {
+                pending.with(account, |pending, wanted| {
+                    if !wanted.progress.is_told {
+                        pending.tell(wanted);
+                    }
+                });
+            }
+            directories.insert(name.clone(), state);
+        }
+        directories
+    }
+
+    /// Returns what directories lack of a group's members; nothing where no directory is in use.
+    #[must_use]
+    pub fn told_of_members(&self, namespace: &str, group: &str, now: Instant) -> Option<OfMembers> {
+        let group = (namespace.to_owned(), group.to_owned());
+        let mut lacking = OfMembers::default();
+        let mut members: BTreeSet<AccountId> = BTreeSet::new();
+        for (name, pending) in &self.directories {
+            for &account in pending.told.groups.get(&group).into_iter().flatten() {
+                let DirectoryState { problem, missing } = pending.state(Some(account), now);
+                let Some(missing) = missing else { continue };
+                members.insert(account);
+                lacking.revokes |= missing.revokes;
+                let worst = Worst { directory: name.clone(), problem };
+                if lacking.worst.as_ref().is_none_or(|known| worst.lag() < known.lag()) {
+                    lacking.worst = Some(worst);
+                }
+            }
+        }
+        lacking.members = members.len();
+        (!self.directories.is_empty()).then_some(lacking)
+    }
+
+    /// Returns when an entry comes to be told that isn't yet.
+    #[must_use]
+    pub fn next_lasting(&self) -> Option<Instant> {
+        self.directories
+            .values()
+            .filter_map(|pending| pending.told.lasting.first())
+            .map(|(at, _)| *at)
+            .min()
+    }
+
+    /// Takes what statuses have to say anew.
+    pub fn take_noted(&mut self, now: Instant) -> Noted {
+        let mut all = Noted::default();
+        for pending in self.directories.values_mut() {
+            pending.tell_of_lasting(now);
+            let Noted { users, accounts, groups, refusals } =
+                std::mem::take(&mut pending.told.noted);
+            all.users.extend(users);
+            all.accounts.extend(accounts);
+            all.groups.extend(groups);
+            all.refusals.extend(refusals);
+        }
+        all
+    }
+
+    /// Notes that an Event says that a directory refuses entries for this reason.
+    pub fn note_said(&mut self, directory: &str, kind: &str) {
+        let told = self.directories.get_mut(directory).map(|pending| &mut pending.told);
+        if let Some(refused) = told.and_then(|told| told.refused.get_mut(kind)) {
+            refused.is_said = true;
+        }
+    }
+
+    /// Returns how many entries each directory refuses.
+    pub fn refused(&self) -> impl Iterator<Item = (&str, usize)> {
+        let count = |pending: &Pending| {
+            pending.told.refused.values().map(|refused| refused.accounts.len()).sum()
+        };
+        self.directories.iter().map(move |(name, pending)| (name.as_str(), count(pending)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::workqueue::Kind;
+    use crate::domain::account::{Confirmations, Revision};
+    use crate::provisioning::{Person, Provisioned};
+
+    const ONE: &str = "one";
+
+    fn account(number: u128) -> AccountId {
+        AccountId(uuid::Uuid::from_u128(number))
+    }
+
+    fn user(number: u128) -> ObjectKey {
+        ObjectKey::new(Kind::User, "acme", format!("user-{number}"))
+    }
+
+    fn entry(number: u128, revision: i64, phone: &str, permissions: &[&str]) -> Entry {
+        let person = Person {
+            login_name: format!("user-{number}.acme"),
+            email: format!("user-{number}@acme.example"),
+            active: true,
+            display_name: "A user".to_owned(),
+            phone: Some(phone.to_owned()),
+            address: None,
+            time_zone: None,
+            role: None,
+            group: "drivers".to_owned(),
+            permissions: permissions.iter().map(|&permission| permission.to_owned()).collect(),
+            password: None,
+        };
+        let (account, revision, organization) =
+            (account(number), Revision(revision), "acme".to_owned());
+        Entry {
+            account,
+            revision,
+            organization,
+            adopts: false,
+            compares: false,
+            handle: None,
+            was_confirmed: false,
+            former_login_name: None,
+            person: Some(person),
+        }
+    }
+
+    /// One directory, which has confirmed a first entry of everybody.
+    struct Bench {
+        provisioning: Provisioning,
+        store: BTreeMap<AccountId, Confirmations>,
+        now: Instant,
+    }
+
+    impl Bench {
+        fn with(people: u128) -> Self {
+            let provisioning = Provisioning::new([ONE.to_owned()]);
+            let mut bench = Self { provisioning, store: BTreeMap::new(), now: Instant::now() };
+            (1..=people)
+                .for_each(|number| bench.want(&entry(number, 1, "1", &["a:read", "b:read"])));
+            bench.answer_all(&Ok(()));
+            bench.save();
+            assert!(bench.take().users.is_empty());
+            bench
+        }
+
+        fn want(&mut self, entry: &Entry) {
+            let confirmed = self.store.get(&entry.account).cloned().unwrap_or_default();
+            self.provisioning.want(
+                &user(entry.account.0.as_u128()),
+                entry,
+                &confirmed,
+                None,
+                self.now,
+            );
+        }
+
+        fn answer_all(&mut self, answer: &Result<(), DirectoryError>) {
+            for delivery in self.provisioning.take(self.now) {
+                let answer = answer.clone().map(|()| Provisioned::default());
+                self.provisioning.take_answer(ONE, &delivery.entry, answer, self.now);
+            }
+        }
+
+        fn save(&mut self) {
+            for (_, account, plan) in self.provisioning.news(usize::MAX) {
+                let crate::plan::Plan::Confirm(plan) = plan else {
+                    panic!("that isn't a confirmation")
+                };
+                self.store.entry(account).or_default().extend(plan.confirmed);
+                self.provisioning.told(account, self.now);
+            }
+        }
+
+        fn take(&mut self) -> Noted {
+            self.provisioning.take_noted(self.now)
+        }
+
+        fn missing(&mut self, number: u128) -> Option<Missing> {
+            let mut states = self.provisioning.states(Some(account(number)), false, self.now);
+            states.remove(ONE).and_then(|state| state.missing)
+        }
+
+        fn members(&self) -> OfMembers {
+            self.provisioning.told_of_members("acme", "drivers", self.now).unwrap()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_confirmed_at_once_is_told_to_nobody_and_what_lasts_is_told_once() {
+        let mut bench = Bench::with(3);
+        (1..=3).for_each(|number| bench.want(&entry(number, 2, "2", &["a:read", "b:read"])));
+        let missing = bench.missing(1).unwrap();
+        assert!(!missing.is_lasting && !missing.revokes && !missing.has_failed);
+        bench.answer_all(&Ok(()));
+        bench.now += LASTING_AFTER_WANTED;
+        let noted = bench.take();
+        assert!(noted.users.is_empty() && noted.groups.is_empty() && bench.missing(1).is_none());
+
+        bench.want(&entry(1, 3, "3", &["a:read", "b:read"]));
+        let sent = bench.provisioning.take(bench.now);
+        assert_eq!(bench.provisioning.next_lasting(), Some(bench.now + LASTING_AFTER_SENT));
+        bench.now += LASTING_AFTER_SENT;
+        let noted = bench.take();
+        assert_eq!((noted.users, noted.groups.len()), ([user(1)].into(), 1));
+        assert!(bench.missing(1).unwrap().is_lasting && bench.take().users.is_empty());
+        assert_eq!(bench.members().members, 1);
+        bench.provisioning.take_answer(ONE, &sent[0].entry, Ok(Provisioned::default()), bench.now);
+        let noted = bench.take();
+        assert_eq!(
+            (noted.users, noted.groups.len(), bench.members().members),
+            ([user(1)].into(), 1, 0)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_yet_to_be_sent_lasts_longer_before_it_is_told_and_an_edit_meanwhile_does_not_begin_anew()
+     {
+        let mut bench = Bench::with(1);
+        bench.want(&entry(1, 2, "2", &["a:read", "b:read"]));
+        bench.now += LASTING_AFTER_WANTED / 2;
+        bench.want(&entry(1, 3, "3", &["a:read", "b:read"]));
+        assert!(!bench.missing(1).unwrap().is_lasting);
+        bench.now += LASTING_AFTER_WANTED / 2;
+        let missing = bench.missing(1).unwrap();
+        assert_eq!((missing.is_lasting, missing.lasted), (true, signed(LASTING_AFTER_WANTED)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_revocation_is_known_by_the_rights_that_were_confirmed() {
+        let mut bench = Bench::with(3);
+        bench.want(&entry(1, 2, "2", &["a:read", "b:read"]));
+        assert!(!bench.missing(1).unwrap().revokes, "a telephone number takes nothing away");
+        bench.want(&entry(1, 3, "2", &["a:read"]));
+        assert!(bench.missing(1).unwrap().revokes);
+        bench.want(&entry(1, 4, "4", &["a:read"]));
+        assert!(bench.missing(1).unwrap().revokes, "what was to be taken away is still there");
+        let mut disabled = entry(2, 2, "1", &["a:read", "b:read"]);
+        disabled.person.as_mut().unwrap().active = false;
+        bench.want(&disabled);
+        assert!(bench.missing(2).unwrap().revokes);
+        bench.want(&Entry::gone(account(3), Revision(2), "acme"));
+        assert!(bench.missing(3).unwrap().revokes);
+        // An earlier version wrote no rights, and a doubt leaves none.
+        let stored = bench.store.get_mut(&account(1)).unwrap().get_mut(ONE).unwrap();
+        stored.fingerprint.as_mut().unwrap().rights = None;
+        bench.provisioning = Provisioning::new([ONE.to_owned()]);
+        bench.want(&entry(1, 4, "4", &["a:read", "b:read"]));
+        assert!(bench.missing(1).unwrap().revokes);
+        for never in [entry(4, 1, "1", &[]), Entry::gone(account(5), Revision(1), "acme")] {
+            bench.want(&never);
+            assert!(
+                !bench.missing(never.account.0.as_u128()).unwrap().revokes,
+                "who was never there has nothing to lose"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_said_once_for_its_reason_until_nobody_is_refused_for_it() {
+        let mut bench = Bench::with(13);
+        let refused = Err(DirectoryError::refused("no telephone numbers here"));
+        for round in 2..=3 {
+            (1..=13).for_each(|number| {
+                bench.want(&entry(number, round, &round.to_string(), &["a:read", "b:read"]))
+            });
+            bench.answer_all(&refused);
+            let noted = bench.take();
+            assert_eq!(
+                noted.users.len(),
+                if round == 2 { 13 } else { 0 },
+                "each is told that it is missing"
+            );
+            match noted.refusals.first() {
+                Some(first) => {
+                    assert_eq!((round, first.kind, first.directory.as_str()), (2, "Refused", ONE));
+                    assert!(first.words.contains("no telephone numbers here"));
+                    bench.provisioning.note_said(ONE, "Refused");
+                }
+                None => assert_eq!(round, 3),
+            }
+            assert_eq!(bench.provisioning.refused().collect::<Vec<_>>(), [(ONE, 13)]);
+        }
+        let OfMembers { members, worst, revokes, .. } = bench.members();
+        assert_eq!((members, revokes), (13, false));
+        assert!(matches!(worst, Some(Worst { problem: Some(DirectoryProblem::Refused(_)), .. })));
+        bench.now += LASTING_AFTER_WANTED;
+        // Those that failed are tried a few at a time.
+        (0..13).for_each(|_| bench.answer_all(&Ok(())));
+        let noted = bench.take();
+        assert_eq!((noted.users.len(), noted.groups.len(), bench.members().members), (13, 1, 0));
+        assert_eq!(bench.provisioning.refused().collect::<Vec<_>>(), [(ONE, 0)]);
+        bench.save();
+        bench.want(&entry(7, 4, "4", &["a:read", "b:read"]));
+        bench.answer_all(&refused);
+        assert_eq!(bench.take().refusals.len(), 1, "it begins anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_a_directory_is_down_those_are_told_at_once_who_failed_or_lose_something_and_all_once_it_is_back()
+     {
+        let mut bench = Bench::with(4);
+        let down = DirectoryError::Unreachable("nobody listens".to_owned());
+        bench.want(&entry(1, 2, "2", &["a:read", "b:read"]));
+        bench.answer_all(&Err(down));
+        assert_eq!(bench.take().users, [user(1)].into());
+        bench.want(&entry(2, 2, "2", &["a:read", "b:read"]));
+        bench.want(&entry(3, 2, "1", &["a:read"]));
+        let told = |bench: &mut Bench, number| {
+            let states = bench.provisioning.states(Some(account(number)), false, bench.now);
+            is_told(&states[ONE])
+        };
+        assert_eq!([1, 2, 3, 4].map(|number| told(&mut bench, number)), [true, false, true, false]);
+        assert_eq!((bench.members().members, bench.members().revokes), (2, true));
+        bench.now += LASTING_AFTER_WANTED;
+        assert_eq!(bench.take().users.len(), 2, "those who weren't told of the failure");
+        while bench.provisioning.next_due().is_some() {
+            bench.answer_all(&Ok(()));
+            bench.now += LASTING_AFTER_WANTED;
+        }
+        assert_eq!(bench.take().users, [user(1), user(2), user(3)].into());
+        assert_eq!(bench.members(), OfMembers::default());
+    }
+}

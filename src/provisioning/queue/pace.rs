@@ -1,0 +1,422 @@
+//! Who is brought when, so that nobody waits behind what a directory fails over.
+//!
+//! An entry that failed tries again in few places of its own, ever less often, and says nothing
+//! about how the directory does: it neither probes while that rests nor makes it rest. Two that
+//! never failed do, if nobody was luckier in between; and many in a row of those that did. While a
+//! directory rests only because entries failed, what takes rights away and hasn't failed yet goes
+//! on, a few a second.
+//!
+//! So to a directory that is down go, however much waits: one probe for each rest, which takes up
+//! to a minute; a try of a few of those that failed before, as often; and where it says that it
+//! fails over each entry, once each entry that takes rights away, at most 32 a second.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{EntryKey, Pending};
+use crate::controller::workqueue::{Lane, ObjectKey, Queue};
+use crate::domain::account::AccountId;
+use crate::provisioning::{DirectoryError, Entry};
+
+/// How many entries may be on their way to one directory at once. What many need of a group goes
+/// into one request there; how many requests are under way each directory bounds itself.
+const AT_ONCE: usize = 256;
+/// How many of them may be such as take nobody's way in, and such as take no rights either: room is
+/// left for those that do.
+const REVOKING_AT_ONCE: usize = 240;
+pub(super) const FOLLOWING_AT_ONCE: usize = 224;
+/// How many of one organization's entries may be on their way to a directory, and how many such as
+/// take less: another organization's don't wait until one of these is through.
+const OF_ONE_AT_ONCE: usize = 224;
+const REVOKING_OF_ONE_AT_ONCE: usize = 208;
+pub(super) const FOLLOWING_OF_ONE_AT_ONCE: usize = 192;
+/// How many may be on their way that failed before: some of them may never get an answer, and have
+/// a place until they give up.
+pub(super) const FAILED_AT_ONCE: usize = 8;
+/// How many failures in a row of such as failed before are the directory's own.
+pub(super) const FAILED_IN_A_ROW: u32 = 32;
+/// How many entries that take rights away go on in each second while a directory rests.
+pub(super) const REVOKED_A_SECOND: usize = 32;
+/// How long a probe may be on its way until another is sent: some entries may get no answer from a
+/// directory that works.
+const PROBE_PATIENCE: Duration = Duration::from_secs(4);
+/// The least that a directory is left alone which asks for it.
+const SHORTEST_REST: Duration = Duration::from_secs(1);
+/// The longest that a directory is left alone, also when it asks for more.
+pub(super) const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// The lanes, the most urgent first.
+const LANES: [Lane; 3] = [Lane::Asked, Lane::Revoking, Lane::Following];
+
+/// A directory as a whole fails, and is left alone; then one entry tries how it does.
+#[derive(Debug)]
+pub(super) struct Rest {
+    until: Instant,
+    failures: u32,
+    pub(super) why: DirectoryError,
+    /// The entry that tries, since when. What else is on its way says nothing about how the
+    /// directory does now.
+    probe: Option<(AccountId, Instant)>,
+    /// When those that failed before may try, where nobody else can, and how often they did.
+    again_at: Instant,
+    again: u32,
+    /// The second in which entries that take rights away went on last, and how many did.
+    revoked: (Instant, usize),
+}
+
+impl Rest {
+    /// Whether it rests because entries failed, and not because it can't be reached or asks to
+    /// wait.
+    fn is_over_entries(&self) -> bool {
+        matches!(self.why, DirectoryError::Failed(_))
+    }
+
+    fn may_probe(&self, now: Instant) -> bool {
+        self.until <= now && self.probe_due().is_none_or(|due| due <= now)
+    }
+
+    /// Returns when the probe under way is given up, if one is.
+    fn probe_due(&self) -> Option<Instant> {
+        self.probe.map(|(_, since)| since + PROBE_PATIENCE)
+    }
+
+    /// Returns how many entries that take rights away may go on now.
+    fn revocations(&self, now: Instant) -> usize {
+        let (begun, count) = self.revoked;
+        if begun + Duration::from_secs(1) <= now {
+            REVOKED_A_SECOND
+        } else {
+            REVOKED_A_SECOND.saturating_sub(count)
+        }
+    }
+
+    /// Notes that so many went on.
+    fn revoked(&mut self, count: usize, now: Instant) {
+        if self.revoked.0 + Duration::from_secs(1) <= now {
+            self.revoked = (now, 0);
+        }
+        self.revoked.1 += count;
+    }
+}
+
+/// Whom an organization has under way, and how many more of it may be.
+struct Room(HashMap<String, usize>);
+
+impl Room {
+    fn has(&mut self, key: &EntryKey, most: usize) -> bool {
+        let count = self.0.entry(key.organization.clone()).or_default();
+        let has_room = *count < most;
+        *count += usize::from(has_room);
+        has_room
+    }
+}
+
+/// Returns how many may be under way for a lane to have room, and how many of one organization.
+fn most(lane: Lane) -> (usize, usize) {
+    match lane {
+        Lane::Asked => (AT_ONCE, OF_ONE_AT_ONCE),
+        Lane::Revoking => (REVOKING_AT_ONCE, REVOKING_OF_ONE_AT_ONCE),
+        Lane::Following => (FOLLOWING_AT_ONCE, FOLLOWING_OF_ONE_AT_ONCE),
+    }
+}
+
+/// Returns how many may be under way that failed before for a lane of theirs to have room: none
+/// keeps the others out.
+fn most_again(lane: Lane) -> usize {
+    match lane {
+        Lane::Asked => FAILED_AT_ONCE - 2,
+        Lane::Revoking => FAILED_AT_ONCE - 1,
+        Lane::Following => FAILED_AT_ONCE,
+    }
+}
+
+impl Pending {
+    /// Makes the wanted entry of an account due.
+    pub(super) fn schedule(&mut self, account: AccountId, at: Instant) {
+        let Some(wanted) = self.wanted.get(&account) else { return };
+        let (key, lane) = (EntryKey::of(&wanted.entry), wanted.lane());
+        self.due.remove(&key);
+        self.again.remove(&key);
+        let queue = if wanted.has_failed { &mut self.again } else { &mut self.due };
+        queue.put(key, lane, at);
+    }
+
+    /// Makes an account's entry due no more.
+    pub(super) fn unschedule(&mut self, entry: &Entry) {
+        let key = EntryKey::of(entry);
+        self.due.remove(&key);
+        self.again.remove(&key);
+    }
+
+    /// Takes the accounts that are due, those that lose something first, of each organization by
+    /// turns.
+    pub(super) fn take(&mut self, now: Instant) -> Vec<EntryKey> {
+        let mut taken = match self.rest.take() {
+            None => self.take_at_work(now),
+            Some(mut rest) => {
+                let taken = self.take_at_rest(&mut rest, now);
+                self.rest = Some(rest);
+                taken
+            }
+        };
+        taken.retain(|key| self.wanted.contains_key(&key.account));
+        for EntryKey { account, organization } in &taken {
+            self.under_way.insert(*account);
+            *self.under_way_of.entry(organization.clone()).or_default() += 1;
+            if self.wanted.get(account).is_some_and(|wanted| wanted.has_failed) {
+                self.again_under_way.insert(*account);
+            }
+        }
+        taken
+    }
+
+    fn take_at_work(&mut self, now: Instant) -> Vec<EntryKey> {
+        let (under_way, again) = (self.under_way.len(), self.again_under_way.len());
+        let mut room = Room(self.under_way_of.clone());
+        let mut taken = vec![];
+        for lane in LANES {
+            let (most, of_one) = most(lane);
+            let most = most.saturating_sub(under_way + taken.len());
+            taken.extend(self.due.take_from(lane, now, most, |key| room.has(key, of_one)));
+        }
+        let firsts = taken.len();
+        for lane in LANES {
+            let (most, of_one) = most(lane);
+            let most_again = most_again(lane).saturating_sub(again + taken.len() - firsts);
+            let most = most.saturating_sub(under_way + taken.len()).min(most_again);
+            taken.extend(self.again.take_from(lane, now, most, |key| room.has(key, of_one)));
+        }
+        taken
+    }
+
+    fn take_at_rest(&mut self, rest: &mut Rest, now: Instant) -> Vec<EntryKey> {
+        let mut taken = vec![];
+        if rest.is_over_entries() {
+            let mut room = Room(self.under_way_of.clone());
+            for lane in [Lane::Asked, Lane::Revoking] {
+                let (most, of_one) = most(lane);
+                let most = most
+                    .saturating_sub(self.under_way.len() + taken.len())
+                    .min(rest.revocations(now));
+                let revoking = self.due.take_from(lane, now, most, |key| room.has(key, of_one));
+                rest.revoked(revoking.len(), now);
+                taken.extend(revoking);
+            }
+        }
+        if !rest.may_probe(now) {
+            return taken;
+        }
+        if let Some(probe) = take_one(&mut self.due, now) {
+            rest.probe = Some((probe.account, now));
+            taken.push(probe);
+        } else if rest.again_at <= now {
+            let most = if rest.is_over_entries() {
+                FAILED_AT_ONCE.saturating_sub(self.again_under_way.len())
+            } else {
+                1
+            };
+            let again: Vec<EntryKey> =
+                (0..most).map_while(|_| take_one(&mut self.again, now)).collect();
+            if let Some(first) = again.first().filter(|_| !rest.is_over_entries()) {
+                rest.probe = Some((first.account, now));
+            }
+            if !again.is_empty() {
+                rest.again_at = now + jittered(rest_after(rest.again));
+                rest.again += 1;
+            }
+            taken.extend(again);
+        }
+        taken
+    }
+
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        match &self.rest {
+            None => self.next_due_at_work(),
+            Some(rest) => self.next_due_at_rest(rest),
+        }
+    }
+
+    fn next_due_at_work(&self) -> Option<Instant> {
+        let (under_way, again) = (self.under_way.len(), self.again_under_way.len());
+        let of_lane = |lane| {
+            let (most, _) = most(lane);
+            let firsts = self.next_with_room(&self.due, lane).filter(|_| under_way < most);
+            let again = self
+                .next_with_room(&self.again, lane)
+                .filter(|_| under_way < most && again < most_again(lane));
+            firsts.into_iter().chain(again)
+        };
+        LANES.into_iter().flat_map(of_lane).min()
+    }
+
+    fn next_due_at_rest(&self, rest: &Rest) -> Option<Instant> {
+        let of_lane = |lane| {
+            let (most, _) = most(lane);
+            let next = if rest.revocations(rest.revoked.0) == 0 {
+                Some(rest.revoked.0 + Duration::from_secs(1))
+            } else {
+                None
+            };
+            let due =
+                self.next_with_room(&self.due, lane).filter(|_| self.under_way.len() < most)?;
+            Some(next.map_or(due, |next| due.max(next)))
+        };
+        let revoking = [Lane::Asked, Lane::Revoking]
+            .into_iter()
+            .filter(|_| rest.is_over_entries())
+            .filter_map(of_lane);
+        let may_probe = rest.probe_due().map_or(rest.until, |due| due.max(rest.until));
+        let probe = self.due.next_due().map(|due| due.max(may_probe));
+        let has_room = !rest.is_over_entries() || self.again_under_way.len() < FAILED_AT_ONCE;
+        let again = self
+            .again
+            .next_due()
+            .filter(|_| has_room)
+            .map(|due| due.max(may_probe).max(rest.again_at));
+        revoking.chain(probe).chain(again).min()
+    }
+
+    /// Returns when the next in a lane is due, of the organizations that there is room for.
+    fn next_with_room(&self, queue: &Queue<EntryKey>, lane: Lane) -> Option<Instant> {
+        let (_, of_one) = most(lane);
+        queue.next_due_of(lane, |organization| {
+            self.under_way_of.get(organization).is_none_or(|count| *count < of_one)
+        })
+    }
+
+    /// Notes that an entry isn't on its way any more. Returns whether it was to try how a resting
+    /// directory does.
+    pub(super) fn arrived(&mut self, entry: &Entry) -> bool {
+        self.again_under_way.remove(&entry.account);
+        let probe = self
+            .rest
+            .as_mut()
+            .and_then(|rest| rest.probe.take_if(|(probe, _)| *probe == entry.account));
+        if self.under_way.remove(&entry.account)
+            && let Some(count) = self.under_way_of.get_mut(&entry.organization)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.under_way_of.remove(&entry.organization);
+            }
+        }
+        probe.is_some()
+    }
+
+    /// Notes that the directory works.
+    pub(super) fn works(&mut self, directory: &str) {
+        (self.failed_over, self.failed_in_a_row) = (None, 0);
+        if self.rest.take().is_some() {
+            self.note_end_of_rest();
+            tracing::info!(directory, waiting = self.wanted.len(), "the directory answers again");
+        }
+    }
+
+    /// Takes in that an entry failed: whether that is the directory's own fault, so that it is left
+    /// alone. Returns those whose status is to say so.
+    pub(super) fn judge_failure(
+        &mut self,
+        directory: &str,
+        (account, is_probe): (AccountId, bool),
+        problem: &DirectoryError,
+        now: Instant,
+    ) -> Vec<ObjectKey> {
+        let is_first = !self.failed.contains(&account);
+        if is_held_against_it(problem) {
+            self.failed.insert(account);
+        }
+        let (is_whole, is_failed) =
+            (problem.is_about_directory(), matches!(problem, DirectoryError::Failed(_)));
+        if !is_whole && !is_failed {
+            return vec![];
+        }
+        let tells_of_those_that_failed_before = self.rest.is_none() && !is_whole && !is_first;
+        let is_more_than_its_own = match &self.rest {
+            Some(rest) => (is_probe && is_first) || (is_whole && rest.is_over_entries()),
+            None if is_whole => true,
+            None if is_first => *self.failed_over.get_or_insert(account) != account,
+            None => {
+                self.failed_in_a_row += 1;
+                self.failed_in_a_row >= FAILED_IN_A_ROW
+            }
+        };
+        if !is_more_than_its_own {
+            return vec![];
+        }
+        let concerned = self.begin_rest(directory, problem.clone(), now);
+        if let Some(rest) = self.rest.as_mut().filter(|_| tells_of_those_that_failed_before) {
+            // It says nothing of those that never failed: the first of them tries at once.
+            rest.until = now;
+        }
+        concerned
+    }
+
+    /// Leaves the directory alone for a while, longer each time in a row. Returns those whose
+    /// status is to say so.
+    fn begin_rest(&mut self, directory: &str, why: DirectoryError, now: Instant) -> Vec<ObjectKey> {
+        let before = self.rest.take();
+        let failures = before.as_ref().map_or(0, |rest| rest.failures + 1);
+        let asked_for = match &why {
+            DirectoryError::Busy { after, .. } => after.map(|after| after.max(SHORTEST_REST)),
+            _ => None,
+        };
+        let rest = asked_for.unwrap_or_else(|| rest_after(failures)).min(LONGEST_REST);
+        let waiting = self.wanted.len();
+        if failures == 0 {
+            tracing::warn!(directory, waiting, error = %why, "a directory fails, and is left alone for a while");
+        }
+        // Other words for the same aren't: they would cost everybody who waits a status write for
+        // each probe.
+        let kind = |why: &DirectoryError| std::mem::discriminant(&why.as_problem());
+        let is_news = before.as_ref().is_none_or(|before| kind(&before.why) != kind(&why));
+        let until = now + jittered(rest);
+        self.rest = Some(match before {
+            Some(before) => Rest { until, failures, why, ..before },
+            None => {
+                let revoked = (now, 0);
+                Rest { until, failures, why, probe: None, again_at: until, again: 1, revoked }
+            }
+        });
+        if is_news {
+            self.wanted.values().map(|wanted| wanted.user.clone()).collect()
+        } else {
+            vec![]
+        }
+    }
+}
+
+/// Whether an entry that failed so has failed itself: what goes well at the next try is no sign of
+/// one that always fails.
+pub(super) fn is_held_against_it(problem: &DirectoryError) -> bool {
+    match problem {
+        DirectoryError::Conflict
+        | DirectoryError::PasswordUnread
+        | DirectoryError::PasswordLost
+        | DirectoryError::Drifted => false,
+        DirectoryError::Address(_)
+        | DirectoryError::Unauthorized(_)
+        | DirectoryError::Busy { .. } => false,
+        DirectoryError::Unreachable(_)
+        | DirectoryError::Failed(_)
+        | DirectoryError::Silent
+        | DirectoryError::Refused(_)
+        | DirectoryError::NotShown(_)
+        | DirectoryError::Nonsense(_) => true,
+    }
+}
+
+fn take_one(queue: &mut Queue<EntryKey>, now: Instant) -> Option<EntryKey> {
+    LANES.into_iter().find_map(|lane| queue.take_from(lane, now, 1, |_| true).pop())
+}
+
+fn rest_after(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.min(6)).min(LONGEST_REST)
+}
+
+/// Returns a time somewhat longer or shorter, so that what failed together doesn't come back
+/// together.
+pub(super) fn jittered(time: Duration) -> Duration {
+    time.mul_f64(0.8 + 0.4 * fastrand::f64())
+}

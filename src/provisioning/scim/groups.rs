@@ -1,0 +1,599 @@
+//! Groups, and who is in them. All that is to change about one group at a time goes into one
+//! request.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+
+use futures::future::join_all;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use super::Client;
+use super::features::Ability;
+use super::lookup::{Condition, groups_told};
+use super::memberships::NAMES;
+use super::messages::{Kind, PatchOperation, Resource, attribute, patch, quoted};
+use super::queue::{Outcome, Queue};
+use super::reply::{Body, Reply};
+use super::transport::{READ_ONLY, is_read_only};
+use super::writes::{Write, path_of};
+use crate::domain::account::AccountId;
+use crate::provisioning::{DirectoryError, Groups, all_of};
+
+/// The most changes of one group that go into one request.
+const MOST_CHANGES: usize = 200;
+
+/// What is to change about a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Somebody becomes a member, by the id of their entry.
+    Join(String),
+    /// Somebody is no member any more.
+    Leave(String),
+    /// The group goes, if nobody is in it.
+    Drop,
+}
+
+/// The changes of one group.
+pub(super) type Changes = Queue<Change, ()>;
+
+/// Who comes into a group and who goes, by the ids of their entries.
+#[derive(Clone, Copy)]
+struct Moves<'a> {
+    joining: &'a [&'a str],
+    leaving: &'a [&'a str],
+}
+
+/// Returns what the groups of an organization begin with.
+fn prefix(organization: &str) -> String {
+    format!("{organization}/")
+}
+
+impl Client {
+    /// Makes an entry a member of its group, and of no other of its organization; of none where
+    /// there is no group for it. Returns whether anything had to be changed.
+    ///
+    /// # Errors
+    /// When it isn't so, or the server goes on to show it in a group that it was to leave.
+    pub(super) async fn settle(
+        self: &Arc<Self>,
+        user: &Resource,
+        (organization, account): (&str, AccountId),
+        group: Option<&str>,
+    ) -> Result<bool, DirectoryError> {
+        let prefix = prefix(organization);
+        let wanted = group.map(|group| format!("{prefix}{group}"));
+        let told: Vec<String> =
+            groups_told(user)?.into_iter().filter(|name| name.starts_with(&prefix)).collect();
+        if wanted.is_some() && told.iter().collect::<Vec<_>>() == wanted.iter().collect::<Vec<_>>()
+        {
+            return Ok(false);
+        }
+        let id = user.id()?;
+        // Those that the entry tells of are left even where the groups themselves don't show it.
+        let mut leaving: BTreeSet<String> =
+            told.into_iter().filter(|name| Some(name) != wanted.as_ref()).collect();
+        let (mut is_member, mut may_be_member, mut wrote) = (false, false, !leaving.is_empty());
+        for membership in self.memberships_of(id).await? {
+            if Some(&membership.name) == wanted.as_ref() {
+                is_member |= membership.is_certain
+                    && (membership.is_known || !self.keeps_group_keys().await?);
+                may_be_member = true;
+            } else if membership.name.starts_with(&prefix) {
+                wrote |= membership.is_certain;
+                leaving.insert(membership.name);
+            }
+        }
+        // One that can't be left keeps nobody in another.
+        let leaves =
+            leaving.iter().map(|name| self.change_group(name, Change::Leave(id.to_owned())));
+        all_of(join_all(leaves).await)?;
+        let Some(name) = wanted else { return Ok(wrote) };
+        if wrote {
+            self.check_left(id, account, &leaving).await?;
+        }
+        if is_member {
+            return Ok(wrote);
+        }
+        self.join(&name, id).await?;
+        Ok(wrote || !may_be_member)
+    }
+
+    /// Sees whether an entry left groups, as far as the server shows who is in them.
+    async fn check_left(
+        self: &Arc<Self>,
+        id: &str,
+        account: AccountId,
+        left: &BTreeSet<String>,
+    ) -> Result<(), DirectoryError> {
+        let memberships = self.memberships_of(id).await?;
+        let mut shown: BTreeSet<String> =
+            memberships.into_iter().filter(|it| it.is_certain).map(|it| it.name).collect();
+        if let Some(user) = self.look(id, account).await? {
+            shown.extend(groups_told(&user)?);
+        }
+        match shown.intersection(left).next() {
+            None => Ok(()),
+            Some(name) => Err(DirectoryError::refused(&format!(
+                "it answers that it took the entry out of the group {name}, and still shows it there"
+            ))),
+        }
+    }
+
+    /// Makes an entry a member of a group, which is made where it is missing.
+    pub(super) async fn join(self: &Arc<Self>, name: &str, id: &str) -> Result<(), DirectoryError> {
+        self.change_group(name, Change::Join(id.to_owned())).await
+    }
+
+    /// Returns the name of an account's group.
+    pub(super) fn group_name(organization: &str, group: &str) -> String {
+        format!("{}{group}", prefix(organization))
+    }
+
+    /// Drops the groups of these organizations that nobody is in and that aren't among these.
+    pub(super) async fn drop_groups(
+        self: &Arc<Self>,
+        present: &Groups,
+    ) -> Result<(), DirectoryError> {
+        let of_organizations: Vec<Condition> = present
+            .keys()
+            .map(|organization| Condition::ExternalIdBegins(prefix(organization)))
+            .collect();
+        let found = self.find(Kind::Group, &of_organizations, Some(NAMES)).await?;
+        let mut absent = BTreeSet::new();
+        for ((organization, names), groups) in present.iter().zip(&found) {
+            for group in groups {
+                let Some(name) = group.external_id()? else { continue };
+                let is_present = name
+                    .strip_prefix(&prefix(organization))
+                    .is_some_and(|name| names.contains(name));
+                absent.extend((!is_present).then_some(name));
+            }
+        }
+        let dropping = absent.into_iter().map(|name| self.change_group(name, Change::Drop));
+        all_of(join_all(dropping).await).map(drop)
+    }
+
+    /// Changes a group, together with whatever else is to change about it.
+    async fn change_group(
+        self: &Arc<Self>,
+        name: &str,
+        change: Change,
+    ) -> Result<(), DirectoryError> {
+        let changes = self.changes_of(name);
+        let is_read_only = is_read_only();
+        let (client, name) = (self.clone(), name.to_owned());
+        let work = move |changes: Vec<Change>| {
+            let (client, name) = (client.clone(), name.clone());
+            let changing =
+                async move { Outcome::Answers(client.change_together(&name, &changes).await) };
+            READ_ONLY.scope(is_read_only, changing)
+        };
+        changes.ask(change, work).await
+    }
+
+    /// Returns the queue of a group's changes. There is one only for as long as somebody waits in
+    /// it, or is served.
+    fn changes_of(&self, name: &str) -> Arc<Changes> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        groups.retain(|_, changes| Arc::strong_count(changes) > 1);
+        // What is only compared doesn't go together with what changes something.
+        groups
+            .entry((name.to_owned(), is_read_only()))
+            .or_insert_with(|| Queue::one_by_one(MOST_CHANGES))
+            .clone()
+    }
+
+    async fn change_together(
+        self: &Arc<Self>,
+        name: &str,
+        changes: &[Change],
+    ) -> Vec<Result<(), DirectoryError>> {
+        let together = self.apply(name, changes).await;
+        let may_be_of_one = matches!(
+            together,
+            Err(DirectoryError::Refused(_)
+                | DirectoryError::Nonsense(_)
+                | DirectoryError::Failed(_))
+        );
+        if changes.len() == 1 || !may_be_of_one {
+            return changes.iter().map(|_| together.clone()).collect();
+        }
+        self.note_late_in_groups(&together);
+        // One that isn't taken is no reason for the others not to be.
+        let mut answers = vec![];
+        for change in changes {
+            answers.push(self.apply(name, std::slice::from_ref(change)).await);
+        }
+        answers
+    }
+
+    async fn apply(self: &Arc<Self>, name: &str, changes: &[Change]) -> Result<(), DirectoryError> {
+        let mut groups = self.groups_of(name).await?;
+        let is_known = !groups.is_empty();
+        let leaves = changes.iter().any(|change| matches!(change, Change::Leave(_)));
+        if !is_known && (leaves || !self.features().await?.has(Ability::GroupKeys)) {
+            groups = self.groups_named(name).await?;
+        }
+        // One that was made twice, because a server was slow to show the first, is the same one for
+        // everybody.
+        groups.sort_by_key(|group| group.id().unwrap_or_default().to_owned());
+        let joining: Vec<&str> = changes
+            .iter()
+            .filter_map(
+                |change| if let Change::Join(id) = change { Some(id.as_str()) } else { None },
+            )
+            .collect();
+        let leaving: Vec<&str> = changes
+            .iter()
+            .filter_map(
+                |change| if let Change::Leave(id) = change { Some(id.as_str()) } else { None },
+            )
+            .collect();
+        // One that only shows the name isn't roster's, unless no group can show more.
+        let is_own = is_known || !self.features().await?.has(Ability::GroupKeys);
+        if !joining.is_empty() && (groups.is_empty() || !is_own) {
+            self.create_group(name, &joining).await?;
+        }
+        for (number, group) in groups.iter().enumerate() {
+            if joining.is_empty() && leaving.is_empty() {
+                self.drop_if_empty(group).await?;
+            } else {
+                let joining = if number == 0 && is_own { joining.as_slice() } else { &[] };
+                self.change_members(group, name, Moves { joining, leaving: &leaving }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the groups that roster knows by a name.
+    async fn groups_of(&self, name: &str) -> Result<Vec<Resource>, DirectoryError> {
+        let known = [Condition::ExternalId(name.to_owned())];
+        Ok(self.find(Kind::Group, &known, Some(NAMES)).await?.pop().unwrap_or_default())
+    }
+
+    /// Returns the groups that have the name to show, and nothing that anybody knows them by.
+    async fn groups_named(&self, name: &str) -> Result<Vec<Resource>, DirectoryError> {
+        let named = [Condition::GroupName(name.to_owned())];
+        Ok(self.find(Kind::Group, &named, Some(NAMES)).await?.pop().unwrap_or_default())
+    }
+
+    async fn create_group(
+        self: &Arc<Self>,
+        name: &str,
+        members: &[&str],
+    ) -> Result<(), DirectoryError> {
+        let group = |members: &[&str]| {
+            let mut group = json!({ "schemas": [Kind::Group.schema()], "externalId": name, "displayName": name });
+            if !members.is_empty() {
+                group["members"] = values(members);
+            }
+            Write::create(Kind::Group, group)
+        };
+        let features = self.features().await?;
+        let with_members = features.has(Ability::GroupsWithMembers);
+        let mut reply = self.write(group(if with_members { members } else { &[] })).await?;
+        if with_members && matches!(reply.status.as_u16(), 400 | 422) {
+            // It may take them afterwards.
+            let again = self.write(group(&[])).await?;
+            if again.status.is_success() {
+                features.fails_at(Ability::GroupsWithMembers);
+                reply = again;
+            }
+        }
+        if reply.status.as_u16() == 409 {
+            return self.join_double(name, members).await;
+        }
+        reply.accepted()?;
+        let made = match &reply.body {
+            Body::Json(made) => Some(Resource::read(made)?),
+            Body::Empty | Body::Nonsense(_) => None,
+        };
+        let made = made.filter(|made| made.get("displayName").is_some());
+        if made.as_ref().is_some_and(|made| made.external_id().is_ok_and(|key| key.is_none())) {
+            features.fails_at(Ability::GroupKeys);
+        }
+        let is_in = |id: &str| {
+            made.as_ref().is_some_and(|made| made.members().is_ok_and(|has| has.contains(&id)))
+        };
+        if members.iter().all(|id| is_in(id)) {
+            return Ok(());
+        }
+        // Not every server takes members along with their group.
+        let id = match reply.created_id()? {
+            Some(id) => id,
+            None => self
+                .groups_of(name)
+                .await?
+                .first()
+                .ok_or(DirectoryError::Conflict)?
+                .id()?
+                .to_owned(),
+        };
+        let mut whole =
+            self.whole_group(&path_of(Kind::Group, &id)?).await?.ok_or(DirectoryError::Conflict)?;
+        whole.0.insert("id".to_owned(), id.into());
+        let missing: Vec<&str> = {
+            let has = whole.members()?;
+            members.iter().copied().filter(|id| !has.contains(id)).collect()
+        };
+        self.change_members(&whole, name, Moves { joining: &missing, leaving: &[] }).await
+    }
+
+    /// Whether the server keeps what roster knows groups by: one of which no group has it doesn't.
+    async fn keeps_group_keys(&self) -> Result<bool, DirectoryError> {
+        let features = self.features().await?;
+        if !features.has(Ability::GroupKeys) {
+            return Ok(false);
+        }
+        let all = self.list(Kind::Group, Some(NAMES)).await?;
+        let keeps = all.iter().any(|group| group.external_id().is_ok_and(|key| key.is_some()));
+        if !keeps {
+            features.fails_at(Ability::GroupKeys);
+        }
+        Ok(keeps)
+    }
+
+    /// Makes entries members of a group that a server has already: one that it was slow to show, or
+    /// one of those that it keeps without what roster knows them by.
+    async fn join_double(
+        self: &Arc<Self>,
+        name: &str,
+        members: &[&str],
+    ) -> Result<(), DirectoryError> {
+        let mut groups = self.groups_of(name).await?;
+        if groups.is_empty() && !self.keeps_group_keys().await? {
+            groups = self.groups_named(name).await?;
+        }
+        let Some(group) = groups.first() else {
+            return Err(DirectoryError::refused(&format!(
+                "another group there has the name {name}; roster takes it for its own once its externalId is {name}"
+            )));
+        };
+        self.change_members(group, name, Moves { joining: members, leaving: &[] }).await
+    }
+
+    async fn change_members(
+        self: &Arc<Self>,
+        group: &Resource,
+        name: &str,
+        moves: Moves<'_>,
+    ) -> Result<(), DirectoryError> {
+        let Moves { joining, leaving } = moves;
+        if joining.is_empty() && leaving.is_empty() {
+            return Ok(());
+        }
+        let features = self.features().await?;
+        let path = path_of(Kind::Group, group.id()?)?;
+        let mut refusal = None;
+        if features.has(Ability::Patch) && (leaving.is_empty() || features.has(Ability::MemberPath))
+        {
+            let mut operations: Vec<PatchOperation> = leaving
+                .iter()
+                .map(|id| PatchOperation::remove(&format!("members[value eq {}]", quoted(id))))
+                .collect();
+            if !joining.is_empty() {
+                operations.push(PatchOperation::add("members", values(joining)));
+            }
+            // A name that another group has taken mustn't keep anybody in this one.
+            if leaving.is_empty() && group.text("displayName")? != Some(name) {
+                operations.push(PatchOperation::replace("displayName", name.into()));
+            }
+            // It says what changes, whatever others change: any version will do.
+            let reply = self
+                .write(Write::change(Method::PATCH, path.clone(), patch(&operations), None))
+                .await?;
+            match reply.status.as_u16() {
+                404 => return Err(DirectoryError::Conflict),
+                405 | 501 => features.fails_at(Ability::Patch),
+                400 if !leaving.is_empty() && refuses_member_path(&reply) => {
+                    if reply.is_error("invalidPath") || reply.is_error("invalidFilter") {
+                        features.fails_at(Ability::MemberPath);
+                    } else {
+                        refusal = Some(reply);
+                    }
+                }
+                _ => return self.moved(&path, moves, reply.accepted()).await,
+            }
+        }
+        let Some(whole) = self.whole_group(&path).await? else {
+            return Err(DirectoryError::Conflict);
+        };
+        if !whole.members()?.is_empty() || self.is_empty(&whole).await? {
+            return self.change_shown_members(whole, &path, name, moves).await;
+        }
+        if let Some(refusal) = refusal {
+            // Of one alone it is certain whom the server means.
+            let ([], [id]) = (joining, leaving) else { return refusal.accepted() };
+            if !self.is_in(&whole, id).await? {
+                return if refusal.is_error("noTarget") { Ok(()) } else { refusal.accepted() };
+            }
+        }
+        self.change_hidden_members(&path, name, moves).await
+    }
+
+    /// Returns what became of a change that a server may have refused for being so already.
+    async fn moved(
+        &self,
+        path: &str,
+        moves: Moves<'_>,
+        answer: Result<(), DirectoryError>,
+    ) -> Result<(), DirectoryError> {
+        let Err(DirectoryError::Refused(_) | DirectoryError::Failed(_)) = answer else {
+            return answer;
+        };
+        let Ok(Some(whole)) = self.whole_group(path).await else { return answer };
+        let has = whole.members()?;
+        let is_so = !has.is_empty()
+            && moves.joining.iter().all(|id| has.contains(id))
+            && !moves.leaving.iter().any(|id| has.contains(id));
+        if !is_so {
+            return answer;
+        }
+        self.note_late_in_groups(&answer);
+        Ok(())
+    }
+
+    /// Notes that a change of a group may still be carried out, where its answer leaves that open
+    /// and isn't handed on.
+    fn note_late_in_groups(&self, answer: &Result<(), DirectoryError>) {
+        if answer.as_ref().is_err_and(DirectoryError::leaves_open_what_becomes_of_it) {
+            self.note_late(Kind::Group.path());
+        }
+    }
+
+    /// Changes who is in a group in a way that says who stays, too, for a server that takes nobody
+    /// out by name.
+    async fn change_shown_members(
+        self: &Arc<Self>,
+        group: Resource,
+        path: &str,
+        name: &str,
+        moves: Moves<'_>,
+    ) -> Result<(), DirectoryError> {
+        let is_there: BTreeSet<&str> = group.members()?.into_iter().collect();
+        let leaving: Vec<&str> =
+            moves.leaving.iter().copied().filter(|id| is_there.contains(id)).collect();
+        let joining: Vec<&str> =
+            moves.joining.iter().copied().filter(|id| !is_there.contains(id)).collect();
+        if joining.is_empty() && leaving.is_empty() {
+            return Ok(());
+        }
+        let features = self.features().await?;
+        let version = group.version().filter(|_| features.etag).map(str::to_owned);
+        let members = members_after(&group, Moves { joining: &joining, leaving: &leaving })?;
+        if features.has(Ability::Patch) {
+            let mut operations = vec![];
+            if !leaving.is_empty() {
+                operations.push(PatchOperation::remove_values("members", values(&leaving)));
+            }
+            if !members.is_empty() {
+                // Who is in it already, too: a server that goes by the RFC has just taken out
+                // everybody.
+                operations.push(PatchOperation::add("members", members.clone().into()));
+            }
+            let write =
+                Write::change(Method::PATCH, path.to_owned(), patch(&operations), version.clone());
+            let reply = self.write(write).await?;
+            match reply.status.as_u16() {
+                404 => return Err(DirectoryError::Conflict),
+                400 | 405 | 501 => {}
+                _ => return reply.accepted(),
+            }
+        }
+        let mut whole: Map<String, Value> = group.0;
+        whole.retain(|attribute, _| {
+            !["meta", "members"].contains(&attribute.to_lowercase().as_str())
+        });
+        if leaving.is_empty() {
+            whole.retain(|attribute, _| !attribute.eq_ignore_ascii_case("displayName"));
+            whole.insert("displayName".to_owned(), name.into());
+        }
+        whole.insert("members".to_owned(), members.into());
+        let reply = self
+            .write(Write::change(Method::PUT, path.to_owned(), Value::Object(whole), version))
+            .await?;
+        if reply.status.as_u16() == 404 { Err(DirectoryError::Conflict) } else { reply.accepted() }
+    }
+
+    /// Changes who is in a group whose members the server doesn't show: what it is told must be
+    /// about nobody else.
+    async fn change_hidden_members(
+        self: &Arc<Self>,
+        path: &str,
+        name: &str,
+        moves: Moves<'_>,
+    ) -> Result<(), DirectoryError> {
+        if !self.features().await?.has(Ability::Patch) {
+            return Err(DirectoryError::refused(&format!(
+                "it doesn't show who is in the group {name} and takes groups whole alone: if nobody is in it, delete it there"
+            )));
+        }
+        if !moves.joining.is_empty() {
+            let joining = patch(&[PatchOperation::add("members", values(moves.joining))]);
+            let reply =
+                self.write(Write::change(Method::PATCH, path.to_owned(), joining, None)).await?;
+            match reply.status.as_u16() {
+                404 => return Err(DirectoryError::Conflict),
+                _ => reply.accepted()?,
+            }
+        }
+        if moves.leaving.is_empty() {
+            return Ok(());
+        }
+        // Without a path that names a member, the RFC has everybody taken out.
+        Err(DirectoryError::refused(&format!(
+            "it doesn't show who is in the group {name} and takes nobody out by members[value eq …]: take the account out there"
+        )))
+    }
+
+    async fn drop_if_empty(self: &Arc<Self>, group: &Resource) -> Result<(), DirectoryError> {
+        let path = path_of(Kind::Group, group.id()?)?;
+        let Some(group) = self.whole_group(&path).await? else { return Ok(()) };
+        if !self.is_empty(&group).await? {
+            return Ok(());
+        }
+        let has_versions = self.features().await?.etag;
+        let version = group.version().filter(|_| has_versions).map(str::to_owned);
+        let reply = self.write(Write::delete(path, version)).await?;
+        match reply.status.as_u16() {
+            // Somebody came in meanwhile, or somebody else was faster.
+            404 | 412 => Ok(()),
+            _ => reply.accepted(),
+        }
+    }
+}
+
+/// Whether a server doesn't take the path that names a member, or finds nobody there (RFC 7644,
+/// section 3.12). One that doesn't say what is wrong may mean that.
+fn refuses_member_path(reply: &Reply) -> bool {
+    let says_why = matches!(&reply.body, Body::Json(Value::Object(error)) if attribute(error, "scimType").is_some());
+    !says_why
+        || ["invalidPath", "invalidFilter", "noTarget"].iter().any(|word| reply.is_error(word))
+}
+
+fn values(ids: &[&str]) -> Value {
+    ids.iter().map(|id| json!({ "value": id })).collect()
+}
+
+/// Returns the members that a group has after somebody came or went; those who stay, with all that
+/// the server has of them.
+fn members_after(group: &Resource, moves: Moves<'_>) -> Result<Vec<Value>, DirectoryError> {
+    let id_of = |member: &Map<String, Value>| {
+        attribute(member, "value").and_then(Value::as_str).map(str::to_owned)
+    };
+    let stays = |member: &&Map<String, Value>| {
+        id_of(member).is_none_or(|id| !moves.leaving.contains(&id.as_str()))
+    };
+    let mut members: Vec<Value> =
+        group.values("members")?.into_iter().filter(stays).cloned().map(Value::Object).collect();
+    members.extend(moves.joining.iter().map(|id| json!({ "value": id })));
+    Ok(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provisioning::Address;
+    use crate::provisioning::scim::Scim;
+
+    #[tokio::test]
+    async fn a_group_of_which_nothing_is_to_change_takes_no_room() {
+        let address =
+            Address::parse("scim+http://127.0.0.1:1/v2?token-file=/nowhere/token").unwrap();
+        let client = Scim::open(address).unwrap().client;
+        let busy = client.changes_of("acme/busy");
+        for number in 0..100 {
+            client.changes_of(&format!("acme/{number}"));
+        }
+        assert!(Arc::ptr_eq(&busy, &client.changes_of("acme/busy")));
+        assert_eq!(client.groups.lock().unwrap().len(), 1);
+        // Whoever is gone leaves nothing behind either.
+        client.join("acme/late", "7").await.unwrap_err();
+        while Arc::strong_count(&client.changes_of("acme/late")) > 2 {
+            tokio::task::yield_now().await;
+        }
+        client.changes_of("acme/busy");
+        assert_eq!(client.groups.lock().unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,106 @@
+//! Which entries and groups a server has, for those who look at all of them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Client;
+use super::messages::{Kind, Resource};
+use super::writes::path_of;
+use crate::domain::account::{AccountId, EntryHandle};
+use crate::provisioning::{DirectoryError, ListedEntry};
+
+/// The names of the groups that a server shows, by the id of each member.
+#[derive(Debug, Default)]
+pub(super) struct GroupsOf {
+    by_member: HashMap<String, BTreeSet<String>>,
+    /// Which groups can't be read, and why.
+    pub(super) unreadable: Vec<String>,
+}
+
+impl GroupsOf {
+    /// Returns the names of the groups that an entry is in, sorted.
+    pub(super) fn names(&self, id: &str) -> Vec<String> {
+        self.by_member.get(id).into_iter().flatten().cloned().collect()
+    }
+
+    /// Takes a group in, or notes why it can't be read.
+    fn take(&mut self, group: &Resource, members: Result<Vec<&str>, DirectoryError>) {
+        let name = group.text("displayName");
+        match (name, members) {
+            (Ok(Some(name)), Ok(members)) => {
+                for member in members {
+                    self.by_member.entry(member.to_owned()).or_default().insert(name.to_owned());
+                }
+            }
+            // One without a name is nobody's.
+            (Ok(None), Ok(_)) => {}
+            (Ok(name), Err(error)) => self.unreadable.push(unreadable(group, name, &error)),
+            (Err(error), _) => self.unreadable.push(unreadable(group, None, &error)),
+        }
+    }
+}
+
+fn unreadable(group: &Resource, name: Option<&str>, error: &DirectoryError) -> String {
+    let id = group.id().unwrap_or("without an id");
+    let why = match error {
+        DirectoryError::Nonsense(why) => why.clone(),
+        other => other.to_string(),
+    };
+    format!(
+        "the group {} (entry {id}): {why}; nobody is put into it",
+        name.unwrap_or("without a readable name")
+    )
+}
+
+impl Client {
+    /// Returns who is in which group. One that can't be read is left out, and said to be.
+    pub(super) async fn groups_of_members(&self) -> Result<GroupsOf, DirectoryError> {
+        let mut groups_of = GroupsOf::default();
+        match self.list(Kind::Group, Some("displayName,members.value")).await {
+            Ok(groups) => groups.iter().for_each(|group| groups_of.take(group, group.members())),
+            // With all the members the list may be too long, or one of them can't be read: each is
+            // asked for by itself.
+            Err(DirectoryError::Nonsense(_) | DirectoryError::Failed(_)) => {
+                for group in self.list(Kind::Group, Some("displayName")).await? {
+                    let path = path_of(Kind::Group, group.id()?)?;
+                    match self.whole_group(&path).await {
+                        Ok(Some(whole)) => groups_of.take(&group, whole.members()),
+                        // It is gone since.
+                        Ok(None) => {}
+                        Err(error) if error.is_about_directory() => return Err(error),
+                        Err(error) => groups_of.take(&group, Err(error)),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(groups_of)
+    }
+
+    /// Returns every entry that the server has.
+    pub(super) async fn list_entries(&self) -> Result<Vec<ListedEntry>, DirectoryError> {
+        let groups_of = self.groups_of_members().await?;
+        let mut listed = vec![];
+        for user in self.list(Kind::User, Some("userName,externalId,active")).await? {
+            let id = user.id()?;
+            let text = |name| user.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            listed.push(ListedEntry {
+                handle: EntryHandle(id.to_owned()),
+                account: account_id(&text("externalId")),
+                login_name: text("userName"),
+                // One of which it can't be told may log in, as far as anybody knows.
+                active: user.get("active") != Some(&Value::Bool(false)),
+                groups: groups_of.names(id),
+            });
+        }
+        Ok(listed)
+    }
+}
+
+/// Returns the account whose id a text is, as roster writes it.
+fn account_id(text: &str) -> Option<AccountId> {
+    let id = Uuid::try_parse(text).ok()?;
+    (id.to_string() == text).then_some(AccountId(id))
+}

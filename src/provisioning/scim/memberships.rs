@@ -1,0 +1,200 @@
+//! Who is in which group, as far as a server shows it.
+//!
+//! One filters groups by a member and doesn't give the members along; one gives everything,
+//! whatever it is asked. What isn't shown isn't taken for missing.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use uuid::Uuid;
+
+use super::Client;
+use super::features::{Ability, Features};
+use super::lookup::{Condition, Filtered, MEMBER, meeting};
+use super::messages::{Kind, Resource};
+use super::queue::Outcome;
+use super::transport::{Request, is_urgent};
+use crate::provisioning::DirectoryError;
+
+/// How many members of a group are too many to be read whenever somebody's membership is looked at.
+const MANY_MEMBERS: usize = 1000;
+
+/// What finds a group; its members may be many.
+pub(super) const NAMES: &str = "externalId,displayName";
+
+/// What tells who is in a group.
+const MEMBERS: &str = "externalId,displayName,members.value";
+
+/// A group that an entry is in, or may be in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Membership {
+    /// The group's id.
+    pub(super) id: String,
+    /// What roster knows the group by; else its name to show, which is the same where roster made
+    /// it.
+    pub(super) name: String,
+    /// Whether it has what roster knows it by.
+    pub(super) is_known: bool,
+    /// Whether the server says so; else it doesn't show who is in the group.
+    pub(super) is_certain: bool,
+}
+
+impl Client {
+    /// Returns the groups that roster knows and that an entry is in or may be in; several are asked
+    /// for at once.
+    pub(super) async fn memberships_of(
+        self: &Arc<Self>,
+        id: &str,
+    ) -> Result<Vec<Membership>, DirectoryError> {
+        let client = self.clone();
+        let work = move |ids: Vec<String>| {
+            let client = client.clone();
+            async move {
+                let by = (Kind::Group, MEMBER);
+                if ids.len() > 1 && client.searches_singly(by).await {
+                    return Outcome::Split;
+                }
+                let conditions: Vec<Condition> = ids.into_iter().map(Condition::Member).collect();
+                let found = client.memberships(&conditions).await;
+                client.searched(by, conditions.len(), found).await
+            }
+        };
+        self.memberships[usize::from(is_urgent())].ask(id.to_owned(), work).await
+    }
+
+    /// Returns for each condition the groups that meet it, or may. With the members a server can be
+    /// seen to filter as it is asked to; without them it is told by how it answers for nobody.
+    async fn memberships(
+        &self,
+        conditions: &[Condition],
+    ) -> Result<Vec<Vec<Membership>>, DirectoryError> {
+        let features = self.features().await?;
+        let by_member = Ability::Filter(Kind::Group, MEMBER);
+        if features.has(Ability::Members)
+            && let Some(found) = self.filtered_with_members(conditions, &features).await?
+        {
+            return found.iter().map(|groups| memberships(groups, true)).collect();
+        }
+        if features.has(by_member) {
+            let nobody = Condition::Member(Uuid::new_v4().to_string());
+            if let Some(found) = self.find_unseen(Kind::Group, conditions, &nobody, NAMES).await? {
+                return found.iter().map(|groups| memberships(groups, true)).collect();
+            }
+            features.fails_at(by_member);
+        }
+        let all = self.list(Kind::Group, Some(MEMBERS)).await?;
+        let shows_members = !meeting(&Condition::AnyMember, &all)?.is_empty();
+        self.shows_members.fetch_or(shows_members, Ordering::Relaxed);
+        let of = |condition: &Condition| match shows_members {
+            true => memberships(&meeting(condition, &all)?, true),
+            false => memberships(&all, false),
+        };
+        conditions.iter().map(of).collect()
+    }
+
+    /// Returns for each condition the groups that meet it; nothing where it can't be seen that all
+    /// of them do.
+    async fn filtered_with_members(
+        &self,
+        conditions: &[Condition],
+        features: &Features,
+    ) -> Result<Option<Vec<Vec<Resource>>>, DirectoryError> {
+        let groups = match self.filtered(Kind::Group, conditions, Some(MEMBERS), features).await {
+            Ok(Filtered::Found(groups)) => groups,
+            Ok(Filtered::Refused) => return Ok(None),
+            // It may be too long.
+            Err(DirectoryError::Nonsense(_)) => {
+                features.fails_at(Ability::Members);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut all_are_meant = true;
+        for group in &groups {
+            let members = group.members()?;
+            self.shows_members.fetch_or(!members.is_empty(), Ordering::Relaxed);
+            if members.len() > MANY_MEMBERS {
+                features.fails_at(Ability::Members);
+            }
+            all_are_meant &= conditions
+                .iter()
+                .any(|it| matches!(it, Condition::Member(id) if members.contains(&id.as_str())));
+        }
+        if !all_are_meant {
+            features.fails_at(Ability::Members);
+            return Ok(None);
+        }
+        conditions
+            .iter()
+            .map(|condition| meeting(condition, &groups))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// Whether the server itself says that an entry is in a group.
+    pub(super) async fn is_in(
+        self: &Arc<Self>,
+        group: &Resource,
+        id: &str,
+    ) -> Result<bool, DirectoryError> {
+        let group = group.id()?;
+        Ok(self.memberships_of(id).await?.iter().any(|it| it.is_certain && it.id == group))
+    }
+
+    /// Returns a group with all the members that the server shows, unless it is gone.
+    pub(super) async fn whole_group(&self, path: &str) -> Result<Option<Resource>, DirectoryError> {
+        let reply = self.transport.send(Request::get(path)).await?;
+        if reply.status.as_u16() == 404 {
+            return Ok(None);
+        }
+        let mut group: Resource = reply.read("a Group")?;
+        if group.members()?.is_empty() {
+            // Some show them to those who ask for them.
+            let mut request = Request::get(path);
+            request.query = vec![("attributes", "members".to_owned())];
+            let reply = self.transport.send(request).await?;
+            let shown: Option<Resource> =
+                if reply.status.is_success() { Some(reply.read("a Group")?) } else { None };
+            if let Some(members) = shown.as_ref().and_then(|group| group.get("members")) {
+                group.0.insert("members".to_owned(), members.clone());
+            }
+        }
+        self.shows_members.fetch_or(!group.members()?.is_empty(), Ordering::Relaxed);
+        Ok(Some(group))
+    }
+
+    /// Whether nobody is in a group, which may just not be shown: it is where the server shows who
+    /// is in others, or ever did.
+    pub(super) async fn is_empty(&self, group: &Resource) -> Result<bool, DirectoryError> {
+        if !group.members()?.is_empty() {
+            return Ok(false);
+        }
+        if self.shows_members.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let with_members =
+            match self.find(Kind::Group, &[Condition::AnyMember], Some(MEMBERS)).await {
+                Ok(found) => found.concat(),
+                // It may be too long.
+                Err(DirectoryError::Nonsense(_)) => vec![],
+                Err(error) => return Err(error),
+            };
+        self.shows_members.fetch_or(!with_members.is_empty(), Ordering::Relaxed);
+        let id = group.id()?;
+        Ok(!with_members.is_empty()
+            && with_members.iter().all(|other| other.id().is_ok_and(|other| other != id)))
+    }
+}
+
+/// Returns the memberships of somebody who is in these groups, as far as they have names.
+fn memberships(groups: &[Resource], is_certain: bool) -> Result<Vec<Membership>, DirectoryError> {
+    let mut memberships = vec![];
+    for group in groups {
+        let key = group.external_id()?;
+        if let Some(name) = key.or(group.text("displayName")?) {
+            let (id, name) = (group.id()?.to_owned(), name.to_owned());
+            memberships.push(Membership { id, name, is_certain, is_known: key.is_some() });
+        }
+    }
+    Ok(memberships)
+}
