@@ -46,7 +46,7 @@ pub struct Hashing {
 
 /// A stored hash may cost this many times the memory and the passes of one made now; no more is
 /// spent on it.
-const MOST_TIMES: u32 = 16;
+const MAX_TIMES: u32 = 16;
 
 const SALT_BYTES: usize = 16;
 const OUTPUT_BYTES: usize = 32;
@@ -144,7 +144,7 @@ impl Hashing {
             .filter(|_| known && hash.salt.is_some() && hash.hash.is_some())?;
         let (today, least) = (self.argon2.params(), Cost::default());
         let within = |value: u32, today: u32, least: u32| {
-            value <= today.max(least).saturating_mul(MOST_TIMES)
+            value <= today.max(least).saturating_mul(MAX_TIMES)
         };
         let bounded = within(params.m_cost(), today.m_cost(), least.memory_kib)
             && within(params.t_cost(), today.t_cost(), least.passes);

@@ -9,7 +9,7 @@ use super::Failure;
 
 /// The most bytes that are read: more than any password has. Standard input fills a buffer of this
 /// size directly, without a copy of its own that stays.
-const MOST_BYTES: usize = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 
 /// The lines that were entered.
 pub(super) struct Entered {
@@ -21,7 +21,7 @@ impl Entered {
     /// Reads as many lines as there are prompts, or to the end. A terminal prompts for each and
     /// shows nothing of what is typed.
     pub(super) fn read(prompts: &[&str]) -> Result<Self, Failure> {
-        let mut entered = Self { bytes: Zeroizing::new(vec![0; MOST_BYTES]), length: 0 };
+        let mut entered = Self { bytes: Zeroizing::new(vec![0; MAX_BYTES]), length: 0 };
         let silence = if stdin().is_terminal() { Some(Silence::begin()?) } else { None };
         for (number, prompt) in prompts.iter().enumerate() {
             if silence.is_some() {
@@ -37,7 +37,7 @@ impl Entered {
 
     /// Reads until there are so many lines, or the end.
     fn fill(&mut self, lines: usize) -> Result<(), Failure> {
-        let room = MOST_BYTES / 2;
+        let room = MAX_BYTES / 2;
         while self.text().iter().filter(|byte| **byte == b'\n').count() < lines
             && self.length < room
         {

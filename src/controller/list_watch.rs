@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const QUIET: Duration = Duration::from_secs(15);
 
 /// How long that read may take.
-const CHECK_PATIENCE: Duration = Duration::from_secs(10);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// After how many seconds the API server ends a watch, and how much later the connection counts as
 /// dead.
@@ -453,9 +453,9 @@ where
         };
         let api = self.api.clone();
         async move {
-            let list = timeout(CHECK_PATIENCE, api.list(&parameters))
+            let list = timeout(CHECK_TIMEOUT, api.list(&parameters))
                 .await
-                .map_err(|_| Problem::Silence(CHECK_PATIENCE))??;
+                .map_err(|_| Problem::Silence(CHECK_TIMEOUT))??;
             Ok(number(list.metadata.resource_version.as_deref()))
         }
         .boxed()

@@ -12,12 +12,12 @@ pub const FREE_FAILURES: i64 = 5;
 /// The wait after the first failure that costs one; it doubles with each further one.
 const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(30);
 
-/// The longest wait up to [`MOST_IN_A_ROW`] failures.
+/// The longest wait up to [`MAX_IN_A_ROW`] failures.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
 /// How many failures in a row there may be before one a day is all that is left (NIST allows no
 /// more than 100).
-pub const MOST_IN_A_ROW: i64 = 100;
+pub const MAX_IN_A_ROW: i64 = 100;
 
 /// The wait from then on.
 const WAIT_BEYOND: SignedDuration = SignedDuration::from_hours(24);
@@ -55,7 +55,7 @@ impl LoginFailures {
         let beyond = self.failures - FREE_FAILURES;
         let wait = match u32::try_from(beyond) {
             Err(_) | Ok(0) => return None,
-            _ if self.failures >= MOST_IN_A_ROW => WAIT_BEYOND,
+            _ if self.failures >= MAX_IN_A_ROW => WAIT_BEYOND,
             Ok(beyond) => FIRST_WAIT
                 .checked_mul(1 << (beyond - 1).min(16))
                 .map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT)),

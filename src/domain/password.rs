@@ -164,7 +164,7 @@ pub struct Candidate(Zeroizing<String>);
 
 /// The longest text that is looked at, in bytes. A character of a normalized password comes from
 /// at most four, of at most four bytes each.
-const MOST_BYTES: usize = MAXIMUM_LENGTH * 4 * 4;
+const MAX_BYTES: usize = MAXIMUM_LENGTH * 4 * 4;
 
 impl Candidate {
     /// Takes the text as it was entered, without its line end; an empty one, one that isn't UTF-8
@@ -173,7 +173,7 @@ impl Candidate {
     pub fn new(entered: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(entered)
             .ok()
-            .filter(|text| !text.is_empty() && text.len() <= MOST_BYTES)?;
+            .filter(|text| !text.is_empty() && text.len() <= MAX_BYTES)?;
         Some(Self(normalized(text)))
     }
 
@@ -201,7 +201,7 @@ impl Password {
     pub fn parse(entered: &[u8], person: &Person<'_>) -> Result<Self, Vec<Requirement>> {
         let line = without_line_end(entered);
         let text = Zeroizing::new(
-            String::from_utf8_lossy(&line[..line.len().min(MOST_BYTES)]).into_owned(),
+            String::from_utf8_lossy(&line[..line.len().min(MAX_BYTES)]).into_owned(),
         );
         let password = normalized(&text);
         let length = password.chars().count();
@@ -222,7 +222,7 @@ impl Password {
             }
             Requirement::MinimumLength => unless(length >= MINIMUM_LENGTH, requirement),
             Requirement::MaximumLength => {
-                unless(length <= MAXIMUM_LENGTH && line.len() <= MOST_BYTES, requirement)
+                unless(length <= MAXIMUM_LENGTH && line.len() <= MAX_BYTES, requirement)
             }
             Requirement::HardToGuess => unless(is_hard_to_guess(&password, person), requirement),
             Requirement::NotOwnName => unless(!is_own_name(&password, person), requirement),

@@ -31,7 +31,7 @@ use self::scim::Scim;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The longest that a directory's own words about a refusal get in a status.
-const MOST_WORDS: usize = 200;
+const MAX_WORDS: usize = 200;
 
 /// Why a directory didn't take an entry. What it says is told to whoever reads the account's
 /// status, so no secret is in it.
@@ -207,7 +207,7 @@ fn in_short(words: &str) -> String {
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ");
-    match line.char_indices().nth(MOST_WORDS) {
+    match line.char_indices().nth(MAX_WORDS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }

@@ -37,7 +37,7 @@ use self::features::{Features, KnownFeatures};
 use self::groups::Changes;
 use self::handle::Handle;
 use self::index::Index;
-use self::lookup::{BY_ACCOUNT, Condition, EXTERNAL_ID, MOST_CONDITIONS};
+use self::lookup::{BY_ACCOUNT, Condition, EXTERNAL_ID, MAX_CONDITIONS};
 use self::memberships::Membership;
 use self::messages::{Kind, Resource};
 use self::queue::{Outcome, Queue};
@@ -52,7 +52,7 @@ use super::{
 use crate::domain::account::AccountId;
 
 /// The most writes of one request.
-const MOST_WRITES: usize = 100;
+const MAX_WRITES: usize = 100;
 
 /// How late what was sent together with others may be carried out.
 const LATEST: Duration = Duration::from_secs(60);
@@ -119,10 +119,10 @@ impl Scim {
         let client = Client {
             transport: Transport::new(&address, token, authority.as_deref())?,
             features: KnownFeatures::default(),
-            lookups: [Queue::new(MOST_CONDITIONS), Queue::urgent(MOST_CONDITIONS)],
+            lookups: [Queue::new(MAX_CONDITIONS), Queue::urgent(MAX_CONDITIONS)],
             index: Index::default(),
-            memberships: [Queue::new(MOST_CONDITIONS), Queue::urgent(MOST_CONDITIONS)],
-            writes: [Queue::new(MOST_WRITES), Queue::urgent(MOST_WRITES)],
+            memberships: [Queue::new(MAX_CONDITIONS), Queue::urgent(MAX_CONDITIONS)],
+            writes: [Queue::new(MAX_WRITES), Queue::urgent(MAX_WRITES)],
             groups: Mutex::default(),
             late: Mutex::default(),
             shows_members: AtomicBool::new(false),
@@ -445,7 +445,7 @@ impl Client {
         accounts: &[(AccountId, Trust)],
     ) -> Result<Vec<Vec<Resource>>, DirectoryError> {
         let trusting = accounts.iter().filter(|(_, trust)| *trust == Trust::List).count();
-        if trusting == MOST_CONDITIONS && self.index.is_due() {
+        if trusting == MAX_CONDITIONS && self.index.is_due() {
             // A server that can't be listed, or not in time, can be asked all the same.
             let _ = tokio::time::timeout(LONGEST_LIST, self.list_accounts()).await;
         }

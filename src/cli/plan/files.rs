@@ -20,13 +20,13 @@ use crate::cli::Failure;
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// How much is read in all, in bytes. What is made of it takes many times as much memory.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// How many values are read in all: each takes a few hundred bytes, however short it is.
-const MOST_NODES: usize = 2_000_000;
+const MAX_NODES: usize = 2_000_000;
 
 /// How many files are read.
-const MOST_FILES: usize = 50_000;
+const MAX_FILES: usize = 50_000;
 
 /// How many folders may lie within each other.
 const DEEPEST: usize = 64;
@@ -109,7 +109,7 @@ impl fmt::Display for Place {
 /// When something can't be read, isn't YAML or JSON, or a folder has no manifest.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
     let (mut documents, mut left) =
-        (vec![], Left { bytes: MOST_BYTES, files: MOST_FILES, nodes: MOST_NODES });
+        (vec![], Left { bytes: MAX_BYTES, files: MAX_FILES, nodes: MAX_NODES });
     for path in paths {
         let files =
             if path.as_os_str() == "-" { vec![path.clone()] } else { files_of(path, &mut left)? };
@@ -177,7 +177,7 @@ fn collect(
             && entry.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
         {
             left.files = left.files.checked_sub(1).ok_or_else(|| {
-                format!("{}: more than {MOST_FILES} manifests: plan them in parts, a folder after the other", folder.display())
+                format!("{}: more than {MAX_FILES} manifests: plan them in parts, a folder after the other", folder.display())
             })?;
             files.push(entry);
         }
@@ -213,7 +213,7 @@ fn text_of(file: &Path, left: &mut Left) -> Result<String, Failure> {
             .into());
         }
         left.bytes = left.bytes.checked_sub(read.len()).ok_or_else(|| {
-            let most = MOST_BYTES / 1024 / 1024;
+            let most = MAX_BYTES / 1024 / 1024;
             failed(&format!("with it, there is more than {most} MiB to read: plan it in parts"))
         })?;
         bytes.extend_from_slice(read);
@@ -287,7 +287,7 @@ fn parse_yaml(
     };
     let too_many = || {
         format!(
-            "{file}: with it, there are more than {MOST_NODES} values to read: plan it in parts"
+            "{file}: with it, there are more than {MAX_NODES} values to read: plan it in parts"
         )
     };
     let nodes: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options)
@@ -431,7 +431,7 @@ mod tests {
 
     /// Parses a file as the only one.
     fn parse(file: &str, text: &str) -> Result<Vec<Document>, Failure> {
-        super::parse(file, text, &mut { MOST_NODES })
+        super::parse(file, text, &mut { MAX_NODES })
     }
 
     #[test]
@@ -446,7 +446,7 @@ mod tests {
         assert_eq!(read("a: [1, 2, 3]\n").unwrap_err(), refused);
         assert_eq!(read("a: 1\n").unwrap().len(), 1);
         assert_eq!(read("a: 1\n").unwrap_err(), refused);
-        let whole = format!("items: [{}1]\n", "1,".repeat(MOST_NODES));
+        let whole = format!("items: [{}1]\n", "1,".repeat(MAX_NODES));
         assert_eq!(parse("people.yaml", &whole).unwrap_err().to_string(), refused);
         let (mut left, aliases) =
             (100, format!("a: &a [1, 2, 3, 4]\nb: [{}*a]\n", "*a, ".repeat(29)));
@@ -528,12 +528,12 @@ mod tests {
         check_refused(Path::new("/dev/zero"), "/dev/zero: not YAML or JSON");
         let [large, pipe, deep] =
             ["large.yaml", "pipe", "deep"].map(|name| folder.path().join(name));
-        std::fs::write(&large, vec![b'#'; MOST_BYTES + 1]).unwrap();
+        std::fs::write(&large, vec![b'#'; MAX_BYTES + 1]).unwrap();
         check_refused(
             &large,
             "large.yaml: with it, there is more than 64 MiB to read: plan it in parts",
         );
-        std::fs::write(&large, vec![b'#'; MOST_BYTES / 2 + 1]).unwrap();
+        std::fs::write(&large, vec![b'#'; MAX_BYTES / 2 + 1]).unwrap();
         assert!(read(std::slice::from_ref(&large)).is_ok());
         let twice = read(&[large.clone(), large.clone()]).unwrap_err().to_string();
         assert!(twice.contains("more than 64 MiB"), "{twice}");

@@ -95,7 +95,7 @@ fn put(address: &mut PostalAddress, part: &Part) {
 }
 
 /// The most lines of a street address.
-const MOST_LINES: usize = 4;
+const MAX_LINES: usize = 4;
 
 /// Parses an address, the JSON that a `User` has as YAML; an empty text is none.
 fn address(value: &str) -> Result<Option<PostalAddress>, String> {
@@ -121,8 +121,8 @@ fn address(value: &str) -> Result<Option<PostalAddress>, String> {
 }
 
 fn check_lines(address: &PostalAddress) -> Result<(), String> {
-    if address.street.len() > MOST_LINES {
-        Err(format!("a street address has at most {MOST_LINES} lines"))
+    if address.street.len() > MAX_LINES {
+        Err(format!("a street address has at most {MAX_LINES} lines"))
     } else {
         Ok(())
     }

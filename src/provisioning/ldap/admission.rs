@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// The most connections whose operations take no longer than usual.
-const MOST_AT_WORK: usize = 8;
+const MAX_AT_WORK: usize = 8;
 /// The most connections to one server, and the most that leave room for who loses the way in.
 const MOST: usize = 32;
-const MOST_OF_OTHERS: usize = 24;
+const MAX_OF_OTHERS: usize = 24;
 
 /// From when on an operation takes long.
 pub(super) const LONG: Duration = Duration::from_millis(500);
@@ -86,9 +86,9 @@ impl Admission {
 impl Line {
     fn next(&mut self) -> Option<oneshot::Sender<Permit>> {
         let all = self.at_work + self.taking_long;
-        let next = match self.at_work < MOST_AT_WORK {
+        let next = match self.at_work < MAX_AT_WORK {
             true if all < MOST && !self.revocations.is_empty() => self.revocations.pop_front(),
-            true if all < MOST_OF_OTHERS => self.others.pop_front(),
+            true if all < MAX_OF_OTHERS => self.others.pop_front(),
             _ => None,
         };
         self.at_work += usize::from(next.is_some());
@@ -158,7 +158,7 @@ mod tests {
         let mut held = vec![];
         for _ in 0..3 {
             let some = permits(&admission, false, 100);
-            assert_eq!(some.len(), MOST_AT_WORK);
+            assert_eq!(some.len(), MAX_AT_WORK);
             some.iter().for_each(|permit| permit.takes_long(true));
             held.extend(some);
         }
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn who_loses_the_way_in_goes_first_and_who_gave_up_takes_no_place() {
         let admission = Arc::new(Admission::default());
-        let mut held = permits(&admission, false, MOST_AT_WORK);
+        let mut held = permits(&admission, false, MAX_AT_WORK);
         let mut others = Box::pin(admission.permit(false));
         let mut gone = Box::pin(admission.permit(true));
         let mut revocation = Box::pin(admission.permit(true));
@@ -193,6 +193,6 @@ mod tests {
         assert!(revocation.is_some());
         drop((held, revocation));
         assert!(others.now_or_never().flatten().is_some());
-        assert_eq!(permits(&admission, false, 100).len(), MOST_AT_WORK);
+        assert_eq!(permits(&admission, false, 100).len(), MAX_AT_WORK);
     }
 }

@@ -27,7 +27,7 @@ use super::lacks;
 use super::mapping::{STATE, UUID};
 
 /// The most connections that are kept for whoever comes next.
-const MOST_IDLE: usize = 8;
+const MAX_IDLE: usize = 8;
 
 /// How many entries a list is read by.
 const PAGE: i32 = 500;
@@ -638,7 +638,7 @@ fn failure_of_all(answer: &LdapResult) -> DirectoryError {
 impl Drop for Connection<'_> {
     fn drop(&mut self) {
         let mut idle = self.pool.idle();
-        if self.is_sound && idle.len() < MOST_IDLE {
+        if self.is_sound && idle.len() < MAX_IDLE {
             idle.push(self.ldap.clone());
         }
     }

@@ -15,7 +15,7 @@ use super::{Ldap, MARK, lacks};
 use crate::provisioning::{DirectoryError, Entry, Person};
 
 /// How many groups with one person are read at once.
-const MOST_GROUPS: usize = 100;
+const MAX_GROUPS: usize = 100;
 
 /// How often others may come in between before it is left to the next try.
 const ROUNDS: usize = 16;
@@ -51,7 +51,7 @@ impl Ldap {
         let mut seen = Groups::default();
         loop {
             let found = connection
-                .search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MOST_GROUPS)
+                .search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MAX_GROUPS)
                 .await?;
             for group in found.entries {
                 seen.note(&group);
@@ -311,7 +311,7 @@ impl Ldap {
         let mut seen = Groups::default();
         loop {
             let found = connection
-                .search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MOST_GROUPS)
+                .search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MAX_GROUPS)
                 .await?;
             for group in &found.entries {
                 seen.note(group);
@@ -335,7 +335,7 @@ impl Ldap {
     ) -> Result<(), DirectoryError> {
         let filter = format!("(member={})", ldap_escape(&member.dn));
         let found =
-            connection.search(&self.groups, Scope::Subtree, &filter, &["cn"], MOST_GROUPS).await?;
+            connection.search(&self.groups, Scope::Subtree, &filter, &["cn"], MAX_GROUPS).await?;
         for group in &found.entries {
             self.see_through(connection, member, &group.dn).await?;
         }

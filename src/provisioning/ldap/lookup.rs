@@ -16,7 +16,7 @@ use crate::domain::account::AccountId;
 use crate::provisioning::{DirectoryError, Entry};
 
 /// How many of the entries are read that have an account's number or its login name.
-const MOST_ALIKE: usize = 8;
+const MAX_ALIKE: usize = 8;
 
 /// The entries that have to do with an account.
 #[derive(Default)]
@@ -82,12 +82,12 @@ impl Ldap {
     ) -> Result<connection::Results, DirectoryError> {
         if entry.takes_away()
             && let Some(found) = connection
-                .search_if_open(&self.base, Scope::Subtree, filter, mapping::READ, MOST_ALIKE)
+                .search_if_open(&self.base, Scope::Subtree, filter, mapping::READ, MAX_ALIKE)
                 .await?
         {
             return Ok(found);
         }
-        connection.search(&self.people, Scope::Subtree, filter, mapping::READ, MOST_ALIKE).await
+        connection.search(&self.people, Scope::Subtree, filter, mapping::READ, MAX_ALIKE).await
     }
 
     /// Whether an entry is under `ou=people`.
@@ -186,7 +186,7 @@ impl Ldap {
         let mut at = 0;
         while let Some(base) = bases.get(at) {
             let found = connection
-                .search_if_open(base, Scope::Subtree, &filter, mapping::READ, MOST_ALIKE)
+                .search_if_open(base, Scope::Subtree, &filter, mapping::READ, MAX_ALIKE)
                 .await?;
             let found = found.map(|found| found.entries).unwrap_or_default();
             let is_of = |found: &Found| handle.is_some_and(|handle| handle.is_of(found.uuid()));

@@ -41,7 +41,7 @@ pub(super) const FAILED_IN_A_ROW: u32 = 32;
 pub(super) const REVOKED_A_SECOND: usize = 32;
 /// How long a probe may be on its way until another is sent: some entries may get no answer from a
 /// directory that works.
-const PROBE_PATIENCE: Duration = Duration::from_secs(4);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 /// The least that a directory is left alone which asks for it.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
 /// The longest that a directory is left alone, also when it asks for more.
@@ -79,7 +79,7 @@ impl Rest {
 
     /// Returns when the probe under way is given up, if one is.
     fn probe_due(&self) -> Option<Instant> {
-        self.probe.map(|(_, since)| since + PROBE_PATIENCE)
+        self.probe.map(|(_, since)| since + PROBE_TIMEOUT)
     }
 
     /// Returns how many entries that take rights away may go on now.

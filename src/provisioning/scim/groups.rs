@@ -21,7 +21,7 @@ use crate::domain::account::AccountId;
 use crate::provisioning::{DirectoryError, Groups, all_of};
 
 /// The most changes of one group that go into one request.
-const MOST_CHANGES: usize = 200;
+const MAX_CHANGES: usize = 200;
 
 /// What is to change about a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,7 +180,7 @@ impl Client {
         // What is only compared doesn't go together with what changes something.
         groups
             .entry((name.to_owned(), is_read_only()))
-            .or_insert_with(|| Queue::one_by_one(MOST_CHANGES))
+            .or_insert_with(|| Queue::one_by_one(MAX_CHANGES))
             .clone()
     }
 

@@ -15,7 +15,7 @@ use super::transport::{Request, is_urgent};
 use crate::provisioning::DirectoryError;
 
 /// The most conditions of one filter: an address has to stay below what servers and proxies take.
-pub(super) const MOST_CONDITIONS: usize = 25;
+pub(super) const MAX_CONDITIONS: usize = 25;
 
 /// How many resources of a list are asked for at once, and how many where their externalId is
 /// enough.
@@ -189,7 +189,7 @@ impl Client {
         if filters.len() > 1 && features.has(Ability::Or) {
             let mut found = vec![];
             let mut takes_all = true;
-            for some in filters.chunks(MOST_CONDITIONS) {
+            for some in filters.chunks(MAX_CONDITIONS) {
                 let filter = some.join(" or ");
                 let longest = if is_urgent() { LONGEST_URGENT } else { LONGEST_TOGETHER };
                 let pages =

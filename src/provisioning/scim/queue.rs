@@ -25,7 +25,7 @@ const GIVES_WAY: Duration = Duration::from_millis(500);
 
 /// The most batches of one kind that begin at once; more than one only where there is a whole batch
 /// more.
-const MOST_WORKERS: usize = 4;
+const MAX_WORKERS: usize = 4;
 
 /// A queue of questions of one kind. What waits in it isn't printed.
 pub(super) struct Queue<Q, A> {
@@ -54,12 +54,12 @@ pub(super) enum Outcome<A> {
 impl<Q: Clone + Send + 'static, A: Send + 'static> Queue<Q, A> {
     /// Returns a queue whose batches have at most so many questions.
     pub(super) fn new(most: usize) -> Arc<Self> {
-        Self::with_workers(most, MOST_WORKERS, false)
+        Self::with_workers(most, MAX_WORKERS, false)
     }
 
     /// Returns one for what takes rights away.
     pub(super) fn urgent(most: usize) -> Arc<Self> {
-        Self::with_workers(most, MOST_WORKERS, true)
+        Self::with_workers(most, MAX_WORKERS, true)
     }
 
     /// Returns a queue that has one batch under way at a time.

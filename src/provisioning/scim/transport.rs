@@ -59,7 +59,7 @@ pub(super) fn is_urgent() -> bool {
 }
 
 /// The most bytes of an answer that are read.
-const MOST_BYTES: usize = 4 << 20;
+const MAX_BYTES: usize = 4 << 20;
 
 const SCIM_JSON: &str = "application/scim+json";
 
@@ -269,10 +269,10 @@ impl Transport {
 async fn read(response: &mut Response) -> Result<Vec<u8>, DirectoryError> {
     let mut body = vec![];
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
-        if body.len() + chunk.len() > MOST_BYTES {
+        if body.len() + chunk.len() > MAX_BYTES {
             return Err(DirectoryError::Nonsense(format!(
                 "it is longer than {} MiB",
-                MOST_BYTES >> 20
+                MAX_BYTES >> 20
             )));
         }
         body.extend_from_slice(&chunk);

@@ -26,7 +26,7 @@ use crate::store::StoreError;
 
 /// How long emptying the log after a backup waits for others, in milliseconds; the next commit of
 /// the operator tries again.
-const EMPTYING_PATIENCE: &str = "PRAGMA busy_timeout = 100";
+const EMPTYING_TIMEOUT: &str = "PRAGMA busy_timeout = 100";
 
 /// What `SQLite` keeps beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -319,7 +319,7 @@ async fn copy(connection: &mut SqliteConnection, to: &Path) -> Result<(), CopyEr
 
 /// Empties the log: what was erased while a backup looked at it, stayed in it.
 async fn empty_log(connection: &mut SqliteConnection) -> Result<(), CopyError> {
-    sqlx::query(EMPTYING_PATIENCE).execute(&mut *connection).await?;
+    sqlx::query(EMPTYING_TIMEOUT).execute(&mut *connection).await?;
     // Where others are in the way it answers so, and isn't an error.
     match sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await {
         Err(error) if !is_busy(&error) => Err(error.into()),

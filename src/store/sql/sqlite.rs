@@ -20,7 +20,7 @@ use crate::store::{Refusal, StoreError};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long erasing from the log waits for readers; the next commit tries again.
-const ERASING_PATIENCE: Duration = Duration::from_millis(100);
+const ERASING_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How many connections read.
 pub(super) const READERS: u32 = 4;
@@ -132,7 +132,7 @@ impl Database {
             pool(1).connect_with(options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
         let readers = pool(READERS).connect_lazy_with(options.clone().pragma("query_only", "ON"));
         let eraser =
-            pool(1).connect_lazy_with(options.busy_timeout(ERASING_PATIENCE.min(patience)));
+            pool(1).connect_lazy_with(options.busy_timeout(ERASING_TIMEOUT.min(patience)));
         let database = Self {
             path: address.path.clone(),
             identity,
