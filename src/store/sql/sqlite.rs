@@ -131,8 +131,7 @@ impl Database {
         let writer =
             pool(1).connect_with(options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
         let readers = pool(READERS).connect_lazy_with(options.clone().pragma("query_only", "ON"));
-        let eraser =
-            pool(1).connect_lazy_with(options.busy_timeout(ERASING_TIMEOUT.min(patience)));
+        let eraser = pool(1).connect_lazy_with(options.busy_timeout(ERASING_TIMEOUT.min(patience)));
         let database = Self {
             path: address.path.clone(),
             identity,
