@@ -7,7 +7,7 @@ use argon2::password_hash::phc::{Output, PasswordHash as Phc, Salt};
 use argon2::password_hash::{self, CustomizedPasswordHasher, PasswordHasher};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, Version};
 
-use crate::domain::password::{Candidate, Password, PasswordHash};
+use crate::domain::password::{Password, PasswordCandidate, PasswordHash};
 
 /// What the hash of a password costs, who tries one as much as who guesses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Hashing {
     ///
     /// # Errors
     /// When the system lacks randomness or memory.
-    pub fn rehash(&self, verified: &Candidate) -> Result<PasswordHash, HashingError> {
+    pub fn rehash(&self, verified: &PasswordCandidate) -> Result<PasswordHash, HashingError> {
         let salt: [u8; SALT_BYTES] =
             password_hash::try_generate_salt().map_err(|_| HashingError::System)?;
         let hash = self
@@ -93,7 +93,11 @@ impl Hashing {
     ///
     /// # Errors
     /// When the system lacks memory.
-    pub fn verify(&self, candidate: &Candidate, hash: &PasswordHash) -> Result<bool, HashingError> {
+    pub fn verify(
+        &self,
+        candidate: &PasswordCandidate,
+        hash: &PasswordHash,
+    ) -> Result<bool, HashingError> {
         match self.readable(hash) {
             Some((hash, params)) => self.matches(candidate.as_bytes(), &hash, params),
             None => self.refuse(Some(candidate)),
@@ -105,8 +109,8 @@ impl Hashing {
     ///
     /// # Errors
     /// When the system lacks memory.
-    pub fn refuse(&self, candidate: Option<&Candidate>) -> Result<bool, HashingError> {
-        let bytes = candidate.map_or(&b""[..], Candidate::as_bytes);
+    pub fn refuse(&self, candidate: Option<&PasswordCandidate>) -> Result<bool, HashingError> {
+        let bytes = candidate.map_or(&b""[..], PasswordCandidate::as_bytes);
         self.matches(bytes, &self.decoy, self.argon2.params().clone()).map(|_| false)
     }
 
@@ -183,7 +187,7 @@ mod tests {
     use super::*;
     use crate::domain::email::Email;
     use crate::domain::organization::LoginName;
-    use crate::domain::password::Person;
+    use crate::domain::password::PasswordContext;
 
     const CHEAP: Cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };
 
@@ -192,14 +196,17 @@ mod tests {
             LoginName::stored("alice.acme".to_owned()),
             Email::parse("alice@acme.example").unwrap(),
         );
-        Password::parse(text.as_bytes(), &Person { login_name: &login_name, email: &email })
-            .unwrap()
+        Password::parse(
+            text.as_bytes(),
+            &PasswordContext { login_name: &login_name, email: &email },
+        )
+        .unwrap()
     }
 
     #[track_caller]
     fn check(hash: &PasswordHash, entered: &[u8], expected: bool) {
         let hashing = Hashing::new(CHEAP).unwrap();
-        let verified = Candidate::new(entered)
+        let verified = PasswordCandidate::new(entered)
             .is_some_and(|candidate| hashing.verify(&candidate, hash).unwrap());
         assert_eq!(verified, expected);
     }
@@ -304,7 +311,7 @@ mod tests {
             LoginName::stored("alice.acme".to_owned()),
             Email::parse("alice@acme.example").unwrap(),
         );
-        let person = Person { login_name: &login_name, email: &email };
+        let person = PasswordContext { login_name: &login_name, email: &email };
         let started = std::time::Instant::now();
         for letters in ["4@8({[<3691!|705$+7%2", "1234567890!@#$%^&*()", "([{<1!|7 ", "qw", "ab "] {
             let worst: String =

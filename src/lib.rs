@@ -18,7 +18,7 @@
 //! | [`plan`] | the decision, pure: a snapshot in, a decision out; and what a status says |
 //! | [`store`] | effects on accounts: the trait, the in-memory reference, SQLite and PostgreSQL |
 //! | [`controller`] | effects on Kubernetes: watch, observe, the loop, report; who is to be judged and brought where |
-//! | [`directory`] | effects on directories, which other software reads |
+//! | [`provisioning`] | effects on directories, which other software reads |
 //! | [`hashing`] | the effects that passwords need: a salt from the system, and the work of Argon2id |
 //! | [`cli`] | one file per subcommand |
 //! | [`config`], [`telemetry`], [`clock`] | flags; logs, metrics and health; the one clock |
@@ -57,7 +57,7 @@
 //! - A directory is brought whole entries, one of an account at a time, as often as it takes;
 //!   before a change at a revision that it has confirmed is tried, the store knows that its entry
 //!   is in doubt, and what takes a way in isn't confirmed to the store while an earlier request may
-//!   still give it back ([`controller::provisioning`]).
+//!   still give it back ([`provisioning`]).
 //! - Of a password nothing but a hash leaves the one who judges it, and no store, log or status has
 //!   more. A directory that takes texts is handed one from its Secret, and nobody keeps it.
 //! - The log (above `debug`, where libraries speak) and the metrics carry uids and account ids,

@@ -18,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::Filter;
 
-use crate::controller::object_writer::{Answer, in_short, is_the_servers};
+use crate::controller::object_writer::{WriteResult, is_the_servers, redact};
 use crate::controller::workqueue::ObjectKey;
 use crate::domain::account::TransactionKind;
 use crate::domain::clocks::OtherClock;
@@ -26,7 +26,7 @@ use crate::provisioning::DirectoryError;
 use crate::store::{Receipt, Refusal};
 
 /// How long the loop may stand still before the operator counts as dead.
-const STANDSTILL: Duration = Duration::from_secs(60);
+const LIVENESS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The metrics.
 #[derive(Debug)]
@@ -286,15 +286,15 @@ impl Metrics {
     }
 
     /// Counts the answer to a write.
-    pub fn told(&self, key: &ObjectKey, answer: &Answer) {
+    pub fn told(&self, key: &ObjectKey, answer: &WriteResult) {
         let outcome = match answer {
-            Answer::User(_)
-            | Answer::Group(_)
-            | Answer::Domain(_)
-            | Answer::Released { .. }
-            | Answer::Done => "Written",
-            Answer::MovedOn => "MovedOn",
-            Answer::Failed(_) => "Failed",
+            WriteResult::User(_)
+            | WriteResult::Group(_)
+            | WriteResult::Domain(_)
+            | WriteResult::Released { .. }
+            | WriteResult::Done => "Written",
+            WriteResult::Conflict => "MovedOn",
+            WriteResult::Failed(_) => "Failed",
         };
         self.writes.get_or_create(&WriteLabels { kind: key.kind.into(), outcome }).inc();
     }
@@ -356,7 +356,7 @@ impl Health {
     /// Whether the loop went round lately.
     pub fn is_alive(&self) -> bool {
         self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).elapsed()
-            < STANDSTILL
+            < LIVENESS_TIMEOUT
     }
 
     /// Whether the operator works (everything listed, the store there) or stands by for one that
@@ -409,7 +409,7 @@ fn unquoted(error: &(dyn Error + 'static)) -> Option<String> {
         kube::Error::Api(status) => !is_the_servers(status),
         _ => false,
     };
-    quotes.then(|| in_short(error))
+    quotes.then(|| redact(error))
 }
 
 /// The modules whose words may be logged. The others quote what came over the wire, at one level or
@@ -557,7 +557,7 @@ mod tests {
         assert!(!health.is_ready(), "whoever takes over has yet to list everything");
         health.progress(true);
         assert!(health.is_ready());
-        tokio::time::advance(STANDSTILL).await;
+        tokio::time::advance(LIVENESS_TIMEOUT).await;
         assert!(!health.is_alive() && !health.is_ready());
     }
 }

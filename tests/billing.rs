@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use roster::clock::Clock;
 use roster::domain::account::{Account, TransactionKind};
-use roster::domain::billing::{Month, Zone};
+use roster::domain::billing::{BillingTimeZone, Month};
 use roster::plan::Plan;
 use roster::store::sql::SqlStore;
-use roster::store::{Occasion, Receipt, Store};
+use roster::store::{CommitTime, Receipt, Store};
 use serde_json::{Value, json};
 use sqlx::{Connection, Row, SqliteConnection};
 use tempfile::TempDir;
@@ -50,7 +50,7 @@ impl Kept {
     }
 
     fn commit(&self, plan: Plan, now: &str) -> Option<Account> {
-        let occasion = Occasion { now: time(now), deadline: time(now) };
+        let occasion = CommitTime { now: time(now), deadline: time(now) };
         let answer = self.runtime.block_on(self.store.commit(&[plan], occasion)).unwrap().remove(0);
         if let Receipt::Account(account) = answer.unwrap() { Some(*account) } else { None }
     }
@@ -192,7 +192,7 @@ fn the_report_of_a_closed_month_never_changes_by_a_byte() {
     kept.commit(plans::delete(&alice), "2025-03-26T00:00:00Z");
     kept.born("dave", "2025-03-02T00:00:00Z");
     kept.commit(plans::recreate("carol", "carol@acme.example"), "2025-02-02T00:00:00Z");
-    let elsewhere: Zone = "Pacific/Auckland".parse().unwrap();
+    let elsewhere: BillingTimeZone = "Pacific/Auckland".parse().unwrap();
     kept.runtime.block_on(kept.store.close_months(&elsewhere, Clock::SYSTEM.now())).unwrap();
     assert_eq!(print(), before);
 }

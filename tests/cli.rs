@@ -11,9 +11,9 @@ mod plans;
 use std::process::{Command, Output};
 
 use roster::api::User;
-use roster::domain::account::{Cloned, Content, Lifecycle, PostalAddress, Profile, Source};
-use roster::domain::group::{Detail, GroupContent};
-use roster::plan::{GroupPlan, Leaving, Plan};
+use roster::domain::account::{AccountSpec, Cloned, LoginState, PostalAddress, Profile, Source};
+use roster::domain::group::{GroupContent, SelfServiceField};
+use roster::plan::{Deleting, GroupPlan, Plan};
 use roster::store::Store;
 use roster::store::sql::SqlStore;
 use serde_json::{Value, json};
@@ -47,11 +47,11 @@ impl Filled {
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("roster.db").display());
         let group = GroupContent {
             permissions: plans::permissions(&["trucks:repair"]),
-            self_service: [Detail::Phone, Detail::Address].into(),
+            self_service: [SelfServiceField::Phone, SelfServiceField::Address].into(),
             ..GroupContent::default()
         };
         let (namespace, name, leaving) =
-            ("acme".to_owned(), "mechanics".to_owned(), Leaving::default());
+            ("acme".to_owned(), "mechanics".to_owned(), Deleting::default());
         let group = Plan::Group(GroupPlan::Put { namespace, name, content: group, leaving });
         let everything = [plans::put_domain("acme", "acme.example"), group]
             .into_iter()
@@ -94,7 +94,7 @@ impl Filled {
     }
 }
 
-fn people() -> [(&'static str, Content); 6] {
+fn people() -> [(&'static str, AccountSpec); 6] {
     let inherits = |from: &str| Some(Source::Inherited { from: from.to_owned(), kept: None });
     let cloned = Cloned {
         from: "bob".to_owned(),
@@ -113,7 +113,7 @@ fn people() -> [(&'static str, Content); 6] {
         address: Some(address),
         ..Profile::default()
     };
-    let with = |address: &str, edit: &dyn Fn(&mut Content)| {
+    let with = |address: &str, edit: &dyn Fn(&mut AccountSpec)| {
         let mut content = plans::content(address);
         edit(&mut content);
         content
@@ -136,7 +136,7 @@ fn people() -> [(&'static str, Content); 6] {
         (
             "judy",
             with("judy@acme.example", &|judy| {
-                (judy.source, judy.lifecycle) = (inherits("ivan"), Lifecycle::Disabled)
+                (judy.source, judy.lifecycle) = (inherits("ivan"), LoginState::Disabled)
             }),
         ),
         ("kim", with("kim@acme.example", &|kim| kim.source = Some(Source::Cloned(cloned.clone())))),

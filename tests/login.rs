@@ -12,11 +12,11 @@ mod plans;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use roster::domain::account::{Content, FromSecret, Lifecycle};
+use roster::domain::account::{AccountSpec, LoginState, SecretPassword};
 use roster::domain::email::Email;
-use roster::domain::group::Detail;
+use roster::domain::group::SelfServiceField;
 use roster::domain::organization::LoginName;
-use roster::domain::password::{Password, Person};
+use roster::domain::password::{Password, PasswordContext};
 use roster::hashing::{Cost, Hashing};
 use roster::plan::{AccountChange, Plan};
 use roster::store::Store;
@@ -42,13 +42,13 @@ fn with_password(plan: Plan) -> Plan {
             (LoginName::stored("x.acme".to_owned()), Email::stored("x@acme.example".to_owned()));
         let parsed = Password::parse(
             PASSWORD.as_bytes(),
-            &Person { login_name: &login_name, email: &email },
+            &PasswordContext { login_name: &login_name, email: &email },
         )
         .expect("a password");
         let hash = Hashing::new(Cost::default())
             .and_then(|hashing| hashing.hash(&parsed))
             .expect("a hash");
-        *password = Some(FromSecret { hash, version: "1".to_owned() });
+        *password = Some(SecretPassword { hash, version: "1".to_owned() });
     }
     Plan::Account(plan)
 }
@@ -56,11 +56,11 @@ fn with_password(plan: Plan) -> Plan {
 impl Filled {
     /// Alice may change these of her details, and bob is disabled; carol has no password, erin the
     /// address of a copy. What is changed later waits for these directories.
-    fn new(details: &[Detail], directories: &[&str]) -> Self {
+    fn new(details: &[SelfServiceField], directories: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("roster.db").display());
         let disabled =
-            Content { lifecycle: Lifecycle::Disabled, ..plans::content("bob@acme.example") };
+            AccountSpec { lifecycle: LoginState::Disabled, ..plans::content("bob@acme.example") };
         let everything = [
             plans::put_domain("acme", "acme.example"),
             plans::put_self_service("users", details),
@@ -77,7 +77,7 @@ impl Filled {
             }
             let directories = directories.iter().map(|&directory| directory.to_owned()).collect();
             store
-                .use_directories(&directories, plans::at(0).now)
+                .set_directories(&directories, plans::at(0).now)
                 .await
                 .expect("the directories are known");
             store.close().await;
@@ -174,7 +174,7 @@ fn everybody_else_is_refused_in_the_same_words() {
 
 #[test]
 fn whoever_guesses_has_to_wait_and_the_helpdesk_sees_it() {
-    let filled = Filled::new(&[Detail::Phone], &[]);
+    let filled = Filled::new(&[SelfServiceField::Phone], &[]);
     let tries = |input: &str, code: i32, text: &str| {
         filled.check(&["login", "alice.acme"], input, code, text)
     };
@@ -256,12 +256,12 @@ fn a_fault_isnt_a_refusal() {
 fn a_member_changes_what_their_group_lets_them_and_reads_what_changed() {
     let filled = Filled::new(
         &[
-            Detail::Phone,
-            Detail::Address,
-            Detail::Name,
-            Detail::Email,
-            Detail::TimeZone,
-            Detail::Notifications,
+            SelfServiceField::Phone,
+            SelfServiceField::Address,
+            SelfServiceField::Name,
+            SelfServiceField::Email,
+            SelfServiceField::TimeZone,
+            SelfServiceField::Notifications,
         ],
         &[],
     );
@@ -308,7 +308,7 @@ fn a_member_changes_what_their_group_lets_them_and_reads_what_changed() {
 
 #[test]
 fn what_a_member_may_not_change_is_refused_by_name_and_nothing_is_changed() {
-    let filled = Filled::new(&[Detail::Phone, Detail::Email], &[]);
+    let filled = Filled::new(&[SelfServiceField::Phone, SelfServiceField::Email], &[]);
     let set = |settings: &[&str], text: &str| {
         filled.check(&[&["self", "alice.acme"], settings].concat(), PASSWORD, 1, text)
     };
@@ -332,7 +332,7 @@ fn what_a_member_may_not_change_is_refused_by_name_and_nothing_is_changed() {
 
 #[test]
 fn a_member_changes_the_password_with_the_current_one() {
-    let filled = Filled::new(&[Detail::Password, Detail::Phone], &[]);
+    let filled = Filled::new(&[SelfServiceField::Password, SelfServiceField::Phone], &[]);
     let set = |input: &str, code: i32, text: &str| {
         filled.check(&["self", "alice.acme", "--set-password"], input, code, text)
     };
@@ -355,7 +355,7 @@ fn a_member_changes_the_password_with_the_current_one() {
 
 #[test]
 fn an_account_in_transaction_waits_and_logs_in_all_the_same() {
-    let filled = Filled::new(&[Detail::Password, Detail::Phone], &["ldap"]);
+    let filled = Filled::new(&[SelfServiceField::Password, SelfServiceField::Phone], &["ldap"]);
     filled.check(
         &["self", "alice.acme", "--set-password"],
         format!("{PASSWORD}\n{ANOTHER}\n"),

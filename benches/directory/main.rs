@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use roster::controller::workqueue::{Kind, ObjectKey};
 use roster::domain::account::{AccountId, Confirmations, Revision};
 use roster::provisioning::queue::Provisioning;
-use roster::provisioning::{Directory, Entry, Person};
+use roster::provisioning::{Directory, DirectoryUser, Entry};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -147,7 +147,7 @@ struct Brought {
 }
 
 /// Brings everybody as the operator does, and one more whom the server refuses.
-async fn bring(server: &Server, many: usize) -> Brought {
+async fn provision(server: &Server, many: usize) -> Brought {
     server.occupy(&login(REFUSED)).await;
     let directory = Directory::open(&server.url()).unwrap();
     let mut provisioning = Provisioning::new([directory.name().to_owned()]);
@@ -169,7 +169,7 @@ async fn bring(server: &Server, many: usize) -> Brought {
         for delivery in provisioning.take(now) {
             let directory = directory.clone();
             under_way.spawn(async move {
-                let answer = directory.bring(&delivery.entry).await;
+                let answer = directory.provision(&delivery.entry).await;
                 (delivery.entry, answer)
             });
         }
@@ -192,7 +192,7 @@ fn login(number: usize) -> String {
 }
 
 fn entry(number: usize) -> Entry {
-    let person = Person {
+    let person = DirectoryUser {
         login_name: login(number),
         email: format!("user-{number}@acme.example"),
         active: true,

@@ -8,8 +8,8 @@ use axum::http::{Method, Request, Response};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use kube::client::Body;
-use roster::controller::passwords::SeenSecret;
-use roster::controller::watches::News;
+use roster::controller::passwords::CachedSecret;
+use roster::controller::watches::ClusterEvent;
 use roster::controller::workqueue::{Kind, ObjectKey};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Sender;
@@ -20,11 +20,11 @@ use tower::Service;
 pub(crate) struct Api {
     objects: Arc<Mutex<HashMap<String, Value>>>,
     versions: Arc<Mutex<u64>>,
-    news: Arc<Mutex<Sender<News>>>,
+    news: Arc<Mutex<Sender<ClusterEvent>>>,
 }
 
 impl Api {
-    pub(crate) fn new(news: Sender<News>) -> Self {
+    pub(crate) fn new(news: Sender<ClusterEvent>) -> Self {
         Self { objects: Arc::default(), versions: Arc::default(), news: Arc::new(Mutex::new(news)) }
     }
 
@@ -58,7 +58,7 @@ impl Api {
     }
 
     /// Returns everything that there is of a kind, as a list tells it.
-    pub(crate) fn list(&self, plural: &str) -> Vec<News> {
+    pub(crate) fn list(&self, plural: &str) -> Vec<ClusterEvent> {
         let objects = self.objects.lock().unwrap();
         let of_kind =
             objects.iter().filter(|(path, _)| path.split('/').rev().nth(1) == Some(plural));
@@ -68,7 +68,7 @@ impl Api {
     }
 
     /// Tells another operator from now on.
-    pub(crate) fn tell(&self, news: Sender<News>) {
+    pub(crate) fn tell(&self, news: Sender<ClusterEvent>) {
         *self.news.lock().unwrap() = news;
     }
 
@@ -135,18 +135,18 @@ fn path(namespace: &str, plural: &str, name: &str) -> String {
     }
 }
 
-fn news(plural: &str, object: &Value) -> Result<News, serde_json::Error> {
+fn news(plural: &str, object: &Value) -> Result<ClusterEvent, serde_json::Error> {
     let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
     Ok(match plural {
-        "users" => News::User(serde_json::from_value(object.clone())?),
-        "usergroups" => News::Group(serde_json::from_value(object.clone())?),
-        "orgemaildomains" => News::Domain(serde_json::from_value(object.clone())?),
+        "users" => ClusterEvent::User(serde_json::from_value(object.clone())?),
+        "usergroups" => ClusterEvent::Group(serde_json::from_value(object.clone())?),
+        "orgemaildomains" => ClusterEvent::Domain(serde_json::from_value(object.clone())?),
         "namespaces" => {
-            News::Namespace(Box::new(serde_json::from_value::<Namespace>(object.clone())?))
+            ClusterEvent::Namespace(Box::new(serde_json::from_value::<Namespace>(object.clone())?))
         }
-        _ => News::Secret {
+        _ => ClusterEvent::Secret {
             key: ObjectKey::new(Kind::Secret, text("namespace"), text("name")),
-            seen: SeenSecret { uid: text("uid"), resource_version: text("resourceVersion") },
+            seen: CachedSecret { uid: text("uid"), resource_version: text("resourceVersion") },
         },
     })
 }

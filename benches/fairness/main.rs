@@ -20,17 +20,17 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use kube::runtime::events::Recorder;
 use roster::clock::Clock;
-use roster::controller::leader_election::Tenure;
+use roster::controller::leader_election::Leadership;
 use roster::controller::list_watch::Watches;
-use roster::controller::object_writer::Reporter;
-use roster::controller::passwords::Judge;
-use roster::controller::reconciler::{Pipeline, Settings};
-use roster::controller::watches::{News, Scope};
+use roster::controller::object_writer::ObjectWriter;
+use roster::controller::passwords::PasswordVerifier;
+use roster::controller::reconciler::{Reconciler, Settings};
+use roster::controller::watches::{ClusterEvent, Scope};
 use roster::controller::workqueue::Kind;
-use roster::controller::{Hands, operate};
+use roster::controller::{Executors, run};
 use roster::domain::account::{Account, Source};
-use roster::domain::billing::Zone;
-use roster::provisioning::worker::Courier;
+use roster::domain::billing::BillingTimeZone;
+use roster::provisioning::worker::ProvisioningWorker;
 use roster::store::sql::SqlStore;
 use roster::store::{AccountKey, Store};
 use roster::telemetry::{Health, Metrics};
@@ -438,8 +438,8 @@ async fn domains(bench: &Bench) -> Measured {
 async fn run(
     api: &Api,
     url: &str,
-    news: mpsc::Receiver<News>,
-    listed: Vec<News>,
+    news: mpsc::Receiver<ClusterEvent>,
+    listed: Vec<ClusterEvent>,
 ) -> (watch::Sender<bool>, JoinHandle<()>) {
     let store = SqlStore::open_existing(url).await.unwrap();
     let settings = Settings {
@@ -448,26 +448,26 @@ async fn run(
         transaction_deadline: SignedDuration::from_mins(20),
         clock: Clock::SYSTEM,
         directories: BTreeSet::new(),
-        billing_zone: Zone::UTC,
+        billing_zone: BillingTimeZone::UTC,
     };
     let scope = Scope { kind: Kind::User, namespace: None };
     let mut pipeline =
-        Pipeline::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
-    pipeline.take_news(News::ListBegins(scope.clone()));
-    listed.into_iter().for_each(|item| pipeline.take_news(item));
-    pipeline.take_news(News::ListEnds(scope));
+        Reconciler::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
+    pipeline.apply_event(ClusterEvent::ListStarted(scope.clone()));
+    listed.into_iter().for_each(|item| pipeline.apply_event(item));
+    pipeline.apply_event(ClusterEvent::ListCompleted(scope));
     let client = api.client();
-    let judge = Judge::new(client.clone()).unwrap();
-    let hands = Hands {
-        courier: Courier::new(vec![], judge.reader()),
+    let judge = PasswordVerifier::new(client.clone()).unwrap();
+    let hands = Executors {
+        courier: ProvisioningWorker::new(vec![], judge.reader()),
         judge,
-        reporter: Reporter::new(client.clone(), Recorder::new(client, "roster".into())),
+        reporter: ObjectWriter::new(client.clone(), Recorder::new(client, "roster".into())),
         watches: Watches::default(),
     };
     let (stop, stopped) = watch::channel(false);
     let operator = tokio::spawn(async move {
-        let (tenure, health) = (Tenure::for_good(), Health::default());
-        operate(pipeline, hands, news, stopped, (&tenure, &health)).await.unwrap().close().await;
+        let (tenure, health) = (Leadership::unelected(), Health::default());
+        run(pipeline, hands, news, stopped, (&tenure, &health)).await.unwrap().close().await;
     });
     (stop, operator)
 }

@@ -5,14 +5,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use roster::domain::account::{Account, Content, Lifecycle, Owner, Profile, Source, TransactionId};
+use roster::domain::account::{
+    Account, AccountSpec, LoginState, Owner, Profile, Source, TransactionId,
+};
 use roster::domain::email::{Domain, Email};
 use roster::domain::organization::{CustomerId, LoginName, Organization};
 use roster::domain::permission::{Permissions, parse_all};
-use roster::domain::self_service::MemberValues;
-use roster::plan::{AccountChange, AccountPlan, DomainPlan, Leaving, Listing, Plan};
+use roster::domain::self_service::Overrides;
+use roster::plan::{AccountChange, AccountPlan, Deleting, DomainPlan, Listing, Plan};
 use roster::store::sql::SqlStore;
-use roster::store::{Occasion, Receipt, Store};
+use roster::store::{CommitTime, Receipt, Store};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tempfile::TempDir;
@@ -77,7 +79,7 @@ impl Followed {
     /// Gives the source other permissions, sees that everybody has them and nobody the old ones,
     /// and returns how long the commit took.
     pub(crate) async fn change(&mut self, round: usize) -> Duration {
-        let content = Content { grants: permissions(round), ..self.source.content.clone() };
+        let content = AccountSpec { grants: permissions(round), ..self.source.content.clone() };
         let change = AccountChange::Update {
             account: self.source.id,
             from: self.source.revision,
@@ -230,9 +232,9 @@ fn permissions(round: usize) -> Permissions {
 fn create(number: usize, (grants, source): (Permissions, Option<Source>)) -> Plan {
     let name = name(number);
     let owner = Owner { uid: format!("uid of {name}"), generation: 1, name };
-    let content = Content {
+    let content = AccountSpec {
         email: Email::parse(&format!("{}@acme.example", owner.name)).unwrap(),
-        lifecycle: Lifecycle::Enabled,
+        lifecycle: LoginState::Enabled,
         group: "users".to_owned(),
         grants,
         source,
@@ -240,7 +242,7 @@ fn create(number: usize, (grants, source): (Permissions, Option<Source>)) -> Pla
         teams: ["night-shift".to_owned()].into(),
         profile: Profile { display_name: format!("User {number}"), ..Profile::default() },
         copied: None,
-        member: MemberValues::default(),
+        member: Overrides::default(),
     };
     let login_name = LoginName::new(&owner.name, &acme().customer_id);
     let change = AccountChange::Create {
@@ -255,14 +257,14 @@ fn create(number: usize, (grants, source): (Permissions, Option<Source>)) -> Pla
 
 fn plan(owner: Owner, change: AccountChange) -> Plan {
     let (moves, keeps, seen) = (vec![], vec![], vec![]);
-    let leaving = Leaving::default();
+    let leaving = Deleting::default();
     Plan::Account(Box::new(AccountPlan {
         organization: acme(),
         owner,
         change,
         moves,
-        keeps,
-        seen,
+        freezes: keeps,
+        preconditions: seen,
         leaving,
     }))
 }
@@ -271,7 +273,7 @@ fn acme() -> Organization {
     Organization { namespace: "acme".to_owned(), customer_id: CustomerId::parse("acme").unwrap() }
 }
 
-fn occasion() -> Occasion {
+fn occasion() -> CommitTime {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
-    Occasion { now, deadline: now }
+    CommitTime { now, deadline: now }
 }

@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use roster::plan::{Leaving, OrganizationRecord};
+use roster::plan::{Deleting, OrganizationRecord};
 use roster::store::sql::SqlStore;
 use roster::store::{Store, UserName};
 use serde_json::{Value, json};
@@ -222,12 +222,12 @@ async fn compare(store: &SqlStore, accounts: usize) {
             &records[&organization.namespace],
             OrganizationRecord { claimed: Some(_), .. }
         ));
-        seen += store.lineage(&names).await.unwrap().len();
+        seen += store.inheritance_chain(&names).await.unwrap().len();
         assert!(store.heirs(&names).await.unwrap().is_empty());
     }
     assert_eq!(seen, accounts);
     let counts = store
-        .counts(&HashMap::from([(organization.namespace.clone(), Leaving::default())]))
+        .counts(&HashMap::from([(organization.namespace.clone(), Deleting::default())]))
         .await
         .unwrap();
     assert_eq!(counts[&organization.namespace].members["users"], i64::try_from(accounts).unwrap());

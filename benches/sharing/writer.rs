@@ -1,15 +1,15 @@
 //! An operator's store, into which new accounts are committed.
 
 use jiff::Timestamp;
-use roster::domain::account::{Content, Lifecycle, Owner, Profile, TransactionId};
+use roster::domain::account::{AccountSpec, LoginState, Owner, Profile, TransactionId};
 use roster::domain::email::{Domain, Email};
 use roster::domain::organization::{CustomerId, LoginName, Organization};
 use roster::domain::permission::parse_all;
-use roster::domain::self_service::MemberValues;
-use roster::plan::{AccountChange, AccountPlan, DomainPlan, Leaving, Listing, Plan};
-use roster::store::claims::{Claim, Progress};
+use roster::domain::self_service::Overrides;
+use roster::plan::{AccountChange, AccountPlan, Deleting, DomainPlan, Listing, Plan};
+use roster::store::claims::{Claim, CommitPosition};
 use roster::store::sql::SqlStore;
-use roster::store::{Occasion, Receipt, Store};
+use roster::store::{CommitTime, Receipt, Store};
 
 /// How many plans the operator puts into one commit at most.
 pub(crate) const TOGETHER: usize = 256;
@@ -29,7 +29,7 @@ impl Writer {
             namespaces: [organization.namespace.clone()].into(),
             holder: organization.namespace.clone(),
             cluster: "ours".to_owned(),
-            known: Progress::default(),
+            known: CommitPosition::default(),
             accept_cluster: false,
             supersede: false,
             directories: None,
@@ -78,9 +78,9 @@ fn create(organization: &Organization, number: usize) -> Plan {
     let name = user_name(number);
     let owner =
         Owner { uid: format!("uid of {name} in {}", organization.namespace), generation: 1, name };
-    let content = Content {
+    let content = AccountSpec {
         email: Email::parse(&format!("{}@acme.example", owner.name)).unwrap(),
-        lifecycle: Lifecycle::Enabled,
+        lifecycle: LoginState::Enabled,
         group: "users".to_owned(),
         grants: parse_all(&["orders:read", "cases:read", "cases:write"].map(str::to_owned)),
         source: None,
@@ -88,7 +88,7 @@ fn create(organization: &Organization, number: usize) -> Plan {
         teams: ["night-shift".to_owned()].into(),
         profile: Profile { display_name: format!("User {number}"), ..Profile::default() },
         copied: None,
-        member: MemberValues::default(),
+        member: Overrides::default(),
     };
     let login_name = LoginName::new(&owner.name, &organization.customer_id);
     let change = AccountChange::Create {
@@ -98,19 +98,19 @@ fn create(organization: &Organization, number: usize) -> Plan {
         content,
         password: None,
     };
-    let (moves, keeps, seen, leaving) = (vec![], vec![], vec![], Leaving::default());
+    let (moves, keeps, seen, leaving) = (vec![], vec![], vec![], Deleting::default());
     Plan::Account(Box::new(AccountPlan {
         organization: organization.clone(),
         owner,
         change,
         moves,
-        keeps,
-        seen,
+        freezes: keeps,
+        preconditions: seen,
         leaving,
     }))
 }
 
-fn occasion() -> Occasion {
+fn occasion() -> CommitTime {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
-    Occasion { now, deadline: now }
+    CommitTime { now, deadline: now }
 }

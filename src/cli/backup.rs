@@ -12,7 +12,7 @@ use crate::store::sql::backup::{self, Backup, CopyError};
 
 /// Arguments of `roster backup`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct BackupArgs {
     /// The file to write; it mustn't be there yet. It holds personal data and password hashes.
     file: PathBuf,
     /// Takes no backup, and says whether FILE is what it was when it was taken: with exit code 1
@@ -35,8 +35,8 @@ struct Taken {
 }
 
 /// Takes a backup, or looks at one, and says what is in it.
-pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { file, verify, output } = arguments;
+pub(super) fn run(shared: &Shared, arguments: &BackupArgs) -> Result<ExitCode, Failure> {
+    let BackupArgs { file, verify, output } = arguments;
     let found = block_on(async {
         Ok(if *verify {
             backup::verify(file).await
@@ -57,7 +57,7 @@ fn refuse(error: CopyError) -> ExitCode {
     ExitCode::from(1)
 }
 
-impl Arguments {
+impl BackupArgs {
     fn print(
         &self,
         Backup { accounts, size, digest }: Backup,

@@ -17,7 +17,7 @@ use self::reopen::ReopenArgs;
 use super::table::write_table;
 use super::{Failure, block_on};
 use crate::config::Shared;
-use crate::domain::billing::{Bill, Calendar, Line, Month, Period, Zone};
+use crate::domain::billing::{Bill, BillLine, BillingTimeZone, Calendar, Month, Period};
 use crate::store::sql::SqlStore;
 use crate::store::{Store, StoreError};
 
@@ -29,7 +29,7 @@ const TOGETHER: usize = 256;
 
 /// Arguments of `roster billing`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct BillingArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -41,7 +41,7 @@ enum Command {
     ///
     /// The report of a closed month never changes. That of one that isn't closed says that it is
     /// provisional; roster run closes it when it is over by more than one clock.
-    Report(Report),
+    Report(BillingReport),
     /// Opens months again that a wrong clock closed before they were over, and has what it dated in
     /// the future be dated now.
     ///
@@ -53,7 +53,7 @@ enum Command {
 
 /// Arguments of `roster billing report`.
 #[derive(Debug, Args)]
-struct Report {
+struct BillingReport {
     /// The month.
     #[arg(long, value_name = "YYYY-MM")]
     month: Month,
@@ -90,7 +90,7 @@ struct Row {
 }
 
 impl Row {
-    fn new(line: &Line, period: &Period) -> Self {
+    fn new(line: &BillLine, period: &Period) -> Self {
         Self {
             organization: line.organization.clone(),
             login_name: line.login_name.to_string(),
@@ -109,11 +109,11 @@ struct Heading {
 }
 
 /// A piece of what is read: lines, or that there are no more.
-type Piece = Option<Vec<Line>>;
+type Piece = Option<Vec<BillLine>>;
 
 /// Prints the report of a month.
-pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure> {
-    let Report { month, organization, output } = match &arguments.command {
+pub(super) fn run(shared: &Shared, arguments: &BillingArgs) -> Result<(), Failure> {
+    let BillingReport { month, organization, output } = match &arguments.command {
         Command::Report(report) => report,
         Command::Reopen(arguments) => return reopen::run(shared, arguments),
     };
@@ -137,7 +137,7 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
 /// Returns how a month stands. What a report says of one that isn't closed may change: nothing but
 /// closing it, which takes more than one clock, keeps commits out of it.
 fn standing(calendar: &Calendar, month: Month, now: Timestamp) -> Result<Heading, Failure> {
-    let zone = calendar.zone.clone().unwrap_or(Zone::UTC);
+    let zone = calendar.zone.clone().unwrap_or(BillingTimeZone::UTC);
     let period = calendar.period(month, &zone);
     let closed_until = calendar.closed_until().unwrap_or(Timestamp::MIN);
     if now.max(closed_until) < period.start {
@@ -169,7 +169,7 @@ async fn read(
                 .is_err();
         if unwanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    store.lives(period, organization, &mut take).await?;
+    store.lifetimes(period, organization, &mut take).await?;
     lines.extend(bill.finish());
     // Nobody may be there to take it.
     let _ = send.send(Some(lines)).and_then(|()| send.send(None));

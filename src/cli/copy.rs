@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use super::{Failure, accounts_of, block_on, print};
 use crate::config::Shared;
-use crate::domain::account::{Account, Content, Profile};
+use crate::domain::account::{Account, AccountSpec, Profile};
 use crate::domain::email::Email;
 use crate::domain::organization::CustomerId;
 use crate::store::sql::SqlStore;
 
 /// Arguments of `roster copy`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct CopyArgs {
     /// The organization, by the name of its namespace.
     #[arg(short, long, value_name = "NS")]
     namespace: String,
@@ -112,10 +112,10 @@ struct Details<'a> {
 }
 
 /// Prints the manifest.
-pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { namespace, name, email, output, .. } = arguments;
+pub(super) fn run(shared: &Shared, arguments: &CopyArgs) -> Result<(), Failure> {
+    let CopyArgs { namespace, name, email, output, .. } = arguments;
     let account = block_on(original(shared, arguments))?;
-    let Content { profile, role, teams, .. } = &account.content;
+    let AccountSpec { profile, role, teams, .. } = &account.content;
     let manifest = Manifest {
         head: Head {
             api_version: "roster.rs/v1alpha1",
@@ -135,8 +135,8 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure>
 }
 
 /// Returns the account that is copied.
-async fn original(shared: &Shared, arguments: &Arguments) -> Result<Account, Failure> {
-    let Arguments { namespace, user, name, .. } = arguments;
+async fn original(shared: &Shared, arguments: &CopyArgs) -> Result<Account, Failure> {
+    let CopyArgs { namespace, user, name, .. } = arguments;
     CustomerId::parse(namespace)
         .map_err(|_| format!("-n {namespace}: a namespace's name is a DNS label such as acme"))?;
     let store = SqlStore::open_existing(&shared.store).await?;

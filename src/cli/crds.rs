@@ -9,13 +9,13 @@ use crate::api::schema;
 
 /// Arguments of `roster crds`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct CrdsArgs {
     /// Writes one file per kind into this folder instead of printing.
     dir: Option<PathBuf>,
 }
 
 /// Prints the CRDs as YAML, or writes them.
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &CrdsArgs) -> Result<(), Failure> {
     for (file, crd) in schema::crds() {
         let yaml = serde_saphyr::to_string(&crd)?;
         match &arguments.dir {

@@ -27,20 +27,20 @@ use super::run::{WRITE_TIMEOUT, client, namespace};
 use super::{Failure, block_on, print};
 use crate::api::lenient::UnreadableField;
 use crate::config::{Output, Shared};
-use crate::controller::policies::{self, Lack};
+use crate::controller::policies::{self, PolicyGaps};
 use crate::controller::user_list::{Declarations, DeclaredUser, Misread, declarations};
 use crate::controller::workqueue;
-use crate::domain::account::{Account, AccountId, Confirmations, Departure, Transaction};
+use crate::domain::account::{Account, AccountId, Confirmations, DeletedAccount, Transaction};
 use crate::plan::unreadable::{consequence, wrong_values};
 use crate::provisioning::Directory;
 use crate::store::UserName;
 use crate::store::claims::Operators;
 use crate::store::sql::SqlStore;
-use crate::store::sql::inspection::{Examination, Unreadable};
+use crate::store::sql::inspection::{Examination, UnreadableRow};
 
 /// Arguments of `roster doctor`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct DoctorArgs {
     /// Looks at this namespace only; may be given several times. Without it, at all.
     #[arg(short, long = "namespace", value_parser = namespace, value_name = "NS")]
     namespaces: Vec<String>,
@@ -124,7 +124,7 @@ struct Cluster {
     /// Absent where it doesn't know the kind.
     declared: Option<Declarations>,
     /// Absent where it may not be asked.
-    policies: Option<Lack>,
+    policies: Option<PolicyGaps>,
     /// Absent where the store is in a file, whose operator needs none.
     leases: Option<Leases>,
     /// What its clock shows.
@@ -133,7 +133,7 @@ struct Cluster {
 
 /// Everything that was looked at.
 #[derive(Debug)]
-struct Looks {
+struct Evidence {
     /// The accounts before the cluster was looked at, each with what directories didn't have of it
     /// then.
     before: BTreeMap<AccountId, Lacking>,
@@ -157,7 +157,7 @@ struct Diagnosis {
 }
 
 /// Says what is amiss: exit code 0 where nothing is, 1 where something is. Notes don't count.
-pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(super) fn run(shared: &Shared, arguments: &DoctorArgs) -> Result<ExitCode, Failure> {
     let looks = block_on(look(shared, arguments))?;
     let mut findings = findings(&looks, shared.clock().now());
     let is_asked = |namespace: &str| {
@@ -177,7 +177,7 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
     Ok(if is_amiss { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-async fn look(shared: &Shared, arguments: &Arguments) -> Result<Looks, Failure> {
+async fn look(shared: &Shared, arguments: &DoctorArgs) -> Result<Evidence, Failure> {
     let store_only = arguments.store_only;
     let store = SqlStore::open_existing(&shared.store).await?;
     let first = store.examine().await?;
@@ -199,16 +199,16 @@ async fn look(shared: &Shared, arguments: &Arguments) -> Result<Looks, Failure> 
     let server_time = cluster.as_ref().map(|cluster| cluster.time.clone());
     let times = clocks::look(&store, server_time, shared.clock()).await?;
     let (after, operators) = (store.examine().await?, store.operators().await?);
-    let looks = Looks { before, cluster, store: after, operators, times, directories };
+    let looks = Evidence { before, cluster, store: after, operators, times, directories };
     store.close().await;
     Ok(looks)
 }
 
 async fn look_at_the_cluster(
-    arguments: &Arguments,
+    arguments: &DoctorArgs,
     operators: &Operators,
 ) -> Result<Cluster, Failure> {
-    let Arguments { namespaces, lease_namespace, store_only: _, directories: _, output: _ } =
+    let DoctorArgs { namespaces, lease_namespace, store_only: _, directories: _, output: _ } =
         arguments;
     let config = Config::infer().await.map_err(|error| {
         format!("no cluster is known ({error}): set KUBECONFIG, or look at the store alone with --store-only")
@@ -236,8 +236,8 @@ pub(super) fn unless<T>(
 }
 
 /// Returns everything that is amiss, the worst first.
-fn findings(looks: &Looks, now: Timestamp) -> Vec<Finding> {
-    let Looks { before, cluster, store, operators, times, directories: listed } = looks;
+fn findings(looks: &Evidence, now: Timestamp) -> Vec<Finding> {
+    let Evidence { before, cluster, store, operators, times, directories: listed } = looks;
     let Examination { accounts, unreadable, departures, directories, damage } = store;
     let mut found: Vec<Finding> = damage.iter().map(|what| damaged(what)).collect();
     found.extend(unreadable.iter().map(self::unreadable));
@@ -296,8 +296,8 @@ fn damaged(what: &str) -> Finding {
     }
 }
 
-fn unreadable(row: &Unreadable) -> Finding {
-    let Unreadable { account, namespace, user, error } = row;
+fn unreadable(row: &UnreadableRow) -> Finding {
+    let UnreadableRow { account, namespace, user, error } = row;
     Finding {
         severity: Severity::Error,
         finding: Kind::Unreadable,
@@ -321,11 +321,11 @@ fn overdue(account: &Account, directories: &BTreeSet<String>, now: Timestamp) ->
 }
 
 fn overdue_deletion(
-    departure: &Departure,
+    departure: &DeletedAccount,
     directories: &BTreeSet<String>,
     now: Timestamp,
 ) -> Option<Finding> {
-    let Departure { account, namespace, owner, transaction, confirmed, .. } = departure;
+    let DeletedAccount { account, namespace, owner, transaction, confirmed, .. } = departure;
     transaction.is_overdue(now).then(|| Finding {
         severity: Severity::Error,
         finding: Kind::DeletionOverdue,
@@ -359,7 +359,7 @@ fn lateness(
     format!("{} began {started:.0}, was due {deadline:.0}, and waits for {whom}", kind.as_str())
 }
 
-fn lacking(policies: Option<&Lack>) -> Vec<Finding> {
+fn lacking(policies: Option<&PolicyGaps>) -> Vec<Finding> {
     let apply = "kubectl apply -k deploy/policies";
     let finding = |severity, finding, object: &str, what: &str, cure: &str| Finding {
         severity,
@@ -369,7 +369,7 @@ fn lacking(policies: Option<&Lack>) -> Vec<Finding> {
         what: what.to_owned(),
         cure: cure.to_owned(),
     };
-    let Some(Lack { missing, unbound }) = policies else {
+    let Some(PolicyGaps { missing, unbound }) = policies else {
         let cure = "ask somebody who may list validatingadmissionpolicies, mutatingadmissionpolicies and their bindings, as the \
             ClusterRole roster does";
         let what = "whether they are in force can't be told: you may not list them";
@@ -473,7 +473,7 @@ fn retained(account: &Account) -> Finding {
 /// Returns what is amiss about whose an account is.
 fn whose(
     account: &Account,
-    looks: &Looks,
+    looks: &Evidence,
     users: &BTreeMap<UserName, DeclaredUser>,
 ) -> Option<Finding> {
     let Account { id, namespace, owner, content, .. } = account;
@@ -508,8 +508,8 @@ fn whose(
 }
 
 /// Returns which statuses name an account that the store had neither before nor after.
-fn lost(users: &BTreeMap<UserName, DeclaredUser>, looks: &Looks) -> Vec<Finding> {
-    let Looks { before, cluster: _, store, operators: _, times: _, directories: _ } = looks;
+fn lost(users: &BTreeMap<UserName, DeclaredUser>, looks: &Evidence) -> Vec<Finding> {
+    let Evidence { before, cluster: _, store, operators: _, times: _, directories: _ } = looks;
     let read = before
         .keys()
         .copied()

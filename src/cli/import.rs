@@ -18,7 +18,7 @@ use crate::store::sql::SqlStore;
 
 /// Arguments of `roster import`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct ImportArgs {
     /// Only the accounts of this organization, by the name of its namespace; of a directory, the
     /// organization that its people belong to.
     #[arg(long, value_parser = namespace, value_name = "ORG")]
@@ -55,13 +55,13 @@ fn customer_id(text: &str) -> Result<CustomerId, String> {
 }
 
 /// Prints the manifests.
-pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn run(shared: &Shared, arguments: &ImportArgs) -> Result<(), Failure> {
     let Format::Yaml = arguments.output;
     Ok(print(&block_on(manifests(shared, arguments))?)?)
 }
 
-async fn manifests(shared: &Shared, arguments: &Arguments) -> Result<String, Failure> {
-    let Arguments { organization, all, directory, link, customer_id, output: _ } = arguments;
+async fn manifests(shared: &Shared, arguments: &ImportArgs) -> Result<String, Failure> {
+    let ImportArgs { organization, all, directory, link, customer_id, output: _ } = arguments;
     let store = SqlStore::open_existing(&shared.store).await?;
     let text = match (directory, organization) {
         (Some(url), Some(organization)) => {

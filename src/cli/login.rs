@@ -16,19 +16,19 @@ use jiff::Timestamp;
 use super::prompt::Entered;
 use super::{Failure, block_on, print};
 use crate::config::Shared;
-use crate::domain::account::{Account, Lifecycle};
+use crate::domain::account::{Account, LoginState};
 use crate::domain::email::Email;
 use crate::domain::organization::LoginName;
-use crate::domain::password::{Candidate, PasswordHash};
+use crate::domain::password::{PasswordCandidate, PasswordHash};
 use crate::hashing::{Cost, Hashing};
 use crate::plan::{Plan, RehashPlan};
 use crate::store::logins::Logins;
 use crate::store::sql::SqlStore;
-use crate::store::{AccountKey, Occasion, Store};
+use crate::store::{AccountKey, CommitTime, Store};
 
 /// Arguments of `roster login`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct LoginArgs {
     #[command(flatten)]
     claim: Claim,
 }
@@ -63,10 +63,10 @@ impl fmt::Display for LoginRefused {
 pub(super) struct OrganizationMissing;
 
 /// Checks a password as an application would: exit code 0 where the person may log in, 1 where not.
-pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(super) fn run(shared: &Shared, arguments: &LoginArgs) -> Result<ExitCode, Failure> {
     let key = arguments.claim.key()?;
     let entered = Entered::read(&["Password"])?;
-    let candidate = Candidate::new(entered.line(0));
+    let candidate = PasswordCandidate::new(entered.line(0));
     let account = block_on(async {
         let store = SqlStore::open_existing(&shared.store).await?;
         let hashing = Hashing::new(Cost::default())?;
@@ -121,7 +121,7 @@ impl Claim {
         &self,
         store: &(impl Store + Logins),
         hashing: &Hashing,
-        (key, candidate): (&AccountKey, Option<&Candidate>),
+        (key, candidate): (&AccountKey, Option<&PasswordCandidate>),
         now: Timestamp,
     ) -> Result<Option<Account>, Failure> {
         let account = store.find(std::slice::from_ref(key)).await?.remove(key);
@@ -144,7 +144,8 @@ impl Claim {
 
 /// Whether an account can be logged in to at all, with the right password.
 fn may_log_in(account: &Account) -> bool {
-    account.content.lifecycle == Lifecycle::Enabled && account.content.email.copy_number().is_none()
+    account.content.lifecycle == LoginState::Enabled
+        && account.content.email.copy_number().is_none()
 }
 
 /// Returns the hash of the password that logs in.
@@ -157,14 +158,14 @@ pub(super) fn login_hash(account: &Account) -> Option<&PasswordHash> {
 async fn rehash_outdated(
     store: &impl Store,
     hashing: &Hashing,
-    (account, verified): (&Account, &Candidate),
+    (account, verified): (&Account, &PasswordCandidate),
     now: Timestamp,
 ) {
     let Some(before) = login_hash(account).filter(|hash| hashing.is_outdated(hash)) else { return };
     let Ok(after) = hashing.rehash(verified) else { return };
     let (namespace, before) = (account.namespace.clone(), before.clone());
     let plan = Plan::Rehash(RehashPlan { namespace, account: account.id, before, after });
-    let _ = store.commit(&[plan], Occasion { now, deadline: now }).await;
+    let _ = store.commit(&[plan], CommitTime { now, deadline: now }).await;
 }
 
 #[cfg(test)]

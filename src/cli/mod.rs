@@ -45,50 +45,50 @@ enum Command {
     /// Runs the operator, in the cluster or with a KUBECONFIG.
     ///
     /// Exits with 0 when told to stop, with 1 where another has taken over, with 2 for a fault.
-    Run(run::Arguments),
+    Run(run::RunArgs),
     /// Prints the live accounts as the store has them, sorted by email.
-    Users(users::Arguments),
+    Users(users::UsersArgs),
     /// Prints who is billed for a calendar month.
-    Billing(billing::Arguments),
+    Billing(billing::BillingArgs),
     /// Explains every way by which a User holds a permission, or why it holds it by none.
     ///
     /// Exits with 0 where the permission is held, with 1 where it isn't, with 2 for a fault.
-    Why(why::Arguments),
+    Why(why::WhyArgs),
     /// Prints a User that copies the profile, the role and the teams of another and stands by
     /// itself.
-    Copy(copy::Arguments),
+    Copy(copy::CopyArgs),
     /// Says what the operator would make of manifests, and changes nothing.
     ///
     /// Goes by the store alone: no cluster is asked, and no Secret is read. Exits with 0 where
     /// nothing is refused, with 1 where something is, with 2 for a fault.
-    Plan(plan::Arguments),
+    Plan(plan::PlanArgs),
     /// Prints manifests of the accounts that no User owns, or of the people of a directory.
-    Import(import::Arguments),
+    Import(import::ImportArgs),
     /// Copies the store into a file, also while the operator runs, or says whether such a file is
     /// whole.
     ///
     /// Exits with 0 where it is, with 1 where a file to verify isn't, with 2 for a fault.
-    Backup(backup::Arguments),
+    Backup(backup::BackupArgs),
     /// Brings the store to what a backup has, whole or not at all, and keeps what was there before.
-    Restore(restore::Arguments),
+    Restore(restore::RestoreArgs),
     /// Looks for what is amiss in the store and in the cluster, and says what helps. Names people.
     ///
     /// Exits with 0 where nothing is, with 1 where something is, with 2 for a fault.
-    Doctor(doctor::Arguments),
+    Doctor(doctor::DoctorArgs),
     /// Prints the custom resource definitions, or writes them into a folder.
-    Crds(crds::Arguments),
+    Crds(crds::CrdsArgs),
     /// Checks a password, read from standard input, as an application would.
     ///
     /// Exits with 0 where the person may log in, with 1 where they are refused, whatever the
     /// reason, with 2 for a fault.
-    Login(login::Arguments),
+    Login(login::LoginArgs),
     /// Changes one's own details or password; the password is read from standard input.
     ///
     /// Exits with 0 where it is changed, with 1 where it is refused, with 2 for a fault.
     #[command(name = "self")]
-    SelfService(self_service::Arguments),
+    SelfService(self_service::SelfArgs),
     /// Prints what a password must be.
-    PasswordPolicy(password_policy::Arguments),
+    PasswordPolicy(password_policy::PasswordPolicyArgs),
 }
 
 /// Why a subcommand failed; what is printed is its text with all causes.

@@ -10,7 +10,7 @@ use crate::domain::password::{MAXIMUM_LENGTH, MINIMUM_LENGTH, MINIMUM_SCORE, Req
 
 /// Arguments of `roster password-policy`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct PasswordPolicyArgs {
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -33,7 +33,7 @@ struct Line {
 }
 
 /// Prints what a password must be.
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &PasswordPolicyArgs) -> Result<(), Failure> {
     let line = |name: Requirement| Line { name, text: format!("A password {name}.") };
     let policy = Policy {
         minimum_length: MINIMUM_LENGTH,

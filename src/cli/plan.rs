@@ -19,15 +19,15 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use self::diff::Outcome;
-use self::manifests::Declared;
+use self::diff::PlanOutcome;
+use self::manifests::Manifests;
 use super::{Failure, block_on, run::namespace};
 use crate::config::{Output, Shared};
 use crate::store::sql::SqlStore;
 
 /// Arguments of `roster plan`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct PlanArgs {
     /// Manifests: files, folders with all that is below them (*.yaml, *.yml, *.json), or `-` for
     /// standard input.
     #[arg(short, long = "filename", required = true, num_args = 1.., value_name = "FILES")]
@@ -41,8 +41,8 @@ pub(super) struct Arguments {
 }
 
 /// Tells what would become of the manifests: exit code 1 where something is refused.
-pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { filenames, namespace, output } = arguments;
+pub(super) fn run(shared: &Shared, arguments: &PlanArgs) -> Result<ExitCode, Failure> {
+    let PlanArgs { filenames, namespace, output } = arguments;
     let declared = manifests::declared(files::read(filenames)?, namespace)?;
     for note in &declared.skipped {
         eprintln!("note: {note}");
@@ -56,7 +56,7 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
     Ok(if outcome.is_refused() { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-async fn outcome(shared: &Shared, mut declared: Declared) -> Result<Outcome, Failure> {
+async fn outcome(shared: &Shared, mut declared: Manifests) -> Result<PlanOutcome, Failure> {
     let store = SqlStore::open_existing(&shared.store).await?;
     let now = shared.clock().now();
     let copy = simulate::copy(&store, &declared, now).await?;

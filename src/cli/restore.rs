@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
-use crate::store::sql::backup::{self, CopyError, Restored, Trust, Unproven};
+use crate::store::sql::backup::{self, CopyError, DigestCheck, Restored, Unproven};
 
 /// Arguments of `roster restore`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct RestoreArgs {
     /// The backup, of this version or an older one; it stays as it is.
     file: PathBuf,
     /// Restores a backup that isn't what its digest says, as far as it can be read: values in it
@@ -32,9 +32,9 @@ struct Now {
 }
 
 /// Restores the store and says what it has now, and where what was there before is.
-pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { file, accept_changed, output } = arguments;
-    let trust = if *accept_changed { Trust::Structure } else { Trust::Digest };
+pub(super) fn run(shared: &Shared, arguments: &RestoreArgs) -> Result<(), Failure> {
+    let RestoreArgs { file, accept_changed, output } = arguments;
+    let trust = if *accept_changed { DigestCheck::Structure } else { DigestCheck::Digest };
     let restored = block_on(async {
         Ok(backup::restore(&shared.store, (file, trust), shared.clock().now()).await?)
     })?;

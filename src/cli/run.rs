@@ -20,20 +20,20 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use self::startup::{End, Place};
+use self::startup::{RunError, Startup};
 use super::Failure;
 use crate::config::{self, Shared};
 use crate::controller::clocks::ServerClock;
-use crate::controller::leader_election::Tenure;
+use crate::controller::leader_election::Leadership;
 use crate::controller::list_watch::Watches;
-use crate::controller::object_writer::Reporter;
-use crate::controller::passwords::Judge;
-use crate::controller::reconciler::{Pipeline, Settings};
+use crate::controller::object_writer::ObjectWriter;
+use crate::controller::passwords::PasswordVerifier;
+use crate::controller::reconciler::{Reconciler, Settings};
 use crate::controller::watches::watch_all;
-use crate::controller::{Hands, operate, policies};
-use crate::domain::billing::Zone;
+use crate::controller::{self, Executors, policies};
+use crate::domain::billing::BillingTimeZone;
 use crate::domain::organization::CustomerId;
-use crate::provisioning::worker::Courier;
+use crate::provisioning::worker::ProvisioningWorker;
 use crate::provisioning::{Directory, DirectoryError};
 use crate::store::sql::SqlStore;
 use crate::telemetry::{self, Health, Metrics};
@@ -51,7 +51,7 @@ const CLOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Arguments of `roster run`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct RunArgs {
     /// Works in this namespace only; may be given several times. Without it, in all.
     #[arg(long = "namespace", env = "ROSTER_NAMESPACE", value_delimiter = ',', value_parser = namespace, value_name = "NS")]
     namespaces: Vec<String>,
@@ -76,7 +76,7 @@ pub(super) struct Arguments {
     directories: Vec<Directory>,
     /// The time zone whose calendar months are billed, by its IANA name, such as America/Phoenix.
     #[arg(long, env = "ROSTER_BILLING_TIME_ZONE", default_value = "UTC", value_name = "TZ")]
-    billing_time_zone: Zone,
+    billing_time_zone: BillingTimeZone,
     /// The namespace of the Lease by which replicas agree on who works, where the store is in
     /// PostgreSQL [default: the pod's own namespace, outside a cluster roster-system]
     #[arg(long, env = "ROSTER_LEASE_NAMESPACE", value_parser = namespace, value_name = "NS")]
@@ -106,7 +106,7 @@ pub(super) fn namespace(text: &str) -> Result<String, String> {
 }
 
 /// Runs the operator until it is told to stop: exit code 0 then, 1 where another has taken over.
-pub(super) fn run(shared: &Shared, arguments: Arguments) -> Result<ExitCode, Failure> {
+pub(super) fn run(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, Failure> {
     check_names(&arguments.directories)?;
     start_logging(&arguments.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -145,7 +145,7 @@ fn start_logging(filter: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn work(shared: &Shared, arguments: Arguments) -> Result<ExitCode, Failure> {
+async fn work(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, Failure> {
     let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
     let listen = arguments.listen;
     let listener = TcpListener::bind(listen)
@@ -155,7 +155,7 @@ async fn work(shared: &Shared, arguments: Arguments) -> Result<ExitCode, Failure
     tokio::spawn(telemetry::serve(listener, metrics.clone(), health.clone()));
 
     let stop = stop_signal()?;
-    let place = Place::new(shared, &arguments, shared.clock())?;
+    let place = Startup::new(shared, &arguments, shared.clock())?;
     let config = Config::infer().await?;
     let Some(tenure) =
         unless_told(&stop, place.tenure(client(&config, WATCH_TIMEOUT)?, (&health, &metrics)))
@@ -164,7 +164,8 @@ async fn work(shared: &Shared, arguments: Arguments) -> Result<ExitCode, Failure
         return Ok(ExitCode::SUCCESS);
     };
     let mut ended =
-        Box::pin(reign(&place, arguments, config, (&tenure, &health, &metrics), stop)).await;
+        Box::pin(run_as_leader(&place, arguments, config, (&tenure, &health, &metrics), stop))
+            .await;
     metrics.leader.set(0);
     // The successor needs the Lease alone: giving a claim up that is its predecessor's harms
     // nobody, however late.
@@ -174,8 +175,8 @@ async fn work(shared: &Shared, arguments: Arguments) -> Result<ExitCode, Failure
     }
     match ended {
         Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(End::Failed(failure)) => Err(failure),
-        Err(End::Deposed(why)) => {
+        Err(RunError::Failed(failure)) => Err(failure),
+        Err(RunError::Deposed(why)) => {
             tracing::error!(
                 why = telemetry::chain(&why),
                 "may not work any more, so nothing is decided, written or told"
@@ -199,13 +200,13 @@ async fn unless_told<T>(
 }
 
 /// Claims the store and works on it. Returns it when told to stop, if it was claimed by then.
-async fn reign(
-    place: &Place,
-    arguments: Arguments,
+async fn run_as_leader(
+    place: &Startup,
+    arguments: RunArgs,
     config: Config,
-    (tenure, health, metrics): (&Tenure, &Health, &Arc<Metrics>),
+    (tenure, health, metrics): (&Leadership, &Health, &Arc<Metrics>),
     stop: watch::Receiver<bool>,
-) -> Result<Option<SqlStore>, End> {
+) -> Result<Option<SqlStore>, RunError> {
     let (watching, writing) = (client(&config, WATCH_TIMEOUT)?, client(&config, WRITE_TIMEOUT)?);
     let claimed = async {
         policies::report_missing(&writing).await;
@@ -213,7 +214,7 @@ async fn reign(
     };
     let claimed = tokio::select! {
         biased;
-        lost = tenure.lost() => return Err(End::Deposed(lost.into())),
+        lost = tenure.lost() => return Err(RunError::Deposed(lost.into())),
         claimed = unless_told(&stop, claimed) => claimed,
     };
     let Some(store) = claimed.transpose()? else { return Ok(None) };
@@ -230,16 +231,16 @@ async fn reign(
     };
     tokio::select! {
         biased;
-        lost = tenure.lost() => return Err(End::Deposed(lost.into())),
+        lost = tenure.lost() => return Err(RunError::Deposed(lost.into())),
         told = unless_told(&stop, read) => if told.is_none() { return Ok(Some(store)) },
     }
     let signature =
         Signature { controller: "roster".to_owned(), instance: std::env::var("HOSTNAME").ok() };
-    let judge = Judge::new(writing.clone()).map_err(Failure::from)?;
-    let hands = Hands {
-        courier: Courier::new(arguments.directories, judge.reader()),
+    let judge = PasswordVerifier::new(writing.clone()).map_err(Failure::from)?;
+    let hands = Executors {
+        courier: ProvisioningWorker::new(arguments.directories, judge.reader()),
         judge,
-        reporter: Reporter::new(writing.clone(), Recorder::new(writing, signature)),
+        reporter: ObjectWriter::new(writing.clone(), Recorder::new(writing, signature)),
         watches: Watches::default(),
     };
     let (send_news, news) = mpsc::channel(NEWS);
@@ -253,8 +254,8 @@ async fn reign(
         billing_zone: arguments.billing_time_zone,
     };
     let pipeline =
-        Pipeline::new(store, settings, scopes, metrics.clone()).with_server_clock(server_clock);
-    Ok(Some(operate(pipeline, hands, news, stop, (tenure, health)).await?))
+        Reconciler::new(store, settings, scopes, metrics.clone()).with_server_clock(server_clock);
+    Ok(Some(controller::run(pipeline, hands, news, stop, (tenure, health)).await?))
 }
 
 /// Gives the claim up and closes the store; where that takes too long, the next to come waits for

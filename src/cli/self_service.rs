@@ -15,18 +15,18 @@ use super::prompt::Entered;
 use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
 use crate::domain::account::{Account, Profile};
-use crate::domain::group::Detail;
+use crate::domain::group::SelfServiceField;
 use crate::domain::organization::{CustomerId, Organization};
-use crate::domain::password::{Candidate, Password, PasswordHash, Person};
-use crate::domain::self_service::SelfChange;
+use crate::domain::password::{Password, PasswordCandidate, PasswordContext, PasswordHash};
+use crate::domain::self_service::ProfileChange;
 use crate::hashing::{Cost, Hashing};
 use crate::plan::{MemberPlan, Plan};
 use crate::store::sql::SqlStore;
-use crate::store::{Occasion, Receipt, Refusal, Store};
+use crate::store::{CommitTime, Receipt, Refusal, Store};
 
 /// Arguments of `roster self`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct SelfArgs {
     #[command(flatten)]
     claim: Claim,
     /// Changes a detail, and clears it where the value is empty. FIELD is `name`, `phone`, `email`,
@@ -52,7 +52,7 @@ const DEADLINE: SignedDuration = SignedDuration::from_mins(20);
 struct Changed {
     organization: String,
     login_name: String,
-    changed: BTreeSet<Detail>,
+    changed: BTreeSet<SelfServiceField>,
     email: String,
     profile: Profile,
 }
@@ -62,12 +62,12 @@ struct Changed {
 struct Refused(String);
 
 /// Changes what a member asks to: exit code 0 where it is changed, 1 where the member may not.
-pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(super) fn run(shared: &Shared, arguments: &SelfArgs) -> Result<ExitCode, Failure> {
     let prompts: &[&str] =
         if arguments.set_password { &["Password", "New password"] } else { &["Password"] };
     let key = arguments.claim.key()?;
     let entered = Entered::read(prompts)?;
-    let current = Candidate::new(entered.line(0));
+    let current = PasswordCandidate::new(entered.line(0));
     let outcome = block_on(async {
         let store = SqlStore::open_existing(&shared.store).await?;
         let hashing = Hashing::new(Cost::default())?;
@@ -88,7 +88,7 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
     }
 }
 
-impl Arguments {
+impl SelfArgs {
     async fn change(
         &self,
         store: &impl Store,
@@ -111,7 +111,7 @@ impl Arguments {
             password,
         };
         let deadline = now.checked_add(DEADLINE)?;
-        let receipts = store.commit(&[Plan::Member(plan)], Occasion { now, deadline }).await?;
+        let receipts = store.commit(&[Plan::Member(plan)], CommitTime { now, deadline }).await?;
         Ok(match receipts.into_iter().next().ok_or("the store gave no answer")? {
             Ok(Receipt::Account(after)) => Ok(changed(account, *after)),
             Ok(Receipt::Deleted(_) | Receipt::Done) => {
@@ -126,7 +126,7 @@ impl Arguments {
         &self,
         store: &impl Store,
         account: &Account,
-        changes: &[SelfChange],
+        changes: &[ProfileChange],
     ) -> Result<Result<(), Refused>, Failure> {
         let Account { namespace, content, .. } = account;
         let asked = Organization {
@@ -135,9 +135,9 @@ impl Arguments {
         };
         let record = store.organizations(&[asked]).await?.remove(namespace).unwrap_or_default();
         let group = record.group(&content.group).unwrap_or_default();
-        let password = self.set_password.then_some(Detail::Password);
-        let asked: BTreeSet<Detail> =
-            changes.iter().map(SelfChange::detail).chain(password).collect();
+        let password = self.set_password.then_some(SelfServiceField::Password);
+        let asked: BTreeSet<SelfServiceField> =
+            changes.iter().map(ProfileChange::detail).chain(password).collect();
         let missing: Vec<&str> = asked.difference(&group.self_service).map(Into::into).collect();
         Ok(if missing.is_empty() {
             Ok(())
@@ -155,16 +155,16 @@ impl Arguments {
         &self,
         hashing: &Hashing,
         account: &Account,
-        (changes, entered): (&[SelfChange], &Entered),
+        (changes, entered): (&[ProfileChange], &Entered),
     ) -> Result<Result<Option<PasswordHash>, Refused>, Failure> {
         if !self.set_password {
             return Ok(Ok(None));
         }
         let asked = changes.iter().rev().find_map(|change| match change {
-            SelfChange::Email(email) => Some(email),
+            ProfileChange::Email(email) => Some(email),
             _ => None,
         });
-        let person = Person {
+        let person = PasswordContext {
             login_name: &account.login_name,
             email: asked.unwrap_or(&account.content.email),
         };
@@ -224,13 +224,13 @@ fn changed(before: &Account, after: Account) -> Changed {
         &before.content.profile;
     let now = &after.content.profile;
     let differs = [
-        (Detail::Name, *display_name != now.display_name),
-        (Detail::Phone, *phone != now.phone),
-        (Detail::Address, *address != now.address),
-        (Detail::TimeZone, *time_zone != now.time_zone),
-        (Detail::Notifications, *notifications != now.notifications),
-        (Detail::Email, before.content.email != after.content.email),
-        (Detail::Password, login_hash(before) != login_hash(&after)),
+        (SelfServiceField::Name, *display_name != now.display_name),
+        (SelfServiceField::Phone, *phone != now.phone),
+        (SelfServiceField::Address, *address != now.address),
+        (SelfServiceField::TimeZone, *time_zone != now.time_zone),
+        (SelfServiceField::Notifications, *notifications != now.notifications),
+        (SelfServiceField::Email, before.content.email != after.content.email),
+        (SelfServiceField::Password, login_hash(before) != login_hash(&after)),
     ];
     Changed {
         organization: after.namespace,

@@ -10,8 +10,8 @@ use super::login::time;
 use super::table::table;
 use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
-use crate::domain::account::{Account, Lifecycle, Profile};
-use crate::domain::group::Detail;
+use crate::domain::account::{Account, LoginState, Profile};
+use crate::domain::group::SelfServiceField;
 use crate::domain::inheritance;
 use crate::domain::login_attempts::LoginFailures;
 use crate::domain::organization::{CustomerId, Organization};
@@ -23,7 +23,7 @@ use crate::store::sql::SqlStore;
 
 /// Arguments of `roster users`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct UsersArgs {
     /// Only the accounts of this organization, by the name of its namespace.
     #[arg(long, value_name = "ORG")]
     organization: Option<String>,
@@ -39,13 +39,13 @@ struct Row {
     organization: String,
     login_name: String,
     email: String,
-    state: Lifecycle,
+    state: LoginState,
     group: String,
     role: Option<String>,
     teams: BTreeSet<String>,
     profile: Profile,
     permissions: Vec<String>,
-    self_service: BTreeSet<Detail>,
+    self_service: BTreeSet<SelfServiceField>,
     in_transaction: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed_logins: Option<FailedLogins>,
@@ -84,7 +84,7 @@ impl FailedLogins {
 }
 
 /// Prints the live accounts, sorted by email.
-pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn run(shared: &Shared, arguments: &UsersArgs) -> Result<(), Failure> {
     let rows = block_on(rows(shared, arguments.organization.as_deref()))?;
     let text = match arguments.output {
         Output::Json => serde_json::to_string_pretty(&rows)? + "\n",

@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use super::{Failure, accounts_of, block_on, print};
 use crate::config::{Output, Shared};
-use crate::domain::account::{Account, Cloned, Lifecycle, Source};
+use crate::domain::account::{Account, Cloned, LoginState, Source};
 use crate::domain::group::GroupContent;
-use crate::domain::inheritance::{self, LONGEST_LINE, followed};
+use crate::domain::inheritance::{self, MAX_DEPTH, followed};
 use crate::domain::organization::{CustomerId, Organization};
 use crate::domain::permission::{FULL_CONTROL, Permission};
 use crate::store::Store;
@@ -20,7 +20,7 @@ use crate::store::sql::SqlStore;
 
 /// Arguments of `roster why`.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct WhyArgs {
     /// The organization, by the name of its namespace.
     #[arg(short, long, value_name = "NS")]
     namespace: String,
@@ -44,7 +44,7 @@ fn permission(text: &str) -> Result<Permission, String> {
 }
 
 /// Says why: exit code 0 where the permission is held, 1 where it isn't.
-pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(super) fn run(shared: &Shared, arguments: &WhyArgs) -> Result<ExitCode, Failure> {
     let answer = block_on(answer(shared, arguments))?;
     print(&match arguments.output {
         Output::Json => serde_json::to_string_pretty(&answer)? + "\n",
@@ -54,8 +54,8 @@ pub(super) fn run(shared: &Shared, arguments: &Arguments) -> Result<ExitCode, Fa
     Ok(if answer.held { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-async fn answer(shared: &Shared, arguments: &Arguments) -> Result<Answer, Failure> {
-    let Arguments { namespace, user, permission, output: _ } = arguments;
+async fn answer(shared: &Shared, arguments: &WhyArgs) -> Result<WhyAnswer, Failure> {
+    let WhyArgs { namespace, user, permission, output: _ } = arguments;
     let store = SqlStore::open_existing(&shared.store).await?;
     let accounts = accounts_of(&store, namespace, user).await?;
     let asked =
@@ -72,7 +72,7 @@ async fn answer(shared: &Shared, arguments: &Arguments) -> Result<Answer, Failur
 /// Whether somebody holds a permission, and why.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct WhyAnswer {
     organization: String,
     user: String,
     permission: String,
@@ -92,13 +92,13 @@ struct Path {
     /// Each inherits from the next one; the first is the one asked about.
     users: Vec<String>,
     #[serde(flatten)]
-    end: End,
+    end: PathEnd,
 }
 
 /// How the last one on a path holds the permission, without inheriting it.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(tag = "how", rename_all_fields = "camelCase")]
-enum End {
+enum PathEnd {
     /// Its `User` lists it.
     Listed,
     /// Somebody else held it when it was cloned.
@@ -123,7 +123,7 @@ fn explain<'a>(
     group: Option<&GroupContent>,
     permission: &Permission,
     find: Find<'_, 'a>,
-) -> Answer {
+) -> WhyAnswer {
     let user = account.owner.name.clone();
     let mut paths = own_paths(account, permission, find);
     paths.extend(
@@ -134,7 +134,7 @@ fn explain<'a>(
     );
     let held = !paths.is_empty();
     let mut notes = vec![];
-    if held && account.content.lifecycle == Lifecycle::Disabled {
+    if held && account.content.lifecycle == LoginState::Disabled {
         notes.push(format!(
             "{user} is disabled: the permission is in effect, but the person can't log in"
         ));
@@ -148,13 +148,13 @@ fn explain<'a>(
     let (why_not, cures) =
         if held { (vec![], vec![]) } else { missing(account, group, permission, find) };
     let (organization, permission) = (account.namespace.clone(), permission.to_string());
-    Answer { organization, user, permission, held, paths, why_not, cures, notes }
+    WhyAnswer { organization, user, permission, held, paths, why_not, cures, notes }
 }
 
 /// Returns the paths by which the permission is the account's own.
 fn own_paths<'a>(account: &'a Account, permission: &Permission, find: Find<'_, 'a>) -> Vec<Path> {
     let (mut users, mut paths) = (vec![], vec![]);
-    for holder in [account].into_iter().chain(inheritance::line(account, find)) {
+    for holder in [account].into_iter().chain(inheritance::ancestors(account, find)) {
         users.push(holder.owner.name.clone());
         paths.extend(
             ends(holder, permission, find)
@@ -166,22 +166,22 @@ fn own_paths<'a>(account: &'a Account, permission: &Permission, find: Find<'_, '
 }
 
 /// Returns how an account has a permission without inheriting it.
-fn ends<'a>(holder: &'a Account, permission: &Permission, find: Find<'_, 'a>) -> Vec<End> {
+fn ends<'a>(holder: &'a Account, permission: &Permission, find: Find<'_, 'a>) -> Vec<PathEnd> {
     let mut ends = vec![];
     if holder.content.grants.contains(permission) {
-        ends.push(End::Listed);
+        ends.push(PathEnd::Listed);
     }
     match &holder.content.source {
         Some(Source::Cloned(Cloned { from, uid, generation, permissions }))
             if permissions.contains(permission) =>
         {
             let (from, uid, clone_time) = (from.clone(), uid.clone(), clone_time(holder));
-            ends.push(End::Cloned { from, uid, generation: *generation, clone_time });
+            ends.push(PathEnd::Cloned { from, uid, generation: *generation, clone_time });
         }
         Some(Source::Inherited { kept: Some(permissions), .. })
             if permissions.contains(permission) =>
         {
-            ends.push(End::KeptOnLoop { around: around(holder, find) });
+            ends.push(PathEnd::KeptOnLoop { around: around(holder, find) });
         }
         Some(Source::Cloned(_) | Source::Inherited { .. }) | None => {}
     }
@@ -189,10 +189,11 @@ fn ends<'a>(holder: &'a Account, permission: &Permission, find: Find<'_, 'a>) ->
 }
 
 /// Returns how a group gives its members a permission.
-fn group_ends(member: &Account, group: &GroupContent, permission: &Permission) -> Vec<End> {
+fn group_ends(member: &Account, group: &GroupContent, permission: &Permission) -> Vec<PathEnd> {
     let name = &member.content.group;
-    let listed = group.permissions.contains(permission).then(|| End::Group { group: name.clone() });
-    let full_control = group.full_control.then(|| End::FullControl { group: name.clone() });
+    let listed =
+        group.permissions.contains(permission).then(|| PathEnd::Group { group: name.clone() });
+    let full_control = group.full_control.then(|| PathEnd::FullControl { group: name.clone() });
     listed.into_iter().chain(full_control).collect()
 }
 
@@ -279,7 +280,7 @@ fn trail<'a>(account: &'a Account, find: Find<'_, 'a>) -> Trail<'a> {
     while let Some(name) = followed(last) {
         let Some(next) = find(name) else { return Trail { line, end: TrailEnd::Missing(name) } };
         line.push(next);
-        if line.len() > LONGEST_LINE {
+        if line.len() > MAX_DEPTH {
             return Trail { line, end: TrailEnd::TooLong };
         }
         last = next;
@@ -304,7 +305,7 @@ impl<'a> TrailEnd<'a> {
                 Some(format!("the User {name} with an account that holds it")),
             ),
             Self::TooLong => (
-                format!("{way}: the line goes through more than {LONGEST_LINE} others, so nothing is inherited along it"),
+                format!("{way}: the line goes through more than {MAX_DEPTH} others, so nothing is inherited along it"),
                 Some(format!("a User nearer to where it is granted in spec.permissions.from of {user}")),
             ),
             Self::At(last) => match &last.content.source {
@@ -351,24 +352,24 @@ impl fmt::Display for Path {
         let last = self.users.last().map(String::as_str).unwrap_or_default();
         write!(f, "{}, ", self.users.join(" -> "))?;
         match &self.end {
-            End::Listed => write!(f, "listed by {last}"),
-            End::Cloned { from, uid, generation, clone_time } => {
+            PathEnd::Listed => write!(f, "listed by {last}"),
+            PathEnd::Cloned { from, uid, generation, clone_time } => {
                 write!(f, "cloned by {last} from {from} (uid {uid}, generation {generation}")?;
                 clone_time.iter().try_for_each(|time| write!(f, ", {time}"))?;
                 write!(f, ")")
             }
-            End::KeptOnLoop { around } => {
+            PathEnd::KeptOnLoop { around } => {
                 write!(f, "kept by {last} on the loop {}", around.join(" -> "))
             }
-            End::Group { group } => write!(f, "in the group {group}, which lists it"),
-            End::FullControl { group } => {
+            PathEnd::Group { group } => write!(f, "in the group {group}, which lists it"),
+            PathEnd::FullControl { group } => {
                 write!(f, "in the group {group}, which has full control: * allows everything")
             }
         }
     }
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for WhyAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { organization, user, permission, held, paths, why_not, cures, notes } = self;
         let verb = if *held { "holds" } else { "doesn't hold" };

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::clocks::Clocks;
-use crate::domain::billing::{Calendar, Month, Zone};
+use crate::domain::billing::{BillingTimeZone, Calendar, Month};
 use crate::domain::clocks::{ClockDoubt, ClockReadings};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{self, Metrics};
@@ -35,7 +35,7 @@ const REMINDER: Duration = Duration::from_secs(6 * 3600);
 
 /// When to look next whether a month is over.
 #[derive(Debug)]
-pub struct Months {
+pub struct PeriodCloser {
     /// When the clocks are compared next, and months closed where it is time to.
     due: Instant,
     /// When a month may be over next.
@@ -64,7 +64,7 @@ impl Told {
     }
 }
 
-impl Months {
+impl PeriodCloser {
     /// Returns a look that is due now.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it reads the time")]
@@ -92,7 +92,7 @@ impl Months {
     pub async fn close<S: Store>(
         &mut self,
         store: &S,
-        zone: &Zone,
+        zone: &BillingTimeZone,
         (clocks, metrics): (&mut Clocks, &Metrics),
     ) -> Result<(), StoreError> {
         match self.look(store, zone, (clocks, metrics)).await {
@@ -115,7 +115,7 @@ impl Months {
     async fn look<S: Store>(
         &mut self,
         store: &S,
-        zone: &Zone,
+        zone: &BillingTimeZone,
         (clocks, metrics): (&mut Clocks, &Metrics),
     ) -> Result<Option<Duration>, StoreError> {
         clocks.read_store(store).await?;
@@ -211,7 +211,7 @@ fn compare(calendar: &Calendar, readings: &ClockReadings, metrics: &Metrics) {
 }
 
 /// Returns how long to wait for the end of the month.
-fn wait(now: Timestamp, zone: &Zone) -> Duration {
+fn wait(now: Timestamp, zone: &BillingTimeZone) -> Duration {
     let left = Month::containing(now, zone).end(zone).duration_since(now);
     Duration::try_from(left).unwrap_or_default().clamp(SHORTEST_WAIT, LONGEST_WAIT)
 }
@@ -226,13 +226,13 @@ mod tests {
     use crate::clock::Clock;
     use crate::controller::clocks::ServerClock;
     use crate::domain::account::{
-        Account, AccountId, Content, Lifecycle, Owner, Profile, Revision, Transaction,
+        Account, AccountId, AccountSpec, LoginState, Owner, Profile, Revision, Transaction,
         TransactionId, TransactionKind,
     };
     use crate::domain::billing::Period;
     use crate::domain::email::Email;
     use crate::domain::organization::{CustomerId, LoginName, Organization};
-    use crate::domain::self_service::MemberValues;
+    use crate::domain::self_service::Overrides;
     use crate::plan::OrganizationRecord;
     use crate::store::memory::{Extract, MemoryStore};
 
@@ -256,9 +256,9 @@ mod tests {
             namespace: "acme".to_owned(),
             customer_id: CustomerId::parse("acme").unwrap(),
         };
-        let content = Content {
+        let content = AccountSpec {
             email: Email::parse("alice@acme.example").unwrap(),
-            lifecycle: Lifecycle::Enabled,
+            lifecycle: LoginState::Enabled,
             group: "users".to_owned(),
             grants: [].into(),
             source: None,
@@ -266,7 +266,7 @@ mod tests {
             teams: BTreeSet::new(),
             profile: Profile::default(),
             copied: None,
-            member: MemberValues::default(),
+            member: Overrides::default(),
         };
         let kind = TransactionKind::Create;
         let alice = Account {
@@ -302,14 +302,18 @@ mod tests {
             server.map_or_else(ServerClock::unread, |shown| ServerClock::showing(time(shown)));
         let (mut clocks, metrics) =
             (Clocks::new(Clock::running_from(time(own)), server), Metrics::default());
-        let mut months = Months::new();
+        let mut months = PeriodCloser::new();
         // Where nothing agrees, the first looks wait for an answer.
         for _ in 0..=READ_TIMEOUT.as_secs() {
-            months.close(&store, &Zone::UTC, (&mut clocks, &metrics)).await.unwrap();
+            months.close(&store, &BillingTimeZone::UTC, (&mut clocks, &metrics)).await.unwrap();
             tokio::time::advance(SHORTEST_WAIT).await;
         }
         let calendar = store.calendar().await.unwrap();
-        assert_eq!(calendar.zone, Some(Zone::UTC), "the time zone is written down in any case");
+        assert_eq!(
+            calendar.zone,
+            Some(BillingTimeZone::UTC),
+            "the time zone is written down in any case"
+        );
         (
             calendar.closed.iter().map(|period: &Period| period.month.to_string()).collect(),
             metrics.unclosed_months.get(),
@@ -353,11 +357,17 @@ mod tests {
     async fn metrics_say_how_far_clocks_are_apart_and_how_far_ahead_months_are_closed() {
         let time: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
         let store = with_a_life(time).await;
-        store.close_months(&Zone::UTC, "2027-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
+        store
+            .close_months(&BillingTimeZone::UTC, "2027-01-01T00:00:00Z".parse().unwrap())
+            .await
+            .unwrap();
         let own = time.checked_add(SignedDuration::from_secs(90)).unwrap();
         let (mut clocks, metrics) =
             (Clocks::new(Clock::running_from(own), ServerClock::showing(time)), Metrics::default());
-        Months::new().close(&store, &Zone::UTC, (&mut clocks, &metrics)).await.unwrap();
+        PeriodCloser::new()
+            .close(&store, &BillingTimeZone::UTC, (&mut clocks, &metrics))
+            .await
+            .unwrap();
         let text = metrics.text();
         assert!(text.contains("roster_clock_skew_seconds{clock=\"api_server\"} 90\n"), "{text}");
         assert!(

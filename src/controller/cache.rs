@@ -9,7 +9,7 @@ use kube::Resource as _;
 use kube::api::ObjectMeta;
 
 use super::list_watch::number;
-use super::passwords::SeenSecret;
+use super::passwords::CachedSecret;
 use super::workqueue::{Kind, ObjectKey};
 use crate::api::lenient::{Lenient, Readable, Unreadable};
 use crate::api::status::Condition;
@@ -20,10 +20,10 @@ use crate::api::{
 };
 use crate::domain::email::{Email, EmailError};
 use crate::domain::group::GroupContent;
-use crate::plan::{Leaving, Meta};
+use crate::plan::{Deleting, Meta};
 
 /// One of our kinds, taken apart.
-pub trait Declared:
+pub trait ManagedResource:
     Readable + kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
 {
     /// What it is.
@@ -31,16 +31,16 @@ pub trait Declared:
     /// What it asks for.
     type Spec: PartialEq + serde::Serialize;
     /// What we said of it.
-    type Status: Reported;
+    type Status: HasConditions;
 
     /// Takes the object apart.
     fn parts(self) -> (ObjectMeta, Self::Spec, Option<Self::Status>);
     /// Returns where the world keeps objects of this kind.
-    fn shelf(world: &mut World) -> &mut Shelf<Self::Spec, Self::Status>;
+    fn shelf(world: &mut ClusterCache) -> &mut Objects<Self::Spec, Self::Status>;
 }
 
 /// A status that carries conditions.
-pub trait Reported: Clone + Default + PartialEq + serde::Serialize {
+pub trait HasConditions: Clone + Default + PartialEq + serde::Serialize {
     /// Returns the generation that it is about.
     fn observed_generation(&self) -> Option<i64>;
     /// Returns its conditions.
@@ -50,11 +50,11 @@ pub trait Reported: Clone + Default + PartialEq + serde::Serialize {
 }
 
 /// Objects of one kind by namespace and name.
-pub type Shelf<S, T> = BTreeMap<(String, String), Seen<S, T>>;
+pub type Objects<S, T> = BTreeMap<(String, String), CachedObject<S, T>>;
 
 /// An object as last seen.
 #[derive(Clone, Debug)]
-pub struct Seen<S, T> {
+pub struct CachedObject<S, T> {
     /// What it has beside its spec.
     pub meta: Meta,
     /// Its finalizers, ours among them.
@@ -73,7 +73,7 @@ pub struct Seen<S, T> {
 
 /// A namespace as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenNamespace {
+pub struct CachedNamespace {
     /// The value of the label `roster.rs/customer-id`.
     pub customer_id: Option<String>,
     /// Whether it is on its way out.
@@ -82,22 +82,22 @@ pub struct SeenNamespace {
 
 /// What was last seen of the cluster.
 #[derive(Debug, Default)]
-pub struct World {
+pub struct ClusterCache {
     /// The namespaces.
-    pub namespaces: BTreeMap<String, SeenNamespace>,
+    pub namespaces: BTreeMap<String, CachedNamespace>,
     /// The users.
-    pub users: Shelf<UserSpec, UserStatus>,
+    pub users: Objects<UserSpec, UserStatus>,
     /// The groups.
-    pub groups: Shelf<UserGroupSpec, UserGroupStatus>,
+    pub groups: Objects<UserGroupSpec, UserGroupStatus>,
     /// The listed domains.
-    pub domains: Shelf<OrgEmailDomainSpec, OrgEmailDomainStatus>,
+    pub domains: Objects<OrgEmailDomainSpec, OrgEmailDomainStatus>,
     /// The Secrets of our type.
-    pub secrets: BTreeMap<(String, String), SeenSecret>,
+    pub secrets: BTreeMap<(String, String), CachedSecret>,
     /// Whether the `User` of each account that wasn't let go of is taken to be there, seen or not.
     pub presumes_owners: bool,
     namespace_versions: HashMap<String, u64>,
     emails: HashMap<(String, String), Result<Email, EmailError>>,
-    in_force: HashMap<(String, String), InForce>,
+    in_force: HashMap<(String, String), AppliedLinks>,
     index: Index,
 }
 
@@ -117,7 +117,7 @@ pub enum Origin {
 /// What of a user's account others depend on, as last seen in the store: also where its `User`
 /// isn't there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InForce {
+pub struct AppliedLinks {
     /// The name of its group.
     pub group: String,
     /// The name of the user that it follows.
@@ -143,11 +143,15 @@ struct Index {
     unowned: BTreeSet<(String, String, String)>,
 }
 
-impl World {
+impl ClusterCache {
     /// Takes in an object. Returns whether anything changed that a decision depends on: a status
     /// alone is ours where a watch tells it, and an older version than the one known changes
     /// nothing.
-    pub fn see<K: Declared>(&mut self, object: Lenient<K>, origin: Origin) -> Option<ObjectKey> {
+    pub fn upsert<K: ManagedResource>(
+        &mut self,
+        object: Lenient<K>,
+        origin: Origin,
+    ) -> Option<ObjectKey> {
         let Lenient { object, unreadable, has_foreign_status } = object;
         let (metadata, spec, status) = object.parts();
         let mut seen = seen(metadata, spec, status.unwrap_or_default());
@@ -157,7 +161,8 @@ impl World {
         let key = ObjectKey::new(K::KIND, &place.0, &place.1);
         let shelf = K::shelf(self);
         let before = shelf.get(&place);
-        let told = |before: &Seen<_, _>| before.meta != seen.meta || before.spec != seen.spec;
+        let told =
+            |before: &CachedObject<_, _>| before.meta != seen.meta || before.spec != seen.spec;
         let changed = match (before, origin) {
             (None, _) => true,
             (Some(before), Origin::Watch) if seen.version > 0 && before.version >= seen.version => {
@@ -186,12 +191,12 @@ impl World {
     }
 
     /// Takes in what the API server answered to a write of ours, unless the object is gone since.
-    pub fn see_answer<K: Declared>(&mut self, object: Lenient<K>) -> Option<ObjectKey> {
+    pub fn see_answer<K: ManagedResource>(&mut self, object: Lenient<K>) -> Option<ObjectKey> {
         let place = (object.meta().namespace.clone()?, object.meta().name.clone()?);
         let still_there = K::shelf(self)
             .get(&place)
             .is_some_and(|seen| Some(&seen.meta.uid) == object.meta().uid.as_ref());
-        if still_there { self.see(object, Origin::Watch) } else { None }
+        if still_there { self.upsert(object, Origin::Watch) } else { None }
     }
 
     /// Whether an object is older in a list than it was before that list's version: then the
@@ -224,10 +229,10 @@ impl World {
     /// The API server answers the patch that takes the last finalizer off with the object as it
     /// was.
     pub fn see_released(&mut self, key: &ObjectKey, uid: &str) {
-        fn let_go<S, T>(seen: Option<&mut Seen<S, T>>, uid: &str) {
+        fn let_go<S, T>(seen: Option<&mut CachedObject<S, T>>, uid: &str) {
             if let Some(seen) = seen.filter(|seen| seen.meta.uid == uid) {
                 seen.finalizers.retain(|finalizer| finalizer != api::FINALIZER);
-                seen.meta.held = false;
+                seen.meta.has_finalizer = false;
             }
         }
         let place = (key.namespace.clone(), key.name.clone());
@@ -242,7 +247,7 @@ impl World {
     /// Returns what an object has beside its spec, its finalizers and its version.
     #[must_use]
     pub fn about(&self, key: &ObjectKey) -> Option<(&Meta, &[String], u64)> {
-        fn of<S, T>(seen: &Seen<S, T>) -> (&Meta, &[String], u64) {
+        fn of<S, T>(seen: &CachedObject<S, T>) -> (&Meta, &[String], u64) {
             (&seen.meta, &seen.finalizers, seen.version)
         }
         let place = (key.namespace.clone(), key.name.clone());
@@ -261,7 +266,7 @@ impl World {
     }
 
     /// Takes an object out. Returns whether it was there.
-    pub fn lose(&mut self, key: &ObjectKey) -> bool {
+    pub fn remove(&mut self, key: &ObjectKey) -> bool {
         self.unindex(key);
         let place = (key.namespace.clone(), key.name.clone());
         match key.kind {
@@ -282,7 +287,7 @@ impl World {
     }
 
     /// Takes in a Secret of our type. Returns whether it is another version than the one known.
-    pub fn see_secret(&mut self, key: &ObjectKey, seen: SeenSecret, origin: Origin) -> bool {
+    pub fn see_secret(&mut self, key: &ObjectKey, seen: CachedSecret, origin: Origin) -> bool {
         let version = number(Some(&seen.resource_version));
         if origin == Origin::Watch && version > 0 && self.version(key) > version {
             return false;
@@ -309,7 +314,7 @@ impl World {
         let label =
             namespace.metadata.labels.as_ref().and_then(|labels| labels.get(api::CUSTOMER_ID));
         let terminating = namespace.metadata.deletion_timestamp.is_some();
-        let seen = SeenNamespace {
+        let seen = CachedNamespace {
             customer_id: label.filter(|label| !label.is_empty()).cloned(),
             terminating,
         };
@@ -320,7 +325,7 @@ impl World {
     /// Returns the keys of all objects of a kind, in one namespace or in all.
     #[must_use]
     pub fn keys(&self, kind: Kind, namespace: Option<&str>) -> Vec<ObjectKey> {
-        fn of<S, T>(shelf: &Shelf<S, T>, kind: Kind, namespace: Option<&str>) -> Vec<ObjectKey> {
+        fn of<S, T>(shelf: &Objects<S, T>, kind: Kind, namespace: Option<&str>) -> Vec<ObjectKey> {
             match namespace {
                 Some(namespace) => within(shelf, namespace)
                     .map(|(name, _)| ObjectKey::new(kind, namespace, name))
@@ -352,7 +357,7 @@ impl World {
 
     /// Notes what of a user's account others depend on: what its spec asks for may wait. Returns
     /// whether that is news.
-    pub fn note(&mut self, key: &ObjectKey, in_force: Option<InForce>) -> bool {
+    pub fn record_applied(&mut self, key: &ObjectKey, in_force: Option<AppliedLinks>) -> bool {
         let place = (key.namespace.clone(), key.name.clone());
         if self.in_force.get(&place) == in_force.as_ref() {
             return false;
@@ -368,7 +373,7 @@ impl World {
 
     /// Returns what of a user's account others depend on.
     #[must_use]
-    pub fn in_force(&self, namespace: &str, user: &str) -> Option<&InForce> {
+    pub fn in_force(&self, namespace: &str, user: &str) -> Option<&AppliedLinks> {
         self.in_force.get(&(namespace.to_owned(), user.to_owned()))
     }
 
@@ -431,7 +436,7 @@ impl World {
     /// Whether a namespace holds an object that stays, other than the two default groups.
     #[must_use]
     pub fn is_inhabited(&self, namespace: &str) -> bool {
-        let declared = |name: &str| GroupContent::undeclared(name).is_none();
+        let declared = |name: &str| GroupContent::built_in(name).is_none();
         within(&self.users, namespace).any(|(_, seen)| !seen.meta.deleting)
             || within(&self.domains, namespace).any(|(_, seen)| !seen.meta.deleting)
             || within(&self.groups, namespace)
@@ -509,14 +514,14 @@ impl World {
     /// Returns the users that are being deleted with their accounts, and in a namespace that is
     /// going those who aren't yet.
     #[must_use]
-    pub fn leaving(&self, namespace: &str) -> Leaving {
+    pub fn leaving(&self, namespace: &str) -> Deleting {
         let leaving = users_under(&self.index.leaving, namespace, "", Reach::Exactly);
-        let deleted: Leaving = leaving.into_iter().map(|key| key.name).collect();
+        let deleted: Deleting = leaving.into_iter().map(|key| key.name).collect();
         let last = self.is_going(namespace).then(|| {
             let last = within(&self.users, namespace).filter(|(_, seen)| !seen.meta.deleting);
             Arc::new(last.map(|(name, _)| name.to_owned()).collect())
         });
-        Leaving { last, ..deleted }
+        Deleting { last, ..deleted }
     }
 
     /// Whether a user is being deleted, and its account with it.
@@ -589,7 +594,7 @@ impl World {
     fn declared_entries(
         &self,
         key: &ObjectKey,
-        user: &Seen<UserSpec, UserStatus>,
+        user: &CachedObject<UserSpec, UserStatus>,
     ) -> Vec<(Which, String)> {
         let username = user.spec.username.as_ref().unwrap_or(&key.name);
         let mut entries = vec![
@@ -617,9 +622,9 @@ impl World {
 
 /// Returns the objects of a kind in one namespace, by name.
 pub fn within<'a, S, T>(
-    shelf: &'a Shelf<S, T>,
+    shelf: &'a Objects<S, T>,
     namespace: &'a str,
-) -> impl Iterator<Item = (&'a str, &'a Seen<S, T>)> {
+) -> impl Iterator<Item = (&'a str, &'a CachedObject<S, T>)> {
     let first = (namespace.to_owned(), String::new());
     shelf
         .range(first..)
@@ -685,7 +690,7 @@ fn from_the_root(domain: &str) -> String {
     domain.rsplit('.').flat_map(|label| [label, "."]).collect()
 }
 
-fn seen<S: serde::Serialize, T>(metadata: ObjectMeta, spec: S, status: T) -> Seen<S, T> {
+fn seen<S: serde::Serialize, T>(metadata: ObjectMeta, spec: S, status: T) -> CachedObject<S, T> {
     let annotations = metadata.annotations.unwrap_or_default();
     let annotated = |name: &str| annotations.get(name).is_some_and(|value| value == "true");
     let finalizers = metadata.finalizers.unwrap_or_default();
@@ -696,13 +701,13 @@ fn seen<S: serde::Serialize, T>(metadata: ObjectMeta, spec: S, status: T) -> See
         generation: metadata.generation.unwrap_or_default(),
         deleting: metadata.deletion_timestamp.is_some(),
         paused: annotated(api::PAUSED),
-        held: finalizers.iter().any(|finalizer| finalizer == api::FINALIZER),
-        released: annotated(api::RELEASE),
+        has_finalizer: finalizers.iter().any(|finalizer| finalizer == api::FINALIZER),
+        release_requested: annotated(api::RELEASE),
         unreadable: Unreadable::default(),
     };
     let version = number(metadata.resource_version.as_deref());
     let size = size(&spec);
-    Seen {
+    CachedObject {
         meta,
         finalizers,
         spec: Arc::new(spec),
@@ -732,9 +737,9 @@ fn size(value: &impl serde::Serialize) -> u64 {
     count.0
 }
 
-macro_rules! declared {
+macro_rules! managed_resource {
     ($kind:ident, $spec:ident, $status:ident, $shelf:ident) => {
-        impl Declared for $kind {
+        impl ManagedResource for $kind {
             const KIND: Kind = Kind::$kind;
             type Spec = $spec;
             type Status = $status;
@@ -743,12 +748,12 @@ macro_rules! declared {
                 (self.metadata, self.spec, self.status)
             }
 
-            fn shelf(world: &mut World) -> &mut Shelf<Self::Spec, Self::Status> {
+            fn shelf(world: &mut ClusterCache) -> &mut Objects<Self::Spec, Self::Status> {
                 &mut world.$shelf
             }
         }
 
-        impl Reported for $status {
+        impl HasConditions for $status {
             fn observed_generation(&self) -> Option<i64> {
                 self.observed_generation
             }
@@ -764,9 +769,9 @@ macro_rules! declared {
     };
 }
 
-declared!(User, UserSpec, UserStatus, users);
-declared!(UserGroup, UserGroupSpec, UserGroupStatus, groups);
-declared!(OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, domains);
+managed_resource!(User, UserSpec, UserStatus, users);
+managed_resource!(UserGroup, UserGroupSpec, UserGroupStatus, groups);
+managed_resource!(OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, domains);
 
 #[cfg(test)]
 mod tests {
@@ -776,23 +781,23 @@ mod tests {
 
     #[test]
     fn a_user_that_is_deleted_takes_no_account_along_that_is_not_its_own() {
-        let mut world = World::default();
+        let mut world = ClusterCache::default();
         let metadata = json!({
             "namespace": "acme", "name": "root", "uid": "second", "resourceVersion": "1",
             "deletionTimestamp": "2026-11-30T12:00:00Z", "finalizers": ["acme.example/hold"],
         });
-        world.see::<User>(
+        world.upsert::<User>(
             serde_json::from_value(json!({"metadata": metadata, "spec": {}})).unwrap(),
             Origin::Anew,
         );
         let key = ObjectKey::new(Kind::User, "acme", "root");
         for (owner, leaves) in [("first", false), ("second", true)] {
-            let in_force = InForce {
+            let in_force = AppliedLinks {
                 group: "administrators".to_owned(),
                 follows: None,
                 owner_uid: owner.to_owned(),
             };
-            world.note(&key, Some(in_force));
+            world.record_applied(&key, Some(in_force));
             assert_eq!(world.leaving("acme").contains("root"), leaves, "the account of {owner}");
         }
     }

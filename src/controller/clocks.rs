@@ -17,7 +17,7 @@ use kube::client::Body;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::object_writer::in_short;
+use super::object_writer::redact;
 use crate::clock::Clock;
 use crate::domain::clocks::{ClockReadings, TOLERANCE};
 use crate::store::{Store, StoreError};
@@ -45,7 +45,7 @@ pub enum ReadError {
     #[error("no answer within {TIMEOUT:?}")]
     Timeout,
     /// It can't be asked.
-    #[error("{}", in_short(.0))]
+    #[error("{}", redact(.0))]
     Api(#[source] kube::Error),
     /// Its answer has no date that can be read: something is in between that takes it away.
     #[error("the answer has no Date")]

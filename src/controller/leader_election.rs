@@ -24,9 +24,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
-use super::object_writer::in_short;
+use super::object_writer::redact;
 use crate::clock::Clock;
-use crate::store::claims::Progress;
+use crate::store::claims::CommitPosition;
 
 /// Says on a Lease in which namespaces its holder works.
 const NAMESPACES: &str = "roster.rs/namespaces";
@@ -51,7 +51,7 @@ const LOOKS_AT_ONCE: usize = 3;
 
 /// How often is looked and renewed, and how long is waited.
 #[derive(Clone, Copy, Debug)]
-pub struct Rhythm {
+pub struct LeaseTimings {
     /// How long a Lease that isn't renewed keeps others away; written into it in whole seconds.
     pub duration: Duration,
     /// How often the holder renews.
@@ -64,7 +64,7 @@ pub struct Rhythm {
     pub patience: Duration,
 }
 
-impl Default for Rhythm {
+impl Default for LeaseTimings {
     fn default() -> Self {
         let [duration, renewal, deadline, look, patience] =
             [10, 2, 7, 1, 3].map(Duration::from_secs);
@@ -90,27 +90,27 @@ fn listed(namespaces: &BTreeSet<String>) -> String {
 /// Returns a name for this process that no other has, also not the one after it on the same host.
 #[must_use]
 pub fn holder(host: &str) -> String {
-    format!("{host}_{}_{:08x}", std::process::id(), coin() >> 32)
+    format!("{host}_{}_{:08x}", std::process::id(), jitter() >> 32)
 }
 
-fn coin() -> u64 {
+fn jitter() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
 /// Returns a time between four and six fifths, so that those who wait don't all look at once.
 fn about(time: Duration) -> Duration {
-    time * 4 / 5 + time * u32::from(coin().to_le_bytes()[0]) / 640
+    time * 4 / 5 + time * u32::from(jitter().to_le_bytes()[0]) / 640
 }
 
 /// A Lease as it was last seen.
 #[derive(Clone, Debug)]
-struct Seen {
+struct ObservedLease {
     lease: Lease,
     /// Since when it has said the same.
     since: Instant,
 }
 
-impl Seen {
+impl ObservedLease {
     /// Returns what is known of a Lease, from what was known and what it says now.
     fn after(before: Option<Self>, lease: Lease, now: Instant) -> Self {
         let same = before.filter(|before| {
@@ -137,14 +137,14 @@ fn annotation<'a>(lease: &'a Lease, name: &str) -> Option<&'a str> {
 
 /// Returns what the annotations say of the holders' progress; what is no count is none.
 #[must_use]
-pub fn progress_of(lease: &Lease) -> Progress {
+pub fn progress_of(lease: &Lease) -> CommitPosition {
     let noted = |name| {
         annotation(lease, name)
             .and_then(|number| number.parse().ok())
             .filter(|count| *count >= 0)
             .unwrap_or(0)
     };
-    Progress { epoch: noted(EPOCH), commits: noted(COMMITS) }
+    CommitPosition { epoch: noted(EPOCH), commits: noted(COMMITS) }
 }
 
 /// Returns who holds a Lease, as it says.
@@ -197,14 +197,14 @@ impl Unclaimed {
 
 /// What whoever wants a Lease writes into it.
 #[derive(Clone, Debug)]
-struct Candidate {
+struct LeaseIdentity {
     name: String,
     holder: String,
     namespaces: BTreeSet<String>,
     duration: Duration,
 }
 
-impl Candidate {
+impl LeaseIdentity {
     /// Returns the Lease as this candidate's: taken, or renewed where it was before.
     fn holding(&self, lease: Option<&Lease>, now: Timestamp) -> Lease {
         let mut held = lease.cloned().unwrap_or_else(|| Lease {
@@ -261,7 +261,7 @@ fn let_go_of(lease: &Lease, now: Timestamp) -> Lease {
 
 /// Why a holder isn't one any more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Lost {
+pub enum LeadershipLost {
     /// It couldn't renew in time: others may have taken it.
     #[error("the Lease wasn't renewed in time")]
     Late,
@@ -274,16 +274,16 @@ pub enum Lost {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Problem {
+enum LeaseError {
     #[error("no answer within {0:?}")]
     Silence(Duration),
     #[error("somebody else writes to it all the time")]
     Contended,
-    #[error("{}", in_short(.0))]
+    #[error("{}", redact(.0))]
     Api(#[from] kube::Error),
 }
 
-impl Problem {
+impl LeaseError {
     fn is(&self, code: u16) -> bool {
         matches!(self, Self::Api(kube::Error::Api(status)) if status.code == code)
     }
@@ -297,19 +297,19 @@ impl Problem {
 
 /// Waits for a Lease.
 #[derive(Clone)]
-pub struct Elector {
+pub struct LeaderElector {
     leases: Api<Lease>,
-    candidate: Candidate,
-    rhythm: Rhythm,
+    candidate: LeaseIdentity,
+    rhythm: LeaseTimings,
 }
 
-impl Elector {
+impl LeaderElector {
     /// Returns an elector on the Lease of these namespaces, which is itself in the namespace
     /// `place`.
     #[must_use]
     pub fn new(client: Client, place: &str, namespaces: &BTreeSet<String>, holder: &str) -> Self {
-        let rhythm = Rhythm::default();
-        let candidate = Candidate {
+        let rhythm = LeaseTimings::default();
+        let candidate = LeaseIdentity {
             name: lease_name(namespaces),
             holder: holder.to_owned(),
             namespaces: namespaces.clone(),
@@ -320,9 +320,9 @@ impl Elector {
 
     /// Returns the same elector in another rhythm.
     #[must_use]
-    pub fn in_rhythm(self, rhythm: Rhythm) -> Self {
+    pub fn with_timings(self, rhythm: LeaseTimings) -> Self {
         Self {
-            candidate: Candidate { duration: rhythm.duration, ..self.candidate },
+            candidate: LeaseIdentity { duration: rhythm.duration, ..self.candidate },
             rhythm,
             ..self
         }
@@ -330,14 +330,17 @@ impl Elector {
 
     /// Waits until the Lease is free and takes it; it is renewed from then on. Tells of each look
     /// in vain.
-    pub async fn acquire(&self, mut looked: impl FnMut(Look)) -> Tenure {
+    pub async fn acquire(&self, mut looked: impl FnMut(Look)) -> Leadership {
         let (mut seen, mut said, mut unclaimed) = (None, None, Unclaimed::default());
         loop {
             let (heard, say) = match self.attempt(&mut seen).await {
                 Ok(Some((lease, begun))) => return self.keep(lease, begun),
-                Ok(None) => {
-                    (true, seen.as_ref().and_then(|seen: &Seen| holder_of(&seen.lease)).map(shown))
-                }
+                Ok(None) => (
+                    true,
+                    seen.as_ref()
+                        .and_then(|seen: &ObservedLease| holder_of(&seen.lease))
+                        .map(shown),
+                ),
                 Err(problem) => (false, Some(problem.to_string())),
             };
             let lease = seen.as_ref().map(|seen| &seen.lease);
@@ -361,10 +364,13 @@ impl Elector {
 
     /// Looks at the Lease, and takes it where it is free. Returns it as it was taken, and when
     /// taking it began.
-    async fn attempt(&self, seen: &mut Option<Seen>) -> Result<Option<(Lease, Instant)>, Problem> {
+    async fn attempt(
+        &self,
+        seen: &mut Option<ObservedLease>,
+    ) -> Result<Option<(Lease, Instant)>, LeaseError> {
         let found = self.asked(self.leases.get_opt(&self.candidate.name)).await?;
         let begun = Instant::now();
-        *seen = found.map(|lease| Seen::after(seen.take(), lease, begun));
+        *seen = found.map(|lease| ObservedLease::after(seen.take(), lease, begun));
         if seen
             .as_ref()
             .is_some_and(|seen| !seen.is_free(&self.candidate.holder, self.rhythm.duration, begun))
@@ -381,7 +387,7 @@ impl Elector {
     }
 
     /// Writes the Lease as this candidate's, unless somebody wrote to it since it was seen.
-    async fn write(&self, lease: Option<&Lease>) -> Result<Lease, Problem> {
+    async fn write(&self, lease: Option<&Lease>) -> Result<Lease, LeaseError> {
         let held = self.candidate.holding(lease, Clock::SYSTEM.now());
         let (name, parameters) = (&self.candidate.name, PostParams::default());
         if lease.is_none() {
@@ -395,26 +401,30 @@ impl Elector {
         }
     }
 
-    async fn asked<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, Problem> {
+    async fn asked<T>(
+        &self,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, LeaseError> {
         timeout(self.rhythm.patience, request)
             .await
-            .map_err(|_| Problem::Silence(self.rhythm.patience))?
-            .map_err(Problem::Api)
+            .map_err(|_| LeaseError::Silence(self.rhythm.patience))?
+            .map_err(LeaseError::Api)
     }
 
     /// Renews a Lease that was taken, in a task of its own.
-    fn keep(&self, lease: Lease, begun: Instant) -> Tenure {
+    fn keep(&self, lease: Lease, begun: Instant) -> Leadership {
         let until = begun + self.rhythm.deadline;
         tracing::info!(
             lease = self.candidate.name,
             holder = self.candidate.holder,
             "has the Lease"
         );
-        let (announce, standing) = watch::channel(Standing::Until(until));
+        let (announce, standing) = watch::channel(LeaseState::Until(until));
         let (let_go, asked) = oneshot::channel();
         let (progress, noted) = watch::channel(progress_of(&lease));
-        let keeper = Keeper { elector: self.clone(), lease, until, announce, progress: noted };
-        Tenure {
+        let keeper =
+            LeaseRenewer { elector: self.clone(), lease, until, announce, progress: noted };
+        Leadership {
             lease: Some(HeldLease {
                 standing,
                 let_go,
@@ -427,24 +437,24 @@ impl Elector {
 
 /// How it stands with a Lease that was taken.
 #[derive(Clone, Debug)]
-enum Standing {
+enum LeaseState {
     /// It is held until then, unless it is renewed.
     Until(Instant),
-    Lost(Lost),
+    Lost(LeadershipLost),
 }
 
 /// Renews a Lease.
-struct Keeper {
-    elector: Elector,
+struct LeaseRenewer {
+    elector: LeaderElector,
     lease: Lease,
     /// When it is lost unless it is renewed.
     until: Instant,
-    announce: watch::Sender<Standing>,
+    announce: watch::Sender<LeaseState>,
     /// How far its holder came, which is to stand on it.
-    progress: watch::Receiver<Progress>,
+    progress: watch::Receiver<CommitPosition>,
 }
 
-impl Keeper {
+impl LeaseRenewer {
     /// Renews until the Lease is lost or to be let go of; where nobody is interested any more,
     /// leaves it to expire.
     async fn keep(mut self, mut begun: Instant, mut asked: oneshot::Receiver<()>) {
@@ -455,18 +465,18 @@ impl Keeper {
                 sleep_until(next.min(until)).await;
                 // After a pause the time may be over before anything was tried.
                 if until <= Instant::now() {
-                    return Ok(Some(Lost::Late));
+                    return Ok(Some(LeadershipLost::Late));
                 }
                 begun = Instant::now();
-                timeout_at(until, self.renew()).await.unwrap_or(Ok(Some(Lost::Late)))
+                timeout_at(until, self.renew()).await.unwrap_or(Ok(Some(LeadershipLost::Late)))
             };
             let renewed = tokio::select! {
                 biased;
-                asked = &mut asked => return if asked.is_ok() { self.let_go().await },
+                asked = &mut asked => return if asked.is_ok() { self.release().await },
                 renewed = renewed => renewed,
             };
             let lost = match renewed {
-                _ if until <= Instant::now() => Some(Lost::Late),
+                _ if until <= Instant::now() => Some(LeadershipLost::Late),
                 Ok(None) => {
                     self.until = begun + self.elector.rhythm.deadline;
                     next = begun + self.elector.rhythm.renewal;
@@ -479,7 +489,7 @@ impl Keeper {
                     None
                 }
             };
-            let standing = lost.clone().map_or(Standing::Until(self.until), Standing::Lost);
+            let standing = lost.clone().map_or(LeaseState::Until(self.until), LeaseState::Lost);
             if self.announce.send(standing).is_err() || lost.is_some() {
                 return;
             }
@@ -487,7 +497,7 @@ impl Keeper {
     }
 
     /// Renews the Lease. Returns why it is lost, where it is.
-    async fn renew(&mut self) -> Result<Option<Lost>, Problem> {
+    async fn renew(&mut self) -> Result<Option<LeadershipLost>, LeaseError> {
         let mut there = true;
         for _ in 0..LOOKS_AT_ONCE {
             self.note_progress();
@@ -508,11 +518,11 @@ impl Keeper {
             let Some(lease) = found else { continue };
             match holder_of(&lease) {
                 Some(holder) if holder == self.elector.candidate.holder => self.lease = lease,
-                Some(holder) => return Ok(Some(Lost::Taken(shown(holder)))),
-                None => return Ok(Some(Lost::Emptied)),
+                Some(holder) => return Ok(Some(LeadershipLost::Taken(shown(holder)))),
+                None => return Ok(Some(LeadershipLost::Emptied)),
             }
         }
-        Err(Problem::Contended)
+        Err(LeaseError::Contended)
     }
 
     fn note_progress(&mut self) {
@@ -533,7 +543,7 @@ impl Keeper {
     }
 
     /// Empties the Lease, so that another may take it at once; where that fails, it expires.
-    async fn let_go(mut self) {
+    async fn release(mut self) {
         let (name, parameters) = (self.elector.candidate.name.clone(), PostParams::default());
         let name = &name;
         let emptied = timeout(self.elector.rhythm.patience, async {
@@ -557,7 +567,7 @@ impl Keeper {
         match emptied.await {
             Ok(Ok(())) => tracing::info!(lease = name, "has let go of the Lease"),
             Ok(Err(error)) => tracing::warn!(
-                error = in_short(&error),
+                error = redact(&error),
                 "the Lease couldn't be let go of, it expires by itself"
             ),
             Err(_) => {
@@ -568,21 +578,21 @@ impl Keeper {
 }
 
 /// The right to work, until it is let go of or lost.
-pub struct Tenure {
+pub struct Leadership {
     lease: Option<HeldLease>,
 }
 
 struct HeldLease {
-    standing: watch::Receiver<Standing>,
+    standing: watch::Receiver<LeaseState>,
     let_go: oneshot::Sender<()>,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<CommitPosition>,
     keeper: JoinHandle<()>,
 }
 
-impl Tenure {
+impl Leadership {
     /// Returns the right to work of the only operator that there can be.
     #[must_use]
-    pub fn for_good() -> Self {
+    pub fn unelected() -> Self {
         Self { lease: None }
     }
 
@@ -594,38 +604,38 @@ impl Tenure {
 
     /// Returns how far the holders of the Lease came, as they noted on it.
     #[must_use]
-    pub fn known(&self) -> Progress {
-        self.lease.as_ref().map_or_else(Progress::default, |lease| *lease.progress.borrow())
+    pub fn known(&self) -> CommitPosition {
+        self.lease.as_ref().map_or_else(CommitPosition::default, |lease| *lease.progress.borrow())
     }
 
     /// Returns where to tell the holder's progress, which is noted on the Lease with each renewal
     /// and when it is let go of.
     #[must_use]
-    pub fn progress(&self) -> watch::Sender<Progress> {
+    pub fn progress(&self) -> watch::Sender<CommitPosition> {
         self.lease.as_ref().map_or_else(watch::Sender::default, |lease| lease.progress.clone())
     }
 
     /// Whether it lasts at this moment: asked before each step, so that one who was paused takes no
     /// further.
     #[must_use]
-    pub fn stands(&self) -> bool {
+    pub fn is_current(&self) -> bool {
         self.lease.as_ref().is_none_or(|lease| match &*lease.standing.borrow() {
-            Standing::Until(until) => Instant::now() < *until,
-            Standing::Lost(_) => false,
+            LeaseState::Until(until) => Instant::now() < *until,
+            LeaseState::Lost(_) => false,
         })
     }
 
     /// Waits until it is lost.
-    pub async fn lost(&self) -> Lost {
+    pub async fn lost(&self) -> LeadershipLost {
         let Some(lease) = &self.lease else { return std::future::pending().await };
         let mut standing = lease.standing.clone();
         loop {
             let until = match &*standing.borrow_and_update() {
-                Standing::Lost(why) => return why.clone(),
-                Standing::Until(until) => *until,
+                LeaseState::Lost(why) => return why.clone(),
+                LeaseState::Until(until) => *until,
             };
             if until <= Instant::now() {
-                return Lost::Late;
+                return LeadershipLost::Late;
             }
             if let Ok(Err(_)) = timeout_at(until, standing.changed()).await {
                 // Nobody renews any more.

@@ -27,15 +27,15 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::object_writer::in_short;
-use super::watches::{Listing, News, Scope};
+use super::object_writer::redact;
+use super::watches::{ClusterEvent, Listing, Scope};
 use super::workqueue::Kind;
 
 /// How many objects one answer of the API server brings.
 const PAGE: u32 = 500;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a watch may say nothing before a consistent read tells whether the cluster still has
 /// the versions that are known.
@@ -79,12 +79,12 @@ struct Shared {
     /// Kinds may be in etcds of their own (`--etcd-servers-overrides`), so that only versions of
     /// one kind are compared.
     newest: [AtomicU64; 5],
-    asked: watch::Sender<Asked>,
+    asked: watch::Sender<RelistRequest>,
 }
 
 /// How often lists were asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Asked {
+struct RelistRequest {
     resyncs: u64,
     rollbacks: u64,
 }
@@ -145,7 +145,7 @@ enum Problem {
     Short,
     #[error("the watch was ended: {0}")]
     Ended(String),
-    #[error("{}", in_short(.0))]
+    #[error("{}", redact(.0))]
     Api(#[from] kube::Error),
 }
 
@@ -164,7 +164,7 @@ struct Watch<K> {
 }
 
 /// How far it has come.
-struct Progress<K: Clone> {
+struct ListProgress<K: Clone> {
     watch: Option<Watch<K>>,
     /// From where a watch goes on; nothing where everything is to be listed first.
     position: Option<String>,
@@ -177,7 +177,7 @@ struct Progress<K: Clone> {
     failed_at: Option<Instant>,
 }
 
-impl<K: Clone> Progress<K> {
+impl<K: Clone> ListProgress<K> {
     fn list_first(&mut self) {
         (self.watch, self.list, self.position, self.check) = (None, None, None, None);
     }
@@ -190,21 +190,21 @@ where
     /// Tells news for ever, or until nobody listens.
     pub(super) async fn follow(
         self,
-        news: Sender<News>,
-        read: impl Fn(K) -> News,
-        gone: impl Fn(&K) -> News,
+        news: Sender<ClusterEvent>,
+        read: impl Fn(K) -> ClusterEvent,
+        gone: impl Fn(&K) -> ClusterEvent,
     ) {
         let _: Result<(), Closed> = self.tell(&news, read, gone).await;
     }
 
     async fn tell(
         &self,
-        news: &Sender<News>,
-        read: impl Fn(K) -> News,
-        gone: impl Fn(&K) -> News,
+        news: &Sender<ClusterEvent>,
+        read: impl Fn(K) -> ClusterEvent,
+        gone: impl Fn(&K) -> ClusterEvent,
     ) -> Result<(), Closed> {
         let mut asked = self.watches.shared.asked.subscribe();
-        let mut now = Progress {
+        let mut now = ListProgress {
             watch: None,
             position: None,
             list: None,
@@ -249,12 +249,12 @@ where
     /// Begins a list. What the watch says from now on counts more than the list.
     async fn begin_list(
         &self,
-        now: &mut Progress<K>,
-        asked: &mut watch::Receiver<Asked>,
-        news: &Sender<News>,
+        now: &mut ListProgress<K>,
+        asked: &mut watch::Receiver<RelistRequest>,
+        news: &Sender<ClusterEvent>,
     ) -> Result<(), Closed> {
         now.rollbacks = asked.borrow_and_update().rollbacks;
-        send(news, News::ListBegins(self.scope.clone())).await?;
+        send(news, ClusterEvent::ListStarted(self.scope.clone())).await?;
         let known = self.watches.newest(self.scope.kind);
         now.list = Some(List { known, listing: None, page: self.page(None) });
         Ok(())
@@ -262,10 +262,10 @@ where
 
     async fn take_page(
         &self,
-        now: &mut Progress<K>,
+        now: &mut ListProgress<K>,
         page: Result<ObjectList<K>, Problem>,
-        news: &Sender<News>,
-        read: &impl Fn(K) -> News,
+        news: &Sender<ClusterEvent>,
+        read: &impl Fn(K) -> ClusterEvent,
     ) -> Result<(), Closed> {
         let Some(list) = &mut now.list else { return Ok(()) };
         let page = match page {
@@ -294,8 +294,11 @@ where
         };
         now.check_at = Instant::now() + QUIET;
         for object in page.items {
-            send(news, News::Listed { listing: listing.clone(), item: Box::new(read(object)) })
-                .await?;
+            send(
+                news,
+                ClusterEvent::Listed { listing: listing.clone(), item: Box::new(read(object)) },
+            )
+            .await?;
         }
         if let Some(token) = page.metadata.continue_.filter(|token| !token.is_empty()) {
             list.page = self.page(Some(&token));
@@ -307,15 +310,15 @@ where
         if now.watch.is_none() && now.position.is_none() {
             now.position = page.metadata.resource_version.or(Some(listing.version.to_string()));
         }
-        send(news, News::ListEnds(self.scope.clone())).await
+        send(news, ClusterEvent::ListCompleted(self.scope.clone())).await
     }
 
     async fn take_event(
         &self,
-        now: &mut Progress<K>,
+        now: &mut ListProgress<K>,
         event: Option<kube::Result<WatchEvent<K>>>,
-        news: &Sender<News>,
-        (read, gone): (&impl Fn(K) -> News, &impl Fn(&K) -> News),
+        news: &Sender<ClusterEvent>,
+        (read, gone): (&impl Fn(K) -> ClusterEvent, &impl Fn(&K) -> ClusterEvent),
     ) -> Result<(), Closed> {
         let (version, item) = match event {
             Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
@@ -327,7 +330,7 @@ where
             Some(Ok(WatchEvent::Bookmark(bookmark))) => (bookmark.metadata.resource_version, None),
             Some(Ok(WatchEvent::Error(status))) => {
                 // Its words, and those of what stands between, may quote an object.
-                let problem = Problem::Ended(in_short(&kube::Error::Api(status)));
+                let problem = Problem::Ended(redact(&kube::Error::Api(status)));
                 return self.fail(now, &problem, news).await;
             }
             Some(Err(_)) | None => {
@@ -358,9 +361,9 @@ where
 
     async fn take_check(
         &self,
-        now: &mut Progress<K>,
+        now: &mut ListProgress<K>,
         (known, version): (u64, Result<u64, Problem>),
-        news: &Sender<News>,
+        news: &Sender<ClusterEvent>,
     ) -> Result<(), Closed> {
         now.check_at = Instant::now() + QUIET;
         match version {
@@ -381,14 +384,14 @@ where
     /// Tells that the cluster was put back, and has everything listed anew.
     async fn roll_back(
         &self,
-        now: &mut Progress<K>,
+        now: &mut ListProgress<K>,
         known: u64,
         found: u64,
-        news: &Sender<News>,
+        news: &Sender<ClusterEvent>,
     ) -> Result<(), Closed> {
         now.list_first();
         // Told before anybody lists: a list counts only if it begins after it.
-        send(news, News::RolledBack { kind: self.scope.kind, known, found }).await?;
+        send(news, ClusterEvent::RolledBack { kind: self.scope.kind, known, found }).await?;
         self.watches.relist(Relist::RolledBack);
         Ok(())
     }
@@ -396,13 +399,13 @@ where
     /// Waits a while, and lists anew: nobody knows what happened meanwhile.
     async fn fail(
         &self,
-        now: &mut Progress<K>,
+        now: &mut ListProgress<K>,
         problem: &Problem,
-        news: &Sender<News>,
+        news: &Sender<ClusterEvent>,
     ) -> Result<(), Closed> {
         now.list_first();
         tracing::warn!(kind = <&str>::from(self.scope.kind), error = %problem, "a watch broke, it is taken up again");
-        send(news, News::WatchBroke(self.scope.clone())).await?;
+        send(news, ClusterEvent::WatchFailed(self.scope.clone())).await?;
         if now.failed_at.is_none_or(|failed_at| failed_at.elapsed() > CALM) {
             now.failures = 0;
         }
@@ -421,9 +424,9 @@ where
             ..WatchParams::default()
         };
         let begun = Instant::now();
-        let events = timeout(PATIENCE, self.api.watch(&parameters, position))
+        let events = timeout(TIMEOUT, self.api.watch(&parameters, position))
             .await
-            .map_err(|_| Problem::Silence(PATIENCE))??;
+            .map_err(|_| Problem::Silence(TIMEOUT))??;
         Ok(Watch { begun, events: events.boxed() })
     }
 
@@ -437,9 +440,9 @@ where
         };
         let api = self.api.clone();
         async move {
-            Ok(timeout(PATIENCE, api.list(&parameters))
+            Ok(timeout(TIMEOUT, api.list(&parameters))
                 .await
-                .map_err(|_| Problem::Silence(PATIENCE))??)
+                .map_err(|_| Problem::Silence(TIMEOUT))??)
         }
         .boxed()
     }
@@ -462,7 +465,7 @@ where
     }
 }
 
-async fn send(news: &Sender<News>, item: News) -> Result<(), Closed> {
+async fn send(news: &Sender<ClusterEvent>, item: ClusterEvent) -> Result<(), Closed> {
     news.send(item).await.map_err(|_| Closed)
 }
 

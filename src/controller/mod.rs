@@ -1,6 +1,6 @@
 //! Effects on Kubernetes: the loop around the pipeline observe -> decide -> commit -> report.
 //!
-//! One task owns the [`Pipeline`], so nothing is locked. Writes to the API server are under way
+//! One task owns the [`Reconciler`], so nothing is locked. Writes to the API server are under way
 //! while the next group is committed, and their answers come back like news.
 
 pub mod billing_periods;
@@ -24,13 +24,13 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch as signal;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use self::leader_election::{Lost, Tenure};
+use self::leader_election::{Leadership, LeadershipLost};
 use self::list_watch::Watches;
-use self::object_writer::Reporter;
-use self::passwords::Judge;
-use self::reconciler::Pipeline;
-use self::watches::News;
-use crate::provisioning::worker::Courier;
+use self::object_writer::ObjectWriter;
+use self::passwords::PasswordVerifier;
+use self::reconciler::Reconciler;
+use self::watches::ClusterEvent;
+use crate::provisioning::worker::ProvisioningWorker;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Health;
 
@@ -38,7 +38,7 @@ use crate::telemetry::Health;
 const NEWS_AT_ONCE: usize = 1024;
 
 /// How often the store is asked whether members changed something of themselves.
-const MEMBERS_SEEN: Duration = Duration::from_secs(2);
+const SELF_SERVICE_POLL: Duration = Duration::from_secs(2);
 
 /// How often the loop says that it isn't stuck: it waits for the store, and each call of the store
 /// ends.
@@ -46,32 +46,32 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// How long it may wait for that before it counts as stuck after all. Each statement has seconds,
 /// and of those a round has many.
-const LONGEST_ROUND: Duration = Duration::from_secs(600);
+const ROUND_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How long the last writes may take when the operator is told to stop.
-const LAST_WRITES: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long they may take where another waits to take over, which then makes those that are left.
-const LAST_WRITES_BEFORE_A_SUCCESSOR: Duration = Duration::from_secs(1);
+const HANDOVER_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Those who act on the world for the loop, and hand back what became of it.
-pub struct Hands {
+pub struct Executors {
     /// Writes to Kubernetes.
-    pub reporter: Reporter,
+    pub reporter: ObjectWriter,
     /// Judges passwords.
-    pub judge: Judge,
+    pub judge: PasswordVerifier,
     /// Brings directories up to date.
-    pub courier: Courier,
+    pub courier: ProvisioningWorker,
     /// Has everything listed anew.
     pub watches: Watches,
 }
 
 /// Why an operator may not work any more. It has stopped at once, and told nobody.
 #[derive(Debug, thiserror::Error)]
-pub enum Deposed {
+pub enum StopReason {
     /// By the Lease.
     #[error(transparent)]
-    Lease(#[from] Lost),
+    Lease(#[from] LeadershipLost),
     /// By the store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -81,33 +81,33 @@ pub enum Deposed {
 ///
 /// # Errors
 /// When its tenure ends, or the store says that another operator has taken over.
-pub async fn operate<S: Store>(
-    pipeline: Pipeline<S>,
-    hands: Hands,
-    news: Receiver<News>,
+pub async fn run<S: Store>(
+    pipeline: Reconciler<S>,
+    hands: Executors,
+    news: Receiver<ClusterEvent>,
     stop: signal::Receiver<bool>,
-    (tenure, health): (&Tenure, &Health),
-) -> Result<S, Deposed> {
+    (tenure, health): (&Leadership, &Health),
+) -> Result<S, StopReason> {
     tokio::select! {
         biased;
         lost = tenure.lost() => Err(lost.into()),
         // What is under way ends with it: tasks that have begun a write are aborted.
-        end = Box::pin(work(pipeline, hands, news, stop, (tenure, health))) => end,
+        end = Box::pin(event_loop(pipeline, hands, news, stop, (tenure, health))) => end,
     }
 }
 
-async fn work<S: Store>(
-    mut pipeline: Pipeline<S>,
-    hands: Hands,
-    mut news: Receiver<News>,
+async fn event_loop<S: Store>(
+    mut pipeline: Reconciler<S>,
+    hands: Executors,
+    mut news: Receiver<ClusterEvent>,
     mut stop: signal::Receiver<bool>,
-    (tenure, health): (&Tenure, &Health),
-) -> Result<S, Deposed> {
-    let Hands { mut reporter, mut judge, mut courier, watches } = hands;
-    let mut members = tokio::time::interval(MEMBERS_SEEN);
+    (tenure, health): (&Leadership, &Health),
+) -> Result<S, StopReason> {
+    let Executors { mut reporter, mut judge, mut courier, watches } = hands;
+    let mut members = tokio::time::interval(SELF_SERVICE_POLL);
     members.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
-    while tenure.stands() {
+    while tenure.is_current() {
         pipeline.writes().into_iter().for_each(|write| reporter.send(write));
         pipeline.questions().into_iter().for_each(|(key, question)| judge.ask(key, question));
         alive(health, pipeline.deliveries())
@@ -121,31 +121,31 @@ async fn work<S: Store>(
         pipeline.take_relist().into_iter().for_each(|why| watches.relist(why));
         health.progress(pipeline.is_up_to_date());
         tokio::select! {
-            _ = stop.changed() => return finish(pipeline, reporter, tenure).await,
+            _ = stop.changed() => return drain(pipeline, reporter, tenure).await,
             (key, answer) = reporter.answer() => {
                 watches.observe(key.kind, answer.version());
-                pipeline.take_answer(key, answer);
+                pipeline.on_write_result(key, answer);
             }
-            (key, question, verdict) = judge.verdict() => pipeline.take_verdict(&key, question, verdict),
+            (key, question, verdict) = judge.verdict() => pipeline.on_password_checked(&key, question, verdict),
             (directory, entry, answer) = courier.answer() => {
-                pipeline.take_delivery(&directory, &entry, answer);
+                pipeline.on_provisioned(&directory, &entry, answer);
                 // The store is asked once for all that there is room for now.
                 for (directory, entry, answer) in courier.answers() {
-                    pipeline.take_delivery(&directory, &entry, answer);
+                    pipeline.on_provisioned(&directory, &entry, answer);
                 }
             }
             Some(item) = news.recv() => {
-                pipeline.take_news(item);
+                pipeline.apply_event(item);
                 // Whoever lists faster than this is taken in isn't to hold up the rounds.
                 for item in std::iter::from_fn(|| news.try_recv().ok()).take(NEWS_AT_ONCE) {
-                    pipeline.take_news(item);
+                    pipeline.apply_event(item);
                 }
             }
             () = until(pipeline.errands_due()) => {}
-            () = until(pipeline.round_due()) => health.store_answered(alive(health, pipeline.round()).await),
+            () = until(pipeline.round_due()) => health.store_answered(alive(health, pipeline.run_once()).await),
             () = until(Some(pipeline.months_due())) => alive(health, pipeline.close_months()).await,
             _ = heartbeat.tick() => {}
-            _ = members.tick() => alive(health, pipeline.see_members()).await,
+            _ = members.tick() => alive(health, pipeline.poll_self_service()).await,
         }
         if let Some(error) = pipeline.take_superseded() {
             return Err(error.into());
@@ -154,20 +154,19 @@ async fn work<S: Store>(
     Err(tenure.lost().await.into())
 }
 
-async fn finish<S: Store>(
-    mut pipeline: Pipeline<S>,
-    mut reporter: Reporter,
-    tenure: &Tenure,
-) -> Result<S, Deposed> {
-    let patience =
-        if tenure.has_successors() { LAST_WRITES_BEFORE_A_SUCCESSOR } else { LAST_WRITES };
+async fn drain<S: Store>(
+    mut pipeline: Reconciler<S>,
+    mut reporter: ObjectWriter,
+    tenure: &Leadership,
+) -> Result<S, StopReason> {
+    let patience = if tenure.has_successors() { HANDOVER_DRAIN_TIMEOUT } else { DRAIN_TIMEOUT };
     let last = Instant::now() + patience;
-    while !pipeline.everything_is_told() && Instant::now() < last && tenure.stands() {
+    while !pipeline.is_drained() && Instant::now() < last && tenure.is_current() {
         pipeline.writes().into_iter().for_each(|write| reporter.send(write));
         tokio::select! {
             () = until(Some(last)) => {}
             () = until(pipeline.writes_due()) => {}
-            (key, answer) = reporter.answer() => pipeline.take_answer(key, answer),
+            (key, answer) = reporter.answer() => pipeline.on_write_result(key, answer),
         }
     }
     tracing::info!("stopped");
@@ -185,7 +184,7 @@ async fn until(time: Option<Instant>) {
 /// for a restart.
 async fn alive<T>(health: &Health, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
-    let stuck = Instant::now() + LONGEST_ROUND;
+    let stuck = Instant::now() + ROUND_TIMEOUT;
     loop {
         match tokio::time::timeout(HEARTBEAT, &mut work).await {
             Ok(done) => return done,

@@ -13,15 +13,15 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::cache::{Declared, Reported, Seen, Shelf, World};
+use super::cache::{CachedObject, ClusterCache, HasConditions, ManagedResource, Objects};
 use super::list_watch::number;
-use super::workqueue::{Kind, Lane, ObjectKey, Queue};
+use super::workqueue::{Kind, ObjectKey, Priority, WorkQueue};
 use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason};
 use crate::api::{
     self, Lenient, OrgEmailDomain, OrgEmailDomainStatus, User, UserGroup, UserGroupStatus,
     UserStatus,
 };
-use crate::plan::{Hold, status};
+use crate::plan::{FinalizerAction, status};
 
 /// How many writes may be under way at once.
 const WRITES_AT_ONCE: usize = 64;
@@ -32,17 +32,17 @@ const FOLLOWING_AT_ONCE: usize = 16;
 
 /// How long a wait or a refusal is held back: what is applied together arrives in any order, and
 /// what heals in that time was never wrong.
-const BLOCKED_FOR_SURE: Duration = Duration::from_millis(500);
+const BLOCKED_DEBOUNCE: Duration = Duration::from_millis(500);
 
 /// What Kubernetes is to be told of an object.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Report {
+pub enum ObjectUpdate {
     /// Its finalizer changes.
     Hold {
         /// How.
-        hold: Hold,
+        hold: FinalizerAction,
         /// What is told to whoever deleted it.
-        farewell: Option<Said>,
+        farewell: Option<EventNote>,
     },
     /// A user's status.
     User(Box<UserStatus>),
@@ -52,7 +52,7 @@ pub enum Report {
     Domain(Box<OrgEmailDomainStatus>),
 }
 
-impl Report {
+impl ObjectUpdate {
     fn is_blocked(&self) -> bool {
         self.says().is_some_and(|(_, ready)| ready == Some(ConditionStatus::False))
     }
@@ -71,7 +71,7 @@ impl Report {
     /// Returns how urgent it is: somebody waits to hear of a new generation, of readiness and of
     /// finalizers.
     #[must_use]
-    pub fn lane(&self, world: &World, key: &ObjectKey) -> Lane {
+    pub fn lane(&self, world: &ClusterCache, key: &ObjectKey) -> Priority {
         let place = (key.namespace.clone(), key.name.clone());
         let said = match self {
             Self::Hold { .. } => None,
@@ -79,17 +79,17 @@ impl Report {
             Self::Group(_) => world.groups.get(&place).map(|seen| said_by(&seen.status)),
             Self::Domain(_) => world.domains.get(&place).map(|seen| said_by(&seen.status)),
         };
-        if said.is_some() && said == self.says() { Lane::Following } else { Lane::Asked }
+        if said.is_some() && said == self.says() { Priority::Low } else { Priority::High }
     }
 }
 
-fn said_by(status: &impl Reported) -> (Option<i64>, Option<ConditionStatus>) {
+fn said_by(status: &impl HasConditions) -> (Option<i64>, Option<ConditionStatus>) {
     (status.observed_generation(), ready(status.conditions()).map(|ready| ready.status))
 }
 
 /// What became of a write.
 #[derive(Debug)]
-pub enum Answer {
+pub enum WriteResult {
     /// The user is now as given.
     User(Box<Lenient<User>>),
     /// The group is now as given.
@@ -104,12 +104,12 @@ pub enum Answer {
     /// What was to be written is there already, or isn't an object's.
     Done,
     /// It isn't there, or isn't as it was when the write was made: another look will tell.
-    MovedOn,
+    Conflict,
     /// It wasn't written.
     Failed(Box<kube::Error>),
 }
 
-impl Answer {
+impl WriteResult {
     /// Returns which version the object has now; 0 where it doesn't say.
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -117,7 +117,7 @@ impl Answer {
             Self::User(user) => &user.object.metadata.resource_version,
             Self::Group(group) => &group.object.metadata.resource_version,
             Self::Domain(domain) => &domain.object.metadata.resource_version,
-            Self::Released { .. } | Self::Done | Self::MovedOn | Self::Failed(_) => return 0,
+            Self::Released { .. } | Self::Done | Self::Conflict | Self::Failed(_) => return 0,
         };
         number(version.as_deref())
     }
@@ -142,7 +142,7 @@ pub enum Write {
         /// Its uid.
         uid: String,
         /// What is said.
-        said: Said,
+        said: EventNote,
     },
 }
 
@@ -156,23 +156,23 @@ pub struct ObjectPatch {
     /// The JSON Patch (RFC 6902); its first step tests the uid.
     pub steps: Value,
     /// What is patched.
-    pub part: Part,
+    pub part: Subresource,
     /// What is also said in an Event.
-    pub event: Option<Said>,
+    pub event: Option<EventNote>,
 }
 
 /// A part of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Subresource {
     /// Its status.
     Status,
     /// Its finalizers: ours goes on or off.
-    Finalizer(Hold),
+    Finalizer(FinalizerAction),
 }
 
 /// What an Event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct EventNote {
     /// The reason, in one word.
     pub reason: String,
     /// The sentence.
@@ -183,18 +183,25 @@ pub struct Said {
 
 /// Slots for what is to be told: one per object, in which only the latest word stands.
 #[derive(Debug, Default)]
-pub struct Slots {
-    waiting: HashMap<ObjectKey, (String, Report, Lane)>,
-    due: Queue,
+pub struct UpdateQueue {
+    waiting: HashMap<ObjectKey, (String, ObjectUpdate, Priority)>,
+    due: WorkQueue,
     /// The objects that are written to, and the versions that they had before.
     under_way: HashMap<ObjectKey, u64>,
     following_under_way: HashSet<ObjectKey>,
 }
 
-impl Slots {
+impl UpdateQueue {
     /// Puts a report about the object of this uid into its slot, over what stood there.
-    pub fn put(&mut self, key: ObjectKey, uid: String, report: Report, lane: Lane, now: Instant) {
-        let at = if report.is_blocked() { now + BLOCKED_FOR_SURE } else { now };
+    pub fn put(
+        &mut self,
+        key: ObjectKey,
+        uid: String,
+        report: ObjectUpdate,
+        lane: Priority,
+        now: Instant,
+    ) {
+        let at = if report.is_blocked() { now + BLOCKED_DEBOUNCE } else { now };
         self.waiting.insert(key.clone(), (uid, report, lane));
         if !self.under_way.contains_key(&key) {
             self.due.put(key, lane, at);
@@ -202,10 +209,10 @@ impl Slots {
     }
 
     /// Takes the reports that are due, as far as there is room for more writes.
-    pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, String, Report)> {
-        let mut due = self.due.take_from(Lane::Asked, now, self.room(), |_| true);
+    pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, String, ObjectUpdate)> {
+        let mut due = self.due.take_from(Priority::High, now, self.room(), |_| true);
         let following = self.due.take_from(
-            Lane::Following,
+            Priority::Low,
             now,
             self.room_to_follow().saturating_sub(due.len()),
             |_| true,
@@ -271,8 +278,8 @@ impl Slots {
     /// Returns when the next report is due, if there is room for its write.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        let asked = self.due.next_due_in(Lane::Asked).filter(|_| self.room() > 0);
-        let following = self.due.next_due_in(Lane::Following).filter(|_| self.room_to_follow() > 0);
+        let asked = self.due.next_due_in(Priority::High).filter(|_| self.room() > 0);
+        let following = self.due.next_due_in(Priority::Low).filter(|_| self.room_to_follow() > 0);
         asked.into_iter().chain(following).min()
     }
 
@@ -287,39 +294,41 @@ impl Slots {
 /// one than the report is about.
 #[must_use]
 pub fn patch(
-    world: &World,
+    world: &ClusterCache,
     key: &ObjectKey,
     uid: &str,
-    report: Report,
+    report: ObjectUpdate,
     now: Timestamp,
 ) -> Option<ObjectPatch> {
     world.about(key).filter(|(meta, ..)| meta.uid == uid)?;
     match report {
-        Report::Hold { hold, farewell } => hold_patch(world, key, hold, farewell),
-        Report::User(status) => status_patch::<User>(seen(&world.users, key)?, key, *status, now),
-        Report::Group(status) => {
+        ObjectUpdate::Hold { hold, farewell } => finalizer_patch(world, key, hold, farewell),
+        ObjectUpdate::User(status) => {
+            status_patch::<User>(seen(&world.users, key)?, key, *status, now)
+        }
+        ObjectUpdate::Group(status) => {
             status_patch::<UserGroup>(seen(&world.groups, key)?, key, *status, now)
         }
-        Report::Domain(status) => {
+        ObjectUpdate::Domain(status) => {
             status_patch::<OrgEmailDomain>(seen(&world.domains, key)?, key, *status, now)
         }
     }
 }
 
-fn seen<'a, T, S>(shelf: &'a Shelf<S, T>, key: &ObjectKey) -> Option<&'a Seen<S, T>> {
+fn seen<'a, T, S>(shelf: &'a Objects<S, T>, key: &ObjectKey) -> Option<&'a CachedObject<S, T>> {
     shelf.get(&(key.namespace.clone(), key.name.clone()))
 }
 
-fn status_patch<K: Declared>(
-    seen: &Seen<K::Spec, K::Status>,
+fn status_patch<K: ManagedResource>(
+    seen: &CachedObject<K::Spec, K::Status>,
     key: &ObjectKey,
     mut next: K::Status,
     now: Timestamp,
 ) -> Option<ObjectPatch> {
-    let Seen { meta, status: before, has_foreign_status, .. } = seen;
+    let CachedObject { meta, status: before, has_foreign_status, .. } = seen;
     let uid = meta.uid.clone();
     let conditions = std::mem::take(next.conditions_mut());
-    *next.conditions_mut() = status::dated(conditions, before.conditions(), now);
+    *next.conditions_mut() = status::with_transition_times(conditions, before.conditions(), now);
     if next == *before && !has_foreign_status {
         return None;
     }
@@ -328,11 +337,11 @@ fn status_patch<K: Declared>(
         {"op": "add", "path": "/status", "value": next},
     ]);
     let event = said(before.conditions(), next.conditions());
-    Some(ObjectPatch { key: key.clone(), uid, steps, part: Part::Status, event })
+    Some(ObjectPatch { key: key.clone(), uid, steps, part: Subresource::Status, event })
 }
 
 /// Returns the Event for a refusal that is new; waits and successes say nothing.
-fn said(before: &[Condition], next: &[Condition]) -> Option<Said> {
+fn said(before: &[Condition], next: &[Condition]) -> Option<EventNote> {
     let stalled = |conditions: &[Condition]| {
         conditions
             .iter()
@@ -352,28 +361,30 @@ fn said(before: &[Condition], next: &[Condition]) -> Option<Said> {
         _ => "refused: the condition Ready in the status says what is wrong and what to do",
     };
     let note = note.to_owned();
-    Some(Said { reason: reason.as_str().to_owned(), note, warning: true })
+    Some(EventNote { reason: reason.as_str().to_owned(), note, warning: true })
 }
 
-fn hold_patch(
-    world: &World,
+fn finalizer_patch(
+    world: &ClusterCache,
     key: &ObjectKey,
-    hold: Hold,
-    event: Option<Said>,
+    hold: FinalizerAction,
+    event: Option<EventNote>,
 ) -> Option<ObjectPatch> {
     let (meta, finalizers, version) = world.about(key)?;
     let at = finalizers.iter().position(|finalizer| finalizer == api::FINALIZER);
     let steps = match (hold, at) {
-        (Hold::Take, None) if finalizers.is_empty() => {
+        (FinalizerAction::Add, None) if finalizers.is_empty() => {
             vec![json!({"op": "add", "path": "/metadata/finalizers", "value": [api::FINALIZER]})]
         }
-        (Hold::Take, None) => {
+        (FinalizerAction::Add, None) => {
             vec![json!({"op": "add", "path": "/metadata/finalizers/-", "value": api::FINALIZER})]
         }
-        (Hold::Release, Some(at)) => {
+        (FinalizerAction::Remove, Some(at)) => {
             vec![json!({"op": "remove", "path": format!("/metadata/finalizers/{at}")})]
         }
-        (Hold::Keep, _) | (Hold::Take, Some(_)) | (Hold::Release, None) => return None,
+        (FinalizerAction::Keep, _)
+        | (FinalizerAction::Add, Some(_))
+        | (FinalizerAction::Remove, None) => return None,
     };
     // The steps count on the finalizers being as they were seen.
     let tests = [
@@ -385,7 +396,7 @@ fn hold_patch(
         key: key.clone(),
         uid: meta.uid.clone(),
         steps,
-        part: Part::Finalizer(hold),
+        part: Subresource::Finalizer(hold),
         event,
     })
 }
@@ -395,13 +406,13 @@ fn ready(conditions: &[Condition]) -> Option<&Condition> {
 }
 
 /// Sends writes and hands back what became of them.
-pub struct Reporter {
+pub struct ObjectWriter {
     client: Client,
     recorder: Recorder,
-    writes: JoinSet<(ObjectKey, Answer)>,
+    writes: JoinSet<(ObjectKey, WriteResult)>,
 }
 
-impl Reporter {
+impl ObjectWriter {
     /// Returns a reporter that writes with this client and signs its Events with this recorder.
     #[must_use]
     pub fn new(client: Client, recorder: Recorder) -> Self {
@@ -419,14 +430,14 @@ impl Reporter {
                 }
                 Write::Event { key, uid, said } => {
                     publish(&recorder, &key, &uid, &said).await;
-                    (ObjectKey::new(Kind::Organization, key.namespace, ""), Answer::Done)
+                    (ObjectKey::new(Kind::Organization, key.namespace, ""), WriteResult::Done)
                 }
             }
         });
     }
 
     /// Waits for the next answer; for ever while no write is under way.
-    pub async fn answer(&mut self) -> (ObjectKey, Answer) {
+    pub async fn answer(&mut self) -> (ObjectKey, WriteResult) {
         loop {
             match self.writes.join_next().await {
                 Some(Ok(answer)) => return answer,
@@ -441,18 +452,18 @@ async fn send_patch(
     client: Client,
     recorder: &Recorder,
     patch: ObjectPatch,
-) -> (ObjectKey, Answer) {
+) -> (ObjectKey, WriteResult) {
     let answer = match patch.key.kind {
-        Kind::User => send_as(client, &patch, Answer::User).await,
-        Kind::UserGroup => send_as(client, &patch, Answer::Group).await,
-        Kind::OrgEmailDomain => send_as(client, &patch, Answer::Domain).await,
-        Kind::Organization | Kind::Secret => Answer::Done,
+        Kind::User => send_as(client, &patch, WriteResult::User).await,
+        Kind::UserGroup => send_as(client, &patch, WriteResult::Group).await,
+        Kind::OrgEmailDomain => send_as(client, &patch, WriteResult::Domain).await,
+        Kind::Organization | Kind::Secret => WriteResult::Done,
     };
-    let written = !matches!(answer, Answer::MovedOn | Answer::Failed(_));
+    let written = !matches!(answer, WriteResult::Conflict | WriteResult::Failed(_));
     let event = match &answer {
         // Where what isn't understood keeps the status out too, the Event is all that can be told.
-        Answer::Failed(error) if is_invalid(error) => {
-            patch.event.map(|said| Said { note: UNTOLD.to_owned(), ..said })
+        WriteResult::Failed(error) if is_invalid(error) => {
+            patch.event.map(|said| EventNote { note: UNTOLD.to_owned(), ..said })
         }
         _ => patch.event.filter(|_| written),
     };
@@ -462,7 +473,9 @@ async fn send_patch(
         tokio::spawn(async move { publish(&recorder, &key, &uid, &said).await });
     }
     match (patch.part, written) {
-        (Part::Finalizer(Hold::Release), true) => (patch.key, Answer::Released { uid: patch.uid }),
+        (Subresource::Finalizer(FinalizerAction::Remove), true) => {
+            (patch.key, WriteResult::Released { uid: patch.uid })
+        }
         _ => (patch.key, answer),
     }
 }
@@ -479,27 +492,27 @@ fn is_invalid(error: &kube::Error) -> bool {
 async fn send_as<K>(
     client: Client,
     patch: &ObjectPatch,
-    answer: fn(Box<Lenient<K>>) -> Answer,
-) -> Answer
+    answer: fn(Box<Lenient<K>>) -> WriteResult,
+) -> WriteResult
 where
-    K: Declared + Clone + Debug,
+    K: ManagedResource + Clone + Debug,
 {
     let api: Api<Lenient<K>> = Api::namespaced(client, &patch.key.namespace);
     let steps = match serde_json::from_value(patch.steps.clone()) {
         Ok(steps) => Patch::Json::<()>(steps),
-        Err(error) => return Answer::Failed(Box::new(kube::Error::SerdeError(error))),
+        Err(error) => return WriteResult::Failed(Box::new(kube::Error::SerdeError(error))),
     };
     let parameters = PatchParams::default();
     let result = match patch.part {
-        Part::Status => api.patch_status(&patch.key.name, &parameters, &steps).await,
-        Part::Finalizer(_) => api.patch(&patch.key.name, &parameters, &steps).await,
+        Subresource::Status => api.patch_status(&patch.key.name, &parameters, &steps).await,
+        Subresource::Finalizer(_) => api.patch(&patch.key.name, &parameters, &steps).await,
     };
     match result {
         Ok(object) => answer(Box::new(object)),
         Err(kube::Error::Api(status)) if status.code == 404 || failed_its_test(&status) => {
-            Answer::MovedOn
+            WriteResult::Conflict
         }
-        Err(error) => Answer::Failed(Box::new(error)),
+        Err(error) => WriteResult::Failed(Box::new(error)),
     }
 }
 
@@ -508,12 +521,12 @@ async fn create_group(
     client: Client,
     organization: ObjectKey,
     group: &UserGroup,
-) -> (ObjectKey, Answer) {
+) -> (ObjectKey, WriteResult) {
     let groups: Api<UserGroup> = Api::namespaced(client, &organization.namespace);
     let answer = match groups.create(&PostParams::default(), group).await {
-        Ok(_) => Answer::Done,
-        Err(kube::Error::Api(status)) if status.is_already_exists() => Answer::Done,
-        Err(error) => Answer::Failed(Box::new(error)),
+        Ok(_) => WriteResult::Done,
+        Err(kube::Error::Api(status)) if status.is_already_exists() => WriteResult::Done,
+        Err(error) => WriteResult::Failed(Box::new(error)),
     };
     (organization, answer)
 }
@@ -523,7 +536,7 @@ fn failed_its_test(status: &ApiStatus) -> bool {
     status.code == 422 && status.message.starts_with("the server rejected our request")
 }
 
-async fn publish(recorder: &Recorder, key: &ObjectKey, uid: &str, said: &Said) {
+async fn publish(recorder: &Recorder, key: &ObjectKey, uid: &str, said: &EventNote) {
     let reference = k8s_openapi::api::core::v1::ObjectReference {
         api_version: Some("roster.rs/v1alpha1".to_owned()),
         kind: Some(<&str>::from(key.kind).to_owned()),
@@ -541,14 +554,14 @@ async fn publish(recorder: &Recorder, key: &ObjectKey, uid: &str, said: &Said) {
     };
     // An Event is a courtesy, and a terminating namespace takes none.
     if let Err(error) = recorder.publish(&event, &reference).await {
-        tracing::debug!(uid, error = in_short(&error), "an event wasn't taken");
+        tracing::debug!(uid, error = redact(&error), "an event wasn't taken");
     }
 }
 
 /// Returns what the log may say of an error: the API server's own words name objects and values,
 /// and what came instead of an answer may be anything, a Secret too.
 #[must_use]
-pub fn in_short(error: &kube::Error) -> String {
+pub fn redact(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if is_the_servers(status) => {
             format!("{} {}", status.code, status.reason)
@@ -613,7 +626,7 @@ mod tests {
 
     #[track_caller]
     fn check(error: &kube::Error, said: &str) {
-        assert_eq!(in_short(error), said);
+        assert_eq!(redact(error), said);
         // Also where it is the cause of another error, or is printed by a subcommand.
         assert!(
             !crate::telemetry::chain(error).contains("hunter2"),
@@ -621,7 +634,7 @@ mod tests {
             crate::telemetry::chain(error)
         );
         let boxed: Box<dyn std::error::Error + Send + Sync> =
-            Box::new(std::io::Error::other(in_short(error)));
+            Box::new(std::io::Error::other(redact(error)));
         assert!(!crate::telemetry::chain(boxed.as_ref()).contains("hunter2"));
     }
 
@@ -649,20 +662,19 @@ mod tests {
         let reason = Status::failure("", "hunter2").with_code(500);
         check(&kube::Error::Api(reason.boxed()), "500");
         let forbidden = Status::failure("alice may not", "Forbidden").with_code(403);
-        assert_eq!(in_short(&kube::Error::Api(forbidden.boxed())), "403 Forbidden");
+        assert_eq!(redact(&kube::Error::Api(forbidden.boxed())), "403 Forbidden");
     }
 
     #[tokio::test]
     async fn what_was_forgotten_takes_no_room_from_what_is_told_later() {
-        let (mut slots, now) = (Slots::default(), Instant::now());
+        let (mut slots, now) = (UpdateQueue::default(), Instant::now());
         let key = |number: usize| ObjectKey::new(Kind::User, "acme", format!("u{number}"));
-        let report = || Report::Hold { hold: Hold::Take, farewell: None };
-        (0..20).for_each(|number| {
-            slots.put(key(number), String::new(), report(), Lane::Following, now)
-        });
+        let report = || ObjectUpdate::Hold { hold: FinalizerAction::Add, farewell: None };
+        (0..20)
+            .for_each(|number| slots.put(key(number), String::new(), report(), Priority::Low, now));
         slots.forget_waiting();
         assert!(slots.take(now).is_empty());
-        slots.put(key(99), String::new(), report(), Lane::Following, now);
+        slots.put(key(99), String::new(), report(), Priority::Low, now);
         assert_eq!(slots.take(now).len(), 1);
     }
 }

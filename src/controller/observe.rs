@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::cache::{Seen, Shelf, World, within};
+use super::cache::{CachedObject, ClusterCache, Objects, within};
 use super::workqueue::{Kind, ObjectKey};
 use crate::api::user::DeletionPolicy;
 use crate::api::{UserSpec, UserStatus};
@@ -16,10 +16,12 @@ use crate::domain::permission::Permissions;
 use crate::plan::adoption::Adoption;
 use crate::plan::blocked::{Fate, Holder, NotAdoptable};
 use crate::plan::directories::Telling;
-use crate::plan::permission_source::{Declared, Relative, Relatives};
-use crate::plan::user::{Contest, PasswordFacts, Rival, follows, gives_up_control, own_email};
+use crate::plan::permission_source::{DeclaredSource, SourceGraph, SourceNode};
+use crate::plan::user::{
+    EmailConflict, EmailHolder, PasswordFacts, follows, gives_up_control, own_email,
+};
 use crate::plan::{
-    Control, Decision, Listing, Meta, OrganizationFacts, org_email_domain, organization,
+    AdminCoverage, Decision, Listing, Meta, OrganizationFacts, org_email_domain, organization,
     unreadable, user, user_group,
 };
 use crate::provisioning::Groups;
@@ -32,11 +34,11 @@ const LONGEST_CONTEST: usize = 256;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Snapshot {
     /// A user.
-    User(Box<user::Snapshot>),
+    User(Box<user::UserSnapshot>),
     /// A group.
-    Group(user_group::Snapshot),
+    Group(user_group::GroupSnapshot),
     /// A listed domain.
-    Domain(org_email_domain::Snapshot),
+    Domain(org_email_domain::DomainSnapshot),
 }
 
 impl Snapshot {
@@ -69,7 +71,7 @@ impl Snapshot {
 /// # Errors
 /// When the store can't be read.
 pub async fn observe<S: Store>(
-    world: &World,
+    world: &ClusterCache,
     store: &S,
     keys: &[ObjectKey],
     now: jiff::Timestamp,
@@ -182,13 +184,13 @@ async fn find_control<S: Store>(
                 let itself = i64::from(user.account.is_some() && !user.meta.deleting);
                 // An account that is taken over is still its former owner's.
                 let owner = user.account.as_ref().map_or(&key.name, |account| &account.owner.name);
-                user.control = Control {
+                user.control = AdminCoverage {
                     administrators: stays(&|other| other.user != *owner),
                     users: users_beside(itself),
                 };
             }
             Snapshot::Group(group) => {
-                group.control = Control {
+                group.control = AdminCoverage {
                     administrators: stays(&|other| other.group != key.name),
                     users: users_beside(0),
                 };
@@ -203,9 +205,9 @@ async fn find_control<S: Store>(
 
 /// Returns what decides which default groups an organization gets.
 #[must_use]
-pub fn organization(world: &World, namespace: &str) -> organization::Snapshot {
+pub fn organization(world: &ClusterCache, namespace: &str) -> organization::DefaultGroupsSnapshot {
     let is_there = |name: &&str| world.has(&ObjectKey::new(Kind::UserGroup, namespace, *name));
-    organization::Snapshot {
+    organization::DefaultGroupsSnapshot {
         stays: world.namespaces.get(namespace).is_some_and(|seen| !seen.terminating),
         inhabited: world.is_inhabited(namespace),
         groups: [ADMINISTRATORS, USERS].into_iter().filter(is_there).collect(),
@@ -217,8 +219,8 @@ pub fn organization(world: &World, namespace: &str) -> organization::Snapshot {
 ///
 /// # Errors
 /// When the store can't be read.
-pub async fn ghosts<S: Store>(
-    world: &World,
+pub async fn orphaned_records<S: Store>(
+    world: &ClusterCache,
     store: &S,
     keys: &[ObjectKey],
 ) -> Result<Vec<ObjectKey>, StoreError> {
@@ -244,11 +246,11 @@ pub async fn ghosts<S: Store>(
 /// # Errors
 /// When the store can't be read.
 pub async fn with_permissions<S: Store>(
-    world: &World,
+    world: &ClusterCache,
     store: &S,
     users: &[UserName],
 ) -> Result<Vec<(Account, Permissions)>, StoreError> {
-    let line = store.lineage(users).await?;
+    let line = store.inheritance_chain(users).await?;
     let keys: Vec<ObjectKey> =
         users.iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)).collect();
     let groups = line
@@ -278,12 +280,15 @@ pub async fn groups<S: Store>(store: &S, namespaces: &[String]) -> Result<Groups
     Ok(groups)
 }
 
-fn seen_user<'a>(world: &'a World, key: &ObjectKey) -> Option<&'a Seen<UserSpec, UserStatus>> {
+fn seen_user<'a>(
+    world: &'a ClusterCache,
+    key: &ObjectKey,
+) -> Option<&'a CachedObject<UserSpec, UserStatus>> {
     world.users.get(&(key.namespace.clone(), key.name.clone()))
 }
 
 async fn organizations<S: Store>(
-    world: &World,
+    world: &ClusterCache,
     store: &S,
     keys: &[&ObjectKey],
     groups: &BTreeSet<GroupName>,
@@ -315,7 +320,7 @@ async fn organizations<S: Store>(
     Ok(facts.collect())
 }
 
-fn leaving<S, T>(shelf: &Shelf<S, T>, namespace: &str) -> BTreeSet<String> {
+fn leaving<S, T>(shelf: &Objects<S, T>, namespace: &str) -> BTreeSet<String> {
     within(shelf, namespace)
         .filter(|(_, seen)| seen.meta.deleting)
         .map(|(name, _)| name.to_owned())
@@ -323,13 +328,13 @@ fn leaving<S, T>(shelf: &Shelf<S, T>, namespace: &str) -> BTreeSet<String> {
 }
 
 fn group(
-    world: &World,
+    world: &ClusterCache,
     facts: &OrganizationFacts,
     counts: Option<&Counts>,
     key: &ObjectKey,
-) -> user_group::Snapshot {
+) -> user_group::GroupSnapshot {
     let seen = world.groups.get(&(key.namespace.clone(), key.name.clone()));
-    user_group::Snapshot {
+    user_group::GroupSnapshot {
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
         spec: seen.map(|seen| unreadable::group_in_force(&seen.spec, &seen.meta)),
         in_force: facts.record.groups.get(&key.name).cloned(),
@@ -339,7 +344,7 @@ fn group(
             .copied()
             .unwrap_or_default(),
         has_enabled_members: false,
-        control: Control::default(),
+        control: AdminCoverage::default(),
         leaving: facts.leaving_users.clone(),
         directories: None,
     }
@@ -361,13 +366,13 @@ impl Listed {
 }
 
 fn domain(
-    world: &World,
+    world: &ClusterCache,
     facts: &OrganizationFacts,
     listed: &Listed,
     key: &ObjectKey,
-) -> org_email_domain::Snapshot {
+) -> org_email_domain::DomainSnapshot {
     let seen = world.domains.get(&(key.namespace.clone(), key.name.clone()));
-    org_email_domain::Snapshot {
+    org_email_domain::DomainSnapshot {
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
         spec: seen.map(|seen| {
             unreadable::listing_in_force(
@@ -390,13 +395,13 @@ fn gone(key: &ObjectKey) -> Meta {
 /// What was found for all that are looked at together.
 struct Found<'a> {
     organizations: &'a HashMap<String, Arc<OrganizationFacts>>,
-    relatives: &'a HashMap<String, Arc<Relatives>>,
+    relatives: &'a HashMap<String, Arc<SourceGraph>>,
     adoptable: &'a HashMap<AccountId, Account>,
     now: jiff::Timestamp,
 }
 
 async fn users<S: Store>(
-    world: &World,
+    world: &ClusterCache,
     store: &S,
     keys: &[&ObjectKey],
     found: Found<'_>,
@@ -417,35 +422,35 @@ async fn users<S: Store>(
         let mut heirs =
             heirs.remove(&(key.namespace.clone(), key.name.clone())).unwrap_or_default();
         heirs.retain(|heir| *heir != key.name && organization.leaving_users.stays(heir));
-        snapshots.push(user::Snapshot {
+        snapshots.push(user::UserSnapshot {
             meta: seen.meta.clone(),
             spec: seen.spec.clone(),
             email: world
                 .email(&key.namespace, &key.name)
                 .cloned()
                 .unwrap_or(Err(crate::domain::email::EmailError::LocalPart)),
-            recorded: seen.status.account_id.clone(),
+            status_account_id: seen.status.account_id.clone(),
             organization,
             now,
             account: relatives.get(&key.name).and_then(|itself| itself.account.clone()),
             not_adoptable: None,
             former: None,
-            given_up: None,
+            abandoned: None,
             held_up: false,
             departure: None,
-            password: PasswordFacts::NotAsked,
+            password: PasswordFacts::NotReferenced,
             directories: BTreeMap::new(),
             telling: Telling::default(),
             login_holder: None,
-            contest: Contest::default(),
+            contest: EmailConflict::default(),
             relatives,
             heirs,
-            control: Control::default(),
+            control: AdminCoverage::default(),
         });
     }
     find_adoptable(world, store, adoptable, &mut snapshots).await?;
     for snapshot in &mut snapshots {
-        let user::Snapshot { meta, spec, account, .. } = snapshot;
+        let user::UserSnapshot { meta, spec, account, .. } = snapshot;
         meta.unreadable = unreadable::with_wrong_values(&meta.unreadable, spec, account.as_ref());
         *spec = unreadable::user_in_force(spec, &meta.unreadable, account.as_ref());
     }
@@ -465,15 +470,15 @@ async fn users<S: Store>(
 /// Returns the users and everybody whom their permissions or details come from or would, by
 /// namespace.
 async fn relatives<S: Store>(
-    world: &World,
+    world: &ClusterCache,
     store: &S,
     users: &[UserName],
-) -> Result<HashMap<String, Arc<Relatives>>, StoreError> {
+) -> Result<HashMap<String, Arc<SourceGraph>>, StoreError> {
     let mut known: BTreeSet<UserName> = BTreeSet::new();
     let mut accounts: HashMap<UserName, Account> = HashMap::new();
     let mut wanted = declared_line(world, users, &known);
     while !wanted.is_empty() {
-        accounts.extend(store.lineage(&wanted).await?);
+        accounts.extend(store.inheritance_chain(&wanted).await?);
         known.extend(wanted);
         known.extend(accounts.keys().cloned());
         let followed =
@@ -485,9 +490,9 @@ async fn relatives<S: Store>(
         let followed: Vec<UserName> = followed.filter(|user| !known.contains(user)).collect();
         wanted = declared_line(world, &followed, &known);
     }
-    let mut relatives: HashMap<String, Relatives> = HashMap::new();
+    let mut relatives: HashMap<String, SourceGraph> = HashMap::new();
     for user in known {
-        let relative = Relative {
+        let relative = SourceNode {
             account: accounts.remove(&user),
             declared: world.users.get(&user).map(declared),
         };
@@ -500,7 +505,11 @@ async fn relatives<S: Store>(
 }
 
 /// Returns the users and whom they declare to get something from, as far as that leads.
-fn declared_line(world: &World, users: &[UserName], known: &BTreeSet<UserName>) -> Vec<UserName> {
+fn declared_line(
+    world: &ClusterCache,
+    users: &[UserName],
+    known: &BTreeSet<UserName>,
+) -> Vec<UserName> {
     let mut line: BTreeSet<UserName> = BTreeSet::new();
     let mut next: Vec<UserName> = users.to_vec();
     while let Some(user) = next.pop() {
@@ -519,16 +528,16 @@ fn declared_line(world: &World, users: &[UserName], known: &BTreeSet<UserName>) 
     line.into_iter().collect()
 }
 
-fn declared(seen: &Seen<UserSpec, UserStatus>) -> Declared {
-    Declared { deleting: seen.meta.deleting, follows: follows(&seen.spec).map(str::to_owned) }
+fn declared(seen: &CachedObject<UserSpec, UserStatus>) -> DeclaredSource {
+    DeclaredSource { deleting: seen.meta.deleting, follows: follows(&seen.spec).map(str::to_owned) }
 }
 
 /// Looks up the accounts that users without one name as those that they are to take over.
 async fn adoptable<S: Store>(
-    world: &World,
+    world: &ClusterCache,
     store: &S,
     names: &[UserName],
-    relatives: &HashMap<String, Arc<Relatives>>,
+    relatives: &HashMap<String, Arc<SourceGraph>>,
 ) -> Result<HashMap<AccountId, Account>, StoreError> {
     let asked = |(namespace, name): &UserName| {
         let has_one = relatives
@@ -554,9 +563,9 @@ async fn adoptable<S: Store>(
 /// Returns the groups that objects are judged by: those that are looked at, and those that users
 /// are in or ask for.
 fn concerned_groups(
-    world: &World,
+    world: &ClusterCache,
     keys: &[&ObjectKey],
-    relatives: &HashMap<String, Arc<Relatives>>,
+    relatives: &HashMap<String, Arc<SourceGraph>>,
     adoptable: &HashMap<AccountId, Account>,
 ) -> BTreeSet<GroupName> {
     let of = |account: &Account| (account.namespace.clone(), account.content.group.clone());
@@ -581,12 +590,12 @@ fn concerned_groups(
 /// Looks up which accounts users without one take over: those that nobody owns who is there. And
 /// whether the ids that accounts for directories' entries are to have are free.
 async fn find_adoptable<S: Store>(
-    world: &World,
+    world: &ClusterCache,
     store: &S,
     found: &HashMap<AccountId, Account>,
-    snapshots: &mut [user::Snapshot],
+    snapshots: &mut [user::UserSnapshot],
 ) -> Result<(), StoreError> {
-    let asked = |snapshot: &user::Snapshot| {
+    let asked = |snapshot: &user::UserSnapshot| {
         let waits = snapshot.account.is_none() && !snapshot.meta.deleting;
         Adoption::parse(snapshot.spec.adopt.as_ref().filter(|_| waits)?)
     };
@@ -622,11 +631,12 @@ async fn find_adoptable<S: Store>(
 /// Looks up what became of the accounts of users that are being deleted and have none.
 async fn find_departures<S: Store>(
     store: &S,
-    snapshots: &mut [user::Snapshot],
+    snapshots: &mut [user::UserSnapshot],
 ) -> Result<(), StoreError> {
-    let gone = |snapshot: &user::Snapshot| snapshot.meta.deleting && snapshot.account.is_none();
-    let name =
-        |snapshot: &user::Snapshot| (snapshot.meta.namespace.clone(), snapshot.meta.name.clone());
+    let gone = |snapshot: &user::UserSnapshot| snapshot.meta.deleting && snapshot.account.is_none();
+    let name = |snapshot: &user::UserSnapshot| {
+        (snapshot.meta.namespace.clone(), snapshot.meta.name.clone())
+    };
     let wanted: Vec<(UserName, String)> = snapshots
         .iter()
         .filter(|snapshot| gone(snapshot))
@@ -635,7 +645,7 @@ async fn find_departures<S: Store>(
     if wanted.is_empty() {
         return Ok(());
     }
-    let mut found = store.departures(&wanted).await?;
+    let mut found = store.deleted_accounts(&wanted).await?;
     for snapshot in snapshots.iter_mut().filter(|snapshot| gone(snapshot)) {
         snapshot.departure = found.remove(&name(snapshot));
     }
@@ -645,14 +655,14 @@ async fn find_departures<S: Store>(
 /// Looks up whether the accounts that `User`s name which go, and don't own, are anybody else's.
 async fn find_given_up<S: Store>(
     store: &S,
-    snapshots: &mut [user::Snapshot],
+    snapshots: &mut [user::UserSnapshot],
 ) -> Result<(), StoreError> {
-    let named = |snapshot: &user::Snapshot| {
+    let named = |snapshot: &user::UserSnapshot| {
         let goes =
             snapshot.meta.deleting && snapshot.account.is_none() && snapshot.departure.is_none();
         let is_known = unreadable::deletion(&snapshot.meta).is_none();
         let gives_up = goes && is_known && snapshot.spec.deletion_policy == DeletionPolicy::Delete;
-        Some(AccountId(snapshot.recorded.as_ref().filter(|_| gives_up)?.parse().ok()?))
+        Some(AccountId(snapshot.status_account_id.as_ref().filter(|_| gives_up)?.parse().ok()?))
     };
     let wanted: Vec<AccountKey> = snapshots.iter().filter_map(named).map(AccountKey::Id).collect();
     if wanted.is_empty() {
@@ -660,7 +670,7 @@ async fn find_given_up<S: Store>(
     }
     let found = store.find(&wanted).await?;
     for snapshot in snapshots {
-        snapshot.given_up =
+        snapshot.abandoned =
             named(snapshot).filter(|account| !found.contains_key(&AccountKey::Id(*account)));
     }
     Ok(())
@@ -671,16 +681,16 @@ async fn find_given_up<S: Store>(
 /// restore of etcd does.
 async fn find_former<S: Store>(
     store: &S,
-    snapshots: &mut [user::Snapshot],
+    snapshots: &mut [user::UserSnapshot],
 ) -> Result<(), StoreError> {
-    let has_it = |snapshot: &user::Snapshot| {
+    let has_it = |snapshot: &user::UserSnapshot| {
         let account = snapshot.account.as_ref();
         account.is_some_and(|account| {
-            snapshot.recorded == Some(account.id.to_string())
+            snapshot.status_account_id == Some(account.id.to_string())
                 || account.owner.uid == snapshot.meta.uid
         })
     };
-    let asked = |snapshot: &user::Snapshot| !snapshot.meta.deleting && !has_it(snapshot);
+    let asked = |snapshot: &user::UserSnapshot| !snapshot.meta.deleting && !has_it(snapshot);
     let creates: Vec<TransactionId> = snapshots
         .iter()
         .filter(|snapshot| asked(snapshot))
@@ -690,8 +700,8 @@ async fn find_former<S: Store>(
         return Ok(());
     }
     let created = store.created_accounts(&creates).await?;
-    let had = |snapshot: &user::Snapshot| {
-        let recorded = || Some(AccountId(snapshot.recorded.as_ref()?.parse().ok()?));
+    let had = |snapshot: &user::UserSnapshot| {
+        let recorded = || Some(AccountId(snapshot.status_account_id.as_ref()?.parse().ok()?));
         let created = || created.get(&TransactionId::of_create(&snapshot.meta.uid)).copied();
         Some(snapshot).filter(|snapshot| asked(snapshot)).and_then(|_| recorded().or_else(created))
     };
@@ -718,9 +728,9 @@ async fn find_former<S: Store>(
 
 /// Looks up who has the login names and addresses that are asked for and not had.
 async fn find_holders<S: Store>(
-    world: &World,
+    world: &ClusterCache,
     store: &S,
-    snapshots: &mut [user::Snapshot],
+    snapshots: &mut [user::UserSnapshot],
 ) -> Result<(), StoreError> {
     let wanted: Vec<AccountKey> = snapshots
         .iter()
@@ -748,14 +758,14 @@ async fn find_holders<S: Store>(
 
 /// Who has which address: many may stand in line for the same ones, and each is looked up once.
 struct Addresses<'a, S> {
-    world: &'a World,
+    world: &'a ClusterCache,
     store: &'a S,
-    known: HashMap<AccountKey, Option<Rival>>,
+    known: HashMap<AccountKey, Option<EmailHolder>>,
 }
 
 impl<S: Store> Addresses<'_, S> {
     fn note(&mut self, key: AccountKey, account: Option<Account>) {
-        let rival = |account| Rival {
+        let rival = |account| EmailHolder {
             asks_for: moving_to(self.world, &account),
             is_declared: has_user(self.world, &account),
             account: Arc::new(account),
@@ -763,7 +773,7 @@ impl<S: Store> Addresses<'_, S> {
         self.known.insert(key, account.map(rival));
     }
 
-    async fn holder(&mut self, key: &AccountKey) -> Result<Option<Rival>, StoreError> {
+    async fn holder(&mut self, key: &AccountKey) -> Result<Option<EmailHolder>, StoreError> {
         if !self.known.contains_key(key) {
             let account = self.store.find(std::slice::from_ref(key)).await?.remove(key);
             self.note(key.clone(), account);
@@ -772,13 +782,13 @@ impl<S: Store> Addresses<'_, S> {
     }
 }
 
-fn login_key(snapshot: &user::Snapshot) -> Option<AccountKey> {
+fn login_key(snapshot: &user::UserSnapshot) -> Option<AccountKey> {
     let customer_id = snapshot.organization.customer_id.as_ref().ok()?;
     let login_name: LoginName = user::login_name(snapshot, customer_id);
     snapshot.account.is_none().then_some(AccountKey::Login(login_name))
 }
 
-fn email_key(snapshot: &user::Snapshot) -> Option<AccountKey> {
+fn email_key(snapshot: &user::UserSnapshot) -> Option<AccountKey> {
     let email = snapshot.email.as_ref().ok()?;
     let has_it = snapshot.account.as_ref().is_some_and(|account| account.content.email == *email);
     (!has_it).then(|| AccountKey::Email {
@@ -792,8 +802,8 @@ async fn contest<S: Store>(
     addresses: &mut Addresses<'_, S>,
     ours: Option<&Account>,
     first: AccountKey,
-) -> Result<Contest, StoreError> {
-    let (mut rivals, mut met): (Vec<Rival>, HashSet<AccountId>) = (vec![], HashSet::new());
+) -> Result<EmailConflict, StoreError> {
+    let (mut rivals, mut met): (Vec<EmailHolder>, HashSet<AccountId>) = (vec![], HashSet::new());
     let mut next = first;
     while let Some(rival) = addresses.holder(&next).await? {
         let id = rival.account.id;
@@ -801,20 +811,20 @@ async fn contest<S: Store>(
             || rivals.len() == LONGEST_CONTEST
             || ours.is_some_and(|ours| ours.id == id)
         {
-            return Ok(Contest { rivals, ends_free: false });
+            return Ok(EmailConflict { rivals, ends_free: false });
         }
         let namespace = rival.account.namespace.clone();
         let asks_for = rival.asks_for.clone();
         rivals.push(rival);
-        let Some(email) = asks_for else { return Ok(Contest { rivals, ends_free: false }) };
+        let Some(email) = asks_for else { return Ok(EmailConflict { rivals, ends_free: false }) };
         next = AccountKey::Email { namespace, email };
     }
     let ends_free = !rivals.is_empty();
-    Ok(Contest { rivals, ends_free })
+    Ok(EmailConflict { rivals, ends_free })
 }
 
 /// Whether a `User` of an account's owner's name is there.
-fn has_user(world: &World, account: &Account) -> bool {
+fn has_user(world: &ClusterCache, account: &Account) -> bool {
     let is_presumed = world.presumes_owners && !account.owner.uid.is_empty();
     is_presumed
         || seen_user(world, &ObjectKey::new(Kind::User, &account.namespace, &account.owner.name))
@@ -823,10 +833,10 @@ fn has_user(world: &World, account: &Account) -> bool {
 
 /// Returns the address that an account's `User` asks for, if that is another one and may be
 /// applied.
-fn moving_to(world: &World, account: &Account) -> Option<Email> {
+fn moving_to(world: &ClusterCache, account: &Account) -> Option<Email> {
     let key = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
     let seen = seen_user(world, &key)?;
-    let Meta { uid, held, paused, deleting, .. } = &seen.meta;
+    let Meta { uid, has_finalizer: held, paused, deleting, .. } = &seen.meta;
     let free = *uid == account.owner.uid && *held && !paused && !deleting;
     let declared = world.email(&key.namespace, &key.name)?.clone().ok()?;
     let asks_for = own_email(Some(account), &declared).unwrap_or(declared);

@@ -15,18 +15,18 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
-use super::object_writer::{in_short, is_the_servers, unreadable_json};
-use super::workqueue::{Lane, ObjectKey, Queue};
+use super::object_writer::{is_the_servers, redact, unreadable_json};
+use super::workqueue::{ObjectKey, Priority, WorkQueue};
 use crate::api::PASSWORD_SECRET;
 use crate::api::user::PasswordSecretRef;
-use crate::domain::account::FromSecret;
+use crate::domain::account::SecretPassword;
 use crate::domain::email::Email;
 use crate::domain::organization::LoginName;
 use crate::domain::password::{
-    Candidate, Password, PasswordHash, Person, Requirement, without_line_end,
+    Password, PasswordCandidate, PasswordContext, PasswordHash, Requirement, without_line_end,
 };
 use crate::hashing::{Hashing, HashingError};
-use crate::plan::user::{PasswordFacts, Snapshot, login_name};
+use crate::plan::user::{PasswordFacts, UserSnapshot, login_name};
 
 /// How many passwords are hashed at once: each takes 19 MiB and a processor.
 const AT_ONCE: usize = 4;
@@ -44,7 +44,7 @@ const COMPARED: usize = 1024;
 
 /// What is asked about a password; another question has another answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct PasswordCheck {
     /// Where the password stands.
     pub reference: PasswordSecretRef,
     /// The version of the Secret, as its metadata has it.
@@ -56,7 +56,7 @@ pub struct Question {
     /// The address of the person.
     pub email: Email,
     /// The password that last came from a Secret, and from which version.
-    pub before: Option<FromSecret>,
+    pub before: Option<SecretPassword>,
     /// Whether it is that one still, where somebody else's was compared who had theirs from the
     /// same version.
     pub is_same: Option<bool>,
@@ -64,7 +64,7 @@ pub struct Question {
 
 /// Where the password in force stands: in this version of a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PasswordPlace {
+pub struct SecretVersionRef {
     /// The Secret and its key.
     pub reference: PasswordSecretRef,
     /// What the store knows the version by.
@@ -73,7 +73,7 @@ pub struct PasswordPlace {
 
 /// What the judge says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CheckResult {
     /// There is no such Secret, or none of our type.
     Missing,
     /// It lacks a key.
@@ -92,7 +92,7 @@ pub enum Verdict {
 
 /// A Secret of our type as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenSecret {
+pub struct CachedSecret {
     /// Its uid.
     pub uid: String,
     /// Its version.
@@ -102,9 +102,9 @@ pub struct SeenSecret {
 /// Who is to be judged, and how those were who were.
 #[derive(Debug, Default)]
 pub struct Passwords {
-    known: HashMap<ObjectKey, (Question, Verdict)>,
-    asked: HashMap<ObjectKey, Question>,
-    due: Queue,
+    known: HashMap<ObjectKey, (PasswordCheck, CheckResult)>,
+    asked: HashMap<ObjectKey, PasswordCheck>,
+    due: WorkQueue,
     /// How often the cluster was put back to an earlier time, so that a version known from before
     /// may stand for another password; and after which time the Secret of a `User` was found to
     /// hold the same.
@@ -130,15 +130,15 @@ impl Passwords {
     pub fn facts(
         &mut self,
         key: &ObjectKey,
-        snapshot: &Snapshot,
-        secret: Option<&SeenSecret>,
+        snapshot: &UserSnapshot,
+        secret: Option<&CachedSecret>,
         now: Instant,
     ) -> PasswordFacts {
         let Some(reference) =
             snapshot.spec.password_secret_ref.as_ref().filter(|_| !snapshot.meta.deleting)
         else {
             self.forget(key);
-            return PasswordFacts::NotAsked;
+            return PasswordFacts::NotReferenced;
         };
         let Some(secret) = secret else { return PasswordFacts::SecretMissing };
         let from_secret = snapshot
@@ -152,8 +152,8 @@ impl Passwords {
             return PasswordFacts::Same;
         }
         // Where a name isn't known, the `User` is refused for that.
-        let Some((login_name, email)) = names(snapshot) else { return PasswordFacts::Unjudged };
-        let question = Question {
+        let Some((login_name, email)) = names(snapshot) else { return PasswordFacts::Pending };
+        let question = PasswordCheck {
             reference: reference.clone(),
             resource_version: secret.resource_version.clone(),
             version,
@@ -166,25 +166,25 @@ impl Passwords {
             self.known.get(key).filter(|(answered, _)| *answered == question)
         {
             match verdict {
-                Verdict::Missing => return PasswordFacts::SecretMissing,
-                Verdict::KeyMissing(name) => return PasswordFacts::KeyMissing(name.clone()),
-                Verdict::Rejected(unmet) => return PasswordFacts::Rejected(unmet.clone()),
-                Verdict::Same => return PasswordFacts::Same,
-                Verdict::New(hash) => {
-                    return PasswordFacts::New(FromSecret {
+                CheckResult::Missing => return PasswordFacts::SecretMissing,
+                CheckResult::KeyMissing(name) => return PasswordFacts::KeyMissing(name.clone()),
+                CheckResult::Rejected(unmet) => return PasswordFacts::Rejected(unmet.clone()),
+                CheckResult::Same => return PasswordFacts::Same,
+                CheckResult::New(hash) => {
+                    return PasswordFacts::New(SecretPassword {
                         hash: hash.clone(),
                         version: question.version,
                     });
                 }
-                Verdict::MovedOn => return PasswordFacts::Unjudged,
-                Verdict::Failed => {}
+                CheckResult::MovedOn => return PasswordFacts::Pending,
+                CheckResult::Failed => {}
             }
         }
         if self.asked.get(key) != Some(&question) {
             self.asked.insert(key.clone(), question);
-            self.due.wake(key.clone(), now);
+            self.due.enqueue(key.clone(), now);
         }
-        PasswordFacts::Unjudged
+        PasswordFacts::Pending
     }
 
     /// Takes the questions that are due, as far as the judge has room for them. One about a version
@@ -193,13 +193,13 @@ impl Passwords {
     pub fn take(
         &mut self,
         now: Instant,
-        is_newest: impl Fn(&ObjectKey, &Question) -> bool,
-    ) -> Vec<(ObjectKey, Question)> {
+        is_newest: impl Fn(&ObjectKey, &PasswordCheck) -> bool,
+    ) -> Vec<(ObjectKey, PasswordCheck)> {
         let room = ASKED_AT_ONCE.saturating_sub(self.under_way.values().sum());
         let under_way = &mut self.under_way;
         let mut questions = vec![];
         let (asked, compared) = (&mut self.asked, &self.compared);
-        self.due.take_from(Lane::Asked, now, room, |key| {
+        self.due.take_from(Priority::High, now, room, |key| {
             let of_one = under_way.get(&key.namespace).copied().unwrap_or_default();
             if of_one >= OF_ONE_AT_ONCE {
                 return false;
@@ -212,7 +212,7 @@ impl Passwords {
             under_way.insert(key.namespace.clone(), of_one + 1);
             let is_same =
                 compared.get(&place(key, question)).and_then(|compared| compared.says(question));
-            questions.push((key.clone(), Question { is_same, ..question.clone() }));
+            questions.push((key.clone(), PasswordCheck { is_same, ..question.clone() }));
             true
         });
         questions
@@ -225,15 +225,15 @@ impl Passwords {
             self.under_way.get(organization).is_none_or(|count| *count < OF_ONE_AT_ONCE)
         };
         let is_full = self.under_way.values().sum::<usize>() >= ASKED_AT_ONCE;
-        self.due.next_due_of(Lane::Asked, has_room).filter(|_| !is_full)
+        self.due.next_due_of(Priority::High, has_room).filter(|_| !is_full)
     }
 
     /// Takes in a verdict. Returns whether its `User` has something new to look at.
-    pub fn take_verdict(
+    pub fn on_checked(
         &mut self,
         key: &ObjectKey,
-        question: Question,
-        verdict: Verdict,
+        question: PasswordCheck,
+        verdict: CheckResult,
         now: Instant,
     ) -> bool {
         if let Some(count) = self.under_way.get_mut(&key.namespace) {
@@ -242,19 +242,19 @@ impl Passwords {
                 self.under_way.remove(&key.namespace);
             }
         }
-        let question = Question { is_same: None, ..question };
+        let question = PasswordCheck { is_same: None, ..question };
         self.note_comparison(key, &question, &verdict);
         if self.asked.get(key) != Some(&question) {
             return false;
         }
-        if verdict == Verdict::Failed {
+        if verdict == CheckResult::Failed {
             let at = self.due.failed(key, now);
-            self.due.wake(key.clone(), at);
+            self.due.enqueue(key.clone(), at);
             return false;
         }
         self.due.succeeded(key);
         self.asked.remove(key);
-        if self.rollbacks > 0 && verdict == Verdict::Same {
+        if self.rollbacks > 0 && verdict == CheckResult::Same {
             self.judged_after.insert(key.clone(), self.rollbacks);
         }
         self.known.insert(key.clone(), (question, verdict));
@@ -273,15 +273,20 @@ impl Passwords {
 
     /// Notes whether the password in a Secret is the one that it was, for the others who have
     /// theirs from there.
-    fn note_comparison(&mut self, key: &ObjectKey, question: &Question, verdict: &Verdict) {
+    fn note_comparison(
+        &mut self,
+        key: &ObjectKey,
+        question: &PasswordCheck,
+        verdict: &CheckResult,
+    ) {
         let is_same = match verdict {
-            Verdict::Same => true,
-            Verdict::New(_) => false,
-            Verdict::Missing
-            | Verdict::KeyMissing(_)
-            | Verdict::Rejected(_)
-            | Verdict::MovedOn
-            | Verdict::Failed => return,
+            CheckResult::Same => true,
+            CheckResult::New(_) => false,
+            CheckResult::Missing
+            | CheckResult::KeyMissing(_)
+            | CheckResult::Rejected(_)
+            | CheckResult::MovedOn
+            | CheckResult::Failed => return,
         };
         // After a restore of etcd one version may stand for two passwords: what was compared for
         // one `User` says nothing of others.
@@ -305,20 +310,20 @@ impl Passwords {
 }
 
 impl Compared {
-    fn says(&self, question: &Question) -> Option<bool> {
+    fn says(&self, question: &PasswordCheck) -> Option<bool> {
         let before = question.before.as_ref().filter(|_| self.version == question.version)?;
         self.with.get(&before.version).copied()
     }
 }
 
 /// Returns which Secret a question is about.
-fn place(key: &ObjectKey, question: &Question) -> (String, String) {
+fn place(key: &ObjectKey, question: &PasswordCheck) -> (String, String) {
     (key.namespace.clone(), question.reference.name.clone())
 }
 
 /// Reads passwords for directories that take their text.
 #[derive(Clone)]
-pub struct Reader {
+pub struct SecretReader {
     client: Client,
     hashing: Arc<Hashing>,
     room: Arc<Semaphore>,
@@ -329,7 +334,7 @@ pub struct Reader {
 #[error("the password can't be read now")]
 pub struct Unread;
 
-impl Reader {
+impl SecretReader {
     /// Reads the text of a password, where a Secret has the one that a hash is of; nothing where
     /// none does any more.
     ///
@@ -338,22 +343,23 @@ impl Reader {
     pub async fn text(
         &self,
         namespace: &str,
-        place: &PasswordPlace,
+        place: &SecretVersionRef,
         hash: &PasswordHash,
-    ) -> Result<Option<Candidate>, Unread> {
-        let PasswordPlace { reference, version: wanted } = place;
+    ) -> Result<Option<PasswordCandidate>, Unread> {
+        let SecretVersionRef { reference, version: wanted } = place;
         let read =
             read_secret(&self.client, namespace, &reference.name).await.map_err(|_| Unread)?;
         let Some(mut secret) = read else { return Ok(None) };
         let metadata = &secret.metadata;
-        let seen = SeenSecret {
+        let seen = CachedSecret {
             uid: metadata.uid.clone().unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
         };
         let is_ours = secret.type_.as_deref() == Some(PASSWORD_SECRET);
         let entered =
             secret.data.as_ref().and_then(|data| data.get(&reference.key)).filter(|_| is_ours);
-        let candidate = entered.and_then(|entered| Candidate::new(without_line_end(&entered.0)));
+        let candidate =
+            entered.and_then(|entered| PasswordCandidate::new(without_line_end(&entered.0)));
         zeroize(&mut secret);
         let Some(candidate) = candidate else { return Ok(None) };
         if version(&seen, reference) == *wanted {
@@ -371,7 +377,7 @@ impl Reader {
 
 /// Returns what the store is to know a password's version by: another Secret, key or repetition is
 /// another version.
-fn version(secret: &SeenSecret, reference: &PasswordSecretRef) -> String {
+fn version(secret: &CachedSecret, reference: &PasswordSecretRef) -> String {
     let PasswordSecretRef { name: _, key, confirmation_key } = reference;
     format!(
         "{}/{}/{key}/{}",
@@ -383,7 +389,7 @@ fn version(secret: &SeenSecret, reference: &PasswordSecretRef) -> String {
 
 /// Returns the login name that the account has or would get, and the address that it asks for or
 /// has.
-fn names(snapshot: &Snapshot) -> Option<(LoginName, Email)> {
+fn names(snapshot: &UserSnapshot) -> Option<(LoginName, Email)> {
     let has = snapshot.account.as_ref();
     let asked_for = || Some(login_name(snapshot, snapshot.organization.customer_id.as_ref().ok()?));
     let login_name = has.map(|account| account.login_name.clone()).or_else(asked_for)?;
@@ -396,14 +402,14 @@ fn names(snapshot: &Snapshot) -> Option<(LoginName, Email)> {
 }
 
 /// Reads Secrets and judges what stands in them, off the loop.
-pub struct Judge {
+pub struct PasswordVerifier {
     client: Client,
     hashing: Arc<Hashing>,
     room: Arc<Semaphore>,
-    judging: JoinSet<(ObjectKey, Question, Verdict)>,
+    judging: JoinSet<(ObjectKey, PasswordCheck, CheckResult)>,
 }
 
-impl Judge {
+impl PasswordVerifier {
     /// Returns a judge that reads with this client.
     ///
     /// # Errors
@@ -421,8 +427,8 @@ impl Judge {
 
     /// Returns a reader, who hashes no more at once than the judge does alone.
     #[must_use]
-    pub fn reader(&self) -> Reader {
-        Reader {
+    pub fn reader(&self) -> SecretReader {
+        SecretReader {
             client: self.client.clone(),
             hashing: self.hashing.clone(),
             room: self.room.clone(),
@@ -430,7 +436,7 @@ impl Judge {
     }
 
     /// Has a question answered.
-    pub fn ask(&mut self, key: ObjectKey, question: Question) {
+    pub fn ask(&mut self, key: ObjectKey, question: PasswordCheck) {
         let (client, hashing, room) =
             (self.client.clone(), self.hashing.clone(), self.room.clone());
         self.judging.spawn(async move {
@@ -440,7 +446,7 @@ impl Judge {
     }
 
     /// Waits for the next verdict; for ever while nothing is judged.
-    pub async fn verdict(&mut self) -> (ObjectKey, Question, Verdict) {
+    pub async fn verdict(&mut self) -> (ObjectKey, PasswordCheck, CheckResult) {
         loop {
             match self.judging.join_next().await {
                 Some(Ok(answer)) => return answer,
@@ -470,7 +476,7 @@ async fn read_secret(
     namespace: &str,
     name: &str,
 ) -> Result<Option<Secret>, Unanswered> {
-    let said = |error: kube::Error| Unanswered(in_short(&error));
+    let said = |error: kube::Error| Unanswered(redact(&error));
     let request = Request::new(Secret::url_path(&(), Some(namespace)));
     let request = request
         .get(name, &GetParams::default())
@@ -497,32 +503,32 @@ async fn judge(
     hashing: Arc<Hashing>,
     room: Arc<Semaphore>,
     key: &ObjectKey,
-    question: &Question,
-) -> Verdict {
+    question: &PasswordCheck,
+) -> CheckResult {
     let mut secret = match read_secret(&client, &key.namespace, &question.reference.name).await {
         Ok(Some(secret)) => secret,
-        Ok(None) => return Verdict::Missing,
+        Ok(None) => return CheckResult::Missing,
         Err(Unanswered(why)) => {
             tracing::warn!(error = why, "a password's Secret can't be read, trying again");
-            return Verdict::Failed;
+            return CheckResult::Failed;
         }
     };
     // An API server that takes its time is waited for without a processor.
     let Ok(_permit) = room.acquire().await else {
         zeroize(&mut secret);
-        return Verdict::Failed;
+        return CheckResult::Failed;
     };
     let question = question.clone();
     let judged = tokio::task::spawn_blocking(move || verdict(&hashing, secret, &question));
-    judged.await.unwrap_or(Verdict::Failed)
+    judged.await.unwrap_or(CheckResult::Failed)
 }
 
 /// Judges what stands in a Secret, and overwrites it.
 #[must_use]
-pub fn verdict(hashing: &Hashing, mut secret: Secret, question: &Question) -> Verdict {
+pub fn verdict(hashing: &Hashing, mut secret: Secret, question: &PasswordCheck) -> CheckResult {
     let verdict = judged(hashing, &secret, question).unwrap_or_else(|error| {
         tracing::error!(%error, "a password can't be judged, trying again");
-        Verdict::Failed
+        CheckResult::Failed
     });
     zeroize(&mut secret);
     verdict
@@ -536,9 +542,9 @@ fn zeroize(secret: &mut Secret) {
 fn judged(
     hashing: &Hashing,
     secret: &Secret,
-    question: &Question,
-) -> Result<Verdict, HashingError> {
-    let Question {
+    question: &PasswordCheck,
+) -> Result<CheckResult, HashingError> {
+    let PasswordCheck {
         reference: PasswordSecretRef { name: _, key, confirmation_key },
         login_name,
         email,
@@ -547,38 +553,38 @@ fn judged(
         ..
     } = question;
     if secret.type_.as_deref() != Some(PASSWORD_SECRET) {
-        return Ok(Verdict::Missing);
+        return Ok(CheckResult::Missing);
     }
     if secret.metadata.resource_version.as_ref() != Some(&question.resource_version) {
-        return Ok(Verdict::MovedOn);
+        return Ok(CheckResult::MovedOn);
     }
     let under = |key: &String| {
         secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice())
     };
-    let Some(entered) = under(key) else { return Ok(Verdict::KeyMissing(key.clone())) };
-    let person = Person { login_name, email };
+    let Some(entered) = under(key) else { return Ok(CheckResult::KeyMissing(key.clone())) };
+    let person = PasswordContext { login_name, email };
     let password = match confirmation_key {
         None => Password::parse(entered, &person),
         Some(name) => match under(name) {
-            None => return Ok(Verdict::KeyMissing(name.clone())),
+            None => return Ok(CheckResult::KeyMissing(name.clone())),
             Some(again) => Password::confirmed(entered, again, &person),
         },
     };
-    let is_in_force = |candidate: &Candidate| match (before, is_same) {
+    let is_in_force = |candidate: &PasswordCandidate| match (before, is_same) {
         (None, _) => Ok(false),
         (Some(_), Some(is_same)) => Ok(*is_same),
         (Some(before), None) => hashing.verify(candidate, &before.hash),
     };
     match password {
         // What is in force was accepted once, and stays whatever is asked of a new one since.
-        Err(unmet) => match Candidate::new(without_line_end(entered))
+        Err(unmet) => match PasswordCandidate::new(without_line_end(entered))
             .filter(|_| !unmet.contains(&Requirement::Confirmed))
         {
-            Some(candidate) if is_in_force(&candidate)? => Ok(Verdict::Same),
-            _ => Ok(Verdict::Rejected(unmet)),
+            Some(candidate) if is_in_force(&candidate)? => Ok(CheckResult::Same),
+            _ => Ok(CheckResult::Rejected(unmet)),
         },
-        Ok(password) if is_in_force(password.candidate())? => Ok(Verdict::Same),
-        Ok(password) => Ok(Verdict::New(hashing.hash(&password)?)),
+        Ok(password) if is_in_force(password.candidate())? => Ok(CheckResult::Same),
+        Ok(password) => Ok(CheckResult::New(hashing.hash(&password)?)),
     }
 }
 
@@ -591,8 +597,8 @@ mod tests {
         ObjectKey::new(super::super::workqueue::Kind::User, organization, format!("u{number}"))
     }
 
-    fn question(version: &str, before: Option<&str>) -> Question {
-        Question {
+    fn question(version: &str, before: Option<&str>) -> PasswordCheck {
+        PasswordCheck {
             reference: PasswordSecretRef {
                 name: "shared".to_owned(),
                 key: "password".to_owned(),
@@ -602,7 +608,7 @@ mod tests {
             version: version.to_owned(),
             login_name: LoginName::stored("alice.acme".to_owned()),
             email: Email::stored("alice@acme.example".to_owned()),
-            before: before.map(|version| FromSecret {
+            before: before.map(|version| SecretPassword {
                 hash: PasswordHash::stored("hash".to_owned()),
                 version: version.to_owned(),
             }),
@@ -610,12 +616,12 @@ mod tests {
         }
     }
 
-    fn ask(passwords: &mut Passwords, key: ObjectKey, question: Question, now: Instant) {
+    fn ask(passwords: &mut Passwords, key: ObjectKey, question: PasswordCheck, now: Instant) {
         passwords.asked.insert(key.clone(), question);
-        passwords.due.wake(key, now);
+        passwords.due.enqueue(key, now);
     }
 
-    fn count(taken: &[(ObjectKey, Question)], organization: &str) -> usize {
+    fn count(taken: &[(ObjectKey, PasswordCheck)], organization: &str) -> usize {
         taken.iter().filter(|(key, _)| key.namespace == organization).count()
     }
 
@@ -626,7 +632,8 @@ mod tests {
         let verdict_of = |entered: &str, again: Option<&str>, before: Option<&str>| {
             let mut question = question("2", before.map(|_| "1"));
             if let (Some(known), Some(before)) = (&mut question.before, before) {
-                known.hash = hashing.rehash(&Candidate::new(before.as_bytes()).unwrap()).unwrap();
+                known.hash =
+                    hashing.rehash(&PasswordCandidate::new(before.as_bytes()).unwrap()).unwrap();
             }
             question.reference.confirmation_key = again.map(|_| "again".to_owned());
             let value = |text: &str| k8s_openapi::ByteString(text.as_bytes().to_vec());
@@ -651,14 +658,14 @@ mod tests {
             "short",
         ] {
             let entered = format!("{old}\n");
-            assert_eq!(verdict_of(&entered, None, Some(old)), Verdict::Same, "{old:?}");
-            assert_eq!(verdict_of(&entered, Some(old), Some(old)), Verdict::Same, "{old:?}");
+            assert_eq!(verdict_of(&entered, None, Some(old)), CheckResult::Same, "{old:?}");
+            assert_eq!(verdict_of(&entered, Some(old), Some(old)), CheckResult::Same, "{old:?}");
             for (again, before) in
                 [(None, None), (None, Some("gate Turnip, 41 onward")), (Some("another"), Some(old))]
             {
                 let verdict = verdict_of(&entered, again, before);
                 assert!(
-                    matches!(&verdict, Verdict::Rejected(_)),
+                    matches!(&verdict, CheckResult::Rejected(_)),
                     "{old:?} {again:?} {before:?}: {verdict:?}"
                 );
             }
@@ -681,7 +688,7 @@ mod tests {
             "it doesn't wait for one of the noisy ones to end"
         );
         let (first, asked) = taken[0].clone();
-        assert!(passwords.take_verdict(&first, asked, Verdict::Same, now));
+        assert!(passwords.on_checked(&first, asked, CheckResult::Same, now));
         assert_eq!(count(&passwords.take(now, |_, _| true), "noisy"), 1);
     }
 
@@ -699,14 +706,15 @@ mod tests {
     #[tokio::test]
     async fn what_was_compared_for_one_is_known_for_all_who_had_theirs_from_the_same_version() {
         let now = Instant::now();
-        for (verdict, known) in
-            [(Verdict::Same, true), (Verdict::New(PasswordHash::stored("new".to_owned())), false)]
-        {
+        for (verdict, known) in [
+            (CheckResult::Same, true),
+            (CheckResult::New(PasswordHash::stored("new".to_owned())), false),
+        ] {
             let mut passwords = Passwords::default();
             ask(&mut passwords, key("acme", 0), question("2", Some("1")), now);
             let (first, asked) = passwords.take(now, |_, _| true).remove(0);
             assert_eq!(asked.is_same, None);
-            assert!(passwords.take_verdict(&first, asked, verdict, now));
+            assert!(passwords.on_checked(&first, asked, verdict, now));
             let others = [
                 (key("acme", 1), "2", Some("1")),
                 (key("acme", 2), "2", Some("0")),

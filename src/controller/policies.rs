@@ -25,7 +25,7 @@ pub const POLICIES: [&str; 10] = [
 
 /// What of the policies a cluster lacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lack {
+pub struct PolicyGaps {
     /// The policies that aren't installed.
     pub missing: Vec<&'static str>,
     /// Those that are, and that no binding puts into force.
@@ -36,7 +36,7 @@ pub struct Lack {
 ///
 /// # Errors
 /// When the API server doesn't say.
-pub async fn lack(client: &Client) -> Result<Lack, kube::Error> {
+pub async fn lack(client: &Client) -> Result<PolicyGaps, kube::Error> {
     let validating: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
     let mutating: Api<MutatingAdmissionPolicy> = Api::all(client.clone());
     let validating_bound: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
@@ -59,7 +59,7 @@ pub async fn lack(client: &Client) -> Result<Lack, kube::Error> {
     let bound: BTreeSet<String> = of_validating.chain(of_mutating).collect();
     let (there, missing): (Vec<_>, Vec<_>) =
         POLICIES.into_iter().partition(|policy| present.contains(*policy));
-    Ok(Lack {
+    Ok(PolicyGaps {
         missing,
         unbound: there.into_iter().filter(|policy| !bound.contains(*policy)).collect(),
     })
@@ -69,7 +69,7 @@ pub async fn lack(client: &Client) -> Result<Lack, kube::Error> {
 /// nobody is warned, and some refusals come late.
 pub async fn report_missing(client: &Client) {
     match lack(client).await {
-        Ok(Lack { missing, unbound }) => {
+        Ok(PolicyGaps { missing, unbound }) => {
             for policy in missing {
                 tracing::warn!(
                     policy,
@@ -85,7 +85,7 @@ pub async fn report_missing(client: &Client) {
         }
         Err(error) => {
             tracing::warn!(
-                error = super::object_writer::in_short(&error),
+                error = super::object_writer::redact(&error),
                 "can't tell which admission policies are installed"
             )
         }

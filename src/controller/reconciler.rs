@@ -21,32 +21,32 @@ use tokio::time::Instant;
 use self::event_notes::{farewell, put_back, taken_back};
 use self::put_aside::PutAside;
 use self::under_way::CONFIRMED_AGAIN;
-use super::billing_periods::Months;
-use super::cache::{self, InForce, Origin, Reported, World};
+use super::billing_periods::PeriodCloser;
+use super::cache::{self, AppliedLinks, ClusterCache, HasConditions, Origin};
 use super::clocks::{Clocks, ServerClock};
 use super::list_watch::Relist;
-use super::object_writer::{self, Answer, Report, Said, Slots, Write};
+use super::object_writer::{self, EventNote, ObjectUpdate, UpdateQueue, Write, WriteResult};
 use super::observe::{self, Snapshot};
 use super::passwords::Passwords;
 use super::round_budget::RoundBudget;
-use super::watches::{Listing, News, Scope};
-use super::workqueue::{Kind, Lane, ObjectKey, Queue};
+use super::watches::{ClusterEvent, Listing, Scope};
+use super::workqueue::{Kind, ObjectKey, Priority, WorkQueue};
 use crate::api::{Lenient, UserGroup, UserGroupSpec, UserStatus};
 use crate::clock::Clock;
 use crate::domain::account::{Account, AccountId, Revision, Source, TransactionKind};
-use crate::domain::billing::Zone;
+use crate::domain::billing::BillingTimeZone;
 use crate::domain::group::ADMINISTRATORS;
-use crate::plan::status::Has;
+use crate::plan::status::StoredAccount;
 use crate::plan::{
-    Blocked, Decision, Hold, Plan, StoreTrouble, Urgency, organization, status, user,
+    Blocked, Decision, FinalizerAction, Plan, StoreTrouble, Urgency, organization, status, user,
 };
 use crate::provisioning::Groups;
 use crate::provisioning::queue::Provisioning;
-use crate::store::{Occasion, Receipt, Refusal, Store, StoreError};
+use crate::store::{CommitTime, Receipt, Refusal, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// How many objects are looked at, and committed, together.
-const GROUP: usize = 256;
+const BATCH: usize = 256;
 
 /// How many accounts of others the decisions of a round may name together, beyond those of the last
 /// one: who closes a loop names everybody on it.
@@ -56,14 +56,14 @@ const NAMED: usize = 16_384;
 const NAMED_PER_TURN: u64 = 64;
 
 /// How long counts of members and users are gathered before they are told.
-const COUNTS_GATHERED: Duration = Duration::from_secs(5);
+const COUNT_DEBOUNCE: Duration = Duration::from_secs(5);
 
 /// How long after a watch broke another break counts to the same series: it is taken up within 30
 /// s.
-const SERIES_OF_BREAKS: Duration = Duration::from_secs(90);
+const FAILURE_WINDOW: Duration = Duration::from_secs(90);
 
 /// How long a watch may break again and again before the operator isn't ready any more.
-const BLIND: Duration = Duration::from_secs(60);
+const UNREADY_AFTER: Duration = Duration::from_secs(60);
 
 /// How often in a row the store may refuse what is planned for an object before somebody is told:
 /// by then 15 s went by.
@@ -83,7 +83,7 @@ pub struct Settings {
     /// The names of the directories that transactions wait for.
     pub directories: BTreeSet<String>,
     /// The time zone whose months are billed.
-    pub billing_zone: Zone,
+    pub billing_zone: BillingTimeZone,
 }
 
 /// A list that is under way.
@@ -96,31 +96,31 @@ struct ListUnderWay {
 }
 
 /// Everything between the news and the writes: what was seen, who is due, what is to be told.
-pub struct Pipeline<S> {
+pub struct Reconciler<S> {
     store: S,
     settings: Settings,
     metrics: Arc<Metrics>,
-    world: World,
-    queue: Queue,
+    world: ClusterCache,
+    queue: WorkQueue,
     /// The users whose heirs are to be looked at, by lane and namespace: whose heirs they are
     /// together is found once.
-    heirs_of: BTreeMap<(Lane, String), BTreeSet<String>>,
+    heirs_of: BTreeMap<(Priority, String), BTreeSet<String>>,
     /// The namespaces in which another domain is listed: addresses may count to another listing of
     /// theirs now.
     relisted: BTreeSet<String>,
-    slots: Slots,
+    slots: UpdateQueue,
     /// Writes that stand in no slot: default groups and Events.
     others: Vec<Write>,
     /// Default groups that were asked for and not seen yet, by namespace and name.
-    creating: HashSet<(String, &'static str)>,
+    pending_default_groups: HashSet<(String, &'static str)>,
     /// Who waits for somebody else to be in control.
     waiting_for_control: BTreeSet<ObjectKey>,
     /// Who is yet to take over an account that isn't theirs, and which.
     taking_over: HashMap<ObjectKey, AccountId>,
     /// What is said when an object goes, by its uid, until its finalizer is off.
-    farewells: HashMap<String, Said>,
+    final_events: HashMap<String, EventNote>,
     /// When a watch's present series of breaks began, and its last break.
-    broken: HashMap<Scope, (Instant, Instant)>,
+    watch_failures: HashMap<Scope, (Instant, Instant)>,
     /// The namespaces that it works in; nothing where in all.
     namespaces: Option<BTreeSet<String>>,
     /// What is to be listed.
@@ -140,11 +140,11 @@ pub struct Pipeline<S> {
     /// When it began to work, also by the clock, to the second as statuses have it.
     started: (Instant, jiff::Timestamp),
     /// The groups that directories are to keep, when it is time to tell them.
-    tidying: Option<Groups>,
+    group_cleanup: Option<Groups>,
     /// The newest change by a member that was looked at.
     member_changes: i64,
     /// Whether what no `User` leads to is to be looked at.
-    store_unseen: bool,
+    scan_due: bool,
     /// When to ask the store again whether the claim stands, where it couldn't be asked: until then
     /// no directory is brought anything.
     claim_asked_again: Option<Instant>,
@@ -152,11 +152,11 @@ pub struct Pipeline<S> {
     confirm_at: Option<Instant>,
     /// The transactions in flight, by the uid of their `User`, and whether they are overdue.
     in_flight: HashMap<String, (TransactionKind, bool)>,
-    months: Months,
+    months: PeriodCloser,
     clocks: Clocks,
     /// Whose commit failed and may have been done all the same, with the revision that it was
     /// planned from: nobody was woken after it.
-    unsure: HashMap<ObjectKey, Option<Revision>>,
+    uncertain_commits: HashMap<ObjectKey, Option<Revision>>,
     /// How often in a row the store refused what was planned for an object.
     refused: HashMap<ObjectKey, u32>,
     /// Whose change waits for an application's lock.
@@ -166,7 +166,7 @@ pub struct Pipeline<S> {
     superseded: Option<StoreError>,
 }
 
-impl<S: Store> Pipeline<S> {
+impl<S: Store> Reconciler<S> {
     /// Returns a pipeline that starts to work once every scope was listed.
     pub fn new(store: S, settings: Settings, scopes: Vec<Scope>, metrics: Arc<Metrics>) -> Self {
         let mut provisioning =
@@ -177,35 +177,35 @@ impl<S: Store> Pipeline<S> {
             passwords: Passwords::default(),
             provisioning,
             started: (Instant::now(), status::second(settings.clock.now()).0),
-            tidying: None,
+            group_cleanup: None,
             claim_asked_again: None,
             confirm_at: None,
-            store_unseen: false,
+            scan_due: false,
             member_changes: 0,
             in_flight: HashMap::new(),
             store,
             resync_at: Instant::now() + settings.resync,
-            months: Months::new(),
+            months: PeriodCloser::new(),
             clocks: Clocks::new(settings.clock, ServerClock::unread()),
             settings,
             metrics,
-            world: World::default(),
-            queue: Queue::default(),
+            world: ClusterCache::default(),
+            queue: WorkQueue::default(),
             heirs_of: BTreeMap::new(),
             relisted: BTreeSet::new(),
-            slots: Slots::default(),
+            slots: UpdateQueue::default(),
             others: vec![],
-            creating: HashSet::new(),
+            pending_default_groups: HashSet::new(),
             waiting_for_control: BTreeSet::new(),
             taking_over: HashMap::new(),
-            farewells: HashMap::new(),
-            broken: HashMap::new(),
+            final_events: HashMap::new(),
+            watch_failures: HashMap::new(),
             namespaces: scopes.iter().map(|scope| scope.namespace.clone()).collect(),
             unlisted: scopes.iter().cloned().collect(),
             scopes: scopes.into_iter().collect(),
             lists: HashMap::new(),
             relist: None,
-            unsure: HashMap::new(),
+            uncertain_commits: HashMap::new(),
             refused: HashMap::new(),
             put_aside: PutAside::default(),
             superseded: None,
@@ -240,9 +240,9 @@ impl<S: Store> Pipeline<S> {
     pub fn is_up_to_date(&self) -> bool {
         let now = Instant::now();
         let blind = |(begun, last): &(Instant, Instant)| {
-            now.duration_since(*last) < SERIES_OF_BREAKS && now.duration_since(*begun) > BLIND
+            now.duration_since(*last) < FAILURE_WINDOW && now.duration_since(*begun) > UNREADY_AFTER
         };
-        self.is_synced() && !self.broken.values().any(blind)
+        self.is_synced() && !self.watch_failures.values().any(blind)
     }
 
     /// Returns when the next round is due: never before everything was listed.
@@ -294,27 +294,27 @@ impl<S: Store> Pipeline<S> {
 
     /// Whether no report waits and no write is under way.
     #[must_use]
-    pub fn everything_is_told(&self) -> bool {
+    pub fn is_drained(&self) -> bool {
         self.slots.is_empty() && self.others.is_empty()
     }
 
     fn resync(&mut self) {
         self.resync_at = Instant::now() + self.settings.resync;
-        self.store_unseen = true;
+        self.scan_due = true;
         let kinds = [Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
         let keys: Vec<ObjectKey> =
             kinds.into_iter().flat_map(|kind| self.world.keys(kind, None)).collect();
-        self.follow(keys);
+        self.enqueue_low(keys);
     }
 
     /// Looks at objects that only follow from what became of others.
-    fn follow(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
+    fn enqueue_low(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
         let now = Instant::now();
-        keys.into_iter().for_each(|key| self.queue.follow(key, now));
+        keys.into_iter().for_each(|key| self.queue.enqueue_low(key, now));
     }
 
     /// Looks at those who follow a user, directly or through others, when the next round begins.
-    fn look_at_heirs(&mut self, lane: Lane, namespace: &str, user: &str) {
+    fn look_at_heirs(&mut self, lane: Priority, namespace: &str, user: &str) {
         self.heirs_of.entry((lane, namespace.to_owned())).or_default().insert(user.to_owned());
     }
 
@@ -323,7 +323,7 @@ impl<S: Store> Pipeline<S> {
     fn find_dependants(&mut self) {
         let now = Instant::now();
         for namespace in std::mem::take(&mut self.relisted) {
-            self.wake(self.world.keys(Kind::OrgEmailDomain, Some(&namespace)));
+            self.enqueue(self.world.keys(Kind::OrgEmailDomain, Some(&namespace)));
         }
         for ((lane, namespace), users) in std::mem::take(&mut self.heirs_of) {
             for heir in self.world.heirs(&namespace, users.iter().map(String::as_str)) {
@@ -332,22 +332,22 @@ impl<S: Store> Pipeline<S> {
         }
     }
 
-    fn wake(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
+    fn enqueue(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
         let now = Instant::now();
-        keys.into_iter().for_each(|key| self.queue.wake(key, now));
+        keys.into_iter().for_each(|key| self.queue.enqueue(key, now));
     }
 
     /// Takes what is due through the pipeline, what others depend on first. Returns whether the
     /// store could be used.
-    pub async fn round(&mut self) -> bool {
+    pub async fn run_once(&mut self) -> bool {
         let mut in_use = true;
         if self.resync_at <= Instant::now() {
             self.resync();
             self.relist = self.relist.max(Some(Relist::Resync));
         }
-        if let Err(error) = self.confirm().await.and(self.look_at_the_store().await) {
+        if let Err(error) = self.confirm().await.and(self.scan_orphans().await) {
             // What can't be read now can't be read in a second either.
-            self.store_unseen &= !error.is_about_data();
+            self.scan_due &= !error.is_about_data();
             self.wait_for_store(vec![], error);
             self.confirm_at.get_or_insert(Instant::now() + CONFIRMED_AGAIN);
             in_use = false;
@@ -361,7 +361,7 @@ impl<S: Store> Pipeline<S> {
         }
         self.find_dependants();
         let mut budget = RoundBudget::new(&self.world);
-        let due = self.queue.take_within(Instant::now(), GROUP, |lane, key| budget.room(lane, key));
+        let due = self.queue.take_within(Instant::now(), BATCH, |lane, key| budget.room(lane, key));
         // Whom an application held up a moment ago may be held up again, and holds up nobody else's
         // commit.
         let (put_aside, due): (Vec<_>, Vec<_>) =
@@ -371,13 +371,13 @@ impl<S: Store> Pipeline<S> {
         let (users, others): (Vec<_>, Vec<_>) =
             rest.into_iter().partition(|key| key.kind == Kind::User);
         let mut stages = [others, users, put_aside].into_iter();
-        if let Err(error) = self.settle(organizations.clone()).await {
+        if let Err(error) = self.ensure_default_groups(organizations.clone()).await {
             self.wait_for_store(organizations, error);
             in_use = false;
         }
         while let Some(keys) = stages.next().filter(|_| self.superseded.is_none()) {
-            match self.carry(&keys).await {
-                Err((error, keys)) if error.is_about_data() => self.carry_singly(keys).await,
+            match self.reconcile_batch(&keys).await {
+                Err((error, keys)) if error.is_about_data() => self.reconcile_each(keys).await,
                 Err((error, keys)) => {
                     // What comes later in the round isn't tried on a store that is away.
                     self.wait_for_store(
@@ -395,9 +395,9 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Carries each object by itself, so that one unreadable row holds up nobody else's.
-    async fn carry_singly(&mut self, keys: Vec<ObjectKey>) {
+    async fn reconcile_each(&mut self, keys: Vec<ObjectKey>) {
         for key in keys {
-            if let Err((error, keys)) = self.carry(std::slice::from_ref(&key)).await {
+            if let Err((error, keys)) = self.reconcile_batch(std::slice::from_ref(&key)).await {
                 self.wait_for_store(keys, error);
             }
             if self.superseded.is_some() {
@@ -407,7 +407,10 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// observe -> decide -> commit -> report. Returns whom that failed for, where it did.
-    async fn carry(&mut self, keys: &[ObjectKey]) -> Result<(), (StoreError, Vec<ObjectKey>)> {
+    async fn reconcile_batch(
+        &mut self,
+        keys: &[ObjectKey],
+    ) -> Result<(), (StoreError, Vec<ObjectKey>)> {
         if keys.is_empty() {
             return Ok(());
         }
@@ -419,7 +422,7 @@ impl<S: Store> Pipeline<S> {
         let mut observed = observed.map_err(|error| (error, keys.to_vec()))?;
         observed.iter_mut().for_each(|(key, snapshot)| self.add_what_is_under_way(key, snapshot));
         let (mut decided, later) = decide(observed, NAMED);
-        self.wake(later);
+        self.enqueue(later);
         for (key, _, decision) in &decided {
             let named = u64::try_from(decision.named()).unwrap_or(u64::MAX);
             self.queue.charge(&key.namespace, named / NAMED_PER_TURN);
@@ -427,7 +430,7 @@ impl<S: Store> Pipeline<S> {
         // Before anybody is woken: those who wait may stand behind those whom they wait for, or in
         // a later commit.
         for (key, snapshot, decision) in &decided {
-            self.note(key, snapshot, decision);
+            self.record_applied(key, snapshot, decision);
         }
         // Who loses rights goes first, and in a commit of their own: another may wait for an
         // application, or be short of time.
@@ -454,43 +457,43 @@ impl<S: Store> Pipeline<S> {
     ) -> Result<(), StoreError> {
         let plans: Vec<Plan> =
             decided.iter().filter_map(|(_, _, decision)| decision.plan.clone()).collect();
-        self.wake_after_unsure(&decided);
+        self.enqueue_after_uncertain(&decided);
         let answers = self.commit(&plans).await;
         let planned = decided.iter().filter(|(_, _, decision)| decision.plan.is_some());
         match &answers {
             Err(error) if error.is_about_data() => {}
             Err(_) => self
-                .unsure
+                .uncertain_commits
                 .extend(planned.map(|(key, snapshot, _)| (key.clone(), revision(snapshot)))),
             Ok(_) => planned.for_each(|(key, ..)| {
-                self.unsure.remove(key);
+                self.uncertain_commits.remove(key);
             }),
         }
         let mut answers = answers?.into_iter();
         for (key, mut snapshot, decision) in decided {
             let answer = decision.plan.as_ref().and_then(|_| answers.next());
             match answer {
-                Some(Err(Refusal::Locked)) => self.put_aside(key, &snapshot, StoreTrouble::Locked),
-                Some(Err(Refusal::OutOfTime)) => self.put_aside(key, &snapshot, StoreTrouble::Slow),
-                Some(Err(refusal)) => self.look_again(key, &mut snapshot, decision, refusal),
+                Some(Err(Refusal::Locked)) => self.isolate(key, &snapshot, StoreTrouble::Locked),
+                Some(Err(Refusal::OutOfTime)) => self.isolate(key, &snapshot, StoreTrouble::Slow),
+                Some(Err(refusal)) => self.requeue(key, &mut snapshot, decision, refusal),
                 Some(Ok(receipt)) => {
                     match &receipt {
                         Receipt::Account(account) => {
-                            self.world.note(&key, Some(in_force(account)));
+                            self.world.record_applied(&key, Some(in_force(account)));
                             if decision.plan.as_ref().is_some_and(Plan::creates)
                                 && account.revision == Revision(1)
                             {
                                 self.provisioning.created(account.id, Instant::now());
                             }
                         }
-                        Receipt::Deleted(_) => _ = self.world.note(&key, None),
+                        Receipt::Deleted(_) => _ = self.world.record_applied(&key, None),
                         Receipt::Done => {}
                     }
-                    self.wake_dependants(&snapshot, decision.plan.as_ref(), &receipt);
+                    self.enqueue_dependents(&snapshot, decision.plan.as_ref(), &receipt);
                     self.others.extend(taken_back(&snapshot, &receipt));
-                    self.others.extend(decision.puts_back.then(|| put_back(&snapshot)));
-                    if decision.again {
-                        self.queue.wake(key.clone(), Instant::now());
+                    self.others.extend(decision.repairs_drift.then(|| put_back(&snapshot)));
+                    if decision.requeue {
+                        self.queue.enqueue(key.clone(), Instant::now());
                     }
                     self.report(key, &mut snapshot, &decision, Some(&receipt));
                 }
@@ -508,14 +511,14 @@ impl<S: Store> Pipeline<S> {
         let deadline = now.checked_add(self.settings.transaction_deadline).unwrap_or(now);
         let started = Instant::now();
         tracing::debug!(plans = plans.len(), "committing");
-        let answers = self.store.commit(plans, Occasion { now, deadline }).await?;
+        let answers = self.store.commit(plans, CommitTime { now, deadline }).await?;
         self.metrics.committed(&answers, started.elapsed());
         Ok(answers)
     }
 
     /// The store saw something that the snapshot didn't show: the next look will. Where it doesn't,
     /// again and again, somebody is told.
-    fn look_again(
+    fn requeue(
         &mut self,
         key: ObjectKey,
         snapshot: &mut Snapshot,
@@ -543,7 +546,7 @@ impl<S: Store> Pipeline<S> {
         };
         if has_status {
             decision.blocked.insert(0, Blocked::RefusedByStore { why: refusal.to_string() });
-            decision.hold = Hold::Keep;
+            decision.finalizer = FinalizerAction::Keep;
             self.tell(key, snapshot, &decision, None);
         }
     }
@@ -561,19 +564,19 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Notes who depends on whom, who waits for control, and who for an account.
-    fn note(&mut self, key: &ObjectKey, snapshot: &Snapshot, decision: &Decision) {
+    fn record_applied(&mut self, key: &ObjectKey, snapshot: &Snapshot, decision: &Decision) {
         if let Snapshot::User(user) = snapshot {
             let in_force = user.account.as_ref().map(in_force);
             let follows = in_force.as_ref().and_then(|account| account.follows.clone());
             let undeclared = follows.is_some() && follows.as_deref() != user::follows(&user.spec);
-            if self.world.note(key, in_force) {
+            if self.world.record_applied(key, in_force) {
                 if undeclared {
                     // Nobody could know until now that those behind it are behind whom it follows.
-                    self.look_at_heirs(Lane::Following, &key.namespace, &key.name);
+                    self.look_at_heirs(Priority::Low, &key.namespace, &key.name);
                 }
                 if user.meta.deleting {
                     // Nor whether it takes the account of its name along.
-                    self.wake_those_who_wait_for_control(&key.namespace);
+                    self.enqueue_waiting_for_administrator(&key.namespace);
                 }
             }
         }
@@ -614,46 +617,51 @@ impl<S: Store> Pipeline<S> {
         decision: &Decision,
         receipt: Option<&Receipt>,
     ) {
-        let (uid, is_ours) =
-            (snapshot.meta().uid.clone(), snapshot.meta().deleting || snapshot.meta().held);
+        let (uid, is_ours) = (
+            snapshot.meta().uid.clone(),
+            snapshot.meta().deleting || snapshot.meta().has_finalizer,
+        );
         let hold = match receipt {
             // Our finalizer is on until every directory has confirmed it.
-            Some(Receipt::Deleted(departure)) if departure.transaction.in_flight() => Hold::Keep,
-            _ => decision.hold,
+            Some(Receipt::Deleted(departure)) if departure.transaction.in_flight() => {
+                FinalizerAction::Keep
+            }
+            _ => decision.finalizer,
         };
         let report = match (hold, &mut *snapshot) {
             // Somebody released it: it isn't ours to speak of.
-            (Hold::Keep, _) if !is_ours => return,
-            (Hold::Keep, Snapshot::User(user)) => {
+            (FinalizerAction::Keep, _) if !is_ours => return,
+            (FinalizerAction::Keep, Snapshot::User(user)) => {
                 let found = has(user, receipt);
                 let account = brought(user, found);
-                self.follow_up(&key, user, found);
-                if let Some(lost) = decision.drops {
+                self.schedule_provisioning(&key, user, found);
+                if let Some(lost) = decision.deprovisions {
                     self.provisioning.drop_entry(&key, lost, Instant::now());
                 }
                 // What was just asked of directories is missing there now.
                 self.add_what_directories_lack(&key, user, account);
                 let found = has(user, receipt);
-                Report::User(Box::new(status::of_user(
+                ObjectUpdate::User(Box::new(status::of_user(
                     user,
                     found,
                     &decision.blocked,
                     &self.settings.billing_zone,
                 )))
             }
-            (Hold::Keep, Snapshot::Group(group)) if group.spec.is_some() => {
-                Report::Group(Box::new(status::of_group(group, &decision.blocked)))
+            (FinalizerAction::Keep, Snapshot::Group(group)) if group.spec.is_some() => {
+                ObjectUpdate::Group(Box::new(status::of_group(group, &decision.blocked)))
             }
-            (Hold::Keep, Snapshot::Domain(domain)) if domain.spec.is_some() => {
-                Report::Domain(Box::new(status::of_listing(domain, &decision.blocked)))
+            (FinalizerAction::Keep, Snapshot::Domain(domain)) if domain.spec.is_some() => {
+                ObjectUpdate::Domain(Box::new(status::of_listing(domain, &decision.blocked)))
             }
-            (Hold::Keep, Snapshot::Group(_) | Snapshot::Domain(_)) => return,
+            (FinalizerAction::Keep, Snapshot::Group(_) | Snapshot::Domain(_)) => return,
             (hold, _) => {
                 // The store says once how the account went, and the finalizer may take several
                 // tries.
-                self.farewells.extend(farewell(snapshot, receipt).map(|said| (uid.clone(), said)));
-                self.land(&uid);
-                Report::Hold { hold, farewell: self.farewells.get(&uid).cloned() }
+                self.final_events
+                    .extend(farewell(snapshot, receipt).map(|said| (uid.clone(), said)));
+                self.clear_in_flight(&uid);
+                ObjectUpdate::Hold { hold, farewell: self.final_events.get(&uid).cloned() }
             }
         };
         let lane = report.lane(&self.world, &key);
@@ -662,18 +670,18 @@ impl<S: Store> Pipeline<S> {
 
     /// Creates the default groups that organizations lack, and looks at what the store still has of
     /// objects that went without our knowing.
-    async fn settle(&mut self, keys: Vec<ObjectKey>) -> Result<(), StoreError> {
+    async fn ensure_default_groups(&mut self, keys: Vec<ObjectKey>) -> Result<(), StoreError> {
         if keys.is_empty() {
             return Ok(());
         }
-        let ghosts = observe::ghosts(&self.world, &self.store, &keys).await?;
-        self.wake(ghosts);
+        let ghosts = observe::orphaned_records(&self.world, &self.store, &keys).await?;
+        self.enqueue(ghosts);
         for key in keys {
             self.queue.succeeded(&key);
             for name in
                 organization::missing_groups(&observe::organization(&self.world, &key.namespace))
             {
-                if self.creating.insert((key.namespace.clone(), name)) {
+                if self.pending_default_groups.insert((key.namespace.clone(), name)) {
                     let group = Box::new(default_group(&key.namespace, name));
                     self.others.push(Write::NewGroup { organization: key.clone(), group });
                 }
@@ -704,26 +712,26 @@ impl<S: Store> Pipeline<S> {
     fn tell_that_it_waits(
         &mut self,
         key: &ObjectKey,
-        user: Option<&user::Snapshot>,
+        user: Option<&user::UserSnapshot>,
         trouble: StoreTrouble,
         is_planned: bool,
     ) {
         let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
         let (Some(uid), Some(mut report)) =
-            (uid, without_store(&self.world, key, trouble, is_planned))
+            (uid, store_unavailable_status(&self.world, key, trouble, is_planned))
         else {
             return;
         };
-        if let (Report::User(waits), Some(user)) = (&mut report, user) {
+        if let (ObjectUpdate::User(waits), Some(user)) = (&mut report, user) {
             let blocked = [Blocked::StoreUnavailable(trouble)];
             let found =
                 status::of_user(user, has(user, None), &blocked, &self.settings.billing_zone);
             let observed = waits.observed_generation;
             let conditions =
-                status::without_store(&found.conditions, observed.unwrap_or(-1), trouble);
+                status::store_unavailable(&found.conditions, observed.unwrap_or(-1), trouble);
             **waits = UserStatus { observed_generation: observed, conditions, ..found };
         }
-        self.slots.put(key.clone(), uid, report, Lane::Asked, Instant::now());
+        self.slots.put(key.clone(), uid, report, Priority::High, Instant::now());
     }
 
     /// Returns the writes that are due: reports that say something new, and what else is to be
@@ -744,7 +752,7 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Takes in what became of a write.
-    pub fn take_answer(&mut self, key: ObjectKey, answer: Answer) {
+    pub fn on_write_result(&mut self, key: ObjectKey, answer: WriteResult) {
         let now = Instant::now();
         self.metrics.told(&key, &answer);
         let (before, after) = (self.slots.end(&key, now), answer.version());
@@ -754,58 +762,58 @@ impl<S: Store> Pipeline<S> {
             self.relist = Some(Relist::RolledBack);
         }
         let changed = match answer {
-            Answer::User(user) => self.world.see_answer(*user),
-            Answer::Group(group) => self.world.see_answer(*group),
-            Answer::Domain(domain) => self.world.see_answer(*domain),
-            Answer::Done => None,
-            Answer::Released { uid } => {
-                self.farewells.remove(&uid);
+            WriteResult::User(user) => self.world.see_answer(*user),
+            WriteResult::Group(group) => self.world.see_answer(*group),
+            WriteResult::Domain(domain) => self.world.see_answer(*domain),
+            WriteResult::Done => None,
+            WriteResult::Released { uid } => {
+                self.final_events.remove(&uid);
                 self.world.see_released(&key, &uid);
                 None
             }
-            Answer::MovedOn => return self.try_again(key, now),
-            Answer::Failed(error) => {
-                self.creating.retain(|(namespace, _)| {
+            WriteResult::Conflict => return self.try_again(key, now),
+            WriteResult::Failed(error) => {
+                self.pending_default_groups.retain(|(namespace, _)| {
                     key.kind != Kind::Organization || *namespace != key.namespace
                 });
                 let (kind, namespace): (&str, _) = (key.kind.into(), &key.namespace);
                 tracing::warn!(
                     kind,
                     namespace,
-                    error = object_writer::in_short(&error),
+                    error = object_writer::redact(&error),
                     "a write failed, trying again"
                 );
                 return self.try_again(key, now);
             }
         };
         self.slots.succeeded(&key);
-        self.wake(changed);
+        self.enqueue(changed);
     }
 
     /// Looks at an object again whose write came to nothing, the later the more often that was so.
     fn try_again(&mut self, key: ObjectKey, now: Instant) {
         if key.kind == Kind::Organization || self.world.about(&key).is_some() {
             let at = self.slots.failed(&key, now);
-            self.queue.wake(key, at);
+            self.queue.enqueue(key, at);
         }
     }
 
     /// Takes in what happened in the cluster.
-    pub fn take_news(&mut self, news: News) {
+    pub fn apply_event(&mut self, news: ClusterEvent) {
         match news {
-            News::RolledBack { kind, known, found } => self.roll_back(kind, known, found),
-            News::ListBegins(scope) => {
+            ClusterEvent::RolledBack { kind, known, found } => self.roll_back(kind, known, found),
+            ClusterEvent::ListStarted(scope) => {
                 let known = self.world.keys(scope.kind, scope.namespace.as_deref());
                 let list =
                     ListUnderWay { missing: known.into_iter().collect(), told: HashSet::new() };
                 self.lists.insert(scope, list);
             }
-            News::Listed { listing, item } => self.take_listed(&listing, *item),
-            News::ListEnds(scope) => {
+            ClusterEvent::Listed { listing, item } => self.take_listed(&listing, *item),
+            ClusterEvent::ListCompleted(scope) => {
                 // One that began before the cluster was put back says nothing.
                 let Some(list) = self.lists.remove(&scope) else { return };
                 for key in list.missing {
-                    self.lose(&key);
+                    self.remove(&key);
                 }
                 if self.unlisted.remove(&scope) && self.unlisted.is_empty() {
                     tracing::info!(
@@ -815,18 +823,18 @@ impl<S: Store> Pipeline<S> {
                     self.resync();
                 }
             }
-            News::Gone(key, version) => {
+            ClusterEvent::Deleted(key, version) => {
                 self.note_told(&key);
                 // The object of this name that is known may be the next one already.
                 if version == 0 || self.world.version(&key) <= version {
-                    self.lose(&key);
+                    self.remove(&key);
                 }
             }
-            News::WatchBroke(scope) => {
+            ClusterEvent::WatchFailed(scope) => {
                 let now = Instant::now();
-                let series = self.broken.entry(scope).or_insert((now, now));
+                let series = self.watch_failures.entry(scope).or_insert((now, now));
                 let begun =
-                    if now.duration_since(series.1) < SERIES_OF_BREAKS { series.0 } else { now };
+                    if now.duration_since(series.1) < FAILURE_WINDOW { series.0 } else { now };
                 *series = (begun, now);
             }
             object => {
@@ -839,7 +847,7 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Takes in an object as a list has it.
-    fn take_listed(&mut self, listing: &Listing, object: News) {
+    fn take_listed(&mut self, listing: &Listing, object: ClusterEvent) {
         let (Some(list), Some(key)) = (self.lists.get_mut(&listing.scope), object.key()) else {
             return;
         };
@@ -883,7 +891,7 @@ impl<S: Store> Pipeline<S> {
         self.metrics.rollbacks.inc();
         self.unlisted = self.scopes.clone();
         self.lists.clear();
-        self.creating.clear();
+        self.pending_default_groups.clear();
         self.others.retain(|write| matches!(write, Write::Event { .. }));
         self.slots.forget_waiting();
         self.passwords.distrust_versions();
@@ -894,42 +902,42 @@ impl<S: Store> Pipeline<S> {
         self.relist.take()
     }
 
-    fn take_object(&mut self, object: News, origin: Origin) {
+    fn take_object(&mut self, object: ClusterEvent, origin: Origin) {
         match object {
-            News::Namespace(namespace) => {
+            ClusterEvent::Namespace(namespace) => {
                 if let Some(key) = self.world.see_namespace(&namespace, origin) {
                     let within = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
                     let keys: Vec<_> = within
                         .into_iter()
                         .flat_map(|kind| self.world.keys(kind, Some(&key.namespace)))
                         .collect();
-                    self.wake(keys.into_iter().chain([key]));
+                    self.enqueue(keys.into_iter().chain([key]));
                 }
             }
-            News::User(user) => self.see(*user, origin),
-            News::Group(group) => self.see(*group, origin),
-            News::Domain(domain) => self.see(*domain, origin),
-            News::Secret { key, seen } => {
+            ClusterEvent::User(user) => self.upsert(*user, origin),
+            ClusterEvent::Group(group) => self.upsert(*group, origin),
+            ClusterEvent::Domain(domain) => self.upsert(*domain, origin),
+            ClusterEvent::Secret { key, seen } => {
                 if self.world.see_secret(&key, seen, origin) {
-                    self.wake(self.world.of_secret(&key.namespace, &key.name));
+                    self.enqueue(self.world.of_secret(&key.namespace, &key.name));
                 }
             }
-            News::RolledBack { .. }
-            | News::ListBegins(_)
-            | News::Listed { .. }
-            | News::ListEnds(_)
-            | News::Gone(..)
-            | News::WatchBroke(_) => {}
+            ClusterEvent::RolledBack { .. }
+            | ClusterEvent::ListStarted(_)
+            | ClusterEvent::Listed { .. }
+            | ClusterEvent::ListCompleted(_)
+            | ClusterEvent::Deleted(..)
+            | ClusterEvent::WatchFailed(_) => {}
         }
     }
 
-    fn see<K: cache::Declared>(&mut self, object: Lenient<K>, origin: Origin) {
+    fn upsert<K: cache::ManagedResource>(&mut self, object: Lenient<K>, origin: Origin) {
         let name = (
             object.meta().namespace.clone().unwrap_or_default(),
             object.meta().name.clone().unwrap_or_default(),
         );
         let key = ObjectKey::new(K::KIND, name.0, name.1);
-        let standing = |world: &World| {
+        let standing = |world: &ClusterCache| {
             let takes_account =
                 key.kind == Kind::User && world.takes_account(&key.namespace, &key.name);
             world.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting, takes_account))
@@ -939,73 +947,75 @@ impl<S: Store> Pipeline<S> {
             before.as_ref().filter(|(uid, ..)| object.meta().uid.as_ref() != Some(uid))
         {
             // It went and came again without our hearing of it.
-            self.farewells.remove(uid);
-            self.land(uid);
+            self.final_events.remove(uid);
+            self.clear_in_flight(uid);
         }
-        if let Some(key) = self.world.see(object, origin) {
+        if let Some(key) = self.world.upsert(object, origin) {
             if key.kind == Kind::User {
                 let after = standing(&self.world);
-                self.wake_after_seeing(&key, before != after);
+                self.enqueue_after_upsert(&key, before != after);
             }
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
-            self.creating
+            self.pending_default_groups
                 .retain(|(namespace, name)| *namespace != key.namespace || *name != key.name);
             // A group on its way out takes no new members: those who wait to join are told.
             let place = (key.namespace.clone(), key.name.clone());
             if key.kind == Kind::UserGroup
                 && self.world.groups.get(&place).is_some_and(|group| group.meta.deleting)
             {
-                self.wake(self.world.of_group(&key.namespace, &key.name));
+                self.enqueue(self.world.of_group(&key.namespace, &key.name));
             }
-            self.wake([key, organization]);
+            self.enqueue([key, organization]);
         }
     }
 
-    fn lose(&mut self, key: &ObjectKey) {
+    fn remove(&mut self, key: &ObjectKey) {
         self.queue.succeeded(key);
         self.slots.succeeded(key);
         self.waiting_for_control.remove(key);
         self.taking_over.remove(key);
-        self.unsure.remove(key);
+        self.uncertain_commits.remove(key);
         self.forget_refusals(key);
         self.put_aside.remove(key);
         self.passwords.forget(key);
         let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
         if let Some(uid) = uid {
-            self.farewells.remove(&uid);
-            self.land(&uid);
+            self.final_events.remove(&uid);
+            self.clear_in_flight(&uid);
         }
         let in_force = self.world.in_force(&key.namespace, &key.name).cloned();
         let others = if key.kind == Kind::User { self.others_who_ask(key) } else { vec![] };
-        if self.world.lose(key) {
+        if self.world.remove(key) {
             // An account that it left behind is told of otherwise.
-            self.wake(others);
-            if let Some(InForce { group, follows, owner_uid: _ }) =
+            self.enqueue(others);
+            if let Some(AppliedLinks { group, follows, owner_uid: _ }) =
                 in_force.filter(|_| key.kind == Kind::User)
             {
                 // An account that was let go of counts again.
-                let soon = Instant::now() + COUNTS_GATHERED;
+                let soon = Instant::now() + COUNT_DEBOUNCE;
                 let listings = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
                 let source = follows.map(|name| ObjectKey::new(Kind::User, &key.namespace, name));
                 let counting = listings
                     .into_iter()
                     .chain([ObjectKey::new(Kind::UserGroup, &key.namespace, group)])
                     .chain(source);
-                counting.for_each(|key| self.queue.wake(key, soon));
+                counting.for_each(|key| self.queue.enqueue(key, soon));
             }
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
             let dependants = match key.kind {
                 Kind::UserGroup => self.world.of_group(&key.namespace, &key.name),
                 Kind::User => {
-                    self.wake_those_who_wait_for_control(&key.namespace);
-                    self.wake_what_is_abandoned(&key.namespace);
-                    self.look_at_heirs(Lane::Asked, &key.namespace, &key.name);
+                    self.enqueue_waiting_for_administrator(&key.namespace);
+                    self.enqueue_abandoned(&key.namespace);
+                    self.look_at_heirs(Priority::High, &key.namespace, &key.name);
                     self.world.copiers(&key.namespace, &key.name)
                 }
-                Kind::Secret => return self.wake(self.world.of_secret(&key.namespace, &key.name)),
+                Kind::Secret => {
+                    return self.enqueue(self.world.of_secret(&key.namespace, &key.name));
+                }
                 Kind::OrgEmailDomain | Kind::Organization => vec![],
             };
-            self.wake(dependants.into_iter().chain([key.clone(), organization]));
+            self.enqueue(dependants.into_iter().chain([key.clone(), organization]));
         }
     }
 }
@@ -1060,36 +1070,40 @@ fn revision(snapshot: &Snapshot) -> Option<Revision> {
 }
 
 /// Returns what of an account others depend on.
-fn in_force(account: &Account) -> InForce {
+fn in_force(account: &Account) -> AppliedLinks {
     let follows = match &account.content.source {
         Some(Source::Inherited { from, .. }) => Some(from.clone()),
         Some(Source::Cloned(_)) | None => None,
     };
-    InForce { group: account.content.group.clone(), follows, owner_uid: account.owner.uid.clone() }
+    AppliedLinks {
+        group: account.content.group.clone(),
+        follows,
+        owner_uid: account.owner.uid.clone(),
+    }
 }
 
 /// Returns what the store has of a `User`.
-fn has<'a>(user: &'a user::Snapshot, receipt: Option<&'a Receipt>) -> Has<'a> {
+fn has<'a>(user: &'a user::UserSnapshot, receipt: Option<&'a Receipt>) -> StoredAccount<'a> {
     match receipt {
-        Some(Receipt::Account(account)) => Has::Account(account),
-        Some(Receipt::Deleted(departure)) => Has::Departed(departure),
+        Some(Receipt::Account(account)) => StoredAccount::Account(account),
+        Some(Receipt::Deleted(departure)) => StoredAccount::Departed(departure),
         Some(Receipt::Done) | None => {
             // An account that another User of this name left behind isn't this one's to tell of.
             let account =
                 user.account.as_ref().filter(|account| account.owner.uid == user.meta.uid);
-            let departed = user.departure.as_ref().map(Has::Departed);
-            account.map(Has::Account).or(departed).unwrap_or(Has::Nothing)
+            let departed = user.departure.as_ref().map(StoredAccount::Departed);
+            account.map(StoredAccount::Account).or(departed).unwrap_or(StoredAccount::Nothing)
         }
     }
 }
 
 /// Returns the account that directories are brought for a `User` of which the store has this,
 /// though it isn't its own yet.
-fn brought(user: &user::Snapshot, found: Has<'_>) -> Option<AccountId> {
+fn brought(user: &user::UserSnapshot, found: StoredAccount<'_>) -> Option<AccountId> {
     match found {
-        Has::Account(account) => Some(account.id),
-        Has::Departed(departure) => Some(departure.account),
-        Has::Nothing => user.left_behind().map(|account| account.id),
+        StoredAccount::Account(account) => Some(account.id),
+        StoredAccount::Departed(departure) => Some(departure.account),
+        StoredAccount::Nothing => user.left_behind().map(|account| account.id),
     }
 }
 
@@ -1106,24 +1120,24 @@ fn default_group(namespace: &str, name: &str) -> UserGroup {
 }
 
 /// Returns the status of an object with pending work while the store doesn't take it.
-fn without_store(
-    world: &World,
+fn store_unavailable_status(
+    world: &ClusterCache,
     key: &ObjectKey,
     trouble: StoreTrouble,
     is_planned: bool,
-) -> Option<Report> {
+) -> Option<ObjectUpdate> {
     let pending = Pending { trouble, is_planned };
     let place = (key.namespace.clone(), key.name.clone());
     match key.kind {
-        Kind::User => {
-            pending.status(world.users.get(&place)).map(|status| Report::User(Box::new(status)))
-        }
-        Kind::UserGroup => {
-            pending.status(world.groups.get(&place)).map(|status| Report::Group(Box::new(status)))
-        }
-        Kind::OrgEmailDomain => {
-            pending.status(world.domains.get(&place)).map(|status| Report::Domain(Box::new(status)))
-        }
+        Kind::User => pending
+            .status(world.users.get(&place))
+            .map(|status| ObjectUpdate::User(Box::new(status))),
+        Kind::UserGroup => pending
+            .status(world.groups.get(&place))
+            .map(|status| ObjectUpdate::Group(Box::new(status))),
+        Kind::OrgEmailDomain => pending
+            .status(world.domains.get(&place))
+            .map(|status| ObjectUpdate::Domain(Box::new(status))),
         Kind::Organization | Kind::Secret => None,
     }
 }
@@ -1136,12 +1150,12 @@ struct Pending {
 }
 
 impl Pending {
-    fn status<S, T: Reported>(self, seen: Option<&cache::Seen<S, T>>) -> Option<T> {
+    fn status<S, T: HasConditions>(self, seen: Option<&cache::CachedObject<S, T>>) -> Option<T> {
         let seen = seen?;
         let observed = seen.status.observed_generation().unwrap_or(-1);
         let mut status = seen.status.clone();
         *status.conditions_mut() =
-            status::without_store(seen.status.conditions(), observed, self.trouble);
+            status::store_unavailable(seen.status.conditions(), observed, self.trouble);
         (self.is_planned || seen.meta.deleting || observed != seen.meta.generation)
             .then_some(status)
     }

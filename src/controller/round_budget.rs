@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use super::cache::World;
-use super::workqueue::{Kind, Lane, ObjectKey};
+use super::cache::ClusterCache;
+use super::workqueue::{Kind, ObjectKey, Priority};
 
 /// How much a round reads, in bytes of specs: as much as is read, decided and committed in a small
 /// part of a second. It is exceeded by what belongs to one object alone.
@@ -22,7 +22,7 @@ const BYTES_PER_TURN: u64 = 8 << 10;
 /// What the objects of a round have to be read for: each account and group counts once, however
 /// many are judged by it.
 pub(crate) struct RoundBudget<'a> {
-    world: &'a World,
+    world: &'a ClusterCache,
     read: HashSet<ObjectKey>,
     bytes: u64,
     /// How much was read when somebody who asked was taken last.
@@ -30,17 +30,17 @@ pub(crate) struct RoundBudget<'a> {
 }
 
 impl<'a> RoundBudget<'a> {
-    pub(crate) fn new(world: &'a World) -> Self {
+    pub(crate) fn new(world: &'a ClusterCache) -> Self {
         Self { world, read: HashSet::new(), bytes: 0, asked: 0 }
     }
 
     /// Takes an object into the round if there is room for one: returns what it costs its
     /// organization. There always is for one that is read anyway.
-    pub(crate) fn room(&mut self, lane: Lane, key: &ObjectKey) -> Option<u64> {
+    pub(crate) fn room(&mut self, lane: Priority, key: &ObjectKey) -> Option<u64> {
         let most = match lane {
-            Lane::Asked | Lane::Revoking => MAX_BYTES_ASKED,
+            Priority::High | Priority::Revoking => MAX_BYTES_ASKED,
             // Also where one who asked takes more than a round.
-            Lane::Following => MAX_BYTES.max(self.asked + MAX_BYTES - MAX_BYTES_ASKED),
+            Priority::Low => MAX_BYTES.max(self.asked + MAX_BYTES - MAX_BYTES_ASKED),
         };
         if self.bytes >= most && !self.read.contains(key) {
             return None;
@@ -51,7 +51,7 @@ impl<'a> RoundBudget<'a> {
             Kind::UserGroup => self.read_group(key.clone()),
             Kind::Secret | Kind::Organization | Kind::OrgEmailDomain => {}
         }
-        if lane == Lane::Asked {
+        if lane == Priority::High {
             self.asked = self.bytes;
         }
         Some(1 + (self.bytes - before) / BYTES_PER_TURN)
@@ -111,19 +111,19 @@ mod tests {
         ObjectKey::new(Kind::User, "acme", format!("u{number}"))
     }
 
-    fn world(many: usize, spec: impl Fn(usize) -> Value) -> World {
-        let mut world = World::default();
+    fn world(many: usize, spec: impl Fn(usize) -> Value) -> ClusterCache {
+        let mut world = ClusterCache::default();
         for number in 0..many {
-            world.see(user(&format!("u{number}"), &spec(number)), Origin::Anew);
+            world.upsert(user(&format!("u{number}"), &spec(number)), Origin::Anew);
         }
         world
     }
 
     /// Returns how many of so many there is room for, and what they cost.
-    fn taken(world: &World, many: usize) -> (usize, u64) {
+    fn taken(world: &ClusterCache, many: usize) -> (usize, u64) {
         let mut budget = RoundBudget::new(world);
         let costs: Vec<u64> =
-            (0..many).filter_map(|number| budget.room(Lane::Asked, &key(number))).collect();
+            (0..many).filter_map(|number| budget.room(Priority::High, &key(number))).collect();
         (costs.len(), costs.iter().sum())
     }
 
@@ -144,20 +144,23 @@ mod tests {
         assert_eq!(many, 256, "all that are read anyway have room");
         assert!(cost > 800, "{cost}");
         let mut budget = RoundBudget::new(&looped);
-        budget.room(Lane::Asked, &key(0));
-        assert_eq!(budget.room(Lane::Asked, &ObjectKey::new(Kind::User, "other", "alice")), None);
+        budget.room(Priority::High, &key(0));
+        assert_eq!(
+            budget.room(Priority::High, &ObjectKey::new(Kind::User, "other", "alice")),
+            None
+        );
     }
 
     #[tokio::test]
     async fn who_asks_for_more_than_a_round_leaves_room_to_what_follows() {
         let next = |number| json!({"permissions": {"from": {"name": format!("u{}", (number + 1) % 9000), "mode": "Inherit"}}});
         let looped = world(9000, next);
-        let mut queue = crate::controller::workqueue::Queue::<ObjectKey>::default();
+        let mut queue = crate::controller::workqueue::WorkQueue::<ObjectKey>::default();
         let now = tokio::time::Instant::now();
         let heir = ObjectKey::new(Kind::User, "other", "alice");
-        queue.follow(heir.clone(), now);
+        queue.enqueue_low(heir.clone(), now);
         for round in 0..50 {
-            queue.wake(key(round), now);
+            queue.enqueue(key(round), now);
             let mut budget = RoundBudget::new(&looped);
             if queue.take_within(now, 256, |lane, key| budget.room(lane, key)).contains(&heir) {
                 return;

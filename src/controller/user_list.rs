@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use kube::api::{Api, ListParams};
 use kube::{Client, Resource, ResourceExt};
 
-use super::cache::Declared;
+use super::cache::ManagedResource;
 use super::workqueue::Kind;
 use crate::api::lenient::{Lenient, UnreadableField};
 use crate::api::user::UserSpec;
@@ -84,7 +84,7 @@ pub async fn declared_users(
 }
 
 /// Lists a kind, and notes of which objects something isn't understood.
-async fn list<K: Declared + Clone + std::fmt::Debug>(
+async fn list<K: ManagedResource + Clone + std::fmt::Debug>(
     client: &Client,
     namespaces: &[String],
     misread: &mut Vec<Misread>,

@@ -10,15 +10,15 @@ use kube::{Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
 
-use super::cache::Declared;
+use super::cache::ManagedResource;
 use super::list_watch::{ListWatch, Watches, number};
-use super::passwords::SeenSecret;
+use super::passwords::CachedSecret;
 use super::workqueue::{Kind, ObjectKey};
 use crate::api::{Lenient, OrgEmailDomain, PASSWORD_SECRET, User, UserGroup};
 
 /// Something that happened in the cluster.
 #[derive(Debug)]
-pub enum News {
+pub enum ClusterEvent {
     /// The cluster was put back to an earlier time, as by a restore of etcd: every scope is listed
     /// anew, from its beginning.
     RolledBack {
@@ -30,16 +30,16 @@ pub enum News {
         found: u64,
     },
     /// A list of a kind begins; what it doesn't name is gone when it ends.
-    ListBegins(Scope),
+    ListStarted(Scope),
     /// A list names an object.
     Listed {
         /// The list.
         listing: Arc<Listing>,
         /// The object.
-        item: Box<News>,
+        item: Box<ClusterEvent>,
     },
     /// A list of a kind is complete.
-    ListEnds(Scope),
+    ListCompleted(Scope),
     /// A namespace is as given.
     Namespace(Box<Namespace>),
     /// A user is as given.
@@ -53,12 +53,12 @@ pub enum News {
         /// Which.
         key: ObjectKey,
         /// Its uid and its version.
-        seen: SeenSecret,
+        seen: CachedSecret,
     },
     /// An object is gone, as of this version.
-    Gone(ObjectKey, u64),
+    Deleted(ObjectKey, u64),
     /// A watch broke, and is taken up again.
-    WatchBroke(Scope),
+    WatchFailed(Scope),
 }
 
 /// What one watch sees: a kind, in one namespace or in all.
@@ -70,7 +70,7 @@ pub struct Scope {
     pub namespace: Option<String>,
 }
 
-impl News {
+impl ClusterEvent {
     /// Returns which object it is, where it is one.
     #[must_use]
     pub fn key(&self) -> Option<ObjectKey> {
@@ -92,11 +92,11 @@ impl News {
             Self::Domain(domain) => Some(of(Kind::OrgEmailDomain, &domain.object.metadata)),
             Self::Secret { key, .. } => Some(key.clone()),
             Self::RolledBack { .. }
-            | Self::ListBegins(_)
+            | Self::ListStarted(_)
             | Self::Listed { .. }
-            | Self::ListEnds(_)
-            | Self::Gone(..)
-            | Self::WatchBroke(_) => None,
+            | Self::ListCompleted(_)
+            | Self::Deleted(..)
+            | Self::WatchFailed(_) => None,
         }
     }
 
@@ -130,7 +130,7 @@ pub struct Listing {
 pub fn watch_all(
     client: &Client,
     namespaces: &[String],
-    news: &Sender<News>,
+    news: &Sender<ClusterEvent>,
     watches: &Watches,
 ) -> Vec<Scope> {
     let scopes: Vec<Option<String>> = if namespaces.is_empty() {
@@ -144,16 +144,16 @@ pub fn watch_all(
         let to = &To { news: news.clone(), watches: watches.clone(), checks: number == 0 };
         watched.push(watch_namespaces(client, namespace.clone(), to));
         watched.push(watch_secrets(client, namespace.clone(), to));
-        watched.push(watch::<OrgEmailDomain>(client, namespace.clone(), to, News::Domain));
-        watched.push(watch::<UserGroup>(client, namespace.clone(), to, News::Group));
-        watched.push(watch::<User>(client, namespace, to, News::User));
+        watched.push(watch::<OrgEmailDomain>(client, namespace.clone(), to, ClusterEvent::Domain));
+        watched.push(watch::<UserGroup>(client, namespace.clone(), to, ClusterEvent::Group));
+        watched.push(watch::<User>(client, namespace, to, ClusterEvent::User));
     }
     watched
 }
 
 /// Whom a watch tells, and what it has in common with others.
 struct To {
-    news: Sender<News>,
+    news: Sender<ClusterEvent>,
     watches: Watches,
     checks: bool,
 }
@@ -164,8 +164,8 @@ impl To {
         &self,
         (api, fields): (Api<K>, Option<String>),
         scope: &Scope,
-        read: impl Fn(K) -> News + Send + Sync + 'static,
-        gone: impl Fn(&K) -> News + Send + Sync + 'static,
+        read: impl Fn(K) -> ClusterEvent + Send + Sync + 'static,
+        gone: impl Fn(&K) -> ClusterEvent + Send + Sync + 'static,
     ) where
         K: kube::Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     {
@@ -183,10 +183,10 @@ fn watch<K>(
     client: &Client,
     namespace: Option<String>,
     to: &To,
-    as_news: fn(Box<Lenient<K>>) -> News,
+    as_news: fn(Box<Lenient<K>>) -> ClusterEvent,
 ) -> Scope
 where
-    K: Declared + Clone + Debug + Send + Sync + 'static,
+    K: ManagedResource + Clone + Debug + Send + Sync + 'static,
 {
     let api: Api<Lenient<K>> = match &namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
@@ -197,7 +197,7 @@ where
     let gone = move |object: &Lenient<K>| {
         let key =
             ObjectKey::new(K::KIND, object.namespace().unwrap_or_default(), object.name_any());
-        News::Gone(key, number(object.resource_version().as_deref()))
+        ClusterEvent::Deleted(key, number(object.resource_version().as_deref()))
     };
     to.follow((api, None), &scope, read, gone);
     scope
@@ -206,10 +206,10 @@ where
 fn watch_namespaces(client: &Client, namespace: Option<String>, to: &To) -> Scope {
     let fields = namespace.as_ref().map(|name| format!("metadata.name={name}"));
     let scope = Scope { kind: Kind::Organization, namespace };
-    let read = |namespace| News::Namespace(Box::new(namespace));
+    let read = |namespace| ClusterEvent::Namespace(Box::new(namespace));
     let gone = |namespace: &Namespace| {
         let key = ObjectKey::new(Kind::Organization, namespace.name_any(), "");
-        News::Gone(key, number(namespace.resource_version().as_deref()))
+        ClusterEvent::Deleted(key, number(namespace.resource_version().as_deref()))
     };
     to.follow((Api::all(client.clone()), fields), &scope, read, gone);
     scope
@@ -227,14 +227,14 @@ fn watch_secrets(client: &Client, namespace: Option<String>, to: &To) -> Scope {
         ObjectKey::new(Kind::Secret, secret.namespace().unwrap_or_default(), secret.name_any())
     };
     let read = move |secret: PartialObjectMeta<Secret>| {
-        let seen = SeenSecret {
+        let seen = CachedSecret {
             uid: secret.uid().unwrap_or_default(),
             resource_version: secret.resource_version().unwrap_or_default(),
         };
-        News::Secret { key: key(&secret), seen }
+        ClusterEvent::Secret { key: key(&secret), seen }
     };
     let gone = move |secret: &PartialObjectMeta<Secret>| {
-        News::Gone(key(secret), number(secret.resource_version().as_deref()))
+        ClusterEvent::Deleted(key(secret), number(secret.resource_version().as_deref()))
     };
     to.follow((api, fields), &scope, read, gone);
     scope

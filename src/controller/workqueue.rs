@@ -58,26 +58,26 @@ impl OfOrganization for ObjectKey {
 
 /// How urgent it is to look at an object, the more urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lane {
+pub enum Priority {
     /// Somebody waits for it.
-    Asked,
+    High,
     /// It may take rights away, of thousands at once perhaps.
     Revoking,
     /// It only follows from what became of others, perhaps of thousands at once.
-    Following,
+    Low,
 }
 
 /// When an object is due, and which of those that are due at once came first.
-type Place = (Instant, u64);
+type Due = (Instant, u64);
 
 /// Objects and when each is due; the earliest time and the more urgent lane that were asked for
 /// win.
 #[derive(Debug)]
-pub struct Queue<K = ObjectKey> {
+pub struct WorkQueue<K = ObjectKey> {
     asked: Line<K>,
     revoking: Line<K>,
     following: Line<K>,
-    places: HashMap<K, (Lane, Place)>,
+    places: HashMap<K, (Priority, Due)>,
     failures: HashMap<K, u32>,
     counter: u64,
     turns: Turns,
@@ -86,14 +86,14 @@ pub struct Queue<K = ObjectKey> {
 /// The objects in one lane, by organization.
 #[derive(Debug)]
 struct Line<K> {
-    objects: HashMap<String, BTreeMap<Place, K>>,
+    objects: HashMap<String, BTreeMap<Due, K>>,
     /// The organizations of which nothing was due yet, by the place of the first of their objects.
-    later: BTreeMap<Place, String>,
+    later: BTreeMap<Due, String>,
     /// The others, in the order of their turns: where each was left, and the place of the first of
     /// its objects.
-    ready: BTreeSet<(u64, Place, String)>,
+    ready: BTreeSet<(u64, Due, String)>,
     /// Where they stand there.
-    turns: HashMap<String, (u64, Place)>,
+    turns: HashMap<String, (u64, Due)>,
 }
 
 /// How much each organization was served, counted from when it last began to ask for something.
@@ -109,7 +109,7 @@ struct Turns {
 /// again aren't to keep revocations from the heirs of others.
 const FOLLOWING_SHARE: usize = 4;
 
-impl<K> Default for Queue<K> {
+impl<K> Default for WorkQueue<K> {
     fn default() -> Self {
         Self {
             asked: Line::default(),
@@ -135,7 +135,7 @@ impl<K> Default for Line<K> {
 }
 
 impl<K: OfOrganization> Line<K> {
-    fn insert(&mut self, place: Place, key: K) {
+    fn insert(&mut self, place: Due, key: K) {
         let organization = key.organization().to_owned();
         let first = self.first_of(&organization).map(|(first, _)| first);
         self.objects.entry(organization.clone()).or_default().insert(place, key);
@@ -144,7 +144,7 @@ impl<K: OfOrganization> Line<K> {
         }
     }
 
-    fn remove(&mut self, place: Place, organization: &str) -> Option<K> {
+    fn remove(&mut self, place: Due, organization: &str) -> Option<K> {
         let objects = self.objects.get_mut(organization)?;
         let first = objects.keys().next().copied();
         let removed = objects.remove(&place)?;
@@ -159,7 +159,7 @@ impl<K: OfOrganization> Line<K> {
     }
 
     /// Notes that another object of an organization is the first.
-    fn move_first(&mut self, organization: String, before: Option<Place>, after: Option<Place>) {
+    fn move_first(&mut self, organization: String, before: Option<Due>, after: Option<Due>) {
         if let Some((left, place)) = self.turns.remove(&organization) {
             self.ready.remove(&(left, place, organization.clone()));
         }
@@ -167,7 +167,7 @@ impl<K: OfOrganization> Line<K> {
         after.map(|after| self.later.insert(after, organization));
     }
 
-    fn first_of(&self, organization: &str) -> Option<(Place, &K)> {
+    fn first_of(&self, organization: &str) -> Option<(Due, &K)> {
         self.objects.get(organization)?.iter().next().map(|(place, key)| (*place, key))
     }
 
@@ -179,13 +179,13 @@ impl<K: OfOrganization> Line<K> {
         }
     }
 
-    fn give_turn(&mut self, left: u64, place: Place, organization: String) {
+    fn give_turn(&mut self, left: u64, place: Due, organization: String) {
         self.turns.insert(organization.clone(), (left, place));
         self.ready.insert((left, place, organization));
     }
 
     /// Returns whose turn it is.
-    fn take_turn(&mut self, turns: &Turns) -> Option<(Place, String)> {
+    fn take_turn(&mut self, turns: &Turns) -> Option<(Due, String)> {
         loop {
             let (left, place, organization) = self.ready.pop_first()?;
             self.turns.remove(&organization);
@@ -224,19 +224,19 @@ impl Turns {
     }
 }
 
-impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
+impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
     /// Makes an object due at a time, unless it is earlier already.
-    pub fn wake(&mut self, key: K, at: Instant) {
-        self.put(key, Lane::Asked, at);
+    pub fn enqueue(&mut self, key: K, at: Instant) {
+        self.put(key, Priority::High, at);
     }
 
     /// Makes an object due at a time, after all that somebody waits for.
-    pub fn follow(&mut self, key: K, at: Instant) {
-        self.put(key, Lane::Following, at);
+    pub fn enqueue_low(&mut self, key: K, at: Instant) {
+        self.put(key, Priority::Low, at);
     }
 
     /// Makes an object due at a time in a lane.
-    pub fn put(&mut self, key: K, lane: Lane, at: Instant) {
+    pub fn put(&mut self, key: K, lane: Priority, at: Instant) {
         let (mut lane, mut at) = (lane, at);
         if let Some(&(old_lane, old)) = self.places.get(&key) {
             (lane, at) = (lane.min(old_lane), at.min(old.0));
@@ -261,7 +261,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
     /// Makes an object due later, the more so the more often it failed in a row. Returns when.
     pub fn retry(&mut self, key: K, now: Instant) -> Instant {
         let at = self.failed(&key, now);
-        self.wake(key, at);
+        self.enqueue(key, at);
         at
     }
 
@@ -290,15 +290,15 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
         &mut self,
         now: Instant,
         most: usize,
-        mut room: impl FnMut(Lane, &K) -> Option<u64>,
+        mut room: impl FnMut(Priority, &K) -> Option<u64>,
     ) -> Vec<K> {
-        let follows = self.next_due_in(Lane::Following).is_some_and(|due| due <= now);
+        let follows = self.next_due_in(Priority::Low).is_some_and(|due| due <= now);
         let share = if follows { most / FOLLOWING_SHARE } else { 0 };
-        let mut asked = self.serve(Lane::Asked, now, most - share, &mut room);
-        asked.extend(self.serve(Lane::Revoking, now, most - share - asked.len(), &mut room));
-        let following = self.serve(Lane::Following, now, most - asked.len(), &mut room);
+        let mut asked = self.serve(Priority::High, now, most - share, &mut room);
+        asked.extend(self.serve(Priority::Revoking, now, most - share - asked.len(), &mut room));
+        let following = self.serve(Priority::Low, now, most - asked.len(), &mut room);
         let left = most - asked.len() - following.len();
-        asked.extend(self.serve(Lane::Asked, now, left, &mut room));
+        asked.extend(self.serve(Priority::High, now, left, &mut room));
         self.turns.tidy();
         asked.into_iter().chain(following).map(|(_, key)| key).collect()
     }
@@ -306,7 +306,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
     /// Takes what is due in a lane, at most so many, and as long as there is room for one.
     pub fn take_from(
         &mut self,
-        lane: Lane,
+        lane: Priority,
         now: Instant,
         most: usize,
         mut room: impl FnMut(&K) -> bool,
@@ -319,16 +319,16 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
     /// Serves the organizations that have something due in a lane by turns.
     fn serve(
         &mut self,
-        lane: Lane,
+        lane: Priority,
         now: Instant,
         most: usize,
-        room: &mut impl FnMut(Lane, &K) -> Option<u64>,
-    ) -> BTreeMap<Place, K> {
+        room: &mut impl FnMut(Priority, &K) -> Option<u64>,
+    ) -> BTreeMap<Due, K> {
         let mut taken = BTreeMap::new();
         let line = match lane {
-            Lane::Asked => &mut self.asked,
-            Lane::Revoking => &mut self.revoking,
-            Lane::Following => &mut self.following,
+            Priority::High => &mut self.asked,
+            Priority::Revoking => &mut self.revoking,
+            Priority::Low => &mut self.following,
         };
         let mut without_room = vec![];
         while taken.len() < most {
@@ -354,7 +354,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
     /// Returns when the next object is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        [Lane::Asked, Lane::Revoking, Lane::Following]
+        [Priority::High, Priority::Revoking, Priority::Low]
             .into_iter()
             .filter_map(|lane| self.next_due_in(lane))
             .min()
@@ -362,16 +362,16 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
 
     /// Returns when the next object is due in a lane.
     #[must_use]
-    pub fn next_due_in(&self, lane: Lane) -> Option<Instant> {
+    pub fn next_due_in(&self, lane: Priority) -> Option<Instant> {
         self.next_due_of(lane, |_| true)
     }
 
     /// Returns when the next object is due in a lane, of the organizations that there is room for.
-    pub fn next_due_of(&self, lane: Lane, has_room: impl Fn(&str) -> bool) -> Option<Instant> {
+    pub fn next_due_of(&self, lane: Priority, has_room: impl Fn(&str) -> bool) -> Option<Instant> {
         let line = match lane {
-            Lane::Asked => &self.asked,
-            Lane::Revoking => &self.revoking,
-            Lane::Following => &self.following,
+            Priority::High => &self.asked,
+            Priority::Revoking => &self.revoking,
+            Priority::Low => &self.following,
         };
         let ready = line.ready.iter().map(|(_, place, organization)| (place, organization));
         ready
@@ -398,11 +398,11 @@ impl<K: Clone + Eq + Hash + OfOrganization> Queue<K> {
         self.places.is_empty()
     }
 
-    fn lane(&mut self, lane: Lane) -> &mut Line<K> {
+    fn lane(&mut self, lane: Priority) -> &mut Line<K> {
         match lane {
-            Lane::Asked => &mut self.asked,
-            Lane::Revoking => &mut self.revoking,
-            Lane::Following => &mut self.following,
+            Priority::High => &mut self.asked,
+            Priority::Revoking => &mut self.revoking,
+            Priority::Low => &mut self.following,
         }
     }
 }
@@ -428,11 +428,11 @@ mod tests {
     #[tokio::test]
     async fn an_object_stands_once_and_the_earliest_time_wins() {
         let now = Instant::now();
-        let mut queue = Queue::default();
-        queue.wake(key("alice"), now + Duration::from_secs(5));
-        queue.wake(key("alice"), now);
-        queue.wake(key("alice"), now + Duration::from_secs(9));
-        queue.wake(key("bob"), now + Duration::from_secs(1));
+        let mut queue = WorkQueue::default();
+        queue.enqueue(key("alice"), now + Duration::from_secs(5));
+        queue.enqueue(key("alice"), now);
+        queue.enqueue(key("alice"), now + Duration::from_secs(9));
+        queue.enqueue(key("bob"), now + Duration::from_secs(1));
         assert_eq!(queue.take(now, 9), [key("alice")]);
         assert_eq!(queue.next_due(), Some(now + Duration::from_secs(1)));
         assert_eq!(queue.len(), 1);
@@ -441,10 +441,12 @@ mod tests {
     #[tokio::test]
     async fn what_somebody_waits_for_comes_before_what_only_follows() {
         let now = Instant::now();
-        let mut queue = Queue::default();
-        ["heir-1", "heir-2", "heir-3"].into_iter().for_each(|name| queue.follow(key(name), now));
-        queue.wake(key("new"), now + Duration::from_secs(1));
-        queue.wake(key("heir-2"), now + Duration::from_secs(1));
+        let mut queue = WorkQueue::default();
+        ["heir-1", "heir-2", "heir-3"]
+            .into_iter()
+            .for_each(|name| queue.enqueue_low(key(name), now));
+        queue.enqueue(key("new"), now + Duration::from_secs(1));
+        queue.enqueue(key("heir-2"), now + Duration::from_secs(1));
         assert_eq!(
             queue.take(now + Duration::from_secs(1), 3),
             [key("heir-2"), key("new"), key("heir-1")]
@@ -464,9 +466,9 @@ mod tests {
     #[tokio::test]
     async fn organizations_take_turns_within_a_lane() {
         let now = Instant::now();
-        let mut queue = Queue::default();
-        (0..1000).for_each(|number| queue.wake(of("noisy", number), now));
-        (0..3).for_each(|number| queue.wake(of("quiet", number), now));
+        let mut queue = WorkQueue::default();
+        (0..1000).for_each(|number| queue.enqueue(of("noisy", number), now));
+        (0..3).for_each(|number| queue.enqueue(of("quiet", number), now));
         let taken = queue.take(now, 8);
         assert_eq!((count(&taken, "quiet"), count(&taken, "noisy")), (3, 5));
         assert_eq!(
@@ -475,18 +477,18 @@ mod tests {
             "the longest due first"
         );
         assert_eq!(queue.take(now, 995).len(), 995, "who is alone has all of a round");
-        queue.wake(of("noisy", 0), now);
-        queue.wake(of("other", 0), now);
+        queue.enqueue(of("noisy", 0), now);
+        queue.enqueue(of("other", 0), now);
         assert_eq!(queue.take(now, 1), [of("other", 0)], "who was served less comes first");
     }
 
     #[tokio::test]
     async fn nobody_saves_up_turns_by_being_quiet() {
         let now = Instant::now();
-        let mut queue = Queue::default();
-        (0..500).for_each(|number| queue.wake(of("noisy", number), now));
+        let mut queue = WorkQueue::default();
+        (0..500).for_each(|number| queue.enqueue(of("noisy", number), now));
         queue.take(now, 300);
-        (0..500).for_each(|number| queue.wake(of("late", number), now));
+        (0..500).for_each(|number| queue.enqueue(of("late", number), now));
         let taken = queue.take(now, 100);
         assert!((49..=51).contains(&count(&taken, "late")), "{}", count(&taken, "late"));
     }
@@ -494,9 +496,9 @@ mod tests {
     #[tokio::test]
     async fn who_costs_more_has_fewer_turns() {
         let now = Instant::now();
-        let mut queue = Queue::default();
+        let mut queue = WorkQueue::default();
         for organization in ["cheap", "dear"] {
-            (0..100).for_each(|number| queue.wake(of(organization, number), now));
+            (0..100).for_each(|number| queue.enqueue(of(organization, number), now));
         }
         let taken =
             queue.take_within(now, 44, |_, key| Some(if key.namespace == "dear" { 10 } else { 1 }));
@@ -512,13 +514,13 @@ mod tests {
     #[tokio::test]
     async fn an_organization_without_room_waits_and_holds_up_nobody() {
         let now = Instant::now();
-        let mut queue = Queue::default();
+        let mut queue = WorkQueue::default();
         for organization in ["full", "other"] {
-            (0..4).for_each(|number| queue.wake(of(organization, number), now));
+            (0..4).for_each(|number| queue.enqueue(of(organization, number), now));
         }
-        let taken = queue.take_from(Lane::Asked, now, 9, |key| key.namespace != "full");
+        let taken = queue.take_from(Priority::High, now, 9, |key| key.namespace != "full");
         assert_eq!((count(&taken, "other"), count(&taken, "full")), (4, 0));
-        assert_eq!(queue.next_due_of(Lane::Asked, |organization| organization != "full"), None);
+        assert_eq!(queue.next_due_of(Priority::High, |organization| organization != "full"), None);
         assert_eq!(queue.next_due(), Some(now));
         assert_eq!(queue.take(now, 9).len(), 4);
     }
@@ -526,9 +528,9 @@ mod tests {
     #[tokio::test]
     async fn those_who_ask_without_end_leave_a_fourth_to_what_follows() {
         let now = Instant::now();
-        let mut queue = Queue::default();
-        (0..1000).for_each(|number| queue.wake(of("noisy", number), now));
-        (0..1000).for_each(|number| queue.follow(of("heirs", number), now));
+        let mut queue = WorkQueue::default();
+        (0..1000).for_each(|number| queue.enqueue(of("noisy", number), now));
+        (0..1000).for_each(|number| queue.enqueue_low(of("heirs", number), now));
         assert_eq!(count(&queue.take(now, 100), "heirs"), 25);
         assert_eq!(count(&queue.take(now, 100), "noisy"), 75);
     }
@@ -536,7 +538,7 @@ mod tests {
     #[tokio::test]
     async fn a_lasting_failure_is_tried_ever_less_often() {
         let now = Instant::now();
-        let mut queue = Queue::default();
+        let mut queue = WorkQueue::default();
         let mut delays = vec![];
         for _ in 0..9 {
             queue.retry(key("alice"), now);

@@ -10,7 +10,7 @@ use super::email::Email;
 use super::organization::LoginName;
 use super::password::PasswordHash;
 use super::permission::Permissions;
-use super::self_service::{MemberValues, SelfChange};
+use super::self_service::{Overrides, ProfileChange};
 
 /// The store's own key of an account, a UUIDv7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,11 +28,11 @@ pub struct Revision(pub i64);
 
 /// What a directory confirmed of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Confirmation {
+pub struct DirectoryAck {
     /// The revision that it has.
     pub revision: Revision,
     /// What of the person it has; nothing where it has nobody, or where that is in doubt.
-    pub fingerprint: Option<Fingerprint>,
+    pub fingerprint: Option<EntryDigest>,
     /// The directory's own key of the entry, where it is known.
     pub handle: Option<EntryHandle>,
 }
@@ -45,7 +45,7 @@ pub struct EntryHandle(pub String);
 /// What tells one content of a directory's entry from another, at the same revision too:
 /// permissions change with others'.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fingerprint {
+pub struct EntryDigest {
     /// A digest of everything but the password; empty where that is in doubt.
     pub person: String,
     /// A digest of what gives rights: whether the person may log in, the group and the permissions.
@@ -55,7 +55,7 @@ pub struct Fingerprint {
     pub password: Option<String>,
 }
 
-impl fmt::Display for Fingerprint {
+impl fmt::Display for EntryDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { person, rights, password } = self;
         f.write_str(person)?;
@@ -73,7 +73,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-impl Fingerprint {
+impl EntryDigest {
     /// Takes a fingerprint as a store has it.
     #[must_use]
     pub fn stored(text: &str) -> Self {
@@ -100,7 +100,7 @@ impl Fingerprint {
 }
 
 /// What each directory confirmed of an account, by the directory's name.
-pub type Confirmations = BTreeMap<String, Confirmation>;
+pub type Confirmations = BTreeMap<String, DirectoryAck>;
 
 /// The resource that owns an account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -115,11 +115,11 @@ pub struct Owner {
 
 /// Everything about an account that its `User` decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Content {
+pub struct AccountSpec {
     /// The address, unique in the organization.
     pub email: Email,
     /// Whether the person may log in.
-    pub lifecycle: Lifecycle,
+    pub lifecycle: LoginState,
     /// The name of the group.
     pub group: String,
     /// The permissions that the `User` itself lists.
@@ -135,20 +135,20 @@ pub struct Content {
     /// What was copied when the account was created; it holds where the `User` says nothing.
     pub copied: Option<Copied>,
     /// What the person changed themselves; it holds until the `User` says something else.
-    pub member: MemberValues,
+    pub member: Overrides,
 }
 
-impl Content {
+impl AccountSpec {
     /// Takes in what the member changed of themselves.
-    pub fn change_by_member(&mut self, change: &SelfChange) {
+    pub fn change_by_member(&mut self, change: &ProfileChange) {
         self.member.take(change, &self.profile, self.email.as_str());
         match change {
-            SelfChange::Name(value) => self.profile.display_name.clone_from(value),
-            SelfChange::Phone(value) => self.profile.phone.clone_from(value),
-            SelfChange::Address(value) => self.profile.address.clone_from(value),
-            SelfChange::TimeZone(value) => self.profile.time_zone.clone_from(value),
-            SelfChange::Notifications(value) => self.profile.notifications.clone_from(value),
-            SelfChange::Email(value) => self.email.clone_from(value),
+            ProfileChange::Name(value) => self.profile.display_name.clone_from(value),
+            ProfileChange::Phone(value) => self.profile.phone.clone_from(value),
+            ProfileChange::Address(value) => self.profile.address.clone_from(value),
+            ProfileChange::TimeZone(value) => self.profile.time_zone.clone_from(value),
+            ProfileChange::Notifications(value) => self.profile.notifications.clone_from(value),
+            ProfileChange::Email(value) => self.email.clone_from(value),
         }
     }
 }
@@ -209,7 +209,7 @@ pub struct Copied {
 
 /// Whether the person may log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Lifecycle {
+pub enum LoginState {
     /// The person may log in.
     Enabled,
     /// The person can't log in; the account is billed all the same.
@@ -271,7 +271,7 @@ pub struct Account {
     /// Fixed for the life of the account.
     pub login_name: LoginName,
     /// What its `User` decides.
-    pub content: Content,
+    pub content: AccountSpec,
     /// When the store committed its creation.
     pub created: jiff::Timestamp,
     /// When the store committed the clone that is its source, if one is.
@@ -290,13 +290,13 @@ pub struct Credential {
     /// The hash of the password that logs in: the Secret's, or the member's own.
     pub login: PasswordHash,
     /// The last password that came from a Secret; nothing where none ever did.
-    pub from_secret: Option<FromSecret>,
+    pub from_secret: Option<SecretPassword>,
 }
 
 impl Credential {
     /// Returns what a password from a Secret makes of any credential.
     #[must_use]
-    pub fn of_secret(password: FromSecret) -> Self {
+    pub fn of_secret(password: SecretPassword) -> Self {
         Self { login: password.hash.clone(), from_secret: Some(password) }
     }
 
@@ -310,7 +310,7 @@ impl Credential {
 
 /// A password that came from a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FromSecret {
+pub struct SecretPassword {
     /// Its hash.
     pub hash: PasswordHash,
     /// Which version of which Secret it stood in.
@@ -319,7 +319,7 @@ pub struct FromSecret {
 
 /// An account that was deleted, as its tombstone and the journal have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Departure {
+pub struct DeletedAccount {
     /// The account that was.
     pub account: AccountId,
     /// The namespace of its organization.
@@ -468,10 +468,10 @@ mod tests {
             for rights in [None, Some("rights".to_owned())] {
                 for password in [None, Some("password".to_owned())] {
                     let own =
-                        Fingerprint { person: person.to_owned(), rights: rights.clone(), password };
+                        EntryDigest { person: person.to_owned(), rights: rights.clone(), password };
                     let text = own.to_string();
                     assert!(!text.is_empty(), "no text stands for nobody");
-                    assert_eq!(Fingerprint::stored(&text), own);
+                    assert_eq!(EntryDigest::stored(&text), own);
                 }
             }
         }

@@ -20,19 +20,19 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
-use super::account::Lifecycle;
+use super::account::LoginState;
 use super::organization::LoginName;
 
 /// A time zone by its name in the IANA database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Zone(TimeZone);
+pub struct BillingTimeZone(TimeZone);
 
 /// A text isn't the name of a time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a time zone has an IANA name, such as UTC or America/Phoenix; this one isn't known")]
 pub struct ZoneError;
 
-impl Zone {
+impl BillingTimeZone {
     /// Coordinated universal time.
     pub const UTC: Self = Self(TimeZone::UTC);
 
@@ -43,7 +43,7 @@ impl Zone {
     }
 }
 
-impl FromStr for Zone {
+impl FromStr for BillingTimeZone {
     type Err = ZoneError;
 
     /// Finds a time zone by its name, in any case.
@@ -57,7 +57,7 @@ impl FromStr for Zone {
     }
 }
 
-impl fmt::Display for Zone {
+impl fmt::Display for BillingTimeZone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -80,7 +80,7 @@ impl Month {
 
     /// Returns the month that an instant is in.
     #[must_use]
-    pub fn containing(instant: Timestamp, zone: &Zone) -> Self {
+    pub fn containing(instant: Timestamp, zone: &BillingTimeZone) -> Self {
         let shown = zone.0.to_datetime(instant).date();
         let year = shown.year().clamp(1, Self::LAST_YEAR);
         let shown = Self { year, month: shown.month() };
@@ -112,13 +112,13 @@ impl Month {
 
     /// Returns the first instant of the month.
     #[must_use]
-    pub fn start(self, zone: &Zone) -> Timestamp {
+    pub fn start(self, zone: &BillingTimeZone) -> Timestamp {
         first_instant(Date::constant(self.year, self.month, 1), zone)
     }
 
     /// Returns the first instant after the month.
     #[must_use]
-    pub fn end(self, zone: &Zone) -> Timestamp {
+    pub fn end(self, zone: &BillingTimeZone) -> Timestamp {
         let Self { year, month } = self;
         let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
         first_instant(Date::constant(year, month, 1), zone)
@@ -127,7 +127,7 @@ impl Month {
 
 /// Returns the instant at which a calendar in the zone first shows the date or, where it is
 /// skipped, a later one.
-fn first_instant(date: Date, zone: &Zone) -> Timestamp {
+fn first_instant(date: Date, zone: &BillingTimeZone) -> Timestamp {
     const IN_RANGE: &str = "the years 1 to 9999 are in range";
     let midnight = zone.0.to_ambiguous_timestamp(date.at(0, 0, 0, 0));
     let offset = match midnight.offset() {
@@ -199,12 +199,12 @@ pub struct UtcOffset {
 impl Period {
     /// Returns a month as the calendar has it.
     #[must_use]
-    pub fn of(month: Month, zone: &Zone) -> Self {
+    pub fn of(month: Month, zone: &BillingTimeZone) -> Self {
         Self::between(month, zone, month.start(zone), month.end(zone))
     }
 
     /// Returns a month that begins and ends at other instants than by its own time zone.
-    fn between(month: Month, zone: &Zone, start: Timestamp, end: Timestamp) -> Self {
+    fn between(month: Month, zone: &BillingTimeZone, start: Timestamp, end: Timestamp) -> Self {
         let at_start = UtcOffset { since: start, seconds: zone.0.to_offset(start).seconds() };
         let changes =
             zone.0.following(start).map(|change| (change.timestamp(), change.offset().seconds()));
@@ -244,7 +244,7 @@ impl Period {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calendar {
     /// The time zone of months that aren't closed, if the operator ever said so.
-    pub zone: Option<Zone>,
+    pub zone: Option<BillingTimeZone>,
     /// The closed months, without a gap, oldest first.
     pub closed: Vec<Period>,
     /// When the first life began; looked up only where no month is closed.
@@ -293,7 +293,7 @@ impl Calendar {
     /// The first to be closed is the one before that of the first life: afterwards nothing can
     /// begin in a month before. Where there never was a life, nothing is closed.
     #[must_use]
-    pub fn due(&self, zone: &Zone, now: Timestamp) -> Vec<Period> {
+    pub fn due(&self, zone: &BillingTimeZone, now: Timestamp) -> Vec<Period> {
         let first = |life| {
             let month = Month::containing(life, zone).previous();
             (month, month.start(zone))
@@ -311,7 +311,7 @@ impl Calendar {
 
     /// Returns the month as it was closed or, in this time zone, as it is going to be.
     #[must_use]
-    pub fn period(&self, month: Month, zone: &Zone) -> Period {
+    pub fn period(&self, month: Month, zone: &BillingTimeZone) -> Period {
         let (start, end) = (month.start(zone), month.end(zone));
         let (Some(first), Some(last)) = (self.closed.first(), self.closed.last()) else {
             return Period::of(month, zone);
@@ -329,7 +329,7 @@ impl Calendar {
 
 /// The life of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Life {
+pub struct Lifetime {
     /// The organization, by its namespace.
     pub organization: String,
     /// The login name.
@@ -339,7 +339,7 @@ pub struct Life {
     /// When it was deleted.
     pub deleted: Option<Timestamp>,
     /// Whether the person could log in at the end of the month that is asked about, or in the end.
-    pub lifecycle: Lifecycle,
+    pub lifecycle: LoginState,
 }
 
 /// What a login's last account in a month was at the end of it.
@@ -363,7 +363,7 @@ impl BilledState {
 
 /// A login that is billed for a month.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct BillLine {
     /// The organization, by its namespace.
     pub organization: String,
     /// The login name.
@@ -386,7 +386,7 @@ pub struct Bill<'a> {
 /// A line whose login may have had more lives.
 #[derive(Debug)]
 struct Billed {
-    line: Line,
+    line: BillLine,
     last: (Timestamp, Timestamp),
 }
 
@@ -398,7 +398,7 @@ impl<'a> Bill<'a> {
     }
 
     /// Takes the next life. Returns the line of the login before it, if this is of another.
-    pub fn take(&mut self, life: Life) -> Option<Line> {
+    pub fn take(&mut self, life: Lifetime) -> Option<BillLine> {
         if !self.period.bills(life.created, life.deleted) {
             return None;
         }
@@ -414,21 +414,21 @@ impl<'a> Bill<'a> {
 
     /// Returns the last line.
     #[must_use]
-    pub fn finish(self) -> Option<Line> {
+    pub fn finish(self) -> Option<BillLine> {
         self.open.map(|open| open.line)
     }
 
-    fn billed(&self, life: Life) -> Billed {
-        let Life { organization, login_name, created, deleted, lifecycle } = life;
+    fn billed(&self, life: Lifetime) -> Billed {
+        let Lifetime { organization, login_name, created, deleted, lifecycle } = life;
         // What becomes of a life after the month's end must not change its bill.
         let to = deleted.filter(|deleted| *deleted < self.period.end);
         let state = match (to, lifecycle) {
             (Some(_), _) => BilledState::Deleted,
-            (None, Lifecycle::Enabled) => BilledState::Enabled,
-            (None, Lifecycle::Disabled) => BilledState::Disabled,
+            (None, LoginState::Enabled) => BilledState::Enabled,
+            (None, LoginState::Disabled) => BilledState::Disabled,
         };
         let line =
-            Line { organization, login_name, state, from: created.max(self.period.start), to };
+            BillLine { organization, login_name, state, from: created.max(self.period.start), to };
         Billed { line, last: (to.unwrap_or(self.period.end), created) }
     }
 }

@@ -19,7 +19,7 @@ pub struct GroupContent {
     /// What every member may do.
     pub permissions: Permissions,
     /// Which of their own details members may change.
-    pub self_service: BTreeSet<Detail>,
+    pub self_service: BTreeSet<SelfServiceField>,
 }
 
 /// A detail of a person.
@@ -36,7 +36,7 @@ pub struct GroupContent {
     Deserialize,
     strum::IntoStaticStr,
 )]
-pub enum Detail {
+pub enum SelfServiceField {
     /// The name to show.
     Name,
     /// The postal address.
@@ -57,7 +57,7 @@ impl GroupContent {
     /// Returns what a group that nobody declared gives: `administrators` and `users` are there in
     /// every organization, others aren't.
     #[must_use]
-    pub fn undeclared(name: &str) -> Option<Self> {
+    pub fn built_in(name: &str) -> Option<Self> {
         match name {
             ADMINISTRATORS => Some(Self { full_control: true, ..Self::default() }),
             USERS => Some(Self::default()),

@@ -8,18 +8,18 @@ use super::account::{Account, Cloned, Source};
 use super::permission::Permissions;
 
 /// How many others permissions may be inherited through; further away nothing is inherited at all.
-pub const LONGEST_LINE: usize = 32;
+pub const MAX_DEPTH: usize = 32;
 
 /// Returns the accounts that this one's permissions come through, nearest first: empty where
 /// nothing is inherited, because nobody is followed, nobody is there, or the line is too long.
-pub fn line<'a>(
+pub fn ancestors<'a>(
     account: &'a Account,
     find: impl Fn(&str) -> Option<&'a Account>,
 ) -> Vec<&'a Account> {
     let mut line: Vec<&Account> = vec![];
     let mut last = account;
     while let Some(next) = followed(last).and_then(&find) {
-        if line.len() == LONGEST_LINE {
+        if line.len() == MAX_DEPTH {
             return vec![];
         }
         line.push(next);
@@ -32,7 +32,7 @@ pub fn line<'a>(
 /// and what is inherited along its line.
 pub fn own<'a>(account: &'a Account, find: impl Fn(&str) -> Option<&'a Account>) -> Permissions {
     let mut own = held(account);
-    for ancestor in line(account, find) {
+    for ancestor in ancestors(account, find) {
         own.append(&mut held(ancestor));
     }
     own

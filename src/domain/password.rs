@@ -131,14 +131,14 @@ impl fmt::Display for Requirement {
 
 /// The names of the person whose password it is to be.
 #[derive(Clone, Copy, Debug)]
-pub struct Person<'a> {
+pub struct PasswordContext<'a> {
     /// The login name, which begins with the username.
     pub login_name: &'a LoginName,
     /// The email address.
     pub email: &'a Email,
 }
 
-impl Person<'_> {
+impl PasswordContext<'_> {
     /// Returns the names that a password must not be made of, in lower case; a placeholder counts
     /// as the address that it was made from, and a domain in A-labels also as people write it.
     fn names(&self) -> Vec<String> {
@@ -160,13 +160,13 @@ impl Person<'_> {
 }
 
 /// A text that somebody claims to be their password, normalized.
-pub struct Candidate(Zeroizing<String>);
+pub struct PasswordCandidate(Zeroizing<String>);
 
 /// The longest text that is looked at, in bytes. A character of a normalized password comes from
 /// at most four, of at most four bytes each.
 const MAX_BYTES: usize = MAXIMUM_LENGTH * 4 * 4;
 
-impl Candidate {
+impl PasswordCandidate {
     /// Takes the text as it was entered, without its line end; an empty one, one that isn't UTF-8
     /// and one that is far too long are nobody's password.
     #[must_use]
@@ -184,21 +184,21 @@ impl Candidate {
     }
 }
 
-impl fmt::Debug for Candidate {
+impl fmt::Debug for PasswordCandidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Candidate(…)")
     }
 }
 
 /// A password that meets every requirement.
-pub struct Password(Candidate);
+pub struct Password(PasswordCandidate);
 
 impl Password {
     /// Takes a password for a person, as a file has it or as it was entered.
     ///
     /// # Errors
     /// Every requirement that it doesn't meet, each once and in their order.
-    pub fn parse(entered: &[u8], person: &Person<'_>) -> Result<Self, Vec<Requirement>> {
+    pub fn parse(entered: &[u8], person: &PasswordContext<'_>) -> Result<Self, Vec<Requirement>> {
         let line = without_line_end(entered);
         let text = Zeroizing::new(
             String::from_utf8_lossy(&line[..line.len().min(MAX_BYTES)]).into_owned(),
@@ -228,7 +228,7 @@ impl Password {
             Requirement::NotOwnName => unless(!is_own_name(&password, person), requirement),
         };
         let unmet: Vec<Requirement> = Requirement::iter().filter_map(unmet).collect();
-        if unmet.is_empty() { Ok(Self(Candidate(password))) } else { Err(unmet) }
+        if unmet.is_empty() { Ok(Self(PasswordCandidate(password))) } else { Err(unmet) }
     }
 
     /// Takes a password that was entered twice.
@@ -238,7 +238,7 @@ impl Password {
     pub fn confirmed(
         entered: &[u8],
         again: &[u8],
-        person: &Person<'_>,
+        person: &PasswordContext<'_>,
     ) -> Result<Self, Vec<Requirement>> {
         let confirmed = if is_same(entered, again) { vec![] } else { vec![Requirement::Confirmed] };
         match Self::parse(entered, person) {
@@ -250,7 +250,7 @@ impl Password {
 
     /// Returns the password as one that is tried, to see whether a hash is of it already.
     #[must_use]
-    pub fn candidate(&self) -> &Candidate {
+    pub fn candidate(&self) -> &PasswordCandidate {
         &self.0
     }
 }
@@ -264,8 +264,10 @@ impl fmt::Debug for Password {
 /// Whether two entries are one password.
 fn is_same(entered: &[u8], again: &[u8]) -> bool {
     let (entered, again) = (without_line_end(entered), without_line_end(again));
-    let same = |(one, other): (Candidate, Candidate)| one.as_bytes() == other.as_bytes();
-    entered == again || Candidate::new(entered).zip(Candidate::new(again)).is_some_and(same)
+    let same =
+        |(one, other): (PasswordCandidate, PasswordCandidate)| one.as_bytes() == other.as_bytes();
+    entered == again
+        || PasswordCandidate::new(entered).zip(PasswordCandidate::new(again)).is_some_and(same)
 }
 
 /// Returns what was entered without the one line end of a file.
@@ -329,7 +331,7 @@ fn lower_case(text: &str) -> Zeroizing<String> {
 
 /// Whether a text is one of the person's names, or one of them repeated, with or without
 /// separators between.
-fn is_own_name(password: &str, person: &Person<'_>) -> bool {
+fn is_own_name(password: &str, person: &PasswordContext<'_>) -> bool {
     let password = lower_case(password);
     person.names().iter().any(|name| repeats(&password, name))
 }
@@ -354,7 +356,7 @@ fn repeats(text: &str, name: &str) -> bool {
 const SCORED_AT_ONCE: usize = 32;
 
 /// Whether a text is hard to guess. A long one that zxcvbn can't be given is if a part of it is.
-fn is_hard_to_guess(password: &str, person: &Person<'_>) -> bool {
+fn is_hard_to_guess(password: &str, person: &PasswordContext<'_>) -> bool {
     let mut names = person.names();
     names.push(person.local_part().to_owned());
     names.sort_unstable_by_key(|name| std::cmp::Reverse(name.len()));

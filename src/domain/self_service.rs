@@ -6,39 +6,39 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::account::{PostalAddress, Profile};
-use super::group::Detail;
+use super::group::SelfServiceField;
 
 /// A member's own value, and the declared one that it holds over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Own<T> {
+pub struct Override<T> {
     /// The member's value.
     pub value: T,
     /// What the `User` declared when the member changed it.
-    pub over: T,
+    pub base: T,
 }
 
 /// The values that a member changed themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct MemberValues {
+pub struct Overrides {
     /// The name to show.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub display_name: Option<Own<String>>,
+    pub display_name: Option<Override<String>>,
     /// A telephone number.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub phone: Option<Own<Option<String>>>,
+    pub phone: Option<Override<Option<String>>>,
     /// A postal address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<Own<Option<PostalAddress>>>,
+    pub address: Option<Override<Option<PostalAddress>>>,
     /// The time zone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<Own<Option<String>>>,
+    pub time_zone: Option<Override<Option<String>>>,
     /// What the person is notified of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub notifications: Option<Own<BTreeSet<String>>>,
+    pub notifications: Option<Override<BTreeSet<String>>>,
     /// The email address, in the form the login uses.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<Own<String>>,
+    pub email: Option<Override<String>>,
     /// The email address that the `User` declares, where it was refused and another one is in
     /// force.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ pub struct MemberValues {
 
 /// A change that a member asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SelfChange {
+pub enum ProfileChange {
     /// Another name to show.
     Name(String),
     /// Another telephone number, or none.
@@ -62,28 +62,31 @@ pub enum SelfChange {
     Email(super::email::Email),
 }
 
-impl SelfChange {
+impl ProfileChange {
     /// Returns the detail that it changes.
     #[must_use]
-    pub fn detail(&self) -> Detail {
+    pub fn detail(&self) -> SelfServiceField {
         match self {
-            Self::Name(_) => Detail::Name,
-            Self::Phone(_) => Detail::Phone,
-            Self::Address(_) => Detail::Address,
-            Self::TimeZone(_) => Detail::TimeZone,
-            Self::Notifications(_) => Detail::Notifications,
-            Self::Email(_) => Detail::Email,
+            Self::Name(_) => SelfServiceField::Name,
+            Self::Phone(_) => SelfServiceField::Phone,
+            Self::Address(_) => SelfServiceField::Address,
+            Self::TimeZone(_) => SelfServiceField::TimeZone,
+            Self::Notifications(_) => SelfServiceField::Notifications,
+            Self::Email(_) => SelfServiceField::Email,
         }
     }
 }
 
-impl MemberValues {
+impl Overrides {
     /// Returns the values that still hold now that the `User` declares this profile and address:
     /// those whose field it declares as before.
     #[must_use]
     pub fn still_holding(&self, declared: &Profile, email: &str) -> Self {
-        fn held<T: Clone + PartialEq>(own: Option<&Own<T>>, declared: &T) -> Option<Own<T>> {
-            own.filter(|own| own.over == *declared).cloned()
+        fn held<T: Clone + PartialEq>(
+            own: Option<&Override<T>>,
+            declared: &T,
+        ) -> Option<Override<T>> {
+            own.filter(|own| own.base == *declared).cloned()
         }
         let Profile { display_name, phone, address, time_zone, notifications } = declared;
         Self {
@@ -92,7 +95,7 @@ impl MemberValues {
             address: held(self.address.as_ref(), address),
             time_zone: held(self.time_zone.as_ref(), time_zone),
             notifications: held(self.notifications.as_ref(), notifications),
-            email: self.email.clone().filter(|own| own.over == email),
+            email: self.email.clone().filter(|own| own.base == email),
             refused_email: None,
         }
     }
@@ -101,7 +104,7 @@ impl MemberValues {
     /// declared ones.
     #[must_use]
     pub fn over(&self, declared: Profile) -> Profile {
-        fn value<T: Clone>(own: Option<&Own<T>>, declared: T) -> T {
+        fn value<T: Clone>(own: Option<&Override<T>>, declared: T) -> T {
             own.map_or(declared, |own| own.value.clone())
         }
         let Profile { display_name, phone, address, time_zone, notifications } = declared;
@@ -118,20 +121,22 @@ impl MemberValues {
     ///
     /// What the member had changed before keeps standing over the declared value; a value that
     /// equals the declared one is no longer the member's own.
-    pub fn take(&mut self, change: &SelfChange, in_force: &Profile, email: &str) {
-        fn put<T: Clone + PartialEq>(slot: &mut Option<Own<T>>, value: &T, in_force: &T) {
-            let over = slot.take().map_or_else(|| in_force.clone(), |own| own.over);
-            *slot = (*value != over).then(|| Own { value: value.clone(), over });
+    pub fn take(&mut self, change: &ProfileChange, in_force: &Profile, email: &str) {
+        fn put<T: Clone + PartialEq>(slot: &mut Option<Override<T>>, value: &T, in_force: &T) {
+            let over = slot.take().map_or_else(|| in_force.clone(), |own| own.base);
+            *slot = (*value != over).then(|| Override { value: value.clone(), base: over });
         }
         match change {
-            SelfChange::Name(value) => put(&mut self.display_name, value, &in_force.display_name),
-            SelfChange::Phone(value) => put(&mut self.phone, value, &in_force.phone),
-            SelfChange::Address(value) => put(&mut self.address, value, &in_force.address),
-            SelfChange::TimeZone(value) => put(&mut self.time_zone, value, &in_force.time_zone),
-            SelfChange::Notifications(value) => {
+            ProfileChange::Name(value) => {
+                put(&mut self.display_name, value, &in_force.display_name)
+            }
+            ProfileChange::Phone(value) => put(&mut self.phone, value, &in_force.phone),
+            ProfileChange::Address(value) => put(&mut self.address, value, &in_force.address),
+            ProfileChange::TimeZone(value) => put(&mut self.time_zone, value, &in_force.time_zone),
+            ProfileChange::Notifications(value) => {
                 put(&mut self.notifications, value, &in_force.notifications)
             }
-            SelfChange::Email(value) => {
+            ProfileChange::Email(value) => {
                 let declared = self.refused_email.take().unwrap_or_else(|| email.to_owned());
                 put(&mut self.email, &value.to_string(), &declared);
             }
@@ -153,9 +158,9 @@ mod tests {
 
     #[test]
     fn a_members_value_holds_until_its_field_is_declared_anew() {
-        let mut member = MemberValues::default();
-        member.take(&SelfChange::Phone(Some("2".to_owned())), &declared("1"), "");
-        member.take(&SelfChange::Phone(Some("3".to_owned())), &member.over(declared("1")), "");
+        let mut member = Overrides::default();
+        member.take(&ProfileChange::Phone(Some("2".to_owned())), &declared("1"), "");
+        member.take(&ProfileChange::Phone(Some("3".to_owned())), &member.over(declared("1")), "");
         let renamed = Profile { display_name: "Alice Smith".to_owned(), ..declared("1") };
         let still = member.still_holding(&renamed, "");
         assert_eq!(still.over(renamed).phone.as_deref(), Some("3"));
@@ -164,21 +169,21 @@ mod tests {
 
     #[test]
     fn a_members_address_holds_though_another_one_is_declared_and_refused() {
-        let mut member = MemberValues {
+        let mut member = Overrides {
             refused_email: Some("taken@acme.example".to_owned()),
-            ..MemberValues::default()
+            ..Overrides::default()
         };
         let own = super::super::email::Email::parse("al@acme.example").unwrap();
-        member.take(&SelfChange::Email(own), &declared("1"), "alice@acme.example");
+        member.take(&ProfileChange::Email(own), &declared("1"), "alice@acme.example");
         assert!(member.still_holding(&declared("1"), "taken@acme.example").email.is_some());
         assert!(member.still_holding(&declared("1"), "alice@acme.example").email.is_none());
     }
 
     #[test]
     fn a_member_who_goes_back_to_the_declared_value_owns_nothing() {
-        let mut member = MemberValues::default();
-        member.take(&SelfChange::Name("Al".to_owned()), &declared("1"), "");
-        member.take(&SelfChange::Name("Alice".to_owned()), &member.over(declared("1")), "");
-        assert_eq!(member, MemberValues::default());
+        let mut member = Overrides::default();
+        member.take(&ProfileChange::Name("Al".to_owned()), &declared("1"), "");
+        member.take(&ProfileChange::Name("Alice".to_owned()), &member.over(declared("1")), "");
+        assert_eq!(member, Overrides::default());
     }
 }

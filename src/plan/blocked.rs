@@ -9,7 +9,7 @@ use crate::api::lenient::{Field, UnreadableField};
 use crate::api::{PASSWORD_SECRET, Reason};
 use crate::domain::account::{Account, AccountId, TransactionKind};
 use crate::domain::email::{Domain, DomainError, Email, EmailError};
-use crate::domain::inheritance::LONGEST_LINE;
+use crate::domain::inheritance::MAX_DEPTH;
 use crate::domain::organization::{CustomerId, CustomerIdError, LoginName};
 use crate::domain::password::Requirement;
 
@@ -37,7 +37,7 @@ pub enum Blocked {
     /// It would leave the organization without an enabled user with full control.
     LastAdministrator {
         /// What it is that would.
-        by: TakenBy,
+        by: AdminLossCause,
     },
     /// The User had an account, and has it no more.
     AccountLost {
@@ -279,7 +279,7 @@ pub enum UsedBy {
 
 /// What would take the last enabled user with full control away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TakenBy {
+pub enum AdminLossCause {
     /// The User's deletion.
     Deletion,
     /// Disabling the User or moving it to another group.
@@ -386,7 +386,7 @@ impl Blocked {
 
     /// Whether it heals by itself when something else arrives; else somebody must act.
     #[must_use]
-    pub fn heals(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::DirectoriesBehind(behind) => behind.lag != Lag::Refused,
             Self::Deleting
@@ -565,10 +565,10 @@ impl fmt::Display for Blocked {
             ),
             Self::LastAdministrator { by } => {
                 let what = match by {
-                    TakenBy::Deletion => "deleted while others stay, but this is",
-                    TakenBy::Edit => "spec.state and spec.groupRef aren't applied: this is",
-                    TakenBy::Group => "spec.fullControl isn't applied: in this group is",
-                    TakenBy::GroupDeletion => "deleted, but in this group is",
+                    AdminLossCause::Deletion => "deleted while others stay, but this is",
+                    AdminLossCause::Edit => "spec.state and spec.groupRef aren't applied: this is",
+                    AdminLossCause::Group => "spec.fullControl isn't applied: in this group is",
+                    AdminLossCause::GroupDeletion => "deleted, but in this group is",
                 };
                 write!(
                     f,
@@ -670,7 +670,7 @@ impl fmt::Display for Blocked {
             ),
             Self::InheritanceTooDeep { user } => write!(
                 f,
-                "permissions would come from {user} through more than {LONGEST_LINE} others, so none are inherited: name a User nearer to where they are granted in spec.permissions.from"
+                "permissions would come from {user} through more than {MAX_DEPTH} others, so none are inherited: name a User nearer to where they are granted in spec.permissions.from"
             ),
             Self::DomainInvalid(error) => write!(f, "spec.domain can't be used: {error}"),
             Self::PublicSuffix(domain) => write!(

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::permission_source::{Relative, kept, leads_to};
+use super::permission_source::{SourceNode, kept, leads_to};
 use crate::domain::account::Account;
 use crate::domain::inheritance;
 use crate::domain::permission::{Permission, Permissions};
@@ -45,7 +45,7 @@ pub(super) struct Cycle {
 
 impl Cycles {
     /// Walks through all of them once.
-    pub(super) fn of(relatives: &BTreeMap<String, Relative>) -> Self {
+    pub(super) fn of(relatives: &BTreeMap<String, SourceNode>) -> Self {
         let mut cycles = Self::default();
         for (name, relative) in relatives {
             let number = cycles.number(name);
@@ -190,7 +190,7 @@ impl Cycles {
 }
 
 impl Cycle {
-    fn judge(&mut self, relatives: &BTreeMap<String, Relative>) {
+    fn judge(&mut self, relatives: &BTreeMap<String, SourceNode>) {
         let find = |name: &str| relatives.get(name).and_then(|relative| relative.account.as_ref());
         let members: Vec<(&String, &Account)> =
             self.names.iter().filter_map(|name| Some((name, find(name)?))).collect();
@@ -241,14 +241,16 @@ pub(super) mod visits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::permission_source::Declared;
+    use crate::plan::permission_source::DeclaredSource;
 
     /// `User`s without accounts, each of whom declares to follow another one or nobody.
-    fn declared(follows: &[Option<usize>]) -> BTreeMap<String, Relative> {
+    fn declared(follows: &[Option<usize>]) -> BTreeMap<String, SourceNode> {
         let relative = |follows: &Option<usize>| {
-            let declared =
-                Declared { deleting: false, follows: follows.map(|other| format!("u{other}")) };
-            Relative { account: None, declared: Some(declared) }
+            let declared = DeclaredSource {
+                deleting: false,
+                follows: follows.map(|other| format!("u{other}")),
+            };
+            SourceNode { account: None, declared: Some(declared) }
         };
         follows
             .iter()

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use super::OrganizationRecord;
 use super::blocked::{Blocked, Unconfirmed};
 use crate::api::user::{PermissionSource, SourceMode};
-use crate::domain::account::{Confirmations, Content, Lifecycle, Source, Transaction};
+use crate::domain::account::{AccountSpec, Confirmations, LoginState, Source, Transaction};
 use crate::domain::permission::Permissions;
 
 /// The directories that are in use, by name, each with how it does with an account's entry.
@@ -60,13 +60,13 @@ pub struct Missing {
 }
 
 /// Returns the permissions that stay of those listed: nothing is added.
-pub(super) fn kept_grants(current: &Content, asked: &Permissions) -> Permissions {
+pub(super) fn kept_grants(current: &AccountSpec, asked: &Permissions) -> Permissions {
     current.grants.intersection(asked).cloned().collect()
 }
 
 /// Returns the source that stays: the one in force where it is asked for, else none.
 pub(super) fn kept_source(
-    current: &Content,
+    current: &AccountSpec,
     asked: Option<&PermissionSource>,
 ) -> Option<PermissionSource> {
     let PermissionSource { name, mode } = asked?;
@@ -85,14 +85,14 @@ pub(super) fn kept_source(
 /// already.
 pub(super) fn what_takes_away(
     record: &OrganizationRecord,
-    current: &Content,
-    wanted: Content,
-) -> Content {
-    let Content { lifecycle, group, grants, source, .. } = wanted;
-    Content {
+    current: &AccountSpec,
+    wanted: AccountSpec,
+) -> AccountSpec {
+    let AccountSpec { lifecycle, group, grants, source, .. } = wanted;
+    AccountSpec {
         lifecycle: match lifecycle {
-            Lifecycle::Disabled => Lifecycle::Disabled,
-            Lifecycle::Enabled => current.lifecycle,
+            LoginState::Disabled => LoginState::Disabled,
+            LoginState::Enabled => current.lifecycle,
         },
         group: if takes_away(record, &current.group, &group) {
             group
@@ -119,7 +119,7 @@ fn takes_away(record: &OrganizationRecord, from: &str, to: &str) -> bool {
 /// refusals first, then that it is overdue, that a directory refuses it, that an edit waits for it,
 /// that a directory fails, that it is on its way.
 #[must_use]
-pub(super) fn told(
+pub(super) fn with_transaction(
     blocked: &[Blocked],
     transaction: &Transaction,
     unconfirmed: Vec<Unconfirmed>,

@@ -2,7 +2,7 @@
 //! Kubernetes.
 //!
 //! Nothing here reads a clock, a client or a coin; what a decision needs stands in its snapshot.
-//! The rooms: [`user`], [`user_group`] and [`org_email_domain`] decide, [`sources`] where a user's
+//! The rooms: [`user`], [`user_group`] and [`org_email_domain`] decide, [`permission_source`] where a user's
 //! permissions come from, [`status`] says what the resource's status is once the store has
 //! answered.
 
@@ -25,15 +25,15 @@ use std::sync::Arc;
 pub use self::blocked::{Blocked, StoreTrouble};
 use crate::api::lenient::Unreadable;
 use crate::domain::account::{
-    AccountId, Confirmations, Content, FromSecret, Lifecycle, Owner, Revision, TransactionId,
-    TransactionKind,
+    AccountId, AccountSpec, Confirmations, LoginState, Owner, Revision, SecretPassword,
+    TransactionId, TransactionKind,
 };
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::GroupContent;
 use crate::domain::organization::{CustomerId, CustomerIdError, LoginName, Organization};
 use crate::domain::password::PasswordHash;
 use crate::domain::permission::Permissions;
-use crate::domain::self_service::SelfChange;
+use crate::domain::self_service::ProfileChange;
 
 /// What every resource has beside its spec, as last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,9 +51,9 @@ pub struct Meta {
     /// Whether `roster.rs/paused` makes its spec and deletion wait.
     pub paused: bool,
     /// Whether our finalizer holds it.
-    pub held: bool,
+    pub has_finalizer: bool,
     /// Whether `roster.rs/release` asks us to let go of it for good.
-    pub released: bool,
+    pub release_requested: bool,
     /// What of its spec this version doesn't understand.
     pub unreadable: Unreadable,
 }
@@ -72,12 +72,12 @@ pub struct OrganizationFacts {
     /// The `OrgEmailDomain`s that are being deleted, and take no new addresses.
     pub leaving_listings: BTreeSet<String>,
     /// The `User`s that are being deleted, and who counts then.
-    pub leaving_users: Leaving,
+    pub leaving_users: Deleting,
 }
 
 /// Who of an organization is on the way out, by the names of their `User`s.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Leaving {
+pub struct Deleting {
     /// Those that are being deleted with their accounts: they don't count as members, heirs or
     /// users. The account of one that is retained stays, and counts before and after.
     pub deleted: Arc<BTreeSet<String>>,
@@ -87,7 +87,7 @@ pub struct Leaving {
     pub last: Option<Arc<BTreeSet<String>>>,
 }
 
-impl Leaving {
+impl Deleting {
     /// Whether the account of the `User` of this name is on its way out with it.
     #[must_use]
     pub fn contains(&self, user: &str) -> bool {
@@ -105,7 +105,7 @@ impl Leaving {
     }
 }
 
-impl FromIterator<String> for Leaving {
+impl FromIterator<String> for Deleting {
     fn from_iter<T: IntoIterator<Item = String>>(deleted: T) -> Self {
         Self { deleted: Arc::new(deleted.into_iter().collect()), last: None }
     }
@@ -168,15 +168,15 @@ impl OrganizationRecord {
 
     /// Whether an account with this content has full control and may log in.
     #[must_use]
-    pub fn is_administrator(&self, content: &Content) -> bool {
+    pub fn is_administrator(&self, content: &AccountSpec) -> bool {
         let full_control = || self.group(&content.group).is_some_and(|group| group.full_control);
-        content.lifecycle == Lifecycle::Enabled && full_control()
+        content.lifecycle == LoginState::Enabled && full_control()
     }
 
     /// Returns what a group gives its members: as declared, else as every organization has it.
     #[must_use]
     pub fn group(&self, name: &str) -> Option<GroupContent> {
-        self.groups.get(name).cloned().or_else(|| GroupContent::undeclared(name))
+        self.groups.get(name).cloned().or_else(|| GroupContent::built_in(name))
     }
 }
 
@@ -189,27 +189,27 @@ pub struct Decision {
     /// What of the spec can't be done now, in the order in which `Ready` names it.
     pub blocked: Vec<Blocked>,
     /// What becomes of the finalizer once the plan is committed.
-    pub hold: Hold,
+    pub finalizer: FinalizerAction,
     /// Whether the plan puts values back that were changed in the store behind the operator's back.
-    pub puts_back: bool,
+    pub repairs_drift: bool,
     /// The `User`s that the plan counts on having no account.
     pub absent: Vec<String>,
     /// Whether something is left to be done as soon as the plan is committed.
-    pub again: bool,
+    pub requeue: bool,
     /// The account that directories are to drop, which the store knows nothing of.
-    pub drops: Option<AccountId>,
+    pub deprovisions: Option<AccountId>,
 }
 
 /// Who of an organization stays in control when somebody or something else is left out of account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Control {
+pub struct AdminCoverage {
     /// Whether another user that stays has full control and may log in.
     pub administrators: bool,
     /// Whether there is a user that stays.
     pub users: bool,
 }
 
-impl Control {
+impl AdminCoverage {
     /// Whether users stay, and nobody among them is in control.
     #[must_use]
     pub fn is_lost(self) -> bool {
@@ -219,14 +219,14 @@ impl Control {
 
 /// What becomes of our finalizer on an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Hold {
+pub enum FinalizerAction {
     /// It stays as it is.
     #[default]
     Keep,
     /// It goes on, before anything is written to the store.
-    Take,
+    Add,
     /// It comes off, and the object goes.
-    Release,
+    Remove,
 }
 
 /// Returns what is decided by the finalizer alone, whatever the kind.
@@ -235,10 +235,10 @@ pub enum Hold {
 /// isn't ours any more.
 fn unheld(meta: &Meta) -> Option<Decision> {
     match meta {
-        Meta { held: true, .. } => None,
+        Meta { has_finalizer: true, .. } => None,
         Meta { deleting: true, .. } => Some(Decision::blocked(Blocked::Deleting)),
-        Meta { released: true, .. } => Some(Decision::default()),
-        _ => Some(Decision::hold(Hold::Take)),
+        Meta { release_requested: true, .. } => Some(Decision::default()),
+        _ => Some(Decision::hold(FinalizerAction::Add)),
     }
 }
 
@@ -253,7 +253,9 @@ impl Decision {
     #[must_use]
     pub fn named(&self) -> usize {
         let others = match &self.plan {
-            Some(Plan::Account(plan)) => plan.moves.len() + plan.keeps.len() + plan.seen.len(),
+            Some(Plan::Account(plan)) => {
+                plan.moves.len() + plan.freezes.len() + plan.preconditions.len()
+            }
             _ => 0,
         };
         others + self.absent.len()
@@ -261,8 +263,8 @@ impl Decision {
 
     /// Returns the decision to change the finalizer only.
     #[must_use]
-    pub fn hold(hold: Hold) -> Self {
-        Self { hold, ..Self::default() }
+    pub fn hold(finalizer: FinalizerAction) -> Self {
+        Self { finalizer, ..Self::default() }
     }
 }
 
@@ -297,13 +299,13 @@ pub enum Urgency {
 impl Plan {
     /// Returns how urgent it is, where the account that it changes has this before.
     #[must_use]
-    pub fn urgency(&self, before: Option<&Content>) -> Urgency {
+    pub fn urgency(&self, before: Option<&AccountSpec>) -> Urgency {
         let Self::Account(plan) = self else { return Urgency::Other };
         match (&plan.change, before) {
             (AccountChange::Delete { .. }, _) => Urgency::Deletes,
             (AccountChange::Update { content, .. }, Some(before)) => {
                 let is_disabled = (before.lifecycle, content.lifecycle)
-                    == (Lifecycle::Enabled, Lifecycle::Disabled);
+                    == (LoginState::Enabled, LoginState::Disabled);
                 let loses_source = before.source.is_some() && before.source != content.source;
                 // Another group may give less.
                 let loses = loses_source
@@ -335,7 +337,7 @@ pub struct MemberPlan {
     /// The account.
     pub account: AccountId,
     /// The changes, in order.
-    pub changes: Vec<SelfChange>,
+    pub changes: Vec<ProfileChange>,
     /// The member's new password, which begins a PasswordChange.
     pub password: Option<PasswordHash>,
 }
@@ -378,11 +380,11 @@ pub struct AccountPlan {
     /// The accounts that move to another address in the same transaction.
     pub moves: Vec<AddressMove>,
     /// What other accounts keep while they are on a loop with this one, in the same transaction.
-    pub keeps: Vec<Keep>,
+    pub freezes: Vec<FrozenPermissions>,
     /// The accounts that the change was made by, beside the changed one.
-    pub seen: Vec<SeenAccount>,
+    pub preconditions: Vec<Precondition>,
     /// The `User`s that are being deleted.
-    pub leaving: Leaving,
+    pub leaving: Deleting,
 }
 
 /// What changes about an account.
@@ -397,9 +399,9 @@ pub enum AccountChange {
         /// The login name, fixed from now on.
         login_name: LoginName,
         /// What the account has.
-        content: Content,
+        content: AccountSpec,
         /// Its initial password.
-        password: Option<FromSecret>,
+        password: Option<SecretPassword>,
     },
     /// Another content for an account.
     Update {
@@ -410,9 +412,9 @@ pub enum AccountChange {
         /// The transaction that the change is, where it is one.
         transaction: Option<(TransactionId, TransactionKind)>,
         /// What the account has afterwards.
-        content: Content,
+        content: AccountSpec,
         /// A new password from a Secret.
-        password: Option<FromSecret>,
+        password: Option<SecretPassword>,
         /// Whether the account of another `User`, which is gone, is taken over.
         adopts: bool,
     },
@@ -447,7 +449,7 @@ pub struct AddressMove {
 
 /// What an account keeps of its permissions because it is on a loop, or not on one any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keep {
+pub struct FrozenPermissions {
     /// The account.
     pub account: AccountId,
     /// The revision that the plan was made from; the store refuses an older one.
@@ -458,7 +460,7 @@ pub struct Keep {
 
 /// An account as a plan was made from it; the store refuses the plan if it changed since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SeenAccount {
+pub struct Precondition {
     /// The account.
     pub account: AccountId,
     /// Its revision.
@@ -477,7 +479,7 @@ pub enum GroupPlan {
         /// What it gives its members.
         content: GroupContent,
         /// The `User`s that are being deleted.
-        leaving: Leaving,
+        leaving: Deleting,
     },
     /// The group isn't declared any more; refused while it has members that stay.
     Drop {
@@ -486,7 +488,7 @@ pub enum GroupPlan {
         /// The name of the group.
         name: String,
         /// The `User`s that are being deleted.
-        leaving: Leaving,
+        leaving: Deleting,
     },
 }
 
@@ -509,7 +511,7 @@ pub enum DomainPlan {
         /// The name of the `OrgEmailDomain`.
         name: String,
         /// The `User`s that are being deleted.
-        leaving: Leaving,
+        leaving: Deleting,
     },
 }
 

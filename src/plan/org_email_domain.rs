@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::blocked::{Blocked, UsedBy};
 use super::unreadable::{self, Listed};
-use super::{Decision, DomainPlan, Hold, Leaving, Listing, Meta, Plan, unheld};
+use super::{Decision, Deleting, DomainPlan, FinalizerAction, Listing, Meta, Plan, unheld};
 use crate::api::org_email_domain::OrgEmailDomainSpec;
 use crate::domain::email::Domain;
 
 /// Everything that decides what becomes of one listed domain.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
+pub struct DomainSnapshot {
     /// The resource.
     pub meta: Meta,
     /// What it asks for; nothing where the resource isn't there any more.
@@ -24,25 +24,29 @@ pub struct Snapshot {
     /// How many accounts that stay have an address that counts to it.
     pub users: i64,
     /// The `User`s that are being deleted.
-    pub leaving: Leaving,
+    pub leaving: Deleting,
 }
 
 /// Decides what becomes of a listed domain.
 #[must_use]
-pub fn decide(snapshot: &Snapshot) -> Decision {
-    let Snapshot { meta, spec, listings, is_abandoned, users, leaving } = snapshot;
+pub fn decide(snapshot: &DomainSnapshot) -> Decision {
+    let DomainSnapshot { meta, spec, listings, is_abandoned, users, leaving } = snapshot;
     let listed = listings.get(&meta.name);
     match spec {
-        None if listed.is_some() && *users == 0 => drop_listing(meta, leaving, Hold::Keep),
+        None if listed.is_some() && *users == 0 => {
+            drop_listing(meta, leaving, FinalizerAction::Keep)
+        }
         None => Decision::default(),
         Some(_) if let Some(decision) = unheld(meta) => decision,
         Some(_) if meta.paused => Decision::blocked(Blocked::Paused),
-        Some(_) if meta.deleting && *users > 0 && *is_abandoned => Decision::hold(Hold::Release),
+        Some(_) if meta.deleting && *users > 0 && *is_abandoned => {
+            Decision::hold(FinalizerAction::Remove)
+        }
         Some(_) if meta.deleting && *users > 0 => {
             Decision::blocked(Blocked::InUse { accounts: *users, role: UsedBy::Addresses })
         }
-        Some(_) if meta.deleting && listed.is_none() => Decision::hold(Hold::Release),
-        Some(_) if meta.deleting => drop_listing(meta, leaving, Hold::Release),
+        Some(_) if meta.deleting && listed.is_none() => Decision::hold(FinalizerAction::Remove),
+        Some(_) if meta.deleting => drop_listing(meta, leaving, FinalizerAction::Remove),
         Some(spec) => match unreadable::blocked(meta, Listed::Nothing, listed.is_none()) {
             Some(unsupported) if listed.is_none() => Decision::blocked(unsupported),
             unsupported => put_listing(meta, spec, listings, unsupported),
@@ -71,10 +75,10 @@ fn put_listing(
     Decision { plan, blocked, ..Decision::default() }
 }
 
-fn drop_listing(meta: &Meta, leaving: &Leaving, hold: Hold) -> Decision {
+fn drop_listing(meta: &Meta, leaving: &Deleting, hold: FinalizerAction) -> Decision {
     let (namespace, name) = (meta.namespace.clone(), meta.name.clone());
     let plan = Plan::Domain(DomainPlan::Drop { namespace, name, leaving: leaving.clone() });
-    Decision { plan: Some(plan), hold, ..Decision::default() }
+    Decision { plan: Some(plan), finalizer: hold, ..Decision::default() }
 }
 
 fn listing(
@@ -104,12 +108,17 @@ mod tests {
     }
 
     /// A listed domain of which a field can't be read now.
-    fn misread(field: Field, spec: OrgEmailDomainSpec, in_force: Option<Listing>) -> Snapshot {
+    fn misread(
+        field: Field,
+        spec: OrgEmailDomainSpec,
+        in_force: Option<Listing>,
+    ) -> DomainSnapshot {
         let unreadable =
             vec![UnreadableField::new(field, "spec.x".to_owned(), &serde_json::json!("Newer"))]
                 .into();
-        let meta = Meta { name: "acme".to_owned(), held: true, unreadable, ..Meta::default() };
-        Snapshot {
+        let meta =
+            Meta { name: "acme".to_owned(), has_finalizer: true, unreadable, ..Meta::default() };
+        DomainSnapshot {
             spec: Some(unreadable::listing_in_force(&Arc::new(spec), &meta, in_force.as_ref())),
             meta,
             listings: Arc::new(
@@ -117,7 +126,7 @@ mod tests {
             ),
             is_abandoned: false,
             users: 0,
-            leaving: Leaving::default(),
+            leaving: Deleting::default(),
         }
     }
 
@@ -154,6 +163,6 @@ mod tests {
         let spec = OrgEmailDomainSpec { domain: String::new(), include_subdomains: false };
         let mut goes = misread(Field::Spec, spec, Some(listed("acme.example", false)));
         goes.meta.deleting = true;
-        assert_eq!(decide(&goes).hold, Hold::Release);
+        assert_eq!(decide(&goes).finalizer, FinalizerAction::Remove);
     }
 }

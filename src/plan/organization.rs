@@ -6,7 +6,7 @@ use crate::domain::group::{ADMINISTRATORS, USERS};
 
 /// Everything that decides which groups an organization gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct DefaultGroupsSnapshot {
     /// Whether the namespace is there and isn't being deleted.
     pub stays: bool,
     /// Whether it holds a roster resource that stays, other than the two groups themselves.
@@ -17,7 +17,7 @@ pub struct Snapshot {
 
 /// Returns the names of the default groups that are to be created.
 #[must_use]
-pub fn missing_groups(snapshot: &Snapshot) -> Vec<&'static str> {
+pub fn missing_groups(snapshot: &DefaultGroupsSnapshot) -> Vec<&'static str> {
     let wanted = snapshot.stays && snapshot.inhabited;
     [ADMINISTRATORS, USERS]
         .into_iter()
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn an_organization_gets_the_default_groups_while_anything_else_is_in_it() {
-        let snapshot = |stays, inhabited, names: &[&'static str]| Snapshot {
+        let snapshot = |stays, inhabited, names: &[&'static str]| DefaultGroupsSnapshot {
             stays,
             inhabited,
             groups: names.iter().copied().collect(),

@@ -11,24 +11,24 @@ use std::sync::OnceLock;
 
 use super::blocked::{ARROW, Blocked, PERMISSIONS_FROM, ROOM_FOR_A_LOOP};
 use super::cycles::{Cycle, Cycles, stays, visits};
-use super::{Keep, SeenAccount};
+use super::{FrozenPermissions, Precondition};
 use crate::api::user::{PermissionSource, SourceMode};
 use crate::domain::account::{Account, Cloned, Source};
-use crate::domain::inheritance::{self, LONGEST_LINE, followed};
+use crate::domain::inheritance::{self, MAX_DEPTH, followed};
 use crate::domain::permission::Permissions;
 
 /// What is known of a `User` that others' permissions or details come from.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Relative {
+pub struct SourceNode {
     /// Its account.
     pub account: Option<Account>,
     /// The resource, if it is there.
-    pub declared: Option<Declared>,
+    pub declared: Option<DeclaredSource>,
 }
 
 /// What is known of a resource that others' permissions or details come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declared {
+pub struct DeclaredSource {
     /// Whether somebody deleted it.
     pub deleting: bool,
     /// The name of the `User` that it asks to follow.
@@ -38,27 +38,27 @@ pub struct Declared {
 /// The `User`s that one's permissions or details come from or would, by name: each with those that
 /// theirs come from.
 #[derive(Clone, Debug, Default)]
-pub struct Relatives {
-    by_name: BTreeMap<String, Relative>,
+pub struct SourceGraph {
+    by_name: BTreeMap<String, SourceNode>,
     /// Where they lead in a cycle, found once for all whose relatives they are.
     cycles: OnceLock<Cycles>,
 }
 
-impl Relatives {
+impl SourceGraph {
     /// Returns what is known of a `User`.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Relative> {
+    pub fn get(&self, name: &str) -> Option<&SourceNode> {
         self.by_name.get(name)
     }
 
     /// Puts what is known of a `User` in place of what was known before.
-    pub fn insert(&mut self, name: String, relative: Relative) {
+    pub fn insert(&mut self, name: String, relative: SourceNode) {
         self.cycles = OnceLock::new();
         self.by_name.insert(name, relative);
     }
 
     #[cfg(test)]
-    fn get_mut(&mut self, name: &str) -> Option<&mut Relative> {
+    fn get_mut(&mut self, name: &str) -> Option<&mut SourceNode> {
         self.cycles = OnceLock::new();
         self.by_name.get_mut(name)
     }
@@ -74,45 +74,45 @@ impl Relatives {
     }
 }
 
-impl PartialEq for Relatives {
+impl PartialEq for SourceGraph {
     fn eq(&self, other: &Self) -> bool {
         self.by_name == other.by_name
     }
 }
 
-impl FromIterator<(String, Relative)> for Relatives {
-    fn from_iter<T: IntoIterator<Item = (String, Relative)>>(relatives: T) -> Self {
+impl FromIterator<(String, SourceNode)> for SourceGraph {
+    fn from_iter<T: IntoIterator<Item = (String, SourceNode)>>(relatives: T) -> Self {
         Self { by_name: relatives.into_iter().collect(), cycles: OnceLock::new() }
     }
 }
 
 /// A `User` among its relatives.
 #[derive(Clone, Copy, Debug)]
-pub struct Person<'a> {
+pub struct GraphUser<'a> {
     /// Its name.
     pub name: &'a str,
     /// Its account.
     pub account: Option<&'a Account>,
     /// Its relatives.
-    pub relatives: &'a Relatives,
+    pub relatives: &'a SourceGraph,
 }
 
 /// Where permissions come from, and what that means for others.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sourcing {
+pub struct SourceDecision {
     /// What the account has as its source.
     pub source: Option<Source>,
     /// What others keep.
-    pub keeps: Vec<Keep>,
+    pub freezes: Vec<FrozenPermissions>,
     /// What it was decided by.
-    pub seen: Vec<SeenAccount>,
+    pub seen: Vec<Precondition>,
     /// Who it was decided by and has no account.
     pub absent: Vec<String>,
     /// What of it can't be done.
     pub blocked: Option<Blocked>,
 }
 
-impl<'a> Person<'a> {
+impl<'a> GraphUser<'a> {
     /// Returns an account by the name of its `User`.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&'a Account> {
@@ -130,9 +130,13 @@ impl<'a> Person<'a> {
 
     /// Decides where permissions come from, once these are listed.
     #[must_use]
-    pub fn sourcing(&self, asked: Option<&'a PermissionSource>, grants: &Permissions) -> Sourcing {
+    pub fn sourcing(
+        &self,
+        asked: Option<&'a PermissionSource>,
+        grants: &Permissions,
+    ) -> SourceDecision {
         let mut sourcing = match asked {
-            None => Sourcing::default(),
+            None => SourceDecision::default(),
             Some(PermissionSource { name, mode: SourceMode::Clone }) => self.cloning(name),
             Some(PermissionSource { name, mode: SourceMode::Inherit }) => {
                 self.inheriting(name, grants)
@@ -148,13 +152,13 @@ impl<'a> Person<'a> {
         let on_a_loop = matches!(&sourcing.source, Some(Source::Inherited { kept: Some(_), .. }));
         let members: HashSet<_> =
             sourcing.seen.iter().filter(|_| on_a_loop).map(|seen| seen.account).collect();
-        sourcing.keeps.extend(cut.into_iter().filter(|keep| !members.contains(&keep.account)));
+        sourcing.freezes.extend(cut.into_iter().filter(|keep| !members.contains(&keep.account)));
         sourcing.seen.extend(seen);
         if on_a_loop && let Some(followed) = self.in_force() {
             // What it had came along this line.
-            let line = self.trail(followed);
+            let line = self.path(followed);
             sourcing.seen.extend(line.iter().filter_map(|name| self.find(name)).map(self::seen));
-            sourcing.absent.extend(self.absent(&line));
+            sourcing.absent.extend(self.assumed_absent(&line));
         }
         sourcing
     }
@@ -162,13 +166,13 @@ impl<'a> Person<'a> {
     /// Returns what the others on a loop keep once this one is off it: nothing, as they follow each
     /// other again.
     #[must_use]
-    pub fn cut(&self) -> (Vec<Keep>, Vec<SeenAccount>) {
+    pub fn cut(&self) -> (Vec<FrozenPermissions>, Vec<Precondition>) {
         let Some(followed) = self.in_force() else { return (vec![], vec![]) };
-        if !self.comes_home(followed) {
+        if !self.closes_loop(followed) {
             return (vec![], vec![]);
         }
         let members: Vec<&Account> =
-            self.trail(followed).into_iter().filter_map(|name| self.find(name)).collect();
+            self.path(followed).into_iter().filter_map(|name| self.find(name)).collect();
         let freed = members.iter().filter(|account| kept(account).is_some());
         (
             freed.map(|account| keep(account, None)).collect(),
@@ -184,18 +188,20 @@ impl<'a> Person<'a> {
         }
     }
 
-    fn cloning(&self, name: &'a str) -> Sourcing {
+    fn cloning(&self, name: &'a str) -> SourceDecision {
         match self.account.and_then(|account| account.content.source.as_ref()) {
             // It was taken once and for all.
             Some(source @ Source::Cloned(cloned)) if cloned.from == name => {
-                Sourcing { source: Some(source.clone()), ..Sourcing::default() }
+                SourceDecision { source: Some(source.clone()), ..SourceDecision::default() }
             }
             _ if name == self.name => {
                 let blocked = Blocked::InheritanceCycle { users: vec![name.to_owned()], more: 0 };
-                Sourcing { blocked: Some(blocked), ..Sourcing::default() }
+                SourceDecision { blocked: Some(blocked), ..SourceDecision::default() }
             }
             _ => match available(self.relatives, PERMISSIONS_FROM, name) {
-                Err(blocked) => Sourcing { blocked: Some(blocked), ..Sourcing::default() },
+                Err(blocked) => {
+                    SourceDecision { blocked: Some(blocked), ..SourceDecision::default() }
+                }
                 Ok(account) => {
                     let cloned = Cloned {
                         from: name.to_owned(),
@@ -203,27 +209,27 @@ impl<'a> Person<'a> {
                         generation: account.owner.generation,
                         permissions: self.own(account),
                     };
-                    let line = inheritance::line(account, |name| self.find(name));
+                    let line = inheritance::ancestors(account, |name| self.find(name));
                     let seen = [account].into_iter().chain(line).map(seen).collect();
-                    let mut walked = self.trail(name);
-                    if self.comes_home(name)
+                    let mut walked = self.path(name);
+                    if self.closes_loop(name)
                         && let Some(followed) = self.in_force()
                     {
-                        walked.extend(self.trail(followed));
+                        walked.extend(self.path(followed));
                     }
-                    let absent = self.absent(&walked);
-                    Sourcing {
+                    let absent = self.assumed_absent(&walked);
+                    SourceDecision {
                         source: Some(Source::Cloned(cloned)),
                         seen,
                         absent,
-                        ..Sourcing::default()
+                        ..SourceDecision::default()
                     }
                 }
             },
         }
     }
 
-    fn inheriting(&self, name: &'a str, grants: &Permissions) -> Sourcing {
+    fn inheriting(&self, name: &'a str, grants: &Permissions) -> SourceDecision {
         // What is being deleted takes no new heirs, on a loop or not.
         let followed_already = self.in_force().is_some_and(|followed| followed == name);
         let leaving = self
@@ -234,10 +240,10 @@ impl<'a> Person<'a> {
         if leaving && !followed_already {
             let blocked =
                 Blocked::SourceNotFound { field: PERMISSIONS_FROM, user: name.to_owned(), leaving };
-            return Sourcing { blocked: Some(blocked), ..Sourcing::default() };
+            return SourceDecision { blocked: Some(blocked), ..SourceDecision::default() };
         }
-        if self.comes_home(name) {
-            return self.on_a_loop(name, grants);
+        if self.closes_loop(name) {
+            return self.in_cycle(name, grants);
         }
         let blocked = match available(self.relatives, PERMISSIONS_FROM, name) {
             Err(blocked) => Some(blocked),
@@ -253,16 +259,16 @@ impl<'a> Person<'a> {
         let (seen, absent) = if followed_already || writes_nothing {
             (vec![], vec![])
         } else {
-            let names = self.trail(name);
+            let names = self.path(name);
             (
                 names.iter().filter_map(|name| self.find(name)).map(seen).collect(),
-                self.absent(&names),
+                self.assumed_absent(&names),
             )
         };
-        Sourcing { source, seen, absent, blocked, keeps: vec![] }
+        SourceDecision { source, seen, absent, blocked, freezes: vec![] }
     }
 
-    fn absent(&self, names: &[&str]) -> Vec<String> {
+    fn assumed_absent(&self, names: &[&str]) -> Vec<String> {
         names.iter().filter(|name| self.find(name).is_none()).map(|&name| name.to_owned()).collect()
     }
 
@@ -270,7 +276,7 @@ impl<'a> Person<'a> {
         let (mut length, mut last) = (1, source);
         while let Some(next) = followed(last).and_then(|name| self.find(name)) {
             length += 1;
-            if length > LONGEST_LINE {
+            if length > MAX_DEPTH {
                 return true;
             }
             last = next;
@@ -279,12 +285,16 @@ impl<'a> Person<'a> {
     }
 
     /// On a loop each keeps, of what it had, what somebody on the loop is still granted.
-    fn on_a_loop(&self, from: &'a str, grants: &Permissions) -> Sourcing {
+    fn in_cycle(&self, from: &'a str, grants: &Permissions) -> SourceDecision {
         let source = |kept| Some(Source::Inherited { from: from.to_owned(), kept: Some(kept) });
         let blocked = Some(self.cycle(from));
         // Whoever has no account gets none on a loop, and so takes nobody anything.
         let Some(account) = self.account else {
-            return Sourcing { source: source(Permissions::new()), blocked, ..Sourcing::default() };
+            return SourceDecision {
+                source: source(Permissions::new()),
+                blocked,
+                ..SourceDecision::default()
+            };
         };
         if let Some(cycle) = self.unchanged_cycle(from, grants)
             && cycle.unsettled.keys().all(|name| name == self.name)
@@ -292,10 +302,14 @@ impl<'a> Person<'a> {
             let mine =
                 cycle.unsettled.get(self.name).or(kept(account)).cloned().unwrap_or_default();
             if kept(account) == Some(&mine) {
-                return Sourcing { source: source(mine), blocked, ..Sourcing::default() };
+                return SourceDecision {
+                    source: source(mine),
+                    blocked,
+                    ..SourceDecision::default()
+                };
             }
         }
-        let names = self.trail(from);
+        let names = self.path(from);
         let members: Vec<&Account> =
             names.iter().filter_map(|name| self.relatives.get(name)?.account.as_ref()).collect();
         let mut granted = grants.clone();
@@ -310,11 +324,11 @@ impl<'a> Person<'a> {
             let stays = stays(account, &account.content.grants);
             (closes || kept(account) != Some(&stays)).then(|| keep(account, Some(stays)))
         });
-        Sourcing {
+        SourceDecision {
             source: source(stays(account, grants)),
-            keeps: keeps.collect(),
+            freezes: keeps.collect(),
             seen: members.iter().map(|account| seen(account)).collect(),
-            absent: self.absent(&names),
+            absent: self.assumed_absent(&names),
             blocked,
         }
     }
@@ -334,7 +348,7 @@ impl<'a> Person<'a> {
     fn cycle(&self, from: &'a str) -> Blocked {
         let cycles = self.relatives.cycles();
         let cycle = cycles.cycle(self.name).filter(|_| cycles.next(self.name) == Some(from));
-        let length = cycle.map_or_else(|| 1 + self.trail(from).len(), |cycle| cycle.names.len());
+        let length = cycle.map_or_else(|| 1 + self.path(from).len(), |cycle| cycle.names.len());
         let mut users = vec![self.name.to_owned()];
         let mut bytes = 0;
         for name in self.walk(from) {
@@ -350,13 +364,13 @@ impl<'a> Person<'a> {
     }
 
     /// Whether the trail from a `User` leads to this one.
-    fn comes_home(&self, first: &str) -> bool {
+    fn closes_loop(&self, first: &str) -> bool {
         self.relatives.cycles().reaches(first, self.name)
     }
 
     /// Follows from `User` to `User`, by what is in force where there is an account and by what is
     /// declared where there is none, until the trail ends, comes back to somebody, or comes home.
-    fn trail(&self, first: &'a str) -> Vec<&'a str> {
+    fn path(&self, first: &'a str) -> Vec<&'a str> {
         self.walk(first).collect()
     }
 
@@ -371,20 +385,22 @@ impl<'a> Person<'a> {
 /// # Errors
 /// When there is none: who the `User` waits for.
 pub fn available<'a>(
-    relatives: &'a Relatives,
+    relatives: &'a SourceGraph,
     field: &'static str,
     name: &str,
 ) -> Result<&'a Account, Blocked> {
     let user = name.to_owned();
     match relatives.get(name) {
-        Some(Relative { account: Some(account), .. }) => Ok(account),
-        Some(Relative { account: None, declared: Some(Declared { deleting: false, .. }) }) => {
-            Err(Blocked::SourceNotReady { field, user })
-        }
-        Some(Relative { account: None, declared: Some(Declared { deleting: true, .. }) }) => {
-            Err(Blocked::SourceNotFound { field, user, leaving: true })
-        }
-        Some(Relative { account: None, declared: None }) | None => {
+        Some(SourceNode { account: Some(account), .. }) => Ok(account),
+        Some(SourceNode {
+            account: None,
+            declared: Some(DeclaredSource { deleting: false, .. }),
+        }) => Err(Blocked::SourceNotReady { field, user }),
+        Some(SourceNode {
+            account: None,
+            declared: Some(DeclaredSource { deleting: true, .. }),
+        }) => Err(Blocked::SourceNotFound { field, user, leaving: true }),
+        Some(SourceNode { account: None, declared: None }) | None => {
             Err(Blocked::SourceNotFound { field, user, leaving: false })
         }
     }
@@ -393,13 +409,13 @@ pub fn available<'a>(
 /// Returns the name that a trail goes on with from a `User`; one that goes without ever having had
 /// an account leads nowhere.
 #[must_use]
-pub fn leads_to(relative: &Relative) -> Option<&str> {
+pub fn leads_to(relative: &SourceNode) -> Option<&str> {
     match relative {
-        Relative { account: Some(account), .. } => match &account.content.source {
+        SourceNode { account: Some(account), .. } => match &account.content.source {
             Some(Source::Inherited { from, .. }) => Some(from),
             Some(Source::Cloned(_)) | None => None,
         },
-        Relative { account: None, declared } => {
+        SourceNode { account: None, declared } => {
             declared.as_ref().filter(|user| !user.deleting)?.follows.as_deref()
         }
     }
@@ -413,12 +429,12 @@ pub(super) fn kept(account: &Account) -> Option<&Permissions> {
     }
 }
 
-fn keep(account: &Account, kept: Option<Permissions>) -> Keep {
-    Keep { account: account.id, from: account.revision, kept }
+fn keep(account: &Account, kept: Option<Permissions>) -> FrozenPermissions {
+    FrozenPermissions { account: account.id, from: account.revision, kept }
 }
 
-fn seen(account: &Account) -> SeenAccount {
-    SeenAccount { account: account.id, revision: account.revision }
+fn seen(account: &Account) -> Precondition {
+    Precondition { account: account.id, revision: account.revision }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 
 use super::blocked::reason_of;
 use super::directories::{Behind, behind, behind_of_members};
-use super::permission_source::Person;
-use super::user::{Snapshot, own_email};
+use super::permission_source::GraphUser;
+use super::user::{UserSnapshot, own_email};
 use super::{Blocked, StoreTrouble, in_flight, org_email_domain, user_group};
 use crate::api::lenient::Field;
 use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason, Timestamp};
@@ -14,12 +14,13 @@ use crate::api::user::{
 };
 use crate::api::{OrgEmailDomainStatus, UserGroupStatus};
 use crate::domain::account::{
-    Account, Cloned, Departure, Lifecycle, PostalAddress, Source, Transaction, TransactionKind,
+    Account, Cloned, DeletedAccount, LoginState, PostalAddress, Source, Transaction,
+    TransactionKind,
 };
-use crate::domain::billing::{Month, Zone};
+use crate::domain::billing::{BillingTimeZone, Month};
 use crate::domain::email::Domain;
 use crate::domain::permission::Permissions;
-use crate::domain::self_service::MemberValues;
+use crate::domain::self_service::Overrides;
 use crate::domain::{inheritance, permission};
 
 /// How many permissions a status lists.
@@ -27,30 +28,35 @@ const LISTED_PERMISSIONS: usize = 64;
 
 /// What the store has of a `User`.
 #[derive(Clone, Copy, Debug)]
-pub enum Has<'a> {
+pub enum StoredAccount<'a> {
     /// An account.
     Account(&'a Account),
     /// The account was deleted, and directories have yet to confirm it.
-    Departed(&'a Departure),
+    Departed(&'a DeletedAccount),
     /// No account.
     Nothing,
 }
 
 /// Returns the status of a `User` of which the store has this; months are those of the time zone.
 #[must_use]
-pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked], zone: &Zone) -> UserStatus {
-    let Snapshot { meta, spec, email, heirs, .. } = snapshot;
+pub fn of_user(
+    snapshot: &UserSnapshot,
+    has: StoredAccount<'_>,
+    blocked: &[Blocked],
+    zone: &BillingTimeZone,
+) -> UserStatus {
+    let UserSnapshot { meta, spec, email, heirs, .. } = snapshot;
     let (account, departed) = match has {
-        Has::Account(account) => (Some(account), None),
-        Has::Departed(departure) => (None, Some(departure)),
-        Has::Nothing => (None, None),
+        StoredAccount::Account(account) => (Some(account), None),
+        StoredAccount::Departed(departure) => (None, Some(departure)),
+        StoredAccount::Nothing => (None, None),
     };
     let last = account.map(|account| (&account.transaction, &account.confirmed));
     let last =
         last.or_else(|| departed.map(|departure| (&departure.transaction, &departure.confirmed)));
     let told = last.map(|(transaction, confirmed)| {
         let unconfirmed = in_flight::unconfirmed(transaction, confirmed, &snapshot.directories);
-        in_flight::told(blocked, transaction, unconfirmed, snapshot.now)
+        in_flight::with_transaction(blocked, transaction, unconfirmed, snapshot.now)
     });
     let in_flight = last.filter(|(last, _)| last.in_flight()).map(|(last, _)| last.kind);
     let behind = behind(&snapshot.directories, &snapshot.telling, snapshot.now);
@@ -68,7 +74,7 @@ pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked], zone: &Zo
     conditions.extend(account_conditions(snapshot, account, in_flight, blocked));
     let is_brought = !snapshot.directories.is_empty() && last.is_some();
     conditions.extend(directories_current(behind.as_ref(), is_brought));
-    conditions.extend(while_true(blocked));
+    conditions.extend(progress_condition(blocked));
     UserStatus {
         observed_generation: Some(meta.generation),
         state: Some(account.map_or(
@@ -81,7 +87,7 @@ pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked], zone: &Zo
             .map(ToString::to_string),
         account_id: account
             .map(|account| account.id.to_string())
-            .or_else(|| snapshot.recorded.clone()),
+            .or_else(|| snapshot.status_account_id.clone()),
         email: account.map_or_else(asked_for, |account| Some(account.content.email.to_string())),
         group: Some(account.map_or(&spec.group_ref.name, |account| &account.content.group).clone()),
         profile: account.and_then(|account| member_profile(&account.content.member)),
@@ -99,13 +105,13 @@ pub fn of_user(snapshot: &Snapshot, has: Has<'_>, blocked: &[Blocked], zone: &Zo
 
 /// Returns the status of a group.
 #[must_use]
-pub fn of_group(snapshot: &user_group::Snapshot, blocked: &[Blocked]) -> UserGroupStatus {
+pub fn of_group(snapshot: &user_group::GroupSnapshot, blocked: &[Blocked]) -> UserGroupStatus {
     let behind = snapshot.directories.as_ref().and_then(behind_of_members);
     let blocks = behind.clone().filter(|behind| behind.blocks).map(Blocked::DirectoriesBehind);
     let blocked: Vec<Blocked> = blocked.iter().cloned().chain(blocks).collect();
     let mut conditions = vec![ready(&blocked, "the group is in force as declared")];
     conditions.extend(directories_current(behind.as_ref(), snapshot.directories.is_some()));
-    conditions.extend(while_true(&blocked));
+    conditions.extend(progress_condition(&blocked));
     UserGroupStatus {
         observed_generation: Some(snapshot.meta.generation),
         members: Some(snapshot.members),
@@ -116,7 +122,7 @@ pub fn of_group(snapshot: &user_group::Snapshot, blocked: &[Blocked]) -> UserGro
 /// Returns the status of a listed domain.
 #[must_use]
 pub fn of_listing(
-    snapshot: &org_email_domain::Snapshot,
+    snapshot: &org_email_domain::DomainSnapshot,
     blocked: &[Blocked],
 ) -> OrgEmailDomainStatus {
     let asked_for = snapshot.spec.as_ref().and_then(|spec| Domain::parse(&spec.domain).ok());
@@ -136,7 +142,7 @@ pub fn of_listing(
 ///
 /// The generation stays the one before: this one wasn't committed.
 #[must_use]
-pub fn without_store(
+pub fn store_unavailable(
     previous: &[Condition],
     observed: i64,
     trouble: StoreTrouble,
@@ -148,7 +154,7 @@ pub fn without_store(
         !matches!(condition.kind, Ready | Reconciling | Stalled | Unknown)
     };
     conditions.extend(previous.iter().filter(others).cloned());
-    conditions.extend(while_true(&blocked));
+    conditions.extend(progress_condition(&blocked));
     complete(conditions, observed)
 }
 
@@ -156,7 +162,7 @@ pub fn without_store(
 ///
 /// `None` if they are as before: then nothing is to be written.
 #[must_use]
-pub fn dated(
+pub fn with_transition_times(
     mut conditions: Vec<Condition>,
     previous: &[Condition],
     now: jiff::Timestamp,
@@ -173,7 +179,7 @@ pub fn dated(
 
 fn simple(blocked: &[Blocked], settled: &str, generation: i64) -> Vec<Condition> {
     let mut conditions = vec![ready(blocked, settled)];
-    conditions.extend(while_true(blocked));
+    conditions.extend(progress_condition(blocked));
     complete(conditions, generation)
 }
 
@@ -209,9 +215,9 @@ fn ready(blocked: &[Blocked], settled: &str) -> Condition {
 }
 
 /// Returns Stalled or Reconciling, by what `Ready` names.
-fn while_true(blocked: &[Blocked]) -> Option<Condition> {
+fn progress_condition(blocked: &[Blocked]) -> Option<Condition> {
     let why = blocked.first()?;
-    let kind = if why.heals() { ConditionType::Reconciling } else { ConditionType::Stalled };
+    let kind = if why.is_transient() { ConditionType::Reconciling } else { ConditionType::Stalled };
     Some(condition(kind, ConditionStatus::True, why.reason(), why.to_string()))
 }
 
@@ -223,13 +229,13 @@ fn state(account: &Account) -> AccountState {
         (Some(TransactionKind::Disable), _) => AccountState::Disabling,
         (Some(TransactionKind::Enable), _) => AccountState::Enabling,
         (Some(TransactionKind::Delete), _) => AccountState::Deleting,
-        (None, Lifecycle::Enabled) => AccountState::Enabled,
-        (None, Lifecycle::Disabled) => AccountState::Disabled,
+        (None, LoginState::Enabled) => AccountState::Enabled,
+        (None, LoginState::Disabled) => AccountState::Disabled,
     }
 }
 
 fn account_conditions(
-    snapshot: &Snapshot,
+    snapshot: &UserSnapshot,
     account: Option<&Account>,
     in_flight: Option<TransactionKind>,
     blocked: &[Blocked],
@@ -276,7 +282,7 @@ fn account_conditions(
     };
     let login = match account {
         None => condition(LoginReady, False, Reason::NoAccount, none),
-        Some(account) if account.content.lifecycle == Lifecycle::Disabled => {
+        Some(account) if account.content.lifecycle == LoginState::Disabled => {
             condition(LoginReady, False, Reason::AccountDisabled, "the account is disabled")
         }
         Some(account) if account.content.email.copy_number().is_some() => condition(
@@ -314,13 +320,13 @@ fn account_conditions(
             Reason::NoAccount,
             "nothing is billed before there is an account",
         ),
-        Some(Lifecycle::Disabled) => condition(
+        Some(LoginState::Disabled) => condition(
             Billable,
             True,
             Reason::DisabledStillBilled,
             "a disabled account is billed like any other",
         ),
-        Some(Lifecycle::Enabled) => condition(
+        Some(LoginState::Enabled) => condition(
             Billable,
             True,
             Reason::Enabled,
@@ -369,8 +375,8 @@ fn transaction(transaction: &Transaction, now: jiff::Timestamp) -> TransactionSt
 }
 
 /// Whether the address in force is the one asked for, or the member's own over it.
-fn has_wanted_email(snapshot: &Snapshot, account: &Account) -> bool {
-    let Snapshot { spec, email, .. } = snapshot;
+fn has_wanted_email(snapshot: &UserSnapshot, account: &Account) -> bool {
+    let UserSnapshot { spec, email, .. } = snapshot;
     match email {
         _ if spec.email.is_none() => true,
         Ok(declared) => {
@@ -384,15 +390,15 @@ fn has_wanted_email(snapshot: &Snapshot, account: &Account) -> bool {
 /// Returns the permissions in effect of a `User`'s account as the store has it now, among the
 /// others as they were seen.
 #[must_use]
-pub fn effective(snapshot: &Snapshot, account: &Account) -> Permissions {
-    let person = Person { account: Some(account), ..snapshot.person() };
+pub fn effective(snapshot: &UserSnapshot, account: &Account) -> Permissions {
+    let person = GraphUser { account: Some(account), ..snapshot.person() };
     let group = snapshot.organization.record.group(&account.content.group).unwrap_or_default();
     group.effective(&person.own(account))
 }
 
-fn permissions(snapshot: &Snapshot, account: &Account) -> PermissionsStatus {
-    let person = Person { account: Some(account), ..snapshot.person() };
-    let line = inheritance::line(account, |name| person.find(name));
+fn permissions(snapshot: &UserSnapshot, account: &Account) -> PermissionsStatus {
+    let person = GraphUser { account: Some(account), ..snapshot.person() };
+    let line = inheritance::ancestors(account, |name| person.find(name));
     let effective = effective(snapshot, account);
     PermissionsStatus {
         total: i64::try_from(effective.len()).unwrap_or(i64::MAX),
@@ -427,8 +433,8 @@ fn copy(account: &Account) -> Option<CopyStatus> {
 }
 
 /// Returns what the member changed of their profile themselves.
-fn member_profile(member: &MemberValues) -> Option<MemberProfile> {
-    let MemberValues {
+fn member_profile(member: &Overrides) -> Option<MemberProfile> {
+    let Overrides {
         display_name,
         phone,
         address,

@@ -22,10 +22,10 @@ use super::{Listing, Meta};
 use crate::api::lenient::{Field, Unreadable, UnreadableField};
 use crate::api::user::{Address, DesiredState, GroupRef, ProfileSpec, UserSpec};
 use crate::api::{OrgEmailDomainSpec, UserGroupSpec};
-use crate::domain::account::{Account, Lifecycle, PostalAddress, Profile};
+use crate::domain::account::{Account, LoginState, PostalAddress, Profile};
 use crate::domain::group::GroupContent;
 use crate::domain::permission::Permission;
-use crate::domain::self_service::Own;
+use crate::domain::self_service::Override;
 use crate::domain::{text, time_zone};
 
 /// Returns why something of a spec is refused, if there is such: what can't be read, and what is
@@ -199,8 +199,8 @@ pub fn user_in_force(
     }
     if unreadable.has(Field::State) {
         spec.state = match content.lifecycle {
-            Lifecycle::Enabled => DesiredState::Enabled,
-            Lifecycle::Disabled => DesiredState::Disabled,
+            LoginState::Enabled => DesiredState::Enabled,
+            LoginState::Disabled => DesiredState::Disabled,
         };
     }
     let mut profile = spec.profile.take().unwrap_or_default();
@@ -212,8 +212,8 @@ pub fn user_in_force(
 /// Puts what is in force in place of what of a profile can't be read: below a member's own value,
 /// what was declared.
 fn profile_in_force(profile: &mut ProfileSpec, unreadable: &Unreadable, account: &Account) {
-    fn declared<T: Clone>(own: Option<&Own<T>>, in_force: &T) -> T {
-        own.map_or_else(|| in_force.clone(), |own| own.over.clone())
+    fn declared<T: Clone>(own: Option<&Override<T>>, in_force: &T) -> T {
+        own.map_or_else(|| in_force.clone(), |own| own.base.clone())
     }
     let Profile { display_name, phone, address, time_zone, notifications } =
         &account.content.profile;
@@ -245,7 +245,7 @@ pub fn group_in_force(spec: &Arc<UserGroupSpec>, meta: &Meta) -> Arc<UserGroupSp
     if !meta.unreadable.has(Field::FullControl) {
         return spec.clone();
     }
-    let full_control = GroupContent::undeclared(&meta.name).is_some_and(|group| group.full_control);
+    let full_control = GroupContent::built_in(&meta.name).is_some_and(|group| group.full_control);
     Arc::new(UserGroupSpec { full_control, ..spec.as_ref().clone() })
 }
 

@@ -3,32 +3,32 @@
 use std::sync::Arc;
 
 use super::adoption::Adoption;
-use super::blocked::{Blocked, COPY_OF, Fate, Holder, NotAdoptable, StoreTrouble, TakenBy};
+use super::blocked::{AdminLossCause, Blocked, COPY_OF, Fate, Holder, NotAdoptable, StoreTrouble};
 use super::directories::Telling;
 use super::in_flight::{self, Directories, unconfirmed_of};
-use super::permission_source::{Person, Relatives, Sourcing, available};
+use super::permission_source::{GraphUser, SourceDecision, SourceGraph, available};
 use super::unreadable::{self, Listed};
 use super::{
-    AccountChange, AccountPlan, AddressMove, Control, Decision, Hold, Keep, Meta,
-    OrganizationFacts, Plan, SeenAccount, listing_of, unheld,
+    AccountChange, AccountPlan, AddressMove, AdminCoverage, Decision, FinalizerAction,
+    FrozenPermissions, Meta, OrganizationFacts, Plan, Precondition, listing_of, unheld,
 };
 use crate::api::user::{
     DeletionPolicy, DeletionProtection, DesiredState, PermissionSource, ProfileSpec, SourceMode,
     UserSpec,
 };
 use crate::domain::account::{
-    Account, AccountId, Content, Copied, Departure, FromSecret, Lifecycle, Owner, PostalAddress,
-    Profile, Source, TransactionId, TransactionKind,
+    Account, AccountId, AccountSpec, Copied, DeletedAccount, LoginState, Owner, PostalAddress,
+    Profile, SecretPassword, Source, TransactionId, TransactionKind,
 };
 use crate::domain::email::{Email, EmailError};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::password::Requirement;
 use crate::domain::permission::{self, Permissions};
-use crate::domain::self_service::MemberValues;
+use crate::domain::self_service::Overrides;
 
 /// Everything that decides what becomes of one `User`'s account.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
+pub struct UserSnapshot {
     /// The resource.
     pub meta: Meta,
     /// What it asks for.
@@ -36,7 +36,7 @@ pub struct Snapshot {
     /// The address it asks for.
     pub email: Result<Email, EmailError>,
     /// The account that its status names.
-    pub recorded: Option<String>,
+    pub status_account_id: Option<String>,
     /// The organization that it belongs to.
     pub organization: Arc<OrganizationFacts>,
     /// The time.
@@ -46,12 +46,12 @@ pub struct Snapshot {
     /// Who has the account that `spec.adopt` names, where the `User` can't have it.
     pub not_adoptable: Option<NotAdoptable>,
     /// The account that it had.
-    pub departure: Option<Departure>,
+    pub departure: Option<DeletedAccount>,
     /// The account that it had and has no more, where it stays and has none, and what became of it.
     pub former: Option<(String, Fate)>,
     /// The account that its status names and that the store doesn't have, where the `User` gives it
     /// up by going.
-    pub given_up: Option<AccountId>,
+    pub abandoned: Option<AccountId>,
     /// Whether an application holds up its deletion, by a lock in the store.
     pub held_up: bool,
     /// What is known of the password that it names.
@@ -64,16 +64,16 @@ pub struct Snapshot {
     /// Who has the login name that a new account would get.
     pub login_holder: Option<Holder>,
     /// Who stands in the way of its address.
-    pub contest: Contest,
+    pub contest: EmailConflict,
     /// Whom its permissions and details come from or would, and whom theirs come from.
-    pub relatives: Arc<Relatives>,
+    pub relatives: Arc<SourceGraph>,
     /// The names of the `User`s that follow its permissions, those that are being deleted left out.
     pub heirs: Vec<String>,
     /// Who is in control beside it; looked up only where [`gives_up_control`].
-    pub control: Control,
+    pub control: AdminCoverage,
 }
 
-impl Snapshot {
+impl UserSnapshot {
     /// Returns the account that the `User` takes over or is yet to: one that isn't its own.
     #[must_use]
     pub fn left_behind(&self) -> Option<&Account> {
@@ -82,8 +82,12 @@ impl Snapshot {
 
     /// Returns the `User` among its relatives.
     #[must_use]
-    pub fn person(&self) -> Person<'_> {
-        Person { name: &self.meta.name, account: self.account.as_ref(), relatives: &self.relatives }
+    pub fn person(&self) -> GraphUser<'_> {
+        GraphUser {
+            name: &self.meta.name,
+            account: self.account.as_ref(),
+            relatives: &self.relatives,
+        }
     }
 }
 
@@ -92,35 +96,35 @@ impl Snapshot {
 pub enum PasswordFacts {
     /// It names none.
     #[default]
-    NotAsked,
+    NotReferenced,
     /// There is no such Secret, or none of our type.
     SecretMissing,
     /// The Secret lacks a key.
     KeyMissing(String),
     /// Nobody has looked at it yet.
-    Unjudged,
+    Pending,
     /// It doesn't meet these requirements.
     Rejected(Vec<Requirement>),
     /// It is the one that last came from a Secret.
     Same,
     /// It is another.
-    New(FromSecret),
+    New(SecretPassword),
 }
 
 /// The accounts between a `User` and the address it asks for.
 ///
 /// The first has that address, each next one has the address that the one before it asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Contest {
+pub struct EmailConflict {
     /// The accounts, nearest first.
-    pub rivals: Vec<Rival>,
+    pub rivals: Vec<EmailHolder>,
     /// Whether nobody has the address that the last one asks for.
     pub ends_free: bool,
 }
 
 /// An account that has an address that somebody else asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rival {
+pub struct EmailHolder {
     /// The account, which may stand between many and their addresses.
     pub account: Arc<Account>,
     /// The address that its `User` asks for, where that may be applied: the resource is there,
@@ -135,8 +139,8 @@ pub struct Rival {
 /// Total, and settled after one application: deciding again on what the store then has plans
 /// nothing.
 #[must_use]
-pub fn decide(snapshot: &Snapshot) -> Decision {
-    let Snapshot { meta, spec, recorded, account, departure, .. } = snapshot;
+pub fn decide(snapshot: &UserSnapshot) -> Decision {
+    let UserSnapshot { meta, spec, status_account_id: recorded, account, departure, .. } = snapshot;
     let protected = spec.deletion_protection == DeletionProtection::Enabled;
     let retained = spec.deletion_policy == DeletionPolicy::Retain;
     let mine = account.as_ref().filter(|account| !meta.deleting || account.owner.uid == meta.uid);
@@ -151,12 +155,14 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         {
             Decision::default()
         }
-        None if meta.deleting && (departure.is_some() || recorded.is_none()) => going(snapshot),
+        None if meta.deleting && (departure.is_some() || recorded.is_none()) => {
+            release_unaccounted(snapshot)
+        }
         None if meta.deleting && unsupported.is_none() && (retained || !protected) => {
-            going(snapshot)
+            release_unaccounted(snapshot)
         }
         Some(account) if meta.paused && account.owner.uid == meta.uid => {
-            waiting(snapshot, account, Blocked::Paused)
+            hold_spec(snapshot, account, Blocked::Paused)
         }
         _ if meta.paused => Decision::blocked(Blocked::Paused),
         None if meta.deleting => {
@@ -176,14 +182,14 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
 
 /// Lets go of a `User` without an account, once directories have dropped the one that the store has
 /// lost: nobody could tell them later.
-fn going(snapshot: &Snapshot) -> Decision {
-    match snapshot.given_up {
+fn release_unaccounted(snapshot: &UserSnapshot) -> Decision {
+    match snapshot.abandoned {
         Some(lost) if !snapshot.directories.is_empty() => {
             let left = unconfirmed_of(snapshot.directories.clone());
             let blocked = vec![Blocked::on_its_way(TransactionKind::Delete, left)];
-            Decision { blocked, drops: Some(lost), ..Decision::default() }
+            Decision { blocked, deprovisions: Some(lost), ..Decision::default() }
         }
-        _ => Decision::hold(Hold::Release),
+        _ => Decision::hold(FinalizerAction::Remove),
     }
 }
 
@@ -192,8 +198,9 @@ fn going(snapshot: &Snapshot) -> Decision {
 ///
 /// A Create is done once for a `User`: one whose account went since, and that was put back, gets no
 /// other by itself.
-fn lost(snapshot: &Snapshot, account: Option<&Account>) -> Option<Blocked> {
-    let unknown = || snapshot.recorded.as_ref().map(|recorded| (recorded.clone(), Fate::Unknown));
+fn lost(snapshot: &UserSnapshot, account: Option<&Account>) -> Option<Blocked> {
+    let unknown =
+        || snapshot.status_account_id.as_ref().map(|recorded| (recorded.clone(), Fate::Unknown));
     let (lost, fate) = snapshot.former.clone().or_else(unknown)?;
     let is_it = account.is_some_and(|account| {
         account.id.to_string() == lost || account.owner.uid == snapshot.meta.uid
@@ -201,7 +208,7 @@ fn lost(snapshot: &Snapshot, account: Option<&Account>) -> Option<Blocked> {
     (!is_it).then_some(Blocked::AccountLost { account: lost, fate })
 }
 
-fn not_adoptable(snapshot: &Snapshot, account: Option<&Account>) -> Option<Blocked> {
+fn not_adoptable(snapshot: &UserSnapshot, account: Option<&Account>) -> Option<Blocked> {
     let asked = snapshot.spec.adopt.as_ref()?;
     let adoption = Adoption::parse(asked);
     let is_it = |account: &Account| adoption.is_some_and(|adoption| adoption.id() == account.id);
@@ -222,8 +229,8 @@ fn not_adoptable(snapshot: &Snapshot, account: Option<&Account>) -> Option<Block
 /// Whoever asked for this `User` was authorized for the group that it asks for, not for the one
 /// that the account is in; and what was to be copied into a new account isn't copied into one that
 /// is there.
-fn not_taken_back(snapshot: &Snapshot, account: &Account) -> Option<Blocked> {
-    let Snapshot { spec, .. } = snapshot;
+fn not_taken_back(snapshot: &UserSnapshot, account: &Account) -> Option<Blocked> {
+    let UserSnapshot { spec, .. } = snapshot;
     let copied = account.content.copied.as_ref().map(|copied| &copied.from);
     let why = match &spec.copy_of {
         _ if spec.adopt.is_none() && spec.group_ref.name != account.content.group => {
@@ -240,7 +247,7 @@ fn not_taken_back(snapshot: &Snapshot, account: &Account) -> Option<Blocked> {
 /// Where a part of the spec is refused or waits, the account keeps what its former `User` gave it,
 /// and nobody was authorized to have that together with the other parts. So nothing is applied
 /// until everything can be, not even what takes rights away.
-fn take_over(snapshot: &Snapshot, account: &Account) -> Decision {
+fn take_over(snapshot: &UserSnapshot, account: &Account) -> Decision {
     if let Some(why) =
         not_adoptable(snapshot, Some(account)).or_else(|| not_taken_back(snapshot, account))
     {
@@ -265,9 +272,9 @@ fn take_over(snapshot: &Snapshot, account: &Account) -> Decision {
 }
 
 /// Lets go of the `User` and keeps the account, once its transaction is over.
-fn release(snapshot: &Snapshot, account: &Account) -> Decision {
+fn release(snapshot: &UserSnapshot, account: &Account) -> Decision {
     if account.transaction.in_flight() {
-        return waiting(
+        return hold_spec(
             snapshot,
             account,
             Blocked::QueuedBehindTransaction(account.transaction.kind),
@@ -279,15 +286,15 @@ fn release(snapshot: &Snapshot, account: &Account) -> Decision {
         plan(snapshot, customer_id, change, Others { moves: vec![], keeps: vec![], seen: vec![] });
     Decision {
         plan: Some(Plan::Account(Box::new(plan))),
-        hold: Hold::Release,
+        finalizer: FinalizerAction::Remove,
         ..Decision::default()
     }
 }
 
 /// Whether the account is an administrator's and the `User` may ask to be none any more.
 #[must_use]
-pub fn gives_up_control(snapshot: &Snapshot) -> bool {
-    let Snapshot { meta, spec, organization, account, .. } = snapshot;
+pub fn gives_up_control(snapshot: &UserSnapshot) -> bool {
+    let UserSnapshot { meta, spec, organization, account, .. } = snapshot;
     account.as_ref().is_some_and(|account| {
         let asks_for_less =
             spec.state == DesiredState::Disabled || spec.group_ref.name != account.content.group;
@@ -303,8 +310,8 @@ pub fn follows(spec: &UserSpec) -> Option<&str> {
 }
 
 /// Returns what keeps the account of a deleted `User` from being deleted.
-fn deletion_trouble(snapshot: &Snapshot, account: &Account) -> Option<Blocked> {
-    let Snapshot { meta, spec, organization, heirs, control, .. } = snapshot;
+fn deletion_trouble(snapshot: &UserSnapshot, account: &Account) -> Option<Blocked> {
+    let UserSnapshot { meta, spec, organization, heirs, control, .. } = snapshot;
     if let Some(unsupported) = unreadable::deletion(meta) {
         return Some(unsupported);
     }
@@ -316,11 +323,11 @@ fn deletion_trouble(snapshot: &Snapshot, account: &Account) -> Option<Blocked> {
     }
     let in_control = organization.record.is_administrator(&account.content);
     (in_control && control.is_lost())
-        .then_some(Blocked::LastAdministrator { by: TakenBy::Deletion })
+        .then_some(Blocked::LastAdministrator { by: AdminLossCause::Deletion })
 }
 
-fn deletion(snapshot: &Snapshot, account: &Account) -> Decision {
-    if snapshot.held_up && account.content.lifecycle == Lifecycle::Enabled {
+fn deletion(snapshot: &UserSnapshot, account: &Account) -> Decision {
+    if snapshot.held_up && account.content.lifecycle == LoginState::Enabled {
         return disabling(snapshot, account);
     }
     let transaction =
@@ -330,18 +337,18 @@ fn deletion(snapshot: &Snapshot, account: &Account) -> Decision {
     let others = Others { moves: vec![], keeps, seen };
     let (_, customer_id) = account.login_name.parts();
     let plan = Plan::Account(Box::new(plan(snapshot, customer_id, change, others)));
-    Decision { plan: Some(plan), hold: Hold::Release, ..Decision::default() }
+    Decision { plan: Some(plan), finalizer: FinalizerAction::Remove, ..Decision::default() }
 }
 
 /// Disables an account whose deletion is held up: who is to go logs in no more, whoever keeps the
 /// cases.
-fn disabling(snapshot: &Snapshot, account: &Account) -> Decision {
+fn disabling(snapshot: &UserSnapshot, account: &Account) -> Decision {
     let kind = TransactionKind::Disable;
     let change = AccountChange::Update {
         account: account.id,
         from: account.revision,
         transaction: Some((TransactionId::of_change(account.id, kind, account.revision), kind)),
-        content: Content { lifecycle: Lifecycle::Disabled, ..account.content.clone() },
+        content: AccountSpec { lifecycle: LoginState::Disabled, ..account.content.clone() },
         password: None,
         adopts: false,
     };
@@ -349,11 +356,11 @@ fn disabling(snapshot: &Snapshot, account: &Account) -> Decision {
     let others = Others { moves: vec![], keeps: vec![], seen: vec![] };
     let plan = Plan::Account(Box::new(plan(snapshot, customer_id, change, others)));
     let blocked = vec![Blocked::StoreUnavailable(StoreTrouble::Locked)];
-    Decision { plan: Some(plan), blocked, again: true, ..Decision::default() }
+    Decision { plan: Some(plan), blocked, requeue: true, ..Decision::default() }
 }
 
-fn creation(snapshot: &Snapshot) -> Decision {
-    let Snapshot { meta, spec, organization, login_holder, .. } = snapshot;
+fn creation(snapshot: &UserSnapshot) -> Decision {
+    let UserSnapshot { meta, spec, organization, login_holder, .. } = snapshot;
     let mut blocked: Vec<Blocked> = unsupported(snapshot, true).into_iter().collect();
     blocked.extend(customer_id_trouble(organization));
     if !spec.charge_approved {
@@ -372,7 +379,7 @@ fn creation(snapshot: &Snapshot) -> Decision {
         _ => email(snapshot).map_err(|why| blocked.push(why)).ok(),
     };
     let grants = grants(spec);
-    let Sourcing { source, keeps, mut seen, absent, blocked: no_source } =
+    let SourceDecision { source, freezes: keeps, mut seen, absent, blocked: no_source } =
         snapshot.person().sourcing(source(spec), &grants);
     let copied = copy.map_err(|why| blocked.push(why));
     blocked.extend(no_source);
@@ -389,7 +396,7 @@ fn creation(snapshot: &Snapshot) -> Decision {
             seen.extend(copied_from);
             let content = content(
                 spec,
-                Decided { email, group, grants, source, copied, member: MemberValues::default() },
+                Decided { email, group, grants, source, copied, member: Overrides::default() },
             );
             let id = spec.adopt.as_deref().and_then(Adoption::parse).map(Adoption::id);
             let transaction = TransactionId::of_create(&meta.uid);
@@ -408,20 +415,20 @@ fn creation(snapshot: &Snapshot) -> Decision {
 
 /// Leaves an account as it is while its spec waits, but for what follows from others: whether it is
 /// on a loop.
-fn waiting(snapshot: &Snapshot, account: &Account, why: Blocked) -> Decision {
-    let Content { grants, source, .. } = &account.content;
+fn hold_spec(snapshot: &UserSnapshot, account: &Account, why: Blocked) -> Decision {
+    let AccountSpec { grants, source, .. } = &account.content;
     let followed = match source {
         Some(Source::Inherited { from, .. }) => {
             PermissionSource { name: from.clone(), mode: SourceMode::Inherit }
         }
         Some(Source::Cloned(_)) | None => return Decision::blocked(why),
     };
-    let Sourcing { source, keeps, seen, absent, blocked: _ } =
+    let SourceDecision { source, freezes: keeps, seen, absent, blocked: _ } =
         snapshot.person().sourcing(Some(&followed), grants);
     if source == account.content.source && keeps.is_empty() {
         return Decision::blocked(why);
     }
-    let content = Content { source, ..account.content.clone() };
+    let content = AccountSpec { source, ..account.content.clone() };
     let change = AccountChange::Update {
         account: account.id,
         from: account.revision,
@@ -443,8 +450,8 @@ fn waiting(snapshot: &Snapshot, account: &Account, why: Blocked) -> Decision {
 }
 
 /// Brings an account to its spec as far as that can be done; what can't keeps its value.
-fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Decision {
-    let Snapshot { meta, spec, organization, .. } = snapshot;
+fn update(snapshot: &UserSnapshot, account: &Account, held: Option<Blocked>) -> Decision {
+    let UserSnapshot { meta, spec, organization, .. } = snapshot;
     let is_held_by_it = matches!(held, Some(Blocked::UnsupportedValue { .. }));
     let mut blocked: Vec<Blocked> = held.into_iter().collect();
     blocked.extend(unsupported(snapshot, account.owner.uid != meta.uid).filter(|_| !is_held_by_it));
@@ -453,7 +460,7 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
     let is_owned = account.owner.uid == meta.uid;
     // An account of this name that was left behind is as little to be had without it as a new one.
     blocked.extend((!is_owned && !spec.charge_approved).then_some(Blocked::ChargeNotApproved));
-    let Asked { content: asked, others, absent } = asked(snapshot, account, &mut blocked);
+    let Asked { content: asked, others, absent } = desired(snapshot, account, &mut blocked);
     let has_password =
         account.credential.as_ref().is_some_and(|credential| credential.from_secret.is_some());
     let passes = has_password && is_owned;
@@ -467,14 +474,14 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
     });
     let in_flight = account.transaction.in_flight();
     let less =
-        (in_flight || snapshot.held_up && is_owned).then(|| at_once(snapshot, account, &asked));
+        (in_flight || snapshot.held_up && is_owned).then(|| revocations(snapshot, account, &asked));
     // What an application holds up, such as another address, isn't to keep the rights in force that
     // go with it.
     let less = less.filter(|(less, ..)| in_flight || *less != account.content && *less != asked);
     let apart = less.is_some() && !in_flight;
     blocked.extend(apart.then_some(Blocked::StoreUnavailable(StoreTrouble::Locked)));
     let (at_once, others, absent) = less.unwrap_or_else(|| (asked.clone(), others, absent));
-    let Begun { kind, content: wanted } = begun(account, at_once, password.is_some());
+    let Begun { kind, content: wanted } = next_transaction(account, at_once, password.is_some());
     let password =
         password.map(|set| (kind == Some(TransactionKind::PasswordChange)).then_some(set));
     let waits = wanted != asked || password == Some(None);
@@ -486,7 +493,7 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
         && account.owner == owner
         && others.keeps.is_empty()
         && kind.is_none();
-    let puts_back = account.owner == owner && !waits && meddled_with(&wanted, &account.content);
+    let puts_back = account.owner == owner && !waits && has_drifted(&wanted, &account.content);
     let plan = (!settled).then(|| {
         let from = account.revision;
         let transaction = kind.map(|kind| (TransactionId::of_change(account.id, kind, from), kind));
@@ -506,19 +513,27 @@ fn update(snapshot: &Snapshot, account: &Account, held: Option<Blocked>) -> Deci
         }))
     });
     let again = plan.is_some() && waits && !in_flight;
-    Decision { plan, blocked, hold: Hold::Keep, puts_back, absent, again, drops: None }
+    Decision {
+        plan,
+        blocked,
+        finalizer: FinalizerAction::Keep,
+        repairs_drift: puts_back,
+        absent,
+        requeue: again,
+        deprovisions: None,
+    }
 }
 
 /// Returns what of the spec isn't understood.
-fn unsupported(snapshot: &Snapshot, is_new: bool) -> Option<Blocked> {
-    let Snapshot { meta, spec, .. } = snapshot;
+fn unsupported(snapshot: &UserSnapshot, is_new: bool) -> Option<Blocked> {
+    let UserSnapshot { meta, spec, .. } = snapshot;
     let grants = spec.permissions.as_ref().map_or(&[][..], |own| &own.grants);
     unreadable::blocked(meta, Listed::Grants(grants), is_new)
 }
 
 /// Returns who owns the account once the plan is committed: of this generation only if nothing of
 /// it waits.
-fn owner(snapshot: &Snapshot, account: &Account, waits: bool) -> Owner {
+fn owner(snapshot: &UserSnapshot, account: &Account, waits: bool) -> Owner {
     let Meta { name, uid, generation, .. } = &snapshot.meta;
     let applied = if account.owner.uid == *uid { account.owner.generation } else { 0 };
     Owner {
@@ -530,15 +545,15 @@ fn owner(snapshot: &Snapshot, account: &Account, waits: bool) -> Owner {
 
 /// What a spec asks of an account.
 struct Asked {
-    content: Content,
+    content: AccountSpec,
     others: Others,
     absent: Vec<String>,
 }
 
 /// Returns what a spec asks of an account, as if no transaction were in flight; what is refused
 /// keeps its value.
-fn asked(snapshot: &Snapshot, account: &Account, blocked: &mut Vec<Blocked>) -> Asked {
-    let Snapshot { meta, spec, .. } = snapshot;
+fn desired(snapshot: &UserSnapshot, account: &Account, blocked: &mut Vec<Blocked>) -> Asked {
+    let UserSnapshot { meta, spec, .. } = snapshot;
     let group = if spec.group_ref.name == account.content.group {
         Ok(spec.group_ref.name.clone())
     } else {
@@ -554,7 +569,7 @@ fn asked(snapshot: &Snapshot, account: &Account, blocked: &mut Vec<Blocked>) -> 
         (account.content.email.clone(), vec![])
     });
     let grants = grants(spec);
-    let Sourcing { source, keeps, seen, absent, blocked: no_source } =
+    let SourceDecision { source, freezes: keeps, seen, absent, blocked: no_source } =
         snapshot.person().sourcing(source(spec), &grants);
     blocked.extend(no_source);
     // What a former User copied isn't asked for by one that copies nothing.
@@ -565,23 +580,23 @@ fn asked(snapshot: &Snapshot, account: &Account, blocked: &mut Vec<Blocked>) -> 
     if leaves_no_administrator(snapshot, account, &content) {
         content.lifecycle = account.content.lifecycle;
         content.group.clone_from(&account.content.group);
-        blocked.insert(before_email, Blocked::LastAdministrator { by: TakenBy::Edit });
+        blocked.insert(before_email, Blocked::LastAdministrator { by: AdminLossCause::Edit });
     }
     Asked { content, others: Others { moves, keeps, seen }, absent }
 }
 
 /// Returns what of that is applied while a transaction is in flight: what takes rights away.
-fn at_once(
-    snapshot: &Snapshot,
+fn revocations(
+    snapshot: &UserSnapshot,
     account: &Account,
-    asked: &Content,
-) -> (Content, Others, Vec<String>) {
-    let Snapshot { spec, organization, .. } = snapshot;
+    asked: &AccountSpec,
+) -> (AccountSpec, Others, Vec<String>) {
+    let UserSnapshot { spec, organization, .. } = snapshot;
     let grants = in_flight::kept_grants(&account.content, &asked.grants);
     let kept = in_flight::kept_source(&account.content, source(spec));
-    let Sourcing { source, keeps, seen, absent, blocked: _ } =
+    let SourceDecision { source, freezes: keeps, seen, absent, blocked: _ } =
         snapshot.person().sourcing(kept.as_ref(), &grants);
-    let content = Content { grants, source, ..asked.clone() };
+    let content = AccountSpec { grants, source, ..asked.clone() };
     let content = in_flight::what_takes_away(&organization.record, &account.content, content);
     (content, Others { moves: vec![], keeps, seen }, absent)
 }
@@ -589,23 +604,23 @@ fn at_once(
 /// The transaction that an update begins, and what it brings.
 struct Begun {
     kind: Option<TransactionKind>,
-    content: Content,
+    content: AccountSpec,
 }
 
 /// Returns the one transaction that an update begins: what takes rights away first, and a new
 /// password before the account is enabled.
-fn begun(account: &Account, content: Content, new_password: bool) -> Begun {
+fn next_transaction(account: &Account, content: AccountSpec, new_password: bool) -> Begun {
     let free = !account.transaction.in_flight();
     let (before, after) = (account.content.lifecycle, content.lifecycle);
     match (before, after) {
-        (Lifecycle::Enabled, Lifecycle::Disabled) => {
+        (LoginState::Enabled, LoginState::Disabled) => {
             Begun { kind: Some(TransactionKind::Disable), content }
         }
         _ if new_password && free => Begun {
             kind: Some(TransactionKind::PasswordChange),
-            content: Content { lifecycle: before, ..content },
+            content: AccountSpec { lifecycle: before, ..content },
         },
-        (Lifecycle::Disabled, Lifecycle::Enabled) => {
+        (LoginState::Disabled, LoginState::Enabled) => {
             Begun { kind: Some(TransactionKind::Enable), content }
         }
         _ => Begun { kind: None, content },
@@ -613,7 +628,10 @@ fn begun(account: &Account, content: Content, new_password: bool) -> Begun {
 }
 
 /// Returns the new password that the account is to have, if it is to have one.
-fn password(snapshot: &Snapshot, kind: TransactionKind) -> Result<Option<FromSecret>, Blocked> {
+fn password(
+    snapshot: &UserSnapshot,
+    kind: TransactionKind,
+) -> Result<Option<SecretPassword>, Blocked> {
     let secret = || {
         snapshot
             .spec
@@ -624,9 +642,9 @@ fn password(snapshot: &Snapshot, kind: TransactionKind) -> Result<Option<FromSec
     };
     let keeps = snapshot.account.as_ref().is_some_and(|account| account.credential.is_some());
     match &snapshot.password {
-        PasswordFacts::NotAsked | PasswordFacts::Same => Ok(None),
+        PasswordFacts::NotReferenced | PasswordFacts::Same => Ok(None),
         PasswordFacts::New(password) => Ok(Some(password.clone())),
-        PasswordFacts::Unjudged => Err(Blocked::PasswordUnjudged(kind)),
+        PasswordFacts::Pending => Err(Blocked::PasswordUnjudged(kind)),
         PasswordFacts::SecretMissing => {
             Err(Blocked::PasswordSecretNotFound { secret: secret(), keeps })
         }
@@ -640,20 +658,26 @@ fn password(snapshot: &Snapshot, kind: TransactionKind) -> Result<Option<FromSec
 }
 
 /// Whether this content would take the organization's last administrator away.
-fn leaves_no_administrator(snapshot: &Snapshot, account: &Account, wanted: &Content) -> bool {
+fn leaves_no_administrator(
+    snapshot: &UserSnapshot,
+    account: &Account,
+    wanted: &AccountSpec,
+) -> bool {
     let record = &snapshot.organization.record;
-    let control =
-        Control { users: snapshot.control.users || !snapshot.meta.deleting, ..snapshot.control };
+    let control = AdminCoverage {
+        users: snapshot.control.users || !snapshot.meta.deleting,
+        ..snapshot.control
+    };
     record.is_administrator(&account.content)
         && !record.is_administrator(wanted)
         && control.is_lost()
 }
 
 /// Whether the store has other values than were written there, of those that are never refused.
-fn meddled_with(wanted: &Content, found: &Content) -> bool {
-    let Content { grants, role, teams, profile, lifecycle, .. } = wanted;
+fn has_drifted(wanted: &AccountSpec, found: &AccountSpec) -> bool {
+    let AccountSpec { grants, role, teams, profile, lifecycle, .. } = wanted;
     // Disabling may have been refused before.
-    let disabled = *lifecycle == Lifecycle::Enabled && found.lifecycle == Lifecycle::Disabled;
+    let disabled = *lifecycle == LoginState::Enabled && found.lifecycle == LoginState::Disabled;
     *grants != found.grants
         || *role != found.role
         || *teams != found.teams
@@ -664,23 +688,23 @@ fn meddled_with(wanted: &Content, found: &Content) -> bool {
 /// What a plan does to and knows of others' accounts.
 struct Others {
     moves: Vec<AddressMove>,
-    keeps: Vec<Keep>,
-    seen: Vec<SeenAccount>,
+    keeps: Vec<FrozenPermissions>,
+    seen: Vec<Precondition>,
 }
 
 fn plan(
-    snapshot: &Snapshot,
+    snapshot: &UserSnapshot,
     customer_id: CustomerId,
     change: AccountChange,
     others: Others,
 ) -> AccountPlan {
-    let Snapshot { meta, organization: facts, .. } = snapshot;
+    let UserSnapshot { meta, organization: facts, .. } = snapshot;
     let Others { moves, keeps, seen } = others;
     let organization = Organization { namespace: meta.namespace.clone(), customer_id };
     let owner =
         Owner { name: meta.name.clone(), uid: meta.uid.clone(), generation: meta.generation };
     let leaving = facts.leaving_users.clone();
-    AccountPlan { organization, owner, change, moves, keeps, seen, leaving }
+    AccountPlan { organization, owner, change, moves, freezes: keeps, preconditions: seen, leaving }
 }
 
 fn customer_id_trouble(organization: &OrganizationFacts) -> Vec<Blocked> {
@@ -697,12 +721,12 @@ fn customer_id_trouble(organization: &OrganizationFacts) -> Vec<Blocked> {
 
 /// Returns the login name that a new account of this `User` gets.
 #[must_use]
-pub fn login_name(snapshot: &Snapshot, customer_id: &CustomerId) -> LoginName {
+pub fn login_name(snapshot: &UserSnapshot, customer_id: &CustomerId) -> LoginName {
     LoginName::new(snapshot.spec.username.as_ref().unwrap_or(&snapshot.meta.name), customer_id)
 }
 
 /// Returns the group asked for, if it takes new members.
-fn group(snapshot: &Snapshot) -> Result<String, Blocked> {
+fn group(snapshot: &UserSnapshot) -> Result<String, Blocked> {
     let name = &snapshot.spec.group_ref.name;
     let leaving = snapshot.organization.leaving_groups.contains(name);
     if leaving || snapshot.organization.record.group(name).is_none() {
@@ -714,7 +738,7 @@ fn group(snapshot: &Snapshot) -> Result<String, Blocked> {
 /// Returns the address asked for, and the moves that make room for it.
 ///
 /// An address that the account already has is never refused, whatever became of its domain.
-fn email(snapshot: &Snapshot) -> Result<(Email, Vec<AddressMove>), Blocked> {
+fn email(snapshot: &UserSnapshot) -> Result<(Email, Vec<AddressMove>), Blocked> {
     let current = snapshot.account.as_ref().map(|account| &account.content.email);
     let wanted = wanted_email(snapshot)?;
     if current == Some(&wanted) {
@@ -724,8 +748,8 @@ fn email(snapshot: &Snapshot) -> Result<(Email, Vec<AddressMove>), Blocked> {
         let leaving = listing_of(&snapshot.organization.record.listings, wanted.domain()).is_some();
         return Err(Blocked::DomainNotAllowed { domain: wanted.domain().to_owned(), leaving });
     }
-    let moves = room(snapshot, current).ok_or_else(|| {
-        let Rival { account, is_declared, .. } = &snapshot.contest.rivals[0];
+    let moves = vacating_moves(snapshot, current).ok_or_else(|| {
+        let EmailHolder { account, is_declared, .. } = &snapshot.contest.rivals[0];
         Blocked::EmailTaken { email: wanted.clone(), holder: Holder::of(account, *is_declared) }
     })?;
     Ok((wanted, moves))
@@ -733,8 +757,8 @@ fn email(snapshot: &Snapshot) -> Result<(Email, Vec<AddressMove>), Blocked> {
 
 /// Returns the member's own address where they have one, else the declared one, else that of a
 /// copy, whose number the store chooses.
-fn wanted_email(snapshot: &Snapshot) -> Result<Email, Blocked> {
-    let Snapshot { spec, email, account, .. } = snapshot;
+fn wanted_email(snapshot: &UserSnapshot) -> Result<Email, Blocked> {
+    let UserSnapshot { spec, email, account, .. } = snapshot;
     let declared = if spec.email.is_some() { Some(email.clone()) } else { None };
     match (declared, account) {
         (None, Some(account)) => Ok(account.content.email.clone()),
@@ -753,29 +777,29 @@ fn wanted_email(snapshot: &Snapshot) -> Result<Email, Blocked> {
 #[must_use]
 pub fn own_email(account: Option<&Account>, declared: &Email) -> Option<Email> {
     let own = account?.content.member.email.as_ref()?;
-    (own.over == declared.as_str()).then(|| Email::stored(own.value.clone()))
+    (own.base == declared.as_str()).then(|| Email::stored(own.value.clone()))
 }
 
-fn source_of_copy(snapshot: &Snapshot) -> Option<Result<&Account, Blocked>> {
+fn source_of_copy(snapshot: &UserSnapshot) -> Option<Result<&Account, Blocked>> {
     let source = snapshot.spec.copy_of.as_ref()?;
     Some(available(&snapshot.relatives, COPY_OF, &source.name))
 }
 
 /// Returns what a new account copies, and the account that it is copied from.
-fn copy(snapshot: &Snapshot) -> Result<Option<(Copied, SeenAccount)>, Blocked> {
+fn copy(snapshot: &UserSnapshot) -> Result<Option<(Copied, Precondition)>, Blocked> {
     let Some(source) = source_of_copy(snapshot).transpose()? else { return Ok(None) };
-    let Content { role, teams, profile, .. } = source.content.clone();
+    let AccountSpec { role, teams, profile, .. } = source.content.clone();
     let Owner { name, uid, generation } = source.owner.clone();
     let copied = Copied { from: name, uid, generation, role, teams, profile };
-    Ok(Some((copied, SeenAccount { account: source.id, revision: source.revision })))
+    Ok(Some((copied, Precondition { account: source.id, revision: source.revision })))
 }
 
 /// Returns the moves that free an address, if everybody in the way moves on to another one.
 ///
 /// They do when the last of them asks for an address that nobody has, or for ours: addresses
 /// that are swapped or passed round are one set.
-fn room(snapshot: &Snapshot, ours: Option<&Email>) -> Option<Vec<AddressMove>> {
-    let Contest { rivals, ends_free } = &snapshot.contest;
+fn vacating_moves(snapshot: &UserSnapshot, ours: Option<&Email>) -> Option<Vec<AddressMove>> {
+    let EmailConflict { rivals, ends_free } = &snapshot.contest;
     let moves: Option<Vec<AddressMove>> =
         rivals.iter().map(|rival| a_move(&snapshot.organization, rival)).collect();
     let moves = moves?;
@@ -786,8 +810,8 @@ fn room(snapshot: &Snapshot, ours: Option<&Email>) -> Option<Vec<AddressMove>> {
     passed_on.then_some(moves)
 }
 
-fn a_move(organization: &OrganizationFacts, rival: &Rival) -> Option<AddressMove> {
-    let Rival { account, asks_for, is_declared: _ } = rival;
+fn a_move(organization: &OrganizationFacts, rival: &EmailHolder) -> Option<AddressMove> {
+    let EmailHolder { account, asks_for, is_declared: _ } = rival;
     let to = asks_for
         .clone()
         .filter(|to| *to != account.content.email && is_listed(organization, to))?;
@@ -820,15 +844,15 @@ struct Decided {
     grants: Permissions,
     source: Option<Source>,
     copied: Option<Copied>,
-    member: MemberValues,
+    member: Overrides,
 }
 
-fn content(spec: &UserSpec, decided: Decided) -> Content {
+fn content(spec: &UserSpec, decided: Decided) -> AccountSpec {
     let Decided { email, group, grants, source, copied, member } = decided;
     let declared = profile(spec.profile.clone().unwrap_or_default(), copied.as_ref());
     // Where no address is declared, none is declared anew.
     let declared_email = match (&spec.email, &member.email) {
-        (None, Some(own)) => own.over.clone(),
+        (None, Some(own)) => own.base.clone(),
         (None, None) => String::new(),
         (Some(text), _) => {
             Email::parse(text).map_or_else(|_| text.clone(), |email| email.to_string())
@@ -840,11 +864,11 @@ fn content(spec: &UserSpec, decided: Decided) -> Content {
     member.refused_email = refused.then_some(declared_email);
     let teams: std::collections::BTreeSet<String> = spec.teams.iter().cloned().collect();
     let copied_teams = || copied.as_ref().map(|copied| copied.teams.clone()).unwrap_or_default();
-    Content {
+    AccountSpec {
         email,
         lifecycle: match spec.state {
-            DesiredState::Enabled => Lifecycle::Enabled,
-            DesiredState::Disabled => Lifecycle::Disabled,
+            DesiredState::Enabled => LoginState::Enabled,
+            DesiredState::Disabled => LoginState::Disabled,
         },
         group,
         grants,

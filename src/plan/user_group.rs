@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::blocked::{Blocked, TakenBy, UsedBy};
+use super::blocked::{AdminLossCause, Blocked, UsedBy};
 use super::directories::OfMembers;
 use super::unreadable::{self, Listed};
-use super::{Control, Decision, GroupPlan, Hold, Leaving, Meta, Plan, unheld};
+use super::{AdminCoverage, Decision, Deleting, FinalizerAction, GroupPlan, Meta, Plan, unheld};
 use crate::api::user_group::{SelfService, UserGroupSpec};
-use crate::domain::group::{Detail, GroupContent};
+use crate::domain::group::{GroupContent, SelfServiceField};
 use crate::domain::permission;
 
 /// Everything that decides what becomes of one group.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
+pub struct GroupSnapshot {
     /// The resource.
     pub meta: Meta,
     /// What it asks for; nothing where the resource isn't there any more.
@@ -27,83 +27,83 @@ pub struct Snapshot {
     /// Whether somebody in it may log in.
     pub has_enabled_members: bool,
     /// Who is in control without this group.
-    pub control: Control,
+    pub control: AdminCoverage,
     /// The `User`s that are being deleted.
-    pub leaving: Leaving,
+    pub leaving: Deleting,
     /// What directories lack of its members, where directories are in use.
     pub directories: Option<OfMembers>,
 }
 
 /// Decides what becomes of a group.
 #[must_use]
-pub fn decide(snapshot: &Snapshot) -> Decision {
-    let Snapshot { meta, spec, in_force, members, .. } = snapshot;
+pub fn decide(snapshot: &GroupSnapshot) -> Decision {
+    let GroupSnapshot { meta, spec, in_force, members, .. } = snapshot;
     match spec {
         None if in_force.is_some() && *members == 0 && !leaves_no_administrator(snapshot) => {
-            drop_group(snapshot, Hold::Keep)
+            drop_group(snapshot, FinalizerAction::Keep)
         }
         None => Decision::default(),
         Some(_) if let Some(decision) = unheld(meta) => decision,
         Some(_) if meta.paused => Decision::blocked(Blocked::Paused),
         Some(spec) if meta.deleting => match deletion_trouble(snapshot) {
-            Some(_) if snapshot.is_abandoned => Decision::hold(Hold::Release),
+            Some(_) if snapshot.is_abandoned => Decision::hold(FinalizerAction::Remove),
             // What it gives less from now on doesn't wait for its end.
             Some(why) if in_force.is_some() => put_group(snapshot, spec, Some(why)),
             Some(why) => Decision::blocked(why),
-            None if in_force.is_none() => Decision::hold(Hold::Release),
-            None => drop_group(snapshot, Hold::Release),
+            None if in_force.is_none() => Decision::hold(FinalizerAction::Remove),
+            None => drop_group(snapshot, FinalizerAction::Remove),
         },
         Some(spec) => put_group(snapshot, spec, None),
     }
 }
 
 /// Returns what keeps a deleted group from going.
-fn deletion_trouble(snapshot: &Snapshot) -> Option<Blocked> {
+fn deletion_trouble(snapshot: &GroupSnapshot) -> Option<Blocked> {
     if snapshot.members > 0 {
         return Some(Blocked::InUse { accounts: snapshot.members, role: UsedBy::Members });
     }
     leaves_no_administrator(snapshot)
-        .then_some(Blocked::LastAdministrator { by: TakenBy::GroupDeletion })
+        .then_some(Blocked::LastAdministrator { by: AdminLossCause::GroupDeletion })
 }
 
 /// Whether the group is to lose full control.
 #[must_use]
-pub fn gives_up_control(snapshot: &Snapshot) -> bool {
-    let Snapshot { meta, spec, .. } = snapshot;
+pub fn gives_up_control(snapshot: &GroupSnapshot) -> bool {
+    let GroupSnapshot { meta, spec, .. } = snapshot;
     let by_edit = spec.as_ref().is_some_and(|spec| loses_control(snapshot, spec.full_control));
     by_edit || ((meta.deleting || spec.is_none()) && loses_control_by_going(snapshot))
 }
 
-fn loses_control(snapshot: &Snapshot, stays: bool) -> bool {
+fn loses_control(snapshot: &GroupSnapshot, stays: bool) -> bool {
     snapshot.in_force.as_ref().is_some_and(|group| group.full_control) && !stays
 }
 
 /// `administrators` has full control also when nobody declares it.
-fn loses_control_by_going(snapshot: &Snapshot) -> bool {
+fn loses_control_by_going(snapshot: &GroupSnapshot) -> bool {
     loses_control(
         snapshot,
-        GroupContent::undeclared(&snapshot.meta.name).is_some_and(|group| group.full_control),
+        GroupContent::built_in(&snapshot.meta.name).is_some_and(|group| group.full_control),
     )
 }
 
 /// Whether the group's end would take the organization's last administrator away.
-fn leaves_no_administrator(snapshot: &Snapshot) -> bool {
+fn leaves_no_administrator(snapshot: &GroupSnapshot) -> bool {
     loses_control_by_going(snapshot) && is_last(snapshot)
 }
 
 /// Whether nobody would be in control without this group.
-fn is_last(snapshot: &Snapshot) -> bool {
+fn is_last(snapshot: &GroupSnapshot) -> bool {
     snapshot.has_enabled_members && snapshot.control.is_lost()
 }
 
-fn put_group(snapshot: &Snapshot, spec: &UserGroupSpec, held: Option<Blocked>) -> Decision {
-    let Snapshot { meta, in_force, leaving, .. } = snapshot;
+fn put_group(snapshot: &GroupSnapshot, spec: &UserGroupSpec, held: Option<Blocked>) -> Decision {
+    let GroupSnapshot { meta, in_force, leaving, .. } = snapshot;
     let mut wanted = content(spec);
     let mut blocked: Vec<Blocked> = held.into_iter().collect();
     blocked.extend(unreadable::blocked(meta, Listed::GroupPermissions(&spec.permissions), false));
     if loses_control(snapshot, spec.full_control) && is_last(snapshot) {
         wanted.full_control = true;
-        blocked.push(Blocked::LastAdministrator { by: TakenBy::Group });
+        blocked.push(Blocked::LastAdministrator { by: AdminLossCause::Group });
     }
     let plan = (in_force.as_ref() != Some(&wanted)).then(|| {
         let (namespace, name) = (meta.namespace.clone(), meta.name.clone());
@@ -112,11 +112,11 @@ fn put_group(snapshot: &Snapshot, spec: &UserGroupSpec, held: Option<Blocked>) -
     Decision { plan, blocked, ..Decision::default() }
 }
 
-fn drop_group(snapshot: &Snapshot, hold: Hold) -> Decision {
-    let Snapshot { meta, leaving, .. } = snapshot;
+fn drop_group(snapshot: &GroupSnapshot, hold: FinalizerAction) -> Decision {
+    let GroupSnapshot { meta, leaving, .. } = snapshot;
     let (namespace, name) = (meta.namespace.clone(), meta.name.clone());
     let plan = Plan::Group(GroupPlan::Drop { namespace, name, leaving: leaving.clone() });
-    Decision { plan: Some(plan), hold, ..Decision::default() }
+    Decision { plan: Some(plan), finalizer: hold, ..Decision::default() }
 }
 
 fn content(spec: &UserGroupSpec) -> GroupContent {
@@ -127,15 +127,15 @@ fn content(spec: &UserGroupSpec) -> GroupContent {
     }
 }
 
-fn detail(listed: SelfService) -> Detail {
+fn detail(listed: SelfService) -> SelfServiceField {
     match listed {
-        SelfService::Name => Detail::Name,
-        SelfService::Address => Detail::Address,
-        SelfService::Phone => Detail::Phone,
-        SelfService::Email => Detail::Email,
-        SelfService::Password => Detail::Password,
-        SelfService::TimeZone => Detail::TimeZone,
-        SelfService::Notifications => Detail::Notifications,
+        SelfService::Name => SelfServiceField::Name,
+        SelfService::Address => SelfServiceField::Address,
+        SelfService::Phone => SelfServiceField::Phone,
+        SelfService::Email => SelfServiceField::Email,
+        SelfService::Password => SelfServiceField::Password,
+        SelfService::TimeZone => SelfServiceField::TimeZone,
+        SelfService::Notifications => SelfServiceField::Notifications,
     }
 }
 

@@ -10,7 +10,7 @@ use super::DirectoryError;
 /// The address of a directory, such as
 /// `scim+https://idp.acme.example/v2?token-file=/run/secrets/token`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+pub struct DirectoryUrl {
     url: Url,
     name: String,
     options: BTreeMap<String, String>,
@@ -19,7 +19,7 @@ pub struct Address {
 /// The options that any address may have.
 const NAME: &str = "name";
 
-impl Address {
+impl DirectoryUrl {
     /// Takes an address apart.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     fn refused(address: &str) -> String {
-        Address::parse(address).map(|address| format!("{address:?}")).unwrap_err().to_string()
+        DirectoryUrl::parse(address).map(|address| format!("{address:?}")).unwrap_err().to_string()
     }
 
     #[test]
@@ -164,15 +164,16 @@ mod tests {
             ("ldaps://ldap.acme.example/dc=acme,dc=example?name=staff", "staff"),
             ("rehearsal:///var/lib/roster/directory", "rehearsal:///var/lib/roster/directory"),
         ] {
-            assert_eq!(Address::parse(address).unwrap().name(), name);
+            assert_eq!(DirectoryUrl::parse(address).unwrap().name(), name);
         }
     }
 
     #[test]
     fn options_are_told_by_their_names_alone_and_each_is_there_once() {
-        let mut address =
-            Address::parse("scim+https://acme.example/v2?token-file=/run/a%20token&colour=hunter2")
-                .unwrap();
+        let mut address = DirectoryUrl::parse(
+            "scim+https://acme.example/v2?token-file=/run/a%20token&colour=hunter2",
+        )
+        .unwrap();
         assert_eq!(address.take_file("token-file").unwrap(), PathBuf::from("/run/a token"));
         let left = address.finish().unwrap_err().to_string();
         assert!(left.contains("colour") && !left.contains("hunter2"), "{left}");
@@ -209,7 +210,7 @@ mod tests {
             ("ldap://acme.example/dc=acme", false),
             ("rehearsal:///folder", false),
         ] {
-            assert_eq!(Address::parse(address).unwrap().is_loopback(), expected, "{address}");
+            assert_eq!(DirectoryUrl::parse(address).unwrap().is_loopback(), expected, "{address}");
         }
     }
 }

@@ -6,9 +6,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::domain::account::{
-    Account, AccountId, EntryHandle, Fingerprint, Lifecycle, PostalAddress, Revision,
+    Account, AccountId, EntryDigest, EntryHandle, LoginState, PostalAddress, Revision,
 };
-use crate::domain::password::{Candidate, PasswordHash};
+use crate::domain::password::{PasswordCandidate, PasswordHash};
 use crate::domain::permission::Permissions;
 
 /// What a directory is to have of an account.
@@ -42,13 +42,13 @@ pub struct Entry {
     #[serde(skip)]
     pub former_login_name: Option<String>,
     /// The person; nobody where the account is gone, or not to be seen yet.
-    pub person: Option<Person>,
+    pub person: Option<DirectoryUser>,
 }
 
 /// What a directory has of a person. The words are those of RFC 7643, section 4.1.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Person {
+pub struct DirectoryUser {
     /// The login name, fixed for the life of the account.
     pub login_name: String,
     /// The email address.
@@ -87,7 +87,7 @@ pub struct LoginPassword {
     pub is_new: bool,
     /// Its text, where it is new, the directory takes texts, and a Secret has it: of a member's own
     /// password nobody does.
-    pub text: Option<Arc<Candidate>>,
+    pub text: Option<Arc<PasswordCandidate>>,
     /// Whether a Secret has the text of it and can't be read now: until it can, the former password
     /// isn't to let anybody in anew.
     pub is_unread: bool,
@@ -108,14 +108,14 @@ impl Entry {
     pub fn of(account: &Account, effective: &Permissions) -> Self {
         let content = &account.content;
         let profile = content.profile.clone();
-        let active = content.lifecycle == Lifecycle::Enabled;
+        let active = content.lifecycle == LoginState::Enabled;
         // Who may not log in needs none, and doesn't wait for one that can't be read.
         let password = account
             .credential
             .as_ref()
             .filter(|_| active)
             .map(|credential| credential.login.clone());
-        let person = Person {
+        let person = DirectoryUser {
             login_name: account.login_name.to_string(),
             email: content.email.to_string(),
             active,
@@ -161,24 +161,24 @@ impl Entry {
 
     /// Whether it takes somebody's way in, and so goes before others.
     #[must_use]
-    pub fn takes_away(&self) -> bool {
+    pub fn revokes_login(&self) -> bool {
         self.person.as_ref().is_none_or(|person| !person.active)
     }
 
     /// Returns what it is known by once a directory confirmed it: another content has another.
     #[must_use]
-    pub fn fingerprint(&self) -> Option<Fingerprint> {
+    pub fn fingerprint(&self) -> Option<EntryDigest> {
         let person = self.person.as_ref()?;
         let json = serde_json::to_vec(person).unwrap_or_default();
         let password = person
             .password
             .as_ref()
             .map(|password| short_digest(password.hash.as_str().as_bytes()));
-        Some(Fingerprint { person: short_digest(&json), rights: Some(person.rights()), password })
+        Some(EntryDigest { person: short_digest(&json), rights: Some(person.rights()), password })
     }
 }
 
-impl Person {
+impl DirectoryUser {
     /// Whether the person can log in anywhere with what a directory is to have.
     #[must_use]
     pub fn lets_in(&self) -> bool {
@@ -210,11 +210,11 @@ fn as_number<S: serde::Serializer>(revision: &Revision, serializer: S) -> Result
 mod tests {
     use super::*;
     use crate::domain::account::{
-        Content, Credential, Owner, Profile, Transaction, TransactionId, TransactionKind,
+        AccountSpec, Credential, Owner, Profile, Transaction, TransactionId, TransactionKind,
     };
     use crate::domain::email::Email;
     use crate::domain::organization::LoginName;
-    use crate::domain::self_service::MemberValues;
+    use crate::domain::self_service::Overrides;
 
     fn account() -> Account {
         let transaction = Transaction {
@@ -231,9 +231,9 @@ mod tests {
             revision: Revision(1),
             owner: Owner { name: "alice".to_owned(), uid: "uid".to_owned(), generation: 1 },
             login_name: LoginName::stored("alice.acme".to_owned()),
-            content: Content {
+            content: AccountSpec {
                 email: Email::parse("alice@acme.example").unwrap(),
-                lifecycle: Lifecycle::Enabled,
+                lifecycle: LoginState::Enabled,
                 group: "users".to_owned(),
                 grants: [].into(),
                 source: None,
@@ -241,7 +241,7 @@ mod tests {
                 teams: [].into(),
                 profile: Profile { display_name: "Alice".to_owned(), ..Profile::default() },
                 copied: None,
-                member: MemberValues::default(),
+                member: Overrides::default(),
             },
             created: jiff::Timestamp::UNIX_EPOCH,
             cloned: None,
@@ -260,7 +260,7 @@ mod tests {
         let before = Entry::of(&account(), &none).fingerprint().unwrap();
         let edits: [fn(&mut Account); 8] = [
             |account| account.content.email = Email::parse("alice.smith@acme.example").unwrap(),
-            |account| account.content.lifecycle = Lifecycle::Disabled,
+            |account| account.content.lifecycle = LoginState::Disabled,
             |account| account.content.group = "drivers".to_owned(),
             |account| account.content.role = Some("Driver".to_owned()),
             |account| account.content.profile.display_name = "Alice Smith".to_owned(),
@@ -290,9 +290,9 @@ mod tests {
     fn who_may_not_log_in_waits_for_no_password_and_has_it_brought_again_once_they_may() {
         let none = Permissions::new();
         let mut disabled = account();
-        disabled.content.lifecycle = Lifecycle::Disabled;
+        disabled.content.lifecycle = LoginState::Disabled;
         let entry = Entry::of(&disabled, &none);
-        assert!(entry.takes_away() && entry.person.as_ref().unwrap().password.is_none());
+        assert!(entry.revokes_login() && entry.person.as_ref().unwrap().password.is_none());
         assert_eq!(entry.fingerprint().unwrap().password, None);
         assert!(Entry::of(&account(), &none).fingerprint().unwrap().password.is_some());
     }

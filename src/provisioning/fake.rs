@@ -33,16 +33,16 @@ struct Behaviour {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Rehearsal {
+pub(super) struct FakeDirectory {
     folder: PathBuf,
 }
 
-impl Rehearsal {
+impl FakeDirectory {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
-    pub(super) async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
+    pub(super) async fn provision(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let Behaviour { delay_ms, down, silent, silent_afterwards, refuses } =
             self.behaviour().await?;
         if down {

@@ -8,7 +8,7 @@ use crate::domain::account::{AccountId, EntryHandle, PostalAddress};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct People {
     /// The people.
-    pub people: Vec<Found>,
+    pub people: Vec<ImportedUser>,
     /// Which groups can't be read, and why: nobody is known to be in one of them.
     pub unreadable_groups: Vec<String>,
 }
@@ -41,7 +41,7 @@ impl ListedEntry {
 
 /// A person whom a directory has, whoever put them there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ImportedUser {
     /// The directory's own key of the entry.
     pub id: String,
     /// What another system knows the entry by; the account id where roster brought or linked it.

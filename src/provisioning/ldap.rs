@@ -26,12 +26,12 @@ use std::sync::atomic::AtomicBool;
 
 use ldap3::{Mod, dn_escape, ldap_escape};
 
-use self::connection::{Connection, Found, Outcome, Pool};
+use self::connection::{Connection, LdapEntry, LdapOutcome, Pool};
 use self::groups::Member;
 use self::handle::Handle;
-use self::lookup::{Seen, Trace, mark_of, spelling};
+use self::lookup::{LdapListing, Trace, mark_of, spelling};
 use self::mapping::{EMPLOYEE_NUMBER, MEMBER_OF, PASSWORD, UID};
-use super::{Address, DirectoryError, Entry, Person, Provisioned};
+use super::{DirectoryError, DirectoryUrl, DirectoryUser, Entry, Provisioned};
 use crate::domain::account::AccountId;
 
 /// What a group's `businessCategory` says of one that roster made.
@@ -57,7 +57,7 @@ impl fmt::Debug for Ldap {
 
 impl Ldap {
     /// Takes in the address of a directory; nothing is asked of it yet.
-    pub(super) fn open(address: Address) -> Result<Self, DirectoryError> {
+    pub(super) fn open(address: DirectoryUrl) -> Result<Self, DirectoryError> {
         let error = |what: &str| {
             DirectoryError::Address(format!(
                 "the address of the directory {} {what}",
@@ -87,12 +87,12 @@ impl Ldap {
     }
 
     /// Brings the directory to what it is to have of an account.
-    pub(super) async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
-        let revokes = entry.takes_away();
+    pub(super) async fn provision(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
+        let revokes = entry.revokes_login();
         let mut connection = self.pool.connection(revokes).await?;
         let outcome = self.bring_over(&mut connection, entry).await;
         let (mut wrote, mut may_be_late) = (connection.has_written(), false);
-        if outcome == Err(DirectoryError::Silent) {
+        if outcome == Err(DirectoryError::Timeout) {
             // Those that nobody uses may be as dead, and would be tried one after the other.
             self.pool.forget_idle();
         }
@@ -109,7 +109,7 @@ impl Ldap {
                 match outcome {
                     // The server is there, and hangs up over this entry.
                     Err(DirectoryError::Unreachable(_)) if connection.is_lost() => {
-                        return Err(DirectoryError::Silent);
+                        return Err(DirectoryError::Timeout);
                     }
                     outcome => outcome?,
                 }
@@ -136,11 +136,11 @@ impl Ldap {
         &self,
         connection: &mut Connection<'_>,
         entry: &Entry,
-        person: &Person,
+        person: &DirectoryUser,
         handle: Option<Handle>,
     ) -> Result<Handle, DirectoryError> {
         let mut seen = self.look_well(connection, entry, handle.as_ref()).await?;
-        if !person.lets_in() && self.take_ways_in(connection, entry, &seen.own).await? {
+        if !person.lets_in() && self.clear_passwords(connection, entry, &seen.own).await? {
             seen = self.look_well(connection, entry, handle.as_ref()).await?;
         }
         let mut found = self.one_of(entry, person, seen)?;
@@ -158,7 +158,7 @@ impl Ldap {
             self.move_memberships(connection, &former.dn, &member.dn).await?;
         }
         let group = self.leave_others(connection, &member, entry, person, (before, is_new)).await?;
-        let mut uuid = found.as_ref().and_then(Found::uuid).map(str::to_owned);
+        let mut uuid = found.as_ref().and_then(LdapEntry::uuid).map(str::to_owned);
         match &found {
             None => uuid = self.add(connection, entry, person, handle.as_ref()).await?,
             Some(found) => self.correct(connection, entry, person, found).await?,
@@ -178,14 +178,14 @@ impl Ldap {
         connection: &mut Connection<'_>,
         entry: &Entry,
         handle: Option<&Handle>,
-    ) -> Result<Seen, DirectoryError> {
+    ) -> Result<LdapListing, DirectoryError> {
         let mut seen = self.look(connection, entry).await?;
         let is_known = is_known(entry, handle);
         // One that was made anew by its number may have the former one beside it.
         let is_another =
-            |found: &Found| handle.is_some_and(|handle| handle.is_of_another(found.uuid()));
+            |found: &LdapEntry| handle.is_some_and(|handle| handle.is_of_another(found.uuid()));
         if is_known
-            && (seen.own.is_empty() || entry.takes_away() && seen.own.iter().all(is_another))
+            && (seen.own.is_empty() || entry.revokes_login() && seen.own.iter().all(is_another))
         {
             match self.trace(connection, entry, handle).await? {
                 Trace::Shown(found) => seen.own.push(*found),
@@ -203,17 +203,17 @@ impl Ldap {
     fn one_of(
         &self,
         entry: &Entry,
-        person: &Person,
-        seen: Seen,
-    ) -> Result<Option<Found>, DirectoryError> {
+        person: &DirectoryUser,
+        seen: LdapListing,
+    ) -> Result<Option<LdapEntry>, DirectoryError> {
         let account = entry.account;
-        let Seen { own, others, hidden } = seen;
+        let LdapListing { own, others, hidden } = seen;
         if let Some(dn) = hidden {
             return Err(lookup::not_shown(&format!(
                 "employeeNumber {account}, which is at {dn} and has no password now"
             )));
         }
-        let (mut among_people, mut elsewhere): (Vec<Found>, Vec<Found>) =
+        let (mut among_people, mut elsewhere): (Vec<LdapEntry>, Vec<LdapEntry>) =
             own.into_iter().partition(|found| self.is_among_people(&found.dn));
         let found = match (among_people.as_slice(), elsewhere.as_slice()) {
             ([one, other, ..], _) | ([], [one, other, ..]) => {
@@ -244,7 +244,7 @@ impl Ldap {
     }
 
     /// Returns somebody as groups know them, under the name that their entry has or is to have.
-    fn member(&self, entry: &Entry, found: Option<&Found>, person: &Person) -> Member {
+    fn member(&self, entry: &Entry, found: Option<&LdapEntry>, person: &DirectoryUser) -> Member {
         let compares = entry.compares;
         match found {
             Some(found) => Member {
@@ -261,7 +261,7 @@ impl Ldap {
         &self,
         connection: &mut Connection<'_>,
         entry: &Entry,
-        person: &Person,
+        person: &DirectoryUser,
         handle: Option<&Handle>,
     ) -> Result<Option<String>, DirectoryError> {
         let dn = self.dn_of(&person.login_name);
@@ -290,8 +290,8 @@ impl Ldap {
         &self,
         connection: &mut Connection<'_>,
         entry: &Entry,
-        person: &Person,
-        found: &Found,
+        person: &DirectoryUser,
+        found: &LdapEntry,
     ) -> Result<(), DirectoryError> {
         let mut attributes = mapping::attributes(entry, person);
         if !found.has(EMPLOYEE_NUMBER, &entry.account.to_string()) {
@@ -319,7 +319,7 @@ impl Ldap {
     async fn may_be_unshown(
         &self,
         connection: &mut Connection<'_>,
-        found: &Found,
+        found: &LdapEntry,
         attribute: &str,
     ) -> Result<bool, DirectoryError> {
         Ok(!found.shows(attribute)
@@ -328,7 +328,7 @@ impl Ldap {
 
     /// Whether an entry has the name and the place that roster gives it. Somebody may have units
     /// below `ou=people`.
-    fn is_in_its_place(&self, found: &Found, person: &Person) -> bool {
+    fn is_in_its_place(&self, found: &LdapEntry, person: &DirectoryUser) -> bool {
         self.is_among_people(&found.dn) && mapping::is_named_after(found, person)
     }
 
@@ -336,10 +336,10 @@ impl Ldap {
     async fn put_in_place(
         &self,
         connection: &mut Connection<'_>,
-        person: &Person,
-        found: Option<&Found>,
+        person: &DirectoryUser,
+        found: Option<&LdapEntry>,
     ) -> Result<(), DirectoryError> {
-        let Some(Found { dn, .. }) = found else { return Ok(()) };
+        let Some(LdapEntry { dn, .. }) = found else { return Ok(()) };
         let new = self.dn_of(&person.login_name);
         let is_moved = !self.is_among_people(dn);
         if !is_moved {
@@ -377,11 +377,11 @@ impl Ldap {
 
     /// Takes the passwords of these entries, and returns whether any had one. Unless what the
     /// directory shows is believed, it is told to, whatever it shows.
-    async fn take_ways_in(
+    async fn clear_passwords(
         &self,
         connection: &mut Connection<'_>,
         entry: &Entry,
-        own: &[Found],
+        own: &[LdapEntry],
     ) -> Result<bool, DirectoryError> {
         let mut took = false;
         for found in own {
@@ -410,10 +410,10 @@ impl Ldap {
         entry: &Entry,
         handle: Option<Handle>,
     ) -> Result<(), DirectoryError> {
-        let Seen { own, others: _, hidden } =
+        let LdapListing { own, others: _, hidden } =
             self.look_well(connection, entry, handle.as_ref()).await?;
-        self.take_ways_in(connection, entry, &own).await?;
-        let is_copy = |found: &Found| {
+        self.clear_passwords(connection, entry, &own).await?;
+        let is_copy = |found: &LdapEntry| {
             !self.is_among_people(&found.dn)
                 && handle.as_ref().is_some_and(|handle| handle.is_of_another(found.uuid()))
         };
@@ -463,7 +463,7 @@ fn is_known(entry: &Entry, handle: Option<&Handle>) -> bool {
 }
 
 /// Whether an attribute has to be written.
-fn differs(found: &Found, attribute: &str, wanted: Option<&str>) -> bool {
+fn differs(found: &LdapEntry, attribute: &str, wanted: Option<&str>) -> bool {
     match (attribute, wanted) {
         // The entry is named by it, in whatever case.
         (UID, Some(name)) => found.values(UID).len() != 1 || !found.has(UID, name),
@@ -477,7 +477,7 @@ fn number_is(account: AccountId) -> String {
 }
 
 /// Returns the filter that an account's entry meets as long as nobody changes it.
-fn unchanged(account: AccountId, found: &Found) -> String {
+fn unchanged(account: AccountId, found: &LdapEntry) -> String {
     let number = mark_of(account, found);
     match found.state() {
         Some(state) => format!("(&{number}({}={}))", mapping::STATE, ldap_escape(state)),
@@ -485,13 +485,13 @@ fn unchanged(account: AccountId, found: &Found) -> String {
     }
 }
 
-fn not_ours(account: AccountId, other: &Found) -> DirectoryError {
+fn not_ours(account: AccountId, other: &LdapEntry) -> DirectoryError {
     let now = other.first(EMPLOYEE_NUMBER).unwrap_or("none");
     let advice = format!("remove it, or set its employeeNumber to {account} to hand it over");
     DirectoryError::refused(&format!("{advice}: somebody else's ({now}) is {}", other.dn))
 }
 
-fn twice(account: AccountId, one: &Found, other: &Found) -> DirectoryError {
+fn twice(account: AccountId, one: &LdapEntry, other: &LdapEntry) -> DirectoryError {
     DirectoryError::refused(&format!(
         "two entries have employeeNumber {account}, remove one: {} and {}",
         one.dn, other.dn

@@ -20,15 +20,15 @@ use std::time::Duration;
 use crate::domain::account::EntryHandle;
 use crate::plan::in_flight::DirectoryProblem;
 
-pub use self::address::Address;
-pub use self::entry::{Entry, LoginPassword, Person};
-use self::fake::Rehearsal;
-pub use self::imported::{Found, ListedEntry, People};
+pub use self::address::DirectoryUrl;
+pub use self::entry::{DirectoryUser, Entry, LoginPassword};
+use self::fake::FakeDirectory;
+pub use self::imported::{ImportedUser, ListedEntry, People};
 use self::ldap::Ldap;
 use self::scim::Scim;
 
 /// How long a directory may take for one entry before it is asked again.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest that a directory's own words about a refusal get in a status.
 const MAX_WORDS: usize = 200;
@@ -52,7 +52,7 @@ pub enum DirectoryError {
     Unauthorized(String),
     /// It asks to be left alone for a while.
     #[error("it asks to wait")]
-    Busy {
+    RateLimited {
         /// For how long, where it says so.
         after: Option<Duration>,
         /// Whether it may do all the same what it was asked.
@@ -60,7 +60,7 @@ pub enum DirectoryError {
     },
     /// It didn't answer in time.
     #[error("it didn't answer in time")]
-    Silent,
+    Timeout,
     /// It doesn't take this account, for the reason that it gives.
     #[error("it refuses the account: {0}")]
     Refused(String),
@@ -69,10 +69,10 @@ pub enum DirectoryError {
     Conflict,
     /// The Secret with the new password can't be read now.
     #[error("the Secret with the new password can't be read now")]
-    PasswordUnread,
+    SecretUnavailable,
     /// It lost the entry with its password, and has the entry again.
     #[error("it had lost the entry, and is brought the password again")]
-    PasswordLost,
+    EntryRecreated,
     /// It doesn't show an entry that it confirmed, and doesn't say either that the entry is gone;
     /// what was asked.
     #[error("it doesn't show the entry that it has of the account: {0}")]
@@ -82,7 +82,7 @@ pub enum DirectoryError {
     Drifted,
     /// What it answered isn't what its protocol says.
     #[error("its answer can't be understood: {0}")]
-    Nonsense(String),
+    Protocol(String),
 }
 
 impl DirectoryError {
@@ -90,23 +90,24 @@ impl DirectoryError {
     /// short.
     #[must_use]
     pub fn refused(words: &str) -> Self {
-        Self::Refused(in_short(words))
+        Self::Refused(truncate(words))
     }
 
     /// Whether the directory must be at work to say so.
     #[must_use]
-    pub fn shows_that_it_works(&self) -> bool {
+    pub fn proves_reachable(&self) -> bool {
         match self {
             Self::Refused(_)
             | Self::Conflict
-            | Self::PasswordLost
+            | Self::EntryRecreated
             | Self::NotShown(_)
             | Self::Drifted
-            | Self::Nonsense(_) => true,
-            Self::Silent | Self::PasswordUnread | Self::Failed(_) => false,
-            Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => {
-                false
-            }
+            | Self::Protocol(_) => true,
+            Self::Timeout | Self::SecretUnavailable | Self::Failed(_) => false,
+            Self::Address(_)
+            | Self::Unreachable(_)
+            | Self::Unauthorized(_)
+            | Self::RateLimited { .. } => false,
         }
     }
 
@@ -114,18 +115,19 @@ impl DirectoryError {
     #[must_use]
     pub fn is_about_directory(&self) -> bool {
         match self {
-            Self::Address(_) | Self::Unreachable(_) | Self::Unauthorized(_) | Self::Busy { .. } => {
-                true
-            }
-            Self::Silent
+            Self::Address(_)
+            | Self::Unreachable(_)
+            | Self::Unauthorized(_)
+            | Self::RateLimited { .. } => true,
+            Self::Timeout
             | Self::Failed(_)
             | Self::Refused(_)
             | Self::Conflict
-            | Self::PasswordUnread
-            | Self::PasswordLost
+            | Self::SecretUnavailable
+            | Self::EntryRecreated
             | Self::NotShown(_)
             | Self::Drifted
-            | Self::Nonsense(_) => false,
+            | Self::Protocol(_) => false,
         }
     }
 
@@ -137,14 +139,14 @@ impl DirectoryError {
             | Self::Address(_)
             | Self::Unauthorized(_)
             | Self::NotShown(_)
-            | Self::Nonsense(_) => DirectoryProblem::Refused(self.to_string()),
+            | Self::Protocol(_) => DirectoryProblem::Refused(self.to_string()),
             Self::Unreachable(_)
             | Self::Failed(_)
-            | Self::Busy { .. }
-            | Self::Silent
+            | Self::RateLimited { .. }
+            | Self::Timeout
             | Self::Conflict
-            | Self::PasswordUnread
-            | Self::PasswordLost
+            | Self::SecretUnavailable
+            | Self::EntryRecreated
             | Self::Drifted => DirectoryProblem::Unavailable(self.to_string()),
         }
     }
@@ -152,25 +154,24 @@ impl DirectoryError {
     /// Returns this error, or another one where only that leaves open what becomes of what was
     /// asked.
     fn or_more_open(self, other: Self) -> Self {
-        let is_more_open =
-            other.leaves_open_what_becomes_of_it() && !self.leaves_open_what_becomes_of_it();
+        let is_more_open = other.outcome_unknown() && !self.outcome_unknown();
         if is_more_open { other } else { self }
     }
 
     /// Whether what was asked may still be on its way, and be done later.
     #[must_use]
-    pub fn leaves_open_what_becomes_of_it(&self) -> bool {
+    pub fn outcome_unknown(&self) -> bool {
         match self {
             // A gateway that answers that it failed, or with a page of its own, may have passed the
             // request on.
-            Self::Silent | Self::Unreachable(_) | Self::Failed(_) | Self::Nonsense(_) => true,
-            Self::Busy { may_be_done, .. } => *may_be_done,
+            Self::Timeout | Self::Unreachable(_) | Self::Failed(_) | Self::Protocol(_) => true,
+            Self::RateLimited { may_be_done, .. } => *may_be_done,
             Self::Address(_)
             | Self::Unauthorized(_)
             | Self::Refused(_)
             | Self::Conflict
-            | Self::PasswordUnread
-            | Self::PasswordLost
+            | Self::SecretUnavailable
+            | Self::EntryRecreated
             | Self::NotShown(_)
             | Self::Drifted => false,
         }
@@ -198,7 +199,7 @@ fn all_of<T>(
 
 /// Returns a foreign text on one line, without what isn't printable, and no longer than a status
 /// should have it.
-fn in_short(words: &str) -> String {
+fn truncate(words: &str) -> String {
     let printable = |character: char| if character.is_control() { ' ' } else { character };
     let line: String = words
         .chars()
@@ -240,7 +241,7 @@ pub struct Directory {
 #[derive(Clone, Debug)]
 enum Protocol {
     Ldap(Ldap),
-    Rehearsal(Rehearsal),
+    Rehearsal(FakeDirectory),
     Scim(Scim),
 }
 
@@ -250,11 +251,11 @@ impl Directory {
     /// # Errors
     /// When the address isn't one.
     pub fn open(address: &str) -> Result<Self, DirectoryError> {
-        let address = Address::parse(address)?;
+        let address = DirectoryUrl::parse(address)?;
         let name = address.name().to_owned();
         let protocol = match address.scheme() {
             "ldap" | "ldaps" => Protocol::Ldap(Ldap::open(address)?),
-            "rehearsal" => Protocol::Rehearsal(Rehearsal::new(address.path().into())),
+            "rehearsal" => Protocol::Rehearsal(FakeDirectory::new(address.path().into())),
             "scim+https" | "scim+http" => Protocol::Scim(Scim::open(address)?),
             _ => return Err(address.unknown_scheme()),
         };
@@ -281,15 +282,15 @@ impl Directory {
     ///
     /// # Errors
     /// When the directory didn't confirm it; it may have taken it all the same.
-    pub async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
+    pub async fn provision(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let bringing = async {
             match &self.protocol {
-                Protocol::Ldap(ldap) => Box::pin(ldap.bring(entry)).await,
-                Protocol::Rehearsal(rehearsal) => rehearsal.bring(entry).await,
-                Protocol::Scim(scim) => scim.bring(entry).await,
+                Protocol::Ldap(ldap) => Box::pin(ldap.provision(entry)).await,
+                Protocol::Rehearsal(rehearsal) => rehearsal.provision(entry).await,
+                Protocol::Scim(scim) => scim.provision(entry).await,
             }
         };
-        tokio::time::timeout(PATIENCE, bringing).await.unwrap_or(Err(DirectoryError::Silent))
+        tokio::time::timeout(TIMEOUT, bringing).await.unwrap_or(Err(DirectoryError::Timeout))
     }
 
     /// Drops the groups of these organizations that roster once made there, that have no members,
@@ -305,7 +306,7 @@ impl Directory {
                 Protocol::Scim(scim) => scim.drop_groups(present).await,
             }
         };
-        tokio::time::timeout(PATIENCE, dropping).await.unwrap_or(Err(DirectoryError::Silent))
+        tokio::time::timeout(TIMEOUT, dropping).await.unwrap_or(Err(DirectoryError::Timeout))
     }
 
     /// Returns everybody whom the directory has, whoever put them there.

@@ -21,11 +21,11 @@ pub use self::comparison::{Comparable, Drift, Page};
 use self::doubts::{Beginning, Doubts, is_brought};
 use self::missing::{EntriesTold, EntryProgress, revokes};
 pub use self::missing::{FirstRefusal, Noted};
-use self::pace::{Rest, is_held_against_it, jittered};
-use crate::controller::passwords::PasswordPlace;
-use crate::controller::workqueue::{Lane, ObjectKey, OfOrganization, Queue};
+use self::pace::{Backoff, is_held_against_it, jittered};
+use crate::controller::passwords::SecretVersionRef;
+use crate::controller::workqueue::{ObjectKey, OfOrganization, Priority, WorkQueue};
 use crate::domain::account::{
-    AccountId, Confirmation, Confirmations, EntryHandle, Fingerprint, Revision,
+    AccountId, Confirmations, DirectoryAck, EntryDigest, EntryHandle, Revision,
 };
 use crate::plan::in_flight::Directories;
 use crate::plan::{ConfirmPlan, Plan};
@@ -49,10 +49,10 @@ pub struct Provisioning {
 /// What one directory is still to be brought.
 #[derive(Debug, Default)]
 struct Pending {
-    wanted: HashMap<AccountId, Wanted>,
-    due: Queue<EntryKey>,
+    wanted: HashMap<AccountId, PendingEntry>,
+    due: WorkQueue<EntryKey>,
     /// The entries that failed and are tried again.
-    again: Queue<EntryKey>,
+    again: WorkQueue<EntryKey>,
     under_way: HashSet<AccountId>,
     /// Those of them that failed before.
     again_under_way: HashSet<AccountId>,
@@ -64,10 +64,10 @@ struct Pending {
     /// The accounts over which the directory failed and that went well never since.
     failed: HashSet<AccountId>,
     /// Over whom it failed that never had failed, and over nobody else of them since.
-    failed_over: Option<AccountId>,
+    suspect: Option<AccountId>,
     /// How often in a row it failed over such as had failed before.
     failed_in_a_row: u32,
-    rest: Option<Rest>,
+    rest: Option<Backoff>,
     comparison: Comparison,
     told: EntriesTold,
 }
@@ -93,10 +93,10 @@ impl OfOrganization for EntryKey {
 
 /// The newest entry of an account, and for whom it is.
 #[derive(Clone, Debug)]
-struct Wanted {
+struct PendingEntry {
     user: ObjectKey,
     entry: Entry,
-    password: Option<PasswordPlace>,
+    password: Option<SecretVersionRef>,
     /// What tells the password that the directory has.
     known_password: Option<String>,
     /// It was confirmed, and is looked at again once nothing can arrive any more that undoes it.
@@ -124,13 +124,13 @@ struct Untold {
 
 /// An entry that is to be brought to a directory now.
 #[derive(Clone, Debug)]
-pub struct Delivery {
+pub struct ProvisioningTask {
     /// The name of the directory.
     pub directory: String,
     /// The entry.
     pub entry: Entry,
     /// Where its password stands, if a Secret has it.
-    pub password: Option<PasswordPlace>,
+    pub password: Option<SecretVersionRef>,
 }
 
 impl Provisioning {
@@ -169,7 +169,7 @@ impl Provisioning {
         user: &ObjectKey,
         entry: &Entry,
         confirmed: &Confirmations,
-        password: Option<&PasswordPlace>,
+        password: Option<&SecretVersionRef>,
         now: Instant,
     ) {
         let fingerprint = entry.fingerprint();
@@ -185,7 +185,7 @@ impl Provisioning {
             }
             let before = known.as_ref().and_then(|known| known.fingerprint.as_ref());
             let rights = fingerprint.as_ref().and_then(|fingerprint| fingerprint.rights.as_ref());
-            let mut wanted = Wanted::new(user, entry.clone());
+            let mut wanted = PendingEntry::new(user, entry.clone());
             wanted.known = known.as_ref().map(|known| known.revision);
             wanted.may_revoke = before
                 .is_some_and(|before| before.rights.is_none() || before.rights.as_ref() != rights);
@@ -207,7 +207,7 @@ impl Provisioning {
                 );
                 let password = before.and_then(|before| before.password.clone());
                 let rights = rights.or_else(|| has_somebody(known).then(unknown_rights));
-                let news = in_doubt(known.revision, (rights, password), known.handle.as_ref());
+                let news = unverified(known.revision, (rights, password), known.handle.as_ref());
                 note(&mut self.untold, user, entry.account, name, news);
             }
             let stored = confirmed.get(name);
@@ -242,19 +242,20 @@ impl Provisioning {
             // Newer than whatever was brought before the store lost it.
             let entry = Entry::gone(account, Revision(i64::MAX), &user.namespace);
             pending.doubts.judge(&entry, None, self.beginning.as_ref(), now);
-            pending.want(Wanted::new(user, entry), now);
+            pending.want(PendingEntry::new(user, entry), now);
         }
     }
 
     /// Takes what is due to be brought.
-    pub fn take(&mut self, now: Instant) -> Vec<Delivery> {
+    pub fn take(&mut self, now: Instant) -> Vec<ProvisioningTask> {
         let mut taken = vec![];
         for (name, pending) in &mut self.directories {
             for EntryKey { account, .. } in pending.take(now) {
-                let Some(Wanted { entry, password, .. }) = pending.wanted.get(&account) else {
+                let Some(PendingEntry { entry, password, .. }) = pending.wanted.get(&account)
+                else {
                     continue;
                 };
-                taken.push(Delivery {
+                taken.push(ProvisioningTask {
                     directory: name.clone(),
                     entry: entry.clone(),
                     password: password.clone(),
@@ -262,7 +263,7 @@ impl Provisioning {
                 pending.sent(account, now);
             }
             let compared = pending.take_comparisons(now).into_iter();
-            taken.extend(compared.map(|entry| Delivery {
+            taken.extend(compared.map(|entry| ProvisioningTask {
                 directory: name.clone(),
                 entry,
                 password: None,
@@ -300,11 +301,11 @@ impl Provisioning {
         }
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
         let is_probe = pending.arrived(entry);
-        if answer.as_ref().err().is_none_or(DirectoryError::shows_that_it_works) {
+        if answer.as_ref().err().is_none_or(DirectoryError::proves_reachable) {
             pending.works(directory);
         }
         let Some(wanted) = pending.wanted.get(&entry.account).cloned() else {
-            if answer.is_err_and(|problem| problem.leaves_open_what_becomes_of_it()) {
+            if answer.is_err_and(|problem| problem.outcome_unknown()) {
                 pending.doubts.leave_open(entry, now);
             }
             return vec![];
@@ -320,7 +321,7 @@ impl Provisioning {
         directory: &str,
         entry: &Entry,
         provisioned: Provisioned,
-        (wanted, now): (&Wanted, Instant),
+        (wanted, now): (&PendingEntry, Instant),
     ) -> Vec<ObjectKey> {
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
         pending.due.succeeded(&EntryKey::of(entry));
@@ -387,16 +388,16 @@ impl Provisioning {
             // The directory's own key of it is worth keeping all the same.
             let known = wanted.known.filter(|_| handle.is_some() && handle != wanted.entry.handle);
             known.map(|known| {
-                in_doubt(known, (Some(unknown_rights()), lasting_password), handle.as_ref())
+                unverified(known, (Some(unknown_rights()), lasting_password), handle.as_ref())
             })
         } else if is_settled {
-            let fingerprint = fingerprint.map(|own| Fingerprint { password, ..own });
-            Some(Confirmation { revision: entry.revision, fingerprint, handle })
+            let fingerprint = fingerprint.map(|own| EntryDigest { password, ..own });
+            Some(DirectoryAck { revision: entry.revision, fingerprint, handle })
         } else {
             let rights = rights
                 .filter(|_| !has_newer_rights)
                 .or_else(|| entry.person.is_some().then(unknown_rights));
-            Some(in_doubt(entry.revision, (rights, lasting_password), handle.as_ref()))
+            Some(unverified(entry.revision, (rights, lasting_password), handle.as_ref()))
         };
         if let Some(news) = news {
             note(&mut self.untold, &wanted.user, account, directory, news);
@@ -408,7 +409,7 @@ impl Provisioning {
         &mut self,
         directory: &str,
         (entry, is_probe): (&Entry, bool),
-        wanted: &Wanted,
+        wanted: &PendingEntry,
         problem: DirectoryError,
         now: Instant,
     ) -> Vec<ObjectKey> {
@@ -423,7 +424,7 @@ impl Provisioning {
                 wanted.progress.wait_anew(now);
             }
             wanted.has_failed |= !is_newer && is_held_against_it(&problem);
-            if problem == DirectoryError::PasswordLost {
+            if problem == DirectoryError::EntryRecreated {
                 wanted.knows(None);
             }
         }
@@ -432,7 +433,7 @@ impl Provisioning {
         if !wanted.is_held {
             pending.schedule(account, at);
         }
-        if problem.leaves_open_what_becomes_of_it() {
+        if problem.outcome_unknown() {
             pending.doubts.leave_open(entry, now);
         }
         pending.note_failure(account, &problem);
@@ -500,7 +501,7 @@ impl Provisioning {
     }
 }
 
-impl Wanted {
+impl PendingEntry {
     fn new(user: &ObjectKey, entry: Entry) -> Self {
         let progress = EntryProgress::of(&entry);
         Self {
@@ -519,11 +520,11 @@ impl Wanted {
     }
 
     /// What takes somebody's way in goes first, then what may take rights.
-    fn lane(&self) -> Lane {
-        match self.entry.takes_away() {
-            true => Lane::Asked,
-            false if self.may_revoke => Lane::Revoking,
-            false => Lane::Following,
+    fn lane(&self) -> Priority {
+        match self.entry.revokes_login() {
+            true => Priority::High,
+            false if self.may_revoke => Priority::Revoking,
+            false => Priority::Low,
         }
     }
 
@@ -539,9 +540,9 @@ impl Wanted {
 }
 
 impl Pending {
-    fn want(&mut self, mut wanted: Wanted, now: Instant) {
+    fn want(&mut self, mut wanted: PendingEntry, now: Instant) {
         let (account, entry) = (wanted.entry.account, &wanted.entry);
-        if let Some(Wanted { entry: known, .. }) = self.wanted.get(&account)
+        if let Some(PendingEntry { entry: known, .. }) = self.wanted.get(&account)
             && (known.revision > entry.revision
                 || known.revision == entry.revision && known.fingerprint() == entry.fingerprint())
         {
@@ -561,8 +562,9 @@ impl Pending {
     }
 
     fn drop_unless_second_look(&mut self, entry: &Entry) {
-        let is_second_look =
-            |wanted: &Wanted| wanted.is_second_look && wanted.entry.revision == entry.revision;
+        let is_second_look = |wanted: &PendingEntry| {
+            wanted.is_second_look && wanted.entry.revision == entry.revision
+        };
         if !self.wanted.get(&entry.account).is_some_and(is_second_look) {
             self.drop(entry);
         }
@@ -585,7 +587,7 @@ fn note(
     user: &ObjectKey,
     account: AccountId,
     directory: &str,
-    news: Confirmation,
+    news: DirectoryAck,
 ) {
     let new = || Untold { user: user.clone(), confirmed: Confirmations::new() };
     untold.entry(account).or_insert_with(new).confirmed.insert(directory.to_owned(), news);
@@ -593,16 +595,16 @@ fn note(
 
 /// Returns that a directory has a revision, and that nobody knows what of the person it has beside
 /// these rights and this password, if those.
-fn in_doubt(
+fn unverified(
     revision: Revision,
     (rights, password): (Option<String>, Option<String>),
     handle: Option<&EntryHandle>,
-) -> Confirmation {
-    let fingerprint = Some(Fingerprint { person: String::new(), rights, password });
-    Confirmation { revision, fingerprint, handle: handle.cloned() }
+) -> DirectoryAck {
+    let fingerprint = Some(EntryDigest { person: String::new(), rights, password });
+    DirectoryAck { revision, fingerprint, handle: handle.cloned() }
 }
 
-fn is_in_doubt(known: &Confirmation) -> bool {
+fn is_in_doubt(known: &DirectoryAck) -> bool {
     known.fingerprint.as_ref().is_none_or(|fingerprint| fingerprint.person.is_empty())
 }
 
@@ -614,8 +616,8 @@ fn unknown_rights() -> String {
 
 /// Whether a directory has confirmed at some time that it has an entry, and not since that it is
 /// gone.
-fn has_somebody(known: &Confirmation) -> bool {
-    let tells_of_somebody = |Fingerprint { person, rights, password }: &Fingerprint| {
+fn has_somebody(known: &DirectoryAck) -> bool {
+    let tells_of_somebody = |EntryDigest { person, rights, password }: &EntryDigest| {
         !person.is_empty() || rights.is_some() || password.is_some()
     };
     known.handle.is_some() || known.fingerprint.as_ref().is_some_and(tells_of_somebody)

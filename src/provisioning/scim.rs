@@ -40,13 +40,13 @@ use self::index::Index;
 use self::lookup::{BY_ACCOUNT, Condition, EXTERNAL_ID, MAX_CONDITIONS};
 use self::memberships::Membership;
 use self::messages::{Kind, Resource};
-use self::queue::{Outcome, Queue};
+use self::queue::{RequestOutcome, RequestQueue};
 use self::reply::Reply;
 use self::token::Token;
 use self::transport::{READ_ONLY, Transport, URGENT, is_urgent};
 use self::writes::{Write, path_of};
 use super::{
-    Address, DirectoryError, Entry, Groups, ListedEntry, LoginPassword, People, Person,
+    DirectoryError, DirectoryUrl, DirectoryUser, Entry, Groups, ListedEntry, LoginPassword, People,
     Provisioned, all_of,
 };
 use crate::domain::account::AccountId;
@@ -69,14 +69,14 @@ pub(super) struct Scim {
 }
 
 /// Two queues of one kind: the second one is for what takes rights away.
-type ByUrgency<Q, A> = [Arc<Queue<Q, A>>; 2];
+type ByUrgency<Q, A> = [Arc<RequestQueue<Q, A>>; 2];
 
 /// What is known of a server, and what is on its way to it.
 #[derive(Debug)]
 struct Client {
     transport: Transport,
     features: KnownFeatures,
-    lookups: ByUrgency<(AccountId, Trust), Vec<Resource>>,
+    lookups: ByUrgency<(AccountId, LookupMode), Vec<Resource>>,
     index: Index,
     memberships: ByUrgency<String, Vec<Membership>>,
     writes: ByUrgency<Write, Reply>,
@@ -89,7 +89,7 @@ struct Client {
 
 /// What is believed of an account's entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trust {
+enum LookupMode {
     /// What was listed a moment ago: who is missing there is to be made, and the server refuses a
     /// double.
     List,
@@ -102,7 +102,7 @@ impl Scim {
     ///
     /// # Errors
     /// When the address lacks something, or has something that isn't known.
-    pub(super) fn open(mut address: Address) -> Result<Self, DirectoryError> {
+    pub(super) fn open(mut address: DirectoryUrl) -> Result<Self, DirectoryError> {
         let token = Token::new(address.take_file("token-file")?);
         let authority = address.take("ca-file").map(PathBuf::from);
         let sends_passwords = match address.take("passwords").as_deref() {
@@ -119,10 +119,10 @@ impl Scim {
         let client = Client {
             transport: Transport::new(&address, token, authority.as_deref())?,
             features: KnownFeatures::default(),
-            lookups: [Queue::new(MAX_CONDITIONS), Queue::urgent(MAX_CONDITIONS)],
+            lookups: [RequestQueue::new(MAX_CONDITIONS), RequestQueue::urgent(MAX_CONDITIONS)],
             index: Index::default(),
-            memberships: [Queue::new(MAX_CONDITIONS), Queue::urgent(MAX_CONDITIONS)],
-            writes: [Queue::new(MAX_WRITES), Queue::urgent(MAX_WRITES)],
+            memberships: [RequestQueue::new(MAX_CONDITIONS), RequestQueue::urgent(MAX_CONDITIONS)],
+            writes: [RequestQueue::new(MAX_WRITES), RequestQueue::urgent(MAX_WRITES)],
             groups: Mutex::default(),
             late: Mutex::default(),
             shows_members: AtomicBool::new(false),
@@ -134,8 +134,8 @@ impl Scim {
         self.sends_passwords
     }
 
-    pub(super) async fn bring(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
-        let takes_away = entry.takes_away();
+    pub(super) async fn provision(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
+        let takes_away = entry.revokes_login();
         let mut provisioned = URGENT
             .scope(takes_away, READ_ONLY.scope(entry.compares, Box::pin(self.bring_in_turn(entry))))
             .await?;
@@ -146,7 +146,7 @@ impl Scim {
         let may_be_late = self.client.may_be_late(&keys);
         // Nothing that may still come lets them in again.
         if takes_away && may_be_late {
-            return Err(DirectoryError::Silent);
+            return Err(DirectoryError::Timeout);
         }
         provisioned.may_be_late = may_be_late || self.client.may_be_late_in_groups();
         Ok(provisioned)
@@ -156,8 +156,11 @@ impl Scim {
         let handle = entry.handle.as_ref().and_then(Handle::read);
         // A list that is a minute old isn't enough to say that somebody is gone. Nor does it know
         // of an entry that was linked since.
-        let trust =
-            if entry.adopts || entry.person.is_none() { Trust::Answers } else { Trust::List };
+        let trust = if entry.adopts || entry.person.is_none() {
+            LookupMode::Answers
+        } else {
+            LookupMode::List
+        };
         let mut found = self.client.entries_of(entry.account, trust).await?;
         let has_id = |user: &Resource, handle: &Handle| user.id().is_ok_and(|id| id == handle.id);
         if let Some(handle) =
@@ -166,7 +169,7 @@ impl Scim {
             let known = self.client.known_entry(handle, entry, found.is_empty()).await?;
             found.extend(known);
         }
-        if found.is_empty() && handle.is_none() && entry.was_confirmed && entry.takes_away() {
+        if found.is_empty() && handle.is_none() && entry.was_confirmed && entry.revokes_login() {
             let account = entry.account;
             let taken = if entry.person.is_some() { "disabled" } else { "deleted" };
             let login_name = entry.person.as_ref().map(|person| &person.login_name);
@@ -243,14 +246,14 @@ impl Scim {
                 && person.password.as_ref().is_some_and(|password| !password.is_new);
             let handle = Handle { id: id.clone(), unheeded }.write();
             return if is_lost {
-                Err(DirectoryError::PasswordLost)
+                Err(DirectoryError::EntryRecreated)
             } else {
                 Ok(Provisioned { handle: Some(handle), wrote: true, may_be_late: false })
             };
         }
         // It is there already, by an earlier try whose answer was lost, or as somebody else's; or
         // nothing says what was made.
-        let mut found = self.client.entries_of(entry.account, Trust::Answers).await?;
+        let mut found = self.client.entries_of(entry.account, LookupMode::Answers).await?;
         if found.is_empty() && is_taken {
             found = self.client.entries_missed(entry.account, &person.login_name).await?;
         }
@@ -318,13 +321,13 @@ impl Scim {
         let password = self.new_password(person);
         let changes = found.iter().map(async |user| {
             let mut wanted = match &person.password {
-                Some(password) if password.is_unread => user::no_more_open(user, &wanted),
+                Some(password) if password.is_unread => user::keep_inactive(user, &wanted),
                 _ => wanted.clone(),
             };
             // One that isn't known as the account's beside another has nothing more to be than
             // closed.
             if user.external_id()?.is_none() && !is_one {
-                wanted = user::with_fewer_rights(user, &wanted);
+                wanted = user::revocations_only(user, &wanted);
             }
             // A login name is one entry's.
             if let Some(name) = user.get("userName").filter(|_| !is_one) {
@@ -339,7 +342,7 @@ impl Scim {
             let changed = self.client.change(user, &wanted, &told).await;
             if let Err(
                 error @ (DirectoryError::Conflict
-                | DirectoryError::Busy { .. }
+                | DirectoryError::RateLimited { .. }
                 | DirectoryError::Unauthorized(_)),
             ) = changed
             {
@@ -365,7 +368,7 @@ impl Scim {
 
     /// Returns the password that an existing entry is to have instead of its own, if it is to have
     /// another.
-    fn new_password(&self, person: &Person) -> Option<String> {
+    fn new_password(&self, person: &DirectoryUser) -> Option<String> {
         let is_sent = |password: &&LoginPassword| {
             password.is_new && !password.is_unread && self.sends_passwords
         };
@@ -380,7 +383,7 @@ impl Scim {
 /// What is brought, and what the server didn't take of it before.
 struct Bringing<'a> {
     entry: &'a Entry,
-    person: &'a Person,
+    person: &'a DirectoryUser,
     unheeded: Option<String>,
 }
 
@@ -398,16 +401,16 @@ impl Client {
     async fn entries_of(
         self: &Arc<Self>,
         account: AccountId,
-        trust: Trust,
+        trust: LookupMode,
     ) -> Result<Vec<Resource>, DirectoryError> {
         let client = self.clone();
-        let work = move |accounts: Vec<(AccountId, Trust)>| {
+        let work = move |accounts: Vec<(AccountId, LookupMode)>| {
             let client = client.clone();
             async move {
                 let by = (Kind::User, BY_ACCOUNT);
                 if accounts.len() > 1 && !client.index.is_due() && client.searches_singly(by).await
                 {
-                    return Outcome::Split;
+                    return RequestOutcome::Split;
                 }
                 let found = client.look_up(&accounts).await;
                 client.searched(by, accounts.len(), found).await
@@ -442,15 +445,15 @@ impl Client {
     /// everything is listed first.
     async fn look_up(
         &self,
-        accounts: &[(AccountId, Trust)],
+        accounts: &[(AccountId, LookupMode)],
     ) -> Result<Vec<Vec<Resource>>, DirectoryError> {
-        let trusting = accounts.iter().filter(|(_, trust)| *trust == Trust::List).count();
+        let trusting = accounts.iter().filter(|(_, trust)| *trust == LookupMode::List).count();
         if trusting == MAX_CONDITIONS && self.index.is_due() {
             // A server that can't be listed, or not in time, can be asked all the same.
             let _ = tokio::time::timeout(LONGEST_LIST, self.list_accounts()).await;
         }
-        let is_lacking = |(account, trust): &(AccountId, Trust)| {
-            *trust == Trust::List && self.index.lacks(*account)
+        let is_lacking = |(account, trust): &(AccountId, LookupMode)| {
+            *trust == LookupMode::List && self.index.lacks(*account)
         };
         let lacking: Vec<bool> = accounts.iter().map(is_lacking).collect();
         let asked = accounts.iter().zip(&lacking).filter(|(_, lacking)| !**lacking);

@@ -6,31 +6,31 @@ use std::sync::Arc;
 use futures::FutureExt;
 use tokio::task::JoinSet;
 
-use super::queue::Delivery;
-use crate::controller::passwords::Reader;
+use super::queue::ProvisioningTask;
+use crate::controller::passwords::SecretReader;
 use crate::provisioning::{Directory, DirectoryError, Entry, Groups, Provisioned};
 
 /// Brings entries to directories and hands back what they answered.
-pub struct Courier {
+pub struct ProvisioningWorker {
     directories: Vec<Directory>,
-    passwords: Reader,
-    under_way: JoinSet<Answer>,
+    passwords: SecretReader,
+    under_way: JoinSet<ProvisioningAnswer>,
     tidying: JoinSet<()>,
 }
 
 /// What a directory answered: its name, the entry that it was brought, and how it went.
-pub type Answer = (String, Entry, Result<Provisioned, DirectoryError>);
+pub type ProvisioningAnswer = (String, Entry, Result<Provisioned, DirectoryError>);
 
-impl Courier {
+impl ProvisioningWorker {
     /// Returns a courier to these directories, with this reader for those that take passwords'
     /// text.
     #[must_use]
-    pub fn new(directories: Vec<Directory>, passwords: Reader) -> Self {
+    pub fn new(directories: Vec<Directory>, passwords: SecretReader) -> Self {
         Self { directories, passwords, under_way: JoinSet::new(), tidying: JoinSet::new() }
     }
 
     /// Brings an entry to a directory.
-    pub fn send(&mut self, delivery: Delivery) {
+    pub fn send(&mut self, delivery: ProvisioningTask) {
         let Some(directory) =
             self.directories.iter().find(|one| one.name() == delivery.directory).cloned()
         else {
@@ -40,12 +40,12 @@ impl Courier {
         self.under_way.spawn(async move {
             let bringing = Box::pin(async {
                 let (entry, read) = with_text(&directory, &delivery, &passwords).await;
-                directory.bring(&entry).await.and_then(|provisioned| read.map(|()| provisioned))
+                directory.provision(&entry).await.and_then(|provisioned| read.map(|()| provisioned))
             });
             // An entry without an answer would be on its way for ever.
             let answer = AssertUnwindSafe(bringing).catch_unwind().await;
             let fault = || {
-                Err(DirectoryError::Nonsense("roster failed at it; its log says where".to_owned()))
+                Err(DirectoryError::Protocol("roster failed at it; its log says where".to_owned()))
             };
             (delivery.directory, delivery.entry, answer.unwrap_or_else(|_| fault()))
         });
@@ -75,7 +75,7 @@ impl Courier {
     }
 
     /// Returns the answers that are there already.
-    pub fn answers(&mut self) -> impl Iterator<Item = Answer> {
+    pub fn answers(&mut self) -> impl Iterator<Item = ProvisioningAnswer> {
         std::iter::from_fn(|| {
             loop {
                 match self.under_way.try_join_next()? {
@@ -87,7 +87,7 @@ impl Courier {
     }
 
     /// Waits for the next answer; for ever while nothing is under way.
-    pub async fn answer(&mut self) -> Answer {
+    pub async fn answer(&mut self) -> ProvisioningAnswer {
         loop {
             match self.under_way.join_next().await {
                 Some(Ok(answer)) => return answer,
@@ -103,8 +103,8 @@ impl Courier {
 /// waits for a Secret.
 async fn with_text(
     directory: &Directory,
-    delivery: &Delivery,
-    passwords: &Reader,
+    delivery: &ProvisioningTask,
+    passwords: &SecretReader,
 ) -> (Entry, Result<(), DirectoryError>) {
     let mut entry = delivery.entry.clone();
     let place = delivery.password.as_ref().filter(|_| directory.takes_password_texts());
@@ -116,7 +116,7 @@ async fn with_text(
         Ok(text) => password.text = text.map(Arc::new),
         Err(_) => {
             password.is_unread = true;
-            return (entry, Err(DirectoryError::PasswordUnread));
+            return (entry, Err(DirectoryError::SecretUnavailable));
         }
     }
     (entry, Ok(()))

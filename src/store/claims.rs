@@ -15,7 +15,7 @@ pub struct Claim {
     /// The uid of the cluster's namespace `kube-system`.
     pub cluster: String,
     /// How far the last operator of these namespaces came, as far as the cluster knows.
-    pub known: Progress,
+    pub known: CommitPosition,
     /// Whether the store may belong to another cluster until now.
     pub accept_cluster: bool,
     /// Whether operators that work in some of the namespaces, or with other directories, are
@@ -28,7 +28,7 @@ pub struct Claim {
 
 /// How far an operator has come: later is greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Progress {
+pub struct CommitPosition {
     /// The epoch that the store gave it; 0 where it gave none.
     pub epoch: i64,
     /// How many commits it has made in it.
@@ -62,7 +62,7 @@ const MAX_LOST: i64 = 1_000_000;
 /// The epoch that no store comes to by itself: with a claim every second it takes 30,000 years.
 const LAST_EPOCH: i64 = 1_000_000_000_000;
 
-impl Progress {
+impl CommitPosition {
     /// Whether an operator of a store whose newest epoch is this one can have come so far. Whoever
     /// may edit the Lease may have written anything into it.
     #[must_use]
@@ -85,7 +85,7 @@ pub fn is_absurd(newest: i64) -> bool {
 /// Where the newest is absurd, counting begins anew above the claims that stand. That lets no
 /// former operator back in: each claim has a token of its own.
 #[must_use]
-pub(crate) fn next_epoch(newest: i64, standing: &[i64], known: Progress) -> i64 {
+pub(crate) fn next_epoch(newest: i64, standing: &[i64], known: CommitPosition) -> i64 {
     let sound = |epoch: &i64| !is_absurd(*epoch);
     let newest = [newest]
         .into_iter()
@@ -107,12 +107,12 @@ impl Claim {
 
 /// A claim that stands: every commit is refused once another has taken its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reign {
+pub struct ClaimGrant {
     /// Higher than that of every claim before it, and than any that the cluster knows of.
     pub epoch: i64,
     /// Whether the store knows of fewer claims or commits than the cluster: it was put back to an
     /// earlier time, or is another one.
-    pub was_put_back: bool,
+    pub rolled_back: bool,
     /// The cluster that the store belonged to until now, where that was another.
     pub former_cluster: Option<String>,
     /// Whether what the cluster knows can't be true of this store, and was left out of account.
@@ -184,7 +184,7 @@ mod tests {
         #[track_caller]
         fn check(epoch: i64, commits: i64, newest: i64, expected: bool) {
             assert_eq!(
-                Progress { epoch, commits }.is_plausible(newest),
+                CommitPosition { epoch, commits }.is_plausible(newest),
                 expected,
                 "{epoch} {commits} after {newest}"
             );
@@ -206,7 +206,7 @@ mod tests {
         #[track_caller]
         fn check(newest: i64, standing: &[i64], known: i64, expected: i64) {
             assert_eq!(
-                next_epoch(newest, standing, Progress { epoch: known, commits: 0 }),
+                next_epoch(newest, standing, CommitPosition { epoch: known, commits: 0 }),
                 expected
             );
         }

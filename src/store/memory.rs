@@ -14,22 +14,22 @@ use jiff::Timestamp;
 use self::accounts::Accounts;
 use super::logins::Logins;
 use super::{
-    AccountKey, Administrator, Counts, GroupName, MEMBER_CHANGES, NewAccount, Occasion,
+    AccountKey, Administrator, CommitTime, Counts, GroupName, MEMBER_CHANGES, NewAccount,
     OrganizationRecord, Receipt, Refusal, Store, StoreError, UserName, changed_by_member,
-    check_may_begin, keeps_twice, lowest_free_copy, made_from, next, transaction_of,
+    check_may_begin, check_preconditions, keeps_twice, lowest_free_copy, next, transaction_of,
 };
 use crate::domain::account::{
-    Account, AccountId, Confirmations, Content, Credential, Departure, Lifecycle, Owner, Revision,
-    Source, Transaction, TransactionId, TransactionKind,
+    Account, AccountId, AccountSpec, Confirmations, Credential, DeletedAccount, LoginState, Owner,
+    Revision, Source, Transaction, TransactionId, TransactionKind,
 };
-use crate::domain::billing::{Calendar, Life, Period, Zone};
+use crate::domain::billing::{BillingTimeZone, Calendar, Lifetime, Period};
 use crate::domain::email::Email;
 use crate::domain::group::GroupContent;
 use crate::domain::login_attempts::{LoginFailures, judge};
 use crate::domain::organization::{CustomerId, Organization};
 use crate::plan::{
-    AccountChange, AccountPlan, AddressMove, ConfirmPlan, Control, DomainPlan, GroupPlan, Keep,
-    Leaving, Listing, MemberPlan, Plan, RehashPlan, needs,
+    AccountChange, AccountPlan, AddressMove, AdminCoverage, ConfirmPlan, Deleting, DomainPlan,
+    FrozenPermissions, GroupPlan, Listing, MemberPlan, Plan, RehashPlan, needs,
 };
 
 /// A store that lives as long as its process.
@@ -53,17 +53,17 @@ pub struct Extract {
 struct Contents {
     customer_ids: BTreeMap<String, CustomerId>,
     accounts: Accounts,
-    departed: BTreeMap<AccountId, Departure>,
+    departed: BTreeMap<AccountId, DeletedAccount>,
     directories: BTreeSet<String>,
     member_changes: BTreeMap<i64, AccountId>,
     journal: HashMap<TransactionId, Entry>,
     groups: BTreeMap<String, BTreeMap<String, GroupContent>>,
     listings: BTreeMap<String, BTreeMap<String, Listing>>,
     cases: BTreeMap<String, Option<AccountId>>,
-    lifetimes: BTreeMap<AccountId, Lifetime>,
+    lifetimes: BTreeMap<AccountId, StoredLifetime>,
     /// The ids of other accounts of the store that this is a copy of.
     known_ids: HashSet<AccountId>,
-    billing_zone: Option<Zone>,
+    billing_zone: Option<BillingTimeZone>,
     closed: Vec<Period>,
     /// Those of nobody under nothing.
     login_failures: BTreeMap<Option<AccountId>, LoginFailures>,
@@ -71,15 +71,15 @@ struct Contents {
 
 /// The life of an account, and when it was disabled and enabled.
 #[derive(Debug)]
-struct Lifetime {
-    life: Life,
-    switches: Vec<(Timestamp, Lifecycle)>,
+struct StoredLifetime {
+    life: Lifetime,
+    switches: Vec<(Timestamp, LoginState)>,
 }
 
-impl Lifetime {
+impl StoredLifetime {
     fn begun(Account { namespace, login_name, created, content, .. }: &Account) -> Self {
         let (organization, login_name) = (namespace.clone(), login_name.clone());
-        let life = Life {
+        let life = Lifetime {
             organization,
             login_name,
             created: *created,
@@ -90,9 +90,9 @@ impl Lifetime {
     }
 
     /// Returns the life with the state in which it was at the end of a period.
-    fn at_the_end_of(&self, period: &Period) -> Life {
+    fn at_the_end_of(&self, period: &Period) -> Lifetime {
         let last = self.switches.iter().rev().find(|(at, _)| *at < period.end);
-        Life {
+        Lifetime {
             lifecycle: last.map_or(self.life.lifecycle, |(_, lifecycle)| *lifecycle),
             ..self.life.clone()
         }
@@ -129,9 +129,9 @@ impl MemoryStore {
             contents.customer_ids.extend(claimed.map(|claimed| (namespace.clone(), claimed)));
             contents.groups.insert(namespace.clone(), groups);
             contents.listings.insert(namespace, listings);
-            contents
-                .lifetimes
-                .extend(accounts.iter().map(|account| (account.id, Lifetime::begun(account))));
+            contents.lifetimes.extend(
+                accounts.iter().map(|account| (account.id, StoredLifetime::begun(account))),
+            );
             accounts.into_iter().for_each(|account| contents.accounts.put(account));
         }
         Self { contents: Mutex::new(contents) }
@@ -212,7 +212,10 @@ impl Store for MemoryStore {
         Ok(namespaces.iter().map(|namespace| (namespace.clone(), names(namespace))).collect())
     }
 
-    async fn lineage(&self, users: &[UserName]) -> Result<HashMap<UserName, Account>, StoreError> {
+    async fn inheritance_chain(
+        &self,
+        users: &[UserName],
+    ) -> Result<HashMap<UserName, Account>, StoreError> {
         let contents = self.contents();
         let mut found: HashMap<UserName, Account> = HashMap::new();
         let mut wanted: Vec<UserName> = users.to_vec();
@@ -266,7 +269,7 @@ impl Store for MemoryStore {
 
     async fn counts(
         &self,
-        namespaces: &HashMap<String, Leaving>,
+        namespaces: &HashMap<String, Deleting>,
     ) -> Result<HashMap<String, Counts>, StoreError> {
         let contents = self.contents();
         Ok(namespaces
@@ -288,14 +291,14 @@ impl Store for MemoryStore {
         Ok(creates.iter().filter_map(|id| Some((*id, contents.journal.get(id)?.account))).collect())
     }
 
-    async fn departures(
+    async fn deleted_accounts(
         &self,
         users: &[(UserName, String)],
-    ) -> Result<HashMap<UserName, Departure>, StoreError> {
+    ) -> Result<HashMap<UserName, DeletedAccount>, StoreError> {
         let contents = self.contents();
         let mut found = HashMap::new();
         for ((namespace, name), uid) in users {
-            let of_user = |gone: &&Departure| {
+            let of_user = |gone: &&DeletedAccount| {
                 gone.namespace == *namespace && gone.owner.name == *name && gone.owner.uid == *uid
             };
             if let Some(departure) = contents
@@ -310,7 +313,7 @@ impl Store for MemoryStore {
         Ok(found)
     }
 
-    async fn unconfirmed_departures(&self) -> Result<Vec<Departure>, StoreError> {
+    async fn pending_deletions(&self) -> Result<Vec<DeletedAccount>, StoreError> {
         let contents = self.contents();
         Ok(contents
             .departed
@@ -320,17 +323,17 @@ impl Store for MemoryStore {
             .collect())
     }
 
-    async fn use_directories(
+    async fn set_directories(
         &self,
         directories: &BTreeSet<String>,
         now: jiff::Timestamp,
     ) -> Result<(), StoreError> {
-        let now = Occasion { now, deadline: now }.in_microseconds().now;
+        let now = CommitTime { now, deadline: now }.in_microseconds().now;
         self.contents().use_directories(directories, now);
         Ok(())
     }
 
-    async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
+    async fn self_service_changes(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
         let contents = self.contents();
         let newer = contents
             .member_changes
@@ -365,14 +368,18 @@ impl Store for MemoryStore {
     async fn commit(
         &self,
         plans: &[Plan],
-        occasion: Occasion,
+        occasion: CommitTime,
     ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         let mut contents = self.contents();
         let occasion = occasion.in_microseconds().after(contents.calendar().closed_until());
         Ok(plans.iter().map(|plan| contents.apply(plan, occasion)).collect())
     }
 
-    async fn close_months(&self, zone: &Zone, now: Timestamp) -> Result<Vec<Period>, StoreError> {
+    async fn close_months(
+        &self,
+        zone: &BillingTimeZone,
+        now: Timestamp,
+    ) -> Result<Vec<Period>, StoreError> {
         let mut contents = self.contents();
         let due = contents.calendar().due(zone, now);
         contents.billing_zone = Some(zone.clone());
@@ -384,17 +391,17 @@ impl Store for MemoryStore {
         Ok(self.contents().calendar())
     }
 
-    async fn lives(
+    async fn lifetimes(
         &self,
         period: &Period,
         namespace: Option<&str>,
-        take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
+        take: &mut (dyn FnMut(Lifetime) -> ControlFlow<()> + Send),
     ) -> Result<(), StoreError> {
-        let mut lives: Vec<Life> = {
+        let mut lives: Vec<Lifetime> = {
             let contents = self.contents();
             let lives = contents.lifetimes.values().map(|lifetime| lifetime.at_the_end_of(period));
             let wanted =
-                |life: &Life| namespace.is_none_or(|namespace| life.organization == namespace);
+                |life: &Lifetime| namespace.is_none_or(|namespace| life.organization == namespace);
             lives.filter(|life| wanted(life) && period.bills(life.created, life.deleted)).collect()
         };
         lives.sort_by(|a, b| {
@@ -417,7 +424,7 @@ impl Logins for MemoryStore {
         matches: bool,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let now = Occasion { now, deadline: now }.in_microseconds().now;
+        let now = CommitTime { now, deadline: now }.in_microseconds().now;
         let failures = &mut self.contents().login_failures;
         let judgement = judge(failures.get(&account), matches, now);
         match judgement.failures {
@@ -444,7 +451,7 @@ impl Contents {
         Calendar { zone: self.billing_zone.clone(), closed: self.closed.clone(), first_life }
     }
 
-    fn apply(&mut self, plan: &Plan, occasion: Occasion) -> Result<Receipt, Refusal> {
+    fn apply(&mut self, plan: &Plan, occasion: CommitTime) -> Result<Receipt, Refusal> {
         match plan {
             Plan::Account(plan) => self.change_account(plan, occasion),
             Plan::Group(GroupPlan::Put { namespace, name, content, leaving }) => {
@@ -468,7 +475,7 @@ impl Contents {
     fn change_account(
         &mut self,
         plan: &AccountPlan,
-        occasion: Occasion,
+        occasion: CommitTime,
     ) -> Result<Receipt, Refusal> {
         let AccountPlan { organization, owner, change, .. } = plan;
         let namespace = organization.namespace.as_str();
@@ -513,8 +520,15 @@ impl Contents {
     }
 
     fn create(&mut self, plan: &AccountPlan, account: Account) -> Result<Receipt, Refusal> {
-        let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving: _ } =
-            plan;
+        let AccountPlan {
+            organization,
+            owner,
+            change: _,
+            moves,
+            freezes: keeps,
+            preconditions: _,
+            leaving: _,
+        } = plan;
         let namespace = organization.namespace.as_str();
         self.check_claim(organization)?;
         self.check_made_from(plan)?;
@@ -535,10 +549,10 @@ impl Contents {
         self.check_moved_addresses(namespace, None, Some(&account.content.email), moves)?;
 
         self.customer_ids.insert(namespace.to_owned(), organization.customer_id.clone());
-        self.lifetimes.insert(account.id, Lifetime::begun(&account));
-        self.write_down(&account.transaction, account.id, None);
+        self.lifetimes.insert(account.id, StoredLifetime::begun(&account));
+        self.append_journal(&account.transaction, account.id, None);
         self.move_addresses(moves);
-        self.keep(keeps);
+        self.freeze_permissions(keeps);
         Ok(self.put(account))
     }
 
@@ -549,7 +563,15 @@ impl Contents {
         next: Account,
         (adopts, now): (bool, Timestamp),
     ) -> Result<Receipt, Refusal> {
-        let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving } = plan;
+        let AccountPlan {
+            organization,
+            owner,
+            change: _,
+            moves,
+            freezes: keeps,
+            preconditions: _,
+            leaving,
+        } = plan;
         let namespace = organization.namespace.as_str();
         let of_another = self
             .accounts
@@ -582,7 +604,7 @@ impl Contents {
         }
 
         if next.transaction.id != current.transaction.id {
-            self.write_down(&next.transaction, next.id, Some(&current.transaction));
+            self.append_journal(&next.transaction, next.id, Some(&current.transaction));
         }
         if next.content.lifecycle != current.content.lifecycle
             && let Some(lifetime) = self.lifetimes.get_mut(&next.id)
@@ -590,7 +612,7 @@ impl Contents {
             lifetime.switches.push((now, next.content.lifecycle));
         }
         self.move_addresses(moves);
-        self.keep(keeps);
+        self.freeze_permissions(keeps);
         Ok(self.put(next))
     }
 
@@ -600,7 +622,15 @@ impl Contents {
         gone: &Account,
         transaction: Transaction,
     ) -> Result<Receipt, Refusal> {
-        let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving } = plan;
+        let AccountPlan {
+            organization,
+            owner,
+            change: _,
+            moves,
+            freezes: keeps,
+            preconditions: _,
+            leaving,
+        } = plan;
         let namespace = organization.namespace.as_str();
         if gone.owner.uid != owner.uid {
             return Err(Refusal::Stale);
@@ -628,9 +658,9 @@ impl Contents {
             lifetime.life.deleted = Some(transaction.started.max(gone.created));
         }
         let cases_unassigned = self.unassign_cases(gone.id);
-        self.write_down(&transaction, gone.id, Some(&gone.transaction));
+        self.append_journal(&transaction, gone.id, Some(&gone.transaction));
         let Account { id, namespace, owner, login_name, confirmed, .. } = gone.clone();
-        let departure = Departure {
+        let departure = DeletedAccount {
             account: id,
             namespace,
             owner,
@@ -641,7 +671,7 @@ impl Contents {
         };
         self.departed.insert(id, departure.clone());
         self.move_addresses(moves);
-        self.keep(keeps);
+        self.freeze_permissions(keeps);
         Ok(Receipt::Deleted(Box::new(departure)))
     }
 
@@ -675,7 +705,7 @@ impl Contents {
 
     fn check_group(&self, namespace: &str, name: &str) -> Result<(), Refusal> {
         let declared = self.groups.get(namespace).is_some_and(|groups| groups.contains_key(name));
-        if declared || GroupContent::undeclared(name).is_some() {
+        if declared || GroupContent::built_in(name).is_some() {
             Ok(())
         } else {
             Err(Refusal::GroupNotFound)
@@ -760,23 +790,23 @@ impl Contents {
     /// follows somebody.
     fn check_made_from(&self, plan: &AccountPlan) -> Result<(), Refusal> {
         let namespace = plan.organization.namespace.as_str();
-        made_from(plan).try_for_each(|(account, revision)| {
+        check_preconditions(plan).try_for_each(|(account, revision)| {
             self.at(namespace, account, revision).map(|_| ())
         })?;
-        let follows = |keep: &Keep| {
+        let follows = |keep: &FrozenPermissions| {
             let source =
                 self.accounts.get(keep.account).and_then(|account| account.content.source.as_ref());
             matches!(source, Some(Source::Inherited { .. }))
         };
-        if keeps_twice(plan) || !plan.keeps.iter().all(follows) {
+        if keeps_twice(plan) || !plan.freezes.iter().all(follows) {
             Err(Refusal::Stale)
         } else {
             Ok(())
         }
     }
 
-    fn keep(&mut self, keeps: &[Keep]) {
-        for Keep { account, from: _, kept: keeps } in keeps {
+    fn freeze_permissions(&mut self, keeps: &[FrozenPermissions]) {
+        for FrozenPermissions { account, from: _, kept: keeps } in keeps {
             self.accounts.change(*account, |keeper| {
                 if let Some(Source::Inherited { kept, .. }) = &mut keeper.content.source {
                     kept.clone_from(keeps);
@@ -791,7 +821,7 @@ impl Contents {
     fn check_control(
         &self,
         namespace: &str,
-        leaving: &Leaving,
+        leaving: &Deleting,
         afterwards: impl Fn(&Account) -> Option<bool>,
     ) -> Result<(), Refusal> {
         self.check_control_with(namespace, leaving, afterwards, None)
@@ -801,7 +831,7 @@ impl Contents {
     fn check_control_with(
         &self,
         namespace: &str,
-        leaving: &Leaving,
+        leaving: &Deleting,
         afterwards: impl Fn(&Account) -> Option<bool>,
         beside: Option<bool>,
     ) -> Result<(), Refusal> {
@@ -810,8 +840,10 @@ impl Contents {
             .in_organization(namespace)
             .filter(|account| leaving.stays(&account.owner.name));
         let in_control: Vec<bool> = staying.filter_map(afterwards).chain(beside).collect();
-        let control =
-            Control { administrators: in_control.contains(&true), users: !in_control.is_empty() };
+        let control = AdminCoverage {
+            administrators: in_control.contains(&true),
+            users: !in_control.is_empty(),
+        };
         if control.is_lost() { Err(Refusal::LastAdministrator) } else { Ok(()) }
     }
 
@@ -820,7 +852,7 @@ impl Contents {
         &self,
         namespace: &str,
         group: &str,
-        leaving: &Leaving,
+        leaving: &Deleting,
     ) -> Result<(), Refusal> {
         if !self.administrators(namespace).any(|account| account.content.group == group) {
             return Ok(());
@@ -839,23 +871,27 @@ impl Contents {
             .filter(move |account| self.is_administrator(namespace, &account.content))
     }
 
-    fn is_administrator(&self, namespace: &str, content: &Content) -> bool {
-        content.lifecycle == Lifecycle::Enabled
+    fn is_administrator(&self, namespace: &str, content: &AccountSpec) -> bool {
+        content.lifecycle == LoginState::Enabled
             && self.group(namespace, &content.group).is_some_and(|group| group.full_control)
     }
 
     fn group(&self, namespace: &str, name: &str) -> Option<GroupContent> {
         let declared = self.groups.get(namespace).and_then(|groups| groups.get(name)).cloned();
-        declared.or_else(|| GroupContent::undeclared(name))
+        declared.or_else(|| GroupContent::built_in(name))
     }
 
     /// Gives the placeholder of a copy the lowest number that is free.
-    fn numbered(&self, namespace: &str, content: &Content) -> Content {
+    fn numbered(&self, namespace: &str, content: &AccountSpec) -> AccountSpec {
         let taken = self.accounts.in_organization(namespace).map(|account| &account.content.email);
-        Content { email: lowest_free_copy(&content.email, taken), ..content.clone() }
+        AccountSpec { email: lowest_free_copy(&content.email, taken), ..content.clone() }
     }
 
-    fn change_member(&mut self, plan: &MemberPlan, occasion: Occasion) -> Result<Receipt, Refusal> {
+    fn change_member(
+        &mut self,
+        plan: &MemberPlan,
+        occasion: CommitTime,
+    ) -> Result<Receipt, Refusal> {
         let MemberPlan { namespace, account, .. } = plan;
         let there = |account: &&Account| account.namespace == *namespace;
         let current = self.accounts.get(*account).filter(there).ok_or(Refusal::Stale)?.clone();
@@ -867,7 +903,7 @@ impl Contents {
             self.check_free(namespace, &[], Some(current.id), &next.content.email)?;
         }
         if next.transaction.id != current.transaction.id {
-            self.write_down(&next.transaction, next.id, None);
+            self.append_journal(&next.transaction, next.id, None);
         }
         if next != current {
             let number = self.member_changes.keys().next_back().copied().unwrap_or_default() + 1;
@@ -890,7 +926,7 @@ impl Contents {
         Ok(self.put(account))
     }
 
-    fn confirm(&mut self, plan: &ConfirmPlan, occasion: Occasion) -> Result<Receipt, Refusal> {
+    fn confirm(&mut self, plan: &ConfirmPlan, occasion: CommitTime) -> Result<Receipt, Refusal> {
         let ConfirmPlan { namespace, account, confirmed } = plan;
         if let Some(mut account) =
             self.accounts.get(*account).filter(|account| account.namespace == *namespace).cloned()
@@ -904,7 +940,7 @@ impl Contents {
             self.note_completion(&account.transaction);
             return Ok(self.put(account));
         }
-        let there = |departure: &&mut Departure| departure.namespace == *namespace;
+        let there = |departure: &&mut DeletedAccount| departure.namespace == *namespace;
         let departure = self.departed.get_mut(account).filter(there).ok_or(Refusal::Stale)?;
         departure.transaction.confirm(
             &mut departure.confirmed,
@@ -966,7 +1002,7 @@ impl Contents {
         &mut self,
         [namespace, name]: [&str; 2],
         content: &GroupContent,
-        leaving: &Leaving,
+        leaving: &Deleting,
     ) -> Result<Receipt, Refusal> {
         if !content.full_control {
             self.check_control_without(namespace, name, leaving)?;
@@ -984,7 +1020,7 @@ impl Contents {
         };
         let is_enabled = |before: &Account| {
             before.content.lifecycle != account.content.lifecycle
-                && account.content.lifecycle == Lifecycle::Enabled
+                && account.content.lifecycle == LoginState::Enabled
         };
         if self
             .accounts
@@ -997,7 +1033,7 @@ impl Contents {
         Receipt::Account(Box::new(account))
     }
 
-    fn write_down(
+    fn append_journal(
         &mut self,
         transaction: &Transaction,
         account: AccountId,
@@ -1027,7 +1063,7 @@ impl Contents {
         &mut self,
         namespace: &str,
         name: &str,
-        leaving: &Leaving,
+        leaving: &Deleting,
     ) -> Result<Receipt, Refusal> {
         let stays = |account: &Account| !leaving.contains(&account.owner.name);
         if self
@@ -1037,7 +1073,7 @@ impl Contents {
         {
             return Err(Refusal::InUse);
         }
-        if !GroupContent::undeclared(name).is_some_and(|group| group.full_control) {
+        if !GroupContent::built_in(name).is_some_and(|group| group.full_control) {
             self.check_control_without(namespace, name, leaving)?;
         }
         if let Some(groups) = self.groups.get_mut(namespace) {
@@ -1064,7 +1100,7 @@ impl Contents {
         &mut self,
         namespace: &str,
         name: &str,
-        leaving: &Leaving,
+        leaving: &Deleting,
     ) -> Result<Receipt, Refusal> {
         let Some(listings) = self.listings.get(namespace) else { return Ok(Receipt::Done) };
         let stays = |account: &Account| !leaving.contains(&account.owner.name);
@@ -1117,7 +1153,7 @@ impl Contents {
         }
     }
 
-    fn counts(&self, namespace: &str, leaving: &Leaving) -> Counts {
+    fn counts(&self, namespace: &str, leaving: &Deleting) -> Counts {
         let mut counts = Counts::default();
         for account in self
             .accounts

@@ -14,16 +14,18 @@ use std::future::Future;
 use std::ops::ControlFlow;
 
 use crate::domain::account::{
-    Account, AccountId, Content, Credential, Departure, FromSecret, Lifecycle, Owner, Revision,
-    Source, Transaction, TransactionId, TransactionKind,
+    Account, AccountId, AccountSpec, Credential, DeletedAccount, LoginState, Owner, Revision,
+    SecretPassword, Source, Transaction, TransactionId, TransactionKind,
 };
-use crate::domain::billing::{Calendar, Life, Period, Zone};
+use crate::domain::billing::{BillingTimeZone, Calendar, Lifetime, Period};
 use crate::domain::email::Email;
-use crate::domain::group::{Detail, GroupContent};
+use crate::domain::group::{GroupContent, SelfServiceField};
 use crate::domain::organization::{LoginName, Organization};
-use crate::domain::self_service::SelfChange;
+use crate::domain::self_service::ProfileChange;
 pub use crate::plan::OrganizationRecord;
-use crate::plan::{AccountChange, AccountPlan, Keep, Leaving, MemberPlan, Plan, SeenAccount};
+use crate::plan::{
+    AccountChange, AccountPlan, Deleting, FrozenPermissions, MemberPlan, Plan, Precondition,
+};
 
 /// A store of accounts.
 pub trait Store: Send + Sync + 'static {
@@ -56,7 +58,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Returns the accounts of these `User`s and of all those whose permissions they follow, loops
     /// and all.
-    fn lineage(
+    fn inheritance_chain(
         &self,
         users: &[UserName],
     ) -> impl Future<Output = Result<HashMap<UserName, Account>, StoreError>> + Send;
@@ -78,7 +80,7 @@ pub trait Store: Send + Sync + 'static {
     /// deleted left out; a namespace without accounts counts none.
     fn counts(
         &self,
-        namespaces: &HashMap<String, Leaving>,
+        namespaces: &HashMap<String, Deleting>,
     ) -> impl Future<Output = Result<HashMap<String, Counts>, StoreError>> + Send;
 
     /// Returns which of these ids an account has or had, of whatever organization.
@@ -96,19 +98,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Returns the newest Delete of each of these `User`s, by their uid and not only by their name;
     /// who had no account, or still has it, is absent from the answer.
-    fn departures(
+    fn deleted_accounts(
         &self,
         users: &[(UserName, String)],
-    ) -> impl Future<Output = Result<HashMap<UserName, Departure>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<HashMap<UserName, DeletedAccount>, StoreError>> + Send;
 
     /// Returns every Delete that a directory has yet to confirm.
-    fn unconfirmed_departures(
+    fn pending_deletions(
         &self,
-    ) -> impl Future<Output = Result<Vec<Departure>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<DeletedAccount>, StoreError>> + Send;
 
     /// Makes these the directories that transactions wait for, and completes those that waited only
     /// for others. Writes nothing where they are the same as before.
-    fn use_directories(
+    fn set_directories(
         &self,
         directories: &BTreeSet<String>,
         now: jiff::Timestamp,
@@ -117,7 +119,7 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the `User`s of those who changed something of themselves after the change of this
     /// number, and the number of the newest change; of many thousands only the newest. An operator
     /// that may not work on learns of it here, also where it has nothing to commit.
-    fn changed_by_members(
+    fn self_service_changes(
         &self,
         after: i64,
     ) -> impl Future<Output = Result<(i64, Vec<UserName>), StoreError>> + Send;
@@ -139,7 +141,7 @@ pub trait Store: Send + Sync + 'static {
     fn commit(
         &self,
         plans: &[Plan],
-        occasion: Occasion,
+        occasion: CommitTime,
     ) -> impl Future<Output = Result<Vec<Result<Receipt, Refusal>>, StoreError>> + Send;
 
     /// Checks that the claim stands under which this store was opened to work, and writes nothing.
@@ -163,7 +165,7 @@ pub trait Store: Send + Sync + 'static {
     /// nothing changed, writes nothing.
     fn close_months(
         &self,
-        zone: &Zone,
+        zone: &BillingTimeZone,
         now: jiff::Timestamp,
     ) -> impl Future<Output = Result<Vec<Period>, StoreError>> + Send;
 
@@ -172,11 +174,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Gives out the lives that a month's bill is made of, of all organizations or one, sorted by
     /// organization, then login name, one by one until no more are wanted.
-    fn lives(
+    fn lifetimes(
         &self,
         period: &Period,
         namespace: Option<&str>,
-        take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
+        take: &mut (dyn FnMut(Lifetime) -> ControlFlow<()> + Send),
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -229,14 +231,14 @@ pub struct Counts {
 
 /// When a commit happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Occasion {
+pub struct CommitTime {
     /// The time of the commit.
     pub now: jiff::Timestamp,
     /// When a transaction that begins with it is overdue.
     pub deadline: jiff::Timestamp,
 }
 
-impl Occasion {
+impl CommitTime {
     /// Returns the occasion in whole microseconds, in which every store keeps its times, so that a
     /// receipt equals what is found later.
     pub(crate) fn in_microseconds(self) -> Self {
@@ -301,7 +303,7 @@ impl Occasion {
         self,
         current: &Account,
         owner: &Owner,
-        content: &Content,
+        content: &AccountSpec,
         transaction: Option<Transaction>,
     ) -> Account {
         Account {
@@ -315,7 +317,7 @@ impl Occasion {
     }
 
     /// Returns when the account's source was cloned: now, unless it was before.
-    fn cloned(self, before: Option<&Account>, content: &Content) -> Option<jiff::Timestamp> {
+    fn cloned(self, before: Option<&Account>, content: &AccountSpec) -> Option<jiff::Timestamp> {
         match &content.source {
             Some(source @ Source::Cloned(_)) => {
                 let same = before.filter(|before| before.content.source.as_ref() == Some(source));
@@ -342,9 +344,9 @@ impl Occasion {
 pub(crate) struct NewAccount<'a> {
     pub(crate) id: Option<AccountId>,
     pub(crate) login_name: &'a LoginName,
-    pub(crate) content: Content,
+    pub(crate) content: AccountSpec,
     pub(crate) transaction: TransactionId,
-    pub(crate) password: Option<&'a FromSecret>,
+    pub(crate) password: Option<&'a SecretPassword>,
 }
 
 /// Returns the revision that comes after.
@@ -358,7 +360,7 @@ pub enum Receipt {
     /// The account as it is now.
     Account(Box<Account>),
     /// The account is gone; directories may have yet to confirm it.
-    Deleted(Box<Departure>),
+    Deleted(Box<DeletedAccount>),
     /// A group or a domain is as planned.
     Done,
 }
@@ -524,9 +526,11 @@ fn changed_by_member(
     begun: impl FnOnce((TransactionId, TransactionKind), Revision) -> Transaction,
 ) -> Result<Account, Refusal> {
     let MemberPlan { namespace: _, account: _, changes, password } = plan;
-    let mut details =
-        changes.iter().map(SelfChange::detail).chain(password.iter().map(|_| Detail::Password));
-    if account.content.lifecycle == Lifecycle::Disabled
+    let mut details = changes
+        .iter()
+        .map(ProfileChange::detail)
+        .chain(password.iter().map(|_| SelfServiceField::Password));
+    if account.content.lifecycle == LoginState::Disabled
         || !details.all(|detail| group.self_service.contains(&detail))
     {
         return Err(Refusal::NotSelfService);
@@ -559,9 +563,11 @@ fn check_may_begin(current: &Account, begins: Option<&Transaction>) -> Result<()
 
 /// Returns the accounts that a plan was made from beside the one that it changes, and their
 /// revisions then.
-fn made_from(plan: &AccountPlan) -> impl Iterator<Item = (AccountId, Revision)> {
-    let kept = plan.keeps.iter().map(|Keep { account, from, .. }| (*account, *from));
-    kept.chain(plan.seen.iter().map(|SeenAccount { account, revision }| (*account, *revision)))
+fn check_preconditions(plan: &AccountPlan) -> impl Iterator<Item = (AccountId, Revision)> {
+    let kept = plan.freezes.iter().map(|FrozenPermissions { account, from, .. }| (*account, *from));
+    kept.chain(
+        plan.preconditions.iter().map(|Precondition { account, revision }| (*account, *revision)),
+    )
 }
 
 /// Whether a plan writes what an account keeps twice, or also changes that account in another way
@@ -573,7 +579,7 @@ fn keeps_twice(plan: &AccountPlan) -> bool {
         | AccountChange::Delete { account, .. }
         | AccountChange::Release { account, .. } => [*account].into(),
     };
-    !plan.keeps.iter().all(|keep| written.insert(keep.account))
+    !plan.freezes.iter().all(|keep| written.insert(keep.account))
 }
 
 /// Returns the transaction that a change is, where it is one.

@@ -44,18 +44,18 @@ use tokio::time::Instant;
 pub(crate) use self::advice::about_file;
 use self::connection::{Connection, Purpose, pairs, statement, texts};
 use self::database::{Address, Database};
-pub use self::file_lock::Sole;
-use self::operators::Holding;
-use self::rows::{Declared, Known};
-use super::claims::{Claim, ClaimError, Operators, Progress, Reign};
+pub use self::file_lock::FileLock;
+use self::operators::HeldClaim;
+use self::rows::{GroupColumns, OrganizationCache};
+use super::claims::{Claim, ClaimError, ClaimGrant, CommitPosition, Operators};
 use super::{
-    AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal,
+    AccountKey, Administrator, CommitTime, Counts, GroupName, OrganizationRecord, Receipt, Refusal,
     Store, StoreError, UserName,
 };
-use crate::domain::account::{Account, AccountId, Departure, TransactionId};
-use crate::domain::billing::{Calendar, Life, Period, Zone};
+use crate::domain::account::{Account, AccountId, DeletedAccount, TransactionId};
+use crate::domain::billing::{BillingTimeZone, Calendar, Lifetime, Period};
 use crate::domain::organization::Organization;
-use crate::plan::{Leaving, Plan};
+use crate::plan::{Deleting, Plan};
 
 /// How often a commit is tried again after it lost against another transaction.
 const RACES: usize = 5;
@@ -66,7 +66,7 @@ const IN_VAIN: Duration = Duration::from_secs(60);
 /// A store in a database.
 pub struct SqlStore {
     database: Database,
-    holding: Option<Holding>,
+    holding: Option<HeldClaim>,
     /// When a commit last waited in vain for an application's lock.
     waited_in_vain: Mutex<Option<Instant>>,
 }
@@ -117,7 +117,7 @@ impl SqlStore {
     /// # Errors
     /// When the store belongs to another cluster, another operator works in some of the namespaces,
     /// or the database fails.
-    pub async fn claim(&mut self, claim: &Claim, now: Timestamp) -> Result<Reign, ClaimError> {
+    pub async fn claim(&mut self, claim: &Claim, now: Timestamp) -> Result<ClaimGrant, ClaimError> {
         let mut writer = self.database.writer().await?;
         let (holding, reign) = operators::claim(&mut writer, claim, now).await?;
         self.holding = Some(holding);
@@ -126,7 +126,7 @@ impl SqlStore {
 
     /// Tells how far the holder of the claim has come to whoever listens there, now and from now
     /// on.
-    pub fn tell_progress(&mut self, to: watch::Sender<Progress>) {
+    pub fn tell_progress(&mut self, to: watch::Sender<CommitPosition>) {
         if let Some(holding) = &mut self.holding {
             holding.tell(to);
         }
@@ -211,7 +211,8 @@ impl Store for SqlStore {
         let mut view = self.look().await?;
         let namespaces = wanted.iter().map(|organization| organization.namespace.as_str());
         let customer_ids = wanted.iter().map(|organization| organization.customer_id.as_str());
-        let known = Known::load(&mut view, namespaces, customer_ids, Declared::All).await?;
+        let known =
+            OrganizationCache::load(&mut view, namespaces, customer_ids, GroupColumns::All).await?;
         view.commit().await?;
         Ok(wanted
             .iter()
@@ -228,8 +229,13 @@ impl Store for SqlStore {
         let namespaces = wanted.iter().map(|organization| organization.namespace.as_str());
         let customer_ids = wanted.iter().map(|organization| organization.customer_id.as_str());
         let groups = groups.iter().map(|(namespace, name)| [namespace.as_str(), name]).collect();
-        let known =
-            Known::load(&mut view, namespaces, customer_ids, Declared::Named(groups)).await?;
+        let known = OrganizationCache::load(
+            &mut view,
+            namespaces,
+            customer_ids,
+            GroupColumns::Named(groups),
+        )
+        .await?;
         view.commit().await?;
         Ok(wanted
             .iter()
@@ -255,7 +261,10 @@ impl Store for SqlStore {
         Ok(names)
     }
 
-    async fn lineage(&self, users: &[UserName]) -> Result<HashMap<UserName, Account>, StoreError> {
+    async fn inheritance_chain(
+        &self,
+        users: &[UserName],
+    ) -> Result<HashMap<UserName, Account>, StoreError> {
         if users.is_empty() {
             return Ok(HashMap::new());
         }
@@ -334,7 +343,7 @@ impl Store for SqlStore {
 
     async fn counts(
         &self,
-        namespaces: &HashMap<String, Leaving>,
+        namespaces: &HashMap<String, Deleting>,
     ) -> Result<HashMap<String, Counts>, StoreError> {
         let mut reader = self.database.reader().await?;
         rows::counts(&mut reader, namespaces).await
@@ -379,10 +388,10 @@ impl Store for SqlStore {
         found.iter().map(of).collect()
     }
 
-    async fn departures(
+    async fn deleted_accounts(
         &self,
         users: &[(UserName, String)],
-    ) -> Result<HashMap<UserName, Departure>, StoreError> {
+    ) -> Result<HashMap<UserName, DeletedAccount>, StoreError> {
         let mut found = HashMap::new();
         let mut reader = self.database.reader().await?;
         for ((namespace, name), uid) in users {
@@ -400,7 +409,7 @@ impl Store for SqlStore {
         Ok(found)
     }
 
-    async fn unconfirmed_departures(&self) -> Result<Vec<Departure>, StoreError> {
+    async fn pending_deletions(&self) -> Result<Vec<DeletedAccount>, StoreError> {
         let mut reader = self.database.reader().await?;
         let query = statement(rows::select_departures!(
             "WHERE t.completed_at IS NULL AND t.superseded_at IS NULL"
@@ -408,7 +417,7 @@ impl Store for SqlStore {
         rows::departures(query, &mut reader).await
     }
 
-    async fn use_directories(
+    async fn set_directories(
         &self,
         directories: &BTreeSet<String>,
         now: jiff::Timestamp,
@@ -416,13 +425,13 @@ impl Store for SqlStore {
         if rows::directories(&mut self.database.reader().await?).await? == *directories {
             return Ok(());
         }
-        let now = Occasion { now, deadline: now }.in_microseconds().now;
+        let now = CommitTime { now, deadline: now }.in_microseconds().now;
         let mut writer = self.database.writer().await?;
         Box::pin(commit::use_directories(&mut writer, self.holding.as_ref(), directories, now))
             .await
     }
 
-    async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
+    async fn self_service_changes(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
         let mut view = self.look().await?;
         operators::check_stands(&mut view, self.holding.as_ref()).await?;
         let newest = statement("SELECT COALESCE(MAX(number), 0) AS newest FROM member_changes")
@@ -465,7 +474,7 @@ impl Store for SqlStore {
     async fn commit(
         &self,
         plans: &[Plan],
-        occasion: Occasion,
+        occasion: CommitTime,
     ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         if plans.is_empty() {
             return Ok(vec![]);
@@ -497,7 +506,11 @@ impl Store for SqlStore {
         Ok(Some(rows::time(&shown.fetch_one(&mut reader).await?, "shown")?))
     }
 
-    async fn close_months(&self, zone: &Zone, now: Timestamp) -> Result<Vec<Period>, StoreError> {
+    async fn close_months(
+        &self,
+        zone: &BillingTimeZone,
+        now: Timestamp,
+    ) -> Result<Vec<Period>, StoreError> {
         let calendar = self.calendar().await?;
         if calendar.zone.as_ref() == Some(zone) && calendar.due(zone, now).is_empty() {
             return Ok(vec![]);
@@ -513,11 +526,11 @@ impl Store for SqlStore {
         Ok(calendar)
     }
 
-    async fn lives(
+    async fn lifetimes(
         &self,
         period: &Period,
         namespace: Option<&str>,
-        take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
+        take: &mut (dyn FnMut(Lifetime) -> ControlFlow<()> + Send),
     ) -> Result<(), StoreError> {
         let mut view = self.look().await?;
         if view.is_shared() {
@@ -540,7 +553,7 @@ impl SqlStore {
     async fn committed(
         &self,
         plans: &[Plan],
-        occasion: Occasion,
+        occasion: CommitTime,
     ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         let mut races = 0;
         let lately_in_vain = self.waited_in_vain().is_some_and(|at| at.elapsed() < IN_VAIN);

@@ -3,9 +3,9 @@
 
 use roster::domain::account::{Account, Owner};
 use roster::domain::email::Email;
-use roster::domain::group::{Detail, GroupContent};
-use roster::domain::self_service::SelfChange;
-use roster::plan::{AccountChange, GroupPlan, Leaving, MemberPlan, Plan};
+use roster::domain::group::{GroupContent, SelfServiceField};
+use roster::domain::self_service::ProfileChange;
+use roster::plan::{AccountChange, Deleting, GroupPlan, MemberPlan, Plan};
 use roster::store::Store;
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ async fn who_is_exported_and_planned_again_is_only_taken_back() {
     // Mary changed her phone, dave is a copy without an address of his own, and frank's username
     // isn't his User's name.
     let mary = plans::find(&store, "mary").await.unwrap();
-    let changes = vec![SelfChange::Phone(Some("1".to_owned()))];
+    let changes = vec![ProfileChange::Phone(Some("1".to_owned()))];
     let plan =
         MemberPlan { namespace: "acme".to_owned(), account: mary.id, changes, password: None };
     plans::commit(&store, Plan::Member(plan)).await.unwrap();
@@ -133,9 +133,10 @@ async fn what_the_groups_of_every_organization_give_is_printed_before_anything_t
  {
     let place = Place::filled().await;
     let store = place.store().await;
-    let (permissions, self_service) = (plans::permissions(&["cases:read"]), [Detail::Phone].into());
+    let (permissions, self_service) =
+        (plans::permissions(&["cases:read"]), [SelfServiceField::Phone].into());
     let content = GroupContent { permissions, self_service, ..GroupContent::default() };
-    let (namespace, name, leaving) = ("acme".to_owned(), "users".to_owned(), Leaving::default());
+    let (namespace, name, leaving) = ("acme".to_owned(), "users".to_owned(), Deleting::default());
     for group in [
         Plan::Group(GroupPlan::Put { namespace, name, content, leaving }),
         plans::put_group("administrators", true, &[]),

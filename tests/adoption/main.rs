@@ -28,9 +28,9 @@ mod support;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-use roster::domain::account::{Account, Cloned, Content, Lifecycle, Profile, Source};
-use roster::domain::group::{Detail, GroupContent};
-use roster::plan::{GroupPlan, Leaving, Plan};
+use roster::domain::account::{Account, AccountSpec, Cloned, LoginState, Profile, Source};
+use roster::domain::group::{GroupContent, SelfServiceField};
+use roster::plan::{Deleting, GroupPlan, Plan};
 use roster::store::Store;
 use roster::store::sql::SqlStore;
 use serde_json::Value;
@@ -57,11 +57,11 @@ impl Place {
         let store = SqlStore::open(&place.url("rwc")).await.unwrap();
         let mechanics = GroupContent {
             permissions: plans::permissions(&["trucks:repair"]),
-            self_service: [Detail::Phone].into(),
+            self_service: [SelfServiceField::Phone].into(),
             ..GroupContent::default()
         };
         let (namespace, name, leaving) =
-            ("acme".to_owned(), "mechanics".to_owned(), Leaving::default());
+            ("acme".to_owned(), "mechanics".to_owned(), Deleting::default());
         let group = Plan::Group(GroupPlan::Put { namespace, name, content: mechanics, leaving });
         let domain = plans::put_domain("acme", "acme.example");
         let people = people().map(|(name, content)| plans::create_in(plans::acme(), name, content));
@@ -134,7 +134,7 @@ impl Place {
     }
 }
 
-fn people() -> [(&'static str, Content); 6] {
+fn people() -> [(&'static str, AccountSpec); 6] {
     let inherits = |from: &str| Some(Source::Inherited { from: from.to_owned(), kept: None });
     let cloned = Cloned {
         from: "bob".to_owned(),
@@ -142,7 +142,7 @@ fn people() -> [(&'static str, Content); 6] {
         generation: 1,
         permissions: plans::permissions(&["orders:read"]),
     };
-    let with = |name: &str, edit: &dyn Fn(&mut Content)| {
+    let with = |name: &str, edit: &dyn Fn(&mut AccountSpec)| {
         let mut content = plans::content(&format!("{name}@acme.example"));
         edit(&mut content);
         content
@@ -167,7 +167,7 @@ fn people() -> [(&'static str, Content); 6] {
         (
             "judy",
             with("judy", &|judy| {
-                (judy.source, judy.lifecycle) = (inherits("ivan"), Lifecycle::Disabled)
+                (judy.source, judy.lifecycle) = (inherits("ivan"), LoginState::Disabled)
             }),
         ),
         ("kim", with("kim", &|kim| kim.source = Some(Source::Cloned(cloned.clone())))),

@@ -1,7 +1,7 @@
 //! `roster plan`: what it says, how it exits, and that it changes nothing.
 
 use roster::domain::account::{AccountId, TransactionKind};
-use roster::domain::group::Detail;
+use roster::domain::group::SelfServiceField;
 use roster::plan::{AccountChange, Plan};
 use roster::store::Store;
 use serde_json::{Value, json};
@@ -519,7 +519,7 @@ async fn bad_input_is_a_fault_with_the_file_and_the_line() {
 async fn members_of_a_group_that_gives_less_are_told_of_and_so_is_what_is_in_flight() {
     let place = Place::filled().await;
     let store = place.store().await;
-    store.use_directories(&["one".to_owned()].into(), plans::at(0).now).await.unwrap();
+    store.set_directories(&["one".to_owned()].into(), plans::at(0).now).await.unwrap();
     plans::commit(&store, plans::create("dave", "dave@acme.example")).await.unwrap();
     store.close().await;
     let group = json!({"apiVersion": "roster.rs/v1alpha1", "kind": "UserGroup", "metadata": {"name": "mechanics"},
@@ -609,7 +609,9 @@ async fn the_first_password_from_a_secret_is_a_change_and_the_next_plan_has_none
     let store = place.store().await;
     let [mary, kim] =
         [plans::find(&store, "mary").await.unwrap(), plans::find(&store, "kim").await.unwrap()];
-    plans::commit(&store, plans::put_self_service("mechanics", &[Detail::Password])).await.unwrap();
+    plans::commit(&store, plans::put_self_service("mechanics", &[SelfServiceField::Password]))
+        .await
+        .unwrap();
     plans::commit(&store, plans::password_by_member(&mary, "her own")).await.unwrap();
     plans::commit(&store, plans::change_password(&kim, plans::from_secret("the Secret's")))
         .await

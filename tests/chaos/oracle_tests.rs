@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use roster::store::claims::{Claim, Progress};
+use roster::store::claims::{Claim, CommitPosition};
 use roster::store::sql::SqlStore;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection};
@@ -62,7 +62,7 @@ impl Healthy {
             namespaces: ["acme".to_owned()].into(),
             holder: name.to_owned(),
             cluster: "ours".to_owned(),
-            known: Progress::default(),
+            known: CommitPosition::default(),
             accept_cluster: false,
             supersede: false,
             directories: None,

@@ -24,13 +24,13 @@ use observer::Observer;
 use server::Server;
 
 /// A server, roster's directory on it, and somebody who looks on.
-struct World {
+struct ClusterCache {
     server: Server,
     directory: Directory,
     observer: Observer,
 }
 
-impl World {
+impl ClusterCache {
     async fn new() -> Self {
         let server = Server::start();
         let directory = Directory::open(&server.url()).unwrap();
@@ -40,13 +40,13 @@ impl World {
 
     #[track_caller]
     fn brought(&self, entry: &Entry) -> impl Future<Output = ()> {
-        let outcome = self.directory.bring(entry);
+        let outcome = self.directory.provision(entry);
         async { _ = outcome.await.unwrap() }
     }
 
     /// Brings an entry, and returns it as the store knows it afterwards.
     async fn confirmed(&self, directory: &Directory, entry: &Entry) -> Entry {
-        let handle = directory.bring(entry).await.unwrap().handle;
+        let handle = directory.provision(entry).await.unwrap().handle;
         Entry { was_confirmed: entry.person.is_some(), handle, ..entry.clone() }
     }
 
@@ -68,7 +68,7 @@ impl World {
     }
 
     async fn refusal(&self, entry: &Entry) -> String {
-        match self.directory.bring(entry).await {
+        match self.directory.provision(entry).await {
             Err(DirectoryError::Refused(why)) => why,
             other => panic!("it isn't refused: {other:?}"),
         }
@@ -79,10 +79,10 @@ impl World {
 /// was.
 async fn bring_until_confirmed(directory: &Directory, entry: &Entry) -> usize {
     for attempt in 1..=50 {
-        match directory.bring(entry).await {
+        match directory.provision(entry).await {
             Ok(_) => return attempt,
             Err(
-                DirectoryError::Unreachable(_) | DirectoryError::Conflict | DirectoryError::Silent,
+                DirectoryError::Unreachable(_) | DirectoryError::Conflict | DirectoryError::Timeout,
             ) => {}
             Err(error) => panic!("{error}"),
         }

@@ -2,7 +2,7 @@
 //! the clients for real directories do it.
 
 use roster::domain::account::EntryHandle;
-use roster::provisioning::{DirectoryError, Entry, PATIENCE, Provisioned};
+use roster::provisioning::{DirectoryError, Entry, Provisioned, TIMEOUT};
 
 use crate::directory::{Key, Person, Reply, Request, Shared};
 
@@ -17,15 +17,15 @@ pub(crate) struct Manner {
 }
 
 /// Brings an entry, in the time that the product gives it.
-pub(crate) async fn bring(
+pub(crate) async fn provision(
     directory: &Shared,
     entry: &Entry,
     manner: Manner,
 ) -> Result<Provisioned, DirectoryError> {
     let bringing =
         Delivery { directory, manner, who: who(entry), wrote: false, compares: entry.compares }
-            .bring(entry);
-    tokio::time::timeout(PATIENCE, bringing).await.unwrap_or(Err(DirectoryError::Silent))
+            .provision(entry);
+    tokio::time::timeout(TIMEOUT, bringing).await.unwrap_or(Err(DirectoryError::Timeout))
 }
 
 /// Returns by what troubles know whom a request is about: of who is gone nobody knows the login
@@ -46,10 +46,10 @@ struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    async fn bring(mut self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
+    async fn provision(mut self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let found = match self.directory.send(&self.who, Request::Look(entry.account)).await? {
             Reply::Found(found) => found,
-            other => return Err(DirectoryError::Nonsense(format!("{other:?}"))),
+            other => return Err(DirectoryError::Protocol(format!("{other:?}"))),
         };
         let Some(person) = &entry.person else {
             if let Some((key, has)) = found {
@@ -118,7 +118,7 @@ impl Delivery<'_> {
             Reply::Taken => {
                 Err(DirectoryError::Refused("another entry has the login name".to_owned()))
             }
-            Reply::Found(found) => Err(DirectoryError::Nonsense(format!("{found:?}"))),
+            Reply::Found(found) => Err(DirectoryError::Protocol(format!("{found:?}"))),
         }
     }
 }

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use roster::controller::reconciler::Pipeline;
-use roster::domain::account::{Account, Lifecycle};
-use roster::domain::password::Candidate;
-use roster::provisioning::queue::Delivery;
+use roster::controller::reconciler::Reconciler;
+use roster::domain::account::{Account, LoginState};
+use roster::domain::password::PasswordCandidate;
+use roster::provisioning::queue::ProvisioningTask;
 use roster::provisioning::{DirectoryError, Entry, Provisioned};
 use roster::store::Store;
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ type Answer = (usize, String, Entry, Result<Provisioned, DirectoryError>);
 /// An operator that another has taken over from, and that hasn't noticed yet.
 struct Former {
     number: usize,
-    pipeline: Pipeline<FlakyStore>,
+    pipeline: Reconciler<FlakyStore>,
     tasks: Vec<AbortHandle>,
     /// When it looks next whether members changed something, by which it learns that its claim has
     /// ended.
@@ -200,7 +200,7 @@ impl Player {
     }
 
     /// Has another operator claim the store and begin. Returns the former one.
-    fn succeed(&mut self) -> Pipeline<FlakyStore> {
+    fn succeed(&mut self) -> Reconciler<FlakyStore> {
         self.leader += 1;
         let store = self.cluster.store.claimed_anew();
         self.cluster.hand_over(store)
@@ -244,7 +244,7 @@ impl Player {
             is_busy |= round(&mut former.pipeline).await;
             if former.looks_at <= Instant::now() {
                 former.looks_at += MEMBERS_SEEN;
-                former.pipeline.see_members().await;
+                former.pipeline.poll_self_service().await;
             }
             if former.pipeline.take_superseded().is_some() {
                 former.tasks.iter().for_each(AbortHandle::abort);
@@ -259,7 +259,7 @@ impl Player {
     fn send(
         &self,
         number: usize,
-        Delivery { directory: name, entry, .. }: Delivery,
+        ProvisioningTask { directory: name, entry, .. }: ProvisioningTask,
     ) -> AbortHandle {
         let (directory, manner, tell) = (self.directory.clone(), self.manner, self.tell.clone());
         directory.lock().note(|| {
@@ -270,7 +270,7 @@ impl Player {
             format!("operator {number} brings {of:?} of {} at {:?}", entry.account, entry.revision)
         });
         let bringing = tokio::spawn(async move {
-            let answer = client::bring(&directory, &entry, manner).await;
+            let answer = client::provision(&directory, &entry, manner).await;
             _ = tell.send((number, name, entry, answer));
         });
         bringing.abort_handle()
@@ -288,11 +288,12 @@ impl Player {
                 entry.account, entry.revision
             )
         });
-        pipeline.take_delivery(&name, &entry, answer);
+        pipeline.on_provisioned(&name, &entry, answer);
     }
 
     fn due(&mut self) -> Option<Instant> {
-        let dues = |pipeline: &Pipeline<FlakyStore>| [pipeline.errands_due(), pipeline.round_due()];
+        let dues =
+            |pipeline: &Reconciler<FlakyStore>| [pipeline.errands_due(), pipeline.round_due()];
         let former = self
             .former
             .iter()
@@ -403,12 +404,12 @@ impl Player {
         account: &Account,
         has: Option<&str>,
     ) -> Option<String> {
-        let tried = Candidate::new(PASSWORDS[self.passwords[name]].as_bytes()).unwrap();
+        let tried = PasswordCandidate::new(PASSWORDS[self.passwords[name]].as_bytes()).unwrap();
         if !self.cluster.verifies(account, &tried) {
             return Some(format!("{name} can't log in with the newest password"));
         }
         let login = account.credential.as_ref().map(|credential| credential.login.as_str());
-        let is_wrong = account.content.lifecycle == Lifecycle::Enabled && has != login;
+        let is_wrong = account.content.lifecycle == LoginState::Enabled && has != login;
         is_wrong.then(|| format!("the directory has another password of {name}"))
     }
 
@@ -430,10 +431,10 @@ fn text(value: &Value) -> String {
 }
 
 /// Lets an operator do its round if one is due.
-async fn round(pipeline: &mut Pipeline<FlakyStore>) -> bool {
+async fn round(pipeline: &mut Reconciler<FlakyStore>) -> bool {
     let is_due = pipeline.round_due().is_some_and(|due| due <= Instant::now());
     if is_due {
-        pipeline.round().await;
+        pipeline.run_once().await;
     }
     is_due
 }

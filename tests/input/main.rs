@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use corpus::{Form, Verdict, forms};
 use roster::domain::email::{Domain, Email};
 use roster::domain::organization::{CustomerId, LoginName};
-use roster::domain::password::{Password, Person};
+use roster::domain::password::{Password, PasswordContext};
 use roster::domain::text::{readable, to_ascii_letters};
 use roster::domain::time_zone;
 
@@ -32,8 +32,10 @@ fn judged(form: &Form) -> Result<String, String> {
         "password" => {
             let login_name = LoginName::new("alice", &CustomerId::parse("acme").unwrap());
             let email = Email::parse("alice@acme.example").unwrap();
-            let password =
-                Password::parse(&form.bytes, &Person { login_name: &login_name, email: &email });
+            let password = Password::parse(
+                &form.bytes,
+                &PasswordContext { login_name: &login_name, email: &email },
+            );
             let told = |unmet: Vec<_>| {
                 unmet.iter().map(ToString::to_string).collect::<Vec<String>>().join("; ")
             };

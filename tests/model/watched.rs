@@ -8,16 +8,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
 use roster::domain::account::{
-    Account as Stored, AccountId, Departure, Lifecycle, Source as StoredSource, TransactionId,
+    Account as Stored, AccountId, DeletedAccount, LoginState, Source as StoredSource, TransactionId,
 };
-use roster::domain::billing::{Calendar, Life, Period, Zone};
+use roster::domain::billing::{BillingTimeZone, Calendar, Lifetime, Period};
 use roster::domain::organization::Organization;
 use roster::domain::permission::Permissions;
-use roster::plan::{AccountChange, AccountPlan, GroupPlan, Leaving, Plan};
+use roster::plan::{AccountChange, AccountPlan, Deleting, GroupPlan, Plan};
 use roster::store::memory::MemoryStore;
 use roster::store::sql::SqlStore;
 use roster::store::{
-    AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal,
+    AccountKey, Administrator, CommitTime, Counts, GroupName, OrganizationRecord, Receipt, Refusal,
     Store, StoreError, UserName,
 };
 use tempfile::TempDir;
@@ -255,7 +255,7 @@ fn found(stored: &Stored) -> Account {
         uid: stored.owner.uid.clone(),
         generation: stored.owner.generation,
         email: content.email.to_string(),
-        enabled: content.lifecycle == Lifecycle::Enabled,
+        enabled: content.lifecycle == LoginState::Enabled,
         group: content.group.clone(),
         grants: words(&content.grants),
         source,
@@ -288,9 +288,9 @@ fn event(plan: &Plan) -> Event {
 fn account_event(plan: &AccountPlan) -> Event {
     let (name, uid, generation) =
         (plan.owner.name.clone(), plan.owner.uid.clone(), plan.owner.generation);
-    let choice = |content: &roster::domain::account::Content| Choice {
+    let choice = |content: &roster::domain::account::AccountSpec| Choice {
         group: content.group.clone(),
-        enabled: content.lifecycle == Lifecycle::Enabled,
+        enabled: content.lifecycle == LoginState::Enabled,
         cloned: matches!(content.source, Some(StoredSource::Cloned(_))),
     };
     match &plan.change {
@@ -349,9 +349,12 @@ impl Store for Watched {
         ask!(self, group_names, namespaces)
     }
 
-    async fn lineage(&self, users: &[UserName]) -> Result<HashMap<UserName, Stored>, StoreError> {
+    async fn inheritance_chain(
+        &self,
+        users: &[UserName],
+    ) -> Result<HashMap<UserName, Stored>, StoreError> {
         let users = users.to_vec();
-        ask!(self, lineage, users)
+        ask!(self, inheritance_chain, users)
     }
 
     async fn heirs(
@@ -372,7 +375,7 @@ impl Store for Watched {
 
     async fn counts(
         &self,
-        namespaces: &HashMap<String, Leaving>,
+        namespaces: &HashMap<String, Deleting>,
     ) -> Result<HashMap<String, Counts>, StoreError> {
         let namespaces = namespaces.clone();
         ask!(self, counts, namespaces)
@@ -391,29 +394,29 @@ impl Store for Watched {
         ask!(self, created_accounts, creates)
     }
 
-    async fn departures(
+    async fn deleted_accounts(
         &self,
         users: &[(UserName, String)],
-    ) -> Result<HashMap<UserName, Departure>, StoreError> {
+    ) -> Result<HashMap<UserName, DeletedAccount>, StoreError> {
         let users = users.to_vec();
-        ask!(self, departures, users)
+        ask!(self, deleted_accounts, users)
     }
 
-    async fn unconfirmed_departures(&self) -> Result<Vec<Departure>, StoreError> {
-        ask!(self, unconfirmed_departures)
+    async fn pending_deletions(&self) -> Result<Vec<DeletedAccount>, StoreError> {
+        ask!(self, pending_deletions)
     }
 
-    async fn use_directories(
+    async fn set_directories(
         &self,
         directories: &BTreeSet<String>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         match &self.place {
-            Place::Memory(store) => store.use_directories(directories, now).await,
+            Place::Memory(store) => store.set_directories(directories, now).await,
             Place::Database(database) => {
                 let (there, directories) = (database.clone(), directories.clone());
                 elsewhere(&database.runtime, async move {
-                    there.store.use_directories(&directories, now).await
+                    there.store.set_directories(&directories, now).await
                 })
             }
         }
@@ -429,15 +432,14 @@ impl Store for Watched {
         }
     }
 
-    async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
+    async fn self_service_changes(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
         match &self.place {
-            Place::Memory(store) => store.changed_by_members(after).await,
+            Place::Memory(store) => store.self_service_changes(after).await,
             Place::Database(database) => {
                 let there = database.clone();
-                elsewhere(
-                    &database.runtime,
-                    async move { there.store.changed_by_members(after).await },
-                )
+                elsewhere(&database.runtime, async move {
+                    there.store.self_service_changes(after).await
+                })
             }
         }
     }
@@ -462,7 +464,7 @@ impl Store for Watched {
     async fn commit(
         &self,
         plans: &[Plan],
-        occasion: Occasion,
+        occasion: CommitTime,
     ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         self.answers()?;
         let answers = match &self.place {
@@ -488,7 +490,11 @@ impl Store for Watched {
         Ok(answers)
     }
 
-    async fn close_months(&self, zone: &Zone, now: Timestamp) -> Result<Vec<Period>, StoreError> {
+    async fn close_months(
+        &self,
+        zone: &BillingTimeZone,
+        now: Timestamp,
+    ) -> Result<Vec<Period>, StoreError> {
         match &self.place {
             Place::Memory(store) => store.close_months(zone, now).await,
             Place::Database(database) => {
@@ -505,15 +511,15 @@ impl Store for Watched {
         ask!(self, calendar)
     }
 
-    async fn lives(
+    async fn lifetimes(
         &self,
         period: &Period,
         namespace: Option<&str>,
-        take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
+        take: &mut (dyn FnMut(Lifetime) -> ControlFlow<()> + Send),
     ) -> Result<(), StoreError> {
         match &self.place {
-            Place::Memory(store) => store.lives(period, namespace, take).await,
-            Place::Database(database) => database.store.lives(period, namespace, take).await,
+            Place::Memory(store) => store.lifetimes(period, namespace, take).await,
+            Place::Database(database) => database.store.lifetimes(period, namespace, take).await,
         }
     }
 }

@@ -18,7 +18,7 @@ async fn a_backup_has_everything_in_one_file_that_its_owner_alone_can_read() {
     account(
         commit(&store, create_in(plans::acme(), "carol", full_content("carol@acme.example"))).await,
     );
-    store.use_directories(&["scim".to_owned()].into(), at(0).now).await.unwrap();
+    store.set_directories(&["scim".to_owned()].into(), at(0).now).await.unwrap();
     execute(
         &place.file("roster.db"),
         "INSERT INTO cases (organization, title) VALUES ('acme', 'A case')",

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use roster::store::sql::SqlStore;
-use roster::store::sql::backup::{Trust, restore, verify};
+use roster::store::sql::backup::{DigestCheck, restore, verify};
 
 use crate::plans::{self, account, at, commit, create_in, full_content};
 use crate::{Place, connect, content, execute, users};
@@ -215,7 +215,7 @@ async fn of_backups_with_one_flipped_bit_each_is_refused_or_as_it_was() {
     store.close().await;
     place.exits(&["backup", "copy.db"], 0);
     let restored = |name: &str| place.file(name);
-    restore(&place.url("sound.db"), (&place.file("copy.db"), Trust::Digest), at(0).now)
+    restore(&place.url("sound.db"), (&place.file("copy.db"), DigestCheck::Digest), at(0).now)
         .await
         .unwrap();
     let (expected, whole) =
@@ -236,7 +236,7 @@ async fn of_backups_with_one_flipped_bit_each_is_refused_or_as_it_was() {
         let is_whole = verify(&place.file("flipped.db")).await.is_ok();
         match restore(
             &place.url("target.db"),
-            (&place.file("flipped.db"), Trust::Digest),
+            (&place.file("flipped.db"), DigestCheck::Digest),
             at(0).now,
         )
         .await

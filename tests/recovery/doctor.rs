@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use roster::clock::Clock;
-use roster::domain::billing::Zone;
+use roster::domain::billing::BillingTimeZone;
 use roster::store::Store;
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ async fn without_a_cluster_nobody_is_told_that_all_is_well_unless_they_asked_abo
 async fn what_directories_dont_confirm_in_time_is_named_with_the_directories() {
     let place = Place::new();
     let store = place.store_with(&["bob"]).await;
-    store.use_directories(&["ldap".to_owned(), "scim".to_owned()].into(), at(0).now).await.unwrap();
+    store.set_directories(&["ldap".to_owned(), "scim".to_owned()].into(), at(0).now).await.unwrap();
     let alice = account(commit(&store, create("alice", "alice@acme.example")).await);
     let bob = plans::find(&store, "bob").await.unwrap();
     plans::cases_unassigned(commit(&store, delete(&bob)).await, bob.id);
@@ -114,7 +114,7 @@ async fn accounts_that_a_directory_has_older_or_in_doubt_are_one_finding_that_ma
     let place = Place::new();
     let names = ["alice", "bob", "carol", "dave", "erin", "frank", "grace"];
     let store = place.store_with(&names).await;
-    store.use_directories(&["ldap".to_owned()].into(), at(0).now).await.unwrap();
+    store.set_directories(&["ldap".to_owned()].into(), at(0).now).await.unwrap();
     store.close().await;
     let database = place.file("roster.db");
     execute(&database, "UPDATE transactions SET completed_at = started_at").await;
@@ -192,7 +192,7 @@ async fn what_a_wrong_clock_did_to_bills_is_found_with_the_cure() {
     let clock = ["--store-only", "--clock-offset", &minutes_after(-3 * 24 * 60)];
     assert_eq!(found(&place, &clock, 1), [["Error", "LivesAhead", "the bill"].map(str::to_owned)]);
     let far = at(0).now.checked_add(SignedDuration::from_hours(400 * 24)).unwrap();
-    store.close_months(&Zone::UTC, far).await.unwrap();
+    store.close_months(&BillingTimeZone::UTC, far).await.unwrap();
     let clock = ["--store-only", "--clock-offset", &minutes_after(5)];
     assert_eq!(
         found(&place, &clock, 1),
@@ -208,7 +208,7 @@ async fn what_a_wrong_clock_did_to_bills_is_found_with_the_cure() {
 async fn a_month_that_is_over_for_hours_and_open_is_found() {
     let place = Place::new();
     let store = place.store_with(&["alice"]).await;
-    store.close_months(&Zone::UTC, at(0).now).await.unwrap();
+    store.close_months(&BillingTimeZone::UTC, at(0).now).await.unwrap();
     assert!(found(&place, &["--store-only", "--clock-offset", &days_after(3)], 0).is_empty());
     let clock = ["--store-only", "--clock-offset", &days_after(30)];
     assert_eq!(

@@ -8,15 +8,17 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use roster::controller::leader_election::{Elector, Look, Lost, Rhythm, Tenure, lease_name};
-use roster::store::claims::Progress;
+use roster::controller::leader_election::{
+    LeaderElector, Leadership, LeadershipLost, LeaseTimings, Look, lease_name,
+};
+use roster::store::claims::CommitPosition;
 use serde_json::{Value, json};
 
 use crate::proxy::Proxy;
 use crate::support::{Organization, run};
 
 /// A quicker rhythm than the usual one, in the same proportions; a Lease lasts whole seconds.
-const RHYTHM: Rhythm = Rhythm {
+const RHYTHM: LeaseTimings = LeaseTimings {
     duration: Duration::from_secs(3),
     renewal: Duration::from_millis(600),
     deadline: Duration::from_millis(2100),
@@ -25,16 +27,16 @@ const RHYTHM: Rhythm = Rhythm {
 };
 
 /// Returns an elector on the Lease of the organization, which is in its own namespace.
-fn elector_with(client: Client, organization: &Organization, holder: &str) -> Elector {
+fn elector_with(client: Client, organization: &Organization, holder: &str) -> LeaderElector {
     let namespaces = [organization.name.clone()].into();
-    Elector::new(client, &organization.name, &namespaces, holder).in_rhythm(RHYTHM)
+    LeaderElector::new(client, &organization.name, &namespaces, holder).with_timings(RHYTHM)
 }
 
-fn elector(organization: &Organization, holder: &str) -> Elector {
+fn elector(organization: &Organization, holder: &str) -> LeaderElector {
     elector_with(organization.admin().client(), organization, holder)
 }
 
-fn acquire(elector: &Elector) -> Tenure {
+fn acquire(elector: &LeaderElector) -> Leadership {
     run(elector.acquire(|_| ()))
 }
 
@@ -76,7 +78,7 @@ fn until_renewed(organization: &Organization) {
 fn a_lease_says_who_works_where_and_one_that_is_let_go_of_is_taken_at_once() {
     let organization = Organization::new();
     let first = acquire(&elector(&organization, "first"));
-    assert!(first.stands());
+    assert!(first.is_current());
     let held = lease(&organization);
     assert_eq!(held["metadata"]["annotations"]["roster.rs/namespaces"], organization.name.as_str());
     assert_eq!(held["spec"]["holderIdentity"], "first");
@@ -95,7 +97,7 @@ fn a_lease_says_who_works_where_and_one_that_is_let_go_of_is_taken_at_once() {
     let mut looks = 0;
     let second = run(elector(&organization, "second").acquire(|_| looks += 1));
     assert_eq!(looks, 0, "it waited");
-    assert!(second.stands());
+    assert!(second.is_current());
     let held = lease(&organization);
     assert_eq!(
         (&held["spec"]["holderIdentity"], &held["spec"]["leaseTransitions"]),
@@ -108,9 +110,9 @@ fn of_many_who_want_it_at_once_one_has_it_at_a_time() {
     const MANY: usize = 12;
     let organization = Organization::new();
     let (holders, times) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let rhythm = Rhythm { look: Duration::from_millis(10), ..RHYTHM };
+    let rhythm = LeaseTimings { look: Duration::from_millis(10), ..RHYTHM };
     let electors: Vec<_> = (0..MANY)
-        .map(|number| elector(&organization, &format!("elector {number}")).in_rhythm(rhythm))
+        .map(|number| elector(&organization, &format!("elector {number}")).with_timings(rhythm))
         .collect();
     run(async {
         let mut all = tokio::task::JoinSet::new();
@@ -121,7 +123,7 @@ fn of_many_who_want_it_at_once_one_has_it_at_a_time() {
                     let tenure = elector.acquire(|_| ()).await;
                     assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0, "two have it");
                     tokio::time::sleep(Duration::from_millis(5)).await;
-                    assert!(tenure.stands());
+                    assert!(tenure.is_current());
                     assert_eq!(holders.fetch_sub(1, Ordering::SeqCst), 1, "two had it");
                     times.fetch_add(1, Ordering::SeqCst);
                     tenure.let_go().await;
@@ -145,7 +147,7 @@ fn a_holder_that_vanished_is_replaced_when_its_time_is_over_and_not_before() {
     let took = begun.elapsed();
     assert!(took >= RHYTHM.duration, "it took only {took:?}");
     assert!(took < RHYTHM.duration + 2 * RHYTHM.look + RHYTHM.patience, "it took {took:?}");
-    assert!(second.stands());
+    assert!(second.is_current());
 }
 
 #[test]
@@ -172,12 +174,12 @@ fn a_holder_that_is_cut_off_ends_before_another_begins() {
     run(async {
         let waiting = tokio::spawn(async move { (second.acquire(|_| ()).await, Instant::now()) });
         tokio::time::sleep(2 * RHYTHM.renewal).await;
-        assert!(first.stands());
+        assert!(first.is_current());
         proxy.cut();
         let cut = Instant::now();
-        assert_eq!(first.lost().await, Lost::Late);
+        assert_eq!(first.lost().await, LeadershipLost::Late);
         let lost = cut.elapsed();
-        assert!(!first.stands());
+        assert!(!first.is_current());
         assert!(lost <= RHYTHM.deadline + Duration::from_millis(200), "it ended after {lost:?}");
         proxy.mend();
         let (second, taken) = waiting.await.unwrap();
@@ -188,11 +190,11 @@ fn a_holder_that_is_cut_off_ends_before_another_begins() {
             "another began after {taken:?}"
         );
         assert!(
-            second.stands() && !first.stands(),
+            second.is_current() && !first.is_current(),
             "what is lost doesn't come back with the network"
         );
         first.let_go().await;
-        assert!(second.stands(), "and isn't given away for another");
+        assert!(second.is_current(), "and isn't given away for another");
     });
     assert_eq!(lease(&organization)["spec"]["holderIdentity"], "second");
 }
@@ -215,7 +217,7 @@ fn what_somebody_else_writes_on_a_lease_or_its_deletion_costs_nobody_their_place
     });
     assert_eq!(again.spec.unwrap().holder_identity.as_deref(), Some("first"));
     until_renewed(&organization);
-    assert!(tenure.stands());
+    assert!(tenure.is_current());
 }
 
 #[test]
@@ -230,13 +232,13 @@ fn a_ghost_that_somebody_wrote_into_a_lease_keeps_nobody_away_for_longer_than_a_
         let organization = Organization::new();
         let tenure = acquire(&elector(&organization, "first"));
         patch(&organization, &json!({"spec": ghost}));
-        assert!(matches!(run(tenure.lost()), Lost::Taken(by) if by.len() < 300));
+        assert!(matches!(run(tenure.lost()), LeadershipLost::Taken(by) if by.len() < 300));
         let begun = Instant::now();
         let mut looks = vec![];
         let next = run(elector(&organization, "next").acquire(|look| looks.push(look)));
         let took = begun.elapsed();
         assert!(
-            next.stands() && took < RHYTHM.duration + 2 * RHYTHM.look + RHYTHM.patience,
+            next.is_current() && took < RHYTHM.duration + 2 * RHYTHM.look + RHYTHM.patience,
             "it took {took:?}"
         );
         assert!(
@@ -269,13 +271,13 @@ fn a_lease_that_is_filled_to_the_brim_is_taken_and_renewed_all_the_same() {
         &json!({"metadata": {"annotations": {"note": note}, "finalizers": ["acme.example/keep"]}}),
     );
     let next = acquire(&elector(&organization, "next"));
-    next.progress().send_replace(Progress { epoch: 7, commits: 1_000_000 });
+    next.progress().send_replace(CommitPosition { epoch: 7, commits: 1_000_000 });
     until_renewed(&organization);
     crate::support::eventually("its progress is noted", || {
         (lease(&organization)["metadata"]["annotations"]["roster.rs/commits"] == "1000000")
             .then_some(())
     });
-    assert!(next.stands());
+    assert!(next.is_current());
 }
 
 #[test]
@@ -284,7 +286,7 @@ fn what_the_holder_knows_of_itself_takes_the_place_of_what_somebody_wrote() {
     let tenure = acquire(&elector(&organization, "first"));
     let annotations = || lease(&organization)["metadata"]["annotations"].clone();
     assert_eq!(annotations()["roster.rs/claimed-by"], Value::Null, "it has yet to claim the store");
-    tenure.progress().send_replace(Progress { epoch: 7, commits: 3 });
+    tenure.progress().send_replace(CommitPosition { epoch: 7, commits: 3 });
     crate::support::eventually("its claim is noted", || {
         (annotations()["roster.rs/claimed-by"] == "first").then_some(())
     });
@@ -297,7 +299,7 @@ fn what_the_holder_knows_of_itself_takes_the_place_of_what_somebody_wrote() {
             == own)
             .then_some(())
     });
-    assert!(tenure.stands());
+    assert!(tenure.is_current());
     let mut looks = vec![];
     let second = elector(&organization, "second");
     let waited = run(async {
@@ -311,14 +313,16 @@ fn what_the_holder_knows_of_itself_takes_the_place_of_what_somebody_wrote() {
 
 #[test]
 fn a_lease_that_was_given_to_another_or_emptied_is_lost() {
-    for (holder, expected) in [("second", Lost::Taken("second".to_owned())), ("", Lost::Emptied)] {
+    for (holder, expected) in
+        [("second", LeadershipLost::Taken("second".to_owned())), ("", LeadershipLost::Emptied)]
+    {
         let organization = Organization::new();
         let tenure = acquire(&elector(&organization, "first"));
         patch(&organization, &json!({"spec": {"holderIdentity": holder}}));
         let begun = Instant::now();
         assert_eq!(run(tenure.lost()), expected);
         assert!(begun.elapsed() < RHYTHM.deadline, "it is noticed at the next renewal");
-        assert!(!tenure.stands());
+        assert!(!tenure.is_current());
         run(tenure.let_go());
         assert_eq!(
             lease(&organization)["spec"]["holderIdentity"],
@@ -334,7 +338,7 @@ fn a_request_whose_answer_got_lost_keeps_nobody_waiting() {
     drop(acquire(&elector(&organization, "first")));
     let mut looks = 0;
     let again = run(elector(&organization, "first").acquire(|_| looks += 1));
-    assert!(again.stands(), "no other process has this name");
+    assert!(again.is_current(), "no other process has this name");
     assert_eq!(looks, 0, "it waited");
 }
 
@@ -356,11 +360,11 @@ fn the_operators_account_may_hold_leases_in_its_own_namespace_alone() {
     let organization = Organization::new();
     let operator = organization.operators_account().client();
     let namespaces = [organization.name.clone()].into();
-    let at_home =
-        Elector::new(operator.clone(), "roster-system", &namespaces, "first").in_rhythm(RHYTHM);
+    let at_home = LeaderElector::new(operator.clone(), "roster-system", &namespaces, "first")
+        .with_timings(RHYTHM);
     let tenure = acquire(&at_home);
     run(async { tokio::time::sleep(2 * RHYTHM.renewal).await });
-    assert!(tenure.stands());
+    assert!(tenure.is_current());
     run(tenure.let_go());
     let elsewhere = elector_with(operator, &organization, "first");
     assert!(

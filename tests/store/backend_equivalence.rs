@@ -9,19 +9,19 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 use roster::domain::account::{
-    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Departure, EntryHandle,
-    Fingerprint, FromSecret, Lifecycle, Revision, Source, Transaction, TransactionId,
-    TransactionKind,
+    Account, AccountId, AccountSpec, Cloned, Confirmations, DeletedAccount, DirectoryAck,
+    EntryDigest, EntryHandle, LoginState, Revision, SecretPassword, Source, Transaction,
+    TransactionId, TransactionKind,
 };
 use roster::domain::email::{Domain, Email};
-use roster::domain::group::{Detail, GroupContent};
-use roster::domain::inheritance::{self, LONGEST_LINE};
+use roster::domain::group::{GroupContent, SelfServiceField};
+use roster::domain::inheritance::{self, MAX_DEPTH};
 use roster::domain::organization::{LoginName, Organization};
 use roster::domain::password::PasswordHash;
-use roster::domain::self_service::SelfChange;
+use roster::domain::self_service::ProfileChange;
 use roster::plan::{
-    AccountChange, AccountPlan, AddressMove, ConfirmPlan, DomainPlan, GroupPlan, Keep, Leaving,
-    Listing, MemberPlan, Plan, RehashPlan, SeenAccount,
+    AccountChange, AccountPlan, AddressMove, ConfirmPlan, Deleting, DomainPlan, FrozenPermissions,
+    GroupPlan, Listing, MemberPlan, Plan, Precondition, RehashPlan,
 };
 use roster::store::{AccountKey, Receipt, Refusal, Store, UserName};
 use uuid::Uuid;
@@ -95,18 +95,18 @@ enum Step {
     Group {
         namespace: &'static str,
         name: &'static str,
-        put: Option<(bool, BTreeSet<Detail>)>,
-        leaving: Leaving,
+        put: Option<(bool, BTreeSet<SelfServiceField>)>,
+        leaving: Deleting,
     },
     Domain {
         namespace: &'static str,
         name: &'static str,
         put: Option<(&'static str, bool)>,
-        leaving: Leaving,
+        leaving: Deleting,
     },
     Member {
         who: Who,
-        changes: Vec<SelfChange>,
+        changes: Vec<ProfileChange>,
         password: Option<&'static str>,
     },
     Rehash {
@@ -141,7 +141,7 @@ type Names = BTreeSet<&'static str>;
 struct Wanted {
     address: &'static str,
     group: &'static str,
-    lifecycle: Lifecycle,
+    lifecycle: LoginState,
     source: Option<(&'static str, Mode)>,
 }
 
@@ -159,7 +159,7 @@ struct Others {
     moves: Vec<Move>,
     keeps: Vec<(Seen, bool)>,
     seen: Vec<Seen>,
-    leaving: Leaving,
+    leaving: Deleting,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +187,7 @@ fn who() -> impl Strategy<Value = Who> {
 
 fn wanted() -> impl Strategy<Value = Wanted> {
     let address = prop_oneof![4 => select(&ADDRESSES[..]), 1 => select(&COPIES[..])];
-    let lifecycle = prop_oneof![Just(Lifecycle::Enabled), Just(Lifecycle::Disabled)];
+    let lifecycle = prop_oneof![Just(LoginState::Enabled), Just(LoginState::Disabled)];
     let mode = prop_oneof![3 => Just(Mode::Follow), 1 => Just(Mode::Keep), 1 => Just(Mode::Clone)];
     let source = prop_oneof![1 => Just(None), 2 => (select(&SOURCES[..]), mode).prop_map(Some)];
     (address, select(&GROUPS[..]), lifecycle, source).prop_map(
@@ -206,16 +206,16 @@ fn seen() -> impl Strategy<Value = Seen> {
     (name, mostly_current()).prop_map(|(name, lag)| Seen { name, lag })
 }
 
-fn leaving() -> impl Strategy<Value = Leaving> {
+fn leaving() -> impl Strategy<Value = Deleting> {
     let some = || {
         vec(select(&NAMES[..]), 0..4)
             .prop_map(|names| names.into_iter().map(str::to_owned).collect::<BTreeSet<_>>())
     };
-    let all: Leaving = NAMES.into_iter().chain(["l0"]).map(str::to_owned).collect();
-    let leaving = prop_oneof![3 => Just(Leaving::default()), 1 => some().prop_map(Leaving::from_iter), 1 => Just(all)];
+    let all: Deleting = NAMES.into_iter().chain(["l0"]).map(str::to_owned).collect();
+    let leaving = prop_oneof![3 => Just(Deleting::default()), 1 => some().prop_map(Deleting::from_iter), 1 => Just(all)];
     // Where the namespace goes, whoever isn't on the way out yet is named too.
     let last = prop_oneof![4 => Just(None), 1 => some().prop_map(|last| Some(Arc::new(last)))];
-    (leaving, last).prop_map(|(leaving, last)| Leaving { last, ..leaving })
+    (leaving, last).prop_map(|(leaving, last)| Deleting { last, ..leaving })
 }
 
 fn others() -> impl Strategy<Value = Others> {
@@ -235,11 +235,15 @@ fn uid() -> impl Strategy<Value = &'static str> {
     prop_oneof![9 => Just("1"), 1 => Just("2")]
 }
 
-fn self_change() -> impl Strategy<Value = SelfChange> {
+fn self_change() -> impl Strategy<Value = ProfileChange> {
     let phone = prop_oneof![Just(None), Just(Some("1".to_owned())), Just(Some("2".to_owned()))];
     let address = select(&ADDRESSES[..])
-        .prop_map(|address| SelfChange::Email(Email::stored(address.to_owned())));
-    prop_oneof![phone.prop_map(SelfChange::Phone), address, Just(SelfChange::Name("Al".to_owned()))]
+        .prop_map(|address| ProfileChange::Email(Email::stored(address.to_owned())));
+    prop_oneof![
+        phone.prop_map(ProfileChange::Phone),
+        address,
+        Just(ProfileChange::Name("Al".to_owned()))
+    ]
 }
 
 fn create() -> impl Strategy<Value = Step> {
@@ -292,8 +296,10 @@ fn rehash() -> impl Strategy<Value = Step> {
 }
 
 fn group() -> impl Strategy<Value = Step> {
-    let details =
-        prop_oneof![Just([].into()), Just([Detail::Phone, Detail::Email, Detail::Password].into())];
+    let details = prop_oneof![
+        Just([].into()),
+        Just([SelfServiceField::Phone, SelfServiceField::Email, SelfServiceField::Password].into())
+    ];
     let put = prop_oneof![1 => Just(None), 2 => (any::<bool>(), details).prop_map(Some)];
     (select(&NAMESPACES[..]), select(&GROUPS[..]), put, leaving())
         .prop_map(|(namespace, name, put, leaving)| Step::Group { namespace, name, put, leaving })
@@ -335,7 +341,7 @@ struct Trial<B> {
     bench: B,
     sent: Vec<Plan>,
     ids: HashMap<AccountId, AccountId>,
-    deleted: Vec<Departure>,
+    deleted: Vec<DeletedAccount>,
     steps: u128,
 }
 
@@ -373,9 +379,9 @@ impl<B: Bench> Trial<B> {
         }
         plans.push(crate::plans::put_self_service(
             "users",
-            &[Detail::Phone, Detail::Email, Detail::Password],
+            &[SelfServiceField::Phone, SelfServiceField::Email, SelfServiceField::Password],
         ));
-        bench.store().use_directories(&["one".to_owned()].into(), at(0).now).await.unwrap();
+        bench.store().set_directories(&["one".to_owned()].into(), at(0).now).await.unwrap();
         bench.store().commit(&plans, at(0)).await.unwrap();
         Self { bench, sent: vec![], ids: HashMap::new(), deleted: vec![], steps: 0 }
     }
@@ -387,7 +393,7 @@ impl<B: Bench> Trial<B> {
                 self.steps += 1;
                 let names = directories.iter().map(|&name| name.to_owned()).collect();
                 let second = i64::try_from(self.steps).unwrap();
-                self.bench.store().use_directories(&names, at(second).now).await.unwrap();
+                self.bench.store().set_directories(&names, at(second).now).await.unwrap();
                 vec![]
             }
         }
@@ -410,7 +416,7 @@ impl<B: Bench> Trial<B> {
     async fn plan(&self, step: &Step) -> Plan {
         let transaction = TransactionId(Uuid::from_u128(self.steps));
         let set = |password: &Option<&str>| {
-            password.map(|password| FromSecret {
+            password.map(|password| SecretPassword {
                 version: self.steps.to_string(),
                 ..from_secret(password)
             })
@@ -505,7 +511,7 @@ impl<B: Bench> Trial<B> {
                 None => Plan::Group(group_plan(
                     ["acme", "crew"],
                     Some(&(false, BTreeSet::new())),
-                    &Leaving::default(),
+                    &Deleting::default(),
                 )),
             },
         }
@@ -534,11 +540,11 @@ impl<B: Bench> Trial<B> {
         for (Seen { name, lag }, keeps) in &others.keeps {
             let (account, revision) = self.current(who.namespace, name).await;
             let kept = keeps.then(|| permissions(&["kept:read"]));
-            plan.keeps.push(Keep { account, from: Revision(revision - lag), kept });
+            plan.freezes.push(FrozenPermissions { account, from: Revision(revision - lag), kept });
         }
         for Seen { name, lag } in &others.seen {
             let (account, revision) = self.current(who.namespace, name).await;
-            plan.seen.push(SeenAccount { account, revision: Revision(revision - lag) });
+            plan.preconditions.push(Precondition { account, revision: Revision(revision - lag) });
         }
         Plan::Account(Box::new(plan))
     }
@@ -567,8 +573,8 @@ impl<B: Bench> Trial<B> {
         }
     }
 
-    fn anonymous_departure(&mut self, departure: Departure) -> Departure {
-        Departure { account: self.anonymous_id(departure.account), ..departure }
+    fn anonymous_departure(&mut self, departure: DeletedAccount) -> DeletedAccount {
+        DeletedAccount { account: self.anonymous_id(departure.account), ..departure }
     }
 
     fn anonymous_account(&mut self, account: Account) -> Account {
@@ -601,7 +607,7 @@ impl<B: Bench> Trial<B> {
                 .collect();
             let users: Vec<_> = users.into_iter().map(|user| (user, uid.to_owned())).collect();
             let found: BTreeMap<_, _> =
-                store.departures(&users).await.unwrap().into_iter().collect();
+                store.deleted_accounts(&users).await.unwrap().into_iter().collect();
             // Of two that one user deleted at the same instant, either is the newest.
             newest.push(
                 found
@@ -610,9 +616,9 @@ impl<B: Bench> Trial<B> {
                     .collect::<Vec<_>>(),
             );
         }
-        let unconfirmed = store.unconfirmed_departures().await.unwrap();
+        let unconfirmed = store.pending_deletions().await.unwrap();
         let unconfirmed = unconfirmed.into_iter().map(|gone| self.anonymous_departure(gone));
-        let unconfirmed: BTreeMap<AccountId, Departure> =
+        let unconfirmed: BTreeMap<AccountId, DeletedAccount> =
             unconfirmed.map(|gone| (gone.account, gone)).collect();
         format!("{owners:#?}\n{newest:#?}\n{unconfirmed:#?}")
     }
@@ -646,7 +652,8 @@ impl<B: Bench> Trial<B> {
             .iter()
             .flat_map(|at| SOURCES.map(|name| ((*at).to_owned(), name.to_owned())))
             .collect();
-        let lineage: BTreeMap<_, _> = store.lineage(&users).await.unwrap().into_iter().collect();
+        let lineage: BTreeMap<_, _> =
+            store.inheritance_chain(&users).await.unwrap().into_iter().collect();
         let heirs: BTreeMap<_, _> = store.heirs(&users).await.unwrap().into_iter().collect();
         let administrators: BTreeMap<_, _> = store
             .administrators(&NAMESPACES.map(str::to_owned))
@@ -656,7 +663,7 @@ impl<B: Bench> Trial<B> {
             .collect();
         let leaving = [
             ("acme", ["a", "l1"].map(str::to_owned).into_iter().collect()),
-            ("other", Leaving::default()),
+            ("other", Deleting::default()),
         ];
         let leaving = leaving.map(|(namespace, leaving)| (namespace.to_owned(), leaving)).into();
         let counts: BTreeMap<_, _> = store.counts(&leaving).await.unwrap().into_iter().collect();
@@ -707,9 +714,9 @@ fn older(confirmed: &[(&str, i64)], revision: i64) -> Confirmations {
     let fingerprint = ["abc/def", "abc", "/def"]
         .get(usize::try_from(revision % 4).unwrap())
         .copied()
-        .map(Fingerprint::stored);
+        .map(EntryDigest::stored);
     let handle = (revision % 3 != 0).then(|| EntryHandle(format!("entry {revision}")));
-    let confirmation = |lag| Confirmation {
+    let confirmation = |lag| DirectoryAck {
         revision: Revision(revision - lag),
         fingerprint: fingerprint.clone(),
         handle: handle.clone(),
@@ -719,7 +726,7 @@ fn older(confirmed: &[(&str, i64)], revision: i64) -> Confirmations {
 
 impl Others {
     fn nobody() -> Self {
-        Self { moves: vec![], keeps: vec![], seen: vec![], leaving: Leaving::default() }
+        Self { moves: vec![], keeps: vec![], seen: vec![], leaving: Deleting::default() }
     }
 }
 
@@ -747,9 +754,9 @@ fn all_keys() -> Vec<AccountKey> {
 }
 
 impl Wanted {
-    fn content(&self) -> Content {
+    fn content(&self) -> AccountSpec {
         let Self { address, group, lifecycle, source } = self;
-        Content {
+        AccountSpec {
             email: Email::stored((*address).to_owned()),
             group: (*group).to_owned(),
             lifecycle: *lifecycle,
@@ -778,8 +785,8 @@ fn sourced(from: String, mode: Mode) -> Source {
 
 fn group_plan(
     [namespace, name]: [&str; 2],
-    put: Option<&(bool, BTreeSet<Detail>)>,
-    leaving: &Leaving,
+    put: Option<&(bool, BTreeSet<SelfServiceField>)>,
+    leaving: &Deleting,
 ) -> GroupPlan {
     let (namespace, name, leaving) = (namespace.to_owned(), name.to_owned(), leaving.clone());
     match put {
@@ -798,7 +805,7 @@ fn group_plan(
 fn domain_plan(
     [namespace, name]: [&str; 2],
     put: Option<(&str, bool)>,
-    leaving: &Leaving,
+    leaving: &Deleting,
 ) -> DomainPlan {
     let (namespace, name) = (namespace.to_owned(), name.to_owned());
     match put {
@@ -851,10 +858,10 @@ fn shape(account: &Account, accounts: &[Account]) -> Option<&'static str> {
         }
         trail.push(next);
     }
-    match inheritance::line(account, find).len() {
+    match inheritance::ancestors(account, find).len() {
         0 if find(followed).is_some() => Some("a line that is too long"),
         0 => Some("nobody there"),
-        LONGEST_LINE => Some("the longest line"),
+        MAX_DEPTH => Some("the longest line"),
         _ => Some("a line"),
     }
 }
@@ -895,7 +902,7 @@ async fn agree(line: usize, batches: &[Batch], with_postgres: bool) -> Vec<&'sta
             memory
                 .bench
                 .store()
-                .unconfirmed_departures()
+                .pending_deletions()
                 .await
                 .unwrap()
                 .iter()

@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 
 use jiff::{SignedDuration, Timestamp};
 use roster::clock::Clock;
-use roster::domain::account::{Account, Content, Lifecycle, TransactionKind};
-use roster::domain::billing::{Bill, Line, Month, ReopenError, Zone};
+use roster::domain::account::{Account, AccountSpec, LoginState, TransactionKind};
+use roster::domain::billing::{Bill, BillLine, BillingTimeZone, Month, ReopenError};
 use roster::plan::Plan;
 use roster::store::sql::SqlStore;
 use roster::store::sql::corrections::CorrectionError;
-use roster::store::{Occasion, Receipt, Refusal, Store};
+use roster::store::{CommitTime, Receipt, Refusal, Store};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Connection, SqlSafeStr, SqliteConnection};
 
@@ -25,12 +25,12 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn zone(name: &str) -> Zone {
+fn zone(name: &str) -> BillingTimeZone {
     name.parse().unwrap()
 }
 
 async fn commit_on(store: &impl Store, plan: Plan, now: &str) -> Result<Receipt, Refusal> {
-    let occasion = Occasion { now: time(now), deadline: time(now) };
+    let occasion = CommitTime { now: time(now), deadline: time(now) };
     store.commit(&[plan], occasion).await.unwrap().pop().unwrap()
 }
 
@@ -65,23 +65,23 @@ async fn close(store: &impl Store, name: &str, now: &str) -> Vec<String> {
 }
 
 /// The lines of a month.
-async fn lines(store: &impl Store, month: &str, organization: Option<&str>) -> Vec<Line> {
+async fn lines(store: &impl Store, month: &str, organization: Option<&str>) -> Vec<BillLine> {
     let calendar = store.calendar().await.unwrap();
     let month: Month = month.parse().unwrap();
-    let period = calendar.period(month, &calendar.zone.clone().unwrap_or(Zone::UTC));
+    let period = calendar.period(month, &calendar.zone.clone().unwrap_or(BillingTimeZone::UTC));
     let (mut bill, mut lines) = (Bill::new(&period), vec![]);
     let mut take = |life| {
         lines.extend(bill.take(life));
         ControlFlow::Continue(())
     };
-    store.lives(&period, organization, &mut take).await.unwrap();
+    store.lifetimes(&period, organization, &mut take).await.unwrap();
     lines.extend(bill.finish());
     lines
 }
 
 /// The lines of a month, as `LOGIN STATE FROM TO`.
 async fn bill(store: &impl Store, month: &str) -> Vec<String> {
-    let said = |line: Line| {
+    let said = |line: BillLine| {
         let to = line.to.map_or_else(String::new, |to| format!(" {to}"));
         format!("{} {} {}{to}", line.login_name, line.state.as_str(), line.from)
     };
@@ -131,7 +131,7 @@ contract! {
     async fn a_disabled_account_is_billed_in_the_state_that_it_had_at_the_end_of_each_month(bench) {
         let store = bench.store();
         done(commit(store, put_domain("acme", "acme.example")).await);
-        let disabled = Content { lifecycle: Lifecycle::Disabled, ..content("bob@acme.example") };
+        let disabled = AccountSpec { lifecycle: LoginState::Disabled, ..content("bob@acme.example") };
         let bob = account(commit_on(store, create_in(acme(), "bob", disabled), "2026-01-05T00:00:00Z").await);
         switched(store, &bob, TransactionKind::Enable, "2026-04-01T00:00:00Z").await;
         let alice = born(store, "alice", "2026-01-05T00:00:00Z").await;
@@ -245,17 +245,17 @@ contract! {
         let other = organization("Z", "z");
         done(commit(store, put_domain_in("Z", "d", "acme.example")).await);
         account(commit_on(store, create_in(other, "c", content("c@acme.example")), "2026-11-05T00:00:00Z").await);
-        let logins = |lines: Vec<Line>| lines.into_iter().map(|line| line.login_name.to_string()).collect::<Vec<_>>();
+        let logins = |lines: Vec<BillLine>| lines.into_iter().map(|line| line.login_name.to_string()).collect::<Vec<_>>();
         assert_eq!(logins(lines(store, "2026-11", None).await), ["c.z", "a.acme", "b.acme"]);
         assert_eq!(logins(lines(store, "2026-11", Some("acme")).await), ["a.acme", "b.acme"]);
         assert!(lines(store, "2026-11", Some("nobody")).await.is_empty());
-        let period = store.calendar().await.unwrap().period("2026-11".parse().unwrap(), &Zone::UTC);
+        let period = store.calendar().await.unwrap().period("2026-11".parse().unwrap(), &BillingTimeZone::UTC);
         let mut seen = vec![];
-        let mut take = |life: roster::domain::billing::Life| {
+        let mut take = |life: roster::domain::billing::Lifetime| {
             seen.push(life.login_name.to_string());
             if seen.len() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        store.lives(&period, None, &mut take).await.unwrap();
+        store.lifetimes(&period, None, &mut take).await.unwrap();
         assert_eq!(seen, ["c.z", "a.acme"]);
     }
 }

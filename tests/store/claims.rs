@@ -1,8 +1,8 @@
 //! Who works on a store: what is promised to operators that claim it, in both databases.
 
-use roster::domain::account::Confirmation;
+use roster::domain::account::DirectoryAck;
 use roster::plan::{ConfirmPlan, Plan};
-use roster::store::claims::{Claim, ClaimError, Progress, Reign};
+use roster::store::claims::{Claim, ClaimError, ClaimGrant, CommitPosition};
 use roster::store::sql::SqlStore;
 use roster::store::{Store, StoreError};
 use sqlx::AssertSqlSafe;
@@ -40,7 +40,7 @@ fn of<const N: usize>(namespaces: [&str; N], holder: &str) -> Claim {
         namespaces: namespaces.into_iter().map(str::to_owned).collect(),
         holder: holder.to_owned(),
         cluster: "one".to_owned(),
-        known: Progress::default(),
+        known: CommitPosition::default(),
         accept_cluster: false,
         supersede: false,
         directories: None,
@@ -53,7 +53,7 @@ fn with<const N: usize>(directories: [&str; N], claim: Claim) -> Claim {
 }
 
 #[track_caller]
-fn other_directories(claimed: Result<(SqlStore, Reign), ClaimError>, says: [&str; 2]) {
+fn other_directories(claimed: Result<(SqlStore, ClaimGrant), ClaimError>, says: [&str; 2]) {
     let refused = match claimed.map(|(_, reign)| reign) {
         Err(refused @ ClaimError::OtherDirectories { .. }) => refused.to_string(),
         other => panic!("not refused because of its directories: {other:?}"),
@@ -67,7 +67,7 @@ fn other_directories(claimed: Result<(SqlStore, Reign), ClaimError>, says: [&str
 }
 
 /// Whether nothing is left of a confirmation but the directory's own key of the entry.
-fn is_forgotten(known: &Confirmation) -> bool {
+fn is_forgotten(known: &DirectoryAck) -> bool {
     known.revision.0 == 0 && known.fingerprint.is_none()
 }
 
@@ -80,7 +80,7 @@ async fn directories(place: &impl Place) -> Vec<String> {
     rows.iter().filter_map(|row| row.text(0)).collect()
 }
 
-async fn claim(place: &impl Place, claim: &Claim) -> Result<(SqlStore, Reign), ClaimError> {
+async fn claim(place: &impl Place, claim: &Claim) -> Result<(SqlStore, ClaimGrant), ClaimError> {
     let mut store = SqlStore::open(&place.url_to_create()).await.unwrap();
     let reign = store.claim(claim, at(0).now).await?;
     Ok((store, reign))
@@ -103,7 +103,7 @@ async fn writes_in(store: &SqlStore, namespace: &str) -> [Result<(), StoreError>
     let other = format!("directory {zone}");
     [
         store.commit(&[put_domain_in(namespace, "acme", "acme.example")], at(1)).await.map(|_| ()),
-        store.use_directories(&[other].into(), now).await,
+        store.set_directories(&[other].into(), now).await,
         store.close_months(&zone.parse().unwrap(), now).await.map(|_| ()),
     ]
 }
@@ -114,7 +114,7 @@ async fn stands(store: &SqlStore) {
 
 async fn stands_in(store: &SqlStore, namespace: &str) {
     writes_in(store, namespace).await.into_iter().for_each(|written| written.unwrap());
-    store.changed_by_members(0).await.unwrap();
+    store.self_service_changes(0).await.unwrap();
     store.check_claim().await.unwrap();
 }
 
@@ -130,7 +130,7 @@ async fn is_superseded_in(store: &SqlStore, namespace: &str, epoch: i64) {
         );
     }
     // It learns of it also where it has nothing to write.
-    let looked = store.changed_by_members(0).await;
+    let looked = store.self_service_changes(0).await;
     assert!(
         matches!(looked, Err(StoreError::Superseded { epoch: found }) if found == epoch),
         "{looked:?}"
@@ -143,7 +143,7 @@ async fn is_superseded_in(store: &SqlStore, namespace: &str, epoch: i64) {
 }
 
 #[track_caller]
-fn overlapping(claimed: Result<(SqlStore, Reign), ClaimError>, with: &str, in_what: &str) {
+fn overlapping(claimed: Result<(SqlStore, ClaimGrant), ClaimError>, with: &str, in_what: &str) {
     match claimed.map(|(_, reign)| reign) {
         Err(ClaimError::Overlapping { holder, namespaces }) => {
             assert_eq!((&*holder, &*namespaces), (with, in_what))
@@ -158,7 +158,7 @@ claims! {
         stands(&first).await;
         let (second, after) = claim(place, &of([], "second")).await.unwrap();
         assert!(after.epoch > before.epoch);
-        assert!(!after.was_put_back);
+        assert!(!after.rolled_back);
         is_superseded(&first, before.epoch).await;
         stands(&second).await;
     }
@@ -173,7 +173,7 @@ claims! {
         SqlStore::open_existing(&place.url()).await.unwrap().check_claim().await.unwrap();
         claim(place, &of([], "second")).await.unwrap();
         assert!(matches!(first.check_claim().await, Err(StoreError::Superseded { epoch }) if epoch == before.epoch));
-        let looked = first.changed_by_members(0).await;
+        let looked = first.self_service_changes(0).await;
         assert!(matches!(looked, Err(StoreError::Superseded { .. })), "nobody ever changed anything of themselves: {looked:?}");
         application.close().await;
     }
@@ -310,13 +310,13 @@ claims! {
     async fn another_cluster_has_directories_brought_everything_again(place) {
         let (first, _) = claim(place, &of([], "first")).await.unwrap();
         let alice = alice(&first).await;
-        first.use_directories(&["one".to_owned()].into(), at(0).now).await.unwrap();
+        first.set_directories(&["one".to_owned()].into(), at(0).now).await.unwrap();
         let confirmed = revisions(&[("one", 1)]);
         let confirm = Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account: alice.id, confirmed });
         first.commit(&[confirm], at(0)).await.unwrap().remove(0).unwrap();
         let elsewhere = Claim { cluster: "two".to_owned(), accept_cluster: true, ..of([], "second") };
         let (second, reign) = claim(place, &elsewhere).await.unwrap();
-        assert!(!reign.was_put_back, "who knows");
+        assert!(!reign.rolled_back, "who knows");
         let found = second.list(None).await.unwrap().remove(0);
         assert!(found.confirmed.values().all(is_forgotten) && found.revision.0 > alice.revision.0 + 1000);
     }
@@ -344,25 +344,25 @@ claims! {
     async fn a_store_that_was_put_back_is_noticed_by_the_epoch_that_the_cluster_knows(place) {
         let (first, _) = claim(place, &of([], "first")).await.unwrap();
         let alice = alice(&first).await;
-        first.use_directories(&["one".to_owned()].into(), at(0).now).await.unwrap();
+        first.set_directories(&["one".to_owned()].into(), at(0).now).await.unwrap();
         let confirmed = revisions(&[("one", 1)]);
         let confirm = Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account: alice.id, confirmed });
         first.commit(&[confirm], at(0)).await.unwrap().remove(0).unwrap();
 
-        let (second, reign) = claim(place, &Claim { known: Progress { epoch: 41, commits: 0 }, ..of([], "second") }).await.unwrap();
-        assert_eq!((reign.epoch, reign.was_put_back), (42, true));
+        let (second, reign) = claim(place, &Claim { known: CommitPosition { epoch: 41, commits: 0 }, ..of([], "second") }).await.unwrap();
+        assert_eq!((reign.epoch, reign.rolled_back), (42, true));
         let found = second.list(None).await.unwrap().remove(0);
         assert!(found.confirmed.values().all(is_forgotten), "directories are brought everything again");
         assert!(found.revision.0 > alice.revision.0 + 1000, "and as something newer than whatever they have");
-        let (_, reign) = claim(place, &Claim { known: Progress { epoch: 42, commits: 0 }, ..of([], "third") }).await.unwrap();
-        assert_eq!((reign.epoch, reign.was_put_back), (43, false));
+        let (_, reign) = claim(place, &Claim { known: CommitPosition { epoch: 42, commits: 0 }, ..of([], "third") }).await.unwrap();
+        assert_eq!((reign.epoch, reign.rolled_back), (43, false));
     }
 
     async fn a_store_that_was_put_back_under_a_claim_that_stood_already_is_noticed_by_its_commits(place) {
         let (mut first, reign) = claim(place, &of([], "first")).await.unwrap();
-        let (tell, told) = watch::channel(Progress::default());
+        let (tell, told) = watch::channel(CommitPosition::default());
         first.tell_progress(tell);
-        assert_eq!(*told.borrow(), Progress { epoch: reign.epoch, commits: 0 });
+        assert_eq!(*told.borrow(), CommitPosition { epoch: reign.epoch, commits: 0 });
         let alice = alice(&first).await;
         stands(&first).await;
         let known = *told.borrow();
@@ -381,7 +381,7 @@ claims! {
         application.execute("UPDATE operators SET commits = 8", &[]).await.unwrap();
         is_superseded(&first, reign.epoch).await;
         let (second, after) = claim(place, &Claim { known, ..of([], "second") }).await.unwrap();
-        assert_eq!((after.epoch, after.was_put_back), (reign.epoch + 1, true));
+        assert_eq!((after.epoch, after.rolled_back), (reign.epoch + 1, true));
         stands(&second).await;
         application.close().await;
     }
@@ -390,15 +390,15 @@ claims! {
         let (mut first, reign) = claim(place, &of(["acme"], "first")).await.unwrap();
         stands(&first).await;
         first.resign().await.unwrap();
-        let known = Progress { epoch: reign.epoch, commits: 3 };
+        let known = CommitPosition { epoch: reign.epoch, commits: 3 };
         let (second, reign) = claim(place, &Claim { known, ..of(["acme"], "second") }).await.unwrap();
-        assert!(!reign.was_put_back);
+        assert!(!reign.rolled_back);
         stands(&second).await;
         let (third, _) = claim(place, &Claim { supersede: true, ..of(["acme", "bolt"], "third") }).await.unwrap();
-        let known = Progress { epoch: reign.epoch, commits: 3 };
+        let known = CommitPosition { epoch: reign.epoch, commits: 3 };
         let again = Claim { known, supersede: true, ..of(["acme"], "fourth") };
         let (_, reign) = claim(place, &again).await.unwrap();
-        assert!(!reign.was_put_back);
+        assert!(!reign.rolled_back);
         assert!(writes(&third).await.iter().all(Result::is_err));
     }
 
@@ -406,9 +406,9 @@ claims! {
         let (first, before) = claim(place, &of([], "first")).await.unwrap();
         stands(&first).await;
         for epoch in [i64::MAX, i64::MAX - 1, i64::MIN, 1 << 40] {
-            let known = Progress { epoch, commits: i64::MAX };
+            let known = CommitPosition { epoch, commits: i64::MAX };
             let (store, reign) = claim(place, &Claim { known, ..of([], "next") }).await.unwrap();
-            assert!(reign.known_was_ignored && !reign.was_put_back, "{reign:?}");
+            assert!(reign.known_was_ignored && !reign.rolled_back, "{reign:?}");
             assert!((before.epoch..before.epoch + 10).contains(&reign.epoch), "{reign:?}");
             stands(&store).await;
             store.close().await;
@@ -425,9 +425,9 @@ claims! {
             let took_over = format!("UPDATE leadership SET epoch = {absurd}");
             application.execute(&took_over, &[]).await.unwrap();
             application.execute(&format!("UPDATE operators SET epoch = {absurd} WHERE holder <> 'beside'"), &[]).await.unwrap();
-            let known = Progress { epoch: absurd, commits: 3 };
+            let known = CommitPosition { epoch: absurd, commits: 3 };
             let (next, reign) = claim(place, &Claim { known, ..of(["acme"], "next") }).await.unwrap();
-            assert_eq!((reign.absurd_epoch, reign.was_put_back), (Some(absurd), false));
+            assert_eq!((reign.absurd_epoch, reign.rolled_back), (Some(absurd), false));
             assert!(before.epoch < reign.epoch && reign.epoch < before.epoch + 5, "above every claim that stands: {reign:?}");
             stands(&next).await;
             stands_in(&beside, "bolt").await;

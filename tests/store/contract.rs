@@ -1,9 +1,9 @@
 //! The contract, one function per sentence, each kept by every store.
 
 use jiff::Timestamp;
-use roster::domain::account::{AccountId, Lifecycle, Revision, TransactionKind};
+use roster::domain::account::{AccountId, LoginState, Revision, TransactionKind};
 use roster::domain::organization::LoginName;
-use roster::store::{AccountKey, Counts, Occasion, OrganizationRecord, Receipt, Refusal, Store};
+use roster::store::{AccountKey, CommitTime, Counts, OrganizationRecord, Receipt, Refusal, Store};
 
 use crate::Bench;
 use crate::plans::{
@@ -91,7 +91,7 @@ contract! {
         let store = bench.store();
         done(commit(store, put_domain("acme", "acme.example")).await);
         let now = Timestamp::from_nanosecond(1_800_000_000_123_456_789).unwrap();
-        let answers = store.commit(&[create("alice", "alice@acme.example")], Occasion { now, deadline: now }).await.unwrap();
+        let answers = store.commit(&[create("alice", "alice@acme.example")], CommitTime { now, deadline: now }).await.unwrap();
         let created = account(answers.into_iter().next().unwrap());
         assert_eq!(created.created.as_nanosecond(), 1_800_000_000_123_456_000);
         assert_eq!(find(store, "alice").await, Some(created));
@@ -266,7 +266,7 @@ contract! {
         let first = alice(store).await;
         let disable = switch(&first, TransactionKind::Disable);
         let disabled = account(commit_at(store, disable.clone(), 5).await);
-        assert_eq!((disabled.content.lifecycle, disabled.transaction.started), (Lifecycle::Disabled, at(5).now));
+        assert_eq!((disabled.content.lifecycle, disabled.transaction.started), (LoginState::Disabled, at(5).now));
         let enabled = account(commit(store, switch(&disabled, TransactionKind::Enable)).await);
         assert_eq!(account(commit_at(store, disable, 60).await), enabled);
         assert_eq!(find(store, "alice").await, Some(enabled));

@@ -2,10 +2,10 @@
 //! change their own.
 
 use roster::domain::account::{
-    Account, Copied, Lifecycle, PostalAddress, Profile, Revision, TransactionKind,
+    Account, Copied, LoginState, PostalAddress, Profile, Revision, TransactionKind,
 };
-use roster::domain::group::Detail;
-use roster::domain::self_service::{MemberValues, Own, SelfChange};
+use roster::domain::group::SelfServiceField;
+use roster::domain::self_service::{Override, Overrides, ProfileChange};
 use roster::plan::Plan;
 use roster::store::{Receipt, Refusal, Store};
 
@@ -18,7 +18,7 @@ use crate::plans::{
 };
 
 /// Creates alice in a group whose members may change these of their details.
-async fn member(store: &impl Store, details: &[Detail]) -> Account {
+async fn member(store: &impl Store, details: &[SelfServiceField]) -> Account {
     done(commit(store, put_self_service("users", details)).await);
     alice(store).await
 }
@@ -27,8 +27,8 @@ async fn copies(store: &impl Store, plans: &[Plan]) -> Vec<Account> {
     store.commit(plans, at(0)).await.unwrap().into_iter().map(account).collect()
 }
 
-fn phone(number: &str) -> SelfChange {
-    SelfChange::Phone(Some(number.to_owned()))
+fn phone(number: &str) -> ProfileChange {
+    ProfileChange::Phone(Some(number.to_owned()))
 }
 
 /// What a planner writes when the `User` declares this profile: the member's values hold where it
@@ -133,16 +133,16 @@ contract! {
 
     async fn a_member_changes_what_the_group_lists_and_owns_the_value(bench) {
         let store = bench.store();
-        let details = [Detail::Name, Detail::Phone, Detail::Address, Detail::TimeZone, Detail::Notifications];
+        let details = [SelfServiceField::Name, SelfServiceField::Phone, SelfServiceField::Address, SelfServiceField::TimeZone, SelfServiceField::Notifications];
         let alice = member(store, &details).await;
         let place = PostalAddress { street: vec!["1 Main St".to_owned()], ..PostalAddress::default() };
         let changes = [
-            SelfChange::Name("Al".to_owned()),
+            ProfileChange::Name("Al".to_owned()),
             phone("1"),
             phone("2"),
-            SelfChange::Address(Some(place.clone())),
-            SelfChange::TimeZone(Some("America/Phoenix".to_owned())),
-            SelfChange::Notifications(["CaseAssigned".to_owned()].into()),
+            ProfileChange::Address(Some(place.clone())),
+            ProfileChange::TimeZone(Some("America/Phoenix".to_owned())),
+            ProfileChange::Notifications(["CaseAssigned".to_owned()].into()),
         ];
         let changed = account(commit(store, by_member(&alice, &changes)).await);
         assert_eq!(changed.content.profile, Profile {
@@ -152,16 +152,16 @@ contract! {
             time_zone: Some("America/Phoenix".to_owned()),
             notifications: ["CaseAssigned".to_owned()].into(),
         });
-        assert_eq!(changed.content.member.display_name, Some(Own { value: "Al".to_owned(), over: "Alice Smith".to_owned() }));
-        assert_eq!(changed.content.member.phone, Some(Own { value: Some("2".to_owned()), over: None }));
+        assert_eq!(changed.content.member.display_name, Some(Override { value: "Al".to_owned(), base: "Alice Smith".to_owned() }));
+        assert_eq!(changed.content.member.phone, Some(Override { value: Some("2".to_owned()), base: None }));
         assert_eq!((changed.owner.clone(), changed.transaction.clone()), (alice.owner, alice.transaction));
         assert_eq!(find(store, "alice").await, Some(changed));
     }
 
     async fn a_member_changes_nothing_that_the_group_does_not_list(bench) {
         let store = bench.store();
-        let alice = member(store, &[Detail::Phone, Detail::Password]).await;
-        for changes in [&[SelfChange::Name("Al".to_owned())][..], &[phone("1"), SelfChange::TimeZone(None)], &[SelfChange::Email(email("al@acme.example"))]] {
+        let alice = member(store, &[SelfServiceField::Phone, SelfServiceField::Password]).await;
+        for changes in [&[ProfileChange::Name("Al".to_owned())][..], &[phone("1"), ProfileChange::TimeZone(None)], &[ProfileChange::Email(email("al@acme.example"))]] {
             assert_eq!(commit(store, by_member(&alice, changes)).await, Err(Refusal::NotSelfService));
         }
         assert_eq!(find(store, "alice").await, Some(alice.clone()));
@@ -171,7 +171,7 @@ contract! {
 
     async fn withdrawing_self_service_leaves_what_members_changed(bench) {
         let store = bench.store();
-        let alice = member(store, &[Detail::Phone]).await;
+        let alice = member(store, &[SelfServiceField::Phone]).await;
         let changed = account(commit(store, by_member(&alice, &[phone("1")])).await);
         done(commit(store, put_self_service("users", &[])).await);
         assert_eq!(find(store, "alice").await, Some(changed));
@@ -180,7 +180,7 @@ contract! {
     async fn what_a_group_lists_is_in_force_for_the_plans_after_it_in_the_same_commit(bench) {
         let store = bench.store();
         let alice = alice(store).await;
-        let plans = [by_member(&alice, &[phone("1")]), put_self_service("users", &[Detail::Phone]), by_member(&alice, &[phone("2")]), put_self_service("users", &[]), by_member(&alice, &[phone("3")])];
+        let plans = [by_member(&alice, &[phone("1")]), put_self_service("users", &[SelfServiceField::Phone]), by_member(&alice, &[phone("2")]), put_self_service("users", &[]), by_member(&alice, &[phone("3")])];
         let answers: Vec<Option<Refusal>> = store.commit(&plans, at(0)).await.unwrap().into_iter().map(Result::err).collect();
         assert_eq!(answers, [Some(Refusal::NotSelfService), None, None, None, Some(Refusal::NotSelfService)]);
         assert_eq!(find(store, "alice").await.unwrap().content.profile.phone.as_deref(), Some("2"));
@@ -188,16 +188,16 @@ contract! {
 
     async fn a_disabled_member_changes_nothing(bench) {
         let store = bench.store();
-        let alice = member(store, &[Detail::Phone]).await;
+        let alice = member(store, &[SelfServiceField::Phone]).await;
         let disabled = account(commit(store, switch(&alice, TransactionKind::Disable)).await);
-        assert_eq!(disabled.content.lifecycle, Lifecycle::Disabled);
+        assert_eq!(disabled.content.lifecycle, LoginState::Disabled);
         assert_eq!(commit(store, by_member(&disabled, &[phone("1")])).await, Err(Refusal::NotSelfService));
         assert_eq!(find(store, "alice").await, Some(disabled));
     }
 
     async fn a_member_is_known_by_their_account_in_their_organization_only(bench) {
         let store = bench.store();
-        let alice = member(store, &[Detail::Phone]).await;
+        let alice = member(store, &[SelfServiceField::Phone]).await;
         let elsewhere = Account { namespace: "other".to_owned(), ..alice.clone() };
         assert_eq!(commit(store, by_member(&elsewhere, &[phone("1")])).await, Err(Refusal::Stale));
         cases_unassigned(commit(store, delete(&alice)).await, alice.id);
@@ -206,15 +206,15 @@ contract! {
 
     async fn a_members_new_address_is_listed_and_nobody_elses(bench) {
         let store = bench.store();
-        done(commit(store, put_self_service("users", &[Detail::Email, Detail::Phone])).await);
+        done(commit(store, put_self_service("users", &[SelfServiceField::Email, SelfServiceField::Phone])).await);
         let [alice, bob] = people(store, [("alice", "alice@acme.example"), ("bob", "bob@acme.example")]).await;
-        let to = |address: &str| [phone("1"), SelfChange::Email(email(address))];
+        let to = |address: &str| [phone("1"), ProfileChange::Email(email(address))];
         for (address, refusal) in [("alice@nowhere.example", Refusal::DomainNotAllowed), ("bob@acme.example", Refusal::EmailTaken)] {
             assert_eq!(commit(store, by_member(&alice, &to(address))).await, Err(refusal));
             assert_eq!(find(store, "alice").await.as_ref(), Some(&alice), "whole or not at all");
         }
         let changed = account(commit(store, by_member(&alice, &to("al@eu.acme.example"))).await);
-        assert_eq!(changed.content.member.email, Some(Own { value: "al@eu.acme.example".to_owned(), over: "alice@acme.example".to_owned() }));
+        assert_eq!(changed.content.member.email, Some(Override { value: "al@eu.acme.example".to_owned(), base: "alice@acme.example".to_owned() }));
         account(commit(store, update(&bob, |content| content.email = email("alice@acme.example"))).await);
         have(&addresses(store).await, &[("alice", "al@eu.acme.example"), ("bob", "alice@acme.example")]);
         assert_eq!(commit(store, by_member(&changed, &to("alice@acme.example"))).await, Err(Refusal::EmailTaken));
@@ -222,35 +222,35 @@ contract! {
 
     async fn a_member_keeps_an_address_whose_domain_is_not_listed_any_more(bench) {
         let store = bench.store();
-        done(commit(store, put_self_service("users", &[Detail::Email, Detail::Phone])).await);
+        done(commit(store, put_self_service("users", &[SelfServiceField::Email, SelfServiceField::Phone])).await);
         let [alice] = people(store, [("alice", "alice@eu.acme.example")]).await;
         done(commit(store, put_domain("acme", "acme.example")).await);
-        account(commit(store, by_member(&alice, &[phone("1"), SelfChange::Email(email("alice@eu.acme.example"))])).await);
+        account(commit(store, by_member(&alice, &[phone("1"), ProfileChange::Email(email("alice@eu.acme.example"))])).await);
     }
 
     async fn a_members_value_stays_until_its_field_is_declared_anew(bench) {
         let store = bench.store();
-        let alice = member(store, &[Detail::Name, Detail::Phone]).await;
-        let changed = account(commit(store, by_member(&alice, &[phone("1"), SelfChange::Name("Al".to_owned())])).await);
+        let alice = member(store, &[SelfServiceField::Name, SelfServiceField::Phone]).await;
+        let changed = account(commit(store, by_member(&alice, &[phone("1"), ProfileChange::Name("Al".to_owned())])).await);
         let renamed = Profile { display_name: "Alice Jones".to_owned(), ..alice.content.profile.clone() };
         let after = account(commit(store, declare(&changed, &renamed)).await);
         assert_eq!((after.content.profile.display_name.as_str(), after.content.profile.phone.as_deref()), ("Alice Jones", Some("1")));
         let again = Profile { phone: Some("9".to_owned()), ..renamed };
         let after = account(commit(store, declare(&after, &again)).await);
-        assert_eq!((after.content.profile, after.content.member), (again, MemberValues::default()));
+        assert_eq!((after.content.profile, after.content.member), (again, Overrides::default()));
     }
 
     async fn a_member_who_goes_back_to_the_declared_value_owns_it_no_more(bench) {
         let store = bench.store();
-        let alice = member(store, &[Detail::Phone]).await;
+        let alice = member(store, &[SelfServiceField::Phone]).await;
         let changed = account(commit(store, by_member(&alice, &[phone("1")])).await);
-        let back = account(commit(store, by_member(&changed, &[SelfChange::Phone(None)])).await);
+        let back = account(commit(store, by_member(&changed, &[ProfileChange::Phone(None)])).await);
         assert_eq!(back.content, alice.content);
     }
 
     async fn a_plan_from_before_a_member_changed_something_is_stale(bench) {
         let store = bench.store();
-        let alice = member(store, &[Detail::Phone]).await;
+        let alice = member(store, &[SelfServiceField::Phone]).await;
         let [bob] = people(store, [("bob", "bob@acme.example")]).await;
         let before = [update(&alice, |content| content.role = None), delete(&alice), moving(delete(&bob), &[(&alice, "bob@acme.example")]), seeing(create("new", "new@acme.example"), &[&alice])];
         let plans: Vec<Plan> = [by_member(&alice, &[phone("1")])].into_iter().chain(before).collect();
@@ -262,8 +262,8 @@ contract! {
 
     async fn a_member_who_changes_nothing_writes_nothing(bench) {
         let store = bench.store();
-        let alice = member(store, &[Detail::Phone]).await;
-        for changes in [&[][..], &[SelfChange::Phone(None)], &[phone("1"), SelfChange::Phone(None)]] {
+        let alice = member(store, &[SelfServiceField::Phone]).await;
+        for changes in [&[][..], &[ProfileChange::Phone(None)], &[phone("1"), ProfileChange::Phone(None)]] {
             assert_eq!(commit(store, by_member(&alice, changes)).await, Ok(Receipt::Account(Box::new(alice.clone()))));
         }
         assert_eq!(find(store, "alice").await, Some(alice));

@@ -1,7 +1,7 @@
 //! The contract on permissions, one function per sentence: who follows whom, what is written down
 //! of it, and who stays in control.
 
-use roster::domain::account::{Account, Lifecycle, Revision, Source, TransactionKind};
+use roster::domain::account::{Account, LoginState, Revision, Source, TransactionKind};
 use roster::plan::Plan;
 use roster::store::{Receipt, Refusal, Store};
 
@@ -66,7 +66,7 @@ contract! {
         assert_eq!(lineage(store, &["a"]).await, ["a", "b", "c", "d"]);
         assert_eq!(lineage(store, &["c", "aside"]).await, ["aside", "b", "c", "d"]);
         assert_eq!(lineage(store, &["e"]).await, ["e"]);
-        let found = store.lineage(&[("acme".to_owned(), "a".to_owned())]).await.unwrap();
+        let found = store.inheritance_chain(&[("acme".to_owned(), "a".to_owned())]).await.unwrap();
         assert_eq!(found.get(&("acme".to_owned(), "d".to_owned())).cloned(), find(store, "d").await);
     }
 
@@ -99,7 +99,7 @@ contract! {
         assert!(lineage(store, &["ghost", "only"]).await.is_empty());
         assert!(lineage(store, &[]).await.is_empty());
         let both = [("acme".to_owned(), "b".to_owned()), ("other".to_owned(), "only".to_owned())];
-        assert_eq!(store.lineage(&both).await.unwrap().len(), 2);
+        assert_eq!(store.inheritance_chain(&both).await.unwrap().len(), 2);
         assert_eq!(heirs(store, "ghost").await, Some(vec!["b".to_owned()]));
         assert_eq!(heirs(store, "a").await, None, "those of the other organization follow its own");
     }
@@ -339,7 +339,7 @@ contract! {
         let store = bench.store();
         let [root, _] = members(store, [("root", "administrators"), ("u", "users")]).await;
         let both = update(&root, |content| {
-            content.lifecycle = Lifecycle::Disabled;
+            content.lifecycle = LoginState::Disabled;
             "users".clone_into(&mut content.group);
         });
         let before = store.list(None).await.unwrap();

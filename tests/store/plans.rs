@@ -5,25 +5,27 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use roster::domain::account::{
-    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Copied, Departure,
-    FromSecret, Lifecycle, Owner, PostalAddress, Profile, Revision, Source, TransactionId,
+    Account, AccountId, AccountSpec, Cloned, Confirmations, Copied, DeletedAccount, DirectoryAck,
+    LoginState, Owner, PostalAddress, Profile, Revision, SecretPassword, Source, TransactionId,
     TransactionKind,
 };
 use roster::domain::email::{Domain, Email};
-use roster::domain::group::{Detail, GroupContent};
+use roster::domain::group::{GroupContent, SelfServiceField};
 use roster::domain::organization::{CustomerId, LoginName, Organization};
 use roster::domain::password::PasswordHash;
 use roster::domain::permission::{Permissions, parse_all};
-use roster::domain::self_service::{MemberValues, Own, SelfChange};
+use roster::domain::self_service::{Override, Overrides, ProfileChange};
 use roster::plan::{
-    AccountChange, AccountPlan, AddressMove, ConfirmPlan, DomainPlan, GroupPlan, Keep, Leaving,
-    Listing, MemberPlan, Plan, RehashPlan, SeenAccount,
+    AccountChange, AccountPlan, AddressMove, ConfirmPlan, Deleting, DomainPlan, FrozenPermissions,
+    GroupPlan, Listing, MemberPlan, Plan, Precondition, RehashPlan,
 };
-use roster::store::{AccountKey, Occasion, OrganizationRecord, Receipt, Refusal, Store, UserName};
+use roster::store::{
+    AccountKey, CommitTime, OrganizationRecord, Receipt, Refusal, Store, UserName,
+};
 
-pub(crate) fn at(second: i64) -> Occasion {
+pub(crate) fn at(second: i64) -> CommitTime {
     let time = |second| Timestamp::from_second(1_800_000_000 + second).unwrap();
-    Occasion { now: time(second), deadline: time(second + 1200) }
+    CommitTime { now: time(second), deadline: time(second + 1200) }
 }
 
 pub(crate) fn organization(namespace: &str, customer_id: &str) -> Organization {
@@ -34,8 +36,8 @@ pub(crate) fn organization(namespace: &str, customer_id: &str) -> Organization {
 }
 
 /// The namespaces, nobody of which is being deleted.
-pub(crate) fn nobody_leaves(namespaces: &[&str]) -> HashMap<String, Leaving> {
-    namespaces.iter().map(|&namespace| (namespace.to_owned(), Leaving::default())).collect()
+pub(crate) fn nobody_leaves(namespaces: &[&str]) -> HashMap<String, Deleting> {
+    namespaces.iter().map(|&namespace| (namespace.to_owned(), Deleting::default())).collect()
 }
 
 pub(crate) fn acme() -> Organization {
@@ -54,10 +56,10 @@ pub(crate) fn owner(name: &str) -> Owner {
     Owner { name: name.to_owned(), uid: format!("uid of {name}"), generation: 1 }
 }
 
-pub(crate) fn content(address: &str) -> Content {
-    Content {
+pub(crate) fn content(address: &str) -> AccountSpec {
+    AccountSpec {
         email: email(address),
-        lifecycle: Lifecycle::Enabled,
+        lifecycle: LoginState::Enabled,
         group: "users".to_owned(),
         grants: permissions(&[]),
         source: None,
@@ -65,14 +67,14 @@ pub(crate) fn content(address: &str) -> Content {
         teams: [].into(),
         profile: Profile { display_name: "Alice Smith".to_owned(), ..Profile::default() },
         copied: None,
-        member: MemberValues::default(),
+        member: Overrides::default(),
     }
 }
 
-pub(crate) fn full_content(address: &str) -> Content {
-    Content {
+pub(crate) fn full_content(address: &str) -> AccountSpec {
+    AccountSpec {
         email: email(address),
-        lifecycle: Lifecycle::Disabled,
+        lifecycle: LoginState::Disabled,
         group: "administrators".to_owned(),
         grants: permissions(&["orders:read", "cases:write"]),
         source: Some(Source::Cloned(Cloned {
@@ -104,9 +106,9 @@ pub(crate) fn full_content(address: &str) -> Content {
             teams: ["day-shift".to_owned()].into(),
             profile: Profile { display_name: "Carol".to_owned(), ..Profile::default() },
         }),
-        member: MemberValues {
-            phone: Some(Own { value: Some("+1 602 555 0100".to_owned()), over: None }),
-            ..MemberValues::default()
+        member: Overrides {
+            phone: Some(Override { value: Some("+1 602 555 0100".to_owned()), base: None }),
+            ..Overrides::default()
         },
     }
 }
@@ -134,13 +136,13 @@ pub(crate) fn plan(organization: Organization, owner: Owner, change: AccountChan
         owner,
         change,
         moves: vec![],
-        keeps: vec![],
-        seen: vec![],
-        leaving: Leaving::default(),
+        freezes: vec![],
+        preconditions: vec![],
+        leaving: Deleting::default(),
     }
 }
 
-pub(crate) fn create_in(organization: Organization, name: &str, content: Content) -> Plan {
+pub(crate) fn create_in(organization: Organization, name: &str, content: AccountSpec) -> Plan {
     let owner = owner(name);
     let change = AccountChange::Create {
         id: None,
@@ -182,7 +184,7 @@ pub(crate) fn create_member(name: &str, address: &str, group: &str) -> Plan {
 
 /// A new account that has its own permissions from a source.
 pub(crate) fn create_heir(organization: Organization, name: &str, source: Option<Source>) -> Plan {
-    let content = Content { source, ..content(&format!("{name}@acme.example")) };
+    let content = AccountSpec { source, ..content(&format!("{name}@acme.example")) };
     create_in(organization, name, content)
 }
 
@@ -191,7 +193,10 @@ pub(crate) fn create_copy(name: &str, of: &str) -> Plan {
     create_in(
         acme(),
         name,
-        Content { email: Email::stored(of.to_owned()).placeholder(1), ..content("x@acme.example") },
+        AccountSpec {
+            email: Email::stored(of.to_owned()).placeholder(1),
+            ..content("x@acme.example")
+        },
     )
 }
 
@@ -214,7 +219,7 @@ pub(crate) fn presented(plan: Plan, organization: Organization) -> Plan {
 }
 
 /// An update from the account as it is given, without a transaction.
-pub(crate) fn update(account: &Account, edit: impl FnOnce(&mut Content)) -> Plan {
+pub(crate) fn update(account: &Account, edit: impl FnOnce(&mut AccountSpec)) -> Plan {
     let mut content = account.content.clone();
     edit(&mut content);
     change(
@@ -234,7 +239,7 @@ pub(crate) fn update(account: &Account, edit: impl FnOnce(&mut Content)) -> Plan
 pub(crate) fn switch(account: &Account, kind: TransactionKind) -> Plan {
     let mut content = account.content.clone();
     content.lifecycle =
-        if kind == TransactionKind::Disable { Lifecycle::Disabled } else { Lifecycle::Enabled };
+        if kind == TransactionKind::Disable { LoginState::Disabled } else { LoginState::Enabled };
     let transaction = Some((TransactionId::of_change(account.id, kind, account.revision), kind));
     change(
         account,
@@ -285,9 +290,9 @@ pub(crate) fn moving(plan: Plan, moves: &[(&Account, &str)]) -> Plan {
 /// The plan, made from others as they are given.
 pub(crate) fn seeing(plan: Plan, others: &[&Account]) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
-    plan.seen = others
+    plan.preconditions = others
         .iter()
-        .map(|other| SeenAccount { account: other.id, revision: other.revision })
+        .map(|other| Precondition { account: other.id, revision: other.revision })
         .collect();
     Plan::Account(plan)
 }
@@ -295,12 +300,12 @@ pub(crate) fn seeing(plan: Plan, others: &[&Account]) -> Plan {
 /// The plan, while others keep something of theirs, or follow their source again.
 pub(crate) fn making_keep(plan: Plan, keeps: &[(&Account, Option<&[&str]>)]) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
-    let one = |(account, kept): &(&Account, Option<&[&str]>)| Keep {
+    let one = |(account, kept): &(&Account, Option<&[&str]>)| FrozenPermissions {
         account: account.id,
         from: account.revision,
         kept: kept.map(permissions),
     };
-    plan.keeps = keeps.iter().map(one).collect();
+    plan.freezes = keeps.iter().map(one).collect();
     Plan::Account(plan)
 }
 
@@ -313,10 +318,10 @@ pub(crate) fn while_leave(plan: Plan, names: &[&str]) -> Plan {
 /// of these names.
 pub(crate) fn while_all_leave_but(plan: Plan, names: &[&str]) -> Plan {
     let last = Arc::new(names.iter().map(|&name| name.to_owned()).collect());
-    leaving(plan, Leaving { last: Some(last), ..Leaving::default() })
+    leaving(plan, Deleting { last: Some(last), ..Deleting::default() })
 }
 
-fn leaving(mut plan: Plan, all: Leaving) -> Plan {
+fn leaving(mut plan: Plan, all: Deleting) -> Plan {
     match &mut plan {
         Plan::Account(plan) => plan.leaving = all,
         Plan::Group(GroupPlan::Put { leaving, .. } | GroupPlan::Drop { leaving, .. })
@@ -332,7 +337,7 @@ fn leaving(mut plan: Plan, all: Leaving) -> Plan {
 }
 
 /// What the member of an account changes of themselves.
-pub(crate) fn by_member(account: &Account, changes: &[SelfChange]) -> Plan {
+pub(crate) fn by_member(account: &Account, changes: &[ProfileChange]) -> Plan {
     Plan::Member(MemberPlan {
         namespace: account.namespace.clone(),
         account: account.id,
@@ -354,12 +359,12 @@ pub(crate) fn hash(password: &str) -> PasswordHash {
 }
 
 /// A password as version `1` of a Secret has it.
-pub(crate) fn from_secret(password: &str) -> FromSecret {
-    FromSecret { hash: hash(password), version: "1".to_owned() }
+pub(crate) fn from_secret(password: &str) -> SecretPassword {
+    SecretPassword { hash: hash(password), version: "1".to_owned() }
 }
 
 /// The plan, with a password from a Secret.
-pub(crate) fn with_password(plan: Plan, set: FromSecret) -> Plan {
+pub(crate) fn with_password(plan: Plan, set: SecretPassword) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
     match &mut plan.change {
         AccountChange::Create { password, .. } | AccountChange::Update { password, .. } => {
@@ -373,7 +378,7 @@ pub(crate) fn with_password(plan: Plan, set: FromSecret) -> Plan {
 }
 
 /// A new password from a Secret, which is a transaction.
-pub(crate) fn change_password(account: &Account, set: FromSecret) -> Plan {
+pub(crate) fn change_password(account: &Account, set: SecretPassword) -> Plan {
     let kind = TransactionKind::PasswordChange;
     let transaction = Some((TransactionId::of_change(account.id, kind, account.revision), kind));
     let (content, from) = (account.content.clone(), account.revision);
@@ -405,7 +410,7 @@ pub(crate) fn confirm(account: AccountId, confirmed: &[(&str, i64)]) -> Plan {
 
 pub(crate) fn revisions(confirmed: &[(&str, i64)]) -> Confirmations {
     let confirmation =
-        |revision| Confirmation { revision: Revision(revision), fingerprint: None, handle: None };
+        |revision| DirectoryAck { revision: Revision(revision), fingerprint: None, handle: None };
     confirmed
         .iter()
         .map(|&(directory, revision)| (directory.to_owned(), confirmation(revision)))
@@ -428,18 +433,18 @@ pub(crate) fn adopt(account: &Account, name: &str) -> Plan {
 
 pub(crate) async fn use_directories(store: &impl Store, directories: &[&str], second: i64) {
     let directories: BTreeSet<String> = directories.iter().map(|&name| name.to_owned()).collect();
-    store.use_directories(&directories, at(second).now).await.unwrap();
+    store.set_directories(&directories, at(second).now).await.unwrap();
 }
 
 /// A group whose members may change this of themselves.
-pub(crate) fn put_self_service(name: &str, details: &[Detail]) -> Plan {
+pub(crate) fn put_self_service(name: &str, details: &[SelfServiceField]) -> Plan {
     let content =
         GroupContent { self_service: details.iter().copied().collect(), ..GroupContent::default() };
     Plan::Group(GroupPlan::Put {
         namespace: "acme".to_owned(),
         name: name.to_owned(),
         content,
-        leaving: Leaving::default(),
+        leaving: Deleting::default(),
     })
 }
 
@@ -450,7 +455,7 @@ pub(crate) fn put_group(name: &str, full_control: bool, texts: &[&str]) -> Plan 
         namespace: "acme".to_owned(),
         name: name.to_owned(),
         content,
-        leaving: Leaving::default(),
+        leaving: Deleting::default(),
     })
 }
 
@@ -458,7 +463,7 @@ pub(crate) fn drop_group(name: &str) -> Plan {
     Plan::Group(GroupPlan::Drop {
         namespace: "acme".to_owned(),
         name: name.to_owned(),
-        leaving: Leaving::default(),
+        leaving: Deleting::default(),
     })
 }
 
@@ -482,7 +487,7 @@ pub(crate) fn drop_domain(name: &str) -> Plan {
     Plan::Domain(DomainPlan::Drop {
         namespace: "acme".to_owned(),
         name: name.to_owned(),
-        leaving: Leaving::default(),
+        leaving: Deleting::default(),
     })
 }
 
@@ -522,7 +527,7 @@ pub(crate) async fn find(store: &impl Store, name: &str) -> Option<Account> {
 
 /// Whose accounts there are on the lines of these users of `acme`.
 pub(crate) async fn lineage(store: &impl Store, names: &[&str]) -> Vec<String> {
-    let found = store.lineage(&users(names)).await.unwrap();
+    let found = store.inheritance_chain(&users(names)).await.unwrap();
     assert!(found.iter().all(|((namespace, name), account)| account.namespace == *namespace
         && account.owner.name == *name));
     let mut names: Vec<String> =
@@ -594,7 +599,7 @@ pub(crate) fn cases_unassigned(answer: Result<Receipt, Refusal>, gone: AccountId
 }
 
 #[track_caller]
-pub(crate) fn deleted(answer: Result<Receipt, Refusal>) -> Departure {
+pub(crate) fn deleted(answer: Result<Receipt, Refusal>) -> DeletedAccount {
     match answer {
         Ok(Receipt::Deleted(departure)) => *departure,
         other => panic!("not deleted: {other:?}"),

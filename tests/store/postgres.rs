@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use roster::domain::account::{Account, Lifecycle, TransactionKind};
+use roster::domain::account::{Account, LoginState, TransactionKind};
 use roster::plan::Plan;
-use roster::store::claims::{Claim, Progress};
+use roster::store::claims::{Claim, CommitPosition};
 use roster::store::logins::Logins;
 use roster::store::sql::SqlStore;
 use roster::store::{Refusal, Store, StoreError};
@@ -648,7 +648,7 @@ async fn whatever_an_application_locks_holds_up_nobody_else_and_no_operator() {
         namespaces: BTreeSet::new(),
         holder: "operator".to_owned(),
         cluster: "here".to_owned(),
-        known: Progress::default(),
+        known: CommitPosition::default(),
         accept_cluster: false,
         supersede: false,
         directories: None,
@@ -665,7 +665,7 @@ async fn whatever_an_application_locks_holds_up_nobody_else_and_no_operator() {
         application.execute("BEGIN ISOLATION LEVEL REPEATABLE READ", &[]).await.unwrap();
         application.rows("SELECT account_id FROM roster_accounts", &[]).await;
         application.rows(&lock, &[]).await;
-        let kind = if eve.content.lifecycle == Lifecycle::Enabled {
+        let kind = if eve.content.lifecycle == LoginState::Enabled {
             TransactionKind::Disable
         } else {
             TransactionKind::Enable
@@ -1016,7 +1016,7 @@ async fn whom_a_few_follow_is_found_without_reading_all_accounts() {
         let store = SqlStore::open_existing(&bench.url()).await.unwrap();
         let before = scans(&bench.place).await;
         let alice = ("acme".to_owned(), "alice".to_owned());
-        assert_eq!(store.lineage(std::slice::from_ref(&alice)).await.unwrap().len(), 1);
+        assert_eq!(store.inheritance_chain(std::slice::from_ref(&alice)).await.unwrap().len(), 1);
         assert!(store.heirs(&[alice]).await.unwrap().is_empty());
         store.close().await;
         eventually("it is counted", async || scans(&bench.place).await.0 > before.0).await;

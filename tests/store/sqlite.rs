@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use roster::domain::account::{Account, Content, FromSecret, Revision};
-use roster::domain::self_service::MemberValues;
+use roster::domain::account::{Account, AccountSpec, Revision, SecretPassword};
+use roster::domain::self_service::Overrides;
 use roster::plan::Plan;
 use roster::store::sql::SqlStore;
 use roster::store::{Store, StoreError};
@@ -78,7 +78,7 @@ async fn migrating_keeps_everything_and_nobody_follows_anybody_yet() {
     let (_folder, url, mut application) = an_older_store().await;
     let store = SqlStore::open(&url).await.unwrap();
     let alice = find(&store, "alice").await.unwrap();
-    let Content { email, group, grants, source, profile, copied, member, .. } = &alice.content;
+    let AccountSpec { email, group, grants, source, profile, copied, member, .. } = &alice.content;
     assert_eq!(
         (email.as_str(), group.as_str(), alice.revision),
         ("alice@acme.example", "crew", Revision(7))
@@ -87,7 +87,7 @@ async fn migrating_keeps_everything_and_nobody_follows_anybody_yet() {
         (grants, source, copied),
         (&crate::plans::permissions(&["orders:read"]), &None, &None)
     );
-    assert_eq!((profile.phone.as_deref(), member), (Some("1"), &MemberValues::default()));
+    assert_eq!((profile.phone.as_deref(), member), (Some("1"), &Overrides::default()));
     assert_eq!(
         (alice.owner.generation, alice.cloned, alice.created.as_microsecond()),
         (3, None, 5)
@@ -280,8 +280,10 @@ async fn the_personal_data_of_a_deleted_account_is_in_no_file_any_more() {
             ..Default::default()
         });
         content.teams = ["heart-of-gold".to_owned()].into();
-        let password =
-            FromSecret { version: "version of the Secret".to_owned(), ..from_secret("the Secret") };
+        let password = SecretPassword {
+            version: "version of the Secret".to_owned(),
+            ..from_secret("the Secret")
+        };
         zaphods.push(with_password(create_in(acme(), &format!("z{number}"), content), password));
     }
     let created: Vec<Account> =

@@ -2,11 +2,11 @@
 //! owns an account.
 
 use roster::domain::account::{
-    Account, Confirmation, Credential, EntryHandle, Fingerprint, FromSecret, Lifecycle, Owner,
-    Revision, TransactionId, TransactionKind,
+    Account, Credential, DirectoryAck, EntryDigest, EntryHandle, LoginState, Owner, Revision,
+    SecretPassword, TransactionId, TransactionKind,
 };
-use roster::domain::group::Detail;
-use roster::domain::self_service::SelfChange;
+use roster::domain::group::SelfServiceField;
+use roster::domain::self_service::ProfileChange;
 use roster::plan::{ConfirmPlan, Plan};
 use roster::store::sql::SqlStore;
 use roster::store::{AccountKey, Receipt, Refusal, Store, UserName};
@@ -55,21 +55,27 @@ async fn departure(
     store: &impl Store,
     name: &str,
     uid: &str,
-) -> Option<roster::domain::account::Departure> {
-    store.departures(&[(of(name), uid.to_owned())]).await.unwrap().remove(&of(name))
+) -> Option<roster::domain::account::DeletedAccount> {
+    store.deleted_accounts(&[(of(name), uid.to_owned())]).await.unwrap().remove(&of(name))
 }
 
 fn login(account: &Account) -> Option<&str> {
     account.credential.as_ref().map(|credential| credential.login.as_str())
 }
 
-fn secret(account: &Account) -> Option<&FromSecret> {
+fn secret(account: &Account) -> Option<&SecretPassword> {
     account.credential.as_ref()?.from_secret.as_ref()
 }
 
 /// Alice, whose group lets her change her password and her phone.
 async fn member(store: &impl Store) -> Account {
-    done(commit(store, put_self_service("users", &[Detail::Password, Detail::Phone])).await);
+    done(
+        commit(
+            store,
+            put_self_service("users", &[SelfServiceField::Password, SelfServiceField::Phone]),
+        )
+        .await,
+    );
     done(commit(store, put_domain("acme", "*.acme.example")).await);
     account(
         commit(store, with_password(create("alice", "alice@acme.example"), from_secret("first")))
@@ -92,7 +98,7 @@ contract! {
         let kinds = [TransactionKind::Create, TransactionKind::Disable, TransactionKind::Enable, TransactionKind::PasswordChange, TransactionKind::PasswordChange, TransactionKind::Delete];
         let expected: Vec<Entry> = kinds.into_iter().zip(1..).map(|(kind, revision)| entry(kind, revision)).collect();
         assert_eq!(bench.journal(alice.id).await, expected);
-        assert!(store.unconfirmed_departures().await.unwrap().is_empty());
+        assert!(store.pending_deletions().await.unwrap().is_empty());
     }
 
     async fn a_transaction_is_in_flight_until_every_directory_has_confirmed_its_revision(bench) {
@@ -241,7 +247,7 @@ contract! {
         use_directories(store, &["one"], 0).await;
         let alice = member(store).await;
         let journal = bench.journal(alice.id).await;
-        for plan in [password_by_member(&alice, "own"), by_member(&alice, &[SelfChange::Phone(Some("1".to_owned()))])] {
+        for plan in [password_by_member(&alice, "own"), by_member(&alice, &[ProfileChange::Phone(Some("1".to_owned()))])] {
             refused(commit(store, plan).await, Refusal::InTransaction);
         }
         assert_eq!((find(store, "alice").await.as_ref(), bench.journal(alice.id).await), (Some(&alice), journal));
@@ -257,7 +263,7 @@ contract! {
         let store = bench.store();
         let alice = alice_with(store, &["one"]).await;
         let disabled = account(commit_at(store, switch(&alice, TransactionKind::Disable), 1).await);
-        assert_eq!((disabled.transaction.kind, disabled.content.lifecycle), (TransactionKind::Disable, Lifecycle::Disabled));
+        assert_eq!((disabled.transaction.kind, disabled.content.lifecycle), (TransactionKind::Disable, LoginState::Disabled));
         let again = account(commit_at(store, switch(&disabled, TransactionKind::Disable), 2).await);
         assert_ne!(again.transaction.id, disabled.transaction.id);
         let gone = deleted(commit_at(store, delete(&again), 3).await);
@@ -382,12 +388,12 @@ contract! {
             assert_eq!(departure(store, name, uid).await, None, "{name} {uid}");
         }
         let elsewhere = [(("other".to_owned(), "alice".to_owned()), "uid of alice".to_owned())];
-        assert!(store.departures(&elsewhere).await.unwrap().is_empty());
-        assert!(store.departures(&[]).await.unwrap().is_empty());
+        assert!(store.deleted_accounts(&elsewhere).await.unwrap().is_empty());
+        assert!(store.deleted_accounts(&[]).await.unwrap().is_empty());
         let confirmed = deleted(commit_at(store, confirm(alice.id, &[("one", 2)]), 6).await);
         assert_eq!(confirmed.transaction.completed, Some(at(6).now));
         let many = [(of("alice"), "uid of alice".to_owned()), (of("bob"), "uid of bob".to_owned()), (of("carol"), "uid of alice".to_owned())];
-        assert_eq!(store.departures(&many).await.unwrap(), [(of("alice"), confirmed)].into());
+        assert_eq!(store.deleted_accounts(&many).await.unwrap(), [(of("alice"), confirmed)].into());
     }
 
     async fn the_departure_of_a_user_is_the_newest(bench) {
@@ -407,13 +413,13 @@ contract! {
         let [a, b, c] = people(store, [("a", "a@acme.example"), ("b", "b@acme.example"), ("c", "c@acme.example")]).await;
         account(commit(store, switch(&c, TransactionKind::Disable)).await);
         let names = || async {
-            let mut names: Vec<String> = store.unconfirmed_departures().await.unwrap().into_iter().map(|gone| gone.owner.name).collect();
+            let mut names: Vec<String> = store.pending_deletions().await.unwrap().into_iter().map(|gone| gone.owner.name).collect();
             names.sort();
             names
         };
         assert!(names().await.is_empty());
         let gone = deleted(commit(store, delete(&a)).await);
-        assert_eq!(store.unconfirmed_departures().await.unwrap(), [gone]);
+        assert_eq!(store.pending_deletions().await.unwrap(), [gone]);
         deleted(commit(store, delete(&b)).await);
         let half = deleted(commit(store, confirm(a.id, &[("one", 2), ("two", 1)])).await);
         assert_eq!((half.confirmed, names().await), (revisions(&[("one", 2), ("two", 1)]), vec!["a".to_owned(), "b".to_owned()]));
@@ -473,7 +479,7 @@ contract! {
         use_directories(store, &["one"], 7).await;
         assert_eq!(find(store, "alice").await.as_ref(), Some(&alice));
         assert_eq!(departure(store, "bob", "uid of bob").await, Some(gone));
-        assert!(store.unconfirmed_departures().await.unwrap().is_empty());
+        assert!(store.pending_deletions().await.unwrap().is_empty());
         let late = account(commit_at(store, confirm(alice.id, &[("one", 1)]), 8).await);
         assert_eq!((late.transaction.completed, late.confirmed), (Some(at(0).now), revisions(&[("one", 1)])));
     }
@@ -497,14 +503,14 @@ contract! {
             deleted(commit(store, delete(gone)).await);
             deleted(commit(store, confirm(gone.id, &[("one", 2), ("two", 2)])).await);
         }
-        assert!(store.unconfirmed_departures().await.unwrap().is_empty());
+        assert!(store.pending_deletions().await.unwrap().is_empty());
         assert_eq!(find(store, "alice").await.unwrap(), alice);
         use_directories(store, &["one", "two"], 8).await;
         assert_eq!(find(store, "alice").await.unwrap(), alice);
-        let left = store.unconfirmed_departures().await.unwrap();
+        let left = store.pending_deletions().await.unwrap();
         assert_eq!(left.iter().map(|departure| departure.account).collect::<Vec<_>>(), [bob.id], "the directory never had carol");
         deleted(commit_at(store, confirm(bob.id, &[("one", 2)]), 9).await);
-        assert!(store.unconfirmed_departures().await.unwrap().is_empty());
+        assert!(store.pending_deletions().await.unwrap().is_empty());
         let disabled = account(commit(store, switch(&alice, TransactionKind::Disable)).await);
         let half = account(commit(store, confirm(disabled.id, &[("two", 2)])).await);
         assert_eq!((half.transaction.in_flight(), half.confirmed), (true, revisions(&[("one", 1), ("two", 2)])));
@@ -513,7 +519,7 @@ contract! {
     async fn what_a_directory_has_of_a_person_is_kept_beside_the_revision_and_may_come_to_be_in_doubt(bench) {
         let store = bench.store();
         let alice = settled_alice_with(store, &["one", "two"]).await;
-        let fingerprint = |text: &str| Some(Fingerprint::stored(text));
+        let fingerprint = |text: &str| Some(EntryDigest::stored(text));
         let known = |account: &Account| {
             let confirmed = &account.confirmed["one"];
             let handle = confirmed.handle.as_ref().map(|handle| handle.0.clone());
@@ -528,7 +534,7 @@ contract! {
             (2, Some("newer"), None, (2, Some("newer"), None)),
         ] {
             let (fingerprint, handle) = (text.and_then(fingerprint), handle.map(|handle| EntryHandle(handle.to_owned())));
-            let confirmation = Confirmation { revision: Revision(revision), fingerprint, handle };
+            let confirmation = DirectoryAck { revision: Revision(revision), fingerprint, handle };
             let confirmed = [("one".to_owned(), confirmation)].into();
             let plan = Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account: alice.id, confirmed });
             let receipt = account(commit(store, plan).await);
@@ -541,7 +547,7 @@ contract! {
         let store = bench.store();
         alice_with(store, &["one"]).await;
         let now = jiff::Timestamp::from_nanosecond(1_800_000_000_123_456_789).unwrap();
-        store.use_directories(&[].into(), now).await.unwrap();
+        store.set_directories(&[].into(), now).await.unwrap();
         let completed = find(store, "alice").await.unwrap().transaction.completed.unwrap();
         assert_eq!(completed.as_nanosecond(), 1_800_000_000_123_456_000);
     }
@@ -559,11 +565,11 @@ contract! {
     async fn a_password_from_the_secret_is_what_logs_in_from_then_on(bench) {
         let store = bench.store();
         let alice = member(store).await;
-        let second = FromSecret { hash: hash("second"), version: "2".to_owned() };
+        let second = SecretPassword { hash: hash("second"), version: "2".to_owned() };
         let changed = account(commit(store, change_password(&alice, second.clone())).await);
         assert_eq!((login(&changed), secret(&changed)), (Some(hash("second").as_str()), Some(&second)));
         let own = account(commit(store, password_by_member(&changed, "own")).await);
-        let third = FromSecret { hash: hash("third"), version: "3".to_owned() };
+        let third = SecretPassword { hash: hash("third"), version: "3".to_owned() };
         let set = account(commit(store, change_password(&own, third.clone())).await);
         assert_eq!((login(&set), secret(&set)), (Some(hash("third").as_str()), Some(&third)));
         assert_eq!(find(store, "alice").await, Some(set));
@@ -590,12 +596,12 @@ contract! {
             Plan::Member(mut plan) => { plan.changes = vec![change]; Plan::Member(plan) }
             other => other,
         };
-        refused(commit(store, both(SelfChange::Name("Al".to_owned()))).await, Refusal::NotSelfService);
-        done(commit(store, put_self_service("users", &[Detail::Phone])).await);
-        refused(commit(store, both(SelfChange::Phone(Some("1".to_owned())))).await, Refusal::NotSelfService);
+        refused(commit(store, both(ProfileChange::Name("Al".to_owned()))).await, Refusal::NotSelfService);
+        done(commit(store, put_self_service("users", &[SelfServiceField::Phone])).await);
+        refused(commit(store, both(ProfileChange::Phone(Some("1".to_owned())))).await, Refusal::NotSelfService);
         assert_eq!((find(store, "alice").await.as_ref(), bench.journal(alice.id).await.len()), (Some(&alice), 1));
-        done(commit(store, put_self_service("users", &[Detail::Phone, Detail::Password])).await);
-        let changed = account(commit(store, both(SelfChange::Phone(Some("1".to_owned())))).await);
+        done(commit(store, put_self_service("users", &[SelfServiceField::Phone, SelfServiceField::Password])).await);
+        let changed = account(commit(store, both(ProfileChange::Phone(Some("1".to_owned())))).await);
         assert_eq!((changed.content.profile.phone.as_deref(), login(&changed), changed.revision), (Some("1"), Some(hash("own").as_str()), Revision(2)));
         let disabled = account(commit(store, switch(&changed, TransactionKind::Disable)).await);
         refused(commit(store, password_by_member(&disabled, "another")).await, Refusal::NotSelfService);
@@ -615,13 +621,13 @@ contract! {
 
     async fn a_plan_without_a_password_never_clears_one(bench) {
         let store = bench.store();
-        done(commit(store, put_self_service("users", &[Detail::Password, Detail::Phone])).await);
+        done(commit(store, put_self_service("users", &[SelfServiceField::Password, SelfServiceField::Phone])).await);
         let alice = member(store).await;
         let own = account(commit(store, password_by_member(&alice, "own")).await);
         let disabled = account(commit(store, switch(&own, TransactionKind::Disable)).await);
         let enabled = account(commit(store, switch(&disabled, TransactionKind::Enable)).await);
         let edited = account(commit(store, update(&enabled, |content| content.role = Some("Driver".to_owned()))).await);
-        let by_member = account(commit(store, by_member(&edited, &[SelfChange::Phone(Some("1".to_owned()))])).await);
+        let by_member = account(commit(store, by_member(&edited, &[ProfileChange::Phone(Some("1".to_owned()))])).await);
         let released = account(commit(store, release(&by_member)).await);
         let adopted = account(commit(store, adopt(&released, "bob")).await);
         let created = account(commit(store, create("carol", "carol@acme.example")).await);
@@ -745,7 +751,7 @@ contract! {
         let store = bench.store();
         let [alice, bob] = people(store, [("alice", "alice@acme.example"), ("bob", "bob@acme.example")]).await;
         refused(commit(store, adopt(&alice, "bob")).await, Refusal::Stale);
-        let faulty = |edit: fn(&mut roster::domain::account::Content)| match adopt(&alice, "bob") {
+        let faulty = |edit: fn(&mut roster::domain::account::AccountSpec)| match adopt(&alice, "bob") {
             Plan::Account(mut plan) => {
                 if let roster::plan::AccountChange::Update { content, .. } = &mut plan.change {
                     edit(content);
@@ -754,7 +760,7 @@ contract! {
             }
             other => other,
         };
-        let faults: [fn(&mut roster::domain::account::Content); 3] = [
+        let faults: [fn(&mut roster::domain::account::AccountSpec); 3] = [
             |content| content.group = "ghosts".to_owned(),
             |content| content.email = email("alice@nowhere.example"),
             |content| content.email = email("bob@acme.example"),
@@ -882,7 +888,7 @@ in_databases! {
         let mut alice = member(operator).await;
         for round in 0..20 {
             alice = account(commit(operator, confirm(alice.id, &[("one", alice.revision.0)])).await);
-            let by_secret = change_password(&alice, FromSecret { version: round.to_string(), ..from_secret("secret") });
+            let by_secret = change_password(&alice, SecretPassword { version: round.to_string(), ..from_secret("secret") });
             let (ours, theirs) = tokio::join!(commit(operator, by_secret), commit(&members, password_by_member(&alice, "own")));
             match (&ours, &theirs) {
                 (Ok(_), Err(Refusal::InTransaction)) | (Err(Refusal::Stale), Ok(_)) => {}

@@ -12,21 +12,21 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
 use roster::clock::Clock;
 use roster::controller::list_watch::Relist;
-use roster::controller::object_writer::{Answer, Write};
-use roster::controller::passwords::{self, SeenSecret, Verdict};
-use roster::controller::reconciler::{Pipeline, Settings};
-use roster::controller::watches::{Listing, News, Scope};
+use roster::controller::object_writer::{Write, WriteResult};
+use roster::controller::passwords::{self, CachedSecret, CheckResult};
+use roster::controller::reconciler::{Reconciler, Settings};
+use roster::controller::watches::{ClusterEvent, Listing, Scope};
 use roster::controller::workqueue::{Kind, ObjectKey};
-use roster::domain::account::{Account, EntryHandle, Lifecycle};
-use roster::domain::billing::Zone;
+use roster::domain::account::{Account, EntryHandle, LoginState};
+use roster::domain::billing::BillingTimeZone;
 use roster::domain::email::Email;
-use roster::domain::password::Candidate;
-use roster::domain::self_service::SelfChange;
+use roster::domain::password::PasswordCandidate;
+use roster::domain::self_service::ProfileChange;
 use roster::hashing::{Cost, Hashing};
 use roster::plan::{MemberPlan, Plan};
-use roster::provisioning::queue::Delivery;
+use roster::provisioning::queue::ProvisioningTask;
 use roster::provisioning::{DirectoryError, Entry, Provisioned};
-use roster::store::{Occasion, Store, StoreError};
+use roster::store::{CommitTime, Store, StoreError};
 use roster::telemetry::Metrics;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -42,7 +42,7 @@ const DIRECTORY: &str = "directory";
 pub(crate) struct Cluster<S> {
     objects: BTreeMap<(String, String), Value>,
     pub(crate) store: S,
-    pipeline: Pipeline<S>,
+    pipeline: Reconciler<S>,
     counter: u64,
     happened: Vec<String>,
     writes: usize,
@@ -155,16 +155,16 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Lets a member change something of themselves, as an application does.
     pub(crate) async fn change_self(&mut self, name: &str, field: &str, value: &str) {
-        self.pipeline.see_members().await;
+        self.pipeline.poll_self_service().await;
         let accounts = self.store.list(None).await.unwrap();
         let account = accounts
             .iter()
             .find(|account| account.owner.name == name)
             .expect("the member has an account");
         let change = match field {
-            "phone" => SelfChange::Phone(Some(value.to_owned())),
-            "name" => SelfChange::Name(value.to_owned()),
-            "email" => SelfChange::Email(Email::parse(value).expect("an email")),
+            "phone" => ProfileChange::Phone(Some(value.to_owned())),
+            "name" => ProfileChange::Name(value.to_owned()),
+            "email" => ProfileChange::Email(Email::parse(value).expect("an email")),
             _ => panic!("no such detail: {field}"),
         };
         let plan = MemberPlan {
@@ -176,13 +176,13 @@ impl<S: Store + Clone> Cluster<S> {
         let now = self.clock.now();
         let answers = self
             .store
-            .commit(&[Plan::Member(plan)], Occasion { now, deadline: now })
+            .commit(&[Plan::Member(plan)], CommitTime { now, deadline: now })
             .await
             .unwrap();
         if let Err(refusal) = &answers[0] {
             self.happened.push(format!("{name} may not change {field}: {refusal}"));
         }
-        self.pipeline.see_members().await;
+        self.pipeline.poll_self_service().await;
     }
 
     /// Lets the next writes to the API server be done, and their answers get lost.
@@ -244,7 +244,7 @@ impl<S: Store + Clone> Cluster<S> {
         }
         self.until_quiet().await;
         self.directory = Some(StandIn { days: day, ..StandIn::default() });
-        self.store.use_directories(&[DIRECTORY.to_owned()].into(), self.clock.now()).await.unwrap();
+        self.store.set_directories(&[DIRECTORY.to_owned()].into(), self.clock.now()).await.unwrap();
         self.restart();
     }
 
@@ -276,7 +276,7 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Has another operator take over on this view of the store, and returns the former one, which
     /// hears nothing any more.
-    pub(crate) fn hand_over(&mut self, store: S) -> Pipeline<S> {
+    pub(crate) fn hand_over(&mut self, store: S) -> Reconciler<S> {
         let directories: &[&str] = if self.directory.is_some() { &[DIRECTORY] } else { &[] };
         self.store = store;
         let next = pipeline(&self.store, directories, self.clock);
@@ -286,7 +286,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Returns the operator, for who lets it work step by step.
-    pub(crate) fn pipeline(&mut self) -> &mut Pipeline<S> {
+    pub(crate) fn pipeline(&mut self) -> &mut Reconciler<S> {
         &mut self.pipeline
     }
 
@@ -296,7 +296,7 @@ impl<S: Store + Clone> Cluster<S> {
         let Some(password) = password else {
             self.secrets.remove(name);
             self.counter += 1;
-            return self.tell(News::Gone(key, self.counter));
+            return self.tell(ClusterEvent::Deleted(key, self.counter));
         };
         self.counter += 1;
         let secret = Secret {
@@ -315,20 +315,20 @@ impl<S: Store + Clone> Cluster<S> {
         self.tell(news);
     }
 
-    fn secret(&self, name: &str) -> News {
+    fn secret(&self, name: &str) -> ClusterEvent {
         let metadata = &self.secrets[name].metadata;
-        let seen = SeenSecret {
+        let seen = CachedSecret {
             uid: metadata.uid.clone().unwrap(),
             resource_version: metadata.resource_version.clone().unwrap(),
         };
-        News::Secret { key: ObjectKey::new(Kind::Secret, NAMESPACE, name), seen }
+        ClusterEvent::Secret { key: ObjectKey::new(Kind::Secret, NAMESPACE, name), seen }
     }
 
     /// Tells the watch, unless it waits for a version that etcd doesn't have.
-    fn tell(&mut self, news: News) {
+    fn tell(&mut self, news: ClusterEvent) {
         if !self.is_behind {
             self.newest = self.newest.max(self.counter);
-            self.pipeline.take_news(news);
+            self.pipeline.apply_event(news);
         }
     }
 
@@ -362,7 +362,7 @@ impl<S: Store + Clone> Cluster<S> {
     pub(crate) fn notice(&mut self) {
         if std::mem::take(&mut self.is_behind) {
             if self.counter < self.newest {
-                self.pipeline.take_news(News::RolledBack {
+                self.pipeline.apply_event(ClusterEvent::RolledBack {
                     kind: Kind::User,
                     known: self.newest,
                     found: self.counter,
@@ -411,9 +411,9 @@ impl<S: Store + Clone> Cluster<S> {
     pub(crate) async fn log_in(&mut self, name: &str, password: &str) {
         let accounts = self.store.list(None).await.unwrap();
         let account = accounts.iter().find(|account| account.owner.name == name);
-        let credential = account.filter(|account| account.content.lifecycle == Lifecycle::Enabled);
+        let credential = account.filter(|account| account.content.lifecycle == LoginState::Enabled);
         let credential = credential.and_then(|account| account.credential.as_ref());
-        let tried = Candidate::new(password.as_bytes()).unwrap();
+        let tried = PasswordCandidate::new(password.as_bytes()).unwrap();
         let may = credential
             .is_some_and(|credential| self.hashing.verify(&tried, &credential.login).unwrap());
         self.happened
@@ -421,7 +421,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Whether a password is the account's.
-    pub(crate) fn verifies(&self, account: &Account, tried: &Candidate) -> bool {
+    pub(crate) fn verifies(&self, account: &Account, tried: &PasswordCandidate) -> bool {
         account
             .credential
             .as_ref()
@@ -432,11 +432,11 @@ impl<S: Store + Clone> Cluster<S> {
     pub(crate) fn judge_passwords(&mut self) {
         for (key, question) in self.pipeline.questions() {
             let secret = self.secrets.get(&question.reference.name).cloned();
-            let verdict = secret.map_or(Verdict::Missing, |secret| {
+            let verdict = secret.map_or(CheckResult::Missing, |secret| {
                 passwords::verdict(&self.hashing, secret, &question)
             });
             self.happened.push(format!("judged the password of {}", key.name));
-            self.pipeline.take_verdict(&key, question, verdict);
+            self.pipeline.on_password_checked(&key, question, verdict);
         }
     }
 
@@ -446,7 +446,7 @@ impl<S: Store + Clone> Cluster<S> {
         if self.directory.as_ref().is_some_and(|directory| directory.days == Day::Played) {
             return;
         }
-        for Delivery { directory: name, entry, .. } in self.pipeline.deliveries().await {
+        for ProvisioningTask { directory: name, entry, .. } in self.pipeline.deliveries().await {
             let Some(directory) = &mut self.directory else { panic!("there is no directory") };
             let answer = match directory.days {
                 Day::Silent | Day::Played => continue,
@@ -484,7 +484,7 @@ impl<S: Store + Clone> Cluster<S> {
                     }
                 }
             };
-            self.pipeline.take_delivery(&name, &entry, answer);
+            self.pipeline.on_provisioned(&name, &entry, answer);
         }
     }
 
@@ -495,16 +495,20 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     fn list(&mut self) {
-        scopes().into_iter().for_each(|scope| self.pipeline.take_news(News::ListBegins(scope)));
+        scopes()
+            .into_iter()
+            .for_each(|scope| self.pipeline.apply_event(ClusterEvent::ListStarted(scope)));
         let objects = [&self.namespace].into_iter().chain(self.objects.values()).map(news);
-        let listed: Vec<News> =
+        let listed: Vec<ClusterEvent> =
             objects.chain(self.secrets.keys().map(|name| self.secret(name))).collect();
         for item in listed {
             let scope = Scope { kind: item.key().expect("it is an object").kind, namespace: None };
             let listing = Arc::new(Listing { scope, version: self.counter });
-            self.pipeline.take_news(News::Listed { listing, item: Box::new(item) });
+            self.pipeline.apply_event(ClusterEvent::Listed { listing, item: Box::new(item) });
         }
-        scopes().into_iter().for_each(|scope| self.pipeline.take_news(News::ListEnds(scope)));
+        scopes()
+            .into_iter()
+            .for_each(|scope| self.pipeline.apply_event(ClusterEvent::ListCompleted(scope)));
     }
 
     /// Puts an object in, new or changed.
@@ -554,7 +558,10 @@ impl<S: Store + Clone> Cluster<S> {
         if object["metadata"]["deletionTimestamp"].is_string() && !held {
             self.objects.remove(place);
             let kind = kind(&place.0);
-            self.tell(News::Gone(ObjectKey::new(kind, NAMESPACE, &place.1), self.counter));
+            self.tell(ClusterEvent::Deleted(
+                ObjectKey::new(kind, NAMESPACE, &place.1),
+                self.counter,
+            ));
         } else {
             let news = news(object);
             self.tell(news);
@@ -610,12 +617,12 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Lets the operator look whether members changed something, as it does every few seconds.
     pub(crate) async fn see_members(&mut self) {
-        self.pipeline.see_members().await;
+        self.pipeline.poll_self_service().await;
     }
 
     /// Has the operator list everything anew, which isn't over yet.
     pub(crate) fn begin_to_list_anew(&mut self) {
-        self.pipeline.take_news(News::RolledBack {
+        self.pipeline.apply_event(ClusterEvent::RolledBack {
             kind: Kind::User,
             known: self.newest + 1,
             found: self.newest,
@@ -631,7 +638,7 @@ impl<S: Store + Clone> Cluster<S> {
         let Some(due) = due.filter(|due| *due < quiet_until) else { return false };
         tokio::time::sleep_until(due).await;
         if self.pipeline.round_due().is_some_and(|due| due <= Instant::now()) {
-            self.pipeline.round().await;
+            self.pipeline.run_once().await;
         }
         true
     }
@@ -645,7 +652,7 @@ impl<S: Store + Clone> Cluster<S> {
                 if !self.objects.contains_key(&place(&group)) {
                     self.put(group);
                 }
-                self.pipeline.take_answer(organization, Answer::Done);
+                self.pipeline.on_write_result(organization, WriteResult::Done);
             }
             Write::Event { key, said, .. } => self.happened.push(format!(
                 "event {}/{} {}",
@@ -655,7 +662,7 @@ impl<S: Store + Clone> Cluster<S> {
             )),
             Write::Patch(patch) if self.failing_writes > 0 => {
                 self.failing_writes -= 1;
-                self.pipeline.take_answer(patch.key, failed());
+                self.pipeline.on_write_result(patch.key, failed());
             }
             Write::Patch(patch) => {
                 if let Some(said) = patch.event {
@@ -665,12 +672,12 @@ impl<S: Store + Clone> Cluster<S> {
                 }
                 let place = (<&str>::from(patch.key.kind).to_owned(), patch.key.name.clone());
                 let Some(object) = self.objects.get_mut(&place) else {
-                    self.pipeline.take_answer(patch.key, Answer::MovedOn);
+                    self.pipeline.on_write_result(patch.key, WriteResult::Conflict);
                     return;
                 };
                 let steps: json_patch::Patch = serde_json::from_value(patch.steps).unwrap();
                 if json_patch::patch(object, &steps).is_err() {
-                    self.pipeline.take_answer(patch.key, Answer::MovedOn);
+                    self.pipeline.on_write_result(patch.key, WriteResult::Conflict);
                     return;
                 }
                 self.changed(&place);
@@ -679,10 +686,10 @@ impl<S: Store + Clone> Cluster<S> {
                         self.lost_answers = left;
                         failed()
                     }
-                    None => self.objects.get(&place).map_or(Answer::MovedOn, answer),
+                    None => self.objects.get(&place).map_or(WriteResult::Conflict, answer),
                 };
                 self.newest = self.newest.max(answer.version());
-                self.pipeline.take_answer(patch.key, answer);
+                self.pipeline.on_write_result(patch.key, answer);
             }
         }
     }
@@ -805,21 +812,21 @@ fn scopes() -> Vec<Scope> {
     KINDS.map(|kind| Scope { kind, namespace: None }).to_vec()
 }
 
-fn pipeline<S: Store + Clone>(store: &S, directories: &[&str], clock: Clock) -> Pipeline<S> {
+fn pipeline<S: Store + Clone>(store: &S, directories: &[&str], clock: Clock) -> Reconciler<S> {
     let settings = Settings {
         resync: RESYNC,
         directory_resync: DIRECTORY_RESYNC,
         transaction_deadline: SignedDuration::from_mins(20),
         clock,
-        billing_zone: Zone::UTC,
+        billing_zone: BillingTimeZone::UTC,
         directories: directories.iter().map(|&name| name.to_owned()).collect(),
     };
-    Pipeline::new(store.clone(), settings, scopes(), Arc::new(Metrics::default()))
+    Reconciler::new(store.clone(), settings, scopes(), Arc::new(Metrics::default()))
 }
 
-fn failed() -> Answer {
+fn failed() -> WriteResult {
     let refused = kube::core::Status::failure("not now", "InternalError").with_code(500).boxed();
-    Answer::Failed(Box::new(kube::Error::Api(refused)))
+    WriteResult::Failed(Box::new(kube::Error::Api(refused)))
 }
 
 fn place(object: &Value) -> (String, String) {
@@ -831,21 +838,23 @@ fn kind(name: &str) -> Kind {
     KINDS.into_iter().find(|kind| <&str>::from(*kind) == name).expect("a story has our kinds only")
 }
 
-fn news(object: &Value) -> News {
+fn news(object: &Value) -> ClusterEvent {
     let object = object.clone();
     match object["kind"].as_str() {
-        Some("Namespace") => News::Namespace(Box::new(serde_json::from_value(object).unwrap())),
-        Some("User") => News::User(Box::new(serde_json::from_value(object).unwrap())),
-        Some("UserGroup") => News::Group(Box::new(serde_json::from_value(object).unwrap())),
-        _ => News::Domain(Box::new(serde_json::from_value(object).unwrap())),
+        Some("Namespace") => {
+            ClusterEvent::Namespace(Box::new(serde_json::from_value(object).unwrap()))
+        }
+        Some("User") => ClusterEvent::User(Box::new(serde_json::from_value(object).unwrap())),
+        Some("UserGroup") => ClusterEvent::Group(Box::new(serde_json::from_value(object).unwrap())),
+        _ => ClusterEvent::Domain(Box::new(serde_json::from_value(object).unwrap())),
     }
 }
 
-fn answer(object: &Value) -> Answer {
+fn answer(object: &Value) -> WriteResult {
     match news(object) {
-        News::User(user) => Answer::User(user),
-        News::Group(group) => Answer::Group(group),
-        News::Domain(domain) => Answer::Domain(domain),
+        ClusterEvent::User(user) => WriteResult::User(user),
+        ClusterEvent::Group(group) => WriteResult::Group(group),
+        ClusterEvent::Domain(domain) => WriteResult::Domain(domain),
         _ => unreachable!("an answer is one of our kinds"),
     }
 }

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use roster::domain::account::{Account, AccountId, Departure, TransactionId};
-use roster::domain::billing::{Calendar, Life, Period, Zone};
+use roster::domain::account::{Account, AccountId, DeletedAccount, TransactionId};
+use roster::domain::billing::{BillingTimeZone, Calendar, Lifetime, Period};
 use roster::domain::organization::Organization;
-use roster::plan::{AccountChange, Leaving, Plan};
+use roster::plan::{AccountChange, Deleting, Plan};
 use roster::store::memory::MemoryStore;
 use roster::store::{
-    AccountKey, Administrator, Counts, GroupName, Occasion, OrganizationRecord, Receipt, Refusal,
+    AccountKey, Administrator, CommitTime, Counts, GroupName, OrganizationRecord, Receipt, Refusal,
     Store, StoreError, UserName,
 };
 
@@ -167,9 +167,12 @@ impl Store for FlakyStore {
         self.inner.group_names(namespaces).await
     }
 
-    async fn lineage(&self, users: &[UserName]) -> Result<HashMap<UserName, Account>, StoreError> {
+    async fn inheritance_chain(
+        &self,
+        users: &[UserName],
+    ) -> Result<HashMap<UserName, Account>, StoreError> {
         self.answers()?;
-        self.inner.lineage(users).await
+        self.inner.inheritance_chain(users).await
     }
 
     async fn heirs(
@@ -190,7 +193,7 @@ impl Store for FlakyStore {
 
     async fn counts(
         &self,
-        namespaces: &HashMap<String, Leaving>,
+        namespaces: &HashMap<String, Deleting>,
     ) -> Result<HashMap<String, Counts>, StoreError> {
         self.answers()?;
         self.inner.counts(namespaces).await
@@ -209,26 +212,26 @@ impl Store for FlakyStore {
         self.inner.created_accounts(creates).await
     }
 
-    async fn departures(
+    async fn deleted_accounts(
         &self,
         users: &[(UserName, String)],
-    ) -> Result<HashMap<UserName, Departure>, StoreError> {
+    ) -> Result<HashMap<UserName, DeletedAccount>, StoreError> {
         self.answers()?;
-        self.inner.departures(users).await
+        self.inner.deleted_accounts(users).await
     }
 
-    async fn unconfirmed_departures(&self) -> Result<Vec<Departure>, StoreError> {
+    async fn pending_deletions(&self) -> Result<Vec<DeletedAccount>, StoreError> {
         self.answers()?;
-        self.inner.unconfirmed_departures().await
+        self.inner.pending_deletions().await
     }
 
-    async fn use_directories(
+    async fn set_directories(
         &self,
         directories: &BTreeSet<String>,
         now: jiff::Timestamp,
     ) -> Result<(), StoreError> {
         self.answers()?;
-        self.inner.use_directories(directories, now).await
+        self.inner.set_directories(directories, now).await
     }
 
     async fn check_claim(&self) -> Result<(), StoreError> {
@@ -236,10 +239,10 @@ impl Store for FlakyStore {
         self.check()
     }
 
-    async fn changed_by_members(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
+    async fn self_service_changes(&self, after: i64) -> Result<(i64, Vec<UserName>), StoreError> {
         self.answers()?;
         self.check()?;
-        self.inner.changed_by_members(after).await
+        self.inner.self_service_changes(after).await
     }
 
     async fn owners(&self) -> Result<Vec<UserName>, StoreError> {
@@ -254,7 +257,7 @@ impl Store for FlakyStore {
     async fn commit(
         &self,
         plans: &[Plan],
-        occasion: Occasion,
+        occasion: CommitTime,
     ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
         self.answers()?;
         self.stands()?;
@@ -286,7 +289,11 @@ impl Store for FlakyStore {
         Ok(are_kept.into_iter().map(answer).collect())
     }
 
-    async fn close_months(&self, zone: &Zone, now: Timestamp) -> Result<Vec<Period>, StoreError> {
+    async fn close_months(
+        &self,
+        zone: &BillingTimeZone,
+        now: Timestamp,
+    ) -> Result<Vec<Period>, StoreError> {
         self.answers()?;
         self.inner.close_months(zone, now).await
     }
@@ -296,13 +303,13 @@ impl Store for FlakyStore {
         self.inner.calendar().await
     }
 
-    async fn lives(
+    async fn lifetimes(
         &self,
         period: &Period,
         namespace: Option<&str>,
-        take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
+        take: &mut (dyn FnMut(Lifetime) -> ControlFlow<()> + Send),
     ) -> Result<(), StoreError> {
         self.answers()?;
-        self.inner.lives(period, namespace, take).await
+        self.inner.lifetimes(period, namespace, take).await
     }
 }

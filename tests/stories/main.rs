@@ -31,10 +31,10 @@ use std::time::Duration;
 use cluster::Cluster;
 use flaky::FlakyStore;
 use roster::clock::Clock;
-use roster::controller::billing_periods::Months;
+use roster::controller::billing_periods::PeriodCloser;
 use roster::controller::clocks::{Clocks, ServerClock};
 use roster::domain::account::Account;
-use roster::domain::billing::Zone;
+use roster::domain::billing::BillingTimeZone;
 use roster::store::Store;
 use roster::telemetry::Metrics;
 use serde_json::json;
@@ -174,18 +174,18 @@ async fn addresses_that_are_passed_round_are_looked_up_once_each() {
 #[tokio::test(start_paused = true)]
 async fn months_are_looked_at_when_the_operator_starts_each_hour_and_a_minute_after_the_store_failed()
  {
-    let (store, mut months) = (FlakyStore::default(), Months::new());
+    let (store, mut months) = (FlakyStore::default(), PeriodCloser::new());
     let (mut clocks, metrics) =
         (Clocks::new(Clock::SYSTEM, ServerClock::unread()), Metrics::default());
     assert!(months.due() <= Instant::now());
     store.fail(1);
-    months.close(&store, &Zone::UTC, (&mut clocks, &metrics)).await.unwrap();
+    months.close(&store, &BillingTimeZone::UTC, (&mut clocks, &metrics)).await.unwrap();
     assert_eq!(months.due() - Instant::now(), Duration::from_secs(60));
     assert_eq!(store.inner.calendar().await.unwrap().zone, None);
     tokio::time::sleep_until(months.due()).await;
-    months.close(&store, &Zone::UTC, (&mut clocks, &metrics)).await.unwrap();
+    months.close(&store, &BillingTimeZone::UTC, (&mut clocks, &metrics)).await.unwrap();
     assert!(months.due() - Instant::now() <= Duration::from_secs(3600));
-    assert_eq!(store.inner.calendar().await.unwrap().zone, Some(Zone::UTC));
+    assert_eq!(store.inner.calendar().await.unwrap().zone, Some(BillingTimeZone::UTC));
 }
 
 #[tokio::test(start_paused = true)]

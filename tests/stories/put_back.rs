@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use roster::domain::account::{Account, Lifecycle, Source};
-use roster::domain::password::Candidate;
+use roster::domain::account::{Account, LoginState, Source};
+use roster::domain::password::PasswordCandidate;
 use roster::store::Store;
 use serde_json::Value;
 
@@ -118,7 +118,7 @@ fn check_nothing_more(spec: &Value, account: &Account) -> Result<(), TestCaseErr
         "{:?} of {asked:?}",
         content.grants
     );
-    prop_assert!(spec["state"] != "Disabled" || content.lifecycle == Lifecycle::Disabled);
+    prop_assert!(spec["state"] != "Disabled" || content.lifecycle == LoginState::Disabled);
     prop_assert!(content.group == "users" || spec["groupRef"]["name"] == content.group.as_str());
     let follows = match &content.source {
         Some(Source::Inherited { from, .. }) => Some(from.as_str()),
@@ -144,11 +144,11 @@ fn check_everything(
     let grants: Vec<&str> = content.grants.iter().map(|grant| grant.as_str()).collect();
     prop_assert_eq!(grants, asked);
     prop_assert_eq!(content.group.as_str(), spec["groupRef"]["name"].as_str().unwrap());
-    prop_assert_eq!(content.lifecycle == Lifecycle::Disabled, spec["state"] == "Disabled");
+    prop_assert_eq!(content.lifecycle == LoginState::Disabled, spec["state"] == "Disabled");
     prop_assert_eq!(content.source.is_some(), spec["permissions"]["from"].is_object());
     if account.owner.name == "ann" {
         prop_assert!(
-            cluster.verifies(account, &Candidate::new(password.as_bytes()).unwrap()),
+            cluster.verifies(account, &PasswordCandidate::new(password.as_bytes()).unwrap()),
             "the declared password logs in"
         );
     }

@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use roster::domain::account::{Account, Lifecycle, Source};
-use roster::domain::password::Candidate;
+use roster::domain::account::{Account, LoginState, Source};
+use roster::domain::password::PasswordCandidate;
 use roster::store::Store;
 
 use super::cluster::Cluster;
@@ -108,7 +108,7 @@ fn check_nothing_more(account: &Account, wish: Wish) -> Result<(), TestCaseError
         content.group
     );
     prop_assert!(wish.source.is_some() || content.source.is_none(), "{:?}", content.source);
-    prop_assert!(!wish.disabled || content.lifecycle == Lifecycle::Disabled);
+    prop_assert!(!wish.disabled || content.lifecycle == LoginState::Disabled);
     Ok(())
 }
 
@@ -127,9 +127,9 @@ fn check_everything(
         content.source.as_ref().map(|source| matches!(source, Source::Inherited { .. })),
         wish.source
     );
-    prop_assert_eq!(content.lifecycle == Lifecycle::Disabled, wish.disabled);
+    prop_assert_eq!(content.lifecycle == LoginState::Disabled, wish.disabled);
     prop_assert_eq!(content.email.as_str(), format!("carol{}@acme.example", wish.email));
-    let tried = Candidate::new(PASSWORDS[password].as_bytes()).unwrap();
+    let tried = PasswordCandidate::new(PASSWORDS[password].as_bytes()).unwrap();
     prop_assert!(cluster.verifies(account, &tried), "the newest password logs in");
     prop_assert!(!account.transaction.in_flight());
     Ok(())

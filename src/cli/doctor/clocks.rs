@@ -185,7 +185,7 @@ fn apart(skew: SignedDuration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::billing::Zone;
+    use crate::domain::billing::BillingTimeZone;
 
     fn time(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -201,11 +201,11 @@ mod tests {
         expected: &[&str],
     ) {
         let mut calendar = Calendar {
-            zone: Some(Zone::UTC),
+            zone: Some(BillingTimeZone::UTC),
             first_life: Some(time("2026-10-05T00:00:00Z")),
             ..Calendar::default()
         };
-        calendar.closed = calendar.due(&Zone::UTC, time(closed_at));
+        calendar.closed = calendar.due(&BillingTimeZone::UTC, time(closed_at));
         let readings =
             ClockReadings { own: time(own), api_server: api_server.map(time), store: None };
         let unread = if api_server.is_none() { Some("no answer".to_owned()) } else { None };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Finding, Kind, Severity};
 use crate::controller::user_list::DeclaredUser;
-use crate::domain::account::{Account, AccountId, Confirmation, Revision};
+use crate::domain::account::{Account, AccountId, DirectoryAck, Revision};
 use crate::plan::directories::{Lag, cure, told_in};
 use crate::store::UserName;
 
@@ -138,8 +138,8 @@ pub(super) fn unconfirmed<'a>(
 
 /// Whether a directory has confirmed an account as the store has it, without a doubt. Of a copy
 /// without an address of its own it has nobody.
-fn has_it(account: &Account, confirmed: Option<&Confirmation>) -> bool {
-    let Some(Confirmation { revision, fingerprint, handle: _ }) = confirmed else { return false };
+fn has_it(account: &Account, confirmed: Option<&DirectoryAck>) -> bool {
+    let Some(DirectoryAck { revision, fingerprint, handle: _ }) = confirmed else { return false };
     let is_hidden = account.content.email.copy_number().is_some();
     let is_known =
         fingerprint.as_ref().map_or(is_hidden, |fingerprint| !fingerprint.person.is_empty());

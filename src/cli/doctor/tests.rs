@@ -5,20 +5,21 @@ use uuid::Uuid;
 use super::*;
 use crate::api::user::UserSpec;
 use crate::domain::account::{
-    Confirmation, Content, Fingerprint, Owner, Profile, Revision, TransactionId, TransactionKind,
+    AccountSpec, DirectoryAck, EntryDigest, Owner, Profile, Revision, TransactionId,
+    TransactionKind,
 };
 use crate::domain::email::Email;
 use crate::domain::organization::LoginName;
 use crate::domain::permission::Permissions;
-use crate::domain::self_service::MemberValues;
+use crate::domain::self_service::Overrides;
 use crate::plan::directories::{Behind, Lag};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// Alice, of whom the directory `ldap` has confirmed an earlier revision.
 fn alice() -> Account {
-    let person = Fingerprint { person: "person".to_owned(), rights: None, password: None };
-    let confirmed = Confirmation { revision: Revision(1), fingerprint: Some(person), handle: None };
+    let person = EntryDigest { person: "person".to_owned(), rights: None, password: None };
+    let confirmed = DirectoryAck { revision: Revision(1), fingerprint: Some(person), handle: None };
     Account {
         id: AccountId(Uuid::from_u128(1)),
         namespace: "acme".to_owned(),
@@ -26,9 +27,9 @@ fn alice() -> Account {
         owner: Owner { name: "alice".to_owned(), uid: "uid".to_owned(), generation: 1 },
         login_name: LoginName::stored("alice.acme".to_owned()),
         cloned: None,
-        content: Content {
+        content: AccountSpec {
             email: Email::stored("alice@acme.example".to_owned()),
-            lifecycle: crate::domain::account::Lifecycle::Enabled,
+            lifecycle: crate::domain::account::LoginState::Enabled,
             group: "users".to_owned(),
             grants: Permissions::default(),
             source: None,
@@ -36,7 +37,7 @@ fn alice() -> Account {
             teams: BTreeSet::new(),
             profile: Profile::default(),
             copied: None,
-            member: MemberValues::default(),
+            member: Overrides::default(),
         },
         created: NOW,
         transaction: Transaction {

@@ -24,7 +24,7 @@ use crate::domain::permission::Permission;
 use crate::domain::{text, time_zone};
 use crate::plan::adoption::ENTRY;
 use crate::plan::{Listing, OrganizationRecord};
-use crate::provisioning::{Directory, Found, People};
+use crate::provisioning::{Directory, ImportedUser, People};
 use crate::store::Store;
 
 /// How long a name to show may be, in characters.
@@ -106,7 +106,7 @@ fn new_id(now: Timestamp) -> Uuid {
 
 /// Returns the external id of an entry as an account could have it: a UUID, written as roster
 /// writes it.
-fn id_of(found: &Found) -> Option<AccountId> {
+fn id_of(found: &ImportedUser) -> Option<AccountId> {
     let text = found.external_id.as_ref()?;
     let id = Uuid::try_parse(text).ok()?;
     (id.to_string() == *text).then_some(AccountId(id))
@@ -128,15 +128,15 @@ struct Import<'a> {
     names: Names,
     usernames: Names,
     emails: BTreeMap<Email, String>,
-    people: Vec<Person>,
+    people: Vec<ImportedPerson>,
     groups: BTreeSet<String>,
     owned: usize,
     left_out: Vec<String>,
 }
 
 /// An entry that can become a `User`.
-struct Person {
-    found: Found,
+struct ImportedPerson {
+    found: ImportedUser,
     name: String,
     spec: UserSpec,
     remarks: Vec<Remark<'static>>,
@@ -171,7 +171,7 @@ impl<'a> Import<'a> {
         })
     }
 
-    fn take(&mut self, found: Found) {
+    fn take(&mut self, found: ImportedUser) {
         let id = id_of(&found);
         let is_ours = self.known.accounts.iter().any(|(account, ..)| Some(*account) == id);
         let is_known = id.is_some_and(|id| self.known.ids.contains(&id));
@@ -187,7 +187,7 @@ impl<'a> Import<'a> {
     }
 
     /// Takes an entry in, or says why it can't become a `User`.
-    fn person(&mut self, found: &Found, id: Option<AccountId>) -> Result<(), String> {
+    fn person(&mut self, found: &ImportedUser, id: Option<AccountId>) -> Result<(), String> {
         if id.is_some_and(|id| self.known.ids.contains(&id)) {
             return Err(
                 "its externalId is an account's or was one's, so no new account can have it"
@@ -239,7 +239,7 @@ impl<'a> Import<'a> {
         let shown = (username != name || username != asked).then(|| username.clone());
         let spec = UserSpec { username: shown, ..spec };
         self.emails.insert(parsed, found.login_name.clone());
-        self.people.push(Person { found: found.clone(), name, spec, remarks });
+        self.people.push(ImportedPerson { found: found.clone(), name, spec, remarks });
         Ok(())
     }
 
@@ -356,8 +356,8 @@ impl<'a> Import<'a> {
     }
 }
 
-fn manifest_of(namespace: &str, person: Person) -> Result<String, Failure> {
-    let Person { found, name, spec, mut remarks } = person;
+fn manifest_of(namespace: &str, person: ImportedPerson) -> Result<String, Failure> {
+    let ImportedPerson { found, name, spec, mut remarks } = person;
     let adopt = id_of(&found).map(|id| format!("{ENTRY}{id}"));
     let above = match (&adopt, &found.external_id) {
         (Some(_), _) => format!("Entry {}, {}", found.id, found.login_name),
@@ -389,7 +389,7 @@ fn manifest_of(namespace: &str, person: Person) -> Result<String, Failure> {
     document(&[above], &user, &remarks)
 }
 
-fn profile(found: &Found, remarks: &mut Vec<Remark<'static>>) -> ProfileSpec {
+fn profile(found: &ImportedUser, remarks: &mut Vec<Remark<'static>>) -> ProfileSpec {
     let mut remark =
         |line: String| remarks.push(Remark { field: "profile", lines: vec![line], instead: false });
     let named = found.display_name.as_deref().and_then(one_line);
@@ -471,7 +471,7 @@ mod tests {
 
     #[test]
     fn who_cannot_be_read_is_left_out_with_the_reason_and_the_others_are_not() {
-        let read = |id: &str, unreadable: &[&str]| Found {
+        let read = |id: &str, unreadable: &[&str]| ImportedUser {
             id: id.to_owned(),
             external_id: None,
             login_name: if id == "3" { String::new() } else { format!("name{id}") },
@@ -496,7 +496,7 @@ mod tests {
         import.take(read("3", &["it has no userName"]));
         for (id, name) in [("4", "Łukasz"), ("5", "日本"), ("6", "ivan.Петров"), ("7", "🙂")]
         {
-            import.take(Found { login_name: name.to_owned(), ..read(id, &[]) });
+            import.take(ImportedUser { login_name: name.to_owned(), ..read(id, &[]) });
         }
         assert_eq!(
             import.people.iter().map(|person| person.name.as_str()).collect::<Vec<_>>(),
@@ -519,7 +519,7 @@ mod tests {
 
     #[test]
     fn what_nobody_sees_and_time_zones_that_there_arent_are_left_out() {
-        let found = Found {
+        let found = ImportedUser {
             id: "1".to_owned(),
             external_id: None,
             login_name: "alice".to_owned(),

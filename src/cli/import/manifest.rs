@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::api::{OrgEmailDomain, OrgEmailDomainSpec, UserGroup, UserGroupSpec};
 use crate::cli::Failure;
-use crate::domain::group::{Detail, GroupContent};
+use crate::domain::group::{GroupContent, SelfServiceField};
 use crate::domain::permission::Permission;
 use crate::plan::Listing;
 
@@ -73,7 +73,7 @@ pub(super) fn group(
     let spec = serde_json::json!({
         "fullControl": full_control,
         "permissions": permissions.iter().map(Permission::as_str).collect::<Vec<_>>(),
-        "selfService": self_service.iter().collect::<Vec<&Detail>>(),
+        "selfService": self_service.iter().collect::<Vec<&SelfServiceField>>(),
     });
     let spec: UserGroupSpec = serde_json::from_value(spec)?;
     Ok(UserGroup { metadata: metadata(namespace, name), spec, status: None })

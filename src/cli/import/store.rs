@@ -22,10 +22,10 @@ use crate::cli::plan::schema::Schemas;
 use crate::cli::run::{WRITE_TIMEOUT, client};
 use crate::controller::user_list::{DeclaredUser, declared_users};
 use crate::domain::account::{
-    Account, AccountId, Cloned, Lifecycle, PostalAddress, Profile, Source,
+    Account, AccountId, Cloned, LoginState, PostalAddress, Profile, Source,
 };
 use crate::domain::group::GroupContent;
-use crate::domain::self_service::{MemberValues, Own};
+use crate::domain::self_service::{Override, Overrides};
 use crate::domain::text;
 use crate::plan::OrganizationRecord;
 use crate::store::sql::SqlStore;
@@ -125,11 +125,11 @@ fn what_they_need(
         .iter()
         .filter_map(|account| record.listing_of(account.content.email.domain(), &none));
     let groups: BTreeSet<&String> = accounts.iter().map(|account| &account.content.group).collect();
-    let is_default = |name: &str| GroupContent::undeclared(name).is_some();
+    let is_default = |name: &str| GroupContent::built_in(name).is_some();
     let defaults = record
         .groups
         .iter()
-        .filter(|(name, content)| GroupContent::undeclared(name).is_some_and(|it| it != **content));
+        .filter(|(name, content)| GroupContent::built_in(name).is_some_and(|it| it != **content));
     let mut text = String::new();
     for (name, content) in defaults {
         text += &document(&[], &manifest::group(namespace, name, content)?, &[])?;
@@ -169,8 +169,8 @@ fn user(account: &Account, names: &mut Names, schemas: &Schemas) -> Result<Strin
             .map(|copied| UserRef { name: copied.from.clone() }),
         adopt: owned.is_none().then(|| id.to_string()),
         state: match content.lifecycle {
-            Lifecycle::Enabled => DesiredState::Enabled,
-            Lifecycle::Disabled => DesiredState::Disabled,
+            LoginState::Enabled => DesiredState::Enabled,
+            LoginState::Disabled => DesiredState::Disabled,
         },
         password_secret_ref: None,
         charge_approved: true,
@@ -224,14 +224,14 @@ fn clone_remark(Cloned { from, permissions, .. }: &Cloned) -> String {
 
 /// Returns the address that the `User` declares: a member's own stays over it.
 fn declared_email(account: &Account) -> Option<String> {
-    let own = account.content.member.email.as_ref().filter(|own| !own.over.is_empty());
-    Some(own.map_or_else(|| account.content.email.to_string(), |own| own.over.clone()))
+    let own = account.content.member.email.as_ref().filter(|own| !own.base.is_empty());
+    Some(own.map_or_else(|| account.content.email.to_string(), |own| own.base.clone()))
 }
 
 /// Returns the profile that the `User` declares: a member's own values stay over it.
-fn profile(in_force: &Profile, member: &MemberValues) -> ProfileSpec {
-    fn declared<T: Clone>(own: Option<&Own<T>>, in_force: &T) -> T {
-        own.map_or(in_force, |own| &own.over).clone()
+fn profile(in_force: &Profile, member: &Overrides) -> ProfileSpec {
+    fn declared<T: Clone>(own: Option<&Override<T>>, in_force: &T) -> T {
+        own.map_or(in_force, |own| &own.base).clone()
     }
     let address = declared(member.address.as_ref(), &in_force.address);
     let notifications = declared(member.notifications.as_ref(), &in_force.notifications);

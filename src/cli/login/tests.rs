@@ -1,33 +1,35 @@
 use std::time::Instant;
 
 use super::*;
-use crate::domain::account::{Content, FromSecret, Owner, Profile, TransactionId};
+use crate::domain::account::{AccountSpec, Owner, Profile, SecretPassword, TransactionId};
 use crate::domain::email::Domain;
 use crate::domain::organization::{CustomerId, Organization};
-use crate::domain::password::{Password, Person};
+use crate::domain::password::{Password, PasswordContext};
 use crate::domain::permission::Permissions;
-use crate::domain::self_service::MemberValues;
-use crate::plan::{AccountChange, AccountPlan, DomainPlan, Leaving, Listing};
+use crate::domain::self_service::Overrides;
+use crate::plan::{AccountChange, AccountPlan, Deleting, DomainPlan, Listing};
 
 const PASSWORD: &str = "gate-Turnip-41-onward";
 
-fn occasion() -> Occasion {
-    Occasion { now: Timestamp::UNIX_EPOCH, deadline: Timestamp::UNIX_EPOCH }
+fn occasion() -> CommitTime {
+    CommitTime { now: Timestamp::UNIX_EPOCH, deadline: Timestamp::UNIX_EPOCH }
 }
 
 fn claim(login: &str) -> Claim {
     Claim { login: login.to_owned(), organization: Some("acme".to_owned()) }
 }
 
-fn create(name: &str, lifecycle: Lifecycle, hashing: Option<&Hashing>) -> Plan {
+fn create(name: &str, lifecycle: LoginState, hashing: Option<&Hashing>) -> Plan {
     let acme = CustomerId::parse("acme").unwrap();
     let login_name = LoginName::new(name, &acme);
     let email = Email::parse(&format!("{name}@acme.example")).unwrap();
-    let password =
-        Password::parse(PASSWORD.as_bytes(), &Person { login_name: &login_name, email: &email })
-            .unwrap();
+    let password = Password::parse(
+        PASSWORD.as_bytes(),
+        &PasswordContext { login_name: &login_name, email: &email },
+    )
+    .unwrap();
     let hash = hashing.map(|hashing| hashing.hash(&password).unwrap());
-    let content = Content {
+    let content = AccountSpec {
         email,
         lifecycle,
         group: "users".to_owned(),
@@ -37,7 +39,7 @@ fn create(name: &str, lifecycle: Lifecycle, hashing: Option<&Hashing>) -> Plan {
         teams: [].into(),
         profile: Profile::default(),
         copied: None,
-        member: MemberValues::default(),
+        member: Overrides::default(),
     };
     Plan::Account(Box::new(AccountPlan {
         organization: Organization { namespace: "acme".to_owned(), customer_id: acme },
@@ -47,12 +49,12 @@ fn create(name: &str, lifecycle: Lifecycle, hashing: Option<&Hashing>) -> Plan {
             transaction: TransactionId::of_create(name),
             login_name,
             content,
-            password: hash.map(|hash| FromSecret { hash, version: "1".to_owned() }),
+            password: hash.map(|hash| SecretPassword { hash, version: "1".to_owned() }),
         },
         moves: vec![],
-        keeps: vec![],
-        seen: vec![],
-        leaving: Leaving::default(),
+        freezes: vec![],
+        preconditions: vec![],
+        leaving: Deleting::default(),
     }))
 }
 
@@ -67,10 +69,10 @@ async fn people(folder: &tempfile::TempDir, hashing: &Hashing) -> SqlStore {
         name: "acme.example".to_owned(),
         listing,
     });
-    let alice = create("alice", Lifecycle::Enabled, Some(hashing));
-    let bob = create("bob", Lifecycle::Disabled, Some(hashing));
-    let carol = create("carol", Lifecycle::Enabled, None);
-    let dave = create("dave", Lifecycle::Enabled, Some(hashing));
+    let alice = create("alice", LoginState::Enabled, Some(hashing));
+    let bob = create("bob", LoginState::Disabled, Some(hashing));
+    let carol = create("carol", LoginState::Enabled, None);
+    let dave = create("dave", LoginState::Enabled, Some(hashing));
     let receipts = store.commit(&[domain, alice, bob, carol, dave], occasion()).await.unwrap();
     assert!(receipts.iter().all(Result::is_ok), "{receipts:?}");
     store
@@ -91,7 +93,7 @@ async fn attempt_at(
     (login, password): (&str, &str),
     now: Timestamp,
 ) -> Option<Account> {
-    let (claim, candidate) = (claim(login), Candidate::new(password.as_bytes()));
+    let (claim, candidate) = (claim(login), PasswordCandidate::new(password.as_bytes()));
     claim.admitted(store, hashing, (&claim.key().unwrap(), candidate.as_ref()), now).await.unwrap()
 }
 
@@ -186,7 +188,7 @@ async fn a_login_renews_an_outdated_hash_and_nothing_else() {
         (Hashing::new(cheap).unwrap(), Hashing::new(Cost { passes: 2, ..cheap }).unwrap());
     let store = people(&folder, &before).await;
     let account = attempt(&store, &now, "alice.acme", PASSWORD).await.unwrap();
-    let candidate = Candidate::new(PASSWORD.as_bytes()).unwrap();
+    let candidate = PasswordCandidate::new(PASSWORD.as_bytes()).unwrap();
     rehash_outdated(&store, &now, (&account, &candidate), Timestamp::UNIX_EPOCH).await;
     let renewed = attempt(&store, &now, "alice.acme", PASSWORD).await.unwrap();
     assert!(!now.is_outdated(login_hash(&renewed).unwrap()));

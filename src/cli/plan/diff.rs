@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::manifests::{Declaration, Declared, Object};
+use super::manifests::{Declaration, Manifests, Object};
 use super::simulate::{Contents, Settled, has_password_of_secret};
 use super::warnings::notes;
 use crate::api::{User, UserSpec};
@@ -20,7 +20,7 @@ use crate::plan::{Blocked, Decision, Listing};
 /// What becomes of everything that is declared.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Outcome {
+pub(super) struct PlanOutcome {
     /// By namespace, kind and name.
     pub(super) objects: Vec<Row>,
     /// Whose permissions change though nothing else about them does.
@@ -100,7 +100,7 @@ pub(super) struct Undeclared {
     pub(super) accounts: usize,
 }
 
-impl Outcome {
+impl PlanOutcome {
     /// Whether something is refused.
     pub(super) fn is_refused(&self) -> bool {
         self.objects.iter().any(|row| !row.refused.is_empty())
@@ -149,7 +149,7 @@ impl<'a> View<'a> {
 }
 
 /// Returns what becomes of everything that is declared.
-pub(super) fn outcome(declared: &Declared, before: &Contents, settled: &Settled) -> Outcome {
+pub(super) fn outcome(declared: &Manifests, before: &Contents, settled: &Settled) -> PlanOutcome {
     let (before, after) = (View::of(before), View::of(&settled.after));
     let row = |declaration: &Declaration| {
         row(declaration, settled.decisions.get(&declaration.key), &before, &after)
@@ -178,7 +178,7 @@ pub(super) fn outcome(declared: &Declared, before: &Contents, settled: &Settled)
     let undeclared = undeclared.into_iter().filter(|(_, accounts)| *accounts > 0);
     let undeclared = undeclared
         .map(|(namespace, accounts)| Undeclared { namespace: namespace.to_owned(), accounts });
-    Outcome {
+    PlanOutcome {
         objects,
         consequences: consequences(&before, &after, &told),
         undeclared: undeclared.collect(),

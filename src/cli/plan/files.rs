@@ -32,7 +32,7 @@ const MAX_FILES: usize = 50_000;
 const DEEPEST: usize = 64;
 
 /// How long a pipe may have nobody who writes into it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A document of a file.
 #[derive(Clone, Debug)]
@@ -47,15 +47,15 @@ pub(super) struct Document {
 
 impl Document {
     /// Returns the file and the line that a field stands at, else the nearest one around it.
-    pub(super) fn place(&self, path: &str) -> Place {
+    pub(super) fn place(&self, path: &str) -> SourceLocation {
         let mut path = path;
         loop {
             if let Some(line) = self.lines.get(path) {
-                return Place { file: self.file.clone(), line: *line };
+                return SourceLocation { file: self.file.clone(), line: *line };
             }
             path = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
             if path.is_empty() {
-                return Place {
+                return SourceLocation {
                     file: self.file.clone(),
                     line: self.lines.get("").copied().unwrap_or(1),
                 };
@@ -89,14 +89,14 @@ impl Document {
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct SourceLocation {
     /// The file; `-` is standard input.
     pub(super) file: String,
     /// The line, from 1 on.
     pub(super) line: u64,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }
@@ -233,7 +233,7 @@ fn open(file: &Path) -> Result<File, Failure> {
     let (opened, news) = mpsc::channel();
     let path = file.to_owned();
     std::thread::spawn(move || opened.send(File::open(path)));
-    match news.recv_timeout(PATIENCE) {
+    match news.recv_timeout(TIMEOUT) {
         Ok(opened) => Ok(opened.map_err(unreadable)?),
         Err(_) => Err(format!("{}: a pipe into which nobody writes", file.display()).into()),
     }

@@ -6,21 +6,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::files::{Document, Place};
+use super::files::{Document, SourceLocation};
 use super::schema::{Fault, Schemas};
 use crate::api::user::DesiredState;
 use crate::api::{CUSTOMER_ID, OrgEmailDomain, User, UserGroup, UserSpec};
 use crate::cli::Failure;
 use crate::cli::copy::resource_name;
 use crate::controller::workqueue::{Kind, ObjectKey};
-use crate::domain::account::{Account, Lifecycle};
+use crate::domain::account::{Account, LoginState};
 use crate::domain::text::NOTHING_SEEN;
 
 const API_VERSION: &str = "roster.rs/v1alpha1";
 
 /// What manifests declare.
 #[derive(Debug, Default)]
-pub(super) struct Declared {
+pub(super) struct Manifests {
     /// The objects, in the order in which they stand there.
     pub(super) objects: Vec<Declaration>,
     /// The customer IDs that namespaces are labelled with.
@@ -35,12 +35,12 @@ pub(super) struct Declaration {
     /// What it is called.
     pub(super) key: ObjectKey,
     /// Where it stands.
-    pub(super) place: Place,
+    pub(super) place: SourceLocation,
     /// What the API server would refuse it for, each with where that stands.
-    pub(super) faults: Vec<(Place, Fault)>,
+    pub(super) faults: Vec<(SourceLocation, Fault)>,
     /// What it would refuse only in a new `User`: an account may have that in force from before
     /// there was a rule.
-    unseen: Vec<(Place, Fault)>,
+    unseen: Vec<(SourceLocation, Fault)>,
     /// The object; nothing where it is refused.
     pub(super) object: Option<Object>,
     /// What is to be known about it.
@@ -62,7 +62,7 @@ pub(super) enum Object {
     Domain(Box<OrgEmailDomain>),
 }
 
-impl Declared {
+impl Manifests {
     /// Returns the namespaces of the objects.
     pub(super) fn namespaces(&self) -> BTreeSet<&str> {
         self.objects.iter().map(|object| object.key.namespace.as_str()).collect()
@@ -99,7 +99,7 @@ impl Declaration {
 
 /// Judges by the accounts that are there what is only allowed for a new `User`, and lets an edit
 /// keep what it doesn't name: their Users are taken to be there too, unless they were let go of.
-pub(super) fn judge_edits(declared: &mut Declared, accounts: &[Account]) {
+pub(super) fn judge_edits(declared: &mut Manifests, accounts: &[Account]) {
     let owned = accounts.iter().filter(|account| !account.owner.uid.is_empty());
     let owned: BTreeMap<(&str, &str), &Account> = owned
         .map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account))
@@ -119,7 +119,7 @@ pub(super) fn judge_edits(declared: &mut Declared, accounts: &[Account]) {
         if declaration.unnamed.contains(&CHARGE_APPROVED) {
             user.spec.charge_approved = true;
         }
-        if declaration.unnamed.contains(&STATE) && account.content.lifecycle == Lifecycle::Disabled
+        if declaration.unnamed.contains(&STATE) && account.content.lifecycle == LoginState::Disabled
         {
             user.spec.state = DesiredState::Disabled;
             declaration.notes.push(STAYS_DISABLED.to_owned());
@@ -165,13 +165,13 @@ const COPIED: &str =
 ///
 /// # Errors
 /// When a document isn't an object, an object has no name, or two have the same.
-pub(super) fn declared(documents: Vec<Document>, namespace: &str) -> Result<Declared, Failure> {
+pub(super) fn declared(documents: Vec<Document>, namespace: &str) -> Result<Manifests, Failure> {
     let schemas = Schemas::new()?;
-    let mut declared = Declared::default();
+    let mut declared = Manifests::default();
     for document in documents.into_iter().flat_map(Document::items) {
         take(&mut declared, document, namespace, &schemas)?;
     }
-    let mut places: BTreeMap<&ObjectKey, &Place> = BTreeMap::new();
+    let mut places: BTreeMap<&ObjectKey, &SourceLocation> = BTreeMap::new();
     for Declaration { key, place, .. } in &declared.objects {
         if let Some(before) = places.insert(key, place) {
             let kind: &str = key.kind.into();
@@ -186,7 +186,7 @@ pub(super) fn declared(documents: Vec<Document>, namespace: &str) -> Result<Decl
 }
 
 fn take(
-    declared: &mut Declared,
+    declared: &mut Manifests,
     mut document: Document,
     namespace: &str,
     schemas: &Schemas,

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::diff::{Action, Change, Outcome, Row};
+use super::diff::{Action, Change, PlanOutcome, Row};
 use crate::cli::table::table;
 
 /// Returns the outcome as text: a line for each object, and below it what changes, what is refused
 /// and what is to be known.
-pub(super) fn text(outcome: &Outcome) -> String {
-    let Outcome { objects, consequences, undeclared } = outcome;
+pub(super) fn text(outcome: &PlanOutcome) -> String {
+    let PlanOutcome { objects, consequences, undeclared } = outcome;
     let cells: Vec<[String; 4]> = objects
         .iter()
         .map(|row| {
@@ -87,7 +87,7 @@ fn value(value: &Value) -> String {
     }
 }
 
-fn summary(outcome: &Outcome) -> String {
+fn summary(outcome: &PlanOutcome) -> String {
     let count = |action: Action| outcome.objects.iter().filter(|row| row.action == action).count();
     let refused = outcome.objects.iter().filter(|row| !row.refused.is_empty()).count();
     format!(

@@ -8,24 +8,24 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ObjectMeta;
 
-use super::manifests::{Declared, Object};
+use super::manifests::{Manifests, Object};
 use crate::api::{CUSTOMER_ID, FINALIZER, Lenient};
 use crate::cli::Failure;
-use crate::controller::cache::{Origin, World};
+use crate::controller::cache::{ClusterCache, Origin};
 use crate::controller::observe::{self, Snapshot};
 use crate::controller::reconciler::decide;
 use crate::controller::workqueue::ObjectKey;
-use crate::domain::account::{Account, FromSecret};
+use crate::domain::account::{Account, SecretPassword};
 use crate::domain::organization::{CustomerId, Organization};
 use crate::domain::password::PasswordHash;
 use crate::plan::adoption::Adoption;
 use crate::plan::user::PasswordFacts;
 use crate::plan::{Decision, OrganizationRecord};
 use crate::store::memory::{Extract, MemoryStore};
-use crate::store::{Occasion, Store};
+use crate::store::{CommitTime, Store};
 
 /// How many objects are looked at together.
-const GROUP: usize = 256;
+const BATCH: usize = 256;
 
 /// How long a transaction of the copy may take: it has no directory, so each ends where it begins.
 const DEADLINE: Duration = Duration::from_secs(1200);
@@ -59,7 +59,7 @@ pub(super) struct Settled {
 /// are taken to be over: what waits for their end is applied then.
 pub(super) async fn copy(
     store: &impl Store,
-    declared: &Declared,
+    declared: &Manifests,
     now: Timestamp,
 ) -> Result<Copy, Failure> {
     let (mut before, mut extracts, mut organizations) = (Contents::default(), vec![], vec![]);
@@ -89,7 +89,7 @@ pub(super) async fn copy(
 /// else with the one that it has in the store, else with its name.
 async fn presented(
     store: &impl Store,
-    declared: &Declared,
+    declared: &Manifests,
     namespace: &str,
 ) -> Result<Organization, Failure> {
     let by_name = CustomerId::parse(namespace)
@@ -114,13 +114,13 @@ async fn presented(
 /// Lets the operator work on the copy until nothing changes any more.
 pub(super) async fn settled(
     copy: Copy,
-    declared: &Declared,
+    declared: &Manifests,
     now: Timestamp,
 ) -> Result<Settled, Failure> {
     let Copy { before, organizations, store } = copy;
     let world = world(declared, &organizations, &before.accounts);
     let deadline = now.checked_add(DEADLINE).unwrap_or(now);
-    let occasion = Occasion { now, deadline };
+    let occasion = CommitTime { now, deadline };
     let keys = declared.keys();
     // Each pass settles somebody, and whoever waits for others has as many passes as there are
     // others; an edit that begins two transactions takes two.
@@ -153,13 +153,13 @@ struct Pass {
 }
 
 async fn pass(
-    world: &World,
+    world: &ClusterCache,
     store: &MemoryStore,
     keys: &[ObjectKey],
-    occasion: Occasion,
+    occasion: CommitTime,
 ) -> Result<Pass, Failure> {
     let mut pass = Pass::default();
-    for group in keys.chunk_by(|a, b| a.kind == b.kind).flat_map(|kind| kind.chunks(GROUP)) {
+    for group in keys.chunk_by(|a, b| a.kind == b.kind).flat_map(|kind| kind.chunks(BATCH)) {
         let mut observed = observe::observe(world, store, group, occasion.now).await?;
         observed.iter_mut().for_each(|(_, snapshot)| take_password_for_granted(snapshot));
         let (decided, later) = decide(observed, usize::MAX);
@@ -187,7 +187,7 @@ fn take_password_for_granted(snapshot: &mut Snapshot) {
     {
         let is_known = user.account.as_ref().is_some_and(has_password_of_secret);
         let unread =
-            || FromSecret { hash: PasswordHash::stored(String::new()), version: String::new() };
+            || SecretPassword { hash: PasswordHash::stored(String::new()), version: String::new() };
         user.password = if is_known { PasswordFacts::Same } else { PasswordFacts::New(unread()) };
     }
 }
@@ -198,8 +198,12 @@ pub(super) fn has_password_of_secret(account: &Account) -> bool {
 }
 
 /// Returns the declared objects as a cluster would have them, held by our finalizer.
-fn world(declared: &Declared, organizations: &[Organization], accounts: &[Account]) -> World {
-    let mut world = World::default();
+fn world(
+    declared: &Manifests,
+    organizations: &[Organization],
+    accounts: &[Account],
+) -> ClusterCache {
+    let mut world = ClusterCache::default();
     world.presumes_owners = true;
     for Organization { namespace, customer_id } in organizations {
         // A label that isn't a customer ID is refused as such.
@@ -223,15 +227,15 @@ fn world(declared: &Declared, organizations: &[Organization], accounts: &[Accoun
         match declaration.object.clone() {
             Some(Object::User(mut user)) => {
                 user.metadata = held(&user.metadata, key, owned);
-                world.see(Lenient::from(*user), Origin::Anew);
+                world.upsert(Lenient::from(*user), Origin::Anew);
             }
             Some(Object::Group(mut group)) => {
                 group.metadata = held(&group.metadata, key, None);
-                world.see(Lenient::from(*group), Origin::Anew);
+                world.upsert(Lenient::from(*group), Origin::Anew);
             }
             Some(Object::Domain(mut domain)) => {
                 domain.metadata = held(&domain.metadata, key, None);
-                world.see(Lenient::from(*domain), Origin::Anew);
+                world.upsert(Lenient::from(*domain), Origin::Anew);
             }
             None => {}
         }

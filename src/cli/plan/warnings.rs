@@ -5,7 +5,7 @@
 
 use crate::api::UserSpec;
 use crate::api::user::DesiredState;
-use crate::domain::account::{Account, Lifecycle, Source};
+use crate::domain::account::{Account, LoginState, Source};
 use crate::domain::permission;
 
 /// Returns what is to be noted about a `User` of this name, whose account is as it was before;
@@ -28,7 +28,7 @@ pub(super) fn notes(name: &str, spec: &UserSpec, before: Option<&Account>) -> Ve
         content.source.as_ref().is_some_and(|source| Some(Source::from(source)) != from);
     let removes = !content.grants.is_subset(&grants) || source_changes;
     let leaves = content.group != spec.group_ref.name;
-    let disables = content.lifecycle == Lifecycle::Enabled && spec.state == DesiredState::Disabled;
+    let disables = content.lifecycle == LoginState::Enabled && spec.state == DesiredState::Disabled;
     let notes = [
         removes.then(|| removed(name)),
         leaves.then(|| left(name, &content.group)),

@@ -8,17 +8,17 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Arguments;
+use super::RunArgs;
 use crate::cli::Failure;
 use crate::clock::Clock;
 use crate::config::Shared;
-use crate::controller::Deposed;
-use crate::controller::leader_election::{self, Elector, Look, Tenure};
-use crate::controller::object_writer::in_short;
+use crate::controller::StopReason;
+use crate::controller::leader_election::{self, LeaderElector, Leadership, Look};
+use crate::controller::object_writer::redact;
 use crate::provisioning::Directory;
 use crate::store::StoreError;
-use crate::store::claims::{Claim, ClaimError, Progress, Reign};
-use crate::store::sql::{Sole, SqlStore};
+use crate::store::claims::{Claim, ClaimError, ClaimGrant, CommitPosition};
+use crate::store::sql::{FileLock, SqlStore};
 use crate::telemetry::{Health, Metrics, chain};
 
 /// The namespace whose uid a cluster is known by.
@@ -52,33 +52,33 @@ const ANSWER: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Why an operator ends without having been told to.
-pub(super) enum End {
+pub(super) enum RunError {
     /// It may not work any more.
-    Deposed(Deposed),
+    Deposed(StopReason),
     /// It can't work.
     Failed(Failure),
 }
 
-impl From<Deposed> for End {
-    fn from(why: Deposed) -> Self {
+impl From<StopReason> for RunError {
+    fn from(why: StopReason) -> Self {
         Self::Deposed(why)
     }
 }
 
-impl From<Failure> for End {
+impl From<Failure> for RunError {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
 }
 
-impl From<kube::Error> for End {
+impl From<kube::Error> for RunError {
     fn from(error: kube::Error) -> Self {
         Self::Failed(error.into())
     }
 }
 
 /// The place that an operator wants.
-pub(super) struct Place {
+pub(super) struct Startup {
     store: String,
     claim: Claim,
     lease_namespace: String,
@@ -86,28 +86,28 @@ pub(super) struct Place {
     /// The names of the directories that transactions wait for.
     pub(super) directories: BTreeSet<String>,
     /// The lock on a store in a file; a store in PostgreSQL has a Lease.
-    sole: Option<Sole>,
+    sole: Option<FileLock>,
 }
 
-impl Place {
+impl Startup {
     /// Returns the place that the arguments ask for; of a store in a file, taken.
     ///
     /// # Errors
     /// When the store is in a file and has an operator already, or its address is none.
     pub(super) fn new(
         shared: &Shared,
-        arguments: &Arguments,
+        arguments: &RunArgs,
         clock: Clock,
     ) -> Result<Self, StoreError> {
         let holder = leader_election::holder(&host());
-        let sole = Sole::claim(&shared.store, &holder)?;
+        let sole = FileLock::claim(&shared.store, &holder)?;
         let directories: BTreeSet<String> =
             arguments.directories.iter().map(Directory::name).map(str::to_owned).collect();
         let claim = Claim {
             namespaces: arguments.namespaces.iter().cloned().collect(),
             holder,
             cluster: String::new(),
-            known: Progress::default(),
+            known: CommitPosition::default(),
             accept_cluster: arguments.accept_cluster,
             // Whoever has the lock knows that all others are gone.
             supersede: arguments.supersede || sole.is_some(),
@@ -122,12 +122,16 @@ impl Place {
         &self,
         client: Client,
         (health, metrics): (&Health, &Metrics),
-    ) -> Tenure {
+    ) -> Leadership {
         if self.sole.is_some() {
-            return Tenure::for_good();
+            return Leadership::unelected();
         }
-        let elector =
-            Elector::new(client, &self.lease_namespace, &self.claim.namespaces, &self.claim.holder);
+        let elector = LeaderElector::new(
+            client,
+            &self.lease_namespace,
+            &self.claim.namespaces,
+            &self.claim.holder,
+        );
         let mut told = false;
         let looked = |look: Look| {
             let unclaimed = if let Look::Unclaimed(time) = look { time } else { Duration::ZERO };
@@ -152,9 +156,9 @@ impl Place {
     pub(super) async fn claim(
         &self,
         client: &Client,
-        tenure: &Tenure,
+        tenure: &Leadership,
         health: &Health,
-    ) -> Result<SqlStore, End> {
+    ) -> Result<SqlStore, RunError> {
         let mut claimed = Box::pin(self.claimed(client, tenure, health));
         loop {
             match timeout(HEARTBEAT, &mut claimed).await {
@@ -167,12 +171,12 @@ impl Place {
     async fn claimed(
         &self,
         client: &Client,
-        tenure: &Tenure,
+        tenure: &Leadership,
         health: &Health,
-    ) -> Result<SqlStore, End> {
+    ) -> Result<SqlStore, RunError> {
         let claim =
             Claim { cluster: cluster(client).await, known: tenure.known(), ..self.claim.clone() };
-        let (mut waiting, mut since) = (Waiting::default(), None);
+        let (mut waiting, mut since) = (Retry::default(), None);
         loop {
             let error = match self.attempt(&claim).await {
                 Ok((mut store, reign)) => {
@@ -194,21 +198,21 @@ impl Place {
                     waiting.after(&chain(&error), LONGEST_WAIT).await;
                 }
                 ClaimError::Store(error @ StoreError::Superseded { .. }) => {
-                    return Err(Deposed::Store(error).into());
+                    return Err(StopReason::Store(error).into());
                 }
-                error => return Err(End::Failed(error.into())),
+                error => return Err(RunError::Failed(error.into())),
             }
         }
     }
 
-    async fn attempt(&self, claim: &Claim) -> Result<(SqlStore, Reign), ClaimError> {
+    async fn attempt(&self, claim: &Claim) -> Result<(SqlStore, ClaimGrant), ClaimError> {
         let mut store = SqlStore::open(&self.store).await?;
         let reign = store.claim(claim, self.clock.now()).await?;
         Ok((store, reign))
     }
 }
 
-fn tell(claim: &Claim, reign: &Reign) {
+fn tell(claim: &Claim, reign: &ClaimGrant) {
     if reign.known_was_ignored {
         tracing::warn!(
             known_epoch = claim.known.epoch,
@@ -223,7 +227,7 @@ fn tell(claim: &Claim, reign: &Reign) {
             "the store had taken over an epoch from a Lease that somebody edited: epochs are counted anew"
         );
     }
-    if reign.was_put_back {
+    if reign.rolled_back {
         tracing::warn!(
             known_epoch = claim.known.epoch,
             known_commits = claim.known.commits,
@@ -242,12 +246,12 @@ fn tell(claim: &Claim, reign: &Reign) {
 
 /// Waits longer each time, and tells of an error when it is another.
 #[derive(Default)]
-struct Waiting {
+struct Retry {
     wait: Duration,
     said: Option<String>,
 }
 
-impl Waiting {
+impl Retry {
     async fn after(&mut self, error: &str, at_most: Duration) {
         if self.said.as_deref() != Some(error) {
             tracing::error!(error, "can't work yet, trying again");
@@ -262,14 +266,14 @@ impl Waiting {
 /// Returns the uid of this cluster, as soon as the API server tells it.
 async fn cluster(client: &Client) -> String {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    let mut waiting = Waiting::default();
+    let mut waiting = Retry::default();
     loop {
         let error = match timeout(ANSWER, namespaces.get(CLUSTER)).await {
             Ok(Ok(namespace)) => match namespace.metadata.uid {
                 Some(uid) => return uid,
                 None => "it has no uid".to_owned(),
             },
-            Ok(Err(error)) => in_short(&error),
+            Ok(Err(error)) => redact(&error),
             Err(_) => format!("no answer within {ANSWER:?}"),
         };
         let error = format!(
@@ -303,7 +307,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_waits_become_longer_and_begin_anew_when_something_else_is_wrong() {
-        let mut waiting = Waiting::default();
+        let mut waiting = Retry::default();
         for (error, seconds) in [
             ("away", 1),
             ("away", 2),

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::domain::account::PostalAddress;
 use crate::domain::email::Email;
-use crate::domain::self_service::SelfChange;
+use crate::domain::self_service::ProfileChange;
 use crate::domain::{text, time_zone};
 
 /// A detail as a member sets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Setting {
     /// The whole of it.
-    Whole(SelfChange),
+    Whole(ProfileChange),
     /// A part of the address, over the others.
     Part(Part),
 }
@@ -32,14 +32,14 @@ pub(super) fn setting(text: &str) -> Result<Setting, String> {
     let (field, value) =
         text.split_once('=').ok_or("write FIELD=VALUE, such as phone=+1 602 555 0100")?;
     let change = match field {
-        "name" => SelfChange::Name(name(value)?),
-        "phone" => SelfChange::Phone(optional(value, 64)?),
+        "name" => ProfileChange::Name(name(value)?),
+        "phone" => ProfileChange::Phone(optional(value, 64)?),
         "email" => {
-            SelfChange::Email(Email::parse(value.trim()).map_err(|error| error.to_string())?)
+            ProfileChange::Email(Email::parse(value.trim()).map_err(|error| error.to_string())?)
         }
-        "timeZone" => SelfChange::TimeZone(time_zone(value)?),
-        "notifications" => SelfChange::Notifications(notifications(value)?),
-        "address" => SelfChange::Address(address(value)?),
+        "timeZone" => ProfileChange::TimeZone(time_zone(value)?),
+        "notifications" => ProfileChange::Notifications(notifications(value)?),
+        "address" => ProfileChange::Address(address(value)?),
         _ => {
             let fields = "name, phone, email, timeZone, notifications, address, or a part of it such as address.locality";
             let part = field
@@ -56,13 +56,13 @@ pub(super) fn setting(text: &str) -> Result<Setting, String> {
 pub(super) fn changes(
     settings: &[Setting],
     in_force: Option<&PostalAddress>,
-) -> Result<Vec<SelfChange>, String> {
+) -> Result<Vec<ProfileChange>, String> {
     let (mut changes, mut address, mut asked, mut lines) =
         (vec![], in_force.cloned().unwrap_or_default(), false, 0);
     for setting in settings {
-        asked |= matches!(setting, Setting::Part(_) | Setting::Whole(SelfChange::Address(_)));
+        asked |= matches!(setting, Setting::Part(_) | Setting::Whole(ProfileChange::Address(_)));
         match setting {
-            Setting::Whole(SelfChange::Address(whole)) => {
+            Setting::Whole(ProfileChange::Address(whole)) => {
                 (address, lines) = (whole.clone().unwrap_or_default(), 0)
             }
             Setting::Whole(change) => changes.push(change.clone()),
@@ -77,7 +77,7 @@ pub(super) fn changes(
     }
     check_lines(&address)?;
     if asked {
-        changes.push(SelfChange::Address(
+        changes.push(ProfileChange::Address(
             Some(address).filter(|address| *address != PostalAddress::default()),
         ));
     }
@@ -198,7 +198,7 @@ mod tests {
     #[track_caller]
     fn check(settings: &[&str], in_force: &PostalAddress, expected: Option<PostalAddress>) {
         let settings: Vec<Setting> = settings.iter().map(|text| setting(text).unwrap()).collect();
-        assert_eq!(changes(&settings, Some(in_force)), Ok(vec![SelfChange::Address(expected)]));
+        assert_eq!(changes(&settings, Some(in_force)), Ok(vec![ProfileChange::Address(expected)]));
     }
 
     #[test]
@@ -233,21 +233,21 @@ mod tests {
     #[test]
     fn an_empty_value_clears_and_lists_are_separated_by_commas() {
         let set = |text: &str| setting(text).unwrap();
-        assert_eq!(set("phone="), Setting::Whole(SelfChange::Phone(None)));
-        assert_eq!(set("timeZone="), Setting::Whole(SelfChange::TimeZone(None)));
+        assert_eq!(set("phone="), Setting::Whole(ProfileChange::Phone(None)));
+        assert_eq!(set("timeZone="), Setting::Whole(ProfileChange::TimeZone(None)));
         assert_eq!(
             set("notifications="),
-            Setting::Whole(SelfChange::Notifications(BTreeSet::new()))
+            Setting::Whole(ProfileChange::Notifications(BTreeSet::new()))
         );
         let both = ["CaseAssigned", "CaseClosed"].map(str::to_owned).into();
         assert_eq!(
             set("notifications=CaseClosed, CaseAssigned"),
-            Setting::Whole(SelfChange::Notifications(both))
+            Setting::Whole(ProfileChange::Notifications(both))
         );
-        assert_eq!(set("name=a=b"), Setting::Whole(SelfChange::Name("a=b".to_owned())));
+        assert_eq!(set("name=a=b"), Setting::Whole(ProfileChange::Name("a=b".to_owned())));
         assert_eq!(
             set("timeZone=America/Argentina/Ushuaia"),
-            Setting::Whole(SelfChange::TimeZone(Some("America/Argentina/Ushuaia".to_owned())))
+            Setting::Whole(ProfileChange::TimeZone(Some("America/Argentina/Ushuaia".to_owned())))
         );
     }
 

@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::account::{
-    AccountId, Content, Owner, Profile, Revision, Transaction, TransactionId, TransactionKind,
+    AccountId, AccountSpec, Owner, Profile, Revision, Transaction, TransactionId, TransactionKind,
 };
 use crate::domain::email::Email;
 use crate::domain::group::{ADMINISTRATORS, USERS};
 use crate::domain::organization::LoginName;
 use crate::domain::permission::{Permissions, parse_all};
-use crate::domain::self_service::MemberValues;
+use crate::domain::self_service::Overrides;
 
 const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 
@@ -39,9 +39,9 @@ fn account(name: &str, grants: &[&str], source: Option<Source>) -> Account {
         owner: Owner { name: name.to_owned(), uid: name.to_owned(), generation: 1 },
         login_name: LoginName::stored(format!("{name}.acme")),
         cloned: matches!(source, Some(Source::Cloned(_))).then_some(NOW),
-        content: Content {
+        content: AccountSpec {
             email: Email::stored(format!("{name}@acme.example")),
-            lifecycle: Lifecycle::Enabled,
+            lifecycle: LoginState::Enabled,
             group: USERS.to_owned(),
             grants: permissions(grants),
             source,
@@ -49,7 +49,7 @@ fn account(name: &str, grants: &[&str], source: Option<Source>) -> Account {
             teams: BTreeSet::new(),
             profile: Profile::default(),
             copied: None,
-            member: MemberValues::default(),
+            member: Overrides::default(),
         },
         created: NOW,
         transaction: Transaction {
@@ -70,7 +70,7 @@ fn asked(
     name: &str,
     group: Option<&GroupContent>,
     asked: &Permission,
-) -> Answer {
+) -> WhyAnswer {
     let find = |name: &str| accounts.iter().find(|account| account.owner.name == name);
     explain(find(name).unwrap(), group, asked, &find)
 }
@@ -190,7 +190,7 @@ fn full_control_comes_from_a_group_alone_and_the_disabled_hold_what_they_hold() 
     let none = asked(&nobody, "alice", Some(&GroupContent::default()), &Permission::full_control());
     assert_eq!((none.held, none.why_not.len(), none.cures.len()), (false, 1, 1));
     let mut disabled = account("alice", &["a"], None);
-    disabled.content.lifecycle = Lifecycle::Disabled;
+    disabled.content.lifecycle = LoginState::Disabled;
     let answer = asked(&[disabled], "alice", None, &Permission::parse("a").unwrap());
     assert!(answer.held && answer.notes[0].contains("can't log in"), "{answer}");
 }
@@ -244,16 +244,16 @@ proptest! {
         let find = |name: &str| by_user.get(name).copied();
         let crew = GroupContent { permissions: permissions(&["b"]), ..GroupContent::default() };
         for account in &accounts {
-            let group = GroupContent::undeclared(&account.content.group).or_else(|| (account.content.group == "crew").then(|| crew.clone()));
+            let group = GroupContent::built_in(&account.content.group).or_else(|| (account.content.group == "crew").then(|| crew.clone()));
             let effective = group.clone().unwrap_or_default().effective(&inheritance::own(account, find));
             for permission in ["a", "b", "c", "d", "*"].map(|text| super::permission(text).unwrap()) {
                 let answer = explain(account, group.as_ref(), &permission, &find);
-                let is_it = |path: &Path| permission.as_str() == "*" || !matches!(path.end, End::FullControl { .. });
+                let is_it = |path: &Path| permission.as_str() == "*" || !matches!(path.end, PathEnd::FullControl { .. });
                 prop_assert_eq!(answer.paths.iter().any(is_it), effective.contains(&permission), "{}", answer);
                 prop_assert_eq!(answer.held, effective.contains(&permission) || effective.contains(&Permission::full_control()));
                 prop_assert_eq!(answer.held, answer.why_not.is_empty() && answer.cures.is_empty());
                 for Path { users, .. } in &answer.paths {
-                    prop_assert!(users[0] == account.owner.name && users.len() <= LONGEST_LINE + 1);
+                    prop_assert!(users[0] == account.owner.name && users.len() <= MAX_DEPTH + 1);
                     prop_assert!(users.windows(2).all(|pair| followed(by_user[pair[0].as_str()]) == Some(&pair[1])));
                 }
             }

@@ -1,8 +1,8 @@
 use super::*;
 
-fn candidate(holder: &str) -> Candidate {
+fn candidate(holder: &str) -> LeaseIdentity {
     let (namespaces, duration) = (["acme".to_owned()].into(), Duration::from_secs(10));
-    Candidate { name: lease_name(&namespaces), holder: holder.to_owned(), namespaces, duration }
+    LeaseIdentity { name: lease_name(&namespaces), holder: holder.to_owned(), namespaces, duration }
 }
 
 fn at(second: i64) -> Timestamp {
@@ -73,16 +73,16 @@ fn a_lease_says_who_took_it_when_and_for_the_how_manyth_time() {
 async fn a_lease_expires_by_how_long_it_was_seen_unchanged_whatever_its_times_say() {
     let usual = Duration::from_secs(10);
     let long_ago = candidate("other").holding(None, at(-1_000_000));
-    let seen = Seen::after(None, long_ago.clone(), Instant::now());
+    let seen = ObservedLease::after(None, long_ago.clone(), Instant::now());
     assert!(!seen.is_free("me", usual, Instant::now()), "its clock may be wrong");
     tokio::time::advance(Duration::from_secs(9)).await;
-    let seen = Seen::after(Some(seen), long_ago.clone(), Instant::now());
+    let seen = ObservedLease::after(Some(seen), long_ago.clone(), Instant::now());
     assert!(!seen.is_free("me", usual, Instant::now()));
     tokio::time::advance(Duration::from_secs(2)).await;
-    let seen = Seen::after(Some(seen), long_ago.clone(), Instant::now());
+    let seen = ObservedLease::after(Some(seen), long_ago.clone(), Instant::now());
     assert!(seen.is_free("me", usual, Instant::now()));
     let renewed = candidate("other").holding(Some(&long_ago), at(-2_000_000));
-    let seen = Seen::after(Some(seen), renewed, Instant::now());
+    let seen = ObservedLease::after(Some(seen), renewed, Instant::now());
     assert!(!seen.is_free("me", usual, Instant::now()), "any change tells of life");
 }
 
@@ -90,7 +90,11 @@ async fn a_lease_expires_by_how_long_it_was_seen_unchanged_whatever_its_times_sa
 async fn a_lease_that_is_nobodys_or_ones_own_is_free_at_once() {
     let usual = Duration::from_secs(10);
     let free = |lease: &Lease, holder| {
-        Seen::after(None, lease.clone(), Instant::now()).is_free(holder, usual, Instant::now())
+        ObservedLease::after(None, lease.clone(), Instant::now()).is_free(
+            holder,
+            usual,
+            Instant::now(),
+        )
     };
     let mine = candidate("me").holding(None, at(0));
     assert!(free(&mine, "me") && !free(&mine, "another"));
@@ -105,7 +109,7 @@ async fn an_unrenewed_lease_is_free_after_ones_own_duration_whatever_it_says() {
         let holder_identity = spec.holder_identity.clone().or(Some("ghost".to_owned()));
         lease.spec = Some(LeaseSpec { holder_identity, ..spec });
         let now = Instant::now();
-        let seen = Seen::after(None, lease.clone(), now);
+        let seen = ObservedLease::after(None, lease.clone(), now);
         for (after, expected) in [(9, false), (11, true)] {
             let is_free =
                 seen.is_free("me", Duration::from_secs(10), now + Duration::from_secs(after));
@@ -165,14 +169,14 @@ fn what_a_lease_says_of_progress_is_a_count_or_nothing() {
             .map(|(name, text)| (name.to_owned(), text.to_owned()));
         let metadata =
             ObjectMeta { annotations: Some(annotations.into()), ..ObjectMeta::default() };
-        let Progress { epoch, commits } = progress_of(&Lease { metadata, spec: None });
+        let CommitPosition { epoch, commits } = progress_of(&Lease { metadata, spec: None });
         assert_eq!((epoch, commits), expected);
     };
     check("7", "12", (7, 12));
     check("-9223372036854775808", "-1", (0, 0));
     check("9223372036854775808", "seven", (0, 0));
     check("9223372036854775807", "", (i64::MAX, 0));
-    assert_eq!(progress_of(&Lease::default()), Progress::default());
+    assert_eq!(progress_of(&Lease::default()), CommitPosition::default());
 }
 
 #[test]
@@ -245,8 +249,8 @@ async fn a_holder_that_hasnt_claimed_the_store_is_told_from_one_that_works() {
 #[tokio::test(start_paused = true)]
 async fn a_tenure_ends_at_its_time_also_when_nobody_says_so() {
     let (announce, standing) =
-        watch::channel(Standing::Until(Instant::now() + Duration::from_secs(7)));
-    let tenure = Tenure {
+        watch::channel(LeaseState::Until(Instant::now() + Duration::from_secs(7)));
+    let tenure = Leadership {
         lease: Some(HeldLease {
             standing,
             let_go: oneshot::channel().0,
@@ -255,15 +259,15 @@ async fn a_tenure_ends_at_its_time_also_when_nobody_says_so() {
         }),
     };
     tokio::time::advance(Duration::from_secs(6)).await;
-    assert!(tenure.stands());
-    announce.send(Standing::Until(Instant::now() + Duration::from_secs(7))).unwrap();
+    assert!(tenure.is_current());
+    announce.send(LeaseState::Until(Instant::now() + Duration::from_secs(7))).unwrap();
     tokio::time::advance(Duration::from_secs(6)).await;
-    assert!(tenure.stands());
+    assert!(tenure.is_current());
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert!(!tenure.stands());
-    assert_eq!(tenure.lost().await, Lost::Late);
-    announce.send(Standing::Lost(Lost::Taken("other".to_owned()))).unwrap();
-    assert_eq!(tenure.lost().await, Lost::Taken("other".to_owned()));
+    assert!(!tenure.is_current());
+    assert_eq!(tenure.lost().await, LeadershipLost::Late);
+    announce.send(LeaseState::Lost(LeadershipLost::Taken("other".to_owned()))).unwrap();
+    assert_eq!(tenure.lost().await, LeadershipLost::Taken("other".to_owned()));
     drop(announce);
-    assert!(Tenure::for_good().stands() && !Tenure::for_good().has_successors());
+    assert!(Leadership::unelected().is_current() && !Leadership::unelected().has_successors());
 }

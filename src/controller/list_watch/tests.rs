@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, Receiver, UnboundedSender, unbounded_channel};
 
 use super::*;
-use crate::controller::passwords::SeenSecret;
+use crate::controller::passwords::CachedSecret;
 use crate::controller::workqueue::ObjectKey;
 
 /// How soon a restore of etcd has to be noticed.
@@ -136,7 +136,7 @@ async fn answer(State(server): State<Server>, RawQuery(query): RawQuery) -> Resp
 }
 
 /// Returns what is told of a server, and what all of its watches have in common.
-fn follow(server: &Server) -> (Receiver<News>, Watches) {
+fn follow(server: &Server) -> (Receiver<ClusterEvent>, Watches) {
     let (send, news) = mpsc::channel(64);
     let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(server.client(), "acme");
     let (watches, scope) = (Watches::default(), Scope { kind: Kind::User, namespace: None });
@@ -144,45 +144,45 @@ fn follow(server: &Server) -> (Receiver<News>, Watches) {
     let key = |secret: &PartialObjectMeta<Secret>| {
         ObjectKey::new(Kind::Secret, "acme", secret.name_any())
     };
-    let read = move |secret: PartialObjectMeta<Secret>| News::Secret {
+    let read = move |secret: PartialObjectMeta<Secret>| ClusterEvent::Secret {
         key: key(&secret),
-        seen: SeenSecret {
+        seen: CachedSecret {
             uid: String::new(),
             resource_version: secret.resource_version().unwrap(),
         },
     };
     let gone = move |secret: &PartialObjectMeta<Secret>| {
-        News::Gone(key(secret), number(secret.resource_version().as_deref()))
+        ClusterEvent::Deleted(key(secret), number(secret.resource_version().as_deref()))
     };
     tokio::spawn(list_watch.follow(send, read, gone));
     (news, watches)
 }
 
 /// Returns the next piece of news in words.
-async fn next(news: &mut Receiver<News>) -> String {
-    let told = |item: &News| match item {
-        News::Secret { key, seen } => format!("{} {}", key.name, seen.resource_version),
-        News::Gone(key, version) => format!("{} gone {version}", key.name),
+async fn next(news: &mut Receiver<ClusterEvent>) -> String {
+    let told = |item: &ClusterEvent| match item {
+        ClusterEvent::Secret { key, seen } => format!("{} {}", key.name, seen.resource_version),
+        ClusterEvent::Deleted(key, version) => format!("{} gone {version}", key.name),
         other => format!("{other:?}"),
     };
     match news.recv().await.unwrap() {
-        News::ListBegins(_) => "begins".to_owned(),
-        News::ListEnds(_) => "ends".to_owned(),
-        News::WatchBroke(_) => "broke".to_owned(),
-        News::RolledBack { known, found, .. } => format!("back from {known} to {found}"),
-        News::Listed { listing, item } => format!("{} of {}", told(&item), listing.version),
+        ClusterEvent::ListStarted(_) => "begins".to_owned(),
+        ClusterEvent::ListCompleted(_) => "ends".to_owned(),
+        ClusterEvent::WatchFailed(_) => "broke".to_owned(),
+        ClusterEvent::RolledBack { known, found, .. } => format!("back from {known} to {found}"),
+        ClusterEvent::Listed { listing, item } => format!("{} of {}", told(&item), listing.version),
         item => told(&item),
     }
 }
 
-async fn expect(news: &mut Receiver<News>, expected: &[&str]) {
+async fn expect(news: &mut Receiver<ClusterEvent>, expected: &[&str]) {
     for expected in expected {
         assert_eq!(next(news).await, *expected);
     }
 }
 
 /// A server with these objects, which was listed, and whose watch has begun.
-async fn followed(names: &[&str]) -> (Server, Receiver<News>, Watches) {
+async fn followed(names: &[&str]) -> (Server, Receiver<ClusterEvent>, Watches) {
     let server = Server::default();
     server.contents().revision = 100;
     names.iter().for_each(|name| server.put(name));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Pipeline;
+use super::Reconciler;
 use super::event_notes::drifted;
 use super::under_way::CONFIRMED_AGAIN;
 use crate::controller::observe;
@@ -24,7 +24,7 @@ pub(super) fn gone(period: Duration, now: jiff::Timestamp) -> f64 {
     gone as f64 / period as f64
 }
 
-impl<S: Store> Pipeline<S> {
+impl<S: Store> Reconciler<S> {
     /// Reads the accounts whose entries are to be compared in a directory next.
     pub(super) async fn compare(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();

@@ -7,33 +7,33 @@ use std::collections::BTreeSet;
 
 use tokio::time::Instant;
 
-use super::{COUNTS_GATHERED, Pipeline, revision};
+use super::{COUNT_DEBOUNCE, Reconciler, revision};
 use crate::controller::observe::Snapshot;
-use crate::controller::workqueue::{Kind, Lane, ObjectKey};
+use crate::controller::workqueue::{Kind, ObjectKey, Priority};
 use crate::domain::account::{Account, Source};
-use crate::plan::user::Rival;
+use crate::plan::user::EmailHolder;
 use crate::plan::{AddressMove, Decision, DomainPlan, Meta, Plan, listing_of, user};
 use crate::store::{Receipt, Store};
 
-impl<S: Store> Pipeline<S> {
+impl<S: Store> Reconciler<S> {
     /// Wakes everybody in an organization in which a commit was done though it failed.
-    pub(super) fn wake_after_unsure(&mut self, decided: &[(ObjectKey, Snapshot, Decision)]) {
+    pub(super) fn enqueue_after_uncertain(&mut self, decided: &[(ObjectKey, Snapshot, Decision)]) {
         for (key, snapshot, decision) in decided {
-            let Some(before) = self.unsure.get(key) else { continue };
+            let Some(before) = self.uncertain_commits.get(key) else { continue };
             if decision.plan.is_none() || *before != revision(snapshot) {
-                self.unsure.remove(key);
+                self.uncertain_commits.remove(key);
                 let kinds = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
                 let all: Vec<_> = kinds
                     .into_iter()
                     .flat_map(|kind| self.world.keys(kind, Some(&key.namespace)))
                     .collect();
-                self.follow(all);
+                self.enqueue_low(all);
             }
         }
     }
 
     /// Wakes whom a committed change concerns.
-    pub(super) fn wake_dependants(
+    pub(super) fn enqueue_dependents(
         &mut self,
         snapshot: &Snapshot,
         plan: Option<&Plan>,
@@ -45,19 +45,19 @@ impl<S: Store> Pipeline<S> {
                     Receipt::Account(account) => Some(account.as_ref()),
                     Receipt::Deleted { .. } | Receipt::Done => None,
                 };
-                self.wake_after_account(&user.meta, user.account.as_ref(), after);
-                self.wake_relatives(&user.meta, user.account.as_ref(), after);
+                self.enqueue_after_account(&user.meta, user.account.as_ref(), after);
+                self.enqueue_relatives(&user.meta, user.account.as_ref(), after);
                 if let Some(Plan::Account(plan)) = plan {
-                    self.wake_after_moves(user, &plan.moves);
-                    if !plan.keeps.is_empty() {
-                        self.look_at_heirs(Lane::Following, &user.meta.namespace, &user.meta.name);
+                    self.enqueue_after_moves(user, &plan.moves);
+                    if !plan.freezes.is_empty() {
+                        self.look_at_heirs(Priority::Low, &user.meta.namespace, &user.meta.name);
                     }
                 }
                 self.gather_counts(user, after);
             }
             Snapshot::Group(group) => {
-                self.follow(self.world.of_group(&group.meta.namespace, &group.meta.name));
-                self.wake_those_who_wait_for_control(&group.meta.namespace);
+                self.enqueue_low(self.world.of_group(&group.meta.namespace, &group.meta.name));
+                self.enqueue_waiting_for_administrator(&group.meta.namespace);
             }
             Snapshot::Domain(domain) => {
                 let namespace = &domain.meta.namespace;
@@ -77,13 +77,13 @@ impl<S: Store> Pipeline<S> {
                     .flat_map(|domain| self.world.of_domain(namespace, domain))
                     .collect();
                 self.relisted.insert(namespace.clone());
-                self.wake(users);
+                self.enqueue(users);
             }
         }
     }
 
     /// Wakes who asked for what an account no longer has.
-    fn wake_after_account(
+    fn enqueue_after_account(
         &mut self,
         meta: &Meta,
         before: Option<&Account>,
@@ -103,11 +103,11 @@ impl<S: Store> Pipeline<S> {
                 self.world.asking_for_username(&meta.namespace, before.login_name.parts().0),
             );
         }
-        self.wake(waiting.into_iter().filter(|key| key.name != meta.name));
+        self.enqueue(waiting.into_iter().filter(|key| key.name != meta.name));
     }
 
     /// Wakes whose permissions follow from the account's, and who waits to copy something of it.
-    fn wake_relatives(
+    fn enqueue_relatives(
         &mut self,
         Meta { namespace, name, .. }: &Meta,
         before: Option<&Account>,
@@ -115,44 +115,44 @@ impl<S: Store> Pipeline<S> {
     ) {
         if let Some(before) = before.filter(|before| before.owner.name != *name) {
             // It was taken over: nobody of its former name is followed any more.
-            self.look_at_heirs(Lane::Following, namespace, &before.owner.name);
-            self.follow([ObjectKey::new(Kind::User, namespace, &before.owner.name)]);
+            self.look_at_heirs(Priority::Low, namespace, &before.owner.name);
+            self.enqueue_low([ObjectKey::new(Kind::User, namespace, &before.owner.name)]);
         }
         let before = before.filter(|before| before.owner.name == *name);
         let gives = |account: Option<&Account>| {
             account.map(|account| (account.content.grants.clone(), account.content.source.clone()))
         };
         if gives(before) != gives(after) {
-            self.look_at_heirs(Lane::Following, namespace, name);
+            self.look_at_heirs(Priority::Low, namespace, name);
         }
         if before.is_some() != after.is_some() {
-            self.wake(self.world.followers(namespace, name));
-            self.wake(self.world.copiers(namespace, name));
+            self.enqueue(self.world.followers(namespace, name));
+            self.enqueue(self.world.copiers(namespace, name));
         }
-        self.wake_those_who_wait_for_control(namespace);
+        self.enqueue_waiting_for_administrator(namespace);
     }
 
-    pub(super) fn wake_those_who_wait_for_control(&mut self, namespace: &str) {
+    pub(super) fn enqueue_waiting_for_administrator(&mut self, namespace: &str) {
         let waiting: Vec<ObjectKey> = self
             .waiting_for_control
             .iter()
             .filter(|key| key.namespace == namespace)
             .cloned()
             .collect();
-        self.wake(waiting);
+        self.enqueue(waiting);
     }
 
     /// Wakes who moved to another address with somebody else's plan, and who asked for the address
     /// before.
-    fn wake_after_moves(&mut self, user: &user::Snapshot, moves: &[AddressMove]) {
-        let soon = Instant::now() + COUNTS_GATHERED;
-        for (Rival { account, .. }, moved) in user.contest.rivals.iter().zip(moves) {
+    fn enqueue_after_moves(&mut self, user: &user::UserSnapshot, moves: &[AddressMove]) {
+        let soon = Instant::now() + COUNT_DEBOUNCE;
+        for (EmailHolder { account, .. }, moved) in user.contest.rivals.iter().zip(moves) {
             let namespace = &account.namespace;
-            self.wake([ObjectKey::new(Kind::User, namespace, &account.owner.name)]);
-            self.wake(self.world.asking_for_email(namespace, &account.content.email));
+            self.enqueue([ObjectKey::new(Kind::User, namespace, &account.owner.name)]);
+            self.enqueue(self.world.asking_for_email(namespace, &account.content.email));
             for email in [&account.content.email, &moved.to] {
                 if let Some(name) = listing_of(&user.organization.record.listings, email.domain()) {
-                    self.queue.wake(ObjectKey::new(Kind::OrgEmailDomain, namespace, name), soon);
+                    self.queue.enqueue(ObjectKey::new(Kind::OrgEmailDomain, namespace, name), soon);
                 }
             }
         }
@@ -160,7 +160,7 @@ impl<S: Store> Pipeline<S> {
 
     /// Lets the groups and domains whose counts changed tell them soon, at once where one waits to
     /// go.
-    fn gather_counts(&mut self, user: &user::Snapshot, after: Option<&Account>) {
+    fn gather_counts(&mut self, user: &user::UserSnapshot, after: Option<&Account>) {
         let namespace = &user.meta.namespace;
         let uses = |account: &Account| {
             let listings = &user.organization.record.listings;
@@ -183,13 +183,13 @@ impl<S: Store> Pipeline<S> {
         let now = Instant::now();
         for key in before.symmetric_difference(&after) {
             let goes = self.world.about(key).is_some_and(|(meta, ..)| meta.deleting);
-            self.queue.wake(key.clone(), if goes { now } else { now + COUNTS_GATHERED });
+            self.queue.enqueue(key.clone(), if goes { now } else { now + COUNT_DEBOUNCE });
         }
     }
 
     /// A user on its way out is no member, heir or user any more: wakes what may go for that
     /// reason, and who waits to follow it.
-    fn wake_after_leaving(&mut self, key: &ObjectKey) {
+    fn enqueue_after_deletion(&mut self, key: &ObjectKey) {
         let place = (key.namespace.clone(), key.name.clone());
         let Some(user) = self.world.users.get(&place) else { return };
         let mut concerned = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
@@ -200,19 +200,19 @@ impl<S: Store> Pipeline<S> {
         concerned.extend(source.map(|name| ObjectKey::new(Kind::User, &key.namespace, name)));
         let goes = |key: &ObjectKey| self.world.about(key).is_some_and(|(meta, ..)| meta.deleting);
         let (going, staying): (Vec<_>, Vec<_>) = concerned.into_iter().partition(goes);
-        self.wake(going);
+        self.enqueue(going);
         // They count it no more.
-        let soon = Instant::now() + COUNTS_GATHERED;
-        staying.into_iter().for_each(|key| self.queue.wake(key, soon));
-        self.look_at_heirs(Lane::Following, &key.namespace, &key.name);
-        self.wake_those_who_wait_for_control(&key.namespace);
+        let soon = Instant::now() + COUNT_DEBOUNCE;
+        staying.into_iter().for_each(|key| self.queue.enqueue(key, soon));
+        self.look_at_heirs(Priority::Low, &key.namespace, &key.name);
+        self.enqueue_waiting_for_administrator(&key.namespace);
     }
 
     /// Wakes what may go with its namespace because no `User` is left there.
-    pub(super) fn wake_what_is_abandoned(&mut self, namespace: &str) {
+    pub(super) fn enqueue_abandoned(&mut self, namespace: &str) {
         if self.world.is_abandoned(namespace) {
             let groups = self.world.keys(Kind::UserGroup, Some(namespace));
-            self.wake(
+            self.enqueue(
                 groups.into_iter().chain(self.world.keys(Kind::OrgEmailDomain, Some(namespace))),
             );
         }
@@ -237,15 +237,15 @@ impl<S: Store> Pipeline<S> {
 
     /// Wakes who named a user that wasn't there, is on its way out, or has no account and so leads
     /// on by what it declares.
-    pub(super) fn wake_after_seeing(&mut self, key: &ObjectKey, came_or_goes: bool) {
+    pub(super) fn enqueue_after_upsert(&mut self, key: &ObjectKey, came_or_goes: bool) {
         let place = (key.namespace.clone(), key.name.clone());
         let Some(user) = self.world.users.get(&place) else { return };
         let (leaving, declares) = (user.meta.deleting, user.status.account_id.is_none());
         if came_or_goes && leaving {
-            self.wake_after_leaving(key);
+            self.enqueue_after_deletion(key);
         } else if came_or_goes || declares {
-            self.look_at_heirs(Lane::Following, &key.namespace, &key.name);
-            self.follow(self.world.copiers(&key.namespace, &key.name));
+            self.look_at_heirs(Priority::Low, &key.namespace, &key.name);
+            self.enqueue_low(self.world.copiers(&key.namespace, &key.name));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is said in Events of what became of an account.
 
 use crate::api::Reason;
-use crate::controller::object_writer::{Said, Write};
+use crate::controller::object_writer::{EventNote, Write};
 use crate::controller::observe::Snapshot;
 use crate::controller::workqueue::{Kind, ObjectKey};
 use crate::domain::account::Account;
@@ -31,7 +31,7 @@ pub(super) fn taken_back(snapshot: &Snapshot, receipt: &Receipt) -> Option<Write
             ),
         )
     };
-    let said = Said { reason: reason.to_owned(), note, warning: false };
+    let said = EventNote { reason: reason.to_owned(), note, warning: false };
     Some(Write::Event { key: ObjectKey::new(Kind::User, namespace, name), uid: uid.clone(), said })
 }
 
@@ -39,7 +39,7 @@ pub(super) fn taken_back(snapshot: &Snapshot, receipt: &Receipt) -> Option<Write
 pub(super) fn put_back(snapshot: &Snapshot) -> Write {
     let Meta { namespace, name, uid, .. } = snapshot.meta();
     let note = "somebody changed the account in the store in a way that isn't self-service; it is as declared again".to_owned();
-    let said = Said { reason: "ValuesPutBack".to_owned(), note, warning: true };
+    let said = EventNote { reason: "ValuesPutBack".to_owned(), note, warning: true };
     Write::Event { key: ObjectKey::new(Kind::User, namespace, name), uid: uid.clone(), said }
 }
 
@@ -49,7 +49,7 @@ pub(super) fn drifted(drift: Drift) -> Write {
     let note = format!(
         "somebody else changed the entry of this account in {directory}; it is as declared again"
     );
-    let said = Said { reason: "DirectoryDrift".to_owned(), note, warning: true };
+    let said = EventNote { reason: "DirectoryDrift".to_owned(), note, warning: true };
     Write::Event { key: user, uid: owner, said }
 }
 
@@ -65,12 +65,13 @@ pub(super) fn directory_refuses(
         "the directory {directory} doesn't take this account as it is ({words}); it may refuse others for the same reason: their \
          condition DirectoriesCurrent says so, and roster doctor lists them"
     );
-    let said = Said { reason: Reason::DirectoryRefused.as_str().to_owned(), note, warning: true };
+    let said =
+        EventNote { reason: Reason::DirectoryRefused.as_str().to_owned(), note, warning: true };
     Write::Event { key: user.clone(), uid: uid.to_owned(), said }
 }
 
 /// Returns what is said when a `User` goes whose account was deleted, now or before.
-pub(super) fn farewell(snapshot: &Snapshot, receipt: Option<&Receipt>) -> Option<Said> {
+pub(super) fn farewell(snapshot: &Snapshot, receipt: Option<&Receipt>) -> Option<EventNote> {
     let departure = match (receipt, snapshot) {
         (Some(Receipt::Deleted(departure)), _) => departure.as_ref(),
         (Some(Receipt::Account(account)), _) => return account.owner.uid.is_empty().then(retained),
@@ -88,24 +89,24 @@ pub(super) fn farewell(snapshot: &Snapshot, receipt: Option<&Receipt>) -> Option
     let note = format!(
         "the account was deleted for good; cases left without an owner: {cases}; this month is billed in full"
     );
-    Some(Said { reason: "AccountDeleted".to_owned(), note, warning: false })
+    Some(EventNote { reason: "AccountDeleted".to_owned(), note, warning: false })
 }
 
 /// Returns what is said when a `User` goes before it has taken back the account of its name, which
 /// stays.
-fn left_behind(account: &Account) -> Said {
+fn left_behind(account: &Account) -> EventNote {
     let note = format!(
         "the account {} of this name belongs to an earlier User and stays, as it is: to delete it, create this User again, wait \
          until it is Ready, and delete it then",
         account.id
     );
-    Said { reason: "AccountLeftBehind".to_owned(), note, warning: true }
+    EventNote { reason: "AccountLeftBehind".to_owned(), note, warning: true }
 }
 
 /// Returns what is said when a `User` goes and its account stays.
-fn retained() -> Said {
+fn retained() -> EventNote {
     let note =
         "the account stays, without a User, as deletionPolicy Retain asks; it is billed as before"
             .to_owned();
-    Said { reason: "AccountRetained".to_owned(), note, warning: false }
+    EventNote { reason: "AccountRetained".to_owned(), note, warning: false }
 }

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use super::Pipeline;
-use crate::controller::object_writer::{Said, Write};
+use super::Reconciler;
+use crate::controller::object_writer::{EventNote, Write};
 use crate::controller::observe::Snapshot;
 use crate::controller::workqueue::{Kind, ObjectKey};
 use crate::plan::StoreTrouble;
@@ -50,9 +50,9 @@ impl PutAside {
     }
 }
 
-impl<S: Store> Pipeline<S> {
+impl<S: Store> Reconciler<S> {
     /// Lets an object wait whose change the store doesn't take now, and says so.
-    pub(super) fn put_aside(&mut self, key: ObjectKey, snapshot: &Snapshot, trouble: StoreTrouble) {
+    pub(super) fn isolate(&mut self, key: ObjectKey, snapshot: &Snapshot, trouble: StoreTrouble) {
         let times = self.put_aside.add(&key);
         if times == FOR_SURE {
             let uid = self.world.about(&key).map(|(meta, ..)| meta.uid.clone()).unwrap_or_default();
@@ -66,7 +66,7 @@ impl<S: Store> Pipeline<S> {
             );
             if key.kind != Kind::Organization {
                 let note = format!("{why}: the condition Ready in the status says what to do");
-                let said = Said { reason: "StoreUnavailable".to_owned(), note, warning: true };
+                let said = EventNote { reason: "StoreUnavailable".to_owned(), note, warning: true };
                 self.others.push(Write::Event { key: key.clone(), uid, said });
             }
         }
@@ -92,7 +92,7 @@ impl<S: Store> Pipeline<S> {
             );
         }
         if times > 0 {
-            self.wake(self.put_aside.in_namespace(&key.namespace));
+            self.enqueue(self.put_aside.in_namespace(&key.namespace));
         }
     }
 }

@@ -1,27 +1,27 @@
 use super::*;
-use crate::domain::account::{Content, Lifecycle, Owner, Profile, TransactionId};
+use crate::domain::account::{AccountSpec, LoginState, Owner, Profile, TransactionId};
 use crate::domain::email::{Domain, Email};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
-use crate::domain::self_service::MemberValues;
-use crate::plan::{AccountChange, AccountPlan, DomainPlan, Leaving, Listing};
+use crate::domain::self_service::Overrides;
+use crate::plan::{AccountChange, AccountPlan, Deleting, DomainPlan, Listing};
 use crate::store::memory::MemoryStore;
 
 const DIRECTORY: &str = "rehearsal:///directory";
 
-fn pipeline(store: MemoryStore, namespace: Option<&str>) -> Pipeline<MemoryStore> {
+fn pipeline(store: MemoryStore, namespace: Option<&str>) -> Reconciler<MemoryStore> {
     let settings = Settings {
         resync: Duration::from_secs(600),
         directory_resync: Duration::from_secs(6 * 3600),
         transaction_deadline: SignedDuration::from_mins(20),
         clock: Clock::SYSTEM,
         directories: [DIRECTORY.to_owned()].into(),
-        billing_zone: Zone::UTC,
+        billing_zone: BillingTimeZone::UTC,
     };
     let scope = Scope { kind: Kind::User, namespace: namespace.map(str::to_owned) };
     let mut pipeline =
-        Pipeline::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
-    pipeline.take_news(News::ListBegins(scope.clone()));
-    pipeline.take_news(News::ListEnds(scope));
+        Reconciler::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
+    pipeline.apply_event(ClusterEvent::ListStarted(scope.clone()));
+    pipeline.apply_event(ClusterEvent::ListCompleted(scope));
     pipeline
 }
 
@@ -29,7 +29,7 @@ fn pipeline(store: MemoryStore, namespace: Option<&str>) -> Pipeline<MemoryStore
 /// confirmed that yet.
 async fn departed(store: &MemoryStore, namespace: &str) -> AccountId {
     let occasion =
-        Occasion { now: jiff::Timestamp::UNIX_EPOCH, deadline: jiff::Timestamp::UNIX_EPOCH };
+        CommitTime { now: jiff::Timestamp::UNIX_EPOCH, deadline: jiff::Timestamp::UNIX_EPOCH };
     let organization = Organization {
         namespace: namespace.to_owned(),
         customer_id: CustomerId::parse(namespace).unwrap(),
@@ -38,14 +38,14 @@ async fn departed(store: &MemoryStore, namespace: &str) -> AccountId {
         Owner { name: "alice".to_owned(), uid: format!("alice of {namespace}"), generation: 1 };
     let plan = |change| {
         let (organization, owner, leaving) =
-            (organization.clone(), owner.clone(), Leaving::default());
+            (organization.clone(), owner.clone(), Deleting::default());
         let plan = AccountPlan {
             organization,
             owner,
             change,
             moves: vec![],
-            keeps: vec![],
-            seen: vec![],
+            freezes: vec![],
+            preconditions: vec![],
             leaving,
         };
         Plan::Account(Box::new(plan))
@@ -54,9 +54,9 @@ async fn departed(store: &MemoryStore, namespace: &str) -> AccountId {
         Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
     let listed =
         DomainPlan::Put { namespace: namespace.to_owned(), name: "acme".to_owned(), listing };
-    let content = Content {
+    let content = AccountSpec {
         email: Email::parse("alice@acme.example").unwrap(),
-        lifecycle: Lifecycle::Enabled,
+        lifecycle: LoginState::Enabled,
         group: "users".to_owned(),
         grants: [].into(),
         source: None,
@@ -64,7 +64,7 @@ async fn departed(store: &MemoryStore, namespace: &str) -> AccountId {
         teams: BTreeSet::new(),
         profile: Profile::default(),
         copied: None,
-        member: MemberValues::default(),
+        member: Overrides::default(),
     };
     let create = plan(AccountChange::Create {
         id: None,
@@ -91,7 +91,7 @@ async fn only_who_works_in_a_namespace_brings_directories_those_who_left_it_also
     {
         let store = MemoryStore::default();
         store
-            .use_directories(&[DIRECTORY.to_owned()].into(), jiff::Timestamp::UNIX_EPOCH)
+            .set_directories(&[DIRECTORY.to_owned()].into(), jiff::Timestamp::UNIX_EPOCH)
             .await
             .unwrap();
         let mut expected = BTreeSet::new();
@@ -100,7 +100,7 @@ async fn only_who_works_in_a_namespace_brings_directories_those_who_left_it_also
             expected.extend(works_in.contains(&other).then_some(departed));
         }
         let mut pipeline = pipeline(store, namespace);
-        pipeline.round().await;
+        pipeline.run_once().await;
         let brought: BTreeSet<AccountId> = pipeline
             .deliveries()
             .await
@@ -113,7 +113,7 @@ async fn only_who_works_in_a_namespace_brings_directories_those_who_left_it_also
 
 /// Tells of an object as the API server has it.
 fn tell(
-    pipeline: &mut Pipeline<MemoryStore>,
+    pipeline: &mut Reconciler<MemoryStore>,
     kind: Kind,
     namespace: &str,
     name: &str,
@@ -124,18 +124,18 @@ fn tell(
         "finalizers": [crate::api::FINALIZER],
     });
     let object = serde_json::json!({"metadata": metadata, "spec": spec});
-    pipeline.take_news(match kind {
-        Kind::User => News::User(serde_json::from_value(object).unwrap()),
-        Kind::UserGroup => News::Group(serde_json::from_value(object).unwrap()),
-        Kind::OrgEmailDomain => News::Domain(serde_json::from_value(object).unwrap()),
+    pipeline.apply_event(match kind {
+        Kind::User => ClusterEvent::User(serde_json::from_value(object).unwrap()),
+        Kind::UserGroup => ClusterEvent::Group(serde_json::from_value(object).unwrap()),
+        Kind::OrgEmailDomain => ClusterEvent::Domain(serde_json::from_value(object).unwrap()),
         Kind::Organization | Kind::Secret => {
-            News::Namespace(serde_json::from_value(object).unwrap())
+            ClusterEvent::Namespace(serde_json::from_value(object).unwrap())
         }
     });
 }
 
 fn organization(
-    pipeline: &mut Pipeline<MemoryStore>,
+    pipeline: &mut Reconciler<MemoryStore>,
     name: &str,
     users: usize,
     spec: impl Fn(usize) -> serde_json::Value,
@@ -169,9 +169,9 @@ async fn a_quiet_organization_is_served_in_the_next_round_however_much_another_o
     for spec in specs {
         let mut pipeline = pipeline(MemoryStore::default(), None);
         organization(&mut pipeline, "noisy", 2000, spec);
-        pipeline.round().await;
+        pipeline.run_once().await;
         organization(&mut pipeline, "quiet", 1, |_| serde_json::json!({}));
-        pipeline.round().await;
+        pipeline.run_once().await;
         let accounts = pipeline.store.list(Some("quiet")).await.unwrap();
         assert_eq!(accounts.len(), 1);
         assert!(pipeline.queue.len() > 1000, "the other one is far from done");
@@ -198,7 +198,7 @@ async fn an_object_is_judged_by_the_groups_that_it_is_about_and_no_others() {
         "crew",
         &serde_json::json!({"permissions": ["cases:read"]}),
     );
-    pipeline.round().await;
+    pipeline.run_once().await;
     let keys =
         [ObjectKey::new(Kind::User, "acme", "u0"), ObjectKey::new(Kind::UserGroup, "acme", "g7")];
     let now = jiff::Timestamp::UNIX_EPOCH;
@@ -217,13 +217,13 @@ async fn an_operator_whose_watch_breaks_for_more_than_a_minute_is_not_up_to_date
     let mut pipeline = pipeline(MemoryStore::default(), None);
     for _ in 0..3 {
         assert!(pipeline.is_up_to_date());
-        pipeline.take_news(News::WatchBroke(scope.clone()));
+        pipeline.apply_event(ClusterEvent::WatchFailed(scope.clone()));
         tokio::time::advance(Duration::from_secs(30)).await;
     }
     assert!(!pipeline.is_up_to_date());
-    tokio::time::advance(SERIES_OF_BREAKS).await;
+    tokio::time::advance(FAILURE_WINDOW).await;
     assert!(pipeline.is_up_to_date());
-    pipeline.take_news(News::WatchBroke(scope));
+    pipeline.apply_event(ClusterEvent::WatchFailed(scope));
     assert!(pipeline.is_up_to_date(), "one break after a quiet time begins anew");
 }
 
@@ -233,8 +233,9 @@ async fn an_answer_to_a_write_from_before_a_rollback_is_no_other_one() {
     organization(&mut pipeline, "acme", 1, |_| serde_json::json!({}));
     let key = ObjectKey::new(Kind::User, "acme", "u0");
     pipeline.slots.begin(key.clone(), 500);
-    pipeline.take_news(News::RolledBack { kind: Kind::User, known: 500, found: 300 });
+    pipeline.apply_event(ClusterEvent::RolledBack { kind: Kind::User, known: 500, found: 300 });
     let user = serde_json::json!({"metadata": {"namespace": "acme", "name": "u0", "uid": "acme/u0", "resourceVersion": "320"}});
-    pipeline.take_answer(key, Answer::User(Box::new(serde_json::from_value(user).unwrap())));
+    pipeline
+        .on_write_result(key, WriteResult::User(Box::new(serde_json::from_value(user).unwrap())));
     assert_eq!(pipeline.take_relist(), None);
 }

@@ -9,19 +9,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::event_notes::directory_refuses;
-use super::{COUNTS_GATHERED, GROUP, Pipeline, in_force};
-use crate::controller::cache::InForce;
+use super::{BATCH, COUNT_DEBOUNCE, Reconciler, in_force};
+use crate::controller::cache::AppliedLinks;
 use crate::controller::observe;
 use crate::controller::observe::Snapshot;
-use crate::controller::passwords::PasswordPlace;
-use crate::controller::passwords::{Question, Verdict};
-use crate::controller::workqueue::{Kind, Lane, ObjectKey};
-use crate::domain::account::{Account, AccountId, Departure};
+use crate::controller::passwords::SecretVersionRef;
+use crate::controller::passwords::{CheckResult, PasswordCheck};
+use crate::controller::workqueue::{Kind, ObjectKey, Priority};
+use crate::domain::account::{Account, AccountId, DeletedAccount};
 use crate::plan::Plan;
 use crate::plan::directories::{self, Lag, OfMembers, Telling, ToldBefore};
-use crate::plan::status::{self, Has};
+use crate::plan::status::{self, StoredAccount};
 use crate::plan::{user, user_group};
-use crate::provisioning::queue::{Delivery, FirstRefusal, Noted};
+use crate::provisioning::queue::{FirstRefusal, Noted, ProvisioningTask};
 use crate::provisioning::{DirectoryError, Entry, Groups, Provisioned};
 use crate::store::{Receipt, Refusal, Store, StoreError, UserName};
 
@@ -36,7 +36,7 @@ pub(super) const CONFIRMED_AGAIN: Duration = Duration::from_secs(1);
 /// say what it said.
 const MEMBERS_KNOWN: Duration = Duration::from_secs(60);
 
-impl<S: Store> Pipeline<S> {
+impl<S: Store> Reconciler<S> {
     /// Adds to a snapshot what neither the cluster nor the store knows: passwords that were judged,
     /// and how directories do.
     pub(super) fn add_what_is_under_way(&mut self, key: &ObjectKey, snapshot: &mut Snapshot) {
@@ -60,25 +60,25 @@ impl<S: Store> Pipeline<S> {
     pub(super) fn add_what_directories_lack(
         &mut self,
         key: &ObjectKey,
-        user: &mut user::Snapshot,
+        user: &mut user::UserSnapshot,
         account: Option<AccountId>,
     ) {
         let seen = self.world.users.get(&(key.namespace.clone(), key.name.clone()));
         let before = seen.and_then(|seen| ToldBefore::of(&seen.status.conditions));
         let (was_told, now) = (before.is_some(), Instant::now());
         user.telling = Telling { before, deadline: self.settings.transaction_deadline };
-        user.directories = match user.given_up {
+        user.directories = match user.abandoned {
             Some(lost) => self.provisioning.left_to_drop(lost, was_told, now),
             None => self.provisioning.states(account, was_told, now),
         };
         if let Some(left) = directories::until_it_blocks(&user.directories, &user.telling, user.now)
         {
-            self.queue.wake(key.clone(), now + Duration::try_from(left).unwrap_or_default());
+            self.queue.enqueue(key.clone(), now + Duration::try_from(left).unwrap_or_default());
         }
     }
 
     /// Adds what directories lack of a group's members, and what its status says of that already.
-    fn add_what_members_lack(&mut self, key: &ObjectKey, group: &mut user_group::Snapshot) {
+    fn add_what_members_lack(&mut self, key: &ObjectKey, group: &mut user_group::GroupSnapshot) {
         let seen = self.world.groups.get(&(key.namespace.clone(), key.name.clone()));
         let before = seen.and_then(|seen| ToldBefore::of(&seen.status.conditions));
         let (now, known) = (Instant::now(), self.started.0 + MEMBERS_KNOWN);
@@ -86,7 +86,7 @@ impl<S: Store> Pipeline<S> {
         let is_early =
             now < known && before.as_ref().is_some_and(|before| before.since < self.started.1);
         if is_early {
-            self.queue.wake(key.clone(), known);
+            self.queue.enqueue(key.clone(), known);
         }
         let lacking = self.provisioning.told_of_members(&key.namespace, &key.name, now);
         group.directories = lacking.map(|lacking| OfMembers { before, is_early, ..lacking });
@@ -94,10 +94,15 @@ impl<S: Store> Pipeline<S> {
 
     /// Has directories brought up to what the store has, and looks again when a transaction is
     /// overdue.
-    pub(super) fn follow_up(&mut self, key: &ObjectKey, user: &user::Snapshot, has: Has<'_>) {
+    pub(super) fn schedule_provisioning(
+        &mut self,
+        key: &ObjectKey,
+        user: &user::UserSnapshot,
+        has: StoredAccount<'_>,
+    ) {
         let (uid, time, now) = (user.meta.uid.as_str(), user.now, Instant::now());
         let transaction = match has {
-            Has::Account(account) => {
+            StoredAccount::Account(account) => {
                 if !self.settings.directories.is_empty() {
                     let mut entry = Entry::of(account, &status::effective(user, account));
                     entry.adopts = user.spec.adopt.is_some();
@@ -106,24 +111,24 @@ impl<S: Store> Pipeline<S> {
                 }
                 &account.transaction
             }
-            Has::Departed(departure) => {
+            StoredAccount::Departed(departure) => {
                 self.bring_departure(departure);
                 &departure.transaction
             }
-            Has::Nothing => {
+            StoredAccount::Nothing => {
                 self.bring_left_behind(key, user);
-                return self.land(uid);
+                return self.clear_in_flight(uid);
             }
         };
-        self.tell_soon(now);
+        self.flush_soon(now);
         if !transaction.in_flight() {
-            return self.land(uid);
+            return self.clear_in_flight(uid);
         }
         let overdue = transaction.is_overdue(time);
         if !overdue {
             let left =
                 Duration::try_from(time.duration_until(transaction.deadline)).unwrap_or_default();
-            self.queue.wake(key.clone(), now + left);
+            self.queue.enqueue(key.clone(), now + left);
         }
         let before = self.in_flight.insert(uid.to_owned(), (transaction.kind, overdue));
         self.metrics.transactions(before, Some((transaction.kind, overdue)));
@@ -131,26 +136,26 @@ impl<S: Store> Pipeline<S> {
 
     /// Has directories brought up to the account of a `User`'s name that it is yet to take back:
     /// nobody else tells them of it.
-    fn bring_left_behind(&mut self, key: &ObjectKey, user: &user::Snapshot) {
+    fn bring_left_behind(&mut self, key: &ObjectKey, user: &user::UserSnapshot) {
         let of_its_name = |account: &&Account| account.owner.name == user.meta.name;
         if !self.settings.directories.is_empty()
             && let Some(account) = user.left_behind().filter(of_its_name)
         {
             let entry = Entry::of(account, &status::effective(user, account));
             self.provisioning.want(key, &entry, &account.confirmed, None, Instant::now());
-            self.tell_soon(Instant::now());
+            self.flush_soon(Instant::now());
         }
     }
 
     /// Notes that no transaction of a `User` is in flight.
-    pub(super) fn land(&mut self, uid: &str) {
+    pub(super) fn clear_in_flight(&mut self, uid: &str) {
         if let Some(before) = self.in_flight.remove(uid) {
             self.metrics.transactions(Some(before), None);
         }
     }
 
     /// Returns the passwords that are to be judged now.
-    pub fn questions(&mut self) -> Vec<(ObjectKey, Question)> {
+    pub fn questions(&mut self) -> Vec<(ObjectKey, PasswordCheck)> {
         let secrets = &self.world.secrets;
         self.passwords.take(Instant::now(), |key, question| {
             let secret = secrets.get(&(key.namespace.clone(), question.reference.name.clone()));
@@ -159,10 +164,15 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Takes in how a password was judged.
-    pub fn take_verdict(&mut self, key: &ObjectKey, question: Question, verdict: Verdict) {
+    pub fn on_password_checked(
+        &mut self,
+        key: &ObjectKey,
+        question: PasswordCheck,
+        verdict: CheckResult,
+    ) {
         let now = Instant::now();
-        if self.passwords.take_verdict(key, question, verdict, now) {
-            self.queue.wake(key.clone(), now);
+        if self.passwords.on_checked(key, question, verdict, now) {
+            self.queue.enqueue(key.clone(), now);
         }
     }
 
@@ -175,7 +185,7 @@ impl<S: Store> Pipeline<S> {
     /// Returns what directories are to be brought now: nothing unless the store has just said that
     /// the claim stands. What a directory is brought can't be refused like a commit, and whoever
     /// has taken over may have brought it something newer.
-    pub async fn deliveries(&mut self) -> Vec<Delivery> {
+    pub async fn deliveries(&mut self) -> Vec<ProvisioningTask> {
         let is_due = self.deliveries_due().is_some_and(|due| due <= Instant::now());
         let deliveries = if is_due && self.claim_stands().await {
             self.provisioning.take(Instant::now())
@@ -210,7 +220,7 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Takes in what a directory answered.
-    pub fn take_delivery(
+    pub fn on_provisioned(
         &mut self,
         directory: &str,
         entry: &Entry,
@@ -221,10 +231,10 @@ impl<S: Store> Pipeline<S> {
             self.metrics.delivered(directory, answer.as_ref().err());
         }
         let concerned = self.provisioning.take_answer(directory, entry, answer, now);
-        self.wake(concerned);
+        self.enqueue(concerned);
         self.tell_of_drift();
         self.tell_of_directories();
-        self.tell_soon(now);
+        self.flush_soon(now);
     }
 
     /// Wakes whose status has something new to say of directories, and says what they refuse for a
@@ -232,14 +242,14 @@ impl<S: Store> Pipeline<S> {
     pub(super) fn tell_of_directories(&mut self) {
         let Noted { users, accounts, groups, refusals } =
             self.provisioning.take_noted(Instant::now());
-        self.wake(users);
+        self.enqueue(users);
         let takes_over = self.taking_over.iter().filter(|(_, account)| accounts.contains(account));
         let takes_over: Vec<ObjectKey> = takes_over.map(|(user, _)| user.clone()).collect();
-        self.wake(takes_over);
+        self.enqueue(takes_over);
         // One directory's day may concern every member of every group.
-        let soon = Instant::now() + COUNTS_GATHERED;
+        let soon = Instant::now() + COUNT_DEBOUNCE;
         for (namespace, group) in groups {
-            self.queue.wake(ObjectKey::new(Kind::UserGroup, namespace, group), soon);
+            self.queue.enqueue(ObjectKey::new(Kind::UserGroup, namespace, group), soon);
         }
         for FirstRefusal { directory, kind, user, words } in refusals {
             let Some(seen) = self.world.users.get(&(user.namespace.clone(), user.name.clone()))
@@ -255,7 +265,7 @@ impl<S: Store> Pipeline<S> {
     }
 
     /// Has the store told what there is to tell of directories, if anything.
-    fn tell_soon(&mut self, now: Instant) {
+    fn flush_soon(&mut self, now: Instant) {
         if self.provisioning.has_news() {
             self.confirm_at.get_or_insert(now);
         }
@@ -264,9 +274,9 @@ impl<S: Store> Pipeline<S> {
     /// Returns the groups that organizations have, once in a while, for directories to drop what is
     /// left of others.
     pub async fn take_tidying(&mut self) -> Option<Groups> {
-        let is_due = self.tidying.is_some()
+        let is_due = self.group_cleanup.is_some()
             && self.claim_asked_again.is_none_or(|again| again <= Instant::now());
-        if is_due && self.claim_stands().await { self.tidying.take() } else { None }
+        if is_due && self.claim_stands().await { self.group_cleanup.take() } else { None }
     }
 
     /// Tells the store what directories confirmed and what is in doubt there, and looks at those
@@ -278,7 +288,7 @@ impl<S: Store> Pipeline<S> {
         }
         self.confirm_at = Some(now + CONFIRMED_AGAIN);
         let mut is_put_off = false;
-        let news = self.provisioning.news(GROUP);
+        let news = self.provisioning.news(BATCH);
         let plans: Vec<Plan> = news.iter().map(|(.., plan)| plan.clone()).collect();
         match self.commit(&plans).await {
             // One that can't be read isn't to keep the others from their end.
@@ -289,7 +299,7 @@ impl<S: Store> Pipeline<S> {
                         outcome => _ = outcome?,
                     }
                     self.provisioning.told(account, now);
-                    self.wake([user]);
+                    self.enqueue([user]);
                 }
             }
             Err(error) => return Err(error),
@@ -302,9 +312,9 @@ impl<S: Store> Pipeline<S> {
                     }
                     self.provisioning.told(account, now);
                     if self.is_awaited(&answer) {
-                        self.wake([user]);
+                        self.enqueue([user]);
                     }
-                    self.wake(self.who_takes_over(&answer));
+                    self.enqueue(self.who_takes_over(&answer));
                 }
             }
         }
@@ -334,12 +344,12 @@ impl<S: Store> Pipeline<S> {
 
     /// With every resync, looks at what no `User` leads to: accounts that are gone and that
     /// directories still have, and accounts whose `User` isn't there.
-    pub(super) async fn look_at_the_store(&mut self) -> Result<(), StoreError> {
-        if !self.store_unseen {
+    pub(super) async fn scan_orphans(&mut self) -> Result<(), StoreError> {
+        if !self.scan_due {
             return Ok(());
         }
         if !self.settings.directories.is_empty() {
-            let mut departures = self.store.unconfirmed_departures().await?;
+            let mut departures = self.store.pending_deletions().await?;
             departures.retain(|departure| self.works_in(&departure.namespace));
             departures.iter().for_each(|departure| self.bring_departure(departure));
         }
@@ -361,9 +371,9 @@ impl<S: Store> Pipeline<S> {
         self.look_at_unowned(&orphans).await?;
         if !self.settings.directories.is_empty() {
             let namespaces: Vec<String> = self.world.namespaces.keys().cloned().collect();
-            self.tidying = Some(observe::groups(&self.store, &namespaces).await?);
+            self.group_cleanup = Some(observe::groups(&self.store, &namespaces).await?);
         }
-        self.store_unseen = false;
+        self.scan_due = false;
         Ok(())
     }
 
@@ -388,14 +398,14 @@ impl<S: Store> Pipeline<S> {
             }
         }
         gone.iter().for_each(|user| self.note_unowned(user, None));
-        self.tell_soon(Instant::now());
+        self.flush_soon(Instant::now());
         Ok(())
     }
 
-    fn note_unowned(&mut self, user: &ObjectKey, account: Option<InForce>) {
-        if self.world.note(user, account) {
+    fn note_unowned(&mut self, user: &ObjectKey, account: Option<AppliedLinks>) {
+        if self.world.record_applied(user, account) {
             // Nobody could know until now that those behind it are behind whom it follows.
-            self.look_at_heirs(Lane::Following, &user.namespace, &user.name);
+            self.look_at_heirs(Priority::Low, &user.namespace, &user.name);
         }
     }
 
@@ -405,9 +415,10 @@ impl<S: Store> Pipeline<S> {
         self.namespaces.as_ref().is_none_or(|namespaces| namespaces.contains(namespace))
     }
 
-    fn bring_departure(&mut self, departure: &Departure) {
-        let Departure { account, namespace, owner, login_name, transaction, confirmed, .. } =
-            departure;
+    fn bring_departure(&mut self, departure: &DeletedAccount) {
+        let DeletedAccount {
+            account, namespace, owner, login_name, transaction, confirmed, ..
+        } = departure;
         let mut entry = Entry::gone(*account, transaction.revision, namespace);
         entry.former_login_name = Some(login_name.to_string());
         let user = ObjectKey::new(Kind::User, namespace, &owner.name);
@@ -420,7 +431,7 @@ impl<S: Store> Pipeline<S> {
     ///
     /// Whoever may not work on learns of it here within seconds: what directories are brought may
     /// be on its way for longer.
-    pub async fn see_members(&mut self) {
+    pub async fn poll_self_service(&mut self) {
         if !self.is_synced() {
             // What was begun before everything is listed anew is on its way still.
             self.superseded = self
@@ -432,7 +443,7 @@ impl<S: Store> Pipeline<S> {
                 .or(self.superseded.take());
             return;
         }
-        let (newest, mut users) = match self.store.changed_by_members(self.member_changes).await {
+        let (newest, mut users) = match self.store.self_service_changes(self.member_changes).await {
             Ok(changed) => changed,
             Err(error) => {
                 // A store that is away is told of by those who have work for it.
@@ -445,23 +456,23 @@ impl<S: Store> Pipeline<S> {
         users.retain(|(namespace, _)| self.works_in(namespace));
         // Nobody looks at an account without a `User`, and directories are to have what its member
         // changed.
-        self.store_unseen |= users.iter().any(|user| !self.world.users.contains_key(user));
-        if self.store_unseen {
+        self.scan_due |= users.iter().any(|user| !self.world.users.contains_key(user));
+        if self.scan_due {
             self.confirm_at.get_or_insert_with(Instant::now);
         }
-        self.wake(
+        self.enqueue(
             users.into_iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)),
         );
     }
 }
 
 /// Returns where the password in force stands, if it came from the Secret that the `User` names.
-fn password_place(user: &user::Snapshot, account: &Account) -> Option<PasswordPlace> {
+fn password_place(user: &user::UserSnapshot, account: &Account) -> Option<SecretVersionRef> {
     let credential = account.credential.as_ref()?;
     let from_secret = credential
         .from_secret
         .as_ref()
         .filter(|from_secret| from_secret.hash == credential.login)?;
     let reference = user.spec.password_secret_ref.clone()?;
-    Some(PasswordPlace { reference, version: from_secret.version.clone() })
+    Some(SecretVersionRef { reference, version: from_secret.version.clone() })
 }

@@ -6,7 +6,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn zone(name: &str) -> Zone {
+fn zone(name: &str) -> BillingTimeZone {
     name.parse().unwrap()
 }
 
@@ -57,7 +57,7 @@ fn a_month_is_written_with_four_digits_and_two() {
 
 #[test]
 fn a_time_zone_is_known_by_its_name_in_any_case() {
-    assert_eq!(zone("utc"), Zone::UTC);
+    assert_eq!(zone("utc"), BillingTimeZone::UTC);
     assert_eq!(zone("america/phoenix").name(), "America/Phoenix");
     assert_eq!(zone("UTC").to_string(), "UTC");
     for bad in [
@@ -71,7 +71,7 @@ fn a_time_zone_is_known_by_its_name_in_any_case() {
         "../UTC",
         "EST5EDT4",
     ] {
-        assert_eq!(bad.parse::<Zone>(), Err(ZoneError), "{bad:?}");
+        assert_eq!(bad.parse::<BillingTimeZone>(), Err(ZoneError), "{bad:?}");
     }
 }
 
@@ -104,14 +104,14 @@ fn a_midnight_that_is_skipped_or_comes_twice_begins_a_month_once() {
     // At midnight of the first the clocks were set forward to 01:00.
     check_month("2011-04", "Asia/Damascus", ["2011-03-31T22:00:00Z", "2011-04-30T21:00:00Z"]);
     // Nobody's clocks were ever set forward from 23:30 to 00:30 of the first, yet.
-    let zone = Zone(TimeZone::posix("EST5EDT,J90/23:30,J300/0").unwrap());
+    let zone = BillingTimeZone(TimeZone::posix("EST5EDT,J90/23:30,J300/0").unwrap());
     assert_eq!(month("2026-04").start(&zone), time("2026-04-01T04:30:00Z"));
     assert_eq!(month("2026-03").end(&zone), time("2026-04-01T04:30:00Z"));
 }
 
 #[test]
 fn a_life_is_billed_for_the_months_of_its_instants() {
-    let november = Period::of(month("2026-11"), &Zone::UTC);
+    let november = Period::of(month("2026-11"), &BillingTimeZone::UTC);
     for (created, deleted, billed) in [
         ("2026-11-10T00:00:00Z", None, true),
         ("2026-10-01T00:00:00Z", None, true),
@@ -133,8 +133,8 @@ fn a_life_is_billed_for_the_months_of_its_instants() {
     }
 }
 
-fn life(login: &str, created: &str, deleted: Option<&str>, lifecycle: Lifecycle) -> Life {
-    Life {
+fn life(login: &str, created: &str, deleted: Option<&str>, lifecycle: LoginState) -> Lifetime {
+    Lifetime {
         organization: "acme".to_owned(),
         login_name: LoginName::stored(login.to_owned()),
         created: time(created),
@@ -143,9 +143,9 @@ fn life(login: &str, created: &str, deleted: Option<&str>, lifecycle: Lifecycle)
     }
 }
 
-fn lines(period: &Period, lives: Vec<Life>) -> Vec<Line> {
+fn lines(period: &Period, lives: Vec<Lifetime>) -> Vec<BillLine> {
     let mut bill = Bill::new(period);
-    let mut lines: Vec<Line> = lives.into_iter().filter_map(|life| bill.take(life)).collect();
+    let mut lines: Vec<BillLine> = lives.into_iter().filter_map(|life| bill.take(life)).collect();
     lines.extend(bill.finish());
     lines
 }
@@ -153,9 +153,9 @@ fn lines(period: &Period, lives: Vec<Life>) -> Vec<Line> {
 /// Expects one line, as `STATE from FROM` and perhaps ` to TO`, in whichever order the lives
 /// come.
 #[track_caller]
-fn check_line(lives: &[(&str, Option<&str>, Lifecycle)], expected: &str) {
-    let november = Period::of(month("2026-11"), &Zone::UTC);
-    let mut lives: Vec<Life> = lives
+fn check_line(lives: &[(&str, Option<&str>, LoginState)], expected: &str) {
+    let november = Period::of(month("2026-11"), &BillingTimeZone::UTC);
+    let mut lives: Vec<Lifetime> = lives
         .iter()
         .map(|(created, deleted, state)| life("alice.acme", created, *deleted, *state))
         .collect();
@@ -170,7 +170,7 @@ fn check_line(lives: &[(&str, Option<&str>, Lifecycle)], expected: &str) {
 
 #[test]
 fn a_login_has_one_line_whose_state_is_that_of_its_last_account() {
-    use Lifecycle::{Disabled, Enabled};
+    use LoginState::{Disabled, Enabled};
     check_line(&[("2026-01-01T00:00:00Z", None, Enabled)], "Enabled from 2026-11-01T00:00:00Z");
     check_line(&[("2026-11-02T00:00:00Z", None, Disabled)], "Disabled from 2026-11-02T00:00:00Z");
     check_line(
@@ -202,8 +202,8 @@ fn a_login_has_one_line_whose_state_is_that_of_its_last_account() {
 fn where_the_clock_was_set_back_the_last_account_is_the_one_that_ended_last() {
     check_line(
         &[
-            ("2026-11-05T00:00:00Z", Some("2026-11-20T00:00:00Z"), Lifecycle::Enabled),
-            ("2026-11-04T00:00:00Z", None, Lifecycle::Enabled),
+            ("2026-11-05T00:00:00Z", Some("2026-11-20T00:00:00Z"), LoginState::Enabled),
+            ("2026-11-04T00:00:00Z", None, LoginState::Enabled),
         ],
         "Enabled from 2026-11-04T00:00:00Z",
     );
@@ -211,10 +211,10 @@ fn where_the_clock_was_set_back_the_last_account_is_the_one_that_ended_last() {
 
 #[test]
 fn each_login_of_each_organization_has_a_line_of_its_own() {
-    let november = Period::of(month("2026-11"), &Zone::UTC);
-    let alice = life("alice.acme", "2026-11-05T00:00:00Z", None, Lifecycle::Enabled);
-    let bob = Life { login_name: LoginName::stored("bob.acme".to_owned()), ..alice.clone() };
-    let elsewhere = Life { organization: "other".to_owned(), ..bob.clone() };
+    let november = Period::of(month("2026-11"), &BillingTimeZone::UTC);
+    let alice = life("alice.acme", "2026-11-05T00:00:00Z", None, LoginState::Enabled);
+    let bob = Lifetime { login_name: LoginName::stored("bob.acme".to_owned()), ..alice.clone() };
+    let elsewhere = Lifetime { organization: "other".to_owned(), ..bob.clone() };
     assert_eq!(lines(&november, vec![alice.clone(), alice, bob, elsewhere]).len(), 3);
     assert!(lines(&november, vec![]).is_empty());
 }
@@ -236,7 +236,7 @@ fn calendar(first_life: &str) -> Calendar {
 }
 
 /// Closes what is over, and returns the calendar then.
-fn closed(mut calendar: Calendar, zone: &Zone, now: &str) -> Calendar {
+fn closed(mut calendar: Calendar, zone: &BillingTimeZone, now: &str) -> Calendar {
     let due = calendar.due(zone, time(now));
     calendar.closed.extend(due);
     calendar
@@ -246,7 +246,7 @@ fn closed(mut calendar: Calendar, zone: &Zone, now: &str) -> Calendar {
 fn months_are_closed_from_the_one_before_the_first_life_to_the_last_that_is_wholly_over() {
     let months = |calendar: &Calendar, now: &str| {
         calendar
-            .due(&Zone::UTC, time(now))
+            .due(&BillingTimeZone::UTC, time(now))
             .iter()
             .map(|period| period.month.to_string())
             .collect::<Vec<_>>()
@@ -258,7 +258,7 @@ fn months_are_closed_from_the_one_before_the_first_life_to_the_last_that_is_whol
         months(&first, "2026-12-01T00:00:00Z"),
         ["2026-08", "2026-09", "2026-10", "2026-11"]
     );
-    let later = closed(first, &Zone::UTC, "2026-10-01T00:00:00Z");
+    let later = closed(first, &BillingTimeZone::UTC, "2026-10-01T00:00:00Z");
     assert_eq!(months(&later, "2026-11-01T00:00:00Z"), ["2026-10"]);
     assert!(
         months(&later, "2026-01-01T00:00:00Z").is_empty(),
@@ -269,7 +269,8 @@ fn months_are_closed_from_the_one_before_the_first_life_to_the_last_that_is_whol
 
 #[test]
 fn only_months_that_are_not_over_are_opened_again_and_all_of_these() {
-    let calendar = closed(calendar("2026-10-10T00:00:00Z"), &Zone::UTC, "2028-01-04T00:00:00Z");
+    let calendar =
+        closed(calendar("2026-10-10T00:00:00Z"), &BillingTimeZone::UTC, "2028-01-04T00:00:00Z");
     let reopened = |after: &str, now: &str| {
         let periods = calendar.reopened(month(after), time(now))?;
         Ok(periods.iter().map(|period| period.month.to_string()).collect::<Vec<_>>())
@@ -317,10 +318,10 @@ fn a_closed_month_stays_as_it_was_closed_and_one_before_all_ends_where_the_first
     let calendar =
         closed(calendar("2026-09-10T00:00:00Z"), &zone("Pacific/Auckland"), "2026-11-02T00:00:00Z");
     assert_eq!(
-        calendar.period(month("2026-09"), &Zone::UTC),
+        calendar.period(month("2026-09"), &BillingTimeZone::UTC),
         Period::of(month("2026-09"), &zone("Pacific/Auckland"))
     );
-    let before = calendar.period(month("2026-07"), &Zone::UTC);
+    let before = calendar.period(month("2026-07"), &BillingTimeZone::UTC);
     assert_eq!(before.end, calendar.closed[0].start);
     assert_eq!(calendar.closed_until(), Some(month("2026-10").end(&zone("Pacific/Auckland"))));
 }
@@ -380,12 +381,12 @@ proptest! {
                 }
             }
             let period = Period::of(month(text), &zone(name));
-            let lives = sorted.iter().map(|(login, created, deleted, disabled)| Life {
+            let lives = sorted.iter().map(|(login, created, deleted, disabled)| Lifetime {
                 organization: "acme".to_owned(),
                 login_name: LoginName::stored(format!("login{login}")),
                 created: instant(*created),
                 deleted: deleted.map(instant),
-                lifecycle: if *disabled { Lifecycle::Disabled } else { Lifecycle::Enabled },
+                lifecycle: if *disabled { LoginState::Disabled } else { LoginState::Enabled },
             });
             let found: Vec<_> = lines(&period, lives.collect()).into_iter()
                 .map(|line| (line.login_name.to_string(), line.from, line.to.is_none())).collect();

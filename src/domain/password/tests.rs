@@ -10,7 +10,7 @@ fn judged(entered: &[u8]) -> Result<Password, Vec<Requirement>> {
         LoginName::stored("alice.acme".to_owned()),
         Email::parse("alice.smith@b\u{fc}cher.example").unwrap(),
     );
-    Password::parse(entered, &Person { login_name: &login_name, email: &email })
+    Password::parse(entered, &PasswordContext { login_name: &login_name, email: &email })
 }
 
 #[track_caller]
@@ -238,7 +238,7 @@ fn the_username_of_one_letter_and_the_placeholder_of_a_copy_are_names_too() {
         LoginName::stored("e.acme".to_owned()),
         Email::parse("e@acme.example").unwrap().placeholder(12),
     );
-    let person = Person { login_name: &login_name, email: &email };
+    let person = PasswordContext { login_name: &login_name, email: &email };
     for own in ["eeeeeeeeeeeeeee", "e@acme.example e@acme.example", "e@acme.example (Copy 12)"] {
         let named = Password::parse(own.as_bytes(), &person).unwrap_err();
         assert!(named.contains(&NotOwnName), "{own}: {named:?}");
@@ -251,8 +251,9 @@ fn the_username_of_one_letter_and_the_placeholder_of_a_copy_are_names_too() {
 
 #[test]
 fn characters_that_arent_seen_tell_two_passwords_of_old_apart() {
-    let entered =
-        |hidden: &str| Candidate::new(format!("gate{hidden}Turnip41onward").as_bytes()).unwrap();
+    let entered = |hidden: &str| {
+        PasswordCandidate::new(format!("gate{hidden}Turnip41onward").as_bytes()).unwrap()
+    };
     for hidden in ["\u{200b}", "\u{200d}", "\u{202e}", "\u{feff}", "\u{ad}"] {
         assert_ne!(entered(hidden).as_bytes(), entered("").as_bytes());
     }
@@ -270,7 +271,7 @@ fn a_password_that_is_entered_twice_must_be_the_same() {
         Password::confirmed(
             one.as_bytes(),
             other.as_bytes(),
-            &Person { login_name: &login_name, email: &email },
+            &PasswordContext { login_name: &login_name, email: &email },
         )
         .err()
         .unwrap_or_default()
@@ -314,7 +315,7 @@ proptest! {
 
     #[test]
     fn whoever_enters_a_password_in_any_spelling_enters_the_same(text in "\\PC{15,60}") {
-        let entered = |text: String| Candidate::new(text.as_bytes()).map(|candidate| candidate.as_bytes().to_owned());
+        let entered = |text: String| PasswordCandidate::new(text.as_bytes()).map(|candidate| candidate.as_bytes().to_owned());
         let expected = entered(text.clone());
         prop_assert_eq!(&entered(text.nfd().collect()), &expected);
         prop_assert_eq!(&entered(text.nfkd().collect()), &expected);

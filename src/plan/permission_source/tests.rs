@@ -6,13 +6,13 @@ use uuid::Uuid;
 use super::*;
 use crate::api::Reason;
 use crate::domain::account::{
-    AccountId, Content, Lifecycle, Owner, Profile, Revision, Transaction, TransactionId,
+    AccountId, AccountSpec, LoginState, Owner, Profile, Revision, Transaction, TransactionId,
     TransactionKind,
 };
 use crate::domain::email::Email;
 use crate::domain::organization::LoginName;
 use crate::domain::permission::parse_all;
-use crate::domain::self_service::MemberValues;
+use crate::domain::self_service::Overrides;
 
 fn permissions(texts: &str) -> Permissions {
     parse_all(&texts.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
@@ -27,9 +27,9 @@ fn account(name: &str, grants: &str, source: Option<Source>) -> Account {
         revision: Revision(1),
         owner: Owner { name: name.to_owned(), uid: format!("uid of {name}"), generation: 3 },
         login_name: LoginName::stored(format!("{name}.acme")),
-        content: Content {
+        content: AccountSpec {
             email: Email::stored(format!("{name}@acme.example")),
-            lifecycle: Lifecycle::Enabled,
+            lifecycle: LoginState::Enabled,
             group: "users".to_owned(),
             grants: permissions(grants),
             source,
@@ -37,7 +37,7 @@ fn account(name: &str, grants: &str, source: Option<Source>) -> Account {
             teams: BTreeSet::new(),
             profile: Profile::default(),
             copied: None,
-            member: MemberValues::default(),
+            member: Overrides::default(),
         },
         created: time,
         cloned: None,
@@ -67,13 +67,16 @@ fn from(name: &str, mode: SourceMode) -> PermissionSource {
 }
 
 /// Everybody who has an account, as a relative.
-fn people(accounts: &[Account]) -> Relatives {
-    let relative = |account: &Account| Relative {
+fn people(accounts: &[Account]) -> SourceGraph {
+    let relative = |account: &Account| SourceNode {
         account: Some(account.clone()),
-        declared: Some(Declared {
+        declared: Some(DeclaredSource {
             deleting: false,
-            follows: super::leads_to(&Relative { account: Some(account.clone()), declared: None })
-                .map(str::to_owned),
+            follows: super::leads_to(&SourceNode {
+                account: Some(account.clone()),
+                declared: None,
+            })
+            .map(str::to_owned),
         }),
     };
     accounts.iter().map(|account| (account.owner.name.clone(), relative(account))).collect()
@@ -82,21 +85,25 @@ fn people(accounts: &[Account]) -> Relatives {
 #[track_caller]
 fn decided(
     name: &str,
-    relatives: &Relatives,
+    relatives: &SourceGraph,
     asked: Option<(&str, SourceMode)>,
     grants: &str,
-) -> Sourcing {
+) -> SourceDecision {
     let account = relatives.get(name).and_then(|relative| relative.account.as_ref());
     let asked = asked.map(|(name, mode)| from(name, mode));
-    let person = Person { name, account, relatives };
+    let person = GraphUser { name, account, relatives };
     person.sourcing(asked.as_ref(), &permissions(grants))
 }
 
-fn kept_by(sourcing: &Sourcing, name: &str) -> Option<Option<String>> {
+fn kept_by(sourcing: &SourceDecision, name: &str) -> Option<Option<String>> {
     let id = account(name, "", None).id;
     let texts =
         |kept: &Permissions| kept.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    sourcing.keeps.iter().find(|keep| keep.account == id).map(|keep| keep.kept.as_ref().map(texts))
+    sourcing
+        .freezes
+        .iter()
+        .find(|keep| keep.account == id)
+        .map(|keep| keep.kept.as_ref().map(texts))
 }
 
 #[test]
@@ -141,7 +148,7 @@ fn a_revocation_on_a_loop_is_for_everybody_on_it_and_what_is_granted_again_does_
 }
 
 /// So many who follow each other in a ring and keep nothing, or in a line.
-fn row(many: usize, is_ring: bool) -> Relatives {
+fn row(many: usize, is_ring: bool) -> SourceGraph {
     let follows = |number: usize| match (is_ring, number + 1 == many) {
         (true, last) => keeps(&format!("u{}", if last { 0 } else { number + 1 }), ""),
         (false, true) => None,
@@ -164,14 +171,10 @@ fn work(many: usize, is_ring: bool) -> usize {
         let asked = (is_ring || number + 1 < many).then_some((next.as_str(), SourceMode::Inherit));
         let sourcing = decided(&name, &people, asked, "a");
         assert_eq!(
-            (sourcing.keeps, sourcing.seen, sourcing.absent),
+            (sourcing.freezes, sourcing.seen, sourcing.absent),
             (vec![], vec![], Vec::<String>::new())
         );
-        assert_eq!(
-            sourcing.blocked.is_some(),
-            is_ring || many - number > LONGEST_LINE + 1,
-            "{name}"
-        );
+        assert_eq!(sourcing.blocked.is_some(), is_ring || many - number > MAX_DEPTH + 1, "{name}");
     }
     visits::take()
 }
@@ -203,9 +206,9 @@ fn what_is_kept_on_a_loop_settles() {
         account("bob", "b", keeps("alice", "")),
     ]);
     let again = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "a");
-    assert_eq!((again.source, again.keeps), (keeps("bob", "b"), vec![]));
-    let ids = |sourcing: &Sourcing| {
-        sourcing.keeps.iter().map(|keep| keep.account).collect::<BTreeSet<_>>()
+    assert_eq!((again.source, again.freezes), (keeps("bob", "b"), vec![]));
+    let ids = |sourcing: &SourceDecision| {
+        sourcing.freezes.iter().map(|keep| keep.account).collect::<BTreeSet<_>>()
     };
     let unsettled = self::people(&[
         account("alice", "a", keeps("bob", "b")),
@@ -261,8 +264,8 @@ fn an_heir_outside_a_loop_is_not_on_it() {
 #[test]
 fn a_loop_through_a_user_without_an_account_is_one() {
     let mut people = people(&[account("alice", "", follows("bob"))]);
-    let declared = Declared { deleting: false, follows: Some("alice".to_owned()) };
-    people.insert("bob".to_owned(), Relative { account: None, declared: Some(declared) });
+    let declared = DeclaredSource { deleting: false, follows: Some("alice".to_owned()) };
+    people.insert("bob".to_owned(), SourceNode { account: None, declared: Some(declared) });
     let why = |name: &str, other: &str| {
         decided(name, &people, Some((other, SourceMode::Inherit)), "")
             .blocked
@@ -315,7 +318,7 @@ fn a_clone_of_an_heir_of_ones_own_counts_on_whom_one_follows_being_absent() {
 
 #[test]
 fn a_clone_is_taken_once_of_all_that_the_source_has_as_its_own() {
-    let clone = |asked: &str, people: &Relatives| {
+    let clone = |asked: &str, people: &SourceGraph| {
         decided("alice", people, Some((asked, SourceMode::Clone)), "")
     };
     let mut people = people(&[
@@ -357,7 +360,8 @@ fn a_user_on_its_way_out_keeps_its_heirs_and_gets_no_new_ones() {
         account("bob", "b", None),
         account("carol", "", None),
     ]);
-    people.get_mut("bob").unwrap().declared = Some(Declared { deleting: true, follows: None });
+    people.get_mut("bob").unwrap().declared =
+        Some(DeclaredSource { deleting: true, follows: None });
     let inherit = |name: &str| decided(name, &people, Some(("bob", SourceMode::Inherit)), "");
     assert_eq!((inherit("alice").source, inherit("alice").blocked), (follows("bob"), None));
     let late = inherit("carol");
@@ -370,14 +374,17 @@ fn a_user_on_its_way_out_keeps_its_heirs_and_gets_no_new_ones() {
 #[test]
 fn whom_nobody_can_follow_yet_is_followed_once_they_are_there() {
     let mut people = people(&[account("alice", "", None)]);
-    let inherit = |people: &Relatives| {
+    let inherit = |people: &SourceGraph| {
         let decided = decided("alice", people, Some(("bob", SourceMode::Inherit)), "");
         (decided.source, decided.blocked.map(|why| why.reason()))
     };
     assert_eq!(inherit(&people), (follows("bob"), Some(Reason::SourceNotFound)));
     people.insert(
         "bob".to_owned(),
-        Relative { account: None, declared: Some(Declared { deleting: false, follows: None }) },
+        SourceNode {
+            account: None,
+            declared: Some(DeclaredSource { deleting: false, follows: None }),
+        },
     );
     assert_eq!(inherit(&people), (follows("bob"), Some(Reason::SourceNotReady)));
     people.get_mut("bob").unwrap().account = Some(account("bob", "b", None));
@@ -385,7 +392,7 @@ fn whom_nobody_can_follow_yet_is_followed_once_they_are_there() {
 }
 
 /// The people, while somebody deletes this one.
-fn while_deleted(mut people: Relatives, name: &str) -> Relatives {
+fn while_deleted(mut people: SourceGraph, name: &str) -> SourceGraph {
     people.get_mut(name).and_then(|relative| relative.declared.as_mut()).unwrap().deleting = true;
     people
 }
@@ -408,8 +415,8 @@ fn what_is_being_deleted_takes_no_new_heirs_though_it_would_be_on_a_loop() {
 #[test]
 fn a_user_that_goes_without_an_account_is_on_no_loop() {
     let mut people = people(&[account("alice", "", follows("bob"))]);
-    let bob = Declared { deleting: false, follows: Some("alice".to_owned()) };
-    people.insert("bob".to_owned(), Relative { account: None, declared: Some(bob) });
+    let bob = DeclaredSource { deleting: false, follows: Some("alice".to_owned()) };
+    people.insert("bob".to_owned(), SourceNode { account: None, declared: Some(bob) });
     let people = while_deleted(people, "bob");
     let blocked = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "").blocked;
     assert!(matches!(blocked, Some(Blocked::SourceNotFound { leaving: true, .. })));
@@ -424,7 +431,7 @@ fn who_closes_a_loop_is_refused_when_what_it_had_or_who_is_on_it_is_another_by_t
     ]);
     let closed = decided("alice", &people, Some(("bob", SourceMode::Inherit)), "a");
     assert_eq!(
-        closed.keeps.iter().map(|keep| keep.account).collect::<BTreeSet<_>>(),
+        closed.freezes.iter().map(|keep| keep.account).collect::<BTreeSet<_>>(),
         ids(&["bob"])
     );
     assert_eq!(
@@ -443,7 +450,7 @@ fn who_moves_from_one_loop_to_another_frees_only_those_who_are_on_none_any_more(
         account("dave", "d", follows("carol")),
     ]);
     let moved = decided("alice", &people, Some(("dave", SourceMode::Inherit)), "a");
-    let freed = moved.keeps.iter().filter(|keep| keep.kept.is_none()).map(|keep| keep.account);
+    let freed = moved.freezes.iter().filter(|keep| keep.kept.is_none()).map(|keep| keep.account);
     assert_eq!(freed.collect::<BTreeSet<_>>(), ids(&["bob"]));
     assert_eq!(moved.source, keeps("dave", ""));
 }

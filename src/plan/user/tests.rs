@@ -12,14 +12,14 @@ use crate::domain::email::Domain;
 use crate::domain::group::GroupContent;
 use crate::domain::password::PasswordHash;
 use crate::plan::in_flight::{DirectoryProblem, DirectoryState};
-use crate::plan::{Leaving, Listing, OrganizationRecord};
+use crate::plan::{Deleting, Listing, OrganizationRecord};
 
 fn email(name: &str) -> Email {
     Email::parse(&format!("{name}@acme.example")).unwrap()
 }
 
 /// A User that asks for an account in an organization that lists acme.example.
-fn snapshot() -> Snapshot {
+fn snapshot() -> UserSnapshot {
     let acme = CustomerId::parse("acme").unwrap();
     let listing =
         Listing { domain: Domain::parse("acme.example").unwrap(), include_subdomains: false };
@@ -42,13 +42,13 @@ fn snapshot() -> Snapshot {
         deletion_protection: DeletionProtection::Enabled,
         deletion_policy: DeletionPolicy::Delete,
     };
-    Snapshot {
+    UserSnapshot {
         meta: Meta {
             namespace: "acme".to_owned(),
             name: "alice".to_owned(),
             uid: "uid".to_owned(),
             generation: 1,
-            held: true,
+            has_finalizer: true,
             ..Meta::default()
         },
         spec: Arc::new(spec),
@@ -56,13 +56,13 @@ fn snapshot() -> Snapshot {
         now: Timestamp::UNIX_EPOCH,
         not_adoptable: None,
         former: None,
-        given_up: None,
+        abandoned: None,
         held_up: false,
         departure: None,
-        password: PasswordFacts::NotAsked,
+        password: PasswordFacts::NotReferenced,
         directories: Directories::new(),
         telling: Telling::default(),
-        recorded: None,
+        status_account_id: None,
         organization: Arc::new(OrganizationFacts {
             namespace: "acme".to_owned(),
             customer_id: Ok(acme.clone()),
@@ -73,25 +73,25 @@ fn snapshot() -> Snapshot {
             },
             leaving_groups: BTreeSet::new(),
             leaving_listings: BTreeSet::new(),
-            leaving_users: Leaving::default(),
+            leaving_users: Deleting::default(),
         }),
         account: None,
         login_holder: None,
-        contest: Contest::default(),
+        contest: EmailConflict::default(),
         relatives: Arc::default(),
         heirs: vec![],
-        control: Control::default(),
+        control: AdminCoverage::default(),
     }
 }
 
-fn edited(snapshot: &Snapshot, edit: impl FnOnce(&mut UserSpec)) -> Snapshot {
+fn edited(snapshot: &UserSnapshot, edit: impl FnOnce(&mut UserSpec)) -> UserSnapshot {
     let mut spec = snapshot.spec.as_ref().clone();
     edit(&mut spec);
-    Snapshot { spec: Arc::new(spec), ..snapshot.clone() }
+    UserSnapshot { spec: Arc::new(spec), ..snapshot.clone() }
 }
 
 /// Returns the snapshot after its plan was committed.
-fn applied(snapshot: &Snapshot) -> Snapshot {
+fn applied(snapshot: &UserSnapshot) -> UserSnapshot {
     let Some(Plan::Account(plan)) = decide(snapshot).plan else { panic!("nothing is planned") };
     let AccountPlan { owner, change, .. } = *plan;
     let account = match change {
@@ -137,13 +137,13 @@ fn applied(snapshot: &Snapshot) -> Snapshot {
         }
         AccountChange::Delete { .. } | AccountChange::Release { .. } => None,
     };
-    Snapshot { account, ..snapshot.clone() }
+    UserSnapshot { account, ..snapshot.clone() }
 }
 
 /// Deciding once more on what the store then has plans nothing, and blocks for the same
 /// reasons.
 #[track_caller]
-fn check_settles(snapshot: &Snapshot) -> Snapshot {
+fn check_settles(snapshot: &UserSnapshot) -> UserSnapshot {
     let after = applied(snapshot);
     assert_eq!(decide(&after).plan, None);
     assert_eq!(decide(&after).blocked, decide(snapshot).blocked);
@@ -151,7 +151,7 @@ fn check_settles(snapshot: &Snapshot) -> Snapshot {
 }
 
 #[track_caller]
-fn check_blocked(snapshot: &Snapshot, reasons: &[Reason]) {
+fn check_blocked(snapshot: &UserSnapshot, reasons: &[Reason]) {
     let decision = decide(snapshot);
     assert_eq!(decision.blocked.iter().map(Blocked::reason).collect::<Vec<_>>(), reasons);
     assert_eq!(decision.plan, None);
@@ -183,7 +183,7 @@ fn what_can_not_be_meant_is_told_unless_it_is_in_force_from_before() {
             (vec!["1 Main Street".to_owned(), "\u{feff}".to_owned()], Some("\u{3000}".to_owned()));
         profile.address = Some(crate::api::user::Address { street, region, ..Default::default() });
     });
-    let told = |snapshot: &Snapshot| {
+    let told = |snapshot: &UserSnapshot| {
         let wrong = unreadable::wrong_values(&snapshot.spec, snapshot.account.as_ref());
         wrong
             .into_iter()
@@ -228,7 +228,7 @@ fn a_new_user_is_blocked_by_everything_that_is_wrong_in_the_order_ready_names_it
         spec.group_ref.name = "nowhere".to_owned();
     });
     let other = Email::parse("alice@other.example").unwrap();
-    let wrong = Snapshot { email: Ok(other), ..wrong };
+    let wrong = UserSnapshot { email: Ok(other), ..wrong };
     check_blocked(
         &wrong,
         &[Reason::ChargeNotApproved, Reason::GroupNotFound, Reason::DomainNotAllowed],
@@ -245,7 +245,7 @@ fn a_refused_part_keeps_its_value_and_the_others_apply() {
     let after = check_settles(&edit).account.unwrap();
     assert_eq!(
         (after.content.group.as_str(), after.content.lifecycle),
-        ("users", Lifecycle::Disabled)
+        ("users", LoginState::Disabled)
     );
 }
 
@@ -260,24 +260,25 @@ fn an_account_whose_spec_waits_follows_again_once_it_is_on_no_loop() {
     let account = applied(&paused).account.unwrap();
     assert_eq!(
         (account.content.source, account.content.lifecycle),
-        (source(None), Lifecycle::Enabled)
+        (source(None), LoginState::Enabled)
     );
     assert_eq!(account.owner.generation, 1);
 }
 
 /// Returns the snapshot while the last transaction of its account is in flight.
-fn in_flight(mut snapshot: Snapshot, kind: TransactionKind) -> Snapshot {
+fn in_flight(mut snapshot: UserSnapshot, kind: TransactionKind) -> UserSnapshot {
     let account = snapshot.account.as_mut().unwrap();
     account.transaction = Transaction { kind, completed: None, ..account.transaction.clone() };
     snapshot
 }
 
-fn with_password(snapshot: &Snapshot, text: &str) -> Snapshot {
-    let set = FromSecret { hash: PasswordHash::stored(text.to_owned()), version: text.to_owned() };
-    Snapshot { password: PasswordFacts::New(set), ..snapshot.clone() }
+fn with_password(snapshot: &UserSnapshot, text: &str) -> UserSnapshot {
+    let set =
+        SecretPassword { hash: PasswordHash::stored(text.to_owned()), version: text.to_owned() };
+    UserSnapshot { password: PasswordFacts::New(set), ..snapshot.clone() }
 }
 
-fn begun(snapshot: &Snapshot) -> Option<TransactionKind> {
+fn begun(snapshot: &UserSnapshot) -> Option<TransactionKind> {
     let Some(Plan::Account(plan)) = decide(snapshot).plan else { return None };
     let AccountChange::Update { transaction, .. } = plan.change else { panic!("not an update") };
     transaction.map(|(_, kind)| kind)
@@ -290,12 +291,15 @@ fn a_new_account_waits_for_its_password_and_an_existing_one_keeps_what_it_has() 
         (PasswordFacts::KeyMissing("password".to_owned()), Reason::PasswordSecretNotFound),
         (PasswordFacts::Rejected(vec![Requirement::MinimumLength]), Reason::PasswordRejected),
     ] {
-        check_blocked(&Snapshot { password: facts.clone(), ..snapshot() }, &[reason]);
+        check_blocked(&UserSnapshot { password: facts.clone(), ..snapshot() }, &[reason]);
         let set = applied(&with_password(&snapshot(), "first"));
-        let decision = decide(&Snapshot { password: facts, ..set });
+        let decision = decide(&UserSnapshot { password: facts, ..set });
         assert_eq!((decision.plan, decision.blocked[0].reason()), (None, reason));
     }
-    check_blocked(&Snapshot { password: PasswordFacts::Unjudged, ..snapshot() }, &[Reason::Create]);
+    check_blocked(
+        &UserSnapshot { password: PasswordFacts::Pending, ..snapshot() },
+        &[Reason::Create],
+    );
     let account = applied(&with_password(&snapshot(), "first")).account.unwrap();
     assert_eq!(account.credential.unwrap().from_secret.unwrap().version, "first");
 }
@@ -321,8 +325,9 @@ fn who_keeps_a_password_is_told_so_whatever_became_of_the_secret() {
             spec.password_secret_ref =
                 Some(crate::api::user::PasswordSecretRef { name, key, confirmation_key: None });
         });
-        let said = |snapshot: &Snapshot| {
-            decide(&Snapshot { password: facts.clone(), ..snapshot.clone() }).blocked[0].to_string()
+        let said = |snapshot: &UserSnapshot| {
+            decide(&UserSnapshot { password: facts.clone(), ..snapshot.clone() }).blocked[0]
+                .to_string()
         };
         let (without, with) = (said(&named), said(&applied(&with_password(&named, "first"))));
         assert!(without.starts_with(what) && !without.contains("in force"), "{without}");
@@ -338,13 +343,16 @@ fn disabling_goes_before_a_new_password_and_a_new_password_before_enabling() {
     let account = applied(&with_password(&snapshot(), "first"));
     let disabled =
         edited(&with_password(&account, "second"), |spec| spec.state = DesiredState::Disabled);
-    assert_eq!((begun(&disabled), decide(&disabled).again), (Some(TransactionKind::Disable), true));
+    assert_eq!(
+        (begun(&disabled), decide(&disabled).requeue),
+        (Some(TransactionKind::Disable), true)
+    );
     let next = applied(&disabled);
     assert_eq!(begun(&next), Some(TransactionKind::PasswordChange));
     let enabled =
         edited(&with_password(&applied(&next), "third"), |spec| spec.state = DesiredState::Enabled);
     assert_eq!(begun(&enabled), Some(TransactionKind::PasswordChange));
-    let next = Snapshot { password: PasswordFacts::Same, ..applied(&enabled) };
+    let next = UserSnapshot { password: PasswordFacts::Same, ..applied(&enabled) };
     assert_eq!(begun(&next), Some(TransactionKind::Enable));
     assert_eq!(decide(&applied(&next)), Decision::default());
 }
@@ -383,7 +391,7 @@ fn a_move_to_a_group_that_gives_less_does_not_wait_and_one_to_a_group_that_gives
         .record
         .groups
         .insert("dispatchers".to_owned(), dispatchers);
-    let to = |from: &Snapshot, group: &str| {
+    let to = |from: &UserSnapshot, group: &str| {
         edited(from, |spec| group.clone_into(&mut spec.group_ref.name))
     };
     let in_dispatchers =
@@ -415,13 +423,13 @@ fn a_user_whose_deletion_is_held_up_is_disabled_meanwhile() {
     going.meta.deleting = true;
     going.held_up = true;
     assert_eq!(begun(&going), Some(TransactionKind::Disable));
-    let Decision { blocked, hold, .. } = decide(&going);
+    let Decision { blocked, finalizer: hold, .. } = decide(&going);
     assert_eq!(
         (blocked.iter().map(Blocked::reason).collect::<Vec<_>>(), hold),
-        (vec![Reason::StoreUnavailable], Hold::Keep)
+        (vec![Reason::StoreUnavailable], FinalizerAction::Keep)
     );
     let disabled = applied(&going);
-    assert_eq!(decide(&disabled), decide(&Snapshot { held_up: false, ..disabled.clone() }));
+    assert_eq!(decide(&disabled), decide(&UserSnapshot { held_up: false, ..disabled.clone() }));
     assert_eq!(applied(&disabled).account, None);
 }
 
@@ -439,8 +447,8 @@ fn what_takes_rights_away_does_not_wait_for_an_address_that_is_held_up() {
     edited.held_up = true;
     let disabled = applied(&edited);
     let content = &disabled.account.as_ref().unwrap().content;
-    assert_eq!((content.lifecycle, &content.email), (Lifecycle::Disabled, &before));
-    assert!(decide(&edited).again && !decide(&edited).blocked.is_empty());
+    assert_eq!((content.lifecycle, &content.email), (LoginState::Disabled, &before));
+    assert!(decide(&edited).requeue && !decide(&edited).blocked.is_empty());
     assert_ne!(applied(&disabled).account.unwrap().content.email, before);
 }
 
@@ -450,22 +458,22 @@ fn a_retained_account_is_released_once_nothing_is_in_flight_whatever_the_protect
         edited(&applied(&snapshot()), |spec| spec.deletion_policy = DeletionPolicy::Retain);
     user.meta.deleting = true;
     let waits = decide(&in_flight(user.clone(), TransactionKind::Create));
-    assert_eq!((waits.plan, waits.hold), (None, Hold::Keep));
+    assert_eq!((waits.plan, waits.finalizer), (None, FinalizerAction::Keep));
     let decision = decide(&user);
     let Some(Plan::Account(plan)) = decision.plan else { panic!("it is released") };
     assert_eq!(
-        (matches!(plan.change, AccountChange::Release { .. }), decision.hold),
-        (true, Hold::Release)
+        (matches!(plan.change, AccountChange::Release { .. }), decision.finalizer),
+        (true, FinalizerAction::Remove)
     );
     user.account.as_mut().unwrap().owner.uid = String::new();
-    user.recorded = Some("an account".to_owned());
-    assert_eq!(decide(&user), Decision::hold(Hold::Release), "after a crash");
+    user.status_account_id = Some("an account".to_owned());
+    assert_eq!(decide(&user), Decision::hold(FinalizerAction::Remove), "after a crash");
 }
 
 #[test]
 fn a_user_whose_account_is_deleted_goes_once_every_directory_has_confirmed_and_not_before() {
     let account = applied(&snapshot()).account.unwrap();
-    let gone = |completed| Departure {
+    let gone = |completed| DeletedAccount {
         account: account.id,
         namespace: account.namespace.clone(),
         owner: account.owner.clone(),
@@ -480,13 +488,13 @@ fn a_user_whose_account_is_deleted_goes_once_every_directory_has_confirmed_and_n
     };
     let mut user = snapshot();
     user.meta.deleting = true;
-    user.recorded = Some(account.id.to_string());
+    user.status_account_id = Some(account.id.to_string());
     user.departure = Some(gone(None));
     assert_eq!(decide(&user), Decision::default());
     user.departure = Some(gone(Some(Timestamp::UNIX_EPOCH)));
     assert_eq!(
         decide(&user),
-        Decision::hold(Hold::Release),
+        Decision::hold(FinalizerAction::Remove),
         "though protected: nothing is left to protect"
     );
 }
@@ -496,13 +504,13 @@ fn an_account_is_adopted_only_where_nobody_owns_it_and_with_the_charge_approved(
     let mut orphan = applied(&snapshot()).account.unwrap();
     orphan.owner = Owner { name: "alicia".to_owned(), uid: "gone".to_owned(), generation: 9 };
     let adopts = edited(&snapshot(), |spec| spec.adopt = Some(orphan.id.to_string()));
-    let owned = Snapshot {
+    let owned = UserSnapshot {
         not_adoptable: Some(NotAdoptable::Owned("alicia".to_owned())),
         ..adopts.clone()
     };
     check_blocked(&owned, &[Reason::NotAdoptable]);
     check_blocked(&adopts, &[Reason::NotAdoptable]);
-    let found = Snapshot { account: Some(orphan), ..adopts };
+    let found = UserSnapshot { account: Some(orphan), ..adopts };
     check_blocked(
         &edited(&found, |spec| spec.charge_approved = false),
         &[Reason::ChargeNotApproved],
@@ -522,19 +530,19 @@ fn the_account_for_a_directorys_entry_is_created_with_the_id_that_the_entry_know
         &edited(&entry, |spec| spec.charge_approved = false),
         &[Reason::ChargeNotApproved],
     );
-    let known = Snapshot { not_adoptable: Some(NotAdoptable::IdKnown), ..entry.clone() };
+    let known = UserSnapshot { not_adoptable: Some(NotAdoptable::IdKnown), ..entry.clone() };
     check_blocked(&known, &[Reason::NotAdoptable]);
     let mut account = applied(&snapshot()).account.unwrap();
     account.id = id;
-    assert_eq!(decide(&Snapshot { account: Some(account), ..entry.clone() }).blocked, []);
-    let another = Snapshot { account: applied(&snapshot()).account, ..entry };
+    assert_eq!(decide(&UserSnapshot { account: Some(account), ..entry.clone() }).blocked, []);
+    let another = UserSnapshot { account: applied(&snapshot()).account, ..entry };
     check_blocked(&another, &[Reason::NotAdoptable]);
 }
 
 #[test]
 fn an_account_that_the_status_names_and_that_is_not_the_one_found_is_lost() {
     let mut user = applied(&snapshot());
-    user.recorded = Some("00000000-0000-7000-8000-000000000009".to_owned());
+    user.status_account_id = Some("00000000-0000-7000-8000-000000000009".to_owned());
     user.account.as_mut().unwrap().owner.uid = "another".to_owned();
     check_blocked(&user, &[Reason::AccountLost]);
     user.account = None;
@@ -545,7 +553,7 @@ fn an_account_that_the_status_names_and_that_is_not_the_one_found_is_lost() {
 fn a_user_that_was_put_back_after_its_account_went_gets_no_other_by_itself() {
     for fate in [Fate::Deleted, Fate::Owned("bob".to_owned())] {
         let former = Some(("an account".to_owned(), fate.clone()));
-        let user = Snapshot { former, ..snapshot() };
+        let user = UserSnapshot { former, ..snapshot() };
         check_blocked(&user, &[Reason::AccountLost]);
         assert_eq!(
             decide(&user).blocked,
@@ -561,8 +569,8 @@ fn a_user_that_was_put_back_after_its_account_went_gets_no_other_by_itself() {
 #[test]
 fn nothing_is_written_before_the_finalizer_is_on() {
     let mut unheld = snapshot();
-    unheld.meta.held = false;
-    assert_eq!(decide(&unheld), Decision::hold(Hold::Take));
+    unheld.meta.has_finalizer = false;
+    assert_eq!(decide(&unheld), Decision::hold(FinalizerAction::Add));
 }
 
 #[test]
@@ -573,7 +581,7 @@ fn a_late_deletion_of_an_old_user_never_hits_the_account_of_a_new_one() {
     old.meta.deleting = true;
     assert!(matches!(decide(&old).plan, Some(Plan::Account(_))));
     old.meta.uid = "another".to_owned();
-    assert_eq!(decide(&old), Decision::hold(Hold::Release));
+    assert_eq!(decide(&old), Decision::hold(FinalizerAction::Remove));
 }
 
 #[test]
@@ -602,10 +610,14 @@ fn left_behind() -> Account {
 
 /// A User that asks for everything else than the account that was left behind has, but for the
 /// group.
-fn another() -> Snapshot {
-    let control = Control { administrators: true, users: true };
-    let another =
-        Snapshot { account: Some(left_behind()), control, email: Ok(email("eve")), ..snapshot() };
+fn another() -> UserSnapshot {
+    let control = AdminCoverage { administrators: true, users: true };
+    let another = UserSnapshot {
+        account: Some(left_behind()),
+        control,
+        email: Ok(email("eve")),
+        ..snapshot()
+    };
     let another = with_password(&another, "second");
     edited(&another, |spec| {
         spec.email = Some("eve@acme.example".to_owned());
@@ -615,8 +627,8 @@ fn another() -> Snapshot {
 
 /// It is taken over with all that is asked for, and nothing is left to do.
 #[track_caller]
-fn check_taken(snapshot: &Snapshot) -> Account {
-    let after = Snapshot { password: PasswordFacts::Same, ..applied(snapshot) };
+fn check_taken(snapshot: &UserSnapshot) -> Account {
+    let after = UserSnapshot { password: PasswordFacts::Same, ..applied(snapshot) };
     assert_eq!(decide(&after), Decision::default());
     after.account.unwrap()
 }
@@ -675,14 +687,14 @@ fn an_account_is_adopted_out_of_any_group() {
 
 #[test]
 fn nothing_is_applied_to_an_account_of_another_while_a_part_is_refused_or_waits() {
-    type Part = (Reason, fn(&mut Snapshot));
-    fn from(snapshot: &mut Snapshot, name: &str, mode: SourceMode) {
+    type Part = (Reason, fn(&mut UserSnapshot));
+    fn from(snapshot: &mut UserSnapshot, name: &str, mode: SourceMode) {
         let from = Some(PermissionSource { name: name.to_owned(), mode });
         *snapshot = edited(snapshot, |spec| {
             spec.permissions = Some(PermissionsSpec { grants: vec![], from })
         });
     }
-    fn adopts_into(snapshot: &mut Snapshot, group: &str) {
+    fn adopts_into(snapshot: &mut UserSnapshot, group: &str) {
         *snapshot = edited(snapshot, |spec| {
             spec.adopt = Some(left_behind().id.to_string());
             spec.group_ref.name = group.to_owned();
@@ -719,8 +731,8 @@ fn nothing_is_applied_to_an_account_of_another_while_a_part_is_refused_or_waits(
         (Reason::EmailTaken, |user| {
             let mut holder = left_behind();
             holder.id = AccountId(Uuid::from_u128(2));
-            user.contest = Contest {
-                rivals: vec![Rival {
+            user.contest = EmailConflict {
+                rivals: vec![EmailHolder {
                     account: Arc::new(holder),
                     asks_for: None,
                     is_declared: true,
@@ -738,7 +750,7 @@ fn nothing_is_applied_to_an_account_of_another_while_a_part_is_refused_or_waits(
         (Reason::PasswordRejected, |user| {
             user.password = PasswordFacts::Rejected(vec![Requirement::MinimumLength])
         }),
-        (Reason::PasswordChange, |user| user.password = PasswordFacts::Unjudged),
+        (Reason::PasswordChange, |user| user.password = PasswordFacts::Pending),
         (Reason::QueuedBehindTransaction, |user| {
             *user = in_flight(user.clone(), TransactionKind::PasswordChange)
         }),
@@ -771,14 +783,14 @@ fn what_an_account_of_another_keeps_on_a_loop_is_not_written_for_who_is_yet_to_t
     looped.meta.paused = true;
     check_blocked(&looped, &[Reason::Paused]);
     looped.meta.paused = false;
-    looped.recorded = Some("00000000-0000-7000-8000-000000000009".to_owned());
+    looped.status_account_id = Some("00000000-0000-7000-8000-000000000009".to_owned());
     check_blocked(&looped, &[Reason::AccountLost]);
 }
 
 #[test]
 fn an_account_in_a_transaction_is_taken_over_at_once_only_where_nothing_of_the_spec_waits_for_it() {
-    let control = Control { administrators: true, users: true };
-    let as_it_is = Snapshot {
+    let control = AdminCoverage { administrators: true, users: true };
+    let as_it_is = UserSnapshot {
         account: Some(left_behind()),
         control,
         password: PasswordFacts::Same,
@@ -792,7 +804,7 @@ fn an_account_in_a_transaction_is_taken_over_at_once_only_where_nothing_of_the_s
     let begins = in_flight(as_it_is, TransactionKind::PasswordChange);
     assert_eq!(applied(&begins).account.unwrap().owner.uid, "uid");
     let disabled = edited(&begins, |spec| spec.state = DesiredState::Disabled);
-    assert_eq!(applied(&disabled).account.unwrap().content.lifecycle, Lifecycle::Disabled);
+    assert_eq!(applied(&disabled).account.unwrap().content.lifecycle, LoginState::Disabled);
     let renamed = edited(&disabled, |spec| spec.role = Some("Chief".to_owned()));
     check_blocked(&renamed, &[Reason::QueuedBehindTransaction]);
     assert!(decide(&renamed).blocked[0].to_string().contains("nothing is applied before"));
@@ -801,14 +813,15 @@ fn an_account_in_a_transaction_is_taken_over_at_once_only_where_nothing_of_the_s
 #[test]
 fn what_takes_two_transactions_is_taken_over_with_the_first_and_goes_on() {
     let mut disabled = another();
-    disabled.account.as_mut().unwrap().content.lifecycle = Lifecycle::Disabled;
+    disabled.account.as_mut().unwrap().content.lifecycle = LoginState::Disabled;
     let decision = decide(&disabled);
-    assert!(matches!(decision.plan, Some(Plan::Account(_))) && decision.again);
+    assert!(matches!(decision.plan, Some(Plan::Account(_))) && decision.requeue);
     let taken = applied(&disabled);
     assert_eq!(taken.account.as_ref().unwrap().owner.uid, "uid");
-    let taken = Snapshot { password: PasswordFacts::Same, ..taken };
-    assert_eq!(check_settles(&taken).account.unwrap().content.lifecycle, Lifecycle::Enabled);
-    let refused = Snapshot { email: Ok(Email::parse("eve@other.example").unwrap()), ..disabled };
+    let taken = UserSnapshot { password: PasswordFacts::Same, ..taken };
+    assert_eq!(check_settles(&taken).account.unwrap().content.lifecycle, LoginState::Enabled);
+    let refused =
+        UserSnapshot { email: Ok(Email::parse("eve@other.example").unwrap()), ..disabled };
     check_blocked(&refused, &[Reason::DomainNotAllowed]);
 }
 
@@ -840,8 +853,8 @@ fn a_copy_takes_back_the_account_that_was_copied() {
 fn a_user_without_an_account_is_let_go_at_once_though_protected() {
     let mut user = snapshot();
     user.meta.deleting = true;
-    assert_eq!(decide(&user), Decision::hold(Hold::Release));
-    user.recorded = Some("an account".to_owned());
+    assert_eq!(decide(&user), Decision::hold(FinalizerAction::Remove));
+    user.status_account_id = Some("an account".to_owned());
     check_blocked(&user, &[Reason::DeletionProtected]);
 }
 
@@ -849,13 +862,13 @@ fn a_user_without_an_account_is_let_go_at_once_though_protected() {
 fn an_address_is_taken_unless_everybody_in_the_way_moves_on() {
     let mut holder = applied(&snapshot()).account.unwrap();
     holder.id = AccountId(Uuid::from_u128(2));
-    let rival = |asks_for: Option<&str>| Rival {
+    let rival = |asks_for: Option<&str>| EmailHolder {
         account: Arc::new(holder.clone()),
         asks_for: asks_for.map(email),
         is_declared: true,
     };
-    let contested = |asks_for, ends_free| Snapshot {
-        contest: Contest { rivals: vec![rival(asks_for)], ends_free },
+    let contested = |asks_for, ends_free| UserSnapshot {
+        contest: EmailConflict { rivals: vec![rival(asks_for)], ends_free },
         ..snapshot()
     };
     check_blocked(&contested(None, false), &[Reason::EmailTaken]);
@@ -875,24 +888,24 @@ fn a_user_whose_account_the_store_has_lost_goes_once_directories_have_dropped_it
     let mut user =
         edited(&snapshot(), |spec| spec.deletion_protection = DeletionProtection::Disabled);
     user.meta.deleting = true;
-    user.recorded = Some(lost.to_string());
-    user.given_up = Some(lost);
+    user.status_account_id = Some(lost.to_string());
+    user.abandoned = Some(lost);
     let problem = Some(DirectoryProblem::Unavailable("it can't be reached".to_owned()));
     let down = DirectoryState { problem, missing: None };
     user.directories =
         [("one".to_owned(), down), ("two".to_owned(), DirectoryState::default())].into();
     let waits = decide(&user);
-    assert_eq!((waits.hold, waits.drops), (Hold::Keep, Some(lost)));
+    assert_eq!((waits.finalizer, waits.deprovisions), (FinalizerAction::Keep, Some(lost)));
     assert!(
         matches!(&waits.blocked[..], [Blocked::DirectoryUnavailable { failing, .. }] if failing.len() == 1)
     );
     user.directories = [("two".to_owned(), DirectoryState::default())].into();
     assert_eq!(decide(&user).blocked, [Blocked::InTransaction(TransactionKind::Delete)]);
     user.directories.clear();
-    assert_eq!(decide(&user), Decision::hold(Hold::Release));
+    assert_eq!(decide(&user), Decision::hold(FinalizerAction::Remove));
     user.directories = [("one".to_owned(), DirectoryState::default())].into();
     let protected = edited(&user, |spec| spec.deletion_protection = DeletionProtection::Enabled);
-    assert_eq!(decide(&protected).drops, None, "a protected one keeps its entry");
+    assert_eq!(decide(&protected).deprovisions, None, "a protected one keeps its entry");
 }
 
 #[test]
@@ -904,20 +917,20 @@ fn an_address_that_is_in_force_is_never_refused_whatever_became_of_its_domain() 
 
 /// Returns the snapshot as it is when these fields can't be read, and what is in force stands
 /// in for them.
-fn misread(snapshot: &Snapshot, fields: &[Field]) -> Snapshot {
+fn misread(snapshot: &UserSnapshot, fields: &[Field]) -> UserSnapshot {
     let field = |field: &Field| {
         UnreadableField::new(*field, format!("spec.{field:?}"), &serde_json::json!("Newer"))
     };
     let unreadable = Unreadable::from(fields.iter().map(field).collect::<Vec<_>>());
     let spec = unreadable::user_in_force(&snapshot.spec, &unreadable, snapshot.account.as_ref());
-    Snapshot {
+    UserSnapshot {
         meta: Meta { unreadable, generation: 2, ..snapshot.meta.clone() },
         spec,
         ..snapshot.clone()
     }
 }
 
-fn content_of(snapshot: &Snapshot) -> Content {
+fn content_of(snapshot: &UserSnapshot) -> AccountSpec {
     snapshot.account.clone().unwrap().content
 }
 
@@ -946,7 +959,7 @@ const EVERY_FIELD: [Field; 21] = [
 ];
 
 /// An account with something of everything.
-fn rich() -> Snapshot {
+fn rich() -> UserSnapshot {
     let profile = ProfileSpec {
         display_name: Some("Alice".to_owned()),
         phone: Some("1".to_owned()),
@@ -969,7 +982,8 @@ fn rich() -> Snapshot {
 
 #[test]
 fn whatever_field_is_not_understood_the_others_apply_and_rights_are_taken_away() {
-    let before = Snapshot { control: Control { administrators: true, users: true }, ..rich() };
+    let before =
+        UserSnapshot { control: AdminCoverage { administrators: true, users: true }, ..rich() };
     for field in EVERY_FIELD.into_iter().chain([Field::DeletionPolicy]) {
         let less = edited(&before, |spec| {
             spec.state = DesiredState::Disabled;
@@ -985,9 +999,9 @@ fn whatever_field_is_not_understood_the_others_apply_and_rights_are_taken_away()
         let after = check_settles(&misread);
         let (was, is) = (content_of(&before), content_of(&after));
         let state_is_known = !misread.meta.unreadable.has(Field::State);
-        assert_eq!(is.lifecycle == Lifecycle::Disabled, state_is_known, "{field:?}");
+        assert_eq!(is.lifecycle == LoginState::Disabled, state_is_known, "{field:?}");
         assert_eq!(is.grants, permission::parse_all(&["b".to_owned()]), "{field:?}");
-        let kept = Content { lifecycle: was.lifecycle, grants: was.grants.clone(), ..is };
+        let kept = AccountSpec { lifecycle: was.lifecycle, grants: was.grants.clone(), ..is };
         assert_eq!(kept, was, "nothing else changes with {field:?}");
     }
 }
@@ -996,7 +1010,7 @@ fn whatever_field_is_not_understood_the_others_apply_and_rights_are_taken_away()
 fn a_field_that_is_not_understood_keeps_its_value_and_the_members_own() {
     let mut before = rich();
     let account = before.account.as_mut().unwrap();
-    let own = crate::domain::self_service::SelfChange::Phone(Some("2".to_owned()));
+    let own = crate::domain::self_service::ProfileChange::Phone(Some("2".to_owned()));
     account.content.member.take(&own, &account.content.profile.clone(), "alice@acme.example");
     account.content.profile.phone = Some("2".to_owned());
     assert_eq!(decide(&before).plan, None, "a member's own value stays");
@@ -1013,7 +1027,8 @@ fn a_field_that_is_not_understood_keeps_its_value_and_the_members_own() {
     let after = applied(&misread(&edited(&nothing, |spec| spec.email = None), &fields));
     assert_eq!(content_of(&after), content_of(&before));
     assert_eq!(
-        decide(&Snapshot { meta: before.meta.clone(), spec: before.spec.clone(), ..after }).blocked,
+        decide(&UserSnapshot { meta: before.meta.clone(), spec: before.spec.clone(), ..after })
+            .blocked,
         []
     );
 }
@@ -1033,14 +1048,15 @@ fn a_state_that_is_not_understood_lets_nobody_in_anew() {
 #[test]
 fn nothing_comes_through_a_source_that_is_not_understood() {
     let bob = account_of("bob");
-    let relative = super::super::permission_source::Relative { account: Some(bob), declared: None };
-    let relatives = Arc::new(Relatives::from_iter([("bob".to_owned(), relative)]));
+    let relative =
+        super::super::permission_source::SourceNode { account: Some(bob), declared: None };
+    let relatives = Arc::new(SourceGraph::from_iter([("bob".to_owned(), relative)]));
     for mode in [SourceMode::Inherit, SourceMode::Clone] {
         let from = PermissionSource { name: "bob".to_owned(), mode };
         let asks = edited(&snapshot(), |spec| {
             spec.permissions = Some(PermissionsSpec { grants: vec![], from: Some(from.clone()) });
         });
-        let before = applied(&Snapshot { relatives: relatives.clone(), ..asks });
+        let before = applied(&UserSnapshot { relatives: relatives.clone(), ..asks });
         assert!(content_of(&before).source.is_some());
         let unknown = edited(&before, |spec| spec.permissions.as_mut().unwrap().from = None);
         let after = check_settles(&misread(&unknown, &[Field::From]));
@@ -1095,7 +1111,7 @@ fn a_grant_that_is_no_permission_is_left_out_and_named() {
 
 #[test]
 fn a_user_whose_deletion_is_not_understood_stays_and_can_be_disabled() {
-    let goes = |snapshot: &Snapshot| {
+    let goes = |snapshot: &UserSnapshot| {
         let mut goes = edited(snapshot, |spec| {
             spec.deletion_protection = DeletionProtection::Disabled;
             spec.state = DesiredState::Disabled;
@@ -1104,36 +1120,40 @@ fn a_user_whose_deletion_is_not_understood_stays_and_can_be_disabled() {
         goes
     };
     let known = goes(&applied(&snapshot()));
-    assert_eq!(decide(&known).hold, Hold::Release);
+    assert_eq!(decide(&known).finalizer, FinalizerAction::Remove);
     for field in [Field::DeletionPolicy, Field::DeletionProtection, Field::Spec] {
         let decision = decide(&misread(&known, &[field]));
-        assert_eq!((decision.hold, decision.blocked.len()), (Hold::Keep, 1), "{field:?}");
+        assert_eq!(
+            (decision.finalizer, decision.blocked.len()),
+            (FinalizerAction::Keep, 1),
+            "{field:?}"
+        );
         assert_eq!(decision.blocked[0].reason(), Reason::UnsupportedValue);
         if field != Field::Spec {
             assert_eq!(
                 content_of(&applied(&misread(&known, &[field]))).lifecycle,
-                Lifecycle::Disabled
+                LoginState::Disabled
             );
         }
         // Nor does a directory drop the entry of an account that the store has lost.
-        let lost = Snapshot {
+        let lost = UserSnapshot {
             account: None,
-            recorded: Some("0193".to_owned()),
+            status_account_id: Some("0193".to_owned()),
             ..misread(&known, &[field])
         };
         assert_eq!(decide(&lost), Decision::blocked(decision.blocked[0].clone()));
     }
     for field in [Field::State, Field::From, Field::Email, Field::GroupRef] {
         assert_eq!(
-            decide(&misread(&known, &[field])).hold,
-            Hold::Release,
+            decide(&misread(&known, &[field])).finalizer,
+            FinalizerAction::Remove,
             "{field:?} has no part in it"
         );
     }
-    let nothing = Snapshot { account: None, ..misread(&known, &[Field::DeletionPolicy]) };
+    let nothing = UserSnapshot { account: None, ..misread(&known, &[Field::DeletionPolicy]) };
     assert_eq!(
         decide(&nothing),
-        Decision::hold(Hold::Release),
+        Decision::hold(FinalizerAction::Remove),
         "where there is no account nothing is lost"
     );
 }

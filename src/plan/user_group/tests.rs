@@ -3,94 +3,103 @@ use crate::api::lenient::{Field, UnreadableField};
 
 /// A group with full control that somebody deleted; in it is an administrator who is being
 /// deleted too.
-fn leaving_group(name: &str, control: Control) -> Snapshot {
-    Snapshot {
-        meta: Meta { name: name.to_owned(), held: true, deleting: true, ..Meta::default() },
+fn leaving_group(name: &str, control: AdminCoverage) -> GroupSnapshot {
+    GroupSnapshot {
+        meta: Meta {
+            name: name.to_owned(),
+            has_finalizer: true,
+            deleting: true,
+            ..Meta::default()
+        },
         spec: Some(Arc::new(UserGroupSpec { full_control: true, ..UserGroupSpec::default() })),
         in_force: Some(GroupContent { full_control: true, ..GroupContent::default() }),
         is_abandoned: false,
         members: 0,
         has_enabled_members: true,
         control,
-        leaving: Leaving::default(),
+        leaving: Deleting::default(),
         directories: None,
     }
 }
 
 #[test]
 fn a_deleted_group_that_is_held_gives_less_at_once() {
-    let others = Control { administrators: true, users: true };
+    let others = AdminCoverage { administrators: true, users: true };
     let less = Some(Arc::new(UserGroupSpec::default()));
-    let held = Snapshot { members: 2, spec: less.clone(), ..leaving_group("chiefs", others) };
+    let held = GroupSnapshot { members: 2, spec: less.clone(), ..leaving_group("chiefs", others) };
     let decision = decide(&held);
     assert_eq!(decision.blocked, [Blocked::InUse { accounts: 2, role: UsedBy::Members }]);
     assert!(
         matches!(decision.plan, Some(Plan::Group(GroupPlan::Put { content, .. })) if !content.full_control)
     );
-    assert_eq!(decision.hold, Hold::Keep);
-    let settled = Snapshot { in_force: Some(GroupContent::default()), ..held };
+    assert_eq!(decision.finalizer, FinalizerAction::Keep);
+    let settled = GroupSnapshot { in_force: Some(GroupContent::default()), ..held };
     assert_eq!(decide(&settled).plan, None);
-    let last = Snapshot {
+    let last = GroupSnapshot {
         members: 2,
         spec: less,
-        ..leaving_group("chiefs", Control { administrators: false, users: true })
+        ..leaving_group("chiefs", AdminCoverage { administrators: false, users: true })
     };
     assert_eq!(decide(&last).plan, None, "the last administrator keeps control");
 }
 
 #[test]
 fn a_group_goes_with_its_namespace_and_stays_in_force_for_accounts_without_a_user() {
-    let others = Control { administrators: true, users: true };
-    let used = Snapshot { members: 2, ..leaving_group("chiefs", others) };
-    assert_eq!(decide(&used).hold, Hold::Keep);
-    assert_eq!(decide(&Snapshot { is_abandoned: true, ..used }), Decision::hold(Hold::Release));
+    let others = AdminCoverage { administrators: true, users: true };
+    let used = GroupSnapshot { members: 2, ..leaving_group("chiefs", others) };
+    assert_eq!(decide(&used).finalizer, FinalizerAction::Keep);
+    assert_eq!(
+        decide(&GroupSnapshot { is_abandoned: true, ..used }),
+        Decision::hold(FinalizerAction::Remove)
+    );
 }
 
 #[test]
 fn a_group_with_the_last_administrator_in_it_is_not_deleted_though_they_are_to_leave() {
-    let lost = Control { administrators: false, users: true };
-    let blocked = Decision::blocked(Blocked::LastAdministrator { by: TakenBy::GroupDeletion });
+    let lost = AdminCoverage { administrators: false, users: true };
+    let blocked =
+        Decision::blocked(Blocked::LastAdministrator { by: AdminLossCause::GroupDeletion });
     assert_eq!(decide(&leaving_group("chiefs", lost)), blocked);
     assert_eq!(
-        decide(&Snapshot { spec: None, ..leaving_group("chiefs", lost) }),
+        decide(&GroupSnapshot { spec: None, ..leaving_group("chiefs", lost) }),
         Decision::default()
     );
     for control in [
-        Control { administrators: true, users: true },
-        Control { administrators: false, users: false },
+        AdminCoverage { administrators: true, users: true },
+        AdminCoverage { administrators: false, users: false },
     ] {
-        assert_eq!(decide(&leaving_group("chiefs", control)).hold, Hold::Release);
+        assert_eq!(decide(&leaving_group("chiefs", control)).finalizer, FinalizerAction::Remove);
     }
     assert_eq!(
-        decide(&leaving_group("administrators", lost)).hold,
-        Hold::Release,
-        "it has full control undeclared too"
+        decide(&leaving_group("administrators", lost)).finalizer,
+        FinalizerAction::Remove,
+        "it has full control built_in too"
     );
 }
 
 /// A group whose members may read and write cases, of which fields can't be read now.
-fn misread(name: &str, spec: UserGroupSpec, fields: &[Field]) -> Snapshot {
+fn misread(name: &str, spec: UserGroupSpec, fields: &[Field]) -> GroupSnapshot {
     let field = |field: &Field| {
         UnreadableField::new(*field, "spec.x".to_owned(), &serde_json::json!("Newer"))
     };
     let unreadable = fields.iter().map(field).collect::<Vec<_>>().into();
-    let meta = Meta { name: name.to_owned(), held: true, unreadable, ..Meta::default() };
+    let meta = Meta { name: name.to_owned(), has_finalizer: true, unreadable, ..Meta::default() };
     let permissions = permission::parse_all(&["cases:read".to_owned(), "cases:write".to_owned()]);
-    Snapshot {
+    GroupSnapshot {
         spec: Some(unreadable::group_in_force(&Arc::new(spec), &meta)),
         meta,
         in_force: Some(GroupContent { full_control: true, permissions, ..GroupContent::default() }),
         is_abandoned: false,
         members: 1,
         has_enabled_members: true,
-        control: Control { administrators: true, users: true },
-        leaving: Leaving::default(),
+        control: AdminCoverage { administrators: true, users: true },
+        leaving: Deleting::default(),
         directories: None,
     }
 }
 
 #[track_caller]
-fn check_unsupported(snapshot: &Snapshot) -> GroupContent {
+fn check_unsupported(snapshot: &GroupSnapshot) -> GroupContent {
     let decision = decide(snapshot);
     assert!(
         matches!(decision.blocked[..], [Blocked::UnsupportedValue { is_new: false, .. }]),
@@ -100,7 +109,7 @@ fn check_unsupported(snapshot: &Snapshot) -> GroupContent {
     let Some(Plan::Group(GroupPlan::Put { content, .. })) = decision.plan else {
         panic!("nothing is taken away")
     };
-    let settled = Snapshot { in_force: Some(content.clone()), ..snapshot.clone() };
+    let settled = GroupSnapshot { in_force: Some(content.clone()), ..snapshot.clone() };
     assert_eq!((decide(&settled).plan, decide(&settled).blocked), (None, decision.blocked));
     content
 }
@@ -140,7 +149,8 @@ fn a_permission_is_taken_away_whatever_else_of_the_group_is_not_understood() {
 #[test]
 fn full_control_that_is_not_understood_does_not_lock_everybody_out() {
     let misread = misread("chiefs", UserGroupSpec::default(), &[Field::FullControl]);
-    let last = Snapshot { control: Control { administrators: false, users: true }, ..misread };
+    let last =
+        GroupSnapshot { control: AdminCoverage { administrators: false, users: true }, ..misread };
     assert!(gives_up_control(&last));
     let Some(Plan::Group(GroupPlan::Put { content, .. })) = decide(&last).plan else {
         panic!("the rest applies")

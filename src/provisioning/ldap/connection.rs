@@ -21,7 +21,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::super::{Address, DirectoryError, in_short};
+use super::super::{DirectoryError, DirectoryUrl, truncate};
 use super::admission::{Admission, LONG, LONG_ENOUGH, Permit};
 use super::lacks;
 use super::mapping::{STATE, UUID};
@@ -33,7 +33,7 @@ const MAX_IDLE: usize = 8;
 const PAGE: i32 = 500;
 
 /// How long the server may take for one operation.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 const REFERS: &str =
     "it refers to another server, which roster doesn't follow: give that one's address";
@@ -65,7 +65,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn open(mut address: Address) -> Result<Self, DirectoryError> {
+    pub(super) fn open(mut address: DirectoryUrl) -> Result<Self, DirectoryError> {
         let name = address.name().to_owned();
         let error = |what: &str| {
             DirectoryError::Address(format!("the address of the directory {name} {what}"))
@@ -141,9 +141,9 @@ impl Pool {
         let password = self.password().await?;
         // A server that can't be connected to, or binds nobody, is of no use to anybody.
         let unreachable = |error| match error {
-            DirectoryError::Silent => DirectoryError::Unreachable(format!(
+            DirectoryError::Timeout => DirectoryError::Unreachable(format!(
                 "it didn't answer within {} s",
-                PATIENCE.as_secs()
+                TIMEOUT.as_secs()
             )),
             other => other,
         };
@@ -353,12 +353,12 @@ impl Connection<'_> {
                     if results.entries.len() == most {
                         return Ok((
                             results,
-                            Err(DirectoryError::Nonsense(
+                            Err(DirectoryError::Protocol(
                                 "it found more than it was asked for".to_owned(),
                             )),
                         ));
                     }
-                    results.entries.push(Found::new(SearchEntry::construct(item)));
+                    results.entries.push(LdapEntry::new(SearchEntry::construct(item)));
                 }
             }
             Ok((results, Ok(stream.finish().await)))
@@ -376,7 +376,7 @@ impl Connection<'_> {
         base: &str,
         filter: &str,
         attributes: &[&str],
-    ) -> Result<Vec<Found>, DirectoryError> {
+    ) -> Result<Vec<LdapEntry>, DirectoryError> {
         let (mut entries, mut cookie) = (vec![], vec![]);
         loop {
             self.is_sound = false;
@@ -388,7 +388,7 @@ impl Connection<'_> {
                 let mut found = vec![];
                 while let Some(item) = stream.next().await? {
                     if !item.is_ref() && !item.is_intermediate() {
-                        found.push(Found::new(SearchEntry::construct(item)));
+                        found.push(LdapEntry::new(SearchEntry::construct(item)));
                     }
                 }
                 Ok((found, stream.finish().await))
@@ -504,7 +504,7 @@ fn next_page(answer: &LdapResult) -> Result<Vec<u8>, DirectoryError> {
     let is_page = |control: &&Control| matches!(control.0, Some(ControlType::PagedResults));
     let Some(Control(_, raw)) = answer.ctrls.iter().find(is_page) else { return Ok(vec![]) };
     let page = std::panic::catch_unwind(AssertUnwindSafe(|| raw.parse::<PagedResults>()));
-    page.map(|page| page.cookie).map_err(|_| DirectoryError::Nonsense("it isn't LDAP".to_owned()))
+    page.map(|page| page.cookie).map_err(|_| DirectoryError::Protocol("it isn't LDAP".to_owned()))
 }
 
 fn assertion(filter: &str) -> RawControl {
@@ -525,7 +525,7 @@ async fn answered<T>(
             Err(_) => permit.takes_long(true),
         }
         let lasted = began.elapsed();
-        if lasted >= PATIENCE || lasted >= LONG_ENOUGH && permit.gives_way() {
+        if lasted >= TIMEOUT || lasted >= LONG_ENOUGH && permit.gives_way() {
             break None;
         }
     };
@@ -533,8 +533,8 @@ async fn answered<T>(
     match outcome {
         Some(Ok(Ok(answer))) => Ok(answer),
         Some(Ok(Err(error))) => Err(lost(&error)),
-        Some(Err(_)) => Err(DirectoryError::Nonsense("it isn't LDAP".to_owned())),
-        None => Err(DirectoryError::Silent),
+        Some(Err(_)) => Err(DirectoryError::Protocol("it isn't LDAP".to_owned())),
+        None => Err(DirectoryError::Timeout),
     }
 }
 
@@ -555,7 +555,7 @@ fn with_words(what: &str, answer: &LdapResult) -> String {
     if answer.text.is_empty() {
         what.to_owned()
     } else {
-        in_short(&format!("{what}: {}", answer.text))
+        truncate(&format!("{what}: {}", answer.text))
     }
 }
 
@@ -574,7 +574,7 @@ fn with_words(what: &str, answer: &LdapResult) -> String {
 pub(super) fn failure(answer: &LdapResult) -> DirectoryError {
     let said = |what: &str| with_words(what, answer);
     match answer.rc {
-        1 | 2 => DirectoryError::Nonsense(said("it doesn't understand what roster asked")),
+        1 | 2 => DirectoryError::Protocol(said("it doesn't understand what roster asked")),
         3 => DirectoryError::Failed(
             "it takes too long (timeLimitExceeded); an index may be missing".to_owned(),
         ),
@@ -622,7 +622,7 @@ pub(super) fn failure(answer: &LdapResult) -> DirectoryError {
 /// `ou=groups` at all.
 fn failure_of_all(answer: &LdapResult) -> DirectoryError {
     match answer.rc {
-        51 => DirectoryError::Busy { after: None, may_be_done: false },
+        51 => DirectoryError::RateLimited { after: None, may_be_done: false },
         52 => DirectoryError::Unreachable("it says that it is unavailable".to_owned()),
         REFERRAL => DirectoryError::Unreachable(REFERS.to_owned()),
         34 => DirectoryError::Address(
@@ -647,7 +647,7 @@ impl Drop for Connection<'_> {
 /// What a search found.
 #[derive(Default)]
 pub(super) struct Results {
-    pub(super) entries: Vec<Found>,
+    pub(super) entries: Vec<LdapEntry>,
     /// The server has more than the search asked for.
     pub(super) has_more: bool,
     /// Some of it is on another server.
@@ -655,13 +655,13 @@ pub(super) struct Results {
 }
 
 /// What a server has under a DN.
-pub(super) struct Found {
+pub(super) struct LdapEntry {
     pub(super) dn: String,
     attributes: HashMap<String, Vec<String>>,
     unreadable: HashSet<String>,
 }
 
-impl Found {
+impl LdapEntry {
     fn new(entry: SearchEntry) -> Self {
         let SearchEntry { dn, attrs, bin_attrs, .. } = entry;
         let attributes =
@@ -713,12 +713,12 @@ impl Found {
 }
 
 /// What a server says to a change of an entry that was seen a moment ago.
-pub(super) trait Outcome {
+pub(super) trait LdapOutcome {
     /// Takes it for done, or for what became of the entry meanwhile.
     fn success_of_entry(&self) -> Result<(), DirectoryError>;
 }
 
-impl Outcome for LdapResult {
+impl LdapOutcome for LdapResult {
     fn success_of_entry(&self) -> Result<(), DirectoryError> {
         match self.rc {
             SUCCESS => Ok(()),

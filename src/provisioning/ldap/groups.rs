@@ -9,10 +9,10 @@ use std::sync::atomic::Ordering;
 
 use ldap3::{Mod, Scope, dn_escape, ldap_escape};
 
-use super::connection::{self, Connection, Found, Outcome};
+use super::connection::{self, Connection, LdapEntry, LdapOutcome};
 use super::mapping::{MEMBER_OF, STATE};
 use super::{Ldap, MARK, lacks};
-use crate::provisioning::{DirectoryError, Entry, Person};
+use crate::provisioning::{DirectoryError, DirectoryUser, Entry};
 
 /// How many groups with one person are read at once.
 const MAX_GROUPS: usize = 100;
@@ -41,7 +41,7 @@ impl Ldap {
         connection: &mut Connection<'_>,
         member: &Member,
         entry: &Entry,
-        person: &Person,
+        person: &DirectoryUser,
         (before, is_new): (Option<&str>, bool),
     ) -> Result<Option<String>, DirectoryError> {
         let organization = &entry.organization;
@@ -193,7 +193,7 @@ impl Ldap {
     /// OpenLDAP looks whether there is such a group before it lets somebody join. Where it came in
     /// between, made by somebody else or by an operator that is gone, the member's `memberOf` stays
     /// as it was.
-    async fn see_through(
+    async fn verify_member_of(
         &self,
         connection: &mut Connection<'_>,
         member: &Member,
@@ -281,7 +281,7 @@ impl Ldap {
                 .await?;
             match answer.rc {
                 connection::SUCCESS | connection::ATTRIBUTE_OR_VALUE_EXISTS => {
-                    return self.see_through(connection, member, &group).await;
+                    return self.verify_member_of(connection, member, &group).await;
                 }
                 connection::ASSERTION_FAILED => return Err(not_ours(&group, organization)),
                 connection::NO_SUCH_OBJECT => {}
@@ -337,7 +337,7 @@ impl Ldap {
         let found =
             connection.search(&self.groups, Scope::Subtree, &filter, &["cn"], MAX_GROUPS).await?;
         for group in &found.entries {
-            self.see_through(connection, member, &group.dn).await?;
+            self.verify_member_of(connection, member, &group.dn).await?;
         }
         Ok(())
     }
@@ -351,7 +351,7 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    fn note(&mut self, group: &Found) {
+    fn note(&mut self, group: &LdapEntry) {
         self.dns.insert(group.dn.to_lowercase());
         self.names.extend(group.values("cn").iter().map(|name| name.to_lowercase()));
     }

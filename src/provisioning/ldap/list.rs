@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::connection::Found;
+use super::connection::LdapEntry;
 use super::handle::Handle;
 use super::lookup::spelling;
 use super::mapping::{EMPLOYEE_NUMBER, MEMBER_OF, PASSWORD, UID, UUID};
@@ -33,7 +33,7 @@ impl Ldap {
         }
         let names: HashMap<String, String> =
             groups.iter().map(|group| (spelling(&group.dn), name_of(group))).collect();
-        let listed = |found: Found| {
+        let listed = |found: LdapEntry| {
             let place = spelling(&found.dn);
             // A group may not show its members, or an entry not its groups.
             let mut groups = groups_of.get(&place).cloned().unwrap_or_default();
@@ -60,11 +60,11 @@ impl Ldap {
     }
 }
 
-fn name_of(group: &Found) -> String {
+fn name_of(group: &LdapEntry) -> String {
     group.first("cn").unwrap_or(&group.dn).to_owned()
 }
 
-fn handle_of(found: &Found) -> EntryHandle {
+fn handle_of(found: &LdapEntry) -> EntryHandle {
     let handle =
         Handle { dn: found.dn.clone(), uuid: found.uuid().map(str::to_owned), group: None };
     handle.to_stored().unwrap_or_else(|| EntryHandle(found.dn.clone()))

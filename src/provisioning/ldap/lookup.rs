@@ -8,7 +8,7 @@
 
 use ldap3::{Mod, Scope, ldap_escape};
 
-use super::connection::{self, Connection, Found};
+use super::connection::{self, Connection, LdapEntry};
 use super::handle::Handle;
 use super::mapping::{self, EMPLOYEE_NUMBER, PASSWORD, UID, UUID};
 use super::{Ldap, number_is};
@@ -20,11 +20,11 @@ const MAX_ALIKE: usize = 8;
 
 /// The entries that have to do with an account.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct LdapListing {
     /// Those with its number.
-    pub(super) own: Vec<Found>,
+    pub(super) own: Vec<LdapEntry>,
     /// Others under `ou=people` with its login name.
-    pub(super) others: Vec<Found>,
+    pub(super) others: Vec<LdapEntry>,
     /// Where something is that the server doesn't show, and that has no password any more.
     pub(super) hidden: Option<String>,
 }
@@ -32,7 +32,7 @@ pub(super) struct Seen {
 /// What became of an entry that isn't found by the account's number.
 pub(super) enum Trace {
     /// It is shown after all.
-    Shown(Box<Found>),
+    Shown(Box<LdapEntry>),
     /// Something is at this DN that the server doesn't show. It has no password any more.
     Hidden(String),
     /// It isn't there.
@@ -40,8 +40,8 @@ pub(super) enum Trace {
 }
 
 /// What is at a DN.
-enum Place {
-    Own(Box<Found>),
+enum LdapPlace {
+    Own(Box<LdapEntry>),
     Another,
     Unshown,
 }
@@ -54,7 +54,7 @@ impl Ldap {
         &self,
         connection: &mut Connection<'_>,
         entry: &Entry,
-    ) -> Result<Seen, DirectoryError> {
+    ) -> Result<LdapListing, DirectoryError> {
         let number = number_is(entry.account);
         let filter = match &entry.person {
             Some(person) => {
@@ -63,15 +63,15 @@ impl Ldap {
             None => number.clone(),
         };
         let alike = self.search_for(connection, entry, &filter).await?;
-        let is_own = |found: &Found| found.has(EMPLOYEE_NUMBER, &entry.account.to_string());
+        let is_own = |found: &LdapEntry| found.has(EMPLOYEE_NUMBER, &entry.account.to_string());
         let has_more = alike.has_more;
-        let (mut own, mut others): (Vec<Found>, Vec<Found>) =
+        let (mut own, mut others): (Vec<LdapEntry>, Vec<LdapEntry>) =
             alike.entries.into_iter().partition(is_own);
         if own.is_empty() && has_more {
             own = self.search_for(connection, entry, &number).await?.entries;
         }
         others.retain(|found| self.is_among_people(&found.dn));
-        Ok(Seen { own, others, hidden: None })
+        Ok(LdapListing { own, others, hidden: None })
     }
 
     async fn search_for(
@@ -80,7 +80,7 @@ impl Ldap {
         entry: &Entry,
         filter: &str,
     ) -> Result<connection::Results, DirectoryError> {
-        if entry.takes_away()
+        if entry.revokes_login()
             && let Some(found) = connection
                 .search_if_open(&self.base, Scope::Subtree, filter, mapping::READ, MAX_ALIKE)
                 .await?
@@ -107,19 +107,20 @@ impl Ldap {
             Some(dn) => Some((self.at(connection, entry, handle, &dn).await?, dn)),
             None => None,
         };
-        if let Some((Place::Own(found), _)) = place {
+        if let Some((LdapPlace::Own(found), _)) = place {
             return Ok(Trace::Shown(found));
         }
         if let Some(found) = self.anywhere(connection, entry, handle).await? {
             return Ok(Trace::Shown(Box::new(found)));
         }
         match place {
-            Some((Place::Unshown, dn))
-                if entry.takes_away() && self.is_there(connection, entry, handle, &dn).await? =>
+            Some((LdapPlace::Unshown, dn))
+                if entry.revokes_login()
+                    && self.is_there(connection, entry, handle, &dn).await? =>
             {
                 return Ok(Trace::Hidden(dn));
             }
-            None if entry.takes_away() => {
+            None if entry.revokes_login() => {
                 return Err(not_shown(&format!("employeeNumber {}", entry.account)));
             }
             _ => {}
@@ -151,23 +152,27 @@ impl Ldap {
         entry: &Entry,
         handle: Option<&Handle>,
         dn: &str,
-    ) -> Result<Place, DirectoryError> {
+    ) -> Result<LdapPlace, DirectoryError> {
         let found =
             connection.search_if_open(dn, Scope::Base, "(objectClass=*)", mapping::READ, 1).await?;
         let Some(found) = found.and_then(|mut found| found.entries.pop()) else {
-            return Ok(Place::Unshown);
+            return Ok(LdapPlace::Unshown);
         };
         if handle.is_some_and(|handle| handle.is_of_another(found.uuid())) {
-            return Ok(Place::Another);
+            return Ok(LdapPlace::Another);
         }
         if found.has(EMPLOYEE_NUMBER, &entry.account.to_string()) {
-            return Ok(Place::Own(Box::new(found)));
+            return Ok(LdapPlace::Own(Box::new(found)));
         }
         if handle.is_some_and(|handle| handle.is_of(found.uuid())) {
-            return self.still_its(entry, found).map(|found| Place::Own(Box::new(found)));
+            return self.still_its(entry, found).map(|found| LdapPlace::Own(Box::new(found)));
         }
         // Nothing but the place tells: a number, whose ever, says that it is another's.
-        Ok(if found.shows(EMPLOYEE_NUMBER) { Place::Another } else { Place::Own(Box::new(found)) })
+        Ok(if found.shows(EMPLOYEE_NUMBER) {
+            LdapPlace::Another
+        } else {
+            LdapPlace::Own(Box::new(found))
+        })
     }
 
     /// Looks for an entry by what stays with it, in everything that the server has.
@@ -176,7 +181,7 @@ impl Ldap {
         connection: &mut Connection<'_>,
         entry: &Entry,
         handle: Option<&Handle>,
-    ) -> Result<Option<Found>, DirectoryError> {
+    ) -> Result<Option<LdapEntry>, DirectoryError> {
         let number = number_is(entry.account);
         let filter = match handle.and_then(|handle| handle.uuid.as_deref()) {
             Some(uuid) => format!("(|{number}({UUID}={}))", ldap_escape(uuid)),
@@ -189,8 +194,9 @@ impl Ldap {
                 .search_if_open(base, Scope::Subtree, &filter, mapping::READ, MAX_ALIKE)
                 .await?;
             let found = found.map(|found| found.entries).unwrap_or_default();
-            let is_of = |found: &Found| handle.is_some_and(|handle| handle.is_of(found.uuid()));
-            let (same, mut numbered): (Vec<Found>, Vec<Found>) = found.into_iter().partition(is_of);
+            let is_of = |found: &LdapEntry| handle.is_some_and(|handle| handle.is_of(found.uuid()));
+            let (same, mut numbered): (Vec<LdapEntry>, Vec<LdapEntry>) =
+                found.into_iter().partition(is_of);
             // Others may copy the number into entries of their own.
             numbered
                 .retain(|found| !handle.is_some_and(|handle| handle.is_of_another(found.uuid())));
@@ -223,7 +229,7 @@ impl Ldap {
     }
 
     /// Returns an entry that was known by its handle, unless it was handed over to another account.
-    fn still_its(&self, entry: &Entry, found: Found) -> Result<Found, DirectoryError> {
+    fn still_its(&self, entry: &Entry, found: LdapEntry) -> Result<LdapEntry, DirectoryError> {
         let own = entry.account.to_string();
         match found.first(EMPLOYEE_NUMBER) {
             Some(number)
@@ -296,7 +302,7 @@ pub(super) fn spelling(dn: &str) -> String {
 }
 
 /// Returns the filter that only an account's own entry meets, by what it shows.
-pub(super) fn mark_of(account: AccountId, found: &Found) -> String {
+pub(super) fn mark_of(account: AccountId, found: &LdapEntry) -> String {
     match found.uuid() {
         _ if found.has(EMPLOYEE_NUMBER, &account.to_string()) => number_is(account),
         Some(uuid) => format!("({UUID}={})", ldap_escape(uuid)),

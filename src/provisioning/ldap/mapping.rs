@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use ldap3::dn_escape;
 use unicode_normalization::UnicodeNormalization;
 
-use super::super::{Entry, Person};
-use super::connection::Found;
+use super::super::{DirectoryUser, Entry};
+use super::connection::LdapEntry;
 use crate::domain::account::PostalAddress;
 
 pub(super) const UID: &str = "uid";
@@ -50,13 +50,13 @@ pub(super) const READ: &[&str] = &[
 type Attribute = (&'static str, Option<String>);
 
 /// Returns the name that a person's entry has under `ou=people`.
-pub(super) fn name_within_people(person: &Person) -> String {
+pub(super) fn name_within_people(person: &DirectoryUser) -> String {
     format!("{UID}={}", dn_escape(person.login_name.as_str()))
 }
 
 /// Whether an entry has the name that [`name_within_people`] gives. One value of an attribute that
 /// names it is the name.
-pub(super) fn is_named_after(found: &Found, person: &Person) -> bool {
+pub(super) fn is_named_after(found: &LdapEntry, person: &DirectoryUser) -> bool {
     let dn = found.dn.to_lowercase();
     let has_name = found.has(UID, &person.login_name) && dn.starts_with(&format!("{UID}="));
     has_name
@@ -65,7 +65,7 @@ pub(super) fn is_named_after(found: &Found, person: &Person) -> bool {
 }
 
 /// Returns what a new entry has.
-pub(super) fn new_entry(entry: &Entry, person: &Person) -> Vec<(&'static str, Vec<String>)> {
+pub(super) fn new_entry(entry: &Entry, person: &DirectoryUser) -> Vec<(&'static str, Vec<String>)> {
     let classes = ["top", "person", "organizationalPerson", "inetOrgPerson"].map(str::to_owned);
     let mut new =
         vec![("objectClass", classes.into()), (EMPLOYEE_NUMBER, vec![entry.account.to_string()])];
@@ -78,9 +78,9 @@ pub(super) fn new_entry(entry: &Entry, person: &Person) -> Vec<(&'static str, Ve
 }
 
 /// Returns what roster sees to as long as the entry is there.
-pub(super) fn attributes(entry: &Entry, person: &Person) -> Vec<Attribute> {
+pub(super) fn attributes(entry: &Entry, person: &DirectoryUser) -> Vec<Attribute> {
     // The text of a new password has no place here: the directory gets the hash.
-    let Person {
+    let DirectoryUser {
         login_name,
         email,
         active,

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Pending, Provisioning, Wanted, in_doubt, is_in_doubt, note, unknown_rights};
+use super::{Pending, PendingEntry, Provisioning, is_in_doubt, note, unknown_rights, unverified};
 use crate::controller::workqueue::ObjectKey;
-use crate::domain::account::{AccountId, Confirmation, Confirmations, Fingerprint};
+use crate::domain::account::{AccountId, Confirmations, DirectoryAck, EntryDigest};
 use crate::provisioning::{DirectoryError, Entry, Provisioned};
 use crate::store::UserName;
 
@@ -92,7 +92,7 @@ struct Compared {
     user: ObjectKey,
     owner: String,
     entry: Entry,
-    known: Confirmation,
+    known: DirectoryAck,
     failures: u32,
 }
 
@@ -230,18 +230,18 @@ impl Provisioning {
         let failures = compared.failures + 1;
         let is_wrong = match &problem {
             DirectoryError::Drifted
-            | DirectoryError::PasswordLost
+            | DirectoryError::EntryRecreated
             | DirectoryError::Refused(_)
             | DirectoryError::NotShown(_)
-            | DirectoryError::Nonsense(_) => true,
+            | DirectoryError::Protocol(_) => true,
             DirectoryError::Address(_)
             | DirectoryError::Unreachable(_)
             | DirectoryError::Unauthorized(_)
-            | DirectoryError::Busy { .. } => false,
-            DirectoryError::Silent
+            | DirectoryError::RateLimited { .. } => false,
+            DirectoryError::Timeout
             | DirectoryError::Failed(_)
             | DirectoryError::Conflict
-            | DirectoryError::PasswordUnread => failures >= TRIES,
+            | DirectoryError::SecretUnavailable => failures >= TRIES,
         };
         if !is_wrong {
             let why: &str = (&problem).into();
@@ -254,7 +254,7 @@ impl Provisioning {
         // Whatever was changed there may be the rights.
         let password = known.fingerprint.and_then(|fingerprint| fingerprint.password);
         let doubt =
-            in_doubt(known.revision, (Some(unknown_rights()), password), known.handle.as_ref());
+            unverified(known.revision, (Some(unknown_rights()), password), known.handle.as_ref());
         note(&mut self.untold, &user, account, directory, doubt);
         vec![user]
     }
@@ -271,7 +271,7 @@ impl Compared {
         if !before.has(&entry.fingerprint()?) {
             return None;
         }
-        let mut wanted = Wanted::new(user, entry.clone());
+        let mut wanted = PendingEntry::new(user, entry.clone());
         wanted.knows(before.password.as_ref());
         let entry = Entry {
             compares: true,
@@ -300,11 +300,11 @@ impl Compared {
 
     /// Returns what the store is to be told: the directory's key of the entry where it wasn't
     /// known, and what an earlier version of roster didn't write down.
-    fn news(&self, provisioned: Provisioned) -> Option<Confirmation> {
+    fn news(&self, provisioned: Provisioned) -> Option<DirectoryAck> {
         let known = self.known.clone();
         let rights = self.entry.fingerprint().and_then(|fingerprint| fingerprint.rights);
-        let fingerprint = known.fingerprint.clone().map(|before| Fingerprint { rights, ..before });
-        let news = Confirmation {
+        let fingerprint = known.fingerprint.clone().map(|before| EntryDigest { rights, ..before });
+        let news = DirectoryAck {
             fingerprint,
             handle: provisioned.handle.or(known.handle.clone()),
             ..known
@@ -342,7 +342,7 @@ impl Comparison {
 
     fn pause(&mut self, problem: &DirectoryError, now: Instant) {
         let asked_for = match problem {
-            DirectoryError::Busy { after, .. } => after.unwrap_or_default(),
+            DirectoryError::RateLimited { after, .. } => after.unwrap_or_default(),
             _ => Duration::ZERO,
         };
         let pause = self.pace.as_ref().map_or(PAUSE, |pace| PAUSE.min(pace.period));

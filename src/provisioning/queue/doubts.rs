@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::is_in_doubt;
-use crate::domain::account::{AccountId, Confirmation, Revision};
-use crate::provisioning::{Entry, Person};
+use crate::domain::account::{AccountId, DirectoryAck, Revision};
+use crate::provisioning::{DirectoryUser, Entry};
 
 /// How late a request may be done that was left without an answer, such as one that waited behind a
 /// gateway.
-pub(super) const LATEST_ARRIVAL: Duration = Duration::from_secs(60);
+pub(super) const MAX_REORDER_DELAY: Duration = Duration::from_secs(60);
 
 /// How much longer than that one of an operator that was replaced may come: it notices within
 /// seconds that it was.
@@ -63,12 +63,12 @@ struct Gives {
 impl Gives {
     fn of(entry: &Entry) -> Self {
         let rights = entry.fingerprint().and_then(|fingerprint| fingerprint.rights);
-        Self { has_person: entry.person.is_some(), lets_in: !entry.takes_away(), rights }
+        Self { has_person: entry.person.is_some(), lets_in: !entry.revokes_login(), rights }
     }
 
     /// Returns what requests may give that another operator sent, as far as an entry and what the
     /// store knows tell.
-    fn of_predecessor(entry: &Entry, known: Option<&Confirmation>) -> Self {
+    fn of_predecessor(entry: &Entry, known: Option<&DirectoryAck>) -> Self {
         let before = Revision(entry.revision.0.saturating_sub(1));
         let is_next = match known {
             Some(known) => known.revision == before && !is_in_doubt(known),
@@ -76,7 +76,7 @@ impl Gives {
         };
         // Nothing older was on its way when that was confirmed, and of this revision all take the
         // way in.
-        match is_next && entry.takes_away() {
+        match is_next && entry.revokes_login() {
             true => Self { has_person: entry.person.is_some(), lets_in: false, rights: None },
             false => Self { has_person: true, lets_in: true, rights: None },
         }
@@ -89,7 +89,7 @@ impl Beginning {
     }
 
     fn ends(&self) -> Instant {
-        self.at + LATEST_ARRIVAL + LATEST_NOTICE
+        self.at + MAX_REORDER_DELAY + LATEST_NOTICE
     }
 
     /// Notes that this operator created an account.
@@ -105,12 +105,13 @@ impl Beginning {
 impl Doubts {
     /// Notes that a request was left without an answer.
     pub(super) fn leave_open(&mut self, entry: &Entry, now: Instant) {
-        let is_new =
-            |person: &Person| person.password.as_ref().is_some_and(|password| password.is_new);
+        let is_new = |person: &DirectoryUser| {
+            person.password.as_ref().is_some_and(|password| password.is_new)
+        };
         let had_password = entry.person.as_ref().is_some_and(is_new);
         self.note(
             entry.account,
-            Sent { until: now + LATEST_ARRIVAL, gives: Gives::of(entry), had_password },
+            Sent { until: now + MAX_REORDER_DELAY, gives: Gives::of(entry), had_password },
             now,
         );
     }
@@ -121,7 +122,7 @@ impl Doubts {
     pub(super) fn judge(
         &mut self,
         entry: &Entry,
-        known: Option<&Confirmation>,
+        known: Option<&DirectoryAck>,
         beginning: Option<&Beginning>,
         now: Instant,
     ) {
@@ -210,7 +211,7 @@ impl Doubts {
 }
 
 /// Whether what the store knows is what the entry is, without doubt.
-pub(super) fn is_brought(entry: &Entry, known: Option<&Confirmation>) -> bool {
+pub(super) fn is_brought(entry: &Entry, known: Option<&DirectoryAck>) -> bool {
     let Some(known) = known.filter(|known| known.revision >= entry.revision) else { return false };
     match (&known.fingerprint, entry.fingerprint()) {
         (Some(before), Some(fingerprint)) => before.has(&fingerprint),

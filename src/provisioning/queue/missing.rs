@@ -11,9 +11,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::{Pending, Provisioning, Wanted};
+use super::{Pending, PendingEntry, Provisioning};
 use crate::controller::workqueue::ObjectKey;
-use crate::domain::account::{AccountId, Confirmation};
+use crate::domain::account::{AccountId, DirectoryAck};
 use crate::plan::directories::{OfMembers, Worst, is_told};
 use crate::plan::in_flight::{Directories, DirectoryProblem, DirectoryState, Missing};
 use crate::provisioning::{DirectoryError, Entry};
@@ -95,7 +95,7 @@ pub struct FirstRefusal {
 /// or may.
 ///
 /// Who was never confirmed there has nothing there to lose.
-pub(super) fn revokes(known: Option<&Confirmation>, entry: &Entry) -> bool {
+pub(super) fn revokes(known: Option<&DirectoryAck>, entry: &Entry) -> bool {
     let Some(known) = known else { return false };
     let Some(fingerprint) = entry.fingerprint() else { return true };
     let rights = known.fingerprint.as_ref().and_then(|known| known.rights.as_ref());
@@ -130,7 +130,7 @@ impl EntryProgress {
     }
 }
 
-impl Wanted {
+impl PendingEntry {
     /// Whether the directory has it, as far as is known, and is only looked at once more.
     fn is_confirmed(&self) -> bool {
         self.is_second_look && self.doubted.is_none()
@@ -151,7 +151,7 @@ impl Pending {
         let wanted = account
             .and_then(|account| self.wanted.get(&account))
             .filter(|wanted| !wanted.is_confirmed());
-        let missing = wanted.map(|Wanted { progress, doubted, .. }| Missing {
+        let missing = wanted.map(|PendingEntry { progress, doubted, .. }| Missing {
             lasted: progress
                 .since
                 .map(|since| signed(now.saturating_duration_since(since)))
@@ -165,7 +165,7 @@ impl Pending {
     }
 
     /// Begins to wait for an entry in the place of what was wanted before.
-    pub(super) fn begin(&mut self, wanted: &mut Wanted, now: Instant) {
+    pub(super) fn begin(&mut self, wanted: &mut PendingEntry, now: Instant) {
         let account = wanted.entry.account;
         let before = self
             .wanted
@@ -203,7 +203,7 @@ impl Pending {
     /// Notes that a request for an account failed.
     pub(super) fn note_failure(&mut self, account: AccountId, problem: &DirectoryError) {
         // The next try sees how these go on.
-        let goes_on = matches!(problem, DirectoryError::Conflict | DirectoryError::PasswordLost);
+        let goes_on = matches!(problem, DirectoryError::Conflict | DirectoryError::EntryRecreated);
         self.with(account, |pending, wanted| {
             wanted.progress.has_failed |= !goes_on;
             pending.schedule_telling(wanted);
@@ -327,7 +327,7 @@ impl Pending {
         }
     }
 
-    fn tell(&mut self, wanted: &mut Wanted) {
+    fn tell(&mut self, wanted: &mut PendingEntry) {
         wanted.progress.is_told = true;
         if let Some(group) = wanted.group() {
             self.told.groups.entry(group.clone()).or_default().insert(wanted.entry.account);
@@ -335,7 +335,7 @@ impl Pending {
         }
     }
 
-    fn schedule_telling(&mut self, wanted: &mut Wanted) {
+    fn schedule_telling(&mut self, wanted: &mut PendingEntry) {
         let account = wanted.entry.account;
         if let Some(before) = wanted.progress.lasts_at.take() {
             self.told.lasting.remove(&(before, account));
@@ -362,7 +362,7 @@ impl Pending {
         }
     }
 
-    fn with(&mut self, account: AccountId, change: impl FnOnce(&mut Self, &mut Wanted)) {
+    fn with(&mut self, account: AccountId, change: impl FnOnce(&mut Self, &mut PendingEntry)) {
         let Some(mut wanted) = self.wanted.remove(&account) else { return };
         change(self, &mut wanted);
         self.wanted.insert(account, wanted);
@@ -382,7 +382,7 @@ impl EntriesTold {
 }
 
 impl Noted {
-    fn concern(&mut self, wanted: &Wanted) {
+    fn concern(&mut self, wanted: &PendingEntry) {
         self.users.insert(wanted.user.clone());
         self.accounts.insert(wanted.entry.account);
     }

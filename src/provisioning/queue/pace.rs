@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{EntryKey, Pending};
-use crate::controller::workqueue::{Lane, ObjectKey, Queue};
+use crate::controller::workqueue::{ObjectKey, Priority, WorkQueue};
 use crate::domain::account::AccountId;
 use crate::provisioning::{DirectoryError, Entry};
 
@@ -48,11 +48,11 @@ const SHORTEST_REST: Duration = Duration::from_secs(1);
 pub(super) const LONGEST_REST: Duration = Duration::from_secs(60);
 
 /// The lanes, the most urgent first.
-const LANES: [Lane; 3] = [Lane::Asked, Lane::Revoking, Lane::Following];
+const LANES: [Priority; 3] = [Priority::High, Priority::Revoking, Priority::Low];
 
 /// A directory as a whole fails, and is left alone; then one entry tries how it does.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(super) struct Backoff {
     until: Instant,
     failures: u32,
     pub(super) why: DirectoryError,
@@ -66,7 +66,7 @@ pub(super) struct Rest {
     revoked: (Instant, usize),
 }
 
-impl Rest {
+impl Backoff {
     /// Whether it rests because entries failed, and not because it can't be reached or asks to
     /// wait.
     fn is_over_entries(&self) -> bool {
@@ -114,21 +114,21 @@ impl Room {
 }
 
 /// Returns how many may be under way for a lane to have room, and how many of one organization.
-fn most(lane: Lane) -> (usize, usize) {
+fn most(lane: Priority) -> (usize, usize) {
     match lane {
-        Lane::Asked => (AT_ONCE, OF_ONE_AT_ONCE),
-        Lane::Revoking => (REVOKING_AT_ONCE, REVOKING_OF_ONE_AT_ONCE),
-        Lane::Following => (FOLLOWING_AT_ONCE, FOLLOWING_OF_ONE_AT_ONCE),
+        Priority::High => (AT_ONCE, OF_ONE_AT_ONCE),
+        Priority::Revoking => (REVOKING_AT_ONCE, REVOKING_OF_ONE_AT_ONCE),
+        Priority::Low => (FOLLOWING_AT_ONCE, FOLLOWING_OF_ONE_AT_ONCE),
     }
 }
 
 /// Returns how many may be under way that failed before for a lane of theirs to have room: none
 /// keeps the others out.
-fn most_again(lane: Lane) -> usize {
+fn most_again(lane: Priority) -> usize {
     match lane {
-        Lane::Asked => FAILED_AT_ONCE - 2,
-        Lane::Revoking => FAILED_AT_ONCE - 1,
-        Lane::Following => FAILED_AT_ONCE,
+        Priority::High => FAILED_AT_ONCE - 2,
+        Priority::Revoking => FAILED_AT_ONCE - 1,
+        Priority::Low => FAILED_AT_ONCE,
     }
 }
 
@@ -191,11 +191,11 @@ impl Pending {
         taken
     }
 
-    fn take_at_rest(&mut self, rest: &mut Rest, now: Instant) -> Vec<EntryKey> {
+    fn take_at_rest(&mut self, rest: &mut Backoff, now: Instant) -> Vec<EntryKey> {
         let mut taken = vec![];
         if rest.is_over_entries() {
             let mut room = Room(self.under_way_of.clone());
-            for lane in [Lane::Asked, Lane::Revoking] {
+            for lane in [Priority::High, Priority::Revoking] {
                 let (most, of_one) = most(lane);
                 let most = most
                     .saturating_sub(self.under_way.len() + taken.len())
@@ -251,7 +251,7 @@ impl Pending {
         LANES.into_iter().flat_map(of_lane).min()
     }
 
-    fn next_due_at_rest(&self, rest: &Rest) -> Option<Instant> {
+    fn next_due_at_rest(&self, rest: &Backoff) -> Option<Instant> {
         let of_lane = |lane| {
             let (most, _) = most(lane);
             let next = if rest.revocations(rest.revoked.0) == 0 {
@@ -263,7 +263,7 @@ impl Pending {
                 self.next_with_room(&self.due, lane).filter(|_| self.under_way.len() < most)?;
             Some(next.map_or(due, |next| due.max(next)))
         };
-        let revoking = [Lane::Asked, Lane::Revoking]
+        let revoking = [Priority::High, Priority::Revoking]
             .into_iter()
             .filter(|_| rest.is_over_entries())
             .filter_map(of_lane);
@@ -279,7 +279,7 @@ impl Pending {
     }
 
     /// Returns when the next in a lane is due, of the organizations that there is room for.
-    fn next_with_room(&self, queue: &Queue<EntryKey>, lane: Lane) -> Option<Instant> {
+    fn next_with_room(&self, queue: &WorkQueue<EntryKey>, lane: Priority) -> Option<Instant> {
         let (_, of_one) = most(lane);
         queue.next_due_of(lane, |organization| {
             self.under_way_of.get(organization).is_none_or(|count| *count < of_one)
@@ -307,7 +307,7 @@ impl Pending {
 
     /// Notes that the directory works.
     pub(super) fn works(&mut self, directory: &str) {
-        (self.failed_over, self.failed_in_a_row) = (None, 0);
+        (self.suspect, self.failed_in_a_row) = (None, 0);
         if self.rest.take().is_some() {
             self.note_end_of_rest();
             tracing::info!(directory, waiting = self.wanted.len(), "the directory answers again");
@@ -336,7 +336,7 @@ impl Pending {
         let is_more_than_its_own = match &self.rest {
             Some(rest) => (is_probe && is_first) || (is_whole && rest.is_over_entries()),
             None if is_whole => true,
-            None if is_first => *self.failed_over.get_or_insert(account) != account,
+            None if is_first => *self.suspect.get_or_insert(account) != account,
             None => {
                 self.failed_in_a_row += 1;
                 self.failed_in_a_row >= FAILED_IN_A_ROW
@@ -345,7 +345,7 @@ impl Pending {
         if !is_more_than_its_own {
             return vec![];
         }
-        let concerned = self.begin_rest(directory, problem.clone(), now);
+        let concerned = self.back_off(directory, problem.clone(), now);
         if let Some(rest) = self.rest.as_mut().filter(|_| tells_of_those_that_failed_before) {
             // It says nothing of those that never failed: the first of them tries at once.
             rest.until = now;
@@ -355,11 +355,13 @@ impl Pending {
 
     /// Leaves the directory alone for a while, longer each time in a row. Returns those whose
     /// status is to say so.
-    fn begin_rest(&mut self, directory: &str, why: DirectoryError, now: Instant) -> Vec<ObjectKey> {
+    fn back_off(&mut self, directory: &str, why: DirectoryError, now: Instant) -> Vec<ObjectKey> {
         let before = self.rest.take();
         let failures = before.as_ref().map_or(0, |rest| rest.failures + 1);
         let asked_for = match &why {
-            DirectoryError::Busy { after, .. } => after.map(|after| after.max(SHORTEST_REST)),
+            DirectoryError::RateLimited { after, .. } => {
+                after.map(|after| after.max(SHORTEST_REST))
+            }
             _ => None,
         };
         let rest = asked_for.unwrap_or_else(|| rest_after(failures)).min(LONGEST_REST);
@@ -373,10 +375,10 @@ impl Pending {
         let is_news = before.as_ref().is_none_or(|before| kind(&before.why) != kind(&why));
         let until = now + jittered(rest);
         self.rest = Some(match before {
-            Some(before) => Rest { until, failures, why, ..before },
+            Some(before) => Backoff { until, failures, why, ..before },
             None => {
                 let revoked = (now, 0);
-                Rest { until, failures, why, probe: None, again_at: until, again: 1, revoked }
+                Backoff { until, failures, why, probe: None, again_at: until, again: 1, revoked }
             }
         });
         if is_news {
@@ -392,22 +394,22 @@ impl Pending {
 pub(super) fn is_held_against_it(problem: &DirectoryError) -> bool {
     match problem {
         DirectoryError::Conflict
-        | DirectoryError::PasswordUnread
-        | DirectoryError::PasswordLost
+        | DirectoryError::SecretUnavailable
+        | DirectoryError::EntryRecreated
         | DirectoryError::Drifted => false,
         DirectoryError::Address(_)
         | DirectoryError::Unauthorized(_)
-        | DirectoryError::Busy { .. } => false,
+        | DirectoryError::RateLimited { .. } => false,
         DirectoryError::Unreachable(_)
         | DirectoryError::Failed(_)
-        | DirectoryError::Silent
+        | DirectoryError::Timeout
         | DirectoryError::Refused(_)
         | DirectoryError::NotShown(_)
-        | DirectoryError::Nonsense(_) => true,
+        | DirectoryError::Protocol(_) => true,
     }
 }
 
-fn take_one(queue: &mut Queue<EntryKey>, now: Instant) -> Option<EntryKey> {
+fn take_one(queue: &mut WorkQueue<EntryKey>, now: Instant) -> Option<EntryKey> {
     LANES.into_iter().find_map(|lane| queue.take_from(lane, now, 1, |_| true).pop())
 }
 

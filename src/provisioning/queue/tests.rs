@@ -5,12 +5,12 @@ mod pace;
 
 use std::time::Duration;
 
-use super::doubts::LATEST_ARRIVAL;
+use super::doubts::MAX_REORDER_DELAY;
 use super::pace::{FOLLOWING_AT_ONCE, FOLLOWING_OF_ONE_AT_ONCE, LONGEST_REST};
 use super::*;
 use crate::domain::password::PasswordHash;
+use crate::provisioning::DirectoryUser;
 use crate::provisioning::LoginPassword;
-use crate::provisioning::Person;
 
 const ONE: &str = "one";
 const TWO: &str = "two";
@@ -24,7 +24,7 @@ pub(super) fn user(number: u128) -> ObjectKey {
 }
 
 pub(super) fn entry(number: u128, revision: i64, permissions: &[&str]) -> Entry {
-    let person = Person {
+    let person = DirectoryUser {
         login_name: format!("user-{number}.acme"),
         email: format!("user-{number}@acme.example"),
         active: true,
@@ -76,7 +76,7 @@ impl Bench {
     }
 
     /// Returns what is brought now: the directory, and the account's number.
-    fn take(&mut self) -> Vec<Delivery> {
+    fn take(&mut self) -> Vec<ProvisioningTask> {
         self.provisioning.take(self.now)
     }
 
@@ -87,7 +87,7 @@ impl Bench {
             .collect()
     }
 
-    fn answer(&mut self, delivery: &Delivery, answer: Result<(), DirectoryError>) -> usize {
+    fn answer(&mut self, delivery: &ProvisioningTask, answer: Result<(), DirectoryError>) -> usize {
         let answer = answer.map(|()| Provisioned::default());
         self.provisioning.take_answer(&delivery.directory, &delivery.entry, answer, self.now).len()
     }
@@ -199,7 +199,7 @@ async fn an_answer_to_what_is_not_wanted_any_more_leaves_the_entry_in_doubt_and_
 
 #[tokio::test(start_paused = true)]
 async fn a_password_is_new_until_it_was_confirmed_and_not_because_something_else_changed() {
-    let is_new = |delivery: &Delivery| {
+    let is_new = |delivery: &ProvisioningTask| {
         delivery.entry.person.as_ref().unwrap().password.as_ref().unwrap().is_new
     };
     let mut bench = Bench::new(&[ONE]);
@@ -307,7 +307,7 @@ async fn a_directory_that_asks_to_wait_is_left_alone_as_long_as_it_asks_and_neve
         let delivery = bench.take().remove(0);
         bench.answer(
             &delivery,
-            Err(DirectoryError::Busy {
+            Err(DirectoryError::RateLimited {
                 after: Some(Duration::from_secs(after)),
                 may_be_done: false,
             }),
@@ -340,7 +340,7 @@ async fn one_organization_leaves_a_directory_room_for_others_and_is_served_by_tu
     let taken = bench.take();
     assert_eq!((taken.len(), bench.provisioning.next_due()), (FOLLOWING_OF_ONE_AT_ONCE, None));
     (401..=800).for_each(|number| bench.want(&of("quiet", number)));
-    let count = |taken: &[Delivery], organization: &str| {
+    let count = |taken: &[ProvisioningTask], organization: &str| {
         taken.iter().filter(|delivery| delivery.entry.organization == organization).count()
     };
     let next = bench.take();
@@ -450,7 +450,7 @@ async fn what_may_still_arrive_after_a_confirmation_is_looked_for_once_more() {
         bench.want(&entry(1, 1, &[]));
         let lost = bench.take().remove(0);
         bench.want(&last);
-        bench.answer(&lost, Err(DirectoryError::Silent));
+        bench.answer(&lost, Err(DirectoryError::Timeout));
         let confirmed = bench.take().remove(0);
         bench.answer(&confirmed, Ok(()));
         bench.tell();
@@ -458,11 +458,11 @@ async fn what_may_still_arrive_after_a_confirmation_is_looked_for_once_more() {
         assert_eq!(bench.stored(1), if is_gone { 0 } else { 2 });
         bench.want(&last);
         assert_eq!(bench.taken(), []);
-        bench.now += LATEST_ARRIVAL;
+        bench.now += MAX_REORDER_DELAY;
         assert_eq!(bench.taken(), [(ONE.to_owned(), 1)], "is gone: {is_gone}");
         bench.answer(&confirmed, Ok(()));
         bench.tell();
-        bench.now += LATEST_ARRIVAL;
+        bench.now += MAX_REORDER_DELAY;
         bench.want(&last);
         assert_eq!(bench.taken(), []);
         assert_eq!(bench.provisioning.waiting().collect::<Vec<_>>(), [(ONE, 0)]);
@@ -474,12 +474,12 @@ async fn what_may_still_arrive_is_looked_for_also_after_something_newer_came_in_
     let mut bench = Bench::new(&[ONE]);
     bench.want(&entry(1, 1, &["a:read"]));
     let lost = bench.take().remove(0);
-    bench.answer(&lost, Err(DirectoryError::Silent));
+    bench.answer(&lost, Err(DirectoryError::Timeout));
     bench.now += Duration::from_secs(2);
     bench.bring_all();
     bench.want(&entry(1, 2, &[]));
     bench.bring_all();
-    bench.now += LATEST_ARRIVAL;
+    bench.now += MAX_REORDER_DELAY;
     let second = bench.take().remove(0).entry.person.unwrap();
     assert_eq!(second.permissions, [""; 0]);
     assert!(second.password.unwrap().is_new, "which one it has nobody sees");
@@ -493,7 +493,7 @@ async fn a_directory_that_lost_an_entry_is_brought_its_password_again() {
     bench.want(&entry(1, 2, &[]));
     let known = bench.take().remove(0);
     assert!(!known.entry.person.as_ref().unwrap().password.as_ref().unwrap().is_new);
-    bench.answer(&known, Err(DirectoryError::PasswordLost));
+    bench.answer(&known, Err(DirectoryError::EntryRecreated));
     bench.now = bench.provisioning.next_due().unwrap();
     assert!(bench.take().remove(0).entry.person.unwrap().password.unwrap().is_new);
 }

@@ -17,7 +17,7 @@ use super::reply::Reply;
 use super::transport::Request;
 use super::user;
 use super::writes::{Write, path_of};
-use super::{Client, Trust};
+use super::{Client, LookupMode};
 use crate::domain::account::AccountId;
 use crate::provisioning::{DirectoryError, Entry, Provisioned};
 
@@ -79,14 +79,14 @@ impl Client {
         let password = told.password;
         let mut lesser = vec![];
         let wanted =
-            &if password.is_some() { user::no_more_open(user, wanted) } else { wanted.clone() };
+            &if password.is_some() { user::keep_inactive(user, wanted) } else { wanted.clone() };
         if password.is_some() {
             lesser.push(wanted.clone());
         }
         if reply.status.as_u16() == 409 || reply.is_error("uniqueness") {
             lesser.push(user::without_new_address(user, wanted));
         }
-        lesser.push(user::with_fewer_rights(user, wanted));
+        lesser.push(user::revocations_only(user, wanted));
         let mut tried = if password.is_some() { vec![] } else { user::differences(user, wanted) };
         let told = Told { password: None, unheeded: None, ..*told };
         for less in lesser {
@@ -155,7 +155,7 @@ impl Client {
         id: &str,
         account: AccountId,
     ) -> Result<Option<Resource>, DirectoryError> {
-        let found = self.entries_of(account, Trust::Answers).await?;
+        let found = self.entries_of(account, LookupMode::Answers).await?;
         match found.into_iter().find(|user| user.id().is_ok_and(|user| user == id)) {
             Some(user) => Ok(Some(user)),
             None => self.entry(id).await,
@@ -195,7 +195,7 @@ impl Client {
             Some(_) => Err(DirectoryError::refused(&format!(
                 "the entry {id} there was the person's and has the externalId of somebody else now; with {account} it is the person's again"
             ))),
-            None if is_only || entry.takes_away() => Ok(Some(user)),
+            None if is_only || entry.revokes_login() => Ok(Some(user)),
             None if user.get("active") == Some(&Value::Bool(false)) => Ok(None),
             None => Err(DirectoryError::refused(&format!(
                 "the entry {id} there was the person's and is active beside another that has the externalId {account}: it has to go"
@@ -263,7 +263,7 @@ impl Client {
         let closing = tokio::time::timeout(CLOSING, self.close(user, account));
         let (_, left) = join(closing, self.settle(user, (organization, account), None)).await;
         match left {
-            Err(DirectoryError::Refused(_) | DirectoryError::Nonsense(_)) | Ok(_) => {}
+            Err(DirectoryError::Refused(_) | DirectoryError::Protocol(_)) | Ok(_) => {}
             Err(error) => return Err(error),
         }
         let id = user.id()?;
@@ -271,7 +271,7 @@ impl Client {
             return Ok(());
         }
         // One that only marks the entry as deleted may go on to show it, without rights.
-        let found = self.entries_of(account, Trust::Answers).await?;
+        let found = self.entries_of(account, LookupMode::Answers).await?;
         let lets_in = |user: &Resource| user.get("active") != Some(&Value::Bool(false));
         if user.external_id()?.is_some()
             && !found.iter().any(|user| user.id().is_ok_and(|it| it == id) && lets_in(user))

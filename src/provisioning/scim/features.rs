@@ -138,10 +138,10 @@ impl Features {
 
 /// What is known of what a server can do.
 #[derive(Debug, Default)]
-pub(super) struct KnownFeatures(tokio::sync::Mutex<Option<Known>>);
+pub(super) struct KnownFeatures(tokio::sync::Mutex<Option<CachedFeatures>>);
 
 #[derive(Debug)]
-struct Known {
+struct CachedFeatures {
     /// Until when it counts.
     until: Instant,
     features: Arc<Features>,
@@ -161,15 +161,15 @@ impl KnownFeatures {
         let asked =
             tokio::time::timeout(LONGEST, transport.send(Request::get("/ServiceProviderConfig")))
                 .await;
-        let config = match asked.unwrap_or(Err(DirectoryError::Silent)) {
+        let config = match asked.unwrap_or(Err(DirectoryError::Timeout)) {
             Ok(reply) if matches!(reply.status.as_u16(), 404 | 501) => {
                 Some(ServiceProviderConfig::default())
             }
             Ok(reply) => match reply.read("a ServiceProviderConfig") {
-                Err(error @ DirectoryError::Busy { .. }) => return Err(error),
+                Err(error @ DirectoryError::RateLimited { .. }) => return Err(error),
                 config => config.ok(),
             },
-            Err(DirectoryError::Silent) => None,
+            Err(DirectoryError::Timeout) => None,
             Err(error) => return Err(error),
         };
         let (lasts, features) = match (&config, known.as_ref()) {
@@ -177,7 +177,7 @@ impl KnownFeatures {
             (None, Some(before)) => (UNSAID, before.features.clone()),
             (None, None) => (UNSAID, Arc::new(Features::of(&ServiceProviderConfig::default()))),
         };
-        *known = Some(Known { until: Instant::now() + lasts, features: features.clone() });
+        *known = Some(CachedFeatures { until: Instant::now() + lasts, features: features.clone() });
         Ok(features)
     }
 }

@@ -13,7 +13,7 @@ use super::features::Ability;
 use super::lookup::{Condition, groups_told};
 use super::memberships::NAMES;
 use super::messages::{Kind, PatchOperation, Resource, attribute, patch, quoted};
-use super::queue::{Outcome, Queue};
+use super::queue::{RequestOutcome, RequestQueue};
 use super::reply::{Body, Reply};
 use super::transport::{READ_ONLY, is_read_only};
 use super::writes::{Write, path_of};
@@ -35,7 +35,7 @@ pub(super) enum Change {
 }
 
 /// The changes of one group.
-pub(super) type Changes = Queue<Change, ()>;
+pub(super) type Changes = RequestQueue<Change, ()>;
 
 /// Who comes into a group and who goes, by the ids of their entries.
 #[derive(Clone, Copy)]
@@ -165,8 +165,9 @@ impl Client {
         let (client, name) = (self.clone(), name.to_owned());
         let work = move |changes: Vec<Change>| {
             let (client, name) = (client.clone(), name.clone());
-            let changing =
-                async move { Outcome::Answers(client.change_together(&name, &changes).await) };
+            let changing = async move {
+                RequestOutcome::Answers(client.change_together(&name, &changes).await)
+            };
             READ_ONLY.scope(is_read_only, changing)
         };
         changes.ask(change, work).await
@@ -180,7 +181,7 @@ impl Client {
         // What is only compared doesn't go together with what changes something.
         groups
             .entry((name.to_owned(), is_read_only()))
-            .or_insert_with(|| Queue::one_by_one(MAX_CHANGES))
+            .or_insert_with(|| RequestQueue::one_by_one(MAX_CHANGES))
             .clone()
     }
 
@@ -193,7 +194,7 @@ impl Client {
         let may_be_of_one = matches!(
             together,
             Err(DirectoryError::Refused(_)
-                | DirectoryError::Nonsense(_)
+                | DirectoryError::Protocol(_)
                 | DirectoryError::Failed(_))
         );
         if changes.len() == 1 || !may_be_of_one {
@@ -409,7 +410,7 @@ impl Client {
                 return if refusal.is_error("noTarget") { Ok(()) } else { refusal.accepted() };
             }
         }
-        self.change_hidden_members(&path, name, moves).await
+        self.patch_unlisted_members(&path, name, moves).await
     }
 
     /// Returns what became of a change that a server may have refused for being so already.
@@ -437,7 +438,7 @@ impl Client {
     /// Notes that a change of a group may still be carried out, where its answer leaves that open
     /// and isn't handed on.
     fn note_late_in_groups(&self, answer: &Result<(), DirectoryError>) {
-        if answer.as_ref().is_err_and(DirectoryError::leaves_open_what_becomes_of_it) {
+        if answer.as_ref().is_err_and(DirectoryError::outcome_unknown) {
             self.note_late(Kind::Group.path());
         }
     }
@@ -498,7 +499,7 @@ impl Client {
 
     /// Changes who is in a group whose members the server doesn't show: what it is told must be
     /// about nobody else.
-    async fn change_hidden_members(
+    async fn patch_unlisted_members(
         self: &Arc<Self>,
         path: &str,
         name: &str,
@@ -574,13 +575,13 @@ fn members_after(group: &Resource, moves: Moves<'_>) -> Result<Vec<Value>, Direc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provisioning::Address;
+    use crate::provisioning::DirectoryUrl;
     use crate::provisioning::scim::Scim;
 
     #[tokio::test]
     async fn a_group_of_which_nothing_is_to_change_takes_no_room() {
         let address =
-            Address::parse("scim+http://127.0.0.1:1/v2?token-file=/nowhere/token").unwrap();
+            DirectoryUrl::parse("scim+http://127.0.0.1:1/v2?token-file=/nowhere/token").unwrap();
         let client = Scim::open(address).unwrap().client;
         let busy = client.changes_of("acme/busy");
         for number in 0..100 {

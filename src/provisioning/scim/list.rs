@@ -45,7 +45,7 @@ impl GroupsOf {
 fn unreadable(group: &Resource, name: Option<&str>, error: &DirectoryError) -> String {
     let id = group.id().unwrap_or("without an id");
     let why = match error {
-        DirectoryError::Nonsense(why) => why.clone(),
+        DirectoryError::Protocol(why) => why.clone(),
         other => other.to_string(),
     };
     format!(
@@ -62,7 +62,7 @@ impl Client {
             Ok(groups) => groups.iter().for_each(|group| groups_of.take(group, group.members())),
             // With all the members the list may be too long, or one of them can't be read: each is
             // asked for by itself.
-            Err(DirectoryError::Nonsense(_) | DirectoryError::Failed(_)) => {
+            Err(DirectoryError::Protocol(_) | DirectoryError::Failed(_)) => {
                 for group in self.list(Kind::Group, Some("displayName")).await? {
                     let path = path_of(Kind::Group, group.id()?)?;
                     match self.whole_group(&path).await {

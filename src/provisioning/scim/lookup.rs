@@ -9,7 +9,7 @@ use futures::future::try_join_all;
 use super::Client;
 use super::features::{Ability, Features, fewer_than};
 use super::messages::{Kind, ListResponse, Resource, attribute, quoted};
-use super::queue::Outcome;
+use super::queue::RequestOutcome;
 use super::reply::Reply;
 use super::transport::{Request, is_urgent};
 use crate::provisioning::DirectoryError;
@@ -166,7 +166,7 @@ impl Client {
         match pages? {
             Filtered::Found(found) => Ok(found),
             Filtered::Refused => {
-                Err(DirectoryError::Nonsense("it refuses a filter where there is none".to_owned()))
+                Err(DirectoryError::Protocol("it refuses a filter where there is none".to_owned()))
             }
         }
     }
@@ -195,7 +195,7 @@ impl Client {
                 let pages =
                     tokio::time::timeout(longest, self.pages(kind, Some(&filter), attributes))
                         .await;
-                match pages.unwrap_or(Err(DirectoryError::Silent))? {
+                match pages.unwrap_or(Err(DirectoryError::Timeout))? {
                     Filtered::Found(more) => found.extend(more),
                     Filtered::Refused => takes_all = false,
                 }
@@ -299,7 +299,7 @@ impl Client {
             }
             if found.len() == before {
                 let has = found.len();
-                return Err(DirectoryError::Nonsense(format!(
+                return Err(DirectoryError::Protocol(format!(
                     "a list of {} has {has} of the {says} that it announces",
                     kind.path()
                 )));
@@ -330,24 +330,24 @@ impl Client {
         by: (Kind, &'static str),
         number: usize,
         found: Result<Vec<A>, DirectoryError>,
-    ) -> Outcome<A> {
+    ) -> RequestOutcome<A> {
         let error = match found {
-            Ok(found) => return Outcome::Answers(found.into_iter().map(Ok).collect()),
+            Ok(found) => return RequestOutcome::Answers(found.into_iter().map(Ok).collect()),
             Err(error) => error,
         };
         let may_be_of_one = matches!(
             error,
             DirectoryError::Failed(_)
                 | DirectoryError::Refused(_)
-                | DirectoryError::Nonsense(_)
-                | DirectoryError::Silent
+                | DirectoryError::Protocol(_)
+                | DirectoryError::Timeout
         );
         let filters =
             self.features().await.is_ok_and(|features| features.has(Ability::Filter(by.0, by.1)));
         if number > 1 && may_be_of_one && filters {
-            return Outcome::Split;
+            return RequestOutcome::Split;
         }
-        Outcome::Answers((0..number).map(|_| Err(error.clone())).collect())
+        RequestOutcome::Answers((0..number).map(|_| Err(error.clone())).collect())
     }
 
     /// Whether several are looked for one by one anyway, so that none needs to wait for the others.

@@ -12,7 +12,7 @@ use super::Client;
 use super::features::{Ability, Features};
 use super::lookup::{Condition, Filtered, MEMBER, meeting};
 use super::messages::{Kind, Resource};
-use super::queue::Outcome;
+use super::queue::RequestOutcome;
 use super::transport::{Request, is_urgent};
 use crate::provisioning::DirectoryError;
 
@@ -52,7 +52,7 @@ impl Client {
             async move {
                 let by = (Kind::Group, MEMBER);
                 if ids.len() > 1 && client.searches_singly(by).await {
-                    return Outcome::Split;
+                    return RequestOutcome::Split;
                 }
                 let conditions: Vec<Condition> = ids.into_iter().map(Condition::Member).collect();
                 let found = client.memberships(&conditions).await;
@@ -103,7 +103,7 @@ impl Client {
             Ok(Filtered::Found(groups)) => groups,
             Ok(Filtered::Refused) => return Ok(None),
             // It may be too long.
-            Err(DirectoryError::Nonsense(_)) => {
+            Err(DirectoryError::Protocol(_)) => {
                 features.fails_at(Ability::Members);
                 return Ok(None);
             }
@@ -176,7 +176,7 @@ impl Client {
             match self.find(Kind::Group, &[Condition::AnyMember], Some(MEMBERS)).await {
                 Ok(found) => found.concat(),
                 // It may be too long.
-                Err(DirectoryError::Nonsense(_)) => vec![],
+                Err(DirectoryError::Protocol(_)) => vec![],
                 Err(error) => return Err(error),
             };
         self.shows_members.fetch_or(!with_members.is_empty(), Ordering::Relaxed);

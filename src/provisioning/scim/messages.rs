@@ -98,7 +98,7 @@ impl Resource {
     pub(super) fn read(body: &Value) -> Result<Self, DirectoryError> {
         match body {
             Value::Object(attributes) => Ok(Self::from(attributes.clone())),
-            _ => Err(DirectoryError::Nonsense("a resource isn't a JSON object".to_owned())),
+            _ => Err(DirectoryError::Protocol("a resource isn't a JSON object".to_owned())),
         }
     }
 
@@ -113,14 +113,14 @@ impl Resource {
         match self.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(DirectoryError::Nonsense(format!("{name} isn't a text"))),
+            Some(_) => Err(DirectoryError::Protocol(format!("{name} isn't a text"))),
         }
     }
 
     /// Returns the server's key of the resource, which is fit for a path.
     pub(super) fn id(&self) -> Result<&str, DirectoryError> {
         let id = self.text("id")?.filter(|id| is_fit_id(id));
-        id.ok_or_else(|| DirectoryError::Nonsense("a resource has no usable id".to_owned()))
+        id.ok_or_else(|| DirectoryError::Protocol("a resource has no usable id".to_owned()))
     }
 
     /// Returns what the client of the server knows the resource by.
@@ -136,7 +136,7 @@ impl Resource {
 
     /// Returns the values of an attribute with several, each with its parts.
     pub(super) fn values(&self, name: &str) -> Result<Vec<&Map<String, Value>>, DirectoryError> {
-        let nonsense = || DirectoryError::Nonsense(format!("{name} isn't a list of objects"));
+        let nonsense = || DirectoryError::Protocol(format!("{name} isn't a list of objects"));
         match self.get(name) {
             None => Ok(vec![]),
             Some(Value::Array(values)) => {
@@ -153,7 +153,7 @@ impl Resource {
         members
             .map(|member| {
                 id(member)
-                    .ok_or_else(|| DirectoryError::Nonsense("a member has no value".to_owned()))
+                    .ok_or_else(|| DirectoryError::Protocol("a member has no value".to_owned()))
             })
             .collect()
     }

@@ -13,7 +13,7 @@ use super::messages::{Kind, PatchOperation, Resource, attribute, patch};
 use super::transport::Request;
 use super::writes::{Write, path_of};
 use crate::domain::account::PostalAddress;
-use crate::provisioning::{DirectoryError, Found, People};
+use crate::provisioning::{DirectoryError, ImportedUser, People};
 
 impl Client {
     /// Returns everybody whom the server has, whoever put them there, in the order of their login
@@ -69,7 +69,7 @@ impl Client {
     }
 }
 
-fn found(user: &Resource, groups: Vec<String>) -> Result<Found, DirectoryError> {
+fn found(user: &Resource, groups: Vec<String>) -> Result<ImportedUser, DirectoryError> {
     let mut entry = Reading { user, further: BTreeMap::new(), unreadable: vec![] };
     let login_name = entry.text("userName");
     if login_name.is_none() {
@@ -81,7 +81,7 @@ fn found(user: &Resource, groups: Vec<String>) -> Result<Found, DirectoryError> 
         user.get("name").and_then(Value::as_object).and_then(|name| attribute(name, "formatted"));
     let formatted =
         || name.and_then(Value::as_str).filter(|name| !is_blank(name)).map(str::to_owned);
-    Ok(Found {
+    Ok(ImportedUser {
         id: user.id()?.to_owned(),
         external_id: entry.text("externalId"),
         login_name: login_name.unwrap_or_default(),

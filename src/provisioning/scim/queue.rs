@@ -28,7 +28,7 @@ const GIVES_WAY: Duration = Duration::from_millis(500);
 const MAX_WORKERS: usize = 4;
 
 /// A queue of questions of one kind. What waits in it isn't printed.
-pub(super) struct Queue<Q, A> {
+pub(super) struct RequestQueue<Q, A> {
     most: usize,
     workers: usize,
     is_urgent: bool,
@@ -44,14 +44,14 @@ struct State<Q, A> {
 type Answer<A> = oneshot::Sender<Result<A, DirectoryError>>;
 
 /// What came of a batch.
-pub(super) enum Outcome<A> {
+pub(super) enum RequestOutcome<A> {
     /// Each question's answer, in its place.
     Answers(Vec<Result<A, DirectoryError>>),
     /// Nothing is known of any, which may be the fault of one: each is to be asked alone.
     Split,
 }
 
-impl<Q: Clone + Send + 'static, A: Send + 'static> Queue<Q, A> {
+impl<Q: Clone + Send + 'static, A: Send + 'static> RequestQueue<Q, A> {
     /// Returns a queue whose batches have at most so many questions.
     pub(super) fn new(most: usize) -> Arc<Self> {
         Self::with_workers(most, MAX_WORKERS, false)
@@ -87,7 +87,7 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Queue<Q, A> {
     ) -> Result<A, DirectoryError>
     where
         F: Fn(Vec<Q>) -> W + Send + Sync + 'static,
-        W: Future<Output = Outcome<A>> + Send,
+        W: Future<Output = RequestOutcome<A>> + Send,
     {
         let (sender, answer) = oneshot::channel();
         if self.put(question, sender) {
@@ -107,7 +107,7 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Queue<Q, A> {
                 }
             });
         }
-        answer.await.unwrap_or(Err(DirectoryError::Silent))
+        answer.await.unwrap_or(Err(DirectoryError::Timeout))
     }
 
     /// Begins a batch, which sends its answers itself.
@@ -119,7 +119,7 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Queue<Q, A> {
     ) -> JoinHandle<()>
     where
         F: Fn(Vec<Q>) -> W + Send + Sync + 'static,
-        W: Future<Output = Outcome<A>> + Send,
+        W: Future<Output = RequestOutcome<A>> + Send,
     {
         let is_urgent = self.is_urgent;
         tokio::spawn(URGENT.scope(is_urgent, async move {
@@ -129,17 +129,17 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Queue<Q, A> {
                 _ = nobody_waits => None,
             };
             match outcome {
-                Some(Outcome::Answers(answers)) => {
+                Some(RequestOutcome::Answers(answers)) => {
                     for (sender, answer) in senders.into_iter().zip(answers) {
                         let _ = sender.send(answer);
                     }
                 }
-                Some(Outcome::Split) if questions.len() > 1 => {
+                Some(RequestOutcome::Split) if questions.len() > 1 => {
                     for (question, sender) in questions.into_iter().zip(senders) {
                         drop(self.clone().begin(vec![question], vec![sender], work.clone()));
                     }
                 }
-                Some(Outcome::Split) | None => {}
+                Some(RequestOutcome::Split) | None => {}
             }
         }))
     }
@@ -155,13 +155,13 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Queue<Q, A> {
     }
 }
 
-impl<Q, A> Queue<Q, A> {
+impl<Q, A> RequestQueue<Q, A> {
     fn lock(&self) -> MutexGuard<'_, State<Q, A>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<Q, A> fmt::Debug for Queue<Q, A> {
+impl<Q, A> fmt::Debug for RequestQueue<Q, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue").field("most", &self.most).finish_non_exhaustive()
     }
@@ -169,7 +169,7 @@ impl<Q, A> fmt::Debug for Queue<Q, A> {
 
 /// Whoever takes batches; it counts until it is gone, however it goes.
 struct Worker<Q, A> {
-    queue: Arc<Queue<Q, A>>,
+    queue: Arc<RequestQueue<Q, A>>,
     counts: bool,
 }
 
@@ -212,15 +212,17 @@ mod tests {
             self: Arc<Self>,
             gate: Arc<Semaphore>,
             questions: Vec<u32>,
-        ) -> Outcome<u32> {
+        ) -> RequestOutcome<u32> {
             self.0.lock().unwrap().push(questions.clone());
             gate.acquire().await.unwrap().forget();
-            Outcome::Answers(questions.into_iter().map(|question| Ok(question * 2)).collect())
+            RequestOutcome::Answers(
+                questions.into_iter().map(|question| Ok(question * 2)).collect(),
+            )
         }
     }
 
     fn ask(
-        queue: &Arc<Queue<u32, u32>>,
+        queue: &Arc<RequestQueue<u32, u32>>,
         batches: &Arc<Batches>,
         gate: &Arc<Semaphore>,
         question: u32,
@@ -236,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn who_comes_at_the_same_time_goes_together_and_each_gets_their_own_answer() {
         let (queue, batches, gate) =
-            (Queue::new(25), Arc::new(Batches::default()), Arc::new(Semaphore::new(100)));
+            (RequestQueue::new(25), Arc::new(Batches::default()), Arc::new(Semaphore::new(100)));
         let answers = join_all((0..60).map(|number| ask(&queue, &batches, &gate, number))).await;
         assert_eq!(answers, (0..60).map(|number| Ok(number * 2)).collect::<Vec<_>>());
         let sizes: Vec<usize> = batches.0.lock().unwrap().iter().map(Vec::len).collect();
@@ -245,8 +247,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_waits_for_any_more_is_left_out() {
-        let (queue, batches, gate) =
-            (Queue::one_by_one(25), Arc::new(Batches::default()), Arc::new(Semaphore::new(0)));
+        let (queue, batches, gate) = (
+            RequestQueue::one_by_one(25),
+            Arc::new(Batches::default()),
+            Arc::new(Semaphore::new(0)),
+        );
         let first = tokio::spawn(ask(&queue, &batches, &gate, 1));
         while batches.0.lock().unwrap().is_empty() {
             tokio::task::yield_now().await;
@@ -267,22 +272,22 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_fails_badly_leaves_room_for_the_next() {
-        let queue = Queue::<u32, u32>::one_by_one(25);
+        let queue = RequestQueue::<u32, u32>::one_by_one(25);
         let panics = |questions: Vec<u32>| async move {
-            if questions[0] == 1 { panic!("badly") } else { Outcome::Answers(vec![Ok(7)]) }
+            if questions[0] == 1 { panic!("badly") } else { RequestOutcome::Answers(vec![Ok(7)]) }
         };
-        assert_eq!(queue.ask(1, panics).await, Err(DirectoryError::Silent));
+        assert_eq!(queue.ask(1, panics).await, Err(DirectoryError::Timeout));
         assert_eq!(queue.ask(2, panics).await, Ok(7));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_takes_long_holds_up_no_other_batch() {
-        let queue = Queue::<u32, u32>::new(2);
+        let queue = RequestQueue::<u32, u32>::new(2);
         let work = |questions: Vec<u32>| async move {
             if questions.contains(&0) {
                 std::future::pending::<()>().await;
             }
-            Outcome::Answers(questions.into_iter().map(Ok).collect())
+            RequestOutcome::Answers(questions.into_iter().map(Ok).collect())
         };
         let begun = tokio::time::Instant::now();
         let stuck: Vec<_> = (0..8)
@@ -301,12 +306,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_fails_together_is_asked_one_by_one_and_whoever_fails_then_does_so_alone() {
-        let queue = Queue::<u32, u32>::new(25);
+        let queue = RequestQueue::<u32, u32>::new(25);
         let work = |questions: Vec<u32>| async move {
             match questions[..] {
-                [0] => Outcome::Answers(vec![Err(DirectoryError::Conflict)]),
-                _ if questions.contains(&0) => Outcome::Split,
-                _ => Outcome::Answers(questions.into_iter().map(Ok).collect()),
+                [0] => RequestOutcome::Answers(vec![Err(DirectoryError::Conflict)]),
+                _ if questions.contains(&0) => RequestOutcome::Split,
+                _ => RequestOutcome::Answers(questions.into_iter().map(Ok).collect()),
             }
         };
         let answers = join_all((0..5).map(|number| queue.ask(number, work))).await;

@@ -68,7 +68,7 @@ impl Reply {
     pub(super) fn of_bulk(outcome: BulkOutcome) -> Result<Self, DirectoryError> {
         let status = outcome.status.code().and_then(|code| StatusCode::from_u16(code).ok());
         let status = status.ok_or_else(|| {
-            DirectoryError::Nonsense("an operation of a bulk has no status".to_owned())
+            DirectoryError::Protocol("an operation of a bulk has no status".to_owned())
         })?;
         let body = outcome.response.map_or(Body::Empty, Body::Json);
         Ok(Self { status, body, location: outcome.location, rest: None })
@@ -143,9 +143,9 @@ impl Reply {
         self.accepted()?;
         match &self.body {
             Body::Json(json) => T::deserialize(json)
-                .map_err(|_| DirectoryError::Nonsense(format!("it isn't {what}"))),
-            Body::Empty => Err(DirectoryError::Nonsense("it is empty".to_owned())),
-            Body::Nonsense(why) => Err(DirectoryError::Nonsense(why.clone())),
+                .map_err(|_| DirectoryError::Protocol(format!("it isn't {what}"))),
+            Body::Empty => Err(DirectoryError::Protocol("it is empty".to_owned())),
+            Body::Nonsense(why) => Err(DirectoryError::Protocol(why.clone())),
         }
     }
 
@@ -158,9 +158,9 @@ impl Reply {
             // What may be read and not written may be so for this entry alone.
             _ if self.status.as_u16() == 403 => Err(self.refusal()),
             _ if !self.status.is_success() => Err(self.failure()),
-            Body::Nonsense(why) => Err(DirectoryError::Nonsense(why.clone())),
+            Body::Nonsense(why) => Err(DirectoryError::Protocol(why.clone())),
             Body::Json(Value::Object(_)) | Body::Empty => Ok(()),
-            Body::Json(_) => Err(DirectoryError::Nonsense("it isn't a JSON object".to_owned())),
+            Body::Json(_) => Err(DirectoryError::Protocol("it isn't a JSON object".to_owned())),
         }
     }
 
@@ -199,11 +199,11 @@ impl Reply {
     pub(super) fn failure(&self) -> DirectoryError {
         let status = self.status;
         match status.as_u16() {
-            429 => DirectoryError::Busy { after: self.rest, may_be_done: false },
+            429 => DirectoryError::RateLimited { after: self.rest, may_be_done: false },
             503 if self.rest.is_some() => {
-                DirectoryError::Busy { after: self.rest, may_be_done: true }
+                DirectoryError::RateLimited { after: self.rest, may_be_done: true }
             }
-            300..=399 => DirectoryError::Nonsense(format!(
+            300..=399 => DirectoryError::Protocol(format!(
                 "it redirects ({status}), which isn't followed: the address has to be the one it redirects to"
             )),
             401 => DirectoryError::Unauthorized(format!(
@@ -212,16 +212,16 @@ impl Reply {
             403 => DirectoryError::Unauthorized(format!(
                 "it answers {status}: the token in its token file doesn't allow this"
             )),
-            404 => DirectoryError::Nonsense(format!(
+            404 => DirectoryError::Protocol(format!(
                 "it answers {status}: the address has to be the one below which /Users is"
             )),
-            501 => DirectoryError::Nonsense(format!(
+            501 => DirectoryError::Protocol(format!(
                 "it answers {status}: it lacks something that roster needs"
             )),
             408 | 500..=599 => DirectoryError::Failed(format!("it answers {status}")),
             412 => DirectoryError::Conflict,
             400..=499 => self.refusal(),
-            _ => DirectoryError::Nonsense(format!("it answers {status}")),
+            _ => DirectoryError::Protocol(format!("it answers {status}")),
         }
     }
 

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::reply::Reply;
 use super::token::Token;
-use crate::provisioning::{Address, DirectoryError};
+use crate::provisioning::{DirectoryError, DirectoryUrl};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -178,7 +178,7 @@ impl Transport {
     /// When the address can't be gone to: without TLS to another machine, or with a CA that can't
     /// be read.
     pub(super) fn new(
-        address: &Address,
+        address: &DirectoryUrl,
         token: Token,
         authority: Option<&Path>,
     ) -> Result<Self, DirectoryError> {
@@ -224,7 +224,7 @@ impl Transport {
     pub(super) async fn send(&self, request: Request) -> Result<Reply, DirectoryError> {
         let asking = async {
             let mut turn =
-                self.gate.turn(request.makes_something()).await.ok_or(DirectoryError::Silent)?;
+                self.gate.turn(request.makes_something()).await.ok_or(DirectoryError::Timeout)?;
             let token = self.token.header().await?;
             let mut exchange = std::pin::pin!(self.exchange(request, token.clone()));
             let reply = match tokio::time::timeout(self.gate.keeps_place(), &mut exchange).await {
@@ -238,7 +238,7 @@ impl Transport {
             let secret = token.to_str().unwrap_or_default().trim_start_matches("Bearer ");
             Ok(reply.without(secret))
         };
-        tokio::time::timeout(TIMEOUT, asking).await.unwrap_or(Err(DirectoryError::Silent))
+        tokio::time::timeout(TIMEOUT, asking).await.unwrap_or(Err(DirectoryError::Timeout))
     }
 
     async fn exchange(
@@ -270,7 +270,7 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, DirectoryError> {
     let mut body = vec![];
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
         if body.len() + chunk.len() > MAX_BYTES {
-            return Err(DirectoryError::Nonsense(format!(
+            return Err(DirectoryError::Protocol(format!(
                 "it is longer than {} MiB",
                 MAX_BYTES >> 20
             )));
@@ -303,13 +303,13 @@ fn failure(error: &reqwest::Error) -> DirectoryError {
     if error.is_connect() {
         let why =
             if error.is_timeout() { "no connection in time".to_owned() } else { innermost(error) };
-        return DirectoryError::Unreachable(super::super::in_short(&why));
+        return DirectoryError::Unreachable(super::super::truncate(&why));
     }
     if error.is_timeout() {
-        return DirectoryError::Silent;
+        return DirectoryError::Timeout;
     }
     // A server may do so over one entry.
-    DirectoryError::Failed(super::super::in_short(&format!(
+    DirectoryError::Failed(super::super::truncate(&format!(
         "the connection broke ({})",
         innermost(error)
     )))

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::messages::{Kind, PatchOperation, Resource, attribute};
-use crate::provisioning::Person;
+use crate::provisioning::DirectoryUser;
 
 /// What roster manages of a User, with the parts of the values that it manages. Everything else is
 /// somebody else's.
@@ -38,8 +38,8 @@ enum Parts {
 
 /// Returns what a server is to have of a person, without the password. Attributes that a person
 /// lacks aren't there.
-pub(super) fn wanted(person: &Person, account: &str) -> Map<String, Value> {
-    let Person {
+pub(super) fn wanted(person: &DirectoryUser, account: &str) -> Map<String, Value> {
+    let DirectoryUser {
         login_name,
         email,
         active,
@@ -146,7 +146,7 @@ pub(super) fn managed(found: &Resource) -> Map<String, Value> {
 
 /// Returns what a server has without the rights that are to go: nothing is added, and nothing else
 /// is changed.
-pub(super) fn with_fewer_rights(
+pub(super) fn revocations_only(
     found: &Resource,
     wanted: &Map<String, Value>,
 ) -> Map<String, Value> {
@@ -208,7 +208,7 @@ pub(super) fn digest(found: &Resource, operations: &[PatchOperation]) -> Option<
 
 /// Returns what there is to be as long as a new password isn't there: who couldn't log in can't
 /// with the former one.
-pub(super) fn no_more_open(found: &Resource, wanted: &Map<String, Value>) -> Map<String, Value> {
+pub(super) fn keep_inactive(found: &Resource, wanted: &Map<String, Value>) -> Map<String, Value> {
     let mut closed = wanted.clone();
     if found.get("active") == Some(&Value::Bool(false)) {
         closed.insert("active".to_owned(), false.into());
@@ -255,8 +255,8 @@ mod tests {
     use super::*;
     use crate::domain::account::PostalAddress;
 
-    fn alice() -> Person {
-        Person {
+    fn alice() -> DirectoryUser {
+        DirectoryUser {
             login_name: "alice.acme".to_owned(),
             email: "alice@acme.example".to_owned(),
             active: true,
@@ -343,7 +343,7 @@ mod tests {
         let mut wanted = wanted(&alice(), "account-1");
         wanted.insert("active".to_owned(), false.into());
         wanted.insert("phoneNumbers".to_owned(), json!([{ "value": "+1", "type": "work" }]));
-        let fewer = with_fewer_rights(&found, &wanted);
+        let fewer = revocations_only(&found, &wanted);
         assert_eq!(serde_json::to_value(differences(&found, &fewer)).unwrap(), *changes);
         assert_eq!(differences(&Resource(merged(&found, &fewer)), &fewer), []);
     }

@@ -12,7 +12,7 @@ use super::Client;
 use super::features::{Ability, BulkLimits};
 use super::lookup::{Condition, EXTERNAL_ID};
 use super::messages::{BulkOutcome, BulkResponse, Kind, bulk};
-use super::queue::Outcome;
+use super::queue::RequestOutcome;
 use super::reply::Reply;
 use super::transport::{Request, is_read_only, is_urgent};
 use crate::provisioning::DirectoryError;
@@ -91,7 +91,7 @@ impl Write {
 
 /// Returns the path of a resource, whatever its id has in it.
 pub(super) fn path_of(kind: Kind, id: &str) -> Result<String, DirectoryError> {
-    let nonsense = || DirectoryError::Nonsense("an id can't be part of a path".to_owned());
+    let nonsense = || DirectoryError::Protocol("an id can't be part of a path".to_owned());
     let mut url = Url::parse("http://localhost").map_err(|_| nonsense())?;
     url.path_segments_mut().map_err(|()| nonsense())?.push(id);
     // A filter's, a query's and an operation's path have the same escapes.
@@ -114,7 +114,7 @@ impl Client {
         let client = self.clone();
         let work = move |writes| {
             let client = client.clone();
-            async move { Outcome::Answers(client.write_together(writes, limits).await) }
+            async move { RequestOutcome::Answers(client.write_together(writes, limits).await) }
         };
         self.writes[usize::from(is_urgent())].ask(write, work).await
     }
@@ -167,7 +167,7 @@ impl Client {
         let longest = if is_urgent() { LONGEST_URGENT } else { LONGEST_TOGETHER };
         let answer = tokio::time::timeout(longest, self.transport.send(request))
             .await
-            .unwrap_or(Err(DirectoryError::Silent));
+            .unwrap_or(Err(DirectoryError::Timeout));
         let refused = answer.as_ref().is_ok_and(|reply| refuses_together(reply.status.as_u16()));
         if !refused {
             // What it says about all of them may be about one, and isn't for the others.
@@ -177,11 +177,11 @@ impl Client {
                 Ok(BulkResponse { operations }) => each_its_own(&writes, operations),
                 Err(
                     error @ (DirectoryError::Failed(_)
-                    | DirectoryError::Silent
-                    | DirectoryError::Nonsense(_)),
+                    | DirectoryError::Timeout
+                    | DirectoryError::Protocol(_)),
                 ) => {
                     // It may be carried out still, unless all that it does is to take rights away.
-                    let may_be_late = !is_urgent() && error.leaves_open_what_becomes_of_it();
+                    let may_be_late = !is_urgent() && error.outcome_unknown();
                     let alone =
                         writes.into_iter().map(|write| self.write_again(write, may_be_late));
                     futures::future::join_all(alone).await
@@ -248,7 +248,7 @@ fn each_its_own(
         })
     };
     let missing = || {
-        DirectoryError::Nonsense("it doesn't say what became of an operation of a bulk".to_owned())
+        DirectoryError::Protocol("it doesn't say what became of an operation of a bulk".to_owned())
     };
     let answer = |(number, write)| take(number, write).ok_or_else(missing).and_then(Reply::of_bulk);
     writes.iter().enumerate().map(answer).collect()

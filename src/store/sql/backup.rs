@@ -19,7 +19,7 @@ use super::advice::{about_file, advice};
 use super::database::{self, Database};
 use super::digest::{self, Seal};
 use super::inspection::damage;
-use super::operators::DOUBT_DIRECTORIES;
+use super::operators::INVALIDATE_ACKS;
 use super::schema::{self, Held};
 use super::sqlite::{Address, identity, is_about_schema, is_busy, is_damage};
 use crate::store::StoreError;
@@ -44,7 +44,7 @@ pub struct Backup {
 
 /// What of a backup has to be proven for it to be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
+pub enum DigestCheck {
     /// It is what its digest says, or never had one.
     Digest,
     /// It doesn't contradict itself.
@@ -224,7 +224,7 @@ pub async fn verify(file: &Path) -> Result<Backup, CopyError> {
 /// is to be; when somebody has the store open; and when what is at its place is no store.
 pub async fn restore(
     url: &str,
-    (file, trust): (&Path, Trust),
+    (file, trust): (&Path, DigestCheck),
     now: Timestamp,
 ) -> Result<Restored, CopyError> {
     let address = file_address(url)?;
@@ -233,8 +233,8 @@ pub async fn restore(
     let unproven = match (seal, trust) {
         (Seal::Whole, _) => None,
         (Seal::Missing, _) => Some(Unproven::NoDigest),
-        (Seal::Broken, Trust::Structure) => Some(Unproven::Changed),
-        (Seal::Broken, Trust::Digest) => return Err(CopyError::Changed(source.path)),
+        (Seal::Broken, DigestCheck::Structure) => Some(Unproven::Changed),
+        (Seal::Broken, DigestCheck::Digest) => return Err(CopyError::Changed(source.path)),
     };
     let place = place_of(&address.path)?;
     if same_file(&source.path, &place) {
@@ -365,7 +365,7 @@ fn unreadable(path: &Path) -> impl FnOnce(sqlx::Error) -> CopyError {
 
 async fn doubt_directories(path: &Path) -> Result<(), CopyError> {
     let mut connection = Address::of(path).options().connect().await?;
-    for statement in DOUBT_DIRECTORIES {
+    for statement in INVALIDATE_ACKS {
         sqlx::query(statement).execute(&mut connection).await?;
     }
     Ok(connection.close().await?)

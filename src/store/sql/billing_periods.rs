@@ -6,9 +6,9 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 
 use super::connection::{Connection, Row, statement};
-use super::operators::{self, Holding};
+use super::operators::{self, HeldClaim};
 use super::rows;
-use crate::domain::billing::{Calendar, Life, Period, UtcOffset, Zone};
+use crate::domain::billing::{BillingTimeZone, Calendar, Lifetime, Period, UtcOffset};
 use crate::domain::organization::LoginName;
 use crate::store::StoreError;
 
@@ -74,8 +74,8 @@ fn period(row: &Row) -> Result<Period, StoreError> {
 /// Closes the months that are over, on the connection that writes.
 pub(super) async fn close(
     connection: &mut Connection,
-    holding: Option<&Holding>,
-    zone: &Zone,
+    holding: Option<&HeldClaim>,
+    zone: &BillingTimeZone,
     now: Timestamp,
 ) -> Result<Vec<Period>, StoreError> {
     operators::begin_alone(connection).await?;
@@ -112,7 +112,7 @@ pub(super) async fn lives(
     connection: &mut Connection,
     period: &Period,
     namespace: Option<&str>,
-    take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
+    take: &mut (dyn FnMut(Lifetime) -> ControlFlow<()> + Send),
 ) -> Result<(), StoreError> {
     if let Some(namespace) = namespace {
         return lives_of(connection, period, namespace, take).await.map(|_| ());
@@ -142,7 +142,7 @@ async fn lives_of(
     connection: &mut Connection,
     period: &Period,
     namespace: &str,
-    take: &mut (dyn FnMut(Life) -> ControlFlow<()> + Send),
+    take: &mut (dyn FnMut(Lifetime) -> ControlFlow<()> + Send),
 ) -> Result<ControlFlow<()>, StoreError> {
     let query = statement(LIVES)
         .bind(namespace)
@@ -150,7 +150,7 @@ async fn lives_of(
         .bind(period.end.as_microsecond());
     let mut found = query.fetch(connection);
     while let Some(row) = found.try_next().await? {
-        let life = Life {
+        let life = Lifetime {
             organization: namespace.to_owned(),
             login_name: LoginName::stored(row.get("login_name")?),
             created: rows::time(&row, "created_at")?,

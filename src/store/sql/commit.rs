@@ -17,12 +17,12 @@ use std::collections::BTreeSet;
 pub(super) use self::journal::{change_directories, use_directories};
 use super::connection::{Connection, Purpose};
 use super::locks::Patience;
-use super::operators::{self, Holding};
-use super::rows::{Declared, Known};
+use super::operators::{self, HeldClaim};
+use super::rows::{GroupColumns, OrganizationCache};
 use super::{billing_periods, locks, postgres, sqlite};
 use crate::domain::organization::Organization;
 use crate::plan::{AccountChange, DomainPlan, GroupPlan, Plan};
-use crate::store::{Occasion, Receipt, Refusal, StoreError};
+use crate::store::{CommitTime, Receipt, Refusal, StoreError};
 
 /// How many plans a run has to answer for another to be worth what it reads.
 const WORTHWHILE: usize = 16;
@@ -30,9 +30,9 @@ const WORTHWHILE: usize = 16;
 /// Commits the plans on the connection that writes.
 pub(super) async fn commit(
     connection: &mut Connection,
-    (holding, lately_in_vain): (Option<&Holding>, bool),
+    (holding, lately_in_vain): (Option<&HeldClaim>, bool),
     plans: &[Plan],
-    occasion: Occasion,
+    occasion: CommitTime,
 ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
     connection.begin(Purpose::Write).await?;
     let namespaces: BTreeSet<&str> = plans.iter().map(namespace_of).collect();
@@ -45,14 +45,15 @@ pub(super) async fn commit(
         .filter_map(organization_of)
         .map(|organization| organization.customer_id.as_str());
     let known =
-        Known::load(connection, namespaces.into_iter(), customer_ids, groups_of(plans)).await?;
+        OrganizationCache::load(connection, namespaces.into_iter(), customer_ids, groups_of(plans))
+            .await?;
     let mut known = known.with_directories(connection).await?;
     let mut patience = Patience::begin(connection, holding.is_some(), lately_in_vain).await?;
     let mut answers = Vec::with_capacity(plans.len());
     let mut together_pays = true;
     while answers.len() < plans.len() {
         let rest = &plans[answers.len()..];
-        let common = rest.iter().take_while(|plan| batch::is_common(plan)).count();
+        let common = rest.iter().take_while(|plan| batch::is_batchable(plan)).count();
         if common > 1 && together_pays {
             let answered =
                 commit_together(connection, (&mut known, &mut patience), &rest[..common], occasion)
@@ -80,36 +81,36 @@ pub(super) async fn commit(
 /// Commits as many of the plans as go together, and answers these.
 async fn commit_together(
     connection: &mut Connection,
-    (known, patience): (&mut Known, &mut Patience),
+    (known, patience): (&mut OrganizationCache, &mut Patience),
     plans: &[Plan],
-    occasion: Occasion,
+    occasion: CommitTime,
 ) -> Result<Vec<Result<Receipt, Refusal>>, StoreError> {
     patience.go_on(connection).await?;
-    connection.begin_part().await?;
+    connection.savepoint().await?;
     let mut learned = known.clone();
     match batch::commit(connection, &mut learned, plans, occasion).await {
         Ok(answers) => {
-            connection.keep_part().await?;
+            connection.release_savepoint().await?;
             *known = learned;
             Ok(answers)
         }
-        Err(Halt::Refused(_)) => {
-            connection.take_part_back().await?;
+        Err(CommitError::Refused(_)) => {
+            connection.rollback_to_savepoint().await?;
             let mut answers = Vec::with_capacity(plans.len());
             for plan in plans {
                 answers.push(commit_one(connection, (known, patience), plan, occasion).await?);
             }
             Ok(answers)
         }
-        Err(Halt::Failed(error)) => Err(error),
+        Err(CommitError::Failed(error)) => Err(error),
     }
 }
 
 async fn commit_one(
     connection: &mut Connection,
-    (known, patience): (&mut Known, &mut Patience),
+    (known, patience): (&mut OrganizationCache, &mut Patience),
     plan: &Plan,
-    occasion: Occasion,
+    occasion: CommitTime,
 ) -> Result<Result<Receipt, Refusal>, StoreError> {
     if patience.is_over() {
         return Ok(Err(Refusal::OutOfTime));
@@ -118,18 +119,18 @@ async fn commit_one(
         return Ok(Err(Refusal::Locked));
     }
     patience.go_on(connection).await?;
-    connection.begin_part().await?;
+    connection.savepoint().await?;
     match (Writer { connection, known, occasion }).apply(plan).await {
         Ok(receipt) => {
-            connection.keep_part().await?;
-            learn(known, plan);
+            connection.release_savepoint().await?;
+            update_cache(known, plan);
             Ok(Ok(receipt))
         }
-        Err(Halt::Refused(refusal)) => {
-            connection.take_part_back().await?;
+        Err(CommitError::Refused(refusal)) => {
+            connection.rollback_to_savepoint().await?;
             Ok(Err(refusal))
         }
-        Err(Halt::Failed(error)) => Err(error),
+        Err(CommitError::Failed(error)) => Err(error),
     }
 }
 
@@ -161,7 +162,7 @@ fn organization_of(plan: &Plan) -> Option<&Organization> {
 
 /// Returns the groups that plans are judged by: those that they name, and those that the accounts
 /// are in which they change.
-fn groups_of(plans: &[Plan]) -> Declared<'_> {
+fn groups_of(plans: &[Plan]) -> GroupColumns<'_> {
     let (mut names, mut accounts) = (BTreeSet::new(), BTreeSet::new());
     for plan in plans {
         let namespace = namespace_of(plan);
@@ -185,11 +186,11 @@ fn groups_of(plans: &[Plan]) -> Declared<'_> {
             Plan::Domain(_) | Plan::Rehash(_) | Plan::Confirm(_) => {}
         }
     }
-    Declared::Concerned { names: names.into_iter().collect(), accounts }
+    GroupColumns::Concerned { names: names.into_iter().collect(), accounts }
 }
 
 /// Keeps what is known up to date with a plan that was written.
-fn learn(known: &mut Known, plan: &Plan) {
+fn update_cache(known: &mut OrganizationCache, plan: &Plan) {
     match plan {
         Plan::Account(plan) => {
             let Organization { namespace, customer_id } = &plan.organization;
@@ -214,24 +215,24 @@ fn learn(known: &mut Known, plan: &Plan) {
 }
 
 /// Why a plan went no further.
-enum Halt {
+enum CommitError {
     Refused(Refusal),
     Failed(StoreError),
 }
 
-impl From<Refusal> for Halt {
+impl From<Refusal> for CommitError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
 }
 
-impl From<StoreError> for Halt {
+impl From<StoreError> for CommitError {
     fn from(error: StoreError) -> Self {
         Self::Failed(error)
     }
 }
 
-impl From<sqlx::Error> for Halt {
+impl From<sqlx::Error> for CommitError {
     fn from(error: sqlx::Error) -> Self {
         // An application has it, or has assigned so many cases, and the plan is tried again once
         // that may be over.
@@ -245,12 +246,12 @@ impl From<sqlx::Error> for Halt {
 /// Writes one plan.
 struct Writer<'a> {
     connection: &'a mut Connection,
-    known: &'a Known,
-    occasion: Occasion,
+    known: &'a OrganizationCache,
+    occasion: CommitTime,
 }
 
 impl Writer<'_> {
-    async fn apply(&mut self, plan: &Plan) -> Result<Receipt, Halt> {
+    async fn apply(&mut self, plan: &Plan) -> Result<Receipt, CommitError> {
         match plan {
             Plan::Account(plan) => self.change_account(plan).await,
             Plan::Group(GroupPlan::Put { namespace, name, content, leaving }) => {

@@ -20,7 +20,7 @@ use sqlx::{Decode, Error, PgConnection, Postgres, Sqlite, SqliteConnection, Type
 
 /// How long one statement may take. A host that went away without a word would keep its caller for
 /// a quarter of an hour.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Selects the texts of the JSON list that a parameter holds, each in a list of its own, as
 /// [`texts`] makes it.
@@ -208,18 +208,18 @@ enum Link {
 pub(super) struct Connection {
     link: Link,
     within_transaction: bool,
-    spoilt: bool,
+    poisoned: bool,
 }
 
 impl From<PoolConnection<Sqlite>> for Connection {
     fn from(link: PoolConnection<Sqlite>) -> Self {
-        Self { link: Link::Sqlite(link), within_transaction: false, spoilt: false }
+        Self { link: Link::Sqlite(link), within_transaction: false, poisoned: false }
     }
 }
 
 impl From<PoolConnection<Postgres>> for Connection {
     fn from(link: PoolConnection<Postgres>) -> Self {
-        Self { link: Link::Postgres(link), within_transaction: false, spoilt: false }
+        Self { link: Link::Postgres(link), within_transaction: false, poisoned: false }
     }
 }
 
@@ -252,9 +252,11 @@ impl Connection {
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             Link::Postgres(link) => {
-                let rows =
-                    in_time(statement.for_postgres().fetch_all(&mut **link), &mut self.spoilt)
-                        .await?;
+                let rows = with_timeout(
+                    statement.for_postgres().fetch_all(&mut **link),
+                    &mut self.poisoned,
+                )
+                .await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
         }
@@ -266,9 +268,11 @@ impl Connection {
                 Ok(statement.for_sqlite().fetch_optional(&mut **link).await?.map(Row::Sqlite))
             }
             Link::Postgres(link) => {
-                let row =
-                    in_time(statement.for_postgres().fetch_optional(&mut **link), &mut self.spoilt)
-                        .await?;
+                let row = with_timeout(
+                    statement.for_postgres().fetch_optional(&mut **link),
+                    &mut self.poisoned,
+                )
+                .await?;
                 Ok(row.map(Row::Postgres))
             }
         }
@@ -280,8 +284,9 @@ impl Connection {
                 Ok(statement.for_sqlite().execute(&mut **link).await?.rows_affected())
             }
             Link::Postgres(link) => {
-                let done = in_time(statement.for_postgres().execute(&mut **link), &mut self.spoilt)
-                    .await?;
+                let done =
+                    with_timeout(statement.for_postgres().execute(&mut **link), &mut self.poisoned)
+                        .await?;
                 Ok(done.rows_affected())
             }
         }
@@ -315,23 +320,23 @@ impl Connection {
     }
 
     /// Begins what can be taken back without the rest of the transaction.
-    pub(super) async fn begin_part(&mut self) -> Result<(), Error> {
+    pub(super) async fn savepoint(&mut self) -> Result<(), Error> {
         self.execute(statement("SAVEPOINT part")).await.map(|_| ())
     }
 
-    pub(super) async fn keep_part(&mut self) -> Result<(), Error> {
+    pub(super) async fn release_savepoint(&mut self) -> Result<(), Error> {
         self.execute(statement("RELEASE SAVEPOINT part")).await.map(|_| ())
     }
 
-    pub(super) async fn take_part_back(&mut self) -> Result<(), Error> {
+    pub(super) async fn rollback_to_savepoint(&mut self) -> Result<(), Error> {
         self.execute(statement("ROLLBACK TO SAVEPOINT part")).await?;
-        self.keep_part().await
+        self.release_savepoint().await
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.within_transaction || self.spoilt {
+        if self.within_transaction || self.poisoned {
             match &mut self.link {
                 Link::Sqlite(link) => link.close_on_drop(),
                 Link::Postgres(link) => link.close_on_drop(),
@@ -340,15 +345,15 @@ impl Drop for Connection {
     }
 }
 
-async fn in_time<T>(
+async fn with_timeout<T>(
     answer: impl Future<Output = Result<T, Error>>,
     spoilt: &mut bool,
 ) -> Result<T, Error> {
     *spoilt = true;
-    let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
+    let Ok(answer) = tokio::time::timeout(TIMEOUT, answer).await else {
         return Err(Error::Io(io::Error::new(
             io::ErrorKind::TimedOut,
-            format!("no answer within {} s", PATIENCE.as_secs()),
+            format!("no answer within {} s", TIMEOUT.as_secs()),
         )));
     };
     *spoilt = false;

@@ -13,11 +13,11 @@ use crate::store::StoreError;
 
 /// The right to be the only operator of a store, for as long as this is kept.
 #[derive(Debug)]
-pub struct Sole {
+pub struct FileLock {
     _locked: File,
 }
 
-impl Sole {
+impl FileLock {
     /// Keeps other operators from the store at an address such as `sqlite://FILE?mode=rwc`;
     /// applications and the command line read and write it as before. A store in `PostgreSQL`, for
     /// which replicas may stand by, isn't kept.
@@ -103,7 +103,7 @@ mod tests {
 
     #[track_caller]
     fn is_refused(url: &str, text: &str) {
-        match Sole::claim(url, "second") {
+        match FileLock::claim(url, "second") {
             Err(StoreError::Address(message)) => assert!(message.contains(text), "{message}"),
             other => panic!("{other:?}"),
         }
@@ -114,13 +114,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = url(&folder.path().join("roster.db"));
         let first =
-            Sole::claim(&store, "host_17_a-name-that-is-longer-than-others").unwrap().unwrap();
+            FileLock::claim(&store, "host_17_a-name-that-is-longer-than-others").unwrap().unwrap();
         is_refused(
             &store,
             "roster.db has an operator already (host_17_a-name-that-is-longer-than-others): ",
         );
         drop(first);
-        let second = Sole::claim(&store, "host_18").unwrap().unwrap();
+        let second = FileLock::claim(&store, "host_18").unwrap().unwrap();
         is_refused(&store, "(host_18)");
         drop(second);
         let mode =
@@ -134,14 +134,14 @@ mod tests {
         let (store, link) = (folder.path().join("roster.db"), folder.path().join("link.db"));
         std::fs::write(&store, "").unwrap();
         symlink(&store, &link).unwrap();
-        let _first = Sole::claim(&url(&link), "first").unwrap().unwrap();
+        let _first = FileLock::claim(&url(&link), "first").unwrap().unwrap();
         is_refused(&url(&store), "(first)");
         is_refused(&url(&folder.path().join(".").join("roster.db")), "(first)");
     }
 
     #[test]
     fn a_store_in_postgresql_is_kept_for_nobody() {
-        assert!(Sole::claim("postgres://db.example/roster", "first").unwrap().is_none());
+        assert!(FileLock::claim("postgres://db.example/roster", "first").unwrap().is_none());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 
 use super::connection::statement;
 use super::{SqlStore, rows, sqlite};
-use crate::domain::account::{Account, Departure};
+use crate::domain::account::{Account, DeletedAccount};
 use crate::store::StoreError;
 
 /// What a store has at one moment.
@@ -16,9 +16,9 @@ pub struct Examination {
     /// The live accounts that can be read.
     pub accounts: Vec<Account>,
     /// Those that can't.
-    pub unreadable: Vec<Unreadable>,
+    pub unreadable: Vec<UnreadableRow>,
     /// The Deletes that a directory has yet to confirm.
-    pub departures: Vec<Departure>,
+    pub departures: Vec<DeletedAccount>,
     /// The directories that transactions wait for.
     pub directories: BTreeSet<String>,
     /// What contradicts itself in the file.
@@ -27,7 +27,7 @@ pub struct Examination {
 
 /// A live account that can't be read.
 #[derive(Debug)]
-pub struct Unreadable {
+pub struct UnreadableRow {
     /// Its id, as it stands there.
     pub account: String,
     /// The namespace of its organization.

@@ -109,7 +109,7 @@ pub(super) async fn lock(
 }
 
 /// Waits until nobody commits, to the end of the transaction.
-pub(super) async fn be_alone(connection: &mut Connection) -> Result<(), Error> {
+pub(super) async fn lock_exclusively(connection: &mut Connection) -> Result<(), Error> {
     in_postgres(connection, statement(ALONE)).await
 }
 
@@ -124,7 +124,7 @@ pub(super) async fn lock_account(
 }
 
 /// Has the rest of the transaction wait for a moment only.
-pub(super) async fn be_impatient(connection: &mut Connection) -> Result<(), Error> {
+pub(super) async fn set_lock_timeout(connection: &mut Connection) -> Result<(), Error> {
     wait_at_most(connection, FOR_APPLICATIONS).await
 }
 
@@ -177,7 +177,7 @@ impl Patience {
             return Ok(known);
         }
         self.go_on(connection).await?;
-        connection.begin_part().await?;
+        connection.savepoint().await?;
         let had =
             match statement("LOCK TABLE cases IN ROW EXCLUSIVE MODE").execute(connection).await {
                 Ok(_) => true,
@@ -185,9 +185,9 @@ impl Patience {
                 Err(error) => return Err(error),
             };
         if had {
-            connection.keep_part().await?;
+            connection.release_savepoint().await?;
         } else {
-            connection.take_part_back().await?;
+            connection.rollback_to_savepoint().await?;
         }
         self.has_cases = Some(had);
         Ok(had)
@@ -211,7 +211,7 @@ impl Patience {
 
 /// Ends the sessions of those who are in the middle of a commit and don't get on: of a process that
 /// was stopped there, or is at the other end of a network that is cut.
-pub(super) async fn end_those_who_stopped(connection: &mut Connection) -> Result<(), Error> {
+pub(super) async fn terminate_stalled_commits(connection: &mut Connection) -> Result<(), Error> {
     let stopped = statement(
         "SELECT COUNT(pg_terminate_backend(l.pid)) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid \
          WHERE l.locktype = 'relation' AND l.mode = 'RowShareLock' AND l.granted AND l.relation = CAST('locks' AS regclass) \

@@ -10,7 +10,7 @@ use super::{SqlStore, rows};
 use crate::domain::account::AccountId;
 use crate::domain::login_attempts::{LoginFailures, judge};
 use crate::store::logins::Logins;
-use crate::store::{Occasion, StoreError};
+use crate::store::{CommitTime, StoreError};
 
 const SELECT: &str = "SELECT account_id, failures, turned_away, since, last FROM login_failures WHERE account_id = $1";
 
@@ -24,7 +24,7 @@ impl Logins for SqlStore {
         matches: bool,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let now = Occasion { now, deadline: now }.in_microseconds().now;
+        let now = CommitTime { now, deadline: now }.in_microseconds().now;
         let key = account.map(|id| id.to_string()).unwrap_or_default();
         if matches {
             let found = statement(SELECT)

@@ -11,22 +11,24 @@ use super::locks;
 use super::schema::KNOWN;
 use super::{commit, postgres, rows};
 use crate::store::StoreError;
-use crate::store::claims::{self, Claim, ClaimError, Operator, Operators, Progress, Reign};
+use crate::store::claims::{
+    self, Claim, ClaimError, ClaimGrant, CommitPosition, Operator, Operators,
+};
 
 /// A claim that was made: what must stand in the store for its commits to be taken. The token tells
 /// it from one of the same epoch that was made after the store was put back to an earlier time.
 #[derive(Clone, Debug)]
-pub(super) struct Holding {
+pub(super) struct HeldClaim {
     /// None stands for all.
     namespaces: BTreeSet<String>,
     epoch: i64,
     token: String,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<CommitPosition>,
 }
 
-impl Holding {
+impl HeldClaim {
     /// Tells the holder's progress to whoever listens there, now and from now on.
-    pub(super) fn tell(&mut self, progress: watch::Sender<Progress>) {
+    pub(super) fn tell(&mut self, progress: watch::Sender<CommitPosition>) {
         progress.send_replace(*self.progress.borrow());
         self.progress = progress;
     }
@@ -37,14 +39,14 @@ pub(super) async fn claim(
     connection: &mut Connection,
     claim: &Claim,
     now: Timestamp,
-) -> Result<(Holding, Reign), ClaimError> {
+) -> Result<(HeldClaim, ClaimGrant), ClaimError> {
     be_alone_at_once(connection).await?;
     let before = newest_epoch(connection).await?;
     let newest = before.as_ref().map_or(0, |(_, epoch)| *epoch);
     let absurd_epoch = Some(newest).filter(|newest| claims::is_absurd(*newest));
     let known_was_ignored =
         !claim.known.is_plausible(if absurd_epoch.is_some() { 0 } else { newest });
-    let known = if known_was_ignored { Progress::default() } else { claim.known };
+    let known = if known_was_ignored { CommitPosition::default() } else { claim.known };
     let predecessor = progress(connection, &claim.namespaces).await?;
     // Whoever gave up its claim has none that could be older.
     let was_put_back =
@@ -61,15 +63,15 @@ pub(super) async fn claim(
     if let Some(directories) = new_directories {
         check_may_change_directories(connection, claim, (&in_use, directories)).await?;
     }
-    let holding = Holding {
+    let holding = HeldClaim {
         namespaces: claim.namespaces.clone(),
         epoch,
         token: Uuid::new_v4().to_string(),
-        progress: watch::Sender::new(Progress { epoch, commits: 0 }),
+        progress: watch::Sender::new(CommitPosition { epoch, commits: 0 }),
     };
     // Where the cluster was lost, nobody knows whether the store is of the same time.
     if was_put_back || former_cluster.is_some() {
-        for text in DOUBT_DIRECTORIES {
+        for text in INVALIDATE_ACKS {
             statement(text).execute(connection).await.map_err(StoreError::from)?;
         }
     }
@@ -77,16 +79,25 @@ pub(super) async fn claim(
         commit::change_directories(connection, directories, now).await?;
     }
     write_down(connection, claim, &holding, now).await?;
-    Ok((holding, Reign { epoch, was_put_back, former_cluster, known_was_ignored, absurd_epoch }))
+    Ok((
+        holding,
+        ClaimGrant {
+            epoch,
+            rolled_back: was_put_back,
+            former_cluster,
+            known_was_ignored,
+            absurd_epoch,
+        },
+    ))
 }
 
 async fn write_down(
     connection: &mut Connection,
     claim: &Claim,
-    holding: &Holding,
+    holding: &HeldClaim,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Holding { namespaces, epoch, token, progress: _ } = holding;
+    let HeldClaim { namespaces, epoch, token, progress: _ } = holding;
     statement(
         "INSERT INTO leadership (row, cluster, epoch) VALUES (1, $1, $2) \
          ON CONFLICT (row) DO UPDATE SET cluster = excluded.cluster, epoch = excluded.epoch",
@@ -109,7 +120,7 @@ async fn write_down(
 /// Has every directory brought every account again, after a store was put back to an earlier time:
 /// what they have is newer than the store knows, and they take nothing older than that. So its
 /// revisions are put forward, past any that were made since.
-pub(super) const DOUBT_DIRECTORIES: [&str; 2] = [
+pub(super) const INVALIDATE_ACKS: [&str; 2] = [
     "UPDATE accounts SET revision = revision + 1000000 WHERE EXISTS (SELECT 1 FROM directories)",
     "UPDATE confirmations SET revision = 0, fingerprint = NULL",
 ];
@@ -118,11 +129,11 @@ pub(super) const DOUBT_DIRECTORIES: [&str; 2] = [
 /// doesn't get on is cut off: an operator that was stopped there would keep its successor waiting.
 async fn be_alone_at_once(connection: &mut Connection) -> Result<(), StoreError> {
     connection.begin(Purpose::Write).await?;
-    locks::be_impatient(connection).await?;
-    match locks::be_alone(connection).await {
+    locks::set_lock_timeout(connection).await?;
+    match locks::lock_exclusively(connection).await {
         Err(error) if postgres::is_locked_out(&error) => {
             connection.roll_back().await?;
-            locks::end_those_who_stopped(connection).await?;
+            locks::terminate_stalled_commits(connection).await?;
             begin_alone(connection).await
         }
         locked => Ok(locked?),
@@ -132,7 +143,7 @@ async fn be_alone_at_once(connection: &mut Connection) -> Result<(), StoreError>
 /// Begins a transaction beside which nobody commits.
 pub(super) async fn begin_alone(connection: &mut Connection) -> Result<(), StoreError> {
     connection.begin(Purpose::Write).await?;
-    Ok(locks::be_alone(connection).await?)
+    Ok(locks::lock_exclusively(connection).await?)
 }
 
 /// Returns the cluster that the store belongs to, and the newest epoch.
@@ -150,11 +161,11 @@ async fn newest_epoch(connection: &mut Connection) -> Result<Option<(String, i64
 async fn progress(
     connection: &mut Connection,
     namespaces: &BTreeSet<String>,
-) -> Result<Option<Progress>, StoreError> {
+) -> Result<Option<CommitPosition>, StoreError> {
     let found = statement("SELECT epoch, commits FROM operators WHERE namespaces = $1")
         .bind(rows::json(namespaces));
     let Some(row) = found.fetch_optional(connection).await? else { return Ok(None) };
-    Ok(Some(Progress { epoch: row.get("epoch")?, commits: row.get("commits")? }))
+    Ok(Some(CommitPosition { epoch: row.get("epoch")?, commits: row.get("commits")? }))
 }
 
 /// Ends the claims that this one takes the place of: that of the same namespaces, those that it
@@ -238,7 +249,7 @@ fn for_people(namespaces: &BTreeSet<String>) -> String {
 /// Gives a claim up.
 pub(super) async fn resign(
     connection: &mut Connection,
-    holding: &Holding,
+    holding: &HeldClaim,
 ) -> Result<(), StoreError> {
     let end = statement("DELETE FROM operators WHERE epoch = $1 AND token = $2")
         .bind(holding.epoch)
@@ -250,7 +261,7 @@ pub(super) async fn resign(
 /// A commit that was counted, and is made when the transaction that it was counted in is.
 #[must_use]
 pub(super) struct Counted<'a> {
-    holding: Option<&'a Holding>,
+    holding: Option<&'a HeldClaim>,
     commits: i64,
 }
 
@@ -272,9 +283,9 @@ impl Counted<'_> {
 /// already.
 pub(super) async fn count<'a>(
     connection: &mut Connection,
-    holding: Option<&'a Holding>,
+    holding: Option<&'a HeldClaim>,
 ) -> Result<Counted<'a>, StoreError> {
-    let Some(Holding { namespaces, epoch, token, progress }) = holding else {
+    let Some(HeldClaim { namespaces, epoch, token, progress }) = holding else {
         return Ok(Counted { holding, commits: 0 });
     };
     let made = progress.borrow().commits;
@@ -293,9 +304,9 @@ pub(super) async fn count<'a>(
 /// Refuses an operator as [`count`] does, without counting anything.
 pub(super) async fn check_stands(
     connection: &mut Connection,
-    holding: Option<&Holding>,
+    holding: Option<&HeldClaim>,
 ) -> Result<(), StoreError> {
-    let Some(Holding { namespaces, epoch, token, progress }) = holding else { return Ok(()) };
+    let Some(HeldClaim { namespaces, epoch, token, progress }) = holding else { return Ok(()) };
     let made = progress.borrow().commits;
     let stands = statement(
         "SELECT COUNT(*) FROM operators WHERE namespaces = $1 AND epoch = $2 AND token = $3 AND commits >= $4 \
@@ -312,7 +323,7 @@ pub(super) async fn check_stands(
 /// Refuses what an operator is about to write in a namespace that it hasn't claimed: another may
 /// work there.
 pub(super) fn check_claimed(
-    holding: Option<&Holding>,
+    holding: Option<&HeldClaim>,
     namespaces: &BTreeSet<&str>,
 ) -> Result<(), StoreError> {
     let claimed = holding.map(|holding| &holding.namespaces).filter(|claimed| !claimed.is_empty());

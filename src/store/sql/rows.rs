@@ -8,18 +8,18 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::connection::{Connection, Row, Statement, pairs, statement, texts};
-use super::inspection::Unreadable;
+use super::inspection::UnreadableRow;
 use crate::domain::account::{
-    Account, AccountId, Cloned, Confirmation, Confirmations, Content, Credential, Departure,
-    EntryHandle, Fingerprint, FromSecret, Lifecycle, Owner, Profile, Revision, Source, Transaction,
-    TransactionId, TransactionKind,
+    Account, AccountId, AccountSpec, Cloned, Confirmations, Credential, DeletedAccount,
+    DirectoryAck, EntryDigest, EntryHandle, LoginState, Owner, Profile, Revision, SecretPassword,
+    Source, Transaction, TransactionId, TransactionKind,
 };
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::{ADMINISTRATORS, GroupContent};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::password::PasswordHash;
 use crate::domain::permission::{Permission, Permissions};
-use crate::plan::{Leaving, Listing};
+use crate::plan::{Deleting, Listing};
 use crate::store::{Counts, OrganizationRecord, Refusal, StoreError};
 
 /// Selects accounts with their last transactions.
@@ -55,7 +55,7 @@ pub(super) async fn accounts(
 pub(super) async fn readable_accounts(
     query: Statement,
     connection: &mut Connection,
-) -> Result<(Vec<Account>, Vec<Unreadable>), StoreError> {
+) -> Result<(Vec<Account>, Vec<UnreadableRow>), StoreError> {
     let (mut readable, mut unreadable) = (vec![], vec![]);
     for row in query.fetch_all(connection).await? {
         match account(&row) {
@@ -65,7 +65,7 @@ pub(super) async fn readable_accounts(
                     |column| row.get::<Option<String>>(column).ok().flatten().unwrap_or_default();
                 let (account, namespace, user) =
                     (text("account_id"), text("namespace"), text("owner_name"));
-                unreadable.push(Unreadable { account, namespace, user, error });
+                unreadable.push(UnreadableRow { account, namespace, user, error });
             }
         }
     }
@@ -97,7 +97,7 @@ fn credential(row: &Row) -> Result<Option<Credential>, StoreError> {
         |column| Ok::<_, StoreError>(row.get::<Option<String>>(column)?.map(PasswordHash::stored));
     let Some(login) = hash("password_hash")? else { return Ok(None) };
     let from_secret = match (hash("secret_hash")?, row.get("secret_version")?) {
-        (Some(hash), Some(version)) => Some(FromSecret { hash, version }),
+        (Some(hash), Some(version)) => Some(SecretPassword { hash, version }),
         _ => None,
     };
     Ok(Some(Credential { login, from_secret }))
@@ -110,10 +110,10 @@ fn confirmed(row: &Row) -> Result<Confirmations, StoreError> {
         // A handle may have spaces.
         let (fingerprint, handle) = rest.split_once(' ')?;
         let fingerprint =
-            Some(fingerprint).filter(|text| !text.is_empty()).map(Fingerprint::stored);
+            Some(fingerprint).filter(|text| !text.is_empty()).map(EntryDigest::stored);
         let handle =
             Some(handle).filter(|text| !text.is_empty()).map(|text| EntryHandle(text.to_owned()));
-        Some(Confirmation { revision: Revision(revision.parse().ok()?), fingerprint, handle })
+        Some(DirectoryAck { revision: Revision(revision.parse().ok()?), fingerprint, handle })
     };
     let corrupt = || StoreError::Corrupt("confirmed".to_owned());
     let pairs = texts.into_iter().map(|(directory, text)| Some((directory, confirmation(&text)?)));
@@ -143,12 +143,12 @@ pub(super) use select_departures;
 pub(super) async fn departures(
     query: Statement,
     connection: &mut Connection,
-) -> Result<Vec<Departure>, StoreError> {
+) -> Result<Vec<DeletedAccount>, StoreError> {
     query.fetch_all(connection).await?.iter().map(departure).collect()
 }
 
-fn departure(row: &Row) -> Result<Departure, StoreError> {
-    Ok(Departure {
+fn departure(row: &Row) -> Result<DeletedAccount, StoreError> {
+    Ok(DeletedAccount {
         account: AccountId(uuid(row, "account_id")?),
         namespace: row.get("namespace")?,
         owner: Owner {
@@ -163,8 +163,8 @@ fn departure(row: &Row) -> Result<Departure, StoreError> {
     })
 }
 
-fn content(row: &Row) -> Result<Content, StoreError> {
-    Ok(Content {
+fn content(row: &Row) -> Result<AccountSpec, StoreError> {
+    Ok(AccountSpec {
         email: Email::stored(row.get("email")?),
         lifecycle: lifecycle(row, "state")?,
         group: row.get("group_name")?,
@@ -233,19 +233,19 @@ pub(super) fn uuid(row: &Row, column: &'static str) -> Result<Uuid, StoreError> 
 }
 
 /// Returns whether the person may log in, as a column says.
-pub(super) fn lifecycle(row: &Row, column: &'static str) -> Result<Lifecycle, StoreError> {
+pub(super) fn lifecycle(row: &Row, column: &'static str) -> Result<LoginState, StoreError> {
     match row.get(column)? {
-        "Enabled" => Ok(Lifecycle::Enabled),
-        "Disabled" => Ok(Lifecycle::Disabled),
+        "Enabled" => Ok(LoginState::Enabled),
+        "Disabled" => Ok(LoginState::Disabled),
         _ => Err(corrupt(column)),
     }
 }
 
 /// Returns how a column says whether the person may log in.
-pub(super) fn lifecycle_text(lifecycle: Lifecycle) -> &'static str {
+pub(super) fn lifecycle_text(lifecycle: LoginState) -> &'static str {
     match lifecycle {
-        Lifecycle::Enabled => "Enabled",
-        Lifecycle::Disabled => "Disabled",
+        LoginState::Enabled => "Enabled",
+        LoginState::Disabled => "Disabled",
     }
 }
 
@@ -298,7 +298,7 @@ pub(super) fn permission_texts(permissions: &Permissions) -> String {
 
 /// Which of the groups that organizations declare are read: they may be thousands, with hundreds of
 /// permissions each.
-pub(super) enum Declared<'a> {
+pub(super) enum GroupColumns<'a> {
     /// All of them.
     All,
     /// Those of these namespaces and names.
@@ -314,7 +314,7 @@ pub(super) enum Declared<'a> {
 
 /// What the store knows of some organizations.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known {
+pub(super) struct OrganizationCache {
     claims: HashMap<String, CustomerId>,
     claimants: HashMap<CustomerId, String>,
     groups: HashMap<String, BTreeMap<String, GroupContent>>,
@@ -322,13 +322,13 @@ pub(super) struct Known {
     directories: BTreeSet<String>,
 }
 
-impl Known {
+impl OrganizationCache {
     /// Reads what is known of the namespaces, and who claimed the customer IDs.
     pub(super) async fn load<'a>(
         connection: &mut Connection,
         namespaces: impl Iterator<Item = &'a str>,
         customer_ids: impl Iterator<Item = &'a str>,
-        declared: Declared<'_>,
+        declared: GroupColumns<'_>,
     ) -> Result<Self, StoreError> {
         let namespaces = texts(namespaces.collect::<BTreeSet<_>>());
         let customer_ids = texts(customer_ids.collect::<BTreeSet<_>>());
@@ -346,19 +346,19 @@ impl Known {
             known.claim(row.get("namespace")?, customer_id);
         }
         let groups = match declared {
-            Declared::All => statement(concat!(
+            GroupColumns::All => statement(concat!(
                 "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE namespace IN (",
                 texts!("$1"),
                 ")"
             ))
             .bind(&namespaces),
-            Declared::Named(names) => statement(concat!(
+            GroupColumns::Named(names) => statement(concat!(
                 "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE (namespace, name) IN (",
                 pairs!("$1"),
                 ")"
             ))
             .bind(json(&names)),
-            Declared::Concerned { names, accounts } => statement(concat!(
+            GroupColumns::Concerned { names, accounts } => statement(concat!(
                 "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE (namespace, name) IN (",
                 pairs!("$1"),
                 ") UNION ALL SELECT namespace, name, full_control, permissions, self_service FROM groups \
@@ -441,7 +441,7 @@ impl Known {
 
     pub(super) fn has_group(&self, namespace: &str, name: &str) -> bool {
         let declared = self.groups.get(namespace).is_some_and(|groups| groups.contains_key(name));
-        declared || GroupContent::undeclared(name).is_some()
+        declared || GroupContent::built_in(name).is_some()
     }
 
     pub(super) fn put_group(&mut self, namespace: String, name: String, content: GroupContent) {
@@ -457,11 +457,11 @@ impl Known {
     /// Returns what a group gives its members.
     pub(super) fn group(&self, namespace: &str, name: &str) -> Option<GroupContent> {
         let declared = self.groups.get(namespace).and_then(|groups| groups.get(name)).cloned();
-        declared.or_else(|| GroupContent::undeclared(name))
+        declared.or_else(|| GroupContent::built_in(name))
     }
 
-    pub(super) fn is_administrator(&self, namespace: &str, content: &Content) -> bool {
-        content.lifecycle == Lifecycle::Enabled
+    pub(super) fn is_administrator(&self, namespace: &str, content: &AccountSpec) -> bool {
+        content.lifecycle == LoginState::Enabled
             && self.group(namespace, &content.group).is_some_and(|group| group.full_control)
     }
 
@@ -512,7 +512,7 @@ pub(super) async fn directories(
 /// Returns how many accounts of each namespace use what.
 pub(super) async fn counts(
     connection: &mut Connection,
-    namespaces: &HashMap<String, Leaving>,
+    namespaces: &HashMap<String, Deleting>,
 ) -> Result<HashMap<String, Counts>, StoreError> {
     let mut counts: HashMap<String, Counts> =
         namespaces.keys().map(|namespace| (namespace.clone(), Counts::default())).collect();

@@ -8,24 +8,24 @@ use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 
 use super::*;
 use crate::domain::account::{
-    AccountId, Confirmation, Content, Lifecycle, Revision, TransactionId, TransactionKind,
+    AccountId, AccountSpec, DirectoryAck, LoginState, Revision, TransactionId, TransactionKind,
 };
 use crate::domain::group::GroupContent;
 use crate::domain::organization::{CustomerId, LoginName};
-use crate::plan::{AccountChange, AccountPlan, ConfirmPlan, GroupPlan, SeenAccount};
+use crate::plan::{AccountChange, AccountPlan, ConfirmPlan, GroupPlan, Precondition};
 
 fn groups(count: usize) -> Vec<Plan> {
     let put = |number| GroupPlan::Put {
         namespace: "acme".to_owned(),
         name: format!("group {number} {}", "x".repeat(1000)),
         content: GroupContent::default(),
-        leaving: Leaving::default(),
+        leaving: Deleting::default(),
     };
     (0..count).map(|number| Plan::Group(put(number))).collect()
 }
 
-fn now() -> Occasion {
-    Occasion { now: jiff::Timestamp::UNIX_EPOCH, deadline: jiff::Timestamp::UNIX_EPOCH }
+fn now() -> CommitTime {
+    CommitTime { now: jiff::Timestamp::UNIX_EPOCH, deadline: jiff::Timestamp::UNIX_EPOCH }
 }
 
 /// A store that doesn't wait long for others.
@@ -133,7 +133,7 @@ fn user(number: usize) -> UserName {
     ("acme".to_owned(), format!("u{number}"))
 }
 
-fn plan_for(account: &Account, change: AccountChange, seen: Vec<SeenAccount>) -> Plan {
+fn plan_for(account: &Account, change: AccountChange, seen: Vec<Precondition>) -> Plan {
     let organization = Organization {
         namespace: "acme".to_owned(),
         customer_id: CustomerId::parse("acme").unwrap(),
@@ -144,8 +144,8 @@ fn plan_for(account: &Account, change: AccountChange, seen: Vec<SeenAccount>) ->
         owner,
         change,
         moves: vec![],
-        keeps: vec![],
-        seen,
+        freezes: vec![],
+        preconditions: seen,
         leaving,
     }))
 }
@@ -154,7 +154,7 @@ fn plan_for(account: &Account, change: AccountChange, seen: Vec<SeenAccount>) ->
 /// beside another.
 async fn edits(store: &SqlStore) -> Vec<Plan> {
     let users: Vec<UserName> = [0, 5, 6, 7, 8].map(user).into();
-    let found = store.lineage(&users).await.unwrap();
+    let found = store.inheritance_chain(&users).await.unwrap();
     let [root, source, gone, edited, seen] = [0, 5, 6, 7, 8].map(|number| &found[&user(number)]);
     let update = |account: &Account, content| AccountChange::Update {
         account: account.id,
@@ -169,17 +169,17 @@ async fn edits(store: &SqlStore) -> Vec<Plan> {
         from: account.revision,
         transaction: TransactionId::of_create(&account.owner.name),
     };
-    let disabled = Content { lifecycle: Lifecycle::Disabled, ..root.content.clone() };
+    let disabled = AccountSpec { lifecycle: LoginState::Disabled, ..root.content.clone() };
     let copy = AccountChange::Create {
         id: None,
         transaction: TransactionId::of_create("copy"),
         login_name: LoginName::stored("copy.acme".to_owned()),
-        content: Content { email: root.content.email.placeholder(1), ..edited.content.clone() },
+        content: AccountSpec { email: root.content.email.placeholder(1), ..edited.content.clone() },
         password: None,
     };
     let mut copied = edited.clone();
     "copy".clone_into(&mut copied.owner.name);
-    let seen = vec![SeenAccount { account: seen.id, revision: seen.revision }];
+    let seen = vec![Precondition { account: seen.id, revision: seen.revision }];
     vec![
         plan_for(root, update(root, disabled), vec![]),
         plan_for(source, delete(source), vec![]),
@@ -212,7 +212,7 @@ async fn steps_among(users: i64) -> Vec<(&'static str, u64)> {
     let steps = counted(&store).await;
     let taken = || steps.swap(0, Ordering::Relaxed);
     let mut counted = vec![];
-    assert_eq!(store.lineage(&[user(30)]).await.unwrap().len(), 10);
+    assert_eq!(store.inheritance_chain(&[user(30)]).await.unwrap().len(), 10);
     counted.push(("lineage", taken()));
     assert_eq!(store.heirs(&[user(5)]).await.unwrap()[&user(5)].len(), 20);
     counted.push(("heirs", taken()));
@@ -271,13 +271,13 @@ async fn steps_of_a_month(ended: i64) -> u64 {
         count_steps(reader.in_sqlite().unwrap(), steps.clone()).await;
     }
     drop(readers);
-    let period = Period::of("2026-11".parse().unwrap(), &Zone::UTC);
+    let period = Period::of("2026-11".parse().unwrap(), &BillingTimeZone::UTC);
     let mut found = 0;
     let mut take = |_| {
         found += 1;
         ControlFlow::Continue(())
     };
-    store.lives(&period, None, &mut take).await.unwrap();
+    store.lifetimes(&period, None, &mut take).await.unwrap();
     assert_eq!(found, 100);
     steps.load(Ordering::Relaxed)
 }
@@ -331,7 +331,7 @@ fn planted(kind: u32, number: u64) -> uuid::Uuid {
 fn confirmation(account: AccountId, revision: i64) -> Plan {
     let confirmed = [(
         "one".to_owned(),
-        Confirmation { revision: Revision(revision), fingerprint: None, handle: None },
+        DirectoryAck { revision: Revision(revision), fingerprint: None, handle: None },
     )]
     .into();
     Plan::Confirm(ConfirmPlan { namespace: "acme".to_owned(), account, confirmed })
@@ -344,9 +344,9 @@ async fn steps_after(gone: i64) -> Vec<(&'static str, u64)> {
     let (store, _) = impatient(&folder).await;
     fill(&store, 60).await;
     let one: BTreeSet<String> = ["one".to_owned()].into();
-    store.use_directories(&one, now().now).await.unwrap();
+    store.set_directories(&one, now().now).await.unwrap();
     fill_journal(&store, gone).await;
-    let alice = store.lineage(&[user(6)]).await.unwrap().remove(&user(6)).unwrap();
+    let alice = store.inheritance_chain(&[user(6)]).await.unwrap().remove(&user(6)).unwrap();
     let departed = AccountId(planted(1, 3));
     let delete = |account: &Account, transaction| {
         plan_for(
@@ -355,7 +355,7 @@ async fn steps_after(gone: i64) -> Vec<(&'static str, u64)> {
             vec![],
         )
     };
-    let disabled = Content { lifecycle: Lifecycle::Disabled, ..alice.content.clone() };
+    let disabled = AccountSpec { lifecycle: LoginState::Disabled, ..alice.content.clone() };
     let disable = AccountChange::Update {
         account: alice.id,
         from: alice.revision,
@@ -369,11 +369,11 @@ async fn steps_after(gone: i64) -> Vec<(&'static str, u64)> {
     let mut counted = vec![];
     let wanted = [(user(7), "gone 57".to_owned()), (user(8), "nobody".to_owned())];
     assert_eq!(
-        store.departures(&wanted).await.unwrap()[&user(7)].account,
+        store.deleted_accounts(&wanted).await.unwrap()[&user(7)].account,
         AccountId(planted(1, 57))
     );
     counted.push(("departures", taken()));
-    assert_eq!(store.unconfirmed_departures().await.unwrap().len(), 5);
+    assert_eq!(store.pending_deletions().await.unwrap().len(), 5);
     counted.push(("unconfirmed departures", taken()));
     assert_eq!(store.find(&[AccountKey::Id(alice.id)]).await.unwrap().len(), 1);
     counted.push(("an account by its id", taken()));
@@ -399,10 +399,10 @@ async fn steps_after(gone: i64) -> Vec<(&'static str, u64)> {
     }
     let two = ["one".to_owned(), "two".to_owned()].into();
     for (what, directories) in [("another directory", &two), ("the same directories", &two)] {
-        store.use_directories(directories, now().now).await.unwrap();
+        store.set_directories(directories, now().now).await.unwrap();
         counted.push((what, taken()));
     }
-    assert_eq!(store.unconfirmed_departures().await.unwrap().len(), 5);
+    assert_eq!(store.pending_deletions().await.unwrap().len(), 5);
     assert!(counted.iter().all(|(_, steps)| *steps > 0), "somebody else answered: {counted:?}");
     counted
 }

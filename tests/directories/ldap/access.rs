@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use roster::provisioning::Entry;
 
-use super::World;
+use super::ClusterCache;
 use super::people::{gone, person, whole_person, with};
 
 const PASSWORD: &str = "gate Turnip, 41 onward";
@@ -20,26 +20,26 @@ fn in_group(entry: &Entry, group: &str) -> Entry {
 
 #[tokio::test]
 async fn who_is_disabled_cannot_log_in_also_where_their_password_is_not_shown_any_more() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let directory = world.directory_as("writer").await;
     world.observer.set_access(&[EVERYTHING]).await;
     let alice = world.confirmed(&directory, &whole_person("alice", PASSWORD)).await;
     let bob = world.confirmed(&directory, &whole_person("bob", PASSWORD)).await;
     // The entry shows its password, and then nobody's does any more.
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     world.observer.set_access(&[UNREADABLE_PASSWORDS, EVERYTHING]).await;
-    directory.bring(&with(&alice, |person| person.active = false)).await.unwrap();
+    directory.provision(&with(&alice, |person| person.active = false)).await.unwrap();
     assert!(!world.observer.binds("alice.acme", PASSWORD).await);
     assert_eq!(world.observer.value(&alice, "userPassword").await, None);
     // Who has no password any more is no other case.
-    directory.bring(&with(&bob, |person| person.password = None)).await.unwrap();
+    directory.provision(&with(&bob, |person| person.password = None)).await.unwrap();
     assert!(!world.observer.binds("bob.acme", PASSWORD).await);
 }
 
 #[tokio::test]
 async fn a_group_is_left_also_where_its_members_are_not_shown_any_more() {
     for has_handle in [true, false] {
-        let world = World::new().await;
+        let world = ClusterCache::new().await;
         let directory = world.directory_as("writer").await;
         world.observer.set_access(&[EVERYTHING]).await;
         let before = |name| Entry { handle: None, ..person(name) };
@@ -53,7 +53,7 @@ async fn a_group_is_left_also_where_its_members_are_not_shown_any_more() {
         world.observer.set_access(&[UNREADABLE_MEMBERS, UNREADABLE_MEMBER_OF, EVERYTHING]).await;
 
         let alice = in_group(&alice, "users");
-        let provisioned = directory.bring(&alice).await.unwrap();
+        let provisioned = directory.provision(&alice).await.unwrap();
         assert!(provisioned.wrote);
         assert_eq!(
             world.observer.members("acme.administrators").await,
@@ -65,7 +65,7 @@ async fn a_group_is_left_also_where_its_members_are_not_shown_any_more() {
         );
 
         // The last one's group goes with them.
-        directory.bring(&in_group(&bob, "users")).await.unwrap();
+        directory.provision(&in_group(&bob, "users")).await.unwrap();
         assert_eq!(world.observer.groups().await.into_keys().collect::<Vec<_>>(), ["acme.users"]);
 
         // And who is disabled is in nothing but their own group.
@@ -80,7 +80,7 @@ async fn a_group_is_left_also_where_its_members_are_not_shown_any_more() {
             ("member", &[&dn]),
         ];
         world.observer.add(group, &secret).await;
-        directory.bring(&with(&bob, |person| person.active = false)).await.unwrap();
+        directory.provision(&with(&bob, |person| person.active = false)).await.unwrap();
         assert_eq!(world.observer.members("acme.secret").await, BTreeSet::new());
         assert!(world.observer.members("acme.users").await.contains("bob.acme"));
     }
@@ -88,7 +88,7 @@ async fn a_group_is_left_also_where_its_members_are_not_shown_any_more() {
 
 #[tokio::test]
 async fn who_is_gone_is_in_no_group_also_where_no_group_shows_its_members() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let directory = world.directory_as("writer").await;
     world.observer.set_access(&[EVERYTHING]).await;
     let alice = world.confirmed(&directory, &whole_person("alice", PASSWORD)).await;
@@ -108,11 +108,11 @@ async fn who_is_gone_is_in_no_group_also_where_no_group_shows_its_members() {
     }
     // Who is disabled keeps what others gave them.
     world.observer.set_access(&[UNREADABLE_MEMBERS, EVERYTHING]).await;
-    directory.bring(&with(&alice, |person| person.active = false)).await.unwrap();
+    directory.provision(&with(&alice, |person| person.active = false)).await.unwrap();
     let kept = ["acme.users", "choir", "wiki"].map(str::to_owned);
     assert_eq!(world.observer.member_of(&alice).await, BTreeSet::from(kept));
 
-    directory.bring(&gone(&alice)).await.unwrap();
+    directory.provision(&gone(&alice)).await.unwrap();
     let left: BTreeSet<String> = world.observer.groups().await.into_values().flatten().collect();
     assert_eq!(left, BTreeSet::from(["bob.acme".to_owned(), "them".to_owned()]));
 
@@ -126,7 +126,7 @@ async fn who_is_gone_is_in_no_group_also_where_no_group_shows_its_members() {
             .await;
     }
     world.observer.set_access(&[UNREADABLE_MEMBERS, UNREADABLE_MEMBER_OF, EVERYTHING]).await;
-    directory.bring(&gone(&bob)).await.unwrap();
+    directory.provision(&gone(&bob)).await.unwrap();
     let left: BTreeSet<String> = world.observer.groups().await.into_values().flatten().collect();
     assert_eq!(left, BTreeSet::from(["them".to_owned()]));
 }

@@ -2,7 +2,7 @@
 
 use roster::provisioning::{Directory, DirectoryError};
 
-use super::World;
+use super::ClusterCache;
 use super::people::{gone, person, whole_person, with};
 use super::server::Server;
 
@@ -70,7 +70,7 @@ fn the_command_line_takes_an_address_with_its_commas() {
 
 #[tokio::test]
 async fn a_wrong_password_is_said_without_the_password_and_the_right_one_is_read_anew() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = person("alice");
     let file = world.server.folder().join("password");
     for (wrong, why) in
@@ -79,17 +79,17 @@ async fn a_wrong_password_is_said_without_the_password_and_the_right_one_is_read
         let right = std::fs::read_to_string(&file).unwrap();
         let directory = Directory::open(&world.server.url()).unwrap();
         std::fs::write(&file, wrong).unwrap();
-        let outcome = directory.bring(&alice).await;
+        let outcome = directory.provision(&alice).await;
         std::fs::write(&file, &right).unwrap();
         let Err(error @ DirectoryError::Unauthorized(_)) = outcome else { panic!("{outcome:?}") };
         let said = format!("{error} {error:?} {directory:?}");
         assert!(said.contains(why) && said.contains("password"), "{said}");
         assert!(!said.contains("not the password") && !said.contains(right.trim()), "{said}");
-        directory.bring(&alice).await.unwrap();
+        directory.provision(&alice).await.unwrap();
     }
     std::fs::remove_file(&file).unwrap();
     let directory = Directory::open(&world.server.url()).unwrap();
-    let outcome = directory.bring(&alice).await;
+    let outcome = directory.provision(&alice).await;
     assert!(
         matches!(outcome, Err(DirectoryError::Unauthorized(ref why)) if why.contains("password-file")),
         "{outcome:?}"
@@ -98,15 +98,15 @@ async fn a_wrong_password_is_said_without_the_password_and_the_right_one_is_read
 
 #[tokio::test]
 async fn a_directory_without_the_units_says_so() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     world.observer.remove("ou=groups,dc=acme,dc=example").await;
-    let outcome = world.directory.bring(&person("alice")).await;
+    let outcome = world.directory.provision(&person("alice")).await;
     assert!(
         matches!(outcome, Err(DirectoryError::Unreachable(ref why)) if why.contains("it has no ou=groups,")),
         "{outcome:?}"
     );
     let elsewhere = world.server.url().replacen("/dc=acme,dc=example?", "/dc=elsewhere?", 1);
-    let outcome = Directory::open(&elsewhere).unwrap().bring(&person("alice")).await;
+    let outcome = Directory::open(&elsewhere).unwrap().provision(&person("alice")).await;
     assert!(
         matches!(outcome, Err(DirectoryError::Unreachable(ref why)) if why.contains("it has no ou=people,")),
         "{outcome:?}"
@@ -115,22 +115,22 @@ async fn a_directory_without_the_units_says_so() {
 
 #[tokio::test]
 async fn a_password_that_roster_may_not_read_goes_all_the_same() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let directory = world.directory_as("writer").await;
     let alice = whole_person("alice", PASSWORD);
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     assert!(world.observer.binds("alice.acme", PASSWORD).await);
-    directory.bring(&with(&alice, |person| person.active = false)).await.unwrap();
+    directory.provision(&with(&alice, |person| person.active = false)).await.unwrap();
     assert!(!world.observer.binds("alice.acme", PASSWORD).await);
     assert_eq!(world.observer.value(&alice, "userPassword").await, None);
-    directory.bring(&gone(&alice)).await.unwrap();
+    directory.provision(&gone(&alice)).await.unwrap();
     assert!(!world.observer.has(&alice).await);
 }
 
 #[tokio::test]
 async fn whoever_may_not_write_an_entry_is_told_so_of_that_entry() {
-    let world = World::new().await;
-    let outcome = world.directory_as("reader").await.bring(&person("alice")).await;
+    let world = ClusterCache::new().await;
+    let outcome = world.directory_as("reader").await.provision(&person("alice")).await;
     assert!(
         matches!(outcome, Err(DirectoryError::Refused(ref why)) if why.contains("insufficientAccess")),
         "{outcome:?}"
@@ -139,16 +139,16 @@ async fn whoever_may_not_write_an_entry_is_told_so_of_that_entry() {
 
 #[tokio::test]
 async fn a_group_that_roster_may_not_write_is_about_whoever_is_in_it() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let directory = world.directory_as("writer").await;
     let alice = person("alice");
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     let (dn, _) = world.observer.entry_of(&alice).await;
     let group = "cn=closed,ou=groups,dc=acme,dc=example";
     let closed: [(&str, &[&str]); 3] =
         [("objectClass", &["groupOfNames"]), ("cn", &["closed"]), ("member", &[&dn])];
     world.observer.add(group, &closed).await;
-    let outcome = directory.bring(&gone(&alice)).await;
+    let outcome = directory.provision(&gone(&alice)).await;
     assert!(
         matches!(outcome, Err(DirectoryError::Refused(ref why)) if why.contains(group)),
         "{outcome:?}"
@@ -160,7 +160,7 @@ async fn tls_is_spoken_with_nobody_but_who_is_trusted() {
     let server = Server::start_with_tls();
     let address = server.url();
     let alice = person("alice");
-    Directory::open(&address).unwrap().bring(&alice).await.unwrap();
+    Directory::open(&address).unwrap().provision(&alice).await.unwrap();
 
     let other = Server::start_with_tls();
     let own = server.folder().join("certs/ca.crt");
@@ -170,12 +170,12 @@ async fn tls_is_spoken_with_nobody_but_who_is_trusted() {
     let (without, _) = address.split_once("&ca-file=").unwrap();
     let misnamed = address.replacen("localhost", "127.0.0.1", 1);
     for untrusted in [unknown.as_str(), without, misnamed.as_str()] {
-        let outcome = Directory::open(untrusted).unwrap().bring(&alice).await;
+        let outcome = Directory::open(untrusted).unwrap().provision(&alice).await;
         let Err(DirectoryError::Unreachable(why)) = outcome else { panic!("{outcome:?}") };
         assert!(why.contains("the certificate of"), "{why}");
     }
     let missing = format!("{without}&ca-file=/nowhere/ca.crt");
-    let outcome = Directory::open(&missing).unwrap().bring(&alice).await;
+    let outcome = Directory::open(&missing).unwrap().provision(&alice).await;
     assert!(
         matches!(outcome, Err(DirectoryError::Unreachable(ref why)) if why.contains("/nowhere/ca.crt")),
         "{outcome:?}"

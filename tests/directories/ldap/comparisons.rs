@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use roster::provisioning::{Directory, DirectoryError, Entry};
 
-use super::World;
+use super::ClusterCache;
 use super::people::{person, whole_person, with};
 
 const PASSWORD: &str = "gate Turnip, 41 onward";
@@ -17,11 +17,11 @@ fn compared(entry: &Entry) -> Entry {
     Entry { compares: true, ..entry.clone() }
 }
 
-async fn is_at_rest(world: &World, directory: &Directory, people: &[Entry]) {
+async fn is_at_rest(world: &ClusterCache, directory: &Directory, people: &[Entry]) {
     let before = world.observer.states().await;
     for round in 0..3 {
         for entry in people {
-            let provisioned = directory.bring(&compared(entry)).await.unwrap();
+            let provisioned = directory.provision(&compared(entry)).await.unwrap();
             assert!(!provisioned.wrote, "round {round}: {entry:?}");
             assert_eq!(provisioned.handle, entry.handle, "round {round}");
         }
@@ -39,7 +39,7 @@ async fn at_rest_nothing_is_written_whatever_the_server_shows() {
     let all: Vec<(&str, &str)> =
         all.iter().map(|(to, right)| (to.as_str(), *right)).chain([EVERYTHING]).collect();
     for access in [&[EVERYTHING][..], &[all[0], EVERYTHING], &[all[0], all[1], EVERYTHING], &all] {
-        let world = World::new().await;
+        let world = ClusterCache::new().await;
         let directory = world.directory_as("writer").await;
         world.observer.set_access(access).await;
         let mut people = vec![];
@@ -57,13 +57,13 @@ async fn at_rest_nothing_is_written_whatever_the_server_shows() {
     }
 }
 
-fn directory_address(world: &World) -> String {
+fn directory_address(world: &ClusterCache) -> String {
     world.server.url().replace("cn=admin", "cn=writer").replace("/password", "/writer")
 }
 
 #[tokio::test]
 async fn what_somebody_changed_is_put_back_and_said() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = world.confirmed(&world.directory, &whole_person("alice", PASSWORD)).await;
     let bob = world
         .confirmed(
@@ -87,11 +87,11 @@ async fn what_somebody_changed_is_put_back_and_said() {
             _ => look.remove(ALICE).await,
         }
         assert_eq!(
-            world.directory.bring(&compared(&alice)).await,
+            world.directory.provision(&compared(&alice)).await,
             Err(DirectoryError::Drifted),
             "change {change}"
         );
-        let provisioned = world.directory.bring(&alice).await.unwrap();
+        let provisioned = world.directory.provision(&alice).await.unwrap();
         assert!(provisioned.wrote, "change {change}");
         assert!(
             look.binds_at(ALICE, PASSWORD).await && !look.binds_at(ALICE, OTHER).await,
@@ -111,14 +111,14 @@ async fn what_somebody_changed_is_put_back_and_said() {
 
 #[tokio::test]
 async fn who_is_disabled_and_was_let_in_by_hand_is_not_let_in_any_more() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = with(&whole_person("alice", PASSWORD), |person| person.active = false);
     let alice = world.confirmed(&world.directory, &alice).await;
     world.observer.set(ALICE, "userPassword", OTHER).await;
     assert!(world.observer.binds_at(ALICE, OTHER).await);
-    assert_eq!(world.directory.bring(&compared(&alice)).await, Err(DirectoryError::Drifted));
+    assert_eq!(world.directory.provision(&compared(&alice)).await, Err(DirectoryError::Drifted));
     assert!(world.observer.binds_at(ALICE, OTHER).await, "a comparison writes nothing");
-    assert!(world.directory.bring(&alice).await.unwrap().wrote);
+    assert!(world.directory.provision(&alice).await.unwrap().wrote);
     assert!(!world.observer.binds_at(ALICE, OTHER).await);
     is_at_rest(&world, &world.directory, &[alice]).await;
 }

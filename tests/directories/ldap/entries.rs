@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use roster::provisioning::Directory;
 
-use super::World;
+use super::ClusterCache;
 use super::people::{gone, person, set_password, whole_person, with};
 use super::proxy::Proxy;
 
@@ -17,7 +17,7 @@ fn some(text: &str) -> Option<String> {
 
 #[tokio::test]
 async fn every_attribute_is_as_the_readme_says() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = whole_person("alice", OLD);
     world.brought(&alice).await;
     let (dn, attributes) = world.observer.entry_of(&alice).await;
@@ -54,7 +54,7 @@ async fn every_attribute_is_as_the_readme_says() {
 
 #[tokio::test]
 async fn a_password_works_until_the_next_one_and_while_the_person_is_enabled() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = whole_person("alice", OLD);
     let binds = async |password| world.observer.binds("alice.acme", password).await;
 
@@ -77,7 +77,7 @@ async fn a_password_works_until_the_next_one_and_while_the_person_is_enabled() {
 
 #[tokio::test]
 async fn a_disabled_person_loses_the_password_even_if_the_rest_is_refused() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = whole_person("alice", OLD);
     world.brought(&alice).await;
     let disabled = with(&alice, |person| {
@@ -91,7 +91,7 @@ async fn a_disabled_person_loses_the_password_even_if_the_rest_is_refused() {
 
 #[tokio::test]
 async fn whoever_loses_a_group_loses_it_even_if_the_rest_is_refused() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = with(&person("alice"), |person| person.group = "administrators".to_owned());
     world.brought(&alice).await;
     let refused = with(&alice, |person| {
@@ -104,7 +104,7 @@ async fn whoever_loses_a_group_loses_it_even_if_the_rest_is_refused() {
 
 #[tokio::test]
 async fn what_changes_is_changed_and_what_is_cleared_goes() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = whole_person("alice", OLD);
     world.brought(&alice).await;
     let changed = with(&alice, |person| {
@@ -131,7 +131,7 @@ async fn what_changes_is_changed_and_what_is_cleared_goes() {
 
 #[tokio::test]
 async fn what_roster_does_not_manage_stays() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = person("alice");
     world.brought(&alice).await;
     let (dn, _) = world.observer.entry_of(&alice).await;
@@ -145,7 +145,7 @@ async fn what_roster_does_not_manage_stays() {
 
 #[tokio::test]
 async fn an_entry_that_is_right_already_is_not_written() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = whole_person("alice", OLD);
     world.brought(&alice).await;
     let state =
@@ -157,7 +157,7 @@ async fn an_entry_that_is_right_already_is_not_written() {
 
 #[tokio::test]
 async fn a_new_person_takes_five_requests() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let proxy = Proxy::start_counting(world.server.port()).await;
     let directory = Directory::open(&world.server.url_at(proxy.port())).unwrap();
     for number in 0..10 {
@@ -165,14 +165,14 @@ async fn a_new_person_takes_five_requests() {
         let bind = u64::from(number == 0);
         let before = proxy.count();
         let entry = whole_person(&format!("user-{number}"), OLD);
-        assert!(directory.bring(&entry).await.unwrap().handle.is_some());
+        assert!(directory.provision(&entry).await.unwrap().handle.is_some());
         assert_eq!(proxy.count() - before, 5 + bind, "{number}");
     }
 }
 
 #[tokio::test]
 async fn somebody_deleted_leaves_neither_entry_nor_membership() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let (alice, bob) = (whole_person("alice", OLD), person("bob"));
     world.brought(&alice).await;
     world.brought(&bob).await;
@@ -190,7 +190,7 @@ async fn somebody_deleted_leaves_neither_entry_nor_membership() {
 
 #[tokio::test]
 async fn an_entry_that_was_renamed_gets_its_name_back() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = whole_person("alice", OLD);
     world.brought(&alice).await;
     let (dn, _) = world.observer.entry_of(&alice).await;
@@ -206,7 +206,7 @@ async fn an_entry_that_was_renamed_gets_its_name_back() {
 
 #[tokio::test]
 async fn names_of_any_signs_are_kept_to_the_letter() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let names = [
         "Smith, Alice",
         "Alice + Bob",

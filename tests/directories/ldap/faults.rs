@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use super::people::{gone, person, set_password, whole_person, with};
 use super::proxy::{Loss, Proxy};
-use super::{World, bring_until_confirmed};
+use super::{ClusterCache, bring_until_confirmed};
 
 const PASSWORD: &str = "gate Turnip, 41 onward";
 const NEXT: &str = "onward Turnip, 14 gates";
@@ -20,7 +20,7 @@ fn groups(pairs: &[(&str, &[&str])]) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 /// A life with every kind of step; after each the server has exactly what it should.
-async fn lives(world: &World, directory: &Directory) {
+async fn lives(world: &ClusterCache, directory: &Directory) {
     let look = &world.observer;
     let bob = person("bob");
     bring_until_confirmed(directory, &bob).await;
@@ -64,7 +64,7 @@ async fn lives(world: &World, directory: &Directory) {
 }
 
 async fn whatever_is_lost(loss: Loss) {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let mut nth = 0;
     loop {
         nth += 1;
@@ -91,7 +91,7 @@ async fn everything_is_right_whatever_request_is_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_has_everything_right_once_it_is_back() {
-    let mut world = World::new().await;
+    let mut world = ClusterCache::new().await;
     let people: Vec<Entry> = (0..200).map(|number| person(&format!("user-{number}"))).collect();
     let moved: Vec<Entry> = people
         .iter()
@@ -102,7 +102,7 @@ async fn a_server_that_is_killed_has_everything_right_once_it_is_back() {
         let bring_all = async {
             join_all(entries.iter().map(|entry| async {
                 let deadline = Instant::now() + Duration::from_secs(60);
-                while let Err(error) = world.directory.bring(entry).await {
+                while let Err(error) = world.directory.provision(entry).await {
                     assert!(Instant::now() < deadline, "{error}");
                     tokio::task::yield_now().await;
                 }
@@ -146,11 +146,11 @@ async fn a_server_that_is_killed_has_everything_right_once_it_is_back() {
 
 #[tokio::test]
 async fn a_server_that_was_restarted_is_not_a_failure() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = person("alice");
     world.brought(&alice).await;
     world.server.kill();
-    let Err(DirectoryError::Unreachable(_)) = world.directory.bring(&alice).await else {
+    let Err(DirectoryError::Unreachable(_)) = world.directory.provision(&alice).await else {
         panic!("it is down")
     };
     world.server.resume();
@@ -162,14 +162,14 @@ async fn a_server_that_was_restarted_is_not_a_failure() {
 
 #[tokio::test]
 async fn a_connection_that_died_unnoticed_is_made_anew() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     // A new entry takes fewer requests, so that this one is on a connection that was good before.
     let proxy = Proxy::start(world.server.port(), Loss::Request, 8).await;
     let directory = Directory::open(&world.server.url_at(proxy.port())).unwrap();
     let alice = person("alice");
     let mut brought = 0;
     while !proxy.has_cut() {
-        directory.bring(&alice).await.unwrap();
+        directory.provision(&alice).await.unwrap();
         brought += 1;
     }
     assert!(brought > 1);
@@ -177,15 +177,15 @@ async fn a_connection_that_died_unnoticed_is_made_anew() {
 
 #[tokio::test]
 async fn a_server_that_never_answers_does_not_hold_anybody_up_for_long() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let directory =
         Directory::open(&world.server.url_at(silent.local_addr().unwrap().port())).unwrap();
     let began = Instant::now();
     let entries: Vec<Entry> = (0..16).map(|number| person(&format!("user-{number}"))).collect();
-    for outcome in join_all(entries.iter().map(|entry| directory.bring(entry))).await {
+    for outcome in join_all(entries.iter().map(|entry| directory.provision(entry))).await {
         match outcome {
-            Err(DirectoryError::Silent) => {}
+            Err(DirectoryError::Timeout) => {}
             Err(DirectoryError::Unreachable(why)) => {
                 assert_eq!(why, "it didn't answer within 10 s")
             }
@@ -197,7 +197,7 @@ async fn a_server_that_never_answers_does_not_hold_anybody_up_for_long() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_ldap_is_nonsense() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     for answer in [
         &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
         b"\x30\x05\x02\x01\x01\x61\x00",
@@ -214,8 +214,8 @@ async fn an_answer_that_is_not_ldap_is_nonsense() {
                 let _ = tokio::io::AsyncWriteExt::write_all(&mut client, answer).await;
             }
         });
-        match directory.bring(&person("alice")).await {
-            Err(DirectoryError::Unreachable(_) | DirectoryError::Nonsense(_)) => {}
+        match directory.provision(&person("alice")).await {
+            Err(DirectoryError::Unreachable(_) | DirectoryError::Protocol(_)) => {}
             other => panic!("{other:?}"),
         }
     }

@@ -9,14 +9,14 @@ use ldap3::Mod;
 use ldap3::controls::{Assertion, MakeCritical, RawControl};
 use roster::provisioning::{Entry, Groups};
 
-use super::World;
+use super::ClusterCache;
 use super::people::{gone, person, with};
 
 fn names(people: &[Entry]) -> BTreeSet<String> {
     people.iter().map(|entry| entry.person.as_ref().unwrap().login_name.clone()).collect()
 }
 
-async fn bring_at_once(world: &World, entries: &[Entry]) {
+async fn bring_at_once(world: &ClusterCache, entries: &[Entry]) {
     join_all(entries.iter().map(|entry| world.brought(entry))).await;
 }
 
@@ -26,7 +26,7 @@ fn sixty_four() -> Vec<Entry> {
 
 #[tokio::test]
 async fn somebody_who_changes_groups_is_in_one() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = person("alice");
     world.brought(&alice).await;
     world.brought(&with(&alice, |person| person.group = "administrators".to_owned())).await;
@@ -42,7 +42,7 @@ async fn somebody_who_changes_groups_is_in_one() {
 
 #[tokio::test]
 async fn sixty_four_join_a_group_at_once_and_leave_it_at_once() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     for _ in 0..3 {
         let people = sixty_four();
         bring_at_once(&world, &people).await;
@@ -65,7 +65,7 @@ async fn sixty_four_join_a_group_at_once_and_leave_it_at_once() {
 
 #[tokio::test]
 async fn nobody_is_lost_while_others_come_and_go_through_the_same_groups() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let mut people: Vec<Entry> = (0..8).map(|number| person(&format!("user-{number}"))).collect();
     for round in 0..40 {
         // Each group is emptied and filled at the same time, so that it comes and goes all the
@@ -94,7 +94,7 @@ async fn nobody_is_lost_while_others_come_and_go_through_the_same_groups() {
 
 #[tokio::test]
 async fn two_organizations_have_groups_of_one_name_each() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = person("alice");
     let mut bob = with(&person("bob"), |person| person.login_name = "bob.other".to_owned());
     bob.organization = "other".to_owned();
@@ -107,7 +107,7 @@ async fn two_organizations_have_groups_of_one_name_each() {
 
 #[tokio::test]
 async fn somebody_in_more_groups_than_are_read_at_once_leaves_them_all() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = person("alice");
     world.brought(&alice).await;
     let (dn, _) = world.observer.entry_of(&alice).await;
@@ -138,7 +138,7 @@ async fn somebody_in_more_groups_than_are_read_at_once_leaves_them_all() {
 
 /// Has the server change a group and forget the member's `memberOf`, as it does when it is killed
 /// in between.
-async fn change_group_alone(world: &World, group: &str, change: Mod<&str>) {
+async fn change_group_alone(world: &ClusterCache, group: &str, change: Mod<&str>) {
     let group = format!("cn={group},ou=groups,dc=acme,dc=example");
     let asserted = Assertion { filter: "(objectClass=groupOfNames)" }.critical();
     let mut ldap = world.observer.ldap();
@@ -150,7 +150,7 @@ async fn change_group_alone(world: &World, group: &str, change: Mod<&str>) {
         .unwrap();
 }
 
-async fn delete_group_alone(world: &World, group: &str) {
+async fn delete_group_alone(world: &ClusterCache, group: &str) {
     let group = format!("cn={group},ou=groups,dc=acme,dc=example");
     let asserted = Assertion { filter: "(objectClass=groupOfNames)" }.critical();
     world
@@ -166,7 +166,7 @@ async fn delete_group_alone(world: &World, group: &str) {
 
 #[tokio::test]
 async fn member_of_is_put_right_where_the_server_forgot_it() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let (alice, bob) = (
         person("alice"),
         with(&person("bob"), |person| person.group = "administrators".to_owned()),
@@ -222,7 +222,7 @@ async fn member_of_is_put_right_where_the_server_forgot_it() {
 }
 
 /// Adds a group as roster does, unless it is there.
-async fn found_group(world: &World, name: &str, member: &str) {
+async fn found_group(world: &ClusterCache, name: &str, member: &str) {
     let attributes = [
         ("objectClass", "groupOfNames"),
         ("cn", name),
@@ -243,7 +243,7 @@ async fn found_group(world: &World, name: &str, member: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_else_may_found_the_group_at_the_moment_of_joining() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let (founder, bob) = (person("founder"), person("bob"));
     world.brought(&founder).await;
     world.brought(&bob).await;
@@ -267,7 +267,7 @@ async fn somebody_else_may_found_the_group_at_the_moment_of_joining() {
 
 #[tokio::test]
 async fn there_are_no_groups_to_drop() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = person("alice");
     world.brought(&alice).await;
     world.directory.drop_groups(&Groups::new()).await.unwrap();
@@ -276,7 +276,7 @@ async fn there_are_no_groups_to_drop() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_are_brought_at_a_rate() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let count: usize =
         std::env::var("ROSTER_LDAP_MANY").ok().and_then(|many| many.parse().ok()).unwrap_or(500);
     let people: Vec<Entry> = (0..count).map(|number| person(&format!("user-{number}"))).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::stream::{self, StreamExt};
 use roster::provisioning::{Entry, ListedEntry};
 
-use super::World;
+use super::ClusterCache;
 use super::people::{person, whole_person, with};
 
 const PASSWORD: &str = "gate Turnip, 41 onward";
@@ -17,7 +17,7 @@ fn by_login_name(listed: Vec<ListedEntry>) -> BTreeMap<String, ListedEntry> {
 
 #[tokio::test]
 async fn everybody_is_listed_with_their_account_and_their_groups() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let directory = world.directory_as("writer").await;
     world.observer.set_access(&[EVERYTHING]).await;
     let alice = world.confirmed(&directory, &whole_person("alice", PASSWORD)).await;
@@ -51,7 +51,7 @@ async fn everybody_is_listed_with_their_account_and_their_groups() {
         assert_eq!(listed["bob.acme"].active, !knows_passwords);
         for (name, entry) in [("alice.acme", &alice), ("bob.acme", &bob)] {
             let by_list = Entry { handle: Some(listed[name].handle.clone()), ..entry.clone() };
-            let handle = directory.bring(&by_list).await.unwrap().handle;
+            let handle = directory.provision(&by_list).await.unwrap().handle;
             assert_eq!(handle, entry.handle);
         }
     }
@@ -59,7 +59,7 @@ async fn everybody_is_listed_with_their_account_and_their_groups() {
 
 #[tokio::test]
 async fn a_limit_of_the_server_ends_no_list() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let directory = world.directory_as("writer").await;
     world.observer.set_access(&[EVERYTHING]).await;
     let people: Vec<Entry> = (0..1_100).map(|number| person(&format!("user-{number}"))).collect();

@@ -3,15 +3,15 @@
 use roster::domain::account::{AccountId, PostalAddress, Revision};
 use roster::domain::email::Email;
 use roster::domain::organization::LoginName;
-use roster::domain::password::{Password, Person as Names};
-use roster::provisioning::{Entry, LoginPassword, Person};
+use roster::domain::password::{Password, PasswordContext as Names};
+use roster::provisioning::{DirectoryUser, Entry, LoginPassword};
 use uuid::Uuid;
 
 use super::hashing;
 
 /// Returns what a directory is to have of a new account of the organization acme.
 pub(super) fn person(username: &str) -> Entry {
-    let person = Person {
+    let person = DirectoryUser {
         login_name: format!("{username}.acme"),
         email: format!("{username}@acme.example"),
         active: true,
@@ -56,7 +56,7 @@ pub(super) fn whole_person(username: &str, password: &str) -> Entry {
 }
 
 /// Returns the entry at the account's next revision.
-pub(super) fn with(entry: &Entry, change: impl FnOnce(&mut Person)) -> Entry {
+pub(super) fn with(entry: &Entry, change: impl FnOnce(&mut DirectoryUser)) -> Entry {
     let mut entry = entry.clone();
     entry.revision = Revision(entry.revision.0 + 1);
     change(entry.person.as_mut().unwrap());
@@ -69,7 +69,7 @@ pub(super) fn gone(entry: &Entry) -> Entry {
 }
 
 /// Gives somebody a password, hashed as the product does.
-pub(super) fn set_password(person: &mut Person, password: &str) {
+pub(super) fn set_password(person: &mut DirectoryUser, password: &str) {
     let login_name = LoginName::stored(person.login_name.clone());
     let email = Email::parse(&person.email).unwrap();
     let password =

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::World;
+use super::ClusterCache;
 use super::people::{gone, person, whole_person, with};
 
 const PASSWORD: &str = "gate Turnip, 41 onward";
@@ -10,7 +10,7 @@ const PLACE: &str = "uid=alice.acme,ou=people,dc=acme,dc=example";
 
 #[tokio::test]
 async fn an_entry_of_somebody_else_stays_until_it_is_handed_over() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = whole_person("alice", PASSWORD);
     let theirs: [(&str, &[&str]); 4] = [
         ("objectClass", &["inetOrgPerson"]),
@@ -36,7 +36,7 @@ async fn an_entry_of_somebody_else_stays_until_it_is_handed_over() {
 
 #[tokio::test]
 async fn whoever_is_created_anew_waits_until_the_former_account_is_gone() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let former = whole_person("alice", PASSWORD);
     world.brought(&former).await;
     let anew = person("alice");
@@ -57,7 +57,7 @@ async fn whoever_is_created_anew_waits_until_the_former_account_is_gone() {
 
 #[tokio::test]
 async fn a_group_of_somebody_else_is_not_joined_until_it_is_handed_over() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let group = "cn=acme.users,ou=groups,dc=acme,dc=example";
     let theirs: [(&str, &[&str]); 3] =
         [("objectClass", &["groupOfNames"]), ("cn", &["acme.users"]), ("member", &["cn=them"])];
@@ -73,7 +73,7 @@ async fn a_group_of_somebody_else_is_not_joined_until_it_is_handed_over() {
 
 #[tokio::test]
 async fn memberships_that_others_gave_stay_until_the_account_goes() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = person("alice");
     world.brought(&alice).await;
     let group = "cn=choir,ou=groups,dc=acme,dc=example";
@@ -91,7 +91,7 @@ async fn memberships_that_others_gave_stay_until_the_account_goes() {
 
 #[tokio::test]
 async fn two_entries_with_one_number_are_nobodys_guess() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let alice = whole_person("alice", PASSWORD);
     world.brought(&alice).await;
     let number = alice.account.to_string();
@@ -117,7 +117,7 @@ async fn two_entries_with_one_number_are_nobodys_guess() {
 
 #[tokio::test]
 async fn an_entry_of_another_name_that_is_handed_over_takes_its_memberships_along() {
-    let world = World::new().await;
+    let world = ClusterCache::new().await;
     let dave = whole_person("dave", PASSWORD);
     let (number, dn) = (dave.account.to_string(), "cn=Dave Miller,ou=people,dc=acme,dc=example");
     let entry: [(&str, &[&str]); 5] = [

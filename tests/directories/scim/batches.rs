@@ -16,7 +16,7 @@ fn many(organization: &str) -> Vec<Entry> {
 }
 
 async fn bring_all(directory: &Directory, entries: &[Entry]) -> Vec<Result<(), DirectoryError>> {
-    join_all(entries.iter().map(async |entry| directory.bring(entry).await.map(drop))).await
+    join_all(entries.iter().map(async |entry| directory.provision(entry).await.map(drop))).await
 }
 
 /// Brings many new people, and returns how many requests that took.
@@ -114,7 +114,7 @@ async fn who_is_disabled_waits_for_nobody_who_is_new() {
     .await;
     let directory = Directory::open(&proxy.address()).unwrap();
     let mut alice = entry("crowd", person("crowd", "alice"));
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     let crowd = many("crowd");
     let coming = tokio::spawn({
         let directory = directory.clone();
@@ -124,7 +124,7 @@ async fn who_is_disabled_waits_for_nobody_who_is_new() {
         tokio::task::yield_now().await;
     }
     alice.person.as_mut().unwrap().active = false;
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     assert!(!coming.is_finished(), "the others wait still");
     coming.abort();
 }
@@ -195,7 +195,7 @@ async fn an_entry_that_is_linked_in_the_middle_of_a_wave_gets_no_double() {
     let somebody = Somebody::at(&server);
     let id = somebody.post("/Users", serde_json::json!({ "userName": "alice of old" })).await;
     directory.link(&id, &alice.account.to_string()).await.unwrap();
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     let found = somebody.entry_of(&alice).await;
     assert_eq!(
         (&found["id"], &found["userName"]),

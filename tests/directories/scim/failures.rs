@@ -33,7 +33,10 @@ async fn check_poison(
         .collect();
     let plain = Directory::open(&server.address()).unwrap();
     assert!(
-        join_all(entries.iter().map(|entry| plain.bring(entry))).await.iter().all(Result::is_ok)
+        join_all(entries.iter().map(|entry| plain.provision(entry)))
+            .await
+            .iter()
+            .all(Result::is_ok)
     );
     let somebody = Somebody::at(&server);
     let id = somebody.entry_of(&entries[7]).await["id"].as_str().unwrap().to_owned();
@@ -50,7 +53,7 @@ async fn check_poison(
         let person = entry.person.as_mut().unwrap();
         (person.permissions, person.group) = (vec![], "leads".to_owned());
     }
-    let mut brought = join_all(entries.iter().map(|entry| directory.bring(entry))).await;
+    let mut brought = join_all(entries.iter().map(|entry| directory.provision(entry))).await;
     let error = brought.remove(7).unwrap_err();
     assert!(brought.iter().all(Result::is_ok), "{brought:?}");
     let groups = somebody.groups_in(organization).await;
@@ -73,7 +76,7 @@ async fn who_cannot_be_looked_up_is_nobody_elses_failure() {
     }
     let unreadable = Act::Answer(200, vec![], b"<html>".to_vec());
     let error = check_poison("unreadable", 0, unreadable, looks).await;
-    assert!(matches!(error, DirectoryError::Nonsense(_)), "{error}");
+    assert!(matches!(error, DirectoryError::Protocol(_)), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +131,7 @@ async fn what_was_made_together_although_it_failed_is_not_made_again() {
     let directory = Directory::open(&proxy.address()).unwrap();
     let entries: Vec<Entry> =
         (0..MANY).map(|number| entry("made", person("made", &format!("user{number}")))).collect();
-    let brought = join_all(entries.iter().map(|entry| directory.bring(entry))).await;
+    let brought = join_all(entries.iter().map(|entry| directory.provision(entry))).await;
     assert!(brought.iter().all(Result::is_ok), "{brought:?}");
     assert_eq!(Somebody::at(&server).all("/Users").await.len(), MANY);
     assert!(proxy.asked("POST /Users").len() <= 1, "{}", proxy.asked("POST /Users").len());
@@ -151,13 +154,13 @@ async fn nobody_is_said_to_be_disabled_while_what_failed_together_may_let_them_i
     let mut entries: Vec<Entry> =
         (0..MANY).map(|number| entry("late", person("late", &format!("user{number}")))).collect();
     for entry in &mut entries {
-        entry.handle = directory.bring(entry).await.unwrap().handle;
+        entry.handle = directory.provision(entry).await.unwrap().handle;
     }
     fails.store(true, Ordering::Relaxed);
     for entry in &mut entries {
         entry.person.as_mut().unwrap().phone = None;
     }
-    let brought = join_all(entries.iter().map(|entry| directory.bring(entry))).await;
+    let brought = join_all(entries.iter().map(|entry| directory.provision(entry))).await;
     assert!(brought.iter().all(Result::is_ok), "{brought:?}");
     let late = brought
         .iter()
@@ -176,7 +179,7 @@ async fn nobody_is_said_to_be_disabled_while_what_failed_together_may_let_them_i
     let late =
         entries.iter_mut().find(|entry| path.ends_with(&entry.handle.as_ref().unwrap().0)).unwrap();
     late.person.as_mut().unwrap().active = false;
-    assert_eq!(directory.bring(late).await, Err(DirectoryError::Silent));
+    assert_eq!(directory.provision(late).await, Err(DirectoryError::Timeout));
     assert_eq!(Somebody::at(&server).entry_of(late).await["active"], false);
 }
 
@@ -187,7 +190,7 @@ async fn nobody_is_confirmed_without_doubt_while_a_change_of_a_group_that_failed
     let mut entries: Vec<Entry> =
         (0..MANY).map(|number| entry("slow", person("slow", &format!("user{number}")))).collect();
     let plain = Directory::open(&server.address()).unwrap();
-    let brought = join_all(entries.iter().map(|entry| plain.bring(entry))).await;
+    let brought = join_all(entries.iter().map(|entry| plain.provision(entry))).await;
     assert!(brought.iter().all(|brought| !brought.as_ref().unwrap().may_be_late), "{brought:?}");
     let can = abilities(true, 0, true, true);
     let several = |asked: &Asked| {
@@ -204,12 +207,12 @@ async fn nobody_is_confirmed_without_doubt_while_a_change_of_a_group_that_failed
         entry.person.as_mut().unwrap().group = "leads".to_owned();
     }
     let (first, others) = entries.split_first().unwrap();
-    assert!(!directory.bring(first).await.unwrap().may_be_late);
-    let brought = join_all(others.iter().map(|entry| directory.bring(entry))).await;
+    assert!(!directory.provision(first).await.unwrap().may_be_late);
+    let brought = join_all(others.iter().map(|entry| directory.provision(entry))).await;
     assert!(brought.iter().all(Result::is_ok), "{brought:?}");
     assert!(proxy.asked("PATCH /Groups").iter().any(several));
     // Whom it is about nobody knows who comes later.
-    assert!(directory.bring(first).await.unwrap().may_be_late);
+    assert!(directory.provision(first).await.unwrap().may_be_late);
 }
 
 #[tokio::test]
@@ -222,7 +225,7 @@ async fn a_list_that_fails_is_about_the_directory_as_a_whole() {
     .await;
     let error = Directory::open(&proxy.address())
         .unwrap()
-        .bring(&entry("whole", person("whole", "alice")))
+        .provision(&entry("whole", person("whole", "alice")))
         .await
         .unwrap_err();
     assert!(matches!(error, DirectoryError::Unreachable(_)), "{error}");
@@ -249,14 +252,14 @@ async fn delay(organization: &str, bulk: usize, edit: fn(&mut Entry)) -> Duratio
     })
     .await;
     let directory = Directory::open(&proxy.address()).unwrap();
-    directory.bring(&bob).await.unwrap();
+    directory.provision(&bob).await.unwrap();
     hangs.store(true, Ordering::Relaxed);
     for entry in &mut stuck {
         edit(entry);
     }
     let others = tokio::spawn({
         let directory = directory.clone();
-        async move { join_all(stuck.iter().map(|entry| directory.bring(entry))).await }
+        async move { join_all(stuck.iter().map(|entry| directory.provision(entry))).await }
     });
     // Whether they are looked for first depends on what was listed.
     while !proxy.all().iter().any(|asked| mentions(asked, &words)) {
@@ -264,7 +267,7 @@ async fn delay(organization: &str, bulk: usize, edit: fn(&mut Entry)) -> Duratio
     }
     bob.person.as_mut().unwrap().active = false;
     let began = tokio::time::Instant::now();
-    directory.bring(&bob).await.unwrap();
+    directory.provision(&bob).await.unwrap();
     let took = began.elapsed();
     assert_eq!(Somebody::at(&server).entry_of(&bob).await["active"], false);
     assert!(!others.is_finished());
@@ -296,7 +299,7 @@ async fn a_group_that_hangs_holds_up_nobody_else_and_no_way_in() {
     bob.person.as_mut().unwrap().group = "others".to_owned();
     let plain = Directory::open(&server.address()).unwrap();
     for entry in [&alice, &bob] {
-        plain.bring(entry).await.unwrap();
+        plain.provision(entry).await.unwrap();
     }
     let groups = somebody.groups_in("stuckgroup").await;
     let people = groups.iter().find(|group| group["displayName"] == "stuckgroup/people").unwrap();
@@ -315,14 +318,14 @@ async fn a_group_that_hangs_holds_up_nobody_else_and_no_way_in() {
     }
     let stuck = tokio::spawn({
         let (directory, alice) = (directory.clone(), alice.clone());
-        async move { directory.bring(&alice).await }
+        async move { directory.provision(&alice).await }
     });
     while proxy.asked("PATCH /Groups").is_empty() {
         tokio::task::yield_now().await;
     }
     assert_eq!(somebody.entry_of(&alice).await["active"], false);
     let began = tokio::time::Instant::now();
-    directory.bring(&bob).await.unwrap();
+    directory.provision(&bob).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(5));
     assert!(!stuck.is_finished());
     stuck.abort();

@@ -26,7 +26,7 @@ async fn error_of(act: Act) -> DirectoryError {
         Proxy::alone(move |asked| if asked.method == "GET" { empty(asked) } else { act.clone() })
             .await;
     let directory = Directory::open(&proxy.address()).unwrap();
-    directory.bring(&entry("hostile", person("hostile", "alice"))).await.unwrap_err()
+    directory.provision(&entry("hostile", person("hostile", "alice"))).await.unwrap_err()
 }
 
 /// Brings somebody to a server that answers every search so, and returns the error; nothing may be
@@ -37,15 +37,15 @@ async fn error_of_search(act: Act) -> DirectoryError {
             .await;
     let directory = Directory::open(&proxy.address()).unwrap();
     let alice = entry("hostile", person("hostile", "alice"));
-    let error = directory.bring(&alice).await.unwrap_err();
-    assert_eq!(directory.bring(&gone(&alice)).await.unwrap_err(), error);
+    let error = directory.provision(&alice).await.unwrap_err();
+    assert_eq!(directory.provision(&gone(&alice)).await.unwrap_err(), error);
     assert_eq!(proxy.writes().len(), 0);
     error
 }
 
 #[track_caller]
 fn check_nonsense(error: &DirectoryError, words: &str) {
-    assert!(matches!(error, DirectoryError::Nonsense(why) if why.contains(words)), "{error}");
+    assert!(matches!(error, DirectoryError::Protocol(why) if why.contains(words)), "{error}");
 }
 
 /// Brings a person through a life, with two of three writes going ill; retries do the rest.
@@ -64,7 +64,7 @@ async fn check_one_entry(organization: &str, can: Value, ill: Act) {
     let somebody = Somebody::at(&server);
     let bring = async |entry: &Entry| {
         for _ in 0..20 {
-            if directory.bring(entry).await.is_ok() {
+            if directory.provision(entry).await.is_ok() {
                 return;
             }
         }
@@ -125,7 +125,7 @@ async fn a_bulk_whose_reply_is_lost_makes_no_doubles() {
     let mut tries = 0;
     loop {
         let brought =
-            futures::future::join_all(entries.iter().map(|entry| directory.bring(entry))).await;
+            futures::future::join_all(entries.iter().map(|entry| directory.provision(entry))).await;
         tries += 1;
         if brought.iter().all(Result::is_ok) {
             break;
@@ -146,12 +146,12 @@ async fn a_server_that_asks_to_wait_says_for_how_long() {
     let wait = |status: u16, headers: &[&str]| {
         Act::Answer(status, headers.iter().map(|it| (*it).to_owned()).collect(), vec![])
     };
-    let busy = |seconds: Option<u64>| DirectoryError::Busy {
+    let busy = |seconds: Option<u64>| DirectoryError::RateLimited {
         after: seconds.map(Duration::from_secs),
         may_be_done: false,
     };
     // What a gateway answers may come after the write.
-    let unsure = |seconds: u64| DirectoryError::Busy {
+    let unsure = |seconds: u64| DirectoryError::RateLimited {
         after: Some(Duration::from_secs(seconds)),
         may_be_done: true,
     };
@@ -216,13 +216,13 @@ async fn what_may_be_done_although_it_is_answered_otherwise_is_left_open() {
     let wait = || vec!["Retry-After: 7".to_owned()];
     for act in [page(), Act::Answer(503, wait(), vec![]), Act::json(502, &json!({})), Act::Close] {
         let error = error_of(act).await;
-        assert!(error.leaves_open_what_becomes_of_it(), "{error}");
+        assert!(error.outcome_unknown(), "{error}");
     }
     for act in
         [Act::Answer(429, wait(), vec![]), Act::json(400, &json!({})), Act::json(401, &json!({}))]
     {
         let error = error_of(act).await;
-        assert!(!error.leaves_open_what_becomes_of_it(), "{error}");
+        assert!(!error.outcome_unknown(), "{error}");
     }
 }
 
@@ -241,7 +241,7 @@ async fn a_password_that_a_server_repeats_in_its_refusal_is_not_told() {
         "hostile",
         person("hostile", "alice").with_new_password(Some("correct horse battery staple")),
     );
-    let error = Directory::open(&proxy.address()).unwrap().bring(&alice).await.unwrap_err();
+    let error = Directory::open(&proxy.address()).unwrap().provision(&alice).await.unwrap_err();
     assert!(matches!(error, DirectoryError::Refused(_)), "{error}");
     assert!(!error.to_string().contains("horse"), "{error}");
 }
@@ -260,7 +260,7 @@ async fn a_password_is_not_told_however_a_server_repeats_it() {
         })
         .await;
         let alice = entry("hostile", person("hostile", "alice").with_new_password(Some(password)));
-        let error = Directory::open(&proxy.address()).unwrap().bring(&alice).await.unwrap_err();
+        let error = Directory::open(&proxy.address()).unwrap().provision(&alice).await.unwrap_err();
         assert!(matches!(&error, DirectoryError::Refused(why) if why.contains("400")), "{error}");
         assert!(
             !error.to_string().contains("nine") && !error.to_string().contains("lorries"),
@@ -287,7 +287,7 @@ async fn what_a_server_says_of_a_bulk_as_a_whole_is_told_to_nobody() {
     let entries: Vec<Entry> =
         (0..8).map(|number| entry("whole", person("whole", &format!("user{number}")))).collect();
     let brought =
-        futures::future::join_all(entries.iter().map(|entry| directory.bring(entry))).await;
+        futures::future::join_all(entries.iter().map(|entry| directory.provision(entry))).await;
     assert!(!proxy.asked("POST /Bulk").is_empty());
     for answer in brought {
         let error = answer.unwrap_err();
@@ -309,7 +309,7 @@ async fn an_entry_without_the_external_id_is_not_left_behind() {
         })
         .await;
         let alice = entry("hostile", person("hostile", "alice"));
-        let error = Directory::open(&proxy.address()).unwrap().bring(&alice).await.unwrap_err();
+        let error = Directory::open(&proxy.address()).unwrap().provision(&alice).await.unwrap_err();
         assert!(matches!(&error, DirectoryError::Refused(why) if why.contains(words)), "{error}");
         assert_eq!(proxy.asked("DELETE /Users/7").len(), 1);
     }
@@ -327,7 +327,7 @@ async fn an_entry_whose_external_id_is_not_in_the_answer_is_looked_at_before_it_
         _ => Act::json(204, &json!({})),
     })
     .await;
-    Directory::open(&proxy.address()).unwrap().bring(&alice).await.unwrap();
+    Directory::open(&proxy.address()).unwrap().provision(&alice).await.unwrap();
     assert_eq!(proxy.asked("DELETE /Users").len(), 0);
     assert_eq!(proxy.asked("POST /Groups").len(), 1);
 }
@@ -345,11 +345,11 @@ async fn a_server_that_finds_nothing_by_a_filter_that_it_does_not_know_makes_no_
         let directory = Directory::open(&proxy.address()).unwrap();
         let somebody = Somebody::at(&server);
         let mut alice = entry("unfound", person("unfound", "alice"));
-        directory.bring(&alice).await.unwrap();
+        directory.provision(&alice).await.unwrap();
         alice.person.as_mut().unwrap().active = false;
-        directory.bring(&alice).await.unwrap();
+        directory.provision(&alice).await.unwrap();
         assert_eq!(somebody.entry_of(&alice).await["active"], false);
-        directory.bring(&gone(&alice)).await.unwrap();
+        directory.provision(&gone(&alice)).await.unwrap();
         assert_eq!(somebody.entries_of(&alice).await.len(), 0);
     }
 }
@@ -368,7 +368,7 @@ async fn a_redirect_is_not_followed() {
     .await;
     let directory = Directory::open(&proxy.address()).unwrap();
     let error =
-        directory.bring(&entry("redirected", person("redirected", "alice"))).await.unwrap_err();
+        directory.provision(&entry("redirected", person("redirected", "alice"))).await.unwrap_err();
     check_nonsense(&error, "redirects");
     assert_eq!(proxy.asked("GET /Users").len(), 1);
 }
@@ -405,7 +405,7 @@ async fn what_is_no_scim_is_not_taken_for_nothing() {
         json!({ "totalResults": 1, "Resources": [{ "id": "7", "externalId": true }] }),
     ] {
         let error = error_of_search(Act::json(200, &body)).await;
-        assert!(matches!(error, DirectoryError::Nonsense(_)), "{body}: {error}");
+        assert!(matches!(error, DirectoryError::Protocol(_)), "{body}: {error}");
     }
     check_nonsense(&error_of(raw(b"welcome")).await, "JSON");
     check_nonsense(&error_of(Act::json(201, &json!({ "id": true }))).await, "id");
@@ -432,7 +432,7 @@ async fn a_server_that_never_answers_is_waited_for_half_a_minute_at_most() {
     let directory = Directory::open(&proxy.address()).unwrap();
     let alice = entry("hostile", person("hostile", "alice"));
     let began = tokio::time::Instant::now();
-    assert_eq!(directory.bring(&alice).await, Err(DirectoryError::Silent));
+    assert_eq!(directory.provision(&alice).await, Err(DirectoryError::Timeout));
     assert!(began.elapsed() < Duration::from_secs(40));
 }
 
@@ -456,7 +456,7 @@ async fn a_bulk_that_keeps_silent_about_somebody_is_nonsense_for_them_alone() {
         .map(|number| entry("forgotten", person("forgotten", &format!("user{number}"))))
         .collect();
     let brought =
-        futures::future::join_all(entries.iter().map(|entry| directory.bring(entry))).await;
+        futures::future::join_all(entries.iter().map(|entry| directory.provision(entry))).await;
     check_nonsense(brought[3].as_ref().unwrap_err(), "bulk");
     assert!(
         brought.iter().enumerate().all(|(number, it)| number == 3 || it.is_ok()),
@@ -477,7 +477,8 @@ async fn that_nobody_answers_is_told_without_what_was_asked() {
     std::fs::write(&token, "hush-hush").unwrap();
     let address = format!("scim+http://127.0.0.1:{port}/v2?token-file={}", token.display());
     let directory = Directory::open(&address).unwrap();
-    let error = directory.bring(&entry("hostile", person("hostile", "alice"))).await.unwrap_err();
+    let error =
+        directory.provision(&entry("hostile", person("hostile", "alice"))).await.unwrap_err();
     assert!(
         matches!(&error, DirectoryError::Unreachable(why) if why.contains("Connection refused")),
         "{error}"
@@ -486,6 +487,6 @@ async fn that_nobody_answers_is_told_without_what_was_asked() {
     assert!(!text.contains("filter=") && !text.contains("hush-hush"), "{text}");
     std::fs::remove_file(&token).unwrap();
     let fresh = Directory::open(&address).unwrap();
-    let error = fresh.bring(&entry("hostile", person("hostile", "alice"))).await.unwrap_err();
+    let error = fresh.provision(&entry("hostile", person("hostile", "alice"))).await.unwrap_err();
     assert!(error.to_string().contains("token"), "{error}");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use roster::domain::account::PostalAddress;
-use roster::provisioning::{Directory, DirectoryError, Found};
+use roster::provisioning::{Directory, DirectoryError, ImportedUser};
 use serde_json::json;
 
 use super::{Act, Proxy, ScimServer, Somebody, abilities};
@@ -30,7 +30,7 @@ async fn everybody_is_listed_with_what_the_directory_knows_of_them() {
         .post("/Groups", json!({ "displayName": "Everybody", "members": [{ "value": alice_id }, { "value": bob_id }] }))
         .await;
     let found = Directory::open(&server.address()).unwrap().people().await.unwrap().people;
-    let alice = Found {
+    let alice = ImportedUser {
         id: alice_id,
         external_id: Some("hr-7".to_owned()),
         login_name: "alice".to_owned(),
@@ -52,7 +52,7 @@ async fn everybody_is_listed_with_what_the_directory_knows_of_them() {
         further: [("emails", 1)].into(),
         unreadable: vec![],
     };
-    let bob = Found {
+    let bob = ImportedUser {
         id: bob_id,
         external_id: None,
         login_name: "bob".to_owned(),
@@ -179,7 +179,7 @@ async fn what_cannot_be_listed_whole_is_not_listed() {
     })
     .await;
     let error = Directory::open(&proxy.address()).unwrap().people().await.unwrap_err();
-    assert!(matches!(error, DirectoryError::Nonsense(_)), "{error}");
+    assert!(matches!(error, DirectoryError::Protocol(_)), "{error}");
 }
 
 #[tokio::test]

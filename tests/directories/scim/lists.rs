@@ -60,9 +60,9 @@ async fn who_moves_to_a_page_that_was_read_already_is_not_taken_for_gone() {
     })
     .await;
     let directory = Directory::open(&proxy.address()).unwrap();
-    assert_eq!(directory.bring(&gone(&alice)).await, Err(DirectoryError::Conflict));
+    assert_eq!(directory.provision(&gone(&alice)).await, Err(DirectoryError::Conflict));
     assert_eq!(proxy.writes().len(), 0);
-    directory.bring(&gone(&alice)).await.unwrap();
+    directory.provision(&gone(&alice)).await.unwrap();
     assert_eq!(proxy.asked("DELETE /Users/201").len(), 1);
 }
 
@@ -86,7 +86,7 @@ async fn a_server_that_gives_the_first_page_again_and_again_is_not_read_for_ever
     .await;
     let error = Directory::open(&proxy.address()).unwrap().people().await.unwrap_err();
     assert!(
-        matches!(&error, DirectoryError::Nonsense(why) if why.contains("200 of the 300")),
+        matches!(&error, DirectoryError::Protocol(why) if why.contains("200 of the 300")),
         "{error}"
     );
     assert!(proxy.asked("GET /Users").len() <= 3);
@@ -105,10 +105,10 @@ async fn check_without_list(organization: &str, list: Act, longest: Duration) {
     let entries: Vec<Entry> =
         (0..30).map(|number| entry(organization, person(organization, &name(number)))).collect();
     let began = tokio::time::Instant::now();
-    let brought = join_all(entries.iter().map(|entry| directory.bring(entry))).await;
+    let brought = join_all(entries.iter().map(|entry| directory.provision(entry))).await;
     assert!(brought.iter().all(Result::is_ok), "{brought:?}");
     assert!(began.elapsed() < longest, "{:?}", began.elapsed());
-    let again = join_all(entries.iter().map(|entry| directory.bring(entry))).await;
+    let again = join_all(entries.iter().map(|entry| directory.provision(entry))).await;
     assert!(again.iter().all(Result::is_ok), "{again:?}");
     assert_eq!(
         proxy.asked("GET /Users").iter().filter(|asked| !asked.query.contains("filter=")).count(),

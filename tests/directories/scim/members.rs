@@ -138,9 +138,9 @@ async fn a_group_that_only_the_entry_tells_of_is_left() {
     })
     .await;
     let mut alice = entry("told", person("told", "alice"));
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     alice.person.as_mut().unwrap().group = "leads".to_owned();
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     let somebody = Somebody::at(&server);
     assert_eq!(somebody.groups_of(&somebody.entry_of(&alice).await["id"]).await, ["told/leads"]);
 }
@@ -161,14 +161,14 @@ async fn a_group_whose_members_are_not_shown_is_neither_dropped_nor_written_whol
     let directory = Directory::open(&proxy.address()).unwrap();
     let (mut alice, bob) =
         (entry("unshown", person("unshown", "alice")), entry("unshown", person("unshown", "bob")));
-    Directory::open(&server.address()).unwrap().bring(&bob).await.unwrap();
-    let error = directory.bring(&alice).await.unwrap_err();
+    Directory::open(&server.address()).unwrap().provision(&bob).await.unwrap();
+    let error = directory.provision(&alice).await.unwrap_err();
     assert!(
         matches!(&error, DirectoryError::Refused(why) if why.contains("doesn't show")),
         "{error}"
     );
     alice.person.as_mut().unwrap().group = "leads".to_owned();
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     directory.drop_groups(&Groups::from([("unshown".to_owned(), [].into())])).await.unwrap();
     assert_eq!(somebody.groups_of(&somebody.entry_of(&alice).await["id"]).await, ["unshown/leads"]);
     assert_eq!(somebody.groups_of(&somebody.entry_of(&bob).await["id"]).await, ["unshown/people"]);
@@ -216,10 +216,10 @@ async fn a_server_that_takes_nobody_out_by_name_keeps_who_stays() {
             entry(organization, person(organization, "bob")),
         );
         for entry in [&alice, &bob] {
-            directory.bring(entry).await.unwrap();
+            directory.provision(entry).await.unwrap();
         }
         alice.person.as_mut().unwrap().group = "leads".to_owned();
-        directory.bring(&alice).await.unwrap();
+        directory.provision(&alice).await.unwrap();
         let somebody = Somebody::at(&server);
         for (entry, group) in [(&alice, "leads"), (&bob, "people")] {
             let id = somebody.entry_of(entry).await["id"].clone();
@@ -256,10 +256,10 @@ async fn who_is_hidden_and_not_taken_out_by_name_stays_rather_than_everybody_goe
         .await;
         let [mut alice, bob] =
             ["alice", "bob"].map(|name| entry(organization, person(organization, name)));
-        directory.bring(&alice).await.unwrap();
-        directory.bring(&bob).await.unwrap();
+        directory.provision(&alice).await.unwrap();
+        directory.provision(&bob).await.unwrap();
         alice.person.as_mut().unwrap().group = "leads".to_owned();
-        let error = directory.bring(&alice).await.unwrap_err();
+        let error = directory.provision(&alice).await.unwrap_err();
         assert!(
             matches!(&error, DirectoryError::Refused(why) if why.contains("take the account out there")),
             "{error}"
@@ -277,7 +277,7 @@ async fn who_is_in_one_of_two_groups_of_a_name_leaves_it_and_nobody_else_does() 
         let name = format!("{organization}/people");
         let mut alice = entry(organization, person(organization, "alice"));
         let plain = Directory::open(&server.address()).unwrap();
-        plain.bring(&alice).await.unwrap();
+        plain.provision(&alice).await.unwrap();
         let members = json!([{ "value": "somebody" }]);
         let other =
             json!({ "displayName": format!("{name}2"), "externalId": name, "members": members });
@@ -292,7 +292,7 @@ async fn who_is_in_one_of_two_groups_of_a_name_leaves_it_and_nobody_else_does() 
         })
         .await;
         alice.person.as_mut().unwrap().group = "leads".to_owned();
-        directory.bring(&alice).await.unwrap();
+        directory.provision(&alice).await.unwrap();
         assert_eq!(proxy.asked(&format!("PATCH {path}")).len(), 1);
         let id = somebody.entry_of(&alice).await["id"].clone();
         assert_eq!(somebody.groups_of(&id).await, [format!("{organization}/leads")]);
@@ -306,7 +306,7 @@ async fn a_group_whose_name_another_one_has_taken_can_be_left() {
     let server = ScimServer::shared();
     let somebody = Somebody::at(&server);
     let mut alice = entry("renamed", person("renamed", "alice"));
-    Directory::open(&server.address()).unwrap().bring(&alice).await.unwrap();
+    Directory::open(&server.address()).unwrap().provision(&alice).await.unwrap();
     let path =
         format!("/Groups/{}", somebody.groups_in("renamed").await[0]["id"].as_str().unwrap());
     somebody
@@ -322,7 +322,7 @@ async fn a_group_whose_name_another_one_has_taken_can_be_left() {
     })
     .await;
     alice.person.as_mut().unwrap().group = "leads".to_owned();
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     let id = somebody.entry_of(&alice).await["id"].clone();
     assert_eq!(somebody.groups_of(&id).await, ["renamed/leads"]);
 }

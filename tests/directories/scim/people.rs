@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use roster::domain::account::{AccountId, PostalAddress, Revision};
-use roster::domain::password::{Candidate, PasswordHash};
-use roster::provisioning::{Entry, LoginPassword, Person};
+use roster::domain::password::{PasswordCandidate, PasswordHash};
+use roster::provisioning::{DirectoryUser, Entry, LoginPassword};
 use uuid::Uuid;
 
 /// Returns what a directory is to have of somebody in an organization, as a new account.
-pub(crate) fn entry(organization: &str, person: Person) -> Entry {
+pub(crate) fn entry(organization: &str, person: DirectoryUser) -> Entry {
     let account = AccountId(Uuid::new_v4());
     Entry {
         account,
@@ -29,8 +29,8 @@ pub(crate) fn gone(entry: &Entry) -> Entry {
 }
 
 /// Returns somebody who has everything that one can have.
-pub(crate) fn person(organization: &str, name: &str) -> Person {
-    Person {
+pub(crate) fn person(organization: &str, name: &str) -> DirectoryUser {
+    DirectoryUser {
         login_name: format!("{name}.{organization}"),
         email: format!("{name}@{organization}.example"),
         active: true,
@@ -56,9 +56,9 @@ pub(crate) trait PersonExt {
     fn with_password_known(self) -> Self;
 }
 
-impl PersonExt for Person {
+impl PersonExt for DirectoryUser {
     fn with_new_password(mut self, text: Option<&str>) -> Self {
-        let text = text.map(|text| Arc::new(Candidate::new(text.as_bytes()).unwrap()));
+        let text = text.map(|text| Arc::new(PasswordCandidate::new(text.as_bytes()).unwrap()));
         self.password = Some(LoginPassword {
             text,
             ..LoginPassword::new(PasswordHash::stored("hash".to_owned()))

@@ -12,7 +12,7 @@ async fn everything_of_a_person_is_in_the_directory_word_for_word() {
     let directory = Directory::open(&server.address()).unwrap();
     assert!(directory.takes_password_texts());
     let alice = entry("words", person("words", "alice"));
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     let somebody = Somebody::at(&server);
     let mut found = somebody.entry_of(&alice).await;
     let id = found["id"].clone();
@@ -44,9 +44,9 @@ async fn what_differs_is_changed_and_what_does_not_is_left_alone() {
     let proxy = Proxy::before(&server, |_| Act::Pass).await;
     let directory = Directory::open(&proxy.address()).unwrap();
     let mut bob = entry("changes", person("changes", "bob"));
-    directory.bring(&bob).await.unwrap();
+    directory.provision(&bob).await.unwrap();
     proxy.forget();
-    directory.bring(&bob).await.unwrap();
+    directory.provision(&bob).await.unwrap();
     assert_eq!(proxy.writes().len(), 0);
 
     let changed = bob.person.as_mut().unwrap();
@@ -55,7 +55,7 @@ async fn what_differs_is_changed_and_what_does_not_is_left_alone() {
     changed.address.as_mut().unwrap().locality = Some("Hamburg".to_owned());
     changed.permissions = vec!["*".to_owned()];
     changed.role = None;
-    directory.bring(&bob).await.unwrap();
+    directory.provision(&bob).await.unwrap();
     let operations = &proxy.asked("PATCH /Users")[0].body["Operations"];
     let paths: Vec<&str> =
         operations.as_array().unwrap().iter().map(|it| it["path"].as_str().unwrap()).collect();
@@ -68,7 +68,7 @@ async fn what_differs_is_changed_and_what_does_not_is_left_alone() {
     assert_eq!(found["entitlements"], json!([{ "value": "*" }]));
 
     bob.person.as_mut().unwrap().active = true;
-    directory.bring(&bob).await.unwrap();
+    directory.provision(&bob).await.unwrap();
     assert_eq!(Somebody::at(&server).entry_of(&bob).await["active"], true);
 }
 
@@ -78,7 +78,7 @@ async fn what_somebody_else_changed_is_put_right_and_what_is_theirs_stays() {
     let directory = Directory::open(&server.address()).unwrap();
     let somebody = Somebody::at(&server);
     let mut carol = entry("theirs", person("theirs", "carol"));
-    directory.bring(&carol).await.unwrap();
+    directory.provision(&carol).await.unwrap();
     let id = somebody.entry_of(&carol).await["id"].as_str().unwrap().to_owned();
     let foreign = somebody
         .post("/Groups", json!({ "displayName": "Book club", "members": [{ "value": id }] }))
@@ -93,7 +93,7 @@ async fn what_somebody_else_changed_is_put_right_and_what_is_theirs_stays() {
     ]);
     somebody.patch(&path, operations).await;
     carol.person.as_mut().unwrap().display_name = "Carol of Acme".to_owned();
-    directory.bring(&carol).await.unwrap();
+    directory.provision(&carol).await.unwrap();
     let found = somebody.entry_of(&carol).await;
     assert_eq!(found["title"], "Boss");
     assert_eq!(found["name"], json!({ "givenName": "Carol", "formatted": "Carol of Acme" }));
@@ -113,10 +113,10 @@ async fn a_person_who_changes_groups_leaves_the_old_one() {
     let directory = Directory::open(&server.address()).unwrap();
     let somebody = Somebody::at(&server);
     let mut dave = entry("moves", person("moves", "dave"));
-    directory.bring(&dave).await.unwrap();
+    directory.provision(&dave).await.unwrap();
     let id = somebody.entry_of(&dave).await["id"].clone();
     dave.person.as_mut().unwrap().group = "leads".to_owned();
-    directory.bring(&dave).await.unwrap();
+    directory.provision(&dave).await.unwrap();
     assert_eq!(somebody.groups_of(&id).await, ["moves/leads"]);
     // Whoever takes them out of it, or puts them into another, is put right too.
     let leads = somebody
@@ -131,7 +131,7 @@ async fn a_person_who_changes_groups_leaves_the_old_one() {
             json!([{ "op": "remove", "path": "members" }]),
         )
         .await;
-    directory.bring(&dave).await.unwrap();
+    directory.provision(&dave).await.unwrap();
     assert_eq!(somebody.groups_of(&id).await, ["moves/leads"]);
 }
 
@@ -141,15 +141,15 @@ async fn a_deleted_account_leaves_nothing_and_its_login_name_is_free_again() {
     let directory = Directory::open(&server.address()).unwrap();
     let somebody = Somebody::at(&server);
     let first = entry("leavers", person("leavers", "erin"));
-    directory.bring(&first).await.unwrap();
+    directory.provision(&first).await.unwrap();
     let id = somebody.entry_of(&first).await["id"].clone();
-    directory.bring(&gone(&first)).await.unwrap();
+    directory.provision(&gone(&first)).await.unwrap();
     assert_eq!(somebody.entries_of(&first).await, Vec::<Value>::new());
     assert_eq!(somebody.groups_of(&id).await, Vec::<String>::new());
-    directory.bring(&gone(&first)).await.unwrap();
+    directory.provision(&gone(&first)).await.unwrap();
 
     let second = entry("leavers", person("leavers", "erin"));
-    directory.bring(&second).await.unwrap();
+    directory.provision(&second).await.unwrap();
     assert_eq!(somebody.entry_of(&second).await["userName"], "erin.leavers");
 }
 
@@ -158,7 +158,7 @@ async fn a_write_in_between_is_a_conflict_that_the_next_try_resolves() {
     let server = ScimServer::shared();
     let somebody = Somebody::at(&server);
     let mut alice = entry("between", person("between", "alice"));
-    Directory::open(&server.address()).unwrap().bring(&alice).await.unwrap();
+    Directory::open(&server.address()).unwrap().provision(&alice).await.unwrap();
     let path = format!("/Users/{}", somebody.entry_of(&alice).await["id"].as_str().unwrap());
     let done = std::sync::atomic::AtomicBool::new(false);
     let proxy = Proxy::before(&server, move |asked| {
@@ -173,8 +173,8 @@ async fn a_write_in_between_is_a_conflict_that_the_next_try_resolves() {
     .await;
     let directory = Directory::open(&proxy.address()).unwrap();
     alice.person.as_mut().unwrap().phone = Some("+49 30 7".to_owned());
-    assert_eq!(directory.bring(&alice).await, Err(DirectoryError::Conflict));
-    directory.bring(&alice).await.unwrap();
+    assert_eq!(directory.provision(&alice).await, Err(DirectoryError::Conflict));
+    directory.provision(&alice).await.unwrap();
     let found = somebody.entry_of(&alice).await;
     assert_eq!(
         (&found["title"], &found["phoneNumbers"][0]["value"]),
@@ -194,7 +194,7 @@ async fn groups_that_nobody_is_in_and_that_are_no_more_go() {
     somebody.post("/Groups", json!({ "displayName": "closing/foreign" })).await;
     let mut bob = person("closing", "bob");
     bob.group = "used".to_owned();
-    directory.bring(&entry("closing", bob)).await.unwrap();
+    directory.provision(&entry("closing", bob)).await.unwrap();
     let present = Groups::from([("closing".to_owned(), ["kept".to_owned()].into())]);
     directory.drop_groups(&present).await.unwrap();
     let mut left: Vec<String> = somebody
@@ -232,17 +232,17 @@ async fn a_password_is_sent_once_and_one_that_nobody_knows_takes_the_old_ones_pl
     let directory = Directory::open(&proxy.address()).unwrap();
     let text = "correct horse battery staple";
     let mut erin = entry("secret", person("secret", "erin").with_new_password(Some(text)));
-    directory.bring(&erin).await.unwrap();
+    directory.provision(&erin).await.unwrap();
     assert_eq!(passwords(&proxy), [("POST".to_owned(), text.to_owned())]);
 
     proxy.forget();
     erin.person = Some(person("secret", "erin").with_password_known());
-    directory.bring(&erin).await.unwrap();
+    directory.provision(&erin).await.unwrap();
     assert_eq!(proxy.writes().len(), 0);
 
     erin.person =
         Some(person("secret", "erin").with_new_password(Some("another horse battery staple")));
-    directory.bring(&erin).await.unwrap();
+    directory.provision(&erin).await.unwrap();
     assert_eq!(
         passwords(&proxy),
         [("PATCH".to_owned(), "another horse battery staple".to_owned())]
@@ -250,14 +250,14 @@ async fn a_password_is_sent_once_and_one_that_nobody_knows_takes_the_old_ones_pl
 
     proxy.forget();
     erin.person = Some(person("secret", "erin").with_new_password(None));
-    directory.bring(&erin).await.unwrap();
+    directory.provision(&erin).await.unwrap();
     let sent = passwords(&proxy);
     assert_eq!(sent.len(), 1);
     assert!(sent[0].1.len() >= 32, "a random one");
 
     proxy.forget();
     let member = entry("secret", person("secret", "frank").with_new_password(None));
-    directory.bring(&member).await.unwrap();
+    directory.provision(&member).await.unwrap();
     assert_eq!(passwords(&proxy), []);
 }
 
@@ -271,9 +271,9 @@ async fn no_password_is_sent_where_the_address_says_so() {
         "hushed",
         person("hushed", "erin").with_new_password(Some("correct horse battery staple")),
     );
-    directory.bring(&erin).await.unwrap();
+    directory.provision(&erin).await.unwrap();
     erin.person = Some(person("hushed", "erin").with_new_password(None));
-    directory.bring(&erin).await.unwrap();
+    directory.provision(&erin).await.unwrap();
     assert_eq!(passwords(&proxy), []);
 }
 
@@ -284,7 +284,7 @@ async fn a_login_name_that_another_entry_has_is_refused_with_what_to_do() {
     let somebody = Somebody::at(&server);
     let id = somebody.post("/Users", json!({ "userName": "alice.taken", "title": "Boss" })).await;
     let alice = entry("taken", person("taken", "alice"));
-    let error = directory.bring(&alice).await.unwrap_err();
+    let error = directory.provision(&alice).await.unwrap_err();
     assert!(matches!(error, DirectoryError::Refused(_)), "{error}");
     let text = error.to_string();
     assert!(
@@ -295,7 +295,7 @@ async fn a_login_name_that_another_entry_has_is_refused_with_what_to_do() {
     );
 
     directory.link(&id, &alice.account.to_string()).await.unwrap();
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     let found = somebody.entry_of(&alice).await;
     assert_eq!((&found["id"], &found["title"]), (&json!(id), &json!("Boss")));
 }
@@ -309,14 +309,14 @@ async fn of_two_entries_of_an_account_none_is_changed_until_the_account_is_disab
     for name in ["one", "two"] {
         somebody.post("/Users", json!({ "userName": name, "active": true, "externalId": alice.account.to_string() })).await;
     }
-    let error = directory.bring(&alice).await.unwrap_err();
+    let error = directory.provision(&alice).await.unwrap_err();
     assert!(error.to_string().contains("2 entries"), "{error}");
     alice.person.as_mut().unwrap().active = false;
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     let active: Vec<Value> =
         somebody.entries_of(&alice).await.iter().map(|user| user["active"].clone()).collect();
     assert_eq!(active, [false, false]);
-    directory.bring(&gone(&alice)).await.unwrap();
+    directory.provision(&gone(&alice)).await.unwrap();
     assert_eq!(somebody.entries_of(&alice).await.len(), 0);
 }
 
@@ -325,17 +325,17 @@ async fn a_server_that_lost_everything_is_filled_again() {
     let server = ScimServer::start();
     let directory = Directory::open(&server.address()).unwrap();
     let alice = entry("again", person("again", "alice"));
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     server.kill();
-    let mut error = directory.bring(&alice).await.unwrap_err();
+    let mut error = directory.provision(&alice).await.unwrap_err();
     for _ in 0..4 {
         // A connection that was kept breaks first.
         if matches!(error, DirectoryError::Failed(_)) {
-            error = directory.bring(&alice).await.unwrap_err();
+            error = directory.provision(&alice).await.unwrap_err();
         }
     }
     assert!(matches!(error, DirectoryError::Unreachable(_)), "{error}");
     server.resume();
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     assert_eq!(Somebody::at(&server).entry_of(&alice).await["userName"], "alice.again");
 }

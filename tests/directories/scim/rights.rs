@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use roster::api::user::PasswordSecretRef;
-use roster::controller::passwords::{Judge, PasswordPlace};
-use roster::provisioning::queue::Delivery;
-use roster::provisioning::worker::Courier;
+use roster::controller::passwords::{PasswordVerifier, SecretVersionRef};
+use roster::provisioning::queue::ProvisioningTask;
+use roster::provisioning::worker::ProvisioningWorker;
 use roster::provisioning::{Directory, DirectoryError, Entry};
 use serde_json::{Value, json};
 
@@ -61,9 +61,9 @@ async fn check_deletion(
     let directory = Directory::open(&proxy.address()).unwrap();
     let somebody = Somebody::at(&server);
     let alice = entry(organization, person(organization, "alice"));
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     is_ill.store(true, Ordering::Relaxed);
-    let error = directory.bring(&gone(&alice)).await.unwrap_err();
+    let error = directory.provision(&gone(&alice)).await.unwrap_err();
     let left = somebody.entry_of(&alice).await;
     assert_eq!(left["active"], false);
     assert_eq!(
@@ -71,7 +71,7 @@ async fn check_deletion(
         (&json!("alice of ".to_owned() + organization), &json!("alice.".to_owned() + organization))
     );
     let writes = proxy.asked("PATCH /Users").len() + proxy.asked("PUT /Users").len();
-    directory.bring(&gone(&alice)).await.unwrap_err();
+    directory.provision(&gone(&alice)).await.unwrap_err();
     assert_eq!(
         proxy.asked("PATCH /Users").len() + proxy.asked("PUT /Users").len(),
         writes,
@@ -79,7 +79,7 @@ async fn check_deletion(
     );
 
     is_ill.store(false, Ordering::Relaxed);
-    directory.bring(&gone(&alice)).await.unwrap();
+    directory.provision(&gone(&alice)).await.unwrap();
     assert_eq!(somebody.entries_of(&alice).await, Vec::<Value>::new());
     error
 }
@@ -126,7 +126,7 @@ async fn one_entry_of_an_account_that_is_refused_keeps_no_other_from_being_close
         .await;
         let directory = Directory::open(&proxy.address()).unwrap();
         alice.person.as_mut().unwrap().active = false;
-        assert!(matches!(directory.bring(&alice).await, Err(DirectoryError::Refused(_))));
+        assert!(matches!(directory.provision(&alice).await, Err(DirectoryError::Refused(_))));
         for user in somebody.entries_of(&alice).await {
             let is_stubborn = user["id"] == stubborn.as_str();
             assert_eq!(user["active"], is_stubborn, "{user}");
@@ -143,7 +143,7 @@ async fn one_entry_of_an_account_that_is_refused_keeps_no_other_from_being_close
         (asked.method != "GET" && asked.path == path).then(|| refusal(403))
     })
     .await;
-    Directory::open(&proxy.address()).unwrap().bring(&gone(&alice)).await.unwrap_err();
+    Directory::open(&proxy.address()).unwrap().provision(&gone(&alice)).await.unwrap_err();
     assert_eq!(somebody.entry_of(&alice).await["id"], ids[0].as_str());
 }
 
@@ -168,7 +168,7 @@ async fn an_entry_of_an_account_of_which_nobody_knows_what_became_counts_before_
         let directory = Directory::open(&proxy.address()).unwrap();
         alice.person.as_mut().unwrap().active = false;
         for entry in [alice.clone(), gone(&alice)] {
-            let error = directory.bring(&entry).await.unwrap_err();
+            let error = directory.provision(&entry).await.unwrap_err();
             assert!(matches!(error, DirectoryError::Failed(_)), "{error}");
         }
     }
@@ -187,14 +187,14 @@ async fn check_refused(
     let somebody = Somebody::at(&server);
     let mut alice = entry(organization, person(organization, "alice"));
     alice.person.as_mut().unwrap().group = "administrators".to_owned();
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     alice.person.as_mut().unwrap().group = "users".to_owned();
     edit(&mut alice);
-    let error = directory.bring(&alice).await.unwrap_err();
+    let error = directory.provision(&alice).await.unwrap_err();
     let found = somebody.entry_of(&alice).await;
     assert_eq!(somebody.groups_of(&found["id"]).await, [format!("{organization}/users")]);
     proxy.forget();
-    assert_eq!(directory.bring(&alice).await, Err(error.clone()));
+    assert_eq!(directory.provision(&alice).await, Err(error.clone()));
     assert!(proxy.writes().len() <= 2, "what was taken isn't brought again: {:#?}", proxy.writes());
     (error, found)
 }
@@ -207,8 +207,11 @@ async fn rights_go_although_the_new_password_is_refused() {
         let (error, found) = check_refused(name, can, |alice| {
             let person =
                 alice.person.take().unwrap().with_new_password(Some("heard by hearsay alone"));
-            alice.person =
-                Some(roster::provisioning::Person { permissions: vec![], role: None, ..person });
+            alice.person = Some(roster::provisioning::DirectoryUser {
+                permissions: vec![],
+                role: None,
+                ..person
+            });
         })
         .await;
         assert_eq!((&found["entitlements"], &found["roles"]), (&Value::Null, &Value::Null));
@@ -260,7 +263,7 @@ async fn why_something_else_is_refused_is_told_in_the_servers_words_although_a_p
         let person =
             alice.person.take().unwrap().with_new_password(Some("correct horse battery staple"));
         alice.person =
-            Some(roster::provisioning::Person { phone: Some(UNTAKEN.to_owned()), ..person });
+            Some(roster::provisioning::DirectoryUser { phone: Some(UNTAKEN.to_owned()), ..person });
     })
     .await;
     assert_eq!(error, DirectoryError::Refused("no hear-say".to_owned()));
@@ -271,9 +274,9 @@ async fn rights_go_although_the_secret_with_the_new_password_cannot_be_read() {
     let server = ScimServer::shared();
     let directory = Directory::open(&server.address()).unwrap();
     let mut alice = entry("unread", person("unread", "alice"));
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     let person = alice.person.take().unwrap().with_new_password(None);
-    alice.person = Some(roster::provisioning::Person {
+    alice.person = Some(roster::provisioning::DirectoryUser {
         permissions: vec![],
         group: "users".to_owned(),
         ..person
@@ -284,16 +287,17 @@ async fn rights_go_although_the_secret_with_the_new_password_cannot_be_read() {
     drop(listener);
     let client = kube::Client::try_from(kube::Config::new(nowhere.parse().unwrap())).unwrap();
     let name = directory.name().to_owned();
-    let mut courier = Courier::new(vec![directory], Judge::new(client).unwrap().reader());
+    let mut courier =
+        ProvisioningWorker::new(vec![directory], PasswordVerifier::new(client).unwrap().reader());
     let reference = PasswordSecretRef {
         name: "alice".to_owned(),
         key: "password".to_owned(),
         confirmation_key: None,
     };
-    let password = Some(PasswordPlace { reference, version: "1".to_owned() });
-    courier.send(Delivery { directory: name, entry: alice.clone(), password });
+    let password = Some(SecretVersionRef { reference, version: "1".to_owned() });
+    courier.send(ProvisioningTask { directory: name, entry: alice.clone(), password });
     let (_, answered, answer) = courier.answer().await;
-    assert_eq!(answer, Err(DirectoryError::PasswordUnread));
+    assert_eq!(answer, Err(DirectoryError::SecretUnavailable));
     assert_eq!(answered.fingerprint(), alice.fingerprint());
     let somebody = Somebody::at(&server);
     let found = somebody.entry_of(&alice).await;
@@ -337,7 +341,7 @@ async fn two_who_swap_their_addresses_get_them_where_no_two_may_have_one() {
     let mut people = ["alice", "bob"].map(|name| entry("swapped", person("swapped", name)));
     let mut users = vec![];
     for entry in &people {
-        Directory::open(&server.address()).unwrap().bring(entry).await.unwrap();
+        Directory::open(&server.address()).unwrap().provision(entry).await.unwrap();
         users.push(somebody.entry_of(entry).await);
     }
     let proxy = with_own_addresses(&server, &users).await;
@@ -348,11 +352,11 @@ async fn two_who_swap_their_addresses_get_them_where_no_two_may_have_one() {
     }
     let error = DirectoryError::Refused("somebody has this address".to_owned());
     for entry in &people {
-        assert_eq!(directory.bring(entry).await, Err(error.clone()));
+        assert_eq!(directory.provision(entry).await, Err(error.clone()));
         assert_eq!(somebody.entry_of(entry).await["entitlements"], Value::Null);
     }
     let mut tries = 0;
-    while futures::future::join_all(people.iter().map(|entry| directory.bring(entry)))
+    while futures::future::join_all(people.iter().map(|entry| directory.provision(entry)))
         .await
         .iter()
         .any(Result::is_err)
@@ -373,14 +377,14 @@ async fn an_address_that_somebody_else_has_is_refused_each_time_and_nothing_else
     let server = ScimServer::shared();
     let somebody = Somebody::at(&server);
     let mut carol = entry("foreign", person("foreign", "carol"));
-    Directory::open(&server.address()).unwrap().bring(&carol).await.unwrap();
+    Directory::open(&server.address()).unwrap().provision(&carol).await.unwrap();
     let theirs = json!({ "id": "somebody-else", "emails": [{ "value": "dave@foreign.example" }] });
     let proxy = with_own_addresses(&server, &[somebody.entry_of(&carol).await, theirs]).await;
     let directory = Directory::open(&proxy.address()).unwrap();
     // A new password alone is no reason to lose the address.
     let person =
         carol.person.take().unwrap().with_new_password(Some("correct horse battery staple"));
-    carol.person = Some(roster::provisioning::Person {
+    carol.person = Some(roster::provisioning::DirectoryUser {
         email: "dave@foreign.example".to_owned(),
         phone: None,
         ..person
@@ -388,14 +392,14 @@ async fn an_address_that_somebody_else_has_is_refused_each_time_and_nothing_else
     let mut writes = vec![];
     for _ in 0..4 {
         proxy.forget();
-        let error = directory.bring(&carol).await.unwrap_err();
+        let error = directory.provision(&carol).await.unwrap_err();
         assert_eq!(error, DirectoryError::Refused("somebody has this address".to_owned()));
         assert_eq!(somebody.entry_of(&carol).await["phoneNumbers"], Value::Null);
         writes.push(proxy.writes().len());
     }
     assert_eq!(writes[2..], [2, 2], "{writes:?}");
     carol.person.as_mut().unwrap().email = "carol@foreign.example".to_owned();
-    directory.bring(&carol).await.unwrap();
+    directory.provision(&carol).await.unwrap();
     assert_eq!(somebody.entry_of(&carol).await["emails"][0]["value"], "carol@foreign.example");
 }
 
@@ -406,18 +410,21 @@ async fn nobody_is_let_in_again_with_the_password_that_another_one_is_to_replace
     let directory = Directory::open(&proxy.address()).unwrap();
     let mut alice = entry("reopened", person("reopened", "alice"));
     alice.person.as_mut().unwrap().active = false;
-    directory.bring(&alice).await.unwrap();
-    let opened =
-        roster::provisioning::Person { active: true, role: None, ..alice.person.take().unwrap() };
+    directory.provision(&alice).await.unwrap();
+    let opened = roster::provisioning::DirectoryUser {
+        active: true,
+        role: None,
+        ..alice.person.take().unwrap()
+    };
     let mut unread = opened.clone().with_new_password(None);
     unread.password.as_mut().unwrap().is_unread = true;
     alice.person = Some(unread);
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     let somebody = Somebody::at(&server);
     assert_eq!(somebody.entry_of(&alice).await["active"], false, "its text can't be read");
 
     alice.person = Some(opened.clone().with_new_password(Some("heard by hearsay alone")));
-    directory.bring(&alice).await.unwrap_err();
+    directory.provision(&alice).await.unwrap_err();
     let found = somebody.entry_of(&alice).await;
     assert_eq!(
         (&found["active"], &found["roles"]),
@@ -425,7 +432,7 @@ async fn nobody_is_let_in_again_with_the_password_that_another_one_is_to_replace
         "the server doesn't take it"
     );
     alice.person = Some(opened.with_new_password(Some("nine lorries leave at dawn")));
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     assert_eq!(somebody.entry_of(&alice).await["active"], true);
 }
 
@@ -435,16 +442,16 @@ async fn an_entry_that_somebody_deleted_is_made_anew_and_its_password_is_asked_f
     let directory = Directory::open(&server.address()).unwrap();
     let mut alice = entry("vanished", person("vanished", "alice"));
     alice.person = alice.person.map(PersonExt::with_password_known);
-    assert_eq!(directory.bring(&alice).await, Err(DirectoryError::PasswordLost));
+    assert_eq!(directory.provision(&alice).await, Err(DirectoryError::EntryRecreated));
     assert_eq!(Somebody::at(&server).entry_of(&alice).await["active"], true);
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_group_that_cannot_be_left_keeps_nobody_in_another() {
     let server = ScimServer::shared();
     let alice = entry("several", person("several", "alice"));
-    Directory::open(&server.address()).unwrap().bring(&alice).await.unwrap();
+    Directory::open(&server.address()).unwrap().provision(&alice).await.unwrap();
     let somebody = Somebody::at(&server);
     let id = somebody.entry_of(&alice).await["id"].clone();
     let mut closed = String::new();
@@ -456,7 +463,7 @@ async fn a_group_that_cannot_be_left_keeps_nobody_in_another() {
     }
     let proxy =
         before(&server, (true, 0), move |asked| asked.is(&closed).then(|| refusal(409))).await;
-    Directory::open(&proxy.address()).unwrap().bring(&alice).await.unwrap_err();
+    Directory::open(&proxy.address()).unwrap().provision(&alice).await.unwrap_err();
     let left = somebody.groups_of(&id).await;
     assert!(
         left.contains(&"several/closed".to_owned()) && !left.contains(&"several/open".to_owned()),
@@ -471,6 +478,6 @@ async fn a_deletion_waits_for_no_change_that_hangs() {
     let proxy = before(&server, (true, 0), hangs).await;
     let directory = Directory::open(&proxy.address()).unwrap();
     let alice = entry("hanging", person("hanging", "alice"));
-    directory.bring(&alice).await.unwrap();
-    directory.bring(&gone(&alice)).await.unwrap();
+    directory.provision(&alice).await.unwrap();
+    directory.provision(&gone(&alice)).await.unwrap();
 }

@@ -87,7 +87,7 @@ async fn a_server_is_trusted_by_its_ca_and_name_alone() {
         "scim+https://localhost:{port}/v2?token-file={token}&ca-file={}",
         authority.display()
     );
-    Directory::open(&trusted).unwrap().bring(&alice).await.unwrap();
+    Directory::open(&trusted).unwrap().provision(&alice).await.unwrap();
     assert_eq!(Somebody::at(&server).entries_of(&alice).await.len(), 1);
 
     let unknown = format!("scim+https://localhost:{port}/v2?token-file={token}");
@@ -97,7 +97,7 @@ async fn a_server_is_trusted_by_its_ca_and_name_alone() {
     );
     proxy.forget();
     for (address, words) in [(unknown, "UnknownIssuer"), (other_name, "not valid for name")] {
-        let error = Directory::open(&address).unwrap().bring(&alice).await.unwrap_err();
+        let error = Directory::open(&address).unwrap().provision(&alice).await.unwrap_err();
         assert!(
             matches!(&error, DirectoryError::Unreachable(why) if why.contains(words)),
             "{error}"

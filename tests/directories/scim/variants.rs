@@ -21,7 +21,7 @@ pub(super) async fn check_lives(directory: &Directory, somebody: &Somebody, orga
             person.group = format!("group{turn}");
             person.phone = (turn != 2).then(|| format!("+{turn}"));
         }
-        let brought = join_all(people.iter().map(|entry| directory.bring(entry))).await;
+        let brought = join_all(people.iter().map(|entry| directory.provision(entry))).await;
         assert!(brought.iter().all(Result::is_ok), "{brought:?}");
         for entry in &people {
             let found = somebody.entry_of(entry).await;
@@ -38,7 +38,7 @@ pub(super) async fn check_lives(directory: &Directory, somebody: &Somebody, orga
         }
     }
     let leaving: Vec<Entry> = people.iter().map(gone).collect();
-    let brought = join_all(leaving.iter().map(|entry| directory.bring(entry))).await;
+    let brought = join_all(leaving.iter().map(|entry| directory.provision(entry))).await;
     assert!(brought.iter().all(Result::is_ok), "{brought:?}");
     for entry in &people {
         assert_eq!(somebody.entries_of(entry).await.len(), 0);
@@ -144,8 +144,8 @@ async fn a_server_that_pages_is_read_to_the_end() {
     }
     let directory = Directory::open(&proxy.address()).unwrap();
     let alice = entry("pages", person("pages", "alice"));
-    directory.bring(&alice).await.unwrap();
-    directory.bring(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
+    directory.provision(&alice).await.unwrap();
     assert_eq!(somebody.entries_of(&alice).await.len(), 1);
     assert_eq!(directory.people().await.unwrap().people.len(), 41);
 }
@@ -157,7 +157,7 @@ async fn what_is_not_rosters_survives_whole_writes_too() {
     let directory = Directory::open(&proxy.address()).unwrap();
     let somebody = Somebody::at(&server);
     let mut carol = entry("survivors", person("survivors", "carol"));
-    directory.bring(&carol).await.unwrap();
+    directory.provision(&carol).await.unwrap();
     let path = format!("/Users/{}", somebody.entry_of(&carol).await["id"].as_str().unwrap());
     let theirs = json!([
         { "op": "replace", "path": "title", "value": "Boss" },
@@ -168,7 +168,7 @@ async fn what_is_not_rosters_survives_whole_writes_too() {
     carol.person =
         Some(person("survivors", "carol").with_new_password(Some("correct horse battery staple")));
     carol.person.as_mut().unwrap().phone = None;
-    directory.bring(&carol).await.unwrap();
+    directory.provision(&carol).await.unwrap();
     let put = &proxy.asked("PUT /Users")[0];
     assert_eq!(put.body["password"], "correct horse battery staple");
     assert!(put.head.to_lowercase().contains("if-match"), "{}", put.head);
@@ -193,7 +193,7 @@ async fn a_rotated_token_works_without_a_restart_and_is_never_told() {
     .await;
     let directory = Directory::open(&proxy.address()).unwrap();
     let alice = entry("rotated", person("rotated", "alice"));
-    let error = directory.bring(&alice).await.unwrap_err();
+    let error = directory.provision(&alice).await.unwrap_err();
     assert!(matches!(error, DirectoryError::Unauthorized(_)), "{error}");
     assert!(
         !format!("{error} {error:?} {directory:?}").contains("token-of-a-test"),
@@ -202,7 +202,7 @@ async fn a_rotated_token_works_without_a_restart_and_is_never_told() {
     assert!(error.to_string().contains("401") && error.to_string().contains("token"), "{error}");
     std::fs::write(proxy.token_file(), "rotated-token\n").unwrap();
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    while let Err(error) = directory.bring(&alice).await {
+    while let Err(error) = directory.provision(&alice).await {
         assert!(tokio::time::Instant::now() < deadline, "{error}");
     }
     assert!(!format!("{directory:?}").contains("rotated-token"));
@@ -229,7 +229,7 @@ async fn the_members_of_a_large_group_are_not_read_again_and_again() {
         let mut alice = entry("large", person("large", "alice"));
         for group in ["people", "people", "people", "leads", "leads", "people"] {
             alice.person.as_mut().unwrap().group = group.to_owned();
-            directory.bring(&alice).await.unwrap();
+            directory.provision(&alice).await.unwrap();
             let id = somebody.entry_of(&alice).await["id"].clone();
             assert_eq!(somebody.groups_of(&id).await, [format!("large/{group}")]);
         }
@@ -240,7 +240,7 @@ async fn the_members_of_a_large_group_are_not_read_again_and_again() {
             .count();
         // Where they have to be, it is looked at whether the two groups that were left were.
         assert_eq!(reads, if filters { 1 } else { 7 });
-        directory.bring(&gone(&alice)).await.unwrap();
+        directory.provision(&gone(&alice)).await.unwrap();
         assert_eq!(somebody.entries_of(&alice).await.len(), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::account::EntryHandle;
-use crate::provisioning::queue::Delivery;
+use crate::provisioning::queue::ProvisioningTask;
 use crate::provisioning::queue::tests::{account, entry, user};
 
 const ONE: &str = "one";
@@ -40,13 +40,13 @@ impl Bench {
         read
     }
 
-    fn take(&mut self) -> Vec<Delivery> {
+    fn take(&mut self) -> Vec<ProvisioningTask> {
         self.provisioning.take(self.now)
     }
 
     fn answer(
         &mut self,
-        delivery: &Delivery,
+        delivery: &ProvisioningTask,
         answer: Result<Provisioned, DirectoryError>,
     ) -> Vec<ObjectKey> {
         self.provisioning.take_answer(ONE, &delivery.entry, answer, self.now)
@@ -82,7 +82,7 @@ impl Bench {
         }
     }
 
-    fn take_one(&mut self) -> Delivery {
+    fn take_one(&mut self) -> ProvisioningTask {
         self.read();
         let taken = self.take();
         assert_eq!(taken.len(), 1);
@@ -90,9 +90,9 @@ impl Bench {
     }
 }
 
-fn known_of(entry: &Entry) -> Confirmation {
+fn known_of(entry: &Entry) -> DirectoryAck {
     let (revision, fingerprint) = (entry.revision, entry.fingerprint());
-    Confirmation { revision, fingerprint, handle: Some(EntryHandle("its key".to_owned())) }
+    DirectoryAck { revision, fingerprint, handle: Some(EntryHandle("its key".to_owned())) }
 }
 
 fn comparable(entry: &Entry) -> Comparable {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::controller::workqueue::Kind;
 use crate::domain::account::{Confirmations, Revision};
-use crate::provisioning::{Person, Provisioned};
+use crate::provisioning::{DirectoryUser, Provisioned};
 
 const ONE: &str = "one";
 
@@ -14,7 +14,7 @@ fn user(number: u128) -> ObjectKey {
 }
 
 fn entry(number: u128, revision: i64, phone: &str, permissions: &[&str]) -> Entry {
-    let person = Person {
+    let person = DirectoryUser {
         login_name: format!("user-{number}.acme"),
         email: format!("user-{number}@acme.example"),
         active: true,

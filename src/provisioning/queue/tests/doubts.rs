@@ -4,7 +4,7 @@ use super::*;
 use crate::provisioning::queue::doubts::LATEST_NOTICE;
 
 /// How long an operator doubts what another one sent.
-const OF_OTHERS: Duration = LATEST_ARRIVAL.saturating_add(LATEST_NOTICE);
+const OF_OTHERS: Duration = MAX_REORDER_DELAY.saturating_add(LATEST_NOTICE);
 
 fn disabled(number: u128, revision: i64) -> Entry {
     let mut entry = entry(number, revision, &[]);
@@ -170,12 +170,12 @@ async fn disabling_waits_for_an_enabling_request_without_an_answer_and_for_no_ot
         // longer.
         bench.now += Duration::from_secs(50);
         let second = bench.take().remove(0);
-        bench.answer(&second, Err(DirectoryError::Silent));
+        bench.answer(&second, Err(DirectoryError::Timeout));
         bench.now = bench.provisioning.next_due().unwrap();
         bring_one(&mut bench);
         assert_eq!(bench.stored(1), 3);
         assert!(!is_settled(&bench, 1, 3), "the last one without an answer may come still");
-        bench.now += LATEST_ARRIVAL;
+        bench.now += MAX_REORDER_DELAY;
         bring_one(&mut bench);
         assert!(is_settled(&bench, 1, 3));
     }
@@ -201,7 +201,7 @@ async fn the_rights_of_an_entry_in_doubt_are_known_as_long_as_all_that_may_arriv
             (known.clone(), true)
         );
         let lost = bench.take().remove(0);
-        bench.answer(&lost, Err(DirectoryError::Silent));
+        bench.answer(&lost, Err(DirectoryError::Timeout));
         bench.want(&entry(1, 1, &["a:read"]));
         bench.now += Duration::from_secs(1);
         bring_one(&mut bench);
@@ -233,7 +233,7 @@ async fn a_deletion_in_doubt_is_of_nobody_who_is_there() {
     bench.succeed();
     bench.want(&gone);
     let first = bench.take().remove(0);
-    bench.answer(&first, Err(DirectoryError::Silent));
+    bench.answer(&first, Err(DirectoryError::Timeout));
     bench.now += Duration::from_secs(10);
     assert!(bring_one(&mut bench).was_confirmed, "nobody knows whether the first one did it");
     bench.now = bench.provisioning.next_due().unwrap();
@@ -253,9 +253,9 @@ async fn a_request_without_an_answer_is_not_forgotten_because_the_store_has_the_
     bring_one(&mut bench);
     assert_eq!(
         (bench.stored(1), bench.provisioning.doubted_until(ONE, account(1))),
-        (1, Some(now + LATEST_ARRIVAL))
+        (1, Some(now + MAX_REORDER_DELAY))
     );
-    bench.now += LATEST_ARRIVAL;
+    bench.now += MAX_REORDER_DELAY;
     bring_one(&mut bench);
     assert!(is_settled(&bench, 1, 2));
 }
@@ -267,8 +267,8 @@ async fn who_loses_rights_is_told_of_as_long_as_a_late_request_may_give_them_bac
     bench.bring_all();
     bench.want(&entry(1, 2, &["a:read", "b:read"]));
     let lost = bench.take().remove(0);
-    bench.answer(&lost, Err(DirectoryError::Silent));
-    let until = bench.now + LATEST_ARRIVAL;
+    bench.answer(&lost, Err(DirectoryError::Timeout));
+    let until = bench.now + MAX_REORDER_DELAY;
     bench.now += Duration::from_secs(5);
     bench.want(&entry(1, 3, &["a:read"]));
     bring_one(&mut bench);
@@ -288,7 +288,7 @@ async fn a_second_look_that_fails_leaves_it_open_again_what_the_directory_has() 
     let mut bench = Bench::new(&[ONE]);
     bench.want(&entry(1, 1, &[]));
     let lost = bench.take().remove(0);
-    bench.answer(&lost, Err(DirectoryError::Silent));
+    bench.answer(&lost, Err(DirectoryError::Timeout));
     bench.now = bench.provisioning.next_due().unwrap();
     bring_one(&mut bench);
     assert_eq!(bench.missing(1), None, "it has it, and is only looked at once more");
@@ -307,7 +307,7 @@ async fn what_was_done_again_and_may_still_be_done_before_is_in_doubt() {
     bench.provisioning.take_answer(ONE, &delivery.entry, Ok(again), bench.now);
     bench.tell();
     assert!(!is_settled(&bench, 1, 1));
-    bench.now += LATEST_ARRIVAL;
+    bench.now += MAX_REORDER_DELAY;
     bring_one(&mut bench);
     assert!(is_settled(&bench, 1, 1));
 }

@@ -20,14 +20,14 @@ fn fails() -> Answer {
 }
 
 fn never_answers() -> Answer {
-    (crate::provisioning::PATIENCE, Err(DirectoryError::Silent))
+    (crate::provisioning::TIMEOUT, Err(DirectoryError::Timeout))
 }
 
 /// A bench on which time goes by.
 struct Days<D: Fn(&Entry) -> Answer> {
     bench: Bench,
     directory: D,
-    on_their_way: Vec<(Instant, Delivery, Result<(), DirectoryError>)>,
+    on_their_way: Vec<(Instant, ProvisioningTask, Result<(), DirectoryError>)>,
     /// When which account was brought.
     brought: Vec<(Instant, u128)>,
     /// When which account was confirmed last.
@@ -69,7 +69,7 @@ impl<D: Fn(&Entry) -> Answer> Days<D> {
     /// Has entries confirmed, as if everything were well.
     fn settle(&mut self, entries: impl IntoIterator<Item = Entry>) {
         for entry in entries {
-            let confirmation = Confirmation {
+            let confirmation = DirectoryAck {
                 revision: entry.revision,
                 fingerprint: entry.fingerprint(),
                 handle: None,

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use super::{Halt, Writer, refuse_if, writes};
+use super::{CommitError, Writer, refuse_if, writes};
 use crate::domain::account::{
-    Account, AccountId, Content, Credential, Departure, Owner, Revision, Transaction,
+    Account, AccountId, AccountSpec, Credential, DeletedAccount, Owner, Revision, Transaction,
     TransactionKind,
 };
 use crate::domain::email::Email;
 use crate::domain::organization::Organization;
-use crate::plan::{AccountChange, AccountPlan, AddressMove, Keep, Leaving, MemberPlan, RehashPlan};
+use crate::plan::{
+    AccountChange, AccountPlan, AddressMove, Deleting, FrozenPermissions, MemberPlan, RehashPlan,
+};
 use crate::store::sql::connection::{Connection, statement, texts};
 use crate::store::sql::locks::{self, Lock};
 use crate::store::sql::rows;
 use crate::store::{
-    MEMBER_CHANGES, NewAccount, Receipt, Refusal, changed_by_member, check_may_begin, keeps_twice,
-    lowest_free_copy, made_from, next, transaction_of,
+    MEMBER_CHANGES, NewAccount, Receipt, Refusal, changed_by_member, check_may_begin,
+    check_preconditions, keeps_twice, lowest_free_copy, next, transaction_of,
 };
 
 /// Who is in the way of a new account.
@@ -27,7 +29,10 @@ struct InTheWay {
 }
 
 impl Writer<'_> {
-    pub(super) async fn change_account(&mut self, plan: &AccountPlan) -> Result<Receipt, Halt> {
+    pub(super) async fn change_account(
+        &mut self,
+        plan: &AccountPlan,
+    ) -> Result<Receipt, CommitError> {
         let AccountPlan { organization: Organization { namespace, .. }, owner, change, .. } = plan;
         if let Some(id) = transaction_of(change)
             && let Some(entry) = self.entry(id).await?
@@ -66,13 +71,24 @@ impl Writer<'_> {
         }
     }
 
-    async fn create(&mut self, plan: &AccountPlan, account: Account) -> Result<Receipt, Halt> {
-        let AccountPlan { organization, owner, change: _, moves, keeps, seen: _, leaving: _ } =
-            plan;
+    async fn create(
+        &mut self,
+        plan: &AccountPlan,
+        account: Account,
+    ) -> Result<Receipt, CommitError> {
+        let AccountPlan {
+            organization,
+            owner,
+            change: _,
+            moves,
+            freezes: keeps,
+            preconditions: _,
+            leaving: _,
+        } = plan;
         let Account { namespace, content, .. } = &account;
         self.known.check_claim(organization)?;
         self.check_made_from(plan).await?;
-        self.vacate(namespace, moves).await?;
+        self.clear_emails(namespace, moves).await?;
         let in_the_way = self.in_the_way(&account, owner).await?;
         refuse_if(in_the_way.owner, Refusal::Stale)?;
         refuse_if(!self.known.has_group(namespace, &content.group), Refusal::GroupNotFound)?;
@@ -86,10 +102,10 @@ impl Writer<'_> {
             Self::claim(self.connection, organization).await?;
         }
         writes::begin_lifetimes(self.connection, &[&account]).await?;
-        self.write_down(&account.transaction, account.id, None).await?;
+        self.append_journal(&account.transaction, account.id, None).await?;
         writes::insert_accounts(self.connection, &[&account]).await?;
-        self.settle(namespace, moves).await?;
-        self.keep(keeps).await?;
+        self.assign_emails(namespace, moves).await?;
+        self.freeze_permissions(keeps).await?;
         Ok(Receipt::Account(Box::new(account)))
     }
 
@@ -99,9 +115,16 @@ impl Writer<'_> {
         current: &Account,
         next: Account,
         adopts: bool,
-    ) -> Result<Receipt, Halt> {
-        let AccountPlan { organization: _, owner, change: _, moves, keeps, seen: _, leaving } =
-            plan;
+    ) -> Result<Receipt, CommitError> {
+        let AccountPlan {
+            organization: _,
+            owner,
+            change: _,
+            moves,
+            freezes: keeps,
+            preconditions: _,
+            leaving,
+        } = plan;
         let Account { namespace, content, .. } = &next;
         let moves_in = content.email != current.content.email;
         if current.owner.name != owner.name {
@@ -110,7 +133,7 @@ impl Writer<'_> {
         self.check_made_from(plan).await?;
         if !moves.is_empty() {
             self.clear_address(current.id).await?;
-            self.vacate(namespace, moves).await?;
+            self.clear_emails(namespace, moves).await?;
         }
         let group_is_there = content.group == current.content.group
             || self.known.has_group(namespace, &content.group);
@@ -124,7 +147,7 @@ impl Writer<'_> {
         }
 
         if next.transaction.id != current.transaction.id {
-            self.write_down(&next.transaction, next.id, Some(&current.transaction)).await?;
+            self.append_journal(&next.transaction, next.id, Some(&current.transaction)).await?;
         }
         if content.lifecycle != current.content.lifecycle {
             let state = rows::lifecycle_text(content.lifecycle);
@@ -136,8 +159,8 @@ impl Writer<'_> {
             .await?;
         }
         writes::overwrite_accounts(self.connection, &[&next]).await?;
-        self.settle(namespace, moves).await?;
-        self.keep(keeps).await?;
+        self.assign_emails(namespace, moves).await?;
+        self.freeze_permissions(keeps).await?;
         if self.known.is_administrator(namespace, &current.content)
             && !self.known.is_administrator(namespace, content)
         {
@@ -151,27 +174,34 @@ impl Writer<'_> {
         plan: &AccountPlan,
         gone: &Account,
         transaction: Transaction,
-    ) -> Result<Receipt, Halt> {
-        let AccountPlan { organization: _, owner, change: _, moves, keeps, seen: _, leaving } =
-            plan;
+    ) -> Result<Receipt, CommitError> {
+        let AccountPlan {
+            organization: _,
+            owner,
+            change: _,
+            moves,
+            freezes: keeps,
+            preconditions: _,
+            leaving,
+        } = plan;
         refuse_if(gone.owner.uid != owner.uid, Refusal::Stale)?;
         self.check_made_from(plan).await?;
         let cases_unassigned = self.unassign_cases(gone.id).await?;
         self.remove(gone.id).await?;
-        self.vacate(&gone.namespace, moves).await?;
+        self.clear_emails(&gone.namespace, moves).await?;
         self.check_moved_domains(&gone.namespace, moves)?;
 
         self.end_lifetime(gone).await?;
-        self.write_down(&transaction, gone.id, Some(&gone.transaction)).await?;
+        self.append_journal(&transaction, gone.id, Some(&gone.transaction)).await?;
         self.note_cases(transaction.id, cases_unassigned).await?;
-        self.settle(&gone.namespace, moves).await?;
-        self.keep(keeps).await?;
+        self.assign_emails(&gone.namespace, moves).await?;
+        self.freeze_permissions(keeps).await?;
         refuse_if(self.has_heirs(gone, leaving).await?, Refusal::InUse)?;
         if self.known.is_administrator(&gone.namespace, &gone.content) {
             self.check_control(&gone.namespace, leaving).await?;
         }
         let Account { id, namespace, owner, login_name, confirmed, .. } = gone.clone();
-        let departure = Departure {
+        let departure = DeletedAccount {
             account: id,
             namespace,
             owner,
@@ -185,9 +215,9 @@ impl Writer<'_> {
 
     /// Everybody that the plan was made from is as it was then, and whoever is to keep something
     /// follows somebody.
-    async fn check_made_from(&mut self, plan: &AccountPlan) -> Result<(), Halt> {
+    async fn check_made_from(&mut self, plan: &AccountPlan) -> Result<(), CommitError> {
         let ids: BTreeSet<String> =
-            made_from(plan).map(|(account, _)| account.to_string()).collect();
+            check_preconditions(plan).map(|(account, _)| account.to_string()).collect();
         if ids.is_empty() {
             return Ok(());
         }
@@ -206,15 +236,15 @@ impl Writer<'_> {
                 found.insert((id, Revision(row.get("revision")?)));
             }
         }
-        let as_it_was =
-            made_from(plan).all(|(account, at)| found.contains(&(account.to_string(), at)));
-        let follow = plan.keeps.iter().all(|keep| following.contains(&keep.account.to_string()));
+        let as_it_was = check_preconditions(plan)
+            .all(|(account, at)| found.contains(&(account.to_string(), at)));
+        let follow = plan.freezes.iter().all(|keep| following.contains(&keep.account.to_string()));
         refuse_if(!as_it_was || !follow || keeps_twice(plan), Refusal::Stale)?;
         Ok(())
     }
 
-    async fn keep(&mut self, keeps: &[Keep]) -> Result<(), Halt> {
-        for Keep { account, from: _, kept } in keeps {
+    async fn freeze_permissions(&mut self, keeps: &[FrozenPermissions]) -> Result<(), CommitError> {
+        for FrozenPermissions { account, from: _, kept } in keeps {
             statement("UPDATE accounts SET source_permissions = $1, revision = revision + 1 WHERE account_id = $2")
                 .bind(kept.as_ref().map(rows::permission_texts))
                 .bind(account.to_string())
@@ -226,7 +256,7 @@ impl Writer<'_> {
 
     /// Whether somebody who stays follows the account: of more heirs than leave, one does, unless
     /// the namespace is going.
-    async fn has_heirs(&mut self, gone: &Account, leaving: &Leaving) -> Result<bool, Halt> {
+    async fn has_heirs(&mut self, gone: &Account, leaving: &Deleting) -> Result<bool, CommitError> {
         let heirs = statement(
             "SELECT owner_name FROM accounts \
              WHERE namespace = $1 AND source_name = $2 AND source_mode = 'Inherit' AND account_id != $3 LIMIT $4",
@@ -245,7 +275,11 @@ impl Writer<'_> {
     }
 
     /// Gives the placeholder of a copy the lowest number that is free.
-    async fn numbered(&mut self, namespace: &str, content: &Content) -> Result<Content, Halt> {
+    async fn numbered(
+        &mut self,
+        namespace: &str,
+        content: &AccountSpec,
+    ) -> Result<AccountSpec, CommitError> {
         if content.email.copy_number().is_none() {
             return Ok(content.clone());
         }
@@ -263,10 +297,13 @@ impl Writer<'_> {
             .fetch_firsts(self.connection)
             .await?;
         let taken: Vec<Email> = taken.into_iter().map(Email::stored).collect();
-        Ok(Content { email: lowest_free_copy(&content.email, taken.iter()), ..content.clone() })
+        Ok(AccountSpec { email: lowest_free_copy(&content.email, taken.iter()), ..content.clone() })
     }
 
-    pub(super) async fn change_member(&mut self, plan: &MemberPlan) -> Result<Receipt, Halt> {
+    pub(super) async fn change_member(
+        &mut self,
+        plan: &MemberPlan,
+    ) -> Result<Receipt, CommitError> {
         let MemberPlan { namespace, account, .. } = plan;
         let there = |account: &Account| account.namespace == *namespace;
         let current = self.account(*account).await?.filter(there).ok_or(Refusal::Stale)?;
@@ -282,7 +319,7 @@ impl Writer<'_> {
             )?;
         }
         if next.transaction.id != current.transaction.id {
-            self.write_down(&next.transaction, next.id, None).await?;
+            self.append_journal(&next.transaction, next.id, None).await?;
         }
         if next != current {
             writes::overwrite_accounts(self.connection, &[&next]).await?;
@@ -291,7 +328,7 @@ impl Writer<'_> {
         Ok(Receipt::Account(Box::new(next)))
     }
 
-    async fn note_member_change(&mut self, account: AccountId) -> Result<(), Halt> {
+    async fn note_member_change(&mut self, account: AccountId) -> Result<(), CommitError> {
         // Whoever looks at the newest change must not find an older one later.
         locks::lock(self.connection, [Lock::MemberChanges]).await?;
         statement("INSERT INTO member_changes (number, account_id) SELECT COALESCE(MAX(number), 0) + 1, $1 FROM member_changes")
@@ -305,7 +342,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    pub(super) async fn rehash(&mut self, plan: &RehashPlan) -> Result<Receipt, Halt> {
+    pub(super) async fn rehash(&mut self, plan: &RehashPlan) -> Result<Receipt, CommitError> {
         let RehashPlan { namespace, account, before, after } = plan;
         let rehashed = statement(
             "UPDATE accounts SET password_hash = $1 WHERE account_id = $2 AND namespace = $3 AND password_hash = $4",
@@ -325,7 +362,11 @@ impl Writer<'_> {
 
     /// Makes the accounts that move leave their addresses, so that any of them can have any of the
     /// addresses afterwards.
-    async fn vacate(&mut self, namespace: &str, moves: &[AddressMove]) -> Result<(), Halt> {
+    async fn clear_emails(
+        &mut self,
+        namespace: &str,
+        moves: &[AddressMove],
+    ) -> Result<(), CommitError> {
         for AddressMove { account, from, to: _ } in moves {
             let vacated = statement(
                 "UPDATE accounts SET email = NULL, revision = revision + 1 \
@@ -342,7 +383,11 @@ impl Writer<'_> {
     }
 
     /// Gives the accounts that move their new addresses.
-    async fn settle(&mut self, namespace: &str, moves: &[AddressMove]) -> Result<(), Halt> {
+    async fn assign_emails(
+        &mut self,
+        namespace: &str,
+        moves: &[AddressMove],
+    ) -> Result<(), CommitError> {
         for AddressMove { account, from: _, to } in moves {
             refuse_if(self.has_address(namespace, to).await?, Refusal::EmailTaken)?;
             statement("UPDATE accounts SET email = $1, email_domain = $2 WHERE account_id = $3")
@@ -355,19 +400,19 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn clear_address(&mut self, account: AccountId) -> Result<(), Halt> {
+    async fn clear_address(&mut self, account: AccountId) -> Result<(), CommitError> {
         let query = statement("UPDATE accounts SET email = NULL WHERE account_id = $1");
         query.bind(account.to_string()).execute(self.connection).await?;
         Ok(())
     }
 
-    async fn has_address(&mut self, namespace: &str, email: &Email) -> Result<bool, Halt> {
+    async fn has_address(&mut self, namespace: &str, email: &Email) -> Result<bool, CommitError> {
         let query =
             statement("SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND email = $2)");
         Ok(query.bind(namespace).bind(email.as_str()).fetch_first(self.connection).await?)
     }
 
-    async fn has_account(&mut self, namespace: &str, user: &str) -> Result<bool, Halt> {
+    async fn has_account(&mut self, namespace: &str, user: &str) -> Result<bool, CommitError> {
         let query = statement(
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND owner_name = $2)",
         );
@@ -378,7 +423,7 @@ impl Writer<'_> {
         &mut self,
         Account { id, namespace, login_name, content, .. }: &Account,
         owner: &Owner,
-    ) -> Result<InTheWay, Halt> {
+    ) -> Result<InTheWay, CommitError> {
         let row = statement(
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND owner_name = $2) AS by_owner, \
              EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND email = $3) AS by_email, \
@@ -396,7 +441,7 @@ impl Writer<'_> {
         Ok(InTheWay { owner, email, login_name: row.get("by_login")?, id: row.get("by_id")? })
     }
 
-    pub(super) async fn account(&mut self, id: AccountId) -> Result<Option<Account>, Halt> {
+    pub(super) async fn account(&mut self, id: AccountId) -> Result<Option<Account>, CommitError> {
         let query =
             statement(rows::select_accounts!("WHERE a.account_id = $1")).bind(id.to_string());
         Ok(rows::accounts(query, self.connection).await?.pop())
@@ -407,7 +452,7 @@ impl Writer<'_> {
         namespace: &str,
         account: AccountId,
         revision: Revision,
-    ) -> Result<Account, Halt> {
+    ) -> Result<Account, CommitError> {
         let there =
             |account: &Account| account.namespace == namespace && account.revision == revision;
         Ok(self.account(account).await?.filter(there).ok_or(Refusal::Stale)?)
@@ -416,14 +461,14 @@ impl Writer<'_> {
     pub(super) async fn claim(
         connection: &mut Connection,
         organization: &Organization,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), CommitError> {
         let Organization { namespace, customer_id } = organization;
         let query = statement("INSERT INTO organizations (namespace, customer_id) VALUES ($1, $2)");
         query.bind(namespace).bind(customer_id.as_str()).execute(connection).await?;
         Ok(())
     }
 
-    async fn unassign_cases(&mut self, owner: AccountId) -> Result<i64, Halt> {
+    async fn unassign_cases(&mut self, owner: AccountId) -> Result<i64, CommitError> {
         // A case that is assigned meanwhile would lose its owner with the account, and nobody would
         // have counted it.
         locks::lock_account(self.connection, owner).await?;
@@ -435,7 +480,7 @@ impl Writer<'_> {
         Ok(i64::try_from(unassigned).unwrap_or(i64::MAX))
     }
 
-    async fn remove(&mut self, account: AccountId) -> Result<(), Halt> {
+    async fn remove(&mut self, account: AccountId) -> Result<(), CommitError> {
         let query = statement("DELETE FROM accounts WHERE account_id = $1");
         query.bind(account.to_string()).execute(self.connection).await?;
         Ok(())

@@ -7,39 +7,39 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{Halt, Writer, learn, refuse_if, writes};
+use super::{CommitError, Writer, refuse_if, update_cache, writes};
 use crate::domain::account::{
-    Account, AccountId, Confirmation, Credential, Revision, Transaction, TransactionId,
+    Account, AccountId, Credential, DirectoryAck, Revision, Transaction, TransactionId,
 };
 use crate::domain::email::Email;
 use crate::domain::organization::Organization;
 use crate::plan::{AccountChange, AccountPlan, ConfirmPlan, Plan};
 use crate::store::sql::connection::{Connection, Row, pairs, statement, texts};
-use crate::store::sql::rows::{self, Known};
+use crate::store::sql::rows::{self, OrganizationCache};
 use crate::store::{
-    NewAccount, Occasion, Receipt, Refusal, StoreError, check_may_begin, made_from, next,
-    transaction_of,
+    CommitTime, NewAccount, Receipt, Refusal, StoreError, check_may_begin, check_preconditions,
+    next, transaction_of,
 };
 
 /// Why a run ends before a plan.
-enum Halted {
+enum BatchError {
     Refused(Refusal),
     /// It isn't of a common kind after all.
     Uncommon,
 }
 
-impl From<Refusal> for Halted {
+impl From<Refusal> for BatchError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
 }
 
 /// Whether a plan may be of a common kind.
-pub(super) fn is_common(plan: &Plan) -> bool {
+pub(super) fn is_batchable(plan: &Plan) -> bool {
     match plan {
         Plan::Confirm(_) => true,
         Plan::Account(plan) => {
-            let alone = plan.moves.is_empty() && plan.keeps.is_empty();
+            let alone = plan.moves.is_empty() && plan.freezes.is_empty();
             alone
                 && match &plan.change {
                     AccountChange::Create { id, content, .. } => {
@@ -58,28 +58,28 @@ pub(super) fn is_common(plan: &Plan) -> bool {
 /// and each plan has to be judged by itself.
 pub(super) async fn commit(
     connection: &mut Connection,
-    known: &mut Known,
+    known: &mut OrganizationCache,
     plans: &[Plan],
-    occasion: Occasion,
-) -> Result<Vec<Result<Receipt, Refusal>>, Halt> {
-    let mut run = Run::read(connection, plans).await?;
+    occasion: CommitTime,
+) -> Result<Vec<Result<Receipt, Refusal>>, CommitError> {
+    let mut run = Batch::read(connection, plans).await?;
     let mut answers = Vec::with_capacity(plans.len());
     for plan in plans {
         let judged = match plan {
             Plan::Account(plan) => run.change_account(known, plan, occasion),
             Plan::Confirm(plan) => run.confirm(known, plan, occasion),
             Plan::Group(_) | Plan::Domain(_) | Plan::Member(_) | Plan::Rehash(_) => {
-                Err(Halted::Uncommon)
+                Err(BatchError::Uncommon)
             }
         };
         match judged {
             Ok(receipt) => {
                 run.learn_claim(known, plan);
-                learn(known, plan);
+                update_cache(known, plan);
                 answers.push(Ok(receipt));
             }
-            Err(Halted::Refused(refusal)) => answers.push(Err(refusal)),
-            Err(Halted::Uncommon) => break,
+            Err(BatchError::Refused(refusal)) => answers.push(Err(refusal)),
+            Err(BatchError::Uncommon) => break,
         }
     }
     run.write(connection, occasion).await?;
@@ -88,7 +88,7 @@ pub(super) async fn commit(
 
 /// What a run of plans is judged from, and what is to be written of it.
 #[derive(Default)]
-struct Run {
+struct Batch {
     accounts: HashMap<AccountId, Account>,
     journaled: HashSet<TransactionId>,
     owners: HashSet<(String, String)>,
@@ -101,10 +101,10 @@ struct Run {
     journal: Vec<(AccountId, Transaction)>,
     superseded: Vec<TransactionId>,
     completed: Vec<Transaction>,
-    confirmed: BTreeMap<(AccountId, String), Confirmation>,
+    confirmed: BTreeMap<(AccountId, String), DirectoryAck>,
 }
 
-impl Run {
+impl Batch {
     async fn read(connection: &mut Connection, plans: &[Plan]) -> Result<Self, StoreError> {
         let (mut ids, mut transactions) = (BTreeSet::new(), BTreeSet::new());
         let (mut owners, mut emails, mut logins) = (vec![], vec![], vec![]);
@@ -112,7 +112,7 @@ impl Run {
             match plan {
                 Plan::Account(plan) => {
                     let namespace = plan.organization.namespace.as_str();
-                    ids.extend(made_from(plan).map(|(account, _)| account.to_string()));
+                    ids.extend(check_preconditions(plan).map(|(account, _)| account.to_string()));
                     transactions.extend(transaction_of(&plan.change).map(|id| id.0.to_string()));
                     match &plan.change {
                         AccountChange::Create { login_name, content, .. } => {
@@ -181,12 +181,12 @@ impl Run {
 
     fn change_account(
         &mut self,
-        known: &Known,
+        known: &OrganizationCache,
         plan: &AccountPlan,
-        occasion: Occasion,
-    ) -> Result<Receipt, Halted> {
+        occasion: CommitTime,
+    ) -> Result<Receipt, BatchError> {
         if transaction_of(&plan.change).is_some_and(|id| self.journaled.contains(&id)) {
-            return Err(Halted::Uncommon);
+            return Err(BatchError::Uncommon);
         }
         match &plan.change {
             AccountChange::Create { id, transaction, login_name, content, password } => {
@@ -210,16 +210,18 @@ impl Run {
                     password.clone().map(Credential::of_secret).or(changed.credential);
                 self.update(known, plan, current, changed)
             }
-            AccountChange::Delete { .. } | AccountChange::Release { .. } => Err(Halted::Uncommon),
+            AccountChange::Delete { .. } | AccountChange::Release { .. } => {
+                Err(BatchError::Uncommon)
+            }
         }
     }
 
     fn create(
         &mut self,
-        known: &Known,
+        known: &OrganizationCache,
         plan: &AccountPlan,
         account: Account,
-    ) -> Result<Receipt, Halted> {
+    ) -> Result<Receipt, BatchError> {
         let Account { id, namespace, login_name, content, .. } = &account;
         let owner = (namespace.clone(), plan.owner.name.clone());
         let email = address(namespace, &content.email);
@@ -242,16 +244,16 @@ impl Run {
 
     fn update(
         &mut self,
-        known: &Known,
+        known: &OrganizationCache,
         plan: &AccountPlan,
         current: Account,
         next: Account,
-    ) -> Result<Receipt, Halted> {
+    ) -> Result<Receipt, BatchError> {
         let Account { id, namespace, content, .. } = &next;
         let gives_up_control = known.is_administrator(namespace, &current.content)
             && !known.is_administrator(namespace, content);
         if current.owner.name != plan.owner.name || gives_up_control {
-            return Err(Halted::Uncommon);
+            return Err(BatchError::Uncommon);
         }
         self.check_made_from(plan)?;
         let group_is_there =
@@ -277,13 +279,13 @@ impl Run {
 
     fn confirm(
         &mut self,
-        known: &Known,
+        known: &OrganizationCache,
         plan: &ConfirmPlan,
-        occasion: Occasion,
-    ) -> Result<Receipt, Halted> {
+        occasion: CommitTime,
+    ) -> Result<Receipt, BatchError> {
         let ConfirmPlan { namespace, account: id, confirmed } = plan;
         let there = self.accounts.get(id).filter(|account| account.namespace == *namespace);
-        let before = there.ok_or(Halted::Uncommon)?.clone();
+        let before = there.ok_or(BatchError::Uncommon)?.clone();
         let mut account = before.clone();
         account.transaction.confirm(
             &mut account.confirmed,
@@ -291,7 +293,7 @@ impl Run {
             known.directories(),
             occasion.now,
         );
-        let is_news = |(directory, confirmation): &(&String, &Confirmation)| {
+        let is_news = |(directory, confirmation): &(&String, &DirectoryAck)| {
             before.confirmed.get(*directory) != Some(*confirmation)
         };
         let news = account.confirmed.iter().filter(is_news);
@@ -319,7 +321,7 @@ impl Run {
     /// As [`Writer::check_made_from`] does, where nobody is to keep anything.
     fn check_made_from(&self, plan: &AccountPlan) -> Result<(), Refusal> {
         let namespace = &plan.organization.namespace;
-        made_from(plan)
+        check_preconditions(plan)
             .try_for_each(|(account, revision)| self.at(namespace, account, revision).map(|_| ()))
     }
 
@@ -330,7 +332,7 @@ impl Run {
     }
 
     /// Notes that an organization's first account claims its customer ID.
-    fn learn_claim(&mut self, known: &Known, plan: &Plan) {
+    fn learn_claim(&mut self, known: &OrganizationCache, plan: &Plan) {
         if let Plan::Account(plan) = plan
             && matches!(plan.change, AccountChange::Create { .. })
             && known.claimed(&plan.organization.namespace).is_none()
@@ -339,7 +341,11 @@ impl Run {
         }
     }
 
-    async fn write(&self, connection: &mut Connection, occasion: Occasion) -> Result<(), Halt> {
+    async fn write(
+        &self,
+        connection: &mut Connection,
+        occasion: CommitTime,
+    ) -> Result<(), CommitError> {
         let created: Vec<&Account> = self.created.iter().collect();
         for organization in &self.claims {
             Writer::claim(connection, organization).await?;

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Halt, Writer, refuse_if};
+use super::{CommitError, Writer, refuse_if};
 use crate::domain::group::GroupContent;
-use crate::plan::{Control, Leaving, Listing, needs};
+use crate::plan::{AdminCoverage, Deleting, Listing, needs};
 use crate::store::sql::connection::{statement, texts};
 use crate::store::sql::rows;
 use crate::store::{Receipt, Refusal};
@@ -31,8 +31,8 @@ impl Writer<'_> {
     pub(super) async fn check_control(
         &mut self,
         namespace: &str,
-        leaving: &Leaving,
-    ) -> Result<(), Halt> {
+        leaving: &Deleting,
+    ) -> Result<(), CommitError> {
         let groups = rows::groups_in_control(self.connection, namespace).await?;
         self.check_control_by(namespace, leaving, &groups).await
     }
@@ -40,9 +40,9 @@ impl Writer<'_> {
     async fn check_control_by(
         &mut self,
         namespace: &str,
-        leaving: &Leaving,
+        leaving: &Deleting,
         groups: &BTreeSet<String>,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), CommitError> {
         let row = statement(concat!(
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name IN (",
             texts!("$3"),
@@ -59,7 +59,7 @@ impl Writer<'_> {
         .fetch_one(self.connection)
         .await?;
         let control =
-            Control { administrators: row.get("administrators")?, users: row.get("users")? };
+            AdminCoverage { administrators: row.get("administrators")?, users: row.get("users")? };
         Ok(refuse_if(control.is_lost(), Refusal::LastAdministrator)?)
     }
 
@@ -67,8 +67,8 @@ impl Writer<'_> {
         &mut self,
         [namespace, name]: [&str; 2],
         content: &GroupContent,
-        leaving: &Leaving,
-    ) -> Result<Receipt, Halt> {
+        leaving: &Deleting,
+    ) -> Result<Receipt, CommitError> {
         let GroupContent { full_control, permissions, self_service } = content;
         if !full_control {
             self.check_control_without(namespace, name, leaving).await?;
@@ -93,8 +93,8 @@ impl Writer<'_> {
         &mut self,
         namespace: &str,
         group: &str,
-        leaving: &Leaving,
-    ) -> Result<(), Halt> {
+        leaving: &Deleting,
+    ) -> Result<(), CommitError> {
         let mut groups = rows::groups_in_control(self.connection, namespace).await?;
         if !groups.remove(group) {
             return Ok(());
@@ -111,8 +111,8 @@ impl Writer<'_> {
     pub(super) async fn drop_group(
         &mut self,
         [namespace, name]: [&str; 2],
-        leaving: &Leaving,
-    ) -> Result<Receipt, Halt> {
+        leaving: &Deleting,
+    ) -> Result<Receipt, CommitError> {
         let has_members = statement(concat!(
             "SELECT EXISTS (SELECT 1 FROM accounts WHERE namespace = $1 AND group_name = $2 AND ",
             stays!("$3"),
@@ -121,7 +121,7 @@ impl Writer<'_> {
         let has_members =
             has_members.bind(namespace).bind(name).bind(rows::texts(leaving.deleted.as_ref()));
         refuse_if(has_members.fetch_first(self.connection).await?, Refusal::InUse)?;
-        if !GroupContent::undeclared(name).is_some_and(|group| group.full_control) {
+        if !GroupContent::built_in(name).is_some_and(|group| group.full_control) {
             self.check_control_without(namespace, name, leaving).await?;
         }
         let query = statement("DELETE FROM groups WHERE namespace = $1 AND name = $2");
@@ -133,7 +133,7 @@ impl Writer<'_> {
         &mut self,
         [namespace, name]: [&str; 2],
         listing: &Listing,
-    ) -> Result<Receipt, Halt> {
+    ) -> Result<Receipt, CommitError> {
         let taken = self
             .known
             .listings(namespace)
@@ -156,8 +156,8 @@ impl Writer<'_> {
     pub(super) async fn drop_domain(
         &mut self,
         [namespace, name]: [&str; 2],
-        leaving: &Leaving,
-    ) -> Result<Receipt, Halt> {
+        leaving: &Deleting,
+    ) -> Result<Receipt, CommitError> {
         let used: Vec<String> = statement(concat!(
             "SELECT DISTINCT email_domain FROM accounts WHERE namespace = $1 AND ",
             stays!("$2")

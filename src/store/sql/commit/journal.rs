@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Halt, Writer, refuse_if, writes};
+use super::{CommitError, Writer, refuse_if, writes};
 use crate::domain::account::{
-    AccountId, Confirmations, Departure, Owner, Revision, Transaction, TransactionId,
+    AccountId, Confirmations, DeletedAccount, Owner, Revision, Transaction, TransactionId,
     TransactionKind,
 };
 use crate::plan::ConfirmPlan;
 use crate::store::sql::connection::{Connection, statement, texts};
-use crate::store::sql::operators::{self, Holding};
+use crate::store::sql::operators::{self, HeldClaim};
 use crate::store::sql::rows;
 use crate::store::{Receipt, Refusal, StoreError};
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ const REOPEN: &str = concat!(
 /// others.
 pub(in crate::store::sql) async fn use_directories(
     connection: &mut Connection,
-    holding: Option<&Holding>,
+    holding: Option<&HeldClaim>,
     directories: &BTreeSet<String>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -94,7 +94,11 @@ impl Writer<'_> {
     /// Answers a transaction that is in the journal as it was answered first.
     ///
     /// An account that was created for the owner and is another's by now is no answer.
-    pub(super) async fn repeated(&mut self, entry: Entry, owner: &Owner) -> Result<Receipt, Halt> {
+    pub(super) async fn repeated(
+        &mut self,
+        entry: Entry,
+        owner: &Owner,
+    ) -> Result<Receipt, CommitError> {
         let Entry { account, kind } = entry;
         match kind {
             TransactionKind::Delete => Ok(Receipt::Deleted(Box::new(
@@ -114,7 +118,7 @@ impl Writer<'_> {
         }
     }
 
-    pub(super) async fn confirm(&mut self, plan: &ConfirmPlan) -> Result<Receipt, Halt> {
+    pub(super) async fn confirm(&mut self, plan: &ConfirmPlan) -> Result<Receipt, CommitError> {
         let ConfirmPlan { namespace, account: id, confirmed } = plan;
         if let Some(before) =
             self.account(*id).await?.filter(|account| account.namespace == *namespace)
@@ -130,7 +134,7 @@ impl Writer<'_> {
             self.note_completion(&before.transaction, &account.transaction).await?;
             return Ok(Receipt::Account(Box::new(account)));
         }
-        let there = |departure: &Departure| departure.namespace == *namespace;
+        let there = |departure: &DeletedAccount| departure.namespace == *namespace;
         let before = self.departure(*id).await?.filter(there).ok_or(Refusal::Stale)?;
         let mut departure = before.clone();
         departure.transaction.confirm(
@@ -150,7 +154,7 @@ impl Writer<'_> {
         account: AccountId,
         before: &Confirmations,
         confirmed: &Confirmations,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), CommitError> {
         let news = confirmed
             .iter()
             .filter(|&(directory, confirmation)| before.get(directory) != Some(confirmation));
@@ -163,14 +167,17 @@ impl Writer<'_> {
         &mut self,
         before: &Transaction,
         transaction: &Transaction,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), CommitError> {
         if transaction.completed != before.completed {
             writes::complete(self.connection, &[transaction]).await?;
         }
         Ok(())
     }
 
-    async fn departure(&mut self, account: AccountId) -> Result<Option<Departure>, Halt> {
+    async fn departure(
+        &mut self,
+        account: AccountId,
+    ) -> Result<Option<DeletedAccount>, CommitError> {
         let query = statement(rows::select_departures!("WHERE l.account_id = $1"))
             .bind(account.to_string());
         Ok(rows::departures(query, self.connection).await?.pop())
@@ -180,14 +187,14 @@ impl Writer<'_> {
         &mut self,
         id: TransactionId,
         unassigned: i64,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), CommitError> {
         let query =
             statement("UPDATE transactions SET cases_unassigned = $1 WHERE transaction_id = $2");
         query.bind(unassigned).bind(id.0.to_string()).execute(self.connection).await?;
         Ok(())
     }
 
-    pub(super) async fn entry(&mut self, id: TransactionId) -> Result<Option<Entry>, Halt> {
+    pub(super) async fn entry(&mut self, id: TransactionId) -> Result<Option<Entry>, CommitError> {
         let query =
             statement("SELECT account_id, type FROM transactions WHERE transaction_id = $1")
                 .bind(id.0.to_string());
@@ -199,12 +206,12 @@ impl Writer<'_> {
     }
 
     /// Writes a transaction into the journal, over the last one where that is in flight.
-    pub(super) async fn write_down(
+    pub(super) async fn append_journal(
         &mut self,
         transaction: &Transaction,
         account: AccountId,
         last: Option<&Transaction>,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), CommitError> {
         if let Some(last) = last.filter(|last| last.in_flight()) {
             writes::supersede(self.connection, &[last.id], self.occasion.now).await?;
         }

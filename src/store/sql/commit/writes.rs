@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use super::Halt;
+use super::CommitError;
 use crate::domain::account::{
-    Account, AccountId, Confirmation, Content, Profile, Revision, Source, Transaction,
+    Account, AccountId, AccountSpec, DirectoryAck, Profile, Revision, Source, Transaction,
     TransactionId,
 };
 use crate::store::sql::connection::{Connection, Value, statement};
@@ -103,8 +103,18 @@ fn changing(account: &Account) -> Vec<Value> {
         ..
     } = account;
     let Account { credential, confirmed: _, .. } = account;
-    let Content { email, lifecycle, group, grants, source, role, teams, profile, copied, member } =
-        content;
+    let AccountSpec {
+        email,
+        lifecycle,
+        group,
+        grants,
+        source,
+        role,
+        teams,
+        profile,
+        copied,
+        member,
+    } = content;
     let (mode, fixed, clone) = match source {
         None => (None, None, None),
         Some(Source::Inherited { kept, .. }) => (Some(INHERIT), kept.as_ref(), None),
@@ -149,7 +159,7 @@ async fn write(
     connection: &mut Connection,
     text: &'static str,
     rows: &[Vec<Value>],
-) -> Result<(), Halt> {
+) -> Result<(), CommitError> {
     if !rows.is_empty() {
         statement(text).bind(rows::json(rows)).execute(connection).await?;
     }
@@ -159,7 +169,7 @@ async fn write(
 pub(super) async fn insert_accounts(
     connection: &mut Connection,
     accounts: &[&Account],
-) -> Result<(), Halt> {
+) -> Result<(), CommitError> {
     static TEXT: LazyLock<String> =
         LazyLock::new(|| insert("accounts", &[&CHANGING[..], &FIXED[..]].concat()));
     let row = |account: &&Account| {
@@ -174,7 +184,7 @@ pub(super) async fn insert_accounts(
 pub(super) async fn overwrite_accounts(
     connection: &mut Connection,
     accounts: &[&Account],
-) -> Result<(), Halt> {
+) -> Result<(), CommitError> {
     static TEXT: LazyLock<String> = LazyLock::new(|| update("accounts", "account_id", &CHANGING));
     write(connection, &TEXT, &accounts.iter().map(|account| changing(account)).collect::<Vec<_>>())
         .await
@@ -184,7 +194,7 @@ pub(super) async fn overwrite_accounts(
 pub(super) async fn begin_lifetimes(
     connection: &mut Connection,
     accounts: &[&Account],
-) -> Result<(), Halt> {
+) -> Result<(), CommitError> {
     const COLUMNS: [(&str, Kind); 5] = [
         ("account_id", Text),
         ("namespace", Text),
@@ -212,7 +222,7 @@ pub(super) async fn write_switches(
     connection: &mut Connection,
     switches: &[(AccountId, Revision, &'static str)],
     now: jiff::Timestamp,
-) -> Result<(), Halt> {
+) -> Result<(), CommitError> {
     const COLUMNS: [(&str, Kind); 4] =
         [("account_id", Text), ("revision", Number), ("switched_at", Number), ("state", Text)];
     static TEXT: LazyLock<String> = LazyLock::new(|| insert("switches", &COLUMNS));
@@ -231,7 +241,7 @@ pub(super) async fn write_switches(
 pub(super) async fn write_journal(
     connection: &mut Connection,
     entries: &[(AccountId, &Transaction)],
-) -> Result<(), Halt> {
+) -> Result<(), CommitError> {
     const COLUMNS: [(&str, Kind); 7] = [
         ("transaction_id", Text),
         ("account_id", Text),
@@ -262,7 +272,7 @@ pub(super) async fn supersede(
     connection: &mut Connection,
     ids: &[TransactionId],
     now: jiff::Timestamp,
-) -> Result<(), Halt> {
+) -> Result<(), CommitError> {
     const COLUMNS: [(&str, Kind); 2] = [("transaction_id", Text), ("superseded_at", Number)];
     static TEXT: LazyLock<String> =
         LazyLock::new(|| update("transactions", "transaction_id", &COLUMNS));
@@ -274,7 +284,7 @@ pub(super) async fn supersede(
 pub(super) async fn complete(
     connection: &mut Connection,
     transactions: &[&Transaction],
-) -> Result<(), Halt> {
+) -> Result<(), CommitError> {
     const COLUMNS: [(&str, Kind); 2] = [("transaction_id", Text), ("completed_at", Number)];
     static TEXT: LazyLock<String> =
         LazyLock::new(|| update("transactions", "transaction_id", &COLUMNS));
@@ -288,8 +298,8 @@ pub(super) async fn complete(
 /// Notes what directories confirmed of accounts.
 pub(super) async fn confirm(
     connection: &mut Connection,
-    confirmed: &[(AccountId, &str, &Confirmation)],
-) -> Result<(), Halt> {
+    confirmed: &[(AccountId, &str, &DirectoryAck)],
+) -> Result<(), CommitError> {
     const COLUMNS: [(&str, Kind); 5] = [
         ("account_id", Text),
         ("directory", Text),
@@ -305,10 +315,10 @@ pub(super) async fn confirm(
              revision = excluded.revision, fingerprint = excluded.fingerprint, handle = excluded.handle"
         )
     });
-    let row = |(account, directory, Confirmation { revision, fingerprint, handle }): &(
+    let row = |(account, directory, DirectoryAck { revision, fingerprint, handle }): &(
         AccountId,
         &str,
-        &Confirmation,
+        &DirectoryAck,
     )| {
         let fingerprint = fingerprint.as_ref().map(ToString::to_string);
         vec![
