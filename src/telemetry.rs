@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{self, Registry, Unit};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
@@ -55,11 +55,11 @@ pub struct Metrics {
     /// By how many seconds months are closed ahead of the clock.
     pub closed_ahead: Gauge,
     clock_skew: Family<ClockLabels, Gauge>,
-    plans: Family<PlanLabels, Counter>,
+    commands: Family<CommandLabels, Counter>,
     commits: Histogram,
     writes: Family<WriteLabels, Counter>,
-    deliveries: Family<DeliveryLabels, Counter>,
-    waiting: Family<DirectoryLabels, Gauge>,
+    attempts: Family<AttemptLabels, Counter>,
+    pending: Family<DirectoryLabels, Gauge>,
     drift: Family<DirectoryLabels, Counter>,
     refused_entries: Family<DirectoryLabels, Gauge>,
     transactions: Family<TransactionLabels, Gauge>,
@@ -78,14 +78,14 @@ struct OverdueLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PlanLabels {
-    outcome: &'static str,
+struct CommandLabels {
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DeliveryLabels {
+struct AttemptLabels {
     directory: String,
-    outcome: &'static str,
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -101,122 +101,149 @@ struct ClockLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WriteLabels {
     kind: &'static str,
-    outcome: &'static str,
+    result: &'static str,
+}
+
+/// Registers a metric under `roster_` and its name, and returns it.
+fn add<M: registry::Metric + Clone>(r: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    r.register(name, help, metric.clone());
+    metric
+}
+
+/// Registers a metric in seconds; the unit is appended to its name.
+fn add_seconds<M: registry::Metric + Clone>(
+    r: &mut Registry,
+    name: &str,
+    help: &str,
+    metric: M,
+) -> M {
+    r.register_with_unit(name, help, Unit::Seconds, metric.clone());
+    metric
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("roster");
+        let r = &mut Registry::with_prefix("roster");
+        let durations = Histogram::new(exponential_buckets(0.000_5, 2.0, 14));
         let metrics = Self {
-            queue: Gauge::default(),
-            store_errors: Counter::default(),
-            held_up: Gauge::default(),
-            orphans: Gauge::default(),
-            rollbacks: Counter::default(),
-            refused: Gauge::default(),
-            leader: Gauge::default(),
-            leader_unclaimed: Gauge::default(),
-            unclosed_months: Gauge::default(),
-            closed_ahead: Gauge::default(),
-            clock_skew: Family::default(),
-            plans: Family::default(),
-            commits: Histogram::new(exponential_buckets(0.000_5, 2.0, 14)),
-            writes: Family::default(),
-            deliveries: Family::default(),
-            waiting: Family::default(),
-            drift: Family::default(),
-            refused_entries: Family::default(),
-            transactions: Family::default(),
-            overdue: Family::default(),
+            queue: add(r, "workqueue_depth", "Objects in the work queue", Gauge::default()),
+            store_errors: add(
+                r,
+                "store_errors",
+                "Rounds in which the store couldn't be used",
+                Counter::default(),
+            ),
+            held_up: add(
+                r,
+                "store_locked_objects",
+                "Objects whose change waits for the store, mostly for an application's locks",
+                Gauge::default(),
+            ),
+            orphans: add(
+                r,
+                "orphaned_accounts",
+                "Live accounts whose User doesn't exist",
+                Gauge::default(),
+            ),
+            rollbacks: add(
+                r,
+                "cluster_rollbacks",
+                "How often resourceVersions went backwards, as after a restore of etcd",
+                Counter::default(),
+            ),
+            refused: add(
+                r,
+                "refused_objects",
+                "Objects whose changes the store refuses again and again",
+                Gauge::default(),
+            ),
+            leader: add(
+                r,
+                "leader",
+                "Whether this operator is the leader (1) or stands by (0)",
+                Gauge::default(),
+            ),
+            leader_unclaimed: add_seconds(
+                r,
+                "leader_unclaimed",
+                "How long the holder of the Lease that this operator waits for hasn't claimed the store",
+                Gauge::default(),
+            ),
+            unclosed_months: add(
+                r,
+                "unclosed_months",
+                "Months that are over by this machine's clock alone, so that they aren't closed",
+                Gauge::default(),
+            ),
+            closed_ahead: add_seconds(
+                r,
+                "closed_ahead",
+                "How far ahead of the clock months are closed",
+                Gauge::default(),
+            ),
+            clock_skew: add_seconds(
+                r,
+                "clock_skew",
+                "How far this machine's clock is ahead of another",
+                Family::default(),
+            ),
+            commands: add(
+                r,
+                "store_commands",
+                "Commands that the store answered, by result",
+                Family::default(),
+            ),
+            commits: add_seconds(
+                r,
+                "commit_duration",
+                "How long a batch of commands took to commit",
+                durations,
+            ),
+            writes: add(
+                r,
+                "kube_writes",
+                "Writes to the API server, by kind and result",
+                Family::default(),
+            ),
+            attempts: add(
+                r,
+                "provisioning_attempts",
+                "Entries that a directory answered, by result",
+                Family::default(),
+            ),
+            pending: add(
+                r,
+                "provisioning_pending",
+                "Entries that a directory has yet to acknowledge",
+                Family::default(),
+            ),
+            drift: add(
+                r,
+                "directory_drift",
+                "Entries that were changed in a directory by others and then repaired",
+                Family::default(),
+            ),
+            refused_entries: add(
+                r,
+                "directory_refused_entries",
+                "Entries that a directory refuses, so that it has something older or nothing",
+                Family::default(),
+            ),
+            transactions: add(
+                r,
+                "transactions",
+                "Transactions in flight, by type and state",
+                Family::default(),
+            ),
+            overdue: add(
+                r,
+                "transactions_overdue",
+                "Transactions that passed their deadline, by type",
+                Family::default(),
+            ),
             registry: Registry::default(),
         };
-        registry.register(
-            "queue_objects",
-            "Objects that stand in the queue",
-            metrics.queue.clone(),
-        );
-        registry.register(
-            "store_errors",
-            "Rounds that the store couldn't be used in",
-            metrics.store_errors.clone(),
-        );
-        let held_up = "Objects whose change waits for the store, mostly because an application has locked what it needs";
-        registry.register("store_locked_objects", held_up, metrics.held_up.clone());
-        registry.register(
-            "orphaned_accounts",
-            "Live accounts whose User isn't there",
-            metrics.orphans.clone(),
-        );
-        let rollbacks = "How often resourceVersions went backwards, as after a restore of etcd";
-        registry.register("cluster_rollbacks", rollbacks, metrics.rollbacks.clone());
-        registry.register(
-            "refused_objects",
-            "Objects whose changes the store refuses again and again",
-            metrics.refused.clone(),
-        );
-        registry.register(
-            "leader",
-            "Whether this operator works (1) or stands by (0)",
-            metrics.leader.clone(),
-        );
-        let unclaimed = "How long whoever holds the Lease that this operator waits for hasn't claimed the store";
-        registry.register_with_unit(
-            "leader_unclaimed",
-            unclaimed,
-            Unit::Seconds,
-            metrics.leader_unclaimed.clone(),
-        );
-        let unclosed =
-            "Months that are over by this machine's clock alone, so that they aren't closed";
-        registry.register("unclosed_months", unclosed, metrics.unclosed_months.clone());
-        let skew = "How far this machine's clock is ahead of another";
-        registry.register_with_unit("clock_skew", skew, Unit::Seconds, metrics.clock_skew.clone());
-        let ahead = "How far ahead of the clock months are closed";
-        registry.register_with_unit(
-            "closed_ahead",
-            ahead,
-            Unit::Seconds,
-            metrics.closed_ahead.clone(),
-        );
-        registry.register(
-            "plans",
-            "Plans that the store answered, by outcome",
-            metrics.plans.clone(),
-        );
-        let seconds = Unit::Seconds;
-        registry.register_with_unit(
-            "commit_duration",
-            "How long a group of plans took",
-            seconds,
-            metrics.commits.clone(),
-        );
-        registry.register(
-            "api_writes",
-            "Writes to the API server, by kind and outcome",
-            metrics.writes.clone(),
-        );
-        let deliveries = "Entries that a directory answered, by outcome";
-        registry.register("deliveries", deliveries, metrics.deliveries.clone());
-        registry.register(
-            "entries_waiting",
-            "Entries that a directory has yet to confirm",
-            metrics.waiting.clone(),
-        );
-        let drift = "Entries that somebody else changed in a directory, and that were put back";
-        registry.register("directory_drift", drift, metrics.drift.clone());
-        let refused = "Entries that a directory refuses, so that it has something older or nothing";
-        registry.register("directory_refused_entries", refused, metrics.refused_entries.clone());
-        registry.register(
-            "transactions",
-            "Transactions in flight, by type and state",
-            metrics.transactions.clone(),
-        );
-        registry.register(
-            "transactions_overdue",
-            "Transactions that came to be overdue, by type",
-            metrics.overdue.clone(),
-        );
-        Self { registry, ..metrics }
+        Self { registry: std::mem::take(r), ..metrics }
     }
 }
 
@@ -225,11 +252,11 @@ impl Metrics {
     pub fn committed(&self, answers: &[Result<Receipt, Refusal>], took: Duration) {
         self.commits.observe(took.as_secs_f64());
         for answer in answers {
-            let outcome = match answer {
-                Ok(_) => "Committed",
+            let result = match answer {
+                Ok(_) => "committed",
                 Err(refusal) => (*refusal).into(),
             };
-            self.plans.get_or_create(&PlanLabels { outcome }).inc();
+            self.commands.get_or_create(&CommandLabels { result }).inc();
         }
     }
 
@@ -240,16 +267,16 @@ impl Metrics {
 
     /// Counts the answer of a directory.
     pub fn delivered(&self, directory: &str, problem: Option<&DirectoryError>) {
-        let outcome = problem.map_or("Confirmed", Into::into);
-        self.deliveries
-            .get_or_create(&DeliveryLabels { directory: directory.to_owned(), outcome })
+        let result = problem.map_or("acknowledged", Into::into);
+        self.attempts
+            .get_or_create(&AttemptLabels { directory: directory.to_owned(), result })
             .inc();
     }
 
     /// Notes how many entries a directory has yet to confirm.
     pub fn waiting(&self, directory: &str, entries: usize) {
         let gauge =
-            self.waiting.get_or_create(&DirectoryLabels { directory: directory.to_owned() });
+            self.pending.get_or_create(&DirectoryLabels { directory: directory.to_owned() });
         gauge.set(i64::try_from(entries).unwrap_or(i64::MAX));
     }
 
@@ -287,16 +314,16 @@ impl Metrics {
 
     /// Counts the answer to a write.
     pub fn told(&self, key: &ObjectKey, answer: &WriteResult) {
-        let outcome = match answer {
+        let result = match answer {
             WriteResult::User(_)
             | WriteResult::Group(_)
             | WriteResult::Domain(_)
             | WriteResult::Released { .. }
-            | WriteResult::Done => "Written",
-            WriteResult::Conflict => "MovedOn",
-            WriteResult::Failed(_) => "Failed",
+            | WriteResult::Done => "written",
+            WriteResult::Conflict => "conflict",
+            WriteResult::Failed(_) => "failed",
         };
-        self.writes.get_or_create(&WriteLabels { kind: key.kind.into(), outcome }).inc();
+        self.writes.get_or_create(&WriteLabels { kind: key.kind.into(), result }).inc();
     }
 
     /// Returns all metrics in the OpenMetrics text format.

@@ -36,6 +36,7 @@ const MAX_WORDS: usize = 200;
 /// Why a directory didn't take an entry. What it says is told to whoever reads the account's
 /// status, so no secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum DirectoryError {
     /// The address of a directory can't be understood.
     #[error("{0}")]

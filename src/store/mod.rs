@@ -367,6 +367,7 @@ pub enum Receipt {
 
 /// Why the store refused a plan. The planner looks again and tells the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// The account isn't at the revision that the plan was made from, or belongs to another `User`.
     #[error("the account moved on since the plan was made")]

@@ -66,7 +66,7 @@ fn ready(organization: &Organization) -> u64 {
 
 fn queue(replica: &Replica) -> Option<u64> {
     let metrics = replica.page("/metrics").1;
-    metrics.lines().find_map(|line| line.strip_prefix("roster_queue_objects "))?.parse().ok()
+    metrics.lines().find_map(|line| line.strip_prefix("roster_workqueue_depth "))?.parse().ok()
 }
 
 /// Waits for a comparison of everything that begins soon, and returns how long it took from when

@@ -319,7 +319,7 @@ fn it_is_ready_measured_and_ends_when_asked_to() {
     assert_eq!(operator.page("/healthz").0, 200);
     assert_eq!(operator.page("/readyz").0, 200);
     let metrics = operator.page("/metrics").1;
-    assert!(metrics.contains("roster_plans_total{outcome=\"Committed\"}"), "{metrics}");
+    assert!(metrics.contains("roster_store_commands_total{result=\"committed\"}"), "{metrics}");
     assert!(operator.terminate().success());
     let log = operator.log();
     assert!(

@@ -103,7 +103,7 @@ fn two_hundred_users_cost_one_write_each_and_none_when_nothing_changed() {
         .collect();
     assert!(writes.is_empty(), "a restart writes nothing: {writes:?}");
     assert!(
-        !operator.page("/metrics").1.contains("roster_plans_total{"),
+        !operator.page("/metrics").1.contains("roster_store_commands_total{"),
         "a restart asks the store for nothing"
     );
 }
