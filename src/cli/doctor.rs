@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use self::clocks::{ServerTime, Times};
 use self::directories::{Between, Lacking};
-use self::entries::Listed;
+use self::entries::ListedDirectory;
 use self::leases::Leases;
 use super::run::startup::own_namespace;
 use super::run::{WRITE_TIMEOUT, client, namespace};
@@ -145,7 +145,7 @@ struct Evidence {
     operators: Operators,
     times: Times,
     /// The directories that were given.
-    directories: Vec<Listed>,
+    directories: Vec<ListedDirectory>,
 }
 
 /// What was looked at, and what was found.

@@ -30,12 +30,12 @@ use crate::store::{AccountKey, CommitTime, Store};
 #[derive(Debug, Args)]
 pub(super) struct LoginArgs {
     #[command(flatten)]
-    claim: Claim,
+    claim: LoginClaim,
 }
 
 /// Who somebody says they are.
 #[derive(Clone, Debug, Args)]
-pub(super) struct Claim {
+pub(super) struct LoginClaim {
     /// The login name such as `alice.acme`, or the email address; either in any case.
     #[arg(value_name = "LOGIN_OR_EMAIL")]
     login: String,
@@ -103,7 +103,7 @@ pub(super) fn refuse(why: impl fmt::Display) -> ExitCode {
     ExitCode::from(1)
 }
 
-impl Claim {
+impl LoginClaim {
     /// Returns what the account is looked up by. What can't be an address is looked up as a login
     /// name that nobody has.
     pub(super) fn key(&self) -> Result<AccountKey, OrganizationMissing> {

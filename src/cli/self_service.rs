@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use self::settings::Setting;
-use super::login::{Claim, LoginRefused, login_hash, refuse, time};
+use super::login::{LoginClaim, LoginRefused, login_hash, refuse, time};
 use super::prompt::Entered;
 use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
@@ -28,7 +28,7 @@ use crate::store::{CommitTime, Receipt, Refusal, Store};
 #[derive(Debug, Args)]
 pub(super) struct SelfArgs {
     #[command(flatten)]
-    claim: Claim,
+    claim: LoginClaim,
     /// Changes a detail, and clears it where the value is empty. FIELD is `name`, `phone`, `email`,
     /// `timeZone`, `notifications` (separated by commas), `address` (as JSON with the parts
     /// `street`, a list of lines, `locality`, `region`, `postalCode` and `country`), or a part of

@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::object_writer::redact;
-use super::watches::{ClusterEvent, Listing, Scope};
+use super::watches::{ClusterEvent, Scope, WatchListing};
 use super::workqueue::Kind;
 
 /// How many objects one answer of the API server brings.
@@ -154,7 +154,7 @@ struct List<K: Clone> {
     /// The newest version that was known when it began.
     known: u64,
     /// What its objects are told with, once the first page is there.
-    listing: Option<Arc<Listing>>,
+    listing: Option<Arc<WatchListing>>,
     page: BoxFuture<'static, Result<ObjectList<K>, Problem>>,
 }
 
@@ -288,7 +288,7 @@ where
                 }
                 self.watches.observe(self.scope.kind, version);
                 list.listing
-                    .insert(Arc::new(Listing { scope: self.scope.clone(), version }))
+                    .insert(Arc::new(WatchListing { scope: self.scope.clone(), version }))
                     .clone()
             }
         };

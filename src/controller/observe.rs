@@ -128,7 +128,7 @@ async fn counts<S: Store>(
     if namespaces.is_empty() {
         return Ok(HashMap::new());
     }
-    let leaving = |namespace: &String| organizations[namespace].leaving_users.clone();
+    let leaving = |namespace: &String| organizations[namespace].deleting_users.clone();
     store
         .counts(
             &namespaces
@@ -163,7 +163,7 @@ async fn find_control<S: Store>(
     let counts = counts(store, organizations, namespaces).await?;
     for (key, snapshot) in snapshots {
         let Some(administrators) = administrators.get(&key.namespace) else { continue };
-        let leaving = &organizations[&key.namespace].leaving_users;
+        let leaving = &organizations[&key.namespace].deleting_users;
         let users: i64 = counts
             .get(&key.namespace)
             .map(|counts| counts.members.values().sum())
@@ -309,9 +309,9 @@ async fn organizations<S: Store>(
     let facts = presented.into_iter().map(|(namespace, customer_id)| {
         let facts = OrganizationFacts {
             record: records.remove(&namespace).unwrap_or_default(),
-            leaving_groups: leaving(&world.groups, &namespace),
-            leaving_listings: leaving(&world.domains, &namespace),
-            leaving_users: world.leaving(&namespace),
+            deleting_groups: leaving(&world.groups, &namespace),
+            deleting_listings: leaving(&world.domains, &namespace),
+            deleting_users: world.leaving(&namespace),
             customer_id,
             namespace: namespace.clone(),
         };
@@ -345,7 +345,7 @@ fn group(
             .unwrap_or_default(),
         has_enabled_members: false,
         control: AdminCoverage::default(),
-        leaving: facts.leaving_users.clone(),
+        leaving: facts.deleting_users.clone(),
         directories: None,
     }
 }
@@ -359,7 +359,7 @@ struct Listed {
 impl Listed {
     fn of(facts: &OrganizationFacts, counts: Option<&Counts>) -> Self {
         let users = counts.map(|counts| {
-            facts.record.users_by_listing(&facts.leaving_listings, &counts.email_domains)
+            facts.record.users_by_listing(&facts.deleting_listings, &counts.email_domains)
         });
         Self { listings: Arc::new(facts.record.listings.clone()), users: users.unwrap_or_default() }
     }
@@ -384,7 +384,7 @@ fn domain(
         listings: listed.listings.clone(),
         is_abandoned: world.is_abandoned(&key.namespace),
         users: listed.users.get(&key.name).copied().unwrap_or_default(),
-        leaving: facts.leaving_users.clone(),
+        leaving: facts.deleting_users.clone(),
     }
 }
 
@@ -421,7 +421,7 @@ async fn users<S: Store>(
         let relatives = relatives.get(&key.namespace).cloned().unwrap_or_default();
         let mut heirs =
             heirs.remove(&(key.namespace.clone(), key.name.clone())).unwrap_or_default();
-        heirs.retain(|heir| *heir != key.name && organization.leaving_users.stays(heir));
+        heirs.retain(|heir| *heir != key.name && organization.deleting_users.stays(heir));
         snapshots.push(user::UserSnapshot {
             meta: seen.meta.clone(),
             spec: seen.spec.clone(),

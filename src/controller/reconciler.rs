@@ -29,7 +29,7 @@ use super::object_writer::{self, EventNote, ObjectUpdate, UpdateQueue, Write, Wr
 use super::observe::{self, Snapshot};
 use super::passwords::Passwords;
 use super::round_budget::RoundBudget;
-use super::watches::{ClusterEvent, Listing, Scope};
+use super::watches::{ClusterEvent, Scope, WatchListing};
 use super::workqueue::{Kind, ObjectKey, Priority, WorkQueue};
 use crate::api::{Lenient, UserGroup, UserGroupSpec, UserStatus};
 use crate::clock::Clock;
@@ -847,7 +847,7 @@ impl<S: Store> Reconciler<S> {
     }
 
     /// Takes in an object as a list has it.
-    fn take_listed(&mut self, listing: &Listing, object: ClusterEvent) {
+    fn take_listed(&mut self, listing: &WatchListing, object: ClusterEvent) {
         let (Some(list), Some(key)) = (self.lists.get_mut(&listing.scope), object.key()) else {
             return;
         };

@@ -34,7 +34,7 @@ pub enum ClusterEvent {
     /// A list names an object.
     Listed {
         /// The list.
-        listing: Arc<Listing>,
+        listing: Arc<WatchListing>,
         /// The object.
         item: Box<ClusterEvent>,
     },
@@ -117,7 +117,7 @@ impl ClusterEvent {
 
 /// A list of a scope, as of this version.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Listing {
+pub struct WatchListing {
     /// The scope.
     pub scope: Scope,
     /// The version of the list; its objects have this one or older ones.

@@ -68,11 +68,11 @@ pub struct OrganizationFacts {
     /// What the store knows of it.
     pub record: OrganizationRecord,
     /// The groups that are being deleted, and take no new members.
-    pub leaving_groups: BTreeSet<String>,
+    pub deleting_groups: BTreeSet<String>,
     /// The `OrgEmailDomain`s that are being deleted, and take no new addresses.
-    pub leaving_listings: BTreeSet<String>,
+    pub deleting_listings: BTreeSet<String>,
     /// The `User`s that are being deleted, and who counts then.
-    pub leaving_users: Deleting,
+    pub deleting_users: Deleting,
 }
 
 /// Who of an organization is on the way out, by the names of their `User`s.

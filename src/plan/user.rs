@@ -703,7 +703,7 @@ fn plan(
     let organization = Organization { namespace: meta.namespace.clone(), customer_id };
     let owner =
         Owner { name: meta.name.clone(), uid: meta.uid.clone(), generation: meta.generation };
-    let leaving = facts.leaving_users.clone();
+    let leaving = facts.deleting_users.clone();
     AccountPlan { organization, owner, change, moves, freezes: keeps, preconditions: seen, leaving }
 }
 
@@ -728,7 +728,7 @@ pub fn login_name(snapshot: &UserSnapshot, customer_id: &CustomerId) -> LoginNam
 /// Returns the group asked for, if it takes new members.
 fn group(snapshot: &UserSnapshot) -> Result<String, Blocked> {
     let name = &snapshot.spec.group_ref.name;
-    let leaving = snapshot.organization.leaving_groups.contains(name);
+    let leaving = snapshot.organization.deleting_groups.contains(name);
     if leaving || snapshot.organization.record.group(name).is_none() {
         return Err(Blocked::GroupNotFound { group: name.clone(), leaving });
     }
@@ -823,7 +823,7 @@ fn is_listed(organization: &OrganizationFacts, email: &Email) -> bool {
         .record
         .listings
         .iter()
-        .filter(|(name, _)| !organization.leaving_listings.contains(*name));
+        .filter(|(name, _)| !organization.deleting_listings.contains(*name));
     listing_of(staying, email.domain()).is_some()
 }
 

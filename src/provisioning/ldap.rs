@@ -26,9 +26,9 @@ use std::sync::atomic::AtomicBool;
 
 use ldap3::{Mod, dn_escape, ldap_escape};
 
-use self::connection::{Connection, LdapEntry, LdapOutcome, Pool};
+use self::connection::{LdapConnection, LdapEntry, LdapOutcome, Pool};
 use self::groups::Member;
-use self::handle::Handle;
+use self::handle::LdapHandle;
 use self::lookup::{LdapListing, Trace, mark_of, spelling};
 use self::mapping::{EMPLOYEE_NUMBER, MEMBER_OF, PASSWORD, UID};
 use super::{DirectoryError, DirectoryUrl, DirectoryUser, Entry, Provisioned};
@@ -121,10 +121,10 @@ impl Ldap {
 
     async fn bring_over(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         entry: &Entry,
-    ) -> Result<Option<Handle>, DirectoryError> {
-        let handle = Handle::read(entry.handle.as_ref());
+    ) -> Result<Option<LdapHandle>, DirectoryError> {
+        let handle = LdapHandle::read(entry.handle.as_ref());
         connection.compare_only(entry.compares);
         match &entry.person {
             Some(person) => self.bring_person(connection, entry, person, handle).await.map(Some),
@@ -134,11 +134,11 @@ impl Ldap {
 
     async fn bring_person(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         entry: &Entry,
         person: &DirectoryUser,
-        handle: Option<Handle>,
-    ) -> Result<Handle, DirectoryError> {
+        handle: Option<LdapHandle>,
+    ) -> Result<LdapHandle, DirectoryError> {
         let mut seen = self.look_well(connection, entry, handle.as_ref()).await?;
         if !person.lets_in() && self.clear_passwords(connection, entry, &seen.own).await? {
             seen = self.look_well(connection, entry, handle.as_ref()).await?;
@@ -168,16 +168,16 @@ impl Ldap {
             None => self.join(connection, &member, &entry.organization, &person.group).await?,
         }
         let group = Some(groups::name_of(&entry.organization, &person.group));
-        Ok(Handle { dn: std::mem::take(&mut member.dn), uuid, group })
+        Ok(LdapHandle { dn: std::mem::take(&mut member.dn), uuid, group })
     }
 
     /// Returns the entries with the account's number, else the one that is known to be its own by
     /// the handle.
     async fn look_well(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         entry: &Entry,
-        handle: Option<&Handle>,
+        handle: Option<&LdapHandle>,
     ) -> Result<LdapListing, DirectoryError> {
         let mut seen = self.look(connection, entry).await?;
         let is_known = is_known(entry, handle);
@@ -259,10 +259,10 @@ impl Ldap {
     /// Adds an entry, and returns its entryUUID where the server gives it along.
     async fn add(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         entry: &Entry,
         person: &DirectoryUser,
-        handle: Option<&Handle>,
+        handle: Option<&LdapHandle>,
     ) -> Result<Option<String>, DirectoryError> {
         let dn = self.dn_of(&person.login_name);
         let answer = connection.add(&dn, &mapping::new_entry(entry, person)).await?;
@@ -288,7 +288,7 @@ impl Ldap {
     /// Writes what differs, in one operation.
     async fn correct(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         entry: &Entry,
         person: &DirectoryUser,
         found: &LdapEntry,
@@ -318,7 +318,7 @@ impl Ldap {
     /// it has none.
     async fn may_be_unshown(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         found: &LdapEntry,
         attribute: &str,
     ) -> Result<bool, DirectoryError> {
@@ -335,7 +335,7 @@ impl Ldap {
     /// Gives an entry its name that has another, or its place, and its memberships with it.
     async fn put_in_place(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         person: &DirectoryUser,
         found: Option<&LdapEntry>,
     ) -> Result<(), DirectoryError> {
@@ -365,7 +365,7 @@ impl Ldap {
     /// one.
     async fn move_memberships(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         former: &str,
         now: &str,
     ) -> Result<(), DirectoryError> {
@@ -379,7 +379,7 @@ impl Ldap {
     /// directory shows is believed, it is told to, whatever it shows.
     async fn clear_passwords(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         entry: &Entry,
         own: &[LdapEntry],
     ) -> Result<bool, DirectoryError> {
@@ -406,9 +406,9 @@ impl Ldap {
     /// Removes whatever there is of an account: the password, the memberships, and then the entry.
     async fn remove(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         entry: &Entry,
-        handle: Option<Handle>,
+        handle: Option<LdapHandle>,
     ) -> Result<(), DirectoryError> {
         let LdapListing { own, others: _, hidden } =
             self.look_well(connection, entry, handle.as_ref()).await?;
@@ -428,7 +428,7 @@ impl Ldap {
             self.delete(connection, &found.dn, own.as_deref()).await?;
         }
         let is_at = |dn: &str| own.iter().any(|found| spelling(&found.dn) == spelling(dn));
-        if let Some(Handle { dn, .. }) =
+        if let Some(LdapHandle { dn, .. }) =
             handle.as_ref().filter(|handle| hidden.is_none() && !is_at(&handle.dn))
             && !connection.meets(dn, "(objectClass=*)").await?
         {
@@ -444,7 +444,7 @@ impl Ldap {
 
     async fn delete(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         dn: &str,
         only_if: Option<&str>,
     ) -> Result<(), DirectoryError> {
@@ -458,7 +458,7 @@ impl Ldap {
 }
 
 /// Whether the directory confirmed before that it has the entry.
-fn is_known(entry: &Entry, handle: Option<&Handle>) -> bool {
+fn is_known(entry: &Entry, handle: Option<&LdapHandle>) -> bool {
     handle.is_some() || entry.was_confirmed || entry.compares
 }
 

@@ -35,16 +35,16 @@ use uuid::Uuid;
 use self::entries::{Changed, Told};
 use self::features::{Features, KnownFeatures};
 use self::groups::Changes;
-use self::handle::Handle;
+use self::handle::ScimHandle;
 use self::index::Index;
-use self::lookup::{BY_ACCOUNT, Condition, EXTERNAL_ID, MAX_CONDITIONS};
+use self::lookup::{BY_ACCOUNT, EXTERNAL_ID, Filter, MAX_CONDITIONS};
 use self::memberships::Membership;
-use self::messages::{Kind, Resource};
+use self::messages::{Resource, ScimResource};
 use self::queue::{RequestOutcome, RequestQueue};
 use self::reply::Reply;
 use self::token::Token;
 use self::transport::{READ_ONLY, Transport, URGENT, is_urgent};
-use self::writes::{Write, path_of};
+use self::writes::{ScimWrite, path_of};
 use super::{
     DirectoryError, DirectoryUrl, DirectoryUser, Entry, Groups, ListedEntry, LoginPassword, People,
     Provisioned, all_of,
@@ -79,7 +79,7 @@ struct Client {
     lookups: ByUrgency<(AccountId, LookupMode), Vec<Resource>>,
     index: Index,
     memberships: ByUrgency<String, Vec<Membership>>,
-    writes: ByUrgency<Write, Reply>,
+    writes: ByUrgency<ScimWrite, Reply>,
     groups: Mutex<HashMap<(String, bool), Arc<Changes>>>,
     /// What was left without an answer, was sent again, and may still be carried out until then.
     late: Mutex<HashMap<String, Instant>>,
@@ -139,9 +139,9 @@ impl Scim {
         let mut provisioned = URGENT
             .scope(takes_away, READ_ONLY.scope(entry.compares, Box::pin(self.bring_in_turn(entry))))
             .await?;
-        let handles = entry.handle.iter().chain(&provisioned.handle).filter_map(Handle::read);
+        let handles = entry.handle.iter().chain(&provisioned.handle).filter_map(ScimHandle::read);
         let mut keys: Vec<String> =
-            handles.filter_map(|handle| path_of(Kind::User, &handle.id).ok()).collect();
+            handles.filter_map(|handle| path_of(ScimResource::User, &handle.id).ok()).collect();
         keys.push(entry.account.to_string());
         let may_be_late = self.client.may_be_late(&keys);
         // Nothing that may still come lets them in again.
@@ -153,7 +153,7 @@ impl Scim {
     }
 
     async fn bring_in_turn(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
-        let handle = entry.handle.as_ref().and_then(Handle::read);
+        let handle = entry.handle.as_ref().and_then(ScimHandle::read);
         // A list that is a minute old isn't enough to say that somebody is gone. Nor does it know
         // of an entry that was linked since.
         let trust = if entry.adopts || entry.person.is_none() {
@@ -162,7 +162,8 @@ impl Scim {
             LookupMode::List
         };
         let mut found = self.client.entries_of(entry.account, trust).await?;
-        let has_id = |user: &Resource, handle: &Handle| user.id().is_ok_and(|id| id == handle.id);
+        let has_id =
+            |user: &Resource, handle: &ScimHandle| user.id().is_ok_and(|id| id == handle.id);
         if let Some(handle) =
             handle.as_ref().filter(|handle| !found.iter().any(|user| has_id(user, handle)))
         {
@@ -230,7 +231,8 @@ impl Scim {
             user.insert("password".to_owned(), text.into());
         }
         self.client.index.note(entry.account);
-        let mut reply = self.client.write(Write::create(Kind::User, Value::Object(user))).await?;
+        let mut reply =
+            self.client.write(ScimWrite::create(ScimResource::User, Value::Object(user))).await?;
         if text.is_some() {
             reply = reply.without_words();
         }
@@ -244,7 +246,7 @@ impl Scim {
             // The entry went while nobody looked, and its password with it.
             let is_lost = self.sends_passwords
                 && person.password.as_ref().is_some_and(|password| !password.is_new);
-            let handle = Handle { id: id.clone(), unheeded }.write();
+            let handle = ScimHandle { id: id.clone(), unheeded }.write();
             return if is_lost {
                 Err(DirectoryError::EntryRecreated)
             } else {
@@ -268,7 +270,7 @@ impl Scim {
             Some(id) if self.client.keeps(&id, &account).await? => {
                 self.client.join(&group, &id).await?;
                 Ok(Provisioned {
-                    handle: Some(Handle { id, unheeded: None }.write()),
+                    handle: Some(ScimHandle { id, unheeded: None }.write()),
                     wrote: true,
                     may_be_late: false,
                 })
@@ -362,7 +364,7 @@ impl Scim {
         let changed = all_of(join_all(changes).await)?;
         let wrote = changed.iter().any(|(_, wrote, _)| *wrote);
         let handle =
-            changed.into_iter().next().map(|(id, _, unheeded)| Handle { id, unheeded }.write());
+            changed.into_iter().next().map(|(id, _, unheeded)| ScimHandle { id, unheeded }.write());
         Ok(Provisioned { handle, wrote, may_be_late: false })
     }
 
@@ -407,7 +409,7 @@ impl Client {
         let work = move |accounts: Vec<(AccountId, LookupMode)>| {
             let client = client.clone();
             async move {
-                let by = (Kind::User, BY_ACCOUNT);
+                let by = (ScimResource::User, BY_ACCOUNT);
                 if accounts.len() > 1 && !client.index.is_due() && client.searches_singly(by).await
                 {
                     return RequestOutcome::Split;
@@ -438,7 +440,7 @@ impl Client {
     fn may_be_late_in_groups(&self) -> bool {
         let late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        late.iter().any(|(key, until)| key.starts_with(Kind::Group.path()) && *until > now)
+        late.iter().any(|(key, until)| key.starts_with(ScimResource::Group.path()) && *until > now)
     }
 
     /// Returns the entries of each account. Where a whole batch asks, more are about to, and
@@ -457,9 +459,9 @@ impl Client {
         };
         let lacking: Vec<bool> = accounts.iter().map(is_lacking).collect();
         let asked = accounts.iter().zip(&lacking).filter(|(_, lacking)| !**lacking);
-        let conditions: Vec<Condition> =
-            asked.map(|((account, _), _)| Condition::ExternalId(account.to_string())).collect();
-        let mut found = self.find(Kind::User, &conditions, None).await?.into_iter();
+        let conditions: Vec<Filter> =
+            asked.map(|((account, _), _)| Filter::ExternalId(account.to_string())).collect();
+        let mut found = self.find(ScimResource::User, &conditions, None).await?.into_iter();
         Ok(lacking
             .into_iter()
             .map(|lacking| if lacking { vec![] } else { found.next().unwrap_or_default() })
@@ -471,7 +473,7 @@ impl Client {
         let begun = Instant::now();
         // However it ends, the next batch isn't to begin it again at once.
         self.index.note_failure(begun);
-        let listed = self.list(Kind::User, Some(EXTERNAL_ID)).await?;
+        let listed = self.list(ScimResource::User, Some(EXTERNAL_ID)).await?;
         let ids: Vec<Option<&str>> =
             listed.iter().map(Resource::external_id).collect::<Result<_, _>>()?;
         self.index.take(begun, ids.into_iter().flatten());

@@ -43,7 +43,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::advice::about_file;
 use self::connection::{Connection, Purpose, pairs, statement, texts};
-use self::database::{Address, Database};
+use self::database::{Database, StoreAddress};
 pub use self::file_lock::FileLock;
 use self::operators::HeldClaim;
 use self::rows::{GroupColumns, OrganizationCache};
@@ -80,8 +80,8 @@ impl SqlStore {
     /// When the address isn't one, when what is there isn't a roster store or was written by a
     /// newer roster, and when the database fails.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let address = Address::parse(url)?;
-        if let Address::Sqlite(address) = &address {
+        let address = StoreAddress::parse(url)?;
+        if let StoreAddress::Sqlite(address) = &address {
             address.create_if_asked()?;
         }
         let held = Box::pin(schema::check_can_migrate(&address)).await?;
@@ -102,7 +102,7 @@ impl SqlStore {
     /// # Errors
     /// As [`SqlStore::open`], and when the store isn't there or was written by an older roster.
     pub async fn open_existing(url: &str) -> Result<Self, StoreError> {
-        let address = Address::parse(url)?;
+        let address = StoreAddress::parse(url)?;
         Box::pin(schema::check_is_current(&address)).await?;
         Ok(Self {
             database: Database::connect(&address).await?,
@@ -601,7 +601,7 @@ fn may_be_kept(key: &AccountKey) -> bool {
     }
 }
 
-fn user_name(row: &connection::Row) -> Result<UserName, sqlx::Error> {
+fn user_name(row: &connection::SqlRow) -> Result<UserName, sqlx::Error> {
     Ok((row.get("namespace")?, row.get("owner_name")?))
 }
 

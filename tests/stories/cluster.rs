@@ -15,7 +15,7 @@ use roster::controller::list_watch::Relist;
 use roster::controller::object_writer::{Write, WriteResult};
 use roster::controller::passwords::{self, CachedSecret, CheckResult};
 use roster::controller::reconciler::{Reconciler, Settings};
-use roster::controller::watches::{ClusterEvent, Listing, Scope};
+use roster::controller::watches::{ClusterEvent, Scope, WatchListing};
 use roster::controller::workqueue::{Kind, ObjectKey};
 use roster::domain::account::{Account, EntryHandle, LoginState};
 use roster::domain::billing::BillingTimeZone;
@@ -503,7 +503,7 @@ impl<S: Store + Clone> Cluster<S> {
             objects.chain(self.secrets.keys().map(|name| self.secret(name))).collect();
         for item in listed {
             let scope = Scope { kind: item.key().expect("it is an object").kind, namespace: None };
-            let listing = Arc::new(Listing { scope, version: self.counter });
+            let listing = Arc::new(WatchListing { scope, version: self.counter });
             self.pipeline.apply_event(ClusterEvent::Listed { listing, item: Box::new(item) });
         }
         scopes()

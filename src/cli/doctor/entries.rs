@@ -15,7 +15,7 @@ const TOLD: usize = 5;
 
 /// What a directory has, between two looks at the store.
 #[derive(Debug)]
-pub(super) struct Listed {
+pub(super) struct ListedDirectory {
     name: String,
     entries: Result<Vec<ListedEntry>, DirectoryError>,
     /// The accounts that it may still have for a good reason: the store had them before, or waits
@@ -30,7 +30,7 @@ pub(super) async fn list(
     directories: &[Directory],
     store: &SqlStore,
     first: &Examination,
-) -> Result<Vec<Listed>, Failure> {
+) -> Result<Vec<ListedDirectory>, Failure> {
     let accounts = first.accounts.iter().map(|account| account.id);
     let before: BTreeSet<AccountId> =
         accounts.chain(first.departures.iter().map(|departure| departure.account)).collect();
@@ -40,7 +40,7 @@ pub(super) async fn list(
         let ids: Vec<AccountId> =
             entries.iter().flatten().filter_map(|entry| entry.account).collect();
         let known = store.known_ids(&ids).await?;
-        all.push(Listed {
+        all.push(ListedDirectory {
             name: directory.name().to_owned(),
             entries,
             before: before.clone(),
@@ -51,8 +51,8 @@ pub(super) async fn list(
 }
 
 /// Returns what is amiss about the entries of a directory.
-pub(super) fn findings(listed: &Listed, store: &Examination) -> Vec<Finding> {
-    let Listed { name, entries, before, known } = listed;
+pub(super) fn findings(listed: &ListedDirectory, store: &Examination) -> Vec<Finding> {
+    let ListedDirectory { name, entries, before, known } = listed;
     let entries = match entries {
         Ok(entries) => entries,
         Err(error) => return vec![unread(name, error)],

@@ -15,8 +15,8 @@ fn occasion() -> CommitTime {
     CommitTime { now: Timestamp::UNIX_EPOCH, deadline: Timestamp::UNIX_EPOCH }
 }
 
-fn claim(login: &str) -> Claim {
-    Claim { login: login.to_owned(), organization: Some("acme".to_owned()) }
+fn claim(login: &str) -> LoginClaim {
+    LoginClaim { login: login.to_owned(), organization: Some("acme".to_owned()) }
 }
 
 fn create(name: &str, lifecycle: LoginState, hashing: Option<&Hashing>) -> Plan {

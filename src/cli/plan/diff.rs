@@ -22,7 +22,7 @@ use crate::plan::{Blocked, Decision, Listing};
 #[serde(rename_all = "camelCase")]
 pub(super) struct PlanOutcome {
     /// By namespace, kind and name.
-    pub(super) objects: Vec<Row>,
+    pub(super) objects: Vec<PlanRow>,
     /// Whose permissions change though nothing else about them does.
     pub(super) consequences: Vec<Consequence>,
     /// How many accounts of each namespace have no `User` in the files.
@@ -32,7 +32,7 @@ pub(super) struct PlanOutcome {
 /// What becomes of one object.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Row {
+pub(super) struct PlanRow {
     pub(super) namespace: String,
     pub(super) kind: &'static str,
     pub(super) name: String,
@@ -154,7 +154,7 @@ pub(super) fn outcome(declared: &Manifests, before: &Contents, settled: &Settled
     let row = |declaration: &Declaration| {
         row(declaration, settled.decisions.get(&declaration.key), &before, &after)
     };
-    let mut objects: Vec<Row> = declared.objects.iter().map(row).collect();
+    let mut objects: Vec<PlanRow> = declared.objects.iter().map(row).collect();
     objects.sort_by(|a, b| (&a.namespace, a.kind, &a.name).cmp(&(&b.namespace, b.kind, &b.name)));
     let users: BTreeSet<(&str, &str)> = declared
         .objects
@@ -190,9 +190,9 @@ fn row(
     decision: Option<&Decision>,
     before: &View<'_>,
     after: &View<'_>,
-) -> Row {
+) -> PlanRow {
     let Declaration { key, place, faults, object, notes, .. } = declaration;
-    let mut row = Row {
+    let mut row = PlanRow {
         namespace: key.namespace.clone(),
         kind: key.kind.into(),
         name: key.name.clone(),
@@ -239,7 +239,7 @@ fn row(
     row
 }
 
-fn user_row(row: &mut Row, user: &User, before: &View<'_>, after: &View<'_>) {
+fn user_row(row: &mut PlanRow, user: &User, before: &View<'_>, after: &View<'_>) {
     let account = after.user(&row.namespace, &row.name);
     let was = account.map_or_else(
         || before.user(&row.namespace, &row.name),
@@ -335,7 +335,7 @@ fn password_note(spec: &UserSpec) -> Option<String> {
     ))
 }
 
-fn part_row(row: &mut Row, before: Option<Fields>, after: Option<Fields>) {
+fn part_row(row: &mut PlanRow, before: Option<Fields>, after: Option<Fields>) {
     row.action = match (&before, &after) {
         (None, Some(_)) => Action::Create,
         (Some(before), Some(after)) if before != after => Action::Change,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::diff::{Action, Change, PlanOutcome, Row};
+use super::diff::{Action, Change, PlanOutcome, PlanRow};
 use crate::cli::table::table;
 
 /// Returns the outcome as text: a line for each object, and below it what changes, what is refused
@@ -55,7 +55,7 @@ pub(super) fn text(outcome: &PlanOutcome) -> String {
     text + &summary(outcome)
 }
 
-fn details(row: &Row) -> Vec<String> {
+fn details(row: &PlanRow) -> Vec<String> {
     let change = |Change { field, before, after }: &Change| match before {
         Value::Null => format!("{field}: {}", value(after)),
         before => format!("{field}: {} -> {}", value(before), value(after)),

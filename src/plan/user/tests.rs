@@ -71,9 +71,9 @@ fn snapshot() -> UserSnapshot {
                 listings: [("acme".to_owned(), listing)].into(),
                 ..OrganizationRecord::default()
             },
-            leaving_groups: BTreeSet::new(),
-            leaving_listings: BTreeSet::new(),
-            leaving_users: Deleting::default(),
+            deleting_groups: BTreeSet::new(),
+            deleting_listings: BTreeSet::new(),
+            deleting_users: Deleting::default(),
         }),
         account: None,
         login_holder: None,
@@ -713,7 +713,7 @@ fn nothing_is_applied_to_an_account_of_another_while_a_part_is_refused_or_waits(
         }),
         (Reason::GroupNotFound, |user| adopts_into(user, "nowhere")),
         (Reason::GroupNotFound, |user| {
-            Arc::make_mut(&mut user.organization).leaving_groups.insert("users".to_owned());
+            Arc::make_mut(&mut user.organization).deleting_groups.insert("users".to_owned());
             adopts_into(user, "users");
         }),
         (Reason::LastAdministrator, |user| {

@@ -87,7 +87,10 @@ impl Pool {
 
     /// Returns a connection that nobody else uses, made unless one is at hand. Who loses the way in
     /// goes first.
-    pub(super) async fn connection(&self, revokes: bool) -> Result<Connection<'_>, DirectoryError> {
+    pub(super) async fn connection(
+        &self,
+        revokes: bool,
+    ) -> Result<LdapConnection<'_>, DirectoryError> {
         let permit = self.permit(revokes).await?;
         let at_hand = loop {
             let mut at_hand = self.idle().pop();
@@ -96,7 +99,7 @@ impl Pool {
             }
         };
         match at_hand {
-            Some(ldap) => Ok(Connection {
+            Some(ldap) => Ok(LdapConnection {
                 ldap,
                 is_sound: true,
                 wrote: false,
@@ -112,7 +115,7 @@ impl Pool {
     pub(super) async fn new_connection(
         &self,
         revokes: bool,
-    ) -> Result<Connection<'_>, DirectoryError> {
+    ) -> Result<LdapConnection<'_>, DirectoryError> {
         let permit = self.permit(revokes).await?;
         self.connect(permit).await
     }
@@ -133,7 +136,7 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn connect(&self, permit: Permit) -> Result<Connection<'_>, DirectoryError> {
+    async fn connect(&self, permit: Permit) -> Result<LdapConnection<'_>, DirectoryError> {
         let mut settings = LdapConnSettings::new();
         if let Some(file) = &self.ca_file {
             settings = settings.set_config(Arc::new(trust(file).await?));
@@ -155,7 +158,7 @@ impl Pool {
             // Whoever waits for an answer notices by themselves.
             let _ = driver.drive().await;
         });
-        let mut connection = Connection {
+        let mut connection = LdapConnection {
             ldap,
             is_sound: false,
             wrote: false,
@@ -255,7 +258,7 @@ async fn trust(file: &Path) -> Result<ClientConfig, DirectoryError> {
 
 /// A connection that one entry is brought over; it goes back once it isn't needed, unless something
 /// is amiss with it.
-pub(super) struct Connection<'a> {
+pub(super) struct LdapConnection<'a> {
     ldap: ldap3::Ldap,
     /// Nothing is on its way that nobody waits for.
     is_sound: bool,
@@ -267,7 +270,7 @@ pub(super) struct Connection<'a> {
     permit: Permit,
 }
 
-impl Connection<'_> {
+impl LdapConnection<'_> {
     /// Whether something was written over it, or may have been.
     pub(super) fn has_written(&self) -> bool {
         self.wrote
@@ -635,7 +638,7 @@ fn failure_of_all(answer: &LdapResult) -> DirectoryError {
     }
 }
 
-impl Drop for Connection<'_> {
+impl Drop for LdapConnection<'_> {
     fn drop(&mut self) {
         let mut idle = self.pool.idle();
         if self.is_sound && idle.len() < MAX_IDLE {

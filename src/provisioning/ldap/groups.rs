@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use ldap3::{Mod, Scope, dn_escape, ldap_escape};
 
-use super::connection::{self, Connection, LdapEntry, LdapOutcome};
+use super::connection::{self, LdapConnection, LdapEntry, LdapOutcome};
 use super::mapping::{MEMBER_OF, STATE};
 use super::{Ldap, MARK, lacks};
 use crate::provisioning::{DirectoryError, DirectoryUser, Entry};
@@ -38,7 +38,7 @@ impl Ldap {
     /// as far as anybody knows.
     pub(super) async fn leave_others(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         member: &Member,
         entry: &Entry,
         person: &DirectoryUser,
@@ -48,7 +48,7 @@ impl Ldap {
         let name = name_of(organization, &person.group);
         let filter = format!("(&{}(member={}))", made_for(organization), ldap_escape(&member.dn));
         let mut own = None;
-        let mut seen = Groups::default();
+        let mut seen = LdapGroups::default();
         loop {
             let found = connection
                 .search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MAX_GROUPS)
@@ -76,7 +76,7 @@ impl Ldap {
     /// Takes somebody out of every group, who is to be in none any more.
     pub(super) async fn leave_for_good(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         member: &Member,
         organization: &str,
         before: Option<&str>,
@@ -109,11 +109,11 @@ impl Ldap {
     /// let them go, and answers whether they were in it.
     async fn leave_unseen(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         member: &Member,
         organization: &str,
         (before, own): (Option<&str>, Option<&str>),
-        seen: &Groups,
+        seen: &LdapGroups,
     ) -> Result<(), DirectoryError> {
         if member.compares
             || before.map_or(!seen.names.is_empty(), |before| {
@@ -163,7 +163,7 @@ impl Ldap {
     /// in.
     pub(super) async fn follow(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         member: &Member,
         group: &str,
     ) -> Result<(), DirectoryError> {
@@ -195,7 +195,7 @@ impl Ldap {
     /// as it was.
     async fn verify_member_of(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         member: &Member,
         group: &str,
     ) -> Result<(), DirectoryError> {
@@ -210,7 +210,7 @@ impl Ldap {
     /// Whether anybody's entry shows `memberOf`.
     async fn shows_member_of(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
     ) -> Result<bool, DirectoryError> {
         let filter = format!("({MEMBER_OF}=*)");
         let found =
@@ -222,7 +222,7 @@ impl Ldap {
     /// aren't.
     async fn forget(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         member: &Member,
         (organization, own): (&str, &str),
         seen: &HashSet<String>,
@@ -260,7 +260,7 @@ impl Ldap {
     /// Puts a person into a group, which is made where there is none.
     pub(super) async fn join(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         member: &Member,
         organization: &str,
         group: &str,
@@ -303,12 +303,12 @@ impl Ldap {
     /// in it. Where it gets another name, the groups that roster didn't make have that one instead.
     pub(super) async fn leave_all(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         dn: &str,
         new: Option<&str>,
-    ) -> Result<Groups, DirectoryError> {
+    ) -> Result<LdapGroups, DirectoryError> {
         let filter = format!("(member={})", ldap_escape(dn));
-        let mut seen = Groups::default();
+        let mut seen = LdapGroups::default();
         loop {
             let found = connection
                 .search(&self.groups, Scope::Subtree, &filter, &["cn", MARKED], MAX_GROUPS)
@@ -330,7 +330,7 @@ impl Ldap {
     /// anew.
     pub(super) async fn follow_all(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         member: &Member,
     ) -> Result<(), DirectoryError> {
         let filter = format!("(member={})", ldap_escape(&member.dn));
@@ -345,12 +345,12 @@ impl Ldap {
 
 /// Groups that a person was seen in, in lower case.
 #[derive(Default)]
-pub(super) struct Groups {
+pub(super) struct LdapGroups {
     dns: HashSet<String>,
     names: HashSet<String>,
 }
 
-impl Groups {
+impl LdapGroups {
     fn note(&mut self, group: &LdapEntry) {
         self.dns.insert(group.dn.to_lowercase());
         self.names.extend(group.values("cn").iter().map(|name| name.to_lowercase()));
@@ -375,7 +375,7 @@ fn new_group(name: &str, organization: &str, member: &str) -> [(&'static str, Ve
 
 /// Reads the groups that a person's entry shows.
 async fn member_of(
-    connection: &mut Connection<'_>,
+    connection: &mut LdapConnection<'_>,
     member: &Member,
 ) -> Result<Vec<String>, DirectoryError> {
     let found =
@@ -401,7 +401,7 @@ enum Passage {
 /// Puts somebody into a group and takes them out at once, which changes nothing but the server's
 /// `memberOf`.
 async fn pass_through(
-    connection: &mut Connection<'_>,
+    connection: &mut LdapConnection<'_>,
     group: &str,
     member: &str,
 ) -> Result<Passage, DirectoryError> {
@@ -418,7 +418,7 @@ async fn pass_through(
 
 /// Lets somebody else's group have a member under another name.
 async fn replace(
-    connection: &mut Connection<'_>,
+    connection: &mut LdapConnection<'_>,
     group: &str,
     member: &str,
     new: &str,
@@ -436,7 +436,7 @@ async fn replace(
 
 /// Takes a member out of a group, and the group away with its last where it is roster's own.
 async fn leave(
-    connection: &mut Connection<'_>,
+    connection: &mut LdapConnection<'_>,
     group: &str,
     is_own: bool,
     member: &str,
@@ -469,7 +469,7 @@ async fn leave(
 /// Between the look and the removal somebody may join, which changes the group's state: the server
 /// then refuses.
 async fn remove_with_last(
-    connection: &mut Connection<'_>,
+    connection: &mut LdapConnection<'_>,
     group: &str,
     member: &str,
 ) -> Result<bool, DirectoryError> {

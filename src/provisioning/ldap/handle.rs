@@ -6,7 +6,7 @@ use crate::domain::account::EntryHandle;
 
 /// What the store keeps of an entry, as the text of an [`EntryHandle`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Handle {
+pub(super) struct LdapHandle {
     /// Where the entry was when it was confirmed.
     pub(super) dn: String,
     /// Its entryUUID (RFC 4530), which stays wherever the entry is moved to; absent where the
@@ -18,7 +18,7 @@ pub(super) struct Handle {
     pub(super) group: Option<String>,
 }
 
-impl Handle {
+impl LdapHandle {
     /// Reads what the store has; nothing where it isn't what this module wrote.
     pub(super) fn read(handle: Option<&EntryHandle>) -> Option<Self> {
         serde_json::from_str(&handle?.0).ok()
@@ -48,13 +48,13 @@ mod tests {
     fn a_handle_is_read_as_it_was_written_and_another_text_is_none() {
         let (dn, uuid) = ("uid=\"a\\,b\",ou=people".to_owned(), Some("1044d3ba".to_owned()));
         for handle in [
-            Handle { dn: dn.clone(), uuid, group: Some("acme.users".to_owned()) },
-            Handle { dn, uuid: None, group: None },
+            LdapHandle { dn: dn.clone(), uuid, group: Some("acme.users".to_owned()) },
+            LdapHandle { dn, uuid: None, group: None },
         ] {
-            assert_eq!(Handle::read(handle.to_stored().as_ref()), Some(handle));
+            assert_eq!(LdapHandle::read(handle.to_stored().as_ref()), Some(handle));
         }
         for other in ["", "uid=alice", "{}", "[1]"] {
-            assert_eq!(Handle::read(Some(&EntryHandle(other.to_owned()))), None, "{other}");
+            assert_eq!(LdapHandle::read(Some(&EntryHandle(other.to_owned()))), None, "{other}");
         }
     }
 }

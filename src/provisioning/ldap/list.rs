@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::connection::LdapEntry;
-use super::handle::Handle;
+use super::handle::LdapHandle;
 use super::lookup::spelling;
 use super::mapping::{EMPLOYEE_NUMBER, MEMBER_OF, PASSWORD, UID, UUID};
 use super::{Ldap, MARK};
@@ -66,6 +66,6 @@ fn name_of(group: &LdapEntry) -> String {
 
 fn handle_of(found: &LdapEntry) -> EntryHandle {
     let handle =
-        Handle { dn: found.dn.clone(), uuid: found.uuid().map(str::to_owned), group: None };
+        LdapHandle { dn: found.dn.clone(), uuid: found.uuid().map(str::to_owned), group: None };
     handle.to_stored().unwrap_or_else(|| EntryHandle(found.dn.clone()))
 }

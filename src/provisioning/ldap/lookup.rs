@@ -8,8 +8,8 @@
 
 use ldap3::{Mod, Scope, ldap_escape};
 
-use super::connection::{self, Connection, LdapEntry};
-use super::handle::Handle;
+use super::connection::{self, LdapConnection, LdapEntry};
+use super::handle::LdapHandle;
 use super::mapping::{self, EMPLOYEE_NUMBER, PASSWORD, UID, UUID};
 use super::{Ldap, number_is};
 use crate::domain::account::AccountId;
@@ -52,7 +52,7 @@ impl Ldap {
     /// lets roster.
     pub(super) async fn look(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         entry: &Entry,
     ) -> Result<LdapListing, DirectoryError> {
         let number = number_is(entry.account);
@@ -76,7 +76,7 @@ impl Ldap {
 
     async fn search_for(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         entry: &Entry,
         filter: &str,
     ) -> Result<connection::Results, DirectoryError> {
@@ -99,9 +99,9 @@ impl Ldap {
     /// before.
     pub(super) async fn trace(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         entry: &Entry,
-        handle: Option<&Handle>,
+        handle: Option<&LdapHandle>,
     ) -> Result<Trace, DirectoryError> {
         let place = match self.known_dn(entry, handle) {
             Some(dn) => Some((self.at(connection, entry, handle, &dn).await?, dn)),
@@ -128,7 +128,7 @@ impl Ldap {
         match self.shows_people(connection, handle).await? {
             true => Ok(Trace::Nowhere),
             false => Err(not_shown(&match handle {
-                Some(Handle { uuid: Some(uuid), .. }) => {
+                Some(LdapHandle { uuid: Some(uuid), .. }) => {
                     format!("employeeNumber {} and {UUID} {uuid}", entry.account)
                 }
                 _ => format!("employeeNumber {}", entry.account),
@@ -137,7 +137,7 @@ impl Ldap {
     }
 
     /// Returns where the entry was, or where roster puts it.
-    fn known_dn(&self, entry: &Entry, handle: Option<&Handle>) -> Option<String> {
+    fn known_dn(&self, entry: &Entry, handle: Option<&LdapHandle>) -> Option<String> {
         let login_name = entry
             .person
             .as_ref()
@@ -148,9 +148,9 @@ impl Ldap {
 
     async fn at(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         entry: &Entry,
-        handle: Option<&Handle>,
+        handle: Option<&LdapHandle>,
         dn: &str,
     ) -> Result<LdapPlace, DirectoryError> {
         let found =
@@ -178,9 +178,9 @@ impl Ldap {
     /// Looks for an entry by what stays with it, in everything that the server has.
     async fn anywhere(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         entry: &Entry,
-        handle: Option<&Handle>,
+        handle: Option<&LdapHandle>,
     ) -> Result<Option<LdapEntry>, DirectoryError> {
         let number = number_is(entry.account);
         let filter = match handle.and_then(|handle| handle.uuid.as_deref()) {
@@ -214,7 +214,7 @@ impl Ldap {
     /// Returns what else the server has beside the base.
     async fn other_contexts(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
     ) -> Result<Vec<String>, DirectoryError> {
         const CONTEXTS: &str = "namingContexts";
         let root =
@@ -249,9 +249,9 @@ impl Ldap {
     /// tells. Where the server says at least that the entry is another account's, it is left alone.
     async fn is_there(
         &self,
-        connection: &mut Connection<'_>,
+        connection: &mut LdapConnection<'_>,
         entry: &Entry,
-        handle: Option<&Handle>,
+        handle: Option<&LdapHandle>,
         dn: &str,
     ) -> Result<bool, DirectoryError> {
         let number = entry.account.to_string();
@@ -276,8 +276,8 @@ impl Ldap {
     /// are none.
     async fn shows_people(
         &self,
-        connection: &mut Connection<'_>,
-        handle: Option<&Handle>,
+        connection: &mut LdapConnection<'_>,
+        handle: Option<&LdapHandle>,
     ) -> Result<bool, DirectoryError> {
         const HAS_PEOPLE: &str = "hasSubordinates";
         let by =

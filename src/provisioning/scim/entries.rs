@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::features::Ability;
-use super::handle::Handle;
-use super::lookup::Condition;
-use super::messages::{Kind, PatchOperation, Resource, patch};
+use super::handle::ScimHandle;
+use super::lookup::Filter;
+use super::messages::{PatchOperation, Resource, ScimResource, patch};
 use super::reply::Reply;
 use super::transport::Request;
 use super::user;
-use super::writes::{Write, path_of};
+use super::writes::{ScimWrite, path_of};
 use super::{Client, LookupMode};
 use crate::domain::account::AccountId;
 use crate::provisioning::{DirectoryError, Entry, Provisioned};
@@ -164,7 +164,7 @@ impl Client {
 
     /// Returns an entry by the server's id, unless the server says that there is none.
     pub(super) async fn entry(&self, id: &str) -> Result<Option<Resource>, DirectoryError> {
-        let reply = self.transport.send(Request::get(&path_of(Kind::User, id)?)).await?;
+        let reply = self.transport.send(Request::get(&path_of(ScimResource::User, id)?)).await?;
         if matches!(reply.status.as_u16(), 404 | 410) {
             Ok(None)
         } else {
@@ -180,7 +180,7 @@ impl Client {
     /// one that is found.
     pub(super) async fn known_entry(
         &self,
-        handle: &Handle,
+        handle: &ScimHandle,
         entry: &Entry,
         is_only: bool,
     ) -> Result<Option<Resource>, DirectoryError> {
@@ -227,7 +227,7 @@ impl Client {
         }
         let features = self.features().await?;
         let version = user.version().filter(|_| features.etag).map(str::to_owned);
-        let path = path_of(Kind::User, user.id()?)?;
+        let path = path_of(ScimResource::User, user.id()?)?;
         let answered = |reply: Reply| match reply.status.as_u16() {
             404 => Err(DirectoryError::Conflict),
             _ if password.is_some() => Ok(Some(reply.without_words())),
@@ -235,7 +235,7 @@ impl Client {
         };
         if features.has(Ability::Patch) {
             let write =
-                Write::change(Method::PATCH, path.clone(), patch(&operations), version.clone());
+                ScimWrite::change(Method::PATCH, path.clone(), patch(&operations), version.clone());
             let reply = self.write(write).await?;
             match reply.status.as_u16() {
                 405 | 501 => features.fails_at(Ability::Patch),
@@ -244,7 +244,9 @@ impl Client {
         }
         let mut whole = user::merged(user, wanted);
         whole.extend(password.map(|password| ("password".to_owned(), password.into())));
-        answered(self.write(Write::change(Method::PUT, path, Value::Object(whole), version)).await?)
+        answered(
+            self.write(ScimWrite::change(Method::PUT, path, Value::Object(whole), version)).await?,
+        )
     }
 
     /// Removes an entry and its memberships, which not every server does by itself.
@@ -300,7 +302,7 @@ impl Client {
 
     /// Deletes an entry. Returns whether the server says that it did: else it had none.
     async fn delete(self: &Arc<Self>, id: &str) -> Result<bool, DirectoryError> {
-        let reply = self.write(Write::delete(path_of(Kind::User, id)?, None)).await?;
+        let reply = self.write(ScimWrite::delete(path_of(ScimResource::User, id)?, None)).await?;
         if matches!(reply.status.as_u16(), 404 | 410) {
             Ok(false)
         } else {
@@ -338,12 +340,12 @@ impl Client {
         account: AccountId,
         login_name: &str,
     ) -> Result<Vec<Resource>, DirectoryError> {
-        let by_name = [Condition::LoginName(login_name.to_owned())];
-        let mut found = self.find(Kind::User, &by_name, None).await?.concat();
+        let by_name = [Filter::LoginName(login_name.to_owned())];
+        let mut found = self.find(ScimResource::User, &by_name, None).await?.concat();
         if found.is_empty() {
-            found = self.list(Kind::User, None).await?;
+            found = self.list(ScimResource::User, None).await?;
         }
-        let own = Condition::ExternalId(account.to_string());
+        let own = Filter::ExternalId(account.to_string());
         let mut missed = vec![];
         for user in found {
             if own.holds(&user)? {
@@ -351,7 +353,7 @@ impl Client {
             }
         }
         if !missed.is_empty() {
-            self.features().await?.fails_at(Ability::Filter(Kind::User, own.question()));
+            self.features().await?.fails_at(Ability::Filter(ScimResource::User, own.question()));
         }
         Ok(missed)
     }

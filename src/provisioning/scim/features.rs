@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::messages::{BulkConfig, Kind, ServiceProviderConfig, Supported};
+use super::messages::{BulkConfig, ScimResource, ServiceProviderConfig, Supported};
 use super::transport::{Request, Transport};
 use crate::provisioning::DirectoryError;
 
@@ -59,7 +59,7 @@ pub(super) enum Ability {
     /// A filter with `or`.
     Or,
     /// A filter of a kind of resources by an attribute and an operator, such as `externalId eq`.
-    Filter(Kind, &'static str),
+    Filter(ScimResource, &'static str),
     /// Giving the members of groups along in what a filter finds; they may be too many.
     Members,
     /// Taking somebody out of a group by a path that names them.

@@ -10,13 +10,13 @@ use serde_json::{Map, Value, json};
 
 use super::Client;
 use super::features::Ability;
-use super::lookup::{Condition, groups_told};
+use super::lookup::{Filter, groups_told};
 use super::memberships::NAMES;
-use super::messages::{Kind, PatchOperation, Resource, attribute, patch, quoted};
+use super::messages::{PatchOperation, Resource, ScimResource, attribute, patch, quoted};
 use super::queue::{RequestOutcome, RequestQueue};
 use super::reply::{Body, Reply};
 use super::transport::{READ_ONLY, is_read_only};
-use super::writes::{Write, path_of};
+use super::writes::{ScimWrite, path_of};
 use crate::domain::account::AccountId;
 use crate::provisioning::{DirectoryError, Groups, all_of};
 
@@ -25,7 +25,7 @@ const MAX_CHANGES: usize = 200;
 
 /// What is to change about a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum MemberChange {
     /// Somebody becomes a member, by the id of their entry.
     Join(String),
     /// Somebody is no member any more.
@@ -35,7 +35,7 @@ pub(super) enum Change {
 }
 
 /// The changes of one group.
-pub(super) type Changes = RequestQueue<Change, ()>;
+pub(super) type Changes = RequestQueue<MemberChange, ()>;
 
 /// Who comes into a group and who goes, by the ids of their entries.
 #[derive(Clone, Copy)]
@@ -86,7 +86,7 @@ impl Client {
         }
         // One that can't be left keeps nobody in another.
         let leaves =
-            leaving.iter().map(|name| self.change_group(name, Change::Leave(id.to_owned())));
+            leaving.iter().map(|name| self.change_group(name, MemberChange::Leave(id.to_owned())));
         all_of(join_all(leaves).await)?;
         let Some(name) = wanted else { return Ok(wrote) };
         if wrote {
@@ -122,7 +122,7 @@ impl Client {
 
     /// Makes an entry a member of a group, which is made where it is missing.
     pub(super) async fn join(self: &Arc<Self>, name: &str, id: &str) -> Result<(), DirectoryError> {
-        self.change_group(name, Change::Join(id.to_owned())).await
+        self.change_group(name, MemberChange::Join(id.to_owned())).await
     }
 
     /// Returns the name of an account's group.
@@ -135,11 +135,11 @@ impl Client {
         self: &Arc<Self>,
         present: &Groups,
     ) -> Result<(), DirectoryError> {
-        let of_organizations: Vec<Condition> = present
+        let of_organizations: Vec<Filter> = present
             .keys()
-            .map(|organization| Condition::ExternalIdBegins(prefix(organization)))
+            .map(|organization| Filter::ExternalIdBegins(prefix(organization)))
             .collect();
-        let found = self.find(Kind::Group, &of_organizations, Some(NAMES)).await?;
+        let found = self.find(ScimResource::Group, &of_organizations, Some(NAMES)).await?;
         let mut absent = BTreeSet::new();
         for ((organization, names), groups) in present.iter().zip(&found) {
             for group in groups {
@@ -150,7 +150,7 @@ impl Client {
                 absent.extend((!is_present).then_some(name));
             }
         }
-        let dropping = absent.into_iter().map(|name| self.change_group(name, Change::Drop));
+        let dropping = absent.into_iter().map(|name| self.change_group(name, MemberChange::Drop));
         all_of(join_all(dropping).await).map(drop)
     }
 
@@ -158,12 +158,12 @@ impl Client {
     async fn change_group(
         self: &Arc<Self>,
         name: &str,
-        change: Change,
+        change: MemberChange,
     ) -> Result<(), DirectoryError> {
         let changes = self.changes_of(name);
         let is_read_only = is_read_only();
         let (client, name) = (self.clone(), name.to_owned());
-        let work = move |changes: Vec<Change>| {
+        let work = move |changes: Vec<MemberChange>| {
             let (client, name) = (client.clone(), name.clone());
             let changing = async move {
                 RequestOutcome::Answers(client.change_together(&name, &changes).await)
@@ -188,7 +188,7 @@ impl Client {
     async fn change_together(
         self: &Arc<Self>,
         name: &str,
-        changes: &[Change],
+        changes: &[MemberChange],
     ) -> Vec<Result<(), DirectoryError>> {
         let together = self.apply(name, changes).await;
         let may_be_of_one = matches!(
@@ -209,10 +209,14 @@ impl Client {
         answers
     }
 
-    async fn apply(self: &Arc<Self>, name: &str, changes: &[Change]) -> Result<(), DirectoryError> {
+    async fn apply(
+        self: &Arc<Self>,
+        name: &str,
+        changes: &[MemberChange],
+    ) -> Result<(), DirectoryError> {
         let mut groups = self.groups_of(name).await?;
         let is_known = !groups.is_empty();
-        let leaves = changes.iter().any(|change| matches!(change, Change::Leave(_)));
+        let leaves = changes.iter().any(|change| matches!(change, MemberChange::Leave(_)));
         if !is_known && (leaves || !self.features().await?.has(Ability::GroupKeys)) {
             groups = self.groups_named(name).await?;
         }
@@ -222,15 +226,16 @@ impl Client {
         let joining: Vec<&str> = changes
             .iter()
             .filter_map(
-                |change| if let Change::Join(id) = change { Some(id.as_str()) } else { None },
+                |change| if let MemberChange::Join(id) = change { Some(id.as_str()) } else { None },
             )
             .collect();
-        let leaving: Vec<&str> = changes
-            .iter()
-            .filter_map(
-                |change| if let Change::Leave(id) = change { Some(id.as_str()) } else { None },
-            )
-            .collect();
+        let leaving: Vec<&str> =
+            changes
+                .iter()
+                .filter_map(|change| {
+                    if let MemberChange::Leave(id) = change { Some(id.as_str()) } else { None }
+                })
+                .collect();
         // One that only shows the name isn't roster's, unless no group can show more.
         let is_own = is_known || !self.features().await?.has(Ability::GroupKeys);
         if !joining.is_empty() && (groups.is_empty() || !is_own) {
@@ -249,14 +254,14 @@ impl Client {
 
     /// Returns the groups that roster knows by a name.
     async fn groups_of(&self, name: &str) -> Result<Vec<Resource>, DirectoryError> {
-        let known = [Condition::ExternalId(name.to_owned())];
-        Ok(self.find(Kind::Group, &known, Some(NAMES)).await?.pop().unwrap_or_default())
+        let known = [Filter::ExternalId(name.to_owned())];
+        Ok(self.find(ScimResource::Group, &known, Some(NAMES)).await?.pop().unwrap_or_default())
     }
 
     /// Returns the groups that have the name to show, and nothing that anybody knows them by.
     async fn groups_named(&self, name: &str) -> Result<Vec<Resource>, DirectoryError> {
-        let named = [Condition::GroupName(name.to_owned())];
-        Ok(self.find(Kind::Group, &named, Some(NAMES)).await?.pop().unwrap_or_default())
+        let named = [Filter::GroupName(name.to_owned())];
+        Ok(self.find(ScimResource::Group, &named, Some(NAMES)).await?.pop().unwrap_or_default())
     }
 
     async fn create_group(
@@ -265,11 +270,11 @@ impl Client {
         members: &[&str],
     ) -> Result<(), DirectoryError> {
         let group = |members: &[&str]| {
-            let mut group = json!({ "schemas": [Kind::Group.schema()], "externalId": name, "displayName": name });
+            let mut group = json!({ "schemas": [ScimResource::Group.schema()], "externalId": name, "displayName": name });
             if !members.is_empty() {
                 group["members"] = values(members);
             }
-            Write::create(Kind::Group, group)
+            ScimWrite::create(ScimResource::Group, group)
         };
         let features = self.features().await?;
         let with_members = features.has(Ability::GroupsWithMembers);
@@ -311,8 +316,10 @@ impl Client {
                 .id()?
                 .to_owned(),
         };
-        let mut whole =
-            self.whole_group(&path_of(Kind::Group, &id)?).await?.ok_or(DirectoryError::Conflict)?;
+        let mut whole = self
+            .whole_group(&path_of(ScimResource::Group, &id)?)
+            .await?
+            .ok_or(DirectoryError::Conflict)?;
         whole.0.insert("id".to_owned(), id.into());
         let missing: Vec<&str> = {
             let has = whole.members()?;
@@ -327,7 +334,7 @@ impl Client {
         if !features.has(Ability::GroupKeys) {
             return Ok(false);
         }
-        let all = self.list(Kind::Group, Some(NAMES)).await?;
+        let all = self.list(ScimResource::Group, Some(NAMES)).await?;
         let keeps = all.iter().any(|group| group.external_id().is_ok_and(|key| key.is_some()));
         if !keeps {
             features.fails_at(Ability::GroupKeys);
@@ -365,7 +372,7 @@ impl Client {
             return Ok(());
         }
         let features = self.features().await?;
-        let path = path_of(Kind::Group, group.id()?)?;
+        let path = path_of(ScimResource::Group, group.id()?)?;
         let mut refusal = None;
         if features.has(Ability::Patch) && (leaving.is_empty() || features.has(Ability::MemberPath))
         {
@@ -382,7 +389,7 @@ impl Client {
             }
             // It says what changes, whatever others change: any version will do.
             let reply = self
-                .write(Write::change(Method::PATCH, path.clone(), patch(&operations), None))
+                .write(ScimWrite::change(Method::PATCH, path.clone(), patch(&operations), None))
                 .await?;
             match reply.status.as_u16() {
                 404 => return Err(DirectoryError::Conflict),
@@ -439,7 +446,7 @@ impl Client {
     /// and isn't handed on.
     fn note_late_in_groups(&self, answer: &Result<(), DirectoryError>) {
         if answer.as_ref().is_err_and(DirectoryError::outcome_unknown) {
-            self.note_late(Kind::Group.path());
+            self.note_late(ScimResource::Group.path());
         }
     }
 
@@ -473,8 +480,12 @@ impl Client {
                 // everybody.
                 operations.push(PatchOperation::add("members", members.clone().into()));
             }
-            let write =
-                Write::change(Method::PATCH, path.to_owned(), patch(&operations), version.clone());
+            let write = ScimWrite::change(
+                Method::PATCH,
+                path.to_owned(),
+                patch(&operations),
+                version.clone(),
+            );
             let reply = self.write(write).await?;
             match reply.status.as_u16() {
                 404 => return Err(DirectoryError::Conflict),
@@ -492,7 +503,7 @@ impl Client {
         }
         whole.insert("members".to_owned(), members.into());
         let reply = self
-            .write(Write::change(Method::PUT, path.to_owned(), Value::Object(whole), version))
+            .write(ScimWrite::change(Method::PUT, path.to_owned(), Value::Object(whole), version))
             .await?;
         if reply.status.as_u16() == 404 { Err(DirectoryError::Conflict) } else { reply.accepted() }
     }
@@ -512,8 +523,9 @@ impl Client {
         }
         if !moves.joining.is_empty() {
             let joining = patch(&[PatchOperation::add("members", values(moves.joining))]);
-            let reply =
-                self.write(Write::change(Method::PATCH, path.to_owned(), joining, None)).await?;
+            let reply = self
+                .write(ScimWrite::change(Method::PATCH, path.to_owned(), joining, None))
+                .await?;
             match reply.status.as_u16() {
                 404 => return Err(DirectoryError::Conflict),
                 _ => reply.accepted()?,
@@ -529,14 +541,14 @@ impl Client {
     }
 
     async fn drop_if_empty(self: &Arc<Self>, group: &Resource) -> Result<(), DirectoryError> {
-        let path = path_of(Kind::Group, group.id()?)?;
+        let path = path_of(ScimResource::Group, group.id()?)?;
         let Some(group) = self.whole_group(&path).await? else { return Ok(()) };
         if !self.is_empty(&group).await? {
             return Ok(());
         }
         let has_versions = self.features().await?.etag;
         let version = group.version().filter(|_| has_versions).map(str::to_owned);
-        let reply = self.write(Write::delete(path, version)).await?;
+        let reply = self.write(ScimWrite::delete(path, version)).await?;
         match reply.status.as_u16() {
             // Somebody came in meanwhile, or somebody else was faster.
             404 | 412 => Ok(()),

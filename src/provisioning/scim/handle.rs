@@ -8,7 +8,7 @@ use crate::domain::account::EntryHandle;
 
 /// A server's id of an entry, and what became of its last change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Handle {
+pub(super) struct ScimHandle {
     pub(super) id: String,
     /// A digest of what the server has otherwise than it was told, gives no rights, and isn't told
     /// again and again.
@@ -16,7 +16,7 @@ pub(super) struct Handle {
     pub(super) unheeded: Option<String>,
 }
 
-impl Handle {
+impl ScimHandle {
     /// Reads what the store has: a plain id, or one with more to it.
     pub(super) fn read(handle: &EntryHandle) -> Option<Self> {
         let text = handle.0.as_str();
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn a_handle_is_the_plain_id_unless_there_is_more_to_it() {
-        let handle = |id: &str, unheeded: Option<&str>| Handle {
+        let handle = |id: &str, unheeded: Option<&str>| ScimHandle {
             id: id.to_owned(),
             unheeded: unheeded.map(str::to_owned),
         };
@@ -53,8 +53,8 @@ mod tests {
             handle("7", Some("ab")),
             handle(r#"{"id":"8"}"#, None),
         ] {
-            assert_eq!(Handle::read(&one.write()), Some(one));
+            assert_eq!(ScimHandle::read(&one.write()), Some(one));
         }
-        assert_eq!(Handle::read(&EntryHandle("..".to_owned())), None);
+        assert_eq!(ScimHandle::read(&EntryHandle("..".to_owned())), None);
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Client;
-use super::messages::{Kind, Resource};
+use super::messages::{Resource, ScimResource};
 use super::writes::path_of;
 use crate::domain::account::{AccountId, EntryHandle};
 use crate::provisioning::{DirectoryError, ListedEntry};
@@ -58,13 +58,13 @@ impl Client {
     /// Returns who is in which group. One that can't be read is left out, and said to be.
     pub(super) async fn groups_of_members(&self) -> Result<GroupsOf, DirectoryError> {
         let mut groups_of = GroupsOf::default();
-        match self.list(Kind::Group, Some("displayName,members.value")).await {
+        match self.list(ScimResource::Group, Some("displayName,members.value")).await {
             Ok(groups) => groups.iter().for_each(|group| groups_of.take(group, group.members())),
             // With all the members the list may be too long, or one of them can't be read: each is
             // asked for by itself.
             Err(DirectoryError::Protocol(_) | DirectoryError::Failed(_)) => {
-                for group in self.list(Kind::Group, Some("displayName")).await? {
-                    let path = path_of(Kind::Group, group.id()?)?;
+                for group in self.list(ScimResource::Group, Some("displayName")).await? {
+                    let path = path_of(ScimResource::Group, group.id()?)?;
                     match self.whole_group(&path).await {
                         Ok(Some(whole)) => groups_of.take(&group, whole.members()),
                         // It is gone since.
@@ -83,7 +83,7 @@ impl Client {
     pub(super) async fn list_entries(&self) -> Result<Vec<ListedEntry>, DirectoryError> {
         let groups_of = self.groups_of_members().await?;
         let mut listed = vec![];
-        for user in self.list(Kind::User, Some("userName,externalId,active")).await? {
+        for user in self.list(ScimResource::User, Some("userName,externalId,active")).await? {
             let id = user.id()?;
             let text = |name| user.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             listed.push(ListedEntry {

@@ -8,7 +8,7 @@ use futures::future::try_join_all;
 
 use super::Client;
 use super::features::{Ability, Features, fewer_than};
-use super::messages::{Kind, ListResponse, Resource, attribute, quoted};
+use super::messages::{ListResponse, Resource, ScimResource, attribute, quoted};
 use super::queue::RequestOutcome;
 use super::reply::Reply;
 use super::transport::{Request, is_urgent};
@@ -40,7 +40,7 @@ pub(super) const MEMBER: &str = "members.value eq";
 
 /// What a resource has to be like.
 #[derive(Clone, Debug)]
-pub(super) enum Condition {
+pub(super) enum Filter {
     /// Known to roster by this.
     ExternalId(String),
     /// Known to roster by something that begins so.
@@ -55,7 +55,7 @@ pub(super) enum Condition {
     GroupName(String),
 }
 
-impl Condition {
+impl Filter {
     /// Returns the attribute and the operator.
     pub(super) fn question(&self) -> &'static str {
         match self {
@@ -117,8 +117,8 @@ impl Client {
     /// When it isn't certain: what wasn't listed whole isn't missing.
     pub(super) async fn find(
         &self,
-        kind: Kind,
-        conditions: &[Condition],
+        kind: ScimResource,
+        conditions: &[Filter],
         attributes: Option<&str>,
     ) -> Result<Vec<Vec<Resource>>, DirectoryError> {
         let features = self.features().await?;
@@ -134,12 +134,12 @@ impl Client {
     /// takes no such filter.
     pub(super) async fn find_unseen(
         &self,
-        kind: Kind,
-        conditions: &[Condition],
-        impossible: &Condition,
+        kind: ScimResource,
+        conditions: &[Filter],
+        impossible: &Filter,
         attributes: &str,
     ) -> Result<Option<Vec<Vec<Resource>>>, DirectoryError> {
-        let asked = conditions.iter().chain([impossible]).map(Condition::filter);
+        let asked = conditions.iter().chain([impossible]).map(Filter::filter);
         let pages = try_join_all(
             asked.map(async |filter| self.pages(kind, Some(&filter), Some(attributes)).await),
         )
@@ -154,7 +154,7 @@ impl Client {
     /// Returns every resource of a kind, with these of their attributes, or all.
     pub(super) async fn list(
         &self,
-        kind: Kind,
+        kind: ScimResource,
         attributes: Option<&str>,
     ) -> Result<Vec<Resource>, DirectoryError> {
         let pages = self.pages(kind, None, attributes).await;
@@ -174,18 +174,18 @@ impl Client {
     /// Returns what a server gives for any of the conditions.
     pub(super) async fn filtered(
         &self,
-        kind: Kind,
-        conditions: &[Condition],
+        kind: ScimResource,
+        conditions: &[Filter],
         attributes: Option<&str>,
         features: &Features,
     ) -> Result<Filtered, DirectoryError> {
-        let Some(question) = conditions.first().map(Condition::question) else {
+        let Some(question) = conditions.first().map(Filter::question) else {
             return Ok(Filtered::Found(vec![]));
         };
         if !features.has(Ability::Filter(kind, question)) {
             return Ok(Filtered::Refused);
         }
-        let filters: Vec<String> = conditions.iter().map(Condition::filter).collect();
+        let filters: Vec<String> = conditions.iter().map(Filter::filter).collect();
         if filters.len() > 1 && features.has(Ability::Or) {
             let mut found = vec![];
             let mut takes_all = true;
@@ -225,7 +225,7 @@ impl Client {
     /// Goes through a list until it has everything that the server says there is.
     async fn pages(
         &self,
-        kind: Kind,
+        kind: ScimResource,
         filter: Option<&str>,
         attributes: Option<&str>,
     ) -> Result<Filtered, DirectoryError> {
@@ -311,7 +311,11 @@ impl Client {
 impl Client {
     /// Whether 404 says that a filter finds nobody, as some servers have it, rather than that the
     /// address is wrong: then there is no list either.
-    async fn means_nobody(&self, kind: Kind, features: &Features) -> Result<bool, DirectoryError> {
+    async fn means_nobody(
+        &self,
+        kind: ScimResource,
+        features: &Features,
+    ) -> Result<bool, DirectoryError> {
         if features.misses_by_404() {
             return Ok(true);
         }
@@ -327,7 +331,7 @@ impl Client {
     /// Returns what came of a search for several by a filter: what fails may do so for one of them.
     pub(super) async fn searched<A>(
         &self,
-        by: (Kind, &'static str),
+        by: (ScimResource, &'static str),
         number: usize,
         found: Result<Vec<A>, DirectoryError>,
     ) -> RequestOutcome<A> {
@@ -351,7 +355,7 @@ impl Client {
     }
 
     /// Whether several are looked for one by one anyway, so that none needs to wait for the others.
-    pub(super) async fn searches_singly(&self, by: (Kind, &'static str)) -> bool {
+    pub(super) async fn searches_singly(&self, by: (ScimResource, &'static str)) -> bool {
         let features = self.features().await;
         features.is_ok_and(|features| {
             features.has(Ability::Filter(by.0, by.1)) && !features.has(Ability::Or)
@@ -361,7 +365,7 @@ impl Client {
 
 /// Returns the resources that meet a condition, each once.
 pub(super) fn meeting(
-    condition: &Condition,
+    condition: &Filter,
     found: &[Resource],
 ) -> Result<Vec<Resource>, DirectoryError> {
     let mut ids = HashSet::new();

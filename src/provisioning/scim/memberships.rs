@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::Client;
 use super::features::{Ability, Features};
-use super::lookup::{Condition, Filtered, MEMBER, meeting};
-use super::messages::{Kind, Resource};
+use super::lookup::{Filter, Filtered, MEMBER, meeting};
+use super::messages::{Resource, ScimResource};
 use super::queue::RequestOutcome;
 use super::transport::{Request, is_urgent};
 use crate::provisioning::DirectoryError;
@@ -50,11 +50,11 @@ impl Client {
         let work = move |ids: Vec<String>| {
             let client = client.clone();
             async move {
-                let by = (Kind::Group, MEMBER);
+                let by = (ScimResource::Group, MEMBER);
                 if ids.len() > 1 && client.searches_singly(by).await {
                     return RequestOutcome::Split;
                 }
-                let conditions: Vec<Condition> = ids.into_iter().map(Condition::Member).collect();
+                let conditions: Vec<Filter> = ids.into_iter().map(Filter::Member).collect();
                 let found = client.memberships(&conditions).await;
                 client.searched(by, conditions.len(), found).await
             }
@@ -66,26 +66,28 @@ impl Client {
     /// seen to filter as it is asked to; without them it is told by how it answers for nobody.
     async fn memberships(
         &self,
-        conditions: &[Condition],
+        conditions: &[Filter],
     ) -> Result<Vec<Vec<Membership>>, DirectoryError> {
         let features = self.features().await?;
-        let by_member = Ability::Filter(Kind::Group, MEMBER);
+        let by_member = Ability::Filter(ScimResource::Group, MEMBER);
         if features.has(Ability::Members)
             && let Some(found) = self.filtered_with_members(conditions, &features).await?
         {
             return found.iter().map(|groups| memberships(groups, true)).collect();
         }
         if features.has(by_member) {
-            let nobody = Condition::Member(Uuid::new_v4().to_string());
-            if let Some(found) = self.find_unseen(Kind::Group, conditions, &nobody, NAMES).await? {
+            let nobody = Filter::Member(Uuid::new_v4().to_string());
+            if let Some(found) =
+                self.find_unseen(ScimResource::Group, conditions, &nobody, NAMES).await?
+            {
                 return found.iter().map(|groups| memberships(groups, true)).collect();
             }
             features.fails_at(by_member);
         }
-        let all = self.list(Kind::Group, Some(MEMBERS)).await?;
-        let shows_members = !meeting(&Condition::AnyMember, &all)?.is_empty();
+        let all = self.list(ScimResource::Group, Some(MEMBERS)).await?;
+        let shows_members = !meeting(&Filter::AnyMember, &all)?.is_empty();
         self.shows_members.fetch_or(shows_members, Ordering::Relaxed);
-        let of = |condition: &Condition| match shows_members {
+        let of = |condition: &Filter| match shows_members {
             true => memberships(&meeting(condition, &all)?, true),
             false => memberships(&all, false),
         };
@@ -96,19 +98,20 @@ impl Client {
     /// of them do.
     async fn filtered_with_members(
         &self,
-        conditions: &[Condition],
+        conditions: &[Filter],
         features: &Features,
     ) -> Result<Option<Vec<Vec<Resource>>>, DirectoryError> {
-        let groups = match self.filtered(Kind::Group, conditions, Some(MEMBERS), features).await {
-            Ok(Filtered::Found(groups)) => groups,
-            Ok(Filtered::Refused) => return Ok(None),
-            // It may be too long.
-            Err(DirectoryError::Protocol(_)) => {
-                features.fails_at(Ability::Members);
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
+        let groups =
+            match self.filtered(ScimResource::Group, conditions, Some(MEMBERS), features).await {
+                Ok(Filtered::Found(groups)) => groups,
+                Ok(Filtered::Refused) => return Ok(None),
+                // It may be too long.
+                Err(DirectoryError::Protocol(_)) => {
+                    features.fails_at(Ability::Members);
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            };
         let mut all_are_meant = true;
         for group in &groups {
             let members = group.members()?;
@@ -118,7 +121,7 @@ impl Client {
             }
             all_are_meant &= conditions
                 .iter()
-                .any(|it| matches!(it, Condition::Member(id) if members.contains(&id.as_str())));
+                .any(|it| matches!(it, Filter::Member(id) if members.contains(&id.as_str())));
         }
         if !all_are_meant {
             features.fails_at(Ability::Members);
@@ -173,7 +176,7 @@ impl Client {
             return Ok(true);
         }
         let with_members =
-            match self.find(Kind::Group, &[Condition::AnyMember], Some(MEMBERS)).await {
+            match self.find(ScimResource::Group, &[Filter::AnyMember], Some(MEMBERS)).await {
                 Ok(found) => found.concat(),
                 // It may be too long.
                 Err(DirectoryError::Protocol(_)) => vec![],

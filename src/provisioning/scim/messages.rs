@@ -12,12 +12,12 @@ const BULK_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 
 /// The kinds of resources that are dealt with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum ScimResource {
     User,
     Group,
 }
 
-impl Kind {
+impl ScimResource {
     /// Returns the path of all resources of the kind.
     pub(super) fn path(self) -> &'static str {
         match self {

@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 
 use super::Client;
 use super::features::Ability;
-use super::lookup::Condition;
-use super::messages::{Kind, PatchOperation, Resource, attribute, patch};
+use super::lookup::Filter;
+use super::messages::{PatchOperation, Resource, ScimResource, attribute, patch};
 use super::transport::Request;
-use super::writes::{Write, path_of};
+use super::writes::{ScimWrite, path_of};
 use crate::domain::account::PostalAddress;
 use crate::provisioning::{DirectoryError, ImportedUser, People};
 
@@ -21,7 +21,7 @@ impl Client {
     pub(super) async fn people(&self) -> Result<People, DirectoryError> {
         let groups_of = self.groups_of_members().await?;
         let mut people = vec![];
-        for user in self.list(Kind::User, None).await? {
+        for user in self.list(ScimResource::User, None).await? {
             people.push(found(&user, groups_of.names(user.id()?))?);
         }
         people
@@ -35,8 +35,8 @@ impl Client {
         id: &str,
         external_id: &str,
     ) -> Result<(), DirectoryError> {
-        let of_account = [Condition::ExternalId(external_id.to_owned())];
-        let linked = self.find(Kind::User, &of_account, Some("externalId")).await?;
+        let of_account = [Filter::ExternalId(external_id.to_owned())];
+        let linked = self.find(ScimResource::User, &of_account, Some("externalId")).await?;
         if let Some(linked) = linked.iter().flatten().next() {
             let linked = linked.id()?;
             let taken = || {
@@ -46,7 +46,7 @@ impl Client {
             };
             return if linked == id { Ok(()) } else { Err(taken()) };
         }
-        let path = path_of(Kind::User, id)?;
+        let path = path_of(ScimResource::User, id)?;
         let reply = self.transport.send(Request::get(&path)).await?;
         if reply.status.as_u16() == 404 {
             return Err(DirectoryError::refused(&format!("there is no entry {id}")));
@@ -56,14 +56,14 @@ impl Client {
         let version = entry.version().filter(|_| features.etag).map(str::to_owned);
         let write = if features.has(Ability::Patch) {
             let change = PatchOperation::replace("externalId", external_id.into());
-            Write::change(Method::PATCH, path, patch(&[change]), version)
+            ScimWrite::change(Method::PATCH, path, patch(&[change]), version)
         } else {
             let mut whole: Map<String, Value> = entry.0;
             whole.retain(|name, _| {
                 !["meta", "groups", "externalid"].contains(&name.to_lowercase().as_str())
             });
             whole.insert("externalId".to_owned(), external_id.into());
-            Write::change(Method::PUT, path, Value::Object(whole), version)
+            ScimWrite::change(Method::PUT, path, Value::Object(whole), version)
         };
         self.write(write).await?.accepted()
     }

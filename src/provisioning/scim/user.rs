@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::messages::{Kind, PatchOperation, Resource, attribute};
+use super::messages::{PatchOperation, Resource, ScimResource, attribute};
 use crate::provisioning::DirectoryUser;
 
 /// What roster manages of a User, with the parts of the values that it manages. Everything else is
@@ -54,7 +54,7 @@ pub(super) fn wanted(person: &DirectoryUser, account: &str) -> Map<String, Value
     } = person;
     let valued = |value: &String| json!({ "value": value });
     let all = json!({
-        "schemas": [Kind::User.schema()],
+        "schemas": [ScimResource::User.schema()],
         "userName": login_name,
         "externalId": account,
         "active": active,

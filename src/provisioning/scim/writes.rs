@@ -10,8 +10,8 @@ use url::Url;
 
 use super::Client;
 use super::features::{Ability, BulkLimits};
-use super::lookup::{Condition, EXTERNAL_ID};
-use super::messages::{BulkOutcome, BulkResponse, Kind, bulk};
+use super::lookup::{EXTERNAL_ID, Filter};
+use super::messages::{BulkOutcome, BulkResponse, ScimResource, bulk};
 use super::queue::RequestOutcome;
 use super::reply::Reply;
 use super::transport::{Request, is_read_only, is_urgent};
@@ -27,16 +27,16 @@ const ENVELOPE: usize = 200;
 
 /// A write of one resource. It can't be printed: a password may be in it.
 #[derive(Clone)]
-pub(super) struct Write {
+pub(super) struct ScimWrite {
     method: Method,
     path: String,
     data: Option<Value>,
     version: Option<String>,
 }
 
-impl Write {
+impl ScimWrite {
     /// Creates a resource.
-    pub(super) fn create(kind: Kind, data: Value) -> Self {
+    pub(super) fn create(kind: ScimResource, data: Value) -> Self {
         Self { method: Method::POST, path: kind.path().to_owned(), data: Some(data), version: None }
     }
 
@@ -67,7 +67,11 @@ impl Write {
     /// Returns what it is known by among what may still be carried out: that of groups begins with
     /// their path.
     fn late_key(&self) -> Option<&str> {
-        if self.path.starts_with(Kind::Group.path()) { Some(&self.path) } else { self.key() }
+        if self.path.starts_with(ScimResource::Group.path()) {
+            Some(&self.path)
+        } else {
+            self.key()
+        }
     }
 
     fn alone(self) -> Request {
@@ -90,7 +94,7 @@ impl Write {
 }
 
 /// Returns the path of a resource, whatever its id has in it.
-pub(super) fn path_of(kind: Kind, id: &str) -> Result<String, DirectoryError> {
+pub(super) fn path_of(kind: ScimResource, id: &str) -> Result<String, DirectoryError> {
     let nonsense = || DirectoryError::Protocol("an id can't be part of a path".to_owned());
     let mut url = Url::parse("http://localhost").map_err(|_| nonsense())?;
     url.path_segments_mut().map_err(|()| nonsense())?.push(id);
@@ -104,7 +108,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer.
-    pub(super) async fn write(self: &Arc<Self>, write: Write) -> Result<Reply, DirectoryError> {
+    pub(super) async fn write(self: &Arc<Self>, write: ScimWrite) -> Result<Reply, DirectoryError> {
         if is_read_only() {
             return Err(DirectoryError::Drifted);
         }
@@ -122,11 +126,11 @@ impl Client {
     /// Writes in as few requests as the server's limits allow.
     async fn write_together(
         &self,
-        writes: Vec<Write>,
+        writes: Vec<ScimWrite>,
         limits: BulkLimits,
     ) -> Vec<Result<Reply, DirectoryError>> {
         let mut answers = Vec::with_capacity(writes.len());
-        let mut batch: Vec<(Write, Value)> = vec![];
+        let mut batch: Vec<(ScimWrite, Value)> = vec![];
         let mut size = ENVELOPE;
         for write in writes {
             let operation = write.among_others(batch.len());
@@ -146,7 +150,7 @@ impl Client {
 
     async fn write_batch(
         &self,
-        mut batch: Vec<(Write, Value)>,
+        mut batch: Vec<(ScimWrite, Value)>,
     ) -> Vec<Result<Reply, DirectoryError>> {
         if batch.len() == 1 {
             let alone = batch.remove(0).0.alone();
@@ -155,7 +159,7 @@ impl Client {
         if batch.is_empty() {
             return vec![];
         }
-        let (writes, operations): (Vec<Write>, Vec<Value>) = batch.into_iter().unzip();
+        let (writes, operations): (Vec<ScimWrite>, Vec<Value>) = batch.into_iter().unzip();
         let body = Some(bulk(&operations));
         let request = Request {
             method: Method::POST,
@@ -204,13 +208,21 @@ impl Client {
 impl Client {
     /// Makes a write alone of which nobody knows what became together with others. Nothing is made
     /// twice: it is looked for before.
-    async fn write_again(&self, write: Write, may_be_late: bool) -> Result<Reply, DirectoryError> {
+    async fn write_again(
+        &self,
+        write: ScimWrite,
+        may_be_late: bool,
+    ) -> Result<Reply, DirectoryError> {
         if let Some(key) = write.late_key().filter(|_| may_be_late) {
             self.note_late(key);
         }
         if let Some(key) = write.key().filter(|_| write.method == Method::POST) {
-            let kind = if write.path == Kind::Group.path() { Kind::Group } else { Kind::User };
-            let made = self.find(kind, &[Condition::ExternalId(key.to_owned())], None).await?;
+            let kind = if write.path == ScimResource::Group.path() {
+                ScimResource::Group
+            } else {
+                ScimResource::User
+            };
+            let made = self.find(kind, &[Filter::ExternalId(key.to_owned())], None).await?;
             if !made.concat().is_empty() {
                 return Ok(Reply::of_double());
             }
@@ -226,7 +238,7 @@ fn refuses_together(status: u16) -> bool {
 
 /// Returns each write's answer, which a server may give in another order.
 fn each_its_own(
-    writes: &[Write],
+    writes: &[ScimWrite],
     outcomes: Vec<BulkOutcome>,
 ) -> Vec<Result<Reply, DirectoryError>> {
     let mut by_number = HashMap::new();
@@ -238,7 +250,7 @@ fn each_its_own(
             (None, None) => None,
         };
     }
-    let mut take = |number: usize, write: &Write| {
+    let mut take = |number: usize, write: &ScimWrite| {
         by_number.remove(&number.to_string()).or_else(|| {
             let place = by_place
                 .keys()

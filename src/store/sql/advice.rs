@@ -116,14 +116,14 @@ mod tests {
     use sqlx::{ConnectOptions, Connection};
 
     use super::*;
-    use crate::store::sql::sqlite::Address;
+    use crate::store::sql::sqlite::SqliteAddress;
 
     #[tokio::test]
     async fn a_full_database_is_said_to_lack_room() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("full.db");
         std::fs::write(&file, "").unwrap();
-        let mut connection = Address::of(&file).options().connect().await.unwrap();
+        let mut connection = SqliteAddress::of(&file).options().connect().await.unwrap();
         sqlx::query("PRAGMA max_page_count = 2").execute(&mut connection).await.unwrap();
         sqlx::query("CREATE TABLE a (b)").execute(&mut connection).await.unwrap();
         let full = sqlx::query("INSERT INTO a VALUES (randomblob(100000))")
@@ -137,8 +137,11 @@ mod tests {
     #[tokio::test]
     async fn what_cant_be_opened_is_said_to_lack_a_folder_or_a_right() {
         let folder = tempfile::tempdir().unwrap();
-        let nowhere =
-            Address::of(&folder.path().join("no/store.db")).options().connect().await.unwrap_err();
+        let nowhere = SqliteAddress::of(&folder.path().join("no/store.db"))
+            .options()
+            .connect()
+            .await
+            .unwrap_err();
         assert_eq!(advice(&nowhere), Some(CLOSED));
     }
 

@@ -21,7 +21,7 @@ use super::digest::{self, Seal};
 use super::inspection::damage;
 use super::operators::INVALIDATE_ACKS;
 use super::schema::{self, Held};
-use super::sqlite::{Address, identity, is_about_schema, is_busy, is_damage};
+use super::sqlite::{SqliteAddress, identity, is_about_schema, is_busy, is_damage};
 use crate::store::StoreError;
 
 /// How long emptying the log after a backup waits for others, in milliseconds; the next commit of
@@ -159,10 +159,10 @@ fn in_file(path: &Path) -> impl FnOnce(sqlx::Error) -> CopyError {
 }
 
 /// Returns the address of a store in a file.
-fn file_address(url: &str) -> Result<Address, CopyError> {
-    match database::Address::parse(url)? {
-        database::Address::Sqlite(address) => Ok(address),
-        database::Address::Postgres(address) => {
+fn file_address(url: &str) -> Result<SqliteAddress, CopyError> {
+    match database::StoreAddress::parse(url)? {
+        database::StoreAddress::Sqlite(address) => Ok(address),
+        database::StoreAddress::Postgres(address) => {
             let why = "is copied with PostgreSQL's own tools: pg_dump and pg_restore, or a backup of the whole server with its log";
             Err(address.problem(why).into())
         }
@@ -205,7 +205,7 @@ pub async fn backup(url: &str, file: &Path) -> Result<Backup, CopyError> {
 /// When the file is no store of this version or an older one, is damaged, was changed, or has no
 /// digest.
 pub async fn verify(file: &Path) -> Result<Backup, CopyError> {
-    let source = Address::of_copy(&place_of(file)?);
+    let source = SqliteAddress::of_copy(&place_of(file)?);
     let Judged { accounts, digest, seal, .. } = judge(&source).await?;
     match seal {
         Seal::Whole => {}
@@ -228,7 +228,7 @@ pub async fn restore(
     now: Timestamp,
 ) -> Result<Restored, CopyError> {
     let address = file_address(url)?;
-    let source = Address::of_copy(&place_of(file)?);
+    let source = SqliteAddress::of_copy(&place_of(file)?);
     let Judged { held, digest, seal, .. } = judge(&source).await?;
     let unproven = match (seal, trust) {
         (Seal::Whole, _) => None,
@@ -264,7 +264,7 @@ struct Judged {
 }
 
 /// Looks at a backup whole, and changes nothing.
-async fn judge(source: &Address) -> Result<Judged, CopyError> {
+async fn judge(source: &SqliteAddress) -> Result<Judged, CopyError> {
     let path = &source.path;
     if path.is_dir() {
         return Err(CopyError::Folder(path.clone()));
@@ -288,7 +288,8 @@ async fn judge(source: &Address) -> Result<Judged, CopyError> {
 }
 
 async fn seal(path: &Path) -> Result<String, CopyError> {
-    let mut connection = Address::of(path).options().connect().await.map_err(in_file(path))?;
+    let mut connection =
+        SqliteAddress::of(path).options().connect().await.map_err(in_file(path))?;
     let digest = digest::seal(&mut connection).await.map_err(in_file(path))?;
     connection.close().await.map_err(in_file(path))?;
     Ok(digest)
@@ -296,7 +297,8 @@ async fn seal(path: &Path) -> Result<String, CopyError> {
 
 /// Makes a store of the copy of a backup, if that has what was read of the backup before.
 async fn make_a_store(path: &Path, digest: &str) -> Result<(), CopyError> {
-    let mut connection = Address::of(path).options().connect().await.map_err(in_file(path))?;
+    let mut connection =
+        SqliteAddress::of(path).options().connect().await.map_err(in_file(path))?;
     if digest::of_content(&mut connection).await.map_err(unreadable(path))? != digest {
         return Err(CopyError::Damaged {
             file: path.to_owned(),
@@ -329,7 +331,8 @@ async fn empty_log(connection: &mut SqliteConnection) -> Result<(), CopyError> {
 
 /// Refuses a database that contradicts itself; returns how many live accounts it has.
 async fn check_whole(path: &Path) -> Result<i64, CopyError> {
-    let mut connection = Address::of_copy(path).options().connect().await.map_err(in_file(path))?;
+    let mut connection =
+        SqliteAddress::of_copy(path).options().connect().await.map_err(in_file(path))?;
     if let Some(what) = damage(&mut connection).await.map_err(|error| damaged(path, error))? {
         return Err(CopyError::Damaged { file: path.to_owned(), what });
     }
@@ -364,7 +367,7 @@ fn unreadable(path: &Path) -> impl FnOnce(sqlx::Error) -> CopyError {
 }
 
 async fn doubt_directories(path: &Path) -> Result<(), CopyError> {
-    let mut connection = Address::of(path).options().connect().await?;
+    let mut connection = SqliteAddress::of(path).options().connect().await?;
     for statement in INVALIDATE_ACKS {
         sqlx::query(statement).execute(&mut connection).await?;
     }
@@ -374,7 +377,7 @@ async fn doubt_directories(path: &Path) -> Result<(), CopyError> {
 /// Brings a store that nobody else knows up to the schema of this version, and leaves it as one
 /// file.
 async fn bring_up(path: &Path) -> Result<(), CopyError> {
-    let address = Address::of(path);
+    let address = SqliteAddress::of(path);
     let database = Database::connect(&address.clone().into()).await?;
     schema::migrate(&database).await?;
     database.close().await;
@@ -384,7 +387,7 @@ async fn bring_up(path: &Path) -> Result<(), CopyError> {
 
 /// Connects to a database that nobody else has open, brings it into one file without a log, and
 /// keeps everybody out until the connection is closed.
-async fn alone(address: &Address) -> Result<SqliteConnection, CopyError> {
+async fn alone(address: &SqliteAddress) -> Result<SqliteConnection, CopyError> {
     let in_use = || CopyError::InUse(address.path.clone());
     let or_in_use = |error| if is_busy(&error) { in_use() } else { error.into() };
     let mut connection =
@@ -421,7 +424,7 @@ impl Before {
                 Err(CopyError::Absent(place.to_owned()))
             };
         }
-        let address = Address::of(place);
+        let address = SqliteAddress::of(place);
         let held = match schema::held(&address.clone().into()).await {
             Err(StoreError::Database(error)) if is_busy(&error) => {
                 return Err(CopyError::InUse(place.to_owned()));

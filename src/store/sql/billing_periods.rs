@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use futures::TryStreamExt;
 use jiff::Timestamp;
 
-use super::connection::{Connection, Row, statement};
+use super::connection::{Connection, SqlRow, statement};
 use super::operators::{self, HeldClaim};
 use super::rows;
 use crate::domain::billing::{BillingTimeZone, Calendar, Lifetime, Period, UtcOffset};
@@ -56,7 +56,7 @@ pub(super) async fn calendar(connection: &mut Connection) -> Result<Calendar, St
     Ok(Calendar { zone: zone.first().and_then(|zone| zone.parse().ok()), closed, first_life })
 }
 
-fn period(row: &Row) -> Result<Period, StoreError> {
+fn period(row: &SqlRow) -> Result<Period, StoreError> {
     let offsets: Vec<(i64, i32)> = rows::parsed(row.get("utc_offsets")?, "utc_offsets")?;
     let offset = |(since, seconds)| {
         let since = Timestamp::from_microsecond(since).map_err(|_| rows::corrupt("utc_offsets"))?;

@@ -87,24 +87,24 @@ impl Statement {
         self
     }
 
-    pub(super) async fn fetch_all(self, connection: &mut Connection) -> Result<Vec<Row>, Error> {
+    pub(super) async fn fetch_all(self, connection: &mut Connection) -> Result<Vec<SqlRow>, Error> {
         connection.fetch_all(self).await
     }
 
     pub(super) async fn fetch_optional(
         self,
         connection: &mut Connection,
-    ) -> Result<Option<Row>, Error> {
+    ) -> Result<Option<SqlRow>, Error> {
         connection.fetch_optional(self).await
     }
 
     /// Returns the one row that a statement always has.
-    pub(super) async fn fetch_one(self, connection: &mut Connection) -> Result<Row, Error> {
+    pub(super) async fn fetch_one(self, connection: &mut Connection) -> Result<SqlRow, Error> {
         self.fetch_optional(connection).await?.ok_or(Error::RowNotFound)
     }
 
     /// Returns the value in the first column of the one row that a statement always has.
-    pub(super) async fn fetch_first<T: for<'r> Field<'r>>(
+    pub(super) async fn fetch_first<T: for<'r> SqlValue<'r>>(
         self,
         connection: &mut Connection,
     ) -> Result<T, Error> {
@@ -112,21 +112,21 @@ impl Statement {
     }
 
     /// Returns the values in the first column.
-    pub(super) async fn fetch_firsts<T: for<'r> Field<'r>>(
+    pub(super) async fn fetch_firsts<T: for<'r> SqlValue<'r>>(
         self,
         connection: &mut Connection,
     ) -> Result<Vec<T>, Error> {
-        self.fetch_all(connection).await?.iter().map(Row::first).collect()
+        self.fetch_all(connection).await?.iter().map(SqlRow::first).collect()
     }
 
     /// Gives out rows one by one, so that they never are in memory all at once.
-    pub(super) fn fetch(self, connection: &mut Connection) -> BoxStream<'_, Result<Row, Error>> {
+    pub(super) fn fetch(self, connection: &mut Connection) -> BoxStream<'_, Result<SqlRow, Error>> {
         match &mut connection.link {
             Link::Sqlite(link) => {
-                Box::pin(self.for_sqlite().fetch(&mut **link).map_ok(Row::Sqlite))
+                Box::pin(self.for_sqlite().fetch(&mut **link).map_ok(SqlRow::Sqlite))
             }
             Link::Postgres(link) => {
-                Box::pin(self.for_postgres().fetch(&mut **link).map_ok(Row::Postgres))
+                Box::pin(self.for_postgres().fetch(&mut **link).map_ok(SqlRow::Postgres))
             }
         }
     }
@@ -154,25 +154,25 @@ impl Statement {
 }
 
 /// What both databases keep in a column.
-pub(super) trait Field<'r>:
+pub(super) trait SqlValue<'r>:
     Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
 {
 }
 
-impl<'r, T> Field<'r> for T where
+impl<'r, T> SqlValue<'r> for T where
     T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
 {
 }
 
 /// A row of either database.
-pub(super) enum Row {
+pub(super) enum SqlRow {
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
 
-impl Row {
+impl SqlRow {
     /// Returns the value in a column.
-    pub(super) fn get<'r, T: Field<'r>>(&'r self, column: &str) -> Result<T, Error> {
+    pub(super) fn get<'r, T: SqlValue<'r>>(&'r self, column: &str) -> Result<T, Error> {
         match self {
             Self::Sqlite(row) => sqlx::Row::try_get(row, column),
             Self::Postgres(row) => sqlx::Row::try_get(row, column),
@@ -180,7 +180,7 @@ impl Row {
     }
 
     /// Returns the value in the first column.
-    pub(super) fn first<'r, T: Field<'r>>(&'r self) -> Result<T, Error> {
+    pub(super) fn first<'r, T: SqlValue<'r>>(&'r self) -> Result<T, Error> {
         match self {
             Self::Sqlite(row) => sqlx::Row::try_get(row, 0),
             Self::Postgres(row) => sqlx::Row::try_get(row, 0),
@@ -245,11 +245,11 @@ impl Connection {
         }
     }
 
-    async fn fetch_all(&mut self, statement: Statement) -> Result<Vec<Row>, Error> {
+    async fn fetch_all(&mut self, statement: Statement) -> Result<Vec<SqlRow>, Error> {
         match &mut self.link {
             Link::Sqlite(link) => {
                 let rows = statement.for_sqlite().fetch_all(&mut **link).await?;
-                Ok(rows.into_iter().map(Row::Sqlite).collect())
+                Ok(rows.into_iter().map(SqlRow::Sqlite).collect())
             }
             Link::Postgres(link) => {
                 let rows = with_timeout(
@@ -257,15 +257,15 @@ impl Connection {
                     &mut self.poisoned,
                 )
                 .await?;
-                Ok(rows.into_iter().map(Row::Postgres).collect())
+                Ok(rows.into_iter().map(SqlRow::Postgres).collect())
             }
         }
     }
 
-    async fn fetch_optional(&mut self, statement: Statement) -> Result<Option<Row>, Error> {
+    async fn fetch_optional(&mut self, statement: Statement) -> Result<Option<SqlRow>, Error> {
         match &mut self.link {
             Link::Sqlite(link) => {
-                Ok(statement.for_sqlite().fetch_optional(&mut **link).await?.map(Row::Sqlite))
+                Ok(statement.for_sqlite().fetch_optional(&mut **link).await?.map(SqlRow::Sqlite))
             }
             Link::Postgres(link) => {
                 let row = with_timeout(
@@ -273,7 +273,7 @@ impl Connection {
                     &mut self.poisoned,
                 )
                 .await?;
-                Ok(row.map(Row::Postgres))
+                Ok(row.map(SqlRow::Postgres))
             }
         }
     }

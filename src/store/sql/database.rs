@@ -9,18 +9,18 @@ const SUPPORTED: &str = "the store's address must be sqlite://FILE, or sqlite://
 
 /// Where a store is.
 #[derive(Clone)]
-pub(super) enum Address {
-    Sqlite(sqlite::Address),
-    Postgres(Box<postgres::Address>),
+pub(super) enum StoreAddress {
+    Sqlite(sqlite::SqliteAddress),
+    Postgres(Box<postgres::PostgresAddress>),
 }
 
-impl Address {
+impl StoreAddress {
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
         if postgres::is_address(url) {
-            return Ok(Self::Postgres(Box::new(postgres::Address::parse(url)?)));
+            return Ok(Self::Postgres(Box::new(postgres::PostgresAddress::parse(url)?)));
         }
         if url.starts_with("sqlite:") {
-            return Ok(Self::Sqlite(sqlite::Address::parse(url)?));
+            return Ok(Self::Sqlite(sqlite::SqliteAddress::parse(url)?));
         }
         Err(StoreError::Address(SUPPORTED.to_owned()))
     }
@@ -34,24 +34,26 @@ impl Address {
     }
 }
 
-impl From<sqlite::Address> for Address {
-    fn from(address: sqlite::Address) -> Self {
+impl From<sqlite::SqliteAddress> for StoreAddress {
+    fn from(address: sqlite::SqliteAddress) -> Self {
         Self::Sqlite(address)
     }
 }
 
 /// An open database.
 pub(super) enum Database {
-    Sqlite(sqlite::Database),
-    Postgres(Box<postgres::Database>),
+    Sqlite(sqlite::SqliteDatabase),
+    Postgres(Box<postgres::PostgresDatabase>),
 }
 
 impl Database {
-    pub(super) async fn connect(address: &Address) -> Result<Self, StoreError> {
+    pub(super) async fn connect(address: &StoreAddress) -> Result<Self, StoreError> {
         match address {
-            Address::Sqlite(address) => Ok(Self::Sqlite(sqlite::Database::connect(address).await?)),
-            Address::Postgres(address) => {
-                Ok(Self::Postgres(Box::new(postgres::Database::connect(address))))
+            StoreAddress::Sqlite(address) => {
+                Ok(Self::Sqlite(sqlite::SqliteDatabase::connect(address).await?))
+            }
+            StoreAddress::Postgres(address) => {
+                Ok(Self::Postgres(Box::new(postgres::PostgresDatabase::connect(address))))
             }
         }
     }

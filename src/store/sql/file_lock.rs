@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::database::Address;
+use super::database::StoreAddress;
 use crate::store::StoreError;
 
 /// The right to be the only operator of a store, for as long as this is kept.
@@ -26,7 +26,7 @@ impl FileLock {
     /// When another operator, named in the message, has this right, or the file beside the store
     /// can't be locked.
     pub fn claim(url: &str, holder: &str) -> Result<Option<Self>, StoreError> {
-        let Address::Sqlite(address) = Address::parse(url)? else { return Ok(None) };
+        let StoreAddress::Sqlite(address) = StoreAddress::parse(url)? else { return Ok(None) };
         if !address.may_create() && !address.path.exists() {
             return Err(address.problem("isn't there"));
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::advice::is_unwritable;
-use super::connection::{Connection, Purpose, Row, statement};
+use super::connection::{Connection, Purpose, SqlRow, statement};
 use super::{SqlStore, rows};
 use crate::domain::account::AccountId;
 use crate::domain::login_attempts::{LoginFailures, judge};
@@ -121,7 +121,7 @@ async fn write(
     Ok(())
 }
 
-fn failures(row: &Row) -> Result<LoginFailures, StoreError> {
+fn failures(row: &SqlRow) -> Result<LoginFailures, StoreError> {
     let (failures, turned_away) = (row.get("failures")?, row.get("turned_away")?);
     Ok(LoginFailures {
         failures,

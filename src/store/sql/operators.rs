@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::connection::{Connection, Purpose, Row, statement};
+use super::connection::{Connection, Purpose, SqlRow, statement};
 use super::locks;
 use super::schema::KNOWN;
 use super::{commit, postgres, rows};
@@ -218,7 +218,7 @@ async fn working(connection: &mut Connection) -> Result<Vec<Operator>, StoreErro
     let rows = statement("SELECT namespaces, holder FROM operators ORDER BY epoch")
         .fetch_all(connection)
         .await?;
-    let operator = |row: &Row| {
+    let operator = |row: &SqlRow| {
         Ok(Operator {
             namespaces: rows::parsed(row.get("namespaces")?, "namespaces")?,
             holder: row.get("holder")?,

@@ -44,7 +44,7 @@ const PARAMETERS: [&str; 9] = [
 
 /// Where a store is.
 #[derive(Clone)]
-pub(super) struct Address {
+pub(super) struct PostgresAddress {
     options: PgConnectOptions,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn is_address(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
-impl Address {
+impl PostgresAddress {
     /// Parses `postgres://USER@HOST:PORT/DATABASE`, optionally with parameters. The password comes
     /// from a file or the environment; only an address that stands in the environment itself may
     /// hold it.
@@ -208,13 +208,13 @@ fn stays_here(options: &PgConnectOptions) -> bool {
 }
 
 /// An open database.
-pub(super) struct Database {
-    address: Address,
+pub(super) struct PostgresDatabase {
+    address: PostgresAddress,
     pool: PgPool,
 }
 
-impl Database {
-    pub(super) fn connect(address: &Address) -> Self {
+impl PostgresDatabase {
+    pub(super) fn connect(address: &PostgresAddress) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(CONNECTING)

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::connection::{Connection, Row, Statement, pairs, statement, texts};
+use super::connection::{Connection, SqlRow, Statement, pairs, statement, texts};
 use super::inspection::UnreadableRow;
 use crate::domain::account::{
     Account, AccountId, AccountSpec, Cloned, Confirmations, Credential, DeletedAccount,
@@ -72,7 +72,7 @@ pub(super) async fn readable_accounts(
     Ok((readable, unreadable))
 }
 
-fn account(row: &Row) -> Result<Account, StoreError> {
+fn account(row: &SqlRow) -> Result<Account, StoreError> {
     Ok(Account {
         id: AccountId(uuid(row, "account_id")?),
         namespace: row.get("namespace")?,
@@ -92,7 +92,7 @@ fn account(row: &Row) -> Result<Account, StoreError> {
     })
 }
 
-fn credential(row: &Row) -> Result<Option<Credential>, StoreError> {
+fn credential(row: &SqlRow) -> Result<Option<Credential>, StoreError> {
     let hash =
         |column| Ok::<_, StoreError>(row.get::<Option<String>>(column)?.map(PasswordHash::stored));
     let Some(login) = hash("password_hash")? else { return Ok(None) };
@@ -103,7 +103,7 @@ fn credential(row: &Row) -> Result<Option<Credential>, StoreError> {
     Ok(Some(Credential { login, from_secret }))
 }
 
-fn confirmed(row: &Row) -> Result<Confirmations, StoreError> {
+fn confirmed(row: &SqlRow) -> Result<Confirmations, StoreError> {
     let texts: BTreeMap<String, String> = parsed(row.get("confirmed")?, "confirmed")?;
     let confirmation = |text: &str| {
         let (revision, rest) = text.split_once(' ')?;
@@ -147,7 +147,7 @@ pub(super) async fn departures(
     query.fetch_all(connection).await?.iter().map(departure).collect()
 }
 
-fn departure(row: &Row) -> Result<DeletedAccount, StoreError> {
+fn departure(row: &SqlRow) -> Result<DeletedAccount, StoreError> {
     Ok(DeletedAccount {
         account: AccountId(uuid(row, "account_id")?),
         namespace: row.get("namespace")?,
@@ -163,7 +163,7 @@ fn departure(row: &Row) -> Result<DeletedAccount, StoreError> {
     })
 }
 
-fn content(row: &Row) -> Result<AccountSpec, StoreError> {
+fn content(row: &SqlRow) -> Result<AccountSpec, StoreError> {
     Ok(AccountSpec {
         email: Email::stored(row.get("email")?),
         lifecycle: lifecycle(row, "state")?,
@@ -190,7 +190,7 @@ fn content(row: &Row) -> Result<AccountSpec, StoreError> {
     })
 }
 
-fn source(row: &Row) -> Result<Option<Source>, StoreError> {
+fn source(row: &SqlRow) -> Result<Option<Source>, StoreError> {
     let Some(mode) = row.get::<Option<&str>>("source_mode")? else { return Ok(None) };
     let from: String = row.get("source_name")?;
     let fixed = match row.get::<Option<&str>>("source_permissions")? {
@@ -211,7 +211,7 @@ pub(super) const INHERIT: &str = "Inherit";
 pub(super) const CLONE: &str = "Clone";
 
 /// Returns the transaction in a row that selects the journal's columns.
-fn transaction(row: &Row) -> Result<Transaction, StoreError> {
+fn transaction(row: &SqlRow) -> Result<Transaction, StoreError> {
     Ok(Transaction {
         id: TransactionId(uuid(row, "transaction_id")?),
         kind: kind(row)?,
@@ -223,17 +223,17 @@ fn transaction(row: &Row) -> Result<Transaction, StoreError> {
 }
 
 /// Returns what a transaction does.
-pub(super) fn kind(row: &Row) -> Result<TransactionKind, StoreError> {
+pub(super) fn kind(row: &SqlRow) -> Result<TransactionKind, StoreError> {
     row.get::<&str>("type")?.parse().map_err(|_| corrupt("type"))
 }
 
 /// Returns the id in a column.
-pub(super) fn uuid(row: &Row, column: &'static str) -> Result<Uuid, StoreError> {
+pub(super) fn uuid(row: &SqlRow, column: &'static str) -> Result<Uuid, StoreError> {
     Uuid::try_parse(row.get(column)?).map_err(|_| corrupt(column))
 }
 
 /// Returns whether the person may log in, as a column says.
-pub(super) fn lifecycle(row: &Row, column: &'static str) -> Result<LoginState, StoreError> {
+pub(super) fn lifecycle(row: &SqlRow, column: &'static str) -> Result<LoginState, StoreError> {
     match row.get(column)? {
         "Enabled" => Ok(LoginState::Enabled),
         "Disabled" => Ok(LoginState::Disabled),
@@ -250,20 +250,20 @@ pub(super) fn lifecycle_text(lifecycle: LoginState) -> &'static str {
 }
 
 /// Returns the time in a column.
-pub(super) fn time(row: &Row, column: &'static str) -> Result<Timestamp, StoreError> {
+pub(super) fn time(row: &SqlRow, column: &'static str) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(row.get(column)?).map_err(|_| corrupt(column))
 }
 
 /// Returns the time in a column that may have none.
 pub(super) fn optional_time(
-    row: &Row,
+    row: &SqlRow,
     column: &'static str,
 ) -> Result<Option<Timestamp>, StoreError> {
     let Some(microseconds) = row.get(column)? else { return Ok(None) };
     Ok(Some(Timestamp::from_microsecond(microseconds).map_err(|_| corrupt(column))?))
 }
 
-fn permissions(row: &Row, column: &'static str) -> Result<Permissions, StoreError> {
+fn permissions(row: &SqlRow, column: &'static str) -> Result<Permissions, StoreError> {
     let texts: Vec<String> = parsed(row.get(column)?, column)?;
     texts.iter().map(|text| Permission::parse(text).map_err(|_| corrupt(column))).collect()
 }

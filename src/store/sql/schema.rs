@@ -7,7 +7,7 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
 
 use super::advice::about_file;
-use super::database::{Address, Database};
+use super::database::{Database, StoreAddress};
 use super::{locks, postgres, sqlite};
 use crate::store::StoreError;
 
@@ -66,7 +66,7 @@ impl Held {
 }
 
 /// Refuses what [`migrate`] must not touch.
-pub(super) async fn check_can_migrate(address: &Address) -> Result<Held, StoreError> {
+pub(super) async fn check_can_migrate(address: &StoreAddress) -> Result<Held, StoreError> {
     match held(address).await? {
         Held::SomethingElse => Err(address.problem("holds something else than a roster store")),
         Held::Schema(found) if found > KNOWN => {
@@ -77,7 +77,7 @@ pub(super) async fn check_can_migrate(address: &Address) -> Result<Held, StoreEr
 }
 
 /// Refuses what isn't a store of this version.
-pub(super) async fn check_is_current(address: &Address) -> Result<(), StoreError> {
+pub(super) async fn check_is_current(address: &StoreAddress) -> Result<(), StoreError> {
     match check_is_known(address).await? {
         Held::Schema(found) if found < KNOWN => Err(address.problem(&format!(
             "was written by an older roster (schema {found}, this one needs {KNOWN}): `roster run` of this version brings it up"
@@ -87,7 +87,7 @@ pub(super) async fn check_is_current(address: &Address) -> Result<(), StoreError
 }
 
 /// Refuses what isn't a store of this version or an older one; returns which.
-pub(super) async fn check_is_known(address: &Address) -> Result<Held, StoreError> {
+pub(super) async fn check_is_known(address: &StoreAddress) -> Result<Held, StoreError> {
     match held(address).await? {
         Held::Nothing | Held::SomethingElse => Err(address.problem("holds no roster store")),
         Held::Schema(found) if found > KNOWN => {
@@ -144,10 +144,10 @@ async fn run(migrations: Migrations, connection: &mut impl Migrate) -> Result<()
 }
 
 /// Returns what an address holds. No connection stays open.
-pub(super) async fn held(address: &Address) -> Result<Held, StoreError> {
+pub(super) async fn held(address: &StoreAddress) -> Result<Held, StoreError> {
     const NEWEST: &str = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
     match address {
-        Address::Sqlite(address) => {
+        StoreAddress::Sqlite(address) => {
             match address.path.metadata() {
                 Ok(found) if found.is_dir() => {
                     return Err(address.problem("is a folder: name a file"));
@@ -175,7 +175,7 @@ pub(super) async fn held(address: &Address) -> Result<Held, StoreError> {
             connection.close().await?;
             Ok(Held::Schema(newest))
         }
-        Address::Postgres(address) => {
+        StoreAddress::Postgres(address) => {
             let mut connection = address.connect().await?;
             if let Some(held) = held_besides_a_store(&postgres::tables(&mut connection).await?) {
                 return Ok(held);

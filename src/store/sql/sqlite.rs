@@ -17,7 +17,7 @@ use super::advice::about_file;
 use crate::store::{Refusal, StoreError};
 
 /// How long a statement waits for another process's transaction.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long erasing from the log waits for readers; the next commit tries again.
 const ERASING_TIMEOUT: Duration = Duration::from_millis(100);
@@ -29,13 +29,13 @@ const SUPPORTED: &str = "the store's address must be sqlite://FILE or, to create
 
 /// Where a store is.
 #[derive(Clone, Debug)]
-pub(super) struct Address {
+pub(super) struct SqliteAddress {
     pub(super) path: PathBuf,
     create: bool,
     read_only: bool,
 }
 
-impl Address {
+impl SqliteAddress {
     /// Parses `sqlite://FILE`, optionally with `?mode=rw` or `?mode=rwc`.
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
         let unsupported = || StoreError::Address(SUPPORTED.to_owned());
@@ -96,7 +96,7 @@ impl Address {
         SqliteConnectOptions::new()
             .filename(&self.path)
             .read_only(self.read_only)
-            .busy_timeout(PATIENCE)
+            .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
             .synchronous(SqliteSynchronous::Full)
             // What is deleted is overwritten, and nothing is put down elsewhere meanwhile.
@@ -107,7 +107,7 @@ impl Address {
 }
 
 /// An open database.
-pub(super) struct Database {
+pub(super) struct SqliteDatabase {
     path: PathBuf,
     identity: (u64, u64),
     writer: SqlitePool,
@@ -116,14 +116,14 @@ pub(super) struct Database {
     unerased: AtomicBool,
 }
 
-impl Database {
-    pub(super) async fn connect(address: &Address) -> Result<Self, StoreError> {
-        Self::connect_with(address, PATIENCE).await
+impl SqliteDatabase {
+    pub(super) async fn connect(address: &SqliteAddress) -> Result<Self, StoreError> {
+        Self::connect_with(address, BUSY_TIMEOUT).await
     }
 
     /// Connects with another patience for other processes' transactions.
     pub(super) async fn connect_with(
-        address: &Address,
+        address: &SqliteAddress,
         patience: Duration,
     ) -> Result<Self, StoreError> {
         let identity = identity(&address.path.metadata().map_err(sqlx::Error::Io)?);
@@ -266,7 +266,7 @@ pub(super) fn refusal_of(error: &sqlx::Error) -> Option<Refusal> {
 
 /// Returns the database's tables; none for an empty file. The database isn't open any more then: a
 /// connection that is only dropped stays for a while.
-pub(super) async fn tables(address: &Address) -> Result<Vec<String>, sqlx::Error> {
+pub(super) async fn tables(address: &SqliteAddress) -> Result<Vec<String>, sqlx::Error> {
     let mut connection = address.options().connect().await?;
     let tables = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
         .fetch_all(&mut connection)
@@ -306,8 +306,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/roster.db?mode=rwc", folder.path().display());
         SqlStore::open(&url).await.unwrap();
-        let mut connection =
-            Address::parse(&url).unwrap().options().foreign_keys(false).connect().await.unwrap();
+        let mut connection = SqliteAddress::parse(&url)
+            .unwrap()
+            .options()
+            .foreign_keys(false)
+            .connect()
+            .await
+            .unwrap();
         insert(&mut connection, ["1", "a", "a", "a"]).await.unwrap();
         for (names, refusal) in [
             (["2", "a", "b", "b"], Some(Refusal::Stale)),

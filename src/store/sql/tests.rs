@@ -29,13 +29,15 @@ fn now() -> CommitTime {
 }
 
 /// A store that doesn't wait long for others.
-async fn impatient(folder: &tempfile::TempDir) -> (SqlStore, sqlite::Address) {
-    let address =
-        sqlite::Address::parse(&format!("sqlite://{}/roster.db?mode=rwc", folder.path().display()))
-            .unwrap();
+async fn impatient(folder: &tempfile::TempDir) -> (SqlStore, sqlite::SqliteAddress) {
+    let address = sqlite::SqliteAddress::parse(&format!(
+        "sqlite://{}/roster.db?mode=rwc",
+        folder.path().display()
+    ))
+    .unwrap();
     address.create_if_asked().unwrap();
     let database = Database::Sqlite(
-        sqlite::Database::connect_with(&address, Duration::from_millis(20)).await.unwrap(),
+        sqlite::SqliteDatabase::connect_with(&address, Duration::from_millis(20)).await.unwrap(),
     );
     schema::migrate(&database).await.unwrap();
     (SqlStore { database, holding: None, waited_in_vain: Mutex::default() }, address)

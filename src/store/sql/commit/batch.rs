@@ -14,7 +14,7 @@ use crate::domain::account::{
 use crate::domain::email::Email;
 use crate::domain::organization::Organization;
 use crate::plan::{AccountChange, AccountPlan, ConfirmPlan, Plan};
-use crate::store::sql::connection::{Connection, Row, pairs, statement, texts};
+use crate::store::sql::connection::{Connection, SqlRow, pairs, statement, texts};
 use crate::store::sql::rows::{self, OrganizationCache};
 use crate::store::{
     CommitTime, NewAccount, Receipt, Refusal, StoreError, check_may_begin, check_preconditions,
@@ -146,7 +146,7 @@ impl Batch {
             );
             let found =
                 statement(query).bind(rows::texts(transactions)).fetch_all(connection).await?;
-            let id = |row: &Row| Ok(TransactionId(rows::uuid(row, "transaction_id")?));
+            let id = |row: &SqlRow| Ok(TransactionId(rows::uuid(row, "transaction_id")?));
             run.journaled = found.iter().map(id).collect::<Result<_, StoreError>>()?;
         }
         if !emails.is_empty() {
@@ -168,7 +168,7 @@ impl Batch {
                 ")"
             );
             let found = statement(query).bind(rows::json(&owners)).fetch_all(connection).await?;
-            let owner = |row: &Row| Ok((row.get("namespace")?, row.get("owner_name")?));
+            let owner = |row: &SqlRow| Ok((row.get("namespace")?, row.get("owner_name")?));
             run.owners = found.iter().map(owner).collect::<Result<_, sqlx::Error>>()?;
             let query =
                 concat!("SELECT login_name FROM accounts WHERE login_name IN (", texts!("$1"), ")");

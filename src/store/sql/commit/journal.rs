@@ -77,7 +77,7 @@ pub(in crate::store::sql) async fn change_directories(
 }
 
 /// A transaction that is in the journal.
-pub(super) struct Entry {
+pub(super) struct JournalEntry {
     account: AccountId,
     kind: TransactionKind,
 }
@@ -96,10 +96,10 @@ impl Writer<'_> {
     /// An account that was created for the owner and is another's by now is no answer.
     pub(super) async fn repeated(
         &mut self,
-        entry: Entry,
+        entry: JournalEntry,
         owner: &Owner,
     ) -> Result<Receipt, CommitError> {
-        let Entry { account, kind } = entry;
+        let JournalEntry { account, kind } = entry;
         match kind {
             TransactionKind::Delete => Ok(Receipt::Deleted(Box::new(
                 self.departure(account).await?.ok_or(Refusal::Stale)?,
@@ -194,12 +194,15 @@ impl Writer<'_> {
         Ok(())
     }
 
-    pub(super) async fn entry(&mut self, id: TransactionId) -> Result<Option<Entry>, CommitError> {
+    pub(super) async fn entry(
+        &mut self,
+        id: TransactionId,
+    ) -> Result<Option<JournalEntry>, CommitError> {
         let query =
             statement("SELECT account_id, type FROM transactions WHERE transaction_id = $1")
                 .bind(id.0.to_string());
         let Some(row) = query.fetch_optional(self.connection).await? else { return Ok(None) };
-        Ok(Some(Entry {
+        Ok(Some(JournalEntry {
             account: AccountId(rows::uuid(&row, "account_id")?),
             kind: rows::kind(&row)?,
         }))
