@@ -1,4 +1,5 @@
-//! roster: people declared as Kubernetes resources become accounts in a store.
+//! roster: a Kubernetes operator that reconciles `User`, `UserGroup` and `OrgEmailDomain` resources into
+//! an account store, and from there into directories.
 //!
 //! # The flow
 //!
@@ -9,61 +10,59 @@
 //!                                                      └─ Blocked(reason) ───────────^
 //! ```
 //!
-//! # The rooms
+//! Start with [`controller::reconciler`]: it is the one file that shows this order.
 //!
-//! | room | what it has |
+//! # The modules
+//!
+//! | module | what it has |
 //! |---|---|
-//! | [`api`] | what users write and read: the three kinds; types and docs only |
-//! | [`domain`] | the nouns: emails, permissions and how they are inherited, organizations, groups, accounts, bills |
-//! | [`plan`] | the decision, pure: a snapshot in, a decision out; and what a status says |
-//! | [`store`] | effects on accounts: the trait, the in-memory reference, SQLite and PostgreSQL |
-//! | [`controller`] | effects on Kubernetes: watch, observe, the loop, report; who is to be judged and brought where |
-//! | [`provisioning`] | effects on directories, which other software reads |
-//! | [`hashing`] | the effects that passwords need: a salt from the system, and the work of Argon2id |
+//! | [`api`] | the three kinds that users write and read; types and docs only |
+//! | [`domain`] | the nouns: emails, permissions and their inheritance, organizations, groups, accounts, bills |
+//! | [`plan`] | the decision, pure: snapshot in, decision out; the refusals; what a status says |
+//! | [`store`] | effects on accounts: the trait, the in-memory store, SQLite and PostgreSQL |
+//! | [`provisioning`] | effects on directories: the queue, the worker, the SCIM and LDAP clients |
+//! | [`controller`] | effects on Kubernetes: watches, cache, work queue, reconciler, object writer, leader election |
+//! | [`hashing`] | Argon2id and its salt |
 //! | [`cli`] | one file per subcommand |
 //! | [`config`], [`telemetry`], [`clock`] | flags; logs, metrics and health; the one clock |
 //!
 //! # The invariants
 //!
-//! - `domain` and `plan` have no clock, no coin and no I/O; a test holds them to it.
-//! - A finalizer is on before the store is first written for an object, and goes only after the
-//!   store confirmed.
-//! - A status comes from a receipt or a refusal, never from a plan; what it says already isn't
-//!   written again.
-//! - The store refuses a plan that was made from an older revision, of the account or of those that
-//!   it was made from, and answers a repeated transaction with its first receipt.
-//! - Whoever works holds a Lease (of a store in a file, a lock) and a claim in the store, which is
-//!   checked in each of its commits and before directories are brought anything; whoever lost
-//!   either decides, writes and tells nothing more.
-//! - Nothing that is inherited is stored: whoever reads follows the line ([`domain::inheritance`],
-//!   and the view that applications read), so that a change at its root is one row.
-//! - Nothing that can't be undone is done by one clock: closing a month takes all that can be read,
-//!   and what can't wait is never dated later than the others show ([`domain::clocks`]).
-//! - Nothing is committed in a month that was closed, whatever the clock says, and what a month's
-//!   bill says follows from what was committed in it alone ([`domain::billing`]).
-//! - The cluster's versions may go backwards, when etcd is restored. A consistent read or the
-//!   answer to a write proves it, a watch never does; then the operator lists everything anew,
-//!   takes it as it is, and decides nothing before ([`controller::list_watch`]).
-//! - What takes rights away is committed whatever transaction is in flight, in a commit of its own
-//!   before the rest of a round; every other edit waits in the spec, so that nothing is lost.
-//! - An account that isn't its `User`'s own is taken over whole or not at all: whoever asked was
-//!   authorized for what is asked for, and for nothing that a part that is refused would leave in
-//!   force.
-//! - A transaction is in the journal with the change itself, and completes when every directory has
-//!   confirmed its revision.
-//! - Organizations take turns: in rounds, which are bounded by how much they read
-//!   ([`controller::workqueue`]), in having passwords hashed and in having directories brought up to
-//!   date.
-//! - A directory is brought whole entries, one of an account at a time, as often as it takes;
-//!   before a change at a revision that it has confirmed is tried, the store knows that its entry
-//!   is in doubt, and what takes a way in isn't confirmed to the store while an earlier request may
-//!   still give it back ([`provisioning`]).
-//! - Of a password nothing but a hash leaves the one who judges it, and no store, log or status has
-//!   more. A directory that takes texts is handed one from its Secret, and nobody keeps it.
-//! - The log (above `debug`, where libraries speak) and the metrics carry uids and account ids,
-//!   never an address or a person's name.
-//! - One value that another version wrote costs no other: objects are read field by field
-//!   ([`api::lenient`]), and nothing that can't be undone follows from what isn't understood
+//! - `domain` and `plan` have no clock, no randomness and no I/O (`tests/structure.rs`).
+//! - The finalizer is on an object before the store is first written for it, and is removed only
+//!   after the store confirmed the end of the account.
+//! - A status derives from a receipt or a refusal, never from a plan, and is compared before it is
+//!   written: a steady state writes nothing.
+//! - The store refuses a plan made from an older revision, of the account itself or of an account
+//!   that it was derived from, and answers a repeated transaction with its first receipt.
+//! - The leader holds a Lease (for a store in a file, a lock) and a claim in the store. The claim is
+//!   checked in each commit and before each request to a directory; an operator that lost either
+//!   stops at once and reports nothing more.
+//! - Nothing that is inherited is stored: every reader walks the chain ([`domain::inheritance`], and
+//!   the view for applications), so a change at its root is one row.
+//! - Nothing irreversible rests on one clock: closing a month takes all clocks that can be read, and
+//!   a change that can't wait is never dated later than the others allow ([`domain::clocks`]).
+//! - No commit is dated into a closed month, and a month's bill follows from that month's commits
+//!   alone ([`domain::billing`]).
+//! - resourceVersions may go backwards when etcd is restored. A consistent read or the answer to a
+//!   write proves it, a watch never does; the operator then lists everything anew and decides nothing
+//!   before that is complete ([`controller::list_watch`]).
+//! - Revocations are committed at once, whatever transaction is in flight, in a commit of their own
+//!   before the rest of a round. Every other edit waits in the spec, so none is lost.
+//! - Taking over an account that another `User` owned, or none, is whole or not at all: the
+//!   requester was authorized for the spec as it stands, not for what is left when a part is refused.
+//! - A transaction is journaled in the commit of its change, and completes when every directory has
+//!   acknowledged that revision.
+//! - Organizations take turns in rounds of bounded cost ([`controller::workqueue`]), in password
+//!   hashing and in provisioning.
+//! - Provisioning sends whole entries until they are acknowledged, one request per account at a
+//!   time. Before it sends an acknowledged revision again, the store clears the acknowledgement; a
+//!   revocation isn't acknowledged while an earlier request may still undo it ([`provisioning`]).
+//! - Of a password only its hash leaves the verifier, and no store, log or status has more. A
+//!   directory that takes plain passwords gets one from its Secret, and no copy is kept.
+//! - Logs above `debug` and metrics carry uids and account ids, never an address or a name.
+//! - A value that another version wrote affects its own field alone: objects are read field by field
+//!   ([`api::lenient`]), and nothing irreversible follows from a field that isn't understood
 //!   ([`plan::unreadable`]).
 
 pub mod api;
