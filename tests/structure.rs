@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use roster::api::Reason;
@@ -184,5 +185,135 @@ fn kubectl_explain_states_what_a_password_must_be() {
     ];
     for text in numbers.iter().map(String::as_str).chain(words) {
         assert!(described.contains(text), "{text:?} isn't in: {described}");
+    }
+}
+
+/// Returns the files of `src/` that aren't unit tests, by module: `controller::cache` and its code,
+/// without comments and unit tests.
+fn modules() -> BTreeMap<String, String> {
+    let src = project().join("src");
+    let files = files_below(&src).into_iter().filter_map(|file| {
+        let path = file.strip_prefix(&src).unwrap().to_str().unwrap().strip_suffix(".rs")?;
+        let module = path.strip_suffix("/mod").unwrap_or(path).replace('/', "::");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let code = text.lines().map(|line| line.split("//").next().unwrap());
+        let is_code = !module.contains("tests") && module != "lib" && module != "main";
+        is_code.then(|| (module, code.collect::<Vec<_>>().join("\n")))
+    });
+    files.collect()
+}
+
+/// Returns what is the same for two modules that belong together: the first `depth` names.
+fn area(module: &str, depth: usize) -> String {
+    module.split("::").take(depth).collect::<Vec<_>>().join("::")
+}
+
+/// Returns the module of a path such as `super::cache::ClusterCache`, as seen from a module.
+fn resolve<'a>(
+    modules: &'a BTreeMap<String, String>,
+    from: &str,
+    path: &str,
+) -> Option<&'a String> {
+    let mut base: Vec<&str> = from.split("::").collect();
+    let mut names = path.split("::").peekable();
+    match names.next()? {
+        "crate" => base.clear(),
+        "super" => _ = base.pop(),
+        _ => {}
+    }
+    while names.next_if_eq(&"super").is_some() {
+        base.pop();
+    }
+    base.extend(names);
+    (1..=base.len()).rev().find_map(|length| {
+        modules.get_key_value(&base[..length].join("::")).map(|(module, _)| module)
+    })
+}
+
+/// Returns the paths in code, those in the braces of a `use` written out one level deep.
+fn paths(code: &str) -> Vec<String> {
+    let path = regex::Regex::new(r"\b((?:crate|super|self)(?:::[a-z_0-9]+)*)(?:::\{([^;]*)\};)?");
+    let first = regex::Regex::new(r"(?:^|[{,])\s*([a-z_0-9]+)(?:::|,|\s|$)").unwrap();
+    let path = path.unwrap();
+    let found = path.captures_iter(code).flat_map(|found| {
+        let base = found[1].to_owned();
+        let inner = found.get(2).map_or("", |inner| inner.as_str());
+        let below: Vec<String> =
+            first.captures_iter(inner).map(|name| format!("{base}::{}", &name[1])).collect();
+        below.into_iter().chain([base])
+    });
+    found.collect()
+}
+
+/// Returns which areas use which others: `depth` 1 tells top-level modules apart, 2 those below.
+fn uses(depth: usize) -> BTreeMap<String, BTreeSet<String>> {
+    let modules = modules();
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (module, code) in &modules {
+        for path in paths(code) {
+            let Some(used) = resolve(&modules, module, &path) else { continue };
+            let (by, of) = (area(module, depth), area(used, depth));
+            // What a folder's own file has is below no sibling of its other files.
+            let are_apart = by != of && !by.starts_with(&of) && !of.starts_with(&by);
+            if are_apart {
+                uses.entry(by).or_default().insert(of);
+            }
+        }
+    }
+    uses
+}
+
+/// Returns the modules through which `from` comes back to itself.
+fn circle(uses: &BTreeMap<String, BTreeSet<String>>, from: &str) -> Option<Vec<String>> {
+    let mut ways = vec![vec![from.to_owned()]];
+    let mut seen = BTreeSet::new();
+    while let Some(way) = ways.pop() {
+        for next in uses.get(way.last().unwrap()).into_iter().flatten() {
+            if next == from {
+                return Some(way);
+            }
+            if seen.insert(next.clone()) {
+                ways.push(way.iter().chain([next]).cloned().collect());
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn no_module_depends_on_itself_by_a_detour() {
+    let top = uses(1);
+    let circles = top.keys().filter_map(|module| circle(&top, module));
+    assert_eq!(circles.collect::<Vec<_>>(), Vec::<Vec<String>>::new());
+    let below = uses(2);
+    let controller = below.keys().filter(|module| module.starts_with("controller::"));
+    let circles = controller.filter_map(|module| circle(&below, module));
+    assert_eq!(circles.collect::<Vec<_>>(), Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn each_visible_type_has_a_name_of_its_own() {
+    let definition = regex::Regex::new(
+        r"(?m)^\s*pub(?:\([a-z:]+\))? (?:struct|enum|trait|type|union) ([A-Za-z]+)",
+    );
+    let definition = definition.unwrap();
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (module, code) in modules() {
+        // What a trait has (`type Spec;`) and a test names is no definition that others can meet.
+        for name in definition.captures_iter(&code) {
+            places.entry(name[1].to_owned()).or_default().push(module.clone());
+        }
+    }
+    places.retain(|_, modules| modules.len() > 1);
+    assert_eq!(places, BTreeMap::new());
+}
+
+#[test]
+fn no_file_is_longer_than_600_lines() {
+    for file in files_below(&project().join("src")) {
+        let is_test = file.to_str().unwrap().contains("tests");
+        let lines = std::fs::read_to_string(&file).unwrap_or_default().lines().count();
+        assert!(is_test || lines <= 600, "{} has {lines} lines", file.display());
     }
 }

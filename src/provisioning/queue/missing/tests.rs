@@ -183,9 +183,9 @@ async fn a_refusal_is_said_once_for_its_reason_until_nobody_is_refused_for_it() 
         );
         match noted.refusals.first() {
             Some(first) => {
-                assert_eq!((round, first.kind, first.directory.as_str()), (2, "Refused", ONE));
+                assert_eq!((round, first.kind, first.directory.as_str()), (2, "refused", ONE));
                 assert!(first.words.contains("no telephone numbers here"));
-                bench.provisioning.note_said(ONE, "Refused");
+                bench.provisioning.note_said(ONE, "refused");
             }
             None => assert_eq!(round, 3),
         }
