@@ -31,6 +31,10 @@ const LASTING_AFTER_WANTED: Duration = Duration::from_secs(60);
 pub(super) struct EntryProgress {
     /// Since when it, or one before it that wasn't confirmed either, has been wanted.
     since: Option<Instant>,
+    /// When this very entry was wanted.
+    wanted: Option<Instant>,
+    /// Whether a request for an older entry of the account was under way then.
+    waits_for_older: bool,
     /// When a request for it was first sent.
     sent: Option<Instant>,
     /// Whether it takes rights away from what the directory has, or may.
@@ -124,7 +128,11 @@ impl EntryProgress {
 
     /// When it is said that it is missing, unless it is confirmed before.
     fn lasts_at(&self) -> Option<Instant> {
-        let wanted = self.since.map(|since| since + LASTING_AFTER_WANTED);
+        // Behind an older request of its own account a revocation waits as if it had been sent: how
+        // many other entries there are to send doesn't matter to it.
+        let waits_for_directory = self.revokes && self.waits_for_older;
+        let patience = if waits_for_directory { LASTING_AFTER_SENT } else { LASTING_AFTER_WANTED };
+        let wanted = self.since.map(|since| since + patience);
         let sent = self.sent.map(|sent| sent + LASTING_AFTER_SENT);
         wanted.into_iter().chain(sent).min()
     }
@@ -176,8 +184,14 @@ impl Pending {
         let revokes = wanted.progress.revokes || before.is_some_and(|before| before.revokes);
         let before = before.unwrap_or_default();
         // What isn't confirmed goes on to be missing, whatever is asked for in its place.
-        wanted.progress =
-            EntryProgress { revokes, since: before.since.or(Some(now)), lasts_at: None, ..before };
+        wanted.progress = EntryProgress {
+            revokes,
+            since: before.since.or(Some(now)),
+            wanted: Some(now),
+            waits_for_older: before.waits_for_older || self.under_way.contains(&account),
+            lasts_at: None,
+            ..before
+        };
         wanted.progress.is_told = false;
         if before.is_told {
             self.tell(wanted);
@@ -288,11 +302,14 @@ impl Pending {
             self.forget_refusal(account);
             return self.note(account, now);
         }
-        let is_newer = !wanted.is_confirmed();
+        let newer = (!wanted.is_confirmed()).then_some(wanted.progress);
         self.settle(account);
-        if is_newer {
+        if let Some(EntryProgress { wanted: at, waits_for_older, .. }) = newer {
             self.with(account, |pending, wanted| {
-                wanted.progress.since = Some(now);
+                // The newer entry has been missing since it was wanted, not since the older arrived.
+                let progress = &mut wanted.progress;
+                (progress.since, progress.wanted) = (at, at);
+                progress.waits_for_older = waits_for_older;
                 pending.schedule_telling(wanted);
             });
         }

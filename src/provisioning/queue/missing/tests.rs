@@ -231,3 +231,19 @@ async fn while_a_directory_is_down_those_are_told_at_once_who_failed_or_lose_som
     assert_eq!(bench.take().users, [user(1), user(2), user(3)].into());
     assert_eq!(bench.members(), OfMembers::default());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_behind_an_older_request_lasts_from_when_it_was_wanted() {
+    let mut bench = Bench::with(1);
+    bench.want(&entry(1, 2, "2", &["a:read", "b:read"]));
+    let older = bench.provisioning.take(bench.now);
+    bench.want(&entry(1, 3, "2", &["a:read"]));
+    bench.now += LASTING_AFTER_SENT / 2;
+    bench.provisioning.take_answer(ONE, &older[0].entry, Ok(Provisioned::default()), bench.now);
+    let missing = bench.missing(1).unwrap();
+    assert_eq!(missing.lasted, signed(LASTING_AFTER_SENT / 2), "not since the older was confirmed");
+    assert!(!missing.is_lasting);
+    bench.now += LASTING_AFTER_SENT / 2;
+    assert!(bench.missing(1).unwrap().is_lasting);
+    assert_eq!(bench.take().users, [user(1)].into());
+}
