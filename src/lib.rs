@@ -74,5 +74,7 @@ pub mod domain;
 pub mod hashing;
 pub mod plan;
 pub mod provisioning;
+pub mod redact;
 pub mod store;
 pub mod telemetry;
+pub mod workqueue;

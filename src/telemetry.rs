@@ -1,7 +1,5 @@
 //! What the operator says of itself: logs, metrics, and whether it is alive.
 
-use std::error::Error;
-use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,10 +16,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::Filter;
 
-use crate::controller::object_writer::{WriteResult, is_the_servers, redact};
-use crate::controller::workqueue::ObjectKey;
 use crate::domain::account::TransactionKind;
 use crate::domain::clocks::OtherClock;
+use crate::domain::object_key::Kind;
 use crate::provisioning::DirectoryError;
 use crate::store::{Receipt, Refusal};
 
@@ -312,18 +309,9 @@ impl Metrics {
         }
     }
 
-    /// Counts the answer to a write.
-    pub fn told(&self, key: &ObjectKey, answer: &WriteResult) {
-        let result = match answer {
-            WriteResult::User(_)
-            | WriteResult::Group(_)
-            | WriteResult::Domain(_)
-            | WriteResult::Released { .. }
-            | WriteResult::Done => "written",
-            WriteResult::Conflict => "conflict",
-            WriteResult::Failed(_) => "failed",
-        };
-        self.writes.get_or_create(&WriteLabels { kind: key.kind.into(), result }).inc();
+    /// Counts a write to the API server, by the kind of the object and the result.
+    pub fn kube_write(&self, kind: Kind, result: &'static str) {
+        self.writes.get_or_create(&WriteLabels { kind: kind.into(), result }).inc();
     }
 
     /// Returns all metrics in the OpenMetrics text format.
@@ -395,50 +383,6 @@ impl Health {
     }
 }
 
-/// Returns an error with its causes, on one line. Of an answer of the API server that can't be read
-/// it quotes nothing.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    if let Some(said) = unquoted(error) {
-        return said;
-    }
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(said) = unquoted(error) {
-            let _ = write!(text, ": {said}");
-            break;
-        }
-        // Some errors say their cause themselves.
-        let said = error.to_string();
-        if !text.contains(&said) {
-            let _ = write!(text, ": {said}");
-        }
-        cause = error.source();
-    }
-    text
-}
-
-/// Returns what may be said of an error that quotes an answer which can't be read; nothing where it
-/// quotes none.
-fn unquoted(error: &(dyn Error + 'static)) -> Option<String> {
-    if let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>() {
-        let code = error.code().unwrap_or_default();
-        // What a trigger says, a value of a wrong form and a broken constraint quote what stands in
-        // a row.
-        let quotes =
-            code.len() == 5 && ["P0", "22", "23"].iter().any(|class| code.starts_with(class));
-        let constraint = error.constraint().map(|name| format!(" ({name})")).unwrap_or_default();
-        return quotes.then(|| format!("the database refused it with {code}{constraint}"));
-    }
-    let error = error.downcast_ref::<kube::Error>()?;
-    let quotes = match error {
-        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) | kube::Error::Auth(_) => true,
-        kube::Error::Api(status) => !is_the_servers(status),
-        _ => false,
-    };
-    quotes.then(|| redact(error))
-}
-
 /// The modules whose words may be logged. The others quote what came over the wire, at one level or
 /// another: the Kubernetes client an answer that it can't read, its watcher an error with all its
 /// words, PostgreSQL's client what a trigger says. So a module that isn't known not to stays
@@ -503,7 +447,6 @@ pub async fn serve(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StoreError;
 
     #[test]
     fn modules_that_quote_what_they_received_are_never_logged() {
@@ -523,47 +466,6 @@ mod tests {
         }
         assert!(log_filter::<tracing_subscriber::Registry>("kube_client=trace,info").is_ok());
         assert!(log_filter::<tracing_subscriber::Registry>("roster=loud").is_err());
-    }
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("case 'Alice Smith' is locked")]
-    struct OfDatabase(&'static str);
-
-    impl sqlx::error::DatabaseError for OfDatabase {
-        fn message(&self) -> &str {
-            "case 'Alice Smith' is locked"
-        }
-
-        fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
-            Some(self.0.into())
-        }
-
-        fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
-            self
-        }
-
-        fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
-            self
-        }
-
-        fn into_error(self: Box<Self>) -> Box<dyn Error + Send + Sync + 'static> {
-            self
-        }
-
-        fn kind(&self) -> sqlx::error::ErrorKind {
-            sqlx::error::ErrorKind::Other
-        }
-    }
-
-    #[test]
-    fn what_a_database_quotes_of_a_row_is_not_told() {
-        let told =
-            |code| chain(&StoreError::Database(sqlx::Error::Database(Box::new(OfDatabase(code)))));
-        for code in ["P0001", "22P02", "23505"] {
-            assert!(told(code).contains(code) && !told(code).contains("Alice"), "{}", told(code));
-        }
-        // No room on the disk, for one.
-        assert!(told("53100").contains("is locked"));
     }
 
     #[tokio::test(start_paused = true)]

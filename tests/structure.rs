@@ -71,6 +71,18 @@ fn domain_knows_no_other_room() {
 }
 
 #[test]
+fn provisioning_knows_nothing_of_kubernetes() {
+    for (module, code) in modules() {
+        let is_clean =
+            ["crate::controller", "kube::", "k8s_openapi"].iter().all(|it| !code.contains(it));
+        assert!(
+            is_clean || !module.starts_with("provisioning"),
+            "{module} reaches into Kubernetes"
+        );
+    }
+}
+
+#[test]
 fn awaits_stand_only_in_the_rooms_of_effects() {
     for file in files_below(&project().join("src")) {
         let place =

@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use roster::controller::workqueue::{Kind, ObjectKey};
 use roster::domain::account::{AccountId, Confirmations, Revision};
+use roster::domain::object_key::{Kind, ObjectKey};
 use roster::provisioning::queue::Provisioning;
 use roster::provisioning::{Directory, DirectoryUser, Entry};
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ async fn main() {
     let (mut floors, mut brought) = (vec![], vec![]);
     for _ in 0..ROUNDS {
         floors.push(floor(&Server::start(&target), many, best).await);
-        brought.push(bring(&Server::start(&target), many).await);
+        brought.push(provision(&Server::start(&target), many).await);
     }
     let floor = Sample::new(floors);
     let rate = |time: Duration| f64::from(u32::try_from(many).unwrap()) / time.as_secs_f64();

@@ -10,7 +10,7 @@ use kube::Client;
 use kube::client::Body;
 use roster::controller::passwords::CachedSecret;
 use roster::controller::watches::ClusterEvent;
-use roster::controller::workqueue::{Kind, ObjectKey};
+use roster::domain::object_key::{Kind, ObjectKey};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Sender;
 use tower::Service;

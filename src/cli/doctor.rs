@@ -29,8 +29,8 @@ use crate::api::lenient::UnreadableField;
 use crate::config::{Output, Shared};
 use crate::controller::policies::{self, PolicyGaps};
 use crate::controller::user_list::{Declarations, DeclaredUser, Misread, declarations};
-use crate::controller::workqueue;
 use crate::domain::account::{Account, AccountId, Confirmations, DeletedAccount, Transaction};
+use crate::domain::object_key;
 use crate::plan::unreadable::{consequence, wrong_values};
 use crate::provisioning::Directory;
 use crate::store::UserName;
@@ -430,7 +430,7 @@ fn wrong(users: &BTreeMap<UserName, DeclaredUser>, accounts: &[Account]) -> Vec<
             .find(|account| account.owner.uid == user.uid && account.namespace == *namespace);
         let (namespace, name) = (namespace.clone(), name.clone());
         Misread {
-            kind: workqueue::Kind::User,
+            kind: object_key::Kind::User,
             namespace,
             name,
             fields: wrong_values(spec, account),

@@ -26,9 +26,9 @@ use crate::config::Shared;
 use crate::domain::account::Account;
 use crate::domain::email::Email;
 use crate::domain::organization::LoginName;
+use crate::redact;
 use crate::store::Store;
 use crate::store::sql::about_file;
-use crate::telemetry;
 
 /// People declared as Kubernetes resources become accounts in a store.
 #[derive(Debug, Parser)]
@@ -116,7 +116,7 @@ pub fn main() -> ExitCode {
         Command::PasswordPolicy(arguments) => password_policy::run(&arguments).map(done),
     };
     outcome.unwrap_or_else(|failure| {
-        eprintln!("roster: {}", telemetry::chain(failure.as_ref()));
+        eprintln!("roster: {}", redact::chain(failure.as_ref()));
         ExitCode::from(2)
     })
 }

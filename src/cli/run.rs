@@ -35,6 +35,7 @@ use crate::domain::billing::BillingTimeZone;
 use crate::domain::organization::CustomerId;
 use crate::provisioning::worker::ProvisioningWorker;
 use crate::provisioning::{Directory, DirectoryError};
+use crate::redact;
 use crate::store::sql::SqlStore;
 use crate::telemetry::{self, Health, Metrics};
 
@@ -178,7 +179,7 @@ async fn work(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, Failure> 
         Err(RunError::Failed(failure)) => Err(failure),
         Err(RunError::Deposed(why)) => {
             tracing::error!(
-                why = telemetry::chain(&why),
+                why = redact::chain(&why),
                 "may not work any more, so nothing is decided, written or told"
             );
             Ok(ExitCode::from(1))
@@ -238,7 +239,7 @@ async fn run_as_leader(
         Signature { controller: "roster".to_owned(), instance: std::env::var("HOSTNAME").ok() };
     let judge = PasswordVerifier::new(writing.clone()).map_err(Failure::from)?;
     let hands = Executors {
-        courier: ProvisioningWorker::new(arguments.directories, judge.reader()),
+        courier: ProvisioningWorker::new(arguments.directories, Arc::new(judge.reader())),
         judge,
         reporter: ObjectWriter::new(writing.clone(), Recorder::new(writing, signature)),
         watches: Watches::default(),
@@ -269,7 +270,7 @@ async fn resign(store: &mut SqlStore) {
     match tokio::time::timeout(WRITE_TIMEOUT, resigned).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::warn!(error = telemetry::chain(&error), "the claim couldn't be given up")
+            tracing::warn!(error = redact::chain(&error), "the claim couldn't be given up")
         }
         Err(_) => tracing::warn!("the claim couldn't be given up in time"),
     }

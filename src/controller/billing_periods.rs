@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use super::clocks::Clocks;
 use crate::domain::billing::{BillingTimeZone, Calendar, Month};
 use crate::domain::clocks::{ClockDoubt, ClockReadings};
+use crate::redact;
 use crate::store::{Store, StoreError};
-use crate::telemetry::{self, Metrics};
+use crate::telemetry::Metrics;
 
 /// How long to wait at most: the clock may be set, and the machine may have slept.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -100,7 +101,7 @@ impl PeriodCloser {
             Err(error) if error.ends_the_work() => return Err(error),
             Err(error) => {
                 tracing::error!(
-                    error = telemetry::chain(&error),
+                    error = redact::chain(&error),
                     "the months that are over can't be closed now"
                 );
                 self.close_at = Instant::now() + WAIT_AFTER_FAILURE;

@@ -8,9 +8,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Resource as _;
 use kube::api::ObjectMeta;
 
-use super::list_watch::number;
-use super::passwords::CachedSecret;
-use super::workqueue::{Kind, ObjectKey};
+use super::cluster_event::{CachedSecret, number};
 use crate::api::lenient::{Lenient, Readable, Unreadable};
 use crate::api::status::Condition;
 use crate::api::user::{DeletionPolicy, SourceMode};
@@ -20,6 +18,7 @@ use crate::api::{
 };
 use crate::domain::email::{Email, EmailError};
 use crate::domain::group::GroupContent;
+use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::{Deleting, Meta};
 
 /// One of our kinds, taken apart.

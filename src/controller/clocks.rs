@@ -17,9 +17,9 @@ use kube::client::Body;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::object_writer::redact;
 use crate::clock::Clock;
 use crate::domain::clocks::{ClockReadings, TOLERANCE};
+use crate::redact::redact;
 use crate::store::{Store, StoreError};
 
 /// How often the API server's clock is read.

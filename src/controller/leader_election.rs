@@ -24,8 +24,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
-use super::object_writer::redact;
 use crate::clock::Clock;
+use crate::redact::redact;
 use crate::store::claims::CommitPosition;
 
 /// Says on a Lease in which namespaces its holder works.

@@ -27,9 +27,9 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::object_writer::redact;
-use super::watches::{ClusterEvent, Scope, WatchListing};
-use super::workqueue::Kind;
+use super::cluster_event::{ClusterEvent, Scope, WatchListing, number};
+use crate::domain::object_key::Kind;
+use crate::redact::redact;
 
 /// How many objects one answer of the API server brings.
 const PAGE: u32 = 500;
@@ -109,15 +109,6 @@ impl Watches {
     fn newest(&self, kind: Kind) -> u64 {
         self.shared.newest[kind as usize].load(Ordering::SeqCst)
     }
-}
-
-/// Returns a resourceVersion as a number; 0 where it is none.
-///
-/// Since Kubernetes 1.35 versions of one resource may be compared as numbers; every API server on
-/// etcd has such ones.
-#[must_use]
-pub fn number(version: Option<&str>) -> u64 {
-    version.and_then(|version| version.parse().ok()).unwrap_or_default()
 }
 
 /// One kind in one scope.

@@ -6,6 +6,7 @@
 pub mod billing_periods;
 pub mod cache;
 pub mod clocks;
+pub mod cluster_event;
 pub mod leader_election;
 pub mod list_watch;
 pub mod object_writer;
@@ -16,7 +17,6 @@ pub mod reconciler;
 mod round_budget;
 pub mod user_list;
 pub mod watches;
-pub mod workqueue;
 
 use std::time::Duration;
 
@@ -24,12 +24,12 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch as signal;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use self::cluster_event::ClusterEvent;
 use self::leader_election::{Leadership, LeadershipLost};
 use self::list_watch::Watches;
 use self::object_writer::ObjectWriter;
 use self::passwords::PasswordVerifier;
 use self::reconciler::Reconciler;
-use self::watches::ClusterEvent;
 use crate::provisioning::worker::ProvisioningWorker;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Health;

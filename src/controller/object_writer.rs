@@ -14,14 +14,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::cache::{CachedObject, ClusterCache, HasConditions, ManagedResource, Objects};
-use super::list_watch::number;
-use super::workqueue::{Kind, ObjectKey, Priority, WorkQueue};
+use super::cluster_event::number;
 use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason};
 use crate::api::{
     self, Lenient, OrgEmailDomain, OrgEmailDomainStatus, User, UserGroup, UserGroupStatus,
     UserStatus,
 };
+use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::{FinalizerAction, status};
+use crate::redact::redact;
+use crate::workqueue::{Priority, WorkQueue};
 
 /// How many writes may be under way at once.
 const WRITES_AT_ONCE: usize = 64;
@@ -110,6 +112,20 @@ pub enum WriteResult {
 }
 
 impl WriteResult {
+    /// Returns the word that metrics count it under.
+    #[must_use]
+    pub fn result(&self) -> &'static str {
+        match self {
+            Self::User(_)
+            | Self::Group(_)
+            | Self::Domain(_)
+            | Self::Released { .. }
+            | Self::Done => "written",
+            Self::Conflict => "conflict",
+            Self::Failed(_) => "failed",
+        }
+    }
+
     /// Returns which version the object has now; 0 where it doesn't say.
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -558,112 +574,9 @@ async fn publish(recorder: &Recorder, key: &ObjectKey, uid: &str, said: &EventNo
     }
 }
 
-/// Returns what the log may say of an error: the API server's own words name objects and values,
-/// and what came instead of an answer may be anything, a Secret too.
-#[must_use]
-pub fn redact(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) if is_the_servers(status) => {
-            format!("{} {}", status.code, status.reason)
-        }
-        kube::Error::Api(status) => status.code.to_string(),
-        kube::Error::SerdeError(error) => unreadable_json(error),
-        kube::Error::FromUtf8(_) => "an answer that isn't UTF-8".to_owned(),
-        // A plugin's output may be a token.
-        kube::Error::Auth(_) => "the credentials for the API server can't be used".to_owned(),
-        other => crate::telemetry::chain(other),
-    }
-}
-
-/// Returns where an answer can't be read, without a word of what stands there.
-#[must_use]
-pub fn unreadable_json(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Io | serde_json::error::Category::Eof => {
-            "an answer that is cut short"
-        }
-        serde_json::error::Category::Syntax => "an answer that isn't JSON",
-        serde_json::error::Category::Data => "an answer of another form than was asked for",
-    };
-    format!("{what} (line {}, column {})", error.line(), error.column())
-}
-
-/// Whether a refusal is an API server's own. The client puts the text of any other answer, such as
-/// a proxy's page, into one.
-#[must_use]
-pub fn is_the_servers(status: &ApiStatus) -> bool {
-    STATUS_REASONS.contains(&status.reason.as_str())
-}
-
-/// The reasons that an API server gives (`metav1.StatusReason`).
-const STATUS_REASONS: &[&str] = &[
-    "AlreadyExists",
-    "BadRequest",
-    "Conflict",
-    "Expired",
-    "Forbidden",
-    "Gone",
-    "InternalError",
-    "Invalid",
-    "MethodNotAllowed",
-    "NotAcceptable",
-    "NotFound",
-    "RequestEntityTooLarge",
-    "ServerTimeout",
-    "ServiceUnavailable",
-    "StorageReadError",
-    "Timeout",
-    "TooManyRequests",
-    "Unauthorized",
-    "UnsupportedMediaType",
-];
-
 #[cfg(test)]
 mod tests {
-    use kube::core::Status;
-
     use super::*;
-
-    #[track_caller]
-    fn check(error: &kube::Error, said: &str) {
-        assert_eq!(redact(error), said);
-        // Also where it is the cause of another error, or is printed by a subcommand.
-        assert!(
-            !crate::telemetry::chain(error).contains("hunter2"),
-            "{}",
-            crate::telemetry::chain(error)
-        );
-        let boxed: Box<dyn std::error::Error + Send + Sync> =
-            Box::new(std::io::Error::other(redact(error)));
-        assert!(!crate::telemetry::chain(boxed.as_ref()).contains("hunter2"));
-    }
-
-    #[test]
-    fn what_is_logged_of_an_answer_that_cannot_be_read_has_none_of_its_text() {
-        let data = serde_json::from_str::<u8>(r#""hunter2""#).unwrap_err();
-        check(
-            &kube::Error::SerdeError(data),
-            "an answer of another form than was asked for (line 1, column 9)",
-        );
-        let syntax = serde_json::from_str::<serde_json::Value>("<pre>hunter2</pre>").unwrap_err();
-        check(&kube::Error::SerdeError(syntax), "an answer that isn't JSON (line 1, column 1)");
-        let cut =
-            serde_json::from_str::<serde_json::Value>(r#"{"password": "hunter2"#).unwrap_err();
-        check(&kube::Error::SerdeError(cut), "an answer that is cut short (line 1, column 21)");
-        let text = String::from_utf8(b"hunter2\xff".to_vec()).unwrap_err();
-        check(&kube::Error::FromUtf8(text), "an answer that isn't UTF-8");
-    }
-
-    #[test]
-    fn what_is_logged_of_a_refusal_has_none_of_its_words() {
-        let page =
-            Status::failure("<pre>hunter2</pre>", "Failed to parse error data").with_code(502);
-        check(&kube::Error::Api(page.boxed()), "502");
-        let reason = Status::failure("", "hunter2").with_code(500);
-        check(&kube::Error::Api(reason.boxed()), "500");
-        let forbidden = Status::failure("alice may not", "Forbidden").with_code(403);
-        assert_eq!(redact(&kube::Error::Api(forbidden.boxed())), "403 Forbidden");
-    }
 
     #[tokio::test]
     async fn what_was_forgotten_takes_no_room_from_what_is_told_later() {

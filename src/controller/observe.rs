@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::cache::{CachedObject, ClusterCache, Objects, within};
-use super::workqueue::{Kind, ObjectKey};
 use crate::api::user::DeletionPolicy;
 use crate::api::{UserSpec, UserStatus};
 use crate::domain::account::{Account, AccountId, Source, TransactionId};
 use crate::domain::email::Email;
 use crate::domain::group::{ADMINISTRATORS, USERS};
 use crate::domain::inheritance;
+use crate::domain::object_key::{Kind, ObjectKey};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::permission::Permissions;
 use crate::plan::adoption::Adoption;

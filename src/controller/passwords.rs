@@ -15,18 +15,22 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
-use super::object_writer::{is_the_servers, redact, unreadable_json};
-use super::workqueue::{ObjectKey, Priority, WorkQueue};
+use super::cluster_event::CachedSecret;
 use crate::api::PASSWORD_SECRET;
 use crate::api::user::PasswordSecretRef;
 use crate::domain::account::SecretPassword;
 use crate::domain::email::Email;
+use crate::domain::object_key::ObjectKey;
 use crate::domain::organization::LoginName;
 use crate::domain::password::{
     Password, PasswordCandidate, PasswordContext, PasswordHash, Requirement, without_line_end,
 };
 use crate::hashing::{Hashing, HashingError};
 use crate::plan::user::{PasswordFacts, UserSnapshot, login_name};
+use crate::provisioning::secret_source::{SecretSource, SecretUnavailable, SecretVersionRef};
+use crate::redact::{is_the_servers, redact, unreadable_json};
+use crate::workqueue::{Priority, WorkQueue};
+use futures::future::BoxFuture;
 
 /// How many passwords are hashed at once: each takes 19 MiB and a processor.
 const AT_ONCE: usize = 4;
@@ -62,15 +66,6 @@ pub struct PasswordCheck {
     pub is_same: Option<bool>,
 }
 
-/// Where the password in force stands: in this version of a Secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretVersionRef {
-    /// The Secret and its key.
-    pub reference: PasswordSecretRef,
-    /// What the store knows the version by.
-    pub version: String,
-}
-
 /// What the judge says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckResult {
@@ -88,15 +83,6 @@ pub enum CheckResult {
     MovedOn,
     /// It can't be judged now.
     Failed,
-}
-
-/// A Secret of our type as last seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CachedSecret {
-    /// Its uid.
-    pub uid: String,
-    /// Its version.
-    pub resource_version: String,
 }
 
 /// Who is to be judged, and how those were who were.
@@ -329,26 +315,28 @@ pub struct SecretReader {
     room: Arc<Semaphore>,
 }
 
-/// A password can't be read now; the next try may do better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the password can't be read now")]
-pub struct Unread;
+impl SecretSource for SecretReader {
+    fn text<'a>(
+        &'a self,
+        namespace: &'a str,
+        secret: &'a SecretVersionRef,
+        hash: &'a PasswordHash,
+    ) -> BoxFuture<'a, Result<Option<PasswordCandidate>, SecretUnavailable>> {
+        Box::pin(self.read_text(namespace, secret, hash))
+    }
+}
 
 impl SecretReader {
-    /// Reads the text of a password, where a Secret has the one that a hash is of; nothing where
-    /// none does any more.
-    ///
-    /// # Errors
-    /// When that can't be told now.
-    pub async fn text(
+    async fn read_text(
         &self,
         namespace: &str,
         place: &SecretVersionRef,
         hash: &PasswordHash,
-    ) -> Result<Option<PasswordCandidate>, Unread> {
+    ) -> Result<Option<PasswordCandidate>, SecretUnavailable> {
         let SecretVersionRef { reference, version: wanted } = place;
-        let read =
-            read_secret(&self.client, namespace, &reference.name).await.map_err(|_| Unread)?;
+        let read = read_secret(&self.client, namespace, &reference.name)
+            .await
+            .map_err(|_| SecretUnavailable)?;
         let Some(mut secret) = read else { return Ok(None) };
         let metadata = &secret.metadata;
         let seen = CachedSecret {
@@ -366,12 +354,12 @@ impl SecretReader {
             return Ok(Some(candidate));
         }
         // The Secret was touched; whether the password is the same, only the hash can tell.
-        let _permit = self.room.acquire().await.map_err(|_| Unread)?;
+        let _permit = self.room.acquire().await.map_err(|_| SecretUnavailable)?;
         let (hashing, hash) = (self.hashing.clone(), hash.clone());
         let verified = tokio::task::spawn_blocking(move || {
             Ok(hashing.verify(&candidate, &hash)?.then_some(candidate))
         });
-        verified.await.map_err(|_| Unread)?.map_err(|_: HashingError| Unread)
+        verified.await.map_err(|_| SecretUnavailable)?.map_err(|_: HashingError| SecretUnavailable)
     }
 }
 
@@ -594,7 +582,7 @@ mod tests {
     use crate::domain::password::PasswordHash;
 
     fn key(organization: &str, number: usize) -> ObjectKey {
-        ObjectKey::new(super::super::workqueue::Kind::User, organization, format!("u{number}"))
+        ObjectKey::new(crate::domain::object_key::Kind::User, organization, format!("u{number}"))
     }
 
     fn question(version: &str, before: Option<&str>) -> PasswordCheck {

@@ -85,7 +85,7 @@ pub async fn report_missing(client: &Client) {
         }
         Err(error) => {
             tracing::warn!(
-                error = super::object_writer::redact(&error),
+                error = crate::redact::redact(&error),
                 "can't tell which admission policies are installed"
             )
         }

@@ -24,26 +24,28 @@ use self::under_way::CONFIRMED_AGAIN;
 use super::billing_periods::PeriodCloser;
 use super::cache::{self, AppliedLinks, ClusterCache, HasConditions, Origin};
 use super::clocks::{Clocks, ServerClock};
+use super::cluster_event::{ClusterEvent, Scope, WatchListing};
 use super::list_watch::Relist;
 use super::object_writer::{self, EventNote, ObjectUpdate, UpdateQueue, Write, WriteResult};
 use super::observe::{self, Snapshot};
 use super::passwords::Passwords;
 use super::round_budget::RoundBudget;
-use super::watches::{ClusterEvent, Scope, WatchListing};
-use super::workqueue::{Kind, ObjectKey, Priority, WorkQueue};
 use crate::api::{Lenient, UserGroup, UserGroupSpec, UserStatus};
 use crate::clock::Clock;
 use crate::domain::account::{Account, AccountId, Revision, Source, TransactionKind};
 use crate::domain::billing::BillingTimeZone;
 use crate::domain::group::ADMINISTRATORS;
+use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::status::StoredAccount;
 use crate::plan::{
     Blocked, Decision, FinalizerAction, Plan, StoreTrouble, Urgency, organization, status, user,
 };
 use crate::provisioning::Groups;
 use crate::provisioning::queue::Provisioning;
+use crate::redact::redact;
 use crate::store::{CommitTime, Receipt, Refusal, Store, StoreError};
 use crate::telemetry::Metrics;
+use crate::workqueue::{Priority, WorkQueue};
 
 /// How many objects are looked at, and committed, together.
 const BATCH: usize = 256;
@@ -698,7 +700,7 @@ impl<S: Store> Reconciler<S> {
             return;
         }
         self.metrics.store_errors.inc();
-        tracing::error!(error = %crate::telemetry::chain(&error), objects = keys.len(), "the store can't be used, trying again");
+        tracing::error!(error = %crate::redact::chain(&error), objects = keys.len(), "the store can't be used, trying again");
         let trouble = if error.is_locked_out() { StoreTrouble::Busy } else { StoreTrouble::Away };
         for key in keys {
             self.tell_that_it_waits(&key, None, trouble, false);
@@ -754,7 +756,7 @@ impl<S: Store> Reconciler<S> {
     /// Takes in what became of a write.
     pub fn on_write_result(&mut self, key: ObjectKey, answer: WriteResult) {
         let now = Instant::now();
-        self.metrics.told(&key, &answer);
+        self.metrics.kube_write(key.kind, answer.result());
         let (before, after) = (self.slots.end(&key, now), answer.version());
         if (1..before).contains(&after) {
             // A write only makes an object newer.
@@ -780,7 +782,7 @@ impl<S: Store> Reconciler<S> {
                 tracing::warn!(
                     kind,
                     namespace,
-                    error = object_writer::redact(&error),
+                    error = redact(&error),
                     "a write failed, trying again"
                 );
                 return self.try_again(key, now);

@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 
 use super::cache::ClusterCache;
-use super::workqueue::{Kind, ObjectKey, Priority};
+use crate::domain::object_key::{Kind, ObjectKey};
+use crate::workqueue::Priority;
 
 /// How much a round reads, in bytes of specs: as much as is read, decided and committed in a small
 /// part of a second. It is exceeded by what belongs to one object alone.
@@ -155,7 +156,7 @@ mod tests {
     async fn who_asks_for_more_than_a_round_leaves_room_to_what_follows() {
         let next = |number| json!({"permissions": {"from": {"name": format!("u{}", (number + 1) % 9000), "mode": "Inherit"}}});
         let looped = world(9000, next);
-        let mut queue = crate::controller::workqueue::WorkQueue::<ObjectKey>::default();
+        let mut queue = crate::workqueue::WorkQueue::<ObjectKey>::default();
         let now = tokio::time::Instant::now();
         let heir = ObjectKey::new(Kind::User, "other", "alice");
         queue.enqueue_low(heir.clone(), now);

@@ -7,10 +7,10 @@ use kube::api::{Api, ListParams};
 use kube::{Client, Resource, ResourceExt};
 
 use super::cache::ManagedResource;
-use super::workqueue::Kind;
 use crate::api::lenient::{Lenient, UnreadableField};
 use crate::api::user::UserSpec;
 use crate::api::{OrgEmailDomain, User, UserGroup};
+use crate::domain::object_key::Kind;
 use crate::plan::directories::{Behind, ToldBefore};
 use crate::plan::unreadable::wrong_values;
 use crate::store::UserName;

@@ -8,6 +8,7 @@ pub mod email;
 pub mod group;
 pub mod inheritance;
 pub mod login_attempts;
+pub mod object_key;
 pub mod organization;
 pub mod password;
 pub mod permission;

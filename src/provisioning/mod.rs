@@ -12,6 +12,7 @@ mod imported;
 mod ldap;
 pub mod queue;
 mod scim;
+pub mod secret_source;
 pub mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -22,14 +22,15 @@ use self::doubts::{Beginning, Doubts, is_brought};
 use self::missing::{EntriesTold, EntryProgress, revokes};
 pub use self::missing::{FirstRefusal, Noted};
 use self::pace::{Backoff, is_held_against_it, jittered};
-use crate::controller::passwords::SecretVersionRef;
-use crate::controller::workqueue::{ObjectKey, OfOrganization, Priority, WorkQueue};
+use super::secret_source::SecretVersionRef;
 use crate::domain::account::{
     AccountId, Confirmations, DirectoryAck, EntryDigest, EntryHandle, Revision,
 };
+use crate::domain::object_key::ObjectKey;
 use crate::plan::in_flight::Directories;
 use crate::plan::{ConfirmPlan, Plan};
 use crate::provisioning::{DirectoryError, Entry, Provisioned};
+use crate::workqueue::{OfOrganization, Priority, WorkQueue};
 
 /// What each directory is still to be brought, and what the store is still to be told of it.
 #[derive(Debug, Default)]

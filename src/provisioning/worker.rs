@@ -7,13 +7,13 @@ use futures::FutureExt;
 use tokio::task::JoinSet;
 
 use super::queue::ProvisioningTask;
-use crate::controller::passwords::SecretReader;
+use super::secret_source::SecretSource;
 use crate::provisioning::{Directory, DirectoryError, Entry, Groups, Provisioned};
 
 /// Brings entries to directories and hands back what they answered.
 pub struct ProvisioningWorker {
     directories: Vec<Directory>,
-    passwords: SecretReader,
+    passwords: Arc<dyn SecretSource>,
     under_way: JoinSet<ProvisioningAnswer>,
     tidying: JoinSet<()>,
 }
@@ -25,7 +25,7 @@ impl ProvisioningWorker {
     /// Returns a courier to these directories, with this reader for those that take passwords'
     /// text.
     #[must_use]
-    pub fn new(directories: Vec<Directory>, passwords: SecretReader) -> Self {
+    pub fn new(directories: Vec<Directory>, passwords: Arc<dyn SecretSource>) -> Self {
         Self { directories, passwords, under_way: JoinSet::new(), tidying: JoinSet::new() }
     }
 
@@ -39,7 +39,7 @@ impl ProvisioningWorker {
         let passwords = self.passwords.clone();
         self.under_way.spawn(async move {
             let bringing = Box::pin(async {
-                let (entry, read) = with_text(&directory, &delivery, &passwords).await;
+                let (entry, read) = with_text(&directory, &delivery, &*passwords).await;
                 directory.provision(&entry).await.and_then(|provisioned| read.map(|()| provisioned))
             });
             // An entry without an answer would be on its way for ever.
@@ -104,7 +104,7 @@ impl ProvisioningWorker {
 async fn with_text(
     directory: &Directory,
     delivery: &ProvisioningTask,
-    passwords: &SecretReader,
+    passwords: &dyn SecretSource,
 ) -> (Entry, Result<(), DirectoryError>) {
     let mut entry = delivery.entry.clone();
     let place = delivery.password.as_ref().filter(|_| directory.takes_password_texts());

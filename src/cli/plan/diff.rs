@@ -10,10 +10,10 @@ use super::manifests::{Declaration, Manifests, Object};
 use super::simulate::{Contents, Settled, has_password_of_secret};
 use super::warnings::notes;
 use crate::api::{User, UserSpec};
-use crate::controller::workqueue::{Kind, ObjectKey};
 use crate::domain::account::{Account, AccountId, Source};
 use crate::domain::group::GroupContent;
 use crate::domain::inheritance;
+use crate::domain::object_key::{Kind, ObjectKey};
 use crate::domain::permission::{Permission, Permissions};
 use crate::plan::{Blocked, Decision, Listing};
 

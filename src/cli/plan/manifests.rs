@@ -12,8 +12,8 @@ use crate::api::user::DesiredState;
 use crate::api::{CUSTOMER_ID, OrgEmailDomain, User, UserGroup, UserSpec};
 use crate::cli::Failure;
 use crate::cli::copy::resource_name;
-use crate::controller::workqueue::{Kind, ObjectKey};
 use crate::domain::account::{Account, LoginState};
+use crate::domain::object_key::{Kind, ObjectKey};
 use crate::domain::text::NOTHING_SEEN;
 
 const API_VERSION: &str = "roster.rs/v1alpha1";

@@ -14,12 +14,13 @@ use crate::clock::Clock;
 use crate::config::Shared;
 use crate::controller::StopReason;
 use crate::controller::leader_election::{self, LeaderElector, Leadership, Look};
-use crate::controller::object_writer::redact;
 use crate::provisioning::Directory;
+use crate::redact::chain;
+use crate::redact::redact;
 use crate::store::StoreError;
 use crate::store::claims::{Claim, ClaimError, ClaimGrant, CommitPosition};
 use crate::store::sql::{FileLock, SqlStore};
-use crate::telemetry::{Health, Metrics, chain};
+use crate::telemetry::{Health, Metrics};
 
 /// The namespace whose uid a cluster is known by.
 const CLUSTER: &str = "kube-system";

@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, Receiver, UnboundedSender, unbounded_channel};
 
 use super::*;
-use crate::controller::passwords::CachedSecret;
-use crate::controller::workqueue::ObjectKey;
+use crate::controller::cluster_event::CachedSecret;
+use crate::domain::object_key::ObjectKey;
 
 /// How soon a restore of etcd has to be noticed.
 const SOON: Duration = Duration::from_secs(30);

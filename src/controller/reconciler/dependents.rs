@@ -9,11 +9,12 @@ use tokio::time::Instant;
 
 use super::{COUNT_DEBOUNCE, Reconciler, revision};
 use crate::controller::observe::Snapshot;
-use crate::controller::workqueue::{Kind, ObjectKey, Priority};
 use crate::domain::account::{Account, Source};
+use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::user::EmailHolder;
 use crate::plan::{AddressMove, Decision, DomainPlan, Meta, Plan, listing_of, user};
 use crate::store::{Receipt, Store};
+use crate::workqueue::Priority;
 
 impl<S: Store> Reconciler<S> {
     /// Wakes everybody in an organization in which a commit was done though it failed.

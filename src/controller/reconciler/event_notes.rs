@@ -3,8 +3,8 @@
 use crate::api::Reason;
 use crate::controller::object_writer::{EventNote, Write};
 use crate::controller::observe::Snapshot;
-use crate::controller::workqueue::{Kind, ObjectKey};
 use crate::domain::account::Account;
+use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::Meta;
 use crate::provisioning::queue::Drift;
 use crate::store::Receipt;

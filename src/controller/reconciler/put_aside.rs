@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Reconciler;
 use crate::controller::object_writer::{EventNote, Write};
 use crate::controller::observe::Snapshot;
-use crate::controller::workqueue::{Kind, ObjectKey};
+use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::StoreTrouble;
 use crate::store::Store;
 

@@ -13,17 +13,18 @@ use super::{BATCH, COUNT_DEBOUNCE, Reconciler, in_force};
 use crate::controller::cache::AppliedLinks;
 use crate::controller::observe;
 use crate::controller::observe::Snapshot;
-use crate::controller::passwords::SecretVersionRef;
 use crate::controller::passwords::{CheckResult, PasswordCheck};
-use crate::controller::workqueue::{Kind, ObjectKey, Priority};
 use crate::domain::account::{Account, AccountId, DeletedAccount};
+use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::Plan;
 use crate::plan::directories::{self, Lag, OfMembers, Telling, ToldBefore};
 use crate::plan::status::{self, StoredAccount};
 use crate::plan::{user, user_group};
 use crate::provisioning::queue::{FirstRefusal, Noted, ProvisioningTask};
+use crate::provisioning::secret_source::SecretVersionRef;
 use crate::provisioning::{DirectoryError, Entry, Groups, Provisioned};
 use crate::store::{Receipt, Refusal, Store, StoreError, UserName};
+use crate::workqueue::Priority;
 
 /// How long until the store is asked once more whether the claim stands, after it couldn't be.
 const CLAIM_ASKED_AGAIN: Duration = Duration::from_secs(1);

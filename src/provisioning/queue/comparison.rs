@@ -14,8 +14,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Pending, PendingEntry, Provisioning, is_in_doubt, note, unknown_rights, unverified};
-use crate::controller::workqueue::ObjectKey;
 use crate::domain::account::{AccountId, Confirmations, DirectoryAck, EntryDigest};
+use crate::domain::object_key::ObjectKey;
 use crate::provisioning::{DirectoryError, Entry, Provisioned};
 use crate::store::UserName;
 

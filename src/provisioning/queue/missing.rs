@@ -12,8 +12,8 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::{Pending, PendingEntry, Provisioning};
-use crate::controller::workqueue::ObjectKey;
 use crate::domain::account::{AccountId, DirectoryAck};
+use crate::domain::object_key::ObjectKey;
 use crate::plan::directories::{OfMembers, Worst, is_told};
 use crate::plan::in_flight::{Directories, DirectoryProblem, DirectoryState, Missing};
 use crate::provisioning::{DirectoryError, Entry};

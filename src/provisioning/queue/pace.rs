@@ -16,9 +16,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{EntryKey, Pending};
-use crate::controller::workqueue::{ObjectKey, Priority, WorkQueue};
 use crate::domain::account::AccountId;
+use crate::domain::object_key::ObjectKey;
 use crate::provisioning::{DirectoryError, Entry};
+use crate::workqueue::{Priority, WorkQueue};
 
 /// How many entries may be on their way to one directory at once. What many need of a group goes
 /// into one request there; how many requests are under way each directory bounds itself.

@@ -20,7 +20,7 @@ pub(super) fn account(number: u128) -> AccountId {
 }
 
 pub(super) fn user(number: u128) -> ObjectKey {
-    ObjectKey::new(crate::controller::workqueue::Kind::User, "acme", format!("user-{number}"))
+    ObjectKey::new(crate::domain::object_key::Kind::User, "acme", format!("user-{number}"))
 }
 
 pub(super) fn entry(number: u128, revision: i64, permissions: &[&str]) -> Entry {
@@ -366,7 +366,7 @@ async fn what_the_store_is_told_of_one_organization_does_not_wait_for_all_of_ano
     };
     (1..=150).for_each(|number| bench.want(&of("noisy", number)));
     bench.provisioning.want(
-        &ObjectKey::new(crate::controller::workqueue::Kind::User, "quiet", "edna"),
+        &ObjectKey::new(crate::domain::object_key::Kind::User, "quiet", "edna"),
         &of("quiet", 151),
         &Confirmations::new(),
         None,

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use roster::api::user::PasswordSecretRef;
-use roster::controller::passwords::{PasswordVerifier, SecretVersionRef};
+use roster::controller::passwords::PasswordVerifier;
 use roster::provisioning::queue::ProvisioningTask;
+use roster::provisioning::secret_source::SecretVersionRef;
 use roster::provisioning::worker::ProvisioningWorker;
 use roster::provisioning::{Directory, DirectoryError, Entry};
 use serde_json::{Value, json};
@@ -287,8 +288,10 @@ async fn rights_go_although_the_secret_with_the_new_password_cannot_be_read() {
     drop(listener);
     let client = kube::Client::try_from(kube::Config::new(nowhere.parse().unwrap())).unwrap();
     let name = directory.name().to_owned();
-    let mut courier =
-        ProvisioningWorker::new(vec![directory], PasswordVerifier::new(client).unwrap().reader());
+    let mut courier = ProvisioningWorker::new(
+        vec![directory],
+        std::sync::Arc::new(PasswordVerifier::new(client).unwrap().reader()),
+    );
     let reference = PasswordSecretRef {
         name: "alice".to_owned(),
         key: "password".to_owned(),

@@ -1,6 +1,6 @@
 use super::*;
-use crate::controller::workqueue::Kind;
 use crate::domain::account::{Confirmations, Revision};
+use crate::domain::object_key::Kind;
 use crate::provisioning::{DirectoryUser, Provisioned};
 
 const ONE: &str = "one";
