@@ -26,7 +26,7 @@ use roster::controller::list_watch::Watches;
 use roster::controller::object_writer::ObjectWriter;
 use roster::controller::passwords::PasswordVerifier;
 use roster::controller::reconciler::{Reconciler, Settings};
-use roster::controller::{Executors, run};
+use roster::controller::{self, Executors};
 use roster::domain::account::{Account, Source};
 use roster::domain::billing::BillingTimeZone;
 use roster::domain::object_key::Kind;
@@ -451,23 +451,27 @@ async fn run(
         billing_zone: BillingTimeZone::UTC,
     };
     let scope = Scope { kind: Kind::User, namespace: None };
-    let mut pipeline =
+    let mut reconciler =
         Reconciler::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
-    pipeline.apply_event(ClusterEvent::ListStarted(scope.clone()));
-    listed.into_iter().for_each(|item| pipeline.apply_event(item));
-    pipeline.apply_event(ClusterEvent::ListCompleted(scope));
+    reconciler.apply_event(ClusterEvent::ListStarted(scope.clone()));
+    listed.into_iter().for_each(|item| reconciler.apply_event(item));
+    reconciler.apply_event(ClusterEvent::ListCompleted(scope));
     let client = api.client();
-    let judge = PasswordVerifier::new(client.clone()).unwrap();
-    let hands = Executors {
-        courier: ProvisioningWorker::new(vec![], judge.reader()),
-        judge,
-        reporter: ObjectWriter::new(client.clone(), Recorder::new(client, "roster".into())),
+    let verifier = PasswordVerifier::new(client.clone()).unwrap();
+    let executors = Executors {
+        worker: ProvisioningWorker::new(vec![], std::sync::Arc::new(verifier.reader())),
+        verifier,
+        writer: ObjectWriter::new(client.clone(), Recorder::new(client, "roster".into())),
         watches: Watches::default(),
     };
     let (stop, stopped) = watch::channel(false);
     let operator = tokio::spawn(async move {
-        let (tenure, health) = (Leadership::unelected(), Health::default());
-        run(pipeline, hands, news, stopped, (&tenure, &health)).await.unwrap().close().await;
+        let (leadership, health) = (Leadership::unelected(), Health::default());
+        controller::run(reconciler, executors, news, stopped, (&leadership, &health))
+            .await
+            .unwrap()
+            .close()
+            .await;
     });
     (stop, operator)
 }

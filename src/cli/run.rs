@@ -158,19 +158,19 @@ async fn work(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, Failure> 
     let stop = stop_signal()?;
     let place = Startup::new(shared, &arguments, shared.clock())?;
     let config = Config::infer().await?;
-    let Some(tenure) =
-        unless_told(&stop, place.tenure(client(&config, WATCH_TIMEOUT)?, (&health, &metrics)))
+    let Some(leadership) =
+        unless_told(&stop, place.leadership(client(&config, WATCH_TIMEOUT)?, (&health, &metrics)))
             .await
     else {
         return Ok(ExitCode::SUCCESS);
     };
     let mut ended =
-        Box::pin(run_as_leader(&place, arguments, config, (&tenure, &health, &metrics), stop))
+        Box::pin(run_as_leader(&place, arguments, config, (&leadership, &health, &metrics), stop))
             .await;
     metrics.leader.set(0);
     // The successor needs the Lease alone: giving a claim up that is its predecessor's harms
     // nobody, however late.
-    tenure.let_go().await;
+    leadership.let_go().await;
     if let Ok(Some(store)) = &mut ended {
         resign(store).await;
     }
@@ -205,17 +205,17 @@ async fn run_as_leader(
     place: &Startup,
     arguments: RunArgs,
     config: Config,
-    (tenure, health, metrics): (&Leadership, &Health, &Arc<Metrics>),
+    (leadership, health, metrics): (&Leadership, &Health, &Arc<Metrics>),
     stop: watch::Receiver<bool>,
 ) -> Result<Option<SqlStore>, RunError> {
     let (watching, writing) = (client(&config, WATCH_TIMEOUT)?, client(&config, WRITE_TIMEOUT)?);
     let claimed = async {
         policies::report_missing(&writing).await;
-        place.claim(&writing, tenure, health).await
+        place.claim(&writing, leadership, health).await
     };
     let claimed = tokio::select! {
         biased;
-        lost = tenure.lost() => return Err(RunError::Deposed(lost.into())),
+        lost = leadership.lost() => return Err(RunError::Deposed(lost.into())),
         claimed = unless_told(&stop, claimed) => claimed,
     };
     let Some(store) = claimed.transpose()? else { return Ok(None) };
@@ -232,20 +232,20 @@ async fn run_as_leader(
     };
     tokio::select! {
         biased;
-        lost = tenure.lost() => return Err(RunError::Deposed(lost.into())),
+        lost = leadership.lost() => return Err(RunError::Deposed(lost.into())),
         told = unless_told(&stop, read) => if told.is_none() { return Ok(Some(store)) },
     }
     let signature =
         Signature { controller: "roster".to_owned(), instance: std::env::var("HOSTNAME").ok() };
-    let judge = PasswordVerifier::new(writing.clone()).map_err(Failure::from)?;
-    let hands = Executors {
-        courier: ProvisioningWorker::new(arguments.directories, Arc::new(judge.reader())),
-        judge,
-        reporter: ObjectWriter::new(writing.clone(), Recorder::new(writing, signature)),
+    let verifier = PasswordVerifier::new(writing.clone()).map_err(Failure::from)?;
+    let executors = Executors {
+        worker: ProvisioningWorker::new(arguments.directories, Arc::new(verifier.reader())),
+        verifier,
+        writer: ObjectWriter::new(writing.clone(), Recorder::new(writing, signature)),
         watches: Watches::default(),
     };
     let (send_news, news) = mpsc::channel(NEWS);
-    let scopes = watch_all(&watching, &arguments.namespaces, &send_news, &hands.watches);
+    let scopes = watch_all(&watching, &arguments.namespaces, &send_news, &executors.watches);
     let settings = Settings {
         resync: arguments.resync,
         directory_resync: arguments.directory_resync,
@@ -254,9 +254,9 @@ async fn run_as_leader(
         directories: place.directories.clone(),
         billing_zone: arguments.billing_time_zone,
     };
-    let pipeline =
+    let reconciler =
         Reconciler::new(store, settings, scopes, metrics.clone()).with_server_clock(server_clock);
-    Ok(Some(controller::run(pipeline, hands, news, stop, (tenure, health)).await?))
+    Ok(Some(controller::run(reconciler, executors, news, stop, (leadership, health)).await?))
 }
 
 /// Gives the claim up and closes the store; where that takes too long, the next to come waits for

@@ -34,8 +34,8 @@ pub trait ManagedResource:
 
     /// Takes the object apart.
     fn parts(self) -> (ObjectMeta, Self::Spec, Option<Self::Status>);
-    /// Returns where the world keeps objects of this kind.
-    fn shelf(world: &mut ClusterCache) -> &mut Objects<Self::Spec, Self::Status>;
+    /// Returns where the cache keeps objects of this kind.
+    fn objects(cache: &mut ClusterCache) -> &mut Objects<Self::Spec, Self::Status>;
 }
 
 /// A status that carries conditions.
@@ -158,8 +158,8 @@ impl ClusterCache {
         seen.has_foreign_status = has_foreign_status;
         let place = (seen.meta.namespace.clone(), seen.meta.name.clone());
         let key = ObjectKey::new(K::KIND, &place.0, &place.1);
-        let shelf = K::shelf(self);
-        let before = shelf.get(&place);
+        let objects = K::objects(self);
+        let before = objects.get(&place);
         let told =
             |before: &CachedObject<_, _>| before.meta != seen.meta || before.spec != seen.spec;
         let changed = match (before, origin) {
@@ -184,7 +184,7 @@ impl ClusterCache {
             return None;
         }
         self.unindex(&key);
-        K::shelf(self).insert(place, seen);
+        K::objects(self).insert(place, seen);
         self.reindex(&key);
         changed.then_some(key)
     }
@@ -192,7 +192,7 @@ impl ClusterCache {
     /// Takes in what the API server answered to a write of ours, unless the object is gone since.
     pub fn see_answer<K: ManagedResource>(&mut self, object: Lenient<K>) -> Option<ObjectKey> {
         let place = (object.meta().namespace.clone()?, object.meta().name.clone()?);
-        let still_there = K::shelf(self)
+        let still_there = K::objects(self)
             .get(&place)
             .is_some_and(|seen| Some(&seen.meta.uid) == object.meta().uid.as_ref());
         if still_there { self.upsert(object, Origin::Watch) } else { None }
@@ -324,12 +324,16 @@ impl ClusterCache {
     /// Returns the keys of all objects of a kind, in one namespace or in all.
     #[must_use]
     pub fn keys(&self, kind: Kind, namespace: Option<&str>) -> Vec<ObjectKey> {
-        fn of<S, T>(shelf: &Objects<S, T>, kind: Kind, namespace: Option<&str>) -> Vec<ObjectKey> {
+        fn of<S, T>(
+            objects: &Objects<S, T>,
+            kind: Kind,
+            namespace: Option<&str>,
+        ) -> Vec<ObjectKey> {
             match namespace {
-                Some(namespace) => within(shelf, namespace)
+                Some(namespace) => within(objects, namespace)
                     .map(|(name, _)| ObjectKey::new(kind, namespace, name))
                     .collect(),
-                None => shelf
+                None => objects
                     .keys()
                     .map(|(namespace, name)| ObjectKey::new(kind, namespace, name))
                     .collect(),
@@ -621,11 +625,11 @@ impl ClusterCache {
 
 /// Returns the objects of a kind in one namespace, by name.
 pub fn within<'a, S, T>(
-    shelf: &'a Objects<S, T>,
+    objects: &'a Objects<S, T>,
     namespace: &'a str,
 ) -> impl Iterator<Item = (&'a str, &'a CachedObject<S, T>)> {
     let first = (namespace.to_owned(), String::new());
-    shelf
+    objects
         .range(first..)
         .take_while(move |(place, _)| place.0 == namespace)
         .map(|(place, seen)| (place.1.as_str(), seen))
@@ -737,7 +741,7 @@ fn size(value: &impl serde::Serialize) -> u64 {
 }
 
 macro_rules! managed_resource {
-    ($kind:ident, $spec:ident, $status:ident, $shelf:ident) => {
+    ($kind:ident, $spec:ident, $status:ident, $objects:ident) => {
         impl ManagedResource for $kind {
             const KIND: Kind = Kind::$kind;
             type Spec = $spec;
@@ -747,8 +751,8 @@ macro_rules! managed_resource {
                 (self.metadata, self.spec, self.status)
             }
 
-            fn shelf(world: &mut ClusterCache) -> &mut Objects<Self::Spec, Self::Status> {
-                &mut world.$shelf
+            fn objects(cache: &mut ClusterCache) -> &mut Objects<Self::Spec, Self::Status> {
+                &mut cache.$objects
             }
         }
 
@@ -780,12 +784,12 @@ mod tests {
 
     #[test]
     fn a_user_that_is_deleted_takes_no_account_along_that_is_not_its_own() {
-        let mut world = ClusterCache::default();
+        let mut cache = ClusterCache::default();
         let metadata = json!({
             "namespace": "acme", "name": "root", "uid": "second", "resourceVersion": "1",
             "deletionTimestamp": "2026-11-30T12:00:00Z", "finalizers": ["acme.example/hold"],
         });
-        world.upsert::<User>(
+        cache.upsert::<User>(
             serde_json::from_value(json!({"metadata": metadata, "spec": {}})).unwrap(),
             Origin::Anew,
         );
@@ -796,8 +800,8 @@ mod tests {
                 follows: None,
                 owner_uid: owner.to_owned(),
             };
-            world.record_applied(&key, Some(in_force));
-            assert_eq!(world.leaving("acme").contains("root"), leaves, "the account of {owner}");
+            cache.record_applied(&key, Some(in_force));
+            assert_eq!(cache.leaving("acme").contains("root"), leaves, "the account of {owner}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Effects on Kubernetes: the loop around the pipeline observe -> decide -> commit -> report.
+//! Effects on Kubernetes: the loop around the reconciler observe -> decide -> commit -> report.
 //!
 //! One task owns the [`Reconciler`], so nothing is locked. Writes to the API server are under way
 //! while the next group is committed, and their answers come back like news.
@@ -54,14 +54,14 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long they may take where another waits to take over, which then makes those that are left.
 const HANDOVER_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Those who act on the world for the loop, and hand back what became of it.
+/// Those who act on the cache for the loop, and hand back what became of it.
 pub struct Executors {
     /// Writes to Kubernetes.
-    pub reporter: ObjectWriter,
+    pub writer: ObjectWriter,
     /// Judges passwords.
-    pub judge: PasswordVerifier,
+    pub verifier: PasswordVerifier,
     /// Brings directories up to date.
-    pub courier: ProvisioningWorker,
+    pub worker: ProvisioningWorker,
     /// Has everything listed anew.
     pub watches: Watches,
 }
@@ -80,97 +80,100 @@ pub enum StopReason {
 /// Works until it is told to stop, then finishes the writes that are under way. Returns the store.
 ///
 /// # Errors
-/// When its tenure ends, or the store says that another operator has taken over.
+/// When its leadership ends, or the store says that another operator has taken over.
 pub async fn run<S: Store>(
-    pipeline: Reconciler<S>,
-    hands: Executors,
+    reconciler: Reconciler<S>,
+    executors: Executors,
     news: Receiver<ClusterEvent>,
     stop: signal::Receiver<bool>,
-    (tenure, health): (&Leadership, &Health),
+    (leadership, health): (&Leadership, &Health),
 ) -> Result<S, StopReason> {
     tokio::select! {
         biased;
-        lost = tenure.lost() => Err(lost.into()),
+        lost = leadership.lost() => Err(lost.into()),
         // What is under way ends with it: tasks that have begun a write are aborted.
-        end = Box::pin(event_loop(pipeline, hands, news, stop, (tenure, health))) => end,
+        end = Box::pin(event_loop(reconciler, executors, news, stop, (leadership, health))) => end,
     }
 }
 
 async fn event_loop<S: Store>(
-    mut pipeline: Reconciler<S>,
-    hands: Executors,
+    mut reconciler: Reconciler<S>,
+    executors: Executors,
     mut news: Receiver<ClusterEvent>,
     mut stop: signal::Receiver<bool>,
-    (tenure, health): (&Leadership, &Health),
+    (leadership, health): (&Leadership, &Health),
 ) -> Result<S, StopReason> {
-    let Executors { mut reporter, mut judge, mut courier, watches } = hands;
+    let Executors { mut writer, mut verifier, mut worker, watches } = executors;
     let mut members = tokio::time::interval(SELF_SERVICE_POLL);
     members.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
-    while tenure.is_current() {
-        pipeline.writes().into_iter().for_each(|write| reporter.send(write));
-        pipeline.questions().into_iter().for_each(|(key, question)| judge.ask(key, question));
-        alive(health, pipeline.deliveries())
+    while leadership.is_current() {
+        reconciler.writes().into_iter().for_each(|write| writer.send(write));
+        reconciler.questions().into_iter().for_each(|(key, question)| verifier.ask(key, question));
+        alive(health, reconciler.deliveries())
             .await
             .into_iter()
-            .for_each(|delivery| courier.send(delivery));
-        alive(health, pipeline.take_tidying()).await.iter().for_each(|groups| courier.tidy(groups));
-        if let Some(error) = pipeline.take_superseded() {
+            .for_each(|delivery| worker.send(delivery));
+        alive(health, reconciler.take_tidying())
+            .await
+            .iter()
+            .for_each(|groups| worker.tidy(groups));
+        if let Some(error) = reconciler.take_superseded() {
             return Err(error.into());
         }
-        pipeline.take_relist().into_iter().for_each(|why| watches.relist(why));
-        health.progress(pipeline.is_up_to_date());
+        reconciler.take_relist().into_iter().for_each(|why| watches.relist(why));
+        health.progress(reconciler.is_up_to_date());
         tokio::select! {
-            _ = stop.changed() => return drain(pipeline, reporter, tenure).await,
-            (key, answer) = reporter.answer() => {
+            _ = stop.changed() => return drain(reconciler, writer, leadership).await,
+            (key, answer) = writer.answer() => {
                 watches.observe(key.kind, answer.version());
-                pipeline.on_write_result(key, answer);
+                reconciler.on_write_result(key, answer);
             }
-            (key, question, verdict) = judge.verdict() => pipeline.on_password_checked(&key, question, verdict),
-            (directory, entry, answer) = courier.answer() => {
-                pipeline.on_provisioned(&directory, &entry, answer);
+            (key, question, verdict) = verifier.verdict() => reconciler.on_password_checked(&key, question, verdict),
+            (directory, entry, answer) = worker.answer() => {
+                reconciler.on_provisioned(&directory, &entry, answer);
                 // The store is asked once for all that there is room for now.
-                for (directory, entry, answer) in courier.answers() {
-                    pipeline.on_provisioned(&directory, &entry, answer);
+                for (directory, entry, answer) in worker.answers() {
+                    reconciler.on_provisioned(&directory, &entry, answer);
                 }
             }
             Some(item) = news.recv() => {
-                pipeline.apply_event(item);
+                reconciler.apply_event(item);
                 // Whoever lists faster than this is taken in isn't to hold up the rounds.
                 for item in std::iter::from_fn(|| news.try_recv().ok()).take(NEWS_AT_ONCE) {
-                    pipeline.apply_event(item);
+                    reconciler.apply_event(item);
                 }
             }
-            () = until(pipeline.errands_due()) => {}
-            () = until(pipeline.round_due()) => health.store_answered(alive(health, pipeline.run_once()).await),
-            () = until(Some(pipeline.months_due())) => alive(health, pipeline.close_months()).await,
+            () = until(reconciler.errands_due()) => {}
+            () = until(reconciler.round_due()) => health.store_answered(alive(health, reconciler.run_once()).await),
+            () = until(Some(reconciler.months_due())) => alive(health, reconciler.close_months()).await,
             _ = heartbeat.tick() => {}
-            _ = members.tick() => alive(health, pipeline.poll_self_service()).await,
+            _ = members.tick() => alive(health, reconciler.poll_self_service()).await,
         }
-        if let Some(error) = pipeline.take_superseded() {
+        if let Some(error) = reconciler.take_superseded() {
             return Err(error.into());
         }
     }
-    Err(tenure.lost().await.into())
+    Err(leadership.lost().await.into())
 }
 
 async fn drain<S: Store>(
-    mut pipeline: Reconciler<S>,
-    mut reporter: ObjectWriter,
-    tenure: &Leadership,
+    mut reconciler: Reconciler<S>,
+    mut writer: ObjectWriter,
+    leadership: &Leadership,
 ) -> Result<S, StopReason> {
-    let patience = if tenure.has_successors() { HANDOVER_DRAIN_TIMEOUT } else { DRAIN_TIMEOUT };
+    let patience = if leadership.has_successors() { HANDOVER_DRAIN_TIMEOUT } else { DRAIN_TIMEOUT };
     let last = Instant::now() + patience;
-    while !pipeline.is_drained() && Instant::now() < last && tenure.is_current() {
-        pipeline.writes().into_iter().for_each(|write| reporter.send(write));
+    while !reconciler.is_drained() && Instant::now() < last && leadership.is_current() {
+        reconciler.writes().into_iter().for_each(|write| writer.send(write));
         tokio::select! {
             () = until(Some(last)) => {}
-            () = until(pipeline.writes_due()) => {}
-            (key, answer) = reporter.answer() => pipeline.on_write_result(key, answer),
+            () = until(reconciler.writes_due()) => {}
+            (key, answer) = writer.answer() => reconciler.on_write_result(key, answer),
         }
     }
     tracing::info!("stopped");
-    Ok(pipeline.into_store())
+    Ok(reconciler.into_store())
 }
 
 async fn until(time: Option<Instant>) {

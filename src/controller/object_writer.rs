@@ -73,13 +73,13 @@ impl ObjectUpdate {
     /// Returns how urgent it is: somebody waits to hear of a new generation, of readiness and of
     /// finalizers.
     #[must_use]
-    pub fn lane(&self, world: &ClusterCache, key: &ObjectKey) -> Priority {
+    pub fn lane(&self, cache: &ClusterCache, key: &ObjectKey) -> Priority {
         let place = (key.namespace.clone(), key.name.clone());
         let said = match self {
             Self::Hold { .. } => None,
-            Self::User(_) => world.users.get(&place).map(|seen| said_by(&seen.status)),
-            Self::Group(_) => world.groups.get(&place).map(|seen| said_by(&seen.status)),
-            Self::Domain(_) => world.domains.get(&place).map(|seen| said_by(&seen.status)),
+            Self::User(_) => cache.users.get(&place).map(|seen| said_by(&seen.status)),
+            Self::Group(_) => cache.groups.get(&place).map(|seen| said_by(&seen.status)),
+            Self::Domain(_) => cache.domains.get(&place).map(|seen| said_by(&seen.status)),
         };
         if said.is_some() && said == self.says() { Priority::Low } else { Priority::High }
     }
@@ -310,29 +310,29 @@ impl UpdateQueue {
 /// one than the report is about.
 #[must_use]
 pub fn patch(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     key: &ObjectKey,
     uid: &str,
     report: ObjectUpdate,
     now: Timestamp,
 ) -> Option<ObjectPatch> {
-    world.about(key).filter(|(meta, ..)| meta.uid == uid)?;
+    cache.about(key).filter(|(meta, ..)| meta.uid == uid)?;
     match report {
-        ObjectUpdate::Hold { hold, farewell } => finalizer_patch(world, key, hold, farewell),
+        ObjectUpdate::Hold { hold, farewell } => finalizer_patch(cache, key, hold, farewell),
         ObjectUpdate::User(status) => {
-            status_patch::<User>(seen(&world.users, key)?, key, *status, now)
+            status_patch::<User>(seen(&cache.users, key)?, key, *status, now)
         }
         ObjectUpdate::Group(status) => {
-            status_patch::<UserGroup>(seen(&world.groups, key)?, key, *status, now)
+            status_patch::<UserGroup>(seen(&cache.groups, key)?, key, *status, now)
         }
         ObjectUpdate::Domain(status) => {
-            status_patch::<OrgEmailDomain>(seen(&world.domains, key)?, key, *status, now)
+            status_patch::<OrgEmailDomain>(seen(&cache.domains, key)?, key, *status, now)
         }
     }
 }
 
-fn seen<'a, T, S>(shelf: &'a Objects<S, T>, key: &ObjectKey) -> Option<&'a CachedObject<S, T>> {
-    shelf.get(&(key.namespace.clone(), key.name.clone()))
+fn seen<'a, T, S>(objects: &'a Objects<S, T>, key: &ObjectKey) -> Option<&'a CachedObject<S, T>> {
+    objects.get(&(key.namespace.clone(), key.name.clone()))
 }
 
 fn status_patch<K: ManagedResource>(
@@ -381,12 +381,12 @@ fn said(before: &[Condition], next: &[Condition]) -> Option<EventNote> {
 }
 
 fn finalizer_patch(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     key: &ObjectKey,
     hold: FinalizerAction,
     event: Option<EventNote>,
 ) -> Option<ObjectPatch> {
-    let (meta, finalizers, version) = world.about(key)?;
+    let (meta, finalizers, version) = cache.about(key)?;
     let at = finalizers.iter().position(|finalizer| finalizer == api::FINALIZER);
     let steps = match (hold, at) {
         (FinalizerAction::Add, None) if finalizers.is_empty() => {
@@ -421,7 +421,7 @@ fn ready(conditions: &[Condition]) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.kind == ConditionType::Ready)
 }
 
-/// Sends writes and hands back what became of them.
+/// Sends writes and executors back what became of them.
 pub struct ObjectWriter {
     client: Client,
     recorder: Recorder,
@@ -429,7 +429,7 @@ pub struct ObjectWriter {
 }
 
 impl ObjectWriter {
-    /// Returns a reporter that writes with this client and signs its Events with this recorder.
+    /// Returns a writer that writes with this client and signs its Events with this recorder.
     #[must_use]
     pub fn new(client: Client, recorder: Recorder) -> Self {
         Self { client, recorder, writes: JoinSet::new() }

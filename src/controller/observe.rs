@@ -71,30 +71,30 @@ impl Snapshot {
 /// # Errors
 /// When the store can't be read.
 pub async fn observe<S: Store>(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     store: &S,
     keys: &[ObjectKey],
     now: jiff::Timestamp,
 ) -> Result<Vec<(ObjectKey, Snapshot)>, StoreError> {
     let keys: Vec<&ObjectKey> = keys
         .iter()
-        .filter(|key| key.kind != Kind::User || seen_user(world, key).is_some())
-        .filter(|key| world.namespaces.contains_key(&key.namespace))
+        .filter(|key| key.kind != Kind::User || seen_user(cache, key).is_some())
+        .filter(|key| cache.namespaces.contains_key(&key.namespace))
         .collect();
     let names: Vec<UserName> = keys
         .iter()
         .filter(|key| key.kind == Kind::User)
         .map(|key| (key.namespace.clone(), key.name.clone()))
         .collect();
-    let relatives = relatives(world, store, &names).await?;
-    let adoptable = adoptable(world, store, &names, &relatives).await?;
-    let groups = concerned_groups(world, &keys, &relatives, &adoptable);
-    let organizations = organizations(world, store, &keys, &groups).await?;
+    let relatives = relatives(cache, store, &names).await?;
+    let adoptable = adoptable(cache, store, &names, &relatives).await?;
+    let groups = concerned_groups(cache, &keys, &relatives, &adoptable);
+    let organizations = organizations(cache, store, &keys, &groups).await?;
     let others = keys.iter().filter(|key| key.kind != Kind::User);
     let counts = counts(store, &organizations, others.map(|key| &key.namespace).collect()).await?;
     let (relatives, adoptable) = (&relatives, &adoptable);
     let mut snapshots = users(
-        world,
+        cache,
         store,
         &keys,
         Found { organizations: &organizations, relatives, adoptable, now },
@@ -106,12 +106,12 @@ pub async fn observe<S: Store>(
         let counts = counts.get(&key.namespace);
         match key.kind {
             Kind::UserGroup => {
-                snapshots.push((key.clone(), Snapshot::Group(group(world, facts, counts, key))))
+                snapshots.push((key.clone(), Snapshot::Group(group(cache, facts, counts, key))))
             }
             Kind::OrgEmailDomain => {
                 let listed =
                     listed.entry(&key.namespace).or_insert_with(|| Listed::of(facts, counts));
-                snapshots.push((key.clone(), Snapshot::Domain(domain(world, facts, listed, key))));
+                snapshots.push((key.clone(), Snapshot::Domain(domain(cache, facts, listed, key))));
             }
             Kind::User | Kind::Organization | Kind::Secret => {}
         }
@@ -205,11 +205,11 @@ async fn find_control<S: Store>(
 
 /// Returns what decides which default groups an organization gets.
 #[must_use]
-pub fn organization(world: &ClusterCache, namespace: &str) -> organization::DefaultGroupsSnapshot {
-    let is_there = |name: &&str| world.has(&ObjectKey::new(Kind::UserGroup, namespace, *name));
+pub fn organization(cache: &ClusterCache, namespace: &str) -> organization::DefaultGroupsSnapshot {
+    let is_there = |name: &&str| cache.has(&ObjectKey::new(Kind::UserGroup, namespace, *name));
     organization::DefaultGroupsSnapshot {
-        stays: world.namespaces.get(namespace).is_some_and(|seen| !seen.terminating),
-        inhabited: world.is_inhabited(namespace),
+        stays: cache.namespaces.get(namespace).is_some_and(|seen| !seen.terminating),
+        inhabited: cache.is_inhabited(namespace),
         groups: [ADMINISTRATORS, USERS].into_iter().filter(is_there).collect(),
     }
 }
@@ -220,12 +220,12 @@ pub fn organization(world: &ClusterCache, namespace: &str) -> organization::Defa
 /// # Errors
 /// When the store can't be read.
 pub async fn orphaned_records<S: Store>(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     store: &S,
     keys: &[ObjectKey],
 ) -> Result<Vec<ObjectKey>, StoreError> {
     let facts =
-        organizations(world, store, &keys.iter().collect::<Vec<_>>(), &BTreeSet::new()).await?;
+        organizations(cache, store, &keys.iter().collect::<Vec<_>>(), &BTreeSet::new()).await?;
     let mut groups = store.group_names(&facts.keys().cloned().collect::<Vec<_>>()).await?;
     let mut ghosts = vec![];
     for (namespace, facts) in facts {
@@ -236,7 +236,7 @@ pub async fn orphaned_records<S: Store>(
             .listings
             .keys()
             .map(|name| ObjectKey::new(Kind::OrgEmailDomain, &namespace, name));
-        ghosts.extend(groups.chain(listings).filter(|key| !world.has(key)));
+        ghosts.extend(groups.chain(listings).filter(|key| !cache.has(key)));
     }
     Ok(ghosts)
 }
@@ -246,7 +246,7 @@ pub async fn orphaned_records<S: Store>(
 /// # Errors
 /// When the store can't be read.
 pub async fn with_permissions<S: Store>(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     store: &S,
     users: &[UserName],
 ) -> Result<Vec<(Account, Permissions)>, StoreError> {
@@ -257,7 +257,7 @@ pub async fn with_permissions<S: Store>(
         .iter()
         .map(|((namespace, _), account)| (namespace.clone(), account.content.group.clone()))
         .collect();
-    let facts = organizations(world, store, &keys.iter().collect::<Vec<_>>(), &groups).await?;
+    let facts = organizations(cache, store, &keys.iter().collect::<Vec<_>>(), &groups).await?;
     let found = users.iter().filter_map(|user| {
         let account = line.get(user)?;
         let own = inheritance::own(account, |name| line.get(&(user.0.clone(), name.to_owned())));
@@ -281,21 +281,21 @@ pub async fn groups<S: Store>(store: &S, namespaces: &[String]) -> Result<Groups
 }
 
 fn seen_user<'a>(
-    world: &'a ClusterCache,
+    cache: &'a ClusterCache,
     key: &ObjectKey,
 ) -> Option<&'a CachedObject<UserSpec, UserStatus>> {
-    world.users.get(&(key.namespace.clone(), key.name.clone()))
+    cache.users.get(&(key.namespace.clone(), key.name.clone()))
 }
 
 async fn organizations<S: Store>(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     store: &S,
     keys: &[&ObjectKey],
     groups: &BTreeSet<GroupName>,
 ) -> Result<HashMap<String, Arc<OrganizationFacts>>, StoreError> {
     let namespaces: BTreeSet<&String> = keys.iter().map(|key| &key.namespace).collect();
     let presented = namespaces.into_iter().map(|namespace| {
-        let label = world.namespaces.get(namespace).and_then(|seen| seen.customer_id.as_deref());
+        let label = cache.namespaces.get(namespace).and_then(|seen| seen.customer_id.as_deref());
         (namespace.clone(), CustomerId::parse(label.unwrap_or(namespace)))
     });
     let presented: BTreeMap<String, _> = presented.collect();
@@ -309,9 +309,9 @@ async fn organizations<S: Store>(
     let facts = presented.into_iter().map(|(namespace, customer_id)| {
         let facts = OrganizationFacts {
             record: records.remove(&namespace).unwrap_or_default(),
-            deleting_groups: leaving(&world.groups, &namespace),
-            deleting_listings: leaving(&world.domains, &namespace),
-            deleting_users: world.leaving(&namespace),
+            deleting_groups: leaving(&cache.groups, &namespace),
+            deleting_listings: leaving(&cache.domains, &namespace),
+            deleting_users: cache.leaving(&namespace),
             customer_id,
             namespace: namespace.clone(),
         };
@@ -320,25 +320,25 @@ async fn organizations<S: Store>(
     Ok(facts.collect())
 }
 
-fn leaving<S, T>(shelf: &Objects<S, T>, namespace: &str) -> BTreeSet<String> {
-    within(shelf, namespace)
+fn leaving<S, T>(objects: &Objects<S, T>, namespace: &str) -> BTreeSet<String> {
+    within(objects, namespace)
         .filter(|(_, seen)| seen.meta.deleting)
         .map(|(name, _)| name.to_owned())
         .collect()
 }
 
 fn group(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     facts: &OrganizationFacts,
     counts: Option<&Counts>,
     key: &ObjectKey,
 ) -> user_group::GroupSnapshot {
-    let seen = world.groups.get(&(key.namespace.clone(), key.name.clone()));
+    let seen = cache.groups.get(&(key.namespace.clone(), key.name.clone()));
     user_group::GroupSnapshot {
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
         spec: seen.map(|seen| unreadable::group_in_force(&seen.spec, &seen.meta)),
         in_force: facts.record.groups.get(&key.name).cloned(),
-        is_abandoned: world.is_abandoned(&key.namespace),
+        is_abandoned: cache.is_abandoned(&key.namespace),
         members: counts
             .and_then(|counts| counts.members.get(&key.name))
             .copied()
@@ -366,12 +366,12 @@ impl Listed {
 }
 
 fn domain(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     facts: &OrganizationFacts,
     listed: &Listed,
     key: &ObjectKey,
 ) -> org_email_domain::DomainSnapshot {
-    let seen = world.domains.get(&(key.namespace.clone(), key.name.clone()));
+    let seen = cache.domains.get(&(key.namespace.clone(), key.name.clone()));
     org_email_domain::DomainSnapshot {
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
         spec: seen.map(|seen| {
@@ -382,7 +382,7 @@ fn domain(
             )
         }),
         listings: listed.listings.clone(),
-        is_abandoned: world.is_abandoned(&key.namespace),
+        is_abandoned: cache.is_abandoned(&key.namespace),
         users: listed.users.get(&key.name).copied().unwrap_or_default(),
         leaving: facts.deleting_users.clone(),
     }
@@ -401,7 +401,7 @@ struct Found<'a> {
 }
 
 async fn users<S: Store>(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     store: &S,
     keys: &[&ObjectKey],
     found: Found<'_>,
@@ -416,7 +416,7 @@ async fn users<S: Store>(
     let mut heirs = store.heirs(&names).await?;
     let mut snapshots = vec![];
     for key in keys {
-        let Some(seen) = seen_user(world, key) else { continue };
+        let Some(seen) = seen_user(cache, key) else { continue };
         let organization = organizations[&key.namespace].clone();
         let relatives = relatives.get(&key.namespace).cloned().unwrap_or_default();
         let mut heirs =
@@ -425,7 +425,7 @@ async fn users<S: Store>(
         snapshots.push(user::UserSnapshot {
             meta: seen.meta.clone(),
             spec: seen.spec.clone(),
-            email: world
+            email: cache
                 .email(&key.namespace, &key.name)
                 .cloned()
                 .unwrap_or(Err(crate::domain::email::EmailError::LocalPart)),
@@ -448,7 +448,7 @@ async fn users<S: Store>(
             control: AdminCoverage::default(),
         });
     }
-    find_adoptable(world, store, adoptable, &mut snapshots).await?;
+    find_adoptable(cache, store, adoptable, &mut snapshots).await?;
     for snapshot in &mut snapshots {
         let user::UserSnapshot { meta, spec, account, .. } = snapshot;
         meta.unreadable = unreadable::with_wrong_values(&meta.unreadable, spec, account.as_ref());
@@ -457,7 +457,7 @@ async fn users<S: Store>(
     find_departures(store, &mut snapshots).await?;
     find_given_up(store, &mut snapshots).await?;
     find_former(store, &mut snapshots).await?;
-    find_holders(world, store, &mut snapshots).await?;
+    find_holders(cache, store, &mut snapshots).await?;
     Ok(snapshots
         .into_iter()
         .map(|snapshot| {
@@ -470,13 +470,13 @@ async fn users<S: Store>(
 /// Returns the users and everybody whom their permissions or details come from or would, by
 /// namespace.
 async fn relatives<S: Store>(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     store: &S,
     users: &[UserName],
 ) -> Result<HashMap<String, Arc<SourceGraph>>, StoreError> {
     let mut known: BTreeSet<UserName> = BTreeSet::new();
     let mut accounts: HashMap<UserName, Account> = HashMap::new();
-    let mut wanted = declared_line(world, users, &known);
+    let mut wanted = declared_line(cache, users, &known);
     while !wanted.is_empty() {
         accounts.extend(store.inheritance_chain(&wanted).await?);
         known.extend(wanted);
@@ -488,13 +488,13 @@ async fn relatives<S: Store>(
             });
         // Who is followed and has no account leads on by what it declares.
         let followed: Vec<UserName> = followed.filter(|user| !known.contains(user)).collect();
-        wanted = declared_line(world, &followed, &known);
+        wanted = declared_line(cache, &followed, &known);
     }
     let mut relatives: HashMap<String, SourceGraph> = HashMap::new();
     for user in known {
         let relative = SourceNode {
             account: accounts.remove(&user),
-            declared: world.users.get(&user).map(declared),
+            declared: cache.users.get(&user).map(declared),
         };
         relatives.entry(user.0).or_default().insert(user.1, relative);
     }
@@ -506,7 +506,7 @@ async fn relatives<S: Store>(
 
 /// Returns the users and whom they declare to get something from, as far as that leads.
 fn declared_line(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     users: &[UserName],
     known: &BTreeSet<UserName>,
 ) -> Vec<UserName> {
@@ -516,7 +516,7 @@ fn declared_line(
         if known.contains(&user) || !line.insert(user.clone()) {
             continue;
         }
-        let Some(seen) = world.users.get(&user) else { continue };
+        let Some(seen) = cache.users.get(&user) else { continue };
         let source =
             seen.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
         let names = source
@@ -534,7 +534,7 @@ fn declared(seen: &CachedObject<UserSpec, UserStatus>) -> DeclaredSource {
 
 /// Looks up the accounts that users without one name as those that they are to take over.
 async fn adoptable<S: Store>(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     store: &S,
     names: &[UserName],
     relatives: &HashMap<String, Arc<SourceGraph>>,
@@ -544,7 +544,7 @@ async fn adoptable<S: Store>(
             .get(namespace)
             .and_then(|relatives| relatives.get(name)?.account.as_ref())
             .is_some();
-        let seen = world
+        let seen = cache
             .users
             .get(&(namespace.clone(), name.clone()))
             .filter(|seen| !has_one && !seen.meta.deleting)?;
@@ -563,7 +563,7 @@ async fn adoptable<S: Store>(
 /// Returns the groups that objects are judged by: those that are looked at, and those that users
 /// are in or ask for.
 fn concerned_groups(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     keys: &[&ObjectKey],
     relatives: &HashMap<String, Arc<SourceGraph>>,
     adoptable: &HashMap<AccountId, Account>,
@@ -578,7 +578,7 @@ fn concerned_groups(
                     .get(&key.namespace)
                     .and_then(|relatives| relatives.get(&key.name)?.account.as_ref());
                 groups.extend(account.map(of));
-                let asked = seen_user(world, key).map(|seen| seen.spec.group_ref.name.clone());
+                let asked = seen_user(cache, key).map(|seen| seen.spec.group_ref.name.clone());
                 groups.extend(asked.map(|group| (key.namespace.clone(), group)));
             }
             Kind::Secret | Kind::Organization | Kind::OrgEmailDomain => {}
@@ -590,7 +590,7 @@ fn concerned_groups(
 /// Looks up which accounts users without one take over: those that nobody owns who is there. And
 /// whether the ids that accounts for directories' entries are to have are free.
 async fn find_adoptable<S: Store>(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     store: &S,
     found: &HashMap<AccountId, Account>,
     snapshots: &mut [user::UserSnapshot],
@@ -619,7 +619,7 @@ async fn find_adoptable<S: Store>(
             continue;
         };
         let place = (account.namespace.clone(), account.owner.name.clone());
-        if world.has(&ObjectKey::new(Kind::User, &place.0, &place.1)) {
+        if cache.has(&ObjectKey::new(Kind::User, &place.0, &place.1)) {
             snapshot.not_adoptable = Some(NotAdoptable::Owned(place.1));
         } else {
             snapshot.account = Some(account.clone());
@@ -728,7 +728,7 @@ async fn find_former<S: Store>(
 
 /// Looks up who has the login names and addresses that are asked for and not had.
 async fn find_holders<S: Store>(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     store: &S,
     snapshots: &mut [user::UserSnapshot],
 ) -> Result<(), StoreError> {
@@ -741,14 +741,14 @@ async fn find_holders<S: Store>(
         return Ok(());
     }
     let holders = store.find(&wanted).await?;
-    let mut addresses = Addresses { world, store, known: HashMap::new() };
+    let mut addresses = Addresses { cache, store, known: HashMap::new() };
     for key in wanted.iter().filter(|key| matches!(key, AccountKey::Email { .. })) {
         addresses.note(key.clone(), holders.get(key).cloned());
     }
     for snapshot in snapshots {
         let login_holder = login_key(snapshot).and_then(|key| holders.get(&key));
         snapshot.login_holder =
-            login_holder.map(|account| Holder::of(account, has_user(world, account)));
+            login_holder.map(|account| Holder::of(account, has_user(cache, account)));
         if let Some(first) = email_key(snapshot) {
             snapshot.contest = contest(&mut addresses, snapshot.account.as_ref(), first).await?;
         }
@@ -758,7 +758,7 @@ async fn find_holders<S: Store>(
 
 /// Who has which address: many may stand in line for the same ones, and each is looked up once.
 struct Addresses<'a, S> {
-    world: &'a ClusterCache,
+    cache: &'a ClusterCache,
     store: &'a S,
     known: HashMap<AccountKey, Option<EmailHolder>>,
 }
@@ -766,8 +766,8 @@ struct Addresses<'a, S> {
 impl<S: Store> Addresses<'_, S> {
     fn note(&mut self, key: AccountKey, account: Option<Account>) {
         let rival = |account| EmailHolder {
-            asks_for: moving_to(self.world, &account),
-            is_declared: has_user(self.world, &account),
+            asks_for: moving_to(self.cache, &account),
+            is_declared: has_user(self.cache, &account),
             account: Arc::new(account),
         };
         self.known.insert(key, account.map(rival));
@@ -824,21 +824,21 @@ async fn contest<S: Store>(
 }
 
 /// Whether a `User` of an account's owner's name is there.
-fn has_user(world: &ClusterCache, account: &Account) -> bool {
-    let is_presumed = world.presumes_owners && !account.owner.uid.is_empty();
+fn has_user(cache: &ClusterCache, account: &Account) -> bool {
+    let is_presumed = cache.presumes_owners && !account.owner.uid.is_empty();
     is_presumed
-        || seen_user(world, &ObjectKey::new(Kind::User, &account.namespace, &account.owner.name))
+        || seen_user(cache, &ObjectKey::new(Kind::User, &account.namespace, &account.owner.name))
             .is_some()
 }
 
 /// Returns the address that an account's `User` asks for, if that is another one and may be
 /// applied.
-fn moving_to(world: &ClusterCache, account: &Account) -> Option<Email> {
+fn moving_to(cache: &ClusterCache, account: &Account) -> Option<Email> {
     let key = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
-    let seen = seen_user(world, &key)?;
+    let seen = seen_user(cache, &key)?;
     let Meta { uid, has_finalizer: held, paused, deleting, .. } = &seen.meta;
     let free = *uid == account.owner.uid && *held && !paused && !deleting;
-    let declared = world.email(&key.namespace, &key.name)?.clone().ok()?;
+    let declared = cache.email(&key.namespace, &key.name)?.clone().ok()?;
     let asks_for = own_email(Some(account), &declared).unwrap_or(declared);
     (free && !account.transaction.in_flight() && asks_for != account.content.email)
         .then_some(asks_for)

@@ -102,7 +102,7 @@ pub struct Reconciler<S> {
     store: S,
     settings: Settings,
     metrics: Arc<Metrics>,
-    world: ClusterCache,
+    cache: ClusterCache,
     queue: WorkQueue,
     /// The users whose heirs are to be looked at, by lane and namespace: whose heirs they are
     /// together is found once.
@@ -169,7 +169,7 @@ pub struct Reconciler<S> {
 }
 
 impl<S: Store> Reconciler<S> {
-    /// Returns a pipeline that starts to work once every scope was listed.
+    /// Returns a reconciler that starts to work once every scope was listed.
     pub fn new(store: S, settings: Settings, scopes: Vec<Scope>, metrics: Arc<Metrics>) -> Self {
         let mut provisioning =
             Provisioning::new(settings.directories.iter().cloned()).begun(Instant::now());
@@ -191,7 +191,7 @@ impl<S: Store> Reconciler<S> {
             clocks: Clocks::new(settings.clock, ServerClock::unread()),
             settings,
             metrics,
-            world: ClusterCache::default(),
+            cache: ClusterCache::default(),
             queue: WorkQueue::default(),
             heirs_of: BTreeMap::new(),
             relisted: BTreeSet::new(),
@@ -214,7 +214,7 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Returns the same pipeline, which compares its clock with the API server's.
+    /// Returns the same reconciler, which compares its clock with the API server's.
     #[must_use]
     pub fn with_server_clock(self, server: ServerClock) -> Self {
         Self { clocks: Clocks::new(self.settings.clock, server), ..self }
@@ -305,7 +305,7 @@ impl<S: Store> Reconciler<S> {
         self.scan_due = true;
         let kinds = [Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
         let keys: Vec<ObjectKey> =
-            kinds.into_iter().flat_map(|kind| self.world.keys(kind, None)).collect();
+            kinds.into_iter().flat_map(|kind| self.cache.keys(kind, None)).collect();
         self.enqueue_low(keys);
     }
 
@@ -325,10 +325,10 @@ impl<S: Store> Reconciler<S> {
     fn find_dependants(&mut self) {
         let now = Instant::now();
         for namespace in std::mem::take(&mut self.relisted) {
-            self.enqueue(self.world.keys(Kind::OrgEmailDomain, Some(&namespace)));
+            self.enqueue(self.cache.keys(Kind::OrgEmailDomain, Some(&namespace)));
         }
         for ((lane, namespace), users) in std::mem::take(&mut self.heirs_of) {
-            for heir in self.world.heirs(&namespace, users.iter().map(String::as_str)) {
+            for heir in self.cache.heirs(&namespace, users.iter().map(String::as_str)) {
                 self.queue.put(heir, lane, now);
             }
         }
@@ -339,7 +339,7 @@ impl<S: Store> Reconciler<S> {
         keys.into_iter().for_each(|key| self.queue.enqueue(key, now));
     }
 
-    /// Takes what is due through the pipeline, what others depend on first. Returns whether the
+    /// Takes what is due through the reconciler, what others depend on first. Returns whether the
     /// store could be used.
     pub async fn run_once(&mut self) -> bool {
         let mut in_use = true;
@@ -362,7 +362,7 @@ impl<S: Store> Reconciler<S> {
             return false;
         }
         self.find_dependants();
-        let mut budget = RoundBudget::new(&self.world);
+        let mut budget = RoundBudget::new(&self.cache);
         let due = self.queue.take_within(Instant::now(), BATCH, |lane, key| budget.room(lane, key));
         // Whom an application held up a moment ago may be held up again, and holds up nobody else's
         // commit.
@@ -416,11 +416,11 @@ impl<S: Store> Reconciler<S> {
         if keys.is_empty() {
             return Ok(());
         }
-        let unowned = keys.iter().filter(|key| self.world.is_unowned(key));
+        let unowned = keys.iter().filter(|key| self.cache.is_unowned(key));
         let unowned: Vec<_> =
             unowned.map(|key| (key.namespace.clone(), key.name.clone())).collect();
         self.look_at_unowned(&unowned).await.map_err(|error| (error, keys.to_vec()))?;
-        let observed = observe::observe(&self.world, &self.store, keys, self.clocks.now()).await;
+        let observed = observe::observe(&self.cache, &self.store, keys, self.clocks.now()).await;
         let mut observed = observed.map_err(|error| (error, keys.to_vec()))?;
         observed.iter_mut().for_each(|(key, snapshot)| self.add_what_is_under_way(key, snapshot));
         let (mut decided, later) = decide(observed, NAMED);
@@ -481,14 +481,14 @@ impl<S: Store> Reconciler<S> {
                 Some(Ok(receipt)) => {
                     match &receipt {
                         Receipt::Account(account) => {
-                            self.world.record_applied(&key, Some(in_force(account)));
+                            self.cache.record_applied(&key, Some(in_force(account)));
                             if decision.plan.as_ref().is_some_and(Plan::creates)
                                 && account.revision == Revision(1)
                             {
                                 self.provisioning.created(account.id, Instant::now());
                             }
                         }
-                        Receipt::Deleted(_) => _ = self.world.record_applied(&key, None),
+                        Receipt::Deleted(_) => _ = self.cache.record_applied(&key, None),
                         Receipt::Done => {}
                     }
                     self.enqueue_dependents(&snapshot, decision.plan.as_ref(), &receipt);
@@ -571,7 +571,7 @@ impl<S: Store> Reconciler<S> {
             let in_force = user.account.as_ref().map(in_force);
             let follows = in_force.as_ref().and_then(|account| account.follows.clone());
             let undeclared = follows.is_some() && follows.as_deref() != user::follows(&user.spec);
-            if self.world.record_applied(key, in_force) {
+            if self.cache.record_applied(key, in_force) {
                 if undeclared {
                     // Nobody could know until now that those behind it are behind whom it follows.
                     self.look_at_heirs(Priority::Low, &key.namespace, &key.name);
@@ -666,7 +666,7 @@ impl<S: Store> Reconciler<S> {
                 ObjectUpdate::Hold { hold, farewell: self.final_events.get(&uid).cloned() }
             }
         };
-        let lane = report.lane(&self.world, &key);
+        let lane = report.lane(&self.cache, &key);
         self.slots.put(key, uid, report, lane, Instant::now());
     }
 
@@ -676,12 +676,12 @@ impl<S: Store> Reconciler<S> {
         if keys.is_empty() {
             return Ok(());
         }
-        let ghosts = observe::orphaned_records(&self.world, &self.store, &keys).await?;
+        let ghosts = observe::orphaned_records(&self.cache, &self.store, &keys).await?;
         self.enqueue(ghosts);
         for key in keys {
             self.queue.succeeded(&key);
             for name in
-                organization::missing_groups(&observe::organization(&self.world, &key.namespace))
+                organization::missing_groups(&observe::organization(&self.cache, &key.namespace))
             {
                 if self.pending_default_groups.insert((key.namespace.clone(), name)) {
                     let group = Box::new(default_group(&key.namespace, name));
@@ -718,9 +718,9 @@ impl<S: Store> Reconciler<S> {
         trouble: StoreTrouble,
         is_planned: bool,
     ) {
-        let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
+        let uid = self.cache.about(key).map(|(meta, ..)| meta.uid.clone());
         let (Some(uid), Some(mut report)) =
-            (uid, store_unavailable_status(&self.world, key, trouble, is_planned))
+            (uid, store_unavailable_status(&self.cache, key, trouble, is_planned))
         else {
             return;
         };
@@ -741,9 +741,9 @@ impl<S: Store> Reconciler<S> {
     pub fn writes(&mut self) -> Vec<Write> {
         let mut writes = self.others.split_off(self.others.len().saturating_sub(self.slots.room()));
         for (key, uid, report) in self.slots.take(Instant::now()) {
-            match object_writer::patch(&self.world, &key, &uid, report, self.clocks.now()) {
+            match object_writer::patch(&self.cache, &key, &uid, report, self.clocks.now()) {
                 Some(patch) => {
-                    let version = self.world.version(&key);
+                    let version = self.cache.version(&key);
                     self.slots.begin(key, version);
                     writes.push(Write::Patch(patch));
                 }
@@ -764,13 +764,13 @@ impl<S: Store> Reconciler<S> {
             self.relist = Some(Relist::RolledBack);
         }
         let changed = match answer {
-            WriteResult::User(user) => self.world.see_answer(*user),
-            WriteResult::Group(group) => self.world.see_answer(*group),
-            WriteResult::Domain(domain) => self.world.see_answer(*domain),
+            WriteResult::User(user) => self.cache.see_answer(*user),
+            WriteResult::Group(group) => self.cache.see_answer(*group),
+            WriteResult::Domain(domain) => self.cache.see_answer(*domain),
             WriteResult::Done => None,
             WriteResult::Released { uid } => {
                 self.final_events.remove(&uid);
-                self.world.see_released(&key, &uid);
+                self.cache.see_released(&key, &uid);
                 None
             }
             WriteResult::Conflict => return self.try_again(key, now),
@@ -794,7 +794,7 @@ impl<S: Store> Reconciler<S> {
 
     /// Looks at an object again whose write came to nothing, the later the more often that was so.
     fn try_again(&mut self, key: ObjectKey, now: Instant) {
-        if key.kind == Kind::Organization || self.world.about(&key).is_some() {
+        if key.kind == Kind::Organization || self.cache.about(&key).is_some() {
             let at = self.slots.failed(&key, now);
             self.queue.enqueue(key, at);
         }
@@ -805,7 +805,7 @@ impl<S: Store> Reconciler<S> {
         match news {
             ClusterEvent::RolledBack { kind, known, found } => self.roll_back(kind, known, found),
             ClusterEvent::ListStarted(scope) => {
-                let known = self.world.keys(scope.kind, scope.namespace.as_deref());
+                let known = self.cache.keys(scope.kind, scope.namespace.as_deref());
                 let list =
                     ListUnderWay { missing: known.into_iter().collect(), told: HashSet::new() };
                 self.lists.insert(scope, list);
@@ -819,7 +819,7 @@ impl<S: Store> Reconciler<S> {
                 }
                 if self.unlisted.remove(&scope) && self.unlisted.is_empty() {
                     tracing::info!(
-                        users = self.world.users.len(),
+                        users = self.cache.users.len(),
                         "everything was listed, starting to work"
                     );
                     self.resync();
@@ -828,7 +828,7 @@ impl<S: Store> Reconciler<S> {
             ClusterEvent::Deleted(key, version) => {
                 self.note_told(&key);
                 // The object of this name that is known may be the next one already.
-                if version == 0 || self.world.version(&key) <= version {
+                if version == 0 || self.cache.version(&key) <= version {
                     self.remove(&key);
                 }
             }
@@ -858,7 +858,7 @@ impl<S: Store> Reconciler<S> {
             return;
         }
         let is_first = self.unlisted.contains(&listing.scope);
-        let contradicts = self.world.contradicts(&key, object.version(), listing.version);
+        let contradicts = self.cache.contradicts(&key, object.version(), listing.version);
         match contradicts.filter(|_| !is_first) {
             Some(known) => {
                 self.roll_back(key.kind, known, object.version());
@@ -907,11 +907,11 @@ impl<S: Store> Reconciler<S> {
     fn take_object(&mut self, object: ClusterEvent, origin: Origin) {
         match object {
             ClusterEvent::Namespace(namespace) => {
-                if let Some(key) = self.world.see_namespace(&namespace, origin) {
+                if let Some(key) = self.cache.see_namespace(&namespace, origin) {
                     let within = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
                     let keys: Vec<_> = within
                         .into_iter()
-                        .flat_map(|kind| self.world.keys(kind, Some(&key.namespace)))
+                        .flat_map(|kind| self.cache.keys(kind, Some(&key.namespace)))
                         .collect();
                     self.enqueue(keys.into_iter().chain([key]));
                 }
@@ -920,8 +920,8 @@ impl<S: Store> Reconciler<S> {
             ClusterEvent::Group(group) => self.upsert(*group, origin),
             ClusterEvent::Domain(domain) => self.upsert(*domain, origin),
             ClusterEvent::Secret { key, seen } => {
-                if self.world.see_secret(&key, seen, origin) {
-                    self.enqueue(self.world.of_secret(&key.namespace, &key.name));
+                if self.cache.see_secret(&key, seen, origin) {
+                    self.enqueue(self.cache.of_secret(&key.namespace, &key.name));
                 }
             }
             ClusterEvent::RolledBack { .. }
@@ -939,12 +939,12 @@ impl<S: Store> Reconciler<S> {
             object.meta().name.clone().unwrap_or_default(),
         );
         let key = ObjectKey::new(K::KIND, name.0, name.1);
-        let standing = |world: &ClusterCache| {
+        let standing = |cache: &ClusterCache| {
             let takes_account =
-                key.kind == Kind::User && world.takes_account(&key.namespace, &key.name);
-            world.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting, takes_account))
+                key.kind == Kind::User && cache.takes_account(&key.namespace, &key.name);
+            cache.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting, takes_account))
         };
-        let before = standing(&self.world);
+        let before = standing(&self.cache);
         if let Some((uid, ..)) =
             before.as_ref().filter(|(uid, ..)| object.meta().uid.as_ref() != Some(uid))
         {
@@ -952,9 +952,9 @@ impl<S: Store> Reconciler<S> {
             self.final_events.remove(uid);
             self.clear_in_flight(uid);
         }
-        if let Some(key) = self.world.upsert(object, origin) {
+        if let Some(key) = self.cache.upsert(object, origin) {
             if key.kind == Kind::User {
-                let after = standing(&self.world);
+                let after = standing(&self.cache);
                 self.enqueue_after_upsert(&key, before != after);
             }
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
@@ -963,9 +963,9 @@ impl<S: Store> Reconciler<S> {
             // A group on its way out takes no new members: those who wait to join are told.
             let place = (key.namespace.clone(), key.name.clone());
             if key.kind == Kind::UserGroup
-                && self.world.groups.get(&place).is_some_and(|group| group.meta.deleting)
+                && self.cache.groups.get(&place).is_some_and(|group| group.meta.deleting)
             {
-                self.enqueue(self.world.of_group(&key.namespace, &key.name));
+                self.enqueue(self.cache.of_group(&key.namespace, &key.name));
             }
             self.enqueue([key, organization]);
         }
@@ -980,14 +980,14 @@ impl<S: Store> Reconciler<S> {
         self.forget_refusals(key);
         self.put_aside.remove(key);
         self.passwords.forget(key);
-        let uid = self.world.about(key).map(|(meta, ..)| meta.uid.clone());
+        let uid = self.cache.about(key).map(|(meta, ..)| meta.uid.clone());
         if let Some(uid) = uid {
             self.final_events.remove(&uid);
             self.clear_in_flight(&uid);
         }
-        let in_force = self.world.in_force(&key.namespace, &key.name).cloned();
+        let in_force = self.cache.in_force(&key.namespace, &key.name).cloned();
         let others = if key.kind == Kind::User { self.others_who_ask(key) } else { vec![] };
-        if self.world.remove(key) {
+        if self.cache.remove(key) {
             // An account that it left behind is told of otherwise.
             self.enqueue(others);
             if let Some(AppliedLinks { group, follows, owner_uid: _ }) =
@@ -995,7 +995,7 @@ impl<S: Store> Reconciler<S> {
             {
                 // An account that was let go of counts again.
                 let soon = Instant::now() + COUNT_DEBOUNCE;
-                let listings = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
+                let listings = self.cache.keys(Kind::OrgEmailDomain, Some(&key.namespace));
                 let source = follows.map(|name| ObjectKey::new(Kind::User, &key.namespace, name));
                 let counting = listings
                     .into_iter()
@@ -1005,15 +1005,15 @@ impl<S: Store> Reconciler<S> {
             }
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
             let dependants = match key.kind {
-                Kind::UserGroup => self.world.of_group(&key.namespace, &key.name),
+                Kind::UserGroup => self.cache.of_group(&key.namespace, &key.name),
                 Kind::User => {
                     self.enqueue_waiting_for_administrator(&key.namespace);
                     self.enqueue_abandoned(&key.namespace);
                     self.look_at_heirs(Priority::High, &key.namespace, &key.name);
-                    self.world.copiers(&key.namespace, &key.name)
+                    self.cache.copiers(&key.namespace, &key.name)
                 }
                 Kind::Secret => {
-                    return self.enqueue(self.world.of_secret(&key.namespace, &key.name));
+                    return self.enqueue(self.cache.of_secret(&key.namespace, &key.name));
                 }
                 Kind::OrgEmailDomain | Kind::Organization => vec![],
             };
@@ -1123,7 +1123,7 @@ fn default_group(namespace: &str, name: &str) -> UserGroup {
 
 /// Returns the status of an object with pending work while the store doesn't take it.
 fn store_unavailable_status(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     key: &ObjectKey,
     trouble: StoreTrouble,
     is_planned: bool,
@@ -1132,13 +1132,13 @@ fn store_unavailable_status(
     let place = (key.namespace.clone(), key.name.clone());
     match key.kind {
         Kind::User => pending
-            .status(world.users.get(&place))
+            .status(cache.users.get(&place))
             .map(|status| ObjectUpdate::User(Box::new(status))),
         Kind::UserGroup => pending
-            .status(world.groups.get(&place))
+            .status(cache.groups.get(&place))
             .map(|status| ObjectUpdate::Group(Box::new(status))),
         Kind::OrgEmailDomain => pending
-            .status(world.domains.get(&place))
+            .status(cache.domains.get(&place))
             .map(|status| ObjectUpdate::Domain(Box::new(status))),
         Kind::Organization | Kind::Secret => None,
     }

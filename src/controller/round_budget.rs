@@ -23,7 +23,7 @@ const BYTES_PER_TURN: u64 = 8 << 10;
 /// What the objects of a round have to be read for: each account and group counts once, however
 /// many are judged by it.
 pub(crate) struct RoundBudget<'a> {
-    world: &'a ClusterCache,
+    cache: &'a ClusterCache,
     read: HashSet<ObjectKey>,
     bytes: u64,
     /// How much was read when somebody who asked was taken last.
@@ -31,8 +31,8 @@ pub(crate) struct RoundBudget<'a> {
 }
 
 impl<'a> RoundBudget<'a> {
-    pub(crate) fn new(world: &'a ClusterCache) -> Self {
-        Self { world, read: HashSet::new(), bytes: 0, asked: 0 }
+    pub(crate) fn new(cache: &'a ClusterCache) -> Self {
+        Self { cache, read: HashSet::new(), bytes: 0, asked: 0 }
     }
 
     /// Takes an object into the round if there is room for one: returns what it costs its
@@ -61,12 +61,12 @@ impl<'a> RoundBudget<'a> {
     /// Reads a user, its group, and whom its permissions and details come from, as far as that
     /// leads.
     fn read_user(&mut self, key: &ObjectKey) {
-        let world = self.world;
+        let cache = self.cache;
         let mut next = vec![key.name.clone()];
         while let Some(name) = next.pop() {
             let place = (key.namespace.clone(), name);
-            let Some(seen) = world.users.get(&place) else { continue };
-            let in_force = world.in_force(&place.0, &place.1);
+            let Some(seen) = cache.users.get(&place) else { continue };
+            let in_force = cache.in_force(&place.0, &place.1);
             if place.1 == key.name {
                 let groups =
                     [Some(&seen.spec.group_ref.name), in_force.map(|account| &account.group)];
@@ -88,7 +88,7 @@ impl<'a> RoundBudget<'a> {
 
     fn read_group(&mut self, key: ObjectKey) {
         let size =
-            self.world.groups.get(&(key.namespace.clone(), key.name.clone())).map(|seen| seen.size);
+            self.cache.groups.get(&(key.namespace.clone(), key.name.clone())).map(|seen| seen.size);
         if self.read.insert(key) {
             self.bytes += size.unwrap_or_default();
         }
@@ -112,17 +112,17 @@ mod tests {
         ObjectKey::new(Kind::User, "acme", format!("u{number}"))
     }
 
-    fn world(many: usize, spec: impl Fn(usize) -> Value) -> ClusterCache {
-        let mut world = ClusterCache::default();
+    fn cache(many: usize, spec: impl Fn(usize) -> Value) -> ClusterCache {
+        let mut cache = ClusterCache::default();
         for number in 0..many {
-            world.upsert(user(&format!("u{number}"), &spec(number)), Origin::Anew);
+            cache.upsert(user(&format!("u{number}"), &spec(number)), Origin::Anew);
         }
-        world
+        cache
     }
 
     /// Returns how many of so many there is room for, and what they cost.
-    fn taken(world: &ClusterCache, many: usize) -> (usize, u64) {
-        let mut budget = RoundBudget::new(world);
+    fn taken(cache: &ClusterCache, many: usize) -> (usize, u64) {
+        let mut budget = RoundBudget::new(cache);
         let costs: Vec<u64> =
             (0..many).filter_map(|number| budget.room(Priority::High, &key(number))).collect();
         (costs.len(), costs.iter().sum())
@@ -130,17 +130,17 @@ mod tests {
 
     #[test]
     fn a_round_has_room_for_many_small_users_and_few_large_ones() {
-        let small = world(256, |_| json!({"groupRef": {"name": "users"}}));
+        let small = cache(256, |_| json!({"groupRef": {"name": "users"}}));
         assert_eq!(taken(&small, 256), (256, 256));
         let teams: Vec<String> = (0..64).map(|number| format!("{number:0128}")).collect();
-        let (many, cost) = taken(&world(256, |_| json!({"teams": teams})), 256);
+        let (many, cost) = taken(&cache(256, |_| json!({"teams": teams})), 256);
         assert!((150..200).contains(&many) && cost >= 2 * 150, "{many} at {cost}");
     }
 
     #[test]
     fn those_on_one_loop_are_read_together_and_cost_their_organization_what_they_are() {
         let next = |number| json!({"permissions": {"from": {"name": format!("u{}", (number + 1) % 9000), "mode": "Inherit"}}});
-        let looped = world(9000, next);
+        let looped = cache(9000, next);
         let (many, cost) = taken(&looped, 256);
         assert_eq!(many, 256, "all that are read anyway have room");
         assert!(cost > 800, "{cost}");
@@ -155,7 +155,7 @@ mod tests {
     #[tokio::test]
     async fn who_asks_for_more_than_a_round_leaves_room_to_what_follows() {
         let next = |number| json!({"permissions": {"from": {"name": format!("u{}", (number + 1) % 9000), "mode": "Inherit"}}});
-        let looped = world(9000, next);
+        let looped = cache(9000, next);
         let mut queue = crate::workqueue::WorkQueue::<ObjectKey>::default();
         let now = tokio::time::Instant::now();
         let heir = ObjectKey::new(Kind::User, "other", "alice");

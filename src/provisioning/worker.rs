@@ -10,7 +10,7 @@ use super::queue::ProvisioningTask;
 use super::secret_source::SecretSource;
 use crate::provisioning::{Directory, DirectoryError, Entry, Groups, Provisioned};
 
-/// Brings entries to directories and hands back what they answered.
+/// Brings entries to directories and executors back what they answered.
 pub struct ProvisioningWorker {
     directories: Vec<Directory>,
     passwords: Arc<dyn SecretSource>,
@@ -22,7 +22,7 @@ pub struct ProvisioningWorker {
 pub type ProvisioningAnswer = (String, Entry, Result<Provisioned, DirectoryError>);
 
 impl ProvisioningWorker {
-    /// Returns a courier to these directories, with this reader for those that take passwords'
+    /// Returns a worker to these directories, with this reader for those that take passwords'
     /// text.
     #[must_use]
     pub fn new(directories: Vec<Directory>, passwords: Arc<dyn SecretSource>) -> Self {

@@ -39,14 +39,14 @@ const fn row(
 /// The roles, in the order of the letters, by the groups they are bound to. All but the viewer may
 /// write any Secret and namespace as far as Kubernetes is concerned.
 const ROLES: [(&str, &[&str]); 8] = [
-    ("administrator", &["administrators", "hands"]),
-    ("helpdesk", &["helpdesk", "hands"]),
-    ("billing approver and helpdesk", &["approvers", "helpdesk", "hands"]),
-    ("password writer", &["password-writers", "hands"]),
-    ("editor", &["editors", "hands"]),
+    ("administrator", &["administrators", "executors"]),
+    ("helpdesk", &["helpdesk", "executors"]),
+    ("billing approver and helpdesk", &["approvers", "helpdesk", "executors"]),
+    ("password writer", &["password-writers", "executors"]),
+    ("editor", &["editors", "executors"]),
     ("viewer", &["viewers"]),
-    ("claimer", &["claimers", "hands"]),
-    ("releaser and editor", &["releasers", "editors", "hands"]),
+    ("claimer", &["claimers", "executors"]),
+    ("releaser and editor", &["releasers", "editors", "executors"]),
 ];
 
 const USERS: &str = "administer usergroups/users";
@@ -899,17 +899,17 @@ pub(crate) fn may(groups: &[&str], namespace: &str, need: &str) -> bool {
 }
 
 /// Makes a group for each need of the matrix, named as the need is, whose members have that verb
-/// and nothing else; and the group `hands`, whose members may write Secrets and namespaces as far
+/// and nothing else; and the group `executors`, whose members may write Secrets and namespaces as far
 /// as Kubernetes is concerned.
 fn with_groups() {
     static BOUND: LazyLock<()> = LazyLock::new(|| {
         let needs: BTreeSet<&str> =
             ALL.iter().flat_map(|rows| rows.iter()).flat_map(|row| row.needs).copied().collect();
-        let hands = [
+        let executors = [
             json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "update", "patch", "delete"]}),
             json!({"apiGroups": [""], "resources": ["namespaces", "namespaces/status"], "verbs": ["create", "update", "patch"]}),
         ];
-        bind("hands", None, 0, &json!(hands));
+        bind("executors", None, 0, &json!(executors));
         for (number, need) in needs.iter().enumerate() {
             let (verb, resource, name) = parts(need);
             let names: Vec<&str> = name.into_iter().collect();
@@ -981,11 +981,11 @@ fn check(rows: &[Row]) {
                 _ => cell(role, groups, need.as_deref()),
             }
         }
-        let hands = ["editors", "hands"];
-        cell("somebody with exactly the verbs", &[&hands, row.needs].concat(), None);
+        let executors = ["editors", "executors"];
+        cell("somebody with exactly the verbs", &[&executors, row.needs].concat(), None);
         for need in row.needs {
             let others: Vec<_> =
-                row.needs.iter().copied().filter(|other| other != need).chain(hands).collect();
+                row.needs.iter().copied().filter(|other| other != need).chain(executors).collect();
             cell(&format!("somebody without {need}"), &others, Some(&missing(need)));
         }
         cell("an administrator of the cluster", &["system:masters"], None);

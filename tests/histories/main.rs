@@ -1,7 +1,7 @@
 //! Random histories of operators that die and are replaced while their requests to a directory are
 //! still under way.
 //!
-//! [`steps`] writes what happens, [`player`] plays it with the real pipeline on one store,
+//! [`steps`] writes what happens, [`player`] plays it with the real reconciler on one store,
 //! [`directory`] carries out what arrives there, and [`oracles`] look after each write of a status
 //! and each arrival: nobody may log in whom the status calls disabled or whose `User` is gone, and
 //! nobody who is Ready has more rights than the status says for longer than a moment. Once nothing
@@ -121,7 +121,7 @@ fn history(seed: u64) -> Vec<Step> {
 /// Plays the histories of these seeds, on every core. Returns those that break a promise, in their
 /// order.
 fn broken(seeds: &[u64], planted: Option<Planted>) -> Vec<(u64, Breach)> {
-    let hands = std::thread::available_parallelism().map_or(1, usize::from);
+    let executors = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let work = || {
         let mine = std::iter::from_fn(|| seeds.get(next.fetch_add(1, Ordering::Relaxed)).copied());
@@ -131,7 +131,7 @@ fn broken(seeds: &[u64], planted: Option<Planted>) -> Vec<(u64, Breach)> {
         .collect::<Vec<_>>()
     };
     let mut all: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..hands).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..executors).map(|_| scope.spawn(work)).collect();
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });
     all.sort_by_key(|(seed, _)| *seed);

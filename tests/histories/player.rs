@@ -53,7 +53,7 @@ type Answer = (usize, String, Entry, Result<Provisioned, DirectoryError>);
 /// An operator that another has taken over from, and that hasn't noticed yet.
 struct Former {
     number: usize,
-    pipeline: Reconciler<FlakyStore>,
+    reconciler: Reconciler<FlakyStore>,
     tasks: Vec<AbortHandle>,
     /// When it looks next whether members changed something, by which it learns that its claim has
     /// ended.
@@ -186,9 +186,9 @@ impl Player {
             }
             Step::Replace => {
                 let (number, tasks) = (self.leader, std::mem::take(&mut self.tasks));
-                let pipeline = self.succeed();
+                let reconciler = self.succeed();
                 let looks_at = Instant::now() + MEMBERS_SEEN;
-                self.former.push(Former { number, pipeline, tasks, looks_at });
+                self.former.push(Former { number, reconciler, tasks, looks_at });
             }
             Step::Down(is_down) => self.directory.lock().set_down(*is_down),
             Step::Trouble(name, trouble) => {
@@ -215,14 +215,14 @@ impl Player {
             self.cluster.send_writes();
             self.hear();
             self.cluster.judge_passwords();
-            let deliveries = self.cluster.pipeline().deliveries().await;
+            let deliveries = self.cluster.reconciler().deliveries().await;
             let tasks = deliveries
                 .into_iter()
                 .map(|delivery| self.send(self.leader, delivery))
                 .collect::<Vec<_>>();
             self.tasks.extend(tasks);
             self.cluster.relist();
-            let mut is_busy = round(self.cluster.pipeline()).await;
+            let mut is_busy = round(self.cluster.reconciler()).await;
             is_busy |= self.work_of_former().await;
             if !is_busy && self.due().is_none_or(|due| due > Instant::now()) {
                 return;
@@ -236,17 +236,17 @@ impl Player {
     async fn work_of_former(&mut self) -> bool {
         let mut is_busy = false;
         for mut former in std::mem::take(&mut self.former) {
-            former.pipeline.writes();
-            former.pipeline.questions();
-            for delivery in former.pipeline.deliveries().await {
+            former.reconciler.writes();
+            former.reconciler.questions();
+            for delivery in former.reconciler.deliveries().await {
                 former.tasks.push(self.send(former.number, delivery));
             }
-            is_busy |= round(&mut former.pipeline).await;
+            is_busy |= round(&mut former.reconciler).await;
             if former.looks_at <= Instant::now() {
                 former.looks_at += MEMBERS_SEEN;
-                former.pipeline.poll_self_service().await;
+                former.reconciler.poll_self_service().await;
             }
-            if former.pipeline.take_superseded().is_some() {
+            if former.reconciler.take_superseded().is_some() {
                 former.tasks.iter().for_each(AbortHandle::abort);
                 self.directory.lock().note(|| format!("operator {} notices", former.number));
             } else {
@@ -277,9 +277,9 @@ impl Player {
     }
 
     fn take(&mut self, (number, name, entry, answer): Answer) {
-        let pipeline = match self.former.iter_mut().find(|former| former.number == number) {
-            Some(former) => &mut former.pipeline,
-            None if number == self.leader => self.cluster.pipeline(),
+        let reconciler = match self.former.iter_mut().find(|former| former.number == number) {
+            Some(former) => &mut former.reconciler,
+            None if number == self.leader => self.cluster.reconciler(),
             None => return,
         };
         self.directory.lock().note(|| {
@@ -288,20 +288,21 @@ impl Player {
                 entry.account, entry.revision
             )
         });
-        pipeline.on_provisioned(&name, &entry, answer);
+        reconciler.on_provisioned(&name, &entry, answer);
     }
 
     fn due(&mut self) -> Option<Instant> {
-        let dues =
-            |pipeline: &Reconciler<FlakyStore>| [pipeline.errands_due(), pipeline.round_due()];
+        let dues = |reconciler: &Reconciler<FlakyStore>| {
+            [reconciler.errands_due(), reconciler.round_due()]
+        };
         let former = self
             .former
             .iter()
             .flat_map(|former| {
-                [former.looks_at].into_iter().chain(dues(&former.pipeline).into_iter().flatten())
+                [former.looks_at].into_iter().chain(dues(&former.reconciler).into_iter().flatten())
             })
             .min();
-        dues(self.cluster.pipeline()).into_iter().flatten().chain(former).min()
+        dues(self.cluster.reconciler()).into_iter().flatten().chain(former).min()
     }
 
     /// Lets time go by.
@@ -431,10 +432,10 @@ fn text(value: &Value) -> String {
 }
 
 /// Lets an operator do its round if one is due.
-async fn round(pipeline: &mut Reconciler<FlakyStore>) -> bool {
-    let is_due = pipeline.round_due().is_some_and(|due| due <= Instant::now());
+async fn round(reconciler: &mut Reconciler<FlakyStore>) -> bool {
+    let is_due = reconciler.round_due().is_some_and(|due| due <= Instant::now());
     if is_due {
-        pipeline.run_once().await;
+        reconciler.run_once().await;
     }
     is_due
 }

@@ -1,7 +1,7 @@
 //! Random organizations against a model of how permissions are inherited, cloned and copied.
 //!
 //! [`steps`] writes scripts of what happens to an organization; [`organization`] plays them on the
-//! real pipeline and a store; [`law`] says what must be in force, by resources alone.
+//! real reconciler and a store; [`reference`] says what must be in force, by resources alone.
 //!
 //! # What the law allows between quiet points
 //!

@@ -1,4 +1,4 @@
-//! A script played on the real pipeline, and everything that is looked at once it is quiet.
+//! A script played on the real reconciler, and everything that is looked at once it is quiet.
 
 use std::time::Duration;
 

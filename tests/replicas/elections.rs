@@ -120,13 +120,13 @@ fn of_many_who_want_it_at_once_one_has_it_at_a_time() {
             let (holders, times) = (holders.clone(), times.clone());
             all.spawn(async move {
                 for _ in 0..3 {
-                    let tenure = elector.acquire(|_| ()).await;
+                    let leadership = elector.acquire(|_| ()).await;
                     assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0, "two have it");
                     tokio::time::sleep(Duration::from_millis(5)).await;
-                    assert!(tenure.is_current());
+                    assert!(leadership.is_current());
                     assert_eq!(holders.fetch_sub(1, Ordering::SeqCst), 1, "two had it");
                     times.fetch_add(1, Ordering::SeqCst);
-                    tenure.let_go().await;
+                    leadership.let_go().await;
                 }
             });
         }
@@ -202,7 +202,7 @@ fn a_holder_that_is_cut_off_ends_before_another_begins() {
 #[test]
 fn what_somebody_else_writes_on_a_lease_or_its_deletion_costs_nobody_their_place() {
     let organization = Organization::new();
-    let tenure = acquire(&elector(&organization, "first"));
+    let leadership = acquire(&elector(&organization, "first"));
     patch(&organization, &json!({"metadata": {"labels": {"team": "acme"}}}));
     until_renewed(&organization);
     assert_eq!(
@@ -217,7 +217,7 @@ fn what_somebody_else_writes_on_a_lease_or_its_deletion_costs_nobody_their_place
     });
     assert_eq!(again.spec.unwrap().holder_identity.as_deref(), Some("first"));
     until_renewed(&organization);
-    assert!(tenure.is_current());
+    assert!(leadership.is_current());
 }
 
 #[test]
@@ -230,9 +230,9 @@ fn a_ghost_that_somebody_wrote_into_a_lease_keeps_nobody_away_for_longer_than_a_
         json!({"holderIdentity": "x".repeat(1 << 19), "leaseDurationSeconds": null, "renewTime": null, "acquireTime": null}),
     ] {
         let organization = Organization::new();
-        let tenure = acquire(&elector(&organization, "first"));
+        let leadership = acquire(&elector(&organization, "first"));
         patch(&organization, &json!({"spec": ghost}));
-        assert!(matches!(run(tenure.lost()), LeadershipLost::Taken(by) if by.len() < 300));
+        assert!(matches!(run(leadership.lost()), LeadershipLost::Taken(by) if by.len() < 300));
         let begun = Instant::now();
         let mut looks = vec![];
         let next = run(elector(&organization, "next").acquire(|look| looks.push(look)));
@@ -283,10 +283,10 @@ fn a_lease_that_is_filled_to_the_brim_is_taken_and_renewed_all_the_same() {
 #[test]
 fn what_the_holder_knows_of_itself_takes_the_place_of_what_somebody_wrote() {
     let organization = Organization::new();
-    let tenure = acquire(&elector(&organization, "first"));
+    let leadership = acquire(&elector(&organization, "first"));
     let annotations = || lease(&organization)["metadata"]["annotations"].clone();
     assert_eq!(annotations()["roster.rs/claimed-by"], Value::Null, "it has yet to claim the store");
-    tenure.progress().send_replace(CommitPosition { epoch: 7, commits: 3 });
+    leadership.progress().send_replace(CommitPosition { epoch: 7, commits: 3 });
     crate::support::eventually("its claim is noted", || {
         (annotations()["roster.rs/claimed-by"] == "first").then_some(())
     });
@@ -299,7 +299,7 @@ fn what_the_holder_knows_of_itself_takes_the_place_of_what_somebody_wrote() {
             == own)
             .then_some(())
     });
-    assert!(tenure.is_current());
+    assert!(leadership.is_current());
     let mut looks = vec![];
     let second = elector(&organization, "second");
     let waited = run(async {
@@ -317,13 +317,13 @@ fn a_lease_that_was_given_to_another_or_emptied_is_lost() {
         [("second", LeadershipLost::Taken("second".to_owned())), ("", LeadershipLost::Emptied)]
     {
         let organization = Organization::new();
-        let tenure = acquire(&elector(&organization, "first"));
+        let leadership = acquire(&elector(&organization, "first"));
         patch(&organization, &json!({"spec": {"holderIdentity": holder}}));
         let begun = Instant::now();
-        assert_eq!(run(tenure.lost()), expected);
+        assert_eq!(run(leadership.lost()), expected);
         assert!(begun.elapsed() < RHYTHM.deadline, "it is noticed at the next renewal");
-        assert!(!tenure.is_current());
-        run(tenure.let_go());
+        assert!(!leadership.is_current());
+        run(leadership.let_go());
         assert_eq!(
             lease(&organization)["spec"]["holderIdentity"],
             holder,
@@ -362,10 +362,10 @@ fn the_operators_account_may_hold_leases_in_its_own_namespace_alone() {
     let namespaces = [organization.name.clone()].into();
     let at_home = LeaderElector::new(operator.clone(), "roster-system", &namespaces, "first")
         .with_timings(RHYTHM);
-    let tenure = acquire(&at_home);
+    let leadership = acquire(&at_home);
     run(async { tokio::time::sleep(2 * RHYTHM.renewal).await });
-    assert!(tenure.is_current());
-    run(tenure.let_go());
+    assert!(leadership.is_current());
+    run(leadership.let_go());
     let elsewhere = elector_with(operator, &organization, "first");
     assert!(
         run(async { tokio::time::timeout(2 * RHYTHM.look, elsewhere.acquire(|_| ())).await })

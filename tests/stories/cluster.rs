@@ -1,4 +1,4 @@
-//! An API server of a hundred lines, for objects of one namespace, around the real pipeline and a
+//! An API server of a hundred lines, for objects of one namespace, around the real reconciler and a
 //! store.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +43,7 @@ const DIRECTORY: &str = "directory";
 pub(crate) struct Cluster<S> {
     objects: BTreeMap<(String, String), Value>,
     pub(crate) store: S,
-    pipeline: Reconciler<S>,
+    reconciler: Reconciler<S>,
     counter: u64,
     happened: Vec<String>,
     writes: usize,
@@ -110,7 +110,7 @@ impl<S: Store + Clone> Cluster<S> {
         let clock = Clock::running_from("2026-11-02T09:00:00Z".parse().unwrap());
         let mut cluster = Self {
             objects: BTreeMap::new(),
-            pipeline: pipeline(&store, &[], clock),
+            reconciler: reconciler(&store, &[], clock),
             store,
             counter: 0,
             happened: vec![],
@@ -156,7 +156,7 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Lets a member change something of themselves, as an application does.
     pub(crate) async fn change_self(&mut self, name: &str, field: &str, value: &str) {
-        self.pipeline.poll_self_service().await;
+        self.reconciler.poll_self_service().await;
         let accounts = self.store.list(None).await.unwrap();
         let account = accounts
             .iter()
@@ -183,7 +183,7 @@ impl<S: Store + Clone> Cluster<S> {
         if let Err(refusal) = &answers[0] {
             self.happened.push(format!("{name} may not change {field}: {refusal}"));
         }
-        self.pipeline.poll_self_service().await;
+        self.reconciler.poll_self_service().await;
     }
 
     /// Lets the next writes to the API server be done, and their answers get lost.
@@ -210,7 +210,7 @@ impl<S: Store + Clone> Cluster<S> {
     /// Starts the operator anew on the same store.
     pub(crate) fn restart(&mut self) {
         let directories: &[&str] = if self.directory.is_some() { &[DIRECTORY] } else { &[] };
-        self.pipeline = pipeline(&self.store, directories, self.clock);
+        self.reconciler = reconciler(&self.store, directories, self.clock);
         (self.is_behind, self.newest) = (false, self.counter);
         self.list();
     }
@@ -280,15 +280,15 @@ impl<S: Store + Clone> Cluster<S> {
     pub(crate) fn hand_over(&mut self, store: S) -> Reconciler<S> {
         let directories: &[&str] = if self.directory.is_some() { &[DIRECTORY] } else { &[] };
         self.store = store;
-        let next = pipeline(&self.store, directories, self.clock);
-        let former = std::mem::replace(&mut self.pipeline, next);
+        let next = reconciler(&self.store, directories, self.clock);
+        let former = std::mem::replace(&mut self.reconciler, next);
         self.list();
         former
     }
 
     /// Returns the operator, for who lets it work step by step.
-    pub(crate) fn pipeline(&mut self) -> &mut Reconciler<S> {
-        &mut self.pipeline
+    pub(crate) fn reconciler(&mut self) -> &mut Reconciler<S> {
+        &mut self.reconciler
     }
 
     /// Puts a Secret with this password in, or takes it away.
@@ -329,7 +329,7 @@ impl<S: Store + Clone> Cluster<S> {
     fn tell(&mut self, news: ClusterEvent) {
         if !self.is_behind {
             self.newest = self.newest.max(self.counter);
-            self.pipeline.apply_event(news);
+            self.reconciler.apply_event(news);
         }
     }
 
@@ -363,7 +363,7 @@ impl<S: Store + Clone> Cluster<S> {
     pub(crate) fn notice(&mut self) {
         if std::mem::take(&mut self.is_behind) {
             if self.counter < self.newest {
-                self.pipeline.apply_event(ClusterEvent::RolledBack {
+                self.reconciler.apply_event(ClusterEvent::RolledBack {
                     kind: Kind::User,
                     known: self.newest,
                     found: self.counter,
@@ -376,7 +376,7 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Lists everything where the operator asks for it.
     pub(crate) fn relist(&mut self) {
-        while let Some(why) = self.pipeline.take_relist() {
+        while let Some(why) = self.reconciler.take_relist() {
             if self.is_behind && why == Relist::Resync && self.counter < self.newest {
                 self.notice();
                 continue;
@@ -431,13 +431,13 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Answers what is asked about passwords.
     pub(crate) fn judge_passwords(&mut self) {
-        for (key, question) in self.pipeline.questions() {
+        for (key, question) in self.reconciler.questions() {
             let secret = self.secrets.get(&question.reference.name).cloned();
             let verdict = secret.map_or(CheckResult::Missing, |secret| {
                 passwords::verdict(&self.hashing, secret, &question)
             });
             self.happened.push(format!("judged the password of {}", key.name));
-            self.pipeline.on_password_checked(&key, question, verdict);
+            self.reconciler.on_password_checked(&key, question, verdict);
         }
     }
 
@@ -447,7 +447,7 @@ impl<S: Store + Clone> Cluster<S> {
         if self.directory.as_ref().is_some_and(|directory| directory.days == Day::Played) {
             return;
         }
-        for ProvisioningTask { directory: name, entry, .. } in self.pipeline.deliveries().await {
+        for ProvisioningTask { directory: name, entry, .. } in self.reconciler.deliveries().await {
             let Some(directory) = &mut self.directory else { panic!("there is no directory") };
             let answer = match directory.days {
                 Day::Silent | Day::Played => continue,
@@ -485,7 +485,7 @@ impl<S: Store + Clone> Cluster<S> {
                     }
                 }
             };
-            self.pipeline.on_provisioned(&name, &entry, answer);
+            self.reconciler.on_provisioned(&name, &entry, answer);
         }
     }
 
@@ -498,18 +498,18 @@ impl<S: Store + Clone> Cluster<S> {
     fn list(&mut self) {
         scopes()
             .into_iter()
-            .for_each(|scope| self.pipeline.apply_event(ClusterEvent::ListStarted(scope)));
+            .for_each(|scope| self.reconciler.apply_event(ClusterEvent::ListStarted(scope)));
         let objects = [&self.namespace].into_iter().chain(self.objects.values()).map(news);
         let listed: Vec<ClusterEvent> =
             objects.chain(self.secrets.keys().map(|name| self.secret(name))).collect();
         for item in listed {
             let scope = Scope { kind: item.key().expect("it is an object").kind, namespace: None };
             let listing = Arc::new(WatchListing { scope, version: self.counter });
-            self.pipeline.apply_event(ClusterEvent::Listed { listing, item: Box::new(item) });
+            self.reconciler.apply_event(ClusterEvent::Listed { listing, item: Box::new(item) });
         }
         scopes()
             .into_iter()
-            .for_each(|scope| self.pipeline.apply_event(ClusterEvent::ListCompleted(scope)));
+            .for_each(|scope| self.reconciler.apply_event(ClusterEvent::ListCompleted(scope)));
     }
 
     /// Puts an object in, new or changed.
@@ -596,14 +596,14 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Takes the writes that are due.
     pub(crate) fn send_writes(&mut self) {
-        for write in self.pipeline.writes() {
+        for write in self.reconciler.writes() {
             self.take(write);
         }
     }
 
     /// Returns why the operator may not work any more, if it may not.
     pub(crate) fn deposed(&mut self) -> Option<StoreError> {
-        self.pipeline.take_superseded()
+        self.reconciler.take_superseded()
     }
 
     /// Returns what the directory has, an entry a line.
@@ -618,12 +618,12 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Lets the operator look whether members changed something, as it does every few seconds.
     pub(crate) async fn see_members(&mut self) {
-        self.pipeline.poll_self_service().await;
+        self.reconciler.poll_self_service().await;
     }
 
     /// Has the operator list everything anew, which isn't over yet.
     pub(crate) fn begin_to_list_anew(&mut self) {
-        self.pipeline.apply_event(ClusterEvent::RolledBack {
+        self.reconciler.apply_event(ClusterEvent::RolledBack {
             kind: Kind::User,
             known: self.newest + 1,
             found: self.newest,
@@ -634,12 +634,14 @@ impl<S: Store + Clone> Cluster<S> {
     pub(crate) async fn work(&mut self) -> bool {
         self.relist();
         let quiet_until = Instant::now() + Duration::from_secs(30);
-        let due =
-            [self.pipeline.errands_due(), self.pipeline.round_due()].into_iter().flatten().min();
+        let due = [self.reconciler.errands_due(), self.reconciler.round_due()]
+            .into_iter()
+            .flatten()
+            .min();
         let Some(due) = due.filter(|due| *due < quiet_until) else { return false };
         tokio::time::sleep_until(due).await;
-        if self.pipeline.round_due().is_some_and(|due| due <= Instant::now()) {
-            self.pipeline.run_once().await;
+        if self.reconciler.round_due().is_some_and(|due| due <= Instant::now()) {
+            self.reconciler.run_once().await;
         }
         true
     }
@@ -653,7 +655,7 @@ impl<S: Store + Clone> Cluster<S> {
                 if !self.objects.contains_key(&place(&group)) {
                     self.put(group);
                 }
-                self.pipeline.on_write_result(organization, WriteResult::Done);
+                self.reconciler.on_write_result(organization, WriteResult::Done);
             }
             Write::Event { key, said, .. } => self.happened.push(format!(
                 "event {}/{} {}",
@@ -663,7 +665,7 @@ impl<S: Store + Clone> Cluster<S> {
             )),
             Write::Patch(patch) if self.failing_writes > 0 => {
                 self.failing_writes -= 1;
-                self.pipeline.on_write_result(patch.key, failed());
+                self.reconciler.on_write_result(patch.key, failed());
             }
             Write::Patch(patch) => {
                 if let Some(said) = patch.event {
@@ -673,12 +675,12 @@ impl<S: Store + Clone> Cluster<S> {
                 }
                 let place = (<&str>::from(patch.key.kind).to_owned(), patch.key.name.clone());
                 let Some(object) = self.objects.get_mut(&place) else {
-                    self.pipeline.on_write_result(patch.key, WriteResult::Conflict);
+                    self.reconciler.on_write_result(patch.key, WriteResult::Conflict);
                     return;
                 };
                 let steps: json_patch::Patch = serde_json::from_value(patch.steps).unwrap();
                 if json_patch::patch(object, &steps).is_err() {
-                    self.pipeline.on_write_result(patch.key, WriteResult::Conflict);
+                    self.reconciler.on_write_result(patch.key, WriteResult::Conflict);
                     return;
                 }
                 self.changed(&place);
@@ -690,7 +692,7 @@ impl<S: Store + Clone> Cluster<S> {
                     None => self.objects.get(&place).map_or(WriteResult::Conflict, answer),
                 };
                 self.newest = self.newest.max(answer.version());
-                self.pipeline.on_write_result(patch.key, answer);
+                self.reconciler.on_write_result(patch.key, answer);
             }
         }
     }
@@ -813,7 +815,7 @@ fn scopes() -> Vec<Scope> {
     KINDS.map(|kind| Scope { kind, namespace: None }).to_vec()
 }
 
-fn pipeline<S: Store + Clone>(store: &S, directories: &[&str], clock: Clock) -> Reconciler<S> {
+fn reconciler<S: Store + Clone>(store: &S, directories: &[&str], clock: Clock) -> Reconciler<S> {
     let settings = Settings {
         resync: RESYNC,
         directory_resync: DIRECTORY_RESYNC,

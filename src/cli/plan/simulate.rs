@@ -118,14 +118,14 @@ pub(super) async fn settled(
     now: Timestamp,
 ) -> Result<Settled, Failure> {
     let Copy { before, organizations, store } = copy;
-    let world = world(declared, &organizations, &before.accounts);
+    let cache = cache(declared, &organizations, &before.accounts);
     let deadline = now.checked_add(DEADLINE).unwrap_or(now);
     let occasion = CommitTime { now, deadline };
     let keys = declared.keys();
     // Each pass settles somebody, and whoever waits for others has as many passes as there are
     // others; an edit that begins two transactions takes two.
     for _ in 0..2 * keys.len() + 2 {
-        let Pass { changed, refused, decisions } = pass(&world, &store, &keys, occasion).await?;
+        let Pass { changed, refused, decisions } = pass(&cache, &store, &keys, occasion).await?;
         if changed {
             continue;
         }
@@ -153,14 +153,14 @@ struct Pass {
 }
 
 async fn pass(
-    world: &ClusterCache,
+    cache: &ClusterCache,
     store: &MemoryStore,
     keys: &[ObjectKey],
     occasion: CommitTime,
 ) -> Result<Pass, Failure> {
     let mut pass = Pass::default();
     for group in keys.chunk_by(|a, b| a.kind == b.kind).flat_map(|kind| kind.chunks(BATCH)) {
-        let mut observed = observe::observe(world, store, group, occasion.now).await?;
+        let mut observed = observe::observe(cache, store, group, occasion.now).await?;
         observed.iter_mut().for_each(|(_, snapshot)| take_password_for_granted(snapshot));
         let (decided, later) = decide(observed, usize::MAX);
         pass.changed |= !later.is_empty();
@@ -198,13 +198,13 @@ pub(super) fn has_password_of_secret(account: &Account) -> bool {
 }
 
 /// Returns the declared objects as a cluster would have them, held by our finalizer.
-fn world(
+fn cache(
     declared: &Manifests,
     organizations: &[Organization],
     accounts: &[Account],
 ) -> ClusterCache {
-    let mut world = ClusterCache::default();
-    world.presumes_owners = true;
+    let mut cache = ClusterCache::default();
+    cache.presumes_owners = true;
     for Organization { namespace, customer_id } in organizations {
         // A label that isn't a customer ID is refused as such.
         let label = declared
@@ -215,7 +215,7 @@ fn world(
         let labels = Some([(CUSTOMER_ID.to_owned(), label)].into());
         let metadata =
             ObjectMeta { name: Some(namespace.clone()), labels, ..ObjectMeta::default() };
-        world.see_namespace(&Namespace { metadata, ..Namespace::default() }, Origin::Anew);
+        cache.see_namespace(&Namespace { metadata, ..Namespace::default() }, Origin::Anew);
     }
     let owners: HashMap<(&str, &str), &Account> = accounts
         .iter()
@@ -227,20 +227,20 @@ fn world(
         match declaration.object.clone() {
             Some(Object::User(mut user)) => {
                 user.metadata = held(&user.metadata, key, owned);
-                world.upsert(Lenient::from(*user), Origin::Anew);
+                cache.upsert(Lenient::from(*user), Origin::Anew);
             }
             Some(Object::Group(mut group)) => {
                 group.metadata = held(&group.metadata, key, None);
-                world.upsert(Lenient::from(*group), Origin::Anew);
+                cache.upsert(Lenient::from(*group), Origin::Anew);
             }
             Some(Object::Domain(mut domain)) => {
                 domain.metadata = held(&domain.metadata, key, None);
-                world.upsert(Lenient::from(*domain), Origin::Anew);
+                cache.upsert(Lenient::from(*domain), Origin::Anew);
             }
             None => {}
         }
     }
-    world
+    cache
 }
 
 /// Returns an object's metadata as if it was there: as the owner of the account of its name, unless

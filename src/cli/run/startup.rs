@@ -119,7 +119,7 @@ impl Startup {
     }
 
     /// Waits until nobody else works.
-    pub(super) async fn tenure(
+    pub(super) async fn leadership(
         &self,
         client: Client,
         (health, metrics): (&Health, &Metrics),
@@ -147,20 +147,20 @@ impl Startup {
             told = !led;
             health.stand_by(look != Look::Unanswered && led);
         };
-        let tenure = elector.acquire(looked).await;
+        let leadership = elector.acquire(looked).await;
         metrics.leader_unclaimed.set(0);
         health.progress(false);
-        tenure
+        leadership
     }
 
     /// Opens the store and claims it. What may come right by itself is waited for.
     pub(super) async fn claim(
         &self,
         client: &Client,
-        tenure: &Leadership,
+        leadership: &Leadership,
         health: &Health,
     ) -> Result<SqlStore, RunError> {
-        let mut claimed = Box::pin(self.claimed(client, tenure, health));
+        let mut claimed = Box::pin(self.claimed(client, leadership, health));
         loop {
             match timeout(HEARTBEAT, &mut claimed).await {
                 Ok(claimed) => return claimed,
@@ -172,16 +172,19 @@ impl Startup {
     async fn claimed(
         &self,
         client: &Client,
-        tenure: &Leadership,
+        leadership: &Leadership,
         health: &Health,
     ) -> Result<SqlStore, RunError> {
-        let claim =
-            Claim { cluster: cluster(client).await, known: tenure.known(), ..self.claim.clone() };
+        let claim = Claim {
+            cluster: cluster(client).await,
+            known: leadership.known(),
+            ..self.claim.clone()
+        };
         let (mut waiting, mut since) = (Retry::default(), None);
         loop {
             let error = match self.attempt(&claim).await {
                 Ok((mut store, reign)) => {
-                    store.tell_progress(tenure.progress());
+                    store.tell_progress(leadership.progress());
                     tell(&claim, &reign);
                     return Ok(store);
                 }

@@ -250,7 +250,7 @@ async fn a_holder_that_hasnt_claimed_the_store_is_told_from_one_that_works() {
 async fn a_tenure_ends_at_its_time_also_when_nobody_says_so() {
     let (announce, standing) =
         watch::channel(LeaseState::Until(Instant::now() + Duration::from_secs(7)));
-    let tenure = Leadership {
+    let leadership = Leadership {
         lease: Some(HeldLease {
             standing,
             let_go: oneshot::channel().0,
@@ -259,15 +259,15 @@ async fn a_tenure_ends_at_its_time_also_when_nobody_says_so() {
         }),
     };
     tokio::time::advance(Duration::from_secs(6)).await;
-    assert!(tenure.is_current());
+    assert!(leadership.is_current());
     announce.send(LeaseState::Until(Instant::now() + Duration::from_secs(7))).unwrap();
     tokio::time::advance(Duration::from_secs(6)).await;
-    assert!(tenure.is_current());
+    assert!(leadership.is_current());
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert!(!tenure.is_current());
-    assert_eq!(tenure.lost().await, LeadershipLost::Late);
+    assert!(!leadership.is_current());
+    assert_eq!(leadership.lost().await, LeadershipLost::Late);
     announce.send(LeaseState::Lost(LeadershipLost::Taken("other".to_owned()))).unwrap();
-    assert_eq!(tenure.lost().await, LeadershipLost::Taken("other".to_owned()));
+    assert_eq!(leadership.lost().await, LeadershipLost::Taken("other".to_owned()));
     drop(announce);
     assert!(Leadership::unelected().is_current() && !Leadership::unelected().has_successors());
 }

@@ -29,8 +29,8 @@ impl<S: Store> Reconciler<S> {
     pub(super) async fn compare(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
         for page in self.provisioning.pages_due(now) {
-            let total = self.world.owners_known();
-            let names = self.world.owners_after(page.after.as_ref(), page.from, Page::size(total));
+            let total = self.cache.owners_known();
+            let names = self.cache.owners_after(page.after.as_ref(), page.from, Page::size(total));
             match self.read(&names).await {
                 Ok(found) => {
                     let accounts: Vec<Comparable> = found.into_iter().map(comparable).collect();
@@ -47,13 +47,13 @@ impl<S: Store> Reconciler<S> {
 
     /// Returns accounts with their permissions, without those that can't be read.
     async fn read(&self, names: &[UserName]) -> Result<Vec<(Account, Permissions)>, StoreError> {
-        match observe::with_permissions(&self.world, &self.store, names).await {
+        match observe::with_permissions(&self.cache, &self.store, names).await {
             Err(error) if error.is_about_data() => {}
             found => return found,
         }
         let mut found = vec![];
         for name in names {
-            match observe::with_permissions(&self.world, &self.store, std::slice::from_ref(name))
+            match observe::with_permissions(&self.cache, &self.store, std::slice::from_ref(name))
                 .await
             {
                 Err(error) if error.is_about_data() => {}
@@ -67,7 +67,7 @@ impl<S: Store> Reconciler<S> {
     pub(super) fn tell_of_drift(&mut self) {
         for drift in self.provisioning.take_drift() {
             let directory = &drift.directory;
-            let uid = self.world.about(&drift.user).map(|(meta, ..)| meta.uid.clone());
+            let uid = self.cache.about(&drift.user).map(|(meta, ..)| meta.uid.clone());
             let has_user = uid.as_ref() == Some(&drift.owner);
             tracing::warn!(directory, account = %drift.account, uid = has_user.then_some(&drift.owner), "somebody else changed an entry in a directory, it is put back");
             self.metrics.drifted(directory);

@@ -1,6 +1,6 @@
 //! Who is looked at because of what became of others.
 //!
-//! Dependants are found through the world's index, and what only follows stands behind what
+//! Dependants are found through the cache's index, and what only follows stands behind what
 //! somebody waits for.
 
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ impl<S: Store> Reconciler<S> {
                 let kinds = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
                 let all: Vec<_> = kinds
                     .into_iter()
-                    .flat_map(|kind| self.world.keys(kind, Some(&key.namespace)))
+                    .flat_map(|kind| self.cache.keys(kind, Some(&key.namespace)))
                     .collect();
                 self.enqueue_low(all);
             }
@@ -57,7 +57,7 @@ impl<S: Store> Reconciler<S> {
                 self.gather_counts(user, after);
             }
             Snapshot::Group(group) => {
-                self.enqueue_low(self.world.of_group(&group.meta.namespace, &group.meta.name));
+                self.enqueue_low(self.cache.of_group(&group.meta.namespace, &group.meta.name));
                 self.enqueue_waiting_for_administrator(&group.meta.namespace);
             }
             Snapshot::Domain(domain) => {
@@ -75,7 +75,7 @@ impl<S: Store> Reconciler<S> {
                 let concerned: BTreeSet<String> = before.into_iter().chain(after).collect();
                 let users: Vec<_> = concerned
                     .iter()
-                    .flat_map(|domain| self.world.of_domain(namespace, domain))
+                    .flat_map(|domain| self.cache.of_domain(namespace, domain))
                     .collect();
                 self.relisted.insert(namespace.clone());
                 self.enqueue(users);
@@ -97,11 +97,11 @@ impl<S: Store> Reconciler<S> {
         if has_another_owner
             || after.is_none_or(|after| after.content.email != before.content.email)
         {
-            waiting.extend(self.world.asking_for_email(&meta.namespace, &before.content.email));
+            waiting.extend(self.cache.asking_for_email(&meta.namespace, &before.content.email));
         }
         if has_another_owner || after.is_none() {
             waiting.extend(
-                self.world.asking_for_username(&meta.namespace, before.login_name.parts().0),
+                self.cache.asking_for_username(&meta.namespace, before.login_name.parts().0),
             );
         }
         self.enqueue(waiting.into_iter().filter(|key| key.name != meta.name));
@@ -127,8 +127,8 @@ impl<S: Store> Reconciler<S> {
             self.look_at_heirs(Priority::Low, namespace, name);
         }
         if before.is_some() != after.is_some() {
-            self.enqueue(self.world.followers(namespace, name));
-            self.enqueue(self.world.copiers(namespace, name));
+            self.enqueue(self.cache.followers(namespace, name));
+            self.enqueue(self.cache.copiers(namespace, name));
         }
         self.enqueue_waiting_for_administrator(namespace);
     }
@@ -150,7 +150,7 @@ impl<S: Store> Reconciler<S> {
         for (EmailHolder { account, .. }, moved) in user.contest.rivals.iter().zip(moves) {
             let namespace = &account.namespace;
             self.enqueue([ObjectKey::new(Kind::User, namespace, &account.owner.name)]);
-            self.enqueue(self.world.asking_for_email(namespace, &account.content.email));
+            self.enqueue(self.cache.asking_for_email(namespace, &account.content.email));
             for email in [&account.content.email, &moved.to] {
                 if let Some(name) = listing_of(&user.organization.record.listings, email.domain()) {
                     self.queue.enqueue(ObjectKey::new(Kind::OrgEmailDomain, namespace, name), soon);
@@ -183,7 +183,7 @@ impl<S: Store> Reconciler<S> {
         let after = after.map(uses).unwrap_or_default();
         let now = Instant::now();
         for key in before.symmetric_difference(&after) {
-            let goes = self.world.about(key).is_some_and(|(meta, ..)| meta.deleting);
+            let goes = self.cache.about(key).is_some_and(|(meta, ..)| meta.deleting);
             self.queue.enqueue(key.clone(), if goes { now } else { now + COUNT_DEBOUNCE });
         }
     }
@@ -192,14 +192,14 @@ impl<S: Store> Reconciler<S> {
     /// reason, and who waits to follow it.
     fn enqueue_after_deletion(&mut self, key: &ObjectKey) {
         let place = (key.namespace.clone(), key.name.clone());
-        let Some(user) = self.world.users.get(&place) else { return };
-        let mut concerned = self.world.keys(Kind::OrgEmailDomain, Some(&key.namespace));
-        let in_force = self.world.in_force(&key.namespace, &key.name);
+        let Some(user) = self.cache.users.get(&place) else { return };
+        let mut concerned = self.cache.keys(Kind::OrgEmailDomain, Some(&key.namespace));
+        let in_force = self.cache.in_force(&key.namespace, &key.name);
         let group = in_force.map_or(&user.spec.group_ref.name, |account| &account.group);
         concerned.push(ObjectKey::new(Kind::UserGroup, &key.namespace, group));
         let source = in_force.and_then(|account| account.follows.clone());
         concerned.extend(source.map(|name| ObjectKey::new(Kind::User, &key.namespace, name)));
-        let goes = |key: &ObjectKey| self.world.about(key).is_some_and(|(meta, ..)| meta.deleting);
+        let goes = |key: &ObjectKey| self.cache.about(key).is_some_and(|(meta, ..)| meta.deleting);
         let (going, staying): (Vec<_>, Vec<_>) = concerned.into_iter().partition(goes);
         self.enqueue(going);
         // They count it no more.
@@ -211,10 +211,10 @@ impl<S: Store> Reconciler<S> {
 
     /// Wakes what may go with its namespace because no `User` is left there.
     pub(super) fn enqueue_abandoned(&mut self, namespace: &str) {
-        if self.world.is_abandoned(namespace) {
-            let groups = self.world.keys(Kind::UserGroup, Some(namespace));
+        if self.cache.is_abandoned(namespace) {
+            let groups = self.cache.keys(Kind::UserGroup, Some(namespace));
             self.enqueue(
-                groups.into_iter().chain(self.world.keys(Kind::OrgEmailDomain, Some(namespace))),
+                groups.into_iter().chain(self.cache.keys(Kind::OrgEmailDomain, Some(namespace))),
             );
         }
     }
@@ -223,14 +223,14 @@ impl<S: Store> Reconciler<S> {
     /// are told whether it is there.
     pub(super) fn others_who_ask(&self, key: &ObjectKey) -> Vec<ObjectKey> {
         let ObjectKey { namespace, name, .. } = key;
-        let Some(user) = self.world.users.get(&(namespace.clone(), name.clone())) else {
+        let Some(user) = self.cache.users.get(&(namespace.clone(), name.clone())) else {
             return vec![];
         };
-        let email = self.world.email(namespace, name).and_then(|email| email.as_ref().ok());
+        let email = self.cache.email(namespace, name).and_then(|email| email.as_ref().ok());
         let mut others =
-            email.map(|email| self.world.asking_for_email(namespace, email)).unwrap_or_default();
+            email.map(|email| self.cache.asking_for_email(namespace, email)).unwrap_or_default();
         others.extend(
-            self.world.asking_for_username(namespace, user.spec.username.as_ref().unwrap_or(name)),
+            self.cache.asking_for_username(namespace, user.spec.username.as_ref().unwrap_or(name)),
         );
         others.retain(|other| other.name != *name);
         others
@@ -240,13 +240,13 @@ impl<S: Store> Reconciler<S> {
     /// on by what it declares.
     pub(super) fn enqueue_after_upsert(&mut self, key: &ObjectKey, came_or_goes: bool) {
         let place = (key.namespace.clone(), key.name.clone());
-        let Some(user) = self.world.users.get(&place) else { return };
+        let Some(user) = self.cache.users.get(&place) else { return };
         let (leaving, declares) = (user.meta.deleting, user.status.account_id.is_none());
         if came_or_goes && leaving {
             self.enqueue_after_deletion(key);
         } else if came_or_goes || declares {
             self.look_at_heirs(Priority::Low, &key.namespace, &key.name);
-            self.enqueue_low(self.world.copiers(&key.namespace, &key.name));
+            self.enqueue_low(self.cache.copiers(&key.namespace, &key.name));
         }
     }
 }

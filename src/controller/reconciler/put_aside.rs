@@ -55,7 +55,7 @@ impl<S: Store> Reconciler<S> {
     pub(super) fn isolate(&mut self, key: ObjectKey, snapshot: &Snapshot, trouble: StoreTrouble) {
         let times = self.put_aside.add(&key);
         if times == FOR_SURE {
-            let uid = self.world.about(&key).map(|(meta, ..)| meta.uid.clone()).unwrap_or_default();
+            let uid = self.cache.about(&key).map(|(meta, ..)| meta.uid.clone()).unwrap_or_default();
             let (kind, namespace, why) = (<&str>::from(key.kind), &key.namespace, said(trouble));
             tracing::warn!(
                 kind,

@@ -8,7 +8,7 @@ use crate::store::memory::MemoryStore;
 
 const DIRECTORY: &str = "rehearsal:///directory";
 
-fn pipeline(store: MemoryStore, namespace: Option<&str>) -> Reconciler<MemoryStore> {
+fn reconciler(store: MemoryStore, namespace: Option<&str>) -> Reconciler<MemoryStore> {
     let settings = Settings {
         resync: Duration::from_secs(600),
         directory_resync: Duration::from_secs(6 * 3600),
@@ -18,11 +18,11 @@ fn pipeline(store: MemoryStore, namespace: Option<&str>) -> Reconciler<MemorySto
         billing_zone: BillingTimeZone::UTC,
     };
     let scope = Scope { kind: Kind::User, namespace: namespace.map(str::to_owned) };
-    let mut pipeline =
+    let mut reconciler =
         Reconciler::new(store, settings, vec![scope.clone()], Arc::new(Metrics::default()));
-    pipeline.apply_event(ClusterEvent::ListStarted(scope.clone()));
-    pipeline.apply_event(ClusterEvent::ListCompleted(scope));
-    pipeline
+    reconciler.apply_event(ClusterEvent::ListStarted(scope.clone()));
+    reconciler.apply_event(ClusterEvent::ListCompleted(scope));
+    reconciler
 }
 
 /// Creates an account in a namespace and deletes it, and returns which it was; no directory has
@@ -99,9 +99,9 @@ async fn only_who_works_in_a_namespace_brings_directories_those_who_left_it_also
             let departed = departed(&store, other).await;
             expected.extend(works_in.contains(&other).then_some(departed));
         }
-        let mut pipeline = pipeline(store, namespace);
-        pipeline.run_once().await;
-        let brought: BTreeSet<AccountId> = pipeline
+        let mut reconciler = reconciler(store, namespace);
+        reconciler.run_once().await;
+        let brought: BTreeSet<AccountId> = reconciler
             .deliveries()
             .await
             .into_iter()
@@ -113,7 +113,7 @@ async fn only_who_works_in_a_namespace_brings_directories_those_who_left_it_also
 
 /// Tells of an object as the API server has it.
 fn tell(
-    pipeline: &mut Reconciler<MemoryStore>,
+    reconciler: &mut Reconciler<MemoryStore>,
     kind: Kind,
     namespace: &str,
     name: &str,
@@ -124,7 +124,7 @@ fn tell(
         "finalizers": [crate::api::FINALIZER],
     });
     let object = serde_json::json!({"metadata": metadata, "spec": spec});
-    pipeline.apply_event(match kind {
+    reconciler.apply_event(match kind {
         Kind::User => ClusterEvent::User(serde_json::from_value(object).unwrap()),
         Kind::UserGroup => ClusterEvent::Group(serde_json::from_value(object).unwrap()),
         Kind::OrgEmailDomain => ClusterEvent::Domain(serde_json::from_value(object).unwrap()),
@@ -135,14 +135,14 @@ fn tell(
 }
 
 fn organization(
-    pipeline: &mut Reconciler<MemoryStore>,
+    reconciler: &mut Reconciler<MemoryStore>,
     name: &str,
     users: usize,
     spec: impl Fn(usize) -> serde_json::Value,
 ) {
-    tell(pipeline, Kind::Organization, "", name, &serde_json::json!({}));
+    tell(reconciler, Kind::Organization, "", name, &serde_json::json!({}));
     tell(
-        pipeline,
+        reconciler,
         Kind::OrgEmailDomain,
         name,
         "acme",
@@ -153,7 +153,7 @@ fn organization(
             serde_json::json!({"email": format!("u{number}@acme.example"), "chargeApproved": true});
         user["profile"] = serde_json::json!({"displayName": "A user"});
         user.as_object_mut().unwrap().extend(spec(number).as_object().unwrap().clone());
-        tell(pipeline, Kind::User, name, &format!("u{number}"), &user);
+        tell(reconciler, Kind::User, name, &format!("u{number}"), &user);
     }
 }
 
@@ -167,24 +167,24 @@ async fn a_quiet_organization_is_served_in_the_next_round_however_much_another_o
         &|number| serde_json::json!({"permissions": {"from": {"name": next(number), "mode": "Inherit"}}}),
     ];
     for spec in specs {
-        let mut pipeline = pipeline(MemoryStore::default(), None);
-        organization(&mut pipeline, "noisy", 2000, spec);
-        pipeline.run_once().await;
-        organization(&mut pipeline, "quiet", 1, |_| serde_json::json!({}));
-        pipeline.run_once().await;
-        let accounts = pipeline.store.list(Some("quiet")).await.unwrap();
+        let mut reconciler = reconciler(MemoryStore::default(), None);
+        organization(&mut reconciler, "noisy", 2000, spec);
+        reconciler.run_once().await;
+        organization(&mut reconciler, "quiet", 1, |_| serde_json::json!({}));
+        reconciler.run_once().await;
+        let accounts = reconciler.store.list(Some("quiet")).await.unwrap();
         assert_eq!(accounts.len(), 1);
-        assert!(pipeline.queue.len() > 1000, "the other one is far from done");
+        assert!(reconciler.queue.len() > 1000, "the other one is far from done");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_object_is_judged_by_the_groups_that_it_is_about_and_no_others() {
-    let mut pipeline = pipeline(MemoryStore::default(), None);
-    organization(&mut pipeline, "acme", 1, |_| serde_json::json!({"groupRef": {"name": "crew"}}));
+    let mut reconciler = reconciler(MemoryStore::default(), None);
+    organization(&mut reconciler, "acme", 1, |_| serde_json::json!({"groupRef": {"name": "crew"}}));
     for number in 0..50 {
         tell(
-            &mut pipeline,
+            &mut reconciler,
             Kind::UserGroup,
             "acme",
             &format!("g{number}"),
@@ -192,17 +192,18 @@ async fn an_object_is_judged_by_the_groups_that_it_is_about_and_no_others() {
         );
     }
     tell(
-        &mut pipeline,
+        &mut reconciler,
         Kind::UserGroup,
         "acme",
         "crew",
         &serde_json::json!({"permissions": ["cases:read"]}),
     );
-    pipeline.run_once().await;
+    reconciler.run_once().await;
     let keys =
         [ObjectKey::new(Kind::User, "acme", "u0"), ObjectKey::new(Kind::UserGroup, "acme", "g7")];
     let now = jiff::Timestamp::UNIX_EPOCH;
-    let observed = observe::observe(&pipeline.world, &pipeline.store, &keys, now).await.unwrap();
+    let observed =
+        observe::observe(&reconciler.cache, &reconciler.store, &keys, now).await.unwrap();
     let [(_, Snapshot::User(user)), (_, Snapshot::Group(group))] = &observed[..] else {
         panic!("{observed:?}")
     };
@@ -214,28 +215,28 @@ async fn an_object_is_judged_by_the_groups_that_it_is_about_and_no_others() {
 #[tokio::test(start_paused = true)]
 async fn an_operator_whose_watch_breaks_for_more_than_a_minute_is_not_up_to_date() {
     let scope = Scope { kind: Kind::User, namespace: None };
-    let mut pipeline = pipeline(MemoryStore::default(), None);
+    let mut reconciler = reconciler(MemoryStore::default(), None);
     for _ in 0..3 {
-        assert!(pipeline.is_up_to_date());
-        pipeline.apply_event(ClusterEvent::WatchFailed(scope.clone()));
+        assert!(reconciler.is_up_to_date());
+        reconciler.apply_event(ClusterEvent::WatchFailed(scope.clone()));
         tokio::time::advance(Duration::from_secs(30)).await;
     }
-    assert!(!pipeline.is_up_to_date());
+    assert!(!reconciler.is_up_to_date());
     tokio::time::advance(FAILURE_WINDOW).await;
-    assert!(pipeline.is_up_to_date());
-    pipeline.apply_event(ClusterEvent::WatchFailed(scope));
-    assert!(pipeline.is_up_to_date(), "one break after a quiet time begins anew");
+    assert!(reconciler.is_up_to_date());
+    reconciler.apply_event(ClusterEvent::WatchFailed(scope));
+    assert!(reconciler.is_up_to_date(), "one break after a quiet time begins anew");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_to_a_write_from_before_a_rollback_is_no_other_one() {
-    let mut pipeline = pipeline(MemoryStore::default(), None);
-    organization(&mut pipeline, "acme", 1, |_| serde_json::json!({}));
+    let mut reconciler = reconciler(MemoryStore::default(), None);
+    organization(&mut reconciler, "acme", 1, |_| serde_json::json!({}));
     let key = ObjectKey::new(Kind::User, "acme", "u0");
-    pipeline.slots.begin(key.clone(), 500);
-    pipeline.apply_event(ClusterEvent::RolledBack { kind: Kind::User, known: 500, found: 300 });
+    reconciler.slots.begin(key.clone(), 500);
+    reconciler.apply_event(ClusterEvent::RolledBack { kind: Kind::User, known: 500, found: 300 });
     let user = serde_json::json!({"metadata": {"namespace": "acme", "name": "u0", "uid": "acme/u0", "resourceVersion": "320"}});
-    pipeline
+    reconciler
         .on_write_result(key, WriteResult::User(Box::new(serde_json::from_value(user).unwrap())));
-    assert_eq!(pipeline.take_relist(), None);
+    assert_eq!(reconciler.take_relist(), None);
 }

@@ -48,7 +48,7 @@ impl<S: Store> Reconciler<S> {
         };
         let reference = user.spec.password_secret_ref.as_ref();
         let place = reference.map(|reference| (key.namespace.clone(), reference.name.clone()));
-        let secret = place.and_then(|place| self.world.secrets.get(&place));
+        let secret = place.and_then(|place| self.cache.secrets.get(&place));
         user.password = self.passwords.facts(key, user, secret, Instant::now());
         user.held_up = self.put_aside.has(key);
         let account = user.account.as_ref().map(|account| account.id);
@@ -64,7 +64,7 @@ impl<S: Store> Reconciler<S> {
         user: &mut user::UserSnapshot,
         account: Option<AccountId>,
     ) {
-        let seen = self.world.users.get(&(key.namespace.clone(), key.name.clone()));
+        let seen = self.cache.users.get(&(key.namespace.clone(), key.name.clone()));
         let before = seen.and_then(|seen| ToldBefore::of(&seen.status.conditions));
         let (was_told, now) = (before.is_some(), Instant::now());
         user.telling = Telling { before, deadline: self.settings.transaction_deadline };
@@ -80,7 +80,7 @@ impl<S: Store> Reconciler<S> {
 
     /// Adds what directories lack of a group's members, and what its status says of that already.
     fn add_what_members_lack(&mut self, key: &ObjectKey, group: &mut user_group::GroupSnapshot) {
-        let seen = self.world.groups.get(&(key.namespace.clone(), key.name.clone()));
+        let seen = self.cache.groups.get(&(key.namespace.clone(), key.name.clone()));
         let before = seen.and_then(|seen| ToldBefore::of(&seen.status.conditions));
         let (now, known) = (Instant::now(), self.started.0 + MEMBERS_KNOWN);
         // What it has said since it began isn't from another operator.
@@ -157,7 +157,7 @@ impl<S: Store> Reconciler<S> {
 
     /// Returns the passwords that are to be judged now.
     pub fn questions(&mut self) -> Vec<(ObjectKey, PasswordCheck)> {
-        let secrets = &self.world.secrets;
+        let secrets = &self.cache.secrets;
         self.passwords.take(Instant::now(), |key, question| {
             let secret = secrets.get(&(key.namespace.clone(), question.reference.name.clone()));
             secret.is_some_and(|secret| secret.resource_version == question.resource_version)
@@ -253,7 +253,7 @@ impl<S: Store> Reconciler<S> {
             self.queue.enqueue(ObjectKey::new(Kind::UserGroup, namespace, group), soon);
         }
         for FirstRefusal { directory, kind, user, words } in refusals {
-            let Some(seen) = self.world.users.get(&(user.namespace.clone(), user.name.clone()))
+            let Some(seen) = self.cache.users.get(&(user.namespace.clone(), user.name.clone()))
             else {
                 continue;
             };
@@ -356,10 +356,10 @@ impl<S: Store> Reconciler<S> {
         }
         let is_owned = |user: &UserName| {
             let key = ObjectKey::new(Kind::User, &user.0, &user.1);
-            self.world.has(&key) && !self.taking_over.contains_key(&key)
+            self.cache.has(&key) && !self.taking_over.contains_key(&key)
         };
         let is_orphan =
-            |user: &UserName| self.world.namespaces.contains_key(&user.0) && !is_owned(user);
+            |user: &UserName| self.cache.namespaces.contains_key(&user.0) && !is_owned(user);
         let mut orphans: Vec<UserName> =
             self.store.owners().await?.into_iter().filter(is_orphan).collect();
         orphans.sort_unstable();
@@ -367,11 +367,11 @@ impl<S: Store> Reconciler<S> {
         let is_gone = |key: &ObjectKey| {
             orphans.binary_search(&(key.namespace.clone(), key.name.clone())).is_err()
         };
-        let gone: Vec<ObjectKey> = self.world.unowned().filter(is_gone).collect();
+        let gone: Vec<ObjectKey> = self.cache.unowned().filter(is_gone).collect();
         gone.iter().for_each(|key| self.note_unowned(key, None));
         self.look_at_unowned(&orphans).await?;
         if !self.settings.directories.is_empty() {
-            let namespaces: Vec<String> = self.world.namespaces.keys().cloned().collect();
+            let namespaces: Vec<String> = self.cache.namespaces.keys().cloned().collect();
             self.group_cleanup = Some(observe::groups(&self.store, &namespaces).await?);
         }
         self.scan_due = false;
@@ -384,7 +384,7 @@ impl<S: Store> Reconciler<S> {
         if names.is_empty() {
             return Ok(());
         }
-        let found = observe::with_permissions(&self.world, &self.store, names).await?;
+        let found = observe::with_permissions(&self.cache, &self.store, names).await?;
         let mut gone: BTreeSet<ObjectKey> = names
             .iter()
             .map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name))
@@ -404,7 +404,7 @@ impl<S: Store> Reconciler<S> {
     }
 
     fn note_unowned(&mut self, user: &ObjectKey, account: Option<AppliedLinks>) {
-        if self.world.record_applied(user, account) {
+        if self.cache.record_applied(user, account) {
             // Nobody could know until now that those behind it are behind whom it follows.
             self.look_at_heirs(Priority::Low, &user.namespace, &user.name);
         }
@@ -457,7 +457,7 @@ impl<S: Store> Reconciler<S> {
         users.retain(|(namespace, _)| self.works_in(namespace));
         // Nobody looks at an account without a `User`, and directories are to have what its member
         // changed.
-        self.scan_due |= users.iter().any(|user| !self.world.users.contains_key(user));
+        self.scan_due |= users.iter().any(|user| !self.cache.users.contains_key(user));
         if self.scan_due {
             self.confirm_at.get_or_insert_with(Instant::now);
         }

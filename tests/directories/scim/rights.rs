@@ -288,7 +288,7 @@ async fn rights_go_although_the_secret_with_the_new_password_cannot_be_read() {
     drop(listener);
     let client = kube::Client::try_from(kube::Config::new(nowhere.parse().unwrap())).unwrap();
     let name = directory.name().to_owned();
-    let mut courier = ProvisioningWorker::new(
+    let mut worker = ProvisioningWorker::new(
         vec![directory],
         std::sync::Arc::new(PasswordVerifier::new(client).unwrap().reader()),
     );
@@ -298,8 +298,8 @@ async fn rights_go_although_the_secret_with_the_new_password_cannot_be_read() {
         confirmation_key: None,
     };
     let password = Some(SecretVersionRef { reference, version: "1".to_owned() });
-    courier.send(ProvisioningTask { directory: name, entry: alice.clone(), password });
-    let (_, answered, answer) = courier.answer().await;
+    worker.send(ProvisioningTask { directory: name, entry: alice.clone(), password });
+    let (_, answered, answer) = worker.answer().await;
     assert_eq!(answer, Err(DirectoryError::SecretUnavailable));
     assert_eq!(answered.fingerprint(), alice.fingerprint());
     let somebody = Somebody::at(&server);

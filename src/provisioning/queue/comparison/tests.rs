@@ -24,7 +24,7 @@ impl Bench {
         Self { provisioning, accounts, now }
     }
 
-    /// Reads the pages that are due, as the pipeline does. Returns how many accounts were read.
+    /// Reads the pages that are due, as the reconciler does. Returns how many accounts were read.
     fn read(&mut self) -> usize {
         let mut read = 0;
         for page in self.provisioning.pages_due(self.now) {
