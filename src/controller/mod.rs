@@ -8,6 +8,7 @@ pub mod cache;
 pub mod clocks;
 pub mod cluster_event;
 pub mod leader_election;
+pub mod list_sync;
 pub mod list_watch;
 pub mod object_writer;
 pub mod observe;

@@ -1,4 +1,7 @@
 use super::*;
+use crate::controller::cluster_event::ClusterEvent;
+use crate::controller::list_sync::FAILURE_WINDOW;
+use crate::controller::object_writer::WriteResult;
 use crate::domain::account::{AccountSpec, LoginState, Owner, Profile, TransactionId};
 use crate::domain::email::{Domain, Email};
 use crate::domain::organization::{CustomerId, LoginName, Organization};

@@ -1,0 +1,213 @@
+//! What happens in the cluster, taken into the cache and the queue.
+
+use kube::Resource as _;
+use tokio::time::Instant;
+
+use crate::api::Lenient;
+use crate::controller::cache;
+use crate::controller::cache::{AppliedLinks, ClusterCache, Origin};
+use crate::controller::cluster_event::{ClusterEvent, WatchListing};
+use crate::controller::list_sync::Completed;
+use crate::controller::list_watch::Relist;
+use crate::controller::object_writer::Write;
+use crate::controller::reconciler::{COUNT_DEBOUNCE, Reconciler};
+use crate::domain::object_key::{Kind, ObjectKey};
+use crate::store::Store;
+use crate::workqueue::Priority;
+
+impl<S: Store> Reconciler<S> {
+    /// Takes in what happened in the cluster.
+    pub fn apply_event(&mut self, news: ClusterEvent) {
+        match news {
+            ClusterEvent::RolledBack { kind, known, found } => self.roll_back(kind, known, found),
+            ClusterEvent::ListStarted(scope) => {
+                let known = self.cache.keys(scope.kind, scope.namespace.as_deref());
+                self.lists.started(scope, known);
+            }
+            ClusterEvent::Listed { listing, item } => self.take_listed(&listing, *item),
+            ClusterEvent::ListCompleted(scope) => {
+                let Some(Completed { gone, is_first_sync }) = self.lists.completed(&scope) else {
+                    return;
+                };
+                gone.iter().for_each(|key| self.remove(key));
+                if is_first_sync {
+                    tracing::info!(users = self.cache.users.len(), "initial list complete");
+                    self.resync();
+                }
+            }
+            ClusterEvent::Deleted(key, version) => {
+                self.lists.watched(&key);
+                // The object of this name that is known may be the next one already.
+                if version == 0 || self.cache.version(&key) <= version {
+                    self.remove(&key);
+                }
+            }
+            ClusterEvent::WatchFailed(scope) => {
+                self.lists.watch_failed(scope, Instant::now());
+            }
+            object => {
+                if let Some(key) = object.key() {
+                    self.lists.watched(&key);
+                }
+                self.take_object(object, Origin::Watch);
+            }
+        }
+    }
+
+    /// Takes in an object as a list has it.
+    fn take_listed(&mut self, listing: &WatchListing, object: ClusterEvent) {
+        let Some(key) = object.key().filter(|key| self.lists.named(listing, key)) else { return };
+        let is_first = self.lists.is_unlisted(&listing.scope);
+        let contradicts = self.cache.contradicts(&key, object.version(), listing.version);
+        match contradicts.filter(|_| !is_first) {
+            Some(known) => {
+                self.roll_back(key.kind, known, object.version());
+                self.lists.request_relist(Relist::RolledBack);
+            }
+            None => self.take_object(
+                object,
+                if is_first { Origin::Anew } else { Origin::List(listing.version) },
+            ),
+        }
+    }
+
+    /// Forgets what isn't so any more, because the cluster was put back to an earlier time, and
+    /// decides nothing until everything was listed anew.
+    pub(super) fn roll_back(&mut self, kind: Kind, known: u64, found: u64) {
+        let kind: &str = kind.into();
+        tracing::warn!(
+            kind,
+            known,
+            found,
+            "resource versions went backwards, as after a restore of etcd: listing everything anew"
+        );
+        self.metrics.rollbacks.inc();
+        self.lists.rolled_back();
+        self.pending_default_groups.clear();
+        self.others.retain(|write| matches!(write, Write::Event { .. }));
+        self.slots.forget_waiting();
+        self.passwords.distrust_versions();
+    }
+
+    /// Returns why everything is to be listed, if it is.
+    pub fn take_relist(&mut self) -> Option<Relist> {
+        self.lists.take_relist()
+    }
+
+    fn take_object(&mut self, object: ClusterEvent, origin: Origin) {
+        match object {
+            ClusterEvent::Namespace(namespace) => {
+                if let Some(key) = self.cache.see_namespace(&namespace, origin) {
+                    let within = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
+                    let keys: Vec<_> = within
+                        .into_iter()
+                        .flat_map(|kind| self.cache.keys(kind, Some(&key.namespace)))
+                        .collect();
+                    self.enqueue(keys.into_iter().chain([key]));
+                }
+            }
+            ClusterEvent::User(user) => self.upsert(*user, origin),
+            ClusterEvent::Group(group) => self.upsert(*group, origin),
+            ClusterEvent::Domain(domain) => self.upsert(*domain, origin),
+            ClusterEvent::Secret { key, seen } => {
+                if self.cache.see_secret(&key, seen, origin) {
+                    self.enqueue(self.cache.of_secret(&key.namespace, &key.name));
+                }
+            }
+            ClusterEvent::RolledBack { .. }
+            | ClusterEvent::ListStarted(_)
+            | ClusterEvent::Listed { .. }
+            | ClusterEvent::ListCompleted(_)
+            | ClusterEvent::Deleted(..)
+            | ClusterEvent::WatchFailed(_) => {}
+        }
+    }
+
+    fn upsert<K: cache::ManagedResource>(&mut self, object: Lenient<K>, origin: Origin) {
+        let name = (
+            object.meta().namespace.clone().unwrap_or_default(),
+            object.meta().name.clone().unwrap_or_default(),
+        );
+        let key = ObjectKey::new(K::KIND, name.0, name.1);
+        let standing = |cache: &ClusterCache| {
+            let takes_account =
+                key.kind == Kind::User && cache.takes_account(&key.namespace, &key.name);
+            cache.about(&key).map(|(meta, ..)| (meta.uid.clone(), meta.deleting, takes_account))
+        };
+        let before = standing(&self.cache);
+        if let Some((uid, ..)) =
+            before.as_ref().filter(|(uid, ..)| object.meta().uid.as_ref() != Some(uid))
+        {
+            // It went and came again without our hearing of it.
+            self.final_events.remove(uid);
+            self.clear_in_flight(uid);
+        }
+        if let Some(key) = self.cache.upsert(object, origin) {
+            if key.kind == Kind::User {
+                let after = standing(&self.cache);
+                self.enqueue_after_upsert(&key, before != after);
+            }
+            let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
+            self.pending_default_groups
+                .retain(|(namespace, name)| *namespace != key.namespace || *name != key.name);
+            // A group on its way out takes no new members: those who wait to join are told.
+            let place = (key.namespace.clone(), key.name.clone());
+            if key.kind == Kind::UserGroup
+                && self.cache.groups.get(&place).is_some_and(|group| group.meta.deleting)
+            {
+                self.enqueue(self.cache.of_group(&key.namespace, &key.name));
+            }
+            self.enqueue([key, organization]);
+        }
+    }
+
+    fn remove(&mut self, key: &ObjectKey) {
+        self.queue.succeeded(key);
+        self.slots.succeeded(key);
+        self.waiting_for_control.remove(key);
+        self.taking_over.remove(key);
+        self.uncertain_commits.remove(key);
+        self.forget_refusals(key);
+        self.put_aside.remove(key);
+        self.passwords.forget(key);
+        let uid = self.cache.about(key).map(|(meta, ..)| meta.uid.clone());
+        if let Some(uid) = uid {
+            self.final_events.remove(&uid);
+            self.clear_in_flight(&uid);
+        }
+        let in_force = self.cache.in_force(&key.namespace, &key.name).cloned();
+        let others = if key.kind == Kind::User { self.others_who_ask(key) } else { vec![] };
+        if self.cache.remove(key) {
+            // An account that it left behind is told of otherwise.
+            self.enqueue(others);
+            if let Some(AppliedLinks { group, follows, owner_uid: _ }) =
+                in_force.filter(|_| key.kind == Kind::User)
+            {
+                // An account that was let go of counts again.
+                let soon = Instant::now() + COUNT_DEBOUNCE;
+                let listings = self.cache.keys(Kind::OrgEmailDomain, Some(&key.namespace));
+                let source = follows.map(|name| ObjectKey::new(Kind::User, &key.namespace, name));
+                let counting = listings
+                    .into_iter()
+                    .chain([ObjectKey::new(Kind::UserGroup, &key.namespace, group)])
+                    .chain(source);
+                counting.for_each(|key| self.queue.enqueue(key, soon));
+            }
+            let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
+            let dependants = match key.kind {
+                Kind::UserGroup => self.cache.of_group(&key.namespace, &key.name),
+                Kind::User => {
+                    self.enqueue_waiting_for_administrator(&key.namespace);
+                    self.enqueue_abandoned(&key.namespace);
+                    self.look_at_heirs(Priority::High, &key.namespace, &key.name);
+                    self.cache.copiers(&key.namespace, &key.name)
+                }
+                Kind::Secret => {
+                    return self.enqueue(self.cache.of_secret(&key.namespace, &key.name));
+                }
+                Kind::OrgEmailDomain | Kind::Organization => vec![],
+            };
+            self.enqueue(dependants.into_iter().chain([key.clone(), organization]));
+        }
+    }
+}

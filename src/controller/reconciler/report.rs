@@ -1,0 +1,116 @@
+//! The statuses and finalizers that follow from what the store confirmed or refused.
+
+use tokio::time::Instant;
+
+use crate::controller::object_writer::ObjectUpdate;
+use crate::controller::observe::Snapshot;
+use crate::controller::reconciler::Reconciler;
+use crate::controller::reconciler::event_notes::farewell;
+use crate::domain::account::AccountId;
+use crate::domain::object_key::ObjectKey;
+use crate::plan::status::StoredAccount;
+use crate::plan::{Blocked, Decision, FinalizerAction, status, user};
+use crate::store::{Receipt, Store};
+
+impl<S: Store> Reconciler<S> {
+    pub(super) fn report(
+        &mut self,
+        key: ObjectKey,
+        snapshot: &mut Snapshot,
+        decision: &Decision,
+        receipt: Option<&Receipt>,
+    ) {
+        self.queue.succeeded(&key);
+        self.forget_refusals(&key);
+        if !decision.blocked.iter().any(|why| matches!(why, Blocked::StoreUnavailable(_))) {
+            self.take_up_again(&key);
+        }
+        self.tell(key, snapshot, decision, receipt);
+    }
+
+    pub(super) fn tell(
+        &mut self,
+        key: ObjectKey,
+        snapshot: &mut Snapshot,
+        decision: &Decision,
+        receipt: Option<&Receipt>,
+    ) {
+        let (uid, is_ours) = (
+            snapshot.meta().uid.clone(),
+            snapshot.meta().deleting || snapshot.meta().has_finalizer,
+        );
+        let hold = match receipt {
+            // Our finalizer is on until every directory has confirmed it.
+            Some(Receipt::Deleted(departure)) if departure.transaction.in_flight() => {
+                FinalizerAction::Keep
+            }
+            _ => decision.finalizer,
+        };
+        let report = match (hold, &mut *snapshot) {
+            // Somebody released it: it isn't ours to speak of.
+            (FinalizerAction::Keep, _) if !is_ours => return,
+            (FinalizerAction::Keep, Snapshot::User(user)) => {
+                let found = has(user, receipt);
+                let account = brought(user, found);
+                self.schedule_provisioning(&key, user, found);
+                if let Some(lost) = decision.deprovisions {
+                    self.provisioning.drop_entry(&key, lost, Instant::now());
+                }
+                // What was just asked of directories is missing there now.
+                self.add_what_directories_lack(&key, user, account);
+                let found = has(user, receipt);
+                ObjectUpdate::User(Box::new(status::of_user(
+                    user,
+                    found,
+                    &decision.blocked,
+                    &self.settings.billing_zone,
+                )))
+            }
+            (FinalizerAction::Keep, Snapshot::Group(group)) if group.spec.is_some() => {
+                ObjectUpdate::Group(Box::new(status::of_group(group, &decision.blocked)))
+            }
+            (FinalizerAction::Keep, Snapshot::Domain(domain)) if domain.spec.is_some() => {
+                ObjectUpdate::Domain(Box::new(status::of_listing(domain, &decision.blocked)))
+            }
+            (FinalizerAction::Keep, Snapshot::Group(_) | Snapshot::Domain(_)) => return,
+            (hold, _) => {
+                // The store says once how the account went, and the finalizer may take several
+                // tries.
+                self.final_events
+                    .extend(farewell(snapshot, receipt).map(|said| (uid.clone(), said)));
+                self.clear_in_flight(&uid);
+                ObjectUpdate::Hold { hold, farewell: self.final_events.get(&uid).cloned() }
+            }
+        };
+        let lane = report.lane(&self.cache, &key);
+        self.slots.put(key, uid, report, lane, Instant::now());
+    }
+}
+
+/// Returns what the store has of a `User`.
+pub(super) fn has<'a>(
+    user: &'a user::UserSnapshot,
+    receipt: Option<&'a Receipt>,
+) -> StoredAccount<'a> {
+    match receipt {
+        Some(Receipt::Account(account)) => StoredAccount::Account(account),
+        Some(Receipt::Deleted(departure)) => StoredAccount::Departed(departure),
+        Some(Receipt::Done) | None => {
+            // An account that another User of this name left behind isn't this one's to tell of.
+            let account =
+                user.account.as_ref().filter(|account| account.owner.uid == user.meta.uid);
+            let departed = user.departure.as_ref().map(StoredAccount::Departed);
+            account.map(StoredAccount::Account).or(departed).unwrap_or(StoredAccount::Nothing)
+        }
+    }
+}
+
+/// Returns the account that directories are brought for a `User` of which the store has this,
+/// though it isn't its own yet.
+pub(super) fn brought(user: &user::UserSnapshot, found: StoredAccount<'_>) -> Option<AccountId> {
+    match found {
+        StoredAccount::Account(account) => Some(account.id),
+        StoredAccount::Departed(departure) => Some(departure.account),
+        StoredAccount::Nothing => user.left_behind().map(|account| account.id),
+    }
+}

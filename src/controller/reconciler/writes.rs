@@ -1,0 +1,77 @@
+//! Writes to the API server, and what became of them.
+
+use tokio::time::Instant;
+
+use crate::controller::list_watch::Relist;
+use crate::controller::object_writer;
+use crate::controller::object_writer::{Write, WriteResult};
+use crate::controller::reconciler::Reconciler;
+use crate::domain::object_key::{Kind, ObjectKey};
+use crate::redact::redact;
+use crate::store::Store;
+
+impl<S: Store> Reconciler<S> {
+    /// Returns the writes that are due: reports that say something new, and what else is to be
+    /// sent.
+    pub fn writes(&mut self) -> Vec<Write> {
+        let mut writes = self.others.split_off(self.others.len().saturating_sub(self.slots.room()));
+        for (key, uid, report) in self.slots.take(Instant::now()) {
+            match object_writer::patch(&self.cache, &key, &uid, report, self.clocks.now()) {
+                Some(patch) => {
+                    let version = self.cache.version(&key);
+                    self.slots.begin(key, version);
+                    writes.push(Write::Patch(patch));
+                }
+                None => self.slots.skip(&key),
+            }
+        }
+        writes
+    }
+
+    /// Takes in what became of a write.
+    pub fn on_write_result(&mut self, key: ObjectKey, answer: WriteResult) {
+        let now = Instant::now();
+        self.metrics.kube_write(key.kind, answer.result());
+        let (before, after) = (self.slots.end(&key, now), answer.version());
+        if (1..before).contains(&after) {
+            // A write only makes an object newer.
+            self.roll_back(key.kind, before, after);
+            self.lists.request_relist(Relist::RolledBack);
+        }
+        let changed = match answer {
+            WriteResult::User(user) => self.cache.see_answer(*user),
+            WriteResult::Group(group) => self.cache.see_answer(*group),
+            WriteResult::Domain(domain) => self.cache.see_answer(*domain),
+            WriteResult::Done => None,
+            WriteResult::Released { uid } => {
+                self.final_events.remove(&uid);
+                self.cache.see_released(&key, &uid);
+                None
+            }
+            WriteResult::Conflict => return self.try_again(key, now),
+            WriteResult::Failed(error) => {
+                self.pending_default_groups.retain(|(namespace, _)| {
+                    key.kind != Kind::Organization || *namespace != key.namespace
+                });
+                let (kind, namespace): (&str, _) = (key.kind.into(), &key.namespace);
+                tracing::warn!(
+                    kind,
+                    namespace,
+                    error = redact(&error),
+                    "a write failed, trying again"
+                );
+                return self.try_again(key, now);
+            }
+        };
+        self.slots.succeeded(&key);
+        self.enqueue(changed);
+    }
+
+    /// Looks at an object again whose write came to nothing, the later the more often that was so.
+    fn try_again(&mut self, key: ObjectKey, now: Instant) {
+        if key.kind == Kind::Organization || self.cache.about(&key).is_some() {
+            let at = self.slots.failed(&key, now);
+            self.queue.enqueue(key, at);
+        }
+    }
+}
