@@ -11,8 +11,10 @@ mod plans;
 use std::process::{Command, Output};
 
 use roster::api::User;
-use roster::domain::account::{AccountSpec, Cloned, LoginState, PostalAddress, Profile, Source};
-use roster::domain::group::{GroupContent, SelfServiceField};
+use roster::domain::account::{AccountSpec, Cloned, LoginState, Source};
+use roster::domain::group::GroupContent;
+use roster::domain::profile::SelfServiceField;
+use roster::domain::profile::{PostalAddress, Profile};
 use roster::plan::{Deleting, GroupPlan, Plan};
 use roster::store::Store;
 use roster::store::sql::SqlStore;

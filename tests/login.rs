@@ -14,9 +14,9 @@ use std::process::{Command, Output, Stdio};
 
 use roster::domain::account::{AccountSpec, LoginState, SecretPassword};
 use roster::domain::email::Email;
-use roster::domain::group::SelfServiceField;
 use roster::domain::organization::LoginName;
 use roster::domain::password::{Password, PasswordContext};
+use roster::domain::profile::SelfServiceField;
 use roster::hashing::{Cost, Hashing};
 use roster::plan::{AccountChange, Plan};
 use roster::store::Store;

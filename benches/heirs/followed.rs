@@ -5,12 +5,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use roster::domain::account::{
-    Account, AccountSpec, LoginState, Owner, Profile, Source, TransactionId,
-};
+use roster::domain::account::{Account, AccountSpec, LoginState, Owner, Source, TransactionId};
 use roster::domain::email::{Domain, Email};
 use roster::domain::organization::{CustomerId, LoginName, Organization};
 use roster::domain::permission::{Permissions, parse_all};
+use roster::domain::profile::Profile;
 use roster::domain::self_service::Overrides;
 use roster::plan::{AccountChange, AccountPlan, Deleting, DomainPlan, Listing, Plan};
 use roster::store::sql::SqlStore;

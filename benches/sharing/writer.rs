@@ -1,10 +1,11 @@
 //! An operator's store, into which new accounts are committed.
 
 use jiff::Timestamp;
-use roster::domain::account::{AccountSpec, LoginState, Owner, Profile, TransactionId};
+use roster::domain::account::{AccountSpec, LoginState, Owner, TransactionId};
 use roster::domain::email::{Domain, Email};
 use roster::domain::organization::{CustomerId, LoginName, Organization};
 use roster::domain::permission::parse_all;
+use roster::domain::profile::Profile;
 use roster::domain::self_service::Overrides;
 use roster::plan::{AccountChange, AccountPlan, Deleting, DomainPlan, Listing, Plan};
 use roster::store::claims::{Claim, CommitPosition};

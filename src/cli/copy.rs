@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::{Failure, accounts_of, block_on, print};
 use crate::config::Shared;
-use crate::domain::account::{Account, AccountSpec, Profile};
+use crate::domain::account::{Account, AccountSpec};
 use crate::domain::email::Email;
 use crate::domain::organization::CustomerId;
+use crate::domain::profile::Profile;
 use crate::store::sql::SqlStore;
 
 /// Arguments of `roster copy`.
@@ -184,7 +185,7 @@ fn indented(yaml: &str) -> String {
 mod tests {
     use super::*;
     use crate::api::UserSpec;
-    use crate::domain::account::PostalAddress;
+    use crate::domain::profile::PostalAddress;
 
     fn details() -> (Profile, String, BTreeSet<String>) {
         // What YAML 1.1 or 1.2 reads as something else than a text, unless it is quoted.

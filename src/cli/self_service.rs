@@ -14,10 +14,11 @@ use super::login::{LoginClaim, LoginRefused, login_hash, refuse, time};
 use super::prompt::Entered;
 use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
-use crate::domain::account::{Account, Profile};
-use crate::domain::group::SelfServiceField;
+use crate::domain::account::Account;
 use crate::domain::organization::{CustomerId, Organization};
 use crate::domain::password::{Password, PasswordCandidate, PasswordContext, PasswordHash};
+use crate::domain::profile::Profile;
+use crate::domain::profile::SelfServiceField;
 use crate::domain::self_service::ProfileChange;
 use crate::hashing::{Cost, Hashing};
 use crate::plan::{MemberPlan, Plan};
@@ -137,7 +138,7 @@ impl SelfArgs {
         let group = record.group(&content.group).unwrap_or_default();
         let password = self.set_password.then_some(SelfServiceField::Password);
         let asked: BTreeSet<SelfServiceField> =
-            changes.iter().map(ProfileChange::detail).chain(password).collect();
+            changes.iter().map(ProfileChange::field).chain(password).collect();
         let missing: Vec<&str> = asked.difference(&group.self_service).map(Into::into).collect();
         Ok(if missing.is_empty() {
             Ok(())

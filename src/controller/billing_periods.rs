@@ -227,12 +227,13 @@ mod tests {
     use crate::clock::Clock;
     use crate::controller::clocks::ServerClock;
     use crate::domain::account::{
-        Account, AccountId, AccountSpec, LoginState, Owner, Profile, Revision, Transaction,
-        TransactionId, TransactionKind,
+        Account, AccountId, AccountSpec, LoginState, Owner, Revision, Transaction, TransactionId,
+        TransactionKind,
     };
     use crate::domain::billing::Period;
     use crate::domain::email::Email;
     use crate::domain::organization::{CustomerId, LoginName, Organization};
+    use crate::domain::profile::Profile;
     use crate::domain::self_service::Overrides;
     use crate::plan::OrganizationRecord;
     use crate::store::memory::{Extract, MemoryStore};

@@ -10,6 +10,7 @@ use super::email::Email;
 use super::organization::LoginName;
 use super::password::PasswordHash;
 use super::permission::Permissions;
+use super::profile::Profile;
 use super::self_service::{Overrides, ProfileChange};
 
 /// The store's own key of an account, a UUIDv7.
@@ -143,12 +144,8 @@ impl AccountSpec {
     pub fn change_by_member(&mut self, change: &ProfileChange) {
         self.member.take(change, &self.profile, self.email.as_str());
         match change {
-            ProfileChange::Name(value) => self.profile.display_name.clone_from(value),
-            ProfileChange::Phone(value) => self.profile.phone.clone_from(value),
-            ProfileChange::Address(value) => self.profile.address.clone_from(value),
-            ProfileChange::TimeZone(value) => self.profile.time_zone.clone_from(value),
-            ProfileChange::Notifications(value) => self.profile.notifications.clone_from(value),
             ProfileChange::Email(value) => self.email.clone_from(value),
+            change => self.profile.apply(change),
         }
     }
 }
@@ -214,47 +211,6 @@ pub enum LoginState {
     Enabled,
     /// The person can't log in; the account is billed all the same.
     Disabled,
-}
-
-/// Who a person is and how to reach them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Profile {
-    /// The name to show.
-    pub display_name: String,
-    /// A telephone number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone: Option<String>,
-    /// A postal address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<PostalAddress>,
-    /// The time zone by its IANA name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<String>,
-    /// What the person is notified of.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub notifications: BTreeSet<String>,
-}
-
-/// A postal address, with the parts of RFC 7643, section 4.1.2.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PostalAddress {
-    /// The lines of the street address.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub street: Vec<String>,
-    /// The city or town.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub locality: Option<String>,
-    /// The state, province or county.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    /// The postal code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub postal_code: Option<String>,
-    /// The country by ISO 3166-1 alpha-2.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub country: Option<String>,
 }
 
 /// An account as the store has it.

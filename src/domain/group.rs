@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 use super::permission::{Permission, Permissions};
+use super::profile::SelfServiceField;
 
 /// The group with full control that every organization has.
 pub const ADMINISTRATORS: &str = "administrators";
@@ -20,37 +19,6 @@ pub struct GroupContent {
     pub permissions: Permissions,
     /// Which of their own details members may change.
     pub self_service: BTreeSet<SelfServiceField>,
-}
-
-/// A detail of a person.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    strum::IntoStaticStr,
-)]
-pub enum SelfServiceField {
-    /// The name to show.
-    Name,
-    /// The postal address.
-    Address,
-    /// The telephone number.
-    Phone,
-    /// The email address.
-    Email,
-    /// The password.
-    Password,
-    /// The time zone.
-    TimeZone,
-    /// What the person is notified of.
-    Notifications,
 }
 
 impl GroupContent {

@@ -12,6 +12,7 @@ pub mod object_key;
 pub mod organization;
 pub mod password;
 pub mod permission;
+pub mod profile;
 pub mod self_service;
 pub mod text;
 pub mod time_zone;

@@ -14,12 +14,12 @@ use crate::api::user::{
 };
 use crate::api::{OrgEmailDomainStatus, UserGroupStatus};
 use crate::domain::account::{
-    Account, Cloned, DeletedAccount, LoginState, PostalAddress, Source, Transaction,
-    TransactionKind,
+    Account, Cloned, DeletedAccount, LoginState, Source, Transaction, TransactionKind,
 };
 use crate::domain::billing::{BillingTimeZone, Month};
 use crate::domain::email::Domain;
 use crate::domain::permission::Permissions;
+use crate::domain::profile::PostalAddress;
 use crate::domain::self_service::Overrides;
 use crate::domain::{inheritance, permission};
 

@@ -22,9 +22,10 @@ use super::{Listing, Meta};
 use crate::api::lenient::{Field, Unreadable, UnreadableField};
 use crate::api::user::{Address, DesiredState, GroupRef, ProfileSpec, UserSpec};
 use crate::api::{OrgEmailDomainSpec, UserGroupSpec};
-use crate::domain::account::{Account, LoginState, PostalAddress, Profile};
+use crate::domain::account::{Account, LoginState};
 use crate::domain::group::GroupContent;
 use crate::domain::permission::Permission;
+use crate::domain::profile::{PostalAddress, Profile};
 use crate::domain::self_service::Override;
 use crate::domain::{text, time_zone};
 

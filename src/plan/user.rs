@@ -17,13 +17,14 @@ use crate::api::user::{
     UserSpec,
 };
 use crate::domain::account::{
-    Account, AccountId, AccountSpec, Copied, DeletedAccount, LoginState, Owner, PostalAddress,
-    Profile, SecretPassword, Source, TransactionId, TransactionKind,
+    Account, AccountId, AccountSpec, Copied, DeletedAccount, LoginState, Owner, SecretPassword,
+    Source, TransactionId, TransactionKind,
 };
 use crate::domain::email::{Email, EmailError};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::password::Requirement;
 use crate::domain::permission::{self, Permissions};
+use crate::domain::profile::{PostalAddress, Profile};
 use crate::domain::self_service::Overrides;
 
 /// Everything that decides what becomes of one `User`'s account.

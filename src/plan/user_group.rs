@@ -7,8 +7,9 @@ use super::directories::OfMembers;
 use super::unreadable::{self, Listed};
 use super::{AdminCoverage, Decision, Deleting, FinalizerAction, GroupPlan, Meta, Plan, unheld};
 use crate::api::user_group::{SelfService, UserGroupSpec};
-use crate::domain::group::{GroupContent, SelfServiceField};
+use crate::domain::group::GroupContent;
 use crate::domain::permission;
+use crate::domain::profile::SelfServiceField;
 
 /// Everything that decides what becomes of one group.
 #[derive(Clone, Debug, PartialEq)]

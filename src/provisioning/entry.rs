@@ -5,11 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::domain::account::{
-    Account, AccountId, EntryDigest, EntryHandle, LoginState, PostalAddress, Revision,
-};
+use crate::domain::account::{Account, AccountId, EntryDigest, EntryHandle, LoginState, Revision};
 use crate::domain::password::{PasswordCandidate, PasswordHash};
 use crate::domain::permission::Permissions;
+use crate::domain::profile::PostalAddress;
 
 /// What a directory is to have of an account.
 #[derive(Clone, Debug, Serialize)]
@@ -210,10 +209,11 @@ fn as_number<S: serde::Serializer>(revision: &Revision, serializer: S) -> Result
 mod tests {
     use super::*;
     use crate::domain::account::{
-        AccountSpec, Credential, Owner, Profile, Transaction, TransactionId, TransactionKind,
+        AccountSpec, Credential, Owner, Transaction, TransactionId, TransactionKind,
     };
     use crate::domain::email::Email;
     use crate::domain::organization::LoginName;
+    use crate::domain::profile::Profile;
     use crate::domain::self_service::Overrides;
 
     fn account() -> Account {

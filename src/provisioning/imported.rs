@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::account::{AccountId, EntryHandle, PostalAddress};
+use crate::domain::account::{AccountId, EntryHandle};
+use crate::domain::profile::PostalAddress;
 
 /// Everybody whom a directory has, whoever put them there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

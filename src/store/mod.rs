@@ -19,8 +19,9 @@ use crate::domain::account::{
 };
 use crate::domain::billing::{BillingTimeZone, Calendar, Lifetime, Period};
 use crate::domain::email::Email;
-use crate::domain::group::{GroupContent, SelfServiceField};
+use crate::domain::group::GroupContent;
 use crate::domain::organization::{LoginName, Organization};
+use crate::domain::profile::SelfServiceField;
 use crate::domain::self_service::ProfileChange;
 pub use crate::plan::OrganizationRecord;
 use crate::plan::{
@@ -529,7 +530,7 @@ fn changed_by_member(
     let MemberPlan { namespace: _, account: _, changes, password } = plan;
     let mut details = changes
         .iter()
-        .map(ProfileChange::detail)
+        .map(ProfileChange::field)
         .chain(password.iter().map(|_| SelfServiceField::Password));
     if account.content.lifecycle == LoginState::Disabled
         || !details.all(|detail| group.self_service.contains(&detail))

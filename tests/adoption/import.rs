@@ -3,7 +3,8 @@
 
 use roster::domain::account::{Account, Owner};
 use roster::domain::email::Email;
-use roster::domain::group::{GroupContent, SelfServiceField};
+use roster::domain::group::GroupContent;
+use roster::domain::profile::SelfServiceField;
 use roster::domain::self_service::ProfileChange;
 use roster::plan::{AccountChange, Deleting, GroupPlan, MemberPlan, Plan};
 use roster::store::Store;

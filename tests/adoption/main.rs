@@ -28,8 +28,10 @@ mod support;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-use roster::domain::account::{Account, AccountSpec, Cloned, LoginState, Profile, Source};
-use roster::domain::group::{GroupContent, SelfServiceField};
+use roster::domain::account::{Account, AccountSpec, Cloned, LoginState, Source};
+use roster::domain::group::GroupContent;
+use roster::domain::profile::Profile;
+use roster::domain::profile::SelfServiceField;
 use roster::plan::{Deleting, GroupPlan, Plan};
 use roster::store::Store;
 use roster::store::sql::SqlStore;

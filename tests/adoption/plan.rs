@@ -1,7 +1,7 @@
 //! `roster plan`: what it says, how it exits, and that it changes nothing.
 
 use roster::domain::account::{AccountId, TransactionKind};
-use roster::domain::group::SelfServiceField;
+use roster::domain::profile::SelfServiceField;
 use roster::plan::{AccountChange, Plan};
 use roster::store::Store;
 use serde_json::{Value, json};

@@ -14,10 +14,11 @@ use roster::domain::account::{
     TransactionId, TransactionKind,
 };
 use roster::domain::email::{Domain, Email};
-use roster::domain::group::{GroupContent, SelfServiceField};
+use roster::domain::group::GroupContent;
 use roster::domain::inheritance::{self, MAX_DEPTH};
 use roster::domain::organization::{LoginName, Organization};
 use roster::domain::password::PasswordHash;
+use roster::domain::profile::SelfServiceField;
 use roster::domain::self_service::ProfileChange;
 use roster::plan::{
     AccountChange, AccountPlan, AddressMove, ConfirmPlan, Deleting, DomainPlan, FrozenPermissions,

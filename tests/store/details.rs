@@ -1,10 +1,9 @@
 //! The contract on what a person's details come from: copies, which get a number, and members, who
 //! change their own.
 
-use roster::domain::account::{
-    Account, Copied, LoginState, PostalAddress, Profile, Revision, TransactionKind,
-};
-use roster::domain::group::SelfServiceField;
+use roster::domain::account::{Account, Copied, LoginState, Revision, TransactionKind};
+use roster::domain::profile::SelfServiceField;
+use roster::domain::profile::{PostalAddress, Profile};
 use roster::domain::self_service::{Override, Overrides, ProfileChange};
 use roster::plan::Plan;
 use roster::store::{Receipt, Refusal, Store};

@@ -79,7 +79,7 @@ contract! {
 
     async fn a_new_password_and_enabling_end_the_wait_and_nothing_else_of_the_account_does(bench) {
         let store = bench.store();
-        done(commit(store, put_self_service("users", &[roster::domain::group::SelfServiceField::Password])).await);
+        done(commit(store, put_self_service("users", &[roster::domain::profile::SelfServiceField::Password])).await);
         done(commit(store, put_domain("acme", "acme.example")).await);
         let first = account(commit(store, with_password(create("alice", "alice@acme.example"), from_secret("first"))).await);
         fail(store, first.id, 6).await;

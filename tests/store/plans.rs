@@ -6,14 +6,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use roster::domain::account::{
     Account, AccountId, AccountSpec, Cloned, Confirmations, Copied, DeletedAccount, DirectoryAck,
-    LoginState, Owner, PostalAddress, Profile, Revision, SecretPassword, Source, TransactionId,
-    TransactionKind,
+    LoginState, Owner, Revision, SecretPassword, Source, TransactionId, TransactionKind,
 };
 use roster::domain::email::{Domain, Email};
-use roster::domain::group::{GroupContent, SelfServiceField};
+use roster::domain::group::GroupContent;
 use roster::domain::organization::{CustomerId, LoginName, Organization};
 use roster::domain::password::PasswordHash;
 use roster::domain::permission::{Permissions, parse_all};
+use roster::domain::profile::SelfServiceField;
+use roster::domain::profile::{PostalAddress, Profile};
 use roster::domain::self_service::{Override, Overrides, ProfileChange};
 use roster::plan::{
     AccountChange, AccountPlan, AddressMove, ConfirmPlan, Deleting, DomainPlan, FrozenPermissions,

@@ -275,7 +275,7 @@ async fn the_personal_data_of_a_deleted_account_is_in_no_file_any_more() {
         content.email = crate::plans::email(&format!("zaphod{number}@acme.example"));
         content.profile.display_name = "Zaphod Beeblebrox".to_owned();
         content.profile.phone = Some("+44 7700 900123".to_owned());
-        content.profile.address = Some(roster::domain::account::PostalAddress {
+        content.profile.address = Some(roster::domain::profile::PostalAddress {
             street: vec!["Betelgeuse Street".repeat(number)],
             ..Default::default()
         });

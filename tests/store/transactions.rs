@@ -5,7 +5,7 @@ use roster::domain::account::{
     Account, Credential, DirectoryAck, EntryDigest, EntryHandle, LoginState, Owner, Revision,
     SecretPassword, TransactionId, TransactionKind,
 };
-use roster::domain::group::SelfServiceField;
+use roster::domain::profile::SelfServiceField;
 use roster::domain::self_service::ProfileChange;
 use roster::plan::{ConfirmPlan, Plan};
 use roster::store::sql::SqlStore;

@@ -5,12 +5,12 @@ use uuid::Uuid;
 use super::*;
 use crate::api::user::UserSpec;
 use crate::domain::account::{
-    AccountSpec, DirectoryAck, EntryDigest, Owner, Profile, Revision, TransactionId,
-    TransactionKind,
+    AccountSpec, DirectoryAck, EntryDigest, Owner, Revision, TransactionId, TransactionKind,
 };
 use crate::domain::email::Email;
 use crate::domain::organization::LoginName;
 use crate::domain::permission::Permissions;
+use crate::domain::profile::Profile;
 use crate::domain::self_service::Overrides;
 use crate::plan::directories::{Behind, Lag};
 

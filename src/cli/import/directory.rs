@@ -527,7 +527,7 @@ mod tests {
             email: Some("alice@acme.example".to_owned()),
             display_name: Some("\u{200b}".to_owned()),
             phone: Some(" \u{2800}".to_owned()),
-            address: Some(crate::domain::account::PostalAddress {
+            address: Some(crate::domain::profile::PostalAddress {
                 street: vec!["1 Main Street".to_owned()],
                 locality: Some("\u{3164}".to_owned()),
                 ..Default::default()

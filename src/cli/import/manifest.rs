@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use crate::api::{OrgEmailDomain, OrgEmailDomainSpec, UserGroup, UserGroupSpec};
 use crate::cli::Failure;
-use crate::domain::group::{GroupContent, SelfServiceField};
+use crate::domain::group::GroupContent;
 use crate::domain::permission::Permission;
+use crate::domain::profile::SelfServiceField;
 use crate::plan::Listing;
 
 /// What is said about a field of a spec, above it.

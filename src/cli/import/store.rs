@@ -21,10 +21,9 @@ use crate::cli::doctor::unless;
 use crate::cli::plan::schema::Schemas;
 use crate::cli::run::{WRITE_TIMEOUT, client};
 use crate::controller::user_list::{DeclaredUser, declared_users};
-use crate::domain::account::{
-    Account, AccountId, Cloned, LoginState, PostalAddress, Profile, Source,
-};
+use crate::domain::account::{Account, AccountId, Cloned, LoginState, Source};
 use crate::domain::group::GroupContent;
+use crate::domain::profile::{PostalAddress, Profile};
 use crate::domain::self_service::{Override, Overrides};
 use crate::domain::text;
 use crate::plan::OrganizationRecord;

@@ -1,11 +1,12 @@
 use std::time::Instant;
 
 use super::*;
-use crate::domain::account::{AccountSpec, Owner, Profile, SecretPassword, TransactionId};
+use crate::domain::account::{AccountSpec, Owner, SecretPassword, TransactionId};
 use crate::domain::email::Domain;
 use crate::domain::organization::{CustomerId, Organization};
 use crate::domain::password::{Password, PasswordContext};
 use crate::domain::permission::Permissions;
+use crate::domain::profile::Profile;
 use crate::domain::self_service::Overrides;
 use crate::plan::{AccountChange, AccountPlan, Deleting, DomainPlan, Listing};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::account::PostalAddress;
 use crate::domain::email::Email;
+use crate::domain::profile::PostalAddress;
 use crate::domain::self_service::ProfileChange;
 use crate::domain::{text, time_zone};
 

@@ -6,12 +6,13 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::account::{
-    AccountId, AccountSpec, Owner, Profile, Revision, Transaction, TransactionId, TransactionKind,
+    AccountId, AccountSpec, Owner, Revision, Transaction, TransactionId, TransactionKind,
 };
 use crate::domain::email::Email;
 use crate::domain::group::{ADMINISTRATORS, USERS};
 use crate::domain::organization::LoginName;
 use crate::domain::permission::{Permissions, parse_all};
+use crate::domain::profile::Profile;
 use crate::domain::self_service::Overrides;
 
 const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;

@@ -6,12 +6,13 @@ use uuid::Uuid;
 use super::*;
 use crate::api::Reason;
 use crate::domain::account::{
-    AccountId, AccountSpec, LoginState, Owner, Profile, Revision, Transaction, TransactionId,
+    AccountId, AccountSpec, LoginState, Owner, Revision, Transaction, TransactionId,
     TransactionKind,
 };
 use crate::domain::email::Email;
 use crate::domain::organization::LoginName;
 use crate::domain::permission::parse_all;
+use crate::domain::profile::Profile;
 use crate::domain::self_service::Overrides;
 
 fn permissions(texts: &str) -> Permissions {

@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::super::{DirectoryUser, Entry};
 use super::connection::LdapEntry;
-use crate::domain::account::PostalAddress;
+use crate::domain::profile::PostalAddress;
 
 pub(super) const UID: &str = "uid";
 pub(super) const EMPLOYEE_NUMBER: &str = "employeeNumber";

@@ -12,7 +12,7 @@ use super::lookup::Filter;
 use super::messages::{PatchOperation, Resource, ScimResource, attribute, patch};
 use super::transport::Request;
 use super::writes::{ScimWrite, path_of};
-use crate::domain::account::PostalAddress;
+use crate::domain::profile::PostalAddress;
 use crate::provisioning::{DirectoryError, ImportedUser, People};
 
 impl Client {

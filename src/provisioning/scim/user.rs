@@ -253,7 +253,7 @@ fn part_of<'a>(value: &'a Value, part: &str) -> Option<&'a Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::account::PostalAddress;
+    use crate::domain::profile::PostalAddress;
 
     fn alice() -> DirectoryUser {
         DirectoryUser {

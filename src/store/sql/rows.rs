@@ -11,14 +11,15 @@ use super::connection::{Connection, SqlRow, Statement, pairs, statement, texts};
 use super::inspection::UnreadableRow;
 use crate::domain::account::{
     Account, AccountId, AccountSpec, Cloned, Confirmations, Credential, DeletedAccount,
-    DirectoryAck, EntryDigest, EntryHandle, LoginState, Owner, Profile, Revision, SecretPassword,
-    Source, Transaction, TransactionId, TransactionKind,
+    DirectoryAck, EntryDigest, EntryHandle, LoginState, Owner, Revision, SecretPassword, Source,
+    Transaction, TransactionId, TransactionKind,
 };
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::{ADMINISTRATORS, GroupContent};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::password::PasswordHash;
 use crate::domain::permission::{Permission, Permissions};
+use crate::domain::profile::Profile;
 use crate::plan::{Deleting, Listing};
 use crate::store::{Counts, OrganizationRecord, Refusal, StoreError};
 

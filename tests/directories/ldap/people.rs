@@ -1,9 +1,10 @@
 //! People to bring.
 
-use roster::domain::account::{AccountId, PostalAddress, Revision};
+use roster::domain::account::{AccountId, Revision};
 use roster::domain::email::Email;
 use roster::domain::organization::LoginName;
 use roster::domain::password::{Password, PasswordContext as Names};
+use roster::domain::profile::PostalAddress;
 use roster::provisioning::{DirectoryUser, Entry, LoginPassword};
 use uuid::Uuid;
 

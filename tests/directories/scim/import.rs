@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use roster::domain::account::PostalAddress;
+use roster::domain::profile::PostalAddress;
 use roster::provisioning::{Directory, DirectoryError, ImportedUser};
 use serde_json::json;
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use roster::domain::account::{AccountId, PostalAddress, Revision};
+use roster::domain::account::{AccountId, Revision};
 use roster::domain::password::{PasswordCandidate, PasswordHash};
+use roster::domain::profile::PostalAddress;
 use roster::provisioning::{DirectoryUser, Entry, LoginPassword};
 use uuid::Uuid;
 

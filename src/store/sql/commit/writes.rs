@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use super::CommitError;
 use crate::domain::account::{
-    Account, AccountId, AccountSpec, DirectoryAck, Profile, Revision, Source, Transaction,
-    TransactionId,
+    Account, AccountId, AccountSpec, DirectoryAck, Revision, Source, Transaction, TransactionId,
 };
+use crate::domain::profile::Profile;
 use crate::store::sql::connection::{Connection, Value, statement};
 use crate::store::sql::rows::{self, CLONE, INHERIT};
 
