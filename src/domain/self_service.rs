@@ -14,6 +14,7 @@ pub struct Override<T> {
     /// The member's value.
     pub value: T,
     /// What the `User` declared when the member changed it.
+    #[serde(rename = "over")]
     pub base: T,
 }
 
