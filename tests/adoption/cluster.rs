@@ -11,7 +11,7 @@ use crate::support::{Operator, Organization, With, domain, group, passed, user};
 
 /// Everything that a store has of its accounts but whose they are, and how often they were written.
 const CONTENT: &str = "SELECT account_id || '|' || login_name || '|' || email || '|' || state || '|' || group_name || '|' || grants \
-    || '|' || COALESCE(role, '') || '|' || teams || '|' || display_name || '|' || COALESCE(phone, '') || '|' \
+    || '|' || COALESCE(role, '') || '|' || teams || '|' || profile || '|' \
     || COALESCE(source_mode, '') || COALESCE(source_name, '') || COALESCE(source_permissions, '') || '|' || COALESCE(copied, '') \
     || '|' || member || '|' || transaction_id || '|' || COALESCE(cloned_at, 0) FROM accounts ORDER BY account_id";
 

@@ -180,7 +180,7 @@ fn a_write_that_is_lost_or_done_twice_is_found() {
         &["the revisions of bob.acme were written as [1, 2, 1]"],
     );
     check(
-        "UPDATE accounts SET phone = '1' WHERE owner_name = 'bob'",
+        "UPDATE accounts SET role = '1' WHERE owner_name = 'bob'",
         &["the revisions of bob.acme were written as [1, 2, 2]"],
     );
     let unseen = "ALTER TABLE accounts DISABLE TRIGGER witnessed; UPDATE accounts SET revision = 2 WHERE owner_name = 'alice'";
@@ -190,7 +190,7 @@ fn a_write_that_is_lost_or_done_twice_is_found() {
 #[test]
 fn a_write_of_somebody_whose_claim_has_ended_is_found_in_every_table() {
     let statements = [
-        "UPDATE accounts SET phone = '1' WHERE owner_name = 'alice'",
+        "UPDATE accounts SET role = '1' WHERE owner_name = 'alice'",
         "UPDATE lifetimes SET owner_uid = '1' WHERE login_name = 'carol.acme'",
         "UPDATE transactions SET superseded_at = NULL",
         "UPDATE switches SET switched_at = 1",
@@ -230,7 +230,7 @@ fn a_write_that_is_committed_after_anothers_claim_is_found_whenever_it_began() {
     run(async {
         let healthy = Healthy::new().await;
         let mut late = healthy.0.connect().await;
-        let begun = "SET application_name = 'first'; BEGIN; UPDATE accounts SET phone = '1' WHERE owner_name = 'alice'";
+        let begun = "SET application_name = 'first'; BEGIN; UPDATE accounts SET role = '1' WHERE owner_name = 'alice'";
         sqlx::raw_sql(begun).execute(&mut late).await.unwrap();
         healthy.operator("second").await.close().await;
         sqlx::raw_sql("COMMIT").execute(&mut late).await.unwrap();
@@ -245,7 +245,7 @@ fn a_write_that_is_committed_after_anothers_claim_is_found_whenever_it_began() {
 #[test]
 fn a_write_of_nobody_and_an_epoch_that_is_given_twice_are_found() {
     check(
-        "DELETE FROM operators; UPDATE accounts SET phone = '1'",
+        "DELETE FROM operators; UPDATE accounts SET role = '1'",
         &["nobody had claimed the namespace"],
     );
     check("UPDATE operators SET token = 'x'", &["doesn't come after"]);

@@ -13,6 +13,7 @@ mod details;
 #[allow(dead_code, reason = "the benchmark uses more of it")]
 #[path = "../../benches/heirs/followed.rs"]
 mod followed;
+mod former;
 mod heirs;
 mod logins;
 mod permissions;

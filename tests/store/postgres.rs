@@ -1004,9 +1004,9 @@ async fn whom_a_few_follow_is_found_without_reading_all_accounts() {
                 INSERT INTO transactions (transaction_id, account_id, type, started_at, deadline_at) \
                 SELECT 't' || i, 'a' || i, 'Create', 1, 1 FROM generate_series(1, 20000) AS i; \
                 INSERT INTO accounts (account_id, namespace, owner_name, revision, transaction_id, login_name, email, email_domain, \
-                state, group_name, grants, teams, display_name, notifications, created_at) \
+                state, group_name, grants, teams, profile, created_at) \
                 SELECT 'a' || i, 'acme', 'user-' || i, 1, 't' || i, 'user-' || i || '.acme', 'user-' || i || '@acme.example', \
-                'acme.example', 'Enabled', 'users', '[]', '[]', 'x', '[]', 1 FROM generate_series(1, 20000) AS i";
+                'acme.example', 'Enabled', 'users', '[]', '[]', '{\"displayName\":\"x\"}', 1 FROM generate_series(1, 20000) AS i";
     for statistics in ["", "ANALYZE"] {
         if statistics.is_empty() {
             sqlx::raw_sql(many).execute(&mut bench.place.connect().await).await.unwrap();

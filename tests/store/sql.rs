@@ -231,7 +231,7 @@ in_databases! {
         let alice = alice(bench.store()).await;
         let mut writing = bench.application().await;
         writing.hold().await;
-        writing.execute("UPDATE accounts SET display_name = 'half written'", &[]).await.unwrap();
+        writing.execute("UPDATE accounts SET role = 'half written'", &[]).await.unwrap();
         assert_eq!(find(bench.store(), "alice").await, Some(alice));
     }
 

@@ -289,8 +289,7 @@ async fn the_personal_data_of_a_deleted_account_is_in_no_file_any_more() {
     let created: Vec<Account> =
         store.commit(&zaphods, at(0)).await.unwrap().into_iter().map(account).collect();
     store.commit(&neighbours[150..], at(0)).await.unwrap();
-    let plant =
-        "UPDATE accounts SET password_hash = '$argon2id$planted' WHERE display_name LIKE 'Zaphod%'";
+    let plant = "UPDATE accounts SET password_hash = '$argon2id$planted' WHERE profile LIKE '{\"displayName\":\"Zaphod%'";
     bench.application().await.execute(plant, &[]).await.unwrap();
     let texts = [&personal[..2], &personal[3..]].concat();
     assert_eq!(left_behind(&bench, &texts), texts, "the data is found while the accounts live");

@@ -19,7 +19,6 @@ use crate::domain::group::{ADMINISTRATORS, GroupContent};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::password::PasswordHash;
 use crate::domain::permission::{Permission, Permissions};
-use crate::domain::profile::Profile;
 use crate::plan::{Deleting, Listing};
 use crate::store::{Counts, OrganizationRecord, Refusal, StoreError};
 
@@ -28,8 +27,7 @@ macro_rules! select_accounts {
     ($($rest:expr),+) => {
         concat!(
             "SELECT a.account_id, a.namespace, a.owner_name, a.owner_uid, a.owner_generation, a.revision, a.login_name, \
-             a.email, a.state, a.group_name, a.grants, a.role, a.teams, a.display_name, a.phone, a.address, a.time_zone, \
-             a.notifications, a.created_at, a.source_mode, a.source_name, a.source_permissions, a.cloned_uid, \
+             a.email, a.state, a.group_name, a.grants, a.role, a.teams, a.profile, a.created_at, a.source_mode, a.source_name, a.source_permissions, a.cloned_uid, \
              a.cloned_generation, a.cloned_at, a.copied, a.member, a.password_hash, a.secret_hash, a.secret_version, \
              t.transaction_id, t.type, t.revision AS transaction_revision, t.started_at, t.deadline_at, t.completed_at, \
              (SELECT json_group_object(c.directory, CAST(c.revision AS TEXT) || ' ' || COALESCE(c.fingerprint, '') || ' ' || \
@@ -173,16 +171,7 @@ fn content(row: &SqlRow) -> Result<AccountSpec, StoreError> {
         source: source(row)?,
         role: row.get("role")?,
         teams: parsed(row.get("teams")?, "teams")?,
-        profile: Profile {
-            display_name: row.get("display_name")?,
-            phone: row.get("phone")?,
-            address: match row.get("address")? {
-                Some(address) => Some(parsed(address, "address")?),
-                None => None,
-            },
-            time_zone: row.get("time_zone")?,
-            notifications: parsed(row.get("notifications")?, "notifications")?,
-        },
+        profile: parsed(row.get("profile")?, "profile")?,
         copied: match row.get("copied")? {
             Some(copied) => Some(parsed(copied, "copied")?),
             None => None,

@@ -27,6 +27,7 @@ const SQLITE: Migrations = &[
     (9, "corrections", include_str!("../migrations/0009_corrections.sqlite.sql")),
     (10, "handles", include_str!("../migrations/0010_handles.sqlite.sql")),
     (11, "login failures", include_str!("../migrations/0011_login_failures.sqlite.sql")),
+    (12, "profile", include_str!("../migrations/0012_profile.sqlite.sql")),
 ];
 
 /// `PostgreSQL` came when `SQLite` had five; the numbers after that are the same.
@@ -38,6 +39,7 @@ const POSTGRES: Migrations = &[
     (9, "corrections", include_str!("../migrations/0009_corrections.postgres.sql")),
     (10, "handles", include_str!("../migrations/0010_handles.postgres.sql")),
     (11, "login failures", include_str!("../migrations/0011_login_failures.postgres.sql")),
+    (12, "profile", include_str!("../migrations/0012_profile.postgres.sql")),
 ];
 
 /// The newest migration that this version has.

@@ -289,8 +289,8 @@ mod tests {
     ) -> Result<(), sqlx::Error> {
         sqlx::query(
             "INSERT INTO accounts (account_id, namespace, owner_name, login_name, email, revision, transaction_id, email_domain, \
-             state, group_name, grants, teams, display_name, notifications, created_at) \
-             VALUES ($1, 'n', $2, $3, $4, 1, '', '', 'Enabled', '', '[]', '[]', '', '[]', 0)",
+             state, group_name, grants, teams, profile, created_at) \
+             VALUES ($1, 'n', $2, $3, $4, 1, '', '', 'Enabled', '', '[]', '[]', '{}', 0)",
         )
         .bind(id)
         .bind(owner)

@@ -1,12 +1,11 @@
 //! Rows that are written together: one statement takes any number of them as a JSON list of lists.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use super::CommitError;
 use crate::domain::account::{
     Account, AccountId, AccountSpec, DirectoryAck, Revision, Source, Transaction, TransactionId,
 };
-use crate::domain::profile::Profile;
 use crate::store::sql::connection::{Connection, Value, statement};
 use crate::store::sql::rows::{self, CLONE, INHERIT};
 
@@ -51,45 +50,11 @@ fn update(table: &str, key: &str, columns: &Columns) -> String {
     )
 }
 
-/// What of an account never changes.
-const FIXED: [(&str, Kind); 3] =
-    [("namespace", Text), ("login_name", Text), ("created_at", Number)];
+/// The values of an account's row, by their columns.
+type AccountRow = Vec<(&'static str, Value)>;
 
-/// What of an account can change, and by what it is found.
-const CHANGING: [(&str, Kind); 29] = [
-    ("account_id", Text),
-    ("email", Text),
-    ("email_domain", Text),
-    ("state", Text),
-    ("group_name", Text),
-    ("grants", Text),
-    ("role", Text),
-    ("teams", Text),
-    ("display_name", Text),
-    ("phone", Text),
-    ("address", Text),
-    ("time_zone", Text),
-    ("notifications", Text),
-    ("owner_name", Text),
-    ("owner_uid", Text),
-    ("owner_generation", Number),
-    ("revision", Number),
-    ("transaction_id", Text),
-    ("source_mode", Text),
-    ("source_name", Text),
-    ("source_permissions", Text),
-    ("cloned_uid", Text),
-    ("cloned_generation", Number),
-    ("cloned_at", Number),
-    ("copied", Text),
-    ("member", Text),
-    ("password_hash", Text),
-    ("secret_hash", Text),
-    ("secret_version", Text),
-];
-
-/// Returns what of an account can change, as [`CHANGING`] names it.
-fn changing(account: &Account) -> Vec<Value> {
+/// Returns what of an account can change, with the id that it is found by.
+fn changing(account: &Account) -> AccountRow {
     let Account {
         id,
         namespace: _,
@@ -100,9 +65,9 @@ fn changing(account: &Account) -> Vec<Value> {
         created: _,
         cloned,
         transaction,
-        ..
+        credential,
+        confirmed: _,
     } = account;
-    let Account { credential, confirmed: _, .. } = account;
     let AccountSpec {
         email,
         lifecycle,
@@ -120,39 +85,68 @@ fn changing(account: &Account) -> Vec<Value> {
         Some(Source::Inherited { kept, .. }) => (Some(INHERIT), kept.as_ref(), None),
         Some(Source::Cloned(clone)) => (Some(CLONE), Some(&clone.permissions), Some(clone)),
     };
-    let Profile { display_name, phone, address, time_zone, notifications } = profile;
     let from_secret = credential.as_ref().and_then(|credential| credential.from_secret.as_ref());
     vec![
-        id.to_string().into(),
-        email.as_str().into(),
-        email.domain().into(),
-        rows::lifecycle_text(*lifecycle).into(),
-        group.into(),
-        rows::permission_texts(grants).into(),
-        role.as_deref().into(),
-        rows::json(teams).into(),
-        display_name.into(),
-        phone.as_deref().into(),
-        address.as_ref().map(rows::json).into(),
-        time_zone.as_deref().into(),
-        rows::json(notifications).into(),
-        (&owner.name).into(),
-        (&owner.uid).into(),
-        owner.generation.into(),
-        revision.0.into(),
-        transaction.id.0.to_string().into(),
-        mode.into(),
-        source.as_ref().map(Source::from).into(),
-        fixed.map(rows::permission_texts).into(),
-        clone.map(|clone| clone.uid.as_str()).into(),
-        clone.map(|clone| clone.generation).into(),
-        cloned.map(jiff::Timestamp::as_microsecond).into(),
-        copied.as_ref().map(rows::json).into(),
-        rows::json(member).into(),
-        credential.as_ref().map(|credential| credential.login.as_str()).into(),
-        from_secret.map(|password| password.hash.as_str()).into(),
-        from_secret.map(|password| password.version.as_str()).into(),
+        ("account_id", id.to_string().into()),
+        ("email", email.as_str().into()),
+        ("email_domain", email.domain().into()),
+        ("state", rows::lifecycle_text(*lifecycle).into()),
+        ("group_name", group.into()),
+        ("grants", rows::permission_texts(grants).into()),
+        ("role", role.as_deref().into()),
+        ("teams", rows::json(teams).into()),
+        ("profile", rows::json(profile).into()),
+        ("owner_name", (&owner.name).into()),
+        ("owner_uid", (&owner.uid).into()),
+        ("owner_generation", owner.generation.into()),
+        ("revision", revision.0.into()),
+        ("transaction_id", transaction.id.0.to_string().into()),
+        ("source_mode", mode.into()),
+        ("source_name", source.as_ref().map(Source::from).into()),
+        ("source_permissions", fixed.map(rows::permission_texts).into()),
+        ("cloned_uid", clone.map(|clone| clone.uid.as_str()).into()),
+        ("cloned_generation", clone.map(|clone| clone.generation).into()),
+        ("cloned_at", cloned.map(jiff::Timestamp::as_microsecond).into()),
+        ("copied", copied.as_ref().map(rows::json).into()),
+        ("member", rows::json(member).into()),
+        ("password_hash", credential.as_ref().map(|credential| credential.login.as_str()).into()),
+        ("secret_hash", from_secret.map(|password| password.hash.as_str()).into()),
+        ("secret_version", from_secret.map(|password| password.version.as_str()).into()),
     ]
+}
+
+/// Returns everything of an account.
+fn whole(account: &Account) -> AccountRow {
+    let Account { namespace, login_name, created, .. } = account;
+    let mut row = changing(account);
+    row.extend([
+        ("namespace", namespace.into()),
+        ("login_name", login_name.as_str().into()),
+        ("created_at", created.as_microsecond().into()),
+    ]);
+    row
+}
+
+/// Returns the columns of a row, with what each holds.
+fn columns(row: &AccountRow) -> Vec<(&'static str, Kind)> {
+    let kind = |value: &Value| match value {
+        Value::Text(_) => Text,
+        Value::Number(_) => Number,
+        Value::Truth(_) => unreachable!("no column of an account holds a truth"),
+    };
+    row.iter().map(|(name, value)| (*name, kind(value))).collect()
+}
+
+/// Writes accounts with a statement that the columns of the first one make, once.
+async fn write_accounts(
+    connection: &mut Connection,
+    (text, make): (&'static OnceLock<String>, fn(&Columns) -> String),
+    accounts: Vec<AccountRow>,
+) -> Result<(), CommitError> {
+    let Some(first) = accounts.first() else { return Ok(()) };
+    let text = text.get_or_init(|| make(&columns(first)));
+    let values = |row: AccountRow| row.into_iter().map(|(_, value)| value).collect();
+    write(connection, text, &accounts.into_iter().map(values).collect::<Vec<_>>()).await
 }
 
 async fn write(
@@ -170,24 +164,19 @@ pub(super) async fn insert_accounts(
     connection: &mut Connection,
     accounts: &[&Account],
 ) -> Result<(), CommitError> {
-    static TEXT: LazyLock<String> =
-        LazyLock::new(|| insert("accounts", &[&CHANGING[..], &FIXED[..]].concat()));
-    let row = |account: &&Account| {
-        let Account { namespace, login_name, created, .. } = account;
-        let mut row = changing(account);
-        row.extend([namespace.into(), login_name.as_str().into(), created.as_microsecond().into()]);
-        row
-    };
-    write(connection, &TEXT, &accounts.iter().map(row).collect::<Vec<_>>()).await
+    static TEXT: OnceLock<String> = OnceLock::new();
+    let rows = accounts.iter().map(|account| whole(account)).collect();
+    write_accounts(connection, (&TEXT, |columns| insert("accounts", columns)), rows).await
 }
 
 pub(super) async fn overwrite_accounts(
     connection: &mut Connection,
     accounts: &[&Account],
 ) -> Result<(), CommitError> {
-    static TEXT: LazyLock<String> = LazyLock::new(|| update("accounts", "account_id", &CHANGING));
-    write(connection, &TEXT, &accounts.iter().map(|account| changing(account)).collect::<Vec<_>>())
-        .await
+    static TEXT: OnceLock<String> = OnceLock::new();
+    let rows = accounts.iter().map(|account| changing(account)).collect();
+    let by_id = |columns: &Columns| update("accounts", "account_id", columns);
+    write_accounts(connection, (&TEXT, by_id), rows).await
 }
 
 /// Begins the lifetimes of accounts that are created, in the state that each has.
