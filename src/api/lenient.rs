@@ -21,6 +21,7 @@ use super::{
     OrgEmailDomain, OrgEmailDomainSpec, OrgEmailDomainStatus, User, UserGroup, UserGroupSpec,
     UserGroupStatus, UserSpec, UserStatus,
 };
+use crate::domain::profile::SelfServiceField;
 
 /// The most characters of a value that are quoted.
 const QUOTED: usize = 64;
@@ -36,16 +37,8 @@ pub enum Field {
     Email,
     /// All of its `profile`.
     Profile,
-    /// Its `profile.displayName`.
-    DisplayName,
-    /// Its `profile.phone`.
-    Phone,
-    /// Its `profile.address`.
-    Address,
-    /// Its `profile.timeZone`.
-    TimeZone,
-    /// Its `profile.notifications`.
-    Notifications,
+    /// A part of its `profile`.
+    ProfilePart(SelfServiceField),
     /// Its `role`.
     Role,
     /// Its `teams`.
@@ -91,13 +84,7 @@ impl Field {
     fn covers(self, other: Self) -> bool {
         let parts: &[Self] = match self {
             Self::Spec => return true,
-            Self::Profile => &[
-                Self::DisplayName,
-                Self::Phone,
-                Self::Address,
-                Self::TimeZone,
-                Self::Notifications,
-            ],
+            Self::Profile if matches!(other, Self::ProfilePart(_)) => return true,
             Self::Permissions => &[Self::Grants, Self::From],
             _ => &[],
         };
@@ -370,12 +357,15 @@ impl Readable for User {
 }
 
 fn profile(mut profile: Reader<'_>) -> ProfileSpec {
+    let part = Field::ProfilePart;
     ProfileSpec {
-        display_name: profile.take("displayName", Field::DisplayName),
-        phone: profile.take("phone", Field::Phone),
-        address: profile.object("address", Field::Address),
-        time_zone: profile.take("timeZone", Field::TimeZone),
-        notifications: profile.take("notifications", Field::Notifications).unwrap_or_default(),
+        display_name: profile.take("displayName", part(SelfServiceField::Name)),
+        phone: profile.take("phone", part(SelfServiceField::Phone)),
+        address: profile.object("address", part(SelfServiceField::Address)),
+        time_zone: profile.take("timeZone", part(SelfServiceField::TimeZone)),
+        notifications: profile
+            .take("notifications", part(SelfServiceField::Notifications))
+            .unwrap_or_default(),
     }
 }
 

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::status::Condition;
+use crate::domain::profile::SelfServiceField;
 
 /// What the members of a group may do and change. Every field is optional.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -71,6 +72,20 @@ pub enum SelfService {
     TimeZone,
     /// What they are notified of.
     Notifications,
+}
+
+impl From<SelfService> for SelfServiceField {
+    fn from(listed: SelfService) -> Self {
+        match listed {
+            SelfService::Name => Self::Name,
+            SelfService::Address => Self::Address,
+            SelfService::Phone => Self::Phone,
+            SelfService::Email => Self::Email,
+            SelfService::Password => Self::Password,
+            SelfService::TimeZone => Self::TimeZone,
+            SelfService::Notifications => Self::Notifications,
+        }
+    }
 }
 
 /// What the operator last saw and did about a group.

@@ -14,6 +14,7 @@ pub mod in_flight;
 pub mod org_email_domain;
 pub mod organization;
 pub mod permission_source;
+pub mod profile;
 pub mod status;
 pub mod unreadable;
 pub mod user;

@@ -5,12 +5,12 @@ use super::blocked::reason_of;
 use super::directories::{Behind, behind, behind_of_members};
 use super::permission_source::GraphUser;
 use super::user::{UserSnapshot, own_email};
-use super::{Blocked, StoreTrouble, in_flight, org_email_domain, user_group};
+use super::{Blocked, StoreTrouble, in_flight, org_email_domain, profile, user_group};
 use crate::api::lenient::Field;
 use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason, Timestamp};
 use crate::api::user::{
-    AccountState, Address, BillingStatus, CloneStatus, CopyStatus, MemberProfile, PermissionOrigin,
-    PermissionsStatus, TransactionState, TransactionStatus, TransactionType, UserStatus,
+    AccountState, BillingStatus, CloneStatus, CopyStatus, PermissionOrigin, PermissionsStatus,
+    TransactionState, TransactionStatus, TransactionType, UserStatus,
 };
 use crate::api::{OrgEmailDomainStatus, UserGroupStatus};
 use crate::domain::account::{
@@ -19,8 +19,6 @@ use crate::domain::account::{
 use crate::domain::billing::{BillingTimeZone, Month};
 use crate::domain::email::Domain;
 use crate::domain::permission::Permissions;
-use crate::domain::profile::PostalAddress;
-use crate::domain::self_service::Overrides;
 use crate::domain::{inheritance, permission};
 
 /// How many permissions a status lists.
@@ -90,7 +88,7 @@ pub fn of_user(
             .or_else(|| snapshot.status_account_id.clone()),
         email: account.map_or_else(asked_for, |account| Some(account.content.email.to_string())),
         group: Some(account.map_or(&spec.group_ref.name, |account| &account.content.group).clone()),
-        profile: account.and_then(|account| member_profile(&account.content.member)),
+        profile: account.and_then(|account| profile::of_member(&account.content.member)),
         transaction: last.map(|(last, _)| transaction(last, snapshot.now)),
         permissions: account.map(|account| permissions(snapshot, account)),
         clone: account.and_then(clone),
@@ -430,32 +428,6 @@ fn copy(account: &Account) -> Option<CopyStatus> {
         copy_time: second(account.created),
         number: account.content.email.copy_number().map(i64::from),
     })
-}
-
-/// Returns what the member changed of their profile themselves.
-fn member_profile(member: &Overrides) -> Option<MemberProfile> {
-    let Overrides {
-        display_name,
-        phone,
-        address,
-        time_zone,
-        notifications,
-        email: _,
-        refused_email: _,
-    } = member;
-    let profile = MemberProfile {
-        display_name: display_name.as_ref().map(|own| own.value.clone()),
-        phone: phone.as_ref().and_then(|own| own.value.clone()),
-        address: address.as_ref().and_then(|own| own.value.clone()).map(postal_address),
-        time_zone: time_zone.as_ref().and_then(|own| own.value.clone()),
-        notifications: notifications.as_ref().map(|own| own.value.iter().cloned().collect()),
-    };
-    (profile != MemberProfile::default()).then_some(profile)
-}
-
-fn postal_address(address: PostalAddress) -> Address {
-    let PostalAddress { street, locality, region, postal_code, country } = address;
-    Address { street, locality, region, postal_code, country }
 }
 
 /// Kubernetes writes times to the second.

@@ -18,15 +18,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::blocked::Blocked;
-use super::{Listing, Meta};
+use super::{Listing, Meta, profile};
 use crate::api::lenient::{Field, Unreadable, UnreadableField};
-use crate::api::user::{Address, DesiredState, GroupRef, ProfileSpec, UserSpec};
+use crate::api::user::{DesiredState, GroupRef, ProfileSpec, UserSpec};
 use crate::api::{OrgEmailDomainSpec, UserGroupSpec};
 use crate::domain::account::{Account, LoginState};
 use crate::domain::group::GroupContent;
 use crate::domain::permission::Permission;
-use crate::domain::profile::{PostalAddress, Profile};
-use crate::domain::self_service::Override;
+use crate::domain::profile::SelfServiceField;
 use crate::domain::{text, time_zone};
 
 /// Returns why something of a spec is refused, if there is such: what can't be read, and what is
@@ -67,92 +66,35 @@ pub fn with_wrong_values(
 /// Returns what of a `User`'s spec can't be meant, but for what the account has in force.
 #[must_use]
 pub fn wrong_values(spec: &UserSpec, account: Option<&Account>) -> Vec<UnreadableField> {
-    let mut wrong = vec![];
-    let mut text =
-        |field: Field, path: String, text: &str, in_force: &dyn Fn(&Profile, &Account) -> bool| {
-            let Err(why) = text::readable(text) else { return };
-            let is_in_force =
-                account.is_some_and(|account| in_force(&declared_profile(account), account));
-            wrong.extend(
-                (!is_in_force).then(|| UnreadableField::wrong(field, path, text, why.to_string())),
-            );
-        };
-    let UserSpec { profile, role, teams, .. } = spec;
-    let (no_profile, no_address) = (ProfileSpec::default(), Address::default());
-    let ProfileSpec { display_name, phone, address, time_zone, notifications } =
-        profile.as_ref().unwrap_or(&no_profile);
-    if let Some(it) = display_name {
-        text(Field::DisplayName, "spec.profile.displayName".to_owned(), it, &|profile, _| {
-            profile.display_name == *it
-        });
-    }
-    if let Some(it) = phone {
-        text(Field::Phone, "spec.profile.phone".to_owned(), it, &|profile, _| {
-            profile.phone.as_ref() == Some(it)
-        });
-    }
-    let Address { street, locality, region, postal_code, country: _ } =
-        address.as_ref().unwrap_or(&no_address);
-    for (number, it) in street.iter().enumerate() {
-        let path = format!("spec.profile.address.street[{number}]");
-        text(Field::Address, path, it, &|profile, _| {
-            profile.address.as_ref().is_some_and(|had| had.street.contains(it))
-        });
-    }
-    type Part = fn(&PostalAddress) -> &Option<String>;
-    let parts: [(&str, &Option<String>, Part); 3] = [
-        ("locality", locality, |had| &had.locality),
-        ("region", region, |had| &had.region),
-        ("postalCode", postal_code, |had| &had.postal_code),
-    ];
-    for (name, it, part) in
-        parts.iter().filter_map(|(name, it, part)| Some((name, it.as_ref()?, part)))
-    {
-        let has_it = |profile: &Profile, _: &Account| {
-            profile.address.as_ref().is_some_and(|had| part(had).as_ref() == Some(it))
-        };
-        text(Field::Address, format!("spec.profile.address.{name}"), it, &has_it);
-    }
-    for (number, it) in notifications.iter().enumerate() {
-        let path = format!("spec.profile.notifications[{number}]");
-        text(Field::Notifications, path, it, &|profile, _| profile.notifications.contains(it));
-    }
+    let no_profile = ProfileSpec::default();
+    let UserSpec { profile: declared, role, teams, .. } = spec;
+    let declared = declared.as_ref().unwrap_or(&no_profile);
+    let last = account.map(|account| account.content.member.declared(&account.content.profile));
+    let content = account.map(|account| &account.content);
+    let has_role = |it: &String| content.is_some_and(|content| content.role.as_ref() == Some(it));
+    let has_team = |it: &String| content.is_some_and(|content| content.teams.contains(it));
+    let mut texts = profile::texts(declared, last.as_ref());
     if let Some(it) = role {
-        text(Field::Role, "spec.role".to_owned(), it, &|_, account| {
-            account.content.role.as_ref() == Some(it)
-        });
+        texts.push((Field::Role, "spec.role".to_owned(), it, has_role(it)));
     }
     for (number, it) in teams.iter().enumerate() {
-        text(Field::Teams, format!("spec.teams[{number}]"), it, &|_, account| {
-            account.content.teams.contains(it)
-        });
+        texts.push((Field::Teams, format!("spec.teams[{number}]"), it, has_team(it)));
     }
-    let is_in_force = |zone: &String| {
-        account.is_some_and(|account| declared_profile(account).time_zone.as_ref() == Some(zone))
-    };
-    if let Some(zone) = time_zone.as_ref().filter(|zone| !is_in_force(zone))
+    let mut wrong: Vec<UnreadableField> = vec![];
+    for (field, path, it, _) in texts.into_iter().filter(|(.., is_in_force)| !is_in_force) {
+        let why = text::readable(it).err();
+        wrong.extend(why.map(|why| UnreadableField::wrong(field, path, it, why.to_string())));
+    }
+    let last_zone = last.as_ref().and_then(|last| last.time_zone.as_ref());
+    if let Some(zone) = declared.time_zone.as_ref().filter(|zone| Some(*zone) != last_zone)
         && let Err(why) = time_zone::known(zone)
     {
         let problem = format!("({}) {why}", Value::from(zone.as_str()));
-        wrong.push(UnreadableField::wrong(
-            Field::TimeZone,
-            "spec.profile.timeZone".to_owned(),
-            zone,
-            problem,
-        ));
+        let (field, path) =
+            (Field::ProfilePart(SelfServiceField::TimeZone), "spec.profile.timeZone");
+        wrong.push(UnreadableField::wrong(field, path.to_owned(), zone, problem));
     }
     wrong
-}
-
-/// Returns what was last declared of a profile: what is in force, but for what the member changed.
-fn declared_profile(account: &Account) -> Profile {
-    let mut profile = ProfileSpec::default();
-    profile_in_force(
-        &mut profile,
-        &vec![UnreadableField::new(Field::Profile, String::new(), &Value::Null)].into(),
-        account,
-    );
-    super::user::profile(profile, None)
 }
 
 /// What a spec lists as permissions.
@@ -204,40 +146,8 @@ pub fn user_in_force(
             LoginState::Disabled => DesiredState::Disabled,
         };
     }
-    let mut profile = spec.profile.take().unwrap_or_default();
-    profile_in_force(&mut profile, unreadable, account);
-    spec.profile = Some(profile);
+    profile::put_in_force(spec.profile.get_or_insert_default(), unreadable, account);
     Arc::new(spec)
-}
-
-/// Puts what is in force in place of what of a profile can't be read: below a member's own value,
-/// what was declared.
-fn profile_in_force(profile: &mut ProfileSpec, unreadable: &Unreadable, account: &Account) {
-    fn declared<T: Clone>(own: Option<&Override<T>>, in_force: &T) -> T {
-        own.map_or_else(|| in_force.clone(), |own| own.base.clone())
-    }
-    let Profile { display_name, phone, address, time_zone, notifications } =
-        &account.content.profile;
-    let member = &account.content.member;
-    if unreadable.has(Field::DisplayName) {
-        profile.display_name = Some(declared(member.display_name.as_ref(), display_name));
-    }
-    if unreadable.has(Field::Phone) {
-        profile.phone = declared(member.phone.as_ref(), phone);
-    }
-    if unreadable.has(Field::Address) {
-        profile.address = declared(member.address.as_ref(), address).map(|address| {
-            let PostalAddress { street, locality, region, postal_code, country } = address;
-            Address { street, locality, region, postal_code, country }
-        });
-    }
-    if unreadable.has(Field::TimeZone) {
-        profile.time_zone = declared(member.time_zone.as_ref(), time_zone);
-    }
-    if unreadable.has(Field::Notifications) {
-        profile.notifications =
-            declared(member.notifications.as_ref(), notifications).into_iter().collect();
-    }
 }
 
 /// Returns a group's spec with full control as nobody declares it, where it can't be read.
@@ -286,11 +196,7 @@ pub fn consequence(field: Field) -> &'static str {
         Field::Username
         | Field::Email
         | Field::Profile
-        | Field::DisplayName
-        | Field::Phone
-        | Field::Address
-        | Field::TimeZone
-        | Field::Notifications
+        | Field::ProfilePart(_)
         | Field::Role
         | Field::Teams
         | Field::GroupRef

@@ -10,11 +10,10 @@ use super::permission_source::{GraphUser, SourceDecision, SourceGraph, available
 use super::unreadable::{self, Listed};
 use super::{
     AccountChange, AccountPlan, AddressMove, AdminCoverage, Decision, FinalizerAction,
-    FrozenPermissions, Meta, OrganizationFacts, Plan, Precondition, listing_of, unheld,
+    FrozenPermissions, Meta, OrganizationFacts, Plan, Precondition, listing_of, profile, unheld,
 };
 use crate::api::user::{
-    DeletionPolicy, DeletionProtection, DesiredState, PermissionSource, ProfileSpec, SourceMode,
-    UserSpec,
+    DeletionPolicy, DeletionProtection, DesiredState, PermissionSource, SourceMode, UserSpec,
 };
 use crate::domain::account::{
     Account, AccountId, AccountSpec, Copied, DeletedAccount, LoginState, Owner, SecretPassword,
@@ -24,7 +23,6 @@ use crate::domain::email::{Email, EmailError};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::password::Requirement;
 use crate::domain::permission::{self, Permissions};
-use crate::domain::profile::{PostalAddress, Profile};
 use crate::domain::self_service::Overrides;
 
 /// Everything that decides what becomes of one `User`'s account.
@@ -850,7 +848,8 @@ struct Decided {
 
 fn content(spec: &UserSpec, decided: Decided) -> AccountSpec {
     let Decided { email, group, grants, source, copied, member } = decided;
-    let declared = profile(spec.profile.clone().unwrap_or_default(), copied.as_ref());
+    let copied_profile = copied.as_ref().map(|copied| copied.profile.clone()).unwrap_or_default();
+    let declared = profile::declared(spec.profile.clone().unwrap_or_default(), copied_profile);
     // Where no address is declared, none is declared anew.
     let declared_email = match (&spec.email, &member.email) {
         (None, Some(own)) => own.base.clone(),
@@ -879,30 +878,6 @@ fn content(spec: &UserSpec, decided: Decided) -> AccountSpec {
         profile: member.over(declared),
         copied,
         member,
-    }
-}
-
-/// Returns what is declared: the spec's fields where they are present, else what was copied.
-pub(super) fn profile(spec: ProfileSpec, copied: Option<&Copied>) -> Profile {
-    let ProfileSpec { display_name, phone, address, time_zone, notifications } = spec;
-    let address = address.map(|address| PostalAddress {
-        street: address.street,
-        locality: address.locality,
-        region: address.region,
-        postal_code: address.postal_code,
-        country: address.country,
-    });
-    let copied = copied.map(|copied| copied.profile.clone()).unwrap_or_default();
-    Profile {
-        display_name: display_name.unwrap_or(copied.display_name),
-        phone: phone.or(copied.phone),
-        address: address.or(copied.address),
-        time_zone: time_zone.or(copied.time_zone),
-        notifications: if notifications.is_empty() {
-            copied.notifications
-        } else {
-            notifications.into_iter().collect()
-        },
     }
 }
 

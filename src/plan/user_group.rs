@@ -6,10 +6,9 @@ use super::blocked::{AdminLossCause, Blocked, UsedBy};
 use super::directories::OfMembers;
 use super::unreadable::{self, Listed};
 use super::{AdminCoverage, Decision, Deleting, FinalizerAction, GroupPlan, Meta, Plan, unheld};
-use crate::api::user_group::{SelfService, UserGroupSpec};
+use crate::api::user_group::UserGroupSpec;
 use crate::domain::group::GroupContent;
 use crate::domain::permission;
-use crate::domain::profile::SelfServiceField;
 
 /// Everything that decides what becomes of one group.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,19 +123,7 @@ fn content(spec: &UserGroupSpec) -> GroupContent {
     GroupContent {
         full_control: spec.full_control,
         permissions: permission::parse_all(&spec.permissions),
-        self_service: spec.self_service.iter().copied().map(detail).collect(),
-    }
-}
-
-fn detail(listed: SelfService) -> SelfServiceField {
-    match listed {
-        SelfService::Name => SelfServiceField::Name,
-        SelfService::Address => SelfServiceField::Address,
-        SelfService::Phone => SelfServiceField::Phone,
-        SelfService::Email => SelfServiceField::Email,
-        SelfService::Password => SelfServiceField::Password,
-        SelfService::TimeZone => SelfServiceField::TimeZone,
-        SelfService::Notifications => SelfServiceField::Notifications,
+        self_service: spec.self_service.iter().copied().map(Into::into).collect(),
     }
 }
 

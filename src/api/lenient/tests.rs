@@ -218,10 +218,16 @@ fn what_cannot_be_read_is_named_with_its_place_and_value() {
         &[(Field::From, "spec.permissions.from", r#"{"mode":"Clone"}"#)],
     );
     let all = check::<User>(&user(), "/spec", json!("none"), &[(Field::Spec, "spec", "\"none\"")]);
-    assert!(all.unreadable.has(Field::Phone) && all.unreadable.has(Field::DeletionPolicy));
+    assert!(
+        all.unreadable.has(Field::ProfilePart(SelfServiceField::Phone))
+            && all.unreadable.has(Field::DeletionPolicy)
+    );
     let profile =
         check::<User>(&user(), "/spec/profile", json!(5), &[(Field::Profile, "spec.profile", "5")]);
-    assert!(profile.unreadable.has(Field::Phone) && !profile.unreadable.has(Field::Email));
+    assert!(
+        profile.unreadable.has(Field::ProfilePart(SelfServiceField::Phone))
+            && !profile.unreadable.has(Field::Email)
+    );
     let long = UnreadableField::new(Field::Role, "spec.role".to_owned(), &json!(vec!["é"; 99]));
     assert_eq!(long.value.chars().count(), QUOTED + 1);
 }

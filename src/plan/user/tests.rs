@@ -6,11 +6,13 @@ use uuid::Uuid;
 use super::*;
 use crate::api::Reason;
 use crate::api::lenient::{Field, Unreadable, UnreadableField};
+use crate::api::user::ProfileSpec;
 use crate::api::user::{GroupRef, PermissionsSpec, UserRef};
 use crate::domain::account::{AccountId, Credential, Revision, Transaction};
 use crate::domain::email::Domain;
 use crate::domain::group::GroupContent;
 use crate::domain::password::PasswordHash;
+use crate::domain::profile::{Profile, SelfServiceField};
 use crate::plan::in_flight::{DirectoryProblem, DirectoryState};
 use crate::plan::{Deleting, Listing, OrganizationRecord};
 
@@ -939,11 +941,11 @@ const EVERY_FIELD: [Field; 21] = [
     Field::Username,
     Field::Email,
     Field::Profile,
-    Field::DisplayName,
-    Field::Phone,
-    Field::Address,
-    Field::TimeZone,
-    Field::Notifications,
+    Field::ProfilePart(SelfServiceField::Name),
+    Field::ProfilePart(SelfServiceField::Phone),
+    Field::ProfilePart(SelfServiceField::Address),
+    Field::ProfilePart(SelfServiceField::TimeZone),
+    Field::ProfilePart(SelfServiceField::Notifications),
     Field::Role,
     Field::Teams,
     Field::GroupRef,
