@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use roster::domain::account::{AccountId, Confirmations, Revision};
 use roster::domain::object_key::{Kind, ObjectKey};
+use roster::domain::profile::Profile;
 use roster::provisioning::queue::Provisioning;
 use roster::provisioning::{Directory, DirectoryUser, Entry};
 use serde_json::{Value, json};
@@ -196,10 +197,12 @@ fn entry(number: usize) -> Entry {
         login_name: login(number),
         email: format!("user-{number}@acme.example"),
         active: true,
-        display_name: format!("User {number}"),
-        phone: Some("+1 602 555 0100".to_owned()),
-        address: None,
-        time_zone: Some("America/Phoenix".to_owned()),
+        profile: Profile {
+            display_name: format!("User {number}"),
+            phone: Some("+1 602 555 0100".to_owned()),
+            time_zone: Some("America/Phoenix".to_owned()),
+            ..Profile::default()
+        },
         role: Some("Dispatcher".to_owned()),
         group: "users".to_owned(),
         permissions: vec!["cases:read".to_owned(), "orders:read".to_owned()],
@@ -228,9 +231,9 @@ fn scim_user(number: usize) -> Value {
         person.permissions.iter().map(|permission| json!({"value": permission})).collect();
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": person.login_name,
-        "externalId": entry.account.to_string(), "active": true, "displayName": person.display_name,
-        "name": {"formatted": person.display_name}, "emails": [{"value": person.email, "type": "work", "primary": true}],
-        "phoneNumbers": [{"value": person.phone, "type": "work"}], "timezone": person.time_zone,
+        "externalId": entry.account.to_string(), "active": true, "displayName": person.profile.display_name,
+        "name": {"formatted": person.profile.display_name}, "emails": [{"value": person.email, "type": "work", "primary": true}],
+        "phoneNumbers": [{"value": person.profile.phone, "type": "work"}], "timezone": person.profile.time_zone,
         "roles": [{"value": person.role}], "entitlements": permissions,
     })
 }

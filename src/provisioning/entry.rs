@@ -1,5 +1,6 @@
 //! What a directory is to have of an account.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -8,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::account::{Account, AccountId, EntryDigest, EntryHandle, LoginState, Revision};
 use crate::domain::password::{PasswordCandidate, PasswordHash};
 use crate::domain::permission::Permissions;
-use crate::domain::profile::PostalAddress;
+use crate::domain::profile::Profile;
 
 /// What a directory is to have of an account.
 #[derive(Clone, Debug, Serialize)]
@@ -54,17 +55,9 @@ pub struct DirectoryUser {
     pub email: String,
     /// Whether the person may log in.
     pub active: bool,
-    /// The name to show.
-    pub display_name: String,
-    /// A telephone number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub phone: Option<String>,
-    /// A postal address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<PostalAddress>,
-    /// The time zone by its IANA name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<String>,
+    /// Who the person is, without what they are notified of: no directory has a place for that.
+    #[serde(flatten)]
+    pub profile: Profile,
     /// The person's role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
@@ -106,7 +99,7 @@ impl Entry {
     #[must_use]
     pub fn of(account: &Account, effective: &Permissions) -> Self {
         let content = &account.content;
-        let profile = content.profile.clone();
+        let profile = Profile { notifications: BTreeSet::new(), ..content.profile.clone() };
         let active = content.lifecycle == LoginState::Enabled;
         // Who may not log in needs none, and doesn't wait for one that can't be read.
         let password = account
@@ -118,10 +111,7 @@ impl Entry {
             login_name: account.login_name.to_string(),
             email: content.email.to_string(),
             active,
-            display_name: profile.display_name,
-            phone: profile.phone,
-            address: profile.address,
-            time_zone: profile.time_zone,
+            profile,
             role: content.role.clone(),
             group: content.group.clone(),
             permissions: effective.iter().map(ToString::to_string).collect(),
@@ -213,7 +203,7 @@ mod tests {
     };
     use crate::domain::email::Email;
     use crate::domain::organization::LoginName;
-    use crate::domain::profile::Profile;
+    use crate::domain::profile::PostalAddress;
     use crate::domain::self_service::Overrides;
 
     fn account() -> Account {

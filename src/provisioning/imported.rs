@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::account::{AccountId, EntryHandle};
-use crate::domain::profile::PostalAddress;
+use crate::domain::profile::Profile;
 
 /// Everybody whom a directory has, whoever put them there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,14 +53,9 @@ pub struct ImportedUser {
     pub active: bool,
     /// The primary email address, else the first.
     pub email: Option<String>,
-    /// The name to show.
-    pub display_name: Option<String>,
-    /// The primary telephone number, else the first.
-    pub phone: Option<String>,
-    /// The primary postal address, else the first.
-    pub address: Option<PostalAddress>,
-    /// The time zone by its IANA name.
-    pub time_zone: Option<String>,
+    /// Of numbers and addresses the primary one, else the first; without a name to show where the
+    /// directory has none.
+    pub profile: Profile,
     /// The primary role, else the first.
     pub role: Option<String>,
     /// The entitlements, sorted.

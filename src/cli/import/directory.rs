@@ -10,7 +10,6 @@ use uuid::{NoContext, Uuid};
 use super::manifest::{self, Remark, comment, document};
 use super::names::{Names, made_valid};
 use super::record;
-use super::store::address_spec;
 use super::valid::valid;
 use crate::api::user::{DesiredState, GroupRef, PermissionsSpec, ProfileSpec};
 use crate::api::{User, UserSpec};
@@ -21,9 +20,10 @@ use crate::domain::email::{Domain, Email};
 use crate::domain::group::{ADMINISTRATORS, GroupContent, USERS};
 use crate::domain::organization::{CustomerId, LoginName};
 use crate::domain::permission::Permission;
+use crate::domain::profile::Profile;
 use crate::domain::{text, time_zone};
 use crate::plan::adoption::ENTRY;
-use crate::plan::{Listing, OrganizationRecord};
+use crate::plan::{Listing, OrganizationRecord, profile};
 use crate::provisioning::{Directory, ImportedUser, People};
 use crate::store::Store;
 
@@ -216,7 +216,7 @@ impl<'a> Import<'a> {
         let spec = UserSpec {
             username: None,
             email: Some(email.to_owned()),
-            profile: Some(profile(found, &mut remarks)),
+            profile: Some(profile_of(found, &mut remarks)),
             role: found.role.as_deref().and_then(one_line),
             teams: vec![],
             group_ref,
@@ -389,10 +389,11 @@ fn manifest_of(namespace: &str, person: ImportedPerson) -> Result<String, Failur
     document(&[above], &user, &remarks)
 }
 
-fn profile(found: &ImportedUser, remarks: &mut Vec<Remark<'static>>) -> ProfileSpec {
+fn profile_of(found: &ImportedUser, remarks: &mut Vec<Remark<'static>>) -> ProfileSpec {
     let mut remark =
         |line: String| remarks.push(Remark { field: "profile", lines: vec![line], instead: false });
-    let named = found.display_name.as_deref().and_then(one_line);
+    let Profile { display_name, phone, .. } = &found.profile;
+    let named = one_line(display_name);
     if named.is_none() {
         remark("The directory has no name to show, so this is the userName.".to_owned());
     }
@@ -402,13 +403,8 @@ fn profile(found: &ImportedUser, remarks: &mut Vec<Remark<'static>>) -> ProfileS
     }
     let name =
         name.map(|name| name.chars().take(LONGEST_NAME).collect::<String>().trim_end().to_owned());
-    ProfileSpec {
-        display_name: name,
-        phone: found.phone.as_deref().and_then(one_line),
-        address: found.address.clone().map(address_spec),
-        time_zone: found.time_zone.clone(),
-        notifications: vec![],
-    }
+    let phone = phone.as_deref().and_then(one_line);
+    ProfileSpec { display_name: name, phone, ..profile::spec(found.profile.clone()) }
 }
 
 /// Returns what is said of the values that an account has no place for.
@@ -477,10 +473,7 @@ mod tests {
             login_name: if id == "3" { String::new() } else { format!("name{id}") },
             active: true,
             email: Some(format!("name{id}@acme.example")),
-            display_name: None,
-            phone: None,
-            address: None,
-            time_zone: None,
+            profile: Profile::default(),
             role: None,
             permissions: vec![],
             groups: vec![],
@@ -525,14 +518,17 @@ mod tests {
             login_name: "alice".to_owned(),
             active: true,
             email: Some("alice@acme.example".to_owned()),
-            display_name: Some("\u{200b}".to_owned()),
-            phone: Some(" \u{2800}".to_owned()),
-            address: Some(crate::domain::profile::PostalAddress {
-                street: vec!["1 Main Street".to_owned()],
-                locality: Some("\u{3164}".to_owned()),
-                ..Default::default()
-            }),
-            time_zone: Some("America/Pheonix".to_owned()),
+            profile: Profile {
+                display_name: "\u{200b}".to_owned(),
+                phone: Some(" \u{2800}".to_owned()),
+                address: Some(crate::domain::profile::PostalAddress {
+                    street: vec!["1 Main Street".to_owned()],
+                    locality: Some("\u{3164}".to_owned()),
+                    ..Default::default()
+                }),
+                time_zone: Some("America/Pheonix".to_owned()),
+                ..Profile::default()
+            },
             role: Some("\u{ad}".to_owned()),
             permissions: vec![],
             groups: vec![],

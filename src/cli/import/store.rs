@@ -12,8 +12,8 @@ use super::names::{Names, made_valid};
 use super::record;
 use super::valid::valid;
 use crate::api::user::{
-    Address, DeletionPolicy, DeletionProtection, DesiredState, GroupRef, PermissionSource,
-    PermissionsSpec, ProfileSpec, SourceMode, UserRef,
+    DeletionPolicy, DeletionProtection, DesiredState, GroupRef, PermissionSource, PermissionsSpec,
+    SourceMode, UserRef,
 };
 use crate::api::{CUSTOMER_ID, User, UserSpec};
 use crate::cli::Failure;
@@ -23,10 +23,8 @@ use crate::cli::run::{WRITE_TIMEOUT, client};
 use crate::controller::user_list::{DeclaredUser, declared_users};
 use crate::domain::account::{Account, AccountId, Cloned, LoginState, Source};
 use crate::domain::group::GroupContent;
-use crate::domain::profile::{PostalAddress, Profile};
-use crate::domain::self_service::{Override, Overrides};
 use crate::domain::text;
-use crate::plan::OrganizationRecord;
+use crate::plan::{OrganizationRecord, profile};
 use crate::store::sql::SqlStore;
 use crate::store::{Store, UserName};
 
@@ -155,7 +153,7 @@ fn user(account: &Account, names: &mut Names, schemas: &Schemas) -> Result<Strin
     let spec = UserSpec {
         username: (username != name).then(|| username.to_owned()),
         email: declared_email(account).filter(|_| !placeholder),
-        profile: Some(profile(&content.profile, &content.member)),
+        profile: Some(profile::spec(content.member.declared(&content.profile))),
         role: content.role.clone(),
         teams: content.teams.iter().cloned().collect(),
         group_ref: GroupRef { name: content.group.clone() },
@@ -225,28 +223,6 @@ fn clone_remark(Cloned { from, permissions, .. }: &Cloned) -> String {
 fn declared_email(account: &Account) -> Option<String> {
     let own = account.content.member.email.as_ref().filter(|own| !own.base.is_empty());
     Some(own.map_or_else(|| account.content.email.to_string(), |own| own.base.clone()))
-}
-
-/// Returns the profile that the `User` declares: a member's own values stay over it.
-fn profile(in_force: &Profile, member: &Overrides) -> ProfileSpec {
-    fn declared<T: Clone>(own: Option<&Override<T>>, in_force: &T) -> T {
-        own.map_or(in_force, |own| &own.base).clone()
-    }
-    let address = declared(member.address.as_ref(), &in_force.address);
-    let notifications = declared(member.notifications.as_ref(), &in_force.notifications);
-    ProfileSpec {
-        display_name: Some(declared(member.display_name.as_ref(), &in_force.display_name)),
-        phone: declared(member.phone.as_ref(), &in_force.phone),
-        address: address.map(address_spec),
-        time_zone: declared(member.time_zone.as_ref(), &in_force.time_zone),
-        notifications: notifications.into_iter().collect(),
-    }
-}
-
-/// Returns an address as a `User` declares it.
-pub(super) fn address_spec(address: PostalAddress) -> Address {
-    let PostalAddress { street, locality, region, postal_code, country } = address;
-    Address { street, locality, region, postal_code, country }
 }
 
 fn permissions(account: &Account) -> Option<PermissionsSpec> {

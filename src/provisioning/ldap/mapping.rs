@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::super::{DirectoryUser, Entry};
 use super::connection::LdapEntry;
-use crate::domain::profile::PostalAddress;
+use crate::domain::profile::{PostalAddress, Profile};
 
 pub(super) const UID: &str = "uid";
 pub(super) const EMPLOYEE_NUMBER: &str = "employeeNumber";
@@ -84,15 +84,13 @@ pub(super) fn attributes(entry: &Entry, person: &DirectoryUser) -> Vec<Attribute
         login_name,
         email,
         active,
-        display_name,
-        phone,
-        address,
-        time_zone: _,
+        profile,
         role,
         group: _,
         permissions: _,
         password,
     } = person;
+    let Profile { display_name, phone, address, time_zone: _, notifications: _ } = profile;
     let password = password.as_ref().filter(|_| *active);
     let address = address.as_ref();
     let part =

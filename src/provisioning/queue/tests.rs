@@ -9,6 +9,7 @@ use super::doubts::MAX_REORDER_DELAY;
 use super::pace::{FOLLOWING_AT_ONCE, FOLLOWING_OF_ONE_AT_ONCE, LONGEST_REST};
 use super::*;
 use crate::domain::password::PasswordHash;
+use crate::domain::profile::Profile;
 use crate::provisioning::DirectoryUser;
 use crate::provisioning::LoginPassword;
 
@@ -28,10 +29,7 @@ pub(super) fn entry(number: u128, revision: i64, permissions: &[&str]) -> Entry 
         login_name: format!("user-{number}.acme"),
         email: format!("user-{number}@acme.example"),
         active: true,
-        display_name: "A user".to_owned(),
-        phone: None,
-        address: None,
-        time_zone: None,
+        profile: Profile { display_name: "A user".to_owned(), ..Profile::default() },
         role: None,
         group: "users".to_owned(),
         permissions: permissions.iter().map(|&permission| permission.to_owned()).collect(),

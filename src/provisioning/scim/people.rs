@@ -1,6 +1,6 @@
 //! Who a server has already, for an import, and the link between an entry and its account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use reqwest::Method;
@@ -12,7 +12,7 @@ use super::lookup::Filter;
 use super::messages::{PatchOperation, Resource, ScimResource, attribute, patch};
 use super::transport::Request;
 use super::writes::{ScimWrite, path_of};
-use crate::domain::profile::PostalAddress;
+use crate::domain::profile::{PostalAddress, Profile};
 use crate::provisioning::{DirectoryError, ImportedUser, People};
 
 impl Client {
@@ -87,10 +87,13 @@ fn found(user: &Resource, groups: Vec<String>) -> Result<ImportedUser, Directory
         login_name: login_name.unwrap_or_default(),
         active: entry.active(),
         email: entry.one("emails"),
-        display_name: entry.text("displayName").or_else(formatted),
-        phone: entry.one("phoneNumbers"),
-        address: entry.address(),
-        time_zone: entry.text("timezone"),
+        profile: Profile {
+            display_name: entry.text("displayName").or_else(formatted).unwrap_or_default(),
+            phone: entry.one("phoneNumbers"),
+            address: entry.address(),
+            time_zone: entry.text("timezone"),
+            notifications: BTreeSet::new(),
+        },
         role: entry.one("roles"),
         permissions,
         groups,

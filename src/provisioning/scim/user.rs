@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::messages::{PatchOperation, Resource, ScimResource, attribute};
+use crate::domain::profile::Profile;
 use crate::provisioning::DirectoryUser;
 
 /// What roster manages of a User, with the parts of the values that it manages. Everything else is
@@ -43,15 +44,13 @@ pub(super) fn wanted(person: &DirectoryUser, account: &str) -> Map<String, Value
         login_name,
         email,
         active,
-        display_name,
-        phone,
-        address,
-        time_zone,
+        profile,
         role,
         group: _,
         permissions,
         password: _,
     } = person;
+    let Profile { display_name, phone, address, time_zone, notifications: _ } = profile;
     let valued = |value: &String| json!({ "value": value });
     let all = json!({
         "schemas": [ScimResource::User.schema()],
@@ -260,13 +259,14 @@ mod tests {
             login_name: "alice.acme".to_owned(),
             email: "alice@acme.example".to_owned(),
             active: true,
-            display_name: "Alice".to_owned(),
-            phone: None,
-            address: Some(PostalAddress {
-                street: vec!["1 Way".to_owned(), "Hut".to_owned()],
-                ..PostalAddress::default()
-            }),
-            time_zone: None,
+            profile: Profile {
+                display_name: "Alice".to_owned(),
+                address: Some(PostalAddress {
+                    street: vec!["1 Way".to_owned(), "Hut".to_owned()],
+                    ..PostalAddress::default()
+                }),
+                ..Profile::default()
+            },
             role: Some("auditor".to_owned()),
             group: "people".to_owned(),
             permissions: vec!["cases:read".to_owned(), "cases:write".to_owned()],

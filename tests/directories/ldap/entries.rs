@@ -108,9 +108,9 @@ async fn what_changes_is_changed_and_what_is_cleared_goes() {
     let alice = whole_person("alice", OLD);
     world.brought(&alice).await;
     let changed = with(&alice, |person| {
-        person.display_name = "Alice Van Jones".to_owned();
+        person.profile.display_name = "Alice Van Jones".to_owned();
         person.email = "alice.jones@acme.example".to_owned();
-        (person.phone, person.address, person.role) = (None, None, None);
+        (person.profile.phone, person.profile.address, person.role) = (None, None, None);
     });
     world.brought(&changed).await;
     let value = async |attribute| world.observer.value(&alice, attribute).await;
@@ -124,7 +124,9 @@ async fn what_changes_is_changed_and_what_is_cleared_goes() {
     }
     // The case of a letter is a change too.
     world
-        .brought(&with(&changed, |person| person.display_name = "ALICE VAN JONES".to_owned()))
+        .brought(&with(&changed, |person| {
+            person.profile.display_name = "ALICE VAN JONES".to_owned()
+        }))
         .await;
     assert_eq!(value("displayName").await, some("ALICE VAN JONES"));
 }
@@ -137,7 +139,9 @@ async fn what_roster_does_not_manage_stays() {
     let (dn, _) = world.observer.entry_of(&alice).await;
     world.observer.set(&dn, "description", "Knows the way").await;
     world.observer.set(&dn, "cn;lang-de", "Alice Schmidt").await;
-    world.brought(&with(&alice, |person| person.display_name = "Alice Jones".to_owned())).await;
+    world
+        .brought(&with(&alice, |person| person.profile.display_name = "Alice Jones".to_owned()))
+        .await;
     assert_eq!(world.observer.value(&alice, "description").await, some("Knows the way"));
     assert_eq!(world.observer.value(&alice, "cn;lang-de").await, some("Alice Schmidt"));
     assert_eq!(world.observer.value(&alice, "cn").await, some("Alice Jones"));
@@ -226,7 +230,7 @@ async fn names_of_any_signs_are_kept_to_the_letter() {
     for (number, name) in names.into_iter().enumerate() {
         let alice = with(&person("alice"), |person| {
             person.login_name = format!("{}.{number}", name.trim());
-            person.display_name = name.to_owned();
+            person.profile.display_name = name.to_owned();
             person.group = format!("{name}{number}");
             person.role = some(name);
         });

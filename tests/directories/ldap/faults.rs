@@ -31,7 +31,7 @@ async fn lives(world: &ClusterCache, directory: &Directory) {
 
     let alice = with(&alice, |person| {
         person.group = "administrators".to_owned();
-        person.display_name = "Alice Jones".to_owned();
+        person.profile.display_name = "Alice Jones".to_owned();
         set_password(person, NEXT);
     });
     bring_until_confirmed(directory, &alice).await;

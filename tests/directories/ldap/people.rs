@@ -4,7 +4,7 @@ use roster::domain::account::{AccountId, Revision};
 use roster::domain::email::Email;
 use roster::domain::organization::LoginName;
 use roster::domain::password::{Password, PasswordContext as Names};
-use roster::domain::profile::PostalAddress;
+use roster::domain::profile::{PostalAddress, Profile};
 use roster::provisioning::{DirectoryUser, Entry, LoginPassword};
 use uuid::Uuid;
 
@@ -16,10 +16,7 @@ pub(super) fn person(username: &str) -> Entry {
         login_name: format!("{username}.acme"),
         email: format!("{username}@acme.example"),
         active: true,
-        display_name: format!("{username} Smith"),
-        phone: None,
-        address: None,
-        time_zone: None,
+        profile: Profile { display_name: format!("{username} Smith"), ..Profile::default() },
         role: None,
         group: "users".to_owned(),
         permissions: vec![],
@@ -41,15 +38,15 @@ pub(super) fn person(username: &str) -> Entry {
 /// Returns somebody with everything.
 pub(super) fn whole_person(username: &str, password: &str) -> Entry {
     with(&person(username), |person| {
-        person.phone = Some("+1 602 555 0100".to_owned());
-        person.address = Some(PostalAddress {
+        person.profile.phone = Some("+1 602 555 0100".to_owned());
+        person.profile.address = Some(PostalAddress {
             street: vec!["1 Main St".to_owned(), "Box $5".to_owned()],
             locality: Some("Phoenix".to_owned()),
             region: Some("AZ".to_owned()),
             postal_code: Some("85001".to_owned()),
             country: Some("US".to_owned()),
         });
-        person.time_zone = Some("America/Phoenix".to_owned());
+        person.profile.time_zone = Some("America/Phoenix".to_owned());
         person.role = Some("Dispatcher".to_owned());
         person.permissions = vec!["cases:read".to_owned()];
         set_password(person, password);

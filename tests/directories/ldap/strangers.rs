@@ -142,7 +142,7 @@ async fn an_entry_of_another_name_that_is_handed_over_takes_its_memberships_alon
     let all = BTreeSet::from(["acme.users", "vpn", "wiki"].map(str::to_owned));
     assert_eq!(world.observer.member_of(&dave).await, all);
     assert_eq!(world.observer.groups().await.into_keys().collect::<BTreeSet<_>>(), all);
-    let married = with(&dave, |person| person.display_name = "Dave Smith".to_owned());
+    let married = with(&dave, |person| person.profile.display_name = "Dave Smith".to_owned());
     world.brought(&married).await;
     assert_eq!(world.observer.value(&married, "cn").await.as_deref(), Some("Dave Smith"));
 }

@@ -158,7 +158,7 @@ async fn nobody_is_said_to_be_disabled_while_what_failed_together_may_let_them_i
     }
     fails.store(true, Ordering::Relaxed);
     for entry in &mut entries {
-        entry.person.as_mut().unwrap().phone = None;
+        entry.person.as_mut().unwrap().profile.phone = None;
     }
     let brought = join_all(entries.iter().map(|entry| directory.provision(entry))).await;
     assert!(brought.iter().all(Result::is_ok), "{brought:?}");

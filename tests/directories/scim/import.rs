@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use roster::domain::profile::PostalAddress;
+use roster::domain::profile::{PostalAddress, Profile};
 use roster::provisioning::{Directory, DirectoryError, ImportedUser};
 use serde_json::json;
 
@@ -36,16 +36,19 @@ async fn everybody_is_listed_with_what_the_directory_knows_of_them() {
         login_name: "alice".to_owned(),
         active: false,
         email: Some("alice@acme.example".to_owned()),
-        display_name: Some("Alice".to_owned()),
-        phone: Some("+49 30 1".to_owned()),
-        address: Some(PostalAddress {
-            street: vec!["1 Way".to_owned(), "Second floor".to_owned()],
-            locality: Some("Berlin".to_owned()),
-            region: None,
-            postal_code: Some("10115".to_owned()),
-            country: Some("DE".to_owned()),
-        }),
-        time_zone: Some("Europe/Berlin".to_owned()),
+        profile: Profile {
+            display_name: "Alice".to_owned(),
+            phone: Some("+49 30 1".to_owned()),
+            address: Some(PostalAddress {
+                street: vec!["1 Way".to_owned(), "Second floor".to_owned()],
+                locality: Some("Berlin".to_owned()),
+                region: None,
+                postal_code: Some("10115".to_owned()),
+                country: Some("DE".to_owned()),
+            }),
+            time_zone: Some("Europe/Berlin".to_owned()),
+            notifications: [].into(),
+        },
         role: Some("auditor".to_owned()),
         permissions: vec!["cases:read".to_owned(), "cases:write".to_owned()],
         groups: vec!["Everybody".to_owned(), "Leads".to_owned()],
@@ -58,10 +61,7 @@ async fn everybody_is_listed_with_what_the_directory_knows_of_them() {
         login_name: "bob".to_owned(),
         active: true,
         email: None,
-        display_name: Some("Bob".to_owned()),
-        phone: None,
-        address: None,
-        time_zone: None,
+        profile: Profile { display_name: "Bob".to_owned(), ..Profile::default() },
         role: None,
         permissions: vec![],
         groups: vec!["Everybody".to_owned()],
@@ -122,7 +122,7 @@ async fn booleans_and_keys_that_are_written_otherwise_are_read() {
         ("1", true, Some("ann@acme.example"))
     );
     assert_eq!(
-        (bob.active, bob.phone.as_deref(), bob.role.as_deref()),
+        (bob.active, bob.profile.phone.as_deref(), bob.role.as_deref()),
         (false, Some("4711"), Some("driver"))
     );
     assert_eq!(bob.groups, ["drivers"]);
@@ -157,13 +157,13 @@ async fn one_odd_entry_keeps_nobody_else_from_being_listed_and_says_what_is_odd_
     assert_eq!(unreadable, expected.map(|(id, why)| (id, why.to_owned())));
     let bob = &found[2];
     assert_eq!(
-        (&bob.address, &bob.further),
+        (&bob.profile.address, &bob.further),
         (&None, &[("addresses", 1)].into()),
         "what has no parts can't be taken"
     );
     assert_eq!(
-        (&bob.external_id, bob.display_name.as_deref(), bob.email.as_deref()),
-        (&None, Some("Bob"), Some("bob@acme.example"))
+        (&bob.external_id, bob.profile.display_name.as_str(), bob.email.as_deref()),
+        (&None, "Bob", Some("bob@acme.example"))
     );
 }
 

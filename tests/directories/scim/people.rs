@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use roster::domain::account::{AccountId, Revision};
 use roster::domain::password::{PasswordCandidate, PasswordHash};
-use roster::domain::profile::PostalAddress;
+use roster::domain::profile::{PostalAddress, Profile};
 use roster::provisioning::{DirectoryUser, Entry, LoginPassword};
 use uuid::Uuid;
 
@@ -35,16 +35,19 @@ pub(crate) fn person(organization: &str, name: &str) -> DirectoryUser {
         login_name: format!("{name}.{organization}"),
         email: format!("{name}@{organization}.example"),
         active: true,
-        display_name: format!("{name} of {organization}"),
-        phone: Some("+49 30 1234567".to_owned()),
-        address: Some(PostalAddress {
-            street: vec!["1 Way".to_owned(), "Second floor".to_owned()],
-            locality: Some("Berlin".to_owned()),
-            region: None,
-            postal_code: Some("10115".to_owned()),
-            country: Some("DE".to_owned()),
-        }),
-        time_zone: Some("Europe/Berlin".to_owned()),
+        profile: Profile {
+            display_name: format!("{name} of {organization}"),
+            phone: Some("+49 30 1234567".to_owned()),
+            address: Some(PostalAddress {
+                street: vec!["1 Way".to_owned(), "Second floor".to_owned()],
+                locality: Some("Berlin".to_owned()),
+                region: None,
+                postal_code: Some("10115".to_owned()),
+                country: Some("DE".to_owned()),
+            }),
+            time_zone: Some("Europe/Berlin".to_owned()),
+            notifications: [].into(),
+        },
         role: Some("auditor".to_owned()),
         group: "people".to_owned(),
         permissions: vec!["cases:read".to_owned(), "cases:write".to_owned()],

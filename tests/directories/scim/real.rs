@@ -51,8 +51,8 @@ async fn what_differs_is_changed_and_what_does_not_is_left_alone() {
 
     let changed = bob.person.as_mut().unwrap();
     changed.active = false;
-    changed.phone = None;
-    changed.address.as_mut().unwrap().locality = Some("Hamburg".to_owned());
+    changed.profile.phone = None;
+    changed.profile.address.as_mut().unwrap().locality = Some("Hamburg".to_owned());
     changed.permissions = vec!["*".to_owned()];
     changed.role = None;
     directory.provision(&bob).await.unwrap();
@@ -92,7 +92,7 @@ async fn what_somebody_else_changed_is_put_right_and_what_is_theirs_stays() {
         { "op": "replace", "path": "displayName", "value": "Nobody" },
     ]);
     somebody.patch(&path, operations).await;
-    carol.person.as_mut().unwrap().display_name = "Carol of Acme".to_owned();
+    carol.person.as_mut().unwrap().profile.display_name = "Carol of Acme".to_owned();
     directory.provision(&carol).await.unwrap();
     let found = somebody.entry_of(&carol).await;
     assert_eq!(found["title"], "Boss");
@@ -172,7 +172,7 @@ async fn a_write_in_between_is_a_conflict_that_the_next_try_resolves() {
     })
     .await;
     let directory = Directory::open(&proxy.address()).unwrap();
-    alice.person.as_mut().unwrap().phone = Some("+49 30 7".to_owned());
+    alice.person.as_mut().unwrap().profile.phone = Some("+49 30 7".to_owned());
     assert_eq!(directory.provision(&alice).await, Err(DirectoryError::Conflict));
     directory.provision(&alice).await.unwrap();
     let found = somebody.entry_of(&alice).await;

@@ -231,8 +231,8 @@ async fn who_is_disabled_is_although_something_else_of_them_is_refused() {
     {
         let (error, found) = check_refused(name, can, |alice| {
             let person = alice.person.as_mut().unwrap();
-            (person.active, person.phone) = (false, Some(UNTAKEN.to_owned()));
-            person.display_name = "Somebody else".to_owned();
+            (person.active, person.profile.phone) = (false, Some(UNTAKEN.to_owned()));
+            person.profile.display_name = "Somebody else".to_owned();
         })
         .await;
         assert_eq!(
@@ -261,10 +261,10 @@ async fn rights_go_although_the_new_ones_are_refused() {
 #[tokio::test]
 async fn why_something_else_is_refused_is_told_in_the_servers_words_although_a_password_is_new() {
     let (error, _) = check_refused("both", (true, 0), |alice| {
-        let person =
+        let mut person =
             alice.person.take().unwrap().with_new_password(Some("correct horse battery staple"));
-        alice.person =
-            Some(roster::provisioning::DirectoryUser { phone: Some(UNTAKEN.to_owned()), ..person });
+        person.profile.phone = Some(UNTAKEN.to_owned());
+        alice.person = Some(person);
     })
     .await;
     assert_eq!(error, DirectoryError::Refused("no hear-say".to_owned()));
@@ -385,13 +385,11 @@ async fn an_address_that_somebody_else_has_is_refused_each_time_and_nothing_else
     let proxy = with_own_addresses(&server, &[somebody.entry_of(&carol).await, theirs]).await;
     let directory = Directory::open(&proxy.address()).unwrap();
     // A new password alone is no reason to lose the address.
-    let person =
+    let mut person =
         carol.person.take().unwrap().with_new_password(Some("correct horse battery staple"));
-    carol.person = Some(roster::provisioning::DirectoryUser {
-        email: "dave@foreign.example".to_owned(),
-        phone: None,
-        ..person
-    });
+    person.email = "dave@foreign.example".to_owned();
+    person.profile.phone = None;
+    carol.person = Some(person);
     let mut writes = vec![];
     for _ in 0..4 {
         proxy.forget();

@@ -19,7 +19,7 @@ pub(super) async fn check_lives(directory: &Directory, somebody: &Somebody, orga
             let person = entry.person.as_mut().unwrap();
             person.active = turn != 1;
             person.group = format!("group{turn}");
-            person.phone = (turn != 2).then(|| format!("+{turn}"));
+            person.profile.phone = (turn != 2).then(|| format!("+{turn}"));
         }
         let brought = join_all(people.iter().map(|entry| directory.provision(entry))).await;
         assert!(brought.iter().all(Result::is_ok), "{brought:?}");
@@ -167,7 +167,7 @@ async fn what_is_not_rosters_survives_whole_writes_too() {
     somebody.patch(&path, theirs).await;
     carol.person =
         Some(person("survivors", "carol").with_new_password(Some("correct horse battery staple")));
-    carol.person.as_mut().unwrap().phone = None;
+    carol.person.as_mut().unwrap().profile.phone = None;
     directory.provision(&carol).await.unwrap();
     let put = &proxy.asked("PUT /Users")[0];
     assert_eq!(put.body["password"], "correct horse battery staple");

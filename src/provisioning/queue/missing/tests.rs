@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::account::{Confirmations, Revision};
 use crate::domain::object_key::Kind;
+use crate::domain::profile::Profile;
 use crate::provisioning::{DirectoryUser, Provisioned};
 
 const ONE: &str = "one";
@@ -18,10 +19,11 @@ fn entry(number: u128, revision: i64, phone: &str, permissions: &[&str]) -> Entr
         login_name: format!("user-{number}.acme"),
         email: format!("user-{number}@acme.example"),
         active: true,
-        display_name: "A user".to_owned(),
-        phone: Some(phone.to_owned()),
-        address: None,
-        time_zone: None,
+        profile: Profile {
+            display_name: "A user".to_owned(),
+            phone: Some(phone.to_owned()),
+            ..Profile::default()
+        },
         role: None,
         group: "drivers".to_owned(),
         permissions: permissions.iter().map(|&permission| permission.to_owned()).collect(),

@@ -193,7 +193,7 @@ async fn the_rights_of_an_entry_in_doubt_are_known_as_long_as_all_that_may_arriv
         bench.want(&entry(1, 1, &["a:read"]));
         bench.bring_all();
         let mut changed = entry(1, 1, permissions);
-        changed.person.as_mut().unwrap().display_name = "Another name".to_owned();
+        changed.person.as_mut().unwrap().profile.display_name = "Another name".to_owned();
         bench.want(&changed);
         bench.tell();
         assert_eq!(

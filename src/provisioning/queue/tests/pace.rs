@@ -229,7 +229,7 @@ async fn a_directory_that_fails_over_everything_is_left_alone_however_much_waits
     days.settle((1..=10_000).map(|number| entry(number, 1, &["a:read"])));
     (1..=9_000).for_each(|number| {
         let mut renamed = entry(number, 2, &["a:read"]);
-        renamed.person.as_mut().unwrap().display_name = "Another name".to_owned();
+        renamed.person.as_mut().unwrap().profile.display_name = "Another name".to_owned();
         days.bench.want(&renamed);
     });
     let begun = days.bench.now;
