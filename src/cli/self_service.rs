@@ -17,8 +17,7 @@ use crate::config::{Output, Shared};
 use crate::domain::account::Account;
 use crate::domain::organization::{CustomerId, Organization};
 use crate::domain::password::{Password, PasswordCandidate, PasswordContext, PasswordHash};
-use crate::domain::profile::Profile;
-use crate::domain::profile::SelfServiceField;
+use crate::domain::profile::{Profile, SelfServiceField};
 use crate::domain::self_service::ProfileChange;
 use crate::hashing::{Cost, Hashing};
 use crate::plan::{MemberPlan, Plan};
@@ -30,11 +29,7 @@ use crate::store::{CommitTime, Receipt, Refusal, Store};
 pub(super) struct SelfArgs {
     #[command(flatten)]
     claim: LoginClaim,
-    /// Changes a detail, and clears it where the value is empty. FIELD is `name`, `phone`, `email`,
-    /// `timeZone`, `notifications` (separated by commas), `address` (as JSON with the parts
-    /// `street`, a list of lines, `locality`, `region`, `postalCode` and `country`), or a part of
-    /// it such as `address.locality`; `address.street` once for each line.
-    #[arg(long, value_name = "FIELD=VALUE", value_parser = settings::setting, required_unless_present = "set_password")]
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = settings::setting, help = settings::HELP, required_unless_present = "set_password")]
     set: Vec<Setting>,
     /// Changes the password to the one on the second line of standard input.
     #[arg(long)]
@@ -221,26 +216,16 @@ fn refused(refusal: Refusal, account: &Account) -> Refused {
 
 /// Returns what differs of an account.
 fn changed(before: &Account, after: Account) -> Changed {
-    let Profile { display_name, phone, address, time_zone, notifications } =
-        &before.content.profile;
-    let now = &after.content.profile;
-    let differs = [
-        (SelfServiceField::Name, *display_name != now.display_name),
-        (SelfServiceField::Phone, *phone != now.phone),
-        (SelfServiceField::Address, *address != now.address),
-        (SelfServiceField::TimeZone, *time_zone != now.time_zone),
-        (SelfServiceField::Notifications, *notifications != now.notifications),
+    let mut changed = before.content.profile.differences(&after.content.profile);
+    let beside_profile = [
         (SelfServiceField::Email, before.content.email != after.content.email),
         (SelfServiceField::Password, login_hash(before) != login_hash(&after)),
     ];
+    changed.extend(beside_profile.into_iter().filter(|(_, it)| *it).map(|(field, _)| field));
     Changed {
         organization: after.namespace,
         login_name: after.login_name.to_string(),
-        changed: differs
-            .into_iter()
-            .filter(|(_, differs)| *differs)
-            .map(|(detail, _)| detail)
-            .collect(),
+        changed,
         email: after.content.email.to_string(),
         profile: after.content.profile,
     }

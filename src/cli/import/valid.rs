@@ -5,23 +5,17 @@ use serde_json::Value;
 use super::manifest::Remark;
 use crate::api::UserSpec;
 use crate::cli::plan::schema::{Fault, Schemas};
+use crate::domain::profile::Profile;
 
-/// The fields that a `User` can do without, those within others first. Of a list each entry is left
-/// out by itself.
-const OPTIONAL: [&str; 12] = [
-    "/spec/role",
-    "/spec/teams",
-    "/spec/permissions",
-    "/spec/profile/phone",
-    "/spec/profile/timeZone",
-    "/spec/profile/notifications",
-    "/spec/profile/address/street",
-    "/spec/profile/address/locality",
-    "/spec/profile/address/region",
-    "/spec/profile/address/postalCode",
-    "/spec/profile/address/country",
-    "/spec/profile/address",
-];
+/// Returns the fields that a `User` can do without, those within others first. Of a list each entry
+/// is left out by itself.
+fn optional() -> impl Iterator<Item = String> {
+    let fields = ["role", "teams", "permissions"].map(|name| format!("/spec/{name}"));
+    let address = ["street", "locality", "region", "postalCode", "country"];
+    let address = address.map(|name| format!("/spec/profile/address/{name}"));
+    let profile = Profile::NAMES.iter().filter(|name| **name != "displayName");
+    fields.into_iter().chain(address).chain(profile.map(|name| format!("/spec/profile/{name}")))
+}
 
 /// Returns the spec without what the API server would refuse of its optional fields, and says what
 /// that is.
@@ -42,13 +36,13 @@ pub(super) fn valid(
             schemas.faults("User", &mut object).into_iter().next().or_else(|| further(&spec));
         let Some(fault) = fault else { break };
         let pointer = format!("/{}", fault.path.replace('.', "/"));
-        let Some(field) = OPTIONAL.into_iter().find(|field| pointer.starts_with(field)) else {
+        let Some(field) = optional().find(|field| pointer.starts_with(field)) else {
             return Err(format!("{}: {}", fault.path, fault.message));
         };
         let place = field.trim_start_matches("/spec");
         let (parent, name) = place.rsplit_once('/').unwrap_or_default();
         let entry = pointer
-            .strip_prefix(field)
+            .strip_prefix(&field)
             .and_then(|rest| rest.strip_prefix('[')?.strip_suffix(']')?.parse::<usize>().ok());
         let what = match (spec.pointer_mut(place).and_then(Value::as_array_mut), entry) {
             (Some(entries), Some(at)) if at < entries.len() && entries.len() > 1 => {

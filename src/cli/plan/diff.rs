@@ -15,6 +15,7 @@ use crate::domain::group::GroupContent;
 use crate::domain::inheritance;
 use crate::domain::object_key::{Kind, ObjectKey};
 use crate::domain::permission::{Permission, Permissions};
+use crate::domain::profile::Profile;
 use crate::plan::{Blocked, Decision, Listing};
 
 /// What becomes of everything that is declared.
@@ -351,12 +352,11 @@ type Fields = Vec<(&'static str, Value)>;
 
 fn account_fields(account: &Account) -> Fields {
     let content = &account.content;
-    let profile = &content.profile;
     let source = content.source.as_ref().map(|source| match source {
         Source::Inherited { from, .. } => format!("inherits from {from}"),
         Source::Cloned(cloned) => format!("cloned from {}", cloned.from),
     });
-    vec![
+    let mut fields = vec![
         ("loginName", json!(account.login_name.as_str())),
         ("email", json!(content.email.as_str())),
         ("state", json!(content.lifecycle)),
@@ -365,12 +365,11 @@ fn account_fields(account: &Account) -> Fields {
         ("source", json!(source)),
         ("role", json!(content.role)),
         ("teams", list(content.teams.iter().map(String::as_str))),
-        ("displayName", json!(profile.display_name)),
-        ("phone", json!(profile.phone)),
-        ("address", json!(profile.address)),
-        ("timeZone", json!(profile.time_zone)),
-        ("notifications", list(profile.notifications.iter().map(String::as_str))),
-    ]
+    ];
+    // What is absent of a profile isn't in its JSON, and shows as null.
+    let mut profile = json!(content.profile);
+    fields.extend(Profile::NAMES.iter().map(|&name| (name, profile[name].take())));
+    fields
 }
 
 fn group_fields(group: &GroupContent) -> Fields {

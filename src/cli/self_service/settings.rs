@@ -7,6 +7,12 @@ use crate::domain::profile::PostalAddress;
 use crate::domain::self_service::ProfileChange;
 use crate::domain::{text, time_zone};
 
+/// What the member reads of `--set`.
+pub(super) const HELP: &str = "Changes a detail, and clears it where the value is empty. FIELD is `name`, `phone`, `email`, \
+    `timeZone`, `notifications` (separated by commas), `address` (as JSON with the parts `street`, a list of lines, \
+    `locality`, `region`, `postalCode` and `country`), or a part of it such as `address.locality`; `address.street` \
+    once for each line";
+
 /// A detail as a member sets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Setting {
