@@ -110,7 +110,7 @@ async fn fill(store: &SqlStore, users: i64) {
              email_domain, state, group_name, grants, teams, profile, created_at, source_mode, \
              source_name) {numbers} SELECT {id}, 'acme', 'u' || i, 1, {id}, 'u' || i || '.acme', CASE WHEN i BETWEEN 40 \
              AND 44 THEN 'u0@acme.example (Copy ' || (i - 39) || ')' ELSE 'u' || i || '@acme.example' END, \
-             'acme.example', 'Enabled', CASE WHEN i < 2 THEN 'administrators' ELSE 'users' END, '[]', '[]', '{{}}', 0, \
+             'acme.example', 'Enabled', CASE WHEN i < 2 THEN 'administrators' ELSE 'users' END, '[]', '[]', '{{\"displayName\":\"\"}}', 0, \
              CASE WHEN i BETWEEN 10 AND 38 THEN 'Inherit' END, CASE WHEN i BETWEEN 10 AND 29 THEN 'u5' WHEN i BETWEEN \
              30 AND 38 THEN 'u' || (i + 1) END FROM n"
         ),
