@@ -106,3 +106,19 @@ pub struct UserGroupStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
+
+#[cfg(test)]
+mod tests {
+    use strum::IntoEnumIterator;
+
+    use super::*;
+
+    #[test]
+    fn a_group_can_list_every_field_that_members_may_change() {
+        for field in SelfServiceField::iter() {
+            let name = serde_json::to_value(field).unwrap();
+            let listed: SelfService = serde_json::from_value(name).unwrap();
+            assert_eq!(SelfServiceField::from(listed), field);
+        }
+    }
+}

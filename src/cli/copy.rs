@@ -225,8 +225,7 @@ mod tests {
                 country: Some("NO".to_owned()),
                 ..PostalAddress::default()
             }),
-            time_zone: Some("America/Phoenix".to_owned()),
-            notifications: ["CaseAssigned".to_owned()].into(),
+            ..Profile::whole()
         };
         (profile, "on".to_owned(), traps.map(str::to_owned).into())
     }

@@ -57,6 +57,23 @@ macro_rules! define_profile {
 }
 profile_fields!(define_profile);
 
+#[cfg(test)]
+impl Profile {
+    /// Returns a profile that lacks nothing.
+    pub(crate) fn whole() -> Self {
+        Self {
+            display_name: "Alice".to_owned(),
+            phone: Some("+1 602 555 0100".to_owned()),
+            address: Some(PostalAddress {
+                street: vec!["1 Main Street".to_owned()],
+                ..PostalAddress::default()
+            }),
+            time_zone: Some("America/Phoenix".to_owned()),
+            notifications: ["CaseAssigned".to_owned()].into(),
+        }
+    }
+}
+
 /// What of a person their group may let them change. Lists of them are printed in this order.
 #[derive(
     Clone,
@@ -69,6 +86,7 @@ profile_fields!(define_profile);
     Hash,
     Serialize,
     Deserialize,
+    strum::EnumIter,
     strum::IntoStaticStr,
 )]
 pub enum SelfServiceField {

@@ -193,6 +193,7 @@ fn optional(value: &str, most: usize) -> Result<Option<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::profile::Profile;
 
     fn street(lines: &[&str]) -> PostalAddress {
         PostalAddress {
@@ -255,6 +256,14 @@ mod tests {
             set("timeZone=America/Argentina/Ushuaia"),
             Setting::Whole(ProfileChange::TimeZone(Some("America/Argentina/Ushuaia".to_owned())))
         );
+    }
+
+    #[test]
+    fn every_field_of_a_profile_can_be_set_and_is_in_the_help() {
+        for name in Profile::NAMES.iter().map(|name| name.replace("displayName", "name")) {
+            let unknown = setting(&format!("{name}=\n")).is_err_and(|why| why.contains("no field"));
+            assert!(!unknown && HELP.contains(&format!("`{name}`")), "{name}");
+        }
     }
 
     #[test]

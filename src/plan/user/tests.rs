@@ -969,8 +969,7 @@ fn rich() -> UserSnapshot {
             country: Some("US".to_owned()),
             ..Default::default()
         }),
-        time_zone: Some("America/Phoenix".to_owned()),
-        notifications: vec!["CaseAssigned".to_owned()],
+        ..profile::spec(Profile::whole())
     };
     applied(&edited(&snapshot(), |spec| {
         spec.profile = Some(profile.clone());

@@ -152,10 +152,29 @@ fn postal_address(address: &PostalAddress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::account::{AccountId, Revision};
 
     #[track_caller]
     fn check_number(phone: &str, expected: Option<&str>) {
         assert_eq!(telephone_number(phone).as_deref(), expected, "{phone}");
+    }
+
+    #[test]
+    fn every_attribute_that_is_written_is_read() {
+        let account = AccountId(uuid::Uuid::nil());
+        let person = DirectoryUser {
+            login_name: "alice.acme".to_owned(),
+            email: "alice@acme.example".to_owned(),
+            active: true,
+            profile: Profile::whole(),
+            role: None,
+            group: "users".to_owned(),
+            permissions: vec![],
+            password: None,
+        };
+        for (name, _) in attributes(&Entry::gone(account, Revision(1), "acme"), &person) {
+            assert!(READ.contains(&name), "{name}");
+        }
     }
 
     #[test]

@@ -312,6 +312,15 @@ mod tests {
     }
 
     #[test]
+    fn every_attribute_that_a_person_has_is_managed() {
+        let whole = DirectoryUser { profile: Profile::whole(), ..alice() };
+        for name in wanted(&whole, "account-1").keys() {
+            let is_managed = MANAGED.iter().any(|(managed, _)| managed == name);
+            assert!(is_managed || ["schemas", "name"].contains(&name.as_str()), "{name}");
+        }
+    }
+
+    #[test]
     fn names_of_attributes_have_no_case() {
         let Value::Object(found) = as_brought() else { unreachable!() };
         let shouted = found.into_iter().map(|(name, value)| (name.to_uppercase(), value)).collect();
