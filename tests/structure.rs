@@ -320,12 +320,3 @@ fn each_visible_type_has_a_name_of_its_own() {
     places.retain(|_, modules| modules.len() > 1);
     assert_eq!(places, BTreeMap::new());
 }
-
-#[test]
-fn no_file_is_longer_than_600_lines() {
-    for file in files_below(&project().join("src")) {
-        let is_test = file.to_str().unwrap().contains("tests");
-        let lines = std::fs::read_to_string(&file).unwrap_or_default().lines().count();
-        assert!(is_test || lines <= 600, "{} has {lines} lines", file.display());
-    }
-}

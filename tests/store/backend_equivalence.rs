@@ -830,9 +830,9 @@ fn holds_together(accounts: &[Account]) {
 /// The word for an answer.
 fn word(answer: &Result<Receipt, Refusal>) -> &'static str {
     match answer {
-        Ok(Receipt::Account(_)) => "Account",
-        Ok(Receipt::Deleted { .. }) => "Deleted",
-        Ok(Receipt::Done) => "Done",
+        Ok(Receipt::Account(_)) => "account",
+        Ok(Receipt::Deleted { .. }) => "deleted",
+        Ok(Receipt::Done) => "done",
         Err(refusal) => refusal.into(),
     }
 }
@@ -945,31 +945,31 @@ fn state(account: &Account) -> Option<&'static str> {
 
 /// Every answer, and every shape.
 const EVERYTHING: [&str; 26] = [
-    "Account",
-    "CustomerIdChanged",
-    "CustomerIdTaken",
-    "Deleted",
-    "DomainNotAllowed",
-    "DomainTaken",
-    "Done",
-    "EmailTaken",
-    "GroupNotFound",
-    "InTransaction",
-    "InUse",
-    "LastAdministrator",
-    "LoginTaken",
-    "NotSelfService",
-    "Stale",
     "a line",
     "a line that is too long",
     "a loop",
     "a member's own password over the secret's",
     "a superseded transaction",
     "a way into a loop",
+    "account",
     "an unconfirmed departure",
+    "customer_id_changed",
+    "customer_id_taken",
+    "deleted",
+    "domain_not_allowed",
+    "domain_taken",
+    "done",
+    "email_taken",
+    "group_not_found",
     "half confirmed",
+    "in_transaction",
+    "in_use",
+    "last_administrator",
+    "login_taken",
     "nobody there",
+    "not_self_service",
     "released",
+    "stale",
     "the longest line",
 ];
 
