@@ -24,7 +24,7 @@
 //! | [`controller`] | effects on Kubernetes: watches, cache, work queue, reconciler, object writer, leader election |
 //! | [`hashing`] | Argon2id and its salt |
 //! | [`cli`] | one file per subcommand |
-//! | [`config`], [`telemetry`], [`clock`] | flags; logs, metrics and health; the one clock |
+//! | [`config`], [`telemetry`], [`clock`], [`backoff`] | flags; logs, metrics and health; the one clock; waits |
 //!
 //! # The invariants
 //!
@@ -53,7 +53,7 @@
 //!   requester was authorized for the spec as it stands, not for what is left when a part is refused.
 //! - A transaction is journaled in the commit of its change, and completes when every directory has
 //!   acknowledged that revision.
-//! - Organizations take turns in rounds of bounded cost ([`controller::workqueue`]), in password
+//! - Organizations take turns in rounds of bounded cost ([`workqueue`]), in password
 //!   hashing and in provisioning.
 //! - Provisioning sends whole entries until they are acknowledged, one request per account at a
 //!   time. Before it sends an acknowledged revision again, the store clears the acknowledgement; a
@@ -66,6 +66,7 @@
 //!   ([`plan::unreadable`]).
 
 pub mod api;
+pub mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -5,13 +5,21 @@
 //! them asks for, another one's edit waits for no more than the round under way and its own turn in
 //! the next.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::domain::object_key::ObjectKey;
+
+/// How long to wait after the first failure of an object, most of which are gone at the second
+/// attempt, and how long after others in a row, at first and at most.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const MIN_RETRY: Duration = Duration::from_secs(1);
+const MAX_RETRY: Duration = Duration::from_secs(60);
 
 /// Something that an organization has to be done.
 pub trait OfOrganization {
@@ -47,7 +55,7 @@ pub struct WorkQueue<K = ObjectKey> {
     revoking: Line<K>,
     following: Line<K>,
     places: HashMap<K, (Priority, Due)>,
-    failures: HashMap<K, u32>,
+    failures: HashMap<K, Backoff>,
     counter: u64,
     turns: Turns,
 }
@@ -236,10 +244,13 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
 
     /// Counts a failure of an object. Returns when to try again.
     pub fn failed(&mut self, key: &K, now: Instant) -> Instant {
-        let failures = self.failures.entry(key.clone()).or_default();
-        let at = now + retry_delay(*failures);
-        *failures = failures.saturating_add(1);
-        at
+        now + match self.failures.entry(key.clone()) {
+            Entry::Occupied(failed) => failed.into_mut().next_delay(),
+            Entry::Vacant(first) => {
+                first.insert(Backoff::new(MIN_RETRY, MAX_RETRY));
+                FIRST_RETRY
+            }
+        }
     }
 
     /// Forgets that an object failed.
@@ -373,16 +384,6 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
             Priority::Revoking => &mut self.revoking,
             Priority::Low => &mut self.following,
         }
-    }
-}
-
-/// Returns how long to wait after so many failures in a row: soon once, then 1 s doubling to a
-/// minute.
-fn retry_delay(failures: u32) -> Duration {
-    match failures {
-        0 => Duration::from_millis(50),
-        1..=6 => Duration::from_secs(1 << (failures - 1)),
-        _ => Duration::from_secs(60),
     }
 }
 

@@ -12,6 +12,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::Range;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -24,6 +25,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
+use crate::backoff::jitter;
 use crate::clock::Clock;
 use crate::redact::redact;
 use crate::store::claims::CommitPosition;
@@ -48,6 +50,9 @@ const MAX_LOGGED: usize = 253;
 
 /// How often a Lease is looked at again at once, after somebody else wrote to it.
 const LOOKS_AT_ONCE: usize = 3;
+
+/// By how much the waits of those who look differ, so that they don't all look at once.
+const SPREAD: Range<f64> = 0.8..1.2;
 
 /// How often is looked and renewed, and how long is waited.
 #[derive(Clone, Copy, Debug)]
@@ -90,16 +95,8 @@ fn listed(namespaces: &BTreeSet<String>) -> String {
 /// Returns a name for this process that no other has, also not the one after it on the same host.
 #[must_use]
 pub fn holder(host: &str) -> String {
-    format!("{host}_{}_{:08x}", std::process::id(), jitter() >> 32)
-}
-
-fn jitter() -> u64 {
-    RandomState::new().build_hasher().finish()
-}
-
-/// Returns a time between four and six fifths, so that those who wait don't all look at once.
-fn about(time: Duration) -> Duration {
-    time * 4 / 5 + time * u32::from(jitter().to_le_bytes()[0]) / 640
+    let random = RandomState::new().build_hasher().finish() >> 32;
+    format!("{host}_{}_{random:08x}", std::process::id())
 }
 
 /// A Lease as it was last seen.
@@ -358,7 +355,7 @@ impl LeaderElector {
                 }
                 said = say;
             }
-            sleep(about(self.rhythm.look)).await;
+            sleep(jitter(self.rhythm.look, SPREAD)).await;
         }
     }
 
@@ -485,7 +482,7 @@ impl LeaseRenewer {
                 Ok(lost) => lost,
                 Err(problem) => {
                     tracing::warn!(error = %problem, "the Lease couldn't be renewed, trying again");
-                    next = Instant::now() + about(self.elector.rhythm.look);
+                    next = Instant::now() + jitter(self.elector.rhythm.look, SPREAD);
                     None
                 }
             };

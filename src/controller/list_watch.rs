@@ -28,6 +28,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::cluster_event::{ClusterEvent, Scope, WatchListing, number};
+use crate::backoff::{Backoff, jitter};
 use crate::domain::object_key::Kind;
 use crate::redact::redact;
 
@@ -54,8 +55,8 @@ const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 
 /// How long is waited after a failure, at first and at most, and after how long a failure counts as
 /// the first again. The longest wait is part of the time in which a restore of etcd is noticed.
-const FIRST_WAIT: Duration = Duration::from_millis(800);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const MIN_WAIT: Duration = Duration::from_millis(800);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 const CALM: Duration = Duration::from_secs(120);
 
 /// Why everything is listed anew.
@@ -164,7 +165,7 @@ struct ListProgress<K: Clone> {
     check: Option<(u64, BoxFuture<'static, Result<u64, Problem>>)>,
     check_at: Instant,
     rollbacks: u64,
-    failures: u32,
+    backoff: Backoff,
     failed_at: Option<Instant>,
 }
 
@@ -202,7 +203,7 @@ where
             check: None,
             check_at: Instant::now() + QUIET,
             rollbacks: 0,
-            failures: 0,
+            backoff: Backoff::new(MIN_WAIT, MAX_WAIT),
             failed_at: None,
         };
         loop {
@@ -398,11 +399,10 @@ where
         tracing::warn!(kind = <&str>::from(self.scope.kind), error = %problem, "a watch broke, it is taken up again");
         send(news, ClusterEvent::WatchFailed(self.scope.clone())).await?;
         if now.failed_at.is_none_or(|failed_at| failed_at.elapsed() > CALM) {
-            now.failures = 0;
+            now.backoff = Backoff::new(MIN_WAIT, MAX_WAIT);
         }
-        let wait = (FIRST_WAIT * 2_u32.pow(now.failures.min(5))).min(LONGEST_WAIT);
-        now.failures = now.failures.saturating_add(1);
-        sleep(wait.mul_f64(0.8 + 0.2 * fastrand::f64())).await;
+        // Never longer than the longest wait, which bounds how late a restore is noticed.
+        sleep(jitter(now.backoff.next_delay(), 0.8..1.0)).await;
         now.failed_at = Some(Instant::now());
         Ok(())
     }

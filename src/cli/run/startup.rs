@@ -9,6 +9,7 @@ use kube::{Api, Client};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::RunArgs;
+use crate::backoff::Backoff;
 use crate::cli::Failure;
 use crate::clock::Clock;
 use crate::config::Shared;
@@ -41,10 +42,10 @@ const REPLACEMENT: Duration = Duration::from_secs(60);
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long is waited before something is tried again.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+const MIN_WAIT: Duration = Duration::from_secs(1);
 
 /// How long is waited at most where a server is away.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// How long the API server may take to say which cluster this is.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -195,11 +196,11 @@ impl Startup {
                     if since.get_or_insert_with(Instant::now).elapsed() < REPLACEMENT =>
                 {
                     health.stand_by(true);
-                    waiting.after(&error.to_string(), SHORTEST_WAIT).await;
+                    waiting.after(&error.to_string(), MIN_WAIT).await;
                 }
                 ClaimError::Store(StoreError::Database(_)) if self.sole.is_none() => {
                     health.progress(false);
-                    waiting.after(&chain(&error), LONGEST_WAIT).await;
+                    waiting.after(&chain(&error), MAX_WAIT).await;
                 }
                 ClaimError::Store(error @ StoreError::Superseded { .. }) => {
                     return Err(StopReason::Store(error).into());
@@ -251,19 +252,17 @@ fn tell(claim: &Claim, reign: &ClaimGrant) {
 /// Waits longer each time, and tells of an error when it is another.
 #[derive(Default)]
 struct Retry {
-    wait: Duration,
-    said: Option<String>,
+    failing: Option<(String, Backoff)>,
 }
 
 impl Retry {
     async fn after(&mut self, error: &str, at_most: Duration) {
-        if self.said.as_deref() != Some(error) {
+        let same = self.failing.take().filter(|(before, _)| before == error);
+        let (_, backoff) = self.failing.insert(same.unwrap_or_else(|| {
             tracing::error!(error, "can't work yet, trying again");
-            self.said = Some(error.to_owned());
-            self.wait = Duration::ZERO;
-        }
-        self.wait = (self.wait * 2).clamp(SHORTEST_WAIT, at_most);
-        sleep(self.wait).await;
+            (error.to_owned(), Backoff::new(MIN_WAIT, at_most))
+        }));
+        sleep(backoff.next_delay()).await;
     }
 }
 
@@ -283,7 +282,7 @@ async fn cluster(client: &Client) -> String {
         let error = format!(
             "the namespace {CLUSTER}, whose uid the cluster is known by, can't be read: {error}"
         );
-        waiting.after(&error, LONGEST_WAIT).await;
+        waiting.after(&error, MAX_WAIT).await;
     }
 }
 
@@ -322,7 +321,7 @@ mod tests {
             ("refused", 1),
         ] {
             let begun = Instant::now();
-            waiting.after(error, LONGEST_WAIT).await;
+            waiting.after(error, MAX_WAIT).await;
             assert_eq!(begun.elapsed().as_secs(), seconds, "{error}");
         }
     }
