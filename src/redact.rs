@@ -29,8 +29,7 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Returns what may be said of an error that quotes an answer which can't be read; nothing where it
-/// quotes none.
+/// Returns what may be said of an error that quotes a server's answer; nothing where it quotes none.
 fn unquoted(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>() {
         let code = error.code().unwrap_or_default();
@@ -42,12 +41,17 @@ fn unquoted(error: &(dyn Error + 'static)) -> Option<String> {
         return quotes.then(|| format!("the database refused it with {code}{constraint}"));
     }
     let error = error.downcast_ref::<kube::Error>()?;
-    let quotes = match error {
-        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) | kube::Error::Auth(_) => true,
-        kube::Error::Api(status) => !is_the_servers(status),
-        _ => false,
-    };
-    quotes.then(|| redact(error))
+    match error {
+        // The client's own text of it ends in a debug dump of the whole answer.
+        kube::Error::Api(status) if is_the_servers(status) => {
+            Some(format!("{} {}: {}", status.code, status.reason, status.message))
+        }
+        kube::Error::Api(_)
+        | kube::Error::SerdeError(_)
+        | kube::Error::FromUtf8(_)
+        | kube::Error::Auth(_) => Some(redact(error)),
+        _ => None,
+    }
 }
 
 /// Returns what the log may say of an error: the API server's own words name objects and values,
@@ -148,7 +152,9 @@ mod tests {
         let reason = Status::failure("", "hunter2").with_code(500);
         check(&kube::Error::Api(reason.boxed()), "500");
         let forbidden = Status::failure("alice may not", "Forbidden").with_code(403);
-        assert_eq!(redact(&kube::Error::Api(forbidden.boxed())), "403 Forbidden");
+        let forbidden = kube::Error::Api(forbidden.boxed());
+        assert_eq!(redact(&forbidden), "403 Forbidden");
+        assert_eq!(chain(&forbidden), "403 Forbidden: alice may not");
     }
 
     #[derive(Debug, thiserror::Error)]
