@@ -155,7 +155,7 @@ impl PeriodCloser {
         };
         let closed = store.close_months(zone, surely).await?;
         for period in &closed {
-            tracing::info!(month = %period.month, time_zone = period.time_zone, "the month is over and was closed");
+            tracing::info!(month = %period.month, time_zone = period.time_zone, "billing period closed");
         }
         self.note_unclosed(0, metrics);
         self.tell(&fresh, &calendar, 0);

@@ -349,7 +349,7 @@ impl LeaderElector {
                         tracing::info!(lease, holder, "standing by: another operator has the Lease")
                     }
                     Some(error) => {
-                        tracing::warn!(lease, error, "the Lease can't be looked at, trying again")
+                        tracing::warn!(lease, error, "leader lease read failed, retrying")
                     }
                     None => {}
                 }
@@ -414,7 +414,7 @@ impl LeaderElector {
         tracing::info!(
             lease = self.candidate.name,
             holder = self.candidate.holder,
-            "has the Lease"
+            "acquired leader lease"
         );
         let (announce, standing) = watch::channel(LeaseState::Until(until));
         let (let_go, asked) = oneshot::channel();
@@ -481,7 +481,7 @@ impl LeaseRenewer {
                 }
                 Ok(lost) => lost,
                 Err(problem) => {
-                    tracing::warn!(error = %problem, "the Lease couldn't be renewed, trying again");
+                    tracing::warn!(error = %problem, "leader lease renewal failed, retrying");
                     next = Instant::now() + jitter(self.elector.rhythm.look, SPREAD);
                     None
                 }
@@ -562,7 +562,7 @@ impl LeaseRenewer {
             Ok(())
         });
         match emptied.await {
-            Ok(Ok(())) => tracing::info!(lease = name, "has let go of the Lease"),
+            Ok(Ok(())) => tracing::info!(lease = name, "released leader lease"),
             Ok(Err(error)) => tracing::warn!(
                 error = redact(&error),
                 "the Lease couldn't be let go of, it expires by itself"

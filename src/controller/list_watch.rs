@@ -396,7 +396,7 @@ where
         news: &Sender<ClusterEvent>,
     ) -> Result<(), Closed> {
         now.list_first();
-        tracing::warn!(kind = <&str>::from(self.scope.kind), error = %problem, "a watch broke, it is taken up again");
+        tracing::warn!(kind = <&str>::from(self.scope.kind), error = %problem, "watch failed, restarting");
         send(news, ClusterEvent::WatchFailed(self.scope.clone())).await?;
         if now.failed_at.is_none_or(|failed_at| failed_at.elapsed() > CALM) {
             now.backoff = Backoff::new(MIN_WAIT, MAX_WAIT);

@@ -262,7 +262,7 @@ fn check_spoilt_answers(level: &str, texts: &[&'static str]) {
     });
     let log = operator.log();
     assert!(
-        log.contains("can't be read, trying again") && log.contains("a watch broke"),
+        log.contains("can't be read, trying again") && log.contains("watch failed, restarting"),
         "the faults were met"
     );
     let events = organization.kubectl(&["get", "events", "-o", "yaml"], "").expect_success();

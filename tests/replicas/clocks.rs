@@ -120,9 +120,7 @@ fn a_rehearsal_closes_months_by_the_offset_that_it_declares_and_they_can_be_open
         Replica::start(&serving.organization, &serving.store, &["--clock-offset", &offset]);
     operator.until_it_works();
     assert!(operator.says("the clock is moved by --clock-offset"));
-    eventually("the month is closed", || {
-        operator.says("the month is over and was closed").then_some(())
-    });
+    eventually("the month is closed", || operator.says("billing period closed").then_some(()));
     eventually("it is all", || (report(&serving, &[])["provisional"] == false).then_some(()));
     operator.signal("TERM");
     assert_eq!(operator.exit_code(), Some(0));

@@ -302,7 +302,7 @@ fn an_operator_waits_for_a_database_that_is_away_and_begins_when_it_comes() {
     let database = run(Database::on(&server));
     server.stop();
     let mut operator = Replica::start(&organization, &database.url(), &[]);
-    operator.until_it_says("can't work yet, trying again");
+    operator.until_it_says("startup failed, retrying");
     assert!(operator.runs() && operator.is_alive() && !operator.is_ready() && !operator.leads());
     server.resume();
     operator.until_it_works();

@@ -259,7 +259,7 @@ impl Retry {
     async fn after(&mut self, error: &str, at_most: Duration) {
         let same = self.failing.take().filter(|(before, _)| before == error);
         let (_, backoff) = self.failing.insert(same.unwrap_or_else(|| {
-            tracing::error!(error, "can't work yet, trying again");
+            tracing::error!(error, "startup failed, retrying");
             (error.to_owned(), Backoff::new(MIN_WAIT, at_most))
         }));
         sleep(backoff.next_delay()).await;

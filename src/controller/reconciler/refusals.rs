@@ -24,7 +24,7 @@ impl<S: Store> Reconciler<S> {
         refusal: Refusal,
     ) {
         let (kind, refused): (&str, &str) = (key.kind.into(), refusal.into());
-        tracing::debug!(kind, refusal = refused, "refused by the store, looking again");
+        tracing::debug!(kind, refusal = refused, "commit refused, requeueing");
         let times = self.refused.entry(key.clone()).or_default();
         *times = times.saturating_add(1);
         let times = *times;
