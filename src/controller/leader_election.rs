@@ -10,43 +10,27 @@
 //! is taken for granted: an unrenewed Lease is taken after this operator's own duration, whatever
 //! the Lease says, and the store bounds the numbers in its annotations before it uses them.
 
+mod lease;
+
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::Client;
-use kube::api::{Api, ObjectMeta, PostParams};
-use sha2::{Digest, Sha256};
+use kube::api::{Api, PostParams};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
+use self::lease::{
+    CLAIMED_BY, COMMITS, EPOCH, LeaseIdentity, ObservedLease, Unclaimed, bare, let_go_of,
+};
+pub use self::lease::{Look, holder, holder_of, lease_name, progress_of, shown};
 use crate::backoff::jitter;
 use crate::clock::Clock;
 use crate::redact::redact;
 use crate::store::claims::CommitPosition;
-
-/// Says on a Lease in which namespaces its holder works.
-const NAMESPACES: &str = "roster.rs/namespaces";
-
-/// Say on a Lease which epoch the store gave its holders last, and how many commits were made in
-/// it: a store that knows of fewer was put back.
-const EPOCH: &str = "roster.rs/epoch";
-const COMMITS: &str = "roster.rs/commits";
-
-/// Says on a Lease which holder has claimed the store last: one that holds the Lease and isn't
-/// named here doesn't work yet.
-const CLAIMED_BY: &str = "roster.rs/claimed-by";
-
-/// The annotations that operators write. Others' give way where the Lease has no room for both.
-const OWN_ANNOTATIONS: [&str; 4] = [NAMESPACES, EPOCH, COMMITS, CLAIMED_BY];
-
-/// How many characters of a holder's name are logged: the API server takes names of a megabyte.
-const MAX_LOGGED: usize = 253;
 
 /// How often a Lease is looked at again at once, after somebody else wrote to it.
 const LOOKS_AT_ONCE: usize = 3;
@@ -75,185 +59,6 @@ impl Default for LeaseTimings {
             [10, 2, 7, 1, 3].map(Duration::from_secs);
         Self { duration, renewal, deadline, look, patience }
     }
-}
-
-/// Returns the name of the Lease of operators that work in these namespaces; none stands for all.
-#[must_use]
-pub fn lease_name(namespaces: &BTreeSet<String>) -> String {
-    if namespaces.is_empty() {
-        return "roster".to_owned();
-    }
-    let digest = Sha256::digest(listed(namespaces));
-    let hex: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
-    format!("roster-{hex}")
-}
-
-fn listed(namespaces: &BTreeSet<String>) -> String {
-    namespaces.iter().map(String::as_str).collect::<Vec<_>>().join(",")
-}
-
-/// Returns a name for this process that no other has, also not the one after it on the same host.
-#[must_use]
-pub fn holder(host: &str) -> String {
-    let random = RandomState::new().build_hasher().finish() >> 32;
-    format!("{host}_{}_{random:08x}", std::process::id())
-}
-
-/// A Lease as it was last seen.
-#[derive(Clone, Debug)]
-struct ObservedLease {
-    lease: Lease,
-    /// Since when it has said the same.
-    since: Instant,
-}
-
-impl ObservedLease {
-    /// Returns what is known of a Lease, from what was known and what it says now.
-    fn after(before: Option<Self>, lease: Lease, now: Instant) -> Self {
-        let same = before.filter(|before| {
-            before.lease.metadata.uid == lease.metadata.uid && before.lease.spec == lease.spec
-        });
-        Self { since: same.map_or(now, |before| before.since), lease }
-    }
-
-    /// Whether this holder may take it: nobody has it, nobody renewed it for `duration`, or it is
-    /// its own already, of a request whose answer got lost.
-    ///
-    /// The duration that the Lease names isn't asked: a ghost that somebody wrote into it would
-    /// keep everybody away for as long as they like, and operators renew five times within their
-    /// own duration.
-    fn is_free(&self, holder: &str, duration: Duration, now: Instant) -> bool {
-        holder_of(&self.lease).is_none_or(|other| other == holder)
-            || now.duration_since(self.since) > duration
-    }
-}
-
-fn annotation<'a>(lease: &'a Lease, name: &str) -> Option<&'a str> {
-    lease.metadata.annotations.as_ref()?.get(name).map(String::as_str)
-}
-
-/// Returns what the annotations say of the holders' progress; what is no count is none.
-#[must_use]
-pub fn progress_of(lease: &Lease) -> CommitPosition {
-    let noted = |name| {
-        annotation(lease, name)
-            .and_then(|number| number.parse().ok())
-            .filter(|count| *count >= 0)
-            .unwrap_or(0)
-    };
-    CommitPosition { epoch: noted(EPOCH), commits: noted(COMMITS) }
-}
-
-/// Returns who holds a Lease, as it says.
-#[must_use]
-pub fn holder_of(lease: &Lease) -> Option<&str> {
-    lease.spec.as_ref()?.holder_identity.as_deref().filter(|holder| !holder.is_empty())
-}
-
-/// Returns a holder's name, cut off where it is longer than any operator's.
-#[must_use]
-pub fn shown(holder: &str) -> String {
-    match holder.char_indices().nth(MAX_LOGGED) {
-        Some((end, _)) => format!("{}…", &holder[..end]),
-        None => holder.to_owned(),
-    }
-}
-
-/// What a look at a Lease told an operator that stands by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// The API server didn't answer.
-    Unanswered,
-    /// Whoever holds it has claimed the store, or it is about to be free.
-    Led,
-    /// Whoever holds it hasn't claimed the store, so that nobody works: for how long, as far as was
-    /// seen.
-    Unclaimed(Duration),
-}
-
-/// Since when the present holder of a Lease was seen without having claimed the store.
-#[derive(Debug, Default)]
-struct Unclaimed {
-    since: Option<(String, Instant)>,
-}
-
-impl Unclaimed {
-    fn look(&mut self, lease: Option<&Lease>, now: Instant) -> Look {
-        let holder = lease.and_then(|lease| {
-            holder_of(lease).filter(|holder| annotation(lease, CLAIMED_BY) != Some(holder))
-        });
-        let Some(holder) = holder else {
-            self.since = None;
-            return Look::Led;
-        };
-        let known = self.since.take().filter(|(before, _)| before == holder);
-        let (_, since) = self.since.insert(known.unwrap_or_else(|| (holder.to_owned(), now)));
-        Look::Unclaimed(now.duration_since(*since))
-    }
-}
-
-/// What whoever wants a Lease writes into it.
-#[derive(Clone, Debug)]
-struct LeaseIdentity {
-    name: String,
-    holder: String,
-    namespaces: BTreeSet<String>,
-    duration: Duration,
-}
-
-impl LeaseIdentity {
-    /// Returns the Lease as this candidate's: taken, or renewed where it was before.
-    fn holding(&self, lease: Option<&Lease>, now: Timestamp) -> Lease {
-        let mut held = lease.cloned().unwrap_or_else(|| Lease {
-            metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
-            ..Lease::default()
-        });
-        let is_mine = lease.and_then(holder_of) == Some(&self.holder);
-        let annotations = held.metadata.annotations.get_or_insert_default();
-        annotations.insert(
-            NAMESPACES.to_owned(),
-            if self.namespaces.is_empty() { "*".to_owned() } else { listed(&self.namespaces) },
-        );
-        let spec = held.spec.get_or_insert_default();
-        if !is_mine {
-            // Of a Lease that is new, nobody had it before.
-            spec.lease_transitions = Some(
-                lease.map_or(0, |_| spec.lease_transitions.unwrap_or(0).max(0).saturating_add(1)),
-            );
-            spec.acquire_time = Some(MicroTime(now));
-        }
-        spec.holder_identity = Some(self.holder.clone());
-        spec.lease_duration_seconds =
-            Some(i32::try_from(self.duration.as_secs()).unwrap_or(i32::MAX).max(1));
-        spec.renew_time = Some(MicroTime(now));
-        held
-    }
-}
-
-/// Returns the Lease with nothing on it but what its holder needs.
-fn bare(lease: &Lease) -> Lease {
-    let metadata = lease.metadata.clone();
-    let own = |name: &String| OWN_ANNOTATIONS.contains(&name.as_str());
-    let annotations =
-        metadata.annotations.map(|all| all.into_iter().filter(|(name, _)| own(name)).collect());
-    let (name, uid, resource_version) = (metadata.name, metadata.uid, metadata.resource_version);
-    let spec =
-        lease.spec.clone().map(|spec| LeaseSpec { preferred_holder: None, strategy: None, ..spec });
-    Lease {
-        metadata: ObjectMeta { name, uid, resource_version, annotations, ..ObjectMeta::default() },
-        spec,
-    }
-}
-
-/// Returns the Lease as nobody's, to be taken at once.
-fn let_go_of(lease: &Lease, now: Timestamp) -> Lease {
-    let mut free = lease.clone();
-    let LeaseSpec { holder_identity, lease_duration_seconds, renew_time, .. } =
-        free.spec.get_or_insert_default();
-    *holder_identity = Some(String::new());
-    *lease_duration_seconds = Some(1);
-    *renew_time = Some(MicroTime(now));
-    free
 }
 
 /// Why a holder isn't one any more.

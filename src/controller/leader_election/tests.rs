@@ -1,3 +1,9 @@
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::LeaseSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::ObjectMeta;
+
+use super::lease::{MAX_LOGGED, NAMESPACES};
 use super::*;
 
 fn candidate(holder: &str) -> LeaseIdentity {
