@@ -1,6 +1,9 @@
 //! What was last seen of the cluster, and who depends on whom.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod index;
+mod object;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -8,8 +11,12 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Resource as _;
 use kube::api::ObjectMeta;
 
+pub use self::index::AppliedLinks;
+use self::index::{Index, Reach, Which, from_the_root, users_under};
+use self::object::seen;
+pub use self::object::{CachedObject, HasConditions, Objects, Origin, within};
 use super::cluster_event::{CachedSecret, number};
-use crate::api::lenient::{Lenient, Readable, Unreadable};
+use crate::api::lenient::{Lenient, Readable};
 use crate::api::status::Condition;
 use crate::api::user::{DeletionPolicy, SourceMode};
 use crate::api::{
@@ -36,38 +43,6 @@ pub trait ManagedResource:
     fn parts(self) -> (ObjectMeta, Self::Spec, Option<Self::Status>);
     /// Returns where the cache keeps objects of this kind.
     fn objects(cache: &mut ClusterCache) -> &mut Objects<Self::Spec, Self::Status>;
-}
-
-/// A status that carries conditions.
-pub trait HasConditions: Clone + Default + PartialEq + serde::Serialize {
-    /// Returns the generation that it is about.
-    fn observed_generation(&self) -> Option<i64>;
-    /// Returns its conditions.
-    fn conditions(&self) -> &[Condition];
-    /// Returns its conditions, to be dated or replaced.
-    fn conditions_mut(&mut self) -> &mut Vec<Condition>;
-}
-
-/// Objects of one kind by namespace and name.
-pub type Objects<S, T> = BTreeMap<(String, String), CachedObject<S, T>>;
-
-/// An object as last seen.
-#[derive(Clone, Debug)]
-pub struct CachedObject<S, T> {
-    /// What it has beside its spec.
-    pub meta: Meta,
-    /// Its finalizers, ours among them.
-    pub finalizers: Vec<String>,
-    /// What it asks for.
-    pub spec: Arc<S>,
-    /// How large that is, in bytes of JSON.
-    pub size: u64,
-    /// What we said of it.
-    pub status: T,
-    /// Whether its status holds something that isn't of this version, and is to be written anew.
-    pub has_foreign_status: bool,
-    /// The version of it, which grows with each write to it.
-    pub version: u64,
 }
 
 /// A namespace as last seen.
@@ -98,48 +73,6 @@ pub struct ClusterCache {
     emails: HashMap<(String, String), Result<Email, EmailError>>,
     in_force: HashMap<(String, String), AppliedLinks>,
     index: Index,
-}
-
-/// From where something of the cluster is known, which decides whether it counts more than what was
-/// known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A watch, or the answer to a write: the newer version counts.
-    Watch,
-    /// A list of this version: it counts, unless a newer version than that of the list is known.
-    List(u64),
-    /// The first list, or the first after the cluster was put back to an earlier time: it is taken
-    /// as it is.
-    Anew,
-}
-
-/// What of a user's account others depend on, as last seen in the store: also where its `User`
-/// isn't there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppliedLinks {
-    /// The name of its group.
-    pub group: String,
-    /// The name of the user that it follows.
-    pub follows: Option<String>,
-    /// The uid of the `User` that owns it: one that was left behind is another's, whoever has its
-    /// name now.
-    pub owner_uid: String,
-}
-
-/// Who asks for what: (namespace, what, user).
-#[derive(Debug, Default)]
-struct Index {
-    emails: BTreeSet<(String, String, String)>,
-    usernames: BTreeSet<(String, String, String)>,
-    groups: BTreeSet<(String, String, String)>,
-    domains: BTreeSet<(String, String, String)>,
-    followed: BTreeSet<(String, String, String)>,
-    secrets: BTreeSet<(String, String, String)>,
-    copied: BTreeSet<(String, String, String)>,
-    /// The users that are being deleted with their accounts, under nothing.
-    leaving: BTreeSet<(String, String, String)>,
-    /// The accounts whose `User` isn't there, by its name.
-    unowned: BTreeSet<(String, String, String)>,
 }
 
 impl ClusterCache {
@@ -621,123 +554,6 @@ impl ClusterCache {
         }
         entries
     }
-}
-
-/// Returns the objects of a kind in one namespace, by name.
-pub fn within<'a, S, T>(
-    objects: &'a Objects<S, T>,
-    namespace: &'a str,
-) -> impl Iterator<Item = (&'a str, &'a CachedObject<S, T>)> {
-    let first = (namespace.to_owned(), String::new());
-    objects
-        .range(first..)
-        .take_while(move |(place, _)| place.0 == namespace)
-        .map(|(place, seen)| (place.1.as_str(), seen))
-}
-
-#[derive(Clone, Copy)]
-enum Which {
-    Emails,
-    Usernames,
-    Groups,
-    Domains,
-    Followed,
-    Secrets,
-    Copied,
-    Leaving,
-    Unowned,
-}
-
-impl Index {
-    fn of(&mut self, which: Which) -> &mut BTreeSet<(String, String, String)> {
-        match which {
-            Which::Emails => &mut self.emails,
-            Which::Usernames => &mut self.usernames,
-            Which::Groups => &mut self.groups,
-            Which::Domains => &mut self.domains,
-            Which::Followed => &mut self.followed,
-            Which::Secrets => &mut self.secrets,
-            Which::Copied => &mut self.copied,
-            Which::Leaving => &mut self.leaving,
-            Which::Unowned => &mut self.unowned,
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    Exactly,
-    AndBelow,
-}
-
-fn users_under(
-    index: &BTreeSet<(String, String, String)>,
-    namespace: &str,
-    what: &str,
-    reach: Reach,
-) -> Vec<ObjectKey> {
-    let first = (namespace.to_owned(), what.to_owned(), String::new());
-    let reached = |entry: &&(String, String, String)| {
-        entry.0 == namespace
-            && if reach == Reach::Exactly { entry.1 == what } else { entry.1.starts_with(what) }
-    };
-    index
-        .range(first..)
-        .take_while(reached)
-        .map(|entry| ObjectKey::new(Kind::User, namespace, &entry.2))
-        .collect()
-}
-
-/// Returns `example.acme.` for `acme.example`, so that subdomains stand right behind their domain.
-fn from_the_root(domain: &str) -> String {
-    domain.rsplit('.').flat_map(|label| [label, "."]).collect()
-}
-
-fn seen<S: serde::Serialize, T>(metadata: ObjectMeta, spec: S, status: T) -> CachedObject<S, T> {
-    let annotations = metadata.annotations.unwrap_or_default();
-    let annotated = |name: &str| annotations.get(name).is_some_and(|value| value == "true");
-    let finalizers = metadata.finalizers.unwrap_or_default();
-    let meta = Meta {
-        namespace: metadata.namespace.unwrap_or_default(),
-        name: metadata.name.unwrap_or_default(),
-        uid: metadata.uid.unwrap_or_default(),
-        generation: metadata.generation.unwrap_or_default(),
-        deleting: metadata.deletion_timestamp.is_some(),
-        paused: annotated(api::PAUSED),
-        has_finalizer: finalizers.iter().any(|finalizer| finalizer == api::FINALIZER),
-        release_requested: annotated(api::RELEASE),
-        unreadable: Unreadable::default(),
-    };
-    let version = number(metadata.resource_version.as_deref());
-    let size = size(&spec);
-    CachedObject {
-        meta,
-        finalizers,
-        spec: Arc::new(spec),
-        size,
-        status,
-        has_foreign_status: false,
-        version,
-    }
-}
-
-/// Returns how large a value is as JSON, which isn't kept.
-fn size(value: &impl serde::Serialize) -> u64 {
-    struct Count(u64);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len() as u64;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    // What can't be written isn't large.
-    let _ = serde_json::to_writer(&mut count, value);
-    count.0
 }
 
 macro_rules! managed_resource {
