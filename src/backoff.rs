@@ -7,9 +7,9 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 
 /// The waits between attempts: each twice the one before, up to a bound.
 #[derive(Debug)]
-pub struct Backoff(<ExponentialBuilder as BackoffBuilder>::Backoff);
+pub struct ExponentialBackoff(<ExponentialBuilder as BackoffBuilder>::Backoff);
 
-impl Backoff {
+impl ExponentialBackoff {
     /// Returns waits from `min` to `max`.
     #[must_use]
     pub fn new(min: Duration, max: Duration) -> Self {
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_bound() {
-        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10));
+        let mut backoff = ExponentialBackoff::new(Duration::from_secs(1), Duration::from_secs(10));
         let waits: Vec<u64> = (0..6).map(|_| backoff.next_delay().as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 10, 10]);
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
+use crate::backoff::ExponentialBackoff;
 use crate::domain::object_key::ObjectKey;
 
 /// How long to wait after the first failure of an object, most of which are gone at the second
@@ -55,7 +55,7 @@ pub struct WorkQueue<K = ObjectKey> {
     revoking: Line<K>,
     following: Line<K>,
     places: HashMap<K, (Priority, Due)>,
-    failures: HashMap<K, Backoff>,
+    failures: HashMap<K, ExponentialBackoff>,
     counter: u64,
     turns: Turns,
 }
@@ -247,7 +247,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
         now + match self.failures.entry(key.clone()) {
             Entry::Occupied(failed) => failed.into_mut().next_delay(),
             Entry::Vacant(first) => {
-                first.insert(Backoff::new(MIN_RETRY, MAX_RETRY));
+                first.insert(ExponentialBackoff::new(MIN_RETRY, MAX_RETRY));
                 FIRST_RETRY
             }
         }

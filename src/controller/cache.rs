@@ -12,7 +12,7 @@ use kube::Resource as _;
 use kube::api::ObjectMeta;
 
 pub use self::index::AppliedLinks;
-use self::index::{Index, Reach, Which, from_the_root, users_under};
+use self::index::{Reach, UserIndex, Which, from_the_root, users_under};
 use self::object::seen;
 pub use self::object::{CachedObject, HasConditions, Objects, Origin, within};
 use super::cluster_event::{CachedSecret, number};
@@ -72,7 +72,7 @@ pub struct ClusterCache {
     namespace_versions: HashMap<String, u64>,
     emails: HashMap<(String, String), Result<Email, EmailError>>,
     in_force: HashMap<(String, String), AppliedLinks>,
-    index: Index,
+    index: UserIndex,
 }
 
 impl ClusterCache {

@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::cluster_event::{ClusterEvent, Scope, WatchListing, number};
-use crate::backoff::{Backoff, jitter};
+use crate::backoff::{ExponentialBackoff, jitter};
 use crate::domain::object_key::Kind;
 use crate::redact::redact;
 
@@ -165,7 +165,7 @@ struct ListProgress<K: Clone> {
     check: Option<(u64, BoxFuture<'static, Result<u64, Problem>>)>,
     check_at: Instant,
     rollbacks: u64,
-    backoff: Backoff,
+    backoff: ExponentialBackoff,
     failed_at: Option<Instant>,
 }
 
@@ -203,7 +203,7 @@ where
             check: None,
             check_at: Instant::now() + QUIET,
             rollbacks: 0,
-            backoff: Backoff::new(MIN_WAIT, MAX_WAIT),
+            backoff: ExponentialBackoff::new(MIN_WAIT, MAX_WAIT),
             failed_at: None,
         };
         loop {
@@ -399,7 +399,7 @@ where
         tracing::warn!(kind = <&str>::from(self.scope.kind), error = %problem, "watch failed, restarting");
         send(news, ClusterEvent::WatchFailed(self.scope.clone())).await?;
         if now.failed_at.is_none_or(|failed_at| failed_at.elapsed() > CALM) {
-            now.backoff = Backoff::new(MIN_WAIT, MAX_WAIT);
+            now.backoff = ExponentialBackoff::new(MIN_WAIT, MAX_WAIT);
         }
         // Never longer than the longest wait, which bounds how late a restore is noticed.
         sleep(jitter(now.backoff.next_delay(), 0.8..1.0)).await;

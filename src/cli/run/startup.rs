@@ -9,7 +9,7 @@ use kube::{Api, Client};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::RunArgs;
-use crate::backoff::Backoff;
+use crate::backoff::ExponentialBackoff;
 use crate::cli::Failure;
 use crate::clock::Clock;
 use crate::config::Shared;
@@ -252,7 +252,7 @@ fn tell(claim: &Claim, reign: &ClaimGrant) {
 /// Waits longer each time, and tells of an error when it is another.
 #[derive(Default)]
 struct Retry {
-    failing: Option<(String, Backoff)>,
+    failing: Option<(String, ExponentialBackoff)>,
 }
 
 impl Retry {
@@ -260,7 +260,7 @@ impl Retry {
         let same = self.failing.take().filter(|(before, _)| before == error);
         let (_, backoff) = self.failing.insert(same.unwrap_or_else(|| {
             tracing::error!(error, "startup failed, retrying");
-            (error.to_owned(), Backoff::new(MIN_WAIT, at_most))
+            (error.to_owned(), ExponentialBackoff::new(MIN_WAIT, at_most))
         }));
         sleep(backoff.next_delay()).await;
     }

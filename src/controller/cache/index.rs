@@ -6,7 +6,7 @@ use crate::domain::object_key::{Kind, ObjectKey};
 
 /// Who asks for what: (namespace, what, user).
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub(super) struct UserIndex {
     pub(super) emails: BTreeSet<(String, String, String)>,
     pub(super) usernames: BTreeSet<(String, String, String)>,
     pub(super) groups: BTreeSet<(String, String, String)>,
@@ -33,7 +33,7 @@ pub(super) enum Which {
     Unowned,
 }
 
-impl Index {
+impl UserIndex {
     pub(super) fn of(&mut self, which: Which) -> &mut BTreeSet<(String, String, String)> {
         match which {
             Which::Emails => &mut self.emails,
