@@ -1,10 +1,11 @@
 //! `roster plan -f FILES`: what the operator would make of manifests, judged on a copy of the
 //! store.
 //!
-//! The steps, each in a file of its own: [`files`] reads the manifests, [`schema`] judges them as
-//! the API server would, [`declared`] puts them into a world beside a copy of the store, [`settle`]
-//! lets the operator's own observe, decide and commit run on that copy until nothing changes any
-//! more, [`outcome`] compares the copy with what was there before, and [`print`] tells it.
+//! The steps, each in a file of its own: [`files`] reads the manifests, [`manifests`] takes the
+//! objects out of them, [`schema`] validates these as the API server would, [`simulate`] runs the
+//! reconciler's own observe, decide and commit on a copy of the store until nothing changes any
+//! more, [`diff`] compares the copy with the store, [`warnings`] adds what kubectl would print, and
+//! [`render`] formats it.
 
 mod diff;
 mod files;
@@ -21,6 +22,8 @@ use clap::Args;
 
 use self::diff::PlanOutcome;
 use self::manifests::Manifests;
+use self::schema::Schemas;
+use self::warnings::WarningPolicy;
 use super::{Failure, block_on, run::namespace};
 use crate::config::{Output, Shared};
 use crate::store::sql::SqlStore;
@@ -43,11 +46,12 @@ pub(super) struct PlanArgs {
 /// Tells what would become of the manifests: exit code 1 where something is refused.
 pub(super) fn run(shared: &Shared, arguments: &PlanArgs) -> Result<ExitCode, Failure> {
     let PlanArgs { filenames, namespace, output } = arguments;
-    let declared = manifests::declared(files::read(filenames)?, namespace)?;
+    let schemas = Schemas::new()?;
+    let declared = manifests::declared(files::read(filenames)?, namespace, &schemas)?;
     for note in &declared.skipped {
         eprintln!("note: {note}");
     }
-    let outcome = block_on(outcome(shared, declared))?;
+    let outcome = block_on(outcome(shared, declared, &schemas))?;
     super::print(&match output {
         Output::Json => serde_json::to_string_pretty(&outcome)? + "\n",
         Output::Yaml => serde_saphyr::to_string(&outcome)?,
@@ -56,13 +60,17 @@ pub(super) fn run(shared: &Shared, arguments: &PlanArgs) -> Result<ExitCode, Fai
     Ok(if outcome.is_refused() { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-async fn outcome(shared: &Shared, mut declared: Manifests) -> Result<PlanOutcome, Failure> {
+async fn outcome(
+    shared: &Shared,
+    mut declared: Manifests,
+    schemas: &Schemas,
+) -> Result<PlanOutcome, Failure> {
     let store = SqlStore::open_existing(&shared.store).await?;
     let now = shared.clock().now();
     let copy = simulate::copy(&store, &declared, now).await?;
     store.close().await;
-    manifests::judge_edits(&mut declared, &copy.before.accounts);
+    manifests::judge_edits(&mut declared, &copy.before.accounts, schemas);
     let before = copy.before.clone();
     let settled = simulate::settled(copy, &declared, now).await?;
-    Ok(diff::outcome(&declared, &before, &settled))
+    Ok(diff::outcome(&declared, &before, &settled, &WarningPolicy::shipped()?))
 }

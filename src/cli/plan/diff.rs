@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::manifests::{Declaration, Manifests, Object};
+use super::manifests::{Declaration, Manifests, Object, user_before};
 use super::simulate::{Contents, Settled, has_password_of_secret};
-use super::warnings::notes;
+use super::warnings::WarningPolicy;
 use crate::api::{User, UserSpec};
 use crate::domain::account::{Account, AccountId, Source};
 use crate::domain::group::GroupContent;
@@ -149,11 +149,23 @@ impl<'a> View<'a> {
     }
 }
 
+/// What rows are made from.
+struct Comparison<'a> {
+    before: View<'a>,
+    after: View<'a>,
+    policy: &'a WarningPolicy,
+}
+
 /// Returns what becomes of everything that is declared.
-pub(super) fn outcome(declared: &Manifests, before: &Contents, settled: &Settled) -> PlanOutcome {
-    let (before, after) = (View::of(before), View::of(&settled.after));
+pub(super) fn outcome(
+    declared: &Manifests,
+    before: &Contents,
+    settled: &Settled,
+    policy: &WarningPolicy,
+) -> PlanOutcome {
+    let compared = Comparison { before: View::of(before), after: View::of(&settled.after), policy };
     let row = |declaration: &Declaration| {
-        row(declaration, settled.decisions.get(&declaration.key), &before, &after)
+        row(declaration, settled.decisions.get(&declaration.key), &compared)
     };
     let mut objects: Vec<PlanRow> = declared.objects.iter().map(row).collect();
     objects.sort_by(|a, b| (&a.namespace, a.kind, &a.name).cmp(&(&b.namespace, b.kind, &b.name)));
@@ -181,7 +193,7 @@ pub(super) fn outcome(declared: &Manifests, before: &Contents, settled: &Settled
         .map(|(namespace, accounts)| Undeclared { namespace: namespace.to_owned(), accounts });
     PlanOutcome {
         objects,
-        consequences: consequences(&before, &after, &told),
+        consequences: consequences(&compared.before, &compared.after, &told),
         undeclared: undeclared.collect(),
     }
 }
@@ -189,9 +201,9 @@ pub(super) fn outcome(declared: &Manifests, before: &Contents, settled: &Settled
 fn row(
     declaration: &Declaration,
     decision: Option<&Decision>,
-    before: &View<'_>,
-    after: &View<'_>,
+    compared: &Comparison<'_>,
 ) -> PlanRow {
+    let Comparison { before, after, .. } = compared;
     let Declaration { key, place, faults, object, notes, .. } = declaration;
     let mut row = PlanRow {
         namespace: key.namespace.clone(),
@@ -219,7 +231,7 @@ fn row(
         }
     }
     match object {
-        Some(Object::User(user)) => user_row(&mut row, user, before, after),
+        Some(Object::User(user)) => user_row(&mut row, user, compared),
         Some(Object::Group(_)) => part_row(
             &mut row,
             before.group(key).map(group_fields),
@@ -240,7 +252,8 @@ fn row(
     row
 }
 
-fn user_row(row: &mut PlanRow, user: &User, before: &View<'_>, after: &View<'_>) {
+fn user_row(row: &mut PlanRow, user: &User, compared: &Comparison<'_>) {
+    let Comparison { before, after, policy } = compared;
     let account = after.user(&row.namespace, &row.name);
     let was = account.map_or_else(
         || before.user(&row.namespace, &row.name),
@@ -276,7 +289,8 @@ fn user_row(row: &mut PlanRow, user: &User, before: &View<'_>, after: &View<'_>)
     let edited = was.filter(|was| {
         !matches!(row.action, Action::Adopt | Action::TakeBack) && !was.owner.uid.is_empty()
     });
-    row.notes.extend(notes(&row.name, &user.spec, edited));
+    let old = edited.map(|account| user_before(user, account));
+    row.notes.extend(policy.warnings(&json!(user), old.as_ref()));
     row.notes.extend(beside(&user.spec, was, account));
 }
 

@@ -69,6 +69,20 @@ impl Schemas {
         faults.sort();
         faults
     }
+
+    /// Returns which transition rules an edit of a `User` breaks.
+    pub(in crate::cli) fn transition_faults(&self, user: &Value, before: &Value) -> Vec<Fault> {
+        let Some(schema) = self.kinds.get("User") else { return vec![] };
+        let broken = self.validator.validate_compiled(&schema.rules, user, Some(before)).err();
+        let broken = broken.into_iter().flatten().filter(|error| error.rule.contains("oldSelf"));
+        let fault = |error: kube_cel::ValidationError| {
+            // Such a rule stands at the spec, as it speaks of a field that may be missing; its
+            // message begins with the field.
+            let field = error.message.split(' ').next().unwrap_or_default();
+            Fault { path: format!("{}.{field}", error.field_path), message: error.message }
+        };
+        broken.map(fault).collect()
+    }
 }
 
 fn compile_patterns(schema: &Value, patterns: &mut BTreeMap<String, Regex>) -> Result<(), Failure> {
