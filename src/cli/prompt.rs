@@ -1,8 +1,10 @@
-//! What a person enters on standard input that nobody else is to read.
+//! Passwords: prompted for on a terminal without showing them, else read from standard input.
 
-use std::io::{IsTerminal, Read, stdin};
-use std::process::{Command, Stdio};
+use std::io::{ErrorKind, IsTerminal, Read, stdin};
 
+use rpassword::ConfigBuilder;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::Failure;
@@ -10,6 +12,9 @@ use super::Failure;
 /// The most bytes that are read: more than any password has. Standard input fills a buffer of this
 /// size directly, without a copy of its own that stays.
 const MAX_BYTES: usize = 64 * 1024;
+
+/// What a shell expects of a program that Ctrl-C ended: 128 + SIGINT.
+const INTERRUPTED: i32 = 130;
 
 /// The lines that were entered.
 pub(super) struct Entered {
@@ -22,17 +27,43 @@ impl Entered {
     /// shows nothing of what is typed.
     pub(super) fn read(prompts: &[&str]) -> Result<Self, Failure> {
         let mut entered = Self { bytes: Zeroizing::new(vec![0; MAX_BYTES]), length: 0 };
-        let silence = if stdin().is_terminal() { Some(Silence::begin()?) } else { None };
-        for (number, prompt) in prompts.iter().enumerate() {
-            if silence.is_some() {
-                eprint!("{prompt}: ");
-            }
-            entered.fill(number + 1)?;
-            if silence.is_some() {
-                eprintln!();
-            }
+        if stdin().is_terminal() {
+            entered.prompt(prompts)?;
+        } else {
+            entered.fill(prompts.len())?;
         }
         Ok(entered)
+    }
+
+    /// Prompts for each line on the terminal; Ctrl-C ends the process.
+    fn prompt(&mut self, prompts: &[&str]) -> Result<(), Failure> {
+        let interrupt = Interrupt::catch()?;
+        for prompt in prompts {
+            eprint!("{prompt}: ");
+            let terminal = ConfigBuilder::new().input_file_path("/dev/stdin").output_discard();
+            let typed = rpassword::read_password_with_config(terminal.build());
+            eprintln!();
+            match typed.map(Zeroizing::new) {
+                Ok(line) => self.push_line(line.as_bytes())?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {
+                    std::process::exit(INTERRUPTED)
+                }
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+                Err(error) => return Err(format!("standard input: {error}").into()),
+            }
+        }
+        interrupt.exit_on_next();
+        Ok(())
+    }
+
+    fn push_line(&mut self, line: &[u8]) -> Result<(), Failure> {
+        let end = self.length + line.len();
+        let room =
+            self.bytes.get_mut(self.length..=end).ok_or("standard input: a line is too long")?;
+        room[..line.len()].copy_from_slice(line);
+        room[line.len()] = b'\n';
+        self.length = end + 1;
+        Ok(())
     }
 
     /// Reads until there are so many lines, or the end.
@@ -61,33 +92,30 @@ impl Entered {
     }
 }
 
-/// A terminal that doesn't show what is typed, until this is dropped.
-struct Silence;
-
-impl Silence {
-    fn begin() -> Result<Self, Failure> {
-        stty("-echo").map_err(|error| {
-            format!("the terminal would show the password (stty: {error}): use a pipe")
-        })?;
-        Ok(Self)
-    }
+/// Catches SIGINT. `rpassword` raises it while the terminal is still raw: uncaught, it would end
+/// the process before the terminal is restored.
+struct Interrupt {
+    runtime: Runtime,
+    signal: Signal,
 }
 
-impl Drop for Silence {
-    fn drop(&mut self) {
-        if let Err(error) = stty("echo") {
-            eprintln!("roster: stty echo: {error}");
-        }
+impl Interrupt {
+    fn catch() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let signal = {
+            let _entered = runtime.enter();
+            signal(SignalKind::interrupt())?
+        };
+        Ok(Self { runtime, signal })
     }
-}
 
-fn stty(argument: &str) -> std::io::Result<()> {
-    let status = Command::new("stty")
-        .arg(argument)
-        .stdin(Stdio::inherit())
-        .stdout(Stdio::null())
-        .status()?;
-    if status.success() { Ok(()) } else { Err(std::io::Error::other("it failed")) }
+    /// Lets Ctrl-C end the process again: a signal that was caught once has no default any more.
+    fn exit_on_next(mut self) {
+        std::thread::spawn(move || {
+            self.runtime.block_on(self.signal.recv());
+            std::process::exit(INTERRUPTED)
+        });
+    }
 }
 
 #[cfg(test)]
@@ -107,5 +135,17 @@ mod tests {
         check(b"one\n", [b"one", b""]);
         check(b"one\r\ntwo\n", [b"one", b"two"]);
         check(b"\n two \nthree", [b"", b" two "]);
+    }
+
+    #[test]
+    fn typed_lines_are_kept_one_after_the_other() {
+        let mut entered = Entered { bytes: Zeroizing::new(vec![0; 8]), length: 0 };
+        entered.push_line(b"one").unwrap();
+        assert!(entered.push_line(b"four").is_err());
+        entered.push_line(b"two").unwrap();
+        assert_eq!(
+            [entered.line(0), entered.line(1), entered.line(2)],
+            [b"one" as &[u8], b"two", b""]
+        );
     }
 }
