@@ -158,16 +158,16 @@ struct Diagnosis {
 
 /// Says what is amiss: exit code 0 where nothing is, 1 where something is. Notes don't count.
 pub(super) fn run(shared: &Shared, arguments: &DoctorArgs) -> Result<ExitCode, Failure> {
-    let looks = block_on(look(shared, arguments))?;
-    let mut findings = findings(&looks, shared.clock().now());
+    let evidence = block_on(gather_evidence(shared, arguments))?;
+    let mut findings = findings(&evidence, shared.clock().now());
     let is_asked = |namespace: &str| {
         arguments.namespaces.is_empty()
             || arguments.namespaces.iter().any(|asked| asked == namespace)
     };
     findings.retain(|finding| finding.organization.as_deref().is_none_or(is_asked));
     let accounts =
-        looks.store.accounts.iter().filter(|account| is_asked(&account.namespace)).count();
-    let diagnosis = Diagnosis { accounts, cluster: looks.cluster.is_some(), findings };
+        evidence.store.accounts.iter().filter(|account| is_asked(&account.namespace)).count();
+    let diagnosis = Diagnosis { accounts, cluster: evidence.cluster.is_some(), findings };
     print(&match arguments.output {
         Output::Json => serde_json::to_string_pretty(&diagnosis)? + "\n",
         Output::Yaml => serde_saphyr::to_string(&diagnosis)?,
@@ -177,7 +177,7 @@ pub(super) fn run(shared: &Shared, arguments: &DoctorArgs) -> Result<ExitCode, F
     Ok(if is_amiss { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-async fn look(shared: &Shared, arguments: &DoctorArgs) -> Result<Evidence, Failure> {
+async fn gather_evidence(shared: &Shared, arguments: &DoctorArgs) -> Result<Evidence, Failure> {
     let store_only = arguments.store_only;
     let store = SqlStore::open_existing(&shared.store).await?;
     let first = store.examine().await?;
@@ -191,41 +191,38 @@ async fn look(shared: &Shared, arguments: &DoctorArgs) -> Result<Evidence, Failu
     let cluster = if store_only {
         None
     } else {
-        Some(look_at_the_cluster(arguments, &store.operators().await?).await?)
+        Some(read_cluster(arguments, &store.operators().await?).await?)
     };
     if cluster.is_some() && directories::is_any_behind(&before) {
         sleep(directories::APART.saturating_sub(looked.elapsed())).await;
     }
     let server_time = cluster.as_ref().map(|cluster| cluster.time.clone());
-    let times = clocks::look(&store, server_time, shared.clock()).await?;
+    let times = clocks::read(&store, server_time, shared.clock()).await?;
     let (after, operators) = (store.examine().await?, store.operators().await?);
-    let looks = Evidence { before, cluster, store: after, operators, times, directories };
+    let evidence = Evidence { before, cluster, store: after, operators, times, directories };
     store.close().await;
-    Ok(looks)
+    Ok(evidence)
 }
 
-async fn look_at_the_cluster(
-    arguments: &DoctorArgs,
-    operators: &Operators,
-) -> Result<Cluster, Failure> {
+async fn read_cluster(arguments: &DoctorArgs, operators: &Operators) -> Result<Cluster, Failure> {
     let DoctorArgs { namespaces, lease_namespace, store_only: _, directories: _, output: _ } =
         arguments;
     let config = Config::infer().await.map_err(|error| {
         format!("no cluster is known ({error}): set KUBECONFIG, or look at the store alone with --store-only")
     })?;
     let client = client(&config, WRITE_TIMEOUT)?;
-    let declared = unless(404, declarations(&client, namespaces).await)?;
-    let policies = unless(403, policies::lack(&client).await)?;
+    let declared = none_if_code(404, declarations(&client, namespaces).await)?;
+    let policies = none_if_code(403, policies::lack(&client).await)?;
     let lease_namespace = lease_namespace.clone().unwrap_or_else(own_namespace);
     let leases = match operators.is_shared {
-        true => Some(leases::look(&client, &lease_namespace, operators, namespaces).await?),
+        true => Some(leases::read(&client, &lease_namespace, operators, namespaces).await?),
         false => None,
     };
     Ok(Cluster { declared, policies, leases, time: clocks::ask(&client).await })
 }
 
 /// Returns what the API server answered; nothing where it refused with this status code.
-pub(super) fn unless<T>(
+pub(super) fn none_if_code<T>(
     code: u16,
     answer: Result<T, kube::Error>,
 ) -> Result<Option<T>, kube::Error> {
@@ -236,8 +233,8 @@ pub(super) fn unless<T>(
 }
 
 /// Returns everything that is amiss, the worst first.
-fn findings(looks: &Evidence, now: Timestamp) -> Vec<Finding> {
-    let Evidence { before, cluster, store, operators, times, directories: listed } = looks;
+fn findings(evidence: &Evidence, now: Timestamp) -> Vec<Finding> {
+    let Evidence { before, cluster, store, operators, times, directories: listed } = evidence;
     let Examination { accounts, unreadable, departures, directories, damage } = store;
     let mut found: Vec<Finding> = damage.iter().map(|what| damaged(what)).collect();
     found.extend(unreadable.iter().map(self::unreadable));
@@ -256,10 +253,11 @@ fn findings(looks: &Evidence, now: Timestamp) -> Vec<Finding> {
                 Some(Declarations { users, misread }) => {
                     found.extend(misread.iter().flat_map(unsupported));
                     found.extend(wrong(users, accounts).iter().flat_map(unsupported));
-                    found
-                        .extend(accounts.iter().filter_map(|account| whose(account, looks, users)));
-                    found.extend(lost(users, looks));
-                    found.extend(directories::told(users));
+                    found.extend(
+                        accounts.iter().filter_map(|account| whose(account, evidence, users)),
+                    );
+                    found.extend(lost(users, evidence));
+                    found.extend(directories::status_findings(users));
                     let untold =
                         accounts.iter().filter(|account| !directories::is_told(account, users));
                     found.extend(directories::unconfirmed(
@@ -473,12 +471,12 @@ fn retained(account: &Account) -> Finding {
 /// Returns what is amiss about whose an account is.
 fn whose(
     account: &Account,
-    looks: &Evidence,
+    evidence: &Evidence,
     users: &BTreeMap<UserName, DeclaredUser>,
 ) -> Option<Finding> {
     let Account { id, namespace, owner, content, .. } = account;
     let (what, cure, finding) = match users.get(&(namespace.clone(), owner.name.clone())) {
-        _ if !looks.before.contains_key(id) => return None,
+        _ if !evidence.before.contains_key(id) => return None,
         None if is_retained(account) => return Some(retained(account)),
         None => (
             "its User isn't in the cluster; nobody deletes the account, and it is billed"
@@ -508,8 +506,8 @@ fn whose(
 }
 
 /// Returns which statuses name an account that the store had neither before nor after.
-fn lost(users: &BTreeMap<UserName, DeclaredUser>, looks: &Evidence) -> Vec<Finding> {
-    let Evidence { before, cluster: _, store, operators: _, times: _, directories: _ } = looks;
+fn lost(users: &BTreeMap<UserName, DeclaredUser>, evidence: &Evidence) -> Vec<Finding> {
+    let Evidence { before, cluster: _, store, operators: _, times: _, directories: _ } = evidence;
     let read = before
         .keys()
         .copied()

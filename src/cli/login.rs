@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::prompt::Entered;
+use super::prompt::PromptedLines;
 use super::{Failure, block_on, print};
 use crate::config::Shared;
 use crate::domain::account::{Account, LoginState};
@@ -65,7 +65,7 @@ pub(super) struct OrganizationMissing;
 /// Checks a password as an application would: exit code 0 where the person may log in, 1 where not.
 pub(super) fn run(shared: &Shared, arguments: &LoginArgs) -> Result<ExitCode, Failure> {
     let key = arguments.claim.key()?;
-    let entered = Entered::read(&["Password"])?;
+    let entered = PromptedLines::read(&["Password"])?;
     let candidate = PasswordCandidate::new(entered.line(0));
     let account = block_on(async {
         let store = SqlStore::open_existing(&shared.store).await?;

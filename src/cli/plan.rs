@@ -47,7 +47,7 @@ pub(super) struct PlanArgs {
 pub(super) fn run(shared: &Shared, arguments: &PlanArgs) -> Result<ExitCode, Failure> {
     let PlanArgs { filenames, namespace, output } = arguments;
     let schemas = Schemas::new()?;
-    let declared = manifests::declared(files::read(filenames)?, namespace, &schemas)?;
+    let declared = manifests::parse(files::read(filenames)?, namespace, &schemas)?;
     for note in &declared.skipped {
         eprintln!("note: {note}");
     }
@@ -67,10 +67,10 @@ async fn outcome(
 ) -> Result<PlanOutcome, Failure> {
     let store = SqlStore::open_existing(&shared.store).await?;
     let now = shared.clock().now();
-    let copy = simulate::copy(&store, &declared, now).await?;
+    let copy = simulate::copy_store(&store, &declared, now).await?;
     store.close().await;
-    manifests::judge_edits(&mut declared, &copy.before.accounts, schemas);
+    manifests::validate_edits(&mut declared, &copy.before.accounts, schemas);
     let before = copy.before.clone();
-    let settled = simulate::settled(copy, &declared, now).await?;
-    Ok(diff::outcome(&declared, &before, &settled, &WarningPolicy::shipped()?))
+    let simulated = simulate::run_until_unchanged(copy, &declared, now).await?;
+    Ok(diff::compare(&declared, &before, &simulated, &WarningPolicy::shipped()?))
 }

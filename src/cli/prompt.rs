@@ -17,12 +17,12 @@ const MAX_BYTES: usize = 64 * 1024;
 const INTERRUPTED: i32 = 130;
 
 /// The lines that were entered.
-pub(super) struct Entered {
+pub(super) struct PromptedLines {
     bytes: Zeroizing<Vec<u8>>,
     length: usize,
 }
 
-impl Entered {
+impl PromptedLines {
     /// Reads as many lines as there are prompts, or to the end. A terminal prompts for each and
     /// shows nothing of what is typed.
     pub(super) fn read(prompts: &[&str]) -> Result<Self, Failure> {
@@ -124,7 +124,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &[u8], lines: [&[u8]; 2]) {
-        let entered = Entered { bytes: Zeroizing::new(text.to_vec()), length: text.len() };
+        let entered = PromptedLines { bytes: Zeroizing::new(text.to_vec()), length: text.len() };
         assert_eq!([entered.line(0), entered.line(1)], lines);
     }
 
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn typed_lines_are_kept_one_after_the_other() {
-        let mut entered = Entered { bytes: Zeroizing::new(vec![0; 8]), length: 0 };
+        let mut entered = PromptedLines { bytes: Zeroizing::new(vec![0; 8]), length: 0 };
         entered.push_line(b"one").unwrap();
         assert!(entered.push_line(b"four").is_err());
         entered.push_line(b"two").unwrap();

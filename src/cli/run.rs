@@ -111,7 +111,7 @@ pub(super) fn run(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, Failu
     check_names(&arguments.directories)?;
     start_logging(&arguments.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(work(shared, arguments));
+    let ended = runtime.block_on(run_operator(shared, arguments));
     // Whoever may not work any more doesn't wait for what others began for it.
     runtime.shutdown_background();
     ended
@@ -146,7 +146,7 @@ fn start_logging(filter: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn work(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, Failure> {
+async fn run_operator(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, Failure> {
     let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
     let listen = arguments.listen;
     let listener = TcpListener::bind(listen)
@@ -156,17 +156,24 @@ async fn work(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, Failure> 
     tokio::spawn(telemetry::serve(listener, metrics.clone(), health.clone()));
 
     let stop = stop_signal()?;
-    let place = Startup::new(shared, &arguments, shared.clock())?;
+    let startup = Startup::new(shared, &arguments, shared.clock())?;
     let config = Config::infer().await?;
-    let Some(leadership) =
-        unless_told(&stop, place.leadership(client(&config, WATCH_TIMEOUT)?, (&health, &metrics)))
-            .await
+    let Some(leadership) = until_stopped(
+        &stop,
+        startup.leadership(client(&config, WATCH_TIMEOUT)?, (&health, &metrics)),
+    )
+    .await
     else {
         return Ok(ExitCode::SUCCESS);
     };
-    let mut ended =
-        Box::pin(run_as_leader(&place, arguments, config, (&leadership, &health, &metrics), stop))
-            .await;
+    let mut ended = Box::pin(run_as_leader(
+        &startup,
+        arguments,
+        config,
+        (&leadership, &health, &metrics),
+        stop,
+    ))
+    .await;
     metrics.leader.set(0);
     // The successor needs the Lease alone: giving a claim up that is its predecessor's harms
     // nobody, however late.
@@ -188,21 +195,21 @@ async fn work(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, Failure> 
 }
 
 /// Returns what a future does, unless the operator is told to stop meanwhile.
-async fn unless_told<T>(
+async fn until_stopped<T>(
     stop: &watch::Receiver<bool>,
     future: impl Future<Output = T>,
 ) -> Option<T> {
     let mut stop = stop.clone();
     tokio::select! {
         biased;
-        _ = stop.wait_for(|told| *told) => None,
+        _ = stop.wait_for(|stopped| *stopped) => None,
         outcome = future => Some(outcome),
     }
 }
 
 /// Claims the store and works on it. Returns it when told to stop, if it was claimed by then.
 async fn run_as_leader(
-    place: &Startup,
+    startup: &Startup,
     arguments: RunArgs,
     config: Config,
     (leadership, health, metrics): (&Leadership, &Health, &Arc<Metrics>),
@@ -211,12 +218,12 @@ async fn run_as_leader(
     let (watching, writing) = (client(&config, WATCH_TIMEOUT)?, client(&config, WRITE_TIMEOUT)?);
     let claimed = async {
         policies::report_missing(&writing).await;
-        place.claim(&writing, leadership, health).await
+        startup.claim(&writing, leadership, health).await
     };
     let claimed = tokio::select! {
         biased;
         lost = leadership.lost() => return Err(RunError::Deposed(lost.into())),
-        claimed = unless_told(&stop, claimed) => claimed,
+        claimed = until_stopped(&stop, claimed) => claimed,
     };
     let Some(store) = claimed.transpose()? else { return Ok(None) };
     metrics.leader.set(1);
@@ -233,7 +240,7 @@ async fn run_as_leader(
     tokio::select! {
         biased;
         lost = leadership.lost() => return Err(RunError::Deposed(lost.into())),
-        told = unless_told(&stop, read) => if told.is_none() { return Ok(Some(store)) },
+        reached = until_stopped(&stop, read) => if reached.is_none() { return Ok(Some(store)) },
     }
     let signature =
         Signature { controller: "roster".to_owned(), instance: std::env::var("HOSTNAME").ok() };
@@ -250,8 +257,8 @@ async fn run_as_leader(
         resync: arguments.resync,
         directory_resync: arguments.directory_resync,
         transaction_deadline: arguments.transaction_deadline.try_into().map_err(Failure::from)?,
-        clock: place.clock,
-        directories: place.directories.clone(),
+        clock: startup.clock,
+        directories: startup.directories.clone(),
         billing_zone: arguments.billing_time_zone,
     };
     let reconciler =

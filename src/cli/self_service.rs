@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use self::settings::Setting;
 use super::login::{LoginClaim, LoginRefused, login_hash, refuse, time};
-use super::prompt::Entered;
+use super::prompt::PromptedLines;
 use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
 use crate::domain::account::Account;
@@ -62,7 +62,7 @@ pub(super) fn run(shared: &Shared, arguments: &SelfArgs) -> Result<ExitCode, Fai
     let prompts: &[&str] =
         if arguments.set_password { &["Password", "New password"] } else { &["Password"] };
     let key = arguments.claim.key()?;
-    let entered = Entered::read(prompts)?;
+    let entered = PromptedLines::read(prompts)?;
     let current = PasswordCandidate::new(entered.line(0));
     let outcome = block_on(async {
         let store = SqlStore::open_existing(&shared.store).await?;
@@ -89,7 +89,7 @@ impl SelfArgs {
         &self,
         store: &impl Store,
         hashing: &Hashing,
-        (account, entered): (&Account, &Entered),
+        (account, entered): (&Account, &PromptedLines),
         now: jiff::Timestamp,
     ) -> Result<Result<Changed, Refused>, Failure> {
         let changes = settings::changes(&self.set, account.content.profile.address.as_ref())?;
@@ -151,7 +151,7 @@ impl SelfArgs {
         &self,
         hashing: &Hashing,
         account: &Account,
-        (changes, entered): (&[ProfileChange], &Entered),
+        (changes, entered): (&[ProfileChange], &PromptedLines),
     ) -> Result<Result<Option<PasswordHash>, Refused>, Failure> {
         if !self.set_password {
             return Ok(Ok(None));

@@ -44,14 +44,14 @@ pub(super) fn run(shared: &Shared, arguments: &ReopenArgs) -> Result<(), Failure
             }
             None => format!(
                 "{}Nothing was changed. Take a backup, and do it with\n  roster billing reopen --after {after} --confirm {asked}\n",
-                told(&planned, "would become")
+                describe(&planned, "would become")
             ),
             Some(confirmed) if *confirmed != asked => {
                 return Err(
                     format!("--confirm {confirmed} isn't what is to be opened: that is {asked}; nothing was changed").into()
                 );
             }
-            Some(_) => told(&store.correct(*after, now).await?, "became"),
+            Some(_) => describe(&store.correct(*after, now).await?, "became"),
         };
         store.close().await;
         Ok(print(&text)?)
@@ -76,7 +76,7 @@ fn months(correction: &Correction) -> String {
     }
 }
 
-fn told(correction: &Correction, became: &str) -> String {
+fn describe(correction: &Correction, became: &str) -> String {
     let Correction { months, instants } = correction;
     let mut text = String::new();
     for period in months {

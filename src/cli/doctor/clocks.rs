@@ -37,7 +37,7 @@ pub(super) async fn ask(client: &Client) -> ServerTime {
 }
 
 /// Looks at the clocks, and at what bills say of times.
-pub(super) async fn look(
+pub(super) async fn read(
     store: &SqlStore,
     server: Option<ServerTime>,
     clock: Clock,

@@ -15,7 +15,7 @@ const LISTED: usize = 5;
 
 /// Returns what statuses say of directories: one finding for all of an organization whom a
 /// directory doesn't have for one reason.
-pub(super) fn told(users: &BTreeMap<UserName, DeclaredUser>) -> Vec<Finding> {
+pub(super) fn status_findings(users: &BTreeMap<UserName, DeclaredUser>) -> Vec<Finding> {
     let mut alike: BTreeMap<(&str, Lag, &str), (Vec<&str>, &str)> = BTreeMap::new();
     for ((namespace, name), user) in users {
         let Some(behind) = &user.behind else { continue };

@@ -8,7 +8,7 @@ use kube::api::Api;
 use kube::{Client, ResourceExt};
 use tokio::time::{Instant, sleep};
 
-use super::{Finding, Kind, Severity, unless};
+use super::{Finding, Kind, Severity, none_if_code};
 use crate::controller::leader_election::{holder_of, lease_name, progress_of, shown};
 use crate::store::claims::{Operators, is_absurd};
 
@@ -29,7 +29,7 @@ pub(super) enum Leases {
 
 /// Looks at the Leases of operators that claimed the store, of one that works in all namespaces,
 /// and of one that works in those that were named.
-pub(super) async fn look(
+pub(super) async fn read(
     client: &Client,
     namespace: &str,
     operators: &Operators,
@@ -41,7 +41,7 @@ pub(super) async fn look(
     let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
     let mut seen = vec![];
     for name in names {
-        match unless(403, leases.get_opt(&name).await)? {
+        match none_if_code(403, leases.get_opt(&name).await)? {
             None => return Ok(Leases::Forbidden(namespace.to_owned())),
             Some(None) => {}
             Some(Some(lease)) => {

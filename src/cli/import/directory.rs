@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::{NoContext, Uuid};
 
 use super::manifest::{self, Remark, comment, document};
-use super::names::{Names, made_valid};
+use super::names::{Names, valid_name};
 use super::record;
 use super::valid::valid;
 use crate::api::user::{DesiredState, GroupRef, PermissionsSpec, ProfileSpec};
@@ -209,7 +209,7 @@ impl<'a> Import<'a> {
             return Err(format!("its email address {email} is that of {other} too"));
         }
         let asked = self.username(&found.login_name);
-        let made = made_valid(&asked)
+        let made = valid_name(&asked)
             .map_err(|why| format!("its userName: {why}; give it one in the letters a to z"))?;
         let mut remarks = further(&found.further);
         let group_ref = GroupRef { name: self.group(&found.groups, &mut remarks) };
@@ -260,11 +260,11 @@ impl<'a> Import<'a> {
         };
         let mapped = groups.iter().filter_map(|group| match group.strip_prefix(&own) {
             Some(name) => {
-                Some(name.to_owned()).filter(|name| made_valid(name).as_ref() == Ok(name))
+                Some(name.to_owned()).filter(|name| valid_name(name).as_ref() == Ok(name))
             }
             None if group.contains('/') => None,
             // Whoever named that group didn't mean full control here.
-            None => made_valid(group).ok().filter(|name| !has_full_control(name)),
+            None => valid_name(group).ok().filter(|name| !has_full_control(name)),
         });
         let mapped: BTreeSet<String> = mapped.collect();
         match mapped.iter().next() {

@@ -6,7 +6,7 @@ use crate::cli::copy::resource_name;
 use crate::domain::text::{NotLatin, to_ascii_letters};
 
 /// How long a name may be, in characters, so that a number fits behind it.
-const LONGEST: usize = 240;
+const MAX_LENGTH: usize = 240;
 
 /// Names, none of which is given twice.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl Names {
 
 /// Why no name can be made of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoName {
+pub(super) enum NameError {
     /// A letter that would vanish; the name without it would be somebody else's.
     #[error("{0}, so no username is made of it without asking")]
     Letter(#[from] NotLatin),
@@ -47,16 +47,16 @@ pub(super) enum NoName {
 ///
 /// # Errors
 /// Where nothing of the text could stay, or one of its letters would vanish.
-pub(super) fn made_valid(text: &str) -> Result<String, NoName> {
+pub(super) fn valid_name(text: &str) -> Result<String, NameError> {
     let text = to_ascii_letters(text)?;
     let word = |part: &str| {
         let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
         part.chars().map(letter).collect::<String>().trim_matches('-').to_owned()
     };
     let parts: Vec<String> = text.split('.').map(word).filter(|part| !part.is_empty()).collect();
-    let name: String = parts.join(".").chars().take(LONGEST).collect();
+    let name: String = parts.join(".").chars().take(MAX_LENGTH).collect();
     let name = name.trim_end_matches(['.', '-']).to_owned();
-    resource_name(&name).map_err(|_| NoName::Nothing)
+    resource_name(&name).map_err(|_| NameError::Nothing)
 }
 
 #[cfg(test)]
@@ -79,16 +79,16 @@ mod tests {
             ("Straße", "strasse"),
             ("Alice 🙂", "alice"),
         ] {
-            assert_eq!(made_valid(text).as_deref(), Ok(name), "{text}");
+            assert_eq!(valid_name(text).as_deref(), Ok(name), "{text}");
         }
         for (text, letter) in [("日本", '日'), ("Иван", 'и'), ("alice.Дмитрий", 'д')]
         {
-            assert_eq!(made_valid(text), Err(NoName::Letter(NotLatin(letter))), "{text}");
+            assert_eq!(valid_name(text), Err(NameError::Letter(NotLatin(letter))), "{text}");
         }
         for nothing in ["", "🙂", "--", "\u{200b}"] {
-            assert_eq!(made_valid(nothing), Err(NoName::Nothing), "{nothing:?}");
+            assert_eq!(valid_name(nothing), Err(NameError::Nothing), "{nothing:?}");
         }
-        assert_eq!(made_valid(&"a".repeat(300)).unwrap().len(), LONGEST);
+        assert_eq!(valid_name(&"a".repeat(300)).unwrap().len(), MAX_LENGTH);
     }
 
     #[test]

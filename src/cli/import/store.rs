@@ -8,7 +8,7 @@ use kube::Config;
 use kube::api::ObjectMeta;
 
 use super::manifest::{self, Remark, comment, document};
-use super::names::{Names, made_valid};
+use super::names::{Names, valid_name};
 use super::record;
 use super::valid::valid;
 use crate::api::user::{
@@ -17,7 +17,7 @@ use crate::api::user::{
 };
 use crate::api::{CUSTOMER_ID, User, UserSpec};
 use crate::cli::Failure;
-use crate::cli::doctor::unless;
+use crate::cli::doctor::none_if_code;
 use crate::cli::plan::schema::Schemas;
 use crate::cli::run::{WRITE_TIMEOUT, client};
 use crate::controller::user_list::{DeclaredUser, declared_users};
@@ -73,7 +73,7 @@ async fn unowned(store: &SqlStore, organization: Option<&str>) -> Result<Vec<Acc
     let namespaces: Vec<String> = organization.map(str::to_owned).into_iter().collect();
     let users = declared_users(&client(&config, WRITE_TIMEOUT)?, &namespaces).await;
     // A cluster that doesn't know the kind has no User.
-    let users: BTreeMap<UserName, DeclaredUser> = unless(404, users)?.unwrap_or_default();
+    let users: BTreeMap<UserName, DeclaredUser> = none_if_code(404, users)?.unwrap_or_default();
     let is_owned = |account: &Account| {
         users.contains_key(&(account.namespace.clone(), account.owner.name.clone()))
     };
@@ -148,7 +148,7 @@ fn user(account: &Account, names: &mut Names, schemas: &Schemas) -> Result<Strin
     let owned = Some(&owner.name).filter(|name| !name.is_empty()).cloned();
     let name = owned
         .clone()
-        .unwrap_or_else(|| names.give(&made_valid(username).unwrap_or_else(|_| "user".to_owned())));
+        .unwrap_or_else(|| names.give(&valid_name(username).unwrap_or_else(|_| "user".to_owned())));
     let placeholder = content.email.copy_number().is_some();
     let spec = UserSpec {
         username: (username != name).then(|| username.to_owned()),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::manifests::{Declaration, Manifests, Object, user_before};
-use super::simulate::{Contents, Settled, has_password_of_secret};
+use super::simulate::{Contents, SimulationResult, has_password_of_secret};
 use super::warnings::WarningPolicy;
 use crate::api::{User, UserSpec};
 use crate::domain::account::{Account, AccountId, Source};
@@ -157,15 +157,16 @@ struct Comparison<'a> {
 }
 
 /// Returns what becomes of everything that is declared.
-pub(super) fn outcome(
+pub(super) fn compare(
     declared: &Manifests,
     before: &Contents,
-    settled: &Settled,
+    simulated: &SimulationResult,
     policy: &WarningPolicy,
 ) -> PlanOutcome {
-    let compared = Comparison { before: View::of(before), after: View::of(&settled.after), policy };
+    let compared =
+        Comparison { before: View::of(before), after: View::of(&simulated.after), policy };
     let row = |declaration: &Declaration| {
-        row(declaration, settled.decisions.get(&declaration.key), &compared)
+        row(declaration, simulated.decisions.get(&declaration.key), &compared)
     };
     let mut objects: Vec<PlanRow> = declared.objects.iter().map(row).collect();
     objects.sort_by(|a, b| (&a.namespace, a.kind, &a.name).cmp(&(&b.namespace, b.kind, &b.name)));
@@ -180,11 +181,11 @@ pub(super) fn outcome(
         .objects
         .iter()
         .filter(|declaration| matches!(declaration.object, Some(Object::User(_))));
-    let told = readable
+    let declared_users = readable
         .map(|declaration| (declaration.key.namespace.as_str(), declaration.key.name.as_str()))
         .collect();
     let mut undeclared: BTreeMap<&str, usize> = BTreeMap::new();
-    for account in &settled.after.accounts {
+    for account in &simulated.after.accounts {
         let named = users.contains(&(account.namespace.as_str(), account.owner.name.as_str()));
         *undeclared.entry(&account.namespace).or_default() += usize::from(!named);
     }
@@ -193,7 +194,7 @@ pub(super) fn outcome(
         .map(|(namespace, accounts)| Undeclared { namespace: namespace.to_owned(), accounts });
     PlanOutcome {
         objects,
-        consequences: consequences(&compared.before, &compared.after, &told),
+        consequences: consequences(&compared.before, &compared.after, &declared_users),
         undeclared: undeclared.collect(),
     }
 }
@@ -291,7 +292,7 @@ fn user_row(row: &mut PlanRow, user: &User, compared: &Comparison<'_>) {
     });
     let old = edited.map(|account| user_before(user, account));
     row.notes.extend(policy.warnings(&json!(user), old.as_ref()));
-    row.notes.extend(beside(&user.spec, was, account));
+    row.notes.extend(further_notes(&user.spec, was, account));
 }
 
 /// Returns the first password that comes from a Secret.
@@ -307,7 +308,7 @@ fn first_password(spec: &UserSpec, was: Option<&Account>, account: &Account) -> 
 }
 
 /// Returns what is to be known beside what kubectl says.
-fn beside(spec: &UserSpec, was: Option<&Account>, account: Option<&Account>) -> Vec<String> {
+fn further_notes(spec: &UserSpec, was: Option<&Account>, account: Option<&Account>) -> Vec<String> {
     let in_flight = was.filter(|was| was.transaction.in_flight()).map(|was| {
         let kind = was.transaction.kind.as_str();
         let is_taken_over = account.is_some_and(|account| account.owner.uid != was.owner.uid);
@@ -427,7 +428,7 @@ fn difference(before: &Permissions, after: &Permissions) -> (Vec<String>, Vec<St
 fn consequences(
     before: &View<'_>,
     after: &View<'_>,
-    told: &BTreeSet<(&str, &str)>,
+    declared_users: &BTreeSet<(&str, &str)>,
 ) -> Vec<Consequence> {
     let mut found = vec![];
     for account in &after.contents.accounts {
@@ -435,7 +436,7 @@ fn consequences(
         // Whoever comes onto a loop keeps what they had, which changes the account of somebody whom
         // no file names.
         if was.content != account.content
-            && told.contains(&(account.namespace.as_str(), account.owner.name.as_str()))
+            && declared_users.contains(&(account.namespace.as_str(), account.owner.name.as_str()))
         {
             continue;
         }

@@ -29,7 +29,7 @@ const MAX_NODES: usize = 2_000_000;
 const MAX_FILES: usize = 50_000;
 
 /// How many folders may lie within each other.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// How long a pipe may have nobody who writes into it.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -109,7 +109,7 @@ impl fmt::Display for SourceLocation {
 /// When something can't be read, isn't YAML or JSON, or a folder has no manifest.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
     let (mut documents, mut left) =
-        (vec![], Left { bytes: MAX_BYTES, files: MAX_FILES, nodes: MAX_NODES });
+        (vec![], ReadBudget { bytes: MAX_BYTES, files: MAX_FILES, nodes: MAX_NODES });
     for path in paths {
         let files =
             if path.as_os_str() == "-" { vec![path.clone()] } else { files_of(path, &mut left)? };
@@ -122,19 +122,19 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
 }
 
 /// How much more may be read.
-struct Left {
+struct ReadBudget {
     bytes: usize,
     files: usize,
     nodes: usize,
 }
 
-fn files_of(path: &Path, left: &mut Left) -> Result<Vec<PathBuf>, Failure> {
+fn files_of(path: &Path, left: &mut ReadBudget) -> Result<Vec<PathBuf>, Failure> {
     let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
     if !path.metadata().map_err(unreadable)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
     let mut files = vec![];
-    collect(path, DEEPEST, left, &mut files)?;
+    collect(path, MAX_DEPTH, left, &mut files)?;
     if files.is_empty() {
         return Err(format!(
             "{}: the folder has no file that ends in .yaml, .yml or .json",
@@ -149,12 +149,12 @@ fn files_of(path: &Path, left: &mut Left) -> Result<Vec<PathBuf>, Failure> {
 fn collect(
     folder: &Path,
     deeper: usize,
-    left: &mut Left,
+    left: &mut ReadBudget,
     files: &mut Vec<PathBuf>,
 ) -> Result<(), Failure> {
     if deeper == 0 {
         return Err(format!(
-            "{}: more than {DEEPEST} folders lie within each other: name one of them",
+            "{}: more than {MAX_DEPTH} folders lie within each other: name one of them",
             folder.display()
         )
         .into());
@@ -186,7 +186,7 @@ fn collect(
 }
 
 /// Reads a file as text, as far as there is room.
-fn text_of(file: &Path, left: &mut Left) -> Result<String, Failure> {
+fn text_of(file: &Path, left: &mut ReadBudget) -> Result<String, Failure> {
     let failed = |what: &str| format!("{}: {what}", file.display());
     let unreadable = |error: std::io::Error| failed(&error.to_string());
     let mut reader: Box<dyn Read> = match file.as_os_str() == "-" {

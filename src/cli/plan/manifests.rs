@@ -96,7 +96,7 @@ impl Declaration {
 
 /// Judges by the accounts that are there what is only allowed for a new `User`, and lets an edit
 /// keep what it doesn't name: their Users are taken to be there too, unless they were let go of.
-pub(super) fn judge_edits(declared: &mut Manifests, accounts: &[Account], schemas: &Schemas) {
+pub(super) fn validate_edits(declared: &mut Manifests, accounts: &[Account], schemas: &Schemas) {
     let owned = accounts.iter().filter(|account| !account.owner.uid.is_empty());
     let owned: BTreeMap<(&str, &str), &Account> = owned
         .map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account))
@@ -169,14 +169,14 @@ const KEPT: &str = "the API server takes that only where the User has it already
 ///
 /// # Errors
 /// When a document isn't an object, an object has no name, or two have the same.
-pub(super) fn declared(
+pub(super) fn parse(
     documents: Vec<Document>,
     namespace: &str,
     schemas: &Schemas,
 ) -> Result<Manifests, Failure> {
     let mut declared = Manifests::default();
     for document in documents.into_iter().flat_map(Document::items) {
-        take(&mut declared, document, namespace, schemas)?;
+        add_document(&mut declared, document, namespace, schemas)?;
     }
     let mut places: BTreeMap<&ObjectKey, &SourceLocation> = BTreeMap::new();
     for Declaration { key, place, .. } in &declared.objects {
@@ -192,7 +192,7 @@ pub(super) fn declared(
     Ok(declared)
 }
 
-fn take(
+fn add_document(
     declared: &mut Manifests,
     mut document: Document,
     namespace: &str,

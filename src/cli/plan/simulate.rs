@@ -48,7 +48,7 @@ pub(super) struct Copy {
 }
 
 /// What became of the copy.
-pub(super) struct Settled {
+pub(super) struct SimulationResult {
     /// What is there now.
     pub(super) after: Contents,
     /// What was decided about each object at last, when nothing was left to be done.
@@ -57,14 +57,14 @@ pub(super) struct Settled {
 
 /// Copies what a store has of the organizations that are declared. Transactions that are in flight
 /// are taken to be over: what waits for their end is applied then.
-pub(super) async fn copy(
+pub(super) async fn copy_store(
     store: &impl Store,
     declared: &Manifests,
     now: Timestamp,
 ) -> Result<Copy, Failure> {
     let (mut before, mut extracts, mut organizations) = (Contents::default(), vec![], vec![]);
     for namespace in declared.namespaces() {
-        let organization = presented(store, declared, namespace).await?;
+        let organization = organization_of(store, declared, namespace).await?;
         let records = store.organizations(std::slice::from_ref(&organization)).await?;
         let record = records.get(namespace).cloned().unwrap_or_default();
         let mut accounts = store.list(Some(namespace)).await?;
@@ -87,7 +87,7 @@ pub(super) async fn copy(
 
 /// Returns an organization with the customer ID that its namespace is labelled with in the files,
 /// else with the one that it has in the store, else with its name.
-async fn presented(
+async fn organization_of(
     store: &impl Store,
     declared: &Manifests,
     namespace: &str,
@@ -112,20 +112,21 @@ async fn presented(
 }
 
 /// Lets the operator work on the copy until nothing changes any more.
-pub(super) async fn settled(
+pub(super) async fn run_until_unchanged(
     copy: Copy,
     declared: &Manifests,
     now: Timestamp,
-) -> Result<Settled, Failure> {
+) -> Result<SimulationResult, Failure> {
     let Copy { before, organizations, store } = copy;
     let cache = cache(declared, &organizations, &before.accounts);
     let deadline = now.checked_add(DEADLINE).unwrap_or(now);
-    let occasion = CommitTime { now, deadline };
+    let commit_time = CommitTime { now, deadline };
     let keys = declared.keys();
     // Each pass settles somebody, and whoever waits for others has as many passes as there are
     // others; an edit that begins two transactions takes two.
     for _ in 0..2 * keys.len() + 2 {
-        let Pass { changed, refused, decisions } = pass(&cache, &store, &keys, occasion).await?;
+        let Pass { changed, refused, decisions } =
+            run_once(&cache, &store, &keys, commit_time).await?;
         if changed {
             continue;
         }
@@ -138,7 +139,7 @@ pub(super) async fn settled(
         }
         let records = store.organizations(&organizations).await?.into_iter().collect();
         let after = Contents { records, accounts: store.list(None).await? };
-        return Ok(Settled { after, decisions });
+        return Ok(SimulationResult { after, decisions });
     }
     Err("these manifests change each other for ever, so what would become of them can't be told"
         .into())
@@ -152,21 +153,21 @@ struct Pass {
     decisions: HashMap<ObjectKey, Decision>,
 }
 
-async fn pass(
+async fn run_once(
     cache: &ClusterCache,
     store: &MemoryStore,
     keys: &[ObjectKey],
-    occasion: CommitTime,
+    commit_time: CommitTime,
 ) -> Result<Pass, Failure> {
     let mut pass = Pass::default();
     for group in keys.chunk_by(|a, b| a.kind == b.kind).flat_map(|kind| kind.chunks(BATCH)) {
-        let mut observed = observe::observe(cache, store, group, occasion.now).await?;
-        observed.iter_mut().for_each(|(_, snapshot)| take_password_for_granted(snapshot));
+        let mut observed = observe::observe(cache, store, group, commit_time.now).await?;
+        observed.iter_mut().for_each(|(_, snapshot)| presume_password(snapshot));
         let (decided, later) = decide(observed, usize::MAX);
         pass.changed |= !later.is_empty();
         let plans: Vec<_> =
             decided.iter().filter_map(|(_, _, decision)| decision.plan.clone()).collect();
-        let mut answers = store.commit(&plans, occasion).await?.into_iter();
+        let mut answers = store.commit(&plans, commit_time).await?.into_iter();
         for (key, _, decision) in decided {
             match decision.plan.as_ref().and_then(|_| answers.next()) {
                 Some(Ok(_)) => pass.changed = true,
@@ -181,7 +182,7 @@ async fn pass(
 
 /// No Secret is read, so a password is taken to be there and to be the same; where none came from a
 /// Secret yet, it is new.
-fn take_password_for_granted(snapshot: &mut Snapshot) {
+fn presume_password(snapshot: &mut Snapshot) {
     if let Snapshot::User(user) = snapshot
         && user.spec.password_secret_ref.is_some()
     {
@@ -226,15 +227,15 @@ fn cache(
         let owned = owners.get(&(key.namespace.as_str(), key.name.as_str())).copied();
         match declaration.object.clone() {
             Some(Object::User(mut user)) => {
-                user.metadata = held(&user.metadata, key, owned);
+                user.metadata = metadata_in_cluster(&user.metadata, key, owned);
                 cache.upsert(Lenient::from(*user), Origin::Anew);
             }
             Some(Object::Group(mut group)) => {
-                group.metadata = held(&group.metadata, key, None);
+                group.metadata = metadata_in_cluster(&group.metadata, key, None);
                 cache.upsert(Lenient::from(*group), Origin::Anew);
             }
             Some(Object::Domain(mut domain)) => {
-                domain.metadata = held(&domain.metadata, key, None);
+                domain.metadata = metadata_in_cluster(&domain.metadata, key, None);
                 cache.upsert(Lenient::from(*domain), Origin::Anew);
             }
             None => {}
@@ -245,7 +246,11 @@ fn cache(
 
 /// Returns an object's metadata as if it was there: as the owner of the account of its name, unless
 /// that was let go of.
-fn held(metadata: &ObjectMeta, key: &ObjectKey, owned: Option<&Account>) -> ObjectMeta {
+fn metadata_in_cluster(
+    metadata: &ObjectMeta,
+    key: &ObjectKey,
+    owned: Option<&Account>,
+) -> ObjectMeta {
     let owner = owned.map(|account| &account.owner).filter(|owner| !owner.uid.is_empty());
     let kind: &str = key.kind.into();
     ObjectMeta {

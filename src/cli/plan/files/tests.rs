@@ -117,7 +117,7 @@ fn what_has_no_end_is_read_to_a_bound() {
     assert_eq!(read(&[pipe]).unwrap().len(), 1);
     writer.join().unwrap();
     let mut below = deep.clone();
-    (0..=DEEPEST).for_each(|_| below.push("a"));
+    (0..=MAX_DEPTH).for_each(|_| below.push("a"));
     std::fs::create_dir_all(below).unwrap();
     check_refused(&deep, "more than 64 folders lie within each other");
 }
@@ -142,10 +142,14 @@ fn a_folder_may_have_thousands_of_files_and_no_more_than_the_bound() {
         std::fs::write(folder.path().join(format!("{number}.yaml")), "kind: A\n").unwrap();
     }
     assert_eq!(read(&[folder.path().to_owned()]).unwrap().len(), 3000);
-    let error =
-        collect(folder.path(), DEEPEST, &mut Left { bytes: 0, files: 2999, nodes: 0 }, &mut vec![])
-            .unwrap_err()
-            .to_string();
+    let error = collect(
+        folder.path(),
+        MAX_DEPTH,
+        &mut ReadBudget { bytes: 0, files: 2999, nodes: 0 },
+        &mut vec![],
+    )
+    .unwrap_err()
+    .to_string();
     assert!(error.contains("more than 50000 manifests: plan them in parts"), "{error}");
 }
 
