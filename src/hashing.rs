@@ -131,7 +131,7 @@ impl Hashing {
         })
     }
 
-    /// Returns a hash that nobody has a password for, at today's cost.
+    /// Returns a hash at today's cost that no known password matches.
     #[must_use]
     pub fn decoy(&self) -> PasswordHash {
         PasswordHash::stored(self.decoy.to_string())

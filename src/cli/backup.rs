@@ -34,7 +34,7 @@ struct Taken {
     digest: String,
 }
 
-/// Takes a backup, or looks at one, and says what is in it.
+/// Takes or verifies a backup and prints its contents.
 pub(super) fn run(shared: &Shared, arguments: &BackupArgs) -> Result<ExitCode, Failure> {
     let BackupArgs { file, verify, output } = arguments;
     let found = block_on(async {

@@ -171,12 +171,12 @@ async fn read(
     };
     store.lifetimes(period, organization, &mut take).await?;
     lines.extend(bill.finish());
-    // Nobody may be there to take it.
+    // The receiver may be gone.
     let _ = send.send(Some(lines)).and_then(|()| send.send(None));
     Ok(())
 }
 
-/// Prints a report. Where nobody reads it any more, whoever did has seen enough.
+/// Prints a report. A closed pipe is no error: the reader has seen enough.
 fn print(output: Output, heading: &Heading, pieces: Receiver<Piece>) -> Result<(), Failure> {
     let mut out = Printer { out: BufWriter::new(io::stdout().lock()), is_read: true };
     let lines = Lines { pieces, period: &heading.period, count: Cell::new(0) };

@@ -66,7 +66,7 @@ pub(super) struct DoctorArgs {
 enum Severity {
     /// Something doesn't work, or is lost.
     Error,
-    /// Something will, or couldn't be looked at.
+    /// Something will, or couldn't be read.
     Warning,
     /// Something is as somebody wanted it, and may be forgotten.
     Note,
@@ -118,7 +118,7 @@ struct Finding {
     cure: String,
 }
 
-/// What the cluster has, as far as it said so.
+/// What the cluster has, as far as it could be read.
 #[derive(Debug)]
 struct Cluster {
     /// Absent where it doesn't know the kind.
@@ -131,13 +131,13 @@ struct Cluster {
     time: ServerTime,
 }
 
-/// Everything that was looked at.
+/// Everything that findings are made from.
 #[derive(Debug)]
 struct Evidence {
     /// The accounts before the cluster was looked at, each with what directories didn't have of it
     /// then.
     before: BTreeMap<AccountId, Lacking>,
-    /// The cluster, unless only the store was looked at.
+    /// The cluster, unless only the store was read.
     cluster: Option<Cluster>,
     /// The store afterwards. What is seen in it and was there before was so all the while.
     store: Examination,
@@ -148,7 +148,7 @@ struct Evidence {
     directories: Vec<ListedDirectory>,
 }
 
-/// What was looked at, and what was found.
+/// What was examined, and the findings.
 #[derive(Debug, Serialize)]
 struct Diagnosis {
     accounts: usize,

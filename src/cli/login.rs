@@ -33,7 +33,7 @@ pub(super) struct LoginArgs {
     claim: LoginClaim,
 }
 
-/// Who somebody says they are.
+/// The login that is claimed.
 #[derive(Clone, Debug, Args)]
 pub(super) struct LoginClaim {
     /// The login name such as `alice.acme`, or the email address; either in any case.
@@ -97,7 +97,7 @@ pub(super) async fn time(store: &impl Store, shared: &Shared) -> Result<Timestam
     })
 }
 
-/// Says that somebody is refused.
+/// Prints that the login is refused.
 pub(super) fn refuse(why: impl fmt::Display) -> ExitCode {
     eprintln!("roster: {why}");
     ExitCode::from(1)

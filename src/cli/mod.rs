@@ -121,7 +121,7 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Prints a text. Where nobody reads it any more, whoever did has seen enough.
+/// Prints a text. A closed pipe is no error: the reader has seen enough.
 fn print(text: &str) -> std::io::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

@@ -39,7 +39,7 @@ use crate::redact;
 use crate::store::sql::SqlStore;
 use crate::telemetry::{self, Health, Metrics};
 
-/// How many pieces of news may wait; a watch that is faster waits itself.
+/// How many cluster events may wait; a faster watch is held back.
 const NEWS: usize = 4096;
 
 /// A watch is silent for at most 5 minutes; a write answers in seconds or is tried again.
@@ -194,7 +194,7 @@ async fn run_operator(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, F
     }
 }
 
-/// Returns what a future does, unless the operator is told to stop meanwhile.
+/// Returns the future's output, or `None` where a stop signal comes first.
 async fn until_stopped<T>(
     stop: &watch::Receiver<bool>,
     future: impl Future<Output = T>,
@@ -207,7 +207,8 @@ async fn until_stopped<T>(
     }
 }
 
-/// Claims the store and works on it. Returns it when told to stop, if it was claimed by then.
+/// Claims the store and runs the operator on it. Returns the store after a stop signal, if it was
+/// claimed by then.
 async fn run_as_leader(
     startup: &Startup,
     arguments: RunArgs,

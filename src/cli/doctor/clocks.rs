@@ -17,7 +17,7 @@ use crate::store::{Store, StoreError};
 /// while.
 const CLOSING_TIME: SignedDuration = SignedDuration::from_hours(2);
 
-/// What the API server's clock shows, or why nobody knows.
+/// What the API server's clock shows, or why it can't be read.
 pub(super) type ServerTime = Result<Timestamp, String>;
 
 /// What was seen of time.

@@ -19,7 +19,7 @@ pub(super) fn status_findings(users: &BTreeMap<UserName, DeclaredUser>) -> Vec<F
     let mut alike: BTreeMap<(&str, Lag, &str), (Vec<&str>, &str)> = BTreeMap::new();
     for ((namespace, name), user) in users {
         let Some(behind) = &user.behind else { continue };
-        // What another version said is told as it is.
+        // A message of another version is passed on unchanged.
         let (directory, what) = told_in(&behind.message).unwrap_or(("", &behind.message));
         alike.entry((namespace, behind.lag, directory)).or_insert((vec![], what)).0.push(name);
     }
@@ -45,7 +45,7 @@ pub(super) fn status_findings(users: &BTreeMap<UserName, DeclaredUser>) -> Vec<F
     alike.into_iter().map(finding).collect()
 }
 
-/// What directories didn't have of an account at a look.
+/// The directories that lagged behind an account when the store was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Lacking {
     /// The revision that was in force then.
@@ -55,7 +55,7 @@ pub(super) struct Lacking {
 }
 
 impl Lacking {
-    /// Looks at an account. One in a transaction has a deadline of its own.
+    /// Compares acknowledgements with the revision; a transaction in flight has its own deadline.
     pub(super) fn of(account: &Account, directories: &BTreeSet<String>) -> Self {
         let behind = directories
             .iter()
@@ -69,10 +69,10 @@ impl Lacking {
     }
 }
 
-/// What lay between the two looks at the store.
+/// What passed between the two reads of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Between {
-    /// No time to speak of: whoever is behind at both may just have been changed.
+    /// No time to speak of: an account that lags at both may just have changed.
     Nothing,
     /// At least [`APART`].
     AWhile,

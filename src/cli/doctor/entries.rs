@@ -1,4 +1,4 @@
-//! Entries of directories that nobody declares.
+//! Directory entries that no account and no `User` stands for.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -10,10 +10,10 @@ use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::store::sql::inspection::Examination;
 
-/// How many of others' login names are told.
+/// How many login names of unknown entries a finding lists.
 const TOLD: usize = 5;
 
-/// What a directory has, between two looks at the store.
+/// A directory's entries, read between two reads of the store.
 #[derive(Debug)]
 pub(super) struct ListedDirectory {
     name: String,

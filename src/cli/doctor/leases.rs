@@ -15,7 +15,7 @@ use crate::store::claims::{Operators, is_absurd};
 /// How long a holder may take to renew: operators do so every two seconds.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// How often a Lease is looked at meanwhile.
+/// How often a Lease is read meanwhile.
 const LOOK: Duration = Duration::from_millis(300);
 
 /// Leases, as far as they may be read.
@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(300);
 pub(super) enum Leases {
     /// Each that is there, and whether its holder renewed it before the doctor's eyes.
     Seen(Vec<(Lease, bool)>),
-    /// Whoever asks may not get them in this namespace.
+    /// The caller may not read them in this namespace.
     Forbidden(String),
 }
 

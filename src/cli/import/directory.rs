@@ -407,7 +407,7 @@ fn profile_of(found: &ImportedUser, remarks: &mut Vec<Remark<'static>>) -> Profi
     ProfileSpec { display_name: name, phone, ..profile::spec(found.profile.clone()) }
 }
 
-/// Returns what is said of the values that an account has no place for.
+/// Returns remarks on the values that an account has no field for.
 fn further(further: &BTreeMap<&'static str, usize>) -> Vec<Remark<'static>> {
     let remark = |(attribute, number): (&&str, &usize)| {
         let (field, one, several) = match *attribute {

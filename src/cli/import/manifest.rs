@@ -10,11 +10,11 @@ use crate::domain::permission::Permission;
 use crate::domain::profile::SelfServiceField;
 use crate::plan::Listing;
 
-/// What is said about a field of a spec, above it.
+/// A comment above a field of a spec.
 pub(super) struct Remark<'a> {
     /// The name of the field.
     pub(super) field: &'a str,
-    /// What is said, a line each.
+    /// Its lines.
     pub(super) lines: Vec<String>,
     /// Whether the field itself is left out.
     pub(super) instead: bool,

@@ -83,7 +83,7 @@ pub(super) struct Refused {
     pub(super) message: String,
 }
 
-/// Somebody whose permissions change because another's do.
+/// A user whose permissions change because another object does.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Consequence {

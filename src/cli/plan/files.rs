@@ -31,7 +31,7 @@ const MAX_FILES: usize = 50_000;
 /// How many folders may lie within each other.
 const MAX_DEPTH: usize = 64;
 
-/// How long a pipe may have nobody who writes into it.
+/// How long a pipe may have no writer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A document of a file.
@@ -224,7 +224,7 @@ fn text_of(file: &Path, left: &mut ReadBudget) -> Result<String, Failure> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// Opens a file; a pipe only where somebody writes into it.
+/// Opens a file; a pipe only where it has a writer.
 fn open(file: &Path) -> Result<File, Failure> {
     let unreadable = |error: std::io::Error| format!("{}: {error}", file.display());
     if !file.metadata().map_err(unreadable)?.file_type().is_fifo() {

@@ -242,7 +242,7 @@ fn add_document(
         &name,
     );
     if let Some(object) = document.value.as_object_mut() {
-        // Whoever applies it doesn't write the status.
+        // Applying a manifest doesn't write the status.
         object.remove("status");
     }
     // One that is null is set back to its default.

@@ -24,7 +24,7 @@ use crate::plan::{Decision, OrganizationRecord};
 use crate::store::memory::{Extract, MemoryStore};
 use crate::store::{CommitTime, Store};
 
-/// How many objects are looked at together.
+/// How many objects are reconciled together.
 const BATCH: usize = 256;
 
 /// How long a transaction of the copy may take: it has no directory, so each ends where it begins.
@@ -145,7 +145,7 @@ pub(super) async fn run_until_unchanged(
         .into())
 }
 
-/// What happened when every object was looked at once.
+/// What happened when every object was reconciled once.
 #[derive(Default)]
 struct Pass {
     changed: bool,
