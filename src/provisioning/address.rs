@@ -26,8 +26,9 @@ impl DirectoryUrl {
     /// When it isn't one, has a secret in it, or an option twice. The message doesn't repeat what
     /// may be a secret.
     pub fn parse(text: &str) -> Result<Self, DirectoryError> {
-        let error =
-            |what: &str| DirectoryError::Address(format!("the address of a directory {what}"));
+        let error = |what: &str| {
+            DirectoryError::Configuration(format!("the address of a directory {what}"))
+        };
         let mut url = Url::parse(text).map_err(|why| error(&format!("isn't a URL ({why})")))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(error(
@@ -106,7 +107,7 @@ impl DirectoryUrl {
     /// When the address lacks it.
     pub fn take_file(&mut self, option: &str) -> Result<PathBuf, DirectoryError> {
         let lacking = || {
-            DirectoryError::Address(format!(
+            DirectoryError::Configuration(format!(
                 "the address of the directory {} lacks ?{option}=PATH",
                 self.name
             ))
@@ -126,7 +127,7 @@ impl DirectoryUrl {
         }
         let left: Vec<&str> = self.options.keys().map(String::as_str).collect();
         let (name, left) = (&self.name, left.join(", "));
-        Err(DirectoryError::Address(format!(
+        Err(DirectoryError::Configuration(format!(
             "the address of the directory {name} has options that it doesn't know: {left}"
         )))
     }
@@ -134,7 +135,7 @@ impl DirectoryUrl {
     /// Returns the error of an address that begins with something else.
     #[must_use]
     pub fn unknown_scheme(&self) -> DirectoryError {
-        DirectoryError::Address(format!(
+        DirectoryError::Configuration(format!(
             "a directory's address begins with scim+https://, scim+http:// (on this machine), ldaps://, ldap:// (on this \
              machine) or rehearsal:///, not with {}://",
             self.scheme()

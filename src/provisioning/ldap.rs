@@ -59,7 +59,7 @@ impl Ldap {
     /// Takes in the address of a directory; nothing is asked of it yet.
     pub(super) fn open(address: DirectoryUrl) -> Result<Self, DirectoryError> {
         let error = |what: &str| {
-            DirectoryError::Address(format!(
+            DirectoryError::Configuration(format!(
                 "the address of the directory {} {what}",
                 address.name()
             ))

@@ -39,9 +39,12 @@ const MAX_WORDS: usize = 200;
 #[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
 pub enum DirectoryError {
-    /// The address of a directory can't be understood.
+    /// Its address, or a file that the address names, can't be used.
     #[error("{0}")]
-    Address(String),
+    Configuration(String),
+    /// It isn't of a kind that can do what it is asked.
+    #[error("{0}")]
+    Unsupported(String),
     /// It can't be reached, or fails at a question about itself as a whole; why, in short.
     #[error("it can't be reached: {0}")]
     Unreachable(String),
@@ -85,6 +88,9 @@ pub enum DirectoryError {
     /// What it answered isn't what its protocol says.
     #[error("its answer can't be understood: {0}")]
     Protocol(String),
+    /// A panic of roster itself, which the log tells more of.
+    #[error("its answer can't be understood: roster failed at it; its log says where")]
+    Internal,
 }
 
 impl DirectoryError {
@@ -104,9 +110,11 @@ impl DirectoryError {
             | Self::EntryRecreated
             | Self::NotShown(_)
             | Self::Drifted
-            | Self::Protocol(_) => true,
+            | Self::Protocol(_)
+            | Self::Internal => true,
             Self::Timeout | Self::SecretUnavailable | Self::Failed(_) => false,
-            Self::Address(_)
+            Self::Configuration(_)
+            | Self::Unsupported(_)
             | Self::Unreachable(_)
             | Self::Unauthorized(_)
             | Self::RateLimited { .. } => false,
@@ -117,7 +125,8 @@ impl DirectoryError {
     #[must_use]
     pub fn is_about_directory(&self) -> bool {
         match self {
-            Self::Address(_)
+            Self::Configuration(_)
+            | Self::Unsupported(_)
             | Self::Unreachable(_)
             | Self::Unauthorized(_)
             | Self::RateLimited { .. } => true,
@@ -129,7 +138,8 @@ impl DirectoryError {
             | Self::EntryRecreated
             | Self::NotShown(_)
             | Self::Drifted
-            | Self::Protocol(_) => false,
+            | Self::Protocol(_)
+            | Self::Internal => false,
         }
     }
 
@@ -138,10 +148,12 @@ impl DirectoryError {
     pub fn as_problem(&self) -> DirectoryProblem {
         match self {
             Self::Refused(_)
-            | Self::Address(_)
+            | Self::Configuration(_)
+            | Self::Unsupported(_)
             | Self::Unauthorized(_)
             | Self::NotShown(_)
-            | Self::Protocol(_) => DirectoryProblem::Refused(self.to_string()),
+            | Self::Protocol(_)
+            | Self::Internal => DirectoryProblem::Refused(self.to_string()),
             Self::Unreachable(_)
             | Self::Failed(_)
             | Self::RateLimited { .. }
@@ -166,9 +178,14 @@ impl DirectoryError {
         match self {
             // A gateway that answers that it failed, or with a page of its own, may have passed the
             // request on.
-            Self::Timeout | Self::Unreachable(_) | Self::Failed(_) | Self::Protocol(_) => true,
+            Self::Timeout
+            | Self::Unreachable(_)
+            | Self::Failed(_)
+            | Self::Protocol(_)
+            | Self::Internal => true,
             Self::RateLimited { may_be_done, .. } => *may_be_done,
-            Self::Address(_)
+            Self::Configuration(_)
+            | Self::Unsupported(_)
             | Self::Unauthorized(_)
             | Self::Refused(_)
             | Self::Conflict
@@ -349,7 +366,7 @@ impl Directory {
 
     fn cannot_be_imported(&self) -> DirectoryError {
         let name = &self.name;
-        DirectoryError::Address(format!(
+        DirectoryError::Unsupported(format!(
             "{name} can't be imported from: only a directory at scim+https:// or scim+http:// can"
         ))
     }

@@ -110,7 +110,7 @@ impl Scim {
             Some("none") => false,
             Some(_) => {
                 let name = address.name();
-                return Err(DirectoryError::Address(format!(
+                return Err(DirectoryError::Configuration(format!(
                     "the option passwords of the directory {name} can be none, or left out"
                 )));
             }

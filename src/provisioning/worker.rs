@@ -44,10 +44,7 @@ impl ProvisioningWorker {
             });
             // An entry without an answer would be on its way for ever.
             let answer = AssertUnwindSafe(bringing).catch_unwind().await;
-            let fault = || {
-                Err(DirectoryError::Protocol("roster failed at it; its log says where".to_owned()))
-            };
-            (delivery.directory, delivery.entry, answer.unwrap_or_else(|_| fault()))
+            (delivery.directory, delivery.entry, answer.unwrap_or(Err(DirectoryError::Internal)))
         });
     }
 

@@ -68,7 +68,7 @@ impl Pool {
     pub(super) fn open(mut address: DirectoryUrl) -> Result<Self, DirectoryError> {
         let name = address.name().to_owned();
         let error = |what: &str| {
-            DirectoryError::Address(format!("the address of the directory {name} {what}"))
+            DirectoryError::Configuration(format!("the address of the directory {name} {what}"))
         };
         let password_file = address.take_file("password-file")?;
         let bind_dn = address.take("bind-dn").filter(|dn| !dn.is_empty());
@@ -628,7 +628,7 @@ fn failure_of_all(answer: &LdapResult) -> DirectoryError {
         51 => DirectoryError::RateLimited { after: None, may_be_done: false },
         52 => DirectoryError::Unreachable("it says that it is unavailable".to_owned()),
         REFERRAL => DirectoryError::Unreachable(REFERS.to_owned()),
-        34 => DirectoryError::Address(
+        34 => DirectoryError::Configuration(
             "the base or the bind-dn in the address of the directory isn't a DN".to_owned(),
         ),
         INSUFFICIENT_ACCESS => DirectoryError::Unauthorized(

@@ -233,8 +233,10 @@ impl Provisioning {
             | DirectoryError::EntryRecreated
             | DirectoryError::Refused(_)
             | DirectoryError::NotShown(_)
-            | DirectoryError::Protocol(_) => true,
-            DirectoryError::Address(_)
+            | DirectoryError::Protocol(_)
+            | DirectoryError::Internal => true,
+            DirectoryError::Configuration(_)
+            | DirectoryError::Unsupported(_)
             | DirectoryError::Unreachable(_)
             | DirectoryError::Unauthorized(_)
             | DirectoryError::RateLimited { .. } => false,

@@ -398,7 +398,8 @@ pub(super) fn is_held_against_it(problem: &DirectoryError) -> bool {
         | DirectoryError::SecretUnavailable
         | DirectoryError::EntryRecreated
         | DirectoryError::Drifted => false,
-        DirectoryError::Address(_)
+        DirectoryError::Configuration(_)
+        | DirectoryError::Unsupported(_)
         | DirectoryError::Unauthorized(_)
         | DirectoryError::RateLimited { .. } => false,
         DirectoryError::Unreachable(_)
@@ -406,7 +407,8 @@ pub(super) fn is_held_against_it(problem: &DirectoryError) -> bool {
         | DirectoryError::Timeout
         | DirectoryError::Refused(_)
         | DirectoryError::NotShown(_)
-        | DirectoryError::Protocol(_) => true,
+        | DirectoryError::Protocol(_)
+        | DirectoryError::Internal => true,
     }
 }
 

@@ -36,10 +36,10 @@ impl Token {
         let place = self.file.display();
         let text = tokio::fs::read_to_string(&self.file).await;
         let text = text.map_err(|why| {
-            DirectoryError::Address(format!("the token can't be read from {place}: {why}"))
+            DirectoryError::Configuration(format!("the token can't be read from {place}: {why}"))
         })?;
         let unfit = || {
-            DirectoryError::Address(format!(
+            DirectoryError::Configuration(format!(
                 "{place} has no token in it: one line of printable ASCII"
             ))
         };

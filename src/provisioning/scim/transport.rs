@@ -188,12 +188,12 @@ impl Transport {
                 "the address of the directory {} begins with scim+http://, which is for this machine alone",
                 address.name()
             );
-            return Err(DirectoryError::Address(format!("{what}; use scim+https://")));
+            return Err(DirectoryError::Configuration(format!("{what}; use scim+https://")));
         }
         let plain =
             address.url().as_str().trim_start_matches("scim+").trim_end_matches('/').to_owned();
         let base = Url::parse(&plain).map_err(|why| {
-            DirectoryError::Address(format!("the address of a directory isn't a URL ({why})"))
+            DirectoryError::Configuration(format!("the address of a directory isn't a URL ({why})"))
         })?;
         // reqwest takes what the process has; whoever was first did the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -212,7 +212,7 @@ impl Transport {
             (false, _) => builder.tls_certs_only([]),
         };
         let client = builder.build().map_err(|why| {
-            DirectoryError::Address(format!("TLS can't be set up: {}", innermost(&why)))
+            DirectoryError::Configuration(format!("TLS can't be set up: {}", innermost(&why)))
         })?;
         Ok(Self { client, base, token, gate: Gate::new() })
     }
@@ -282,7 +282,7 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, DirectoryError> {
 
 fn certificates(file: &Path) -> Result<Vec<Certificate>, DirectoryError> {
     let unusable = |why: String| {
-        DirectoryError::Address(format!(
+        DirectoryError::Configuration(format!(
             "the CA of a directory can't be read from {}: {why}",
             file.display()
         ))

@@ -9,7 +9,7 @@ use super::server::Server;
 #[track_caller]
 fn check_refused(address: &str, expected: &str) {
     match Directory::open(address) {
-        Err(DirectoryError::Address(why)) => assert!(why.contains(expected), "{why}"),
+        Err(DirectoryError::Configuration(why)) => assert!(why.contains(expected), "{why}"),
         other => panic!("{other:?}"),
     }
 }

@@ -187,7 +187,7 @@ async fn only_a_directory_that_can_be_imported_from_is() {
     let directory = Directory::open("rehearsal:///tmp/nowhere").unwrap();
     let error = directory.people().await.unwrap_err();
     assert!(
-        matches!(&error, DirectoryError::Address(why) if why.contains("scim+https://")),
+        matches!(&error, DirectoryError::Unsupported(why) if why.contains("scim+https://")),
         "{error}"
     );
 }

@@ -127,7 +127,7 @@ fn an_address_that_is_not_right_is_refused_with_what_is_wrong() {
     ] {
         let error = Directory::open(address).unwrap_err();
         assert!(
-            matches!(&error, DirectoryError::Address(why) if why.contains(words)),
+            matches!(&error, DirectoryError::Configuration(why) if why.contains(words)),
             "{address}: {error}"
         );
     }
