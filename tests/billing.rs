@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-#[path = "store/plans.rs"]
+#[path = "support/src/plans.rs"]
 #[allow(
     dead_code,
     reason = "the words that the stores' tests are told in; these tests need a few of them"

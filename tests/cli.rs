@@ -1,6 +1,6 @@
 //! The command line without a cluster: what it prints, and how it fails.
 
-#[path = "store/plans.rs"]
+#[path = "support/src/plans.rs"]
 #[allow(
     dead_code,
     clippy::unwrap_used,

@@ -1,7 +1,7 @@
 //! Logging in, and what members change of themselves, as people do it: with the binary and a
 //! password on standard input.
 
-#[path = "store/plans.rs"]
+#[path = "support/src/plans.rs"]
 #[allow(
     dead_code,
     clippy::unwrap_used,

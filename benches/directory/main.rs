@@ -12,7 +12,7 @@
     reason = "a benchmark that can't go on fails, and prints what it found"
 )]
 
-#[path = "../heirs/sample.rs"]
+#[path = "../../tests/support/src/sample.rs"]
 #[allow(dead_code, reason = "it is made for the other benchmarks too")]
 mod sample;
 mod server;

@@ -10,7 +10,9 @@
     reason = "a benchmark that can't go on fails, and prints what it found"
 )]
 
+#[path = "../../tests/support/src/followed.rs"]
 mod followed;
+#[path = "../../tests/support/src/sample.rs"]
 mod sample;
 
 use std::path::{Path, PathBuf};

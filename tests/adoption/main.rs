@@ -7,17 +7,17 @@ mod cluster;
 mod directory;
 mod import;
 mod plan;
-#[path = "../store/plans.rs"]
+#[path = "../support/src/plans.rs"]
 #[allow(
     dead_code,
     reason = "the words that the stores' tests are told in; these tests need a few of them"
 )]
 mod plans;
 
-#[path = "../support/scim_server.rs"]
+#[path = "../support/src/scim_server.rs"]
 #[allow(dead_code, reason = "other tests use other parts of it")]
 mod scim_server;
-#[path = "../cluster/support/mod.rs"]
+#[path = "../support/src/cluster/mod.rs"]
 #[allow(
     dead_code,
     unused_imports,

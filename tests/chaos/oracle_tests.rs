@@ -14,7 +14,7 @@ use crate::server::Database;
 use crate::support::run;
 use crate::write_audit::Witness;
 
-#[path = "../store/plans.rs"]
+#[path = "../support/src/plans.rs"]
 #[allow(dead_code, unused_imports, reason = "the plans are made for the tests of stores too")]
 mod plans;
 

@@ -19,6 +19,7 @@ mod schema;
     unused_imports,
     reason = "the harness is made for the tests of everything else too"
 )]
+#[path = "../support/src/cluster/mod.rs"]
 mod support;
 mod tables;
 mod verbs;

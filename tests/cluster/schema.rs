@@ -172,7 +172,7 @@ fn a_text_from_before_the_rule_stays_through_edits_elsewhere() {
     passed(admin.patch("User", "alice", &json!({"spec": {"role": "Dispatcher"}})));
 }
 
-#[path = "../input/corpus.rs"]
+#[path = "../support/src/corpus.rs"]
 #[allow(dead_code, reason = "the schema says less of a refusal")]
 mod corpus;
 

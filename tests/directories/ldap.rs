@@ -11,7 +11,7 @@ mod lists;
 mod observer;
 mod people;
 mod proxy;
-#[path = "../support/slapd.rs"]
+#[path = "../support/src/slapd.rs"]
 mod server;
 mod slow;
 mod strangers;

@@ -5,5 +5,5 @@
 
 mod ldap;
 mod scim;
-#[path = "../support/supervise.rs"]
+#[path = "../support/src/supervise.rs"]
 mod supervise;

@@ -15,16 +15,16 @@
 
 mod client;
 #[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../stories/cluster.rs"]
+#[path = "../support/src/fake_cluster.rs"]
 mod cluster;
 mod directory;
 #[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../stories/flaky.rs"]
+#[path = "../support/src/flaky_store.rs"]
 mod flaky;
 mod oracles;
 mod player;
 #[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../chaos/rng.rs"]
+#[path = "../support/src/rng.rs"]
 mod rng;
 mod steps;
 

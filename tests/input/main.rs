@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+#[path = "../support/src/corpus.rs"]
 mod corpus;
 
 use std::collections::BTreeMap;

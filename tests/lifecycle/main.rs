@@ -3,7 +3,7 @@
 //!
 //! They have a control plane of their own, since they keep it busy for minutes.
 
-#[path = "../cluster/support/mod.rs"]
+#[path = "../support/src/cluster/mod.rs"]
 #[allow(
     dead_code,
     unused_imports,
@@ -12,23 +12,27 @@
 mod support;
 
 mod acme;
+#[path = "../support/src/fake_directory.rs"]
 mod directory;
 mod drift;
 mod kept;
 mod killed;
 mod members;
 mod meter;
+#[path = "../support/src/cluster/middlebox.rs"]
 mod middlebox;
+#[path = "../support/src/needles.rs"]
 mod needles;
 mod overdue;
 mod passwords;
+#[path = "../support/src/cluster/proxy.rs"]
 mod proxy;
 mod refused;
-#[path = "../support/scim_server.rs"]
+#[path = "../support/src/scim_server.rs"]
 #[allow(dead_code, reason = "it is made for the tests of directories too")]
 mod scim_server;
 mod secrecy;
-#[path = "../support/slapd.rs"]
+#[path = "../support/src/slapd.rs"]
 #[allow(dead_code, reason = "it is made for the tests of directories too")]
 mod slapd;
 mod software;

@@ -33,14 +33,14 @@
 #![allow(clippy::print_stdout, reason = "how many cases were played is worth knowing")]
 
 #[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../support/application.rs"]
+#[path = "../support/src/application.rs"]
 mod application;
 #[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../stories/cluster.rs"]
+#[path = "../support/src/fake_cluster.rs"]
 mod cluster;
 mod organization;
 #[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../support/postgres.rs"]
+#[path = "../support/src/postgres.rs"]
 mod postgres;
 mod reference;
 mod steps;

@@ -4,7 +4,7 @@
 //! They have a control plane of their own: beside them no namespace stays `Terminating`, as the
 //! tests of the policies need.
 
-#[path = "../cluster/support/mod.rs"]
+#[path = "../support/src/cluster/mod.rs"]
 #[allow(
     dead_code,
     unused_imports,

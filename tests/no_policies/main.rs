@@ -1,7 +1,7 @@
 //! What holds on a cluster that has none of the admission policies.
 
 mod recovery;
-#[path = "../cluster/support/mod.rs"]
+#[path = "../support/src/cluster/mod.rs"]
 #[allow(
     dead_code,
     unused_imports,

@@ -7,13 +7,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "what was declared in a round is the only trace of it")]
 
-#[path = "../replicas/replica.rs"]
+#[path = "../support/src/cluster/replica.rs"]
 #[allow(dead_code, reason = "the harness is made for the tests of successions too")]
 mod replica;
-#[path = "../chaos/rng.rs"]
+#[path = "../support/src/rng.rs"]
 #[allow(dead_code, reason = "other tests use other parts of it")]
 mod rng;
-#[path = "../cluster/support/mod.rs"]
+#[path = "../support/src/cluster/mod.rs"]
 #[allow(
     dead_code,
     unused_imports,

@@ -7,7 +7,7 @@ mod digests;
 mod doctor;
 mod faults;
 mod interrupted;
-#[path = "../store/plans.rs"]
+#[path = "../support/src/plans.rs"]
 #[allow(
     dead_code,
     reason = "the words that the stores' tests are told in; these tests need a few of them"

@@ -7,12 +7,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-#[path = "../lifecycle/directory.rs"]
+#[path = "../support/src/fake_directory.rs"]
 #[allow(dead_code, reason = "these tests need a few of its words")]
 mod directory;
-#[path = "../lifecycle/proxy.rs"]
+#[path = "../support/src/cluster/proxy.rs"]
 mod proxy;
-#[path = "../cluster/support/mod.rs"]
+#[path = "../support/src/cluster/mod.rs"]
 #[allow(
     dead_code,
     unused_imports,
@@ -27,16 +27,18 @@ mod elections;
 mod late_requests;
 mod lost_cluster;
 mod lost_store;
+#[path = "../support/src/cluster/replica.rs"]
 mod replica;
-#[path = "../support/scim_server.rs"]
+#[path = "../support/src/scim_server.rs"]
 #[allow(dead_code, reason = "it is made for the tests of directories too")]
 mod scim_server;
 mod serving;
-#[path = "../support/slapd.rs"]
+#[path = "../support/src/slapd.rs"]
 #[allow(dead_code, reason = "it is made for the tests of directories too")]
 mod slapd;
 mod sole;
 mod successions;
+#[path = "../support/src/cluster/wrong_clock.rs"]
 mod wrong_clock;
 
 use support::postgres::supervise;

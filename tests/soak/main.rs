@@ -35,44 +35,44 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "what befell whom is the only trace of a run")]
 
-#[path = "../lifecycle/middlebox.rs"]
+#[path = "../support/src/cluster/middlebox.rs"]
 #[allow(dead_code, reason = "another test counts what was spoilt")]
 mod middlebox;
-#[path = "../lifecycle/needles.rs"]
+#[path = "../support/src/needles.rs"]
 mod needles;
-#[path = "../lifecycle/proxy.rs"]
+#[path = "../support/src/cluster/proxy.rs"]
 #[allow(dead_code, reason = "the harness is made for tests that mend the network too")]
 mod proxy;
-#[path = "../replicas/replica.rs"]
+#[path = "../support/src/cluster/replica.rs"]
 #[allow(dead_code, reason = "the harness is made for the tests of successions too")]
 mod replica;
-#[path = "../cluster/support/mod.rs"]
+#[path = "../support/src/cluster/mod.rs"]
 #[allow(
     dead_code,
     unused_imports,
     reason = "the harness is made for the tests of everything else too"
 )]
 mod support;
-#[path = "../replicas/wrong_clock.rs"]
+#[path = "../support/src/cluster/wrong_clock.rs"]
 mod wrong_clock;
 
-#[path = "../chaos/content.rs"]
+#[path = "../support/src/chaos/content.rs"]
 mod content;
-#[path = "../chaos/driver.rs"]
+#[path = "../support/src/chaos/driver.rs"]
 #[allow(dead_code, reason = "drivers are made for the rounds too")]
 mod driver;
-#[path = "../chaos/end.rs"]
+#[path = "../support/src/chaos/end.rs"]
 mod end;
-#[path = "../chaos/faults.rs"]
+#[path = "../support/src/chaos/faults.rs"]
 #[allow(dead_code, reason = "the rounds draw their faults beforehand")]
 mod faults;
-#[path = "../chaos/oracles.rs"]
+#[path = "../support/src/chaos/oracles.rs"]
 mod oracles;
-#[path = "../chaos/rng.rs"]
+#[path = "../support/src/rng.rs"]
 mod rng;
-#[path = "../chaos/team.rs"]
+#[path = "../support/src/chaos/team.rs"]
 mod team;
-#[path = "../chaos/write_audit.rs"]
+#[path = "../support/src/chaos/write_audit.rs"]
 mod write_audit;
 
 mod applications;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::print_stdout, reason = "how long things took is worth knowing")]
 
-#[path = "../support/application.rs"]
+#[path = "../support/src/application.rs"]
 mod application;
 mod backend_equivalence;
 mod billing;
@@ -11,19 +11,20 @@ mod claims;
 mod contract;
 mod details;
 #[allow(dead_code, reason = "the benchmark uses more of it")]
-#[path = "../../benches/heirs/followed.rs"]
+#[path = "../support/src/followed.rs"]
 mod followed;
 mod former;
 mod heirs;
 mod logins;
 mod permissions;
+#[path = "../support/src/plans.rs"]
 mod plans;
 mod postgres;
 #[allow(dead_code, reason = "the benchmark uses more of it")]
-#[path = "../../benches/heirs/sample.rs"]
+#[path = "../support/src/sample.rs"]
 mod sample;
 #[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../support/postgres.rs"]
+#[path = "../support/src/postgres.rs"]
 mod server;
 mod sql;
 mod sqlite;

@@ -18,8 +18,10 @@
 
 mod claim_ends;
 #[allow(dead_code, reason = "other tests use other parts of it")]
+#[path = "../support/src/fake_cluster.rs"]
 mod cluster;
 #[allow(dead_code, reason = "other tests use other parts of it")]
+#[path = "../support/src/flaky_store.rs"]
 mod flaky;
 mod namespace_goes;
 mod put_back;

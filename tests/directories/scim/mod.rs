@@ -12,7 +12,7 @@ mod proxy;
 mod quirks;
 mod real;
 mod rights;
-#[path = "../../support/scim_server.rs"]
+#[path = "../../support/src/scim_server.rs"]
 mod scim_server;
 mod tls;
 mod variants;

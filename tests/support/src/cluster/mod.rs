@@ -1,15 +1,17 @@
 //! The harness: a control plane, organizations in it, people who make requests, and operators.
 
-#[path = "../../support/application.rs"]
+#[path = "../application.rs"]
 pub(crate) mod application;
+#[path = "../base64.rs"]
 pub(crate) mod base64;
 mod control_plane;
 mod objects;
 mod operator;
 mod organization;
-#[path = "../../support/postgres.rs"]
+#[path = "../postgres.rs"]
 pub(crate) mod postgres;
 mod requester;
+#[path = "store_place.rs"]
 mod store;
 
 pub(crate) use control_plane::{Output, run};
