@@ -38,7 +38,7 @@ bench: prerequisites ## measures, and prints tables; target/bench/ has them as J
 	cargo bench --profile release --locked --bench '*'
 
 lint: prerequisites ## checks format, lints, and the dependencies' licences and sources
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --release --locked --all-targets --test soak -- -D warnings
 	"$$(scripts/cargo-deny | tail -1)" --locked check bans licenses sources
 

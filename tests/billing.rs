@@ -2,13 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-#[path = "support/src/plans.rs"]
-#[allow(
-    dead_code,
-    reason = "the words that the stores' tests are told in; these tests need a few of them"
-)]
-mod plans;
-
 use std::collections::{BTreeMap, HashMap};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -20,6 +13,7 @@ use roster::domain::billing::{BillingTimeZone, Month};
 use roster::plan::Plan;
 use roster::store::sql::SqlStore;
 use roster::store::{CommitTime, Receipt, Store};
+use roster_test_support::plans;
 use serde_json::{Value, json};
 use sqlx::{Connection, Row, SqliteConnection};
 use tempfile::TempDir;

@@ -1,13 +1,5 @@
 //! The command line without a cluster: what it prints, and how it fails.
 
-#[path = "support/src/plans.rs"]
-#[allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "the words that the stores' tests are told in; these tests need a few of them"
-)]
-mod plans;
-
 use std::process::{Command, Output};
 
 use roster::api::User;
@@ -18,6 +10,7 @@ use roster::domain::profile::{PostalAddress, Profile};
 use roster::plan::{Deleting, GroupPlan, Plan};
 use roster::store::Store;
 use roster::store::sql::SqlStore;
+use roster_test_support::plans;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

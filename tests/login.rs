@@ -1,14 +1,6 @@
 //! Logging in, and what members change of themselves, as people do it: with the binary and a
 //! password on standard input.
 
-#[path = "support/src/plans.rs"]
-#[allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "the words that the stores' tests are told in; these tests need a few of them"
-)]
-mod plans;
-
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
@@ -21,6 +13,7 @@ use roster::hashing::{Cost, Hashing};
 use roster::plan::{AccountChange, Plan};
 use roster::store::Store;
 use roster::store::sql::SqlStore;
+use roster_test_support::plans;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -12,9 +12,6 @@
     reason = "a benchmark that can't go on fails, and prints what it found"
 )]
 
-#[path = "../../tests/support/src/sample.rs"]
-#[allow(dead_code, reason = "it is made for the other benchmarks too")]
-mod sample;
 mod server;
 
 use std::collections::BTreeMap;
@@ -26,11 +23,11 @@ use roster::domain::object_key::{Kind, ObjectKey};
 use roster::domain::profile::Profile;
 use roster::provisioning::queue::Provisioning;
 use roster::provisioning::{Directory, DirectoryUser, Entry};
+use roster_test_support::sample::Sample;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use self::sample::Sample;
 use self::server::Server;
 
 /// How many people there are unless `ROSTER_MANY` says something else.

@@ -10,19 +10,13 @@
     reason = "a benchmark that can't go on fails, and prints what it found"
 )]
 
-#[path = "../../tests/support/src/followed.rs"]
-mod followed;
-#[path = "../../tests/support/src/sample.rs"]
-mod sample;
-
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use roster_test_support::followed::{Followed, Shape, WrittenDown, login_name};
+use roster_test_support::sample::{ROUNDS, Sample};
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
-
-use self::followed::{Followed, Shape, WrittenDown, login_name};
-use self::sample::{ROUNDS, Sample};
 
 /// How many heirs an organization has.
 const HEIRS: usize = 10_000;

@@ -10,9 +10,6 @@
     reason = "a benchmark that can't go on fails, and prints what it found"
 )]
 
-#[path = "../../tests/support/src/sample.rs"]
-#[allow(dead_code, reason = "it is made for the other benchmark too")]
-mod sample;
 mod server;
 mod writer;
 
@@ -23,9 +20,9 @@ use std::time::{Duration, Instant};
 use roster::plan::{Deleting, OrganizationRecord};
 use roster::store::sql::SqlStore;
 use roster::store::{Store, UserName};
+use roster_test_support::sample::{ROUNDS, Sample};
 use serde_json::{Value, json};
 
-use self::sample::{ROUNDS, Sample};
 use self::server::Server;
 use self::writer::{TOGETHER, Writer, organization, user_name};
 

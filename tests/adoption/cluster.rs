@@ -3,11 +3,12 @@
 
 use std::process::Command;
 
+use roster_test_support::cluster::{Operator, Organization, With, domain, group, passed, user};
+use roster_test_support::scim_server::ScimServer;
 use serde_json::{Value, json};
 
+use crate::CLUSTER;
 use crate::directory::{entries, entry, posted};
-use crate::scim_server::ScimServer;
-use crate::support::{Operator, Organization, With, domain, group, passed, user};
 
 /// Everything that a store has of its accounts but whose they are, and how often they were written.
 const CONTENT: &str = "SELECT account_id || '|' || login_name || '|' || email || '|' || state || '|' || group_name || '|' || grants \
@@ -47,7 +48,7 @@ fn planned(operator: &Operator, manifests: &str, kind: &str) -> Vec<String> {
 
 #[test]
 fn who_lost_their_users_is_imported_and_taken_over_as_they_were() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let admin = organization.admin();
     let operator = Operator::start(&organization);
     passed(admin.create(&domain("acme.example")));
@@ -127,7 +128,7 @@ fn who_lost_their_users_is_imported_and_taken_over_as_they_were() {
 
 #[test]
 fn the_entries_of_a_directory_are_taken_over_and_none_is_doubled() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let scim = ScimServer::start();
     let known = "0193a4b0-0000-7000-8000-00000000000a";
     let before =

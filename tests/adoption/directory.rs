@@ -5,10 +5,12 @@ use std::net::TcpStream;
 use std::process::Output;
 use std::sync::Arc;
 
+use roster_test_support::scim_server::ScimServer;
 use serde_json::{Value, json};
 
-use crate::scim_server::ScimServer;
-use crate::{Place, plans};
+use roster_test_support::plans;
+
+use crate::Place;
 
 /// A server with these entries, and a store that knows nothing of them.
 struct Brownfield {

@@ -10,7 +10,9 @@ use roster::plan::{AccountChange, Deleting, GroupPlan, MemberPlan, Plan};
 use roster::store::Store;
 use serde_json::{Value, json};
 
-use crate::{Place, plans};
+use roster_test_support::plans;
+
+use crate::Place;
 
 impl Place {
     /// Lets go of everybody's account, as `deletionPolicy: Retain` does.

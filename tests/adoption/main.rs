@@ -7,23 +7,6 @@ mod cluster;
 mod directory;
 mod import;
 mod plan;
-#[path = "../support/src/plans.rs"]
-#[allow(
-    dead_code,
-    reason = "the words that the stores' tests are told in; these tests need a few of them"
-)]
-mod plans;
-
-#[path = "../support/src/scim_server.rs"]
-#[allow(dead_code, reason = "other tests use other parts of it")]
-mod scim_server;
-#[path = "../support/src/cluster/mod.rs"]
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the harness is made for the tests of everything else too"
-)]
-mod support;
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -35,16 +18,12 @@ use roster::domain::profile::SelfServiceField;
 use roster::plan::{Deleting, GroupPlan, Plan};
 use roster::store::Store;
 use roster::store::sql::SqlStore;
+use roster_test_support::cluster::{Setup, TestCluster};
+use roster_test_support::plans;
 use serde_json::Value;
-use support::postgres::supervise;
 use tempfile::TempDir;
 
-/// The control plane has the admission policies of `deploy/policies`.
-const WITH_POLICIES: bool = true;
-
-/// The control plane has neither a namespace controller nor a garbage collector: what is deleted
-/// stays `Terminating`.
-const WITH_CONTROLLERS: bool = false;
+static CLUSTER: TestCluster = TestCluster::new(Setup { policies: true, controllers: false });
 
 /// A store in a file, with the people of `acme` in it.
 struct Place {

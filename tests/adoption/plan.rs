@@ -6,7 +6,9 @@ use roster::plan::{AccountChange, Plan};
 use roster::store::Store;
 use serde_json::{Value, json};
 
-use crate::{Place, plans};
+use roster_test_support::plans;
+
+use crate::Place;
 
 /// A manifest of a `User` with these fields beside its email and name.
 fn user(name: &str, fields: &Value) -> Value {

@@ -8,12 +8,13 @@ use futures::StreamExt;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 use roster::api::User;
+use roster_test_support::chaos::end::{each, rows, versions};
+use roster_test_support::cluster::replica::Replica;
+use roster_test_support::cluster::{Organization, domain, passed, run, user, within};
+use roster_test_support::postgres::Database;
+use roster_test_support::rng::number_from;
 
-use crate::end::{each, rows, versions};
-use crate::replica::Replica;
-use crate::rng::number_from;
-use crate::server::Database;
-use crate::support::{Organization, domain, passed, run, user, within};
+use crate::CLUSTER;
 
 /// How many users there are unless `ROSTER_MANY` says something else.
 const MANY: u64 = 500;
@@ -58,8 +59,10 @@ fn ready(organization: &Organization) -> u64 {
         let is_current =
             status.is_some_and(|status| status.observed_generation == user.metadata.generation);
         let value = serde_json::to_value(user).expect("an object is JSON");
-        ready +=
-            u64::from(is_current && crate::support::condition(&value, "Ready")["status"] == "True");
+        ready += u64::from(
+            is_current
+                && roster_test_support::cluster::condition(&value, "Ready")["status"] == "True",
+        );
     }));
     ready
 }
@@ -81,7 +84,7 @@ fn comparison(replica: &Replica, soon: Duration) -> Option<Duration> {
 #[test]
 fn a_start_and_comparisons_that_find_everything_as_it_should_be_write_nothing() {
     let many = number_from("ROSTER_MANY").unwrap_or(MANY);
-    let (organization, database) = (Organization::new(), run(Database::new()));
+    let (organization, database) = (CLUSTER.organization(), run(Database::new()));
     passed(organization.admin().create(&domain("acme.example")));
     // The months before the first life are closed at the first start after it, once and for all.
     let mut first = Replica::start(&organization, &database.url(), &[]);

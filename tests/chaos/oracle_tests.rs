@@ -5,20 +5,14 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use roster::store::claims::{Claim, CommitPosition};
 use roster::store::sql::SqlStore;
+use roster_test_support::chaos::content::Content;
+use roster_test_support::chaos::oracles::{self, Billable, Declared, Said};
+use roster_test_support::chaos::write_audit::Witness;
+use roster_test_support::cluster::run;
+use roster_test_support::plans::{commit, delete, done, find, people, put_group, switch, update};
+use roster_test_support::postgres::Database;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection};
-
-use crate::content::Content;
-use crate::oracles::{self, Billable, Declared, Said};
-use crate::server::Database;
-use crate::support::run;
-use crate::write_audit::Witness;
-
-#[path = "../support/src/plans.rs"]
-#[allow(dead_code, unused_imports, reason = "the plans are made for the tests of stores too")]
-mod plans;
-
-use self::plans::{commit, delete, done, find, people, put_group, switch, update};
 
 /// A store with a witness, in which alice lives, bob is disabled, and carol was deleted.
 struct Healthy(Database);

@@ -6,17 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use roster::store::sql::SqlStore;
+use roster_test_support::chaos::content::Content;
+use roster_test_support::chaos::driver::{Driver, Past};
+use roster_test_support::chaos::end::{billed, directory, months, read};
+use roster_test_support::chaos::faults::{OfDatabase, Schedule, strike};
+use roster_test_support::chaos::oracles::{self, Billable, Declared, Said};
+use roster_test_support::chaos::team::Team;
+use roster_test_support::chaos::write_audit::Witness;
+use roster_test_support::cluster::{PATIENCE, eventually, run, run_roster, within};
+use roster_test_support::postgres::{Database, Server};
+use roster_test_support::rng::{Dice, number_from, seed};
 
-use crate::content::Content;
-use crate::driver::{Driver, Past};
-use crate::end::{billed, directory, months, read};
-use crate::faults::{OfDatabase, Schedule, strike};
-use crate::oracles::{self, Billable, Declared, Said};
-use crate::rng::{Dice, number_from, seed};
-use crate::server::{Database, Server};
-use crate::support::{Organization, PATIENCE, eventually, run, run_roster, within};
-use crate::team::Team;
-use crate::write_audit::Witness;
+use crate::CLUSTER;
 
 /// How many operators share the store.
 const TEAMS: usize = 5;
@@ -95,9 +96,11 @@ fn whatever_happens_no_account_is_lost_doubled_or_billed_twice_and_nobody_writes
     );
 
     let database = witnessed();
-    let folder = Organization::new().file("directory");
+    let folder = CLUSTER.organization().file("directory");
     std::fs::create_dir_all(&folder).expect("the folder can be made");
-    let mut teams: Vec<Team> = (0..TEAMS).map(|_| Team::start(&database, &folder)).collect();
+    let mut teams: Vec<Team> = (0..TEAMS)
+        .map(|_| Team::of(CLUSTER.organization(), vec![], &database, (&folder, None)))
+        .collect();
     let mut drivers: Vec<Driver> = (0..)
         .zip(&teams)
         .map(|(number, team)| Driver::new(&team.organization, &database.url(), dice.split(number)))

@@ -1,12 +1,15 @@
 //! The main job: declared people become accounts, and what changes about them follows.
 
+use roster_test_support::cluster::{
+    Operator, Organization, With, condition, domain, group, passed, user,
+};
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Organization, With, condition, domain, group, passed, user};
+use crate::CLUSTER;
 
 /// An organization that lists acme.example, with its operator.
 fn organization() -> (Organization, Operator) {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     passed(organization.admin().create(&domain("acme.example")));
     let operator = Operator::start(&organization);
     (organization, operator)

@@ -1,13 +1,14 @@
 //! What can't be done: it says why and what to do, and goes on by itself once that is done.
 
-use serde_json::{Value, json};
-
-use crate::support::{
+use roster_test_support::cluster::{
     Operator, Organization, With, condition, domain, group, passed, refused, user,
 };
+use serde_json::{Value, json};
+
+use crate::CLUSTER;
 
 fn organization() -> (Organization, Operator) {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     passed(organization.admin().create(&domain("acme.example")));
     let operator = Operator::start(&organization);
     (organization, operator)
@@ -201,7 +202,8 @@ fn a_blank_or_unknown_field_is_refused_where_it_is_written() {
 #[test]
 fn a_customer_id_belongs_to_the_organization_whose_account_came_first() {
     let id = json!({"roster.rs/customer-id": "one-of-two"});
-    let (first, second) = (Organization::with_labels(&id), Organization::with_labels(&id));
+    let (first, second) =
+        (CLUSTER.organization_with_labels(&id), CLUSTER.organization_with_labels(&id));
     let operator = Operator::start_with(&first, &["--namespace", &second.name]);
     for organization in [&first, &second] {
         passed(organization.admin().create(&domain("acme.example")));

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use roster::api::schema::crds;
+use roster_test_support::cluster::{Operator, Organization, With, domain, group, passed, user};
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Organization, With, domain, group, passed, user};
+use crate::CLUSTER;
 
 /// Fields that change nothing yet, and why.
 const EXCEPTIONS: [(&str, &str); 1] = [(
@@ -82,7 +83,7 @@ fn whatever_leaf_of_a_spec_changes_somebody_can_tell() {
         "every leaf of the schemas has a change here, and nothing else"
     );
 
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let operator = Operator::start(&organization);
     passed(organization.admin().create(&domain("acme.example")));
     passed(organization.admin().create(&group("drivers")));

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use roster_test_support::cluster::{Organization, run};
 use serde_json::{Value, json};
 
-use crate::support::{Organization, run};
+use crate::CLUSTER;
 
 /// Applies the whole of `deploy`, and returns somebody to look at it.
 fn installed() -> Organization {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
     let applied = organization
         .kubectl(&["apply", "--namespace=", "-k", deploy.to_str().expect("a path in UTF-8")], "");
@@ -55,7 +56,7 @@ fn deploy_installs_an_operator_of_one_replica_that_pod_security_lets_in() {
 
 #[test]
 fn an_overlay_chooses_image_and_volume() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let overlay = organization.file("overlay");
     fs::create_dir(&overlay).expect("the folder can be made");
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
@@ -84,7 +85,7 @@ fn an_overlay_chooses_image_and_volume() {
 
 #[test]
 fn the_overlay_for_postgresql_has_two_replicas_that_pod_security_lets_in_and_no_volume() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/overlays/postgres");
     let apply = [
         "apply",
@@ -135,7 +136,7 @@ fn the_overlay_for_postgresql_has_two_replicas_that_pod_security_lets_in_and_no_
 
 #[test]
 fn the_operator_holds_leases_in_its_own_namespace_alone() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let may = |verb: &str, namespace: &str| {
         let namespace = format!("--namespace={namespace}");
         may(
@@ -166,7 +167,7 @@ fn may(organization: &Organization, verb: &str, resource: &str, requester: &[&st
 
 #[test]
 fn the_operator_has_the_rights_that_it_needs_and_no_others() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let may = |verb: &str, resource: &str| {
         may(&organization, verb, resource, &["--as=system:serviceaccount:roster-system:roster"])
     };
@@ -196,7 +197,7 @@ fn the_operator_has_the_rights_that_it_needs_and_no_others() {
 
 #[test]
 fn viewers_view_and_editors_edit_but_neither_releases() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let may = |group: &str, verb: &str, resource: &str| {
         may(&organization, verb, resource, &["--as=someone", &format!("--as-group={group}")])
     };
@@ -214,7 +215,7 @@ fn viewers_view_and_editors_edit_but_neither_releases() {
 
 #[test]
 fn every_policy_is_bound() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     for kind in ["validatingadmissionpolicy", "mutatingadmissionpolicy"] {
         let names = |list: &Value, pointer: &str| -> Vec<String> {
             let items = list["items"].as_array().expect("a list").iter();
@@ -307,7 +308,7 @@ fn policies(organization: &Organization) -> Vec<Value> {
 
 #[test]
 fn every_field_that_a_policy_reads_exists() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let schemas = schemas(&organization);
     let mut read = 0;
     for policy in policies(&organization) {
@@ -343,7 +344,7 @@ fn every_field_that_a_policy_reads_exists() {
 // Past these the API server refuses every request while the policy installs cleanly.
 #[test]
 fn no_policy_asks_the_authorizer_more_than_it_may() {
-    for policy in policies(&Organization::new()) {
+    for policy in policies(&CLUSTER.organization()) {
         let checks: Vec<_> = expressions(&policy["spec"])
             .iter()
             .map(|expression| expression.matches(".check(").count())
@@ -373,7 +374,7 @@ fn expressions(value: &Value) -> Vec<&str> {
 
 #[test]
 fn the_service_accounts_token_works() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let users = organization.operators_account().api::<roster::api::User>();
     assert!(
         run(users.list(&kube::api::ListParams::default()))
@@ -385,7 +386,7 @@ fn the_service_accounts_token_works() {
 
 #[test]
 fn directories_are_added_to_either_installation_and_what_lets_one_in_there_is_in_files() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
     for (base, volumes) in [
         ("", ["directories", "store", "tmp"]),

@@ -8,11 +8,12 @@ use futures::TryStreamExt;
 use kube::Api;
 use kube::runtime::watcher::{Config, Event, watcher};
 use roster::api::{ConditionType, User};
+use roster_test_support::cluster::{
+    Operator, Organization, With, domain, eventually, passed, run, user,
+};
 use serde_json::{Value, json};
 
-use crate::support::{
-    Operator, Organization, With, cluster_admin, domain, eventually, passed, run, user,
-};
+use crate::CLUSTER;
 
 const ORDERS: usize = 50;
 
@@ -42,7 +43,7 @@ fn is_ours(object: &&Value) -> bool {
 fn every_file_is_accepted_by_kubectl_and_everybody_in_it_gets_an_account() {
     let examples = examples();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").display().to_string();
-    let organization = Organization::named("acme");
+    let organization = CLUSTER.organization_named("acme");
     organization.kubectl(&["apply", "-f", &folder], "").expect_success();
     let operator = Operator::start(&organization);
     let users: Vec<&Value> = examples.iter().filter(|object| object["kind"] == "User").collect();
@@ -58,7 +59,7 @@ fn every_file_is_accepted_by_kubectl_and_everybody_in_it_gets_an_account() {
 
 #[test]
 fn fifty_random_orders_end_the_same_and_nobody_is_stalled_on_the_way() {
-    let organizations: Vec<Organization> = (0..ORDERS).map(|_| Organization::new()).collect();
+    let organizations: Vec<Organization> = (0..ORDERS).map(|_| CLUSTER.organization()).collect();
     let ours: BTreeSet<String> =
         organizations.iter().map(|organization| organization.name.clone()).collect();
     let stalled = watch_for_stalled(ours);
@@ -95,7 +96,7 @@ fn fifty_random_orders_end_the_same_and_nobody_is_stalled_on_the_way() {
 
 #[test]
 fn a_copy_is_a_manifest_that_kubectl_takes_as_it_is_but_for_the_charge() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let operator = Operator::start(&organization);
     passed(organization.admin().create(&domain("acme.example")));
     // What a reader of YAML takes for something else than a text, unless it is quoted.
@@ -231,7 +232,7 @@ fn end_state(organization: &Organization, accounts: &[Value]) -> String {
 fn watch_for_stalled(namespaces: BTreeSet<String>) -> Arc<Mutex<BTreeSet<String>>> {
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
     let notes = seen.clone();
-    let users: Api<User> = Api::all(cluster_admin().client());
+    let users: Api<User> = Api::all(CLUSTER.admin().client());
     run(async {
         tokio::spawn(watcher(users, Config::default()).try_for_each(move |event| {
             if let Event::Apply(user) | Event::InitApply(user) = event

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use roster_test_support::cluster::{Operator, Organization, domain, eventually, passed, user};
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Organization, domain, eventually, passed, user};
+use crate::CLUSTER;
 
 /// How many requests are made at once, where many are made.
 const AT_ONCE: usize = 8;
@@ -20,7 +21,7 @@ struct Neighbours {
 
 impl Neighbours {
     fn new() -> Self {
-        let (noisy, quiet) = (Organization::new(), Organization::new());
+        let (noisy, quiet) = (CLUSTER.organization(), CLUSTER.organization());
         let operator = Operator::start_with(&noisy, &["--namespace", &quiet.name]);
         for organization in [&noisy, &quiet] {
             passed(organization.admin().create(&domain("acme.example")));

@@ -1,9 +1,10 @@
 //! The finalizer is on every object, and stays until the operator or somebody with the right takes
 //! it off.
 
+use roster_test_support::cluster::{Organization, With, domain, group, passed, refused, user};
 use serde_json::{Value, json};
 
-use crate::support::{Organization, With, domain, group, passed, refused, user};
+use crate::CLUSTER;
 
 const FINALIZER: &str = "roster.rs/account";
 
@@ -39,7 +40,7 @@ fn taken_off() -> Value {
 
 #[test]
 fn every_kind_gets_the_finalizer_when_it_is_created() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     for object in of_every_kind() {
         assert_eq!(finalizers(&passed(organization.as_user("bob").create(&object))), [FINALIZER]);
     }
@@ -47,14 +48,14 @@ fn every_kind_gets_the_finalizer_when_it_is_created() {
 
 #[test]
 fn the_operators_own_groups_get_the_finalizer_too() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let created = passed(organization.operators_account().create(&group("users")));
     assert_eq!(finalizers(&created), [FINALIZER]);
 }
 
 #[test]
 fn the_finalizers_of_others_stay() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let created =
         organization.has(&user("alice").with("/metadata/finalizers", json!(["example.com/other"])));
     let mut all = finalizers(&created);
@@ -64,13 +65,14 @@ fn the_finalizers_of_others_stay() {
 
 #[test]
 fn a_null_for_the_finalizers_is_an_empty_list() {
-    let created = Organization::new().has(&user("alice").with("/metadata/finalizers", Value::Null));
+    let created =
+        CLUSTER.organization().has(&user("alice").with("/metadata/finalizers", Value::Null));
     assert_eq!(finalizers(&created), [FINALIZER]);
 }
 
 #[test]
 fn applying_an_object_does_not_own_the_finalizer() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     for _ in 0..2 {
         organization
             .kubectl(&["apply", "--server-side", "-f", "-"], &user("alice").to_string())
@@ -82,7 +84,7 @@ fn applying_an_object_does_not_own_the_finalizer() {
 
 #[test]
 fn replacing_an_object_without_the_finalizer_keeps_it() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     for object in of_every_kind() {
         let version = organization.has(&object)["metadata"]["resourceVersion"].clone();
         let replaced = passed(
@@ -94,7 +96,7 @@ fn replacing_an_object_without_the_finalizer_keeps_it() {
 
 #[test]
 fn taking_the_finalizer_off_puts_it_back() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     for object in of_every_kind() {
         organization.has(&object);
         let (kind, name) = kind_and_name(&object);
@@ -107,7 +109,7 @@ fn taking_the_finalizer_off_puts_it_back() {
 
 #[test]
 fn the_annotation_alone_releases_nothing() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     for object in of_every_kind() {
         organization.has(&object);
         let (kind, name) = kind_and_name(&object);
@@ -120,7 +122,7 @@ fn the_annotation_alone_releases_nothing() {
 
 #[test]
 fn the_verb_and_the_annotation_release_an_object() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let releaser = organization.as_member("carol", &["administrators", "releasers"]);
     for object in of_every_kind() {
         organization.has(&object);
@@ -135,7 +137,7 @@ fn the_verb_and_the_annotation_release_an_object() {
 
 #[test]
 fn the_operator_takes_the_finalizer_off() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     for object in of_every_kind() {
         held(&organization, &object);
         let (kind, name) = kind_and_name(&object);
@@ -146,7 +148,7 @@ fn the_operator_takes_the_finalizer_off() {
 
 #[test]
 fn the_operator_may_take_the_finalizer_off_at_any_time() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     for object in of_every_kind() {
         organization.has(&object);
         let (kind, name) = kind_and_name(&object);
@@ -157,7 +159,7 @@ fn the_operator_may_take_the_finalizer_off_at_any_time() {
 
 #[test]
 fn the_verb_is_asked_for_the_kind_in_question() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let releaser = organization.as_member("dave", &["administrators", "group-releasers"]);
     for object in of_every_kind() {
         organization.has(&object);
@@ -169,7 +171,7 @@ fn the_verb_is_asked_for_the_kind_in_question() {
 
 #[test]
 fn while_an_object_is_being_deleted_taking_its_finalizer_off_is_refused() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     for object in of_every_kind() {
         held(&organization, &object);
         let (kind, name) = kind_and_name(&object);
@@ -191,7 +193,7 @@ fn while_an_object_is_being_deleted_taking_its_finalizer_off_is_refused() {
 
 #[test]
 fn while_an_object_is_being_deleted_the_verb_and_the_annotation_release_it() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     for object in of_every_kind() {
         held(&organization, &object);
         let (kind, name) = kind_and_name(&object);
@@ -206,7 +208,7 @@ fn while_an_object_is_being_deleted_the_verb_and_the_annotation_release_it() {
 
 #[test]
 fn while_an_object_is_being_deleted_other_edits_pass() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     held(&organization, &user("alice"));
     let edited = organization.as_user("bob").patch(
         "User",

@@ -14,22 +14,12 @@ mod many;
 mod permissions;
 mod policies;
 mod schema;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the harness is made for the tests of everything else too"
-)]
-#[path = "../support/src/cluster/mod.rs"]
-mod support;
 mod tables;
 mod verbs;
 mod verbs_of_left_behind;
 mod verbs_one_by_one;
 mod warnings;
 
-/// The control plane has the admission policies of `deploy/policies`.
-const WITH_POLICIES: bool = true;
+use roster_test_support::cluster::{Setup, TestCluster};
 
-/// The control plane has neither a namespace controller nor a garbage collector: what is deleted
-/// stays `Terminating`.
-const WITH_CONTROLLERS: bool = false;
+static CLUSTER: TestCluster = TestCluster::new(Setup { policies: true, controllers: false });

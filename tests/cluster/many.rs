@@ -3,9 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use roster_test_support::cluster::{
+    Operator, Organization, With, domain, eventually, group, passed, user,
+};
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Organization, With, domain, eventually, group, passed, user};
+use crate::CLUSTER;
 
 const MANY: usize = 200;
 
@@ -33,7 +36,7 @@ fn all_counted(organization: &Organization) {
 
 #[test]
 fn two_hundred_users_cost_one_write_each_and_none_when_nothing_changed() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     passed(organization.admin().create(&domain("acme.example")));
     let mut operator = Operator::start(&organization);
     organization.until_ready("OrgEmailDomain", "acme.example");
@@ -110,7 +113,7 @@ fn two_hundred_users_cost_one_write_each_and_none_when_nothing_changed() {
 
 #[test]
 fn an_operator_that_is_killed_in_the_middle_loses_and_doubles_nobody() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     passed(organization.admin().create(&domain("acme.example")));
     let mut operator = Operator::start(&organization);
     std::thread::scope(|scope| {

@@ -4,16 +4,17 @@ use std::time::{Duration, Instant};
 
 use kube::api::{Api, ListParams, PostParams};
 use roster::api::User;
+use roster_test_support::cluster::{
+    Operator, Organization, With, condition, domain, eventually, group, passed, refused, run, user,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{
-    Operator, Organization, With, condition, domain, eventually, group, passed, refused, run, user,
-};
+use crate::CLUSTER;
 
 /// An organization that lists acme.example, with its operator.
 fn organization() -> (Organization, Operator) {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     passed(organization.admin().create(&domain("acme.example")));
     let operator = Operator::start(&organization);
     organization.until_ready("OrgEmailDomain", "acme.example");
@@ -265,7 +266,7 @@ fn the_last_administrator_stays_whatever_takes_them_away() {
 
 #[test]
 fn what_was_changed_in_the_store_by_nobody_who_may_is_put_back_and_said() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     passed(organization.admin().create(&domain("acme.example")));
     let operator = Operator::start_with(&organization, &["--resync", "2s"]);
     passed(organization.admin().create(&user("alice").with("/spec/profile/phone", "1")));
@@ -378,7 +379,7 @@ fn a_change_of_the_source_of_thousands_is_in_force_at_once_and_holds_nobody_up()
     let told = |permission: &'static str| {
         let told =
             || (how_many(&organization, |user| tells(user, permission)) > heirs).then_some(());
-        crate::support::within(patience, told)
+        roster_test_support::cluster::within(patience, told)
             .unwrap_or_else(|| panic!("not everybody was told {permission}"));
     };
     told("old");

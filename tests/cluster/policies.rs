@@ -1,10 +1,11 @@
 //! What the admission policies refuse, and what they let pass.
 
+use roster_test_support::cluster::{
+    Organization, With, domain, eventually, group, passed, refused, user,
+};
 use serde_json::{Value, json};
 
-use crate::support::{
-    Organization, With, cluster_admin, domain, eventually, group, passed, refused, user,
-};
+use crate::CLUSTER;
 
 fn with_account(user: Value) -> Value {
     user.with("/status/accountId", "0193a4b0-0000-7000-8000-000000000001")
@@ -21,7 +22,7 @@ const PROTECTED: &str = "ValidatingAdmissionPolicy 'protected.roster.rs' with bi
 
 #[test]
 fn a_protected_user_with_an_account_cannot_be_deleted() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&with_account(user("alice")));
     refused(organization.admin().delete("User", "alice"), PROTECTED);
     refused(organization.as_user("bob").delete("User", "alice"), PROTECTED);
@@ -30,21 +31,21 @@ fn a_protected_user_with_an_account_cannot_be_deleted() {
 
 #[test]
 fn a_user_whose_protection_is_off_can_be_deleted() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&with_account(user("alice").with("/spec/deletionProtection", "Disabled")));
     passed(organization.as_user("bob").delete("User", "alice"));
 }
 
 #[test]
 fn a_user_whose_account_is_retained_can_be_deleted() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&with_account(user("alice").with("/spec/deletionPolicy", "Retain")));
     passed(organization.as_user("bob").delete("User", "alice"));
 }
 
 #[test]
 fn a_protected_user_without_an_account_can_be_deleted() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&user("alice"));
     organization
         .has(&user("carol").with("/status/observedGeneration", 1).with("/status/state", "Pending"));
@@ -54,7 +55,7 @@ fn a_protected_user_without_an_account_can_be_deleted() {
 
 #[test]
 fn a_user_that_is_being_deleted_may_be_deleted_again() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&user("alice"));
     passed(organization.admin().delete("User", "alice"));
     let account = json!({"accountId": "0193a4b0-0000-7000-8000-000000000001", "heirs": 2});
@@ -64,7 +65,7 @@ fn a_user_that_is_being_deleted_may_be_deleted_again() {
 
 #[test]
 fn a_user_with_heirs_cannot_be_deleted() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization
         .has(&user("alice").with("/spec/deletionProtection", "Disabled").with("/status/heirs", 2));
     refused(
@@ -76,7 +77,7 @@ fn a_user_with_heirs_cannot_be_deleted() {
 
 #[test]
 fn a_group_with_members_cannot_be_deleted() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&group("drivers").with("/status/members", 3));
     refused(
         organization.as_user("bob").delete("UserGroup", "drivers"),
@@ -87,7 +88,7 @@ fn a_group_with_members_cannot_be_deleted() {
 
 #[test]
 fn a_domain_with_users_cannot_be_deleted() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&domain("acme.example").with("/status/users", 1));
     refused(
         organization.as_user("bob").delete("OrgEmailDomain", "acme.example"),
@@ -98,7 +99,7 @@ fn a_domain_with_users_cannot_be_deleted() {
 
 #[test]
 fn what_was_released_can_be_deleted_whatever_was_counted_last() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let admin = organization.admin();
     let released = json!({"roster.rs/release": "true"});
     for object in [
@@ -118,7 +119,7 @@ fn what_was_released_can_be_deleted_whatever_was_counted_last() {
 
 #[test]
 fn what_nobody_uses_can_be_deleted() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let bob = organization.as_user("bob");
     for (number, count) in [None, Some(0)].into_iter().enumerate() {
         let counted = |object: Value, field: &str| match count {
@@ -138,7 +139,7 @@ fn what_nobody_uses_can_be_deleted() {
 
 #[test]
 fn in_a_namespace_that_goes_away_nothing_is_in_use_but_protection_stays() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&with_account(user("alice")).with("/status/heirs", 2));
     organization
         .has(&user("carol").with("/spec/deletionProtection", "Disabled").with("/status/heirs", 2));
@@ -165,7 +166,7 @@ fn in_a_namespace_that_goes_away_nothing_is_in_use_but_protection_stays() {
 
 #[test]
 fn in_a_namespace_that_stays_the_namespace_controller_may_not_delete_who_is_protected() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&with_account(user("alice")));
     for controller in NAMESPACE_CONTROLLER {
         refused(
@@ -177,7 +178,7 @@ fn in_a_namespace_that_stays_the_namespace_controller_may_not_delete_who_is_prot
 
 #[test]
 fn status_is_written_by_the_operator_only() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let objects = [user("alice"), group("drivers"), domain("acme.example")];
     for object in objects {
         organization.has(&object);
@@ -205,7 +206,7 @@ fn status_is_written_by_the_operator_only() {
 
 #[test]
 fn the_operator_may_not_create_or_delete_people() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let operator = organization.operators_account();
     refused(operator.create(&user("alice")), "cannot create resource \"users\"");
     organization.has(&user("alice"));
@@ -214,7 +215,7 @@ fn the_operator_may_not_create_or_delete_people() {
 }
 
 fn customer(id: &str) -> Organization {
-    Organization::with_labels(&json!({"roster.rs/customer-id": id}))
+    CLUSTER.organization_with_labels(&json!({"roster.rs/customer-id": id}))
 }
 
 fn label(name: &str, value: Option<&str>) -> Value {
@@ -275,7 +276,7 @@ fn a_namespace_on_its_way_out_may_be_deleted_again() {
 
 #[test]
 fn other_namespaces_can_be_deleted() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     passed(organization.admin().delete("Namespace", &organization.name));
 }
 
@@ -333,7 +334,7 @@ fn a_mistaken_customer_id_can_be_corrected_once_it_is_unlocked() {
 
 #[test]
 fn a_namespace_may_get_its_customer_id_later() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let (admin, name) = (organization.admin().dry_run(), &organization.name);
     passed(admin.patch("Namespace", name, &label("roster.rs/customer-id", Some("late"))));
     refused(
@@ -345,7 +346,7 @@ fn a_namespace_may_get_its_customer_id_later() {
 #[test]
 fn a_customer_id_is_a_dns_label() {
     let create = |id: &str| {
-        cluster_admin().dry_run().create(&json!({
+        CLUSTER.admin().dry_run().create(&json!({
             "apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": "a-customer", "labels": {"roster.rs/customer-id": id}},
         }))

@@ -2,14 +2,15 @@
 
 use std::sync::LazyLock;
 
+use roster_test_support::cluster::{Requester, With, domain, group, passed, refused, user};
 use serde_json::{Value, json};
 
-use crate::support::{Organization, Requester, With, domain, group, passed, refused, user};
+use crate::CLUSTER;
 
 /// Somebody whose requests are checked and leave nothing behind.
 fn somebody() -> &'static Requester {
     static SOMEBODY: LazyLock<Requester> =
-        LazyLock::new(|| Organization::new().as_user("bob").dry_run());
+        LazyLock::new(|| CLUSTER.organization().as_user("bob").dry_run());
     &SOMEBODY
 }
 
@@ -48,7 +49,7 @@ fn check_domain(value: impl Into<Value>, text: &str) {
 /// A merge patch of an existing User's spec is refused.
 #[track_caller]
 fn check_edit(before: &Value, patch: &Value, text: &str) {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(before);
     refused(organization.as_user("bob").patch("User", "alice", &json!({"spec": patch})), text);
 }
@@ -153,7 +154,7 @@ fn a_text_of_which_nobody_sees_anything_is_none() {
 
 #[test]
 fn a_text_from_before_the_rule_stays_through_edits_elsewhere() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let admin = organization.admin();
     let before = organization
         .has(&user("alice"))
@@ -172,13 +173,9 @@ fn a_text_from_before_the_rule_stays_through_edits_elsewhere() {
     passed(admin.patch("User", "alice", &json!({"spec": {"role": "Dispatcher"}})));
 }
 
-#[path = "../support/src/corpus.rs"]
-#[allow(dead_code, reason = "the schema says less of a refusal")]
-mod corpus;
-
 #[test]
 fn the_forms_of_the_real_world_are_judged_as_the_table_says() {
-    use corpus::{Verdict, forms};
+    use roster_test_support::corpus::{Verdict, forms};
     let mut wrong = vec![];
     for form in forms() {
         let pointer = match form.kind {
@@ -428,7 +425,7 @@ fn what_is_fixed_stays_fixed() {
 
 #[test]
 fn what_may_change_can_be_changed() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let copy = json!({"copyOf": {"name": "template"}, "username": "ally"});
     organization.has(&user("alice").with("/spec", copy));
     let bob = organization.as_user("bob");
@@ -447,7 +444,7 @@ fn the_administrators_group_always_has_full_control() {
     let text = "the group administrators always has full control: set spec.fullControl to true";
     refused(somebody().create(&group("administrators")), text);
     refused(somebody().create(&group("administrators").without("/spec")), text);
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&group("administrators").with("/spec/fullControl", true));
     let bob = organization.as_user("bob");
     refused(
@@ -577,7 +574,7 @@ fn the_largest_objects_pass() {
         "passwordSecretRef": {"name": long(253), "key": long(253), "confirmationKey": long(253)},
         "deletionProtection": "Disabled", "deletionPolicy": "Retain",
     });
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let bob = organization.as_user("bob");
     let name = long(253);
     let largest = user(&name).with("/spec", spec);
@@ -605,7 +602,7 @@ fn the_largest_objects_pass() {
 
 #[test]
 fn a_status_within_its_bounds_passes() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&user("alice"));
     let moment = "2026-11-22T03:00:00Z";
     let condition = |kind: String| {

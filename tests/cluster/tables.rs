@@ -1,8 +1,9 @@
 //! What people see in kubectl: tables, short names, selectors, explanations.
 
+use roster_test_support::cluster::{Organization, With, domain, group, passed, user};
 use serde_json::json;
 
-use crate::support::{Organization, With, domain, group, passed, user};
+use crate::CLUSTER;
 
 const MOMENT: &str = "2026-11-22T03:00:00Z";
 
@@ -14,7 +15,7 @@ fn condition(kind: &str, status: &str, reason: &str) -> serde_json::Value {
 }
 
 fn settled() -> Organization {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let conditions = [
         condition("Ready", "True", "Reconciled"),
         condition("LoginReady", "False", "AccountDisabled"),
@@ -147,7 +148,7 @@ fn users_are_sorted_by_email() {
 
 #[test]
 fn before_the_first_look_the_observed_generation_is_minus_one() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     for object in
         [user("alice"), group("drivers"), group("bare").without("/spec"), domain("acme.example")]
     {
@@ -159,14 +160,14 @@ fn before_the_first_look_the_observed_generation_is_minus_one() {
 #[test]
 fn a_misspelt_field_is_refused_by_kubectl() {
     let misspelt = user("alice").with("/spec/passwordRef", "alice-password");
-    let output = Organization::new().kubectl(&["create", "-f", "-"], &misspelt.to_string());
+    let output = CLUSTER.organization().kubectl(&["create", "-f", "-"], &misspelt.to_string());
     assert!(!output.success);
     assert!(output.stderr.contains(r#"unknown field "spec.passwordRef""#), "{}", output.stderr);
 }
 
 #[track_caller]
 fn check_explained(field: &str, texts: &[&str]) {
-    let explained = Organization::new().kubectl(&["explain", field], "").expect_success();
+    let explained = CLUSTER.organization().kubectl(&["explain", field], "").expect_success();
     let explained = explained.split_whitespace().collect::<Vec<_>>().join(" ");
     for text in texts {
         assert!(explained.contains(text), "{field} doesn't say {text:?}:\n{explained}");

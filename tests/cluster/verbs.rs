@@ -7,12 +7,12 @@ use std::sync::LazyLock;
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::Api;
 use kube::api::PostParams;
+use roster_test_support::cluster::{
+    Organization, Refusal, Requester, With, domain, eventually, group, passed, run, user,
+};
 use serde_json::{Value, json};
 
-use crate::support::{
-    Organization, Refusal, Requester, With, cluster_admin, domain, eventually, group, passed, run,
-    user,
-};
+use crate::CLUSTER;
 
 /// One way of changing something, and who may go it.
 struct Row {
@@ -807,7 +807,7 @@ fn present(kind: &str, name: &str) -> Value {
 /// Returns the organization that all rows are about; their requests are dry runs.
 fn organization() -> &'static Organization {
     static ORGANIZATION: LazyLock<Organization> = LazyLock::new(|| {
-        let organization = Organization::new();
+        let organization = CLUSTER.organization();
         for object in [
             group("administrators").with("/spec/fullControl", true),
             group("users"),
@@ -874,10 +874,10 @@ pub(crate) fn bind(group: &str, namespace: Option<&str>, number: usize, rules: &
     let api = "rbac.authorization.k8s.io";
     let (version, name) = (format!("{api}/v1"), format!("verbs-{number}"));
     let role = json!({"apiVersion": version, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules});
-    passed(cluster_admin().create(&role));
+    passed(CLUSTER.admin().create(&role));
     let (kind, admin) = match namespace {
-        Some(namespace) => ("RoleBinding", Organization::named(namespace).admin()),
-        None => ("ClusterRoleBinding", cluster_admin()),
+        Some(namespace) => ("RoleBinding", CLUSTER.organization_named(namespace).admin()),
+        None => ("ClusterRoleBinding", CLUSTER.admin()),
     };
     passed(admin.create(&json!({
         "apiVersion": version, "kind": kind, "metadata": {"name": name},
@@ -894,7 +894,7 @@ pub(crate) fn may(groups: &[&str], namespace: &str, need: &str) -> bool {
         "group": "roster.rs", "resource": resource, "verb": verb, "name": name, "namespace": namespace,
     }}});
     let review: SubjectAccessReview = serde_json::from_value(review).expect("a review");
-    let answer = run(Api::all(cluster_admin().client()).create(&PostParams::default(), &review));
+    let answer = run(Api::all(CLUSTER.admin().client()).create(&PostParams::default(), &review));
     answer.expect("the authorizer answers").status.expect("it says so").allowed
 }
 

@@ -1,11 +1,12 @@
 //! Who may do what with an account that was left behind: everybody who was authorized for what they
 //! ask for, whatever the account has.
 
-use serde_json::{Value, json};
-
-use crate::support::{
+use roster_test_support::cluster::{
     Operator, Organization, Requester, With, domain, eventually, group, passed, refused, user,
 };
+use serde_json::{Value, json};
+
+use crate::CLUSTER;
 use crate::verbs::{bind, may};
 
 const OLD: &str = "nine wet lanterns over quartz";
@@ -55,7 +56,7 @@ struct LeftBehind {
 impl LeftBehind {
     #[track_caller]
     fn new(leave: fn(&Organization), others: &[Value]) -> Self {
-        let organization = Organization::new();
+        let organization = CLUSTER.organization();
         let admin = organization.admin();
         for object in
             [domain("acme.example"), secret("ceo", OLD), secret("new", NEW), secret("bad", "short")]

@@ -2,11 +2,10 @@
 //! organizations, namespaces on their way out, controllers, old objects, the largest ones, and the
 //! roles that are shipped.
 
+use roster_test_support::cluster::{Requester, With, eventually, group, passed, refused, user};
 use serde_json::{Value, json};
 
-use crate::support::{
-    Organization, Requester, With, cluster_admin, eventually, group, passed, refused, user,
-};
+use crate::CLUSTER;
 use crate::verbs::{bind, may};
 
 const OURS: &str = "roster.rs/account";
@@ -31,7 +30,7 @@ fn finalizers(all: &[&str]) -> Value {
 
 #[test]
 fn a_refusal_says_what_is_missing_and_who_has_it() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&alice());
     let refusal = organization
         .as_member("hans", &["helpdesk"])
@@ -48,7 +47,7 @@ fn a_refusal_says_what_is_missing_and_who_has_it() {
 
 #[test]
 fn a_user_whose_account_is_still_in_another_group_is_changed_by_who_administers_that_too() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(
         &user("boss")
             .with("/spec/deletionProtection", "Disabled")
@@ -66,7 +65,7 @@ fn a_user_whose_account_is_still_in_another_group_is_changed_by_who_administers_
 
 #[test]
 fn an_administrator_of_one_organization_is_none_of_another() {
-    let (one, other) = (Organization::new(), Organization::new());
+    let (one, other) = (CLUSTER.organization(), CLUSTER.organization());
     let api = "rbac.authorization.k8s.io";
     passed(one.admin().create(&json!({
         "apiVersion": format!("{api}/v1"), "kind": "RoleBinding", "metadata": {"name": "administrators"},
@@ -90,7 +89,7 @@ fn an_administrator_of_one_organization_is_none_of_another() {
 
 #[test]
 fn deleting_all_users_at_once_asks_for_the_group_of_each() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     for object in [alice(), user("bob")] {
         organization.has(&object);
     }
@@ -106,7 +105,7 @@ fn deleting_all_users_at_once_asks_for_the_group_of_each() {
 
 #[test]
 fn a_status_is_no_way_around_the_verbs() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&user("bob"));
     let admin = organization.admin();
     for patch in [
@@ -134,7 +133,7 @@ fn a_status_is_no_way_around_the_verbs() {
 
 #[test]
 fn the_operator_needs_no_verb() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&alice());
     let operator = organization.operators_account();
     passed(operator.create(&group("administrators").with("/spec/fullControl", true)));
@@ -148,7 +147,7 @@ fn the_operator_needs_no_verb() {
 
 #[test]
 fn in_a_namespace_that_goes_away_deleting_asks_for_no_verb_and_changing_does() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let others = json!(["example.com/other"]);
     for object in [
         alice(),
@@ -184,7 +183,7 @@ fn in_a_namespace_that_goes_away_deleting_asks_for_no_verb_and_changing_does() {
 
 #[test]
 fn in_a_namespace_that_stays_another_finalizer_is_taken_off_by_who_administers() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&user("bob").with("/metadata/finalizers", json!(["example.com/other"])));
     passed(organization.admin().delete("User", "bob"));
     refused(
@@ -200,7 +199,7 @@ fn in_a_namespace_that_stays_another_finalizer_is_taken_off_by_who_administers()
 
 #[test]
 fn controllers_of_the_control_plane_let_go_of_users_but_change_none() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "c0ffee00-0000-4000-8000-000000000000"});
     organization.has(
         &user("bob")
@@ -247,7 +246,7 @@ fn controllers_of_the_control_plane_let_go_of_users_but_change_none() {
 
 #[test]
 fn who_may_release_needs_no_other_verb_to_let_go_and_may_do_nothing_else() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&alice());
     passed(organization.admin().delete("User", "alice"));
     let releaser = organization.as_member("rita", &["editors", "releasers"]);
@@ -273,7 +272,7 @@ fn who_may_release_needs_no_other_verb_to_let_go_and_may_do_nothing_else() {
 
 #[test]
 fn what_was_stored_before_there_were_defaults_is_in_the_group_users() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let metadata = |name: &str| {
         json!({
             "name": name, "namespace": organization.name, "uid": format!("c0ffee00-0000-4000-8000-00000000000{}", name.len()),
@@ -372,7 +371,7 @@ fn changed(r: &Requester, kind: &str, name: &str, changes: &[(&str, Value)]) -> 
 
 #[test]
 fn the_largest_user_passes_all_policies_when_everything_that_needs_a_verb_changes() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let (bob, name) = (organization.as_user("bob"), long(253));
     let largest = largest_user(&name);
     passed(bob.dry_run().create(&largest.clone().with("/spec/chargeApproved", true)));
@@ -417,7 +416,7 @@ fn the_largest_user_passes_all_policies_when_everything_that_needs_a_verb_change
 
 #[test]
 fn the_largest_group_passes_all_policies_when_everything_that_needs_a_verb_changes() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let (bob, name) = (organization.as_user("bob"), long(253));
     let all = json!(["Name", "Address", "Phone", "Email", "Password", "TimeZone", "Notifications"]);
     let spec = json!({
@@ -450,7 +449,7 @@ fn the_largest_group_passes_all_policies_when_everything_that_needs_a_verb_chang
 
 #[test]
 fn the_largest_password_passes_all_policies() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     bind(
         "writers-of-secrets",
         None,
@@ -490,7 +489,7 @@ fn opaque(name: &str) -> Value {
 
 #[test]
 fn every_role_has_its_verbs_and_no_others() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let all = [
         "administer usergroups/users",
         "administer usergroups/administrators",
@@ -529,7 +528,8 @@ fn every_role_has_its_verbs_and_no_others() {
 #[test]
 fn whoever_views_edits_or_administers_a_namespace_does_so_with_its_people() {
     for role in ["view", "edit", "administrator"] {
-        let found = cluster_admin()
+        let found = CLUSTER
+            .admin()
             .get("ClusterRole", &format!("roster-{role}"))
             .expect("the role is there");
         let labels = found["metadata"]["labels"].as_object().expect("labels");
@@ -539,7 +539,8 @@ fn whoever_views_edits_or_administers_a_namespace_does_so_with_its_people() {
         assert_eq!(aggregated, [&format!("rbac.authorization.k8s.io/aggregate-to-{whole}")]);
     }
     for role in ["helpdesk", "billing-approver", "password-writer", "claim", "release"] {
-        let found = cluster_admin()
+        let found = CLUSTER
+            .admin()
             .get("ClusterRole", &format!("roster-{role}"))
             .expect("the role is there");
         assert!(

@@ -1,8 +1,9 @@
 //! What kubectl warns of: exactly the edits that people take for something else.
 
+use roster_test_support::cluster::{With, user};
 use serde_json::{Value, json};
 
-use crate::support::{Organization, With, user};
+use crate::CLUSTER;
 
 /// Returns the warnings that kubectl printed, without what comes before each.
 #[track_caller]
@@ -18,15 +19,16 @@ fn warnings(stderr: &str) -> Vec<&str> {
 
 #[track_caller]
 fn check_create(user: &Value, expected: &[&str]) {
-    let output =
-        Organization::new().kubectl(&["create", "--dry-run=server", "-f", "-"], &user.to_string());
+    let output = CLUSTER
+        .organization()
+        .kubectl(&["create", "--dry-run=server", "-f", "-"], &user.to_string());
     assert_eq!(warnings(&output.stderr), expected);
     output.expect_success();
 }
 
 #[track_caller]
 fn check_edit(before: &Value, patch: &Value, expected: &[&str]) {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(before);
     let patch = patch.to_string();
     let output = organization
@@ -37,7 +39,7 @@ fn check_edit(before: &Value, patch: &Value, expected: &[&str]) {
 
 #[track_caller]
 fn check_delete(user: &Value, expected: &[&str]) {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(user);
     let output = organization.kubectl(&["delete", "rusr", "alice", "--dry-run=server"], "");
     assert_eq!(warnings(&output.stderr), expected);
@@ -88,7 +90,8 @@ fn creating_a_user_before_the_charge_is_approved_says_that_no_account_follows() 
 #[test]
 fn creating_a_user_with_a_generated_name_warns_as_well() {
     let nameless = user("alice").without("/metadata/name").with("/metadata/generateName", "alice-");
-    let output = Organization::new()
+    let output = CLUSTER
+        .organization()
         .kubectl(&["create", "--dry-run=server", "-f", "-"], &nameless.to_string());
     let said = warnings(&output.stderr);
     assert!(said.len() == 1 && said[0].starts_with("an additional charge applies to "), "{said:?}");
@@ -186,7 +189,7 @@ fn every_other_edit_says_nothing() {
 
 #[test]
 fn a_user_that_is_being_deleted_is_not_warned_of() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     organization.has(&with_permissions());
     organization.admin().delete("User", "alice").expect("it has no account");
     let patch = r#"{"spec": {"permissions": null}}"#;

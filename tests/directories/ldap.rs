@@ -11,8 +11,6 @@ mod lists;
 mod observer;
 mod people;
 mod proxy;
-#[path = "../support/src/slapd.rs"]
-mod server;
 mod slow;
 mod strangers;
 
@@ -21,7 +19,7 @@ use std::sync::OnceLock;
 use roster::provisioning::{Directory, DirectoryError, Entry};
 
 use observer::Observer;
-use server::Server;
+use roster_test_support::slapd::Server;
 
 /// A server, roster's directory on it, and somebody who looks on.
 struct ClusterCache {

@@ -5,5 +5,3 @@
 
 mod ldap;
 mod scim;
-#[path = "../support/src/supervise.rs"]
-mod supervise;

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use roster::domain::account::AccountId;
 use roster::provisioning::DirectoryError;
+use roster_test_support::rng::Dice;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::oracles::Oracles;
-use crate::rng::Dice;
 
 /// How late a request is carried out at most, counted from when it was sent.
 const LATEST_ARRIVAL: Duration = Duration::from_secs(60);

@@ -14,26 +14,18 @@
 #![allow(clippy::print_stdout, reason = "how many histories were played is worth knowing")]
 
 mod client;
-#[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../support/src/fake_cluster.rs"]
-mod cluster;
 mod directory;
-#[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../support/src/flaky_store.rs"]
-mod flaky;
 mod oracles;
 mod player;
-#[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../support/src/rng.rs"]
-mod rng;
 mod steps;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use roster_test_support::rng::{self, Dice};
+
 use player::{Planted, Player};
-use rng::Dice;
 use steps::Step;
 
 const SEED: u64 = 11;

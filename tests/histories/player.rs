@@ -10,17 +10,17 @@ use roster::domain::password::PasswordCandidate;
 use roster::provisioning::queue::ProvisioningTask;
 use roster::provisioning::{DirectoryError, Entry, Provisioned};
 use roster::store::Store;
+use roster_test_support::fake_cluster::Cluster;
+use roster_test_support::flaky_store::FlakyStore;
+use roster_test_support::rng::Dice;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::client::{self, Manner};
-use crate::cluster::Cluster;
 use crate::directory::Shared;
-use crate::flaky::FlakyStore;
 use crate::oracles::Said;
-use crate::rng::Dice;
 use crate::steps::{Step, Wish};
 
 /// How long everything may take to come right once nothing fails any more: a request that is late,

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use roster_test_support::rng::Dice;
 use serde_json::{Value, json};
 
 use crate::directory::Trouble;
-use crate::rng::Dice;
 
 /// What a `User` asks for.
 #[derive(Clone, Debug)]

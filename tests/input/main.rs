@@ -2,17 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-#[path = "../support/src/corpus.rs"]
-mod corpus;
-
 use std::collections::BTreeMap;
 
-use corpus::{Form, Verdict, forms};
 use roster::domain::email::{Domain, Email};
 use roster::domain::organization::{CustomerId, LoginName};
 use roster::domain::password::{Password, PasswordContext};
 use roster::domain::text::{readable, to_ascii_letters};
 use roster::domain::time_zone;
+use roster_test_support::corpus::{Form, Verdict, forms};
 
 /// What the code makes of a form: what it is kept as, or why it is refused.
 fn judged(form: &Form) -> Result<String, String> {

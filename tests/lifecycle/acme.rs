@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use roster_test_support::cluster::proxy::Proxy;
+use roster_test_support::cluster::{Operator, Organization, Output, With, domain, passed, user};
+use roster_test_support::fake_directory::Directory;
 use serde_json::{Value, json};
 
-use crate::directory::Directory;
-use crate::proxy::Proxy;
-use crate::support::{Operator, Organization, Output, With, domain, passed, user};
+use crate::CLUSTER;
 
 /// A running organization.
 pub(crate) struct Acme {
@@ -21,7 +22,7 @@ impl Acme {
     /// proxy.
     #[track_caller]
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let organization = Organization::new();
+        let organization = CLUSTER.organization();
         passed(organization.admin().create(&domain("acme.example")));
         let directory = Directory::in_folder(organization.file("directory"));
         let proxy = Proxy::start(&organization);

@@ -1,9 +1,9 @@
 //! What somebody else changes in a directory.
 
+use roster_test_support::cluster::{With, eventually, passed, user};
 use serde_json::json;
 
 use crate::acme::Acme;
-use crate::support::{With, eventually, passed, user};
 
 #[test]
 fn what_somebody_else_changed_in_a_directory_is_put_back_and_said() {

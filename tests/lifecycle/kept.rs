@@ -1,10 +1,10 @@
 //! Accounts that are kept without a `User`, and who takes them over. What becomes of those that are
 //! deleted, protected or taken back under their own name is in `tests/cluster/accounts.rs`.
 
+use roster_test_support::cluster::{Organization, With, passed, refused, user};
 use serde_json::{Value, json};
 
 use crate::acme::{Acme, secret, user_with_password};
-use crate::support::{Organization, With, passed, refused, user};
 
 const PASSWORD: &str = "nine lorries leave at dawn";
 
@@ -86,7 +86,7 @@ fn an_account_that_is_kept_goes_to_another_user_by_adoption_with_the_verb_and_no
     );
     let adopts = heir.with("/spec/adopt", id.clone());
     let groups = ["helpdesk", "approvers", "role-givers", "adopters"];
-    crate::support::eventually("the rights are known", || {
+    roster_test_support::cluster::eventually("the rights are known", || {
         acme.organization.as_member("anna", &groups).dry_run().create(&adopts).is_ok().then_some(())
     });
     refused(

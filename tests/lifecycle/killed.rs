@@ -1,10 +1,10 @@
 //! The operator is killed at every step of every type of transaction, and the end is the same as if
 //! it hadn't been.
 
+use roster_test_support::cluster::{With, condition, eventually};
 use serde_json::{Value, json};
 
 use crate::acme::{Acme, secret, user_with_password};
-use crate::support::{With, condition, eventually};
 
 const OLD: &str = "nine lorries leave at dawn";
 const NEW: &str = "seven foxes guard the mill";

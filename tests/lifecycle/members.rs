@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use roster_test_support::cluster::{With, eventually, passed};
 use serde_json::{Value, json};
 
 use crate::acme::{Acme, secret, user_with_password};
-use crate::support::{With, eventually, passed};
 
 const DECLARED: &str = "nine lorries leave at dawn";
 const OWN: &str = "seven foxes guard the mill";

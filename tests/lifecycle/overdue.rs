@@ -1,10 +1,10 @@
 //! A directory that is silent: what is overdue says so, and what takes rights away doesn't wait for
 //! it.
 
+use roster_test_support::cluster::{condition, eventually};
 use serde_json::json;
 
 use crate::acme::{Acme, secret, user_with_password};
-use crate::support::{condition, eventually};
 
 const OLD: &str = "nine lorries leave at dawn";
 const NEW: &str = "seven foxes guard the mill";

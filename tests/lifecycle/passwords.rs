@@ -1,9 +1,9 @@
 //! Passwords come from Secrets of roster's type, and from nothing else.
 
+use roster_test_support::cluster::{With, condition, eventually, passed, user};
 use serde_json::{Value, json};
 
 use crate::acme::{Acme, secret, secret_of, user_with_password};
-use crate::support::{With, condition, eventually, passed, user};
 
 const FIRST: &str = "nine lorries leave at dawn";
 const SECOND: &str = "seven foxes guard the mill";

@@ -1,10 +1,10 @@
 //! A directory that refuses settled people: their statuses, one Event, one line in the log, a
 //! metric and the doctor say so.
 
+use roster_test_support::cluster::{condition, eventually, user};
 use serde_json::{Value, json};
 
 use crate::acme::Acme;
-use crate::support::{condition, eventually, user};
 
 const WORDS: &str = "it refuses the account: it is told to";
 

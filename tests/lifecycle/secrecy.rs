@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::fs;
 
+use roster_test_support::cluster::middlebox::{Fault, Middlebox, Scope};
+use roster_test_support::cluster::{Operator, Output, With, condition, domain, eventually, passed};
+use roster_test_support::needles::{Places, found as found_of};
 use serde_json::json;
 
+use crate::CLUSTER;
 use crate::acme::{Acme, secret, user_with_password};
-use crate::middlebox::{Fault, Middlebox, Scope};
-use crate::needles::{Places, found as found_of};
-use crate::support::{Operator, Organization, Output, With, condition, domain, eventually, passed};
 
 const SET: &str = "nine lorries & leave/at dawn?";
 const REJECTED: &str = "quartz/lantern & zebra?";
@@ -109,7 +110,7 @@ fn gathered(acme: &Acme, said: &Said, since: i64) -> (Places, Places) {
     ] {
         let what = format!("roster {}", arguments[0]);
         let output = if arguments[0] == "password-policy" {
-            crate::support::run_roster(&arguments, "")
+            roster_test_support::cluster::run_roster(&arguments, "")
         } else {
             operator.roster(&arguments, "")
         };
@@ -214,7 +215,7 @@ const PERSONAL: [&str; 4] = ["zenobia.quux", "acme.example", "Zenobia Q. Quux", 
 
 /// Has every answer spoilt in every way, and searches what the operator says at a level.
 fn check_spoilt_answers(level: &str, texts: &[&'static str]) {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let admin = organization.admin();
     passed(admin.create(&domain("acme.example")));
     passed(admin.create(&secret("zenobia", FIRST)));

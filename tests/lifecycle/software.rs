@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use ldap3::{LdapConnAsync, Scope, SearchEntry};
 use reqwest::Method;
+use roster_test_support::cluster::{
+    PATIENCE, With, condition, eventually, group, passed, run, user, within,
+};
+use roster_test_support::scim_server::ScimServer;
+use roster_test_support::slapd;
 use serde_json::{Value, json};
 
 use crate::acme::{Acme, secret, user_with_password};
 use crate::meter::{Fate, Meter};
-use crate::scim_server::ScimServer;
-use crate::slapd;
-use crate::support::{PATIENCE, With, condition, eventually, group, passed, run, user, within};
 
 const OLD: &str = "nine lorries leave at dawn";
 const NEW: &str = "seven foxes guard the mill";

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use roster_test_support::cluster::{With, group, passed, user, within};
 use serde_json::json;
 
 use crate::acme::{Acme, secret, user_with_password};
-use crate::support::{With, group, passed, user, within};
 
 const PASSWORD: &str = "nine lorries leave at dawn";
 

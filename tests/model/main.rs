@@ -32,16 +32,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "how many cases were played is worth knowing")]
 
-#[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../support/src/application.rs"]
-mod application;
-#[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../support/src/fake_cluster.rs"]
-mod cluster;
 mod organization;
-#[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../support/src/postgres.rs"]
-mod postgres;
 mod reference;
 mod steps;
 mod watched;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use roster_test_support::fake_cluster::Cluster;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use crate::cluster::Cluster;
 use crate::reference::{Account, Gives, Group, Law, Mode, Person, Source, Why, Words};
 use crate::steps::Step;
 use crate::watched::Watched;

@@ -20,11 +20,11 @@ use roster::store::{
     AccountKey, Administrator, CommitTime, Counts, GroupName, OrganizationRecord, Receipt, Refusal,
     Store, StoreError, UserName,
 };
+use roster_test_support::application::Application;
+use roster_test_support::postgres::Database;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
-use crate::application::Application;
-use crate::postgres::Database;
 use crate::reference::{Account, Choice, Copied, Event, Gives, Law, Source, Words};
 
 /// What the store and the cluster have in common: the law, the faults to come, and the first

@@ -1,10 +1,11 @@
 //! An organization with one of everything that hangs on something else.
 
-use serde_json::{Value, json};
-
-use crate::support::{
+use roster_test_support::cluster::{
     Operator, Organization, Requester, With, domain, eventually, group, passed, user,
 };
+use serde_json::{Value, json};
+
+use crate::CLUSTER;
 
 /// Who has an account, sources before their heirs. Ivan waits for what his Secret is for, or has
 /// one more.
@@ -21,7 +22,7 @@ impl Acme {
     /// Starts an organization where nobody is protected, and waits until everybody has an account.
     #[track_caller]
     pub(crate) fn new() -> Self {
-        Self::of(Organization::new())
+        Self::of(CLUSTER.organization())
     }
 
     /// Fills a namespace that was just created.

@@ -1,10 +1,11 @@
 //! A namespace that is deleted goes once nobody in it is protected or paused, and takes every
 //! account along.
 
+use roster_test_support::cluster::{passed, refused};
 use serde_json::{Value, json};
 
+use crate::CLUSTER;
 use crate::acme::{Acme, PEOPLE};
-use crate::support::{Organization, passed, refused};
 
 fn annotation(name: &str, value: Option<&str>) -> Value {
     json!({"metadata": {"annotations": {name: value}}})
@@ -34,7 +35,8 @@ fn until_alone(acme: &Acme, name: &str, reason: &str) -> Value {
 
 #[test]
 fn an_organization_goes_with_its_namespace_and_comes_back_with_new_accounts() {
-    let acme = Acme::of(Organization::with_labels(&json!({"roster.rs/customer-id": "acme-rail"})));
+    let acme =
+        Acme::of(CLUSTER.organization_with_labels(&json!({"roster.rs/customer-id": "acme-rail"})));
     let (admin, namespace) = (acme.organization.admin(), &acme.organization.name);
     let before = acme.account_ids();
     refused(

@@ -4,21 +4,10 @@
 //! They have a control plane of their own: beside them no namespace stays `Terminating`, as the
 //! tests of the policies need.
 
-#[path = "../support/src/cluster/mod.rs"]
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the harness is made for the tests of everything else too"
-)]
-mod support;
-
 mod acme;
 mod deletion;
 mod owners;
 
-/// The control plane has the admission policies of `deploy/policies`.
-const WITH_POLICIES: bool = true;
+use roster_test_support::cluster::{Setup, TestCluster};
 
-/// The control plane has a namespace controller and a garbage collector, each with its own service
-/// account.
-const WITH_CONTROLLERS: bool = true;
+static CLUSTER: TestCluster = TestCluster::new(Setup { policies: true, controllers: true });

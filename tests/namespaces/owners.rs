@@ -1,15 +1,18 @@
 //! What the garbage collector may do to a `User` that has an owner, or is one.
 
+use roster_test_support::cluster::{
+    Operator, Organization, condition, domain, eventually, passed, user,
+};
 use serde_json::{Value, json};
 
+use crate::CLUSTER;
 use crate::acme::{owned_by, unprotected};
-use crate::support::{Operator, Organization, condition, domain, eventually, passed, user};
 
 const GARBAGE_COLLECTOR: &str = "system:serviceaccount:kube-system:generic-garbage-collector";
 
 /// An organization that lists acme.example, with its operator.
 fn organization() -> (Organization, Operator) {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     passed(organization.admin().create(&domain("acme.example")));
     let operator = Operator::start(&organization);
     (organization, operator)

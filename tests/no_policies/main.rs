@@ -1,29 +1,17 @@
 //! What holds on a cluster that has none of the admission policies.
 
 mod recovery;
-#[path = "../support/src/cluster/mod.rs"]
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the harness is made for the tests of a complete cluster"
-)]
-mod support;
 
 use roster::controller::policies::POLICIES;
+use roster_test_support::cluster::{Operator, With, domain, passed, user};
+use roster_test_support::cluster::{Setup, TestCluster};
 use serde_json::json;
 
-use support::{Operator, Organization, With, domain, passed, user};
-
-/// The control plane has the CRDs and the operator's rights only.
-const WITH_POLICIES: bool = false;
-
-/// The control plane has neither a namespace controller nor a garbage collector: what is deleted
-/// stays `Terminating`.
-const WITH_CONTROLLERS: bool = false;
+static CLUSTER: TestCluster = TestCluster::new(Setup { policies: false, controllers: false });
 
 #[test]
 fn the_operator_says_which_policies_are_missing_and_puts_the_finalizers_on_itself() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let operator = Operator::start(&organization);
     let log = operator.log();
     for policy in POLICIES {
@@ -46,7 +34,7 @@ fn the_operator_says_which_policies_are_missing_and_puts_the_finalizers_on_itsel
 
 #[test]
 fn a_protected_user_is_held_by_the_finalizer_and_goes_once_it_may() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let operator = Operator::start(&organization);
     passed(organization.admin().create(&domain("acme.example")));
     let protected = user("alice").with("/spec/deletionProtection", "Enabled");

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 use roster::controller::policies::POLICIES;
+use roster_test_support::cluster::{Operator, Organization, condition, domain, passed, user};
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Organization, condition, domain, passed, user};
+use crate::CLUSTER;
 
 /// An organization with an operator, and these users, each with an account.
 fn with_users(names: &[&str]) -> (Organization, Operator) {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let operator = Operator::start(&organization);
     passed(organization.admin().create(&domain("acme.example")));
     for name in names {

@@ -7,36 +7,20 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "what was declared in a round is the only trace of it")]
 
-#[path = "../support/src/cluster/replica.rs"]
-#[allow(dead_code, reason = "the harness is made for the tests of successions too")]
-mod replica;
-#[path = "../support/src/rng.rs"]
-#[allow(dead_code, reason = "other tests use other parts of it")]
-mod rng;
-#[path = "../support/src/cluster/mod.rs"]
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the harness is made for the tests of everything else too"
-)]
-mod support;
-
 mod people;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use roster_test_support::cluster::replica::Replica;
+use roster_test_support::cluster::{Organization, run, within};
+use roster_test_support::cluster::{Setup, TestCluster};
+use roster_test_support::postgres::Database;
+use roster_test_support::rng::{Dice, number_from, seed};
+
 use people::People;
-use replica::Replica;
-use rng::{Dice, number_from, seed};
-use support::postgres::Database;
-use support::{Organization, run, within};
 
-/// The control plane has the CRDs and the operator's rights only.
-const WITH_POLICIES: bool = false;
-
-/// The control plane has neither a namespace controller nor a garbage collector.
-const WITH_CONTROLLERS: bool = false;
+static CLUSTER: TestCluster = TestCluster::new(Setup { policies: false, controllers: false });
 
 /// How often etcd is put back unless `ROSTER_ROUNDS` says something else.
 const ROUNDS: u64 = 2;
@@ -86,7 +70,7 @@ fn play(store: String, replicas: usize) {
     let (seed, rounds) = (seed(), number_from("ROSTER_ROUNDS").unwrap_or(ROUNDS));
     println!("ROSTER_ROUNDS={rounds} ROSTER_SEED={seed}");
     let mut dice = Dice::new(seed);
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let store = store.replace("FOLDER", &organization.file("").display().to_string());
     let mut operators = Operators::start(&organization, store.clone(), replicas);
     let mut people = People::found(&organization, &store);

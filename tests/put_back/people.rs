@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
-use crate::rng::Dice;
-use crate::support::{
+use roster_test_support::cluster::{
     Organization, Requester, With, condition, domain, group, passed, run_roster, user,
 };
+use roster_test_support::rng::Dice;
+use serde_json::{Value, json};
 
 const PEOPLE: [&str; 5] = ["ann", "ben", "cat", "dan", "eve"];
 const GRANTS: [&str; 3] = ["cases:read", "orders:read", "payroll:read"];

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use roster::store::Store;
 use roster::store::sql::SqlStore;
 use roster::store::sql::backup::backup;
+use roster_test_support::plans::{
+    self, account, at, commit, create_in, delete, done, full_content, put_domain,
+};
 use sqlx::Connection;
 
-use crate::plans::{self, account, at, commit, create_in, delete, done, full_content, put_domain};
 use crate::{Place, connect, content, execute};
 
 #[tokio::test]

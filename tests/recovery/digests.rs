@@ -4,8 +4,8 @@ use std::path::Path;
 
 use roster::store::sql::SqlStore;
 use roster::store::sql::backup::{DigestCheck, restore, verify};
+use roster_test_support::plans::{self, account, at, commit, create_in, full_content};
 
-use crate::plans::{self, account, at, commit, create_in, full_content};
 use crate::{Place, connect, content, execute, users};
 
 /// Backups with one flipped bit each.

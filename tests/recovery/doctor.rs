@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 use roster::clock::Clock;
 use roster::domain::billing::BillingTimeZone;
 use roster::store::Store;
+use roster_test_support::plans::{self, account, at, commit, create, delete};
 use serde_json::{Value, json};
 
-use crate::plans::{self, account, at, commit, create, delete};
 use crate::{Place, execute};
 
 /// Returns the offset of a clock that stands so many days after everything happened.

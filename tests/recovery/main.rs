@@ -7,12 +7,6 @@ mod digests;
 mod doctor;
 mod faults;
 mod interrupted;
-#[path = "../support/src/plans.rs"]
-#[allow(
-    dead_code,
-    reason = "the words that the stores' tests are told in; these tests need a few of them"
-)]
-mod plans;
 mod restores;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +14,7 @@ use std::process::{Command, Output};
 
 use roster::store::Store;
 use roster::store::sql::SqlStore;
+use roster_test_support::plans;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tempfile::TempDir;

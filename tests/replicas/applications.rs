@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use roster_test_support::application::Application;
+use roster_test_support::cluster::replica::Replica;
+use roster_test_support::cluster::{
+    Organization, With, condition, domain, eventually, passed, run, user,
+};
+use roster_test_support::postgres::Database;
 use serde_json::{Value, json};
 
-use crate::replica::Replica;
-use crate::support::application::Application;
-use crate::support::postgres::Database;
-use crate::support::{Organization, With, condition, domain, eventually, passed, run, user};
+use crate::CLUSTER;
 
 /// How long it may take until an edit is in force.
 const SOON: Duration = Duration::from_secs(3);
@@ -55,7 +58,7 @@ fn ready(organization: &Organization, name: &str) -> Value {
 #[test]
 fn an_application_that_locks_the_cases_holds_up_deletions_and_nothing_else() {
     let database = run(Database::new());
-    let (acme, bolt) = (Organization::new(), Organization::new());
+    let (acme, bolt) = (CLUSTER.organization(), CLUSTER.organization());
     let operator = Replica::start(&acme, &database.url(), &["--namespace", &bolt.name]);
     operator.until_it_works();
     for organization in [&acme, &bolt] {

@@ -2,13 +2,14 @@
 
 use std::process::Command;
 
+use roster_test_support::cluster::replica::Replica;
+use roster_test_support::cluster::wrong_clock::{DAY, WrongClock};
+use roster_test_support::cluster::{Organization, Output, eventually, run, run_roster};
+use roster_test_support::postgres::Database;
 use serde_json::{Value, json};
 
-use crate::replica::Replica;
+use crate::CLUSTER;
 use crate::serving::Serving;
-use crate::support::postgres::Database;
-use crate::support::{Organization, Output, eventually, run, run_roster};
-use crate::wrong_clock::{DAY, WrongClock};
 
 const DAYS: i64 = 40;
 
@@ -45,7 +46,7 @@ fn report(serving: &Serving, more: &[&str]) -> Value {
 /// Returns an organization in which alice was hired under a clock that is right, and whose operator
 /// was stopped.
 fn with_alice(store: impl FnOnce(&Organization) -> String) -> Serving {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let store = store(&organization);
     let serving = Serving::of(organization, store);
     let mut operator = Replica::start(&serving.organization, &serving.store, &[]);

@@ -1,14 +1,15 @@
 //! A store belongs to one cluster.
 
+use roster_test_support::cluster::replica::Replica;
+use roster_test_support::cluster::run;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use crate::replica::Replica;
-use crate::support::{Organization, run};
+use crate::CLUSTER;
 
 #[test]
 fn the_store_of_another_cluster_is_refused_until_it_is_accepted() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let file = organization.file("roster.db");
     let store = format!("sqlite://{}?mode=rwc", file.display());
     let mut operator = Replica::start(&organization, &store, &[]);

@@ -12,10 +12,11 @@ use roster::controller::leader_election::{
     LeaderElector, Leadership, LeadershipLost, LeaseTimings, Look, lease_name,
 };
 use roster::store::claims::CommitPosition;
+use roster_test_support::cluster::proxy::Proxy;
+use roster_test_support::cluster::{Organization, run};
 use serde_json::{Value, json};
 
-use crate::proxy::Proxy;
-use crate::support::{Organization, run};
+use crate::CLUSTER;
 
 /// A quicker rhythm than the usual one, in the same proportions; a Lease lasts whole seconds.
 const RHYTHM: LeaseTimings = LeaseTimings {
@@ -69,14 +70,14 @@ fn patch(organization: &Organization, patch: &Value) {
 /// Waits until the Lease was renewed once more.
 fn until_renewed(organization: &Organization) {
     let before = lease(organization)["spec"]["renewTime"].clone();
-    crate::support::eventually("it is renewed", || {
+    roster_test_support::cluster::eventually("it is renewed", || {
         (lease(organization)["spec"]["renewTime"] != before).then_some(())
     });
 }
 
 #[test]
 fn a_lease_says_who_works_where_and_one_that_is_let_go_of_is_taken_at_once() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let first = acquire(&elector(&organization, "first"));
     assert!(first.is_current());
     let held = lease(&organization);
@@ -108,7 +109,7 @@ fn a_lease_says_who_works_where_and_one_that_is_let_go_of_is_taken_at_once() {
 #[test]
 fn of_many_who_want_it_at_once_one_has_it_at_a_time() {
     const MANY: usize = 12;
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let (holders, times) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let rhythm = LeaseTimings { look: Duration::from_millis(10), ..RHYTHM };
     let electors: Vec<_> = (0..MANY)
@@ -140,7 +141,7 @@ fn of_many_who_want_it_at_once_one_has_it_at_a_time() {
 
 #[test]
 fn a_holder_that_vanished_is_replaced_when_its_time_is_over_and_not_before() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     drop(acquire(&elector(&organization, "first")));
     let begun = Instant::now();
     let second = acquire(&elector(&organization, "second"));
@@ -152,7 +153,7 @@ fn a_holder_that_vanished_is_replaced_when_its_time_is_over_and_not_before() {
 
 #[test]
 fn a_holder_that_is_cut_off_ends_before_another_begins() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let proxy = Proxy::start(&organization);
     let kubeconfig = Kubeconfig::read_from(proxy.kubeconfig(&organization)).unwrap();
     let admin =
@@ -201,7 +202,7 @@ fn a_holder_that_is_cut_off_ends_before_another_begins() {
 
 #[test]
 fn what_somebody_else_writes_on_a_lease_or_its_deletion_costs_nobody_their_place() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let leadership = acquire(&elector(&organization, "first"));
     patch(&organization, &json!({"metadata": {"labels": {"team": "acme"}}}));
     until_renewed(&organization);
@@ -212,7 +213,7 @@ fn what_somebody_else_writes_on_a_lease_or_its_deletion_costs_nobody_their_place
     );
     run(leases(&organization).delete(&name(&organization), &DeleteParams::default()))
         .expect("it is deleted");
-    let again = crate::support::eventually("there is a Lease again", || {
+    let again = roster_test_support::cluster::eventually("there is a Lease again", || {
         run(leases(&organization).get_opt(&name(&organization))).unwrap()
     });
     assert_eq!(again.spec.unwrap().holder_identity.as_deref(), Some("first"));
@@ -229,7 +230,7 @@ fn a_ghost_that_somebody_wrote_into_a_lease_keeps_nobody_away_for_longer_than_a_
         json!({"holderIdentity": "ghost", "leaseDurationSeconds": i32::MAX, "leaseTransitions": i32::MAX}),
         json!({"holderIdentity": "x".repeat(1 << 19), "leaseDurationSeconds": null, "renewTime": null, "acquireTime": null}),
     ] {
-        let organization = Organization::new();
+        let organization = CLUSTER.organization();
         let leadership = acquire(&elector(&organization, "first"));
         patch(&organization, &json!({"spec": ghost}));
         assert!(matches!(run(leadership.lost()), LeadershipLost::Taken(by) if by.len() < 300));
@@ -255,7 +256,7 @@ fn a_ghost_that_somebody_wrote_into_a_lease_keeps_nobody_away_for_longer_than_a_
 
 #[test]
 fn a_lease_that_is_filled_to_the_brim_is_taken_and_renewed_all_the_same() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     run(acquire(&elector(&organization, "first")).let_go());
     // The API server takes 256 KiB of annotations; this leaves no room for a longer name or number.
     let held = lease(&organization)["metadata"]["annotations"].clone();
@@ -273,7 +274,7 @@ fn a_lease_that_is_filled_to_the_brim_is_taken_and_renewed_all_the_same() {
     let next = acquire(&elector(&organization, "next"));
     next.progress().send_replace(CommitPosition { epoch: 7, commits: 1_000_000 });
     until_renewed(&organization);
-    crate::support::eventually("its progress is noted", || {
+    roster_test_support::cluster::eventually("its progress is noted", || {
         (lease(&organization)["metadata"]["annotations"]["roster.rs/commits"] == "1000000")
             .then_some(())
     });
@@ -282,18 +283,18 @@ fn a_lease_that_is_filled_to_the_brim_is_taken_and_renewed_all_the_same() {
 
 #[test]
 fn what_the_holder_knows_of_itself_takes_the_place_of_what_somebody_wrote() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let leadership = acquire(&elector(&organization, "first"));
     let annotations = || lease(&organization)["metadata"]["annotations"].clone();
     assert_eq!(annotations()["roster.rs/claimed-by"], Value::Null, "it has yet to claim the store");
     leadership.progress().send_replace(CommitPosition { epoch: 7, commits: 3 });
-    crate::support::eventually("its claim is noted", || {
+    roster_test_support::cluster::eventually("its claim is noted", || {
         (annotations()["roster.rs/claimed-by"] == "first").then_some(())
     });
     let absurd = json!({"roster.rs/epoch": i64::MAX.to_string(), "roster.rs/commits": "-1", "roster.rs/claimed-by": "ghost"});
     patch(&organization, &json!({"metadata": {"annotations": absurd}}));
     let own = ["7", "3", "first"];
-    crate::support::eventually("it is as it was", || {
+    roster_test_support::cluster::eventually("it is as it was", || {
         let noted = annotations();
         (["epoch", "commits", "claimed-by"].map(|name| noted[format!("roster.rs/{name}")].clone())
             == own)
@@ -316,7 +317,7 @@ fn a_lease_that_was_given_to_another_or_emptied_is_lost() {
     for (holder, expected) in
         [("second", LeadershipLost::Taken("second".to_owned())), ("", LeadershipLost::Emptied)]
     {
-        let organization = Organization::new();
+        let organization = CLUSTER.organization();
         let leadership = acquire(&elector(&organization, "first"));
         patch(&organization, &json!({"spec": {"holderIdentity": holder}}));
         let begun = Instant::now();
@@ -334,7 +335,7 @@ fn a_lease_that_was_given_to_another_or_emptied_is_lost() {
 
 #[test]
 fn a_request_whose_answer_got_lost_keeps_nobody_waiting() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     drop(acquire(&elector(&organization, "first")));
     let mut looks = 0;
     let again = run(elector(&organization, "first").acquire(|_| looks += 1));
@@ -344,8 +345,8 @@ fn a_request_whose_answer_got_lost_keeps_nobody_waiting() {
 
 #[test]
 fn whoever_can_not_reach_the_lease_waits_and_says_so() {
-    let organization = Organization::new();
-    let nowhere = Organization::named("no-such-namespace");
+    let organization = CLUSTER.organization();
+    let nowhere = CLUSTER.organization_named("no-such-namespace");
     let elector = elector_with(organization.admin().client(), &nowhere, "first");
     let mut heard = vec![];
     let waited = run(async {
@@ -357,7 +358,7 @@ fn whoever_can_not_reach_the_lease_waits_and_says_so() {
 
 #[test]
 fn the_operators_account_may_hold_leases_in_its_own_namespace_alone() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let operator = organization.operators_account().client();
     let namespaces = [organization.name.clone()].into();
     let at_home = LeaderElector::new(operator.clone(), "roster-system", &namespaces, "first")

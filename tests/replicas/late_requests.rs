@@ -8,14 +8,17 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use ldap3::LdapConnAsync;
+use roster_test_support::cluster::replica::Replica;
+use roster_test_support::cluster::{
+    Organization, condition, domain, eventually, group, passed, run, within,
+};
+use roster_test_support::postgres::Database;
+use roster_test_support::scim_server::ScimServer;
+use roster_test_support::slapd;
 use serde_json::{Value, json};
 
-use crate::replica::Replica;
-use crate::scim_server::ScimServer;
+use crate::CLUSTER;
 use crate::serving::{Serving, declared};
-use crate::slapd;
-use crate::support::postgres::Database;
-use crate::support::{Organization, condition, domain, eventually, group, passed, run, within};
 
 const PASSWORD: &str = "nine lorries leave at dawn";
 
@@ -56,7 +59,7 @@ fn binds(slapd: &slapd::Server, organization: &Organization) -> bool {
 #[test]
 fn who_was_replaced_while_slapd_was_down_lets_nobody_in_once_it_is_up_again() {
     let (database, slapd) = (run(Database::new()), slapd::Server::start());
-    let home = Serving::of(Organization::new(), database.url());
+    let home = Serving::of(CLUSTER.organization(), database.url());
     let start = |organization: &Organization, more: &[&str]| {
         Replica::start(
             organization,
@@ -231,7 +234,7 @@ fn is_active(server: &ScimServer) -> bool {
 /// It takes as long as the operator waits for what may still arrive: about a minute.
 #[test]
 fn what_a_killed_operator_sent_undoes_no_disable_that_its_successor_confirmed() {
-    let (organization, scim) = (Organization::new(), ScimServer::start());
+    let (organization, scim) = (CLUSTER.organization(), ScimServer::start());
     let gateway = Gateway::before(SocketAddr::from(([127, 0, 0, 1], scim.port())));
     let url =
         scim.address().replacen(&format!(":{}/", scim.port()), &format!(":{}/", gateway.port), 1);

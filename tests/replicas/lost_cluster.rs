@@ -1,11 +1,12 @@
 //! A cluster that lost its resources, and another one that takes its place on the same store.
 
+use roster_test_support::cluster::replica::Replica;
+use roster_test_support::cluster::{Organization, With, condition, eventually, passed, run, user};
+use roster_test_support::postgres::Database;
 use serde_json::{Value, json};
 
-use crate::replica::Replica;
+use crate::CLUSTER;
 use crate::serving::{Serving, declared};
-use crate::support::postgres::Database;
-use crate::support::{Organization, With, condition, eventually, passed, run, user};
 
 const PASSWORD: &str = "nine lorries leave at dawn";
 
@@ -49,8 +50,9 @@ fn elsewhere(serving: &Serving) -> Serving {
     let [home, away] = [cluster(&serving.organization), cluster(&organization)];
     assert_ne!(home, away);
     let mut moved = Serving::of(organization, serving.store.clone());
-    moved.directory =
-        crate::directory::Directory::in_folder(serving.organization.file("directory"));
+    moved.directory = roster_test_support::fake_directory::Directory::in_folder(
+        serving.organization.file("directory"),
+    );
     let mut refused = moved.begin_with(&[]);
     assert_eq!(refused.exit_code(), Some(2));
     let message = format!("(its kube-system has the uid {home}, this one's {away})");
@@ -132,7 +134,7 @@ fn moved_account(moved: &Serving, name: &str) -> String {
 fn another_cluster_takes_the_store_over_when_it_may_and_the_former_ones_operator_writes_nothing_more()
  {
     let database = run(Database::new());
-    let home = Serving::of(Organization::new(), database.url());
+    let home = Serving::of(CLUSTER.organization(), database.url());
     let mut former = home.begin();
     let before = at_home(&home);
     let moved = elsewhere(&home);
@@ -158,7 +160,7 @@ fn another_cluster_takes_the_store_over_when_it_may_and_the_former_ones_operator
 
 #[test]
 fn another_cluster_takes_over_a_store_in_a_file_once_the_former_ones_operator_is_gone() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let store = format!("sqlite://{}?mode=rwc", organization.file("roster.db").display());
     let home = Serving::of(organization, store);
     let mut former = home.begin();

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use roster_test_support::cluster::replica::Replica;
+use roster_test_support::cluster::{eventually, passed, run, run_roster};
+use roster_test_support::postgres::Database;
 use serde_json::{Value, json};
 
-use crate::replica::Replica;
+use crate::CLUSTER;
 use crate::serving::{Serving, declared, is_stalled};
-use crate::support::postgres::Database;
-use crate::support::{Organization, eventually, passed, run, run_roster};
 
 const FIRST: &str = "nine lorries leave at dawn";
 const SECOND: &str = "eleven ferries come at dusk";
@@ -132,7 +133,7 @@ fn all_comes_right(serving: &Serving, operator: &Replica, before: Before) {
 
 fn in_postgres() -> (Database, Serving) {
     let database = run(Database::new());
-    let serving = Serving::of(Organization::new(), database.url());
+    let serving = Serving::of(CLUSTER.organization(), database.url());
     (database, serving)
 }
 
@@ -223,7 +224,7 @@ fn a_store_that_was_put_back_while_nobody_worked_is_noticed_by_the_next_operator
 
 #[test]
 fn a_store_in_a_file_that_is_restored_comes_right_too() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let store = format!("sqlite://{}?mode=rwc", organization.file("roster.db").display());
     let copy = organization.file("copy.db").display().to_string();
     let serving = Serving::of(organization, store);

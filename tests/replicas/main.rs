@@ -7,19 +7,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-#[path = "../support/src/fake_directory.rs"]
-#[allow(dead_code, reason = "these tests need a few of its words")]
-mod directory;
-#[path = "../support/src/cluster/proxy.rs"]
-mod proxy;
-#[path = "../support/src/cluster/mod.rs"]
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the harness is made for the tests of everything else too"
-)]
-mod support;
-
 mod applications;
 mod clocks;
 mod clusters;
@@ -27,25 +14,10 @@ mod elections;
 mod late_requests;
 mod lost_cluster;
 mod lost_store;
-#[path = "../support/src/cluster/replica.rs"]
-mod replica;
-#[path = "../support/src/scim_server.rs"]
-#[allow(dead_code, reason = "it is made for the tests of directories too")]
-mod scim_server;
 mod serving;
-#[path = "../support/src/slapd.rs"]
-#[allow(dead_code, reason = "it is made for the tests of directories too")]
-mod slapd;
 mod sole;
 mod successions;
-#[path = "../support/src/cluster/wrong_clock.rs"]
-mod wrong_clock;
 
-use support::postgres::supervise;
+use roster_test_support::cluster::{Setup, TestCluster};
 
-/// The control plane has the CRDs and the operator's rights only.
-const WITH_POLICIES: bool = false;
-
-/// The control plane has neither a namespace controller nor a garbage collector: what is deleted
-/// stays `Terminating`.
-const WITH_CONTROLLERS: bool = false;
+static CLUSTER: TestCluster = TestCluster::new(Setup { policies: false, controllers: false });

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use roster::controller::leader_election::lease_name;
-use serde_json::{Value, json};
-
-use crate::directory::Directory;
-use crate::replica::Replica;
-use crate::support::application::Application;
-use crate::support::{
+use roster_test_support::application::Application;
+use roster_test_support::cluster::replica::Replica;
+use roster_test_support::cluster::{
     Organization, Output, With, condition, domain, eventually, group, passed, run, run_roster, user,
 };
+use roster_test_support::fake_directory::Directory;
+use serde_json::{Value, json};
 
 /// An organization whose operators work on one store and bring one directory up to it.
 pub(crate) struct Serving {

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use roster_test_support::cluster::replica::Replica;
+use roster_test_support::cluster::{Organization, domain, passed, run_roster, user};
 use serde_json::json;
 
-use crate::replica::Replica;
-use crate::support::{Organization, domain, passed, run_roster, user};
+use crate::CLUSTER;
 
 fn store(organization: &Organization) -> String {
     format!("sqlite://{}?mode=rwc", organization.file("roster.db").display())
@@ -13,7 +14,7 @@ fn store(organization: &Organization) -> String {
 
 #[test]
 fn a_second_operator_is_refused_and_told_who_the_first_is() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let first = Replica::start(&organization, &store(&organization), &[]);
     first.until_it_works();
     let mut second = Replica::start(&organization, &store(&organization), &[]);
@@ -29,10 +30,10 @@ fn a_second_operator_is_refused_and_told_who_the_first_is() {
 
 #[test]
 fn the_successor_of_an_operator_that_was_killed_starts_at_once_also_in_other_namespaces() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let mut first = Replica::start(&organization, &store(&organization), &[]);
     first.until_it_works();
-    let other = Organization::new();
+    let other = CLUSTER.organization();
     first.kill();
     let begun = Instant::now();
     let second =
@@ -43,7 +44,7 @@ fn the_successor_of_an_operator_that_was_killed_starts_at_once_also_in_other_nam
 
 #[test]
 fn an_operator_that_is_paused_keeps_others_out_and_goes_on_where_it_was() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let first = Replica::start(&organization, &store(&organization), &[]);
     first.until_it_works();
     first.signal("STOP");
@@ -56,7 +57,7 @@ fn an_operator_that_is_paused_keeps_others_out_and_goes_on_where_it_was() {
 
 #[test]
 fn an_operator_whose_store_is_not_at_its_place_any_more_ends_and_the_next_one_has_what_is_there() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let (file, away) = (organization.file("roster.db"), organization.file("away.db"));
     let start = || {
         let operator = Replica::start(&organization, &store(&organization), &[]);
@@ -92,7 +93,7 @@ fn an_operator_whose_store_is_not_at_its_place_any_more_ends_and_the_next_one_ha
 
 #[test]
 fn the_command_line_works_beside_an_operator_and_a_restore_does_not() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let mut operator = Replica::start(&organization, &store(&organization), &[]);
     passed(organization.admin().create(&domain("acme.example")));
     passed(organization.admin().create(&user("alice")));

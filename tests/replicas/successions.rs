@@ -3,14 +3,17 @@
 use std::time::{Duration, Instant};
 
 use roster::controller::leader_election::lease_name;
+use roster_test_support::cluster::proxy::Proxy;
+use roster_test_support::cluster::replica::Replica;
+use roster_test_support::cluster::{
+    Organization, domain, eventually, passed, run, run_roster, user,
+};
+use roster_test_support::postgres::{Database, Server};
 use serde_json::{Value, json};
 use sqlx::Connection;
 
-use crate::proxy::Proxy;
-use crate::replica::Replica;
+use crate::CLUSTER;
 use crate::serving::Serving;
-use crate::support::postgres::{Database, Server};
-use crate::support::{Organization, domain, eventually, passed, run, run_roster, user};
 
 /// How long may pass from the moment that the leader is gone to that at which another works.
 const TAKEOVER: Duration = Duration::from_secs(20);
@@ -77,7 +80,7 @@ fn accounts(store: &str) -> Vec<Value> {
 
 #[test]
 fn another_takes_over_from_a_leader_that_was_killed() {
-    let (organization, database) = (Organization::new(), run(Database::new()));
+    let (organization, database) = (CLUSTER.organization(), run(Database::new()));
     let (mut first, second) = replicas(&organization, &database.url());
     let killed = Instant::now();
     first.kill();
@@ -91,7 +94,7 @@ fn another_takes_over_from_a_leader_that_was_killed() {
 
 #[test]
 fn a_leader_that_is_told_to_stop_lets_the_other_in_at_once() {
-    let (organization, database) = (Organization::new(), run(Database::new()));
+    let (organization, database) = (CLUSTER.organization(), run(Database::new()));
     let (mut first, second) = replicas(&organization, &database.url());
     let told = Instant::now();
     first.signal("TERM");
@@ -105,7 +108,7 @@ fn a_leader_that_is_told_to_stop_lets_the_other_in_at_once() {
 
 #[test]
 fn a_replica_that_stands_by_ends_when_told_to_and_nobody_notices() {
-    let (organization, database) = (Organization::new(), run(Database::new()));
+    let (organization, database) = (CLUSTER.organization(), run(Database::new()));
     let (mut first, mut second) = replicas(&organization, &database.url());
     let before = content(&database);
     second.signal("TERM");
@@ -116,7 +119,7 @@ fn a_replica_that_stands_by_ends_when_told_to_and_nobody_notices() {
 
 #[test]
 fn a_leader_that_was_paused_ends_without_having_written_anything() {
-    let (organization, database) = (Organization::new(), run(Database::new()));
+    let (organization, database) = (CLUSTER.organization(), run(Database::new()));
     let (mut first, second) = replicas(&organization, &database.url());
     let paused = Instant::now();
     first.signal("STOP");
@@ -139,7 +142,7 @@ fn a_leader_that_was_paused_ends_without_having_written_anything() {
 #[test]
 fn a_leader_that_was_paused_in_the_middle_of_a_commit_keeps_nobody_waiting_and_its_commit_is_none()
 {
-    let (organization, database) = (Organization::new(), run(Database::new()));
+    let (organization, database) = (CLUSTER.organization(), run(Database::new()));
     let (mut first, second) = replicas(&organization, &database.url());
     let mut application = run(database.connect());
     let mut execute = |statement| {
@@ -172,7 +175,7 @@ fn a_leader_that_was_paused_in_the_middle_of_a_commit_keeps_nobody_waiting_and_i
 
 #[test]
 fn a_leader_whose_claim_another_has_is_refused_by_the_store_whatever_became_of_the_lease() {
-    let (organization, database) = (Organization::new(), run(Database::new()));
+    let (organization, database) = (CLUSTER.organization(), run(Database::new()));
     let (mut first, mut second) = replicas(&organization, &database.url());
     // The Lease stays with the first: only the store knows that somebody else has claimed it.
     second.kill();
@@ -195,7 +198,7 @@ fn a_leader_whose_claim_another_has_is_refused_by_the_store_whatever_became_of_t
 
 #[test]
 fn a_leader_that_is_cut_off_from_the_api_server_ends_and_the_other_takes_over() {
-    let (organization, database) = (Organization::new(), run(Database::new()));
+    let (organization, database) = (CLUSTER.organization(), run(Database::new()));
     let proxy = Proxy::start(&organization);
     let namespace = ["--namespace", organization.name.as_str()];
     let mut first = Replica::start_at(
@@ -219,7 +222,8 @@ fn a_leader_that_is_cut_off_from_the_api_server_ends_and_the_other_takes_over() 
 
 #[test]
 fn operators_of_different_namespaces_work_side_by_side() {
-    let (one, other, database) = (Organization::new(), Organization::new(), run(Database::new()));
+    let (one, other, database) =
+        (CLUSTER.organization(), CLUSTER.organization(), run(Database::new()));
     let (first, second) =
         (Replica::start(&one, &database.url(), &[]), Replica::start(&other, &database.url(), &[]));
     first.until_it_works();
@@ -236,7 +240,7 @@ fn operators_of_different_namespaces_work_side_by_side() {
 #[test]
 fn an_operator_whose_namespaces_changed_waits_ready_for_the_end_of_the_one_it_replaces() {
     let (organization, other, database) =
-        (Organization::new(), Organization::new(), run(Database::new()));
+        (CLUSTER.organization(), CLUSTER.organization(), run(Database::new()));
     let mut before = Replica::start(&organization, &database.url(), &[]);
     before.until_it_works();
     let after = Replica::start(&organization, &database.url(), &["--namespace", &other.name]);
@@ -252,7 +256,8 @@ fn an_operator_whose_namespaces_changed_waits_ready_for_the_end_of_the_one_it_re
 
 #[test]
 fn an_operator_with_other_directories_than_those_that_work_beside_it_is_refused() {
-    let (one, other, database) = (Organization::new(), Organization::new(), run(Database::new()));
+    let (one, other, database) =
+        (CLUSTER.organization(), CLUSTER.organization(), run(Database::new()));
     let directory = |name: &str| format!("rehearsal://{}?name={name}", one.file(name).display());
     let (ours, others) = (directory("ours"), directory("others"));
     let mut first = Replica::start(&one, &database.url(), &["--directory", &ours]);
@@ -283,7 +288,7 @@ fn an_operator_with_other_directories_than_those_that_work_beside_it_is_refused(
 #[test]
 fn one_that_is_gone_for_good_is_superseded_when_that_is_asked_for() {
     let (organization, other, database) =
-        (Organization::new(), Organization::new(), run(Database::new()));
+        (CLUSTER.organization(), CLUSTER.organization(), run(Database::new()));
     let mut before = Replica::start(&organization, &database.url(), &[]);
     before.until_it_works();
     before.kill();
@@ -297,7 +302,7 @@ fn one_that_is_gone_for_good_is_superseded_when_that_is_asked_for() {
 
 #[test]
 fn an_operator_waits_for_a_database_that_is_away_and_begins_when_it_comes() {
-    let organization = Organization::new();
+    let organization = CLUSTER.organization();
     let server = Server::start();
     let database = run(Database::on(&server));
     server.stop();
@@ -325,7 +330,7 @@ fn edit_lease(organization: &Organization, patch: &Value) {
 #[test]
 fn a_lease_that_somebody_edited_stops_no_operator_and_leaves_no_trace_in_the_store() {
     let database = run(Database::new());
-    let serving = Serving::of(Organization::new(), database.url());
+    let serving = Serving::of(CLUSTER.organization(), database.url());
     let organization = &serving.organization;
     let mut operator = Replica::start(organization, &database.url(), &[]);
     operator.until_it_works();
@@ -371,7 +376,7 @@ fn a_lease_that_somebody_edited_stops_no_operator_and_leaves_no_trace_in_the_sto
 
 #[test]
 fn a_store_that_took_an_absurd_epoch_over_works_again_with_the_next_start() {
-    let (organization, database) = (Organization::new(), run(Database::new()));
+    let (organization, database) = (CLUSTER.organization(), run(Database::new()));
     let mut operator = Replica::start(&organization, &database.url(), &[]);
     operator.until_it_works();
     operator.signal("TERM");

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use roster_test_support::cluster::run;
+use roster_test_support::postgres::Database;
+use roster_test_support::rng::Dice;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use crate::ledger::{Fault, Ledger};
-use crate::rng::Dice;
-use crate::server::Database;
-use crate::support::run;
 
 const RIGHTS: &str = "CREATE ROLE application LOGIN; GRANT USAGE ON SCHEMA public TO application; \
                       GRANT SELECT ON roster_accounts TO application; \

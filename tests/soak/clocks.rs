@@ -4,15 +4,17 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+use roster_test_support::application::Application;
+use roster_test_support::cluster::replica::Replica;
+use roster_test_support::cluster::wrong_clock::WrongClock;
+use roster_test_support::cluster::{
+    Organization, With, condition, domain, passed, run, run_roster, user,
+};
+use roster_test_support::rng::Dice;
 use serde_json::Value;
 
 use crate::ledger::{Fault, Ledger};
-use crate::replica::Replica;
-use crate::rng::Dice;
 use crate::rules;
-use crate::support::application::Application;
-use crate::support::{Organization, With, condition, domain, passed, run, run_roster, user};
-use crate::wrong_clock::WrongClock;
 
 /// An organization with a store of its own, for which one operator after the other works.
 pub(crate) struct Clocks<'a> {

@@ -4,17 +4,17 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use roster_test_support::chaos::driver::Past;
+use roster_test_support::chaos::faults::{OfDatabase, OfLeaders, strike};
+use roster_test_support::chaos::team::Team;
+use roster_test_support::cluster::Organization;
+use roster_test_support::cluster::middlebox::{self, Middlebox, Scope};
+use roster_test_support::postgres::Database;
+use roster_test_support::rng::Dice;
 use serde_json::json;
 
-use crate::driver::Past;
-use crate::faults::{OfDatabase, OfLeaders, strike};
 use crate::ledger::{Fault, Ledger, NOTICES};
-use crate::middlebox::{self, Middlebox, Scope};
 use crate::observer::Observer;
-use crate::rng::Dice;
-use crate::server::Database;
-use crate::support::Organization;
-use crate::team::Team;
 
 /// Waits for a time, but not past the end. Returns whether to go on.
 pub(crate) fn waits(stop: &AtomicBool, time: Duration) -> bool {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::support::within;
+use roster_test_support::cluster::within;
 
 /// How long anything may take in a run before it is complained of: operators come and go all the
 /// time.

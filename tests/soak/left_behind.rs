@@ -1,16 +1,16 @@
 //! Accounts that are left behind, and somebody with fewer rights who declares a `User` of their
 //! name.
 
+use roster_test_support::cluster::{
+    Organization, Requester, With, condition, domain, group, passed, run, user, within,
+};
+use roster_test_support::postgres::Database;
+use roster_test_support::rng::Dice;
 use serde_json::{Value, json};
 
 use crate::ledger::{Fault, Ledger, PATIENCE};
-use crate::rng::Dice;
 use crate::rules::Held;
 use crate::sampler::held;
-use crate::server::Database;
-use crate::support::{
-    Organization, Requester, With, condition, domain, group, passed, run, user, within,
-};
 
 /// What those have whose accounts are left behind.
 const PERMISSIONS: [&str; 2] = ["vault:close", "vault:open"];

@@ -35,46 +35,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stdout, reason = "what befell whom is the only trace of a run")]
 
-#[path = "../support/src/cluster/middlebox.rs"]
-#[allow(dead_code, reason = "another test counts what was spoilt")]
-mod middlebox;
-#[path = "../support/src/needles.rs"]
-mod needles;
-#[path = "../support/src/cluster/proxy.rs"]
-#[allow(dead_code, reason = "the harness is made for tests that mend the network too")]
-mod proxy;
-#[path = "../support/src/cluster/replica.rs"]
-#[allow(dead_code, reason = "the harness is made for the tests of successions too")]
-mod replica;
-#[path = "../support/src/cluster/mod.rs"]
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the harness is made for the tests of everything else too"
-)]
-mod support;
-#[path = "../support/src/cluster/wrong_clock.rs"]
-mod wrong_clock;
-
-#[path = "../support/src/chaos/content.rs"]
-mod content;
-#[path = "../support/src/chaos/driver.rs"]
-#[allow(dead_code, reason = "drivers are made for the rounds too")]
-mod driver;
-#[path = "../support/src/chaos/end.rs"]
-mod end;
-#[path = "../support/src/chaos/faults.rs"]
-#[allow(dead_code, reason = "the rounds draw their faults beforehand")]
-mod faults;
-#[path = "../support/src/chaos/oracles.rs"]
-mod oracles;
-#[path = "../support/src/rng.rs"]
-mod rng;
-#[path = "../support/src/chaos/team.rs"]
-mod team;
-#[path = "../support/src/chaos/write_audit.rs"]
-mod write_audit;
-
 mod applications;
 mod clocks;
 mod declarations;
@@ -92,10 +52,6 @@ mod rules;
 mod sampler;
 mod soak;
 
-use support::postgres as server;
+use roster_test_support::cluster::{Setup, TestCluster};
 
-/// The control plane has the admission policies of `deploy/policies`.
-const WITH_POLICIES: bool = true;
-
-/// The control plane has a namespace controller and a garbage collector.
-const WITH_CONTROLLERS: bool = true;
+static CLUSTER: TestCluster = TestCluster::new(Setup { policies: true, controllers: true });

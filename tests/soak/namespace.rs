@@ -3,14 +3,16 @@
 
 use std::collections::BTreeSet;
 
+use roster_test_support::cluster::{
+    Organization, Requester, With, condition, domain, group, passed, run, user,
+};
+use roster_test_support::postgres::Database;
+use roster_test_support::rng::Dice;
 use serde_json::json;
 
 use crate::ledger::{Fault, Ledger};
-use crate::rng::Dice;
 use crate::rules;
 use crate::sampler::held;
-use crate::server::Database;
-use crate::support::{Organization, Requester, With, condition, domain, group, passed, run, user};
 
 /// Whose account is left behind.
 pub(crate) const RELEASED: &str = "kept";

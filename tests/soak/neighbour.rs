@@ -1,12 +1,12 @@
 //! A neighbour that gives its operator much to do: big loops, groups with long lists of
 //! permissions, one Secret for many.
 
+use roster_test_support::chaos::driver::PASSWORDS;
+use roster_test_support::cluster::{Organization, Requester, With, domain, group, passed, user};
+use roster_test_support::rng::Dice;
 use serde_json::{Value, json};
 
-use crate::driver::PASSWORDS;
 use crate::ledger::{Fault, Ledger};
-use crate::rng::Dice;
-use crate::support::{Organization, Requester, With, domain, group, passed, user};
 
 const GROUPS: usize = 6;
 const SHARING: usize = 8;

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use roster_test_support::cluster::{Organization, With, group, passed, run, user};
+use roster_test_support::postgres::Database;
+use roster_test_support::rng::Dice;
 use serde_json::{Value, json};
 
 use crate::ledger::{Fault, Ledger};
-use crate::rng::Dice;
 use crate::sampler::held;
-use crate::server::Database;
-use crate::support::{Organization, With, group, passed, run, user};
 
 const PERSON: &str = "newton";
 const HEIR: &str = "protege";

@@ -8,14 +8,14 @@ use futures::StreamExt;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
+use roster_test_support::chaos::oracles::Said;
+use roster_test_support::cluster::{condition, run};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::declarations::Declarations;
 use crate::ledger::NOTICES;
-use crate::oracles::Said;
 use crate::rules;
-use crate::support::{condition, run};
 
 /// Everything that was seen.
 #[derive(Default)]
@@ -122,7 +122,7 @@ impl Observer {
             run(async { tasks.push(tokio::spawn(watch(api, kind, (namespaces, seen)))) });
         }
         drop(tasks);
-        crate::support::eventually("everything is listed", || {
+        roster_test_support::cluster::eventually("everything is listed", || {
             (self.seen().listed >= KINDS.len()).then_some(())
         });
     }

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use roster_test_support::chaos::driver::PASSWORDS;
+use roster_test_support::cluster::{With, group, user};
+use roster_test_support::{base64, needles};
 use serde_json::{Value, json};
 
 use crate::declarations::Declarations;
-use crate::driver::PASSWORDS;
 use crate::ledger::{Fault, Latency, Ledger, back_by, working};
 use crate::rules::{self, Held};
-use crate::support::{With, base64, group, user};
-use crate::{clocks, left_behind, needles};
+use crate::{clocks, left_behind};
 
 fn seconds(number: u64) -> Duration {
     Duration::from_secs(number)

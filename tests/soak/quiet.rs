@@ -6,14 +6,14 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use roster_test_support::chaos::driver::Past;
+use roster_test_support::cluster::{Organization, Requester, With, domain, passed, run, user};
+use roster_test_support::postgres::Database;
+use roster_test_support::rng::Dice;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
-use crate::driver::Past;
 use crate::ledger::{Fault, Ledger};
-use crate::rng::Dice;
-use crate::server::Database;
-use crate::support::{Organization, Requester, With, domain, passed, run, user};
 
 const PERSON: &str = "quentin";
 

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
+use roster_test_support::cluster::replica::Replica;
+use roster_test_support::cluster::{
+    Organization, Requester, With, condition, domain, eventually, passed, run_roster, user, within,
+};
 use serde_json::{Value, json};
 
 use crate::ledger::{Ledger, NOTICES};
-use crate::replica::Replica;
-use crate::support::{
-    Organization, Requester, With, condition, domain, eventually, passed, run_roster, user, within,
-};
 
 /// How long after it should have noticed that etcd was put back what follows from it may take.
 const FOLLOWS: Duration = Duration::from_secs(20);

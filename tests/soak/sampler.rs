@@ -4,16 +4,16 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use roster_test_support::chaos::team::Roll;
+use roster_test_support::cluster::replica::Pages;
+use roster_test_support::cluster::run;
+use roster_test_support::postgres::Database;
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, Row as _};
 
 use crate::ledger::{Ledger, back_by};
 use crate::observer::Observer;
-use crate::replica::Pages;
 use crate::rules::{self, BOUND, Held, LAG};
-use crate::server::Database;
-use crate::support::run;
-use crate::team::Roll;
 
 /// How often is looked.
 const EVERY: Duration = Duration::from_millis(300);

@@ -9,32 +9,33 @@ use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use roster::store::sql::SqlStore;
+use roster_test_support::chaos::content::Content;
+use roster_test_support::chaos::driver::{Driver, PASSWORDS, Past};
+use roster_test_support::chaos::end::{billed, directory, months, read, rows, versions};
+use roster_test_support::chaos::oracles::{self, Billable, Declared};
+use roster_test_support::chaos::team::Team;
+use roster_test_support::chaos::write_audit::Witness;
+use roster_test_support::cluster::middlebox::Middlebox;
+use roster_test_support::cluster::{Organization, eventually, run, run_roster, within};
+use roster_test_support::needles::{self, Places};
+use roster_test_support::postgres::{Database, Server};
+use roster_test_support::rng::{Dice, number_from, seed};
 use serde_json::{Value, json};
 
+use crate::CLUSTER;
 use crate::applications;
 use crate::clocks::Clocks;
-use crate::content::Content;
-use crate::driver::{Driver, PASSWORDS, Past};
-use crate::end::{billed, directory, months, read, rows, versions};
 use crate::lanes::{self, again};
 use crate::ledger::{Ledger, PATIENCE};
 use crate::left_behind::LeftBehind;
-use crate::middlebox::Middlebox;
 use crate::namespace::{Going, RELEASED};
-use crate::needles::{self, Places};
 use crate::neighbour::Neighbour;
 use crate::newer::Newer;
 use crate::observer::Observer;
-use crate::oracles::{self, Billable, Declared};
 use crate::quiet::Quiet;
 use crate::remembering::Remembering;
-use crate::rng::{Dice, number_from, seed};
 use crate::rules::{self, BOUND};
 use crate::sampler::{Sampler, Watched, held};
-use crate::server::{Database, Server};
-use crate::support::{Organization, eventually, run, run_roster, within};
-use crate::team::Team;
-use crate::write_audit::Witness;
 
 /// For how many seconds there are faults, unless `ROSTER_SOAK` says something else.
 const SECONDS: u64 = 30;
@@ -100,8 +101,8 @@ fn everything_at_once_leaves_nobody_with_more_or_less_than_is_declared() {
     println!("ROSTER_SOAK={seconds} ROSTER_SEED={seed}");
     let dice = Dice::new(seed);
     let database = witnessed();
-    let [first, second, clock, alone] = [(); 4].map(|()| Organization::new());
-    let [quiet, scene, going, neighbour] = [(); 4].map(|()| Organization::new());
+    let [first, second, clock, alone] = [(); 4].map(|()| CLUSTER.organization());
+    let [quiet, scene, going, neighbour] = [(); 4].map(|()| CLUSTER.organization());
     let names = |organizations: &[&Organization]| {
         organizations.iter().map(|one| one.name.clone()).collect::<Vec<_>>()
     };
@@ -125,8 +126,8 @@ fn everything_at_once_leaves_nobody_with_more_or_less_than_is_declared() {
     Newer::declare(&scene);
     Neighbour::declare(&neighbour, people);
 
-    let beside = [quiet, scene, going, neighbour].map(|one| Organization::named(&one.name));
-    let others = namespaces[1][1..].iter().map(|name| Organization::named(name)).collect();
+    let beside = [quiet, scene, going, neighbour].map(|one| CLUSTER.organization_named(&one.name));
+    let others = namespaces[1][1..].iter().map(|name| CLUSTER.organization_named(name)).collect();
     let [quiet, scene, going, neighbour] = beside;
     let others_of_the_second = Others { quiet, scene, going, neighbour };
     let middlebox = Arc::new(Middlebox::start(&first));
@@ -180,7 +181,7 @@ fn everything_at_once_leaves_nobody_with_more_or_less_than_is_declared() {
     neighbour.calm();
     run.judge(&mut teams, &mut drivers, &everybody, &others_of_the_second);
     let changes = drivers.iter().map(Driver::changes).sum();
-    let content = crate::support::run(read(&run.database));
+    let content = roster_test_support::cluster::run(read(&run.database));
     let witnessed = &content.witness;
     run.ledger.print(
         seconds,
@@ -268,7 +269,8 @@ impl Run {
                 }
             }
             if wanted("etcd") {
-                let (mut dice, organization) = (self.dice.split(3000), Organization::named(&name));
+                let (mut dice, organization) =
+                    (self.dice.split(3000), CLUSTER.organization_named(&name));
                 let half = self.seconds * 500;
                 let remembering = remembering.as_ref().expect("it was started");
                 lanes.push(scope.spawn(move || {
@@ -308,7 +310,7 @@ impl Run {
 
     /// Waits until everybody in a namespace that has no driver is Ready, and returns them.
     fn settled(&self, namespace: &str) -> Vec<Declared> {
-        let organization = Organization::named(namespace);
+        let organization = CLUSTER.organization_named(namespace);
         let list = || {
             let users =
                 run(organization.admin().api::<roster::api::User>().list(&Default::default()))
@@ -444,7 +446,7 @@ impl Run {
         let state = || {
             let mut state: BTreeMap<String, String> = BTreeMap::new();
             for name in namespaces {
-                let objects = versions(&Organization::named(name));
+                let objects = versions(&CLUSTER.organization_named(name));
                 state.extend(
                     objects
                         .into_iter()
@@ -508,7 +510,8 @@ fn named(mut object: Value) -> Value {
 }
 
 fn groups(namespace: &str) -> Vec<Value> {
-    let groups = run(Organization::named(namespace)
+    let groups = run(CLUSTER
+        .organization_named(namespace)
         .admin()
         .api::<roster::api::UserGroup>()
         .list(&Default::default()));

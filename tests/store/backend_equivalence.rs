@@ -25,11 +25,11 @@ use roster::plan::{
     GroupPlan, Listing, MemberPlan, Plan, Precondition, RehashPlan,
 };
 use roster::store::{AccountKey, Receipt, Refusal, Store, UserName};
-use uuid::Uuid;
-
-use crate::plans::{
+use roster_test_support::plans::{
     at, content, create_heir, from_secret, hash, inherited, organization, owner, permissions, plan,
 };
+use uuid::Uuid;
+
 use crate::view::agrees_with_the_definition;
 use crate::{Bench, Entry, InMemory, InPostgres, InSqlite};
 
@@ -351,7 +351,9 @@ impl<B: Bench> Trial<B> {
     /// which `l0` follows so many others.
     async fn new(bench: B, line: usize) -> Self {
         let mut plans: Vec<Plan> = NAMESPACES
-            .map(|namespace| crate::plans::put_domain_in(namespace, "d", "*.acme.example"))
+            .map(|namespace| {
+                roster_test_support::plans::put_domain_in(namespace, "d", "*.acme.example")
+            })
             .into();
         let mut accounts = vec![
             ("a".to_owned(), inherited("b")),
@@ -378,7 +380,7 @@ impl<B: Bench> Trial<B> {
             }
             plans.push(Plan::Account(plan));
         }
-        plans.push(crate::plans::put_self_service(
+        plans.push(roster_test_support::plans::put_self_service(
             "users",
             &[SelfServiceField::Phone, SelfServiceField::Email, SelfServiceField::Password],
         ));

@@ -11,14 +11,14 @@ use roster::plan::Plan;
 use roster::store::sql::SqlStore;
 use roster::store::sql::corrections::CorrectionError;
 use roster::store::{CommitTime, Receipt, Refusal, Store};
+use roster_test_support::plans::{
+    account, acme, cases_unassigned, commit, content, create, create_in, delete, done,
+    organization, put_domain, put_domain_in, recreate, switch,
+};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Connection, SqlSafeStr, SqliteConnection};
 
 use crate::contract::contract;
-use crate::plans::{
-    account, acme, cases_unassigned, commit, content, create, create_in, delete, done,
-    organization, put_domain, put_domain_in, recreate, switch,
-};
 use crate::{Bench, in_databases};
 
 fn time(text: &str) -> Timestamp {

@@ -5,14 +5,14 @@ use roster::plan::{ConfirmPlan, Plan};
 use roster::store::claims::{Claim, ClaimError, ClaimGrant, CommitPosition};
 use roster::store::sql::SqlStore;
 use roster::store::{Store, StoreError};
+use roster_test_support::application::Application;
+use roster_test_support::plans::{alice, at, put_domain, put_domain_in, revisions, update};
+use roster_test_support::postgres::Database;
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::Place;
-use crate::application::Application;
-use crate::plans::{alice, at, put_domain, put_domain_in, revisions, update};
-use crate::server::Database;
 
 /// A sentence about a store that several open by its address.
 macro_rules! claims {

@@ -6,12 +6,6 @@ use roster::domain::organization::LoginName;
 use roster::store::{AccountKey, CommitTime, Counts, OrganizationRecord, Receipt, Refusal, Store};
 
 use crate::Bench;
-use crate::plans::{
-    account, acme, addresses, alice, at, by_uid, cases_unassigned, commit, commit_at, content,
-    create, create_in, create_member, delete, done, drop_domain, drop_group, email, find,
-    full_content, have, moving, nobody_leaves, organization, people, presented, put_domain,
-    put_domain_in, put_group, record, recreate, refused, switch, update, with_id, with_login,
-};
 
 macro_rules! contract {
     ($(async fn $sentence:ident($bench:ident) $body:block)+) => {
@@ -39,6 +33,12 @@ macro_rules! contract {
 }
 
 pub(crate) use contract;
+use roster_test_support::plans::{
+    account, acme, addresses, alice, at, by_uid, cases_unassigned, commit, commit_at, content,
+    create, create_in, create_member, delete, done, drop_domain, drop_group, email, find,
+    full_content, have, moving, nobody_leaves, organization, people, presented, put_domain,
+    put_domain_in, put_group, record, recreate, refused, switch, update, with_id, with_login,
+};
 
 contract! {
     async fn a_created_account_is_found_as_its_receipt_says(bench) {
@@ -71,15 +71,15 @@ contract! {
         let alice = account(commit(store, create()).await);
         assert_eq!((alice.id, find(store, "alice").await), (of(1), Some(alice.clone())));
         assert_eq!(account(commit(store, create()).await), alice, "once more");
-        let bob = || with_id(crate::plans::create("bob", "bob@acme.example"), of(1));
+        let bob = || with_id(roster_test_support::plans::create("bob", "bob@acme.example"), of(1));
         refused(commit(store, bob()).await, Refusal::IdTaken);
         refused(commit(store, with_id(create_in(bolt(), "bob", content("bob@bolt.example")), of(1))).await, Refusal::IdTaken);
         cases_unassigned(commit(store, delete(&alice)).await, alice.id);
         refused(commit(store, bob()).await, Refusal::IdTaken);
         assert_eq!(find(store, "bob").await, None);
         let bob = account(commit(store, with_id(bob(), of(2))).await);
-        let carol = crate::plans::create("carol", "carol@acme.example");
-        let dave = with_id(crate::plans::create("dave", "dave@acme.example"), of(2));
+        let carol = roster_test_support::plans::create("carol", "carol@acme.example");
+        let dave = with_id(roster_test_support::plans::create("dave", "dave@acme.example"), of(2));
         let answers = store.commit(&[carol, dave], at(0)).await.unwrap();
         assert_eq!((answers[0].is_ok(), &answers[1]), (true, &Err(Refusal::IdTaken)), "among others");
         let known = store.known_ids(&[of(1), of(2), of(3)]).await.unwrap();
@@ -406,7 +406,7 @@ contract! {
         let groups = record(store, acme()).await.groups;
         assert_eq!(groups.len(), 1);
         assert!(groups["crew"].full_control);
-        assert_eq!(groups["crew"].permissions, crate::plans::permissions(&["a", "orders:read"]));
+        assert_eq!(groups["crew"].permissions, roster_test_support::plans::permissions(&["a", "orders:read"]));
     }
 
     async fn a_domain_is_listed_once_per_organization(bench) {

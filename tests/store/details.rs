@@ -7,14 +7,14 @@ use roster::domain::profile::{PostalAddress, Profile};
 use roster::domain::self_service::{Override, Overrides, ProfileChange};
 use roster::plan::Plan;
 use roster::store::{Receipt, Refusal, Store};
-
-use crate::Bench;
-use crate::contract::contract;
-use crate::plans::{
+use roster_test_support::plans::{
     account, acme, addresses, alice, at, by_member, cases_unassigned, commit, content, create,
     create_copy, create_in, delete, done, email, find, full_content, have, moving, organization,
     people, put_domain, put_domain_in, put_self_service, seeing, switch, update,
 };
+
+use crate::Bench;
+use crate::contract::contract;
 
 /// Creates alice in a group whose members may change these of their details.
 async fn member(store: &impl Store, details: &[SelfServiceField]) -> Account {
@@ -104,7 +104,7 @@ contract! {
         let store = bench.store();
         people(store, [("a", "a@eu.acme.example")]).await;
         account(commit(store, create_copy("x", "a@eu.acme.example")).await);
-        let counts = store.counts(&crate::plans::nobody_leaves(&["acme"])).await.unwrap();
+        let counts = store.counts(&roster_test_support::plans::nobody_leaves(&["acme"])).await.unwrap();
         assert_eq!(counts["acme"].email_domains, [("eu.acme.example".to_owned(), 2)].into());
         done(commit(store, put_domain("acme", "acme.example")).await);
         assert_eq!(commit(store, create_copy("y", "a@eu.acme.example")).await, Err(Refusal::DomainNotAllowed));

@@ -11,13 +11,13 @@ use roster::provisioning::Entry;
 use roster::store::Store;
 use roster::store::sql::SqlStore;
 use roster::store::sql::backup::{DigestCheck, backup, restore, verify};
+use roster_test_support::application::Application;
+use roster_test_support::postgres::Database;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 
 use crate::Place;
-use crate::application::Application;
-use crate::server::Database;
 
 const SQLITE: &str = include_str!("former/sqlite.sql");
 const POSTGRES: &str = include_str!("former/postgres.sql");
@@ -104,7 +104,7 @@ async fn former_profiles(application: &mut Application) -> BTreeMap<String, Prof
             &[],
         )
         .await;
-    let profile = |row: &crate::application::Row| Profile {
+    let profile = |row: &roster_test_support::application::Row| Profile {
         display_name: row.text(1).unwrap(),
         phone: row.text(2),
         address: row.text(3).map(|address| serde_json::from_str(&address).unwrap()),

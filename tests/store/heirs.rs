@@ -1,7 +1,7 @@
 //! That heirs follow costs little: a change of their source is in force for all of them at once.
 
-use crate::followed::{Followed, Shape, WrittenDown};
-use crate::sample::{ROUNDS, Sample};
+use roster_test_support::followed::{Followed, Shape, WrittenDown};
+use roster_test_support::sample::{ROUNDS, Sample};
 
 /// Prints both times (`cargo test -- --nocapture`); `make bench` measures more and bigger
 /// organizations.

@@ -5,13 +5,13 @@ use jiff::{SignedDuration, Timestamp};
 use roster::domain::account::{AccountId, TransactionKind};
 use roster::domain::login_attempts::LoginFailures;
 use roster::store::logins::Logins;
-
-use crate::contract::contract;
-use crate::plans::{
+use roster_test_support::plans::{
     account, alice, at, cases_unassigned, change_password, commit, create, delete, done,
     from_secret, password_by_member, put_domain, put_self_service, rehash, switch, update,
     with_password,
 };
+
+use crate::contract::contract;
 use crate::{Bench, in_databases};
 
 fn after(seconds: i64) -> Timestamp {

@@ -3,29 +3,16 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::print_stdout, reason = "how long things took is worth knowing")]
 
-#[path = "../support/src/application.rs"]
-mod application;
 mod backend_equivalence;
 mod billing;
 mod claims;
 mod contract;
 mod details;
-#[allow(dead_code, reason = "the benchmark uses more of it")]
-#[path = "../support/src/followed.rs"]
-mod followed;
 mod former;
 mod heirs;
 mod logins;
 mod permissions;
-#[path = "../support/src/plans.rs"]
-mod plans;
 mod postgres;
-#[allow(dead_code, reason = "the benchmark uses more of it")]
-#[path = "../support/src/sample.rs"]
-mod sample;
-#[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../support/src/postgres.rs"]
-mod server;
 mod sql;
 mod sqlite;
 mod transactions;
@@ -40,9 +27,6 @@ use roster::store::logins::Logins;
 use roster::store::memory::MemoryStore;
 use roster::store::sql::SqlStore;
 use tempfile::TempDir;
-
-use application::{Application, Row};
-use server::Database;
 
 /// A transaction in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,3 +219,5 @@ macro_rules! in_databases {
 }
 
 use in_databases;
+use roster_test_support::application::{Application, Row};
+use roster_test_support::postgres::Database;

@@ -4,15 +4,15 @@
 use roster::domain::account::{Account, LoginState, Revision, Source, TransactionKind};
 use roster::plan::Plan;
 use roster::store::{Receipt, Refusal, Store};
-
-use crate::Bench;
-use crate::contract::contract;
-use crate::plans::{
+use roster_test_support::plans::{
     account, acme, administrators, at, by_uid, cases_unassigned, cloned, commit, commit_at,
     content, create, create_heir, create_in, create_member, delete, done, drop_domain, drop_group,
     email, find, have, heirs, inherited, kept, lineage, making_keep, moving, organization, people,
     put_domain, put_domain_in, put_group, seeing, switch, update, while_all_leave_but, while_leave,
 };
+
+use crate::Bench;
+use crate::contract::contract;
 
 /// Creates accounts in `acme`, whose domain it lists, by name and source.
 async fn relatives<const N: usize>(
@@ -494,7 +494,7 @@ contract! {
         cases_unassigned(first.clone(), root.id);
         relatives(store, [("heir", inherited("root")), ("u", None)]).await;
         assert_eq!(commit(store, by_uid(gone, "anybody")).await, first);
-        have(&crate::plans::addresses(store).await, &[("heir", "heir@acme.example"), ("u", "u@acme.example")]);
+        have(&roster_test_support::plans::addresses(store).await, &[("heir", "heir@acme.example"), ("u", "u@acme.example")]);
     }
 }
 

@@ -16,18 +16,18 @@ use roster::store::claims::{Claim, CommitPosition};
 use roster::store::logins::Logins;
 use roster::store::sql::SqlStore;
 use roster::store::{Refusal, Store, StoreError};
+use roster_test_support::application::Application;
+use roster_test_support::plans::{
+    account, acme, alice, at, cases_unassigned, commit, content, create, create_in, delete, done,
+    email, find, full_content, organization, people, put_domain, put_domain_in, put_group, refused,
+    switch, update,
+};
+use roster_test_support::postgres::{Database, Server};
 use sha2::{Digest, Sha256};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgConnection, SqlSafeStr};
 use tempfile::TempDir;
 
-use crate::application::Application;
-use crate::plans::{
-    account, acme, alice, at, cases_unassigned, commit, content, create, create_in, delete, done,
-    email, find, full_content, organization, people, put_domain, put_domain_in, put_group, refused,
-    switch, update,
-};
-use crate::server::{Database, Server};
 use crate::{Bench, InPostgres};
 
 /// How long a store may take to say that its server is away.

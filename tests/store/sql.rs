@@ -8,13 +8,13 @@ use roster::domain::group::GroupContent;
 use roster::plan::Plan;
 use roster::store::sql::SqlStore;
 use roster::store::{Refusal, Store, StoreError};
-
-use crate::application::Application;
-use crate::plans::{
+use roster_test_support::application::Application;
+use roster_test_support::plans::{
     account, acme, addresses, alice, at, by_uid, cases_unassigned, commit, commit_at, create,
     create_member, delete, done, drop_group, find, full_content, have, people, put_domain,
     put_group, record, update,
 };
+
 use crate::{Bench, in_databases};
 
 /// The account as applications see it: its permissions, and everything else.
@@ -61,7 +61,7 @@ in_databases! {
         for declared in [false, true] {
             for group in ["users", "administrators", "crew", "chiefs"] {
                 for grants in [&[][..], &["a", "zz", "a:b", "0"]] {
-                    let grants = crate::plans::permissions(grants);
+                    let grants = roster_test_support::plans::permissions(grants);
                     alice = account(
                         commit(
                             store,

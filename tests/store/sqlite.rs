@@ -7,16 +7,16 @@ use roster::domain::self_service::Overrides;
 use roster::plan::Plan;
 use roster::store::sql::SqlStore;
 use roster::store::{Store, StoreError};
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Connection, SqlSafeStr, SqliteConnection};
-use tempfile::TempDir;
-
-use crate::application::Application;
-use crate::plans::{
+use roster_test_support::application::Application;
+use roster_test_support::plans::{
     account, acme, alice, at, cases_unassigned, commit, content, create, create_heir, create_in,
     delete, done, find, from_secret, full_content, inherited, put_domain, put_group, record,
     update, with_password,
 };
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Connection, SqlSafeStr, SqliteConnection};
+use tempfile::TempDir;
+
 use crate::sql::seen;
 use crate::{Bench, InSqlite};
 
@@ -85,7 +85,7 @@ async fn migrating_keeps_everything_and_nobody_follows_anybody_yet() {
     );
     assert_eq!(
         (grants, source, copied),
-        (&crate::plans::permissions(&["orders:read"]), &None, &None)
+        (&roster_test_support::plans::permissions(&["orders:read"]), &None, &None)
     );
     assert_eq!((profile.phone.as_deref(), member), (Some("1"), &Overrides::default()));
     assert_eq!(
@@ -272,7 +272,7 @@ async fn the_personal_data_of_a_deleted_account_is_in_no_file_any_more() {
     let mut zaphods = Vec::new();
     for number in 0..100 {
         let mut content = content(&format!("zaphod@{number}.acme.example"));
-        content.email = crate::plans::email(&format!("zaphod{number}@acme.example"));
+        content.email = roster_test_support::plans::email(&format!("zaphod{number}@acme.example"));
         content.profile.display_name = "Zaphod Beeblebrox".to_owned();
         content.profile.phone = Some("+44 7700 900123".to_owned());
         content.profile.address = Some(roster::domain::profile::PostalAddress {

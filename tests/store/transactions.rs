@@ -10,9 +10,7 @@ use roster::domain::self_service::ProfileChange;
 use roster::plan::{ConfirmPlan, Plan};
 use roster::store::sql::SqlStore;
 use roster::store::{AccountKey, Receipt, Refusal, Store, UserName};
-
-use crate::contract::contract;
-use crate::plans::{
+use roster_test_support::plans::{
     account, acme, addresses, administrators, adopt, alice, at, by_member, by_uid, change_password,
     commit, commit_at, confirm, content, create, create_heir, create_in, create_member, delete,
     deleted, done, drop_domain, drop_group, email, find, from_secret, hash, have, heirs, inherited,
@@ -20,6 +18,8 @@ use crate::plans::{
     put_domain_in, put_group, put_self_service, recreate, refused, rehash, release, revisions,
     seeing, switch, update, use_directories, while_leave, with_password,
 };
+
+use crate::contract::contract;
 use crate::{Bench, Entry, in_databases};
 
 /// The account of alice, created while these directories are used, and its Create in flight.

@@ -12,13 +12,13 @@ use roster::domain::organization::Organization;
 use roster::plan::Plan;
 use roster::store::sql::SqlStore;
 use roster::store::{OrganizationRecord, Store};
-use sqlx::Row;
-
-use crate::application::Application;
-use crate::plans::{
+use roster_test_support::application::Application;
+use roster_test_support::plans::{
     account, acme, at, cloned, commit, content, create_heir, create_in, create_member, done, find,
     inherited, kept, organization, put_domain, put_domain_in, put_group, update,
 };
+use sqlx::Row;
+
 use crate::{Bench, InDatabase, InPostgres, InSqlite, Place, in_databases};
 
 /// The view says of each account what is worked out from what the store has.
@@ -68,7 +68,8 @@ async fn permissions(bench: &InDatabase<impl Place>, name: &str) -> Vec<String> 
 /// An account that is granted a permission of its own name.
 fn named(organization: &Organization, name: &str, source: Option<Source>) -> Plan {
     let mut content = content(&format!("{name}@acme.example"));
-    content.grants = crate::plans::permissions(&[&format!("{}:{name}", organization.namespace)]);
+    content.grants =
+        roster_test_support::plans::permissions(&[&format!("{}:{name}", organization.namespace)]);
     content.source = source;
     create_in(organization.clone(), name, content)
 }
@@ -189,7 +190,7 @@ in_databases! {
         put_domains(bench.store()).await;
         commit_all(bench.store(), line(&acme(), "l", 2)).await;
         let middle = find(bench.store(), "l1").await.unwrap();
-        account(commit(bench.store(), crate::plans::switch(&middle, roster::domain::account::TransactionKind::Disable)).await);
+        account(commit(bench.store(), roster_test_support::plans::switch(&middle, roster::domain::account::TransactionKind::Disable)).await);
         assert_eq!(permissions(bench, "l0").await, ["acme:l0", "acme:l1", "acme:l2"]);
     }
 }

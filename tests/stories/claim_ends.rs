@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use roster::store::StoreError;
+use roster_test_support::fake_cluster::Cluster;
+use roster_test_support::flaky_store::FlakyStore;
 use tokio::time::Instant;
-
-use super::cluster::Cluster;
-use super::flaky::FlakyStore;
 
 const DOMAIN: &str = "kind: OrgEmailDomain\nmetadata: {name: acme}\nspec: {domain: acme.example}\n";
 

@@ -17,12 +17,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod claim_ends;
-#[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../support/src/fake_cluster.rs"]
-mod cluster;
-#[allow(dead_code, reason = "other tests use other parts of it")]
-#[path = "../support/src/flaky_store.rs"]
-mod flaky;
 mod namespace_goes;
 mod put_back;
 mod random_edits;
@@ -30,8 +24,6 @@ mod random_edits;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cluster::Cluster;
-use flaky::FlakyStore;
 use roster::clock::Clock;
 use roster::controller::billing_periods::PeriodCloser;
 use roster::controller::clocks::{Clocks, ServerClock};
@@ -39,6 +31,8 @@ use roster::domain::account::Account;
 use roster::domain::billing::BillingTimeZone;
 use roster::store::Store;
 use roster::telemetry::Metrics;
+use roster_test_support::fake_cluster::Cluster;
+use roster_test_support::flaky_store::FlakyStore;
 use serde_json::json;
 use tokio::time::Instant;
 

@@ -9,10 +9,9 @@ use proptest::test_runner::{Config, TestRunner};
 use roster::domain::account::Account;
 use roster::domain::organization::{CustomerId, Organization};
 use roster::store::Store;
+use roster_test_support::fake_cluster::Cluster;
+use roster_test_support::flaky_store::FlakyStore;
 use serde_json::{Value, json};
-
-use super::cluster::Cluster;
-use super::flaky::FlakyStore;
 
 const GROUPS: [&str; 4] = ["users", "crew", "administrators", "chiefs"];
 const DOMAINS: [&str; 2] = ["acme.example", "eu.acme.example"];

@@ -8,10 +8,9 @@ use proptest::test_runner::{Config, TestRunner};
 use roster::domain::account::{Account, LoginState, Source};
 use roster::domain::password::PasswordCandidate;
 use roster::store::Store;
+use roster_test_support::fake_cluster::Cluster;
+use roster_test_support::flaky_store::FlakyStore;
 use serde_json::Value;
-
-use super::cluster::Cluster;
-use super::flaky::FlakyStore;
 
 const PEOPLE: [&str; 4] = ["ann", "ben", "cat", "dan"];
 const GRANTS: [&str; 3] = ["cases:read", "orders:read", "payroll:read"];

@@ -6,9 +6,8 @@ use proptest::test_runner::{Config, TestRunner};
 use roster::domain::account::{Account, LoginState, Source};
 use roster::domain::password::PasswordCandidate;
 use roster::store::Store;
-
-use super::cluster::Cluster;
-use super::flaky::FlakyStore;
+use roster_test_support::fake_cluster::Cluster;
+use roster_test_support::flaky_store::FlakyStore;
 
 const GRANTS: [&str; 3] = ["cases:read", "orders:read", "orders:write"];
 const GROUPS: [(&str, &[&str]); 3] = [

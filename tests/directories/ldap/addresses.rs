@@ -1,10 +1,10 @@
 //! Where the directory is, and who roster is there.
 
 use roster::provisioning::{Directory, DirectoryError};
+use roster_test_support::slapd::Server;
 
 use super::ClusterCache;
 use super::people::{gone, person, whole_person, with};
-use super::server::Server;
 
 #[track_caller]
 fn check_refused(address: &str, expected: &str) {

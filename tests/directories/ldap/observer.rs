@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use ldap3::{Ldap, LdapConnAsync, Mod, Scope, SearchEntry, ldap_escape};
 use roster::provisioning::Entry;
-
-use super::server::{BASE, Server};
+use roster_test_support::slapd::{BASE, Server};
 
 /// What an entry has, without what the server adds.
 pub(super) type Attributes = BTreeMap<String, BTreeSet<String>>;

@@ -12,8 +12,6 @@ mod proxy;
 mod quirks;
 mod real;
 mod rights;
-#[path = "../../support/src/scim_server.rs"]
-mod scim_server;
 mod tls;
 mod variants;
 
@@ -21,11 +19,11 @@ use std::sync::Arc;
 
 use reqwest::{Client, Method};
 use roster::provisioning::Entry;
+pub(crate) use roster_test_support::scim_server::ScimServer;
 use serde_json::{Value, json};
 
 pub(crate) use self::people::{PersonExt, entry, gone, person};
 pub(crate) use self::proxy::{Act, Asked, Proxy};
-pub(crate) use self::scim_server::ScimServer;
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 

@@ -5,13 +5,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row as _, SqliteConnection};
 
 /// A connection to either database.
-pub(crate) enum Application {
+pub enum Application {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
 /// A row of either database.
-pub(crate) enum Row {
+pub enum Row {
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
@@ -39,7 +39,7 @@ macro_rules! asked {
 
 impl Application {
     /// Connects to the store at a URL.
-    pub(crate) async fn open(url: &str) -> Self {
+    pub async fn open(url: &str) -> Self {
         Box::pin(Self::try_open(url)).await.expect("the store is there")
     }
 
@@ -55,18 +55,14 @@ impl Application {
     }
 
     /// Carries a statement out, and returns how many rows it was about.
-    pub(crate) async fn execute(
-        &mut self,
-        statement: &str,
-        bound: &[&str],
-    ) -> Result<u64, sqlx::Error> {
+    pub async fn execute(&mut self, statement: &str, bound: &[&str]) -> Result<u64, sqlx::Error> {
         asked!(self, statement, bound, |query, connection| Ok(Box::pin(query.execute(connection))
             .await?
             .rows_affected()))
     }
 
     /// Returns the rows that a query answers with.
-    pub(crate) async fn rows(&mut self, query: &str, bound: &[&str]) -> Vec<Row> {
+    pub async fn rows(&mut self, query: &str, bound: &[&str]) -> Vec<Row> {
         let rows: Result<Vec<Row>, sqlx::Error> =
             asked!(self, query, bound, |asked, connection| {
                 Box::pin(asked.fetch_all(connection))
@@ -77,18 +73,18 @@ impl Application {
     }
 
     /// Returns the number that a query of one row answers with.
-    pub(crate) async fn number(&mut self, query: &str) -> i64 {
+    pub async fn number(&mut self, query: &str) -> i64 {
         self.rows(query, &[]).await.first().expect("one row").number(0)
     }
 
     /// Returns the text that a query answers with, unless it answers with nothing.
-    pub(crate) async fn text(&mut self, query: &str) -> Option<String> {
+    pub async fn text(&mut self, query: &str) -> Option<String> {
         self.rows(query, &[]).await.first().and_then(|row| row.text(0))
     }
 
     /// Returns what changes whenever another connection has written something, be it the same as
     /// before.
-    pub(crate) async fn version(&mut self) -> String {
+    pub async fn version(&mut self) -> String {
         if let Self::Sqlite(_) = self {
             return self.number("PRAGMA data_version").await.to_string();
         }
@@ -110,7 +106,7 @@ impl Application {
     }
 
     /// Takes the right to write: whoever commits meanwhile waits.
-    pub(crate) async fn hold(&mut self) {
+    pub async fn hold(&mut self) {
         if let Self::Sqlite(_) = self {
             self.execute("BEGIN IMMEDIATE", &[]).await.expect("nobody writes for long");
             return;
@@ -134,7 +130,7 @@ impl Application {
     }
 
     /// Disconnects.
-    pub(crate) async fn close(self) {
+    pub async fn close(self) {
         let closed = match self {
             Self::Sqlite(connection) => connection.close().await,
             Self::Postgres(connection) => connection.close().await,
@@ -161,7 +157,7 @@ impl From<PgRow> for Row {
 
 impl Row {
     /// Returns the text in a column, by its place, unless it is NULL.
-    pub(crate) fn text(&self, column: usize) -> Option<String> {
+    pub fn text(&self, column: usize) -> Option<String> {
         match self {
             Self::Sqlite(row) => row.get(column),
             Self::Postgres(row) => row.get(column),
@@ -169,12 +165,12 @@ impl Row {
     }
 
     /// Returns the number in a column, by its place.
-    pub(crate) fn number(&self, column: usize) -> i64 {
+    pub fn number(&self, column: usize) -> i64 {
         self.optional_number(column).expect("a number")
     }
 
     /// Returns the number in a column, by its place, unless it is NULL.
-    pub(crate) fn optional_number(&self, column: usize) -> Option<i64> {
+    pub fn optional_number(&self, column: usize) -> Option<i64> {
         match self {
             Self::Sqlite(row) => row.get(column),
             Self::Postgres(row) => row.get(column),

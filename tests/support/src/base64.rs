@@ -3,7 +3,7 @@
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Returns bytes in base64, padded.
-pub(crate) fn encode(bytes: &[u8]) -> String {
+pub fn encode(bytes: &[u8]) -> String {
     let group = |three: &[u8]| {
         let bits = three
             .iter()
@@ -18,7 +18,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 }
 
 /// Returns the bytes of a text in base64.
-pub(crate) fn decode(text: &str) -> Vec<u8> {
+pub fn decode(text: &str) -> Vec<u8> {
     let value = |letter: u8| LETTERS.iter().position(|other| *other == letter);
     let letters: Vec<usize> = text.bytes().map_while(value).collect();
     let group = |four: &[usize]| {

@@ -3,18 +3,18 @@
 
 /// A form that something was written in.
 #[derive(Debug)]
-pub(crate) struct Form {
+pub struct Form {
     /// What it is a form of, such as `email`.
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
     /// What becomes of it.
-    pub(crate) verdict: Verdict,
+    pub verdict: Verdict,
     /// Its bytes.
-    pub(crate) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 /// What becomes of a form.
 #[derive(Debug)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// It is taken as it is.
     Taken,
     /// It is taken as this.
@@ -27,13 +27,13 @@ pub(crate) enum Verdict {
 
 impl Form {
     /// Returns the form as text.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         std::str::from_utf8(&self.bytes).expect("only passwords have other bytes")
     }
 }
 
 /// Returns every form.
-pub(crate) fn forms() -> Vec<Form> {
+pub fn forms() -> Vec<Form> {
     let lines = include_str!("corpus.txt")
         .split('\n')
         .filter(|line| !line.is_empty() && !line.starts_with('#'));

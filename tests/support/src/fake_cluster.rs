@@ -40,9 +40,9 @@ const RESYNC: Duration = Duration::from_secs(600);
 const DIRECTORY_RESYNC: Duration = Duration::from_secs(6 * 3600);
 const DIRECTORY: &str = "directory";
 
-pub(crate) struct Cluster<S> {
+pub struct Cluster<S> {
     objects: BTreeMap<(String, String), Value>,
-    pub(crate) store: S,
+    pub store: S,
     reconciler: Reconciler<S>,
     counter: u64,
     happened: Vec<String>,
@@ -106,7 +106,7 @@ enum Day {
 
 impl<S: Store + Clone> Cluster<S> {
     /// An empty namespace, whose accounts are in this store.
-    pub(crate) fn new(store: S) -> Self {
+    pub fn new(store: S) -> Self {
         let clock = Clock::running_from("2026-11-02T09:00:00Z".parse().unwrap());
         let mut cluster = Self {
             objects: BTreeMap::new(),
@@ -133,7 +133,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Applies every document, as kubectl would, with the finalizer that the policy puts on.
-    pub(crate) fn apply(&mut self, yaml: &str) {
+    pub fn apply(&mut self, yaml: &str) {
         for document in yaml.split("\n---\n") {
             let object: Value =
                 serde_saphyr::from_str(document).expect("a story's objects are YAML");
@@ -141,7 +141,7 @@ impl<S: Store + Clone> Cluster<S> {
         }
     }
 
-    pub(crate) fn delete(&mut self, kind: &str, name: &str) {
+    pub fn delete(&mut self, kind: &str, name: &str) {
         let place = (kind.to_owned(), name.to_owned());
         let object = self.objects.get_mut(&place).expect("only what is there is deleted");
         object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
@@ -149,13 +149,13 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Lets the next writes to the API server fail, and tells afterwards how long it took.
-    pub(crate) fn fail_writes(&mut self, times: usize) {
+    pub fn fail_writes(&mut self, times: usize) {
         self.failing_writes = times;
         self.since = Some(Instant::now());
     }
 
     /// Lets a member change something of themselves, as an application does.
-    pub(crate) async fn change_self(&mut self, name: &str, field: &str, value: &str) {
+    pub async fn change_self(&mut self, name: &str, field: &str, value: &str) {
         self.reconciler.poll_self_service().await;
         let accounts = self.store.list(None).await.unwrap();
         let account = accounts
@@ -187,28 +187,28 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Lets the next writes to the API server be done, and their answers get lost.
-    pub(crate) fn lose_answers(&mut self, times: usize) {
+    pub fn lose_answers(&mut self, times: usize) {
         self.lost_answers = times;
     }
 
     /// Returns the password in a Secret.
-    pub(crate) fn password(&self, secret: &str) -> Option<String> {
+    pub fn password(&self, secret: &str) -> Option<String> {
         let data = self.secrets.get(secret)?.data.as_ref()?.get("password")?;
         Some(String::from_utf8_lossy(&data.0).into_owned())
     }
 
     /// Returns the objects, by kind and name.
-    pub(crate) fn objects(&self) -> &BTreeMap<(String, String), Value> {
+    pub fn objects(&self) -> &BTreeMap<(String, String), Value> {
         &self.objects
     }
 
     /// Returns how many writes to the API server there were since the last time.
-    pub(crate) fn take_writes(&mut self) -> usize {
+    pub fn take_writes(&mut self) -> usize {
         std::mem::take(&mut self.writes)
     }
 
     /// Starts the operator anew on the same store.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         let directories: &[&str] = if self.directory.is_some() { &[DIRECTORY] } else { &[] };
         self.reconciler = reconciler(&self.store, directories, self.clock);
         (self.is_behind, self.newest) = (false, self.counter);
@@ -216,21 +216,21 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Starts the operator in a cluster in which nothing is yet, on the same store.
-    pub(crate) fn lose_objects(&mut self) {
+    pub fn lose_objects(&mut self) {
         self.objects.clear();
         self.secrets.clear();
         self.restart();
     }
 
     /// Lets the directory refuse these `User`s' entries from now on, and nobody else's.
-    pub(crate) fn refuse(&mut self, names: &[&str]) {
+    pub fn refuse(&mut self, names: &[&str]) {
         let directory = self.directory.as_mut().expect("there is a directory");
         directory.refuses = names.iter().map(|&name| name.to_owned()).collect();
     }
 
     /// Starts the operator anew with a directory that behaves as told, or lets it behave otherwise
     /// from now on.
-    pub(crate) async fn set_directory(&mut self, day: &str) {
+    pub async fn set_directory(&mut self, day: &str) {
         let day = match day {
             "good" => Day::Good,
             "silent" => Day::Silent,
@@ -251,7 +251,7 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Has somebody else let everybody in a directory log in whose login name begins so, as an
     /// administrator.
-    pub(crate) fn change_directory(&mut self, login: &str) {
+    pub fn change_directory(&mut self, login: &str) {
         let directory = self.directory.as_mut().expect("there is a directory");
         let of_name = directory.has.values_mut().filter(|has| has.starts_with(login));
         of_name.for_each(|has| {
@@ -260,14 +260,14 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Has somebody else delete an entry of a directory.
-    pub(crate) fn delete_from_directory(&mut self, login: &str) {
+    pub fn delete_from_directory(&mut self, login: &str) {
         let directory = self.directory.as_mut().expect("there is a directory");
         directory.has.retain(|_, has| !has.starts_with(login));
     }
 
     /// Waits for so many comparisons of everything with the directory, and tells how many entries
     /// were compared.
-    pub(crate) async fn compare(&mut self, times: u32) {
+    pub async fn compare(&mut self, times: u32) {
         self.until_quiet().await;
         self.directory.iter_mut().for_each(|directory| directory.compared = 0);
         self.wait(u64::from(times) * DIRECTORY_RESYNC.as_secs() / 60).await;
@@ -277,7 +277,7 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Has another operator take over on this view of the store, and returns the former one, which
     /// hears nothing any more.
-    pub(crate) fn hand_over(&mut self, store: S) -> Reconciler<S> {
+    pub fn hand_over(&mut self, store: S) -> Reconciler<S> {
         let directories: &[&str] = if self.directory.is_some() { &[DIRECTORY] } else { &[] };
         self.store = store;
         let next = reconciler(&self.store, directories, self.clock);
@@ -287,12 +287,12 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Returns the operator, for who lets it work step by step.
-    pub(crate) fn reconciler(&mut self) -> &mut Reconciler<S> {
+    pub fn reconciler(&mut self) -> &mut Reconciler<S> {
         &mut self.reconciler
     }
 
     /// Puts a Secret with this password in, or takes it away.
-    pub(crate) fn set_secret(&mut self, name: &str, password: Option<&str>) {
+    pub fn set_secret(&mut self, name: &str, password: Option<&str>) {
         let key = ObjectKey::new(Kind::Secret, NAMESPACE, name);
         let Some(password) = password else {
             self.secrets.remove(name);
@@ -334,14 +334,14 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Remembers what is in etcd.
-    pub(crate) fn back_up(&mut self) {
+    pub fn back_up(&mut self) {
         let (objects, namespace, secrets) =
             (self.objects.clone(), self.namespace.clone(), self.secrets.clone());
         self.backup = Some(Etcd { objects, namespace, secrets, counter: self.counter });
     }
 
     /// Puts etcd back to the backup, under the running operator.
-    pub(crate) fn restore(&mut self) {
+    pub fn restore(&mut self) {
         let etcd = self.backup.clone().expect("there is a backup");
         (self.objects, self.namespace, self.secrets) = (etcd.objects, etcd.namespace, etcd.secrets);
         self.counter = etcd.counter;
@@ -349,18 +349,18 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Returns the version that etcd is at.
-    pub(crate) fn version(&self) -> u64 {
+    pub fn version(&self) -> u64 {
         self.counter
     }
 
     /// Lets etcd count further, as other programs' writes make it.
-    pub(crate) fn others_write(&mut self, times: u64) {
+    pub fn others_write(&mut self, times: u64) {
         self.counter += times;
     }
 
     /// Notices that etcd was put back, where the versions show it; in any case everything is
     /// listed, since the watches broke.
-    pub(crate) fn notice(&mut self) {
+    pub fn notice(&mut self) {
         if std::mem::take(&mut self.is_behind) {
             if self.counter < self.newest {
                 self.reconciler.apply_event(ClusterEvent::RolledBack {
@@ -375,7 +375,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Lists everything where the operator asks for it.
-    pub(crate) fn relist(&mut self) {
+    pub fn relist(&mut self) {
         while let Some(why) = self.reconciler.take_relist() {
             if self.is_behind && why == Relist::Resync && self.counter < self.newest {
                 self.notice();
@@ -388,7 +388,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Lets time go by.
-    pub(crate) async fn wait(&mut self, minutes: u64) {
+    pub async fn wait(&mut self, minutes: u64) {
         let until = Instant::now() + Duration::from_secs(60 * minutes);
         while Instant::now() < until {
             self.until_quiet().await;
@@ -397,7 +397,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Applies a `User` that takes over the account that a `User` of this name had.
-    pub(crate) async fn adopt(&mut self, name: &str, yaml: &str) {
+    pub async fn adopt(&mut self, name: &str, yaml: &str) {
         let accounts = self.store.list(None).await.unwrap();
         let account = accounts
             .iter()
@@ -409,7 +409,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Tries a password, as an application does.
-    pub(crate) async fn log_in(&mut self, name: &str, password: &str) {
+    pub async fn log_in(&mut self, name: &str, password: &str) {
         let accounts = self.store.list(None).await.unwrap();
         let account = accounts.iter().find(|account| account.owner.name == name);
         let credential = account.filter(|account| account.content.lifecycle == LoginState::Enabled);
@@ -422,7 +422,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Whether a password is the account's.
-    pub(crate) fn verifies(&self, account: &Account, tried: &PasswordCandidate) -> bool {
+    pub fn verifies(&self, account: &Account, tried: &PasswordCandidate) -> bool {
         account
             .credential
             .as_ref()
@@ -430,7 +430,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Answers what is asked about passwords.
-    pub(crate) fn judge_passwords(&mut self) {
+    pub fn judge_passwords(&mut self) {
         for (key, question) in self.reconciler.questions() {
             let secret = self.secrets.get(&question.reference.name).cloned();
             let verdict = secret.map_or(CheckResult::Missing, |secret| {
@@ -490,7 +490,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Waits until everything was compared whole once more.
-    pub(crate) async fn resync(&mut self) {
+    pub async fn resync(&mut self) {
         self.until_quiet().await;
         tokio::time::advance(RESYNC).await;
     }
@@ -513,7 +513,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Puts an object in, new or changed.
-    pub(crate) fn put(&mut self, mut object: Value) {
+    pub fn put(&mut self, mut object: Value) {
         if object["kind"] == "Namespace" {
             self.counter += 1;
             object["metadata"]["resourceVersion"] = json!(self.counter.to_string());
@@ -570,7 +570,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Lets the operator work until nothing is due before the next resync.
-    pub(crate) async fn until_quiet(&mut self) {
+    pub async fn until_quiet(&mut self) {
         for _ in 0..10_000 {
             self.send_writes();
             self.run_errands().await;
@@ -586,7 +586,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Lets the operator go through its loop so many times.
-    pub(crate) async fn work_for(&mut self, times: usize) {
+    pub async fn work_for(&mut self, times: usize) {
         for _ in 0..times {
             self.send_writes();
             self.run_errands().await;
@@ -595,34 +595,34 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Takes the writes that are due.
-    pub(crate) fn send_writes(&mut self) {
+    pub fn send_writes(&mut self) {
         for write in self.reconciler.writes() {
             self.take(write);
         }
     }
 
     /// Returns why the operator may not work any more, if it may not.
-    pub(crate) fn deposed(&mut self) -> Option<StoreError> {
+    pub fn deposed(&mut self) -> Option<StoreError> {
         self.reconciler.take_superseded()
     }
 
     /// Returns what the directory has, an entry a line.
-    pub(crate) fn directory_has(&self) -> BTreeSet<String> {
+    pub fn directory_has(&self) -> BTreeSet<String> {
         self.directory.iter().flat_map(|directory| directory.has.values().cloned()).collect()
     }
 
     /// Lets the operator do what is due of passwords and directories.
-    pub(crate) async fn work_errands(&mut self) {
+    pub async fn work_errands(&mut self) {
         self.run_errands().await;
     }
 
     /// Lets the operator look whether members changed something, as it does every few seconds.
-    pub(crate) async fn see_members(&mut self) {
+    pub async fn see_members(&mut self) {
         self.reconciler.poll_self_service().await;
     }
 
     /// Has the operator list everything anew, which isn't over yet.
-    pub(crate) fn begin_to_list_anew(&mut self) {
+    pub fn begin_to_list_anew(&mut self) {
         self.reconciler.apply_event(ClusterEvent::RolledBack {
             kind: Kind::User,
             known: self.newest + 1,
@@ -631,7 +631,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Lets the operator do what is due next. Returns whether anything was, soon enough.
-    pub(crate) async fn work(&mut self) -> bool {
+    pub async fn work(&mut self) -> bool {
         self.relist();
         let quiet_until = Instant::now() + Duration::from_secs(30);
         let due = [self.reconciler.errands_due(), self.reconciler.round_due()]
@@ -698,7 +698,7 @@ impl<S: Store + Clone> Cluster<S> {
     }
 
     /// Returns what stands in cluster and store, and how many writes it took since the last time.
-    pub(crate) async fn describe(&mut self) -> String {
+    pub async fn describe(&mut self) -> String {
         let mut text = String::new();
         for ((kind, name), object) in &self.objects {
             let status = &object["status"];

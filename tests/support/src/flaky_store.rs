@@ -18,8 +18,8 @@ use roster::store::{
 };
 
 #[derive(Clone, Default)]
-pub(crate) struct FlakyStore {
-    pub(crate) inner: Arc<MemoryStore>,
+pub struct FlakyStore {
+    pub inner: Arc<MemoryStore>,
     failures: Arc<AtomicUsize>,
     lost: Arc<AtomicUsize>,
     refused: Arc<AtomicUsize>,
@@ -58,28 +58,28 @@ impl FlakyStore {
     }
 
     /// Lets the next calls fail.
-    pub(crate) fn fail(&self, times: usize) {
+    pub fn fail(&self, times: usize) {
         self.failures.store(times, Ordering::Relaxed);
     }
 
     /// Lets the next commits be done, and their answers get lost.
-    pub(crate) fn lose(&self, times: usize) {
+    pub fn lose(&self, times: usize) {
         self.lost.store(times, Ordering::Relaxed);
     }
 
     /// Lets the next commits refuse everything, as if somebody else changed the accounts all the
     /// time.
-    pub(crate) fn refuse(&self, times: usize) {
+    pub fn refuse(&self, times: usize) {
         self.refused.store(times, Ordering::Relaxed);
     }
 
     /// Ends the claim of the operator that works, as another's claim does.
-    pub(crate) fn supersede(&self) {
+    pub fn supersede(&self) {
         self.newest_claim.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns the store as it were if nobody checked claims but those who commit.
-    pub(crate) fn without_checks(self) -> Self {
+    pub fn without_checks(self) -> Self {
         Self { never_checks: true, ..self }
     }
 
@@ -95,28 +95,28 @@ impl FlakyStore {
     }
 
     /// Has an application keep the cases of these `User`s.
-    pub(crate) fn keep(&self, users: &[&str]) {
+    pub fn keep(&self, users: &[&str]) {
         *self.kept.lock().unwrap() = users.iter().map(|&user| user.to_owned()).collect();
     }
 
     /// Returns the `User`s that each commit since the last time was about, in the order of its
     /// plans.
-    pub(crate) fn take_commits(&self) -> Vec<Vec<String>> {
+    pub fn take_commits(&self) -> Vec<Vec<String>> {
         std::mem::take(&mut *self.commits.lock().unwrap())
     }
 
     /// Returns how often it was asked for something until now.
-    pub(crate) fn calls(&self) -> usize {
+    pub fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
     }
 
     /// Returns the store as an operator sees it who claims it now: no former claim stands any more.
-    pub(crate) fn claimed_anew(&self) -> Self {
+    pub fn claimed_anew(&self) -> Self {
         Self { claim: self.newest_claim.fetch_add(1, Ordering::Relaxed) + 1, ..self.clone() }
     }
 
     /// Returns the uid of the `User` of each account that there ever was.
-    pub(crate) fn owners_ever(&self) -> BTreeMap<AccountId, String> {
+    pub fn owners_ever(&self) -> BTreeMap<AccountId, String> {
         self.owners.lock().unwrap().clone()
     }
 

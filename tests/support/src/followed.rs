@@ -23,7 +23,7 @@ const TOGETHER: usize = 256;
 
 /// Who follows whom.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Shape {
+pub enum Shape {
     /// Everybody follows the source.
     Star,
     /// Lines of so many lead to the source.
@@ -45,7 +45,7 @@ impl Shape {
     }
 
     /// Returns the number of an heir that is as far from the source as any.
-    pub(crate) fn deepest(self, heirs: usize) -> usize {
+    pub fn deepest(self, heirs: usize) -> usize {
         match self {
             Self::Lines(length) => length.min(heirs),
             Self::Star | Self::Tree(_) => heirs,
@@ -54,7 +54,7 @@ impl Shape {
 }
 
 /// Accounts that follow a source.
-pub(crate) struct Followed {
+pub struct Followed {
     store: SqlStore,
     source: Account,
     reader: Reader,
@@ -62,7 +62,7 @@ pub(crate) struct Followed {
 
 impl Followed {
     /// Fills a store with a source and so many heirs.
-    pub(crate) async fn new(below: &Path, shape: Shape, heirs: usize) -> Self {
+    pub async fn new(below: &Path, shape: Shape, heirs: usize) -> Self {
         let reader = Reader::new(below, heirs);
         let store = reader.fill(|number| match number {
             0 => (permissions(0), None),
@@ -77,7 +77,7 @@ impl Followed {
 
     /// Gives the source other permissions, sees that everybody has them and nobody the old ones,
     /// and returns how long the commit took.
-    pub(crate) async fn change(&mut self, round: usize) -> Duration {
+    pub async fn change(&mut self, round: usize) -> Duration {
         let content = AccountSpec { grants: permissions(round), ..self.source.content.clone() };
         let change = AccountChange::Update {
             account: self.source.id,
@@ -98,21 +98,21 @@ impl Followed {
     }
 
     /// The file, to read it as an application does.
-    pub(crate) fn reader(&self) -> &Reader {
+    pub fn reader(&self) -> &Reader {
         &self.reader
     }
 }
 
 /// Accounts that have the source's permissions written down, so that a change of them rewrites
 /// each.
-pub(crate) struct WrittenDown {
+pub struct WrittenDown {
     reader: Reader,
     connection: SqliteConnection,
 }
 
 impl WrittenDown {
     /// Fills a store with as many accounts as a source with so many heirs are.
-    pub(crate) async fn new(below: &Path, heirs: usize) -> Self {
+    pub async fn new(below: &Path, heirs: usize) -> Self {
         let reader = Reader::new(below, heirs);
         let (store, _) = reader.fill(|_| (permissions(0), None)).await;
         store.close().await;
@@ -130,7 +130,7 @@ impl WrittenDown {
 
     /// Rewrites the permissions of all in one transaction, sees that all have them, and returns how
     /// long it took.
-    pub(crate) async fn change(&mut self, round: usize) -> Duration {
+    pub async fn change(&mut self, round: usize) -> Duration {
         let texts: Vec<String> = permissions(round).iter().map(ToString::to_string).collect();
         let texts = serde_json::to_string(&texts).unwrap();
         let begun = Instant::now();
@@ -144,13 +144,13 @@ impl WrittenDown {
     }
 
     /// The file, to read it as an application does.
-    pub(crate) fn reader(&self) -> &Reader {
+    pub fn reader(&self) -> &Reader {
         &self.reader
     }
 }
 
 /// A store's file, as an application reads it.
-pub(crate) struct Reader {
+pub struct Reader {
     folder: TempDir,
     heirs: usize,
 }
@@ -165,7 +165,7 @@ impl Reader {
     }
 
     /// A connection of another process.
-    pub(crate) async fn connect(&self) -> SqliteConnection {
+    pub async fn connect(&self) -> SqliteConnection {
         SqliteConnectOptions::new().filename(self.file()).read_only(true).connect().await.unwrap()
     }
 
@@ -214,7 +214,7 @@ impl Reader {
 }
 
 /// Returns the login name of an account by its number.
-pub(crate) fn login_name(number: usize) -> String {
+pub fn login_name(number: usize) -> String {
     format!("{}.acme", name(number))
 }
 

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::base64;
+use crate::base64;
 
 /// Everything that a text might have come into: a name, and what is there.
-pub(crate) type Places = Vec<(String, Vec<u8>)>;
+pub type Places = Vec<(String, Vec<u8>)>;
 
 /// Returns the forms that a text may have been brought into.
 fn forms(text: &str) -> Vec<(&'static str, Vec<u8>)> {
@@ -104,7 +104,7 @@ fn start(two: [u8; 2]) -> usize {
 }
 
 /// Returns where any of the planted texts is, in any form.
-pub(crate) fn found(planted: &[&'static str], places: &Places) -> Vec<String> {
+pub fn found(planted: &[&'static str], places: &Places) -> Vec<String> {
     let needles = Needles::new(planted);
     let in_place = |(name, place): &(String, Vec<u8>)| {
         let hits = needles.within(place).into_iter();

@@ -24,12 +24,12 @@ use roster::store::{
     AccountKey, CommitTime, OrganizationRecord, Receipt, Refusal, Store, UserName,
 };
 
-pub(crate) fn at(second: i64) -> CommitTime {
+pub fn at(second: i64) -> CommitTime {
     let time = |second| Timestamp::from_second(1_800_000_000 + second).unwrap();
     CommitTime { now: time(second), deadline: time(second + 1200) }
 }
 
-pub(crate) fn organization(namespace: &str, customer_id: &str) -> Organization {
+pub fn organization(namespace: &str, customer_id: &str) -> Organization {
     Organization {
         namespace: namespace.to_owned(),
         customer_id: CustomerId::parse(customer_id).unwrap(),
@@ -37,27 +37,27 @@ pub(crate) fn organization(namespace: &str, customer_id: &str) -> Organization {
 }
 
 /// The namespaces, nobody of which is being deleted.
-pub(crate) fn nobody_leaves(namespaces: &[&str]) -> HashMap<String, Deleting> {
+pub fn nobody_leaves(namespaces: &[&str]) -> HashMap<String, Deleting> {
     namespaces.iter().map(|&namespace| (namespace.to_owned(), Deleting::default())).collect()
 }
 
-pub(crate) fn acme() -> Organization {
+pub fn acme() -> Organization {
     organization("acme", "acme")
 }
 
-pub(crate) fn email(text: &str) -> Email {
+pub fn email(text: &str) -> Email {
     Email::parse(text).unwrap()
 }
 
-pub(crate) fn permissions(texts: &[&str]) -> Permissions {
+pub fn permissions(texts: &[&str]) -> Permissions {
     parse_all(&texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>())
 }
 
-pub(crate) fn owner(name: &str) -> Owner {
+pub fn owner(name: &str) -> Owner {
     Owner { name: name.to_owned(), uid: format!("uid of {name}"), generation: 1 }
 }
 
-pub(crate) fn content(address: &str) -> AccountSpec {
+pub fn content(address: &str) -> AccountSpec {
     AccountSpec {
         email: email(address),
         lifecycle: LoginState::Enabled,
@@ -72,7 +72,7 @@ pub(crate) fn content(address: &str) -> AccountSpec {
     }
 }
 
-pub(crate) fn full_content(address: &str) -> AccountSpec {
+pub fn full_content(address: &str) -> AccountSpec {
     AccountSpec {
         email: email(address),
         lifecycle: LoginState::Disabled,
@@ -115,23 +115,23 @@ pub(crate) fn full_content(address: &str) -> AccountSpec {
 }
 
 /// Another's permissions, followed.
-pub(crate) fn inherited(from: &str) -> Option<Source> {
+pub fn inherited(from: &str) -> Option<Source> {
     Some(Source::Inherited { from: from.to_owned(), kept: None })
 }
 
 /// Another's permissions, not followed on a loop.
-pub(crate) fn kept(from: &str, texts: &[&str]) -> Option<Source> {
+pub fn kept(from: &str, texts: &[&str]) -> Option<Source> {
     Some(Source::Inherited { from: from.to_owned(), kept: Some(permissions(texts)) })
 }
 
 /// Another's permissions, as they were.
-pub(crate) fn cloned(of: &Account, texts: &[&str]) -> Option<Source> {
+pub fn cloned(of: &Account, texts: &[&str]) -> Option<Source> {
     let Owner { name, uid, generation } = of.owner.clone();
     Some(Source::Cloned(Cloned { from: name, uid, generation, permissions: permissions(texts) }))
 }
 
 /// A plan that concerns nobody else.
-pub(crate) fn plan(organization: Organization, owner: Owner, change: AccountChange) -> AccountPlan {
+pub fn plan(organization: Organization, owner: Owner, change: AccountChange) -> AccountPlan {
     AccountPlan {
         organization,
         owner,
@@ -143,7 +143,7 @@ pub(crate) fn plan(organization: Organization, owner: Owner, change: AccountChan
     }
 }
 
-pub(crate) fn create_in(organization: Organization, name: &str, content: AccountSpec) -> Plan {
+pub fn create_in(organization: Organization, name: &str, content: AccountSpec) -> Plan {
     let owner = owner(name);
     let change = AccountChange::Create {
         id: None,
@@ -155,11 +155,11 @@ pub(crate) fn create_in(organization: Organization, name: &str, content: Account
     Plan::Account(Box::new(plan(organization, owner, change)))
 }
 
-pub(crate) fn create(name: &str, address: &str) -> Plan {
+pub fn create(name: &str, address: &str) -> Plan {
     create_in(acme(), name, content(address))
 }
 
-pub(crate) fn with_login(plan: Plan, username: &str) -> Plan {
+pub fn with_login(plan: Plan, username: &str) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
     if let AccountChange::Create { login_name, .. } = &mut plan.change {
         *login_name = LoginName::new(username, &plan.organization.customer_id);
@@ -168,7 +168,7 @@ pub(crate) fn with_login(plan: Plan, username: &str) -> Plan {
 }
 
 /// A new account of this id.
-pub(crate) fn with_id(plan: Plan, asked: AccountId) -> Plan {
+pub fn with_id(plan: Plan, asked: AccountId) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
     if let AccountChange::Create { id, .. } = &mut plan.change {
         *id = Some(asked);
@@ -177,20 +177,20 @@ pub(crate) fn with_id(plan: Plan, asked: AccountId) -> Plan {
 }
 
 /// A new account in a group.
-pub(crate) fn create_member(name: &str, address: &str, group: &str) -> Plan {
+pub fn create_member(name: &str, address: &str, group: &str) -> Plan {
     let mut content = content(address);
     group.clone_into(&mut content.group);
     create_in(acme(), name, content)
 }
 
 /// A new account that has its own permissions from a source.
-pub(crate) fn create_heir(organization: Organization, name: &str, source: Option<Source>) -> Plan {
+pub fn create_heir(organization: Organization, name: &str, source: Option<Source>) -> Plan {
     let content = AccountSpec { source, ..content(&format!("{name}@acme.example")) };
     create_in(organization, name, content)
 }
 
 /// A new account with the address of a copy.
-pub(crate) fn create_copy(name: &str, of: &str) -> Plan {
+pub fn create_copy(name: &str, of: &str) -> Plan {
     create_in(
         acme(),
         name,
@@ -202,7 +202,7 @@ pub(crate) fn create_copy(name: &str, of: &str) -> Plan {
 }
 
 /// The Create of a `User` that was deleted and created again under the same name.
-pub(crate) fn recreate(name: &str, address: &str) -> Plan {
+pub fn recreate(name: &str, address: &str) -> Plan {
     let Plan::Account(mut plan) = by_uid(create(name, address), "re-created") else {
         panic!("not an account's plan")
     };
@@ -213,14 +213,14 @@ pub(crate) fn recreate(name: &str, address: &str) -> Plan {
 }
 
 /// The plan, while the organization presents itself in another way.
-pub(crate) fn presented(plan: Plan, organization: Organization) -> Plan {
+pub fn presented(plan: Plan, organization: Organization) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
     plan.organization = organization;
     Plan::Account(plan)
 }
 
 /// An update from the account as it is given, without a transaction.
-pub(crate) fn update(account: &Account, edit: impl FnOnce(&mut AccountSpec)) -> Plan {
+pub fn update(account: &Account, edit: impl FnOnce(&mut AccountSpec)) -> Plan {
     let mut content = account.content.clone();
     edit(&mut content);
     change(
@@ -237,7 +237,7 @@ pub(crate) fn update(account: &Account, edit: impl FnOnce(&mut AccountSpec)) -> 
 }
 
 /// An update that is a transaction.
-pub(crate) fn switch(account: &Account, kind: TransactionKind) -> Plan {
+pub fn switch(account: &Account, kind: TransactionKind) -> Plan {
     let mut content = account.content.clone();
     content.lifecycle =
         if kind == TransactionKind::Disable { LoginState::Disabled } else { LoginState::Enabled };
@@ -255,7 +255,7 @@ pub(crate) fn switch(account: &Account, kind: TransactionKind) -> Plan {
     )
 }
 
-pub(crate) fn delete(account: &Account) -> Plan {
+pub fn delete(account: &Account) -> Plan {
     let transaction =
         TransactionId::of_change(account.id, TransactionKind::Delete, account.revision);
     change(
@@ -264,20 +264,20 @@ pub(crate) fn delete(account: &Account) -> Plan {
     )
 }
 
-pub(crate) fn change(account: &Account, change: AccountChange) -> Plan {
+pub fn change(account: &Account, change: AccountChange) -> Plan {
     let organization = organization(&account.namespace, "acme");
     Plan::Account(Box::new(plan(organization, account.owner.clone(), change)))
 }
 
 /// The plan, asked for by another `User` of the same name.
-pub(crate) fn by_uid(plan: Plan, uid: &str) -> Plan {
+pub fn by_uid(plan: Plan, uid: &str) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
     uid.clone_into(&mut plan.owner.uid);
     Plan::Account(plan)
 }
 
 /// The plan, while others move to other addresses.
-pub(crate) fn moving(plan: Plan, moves: &[(&Account, &str)]) -> Plan {
+pub fn moving(plan: Plan, moves: &[(&Account, &str)]) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
     let one = |(account, to): &(&Account, &str)| AddressMove {
         account: account.id,
@@ -289,7 +289,7 @@ pub(crate) fn moving(plan: Plan, moves: &[(&Account, &str)]) -> Plan {
 }
 
 /// The plan, made from others as they are given.
-pub(crate) fn seeing(plan: Plan, others: &[&Account]) -> Plan {
+pub fn seeing(plan: Plan, others: &[&Account]) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
     plan.preconditions = others
         .iter()
@@ -299,7 +299,7 @@ pub(crate) fn seeing(plan: Plan, others: &[&Account]) -> Plan {
 }
 
 /// The plan, while others keep something of theirs, or follow their source again.
-pub(crate) fn making_keep(plan: Plan, keeps: &[(&Account, Option<&[&str]>)]) -> Plan {
+pub fn making_keep(plan: Plan, keeps: &[(&Account, Option<&[&str]>)]) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
     let one = |(account, kept): &(&Account, Option<&[&str]>)| FrozenPermissions {
         account: account.id,
@@ -311,13 +311,13 @@ pub(crate) fn making_keep(plan: Plan, keeps: &[(&Account, Option<&[&str]>)]) -> 
 }
 
 /// The plan, while `User`s of these names are being deleted.
-pub(crate) fn while_leave(plan: Plan, names: &[&str]) -> Plan {
+pub fn while_leave(plan: Plan, names: &[&str]) -> Plan {
     leaving(plan, names.iter().map(|&name| name.to_owned()).collect())
 }
 
 /// The plan, while the namespace is being deleted, and in it all `User`s that there are but those
 /// of these names.
-pub(crate) fn while_all_leave_but(plan: Plan, names: &[&str]) -> Plan {
+pub fn while_all_leave_but(plan: Plan, names: &[&str]) -> Plan {
     let last = Arc::new(names.iter().map(|&name| name.to_owned()).collect());
     leaving(plan, Deleting { last: Some(last), ..Deleting::default() })
 }
@@ -338,7 +338,7 @@ fn leaving(mut plan: Plan, all: Deleting) -> Plan {
 }
 
 /// What the member of an account changes of themselves.
-pub(crate) fn by_member(account: &Account, changes: &[ProfileChange]) -> Plan {
+pub fn by_member(account: &Account, changes: &[ProfileChange]) -> Plan {
     Plan::Member(MemberPlan {
         namespace: account.namespace.clone(),
         account: account.id,
@@ -348,24 +348,24 @@ pub(crate) fn by_member(account: &Account, changes: &[ProfileChange]) -> Plan {
 }
 
 /// A member's new password.
-pub(crate) fn password_by_member(account: &Account, password: &str) -> Plan {
+pub fn password_by_member(account: &Account, password: &str) -> Plan {
     let (namespace, account, password) =
         (account.namespace.clone(), account.id, Some(hash(password)));
     Plan::Member(MemberPlan { namespace, account, changes: vec![], password })
 }
 
 /// Something that stands for the hash of a password.
-pub(crate) fn hash(password: &str) -> PasswordHash {
+pub fn hash(password: &str) -> PasswordHash {
     PasswordHash::stored(format!("$argon2id$of {password}"))
 }
 
 /// A password as version `1` of a Secret has it.
-pub(crate) fn from_secret(password: &str) -> SecretPassword {
+pub fn from_secret(password: &str) -> SecretPassword {
     SecretPassword { hash: hash(password), version: "1".to_owned() }
 }
 
 /// The plan, with a password from a Secret.
-pub(crate) fn with_password(plan: Plan, set: SecretPassword) -> Plan {
+pub fn with_password(plan: Plan, set: SecretPassword) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
     match &mut plan.change {
         AccountChange::Create { password, .. } | AccountChange::Update { password, .. } => {
@@ -379,7 +379,7 @@ pub(crate) fn with_password(plan: Plan, set: SecretPassword) -> Plan {
 }
 
 /// A new password from a Secret, which is a transaction.
-pub(crate) fn change_password(account: &Account, set: SecretPassword) -> Plan {
+pub fn change_password(account: &Account, set: SecretPassword) -> Plan {
     let kind = TransactionKind::PasswordChange;
     let transaction = Some((TransactionId::of_change(account.id, kind, account.revision), kind));
     let (content, from) = (account.content.clone(), account.revision);
@@ -395,13 +395,13 @@ pub(crate) fn change_password(account: &Account, set: SecretPassword) -> Plan {
 }
 
 /// Another hash of the password that has the hash `before`.
-pub(crate) fn rehash(account: &Account, before: &str, after: &str) -> Plan {
+pub fn rehash(account: &Account, before: &str, after: &str) -> Plan {
     let (namespace, account) = (account.namespace.clone(), account.id);
     Plan::Rehash(RehashPlan { namespace, account, before: hash(before), after: hash(after) })
 }
 
 /// What directories confirm of an account of `acme`.
-pub(crate) fn confirm(account: AccountId, confirmed: &[(&str, i64)]) -> Plan {
+pub fn confirm(account: AccountId, confirmed: &[(&str, i64)]) -> Plan {
     Plan::Confirm(ConfirmPlan {
         namespace: "acme".to_owned(),
         account,
@@ -409,7 +409,7 @@ pub(crate) fn confirm(account: AccountId, confirmed: &[(&str, i64)]) -> Plan {
     })
 }
 
-pub(crate) fn revisions(confirmed: &[(&str, i64)]) -> Confirmations {
+pub fn revisions(confirmed: &[(&str, i64)]) -> Confirmations {
     let confirmation =
         |revision| DirectoryAck { revision: Revision(revision), fingerprint: None, handle: None };
     confirmed
@@ -418,12 +418,12 @@ pub(crate) fn revisions(confirmed: &[(&str, i64)]) -> Confirmations {
         .collect()
 }
 
-pub(crate) fn release(account: &Account) -> Plan {
+pub fn release(account: &Account) -> Plan {
     change(account, AccountChange::Release { account: account.id, from: account.revision })
 }
 
 /// The plan of a `User` of another name, which takes the account over.
-pub(crate) fn adopt(account: &Account, name: &str) -> Plan {
+pub fn adopt(account: &Account, name: &str) -> Plan {
     let Plan::Account(mut plan) = update(account, |_| ()) else { unreachable!() };
     plan.owner = owner(name);
     if let AccountChange::Update { adopts, .. } = &mut plan.change {
@@ -432,13 +432,13 @@ pub(crate) fn adopt(account: &Account, name: &str) -> Plan {
     Plan::Account(plan)
 }
 
-pub(crate) async fn use_directories(store: &impl Store, directories: &[&str], second: i64) {
+pub async fn use_directories(store: &impl Store, directories: &[&str], second: i64) {
     let directories: BTreeSet<String> = directories.iter().map(|&name| name.to_owned()).collect();
     store.set_directories(&directories, at(second).now).await.unwrap();
 }
 
 /// A group whose members may change this of themselves.
-pub(crate) fn put_self_service(name: &str, details: &[SelfServiceField]) -> Plan {
+pub fn put_self_service(name: &str, details: &[SelfServiceField]) -> Plan {
     let content =
         GroupContent { self_service: details.iter().copied().collect(), ..GroupContent::default() };
     Plan::Group(GroupPlan::Put {
@@ -449,7 +449,7 @@ pub(crate) fn put_self_service(name: &str, details: &[SelfServiceField]) -> Plan
     })
 }
 
-pub(crate) fn put_group(name: &str, full_control: bool, texts: &[&str]) -> Plan {
+pub fn put_group(name: &str, full_control: bool, texts: &[&str]) -> Plan {
     let content =
         GroupContent { full_control, permissions: permissions(texts), ..GroupContent::default() };
     Plan::Group(GroupPlan::Put {
@@ -460,7 +460,7 @@ pub(crate) fn put_group(name: &str, full_control: bool, texts: &[&str]) -> Plan 
     })
 }
 
-pub(crate) fn drop_group(name: &str) -> Plan {
+pub fn drop_group(name: &str) -> Plan {
     Plan::Group(GroupPlan::Drop {
         namespace: "acme".to_owned(),
         name: name.to_owned(),
@@ -468,7 +468,7 @@ pub(crate) fn drop_group(name: &str) -> Plan {
     })
 }
 
-pub(crate) fn put_domain_in(namespace: &str, name: &str, domain: &str) -> Plan {
+pub fn put_domain_in(namespace: &str, name: &str, domain: &str) -> Plan {
     let (domain, include_subdomains) =
         domain.strip_prefix("*.").map_or((domain, false), |domain| (domain, true));
     let listing = Listing { domain: Domain::parse(domain).unwrap(), include_subdomains };
@@ -480,11 +480,11 @@ pub(crate) fn put_domain_in(namespace: &str, name: &str, domain: &str) -> Plan {
 }
 
 /// Lists a domain; one that starts with `*.` includes its subdomains.
-pub(crate) fn put_domain(name: &str, domain: &str) -> Plan {
+pub fn put_domain(name: &str, domain: &str) -> Plan {
     put_domain_in("acme", name, domain)
 }
 
-pub(crate) fn drop_domain(name: &str) -> Plan {
+pub fn drop_domain(name: &str) -> Plan {
     Plan::Domain(DomainPlan::Drop {
         namespace: "acme".to_owned(),
         name: name.to_owned(),
@@ -492,23 +492,16 @@ pub(crate) fn drop_domain(name: &str) -> Plan {
     })
 }
 
-pub(crate) async fn commit(store: &impl Store, plan: Plan) -> Result<Receipt, Refusal> {
+pub async fn commit(store: &impl Store, plan: Plan) -> Result<Receipt, Refusal> {
     commit_at(store, plan, 0).await
 }
 
-pub(crate) async fn commit_at(
-    store: &impl Store,
-    plan: Plan,
-    second: i64,
-) -> Result<Receipt, Refusal> {
+pub async fn commit_at(store: &impl Store, plan: Plan, second: i64) -> Result<Receipt, Refusal> {
     store.commit(&[plan], at(second)).await.unwrap().pop().unwrap()
 }
 
 /// Creates accounts in `acme`, whose domain `acme.example` it lists, by name and address.
-pub(crate) async fn people<const N: usize>(
-    store: &impl Store,
-    people: [(&str, &str); N],
-) -> [Account; N] {
+pub async fn people<const N: usize>(store: &impl Store, people: [(&str, &str); N]) -> [Account; N] {
     done(commit(store, put_domain("acme", "*.acme.example")).await);
     let plans: Vec<Plan> = people.iter().map(|(name, address)| create(name, address)).collect();
     let accounts: Vec<Account> =
@@ -516,18 +509,18 @@ pub(crate) async fn people<const N: usize>(
     accounts.try_into().unwrap()
 }
 
-pub(crate) async fn alice(store: &impl Store) -> Account {
+pub async fn alice(store: &impl Store) -> Account {
     let [alice] = people(store, [("alice", "alice@acme.example")]).await;
     alice
 }
 
-pub(crate) async fn find(store: &impl Store, name: &str) -> Option<Account> {
+pub async fn find(store: &impl Store, name: &str) -> Option<Account> {
     let key = AccountKey::Owner { namespace: "acme".to_owned(), name: name.to_owned() };
     store.find(std::slice::from_ref(&key)).await.unwrap().remove(&key)
 }
 
 /// Whose accounts there are on the lines of these users of `acme`.
-pub(crate) async fn lineage(store: &impl Store, names: &[&str]) -> Vec<String> {
+pub async fn lineage(store: &impl Store, names: &[&str]) -> Vec<String> {
     let found = store.inheritance_chain(&users(names)).await.unwrap();
     assert!(found.iter().all(|((namespace, name), account)| account.namespace == *namespace
         && account.owner.name == *name));
@@ -538,7 +531,7 @@ pub(crate) async fn lineage(store: &impl Store, names: &[&str]) -> Vec<String> {
 }
 
 /// Who follows a user of `acme`.
-pub(crate) async fn heirs(store: &impl Store, name: &str) -> Option<Vec<String>> {
+pub async fn heirs(store: &impl Store, name: &str) -> Option<Vec<String>> {
     store.heirs(&users(&[name])).await.unwrap().remove(&("acme".to_owned(), name.to_owned()))
 }
 
@@ -547,7 +540,7 @@ fn users(names: &[&str]) -> Vec<UserName> {
 }
 
 /// Who has full control of `acme`, as `group/user`.
-pub(crate) async fn administrators(store: &impl Store) -> Vec<String> {
+pub async fn administrators(store: &impl Store) -> Vec<String> {
     let found = store.administrators(&["acme".to_owned()]).await.unwrap().remove("acme").unwrap();
     found
         .into_iter()
@@ -556,7 +549,7 @@ pub(crate) async fn administrators(store: &impl Store) -> Vec<String> {
 }
 
 /// The address of each account of `acme`, by owner.
-pub(crate) async fn addresses(store: &impl Store) -> HashMap<String, String> {
+pub async fn addresses(store: &impl Store) -> HashMap<String, String> {
     let accounts = store.list(Some("acme")).await.unwrap();
     accounts
         .into_iter()
@@ -564,7 +557,7 @@ pub(crate) async fn addresses(store: &impl Store) -> HashMap<String, String> {
         .collect()
 }
 
-pub(crate) async fn record(store: &impl Store, organization: Organization) -> OrganizationRecord {
+pub async fn record(store: &impl Store, organization: Organization) -> OrganizationRecord {
     store
         .organizations(std::slice::from_ref(&organization))
         .await
@@ -574,7 +567,7 @@ pub(crate) async fn record(store: &impl Store, organization: Organization) -> Or
 }
 
 #[track_caller]
-pub(crate) fn account(answer: Result<Receipt, Refusal>) -> Account {
+pub fn account(answer: Result<Receipt, Refusal>) -> Account {
     match answer {
         Ok(Receipt::Account(account)) => *account,
         other => panic!("no account: {other:?}"),
@@ -582,17 +575,17 @@ pub(crate) fn account(answer: Result<Receipt, Refusal>) -> Account {
 }
 
 #[track_caller]
-pub(crate) fn done(answer: Result<Receipt, Refusal>) {
+pub fn done(answer: Result<Receipt, Refusal>) {
     assert_eq!(answer, Ok(Receipt::Done));
 }
 
 #[track_caller]
-pub(crate) fn refused(answer: Result<Receipt, Refusal>, refusal: Refusal) {
+pub fn refused(answer: Result<Receipt, Refusal>, refusal: Refusal) {
     assert_eq!(answer, Err(refusal));
 }
 
 #[track_caller]
-pub(crate) fn cases_unassigned(answer: Result<Receipt, Refusal>, gone: AccountId) -> i64 {
+pub fn cases_unassigned(answer: Result<Receipt, Refusal>, gone: AccountId) -> i64 {
     match answer {
         Ok(Receipt::Deleted(departure)) if departure.account == gone => departure.cases_unassigned,
         other => panic!("not deleted: {other:?}"),
@@ -600,7 +593,7 @@ pub(crate) fn cases_unassigned(answer: Result<Receipt, Refusal>, gone: AccountId
 }
 
 #[track_caller]
-pub(crate) fn deleted(answer: Result<Receipt, Refusal>) -> DeletedAccount {
+pub fn deleted(answer: Result<Receipt, Refusal>) -> DeletedAccount {
     match answer {
         Ok(Receipt::Deleted(departure)) => *departure,
         other => panic!("not deleted: {other:?}"),
@@ -608,7 +601,7 @@ pub(crate) fn deleted(answer: Result<Receipt, Refusal>) -> DeletedAccount {
 }
 
 #[track_caller]
-pub(crate) fn have(found: &HashMap<String, String>, expected: &[(&str, &str)]) {
+pub fn have(found: &HashMap<String, String>, expected: &[(&str, &str)]) {
     let expected =
         expected.iter().map(|&(name, address)| (name.to_owned(), address.to_owned())).collect();
     assert_eq!(*found, expected);

@@ -3,9 +3,6 @@
 //! All tests of a process share one server, each with a database of its own; tests that stop it or
 //! need TLS start another. A guardian stops a server when the process is gone, however it went.
 
-#[path = "supervise.rs"]
-pub(crate) mod supervise;
-
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,16 +13,16 @@ use std::sync::{Arc, OnceLock};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
-use self::supervise::Guarded;
+use crate::supervise::Guarded;
 
 /// A running server; it ends when the last who knows of it lets go of it.
 #[derive(Debug)]
-pub(crate) struct Server(Guarded);
+pub struct Server(Guarded);
 
 impl Server {
     /// Returns the server that all tests of this process share, started by whoever asks first.
     #[track_caller]
-    pub(crate) fn shared() -> Arc<Self> {
+    pub fn shared() -> Arc<Self> {
         static SHARED: OnceLock<Result<Arc<Server>, String>> = OnceLock::new();
         SHARED
             .get_or_init(|| Self::guarded(false).map(Arc::new))
@@ -36,13 +33,13 @@ impl Server {
 
     /// Starts a server that nobody else uses.
     #[track_caller]
-    pub(crate) fn start() -> Arc<Self> {
+    pub fn start() -> Arc<Self> {
         Arc::new(Self::guarded(false).expect("a PostgreSQL server starts"))
     }
 
     /// Starts a server that lets nobody in without TLS and a password.
     #[track_caller]
-    pub(crate) fn start_with_tls() -> Arc<Self> {
+    pub fn start_with_tls() -> Arc<Self> {
         Arc::new(Self::guarded(true).expect("a PostgreSQL server starts"))
     }
 
@@ -53,34 +50,34 @@ impl Server {
 
     /// Ends it at once, as a crash does that loses nothing.
     #[track_caller]
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.0.told("stop");
     }
 
     /// Kills it with SIGKILL, where it stands.
     #[track_caller]
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         self.0.told("kill");
     }
 
     /// Starts it again where it was, after it was stopped or killed.
     #[track_caller]
-    pub(crate) fn resume(&self) {
+    pub fn resume(&self) {
         self.0.told("resume");
     }
 
     /// Returns the port of 127.0.0.1 that it listens on.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.0.noted("port").parse().expect("a port")
     }
 
     /// Returns the superuser's password, where it asks for one.
-    pub(crate) fn password(&self) -> String {
+    pub fn password(&self) -> String {
         self.0.noted("password")
     }
 
     /// Returns the certificate of the authority that its own is of, in a file.
-    pub(crate) fn authority(&self) -> PathBuf {
+    pub fn authority(&self) -> PathBuf {
         self.0.folder.join("certs/ca.crt")
     }
 
@@ -99,7 +96,7 @@ impl Server {
     }
 
     /// Connects to a database as the superuser.
-    pub(crate) async fn connect(&self, database: &str) -> PgConnection {
+    pub async fn connect(&self, database: &str) -> PgConnection {
         let mut options: PgConnectOptions =
             self.url(database).parse().expect("the server's URL is one");
         if self.0.folder.join("password").exists() {
@@ -109,7 +106,7 @@ impl Server {
     }
 
     /// Carries a statement out as the superuser, in no database in particular.
-    pub(crate) async fn execute(&self, statement: &str) {
+    pub async fn execute(&self, statement: &str) {
         self.try_execute(statement).await.expect("the statement is carried out");
     }
 
@@ -122,7 +119,7 @@ impl Server {
 
 /// A database of one test; it goes with it.
 #[derive(Debug)]
-pub(crate) struct Database {
+pub struct Database {
     server: Arc<Server>,
     name: String,
     kept: bool,
@@ -130,17 +127,17 @@ pub(crate) struct Database {
 
 impl Database {
     /// Creates an empty database on the server that all share.
-    pub(crate) async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::on(&Server::shared()).await
     }
 
     /// Creates an empty database on a server.
-    pub(crate) async fn on(server: &Arc<Server>) -> Self {
+    pub async fn on(server: &Arc<Server>) -> Self {
         Self::with(server, "").await
     }
 
     /// Creates an empty database with further options of `CREATE DATABASE`.
-    pub(crate) async fn with(server: &Arc<Server>, options: &str) -> Self {
+    pub async fn with(server: &Arc<Server>, options: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         server.execute(&format!("CREATE DATABASE {name} {options}")).await;
@@ -149,14 +146,14 @@ impl Database {
 
     /// Returns the database of this name on the server that all share, created unless it is there;
     /// it stays.
-    pub(crate) async fn named(name: &str) -> Self {
+    pub async fn named(name: &str) -> Self {
         let database = Self { server: Server::shared(), name: name.to_owned(), kept: true };
         database.create_if_missing().await;
         database
     }
 
     /// Creates the database anew where it isn't there any more.
-    pub(crate) async fn create_if_missing(&self) {
+    pub async fn create_if_missing(&self) {
         if !self.is_there(&self.name).await {
             self.server.execute(&format!("CREATE DATABASE \"{}\"", self.name)).await;
         }
@@ -171,18 +168,18 @@ impl Database {
     }
 
     /// Returns the server that it is on.
-    pub(crate) fn server(&self) -> &Arc<Server> {
+    pub fn server(&self) -> &Arc<Server> {
         &self.server
     }
 
     /// Returns its URL, for the superuser.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         self.server.url(&self.name)
     }
 
     /// Returns a dump of it, as `pg_dump` makes it.
     #[track_caller]
-    pub(crate) fn dump(&self) -> String {
+    pub fn dump(&self) -> String {
         let dump = self
             .server
             .0
@@ -196,7 +193,7 @@ impl Database {
 
     /// Puts it back to what a dump has, in one transaction; who is connected stays so.
     #[track_caller]
-    pub(crate) fn restore(&self, dump: &str) {
+    pub fn restore(&self, dump: &str) {
         let mut psql = self
             .server
             .0
@@ -226,7 +223,7 @@ impl Database {
 
     /// Returns the files that hold it, and those that the server keeps for all databases: its log
     /// of changes and what it says.
-    pub(crate) async fn files(&self) -> Vec<PathBuf> {
+    pub async fn files(&self) -> Vec<PathBuf> {
         let mut connection = self.connect().await;
         sqlx::raw_sql("CHECKPOINT").execute(&mut connection).await.expect("the superuser may");
         let own = "SELECT 'base/' || oid FROM pg_database WHERE datname = current_database()";
@@ -244,18 +241,18 @@ impl Database {
     }
 
     /// Returns its name.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Connects as the superuser.
-    pub(crate) async fn connect(&self) -> PgConnection {
+    pub async fn connect(&self) -> PgConnection {
         self.server.connect(&self.name).await
     }
 
     /// Cuts all connections, as a server that is restarted or a network does, and returns how many
     /// there were.
-    pub(crate) async fn cut_connections(&self) -> i64 {
+    pub async fn cut_connections(&self) -> i64 {
         let mut connection = self.server.connect("postgres").await;
         let cut = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = $1";
         sqlx::query_scalar(cut)
@@ -266,12 +263,12 @@ impl Database {
     }
 
     /// Lets nobody in any more, and puts the database where nobody finds it.
-    pub(crate) async fn move_away(&self) {
+    pub async fn move_away(&self) {
         self.rename(&self.name, &self.elsewhere()).await;
     }
 
     /// Brings the database back, in place of whatever is there meanwhile.
-    pub(crate) async fn move_back(&self) {
+    pub async fn move_back(&self) {
         self.server
             .execute(&format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name))
             .await;

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 /// Numbers that look random and follow from a seed (SplitMix64).
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Returns dice of their own, the same for the same seed and number.
-    pub(crate) fn split(&self, number: u64) -> Self {
+    pub fn split(&self, number: u64) -> Self {
         let mut dice = Self(self.0 ^ number.wrapping_add(1).wrapping_mul(0xd134_2543_de82_ef95));
         dice.roll();
         dice
@@ -28,17 +28,17 @@ impl Dice {
     }
 
     /// Returns a number below another.
-    pub(crate) fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.roll() % u64::try_from(end).expect("a usize")).expect("below a usize")
     }
 
     /// Returns one of several.
-    pub(crate) fn choice<T: Copy>(&mut self, several: &[T]) -> T {
+    pub fn choice<T: Copy>(&mut self, several: &[T]) -> T {
         several[self.below(several.len())]
     }
 
     /// Returns a time within a range of milliseconds.
-    pub(crate) fn time(&mut self, milliseconds: Range<u64>) -> Duration {
+    pub fn time(&mut self, milliseconds: Range<u64>) -> Duration {
         Duration::from_millis(
             milliseconds.start + self.roll() % (milliseconds.end - milliseconds.start),
         )
@@ -47,13 +47,13 @@ impl Dice {
 
 /// Returns a number from the environment, unless it isn't there.
 #[track_caller]
-pub(crate) fn number_from(variable: &str) -> Option<u64> {
+pub fn number_from(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok().filter(|text| !text.is_empty())?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text}")))
 }
 
 /// Returns the seed that was asked for, else one that nobody knows.
 #[track_caller]
-pub(crate) fn seed() -> u64 {
+pub fn seed() -> u64 {
     number_from("ROSTER_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 32)
 }

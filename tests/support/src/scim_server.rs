@@ -9,12 +9,12 @@ use crate::supervise::Guarded;
 
 /// A running server; it ends when the last who knows of it lets go of it.
 #[derive(Debug)]
-pub(crate) struct ScimServer(Guarded);
+pub struct ScimServer(Guarded);
 
 impl ScimServer {
     /// Returns the server that all tests of this process share, started by whoever asks first.
     #[track_caller]
-    pub(crate) fn shared() -> Arc<Self> {
+    pub fn shared() -> Arc<Self> {
         static SHARED: OnceLock<Result<Arc<ScimServer>, String>> = OnceLock::new();
         SHARED
             .get_or_init(|| Self::guarded().map(Arc::new))
@@ -25,7 +25,7 @@ impl ScimServer {
 
     /// Starts a server that nobody else uses.
     #[track_caller]
-    pub(crate) fn start() -> Arc<Self> {
+    pub fn start() -> Arc<Self> {
         Arc::new(Self::guarded().expect("a SCIM server starts"))
     }
 
@@ -35,28 +35,28 @@ impl ScimServer {
 
     /// Kills it with SIGKILL; what it had is gone.
     #[track_caller]
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         self.0.told("kill");
     }
 
     /// Starts it again on its port, with nothing in it.
     #[track_caller]
-    pub(crate) fn resume(&self) {
+    pub fn resume(&self) {
         self.0.told("resume");
     }
 
     /// Returns its address, as roster is given it.
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         self.0.noted("url")
     }
 
     /// Returns the port of 127.0.0.1 that it listens on.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.0.noted("port").parse().expect("a port")
     }
 
     /// Returns the token that lets one in.
-    pub(crate) fn token(&self) -> String {
+    pub fn token(&self) -> String {
         self.0.noted("token")
     }
 }

@@ -8,26 +8,25 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::paths;
+
 /// A running server; it ends when it is let go of.
 #[derive(Debug)]
-pub(crate) struct Guarded {
+pub struct Guarded {
     script: &'static str,
     /// What belongs to it.
-    pub(crate) folder: PathBuf,
+    pub folder: PathBuf,
     /// The guardian stops the server when this closes.
     _lifeline: ChildStdin,
 }
 
 impl Guarded {
     /// Has one of `scripts/` start a server, with these set in its environment.
-    pub(crate) fn start(
-        script: &'static str,
-        environment: &[(&str, &str)],
-    ) -> Result<Self, String> {
+    pub fn start(script: &'static str, environment: &[(&str, &str)]) -> Result<Self, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let name =
             format!("{script}-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let folder = paths::target_tmp().join(name);
         let mut guardian = command(script, "guard", &folder)
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())
@@ -45,7 +44,7 @@ impl Guarded {
 
     /// Has the script do something with the server, such as `kill`.
     #[track_caller]
-    pub(crate) fn told(&self, what: &str) {
+    pub fn told(&self, what: &str) {
         let script = self.script;
         let status =
             self.command(what).status().unwrap_or_else(|error| panic!("scripts/{script}: {error}"));
@@ -53,13 +52,13 @@ impl Guarded {
     }
 
     /// Returns a command of the script about the server.
-    pub(crate) fn command(&self, what: &str) -> Command {
+    pub fn command(&self, what: &str) -> Command {
         command(self.script, what, &self.folder)
     }
 
     /// Returns what a file in its folder says.
     #[track_caller]
-    pub(crate) fn noted(&self, file: &str) -> String {
+    pub fn noted(&self, file: &str) -> String {
         fs::read_to_string(self.folder.join(file))
             .expect("the server's folder is complete")
             .trim()
@@ -68,8 +67,7 @@ impl Guarded {
 }
 
 fn command(script: &str, what: &str, folder: &Path) -> Command {
-    let mut command =
-        Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(script));
+    let mut command = Command::new(paths::project().join("scripts").join(script));
     command.arg(what).arg(folder);
     command
 }

@@ -3,64 +3,64 @@
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
-use crate::write_audit::Witness;
+use crate::chaos::write_audit::Witness;
 
 /// A live account.
 #[derive(Clone, Debug)]
-pub(crate) struct Account {
-    pub(crate) id: String,
-    pub(crate) namespace: String,
-    pub(crate) owner: String,
-    pub(crate) owner_uid: String,
-    pub(crate) generation: i64,
-    pub(crate) revision: i64,
-    pub(crate) transaction: String,
-    pub(crate) login: String,
-    pub(crate) email: String,
-    pub(crate) state: String,
+pub struct Account {
+    pub id: String,
+    pub namespace: String,
+    pub owner: String,
+    pub owner_uid: String,
+    pub generation: i64,
+    pub revision: i64,
+    pub transaction: String,
+    pub login: String,
+    pub email: String,
+    pub state: String,
 }
 
 /// What bills are made of.
 #[derive(Clone, Debug)]
-pub(crate) struct Lifetime {
-    pub(crate) account: String,
-    pub(crate) namespace: String,
-    pub(crate) login: String,
-    pub(crate) deleted: bool,
+pub struct Lifetime {
+    pub account: String,
+    pub namespace: String,
+    pub login: String,
+    pub deleted: bool,
 }
 
 /// An entry of the journal.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) id: String,
-    pub(crate) account: String,
-    pub(crate) kind: String,
-    pub(crate) revision: i64,
-    pub(crate) completed: bool,
-    pub(crate) superseded: bool,
+pub struct Entry {
+    pub id: String,
+    pub account: String,
+    pub kind: String,
+    pub revision: i64,
+    pub completed: bool,
+    pub superseded: bool,
 }
 
 /// Since when an account is enabled or disabled.
 #[derive(Clone, Debug)]
-pub(crate) struct Switch {
-    pub(crate) account: String,
-    pub(crate) revision: i64,
-    pub(crate) state: String,
+pub struct Switch {
+    pub account: String,
+    pub revision: i64,
+    pub state: String,
 }
 
 /// Everything that the oracles look at.
 #[derive(Clone, Debug)]
-pub(crate) struct Content {
-    pub(crate) accounts: Vec<Account>,
-    pub(crate) lifetimes: Vec<Lifetime>,
-    pub(crate) journal: Vec<Entry>,
-    pub(crate) switches: Vec<Switch>,
-    pub(crate) witness: Witness,
+pub struct Content {
+    pub accounts: Vec<Account>,
+    pub lifetimes: Vec<Lifetime>,
+    pub journal: Vec<Entry>,
+    pub switches: Vec<Switch>,
+    pub witness: Witness,
 }
 
 impl Content {
     /// Returns what is in the database at one moment.
-    pub(crate) async fn read(connection: &mut PgConnection) -> Self {
+    pub async fn read(connection: &mut PgConnection) -> Self {
         let accounts = "SELECT account_id, namespace, COALESCE(owner_name, ''), owner_uid, owner_generation, revision, \
                         transaction_id, login_name, COALESCE(email, ''), state FROM accounts";
         let lifetimes =

@@ -7,16 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::oracles::{Declared, Said};
-use crate::rng::Dice;
-use crate::support::{
-    Organization, Requester, With, base64, condition, domain, eventually, group, passed, run,
-    run_roster, user,
+use crate::base64;
+use crate::chaos::oracles::{Declared, Said};
+use crate::cluster::{
+    Organization, Requester, With, condition, domain, eventually, group, passed, run, run_roster,
+    user,
 };
+use crate::rng::Dice;
 
 /// Held for writing while the API server is away, and how often it came back with what it had at an
 /// earlier time.
-pub(crate) type Past = RwLock<u64>;
+pub type Past = RwLock<u64>;
 
 /// How many people come and go.
 const PEOPLE: usize = 8;
@@ -33,7 +34,7 @@ const REFUSED: [(&str, &str); 2] =
 
 const GRANTS: [&str; 4] = ["orders:read", "orders:write", "cases:read", "routes:plan"];
 const GROUPS: [&str; 3] = ["users", "dispatchers", "administrators"];
-pub(crate) const PASSWORDS: [&str; 3] =
+pub const PASSWORDS: [&str; 3] =
     ["nine lorries leave at dawn", "seven foxes guard the mill", "eleven violins under water"];
 
 /// A person as declared now.
@@ -54,7 +55,7 @@ enum Stage {
 }
 
 /// Somebody who keeps changing an organization.
-pub(crate) struct Driver {
+pub struct Driver {
     admin: Requester,
     people: Vec<Person>,
     dice: Dice,
@@ -71,7 +72,7 @@ pub(crate) struct Driver {
 impl Driver {
     /// Declares what stays, and nobody else yet.
     #[track_caller]
-    pub(crate) fn new(organization: &Organization, store: &str, dice: Dice) -> Self {
+    pub fn new(organization: &Organization, store: &str, dice: Dice) -> Self {
         let admin = organization.admin();
         passed(admin.create(&domain("acme.example")));
         passed(
@@ -113,7 +114,7 @@ impl Driver {
     }
 
     /// Changes something now and then until told to stop.
-    pub(crate) fn drive(&mut self, stop: &AtomicBool, past: &Past) {
+    pub fn drive(&mut self, stop: &AtomicBool, past: &Past) {
         while !stop.load(Ordering::Relaxed) {
             let past = past.read().unwrap_or_else(std::sync::PoisonError::into_inner);
             self.catch_up(*past);
@@ -124,13 +125,12 @@ impl Driver {
     }
 
     /// Returns the namespace of the organization.
-    #[allow(dead_code, reason = "the rounds know it from the team")]
-    pub(crate) fn namespace(&self) -> &str {
+    pub fn namespace(&self) -> &str {
         self.admin.namespace()
     }
 
     /// Returns how many changes were asked for.
-    pub(crate) fn changes(&self) -> usize {
+    pub fn changes(&self) -> usize {
         self.changes
     }
 
@@ -179,7 +179,7 @@ impl Driver {
     }
 
     /// Learns what is declared anew where the cluster was put back since it was last known.
-    pub(crate) fn catch_up(&mut self, past: u64) {
+    pub fn catch_up(&mut self, past: u64) {
         if past != self.past {
             self.past = past;
             self.learn();
@@ -343,14 +343,14 @@ impl Driver {
 
     /// Waits until everything that is declared is in force or refused as expected, and returns it.
     #[track_caller]
-    pub(crate) fn settled(&mut self) -> Vec<Declared> {
+    pub fn settled(&mut self) -> Vec<Declared> {
         while self.past > 0 && self.see_off_the_lost() {}
         self.see_off_all();
         if self.past > 0 {
             self.take_back();
         }
         let mut last = vec![];
-        let settled = crate::support::within(crate::support::PATIENCE, || {
+        let settled = crate::cluster::within(crate::cluster::PATIENCE, || {
             last = self.declared();
             if self.past > 0 {
                 self.ask_for_former_groups(&last);
@@ -440,23 +440,23 @@ impl Driver {
     }
 
     /// Returns everybody who was said to be Ready.
-    pub(crate) fn said(&self) -> &BTreeSet<Said> {
+    pub fn said(&self) -> &BTreeSet<Said> {
         &self.said
     }
 
     /// Returns the logins that were seen to have an account.
-    pub(crate) fn seen(&self) -> &BTreeSet<String> {
+    pub fn seen(&self) -> &BTreeSet<String> {
         &self.seen
     }
 
     /// Returns the logins that were ever asked for.
-    pub(crate) fn asked_for(&self) -> &BTreeSet<String> {
+    pub fn asked_for(&self) -> &BTreeSet<String> {
         &self.asked_for
     }
 
     /// Returns the login, the newest password, and whether it is to be let in, of everybody who has
     /// one.
-    pub(crate) fn passwords(&self) -> Vec<(String, String, bool)> {
+    pub fn passwords(&self) -> Vec<(String, String, bool)> {
         let declared = self.people.iter().filter(|person| person.stage == Stage::Declared);
         let login = |person: &Person| format!("{}.{}", person.name, self.admin.namespace());
         declared

@@ -9,15 +9,15 @@ use roster::api::{OrgEmailDomain, User, UserGroup};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection};
 
-use crate::content::Content;
-use crate::server::Database;
-use crate::support::{Organization, run, run_roster};
+use crate::chaos::content::Content;
+use crate::cluster::{Organization, run, run_roster};
+use crate::postgres::Database;
 
 /// How many objects a list has on a page.
 const PAGE: u32 = 2000;
 
 /// Returns what a store has.
-pub(crate) async fn read(database: &Database) -> Content {
+pub async fn read(database: &Database) -> Content {
     let mut connection = database.connect().await;
     let content = Content::read(&mut connection).await;
     connection.close().await.expect("the connection closes");
@@ -26,7 +26,7 @@ pub(crate) async fn read(database: &Database) -> Content {
 
 /// Returns the logins on the bills of some months, as often as they stand on each.
 #[track_caller]
-pub(crate) fn billed(store: &str, months: &BTreeSet<String>) -> Vec<String> {
+pub fn billed(store: &str, months: &BTreeSet<String>) -> Vec<String> {
     let mut fewest_first: Vec<Vec<String>> = months
         .iter()
         .map(|month| {
@@ -50,7 +50,7 @@ pub(crate) fn billed(store: &str, months: &BTreeSet<String>) -> Vec<String> {
 }
 
 /// Returns the months in which the store's journal has entries.
-pub(crate) async fn months(database: &Database) -> BTreeSet<String> {
+pub async fn months(database: &Database) -> BTreeSet<String> {
     let months = "SELECT DISTINCT to_char(to_timestamp(started_at / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM') FROM transactions";
     let months =
         sqlx::query_scalar::<_, String>(months).fetch_all(&mut database.connect().await).await;
@@ -58,7 +58,7 @@ pub(crate) async fn months(database: &Database) -> BTreeSet<String> {
 }
 
 /// Returns where the directory doesn't have what the store has.
-pub(crate) fn directory(folder: &Path, content: &Content) -> Vec<String> {
+pub fn directory(folder: &Path, content: &Content) -> Vec<String> {
     let mut complaints = vec![];
     for account in &content.accounts {
         let entry = std::fs::read(folder.join(format!("{}.json", account.id))).unwrap_or_default();
@@ -71,7 +71,7 @@ pub(crate) fn directory(folder: &Path, content: &Content) -> Vec<String> {
 }
 
 /// Gives each object of a kind to a function, a page at a time.
-pub(crate) async fn each<K>(api: Api<K>, mut see: impl FnMut(&K))
+pub async fn each<K>(api: Api<K>, mut see: impl FnMut(&K))
 where
     K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {
@@ -87,7 +87,7 @@ where
 }
 
 /// Returns the versions of all objects of roster's kinds.
-pub(crate) fn versions(organization: &Organization) -> BTreeMap<String, String> {
+pub fn versions(organization: &Organization) -> BTreeMap<String, String> {
     let mut versions = BTreeMap::new();
     let admin = organization.admin();
     let mut note = |kind: &str, name: String, version: Option<String>| {
@@ -112,7 +112,7 @@ pub(crate) fn versions(organization: &Organization) -> BTreeMap<String, String> 
 
 /// Returns, of each table but those of claims, how many rows it has, and where each stands and who
 /// wrote it.
-pub(crate) fn rows(database: &Database) -> BTreeMap<String, (i64, Option<String>)> {
+pub fn rows(database: &Database) -> BTreeMap<String, (i64, Option<String>)> {
     run(async {
         let mut connection = database.connect().await;
         let tables = "SELECT CAST(tablename AS text) FROM pg_tables WHERE schemaname = 'public' \

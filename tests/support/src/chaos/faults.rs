@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use sqlx::Connection;
 
+use crate::chaos::write_audit::Witness;
+use crate::cluster::{eventually, run};
+use crate::postgres::Database;
 use crate::rng::Dice;
-use crate::server::Database;
-use crate::support::{eventually, run};
-use crate::write_audit::Witness;
 
 /// What happens to a leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum OfLeaders {
+pub enum OfLeaders {
     /// It is killed with SIGKILL.
     Killed,
     /// It is stopped past its Lease, and goes on when another works.
@@ -23,7 +23,7 @@ pub(crate) enum OfLeaders {
 
 /// What happens to the database, which all share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum OfDatabase {
+pub enum OfDatabase {
     /// It is killed with SIGKILL, and started again after this time.
     Killed(Duration),
     /// Every connection is cut.
@@ -34,15 +34,15 @@ pub(crate) enum OfDatabase {
 
 /// The faults of a run. Each list is a lane of its own: one fault after the other.
 #[derive(Clone, Debug)]
-pub(crate) struct Schedule {
-    pub(crate) of_database: Vec<OfDatabase>,
+pub struct Schedule {
+    pub of_database: Vec<OfDatabase>,
     /// By the number of the team.
-    pub(crate) of_leaders: Vec<Vec<OfLeaders>>,
+    pub of_leaders: Vec<Vec<OfLeaders>>,
 }
 
 impl Schedule {
     /// Draws so many faults for so many teams.
-    pub(crate) fn draw(rounds: usize, teams: usize, dice: &mut Dice) -> Self {
+    pub fn draw(rounds: usize, teams: usize, dice: &mut Dice) -> Self {
         let mut schedule = Self { of_database: vec![], of_leaders: vec![vec![]; teams] };
         for round in 0..rounds {
             if round % 5 < 2 {
@@ -71,7 +71,7 @@ impl Schedule {
     }
 
     /// Says how many faults there are of which kind.
-    pub(crate) fn summary(&self) -> String {
+    pub fn summary(&self) -> String {
         let count = |kind: OfLeaders| {
             self.of_leaders.iter().flatten().filter(|fault| **fault == kind).count()
         };
@@ -92,7 +92,7 @@ impl Schedule {
 /// Lets operators work for a while, does something to the database, and waits until they write
 /// again.
 #[track_caller]
-pub(crate) fn strike(database: &Database, fault: OfDatabase, dice: &mut Dice) {
+pub fn strike(database: &Database, fault: OfDatabase, dice: &mut Dice) {
     std::thread::sleep(dice.time(0..2000));
     match fault {
         OfDatabase::Killed(away) => {

@@ -5,22 +5,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
-use crate::content::{Account, Content, Entry, Lifetime};
-use crate::support::condition;
-use crate::write_audit::{Witness, Write};
+use crate::chaos::content::{Account, Content, Entry, Lifetime};
+use crate::chaos::write_audit::{Witness, Write};
+use crate::cluster::condition;
 
 /// What only one account may have.
 type Key = fn(&Account) -> (String, String);
 
 /// Returns what all oracles complain of that look at the store alone, once nothing is in flight.
-pub(crate) fn of_the_store(content: &Content) -> Vec<String> {
+pub fn of_the_store(content: &Content) -> Vec<String> {
     let oracles = [accounts_and_lifetimes, journal, switches, revisions, who_wrote];
     oracles.iter().flat_map(|oracle| oracle(content)).collect()
 }
 
 /// An account lives as long as its lifetime, under its login, and shares its owner, address and
 /// login with nobody.
-pub(crate) fn accounts_and_lifetimes(content: &Content) -> Vec<String> {
+pub fn accounts_and_lifetimes(content: &Content) -> Vec<String> {
     let mut complaints = vec![];
     let lifetimes: HashMap<&str, &Lifetime> =
         content.lifetimes.iter().map(|lifetime| (lifetime.account.as_str(), lifetime)).collect();
@@ -80,7 +80,7 @@ fn doubled<T: Ord + Clone>(all: impl Iterator<Item = T>) -> BTreeSet<T> {
 
 /// A life begins with the one Create and ends with the one Delete; nothing is in flight any more,
 /// and an account's last transaction is the one that it names.
-pub(crate) fn journal(content: &Content) -> Vec<String> {
+pub fn journal(content: &Content) -> Vec<String> {
     let mut complaints = vec![];
     let mut journal: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
     content.journal.iter().for_each(|entry| journal.entry(&entry.account).or_default().push(entry));
@@ -134,7 +134,7 @@ pub(crate) fn journal(content: &Content) -> Vec<String> {
 
 /// An account is switched off and on by the Disables and Enables of the journal, by turns, and is
 /// as the last one says.
-pub(crate) fn switches(content: &Content) -> Vec<String> {
+pub fn switches(content: &Content) -> Vec<String> {
     let mut complaints = vec![];
     let mut journaled: BTreeMap<&str, Vec<(i64, &str)>> = BTreeMap::new();
     for entry in &content.journal {
@@ -177,7 +177,7 @@ pub(crate) fn switches(content: &Content) -> Vec<String> {
 
 /// Each revision of an account was made by one transaction of the database, from the first on
 /// without a gap; the last is the one that it has, or that its Delete followed.
-pub(crate) fn revisions(content: &Content) -> Vec<String> {
+pub fn revisions(content: &Content) -> Vec<String> {
     let mut complaints = vec![];
     let mut written: BTreeMap<&str, Vec<&Write>> = BTreeMap::new();
     for write in content.witness.writes.iter().filter(|write| write.relation == "accounts") {
@@ -228,7 +228,7 @@ pub(crate) fn revisions(content: &Content) -> Vec<String> {
 
 /// Whatever was written was written by whoever had claimed its namespace last; claims count
 /// upwards.
-pub(crate) fn who_wrote(content: &Content) -> Vec<String> {
+pub fn who_wrote(content: &Content) -> Vec<String> {
     let Witness { claims, writes } = &content.witness;
     let mut complaints = vec![];
     for two in claims.windows(2).filter(|two| two[1].epoch <= two[0].epoch) {
@@ -258,11 +258,11 @@ pub(crate) fn who_wrote(content: &Content) -> Vec<String> {
 
 /// What a `User` says of itself, and what becomes of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Declared {
-    pub(crate) namespace: String,
-    pub(crate) user: Value,
+pub struct Declared {
+    pub namespace: String,
+    pub user: Value,
     /// The reason for which it is refused for good, where it is.
-    pub(crate) refused: Option<&'static str>,
+    pub refused: Option<&'static str>,
 }
 
 impl Declared {
@@ -276,7 +276,7 @@ impl Declared {
     }
 
     /// Whether its present spec is in force, or refused as expected.
-    pub(crate) fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         let looked =
             self.user["status"]["observedGeneration"] == self.user["metadata"]["generation"];
         let ready = self.ready();
@@ -289,7 +289,7 @@ impl Declared {
 
 /// Every `User` is settled; one that is Ready has the one account that it names, as its spec asks,
 /// and there are no others.
-pub(crate) fn users(declared: &[Declared], content: &Content) -> Vec<String> {
+pub fn users(declared: &[Declared], content: &Content) -> Vec<String> {
     let mut complaints = vec![];
     let mut accounts: BTreeMap<(&str, &str), Vec<&Account>> = BTreeMap::new();
     for account in &content.accounts {
@@ -340,14 +340,14 @@ fn differences(user: &Declared, account: &Account) -> Vec<String> {
 
 /// That a `User` was said to be Ready.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Said {
-    pub(crate) uid: String,
-    pub(crate) generation: i64,
+pub struct Said {
+    pub uid: String,
+    pub generation: i64,
 }
 
 impl Said {
     /// Returns what a `User` says that is Ready now.
-    pub(crate) fn by(user: &Value) -> Option<Self> {
+    pub fn by(user: &Value) -> Option<Self> {
         let ready = condition(user, "Ready")["status"] == "True";
         let generation = user["status"]["observedGeneration"].as_i64().filter(|_| ready)?;
         Some(Self { uid: user["metadata"]["uid"].as_str()?.to_owned(), generation })
@@ -355,7 +355,7 @@ impl Said {
 }
 
 /// Nobody was said to be Ready as of a generation that was never committed.
-pub(crate) fn what_was_said(said: &BTreeSet<Said>, witness: &Witness) -> Vec<String> {
+pub fn what_was_said(said: &BTreeSet<Said>, witness: &Witness) -> Vec<String> {
     let accounts = witness.writes.iter().filter(|write| write.relation == "accounts");
     let committed: BTreeSet<(&str, i64)> = accounts
         .filter_map(|write| Some((write.owner_uid.as_deref()?, write.generation?)))
@@ -366,15 +366,15 @@ pub(crate) fn what_was_said(said: &BTreeSet<Said>, witness: &Witness) -> Vec<Str
 
 /// Whom a bill may have, and whom it has.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Billable {
+pub struct Billable {
     /// The logins that were seen to have an account.
-    pub(crate) seen: BTreeSet<String>,
+    pub seen: BTreeSet<String>,
     /// The logins that were ever asked for.
-    pub(crate) asked_for: BTreeSet<String>,
+    pub asked_for: BTreeSet<String>,
 }
 
 /// A bill has each login that ever had an account once, and no other.
-pub(crate) fn bill(lines: &[String], billable: &Billable, content: &Content) -> Vec<String> {
+pub fn bill(lines: &[String], billable: &Billable, content: &Content) -> Vec<String> {
     let billed: BTreeSet<&String> = lines.iter().collect();
     let lived: BTreeSet<&String> =
         content.lifetimes.iter().map(|lifetime| &lifetime.login).collect();

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection};
 
-use crate::faults::OfLeaders;
-use crate::middlebox::Middlebox;
-use crate::proxy::Proxy;
-use crate::replica::{Pages, Replica};
+use crate::chaos::faults::OfLeaders;
+use crate::cluster::middlebox::Middlebox;
+use crate::cluster::proxy::Proxy;
+use crate::cluster::replica::{Pages, Replica};
+use crate::cluster::{Organization, run, within};
+use crate::postgres::Database;
 use crate::rng::Dice;
-use crate::server::Database;
-use crate::support::{Organization, run, within};
 
 /// How long another may take to work, while the database comes and goes.
 const TAKEOVER: Duration = Duration::from_secs(90);
@@ -30,37 +30,30 @@ struct Member {
 }
 
 /// The pages of the replicas that nothing has been done to.
-pub(crate) type Roll = Arc<Mutex<Vec<Pages>>>;
+pub type Roll = Arc<Mutex<Vec<Pages>>>;
 
 /// The replicas of one operator, which works for one or several organizations.
-pub(crate) struct Team {
-    pub(crate) organization: Organization,
+pub struct Team {
+    pub organization: Organization,
     /// Further organizations that it works for.
-    pub(crate) others: Vec<Organization>,
+    pub others: Vec<Organization>,
     /// Who reads it learns which replicas should be well.
-    pub(crate) roll: Roll,
+    pub roll: Roll,
     store: String,
     directory: String,
     /// What stands between the operator and the API server, where something does.
     middlebox: Option<Arc<Middlebox>>,
     members: Vec<Member>,
     /// How many ended without having been told to, because they came too late to renew the Lease.
-    pub(crate) late: usize,
+    pub late: usize,
     /// How many leaders suffered something in the middle of a transaction of the database.
-    pub(crate) in_the_middle: usize,
+    pub in_the_middle: usize,
 }
 
 impl Team {
-    /// Starts two replicas of a new organization's operator, and waits until one works.
-    #[track_caller]
-    #[allow(dead_code, reason = "other runs have it work for several organizations")]
-    pub(crate) fn start(database: &Database, directory: &Path) -> Self {
-        Self::of(Organization::new(), vec![], database, (directory, None))
-    }
-
     /// Starts two replicas of an operator for several organizations, and waits until one works.
     #[track_caller]
-    pub(crate) fn of(
+    pub fn of(
         organization: Organization,
         others: Vec<Organization>,
         database: &Database,
@@ -150,7 +143,7 @@ impl Team {
 
     /// Lets whoever works do so for a while, does something to it, and waits until another works.
     #[track_caller]
-    pub(crate) fn suffer(&mut self, fault: OfLeaders, dice: &mut Dice) {
+    pub fn suffer(&mut self, fault: OfLeaders, dice: &mut Dice) {
         std::thread::sleep(dice.time(0..4000));
         let leader = self.leader();
         let mut member = self.members.remove(leader);
@@ -186,8 +179,7 @@ impl Team {
     /// Kills the leader, has somebody write to the Lease that it held, and waits until another
     /// works.
     #[track_caller]
-    #[allow(dead_code, reason = "the rounds leave the Lease to the operators")]
-    pub(crate) fn has_its_lease_edited(&mut self, kill: bool, patch: &serde_json::Value) {
+    pub fn has_its_lease_edited(&mut self, kill: bool, patch: &serde_json::Value) {
         let leader = self.leader();
         if kill {
             let mut member = self.members.remove(leader);
@@ -218,8 +210,7 @@ impl Team {
 
     /// Tells all replicas to end, and waits until they have.
     #[track_caller]
-    #[allow(dead_code, reason = "the rounds end while operators work")]
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.roll.lock().expect("no thread panics").clear();
         for mut member in self.members.drain(..) {
             if member.replica.runs() {
@@ -236,8 +227,7 @@ impl Team {
 
     /// Starts one replica with further arguments, after all were stopped.
     #[track_caller]
-    #[allow(dead_code, reason = "the rounds end while operators work")]
-    pub(crate) fn start_one(&self, arguments: &[&str]) -> Replica {
+    pub fn start_one(&self, arguments: &[&str]) -> Replica {
         let mut all = vec!["--directory", self.directory.as_str()];
         for organization in [&self.organization].into_iter().chain(&self.others) {
             all.extend(["--namespace", &organization.name]);
@@ -254,7 +244,7 @@ impl Team {
 
     /// Waits until somebody works.
     #[track_caller]
-    pub(crate) fn until_it_works(&mut self) {
+    pub fn until_it_works(&mut self) {
         self.leader();
     }
 }

@@ -5,37 +5,37 @@ use sqlx::{PgConnection, Row as _};
 
 /// A claim, in the order of their commits.
 #[derive(Clone, Debug)]
-pub(crate) struct Claim {
-    pub(crate) application: String,
-    pub(crate) epoch: i64,
+pub struct Claim {
+    pub application: String,
+    pub epoch: i64,
 }
 
 /// A row that was written, in order.
 #[derive(Clone, Debug)]
-pub(crate) struct Write {
-    pub(crate) transaction: i64,
-    pub(crate) application: String,
-    pub(crate) relation: String,
-    pub(crate) operation: String,
-    pub(crate) namespace: String,
+pub struct Write {
+    pub transaction: i64,
+    pub application: String,
+    pub relation: String,
+    pub operation: String,
+    pub namespace: String,
     /// The epoch of the claim that stood for the namespace when the row was committed.
-    pub(crate) epoch: Option<i64>,
-    pub(crate) account: Option<String>,
-    pub(crate) revision: Option<i64>,
-    pub(crate) owner_uid: Option<String>,
-    pub(crate) generation: Option<i64>,
+    pub epoch: Option<i64>,
+    pub account: Option<String>,
+    pub revision: Option<i64>,
+    pub owner_uid: Option<String>,
+    pub generation: Option<i64>,
 }
 
 /// Everything that was witnessed.
 #[derive(Clone, Debug)]
-pub(crate) struct Witness {
-    pub(crate) claims: Vec<Claim>,
-    pub(crate) writes: Vec<Write>,
+pub struct Witness {
+    pub claims: Vec<Claim>,
+    pub writes: Vec<Write>,
 }
 
 impl Witness {
     /// Has the database note every write from now on. The store is there.
-    pub(crate) async fn install(connection: &mut PgConnection) {
+    pub async fn install(connection: &mut PgConnection) {
         sqlx::raw_sql(include_str!("write_audit.sql"))
             .execute(connection)
             .await
@@ -43,7 +43,7 @@ impl Witness {
     }
 
     /// Returns everything that was witnessed so far.
-    pub(crate) async fn read(connection: &mut PgConnection) -> Self {
+    pub async fn read(connection: &mut PgConnection) -> Self {
         let claims = sqlx::query("SELECT application, epoch FROM witness.claims ORDER BY number");
         let claims = claims.fetch_all(&mut *connection).await.expect("the witness is there");
         let claim =
@@ -72,9 +72,7 @@ impl Witness {
     }
 
     /// Returns the number of the newest write of each namespace.
-    pub(crate) async fn newest(
-        connection: &mut PgConnection,
-    ) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    pub async fn newest(connection: &mut PgConnection) -> Result<Vec<(String, i64)>, sqlx::Error> {
         let newest = "SELECT namespace, MAX(number) FROM witness.writes WHERE namespace IS NOT NULL GROUP BY namespace";
         sqlx::query_as(newest).fetch_all(connection).await
     }

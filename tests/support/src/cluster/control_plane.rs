@@ -1,4 +1,4 @@
-//! The control plane that all tests of this binary share.
+//! The control plane that all tests of a binary share.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -12,7 +12,8 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value, json};
 
-use super::base64;
+use super::{Organization, Requester};
+use crate::{base64, paths};
 
 /// The runtime that all clients live in; tests themselves are synchronous.
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
@@ -24,12 +25,69 @@ static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
 });
 
 /// Runs a future to its end.
-pub(crate) fn run<F: Future>(future: F) -> F::Output {
+pub fn run<F: Future>(future: F) -> F::Output {
     RUNTIME.block_on(future)
 }
 
+/// What a control plane has beside the CRDs and the operator's rights.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// The admission policies of `deploy/policies`.
+    pub policies: bool,
+    /// A namespace controller and a garbage collector, each with its own service account; without
+    /// them what is deleted stays `Terminating`.
+    pub controllers: bool,
+}
+
+/// The cluster of a test binary, which all its tests share; the first that needs it starts it.
+pub struct TestCluster {
+    setup: Setup,
+    plane: OnceLock<Result<ControlPlane, String>>,
+}
+
+impl TestCluster {
+    /// Describes a cluster, for a `static`.
+    #[must_use]
+    pub const fn new(setup: Setup) -> Self {
+        Self { setup, plane: OnceLock::new() }
+    }
+
+    #[track_caller]
+    fn plane(&'static self) -> &'static ControlPlane {
+        let start = || ControlPlane::start(self.setup, "");
+        self.plane.get_or_init(start).as_ref().expect("the control plane starts")
+    }
+
+    /// Returns an administrator whose requests are about no organization in particular.
+    #[track_caller]
+    pub fn admin(&'static self) -> Requester {
+        Requester::new(self.plane().client("admin.kubeconfig", None), "default")
+    }
+
+    /// Creates a namespace that no other test has.
+    #[track_caller]
+    pub fn organization(&'static self) -> Organization {
+        self.organization_with_labels(&json!({}))
+    }
+
+    /// Creates a namespace that no other test has, with labels.
+    #[track_caller]
+    pub fn organization_with_labels(&'static self, labels: &Value) -> Organization {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let name = format!("acme-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        Organization::created(name, self.plane(), labels)
+    }
+
+    /// Returns the organization of a namespace that the test itself creates.
+    #[track_caller]
+    pub fn organization_named(&'static self, name: &str) -> Organization {
+        Organization { name: name.to_owned(), plane: self.plane() }
+    }
+}
+
 /// A running control plane with CRDs, roles and policies.
-pub(crate) struct ControlPlane {
+pub(super) struct ControlPlane {
+    setup: Setup,
     folder: PathBuf,
     /// The guardian stops everything when this closes, which it does with this process.
     _lifeline: Mutex<ChildStdin>,
@@ -37,62 +95,54 @@ pub(crate) struct ControlPlane {
 
 /// What a program said.
 #[derive(Debug)]
-pub(crate) struct Output {
-    pub(crate) success: bool,
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Output {
+    pub success: bool,
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Output {
     /// Returns standard output, of a program that has to succeed.
     #[track_caller]
-    pub(crate) fn expect_success(self) -> String {
+    pub fn expect_success(self) -> String {
         assert!(self.success, "exit code {:?}\n{}\n{}", self.code, self.stdout, self.stderr);
         self.stdout
     }
 }
 
 impl ControlPlane {
-    /// Returns the control plane, started by whoever asks first.
+    /// Starts a control plane beside this one, empty and of another identity; it stops with this
+    /// process.
     #[track_caller]
-    pub(crate) fn shared() -> &'static Self {
-        static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start("")).as_ref().expect("the control plane starts")
-    }
-
-    /// Starts a control plane beside the one that all share, empty and of another identity; it
-    /// stops with this process.
-    #[track_caller]
-    pub(crate) fn another() -> &'static Self {
+    pub(super) fn another(&self) -> &'static Self {
         static NUMBER: AtomicU32 = AtomicU32::new(2);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Box::leak(Box::new(Self::start(&format!("-{number}")).expect("the control plane starts")))
+        let suffix = format!("-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        Box::leak(Box::new(Self::start(self.setup, &suffix).expect("the control plane starts")))
     }
 
-    fn start(suffix: &str) -> Result<Self, String> {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("control-plane-{}{suffix}", std::process::id()));
-        let mut guardian =
-            Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/cluster"))
-                .arg("guard")
-                .arg(&folder)
-                .env("ROSTER_AUDIT", "1")
-                .env("ROSTER_POLICIES", if crate::WITH_POLICIES { "yes" } else { "no" })
-                .env("ROSTER_CONTROLLER_MANAGER", if crate::WITH_CONTROLLERS { "1" } else { "0" })
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                // Ctrl-C is for the tests; the guardian has its work to do afterwards.
-                .process_group(0)
-                .spawn()
-                .map_err(|error| format!("scripts/cluster: {error}"))?;
+    fn start(setup: Setup, suffix: &str) -> Result<Self, String> {
+        let folder =
+            paths::target_tmp().join(format!("control-plane-{}{suffix}", std::process::id()));
+        let mut guardian = Command::new(paths::project().join("scripts/cluster"))
+            .arg("guard")
+            .arg(&folder)
+            .env("ROSTER_AUDIT", "1")
+            .env("ROSTER_POLICIES", if setup.policies { "yes" } else { "no" })
+            .env("ROSTER_CONTROLLER_MANAGER", if setup.controllers { "1" } else { "0" })
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C is for the tests; the guardian has its work to do afterwards.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| format!("scripts/cluster: {error}"))?;
         let lifeline = guardian.stdin.take().expect("it was piped");
         let said = BufReader::new(guardian.stdout.take().expect("it was piped")).lines().next();
         match said {
             Some(Ok(line)) if line == "ready" => {}
             _ => return Err("scripts/cluster guard failed; it says why above".to_owned()),
         }
-        let plane = Self { folder, _lifeline: Mutex::new(lifeline) };
+        let plane = Self { setup, folder, _lifeline: Mutex::new(lifeline) };
         plane.admit_people()?;
         Ok(plane)
     }
@@ -131,13 +181,13 @@ impl ControlPlane {
 
     /// Returns the folder with everything that belongs to the control plane; it goes when the tests
     /// have ended.
-    pub(crate) fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Returns what the API server's audit log has of somebody's requests about roster's kinds in a
     /// namespace.
-    pub(crate) fn audited(&self, person: &str, namespace: &str) -> Vec<Value> {
+    pub(super) fn audited(&self, person: &str, namespace: &str) -> Vec<Value> {
         let log = std::fs::read_to_string(self.folder.join("logs/audit.log"))
             .expect("the audit log can be read");
         let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -150,19 +200,19 @@ impl ControlPlane {
 
     /// Keeps a copy of what etcd has now, in place of one that was kept before.
     #[track_caller]
-    pub(crate) fn save_etcd(&self) {
+    pub(super) fn save_etcd(&self) {
         self.told("save");
     }
 
     /// Puts etcd back to the copy; everything that runs on it is started again.
     #[track_caller]
-    pub(crate) fn put_etcd_back(&self) {
+    pub(super) fn put_etcd_back(&self) {
         self.told("put-back");
     }
 
     #[track_caller]
     fn told(&self, what: &str) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/cluster");
+        let script = paths::project().join("scripts/cluster");
         let status = Command::new(script)
             .arg(what)
             .arg(&self.folder)
@@ -172,13 +222,13 @@ impl ControlPlane {
     }
 
     /// Puts a value under a key into etcd, behind the API server's back.
-    pub(crate) fn put_into_etcd(&self, key: &str, value: &str) {
+    pub(super) fn put_into_etcd(&self, key: &str, value: &str) {
         let body = json!({"key": base64::encode(key.as_bytes()), "value": base64::encode(value.as_bytes())});
         std::io::read_to_string(self.asked_of_etcd("/v3/kv/put", &body)).expect("etcd answers");
     }
 
     /// Returns all keys of etcd with their values, and the revision that they are of.
-    pub(crate) fn etcd_contents(&self) -> (i64, Vec<(String, Vec<u8>)>) {
+    pub(super) fn etcd_contents(&self) -> (i64, Vec<(String, Vec<u8>)>) {
         let everything = json!({"key": "AA==", "range_end": "AA=="});
         let text = std::io::read_to_string(self.asked_of_etcd("/v3/kv/range", &everything))
             .expect("etcd answers");
@@ -191,7 +241,7 @@ impl ControlPlane {
 
     /// Returns everything that was put into etcd from a revision on, also what was overwritten or
     /// deleted since. The API server has etcd forget what was overwritten more than 5 minutes ago.
-    pub(crate) fn etcd_history(&self, from: i64) -> Vec<(String, Vec<u8>)> {
+    pub(super) fn etcd_history(&self, from: i64) -> Vec<(String, Vec<u8>)> {
         const MARK: &str = "/roster-tests/mark";
         self.put_into_etcd(MARK, "");
         let watch = json!({"create_request": {"key": "AA==", "range_end": "AA==", "start_revision": from.to_string()}});
@@ -248,7 +298,7 @@ impl ControlPlane {
     }
 
     /// Runs kubectl as an administrator.
-    pub(crate) fn kubectl(&self, arguments: &[&str], stdin: &str) -> Output {
+    pub(super) fn kubectl(&self, arguments: &[&str], stdin: &str) -> Output {
         let mut command = Command::new(self.folder.join("kubectl"));
         command.arg("--kubeconfig").arg(self.folder.join("admin.kubeconfig"));
         command.arg("--cache-dir").arg(self.folder.join("kubectl-cache"));
@@ -256,7 +306,7 @@ impl ControlPlane {
     }
 
     /// Connects as an administrator, or as somebody whom the administrator impersonates.
-    pub(crate) fn client(&self, kubeconfig: &str, person: Option<(&str, &[&str])>) -> Client {
+    pub(super) fn client(&self, kubeconfig: &str, person: Option<(&str, &[&str])>) -> Client {
         run(async {
             let mut kubeconfig = Kubeconfig::read_from(self.folder.join(kubeconfig))
                 .expect("the kubeconfig can be read");
@@ -281,7 +331,7 @@ fn pair(kv: &Value) -> (String, Vec<u8>) {
 }
 
 /// Runs a program to its end, with `stdin` on its standard input.
-pub(crate) fn output(command: &mut Command, stdin: &str) -> Output {
+pub(super) fn output(command: &mut Command, stdin: &str) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

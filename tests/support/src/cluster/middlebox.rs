@@ -7,11 +7,11 @@ use reqwest::{Client, Method, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::Organization;
+use super::Organization;
 
 /// What a middlebox does to the answers that it spoils.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Leaves the last three bytes of each line out.
     CutsBytes,
     /// Puts something into the middle of each line that isn't JSON.
@@ -39,7 +39,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 15] = [
+    pub const ALL: [Self; 15] = [
         Self::CutsBytes,
         Self::Garbage,
         Self::OtherForm,
@@ -60,7 +60,7 @@ impl Fault {
 
 /// Which answers a middlebox spoils.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
+pub enum Scope {
     /// Everything about Secrets and roster's kinds.
     Everything,
     /// The Secrets that are read one by one.
@@ -94,7 +94,7 @@ fn fault_for(asked: &Asked, spoiling: &Spoiling) -> Option<Fault> {
 }
 
 /// A middlebox: plain HTTP in, TLS out.
-pub(crate) struct Middlebox {
+pub struct Middlebox {
     port: u16,
     server: String,
     spoiling: Spoiling,
@@ -102,7 +102,7 @@ pub(crate) struct Middlebox {
 
 impl Middlebox {
     /// Starts a middlebox before the API server; its thread lives as long as the tests.
-    pub(crate) fn start(organization: &Organization) -> Self {
+    pub fn start(organization: &Organization) -> Self {
         let kubeconfig = organization.operators_kubeconfig();
         let server = kubeconfig
             .lines()
@@ -139,7 +139,7 @@ impl Middlebox {
     }
 
     /// Writes a kubeconfig of the operator that leads through the middlebox.
-    pub(crate) fn kubeconfig(&self, organization: &Organization) -> PathBuf {
+    pub fn kubeconfig(&self, organization: &Organization) -> PathBuf {
         let kubeconfig = organization
             .operators_kubeconfig()
             .replace(&self.server, &format!("http://127.0.0.1:{}", self.port));
@@ -151,12 +151,12 @@ impl Middlebox {
     }
 
     /// Spoils answers from now on, or doesn't any more.
-    pub(crate) fn spoils(&self, fault: Option<(Fault, Scope)>) {
+    pub fn spoils(&self, fault: Option<(Fault, Scope)>) {
         *self.spoiling.lock().expect("no thread panics") = Spoilt { fault, answers: 0 };
     }
 
     /// Returns how many answers were spoilt in this way so far.
-    pub(crate) fn spoilt(&self) -> u64 {
+    pub fn spoilt(&self) -> u64 {
         self.spoiling.lock().expect("no thread panics").answers
     }
 }

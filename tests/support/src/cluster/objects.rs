@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Refusal;
 
 /// Returns a `User` that is complete and whose charge is approved.
-pub(crate) fn user(name: &str) -> Value {
+pub fn user(name: &str) -> Value {
     json!({
         "apiVersion": "roster.rs/v1alpha1", "kind": "User", "metadata": {"name": name},
         "spec": {"email": format!("{name}@acme.example"), "profile": {"displayName": name}, "chargeApproved": true},
@@ -15,12 +15,12 @@ pub(crate) fn user(name: &str) -> Value {
 }
 
 /// Returns a `UserGroup` with an empty spec.
-pub(crate) fn group(name: &str) -> Value {
+pub fn group(name: &str) -> Value {
     json!({"apiVersion": "roster.rs/v1alpha1", "kind": "UserGroup", "metadata": {"name": name}, "spec": {}})
 }
 
 /// Returns an `OrgEmailDomain` that lists a domain.
-pub(crate) fn domain(domain: &str) -> Value {
+pub fn domain(domain: &str) -> Value {
     json!({
         "apiVersion": "roster.rs/v1alpha1", "kind": "OrgEmailDomain", "metadata": {"name": domain},
         "spec": {"domain": domain},
@@ -28,7 +28,7 @@ pub(crate) fn domain(domain: &str) -> Value {
 }
 
 /// Returns a condition of an object's status; null where it isn't there.
-pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> &'a Value {
+pub fn condition<'a>(object: &'a Value, kind: &str) -> &'a Value {
     let conditions = object["status"]["conditions"].as_array();
     conditions
         .into_iter()
@@ -38,7 +38,7 @@ pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> &'a Value {
 }
 
 /// Changes of an object, written in one line.
-pub(crate) trait With {
+pub trait With {
     /// Sets the value at a JSON pointer such as `/spec/email`, with the objects that lead there.
     #[must_use]
     fn with(self, pointer: &str, value: impl Into<Value>) -> Value;
@@ -78,7 +78,7 @@ impl With for Value {
 
 /// Expects a refusal whose message contains a text.
 #[track_caller]
-pub(crate) fn refused<T: Debug>(answer: Result<T, Refusal>, text: &str) {
+pub fn refused<T: Debug>(answer: Result<T, Refusal>, text: &str) {
     match answer {
         Err(refusal) if refusal.message.contains(text) => {}
         Err(refusal) => panic!("refused, but for another reason than {text:?}:\n{refusal:?}"),
@@ -88,6 +88,6 @@ pub(crate) fn refused<T: Debug>(answer: Result<T, Refusal>, text: &str) {
 
 /// Expects that a request passes, and returns what came of it.
 #[track_caller]
-pub(crate) fn passed<T>(answer: Result<T, Refusal>) -> T {
+pub fn passed<T>(answer: Result<T, Refusal>) -> T {
     answer.unwrap_or_else(|refusal| panic!("refused: {refusal:?}"))
 }

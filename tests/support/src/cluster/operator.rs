@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::application::{Application, Row};
 use super::control_plane::{ControlPlane, output};
-use super::store::StorePlace;
+use super::store_place::StorePlace;
 use super::{Organization, Output, eventually, run};
+use crate::application::{Application, Row};
+use crate::paths;
 
 /// A running operator of one organization; dropping it kills it.
-pub(crate) struct Operator {
+pub struct Operator {
     child: Child,
+    plane: &'static ControlPlane,
     namespace: String,
     store: StorePlace,
     log: PathBuf,
@@ -23,11 +25,11 @@ pub(crate) struct Operator {
 }
 
 /// The right to write to a store, which nobody else has until this is let go of.
-pub(crate) struct HeldStore(Application);
+pub struct HeldStore(Application);
 
 impl HeldStore {
     /// Lets others write again.
-    pub(crate) fn let_go(self) {
+    pub fn let_go(self) {
         run(self.0.close());
     }
 }
@@ -35,36 +37,34 @@ impl HeldStore {
 impl Operator {
     /// Starts an operator for the organization, with a store of its own.
     #[track_caller]
-    pub(crate) fn start(organization: &Organization) -> Self {
+    pub fn start(organization: &Organization) -> Self {
         Self::start_with(organization, &[])
     }
 
     /// Starts an operator with further arguments, such as `--resync 1s`.
     #[track_caller]
-    pub(crate) fn start_with(organization: &Organization, arguments: &[&str]) -> Self {
+    pub fn start_with(organization: &Organization, arguments: &[&str]) -> Self {
         Self::start_at(
             organization,
-            &ControlPlane::shared().folder().join("roster.kubeconfig"),
+            &organization.plane.folder().join("roster.kubeconfig"),
             arguments,
         )
     }
 
     /// Starts an operator that reaches the API server by another kubeconfig of its service account.
     #[track_caller]
-    pub(crate) fn start_at(
-        organization: &Organization,
-        kubeconfig: &Path,
-        arguments: &[&str],
-    ) -> Self {
+    pub fn start_at(organization: &Organization, kubeconfig: &Path, arguments: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let name = format!("operator-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let store = StorePlace::of(organization);
         let log = organization.file(&format!("{name}.log"));
-        let pid_file = ControlPlane::shared().folder().join("pids").join(name);
+        let plane = organization.plane;
+        let pid_file = plane.folder().join("pids").join(name);
         let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let (namespace, kubeconfig) = (organization.name.clone(), kubeconfig.to_owned());
         let child = spawn(&namespace, &store, &log, (&kubeconfig, &arguments));
-        let operator = Self { child, namespace, store, log, pid_file, kubeconfig, arguments };
+        let operator =
+            Self { child, plane, namespace, store, log, pid_file, kubeconfig, arguments };
         operator.note_pid();
         operator.until_it_works();
         operator
@@ -72,12 +72,12 @@ impl Operator {
 
     /// Waits until it works: whoever stands by is ready too.
     #[track_caller]
-    pub(crate) fn until_it_works(&self) {
+    pub fn until_it_works(&self) {
         eventually("the operator works", || self.works().then_some(()));
     }
 
     /// Kills it with SIGKILL, where it stands.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.free_lease();
@@ -94,7 +94,7 @@ impl Operator {
         if let Some(lease) =
             lines.filter_map(|line| line["lease"].as_str().map(str::to_owned)).next()
         {
-            ControlPlane::shared().kubectl(
+            self.plane.kubectl(
                 &["delete", "lease", &lease, "-n", "roster-system", "--ignore-not-found"],
                 "",
             );
@@ -109,7 +109,7 @@ impl Operator {
 
     /// Asks it to end with SIGTERM, and returns how it did.
     #[track_caller]
-    pub(crate) fn terminate(&mut self) -> ExitStatus {
+    pub fn terminate(&mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
         Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().expect("a shell");
         eventually("the operator ends when asked to", || {
@@ -119,7 +119,7 @@ impl Operator {
 
     /// Starts it again on the same store, after it was killed or ended; doesn't wait until it
     /// works.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.kill();
         self.child =
             spawn(&self.namespace, &self.store, &self.log, (&self.kubeconfig, &self.arguments));
@@ -127,26 +127,26 @@ impl Operator {
     }
 
     /// Returns everything it has logged, in all its lives.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Returns the URL of its store.
-    pub(crate) fn store(&self) -> String {
+    pub fn store(&self) -> String {
         self.store.url()
     }
 
     /// Runs another subcommand of the binary on its store.
-    pub(crate) fn roster(&self, arguments: &[&str], stdin: &str) -> Output {
+    pub fn roster(&self, arguments: &[&str], stdin: &str) -> Output {
         let store = self.store();
         let mut all = arguments.to_vec();
         all.extend(["--store", &store]);
-        roster(&all, stdin)
+        run_roster(&all, stdin)
     }
 
     /// Runs another subcommand of the binary on its store, with its own rights in the cluster.
-    pub(crate) fn roster_in_the_cluster(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
+    pub fn roster_in_the_cluster(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(paths::binary());
         output(
             command
                 .args(arguments)
@@ -158,40 +158,40 @@ impl Operator {
 
     /// Returns the live accounts as the store has them.
     #[track_caller]
-    pub(crate) fn users(&self) -> Vec<serde_json::Value> {
+    pub fn users(&self) -> Vec<serde_json::Value> {
         let text = self.roster(&["users", "-o", "json"], "").expect_success();
         serde_json::from_str(&text).expect("roster users prints JSON")
     }
 
     /// Moves the store away, as a volume or a server that is gone; who may make stores makes a new
     /// one in its place.
-    pub(crate) fn move_store_away(&self) {
+    pub fn move_store_away(&self) {
         self.store.move_away();
     }
 
     /// Has the store be asked in vain, until it is moved back.
-    pub(crate) fn cut_store_off(&self) {
+    pub fn cut_store_off(&self) {
         self.store.cut_off();
     }
 
     /// Moves the store back to where it was.
-    pub(crate) fn move_store_back(&self) {
+    pub fn move_store_back(&self) {
         self.store.move_back();
     }
 
     /// Returns what changes whenever the store is written to, be it the same as before.
-    pub(crate) fn store_version(&self) -> Vec<Vec<u8>> {
+    pub fn store_version(&self) -> Vec<Vec<u8>> {
         self.store.version()
     }
 
     /// Returns everything that the store leaves on the disk, by name.
-    pub(crate) fn store_files(&self) -> Vec<(String, Vec<u8>)> {
+    pub fn store_files(&self) -> Vec<(String, Vec<u8>)> {
         self.store.files()
     }
 
     /// Returns the status and the text of one of the pages that the operator serves.
     #[track_caller]
-    pub(crate) fn page(&self, path: &str) -> (u16, String) {
+    pub fn page(&self, path: &str) -> (u16, String) {
         let address = eventually("it says where it listens", || {
             let log = self.log();
             let lines =
@@ -211,7 +211,7 @@ impl Operator {
 
     /// Changes the store as an application does.
     #[track_caller]
-    pub(crate) fn execute(&self, statement: &str) {
+    pub fn execute(&self, statement: &str) {
         run(async {
             let mut application = self.application().await;
             application.execute(statement, &[]).await.expect("the statement is carried out");
@@ -222,7 +222,7 @@ impl Operator {
     /// Takes the right to write to the store: whoever commits meanwhile waits, the operator for
     /// seconds.
     #[track_caller]
-    pub(crate) fn hold_store(&self) -> HeldStore {
+    pub fn hold_store(&self) -> HeldStore {
         run(async {
             let mut application = self.application().await;
             application.hold().await;
@@ -232,19 +232,19 @@ impl Operator {
 
     /// Returns the number that one query of the store answers with.
     #[track_caller]
-    pub(crate) fn count(&self, query: &str) -> i64 {
+    pub fn count(&self, query: &str) -> i64 {
         self.rows(query).first().expect("one row").number(0)
     }
 
     /// Returns the text that one query of the store answers with, unless it answers with nothing.
     #[track_caller]
-    pub(crate) fn text(&self, query: &str) -> Option<String> {
+    pub fn text(&self, query: &str) -> Option<String> {
         self.rows(query).first().and_then(|row| row.text(0))
     }
 
     /// Returns the texts that a query of the store answers with, one a row.
     #[track_caller]
-    pub(crate) fn texts(&self, query: &str) -> Vec<String> {
+    pub fn texts(&self, query: &str) -> Vec<String> {
         self.rows(query).iter().filter_map(|row| row.text(0)).collect()
     }
 
@@ -284,8 +284,8 @@ impl Drop for Operator {
 }
 
 /// Runs the binary.
-pub(crate) fn roster(arguments: &[&str], stdin: &str) -> Output {
-    output(Command::new(env!("CARGO_BIN_EXE_roster")).args(arguments), stdin)
+pub fn run_roster(arguments: &[&str], stdin: &str) -> Output {
+    output(Command::new(paths::binary()).args(arguments), stdin)
 }
 
 fn spawn(
@@ -296,7 +296,7 @@ fn spawn(
 ) -> Child {
     store.make_if_missing();
     let log = File::options().create(true).append(true).open(log).expect("the log can be written");
-    Command::new(env!("CARGO_BIN_EXE_roster"))
+    Command::new(paths::binary())
         .args(["run", "--store", &store.url(), "--namespace", namespace, "--listen", "127.0.0.1:0"])
         .args(arguments)
         .env("KUBECONFIG", kubeconfig)

@@ -5,10 +5,10 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crate::support::Organization;
+use super::Organization;
 
 /// A loopback proxy; TLS goes through as bytes.
-pub(crate) struct Proxy {
+pub struct Proxy {
     address: SocketAddr,
     upstream: SocketAddr,
     /// The kubeconfig that leads to the server itself.
@@ -19,12 +19,12 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Starts a proxy before the API server; its thread lives as long as the tests.
-    pub(crate) fn start(organization: &Organization) -> Self {
+    pub fn start(organization: &Organization) -> Self {
         Self::before(organization.operators_kubeconfig())
     }
 
     /// Starts a proxy before the server that a kubeconfig names.
-    pub(crate) fn before(kubeconfig: String) -> Self {
+    pub fn before(kubeconfig: String) -> Self {
         let upstream = kubeconfig
             .lines()
             .find_map(|line| line.trim().strip_prefix("server: http"))
@@ -45,7 +45,7 @@ impl Proxy {
     }
 
     /// Writes a kubeconfig of the operator that leads through the proxy.
-    pub(crate) fn kubeconfig(&self, organization: &Organization) -> PathBuf {
+    pub fn kubeconfig(&self, organization: &Organization) -> PathBuf {
         let kubeconfig =
             self.kubeconfig.replace(&self.upstream.to_string(), &self.address.to_string());
         let file = organization.file("proxy.kubeconfig");
@@ -54,7 +54,7 @@ impl Proxy {
     }
 
     /// Cuts every connection, and turns new ones away.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         let connections = self.connections.lock().expect("no thread panics").take();
         connections
             .into_iter()
@@ -63,7 +63,7 @@ impl Proxy {
     }
 
     /// Lets everybody through again.
-    pub(crate) fn mend(&self) {
+    pub fn mend(&self) {
         self.connections.lock().expect("no thread panics").get_or_insert_default();
     }
 }

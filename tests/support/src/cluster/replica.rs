@@ -10,10 +10,11 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use crate::support::{Organization, PATIENCE, eventually, within};
+use super::{Organization, PATIENCE, eventually, within};
+use crate::paths;
 
 /// A running operator; dropping it kills it.
-pub(crate) struct Replica {
+pub struct Replica {
     child: Child,
     pages: Pages,
     pid_file: PathBuf,
@@ -21,33 +22,33 @@ pub(crate) struct Replica {
 
 /// The pages that an operator serves, and its log, for anyone who asks beside its owner.
 #[derive(Clone)]
-pub(crate) struct Pages {
+pub struct Pages {
     log: PathBuf,
     address: Arc<OnceLock<String>>,
 }
 
 impl Replica {
     /// Starts an operator of the organization on a store.
-    pub(crate) fn start(organization: &Organization, store: &str, arguments: &[&str]) -> Self {
-        let kubeconfig = folder(organization).join("roster.kubeconfig");
+    pub fn start(organization: &Organization, store: &str, arguments: &[&str]) -> Self {
+        let kubeconfig = organization.plane.folder().join("roster.kubeconfig");
         let namespace = ["--namespace", organization.name.as_str()];
         Self::start_at(organization, &kubeconfig, store, &[&namespace, arguments].concat())
     }
 
     /// Starts an operator of the organization on a store, with these variables in its environment.
-    pub(crate) fn start_in(
+    pub fn start_in(
         organization: &Organization,
         environment: &[(&str, PathBuf)],
         store: &str,
     ) -> Self {
-        let kubeconfig = folder(organization).join("roster.kubeconfig");
+        let kubeconfig = organization.plane.folder().join("roster.kubeconfig");
         let arguments = ["--namespace", organization.name.as_str()];
         Self::spawn(organization, &kubeconfig, (store, &arguments), environment)
     }
 
     /// Starts an operator, of the namespaces that the arguments say, that reaches the API server by
     /// this kubeconfig.
-    pub(crate) fn start_at(
+    pub fn start_at(
         organization: &Organization,
         kubeconfig: &Path,
         store: &str,
@@ -64,9 +65,10 @@ impl Replica {
     ) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let name = format!("replica-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let (log, folder) = (organization.file(&format!("{name}.log")), folder(organization));
+        let (log, folder) =
+            (organization.file(&format!("{name}.log")), organization.plane.folder());
         let file = File::create(&log).expect("the log can be written");
-        let child = Command::new(env!("CARGO_BIN_EXE_roster"))
+        let child = Command::new(paths::binary())
             // The guardian knows by it whose process it is.
             .arg0(folder.join("roster"))
             .args(["run", "--store", store, "--listen", "127.0.0.1:0"])
@@ -85,7 +87,7 @@ impl Replica {
     }
 
     /// Sends it a signal such as `STOP`.
-    pub(crate) fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         let status = Command::new("sh")
             .args(["-c", "kill -\"$0\" \"$1\"", signal, &pid])
@@ -95,7 +97,7 @@ impl Replica {
     }
 
     /// Kills it with SIGKILL, where it stands.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -103,97 +105,95 @@ impl Replica {
     /// Waits until it has ended by itself, and returns its exit code. One that is refused waits a
     /// minute for the others first.
     #[track_caller]
-    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+    pub fn exit_code(&mut self) -> Option<i32> {
         let ended = within(2 * PATIENCE, || self.child.try_wait().expect("its state can be asked"));
         ended.unwrap_or_else(|| panic!("the operator doesn't end: {}", self.log())).code()
     }
 
     /// Whether it has not ended.
-    pub(crate) fn runs(&mut self) -> bool {
+    pub fn runs(&mut self) -> bool {
         self.child.try_wait().expect("its state can be asked").is_none()
     }
 
     /// Waits until it works: it has claimed its store and listed everything.
     #[track_caller]
-    pub(crate) fn until_it_works(&self) {
+    pub fn until_it_works(&self) {
         eventually("the operator works", || (self.leads() && self.is_ready()).then_some(()));
     }
 
     /// Waits until it stands by.
     #[track_caller]
-    pub(crate) fn until_it_stands_by(&self) {
+    pub fn until_it_stands_by(&self) {
         eventually("the operator stands by", || {
             (self.says("standing by") && self.is_ready() && !self.leads()).then_some(())
         });
     }
 
     /// Returns its pages.
-    #[allow(dead_code, reason = "most tests ask the replica itself")]
-    pub(crate) fn pages(&self) -> Pages {
+    pub fn pages(&self) -> Pages {
         self.pages.clone()
     }
 
     /// Whether it works, by its own metrics.
-    pub(crate) fn leads(&self) -> bool {
+    pub fn leads(&self) -> bool {
         self.pages.leads()
     }
 
     /// Returns the number under a name in its metrics.
-    pub(crate) fn metric(&self, name: &str) -> Option<i64> {
+    pub fn metric(&self, name: &str) -> Option<i64> {
         self.pages.metric(name)
     }
 
-    pub(crate) fn is_ready(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         self.pages.is_ready()
     }
 
-    pub(crate) fn is_alive(&self) -> bool {
+    pub fn is_alive(&self) -> bool {
         self.page("/healthz").0 == 200
     }
 
     /// Returns everything that it has logged.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(&self.pages.log).unwrap_or_default()
     }
 
     /// Whether its log contains a text.
-    pub(crate) fn says(&self, text: &str) -> bool {
+    pub fn says(&self, text: &str) -> bool {
         self.log().contains(text)
     }
 
     /// Waits until its log contains a text.
     #[track_caller]
-    pub(crate) fn until_it_says(&self, text: &str) {
+    pub fn until_it_says(&self, text: &str) {
         eventually(&format!("the operator says {text:?}"), || self.says(text).then_some(()));
     }
 
     /// Returns a field of the last line of its log that has it.
-    pub(crate) fn last(&self, field: &str) -> Option<Value> {
+    pub fn last(&self, field: &str) -> Option<Value> {
         let log = self.log();
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.filter_map(|line| line.get(field).cloned()).next_back()
     }
 
     /// Returns the status and the text of one of its pages; nothing while it doesn't listen.
-    pub(crate) fn page(&self, path: &str) -> (u16, String) {
+    pub fn page(&self, path: &str) -> (u16, String) {
         self.pages.page(path)
     }
 }
 
-#[allow(dead_code, reason = "most tests ask the replica itself")]
 impl Pages {
     /// Whether these are the same operator's.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    pub fn is(&self, other: &Self) -> bool {
         self.log == other.log
     }
 
     /// Whether the operator works, by its own metrics.
-    pub(crate) fn leads(&self) -> bool {
+    pub fn leads(&self) -> bool {
         self.metric("roster_leader") == Some(1)
     }
 
     /// Whether the operator is ready.
-    pub(crate) fn is_ready(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         self.page("/readyz").0 == 200
     }
 
@@ -214,7 +214,7 @@ impl Pages {
     }
 
     /// Returns the status and the text of one of its pages; nothing while it doesn't listen.
-    pub(crate) fn page(&self, path: &str) -> (u16, String) {
+    pub fn page(&self, path: &str) -> (u16, String) {
         let asked = || {
             let mut connection = std::net::TcpStream::connect(self.address()?).ok()?;
             // A process that is stopped accepts connections and says nothing.
@@ -243,9 +243,4 @@ impl Drop for Replica {
             );
         }
     }
-}
-
-/// Returns the folder of the control plane.
-fn folder(organization: &Organization) -> PathBuf {
-    organization.logs().parent().expect("the logs are in the folder").to_owned()
 }

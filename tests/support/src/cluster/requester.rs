@@ -13,7 +13,7 @@ use super::run;
 /// Somebody who makes requests in an organization: an administrator, the operator's service account
 /// or a person.
 #[derive(Clone)]
-pub(crate) struct Requester {
+pub struct Requester {
     client: Client,
     namespace: String,
     dry_run: bool,
@@ -21,9 +21,9 @@ pub(crate) struct Requester {
 
 /// Why the API server refused a request.
 #[derive(Clone)]
-pub(crate) struct Refusal {
-    pub(crate) code: u16,
-    pub(crate) message: String,
+pub struct Refusal {
+    pub code: u16,
+    pub message: String,
 }
 
 impl fmt::Debug for Refusal {
@@ -45,27 +45,27 @@ impl From<kube::Error> for Refusal {
 type Answer = Result<Value, Refusal>;
 
 impl Requester {
-    pub(crate) fn new(client: Client, namespace: &str) -> Self {
+    pub fn new(client: Client, namespace: &str) -> Self {
         Self { client, namespace: namespace.to_owned(), dry_run: false }
     }
 
     /// Returns the namespace that the requests are about.
-    pub(crate) fn namespace(&self) -> &str {
+    pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
     /// Returns the requester's client.
-    pub(crate) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         self.client.clone()
     }
 
     /// Returns the same requester, whose requests are checked but leave nothing behind.
-    pub(crate) fn dry_run(&self) -> Self {
+    pub fn dry_run(&self) -> Self {
         Self { dry_run: true, ..self.clone() }
     }
 
     /// Returns the typed interface to the objects of the organization.
-    pub(crate) fn api<K>(&self) -> Api<K>
+    pub fn api<K>(&self) -> Api<K>
     where
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
         K::DynamicType: Default,
@@ -74,14 +74,14 @@ impl Requester {
     }
 
     /// Creates an object of any kind.
-    pub(crate) fn create(&self, object: &Value) -> Answer {
+    pub fn create(&self, object: &Value) -> Answer {
         let kind = object["kind"].as_str().expect("a kind");
         let object: DynamicObject = serde_json::from_value(object.clone()).expect("an object");
         answer(run(self.objects(kind).create(&self.post(), &object)))
     }
 
     /// Replaces an object as `kubectl replace` does.
-    pub(crate) fn replace(&self, object: &Value) -> Answer {
+    pub fn replace(&self, object: &Value) -> Answer {
         let (kind, name) = (
             object["kind"].as_str().expect("a kind"),
             object["metadata"]["name"].as_str().expect("a name"),
@@ -91,12 +91,12 @@ impl Requester {
     }
 
     /// Patches an object (JSON Merge Patch).
-    pub(crate) fn patch(&self, kind: &str, name: &str, patch: &Value) -> Answer {
+    pub fn patch(&self, kind: &str, name: &str, patch: &Value) -> Answer {
         answer(run(self.objects(kind).patch(name, &self.patching(), &Patch::Merge(patch))))
     }
 
     /// Applies an object as `kubectl apply --server-side` does, in a field manager's name.
-    pub(crate) fn apply(&self, object: &Value) -> Answer {
+    pub fn apply(&self, object: &Value) -> Answer {
         let (kind, name) = (
             object["kind"].as_str().expect("a kind"),
             object["metadata"]["name"].as_str().expect("a name"),
@@ -110,7 +110,7 @@ impl Requester {
     }
 
     /// Patches an object (JSON Patch).
-    pub(crate) fn json_patch(&self, kind: &str, name: &str, operations: Value) -> Answer {
+    pub fn json_patch(&self, kind: &str, name: &str, operations: Value) -> Answer {
         let operations = serde_json::from_value(operations).expect("a JSON Patch");
         answer(run(self.objects(kind).patch(
             name,
@@ -120,13 +120,13 @@ impl Requester {
     }
 
     /// Patches an object's status (JSON Merge Patch).
-    pub(crate) fn patch_status(&self, kind: &str, name: &str, status: &Value) -> Answer {
+    pub fn patch_status(&self, kind: &str, name: &str, status: &Value) -> Answer {
         let patch = json!({"status": status});
         answer(run(self.objects(kind).patch_status(name, &self.patching(), &Patch::Merge(patch))))
     }
 
     /// Patches a subresource (JSON Merge Patch).
-    pub(crate) fn patch_subresource(
+    pub fn patch_subresource(
         &self,
         kind: &str,
         name: &str,
@@ -142,12 +142,12 @@ impl Requester {
     }
 
     /// Deletes an object.
-    pub(crate) fn delete(&self, kind: &str, name: &str) -> Result<(), Refusal> {
+    pub fn delete(&self, kind: &str, name: &str) -> Result<(), Refusal> {
         run(self.objects(kind).delete(name, &self.deleting())).map(drop).map_err(Refusal::from)
     }
 
     /// Deletes all objects of a kind in one request.
-    pub(crate) fn delete_all(&self, kind: &str) -> Result<(), Refusal> {
+    pub fn delete_all(&self, kind: &str) -> Result<(), Refusal> {
         run(self
             .objects(kind)
             .delete_collection(&self.deleting(), &kube::api::ListParams::default()))
@@ -156,7 +156,7 @@ impl Requester {
     }
 
     /// Returns an object, unless it isn't there.
-    pub(crate) fn get(&self, kind: &str, name: &str) -> Option<Value> {
+    pub fn get(&self, kind: &str, name: &str) -> Option<Value> {
         let object = run(self.objects(kind).get_opt(name)).expect("the object can be read")?;
         Some(serde_json::to_value(object).expect("an object is JSON"))
     }

@@ -5,13 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::application::Application;
-use super::postgres::Database;
 use super::{Organization, run};
+use crate::application::Application;
+use crate::postgres::Database;
 
 /// The place of one organization's store.
 #[derive(Clone)]
-pub(crate) enum StorePlace {
+pub(super) enum StorePlace {
     File(PathBuf),
     Postgres(Arc<Database>),
 }
@@ -19,7 +19,7 @@ pub(crate) enum StorePlace {
 impl StorePlace {
     /// Returns the place of an organization's store, the same whenever it is asked for.
     #[track_caller]
-    pub(crate) fn of(organization: &Organization) -> Self {
+    pub(super) fn of(organization: &Organization) -> Self {
         match std::env::var("ROSTER_TEST_STORE").as_deref() {
             Err(_) | Ok("" | "sqlite") => Self::File(organization.file("roster.db")),
             Ok("postgres") => Self::Postgres(Arc::new(run(Database::named(&organization.name)))),
@@ -28,7 +28,7 @@ impl StorePlace {
     }
 
     /// Returns the URL under which the store is made unless it is there.
-    pub(crate) fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         match self {
             Self::File(file) => format!("sqlite://{}?mode=rwc", file.display()),
             Self::Postgres(database) => database.url(),
@@ -36,14 +36,14 @@ impl StorePlace {
     }
 
     /// Makes what a store that isn't there is made in; a file needs nothing.
-    pub(crate) fn make_if_missing(&self) {
+    pub(super) fn make_if_missing(&self) {
         if let Self::Postgres(database) = self {
             run(database.create_if_missing());
         }
     }
 
     /// Moves the store away, as a volume or a server that is gone.
-    pub(crate) fn move_away(&self) {
+    pub(super) fn move_away(&self) {
         match self {
             Self::File(file) => rename(file, "db", "away"),
             Self::Postgres(database) => run(database.move_away()),
@@ -51,7 +51,7 @@ impl StorePlace {
     }
 
     /// Moves the store back, in place of whatever is there meanwhile.
-    pub(crate) fn move_back(&self) {
+    pub(super) fn move_back(&self) {
         match self {
             Self::File(file) => rename(file, "away", "db"),
             Self::Postgres(database) => run(database.move_back()),
@@ -59,7 +59,7 @@ impl StorePlace {
     }
 
     /// Has the store be asked in vain for a while, as a volume or a server that doesn't answer.
-    pub(crate) fn cut_off(&self) {
+    pub(super) fn cut_off(&self) {
         self.move_away();
         if let Self::File(file) = self {
             std::os::unix::fs::symlink(file, file).expect("a link that leads nowhere");
@@ -68,7 +68,7 @@ impl StorePlace {
 
     /// Returns what changes whenever the store is written to: the files byte by byte, or each row
     /// with who wrote it.
-    pub(crate) fn version(&self) -> Vec<Vec<u8>> {
+    pub(super) fn version(&self) -> Vec<Vec<u8>> {
         match self {
             Self::File(file) => {
                 let log = file.with_extension("db-wal");
@@ -85,7 +85,7 @@ impl StorePlace {
 
     /// Returns everything that the store leaves on the disk, by name; of a server that is what all
     /// have written to it.
-    pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
+    pub(super) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let files: Vec<PathBuf> = match self {
             Self::File(file) => {
                 ["db", "db-wal", "db-shm"].map(|part| file.with_extension(part)).into()

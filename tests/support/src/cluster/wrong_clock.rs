@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::Organization;
+use super::Organization;
 
-pub(crate) const DAY: i64 = 86_400;
+pub const DAY: i64 = 86_400;
 
 /// The clock of a machine, as a program sees it that was started with this in its way.
 const WRONG_CLOCK: &str = r#"
@@ -30,15 +30,15 @@ int clock_gettime(clockid_t clock, struct timespec *shown) {
 "#;
 
 /// A clock that somebody set wrongly.
-pub(crate) struct WrongClock {
+pub struct WrongClock {
     library: PathBuf,
     /// A file with how many seconds it is ahead.
-    pub(crate) offset: PathBuf,
+    pub offset: PathBuf,
 }
 
 impl WrongClock {
     /// Compiles it, so many days ahead.
-    pub(crate) fn ahead_by(organization: &Organization, days: i64) -> Self {
+    pub fn ahead_by(organization: &Organization, days: i64) -> Self {
         let [source, library, offset] =
             ["clock.c", "clock.so", "clock.offset"].map(|name| organization.file(name));
         std::fs::write(&source, WRONG_CLOCK).expect("it can be written");
@@ -53,7 +53,7 @@ impl WrongClock {
     }
 
     /// Returns what has a program believe it.
-    pub(crate) fn environment(&self) -> [(&'static str, PathBuf); 2] {
+    pub fn environment(&self) -> [(&'static str, PathBuf); 2] {
         [("LD_PRELOAD", self.library.clone()), ("CLOCK_OFFSET_FILE", self.offset.clone())]
     }
 }
