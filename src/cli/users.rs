@@ -11,7 +11,6 @@ use super::table::table;
 use super::{Failure, block_on, print};
 use crate::config::{Output, Shared};
 use crate::domain::account::{Account, LoginState};
-use crate::domain::inheritance;
 use crate::domain::login_attempts::LoginFailures;
 use crate::domain::organization::{CustomerId, Organization};
 use crate::domain::permission::Permissions;
@@ -138,22 +137,17 @@ async fn rows(shared: &Shared, organization: Option<&str>) -> Result<Vec<Row>, F
         .collect();
     let (failed, now) = (store.login_failures().await?, time(&store, shared).await?);
     let rows = accounts.iter().map(|account| {
-        let own = inheritance::own(account, |name| {
-            by_user.get(&(account.namespace.as_str(), name)).copied()
-        });
         let failed_logins =
             failed.get(&account.id).and_then(|failed| FailedLogins::at(now, failed));
-        let row = row(
-            account.clone(),
-            &own,
-            &records.get(&account.namespace).cloned().unwrap_or_default(),
-        );
-        Row { failed_logins, ..row }
+        let record = records.get(&account.namespace).cloned().unwrap_or_default();
+        let find = |name: &str| by_user.get(&(account.namespace.as_str(), name)).copied();
+        let effective = record.effective(account, find);
+        Row { failed_logins, ..row(account.clone(), &effective, &record) }
     });
     Ok(rows.collect())
 }
 
-fn row(account: Account, own: &Permissions, record: &OrganizationRecord) -> Row {
+fn row(account: Account, effective: &Permissions, record: &OrganizationRecord) -> Row {
     let Account { namespace, login_name, content, transaction, .. } = account;
     let group = record.group(&content.group).unwrap_or_default();
     Row {
@@ -161,7 +155,7 @@ fn row(account: Account, own: &Permissions, record: &OrganizationRecord) -> Row 
         login_name: login_name.to_string(),
         email: content.email.to_string(),
         state: content.lifecycle,
-        permissions: group.effective(own).iter().map(ToString::to_string).collect(),
+        permissions: effective.iter().map(ToString::to_string).collect(),
         group: content.group,
         role: content.role,
         teams: content.teams,

@@ -1,7 +1,7 @@
 //! `roster why -n NS USER PERMISSION`: every way by which a `User` holds a permission, or why it
 //! holds it by none.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use super::{Failure, accounts_of, block_on, print};
 use crate::config::{Output, Shared};
 use crate::domain::account::{Account, Cloned, LoginState, Source};
 use crate::domain::group::GroupContent;
-use crate::domain::inheritance::{self, MAX_DEPTH, followed};
+use crate::domain::inheritance::{Chain, ChainEnd, MAX_DEPTH, chain, inherits_from, own, reached};
 use crate::domain::organization::{CustomerId, Organization};
 use crate::domain::permission::{FULL_CONTROL, Permission};
 use crate::store::Store;
@@ -154,7 +154,8 @@ fn explain<'a>(
 /// Returns the paths by which the permission is the account's own.
 fn own_paths<'a>(account: &'a Account, permission: &Permission, find: Find<'_, 'a>) -> Vec<Path> {
     let (mut users, mut paths) = (vec![], vec![]);
-    for holder in [account].into_iter().chain(inheritance::ancestors(account, find)) {
+    let chain = chain(account, find);
+    for holder in [account].into_iter().chain(chain.inherited().iter().copied()) {
         users.push(holder.owner.name.clone());
         paths.extend(
             ends(holder, permission, find)
@@ -200,19 +201,10 @@ fn group_ends(member: &Account, group: &GroupContent, permission: &Permission) -
 /// Returns the names on the loop that an account is on, back to its own; where the way doesn't lead
 /// back, as far as it goes.
 fn around<'a>(account: &'a Account, find: Find<'_, 'a>) -> Vec<String> {
-    let (mut names, mut met, mut last) =
-        (vec![account.owner.name.clone()], BTreeSet::new(), account);
-    while met.insert(last.id)
-        && let Some(Source::Inherited { from, .. }) = &last.content.source
-    {
-        names.push(from.clone());
-        let Some(next) = find(from) else { break };
-        last = next;
-        if last.id == account.id {
-            break;
-        }
-    }
-    names
+    let next = |name: &&str| find(name).and_then(inherits_from);
+    let mut names = reached([account.owner.name.as_str()], next);
+    names.extend(names.last().and_then(next));
+    names.into_iter().map(str::to_owned).collect()
 }
 
 /// Returns when the account's source was cloned, to the second, as its status says it.
@@ -237,15 +229,15 @@ fn missing<'a>(
         );
         return (vec![why], vec![cure]);
     }
-    let Trail { line, end } = trail(account, find);
-    let names: Vec<&str> =
-        [account].iter().chain(&line).map(|account| account.owner.name.as_str()).collect();
-    let (no_source, cure) = end.missing(&names, permission, find);
+    let Chain { ancestors, end } = chain(account, find);
+    let chain: Vec<&Account> = [account].into_iter().chain(ancestors).collect();
+    let names: Vec<&str> = chain.iter().map(|account| account.owner.name.as_str()).collect();
+    let (no_source, cure) = not_inherited(&chain, end, permission, find);
     let not_in_group = match group {
         Some(_) => format!("the group {group_name} doesn't list it"),
         None => format!("the group {group_name} isn't in force"),
     };
-    let listing = if matches!(end, TrailEnd::TooLong) { &names[..1] } else { &names[..] };
+    let listing = if end == ChainEnd::TooDeep { &names[..1] } else { &names[..] };
     let cures = [
         Some(format!("{permission} in spec.permissions.grants of {}", listing.join(" or "))),
         Some(format!(
@@ -259,69 +251,47 @@ fn missing<'a>(
     )
 }
 
-/// Those whom an account follows, one after the other.
-struct Trail<'a> {
-    line: Vec<&'a Account>,
-    end: TrailEnd<'a>,
-}
-
-/// Where nobody is followed any more.
-enum TrailEnd<'a> {
-    /// At one who follows nobody; the one may be the account itself.
-    At(&'a Account),
-    /// At a name that no account has.
-    Missing(&'a str),
-    /// One further than permissions go.
-    TooLong,
-}
-
-fn trail<'a>(account: &'a Account, find: Find<'_, 'a>) -> Trail<'a> {
-    let (mut line, mut last) = (vec![], account);
-    while let Some(name) = followed(last) {
-        let Some(next) = find(name) else { return Trail { line, end: TrailEnd::Missing(name) } };
-        line.push(next);
-        if line.len() > MAX_DEPTH {
-            return Trail { line, end: TrailEnd::TooLong };
-        }
-        last = next;
-    }
-    Trail { line, end: TrailEnd::At(last) }
-}
-
-impl<'a> TrailEnd<'a> {
-    /// Returns why the permission doesn't come along the trail of these names, and what would bring
-    /// it.
-    fn missing(
-        &self,
-        names: &[&str],
-        permission: &Permission,
-        find: Find<'_, 'a>,
-    ) -> (String, Option<String>) {
-        let (user, way) = (names[0], names.join(" -> "));
-        let led = if names.len() == 1 { String::new() } else { format!("{way}: ") };
-        match self {
-            Self::Missing(name) => (
-                format!("{way} -> {name}: the User {name} has no account, so nothing comes from it"),
-                Some(format!("the User {name} with an account that holds it")),
+/// Returns why the permission doesn't come along a chain that ends so, and what would bring it.
+fn not_inherited<'a>(
+    chain: &[&'a Account],
+    end: ChainEnd<'_>,
+    permission: &Permission,
+    find: Find<'_, 'a>,
+) -> (String, Option<String>) {
+    let names: Vec<&str> = chain.iter().map(|account| account.owner.name.as_str()).collect();
+    let (user, last, way) = (names[0], chain[chain.len() - 1], names.join(" -> "));
+    let led = if names.len() == 1 { String::new() } else { format!("{way}: ") };
+    match (end, &last.content.source) {
+        (ChainEnd::Missing(name), _) => (
+            format!("{way} -> {name}: the User {name} has no account, so nothing comes from it"),
+            Some(format!("the User {name} with an account that holds it")),
+        ),
+        (ChainEnd::TooDeep, _) => (
+            format!(
+                "{way}: the line goes through more than {MAX_DEPTH} others, so nothing is inherited along it"
             ),
-            Self::TooLong => (
-                format!("{way}: the line goes through more than {MAX_DEPTH} others, so nothing is inherited along it"),
-                Some(format!("a User nearer to where it is granted in spec.permissions.from of {user}")),
+            Some(format!(
+                "a User nearer to where it is granted in spec.permissions.from of {user}"
+            )),
+        ),
+        (ChainEnd::Loop, _) => (
+            format!(
+                "{led}{} is on a loop ({}), on which nothing new is inherited",
+                last.owner.name,
+                around(last, find).join(" -> ")
             ),
-            Self::At(last) => match &last.content.source {
-                None if names.len() == 1 => (format!("{user} inherits from nobody, and cloned nobody's permissions"), None),
-                None => (format!("{way}: nobody else on the line lists it"), None),
-                Some(Source::Cloned(cloned)) => not_cloned(last, cloned, &led, permission, find),
-                Some(Source::Inherited { .. }) => (
-                    format!(
-                        "{led}{} is on a loop ({}), on which nothing new is inherited",
-                        last.owner.name,
-                        around(last, find).join(" -> ")
-                    ),
-                    Some("another spec.permissions.from for one of those on the loop, so that there is none".to_owned()),
-                ),
-            },
+            Some(
+                "another spec.permissions.from for one of those on the loop, so that there is none"
+                    .to_owned(),
+            ),
+        ),
+        (ChainEnd::End, Some(Source::Cloned(cloned))) => {
+            not_cloned(last, cloned, &led, permission, find)
         }
+        (ChainEnd::End, _) if names.len() == 1 => {
+            (format!("{user} inherits from nobody, and cloned nobody's permissions"), None)
+        }
+        (ChainEnd::End, _) => (format!("{way}: nobody else on the line lists it"), None),
     }
 }
 
@@ -338,8 +308,7 @@ fn not_cloned<'a>(
     let why = format!(
         "{led}{user} cloned {from} (generation {generation}{when}), who didn't hold it then"
     );
-    let holds_it_now =
-        find(from).is_some_and(|source| inheritance::own(source, find).contains(permission));
+    let holds_it_now = find(from).is_some_and(|source| own(source, find).contains(permission));
     if holds_it_now {
         let cure = format!("mode Inherit in spec.permissions.from of {user}, which follows {from}");
         return (format!("{why}; {from} holds it now, but a clone doesn't follow"), Some(cure));

@@ -3,7 +3,7 @@
 mod index;
 mod object;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ use crate::api::{
 };
 use crate::domain::email::{Email, EmailError};
 use crate::domain::group::GroupContent;
+use crate::domain::inheritance;
 use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::{Deleting, Meta};
 
@@ -423,22 +424,10 @@ impl ClusterCache {
         namespace: &str,
         users: impl IntoIterator<Item = &'a str>,
     ) -> Vec<ObjectKey> {
-        let mut heirs: Vec<ObjectKey> = vec![];
-        let mut next: Vec<String> = users.into_iter().map(str::to_owned).collect();
-        let mut met: HashSet<String> = next.iter().filter(|_| next.len() == 1).cloned().collect();
-        let mut followed: HashSet<String> = HashSet::new();
-        while let Some(name) = next.pop() {
-            if !followed.insert(name.clone()) {
-                continue;
-            }
-            for heir in self.followers(namespace, &name) {
-                if met.insert(heir.name.clone()) {
-                    next.push(heir.name.clone());
-                    heirs.push(heir);
-                }
-            }
-        }
-        heirs
+        let followers =
+            |user: &str| self.followers(namespace, user).into_iter().map(|key| key.name);
+        let heirs = inheritance::heirs(users.into_iter().map(str::to_owned), followers);
+        heirs.into_iter().map(|name| ObjectKey::new(Kind::User, namespace, name)).collect()
     }
 
     /// Returns the users who ask for a copy of a user or of its permissions.

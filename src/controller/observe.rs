@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::cache::{CachedObject, ClusterCache, Objects, within};
 use crate::api::user::DeletionPolicy;
 use crate::api::{UserSpec, UserStatus};
-use crate::domain::account::{Account, AccountId, Source, TransactionId};
+use crate::domain::account::{Account, AccountId, TransactionId};
 use crate::domain::email::Email;
 use crate::domain::group::{ADMINISTRATORS, USERS};
-use crate::domain::inheritance;
+use crate::domain::inheritance::{inherits_from, reached};
 use crate::domain::object_key::{Kind, ObjectKey};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::permission::Permissions;
@@ -250,22 +250,18 @@ pub async fn with_permissions<S: Store>(
     store: &S,
     users: &[UserName],
 ) -> Result<Vec<(Account, Permissions)>, StoreError> {
-    let line = store.inheritance_chain(users).await?;
+    let chains = store.inheritance_chain(users).await?;
     let keys: Vec<ObjectKey> =
         users.iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)).collect();
-    let groups = line
+    let groups = chains
         .iter()
         .map(|((namespace, _), account)| (namespace.clone(), account.content.group.clone()))
         .collect();
     let facts = organizations(cache, store, &keys.iter().collect::<Vec<_>>(), &groups).await?;
     let found = users.iter().filter_map(|user| {
-        let account = line.get(user)?;
-        let own = inheritance::own(account, |name| line.get(&(user.0.clone(), name.to_owned())));
-        let group = facts
-            .get(&user.0)
-            .and_then(|facts| facts.record.group(&account.content.group))
-            .unwrap_or_default();
-        Some((account.clone(), group.effective(&own)))
+        let account = chains.get(user)?;
+        let find = |name: &str| chains.get(&(user.0.clone(), name.to_owned()));
+        Some((account.clone(), facts.get(&user.0)?.record.effective(account, find)))
     });
     Ok(found.collect())
 }
@@ -476,19 +472,16 @@ async fn relatives<S: Store>(
 ) -> Result<HashMap<String, Arc<SourceGraph>>, StoreError> {
     let mut known: BTreeSet<UserName> = BTreeSet::new();
     let mut accounts: HashMap<UserName, Account> = HashMap::new();
-    let mut wanted = declared_line(cache, users, &known);
+    let mut wanted = declared_chains(cache, users.to_vec(), &known);
     while !wanted.is_empty() {
         accounts.extend(store.inheritance_chain(&wanted).await?);
         known.extend(wanted);
         known.extend(accounts.keys().cloned());
-        let followed =
-            accounts.iter().filter_map(|((namespace, _), account)| match &account.content.source {
-                Some(Source::Inherited { from, .. }) => Some((namespace.clone(), from.clone())),
-                Some(Source::Cloned(_)) | None => None,
-            });
-        // Who is followed and has no account leads on by what it declares.
-        let followed: Vec<UserName> = followed.filter(|user| !known.contains(user)).collect();
-        wanted = declared_line(cache, &followed, &known);
+        // A source without an account leads on by what it declares.
+        let sources = accounts.iter().filter_map(|((namespace, _), account)| {
+            Some((namespace.clone(), inherits_from(account)?.to_owned()))
+        });
+        wanted = declared_chains(cache, sources.collect(), &known);
     }
     let mut relatives: HashMap<String, SourceGraph> = HashMap::new();
     for user in known {
@@ -504,28 +497,25 @@ async fn relatives<S: Store>(
         .collect())
 }
 
-/// Returns the users and whom they declare to get something from, as far as that leads.
-fn declared_line(
+/// Returns the users and the ones that they declare as their sources, as far as that leads, without
+/// those that are known.
+fn declared_chains(
     cache: &ClusterCache,
-    users: &[UserName],
+    users: Vec<UserName>,
     known: &BTreeSet<UserName>,
 ) -> Vec<UserName> {
-    let mut line: BTreeSet<UserName> = BTreeSet::new();
-    let mut next: Vec<UserName> = users.to_vec();
-    while let Some(user) = next.pop() {
-        if known.contains(&user) || !line.insert(user.clone()) {
-            continue;
-        }
-        let Some(seen) = cache.users.get(&user) else { continue };
-        let source =
-            seen.spec.permissions.as_ref().and_then(|permissions| permissions.from.as_ref());
-        let names = source
-            .map(|source| &source.name)
-            .into_iter()
-            .chain(seen.spec.copy_of.as_ref().map(|copy| &copy.name));
-        next.extend(names.map(|name| (user.0.clone(), name.clone())));
-    }
-    line.into_iter().collect()
+    let unknown = |user: &UserName| !known.contains(user);
+    let sources = |user: &UserName| {
+        let spec = cache.users.get(user).map(|seen| &seen.spec);
+        let permissions = spec.and_then(|spec| spec.permissions.as_ref()?.from.as_ref());
+        let copied = spec.and_then(|spec| spec.copy_of.as_ref());
+        let names = permissions.map(|source| &source.name).into_iter();
+        let names = names.chain(copied.map(|copy| &copy.name));
+        names.map(|name| (user.0.clone(), name.clone())).filter(unknown).collect::<Vec<_>>()
+    };
+    let mut chains = reached(users.into_iter().filter(unknown), sources);
+    chains.sort();
+    chains
 }
 
 fn declared(seen: &CachedObject<UserSpec, UserStatus>) -> DeclaredSource {

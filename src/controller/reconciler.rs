@@ -38,8 +38,9 @@ use super::observe::{self, Snapshot};
 use super::passwords::Passwords;
 use super::round_budget::RoundBudget;
 use crate::clock::Clock;
-use crate::domain::account::{Account, AccountId, Revision, Source, TransactionKind};
+use crate::domain::account::{Account, AccountId, Revision, TransactionKind};
 use crate::domain::billing::BillingTimeZone;
+use crate::domain::inheritance::inherits_from;
 use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::{Decision, Plan, StoreTrouble, Urgency, status};
 use crate::provisioning::Groups;
@@ -533,13 +534,9 @@ fn revision(snapshot: &Snapshot) -> Option<Revision> {
 
 /// Returns what of an account others depend on.
 fn in_force(account: &Account) -> AppliedLinks {
-    let follows = match &account.content.source {
-        Some(Source::Inherited { from, .. }) => Some(from.clone()),
-        Some(Source::Cloned(_)) | None => None,
-    };
     AppliedLinks {
         group: account.content.group.clone(),
-        follows,
+        follows: inherits_from(account).map(str::to_owned),
         owner_uid: account.owner.uid.clone(),
     }
 }

@@ -33,13 +33,13 @@ impl GroupContent {
         }
     }
 
-    /// Returns what a member with these permissions of their own may do in all.
+    /// Returns the permissions that every member gets, `*` for full control.
     #[must_use]
-    pub fn effective(&self, own: &Permissions) -> Permissions {
-        let mut all: Permissions = own.union(&self.permissions).cloned().collect();
+    pub fn given(&self) -> Permissions {
+        let mut given = self.permissions.clone();
         if self.full_control {
-            all.insert(Permission::full_control());
+            given.insert(Permission::full_control());
         }
-        all
+        given
     }
 }

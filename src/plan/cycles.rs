@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::permission_source::{SourceNode, kept, leads_to};
+use super::permission_source::{SourceNode, leads_to};
 use crate::domain::account::Account;
-use crate::domain::inheritance;
+use crate::domain::inheritance::{self, frozen};
 use crate::domain::permission::{Permission, Permissions};
 
 /// How the `User`s of an organization lead to each other: by what is in force where there is an
@@ -201,7 +201,7 @@ impl Cycle {
             let stays = stays(&inheritance::own(account, find), &account.content.grants, |it| {
                 granted.contains(it)
             });
-            if kept(account) != Some(&stays) {
+            if frozen(account) != Some(&stays) {
                 self.unsettled.insert(name.clone(), stays);
             }
         }

@@ -109,10 +109,7 @@ pub(super) fn what_takes_away(
 fn takes_away(record: &OrganizationRecord, from: &str, to: &str) -> bool {
     let (before, after) =
         (record.group(from).unwrap_or_default(), record.group(to).unwrap_or_default());
-    let nothing = Permissions::new();
-    from != to
-        && !after.full_control
-        && !before.effective(&nothing).is_subset(&after.effective(&nothing))
+    from != to && !after.full_control && !before.given().is_subset(&after.given())
 }
 
 /// Returns what a transaction in flight has to say beside what else is blocked, in its place:

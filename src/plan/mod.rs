@@ -26,11 +26,12 @@ use std::sync::Arc;
 pub use self::blocked::{Blocked, StoreTrouble};
 use crate::api::lenient::Unreadable;
 use crate::domain::account::{
-    AccountId, AccountSpec, Confirmations, LoginState, Owner, Revision, SecretPassword,
+    Account, AccountId, AccountSpec, Confirmations, LoginState, Owner, Revision, SecretPassword,
     TransactionId, TransactionKind,
 };
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::GroupContent;
+use crate::domain::inheritance;
 use crate::domain::organization::{CustomerId, CustomerIdError, LoginName, Organization};
 use crate::domain::password::PasswordHash;
 use crate::domain::permission::Permissions;
@@ -172,6 +173,15 @@ impl OrganizationRecord {
     pub fn is_administrator(&self, content: &AccountSpec) -> bool {
         let full_control = || self.group(&content.group).is_some_and(|group| group.full_control);
         content.lifecycle == LoginState::Enabled && full_control()
+    }
+
+    /// Returns the permissions in effect of an account, whose source is found by its `User`'s name.
+    pub fn effective<'a>(
+        &self,
+        account: &'a Account,
+        find: impl Fn(&str) -> Option<&'a Account>,
+    ) -> Permissions {
+        inheritance::effective(account, self.group(&account.content.group).as_ref(), find)
     }
 
     /// Returns what a group gives its members: as declared, else as every organization has it.

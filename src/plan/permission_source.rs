@@ -14,7 +14,7 @@ use super::cycles::{Cycle, Cycles, stays, visits};
 use super::{FrozenPermissions, Precondition};
 use crate::api::user::{PermissionSource, SourceMode};
 use crate::domain::account::{Account, Cloned, Source};
-use crate::domain::inheritance::{self, MAX_DEPTH, followed};
+use crate::domain::inheritance::{chain, frozen, inherits_from, own};
 use crate::domain::permission::Permissions;
 
 /// What is known of a `User` that others' permissions or details come from.
@@ -125,7 +125,7 @@ impl<'a> GraphUser<'a> {
     /// Returns what an account among the relatives has as its own.
     #[must_use]
     pub fn own(&self, account: &'a Account) -> Permissions {
-        inheritance::own(account, |name| self.find(name))
+        own(account, |name| self.find(name))
     }
 
     /// Decides where permissions come from, once these are listed.
@@ -173,7 +173,7 @@ impl<'a> GraphUser<'a> {
         }
         let members: Vec<&Account> =
             self.path(followed).into_iter().filter_map(|name| self.find(name)).collect();
-        let freed = members.iter().filter(|account| kept(account).is_some());
+        let freed = members.iter().filter(|account| frozen(account).is_some());
         (
             freed.map(|account| keep(account, None)).collect(),
             members.iter().map(|account| seen(account)).collect(),
@@ -181,11 +181,8 @@ impl<'a> GraphUser<'a> {
     }
 
     /// Returns the name of the `User` that the account follows, or would if it weren't on a loop.
-    fn in_force(&self) -> Option<&'a String> {
-        match self.account?.content.source.as_ref()? {
-            Source::Inherited { from, .. } => Some(from),
-            Source::Cloned(_) => None,
-        }
+    fn in_force(&self) -> Option<&'a str> {
+        inherits_from(self.account?)
     }
 
     fn cloning(&self, name: &'a str) -> SourceDecision {
@@ -209,8 +206,9 @@ impl<'a> GraphUser<'a> {
                         generation: account.owner.generation,
                         permissions: self.own(account),
                     };
-                    let line = inheritance::ancestors(account, |name| self.find(name));
-                    let seen = [account].into_iter().chain(line).map(seen).collect();
+                    let chain = chain(account, |name| self.find(name));
+                    let inherited = chain.inherited().iter().copied();
+                    let seen = [account].into_iter().chain(inherited).map(seen).collect();
                     let mut walked = self.path(name);
                     if self.closes_loop(name)
                         && let Some(followed) = self.in_force()
@@ -247,7 +245,7 @@ impl<'a> GraphUser<'a> {
         }
         let blocked = match available(self.relatives, PERMISSIONS_FROM, name) {
             Err(blocked) => Some(blocked),
-            Ok(account) if self.is_too_long(account) => {
+            Ok(account) if chain(account, |name| self.find(name)).is_too_deep_for_heirs() => {
                 Some(Blocked::InheritanceTooDeep { user: name.to_owned() })
             }
             Ok(_) => None,
@@ -272,18 +270,6 @@ impl<'a> GraphUser<'a> {
         names.iter().filter(|name| self.find(name).is_none()).map(|&name| name.to_owned()).collect()
     }
 
-    fn is_too_long(&self, source: &'a Account) -> bool {
-        let (mut length, mut last) = (1, source);
-        while let Some(next) = followed(last).and_then(|name| self.find(name)) {
-            length += 1;
-            if length > MAX_DEPTH {
-                return true;
-            }
-            last = next;
-        }
-        false
-    }
-
     /// On a loop each keeps, of what it had, what somebody on the loop is still granted.
     fn in_cycle(&self, from: &'a str, grants: &Permissions) -> SourceDecision {
         let source = |kept| Some(Source::Inherited { from: from.to_owned(), kept: Some(kept) });
@@ -300,8 +286,8 @@ impl<'a> GraphUser<'a> {
             && cycle.unsettled.keys().all(|name| name == self.name)
         {
             let mine =
-                cycle.unsettled.get(self.name).or(kept(account)).cloned().unwrap_or_default();
-            if kept(account) == Some(&mine) {
+                cycle.unsettled.get(self.name).or(frozen(account)).cloned().unwrap_or_default();
+            if frozen(account) == Some(&mine) {
                 return SourceDecision {
                     source: source(mine),
                     blocked,
@@ -322,7 +308,7 @@ impl<'a> GraphUser<'a> {
         let closes = self.in_force().is_none_or(|followed| followed != from);
         let keeps = members.iter().filter_map(|account| {
             let stays = stays(account, &account.content.grants);
-            (closes || kept(account) != Some(&stays)).then(|| keep(account, Some(stays)))
+            (closes || frozen(account) != Some(&stays)).then(|| keep(account, Some(stays)))
         });
         SourceDecision {
             source: source(stays(account, grants)),
@@ -411,21 +397,10 @@ pub fn available<'a>(
 #[must_use]
 pub fn leads_to(relative: &SourceNode) -> Option<&str> {
     match relative {
-        SourceNode { account: Some(account), .. } => match &account.content.source {
-            Some(Source::Inherited { from, .. }) => Some(from),
-            Some(Source::Cloned(_)) | None => None,
-        },
+        SourceNode { account: Some(account), .. } => inherits_from(account),
         SourceNode { account: None, declared } => {
             declared.as_ref().filter(|user| !user.deleting)?.follows.as_deref()
         }
-    }
-}
-
-/// Returns what an account keeps because it is on a loop.
-pub(super) fn kept(account: &Account) -> Option<&Permissions> {
-    match &account.content.source {
-        Some(Source::Inherited { kept, .. }) => kept.as_ref(),
-        Some(Source::Cloned(_)) | None => None,
     }
 }
 

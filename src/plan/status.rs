@@ -390,13 +390,12 @@ fn has_wanted_email(snapshot: &UserSnapshot, account: &Account) -> bool {
 #[must_use]
 pub fn effective(snapshot: &UserSnapshot, account: &Account) -> Permissions {
     let person = GraphUser { account: Some(account), ..snapshot.person() };
-    let group = snapshot.organization.record.group(&account.content.group).unwrap_or_default();
-    group.effective(&person.own(account))
+    snapshot.organization.record.effective(account, |name| person.find(name))
 }
 
 fn permissions(snapshot: &UserSnapshot, account: &Account) -> PermissionsStatus {
     let person = GraphUser { account: Some(account), ..snapshot.person() };
-    let line = inheritance::ancestors(account, |name| person.find(name));
+    let chain = inheritance::chain(account, |name| person.find(name));
     let effective = effective(snapshot, account);
     PermissionsStatus {
         total: i64::try_from(effective.len()).unwrap_or(i64::MAX),
@@ -407,7 +406,7 @@ fn permissions(snapshot: &UserSnapshot, account: &Account) -> PermissionsStatus 
             Some(Source::Inherited { .. }) => PermissionOrigin::Inherited,
             Some(Source::Cloned(_)) => PermissionOrigin::Cloned,
         },
-        chain: line.into_iter().map(|ancestor| ancestor.owner.name.clone()).collect(),
+        chain: chain.inherited().iter().map(|ancestor| ancestor.owner.name.clone()).collect(),
     }
 }
 

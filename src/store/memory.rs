@@ -25,6 +25,7 @@ use crate::domain::account::{
 use crate::domain::billing::{BillingTimeZone, Calendar, Lifetime, Period};
 use crate::domain::email::Email;
 use crate::domain::group::GroupContent;
+use crate::domain::inheritance::{inherits_from, reached};
 use crate::domain::login_attempts::{LoginFailures, judge};
 use crate::domain::organization::{CustomerId, Organization};
 use crate::plan::{
@@ -217,20 +218,11 @@ impl Store for MemoryStore {
         users: &[UserName],
     ) -> Result<HashMap<UserName, Account>, StoreError> {
         let contents = self.contents();
-        let mut found: HashMap<UserName, Account> = HashMap::new();
-        let mut wanted: Vec<UserName> = users.to_vec();
-        while let Some(user) = wanted.pop() {
-            let Some(account) =
-                contents.accounts.owned_by(&user.0, &user.1).filter(|_| !found.contains_key(&user))
-            else {
-                continue;
-            };
-            if let Some(Source::Inherited { from, .. }) = &account.content.source {
-                wanted.push((user.0.clone(), from.clone()));
-            }
-            found.insert(user, account.clone());
-        }
-        Ok(found)
+        let account = |user: &UserName| contents.accounts.owned_by(&user.0, &user.1);
+        let source =
+            |user: &UserName| Some((user.0.clone(), inherits_from(account(user)?)?.to_owned()));
+        let chains = reached(users.iter().cloned(), source).into_iter();
+        Ok(chains.filter_map(|user| Some((user.clone(), account(&user)?.clone()))).collect())
     }
 
     async fn heirs(

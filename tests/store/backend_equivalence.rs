@@ -861,7 +861,7 @@ fn shape(account: &Account, accounts: &[Account]) -> Option<&'static str> {
         }
         trail.push(next);
     }
-    match inheritance::ancestors(account, find).len() {
+    match inheritance::chain(account, find).inherited().len() {
         0 if find(followed).is_some() => Some("a line that is too long"),
         0 => Some("nobody there"),
         MAX_DEPTH => Some("the longest line"),

@@ -35,11 +35,10 @@ pub(crate) async fn agrees_with_the_definition(bench: &InDatabase<impl Place>) {
         .map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account))
         .collect();
     let expected = accounts.iter().map(|account| {
-        let own = inheritance::own(account, |name| {
-            by_name.get(&(account.namespace.as_str(), name)).copied()
-        });
+        let find = |name: &str| by_name.get(&(account.namespace.as_str(), name)).copied();
         let group = given(&records, account);
-        (account.id.to_string(), group.effective(&own).iter().map(ToString::to_string).collect())
+        let effective = inheritance::effective(account, Some(&group), find);
+        (account.id.to_string(), effective.iter().map(ToString::to_string).collect())
     });
     let expected: BTreeMap<String, Vec<String>> = expected.collect();
     assert_eq!(seen(&mut bench.application().await).await, expected);

@@ -132,12 +132,10 @@ impl<'a> View<'a> {
     }
 
     fn effective(&self, account: &'a Account) -> Permissions {
-        let own = inheritance::own(account, |name| self.user(&account.namespace, name));
         let record = self.contents.records.get(&account.namespace);
-        record
-            .and_then(|record| record.group(&account.content.group))
-            .unwrap_or_default()
-            .effective(&own)
+        let group = record.and_then(|record| record.group(&account.content.group));
+        let find = |name: &str| self.user(&account.namespace, name);
+        inheritance::effective(account, group.as_ref(), find)
     }
 
     fn group(&self, key: &ObjectKey) -> Option<&'a GroupContent> {

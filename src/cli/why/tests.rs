@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
@@ -10,6 +10,7 @@ use crate::domain::account::{
 };
 use crate::domain::email::Email;
 use crate::domain::group::{ADMINISTRATORS, USERS};
+use crate::domain::inheritance::{self, followed};
 use crate::domain::organization::LoginName;
 use crate::domain::permission::{Permissions, parse_all};
 use crate::domain::profile::Profile;
@@ -246,7 +247,7 @@ proptest! {
         let crew = GroupContent { permissions: permissions(&["b"]), ..GroupContent::default() };
         for account in &accounts {
             let group = GroupContent::built_in(&account.content.group).or_else(|| (account.content.group == "crew").then(|| crew.clone()));
-            let effective = group.clone().unwrap_or_default().effective(&inheritance::own(account, find));
+            let effective = inheritance::effective(account, group.as_ref(), find);
             for permission in ["a", "b", "c", "d", "*"].map(|text| super::permission(text).unwrap()) {
                 let answer = explain(account, group.as_ref(), &permission, &find);
                 let is_it = |path: &Path| permission.as_str() == "*" || !matches!(path.end, PathEnd::FullControl { .. });

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::{COUNT_DEBOUNCE, Reconciler, revision};
 use crate::controller::observe::Snapshot;
-use crate::domain::account::{Account, Source};
+use crate::domain::account::Account;
+use crate::domain::inheritance::{ChainLink, inherits_from};
 use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::user::EmailHolder;
 use crate::plan::{AddressMove, Decision, DomainPlan, Meta, Plan, listing_of, user};
@@ -120,10 +121,7 @@ impl<S: Store> Reconciler<S> {
             self.enqueue_low([ObjectKey::new(Kind::User, namespace, &before.owner.name)]);
         }
         let before = before.filter(|before| before.owner.name == *name);
-        let gives = |account: Option<&Account>| {
-            account.map(|account| (account.content.grants.clone(), account.content.source.clone()))
-        };
-        if gives(before) != gives(after) {
+        if before.map(ChainLink::of) != after.map(ChainLink::of) {
             self.look_at_heirs(Priority::Low, namespace, name);
         }
         if before.is_some() != after.is_some() {
@@ -167,12 +165,8 @@ impl<S: Store> Reconciler<S> {
             let listings = &user.organization.record.listings;
             let listing = listing_of(listings, account.content.email.domain());
             let listing = listing.map(|name| ObjectKey::new(Kind::OrgEmailDomain, namespace, name));
-            let source = match &account.content.source {
-                Some(Source::Inherited { from, .. }) => {
-                    Some(ObjectKey::new(Kind::User, namespace, from))
-                }
-                Some(Source::Cloned(_)) | None => None,
-            };
+            let source =
+                inherits_from(account).map(|name| ObjectKey::new(Kind::User, namespace, name));
             listing
                 .into_iter()
                 .chain(source)

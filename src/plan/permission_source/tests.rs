@@ -10,6 +10,7 @@ use crate::domain::account::{
     TransactionKind,
 };
 use crate::domain::email::Email;
+use crate::domain::inheritance::MAX_DEPTH;
 use crate::domain::organization::LoginName;
 use crate::domain::permission::parse_all;
 use crate::domain::profile::Profile;

@@ -3,8 +3,9 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::domain::account::{Account, AccountId, Source};
+use crate::domain::account::{Account, AccountId};
 use crate::domain::email::Email;
+use crate::domain::inheritance::inherits_from;
 use crate::domain::organization::LoginName;
 
 /// The live accounts. None is changed in place, so that each is found by what it has now.
@@ -121,12 +122,5 @@ fn forget<K>(found: Entry<'_, K, AccountId>, id: AccountId) {
         && *found.get() == id
     {
         found.remove();
-    }
-}
-
-fn inherits_from(account: &Account) -> Option<&str> {
-    match &account.content.source {
-        Some(Source::Inherited { from, .. }) => Some(from),
-        _ => None,
     }
 }
