@@ -39,7 +39,8 @@ bench: prerequisites ## measures, and prints tables; target/bench/ has them as J
 
 lint: prerequisites ## checks format, lints, and the dependencies' licences and sources
 	cargo fmt --all --check
-	cargo clippy --release --locked --all-targets --test soak -- -D warnings
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	cargo clippy --release --locked --test soak -- -D warnings
 	"$$(scripts/cargo-deny | tail -1)" --locked check bans licenses sources
 
 # Apart from lint, because it downloads the advisory database: a check that needs the network, and
