@@ -69,8 +69,8 @@ impl Neighbours {
             &json!({"spec": {"profile": {"displayName": name}}}),
         ));
         eventually("the edit is in force", || {
-            (self.of_edna("json_extract(profile, '$.displayName')").as_ref() == Some(&name))
-                .then_some(())
+            let is_named = format!("\"displayName\":\"{name}\"");
+            self.of_edna("profile").is_some_and(|profile| profile.contains(&is_named)).then_some(())
         });
         started.elapsed()
     }
@@ -119,11 +119,8 @@ fn a_loop_holds_up_other_organizations_no_more_than_as_many_other_edits() {
         .each(many, |noisy, number| _ = passed(noisy.admin().create(&user(&format!("u{number}")))));
     eventually("the accounts are there", || (neighbours.count("1 = 1") == many).then_some(()));
     let renamed = |_| json!({"spec": {"profile": {"displayName": "renamed"}}});
-    let beside_edits = neighbours.longest_beside(
-        many,
-        renamed,
-        "json_extract(profile, '$.displayName') = 'renamed'",
-    );
+    let beside_edits =
+        neighbours.longest_beside(many, renamed, "profile LIKE '%\"displayName\":\"renamed\"%'");
     let next = |number: usize| format!("u{}", (number + 1) % many);
     let follows = |number| json!({"spec": {"permissions": {"from": {"name": next(number), "mode": "Inherit"}}}});
     let beside_loop = neighbours.longest_beside(many, follows, "source_permissions IS NOT NULL");
