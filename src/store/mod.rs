@@ -433,6 +433,13 @@ pub enum StoreError {
     /// The address of the store can't be understood.
     #[error("{0}")]
     Address(String),
+    /// What the address names can't be used as a store: it isn't there, is no store of roster's, or
+    /// can't be opened.
+    #[error("{0}")]
+    Unusable(String),
+    /// Another operator has the store, which is in a file and takes one.
+    #[error("{0}")]
+    HasOperator(String),
     /// Another operator claimed the namespaces after this one, or the store was put back to an
     /// earlier time.
     #[error(
@@ -479,6 +486,8 @@ impl StoreError {
             }
             Self::NewerSchema { .. }
             | Self::Address(_)
+            | Self::Unusable(_)
+            | Self::HasOperator(_)
             | Self::Superseded { .. }
             | Self::Replaced(_)
             | Self::Database(_) => false,
@@ -497,9 +506,12 @@ impl StoreError {
     pub fn ends_the_work(&self) -> bool {
         match self {
             Self::NewerSchema { .. } | Self::Superseded { .. } | Self::Replaced(_) => true,
-            Self::Address(_) | Self::Unclaimed { .. } | Self::Corrupt(_) | Self::Database(_) => {
-                false
-            }
+            Self::Address(_)
+            | Self::Unusable(_)
+            | Self::HasOperator(_)
+            | Self::Unclaimed { .. }
+            | Self::Corrupt(_)
+            | Self::Database(_) => false,
         }
     }
 }

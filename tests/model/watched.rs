@@ -216,7 +216,7 @@ async fn view(url: &str) -> BTreeMap<String, Seen> {
 }
 
 fn away() -> StoreError {
-    StoreError::Address("the store is away".to_owned())
+    StoreError::Unusable("the store is away".to_owned())
 }
 
 /// Waits for something that runs where time goes by, while it stands still here.

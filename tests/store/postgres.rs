@@ -36,7 +36,9 @@ const SOON: Duration = Duration::from_secs(20);
 #[track_caller]
 fn address_refused(opened: Result<SqlStore, StoreError>, message: &str) {
     match opened.map(|_| ()) {
-        Err(StoreError::Address(found)) => assert!(found.contains(message), "{found}"),
+        Err(StoreError::Address(found) | StoreError::Unusable(found)) => {
+            assert!(found.contains(message), "{found}")
+        }
         other => panic!("not an address's error: {other:?}"),
     }
 }

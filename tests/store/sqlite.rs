@@ -23,7 +23,9 @@ use crate::{Bench, InSqlite};
 #[track_caller]
 fn address_refused(opened: Result<SqlStore, StoreError>, message: &str) {
     match opened.map(|_| ()) {
-        Err(StoreError::Address(found)) => assert!(found.contains(message), "{found}"),
+        Err(StoreError::Address(found) | StoreError::Unusable(found)) => {
+            assert!(found.contains(message), "{found}")
+        }
         other => panic!("not an address's error: {other:?}"),
     }
 }

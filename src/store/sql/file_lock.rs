@@ -33,7 +33,7 @@ impl FileLock {
         let path = beside(&address.path)
             .map_err(|error| address.problem(&format!("can't be found: {error}")))?;
         let problem = |error: io::Error| {
-            StoreError::Address(format!("{} can't be locked: {error}", path.display()))
+            StoreError::Unusable(format!("{} can't be locked: {error}", path.display()))
         };
         let open = OpenOptions::new()
             .read(true)
@@ -48,9 +48,10 @@ impl FileLock {
             Err(TryLockError::Error(error)) => return Err(problem(error)),
             Err(TryLockError::WouldBlock) => {
                 let who = named_in(&mut file);
-                return Err(address.problem(&format!(
-                    "has an operator already{who}: a store in SQLite has one, so stop that one first, or keep the store in \
-                     PostgreSQL, where others stand by"
+                return Err(StoreError::HasOperator(format!(
+                    "{} has an operator already{who}: a store in SQLite has one, so stop that one first, or keep the \
+                     store in PostgreSQL, where others stand by",
+                    address.path.display()
                 )));
             }
         }
@@ -104,7 +105,9 @@ mod tests {
     #[track_caller]
     fn is_refused(url: &str, text: &str) {
         match FileLock::claim(url, "second") {
-            Err(StoreError::Address(message)) => assert!(message.contains(text), "{message}"),
+            Err(StoreError::HasOperator(message) | StoreError::Unusable(message)) => {
+                assert!(message.contains(text), "{message}")
+            }
             other => panic!("{other:?}"),
         }
     }

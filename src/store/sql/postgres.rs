@@ -116,7 +116,7 @@ impl PostgresAddress {
 
     /// Returns the error that the database is no use, and why.
     pub(super) fn problem(&self, what: &str) -> StoreError {
-        StoreError::Address(format!("{} {what}", self.name()))
+        StoreError::Unusable(format!("{} {what}", self.name()))
     }
 
     /// Returns the address for people: who asks, and whatever could be secret, is left out.

@@ -88,7 +88,7 @@ impl SqliteAddress {
 
     /// Returns the error that the file is no use, and why.
     pub(super) fn problem(&self, what: &str) -> StoreError {
-        StoreError::Address(format!("{} {what}", self.path.display()))
+        StoreError::Unusable(format!("{} {what}", self.path.display()))
     }
 
     /// Returns how to connect.

@@ -129,7 +129,7 @@ impl FlakyStore {
         let fails =
             left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if fails.is_ok() {
-            Err(StoreError::Address("the store is away".to_owned()))
+            Err(StoreError::Unusable("the store is away".to_owned()))
         } else {
             Ok(())
         }
