@@ -83,7 +83,7 @@ impl Hashing {
             .argon2
             .hash_password_with_salt(verified.as_bytes(), &salt)
             .map_err(|_| HashingError::System)?;
-        Ok(PasswordHash::stored(hash.to_string()))
+        Ok(PasswordHash::from_stored(hash.to_string()))
     }
 
     /// Whether a hash is of this password.
@@ -134,7 +134,7 @@ impl Hashing {
     /// Returns a hash at today's cost that no known password matches.
     #[must_use]
     pub fn decoy(&self) -> PasswordHash {
-        PasswordHash::stored(self.decoy.to_string())
+        PasswordHash::from_stored(self.decoy.to_string())
     }
 
     /// Returns a hash that can be verified, and at what cost.
@@ -193,7 +193,7 @@ mod tests {
 
     fn password(text: &str) -> Password {
         let (login_name, email) = (
-            LoginName::stored("alice.acme".to_owned()),
+            LoginName::from_stored("alice.acme".to_owned()),
             Email::parse("alice@acme.example").unwrap(),
         );
         Password::parse(
@@ -260,7 +260,7 @@ mod tests {
         let of_version_16 =
             "$argon2i$m=256,t=2,p=1$c29tZXNhbHQ$/U3YPXYsSb3q9XxHvc0MLxur+GP960kN9j7emXX8zwY";
         for text in [id, i, of_version_16] {
-            let hash = PasswordHash::stored(text.to_owned());
+            let hash = PasswordHash::from_stored(text.to_owned());
             check(&hash, b"password", true);
             check(&hash, b"passwore", false);
             assert!(Hashing::new(CHEAP).unwrap().is_outdated(&hash));
@@ -289,7 +289,7 @@ mod tests {
             format!("{good}$"),
             format!("{good} "),
         ]) {
-            let hash = PasswordHash::stored(text);
+            let hash = PasswordHash::from_stored(text);
             check(&hash, b"password", false);
         }
         let hashing = Hashing::new(CHEAP).unwrap();
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn judging_the_worst_of_passwords_takes_no_longer_than_hashing_a_few() {
         let (login_name, email) = (
-            LoginName::stored("alice.acme".to_owned()),
+            LoginName::from_stored("alice.acme".to_owned()),
             Email::parse("alice@acme.example").unwrap(),
         );
         let person = PasswordContext { login_name: &login_name, email: &email };

@@ -263,7 +263,7 @@ impl Metrics {
     }
 
     /// Counts the answer of a directory.
-    pub fn delivered(&self, directory: &str, problem: Option<&DirectoryError>) {
+    pub fn provisioning_attempt(&self, directory: &str, problem: Option<&DirectoryError>) {
         let result = problem.map_or("acknowledged", Into::into);
         self.attempts
             .get_or_create(&AttemptLabels { directory: directory.to_owned(), result })
@@ -271,7 +271,7 @@ impl Metrics {
     }
 
     /// Notes how many entries a directory has yet to confirm.
-    pub fn waiting(&self, directory: &str, entries: usize) {
+    pub fn provisioning_pending(&self, directory: &str, entries: usize) {
         let gauge =
             self.pending.get_or_create(&DirectoryLabels { directory: directory.to_owned() });
         gauge.set(i64::try_from(entries).unwrap_or(i64::MAX));

@@ -31,8 +31,10 @@ struct Filled {
 fn with_password(plan: Plan) -> Plan {
     let Plan::Account(mut plan) = plan else { panic!("not an account's plan") };
     if let AccountChange::Create { password, .. } = &mut plan.change {
-        let (login_name, email) =
-            (LoginName::stored("x.acme".to_owned()), Email::stored("x@acme.example".to_owned()));
+        let (login_name, email) = (
+            LoginName::from_stored("x.acme".to_owned()),
+            Email::from_stored("x@acme.example".to_owned()),
+        );
         let parsed = Password::parse(
             PASSWORD.as_bytes(),
             &PasswordContext { login_name: &login_name, email: &email },

@@ -153,7 +153,7 @@ async fn provision(server: &Server, many: usize) -> Brought {
     let begun = Instant::now();
     for number in 0..=many {
         let user = ObjectKey::new(Kind::User, "acme", format!("user-{number}"));
-        provisioning.want(
+        provisioning.enqueue(
             &user,
             &entry(number),
             &Confirmations::new(),
@@ -173,8 +173,8 @@ async fn provision(server: &Server, many: usize) -> Brought {
         }
         let (entry, answer) = under_way.join_next().await.unwrap().unwrap();
         let (account, is_there) = (entry.account, answer.is_ok());
-        provisioning.take_answer(directory.name(), &entry, answer, tokio::time::Instant::now());
-        provisioning.told(account, tokio::time::Instant::now());
+        provisioning.on_answer(directory.name(), &entry, answer, tokio::time::Instant::now());
+        provisioning.acks_saved(account, tokio::time::Instant::now());
         waits.extend(is_there.then(|| begun.elapsed()));
     }
     let took = begun.elapsed();

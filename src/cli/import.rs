@@ -65,7 +65,7 @@ async fn manifests(shared: &Shared, arguments: &ImportArgs) -> Result<String, Fa
     let store = SqlStore::open_existing(&shared.store).await?;
     let text = match (directory, organization) {
         (Some(url), Some(organization)) => {
-            let wanted = directory::Wanted {
+            let wanted = directory::ImportPlan {
                 url,
                 organization,
                 customer_id: customer_id.as_ref(),

@@ -107,7 +107,7 @@ impl LoginClaim {
     /// Returns what the account is looked up by. What can't be an address is looked up as a login
     /// name that nobody has.
     pub(super) fn key(&self) -> Result<AccountKey, OrganizationMissing> {
-        let nobody = || AccountKey::Login(LoginName::stored(String::new()));
+        let nobody = || AccountKey::Login(LoginName::from_stored(String::new()));
         if !self.login.contains('@') {
             return Ok(AccountKey::Login(LoginName::entered(&self.login)));
         }

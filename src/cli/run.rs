@@ -177,7 +177,7 @@ async fn run_operator(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, F
     metrics.leader.set(0);
     // The successor needs the Lease alone: giving a claim up that is its predecessor's harms
     // nobody, however late.
-    leadership.let_go().await;
+    leadership.release_lease().await;
     if let Ok(Some(store)) = &mut ended {
         resign(store).await;
     }
@@ -185,10 +185,7 @@ async fn run_operator(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, F
         Ok(_) => Ok(ExitCode::SUCCESS),
         Err(RunError::Failed(failure)) => Err(failure),
         Err(RunError::Deposed(why)) => {
-            tracing::error!(
-                why = redact::chain(&why),
-                "may not work any more, so nothing is decided, written or told"
-            );
+            tracing::error!(why = redact::chain(&why), "lost leadership, exiting");
             Ok(ExitCode::from(1))
         }
     }
@@ -303,7 +300,7 @@ fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("told to stop, finishing what is under way");
+        tracing::info!("shutting down, draining writes");
         // The receiver lives as long as the operator works.
         let _ = send.send(true);
     });

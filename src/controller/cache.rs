@@ -124,7 +124,7 @@ impl ClusterCache {
     }
 
     /// Takes in what the API server answered to a write of ours, unless the object is gone since.
-    pub fn see_answer<K: ManagedResource>(&mut self, object: Lenient<K>) -> Option<ObjectKey> {
+    pub fn upsert_written<K: ManagedResource>(&mut self, object: Lenient<K>) -> Option<ObjectKey> {
         let place = (object.meta().namespace.clone()?, object.meta().name.clone()?);
         let still_there = K::objects(self)
             .get(&place)
@@ -161,8 +161,8 @@ impl ClusterCache {
     ///
     /// The API server answers the patch that takes the last finalizer off with the object as it
     /// was.
-    pub fn see_released(&mut self, key: &ObjectKey, uid: &str) {
-        fn let_go<S, T>(seen: Option<&mut CachedObject<S, T>>, uid: &str) {
+    pub fn record_released(&mut self, key: &ObjectKey, uid: &str) {
+        fn release_retained<S, T>(seen: Option<&mut CachedObject<S, T>>, uid: &str) {
             if let Some(seen) = seen.filter(|seen| seen.meta.uid == uid) {
                 seen.finalizers.retain(|finalizer| finalizer != api::FINALIZER);
                 seen.meta.has_finalizer = false;
@@ -170,9 +170,9 @@ impl ClusterCache {
         }
         let place = (key.namespace.clone(), key.name.clone());
         match key.kind {
-            Kind::OrgEmailDomain => let_go(self.domains.get_mut(&place), uid),
-            Kind::UserGroup => let_go(self.groups.get_mut(&place), uid),
-            Kind::User => let_go(self.users.get_mut(&place), uid),
+            Kind::OrgEmailDomain => release_retained(self.domains.get_mut(&place), uid),
+            Kind::UserGroup => release_retained(self.groups.get_mut(&place), uid),
+            Kind::User => release_retained(self.users.get_mut(&place), uid),
             Kind::Organization | Kind::Secret => {}
         }
     }
@@ -220,7 +220,7 @@ impl ClusterCache {
     }
 
     /// Takes in a Secret of our type. Returns whether it is another version than the one known.
-    pub fn see_secret(&mut self, key: &ObjectKey, seen: CachedSecret, origin: Origin) -> bool {
+    pub fn upsert_secret(&mut self, key: &ObjectKey, seen: CachedSecret, origin: Origin) -> bool {
         let version = number(Some(&seen.resource_version));
         if origin == Origin::Watch && version > 0 && self.version(key) > version {
             return false;
@@ -236,7 +236,7 @@ impl ClusterCache {
     }
 
     /// Takes in a namespace. Returns whether anything changed that a decision depends on.
-    pub fn see_namespace(&mut self, namespace: &Namespace, origin: Origin) -> Option<ObjectKey> {
+    pub fn upsert_namespace(&mut self, namespace: &Namespace, origin: Origin) -> Option<ObjectKey> {
         let name = namespace.metadata.name.clone()?;
         let key = ObjectKey::new(Kind::Organization, &name, "");
         let version = number(namespace.metadata.resource_version.as_deref());
@@ -439,7 +439,7 @@ impl ClusterCache {
     /// Returns the users that are being deleted with their accounts, and in a namespace that is
     /// going those who aren't yet.
     #[must_use]
-    pub fn leaving(&self, namespace: &str) -> Deleting {
+    pub fn deleting(&self, namespace: &str) -> Deleting {
         let leaving = users_under(&self.index.leaving, namespace, "", Reach::Exactly);
         let deleted: Deleting = leaving.into_iter().map(|key| key.name).collect();
         let last = self.is_going(namespace).then(|| {
@@ -606,7 +606,7 @@ mod tests {
                 owner_uid: owner.to_owned(),
             };
             cache.record_applied(&key, Some(in_force));
-            assert_eq!(cache.leaving("acme").contains("root"), leaves, "the account of {owner}");
+            assert_eq!(cache.deleting("acme").contains("root"), leaves, "the account of {owner}");
         }
     }
 }

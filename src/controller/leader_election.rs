@@ -370,10 +370,10 @@ impl LeaseRenewer {
             Ok(Ok(())) => tracing::info!(lease = name, "released leader lease"),
             Ok(Err(error)) => tracing::warn!(
                 error = redact(&error),
-                "the Lease couldn't be let go of, it expires by itself"
+                "leader lease release failed, it expires by itself"
             ),
             Err(_) => {
-                tracing::warn!("the Lease couldn't be let go of in time, it expires by itself")
+                tracing::warn!("leader lease release timed out, it expires by itself")
             }
         }
     }
@@ -447,13 +447,13 @@ impl Leadership {
     }
 
     /// Lets go of it, so that another may work at once.
-    pub async fn let_go(self) {
+    pub async fn release_lease(self) {
         let Some(HeldLease { standing: _, let_go, progress: _, keeper }) = self.lease else {
             return;
         };
         // Where the keeper has ended, there is nothing to let go of.
         if let_go.send(()).is_ok() && keeper.await.is_err() {
-            tracing::error!("the Lease was left behind, it expires by itself");
+            tracing::error!("leader lease was not released, it expires by itself");
         }
     }
 }

@@ -110,15 +110,18 @@ async fn event_loop<S: Store>(
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     while leadership.is_current() {
         reconciler.writes().into_iter().for_each(|write| writer.send(write));
-        reconciler.questions().into_iter().for_each(|(key, question)| verifier.ask(key, question));
-        alive(health, reconciler.deliveries())
+        reconciler
+            .password_checks()
+            .into_iter()
+            .for_each(|(key, question)| verifier.ask(key, question));
+        alive(health, reconciler.provisioning_tasks())
             .await
             .into_iter()
             .for_each(|delivery| worker.send(delivery));
-        alive(health, reconciler.take_tidying())
+        alive(health, reconciler.take_group_cleanup())
             .await
             .iter()
-            .for_each(|groups| worker.tidy(groups));
+            .for_each(|groups| worker.clean_up_groups(groups));
         if let Some(error) = reconciler.take_superseded() {
             return Err(error.into());
         }
@@ -145,9 +148,9 @@ async fn event_loop<S: Store>(
                     reconciler.apply_event(item);
                 }
             }
-            () = until(reconciler.errands_due()) => {}
+            () = until(reconciler.next_work_due()) => {}
             () = until(reconciler.round_due()) => health.store_answered(alive(health, reconciler.run_once()).await),
-            () = until(Some(reconciler.months_due())) => alive(health, reconciler.close_months()).await,
+            () = until(Some(reconciler.period_close_due())) => alive(health, reconciler.close_periods()).await,
             _ = heartbeat.tick() => {}
             _ = members.tick() => alive(health, reconciler.poll_self_service()).await,
         }

@@ -56,12 +56,12 @@ pub enum ObjectUpdate {
 
 impl ObjectUpdate {
     fn is_blocked(&self) -> bool {
-        self.says().is_some_and(|(_, ready)| ready == Some(ConditionStatus::False))
+        self.readiness().is_some_and(|(_, ready)| ready == Some(ConditionStatus::False))
     }
 
     /// Returns the generation that it is about, and whether the object is ready; nothing of a
     /// finalizer.
-    fn says(&self) -> Option<(Option<i64>, Option<ConditionStatus>)> {
+    fn readiness(&self) -> Option<(Option<i64>, Option<ConditionStatus>)> {
         match self {
             Self::Hold { .. } => None,
             Self::User(status) => Some(said_by(status.as_ref())),
@@ -73,7 +73,7 @@ impl ObjectUpdate {
     /// Returns how urgent it is: somebody waits to hear of a new generation, of readiness and of
     /// finalizers.
     #[must_use]
-    pub fn lane(&self, cache: &ClusterCache, key: &ObjectKey) -> Priority {
+    pub fn priority(&self, cache: &ClusterCache, key: &ObjectKey) -> Priority {
         let place = (key.namespace.clone(), key.name.clone());
         let said = match self {
             Self::Hold { .. } => None,
@@ -81,7 +81,7 @@ impl ObjectUpdate {
             Self::Group(_) => cache.groups.get(&place).map(|seen| said_by(&seen.status)),
             Self::Domain(_) => cache.domains.get(&place).map(|seen| said_by(&seen.status)),
         };
-        if said.is_some() && said == self.says() { Priority::Low } else { Priority::High }
+        if said.is_some() && said == self.readiness() { Priority::Low } else { Priority::High }
     }
 }
 
@@ -421,7 +421,7 @@ fn ready(conditions: &[Condition]) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.kind == ConditionType::Ready)
 }
 
-/// Sends writes and executors back what became of them.
+/// Sends writes to the API server and hands back their results.
 pub struct ObjectWriter {
     client: Client,
     recorder: Recorder,
@@ -457,7 +457,7 @@ impl ObjectWriter {
         loop {
             match self.writes.join_next().await {
                 Some(Ok(answer)) => return answer,
-                Some(Err(error)) => tracing::error!(%error, "a write ended without an answer"),
+                Some(Err(error)) => tracing::error!(%error, "write to the API server was aborted"),
                 None => std::future::pending().await,
             }
         }

@@ -15,7 +15,7 @@ use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::permission::Permissions;
 use crate::plan::adoption::Adoption;
 use crate::plan::blocked::{Fate, Holder, NotAdoptable};
-use crate::plan::directories::Telling;
+use crate::plan::directories::ReportContext;
 use crate::plan::permission_source::{DeclaredSource, SourceGraph, SourceNode};
 use crate::plan::user::{
     EmailConflict, EmailHolder, PasswordFacts, follows, gives_up_control, own_email,
@@ -97,7 +97,7 @@ pub async fn observe<S: Store>(
         cache,
         store,
         &keys,
-        Found { organizations: &organizations, relatives, adoptable, now },
+        Observed { organizations: &organizations, relatives, adoptable, now },
     )
     .await?;
     let mut listed: HashMap<&String, Listed> = HashMap::new();
@@ -305,9 +305,9 @@ async fn organizations<S: Store>(
     let facts = presented.into_iter().map(|(namespace, customer_id)| {
         let facts = OrganizationFacts {
             record: records.remove(&namespace).unwrap_or_default(),
-            deleting_groups: leaving(&cache.groups, &namespace),
-            deleting_listings: leaving(&cache.domains, &namespace),
-            deleting_users: cache.leaving(&namespace),
+            deleting_groups: deleting(&cache.groups, &namespace),
+            deleting_listings: deleting(&cache.domains, &namespace),
+            deleting_users: cache.deleting(&namespace),
             customer_id,
             namespace: namespace.clone(),
         };
@@ -316,7 +316,7 @@ async fn organizations<S: Store>(
     Ok(facts.collect())
 }
 
-fn leaving<S, T>(objects: &Objects<S, T>, namespace: &str) -> BTreeSet<String> {
+fn deleting<S, T>(objects: &Objects<S, T>, namespace: &str) -> BTreeSet<String> {
     within(objects, namespace)
         .filter(|(_, seen)| seen.meta.deleting)
         .map(|(name, _)| name.to_owned())
@@ -389,7 +389,7 @@ fn gone(key: &ObjectKey) -> Meta {
 }
 
 /// What was found for all that are looked at together.
-struct Found<'a> {
+struct Observed<'a> {
     organizations: &'a HashMap<String, Arc<OrganizationFacts>>,
     relatives: &'a HashMap<String, Arc<SourceGraph>>,
     adoptable: &'a HashMap<AccountId, Account>,
@@ -400,9 +400,9 @@ async fn users<S: Store>(
     cache: &ClusterCache,
     store: &S,
     keys: &[&ObjectKey],
-    found: Found<'_>,
+    found: Observed<'_>,
 ) -> Result<Vec<(ObjectKey, Snapshot)>, StoreError> {
-    let Found { organizations, relatives, adoptable, now } = found;
+    let Observed { organizations, relatives, adoptable, now } = found;
     let keys: Vec<&ObjectKey> = keys.iter().copied().filter(|key| key.kind == Kind::User).collect();
     if keys.is_empty() {
         return Ok(vec![]);
@@ -436,7 +436,7 @@ async fn users<S: Store>(
             departure: None,
             password: PasswordFacts::NotReferenced,
             directories: BTreeMap::new(),
-            telling: Telling::default(),
+            telling: ReportContext::default(),
             login_holder: None,
             contest: EmailConflict::default(),
             relatives,

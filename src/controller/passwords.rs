@@ -384,8 +384,8 @@ fn names(snapshot: &UserSnapshot) -> Option<(LoginName, Email)> {
     let email =
         snapshot.email.clone().ok().or_else(|| has.map(|account| account.content.email.clone()));
     // A copy that has no address yet.
-    let email =
-        email.or_else(|| snapshot.spec.copy_of.as_ref().map(|_| Email::stored(String::new())))?;
+    let email = email
+        .or_else(|| snapshot.spec.copy_of.as_ref().map(|_| Email::from_stored(String::new())))?;
     Some((login_name, email))
 }
 
@@ -439,7 +439,7 @@ impl PasswordVerifier {
             match self.judging.join_next().await {
                 Some(Ok(answer)) => return answer,
                 Some(Err(error)) => {
-                    tracing::error!(%error, "a password was left without a verdict")
+                    tracing::error!(%error, "password check was aborted")
                 }
                 None => std::future::pending().await,
             }
@@ -497,7 +497,7 @@ async fn judge(
         Ok(Some(secret)) => secret,
         Ok(None) => return CheckResult::Missing,
         Err(Unanswered(why)) => {
-            tracing::warn!(error = why, "a password's Secret can't be read, trying again");
+            tracing::warn!(error = why, "password Secret can't be read, retrying");
             return CheckResult::Failed;
         }
     };
@@ -515,7 +515,7 @@ async fn judge(
 #[must_use]
 pub fn verdict(hashing: &Hashing, mut secret: Secret, question: &PasswordCheck) -> CheckResult {
     let verdict = judged(hashing, &secret, question).unwrap_or_else(|error| {
-        tracing::error!(%error, "a password can't be judged, trying again");
+        tracing::error!(%error, "password check failed, retrying");
         CheckResult::Failed
     });
     zeroize(&mut secret);
@@ -594,10 +594,10 @@ mod tests {
             },
             resource_version: version.to_owned(),
             version: version.to_owned(),
-            login_name: LoginName::stored("alice.acme".to_owned()),
-            email: Email::stored("alice@acme.example".to_owned()),
+            login_name: LoginName::from_stored("alice.acme".to_owned()),
+            email: Email::from_stored("alice@acme.example".to_owned()),
             before: before.map(|version| SecretPassword {
-                hash: PasswordHash::stored("hash".to_owned()),
+                hash: PasswordHash::from_stored("hash".to_owned()),
                 version: version.to_owned(),
             }),
             is_same: None,
@@ -696,7 +696,7 @@ mod tests {
         let now = Instant::now();
         for (verdict, known) in [
             (CheckResult::Same, true),
-            (CheckResult::New(PasswordHash::stored("new".to_owned())), false),
+            (CheckResult::New(PasswordHash::from_stored("new".to_owned())), false),
         ] {
             let mut passwords = Passwords::default();
             ask(&mut passwords, key("acme", 0), question("2", Some("1")), now);

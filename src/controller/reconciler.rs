@@ -8,12 +8,12 @@ mod default_groups;
 mod dependents;
 mod event_notes;
 mod events;
+mod isolation;
 mod orphan_scan;
-mod put_aside;
+mod provisioning;
 mod refusals;
 mod report;
 mod store_outage;
-mod under_way;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -24,9 +24,9 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use self::event_notes::{put_back, taken_back};
-use self::put_aside::PutAside;
-use self::report::has;
-use self::under_way::CONFIRMED_AGAIN;
+use self::isolation::Isolated;
+use self::provisioning::ACK_RETRY;
+use self::report::stored_account;
 use super::billing_periods::PeriodCloser;
 use super::cache::{AppliedLinks, ClusterCache};
 use super::clocks::{Clocks, ServerClock};
@@ -92,15 +92,15 @@ pub struct Reconciler<S> {
     /// The namespaces in which another domain is listed: addresses may count to another listing of
     /// theirs now.
     relisted: BTreeSet<String>,
-    slots: UpdateQueue,
+    updates: UpdateQueue,
     /// Writes that stand in no slot: default groups and Events.
-    others: Vec<Write>,
+    other_writes: Vec<Write>,
     /// Default groups that were asked for and not seen yet, by namespace and name.
     pending_default_groups: HashSet<(String, &'static str)>,
     /// Who waits for somebody else to be in control.
-    waiting_for_control: BTreeSet<ObjectKey>,
+    waiting_for_administrator: BTreeSet<ObjectKey>,
     /// Who is yet to take over an account that isn't theirs, and which.
-    taking_over: HashMap<ObjectKey, AccountId>,
+    takeovers: HashMap<ObjectKey, AccountId>,
     /// What is said when an object goes, by its uid, until its finalizer is off.
     final_events: HashMap<String, EventNote>,
     /// The namespaces that it works in; nothing where in all.
@@ -121,12 +121,12 @@ pub struct Reconciler<S> {
     scan_due: bool,
     /// When to ask the store again whether the claim stands, where it couldn't be asked: until then
     /// no directory is brought anything.
-    claim_asked_again: Option<Instant>,
+    claim_check_at: Option<Instant>,
     /// When to try again to tell the store what directories confirmed.
-    confirm_at: Option<Instant>,
+    save_acks_at: Option<Instant>,
     /// The transactions in flight, by the uid of their `User`, and whether they are overdue.
     in_flight: HashMap<String, (TransactionKind, bool)>,
-    months: PeriodCloser,
+    period_closer: PeriodCloser,
     clocks: Clocks,
     /// Whose commit failed and may have been done all the same, with the revision that it was
     /// planned from: nobody was woken after it.
@@ -134,7 +134,7 @@ pub struct Reconciler<S> {
     /// How often in a row the store refused what was planned for an object.
     refused: HashMap<ObjectKey, u32>,
     /// Whose change waits for an application's lock.
-    put_aside: PutAside,
+    isolated: Isolated,
     /// That this operator may not work on any more, as the store said: another has taken over, or
     /// only a restart can cure it.
     superseded: Option<StoreError>,
@@ -143,8 +143,8 @@ pub struct Reconciler<S> {
 impl<S: Store> Reconciler<S> {
     /// Returns a reconciler that starts to work once every scope was listed.
     pub fn new(store: S, settings: Settings, scopes: Vec<Scope>, metrics: Arc<Metrics>) -> Self {
-        let mut provisioning =
-            Provisioning::new(settings.directories.iter().cloned()).begun(Instant::now());
+        let mut provisioning = Provisioning::new(settings.directories.iter().cloned())
+            .after_predecessor(Instant::now());
         let gone = comparing::gone(settings.directory_resync, settings.clock.now());
         provisioning.compare_every(settings.directory_resync, gone, Instant::now());
         Self {
@@ -152,14 +152,14 @@ impl<S: Store> Reconciler<S> {
             provisioning,
             started: (Instant::now(), status::second(settings.clock.now()).0),
             group_cleanup: None,
-            claim_asked_again: None,
-            confirm_at: None,
+            claim_check_at: None,
+            save_acks_at: None,
             scan_due: false,
             member_changes: 0,
             in_flight: HashMap::new(),
             store,
             resync_at: Instant::now() + settings.resync,
-            months: PeriodCloser::new(),
+            period_closer: PeriodCloser::new(),
             clocks: Clocks::new(settings.clock, ServerClock::unread()),
             settings,
             metrics,
@@ -167,17 +167,17 @@ impl<S: Store> Reconciler<S> {
             queue: WorkQueue::default(),
             heirs_of: BTreeMap::new(),
             relisted: BTreeSet::new(),
-            slots: UpdateQueue::default(),
-            others: vec![],
+            updates: UpdateQueue::default(),
+            other_writes: vec![],
             pending_default_groups: HashSet::new(),
-            waiting_for_control: BTreeSet::new(),
-            taking_over: HashMap::new(),
+            waiting_for_administrator: BTreeSet::new(),
+            takeovers: HashMap::new(),
             final_events: HashMap::new(),
             namespaces: scopes.iter().map(|scope| scope.namespace.clone()).collect(),
             lists: ListSync::new(scopes),
             uncertain_commits: HashMap::new(),
             refused: HashMap::new(),
-            put_aside: PutAside::default(),
+            isolated: Isolated::default(),
             superseded: None,
         }
     }
@@ -216,7 +216,7 @@ impl<S: Store> Reconciler<S> {
     pub fn round_due(&self) -> Option<Instant> {
         let next = self.queue.next_due().map_or(self.resync_at, |due| due.min(self.resync_at));
         let next = self
-            .confirm_at
+            .save_acks_at
             .into_iter()
             .chain(self.provisioning.next_page_due())
             .fold(next, Instant::min);
@@ -230,27 +230,27 @@ impl<S: Store> Reconciler<S> {
 
     /// Returns when to look next whether a month is over.
     #[must_use]
-    pub fn months_due(&self) -> Instant {
-        self.months.due()
+    pub fn period_close_due(&self) -> Instant {
+        self.period_closer.due()
     }
 
     /// Closes the months that are over.
-    pub async fn close_months(&mut self) {
+    pub async fn close_periods(&mut self) {
         let by = (&mut self.clocks, &*self.metrics);
-        let closed = self.months.close(&self.store, &self.settings.billing_zone, by).await;
+        let closed = self.period_closer.close(&self.store, &self.settings.billing_zone, by).await;
         self.superseded = closed.err().or(self.superseded.take());
     }
 
     /// Returns when the next report is due.
     #[must_use]
     pub fn writes_due(&self) -> Option<Instant> {
-        self.slots.next_due()
+        self.updates.next_due()
     }
 
     /// Returns when the next report, question or delivery is due.
     #[must_use]
-    pub fn errands_due(&self) -> Option<Instant> {
-        let of_directories = [self.deliveries_due(), self.provisioning.next_lasting()];
+    pub fn next_work_due(&self) -> Option<Instant> {
+        let of_directories = [self.provisioning_due(), self.provisioning.next_lasting()];
         of_directories
             .into_iter()
             .chain([self.writes_due(), self.passwords.next_due()])
@@ -261,7 +261,7 @@ impl<S: Store> Reconciler<S> {
     /// Whether no report waits and no write is under way.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.slots.is_empty() && self.others.is_empty()
+        self.updates.is_empty() && self.other_writes.is_empty()
     }
 
     fn resync(&mut self) {
@@ -280,13 +280,13 @@ impl<S: Store> Reconciler<S> {
     }
 
     /// Looks at those who follow a user, directly or through others, when the next round begins.
-    fn look_at_heirs(&mut self, lane: Priority, namespace: &str, user: &str) {
+    fn gather_heirs(&mut self, lane: Priority, namespace: &str, user: &str) {
         self.heirs_of.entry((lane, namespace.to_owned())).or_default().insert(user.to_owned());
     }
 
     /// Makes those due who are to be looked at because of what became of many others in the last
     /// round.
-    fn find_dependants(&mut self) {
+    fn enqueue_gathered(&mut self) {
         let now = Instant::now();
         for namespace in std::mem::take(&mut self.relisted) {
             self.enqueue(self.cache.keys(Kind::OrgEmailDomain, Some(&namespace)));
@@ -311,34 +311,34 @@ impl<S: Store> Reconciler<S> {
             self.resync();
             self.lists.request_relist(Relist::Resync);
         }
-        if let Err(error) = self.confirm().await.and(self.scan_orphans().await) {
+        if let Err(error) = self.save_acks().await.and(self.scan_orphans().await) {
             // What can't be read now can't be read in a second either.
             self.scan_due &= !error.is_about_data();
-            self.wait_for_store(vec![], error);
-            self.confirm_at.get_or_insert(Instant::now() + CONFIRMED_AGAIN);
+            self.on_store_error(vec![], error);
+            self.save_acks_at.get_or_insert(Instant::now() + ACK_RETRY);
             in_use = false;
         }
         if let Err(error) = self.compare().await {
-            self.wait_for_store(vec![], error);
+            self.on_store_error(vec![], error);
             in_use = false;
         }
         if self.superseded.is_some() {
             return false;
         }
-        self.find_dependants();
+        self.enqueue_gathered();
         let mut budget = RoundBudget::new(&self.cache);
         let due = self.queue.take_within(Instant::now(), BATCH, |lane, key| budget.room(lane, key));
         // Whom an application held up a moment ago may be held up again, and holds up nobody else's
         // commit.
         let (put_aside, due): (Vec<_>, Vec<_>) =
-            due.into_iter().partition(|key| self.put_aside.has(key));
+            due.into_iter().partition(|key| self.isolated.has(key));
         let (organizations, rest): (Vec<_>, Vec<_>) =
             due.into_iter().partition(|key| key.kind == Kind::Organization);
         let (users, others): (Vec<_>, Vec<_>) =
             rest.into_iter().partition(|key| key.kind == Kind::User);
         let mut stages = [others, users, put_aside].into_iter();
         if let Err(error) = self.ensure_default_groups(organizations.clone()).await {
-            self.wait_for_store(organizations, error);
+            self.on_store_error(organizations, error);
             in_use = false;
         }
         while let Some(keys) = stages.next().filter(|_| self.superseded.is_none()) {
@@ -346,7 +346,7 @@ impl<S: Store> Reconciler<S> {
                 Err((error, keys)) if error.is_about_data() => self.reconcile_each(keys).await,
                 Err((error, keys)) => {
                     // What comes later in the round isn't tried on a store that is away.
-                    self.wait_for_store(
+                    self.on_store_error(
                         keys.into_iter().chain(stages.by_ref().flatten()).collect(),
                         error,
                     );
@@ -355,7 +355,7 @@ impl<S: Store> Reconciler<S> {
                 Ok(()) => {}
             }
         }
-        self.metrics.held_up.set(i64::try_from(self.put_aside.held_up()).unwrap_or(i64::MAX));
+        self.metrics.held_up.set(i64::try_from(self.isolated.held_up()).unwrap_or(i64::MAX));
         self.metrics.queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
         in_use
     }
@@ -364,7 +364,7 @@ impl<S: Store> Reconciler<S> {
     async fn reconcile_each(&mut self, keys: Vec<ObjectKey>) {
         for key in keys {
             if let Err((error, keys)) = self.reconcile_batch(std::slice::from_ref(&key)).await {
-                self.wait_for_store(keys, error);
+                self.on_store_error(keys, error);
             }
             if self.superseded.is_some() {
                 return;
@@ -383,10 +383,10 @@ impl<S: Store> Reconciler<S> {
         let unowned = keys.iter().filter(|key| self.cache.is_unowned(key));
         let unowned: Vec<_> =
             unowned.map(|key| (key.namespace.clone(), key.name.clone())).collect();
-        self.look_at_unowned(&unowned).await.map_err(|error| (error, keys.to_vec()))?;
+        self.observe_unowned(&unowned).await.map_err(|error| (error, keys.to_vec()))?;
         let observed = observe::observe(&self.cache, &self.store, keys, self.clocks.now()).await;
         let mut observed = observed.map_err(|error| (error, keys.to_vec()))?;
-        observed.iter_mut().for_each(|(key, snapshot)| self.add_what_is_under_way(key, snapshot));
+        observed.iter_mut().for_each(|(key, snapshot)| self.add_in_flight(key, snapshot));
         let (mut decided, later) = decide(observed, NAMED);
         self.enqueue(later);
         for (key, _, decision) in &decided {
@@ -408,7 +408,7 @@ impl<S: Store> Reconciler<S> {
         let others = decided.split_off(revoking);
         for decided in [decided, others] {
             let count = decided.len();
-            if let Err(error) = self.carry_out(decided).await {
+            if let Err(error) = self.commit_and_report(decided).await {
                 return Err((error, undone));
             }
             undone.drain(..count);
@@ -417,7 +417,7 @@ impl<S: Store> Reconciler<S> {
     }
 
     /// Commits what was decided, and reports it.
-    async fn carry_out(
+    async fn commit_and_report(
         &mut self,
         decided: Vec<(ObjectKey, Snapshot, Decision)>,
     ) -> Result<(), StoreError> {
@@ -449,15 +449,15 @@ impl<S: Store> Reconciler<S> {
                             if decision.plan.as_ref().is_some_and(Plan::creates)
                                 && account.revision == Revision(1)
                             {
-                                self.provisioning.created(account.id, Instant::now());
+                                self.provisioning.record_created(account.id, Instant::now());
                             }
                         }
                         Receipt::Deleted(_) => _ = self.cache.record_applied(&key, None),
                         Receipt::Done => {}
                     }
                     self.enqueue_dependents(&snapshot, decision.plan.as_ref(), &receipt);
-                    self.others.extend(taken_back(&snapshot, &receipt));
-                    self.others.extend(decision.repairs_drift.then(|| put_back(&snapshot)));
+                    self.other_writes.extend(taken_back(&snapshot, &receipt));
+                    self.other_writes.extend(decision.repairs_drift.then(|| put_back(&snapshot)));
                     if decision.requeue {
                         self.queue.enqueue(key.clone(), Instant::now());
                     }

@@ -11,7 +11,7 @@ use crate::api::lenient::{Lenient, UnreadableField};
 use crate::api::user::UserSpec;
 use crate::api::{OrgEmailDomain, User, UserGroup};
 use crate::domain::object_key::Kind;
-use crate::plan::directories::{Behind, ToldBefore};
+use crate::plan::directories::{Behind, ReportedBefore};
 use crate::plan::unreadable::wrong_values;
 use crate::store::UserName;
 
@@ -128,7 +128,7 @@ fn declared(user: User) -> (UserName, DeclaredUser) {
     let behind = user
         .status
         .as_ref()
-        .and_then(|status| ToldBefore::of(&status.conditions))
+        .and_then(|status| ReportedBefore::of(&status.conditions))
         .map(|told| told.behind);
     let doubtful = (!wrong_values(&user.spec, None).is_empty()).then(|| Box::new(user.spec));
     (

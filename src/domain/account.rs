@@ -77,7 +77,7 @@ impl fmt::Display for EntryDigest {
 impl EntryDigest {
     /// Takes a fingerprint as a store has it.
     #[must_use]
-    pub fn stored(text: &str) -> Self {
+    pub fn from_stored(text: &str) -> Self {
         let (content, password) = text
             .split_once('/')
             .map_or((text, None), |(content, password)| (content, Some(password)));
@@ -400,7 +400,7 @@ pub enum TransactionKind {
 impl TransactionKind {
     /// Whether it takes rights away, and so waits for no other.
     #[must_use]
-    pub fn takes_away(self) -> bool {
+    pub fn revokes(self) -> bool {
         match self {
             Self::Delete | Self::Disable => true,
             Self::Create | Self::PasswordChange | Self::Enable => false,
@@ -427,7 +427,7 @@ mod tests {
                         EntryDigest { person: person.to_owned(), rights: rights.clone(), password };
                     let text = own.to_string();
                     assert!(!text.is_empty(), "no text stands for nobody");
-                    assert_eq!(EntryDigest::stored(&text), own);
+                    assert_eq!(EntryDigest::from_stored(&text), own);
                 }
             }
         }

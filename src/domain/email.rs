@@ -160,7 +160,7 @@ impl Email {
 
     /// Takes an address that is already in this form, as the store keeps it.
     #[must_use]
-    pub fn stored(address: String) -> Self {
+    pub fn from_stored(address: String) -> Self {
         let at = address.rfind('@').unwrap_or(address.len());
         Self { address, at }
     }
@@ -286,7 +286,7 @@ impl Domain {
 
     /// Takes a domain that is already in this form, as the store keeps it.
     #[must_use]
-    pub fn stored(ascii: String) -> Self {
+    pub fn from_stored(ascii: String) -> Self {
         Self(ascii)
     }
 
@@ -332,7 +332,7 @@ mod tests {
             ("alice@acme.example (Copy 1)", "acme.example", Some(1))
         );
         assert_eq!(copy.placeholder(12).as_str(), "alice@acme.example (Copy 12)");
-        assert_eq!(Email::stored(copy.to_string()), copy);
+        assert_eq!(Email::from_stored(copy.to_string()), copy);
         assert_eq!((alice.copy_number(), Email::parse(copy.as_str()).is_err()), (None, true));
     }
 
@@ -346,7 +346,7 @@ mod tests {
                 Ok(email.clone()),
                 "the stored form parses to itself"
             );
-            assert_eq!(Email::stored(email.as_str().to_owned()), email);
+            assert_eq!(Email::from_stored(email.as_str().to_owned()), email);
         }
     }
 

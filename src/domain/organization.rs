@@ -71,7 +71,7 @@ impl LoginName {
 
     /// Takes a login name as the store keeps it.
     #[must_use]
-    pub fn stored(text: String) -> Self {
+    pub fn from_stored(text: String) -> Self {
         Self(text)
     }
 

@@ -419,7 +419,7 @@ pub struct PasswordHash(String);
 impl PasswordHash {
     /// Takes a hash as somebody who hashed made it, or as a store has it.
     #[must_use]
-    pub fn stored(text: String) -> Self {
+    pub fn from_stored(text: String) -> Self {
         Self(text)
     }
 

@@ -490,7 +490,7 @@ pub const COPY_OF: &str = "spec.copyOf";
 
 /// Returns the names on a loop, back to the first, cut where a condition's message has no more
 /// room.
-fn looped(users: &[String], more: usize) -> String {
+fn loop_message(users: &[String], more: usize) -> String {
     let mut text = String::new();
     for (number, user) in users.iter().chain(users.first()).enumerate() {
         if text.len() + user.len() > ROOM_FOR_A_LOOP {
@@ -512,7 +512,7 @@ pub(super) const ARROW: &str = " -> ";
 const LISTED_NAMES: usize = 10;
 
 /// Returns the names, as many as a message has room for, and how many more there are.
-fn listed(names: &[String], separator: &str) -> String {
+fn joined(names: &[String], separator: &str) -> String {
     let more = names.len().saturating_sub(LISTED_NAMES);
     let shown = names[..names.len() - more].join(separator);
     if more > 0 { format!("{shown} and {more} more") } else { shown }
@@ -526,11 +526,11 @@ fn confirmations(unconfirmed: &[Unconfirmed]) -> String {
         }
         None => format!("the directory {directory} hasn't confirmed it"),
     };
-    listed(&unconfirmed.iter().map(one).collect::<Vec<_>>(), ", ")
+    joined(&unconfirmed.iter().map(one).collect::<Vec<_>>(), ", ")
 }
 
 /// Returns what is said of a password that stays in force.
-fn kept(keeps: bool) -> &'static str {
+fn frozen_note(keeps: bool) -> &'static str {
     if keeps { ". The password that was set before stays in force until then" } else { "" }
 }
 
@@ -561,7 +561,7 @@ impl fmt::Display for Blocked {
             Self::HasHeirs { heirs } => write!(
                 f,
                 "deleted, but others inherit from it ({}): change their spec.permissions.from, or delete them",
-                listed(heirs, ", ")
+                joined(heirs, ", ")
             ),
             Self::LastAdministrator { by } => {
                 let what = match by {
@@ -666,7 +666,7 @@ impl fmt::Display for Blocked {
                 f,
                 "permissions are inherited in a loop ({}): change spec.permissions.from of one of them; until then nothing new is inherited on it",
                 // The whole loop, as far as a condition has room for it.
-                looped(users, *more)
+                loop_message(users, *more)
             ),
             Self::InheritanceTooDeep { user } => write!(
                 f,
@@ -734,12 +734,12 @@ impl fmt::Display for Blocked {
             Self::PasswordSecretNotFound { secret, keeps } => write!(
                 f,
                 "there is no Secret {secret} of type {PASSWORD_SECRET}: create it, or name another one in spec.passwordSecretRef; a Secret's type can't be changed, so one of another type has to be deleted and created anew (kubectl get secret {secret} shows whether one is there, and its type: the operator is shown no other Secrets){}",
-                kept(*keeps)
+                frozen_note(*keeps)
             ),
             Self::PasswordKeyNotFound { secret, key, keeps } => write!(
                 f,
                 "the Secret {secret} has no key {key}: add it, or name another key in spec.passwordSecretRef{}",
-                kept(*keeps)
+                frozen_note(*keeps)
             ),
             Self::PasswordRejected { secret, unmet, keeps } => {
                 let unmet: Vec<String> = unmet.iter().map(ToString::to_string).collect();
@@ -747,7 +747,7 @@ impl fmt::Display for Blocked {
                     f,
                     "the password in the Secret {secret} {}: put another one there; roster password-policy says what one must be{}",
                     unmet.join("; and "),
-                    kept(*keeps)
+                    frozen_note(*keeps)
                 )
             }
             Self::PasswordUnjudged(_) => write!(f, "the password in the Secret is being looked at"),
@@ -800,7 +800,7 @@ impl fmt::Display for Blocked {
                     if *is_new { what } else { format!("{what}: {}", consequence(*field)) }
                 };
                 let is_understood = fields.iter().all(|unreadable| unreadable.problem.is_some());
-                let fields = listed(&fields.iter().map(one).collect::<Vec<_>>(), "; ");
+                let fields = joined(&fields.iter().map(one).collect::<Vec<_>>(), "; ");
                 let rest = if *is_new {
                     "nothing is made of it until then"
                 } else {

@@ -60,14 +60,14 @@ pub struct Behind {
 
 /// That a status says already that directories don't have what is in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToldBefore {
+pub struct ReportedBefore {
     /// What it says.
     pub behind: Behind,
     /// Since when.
     pub since: Timestamp,
 }
 
-impl ToldBefore {
+impl ReportedBefore {
     /// Returns what a status says of directories, where it says that one doesn't have what is in
     /// force.
     #[must_use]
@@ -86,9 +86,9 @@ impl ToldBefore {
 
 /// What decides whether a status says that a directory doesn't have what is in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Telling {
+pub struct ReportContext {
     /// What the status says of it already.
-    pub before: Option<ToldBefore>,
+    pub before: Option<ReportedBefore>,
     /// How long it may last until the object isn't ready any more; a transaction is overdue after
     /// the same time.
     pub deadline: SignedDuration,
@@ -96,7 +96,7 @@ pub struct Telling {
 
 /// Whether it is told that a directory lacks something.
 #[must_use]
-pub fn is_told(DirectoryState { problem, missing }: &DirectoryState) -> bool {
+pub fn is_reported(DirectoryState { problem, missing }: &DirectoryState) -> bool {
     missing.as_ref().is_some_and(|missing| {
         let fails = problem.is_some() && (missing.has_failed || missing.revokes);
         missing.is_lasting || fails
@@ -106,16 +106,22 @@ pub fn is_told(DirectoryState { problem, missing }: &DirectoryState) -> bool {
 /// Returns what is to be said of directories that don't have what is in force of an account, if
 /// anything.
 #[must_use]
-pub fn behind(directories: &Directories, telling: &Telling, now: Timestamp) -> Option<Behind> {
+pub fn behind(
+    directories: &Directories,
+    telling: &ReportContext,
+    now: Timestamp,
+) -> Option<Behind> {
     let lacking = || directories.iter().filter(|(_, state)| state.missing.is_some());
     let told: Vec<Lagging<'_>> =
-        lacking().filter(|(_, state)| is_told(state)).filter_map(Lagging::of).collect();
+        lacking().filter(|(_, state)| is_reported(state)).filter_map(Lagging::of).collect();
     let found = found(&told, telling, now);
     let is_worse =
         |before: &Behind| found.as_ref().is_some_and(|found| found.blocks && !before.blocks);
     match &telling.before {
         // Of some directory nothing is known yet that is newer than what the status says.
-        Some(ToldBefore { behind, .. }) if lacking().count() > told.len() && !is_worse(behind) => {
+        Some(ReportedBefore { behind, .. })
+            if lacking().count() > told.len() && !is_worse(behind) =>
+        {
             Some(Behind {
                 blocks: behind.blocks || lasted(telling, now) >= telling.deadline,
                 ..behind.clone()
@@ -130,7 +136,7 @@ pub fn behind(directories: &Directories, telling: &Telling, now: Timestamp) -> O
 #[must_use]
 pub fn until_it_blocks(
     directories: &Directories,
-    telling: &Telling,
+    telling: &ReportContext,
     now: Timestamp,
 ) -> Option<SignedDuration> {
     behind(directories, telling, now).filter(|behind| !behind.blocks)?;
@@ -143,7 +149,7 @@ pub fn until_it_blocks(
         .min()
 }
 
-fn found(told: &[Lagging<'_>], telling: &Telling, now: Timestamp) -> Option<Behind> {
+fn found(told: &[Lagging<'_>], telling: &ReportContext, now: Timestamp) -> Option<Behind> {
     let worst = told.iter().map(Lagging::lag).min()?;
     let is_over = |missing: &Missing| missing.lasted.max(lasted(telling, now)) >= telling.deadline;
     let blocks = |Lagging { missing, problem, .. }: &Lagging<'_>| {
@@ -153,7 +159,7 @@ fn found(told: &[Lagging<'_>], telling: &Telling, now: Timestamp) -> Option<Behi
 }
 
 /// For how long a status has said it: the operator that began to wait may be another one than this.
-fn lasted(telling: &Telling, now: Timestamp) -> SignedDuration {
+fn lasted(telling: &ReportContext, now: Timestamp) -> SignedDuration {
     telling.before.as_ref().map(|before| now.duration_since(before.since)).unwrap_or_default()
 }
 
@@ -214,7 +220,7 @@ pub fn cure(lag: Lag) -> &'static str {
 /// Returns the directory that a message is about in the first place, and what it says of it without
 /// the cure.
 #[must_use]
-pub fn told_in(message: &str) -> Option<(&str, &str)> {
+pub fn reported_in(message: &str) -> Option<(&str, &str)> {
     let what = [Lag::Refused, Lag::Unavailable, Lag::Pending]
         .into_iter()
         .find_map(|lag| message.strip_suffix(cure(lag)))?;
@@ -224,7 +230,7 @@ pub fn told_in(message: &str) -> Option<(&str, &str)> {
 
 /// What directories lack of a group's members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OfMembers {
+pub struct MissingOfMembers {
     /// Of how many members something is missing that is told.
     pub members: usize,
     /// What the worst of them is, where there are any.
@@ -232,7 +238,7 @@ pub struct OfMembers {
     /// Whether something that is missing takes rights away.
     pub revokes: bool,
     /// What the status says already.
-    pub before: Option<ToldBefore>,
+    pub before: Option<ReportedBefore>,
     /// Whether that holds whatever is known: the operator has just begun, and hasn't looked at
     /// everybody yet.
     pub is_early: bool,
@@ -258,8 +264,8 @@ impl Worst {
 /// Returns what is to be said of directories that don't have what is in force of a group's members,
 /// if anything.
 #[must_use]
-pub fn behind_of_members(lacking: &OfMembers) -> Option<Behind> {
-    let OfMembers { members, worst, revokes, before, is_early } = lacking;
+pub fn behind_of_members(lacking: &MissingOfMembers) -> Option<Behind> {
+    let MissingOfMembers { members, worst, revokes, before, is_early } = lacking;
     if let Some(before) = before.as_ref().filter(|_| *is_early) {
         return Some(before.behind.clone());
     }
@@ -304,7 +310,7 @@ mod tests {
     fn check(problem: Option<DirectoryProblem>, missing: Missing, expected: Option<(Lag, bool)>) {
         let directories =
             [("ldap".to_owned(), DirectoryState { problem, missing: Some(missing) })].into();
-        let telling = Telling { before: None, deadline: DEADLINE };
+        let telling = ReportContext { before: None, deadline: DEADLINE };
         let found = behind(&directories, &telling, Timestamp::UNIX_EPOCH);
         assert_eq!(found.map(|behind| (behind.lag, !behind.blocks)), expected);
     }
@@ -314,9 +320,15 @@ mod tests {
         for problem in [None, refused(), down()] {
             let directories =
                 [("ldap".to_owned(), DirectoryState { problem, missing: None })].into();
-            assert_eq!(behind(&directories, &Telling::default(), Timestamp::UNIX_EPOCH), None);
+            assert_eq!(
+                behind(&directories, &ReportContext::default(), Timestamp::UNIX_EPOCH),
+                None
+            );
         }
-        assert_eq!(behind(&Directories::new(), &Telling::default(), Timestamp::UNIX_EPOCH), None);
+        assert_eq!(
+            behind(&Directories::new(), &ReportContext::default(), Timestamp::UNIX_EPOCH),
+            None
+        );
     }
 
     #[test]
@@ -349,8 +361,10 @@ mod tests {
         let of = |problem, missing, told: Behind| {
             let directories: Directories =
                 [("ldap".to_owned(), DirectoryState { problem, missing })].into();
-            let telling =
-                Telling { before: Some(ToldBefore { behind: told, since }), deadline: DEADLINE };
+            let telling = ReportContext {
+                before: Some(ReportedBefore { behind: told, since }),
+                deadline: DEADLINE,
+            };
             let half = since + DEADLINE / 2;
             (behind(&directories, &telling, half), until_it_blocks(&directories, &telling, half))
         };
@@ -369,8 +383,8 @@ mod tests {
         for (problem, missing) in [(down(), failed), (None, missing())] {
             let directories: Directories =
                 [("ldap".to_owned(), DirectoryState { problem, missing: Some(missing) })].into();
-            let before = Some(ToldBefore { behind: told(Lag::Unavailable, false), since });
-            let telling = Telling { before, deadline: DEADLINE };
+            let before = Some(ReportedBefore { behind: told(Lag::Unavailable, false), since });
+            let telling = ReportContext { before, deadline: DEADLINE };
             assert!(
                 behind(&directories, &telling, since + DEADLINE)
                     .is_some_and(|behind| behind.blocks)
@@ -393,7 +407,7 @@ mod tests {
             ),
             ("b".to_owned(), state(refused(), Missing { has_failed: true, ..missing() })),
         ];
-        let telling = Telling { before: None, deadline: DEADLINE };
+        let telling = ReportContext { before: None, deadline: DEADLINE };
         let found = behind(&directories.into(), &telling, Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(
             found.message,
@@ -402,16 +416,16 @@ mod tests {
              carried out there until 1970-01-01T00:01:00Z, and it is looked at again then); \
              correct what it names, here or in the directory: it is tried again, less and less often"
         );
-        let (directory, what) = told_in(&found.message).unwrap();
+        let (directory, what) = reported_in(&found.message).unwrap();
         assert!(directory == "b" && what.ends_with("it is looked at again then)"), "{what}");
-        assert_eq!(told_in("what another version said"), None);
+        assert_eq!(reported_in("what another version said"), None);
     }
 
     #[test]
     fn a_group_tells_how_many_members_a_directory_lacks_and_is_not_ready_for_what_is_to_be_taken_away()
      {
         let worst = Some(Worst { directory: "ldap".to_owned(), problem: down() });
-        let lacking = OfMembers { members: 3, worst, ..OfMembers::default() };
+        let lacking = MissingOfMembers { members: 3, worst, ..MissingOfMembers::default() };
         let found = behind_of_members(&lacking).unwrap();
         assert_eq!((found.lag, found.blocks), (Lag::Unavailable, false));
         assert!(
@@ -419,10 +433,10 @@ mod tests {
             "{}",
             found.message
         );
-        assert!(behind_of_members(&OfMembers { revokes: true, ..lacking }).unwrap().blocks);
-        assert_eq!(behind_of_members(&OfMembers::default()), None);
-        let before = Some(ToldBefore { behind: found.clone(), since: Timestamp::UNIX_EPOCH });
-        let early = OfMembers { before, is_early: true, ..OfMembers::default() };
+        assert!(behind_of_members(&MissingOfMembers { revokes: true, ..lacking }).unwrap().blocks);
+        assert_eq!(behind_of_members(&MissingOfMembers::default()), None);
+        let before = Some(ReportedBefore { behind: found.clone(), since: Timestamp::UNIX_EPOCH });
+        let early = MissingOfMembers { before, is_early: true, ..MissingOfMembers::default() };
         assert_eq!(behind_of_members(&early), Some(found));
     }
 }

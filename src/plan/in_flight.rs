@@ -60,12 +60,12 @@ pub struct Missing {
 }
 
 /// Returns the permissions that stay of those listed: nothing is added.
-pub(super) fn kept_grants(current: &AccountSpec, asked: &Permissions) -> Permissions {
+pub(super) fn remaining_grants(current: &AccountSpec, asked: &Permissions) -> Permissions {
     current.grants.intersection(asked).cloned().collect()
 }
 
 /// Returns the source that stays: the one in force where it is asked for, else none.
-pub(super) fn kept_source(
+pub(super) fn remaining_source(
     current: &AccountSpec,
     asked: Option<&PermissionSource>,
 ) -> Option<PermissionSource> {
@@ -83,7 +83,7 @@ pub(super) fn kept_source(
 
 /// Returns what of the wanted content is applied at once, of which grants and source are what stays
 /// already.
-pub(super) fn what_takes_away(
+pub(super) fn revocations_only(
     record: &OrganizationRecord,
     current: &AccountSpec,
     wanted: AccountSpec,
@@ -94,7 +94,7 @@ pub(super) fn what_takes_away(
             LoginState::Disabled => LoginState::Disabled,
             LoginState::Enabled => current.lifecycle,
         },
-        group: if takes_away(record, &current.group, &group) {
+        group: if loses_rights(record, &current.group, &group) {
             group
         } else {
             current.group.clone()
@@ -106,7 +106,7 @@ pub(super) fn what_takes_away(
 }
 
 /// Whether a member of one group loses something by moving to another.
-fn takes_away(record: &OrganizationRecord, from: &str, to: &str) -> bool {
+fn loses_rights(record: &OrganizationRecord, from: &str, to: &str) -> bool {
     let (before, after) =
         (record.group(from).unwrap_or_default(), record.group(to).unwrap_or_default());
     from != to && !after.full_control && !before.given().is_subset(&after.given())

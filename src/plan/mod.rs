@@ -244,12 +244,12 @@ pub enum FinalizerAction {
 ///
 /// An object that we don't hold is taken hold of first; one that goes, or that somebody released,
 /// isn't ours any more.
-fn unheld(meta: &Meta) -> Option<Decision> {
+fn without_finalizer(meta: &Meta) -> Option<Decision> {
     match meta {
         Meta { has_finalizer: true, .. } => None,
         Meta { deleting: true, .. } => Some(Decision::blocked(Blocked::Deleting)),
         Meta { release_requested: true, .. } => Some(Decision::default()),
-        _ => Some(Decision::hold(FinalizerAction::Add)),
+        _ => Some(Decision::only_finalizer(FinalizerAction::Add)),
     }
 }
 
@@ -274,7 +274,7 @@ impl Decision {
 
     /// Returns the decision to change the finalizer only.
     #[must_use]
-    pub fn hold(finalizer: FinalizerAction) -> Self {
+    pub fn only_finalizer(finalizer: FinalizerAction) -> Self {
         Self { finalizer, ..Self::default() }
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::blocked::{Blocked, UsedBy};
 use super::unreadable::{self, Listed};
-use super::{Decision, Deleting, DomainPlan, FinalizerAction, Listing, Meta, Plan, unheld};
+use super::{
+    Decision, Deleting, DomainPlan, FinalizerAction, Listing, Meta, Plan, without_finalizer,
+};
 use crate::api::org_email_domain::OrgEmailDomainSpec;
 use crate::domain::email::Domain;
 
@@ -37,15 +39,17 @@ pub fn decide(snapshot: &DomainSnapshot) -> Decision {
             drop_listing(meta, leaving, FinalizerAction::Keep)
         }
         None => Decision::default(),
-        Some(_) if let Some(decision) = unheld(meta) => decision,
+        Some(_) if let Some(decision) = without_finalizer(meta) => decision,
         Some(_) if meta.paused => Decision::blocked(Blocked::Paused),
         Some(_) if meta.deleting && *users > 0 && *is_abandoned => {
-            Decision::hold(FinalizerAction::Remove)
+            Decision::only_finalizer(FinalizerAction::Remove)
         }
         Some(_) if meta.deleting && *users > 0 => {
             Decision::blocked(Blocked::InUse { accounts: *users, role: UsedBy::Addresses })
         }
-        Some(_) if meta.deleting && listed.is_none() => Decision::hold(FinalizerAction::Remove),
+        Some(_) if meta.deleting && listed.is_none() => {
+            Decision::only_finalizer(FinalizerAction::Remove)
+        }
         Some(_) if meta.deleting => drop_listing(meta, leaving, FinalizerAction::Remove),
         Some(spec) => match unreadable::blocked(meta, Listed::Nothing, listed.is_none()) {
             Some(unsupported) if listed.is_none() => Decision::blocked(unsupported),

@@ -147,7 +147,7 @@ impl<'a> GraphUser<'a> {
         {
             return sourcing;
         }
-        let (cut, seen) = self.cut();
+        let (cut, seen) = self.leave_loop();
         // Who was on a loop with this one, and is on another with it now, follows nobody.
         let on_a_loop = matches!(&sourcing.source, Some(Source::Inherited { kept: Some(_), .. }));
         let members: HashSet<_> =
@@ -157,7 +157,9 @@ impl<'a> GraphUser<'a> {
         if on_a_loop && let Some(followed) = self.in_force() {
             // What it had came along this line.
             let line = self.path(followed);
-            sourcing.seen.extend(line.iter().filter_map(|name| self.find(name)).map(self::seen));
+            sourcing
+                .seen
+                .extend(line.iter().filter_map(|name| self.find(name)).map(self::precondition));
             sourcing.absent.extend(self.assumed_absent(&line));
         }
         sourcing
@@ -166,7 +168,7 @@ impl<'a> GraphUser<'a> {
     /// Returns what the others on a loop keep once this one is off it: nothing, as they follow each
     /// other again.
     #[must_use]
-    pub fn cut(&self) -> (Vec<FrozenPermissions>, Vec<Precondition>) {
+    pub fn leave_loop(&self) -> (Vec<FrozenPermissions>, Vec<Precondition>) {
         let Some(followed) = self.in_force() else { return (vec![], vec![]) };
         if !self.closes_loop(followed) {
             return (vec![], vec![]);
@@ -175,8 +177,8 @@ impl<'a> GraphUser<'a> {
             self.path(followed).into_iter().filter_map(|name| self.find(name)).collect();
         let freed = members.iter().filter(|account| frozen(account).is_some());
         (
-            freed.map(|account| keep(account, None)).collect(),
-            members.iter().map(|account| seen(account)).collect(),
+            freed.map(|account| freeze(account, None)).collect(),
+            members.iter().map(|account| precondition(account)).collect(),
         )
     }
 
@@ -208,7 +210,7 @@ impl<'a> GraphUser<'a> {
                     };
                     let chain = chain(account, |name| self.find(name));
                     let inherited = chain.inherited().iter().copied();
-                    let seen = [account].into_iter().chain(inherited).map(seen).collect();
+                    let seen = [account].into_iter().chain(inherited).map(precondition).collect();
                     let mut walked = self.path(name);
                     if self.closes_loop(name)
                         && let Some(followed) = self.in_force()
@@ -259,7 +261,7 @@ impl<'a> GraphUser<'a> {
         } else {
             let names = self.path(name);
             (
-                names.iter().filter_map(|name| self.find(name)).map(seen).collect(),
+                names.iter().filter_map(|name| self.find(name)).map(precondition).collect(),
                 self.assumed_absent(&names),
             )
         };
@@ -308,12 +310,12 @@ impl<'a> GraphUser<'a> {
         let closes = self.in_force().is_none_or(|followed| followed != from);
         let keeps = members.iter().filter_map(|account| {
             let stays = stays(account, &account.content.grants);
-            (closes || frozen(account) != Some(&stays)).then(|| keep(account, Some(stays)))
+            (closes || frozen(account) != Some(&stays)).then(|| freeze(account, Some(stays)))
         });
         SourceDecision {
             source: source(stays(account, grants)),
             freezes: keeps.collect(),
-            seen: members.iter().map(|account| seen(account)).collect(),
+            seen: members.iter().map(|account| precondition(account)).collect(),
             absent: self.assumed_absent(&names),
             blocked,
         }
@@ -404,11 +406,11 @@ pub fn leads_to(relative: &SourceNode) -> Option<&str> {
     }
 }
 
-fn keep(account: &Account, kept: Option<Permissions>) -> FrozenPermissions {
+fn freeze(account: &Account, kept: Option<Permissions>) -> FrozenPermissions {
     FrozenPermissions { account: account.id, from: account.revision, kept }
 }
 
-fn seen(account: &Account) -> Precondition {
+fn precondition(account: &Account) -> Precondition {
     Precondition { account: account.id, revision: account.revision }
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::adoption::Adoption;
 use super::blocked::{AdminLossCause, Blocked, COPY_OF, Fate, Holder, NotAdoptable, StoreTrouble};
-use super::directories::Telling;
+use super::directories::ReportContext;
 use super::in_flight::{self, Directories, unconfirmed_of};
 use super::permission_source::{GraphUser, SourceDecision, SourceGraph, available};
 use super::unreadable::{self, Listed};
 use super::{
     AccountChange, AccountPlan, AddressMove, AdminCoverage, Decision, FinalizerAction,
-    FrozenPermissions, Meta, OrganizationFacts, Plan, Precondition, listing_of, profile, unheld,
+    FrozenPermissions, Meta, OrganizationFacts, Plan, Precondition, listing_of, profile,
+    without_finalizer,
 };
 use crate::api::user::{
     DeletionPolicy, DeletionProtection, DesiredState, PermissionSource, SourceMode, UserSpec,
@@ -59,7 +60,7 @@ pub struct UserSnapshot {
     /// yet to drop it.
     pub directories: Directories,
     /// What decides whether its status tells of what directories lack.
-    pub telling: Telling,
+    pub telling: ReportContext,
     /// Who has the login name that a new account would get.
     pub login_holder: Option<Holder>,
     /// Who stands in the way of its address.
@@ -145,9 +146,9 @@ pub fn decide(snapshot: &UserSnapshot) -> Decision {
     let mine = account.as_ref().filter(|account| !meta.deleting || account.owner.uid == meta.uid);
     let unsupported = unreadable::deletion(meta);
     let trouble =
-        mine.filter(|_| meta.deleting).and_then(|account| deletion_trouble(snapshot, account));
+        mine.filter(|_| meta.deleting).and_then(|account| deletion_blocker(snapshot, account));
     match mine {
-        _ if let Some(decision) = unheld(meta) => decision,
+        _ if let Some(decision) = without_finalizer(meta) => decision,
         // Its end is only told: directories are brought up to date whether or not anybody looks.
         None if meta.deleting
             && departure.as_ref().is_some_and(|gone| gone.transaction.in_flight()) =>
@@ -188,7 +189,7 @@ fn release_unaccounted(snapshot: &UserSnapshot) -> Decision {
             let blocked = vec![Blocked::on_its_way(TransactionKind::Delete, left)];
             Decision { blocked, deprovisions: Some(lost), ..Decision::default() }
         }
-        _ => Decision::hold(FinalizerAction::Remove),
+        _ => Decision::only_finalizer(FinalizerAction::Remove),
     }
 }
 
@@ -281,8 +282,12 @@ fn release(snapshot: &UserSnapshot, account: &Account) -> Decision {
     }
     let change = AccountChange::Release { account: account.id, from: account.revision };
     let (_, customer_id) = account.login_name.parts();
-    let plan =
-        plan(snapshot, customer_id, change, Others { moves: vec![], keeps: vec![], seen: vec![] });
+    let plan = plan(
+        snapshot,
+        customer_id,
+        change,
+        AlsoPlanned { moves: vec![], keeps: vec![], seen: vec![] },
+    );
     Decision {
         plan: Some(Plan::Account(Box::new(plan))),
         finalizer: FinalizerAction::Remove,
@@ -309,7 +314,7 @@ pub fn follows(spec: &UserSpec) -> Option<&str> {
 }
 
 /// Returns what keeps the account of a deleted `User` from being deleted.
-fn deletion_trouble(snapshot: &UserSnapshot, account: &Account) -> Option<Blocked> {
+fn deletion_blocker(snapshot: &UserSnapshot, account: &Account) -> Option<Blocked> {
     let UserSnapshot { meta, spec, organization, heirs, control, .. } = snapshot;
     if let Some(unsupported) = unreadable::deletion(meta) {
         return Some(unsupported);
@@ -332,8 +337,8 @@ fn deletion(snapshot: &UserSnapshot, account: &Account) -> Decision {
     let transaction =
         TransactionId::of_change(account.id, TransactionKind::Delete, account.revision);
     let change = AccountChange::Delete { account: account.id, from: account.revision, transaction };
-    let (keeps, seen) = snapshot.person().cut();
-    let others = Others { moves: vec![], keeps, seen };
+    let (keeps, seen) = snapshot.person().leave_loop();
+    let others = AlsoPlanned { moves: vec![], keeps, seen };
     let (_, customer_id) = account.login_name.parts();
     let plan = Plan::Account(Box::new(plan(snapshot, customer_id, change, others)));
     Decision { plan: Some(plan), finalizer: FinalizerAction::Remove, ..Decision::default() }
@@ -352,7 +357,7 @@ fn disabling(snapshot: &UserSnapshot, account: &Account) -> Decision {
         adopts: false,
     };
     let (_, customer_id) = account.login_name.parts();
-    let others = Others { moves: vec![], keeps: vec![], seen: vec![] };
+    let others = AlsoPlanned { moves: vec![], keeps: vec![], seen: vec![] };
     let plan = Plan::Account(Box::new(plan(snapshot, customer_id, change, others)));
     let blocked = vec![Blocked::StoreUnavailable(StoreTrouble::Locked)];
     Decision { plan: Some(plan), blocked, requeue: true, ..Decision::default() }
@@ -361,7 +366,7 @@ fn disabling(snapshot: &UserSnapshot, account: &Account) -> Decision {
 fn creation(snapshot: &UserSnapshot) -> Decision {
     let UserSnapshot { meta, spec, organization, login_holder, .. } = snapshot;
     let mut blocked: Vec<Blocked> = unsupported(snapshot, true).into_iter().collect();
-    blocked.extend(customer_id_trouble(organization));
+    blocked.extend(customer_id_blocker(organization));
     if !spec.charge_approved {
         blocked.push(Blocked::ChargeNotApproved);
     }
@@ -395,7 +400,14 @@ fn creation(snapshot: &UserSnapshot) -> Decision {
             seen.extend(copied_from);
             let content = content(
                 spec,
-                Decided { email, group, grants, source, copied, member: Overrides::default() },
+                DecidedSource {
+                    email,
+                    group,
+                    grants,
+                    source,
+                    copied,
+                    member: Overrides::default(),
+                },
             );
             let id = spec.adopt.as_deref().and_then(Adoption::parse).map(Adoption::id);
             let transaction = TransactionId::of_create(&meta.uid);
@@ -404,7 +416,7 @@ fn creation(snapshot: &UserSnapshot) -> Decision {
                 snapshot,
                 customer_id,
                 change,
-                Others { moves, keeps, seen },
+                AlsoPlanned { moves, keeps, seen },
             )));
             Decision { plan: Some(plan), absent, ..Decision::default() }
         }
@@ -438,7 +450,7 @@ fn hold_spec(snapshot: &UserSnapshot, account: &Account, why: Blocked) -> Decisi
     };
     let (_, customer_id) = account.login_name.parts();
     // Nothing of the spec is applied, so the account is as of the generation that it was as of.
-    let plan = plan(snapshot, customer_id, change, Others { moves: vec![], keeps, seen });
+    let plan = plan(snapshot, customer_id, change, AlsoPlanned { moves: vec![], keeps, seen });
     let plan = AccountPlan { owner: account.owner.clone(), ..plan };
     Decision {
         plan: Some(Plan::Account(Box::new(plan))),
@@ -455,11 +467,11 @@ fn update(snapshot: &UserSnapshot, account: &Account, held: Option<Blocked>) -> 
     let mut blocked: Vec<Blocked> = held.into_iter().collect();
     blocked.extend(unsupported(snapshot, account.owner.uid != meta.uid).filter(|_| !is_held_by_it));
     blocked.extend(not_adoptable(snapshot, Some(account)));
-    blocked.extend(customer_id_trouble(organization));
+    blocked.extend(customer_id_blocker(organization));
     let is_owned = account.owner.uid == meta.uid;
     // An account of this name that was left behind is as little to be had without it as a new one.
     blocked.extend((!is_owned && !spec.charge_approved).then_some(Blocked::ChargeNotApproved));
-    let Asked { content: asked, others, absent } = desired(snapshot, account, &mut blocked);
+    let Desired { content: asked, others, absent } = desired(snapshot, account, &mut blocked);
     let has_password =
         account.credential.as_ref().is_some_and(|credential| credential.from_secret.is_some());
     let passes = has_password && is_owned;
@@ -480,7 +492,7 @@ fn update(snapshot: &UserSnapshot, account: &Account, held: Option<Blocked>) -> 
     let apart = less.is_some() && !in_flight;
     blocked.extend(apart.then_some(Blocked::StoreUnavailable(StoreTrouble::Locked)));
     let (at_once, others, absent) = less.unwrap_or_else(|| (asked.clone(), others, absent));
-    let Begun { kind, content: wanted } = next_transaction(account, at_once, password.is_some());
+    let Started { kind, content: wanted } = next_transaction(account, at_once, password.is_some());
     let password =
         password.map(|set| (kind == Some(TransactionKind::PasswordChange)).then_some(set));
     let waits = wanted != asked || password == Some(None);
@@ -543,15 +555,15 @@ fn owner(snapshot: &UserSnapshot, account: &Account, waits: bool) -> Owner {
 }
 
 /// What a spec asks of an account.
-struct Asked {
+struct Desired {
     content: AccountSpec,
-    others: Others,
+    others: AlsoPlanned,
     absent: Vec<String>,
 }
 
 /// Returns what a spec asks of an account, as if no transaction were in flight; what is refused
 /// keeps its value.
-fn desired(snapshot: &UserSnapshot, account: &Account, blocked: &mut Vec<Blocked>) -> Asked {
+fn desired(snapshot: &UserSnapshot, account: &Account, blocked: &mut Vec<Blocked>) -> Desired {
     let UserSnapshot { meta, spec, .. } = snapshot;
     let group = if spec.group_ref.name == account.content.group {
         Ok(spec.group_ref.name.clone())
@@ -575,13 +587,13 @@ fn desired(snapshot: &UserSnapshot, account: &Account, blocked: &mut Vec<Blocked
     let copies = account.owner.uid == meta.uid || spec.copy_of.is_some();
     let (copied, member) =
         (account.content.copied.clone().filter(|_| copies), account.content.member.clone());
-    let mut content = content(spec, Decided { email, group, grants, source, copied, member });
+    let mut content = content(spec, DecidedSource { email, group, grants, source, copied, member });
     if leaves_no_administrator(snapshot, account, &content) {
         content.lifecycle = account.content.lifecycle;
         content.group.clone_from(&account.content.group);
         blocked.insert(before_email, Blocked::LastAdministrator { by: AdminLossCause::Edit });
     }
-    Asked { content, others: Others { moves, keeps, seen }, absent }
+    Desired { content, others: AlsoPlanned { moves, keeps, seen }, absent }
 }
 
 /// Returns what of that is applied while a transaction is in flight: what takes rights away.
@@ -589,40 +601,40 @@ fn revocations(
     snapshot: &UserSnapshot,
     account: &Account,
     asked: &AccountSpec,
-) -> (AccountSpec, Others, Vec<String>) {
+) -> (AccountSpec, AlsoPlanned, Vec<String>) {
     let UserSnapshot { spec, organization, .. } = snapshot;
-    let grants = in_flight::kept_grants(&account.content, &asked.grants);
-    let kept = in_flight::kept_source(&account.content, source(spec));
+    let grants = in_flight::remaining_grants(&account.content, &asked.grants);
+    let kept = in_flight::remaining_source(&account.content, source(spec));
     let SourceDecision { source, freezes: keeps, seen, absent, blocked: _ } =
         snapshot.person().sourcing(kept.as_ref(), &grants);
     let content = AccountSpec { grants, source, ..asked.clone() };
-    let content = in_flight::what_takes_away(&organization.record, &account.content, content);
-    (content, Others { moves: vec![], keeps, seen }, absent)
+    let content = in_flight::revocations_only(&organization.record, &account.content, content);
+    (content, AlsoPlanned { moves: vec![], keeps, seen }, absent)
 }
 
 /// The transaction that an update begins, and what it brings.
-struct Begun {
+struct Started {
     kind: Option<TransactionKind>,
     content: AccountSpec,
 }
 
 /// Returns the one transaction that an update begins: what takes rights away first, and a new
 /// password before the account is enabled.
-fn next_transaction(account: &Account, content: AccountSpec, new_password: bool) -> Begun {
+fn next_transaction(account: &Account, content: AccountSpec, new_password: bool) -> Started {
     let free = !account.transaction.in_flight();
     let (before, after) = (account.content.lifecycle, content.lifecycle);
     match (before, after) {
         (LoginState::Enabled, LoginState::Disabled) => {
-            Begun { kind: Some(TransactionKind::Disable), content }
+            Started { kind: Some(TransactionKind::Disable), content }
         }
-        _ if new_password && free => Begun {
+        _ if new_password && free => Started {
             kind: Some(TransactionKind::PasswordChange),
             content: AccountSpec { lifecycle: before, ..content },
         },
         (LoginState::Disabled, LoginState::Enabled) => {
-            Begun { kind: Some(TransactionKind::Enable), content }
+            Started { kind: Some(TransactionKind::Enable), content }
         }
-        _ => Begun { kind: None, content },
+        _ => Started { kind: None, content },
     }
 }
 
@@ -685,7 +697,7 @@ fn has_drifted(wanted: &AccountSpec, found: &AccountSpec) -> bool {
 }
 
 /// What a plan does to and knows of others' accounts.
-struct Others {
+struct AlsoPlanned {
     moves: Vec<AddressMove>,
     keeps: Vec<FrozenPermissions>,
     seen: Vec<Precondition>,
@@ -695,10 +707,10 @@ fn plan(
     snapshot: &UserSnapshot,
     customer_id: CustomerId,
     change: AccountChange,
-    others: Others,
+    others: AlsoPlanned,
 ) -> AccountPlan {
     let UserSnapshot { meta, organization: facts, .. } = snapshot;
-    let Others { moves, keeps, seen } = others;
+    let AlsoPlanned { moves, keeps, seen } = others;
     let organization = Organization { namespace: meta.namespace.clone(), customer_id };
     let owner =
         Owner { name: meta.name.clone(), uid: meta.uid.clone(), generation: meta.generation };
@@ -706,7 +718,7 @@ fn plan(
     AccountPlan { organization, owner, change, moves, freezes: keeps, preconditions: seen, leaving }
 }
 
-fn customer_id_trouble(organization: &OrganizationFacts) -> Vec<Blocked> {
+fn customer_id_blocker(organization: &OrganizationFacts) -> Vec<Blocked> {
     let record = &organization.record;
     match (&organization.customer_id, &record.claimed) {
         (Err(error), _) => vec![Blocked::CustomerIdInvalid(*error)],
@@ -776,7 +788,7 @@ fn wanted_email(snapshot: &UserSnapshot) -> Result<Email, Blocked> {
 #[must_use]
 pub fn own_email(account: Option<&Account>, declared: &Email) -> Option<Email> {
     let own = account?.content.member.email.as_ref()?;
-    (own.base == declared.as_str()).then(|| Email::stored(own.value.clone()))
+    (own.base == declared.as_str()).then(|| Email::from_stored(own.value.clone()))
 }
 
 fn source_of_copy(snapshot: &UserSnapshot) -> Option<Result<&Account, Blocked>> {
@@ -837,7 +849,7 @@ fn source(spec: &UserSpec) -> Option<&PermissionSource> {
 }
 
 /// The parts of an account that aren't a matter of its spec alone.
-struct Decided {
+struct DecidedSource {
     email: Email,
     group: String,
     grants: Permissions,
@@ -846,8 +858,8 @@ struct Decided {
     member: Overrides,
 }
 
-fn content(spec: &UserSpec, decided: Decided) -> AccountSpec {
-    let Decided { email, group, grants, source, copied, member } = decided;
+fn content(spec: &UserSpec, decided: DecidedSource) -> AccountSpec {
+    let DecidedSource { email, group, grants, source, copied, member } = decided;
     let copied_profile = copied.as_ref().map(|copied| copied.profile.clone()).unwrap_or_default();
     let declared = profile::declared(spec.profile.clone().unwrap_or_default(), copied_profile);
     // Where no address is declared, none is declared anew.

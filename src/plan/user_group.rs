@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::blocked::{AdminLossCause, Blocked, UsedBy};
-use super::directories::OfMembers;
+use super::directories::MissingOfMembers;
 use super::unreadable::{self, Listed};
-use super::{AdminCoverage, Decision, Deleting, FinalizerAction, GroupPlan, Meta, Plan, unheld};
+use super::{
+    AdminCoverage, Decision, Deleting, FinalizerAction, GroupPlan, Meta, Plan, without_finalizer,
+};
 use crate::api::user_group::UserGroupSpec;
 use crate::domain::group::GroupContent;
 use crate::domain::permission;
@@ -31,7 +33,7 @@ pub struct GroupSnapshot {
     /// The `User`s that are being deleted.
     pub leaving: Deleting,
     /// What directories lack of its members, where directories are in use.
-    pub directories: Option<OfMembers>,
+    pub directories: Option<MissingOfMembers>,
 }
 
 /// Decides what becomes of a group.
@@ -43,14 +45,14 @@ pub fn decide(snapshot: &GroupSnapshot) -> Decision {
             drop_group(snapshot, FinalizerAction::Keep)
         }
         None => Decision::default(),
-        Some(_) if let Some(decision) = unheld(meta) => decision,
+        Some(_) if let Some(decision) = without_finalizer(meta) => decision,
         Some(_) if meta.paused => Decision::blocked(Blocked::Paused),
-        Some(spec) if meta.deleting => match deletion_trouble(snapshot) {
-            Some(_) if snapshot.is_abandoned => Decision::hold(FinalizerAction::Remove),
+        Some(spec) if meta.deleting => match deletion_blocker(snapshot) {
+            Some(_) if snapshot.is_abandoned => Decision::only_finalizer(FinalizerAction::Remove),
             // What it gives less from now on doesn't wait for its end.
             Some(why) if in_force.is_some() => put_group(snapshot, spec, Some(why)),
             Some(why) => Decision::blocked(why),
-            None if in_force.is_none() => Decision::hold(FinalizerAction::Remove),
+            None if in_force.is_none() => Decision::only_finalizer(FinalizerAction::Remove),
             None => drop_group(snapshot, FinalizerAction::Remove),
         },
         Some(spec) => put_group(snapshot, spec, None),
@@ -58,7 +60,7 @@ pub fn decide(snapshot: &GroupSnapshot) -> Decision {
 }
 
 /// Returns what keeps a deleted group from going.
-fn deletion_trouble(snapshot: &GroupSnapshot) -> Option<Blocked> {
+fn deletion_blocker(snapshot: &GroupSnapshot) -> Option<Blocked> {
     if snapshot.members > 0 {
         return Some(Blocked::InUse { accounts: snapshot.members, role: UsedBy::Members });
     }

@@ -220,7 +220,7 @@ mod tests {
             namespace: "acme".to_owned(),
             revision: Revision(1),
             owner: Owner { name: "alice".to_owned(), uid: "uid".to_owned(), generation: 1 },
-            login_name: LoginName::stored("alice.acme".to_owned()),
+            login_name: LoginName::from_stored("alice.acme".to_owned()),
             content: AccountSpec {
                 email: Email::parse("alice@acme.example").unwrap(),
                 lifecycle: LoginState::Enabled,
@@ -237,7 +237,7 @@ mod tests {
             cloned: None,
             transaction,
             credential: Some(Credential {
-                login: PasswordHash::stored("a hash".to_owned()),
+                login: PasswordHash::from_stored("a hash".to_owned()),
                 from_secret: None,
             }),
             confirmed: [].into(),
@@ -268,7 +268,7 @@ mod tests {
         assert_ne!(Entry::of(&account(), &more).fingerprint().unwrap().person, before.person);
         let mut rotated = account();
         rotated.credential = Some(Credential {
-            login: PasswordHash::stored("another".to_owned()),
+            login: PasswordHash::from_stored("another".to_owned()),
             from_secret: None,
         });
         let after = Entry::of(&rotated, &none).fingerprint().unwrap();
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn a_copy_without_an_address_of_its_own_is_not_to_be_seen() {
         let mut copy = account();
-        copy.content.email = Email::stored("alice@acme.example (Copy 1)".to_owned());
+        copy.content.email = Email::from_stored("alice@acme.example (Copy 1)".to_owned());
         let entry = Entry::of(&copy, &Permissions::new());
         assert!(entry.person.is_none() && entry.fingerprint().is_none());
     }

@@ -27,7 +27,7 @@ use std::sync::atomic::AtomicBool;
 use ldap3::{Mod, dn_escape, ldap_escape};
 
 use self::connection::{LdapConnection, LdapEntry, LdapOutcome, Pool};
-use self::groups::Member;
+use self::groups::GroupMember;
 use self::handle::LdapHandle;
 use self::lookup::{LdapListing, Trace, mark_of, spelling};
 use self::mapping::{EMPLOYEE_NUMBER, MEMBER_OF, PASSWORD, UID};
@@ -244,15 +244,20 @@ impl Ldap {
     }
 
     /// Returns somebody as groups know them, under the name that their entry has or is to have.
-    fn member(&self, entry: &Entry, found: Option<&LdapEntry>, person: &DirectoryUser) -> Member {
+    fn member(
+        &self,
+        entry: &Entry,
+        found: Option<&LdapEntry>,
+        person: &DirectoryUser,
+    ) -> GroupMember {
         let compares = entry.compares;
         match found {
-            Some(found) => Member {
+            Some(found) => GroupMember {
                 dn: found.dn.clone(),
                 member_of: found.values(MEMBER_OF).to_vec(),
                 compares,
             },
-            None => Member { dn: self.dn_of(&person.login_name), member_of: vec![], compares },
+            None => GroupMember { dn: self.dn_of(&person.login_name), member_of: vec![], compares },
         }
     }
 
@@ -358,7 +363,8 @@ impl Ldap {
         if is_moved {
             self.leave_all(connection, dn, Some(&new)).await?;
         }
-        self.follow_all(connection, &Member { dn: new, member_of: vec![], compares: false }).await
+        self.follow_all(connection, &GroupMember { dn: new, member_of: vec![], compares: false })
+            .await
     }
 
     /// Lets groups know somebody by the DN that their entry has now, where nobody has the former
@@ -420,7 +426,7 @@ impl Ldap {
         let before = handle.as_ref().and_then(|handle| handle.group.as_deref());
         for found in own.iter().filter(|found| !is_copy(found)) {
             let member_of = found.values(MEMBER_OF).to_vec();
-            let member = Member { dn: found.dn.clone(), member_of, compares: entry.compares };
+            let member = GroupMember { dn: found.dn.clone(), member_of, compares: entry.compares };
             self.leave_for_good(connection, &member, &entry.organization, before).await?;
             // What OpenLDAP may change along with it are groups.
             let own = || format!("(|{}(objectClass=groupOfNames))", mark_of(entry.account, found));
@@ -435,7 +441,7 @@ impl Ldap {
             self.leave_all(connection, dn, None).await?;
         }
         if let Some(dn) = hidden {
-            let member = Member { dn, member_of: vec![], compares: entry.compares };
+            let member = GroupMember { dn, member_of: vec![], compares: entry.compares };
             self.leave_for_good(connection, &member, &entry.organization, before).await?;
             self.delete(connection, &member.dn, None).await?;
         }

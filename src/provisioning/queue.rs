@@ -8,8 +8,8 @@
 //! fingerprint, so that nobody who comes after a crash takes the entry for brought.
 
 mod comparison;
-mod doubts;
 mod missing;
+mod open_requests;
 mod pace;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -18,9 +18,9 @@ use tokio::time::Instant;
 
 use self::comparison::Comparison;
 pub use self::comparison::{Comparable, Drift, Page};
-use self::doubts::{Beginning, Doubts, is_brought};
-use self::missing::{EntriesTold, EntryProgress, revokes};
-pub use self::missing::{FirstRefusal, Noted};
+use self::missing::{EntryProgress, ReportedEntries, revokes};
+pub use self::missing::{FirstRefusal, PendingReports};
+use self::open_requests::{OpenRequests, PredecessorWindow, is_acknowledged};
 use self::pace::{Backoff, is_held_against_it, jittered};
 use super::secret_source::SecretVersionRef;
 use crate::domain::account::{
@@ -37,12 +37,12 @@ use crate::workqueue::{OfOrganization, Priority, WorkQueue};
 pub struct Provisioning {
     directories: BTreeMap<String, Pending>,
     /// What the store is still to be told, by account.
-    untold: BTreeMap<AccountId, Untold>,
+    unsaved_acks: BTreeMap<AccountId, UnsavedAcks>,
     /// The accounts that the store knows nothing of and whose entries are to go, with the
     /// directories where they went.
     dropped: BTreeMap<AccountId, BTreeSet<String>>,
     /// When this operator began to work; nothing where nobody worked before.
-    beginning: Option<Beginning>,
+    predecessor: Option<PredecessorWindow>,
     /// The entries that a comparison put back, until somebody is told.
     drift: Vec<Drift>,
 }
@@ -53,24 +53,24 @@ struct Pending {
     wanted: HashMap<AccountId, PendingEntry>,
     due: WorkQueue<EntryKey>,
     /// The entries that failed and are tried again.
-    again: WorkQueue<EntryKey>,
-    under_way: HashSet<AccountId>,
+    retries: WorkQueue<EntryKey>,
+    in_flight: HashSet<AccountId>,
     /// Those of them that failed before.
-    again_under_way: HashSet<AccountId>,
+    retries_in_flight: HashSet<AccountId>,
     /// How many are under way, by organization.
-    under_way_of: HashMap<String, usize>,
+    in_flight_of: HashMap<String, usize>,
     problems: HashMap<AccountId, DirectoryError>,
     /// What may still arrive.
-    doubts: Doubts,
+    open_requests: OpenRequests,
     /// The accounts over which the directory failed and that went well never since.
     failed: HashSet<AccountId>,
     /// Over whom it failed that never had failed, and over nobody else of them since.
     suspect: Option<AccountId>,
     /// How often in a row it failed over such as had failed before.
     failed_in_a_row: u32,
-    rest: Option<Backoff>,
+    backoff: Option<Backoff>,
     comparison: Comparison,
-    told: EntriesTold,
+    reported: ReportedEntries,
 }
 
 /// Names an entry, and the organization whose turn it takes.
@@ -101,7 +101,7 @@ struct PendingEntry {
     /// What tells the password that the directory has.
     known_password: Option<String>,
     /// It was confirmed, and is looked at again once nothing can arrive any more that undoes it.
-    is_second_look: bool,
+    is_reverify: bool,
     /// It waits until the store knows that the directory's entry is in doubt.
     is_held: bool,
     /// The directory failed over it.
@@ -110,7 +110,7 @@ struct PendingEntry {
     may_revoke: bool,
     /// The directory has confirmed it, and until then something may arrive that gives rights which
     /// it doesn't.
-    doubted: Option<Instant>,
+    unverified_until: Option<Instant>,
     /// The revision that the directory confirmed before, as far as the store knows or is told next.
     known: Option<Revision>,
     progress: EntryProgress,
@@ -118,7 +118,7 @@ struct PendingEntry {
 
 /// What the store is still to be told of an account.
 #[derive(Clone, Debug)]
-struct Untold {
+struct UnsavedAcks {
     user: ObjectKey,
     confirmed: Confirmations,
 }
@@ -144,13 +144,13 @@ impl Provisioning {
     /// Returns the same of an operator that began to work at this time, after another one that may
     /// have sent requests until then.
     #[must_use]
-    pub fn begun(self, at: Instant) -> Self {
-        Self { beginning: Some(Beginning::at(at)), ..self }
+    pub fn after_predecessor(self, at: Instant) -> Self {
+        Self { predecessor: Some(PredecessorWindow::at(at)), ..self }
     }
 
     /// Notes that this operator created an account: no other one ever brought it.
-    pub fn created(&mut self, account: AccountId, now: Instant) {
-        if let Some(beginning) = &mut self.beginning {
+    pub fn record_created(&mut self, account: AccountId, now: Instant) {
+        if let Some(beginning) = &mut self.predecessor {
             beginning.created(account, now);
         }
     }
@@ -159,13 +159,13 @@ impl Provisioning {
     /// doesn't, though a directory has confirmed that; nothing where none may, or the directory
     /// hasn't confirmed it.
     #[must_use]
-    pub fn doubted_until(&self, directory: &str, account: AccountId) -> Option<Instant> {
-        self.directories.get(directory)?.wanted.get(&account)?.doubted
+    pub fn unverified_until(&self, directory: &str, account: AccountId) -> Option<Instant> {
+        self.directories.get(directory)?.wanted.get(&account)?.unverified_until
     }
 
     /// Has every directory brought an entry that hasn't confirmed it yet. A Secret may have the
     /// password's text.
-    pub fn want(
+    pub fn enqueue(
         &mut self,
         user: &ObjectKey,
         entry: &Entry,
@@ -176,12 +176,17 @@ impl Provisioning {
         let fingerprint = entry.fingerprint();
         for (name, pending) in &mut self.directories {
             let untold =
-                self.untold.get(&entry.account).and_then(|untold| untold.confirmed.get(name));
+                self.unsaved_acks.get(&entry.account).and_then(|untold| untold.confirmed.get(name));
             let known = untold.or(confirmed.get(name)).cloned();
-            pending.doubts.judge(entry, known.as_ref(), self.beginning.as_ref(), now);
-            if is_brought(entry, known.as_ref()) {
-                pending.doubts.forget_what_is_over(entry.account, now);
-                pending.drop_unless_second_look(entry);
+            pending.open_requests.record_entry(
+                entry,
+                known.as_ref(),
+                self.predecessor.as_ref(),
+                now,
+            );
+            if is_acknowledged(entry, known.as_ref()) {
+                pending.open_requests.forget_expired(entry.account, now);
+                pending.drop_unless_reverify(entry);
                 continue;
             }
             let before = known.as_ref().and_then(|known| known.fingerprint.as_ref());
@@ -193,15 +198,15 @@ impl Provisioning {
             wanted.entry.handle = known.as_ref().and_then(|known| known.handle.clone());
             wanted.entry.was_confirmed = known.as_ref().is_some_and(has_somebody);
             wanted.password = password.cloned();
-            wanted.knows(before.and_then(|before| before.password.as_ref()));
+            wanted.set_known_password(before.and_then(|before| before.password.as_ref()));
             wanted.progress.revokes = revokes(known.as_ref(), entry);
             // What the store says, or is about to be told, is about to be wrong.
             if let Some(known) = known
                 .as_ref()
-                .filter(|known| known.revision >= entry.revision && !is_in_doubt(known))
+                .filter(|known| known.revision >= entry.revision && !is_unverified(known))
             {
                 let has_same_rights = before.is_some_and(|before| before.rights.as_ref() == rights);
-                let rights = pending.doubts.common_rights(
+                let rights = pending.open_requests.common_rights(
                     entry.account,
                     rights.filter(|_| has_same_rights),
                     now,
@@ -209,19 +214,19 @@ impl Provisioning {
                 let password = before.and_then(|before| before.password.clone());
                 let rights = rights.or_else(|| has_somebody(known).then(unknown_rights));
                 let news = unverified(known.revision, (rights, password), known.handle.as_ref());
-                note(&mut self.untold, user, entry.account, name, news);
+                set_unsaved_ack(&mut self.unsaved_acks, user, entry.account, name, news);
             }
             let stored = confirmed.get(name);
             wanted.is_held = stored
-                .is_some_and(|stored| stored.revision >= entry.revision && !is_in_doubt(stored));
-            pending.want(wanted, now);
+                .is_some_and(|stored| stored.revision >= entry.revision && !is_unverified(stored));
+            pending.enqueue(wanted, now);
         }
     }
 
     /// Returns the directories that have yet to drop the entry of an account that the store knows
     /// nothing of, each with how it does.
     #[must_use]
-    pub fn left_to_drop(
+    pub fn pending_drops(
         &mut self,
         account: AccountId,
         was_told: bool,
@@ -236,14 +241,14 @@ impl Provisioning {
 
     /// Has every directory drop the entry of an account that the store knows nothing of, and nobody
     /// else tells them of.
-    pub fn drop_entry(&mut self, user: &ObjectKey, account: AccountId, now: Instant) {
+    pub fn deprovision(&mut self, user: &ObjectKey, account: AccountId, now: Instant) {
         let dropped = self.dropped.entry(account).or_default();
         for (_, pending) in self.directories.iter_mut().filter(|(name, _)| !dropped.contains(*name))
         {
             // Newer than whatever was brought before the store lost it.
             let entry = Entry::gone(account, Revision(i64::MAX), &user.namespace);
-            pending.doubts.judge(&entry, None, self.beginning.as_ref(), now);
-            pending.want(PendingEntry::new(user, entry), now);
+            pending.open_requests.record_entry(&entry, None, self.predecessor.as_ref(), now);
+            pending.enqueue(PendingEntry::new(user, entry), now);
         }
     }
 
@@ -284,13 +289,13 @@ impl Provisioning {
     }
 
     /// Returns how many entries each directory has yet to confirm.
-    pub fn waiting(&self) -> impl Iterator<Item = (&str, usize)> {
+    pub fn pending(&self) -> impl Iterator<Item = (&str, usize)> {
         self.directories.iter().map(|(name, pending)| (name.as_str(), pending.wanted.len()))
     }
 
     /// Takes in what a directory answered. Returns the `User`s whose status has something new to
     /// say about it.
-    pub fn take_answer(
+    pub fn on_answer(
         &mut self,
         directory: &str,
         entry: &Entry,
@@ -298,16 +303,16 @@ impl Provisioning {
         now: Instant,
     ) -> Vec<ObjectKey> {
         if entry.compares {
-            return self.compared(directory, entry, answer, now);
+            return self.on_compared(directory, entry, answer, now);
         }
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
-        let is_probe = pending.arrived(entry);
+        let is_probe = pending.on_arrival(entry);
         if answer.as_ref().err().is_none_or(DirectoryError::proves_reachable) {
-            pending.works(directory);
+            pending.on_success(directory);
         }
         let Some(wanted) = pending.wanted.get(&entry.account).cloned() else {
             if answer.is_err_and(|problem| problem.outcome_unknown()) {
-                pending.doubts.leave_open(entry, now);
+                pending.open_requests.record_unanswered(entry, now);
             }
             return vec![];
         };
@@ -333,21 +338,21 @@ impl Provisioning {
         let is_last =
             wanted.entry.revision <= entry.revision && wanted.entry.fingerprint() == fingerprint;
         if provisioned.may_be_late {
-            pending.doubts.leave_open(entry, now);
+            pending.open_requests.record_unanswered(entry, now);
         }
-        let until = pending.doubts.until(account, now);
-        let withheld = pending.doubts.gives_back(entry, now);
+        let until = pending.open_requests.until(account, now);
+        let withheld = pending.open_requests.may_restore_login(entry, now);
         // The store may know of it, and nobody is to take it for certain.
-        let doubted = withheld.or_else(|| pending.doubts.gives_other_rights(entry, now));
+        let doubted = withheld.or_else(|| pending.open_requests.may_restore_rights(entry, now));
         let rights = fingerprint.as_ref().and_then(|fingerprint| fingerprint.rights.as_ref());
-        let rights = pending.doubts.common_rights(account, rights, now);
+        let rights = pending.open_requests.common_rights(account, rights, now);
         let password = fingerprint.as_ref().and_then(|fingerprint| fingerprint.password.as_ref());
         // Who is gone has none, also in doubt: else the next operator would take them for there.
         let password =
             password.or(wanted.known_password.as_ref()).filter(|_| entry.person.is_some()).cloned();
         // Which one it has in the end nobody sees.
         let lasting_password =
-            password.clone().filter(|_| !pending.doubts.had_password(account, now));
+            password.clone().filter(|_| !pending.open_requests.had_password(account, now));
         let handle = provisioned.handle;
         let mut has_newer_rights = false;
         if let Some(wanted) = pending.wanted.get_mut(&account) {
@@ -359,23 +364,23 @@ impl Provisioning {
         match (pending.wanted.get_mut(&account), until) {
             // An earlier request may still undo it: whether it did is looked at afterwards.
             (Some(wanted), Some(until)) if is_last => {
-                wanted.is_second_look = true;
-                wanted.doubted = doubted;
-                wanted.knows(lasting_password.as_ref());
+                wanted.is_reverify = true;
+                wanted.unverified_until = doubted;
+                wanted.set_known_password(lasting_password.as_ref());
                 pending.schedule(account, withheld.unwrap_or(until));
             }
             (Some(newer), _) if !is_last => {
-                newer.knows(password.as_ref());
+                newer.set_known_password(password.as_ref());
                 if !newer.is_held {
                     pending.schedule(account, now);
                 }
             }
             _ => {
-                pending.doubts.forget_what_is_over(account, now);
+                pending.open_requests.forget_expired(account, now);
                 pending.drop(entry);
             }
         }
-        pending.note_confirmed(account, now);
+        pending.record_ack(account, now);
         if let Some(dropped) =
             self.dropped.get_mut(&entry.account).filter(|_| entry.person.is_none())
         {
@@ -401,7 +406,7 @@ impl Provisioning {
             Some(unverified(entry.revision, (rights, lasting_password), handle.as_ref()))
         };
         if let Some(news) = news {
-            note(&mut self.untold, &wanted.user, account, directory, news);
+            set_unsaved_ack(&mut self.unsaved_acks, &wanted.user, account, directory, news);
         }
         healed.into_iter().collect()
     }
@@ -420,13 +425,13 @@ impl Provisioning {
         let is_newer = wanted.entry.revision > entry.revision
             || wanted.entry.fingerprint() != entry.fingerprint();
         if let Some(wanted) = pending.wanted.get_mut(&account) {
-            if std::mem::take(&mut wanted.is_second_look) {
+            if std::mem::take(&mut wanted.is_reverify) {
                 // Whether the directory has it still is open again.
-                wanted.progress.wait_anew(now);
+                wanted.progress.restart(now);
             }
             wanted.has_failed |= !is_newer && is_held_against_it(&problem);
             if problem == DirectoryError::EntryRecreated {
-                wanted.knows(None);
+                wanted.set_known_password(None);
             }
         }
         // What is newer isn't to wait for what failed before it.
@@ -435,35 +440,35 @@ impl Provisioning {
             pending.schedule(account, at);
         }
         if problem.outcome_unknown() {
-            pending.doubts.leave_open(entry, now);
+            pending.open_requests.record_unanswered(entry, now);
         }
-        pending.note_failure(account, &problem);
-        let mut concerned = pending.judge_failure(directory, (account, is_probe), &problem, now);
+        pending.record_failure(account, &problem);
+        let mut concerned = pending.on_failure(directory, (account, is_probe), &problem, now);
         let is_news = !concerned.is_empty();
         let why: &str = (&problem).into();
         tracing::debug!(directory, %account, why, "a directory didn't confirm an entry");
         if !problem.is_about_directory() {
             let known = pending.problems.insert(account, problem.clone());
-            pending.note_problem(directory, account, &problem, now);
+            pending.record_problem(directory, account, &problem, now);
             if known.as_ref() != Some(&problem) && concerned.is_empty() {
                 concerned.push(wanted.user.clone());
             }
         }
-        pending.note_rest(directory, account, is_news, now);
+        pending.record_backoff(directory, account, is_news, now);
         concerned
     }
 
     /// Whether the store is to be told something.
     #[must_use]
-    pub fn has_news(&self) -> bool {
-        !self.untold.is_empty()
+    pub fn has_unsaved_acks(&self) -> bool {
+        !self.unsaved_acks.is_empty()
     }
 
     /// Returns the plans that tell the store what was confirmed and what is in doubt, at most so
     /// many and of each organization by turns, each with the `User` concerned.
     #[must_use]
-    pub fn news(&self, most: usize) -> Vec<(ObjectKey, AccountId, Plan)> {
-        let plan = |(account, Untold { user, confirmed }): (&AccountId, &Untold)| {
+    pub fn pending_acks(&self, most: usize) -> Vec<(ObjectKey, AccountId, Plan)> {
+        let plan = |(account, UnsavedAcks { user, confirmed }): (&AccountId, &UnsavedAcks)| {
             let namespace = user.namespace.clone();
             (
                 user.clone(),
@@ -475,8 +480,8 @@ impl Provisioning {
                 }),
             )
         };
-        let mut organizations: BTreeMap<&str, Vec<(&AccountId, &Untold)>> = BTreeMap::new();
-        for (account, untold) in &self.untold {
+        let mut organizations: BTreeMap<&str, Vec<(&AccountId, &UnsavedAcks)>> = BTreeMap::new();
+        for (account, untold) in &self.unsaved_acks {
             organizations.entry(&untold.user.namespace).or_default().push((account, untold));
         }
         let longest = organizations.values().map(Vec::len).max().unwrap_or_default();
@@ -487,15 +492,15 @@ impl Provisioning {
     }
 
     /// Forgets what the store knows now, and brings what waited for that.
-    pub fn told(&mut self, account: AccountId, now: Instant) {
-        self.untold.remove(&account);
+    pub fn acks_saved(&mut self, account: AccountId, now: Instant) {
+        self.unsaved_acks.remove(&account);
         for pending in self.directories.values_mut() {
             let Some(wanted) = pending.wanted.get_mut(&account).filter(|wanted| wanted.is_held)
             else {
                 continue;
             };
             wanted.is_held = false;
-            if !pending.under_way.contains(&account) && !pending.comparison.has_under_way(account) {
+            if !pending.in_flight.contains(&account) && !pending.comparison.has_under_way(account) {
                 pending.schedule(account, now);
             }
         }
@@ -510,18 +515,18 @@ impl PendingEntry {
             entry,
             password: None,
             known_password: None,
-            is_second_look: false,
+            is_reverify: false,
             is_held: false,
             has_failed: false,
             may_revoke: false,
-            doubted: None,
+            unverified_until: None,
             known: None,
             progress,
         }
     }
 
     /// What takes somebody's way in goes first, then what may take rights.
-    fn lane(&self) -> Priority {
+    fn priority(&self) -> Priority {
         match self.entry.revokes_login() {
             true => Priority::High,
             false if self.may_revoke => Priority::Revoking,
@@ -530,7 +535,7 @@ impl PendingEntry {
     }
 
     /// Takes in what tells the password that the directory has.
-    fn knows(&mut self, password: Option<&String>) {
+    fn set_known_password(&mut self, password: Option<&String>) {
         let own = self.entry.fingerprint().and_then(|fingerprint| fingerprint.password);
         if let Some(wanted) = self.entry.person.as_mut().and_then(|person| person.password.as_mut())
         {
@@ -541,7 +546,7 @@ impl PendingEntry {
 }
 
 impl Pending {
-    fn want(&mut self, mut wanted: PendingEntry, now: Instant) {
+    fn enqueue(&mut self, mut wanted: PendingEntry, now: Instant) {
         let (account, entry) = (wanted.entry.account, &wanted.entry);
         if let Some(PendingEntry { entry: known, .. }) = self.wanted.get(&account)
             && (known.revision > entry.revision
@@ -551,28 +556,27 @@ impl Pending {
         }
         self.unschedule(entry);
         let is_due = !wanted.is_held
-            && !self.under_way.contains(&account)
+            && !self.in_flight.contains(&account)
             && !self.comparison.has_under_way(account);
         self.comparison.forget(account);
-        self.begin(&mut wanted, now);
+        self.start_waiting(&mut wanted, now);
         self.wanted.insert(account, wanted);
-        self.look(account, now);
+        self.report_if_due(account, now);
         if is_due {
             self.schedule(account, now);
         }
     }
 
-    fn drop_unless_second_look(&mut self, entry: &Entry) {
-        let is_second_look = |wanted: &PendingEntry| {
-            wanted.is_second_look && wanted.entry.revision == entry.revision
-        };
+    fn drop_unless_reverify(&mut self, entry: &Entry) {
+        let is_second_look =
+            |wanted: &PendingEntry| wanted.is_reverify && wanted.entry.revision == entry.revision;
         if !self.wanted.get(&entry.account).is_some_and(is_second_look) {
             self.drop(entry);
         }
     }
 
     fn drop(&mut self, entry: &Entry) {
-        self.settle(entry.account);
+        self.clear(entry.account);
         self.wanted.remove(&entry.account);
         self.problems.remove(&entry.account);
         self.failed.remove(&entry.account);
@@ -583,14 +587,14 @@ impl Pending {
 
 /// Notes what the store is to be told of an account and a directory, instead of what it was to be
 /// told before.
-fn note(
-    untold: &mut BTreeMap<AccountId, Untold>,
+fn set_unsaved_ack(
+    untold: &mut BTreeMap<AccountId, UnsavedAcks>,
     user: &ObjectKey,
     account: AccountId,
     directory: &str,
     news: DirectoryAck,
 ) {
-    let new = || Untold { user: user.clone(), confirmed: Confirmations::new() };
+    let new = || UnsavedAcks { user: user.clone(), confirmed: Confirmations::new() };
     untold.entry(account).or_insert_with(new).confirmed.insert(directory.to_owned(), news);
 }
 
@@ -605,7 +609,7 @@ fn unverified(
     DirectoryAck { revision, fingerprint, handle: handle.cloned() }
 }
 
-fn is_in_doubt(known: &DirectoryAck) -> bool {
+fn is_unverified(known: &DirectoryAck) -> bool {
     known.fingerprint.as_ref().is_none_or(|fingerprint| fingerprint.person.is_empty())
 }
 

@@ -1,4 +1,4 @@
-//! Who brings entries to directories, off the loop.
+//! Sends entries to directories, outside of the event loop.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,23 +10,23 @@ use super::queue::ProvisioningTask;
 use super::secret_source::SecretSource;
 use crate::provisioning::{Directory, DirectoryError, Entry, Groups, Provisioned};
 
-/// Brings entries to directories and executors back what they answered.
+/// Sends entries to directories and hands back their answers.
 pub struct ProvisioningWorker {
     directories: Vec<Directory>,
     passwords: Arc<dyn SecretSource>,
-    under_way: JoinSet<ProvisioningAnswer>,
-    tidying: JoinSet<()>,
+    in_flight: JoinSet<ProvisioningAnswer>,
+    group_cleanup: JoinSet<()>,
 }
 
 /// What a directory answered: its name, the entry that it was brought, and how it went.
 pub type ProvisioningAnswer = (String, Entry, Result<Provisioned, DirectoryError>);
 
 impl ProvisioningWorker {
-    /// Returns a worker to these directories, with this reader for those that take passwords'
+    /// Returns a worker for these directories; the source is for those that take passwords'
     /// text.
     #[must_use]
     pub fn new(directories: Vec<Directory>, passwords: Arc<dyn SecretSource>) -> Self {
-        Self { directories, passwords, under_way: JoinSet::new(), tidying: JoinSet::new() }
+        Self { directories, passwords, in_flight: JoinSet::new(), group_cleanup: JoinSet::new() }
     }
 
     /// Brings an entry to a directory.
@@ -37,7 +37,7 @@ impl ProvisioningWorker {
             return;
         };
         let passwords = self.passwords.clone();
-        self.under_way.spawn(async move {
+        self.in_flight.spawn(async move {
             let bringing = Box::pin(async {
                 let (entry, read) = with_text(&directory, &delivery, &*passwords).await;
                 directory.provision(&entry).await.and_then(|provisioned| read.map(|()| provisioned))
@@ -50,22 +50,18 @@ impl ProvisioningWorker {
 
     /// Has every directory drop the groups that organizations don't have any more, unless that is
     /// under way.
-    pub fn tidy(&mut self, present: &Groups) {
-        while self.tidying.try_join_next().is_some() {}
-        if !self.tidying.is_empty() {
+    pub fn clean_up_groups(&mut self, present: &Groups) {
+        while self.group_cleanup.try_join_next().is_some() {}
+        if !self.group_cleanup.is_empty() {
             return;
         }
         for directory in &self.directories {
             let (directory, present) = (directory.clone(), present.clone());
-            self.tidying.spawn(async move {
+            self.group_cleanup.spawn(async move {
                 if let Err(error) = directory.drop_groups(&present).await {
                     // A refusal quotes the server, which may name members.
                     let why: &str = (&error).into();
-                    tracing::warn!(
-                        directory = directory.name(),
-                        why,
-                        "groups that are gone are left for the next look"
-                    );
+                    tracing::warn!(directory = directory.name(), why, "group cleanup failed");
                 }
             });
         }
@@ -75,9 +71,9 @@ impl ProvisioningWorker {
     pub fn answers(&mut self) -> impl Iterator<Item = ProvisioningAnswer> {
         std::iter::from_fn(|| {
             loop {
-                match self.under_way.try_join_next()? {
+                match self.in_flight.try_join_next()? {
                     Ok(answer) => return Some(answer),
-                    Err(error) => tracing::error!(%error, "an entry was left without an answer"),
+                    Err(error) => tracing::error!(%error, "provisioning task failed"),
                 }
             }
         })
@@ -86,9 +82,9 @@ impl ProvisioningWorker {
     /// Waits for the next answer; for ever while nothing is under way.
     pub async fn answer(&mut self) -> ProvisioningAnswer {
         loop {
-            match self.under_way.join_next().await {
+            match self.in_flight.join_next().await {
                 Some(Ok(answer)) => return answer,
-                Some(Err(error)) => tracing::error!(%error, "an entry was left without an answer"),
+                Some(Err(error)) => tracing::error!(%error, "provisioning task failed"),
                 None => std::future::pending().await,
             }
         }

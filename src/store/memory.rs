@@ -78,7 +78,7 @@ struct StoredLifetime {
 }
 
 impl StoredLifetime {
-    fn begun(Account { namespace, login_name, created, content, .. }: &Account) -> Self {
+    fn next_transaction(Account { namespace, login_name, created, content, .. }: &Account) -> Self {
         let (organization, login_name) = (namespace.clone(), login_name.clone());
         let life = Lifetime {
             organization,
@@ -131,7 +131,9 @@ impl MemoryStore {
             contents.groups.insert(namespace.clone(), groups);
             contents.listings.insert(namespace, listings);
             contents.lifetimes.extend(
-                accounts.iter().map(|account| (account.id, StoredLifetime::begun(account))),
+                accounts
+                    .iter()
+                    .map(|account| (account.id, StoredLifetime::next_transaction(account))),
             );
             accounts.into_iter().for_each(|account| contents.accounts.put(account));
         }
@@ -321,7 +323,7 @@ impl Store for MemoryStore {
         now: jiff::Timestamp,
     ) -> Result<(), StoreError> {
         let now = CommitTime { now, deadline: now }.in_microseconds().now;
-        self.contents().use_directories(directories, now);
+        self.contents().set_directories(directories, now);
         Ok(())
     }
 
@@ -483,8 +485,9 @@ impl Contents {
             }
             AccountChange::Update { account, from, transaction, content, password, adopts } => {
                 let current = self.at(namespace, *account, *from)?.clone();
-                let transaction = transaction
-                    .map(|begins| occasion.begun(begins, next(*from), &self.directories));
+                let transaction = transaction.map(|begins| {
+                    occasion.next_transaction(begins, next(*from), &self.directories)
+                });
                 check_may_begin(&current, transaction.as_ref())?;
                 let mut changed = occasion.updated(&current, owner, content, transaction);
                 changed.credential =
@@ -497,7 +500,7 @@ impl Contents {
                 self.delete(
                     plan,
                     &gone,
-                    occasion.begun(transaction, next(*from), &self.directories),
+                    occasion.next_transaction(transaction, next(*from), &self.directories),
                 )
             }
             AccountChange::Release { account, from } => {
@@ -541,7 +544,7 @@ impl Contents {
         self.check_moved_addresses(namespace, None, Some(&account.content.email), moves)?;
 
         self.customer_ids.insert(namespace.to_owned(), organization.customer_id.clone());
-        self.lifetimes.insert(account.id, StoredLifetime::begun(&account));
+        self.lifetimes.insert(account.id, StoredLifetime::next_transaction(&account));
         self.append_journal(&account.transaction, account.id, None);
         self.move_addresses(moves);
         self.freeze_permissions(keeps);
@@ -888,7 +891,8 @@ impl Contents {
         let there = |account: &&Account| account.namespace == *namespace;
         let current = self.accounts.get(*account).filter(there).ok_or(Refusal::Stale)?.clone();
         let group = self.group(namespace, &current.content.group).unwrap_or_default();
-        let begun = |begins, revision| occasion.begun(begins, revision, &self.directories);
+        let begun =
+            |begins, revision| occasion.next_transaction(begins, revision, &self.directories);
         let next = changed_by_member(&current, &group, plan, begun)?;
         if next.content.email != current.content.email {
             self.check_domain(namespace, &next.content.email)?;
@@ -945,7 +949,7 @@ impl Contents {
         Ok(Receipt::Deleted(Box::new(departure)))
     }
 
-    fn use_directories(&mut self, directories: &BTreeSet<String>, now: jiff::Timestamp) {
+    fn set_directories(&mut self, directories: &BTreeSet<String>, now: jiff::Timestamp) {
         if self.directories == *directories {
             return;
         }

@@ -289,7 +289,7 @@ impl CommitTime {
             created: self.now,
             cloned: self.cloned(None, &content),
             content,
-            transaction: self.begun(
+            transaction: self.next_transaction(
                 (transaction, TransactionKind::Create),
                 Revision(1),
                 directories,
@@ -330,7 +330,7 @@ impl CommitTime {
 
     /// Returns the journal's entry of a transaction that makes a revision: it begins and, without
     /// directories, also ends with this commit.
-    pub(crate) fn begun(
+    pub(crate) fn next_transaction(
         self,
         (id, kind): (TransactionId, TransactionKind),
         revision: Revision,
@@ -569,9 +569,8 @@ fn changed_by_member(
 
 /// Refuses a transaction that would have to wait for the one in flight.
 fn check_may_begin(current: &Account, begins: Option<&Transaction>) -> Result<(), Refusal> {
-    let waits = begins.is_some_and(|transaction| {
-        current.transaction.in_flight() && !transaction.kind.takes_away()
-    });
+    let waits = begins
+        .is_some_and(|transaction| current.transaction.in_flight() && !transaction.kind.revokes());
     if waits { Err(Refusal::InTransaction) } else { Ok(()) }
 }
 

@@ -399,7 +399,7 @@ impl Store for SqlStore {
                 "WHERE l.namespace = $1 AND l.owner_name = $2 AND l.owner_uid = $3 ORDER BY t.started_at DESC LIMIT 1"
             ));
             let query = query.bind(namespace.clone()).bind(name.clone()).bind(uid.clone());
-            let departures = rows::departures(query, &mut reader).await?;
+            let departures = rows::deleted_accounts(query, &mut reader).await?;
             found.extend(
                 departures
                     .into_iter()
@@ -414,7 +414,7 @@ impl Store for SqlStore {
         let query = statement(rows::select_departures!(
             "WHERE t.completed_at IS NULL AND t.superseded_at IS NULL"
         ));
-        rows::departures(query, &mut reader).await
+        rows::deleted_accounts(query, &mut reader).await
     }
 
     async fn set_directories(
@@ -427,7 +427,7 @@ impl Store for SqlStore {
         }
         let now = CommitTime { now, deadline: now }.in_microseconds().now;
         let mut writer = self.database.writer().await?;
-        Box::pin(commit::use_directories(&mut writer, self.holding.as_ref(), directories, now))
+        Box::pin(commit::set_directories(&mut writer, self.holding.as_ref(), directories, now))
             .await
     }
 
@@ -539,7 +539,7 @@ impl Store for SqlStore {
                 .execute(&mut view)
                 .await?;
         }
-        billing_periods::lives(&mut view, period, namespace, take).await?;
+        billing_periods::lifetimes(&mut view, period, namespace, take).await?;
         Ok(view.commit().await?)
     }
 }

@@ -62,7 +62,7 @@ async fn who_is_exported_and_planned_again_is_only_taken_back() {
     .await
     .unwrap();
     let mut copy = plans::content("bob@acme.example");
-    copy.email = Email::stored("bob@acme.example".to_owned()).placeholder(1);
+    copy.email = Email::from_stored("bob@acme.example".to_owned()).placeholder(1);
     copy.copied = plans::full_content("bob@acme.example").copied;
     copy.profile = copy.copied.as_ref().unwrap().profile.clone();
     (copy.role, copy.teams) = (Some("Driver".to_owned()), ["day-shift".to_owned()].into());

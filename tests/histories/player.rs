@@ -215,7 +215,7 @@ impl Player {
             self.cluster.send_writes();
             self.hear();
             self.cluster.judge_passwords();
-            let deliveries = self.cluster.reconciler().deliveries().await;
+            let deliveries = self.cluster.reconciler().provisioning_tasks().await;
             let tasks = deliveries
                 .into_iter()
                 .map(|delivery| self.send(self.leader, delivery))
@@ -237,8 +237,8 @@ impl Player {
         let mut is_busy = false;
         for mut former in std::mem::take(&mut self.former) {
             former.reconciler.writes();
-            former.reconciler.questions();
-            for delivery in former.reconciler.deliveries().await {
+            former.reconciler.password_checks();
+            for delivery in former.reconciler.provisioning_tasks().await {
                 former.tasks.push(self.send(former.number, delivery));
             }
             is_busy |= round(&mut former.reconciler).await;
@@ -293,7 +293,7 @@ impl Player {
 
     fn due(&mut self) -> Option<Instant> {
         let dues = |reconciler: &Reconciler<FlakyStore>| {
-            [reconciler.errands_due(), reconciler.round_due()]
+            [reconciler.next_work_due(), reconciler.round_due()]
         };
         let former = self
             .former

@@ -114,7 +114,7 @@ fn an_application_that_locks_the_cases_holds_up_deletions_and_nothing_else() {
     assert_eq!(run(locking.number(&enabled)), 0);
     acme.until_event("StoreUnavailable");
     assert_eq!(operator.metric("roster_store_locked_objects"), Some(40));
-    assert!(operator.says("a change is held up in the store"), "{}", operator.log());
+    assert!(operator.says("change waits for the store, backing off"), "{}", operator.log());
     assert!(operator.is_alive() && operator.is_ready());
 
     run(locking.execute("ROLLBACK", &[])).expect("it lets go");

@@ -89,7 +89,7 @@ fn a_lease_says_who_works_where_and_one_that_is_let_go_of_is_taken_at_once() {
     );
     until_renewed(&organization);
     assert_eq!(lease(&organization)["spec"]["acquireTime"], held["spec"]["acquireTime"]);
-    run(first.let_go());
+    run(first.release_lease());
     let free = lease(&organization);
     assert_eq!(
         (&free["spec"]["holderIdentity"], &free["spec"]["leaseDurationSeconds"]),
@@ -127,7 +127,7 @@ fn of_many_who_want_it_at_once_one_has_it_at_a_time() {
                     assert!(leadership.is_current());
                     assert_eq!(holders.fetch_sub(1, Ordering::SeqCst), 1, "two had it");
                     times.fetch_add(1, Ordering::SeqCst);
-                    leadership.let_go().await;
+                    leadership.release_lease().await;
                 }
             });
         }
@@ -194,7 +194,7 @@ fn a_holder_that_is_cut_off_ends_before_another_begins() {
             second.is_current() && !first.is_current(),
             "what is lost doesn't come back with the network"
         );
-        first.let_go().await;
+        first.release_lease().await;
         assert!(second.is_current(), "and isn't given away for another");
     });
     assert_eq!(lease(&organization)["spec"]["holderIdentity"], "second");
@@ -257,7 +257,7 @@ fn a_ghost_that_somebody_wrote_into_a_lease_keeps_nobody_away_for_longer_than_a_
 #[test]
 fn a_lease_that_is_filled_to_the_brim_is_taken_and_renewed_all_the_same() {
     let organization = CLUSTER.organization();
-    run(acquire(&elector(&organization, "first")).let_go());
+    run(acquire(&elector(&organization, "first")).release_lease());
     // The API server takes 256 KiB of annotations; this leaves no room for a longer name or number.
     let held = lease(&organization)["metadata"]["annotations"].clone();
     let own: usize = held
@@ -324,7 +324,7 @@ fn a_lease_that_was_given_to_another_or_emptied_is_lost() {
         assert_eq!(run(leadership.lost()), expected);
         assert!(begun.elapsed() < RHYTHM.deadline, "it is noticed at the next renewal");
         assert!(!leadership.is_current());
-        run(leadership.let_go());
+        run(leadership.release_lease());
         assert_eq!(
             lease(&organization)["spec"]["holderIdentity"],
             holder,
@@ -366,7 +366,7 @@ fn the_operators_account_may_hold_leases_in_its_own_namespace_alone() {
     let leadership = acquire(&at_home);
     run(async { tokio::time::sleep(2 * RHYTHM.renewal).await });
     assert!(leadership.is_current());
-    run(leadership.let_go());
+    run(leadership.release_lease());
     let elsewhere = elector_with(operator, &organization, "first");
     assert!(
         run(async { tokio::time::timeout(2 * RHYTHM.look, elsewhere.acquire(|_| ())).await })

@@ -151,7 +151,7 @@ fn another_cluster_takes_the_store_over_when_it_may_and_the_former_ones_operator
     let rows = home.rows();
     passed(home.organization.admin().patch("User", "alice", &json!({"spec": {"role": "Driver"}})));
     assert_eq!(former.exit_code(), Some(1));
-    assert!(former.says("may not work any more"), "{}", former.log());
+    assert!(former.says("lost leadership, exiting"), "{}", former.log());
     assert_eq!(home.rows(), rows);
     let mut returned = home.begin_with(&[]);
     assert_eq!(returned.exit_code(), Some(2), "the store belongs to the other one now");

@@ -148,7 +148,7 @@ fn put_back_under(
 ) {
     database.restore(dump);
     assert_eq!(operator.exit_code(), Some(1));
-    assert!(operator.says("may not work any more"), "{}", operator.log());
+    assert!(operator.says("lost leadership, exiting"), "{}", operator.log());
     assert_eq!(serving.rows(), *rows);
 }
 

@@ -66,7 +66,11 @@ fn an_operator_whose_store_is_not_at_its_place_any_more_ends_and_the_next_one_ha
     };
     let ends = |mut operator: Replica, why: &str| {
         assert_eq!(operator.exit_code(), Some(1));
-        assert!(operator.says("may not work any more") && operator.says(why), "{}", operator.log());
+        assert!(
+            operator.says("lost leadership, exiting") && operator.says(why),
+            "{}",
+            operator.log()
+        );
         assert!(operator.says("nothing but a restart"), "{}", operator.log());
     };
     let operator = start();

@@ -134,7 +134,7 @@ fn a_leader_that_was_paused_ends_without_having_written_anything() {
     let before = content(&database);
     first.signal("CONT");
     assert_eq!(first.exit_code(), Some(1));
-    assert!(first.says("may not work any more"), "{}", first.log());
+    assert!(first.says("lost leadership, exiting"), "{}", first.log());
     assert_eq!(content(&database), before);
     assert!(second.leads());
 }

@@ -239,7 +239,7 @@ fn uid() -> impl Strategy<Value = &'static str> {
 fn self_change() -> impl Strategy<Value = ProfileChange> {
     let phone = prop_oneof![Just(None), Just(Some("1".to_owned())), Just(Some("2".to_owned()))];
     let address = select(&ADDRESSES[..])
-        .prop_map(|address| ProfileChange::Email(Email::stored(address.to_owned())));
+        .prop_map(|address| ProfileChange::Email(Email::from_stored(address.to_owned())));
     prop_oneof![
         phone.prop_map(ProfileChange::Phone),
         address,
@@ -537,7 +537,7 @@ impl<B: Bench> Trial<B> {
             plan.moves.push(AddressMove {
                 account,
                 from: Revision(revision - lag),
-                to: Email::stored((*to).to_owned()),
+                to: Email::from_stored((*to).to_owned()),
             });
         }
         for (Seen { name, lag }, keeps) in &others.keeps {
@@ -717,7 +717,7 @@ fn older(confirmed: &[(&str, i64)], revision: i64) -> Confirmations {
     let fingerprint = ["abc/def", "abc", "/def"]
         .get(usize::try_from(revision % 4).unwrap())
         .copied()
-        .map(EntryDigest::stored);
+        .map(EntryDigest::from_stored);
     let handle = (revision % 3 != 0).then(|| EntryHandle(format!("entry {revision}")));
     let confirmation = |lag| DirectoryAck {
         revision: Revision(revision - lag),
@@ -736,8 +736,10 @@ impl Others {
 fn all_keys() -> Vec<AccountKey> {
     let mut keys = Vec::new();
     for namespace in NAMESPACES.map(str::to_owned) {
-        let addresses =
-            ADDRESSES.into_iter().chain(COPIES).map(|address| Email::stored(address.to_owned()));
+        let addresses = ADDRESSES
+            .into_iter()
+            .chain(COPIES)
+            .map(|address| Email::from_stored(address.to_owned()));
         keys.extend(
             NAMES.map(|name| AccountKey::Owner {
                 namespace: namespace.clone(),
@@ -747,11 +749,9 @@ fn all_keys() -> Vec<AccountKey> {
         keys.extend(
             addresses.map(|email| AccountKey::Email { namespace: namespace.clone(), email }),
         );
-        keys.extend(
-            NAMES.map(|name| {
-                AccountKey::Login(LoginName::stored(format!("{name}.{namespace}-one")))
-            }),
-        );
+        keys.extend(NAMES.map(|name| {
+            AccountKey::Login(LoginName::from_stored(format!("{name}.{namespace}-one")))
+        }));
     }
     keys
 }
@@ -760,7 +760,7 @@ impl Wanted {
     fn content(&self) -> AccountSpec {
         let Self { address, group, lifecycle, source } = self;
         AccountSpec {
-            email: Email::stored((*address).to_owned()),
+            email: Email::from_stored((*address).to_owned()),
             group: (*group).to_owned(),
             lifecycle: *lifecycle,
             grants: permissions(&[group]),

@@ -54,7 +54,7 @@ contract! {
         let keys = [
             AccountKey::Owner { namespace: "acme".to_owned(), name: "alice".to_owned() },
             AccountKey::Email { namespace: "acme".to_owned(), email: email("Alice@ACME.example") },
-            AccountKey::Login(LoginName::stored("alice.acme".to_owned())),
+            AccountKey::Login(LoginName::from_stored("alice.acme".to_owned())),
         ];
         let found = store.find(&keys).await.unwrap();
         assert_eq!(found.len(), 3);
@@ -102,7 +102,7 @@ contract! {
         alice(store).await;
         let hostile = ["", "bob", "' OR 1=1 --", "\"]", "%", "alice\n", "\u{202e}alice", "ALICE", "alice\0", "\\u0000"];
         let owners = hostile.iter().map(|name| AccountKey::Owner { namespace: "acme".to_owned(), name: (*name).to_owned() });
-        let logins = hostile.iter().map(|login| AccountKey::Login(LoginName::stored((*login).to_owned())));
+        let logins = hostile.iter().map(|login| AccountKey::Login(LoginName::from_stored((*login).to_owned())));
         let elsewhere = [
             AccountKey::Owner { namespace: "other".to_owned(), name: "alice".to_owned() },
             AccountKey::Email { namespace: "other".to_owned(), email: email("alice@acme.example") },

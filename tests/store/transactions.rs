@@ -519,7 +519,7 @@ contract! {
     async fn what_a_directory_has_of_a_person_is_kept_beside_the_revision_and_may_come_to_be_in_doubt(bench) {
         let store = bench.store();
         let alice = settled_alice_with(store, &["one", "two"]).await;
-        let fingerprint = |text: &str| Some(EntryDigest::stored(text));
+        let fingerprint = |text: &str| Some(EntryDigest::from_stored(text));
         let known = |account: &Account| {
             let confirmed = &account.confirmed["one"];
             let handle = confirmed.handle.as_ref().map(|handle| handle.0.clone());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Finding, Kind, Severity};
 use crate::controller::user_list::DeclaredUser;
 use crate::domain::account::{Account, AccountId, DirectoryAck, Revision};
-use crate::plan::directories::{Lag, cure, told_in};
+use crate::plan::directories::{Lag, cure, reported_in};
 use crate::store::UserName;
 
 /// How many names a finding lists.
@@ -20,7 +20,7 @@ pub(super) fn status_findings(users: &BTreeMap<UserName, DeclaredUser>) -> Vec<F
     for ((namespace, name), user) in users {
         let Some(behind) = &user.behind else { continue };
         // A message of another version is passed on unchanged.
-        let (directory, what) = told_in(&behind.message).unwrap_or(("", &behind.message));
+        let (directory, what) = reported_in(&behind.message).unwrap_or(("", &behind.message));
         alike.entry((namespace, behind.lag, directory)).or_insert((vec![], what)).0.push(name);
     }
     let finding = |((namespace, lag, _), (names, what)): ((&str, Lag, &str), (Vec<&str>, &str))| {

@@ -25,10 +25,10 @@ fn alice() -> Account {
         namespace: "acme".to_owned(),
         revision: Revision(2),
         owner: Owner { name: "alice".to_owned(), uid: "uid".to_owned(), generation: 1 },
-        login_name: LoginName::stored("alice.acme".to_owned()),
+        login_name: LoginName::from_stored("alice.acme".to_owned()),
         cloned: None,
         content: AccountSpec {
-            email: Email::stored("alice@acme.example".to_owned()),
+            email: Email::from_stored("alice@acme.example".to_owned()),
             lifecycle: crate::domain::account::LoginState::Enabled,
             group: "users".to_owned(),
             grants: Permissions::default(),

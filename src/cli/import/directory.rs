@@ -31,7 +31,7 @@ use crate::store::Store;
 const LONGEST_NAME: usize = 128;
 
 /// What is to be imported.
-pub(super) struct Wanted<'a> {
+pub(super) struct ImportPlan<'a> {
     /// The address of the directory.
     pub(super) url: &'a str,
     /// The organization that its people belong to.
@@ -45,10 +45,10 @@ pub(super) struct Wanted<'a> {
 /// Returns the manifests of the people of a directory.
 pub(super) async fn manifests(
     store: &impl Store,
-    wanted: &Wanted<'_>,
+    wanted: &ImportPlan<'_>,
     now: Timestamp,
 ) -> Result<String, Failure> {
-    let Wanted { url, organization, customer_id, link } = wanted;
+    let ImportPlan { url, organization, customer_id, link } = wanted;
     let directory = Directory::open(url)?;
     let People { people, unreadable_groups } = directory.people().await?;
     let record = record(store, organization).await?;
@@ -58,8 +58,10 @@ pub(super) async fn manifests(
         None => CustomerId::parse(organization)?,
     };
     let ids: Vec<AccountId> = people.iter().filter_map(id_of).collect();
-    let known =
-        Known { ids: store.known_ids(&ids).await?, accounts: accounts(store, organization).await? };
+    let known = KnownAccounts {
+        ids: store.known_ids(&ids).await?,
+        accounts: accounts(store, organization).await?,
+    };
     let mut import = Import::new(organization, customer_id, record, known)?;
     import.left_out = unreadable_groups;
     for found in people {
@@ -113,7 +115,7 @@ fn id_of(found: &ImportedUser) -> Option<AccountId> {
 }
 
 /// What the store has.
-struct Known {
+struct KnownAccounts {
     ids: HashSet<AccountId>,
     accounts: Vec<(AccountId, String, LoginName)>,
 }
@@ -123,7 +125,7 @@ struct Import<'a> {
     organization: &'a str,
     customer_id: CustomerId,
     record: OrganizationRecord,
-    known: Known,
+    known: KnownAccounts,
     schemas: Schemas,
     names: Names,
     usernames: Names,
@@ -147,7 +149,7 @@ impl<'a> Import<'a> {
         organization: &'a str,
         customer_id: CustomerId,
         record: OrganizationRecord,
-        known: Known,
+        known: KnownAccounts,
     ) -> Result<Self, Failure> {
         let names = Names::without(known.accounts.iter().map(|(_, user, _)| user.clone()));
         let usernames = Names::without(
@@ -480,8 +482,10 @@ mod tests {
             further: BTreeMap::new(),
             unreadable: unreadable.iter().map(|&why| why.to_owned()).collect(),
         };
-        let (record, known) =
-            (OrganizationRecord::default(), Known { ids: HashSet::new(), accounts: vec![] });
+        let (record, known) = (
+            OrganizationRecord::default(),
+            KnownAccounts { ids: HashSet::new(), accounts: vec![] },
+        );
         let mut import =
             Import::new("acme", CustomerId::parse("acme").unwrap(), record, known).unwrap();
         import.take(read("1", &["emails isn't a list", "active is neither true nor false"]));
@@ -535,8 +539,10 @@ mod tests {
             further: BTreeMap::new(),
             unreadable: vec![],
         };
-        let (record, known) =
-            (OrganizationRecord::default(), Known { ids: HashSet::new(), accounts: vec![] });
+        let (record, known) = (
+            OrganizationRecord::default(),
+            KnownAccounts { ids: HashSet::new(), accounts: vec![] },
+        );
         let mut import =
             Import::new("acme", CustomerId::parse("acme").unwrap(), record, known).unwrap();
         import.take(found);

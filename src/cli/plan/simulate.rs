@@ -187,8 +187,10 @@ fn presume_password(snapshot: &mut Snapshot) {
         && user.spec.password_secret_ref.is_some()
     {
         let is_known = user.account.as_ref().is_some_and(has_password_of_secret);
-        let unread =
-            || SecretPassword { hash: PasswordHash::stored(String::new()), version: String::new() };
+        let unread = || SecretPassword {
+            hash: PasswordHash::from_stored(String::new()),
+            version: String::new(),
+        };
         user.password = if is_known { PasswordFacts::Same } else { PasswordFacts::New(unread()) };
     }
 }
@@ -216,7 +218,7 @@ fn cache(
         let labels = Some([(CUSTOMER_ID.to_owned(), label)].into());
         let metadata =
             ObjectMeta { name: Some(namespace.clone()), labels, ..ObjectMeta::default() };
-        cache.see_namespace(&Namespace { metadata, ..Namespace::default() }, Origin::Anew);
+        cache.upsert_namespace(&Namespace { metadata, ..Namespace::default() }, Origin::Anew);
     }
     let owners: HashMap<(&str, &str), &Account> = accounts
         .iter()

@@ -246,7 +246,7 @@ fn tell(claim: &Claim, reign: &ClaimGrant) {
             "the store belonged to another cluster and belongs to this one from now on: leave --accept-cluster out from the next start on"
         );
     }
-    tracing::info!(epoch = reign.epoch, holder = claim.holder, "has claimed the store");
+    tracing::info!(epoch = reign.epoch, holder = claim.holder, "claimed the store");
 }
 
 /// Waits longer each time, and tells of an error when it is another.

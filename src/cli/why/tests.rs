@@ -39,10 +39,10 @@ fn account(name: &str, grants: &[&str], source: Option<Source>) -> Account {
         namespace: "acme".to_owned(),
         revision: Revision(1),
         owner: Owner { name: name.to_owned(), uid: name.to_owned(), generation: 1 },
-        login_name: LoginName::stored(format!("{name}.acme")),
+        login_name: LoginName::from_stored(format!("{name}.acme")),
         cloned: matches!(source, Some(Source::Cloned(_))).then_some(NOW),
         content: AccountSpec {
-            email: Email::stored(format!("{name}@acme.example")),
+            email: Email::from_stored(format!("{name}@acme.example")),
             lifecycle: LoginState::Enabled,
             group: USERS.to_owned(),
             grants: permissions(grants),

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Reconciler;
 use super::event_notes::drifted;
-use super::under_way::CONFIRMED_AGAIN;
+use super::provisioning::ACK_RETRY;
 use crate::controller::observe;
 use crate::domain::account::Account;
 use crate::domain::object_key::{Kind, ObjectKey};
@@ -37,7 +37,7 @@ impl<S: Store> Reconciler<S> {
                     self.provisioning.compare(&page, (&names, total), &accounts, now);
                 }
                 Err(error) => {
-                    self.provisioning.put_off(&page, now + CONFIRMED_AGAIN);
+                    self.provisioning.postpone(&page, now + ACK_RETRY);
                     return Err(error);
                 }
             }
@@ -64,14 +64,14 @@ impl<S: Store> Reconciler<S> {
     }
 
     /// Says whose entries somebody else changed.
-    pub(super) fn tell_of_drift(&mut self) {
+    pub(super) fn report_drift(&mut self) {
         for drift in self.provisioning.take_drift() {
             let directory = &drift.directory;
             let uid = self.cache.about(&drift.user).map(|(meta, ..)| meta.uid.clone());
             let has_user = uid.as_ref() == Some(&drift.owner);
             tracing::warn!(directory, account = %drift.account, uid = has_user.then_some(&drift.owner), "somebody else changed an entry in a directory, it is put back");
             self.metrics.drifted(directory);
-            self.others.extend(has_user.then(|| drifted(drift)));
+            self.other_writes.extend(has_user.then(|| drifted(drift)));
         }
     }
 }

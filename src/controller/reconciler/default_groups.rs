@@ -30,7 +30,7 @@ impl<S: Store> Reconciler<S> {
             {
                 if self.pending_default_groups.insert((key.namespace.clone(), name)) {
                     let group = Box::new(default_group(&key.namespace, name));
-                    self.others.push(Write::NewGroup { organization: key.clone(), group });
+                    self.other_writes.push(Write::NewGroup { organization: key.clone(), group });
                 }
             }
         }

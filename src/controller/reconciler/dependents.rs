@@ -52,10 +52,10 @@ impl<S: Store> Reconciler<S> {
                 if let Some(Plan::Account(plan)) = plan {
                     self.enqueue_after_moves(user, &plan.moves);
                     if !plan.freezes.is_empty() {
-                        self.look_at_heirs(Priority::Low, &user.meta.namespace, &user.meta.name);
+                        self.gather_heirs(Priority::Low, &user.meta.namespace, &user.meta.name);
                     }
                 }
-                self.gather_counts(user, after);
+                self.enqueue_counts(user, after);
             }
             Snapshot::Group(group) => {
                 self.enqueue_low(self.cache.of_group(&group.meta.namespace, &group.meta.name));
@@ -117,12 +117,12 @@ impl<S: Store> Reconciler<S> {
     ) {
         if let Some(before) = before.filter(|before| before.owner.name != *name) {
             // It was taken over: nobody of its former name is followed any more.
-            self.look_at_heirs(Priority::Low, namespace, &before.owner.name);
+            self.gather_heirs(Priority::Low, namespace, &before.owner.name);
             self.enqueue_low([ObjectKey::new(Kind::User, namespace, &before.owner.name)]);
         }
         let before = before.filter(|before| before.owner.name == *name);
         if before.map(ChainLink::of) != after.map(ChainLink::of) {
-            self.look_at_heirs(Priority::Low, namespace, name);
+            self.gather_heirs(Priority::Low, namespace, name);
         }
         if before.is_some() != after.is_some() {
             self.enqueue(self.cache.followers(namespace, name));
@@ -133,7 +133,7 @@ impl<S: Store> Reconciler<S> {
 
     pub(super) fn enqueue_waiting_for_administrator(&mut self, namespace: &str) {
         let waiting: Vec<ObjectKey> = self
-            .waiting_for_control
+            .waiting_for_administrator
             .iter()
             .filter(|key| key.namespace == namespace)
             .cloned()
@@ -159,7 +159,7 @@ impl<S: Store> Reconciler<S> {
 
     /// Lets the groups and domains whose counts changed tell them soon, at once where one waits to
     /// go.
-    fn gather_counts(&mut self, user: &user::UserSnapshot, after: Option<&Account>) {
+    fn enqueue_counts(&mut self, user: &user::UserSnapshot, after: Option<&Account>) {
         let namespace = &user.meta.namespace;
         let uses = |account: &Account| {
             let listings = &user.organization.record.listings;
@@ -199,7 +199,7 @@ impl<S: Store> Reconciler<S> {
         // They count it no more.
         let soon = Instant::now() + COUNT_DEBOUNCE;
         staying.into_iter().for_each(|key| self.queue.enqueue(key, soon));
-        self.look_at_heirs(Priority::Low, &key.namespace, &key.name);
+        self.gather_heirs(Priority::Low, &key.namespace, &key.name);
         self.enqueue_waiting_for_administrator(&key.namespace);
     }
 
@@ -215,7 +215,7 @@ impl<S: Store> Reconciler<S> {
 
     /// Returns the other users who ask for the address or the username that a user asks for: they
     /// are told whether it is there.
-    pub(super) fn others_who_ask(&self, key: &ObjectKey) -> Vec<ObjectKey> {
+    pub(super) fn competing_users(&self, key: &ObjectKey) -> Vec<ObjectKey> {
         let ObjectKey { namespace, name, .. } = key;
         let Some(user) = self.cache.users.get(&(namespace.clone(), name.clone())) else {
             return vec![];
@@ -239,7 +239,7 @@ impl<S: Store> Reconciler<S> {
         if came_or_goes && leaving {
             self.enqueue_after_deletion(key);
         } else if came_or_goes || declares {
-            self.look_at_heirs(Priority::Low, &key.namespace, &key.name);
+            self.gather_heirs(Priority::Low, &key.namespace, &key.name);
             self.enqueue_low(self.cache.copiers(&key.namespace, &key.name));
         }
     }

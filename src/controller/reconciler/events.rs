@@ -24,7 +24,7 @@ impl<S: Store> Reconciler<S> {
                 let known = self.cache.keys(scope.kind, scope.namespace.as_deref());
                 self.lists.started(scope, known);
             }
-            ClusterEvent::Listed { listing, item } => self.take_listed(&listing, *item),
+            ClusterEvent::Listed { listing, item } => self.apply_listed(&listing, *item),
             ClusterEvent::ListCompleted(scope) => {
                 let Some(Completed { gone, is_first_sync }) = self.lists.completed(&scope) else {
                     return;
@@ -49,13 +49,13 @@ impl<S: Store> Reconciler<S> {
                 if let Some(key) = object.key() {
                     self.lists.watched(&key);
                 }
-                self.take_object(object, Origin::Watch);
+                self.apply_object(object, Origin::Watch);
             }
         }
     }
 
     /// Takes in an object as a list has it.
-    fn take_listed(&mut self, listing: &WatchListing, object: ClusterEvent) {
+    fn apply_listed(&mut self, listing: &WatchListing, object: ClusterEvent) {
         let Some(key) = object.key().filter(|key| self.lists.named(listing, key)) else { return };
         let is_first = self.lists.is_unlisted(&listing.scope);
         let contradicts = self.cache.contradicts(&key, object.version(), listing.version);
@@ -64,7 +64,7 @@ impl<S: Store> Reconciler<S> {
                 self.roll_back(key.kind, known, object.version());
                 self.lists.request_relist(Relist::RolledBack);
             }
-            None => self.take_object(
+            None => self.apply_object(
                 object,
                 if is_first { Origin::Anew } else { Origin::List(listing.version) },
             ),
@@ -84,8 +84,8 @@ impl<S: Store> Reconciler<S> {
         self.metrics.rollbacks.inc();
         self.lists.rolled_back();
         self.pending_default_groups.clear();
-        self.others.retain(|write| matches!(write, Write::Event { .. }));
-        self.slots.forget_waiting();
+        self.other_writes.retain(|write| matches!(write, Write::Event { .. }));
+        self.updates.forget_waiting();
         self.passwords.distrust_versions();
     }
 
@@ -94,10 +94,10 @@ impl<S: Store> Reconciler<S> {
         self.lists.take_relist()
     }
 
-    fn take_object(&mut self, object: ClusterEvent, origin: Origin) {
+    fn apply_object(&mut self, object: ClusterEvent, origin: Origin) {
         match object {
             ClusterEvent::Namespace(namespace) => {
-                if let Some(key) = self.cache.see_namespace(&namespace, origin) {
+                if let Some(key) = self.cache.upsert_namespace(&namespace, origin) {
                     let within = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
                     let keys: Vec<_> = within
                         .into_iter()
@@ -110,7 +110,7 @@ impl<S: Store> Reconciler<S> {
             ClusterEvent::Group(group) => self.upsert(*group, origin),
             ClusterEvent::Domain(domain) => self.upsert(*domain, origin),
             ClusterEvent::Secret { key, seen } => {
-                if self.cache.see_secret(&key, seen, origin) {
+                if self.cache.upsert_secret(&key, seen, origin) {
                     self.enqueue(self.cache.of_secret(&key.namespace, &key.name));
                 }
             }
@@ -163,12 +163,12 @@ impl<S: Store> Reconciler<S> {
 
     fn remove(&mut self, key: &ObjectKey) {
         self.queue.succeeded(key);
-        self.slots.succeeded(key);
-        self.waiting_for_control.remove(key);
-        self.taking_over.remove(key);
+        self.updates.succeeded(key);
+        self.waiting_for_administrator.remove(key);
+        self.takeovers.remove(key);
         self.uncertain_commits.remove(key);
         self.forget_refusals(key);
-        self.put_aside.remove(key);
+        self.isolated.remove(key);
         self.passwords.forget(key);
         let uid = self.cache.about(key).map(|(meta, ..)| meta.uid.clone());
         if let Some(uid) = uid {
@@ -176,7 +176,7 @@ impl<S: Store> Reconciler<S> {
             self.clear_in_flight(&uid);
         }
         let in_force = self.cache.in_force(&key.namespace, &key.name).cloned();
-        let others = if key.kind == Kind::User { self.others_who_ask(key) } else { vec![] };
+        let others = if key.kind == Kind::User { self.competing_users(key) } else { vec![] };
         if self.cache.remove(key) {
             // An account that it left behind is told of otherwise.
             self.enqueue(others);
@@ -199,7 +199,7 @@ impl<S: Store> Reconciler<S> {
                 Kind::User => {
                     self.enqueue_waiting_for_administrator(&key.namespace);
                     self.enqueue_abandoned(&key.namespace);
-                    self.look_at_heirs(Priority::High, &key.namespace, &key.name);
+                    self.gather_heirs(Priority::High, &key.namespace, &key.name);
                     self.cache.copiers(&key.namespace, &key.name)
                 }
                 Kind::Secret => {

@@ -22,12 +22,12 @@ impl<S: Store> Reconciler<S> {
         }
         if !self.settings.directories.is_empty() {
             let mut departures = self.store.pending_deletions().await?;
-            departures.retain(|departure| self.works_in(&departure.namespace));
-            departures.iter().for_each(|departure| self.bring_departure(departure));
+            departures.retain(|departure| self.manages(&departure.namespace));
+            departures.iter().for_each(|departure| self.provision_deletion(departure));
         }
         let is_owned = |user: &UserName| {
             let key = ObjectKey::new(Kind::User, &user.0, &user.1);
-            self.cache.has(&key) && !self.taking_over.contains_key(&key)
+            self.cache.has(&key) && !self.takeovers.contains_key(&key)
         };
         let is_orphan =
             |user: &UserName| self.cache.namespaces.contains_key(&user.0) && !is_owned(user);
@@ -39,8 +39,8 @@ impl<S: Store> Reconciler<S> {
             orphans.binary_search(&(key.namespace.clone(), key.name.clone())).is_err()
         };
         let gone: Vec<ObjectKey> = self.cache.unowned().filter(is_gone).collect();
-        gone.iter().for_each(|key| self.note_unowned(key, None));
-        self.look_at_unowned(&orphans).await?;
+        gone.iter().for_each(|key| self.record_unowned(key, None));
+        self.observe_unowned(&orphans).await?;
         if !self.settings.directories.is_empty() {
             let namespaces: Vec<String> = self.cache.namespaces.keys().cloned().collect();
             self.group_cleanup = Some(observe::groups(&self.store, &namespaces).await?);
@@ -51,7 +51,7 @@ impl<S: Store> Reconciler<S> {
 
     /// Looks at accounts whose `User` isn't there: has directories brought up to them, as the store
     /// has them now, and remembers whom they follow.
-    pub(super) async fn look_at_unowned(&mut self, names: &[UserName]) -> Result<(), StoreError> {
+    pub(super) async fn observe_unowned(&mut self, names: &[UserName]) -> Result<(), StoreError> {
         if names.is_empty() {
             return Ok(());
         }
@@ -63,38 +63,38 @@ impl<S: Store> Reconciler<S> {
         for (account, effective) in found {
             let user = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
             gone.remove(&user);
-            self.note_unowned(&user, Some(in_force(&account)));
+            self.record_unowned(&user, Some(in_force(&account)));
             if !self.settings.directories.is_empty() {
                 let entry = Entry::of(&account, &effective);
-                self.provisioning.want(&user, &entry, &account.confirmed, None, Instant::now());
+                self.provisioning.enqueue(&user, &entry, &account.confirmed, None, Instant::now());
             }
         }
-        gone.iter().for_each(|user| self.note_unowned(user, None));
+        gone.iter().for_each(|user| self.record_unowned(user, None));
         self.flush_soon(Instant::now());
         Ok(())
     }
 
-    fn note_unowned(&mut self, user: &ObjectKey, account: Option<AppliedLinks>) {
+    fn record_unowned(&mut self, user: &ObjectKey, account: Option<AppliedLinks>) {
         if self.cache.record_applied(user, account) {
             // Nobody could know until now that those behind it are behind whom it follows.
-            self.look_at_heirs(Priority::Low, &user.namespace, &user.name);
+            self.gather_heirs(Priority::Low, &user.namespace, &user.name);
         }
     }
 
     /// Whether it works in a namespace, which may be gone. In others of the store other operators
     /// do.
-    fn works_in(&self, namespace: &str) -> bool {
+    fn manages(&self, namespace: &str) -> bool {
         self.namespaces.as_ref().is_none_or(|namespaces| namespaces.contains(namespace))
     }
 
-    pub(super) fn bring_departure(&mut self, departure: &DeletedAccount) {
+    pub(super) fn provision_deletion(&mut self, departure: &DeletedAccount) {
         let DeletedAccount {
             account, namespace, owner, login_name, transaction, confirmed, ..
         } = departure;
         let mut entry = Entry::gone(*account, transaction.revision, namespace);
         entry.former_login_name = Some(login_name.to_string());
         let user = ObjectKey::new(Kind::User, namespace, &owner.name);
-        self.provisioning.want(&user, &entry, confirmed, None, Instant::now());
+        self.provisioning.enqueue(&user, &entry, confirmed, None, Instant::now());
     }
 
     /// Looks at those who changed something of themselves in the store since the last time; the
@@ -125,12 +125,12 @@ impl<S: Store> Reconciler<S> {
             }
         };
         self.member_changes = newest;
-        users.retain(|(namespace, _)| self.works_in(namespace));
+        users.retain(|(namespace, _)| self.manages(namespace));
         // Nobody looks at an account without a `User`, and directories are to have what its member
         // changed.
         self.scan_due |= users.iter().any(|user| !self.cache.users.contains_key(user));
         if self.scan_due {
-            self.confirm_at.get_or_insert_with(Instant::now);
+            self.save_acks_at.get_or_insert_with(Instant::now);
         }
         self.enqueue(
             users.into_iter().map(|(namespace, name)| ObjectKey::new(Kind::User, namespace, name)),

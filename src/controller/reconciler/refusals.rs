@@ -11,7 +11,7 @@ use crate::workqueue::Priority;
 
 /// How often in a row the store may refuse what is planned for an object before somebody is told:
 /// by then 15 s went by.
-const REFUSED_FOR_SURE: u32 = 6;
+const REPORT_AFTER: u32 = 6;
 
 impl<S: Store> Reconciler<S> {
     /// The store saw something that the snapshot didn't show: the next look will. Where it doesn't,
@@ -30,10 +30,10 @@ impl<S: Store> Reconciler<S> {
         let times = *times;
         self.count_refused();
         self.queue.retry(key.clone(), Instant::now());
-        if times < REFUSED_FOR_SURE {
+        if times < REPORT_AFTER {
             return;
         }
-        if times.is_multiple_of(REFUSED_FOR_SURE) && (times / REFUSED_FOR_SURE).is_power_of_two() {
+        if times.is_multiple_of(REPORT_AFTER) && (times / REPORT_AFTER).is_power_of_two() {
             let uid = &snapshot.meta().uid;
             tracing::warn!(kind, uid, refusal = refused, times, "commit refused again and again");
         }
@@ -45,12 +45,12 @@ impl<S: Store> Reconciler<S> {
         if has_status {
             decision.blocked.insert(0, Blocked::RefusedByStore { why: refusal.to_string() });
             decision.finalizer = FinalizerAction::Keep;
-            self.tell(key, snapshot, &decision, None);
+            self.report_status(key, snapshot, &decision, None);
         }
     }
 
     pub(super) fn count_refused(&self) {
-        let lasting = self.refused.values().filter(|times| **times >= REFUSED_FOR_SURE).count();
+        let lasting = self.refused.values().filter(|times| **times >= REPORT_AFTER).count();
         self.metrics.refused.set(i64::try_from(lasting).unwrap_or(i64::MAX));
     }
 
@@ -75,7 +75,7 @@ impl<S: Store> Reconciler<S> {
             if self.cache.record_applied(key, in_force) {
                 if undeclared {
                     // Nobody could know until now that those behind it are behind whom it follows.
-                    self.look_at_heirs(Priority::Low, &key.namespace, &key.name);
+                    self.gather_heirs(Priority::Low, &key.namespace, &key.name);
                 }
                 if user.meta.deleting {
                     // Nor whether it takes the account of its name along.
@@ -88,13 +88,13 @@ impl<S: Store> Reconciler<S> {
             Snapshot::User(_) | Snapshot::Group(_) | Snapshot::Domain(_) => None,
         };
         match left_behind {
-            Some(account) => self.taking_over.insert(key.clone(), account.id),
-            None => self.taking_over.remove(key),
+            Some(account) => self.takeovers.insert(key.clone(), account.id),
+            None => self.takeovers.remove(key),
         };
         if decision.blocked.iter().any(|why| matches!(why, Blocked::LastAdministrator { .. })) {
-            self.waiting_for_control.insert(key.clone());
+            self.waiting_for_administrator.insert(key.clone());
         } else {
-            self.waiting_for_control.remove(key);
+            self.waiting_for_administrator.remove(key);
         }
     }
 }

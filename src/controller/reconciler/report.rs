@@ -23,12 +23,12 @@ impl<S: Store> Reconciler<S> {
         self.queue.succeeded(&key);
         self.forget_refusals(&key);
         if !decision.blocked.iter().any(|why| matches!(why, Blocked::StoreUnavailable(_))) {
-            self.take_up_again(&key);
+            self.end_isolation(&key);
         }
-        self.tell(key, snapshot, decision, receipt);
+        self.report_status(key, snapshot, decision, receipt);
     }
 
-    pub(super) fn tell(
+    pub(super) fn report_status(
         &mut self,
         key: ObjectKey,
         snapshot: &mut Snapshot,
@@ -50,15 +50,15 @@ impl<S: Store> Reconciler<S> {
             // Somebody released it: it isn't ours to speak of.
             (FinalizerAction::Keep, _) if !is_ours => return,
             (FinalizerAction::Keep, Snapshot::User(user)) => {
-                let found = has(user, receipt);
-                let account = brought(user, found);
+                let found = stored_account(user, receipt);
+                let account = provisioned_account(user, found);
                 self.schedule_provisioning(&key, user, found);
                 if let Some(lost) = decision.deprovisions {
-                    self.provisioning.drop_entry(&key, lost, Instant::now());
+                    self.provisioning.deprovision(&key, lost, Instant::now());
                 }
                 // What was just asked of directories is missing there now.
-                self.add_what_directories_lack(&key, user, account);
-                let found = has(user, receipt);
+                self.add_missing_in_directories(&key, user, account);
+                let found = stored_account(user, receipt);
                 ObjectUpdate::User(Box::new(status::of_user(
                     user,
                     found,
@@ -82,13 +82,13 @@ impl<S: Store> Reconciler<S> {
                 ObjectUpdate::Hold { hold, farewell: self.final_events.get(&uid).cloned() }
             }
         };
-        let lane = report.lane(&self.cache, &key);
-        self.slots.put(key, uid, report, lane, Instant::now());
+        let lane = report.priority(&self.cache, &key);
+        self.updates.put(key, uid, report, lane, Instant::now());
     }
 }
 
 /// Returns what the store has of a `User`.
-pub(super) fn has<'a>(
+pub(super) fn stored_account<'a>(
     user: &'a user::UserSnapshot,
     receipt: Option<&'a Receipt>,
 ) -> StoredAccount<'a> {
@@ -107,7 +107,10 @@ pub(super) fn has<'a>(
 
 /// Returns the account that directories are brought for a `User` of which the store has this,
 /// though it isn't its own yet.
-pub(super) fn brought(user: &user::UserSnapshot, found: StoredAccount<'_>) -> Option<AccountId> {
+pub(super) fn provisioned_account(
+    user: &user::UserSnapshot,
+    found: StoredAccount<'_>,
+) -> Option<AccountId> {
     match found {
         StoredAccount::Account(account) => Some(account.id),
         StoredAccount::Departed(departure) => Some(departure.account),

@@ -6,7 +6,7 @@ use crate::api::UserStatus;
 use crate::controller::cache;
 use crate::controller::cache::{ClusterCache, HasConditions};
 use crate::controller::object_writer::ObjectUpdate;
-use crate::controller::reconciler::{Reconciler, has};
+use crate::controller::reconciler::{Reconciler, stored_account};
 use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::{Blocked, StoreTrouble, status, user};
 use crate::store::{Store, StoreError};
@@ -14,17 +14,17 @@ use crate::workqueue::Priority;
 
 impl<S: Store> Reconciler<S> {
     /// Tells objects with pending work that the store is away; the others keep their status.
-    pub(super) fn wait_for_store(&mut self, keys: Vec<ObjectKey>, error: StoreError) {
+    pub(super) fn on_store_error(&mut self, keys: Vec<ObjectKey>, error: StoreError) {
         if error.ends_the_work() {
             // Another tells them, or this one once it has started anew.
             self.superseded = Some(error);
             return;
         }
         self.metrics.store_errors.inc();
-        tracing::error!(error = %crate::redact::chain(&error), objects = keys.len(), "the store can't be used, trying again");
+        tracing::error!(error = %crate::redact::chain(&error), objects = keys.len(), "store unavailable, retrying");
         let trouble = if error.is_locked_out() { StoreTrouble::Busy } else { StoreTrouble::Away };
         for key in keys {
-            self.tell_that_it_waits(&key, None, trouble, false);
+            self.report_waiting(&key, None, trouble, false);
             self.queue.retry(key, Instant::now());
         }
     }
@@ -32,7 +32,7 @@ impl<S: Store> Reconciler<S> {
     /// Tells of pending work that the store doesn't take it now, beside what the store has of a
     /// `User` where that is known. Work is pending where the spec is newer than the status, or
     /// `is_planned`.
-    pub(super) fn tell_that_it_waits(
+    pub(super) fn report_waiting(
         &mut self,
         key: &ObjectKey,
         user: Option<&user::UserSnapshot>,
@@ -47,14 +47,18 @@ impl<S: Store> Reconciler<S> {
         };
         if let (ObjectUpdate::User(waits), Some(user)) = (&mut report, user) {
             let blocked = [Blocked::StoreUnavailable(trouble)];
-            let found =
-                status::of_user(user, has(user, None), &blocked, &self.settings.billing_zone);
+            let found = status::of_user(
+                user,
+                stored_account(user, None),
+                &blocked,
+                &self.settings.billing_zone,
+            );
             let observed = waits.observed_generation;
             let conditions =
                 status::store_unavailable(&found.conditions, observed.unwrap_or(-1), trouble);
             **waits = UserStatus { observed_generation: observed, conditions, ..found };
         }
-        self.slots.put(key.clone(), uid, report, Priority::High, Instant::now());
+        self.updates.put(key.clone(), uid, report, Priority::High, Instant::now());
     }
 }
 

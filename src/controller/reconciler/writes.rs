@@ -14,15 +14,17 @@ impl<S: Store> Reconciler<S> {
     /// Returns the writes that are due: reports that say something new, and what else is to be
     /// sent.
     pub fn writes(&mut self) -> Vec<Write> {
-        let mut writes = self.others.split_off(self.others.len().saturating_sub(self.slots.room()));
-        for (key, uid, report) in self.slots.take(Instant::now()) {
+        let mut writes = self
+            .other_writes
+            .split_off(self.other_writes.len().saturating_sub(self.updates.room()));
+        for (key, uid, report) in self.updates.take(Instant::now()) {
             match object_writer::patch(&self.cache, &key, &uid, report, self.clocks.now()) {
                 Some(patch) => {
                     let version = self.cache.version(&key);
-                    self.slots.begin(key, version);
+                    self.updates.begin(key, version);
                     writes.push(Write::Patch(patch));
                 }
-                None => self.slots.skip(&key),
+                None => self.updates.skip(&key),
             }
         }
         writes
@@ -32,23 +34,23 @@ impl<S: Store> Reconciler<S> {
     pub fn on_write_result(&mut self, key: ObjectKey, answer: WriteResult) {
         let now = Instant::now();
         self.metrics.kube_write(key.kind, answer.result());
-        let (before, after) = (self.slots.end(&key, now), answer.version());
+        let (before, after) = (self.updates.end(&key, now), answer.version());
         if (1..before).contains(&after) {
             // A write only makes an object newer.
             self.roll_back(key.kind, before, after);
             self.lists.request_relist(Relist::RolledBack);
         }
         let changed = match answer {
-            WriteResult::User(user) => self.cache.see_answer(*user),
-            WriteResult::Group(group) => self.cache.see_answer(*group),
-            WriteResult::Domain(domain) => self.cache.see_answer(*domain),
+            WriteResult::User(user) => self.cache.upsert_written(*user),
+            WriteResult::Group(group) => self.cache.upsert_written(*group),
+            WriteResult::Domain(domain) => self.cache.upsert_written(*domain),
             WriteResult::Done => None,
             WriteResult::Released { uid } => {
                 self.final_events.remove(&uid);
-                self.cache.see_released(&key, &uid);
+                self.cache.record_released(&key, &uid);
                 None
             }
-            WriteResult::Conflict => return self.try_again(key, now),
+            WriteResult::Conflict => return self.retry(key, now),
             WriteResult::Failed(error) => {
                 self.pending_default_groups.retain(|(namespace, _)| {
                     key.kind != Kind::Organization || *namespace != key.namespace
@@ -58,19 +60,19 @@ impl<S: Store> Reconciler<S> {
                     kind,
                     namespace,
                     error = redact(&error),
-                    "a write failed, trying again"
+                    "write to the API server failed, retrying"
                 );
-                return self.try_again(key, now);
+                return self.retry(key, now);
             }
         };
-        self.slots.succeeded(&key);
+        self.updates.succeeded(&key);
         self.enqueue(changed);
     }
 
     /// Looks at an object again whose write came to nothing, the later the more often that was so.
-    fn try_again(&mut self, key: ObjectKey, now: Instant) {
+    fn retry(&mut self, key: ObjectKey, now: Instant) {
         if key.kind == Kind::Organization || self.cache.about(&key).is_some() {
-            let at = self.slots.failed(&key, now);
+            let at = self.updates.failed(&key, now);
             self.queue.enqueue(key, at);
         }
     }

@@ -136,7 +136,7 @@ fn a_life_is_billed_for_the_months_of_its_instants() {
 fn life(login: &str, created: &str, deleted: Option<&str>, lifecycle: LoginState) -> Lifetime {
     Lifetime {
         organization: "acme".to_owned(),
-        login_name: LoginName::stored(login.to_owned()),
+        login_name: LoginName::from_stored(login.to_owned()),
         created: time(created),
         deleted: deleted.map(time),
         lifecycle,
@@ -213,7 +213,8 @@ fn where_the_clock_was_set_back_the_last_account_is_the_one_that_ended_last() {
 fn each_login_of_each_organization_has_a_line_of_its_own() {
     let november = Period::of(month("2026-11"), &BillingTimeZone::UTC);
     let alice = life("alice.acme", "2026-11-05T00:00:00Z", None, LoginState::Enabled);
-    let bob = Lifetime { login_name: LoginName::stored("bob.acme".to_owned()), ..alice.clone() };
+    let bob =
+        Lifetime { login_name: LoginName::from_stored("bob.acme".to_owned()), ..alice.clone() };
     let elsewhere = Lifetime { organization: "other".to_owned(), ..bob.clone() };
     assert_eq!(lines(&november, vec![alice.clone(), alice, bob, elsewhere]).len(), 3);
     assert!(lines(&november, vec![]).is_empty());
@@ -383,7 +384,7 @@ proptest! {
             let period = Period::of(month(text), &zone(name));
             let lives = sorted.iter().map(|(login, created, deleted, disabled)| Lifetime {
                 organization: "acme".to_owned(),
-                login_name: LoginName::stored(format!("login{login}")),
+                login_name: LoginName::from_stored(format!("login{login}")),
                 created: instant(*created),
                 deleted: deleted.map(instant),
                 lifecycle: if *disabled { LoginState::Disabled } else { LoginState::Enabled },

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 fn judged(entered: &[u8]) -> Result<Password, Vec<Requirement>> {
     let (login_name, email) = (
-        LoginName::stored("alice.acme".to_owned()),
+        LoginName::from_stored("alice.acme".to_owned()),
         Email::parse("alice.smith@b\u{fc}cher.example").unwrap(),
     );
     Password::parse(entered, &PasswordContext { login_name: &login_name, email: &email })
@@ -235,7 +235,7 @@ fn ones_own_names_alone_or_repeated_are_refused_and_may_be_contained() {
 #[test]
 fn the_username_of_one_letter_and_the_placeholder_of_a_copy_are_names_too() {
     let (login_name, email) = (
-        LoginName::stored("e.acme".to_owned()),
+        LoginName::from_stored("e.acme".to_owned()),
         Email::parse("e@acme.example").unwrap().placeholder(12),
     );
     let person = PasswordContext { login_name: &login_name, email: &email };
@@ -265,8 +265,10 @@ fn characters_that_arent_seen_tell_two_passwords_of_old_apart() {
 
 #[test]
 fn a_password_that_is_entered_twice_must_be_the_same() {
-    let (login_name, email) =
-        (LoginName::stored("alice.acme".to_owned()), Email::parse("alice@acme.example").unwrap());
+    let (login_name, email) = (
+        LoginName::from_stored("alice.acme".to_owned()),
+        Email::parse("alice@acme.example").unwrap(),
+    );
     let twice = |one: &str, other: &str| {
         Password::confirmed(
             one.as_bytes(),
@@ -289,7 +291,7 @@ fn no_password_can_be_read_in_a_log() {
     let shown = format!(
         "{password:?} {:?} {:?}",
         password.candidate(),
-        PasswordHash::stored("$argon2id$".to_owned())
+        PasswordHash::from_stored("$argon2id$".to_owned())
     );
     assert_eq!(shown, "Password(…) Candidate(…) PasswordHash(…)");
 }

@@ -28,9 +28,9 @@ fn account(name: &str, grants: &str, source: Option<Source>) -> Account {
         namespace: "acme".to_owned(),
         revision: Revision(1),
         owner: Owner { name: name.to_owned(), uid: format!("uid of {name}"), generation: 3 },
-        login_name: LoginName::stored(format!("{name}.acme")),
+        login_name: LoginName::from_stored(format!("{name}.acme")),
         content: AccountSpec {
-            email: Email::stored(format!("{name}@acme.example")),
+            email: Email::from_stored(format!("{name}@acme.example")),
             lifecycle: LoginState::Enabled,
             group: "users".to_owned(),
             grants: permissions(grants),

@@ -63,7 +63,7 @@ fn snapshot() -> UserSnapshot {
         departure: None,
         password: PasswordFacts::NotReferenced,
         directories: Directories::new(),
-        telling: Telling::default(),
+        telling: ReportContext::default(),
         status_account_id: None,
         organization: Arc::new(OrganizationFacts {
             namespace: "acme".to_owned(),
@@ -275,8 +275,10 @@ fn in_flight(mut snapshot: UserSnapshot, kind: TransactionKind) -> UserSnapshot 
 }
 
 fn with_password(snapshot: &UserSnapshot, text: &str) -> UserSnapshot {
-    let set =
-        SecretPassword { hash: PasswordHash::stored(text.to_owned()), version: text.to_owned() };
+    let set = SecretPassword {
+        hash: PasswordHash::from_stored(text.to_owned()),
+        version: text.to_owned(),
+    };
     UserSnapshot { password: PasswordFacts::New(set), ..snapshot.clone() }
 }
 
@@ -469,7 +471,7 @@ fn a_retained_account_is_released_once_nothing_is_in_flight_whatever_the_protect
     );
     user.account.as_mut().unwrap().owner.uid = String::new();
     user.status_account_id = Some("an account".to_owned());
-    assert_eq!(decide(&user), Decision::hold(FinalizerAction::Remove), "after a crash");
+    assert_eq!(decide(&user), Decision::only_finalizer(FinalizerAction::Remove), "after a crash");
 }
 
 #[test]
@@ -496,7 +498,7 @@ fn a_user_whose_account_is_deleted_goes_once_every_directory_has_confirmed_and_n
     user.departure = Some(gone(Some(Timestamp::UNIX_EPOCH)));
     assert_eq!(
         decide(&user),
-        Decision::hold(FinalizerAction::Remove),
+        Decision::only_finalizer(FinalizerAction::Remove),
         "though protected: nothing is left to protect"
     );
 }
@@ -572,7 +574,7 @@ fn a_user_that_was_put_back_after_its_account_went_gets_no_other_by_itself() {
 fn nothing_is_written_before_the_finalizer_is_on() {
     let mut unheld = snapshot();
     unheld.meta.has_finalizer = false;
-    assert_eq!(decide(&unheld), Decision::hold(FinalizerAction::Add));
+    assert_eq!(decide(&unheld), Decision::only_finalizer(FinalizerAction::Add));
 }
 
 #[test]
@@ -583,7 +585,7 @@ fn a_late_deletion_of_an_old_user_never_hits_the_account_of_a_new_one() {
     old.meta.deleting = true;
     assert!(matches!(decide(&old).plan, Some(Plan::Account(_))));
     old.meta.uid = "another".to_owned();
-    assert_eq!(decide(&old), Decision::hold(FinalizerAction::Remove));
+    assert_eq!(decide(&old), Decision::only_finalizer(FinalizerAction::Remove));
 }
 
 #[test]
@@ -855,7 +857,7 @@ fn a_copy_takes_back_the_account_that_was_copied() {
 fn a_user_without_an_account_is_let_go_at_once_though_protected() {
     let mut user = snapshot();
     user.meta.deleting = true;
-    assert_eq!(decide(&user), Decision::hold(FinalizerAction::Remove));
+    assert_eq!(decide(&user), Decision::only_finalizer(FinalizerAction::Remove));
     user.status_account_id = Some("an account".to_owned());
     check_blocked(&user, &[Reason::DeletionProtected]);
 }
@@ -904,7 +906,7 @@ fn a_user_whose_account_the_store_has_lost_goes_once_directories_have_dropped_it
     user.directories = [("two".to_owned(), DirectoryState::default())].into();
     assert_eq!(decide(&user).blocked, [Blocked::InTransaction(TransactionKind::Delete)]);
     user.directories.clear();
-    assert_eq!(decide(&user), Decision::hold(FinalizerAction::Remove));
+    assert_eq!(decide(&user), Decision::only_finalizer(FinalizerAction::Remove));
     user.directories = [("one".to_owned(), DirectoryState::default())].into();
     let protected = edited(&user, |spec| spec.deletion_protection = DeletionProtection::Enabled);
     assert_eq!(decide(&protected).deprovisions, None, "a protected one keeps its entry");
@@ -1154,7 +1156,7 @@ fn a_user_whose_deletion_is_not_understood_stays_and_can_be_disabled() {
     let nothing = UserSnapshot { account: None, ..misread(&known, &[Field::DeletionPolicy]) };
     assert_eq!(
         decide(&nothing),
-        Decision::hold(FinalizerAction::Remove),
+        Decision::only_finalizer(FinalizerAction::Remove),
         "where there is no account nothing is lost"
     );
 }

@@ -50,7 +50,7 @@ fn a_group_goes_with_its_namespace_and_stays_in_force_for_accounts_without_a_use
     assert_eq!(decide(&used).finalizer, FinalizerAction::Keep);
     assert_eq!(
         decide(&GroupSnapshot { is_abandoned: true, ..used }),
-        Decision::hold(FinalizerAction::Remove)
+        Decision::only_finalizer(FinalizerAction::Remove)
     );
 }
 

@@ -23,7 +23,7 @@ const ROUNDS: usize = 16;
 const MARKED: &str = "businessCategory";
 
 /// A person's entry as groups know it.
-pub(super) struct Member {
+pub(super) struct GroupMember {
     pub(super) dn: String,
     /// The groups that the entry itself showed before anything was changed. OpenLDAP writes that
     /// after the group, so that the two differ where it was killed in between.
@@ -39,7 +39,7 @@ impl Ldap {
     pub(super) async fn leave_others(
         &self,
         connection: &mut LdapConnection<'_>,
-        member: &Member,
+        member: &GroupMember,
         entry: &Entry,
         person: &DirectoryUser,
         (before, is_new): (Option<&str>, bool),
@@ -77,7 +77,7 @@ impl Ldap {
     pub(super) async fn leave_for_good(
         &self,
         connection: &mut LdapConnection<'_>,
-        member: &Member,
+        member: &GroupMember,
         organization: &str,
         before: Option<&str>,
     ) -> Result<(), DirectoryError> {
@@ -110,7 +110,7 @@ impl Ldap {
     async fn leave_unseen(
         &self,
         connection: &mut LdapConnection<'_>,
-        member: &Member,
+        member: &GroupMember,
         organization: &str,
         (before, own): (Option<&str>, Option<&str>),
         seen: &LdapGroups,
@@ -164,7 +164,7 @@ impl Ldap {
     pub(super) async fn follow(
         &self,
         connection: &mut LdapConnection<'_>,
-        member: &Member,
+        member: &GroupMember,
         group: &str,
     ) -> Result<(), DirectoryError> {
         if self.lacks_member_of.load(Ordering::Relaxed) || names(&member.member_of, group) {
@@ -196,14 +196,14 @@ impl Ldap {
     async fn verify_member_of(
         &self,
         connection: &mut LdapConnection<'_>,
-        member: &Member,
+        member: &GroupMember,
         group: &str,
     ) -> Result<(), DirectoryError> {
         if self.lacks_member_of.load(Ordering::Relaxed) {
             return Ok(());
         }
         let member_of = member_of(connection, member).await?;
-        let now = Member { dn: member.dn.clone(), member_of, compares: member.compares };
+        let now = GroupMember { dn: member.dn.clone(), member_of, compares: member.compares };
         self.follow(connection, &now, group).await
     }
 
@@ -223,7 +223,7 @@ impl Ldap {
     async fn forget(
         &self,
         connection: &mut LdapConnection<'_>,
-        member: &Member,
+        member: &GroupMember,
         (organization, own): (&str, &str),
         seen: &HashSet<String>,
     ) -> Result<(), DirectoryError> {
@@ -261,7 +261,7 @@ impl Ldap {
     pub(super) async fn join(
         &self,
         connection: &mut LdapConnection<'_>,
-        member: &Member,
+        member: &GroupMember,
         organization: &str,
         group: &str,
     ) -> Result<(), DirectoryError> {
@@ -331,7 +331,7 @@ impl Ldap {
     pub(super) async fn follow_all(
         &self,
         connection: &mut LdapConnection<'_>,
-        member: &Member,
+        member: &GroupMember,
     ) -> Result<(), DirectoryError> {
         let filter = format!("(member={})", ldap_escape(&member.dn));
         let found =
@@ -376,7 +376,7 @@ fn new_group(name: &str, organization: &str, member: &str) -> [(&'static str, Ve
 /// Reads the groups that a person's entry shows.
 async fn member_of(
     connection: &mut LdapConnection<'_>,
-    member: &Member,
+    member: &GroupMember,
 ) -> Result<Vec<String>, DirectoryError> {
     let found =
         connection.search(&member.dn, Scope::Base, "(objectClass=*)", &[MEMBER_OF], 1).await?;

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Pending, PendingEntry, Provisioning, is_in_doubt, note, unknown_rights, unverified};
+use super::{
+    Pending, PendingEntry, Provisioning, is_unverified, set_unsaved_ack, unknown_rights, unverified,
+};
 use crate::domain::account::{AccountId, Confirmations, DirectoryAck, EntryDigest};
 use crate::domain::object_key::ObjectKey;
 use crate::provisioning::{DirectoryError, Entry, Provisioned};
@@ -149,7 +151,7 @@ impl Provisioning {
     }
 
     /// Reads a page later, which can't be read now.
-    pub fn put_off(&mut self, page: &Page, until: Instant) {
+    pub fn postpone(&mut self, page: &Page, until: Instant) {
         if let Some(pace) = self
             .directories
             .get_mut(&page.directory)
@@ -169,7 +171,7 @@ impl Provisioning {
         now: Instant,
     ) {
         let Some(pending) = self.directories.get_mut(&page.directory) else { return };
-        let untold = &self.untold;
+        let untold = &self.unsaved_acks;
         let is_untold = |account| {
             untold.get(account).is_some_and(|untold| untold.confirmed.contains_key(&page.directory))
         };
@@ -193,7 +195,7 @@ impl Provisioning {
 
     /// Takes in how a comparison went. Returns the `User`s whose entry is to be brought as if it
     /// weren't confirmed.
-    pub(super) fn compared(
+    pub(super) fn on_compared(
         &mut self,
         directory: &str,
         entry: &Entry,
@@ -204,7 +206,7 @@ impl Provisioning {
         let Some(pending) = self.directories.get_mut(directory) else { return vec![] };
         let Some(compared) = pending.comparison.under_way.remove(&account) else { return vec![] };
         let is_told = !self
-            .untold
+            .unsaved_acks
             .get(&account)
             .is_some_and(|untold| untold.confirmed.contains_key(directory));
         let is_newest = !pending.wanted.contains_key(&account);
@@ -214,8 +216,16 @@ impl Provisioning {
         }
         let problem = match answer {
             Ok(provisioned) => {
-                if let Some(news) = compared.news(provisioned).filter(|_| is_newest && is_told) {
-                    note(&mut self.untold, &compared.user, account, directory, news);
+                if let Some(news) =
+                    compared.unverified_ack(provisioned).filter(|_| is_newest && is_told)
+                {
+                    set_unsaved_ack(
+                        &mut self.unsaved_acks,
+                        &compared.user,
+                        account,
+                        directory,
+                        news,
+                    );
                 }
                 return vec![];
             }
@@ -257,7 +267,7 @@ impl Provisioning {
         let password = known.fingerprint.and_then(|fingerprint| fingerprint.password);
         let doubt =
             unverified(known.revision, (Some(unknown_rights()), password), known.handle.as_ref());
-        note(&mut self.untold, &user, account, directory, doubt);
+        set_unsaved_ack(&mut self.unsaved_acks, &user, account, directory, doubt);
         vec![user]
     }
 }
@@ -268,13 +278,13 @@ impl Compared {
         let Comparable { user, owner, entry, confirmed } = account;
         let known = confirmed
             .get(directory)
-            .filter(|known| known.revision >= entry.revision && !is_in_doubt(known))?;
+            .filter(|known| known.revision >= entry.revision && !is_unverified(known))?;
         let before = known.fingerprint.as_ref()?;
         if !before.has(&entry.fingerprint()?) {
             return None;
         }
         let mut wanted = PendingEntry::new(user, entry.clone());
-        wanted.knows(before.password.as_ref());
+        wanted.set_known_password(before.password.as_ref());
         let entry = Entry {
             compares: true,
             was_confirmed: true,
@@ -302,7 +312,7 @@ impl Compared {
 
     /// Returns what the store is to be told: the directory's key of the entry where it wasn't
     /// known, and what an earlier version of roster didn't write down.
-    fn news(&self, provisioned: Provisioned) -> Option<DirectoryAck> {
+    fn unverified_ack(&self, provisioned: Provisioned) -> Option<DirectoryAck> {
         let known = self.known.clone();
         let rights = self.entry.fingerprint().and_then(|fingerprint| fingerprint.rights);
         let fingerprint = known.fingerprint.clone().map(|before| EntryDigest { rights, ..before });
@@ -357,7 +367,7 @@ impl Pending {
     /// be compared.
     fn next_page_due(&self) -> Option<Instant> {
         let Comparison { pace, queued, under_way, .. } = &self.comparison;
-        let is_free = queued.is_empty() && under_way.is_empty() && self.rest.is_none();
+        let is_free = queued.is_empty() && under_way.is_empty() && self.backoff.is_none();
         pace.as_ref().filter(|_| is_free).map(|pace| pace.page_at)
     }
 
@@ -365,7 +375,7 @@ impl Pending {
     pub(super) fn next_comparison(&self) -> Option<Instant> {
         let Comparison { queued, queued_at, under_way, paused_until, .. } = &self.comparison;
         let has_room =
-            self.rest.is_none() && self.under_way.len() < BUSY && under_way.len() < AT_ONCE;
+            self.backoff.is_none() && self.in_flight.len() < BUSY && under_way.len() < AT_ONCE;
         queued_at
             .filter(|_| has_room && !queued.is_empty())
             .map(|at| paused_until.map_or(at, |until| until.max(at)))

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{Pending, PendingEntry, Provisioning};
 use crate::domain::account::{AccountId, DirectoryAck};
 use crate::domain::object_key::ObjectKey;
-use crate::plan::directories::{OfMembers, Worst, is_told};
+use crate::plan::directories::{MissingOfMembers, Worst, is_reported};
 use crate::plan::in_flight::{Directories, DirectoryProblem, DirectoryState, Missing};
 use crate::provisioning::{DirectoryError, Entry};
 use crate::store::GroupName;
@@ -42,14 +42,14 @@ pub(super) struct EntryProgress {
     /// Whether a request for it failed.
     has_failed: bool,
     /// Whether statuses say that it is missing.
-    is_told: bool,
+    is_reported: bool,
     /// When that is to be said, unless it is confirmed before.
     lasts_at: Option<Instant>,
 }
 
 /// Which of a directory's entries statuses, metrics and the log tell of.
 #[derive(Debug, Default)]
-pub(super) struct EntriesTold {
+pub(super) struct ReportedEntries {
     /// When entries come to be told.
     lasting: BTreeSet<(Instant, AccountId)>,
     /// The accounts whose entries are told, by organization and group.
@@ -58,7 +58,7 @@ pub(super) struct EntriesTold {
     refused: BTreeMap<&'static str, Refused>,
     /// That it doesn't take anything, if so.
     refuses_all: Option<&'static str>,
-    noted: Noted,
+    noted: PendingReports,
 }
 
 /// Whom a directory refuses for one reason.
@@ -66,12 +66,12 @@ pub(super) struct EntriesTold {
 struct Refused {
     accounts: BTreeSet<AccountId>,
     /// Whether an Event says so.
-    is_said: bool,
+    has_event: bool,
 }
 
 /// What is to be told anew.
 #[derive(Debug, Default)]
-pub struct Noted {
+pub struct PendingReports {
     /// The `User`s whose status has something new to say.
     pub users: BTreeSet<ObjectKey>,
     /// The accounts that this is about, which other `User`s may be about to take over.
@@ -122,7 +122,7 @@ impl EntryProgress {
     }
 
     /// Begins to wait for it once more, which the directory had confirmed.
-    pub(super) fn wait_anew(&mut self, now: Instant) {
+    pub(super) fn restart(&mut self, now: Instant) {
         self.since = Some(now);
     }
 
@@ -141,7 +141,7 @@ impl EntryProgress {
 impl PendingEntry {
     /// Whether the directory has it, as far as is known, and is only looked at once more.
     fn is_confirmed(&self) -> bool {
-        self.is_second_look && self.doubted.is_none()
+        self.is_reverify && self.unverified_until.is_none()
     }
 
     fn group(&self) -> Option<GroupName> {
@@ -155,25 +155,26 @@ impl Pending {
     fn state(&self, account: Option<AccountId>, now: Instant) -> DirectoryState {
         let own = account.and_then(|account| self.problems.get(&account));
         let problem =
-            own.or(self.rest.as_ref().map(|rest| &rest.why)).map(DirectoryError::as_problem);
+            own.or(self.backoff.as_ref().map(|rest| &rest.why)).map(DirectoryError::as_problem);
         let wanted = account
             .and_then(|account| self.wanted.get(&account))
             .filter(|wanted| !wanted.is_confirmed());
-        let missing = wanted.map(|PendingEntry { progress, doubted, .. }| Missing {
-            lasted: progress
-                .since
-                .map(|since| signed(now.saturating_duration_since(since)))
-                .unwrap_or_default(),
-            is_lasting: progress.lasts_at().is_some_and(|at| at <= now) || doubted.is_some(),
-            revokes: progress.revokes || doubted.is_some(),
-            has_failed: progress.has_failed,
-            held_for: doubted.map(|until| signed(until.saturating_duration_since(now))),
-        });
+        let missing =
+            wanted.map(|PendingEntry { progress, unverified_until: doubted, .. }| Missing {
+                lasted: progress
+                    .since
+                    .map(|since| signed(now.saturating_duration_since(since)))
+                    .unwrap_or_default(),
+                is_lasting: progress.lasts_at().is_some_and(|at| at <= now) || doubted.is_some(),
+                revokes: progress.revokes || doubted.is_some(),
+                has_failed: progress.has_failed,
+                held_for: doubted.map(|until| signed(until.saturating_duration_since(now))),
+            });
         DirectoryState { problem, missing }
     }
 
     /// Begins to wait for an entry in the place of what was wanted before.
-    pub(super) fn begin(&mut self, wanted: &mut PendingEntry, now: Instant) {
+    pub(super) fn start_waiting(&mut self, wanted: &mut PendingEntry, now: Instant) {
         let account = wanted.entry.account;
         let before = self
             .wanted
@@ -188,21 +189,21 @@ impl Pending {
             revokes,
             since: before.since.or(Some(now)),
             wanted: Some(now),
-            waits_for_older: before.waits_for_older || self.under_way.contains(&account),
+            waits_for_older: before.waits_for_older || self.in_flight.contains(&account),
             lasts_at: None,
             ..before
         };
-        wanted.progress.is_told = false;
-        if before.is_told {
-            self.tell(wanted);
+        wanted.progress.is_reported = false;
+        if before.is_reported {
+            self.mark_reported(wanted);
         }
-        self.schedule_telling(wanted);
+        self.schedule_report(wanted);
     }
 
     /// Looks at an entry that was just wanted: whoever wants it tells of it.
-    pub(super) fn look(&mut self, account: AccountId, now: Instant) {
-        if is_told(&self.state(Some(account), now)) {
-            self.with(account, Self::tell);
+    pub(super) fn report_if_due(&mut self, account: AccountId, now: Instant) {
+        if is_reported(&self.state(Some(account), now)) {
+            self.with(account, Self::mark_reported);
         }
     }
 
@@ -210,51 +211,51 @@ impl Pending {
     pub(super) fn sent(&mut self, account: AccountId, now: Instant) {
         self.with(account, |pending, wanted| {
             wanted.progress.sent.get_or_insert(now);
-            pending.schedule_telling(wanted);
+            pending.schedule_report(wanted);
         });
     }
 
     /// Notes that a request for an account failed.
-    pub(super) fn note_failure(&mut self, account: AccountId, problem: &DirectoryError) {
+    pub(super) fn record_failure(&mut self, account: AccountId, problem: &DirectoryError) {
         // The next try sees how these go on.
         let goes_on = matches!(problem, DirectoryError::Conflict | DirectoryError::EntryRecreated);
         self.with(account, |pending, wanted| {
             wanted.progress.has_failed |= !goes_on;
-            pending.schedule_telling(wanted);
+            pending.schedule_report(wanted);
         });
     }
 
     /// Notes why an entry isn't confirmed.
-    pub(super) fn note_problem(
+    pub(super) fn record_problem(
         &mut self,
         directory: &str,
         account: AccountId,
         problem: &DirectoryError,
         now: Instant,
     ) {
-        self.note(account, now);
+        self.report_problem(account, now);
         let (Some(kind), Some(wanted)) = (refusal(problem), self.wanted.get(&account)) else {
             return;
         };
         let user = wanted.user.clone();
-        for (_, refused) in self.told.refused.iter_mut().filter(|(other, _)| **other != kind) {
+        for (_, refused) in self.reported.refused.iter_mut().filter(|(other, _)| **other != kind) {
             refused.accounts.remove(&account);
         }
-        let refused = self.told.refused.entry(kind).or_default();
+        let refused = self.reported.refused.entry(kind).or_default();
         if refused.accounts.is_empty() {
             tracing::warn!(directory, why = kind, %account, "a directory refuses an entry, and perhaps others for the same reason");
         }
         refused.accounts.insert(account);
-        if !refused.is_said {
+        if !refused.has_event {
             let (directory, words) = (directory.to_owned(), problem.to_string());
-            self.told.noted.refusals.push(FirstRefusal { directory, kind, user, words });
+            self.reported.noted.refusals.push(FirstRefusal { directory, kind, user, words });
         }
-        self.told.refused.retain(|_, refused| !refused.accounts.is_empty());
+        self.reported.refused.retain(|_, refused| !refused.accounts.is_empty());
     }
 
     /// Notes why the directory as a whole is left alone, as the request for an account showed.
     /// Whether that is news decides whether others are looked at.
-    pub(super) fn note_rest(
+    pub(super) fn record_backoff(
         &mut self,
         directory: &str,
         account: AccountId,
@@ -262,63 +263,64 @@ impl Pending {
         now: Instant,
     ) {
         let concerned = if is_news { self.wanted.keys().copied().collect() } else { vec![account] };
-        concerned.into_iter().for_each(|account| self.note(account, now));
-        let (Some(rest), Some(wanted)) = (&self.rest, self.wanted.get(&account)) else { return };
+        concerned.into_iter().for_each(|account| self.report_problem(account, now));
+        let (Some(rest), Some(wanted)) = (&self.backoff, self.wanted.get(&account)) else { return };
         let (kind, words) = (refusal(&rest.why), rest.why.to_string());
         if let Some(kind) =
-            kind.filter(|_| std::mem::replace(&mut self.told.refuses_all, kind) != kind)
+            kind.filter(|_| std::mem::replace(&mut self.reported.refuses_all, kind) != kind)
         {
             let (directory, user) = (directory.to_owned(), wanted.user.clone());
-            self.told.noted.refusals.push(FirstRefusal { directory, kind, user, words });
+            self.reported.noted.refusals.push(FirstRefusal { directory, kind, user, words });
         }
     }
 
     /// Notes that the directory works again.
-    pub(super) fn note_end_of_rest(&mut self) {
-        self.told.refuses_all = None;
+    pub(super) fn record_recovery(&mut self) {
+        self.reported.refuses_all = None;
     }
 
     /// Tells of an entry that is missing where that is to be told now.
-    fn note(&mut self, account: AccountId, now: Instant) {
-        if !is_told(&self.state(Some(account), now)) {
+    fn report_problem(&mut self, account: AccountId, now: Instant) {
+        if !is_reported(&self.state(Some(account), now)) {
             return;
         }
         self.with(account, |pending, wanted| {
-            if !wanted.progress.is_told {
-                pending.told.noted.concern(wanted);
+            if !wanted.progress.is_reported {
+                pending.reported.noted.add(wanted);
             }
-            pending.tell(wanted);
+            pending.mark_reported(wanted);
         });
     }
 
     /// Notes that the directory has confirmed an entry, which may be older than what is wanted now.
-    pub(super) fn note_confirmed(&mut self, account: AccountId, now: Instant) {
+    pub(super) fn record_ack(&mut self, account: AccountId, now: Instant) {
         let Some(wanted) = self.wanted.get(&account) else { return };
-        if wanted.doubted.is_some() {
+        if wanted.unverified_until.is_some() {
             // Until nothing can undo it any more, it is missing all the same, for another reason.
-            if wanted.progress.is_told {
-                self.told.noted.concern(wanted);
+            if wanted.progress.is_reported {
+                self.reported.noted.add(wanted);
             }
             self.forget_refusal(account);
-            return self.note(account, now);
+            return self.report_problem(account, now);
         }
         let newer = (!wanted.is_confirmed()).then_some(wanted.progress);
-        self.settle(account);
+        self.clear(account);
         if let Some(EntryProgress { wanted: at, waits_for_older, .. }) = newer {
             self.with(account, |pending, wanted| {
                 // The newer entry has been missing since it was wanted, not since the older arrived.
                 let progress = &mut wanted.progress;
                 (progress.since, progress.wanted) = (at, at);
                 progress.waits_for_older = waits_for_older;
-                pending.schedule_telling(wanted);
+                pending.schedule_report(wanted);
             });
         }
     }
 
     /// Notes that nothing of an account is missing any more.
-    pub(super) fn settle(&mut self, account: AccountId) {
-        if let Some(wanted) = self.wanted.get(&account).filter(|wanted| wanted.progress.is_told) {
-            self.told.noted.concern(wanted);
+    pub(super) fn clear(&mut self, account: AccountId) {
+        if let Some(wanted) = self.wanted.get(&account).filter(|wanted| wanted.progress.is_reported)
+        {
+            self.reported.noted.add(wanted);
         }
         self.forget(account);
         self.with(account, |_, wanted| {
@@ -329,52 +331,55 @@ impl Pending {
     }
 
     fn forget_refusal(&mut self, account: AccountId) {
-        self.told.refused.values_mut().for_each(|refused| _ = refused.accounts.remove(&account));
-        self.told.refused.retain(|_, refused| !refused.accounts.is_empty());
+        self.reported
+            .refused
+            .values_mut()
+            .for_each(|refused| _ = refused.accounts.remove(&account));
+        self.reported.refused.retain(|_, refused| !refused.accounts.is_empty());
     }
 
     /// Takes an entry out of the index and of those that come to be told.
     fn forget(&mut self, account: AccountId) {
         let Some(wanted) = self.wanted.get(&account) else { return };
         if let Some(at) = wanted.progress.lasts_at {
-            self.told.lasting.remove(&(at, account));
+            self.reported.lasting.remove(&(at, account));
         }
-        if let Some(group) = wanted.group().filter(|_| wanted.progress.is_told) {
-            self.told.remove(group, account);
+        if let Some(group) = wanted.group().filter(|_| wanted.progress.is_reported) {
+            self.reported.remove(group, account);
         }
     }
 
-    fn tell(&mut self, wanted: &mut PendingEntry) {
-        wanted.progress.is_told = true;
+    fn mark_reported(&mut self, wanted: &mut PendingEntry) {
+        wanted.progress.is_reported = true;
         if let Some(group) = wanted.group() {
-            self.told.groups.entry(group.clone()).or_default().insert(wanted.entry.account);
-            self.told.noted.groups.insert(group);
+            self.reported.groups.entry(group.clone()).or_default().insert(wanted.entry.account);
+            self.reported.noted.groups.insert(group);
         }
     }
 
-    fn schedule_telling(&mut self, wanted: &mut PendingEntry) {
+    fn schedule_report(&mut self, wanted: &mut PendingEntry) {
         let account = wanted.entry.account;
         if let Some(before) = wanted.progress.lasts_at.take() {
-            self.told.lasting.remove(&(before, account));
+            self.reported.lasting.remove(&(before, account));
         }
         if !wanted.progress.has_failed
             && let Some(at) = wanted.progress.lasts_at()
         {
             wanted.progress.lasts_at = Some(at);
-            self.told.lasting.insert((at, account));
+            self.reported.lasting.insert((at, account));
         }
     }
 
     /// Tells of those that have been missing for long enough.
-    fn tell_of_lasting(&mut self, now: Instant) {
+    fn report_lasting(&mut self, now: Instant) {
         while let Some((at, account)) =
-            self.told.lasting.first().copied().filter(|(at, _)| *at <= now)
+            self.reported.lasting.first().copied().filter(|(at, _)| *at <= now)
         {
-            self.told.lasting.remove(&(at, account));
+            self.reported.lasting.remove(&(at, account));
             self.with(account, |pending, wanted| {
                 wanted.progress.lasts_at = None;
-                pending.told.noted.concern(wanted);
-                pending.tell(wanted);
+                pending.reported.noted.add(wanted);
+                pending.mark_reported(wanted);
             });
         }
     }
@@ -386,7 +391,7 @@ impl Pending {
     }
 }
 
-impl EntriesTold {
+impl ReportedEntries {
     fn remove(&mut self, group: GroupName, account: AccountId) {
         if let Some(accounts) = self.groups.get_mut(&group) {
             accounts.remove(&account);
@@ -398,8 +403,8 @@ impl EntriesTold {
     }
 }
 
-impl Noted {
-    fn concern(&mut self, wanted: &PendingEntry) {
+impl PendingReports {
+    fn add(&mut self, wanted: &PendingEntry) {
         self.users.insert(wanted.user.clone());
         self.accounts.insert(wanted.entry.account);
     }
@@ -418,10 +423,12 @@ impl Provisioning {
         for (name, pending) in &mut self.directories {
             let state = pending.state(account, now);
             let is_missing = state.missing.is_some();
-            if let Some(account) = account.filter(|_| is_missing && (was_told || is_told(&state))) {
+            if let Some(account) =
+                account.filter(|_| is_missing && (was_told || is_reported(&state)))
+            {
                 pending.with(account, |pending, wanted| {
-                    if !wanted.progress.is_told {
-                        pending.tell(wanted);
+                    if !wanted.progress.is_reported {
+                        pending.mark_reported(wanted);
                     }
                 });
             }
@@ -432,12 +439,17 @@ impl Provisioning {
 
     /// Returns what directories lack of a group's members; nothing where no directory is in use.
     #[must_use]
-    pub fn told_of_members(&self, namespace: &str, group: &str, now: Instant) -> Option<OfMembers> {
+    pub fn missing_of_members(
+        &self,
+        namespace: &str,
+        group: &str,
+        now: Instant,
+    ) -> Option<MissingOfMembers> {
         let group = (namespace.to_owned(), group.to_owned());
-        let mut lacking = OfMembers::default();
+        let mut lacking = MissingOfMembers::default();
         let mut members: BTreeSet<AccountId> = BTreeSet::new();
         for (name, pending) in &self.directories {
-            for &account in pending.told.groups.get(&group).into_iter().flatten() {
+            for &account in pending.reported.groups.get(&group).into_iter().flatten() {
                 let DirectoryState { problem, missing } = pending.state(Some(account), now);
                 let Some(missing) = missing else { continue };
                 members.insert(account);
@@ -457,18 +469,18 @@ impl Provisioning {
     pub fn next_lasting(&self) -> Option<Instant> {
         self.directories
             .values()
-            .filter_map(|pending| pending.told.lasting.first())
+            .filter_map(|pending| pending.reported.lasting.first())
             .map(|(at, _)| *at)
             .min()
     }
 
     /// Takes what statuses have to say anew.
-    pub fn take_noted(&mut self, now: Instant) -> Noted {
-        let mut all = Noted::default();
+    pub fn take_reports(&mut self, now: Instant) -> PendingReports {
+        let mut all = PendingReports::default();
         for pending in self.directories.values_mut() {
-            pending.tell_of_lasting(now);
-            let Noted { users, accounts, groups, refusals } =
-                std::mem::take(&mut pending.told.noted);
+            pending.report_lasting(now);
+            let PendingReports { users, accounts, groups, refusals } =
+                std::mem::take(&mut pending.reported.noted);
             all.users.extend(users);
             all.accounts.extend(accounts);
             all.groups.extend(groups);
@@ -478,17 +490,17 @@ impl Provisioning {
     }
 
     /// Notes that an Event says that a directory refuses entries for this reason.
-    pub fn note_said(&mut self, directory: &str, kind: &str) {
-        let told = self.directories.get_mut(directory).map(|pending| &mut pending.told);
+    pub fn mark_event_sent(&mut self, directory: &str, kind: &str) {
+        let told = self.directories.get_mut(directory).map(|pending| &mut pending.reported);
         if let Some(refused) = told.and_then(|told| told.refused.get_mut(kind)) {
-            refused.is_said = true;
+            refused.has_event = true;
         }
     }
 
     /// Returns how many entries each directory refuses.
     pub fn refused(&self) -> impl Iterator<Item = (&str, usize)> {
         let count = |pending: &Pending| {
-            pending.told.refused.values().map(|refused| refused.accounts.len()).sum()
+            pending.reported.refused.values().map(|refused| refused.accounts.len()).sum()
         };
         self.directories.iter().map(move |(name, pending)| (name.as_str(), count(pending)))
     }

@@ -137,10 +137,10 @@ impl Pending {
     /// Makes the wanted entry of an account due.
     pub(super) fn schedule(&mut self, account: AccountId, at: Instant) {
         let Some(wanted) = self.wanted.get(&account) else { return };
-        let (key, lane) = (EntryKey::of(&wanted.entry), wanted.lane());
+        let (key, lane) = (EntryKey::of(&wanted.entry), wanted.priority());
         self.due.remove(&key);
-        self.again.remove(&key);
-        let queue = if wanted.has_failed { &mut self.again } else { &mut self.due };
+        self.retries.remove(&key);
+        let queue = if wanted.has_failed { &mut self.retries } else { &mut self.due };
         queue.put(key, lane, at);
     }
 
@@ -148,34 +148,34 @@ impl Pending {
     pub(super) fn unschedule(&mut self, entry: &Entry) {
         let key = EntryKey::of(entry);
         self.due.remove(&key);
-        self.again.remove(&key);
+        self.retries.remove(&key);
     }
 
     /// Takes the accounts that are due, those that lose something first, of each organization by
     /// turns.
     pub(super) fn take(&mut self, now: Instant) -> Vec<EntryKey> {
-        let mut taken = match self.rest.take() {
+        let mut taken = match self.backoff.take() {
             None => self.take_at_work(now),
             Some(mut rest) => {
                 let taken = self.take_at_rest(&mut rest, now);
-                self.rest = Some(rest);
+                self.backoff = Some(rest);
                 taken
             }
         };
         taken.retain(|key| self.wanted.contains_key(&key.account));
         for EntryKey { account, organization } in &taken {
-            self.under_way.insert(*account);
-            *self.under_way_of.entry(organization.clone()).or_default() += 1;
+            self.in_flight.insert(*account);
+            *self.in_flight_of.entry(organization.clone()).or_default() += 1;
             if self.wanted.get(account).is_some_and(|wanted| wanted.has_failed) {
-                self.again_under_way.insert(*account);
+                self.retries_in_flight.insert(*account);
             }
         }
         taken
     }
 
     fn take_at_work(&mut self, now: Instant) -> Vec<EntryKey> {
-        let (under_way, again) = (self.under_way.len(), self.again_under_way.len());
-        let mut room = Room(self.under_way_of.clone());
+        let (under_way, again) = (self.in_flight.len(), self.retries_in_flight.len());
+        let mut room = Room(self.in_flight_of.clone());
         let mut taken = vec![];
         for lane in LANES {
             let (most, of_one) = most(lane);
@@ -187,7 +187,7 @@ impl Pending {
             let (most, of_one) = most(lane);
             let most_again = most_again(lane).saturating_sub(again + taken.len() - firsts);
             let most = most.saturating_sub(under_way + taken.len()).min(most_again);
-            taken.extend(self.again.take_from(lane, now, most, |key| room.has(key, of_one)));
+            taken.extend(self.retries.take_from(lane, now, most, |key| room.has(key, of_one)));
         }
         taken
     }
@@ -195,11 +195,11 @@ impl Pending {
     fn take_at_rest(&mut self, rest: &mut Backoff, now: Instant) -> Vec<EntryKey> {
         let mut taken = vec![];
         if rest.is_over_entries() {
-            let mut room = Room(self.under_way_of.clone());
+            let mut room = Room(self.in_flight_of.clone());
             for lane in [Priority::High, Priority::Revoking] {
                 let (most, of_one) = most(lane);
                 let most = most
-                    .saturating_sub(self.under_way.len() + taken.len())
+                    .saturating_sub(self.in_flight.len() + taken.len())
                     .min(rest.revocations(now));
                 let revoking = self.due.take_from(lane, now, most, |key| room.has(key, of_one));
                 rest.revoked(revoking.len(), now);
@@ -214,12 +214,12 @@ impl Pending {
             taken.push(probe);
         } else if rest.again_at <= now {
             let most = if rest.is_over_entries() {
-                FAILED_AT_ONCE.saturating_sub(self.again_under_way.len())
+                FAILED_AT_ONCE.saturating_sub(self.retries_in_flight.len())
             } else {
                 1
             };
             let again: Vec<EntryKey> =
-                (0..most).map_while(|_| take_one(&mut self.again, now)).collect();
+                (0..most).map_while(|_| take_one(&mut self.retries, now)).collect();
             if let Some(first) = again.first().filter(|_| !rest.is_over_entries()) {
                 rest.probe = Some((first.account, now));
             }
@@ -233,19 +233,19 @@ impl Pending {
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {
-        match &self.rest {
+        match &self.backoff {
             None => self.next_due_at_work(),
             Some(rest) => self.next_due_at_rest(rest),
         }
     }
 
     fn next_due_at_work(&self) -> Option<Instant> {
-        let (under_way, again) = (self.under_way.len(), self.again_under_way.len());
+        let (under_way, again) = (self.in_flight.len(), self.retries_in_flight.len());
         let of_lane = |lane| {
             let (most, _) = most(lane);
             let firsts = self.next_with_room(&self.due, lane).filter(|_| under_way < most);
             let again = self
-                .next_with_room(&self.again, lane)
+                .next_with_room(&self.retries, lane)
                 .filter(|_| under_way < most && again < most_again(lane));
             firsts.into_iter().chain(again)
         };
@@ -261,7 +261,7 @@ impl Pending {
                 None
             };
             let due =
-                self.next_with_room(&self.due, lane).filter(|_| self.under_way.len() < most)?;
+                self.next_with_room(&self.due, lane).filter(|_| self.in_flight.len() < most)?;
             Some(next.map_or(due, |next| due.max(next)))
         };
         let revoking = [Priority::High, Priority::Revoking]
@@ -270,9 +270,9 @@ impl Pending {
             .filter_map(of_lane);
         let may_probe = rest.probe_due().map_or(rest.until, |due| due.max(rest.until));
         let probe = self.due.next_due().map(|due| due.max(may_probe));
-        let has_room = !rest.is_over_entries() || self.again_under_way.len() < FAILED_AT_ONCE;
+        let has_room = !rest.is_over_entries() || self.retries_in_flight.len() < FAILED_AT_ONCE;
         let again = self
-            .again
+            .retries
             .next_due()
             .filter(|_| has_room)
             .map(|due| due.max(may_probe).max(rest.again_at));
@@ -283,41 +283,41 @@ impl Pending {
     fn next_with_room(&self, queue: &WorkQueue<EntryKey>, lane: Priority) -> Option<Instant> {
         let (_, of_one) = most(lane);
         queue.next_due_of(lane, |organization| {
-            self.under_way_of.get(organization).is_none_or(|count| *count < of_one)
+            self.in_flight_of.get(organization).is_none_or(|count| *count < of_one)
         })
     }
 
     /// Notes that an entry isn't on its way any more. Returns whether it was to try how a resting
     /// directory does.
-    pub(super) fn arrived(&mut self, entry: &Entry) -> bool {
-        self.again_under_way.remove(&entry.account);
+    pub(super) fn on_arrival(&mut self, entry: &Entry) -> bool {
+        self.retries_in_flight.remove(&entry.account);
         let probe = self
-            .rest
+            .backoff
             .as_mut()
             .and_then(|rest| rest.probe.take_if(|(probe, _)| *probe == entry.account));
-        if self.under_way.remove(&entry.account)
-            && let Some(count) = self.under_way_of.get_mut(&entry.organization)
+        if self.in_flight.remove(&entry.account)
+            && let Some(count) = self.in_flight_of.get_mut(&entry.organization)
         {
             *count -= 1;
             if *count == 0 {
-                self.under_way_of.remove(&entry.organization);
+                self.in_flight_of.remove(&entry.organization);
             }
         }
         probe.is_some()
     }
 
     /// Notes that the directory works.
-    pub(super) fn works(&mut self, directory: &str) {
+    pub(super) fn on_success(&mut self, directory: &str) {
         (self.suspect, self.failed_in_a_row) = (None, 0);
-        if self.rest.take().is_some() {
-            self.note_end_of_rest();
-            tracing::info!(directory, waiting = self.wanted.len(), "the directory answers again");
+        if self.backoff.take().is_some() {
+            self.record_recovery();
+            tracing::info!(directory, waiting = self.wanted.len(), "directory available again");
         }
     }
 
     /// Takes in that an entry failed: whether that is the directory's own fault, so that it is left
     /// alone. Returns those whose status is to say so.
-    pub(super) fn judge_failure(
+    pub(super) fn on_failure(
         &mut self,
         directory: &str,
         (account, is_probe): (AccountId, bool),
@@ -333,8 +333,8 @@ impl Pending {
         if !is_whole && !is_failed {
             return vec![];
         }
-        let tells_of_those_that_failed_before = self.rest.is_none() && !is_whole && !is_first;
-        let is_more_than_its_own = match &self.rest {
+        let tells_of_those_that_failed_before = self.backoff.is_none() && !is_whole && !is_first;
+        let is_more_than_its_own = match &self.backoff {
             Some(rest) => (is_probe && is_first) || (is_whole && rest.is_over_entries()),
             None if is_whole => true,
             None if is_first => *self.suspect.get_or_insert(account) != account,
@@ -347,7 +347,7 @@ impl Pending {
             return vec![];
         }
         let concerned = self.back_off(directory, problem.clone(), now);
-        if let Some(rest) = self.rest.as_mut().filter(|_| tells_of_those_that_failed_before) {
+        if let Some(rest) = self.backoff.as_mut().filter(|_| tells_of_those_that_failed_before) {
             // It says nothing of those that never failed: the first of them tries at once.
             rest.until = now;
         }
@@ -357,7 +357,7 @@ impl Pending {
     /// Leaves the directory alone for a while, longer each time in a row. Returns those whose
     /// status is to say so.
     fn back_off(&mut self, directory: &str, why: DirectoryError, now: Instant) -> Vec<ObjectKey> {
-        let before = self.rest.take();
+        let before = self.backoff.take();
         let failures = before.as_ref().map_or(0, |rest| rest.failures + 1);
         let asked_for = match &why {
             DirectoryError::RateLimited { after, .. } => {
@@ -368,14 +368,14 @@ impl Pending {
         let rest = asked_for.unwrap_or_else(|| rest_after(failures)).min(LONGEST_REST);
         let waiting = self.wanted.len();
         if failures == 0 {
-            tracing::warn!(directory, waiting, error = %why, "a directory fails, and is left alone for a while");
+            tracing::warn!(directory, waiting, error = %why, "directory unavailable, backing off");
         }
         // Other words for the same aren't: they would cost everybody who waits a status write for
         // each probe.
         let kind = |why: &DirectoryError| std::mem::discriminant(&why.as_problem());
         let is_news = before.as_ref().is_none_or(|before| kind(&before.why) != kind(&why));
         let until = now + jittered(rest);
-        self.rest = Some(match before {
+        self.backoff = Some(match before {
             Some(before) => Backoff { until, failures, why, ..before },
             None => {
                 let revoked = (now, 0);

@@ -1,11 +1,11 @@
 //! What is brought when, and what the store is told before and after.
 
-mod doubts;
+mod open_requests;
 mod pace;
 
 use std::time::Duration;
 
-use super::doubts::MAX_REORDER_DELAY;
+use super::open_requests::MAX_REORDER_DELAY;
 use super::pace::{FOLLOWING_AT_ONCE, FOLLOWING_OF_ONE_AT_ONCE, LONGEST_REST};
 use super::*;
 use crate::domain::password::PasswordHash;
@@ -33,7 +33,7 @@ pub(super) fn entry(number: u128, revision: i64, permissions: &[&str]) -> Entry 
         role: None,
         group: "users".to_owned(),
         permissions: permissions.iter().map(|&permission| permission.to_owned()).collect(),
-        password: Some(LoginPassword::new(PasswordHash::stored("a hash".to_owned()))),
+        password: Some(LoginPassword::new(PasswordHash::from_stored("a hash".to_owned()))),
     };
     Entry {
         account: account(number),
@@ -65,7 +65,7 @@ impl Bench {
     fn want(&mut self, entry: &Entry) {
         let number = entry.account.0.as_u128();
         let confirmed = self.store.get(&entry.account).cloned().unwrap_or_default();
-        self.provisioning.want(&user(number), entry, &confirmed, None, self.now);
+        self.provisioning.enqueue(&user(number), entry, &confirmed, None, self.now);
     }
 
     /// Returns what the directory has yet to confirm of an account.
@@ -87,15 +87,15 @@ impl Bench {
 
     fn answer(&mut self, delivery: &ProvisioningTask, answer: Result<(), DirectoryError>) -> usize {
         let answer = answer.map(|()| Provisioned::default());
-        self.provisioning.take_answer(&delivery.directory, &delivery.entry, answer, self.now).len()
+        self.provisioning.on_answer(&delivery.directory, &delivery.entry, answer, self.now).len()
     }
 
     /// Writes what there is to tell into the store, as the commit of a confirmation does.
     fn tell(&mut self) {
-        for (_, account, plan) in self.provisioning.news(usize::MAX) {
+        for (_, account, plan) in self.provisioning.pending_acks(usize::MAX) {
             let Plan::Confirm(plan) = plan else { panic!("that isn't a confirmation") };
             self.store.entry(account).or_default().extend(plan.confirmed);
-            self.provisioning.told(account, self.now);
+            self.provisioning.acks_saved(account, self.now);
         }
     }
 
@@ -108,7 +108,7 @@ impl Bench {
     /// Has another operator take over at once, which knows what is in the store.
     fn succeed(&mut self) {
         self.crash();
-        self.provisioning = std::mem::take(&mut self.provisioning).begun(self.now);
+        self.provisioning = std::mem::take(&mut self.provisioning).after_predecessor(self.now);
     }
 
     /// Returns the revision that the store knows to be confirmed, 0 where none is.
@@ -176,7 +176,7 @@ async fn nothing_is_brought_before_the_store_knows_of_the_doubt_however_often_th
     bench.want(&entry(1, 1, &["d:read"]));
     assert_eq!(bench.taken().len(), 1, "the store has it in doubt still");
     bench.tell();
-    assert!(is_in_doubt(&bench.store[&account(1)][ONE]));
+    assert!(is_unverified(&bench.store[&account(1)][ONE]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,7 +190,7 @@ async fn an_answer_to_what_is_not_wanted_any_more_leaves_the_entry_in_doubt_and_
     bench.answer(&first[0], Ok(()));
     bench.tell();
     let known = bench.store[&account(1)][ONE].clone();
-    assert_eq!((known.revision, is_in_doubt(&known)), (Revision(1), true));
+    assert_eq!((known.revision, is_unverified(&known)), (Revision(1), true));
     let second = bench.take();
     assert_eq!(second[0].entry.person.as_ref().unwrap().permissions, ["b:read"]);
 }
@@ -216,7 +216,7 @@ async fn a_password_is_new_until_it_was_confirmed_and_not_because_something_else
     assert!(!is_new(&third[0]), "not after a crash either");
     let mut rotated = entry(1, 3, &["a:read"]);
     rotated.person.as_mut().unwrap().password.as_mut().unwrap().hash =
-        PasswordHash::stored("another".to_owned());
+        PasswordHash::from_stored("another".to_owned());
     bench.crash();
     bench.want(&rotated);
     assert!(is_new(&bench.take()[0]));
@@ -284,7 +284,7 @@ async fn a_directory_that_is_down_is_asked_by_one_entry_at_a_time_and_everybody_
         }
         bench.tell();
     }
-    assert_eq!(bench.provisioning.waiting().collect::<Vec<_>>(), [(ONE, 400), (TWO, 0)]);
+    assert_eq!(bench.provisioning.pending().collect::<Vec<_>>(), [(ONE, 400), (TWO, 0)]);
     assert!((25..=60).contains(&asked.len()), "{} tries in half an hour", asked.len());
     assert!(asked.windows(2).all(|pair| pair[1] - pair[0] <= Duration::from_secs(72)));
     bench.now += LONGEST_REST * 2;
@@ -293,7 +293,7 @@ async fn a_directory_that_is_down_is_asked_by_one_entry_at_a_time_and_everybody_
     bench.answer(&probe[0], Ok(()));
     bench.now += LONGEST_REST * 2;
     bench.bring_all();
-    assert_eq!(bench.provisioning.waiting().collect::<Vec<_>>(), [(ONE, 0), (TWO, 0)]);
+    assert_eq!(bench.provisioning.pending().collect::<Vec<_>>(), [(ONE, 0), (TWO, 0)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -363,7 +363,7 @@ async fn what_the_store_is_told_of_one_organization_does_not_wait_for_all_of_ano
         ..entry(number, 1, &[])
     };
     (1..=150).for_each(|number| bench.want(&of("noisy", number)));
-    bench.provisioning.want(
+    bench.provisioning.enqueue(
         &ObjectKey::new(crate::domain::object_key::Kind::User, "quiet", "edna"),
         &of("quiet", 151),
         &Confirmations::new(),
@@ -372,7 +372,7 @@ async fn what_the_store_is_told_of_one_organization_does_not_wait_for_all_of_ano
     );
     bench.take().iter().for_each(|delivery| _ = bench.answer(delivery, Ok(())));
     let told: Vec<String> =
-        bench.provisioning.news(10).into_iter().map(|(user, ..)| user.namespace).collect();
+        bench.provisioning.pending_acks(10).into_iter().map(|(user, ..)| user.namespace).collect();
     assert_eq!((told.len(), told.contains(&"quiet".to_owned())), (10, true));
 }
 
@@ -463,7 +463,7 @@ async fn what_may_still_arrive_after_a_confirmation_is_looked_for_once_more() {
         bench.now += MAX_REORDER_DELAY;
         bench.want(&last);
         assert_eq!(bench.taken(), []);
-        assert_eq!(bench.provisioning.waiting().collect::<Vec<_>>(), [(ONE, 0)]);
+        assert_eq!(bench.provisioning.pending().collect::<Vec<_>>(), [(ONE, 0)]);
     }
 }
 

@@ -69,12 +69,12 @@ pub(super) struct Transport {
     client: Client,
     base: Url,
     token: Token,
-    gate: Gate,
+    gate: RequestGate,
 }
 
 /// Where requests wait for their turn.
 #[derive(Debug)]
-struct Gate {
+struct RequestGate {
     making: Semaphore,
     ordinary: Semaphore,
     at_once: Semaphore,
@@ -99,7 +99,7 @@ struct Turn<'a> {
     _ever: Vec<SemaphorePermit<'a>>,
 }
 
-impl Gate {
+impl RequestGate {
     fn new() -> Self {
         Self {
             making: Semaphore::new(MAKING_AT_ONCE),
@@ -214,7 +214,7 @@ impl Transport {
         let client = builder.build().map_err(|why| {
             DirectoryError::Configuration(format!("TLS can't be set up: {}", innermost(&why)))
         })?;
-        Ok(Self { client, base, token, gate: Gate::new() })
+        Ok(Self { client, base, token, gate: RequestGate::new() })
     }
 
     /// Asks and waits for the answer.

@@ -108,7 +108,7 @@ pub(super) async fn close(
 
 /// Gives out who lived in a month, an organization after the other, so that only one is ever
 /// sorted.
-pub(super) async fn lives(
+pub(super) async fn lifetimes(
     connection: &mut Connection,
     period: &Period,
     namespace: Option<&str>,
@@ -152,7 +152,7 @@ async fn lives_of(
     while let Some(row) = found.try_next().await? {
         let life = Lifetime {
             organization: namespace.to_owned(),
-            login_name: LoginName::stored(row.get("login_name")?),
+            login_name: LoginName::from_stored(row.get("login_name")?),
             created: rows::time(&row, "created_at")?,
             deleted: rows::optional_time(&row, "deleted_at")?,
             lifecycle: rows::lifecycle(&row, "state")?,

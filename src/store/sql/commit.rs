@@ -14,7 +14,7 @@ mod writes;
 
 use std::collections::BTreeSet;
 
-pub(super) use self::journal::{change_directories, use_directories};
+pub(super) use self::journal::{change_directories, set_directories};
 use super::connection::{Connection, Purpose};
 use super::locks::Patience;
 use super::operators::{self, HeldClaim};

@@ -57,7 +57,7 @@ impl SqlStore {
         let departures = statement(rows::select_departures!(
             "WHERE t.completed_at IS NULL AND t.superseded_at IS NULL ORDER BY l.namespace, l.account_id"
         ));
-        let departures = rows::departures(departures, &mut view).await?;
+        let departures = rows::deleted_accounts(departures, &mut view).await?;
         let directories = rows::directories(&mut view).await?;
         view.commit().await?;
         Ok(Examination { accounts, unreadable, departures, directories, damage })

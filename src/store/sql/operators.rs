@@ -78,7 +78,7 @@ pub(super) async fn claim(
     if let Some(directories) = new_directories {
         commit::change_directories(connection, directories, now).await?;
     }
-    write_down(connection, claim, &holding, now).await?;
+    insert_operator(connection, claim, &holding, now).await?;
     Ok((
         holding,
         ClaimGrant {
@@ -91,7 +91,7 @@ pub(super) async fn claim(
     ))
 }
 
-async fn write_down(
+async fn insert_operator(
     connection: &mut Connection,
     claim: &Claim,
     holding: &HeldClaim,

@@ -81,7 +81,7 @@ fn account(row: &SqlRow) -> Result<Account, StoreError> {
             uid: row.get("owner_uid")?,
             generation: row.get("owner_generation")?,
         },
-        login_name: LoginName::stored(row.get("login_name")?),
+        login_name: LoginName::from_stored(row.get("login_name")?),
         content: content(row)?,
         created: time(row, "created_at")?,
         cloned: optional_time(row, "cloned_at")?,
@@ -92,8 +92,9 @@ fn account(row: &SqlRow) -> Result<Account, StoreError> {
 }
 
 fn credential(row: &SqlRow) -> Result<Option<Credential>, StoreError> {
-    let hash =
-        |column| Ok::<_, StoreError>(row.get::<Option<String>>(column)?.map(PasswordHash::stored));
+    let hash = |column| {
+        Ok::<_, StoreError>(row.get::<Option<String>>(column)?.map(PasswordHash::from_stored))
+    };
     let Some(login) = hash("password_hash")? else { return Ok(None) };
     let from_secret = match (hash("secret_hash")?, row.get("secret_version")?) {
         (Some(hash), Some(version)) => Some(SecretPassword { hash, version }),
@@ -109,7 +110,7 @@ fn confirmed(row: &SqlRow) -> Result<Confirmations, StoreError> {
         // A handle may have spaces.
         let (fingerprint, handle) = rest.split_once(' ')?;
         let fingerprint =
-            Some(fingerprint).filter(|text| !text.is_empty()).map(EntryDigest::stored);
+            Some(fingerprint).filter(|text| !text.is_empty()).map(EntryDigest::from_stored);
         let handle =
             Some(handle).filter(|text| !text.is_empty()).map(|text| EntryHandle(text.to_owned()));
         Some(DirectoryAck { revision: Revision(revision.parse().ok()?), fingerprint, handle })
@@ -139,7 +140,7 @@ macro_rules! select_departures {
 pub(super) use select_departures;
 
 /// Returns the departures that a statement made with [`select_departures!`] selects.
-pub(super) async fn departures(
+pub(super) async fn deleted_accounts(
     query: Statement,
     connection: &mut Connection,
 ) -> Result<Vec<DeletedAccount>, StoreError> {
@@ -155,7 +156,7 @@ fn departure(row: &SqlRow) -> Result<DeletedAccount, StoreError> {
             uid: row.get::<Option<_>>("owner_uid")?.unwrap_or_default(),
             generation: row.get("owner_generation")?,
         },
-        login_name: LoginName::stored(row.get("login_name")?),
+        login_name: LoginName::from_stored(row.get("login_name")?),
         cases_unassigned: row.get("cases_unassigned")?,
         transaction: transaction(row)?,
         confirmed: confirmed(row)?,
@@ -164,7 +165,7 @@ fn departure(row: &SqlRow) -> Result<DeletedAccount, StoreError> {
 
 fn content(row: &SqlRow) -> Result<AccountSpec, StoreError> {
     Ok(AccountSpec {
-        email: Email::stored(row.get("email")?),
+        email: Email::from_stored(row.get("email")?),
         lifecycle: lifecycle(row, "state")?,
         group: row.get("group_name")?,
         grants: permissions(row, "grants")?,
@@ -373,7 +374,7 @@ impl OrganizationCache {
             ")"
         ));
         for row in domains.bind(&namespaces).fetch_all(connection).await? {
-            let domain = Domain::stored(row.get("domain")?);
+            let domain = Domain::from_stored(row.get("domain")?);
             let listing = Listing { domain, include_subdomains: row.get("include_subdomains")? };
             known.put_listing(row.get("namespace")?, row.get("name")?, listing);
         }

@@ -175,7 +175,7 @@ async fn edits(store: &SqlStore) -> Vec<Plan> {
     let copy = AccountChange::Create {
         id: None,
         transaction: TransactionId::of_create("copy"),
-        login_name: LoginName::stored("copy.acme".to_owned()),
+        login_name: LoginName::from_stored("copy.acme".to_owned()),
         content: AccountSpec { email: root.content.email.placeholder(1), ..edited.content.clone() },
         password: None,
     };

@@ -68,7 +68,7 @@ pub(super) fn gone(entry: &Entry) -> Entry {
 
 /// Gives somebody a password, hashed as the product does.
 pub(super) fn set_password(person: &mut DirectoryUser, password: &str) {
-    let login_name = LoginName::stored(person.login_name.clone());
+    let login_name = LoginName::from_stored(person.login_name.clone());
     let email = Email::parse(&person.email).unwrap();
     let password =
         Password::parse(password.as_bytes(), &Names { login_name: &login_name, email: &email })

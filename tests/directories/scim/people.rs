@@ -65,7 +65,7 @@ impl PersonExt for DirectoryUser {
         let text = text.map(|text| Arc::new(PasswordCandidate::new(text.as_bytes()).unwrap()));
         self.password = Some(LoginPassword {
             text,
-            ..LoginPassword::new(PasswordHash::stored("hash".to_owned()))
+            ..LoginPassword::new(PasswordHash::from_stored("hash".to_owned()))
         });
         self
     }
@@ -73,7 +73,7 @@ impl PersonExt for DirectoryUser {
     fn with_password_known(mut self) -> Self {
         self.password = Some(LoginPassword {
             is_new: false,
-            ..LoginPassword::new(PasswordHash::stored("hash".to_owned()))
+            ..LoginPassword::new(PasswordHash::from_stored("hash".to_owned()))
         });
         self
     }

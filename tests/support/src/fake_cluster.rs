@@ -431,7 +431,7 @@ impl<S: Store + Clone> Cluster<S> {
 
     /// Answers what is asked about passwords.
     pub fn judge_passwords(&mut self) {
-        for (key, question) in self.reconciler.questions() {
+        for (key, question) in self.reconciler.password_checks() {
             let secret = self.secrets.get(&question.reference.name).cloned();
             let verdict = secret.map_or(CheckResult::Missing, |secret| {
                 passwords::verdict(&self.hashing, secret, &question)
@@ -447,7 +447,9 @@ impl<S: Store + Clone> Cluster<S> {
         if self.directory.as_ref().is_some_and(|directory| directory.days == Day::Played) {
             return;
         }
-        for ProvisioningTask { directory: name, entry, .. } in self.reconciler.deliveries().await {
+        for ProvisioningTask { directory: name, entry, .. } in
+            self.reconciler.provisioning_tasks().await
+        {
             let Some(directory) = &mut self.directory else { panic!("there is no directory") };
             let answer = match directory.days {
                 Day::Silent | Day::Played => continue,
@@ -634,7 +636,7 @@ impl<S: Store + Clone> Cluster<S> {
     pub async fn work(&mut self) -> bool {
         self.relist();
         let quiet_until = Instant::now() + Duration::from_secs(30);
-        let due = [self.reconciler.errands_due(), self.reconciler.round_due()]
+        let due = [self.reconciler.next_work_due(), self.reconciler.round_due()]
             .into_iter()
             .flatten()
             .min();

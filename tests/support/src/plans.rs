@@ -195,7 +195,7 @@ pub fn create_copy(name: &str, of: &str) -> Plan {
         acme(),
         name,
         AccountSpec {
-            email: Email::stored(of.to_owned()).placeholder(1),
+            email: Email::from_stored(of.to_owned()).placeholder(1),
             ..content("x@acme.example")
         },
     )
@@ -356,7 +356,7 @@ pub fn password_by_member(account: &Account, password: &str) -> Plan {
 
 /// Something that stands for the hash of a password.
 pub fn hash(password: &str) -> PasswordHash {
-    PasswordHash::stored(format!("$argon2id$of {password}"))
+    PasswordHash::from_stored(format!("$argon2id$of {password}"))
 }
 
 /// A password as version `1` of a Secret has it.

@@ -49,7 +49,7 @@ impl Bench {
         delivery: &ProvisioningTask,
         answer: Result<Provisioned, DirectoryError>,
     ) -> Vec<ObjectKey> {
-        self.provisioning.take_answer(ONE, &delivery.entry, answer, self.now)
+        self.provisioning.on_answer(ONE, &delivery.entry, answer, self.now)
     }
 
     /// Goes on until a time, and answers that nothing was to be done. Returns the accounts that
@@ -131,7 +131,9 @@ async fn every_entry_is_compared_once_in_a_period_and_spread_over_it_and_nothing
             let compared = compared.len() + if periods == 1 { half } else { 0 };
             assert_eq!(compared, usize::try_from(many).unwrap(), "in period {periods}");
         }
-        assert!(!bench.provisioning.has_news() && bench.provisioning.take_drift().is_empty());
+        assert!(
+            !bench.provisioning.has_unsaved_acks() && bench.provisioning.take_drift().is_empty()
+        );
     }
 }
 
@@ -151,7 +153,7 @@ async fn few_are_compared_at_once_and_the_next_are_read_when_they_are_through() 
 async fn nothing_is_compared_while_the_directory_has_much_to_take_or_rests() {
     let mut bench = Bench::new(1);
     for number in 100..200 {
-        bench.provisioning.want(
+        bench.provisioning.enqueue(
             &user(number),
             &entry(number, 1, &[]),
             &Confirmations::new(),
@@ -177,7 +179,7 @@ async fn a_newer_entry_replaces_a_comparison_and_waits_for_one_that_is_under_way
     let mut bench = Bench::new(1);
     bench.read();
     let confirmed = bench.accounts[0].confirmed.clone();
-    bench.provisioning.want(&user(0), &entry(0, 2, &[]), &confirmed, None, bench.now);
+    bench.provisioning.enqueue(&user(0), &entry(0, 2, &[]), &confirmed, None, bench.now);
     let taken = bench.take();
     assert!(taken.len() == 1 && !taken[0].entry.compares, "the older one isn't brought any more");
     bench.answer(&taken[0], Ok(as_known()));
@@ -185,7 +187,7 @@ async fn a_newer_entry_replaces_a_comparison_and_waits_for_one_that_is_under_way
 
     let mut bench = Bench::new(1);
     let compared = bench.take_one();
-    bench.provisioning.want(&user(0), &entry(0, 2, &[]), &confirmed, None, bench.now);
+    bench.provisioning.enqueue(&user(0), &entry(0, 2, &[]), &confirmed, None, bench.now);
     assert_eq!(bench.take().len(), 0, "there is never more than one of an account on its way");
     bench.answer(&compared, Ok(as_known()));
     assert_eq!(bench.take()[0].entry.revision.0, 2);
@@ -215,11 +217,11 @@ async fn what_somebody_changed_is_said_once_and_put_back_once_the_store_has_it_i
     };
     assert_eq!(bench.provisioning.take_drift(), [drift]);
     assert!(bench.provisioning.take_drift().is_empty());
-    let news = bench.provisioning.news(usize::MAX);
+    let news = bench.provisioning.pending_acks(usize::MAX);
     let [(_, _, crate::plan::Plan::Confirm(plan))] = &news[..] else { panic!("{news:?}") };
     let doubt = plan.confirmed.clone();
-    assert!(is_in_doubt(&doubt[ONE]));
-    bench.provisioning.want(
+    assert!(is_unverified(&doubt[ONE]));
+    bench.provisioning.enqueue(
         &user(0),
         &entry(0, 1, &["a:read"]),
         &bench.accounts[0].confirmed.clone(),
@@ -227,7 +229,7 @@ async fn what_somebody_changed_is_said_once_and_put_back_once_the_store_has_it_i
         bench.now,
     );
     assert_eq!(bench.take().len(), 0, "nobody else would know that something may arrive");
-    bench.provisioning.told(account(0), bench.now);
+    bench.provisioning.acks_saved(account(0), bench.now);
     let brought = bench.take().remove(0).entry;
     assert!(!brought.compares && brought.was_confirmed);
 }
@@ -240,7 +242,7 @@ async fn the_store_is_told_of_a_key_that_it_did_not_have() {
     known.fingerprint.as_mut().unwrap().rights = None;
     let compared = bench.take_one();
     bench.answer(&compared, Ok(as_known()));
-    let news = bench.provisioning.news(usize::MAX);
+    let news = bench.provisioning.pending_acks(usize::MAX);
     let [(_, _, crate::plan::Plan::Confirm(plan))] = &news[..] else { panic!("{news:?}") };
     assert_eq!(plan.confirmed[ONE], known_of(&entry(0, 1, &["a:read"])));
     assert!(bench.provisioning.take_drift().is_empty());
@@ -255,13 +257,13 @@ async fn what_can_not_be_put_back_is_in_doubt_and_brought_as_any_other() {
         let compared = bench.take_one();
         assert_eq!(bench.answer(&compared, Err(problem)), [user(0)]);
         assert_eq!(!bench.provisioning.take_drift().is_empty(), is_drift);
-        let news = bench.provisioning.news(usize::MAX);
+        let news = bench.provisioning.pending_acks(usize::MAX);
         let [(_, _, crate::plan::Plan::Confirm(plan))] = &news[..] else { panic!("{news:?}") };
         let doubt = &plan.confirmed[ONE];
-        assert!(is_in_doubt(doubt) && doubt.handle.is_some());
+        assert!(is_unverified(doubt) && doubt.handle.is_some());
         assert!(doubt.fingerprint.as_ref().is_some_and(|known| known.password.is_some()));
-        bench.provisioning.told(account(0), bench.now);
-        bench.provisioning.want(
+        bench.provisioning.acks_saved(account(0), bench.now);
+        bench.provisioning.enqueue(
             &user(0),
             &entry(0, 1, &["a:read"]),
             &plan.confirmed.clone(),
@@ -283,7 +285,7 @@ async fn a_directory_that_is_away_is_compared_later_and_holds_up_nothing_that_is
         []
     );
     assert_eq!(bench.take().len(), 0);
-    bench.provisioning.want(&user(7), &entry(7, 1, &[]), &Confirmations::new(), None, bench.now);
+    bench.provisioning.enqueue(&user(7), &entry(7, 1, &[]), &Confirmations::new(), None, bench.now);
     let taken = bench.take();
     assert!(taken.len() == 1 && !taken[0].entry.compares, "the directory doesn't rest for it");
     bench.answer(&taken[0], Ok(as_known()));

@@ -64,28 +64,34 @@ impl Bench {
 
     fn want(&mut self, entry: &Entry) {
         let confirmed = self.store.get(&entry.account).cloned().unwrap_or_default();
-        self.provisioning.want(&user(entry.account.0.as_u128()), entry, &confirmed, None, self.now);
+        self.provisioning.enqueue(
+            &user(entry.account.0.as_u128()),
+            entry,
+            &confirmed,
+            None,
+            self.now,
+        );
     }
 
     fn answer_all(&mut self, answer: &Result<(), DirectoryError>) {
         for delivery in self.provisioning.take(self.now) {
             let answer = answer.clone().map(|()| Provisioned::default());
-            self.provisioning.take_answer(ONE, &delivery.entry, answer, self.now);
+            self.provisioning.on_answer(ONE, &delivery.entry, answer, self.now);
         }
     }
 
     fn save(&mut self) {
-        for (_, account, plan) in self.provisioning.news(usize::MAX) {
+        for (_, account, plan) in self.provisioning.pending_acks(usize::MAX) {
             let crate::plan::Plan::Confirm(plan) = plan else {
                 panic!("that isn't a confirmation")
             };
             self.store.entry(account).or_default().extend(plan.confirmed);
-            self.provisioning.told(account, self.now);
+            self.provisioning.acks_saved(account, self.now);
         }
     }
 
-    fn take(&mut self) -> Noted {
-        self.provisioning.take_noted(self.now)
+    fn take(&mut self) -> PendingReports {
+        self.provisioning.take_reports(self.now)
     }
 
     fn missing(&mut self, number: u128) -> Option<Missing> {
@@ -93,8 +99,8 @@ impl Bench {
         states.remove(ONE).and_then(|state| state.missing)
     }
 
-    fn members(&self) -> OfMembers {
-        self.provisioning.told_of_members("acme", "drivers", self.now).unwrap()
+    fn members(&self) -> MissingOfMembers {
+        self.provisioning.missing_of_members("acme", "drivers", self.now).unwrap()
     }
 }
 
@@ -117,7 +123,7 @@ async fn what_is_confirmed_at_once_is_told_to_nobody_and_what_lasts_is_told_once
     assert_eq!((noted.users, noted.groups.len()), ([user(1)].into(), 1));
     assert!(bench.missing(1).unwrap().is_lasting && bench.take().users.is_empty());
     assert_eq!(bench.members().members, 1);
-    bench.provisioning.take_answer(ONE, &sent[0].entry, Ok(Provisioned::default()), bench.now);
+    bench.provisioning.on_answer(ONE, &sent[0].entry, Ok(Provisioned::default()), bench.now);
     let noted = bench.take();
     assert_eq!(
         (noted.users, noted.groups.len(), bench.members().members),
@@ -187,13 +193,13 @@ async fn a_refusal_is_said_once_for_its_reason_until_nobody_is_refused_for_it() 
             Some(first) => {
                 assert_eq!((round, first.kind, first.directory.as_str()), (2, "refused", ONE));
                 assert!(first.words.contains("no telephone numbers here"));
-                bench.provisioning.note_said(ONE, "refused");
+                bench.provisioning.mark_event_sent(ONE, "refused");
             }
             None => assert_eq!(round, 3),
         }
         assert_eq!(bench.provisioning.refused().collect::<Vec<_>>(), [(ONE, 13)]);
     }
-    let OfMembers { members, worst, revokes, .. } = bench.members();
+    let MissingOfMembers { members, worst, revokes, .. } = bench.members();
     assert_eq!((members, revokes), (13, false));
     assert!(matches!(worst, Some(Worst { problem: Some(DirectoryProblem::Refused(_)), .. })));
     bench.now += LASTING_AFTER_WANTED;
@@ -220,7 +226,7 @@ async fn while_a_directory_is_down_those_are_told_at_once_who_failed_or_lose_som
     bench.want(&entry(3, 2, "1", &["a:read"]));
     let told = |bench: &mut Bench, number| {
         let states = bench.provisioning.states(Some(account(number)), false, bench.now);
-        is_told(&states[ONE])
+        is_reported(&states[ONE])
     };
     assert_eq!([1, 2, 3, 4].map(|number| told(&mut bench, number)), [true, false, true, false]);
     assert_eq!((bench.members().members, bench.members().revokes), (2, true));
@@ -231,7 +237,7 @@ async fn while_a_directory_is_down_those_are_told_at_once_who_failed_or_lose_som
         bench.now += LASTING_AFTER_WANTED;
     }
     assert_eq!(bench.take().users, [user(1), user(2), user(3)].into());
-    assert_eq!(bench.members(), OfMembers::default());
+    assert_eq!(bench.members(), MissingOfMembers::default());
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,7 +247,7 @@ async fn a_revocation_behind_an_older_request_lasts_from_when_it_was_wanted() {
     let older = bench.provisioning.take(bench.now);
     bench.want(&entry(1, 3, "2", &["a:read"]));
     bench.now += LASTING_AFTER_SENT / 2;
-    bench.provisioning.take_answer(ONE, &older[0].entry, Ok(Provisioned::default()), bench.now);
+    bench.provisioning.on_answer(ONE, &older[0].entry, Ok(Provisioned::default()), bench.now);
     let missing = bench.missing(1).unwrap();
     assert_eq!(missing.lasted, signed(LASTING_AFTER_SENT / 2), "not since the older was confirmed");
     assert!(!missing.is_lasting);

@@ -48,7 +48,8 @@ impl Writer<'_> {
             }
             AccountChange::Update { account, from, transaction, content, password, adopts } => {
                 let current = self.at(namespace, *account, *from).await?;
-                let transaction = transaction.map(|begins| self.begun(begins, next(*from)));
+                let transaction =
+                    transaction.map(|begins| self.next_transaction(begins, next(*from)));
                 check_may_begin(&current, transaction.as_ref())?;
                 let mut changed = self.occasion.updated(&current, owner, content, transaction);
                 changed.credential =
@@ -57,7 +58,8 @@ impl Writer<'_> {
             }
             AccountChange::Delete { account, from, transaction } => {
                 let gone = self.at(namespace, *account, *from).await?;
-                let transaction = self.begun((*transaction, TransactionKind::Delete), next(*from));
+                let transaction =
+                    self.next_transaction((*transaction, TransactionKind::Delete), next(*from));
                 self.delete(plan, &gone, transaction).await
             }
             AccountChange::Release { account, from } => {
@@ -296,7 +298,7 @@ impl Writer<'_> {
             .bind(format!("{alike}:"))
             .fetch_firsts(self.connection)
             .await?;
-        let taken: Vec<Email> = taken.into_iter().map(Email::stored).collect();
+        let taken: Vec<Email> = taken.into_iter().map(Email::from_stored).collect();
         Ok(AccountSpec { email: lowest_free_copy(&content.email, taken.iter()), ..content.clone() })
     }
 
@@ -309,7 +311,7 @@ impl Writer<'_> {
         let current = self.account(*account).await?.filter(there).ok_or(Refusal::Stale)?;
         let group = self.known.group(namespace, &current.content.group).unwrap_or_default();
         let next = changed_by_member(&current, &group, plan, |begins, revision| {
-            self.begun(begins, revision)
+            self.next_transaction(begins, revision)
         })?;
         if next.content.email != current.content.email {
             self.known.check_domain(namespace, &next.content.email)?;

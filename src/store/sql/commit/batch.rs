@@ -202,8 +202,9 @@ impl Batch {
             }
             AccountChange::Update { account, from, transaction, content, password, adopts: _ } => {
                 let current = self.at(&plan.organization.namespace, *account, *from)?;
-                let transaction = transaction
-                    .map(|begins| occasion.begun(begins, next(*from), known.directories()));
+                let transaction = transaction.map(|begins| {
+                    occasion.next_transaction(begins, next(*from), known.directories())
+                });
                 check_may_begin(&current, transaction.as_ref())?;
                 let mut changed = occasion.updated(&current, &plan.owner, content, transaction);
                 changed.credential =

@@ -26,7 +26,7 @@ const REOPEN: &str = concat!(
 
 /// Makes these the directories that transactions wait for, and completes those that waited only for
 /// others.
-pub(in crate::store::sql) async fn use_directories(
+pub(in crate::store::sql) async fn set_directories(
     connection: &mut Connection,
     holding: Option<&HeldClaim>,
     directories: &BTreeSet<String>,
@@ -83,12 +83,12 @@ pub(super) struct JournalEntry {
 }
 
 impl Writer<'_> {
-    pub(super) fn begun(
+    pub(super) fn next_transaction(
         &self,
         begins: (TransactionId, TransactionKind),
         revision: Revision,
     ) -> Transaction {
-        self.occasion.begun(begins, revision, self.known.directories())
+        self.occasion.next_transaction(begins, revision, self.known.directories())
     }
 
     /// Answers a transaction that is in the journal as it was answered first.
@@ -180,7 +180,7 @@ impl Writer<'_> {
     ) -> Result<Option<DeletedAccount>, CommitError> {
         let query = statement(rows::select_departures!("WHERE l.account_id = $1"))
             .bind(account.to_string());
-        Ok(rows::departures(query, self.connection).await?.pop())
+        Ok(rows::deleted_accounts(query, self.connection).await?.pop())
     }
 
     pub(super) async fn note_cases(

@@ -254,7 +254,7 @@ impl Team {
 fn check_gave_way(replica: &mut Replica) {
     let code = replica.exit_code();
     assert!(
-        code == Some(1) && replica.says("may not work any more"),
+        code == Some(1) && replica.says("lost leadership, exiting"),
         "it ended with {code:?}:\n{}",
         replica.log()
     );

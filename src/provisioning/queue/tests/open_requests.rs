@@ -1,7 +1,7 @@
 //! What may still arrive after a crash or without an answer, and what the store is told until then.
 
 use super::*;
-use crate::provisioning::queue::doubts::LATEST_NOTICE;
+use crate::provisioning::queue::open_requests::LATEST_NOTICE;
 
 /// How long an operator doubts what another one sent.
 const OF_OTHERS: Duration = MAX_REORDER_DELAY.saturating_add(LATEST_NOTICE);
@@ -25,7 +25,7 @@ fn bring_one(bench: &mut Bench) -> Entry {
 
 fn is_settled(bench: &Bench, number: u128, revision: i64) -> bool {
     let known = &bench.store[&account(number)][ONE];
-    known.revision == Revision(revision) && !is_in_doubt(known)
+    known.revision == Revision(revision) && !is_unverified(known)
 }
 
 /// Alice is disabled, and about to be enabled when the operator is killed.
@@ -47,14 +47,14 @@ async fn an_enabling_request_of_a_killed_operator_that_comes_after_its_successor
     bench.want(&disabled(1, 3));
     bring_one(&mut bench);
     assert_eq!(bench.stored(1), 1, "the Disable isn't complete while somebody may be let in again");
-    assert_eq!(bench.provisioning.doubted_until(ONE, account(1)), Some(begun + OF_OTHERS));
+    assert_eq!(bench.provisioning.unverified_until(ONE, account(1)), Some(begun + OF_OTHERS));
     bench.want(&disabled(1, 3));
     assert_eq!(bench.taken(), [], "what waits isn't brought again and again");
     bench.now = bench.provisioning.next_due().unwrap();
     assert_eq!(bench.now, begun + OF_OTHERS);
     assert!(!bring_one(&mut bench).person.unwrap().active);
     assert!(is_settled(&bench, 1, 3));
-    assert_eq!(bench.provisioning.doubted_until(ONE, account(1)), None);
+    assert_eq!(bench.provisioning.unverified_until(ONE, account(1)), None);
     assert_eq!(bench.provisioning.next_due(), None);
 }
 
@@ -102,7 +102,7 @@ async fn disabling_whom_nobody_else_can_have_enabled_is_complete_at_once_also_af
     bench.succeed();
     bench.want(&disabled(1, 2));
     bring_one(&mut bench);
-    assert_eq!((bench.stored(1), bench.provisioning.doubted_until(ONE, account(1))), (2, None));
+    assert_eq!((bench.stored(1), bench.provisioning.unverified_until(ONE, account(1))), (2, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,7 +122,7 @@ async fn the_creation_of_a_removed_account_that_comes_late_is_found_and_the_remo
     // Also where the store lost the account, and nobody waits.
     let mut bench = Bench::new(&[ONE]);
     bench.succeed();
-    bench.provisioning.drop_entry(&user(1), account(1), bench.now);
+    bench.provisioning.deprovision(&user(1), account(1), bench.now);
     bring_one(&mut bench);
     bench.now += OF_OTHERS;
     bring_one(&mut bench);
@@ -137,7 +137,7 @@ async fn nothing_is_looked_at_twice_that_was_settled_or_that_this_operator_creat
     bench.succeed();
     bench.want(&entry(1, 1, &[]));
     assert_eq!((bench.taken(), bench.provisioning.next_due()), (vec![], None));
-    bench.provisioning.created(account(2), bench.now);
+    bench.provisioning.record_created(account(2), bench.now);
     bench.want(&entry(2, 1, &[]));
     bring_one(&mut bench);
     // What was settled when it began is its own, however often it changes since.
@@ -197,7 +197,7 @@ async fn the_rights_of_an_entry_in_doubt_are_known_as_long_as_all_that_may_arriv
         bench.want(&changed);
         bench.tell();
         assert_eq!(
-            (rights(&bench), is_in_doubt(&bench.store[&account(1)][ONE])),
+            (rights(&bench), is_unverified(&bench.store[&account(1)][ONE])),
             (known.clone(), true)
         );
         let lost = bench.take().remove(0);
@@ -216,7 +216,7 @@ async fn the_key_of_an_entry_outlives_every_doubt() {
     bench.want(&disabled(1, 3));
     let delivery = bench.take().remove(0);
     let provisioned = Provisioned { handle: key("7"), ..Provisioned::default() };
-    bench.provisioning.take_answer(ONE, &delivery.entry, Ok(provisioned), bench.now);
+    bench.provisioning.on_answer(ONE, &delivery.entry, Ok(provisioned), bench.now);
     bench.tell();
     assert_eq!((bench.stored(1), &bench.store[&account(1)][ONE].handle), (1, &key("7")));
     bench.succeed();
@@ -247,12 +247,18 @@ async fn a_request_without_an_answer_is_not_forgotten_because_the_store_has_the_
     bench.bring_all();
     // What is compared or put back has no answer, and the same entry is asked for again meanwhile.
     let now = bench.now;
-    bench.provisioning.directories.get_mut(ONE).unwrap().doubts.leave_open(&entry(1, 1, &[]), now);
+    bench
+        .provisioning
+        .directories
+        .get_mut(ONE)
+        .unwrap()
+        .open_requests
+        .record_unanswered(&entry(1, 1, &[]), now);
     bench.want(&entry(1, 1, &[]));
     bench.want(&disabled(1, 2));
     bring_one(&mut bench);
     assert_eq!(
-        (bench.stored(1), bench.provisioning.doubted_until(ONE, account(1))),
+        (bench.stored(1), bench.provisioning.unverified_until(ONE, account(1))),
         (1, Some(now + MAX_REORDER_DELAY))
     );
     bench.now += MAX_REORDER_DELAY;
@@ -273,7 +279,7 @@ async fn who_loses_rights_is_told_of_as_long_as_a_late_request_may_give_them_bac
     bench.want(&entry(1, 3, &["a:read"]));
     bring_one(&mut bench);
     assert_eq!(
-        (bench.stored(1), bench.provisioning.doubted_until(ONE, account(1))),
+        (bench.stored(1), bench.provisioning.unverified_until(ONE, account(1))),
         (3, Some(until))
     );
     let missing = bench.missing(1).clone().unwrap();
@@ -304,7 +310,7 @@ async fn what_was_done_again_and_may_still_be_done_before_is_in_doubt() {
     bench.want(&entry(1, 1, &["a:read"]));
     let delivery = bench.take().remove(0);
     let again = Provisioned { may_be_late: true, ..Provisioned::default() };
-    bench.provisioning.take_answer(ONE, &delivery.entry, Ok(again), bench.now);
+    bench.provisioning.on_answer(ONE, &delivery.entry, Ok(again), bench.now);
     bench.tell();
     assert!(!is_settled(&bench, 1, 1));
     bench.now += MAX_REORDER_DELAY;

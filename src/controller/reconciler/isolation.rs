@@ -16,13 +16,13 @@ use crate::store::Store;
 
 /// How often in a row something has to be held up before somebody is called: most locks are gone at
 /// the second look.
-const FOR_SURE: u32 = 2;
+const REPORT_AFTER: u32 = 2;
 
 /// The objects whose change waits, and how often each was held up.
 #[derive(Debug, Default)]
-pub(super) struct PutAside(HashMap<ObjectKey, u32>);
+pub(super) struct Isolated(HashMap<ObjectKey, u32>);
 
-impl PutAside {
+impl Isolated {
     pub(super) fn has(&self, key: &ObjectKey) -> bool {
         self.0.contains_key(key)
     }
@@ -46,28 +46,22 @@ impl PutAside {
 
     /// Returns how many are held up for sure.
     pub(super) fn held_up(&self) -> usize {
-        self.0.values().filter(|times| **times >= FOR_SURE).count()
+        self.0.values().filter(|times| **times >= REPORT_AFTER).count()
     }
 }
 
 impl<S: Store> Reconciler<S> {
     /// Lets an object wait whose change the store doesn't take now, and says so.
     pub(super) fn isolate(&mut self, key: ObjectKey, snapshot: &Snapshot, trouble: StoreTrouble) {
-        let times = self.put_aside.add(&key);
-        if times == FOR_SURE {
+        let times = self.isolated.add(&key);
+        if times == REPORT_AFTER {
             let uid = self.cache.about(&key).map(|(meta, ..)| meta.uid.clone()).unwrap_or_default();
             let (kind, namespace, why) = (<&str>::from(key.kind), &key.namespace, said(trouble));
-            tracing::warn!(
-                kind,
-                namespace,
-                uid,
-                why,
-                "a change is held up in the store, trying again less and less often"
-            );
+            tracing::warn!(kind, namespace, uid, why, "change waits for the store, backing off");
             if key.kind != Kind::Organization {
                 let note = format!("{why}: the condition Ready in the status says what to do");
                 let said = EventNote { reason: "StoreUnavailable".to_owned(), note, warning: true };
-                self.others.push(Write::Event { key: key.clone(), uid, said });
+                self.other_writes.push(Write::Event { key: key.clone(), uid, said });
             }
         }
         let user = match snapshot {
@@ -75,24 +69,24 @@ impl<S: Store> Reconciler<S> {
             Snapshot::Group(_) | Snapshot::Domain(_) => None,
         };
         // Also where the spec was looked at already, and the change follows from something else.
-        self.tell_that_it_waits(&key, user, trouble, times >= FOR_SURE);
+        self.report_waiting(&key, user, trouble, times >= REPORT_AFTER);
         self.queue.retry(key, Instant::now());
     }
 
     /// Takes in that the store took the change of an object, or that there is none any more; who
     /// waits beside it may do so for the same lock.
-    pub(super) fn take_up_again(&mut self, key: &ObjectKey) {
-        let times = self.put_aside.remove(key);
-        if times >= FOR_SURE {
+    pub(super) fn end_isolation(&mut self, key: &ObjectKey) {
+        let times = self.isolated.remove(key);
+        if times >= REPORT_AFTER {
             tracing::info!(
                 kind = <&str>::from(key.kind),
                 namespace = key.namespace,
                 times,
-                "a change is held up no more"
+                "change was committed after waiting for the store"
             );
         }
         if times > 0 {
-            self.enqueue(self.put_aside.in_namespace(&key.namespace));
+            self.enqueue(self.isolated.in_namespace(&key.namespace));
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::is_in_doubt;
+use super::is_unverified;
 use crate::domain::account::{AccountId, DirectoryAck, Revision};
 use crate::provisioning::{DirectoryUser, Entry};
 
@@ -25,7 +25,7 @@ pub(super) const LATEST_NOTICE: Duration = Duration::from_secs(5);
 
 /// When an operator began to work: what was brought before may be on its way still.
 #[derive(Debug)]
-pub(super) struct Beginning {
+pub(super) struct PredecessorWindow {
     at: Instant,
     /// The accounts that it created itself since: nobody brought them before.
     created: HashSet<AccountId>,
@@ -33,7 +33,7 @@ pub(super) struct Beginning {
 
 /// What may still arrive at one directory.
 #[derive(Debug, Default)]
-pub(super) struct Doubts {
+pub(super) struct OpenRequests {
     sent: HashMap<AccountId, Vec<Sent>>,
     /// Whose requests from before this operator began were judged: by what the store said then,
     /// whatever it says since.
@@ -71,7 +71,7 @@ impl Gives {
     fn of_predecessor(entry: &Entry, known: Option<&DirectoryAck>) -> Self {
         let before = Revision(entry.revision.0.saturating_sub(1));
         let is_next = match known {
-            Some(known) => known.revision == before && !is_in_doubt(known),
+            Some(known) => known.revision == before && !is_unverified(known),
             None => before == Revision(0),
         };
         // Nothing older was on its way when that was confirmed, and of this revision all take the
@@ -83,7 +83,7 @@ impl Gives {
     }
 }
 
-impl Beginning {
+impl PredecessorWindow {
     pub(super) fn at(at: Instant) -> Self {
         Self { at, created: HashSet::new() }
     }
@@ -102,9 +102,9 @@ impl Beginning {
     }
 }
 
-impl Doubts {
+impl OpenRequests {
     /// Notes that a request was left without an answer.
-    pub(super) fn leave_open(&mut self, entry: &Entry, now: Instant) {
+    pub(super) fn record_unanswered(&mut self, entry: &Entry, now: Instant) {
         let is_new = |person: &DirectoryUser| {
             person.password.as_ref().is_some_and(|password| password.is_new)
         };
@@ -119,11 +119,11 @@ impl Doubts {
     /// Judges by what the store has of an account when this operator first has something of it to
     /// bring, whether requests of another one may be on their way: not where the store has the
     /// entry as it is to be, without doubt.
-    pub(super) fn judge(
+    pub(super) fn record_entry(
         &mut self,
         entry: &Entry,
         known: Option<&DirectoryAck>,
-        beginning: Option<&Beginning>,
+        beginning: Option<&PredecessorWindow>,
         now: Instant,
     ) {
         let Some(beginning) = beginning.filter(|beginning| now < beginning.ends()) else {
@@ -132,7 +132,7 @@ impl Doubts {
         };
         if !self.judged.insert(entry.account)
             || beginning.created.contains(&entry.account)
-            || is_brought(entry, known)
+            || is_acknowledged(entry, known)
         {
             return;
         }
@@ -169,7 +169,7 @@ impl Doubts {
     }
 
     /// Returns until when something may arrive that gives what an entry takes away.
-    pub(super) fn gives_back(&self, entry: &Entry, now: Instant) -> Option<Instant> {
+    pub(super) fn may_restore_login(&self, entry: &Entry, now: Instant) -> Option<Instant> {
         let gives_back = |sent: &&Sent| match &entry.person {
             None => sent.gives.has_person,
             Some(person) => !person.active && sent.gives.lets_in,
@@ -183,7 +183,7 @@ impl Doubts {
     /// What a former one sent is left out of account here: nobody knows its rights, and after each
     /// change of the operator, or a restore, statuses would say for a minute of everybody that
     /// rights may come back.
-    pub(super) fn gives_other_rights(&self, entry: &Entry, now: Instant) -> Option<Instant> {
+    pub(super) fn may_restore_rights(&self, entry: &Entry, now: Instant) -> Option<Instant> {
         let rights = entry.fingerprint().and_then(|fingerprint| fingerprint.rights);
         let gives_others = |sent: &&Sent| {
             sent.gives.lets_in && sent.gives.rights.is_some() && sent.gives.rights != rights
@@ -203,7 +203,7 @@ impl Doubts {
     }
 
     /// Forgets what can't arrive for an account any more.
-    pub(super) fn forget_what_is_over(&mut self, account: AccountId, now: Instant) {
+    pub(super) fn forget_expired(&mut self, account: AccountId, now: Instant) {
         if self.until(account, now).is_none() {
             self.sent.remove(&account);
         }
@@ -211,7 +211,7 @@ impl Doubts {
 }
 
 /// Whether what the store knows is what the entry is, without doubt.
-pub(super) fn is_brought(entry: &Entry, known: Option<&DirectoryAck>) -> bool {
+pub(super) fn is_acknowledged(entry: &Entry, known: Option<&DirectoryAck>) -> bool {
     let Some(known) = known.filter(|known| known.revision >= entry.revision) else { return false };
     match (&known.fingerprint, entry.fingerprint()) {
         (Some(before), Some(fingerprint)) => before.has(&fingerprint),

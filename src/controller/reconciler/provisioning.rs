@@ -14,19 +14,19 @@ use crate::controller::passwords::{CheckResult, PasswordCheck};
 use crate::domain::account::{Account, AccountId};
 use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::Plan;
-use crate::plan::directories::{self, Lag, OfMembers, Telling, ToldBefore};
+use crate::plan::directories::{self, Lag, MissingOfMembers, ReportContext, ReportedBefore};
 use crate::plan::status::{self, StoredAccount};
 use crate::plan::{user, user_group};
-use crate::provisioning::queue::{FirstRefusal, Noted, ProvisioningTask};
+use crate::provisioning::queue::{FirstRefusal, PendingReports, ProvisioningTask};
 use crate::provisioning::secret_source::SecretVersionRef;
 use crate::provisioning::{DirectoryError, Entry, Groups, Provisioned};
 use crate::store::{Receipt, Refusal, Store, StoreError};
 
 /// How long until the store is asked once more whether the claim stands, after it couldn't be.
-const CLAIM_ASKED_AGAIN: Duration = Duration::from_secs(1);
+const CLAIM_RETRY: Duration = Duration::from_secs(1);
 
 /// How long until the store is told once more what directories confirmed, after it couldn't be.
-pub(super) const CONFIRMED_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const ACK_RETRY: Duration = Duration::from_secs(1);
 
 /// How long after its start an operator knows what directories lack of a group's members: each of
 /// them was looked at by then, and what is missing was sent. Before, a group's status goes on to
@@ -36,36 +36,36 @@ const MEMBERS_KNOWN: Duration = Duration::from_secs(60);
 impl<S: Store> Reconciler<S> {
     /// Adds to a snapshot what neither the cluster nor the store knows: passwords that were judged,
     /// and how directories do.
-    pub(super) fn add_what_is_under_way(&mut self, key: &ObjectKey, snapshot: &mut Snapshot) {
+    pub(super) fn add_in_flight(&mut self, key: &ObjectKey, snapshot: &mut Snapshot) {
         let user = match snapshot {
             Snapshot::User(user) => user,
-            Snapshot::Group(group) => return self.add_what_members_lack(key, group),
+            Snapshot::Group(group) => return self.add_missing_of_members(key, group),
             Snapshot::Domain(_) => return,
         };
         let reference = user.spec.password_secret_ref.as_ref();
         let place = reference.map(|reference| (key.namespace.clone(), reference.name.clone()));
         let secret = place.and_then(|place| self.cache.secrets.get(&place));
         user.password = self.passwords.facts(key, user, secret, Instant::now());
-        user.held_up = self.put_aside.has(key);
+        user.held_up = self.isolated.has(key);
         let account = user.account.as_ref().map(|account| account.id);
         let account = account.or(user.departure.as_ref().map(|departure| departure.account));
-        self.add_what_directories_lack(key, user, account);
+        self.add_missing_in_directories(key, user, account);
     }
 
     /// Adds what directories lack of an account, and what the status says of that already; looks
     /// again when that has lasted too long for the `User` to be ready.
-    pub(super) fn add_what_directories_lack(
+    pub(super) fn add_missing_in_directories(
         &mut self,
         key: &ObjectKey,
         user: &mut user::UserSnapshot,
         account: Option<AccountId>,
     ) {
         let seen = self.cache.users.get(&(key.namespace.clone(), key.name.clone()));
-        let before = seen.and_then(|seen| ToldBefore::of(&seen.status.conditions));
+        let before = seen.and_then(|seen| ReportedBefore::of(&seen.status.conditions));
         let (was_told, now) = (before.is_some(), Instant::now());
-        user.telling = Telling { before, deadline: self.settings.transaction_deadline };
+        user.telling = ReportContext { before, deadline: self.settings.transaction_deadline };
         user.directories = match user.abandoned {
-            Some(lost) => self.provisioning.left_to_drop(lost, was_told, now),
+            Some(lost) => self.provisioning.pending_drops(lost, was_told, now),
             None => self.provisioning.states(account, was_told, now),
         };
         if let Some(left) = directories::until_it_blocks(&user.directories, &user.telling, user.now)
@@ -75,9 +75,9 @@ impl<S: Store> Reconciler<S> {
     }
 
     /// Adds what directories lack of a group's members, and what its status says of that already.
-    fn add_what_members_lack(&mut self, key: &ObjectKey, group: &mut user_group::GroupSnapshot) {
+    fn add_missing_of_members(&mut self, key: &ObjectKey, group: &mut user_group::GroupSnapshot) {
         let seen = self.cache.groups.get(&(key.namespace.clone(), key.name.clone()));
-        let before = seen.and_then(|seen| ToldBefore::of(&seen.status.conditions));
+        let before = seen.and_then(|seen| ReportedBefore::of(&seen.status.conditions));
         let (now, known) = (Instant::now(), self.started.0 + MEMBERS_KNOWN);
         // What it has said since it began isn't from another operator.
         let is_early =
@@ -85,8 +85,8 @@ impl<S: Store> Reconciler<S> {
         if is_early {
             self.queue.enqueue(key.clone(), known);
         }
-        let lacking = self.provisioning.told_of_members(&key.namespace, &key.name, now);
-        group.directories = lacking.map(|lacking| OfMembers { before, is_early, ..lacking });
+        let lacking = self.provisioning.missing_of_members(&key.namespace, &key.name, now);
+        group.directories = lacking.map(|lacking| MissingOfMembers { before, is_early, ..lacking });
     }
 
     /// Has directories brought up to what the store has, and looks again when a transaction is
@@ -103,17 +103,17 @@ impl<S: Store> Reconciler<S> {
                 if !self.settings.directories.is_empty() {
                     let mut entry = Entry::of(account, &status::effective(user, account));
                     entry.adopts = user.spec.adopt.is_some();
-                    let place = password_place(user, account);
-                    self.provisioning.want(key, &entry, &account.confirmed, place.as_ref(), now);
+                    let place = secret_of(user, account);
+                    self.provisioning.enqueue(key, &entry, &account.confirmed, place.as_ref(), now);
                 }
                 &account.transaction
             }
             StoredAccount::Departed(departure) => {
-                self.bring_departure(departure);
+                self.provision_deletion(departure);
                 &departure.transaction
             }
             StoredAccount::Nothing => {
-                self.bring_left_behind(key, user);
+                self.provision_left_behind(key, user);
                 return self.clear_in_flight(uid);
             }
         };
@@ -133,13 +133,13 @@ impl<S: Store> Reconciler<S> {
 
     /// Has directories brought up to the account of a `User`'s name that it is yet to take back:
     /// nobody else tells them of it.
-    fn bring_left_behind(&mut self, key: &ObjectKey, user: &user::UserSnapshot) {
+    fn provision_left_behind(&mut self, key: &ObjectKey, user: &user::UserSnapshot) {
         let of_its_name = |account: &&Account| account.owner.name == user.meta.name;
         if !self.settings.directories.is_empty()
             && let Some(account) = user.left_behind().filter(of_its_name)
         {
             let entry = Entry::of(account, &status::effective(user, account));
-            self.provisioning.want(key, &entry, &account.confirmed, None, Instant::now());
+            self.provisioning.enqueue(key, &entry, &account.confirmed, None, Instant::now());
             self.flush_soon(Instant::now());
         }
     }
@@ -152,7 +152,7 @@ impl<S: Store> Reconciler<S> {
     }
 
     /// Returns the passwords that are to be judged now.
-    pub fn questions(&mut self) -> Vec<(ObjectKey, PasswordCheck)> {
+    pub fn password_checks(&mut self) -> Vec<(ObjectKey, PasswordCheck)> {
         let secrets = &self.cache.secrets;
         self.passwords.take(Instant::now(), |key, question| {
             let secret = secrets.get(&(key.namespace.clone(), question.reference.name.clone()));
@@ -174,25 +174,25 @@ impl<S: Store> Reconciler<S> {
     }
 
     /// Returns when the next entry is due to be brought.
-    pub(super) fn deliveries_due(&self) -> Option<Instant> {
+    pub(super) fn provisioning_due(&self) -> Option<Instant> {
         let due = self.provisioning.next_due()?;
-        Some(self.claim_asked_again.map_or(due, |again| due.max(again)))
+        Some(self.claim_check_at.map_or(due, |again| due.max(again)))
     }
 
     /// Returns what directories are to be brought now: nothing unless the store has just said that
     /// the claim stands. What a directory is brought can't be refused like a commit, and whoever
     /// has taken over may have brought it something newer.
-    pub async fn deliveries(&mut self) -> Vec<ProvisioningTask> {
-        let is_due = self.deliveries_due().is_some_and(|due| due <= Instant::now());
-        let deliveries = if is_due && self.claim_stands().await {
+    pub async fn provisioning_tasks(&mut self) -> Vec<ProvisioningTask> {
+        let is_due = self.provisioning_due().is_some_and(|due| due <= Instant::now());
+        let deliveries = if is_due && self.is_claim_current().await {
             self.provisioning.take(Instant::now())
         } else {
             vec![]
         };
-        self.tell_of_directories();
+        self.report_directories();
         self.provisioning
-            .waiting()
-            .for_each(|(directory, entries)| self.metrics.waiting(directory, entries));
+            .pending()
+            .for_each(|(directory, entries)| self.metrics.provisioning_pending(directory, entries));
         self.provisioning
             .refused()
             .for_each(|(directory, entries)| self.metrics.refused_entries(directory, entries));
@@ -201,16 +201,16 @@ impl<S: Store> Reconciler<S> {
 
     /// Asks the store whether the claim stands. Where it doesn't, nothing is done any more; where
     /// the store can't be asked, nobody knows, and it is asked again.
-    async fn claim_stands(&mut self) -> bool {
+    async fn is_claim_current(&mut self) -> bool {
         if self.superseded.is_some() {
             return false;
         }
-        self.claim_asked_again = None;
+        self.claim_check_at = None;
         match self.store.check_claim().await {
             Ok(()) => true,
             Err(error) => {
-                self.claim_asked_again = Some(Instant::now() + CLAIM_ASKED_AGAIN);
-                self.wait_for_store(vec![], error);
+                self.claim_check_at = Some(Instant::now() + CLAIM_RETRY);
+                self.on_store_error(vec![], error);
                 false
             }
         }
@@ -225,22 +225,22 @@ impl<S: Store> Reconciler<S> {
     ) {
         let now = Instant::now();
         if !entry.compares {
-            self.metrics.delivered(directory, answer.as_ref().err());
+            self.metrics.provisioning_attempt(directory, answer.as_ref().err());
         }
-        let concerned = self.provisioning.take_answer(directory, entry, answer, now);
+        let concerned = self.provisioning.on_answer(directory, entry, answer, now);
         self.enqueue(concerned);
-        self.tell_of_drift();
-        self.tell_of_directories();
+        self.report_drift();
+        self.report_directories();
         self.flush_soon(now);
     }
 
     /// Wakes whose status has something new to say of directories, and says what they refuse for a
     /// reason that is new.
-    pub(super) fn tell_of_directories(&mut self) {
-        let Noted { users, accounts, groups, refusals } =
-            self.provisioning.take_noted(Instant::now());
+    pub(super) fn report_directories(&mut self) {
+        let PendingReports { users, accounts, groups, refusals } =
+            self.provisioning.take_reports(Instant::now());
         self.enqueue(users);
-        let takes_over = self.taking_over.iter().filter(|(_, account)| accounts.contains(account));
+        let takes_over = self.takeovers.iter().filter(|(_, account)| accounts.contains(account));
         let takes_over: Vec<ObjectKey> = takes_over.map(|(user, _)| user.clone()).collect();
         self.enqueue(takes_over);
         // One directory's day may concern every member of every group.
@@ -253,49 +253,55 @@ impl<S: Store> Reconciler<S> {
             else {
                 continue;
             };
-            let before = ToldBefore::of(&seen.status.conditions).map(|before| before.behind.lag);
+            let before =
+                ReportedBefore::of(&seen.status.conditions).map(|before| before.behind.lag);
             if before != Some(Lag::Refused) {
-                self.others.push(directory_refuses(&user, &seen.meta.uid, &directory, &words));
+                self.other_writes.push(directory_refuses(
+                    &user,
+                    &seen.meta.uid,
+                    &directory,
+                    &words,
+                ));
             }
-            self.provisioning.note_said(&directory, kind);
+            self.provisioning.mark_event_sent(&directory, kind);
         }
     }
 
     /// Has the store told what there is to tell of directories, if anything.
     pub(super) fn flush_soon(&mut self, now: Instant) {
-        if self.provisioning.has_news() {
-            self.confirm_at.get_or_insert(now);
+        if self.provisioning.has_unsaved_acks() {
+            self.save_acks_at.get_or_insert(now);
         }
     }
 
     /// Returns the groups that organizations have, once in a while, for directories to drop what is
     /// left of others.
-    pub async fn take_tidying(&mut self) -> Option<Groups> {
+    pub async fn take_group_cleanup(&mut self) -> Option<Groups> {
         let is_due = self.group_cleanup.is_some()
-            && self.claim_asked_again.is_none_or(|again| again <= Instant::now());
-        if is_due && self.claim_stands().await { self.group_cleanup.take() } else { None }
+            && self.claim_check_at.is_none_or(|again| again <= Instant::now());
+        if is_due && self.is_claim_current().await { self.group_cleanup.take() } else { None }
     }
 
     /// Tells the store what directories confirmed and what is in doubt there, and looks at those
     /// whom it concerns.
-    pub(super) async fn confirm(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn save_acks(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
-        if self.confirm_at.is_none_or(|due| due > now) {
+        if self.save_acks_at.is_none_or(|due| due > now) {
             return Ok(());
         }
-        self.confirm_at = Some(now + CONFIRMED_AGAIN);
+        self.save_acks_at = Some(now + ACK_RETRY);
         let mut is_put_off = false;
-        let news = self.provisioning.news(BATCH);
+        let news = self.provisioning.pending_acks(BATCH);
         let plans: Vec<Plan> = news.iter().map(|(.., plan)| plan.clone()).collect();
         match self.commit(&plans).await {
             // One that can't be read isn't to keep the others from their end.
             Err(error) if error.is_about_data() => {
                 for (user, account, plan) in news {
                     match self.commit(&[plan]).await {
-                        Err(error) if error.is_about_data() => self.wait_for_store(vec![], error),
+                        Err(error) if error.is_about_data() => self.on_store_error(vec![], error),
                         outcome => _ = outcome?,
                     }
-                    self.provisioning.told(account, now);
+                    self.provisioning.acks_saved(account, now);
                     self.enqueue([user]);
                 }
             }
@@ -307,16 +313,16 @@ impl<S: Store> Reconciler<S> {
                         is_put_off = true;
                         continue;
                     }
-                    self.provisioning.told(account, now);
+                    self.provisioning.acks_saved(account, now);
                     if self.is_awaited(&answer) {
                         self.enqueue([user]);
                     }
-                    self.enqueue(self.who_takes_over(&answer));
+                    self.enqueue(self.waiting_to_take_over(&answer));
                 }
             }
         }
-        let again = if is_put_off { now + CONFIRMED_AGAIN } else { now };
-        self.confirm_at = self.provisioning.has_news().then_some(again);
+        let again = if is_put_off { now + ACK_RETRY } else { now };
+        self.save_acks_at = self.provisioning.has_unsaved_acks().then_some(again);
         Ok(())
     }
 
@@ -330,10 +336,10 @@ impl<S: Store> Reconciler<S> {
     }
 
     /// Returns who waits for the end of a transaction of an account that isn't theirs yet.
-    fn who_takes_over(&self, answer: &Result<Receipt, Refusal>) -> Vec<ObjectKey> {
+    fn waiting_to_take_over(&self, answer: &Result<Receipt, Refusal>) -> Vec<ObjectKey> {
         let Ok(Receipt::Account(account)) = answer else { return vec![] };
         let waiting = self
-            .taking_over
+            .takeovers
             .iter()
             .filter(|(_, id)| **id == account.id && !account.transaction.in_flight());
         waiting.map(|(user, _)| user.clone()).collect()
@@ -341,7 +347,7 @@ impl<S: Store> Reconciler<S> {
 }
 
 /// Returns where the password in force stands, if it came from the Secret that the `User` names.
-fn password_place(user: &user::UserSnapshot, account: &Account) -> Option<SecretVersionRef> {
+fn secret_of(user: &user::UserSnapshot, account: &Account) -> Option<SecretVersionRef> {
     let credential = account.credential.as_ref()?;
     let from_secret = credential
         .from_secret
