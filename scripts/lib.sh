@@ -7,7 +7,7 @@ cd "$here" || exit
 # STORE=postgres keeps the accounts in a PostgreSQL of its own instead of a file. DIRECTORY=scim,ldap brings them to a SCIM
 # server and to slapd too, or to one of them.
 # ROSTER_BINARY names an operator that is built already, as make test does.
-binary=${ROSTER_BINARY:-${CARGO_TARGET_DIR:-target}/release/roster}
+binary=${ROSTER_BINARY:-${CARGO_TARGET_DIR:-target}/debug/roster}
 patience=60
 
 # The operator takes flags from the environment too; a story has to go the same way everywhere.
@@ -120,7 +120,7 @@ build_everything() {
   assets=$(scripts/control-plane)
   PATH=$assets:$PATH
   export KUBEBUILDER_ASSETS=$assets
-  [ -n "${ROSTER_BINARY:-}" ] || typing cargo build --release --locked
+  [ -n "${ROSTER_BINARY:-}" ] || typing cargo build --locked
 }
 
 start_cluster() {
