@@ -1,15 +1,18 @@
 //! `roster plan -f FILES`: what the operator would make of manifests, judged on a copy of the
 //! store.
 //!
-//! The steps, each in a file of its own: [`files`] reads the manifests, [`manifests`] takes the
-//! objects out of them, [`schema`] validates these as the API server would, [`simulate`] runs the
+//! The steps, each in a file of its own: [`files`] reads texts, [`documents`] takes them apart as
+//! `kubectl` does, [`manifests`] takes the objects out of them, [`schema`] and [`metadata`] validate
+//! these as the API server would, [`simulate`] runs the
 //! reconciler's own observe, decide and commit on a copy of the store until nothing changes any
 //! more, [`diff`] compares the copy with the store, [`warnings`] adds what kubectl would print, and
 //! [`render`] formats it.
 
 mod diff;
+mod documents;
 mod files;
 mod manifests;
+mod metadata;
 mod render;
 pub(super) mod schema;
 mod simulate;
@@ -47,7 +50,7 @@ pub(super) struct PlanArgs {
 pub(super) fn run(shared: &Shared, arguments: &PlanArgs) -> Result<ExitCode, Failure> {
     let PlanArgs { filenames, namespace, output } = arguments;
     let schemas = Schemas::new()?;
-    let declared = manifests::parse(files::read(filenames)?, namespace, &schemas)?;
+    let declared = manifests::parse(files::read(filenames)?, namespace, &schemas);
     for note in &declared.skipped {
         eprintln!("note: {note}");
     }

@@ -7,6 +7,7 @@ mod cluster;
 mod directory;
 mod import;
 mod plan;
+mod verdicts;
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};

@@ -495,20 +495,28 @@ async fn a_customer_id_comes_from_the_namespace_in_the_files_else_from_the_store
 async fn bad_input_is_a_fault_with_the_file_and_the_line() {
     let place = Place::filled().await;
     let plan = ["plan", "-n", "acme", "-f", "-"];
-    place.fails(&plan, "kind: User\n  x: [\n", "-:2: ");
-    place.fails(&plan, "a: 1\n", "-:1: not an object of Kubernetes");
-    place.fails(
-        &plan,
+    let refuses = |manifests: &str, text: &str| {
+        let said = place.exits(&plan, manifests, 1);
+        assert!(said.contains(text), "{text:?} isn't in: {said}");
+    };
+    let dave = || documents(&[user("dave", &json!({}))]);
+    refuses("kind: User\n  x: [\n", "-:2: refused: Invalid: not YAML: ");
+    refuses("a: 1\n", "-:1: refused: Invalid: not an object of Kubernetes: it has no apiVersion");
+    refuses(
         "\n\napiVersion: roster.rs/v1alpha1\nkind: User\nmetadata:\n  generateName: a-\n",
-        "-:5: the User without a name needs a metadata.name",
+        "-:5: metadata.name: the object's name is required",
     );
-    place.fails(
-        &plan,
-        "apiVersion: roster.rs/v2\nkind: User\n",
-        "there is no User in roster.rs/v2",
-    );
+    refuses("apiVersion: roster.rs/v2\nkind: User\n", "there is no User in roster.rs/v2");
     let twice = documents(&[user("dave", &json!({})), user("dave", &json!({}))]);
-    place.fails(&plan, &twice, "-:3: the User dave of acme stands at -:1 already");
+    refuses(&twice, "-:3: the User dave of acme stands at -:1 already");
+    // One that can't be read doesn't keep the others from being planned.
+    let said = place.exits(&plan, &format!("{}\n---\na: [hunter2\n", dave()), 1);
+    assert!(
+        said.contains("1 to create") && said.contains("refused: Invalid: not YAML: "),
+        "{said}"
+    );
+    assert!(!said.contains("hunter2"), "{said}");
+    place.fails(&plan, "# nothing\n", "-: there is no object in it");
     place.fails(&["plan", "-f", "nowhere.yaml"], "", "nowhere.yaml: ");
     std::fs::create_dir(place.folder.path().join("empty")).unwrap();
     place.fails(&["plan", "-f", "empty"], "", "no file that ends in");

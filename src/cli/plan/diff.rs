@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::documents::Unreadable;
 use super::manifests::{Declaration, Manifests, Object, user_before};
 use super::simulate::{Contents, SimulationResult, has_password_of_secret};
 use super::warnings::WarningPolicy;
@@ -28,6 +29,17 @@ pub(super) struct PlanOutcome {
     pub(super) consequences: Vec<Consequence>,
     /// How many accounts of each namespace have no `User` in the files.
     pub(super) undeclared: Vec<Undeclared>,
+    /// The documents that `kubectl` or the API server would refuse and that are no object of
+    /// roster's kinds.
+    pub(super) invalid: Vec<Invalid>,
+}
+
+/// A document that is refused.
+#[derive(Debug, Serialize)]
+pub(super) struct Invalid {
+    /// The file and the line at which it stands.
+    pub(super) place: String,
+    pub(super) message: String,
 }
 
 /// What becomes of one object.
@@ -104,7 +116,7 @@ pub(super) struct Undeclared {
 impl PlanOutcome {
     /// Whether something is refused.
     pub(super) fn is_refused(&self) -> bool {
-        self.objects.iter().any(|row| !row.refused.is_empty())
+        !self.invalid.is_empty() || self.objects.iter().any(|row| !row.refused.is_empty())
     }
 }
 
@@ -194,7 +206,12 @@ pub(super) fn compare(
         objects,
         consequences: consequences(&compared.before, &compared.after, &declared_users),
         undeclared: undeclared.collect(),
+        invalid: declared.invalid.iter().map(invalid).collect(),
     }
+}
+
+fn invalid(Unreadable { place, message }: &Unreadable) -> Invalid {
+    Invalid { place: place.to_string(), message: message.clone() }
 }
 
 fn row(

@@ -1,7 +1,5 @@
-//! Manifests from files, folders and standard input, each with the line that it begins at.
+//! The texts of files, folders and standard input, as `kubectl apply -R -f` reads them.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
@@ -9,11 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
-use serde_saphyr::budget::BudgetBreach;
-use serde_saphyr::{Error, Spanned};
-
+use super::documents::Documents;
 use crate::cli::Failure;
 
 /// How a folder's manifests end, as `kubectl apply -R -f` has it.
@@ -23,7 +17,7 @@ const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// How many values are read in all: each takes a few hundred bytes, however short it is.
-const MAX_NODES: usize = 2_000_000;
+pub(super) const MAX_NODES: usize = 2_000_000;
 
 /// How many files are read.
 const MAX_FILES: usize = 50_000;
@@ -34,89 +28,25 @@ const MAX_DEPTH: usize = 64;
 /// How long a pipe may have no writer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A document of a file.
-#[derive(Clone, Debug)]
-pub(super) struct Document {
-    /// Where it stands.
-    pub(super) file: String,
-    /// What stands there.
-    pub(super) value: Value,
-    /// The line of each field, by its path, such as `spec.teams[0]`; its own under nothing.
-    lines: BTreeMap<String, u64>,
-}
-
-impl Document {
-    /// Returns the file and the line that a field stands at, else the nearest one around it.
-    pub(super) fn place(&self, path: &str) -> SourceLocation {
-        let mut path = path;
-        loop {
-            if let Some(line) = self.lines.get(path) {
-                return SourceLocation { file: self.file.clone(), line: *line };
-            }
-            path = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
-            if path.is_empty() {
-                return SourceLocation {
-                    file: self.file.clone(),
-                    line: self.lines.get("").copied().unwrap_or(1),
-                };
-            }
-        }
-    }
-
-    /// Returns the documents of which this one is a `List`, else itself.
-    pub(super) fn items(self) -> Vec<Self> {
-        let is_list = self.value["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
-        let Some(items) = self.value["items"].as_array().filter(|_| is_list) else {
-            return vec![self];
-        };
-        let item = |(number, value): (usize, &Value)| {
-            let prefix = format!("items[{number}]");
-            let below = |(path, line): (&String, &u64)| {
-                let rest = path.strip_prefix(&prefix)?;
-                let is_below = rest.is_empty() || rest.starts_with(['.', '[']);
-                is_below.then(|| (rest.strip_prefix('.').unwrap_or(rest).to_owned(), *line))
-            };
-            let lines = self
-                .lines
-                .range(prefix.clone()..)
-                .take_while(|(path, _)| path.starts_with(&prefix))
-                .filter_map(below);
-            Self { file: self.file.clone(), value: value.clone(), lines: lines.collect() }
-        };
-        items.iter().enumerate().map(item).collect()
-    }
-}
-
-/// A line of a file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct SourceLocation {
-    /// The file; `-` is standard input.
-    pub(super) file: String,
-    /// The line, from 1 on.
-    pub(super) line: u64,
-}
-
-impl fmt::Display for SourceLocation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
-}
-
 /// Reads the documents of files, of folders with what is below them, and of standard input (`-`),
 /// in this order.
 ///
 /// # Errors
-/// When something can't be read, isn't YAML or JSON, or a folder has no manifest.
-pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
-    let (mut documents, mut left) =
-        (vec![], ReadBudget { bytes: MAX_BYTES, files: MAX_FILES, nodes: MAX_NODES });
+/// When something can't be read, a folder has no manifest, or nothing has an object.
+pub(super) fn read(paths: &[PathBuf]) -> Result<Documents, Failure> {
+    let mut documents = Documents::default();
+    let mut left = ReadBudget { bytes: MAX_BYTES, files: MAX_FILES, nodes: MAX_NODES };
     for path in paths {
         let files =
             if path.as_os_str() == "-" { vec![path.clone()] } else { files_of(path, &mut left)? };
         for file in files {
             let text = text_of(&file, &mut left)?;
-            documents.extend(parse(&file.display().to_string(), &text, &mut left.nodes)?);
+            documents.add(&file.display().to_string(), &text, &mut left.nodes)?;
         }
+    }
+    if documents.documents.is_empty() && documents.unreadable.is_empty() {
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        return Err(format!("{}: there is no object in it", names.join(", ")).into());
     }
     Ok(documents)
 }
@@ -193,20 +123,16 @@ fn text_of(file: &Path, left: &mut ReadBudget) -> Result<String, Failure> {
         true => Box::new(std::io::stdin()),
         false => Box::new(open(file)?),
     };
-    let (mut bytes, mut part) = (vec![], vec![0; 64 * 1024]);
+    let (mut bytes, mut part, mut byte_order) = (vec![], vec![0; 64 * 1024], None);
     loop {
         let read = match reader.read(&mut part).map_err(unreadable)? {
             0 => break,
             read => &part[..read],
         };
-        if bytes.is_empty() && (read.starts_with(&[0xff, 0xfe]) || read.starts_with(&[0xfe, 0xff]))
-        {
-            return Err(failed(
-                "in UTF-16, as the > of Windows PowerShell writes: save it as UTF-8",
-            )
-            .into());
+        if bytes.is_empty() {
+            byte_order = ByteOrder::of(read);
         }
-        if read.contains(&0) {
+        if byte_order.is_none() && read.contains(&0) {
             return Err(failed(
                 "not YAML or JSON: it has a byte that is zero, as what isn't text has",
             )
@@ -218,10 +144,42 @@ fn text_of(file: &Path, left: &mut ReadBudget) -> Result<String, Failure> {
         })?;
         bytes.extend_from_slice(read);
     }
-    let text =
-        String::from_utf8(bytes).map_err(|_| failed("not YAML or JSON: it isn't text in UTF-8"))?;
+    let text = match byte_order {
+        Some(order) => order.decode(&bytes),
+        // What isn't UTF-8 becomes U+FFFD, as kubectl reads it.
+        None => String::from_utf8_lossy(&bytes).into_owned(),
+    };
     // Editors on Windows begin a file so.
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// The order of the bytes of a text in UTF-16, as the `>` of Windows PowerShell writes.
+#[derive(Clone, Copy)]
+enum ByteOrder {
+    LittleEndian,
+    BigEndian,
+}
+
+impl ByteOrder {
+    /// Returns the order that a byte order mark tells, with which a text in UTF-16 begins.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [0xff, 0xfe, ..] => Some(Self::LittleEndian),
+            [0xfe, 0xff, ..] => Some(Self::BigEndian),
+            _ => None,
+        }
+    }
+
+    fn decode(self, bytes: &[u8]) -> String {
+        let unit = |pair: &[u8; 2]| match self {
+            Self::LittleEndian => u16::from_le_bytes(*pair),
+            Self::BigEndian => u16::from_be_bytes(*pair),
+        };
+        let units = bytes.as_chunks().0.iter().map(unit);
+        char::decode_utf16(units)
+            .map(|found| found.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect()
+    }
 }
 
 /// Opens a file; a pipe only where it has a writer.
@@ -236,188 +194,6 @@ fn open(file: &Path) -> Result<File, Failure> {
     match news.recv_timeout(TIMEOUT) {
         Ok(opened) => Ok(opened.map_err(unreadable)?),
         Err(_) => Err(format!("{}: a pipe into which nobody writes", file.display()).into()),
-    }
-}
-
-/// Parses the documents of a file. A message quotes nothing of it: it may hold a Secret.
-fn parse(file: &str, text: &str, left: &mut usize) -> Result<Vec<Document>, Failure> {
-    let (mut documents, mut above) = (vec![], 0);
-    for object in objects(text).unwrap_or_else(|| vec![text]) {
-        documents.extend(parse_yaml(file, object, (above, &mut *left))?);
-        above += object.bytes().filter(|byte| *byte == b'\n').count() as u64;
-    }
-    Ok(documents)
-}
-
-/// Returns the parts of a text that is one JSON object after another, as `jq` prints them; together
-/// they are the text.
-fn objects(text: &str) -> Option<Vec<&str>> {
-    if !text.trim_start().starts_with('{') {
-        return None;
-    }
-    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
-    let (mut parts, mut begin) = (vec![], 0);
-    while let Some(object) = stream.next() {
-        object.ok()?;
-        parts.push(text.get(begin..stream.byte_offset())?);
-        begin = stream.byte_offset();
-    }
-    Some(parts)
-}
-
-/// Parses the documents of a part of a file that has so many lines above it, of which so many more
-/// values may be made.
-fn parse_yaml(
-    file: &str,
-    text: &str,
-    (above, left): (u64, &mut usize),
-) -> Result<Vec<Document>, Failure> {
-    // The text is at hand already, so what it may hold is bounded by its length.
-    let most = text.len().max(1024);
-    let options = serde_saphyr::options! {
-        with_snippet: false,
-        budget: serde_saphyr::budget! {
-            max_documents: most,
-            max_nodes: most.min(*left),
-            max_events: most.saturating_mul(4),
-            // An address may be everybody's; how much all aliases together stand for is bounded all
-            // the same.
-            enforce_alias_anchor_ratio: false,
-        },
-    };
-    let too_many = || {
-        format!("{file}: with it, there are more than {MAX_NODES} values to read: plan it in parts")
-    };
-    let nodes: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| {
-            let mut cause = error.without_snippet();
-            // Of what an alias stands for.
-            while let Error::AliasError { error, .. } = cause {
-                cause = error;
-            }
-            if matches!(cause, Error::Budget { breach: BudgetBreach::Nodes { .. }, .. }) {
-                return too_many();
-            }
-            let line = error.location().map_or(1, |location| location.line());
-            format!("{file}:{}: {}", above + line, error.without_snippet())
-        })?;
-    // With what its aliases stand for.
-    let values = nodes.iter().map(|node| node.value.count()).sum();
-    *left = left.checked_sub(values).ok_or_else(too_many)?;
-    let document = |node: Spanned<Node>| {
-        let mut lines = BTreeMap::new();
-        let value = value_of(node, String::new(), &mut lines);
-        lines.values_mut().for_each(|line| *line += above);
-        Document { file: file.to_owned(), value, lines }
-    };
-    Ok(nodes.into_iter().map(document).collect())
-}
-
-/// A value and where its parts stand.
-#[derive(Debug)]
-enum Node {
-    Scalar(Value),
-    List(Vec<Spanned<Node>>),
-    Map(Vec<(Spanned<String>, Spanned<Node>)>),
-}
-
-impl Node {
-    /// Returns how many values it is, keys among them.
-    fn count(&self) -> usize {
-        1 + match self {
-            Self::Scalar(_) => 0,
-            Self::List(items) => items.iter().map(|item| item.value.count()).sum::<usize>(),
-            Self::Map(fields) => fields.iter().map(|(_, value)| 1 + value.value.count()).sum(),
-        }
-    }
-}
-
-fn value_of(node: Spanned<Node>, path: String, lines: &mut BTreeMap<String, u64>) -> Value {
-    lines.entry(path.clone()).or_insert(node.referenced.line());
-    match node.value {
-        Node::Scalar(value) => value,
-        Node::List(items) => {
-            let item = |(number, item)| value_of(item, format!("{path}[{number}]"), lines);
-            Value::Array(items.into_iter().enumerate().map(item).collect())
-        }
-        Node::Map(fields) => {
-            let mut object = serde_json::Map::new();
-            for (key, value) in fields {
-                let below = if path.is_empty() {
-                    key.value.clone()
-                } else {
-                    format!("{path}.{}", key.value)
-                };
-                // A list or a map begins on the line after its key.
-                lines.insert(below.clone(), key.referenced.line());
-                object.insert(key.value, value_of(value, below, lines));
-            }
-            Value::Object(object)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Nodes)
-    }
-}
-
-struct Nodes;
-
-impl<'de> Visitor<'de> for Nodes {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value of YAML")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Scalar(value.into()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Scalar(Value::Null))
-    }
-
-    fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::Scalar(Value::Null))
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Node, A::Error> {
-        let mut items = vec![];
-        while let Some(item) = sequence.next_element()? {
-            items.push(item);
-        }
-        Ok(Node::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-        let mut fields = vec![];
-        while let Some(field) = map.next_entry()? {
-            fields.push(field);
-        }
-        Ok(Node::Map(fields))
     }
 }
 

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::diff::{Action, Change, PlanOutcome, PlanRow};
+use super::diff::{Action, Change, Invalid, PlanOutcome, PlanRow};
 use crate::cli::table::table;
 
 /// Returns the outcome as text: a line for each object, and below it what changes, what is refused
 /// and what is to be known.
 pub(super) fn text(outcome: &PlanOutcome) -> String {
-    let PlanOutcome { objects, consequences, undeclared } = outcome;
+    let PlanOutcome { objects, consequences, undeclared, invalid } = outcome;
     let cells: Vec<[String; 4]> = objects
         .iter()
         .map(|row| {
@@ -33,6 +33,12 @@ pub(super) fn text(outcome: &PlanOutcome) -> String {
         for detail in details(row) {
             let _ = writeln!(text, "    {detail}");
         }
+    }
+    if !invalid.is_empty() {
+        text += "\nWhat is refused beside them\n";
+    }
+    for Invalid { place, message } in invalid {
+        let _ = writeln!(text, "{place}: refused: Invalid: {message}");
     }
     if !consequences.is_empty() {
         text += "\nWhat follows for others\n";
@@ -89,7 +95,8 @@ fn value(value: &Value) -> String {
 
 fn summary(outcome: &PlanOutcome) -> String {
     let count = |action: Action| outcome.objects.iter().filter(|row| row.action == action).count();
-    let refused = outcome.objects.iter().filter(|row| !row.refused.is_empty()).count();
+    let refused = outcome.objects.iter().filter(|row| !row.refused.is_empty()).count()
+        + outcome.invalid.len();
     format!(
         "{} to create, {} to take over, {} to change, {} unchanged, {refused} with something refused.\n",
         count(Action::Create),

@@ -55,6 +55,15 @@ impl Schemas {
         let Some(schema) = self.kinds.get(kind) else { return vec![] };
         drop_nulls(object);
         let mut faults = vec![];
+        // Applying a manifest doesn't write the status, but one with unknown fields is refused.
+        if let Some(status) = object.as_object_mut().and_then(|object| object.remove("status")) {
+            unknown_fields(
+                &schema.structure["properties"]["status"],
+                &status,
+                "status",
+                &mut faults,
+            );
+        }
         schema.walk(&schema.structure, object, "", &mut faults);
         // Rules are only for what has the right form.
         if faults.is_empty()
@@ -68,6 +77,16 @@ impl Schemas {
         }
         faults.sort();
         faults
+    }
+
+    /// Returns the fields of an object that are null and that server-side apply refuses: those
+    /// without a default, and those that there aren't.
+    pub(in crate::cli) fn nulls(&self, kind: &str, object: &Value) -> Vec<String> {
+        let mut found = vec![];
+        if let Some(schema) = self.kinds.get(kind) {
+            nulls(&schema.structure["properties"]["spec"], &object["spec"], "spec", &mut found);
+        }
+        found
     }
 
     /// Returns which transition rules an edit of a `User` breaks.
@@ -95,6 +114,42 @@ fn compile_patterns(schema: &Value, patterns: &mut BTreeMap<String, Regex>) -> R
         .flat_map(|all| all.values())
         .chain(schema.get("items"));
     below.into_iter().try_for_each(|schema| compile_patterns(schema, patterns))
+}
+
+fn nulls(schema: &Value, value: &Value, path: &str, found: &mut Vec<String>) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let (schema, path) = (&schema["properties"][name], format!("{path}.{name}"));
+        if !value.is_null() {
+            nulls(schema, value, &path, found);
+        } else if schema["default"].is_null() && schema["nullable"] != true {
+            found.push(path);
+        }
+    }
+}
+
+/// Collects the fields that a schema doesn't have, whatever their values are.
+fn unknown_fields(schema: &Value, value: &Value, path: &str, faults: &mut Vec<Fault>) {
+    match value {
+        Value::Object(fields) => {
+            let properties = schema["properties"].as_object();
+            for (name, value) in fields {
+                let below = format!("{path}.{name}");
+                match (properties.map(|known| known.get(name)), &schema["additionalProperties"]) {
+                    (Some(Some(schema)), _) => unknown_fields(schema, value, &below, faults),
+                    (Some(None), Value::Null) => faults
+                        .push(Fault { path: below, message: "there is no such field".to_owned() }),
+                    _ => {}
+                }
+            }
+        }
+        Value::Array(items) => {
+            let all = items.iter().enumerate();
+            all.for_each(|(number, item)| {
+                unknown_fields(&schema["items"], item, &format!("{path}[{number}]"), faults);
+            });
+        }
+        _ => {}
+    }
 }
 
 fn drop_nulls(value: &mut Value) {
@@ -206,7 +261,7 @@ fn a_type(name: &str) -> &'static str {
     }
 }
 
-fn type_of(value: &Value) -> &'static str {
+pub(super) fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "true or false",
