@@ -44,6 +44,31 @@ pub enum Priority {
     Low,
 }
 
+/// Keys to enqueue, each with its priority and how long to wait.
+#[derive(Debug, Default)]
+pub(crate) struct DueKeys(Vec<(ObjectKey, Priority, Duration)>);
+
+impl DueKeys {
+    /// Adds keys that are due now, with high priority.
+    pub(crate) fn now(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
+        self.put(keys, Priority::High);
+    }
+
+    /// Adds keys that are due now, with low priority.
+    pub(crate) fn low(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
+        self.put(keys, Priority::Low);
+    }
+
+    pub(crate) fn put(&mut self, keys: impl IntoIterator<Item = ObjectKey>, priority: Priority) {
+        self.0.extend(keys.into_iter().map(|key| (key, priority, Duration::ZERO)));
+    }
+
+    /// Adds keys that are due after a delay, with high priority.
+    pub(crate) fn after(&mut self, delay: Duration, keys: impl IntoIterator<Item = ObjectKey>) {
+        self.0.extend(keys.into_iter().map(|key| (key, Priority::High, delay)));
+    }
+}
+
 /// When an object is due, and which of those that are due at once came first.
 type Due = (Instant, u64);
 
@@ -384,6 +409,13 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
             Priority::Revoking => &mut self.revoking,
             Priority::Low => &mut self.following,
         }
+    }
+}
+
+impl WorkQueue {
+    pub(crate) fn enqueue_all(&mut self, DueKeys(keys): DueKeys) {
+        let now = Instant::now();
+        keys.into_iter().for_each(|(key, priority, delay)| self.put(key, priority, now + delay));
     }
 }
 

@@ -16,15 +16,18 @@ mod report;
 mod store_outage;
 mod writes;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
+use self::default_groups::DefaultGroups;
+use self::dependents::Dependents;
 use self::event_notes::{put_back, taken_back};
 use self::isolation::Isolated;
+use self::orphan_scan::OrphanScan;
 use self::provisioning::ACK_RETRY;
 use self::report::stored_account;
 use super::billing_periods::PeriodCloser;
@@ -38,7 +41,7 @@ use super::observe::{self, Snapshot};
 use super::passwords::Passwords;
 use super::round_budget::RoundBudget;
 use crate::clock::Clock;
-use crate::domain::account::{Account, AccountId, Revision, TransactionKind};
+use crate::domain::account::{Account, Revision, TransactionKind};
 use crate::domain::billing::BillingTimeZone;
 use crate::domain::inheritance::inherits_from;
 use crate::domain::object_key::{Kind, ObjectKey};
@@ -47,7 +50,7 @@ use crate::provisioning::Groups;
 use crate::provisioning::queue::Provisioning;
 use crate::store::{CommitTime, Receipt, Refusal, Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::workqueue::{Priority, WorkQueue};
+use crate::workqueue::WorkQueue;
 
 /// How many objects are looked at, and committed, together.
 const BATCH: usize = 256;
@@ -86,25 +89,14 @@ pub struct Reconciler<S> {
     metrics: Arc<Metrics>,
     cache: ClusterCache,
     queue: WorkQueue,
-    /// The users whose heirs are to be looked at, by lane and namespace: whose heirs they are
-    /// together is found once.
-    heirs_of: BTreeMap<(Priority, String), BTreeSet<String>>,
-    /// The namespaces in which another domain is listed: addresses may count to another listing of
-    /// theirs now.
-    relisted: BTreeSet<String>,
+    dependents: Dependents,
     updates: UpdateQueue,
     /// Writes that stand in no slot: default groups and Events.
     other_writes: Vec<Write>,
-    /// Default groups that were asked for and not seen yet, by namespace and name.
-    pending_default_groups: HashSet<(String, &'static str)>,
-    /// Who waits for somebody else to be in control.
-    waiting_for_administrator: BTreeSet<ObjectKey>,
-    /// Who is yet to take over an account that isn't theirs, and which.
-    takeovers: HashMap<ObjectKey, AccountId>,
+    default_groups: DefaultGroups,
+    orphan_scan: OrphanScan,
     /// What is said when an object goes, by its uid, until its finalizer is off.
     final_events: HashMap<String, EventNote>,
-    /// The namespaces that it works in; nothing where in all.
-    namespaces: Option<BTreeSet<String>>,
     lists: ListSync,
     resync_at: Instant,
     /// The passwords that are to be judged, and how others were.
@@ -115,10 +107,6 @@ pub struct Reconciler<S> {
     started: (Instant, jiff::Timestamp),
     /// The groups that directories are to keep, when it is time to tell them.
     group_cleanup: Option<Groups>,
-    /// The newest change by a member that was looked at.
-    member_changes: i64,
-    /// Whether what no `User` leads to is to be looked at.
-    scan_due: bool,
     /// When to ask the store again whether the claim stands, where it couldn't be asked: until then
     /// no directory is brought anything.
     claim_check_at: Option<Instant>,
@@ -128,9 +116,6 @@ pub struct Reconciler<S> {
     in_flight: HashMap<String, (TransactionKind, bool)>,
     period_closer: PeriodCloser,
     clocks: Clocks,
-    /// Whose commit failed and may have been done all the same, with the revision that it was
-    /// planned from: nobody was woken after it.
-    uncertain_commits: HashMap<ObjectKey, Option<Revision>>,
     /// How often in a row the store refused what was planned for an object.
     refused: HashMap<ObjectKey, u32>,
     /// Whose change waits for an application's lock.
@@ -154,8 +139,6 @@ impl<S: Store> Reconciler<S> {
             group_cleanup: None,
             claim_check_at: None,
             save_acks_at: None,
-            scan_due: false,
-            member_changes: 0,
             in_flight: HashMap::new(),
             store,
             resync_at: Instant::now() + settings.resync,
@@ -165,17 +148,15 @@ impl<S: Store> Reconciler<S> {
             metrics,
             cache: ClusterCache::default(),
             queue: WorkQueue::default(),
-            heirs_of: BTreeMap::new(),
-            relisted: BTreeSet::new(),
+            dependents: Dependents::default(),
             updates: UpdateQueue::default(),
             other_writes: vec![],
-            pending_default_groups: HashSet::new(),
-            waiting_for_administrator: BTreeSet::new(),
-            takeovers: HashMap::new(),
+            default_groups: DefaultGroups::default(),
+            orphan_scan: OrphanScan::new(
+                scopes.iter().map(|scope| scope.namespace.clone()).collect(),
+            ),
             final_events: HashMap::new(),
-            namespaces: scopes.iter().map(|scope| scope.namespace.clone()).collect(),
             lists: ListSync::new(scopes),
-            uncertain_commits: HashMap::new(),
             refused: HashMap::new(),
             isolated: Isolated::default(),
             superseded: None,
@@ -220,11 +201,7 @@ impl<S: Store> Reconciler<S> {
             .into_iter()
             .chain(self.provisioning.next_page_due())
             .fold(next, Instant::min);
-        let next = if self.heirs_of.is_empty() && self.relisted.is_empty() {
-            next
-        } else {
-            next.min(Instant::now())
-        };
+        let next = if self.dependents.has_gathered() { next.min(Instant::now()) } else { next };
         self.is_synced().then_some(next)
     }
 
@@ -266,7 +243,7 @@ impl<S: Store> Reconciler<S> {
 
     fn resync(&mut self) {
         self.resync_at = Instant::now() + self.settings.resync;
-        self.scan_due = true;
+        self.orphan_scan.is_due = true;
         let kinds = [Kind::Organization, Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
         let keys: Vec<ObjectKey> =
             kinds.into_iter().flat_map(|kind| self.cache.keys(kind, None)).collect();
@@ -277,25 +254,6 @@ impl<S: Store> Reconciler<S> {
     fn enqueue_low(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
         let now = Instant::now();
         keys.into_iter().for_each(|key| self.queue.enqueue_low(key, now));
-    }
-
-    /// Looks at those who follow a user, directly or through others, when the next round begins.
-    fn gather_heirs(&mut self, lane: Priority, namespace: &str, user: &str) {
-        self.heirs_of.entry((lane, namespace.to_owned())).or_default().insert(user.to_owned());
-    }
-
-    /// Makes those due who are to be looked at because of what became of many others in the last
-    /// round.
-    fn enqueue_gathered(&mut self) {
-        let now = Instant::now();
-        for namespace in std::mem::take(&mut self.relisted) {
-            self.enqueue(self.cache.keys(Kind::OrgEmailDomain, Some(&namespace)));
-        }
-        for ((lane, namespace), users) in std::mem::take(&mut self.heirs_of) {
-            for heir in self.cache.heirs(&namespace, users.iter().map(String::as_str)) {
-                self.queue.put(heir, lane, now);
-            }
-        }
     }
 
     fn enqueue(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
@@ -313,7 +271,7 @@ impl<S: Store> Reconciler<S> {
         }
         if let Err(error) = self.save_acks().await.and(self.scan_orphans().await) {
             // What can't be read now can't be read in a second either.
-            self.scan_due &= !error.is_about_data();
+            self.orphan_scan.is_due &= !error.is_about_data();
             self.on_store_error(vec![], error);
             self.save_acks_at.get_or_insert(Instant::now() + ACK_RETRY);
             in_use = false;
@@ -325,7 +283,7 @@ impl<S: Store> Reconciler<S> {
         if self.superseded.is_some() {
             return false;
         }
-        self.enqueue_gathered();
+        self.queue.enqueue_all(self.dependents.take_gathered(&self.cache));
         let mut budget = RoundBudget::new(&self.cache);
         let due = self.queue.take_within(Instant::now(), BATCH, |lane, key| budget.room(lane, key));
         // Whom an application held up a moment ago may be held up again, and holds up nobody else's
@@ -337,7 +295,7 @@ impl<S: Store> Reconciler<S> {
         let (users, others): (Vec<_>, Vec<_>) =
             rest.into_iter().partition(|key| key.kind == Kind::User);
         let mut stages = [others, users, put_aside].into_iter();
-        if let Err(error) = self.ensure_default_groups(organizations.clone()).await {
+        if let Err(error) = self.reconcile_organizations(&organizations).await {
             self.on_store_error(organizations, error);
             in_use = false;
         }
@@ -358,6 +316,20 @@ impl<S: Store> Reconciler<S> {
         self.metrics.held_up.set(i64::try_from(self.isolated.held_up()).unwrap_or(i64::MAX));
         self.metrics.queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
         in_use
+    }
+
+    /// Creates the default groups that organizations lack, and enqueues what the store still has of
+    /// objects that went while no watch reported it.
+    async fn reconcile_organizations(&mut self, keys: &[ObjectKey]) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.enqueue(observe::orphaned_records(&self.cache, &self.store, keys).await?);
+        for key in keys {
+            self.queue.succeeded(key);
+            self.other_writes.extend(self.default_groups.create_missing(&self.cache, key));
+        }
+        Ok(())
     }
 
     /// Carries each object by itself, so that one unreadable row holds up nobody else's.
@@ -383,7 +355,7 @@ impl<S: Store> Reconciler<S> {
         let unowned = keys.iter().filter(|key| self.cache.is_unowned(key));
         let unowned: Vec<_> =
             unowned.map(|key| (key.namespace.clone(), key.name.clone())).collect();
-        self.observe_unowned(&unowned).await.map_err(|error| (error, keys.to_vec()))?;
+        self.provision_unowned(&unowned).await.map_err(|error| (error, keys.to_vec()))?;
         let observed = observe::observe(&self.cache, &self.store, keys, self.clocks.now()).await;
         let mut observed = observed.map_err(|error| (error, keys.to_vec()))?;
         observed.iter_mut().for_each(|(key, snapshot)| self.add_in_flight(key, snapshot));
@@ -395,8 +367,8 @@ impl<S: Store> Reconciler<S> {
         }
         // Before anybody is woken: those who wait may stand behind those whom they wait for, or in
         // a later commit.
-        for (key, snapshot, decision) in &decided {
-            self.record_applied(key, snapshot, decision);
+        for decided in &decided {
+            self.queue.enqueue_all(self.dependents.record_decision(&mut self.cache, decided));
         }
         // Who loses rights goes first, and in a commit of their own: another may wait for an
         // application, or be short of time.
@@ -423,18 +395,9 @@ impl<S: Store> Reconciler<S> {
     ) -> Result<(), StoreError> {
         let plans: Vec<Plan> =
             decided.iter().filter_map(|(_, _, decision)| decision.plan.clone()).collect();
-        self.enqueue_after_uncertain(&decided);
+        self.queue.enqueue_all(self.dependents.after_uncertain(&self.cache, &decided));
         let answers = self.commit(&plans).await;
-        let planned = decided.iter().filter(|(_, _, decision)| decision.plan.is_some());
-        match &answers {
-            Err(error) if error.is_about_data() => {}
-            Err(_) => self
-                .uncertain_commits
-                .extend(planned.map(|(key, snapshot, _)| (key.clone(), revision(snapshot)))),
-            Ok(_) => planned.for_each(|(key, ..)| {
-                self.uncertain_commits.remove(key);
-            }),
-        }
+        self.dependents.record_outcome(&decided, &answers);
         let mut answers = answers?.into_iter();
         for (key, mut snapshot, decision) in decided {
             let answer = decision.plan.as_ref().and_then(|_| answers.next());
@@ -455,7 +418,13 @@ impl<S: Store> Reconciler<S> {
                         Receipt::Deleted(_) => _ = self.cache.record_applied(&key, None),
                         Receipt::Done => {}
                     }
-                    self.enqueue_dependents(&snapshot, decision.plan.as_ref(), &receipt);
+                    let plan = decision.plan.as_ref();
+                    self.queue.enqueue_all(self.dependents.after_commit(
+                        &self.cache,
+                        &snapshot,
+                        plan,
+                        &receipt,
+                    ));
                     self.other_writes.extend(taken_back(&snapshot, &receipt));
                     self.other_writes.extend(decision.repairs_drift.then(|| put_back(&snapshot)));
                     if decision.requeue {

@@ -1,40 +1,53 @@
 //! The groups `administrators` and `users`, which every organization has.
 
+use std::collections::HashSet;
+
 use kube::api::ObjectMeta;
 
 use crate::api::{UserGroup, UserGroupSpec};
+use crate::controller::cache::ClusterCache;
 use crate::controller::object_writer::Write;
 use crate::controller::observe;
-use crate::controller::reconciler::Reconciler;
 use crate::domain::group::ADMINISTRATORS;
-use crate::domain::object_key::ObjectKey;
+use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::organization;
-use crate::store::{Store, StoreError};
 
-impl<S: Store> Reconciler<S> {
-    /// Creates the default groups that organizations lack, and looks at what the store still has of
-    /// objects that went without our knowing.
-    pub(super) async fn ensure_default_groups(
+/// The default groups that are being created and that no watch has reported yet, by namespace and
+/// name.
+#[derive(Debug, Default)]
+pub(super) struct DefaultGroups(HashSet<(String, &'static str)>);
+
+impl DefaultGroups {
+    /// Returns the writes that create the default groups which an organization lacks.
+    pub(super) fn create_missing(
         &mut self,
-        keys: Vec<ObjectKey>,
-    ) -> Result<(), StoreError> {
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let ghosts = observe::orphaned_records(&self.cache, &self.store, &keys).await?;
-        self.enqueue(ghosts);
-        for key in keys {
-            self.queue.succeeded(&key);
-            for name in
-                organization::missing_groups(&observe::organization(&self.cache, &key.namespace))
-            {
-                if self.pending_default_groups.insert((key.namespace.clone(), name)) {
-                    let group = Box::new(default_group(&key.namespace, name));
-                    self.other_writes.push(Write::NewGroup { organization: key.clone(), group });
-                }
-            }
-        }
-        Ok(())
+        cache: &ClusterCache,
+        organization: &ObjectKey,
+    ) -> Vec<Write> {
+        let namespace = &organization.namespace;
+        let missing = organization::missing_groups(&observe::organization(cache, namespace));
+        let new = missing.into_iter().filter(|name| self.0.insert((namespace.clone(), name)));
+        new.map(|name| Write::NewGroup {
+            organization: organization.clone(),
+            group: Box::new(default_group(namespace, name)),
+        })
+        .collect()
+    }
+
+    /// Forgets a group that a list or a watch reported.
+    pub(super) fn observed(&mut self, key: &ObjectKey) {
+        self.0.retain(|(namespace, name)| *namespace != key.namespace || *name != key.name);
+    }
+
+    /// Forgets the groups of an organization whose creation failed.
+    pub(super) fn write_failed(&mut self, key: &ObjectKey) {
+        self.0
+            .retain(|(namespace, _)| key.kind != Kind::Organization || *namespace != key.namespace);
+    }
+
+    /// Forgets all groups: the cluster may have lost those that were created.
+    pub(super) fn rolled_back(&mut self) {
+        self.0.clear();
     }
 }
 

@@ -5,15 +5,15 @@ use tokio::time::Instant;
 
 use crate::api::Lenient;
 use crate::controller::cache;
-use crate::controller::cache::{AppliedLinks, ClusterCache, Origin};
+use crate::controller::cache::{ClusterCache, Origin};
 use crate::controller::cluster_event::{ClusterEvent, WatchListing};
 use crate::controller::list_sync::Completed;
 use crate::controller::list_watch::Relist;
 use crate::controller::object_writer::Write;
-use crate::controller::reconciler::{COUNT_DEBOUNCE, Reconciler};
+use crate::controller::reconciler::Reconciler;
+use crate::controller::reconciler::dependents::{all_in, competing_users};
 use crate::domain::object_key::{Kind, ObjectKey};
 use crate::store::Store;
-use crate::workqueue::Priority;
 
 impl<S: Store> Reconciler<S> {
     /// Takes in what happened in the cluster.
@@ -83,7 +83,7 @@ impl<S: Store> Reconciler<S> {
         );
         self.metrics.rollbacks.inc();
         self.lists.rolled_back();
-        self.pending_default_groups.clear();
+        self.default_groups.rolled_back();
         self.other_writes.retain(|write| matches!(write, Write::Event { .. }));
         self.updates.forget_waiting();
         self.passwords.distrust_versions();
@@ -98,12 +98,8 @@ impl<S: Store> Reconciler<S> {
         match object {
             ClusterEvent::Namespace(namespace) => {
                 if let Some(key) = self.cache.upsert_namespace(&namespace, origin) {
-                    let within = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
-                    let keys: Vec<_> = within
-                        .into_iter()
-                        .flat_map(|kind| self.cache.keys(kind, Some(&key.namespace)))
-                        .collect();
-                    self.enqueue(keys.into_iter().chain([key]));
+                    let within = all_in(&self.cache, &key.namespace);
+                    self.enqueue(within.into_iter().chain([key]));
                 }
             }
             ClusterEvent::User(user) => self.upsert(*user, origin),
@@ -145,11 +141,11 @@ impl<S: Store> Reconciler<S> {
         if let Some(key) = self.cache.upsert(object, origin) {
             if key.kind == Kind::User {
                 let after = standing(&self.cache);
-                self.enqueue_after_upsert(&key, before != after);
+                let due = self.dependents.after_upsert(&self.cache, &key, before != after);
+                self.queue.enqueue_all(due);
             }
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
-            self.pending_default_groups
-                .retain(|(namespace, name)| *namespace != key.namespace || *name != key.name);
+            self.default_groups.observed(&key);
             // A group on its way out takes no new members: those who wait to join are told.
             let place = (key.namespace.clone(), key.name.clone());
             if key.kind == Kind::UserGroup
@@ -164,9 +160,7 @@ impl<S: Store> Reconciler<S> {
     fn remove(&mut self, key: &ObjectKey) {
         self.queue.succeeded(key);
         self.updates.succeeded(key);
-        self.waiting_for_administrator.remove(key);
-        self.takeovers.remove(key);
-        self.uncertain_commits.remove(key);
+        self.dependents.forget(key);
         self.forget_refusals(key);
         self.isolated.remove(key);
         self.passwords.forget(key);
@@ -175,39 +169,13 @@ impl<S: Store> Reconciler<S> {
             self.final_events.remove(&uid);
             self.clear_in_flight(&uid);
         }
-        let in_force = self.cache.in_force(&key.namespace, &key.name).cloned();
-        let others = if key.kind == Kind::User { self.competing_users(key) } else { vec![] };
+        let links = self.cache.in_force(&key.namespace, &key.name).cloned();
+        let others =
+            if key.kind == Kind::User { competing_users(&self.cache, key) } else { vec![] };
         if self.cache.remove(key) {
-            // An account that it left behind is told of otherwise.
+            // The account that it may leave behind blocks them in another way now.
             self.enqueue(others);
-            if let Some(AppliedLinks { group, follows, owner_uid: _ }) =
-                in_force.filter(|_| key.kind == Kind::User)
-            {
-                // An account that was let go of counts again.
-                let soon = Instant::now() + COUNT_DEBOUNCE;
-                let listings = self.cache.keys(Kind::OrgEmailDomain, Some(&key.namespace));
-                let source = follows.map(|name| ObjectKey::new(Kind::User, &key.namespace, name));
-                let counting = listings
-                    .into_iter()
-                    .chain([ObjectKey::new(Kind::UserGroup, &key.namespace, group)])
-                    .chain(source);
-                counting.for_each(|key| self.queue.enqueue(key, soon));
-            }
-            let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
-            let dependants = match key.kind {
-                Kind::UserGroup => self.cache.of_group(&key.namespace, &key.name),
-                Kind::User => {
-                    self.enqueue_waiting_for_administrator(&key.namespace);
-                    self.enqueue_abandoned(&key.namespace);
-                    self.gather_heirs(Priority::High, &key.namespace, &key.name);
-                    self.cache.copiers(&key.namespace, &key.name)
-                }
-                Kind::Secret => {
-                    return self.enqueue(self.cache.of_secret(&key.namespace, &key.name));
-                }
-                Kind::OrgEmailDomain | Kind::Organization => vec![],
-            };
-            self.enqueue(dependants.into_iter().chain([key.clone(), organization]));
+            self.queue.enqueue_all(self.dependents.after_removal(&self.cache, key, links));
         }
     }
 }

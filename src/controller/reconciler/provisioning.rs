@@ -3,15 +3,16 @@
 //!
 //! A snapshot has of it what was known when it was made; what comes later wakes whom it concerns.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::event_notes::directory_refuses;
-use super::{BATCH, COUNT_DEBOUNCE, Reconciler};
-use crate::controller::observe::Snapshot;
+use super::{BATCH, COUNT_DEBOUNCE, Reconciler, in_force};
+use crate::controller::observe::{self, Snapshot};
 use crate::controller::passwords::{CheckResult, PasswordCheck};
-use crate::domain::account::{Account, AccountId};
+use crate::domain::account::{Account, AccountId, DeletedAccount};
 use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::Plan;
 use crate::plan::directories::{self, Lag, MissingOfMembers, ReportContext, ReportedBefore};
@@ -20,7 +21,7 @@ use crate::plan::{user, user_group};
 use crate::provisioning::queue::{FirstRefusal, PendingReports, ProvisioningTask};
 use crate::provisioning::secret_source::SecretVersionRef;
 use crate::provisioning::{DirectoryError, Entry, Groups, Provisioned};
-use crate::store::{Receipt, Refusal, Store, StoreError};
+use crate::store::{Receipt, Refusal, Store, StoreError, UserName};
 
 /// How long until the store is asked once more whether the claim stands, after it couldn't be.
 const CLAIM_RETRY: Duration = Duration::from_secs(1);
@@ -240,9 +241,7 @@ impl<S: Store> Reconciler<S> {
         let PendingReports { users, accounts, groups, refusals } =
             self.provisioning.take_reports(Instant::now());
         self.enqueue(users);
-        let takes_over = self.takeovers.iter().filter(|(_, account)| accounts.contains(account));
-        let takes_over: Vec<ObjectKey> = takes_over.map(|(user, _)| user.clone()).collect();
-        self.enqueue(takes_over);
+        self.enqueue(self.dependents.taking_over(|account| accounts.contains(account)));
         // One directory's day may concern every member of every group.
         let soon = Instant::now() + COUNT_DEBOUNCE;
         for (namespace, group) in groups {
@@ -326,6 +325,92 @@ impl<S: Store> Reconciler<S> {
         Ok(())
     }
 
+    /// With every resync, provisions what no `User` leads to: accounts that were deleted and that
+    /// directories still have, and accounts whose `User` isn't there.
+    pub(super) async fn scan_orphans(&mut self) -> Result<(), StoreError> {
+        if !self.orphan_scan.is_due {
+            return Ok(());
+        }
+        let has_directories = !self.settings.directories.is_empty();
+        if has_directories {
+            let deleted = self.orphan_scan.pending_deletions(&self.store).await?;
+            deleted.iter().for_each(|deleted| self.provision_deletion(deleted));
+        }
+        let takes_over = |key: &ObjectKey| self.dependents.takes_over(key);
+        let (orphans, gone) =
+            self.orphan_scan.orphans(&self.cache, &self.store, takes_over).await?;
+        self.metrics.orphans.set(i64::try_from(orphans.len()).unwrap_or(i64::MAX));
+        for user in &gone {
+            self.dependents.record_unowned(&mut self.cache, user, None);
+        }
+        self.provision_unowned(&orphans).await?;
+        if has_directories {
+            let namespaces: Vec<String> = self.cache.namespaces.keys().cloned().collect();
+            self.group_cleanup = Some(observe::groups(&self.store, &namespaces).await?);
+        }
+        self.orphan_scan.is_due = false;
+        Ok(())
+    }
+
+    /// Provisions accounts whose `User` isn't there, as the store has them now, and records whom
+    /// they inherit from.
+    pub(super) async fn provision_unowned(&mut self, names: &[UserName]) -> Result<(), StoreError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let found = observe::with_permissions(&self.cache, &self.store, names).await?;
+        let key = |(namespace, name): &UserName| ObjectKey::new(Kind::User, namespace, name);
+        let mut gone: BTreeSet<ObjectKey> = names.iter().map(key).collect();
+        for (account, effective) in found {
+            let user = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
+            gone.remove(&user);
+            self.dependents.record_unowned(&mut self.cache, &user, Some(in_force(&account)));
+            if !self.settings.directories.is_empty() {
+                let entry = Entry::of(&account, &effective);
+                self.provisioning.enqueue(&user, &entry, &account.confirmed, None, Instant::now());
+            }
+        }
+        for user in &gone {
+            self.dependents.record_unowned(&mut self.cache, user, None);
+        }
+        self.flush_soon(Instant::now());
+        Ok(())
+    }
+
+    fn provision_deletion(&mut self, deleted: &DeletedAccount) {
+        let DeletedAccount {
+            account, namespace, owner, login_name, transaction, confirmed, ..
+        } = deleted;
+        let mut entry = Entry::gone(*account, transaction.revision, namespace);
+        entry.former_login_name = Some(login_name.to_string());
+        let user = ObjectKey::new(Kind::User, namespace, &owner.name);
+        self.provisioning.enqueue(&user, &entry, confirmed, None, Instant::now());
+    }
+
+    /// Enqueues users whose members changed something of themselves since the last poll.
+    ///
+    /// A former leader learns here within seconds that its claim has ended: its requests to
+    /// directories may take longer.
+    pub async fn poll_self_service(&mut self) {
+        let polled = if self.is_synced() {
+            self.orphan_scan.poll_self_service(&self.cache, &self.store).await
+        } else {
+            // Requests from before the lists began anew are still on their way.
+            self.store.check_claim().await.map(|()| vec![])
+        };
+        match polled {
+            Ok(users) => {
+                if self.orphan_scan.is_due && self.is_synced() {
+                    self.save_acks_at.get_or_insert_with(Instant::now);
+                }
+                self.enqueue(users);
+            }
+            Err(error) if error.ends_the_work() => self.superseded = Some(error),
+            // An unavailable store is reported by the objects that have work for it.
+            Err(_) => {}
+        }
+    }
+
     /// Whether somebody's status waits for what the store says of a confirmation: without a
     /// transaction in flight none does.
     fn is_awaited(&self, answer: &Result<Receipt, Refusal>) -> bool {
@@ -338,11 +423,8 @@ impl<S: Store> Reconciler<S> {
     /// Returns who waits for the end of a transaction of an account that isn't theirs yet.
     fn waiting_to_take_over(&self, answer: &Result<Receipt, Refusal>) -> Vec<ObjectKey> {
         let Ok(Receipt::Account(account)) = answer else { return vec![] };
-        let waiting = self
-            .takeovers
-            .iter()
-            .filter(|(_, id)| **id == account.id && !account.transaction.in_flight());
-        waiting.map(|(user, _)| user.clone()).collect()
+        let is_done = !account.transaction.in_flight();
+        self.dependents.taking_over(|id| is_done && *id == account.id)
     }
 }
 

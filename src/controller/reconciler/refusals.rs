@@ -1,13 +1,12 @@
-//! What the store refused, and who waits for what.
+//! Commits that the store refused.
 
 use tokio::time::Instant;
 
 use crate::controller::observe::Snapshot;
-use crate::controller::reconciler::{Reconciler, in_force};
+use crate::controller::reconciler::Reconciler;
 use crate::domain::object_key::ObjectKey;
-use crate::plan::{Blocked, Decision, FinalizerAction, user};
+use crate::plan::{Blocked, Decision, FinalizerAction};
 use crate::store::{Refusal, Store};
-use crate::workqueue::Priority;
 
 /// How often in a row the store may refuse what is planned for an object before somebody is told:
 /// by then 15 s went by.
@@ -58,43 +57,6 @@ impl<S: Store> Reconciler<S> {
     pub(super) fn forget_refusals(&mut self, key: &ObjectKey) {
         if self.refused.remove(key).is_some() {
             self.count_refused();
-        }
-    }
-
-    /// Notes who depends on whom, who waits for control, and who for an account.
-    pub(super) fn record_applied(
-        &mut self,
-        key: &ObjectKey,
-        snapshot: &Snapshot,
-        decision: &Decision,
-    ) {
-        if let Snapshot::User(user) = snapshot {
-            let in_force = user.account.as_ref().map(in_force);
-            let follows = in_force.as_ref().and_then(|account| account.follows.clone());
-            let undeclared = follows.is_some() && follows.as_deref() != user::follows(&user.spec);
-            if self.cache.record_applied(key, in_force) {
-                if undeclared {
-                    // Nobody could know until now that those behind it are behind whom it follows.
-                    self.gather_heirs(Priority::Low, &key.namespace, &key.name);
-                }
-                if user.meta.deleting {
-                    // Nor whether it takes the account of its name along.
-                    self.enqueue_waiting_for_administrator(&key.namespace);
-                }
-            }
-        }
-        let left_behind = match snapshot {
-            Snapshot::User(user) if decision.plan.is_none() => user.left_behind(),
-            Snapshot::User(_) | Snapshot::Group(_) | Snapshot::Domain(_) => None,
-        };
-        match left_behind {
-            Some(account) => self.takeovers.insert(key.clone(), account.id),
-            None => self.takeovers.remove(key),
-        };
-        if decision.blocked.iter().any(|why| matches!(why, Blocked::LastAdministrator { .. })) {
-            self.waiting_for_administrator.insert(key.clone());
-        } else {
-            self.waiting_for_administrator.remove(key);
         }
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::controller::cluster_event::ClusterEvent;
 use crate::controller::list_sync::FAILURE_WINDOW;
 use crate::controller::object_writer::WriteResult;
-use crate::domain::account::{AccountSpec, LoginState, Owner, TransactionId};
+use crate::domain::account::{AccountId, AccountSpec, LoginState, Owner, TransactionId};
 use crate::domain::email::{Domain, Email};
 use crate::domain::organization::{CustomerId, LoginName, Organization};
 use crate::domain::profile::Profile;

@@ -52,9 +52,7 @@ impl<S: Store> Reconciler<S> {
             }
             WriteResult::Conflict => return self.retry(key, now),
             WriteResult::Failed(error) => {
-                self.pending_default_groups.retain(|(namespace, _)| {
-                    key.kind != Kind::Organization || *namespace != key.namespace
-                });
+                self.default_groups.write_failed(&key);
                 let (kind, namespace): (&str, _) = (key.kind.into(), &key.namespace);
                 tracing::warn!(
                     kind,
