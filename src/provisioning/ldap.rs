@@ -19,6 +19,8 @@ mod handle;
 mod list;
 mod lookup;
 mod mapping;
+mod pool;
+mod result_codes;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,11 +28,13 @@ use std::sync::atomic::AtomicBool;
 
 use ldap3::{Mod, dn_escape, ldap_escape};
 
-use self::connection::{LdapConnection, LdapEntry, LdapOutcome, Pool};
+use self::connection::{LdapConnection, LdapEntry};
 use self::groups::GroupMember;
 use self::handle::LdapHandle;
 use self::lookup::{LdapListing, Trace, mark_of, spelling};
 use self::mapping::{EMPLOYEE_NUMBER, MEMBER_OF, PASSWORD, UID};
+use self::pool::Pool;
+use self::result_codes::LdapOutcome;
 use super::{DirectoryError, DirectoryUrl, DirectoryUser, Entry, Provisioned};
 use crate::domain::account::AccountId;
 
@@ -272,8 +276,8 @@ impl Ldap {
         let dn = self.dn_of(&person.login_name);
         let answer = connection.add(&dn, &mapping::new_entry(entry, person)).await?;
         match answer.rc {
-            connection::NO_SUCH_OBJECT => return Err(lacks(&self.people)),
-            connection::ENTRY_ALREADY_EXISTS => {
+            result_codes::NO_SUCH_OBJECT => return Err(lacks(&self.people)),
+            result_codes::ENTRY_ALREADY_EXISTS => {
                 // Where somebody added it between the search and here, a search sees who.
                 let seen = self.look(connection, entry).await?;
                 return Err(match seen.own.is_empty() && seen.others.is_empty() {
@@ -287,7 +291,7 @@ impl Ldap {
             }
             _ => answer.success_of_entry()?,
         }
-        Ok(connection::uuid_of(&answer))
+        Ok(result_codes::uuid_of(&answer))
     }
 
     /// Writes what differs, in one operation.
@@ -355,7 +359,7 @@ impl Ldap {
         let answer =
             connection.rename(dn, &mapping::name_within_people(person), &self.people).await?;
         match (is_moved, answer.rc) {
-            (_, connection::SUCCESS) => {}
+            (_, result_codes::SUCCESS) => {}
             // Nothing of it was touched, in case it has to stay there.
             (true, _) => return Err(not_movable(dn, &new, &answer)),
             (false, _) => return answer.success_of_entry(),
@@ -399,7 +403,7 @@ impl Ldap {
             let mark = self.asserts_at(&found.dn).then(|| mark_of(entry.account, found));
             let answer = connection.modify(&found.dn, change, mark.as_deref()).await?;
             match answer.rc {
-                connection::NO_SUCH_ATTRIBUTE => {}
+                result_codes::NO_SUCH_ATTRIBUTE => {}
                 _ => {
                     answer.success_of_entry()?;
                     took = true;
@@ -456,8 +460,8 @@ impl Ldap {
     ) -> Result<(), DirectoryError> {
         let answer = connection.delete(dn, only_if).await?;
         match answer.rc {
-            connection::NO_SUCH_OBJECT => Ok(()),
-            connection::INSUFFICIENT_ACCESS => Err(lookup::closed(dn)),
+            result_codes::NO_SUCH_OBJECT => Ok(()),
+            result_codes::INSUFFICIENT_ACCESS => Err(lookup::closed(dn)),
             _ => answer.success_of_entry(),
         }
     }
@@ -510,7 +514,7 @@ fn unshown(dn: &str) -> DirectoryError {
 }
 
 fn not_movable(dn: &str, place: &str, answer: &ldap3::LdapResult) -> DirectoryError {
-    match connection::failure(answer) {
+    match result_codes::failure(answer) {
         DirectoryError::Refused(why) => DirectoryError::refused(&format!(
             "move the entry back to {place}, or remove it: it is at {dn}, and {why}"
         )),

@@ -11,6 +11,7 @@ mod comparison;
 mod missing;
 mod open_requests;
 mod pace;
+mod unsaved_acks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -22,13 +23,13 @@ use self::missing::{EntryProgress, ReportedEntries, revokes};
 pub use self::missing::{FirstRefusal, PendingReports};
 use self::open_requests::{OpenRequests, PredecessorWindow, is_acknowledged};
 use self::pace::{Backoff, is_held_against_it, jittered};
-use super::secret_source::SecretVersionRef;
-use crate::domain::account::{
-    AccountId, Confirmations, DirectoryAck, EntryDigest, EntryHandle, Revision,
+use self::unsaved_acks::{
+    UnsavedAcks, has_somebody, is_unverified, set_unsaved_ack, unknown_rights, unverified,
 };
+use super::secret_source::SecretVersionRef;
+use crate::domain::account::{AccountId, Confirmations, DirectoryAck, EntryDigest, Revision};
 use crate::domain::object_key::ObjectKey;
 use crate::plan::in_flight::Directories;
-use crate::plan::{ConfirmPlan, Plan};
 use crate::provisioning::{DirectoryError, Entry, Provisioned};
 use crate::workqueue::{OfOrganization, Priority, WorkQueue};
 
@@ -114,13 +115,6 @@ struct PendingEntry {
     /// The revision that the directory confirmed before, as far as the store knows or is told next.
     known: Option<Revision>,
     progress: EntryProgress,
-}
-
-/// What the store is still to be told of an account.
-#[derive(Clone, Debug)]
-struct UnsavedAcks {
-    user: ObjectKey,
-    confirmed: Confirmations,
 }
 
 /// An entry that is to be brought to a directory now.
@@ -457,54 +451,6 @@ impl Provisioning {
         pending.record_backoff(directory, account, is_news, now);
         concerned
     }
-
-    /// Whether the store is to be told something.
-    #[must_use]
-    pub fn has_unsaved_acks(&self) -> bool {
-        !self.unsaved_acks.is_empty()
-    }
-
-    /// Returns the plans that tell the store what was confirmed and what is in doubt, at most so
-    /// many and of each organization by turns, each with the `User` concerned.
-    #[must_use]
-    pub fn pending_acks(&self, most: usize) -> Vec<(ObjectKey, AccountId, Plan)> {
-        let plan = |(account, UnsavedAcks { user, confirmed }): (&AccountId, &UnsavedAcks)| {
-            let namespace = user.namespace.clone();
-            (
-                user.clone(),
-                *account,
-                Plan::Confirm(ConfirmPlan {
-                    namespace,
-                    account: *account,
-                    confirmed: confirmed.clone(),
-                }),
-            )
-        };
-        let mut organizations: BTreeMap<&str, Vec<(&AccountId, &UnsavedAcks)>> = BTreeMap::new();
-        for (account, untold) in &self.unsaved_acks {
-            organizations.entry(&untold.user.namespace).or_default().push((account, untold));
-        }
-        let longest = organizations.values().map(Vec::len).max().unwrap_or_default();
-        let by_turns = (0..longest).flat_map(|turn| {
-            organizations.values().filter_map(move |untold| untold.get(turn).copied())
-        });
-        by_turns.take(most).map(plan).collect()
-    }
-
-    /// Forgets what the store knows now, and brings what waited for that.
-    pub fn acks_saved(&mut self, account: AccountId, now: Instant) {
-        self.unsaved_acks.remove(&account);
-        for pending in self.directories.values_mut() {
-            let Some(wanted) = pending.wanted.get_mut(&account).filter(|wanted| wanted.is_held)
-            else {
-                continue;
-            };
-            wanted.is_held = false;
-            if !pending.in_flight.contains(&account) && !pending.comparison.has_under_way(account) {
-                pending.schedule(account, now);
-            }
-        }
-    }
 }
 
 impl PendingEntry {
@@ -583,49 +529,6 @@ impl Pending {
         self.due.succeeded(&EntryKey::of(entry));
         self.unschedule(entry);
     }
-}
-
-/// Notes what the store is to be told of an account and a directory, instead of what it was to be
-/// told before.
-fn set_unsaved_ack(
-    untold: &mut BTreeMap<AccountId, UnsavedAcks>,
-    user: &ObjectKey,
-    account: AccountId,
-    directory: &str,
-    news: DirectoryAck,
-) {
-    let new = || UnsavedAcks { user: user.clone(), confirmed: Confirmations::new() };
-    untold.entry(account).or_insert_with(new).confirmed.insert(directory.to_owned(), news);
-}
-
-/// Returns that a directory has a revision, and that nobody knows what of the person it has beside
-/// these rights and this password, if those.
-fn unverified(
-    revision: Revision,
-    (rights, password): (Option<String>, Option<String>),
-    handle: Option<&EntryHandle>,
-) -> DirectoryAck {
-    let fingerprint = Some(EntryDigest { person: String::new(), rights, password });
-    DirectoryAck { revision, fingerprint, handle: handle.cloned() }
-}
-
-fn is_unverified(known: &DirectoryAck) -> bool {
-    known.fingerprint.as_ref().is_none_or(|fingerprint| fingerprint.person.is_empty())
-}
-
-/// What stands for the rights of somebody whom a directory has, and of whom nobody knows which
-/// rights it gives them. No digest is that.
-fn unknown_rights() -> String {
-    "?".to_owned()
-}
-
-/// Whether a directory has confirmed at some time that it has an entry, and not since that it is
-/// gone.
-fn has_somebody(known: &DirectoryAck) -> bool {
-    let tells_of_somebody = |EntryDigest { person, rights, password }: &EntryDigest| {
-        !person.is_empty() || rights.is_some() || password.is_some()
-    };
-    known.handle.is_some() || known.fingerprint.as_ref().is_some_and(tells_of_somebody)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod entries;
 mod features;
+mod group_members;
 mod groups;
 mod handle;
 mod index;

@@ -9,8 +9,9 @@ use std::sync::atomic::Ordering;
 
 use ldap3::{Mod, Scope, dn_escape, ldap_escape};
 
-use super::connection::{self, LdapConnection, LdapEntry, LdapOutcome};
+use super::connection::{LdapConnection, LdapEntry};
 use super::mapping::{MEMBER_OF, STATE};
+use super::result_codes::{self, LdapOutcome};
 use super::{Ldap, MARK, lacks};
 use crate::provisioning::{DirectoryError, DirectoryUser, Entry};
 
@@ -180,7 +181,7 @@ impl Ldap {
         let again = vec![Mod::Delete("member", only()), Mod::Add("member", only())];
         let answer = connection.modify(group, again, None).await?;
         match answer.rc {
-            connection::NO_SUCH_ATTRIBUTE => return Err(DirectoryError::Conflict),
+            result_codes::NO_SUCH_ATTRIBUTE => return Err(DirectoryError::Conflict),
             _ => answer.success_of_entry()?,
         }
         let is_lacking = !names(&member_of(connection, member).await?, group);
@@ -248,8 +249,8 @@ impl Ldap {
                 .and_then(|group| group.strip_suffix(&end))
                 .unwrap_or_default();
             let answer = connection.add(&group, &new_group(name, organization, &group)).await?;
-            if !matches!(answer.rc, connection::SUCCESS | connection::ENTRY_ALREADY_EXISTS) {
-                return Err(connection::failure(&answer));
+            if !matches!(answer.rc, result_codes::SUCCESS | result_codes::ENTRY_ALREADY_EXISTS) {
+                return Err(result_codes::failure(&answer));
             }
             pass_through(connection, &group, &member.dn).await?;
             leave(connection, &group, true, &group).await?;
@@ -280,20 +281,20 @@ impl Ldap {
                 .modify(&group, joining, Some(&of_group(&made_for(organization))))
                 .await?;
             match answer.rc {
-                connection::SUCCESS | connection::ATTRIBUTE_OR_VALUE_EXISTS => {
+                result_codes::SUCCESS | result_codes::ATTRIBUTE_OR_VALUE_EXISTS => {
                     return self.verify_member_of(connection, member, &group).await;
                 }
-                connection::ASSERTION_FAILED => return Err(not_ours(&group, organization)),
-                connection::NO_SUCH_OBJECT => {}
-                _ => return Err(connection::failure(&answer)),
+                result_codes::ASSERTION_FAILED => return Err(not_ours(&group, organization)),
+                result_codes::NO_SUCH_OBJECT => {}
+                _ => return Err(result_codes::failure(&answer)),
             }
             let answer = connection.add(&group, &new).await?;
             match answer.rc {
-                connection::SUCCESS => return Ok(()),
+                result_codes::SUCCESS => return Ok(()),
                 // Somebody else was the first.
-                connection::ENTRY_ALREADY_EXISTS => {}
-                connection::NO_SUCH_OBJECT => return Err(lacks(&self.groups)),
-                _ => return Err(connection::failure(&answer)),
+                result_codes::ENTRY_ALREADY_EXISTS => {}
+                result_codes::NO_SUCH_OBJECT => return Err(lacks(&self.groups)),
+                _ => return Err(result_codes::failure(&answer)),
             }
         }
         Err(DirectoryError::Conflict)
@@ -409,10 +410,10 @@ async fn pass_through(
     let passing = vec![Mod::Add("member", only()), Mod::Delete("member", only())];
     let answer = connection.modify(group, passing, None).await?;
     match answer.rc {
-        connection::SUCCESS => Ok(Passage::Through),
-        connection::ATTRIBUTE_OR_VALUE_EXISTS => Ok(Passage::In),
-        connection::NO_SUCH_OBJECT => Ok(Passage::Gone),
-        _ => Err(connection::failure(&answer)),
+        result_codes::SUCCESS => Ok(Passage::Through),
+        result_codes::ATTRIBUTE_OR_VALUE_EXISTS => Ok(Passage::In),
+        result_codes::NO_SUCH_OBJECT => Ok(Passage::Gone),
+        _ => Err(result_codes::failure(&answer)),
     }
 }
 
@@ -427,10 +428,12 @@ async fn replace(
     let renaming = vec![Mod::Add("member", only(new)), Mod::Delete("member", only(member))];
     let answer = connection.modify(group, renaming, None).await?;
     match answer.rc {
-        connection::SUCCESS | connection::NO_SUCH_ATTRIBUTE | connection::NO_SUCH_OBJECT => Ok(()),
-        connection::ATTRIBUTE_OR_VALUE_EXISTS => leave(connection, group, false, member).await,
-        connection::INSUFFICIENT_ACCESS => Err(closed(group)),
-        _ => Err(connection::failure(&answer)),
+        result_codes::SUCCESS | result_codes::NO_SUCH_ATTRIBUTE | result_codes::NO_SUCH_OBJECT => {
+            Ok(())
+        }
+        result_codes::ATTRIBUTE_OR_VALUE_EXISTS => leave(connection, group, false, member).await,
+        result_codes::INSUFFICIENT_ACCESS => Err(closed(group)),
+        _ => Err(result_codes::failure(&answer)),
     }
 }
 
@@ -446,18 +449,20 @@ async fn leave(
         let leaving = vec![Mod::Delete("member", HashSet::from([member]))];
         let answer = connection.modify(group, leaving, None).await?;
         match answer.rc {
-            connection::SUCCESS | connection::NO_SUCH_ATTRIBUTE | connection::NO_SUCH_OBJECT => {
+            result_codes::SUCCESS
+            | result_codes::NO_SUCH_ATTRIBUTE
+            | result_codes::NO_SUCH_OBJECT => {
                 return Ok(());
             }
-            connection::OBJECT_CLASS_VIOLATION if is_own => {
+            result_codes::OBJECT_CLASS_VIOLATION if is_own => {
                 is_last = true;
                 if remove_with_last(connection, group, member).await? {
                     return Ok(());
                 }
             }
-            connection::OBJECT_CLASS_VIOLATION => return Err(last_of_another(group)),
-            connection::INSUFFICIENT_ACCESS if !is_own => return Err(closed(group)),
-            _ => return Err(connection::failure(&answer)),
+            result_codes::OBJECT_CLASS_VIOLATION => return Err(last_of_another(group)),
+            result_codes::INSUFFICIENT_ACCESS if !is_own => return Err(closed(group)),
+            _ => return Err(result_codes::failure(&answer)),
         }
     }
     // In the end others don't come in between, but the server doesn't show the group.
@@ -485,7 +490,7 @@ async fn remove_with_last(
         0 => {
             let leaving = vec![Mod::Delete("member", HashSet::from([member]))];
             match connection.modify(group, leaving, None).await?.rc {
-                connection::OBJECT_CLASS_VIOLATION => unchanged,
+                result_codes::OBJECT_CLASS_VIOLATION => unchanged,
                 _ => return Ok(false),
             }
         }
@@ -493,9 +498,9 @@ async fn remove_with_last(
     };
     let answer = connection.delete(group, Some(&of_group(&alone))).await?;
     match answer.rc {
-        connection::SUCCESS | connection::NO_SUCH_OBJECT => Ok(true),
-        connection::ASSERTION_FAILED => Ok(false),
-        _ => Err(connection::failure(&answer)),
+        result_codes::SUCCESS | result_codes::NO_SUCH_OBJECT => Ok(true),
+        result_codes::ASSERTION_FAILED => Ok(false),
+        _ => Err(result_codes::failure(&answer)),
     }
 }
 

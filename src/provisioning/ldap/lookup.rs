@@ -8,9 +8,10 @@
 
 use ldap3::{Mod, Scope, ldap_escape};
 
-use super::connection::{self, LdapConnection, LdapEntry};
+use super::connection::{LdapConnection, LdapEntry, Results};
 use super::handle::LdapHandle;
 use super::mapping::{self, EMPLOYEE_NUMBER, PASSWORD, UID, UUID};
+use super::result_codes;
 use super::{Ldap, number_is};
 use crate::domain::account::AccountId;
 use crate::provisioning::{DirectoryError, Entry};
@@ -79,7 +80,7 @@ impl Ldap {
         connection: &mut LdapConnection<'_>,
         entry: &Entry,
         filter: &str,
-    ) -> Result<connection::Results, DirectoryError> {
+    ) -> Result<Results, DirectoryError> {
         if entry.revokes_login()
             && let Some(found) = connection
                 .search_if_open(&self.base, Scope::Subtree, filter, mapping::READ, MAX_ALIKE)
@@ -258,17 +259,17 @@ impl Ldap {
         let uuid = handle.and_then(|handle| handle.uuid.as_deref()).map(|uuid| (UUID, uuid));
         for (attribute, own) in [(EMPLOYEE_NUMBER, number.as_str())].into_iter().chain(uuid) {
             match connection.compare(dn, attribute, own).await?.rc {
-                connection::COMPARE_FALSE => return Ok(false),
-                connection::COMPARE_TRUE => break,
+                result_codes::COMPARE_FALSE => return Ok(false),
+                result_codes::COMPARE_TRUE => break,
                 _ => {}
             }
         }
         let answer = connection.modify(dn, vec![Mod::Delete(PASSWORD, [].into())], None).await?;
         match answer.rc {
-            connection::SUCCESS | connection::NO_SUCH_ATTRIBUTE => Ok(true),
-            connection::NO_SUCH_OBJECT => Ok(false),
-            connection::INSUFFICIENT_ACCESS => Err(closed(dn)),
-            _ => Err(connection::failure(&answer)),
+            result_codes::SUCCESS | result_codes::NO_SUCH_ATTRIBUTE => Ok(true),
+            result_codes::NO_SUCH_OBJECT => Ok(false),
+            result_codes::INSUFFICIENT_ACCESS => Err(closed(dn)),
+            _ => Err(result_codes::failure(&answer)),
         }
     }
 

@@ -13,9 +13,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{
-    Pending, PendingEntry, Provisioning, is_unverified, set_unsaved_ack, unknown_rights, unverified,
-};
+use super::unsaved_acks::{is_unverified, set_unsaved_ack, unknown_rights, unverified};
+use super::{Pending, PendingEntry, Provisioning};
 use crate::domain::account::{AccountId, Confirmations, DirectoryAck, EntryDigest};
 use crate::domain::object_key::ObjectKey;
 use crate::provisioning::{DirectoryError, Entry, Provisioned};

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::is_unverified;
+use super::unsaved_acks::is_unverified;
 use crate::domain::account::{AccountId, DirectoryAck, Revision};
 use crate::provisioning::{DirectoryUser, Entry};
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{EntryKey, Pending};
+use crate::backoff::{ExponentialBackoff, jitter};
 use crate::domain::account::AccountId;
 use crate::domain::object_key::ObjectKey;
 use crate::provisioning::{DirectoryError, Entry};
@@ -55,19 +56,32 @@ const LANES: [Priority; 3] = [Priority::High, Priority::Revoking, Priority::Low]
 #[derive(Debug)]
 pub(super) struct Backoff {
     until: Instant,
-    failures: u32,
+    delays: ExponentialBackoff,
     pub(super) why: DirectoryError,
     /// The entry that tries, since when. What else is on its way says nothing about how the
     /// directory does now.
     probe: Option<(AccountId, Instant)>,
-    /// When those that failed before may try, where nobody else can, and how often they did.
+    /// When those that failed before may try, where nobody else can.
     again_at: Instant,
-    again: u32,
+    again_delays: ExponentialBackoff,
     /// The second in which entries that take rights away went on last, and how many did.
     revoked: (Instant, usize),
 }
 
 impl Backoff {
+    fn new(why: DirectoryError, now: Instant) -> Self {
+        Self {
+            until: now,
+            delays: ExponentialBackoff::new(SHORTEST_REST, LONGEST_REST),
+            why,
+            probe: None,
+            again_at: now,
+            // The first try of an entry that failed before came with the failure.
+            again_delays: ExponentialBackoff::new(2 * SHORTEST_REST, LONGEST_REST),
+            revoked: (now, 0),
+        }
+    }
+
     /// Whether it rests because entries failed, and not because it can't be reached or asks to
     /// wait.
     fn is_over_entries(&self) -> bool {
@@ -224,8 +238,7 @@ impl Pending {
                 rest.probe = Some((first.account, now));
             }
             if !again.is_empty() {
-                rest.again_at = now + jittered(rest_after(rest.again));
-                rest.again += 1;
+                rest.again_at = now + jittered(rest.again_delays.next_delay());
             }
             taken.extend(again);
         }
@@ -357,31 +370,28 @@ impl Pending {
     /// Leaves the directory alone for a while, longer each time in a row. Returns those whose
     /// status is to say so.
     fn back_off(&mut self, directory: &str, why: DirectoryError, now: Instant) -> Vec<ObjectKey> {
-        let before = self.backoff.take();
-        let failures = before.as_ref().map_or(0, |rest| rest.failures + 1);
-        let asked_for = match &why {
-            DirectoryError::RateLimited { after, .. } => {
-                after.map(|after| after.max(SHORTEST_REST))
-            }
-            _ => None,
-        };
-        let rest = asked_for.unwrap_or_else(|| rest_after(failures)).min(LONGEST_REST);
-        let waiting = self.wanted.len();
-        if failures == 0 {
+        // Other words for the same problem are no news: each probe would cost a status write of
+        // every waiting user.
+        let kind = |why: &DirectoryError| std::mem::discriminant(&why.as_problem());
+        let is_news = self.backoff.as_ref().is_none_or(|before| kind(&before.why) != kind(&why));
+        let is_first = self.backoff.is_none();
+        if is_first {
+            let waiting = self.wanted.len();
             tracing::warn!(directory, waiting, error = %why, "directory unavailable, backing off");
         }
-        // Other words for the same aren't: they would cost everybody who waits a status write for
-        // each probe.
-        let kind = |why: &DirectoryError| std::mem::discriminant(&why.as_problem());
-        let is_news = before.as_ref().is_none_or(|before| kind(&before.why) != kind(&why));
-        let until = now + jittered(rest);
-        self.backoff = Some(match before {
-            Some(before) => Backoff { until, failures, why, ..before },
-            None => {
-                let revoked = (now, 0);
-                Backoff { until, failures, why, probe: None, again_at: until, again: 1, revoked }
+        let rest = self.backoff.get_or_insert_with(|| Backoff::new(why.clone(), now));
+        let delay = rest.delays.next_delay();
+        let delay = match &why {
+            DirectoryError::RateLimited { after: Some(after), .. } => {
+                (*after).clamp(SHORTEST_REST, LONGEST_REST)
             }
-        });
+            _ => delay,
+        };
+        rest.until = now + jittered(delay);
+        rest.why = why;
+        if is_first {
+            rest.again_at = rest.until;
+        }
         if is_news {
             self.wanted.values().map(|wanted| wanted.user.clone()).collect()
         } else {
@@ -416,12 +426,8 @@ fn take_one(queue: &mut WorkQueue<EntryKey>, now: Instant) -> Option<EntryKey> {
     LANES.into_iter().find_map(|lane| queue.take_from(lane, now, 1, |_| true).pop())
 }
 
-fn rest_after(failures: u32) -> Duration {
-    Duration::from_secs(1 << failures.min(6)).min(LONGEST_REST)
-}
-
 /// Returns a time somewhat longer or shorter, so that what failed together doesn't come back
 /// together.
 pub(super) fn jittered(time: Duration) -> Duration {
-    time.mul_f64(0.8 + 0.4 * fastrand::f64())
+    jitter(time, 0.8..1.2)
 }

@@ -10,6 +10,7 @@ use super::pace::{FOLLOWING_AT_ONCE, FOLLOWING_OF_ONE_AT_ONCE, LONGEST_REST};
 use super::*;
 use crate::domain::password::PasswordHash;
 use crate::domain::profile::Profile;
+use crate::plan::Plan;
 use crate::provisioning::DirectoryUser;
 use crate::provisioning::LoginPassword;
 

@@ -1,20 +1,19 @@
-//! Groups, and who is in them. All that is to change about one group at a time goes into one
-//! request.
+//! Groups: which one an account is in. Changes of one group that wait together go into one request.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use futures::future::join_all;
-use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::Client;
 use super::features::Ability;
+use super::group_members::{MemberMoves, values};
 use super::lookup::{Filter, groups_told};
 use super::memberships::NAMES;
-use super::messages::{PatchOperation, Resource, ScimResource, attribute, patch, quoted};
+use super::messages::{Resource, ScimResource};
 use super::queue::{RequestOutcome, RequestQueue};
-use super::reply::{Body, Reply};
+use super::reply::Body;
 use super::transport::{READ_ONLY, is_read_only};
 use super::writes::{ScimWrite, path_of};
 use crate::domain::account::AccountId;
@@ -36,13 +35,6 @@ pub(super) enum MemberChange {
 
 /// The changes of one group.
 pub(super) type Changes = RequestQueue<MemberChange, ()>;
-
-/// Who comes into a group and who goes, by the ids of their entries.
-#[derive(Clone, Copy)]
-struct Moves<'a> {
-    joining: &'a [&'a str],
-    leaving: &'a [&'a str],
-}
 
 /// Returns what the groups of an organization begin with.
 fn prefix(organization: &str) -> String {
@@ -246,7 +238,8 @@ impl Client {
                 self.drop_if_empty(group).await?;
             } else {
                 let joining = if number == 0 && is_own { joining.as_slice() } else { &[] };
-                self.change_members(group, name, Moves { joining, leaving: &leaving }).await?;
+                self.change_members(group, name, MemberMoves { joining, leaving: &leaving })
+                    .await?;
             }
         }
         Ok(())
@@ -325,7 +318,7 @@ impl Client {
             let has = whole.members()?;
             members.iter().copied().filter(|id| !has.contains(id)).collect()
         };
-        self.change_members(&whole, name, Moves { joining: &missing, leaving: &[] }).await
+        self.change_members(&whole, name, MemberMoves { joining: &missing, leaving: &[] }).await
     }
 
     /// Whether the server keeps what roster knows groups by: one of which no group has it doesn't.
@@ -358,186 +351,7 @@ impl Client {
                 "another group there has the name {name}; roster takes it for its own once its externalId is {name}"
             )));
         };
-        self.change_members(group, name, Moves { joining: members, leaving: &[] }).await
-    }
-
-    async fn change_members(
-        self: &Arc<Self>,
-        group: &Resource,
-        name: &str,
-        moves: Moves<'_>,
-    ) -> Result<(), DirectoryError> {
-        let Moves { joining, leaving } = moves;
-        if joining.is_empty() && leaving.is_empty() {
-            return Ok(());
-        }
-        let features = self.features().await?;
-        let path = path_of(ScimResource::Group, group.id()?)?;
-        let mut refusal = None;
-        if features.has(Ability::Patch) && (leaving.is_empty() || features.has(Ability::MemberPath))
-        {
-            let mut operations: Vec<PatchOperation> = leaving
-                .iter()
-                .map(|id| PatchOperation::remove(&format!("members[value eq {}]", quoted(id))))
-                .collect();
-            if !joining.is_empty() {
-                operations.push(PatchOperation::add("members", values(joining)));
-            }
-            // A name that another group has taken mustn't keep anybody in this one.
-            if leaving.is_empty() && group.text("displayName")? != Some(name) {
-                operations.push(PatchOperation::replace("displayName", name.into()));
-            }
-            // It says what changes, whatever others change: any version will do.
-            let reply = self
-                .write(ScimWrite::change(Method::PATCH, path.clone(), patch(&operations), None))
-                .await?;
-            match reply.status.as_u16() {
-                404 => return Err(DirectoryError::Conflict),
-                405 | 501 => features.fails_at(Ability::Patch),
-                400 if !leaving.is_empty() && refuses_member_path(&reply) => {
-                    if reply.is_error("invalidPath") || reply.is_error("invalidFilter") {
-                        features.fails_at(Ability::MemberPath);
-                    } else {
-                        refusal = Some(reply);
-                    }
-                }
-                _ => return self.moved(&path, moves, reply.accepted()).await,
-            }
-        }
-        let Some(whole) = self.whole_group(&path).await? else {
-            return Err(DirectoryError::Conflict);
-        };
-        if !whole.members()?.is_empty() || self.is_empty(&whole).await? {
-            return self.change_shown_members(whole, &path, name, moves).await;
-        }
-        if let Some(refusal) = refusal {
-            // Of one alone it is certain whom the server means.
-            let ([], [id]) = (joining, leaving) else { return refusal.accepted() };
-            if !self.is_in(&whole, id).await? {
-                return if refusal.is_error("noTarget") { Ok(()) } else { refusal.accepted() };
-            }
-        }
-        self.patch_unlisted_members(&path, name, moves).await
-    }
-
-    /// Returns what became of a change that a server may have refused for being so already.
-    async fn moved(
-        &self,
-        path: &str,
-        moves: Moves<'_>,
-        answer: Result<(), DirectoryError>,
-    ) -> Result<(), DirectoryError> {
-        let Err(DirectoryError::Refused(_) | DirectoryError::Failed(_)) = answer else {
-            return answer;
-        };
-        let Ok(Some(whole)) = self.whole_group(path).await else { return answer };
-        let has = whole.members()?;
-        let is_so = !has.is_empty()
-            && moves.joining.iter().all(|id| has.contains(id))
-            && !moves.leaving.iter().any(|id| has.contains(id));
-        if !is_so {
-            return answer;
-        }
-        self.note_late_in_groups(&answer);
-        Ok(())
-    }
-
-    /// Notes that a change of a group may still be carried out, where its answer leaves that open
-    /// and isn't handed on.
-    fn note_late_in_groups(&self, answer: &Result<(), DirectoryError>) {
-        if answer.as_ref().is_err_and(DirectoryError::outcome_unknown) {
-            self.note_late(ScimResource::Group.path());
-        }
-    }
-
-    /// Changes who is in a group in a way that says who stays, too, for a server that takes nobody
-    /// out by name.
-    async fn change_shown_members(
-        self: &Arc<Self>,
-        group: Resource,
-        path: &str,
-        name: &str,
-        moves: Moves<'_>,
-    ) -> Result<(), DirectoryError> {
-        let is_there: BTreeSet<&str> = group.members()?.into_iter().collect();
-        let leaving: Vec<&str> =
-            moves.leaving.iter().copied().filter(|id| is_there.contains(id)).collect();
-        let joining: Vec<&str> =
-            moves.joining.iter().copied().filter(|id| !is_there.contains(id)).collect();
-        if joining.is_empty() && leaving.is_empty() {
-            return Ok(());
-        }
-        let features = self.features().await?;
-        let version = group.version().filter(|_| features.etag).map(str::to_owned);
-        let members = members_after(&group, Moves { joining: &joining, leaving: &leaving })?;
-        if features.has(Ability::Patch) {
-            let mut operations = vec![];
-            if !leaving.is_empty() {
-                operations.push(PatchOperation::remove_values("members", values(&leaving)));
-            }
-            if !members.is_empty() {
-                // Who is in it already, too: a server that goes by the RFC has just taken out
-                // everybody.
-                operations.push(PatchOperation::add("members", members.clone().into()));
-            }
-            let write = ScimWrite::change(
-                Method::PATCH,
-                path.to_owned(),
-                patch(&operations),
-                version.clone(),
-            );
-            let reply = self.write(write).await?;
-            match reply.status.as_u16() {
-                404 => return Err(DirectoryError::Conflict),
-                400 | 405 | 501 => {}
-                _ => return reply.accepted(),
-            }
-        }
-        let mut whole: Map<String, Value> = group.0;
-        whole.retain(|attribute, _| {
-            !["meta", "members"].contains(&attribute.to_lowercase().as_str())
-        });
-        if leaving.is_empty() {
-            whole.retain(|attribute, _| !attribute.eq_ignore_ascii_case("displayName"));
-            whole.insert("displayName".to_owned(), name.into());
-        }
-        whole.insert("members".to_owned(), members.into());
-        let reply = self
-            .write(ScimWrite::change(Method::PUT, path.to_owned(), Value::Object(whole), version))
-            .await?;
-        if reply.status.as_u16() == 404 { Err(DirectoryError::Conflict) } else { reply.accepted() }
-    }
-
-    /// Changes who is in a group whose members the server doesn't show: what it is told must be
-    /// about nobody else.
-    async fn patch_unlisted_members(
-        self: &Arc<Self>,
-        path: &str,
-        name: &str,
-        moves: Moves<'_>,
-    ) -> Result<(), DirectoryError> {
-        if !self.features().await?.has(Ability::Patch) {
-            return Err(DirectoryError::refused(&format!(
-                "it doesn't show who is in the group {name} and takes groups whole alone: if nobody is in it, delete it there"
-            )));
-        }
-        if !moves.joining.is_empty() {
-            let joining = patch(&[PatchOperation::add("members", values(moves.joining))]);
-            let reply = self
-                .write(ScimWrite::change(Method::PATCH, path.to_owned(), joining, None))
-                .await?;
-            match reply.status.as_u16() {
-                404 => return Err(DirectoryError::Conflict),
-                _ => reply.accepted()?,
-            }
-        }
-        if moves.leaving.is_empty() {
-            return Ok(());
-        }
-        // Without a path that names a member, the RFC has everybody taken out.
-        Err(DirectoryError::refused(&format!(
-            "it doesn't show who is in the group {name} and takes nobody out by members[value eq …]: take the account out there"
-        )))
+        self.change_members(group, name, MemberMoves { joining: members, leaving: &[] }).await
     }
 
     async fn drop_if_empty(self: &Arc<Self>, group: &Resource) -> Result<(), DirectoryError> {
@@ -555,33 +369,6 @@ impl Client {
             _ => reply.accepted(),
         }
     }
-}
-
-/// Whether a server doesn't take the path that names a member, or finds nobody there (RFC 7644,
-/// section 3.12). One that doesn't say what is wrong may mean that.
-fn refuses_member_path(reply: &Reply) -> bool {
-    let says_why = matches!(&reply.body, Body::Json(Value::Object(error)) if attribute(error, "scimType").is_some());
-    !says_why
-        || ["invalidPath", "invalidFilter", "noTarget"].iter().any(|word| reply.is_error(word))
-}
-
-fn values(ids: &[&str]) -> Value {
-    ids.iter().map(|id| json!({ "value": id })).collect()
-}
-
-/// Returns the members that a group has after somebody came or went; those who stay, with all that
-/// the server has of them.
-fn members_after(group: &Resource, moves: Moves<'_>) -> Result<Vec<Value>, DirectoryError> {
-    let id_of = |member: &Map<String, Value>| {
-        attribute(member, "value").and_then(Value::as_str).map(str::to_owned)
-    };
-    let stays = |member: &&Map<String, Value>| {
-        id_of(member).is_none_or(|id| !moves.leaving.contains(&id.as_str()))
-    };
-    let mut members: Vec<Value> =
-        group.values("members")?.into_iter().filter(stays).cloned().map(Value::Object).collect();
-    members.extend(moves.joining.iter().map(|id| json!({ "value": id })));
-    Ok(members)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What may still arrive after a crash or without an answer, and what the store is told until then.
 
 use super::*;
+use crate::domain::account::EntryHandle;
 use crate::provisioning::queue::open_requests::LATEST_NOTICE;
 
 /// How long an operator doubts what another one sent.
