@@ -1,9 +1,9 @@
-//! Who is looked at next: a queue in which every object stands at most once.
+//! The work queue: each key stands in it at most once.
 //!
-//! Organizations take turns: of what is due in a lane, the next is always of the organization that
-//! was served least while it had something to do (start-time fair queuing). So however much one of
-//! them asks for, another one's edit waits for no more than the round under way and its own turn in
-//! the next.
+//! Organizations take turns: of what is due with one priority, the next is always of the
+//! organization that was served least while it had something to do (start-time fair queuing). So
+//! however much one of them asks for, another one's edit waits for no more than the current round
+//! and its own turn in the next.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,13 +15,13 @@ use tokio::time::Instant;
 use crate::backoff::ExponentialBackoff;
 use crate::domain::object_key::ObjectKey;
 
-/// How long to wait after the first failure of an object, most of which are gone at the second
-/// attempt, and how long after others in a row, at first and at most.
+/// How long to wait after the first failure, most of which are gone at the second attempt, and
+/// after later ones in a row.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const MIN_RETRY: Duration = Duration::from_secs(1);
 const MAX_RETRY: Duration = Duration::from_secs(60);
 
-/// Something that an organization has to be done.
+/// A key of an organization's work.
 pub trait OfOrganization {
     /// Returns the namespace of the organization.
     fn organization(&self) -> &str;
@@ -33,14 +33,14 @@ impl OfOrganization for ObjectKey {
     }
 }
 
-/// How urgent it is to look at an object, the more urgent first.
+/// The priority of a key, the more urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Somebody waits for it.
+    /// A user waits for it.
     High,
-    /// It may take rights away, of thousands at once perhaps.
+    /// It may revoke rights, perhaps of thousands at once.
     Revoking,
-    /// It only follows from what became of others, perhaps of thousands at once.
+    /// It only follows from changes of others, perhaps of thousands at once.
     Low,
 }
 
@@ -69,11 +69,10 @@ impl DueKeys {
     }
 }
 
-/// When an object is due, and which of those that are due at once came first.
+/// When a key is due, and its number among those due at once.
 type Due = (Instant, u64);
 
-/// Objects and when each is due; the earliest time and the more urgent lane that were asked for
-/// win.
+/// Keys and when each is due; of several times and priorities the earliest and highest count.
 #[derive(Debug)]
 pub struct WorkQueue<K = ObjectKey> {
     asked: Line<K>,
@@ -85,14 +84,14 @@ pub struct WorkQueue<K = ObjectKey> {
     turns: Turns,
 }
 
-/// The objects in one lane, by organization.
+/// The keys of one priority, by organization.
 #[derive(Debug)]
 struct Line<K> {
     objects: HashMap<String, BTreeMap<Due, K>>,
-    /// The organizations of which nothing was due yet, by the place of the first of their objects.
+    /// The organizations of which nothing was due yet, by when their first key is due.
     later: BTreeMap<Due, String>,
-    /// The others, in the order of their turns: where each was left, and the place of the first of
-    /// its objects.
+    /// The others, in the order of their turns: what each was served, and when its first key is
+    /// due.
     ready: BTreeSet<(u64, Due, String)>,
     /// Where they stand there.
     turns: HashMap<String, (u64, Due)>,
@@ -101,14 +100,14 @@ struct Line<K> {
 /// How much each organization was served, counted from when it last began to ask for something.
 #[derive(Debug, Default)]
 struct Turns {
-    /// Where the turn is: nobody who asks now begins before it.
+    /// The virtual time: an organization that asks for something now starts no earlier.
     now: u64,
-    /// Where those were left that are ahead of it.
+    /// The organizations that were served beyond it, and how far.
     ahead: HashMap<String, u64>,
 }
 
-/// A fourth of each round is for what only follows, where something does: those who ask again and
-/// again aren't to keep revocations from the heirs of others.
+/// A fourth of each round is for low priority, if something has it: an organization that asks again
+/// and again must not keep revocations from others' heirs.
 const FOLLOWING_SHARE: usize = 4;
 
 impl<K> Default for WorkQueue<K> {
@@ -160,7 +159,7 @@ impl<K: OfOrganization> Line<K> {
         Some(removed)
     }
 
-    /// Notes that another object of an organization is the first.
+    /// Records that an organization's first key is another one.
     fn move_first(&mut self, organization: String, before: Option<Due>, after: Option<Due>) {
         if let Some((left, place)) = self.turns.remove(&organization) {
             self.ready.remove(&(left, place, organization.clone()));
@@ -173,7 +172,7 @@ impl<K: OfOrganization> Line<K> {
         self.objects.get(organization)?.iter().next().map(|(place, key)| (*place, key))
     }
 
-    /// Gives those a turn of whom something is due now.
+    /// Gives a turn to the organizations of which something is due now.
     fn make_ready(&mut self, now: Instant, turns: &Turns) {
         while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now) {
             let (place, organization) = first.remove_entry();
@@ -186,7 +185,7 @@ impl<K: OfOrganization> Line<K> {
         self.ready.insert((left, place, organization));
     }
 
-    /// Returns whose turn it is.
+    /// Returns the organization whose turn it is.
     fn take_turn(&mut self, turns: &Turns) -> Option<(Due, String)> {
         loop {
             let (left, place, organization) = self.ready.pop_first()?;
@@ -195,31 +194,31 @@ impl<K: OfOrganization> Line<K> {
             if left_now <= left {
                 return Some((place, organization));
             }
-            // It was served in another lane since.
+            // It was served with another priority since.
             self.give_turn(left_now, place, organization);
         }
     }
 }
 
 impl Turns {
-    /// Returns where an organization was left, if that is ahead of the turn.
+    /// Returns how far an organization was served, if beyond the virtual time.
     fn left(&self, organization: &str) -> u64 {
         self.ahead.get(organization).copied().unwrap_or_default()
     }
 
-    /// Returns where an organization begins that asks for something now.
+    /// Returns the virtual time at which an organization starts that asks for something now.
     fn start(&self, organization: &str) -> u64 {
         self.left(organization).max(self.now)
     }
 
-    /// Notes that an organization was served.
+    /// Records that an organization was served.
     fn serve(&mut self, organization: &str, cost: u64) {
         let start = self.start(organization);
         self.now = start;
         self.ahead.insert(organization.to_owned(), start.saturating_add(cost.max(1)));
     }
 
-    /// Forgets those who aren't ahead of anybody.
+    /// Forgets organizations that aren't ahead of the virtual time.
     fn tidy(&mut self) {
         let now = self.now;
         self.ahead.retain(|_, left| *left > now);
@@ -227,17 +226,17 @@ impl Turns {
 }
 
 impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
-    /// Makes an object due at a time, unless it is earlier already.
+    /// Makes a key due at a time, unless it is due earlier already.
     pub fn enqueue(&mut self, key: K, at: Instant) {
         self.put(key, Priority::High, at);
     }
 
-    /// Makes an object due at a time, after all that somebody waits for.
+    /// Makes a key due at a time, with low priority.
     pub fn enqueue_low(&mut self, key: K, at: Instant) {
         self.put(key, Priority::Low, at);
     }
 
-    /// Makes an object due at a time in a lane.
+    /// Makes a key due at a time.
     pub fn put(&mut self, key: K, lane: Priority, at: Instant) {
         let (mut lane, mut at) = (lane, at);
         if let Some(&(old_lane, old)) = self.places.get(&key) {
@@ -253,21 +252,21 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
         self.lane(lane).insert(place, key);
     }
 
-    /// Takes an object out, whenever it is due. How often it failed isn't forgotten.
+    /// Removes a key. Its failures aren't forgotten.
     pub fn remove(&mut self, key: &K) {
         if let Some((lane, place)) = self.places.remove(key) {
             self.lane(lane).remove(place, key.organization());
         }
     }
 
-    /// Makes an object due later, the more so the more often it failed in a row. Returns when.
+    /// Makes a key due after its backoff. Returns when.
     pub fn retry(&mut self, key: K, now: Instant) -> Instant {
         let at = self.failed(&key, now);
         self.enqueue(key, at);
         at
     }
 
-    /// Counts a failure of an object. Returns when to try again.
+    /// Counts a failure. Returns when to try again.
     pub fn failed(&mut self, key: &K, now: Instant) -> Instant {
         now + match self.failures.entry(key.clone()) {
             Entry::Occupied(failed) => failed.into_mut().next_delay(),
@@ -278,19 +277,18 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
         }
     }
 
-    /// Forgets that an object failed.
+    /// Forgets the failures of a key.
     pub fn succeeded(&mut self, key: &K) {
         self.failures.remove(key);
     }
 
-    /// Takes what is due, the more urgent first and of those the longest due, at most so many.
+    /// Takes at most so many keys that are due, the more urgent first and of those the longest due.
     pub fn take(&mut self, now: Instant, most: usize) -> Vec<K> {
         self.take_within(now, most, |_, _| Some(1))
     }
 
-    /// Takes what is due, at most so many and as long as there is room for one: `room` says what
-    /// taking it costs, or that nothing more of its organization has room. The more urgent come
-    /// first, and of those the longest due.
+    /// Takes at most so many keys that are due: `room` returns the cost of one, or `None` if its
+    /// organization has no more room. The more urgent come first, and of those the longest due.
     pub fn take_within(
         &mut self,
         now: Instant,
@@ -308,7 +306,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
         asked.into_iter().chain(following).map(|(_, key)| key).collect()
     }
 
-    /// Takes what is due in a lane, at most so many, and as long as there is room for one.
+    /// Takes at most so many keys that are due with a priority, as far as there is room.
     pub fn take_from(
         &mut self,
         lane: Priority,
@@ -321,7 +319,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
         taken.into_values().collect()
     }
 
-    /// Serves the organizations that have something due in a lane by turns.
+    /// Serves the organizations that have something due by turns.
     fn serve(
         &mut self,
         lane: Priority,
@@ -356,7 +354,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
         taken
     }
 
-    /// Returns when the next object is due.
+    /// Returns when the next key is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
         [Priority::High, Priority::Revoking, Priority::Low]
@@ -365,13 +363,13 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
             .min()
     }
 
-    /// Returns when the next object is due in a lane.
+    /// Returns when the next key of a priority is due.
     #[must_use]
     pub fn next_due_in(&self, lane: Priority) -> Option<Instant> {
         self.next_due_of(lane, |_| true)
     }
 
-    /// Returns when the next object is due in a lane, of the organizations that there is room for.
+    /// Returns when the next key of a priority is due, of the organizations that have room.
     pub fn next_due_of(&self, lane: Priority, has_room: impl Fn(&str) -> bool) -> Option<Instant> {
         let line = match lane {
             Priority::High => &self.asked,
@@ -385,19 +383,19 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
             .map(|(place, _)| place.0)
     }
 
-    /// Counts what was done for an organization beside what taking it cost.
+    /// Counts what was done for an organization beyond the cost of its keys.
     pub fn charge(&mut self, organization: &str, cost: u64) {
         let start = self.turns.start(organization);
         self.turns.ahead.insert(organization.to_owned(), start.saturating_add(cost));
     }
 
-    /// Returns how many objects stand in the queue.
+    /// Returns how many keys are queued.
     #[must_use]
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether nothing stands in the queue.
+    /// Whether no key is queued.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()

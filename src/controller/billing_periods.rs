@@ -28,7 +28,7 @@ const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// How often the clocks are compared.
 const COMPARISON: Duration = Duration::from_secs(60);
 
-/// How long the API server may take to say what time it is before that is something to tell.
+/// How long the API server may give no time before that is logged.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often the same doubt about clocks is logged.
@@ -55,7 +55,7 @@ struct Told {
 }
 
 impl Told {
-    /// Whether this is to be logged now: it is something else than before, or was logged long ago.
+    /// Whether to log this now: it is new, or was last logged long ago.
     fn is_news(&mut self, what: &'static str) -> bool {
         let is_news = self.last.is_none_or(|(last, at)| last != what || at.elapsed() >= REMINDER);
         if is_news {
@@ -124,7 +124,7 @@ impl PeriodCloser {
         let known = clocks.known();
         compare(&calendar, &known, metrics);
         if Instant::now() < self.close_at {
-            // Why months stay open was told when that was found, by clocks that had been read just
+            // The reason why months stay open was logged when it was found, by clocks read just
             // then.
             if self.unclosed == 0 {
                 self.tell(&known, &calendar, 0);
@@ -203,7 +203,7 @@ impl PeriodCloser {
     }
 }
 
-/// Has the metrics say how far the clocks are apart, and how far ahead of them months are closed.
+/// Sets the metrics for how far the clocks are apart, and how far ahead of them months are closed.
 fn compare(calendar: &Calendar, readings: &ClockReadings, metrics: &Metrics) {
     readings.skews().for_each(|(clock, skew)| metrics.clock_skew(clock, skew));
     let ahead =

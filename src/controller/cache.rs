@@ -1,4 +1,4 @@
-//! What was last seen of the cluster, and who depends on whom.
+//! The cluster as last observed, with an index of dependents.
 
 mod index;
 mod object;
@@ -28,7 +28,7 @@ use crate::domain::group::GroupContent;
 use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::{Deleting, Meta};
 
-/// One of our kinds, taken apart.
+/// A kind that the operator manages.
 pub trait ManagedResource:
     Readable + kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
 {
@@ -36,7 +36,7 @@ pub trait ManagedResource:
     const KIND: Kind;
     /// What it asks for.
     type Spec: PartialEq + serde::Serialize;
-    /// What we said of it.
+    /// The type of its status.
     type Status: HasConditions;
 
     /// Takes the object apart.
@@ -67,7 +67,7 @@ pub struct ClusterCache {
     pub domains: Objects<OrgEmailDomainSpec, OrgEmailDomainStatus>,
     /// The Secrets of our type.
     pub secrets: BTreeMap<(String, String), CachedSecret>,
-    /// Whether the `User` of each account that wasn't let go of is taken to be there, seen or not.
+    /// Whether the `User` of each account that wasn't released counts as present, observed or not.
     pub presumes_owners: bool,
     namespace_versions: HashMap<String, u64>,
     emails: HashMap<(String, String), Result<Email, EmailError>>,
@@ -76,9 +76,9 @@ pub struct ClusterCache {
 }
 
 impl ClusterCache {
-    /// Takes in an object. Returns whether anything changed that a decision depends on: a status
-    /// alone is ours where a watch tells it, and an older version than the one known changes
-    /// nothing.
+    /// Stores an object. Returns its key if something changed that a decision depends on. A status
+    /// alone doesn't count where a watch reports it, because only the operator writes it; an older
+    /// version than the known one changes nothing.
     pub fn upsert<K: ManagedResource>(
         &mut self,
         object: Lenient<K>,
@@ -104,8 +104,8 @@ impl ClusterCache {
             (Some(before), Origin::List(version)) if before.version > version.max(seen.version) => {
                 return None;
             }
-            // Whatever differs wasn't told: what waits for it, such as a write that counts on the
-            // version, is looked at again.
+            // No watch reported what differs: what waits for it, such as a write that counts on the
+            // version, is reconciled again.
             (Some(before), Origin::List(_) | Origin::Anew) => {
                 told(before)
                     || before.version != seen.version
@@ -122,7 +122,7 @@ impl ClusterCache {
         changed.then_some(key)
     }
 
-    /// Takes in what the API server answered to a write of ours, unless the object is gone since.
+    /// Stores the object that the API server returned for a write, unless it is gone since.
     pub fn upsert_written<K: ManagedResource>(&mut self, object: Lenient<K>) -> Option<ObjectKey> {
         let place = (object.meta().namespace.clone()?, object.meta().name.clone()?);
         let still_there = K::objects(self)
@@ -131,8 +131,8 @@ impl ClusterCache {
         if still_there { self.upsert(object, Origin::Watch) } else { None }
     }
 
-    /// Whether an object is older in a list than it was before that list's version: then the
-    /// cluster was put back to an earlier time.
+    /// Returns the known version if a list that should be newer has an older one: then the cluster
+    /// was rolled back.
     #[must_use]
     pub fn contradicts(&self, key: &ObjectKey, found: u64, listed: u64) -> Option<u64> {
         let known = self.version(key);
@@ -156,7 +156,7 @@ impl ClusterCache {
         }
     }
 
-    /// Notes that our finalizer is off an object, which is about to go.
+    /// Records that the operator's finalizer is off an object, which is about to go.
     ///
     /// The API server answers the patch that takes the last finalizer off with the object as it
     /// was.
@@ -218,7 +218,8 @@ impl ClusterCache {
         }
     }
 
-    /// Takes in a Secret of our type. Returns whether it is another version than the one known.
+    /// Stores the metadata of a password Secret. Returns whether it has another version than the
+    /// known one.
     pub fn upsert_secret(&mut self, key: &ObjectKey, seen: CachedSecret, origin: Origin) -> bool {
         let version = number(Some(&seen.resource_version));
         if origin == Origin::Watch && version > 0 && self.version(key) > version {
@@ -228,7 +229,7 @@ impl ClusterCache {
         self.secrets.insert(place, seen.clone()).as_ref() != Some(&seen)
     }
 
-    /// Takes in a namespace. Returns whether anything changed that a decision depends on.
+    /// Stores a namespace. Returns its key if something changed that a decision depends on.
     pub fn upsert_namespace(&mut self, namespace: &Namespace, origin: Origin) -> Option<ObjectKey> {
         let name = namespace.metadata.name.clone()?;
         let key = ObjectKey::new(Kind::Organization, &name, "");
@@ -285,8 +286,8 @@ impl ClusterCache {
         }
     }
 
-    /// Notes what of a user's account others depend on: what its spec asks for may wait. Returns
-    /// whether that is news.
+    /// Records the links of a user's account that others depend on, which may lag behind the spec.
+    /// Returns whether they changed.
     pub fn record_applied(&mut self, key: &ObjectKey, in_force: Option<AppliedLinks>) -> bool {
         let place = (key.namespace.clone(), key.name.clone());
         if self.in_force.get(&place) == in_force.as_ref() {
@@ -385,8 +386,8 @@ impl ClusterCache {
         self.emails.get(&(namespace.to_owned(), user.to_owned()))
     }
 
-    /// Returns the users that are being deleted with their accounts, and in a namespace that is
-    /// going those who aren't yet.
+    /// Returns the users that are being deleted with their accounts; in a namespace that is being
+    /// deleted, also those that will be.
     #[must_use]
     pub fn deleting(&self, namespace: &str) -> Deleting {
         let leaving = users_under(&self.index.leaving, namespace, "", Reach::Exactly);

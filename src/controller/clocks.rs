@@ -1,10 +1,10 @@
 //! Other clocks than this machine's: the API server's, by the `Date` of its answers, and the
 //! database server's.
 //!
-//! The API server's is read by a task of its own, so that nothing waits for an answer. Between two
-//! readings it is taken to go as this machine's steady clock does, which nobody sets. That one
-//! stands still while a machine sleeps, so after that the reading is behind until the next one, and
-//! whatever can't be undone waits for it.
+//! A task of its own reads the API server's clock, so that nothing waits for an answer. Between two
+//! readings this machine's steady clock, which nobody sets, adds the time that passed. It stands
+//! still while the machine sleeps: after that the reading lags until the next one, and what can't
+//! be undone waits for that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +31,7 @@ const RETRY: Duration = Duration::from_secs(2);
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// For how long a reading says what the other clock shows now: a steady clock loses less than ten
-/// seconds in a day.
+/// How long a reading can be extrapolated: a steady clock loses less than ten seconds in a day.
 const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// How old a reading may be by which something is done that can't be undone.
@@ -57,7 +56,7 @@ pub enum ReadError {
 /// # Errors
 /// When it doesn't answer, or doesn't say.
 pub async fn read(client: &Client) -> Result<Timestamp, ReadError> {
-    // Whoever may ask nothing else may ask for this; the Date stands on a refusal too.
+    // Every client may get `/version`, and an answer that refuses has a `Date`, too.
     let request = Request::get("/version").body(Body::empty()).expect("the request is well-formed");
     let answer = timeout(TIMEOUT, client.send(request))
         .await
@@ -92,7 +91,7 @@ impl Reading {
     }
 }
 
-/// The API server's clock. Those who have it share the last reading.
+/// The API server's clock. All clones share the last reading.
 #[derive(Clone, Debug)]
 pub struct ServerClock {
     readings: watch::Receiver<Option<Reading>>,
@@ -130,7 +129,7 @@ impl ServerClock {
     /// Waits for the first answer of the API server. Returns whether there was a date in it: where
     /// something in between takes it away, waiting for another answer is of no use.
     pub async fn was_read(&self) -> bool {
-        // Where nobody reads it, it never is.
+        // An unread clock has no task, and its channel is closed.
         if self.answered.clone().wait_for(|answered| *answered).await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -176,7 +175,7 @@ async fn keep_reading(
         };
         tokio::select! {
             () = sleep(wait) => {}
-            // Nobody may have it read more often than this.
+            // At most one reading in this time, however often a refresh is requested.
             () = wanted.notified() => sleep(RETRY / 4).await,
             () = readings.closed() => return,
         }
@@ -236,7 +235,7 @@ impl Clocks {
     }
 
     fn readings(&self, max_age: Duration) -> ClockReadings {
-        // Whoever moves the clock on purpose moves all of them.
+        // An offset of this machine's clock that is set on purpose applies to all clocks.
         let other = |shown: Option<Timestamp>| shown.map(|shown| self.own.moved(shown));
         ClockReadings {
             own: self.own.now(),

@@ -1,4 +1,4 @@
-//! What happens in the cluster, as the watches tell it.
+//! What happens in the cluster, as lists and watches report it.
 
 use std::sync::Arc;
 
@@ -11,8 +11,7 @@ use crate::domain::object_key::{Kind, ObjectKey};
 /// Something that happened in the cluster.
 #[derive(Debug)]
 pub enum ClusterEvent {
-    /// The cluster was put back to an earlier time, as by a restore of etcd: every scope is listed
-    /// anew, from its beginning.
+    /// The cluster was rolled back, as by a restore of etcd: every scope is listed again.
     RolledBack {
         /// Of which kind that was noticed.
         kind: Kind,

@@ -42,7 +42,7 @@ struct FailureSeries {
     last: Instant,
 }
 
-/// What a list that is complete tells.
+/// The outcome of a complete list.
 #[derive(Debug)]
 pub struct Completed {
     /// The objects that are gone.
@@ -91,26 +91,26 @@ impl ListSync {
         self.relist = self.relist.max(Some(why));
     }
 
-    /// Returns why everything is to be listed, if it is.
+    /// Returns why everything must be listed again, if it must.
     pub fn take_relist(&mut self) -> Option<Relist> {
         self.relist.take()
     }
 
-    /// Notes that a list of a scope began, in which these objects are known.
+    /// Records that a list of a scope began, in which these objects are known.
     pub fn started(&mut self, scope: Scope, known: Vec<ObjectKey>) {
         let list = ListInProgress { missing: known.into_iter().collect(), watched: HashSet::new() };
         self.in_progress.insert(scope, list);
     }
 
-    /// Notes that a list names an object. Returns whether its state there is to be believed: it
-    /// isn't where a watch reported the object meanwhile, or the list was given up.
+    /// Records that a list names an object. Returns whether to use its state there: not if a watch
+    /// reported the object meanwhile, or the list was abandoned.
     pub fn named(&mut self, listing: &WatchListing, key: &ObjectKey) -> bool {
         let Some(list) = self.in_progress.get_mut(&listing.scope) else { return false };
         list.missing.remove(key);
         !list.watched.contains(key)
     }
 
-    /// Notes that a watch reported an object, which lists in progress may have as it was before.
+    /// Records that a watch reported an object, of which lists in progress may have an older state.
     pub fn watched(&mut self, key: &ObjectKey) {
         for (_, list) in self.in_progress.iter_mut().filter(|(scope, _)| scope.kind == key.kind) {
             list.missing.remove(key);
@@ -118,14 +118,14 @@ impl ListSync {
         }
     }
 
-    /// Notes that a list is complete; `None` where it began before the cluster was rolled back.
+    /// Records that a list is complete; `None` where it began before the cluster was rolled back.
     pub fn completed(&mut self, scope: &Scope) -> Option<Completed> {
         let list = self.in_progress.remove(scope)?;
         let is_first_sync = self.unlisted.remove(scope) && self.unlisted.is_empty();
         Some(Completed { gone: list.missing, is_first_sync })
     }
 
-    /// Notes that a watch failed.
+    /// Records that a watch failed.
     pub fn watch_failed(&mut self, scope: Scope, now: Instant) {
         let series =
             self.watch_failures.entry(scope).or_insert(FailureSeries { first: now, last: now });
@@ -135,7 +135,7 @@ impl ListSync {
         series.last = now;
     }
 
-    /// Forgets every list: the cluster was rolled back, and only new lists tell what it has.
+    /// Forgets every list, because the cluster was rolled back: only new ones show its state.
     pub fn rolled_back(&mut self) {
         self.unlisted = self.scopes.clone();
         self.in_progress.clear();

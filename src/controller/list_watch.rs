@@ -1,15 +1,14 @@
-//! Lists and watches one kind in one scope, and notices when the cluster was put back to an earlier
-//! time.
+//! Lists and watches one kind in one scope, and detects that the cluster was rolled back.
 //!
 //! resourceVersions only grow, unless etcd is restored from a backup. A list without a
 //! resourceVersion is a consistent read: one that begins after a version was known and is of an
 //! earlier one proves that etcd was restored. What a watch cache answers proves nothing, since a
 //! replica of the API server may lag, so nothing here reads from one but watches.
 //!
-//! A watch from a version that the restored etcd doesn't have says nothing, and misses what happens
-//! before etcd has come that far again. So a quiet watch is checked by a list of one object, and a
-//! watch that ended is resumed only where that succeeds at once: after an outage everything is
-//! listed anew.
+//! A watch that starts at a version which the restored etcd doesn't have yet stays silent, and
+//! misses what happens before etcd reaches that version. So a list of one object checks each quiet
+//! watch, and a watch that ended resumes only if that succeeds at once: after an outage everything
+//! is listed again.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -32,14 +31,14 @@ use crate::backoff::{ExponentialBackoff, jitter};
 use crate::domain::object_key::Kind;
 use crate::redact::redact;
 
-/// How many objects one answer of the API server brings.
+/// How many objects one page of a list has.
 const PAGE: u32 = 500;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a watch may say nothing before a consistent read tells whether the cluster still has
-/// the versions that are known.
+/// How long a watch may stay silent before a consistent read checks that the cluster still has the
+/// known versions.
 const QUIET: Duration = Duration::from_secs(15);
 
 /// How long that read may take.
@@ -64,7 +63,7 @@ const CALM: Duration = Duration::from_secs(120);
 pub enum Relist {
     /// Everything is compared whole. The watches go on meanwhile.
     Resync,
-    /// The cluster was put back to an earlier time. The watches begin anew.
+    /// The cluster was rolled back: the watches start again.
     RolledBack,
 }
 
@@ -91,7 +90,7 @@ struct RelistRequest {
 }
 
 impl Watches {
-    /// Notes that a version of a kind is known.
+    /// Records the newest known version of a kind.
     pub fn observe(&self, kind: Kind, version: u64) {
         self.shared.newest[kind as usize].fetch_max(version, Ordering::SeqCst);
     }
@@ -126,7 +125,7 @@ pub(super) struct ListWatch<K> {
     pub(super) watches: Watches,
 }
 
-/// Nobody listens any more.
+/// The receiver is gone.
 struct Closed;
 
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +157,7 @@ struct Watch<K> {
 /// How far it has come.
 struct ListProgress<K: Clone> {
     watch: Option<Watch<K>>,
-    /// From where a watch goes on; nothing where everything is to be listed first.
+    /// The version to watch from; `None` where a list has to come first.
     position: Option<String>,
     list: Option<List<K>>,
     /// A check that is under way, and what was known when it began.
@@ -179,7 +178,7 @@ impl<K> ListWatch<K>
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    /// Tells news for ever, or until nobody listens.
+    /// Sends events until the receiver is gone.
     pub(super) async fn follow(
         self,
         news: Sender<ClusterEvent>,
@@ -238,7 +237,7 @@ where
         }
     }
 
-    /// Begins a list. What the watch says from now on counts more than the list.
+    /// Starts a list. What the watch reports from now on overrides the list.
     async fn begin_list(
         &self,
         now: &mut ListProgress<K>,
@@ -297,8 +296,8 @@ where
             return Ok(());
         }
         now.list = None;
-        // A watch that ended meanwhile goes on from where it was: what it told counted more than
-        // the list, also where it was older.
+        // A watch that ended meanwhile resumes where it was: what it reported overrides the list,
+        // also where it was older.
         if now.watch.is_none() && now.position.is_none() {
             now.position = page.metadata.resource_version.or(Some(listing.version.to_string()));
         }
@@ -373,7 +372,7 @@ where
         }
     }
 
-    /// Tells that the cluster was put back, and has everything listed anew.
+    /// Reports that the cluster was rolled back, and requests a new list of everything.
     async fn roll_back(
         &self,
         now: &mut ListProgress<K>,
@@ -382,13 +381,13 @@ where
         news: &Sender<ClusterEvent>,
     ) -> Result<(), Closed> {
         now.list_first();
-        // Told before anybody lists: a list counts only if it begins after it.
+        // Sent before any list starts: a list counts only if it starts after it.
         send(news, ClusterEvent::RolledBack { kind: self.scope.kind, known, found }).await?;
         self.watches.relist(Relist::RolledBack);
         Ok(())
     }
 
-    /// Waits a while, and lists anew: nobody knows what happened meanwhile.
+    /// Waits a while, then lists again: what happened meanwhile is unknown.
     async fn fail(
         &self,
         now: &mut ListProgress<K>,

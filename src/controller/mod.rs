@@ -1,7 +1,7 @@
-//! Effects on Kubernetes: the loop around the reconciler observe -> decide -> commit -> report.
+//! The event loop around the reconciler: it receives events, runs rounds, and sends writes.
 //!
-//! One task owns the [`Reconciler`], so nothing is locked. Writes to the API server are under way
-//! while the next group is committed, and their answers come back like news.
+//! One task owns the [`Reconciler`], so there are no locks. Writes to the API server run while the
+//! next batch is committed, and their results come back as events.
 
 pub mod billing_periods;
 pub mod cache;
@@ -35,50 +35,50 @@ use crate::provisioning::worker::ProvisioningWorker;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Health;
 
-/// How many pieces of news are taken in before anything else is done.
+/// How many events are applied before the loop does anything else.
 const NEWS_AT_ONCE: usize = 1024;
 
-/// How often the store is asked whether members changed something of themselves.
+/// How often the store is polled for self-service changes.
 const SELF_SERVICE_POLL: Duration = Duration::from_secs(2);
 
-/// How often the loop says that it isn't stuck: it waits for the store, and each call of the store
-/// ends.
+/// How often the loop reports that it is alive while it waits for the store.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// How long it may wait for that before it counts as stuck after all. Each statement has seconds,
-/// and of those a round has many.
+/// How long it may wait for the store before it counts as stuck after all. A statement may take
+/// seconds, and a round has many.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How long the last writes may take when the operator is told to stop.
+/// How long the last writes may take when the operator shuts down.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long they may take where another waits to take over, which then makes those that are left.
+/// The same where another replica waits to take over, which makes the writes that are left.
 const HANDOVER_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Those who act on the cache for the loop, and hand back what became of it.
+/// Tasks outside the loop that write to Kubernetes and directories and check passwords; each
+/// returns its results to the loop.
 pub struct Executors {
-    /// Writes to Kubernetes.
+    /// Sends writes to the API server.
     pub writer: ObjectWriter,
-    /// Judges passwords.
+    /// Checks passwords in Secrets.
     pub verifier: PasswordVerifier,
-    /// Brings directories up to date.
+    /// Sends entries to directories.
     pub worker: ProvisioningWorker,
-    /// Has everything listed anew.
+    /// Starts new lists.
     pub watches: Watches,
 }
 
-/// Why an operator may not work any more. It has stopped at once, and told nobody.
+/// Why an operator must stop at once, without a last status write.
 #[derive(Debug, thiserror::Error)]
 pub enum StopReason {
-    /// By the Lease.
+    /// It lost the Lease.
     #[error(transparent)]
     Lease(#[from] LeadershipLost),
-    /// By the store.
+    /// The store refuses its claim, or can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Works until it is told to stop, then finishes the writes that are under way. Returns the store.
+/// Runs until the stop signal, then finishes the pending writes. Returns the store.
 ///
 /// # Errors
 /// When its leadership ends, or the store says that another operator has taken over.
@@ -136,14 +136,15 @@ async fn event_loop<S: Store>(
             (key, question, verdict) = verifier.verdict() => reconciler.on_password_checked(&key, question, verdict),
             (directory, entry, answer) = worker.answer() => {
                 reconciler.on_provisioned(&directory, &entry, answer);
-                // The store is asked once for all that there is room for now.
+                // All answers that are there are handled before the next tasks: their claim is
+                // checked once.
                 for (directory, entry, answer) in worker.answers() {
                     reconciler.on_provisioned(&directory, &entry, answer);
                 }
             }
             Some(item) = news.recv() => {
                 reconciler.apply_event(item);
-                // Whoever lists faster than this is taken in isn't to hold up the rounds.
+                // Lists that arrive faster than they are applied must not hold up the rounds.
                 for item in std::iter::from_fn(|| news.try_recv().ok()).take(NEWS_AT_ONCE) {
                     reconciler.apply_event(item);
                 }
@@ -187,8 +188,8 @@ async fn until(time: Option<Instant>) {
     }
 }
 
-/// Waits for the store. A store that is slow isn't a loop that is stuck: nothing would be better
-/// for a restart.
+/// Waits for the store, and reports meanwhile that the loop is alive: a restart doesn't help
+/// against a slow store.
 async fn alive<T>(health: &Health, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     let stuck = Instant::now() + ROUND_TIMEOUT;

@@ -1,4 +1,5 @@
-//! Report: what Kubernetes is told, one write per object and the latest word only.
+//! Writes statuses, finalizers, default groups and Events: one write per object at a time, and only
+//! its latest state.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
@@ -25,25 +26,25 @@ use crate::plan::{FinalizerAction, status};
 use crate::redact::redact;
 use crate::workqueue::{Priority, WorkQueue};
 
-/// How many writes may be under way at once.
+/// How many writes may be in flight.
 const WRITES_AT_ONCE: usize = 64;
 
-/// How many of them nobody waits for: enough to keep an API server busy, and few enough that what
-/// somebody waits for doesn't stand behind them there.
+/// How many of them may have low priority: enough to keep an API server busy, few enough that
+/// urgent writes don't queue up behind them there.
 const FOLLOWING_AT_ONCE: usize = 16;
 
-/// How long a wait or a refusal is held back: what is applied together arrives in any order, and
-/// what heals in that time was never wrong.
+/// How long a status that isn't ready is held back: manifests applied together arrive in any order,
+/// and what heals in that time was never wrong.
 const BLOCKED_DEBOUNCE: Duration = Duration::from_millis(500);
 
-/// What Kubernetes is to be told of an object.
+/// A pending change of an object.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ObjectUpdate {
-    /// Its finalizer changes.
+    /// Adds or removes the finalizer.
     Hold {
         /// How.
         hold: FinalizerAction,
-        /// What is told to whoever deleted it.
+        /// The Event for the user who deleted it.
         farewell: Option<EventNote>,
     },
     /// A user's status.
@@ -59,8 +60,7 @@ impl ObjectUpdate {
         self.readiness().is_some_and(|(_, ready)| ready == Some(ConditionStatus::False))
     }
 
-    /// Returns the generation that it is about, and whether the object is ready; nothing of a
-    /// finalizer.
+    /// Returns the observed generation and the condition `Ready`; `None` for a finalizer.
     fn readiness(&self) -> Option<(Option<i64>, Option<ConditionStatus>)> {
         match self {
             Self::Hold { .. } => None,
@@ -70,8 +70,8 @@ impl ObjectUpdate {
         }
     }
 
-    /// Returns how urgent it is: somebody waits to hear of a new generation, of readiness and of
-    /// finalizers.
+    /// Returns its priority, which is high if it reports a new generation or readiness or changes
+    /// the finalizer.
     #[must_use]
     pub fn priority(&self, cache: &ClusterCache, key: &ObjectKey) -> Priority {
         let place = (key.namespace.clone(), key.name.clone());
@@ -89,7 +89,7 @@ fn said_by(status: &impl HasConditions) -> (Option<i64>, Option<ConditionStatus>
     (status.observed_generation(), ready(status.conditions()).map(|ready| ready.status))
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Debug)]
 pub enum WriteResult {
     /// The user is now as given.
@@ -103,16 +103,16 @@ pub enum WriteResult {
         /// The uid of the object.
         uid: String,
     },
-    /// What was to be written is there already, or isn't an object's.
+    /// It was there already, or returns no object.
     Done,
-    /// It isn't there, or isn't as it was when the write was made: another look will tell.
+    /// The object isn't there, or changed since the write was made: it is reconciled again.
     Conflict,
     /// It wasn't written.
     Failed(Box<kube::Error>),
 }
 
 impl WriteResult {
-    /// Returns the word that metrics count it under.
+    /// Returns its label in metrics.
     #[must_use]
     pub fn result(&self) -> &'static str {
         match self {
@@ -126,7 +126,7 @@ impl WriteResult {
         }
     }
 
-    /// Returns which version the object has now; 0 where it doesn't say.
+    /// Returns the version that the object has now; 0 where the answer has none.
     #[must_use]
     pub fn version(&self) -> u64 {
         let version = match self {
@@ -139,7 +139,7 @@ impl WriteResult {
     }
 }
 
-/// A write to the API server, complete and compared: nothing but sending is left to do.
+/// A write to the API server that has only to be sent.
 #[derive(Clone, Debug)]
 pub enum Write {
     /// Changes an object.
@@ -151,13 +151,13 @@ pub enum Write {
         /// The group.
         group: Box<UserGroup>,
     },
-    /// Says something about an object without writing to it.
+    /// Publishes an Event.
     Event {
         /// The object.
         key: ObjectKey,
         /// Its uid.
         uid: String,
-        /// What is said.
+        /// Its content.
         said: EventNote,
     },
 }
@@ -171,9 +171,9 @@ pub struct ObjectPatch {
     pub uid: String,
     /// The JSON Patch (RFC 6902); its first step tests the uid.
     pub steps: Value,
-    /// What is patched.
+    /// The part to patch.
     pub part: Subresource,
-    /// What is also said in an Event.
+    /// The Event to publish once it is written.
     pub event: Option<EventNote>,
 }
 
@@ -186,29 +186,29 @@ pub enum Subresource {
     Finalizer(FinalizerAction),
 }
 
-/// What an Event says.
+/// The content of an Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventNote {
-    /// The reason, in one word.
+    /// The reason, in CamelCase.
     pub reason: String,
     /// The sentence.
     pub note: String,
-    /// Whether somebody should worry.
+    /// Whether its type is `Warning`.
     pub warning: bool,
 }
 
-/// Slots for what is to be told: one per object, in which only the latest word stands.
+/// The latest update of each object that waits to be written.
 #[derive(Debug, Default)]
 pub struct UpdateQueue {
     waiting: HashMap<ObjectKey, (String, ObjectUpdate, Priority)>,
     due: WorkQueue,
-    /// The objects that are written to, and the versions that they had before.
+    /// The objects whose write is in flight, with the version that each had before.
     under_way: HashMap<ObjectKey, u64>,
     following_under_way: HashSet<ObjectKey>,
 }
 
 impl UpdateQueue {
-    /// Puts a report about the object of this uid into its slot, over what stood there.
+    /// Replaces the waiting update of the object with this uid.
     pub fn put(
         &mut self,
         key: ObjectKey,
@@ -224,7 +224,7 @@ impl UpdateQueue {
         }
     }
 
-    /// Takes the reports that are due, as far as there is room for more writes.
+    /// Takes the updates that are due, as far as there is room for more writes.
     pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, String, ObjectUpdate)> {
         let mut due = self.due.take_from(Priority::High, now, self.room(), |_| true);
         let following = self.due.take_from(
@@ -233,7 +233,7 @@ impl UpdateQueue {
             self.room_to_follow().saturating_sub(due.len()),
             |_| true,
         );
-        // What was forgotten still stands in the queue.
+        // A forgotten update still stands in the queue.
         self.following_under_way
             .extend(following.iter().filter(|key| self.waiting.contains_key(key)).cloned());
         due.extend(following);
@@ -243,7 +243,7 @@ impl UpdateQueue {
         reports.collect()
     }
 
-    /// Returns how many more writes may be under way.
+    /// Returns how many more writes may be in flight.
     #[must_use]
     pub fn room(&self) -> usize {
         WRITES_AT_ONCE.saturating_sub(self.under_way.len())
@@ -253,18 +253,18 @@ impl UpdateQueue {
         FOLLOWING_AT_ONCE.saturating_sub(self.following_under_way.len()).min(self.room())
     }
 
-    /// Notes that a report that was taken needs no write.
+    /// Records that an update that was taken needs no write.
     pub fn skip(&mut self, key: &ObjectKey) {
         self.following_under_way.remove(key);
     }
 
-    /// Notes that a write to an object of this version is under way; its next report waits for the
-    /// answer.
+    /// Records that a write to an object of this version is in flight; the object's next update
+    /// waits for its result.
     pub fn begin(&mut self, key: ObjectKey, version: u64) {
         self.under_way.insert(key, version);
     }
 
-    /// Notes that an object's write is over. Returns which version the object had before.
+    /// Records that an object's write is done. Returns the version that the object had before.
     pub fn end(&mut self, key: &ObjectKey, now: Instant) -> u64 {
         let before = self.under_way.remove(key).unwrap_or_default();
         self.following_under_way.remove(key);
@@ -274,14 +274,14 @@ impl UpdateQueue {
         before
     }
 
-    /// Forgets what waits to be told, and which versions objects had: all of it is about what isn't
-    /// so any more.
+    /// Forgets what waits, and the versions that objects had: a rollback of the cluster made both
+    /// obsolete.
     pub fn forget_waiting(&mut self) {
         self.waiting.clear();
         self.under_way.values_mut().for_each(|version| *version = 0);
     }
 
-    /// Counts a write that failed. Returns when to look at the object again.
+    /// Counts a failed write. Returns when to reconcile the object again.
     pub fn failed(&mut self, key: &ObjectKey, now: Instant) -> Instant {
         self.due.failed(key, now)
     }
@@ -291,7 +291,7 @@ impl UpdateQueue {
         self.due.succeeded(key);
     }
 
-    /// Returns when the next report is due, if there is room for its write.
+    /// Returns when the next update is due, if there is room for its write.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
         let asked = self.due.next_due_in(Priority::High).filter(|_| self.room() > 0);
@@ -299,15 +299,15 @@ impl UpdateQueue {
         asked.into_iter().chain(following).min()
     }
 
-    /// Whether everything was told.
+    /// Whether nothing waits and no write is in flight.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.under_way.is_empty()
     }
 }
 
-/// Returns the patch that tells a report, unless the object says so already, is gone, or is another
-/// one than the report is about.
+/// Returns the patch for an update; `None` if the object has it already, is gone, or has another
+/// uid.
 #[must_use]
 pub fn patch(
     cache: &ClusterCache,
@@ -356,7 +356,7 @@ fn status_patch<K: ManagedResource>(
     Some(ObjectPatch { key: key.clone(), uid, steps, part: Subresource::Status, event })
 }
 
-/// Returns the Event for a refusal that is new; waits and successes say nothing.
+/// Returns the Event for a refusal that is new; waits and successes have none.
 fn said(before: &[Condition], next: &[Condition]) -> Option<EventNote> {
     let stalled = |conditions: &[Condition]| {
         conditions
@@ -366,10 +366,11 @@ fn said(before: &[Condition], next: &[Condition]) -> Option<EventNote> {
     };
     let reason = stalled(next).filter(|reason| stalled(before) != Some(*reason))?;
     if reason == Reason::DirectoryRefused {
-        // A directory may refuse everybody for one reason, which is said once.
+        // A directory may refuse many entries for one reason, which has one Event of its own.
         return None;
     }
-    // A message may name an address; an Event names the reason, and where to read on.
+    // A condition's message may name an address; an Event has only the reason, and where to read
+    // on.
     let note = match reason {
         Reason::DeadlineExceeded => {
             "the transaction in flight is overdue and goes on: the condition Ready says what it waits for"
@@ -402,7 +403,7 @@ fn finalizer_patch(
         | (FinalizerAction::Add, Some(_))
         | (FinalizerAction::Remove, None) => return None,
     };
-    // The steps count on the finalizers being as they were seen.
+    // The steps are only right if the finalizers are as cached.
     let tests = [
         json!({"op": "test", "path": "/metadata/uid", "value": meta.uid}),
         json!({"op": "test", "path": "/metadata/resourceVersion", "value": version.to_string()}),
@@ -421,7 +422,7 @@ fn ready(conditions: &[Condition]) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.kind == ConditionType::Ready)
 }
 
-/// Sends writes to the API server and hands back their results.
+/// Sends writes to the API server and returns their results.
 pub struct ObjectWriter {
     client: Client,
     recorder: Recorder,
@@ -429,7 +430,7 @@ pub struct ObjectWriter {
 }
 
 impl ObjectWriter {
-    /// Returns a writer that writes with this client and signs its Events with this recorder.
+    /// Returns a writer that uses this client, and this recorder for Events.
     #[must_use]
     pub fn new(client: Client, recorder: Recorder) -> Self {
         Self { client, recorder, writes: JoinSet::new() }
@@ -452,7 +453,7 @@ impl ObjectWriter {
         });
     }
 
-    /// Waits for the next answer; for ever while no write is under way.
+    /// Waits for the next result; for ever while no write is in flight.
     pub async fn answer(&mut self) -> (ObjectKey, WriteResult) {
         loop {
             match self.writes.join_next().await {
@@ -477,14 +478,15 @@ async fn send_patch(
     };
     let written = !matches!(answer, WriteResult::Conflict | WriteResult::Failed(_));
     let event = match &answer {
-        // Where what isn't understood keeps the status out too, the Event is all that can be told.
+        // A value in the spec that the schema refuses keeps the status out, too: only the Event can
+        // report it.
         WriteResult::Failed(error) if is_invalid(error) => {
             patch.event.map(|said| EventNote { note: UNTOLD.to_owned(), ..said })
         }
         _ => patch.event.filter(|_| written),
     };
     if let Some(said) = event {
-        // An Event must not hold up the answer.
+        // An Event must not hold up the result.
         let (recorder, key, uid) = (recorder.clone(), patch.key.clone(), patch.uid.clone());
         tokio::spawn(async move { publish(&recorder, &key, &uid, &said).await });
     }
@@ -496,11 +498,11 @@ async fn send_patch(
     }
 }
 
-/// What an Event says where the status can't.
+/// The note of an Event where the status can't be written.
 const UNTOLD: &str = "refused, and the API server refuses the status that says why: roster doctor names the values in the spec \
     that aren't understood";
 
-/// Whether the schema lets an object through no more.
+/// Whether the schema refuses the object as it is stored.
 fn is_invalid(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 422 && status.reason == "Invalid")
 }
@@ -547,7 +549,7 @@ async fn create_group(
     (organization, answer)
 }
 
-/// Whether a `test` of a JSON Patch failed: the object isn't the one that was looked at.
+/// Whether a `test` of a JSON Patch failed: the object isn't the cached one.
 fn failed_its_test(status: &ApiStatus) -> bool {
     status.code == 422 && status.message.starts_with("the server rejected our request")
 }

@@ -1,4 +1,4 @@
-//! Observe: from what was last seen of the cluster and what the store has to snapshots.
+//! Reads the cluster's cache and the store into snapshots, from which the planners decide.
 
 mod accounts;
 mod admin_coverage;
@@ -62,10 +62,10 @@ impl Snapshot {
     }
 }
 
-/// Returns a snapshot of each object that can be judged now.
+/// Returns a snapshot of each object that can be decided on now.
 ///
-/// Left out are users that are gone, and what stands in a namespace that
-/// wasn't seen yet: its arrival wakes them.
+/// Left out are users that are gone, and objects in a namespace that isn't cached yet: its arrival
+/// enqueues them.
 ///
 /// # Errors
 /// When the store can't be read.
@@ -149,8 +149,8 @@ pub fn organization(cache: &ClusterCache, namespace: &str) -> organization::Defa
     }
 }
 
-/// Returns the groups and domains that the store has and that aren't in the cluster any more: they
-/// were let go of while nobody watched.
+/// Returns the groups and domains that the store has and the cluster doesn't: they were released
+/// while no operator watched.
 ///
 /// # Errors
 /// When the store can't be read.
@@ -281,7 +281,7 @@ fn group(
     }
 }
 
-/// What the listed domains of an organization are judged by, found once for all of them.
+/// The facts that the listed domains of an organization share.
 struct Listed {
     listings: Arc<BTreeMap<String, Listing>>,
     users: BTreeMap<String, i64>,
@@ -323,8 +323,8 @@ fn gone(key: &ObjectKey) -> Meta {
     Meta { namespace: key.namespace.clone(), name: key.name.clone(), ..Default::default() }
 }
 
-/// Returns the groups that objects are judged by: those that are looked at, and those that users
-/// are in or ask for.
+/// Returns the groups that decisions depend on: the reconciled ones, and those that users are in or
+/// ask for.
 fn concerned_groups(
     cache: &ClusterCache,
     keys: &[&ObjectKey],

@@ -1,8 +1,7 @@
-//! Passwords from Secrets: who is to be judged, and the judge, who reads one Secret at a time and
-//! forgets it.
+//! Passwords from Secrets: which are to be checked, and the results.
 //!
-//! Of a Secret only its version is watched. What stands in it is read when a version is new, and
-//! nothing of it leaves the judge but a hash or the requirements that it doesn't meet.
+//! Only the version of a Secret is watched. The verifier reads the Secret when its version is new,
+//! and returns nothing of it but a hash or the requirements that the password doesn't meet.
 
 mod verifier;
 
@@ -24,25 +23,24 @@ use crate::workqueue::{Priority, WorkQueue};
 /// How many passwords are hashed at once: each takes 19 MiB and a processor.
 const AT_ONCE: usize = 4;
 
-/// How many questions the judge has at once, some of which wait for their Secret or for a
-/// processor.
+/// How many checks are in flight at once, some of which wait for their Secret or for a processor.
 const ASKED_AT_ONCE: usize = 2 * AT_ONCE;
 
-/// How many of them may be of one organization: another one's don't wait until it has room.
+/// How many of them may be of one organization, so that others needn't wait.
 const OF_ONE_AT_ONCE: usize = AT_ONCE;
 
-/// How many Secrets are known by whether their password is another one; who asks beyond that finds
-/// out anew.
+/// How many Secrets are remembered by whether their password changed; for others it is compared
+/// again.
 const COMPARED: usize = 1024;
 
-/// What is asked about a password; another question has another answer.
+/// A check of a password. A change of any field makes it another check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordCheck {
     /// Where the password stands.
     pub reference: PasswordSecretRef,
     /// The version of the Secret, as its metadata has it.
     pub resource_version: String,
-    /// What the store is to know the version by.
+    /// The version as the store records it.
     pub version: String,
     /// The login name of the person.
     pub login_name: LoginName,
@@ -50,12 +48,12 @@ pub struct PasswordCheck {
     pub email: Email,
     /// The password that last came from a Secret, and from which version.
     pub before: Option<SecretPassword>,
-    /// Whether it is that one still, where somebody else's was compared who had theirs from the
-    /// same version.
+    /// Whether it is still that one, if that is known from another user whose password came from
+    /// the same version.
     pub is_same: Option<bool>,
 }
 
-/// What the judge says.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckResult {
     /// There is no such Secret, or none of our type.
@@ -64,28 +62,27 @@ pub enum CheckResult {
     KeyMissing(String),
     /// The password doesn't meet these requirements.
     Rejected(Vec<Requirement>),
-    /// It is the one that last came from a Secret.
+    /// The password is the one that last came from a Secret.
     Same,
-    /// It is another, and this is its hash.
+    /// It is another one, with this hash.
     New(PasswordHash),
-    /// The Secret has another version by now: its news is under way.
+    /// The Secret has another version by now, which the watch will report.
     MovedOn,
-    /// It can't be judged now.
+    /// It can't be checked now.
     Failed,
 }
 
-/// Who is to be judged, and how those were who were.
+/// The checks that wait or are in flight, and the results.
 #[derive(Debug, Default)]
 pub struct Passwords {
     known: HashMap<ObjectKey, (PasswordCheck, CheckResult)>,
     asked: HashMap<ObjectKey, PasswordCheck>,
     due: WorkQueue,
-    /// How often the cluster was put back to an earlier time, so that a version known from before
-    /// may stand for another password; and after which time the Secret of a `User` was found to
-    /// hold the same.
+    /// How often the cluster was rolled back, so that a known version may stand for another
+    /// password; and after which rollback the Secret of a `User` was found to hold the same.
     rollbacks: u64,
     judged_after: HashMap<ObjectKey, u64>,
-    /// How many questions the judge has, by organization.
+    /// How many checks are in flight, by organization.
     under_way: BTreeMap<String, usize>,
     /// By namespace and name of a Secret: whether the password in its newest version is the one in
     /// others.
@@ -100,8 +97,8 @@ struct Compared {
 }
 
 impl Passwords {
-    /// Returns what is known of the password that a `User` names, and has it judged where nothing
-    /// is.
+    /// Returns what is known of the password that a `User` references; a check is enqueued where
+    /// nothing is.
     pub fn facts(
         &mut self,
         key: &ObjectKey,
@@ -126,7 +123,7 @@ impl Passwords {
             self.forget(key);
             return PasswordFacts::Same;
         }
-        // Where a name isn't known, the `User` is refused for that.
+        // Without these the `User` is refused anyway.
         let Some((login_name, email)) = names(snapshot) else { return PasswordFacts::Pending };
         let question = PasswordCheck {
             reference: reference.clone(),
@@ -162,9 +159,8 @@ impl Passwords {
         PasswordFacts::Pending
     }
 
-    /// Takes the questions that are due, as far as the judge has room for them. One about a version
-    /// that isn't the newest any more is left out: its `User` is looked at for that reason, and
-    /// asks about the newest.
+    /// Takes the checks that are due, as far as there is room. One of a version that isn't the
+    /// newest any more is dropped: the new version enqueues its `User`, which asks again.
     pub fn take(
         &mut self,
         now: Instant,
@@ -193,7 +189,7 @@ impl Passwords {
         questions
     }
 
-    /// Returns when the next question is due that the judge has room for.
+    /// Returns when the next check is due, of those that there is room for.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
         let has_room = |organization: &str| {
@@ -203,7 +199,7 @@ impl Passwords {
         self.due.next_due_of(Priority::High, has_room).filter(|_| !is_full)
     }
 
-    /// Takes in a verdict. Returns whether its `User` has something new to look at.
+    /// Stores a result. Returns whether its `User` has to be reconciled.
     pub fn on_checked(
         &mut self,
         key: &ObjectKey,
@@ -236,8 +232,7 @@ impl Passwords {
         true
     }
 
-    /// Has every password judged again: the cluster was put back to an earlier time, and counts its
-    /// versions again from there.
+    /// Forgets all results: the cluster was rolled back, and reuses its version numbers.
     pub fn distrust_versions(&mut self) {
         self.rollbacks += 1;
         self.known.clear();
@@ -246,8 +241,8 @@ impl Passwords {
         self.compared.clear();
     }
 
-    /// Notes whether the password in a Secret is the one that it was, for the others who have
-    /// theirs from there.
+    /// Records whether the password in a Secret is still the same, for others that reference the
+    /// Secret.
     fn note_comparison(
         &mut self,
         key: &ObjectKey,
@@ -263,8 +258,8 @@ impl Passwords {
             | CheckResult::MovedOn
             | CheckResult::Failed => return,
         };
-        // After a restore of etcd one version may stand for two passwords: what was compared for
-        // one `User` says nothing of others.
+        // After a rollback one version may stand for two passwords: a comparison for one `User`
+        // holds for no other.
         let Some(before) = question.before.as_ref().filter(|_| self.rollbacks == 0) else { return };
         if self.compared.len() >= COMPARED {
             self.compared.clear();
@@ -291,12 +286,12 @@ impl Compared {
     }
 }
 
-/// Returns which Secret a question is about.
+/// Returns the Secret that a check reads.
 fn place(key: &ObjectKey, question: &PasswordCheck) -> (String, String) {
     (key.namespace.clone(), question.reference.name.clone())
 }
 
-/// Returns what the store is to know a password's version by: another Secret, key or repetition is
+/// Returns a password's version as the store records it: another Secret, key or confirmation is
 /// another version.
 fn version(secret: &CachedSecret, reference: &PasswordSecretRef) -> String {
     let PasswordSecretRef { name: _, key, confirmation_key } = reference;
@@ -308,8 +303,7 @@ fn version(secret: &CachedSecret, reference: &PasswordSecretRef) -> String {
     )
 }
 
-/// Returns the login name that the account has or would get, and the address that it asks for or
-/// has.
+/// Returns the account's login name and address, or those that it would get.
 fn names(snapshot: &UserSnapshot) -> Option<(LoginName, Email)> {
     let has = snapshot.account.as_ref();
     let asked_for = || Some(login_name(snapshot, snapshot.organization.customer_id.as_ref().ok()?));

@@ -1,4 +1,4 @@
-//! Which admission policies the cluster lacks.
+//! Which of the admission policies in `deploy/policies` the cluster lacks.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ pub const POLICIES: [&str; 10] = [
     "please-note.roster.rs",
 ];
 
-/// What of the policies a cluster lacks.
+/// The policies that aren't in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyGaps {
     /// The policies that aren't installed.
@@ -65,8 +65,8 @@ pub async fn lack(client: &Client) -> Result<PolicyGaps, kube::Error> {
     })
 }
 
-/// Says in the log which policies aren't in force. The operator works without them, but then
-/// nobody is warned, and some refusals come late.
+/// Logs which policies aren't in force. The operator works without them, but users get no warnings,
+/// and some refusals only in a status.
 pub async fn report_missing(client: &Client) {
     match lack(client).await {
         Ok(PolicyGaps { missing, unbound }) => {

@@ -1,7 +1,7 @@
 //! observe -> decide -> commit -> report, a group of objects at a time.
 //!
-//! Each round takes what is due, reads the store once, decides, and commits as one group. What
-//! Kubernetes is to be told stands in slots until it is sent.
+//! Each round takes what is due, reads the store once, decides, and commits as one batch. Status
+//! writes wait in a queue of their own.
 
 mod comparing;
 mod default_groups;
@@ -52,29 +52,29 @@ use crate::store::{CommitTime, Receipt, Refusal, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::workqueue::WorkQueue;
 
-/// How many objects are looked at, and committed, together.
+/// How many objects are read, decided on and committed together.
 const BATCH: usize = 256;
 
-/// How many accounts of others the decisions of a round may name together, beyond those of the last
-/// one: who closes a loop names everybody on it.
+/// How many accounts of others the decisions of a round may name, beyond those of the last one: the
+/// decision that closes a loop names every user on it.
 const NAMED: usize = 16_384;
 
-/// How many of them cost an organization as much as looking at one object.
+/// How many of them count as one object when organizations take turns.
 const NAMED_PER_TURN: u64 = 64;
 
-/// How long counts of members and users are gathered before they are told.
+/// How long changes of counts are gathered before their objects are reconciled.
 const COUNT_DEBOUNCE: Duration = Duration::from_secs(5);
 
-/// How the operator is to work.
+/// The reconciler's settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How often everything is compared whole.
+    /// How often everything is reconciled.
     pub resync: Duration,
     /// How often every entry is compared in each directory.
     pub directory_resync: Duration,
     /// How long a transaction may take before it is overdue.
     pub transaction_deadline: SignedDuration,
-    /// The clock.
+    /// The clock of this machine.
     pub clock: Clock,
     /// The names of the directories that transactions wait for.
     pub directories: BTreeSet<String>,
@@ -82,7 +82,7 @@ pub struct Settings {
     pub billing_zone: BillingTimeZone,
 }
 
-/// Everything between the news and the writes: what was seen, who is due, what is to be told.
+/// Reconciles objects: it applies events, runs rounds, and queues the writes that follow.
 pub struct Reconciler<S> {
     store: S,
     settings: Settings,
@@ -91,42 +91,39 @@ pub struct Reconciler<S> {
     queue: WorkQueue,
     dependents: Dependents,
     updates: UpdateQueue,
-    /// Writes that stand in no slot: default groups and Events.
+    /// Writes outside of `updates`: default groups and Events.
     other_writes: Vec<Write>,
     default_groups: DefaultGroups,
     orphan_scan: OrphanScan,
-    /// What is said when an object goes, by its uid, until its finalizer is off.
+    /// The Event for the deletion of an object, by its uid, until the finalizer is off.
     final_events: HashMap<String, EventNote>,
     lists: ListSync,
     resync_at: Instant,
-    /// The passwords that are to be judged, and how others were.
     passwords: Passwords,
-    /// What directories are to be brought.
     provisioning: Provisioning,
-    /// When it began to work, also by the clock, to the second as statuses have it.
+    /// When it started, also by the clock, to the second as in statuses.
     started: (Instant, jiff::Timestamp),
-    /// The groups that directories are to keep, when it is time to tell them.
+    /// The groups that directories keep, when a cleanup of the others is due.
     group_cleanup: Option<Groups>,
-    /// When to ask the store again whether the claim stands, where it couldn't be asked: until then
-    /// no directory is brought anything.
+    /// When to check the claim again, after the store couldn't be asked: until then nothing is sent
+    /// to directories.
     claim_check_at: Option<Instant>,
-    /// When to try again to tell the store what directories confirmed.
+    /// When to save directories' acknowledgements.
     save_acks_at: Option<Instant>,
     /// The transactions in flight, by the uid of their `User`, and whether they are overdue.
     in_flight: HashMap<String, (TransactionKind, bool)>,
     period_closer: PeriodCloser,
     clocks: Clocks,
-    /// How often in a row the store refused what was planned for an object.
+    /// How often in a row the store refused an object's plan.
     refused: HashMap<ObjectKey, u32>,
-    /// Whose change waits for an application's lock.
     isolated: Isolated,
-    /// That this operator may not work on any more, as the store said: another has taken over, or
-    /// only a restart can cure it.
+    /// Why the store lets this operator go on no more: another one has taken over, or only a
+    /// restart can help.
     superseded: Option<StoreError>,
 }
 
 impl<S: Store> Reconciler<S> {
-    /// Returns a reconciler that starts to work once every scope was listed.
+    /// Returns a reconciler that starts once every scope is listed.
     pub fn new(store: S, settings: Settings, scopes: Vec<Scope>, metrics: Arc<Metrics>) -> Self {
         let mut provisioning = Provisioning::new(settings.directories.iter().cloned())
             .after_predecessor(Instant::now());
@@ -163,14 +160,13 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Returns the same reconciler, which compares its clock with the API server's.
+    /// Compares the reconciler's clock with the API server's.
     #[must_use]
     pub fn with_server_clock(self, server: ServerClock) -> Self {
         Self { clocks: Clocks::new(self.settings.clock, server), ..self }
     }
 
-    /// Returns what the store said, where it said that this operator may not work on: nothing is
-    /// decided or told any more.
+    /// Returns why this operator must stop, if it must.
     pub fn take_superseded(&mut self) -> Option<StoreError> {
         self.superseded.take()
     }
@@ -180,19 +176,19 @@ impl<S: Store> Reconciler<S> {
         self.store
     }
 
-    /// Whether everything was listed.
+    /// Whether everything is listed.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.lists.is_synced()
     }
 
-    /// Whether everything was listed, and no watch breaks again and again for more than a minute.
+    /// Whether everything is listed, and no watch has kept failing for more than a minute.
     #[must_use]
     pub fn is_up_to_date(&self) -> bool {
         self.lists.is_up_to_date(Instant::now())
     }
 
-    /// Returns when the next round is due: never before everything was listed.
+    /// Returns when the next round is due; none is before everything is listed.
     #[must_use]
     pub fn round_due(&self) -> Option<Instant> {
         let next = self.queue.next_due().map_or(self.resync_at, |due| due.min(self.resync_at));
@@ -205,7 +201,7 @@ impl<S: Store> Reconciler<S> {
         self.is_synced().then_some(next)
     }
 
-    /// Returns when to look next whether a month is over.
+    /// Returns when to check next whether a month is over.
     #[must_use]
     pub fn period_close_due(&self) -> Instant {
         self.period_closer.due()
@@ -218,13 +214,13 @@ impl<S: Store> Reconciler<S> {
         self.superseded = closed.err().or(self.superseded.take());
     }
 
-    /// Returns when the next report is due.
+    /// Returns when the next write is due.
     #[must_use]
     pub fn writes_due(&self) -> Option<Instant> {
         self.updates.next_due()
     }
 
-    /// Returns when the next report, question or delivery is due.
+    /// Returns when the next write, password check or provisioning task is due.
     #[must_use]
     pub fn next_work_due(&self) -> Option<Instant> {
         let of_directories = [self.provisioning_due(), self.provisioning.next_lasting()];
@@ -235,7 +231,7 @@ impl<S: Store> Reconciler<S> {
             .min()
     }
 
-    /// Whether no report waits and no write is under way.
+    /// Whether no write waits or is in flight.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.updates.is_empty() && self.other_writes.is_empty()
@@ -250,7 +246,7 @@ impl<S: Store> Reconciler<S> {
         self.enqueue_low(keys);
     }
 
-    /// Looks at objects that only follow from what became of others.
+    /// Enqueues objects that only follow from changes of others.
     fn enqueue_low(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
         let now = Instant::now();
         keys.into_iter().for_each(|key| self.queue.enqueue_low(key, now));
@@ -261,8 +257,8 @@ impl<S: Store> Reconciler<S> {
         keys.into_iter().for_each(|key| self.queue.enqueue(key, now));
     }
 
-    /// Takes what is due through the reconciler, what others depend on first. Returns whether the
-    /// store could be used.
+    /// Reconciles what is due, first what others depend on. Returns whether the store could be
+    /// used.
     pub async fn run_once(&mut self) -> bool {
         let mut in_use = true;
         if self.resync_at <= Instant::now() {
@@ -286,8 +282,8 @@ impl<S: Store> Reconciler<S> {
         self.queue.enqueue_all(self.dependents.take_gathered(&self.cache));
         let mut budget = RoundBudget::new(&self.cache);
         let due = self.queue.take_within(Instant::now(), BATCH, |lane, key| budget.room(lane, key));
-        // Whom an application held up a moment ago may be held up again, and holds up nobody else's
-        // commit.
+        // An object that an application held up a moment ago may be held up again, and gets a
+        // commit of its own.
         let (put_aside, due): (Vec<_>, Vec<_>) =
             due.into_iter().partition(|key| self.isolated.has(key));
         let (organizations, rest): (Vec<_>, Vec<_>) =
@@ -332,7 +328,7 @@ impl<S: Store> Reconciler<S> {
         Ok(())
     }
 
-    /// Carries each object by itself, so that one unreadable row holds up nobody else's.
+    /// Reconciles each object by itself, so that one unreadable row holds up no other.
     async fn reconcile_each(&mut self, keys: Vec<ObjectKey>) {
         for key in keys {
             if let Err((error, keys)) = self.reconcile_batch(std::slice::from_ref(&key)).await {
@@ -344,7 +340,8 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// observe -> decide -> commit -> report. Returns whom that failed for, where it did.
+    /// Runs observe -> decide -> commit -> report. An error comes with the objects that it left
+    /// undone.
     async fn reconcile_batch(
         &mut self,
         keys: &[ObjectKey],
@@ -365,13 +362,13 @@ impl<S: Store> Reconciler<S> {
             let named = u64::try_from(decision.named()).unwrap_or(u64::MAX);
             self.queue.charge(&key.namespace, named / NAMED_PER_TURN);
         }
-        // Before anybody is woken: those who wait may stand behind those whom they wait for, or in
+        // Before dependents are enqueued: users that wait may come after those they wait for, or in
         // a later commit.
         for decided in &decided {
             self.queue.enqueue_all(self.dependents.record_decision(&mut self.cache, decided));
         }
-        // Who loses rights goes first, and in a commit of their own: another may wait for an
-        // application, or be short of time.
+        // Revocations go first, in a commit of their own: the others may wait for an application's
+        // lock, or run out of time.
         decided.sort_by_key(|(_, snapshot, decision)| urgency(snapshot, decision));
         let revoking = decided.partition_point(|(_, snapshot, decision)| {
             urgency(snapshot, decision) == Urgency::Revokes
@@ -452,9 +449,9 @@ impl<S: Store> Reconciler<S> {
     }
 }
 
-/// Decides on each object, until the decisions name so many accounts of others. Returns beside it
-/// who is to be looked at again: those who are left, and those whose plan a new account of this
-/// group makes another.
+/// Decides on each object, until the decisions name more than `most` accounts of others. Also
+/// returns the objects to decide on again: those that are left, and those whose plan a new account
+/// in this batch changes.
 pub(crate) fn decide(
     observed: Vec<(ObjectKey, Snapshot)>,
     most: usize,
@@ -493,7 +490,7 @@ fn urgency(snapshot: &Snapshot, decision: &Decision) -> Urgency {
     decision.plan.as_ref().map_or(Urgency::Other, |plan| plan.urgency(before))
 }
 
-/// Returns at which revision a user's account is.
+/// Returns the revision of a user's account.
 fn revision(snapshot: &Snapshot) -> Option<Revision> {
     match snapshot {
         Snapshot::User(user) => user.account.as_ref().map(|account| account.revision),
@@ -501,7 +498,7 @@ fn revision(snapshot: &Snapshot) -> Option<Revision> {
     }
 }
 
-/// Returns what of an account others depend on.
+/// Returns the links of an account that others depend on.
 fn in_force(account: &Account) -> AppliedLinks {
     AppliedLinks {
         group: account.content.group.clone(),

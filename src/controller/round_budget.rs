@@ -1,5 +1,5 @@
-//! How much a round may read, which bounds it beside the number of its objects: one object may have
-//! a thousand others to be judged by, or be as large as a hundred.
+//! How much a round may read, which limits it beside the number of its objects: the decision on one
+//! object may depend on a thousand others, and one object may be as large as a hundred.
 
 use std::collections::HashSet;
 
@@ -7,11 +7,11 @@ use super::cache::ClusterCache;
 use crate::domain::object_key::{Kind, ObjectKey};
 use crate::workqueue::Priority;
 
-/// How much a round reads, in bytes of specs: as much as is read, decided and committed in a small
-/// part of a second. It is exceeded by what belongs to one object alone.
+/// How much a round reads, in bytes of specs: what takes a small part of a second to read, decide
+/// and commit. Only what belongs to one object may exceed it.
 const MAX_BYTES: u64 = 2 << 20;
 
-/// How much of that may be read for those who asked: the rest is for what follows.
+/// How much of that may be read with high priority: the rest is for dependents.
 const MAX_BYTES_ASKED: u64 = MAX_BYTES / 4 * 3;
 
 /// What an account takes beside what stands in its spec.
@@ -20,13 +20,13 @@ const BYTES_PER_ACCOUNT: u64 = 512;
 /// How many bytes cost an organization as much as one object.
 const BYTES_PER_TURN: u64 = 8 << 10;
 
-/// What the objects of a round have to be read for: each account and group counts once, however
-/// many are judged by it.
+/// What a round has to read: each account and group counts once, however many decisions depend on
+/// it.
 pub(crate) struct RoundBudget<'a> {
     cache: &'a ClusterCache,
     read: HashSet<ObjectKey>,
     bytes: u64,
-    /// How much was read when somebody who asked was taken last.
+    /// How much was read when the last object of high priority was taken.
     asked: u64,
 }
 
@@ -35,12 +35,12 @@ impl<'a> RoundBudget<'a> {
         Self { cache, read: HashSet::new(), bytes: 0, asked: 0 }
     }
 
-    /// Takes an object into the round if there is room for one: returns what it costs its
-    /// organization. There always is for one that is read anyway.
+    /// Takes an object into the round if there is room, and returns its cost for its organization.
+    /// There is always room for one that is read anyway.
     pub(crate) fn room(&mut self, lane: Priority, key: &ObjectKey) -> Option<u64> {
         let most = match lane {
             Priority::High | Priority::Revoking => MAX_BYTES_ASKED,
-            // Also where one who asked takes more than a round.
+            // Also where one object of high priority takes more than a round.
             Priority::Low => MAX_BYTES.max(self.asked + MAX_BYTES - MAX_BYTES_ASKED),
         };
         if self.bytes >= most && !self.read.contains(key) {
@@ -58,8 +58,8 @@ impl<'a> RoundBudget<'a> {
         Some(1 + (self.bytes - before) / BYTES_PER_TURN)
     }
 
-    /// Reads a user, its group, and whom its permissions and details come from, as far as that
-    /// leads.
+    /// Adds a user, its group, and the users that its permissions and details come from, directly
+    /// and indirectly.
     fn read_user(&mut self, key: &ObjectKey) {
         let cache = self.cache;
         let mut next = vec![key.name.clone()];

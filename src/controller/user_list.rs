@@ -15,7 +15,7 @@ use crate::plan::directories::{Behind, ReportedBefore};
 use crate::plan::unreadable::wrong_values;
 use crate::store::UserName;
 
-/// How many objects one answer of the API server brings.
+/// How many objects one page of a list has.
 const PAGE: u32 = 500;
 
 /// A `User` as the cluster has it.
@@ -27,7 +27,7 @@ pub struct DeclaredUser {
     pub account: Option<String>,
     /// Whether it is being deleted.
     pub deleting: bool,
-    /// What its status says of directories that don't have what is in force, where it says so.
+    /// How far directories are behind, as its status reports it.
     pub behind: Option<Behind>,
     /// Its spec, where that has values that can't be meant, unless the account has them in force
     /// from before.
@@ -83,7 +83,7 @@ pub async fn declared_users(
     Ok(list::<User>(client, namespaces, &mut vec![]).await?.into_iter().map(declared).collect())
 }
 
-/// Lists a kind, and notes of which objects something isn't understood.
+/// Lists a kind, and records the objects of which something isn't understood.
 async fn list<K: ManagedResource + Clone + std::fmt::Debug>(
     client: &Client,
     namespaces: &[String],

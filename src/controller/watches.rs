@@ -1,4 +1,4 @@
-//! What happens in the cluster, as a stream of news for each kind and scope.
+//! Watches each kind in each scope, as a stream of events.
 
 use std::fmt::Debug;
 
@@ -31,7 +31,7 @@ pub fn watch_all(
     };
     let mut watched = vec![];
     for (number, namespace) in scopes.into_iter().enumerate() {
-        // Of each kind one watch checks for all whether the cluster was put back.
+        // One watch of each kind checks whether the cluster was rolled back.
         let to = &To { news: news.clone(), watches: watches.clone(), checks: number == 0 };
         watched.push(watch_namespaces(client, namespace.clone(), to));
         watched.push(watch_secrets(client, namespace.clone(), to));
@@ -42,7 +42,7 @@ pub fn watch_all(
     watched
 }
 
-/// Whom a watch tells, and what it has in common with others.
+/// What the watches share.
 struct To {
     news: Sender<ClusterEvent>,
     watches: Watches,

@@ -1,4 +1,4 @@
-//! Which users ask for what, so that dependents are found without a look at every object.
+//! Which users ask for what, so that dependents are found without a scan of all objects.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::domain::email::Email;
 use crate::domain::inheritance;
 use crate::domain::object_key::{Kind, ObjectKey};
 
-/// Who asks for what: (namespace, what, user).
+/// Users by what they ask for: (namespace, what, user).
 #[derive(Debug, Default)]
 pub(super) struct UserIndex {
     pub(super) emails: BTreeSet<(String, String, String)>,
@@ -83,16 +83,15 @@ pub(super) fn from_the_root(domain: &str) -> String {
     domain.rsplit('.').flat_map(|label| [label, "."]).collect()
 }
 
-/// What of a user's account others depend on, as last seen in the store: also where its `User`
-/// isn't there.
+/// The links of a user's account that others depend on, as last read from the store: also where its
+/// `User` isn't there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedLinks {
     /// The name of its group.
     pub group: String,
     /// The name of the user that it follows.
     pub follows: Option<String>,
-    /// The uid of the `User` that owns it: one that was left behind is another's, whoever has its
-    /// name now.
+    /// The uid of the `User` that owns it, which may be a former one of the same name.
     pub owner_uid: String,
 }
 
@@ -103,32 +102,32 @@ impl ClusterCache {
         users_under(&self.index.secrets, namespace, secret, Reach::Exactly)
     }
 
-    /// Returns the users who ask for an address.
+    /// Returns the users that ask for an address.
     #[must_use]
     pub fn asking_for_email(&self, namespace: &str, email: &Email) -> Vec<ObjectKey> {
         users_under(&self.index.emails, namespace, email.as_str(), Reach::Exactly)
     }
 
-    /// Returns the users who ask for a username.
+    /// Returns the users that ask for a username.
     #[must_use]
     pub fn asking_for_username(&self, namespace: &str, username: &str) -> Vec<ObjectKey> {
         users_under(&self.index.usernames, namespace, username, Reach::Exactly)
     }
 
-    /// Returns the users who are in a group or ask to be.
+    /// Returns the users that are in a group or ask to be.
     #[must_use]
     pub fn of_group(&self, namespace: &str, group: &str) -> Vec<ObjectKey> {
         users_under(&self.index.groups, namespace, group, Reach::Exactly)
     }
 
-    /// Returns the users who follow a user's permissions or ask to.
+    /// Returns the users that inherit a user's permissions or ask to.
     #[must_use]
     pub fn followers(&self, namespace: &str, user: &str) -> Vec<ObjectKey> {
         users_under(&self.index.followed, namespace, user, Reach::Exactly)
     }
 
-    /// Returns the users who follow the permissions of one of these users or ask to, directly or
-    /// through others: each once, and who is alone asked for isn't its own heir.
+    /// Returns the users that inherit the permissions of one of these users or ask to, directly or
+    /// through others. Each is returned once; one of `users` only if it is the heir of another.
     #[must_use]
     pub fn heirs<'a>(
         &self,
@@ -141,13 +140,13 @@ impl ClusterCache {
         heirs.into_iter().map(|name| ObjectKey::new(Kind::User, namespace, name)).collect()
     }
 
-    /// Returns the users who ask for a copy of a user or of its permissions.
+    /// Returns the users that ask for a copy of a user or of its permissions.
     #[must_use]
     pub fn copiers(&self, namespace: &str, user: &str) -> Vec<ObjectKey> {
         users_under(&self.index.copied, namespace, user, Reach::Exactly)
     }
 
-    /// Returns the users who ask for an address in a domain or below it.
+    /// Returns the users that ask for an address in a domain or below it.
     #[must_use]
     pub fn of_domain(&self, namespace: &str, domain: &str) -> Vec<ObjectKey> {
         users_under(&self.index.domains, namespace, &from_the_root(domain), Reach::AndBelow)
@@ -198,7 +197,7 @@ impl ClusterCache {
             .collect()
     }
 
-    /// Returns under what a `User` stands because of what it declares.
+    /// Returns the index entries that follow from a `User`'s spec.
     fn declared_entries(
         &self,
         key: &ObjectKey,

@@ -1,4 +1,4 @@
-//! An object of one of our kinds as the cluster last had it.
+//! An object of a managed kind as last observed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,9 +35,9 @@ pub struct CachedObject<S, T> {
     pub spec: Arc<S>,
     /// How large that is, in bytes of JSON.
     pub size: u64,
-    /// What we said of it.
+    /// Its status.
     pub status: T,
-    /// Whether its status holds something that isn't of this version, and is to be written anew.
+    /// Whether its status has fields that this version doesn't know, and must be replaced.
     pub has_foreign_status: bool,
     /// The version of it, which grows with each write to it.
     pub version: u64,
@@ -94,16 +94,14 @@ fn size(value: &impl serde::Serialize) -> u64 {
     count.0
 }
 
-/// From where something of the cluster is known, which decides whether it counts more than what was
-/// known.
+/// Where an observed object comes from, which decides whether it overrides the cached one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A watch, or the answer to a write: the newer version counts.
     Watch,
     /// A list of this version: it counts, unless a newer version than that of the list is known.
     List(u64),
-    /// The first list, or the first after the cluster was put back to an earlier time: it is taken
-    /// as it is.
+    /// The first list, or the first after a rollback of the cluster: it is taken as it is.
     Anew,
 }
 

@@ -13,7 +13,7 @@ use crate::plan::permission_source::SourceGraph;
 use crate::plan::{unreadable, user};
 use crate::store::{AccountKey, Store, StoreError, UserName};
 
-/// Looks up the accounts that users without one name as those that they are to take over.
+/// Reads the accounts that users without one ask to adopt.
 pub(super) async fn adoptable<S: Store>(
     cache: &ClusterCache,
     store: &S,
@@ -41,8 +41,8 @@ pub(super) async fn adoptable<S: Store>(
     Ok(store.find(&wanted).await?.into_values().map(|account| (account.id, account)).collect())
 }
 
-/// Looks up which accounts users without one take over: those that nobody owns who is there. And
-/// whether the ids that accounts for directories' entries are to have are free.
+/// Finds the accounts that users without one may adopt, because no `User` that is there owns them.
+/// Also finds whether the ids for adopted entries of directories are free.
 pub(super) async fn find_adoptable<S: Store>(
     cache: &ClusterCache,
     store: &S,
@@ -82,7 +82,7 @@ pub(super) async fn find_adoptable<S: Store>(
     Ok(())
 }
 
-/// Looks up what became of the accounts of users that are being deleted and have none.
+/// Finds what became of the accounts of users that are being deleted and have none.
 pub(super) async fn find_departures<S: Store>(
     store: &S,
     snapshots: &mut [user::UserSnapshot],
@@ -106,7 +106,7 @@ pub(super) async fn find_departures<S: Store>(
     Ok(())
 }
 
-/// Looks up whether the accounts that `User`s name which go, and don't own, are anybody else's.
+/// Finds accounts that the status of a deleted `User` names and the store doesn't know.
 pub(super) async fn find_given_up<S: Store>(
     store: &S,
     snapshots: &mut [user::UserSnapshot],
@@ -130,9 +130,8 @@ pub(super) async fn find_given_up<S: Store>(
     Ok(())
 }
 
-/// Looks up what became of the accounts that `User`s had which stay, and have them no more: those
-/// that their status names, and those that were created for them before they were put back, as a
-/// restore of etcd does.
+/// Finds what became of accounts that `User`s had and have no more: those that their status names,
+/// and those created for them before etcd was restored.
 pub(super) async fn find_former<S: Store>(
     store: &S,
     snapshots: &mut [user::UserSnapshot],
@@ -172,7 +171,7 @@ pub(super) async fn find_former<S: Store>(
                 Fate::Owned(account.owner.name.clone())
             }
             None if known.contains(&id) => Fate::Deleted,
-            // Nothing is said of other organizations.
+            // Accounts of other organizations aren't disclosed.
             Some(_) | None => Fate::Unknown,
         };
         snapshot.former = Some((id.to_string(), fate));

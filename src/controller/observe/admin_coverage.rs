@@ -9,7 +9,7 @@ use crate::plan::user::gives_up_control;
 use crate::plan::{AdminCoverage, OrganizationFacts, user_group};
 use crate::store::{Administrator, Store, StoreError};
 
-/// Looks up who stays in control, where somebody in control or their group may be so no more.
+/// Finds which administrators stay, where one of them or their group may give up control.
 pub(super) async fn find_control<S: Store>(
     store: &S,
     organizations: &HashMap<String, Arc<OrganizationFacts>>,
@@ -38,8 +38,8 @@ pub(super) async fn find_control<S: Store>(
             .get(&key.namespace)
             .map(|counts| counts.members.values().sum())
             .unwrap_or_default();
-        // In a namespace that is going, those count whose `User` is there, with or without an
-        // account.
+        // In a namespace that is being deleted, users count whose `User` is there, with or without
+        // an account.
         let users_beside = |itself: i64| match &leaving.last {
             Some(last) => last.iter().any(|name| key.kind != Kind::User || *name != key.name),
             None => users > itself,

@@ -1,4 +1,4 @@
-//! Who has the login names and addresses that users ask for.
+//! Which accounts hold the login names and addresses that users ask for.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::plan::blocked::Holder;
 use crate::plan::user::{self, EmailConflict, EmailHolder, own_email};
 use crate::store::{AccountKey, Store, StoreError};
 
-/// Looks up who has the login names and addresses that are asked for and not had.
+/// Finds the holders of login names and addresses that users ask for and don't have.
 pub(super) async fn find_holders<S: Store>(
     cache: &ClusterCache,
     store: &S,
@@ -44,7 +44,7 @@ pub(super) async fn find_holders<S: Store>(
     Ok(())
 }
 
-/// Who has which address: many may stand in line for the same ones, and each is looked up once.
+/// The holders of addresses: many users may ask for the same one, and each is read once.
 struct Addresses<'a, S> {
     cache: &'a ClusterCache,
     store: &'a S,
@@ -85,7 +85,8 @@ fn email_key(snapshot: &user::UserSnapshot) -> Option<AccountKey> {
     })
 }
 
-/// Follows who has what whom asks for, until somebody asks for a free address, for ours, or stays.
+/// Follows the chain of holders and the addresses they ask for, until one asks for a free address,
+/// for ours, or stays.
 async fn contest<S: Store>(
     addresses: &mut Addresses<'_, S>,
     ours: Option<&Account>,
@@ -119,8 +120,7 @@ fn has_user(cache: &ClusterCache, account: &Account) -> bool {
             .is_some()
 }
 
-/// Returns the address that an account's `User` asks for, if that is another one and may be
-/// applied.
+/// Returns the other address that an account's `User` asks for, if it can be applied.
 fn moving_to(cache: &ClusterCache, account: &Account) -> Option<Email> {
     let key = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
     let seen = seen_user(cache, &key)?;

@@ -19,7 +19,7 @@ use crate::plan::user::{self, EmailConflict, PasswordFacts, follows};
 use crate::plan::{AdminCoverage, OrganizationFacts, unreadable};
 use crate::store::{Store, StoreError, UserName};
 
-/// What was found for all that are looked at together.
+/// What the snapshots of a batch share.
 pub(super) struct Observed<'a> {
     pub(super) organizations: &'a HashMap<String, Arc<OrganizationFacts>>,
     pub(super) relatives: &'a HashMap<String, Arc<SourceGraph>>,
@@ -94,7 +94,7 @@ pub(super) async fn users<S: Store>(
         .collect())
 }
 
-/// Returns the users and everybody whom their permissions or details come from or would, by
+/// Returns the users and all sources of their permissions or details, applied and declared, by
 /// namespace.
 pub(super) async fn relatives<S: Store>(
     cache: &ClusterCache,
@@ -128,8 +128,7 @@ pub(super) async fn relatives<S: Store>(
         .collect())
 }
 
-/// Returns the users and the ones that they declare as their sources, as far as that leads, without
-/// those that are known.
+/// Returns the users and their declared sources, direct and indirect, without those that are known.
 fn declared_chains(
     cache: &ClusterCache,
     users: Vec<UserName>,

@@ -68,7 +68,7 @@ impl SecretReader {
         if version(&seen, reference) == *wanted {
             return Ok(Some(candidate));
         }
-        // The Secret was touched; whether the password is the same, only the hash can tell.
+        // The Secret was written to; only the hash can show whether the password is the same.
         let _permit = self.room.acquire().await.map_err(|_| SecretUnavailable)?;
         let (hashing, hash) = (self.hashing.clone(), hash.clone());
         let verified = tokio::task::spawn_blocking(move || {
@@ -78,7 +78,7 @@ impl SecretReader {
     }
 }
 
-/// Reads Secrets and judges what stands in them, off the loop.
+/// Checks passwords outside the event loop.
 pub struct PasswordVerifier {
     client: Client,
     hashing: Arc<Hashing>,
@@ -87,7 +87,7 @@ pub struct PasswordVerifier {
 }
 
 impl PasswordVerifier {
-    /// Returns a judge that reads with this client.
+    /// Returns a verifier that reads Secrets with this client.
     ///
     /// # Errors
     /// When the system has no randomness.
@@ -102,7 +102,7 @@ impl PasswordVerifier {
         })
     }
 
-    /// Returns a reader, who hashes no more at once than the judge does alone.
+    /// Returns a reader that shares the verifier's limit on concurrent hashing.
     #[must_use]
     pub fn reader(&self) -> SecretReader {
         SecretReader {
@@ -112,7 +112,7 @@ impl PasswordVerifier {
         }
     }
 
-    /// Has a question answered.
+    /// Starts a check.
     pub fn ask(&mut self, key: ObjectKey, question: PasswordCheck) {
         let (client, hashing, room) =
             (self.client.clone(), self.hashing.clone(), self.room.clone());
@@ -122,7 +122,7 @@ impl PasswordVerifier {
         });
     }
 
-    /// Waits for the next verdict; for ever while nothing is judged.
+    /// Waits for the next result; for ever while no check is in flight.
     pub async fn verdict(&mut self) -> (ObjectKey, PasswordCheck, CheckResult) {
         loop {
             match self.judging.join_next().await {
@@ -136,15 +136,15 @@ impl PasswordVerifier {
     }
 }
 
-/// A Secret wasn't answered with, or by something that is none. Nothing of the answer is in it.
+/// A Secret couldn't be read, or the answer wasn't one. The text quotes nothing of it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Unanswered(String);
 
-/// Reads a Secret; nothing where there is none of this name.
+/// Reads a Secret; `None` if there is none of this name.
 ///
-/// The text is parsed here and not by the client, which would quote what it can't parse: in the
-/// log, and in its error.
+/// The answer is parsed here and not by the client, whose error and log would quote what it can't
+/// parse.
 ///
 /// # Errors
 /// When the API server doesn't say.
@@ -160,7 +160,7 @@ async fn read_secret(
         .map_err(|why| said(kube::Error::BuildRequest(why)))?;
     let mut text = match client.request_text(request).await {
         Ok(text) => text,
-        // Any page has this code where something stands between.
+        // A proxy's page may have this code, too.
         Err(kube::Error::Api(status)) if status.code == 404 && is_the_servers(&status) => {
             return Ok(None);
         }
@@ -190,7 +190,7 @@ async fn judge(
             return CheckResult::Failed;
         }
     };
-    // An API server that takes its time is waited for without a processor.
+    // No permit is held while the API server is slow.
     let Ok(_permit) = room.acquire().await else {
         zeroize(&mut secret);
         return CheckResult::Failed;
@@ -200,7 +200,7 @@ async fn judge(
     judged.await.unwrap_or(CheckResult::Failed)
 }
 
-/// Judges what stands in a Secret, and overwrites it.
+/// Checks the password in a Secret, and overwrites the Secret.
 #[must_use]
 pub fn verdict(hashing: &Hashing, mut secret: Secret, question: &PasswordCheck) -> CheckResult {
     let verdict = judged(hashing, &secret, question).unwrap_or_else(|error| {
@@ -211,7 +211,7 @@ pub fn verdict(hashing: &Hashing, mut secret: Secret, question: &PasswordCheck) 
     verdict
 }
 
-/// Overwrites what stands in a Secret.
+/// Overwrites a Secret's data.
 fn zeroize(secret: &mut Secret) {
     secret.data.iter_mut().flat_map(|data| data.values_mut()).for_each(|value| value.0.zeroize());
 }
@@ -253,7 +253,7 @@ fn judged(
         (Some(before), None) => hashing.verify(candidate, &before.hash),
     };
     match password {
-        // What is in force was accepted once, and stays whatever is asked of a new one since.
+        // A password in force was accepted once, and stays whatever newer rules ask for.
         Err(unmet) => match PasswordCandidate::new(without_line_end(entered))
             .filter(|_| !unmet.contains(&Requirement::Confirmed))
         {

@@ -1,5 +1,4 @@
-//! Which accounts are compared in directories next, and what is said of those that weren't as they
-//! were to be.
+//! Compares accounts with their entries in directories, and reports drift.
 
 use std::time::Duration;
 
@@ -16,8 +15,8 @@ use crate::provisioning::Entry;
 use crate::provisioning::queue::{Comparable, Page};
 use crate::store::{Store, StoreError, UserName};
 
-/// Returns how much of a period has gone by, by the clock: whoever takes over goes on where the one
-/// before was.
+/// Returns how much of the current period has passed by the clock, so that the next leader goes on
+/// where the last one was.
 pub(super) fn gone(period: Duration, now: jiff::Timestamp) -> f64 {
     let period = i128::try_from(period.as_nanos()).unwrap_or(i128::MAX).max(1);
     let gone = now.as_nanosecond().rem_euclid(period);
@@ -25,7 +24,7 @@ pub(super) fn gone(period: Duration, now: jiff::Timestamp) -> f64 {
 }
 
 impl<S: Store> Reconciler<S> {
-    /// Reads the accounts whose entries are to be compared in a directory next.
+    /// Reads the accounts whose entries are compared next.
     pub(super) async fn compare(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
         for page in self.provisioning.pages_due(now) {
@@ -63,7 +62,7 @@ impl<S: Store> Reconciler<S> {
         Ok(found)
     }
 
-    /// Says whose entries somebody else changed.
+    /// Reports the entries that were changed in a directory by someone else.
     pub(super) fn report_drift(&mut self) {
         for drift in self.provisioning.take_drift() {
             let directory = &drift.directory;

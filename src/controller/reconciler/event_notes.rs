@@ -1,4 +1,4 @@
-//! What is said in Events of what became of an account.
+//! The Events that report what became of an account.
 
 use crate::api::Reason;
 use crate::controller::object_writer::{EventNote, Write};
@@ -35,7 +35,7 @@ pub(super) fn taken_back(snapshot: &Snapshot, receipt: &Receipt) -> Option<Write
     Some(Write::Event { key: ObjectKey::new(Kind::User, namespace, name), uid: uid.clone(), said })
 }
 
-/// Returns the Event for values that were changed in the store in another way than by their member.
+/// Returns the Event for values that were changed in the store otherwise than by self-service.
 pub(super) fn put_back(snapshot: &Snapshot) -> Write {
     let Meta { namespace, name, uid, .. } = snapshot.meta();
     let note = "somebody changed the account in the store in a way that isn't self-service; it is as declared again".to_owned();
@@ -53,8 +53,8 @@ pub(super) fn drifted(drift: Drift) -> Write {
     Write::Event { key: user, uid: owner, said }
 }
 
-/// Returns the Event for the first entry that a directory refuses for a reason: others may follow
-/// that it says nothing of.
+/// Returns the Event for the first entry that a directory refuses for a reason; later ones have
+/// none.
 pub(super) fn directory_refuses(
     user: &ObjectKey,
     uid: &str,
@@ -70,7 +70,7 @@ pub(super) fn directory_refuses(
     Write::Event { key: user.clone(), uid: uid.to_owned(), said }
 }
 
-/// Returns what is said when a `User` goes whose account was deleted, now or before.
+/// Returns the Event for a `User` that is deleted after its account was.
 pub(super) fn farewell(snapshot: &Snapshot, receipt: Option<&Receipt>) -> Option<EventNote> {
     let departure = match (receipt, snapshot) {
         (Some(Receipt::Deleted(departure)), _) => departure.as_ref(),
@@ -92,8 +92,8 @@ pub(super) fn farewell(snapshot: &Snapshot, receipt: Option<&Receipt>) -> Option
     Some(EventNote { reason: "AccountDeleted".to_owned(), note, warning: false })
 }
 
-/// Returns what is said when a `User` goes before it has taken back the account of its name, which
-/// stays.
+/// Returns the Event for a `User` that is deleted before it took back the account of its name,
+/// which stays.
 fn left_behind(account: &Account) -> EventNote {
     let note = format!(
         "the account {} of this name belongs to an earlier User and stays, as it is: to delete it, create this User again, wait \
@@ -103,7 +103,7 @@ fn left_behind(account: &Account) -> EventNote {
     EventNote { reason: "AccountLeftBehind".to_owned(), note, warning: true }
 }
 
-/// Returns what is said when a `User` goes and its account stays.
+/// Returns the Event for a `User` that is deleted while its account stays.
 fn retained() -> EventNote {
     let note =
         "the account stays, without a User, as deletionPolicy Retain asks; it is billed as before"

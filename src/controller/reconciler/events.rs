@@ -1,4 +1,4 @@
-//! What happens in the cluster, taken into the cache and the queue.
+//! Applies events of the cluster to the cache, and enqueues what they affect.
 
 use kube::Resource as _;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use crate::domain::object_key::{Kind, ObjectKey};
 use crate::store::Store;
 
 impl<S: Store> Reconciler<S> {
-    /// Takes in what happened in the cluster.
+    /// Applies an event.
     pub fn apply_event(&mut self, news: ClusterEvent) {
         match news {
             ClusterEvent::RolledBack { kind, known, found } => self.roll_back(kind, known, found),
@@ -54,7 +54,7 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Takes in an object as a list has it.
+    /// Applies an object that a list has.
     fn apply_listed(&mut self, listing: &WatchListing, object: ClusterEvent) {
         let Some(key) = object.key().filter(|key| self.lists.named(listing, key)) else { return };
         let is_first = self.lists.is_unlisted(&listing.scope);
@@ -71,8 +71,8 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Forgets what isn't so any more, because the cluster was put back to an earlier time, and
-    /// decides nothing until everything was listed anew.
+    /// Forgets what a rollback of the cluster made obsolete, and decides nothing until everything
+    /// is listed again.
     pub(super) fn roll_back(&mut self, kind: Kind, known: u64, found: u64) {
         let kind: &str = kind.into();
         tracing::warn!(
@@ -89,7 +89,7 @@ impl<S: Store> Reconciler<S> {
         self.passwords.distrust_versions();
     }
 
-    /// Returns why everything is to be listed, if it is.
+    /// Returns why everything must be listed again, if it must.
     pub fn take_relist(&mut self) -> Option<Relist> {
         self.lists.take_relist()
     }
@@ -134,7 +134,7 @@ impl<S: Store> Reconciler<S> {
         if let Some((uid, ..)) =
             before.as_ref().filter(|(uid, ..)| object.meta().uid.as_ref() != Some(uid))
         {
-            // It went and came again without our hearing of it.
+            // It was deleted and created again while no watch reported it.
             self.final_events.remove(uid);
             self.clear_in_flight(uid);
         }
@@ -146,7 +146,8 @@ impl<S: Store> Reconciler<S> {
             }
             let organization = ObjectKey::new(Kind::Organization, &key.namespace, "");
             self.default_groups.observed(&key);
-            // A group on its way out takes no new members: those who wait to join are told.
+            // A group that is being deleted takes no new members: the status of those that wait to
+            // join changes.
             let place = (key.namespace.clone(), key.name.clone());
             if key.kind == Kind::UserGroup
                 && self.cache.groups.get(&place).is_some_and(|group| group.meta.deleting)

@@ -1,7 +1,7 @@
-//! Whose change an application holds up, by a lock that it has in the store.
+//! Objects whose change waits for a lock that an application holds in the store.
 //!
-//! They are tried again less and less often, in commits of their own after everybody else's, and
-//! their status says what they wait for.
+//! They are retried with growing delay, in a commit of their own after all others, and their status
+//! says what they wait for.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,8 @@ use crate::domain::object_key::{Kind, ObjectKey};
 use crate::plan::StoreTrouble;
 use crate::store::Store;
 
-/// How often in a row something has to be held up before somebody is called: most locks are gone at
-/// the second look.
+/// How often in a row a change has to be held up before that is reported: most locks are gone at
+/// the second attempt.
 const REPORT_AFTER: u32 = 2;
 
 /// The objects whose change waits, and how often each was held up.
@@ -44,14 +44,14 @@ impl Isolated {
         self.0.keys().filter(|key| key.namespace == namespace).cloned().collect()
     }
 
-    /// Returns how many are held up for sure.
+    /// Returns how many are reported as held up.
     pub(super) fn held_up(&self) -> usize {
         self.0.values().filter(|times| **times >= REPORT_AFTER).count()
     }
 }
 
 impl<S: Store> Reconciler<S> {
-    /// Lets an object wait whose change the store doesn't take now, and says so.
+    /// Retries an object later whose change the store doesn't take now, and reports why.
     pub(super) fn isolate(&mut self, key: ObjectKey, snapshot: &Snapshot, trouble: StoreTrouble) {
         let times = self.isolated.add(&key);
         if times == REPORT_AFTER {
@@ -68,13 +68,13 @@ impl<S: Store> Reconciler<S> {
             Snapshot::User(user) => Some(user.as_ref()),
             Snapshot::Group(_) | Snapshot::Domain(_) => None,
         };
-        // Also where the spec was looked at already, and the change follows from something else.
+        // Also where the spec was reconciled already, and the change follows from something else.
         self.report_waiting(&key, user, trouble, times >= REPORT_AFTER);
         self.queue.retry(key, Instant::now());
     }
 
-    /// Takes in that the store took the change of an object, or that there is none any more; who
-    /// waits beside it may do so for the same lock.
+    /// Records that an object's change is committed, or that there is none any more. Others in its
+    /// organization may have waited for the same lock.
     pub(super) fn end_isolation(&mut self, key: &ObjectKey) {
         let times = self.isolated.remove(key);
         if times >= REPORT_AFTER {

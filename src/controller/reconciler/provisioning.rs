@@ -1,7 +1,6 @@
-//! What is under way outside the loop: passwords that are judged, directories that are brought up
-//! to date, and what somebody else wrote into the store.
+//! What runs outside the loop: password checks and provisioning.
 //!
-//! A snapshot has of it what was known when it was made; what comes later wakes whom it concerns.
+//! A snapshot has what was known when it was made; a later result enqueues its objects.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,20 +22,20 @@ use crate::provisioning::secret_source::SecretVersionRef;
 use crate::provisioning::{DirectoryError, Entry, Groups, Provisioned};
 use crate::store::{Receipt, Refusal, Store, StoreError, UserName};
 
-/// How long until the store is asked once more whether the claim stands, after it couldn't be.
+/// How long until the claim is checked again, after the store couldn't be asked.
 const CLAIM_RETRY: Duration = Duration::from_secs(1);
 
-/// How long until the store is told once more what directories confirmed, after it couldn't be.
+/// How long until acknowledgements are saved again, after that failed.
 pub(super) const ACK_RETRY: Duration = Duration::from_secs(1);
 
-/// How long after its start an operator knows what directories lack of a group's members: each of
-/// them was looked at by then, and what is missing was sent. Before, a group's status goes on to
-/// say what it said.
+/// How long after its start an operator knows what directories lack of a group's members: every
+/// user was reconciled by then, and what is missing was sent. Until then a group's status keeps
+/// what it reported.
 const MEMBERS_KNOWN: Duration = Duration::from_secs(60);
 
 impl<S: Store> Reconciler<S> {
-    /// Adds to a snapshot what neither the cluster nor the store knows: passwords that were judged,
-    /// and how directories do.
+    /// Adds to a snapshot what neither the cluster nor the store has: password checks, and the
+    /// state of directories.
     pub(super) fn add_in_flight(&mut self, key: &ObjectKey, snapshot: &mut Snapshot) {
         let user = match snapshot {
             Snapshot::User(user) => user,
@@ -53,8 +52,8 @@ impl<S: Store> Reconciler<S> {
         self.add_missing_in_directories(key, user, account);
     }
 
-    /// Adds what directories lack of an account, and what the status says of that already; looks
-    /// again when that has lasted too long for the `User` to be ready.
+    /// Adds what directories lack of an account and what the status reports of it. Reconciles the
+    /// `User` again when that has lasted too long for it to be ready.
     pub(super) fn add_missing_in_directories(
         &mut self,
         key: &ObjectKey,
@@ -75,12 +74,12 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Adds what directories lack of a group's members, and what its status says of that already.
+    /// Adds what directories lack of a group's members and what its status reports of it.
     fn add_missing_of_members(&mut self, key: &ObjectKey, group: &mut user_group::GroupSnapshot) {
         let seen = self.cache.groups.get(&(key.namespace.clone(), key.name.clone()));
         let before = seen.and_then(|seen| ReportedBefore::of(&seen.status.conditions));
         let (now, known) = (Instant::now(), self.started.0 + MEMBERS_KNOWN);
-        // What it has said since it began isn't from another operator.
+        // What the status has reported since this operator started isn't from a former one.
         let is_early =
             now < known && before.as_ref().is_some_and(|before| before.since < self.started.1);
         if is_early {
@@ -90,7 +89,7 @@ impl<S: Store> Reconciler<S> {
         group.directories = lacking.map(|lacking| MissingOfMembers { before, is_early, ..lacking });
     }
 
-    /// Has directories brought up to what the store has, and looks again when a transaction is
+    /// Provisions what the store has of a `User`, and reconciles it again when its transaction is
     /// overdue.
     pub(super) fn schedule_provisioning(
         &mut self,
@@ -132,8 +131,8 @@ impl<S: Store> Reconciler<S> {
         self.metrics.transactions(before, Some((transaction.kind, overdue)));
     }
 
-    /// Has directories brought up to the account of a `User`'s name that it is yet to take back:
-    /// nobody else tells them of it.
+    /// Provisions the account of a `User`'s name that it has yet to take back: no other object
+    /// does.
     fn provision_left_behind(&mut self, key: &ObjectKey, user: &user::UserSnapshot) {
         let of_its_name = |account: &&Account| account.owner.name == user.meta.name;
         if !self.settings.directories.is_empty()
@@ -145,14 +144,14 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Notes that no transaction of a `User` is in flight.
+    /// Records that no transaction of a `User` is in flight.
     pub(super) fn clear_in_flight(&mut self, uid: &str) {
         if let Some(before) = self.in_flight.remove(uid) {
             self.metrics.transactions(Some(before), None);
         }
     }
 
-    /// Returns the passwords that are to be judged now.
+    /// Returns the password checks that are due.
     pub fn password_checks(&mut self) -> Vec<(ObjectKey, PasswordCheck)> {
         let secrets = &self.cache.secrets;
         self.passwords.take(Instant::now(), |key, question| {
@@ -161,7 +160,7 @@ impl<S: Store> Reconciler<S> {
         })
     }
 
-    /// Takes in how a password was judged.
+    /// Applies the result of a password check.
     pub fn on_password_checked(
         &mut self,
         key: &ObjectKey,
@@ -174,15 +173,15 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Returns when the next entry is due to be brought.
+    /// Returns when the next entry is due.
     pub(super) fn provisioning_due(&self) -> Option<Instant> {
         let due = self.provisioning.next_due()?;
         Some(self.claim_check_at.map_or(due, |again| due.max(again)))
     }
 
-    /// Returns what directories are to be brought now: nothing unless the store has just said that
-    /// the claim stands. What a directory is brought can't be refused like a commit, and whoever
-    /// has taken over may have brought it something newer.
+    /// Returns the entries to send now; none unless the store has just confirmed the claim. A
+    /// directory can't refuse a former leader as a commit can, and the new leader may have sent
+    /// something newer.
     pub async fn provisioning_tasks(&mut self) -> Vec<ProvisioningTask> {
         let is_due = self.provisioning_due().is_some_and(|due| due <= Instant::now());
         let deliveries = if is_due && self.is_claim_current().await {
@@ -200,8 +199,8 @@ impl<S: Store> Reconciler<S> {
         deliveries
     }
 
-    /// Asks the store whether the claim stands. Where it doesn't, nothing is done any more; where
-    /// the store can't be asked, nobody knows, and it is asked again.
+    /// Checks the claim in the store. Without it the operator stops; if the store can't be asked,
+    /// it is asked again.
     async fn is_claim_current(&mut self) -> bool {
         if self.superseded.is_some() {
             return false;
@@ -217,7 +216,7 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Takes in what a directory answered.
+    /// Applies a directory's answer.
     pub fn on_provisioned(
         &mut self,
         directory: &str,
@@ -235,14 +234,14 @@ impl<S: Store> Reconciler<S> {
         self.flush_soon(now);
     }
 
-    /// Wakes whose status has something new to say of directories, and says what they refuse for a
-    /// reason that is new.
+    /// Enqueues objects whose status has something new to report of directories, and publishes new
+    /// reasons for refusals.
     pub(super) fn report_directories(&mut self) {
         let PendingReports { users, accounts, groups, refusals } =
             self.provisioning.take_reports(Instant::now());
         self.enqueue(users);
         self.enqueue(self.dependents.taking_over(|account| accounts.contains(account)));
-        // One directory's day may concern every member of every group.
+        // An outage of one directory may concern every member of every group.
         let soon = Instant::now() + COUNT_DEBOUNCE;
         for (namespace, group) in groups {
             self.queue.enqueue(ObjectKey::new(Kind::UserGroup, namespace, group), soon);
@@ -266,23 +265,23 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Has the store told what there is to tell of directories, if anything.
+    /// Saves acknowledgements in the next round, if there are any.
     pub(super) fn flush_soon(&mut self, now: Instant) {
         if self.provisioning.has_unsaved_acks() {
             self.save_acks_at.get_or_insert(now);
         }
     }
 
-    /// Returns the groups that organizations have, once in a while, for directories to drop what is
-    /// left of others.
+    /// Returns the groups that organizations have when a cleanup of the others in directories is
+    /// due.
     pub async fn take_group_cleanup(&mut self) -> Option<Groups> {
         let is_due = self.group_cleanup.is_some()
             && self.claim_check_at.is_none_or(|again| again <= Instant::now());
         if is_due && self.is_claim_current().await { self.group_cleanup.take() } else { None }
     }
 
-    /// Tells the store what directories confirmed and what is in doubt there, and looks at those
-    /// whom it concerns.
+    /// Saves in the store what directories confirmed and what is unverified there, and enqueues the
+    /// users concerned.
     pub(super) async fn save_acks(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
         if self.save_acks_at.is_none_or(|due| due > now) {
@@ -293,7 +292,7 @@ impl<S: Store> Reconciler<S> {
         let news = self.provisioning.pending_acks(BATCH);
         let plans: Vec<Plan> = news.iter().map(|(.., plan)| plan.clone()).collect();
         match self.commit(&plans).await {
-            // One that can't be read isn't to keep the others from their end.
+            // One unreadable account must not keep the others in flight.
             Err(error) if error.is_about_data() => {
                 for (user, account, plan) in news {
                     match self.commit(&[plan]).await {
@@ -308,7 +307,7 @@ impl<S: Store> Reconciler<S> {
             Ok(answers) => {
                 for ((user, account, _), answer) in news.into_iter().zip(answers) {
                     if matches!(answer, Err(Refusal::Locked | Refusal::OutOfTime)) {
-                        // Nothing is brought of it before the store knows.
+                        // Its entry isn't sent before the store has it.
                         is_put_off = true;
                         continue;
                     }
@@ -352,8 +351,8 @@ impl<S: Store> Reconciler<S> {
         Ok(())
     }
 
-    /// Provisions accounts whose `User` isn't there, as the store has them now, and records whom
-    /// they inherit from.
+    /// Provisions accounts whose `User` isn't there, as the store has them now, and records their
+    /// links.
     pub(super) async fn provision_unowned(&mut self, names: &[UserName]) -> Result<(), StoreError> {
         if names.is_empty() {
             return Ok(());
@@ -411,8 +410,7 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Whether somebody's status waits for what the store says of a confirmation: without a
-    /// transaction in flight none does.
+    /// Whether a status waits for the acknowledgement: none does without a transaction in flight.
     fn is_awaited(&self, answer: &Result<Receipt, Refusal>) -> bool {
         match answer {
             Ok(Receipt::Account(account)) => self.in_flight.contains_key(&account.owner.uid),
@@ -420,7 +418,7 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Returns who waits for the end of a transaction of an account that isn't theirs yet.
+    /// Returns the users that wait for the end of a transaction to take over its account.
     fn waiting_to_take_over(&self, answer: &Result<Receipt, Refusal>) -> Vec<ObjectKey> {
         let Ok(Receipt::Account(account)) = answer else { return vec![] };
         let is_done = !account.transaction.in_flight();
@@ -428,7 +426,8 @@ impl<S: Store> Reconciler<S> {
     }
 }
 
-/// Returns where the password in force stands, if it came from the Secret that the `User` names.
+/// Returns the Secret of the password in force, if it came from the Secret that the `User`
+/// references.
 fn secret_of(user: &user::UserSnapshot, account: &Account) -> Option<SecretVersionRef> {
     let credential = account.credential.as_ref()?;
     let from_secret = credential

@@ -8,13 +8,13 @@ use crate::domain::object_key::ObjectKey;
 use crate::plan::{Blocked, Decision, FinalizerAction};
 use crate::store::{Refusal, Store};
 
-/// How often in a row the store may refuse what is planned for an object before somebody is told:
-/// by then 15 s went by.
+/// How often in a row the store may refuse an object's plan before its status reports that: 15 s
+/// have passed by then.
 const REPORT_AFTER: u32 = 6;
 
 impl<S: Store> Reconciler<S> {
-    /// The store saw something that the snapshot didn't show: the next look will. Where it doesn't,
-    /// again and again, somebody is told.
+    /// Reconciles an object again whose plan the store refused, because the snapshot was outdated.
+    /// If that happens again and again, the status reports it.
     pub(super) fn requeue(
         &mut self,
         key: ObjectKey,
@@ -53,7 +53,7 @@ impl<S: Store> Reconciler<S> {
         self.metrics.refused.set(i64::try_from(lasting).unwrap_or(i64::MAX));
     }
 
-    /// Notes that the store doesn't refuse anything of an object now.
+    /// Records that the store refuses nothing of an object now.
     pub(super) fn forget_refusals(&mut self, key: &ObjectKey) {
         if self.refused.remove(key).is_some() {
             self.count_refused();

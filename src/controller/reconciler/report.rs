@@ -40,14 +40,14 @@ impl<S: Store> Reconciler<S> {
             snapshot.meta().deleting || snapshot.meta().has_finalizer,
         );
         let hold = match receipt {
-            // Our finalizer is on until every directory has confirmed it.
+            // The finalizer stays until every directory has confirmed it.
             Some(Receipt::Deleted(departure)) if departure.transaction.in_flight() => {
                 FinalizerAction::Keep
             }
             _ => decision.finalizer,
         };
         let report = match (hold, &mut *snapshot) {
-            // Somebody released it: it isn't ours to speak of.
+            // It was released: its status isn't the operator's any more.
             (FinalizerAction::Keep, _) if !is_ours => return,
             (FinalizerAction::Keep, Snapshot::User(user)) => {
                 let found = stored_account(user, receipt);
@@ -56,7 +56,7 @@ impl<S: Store> Reconciler<S> {
                 if let Some(lost) = decision.deprovisions {
                     self.provisioning.deprovision(&key, lost, Instant::now());
                 }
-                // What was just asked of directories is missing there now.
+                // The entry that was just enqueued is missing there now.
                 self.add_missing_in_directories(&key, user, account);
                 let found = stored_account(user, receipt);
                 ObjectUpdate::User(Box::new(status::of_user(
@@ -74,8 +74,8 @@ impl<S: Store> Reconciler<S> {
             }
             (FinalizerAction::Keep, Snapshot::Group(_) | Snapshot::Domain(_)) => return,
             (hold, _) => {
-                // The store says once how the account went, and the finalizer may take several
-                // tries.
+                // The store returns once what became of the account, and removing the finalizer may
+                // take several tries.
                 self.final_events
                     .extend(farewell(snapshot, receipt).map(|said| (uid.clone(), said)));
                 self.clear_in_flight(&uid);
@@ -96,7 +96,7 @@ pub(super) fn stored_account<'a>(
         Some(Receipt::Account(account)) => StoredAccount::Account(account),
         Some(Receipt::Deleted(departure)) => StoredAccount::Departed(departure),
         Some(Receipt::Done) | None => {
-            // An account that another User of this name left behind isn't this one's to tell of.
+            // An account that another User of this name left behind isn't reported as this one's.
             let account =
                 user.account.as_ref().filter(|account| account.owner.uid == user.meta.uid);
             let departed = user.departure.as_ref().map(StoredAccount::Departed);
@@ -105,8 +105,7 @@ pub(super) fn stored_account<'a>(
     }
 }
 
-/// Returns the account that directories are brought for a `User` of which the store has this,
-/// though it isn't its own yet.
+/// Returns the account that is provisioned for a `User`, though it may not own it yet.
 pub(super) fn provisioned_account(
     user: &user::UserSnapshot,
     found: StoredAccount<'_>,

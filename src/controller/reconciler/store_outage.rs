@@ -1,4 +1,4 @@
-//! What objects with pending work say while the store is away.
+//! The status of objects with pending work while the store is unavailable.
 
 use tokio::time::Instant;
 
@@ -13,10 +13,11 @@ use crate::store::{Store, StoreError};
 use crate::workqueue::Priority;
 
 impl<S: Store> Reconciler<S> {
-    /// Tells objects with pending work that the store is away; the others keep their status.
+    /// Reports an unavailable store in the status of objects with pending work; the others keep
+    /// theirs.
     pub(super) fn on_store_error(&mut self, keys: Vec<ObjectKey>, error: StoreError) {
         if error.ends_the_work() {
-            // Another tells them, or this one once it has started anew.
+            // The new leader writes their status, or this operator after a restart.
             self.superseded = Some(error);
             return;
         }
@@ -29,9 +30,8 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Tells of pending work that the store doesn't take it now, beside what the store has of a
-    /// `User` where that is known. Work is pending where the spec is newer than the status, or
-    /// `is_planned`.
+    /// Reports that the store doesn't take pending work now, beside what it has of a `User` where
+    /// that is known. Work is pending if the spec is newer than the status, or `is_planned`.
     pub(super) fn report_waiting(
         &mut self,
         key: &ObjectKey,

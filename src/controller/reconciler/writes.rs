@@ -1,4 +1,4 @@
-//! Writes to the API server, and what became of them.
+//! Writes to the API server, and their results.
 
 use tokio::time::Instant;
 
@@ -11,8 +11,7 @@ use crate::redact::redact;
 use crate::store::Store;
 
 impl<S: Store> Reconciler<S> {
-    /// Returns the writes that are due: reports that say something new, and what else is to be
-    /// sent.
+    /// Returns the writes that are due: updates that change something, default groups and Events.
     pub fn writes(&mut self) -> Vec<Write> {
         let mut writes = self
             .other_writes
@@ -30,7 +29,7 @@ impl<S: Store> Reconciler<S> {
         writes
     }
 
-    /// Takes in what became of a write.
+    /// Applies the result of a write.
     pub fn on_write_result(&mut self, key: ObjectKey, answer: WriteResult) {
         let now = Instant::now();
         self.metrics.kube_write(key.kind, answer.result());
@@ -67,7 +66,7 @@ impl<S: Store> Reconciler<S> {
         self.enqueue(changed);
     }
 
-    /// Looks at an object again whose write came to nothing, the later the more often that was so.
+    /// Reconciles an object again whose write failed, with growing delay.
     fn retry(&mut self, key: ObjectKey, now: Instant) {
         if key.kind == Kind::Organization || self.cache.about(&key).is_some() {
             let at = self.updates.failed(&key, now);
