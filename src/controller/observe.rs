@@ -26,9 +26,6 @@ use crate::plan::{
 use crate::provisioning::Groups;
 use crate::store::{Counts, GroupName, Store, StoreError, UserName};
 
-/// How many accounts may stand between a user and an address and still make room together.
-const LONGEST_CONTEST: usize = 256;
-
 /// Everything that decides what becomes of one object.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Snapshot {

@@ -81,7 +81,7 @@ impl DirectoryUrl {
         &self.url
     }
 
-    /// Whether it names this machine, where nobody else listens in.
+    /// Whether it names this machine, so that no one can read the traffic.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         match self.url.host() {
@@ -96,7 +96,7 @@ impl DirectoryUrl {
         }
     }
 
-    /// Takes an option away, so that what is left at the end is what nobody knows.
+    /// Takes an option out, so that what is left at the end is unknown.
     pub fn take(&mut self, option: &str) -> Option<String> {
         self.options.remove(option)
     }
@@ -117,7 +117,7 @@ impl DirectoryUrl {
         Ok(path.into())
     }
 
-    /// Refuses options that nobody took.
+    /// Refuses the options that are left.
     ///
     /// # Errors
     /// When one is left; the message names them, and not their values.

@@ -23,8 +23,7 @@ pub struct Entry {
     pub revision: Revision,
     /// The namespace of its organization.
     pub organization: String,
-    /// Whether it adopts an entry: who imports may have let one be known by the account a moment
-    /// ago.
+    /// Whether it adopts an entry, which an import may have linked to the account a moment ago.
     #[serde(skip)]
     pub adopts: bool,
     /// Whether it is only compared with what the directory has, which confirmed it before: what the
@@ -32,7 +31,7 @@ pub struct Entry {
     /// [`DirectoryError::Drifted`](super::DirectoryError::Drifted).
     #[serde(skip)]
     pub compares: bool,
-    /// The directory's own key of the account's entry, where the directory told it before.
+    /// The directory's own key of the account's entry, if it returned one before.
     #[serde(skip)]
     pub handle: Option<EntryHandle>,
     /// Whether the directory confirmed before that it has an entry of the account.
@@ -41,7 +40,7 @@ pub struct Entry {
     /// The login name that an account had that is gone.
     #[serde(skip)]
     pub former_login_name: Option<String>,
-    /// The person; nobody where the account is gone, or not to be seen yet.
+    /// The person; `None` where the account is gone, or isn't visible yet.
     pub person: Option<DirectoryUser>,
 }
 
@@ -55,7 +54,7 @@ pub struct DirectoryUser {
     pub email: String,
     /// Whether the person may log in.
     pub active: bool,
-    /// Who the person is, without what they are notified of: no directory has a place for that.
+    /// The profile, without notification settings: no directory has a place for those.
     #[serde(flatten)]
     pub profile: Profile,
     /// The person's role.
@@ -77,8 +76,8 @@ pub struct LoginPassword {
     pub hash: PasswordHash,
     /// Whether the directory hasn't confirmed this password yet.
     pub is_new: bool,
-    /// Its text, where it is new, the directory takes texts, and a Secret has it: of a member's own
-    /// password nobody does.
+    /// Its text, if it is new, the directory takes texts, and a Secret has it: no one has the text
+    /// of a password that a member chose.
     pub text: Option<Arc<PasswordCandidate>>,
     /// Whether a Secret has the text of it and can't be read now: until it can, the former password
     /// isn't to let anybody in anew.
@@ -94,14 +93,14 @@ impl LoginPassword {
 }
 
 impl Entry {
-    /// Returns what directories are to have of a live account with these permissions in effect. A
-    /// copy without an address of its own isn't to be seen.
+    /// Returns the entry of a live account with these permissions in effect. A copy without an
+    /// address of its own isn't visible yet.
     #[must_use]
     pub fn of(account: &Account, effective: &Permissions) -> Self {
         let content = &account.content;
         let profile = Profile { notifications: BTreeSet::new(), ..content.profile.clone() };
         let active = content.lifecycle == LoginState::Enabled;
-        // Who may not log in needs none, and doesn't wait for one that can't be read.
+        // A person who may not log in needs none, and doesn't wait for one that can't be read.
         let password = account
             .credential
             .as_ref()
@@ -131,8 +130,7 @@ impl Entry {
         }
     }
 
-    /// Returns what tells the directory to have nothing of an account that is gone since this
-    /// revision.
+    /// Returns the entry of an account that is gone since this revision.
     #[must_use]
     pub fn gone(account: AccountId, revision: Revision, organization: &str) -> Self {
         Self {
@@ -148,7 +146,7 @@ impl Entry {
         }
     }
 
-    /// Whether it takes somebody's way in, and so goes before others.
+    /// Whether it revokes the person's login, and so goes before others.
     #[must_use]
     pub fn revokes_login(&self) -> bool {
         self.person.as_ref().is_none_or(|person| !person.active)
@@ -182,7 +180,7 @@ impl DirectoryUser {
     }
 }
 
-/// 128 bits are enough to tell one content from the next.
+/// 128 bits are enough to distinguish two contents.
 fn short_digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes)[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,9 +1,7 @@
-//! A folder that stands in for a directory: a file for each account, and one that says how it
-//! behaves today.
+//! A folder that stands in for a directory: a file for each account, and one for its behaviour.
 //!
-//! It has the manners of a real one: it may be slow, down, silent, or refuse somebody, and it may
-//! take an entry and be silent about it. Whoever rehearses writes `behaviour.json`, which is read
-//! anew for every entry.
+//! Like a real one it may be slow or down, not answer, refuse an account, or apply a request
+//! without an answer. The tester writes `behaviour.json`, which is read again for every entry.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -26,7 +24,7 @@ struct Behaviour {
     down: bool,
     /// It never answers, and takes nothing.
     silent: bool,
-    /// It takes what it is brought, and never answers.
+    /// It applies requests, and never answers.
     silent_afterwards: bool,
     /// It refuses these login names and account ids.
     refuses: BTreeSet<String>,
@@ -104,7 +102,7 @@ impl FakeDirectory {
         match tokio::fs::read(self.folder.join("behaviour.json")).await {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Behaviour::default()),
             Err(error) => Err(unreachable(&error)),
-            // Half a file is as good as none: whoever writes it is about to go on.
+            // Half a file counts as none: its writer hasn't finished.
             Ok(text) => serde_json::from_slice(&text).map_err(|error| unreachable(&error)),
         }
     }

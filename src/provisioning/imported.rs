@@ -1,16 +1,16 @@
-//! What a directory has already, as an import looks at it.
+//! The people and groups that an import finds in a directory.
 
 use std::collections::BTreeMap;
 
 use crate::domain::account::{AccountId, EntryHandle};
 use crate::domain::profile::Profile;
 
-/// Everybody whom a directory has, whoever put them there.
+/// All people in a directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct People {
     /// The people.
     pub people: Vec<ImportedUser>,
-    /// Which groups can't be read, and why: nobody is known to be in one of them.
+    /// The groups that can't be read, and why: their members are unknown.
     pub unreadable_groups: Vec<String>,
 }
 
@@ -23,7 +23,7 @@ pub struct ListedEntry {
     pub account: Option<AccountId>,
     /// The name that the person logs in with.
     pub login_name: String,
-    /// Whether the person may log in; so it is where the directory doesn't say.
+    /// Whether the person may log in; true where the directory has no value.
     pub active: bool,
     /// The names of the groups that it is in.
     pub groups: Vec<String>,
@@ -40,16 +40,16 @@ impl ListedEntry {
     }
 }
 
-/// A person whom a directory has, whoever put them there.
+/// A person in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportedUser {
     /// The directory's own key of the entry.
     pub id: String,
-    /// What another system knows the entry by; the account id where roster brought or linked it.
+    /// The entry's `externalId`: the account id where roster created or linked it.
     pub external_id: Option<String>,
     /// The name that the person logs in with; empty only where it can't be read.
     pub login_name: String,
-    /// Whether the person may log in; so it is where the directory doesn't say.
+    /// Whether the person may log in; true where the directory has no value.
     pub active: bool,
     /// The primary email address, else the first.
     pub email: Option<String>,

@@ -1,16 +1,16 @@
 //! LDAP: people as `inetOrgPerson` and groups as `groupOfNames` of a directory such as OpenLDAP.
 //!
-//! A person's entry is `uid=<login name>,ou=people,<base>`, and found again by its
-//! `employeeNumber`, the account id. What has neither that number nor roster's mark ([`MARK`]) is
-//! somebody else's and stays as it is.
+//! A person's entry is `uid=<login name>,ou=people,<base>`, and is found again by its
+//! `employeeNumber`, the account id. An entry or group with neither that number nor roster's mark
+//! ([`MARK`]) belongs to others and stays as it is.
 //!
-//! What takes rights away goes first: the password of somebody who is disabled, then the groups
-//! that they aren't in any more, and only then whatever else changes. Of an account that is gone
-//! the password goes first, then the memberships, and the entry last, so that whoever goes on after
-//! a crash still finds by the entry what else there is.
+//! Revocations go first: the password of a disabled person, then groups that the person left, and
+//! only then other changes. Of an account that is gone the password goes first, then the
+//! memberships, and the entry last, so that after a crash the next operator still finds by the
+//! entry what else there is.
 //!
-//! Every change of a person's entry says in an assertion (RFC 4528) what it was made from, so that
-//! one that comes late, or that somebody else overtook, changes nothing.
+//! Every change of a person's entry carries an assertion (RFC 4528) of the state that it was made
+//! from, so that a late or overtaken change has no effect.
 
 mod admission;
 mod connection;
@@ -38,7 +38,7 @@ use self::result_codes::LdapOutcome;
 use super::{DirectoryError, DirectoryUrl, DirectoryUser, Entry, Provisioned};
 use crate::domain::account::AccountId;
 
-/// What a group's `businessCategory` says of one that roster made.
+/// The `businessCategory` of groups that roster created.
 const MARK: &str = "roster";
 
 /// A directory that speaks LDAP.
@@ -48,8 +48,8 @@ pub(super) struct Ldap {
     base: String,
     people: String,
     groups: String,
-    /// Whether somebody joined a group and their entry didn't show it: the server keeps no
-    /// `memberOf`, or doesn't show it.
+    /// Whether an entry didn't show a group that it joined: the server keeps no `memberOf`, or
+    /// doesn't show it.
     lacks_member_of: Arc<AtomicBool>,
 }
 
@@ -60,7 +60,7 @@ impl fmt::Debug for Ldap {
 }
 
 impl Ldap {
-    /// Takes in the address of a directory; nothing is asked of it yet.
+    /// Parses the address of a directory, without connecting.
     pub(super) fn open(address: DirectoryUrl) -> Result<Self, DirectoryError> {
         let error = |what: &str| {
             DirectoryError::Configuration(format!(
@@ -90,19 +90,19 @@ impl Ldap {
         })
     }
 
-    /// Brings the directory to what it is to have of an account.
+    /// Provisions an account's entry.
     pub(super) async fn provision(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let revokes = entry.revokes_login();
         let mut connection = self.pool.connection(revokes).await?;
         let outcome = self.bring_over(&mut connection, entry).await;
         let (mut wrote, mut may_be_late) = (connection.has_written(), false);
         if outcome == Err(DirectoryError::Timeout) {
-            // Those that nobody uses may be as dead, and would be tried one after the other.
+            // The idle ones may be as dead, and would be tried one after the other.
             self.pool.forget_idle();
         }
         let handle = match outcome {
-            // It may have died of old age, which says nothing about the server; whether that can be
-            // reached, the next one tells.
+            // An idle connection may have been closed, which shows nothing about the server; a new
+            // one does.
             Err(DirectoryError::Unreachable(_)) if connection.is_lost() => {
                 // What it was in the middle of may be done after what is done over the next one.
                 may_be_late = wrote;
@@ -202,8 +202,7 @@ impl Ldap {
         Ok(seen)
     }
 
-    /// Returns the one entry that an account has, if it has one. Nobody else may have the login
-    /// name.
+    /// Returns the one entry that an account has, if it has one. No other may have the login name.
     fn one_of(
         &self,
         entry: &Entry,
@@ -236,8 +235,8 @@ impl Ldap {
         }
     }
 
-    /// Whether a change says in an assertion what it was made from. Under the base the server has
-    /// to know that; what else it has may be kept by another program.
+    /// Whether a change carries an assertion. A server has to support that under the base; other
+    /// subtrees may belong to another program.
     fn asserts_at(&self, dn: &str) -> bool {
         spelling(dn).ends_with(&format!(",{}", spelling(&self.base)))
     }
@@ -247,7 +246,7 @@ impl Ldap {
         format!("{UID}={},{}", dn_escape(login_name), self.people)
     }
 
-    /// Returns somebody as groups know them, under the name that their entry has or is to have.
+    /// Returns the member as groups name it, under the DN that the entry has or gets.
     fn member(
         &self,
         entry: &Entry,
@@ -278,7 +277,7 @@ impl Ldap {
         match answer.rc {
             result_codes::NO_SUCH_OBJECT => return Err(lacks(&self.people)),
             result_codes::ENTRY_ALREADY_EXISTS => {
-                // Where somebody added it between the search and here, a search sees who.
+                // If it was added since the search, another search shows whose it is.
                 let seen = self.look(connection, entry).await?;
                 return Err(match seen.own.is_empty() && seen.others.is_empty() {
                     false => DirectoryError::Conflict,
@@ -323,8 +322,7 @@ impl Ldap {
             .success_of_entry()
     }
 
-    /// Whether an attribute without a value may have one all the same: the server doesn't say that
-    /// it has none.
+    /// Whether an attribute without a value may have one all the same, because the server hides it.
     async fn may_be_unshown(
         &self,
         connection: &mut LdapConnection<'_>,
@@ -335,7 +333,7 @@ impl Ldap {
             && !connection.meets(&found.dn, &format!("(!({attribute}=*))")).await?)
     }
 
-    /// Whether an entry has the name and the place that roster gives it. Somebody may have units
+    /// Whether an entry has the name and the place that roster gives it. Others may have units
     /// below `ou=people`.
     fn is_in_its_place(&self, found: &LdapEntry, person: &DirectoryUser) -> bool {
         self.is_among_people(&found.dn) && mapping::is_named_after(found, person)
@@ -352,8 +350,8 @@ impl Ldap {
         let new = self.dn_of(&person.login_name);
         let is_moved = !self.is_among_people(dn);
         if !is_moved {
-            // The groups go first: whoever goes on after a crash finds them by the name that the
-            // entry has still.
+            // The groups go first: after a crash the next operator finds them by the name that the
+            // entry still has.
             self.leave_all(connection, dn, Some(&new)).await?;
         }
         let answer =
@@ -371,8 +369,7 @@ impl Ldap {
             .await
     }
 
-    /// Lets groups know somebody by the DN that their entry has now, where nobody has the former
-    /// one.
+    /// Replaces a member's former DN in groups, if no other entry has that DN.
     async fn move_memberships(
         &self,
         connection: &mut LdapConnection<'_>,
@@ -385,8 +382,8 @@ impl Ldap {
         }
     }
 
-    /// Takes the passwords of these entries, and returns whether any had one. Unless what the
-    /// directory shows is believed, it is told to, whatever it shows.
+    /// Removes the passwords of these entries, and returns whether any had one. Unless the
+    /// directory's answers are trusted, it does so whatever they show.
     async fn clear_passwords(
         &self,
         connection: &mut LdapConnection<'_>,
@@ -486,7 +483,7 @@ fn number_is(account: AccountId) -> String {
     format!("({EMPLOYEE_NUMBER}={account})")
 }
 
-/// Returns the filter that an account's entry meets as long as nobody changes it.
+/// Returns a filter that an account's entry meets until it is changed.
 fn unchanged(account: AccountId, found: &LdapEntry) -> String {
     let number = mark_of(account, found);
     match found.state() {

@@ -1,9 +1,9 @@
-//! Effects on directories: what other software already reads is brought to what the store has.
+//! Provisioning of directories: the entries that other software reads follow the store.
 //!
-//! A directory is brought one entry at a time, whole, and as often as it takes. It finds by itself
-//! what it has of the account, so that a reply that was lost never makes a double, and writes only
-//! what differs. Who brings entries sees to their order: of one account there is never more than
-//! one on its way to a directory.
+//! Provisioning sends whole entries until they are acknowledged. A directory's client finds by
+//! itself what it has of the account, so that a lost reply never makes a duplicate, and writes only
+//! what differs. The queue keeps the order: of one account, one request at a time is in flight to a
+//! directory.
 
 mod address;
 mod entry;
@@ -28,67 +28,67 @@ pub use self::imported::{ImportedUser, ListedEntry, People};
 use self::ldap::Ldap;
 use self::scim::Scim;
 
-/// How long a directory may take for one entry before it is asked again.
+/// How long a directory may take for one entry.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest that a directory's own words about a refusal get in a status.
 const MAX_WORDS: usize = 200;
 
-/// Why a directory didn't take an entry. What it says is told to whoever reads the account's
-/// status, so no secret is in it.
+/// Why a directory didn't take an entry. Its text stands in the account's status, so it has no
+/// secret.
 #[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
 pub enum DirectoryError {
     /// Its address, or a file that the address names, can't be used.
     #[error("{0}")]
     Configuration(String),
-    /// It isn't of a kind that can do what it is asked.
+    /// Its kind can't do this.
     #[error("{0}")]
     Unsupported(String),
-    /// It can't be reached, or fails at a question about itself as a whole; why, in short.
+    /// It can't be reached, or fails at a request about itself as a whole; why, in short.
     #[error("it can't be reached: {0}")]
     Unreachable(String),
-    /// It failed at a request about this account, or doesn't work at all: who comes next shows
+    /// It failed at a request about this account, or doesn't work at all: the next account shows
     /// which.
     #[error("it failed: {0}")]
     Failed(String),
-    /// It doesn't let roster in.
+    /// It refuses roster's credentials.
     #[error("it doesn't let roster in: {0}")]
     Unauthorized(String),
-    /// It asks to be left alone for a while.
+    /// It asks to wait.
     #[error("it asks to wait")]
     RateLimited {
-        /// For how long, where it says so.
+        /// How long, if it gives a time.
         after: Option<Duration>,
-        /// Whether it may do all the same what it was asked.
+        /// Whether it may carry out the request all the same.
         may_be_done: bool,
     },
     /// It didn't answer in time.
     #[error("it didn't answer in time")]
     Timeout,
-    /// It doesn't take this account, for the reason that it gives.
+    /// It refuses this account, for the reason that it gives.
     #[error("it refuses the account: {0}")]
     Refused(String),
-    /// The entry was changed while it was looked at; the next try sees how.
+    /// The entry changed while it was compared; the next try sees how.
     #[error("somebody else changed the entry at the same time")]
     Conflict,
     /// The Secret with the new password can't be read now.
     #[error("the Secret with the new password can't be read now")]
     SecretUnavailable,
-    /// It lost the entry with its password, and has the entry again.
+    /// It had lost the entry with its password, and has the entry again.
     #[error("it had lost the entry, and is brought the password again")]
     EntryRecreated,
-    /// It doesn't show an entry that it confirmed, and doesn't say either that the entry is gone;
-    /// what was asked.
+    /// It doesn't show an entry that it confirmed, without an answer that the entry is gone; the
+    /// request.
     #[error("it doesn't show the entry that it has of the account: {0}")]
     NotShown(String),
-    /// It has the entry otherwise than it confirmed, as a comparison found, which writes nothing.
+    /// A comparison, which writes nothing, found the entry changed.
     #[error("somebody changed the entry there")]
     Drifted,
-    /// What it answered isn't what its protocol says.
+    /// Its answer doesn't follow the protocol.
     #[error("its answer can't be understood: {0}")]
     Protocol(String),
-    /// A panic of roster itself, which the log tells more of.
+    /// Roster panicked; the log has the details.
     #[error("its answer can't be understood: roster failed at it; its log says where")]
     Internal,
 }
@@ -101,7 +101,7 @@ impl DirectoryError {
         Self::Refused(truncate(words))
     }
 
-    /// Whether the directory must be at work to say so.
+    /// Whether the error shows that the directory works.
     #[must_use]
     pub fn proves_reachable(&self) -> bool {
         match self {
@@ -121,7 +121,7 @@ impl DirectoryError {
         }
     }
 
-    /// Whether it is about the directory as a whole, so that the next account would fare no better.
+    /// Whether it is about the directory as a whole, so that any other account would fail, too.
     #[must_use]
     pub fn is_about_directory(&self) -> bool {
         match self {
@@ -143,7 +143,7 @@ impl DirectoryError {
         }
     }
 
-    /// Returns the problem as a status tells it.
+    /// Returns the problem as a status reports it.
     #[must_use]
     pub fn as_problem(&self) -> DirectoryProblem {
         match self {
@@ -165,14 +165,13 @@ impl DirectoryError {
         }
     }
 
-    /// Returns this error, or another one where only that leaves open what becomes of what was
-    /// asked.
+    /// Returns the other error if only its outcome is unknown, else this one.
     fn or_more_open(self, other: Self) -> Self {
         let is_more_open = other.outcome_unknown() && !self.outcome_unknown();
         if is_more_open { other } else { self }
     }
 
-    /// Whether what was asked may still be on its way, and be done later.
+    /// Whether the request may still be carried out.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
         match self {
@@ -197,8 +196,7 @@ impl DirectoryError {
     }
 }
 
-/// Returns the answers, or the error that counts for all: one that leaves open what becomes of it
-/// before one that doesn't.
+/// Returns the answers, or the error that counts for all: first one whose outcome is unknown.
 fn all_of<T>(
     answers: impl IntoIterator<Item = Result<T, DirectoryError>>,
 ) -> Result<Vec<T>, DirectoryError> {
@@ -216,8 +214,7 @@ fn all_of<T>(
     all
 }
 
-/// Returns a foreign text on one line, without what isn't printable, and no longer than a status
-/// should have it.
+/// Returns a foreign text on one line, printable, and short enough for a status.
 fn truncate(words: &str) -> String {
     let printable = |character: char| if character.is_control() { ' ' } else { character };
     let line: String = words
@@ -233,16 +230,16 @@ fn truncate(words: &str) -> String {
     }
 }
 
-/// What became of an entry that a directory confirmed.
+/// The confirmation of an entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provisioned {
     /// The directory's own key of the entry; nothing where the entry is gone, or the key isn't
     /// known.
     pub handle: Option<EntryHandle>,
-    /// Whether anything had to be written: the entry wasn't as it was to be.
+    /// Whether anything had to be written.
     pub wrote: bool,
-    /// Whether an earlier request that was left without an answer, and made again with success, may
-    /// still be carried out.
+    /// Whether an earlier request without an answer, which was repeated with success, may still be
+    /// carried out.
     pub may_be_late: bool,
 }
 
@@ -256,7 +253,7 @@ pub struct Directory {
     protocol: Protocol,
 }
 
-/// What a directory speaks.
+/// The protocol of a directory.
 #[derive(Clone, Debug)]
 enum Protocol {
     Ldap(Ldap),
@@ -265,7 +262,7 @@ enum Protocol {
 }
 
 impl Directory {
-    /// Opens the directory at an address; nothing is asked of it yet.
+    /// Opens the directory at an address, without connecting.
     ///
     /// # Errors
     /// When the address isn't one.
@@ -281,7 +278,7 @@ impl Directory {
         Ok(Self { name, protocol })
     }
 
-    /// Returns the name by which the store and people know it.
+    /// Returns the name that statuses, metrics and the store use.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -297,10 +294,10 @@ impl Directory {
         }
     }
 
-    /// Brings one entry to the directory.
+    /// Sends one entry to the directory.
     ///
     /// # Errors
-    /// When the directory didn't confirm it; it may have taken it all the same.
+    /// When the directory didn't confirm it; it may have applied it all the same.
     pub async fn provision(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let bringing = async {
             match &self.protocol {
@@ -312,8 +309,8 @@ impl Directory {
         tokio::time::timeout(TIMEOUT, bringing).await.unwrap_or(Err(DirectoryError::Timeout))
     }
 
-    /// Drops the groups of these organizations that roster once made there, that have no members,
-    /// and that aren't among these any more.
+    /// Drops the groups of these organizations that roster created, that have no members, and that
+    /// aren't among these any more.
     ///
     /// # Errors
     /// When the directory didn't do it all.
@@ -328,7 +325,7 @@ impl Directory {
         tokio::time::timeout(TIMEOUT, dropping).await.unwrap_or(Err(DirectoryError::Timeout))
     }
 
-    /// Returns everybody whom the directory has, whoever put them there.
+    /// Returns all people in the directory.
     ///
     /// # Errors
     /// When it can't be listed whole, or isn't one that can be imported from.
@@ -339,7 +336,7 @@ impl Directory {
         }
     }
 
-    /// Returns every entry that the directory has, whoever put it there.
+    /// Returns all entries of the directory.
     ///
     /// # Errors
     /// When they can't be listed whole.
@@ -351,8 +348,8 @@ impl Directory {
         }
     }
 
-    /// Lets an entry that is there be an account's, by the account's id: from then on it is brought
-    /// to what the store has.
+    /// Links an existing entry to an account by the account's id, so that it is provisioned from
+    /// then on.
     ///
     /// # Errors
     /// When the entry isn't there, another is the account's already, or the directory doesn't

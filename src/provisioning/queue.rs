@@ -1,11 +1,11 @@
-//! What directories are still to be brought: level-triggered, the newest entry of each account
-//! only, and as often as it takes. A directory that is down holds up nobody else's work, and an
-//! account that one refuses holds up no other account.
+//! The queue of entries that directories have yet to confirm. It is level-triggered and keeps the
+//! newest entry of each account until it is acknowledged. A directory that is down holds up no
+//! other directory, and a refused account no other account.
 //!
-//! What a directory confirmed stands in the store, as a revision and a fingerprint. A newer
-//! revision says by itself that there is something to bring. A change at the same revision, which
-//! comes from others' accounts and groups, doesn't: before the first try the store forgets the
-//! fingerprint, so that nobody who comes after a crash takes the entry for brought.
+//! The store has what a directory confirmed, as a revision and a digest. A newer revision shows by
+//! itself that there is something to send. A change at the same revision, which comes from other
+//! accounts and groups, doesn't: before the first try the store clears the digest, so that after a
+//! crash the next operator sends the entry again.
 
 mod comparison;
 mod missing;
@@ -33,22 +33,22 @@ use crate::plan::in_flight::Directories;
 use crate::provisioning::{DirectoryError, Entry, Provisioned};
 use crate::workqueue::{OfOrganization, Priority, WorkQueue};
 
-/// What each directory is still to be brought, and what the store is still to be told of it.
+/// The entries that each directory has yet to confirm, and the acknowledgements that the store
+/// doesn't have yet.
 #[derive(Debug, Default)]
 pub struct Provisioning {
     directories: BTreeMap<String, Pending>,
-    /// What the store is still to be told, by account.
     unsaved_acks: BTreeMap<AccountId, UnsavedAcks>,
-    /// The accounts that the store knows nothing of and whose entries are to go, with the
-    /// directories where they went.
+    /// The accounts that the store doesn't know and whose entries are to go, with the directories
+    /// where they went.
     dropped: BTreeMap<AccountId, BTreeSet<String>>,
-    /// When this operator began to work; nothing where nobody worked before.
+    /// When this operator started; `None` if there was no other one before.
     predecessor: Option<PredecessorWindow>,
-    /// The entries that a comparison put back, until somebody is told.
+    /// The entries that a comparison found changed, until that is reported.
     drift: Vec<Drift>,
 }
 
-/// What one directory is still to be brought.
+/// The entries that one directory has yet to confirm.
 #[derive(Debug, Default)]
 struct Pending {
     wanted: HashMap<AccountId, PendingEntry>,
@@ -56,25 +56,26 @@ struct Pending {
     /// The entries that failed and are tried again.
     retries: WorkQueue<EntryKey>,
     in_flight: HashSet<AccountId>,
-    /// Those of them that failed before.
+    /// The accounts in flight that failed before.
     retries_in_flight: HashSet<AccountId>,
-    /// How many are under way, by organization.
+    /// How many are in flight, by organization.
     in_flight_of: HashMap<String, usize>,
     problems: HashMap<AccountId, DirectoryError>,
     /// What may still arrive.
     open_requests: OpenRequests,
-    /// The accounts over which the directory failed and that went well never since.
+    /// The accounts that failed and didn't succeed since.
     failed: HashSet<AccountId>,
-    /// Over whom it failed that never had failed, and over nobody else of them since.
+    /// An account that failed for the first time, while no other such account has failed or
+    /// succeeded since: a second one shows that the directory fails.
     suspect: Option<AccountId>,
-    /// How often in a row it failed over such as had failed before.
+    /// How often in a row accounts failed that had failed before.
     failed_in_a_row: u32,
     backoff: Option<Backoff>,
     comparison: Comparison,
     reported: ReportedEntries,
 }
 
-/// Names an entry, and the organization whose turn it takes.
+/// The key of an entry, with the organization whose turn it takes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct EntryKey {
     organization: String,
@@ -93,71 +94,71 @@ impl OfOrganization for EntryKey {
     }
 }
 
-/// The newest entry of an account, and for whom it is.
+/// The newest entry of an account.
 #[derive(Clone, Debug)]
 struct PendingEntry {
     user: ObjectKey,
     entry: Entry,
     password: Option<SecretVersionRef>,
-    /// What tells the password that the directory has.
+    /// The digest of the password that the directory has.
     known_password: Option<String>,
-    /// It was confirmed, and is looked at again once nothing can arrive any more that undoes it.
+    /// It was confirmed, and is verified again once no late request can undo it.
     is_reverify: bool,
-    /// It waits until the store knows that the directory's entry is in doubt.
+    /// It waits until the store has the directory's entry as unverified.
     is_held: bool,
     /// The directory failed over it.
     has_failed: bool,
-    /// It may take rights away that the directory's entry has.
+    /// It may revoke rights that the directory's entry has.
     may_revoke: bool,
-    /// The directory has confirmed it, and until then something may arrive that gives rights which
-    /// it doesn't.
+    /// The directory has confirmed it, and until then a late request may restore rights that it
+    /// revokes.
     unverified_until: Option<Instant>,
-    /// The revision that the directory confirmed before, as far as the store knows or is told next.
+    /// The revision that the directory confirmed before, by the store or an unsaved
+    /// acknowledgement.
     known: Option<Revision>,
     progress: EntryProgress,
 }
 
-/// An entry that is to be brought to a directory now.
+/// An entry to send to a directory now.
 #[derive(Clone, Debug)]
 pub struct ProvisioningTask {
     /// The name of the directory.
     pub directory: String,
     /// The entry.
     pub entry: Entry,
-    /// Where its password stands, if a Secret has it.
+    /// The Secret that has its password, if one has.
     pub password: Option<SecretVersionRef>,
 }
 
 impl Provisioning {
-    /// Returns what there is to do for directories of these names: nothing yet.
+    /// Returns an empty queue for directories of these names.
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
         let directories = names.into_iter().map(|name| (name, Pending::default())).collect();
         Self { directories, ..Self::default() }
     }
 
-    /// Returns the same of an operator that began to work at this time, after another one that may
-    /// have sent requests until then.
+    /// Records that this operator started at this time, after another one that may have sent
+    /// requests until then.
     #[must_use]
     pub fn after_predecessor(self, at: Instant) -> Self {
         Self { predecessor: Some(PredecessorWindow::at(at)), ..self }
     }
 
-    /// Notes that this operator created an account: no other one ever brought it.
+    /// Records that this operator created an account: no other one ever sent its entry.
     pub fn record_created(&mut self, account: AccountId, now: Instant) {
         if let Some(beginning) = &mut self.predecessor {
             beginning.created(account, now);
         }
     }
 
-    /// Returns until when an earlier request may still give an account rights that its entry
-    /// doesn't, though a directory has confirmed that; nothing where none may, or the directory
-    /// hasn't confirmed it.
+    /// Returns until when a late request may restore rights that an entry revokes, though a
+    /// directory has confirmed it; `None` where none may, or the directory hasn't confirmed it.
     #[must_use]
     pub fn unverified_until(&self, directory: &str, account: AccountId) -> Option<Instant> {
         self.directories.get(directory)?.wanted.get(&account)?.unverified_until
     }
 
-    /// Has every directory brought an entry that hasn't confirmed it yet. A Secret may have the
+    /// Enqueues an entry for every directory that hasn't confirmed it. A Secret may have the
     /// password's text.
     pub fn enqueue(
         &mut self,
@@ -194,7 +195,7 @@ impl Provisioning {
             wanted.password = password.cloned();
             wanted.set_known_password(before.and_then(|before| before.password.as_ref()));
             wanted.progress.revokes = revokes(known.as_ref(), entry);
-            // What the store says, or is about to be told, is about to be wrong.
+            // Sending it makes the saved or pending acknowledgement wrong.
             if let Some(known) = known
                 .as_ref()
                 .filter(|known| known.revision >= entry.revision && !is_unverified(known))
@@ -217,8 +218,8 @@ impl Provisioning {
         }
     }
 
-    /// Returns the directories that have yet to drop the entry of an account that the store knows
-    /// nothing of, each with how it does.
+    /// Returns the directories that have yet to drop the entry of an account that the store doesn't
+    /// know, with their states.
     #[must_use]
     pub fn pending_drops(
         &mut self,
@@ -233,20 +234,19 @@ impl Provisioning {
         directories
     }
 
-    /// Has every directory drop the entry of an account that the store knows nothing of, and nobody
-    /// else tells them of.
+    /// Enqueues the removal of the entry of an account that the store doesn't know.
     pub fn deprovision(&mut self, user: &ObjectKey, account: AccountId, now: Instant) {
         let dropped = self.dropped.entry(account).or_default();
         for (_, pending) in self.directories.iter_mut().filter(|(name, _)| !dropped.contains(*name))
         {
-            // Newer than whatever was brought before the store lost it.
+            // Newer than anything that was sent before the store lost the account.
             let entry = Entry::gone(account, Revision(i64::MAX), &user.namespace);
             pending.open_requests.record_entry(&entry, None, self.predecessor.as_ref(), now);
             pending.enqueue(PendingEntry::new(user, entry), now);
         }
     }
 
-    /// Takes what is due to be brought.
+    /// Takes the entries that are due.
     pub fn take(&mut self, now: Instant) -> Vec<ProvisioningTask> {
         let mut taken = vec![];
         for (name, pending) in &mut self.directories {
@@ -287,8 +287,7 @@ impl Provisioning {
         self.directories.iter().map(|(name, pending)| (name.as_str(), pending.wanted.len()))
     }
 
-    /// Takes in what a directory answered. Returns the `User`s whose status has something new to
-    /// say about it.
+    /// Applies a directory's answer. Returns the `User`s whose status changes.
     pub fn on_answer(
         &mut self,
         directory: &str,
@@ -336,15 +335,16 @@ impl Provisioning {
         }
         let until = pending.open_requests.until(account, now);
         let withheld = pending.open_requests.may_restore_login(entry, now);
-        // The store may know of it, and nobody is to take it for certain.
+        // The store saves it as unverified.
         let doubted = withheld.or_else(|| pending.open_requests.may_restore_rights(entry, now));
         let rights = fingerprint.as_ref().and_then(|fingerprint| fingerprint.rights.as_ref());
         let rights = pending.open_requests.common_rights(account, rights, now);
         let password = fingerprint.as_ref().and_then(|fingerprint| fingerprint.password.as_ref());
-        // Who is gone has none, also in doubt: else the next operator would take them for there.
+        // An account that is gone has none, also when unverified: else the next operator would
+        // assume an entry.
         let password =
             password.or(wanted.known_password.as_ref()).filter(|_| entry.person.is_some()).cloned();
-        // Which one it has in the end nobody sees.
+        // Which one it has in the end can't be read.
         let lasting_password =
             password.clone().filter(|_| !pending.open_requests.had_password(account, now));
         let handle = provisioned.handle;
@@ -356,7 +356,7 @@ impl Provisioning {
             has_newer_rights = wanted.entry.fingerprint().and_then(|newer| newer.rights) != rights;
         }
         match (pending.wanted.get_mut(&account), until) {
-            // An earlier request may still undo it: whether it did is looked at afterwards.
+            // A late request may still undo it, which is verified afterwards.
             (Some(wanted), Some(until)) if is_last => {
                 wanted.is_reverify = true;
                 wanted.unverified_until = doubted;
@@ -381,11 +381,11 @@ impl Provisioning {
             dropped.insert(directory.to_owned());
             return vec![wanted.user.clone()];
         }
-        // A newer revision shows by itself that there is something to bring; what is newer at the
-        // same one may be on its way before the store is told of this one.
+        // A newer revision shows by itself that there is something to send; what is newer at the
+        // same one may be sent before this acknowledgement is saved.
         let is_settled = until.is_none() && (is_last || wanted.entry.revision > entry.revision);
         let news = if withheld.is_some() {
-            // The directory's own key of it is worth keeping all the same.
+            // The directory's own key of it is saved all the same.
             let known = wanted.known.filter(|_| handle.is_some() && handle != wanted.entry.handle);
             known.map(|known| {
                 unverified(known, (Some(unknown_rights()), lasting_password), handle.as_ref())
@@ -420,7 +420,7 @@ impl Provisioning {
             || wanted.entry.fingerprint() != entry.fingerprint();
         if let Some(wanted) = pending.wanted.get_mut(&account) {
             if std::mem::take(&mut wanted.is_reverify) {
-                // Whether the directory has it still is open again.
+                // Whether the directory still has it is unknown again.
                 wanted.progress.restart(now);
             }
             wanted.has_failed |= !is_newer && is_held_against_it(&problem);
@@ -428,7 +428,7 @@ impl Provisioning {
                 wanted.set_known_password(None);
             }
         }
-        // What is newer isn't to wait for what failed before it.
+        // A newer entry doesn't wait for the backoff of an older one.
         let at = if is_newer { now } else { now + jittered(again - now) };
         if !wanted.is_held {
             pending.schedule(account, at);
@@ -471,7 +471,7 @@ impl PendingEntry {
         }
     }
 
-    /// What takes somebody's way in goes first, then what may take rights.
+    /// Revocations of logins go first, then entries that may revoke rights.
     fn priority(&self) -> Priority {
         match self.entry.revokes_login() {
             true => Priority::High,
@@ -480,7 +480,7 @@ impl PendingEntry {
         }
     }
 
-    /// Takes in what tells the password that the directory has.
+    /// Stores the digest of the password that the directory has.
     fn set_known_password(&mut self, password: Option<&String>) {
         let own = self.entry.fingerprint().and_then(|fingerprint| fingerprint.password);
         if let Some(wanted) = self.entry.person.as_mut().and_then(|person| person.password.as_mut())

@@ -58,8 +58,8 @@ const MAX_WRITES: usize = 100;
 /// How late what was sent together with others may be carried out.
 const LATEST: Duration = Duration::from_secs(60);
 
-/// How long it may take to list everybody; whoever waits for it is then looked up, which takes time
-/// too.
+/// How long the list of all users may take; who waits for it is looked up afterwards, which takes
+/// time, too.
 const LONGEST_LIST: Duration = Duration::from_secs(10);
 
 /// A directory that speaks SCIM.
@@ -84,15 +84,15 @@ struct Client {
     groups: Mutex<HashMap<(String, bool), Arc<Changes>>>,
     /// What was left without an answer, was sent again, and may still be carried out until then.
     late: Mutex<HashMap<String, Instant>>,
-    /// Whether the server ever showed who is in a group, so that one without members has none.
+    /// Whether the server ever showed a group's members, so that one without members has none.
     shows_members: AtomicBool,
 }
 
 /// What is believed of an account's entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LookupMode {
-    /// What was listed a moment ago: who is missing there is to be made, and the server refuses a
-    /// double.
+    /// A fresh list: an account that is missing there is created, and the server refuses a
+    /// duplicate.
     List,
     /// What the server answers now.
     Answers,
@@ -155,8 +155,8 @@ impl Scim {
 
     async fn bring_in_turn(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let handle = entry.handle.as_ref().and_then(ScimHandle::read);
-        // A list that is a minute old isn't enough to say that somebody is gone. Nor does it know
-        // of an entry that was linked since.
+        // A list that is a minute old doesn't prove that an entry is gone, and lacks entries that
+        // were linked since.
         let trust = if entry.adopts || entry.person.is_none() {
             LookupMode::Answers
         } else {
@@ -244,7 +244,7 @@ impl Scim {
         if let Some(id) = id.as_ref().filter(|_| reply.may_be_known_by(&account)) {
             let unheeded = self.settle_new(id, &reply, bringing, &wanted).await?;
             self.client.join(&group, id).await?;
-            // The entry went while nobody looked, and its password with it.
+            // The entry was deleted by others, with its password.
             let is_lost = self.sends_passwords
                 && person.password.as_ref().is_some_and(|password| !password.is_new);
             let handle = ScimHandle { id: id.clone(), unheeded }.write();
@@ -254,8 +254,8 @@ impl Scim {
                 Ok(Provisioned { handle: Some(handle), wrote: true, may_be_late: false })
             };
         }
-        // It is there already, by an earlier try whose answer was lost, or as somebody else's; or
-        // nothing says what was made.
+        // It is there already, by an earlier try whose answer was lost or by others; or the answer
+        // doesn't show what was created.
         let mut found = self.client.entries_of(entry.account, LookupMode::Answers).await?;
         if found.is_empty() && is_taken {
             found = self.client.entries_missed(entry.account, &person.login_name).await?;
@@ -280,9 +280,9 @@ impl Scim {
         }
     }
 
-    /// Sees to it that an entry that was just made has no rights that it isn't to have, as far as
-    /// the server shows it, and returns what of the rest the server didn't take. Who is to be
-    /// inactive is looked at in any case.
+    /// Checks that a new entry has no rights that it isn't to have, as far as the server shows it,
+    /// and returns what of the rest the server didn't take. An entry that is to be inactive is read
+    /// in any case.
     async fn settle_new(
         &self,
         id: &str,
@@ -305,8 +305,8 @@ impl Scim {
         Ok(self.client.change(&made, wanted, &told).await?.unheeded)
     }
 
-    /// Brings what there is of an account, which is to be one entry. Who may not log in may not
-    /// with any.
+    /// Updates the entries of an account, of which one is to stay. A person who may not log in may
+    /// not by any of them.
     async fn change_all(
         &self,
         found: &[Resource],
@@ -369,21 +369,20 @@ impl Scim {
         Ok(Provisioned { handle, wrote, may_be_late: false })
     }
 
-    /// Returns the password that an existing entry is to have instead of its own, if it is to have
-    /// another.
+    /// Returns the new password of an existing entry, if it gets one.
     fn new_password(&self, person: &DirectoryUser) -> Option<String> {
         let is_sent = |password: &&LoginPassword| {
             password.is_new && !password.is_unread && self.sends_passwords
         };
         let password = person.password.as_ref().filter(is_sent)?;
-        // Nobody has the text of a member's own password, but the one before it mustn't go on
+        // No one has the text of a password that the member chose, but the former one must stop
         // working.
         let random = || format!("Aa1-{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         Some(text_of(password).map_or_else(random, str::to_owned))
     }
 }
 
-/// What is brought, and what the server didn't take of it before.
+/// An entry, and what the server didn't take of it before.
 struct Bringing<'a> {
     entry: &'a Entry,
     person: &'a DirectoryUser,
@@ -422,8 +421,7 @@ impl Client {
         self.lookups[usize::from(is_urgent())].ask((account, trust), work).await
     }
 
-    /// Notes that a write which was left without an answer, and is made again, may still be carried
-    /// out.
+    /// Records that a write without an answer, which is repeated, may still be carried out.
     fn note_late(&self, key: &str) {
         let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -437,7 +435,7 @@ impl Client {
         keys.iter().any(|key| late.get(key).is_some_and(|until| *until > Instant::now()))
     }
 
-    /// Whether a write of any group may still be carried out; nobody knows whom it is about.
+    /// Whether a write of any group may still be carried out; it may concern any account.
     fn may_be_late_in_groups(&self) -> bool {
         let late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -469,7 +467,7 @@ impl Client {
             .collect())
     }
 
-    /// Lists everybody for the index.
+    /// Lists all users for the index.
     async fn list_accounts(&self) -> Result<(), DirectoryError> {
         let begun = Instant::now();
         // However it ends, the next batch isn't to begin it again at once.

@@ -18,7 +18,7 @@ pub struct ProvisioningWorker {
     group_cleanup: JoinSet<()>,
 }
 
-/// What a directory answered: its name, the entry that it was brought, and how it went.
+/// A directory's answer: its name, the entry that was sent, and the result.
 pub type ProvisioningAnswer = (String, Entry, Result<Provisioned, DirectoryError>);
 
 impl ProvisioningWorker {
@@ -29,7 +29,7 @@ impl ProvisioningWorker {
         Self { directories, passwords, in_flight: JoinSet::new(), group_cleanup: JoinSet::new() }
     }
 
-    /// Brings an entry to a directory.
+    /// Sends an entry to a directory.
     pub fn send(&mut self, delivery: ProvisioningTask) {
         let Some(directory) =
             self.directories.iter().find(|one| one.name() == delivery.directory).cloned()
@@ -42,14 +42,14 @@ impl ProvisioningWorker {
                 let (entry, read) = with_text(&directory, &delivery, &*passwords).await;
                 directory.provision(&entry).await.and_then(|provisioned| read.map(|()| provisioned))
             });
-            // An entry without an answer would be on its way for ever.
+            // An entry without an answer would be in flight for ever.
             let answer = AssertUnwindSafe(bringing).catch_unwind().await;
             (delivery.directory, delivery.entry, answer.unwrap_or(Err(DirectoryError::Internal)))
         });
     }
 
-    /// Has every directory drop the groups that organizations don't have any more, unless that is
-    /// under way.
+    /// Drops the groups that organizations don't have any more in every directory, unless a cleanup
+    /// is running.
     pub fn clean_up_groups(&mut self, present: &Groups) {
         while self.group_cleanup.try_join_next().is_some() {}
         if !self.group_cleanup.is_empty() {
@@ -79,7 +79,7 @@ impl ProvisioningWorker {
         })
     }
 
-    /// Waits for the next answer; for ever while nothing is under way.
+    /// Waits for the next answer; for ever while nothing is in flight.
     pub async fn answer(&mut self) -> ProvisioningAnswer {
         loop {
             match self.in_flight.join_next().await {
@@ -91,9 +91,9 @@ impl ProvisioningWorker {
     }
 }
 
-/// Returns the entry with the text of its password, where the directory takes texts, it is new, and
-/// a Secret has it. Where that can't be read, everything else is brought without it: no revocation
-/// waits for a Secret.
+/// Returns the entry with the text of its password, if the directory takes texts, it is new, and a
+/// Secret has it. If that can't be read, everything else is sent without it: no revocation waits
+/// for a Secret.
 async fn with_text(
     directory: &Directory,
     delivery: &ProvisioningTask,

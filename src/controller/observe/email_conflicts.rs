@@ -14,6 +14,9 @@ use crate::plan::blocked::Holder;
 use crate::plan::user::{self, EmailConflict, EmailHolder, own_email};
 use crate::store::{AccountKey, Store, StoreError};
 
+/// How many holders may stand between a user and a free address and still all move.
+const MAX_HOLDERS: usize = 256;
+
 /// Finds the holders of login names and addresses that users ask for and don't have.
 pub(super) async fn find_holders<S: Store>(
     cache: &ClusterCache,
@@ -96,9 +99,7 @@ async fn contest<S: Store>(
     let mut next = first;
     while let Some(rival) = addresses.holder(&next).await? {
         let id = rival.account.id;
-        if !met.insert(id)
-            || rivals.len() == LONGEST_CONTEST
-            || ours.is_some_and(|ours| ours.id == id)
+        if !met.insert(id) || rivals.len() == MAX_HOLDERS || ours.is_some_and(|ours| ours.id == id)
         {
             return Ok(EmailConflict { rivals, ends_free: false });
         }

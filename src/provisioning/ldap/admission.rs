@@ -1,10 +1,10 @@
-//! Who may use a connection to the server, and when.
+//! Limits the connections to a server.
 //!
-//! Eight at once are as many as a server gains from. One whose operation takes long doesn't count
-//! among them, so that an entry over which the server hangs keeps nobody waiting; how many there
-//! may be with those is bounded too, and some of that is left to entries that take somebody's way
-//! in, which go first. Where such a one finds everything taken, an operation that has lasted for
-//! seconds is given up for it.
+//! More than eight at once don't speed up a server. A connection whose operation takes long doesn't
+//! count among them, so that an entry over which the server hangs holds up no other. The total with
+//! those is limited, too, and some of it is left to revocations of logins, which go first. If such
+//! a revocation finds all connections taken, an operation that has lasted for seconds is given up
+//! for it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,13 +15,13 @@ use tokio::sync::oneshot;
 
 /// The most connections whose operations take no longer than usual.
 const MAX_AT_WORK: usize = 8;
-/// The most connections to one server, and the most that leave room for who loses the way in.
+/// The most connections to one server, and the most that leave room for revocations of logins.
 const MOST: usize = 32;
 const MAX_OF_OTHERS: usize = 24;
 
 /// From when on an operation takes long.
 pub(super) const LONG: Duration = Duration::from_millis(500);
-/// From when on it is given up where somebody is to lose the way in and finds no connection.
+/// After how long it is given up for the revocation of a login that finds no connection.
 pub(super) const LONG_ENOUGH: Duration = Duration::from_secs(3);
 
 /// Lets in as many as there may be, and has the others wait in line.
@@ -61,7 +61,7 @@ impl Admission {
         waiting.await.ok()
     }
 
-    /// Lets in who may come next, as long as somebody may.
+    /// Grants permits to those who wait, as long as there is room.
     fn admit(self: &Arc<Self>) {
         loop {
             let Some(next) = self.line().next() else { return };
@@ -71,7 +71,7 @@ impl Admission {
                 gives_way: false.into(),
             };
             if let Err(mut unused) = next.send(permit) {
-                // Nobody waits for it any more.
+                // The one who waited gave up.
                 unused.admission = None;
                 self.line().at_work -= 1;
             }
@@ -97,7 +97,7 @@ impl Line {
 }
 
 impl Permit {
-    /// Notes whether the operation under way takes long, and lets in who may come for that.
+    /// Records whether the current operation takes long, and grants the permits that this frees.
     pub(super) fn takes_long(&self, takes_long: bool) {
         let Some(admission) = &self.admission else { return };
         if self.takes_long.swap(takes_long, Ordering::Relaxed) == takes_long {
@@ -112,12 +112,11 @@ impl Permit {
         admission.admit();
     }
 
-    /// Whether its operation, which takes long, is to be given up for somebody who waits. One makes
-    /// room for one.
+    /// Whether to give up its long operation for one who waits. One operation makes room for one.
     pub(super) fn gives_way(&self) -> bool {
         let Some(admission) = &self.admission else { return false };
         let mut line = admission.line();
-        // Who gave up waits for nothing any more.
+        // One who gave up doesn't wait any more.
         line.revocations.retain(|waiting| !waiting.is_closed());
         let is_full = line.at_work + line.taking_long >= MOST;
         let gives_way = is_full && line.revocations.len() > line.giving_way;
@@ -163,7 +162,7 @@ mod tests {
             held.extend(some);
         }
         assert_eq!(permits(&admission, false, 100).len(), 0);
-        // There is room for who loses the way in, and then for nobody.
+        // There is room for a revocation, and then for none.
         let revocations = permits(&admission, true, 100);
         revocations.iter().for_each(|permit| permit.takes_long(true));
         assert_eq!(held.len() + revocations.len(), MOST);

@@ -29,15 +29,14 @@ const PAGE: i32 = 500;
 /// How long the server may take for one operation.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection that one entry is brought over; it goes back once it isn't needed, unless something
-/// is amiss with it.
+/// A connection for one entry; it goes back to the pool afterwards, unless its state is unknown.
 pub(super) struct LdapConnection<'a> {
     ldap: ldap3::Ldap,
-    /// Nothing is on its way that nobody waits for.
+    /// No request is without an answer.
     is_sound: bool,
-    /// Something was written over it, or may have been, since this entry is brought.
+    /// Something was written over it for this entry, or may have been.
     wrote: bool,
-    /// Whether it only compares, and what there would be to write is left as it is.
+    /// Whether it only compares, and refuses to write.
     is_read_only: bool,
     pool: &'a Pool,
     permit: Permit,
@@ -64,7 +63,7 @@ impl<'a> LdapConnection<'a> {
         !self.is_sound
     }
 
-    /// Searches what the directory can't do without, and takes no more entries than this.
+    /// Searches a part of the tree that roster needs, and takes no more entries than this.
     pub(super) async fn search(
         &mut self,
         base: &str,
@@ -87,8 +86,7 @@ impl<'a> LdapConnection<'a> {
         }
     }
 
-    /// Searches where roster may have no business. Nothing is returned where the server doesn't let
-    /// it.
+    /// Searches where roster may have no rights: `None` where the server doesn't let it.
     pub(super) async fn search_if_open(
         &mut self,
         base: &str,
@@ -105,8 +103,7 @@ impl<'a> LdapConnection<'a> {
         }
     }
 
-    /// Whether an entry meets a filter for certain: false also where the server doesn't let roster
-    /// know.
+    /// Whether an entry meets a filter for certain: false also where the server doesn't show it.
     pub(super) async fn meets(&mut self, dn: &str, filter: &str) -> Result<bool, DirectoryError> {
         let results = self.search_if_open(dn, Scope::Base, filter, &["1.1"], 1).await?;
         Ok(results.is_some_and(|results| !results.entries.is_empty()))
@@ -188,7 +185,7 @@ impl<'a> LdapConnection<'a> {
         }
     }
 
-    /// Whether an attribute of an entry has a value; the answer's code says it.
+    /// Compares a value of an attribute; the answer's code has the result.
     pub(super) async fn compare(
         &mut self,
         dn: &str,

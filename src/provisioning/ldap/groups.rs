@@ -1,8 +1,8 @@
 //! Memberships: a group is there as long as it has a member.
 //!
-//! A `groupOfNames` needs a member, so a group comes with its first and goes with its last. Others
-//! join and leave at the same time, so each step is one operation that the server carries out
-//! whole, and what it answers says what comes next.
+//! A `groupOfNames` needs a member, so a group is created with its first and removed with its last.
+//! Others join and leave at the same time, so each step is one atomic operation, whose answer
+//! decides the next step.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -74,7 +74,7 @@ impl Ldap {
         Ok(own)
     }
 
-    /// Takes somebody out of every group, who is to be in none any more.
+    /// Removes a person from every group.
     pub(super) async fn leave_for_good(
         &self,
         connection: &mut LdapConnection<'_>,
@@ -84,7 +84,7 @@ impl Ldap {
     ) -> Result<(), DirectoryError> {
         let seen = self.leave_all(connection, &member.dn, None).await?;
         self.leave_unseen(connection, member, organization, (before, None), &seen).await?;
-        // What the entry itself says, wherever the group is, and whether the group shows its
+        // What the entry itself shows, wherever the group is, and whether the group shows its
         // members or not.
         for group in
             member.member_of.iter().filter(|group| !seen.dns.contains(&group.to_lowercase()))
@@ -102,12 +102,12 @@ impl Ldap {
         Ok(())
     }
 
-    /// Takes somebody out of the groups of their organization that don't show whether they are in
-    /// them, but the one that they are to be in.
+    /// Removes a person from the groups of the organization that don't show their members, except
+    /// the group it belongs to.
     ///
-    /// A server may not let roster search by `member`, and nobody tells it then. That it does is
-    /// plain where it shows the group that they were in. Where it doesn't, every group is told to
-    /// let them go, and answers whether they were in it.
+    /// A server may not let roster search by `member`, without an error. That it does is proven if
+    /// it shows the group that the person was in. If it doesn't, the person is removed from every
+    /// group, whose answer shows whether it was in it.
     async fn leave_unseen(
         &self,
         connection: &mut LdapConnection<'_>,
@@ -128,7 +128,7 @@ impl Ldap {
             leave(connection, &self.group_dn(before), true, &member.dn).await?;
         }
         let others = format!("(&(objectClass=groupOfNames)(!({MARKED}={MARK})))");
-        // Who stays keeps what others gave them.
+        // A person who stays keeps the groups that others gave.
         let filter = if own.is_some() {
             made_for(organization)
         } else {
@@ -141,7 +141,7 @@ impl Ldap {
             }
             let is_rosters = group.has(MARKED, MARK);
             match leave(connection, &group.dn, is_rosters, &member.dn).await {
-                // Nothing says that they are in it.
+                // Nothing shows that the person is in it.
                 Err(DirectoryError::Refused(_)) if !is_rosters => {}
                 outcome => outcome?,
             }
@@ -160,8 +160,7 @@ impl Ldap {
         group.starts_with(&format!("cn={organization}.")) && group.ends_with(&end)
     }
 
-    /// Sees to it that a person's `memberOf`, if the server has it, says the group that they are
-    /// in.
+    /// Checks that a person's `memberOf`, if the server has it, names the group.
     pub(super) async fn follow(
         &self,
         connection: &mut LdapConnection<'_>,
@@ -189,11 +188,10 @@ impl Ldap {
         Ok(())
     }
 
-    /// Sees to it that `memberOf` followed somebody who joined a group that was there.
+    /// Checks that `memberOf` followed a person who joined an existing group.
     ///
-    /// OpenLDAP looks whether there is such a group before it lets somebody join. Where it came in
-    /// between, made by somebody else or by an operator that is gone, the member's `memberOf` stays
-    /// as it was.
+    /// OpenLDAP checks for the group before it adds a member. If another client created the group
+    /// in between, the member's `memberOf` stays as it was.
     async fn verify_member_of(
         &self,
         connection: &mut LdapConnection<'_>,
@@ -291,7 +289,7 @@ impl Ldap {
             let answer = connection.add(&group, &new).await?;
             match answer.rc {
                 result_codes::SUCCESS => return Ok(()),
-                // Somebody else was the first.
+                // Another client was the first.
                 result_codes::ENTRY_ALREADY_EXISTS => {}
                 result_codes::NO_SUCH_OBJECT => return Err(lacks(&self.groups)),
                 _ => return Err(result_codes::failure(&answer)),
@@ -300,8 +298,9 @@ impl Ldap {
         Err(DirectoryError::Conflict)
     }
 
-    /// Takes an entry out of every group, whoever made it: whoever gets the name next isn't to be
-    /// in it. Where it gets another name, the groups that roster didn't make have that one instead.
+    /// Removes an entry from every group, also those of others: the next person with the name must
+    /// not be in it. If the entry gets another name, groups that roster didn't create have that one
+    /// instead.
     pub(super) async fn leave_all(
         &self,
         connection: &mut LdapConnection<'_>,
@@ -327,8 +326,7 @@ impl Ldap {
         }
     }
 
-    /// Sees to it that `memberOf` says the groups of others that a person is in, who was named
-    /// anew.
+    /// Checks that `memberOf` names the groups of others that a renamed person is in.
     pub(super) async fn follow_all(
         &self,
         connection: &mut LdapConnection<'_>,
@@ -358,7 +356,7 @@ impl LdapGroups {
     }
 }
 
-/// A namespace has no dots, so the first one tells the two parts apart.
+/// A namespace has no dots, so the first one separates the two parts.
 pub(super) fn name_of(organization: &str, group: &str) -> String {
     format!("{organization}.{group}")
 }
@@ -390,7 +388,7 @@ fn names(groups: &[String], group: &str) -> bool {
     groups.iter().any(|one| spelling(one) == spelling(group))
 }
 
-/// What became of somebody who passed through a group.
+/// The result of adding a person to a group and removing it at once.
 enum Passage {
     Through,
     /// They were in it, and are.
@@ -399,7 +397,7 @@ enum Passage {
     Gone,
 }
 
-/// Puts somebody into a group and takes them out at once, which changes nothing but the server's
+/// Adds a person to a group and removes it at once, which changes nothing but the server's
 /// `memberOf`.
 async fn pass_through(
     connection: &mut LdapConnection<'_>,
@@ -417,7 +415,7 @@ async fn pass_through(
     }
 }
 
-/// Lets somebody else's group have a member under another name.
+/// Renames a member in a group of others.
 async fn replace(
     connection: &mut LdapConnection<'_>,
     group: &str,
@@ -471,7 +469,7 @@ async fn leave(
 
 /// Removes a group as long as it has this member alone, and returns whether that was so.
 ///
-/// Between the look and the removal somebody may join, which changes the group's state: the server
+/// Between the read and the removal a person may join, which changes the group's state: the server
 /// then refuses.
 async fn remove_with_last(
     connection: &mut LdapConnection<'_>,
@@ -480,13 +478,13 @@ async fn remove_with_last(
 ) -> Result<bool, DirectoryError> {
     let found =
         connection.search(group, Scope::Base, "(objectClass=*)", &["member", STATE], 1).await?;
-    // It is gone, or isn't shown: the next round tells.
+    // It is gone, or isn't shown: the next round finds out.
     let Some(seen) = found.entries.first() else { return Ok(false) };
     let Some(state) = seen.state() else { return Err(without_state(group)) };
     let unchanged = format!("({STATE}={})", ldap_escape(state));
     let alone = match seen.values("member").len() {
         1 => format!("(&(member={}){unchanged})", ldap_escape(member)),
-        // It doesn't show its members, but says again that it can't be without this one.
+        // It doesn't show its members, but answers again that it needs this one.
         0 => {
             let leaving = vec![Mod::Delete("member", HashSet::from([member]))];
             match connection.modify(group, leaving, None).await?.rc {

@@ -28,8 +28,7 @@ impl LdapHandle {
         serde_json::to_string(self).ok().map(EntryHandle)
     }
 
-    /// Whether an entry with this entryUUID is another one than it is of; false where that can't be
-    /// told.
+    /// Whether an entry with this entryUUID is another one; false where that is unknown.
     pub(super) fn is_of_another(&self, uuid: Option<&str>) -> bool {
         matches!((&self.uuid, uuid), (Some(own), Some(uuid)) if !own.eq_ignore_ascii_case(uuid))
     }

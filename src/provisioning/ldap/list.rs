@@ -1,4 +1,4 @@
-//! Everybody whom the directory has.
+//! All entries under `ou=people`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,8 +11,8 @@ use crate::domain::account::{AccountId, EntryHandle};
 use crate::provisioning::{DirectoryError, ListedEntry};
 
 impl Ldap {
-    /// Returns everybody under `ou=people`, whoever put them there. Who isn't said to have no
-    /// password counts as active: it may not be shown.
+    /// Returns all entries under `ou=people`. One of which it isn't known that it has no password
+    /// counts as active: the server may hide it.
     pub(in crate::provisioning) async fn list_entries(
         &self,
     ) -> Result<Vec<ListedEntry>, DirectoryError> {

@@ -1,10 +1,10 @@
 //! Where an account's entry is.
 //!
-//! It is found by its `employeeNumber`. What isn't found so isn't gone for that: the bind DN may
-//! have lost the right to search, and others move entries and change their numbers. So an entry
-//! that was confirmed before is asked for by its DN, by its `entryUUID` in everything that the
-//! server has, and at last by writing to it, which a server answers truly (RFC 4511: noSuchObject)
-//! also where it lets nobody search.
+//! The LDAP client finds it by its `employeeNumber`. What isn't found so may still be there: the
+//! bind DN may have lost the right to search, and others move entries and change their numbers. So
+//! an entry that was confirmed before is looked up by its DN, by its `entryUUID` in the whole tree,
+//! and at last by a write to it, to which a server answers truly (RFC 4511: noSuchObject) also
+//! where it allows no search.
 
 use ldap3::{Mod, Scope, ldap_escape};
 
@@ -48,9 +48,9 @@ enum LdapPlace {
 }
 
 impl Ldap {
-    /// Returns the entries with the account's number, and who else has the login name. Who loses
-    /// the way in is looked for wherever the entry may have been moved to, as far as the server
-    /// lets roster.
+    /// Returns the entries with the account's number, and others with the login name. For the
+    /// revocation of a login the search covers all places to which the entry may have been moved,
+    /// as far as the server allows.
     pub(super) async fn look(
         &self,
         connection: &mut LdapConnection<'_>,
@@ -168,7 +168,7 @@ impl Ldap {
         if handle.is_some_and(|handle| handle.is_of(found.uuid())) {
             return self.still_its(entry, found).map(|found| LdapPlace::Own(Box::new(found)));
         }
-        // Nothing but the place tells: a number, whose ever, says that it is another's.
+        // Only the place identifies it: any number shows that it is another's.
         Ok(if found.shows(EMPLOYEE_NUMBER) {
             LdapPlace::Another
         } else {
@@ -246,8 +246,8 @@ impl Ldap {
         }
     }
 
-    /// Whether there is an entry at a DN that the server doesn't show: takes its password, which
-    /// tells. Where the server says at least that the entry is another account's, it is left alone.
+    /// Finds whether there is a hidden entry at a DN by removing its password. If the server shows
+    /// at least that the entry is another account's, it stays as it is.
     async fn is_there(
         &self,
         connection: &mut LdapConnection<'_>,
@@ -273,8 +273,8 @@ impl Ldap {
         }
     }
 
-    /// Whether somebody who isn't found isn't there: the server shows people, or says that there
-    /// are none.
+    /// Whether an entry that isn't found isn't there: the server shows people, or answers that
+    /// there are none.
     async fn shows_people(
         &self,
         connection: &mut LdapConnection<'_>,

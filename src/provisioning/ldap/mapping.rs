@@ -18,7 +18,7 @@ pub(super) const PASSWORD: &str = "userPassword";
 /// What OpenLDAP changes with each change of an entry.
 pub(super) const STATE: &str = "entryCSN";
 
-/// What tells an entry from every other one as long as it is there (RFC 4530).
+/// The unique id of an entry (RFC 4530).
 pub(super) const UUID: &str = "entryUUID";
 
 /// The groups that an entry is in, where the server keeps or works out that.
@@ -46,7 +46,7 @@ pub(super) const READ: &[&str] = &[
     MEMBER_OF,
 ];
 
-/// An attribute, and the one value that it is to have, if any.
+/// An attribute, and its one value, if any.
 type Attribute = (&'static str, Option<String>);
 
 /// Returns the name that a person's entry has under `ou=people`.

@@ -49,8 +49,8 @@ impl Pool {
         Ok(Self { url, host, bind_dn, password_file, ca_file, admission, idle })
     }
 
-    /// Returns a connection that nobody else uses, made unless one is at hand. Who loses the way in
-    /// goes first.
+    /// Returns a connection that is in no other use, opened unless one is idle. Revocations of
+    /// logins go first.
     pub(super) async fn connection(
         &self,
         revokes: bool,
@@ -68,7 +68,7 @@ impl Pool {
         }
     }
 
-    /// Returns a connection that is made now.
+    /// Returns a new connection.
     pub(super) async fn new_connection(
         &self,
         revokes: bool,
@@ -84,7 +84,7 @@ impl Pool {
             .ok_or_else(|| DirectoryError::Unreachable("it was closed".to_owned()))
     }
 
-    /// Lets go of the connections that nobody uses.
+    /// Closes the idle connections.
     pub(super) fn forget_idle(&self) {
         self.idle().clear();
     }
@@ -107,7 +107,7 @@ impl Pool {
             settings = settings.set_config(Arc::new(trust(file).await?));
         }
         let password = self.password().await?;
-        // A server that can't be connected to, or binds nobody, is of no use to anybody.
+        // A server that can't be connected to or accepts no bind fails for all accounts.
         let unreachable = |error| match error {
             DirectoryError::Timeout => DirectoryError::Unreachable(format!(
                 "it didn't answer within {} s",
@@ -120,7 +120,7 @@ impl Pool {
             .map_err(unreachable);
         let (driver, mut ldap) = connecting.map_err(|error| self.explained(error))?;
         tokio::spawn(async move {
-            // Whoever waits for an answer notices by themselves.
+            // A request without an answer fails by itself.
             let _ = driver.drive().await;
         });
         let binding = ldap.simple_bind(&self.bind_dn, &password);
@@ -131,7 +131,7 @@ impl Pool {
         Ok(LdapConnection::new(ldap, self, permit))
     }
 
-    /// Reads the password anew, so that another one is in force with the next connection.
+    /// Reads the password again, so that a new one is used from the next connection on.
     async fn password(&self) -> Result<Zeroizing<String>, DirectoryError> {
         let file = self.password_file.display();
         let unreadable = |why: &dyn std::fmt::Display| {
@@ -144,7 +144,7 @@ impl Pool {
         let text = std::str::from_utf8(&text).map_err(|_| unreadable(&"it isn't UTF-8"))?;
         let password =
             text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
-        // A bind without a password succeeds, as nobody (RFC 4513, section 5.1.2).
+        // A bind without a password succeeds, as anonymous (RFC 4513, section 5.1.2).
         if password.is_empty() {
             return Err(unreadable(&"it is empty"));
         }
@@ -154,7 +154,7 @@ impl Pool {
     fn refused_bind(&self, answer: &LdapResult) -> DirectoryError {
         match failure_of_all(answer) {
             DirectoryError::Unauthorized(why) | DirectoryError::Refused(why) => {
-                // It is about the bind-dn, and nobody else.
+                // It is about the bind-dn, and no other person.
                 let why = if answer.text.is_empty() || why.ends_with(&answer.text) {
                     why
                 } else {
@@ -172,7 +172,7 @@ impl Pool {
         }
     }
 
-    /// Says of a certificate that isn't trusted what can be done.
+    /// Adds to a certificate error what can be done.
     fn explained(&self, error: DirectoryError) -> DirectoryError {
         match error {
             DirectoryError::Unreachable(why) if why.contains("certificate") => {
@@ -190,7 +190,7 @@ impl Pool {
     }
 }
 
-/// Returns the terms of TLS under which nobody but these authorities is trusted.
+/// Returns a TLS configuration that trusts only these authorities.
 async fn trust(file: &Path) -> Result<ClientConfig, DirectoryError> {
     let error = |why: &dyn std::fmt::Display| {
         DirectoryError::Unreachable(format!("its ca-file {}: {why}", file.display()))

@@ -26,7 +26,7 @@ pub(super) const OBJECT_CLASS_VIOLATION: u32 = 65;
 pub(super) const ENTRY_ALREADY_EXISTS: u32 = 68;
 pub(super) const ASSERTION_FAILED: u32 = 122;
 
-/// Returns the entryUUID that came along with an answer.
+/// Returns the entryUUID in an answer's control.
 pub(super) fn uuid_of(answer: &LdapResult) -> Option<String> {
     let is_read = |control: &&Control| matches!(control.0, Some(ControlType::PostReadResp));
     let Control(_, raw) = answer.ctrls.iter().find(is_read)?;
@@ -37,7 +37,7 @@ pub(super) fn uuid_of(answer: &LdapResult) -> Option<String> {
     read.attrs.into_iter().find_map(values)?.into_iter().next()
 }
 
-/// Returns what an answer means, with the server's own words.
+/// Returns a meaning with the server's own words.
 pub(super) fn with_words(what: &str, answer: &LdapResult) -> String {
     if answer.text.is_empty() {
         what.to_owned()
@@ -49,14 +49,14 @@ pub(super) fn with_words(what: &str, answer: &LdapResult) -> String {
 /// Returns what an answer to an operation on one entry or group means that isn't a success (RFC
 /// 4511, appendix A.2).
 ///
-/// Most is about that entry. Where it can't be told whether the server as a whole fails (busy,
-/// unavailable, a limit of time, an internal error, a referral), it is a failure: it counts as the
-/// directory's once it meets a second entry. A server may be unwilling (53) because it only reads,
-/// or because of one entry: it counts as about the entry, as a wrong guess then costs further
-/// tries, and the other way round everybody would wait for one. What no entry can be without (the
+/// Most codes are about that entry. If it is open whether the server as a whole fails (busy,
+/// unavailable, a time limit, an internal error, a referral), it is a failure, which counts as the
+/// directory's once a second entry meets it. A server may be unwilling (53) because it is
+/// read-only, or because of one entry: that counts as about the entry, since a wrong guess then
+/// costs further tries, and otherwise all would wait for one entry. What every entry needs (the
 /// bind, TLS, the assertion control) is about the directory at once.
 ///
-/// What is about the directory as a whole, or may be, is logged, so it has none of the server's own
+/// What is or may be about the directory as a whole is logged, so it has none of the server's own
 /// words: they may name a person.
 pub(super) fn failure(answer: &LdapResult) -> DirectoryError {
     let said = |what: &str| with_words(what, answer);
@@ -105,8 +105,8 @@ pub(super) fn failure(answer: &LdapResult) -> DirectoryError {
     }
 }
 
-/// Returns what an answer means to what everybody needs: the bind, and searching `ou=people` and
-/// `ou=groups` at all.
+/// Returns what an answer means to a request that every entry needs: the bind, and searches of
+/// `ou=people` and `ou=groups`.
 pub(super) fn failure_of_all(answer: &LdapResult) -> DirectoryError {
     match answer.rc {
         51 => DirectoryError::RateLimited { after: None, may_be_done: false },
@@ -122,9 +122,9 @@ pub(super) fn failure_of_all(answer: &LdapResult) -> DirectoryError {
     }
 }
 
-/// What a server says to a change of an entry that was seen a moment ago.
+/// The server's answer to the change of an entry that was just read.
 pub(super) trait LdapOutcome {
-    /// Takes it for done, or for what became of the entry meanwhile.
+    /// Returns success, or how the entry changed meanwhile.
     fn success_of_entry(&self) -> Result<(), DirectoryError>;
 }
 

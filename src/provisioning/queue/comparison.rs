@@ -1,12 +1,10 @@
-//! Comparing what directories have with what they confirmed, at a slow pace: what somebody else
-//! changed there is put back.
+//! Compares entries in directories with what they confirmed, at a slow pace, and repairs drift.
 //!
-//! A comparison is the delivery of an entry that is confirmed already, and writes nothing. Nobody
-//! waits for one, so it comes after everything else: few are under way at once, and none while the
-//! directory rests or has much to take. The store isn't told of it, unless something turns out to
-//! be wrong; then the entry is in doubt, and is brought as any other. A comparison that wrote by
-//! itself could undo, late, what another operator has brought since: nothing in the store would
-//! have said so.
+//! A comparison sends an entry that is confirmed already, and writes nothing. It has the lowest
+//! priority: few are in flight at once, and none while the directory backs off or has many entries
+//! to take. Nothing is saved in the store unless something is wrong; then the entry becomes
+//! unverified, and is sent like any other. A comparison that wrote by itself could undo, late, what
+//! another operator has sent since, without a trace in the store.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -20,28 +18,27 @@ use crate::domain::object_key::ObjectKey;
 use crate::provisioning::{DirectoryError, Entry, Provisioned};
 use crate::store::UserName;
 
-/// How many entries may be compared in one directory at once: few enough that one who searches
-/// several at once asks for these alone.
+/// How many entries may be compared in one directory at once: few enough that a client which
+/// searches for several at once searches for these alone.
 const AT_ONCE: usize = 8;
-/// While so many entries are brought to a directory, nothing is compared there.
+/// While so many entries are in flight to a directory, nothing is compared there.
 const BUSY: usize = 64;
 /// How many accounts are read for a directory together, at most.
 const LARGEST_PAGE: usize = 64;
 /// In how many pages a period's accounts are read, at least: few accounts aren't compared all at
 /// once either.
 const PAGES: usize = 100;
-/// How long a directory isn't compared after that failed.
+/// How long comparisons pause after one failed.
 const PAUSE: Duration = Duration::from_secs(60);
-/// How often in a row an entry may fail to be compared before it is brought as if it weren't
-/// confirmed.
+/// How often in a row the comparison of an entry may fail before it counts as unverified.
 const TRIES: u32 = 3;
 /// The shortest period.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// What one directory is compared with.
+/// The comparison of one directory.
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
-    /// Absent where nothing is compared.
+    /// `None` where nothing is compared.
     pace: Option<Pace>,
     queued: VecDeque<Compared>,
     queued_at: Option<Instant>,
@@ -64,7 +61,7 @@ struct Pace {
     after: Option<UserName>,
 }
 
-/// A page that is to be read: the accounts after one, or from a part of all of them on.
+/// A page of accounts to read: those after one, or from a part of all of them on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
     /// The name of the directory.
@@ -75,14 +72,14 @@ pub struct Page {
     pub from: f64,
 }
 
-/// An account whose entries are to be compared.
+/// An account whose entries are compared.
 #[derive(Clone, Debug)]
 pub struct Comparable {
     /// The `User`, which needn't be there.
     pub user: ObjectKey,
     /// The uid of the `User` that owns the account.
     pub owner: String,
-    /// What directories are to have.
+    /// The entry that directories should have.
     pub entry: Entry,
     /// What they confirmed.
     pub confirmed: Confirmations,
@@ -97,7 +94,7 @@ struct Compared {
     failures: u32,
 }
 
-/// An entry that wasn't as it was confirmed, and was put back.
+/// An entry that was changed after it was confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
     /// The name of the directory.
@@ -119,7 +116,7 @@ impl Page {
 }
 
 impl Provisioning {
-    /// Has every directory compared once within each such period, of which a part has gone by.
+    /// Compares every directory once within each period, of which a part has passed.
     pub fn compare_every(&mut self, period: Duration, gone: f64, now: Instant) {
         let period = period.max(SHORTEST);
         for pending in self.directories.values_mut() {
@@ -129,7 +126,7 @@ impl Provisioning {
         }
     }
 
-    /// Returns which accounts are to be read now.
+    /// Returns the pages of accounts to read now.
     #[must_use]
     pub fn pages_due(&self, now: Instant) -> Vec<Page> {
         let due = self
@@ -143,7 +140,7 @@ impl Provisioning {
         due.filter_map(page).collect()
     }
 
-    /// Returns when accounts are to be read next.
+    /// Returns when the next page is due.
     #[must_use]
     pub fn next_page_due(&self) -> Option<Instant> {
         self.directories.values().filter_map(Pending::next_page_due).min()
@@ -160,8 +157,7 @@ impl Provisioning {
         }
     }
 
-    /// Takes in a page of accounts by its names, of so many altogether: has those compared that the
-    /// directory has confirmed.
+    /// Queues comparisons for a page of accounts, as far as the directory has confirmed them.
     pub fn compare(
         &mut self,
         page: &Page,
@@ -187,13 +183,12 @@ impl Provisioning {
         }
     }
 
-    /// Returns what was put back since the last time.
+    /// Returns the drift found since the last call.
     pub fn take_drift(&mut self) -> Vec<Drift> {
         std::mem::take(&mut self.drift)
     }
 
-    /// Takes in how a comparison went. Returns the `User`s whose entry is to be brought as if it
-    /// weren't confirmed.
+    /// Applies the result of a comparison. Returns the `User`s whose entry became unverified.
     pub(super) fn on_compared(
         &mut self,
         directory: &str,
@@ -272,7 +267,7 @@ impl Provisioning {
 }
 
 impl Compared {
-    /// Returns what is to be compared, where the directory has confirmed it as it is to be.
+    /// Returns the comparison, if the directory has confirmed the current entry.
     fn new(account: &Comparable, directory: &str) -> Option<Self> {
         let Comparable { user, owner, entry, confirmed } = account;
         let known = confirmed
@@ -309,8 +304,8 @@ impl Compared {
         }
     }
 
-    /// Returns what the store is to be told: the directory's key of the entry where it wasn't
-    /// known, and what an earlier version of roster didn't write down.
+    /// Returns the acknowledgement to save, if it changed: the directory's key of the entry where
+    /// it wasn't known, and rights that an earlier version of roster didn't save.
     fn unverified_ack(&self, provisioned: Provisioned) -> Option<DirectoryAck> {
         let known = self.known.clone();
         let rights = self.entry.fingerprint().and_then(|fingerprint| fingerprint.rights);
@@ -325,7 +320,7 @@ impl Compared {
 }
 
 impl Pace {
-    /// Notes that these accounts were read, of so many.
+    /// Records that these accounts were read, of so many.
     fn take(&mut self, names: &[UserName], total: usize, now: Instant) {
         self.begins_at = 0.0;
         self.after = names.last().cloned();
@@ -362,15 +357,14 @@ impl Comparison {
 }
 
 impl Pending {
-    /// Returns when the next page of accounts is to be read, unless what was read last is still to
-    /// be compared.
+    /// Returns when the next page is due; none is while the last one is being compared.
     fn next_page_due(&self) -> Option<Instant> {
         let Comparison { pace, queued, under_way, .. } = &self.comparison;
         let is_free = queued.is_empty() && under_way.is_empty() && self.backoff.is_none();
         pace.as_ref().filter(|_| is_free).map(|pace| pace.page_at)
     }
 
-    /// Returns when the next entry is to be compared, if there is room.
+    /// Returns when the next comparison is due, if there is room.
     pub(super) fn next_comparison(&self) -> Option<Instant> {
         let Comparison { queued, queued_at, under_way, paused_until, .. } = &self.comparison;
         let has_room =
@@ -380,7 +374,7 @@ impl Pending {
             .map(|at| paused_until.map_or(at, |until| until.max(at)))
     }
 
-    /// Takes the entries that are to be compared now: none that is brought anyway.
+    /// Takes the comparisons that are due, without entries that are sent anyway.
     pub(super) fn take_comparisons(&mut self, now: Instant) -> Vec<Entry> {
         let mut taken = vec![];
         while self.next_comparison().is_some_and(|due| due <= now)

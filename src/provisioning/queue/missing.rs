@@ -1,9 +1,8 @@
-//! What directories don't have of what is in force: for whom, since when, and whom it concerns when
-//! that changes.
+//! The entries that directories don't have yet: which are reported as missing, and whose status
+//! changes for that.
 //!
-//! Whether it is told follows from the state of one entry. Once told it stands in an index by
-//! group, and stays there until the directory has confirmed the entry: then whoever was told is
-//! looked at again.
+//! The state of one entry decides whether it is reported. Then it stands in an index by group until
+//! the directory has confirmed the entry, which enqueues the objects that reported it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,14 +18,14 @@ use crate::plan::in_flight::{Directories, DirectoryProblem, DirectoryState, Miss
 use crate::provisioning::{DirectoryError, Entry};
 use crate::store::GroupName;
 
-/// How long a directory may take to confirm an entry until its status says so: most answer within a
-/// second, and what is told costs two status writes.
+/// How long a directory may take to confirm an entry before its status reports that: most answer
+/// within a second, and a report costs two status writes.
 const LASTING_AFTER_SENT: Duration = Duration::from_secs(10);
-/// The same for an entry that hasn't been sent yet: one change may concern ten thousand entries,
-/// and nothing is amiss while they are sent one after the other.
+/// The same for an entry that hasn't been sent yet: one change may affect ten thousand entries, and
+/// nothing is wrong while they are sent one after the other.
 const LASTING_AFTER_WANTED: Duration = Duration::from_secs(60);
 
-/// How far an entry has come that a directory is to confirm.
+/// The progress of an entry that a directory has yet to confirm.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct EntryProgress {
     /// Since when it, or one before it that wasn't confirmed either, has been wanted.
@@ -41,48 +40,48 @@ pub(super) struct EntryProgress {
     pub(super) revokes: bool,
     /// Whether a request for it failed.
     has_failed: bool,
-    /// Whether statuses say that it is missing.
+    /// Whether statuses report that it is missing.
     is_reported: bool,
-    /// When that is to be said, unless it is confirmed before.
+    /// When to report it, unless it is confirmed before.
     lasts_at: Option<Instant>,
 }
 
-/// Which of a directory's entries statuses, metrics and the log tell of.
+/// The entries of a directory that statuses, metrics and the log report.
 #[derive(Debug, Default)]
 pub(super) struct ReportedEntries {
-    /// When entries come to be told.
+    /// When to report entries.
     lasting: BTreeSet<(Instant, AccountId)>,
-    /// The accounts whose entries are told, by organization and group.
+    /// The accounts whose entries are reported, by organization and group.
     groups: BTreeMap<GroupName, BTreeSet<AccountId>>,
-    /// The accounts whose entries it refuses, by what it refuses them for.
+    /// The accounts whose entries it refuses, by reason.
     refused: BTreeMap<&'static str, Refused>,
-    /// That it doesn't take anything, if so.
+    /// Why it refuses all entries, if it does.
     refuses_all: Option<&'static str>,
     noted: PendingReports,
 }
 
-/// Whom a directory refuses for one reason.
+/// The accounts that a directory refuses for one reason.
 #[derive(Debug, Default)]
 struct Refused {
     accounts: BTreeSet<AccountId>,
-    /// Whether an Event says so.
+    /// Whether an Event has reported it.
     has_event: bool,
 }
 
-/// What is to be told anew.
+/// Changes that have yet to be reported.
 #[derive(Debug, Default)]
 pub struct PendingReports {
-    /// The `User`s whose status has something new to say.
+    /// The `User`s whose status changes.
     pub users: BTreeSet<ObjectKey>,
-    /// The accounts that this is about, which other `User`s may be about to take over.
+    /// The accounts concerned, which other `User`s may be about to take over.
     pub accounts: BTreeSet<AccountId>,
-    /// The groups whose status has something new to say, by namespace and name.
+    /// The groups whose status changes, by namespace and name.
     pub groups: BTreeSet<GroupName>,
-    /// What directories refuse that no Event has said yet.
+    /// The refusals that no Event has reported yet.
     pub refusals: Vec<FirstRefusal>,
 }
 
-/// That a directory refuses entries for a reason, and nobody was told of that reason yet.
+/// A refusal for a reason that was not reported yet.
 #[derive(Clone, Debug)]
 pub struct FirstRefusal {
     /// The directory.
@@ -95,10 +94,10 @@ pub struct FirstRefusal {
     pub words: String,
 }
 
-/// Whether an entry takes rights away from what a directory was last known to have of the account,
-/// or may.
+/// Whether an entry revokes, or may revoke, rights that the directory was last known to give the
+/// account.
 ///
-/// Who was never confirmed there has nothing there to lose.
+/// An account that was never confirmed there has no rights to lose.
 pub(super) fn revokes(known: Option<&DirectoryAck>, entry: &Entry) -> bool {
     let Some(known) = known else { return false };
     let Some(fingerprint) = entry.fingerprint() else { return true };
@@ -106,7 +105,7 @@ pub(super) fn revokes(known: Option<&DirectoryAck>, entry: &Entry) -> bool {
     rights.is_none() || rights != fingerprint.rights.as_ref()
 }
 
-/// What a directory's refusal is counted under, if it is one.
+/// Returns the reason that a refusal is counted under, if the problem is one.
 fn refusal(problem: &DirectoryError) -> Option<&'static str> {
     matches!(problem.as_problem(), DirectoryProblem::Refused(_)).then(|| problem.into())
 }
@@ -116,20 +115,20 @@ fn signed(duration: Duration) -> SignedDuration {
 }
 
 impl EntryProgress {
-    /// Returns the progress of an entry that nobody has asked for yet.
+    /// Returns the progress of an entry that isn't queued yet.
     pub(super) fn of(entry: &Entry) -> Self {
         Self { revokes: entry.person.is_none(), ..Self::default() }
     }
 
-    /// Begins to wait for it once more, which the directory had confirmed.
+    /// Starts again to wait for an entry that the directory had confirmed.
     pub(super) fn restart(&mut self, now: Instant) {
         self.since = Some(now);
     }
 
-    /// When it is said that it is missing, unless it is confirmed before.
+    /// When to report it as missing, unless it is confirmed before.
     fn lasts_at(&self) -> Option<Instant> {
-        // Behind an older request of its own account a revocation waits as if it had been sent: how
-        // many other entries there are to send doesn't matter to it.
+        // Behind an older request of its own account a revocation counts as sent: how many other
+        // entries wait doesn't matter to it.
         let waits_for_directory = self.revokes && self.waits_for_older;
         let patience = if waits_for_directory { LASTING_AFTER_SENT } else { LASTING_AFTER_WANTED };
         let wanted = self.since.map(|since| since + patience);
@@ -139,7 +138,7 @@ impl EntryProgress {
 }
 
 impl PendingEntry {
-    /// Whether the directory has it, as far as is known, and is only looked at once more.
+    /// Whether the directory has it, as far as is known, and only a second look is due.
     fn is_confirmed(&self) -> bool {
         self.is_reverify && self.unverified_until.is_none()
     }
@@ -173,7 +172,7 @@ impl Pending {
         DirectoryState { problem, missing }
     }
 
-    /// Begins to wait for an entry in the place of what was wanted before.
+    /// Starts to wait for an entry in the place of an older one.
     pub(super) fn start_waiting(&mut self, wanted: &mut PendingEntry, now: Instant) {
         let account = wanted.entry.account;
         let before = self
@@ -184,7 +183,8 @@ impl Pending {
         self.forget(account);
         let revokes = wanted.progress.revokes || before.is_some_and(|before| before.revokes);
         let before = before.unwrap_or_default();
-        // What isn't confirmed goes on to be missing, whatever is asked for in its place.
+        // An account without a confirmation goes on to be missing, whatever entry replaces the
+        // older one.
         wanted.progress = EntryProgress {
             revokes,
             since: before.since.or(Some(now)),
@@ -200,14 +200,15 @@ impl Pending {
         self.schedule_report(wanted);
     }
 
-    /// Looks at an entry that was just wanted: whoever wants it tells of it.
+    /// Marks an entry as reported if it is due at once: the status that is being written reports
+    /// it.
     pub(super) fn report_if_due(&mut self, account: AccountId, now: Instant) {
         if is_reported(&self.state(Some(account), now)) {
             self.with(account, Self::mark_reported);
         }
     }
 
-    /// Notes that an entry is on its way.
+    /// Records that an entry was sent.
     pub(super) fn sent(&mut self, account: AccountId, now: Instant) {
         self.with(account, |pending, wanted| {
             wanted.progress.sent.get_or_insert(now);
@@ -215,7 +216,7 @@ impl Pending {
         });
     }
 
-    /// Notes that a request for an account failed.
+    /// Records that a request for an account failed.
     pub(super) fn record_failure(&mut self, account: AccountId, problem: &DirectoryError) {
         // The next try sees how these go on.
         let goes_on = matches!(problem, DirectoryError::Conflict | DirectoryError::EntryRecreated);
@@ -225,7 +226,7 @@ impl Pending {
         });
     }
 
-    /// Notes why an entry isn't confirmed.
+    /// Records why an entry isn't confirmed.
     pub(super) fn record_problem(
         &mut self,
         directory: &str,
@@ -253,8 +254,8 @@ impl Pending {
         self.reported.refused.retain(|_, refused| !refused.accounts.is_empty());
     }
 
-    /// Notes why the directory as a whole is left alone, as the request for an account showed.
-    /// Whether that is news decides whether others are looked at.
+    /// Records why provisioning backs off from the directory, as the request for an account showed.
+    /// If that is news, all waiting accounts are checked for reports.
     pub(super) fn record_backoff(
         &mut self,
         directory: &str,
@@ -274,12 +275,12 @@ impl Pending {
         }
     }
 
-    /// Notes that the directory works again.
+    /// Records that the directory works again.
     pub(super) fn record_recovery(&mut self) {
         self.reported.refuses_all = None;
     }
 
-    /// Tells of an entry that is missing where that is to be told now.
+    /// Reports a missing entry, if that is due.
     fn report_problem(&mut self, account: AccountId, now: Instant) {
         if !is_reported(&self.state(Some(account), now)) {
             return;
@@ -292,11 +293,11 @@ impl Pending {
         });
     }
 
-    /// Notes that the directory has confirmed an entry, which may be older than what is wanted now.
+    /// Records that the directory has confirmed an entry, which may be older than the queued one.
     pub(super) fn record_ack(&mut self, account: AccountId, now: Instant) {
         let Some(wanted) = self.wanted.get(&account) else { return };
         if wanted.unverified_until.is_some() {
-            // Until nothing can undo it any more, it is missing all the same, for another reason.
+            // Until no late request can undo it, it counts as missing, for another reason.
             if wanted.progress.is_reported {
                 self.reported.noted.add(wanted);
             }
@@ -316,7 +317,7 @@ impl Pending {
         }
     }
 
-    /// Notes that nothing of an account is missing any more.
+    /// Records that nothing of an account is missing any more.
     pub(super) fn clear(&mut self, account: AccountId) {
         if let Some(wanted) = self.wanted.get(&account).filter(|wanted| wanted.progress.is_reported)
         {
@@ -338,7 +339,7 @@ impl Pending {
         self.reported.refused.retain(|_, refused| !refused.accounts.is_empty());
     }
 
-    /// Takes an entry out of the index and of those that come to be told.
+    /// Removes an entry from the index and the schedule of reports.
     fn forget(&mut self, account: AccountId) {
         let Some(wanted) = self.wanted.get(&account) else { return };
         if let Some(at) = wanted.progress.lasts_at {
@@ -370,7 +371,7 @@ impl Pending {
         }
     }
 
-    /// Tells of those that have been missing for long enough.
+    /// Reports entries that have been missing for long enough.
     fn report_lasting(&mut self, now: Instant) {
         while let Some((at, account)) =
             self.reported.lasting.first().copied().filter(|(at, _)| *at <= now)
@@ -411,8 +412,8 @@ impl PendingReports {
 }
 
 impl Provisioning {
-    /// Returns the directories, each with how it does with an account's entry. Whoever asks tells
-    /// of what is missing, or has told of it before, and is woken once that is confirmed.
+    /// Returns each directory's state of an account's entry. The caller reports what is missing, or
+    /// has reported it before, and is enqueued once it is confirmed.
     pub fn states(
         &mut self,
         account: Option<AccountId>,
@@ -437,7 +438,7 @@ impl Provisioning {
         directories
     }
 
-    /// Returns what directories lack of a group's members; nothing where no directory is in use.
+    /// Returns what directories lack of a group's members; `None` where no directory is in use.
     #[must_use]
     pub fn missing_of_members(
         &self,
@@ -464,7 +465,7 @@ impl Provisioning {
         (!self.directories.is_empty()).then_some(lacking)
     }
 
-    /// Returns when an entry comes to be told that isn't yet.
+    /// Returns when the next report is due.
     #[must_use]
     pub fn next_lasting(&self) -> Option<Instant> {
         self.directories
@@ -474,7 +475,7 @@ impl Provisioning {
             .min()
     }
 
-    /// Takes what statuses have to say anew.
+    /// Takes the changes that have yet to be reported.
     pub fn take_reports(&mut self, now: Instant) -> PendingReports {
         let mut all = PendingReports::default();
         for pending in self.directories.values_mut() {
@@ -489,7 +490,7 @@ impl Provisioning {
         all
     }
 
-    /// Notes that an Event says that a directory refuses entries for this reason.
+    /// Records that an Event reports this reason of a directory's refusals.
     pub fn mark_event_sent(&mut self, directory: &str, kind: &str) {
         let told = self.directories.get_mut(directory).map(|pending| &mut pending.reported);
         if let Some(refused) = told.and_then(|told| told.refused.get_mut(kind)) {

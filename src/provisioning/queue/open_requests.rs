@@ -1,10 +1,10 @@
-//! What may still arrive at a directory: requests that were left without an answer, by this
-//! operator or by one before it.
+//! Late requests: those without an answer, by this operator or a former one, that may still arrive
+//! at a directory.
 //!
-//! Such a request may be done up to a minute later, after what was confirmed since. So what was
-//! confirmed meanwhile is looked at once more, and the store has it in doubt until then: whoever
-//! takes over in between doubts it as well. Where a late request may give what the confirmed entry
-//! takes away, the store isn't told of that at all before.
+//! Such a request may be carried out up to a minute later, after what was confirmed since. So what
+//! is confirmed meanwhile is verified once more, and the store has it as unverified until then,
+//! also for an operator that takes over. If a late request may restore what the confirmed entry
+//! revokes, the confirmation isn't saved before that.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -15,19 +15,18 @@ use super::unsaved_acks::is_unverified;
 use crate::domain::account::{AccountId, DirectoryAck, Revision};
 use crate::provisioning::{DirectoryUser, Entry};
 
-/// How late a request may be done that was left without an answer, such as one that waited behind a
+/// How late a request without an answer may be carried out, such as one that waits behind a
 /// gateway.
 pub(super) const MAX_REORDER_DELAY: Duration = Duration::from_secs(60);
 
-/// How much longer than that one of an operator that was replaced may come: it notices within
-/// seconds that it was.
+/// How much later a request of a replaced operator may come: that one notices within seconds.
 pub(super) const LATEST_NOTICE: Duration = Duration::from_secs(5);
 
-/// When an operator began to work: what was brought before may be on its way still.
+/// When an operator started: what was sent before may still arrive.
 #[derive(Debug)]
 pub(super) struct PredecessorWindow {
     at: Instant,
-    /// The accounts that it created itself since: nobody brought them before.
+    /// The accounts that it created itself since: no entry of theirs was sent before.
     created: HashSet<AccountId>,
 }
 
@@ -35,8 +34,8 @@ pub(super) struct PredecessorWindow {
 #[derive(Debug, Default)]
 pub(super) struct OpenRequests {
     sent: HashMap<AccountId, Vec<Sent>>,
-    /// Whose requests from before this operator began were judged: by what the store said then,
-    /// whatever it says since.
+    /// The accounts whose requests from before this operator were assessed, by what the store had
+    /// then.
     judged: HashSet<AccountId>,
 }
 
@@ -49,7 +48,7 @@ struct Sent {
     had_password: bool,
 }
 
-/// What a request gives that arrives late.
+/// The rights that a late request gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Gives {
     /// Whether it leaves an entry behind.
@@ -66,16 +65,16 @@ impl Gives {
         Self { has_person: entry.person.is_some(), lets_in: !entry.revokes_login(), rights }
     }
 
-    /// Returns what requests may give that another operator sent, as far as an entry and what the
-    /// store knows tell.
+    /// Returns the rights that a former operator's requests may give, as far as an entry and the
+    /// last acknowledgement show.
     fn of_predecessor(entry: &Entry, known: Option<&DirectoryAck>) -> Self {
         let before = Revision(entry.revision.0.saturating_sub(1));
         let is_next = match known {
             Some(known) => known.revision == before && !is_unverified(known),
             None => before == Revision(0),
         };
-        // Nothing older was on its way when that was confirmed, and of this revision all take the
-        // way in.
+        // Nothing older was in flight when that was confirmed, and all entries of this revision
+        // revoke the login.
         match is_next && entry.revokes_login() {
             true => Self { has_person: entry.person.is_some(), lets_in: false, rights: None },
             false => Self { has_person: true, lets_in: true, rights: None },
@@ -92,7 +91,7 @@ impl PredecessorWindow {
         self.at + MAX_REORDER_DELAY + LATEST_NOTICE
     }
 
-    /// Notes that this operator created an account.
+    /// Records that this operator created an account.
     pub(super) fn created(&mut self, account: AccountId, now: Instant) {
         if now < self.ends() {
             self.created.insert(account);
@@ -103,7 +102,7 @@ impl PredecessorWindow {
 }
 
 impl OpenRequests {
-    /// Notes that a request was left without an answer.
+    /// Records that a request got no answer.
     pub(super) fn record_unanswered(&mut self, entry: &Entry, now: Instant) {
         let is_new = |person: &DirectoryUser| {
             person.password.as_ref().is_some_and(|password| password.is_new)
@@ -116,9 +115,8 @@ impl OpenRequests {
         );
     }
 
-    /// Judges by what the store has of an account when this operator first has something of it to
-    /// bring, whether requests of another one may be on their way: not where the store has the
-    /// entry as it is to be, without doubt.
+    /// Assesses, when this operator first queues an entry of an account, whether a former one's
+    /// requests may still arrive. None may if the store has the entry as verified.
     pub(super) fn record_entry(
         &mut self,
         entry: &Entry,
@@ -158,17 +156,17 @@ impl OpenRequests {
         self.sent.get(&account).into_iter().flatten().filter(move |sent| sent.until > now)
     }
 
-    /// Returns until when something may arrive, if anything may.
+    /// Returns until when a late request may arrive, if one may.
     pub(super) fn until(&self, account: AccountId, now: Instant) -> Option<Instant> {
         self.of(account, now).map(|sent| sent.until).max()
     }
 
-    /// Whether a password may be among it.
+    /// Whether one of them may have a password.
     pub(super) fn had_password(&self, account: AccountId, now: Instant) -> bool {
         self.of(account, now).any(|sent| sent.had_password)
     }
 
-    /// Returns until when something may arrive that gives what an entry takes away.
+    /// Returns until when a late request may restore a login that an entry revokes.
     pub(super) fn may_restore_login(&self, entry: &Entry, now: Instant) -> Option<Instant> {
         let gives_back = |sent: &&Sent| match &entry.person {
             None => sent.gives.has_person,
@@ -177,12 +175,12 @@ impl OpenRequests {
         self.of(entry.account, now).filter(gives_back).map(|sent| sent.until).max()
     }
 
-    /// Returns until when something of this operator's own may arrive that gives other rights than
+    /// Returns until when a late request of this operator may arrive that gives other rights than
     /// an entry's, which may be more.
     ///
-    /// What a former one sent is left out of account here: nobody knows its rights, and after each
-    /// change of the operator, or a restore, statuses would say for a minute of everybody that
-    /// rights may come back.
+    /// A former operator's requests don't count here: their rights are unknown, and after each
+    /// change of the leader, or a restore, all statuses would report for a minute that rights may
+    /// come back.
     pub(super) fn may_restore_rights(&self, entry: &Entry, now: Instant) -> Option<Instant> {
         let rights = entry.fingerprint().and_then(|fingerprint| fingerprint.rights);
         let gives_others = |sent: &&Sent| {
@@ -191,7 +189,7 @@ impl OpenRequests {
         self.of(entry.account, now).filter(gives_others).map(|sent| sent.until).max()
     }
 
-    /// Returns an entry's rights, where all that may still arrive has the same.
+    /// Returns an entry's rights, if all late requests have the same.
     pub(super) fn common_rights(
         &self,
         account: AccountId,
@@ -202,7 +200,7 @@ impl OpenRequests {
         rights.filter(|_| self.of(account, now).all(has_them)).cloned()
     }
 
-    /// Forgets what can't arrive for an account any more.
+    /// Forgets an account's requests that can't arrive any more.
     pub(super) fn forget_expired(&mut self, account: AccountId, now: Instant) {
         if self.until(account, now).is_none() {
             self.sent.remove(&account);
@@ -210,7 +208,7 @@ impl OpenRequests {
     }
 }
 
-/// Whether what the store knows is what the entry is, without doubt.
+/// Whether the acknowledgement is of just this entry, and verified.
 pub(super) fn is_acknowledged(entry: &Entry, known: Option<&DirectoryAck>) -> bool {
     let Some(known) = known.filter(|known| known.revision >= entry.revision) else { return false };
     match (&known.fingerprint, entry.fingerprint()) {

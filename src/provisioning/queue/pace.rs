@@ -1,14 +1,14 @@
-//! Who is brought when, so that nobody waits behind what a directory fails over.
+//! Which entries are sent when, so that none waits behind those over which a directory fails.
 //!
-//! An entry that failed tries again in few places of its own, ever less often, and says nothing
-//! about how the directory does: it neither probes while that rests nor makes it rest. Two that
-//! never failed do, if nobody was luckier in between; and many in a row of those that did. While a
-//! directory rests only because entries failed, what takes rights away and hasn't failed yet goes
-//! on, a few a second.
+//! Entries that failed are retried with growing delay, few at a time, and count little as a sign of
+//! the directory's health: they neither probe it nor cause a backoff by themselves. Two entries in
+//! a row that never failed before cause one, or many in a row of those that did. While provisioning
+//! backs off only because entries failed, revocations that haven't failed yet go on, a few a
+//! second.
 //!
-//! So to a directory that is down go, however much waits: one probe for each rest, which takes up
-//! to a minute; a try of a few of those that failed before, as often; and where it says that it
-//! fails over each entry, once each entry that takes rights away, at most 32 a second.
+//! So a directory that is down gets, however many entries wait: one probe in each backoff, which
+//! lasts up to a minute; as often a few retries; and if it fails over each entry, each revocation
+//! once, at most 32 a second.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -22,49 +22,49 @@ use crate::domain::object_key::ObjectKey;
 use crate::provisioning::{DirectoryError, Entry};
 use crate::workqueue::{Priority, WorkQueue};
 
-/// How many entries may be on their way to one directory at once. What many need of a group goes
-/// into one request there; how many requests are under way each directory bounds itself.
+/// How many entries may be in flight to one directory. What many of them change in a group goes
+/// into one request; each client limits the number of its requests by itself.
 const AT_ONCE: usize = 256;
-/// How many of them may be such as take nobody's way in, and such as take no rights either: room is
-/// left for those that do.
+/// How many of them may revoke rights but no login, and how many may revoke nothing: room is left
+/// for the others.
 const REVOKING_AT_ONCE: usize = 240;
 pub(super) const FOLLOWING_AT_ONCE: usize = 224;
-/// How many of one organization's entries may be on their way to a directory, and how many such as
-/// take less: another organization's don't wait until one of these is through.
+/// How many of one organization's entries may be in flight to a directory, in the same order: other
+/// organizations needn't wait for these.
 const OF_ONE_AT_ONCE: usize = 224;
 const REVOKING_OF_ONE_AT_ONCE: usize = 208;
 pub(super) const FOLLOWING_OF_ONE_AT_ONCE: usize = 192;
-/// How many may be on their way that failed before: some of them may never get an answer, and have
-/// a place until they give up.
+/// How many retries may be in flight: some of them may never get an answer, and keep their place
+/// until a timeout.
 pub(super) const FAILED_AT_ONCE: usize = 8;
-/// How many failures in a row of such as failed before are the directory's own.
+/// How many failed retries in a row count as a failure of the directory.
 pub(super) const FAILED_IN_A_ROW: u32 = 32;
-/// How many entries that take rights away go on in each second while a directory rests.
+/// How many revocations go on in each second while provisioning backs off.
 pub(super) const REVOKED_A_SECOND: usize = 32;
-/// How long a probe may be on its way until another is sent: some entries may get no answer from a
-/// directory that works.
+/// How long a probe may take until another is sent: a directory that works may not answer to some
+/// entries.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
-/// The least that a directory is left alone which asks for it.
+/// The shortest backoff.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
-/// The longest that a directory is left alone, also when it asks for more.
+/// The longest backoff, also when the directory asks for more.
 pub(super) const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// The lanes, the most urgent first.
+/// The priorities, the most urgent first.
 const LANES: [Priority; 3] = [Priority::High, Priority::Revoking, Priority::Low];
 
-/// A directory as a whole fails, and is left alone; then one entry tries how it does.
+/// The backoff from a directory that fails as a whole; then one entry probes it.
 #[derive(Debug)]
 pub(super) struct Backoff {
     until: Instant,
     delays: ExponentialBackoff,
     pub(super) why: DirectoryError,
-    /// The entry that tries, since when. What else is on its way says nothing about how the
-    /// directory does now.
+    /// The entry that probes, and since when. Other entries in flight were sent before, and show
+    /// nothing of the present.
     probe: Option<(AccountId, Instant)>,
-    /// When those that failed before may try, where nobody else can.
+    /// When retries may go on, if there is no other entry to probe with.
     again_at: Instant,
     again_delays: ExponentialBackoff,
-    /// The second in which entries that take rights away went on last, and how many did.
+    /// The second in which revocations went on last, and how many did.
     revoked: (Instant, usize),
 }
 
@@ -82,8 +82,7 @@ impl Backoff {
         }
     }
 
-    /// Whether it rests because entries failed, and not because it can't be reached or asks to
-    /// wait.
+    /// Whether entries failed, and not the connection or the directory as a whole.
     fn is_over_entries(&self) -> bool {
         matches!(self.why, DirectoryError::Failed(_))
     }
@@ -92,12 +91,12 @@ impl Backoff {
         self.until <= now && self.probe_due().is_none_or(|due| due <= now)
     }
 
-    /// Returns when the probe under way is given up, if one is.
+    /// Returns when the probe in flight is given up, if there is one.
     fn probe_due(&self) -> Option<Instant> {
         self.probe.map(|(_, since)| since + PROBE_TIMEOUT)
     }
 
-    /// Returns how many entries that take rights away may go on now.
+    /// Returns how many revocations may go on now.
     fn revocations(&self, now: Instant) -> usize {
         let (begun, count) = self.revoked;
         if begun + Duration::from_secs(1) <= now {
@@ -107,7 +106,7 @@ impl Backoff {
         }
     }
 
-    /// Notes that so many went on.
+    /// Records that so many went on.
     fn revoked(&mut self, count: usize, now: Instant) {
         if self.revoked.0 + Duration::from_secs(1) <= now {
             self.revoked = (now, 0);
@@ -116,7 +115,7 @@ impl Backoff {
     }
 }
 
-/// Whom an organization has under way, and how many more of it may be.
+/// The entries in flight of each organization.
 struct Room(HashMap<String, usize>);
 
 impl Room {
@@ -128,7 +127,8 @@ impl Room {
     }
 }
 
-/// Returns how many may be under way for a lane to have room, and how many of one organization.
+/// Returns how many entries may be in flight for a priority to have room, and how many of one
+/// organization.
 fn most(lane: Priority) -> (usize, usize) {
     match lane {
         Priority::High => (AT_ONCE, OF_ONE_AT_ONCE),
@@ -137,8 +137,7 @@ fn most(lane: Priority) -> (usize, usize) {
     }
 }
 
-/// Returns how many may be under way that failed before for a lane of theirs to have room: none
-/// keeps the others out.
+/// Returns how many retries may be in flight for a priority to have room.
 fn most_again(lane: Priority) -> usize {
     match lane {
         Priority::High => FAILED_AT_ONCE - 2,
@@ -148,7 +147,7 @@ fn most_again(lane: Priority) -> usize {
 }
 
 impl Pending {
-    /// Makes the wanted entry of an account due.
+    /// Makes the queued entry of an account due.
     pub(super) fn schedule(&mut self, account: AccountId, at: Instant) {
         let Some(wanted) = self.wanted.get(&account) else { return };
         let (key, lane) = (EntryKey::of(&wanted.entry), wanted.priority());
@@ -158,15 +157,14 @@ impl Pending {
         queue.put(key, lane, at);
     }
 
-    /// Makes an account's entry due no more.
+    /// Removes an account's entry from the schedule.
     pub(super) fn unschedule(&mut self, entry: &Entry) {
         let key = EntryKey::of(entry);
         self.due.remove(&key);
         self.retries.remove(&key);
     }
 
-    /// Takes the accounts that are due, those that lose something first, of each organization by
-    /// turns.
+    /// Takes the accounts that are due, revocations first, of each organization by turns.
     pub(super) fn take(&mut self, now: Instant) -> Vec<EntryKey> {
         let mut taken = match self.backoff.take() {
             None => self.take_at_work(now),
@@ -292,7 +290,7 @@ impl Pending {
         revoking.chain(probe).chain(again).min()
     }
 
-    /// Returns when the next in a lane is due, of the organizations that there is room for.
+    /// Returns when the next entry of a priority is due, of the organizations that have room.
     fn next_with_room(&self, queue: &WorkQueue<EntryKey>, lane: Priority) -> Option<Instant> {
         let (_, of_one) = most(lane);
         queue.next_due_of(lane, |organization| {
@@ -300,8 +298,7 @@ impl Pending {
         })
     }
 
-    /// Notes that an entry isn't on its way any more. Returns whether it was to try how a resting
-    /// directory does.
+    /// Records that an entry isn't in flight any more. Returns whether it was a probe.
     pub(super) fn on_arrival(&mut self, entry: &Entry) -> bool {
         self.retries_in_flight.remove(&entry.account);
         let probe = self
@@ -319,7 +316,7 @@ impl Pending {
         probe.is_some()
     }
 
-    /// Notes that the directory works.
+    /// Records that the directory works.
     pub(super) fn on_success(&mut self, directory: &str) {
         (self.suspect, self.failed_in_a_row) = (None, 0);
         if self.backoff.take().is_some() {
@@ -328,8 +325,8 @@ impl Pending {
         }
     }
 
-    /// Takes in that an entry failed: whether that is the directory's own fault, so that it is left
-    /// alone. Returns those whose status is to say so.
+    /// Records that an entry failed, and backs off if the directory is at fault. Returns the users
+    /// whose status reports that.
     pub(super) fn on_failure(
         &mut self,
         directory: &str,
@@ -361,14 +358,13 @@ impl Pending {
         }
         let concerned = self.back_off(directory, problem.clone(), now);
         if let Some(rest) = self.backoff.as_mut().filter(|_| tells_of_those_that_failed_before) {
-            // It says nothing of those that never failed: the first of them tries at once.
+            // It shows nothing of entries that never failed: the first of them probes at once.
             rest.until = now;
         }
         concerned
     }
 
-    /// Leaves the directory alone for a while, longer each time in a row. Returns those whose
-    /// status is to say so.
+    /// Backs off, longer each time in a row. Returns the users whose status reports that.
     fn back_off(&mut self, directory: &str, why: DirectoryError, now: Instant) -> Vec<ObjectKey> {
         // Other words for the same problem are no news: each probe would cost a status write of
         // every waiting user.
@@ -400,8 +396,8 @@ impl Pending {
     }
 }
 
-/// Whether an entry that failed so has failed itself: what goes well at the next try is no sign of
-/// one that always fails.
+/// Whether the failure counts against the entry: what succeeds at the next try is no sign of one
+/// that always fails.
 pub(super) fn is_held_against_it(problem: &DirectoryError) -> bool {
     match problem {
         DirectoryError::Conflict
@@ -426,7 +422,7 @@ fn take_one(queue: &mut WorkQueue<EntryKey>, now: Instant) -> Option<EntryKey> {
     LANES.into_iter().find_map(|lane| queue.take_from(lane, now, 1, |_| true).pop())
 }
 
-/// Returns a time somewhat longer or shorter, so that what failed together doesn't come back
+/// Returns a time somewhat longer or shorter, so that entries that failed together aren't retried
 /// together.
 pub(super) fn jittered(time: Duration) -> Duration {
     jitter(time, 0.8..1.2)

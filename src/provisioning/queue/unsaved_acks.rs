@@ -12,7 +12,7 @@ use crate::domain::account::{
 use crate::domain::object_key::ObjectKey;
 use crate::plan::{ConfirmPlan, Plan};
 
-/// What the store is still to be told of an account.
+/// An account's acknowledgements that have yet to be saved.
 #[derive(Clone, Debug)]
 pub(super) struct UnsavedAcks {
     pub(super) user: ObjectKey,
@@ -20,14 +20,14 @@ pub(super) struct UnsavedAcks {
 }
 
 impl Provisioning {
-    /// Whether the store is to be told something.
+    /// Whether an acknowledgement has yet to be saved.
     #[must_use]
     pub fn has_unsaved_acks(&self) -> bool {
         !self.unsaved_acks.is_empty()
     }
 
-    /// Returns the plans that tell the store what was confirmed and what is in doubt, at most so
-    /// many and of each organization by turns, each with the `User` concerned.
+    /// Returns at most so many plans that save acknowledgements, of each organization by turns,
+    /// each with the `User` concerned.
     #[must_use]
     pub fn pending_acks(&self, most: usize) -> Vec<(ObjectKey, AccountId, Plan)> {
         let plan = |(account, UnsavedAcks { user, confirmed }): (&AccountId, &UnsavedAcks)| {
@@ -53,7 +53,7 @@ impl Provisioning {
         by_turns.take(most).map(plan).collect()
     }
 
-    /// Forgets what the store knows now, and brings what waited for that.
+    /// Forgets what the store has now, and schedules what waited for that.
     pub fn acks_saved(&mut self, account: AccountId, now: Instant) {
         self.unsaved_acks.remove(&account);
         for pending in self.directories.values_mut() {
@@ -69,8 +69,7 @@ impl Provisioning {
     }
 }
 
-/// Notes what the store is to be told of an account and a directory, instead of what it was to be
-/// told before.
+/// Records an acknowledgement that has yet to be saved, instead of an earlier one.
 pub(super) fn set_unsaved_ack(
     untold: &mut BTreeMap<AccountId, UnsavedAcks>,
     user: &ObjectKey,
@@ -82,8 +81,8 @@ pub(super) fn set_unsaved_ack(
     untold.entry(account).or_insert_with(new).confirmed.insert(directory.to_owned(), news);
 }
 
-/// Returns that a directory has a revision, and that nobody knows what of the person it has beside
-/// these rights and this password, if those.
+/// Returns an acknowledgement of which only the revision, these rights and this password are
+/// certain.
 pub(super) fn unverified(
     revision: Revision,
     (rights, password): (Option<String>, Option<String>),
@@ -97,14 +96,12 @@ pub(super) fn is_unverified(known: &DirectoryAck) -> bool {
     known.fingerprint.as_ref().is_none_or(|fingerprint| fingerprint.person.is_empty())
 }
 
-/// What stands for the rights of somebody whom a directory has, and of whom nobody knows which
-/// rights it gives them. No digest is that.
+/// Returns what stands for the unknown rights of an entry that a directory has. No digest is that.
 pub(super) fn unknown_rights() -> String {
     "?".to_owned()
 }
 
-/// Whether a directory has confirmed at some time that it has an entry, and not since that it is
-/// gone.
+/// Whether a directory has ever confirmed an entry, and not since that it is gone.
 pub(super) fn has_somebody(known: &DirectoryAck) -> bool {
     let tells_of_somebody = |EntryDigest { person, rights, password }: &EntryDigest| {
         !person.is_empty() || rights.is_some() || password.is_some()

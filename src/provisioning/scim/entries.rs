@@ -21,19 +21,19 @@ use super::{Client, LookupMode};
 use crate::domain::account::AccountId;
 use crate::provisioning::{DirectoryError, Entry, Provisioned};
 
-/// How long the deletion of an entry waits until nobody can log in with it any more.
+/// How long the deletion of an entry waits until its login is revoked.
 const CLOSING: Duration = Duration::from_secs(8);
 
-/// What a server is told of an entry beside what the entry is to be.
+/// Options for updating an entry.
 #[derive(Clone, Copy)]
 pub(super) struct Told<'a> {
     pub(super) account: AccountId,
     /// A password in the place of the entry's own.
     pub(super) password: Option<&'a str>,
-    /// What the server didn't take before, which isn't told again.
+    /// What the server didn't take before, which isn't sent again.
     pub(super) unheeded: Option<&'a str>,
-    /// Whether who may not log in is told to be inactive also where the server shows that already:
-    /// something that gives the right may be on its way.
+    /// Whether an inactive entry is sent as inactive also where the server shows that already: a
+    /// late request may activate it.
     pub(super) insists: bool,
 }
 
@@ -61,8 +61,7 @@ impl Client {
     ) -> Result<Changed, DirectoryError> {
         let differing = user::digest(user, &user::differences(user, wanted));
         let is_unheeded = differing.is_some() && differing.as_deref() == told.unheeded;
-        // It was told so before, and has it no other way: nothing is left to tell, if it isn't a
-        // right.
+        // It got this before without effect: nothing is left to send, if it isn't a right.
         let known = if is_unheeded { user::managed(user) } else { wanted.clone() };
         let Some(reply) = self.tell(user, &known, told).await? else {
             return Ok(Changed { wrote: false, unheeded: differing });
@@ -102,7 +101,7 @@ impl Client {
             };
             match answer {
                 Ok(()) => break,
-                // Without the password the server's own words can be told.
+                // Without the password the server's own words can be reported.
                 Err(error) if password.is_some() => refusal = error.or_more_open(refusal),
                 Err(error) => refusal = refusal.or_more_open(error),
             }
@@ -110,7 +109,7 @@ impl Client {
         Err(refusal)
     }
 
-    /// Looks at an entry that was changed, as the server answered or else shows it now.
+    /// Checks a changed entry, as the server answered or shows it now.
     ///
     /// # Errors
     /// When it still shows a right that was to go.
@@ -131,7 +130,7 @@ impl Client {
             // What finds entries may be behind what has them.
             shown = self.entry(id).await?;
         }
-        // Who isn't there has no rights.
+        // An entry that isn't there has no rights.
         let Some(shown) = shown else { return Ok(Changed { wrote: true, unheeded: None }) };
         if let Some(right) = user::rights_left(&shown, wanted) {
             return Err(DirectoryError::refused(&match right {
@@ -162,7 +161,7 @@ impl Client {
         }
     }
 
-    /// Returns an entry by the server's id, unless the server says that there is none.
+    /// Returns an entry by the server's id; `None` if there is none.
     pub(super) async fn entry(&self, id: &str) -> Result<Option<Resource>, DirectoryError> {
         let reply = self.transport.send(Request::get(&path_of(ScimResource::User, id)?)).await?;
         if matches!(reply.status.as_u16(), 404 | 410) {
@@ -172,8 +171,8 @@ impl Client {
         }
     }
 
-    /// Returns the entry that the server once said an account has, though it isn't found by the
-    /// account any more.
+    /// Returns the entry that the server once returned for an account, though the account's key
+    /// doesn't find it any more.
     ///
     /// # Errors
     /// When it has become another one's though the account needs it, or lets somebody in beside the
@@ -190,7 +189,7 @@ impl Client {
             Some(other) if other == account => Ok(Some(user)),
             // One that is known to be another's is nothing of the account beside its own.
             Some(_) if !is_only => Ok(None),
-            // It was handed to another account, which brings it.
+            // It belongs to another account now, which provisions it.
             Some(other) if entry.person.is_none() && Uuid::parse_str(other).is_ok() => Ok(None),
             Some(_) => Err(DirectoryError::refused(&format!(
                 "the entry {id} there was the person's and has the externalId of somebody else now; with {account} it is the person's again"
@@ -203,8 +202,7 @@ impl Client {
         }
     }
 
-    /// Tells the server what differs about an entry, and returns what it answers; nothing where
-    /// nothing differs.
+    /// Sends what differs of an entry, and returns the answer; `None` if nothing differs.
     async fn tell(
         self: &Arc<Self>,
         user: &Resource,
@@ -288,7 +286,7 @@ impl Client {
         }
     }
 
-    /// Lets nobody log in with an entry.
+    /// Revokes an entry's login.
     async fn close(
         self: &Arc<Self>,
         user: &Resource,
@@ -300,7 +298,7 @@ impl Client {
         self.tell(user, &closed, &told).await?.map_or(Ok(()), |reply| reply.accepted())
     }
 
-    /// Deletes an entry. Returns whether the server says that it did: else it had none.
+    /// Deletes an entry. Returns false if there was none.
     async fn delete(self: &Arc<Self>, id: &str) -> Result<bool, DirectoryError> {
         let reply = self.write(ScimWrite::delete(path_of(ScimResource::User, id)?, None)).await?;
         if matches!(reply.status.as_u16(), 404 | 410) {

@@ -1,4 +1,4 @@
-//! What a server can do, as it says itself and as it turns out.
+//! The features of a server, as it declares them and as they turn out.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,18 +11,19 @@ use super::messages::{BulkConfig, ScimResource, ServiceProviderConfig, Supported
 use super::transport::{Request, Transport};
 use crate::provisioning::DirectoryError;
 
-/// How long a server is believed, and how long it isn't asked again where it didn't say.
+/// How long a server's declaration is used, and how long it isn't read again if there was none.
 const FRESH: Duration = Duration::from_secs(600);
 const UNSAID: Duration = Duration::from_secs(60);
 
-/// How long it may take to say: nobody's rights wait for that.
+/// How long the request may take: no one's rights wait for that.
 const LONGEST: Duration = Duration::from_secs(3);
 
 /// How many resources of one page are asked for where a server refuses more without saying how many
 /// it gives, one after the other.
 const PAGES: &[usize] = &[100, 50, 10];
 
-/// Returns how many resources to ask for where a server doesn't give so many; its words may tell.
+/// Returns how many resources to ask for if a server doesn't return so many, by the words of its
+/// answer.
 pub(super) fn fewer_than(count: usize, words: &str) -> Option<usize> {
     let named = words.split(|it: char| !it.is_ascii_digit()).filter_map(|it| it.parse().ok());
     let named = named.filter(|number| (2..count).contains(number)).max();
@@ -36,7 +37,7 @@ pub(super) struct Features {
     filter: bool,
     pub(super) etag: bool,
     bulk: Option<BulkLimits>,
-    /// What it said it could do, and then couldn't.
+    /// What it declared and failed at.
     failed: Mutex<BTreeSet<Ability>>,
     /// The most resources that it gives at once.
     page: AtomicUsize,
@@ -62,7 +63,7 @@ pub(super) enum Ability {
     Filter(ScimResource, &'static str),
     /// Giving the members of groups along in what a filter finds; they may be too many.
     Members,
-    /// Taking somebody out of a group by a path that names them.
+    /// Removing a member from a group by a path that names it.
     MemberPath,
     /// Keeping the externalId of groups.
     GroupKeys,
@@ -148,8 +149,8 @@ struct CachedFeatures {
 }
 
 impl KnownFeatures {
-    /// Returns what the server can do. One that doesn't say so, or not what it said before, can
-    /// change resources in part and filter them: what else it is asked shows whether it works.
+    /// Returns the server's features. One without a declaration, or without a readable one, is
+    /// assumed to take PATCH and filters: requests show whether it does.
     ///
     /// # Errors
     /// When it can't be reached, or wants to be left alone.

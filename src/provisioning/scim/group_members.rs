@@ -1,7 +1,7 @@
 //! Changes a group's members in the ways that servers take.
 //!
-//! A PATCH names who joins and leaves. For a server that doesn't take that, the request says who
-//! stays, too, which needs a server that shows the members.
+//! A PATCH names who joins and leaves. For a server that doesn't take that, the request also names
+//! who stays, which needs a server that shows the members.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::reply::{Body, Reply};
 use super::writes::{ScimWrite, path_of};
 use crate::provisioning::DirectoryError;
 
-/// Who comes into a group and who goes, by the ids of their entries.
+/// The entries that join and leave a group, by their ids.
 #[derive(Clone, Copy)]
 pub(super) struct MemberMoves<'a> {
     pub(super) joining: &'a [&'a str],
@@ -50,7 +50,7 @@ impl Client {
             if leaving.is_empty() && group.text("displayName")? != Some(name) {
                 operations.push(PatchOperation::replace("displayName", name.into()));
             }
-            // It says what changes, whatever others change: any version will do.
+            // It names only what changes, so that any version will do.
             let reply = self
                 .write(ScimWrite::change(Method::PATCH, path.clone(), patch(&operations), None))
                 .await?;
@@ -74,7 +74,7 @@ impl Client {
             return self.change_shown_members(whole, &path, name, moves).await;
         }
         if let Some(refusal) = refusal {
-            // Of one alone it is certain whom the server means.
+            // With one entry it is certain which one the server means.
             let ([], [id]) = (joining, leaving) else { return refusal.accepted() };
             if !self.is_in(&whole, id).await? {
                 return if refusal.is_error("noTarget") { Ok(()) } else { refusal.accepted() };
@@ -83,7 +83,7 @@ impl Client {
         self.patch_unlisted_members(&path, name, moves).await
     }
 
-    /// Returns what became of a change that a server may have refused for being so already.
+    /// Returns success if a server refused a change only because it was made already.
     async fn moved(
         &self,
         path: &str,
@@ -105,16 +105,16 @@ impl Client {
         Ok(())
     }
 
-    /// Notes that a change of a group may still be carried out, where its answer leaves that open
-    /// and isn't handed on.
+    /// Records that a change of a group may still be carried out, if its answer leaves that open
+    /// and isn't returned.
     pub(super) fn note_late_in_groups(&self, answer: &Result<(), DirectoryError>) {
         if answer.as_ref().is_err_and(DirectoryError::outcome_unknown) {
             self.note_late(ScimResource::Group.path());
         }
     }
 
-    /// Changes who is in a group in a way that says who stays, too, for a server that takes nobody
-    /// out by name.
+    /// Changes a group's members by a request that also names who stays, for a server that removes
+    /// no one by name.
     async fn change_shown_members(
         self: &Arc<Self>,
         group: Resource,
@@ -139,8 +139,7 @@ impl Client {
                 operations.push(PatchOperation::remove_values("members", values(&leaving)));
             }
             if !members.is_empty() {
-                // Who is in it already, too: a server that goes by the RFC has just taken out
-                // everybody.
+                // All members, since a server that follows the RFC has just removed all.
                 operations.push(PatchOperation::add("members", members.clone().into()));
             }
             let write = ScimWrite::change(
@@ -171,8 +170,7 @@ impl Client {
         if reply.status.as_u16() == 404 { Err(DirectoryError::Conflict) } else { reply.accepted() }
     }
 
-    /// Changes who is in a group whose members the server doesn't show: what it is told must be
-    /// about nobody else.
+    /// Changes the members of a group that doesn't show them: the request must affect no one else.
     async fn patch_unlisted_members(
         self: &Arc<Self>,
         path: &str,
@@ -197,15 +195,15 @@ impl Client {
         if moves.leaving.is_empty() {
             return Ok(());
         }
-        // Without a path that names a member, the RFC has everybody taken out.
+        // Without a path that names a member, the RFC removes all.
         Err(DirectoryError::refused(&format!(
             "it doesn't show who is in the group {name} and takes nobody out by members[value eq …]: take the account out there"
         )))
     }
 }
 
-/// Whether a server doesn't take the path that names a member, or finds nobody there (RFC 7644,
-/// section 3.12). One that doesn't say what is wrong may mean that.
+/// Whether a server doesn't take the path that names a member, or finds no such member (RFC 7644,
+/// section 3.12). One that gives no reason may mean that.
 fn refuses_member_path(reply: &Reply) -> bool {
     let says_why = matches!(&reply.body, Body::Json(Value::Object(error)) if attribute(error, "scimType").is_some());
     !says_why
@@ -216,8 +214,7 @@ pub(super) fn values(ids: &[&str]) -> Value {
     ids.iter().map(|id| json!({ "value": id })).collect()
 }
 
-/// Returns the members that a group has after somebody came or went; those who stay, with all that
-/// the server has of them.
+/// Returns a group's members after a change; those who stay keep all that the server has of them.
 fn members_after(group: &Resource, moves: MemberMoves<'_>) -> Result<Vec<Value>, DirectoryError> {
     let id_of = |member: &Map<String, Value>| {
         attribute(member, "value").and_then(Value::as_str).map(str::to_owned)

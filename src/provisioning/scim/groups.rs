@@ -22,14 +22,14 @@ use crate::provisioning::{DirectoryError, Groups, all_of};
 /// The most changes of one group that go into one request.
 const MAX_CHANGES: usize = 200;
 
-/// What is to change about a group.
+/// A change of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MemberChange {
-    /// Somebody becomes a member, by the id of their entry.
+    /// Adds a member, by the id of its entry.
     Join(String),
-    /// Somebody is no member any more.
+    /// Removes a member.
     Leave(String),
-    /// The group goes, if nobody is in it.
+    /// Removes the group, if it is empty.
     Drop,
 }
 
@@ -42,8 +42,8 @@ fn prefix(organization: &str) -> String {
 }
 
 impl Client {
-    /// Makes an entry a member of its group, and of no other of its organization; of none where
-    /// there is no group for it. Returns whether anything had to be changed.
+    /// Makes an entry a member of its group, and of no other of its organization; of none if it has
+    /// no group. Returns whether anything had to be changed.
     ///
     /// # Errors
     /// When it isn't so, or the server goes on to show it in a group that it was to leave.
@@ -62,7 +62,7 @@ impl Client {
             return Ok(false);
         }
         let id = user.id()?;
-        // Those that the entry tells of are left even where the groups themselves don't show it.
+        // Groups that the entry shows are left even where the groups themselves don't show it.
         let mut leaving: BTreeSet<String> =
             told.into_iter().filter(|name| Some(name) != wanted.as_ref()).collect();
         let (mut is_member, mut may_be_member, mut wrote) = (false, false, !leaving.is_empty());
@@ -76,7 +76,7 @@ impl Client {
                 leaving.insert(membership.name);
             }
         }
-        // One that can't be left keeps nobody in another.
+        // A group that can't be left keeps no one in another.
         let leaves =
             leaving.iter().map(|name| self.change_group(name, MemberChange::Leave(id.to_owned())));
         all_of(join_all(leaves).await)?;
@@ -91,7 +91,7 @@ impl Client {
         Ok(wrote || !may_be_member)
     }
 
-    /// Sees whether an entry left groups, as far as the server shows who is in them.
+    /// Checks that an entry left groups, as far as the server shows their members.
     async fn check_left(
         self: &Arc<Self>,
         id: &str,
@@ -122,7 +122,7 @@ impl Client {
         format!("{}{group}", prefix(organization))
     }
 
-    /// Drops the groups of these organizations that nobody is in and that aren't among these.
+    /// Drops the empty groups of these organizations that aren't among these.
     pub(super) async fn drop_groups(
         self: &Arc<Self>,
         present: &Groups,
@@ -146,7 +146,7 @@ impl Client {
         all_of(join_all(dropping).await).map(drop)
     }
 
-    /// Changes a group, together with whatever else is to change about it.
+    /// Changes a group, together with other changes of it that wait.
     async fn change_group(
         self: &Arc<Self>,
         name: &str,
@@ -165,8 +165,8 @@ impl Client {
         changes.ask(change, work).await
     }
 
-    /// Returns the queue of a group's changes. There is one only for as long as somebody waits in
-    /// it, or is served.
+    /// Returns the queue of a group's changes, which exists as long as a change waits or is in
+    /// flight.
     fn changes_of(&self, name: &str) -> Arc<Changes> {
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         groups.retain(|_, changes| Arc::strong_count(changes) > 1);
@@ -212,8 +212,8 @@ impl Client {
         if !is_known && (leaves || !self.features().await?.has(Ability::GroupKeys)) {
             groups = self.groups_named(name).await?;
         }
-        // One that was made twice, because a server was slow to show the first, is the same one for
-        // everybody.
+        // A group that was created twice, because a server was slow to show the first, is the same
+        // one for all.
         groups.sort_by_key(|group| group.id().unwrap_or_default().to_owned());
         let joining: Vec<&str> = changes
             .iter()
@@ -364,7 +364,7 @@ impl Client {
         let version = group.version().filter(|_| has_versions).map(str::to_owned);
         let reply = self.write(ScimWrite::delete(path, version)).await?;
         match reply.status.as_u16() {
-            // Somebody came in meanwhile, or somebody else was faster.
+            // A member joined meanwhile, or another client was faster.
             404 | 412 => Ok(()),
             _ => reply.accepted(),
         }
@@ -388,7 +388,7 @@ mod tests {
         }
         assert!(Arc::ptr_eq(&busy, &client.changes_of("acme/busy")));
         assert_eq!(client.groups.lock().unwrap().len(), 1);
-        // Whoever is gone leaves nothing behind either.
+        // A request that is cancelled leaves nothing behind either.
         client.join("acme/late", "7").await.unwrap_err();
         while Arc::strong_count(&client.changes_of("acme/late")) > 2 {
             tokio::task::yield_now().await;

@@ -10,7 +10,7 @@ use crate::domain::account::EntryHandle;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ScimHandle {
     pub(super) id: String,
-    /// A digest of what the server has otherwise than it was told, gives no rights, and isn't told
+    /// A digest of what the server has otherwise than it was sent, gives no rights, and isn't sent
     /// again and again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) unheeded: Option<String>,
@@ -25,7 +25,7 @@ impl ScimHandle {
             .filter(|handle: &Self| is_fit_id(&handle.id))
     }
 
-    /// Returns what the store is to have.
+    /// Returns the text that the store saves.
     pub(super) fn write(&self) -> EntryHandle {
         let is_plain = self.unheeded.is_none() && serde_json::from_str::<Self>(&self.id).is_err();
         EntryHandle(if is_plain {

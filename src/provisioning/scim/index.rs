@@ -1,10 +1,10 @@
-//! What a server has, listed whole once where many ask: to be told of each by itself that it isn't
-//! there yet costs a server more, the more it has.
+//! All users of a server, listed once if many accounts ask: to look up each by itself costs a
+//! server more, the more it has.
 //!
-//! The list only ever says that an account is missing, and only for a short while. What it can't
-//! know of, a creation by somebody else since then, the server refuses: login names are unique
+//! The list only ever proves that an account is missing, and only for a short while. If another
+//! client creates an entry since then, the server refuses the duplicate: login names are unique
 //! there (RFC 7643, section 4.1.1). An entry that was linked since then may have another login
-//! name: an account that adopts one is asked for by itself.
+//! name: an account that adopts one is looked up by itself.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -37,13 +37,12 @@ impl Index {
         !state.is_fresh() && state.failed.is_none_or(|failed| failed.elapsed() >= FRESH)
     }
 
-    /// Notes that a list failed that was begun at a time, or that it will have unless it is taken
-    /// in.
+    /// Records that a list which started at a time failed, or will have unless it is stored.
     pub(super) fn note_failure(&self, begun: Instant) {
         self.state().failed = Some(begun);
     }
 
-    /// Takes in the externalIds of a list that was begun at a time.
+    /// Stores the externalIds of a list which started at a time.
     pub(super) fn take<'a>(&self, begun: Instant, ids: impl Iterator<Item = &'a str>) {
         let mut state = self.state();
         state.listed = Some(begun);
@@ -58,7 +57,7 @@ impl Index {
         state.is_fresh() && !state.may_be_there.contains(&account.0)
     }
 
-    /// Notes that an entry of an account is about to be made: from then on it may be there.
+    /// Records that an entry of an account is about to be created: from then on it may be there.
     pub(super) fn note(&self, account: AccountId) {
         self.state().may_be_there.insert(account.0);
     }

@@ -1,4 +1,4 @@
-//! Which entries and groups a server has, for those who look at all of them.
+//! Lists all entries and groups of a server.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -25,7 +25,7 @@ impl GroupsOf {
         self.by_member.get(id).into_iter().flatten().cloned().collect()
     }
 
-    /// Takes a group in, or notes why it can't be read.
+    /// Adds a group, or why it can't be read.
     fn take(&mut self, group: &Resource, members: Result<Vec<&str>, DirectoryError>) {
         let name = group.text("displayName");
         match (name, members) {
@@ -34,7 +34,7 @@ impl GroupsOf {
                     self.by_member.entry(member.to_owned()).or_default().insert(name.to_owned());
                 }
             }
-            // One without a name is nobody's.
+            // A group without a name isn't used.
             (Ok(None), Ok(_)) => {}
             (Ok(name), Err(error)) => self.unreadable.push(unreadable(group, name, &error)),
             (Err(error), _) => self.unreadable.push(unreadable(group, None, &error)),
@@ -55,7 +55,7 @@ fn unreadable(group: &Resource, name: Option<&str>, error: &DirectoryError) -> S
 }
 
 impl Client {
-    /// Returns who is in which group. One that can't be read is left out, and said to be.
+    /// Returns the groups of each entry, and the groups that can't be read.
     pub(super) async fn groups_of_members(&self) -> Result<GroupsOf, DirectoryError> {
         let mut groups_of = GroupsOf::default();
         match self.list(ScimResource::Group, Some("displayName,members.value")).await {
@@ -90,7 +90,7 @@ impl Client {
                 handle: EntryHandle(id.to_owned()),
                 account: account_id(&text("externalId")),
                 login_name: text("userName"),
-                // One of which it can't be told may log in, as far as anybody knows.
+                // An entry without a readable value may be able to log in.
                 active: user.get("active") != Some(&Value::Bool(false)),
                 groups: groups_of.names(id),
             });

@@ -25,8 +25,8 @@ const PAGE_OF_IDS: usize = 1000;
 /// How long a search for several may take before each is looked for alone: it may never end for one
 /// of them.
 const LONGEST_TOGETHER: Duration = Duration::from_secs(8);
-/// The same where somebody's way in is taken. To ask one by one costs a server that is merely busy
-/// many times as much.
+/// The same for the revocation of a login. Single requests cost a server that is merely busy many
+/// times as much.
 const LONGEST_URGENT: Duration = Duration::from_secs(1);
 
 /// The attribute by which roster knows what is its own.
@@ -35,7 +35,7 @@ pub(super) const EXTERNAL_ID: &str = "externalId";
 /// What a server is asked for the entries of an account.
 pub(super) const BY_ACCOUNT: &str = "externalId eq";
 
-/// What a server is asked for the groups of somebody.
+/// The attributes that are read for a user's groups.
 pub(super) const MEMBER: &str = "members.value eq";
 
 /// What a resource has to be like.
@@ -129,9 +129,8 @@ impl Client {
         conditions.iter().map(|condition| meeting(condition, &found)).collect()
     }
 
-    /// Returns for each condition what a server says meets it, which can't be seen from these
-    /// attributes; nothing where the server gives something for a condition that nothing meets, or
-    /// takes no such filter.
+    /// Filters without verifying; `None` if a control query that must match nothing matches, or the
+    /// server takes no such filter.
     pub(super) async fn find_unseen(
         &self,
         kind: ScimResource,
@@ -158,7 +157,7 @@ impl Client {
         attributes: Option<&str>,
     ) -> Result<Vec<Resource>, DirectoryError> {
         let pages = self.pages(kind, None, attributes).await;
-        // It is about nobody alone.
+        // The request is about no single account.
         let pages = pages.map_err(|error| match error {
             DirectoryError::Failed(why) => DirectoryError::Unreachable(why),
             error => error,
@@ -222,7 +221,7 @@ impl Client {
         Ok(Filtered::Found(found))
     }
 
-    /// Goes through a list until it has everything that the server says there is.
+    /// Reads a list to its end.
     async fn pages(
         &self,
         kind: ScimResource,
@@ -267,7 +266,7 @@ impl Client {
             }
             let page: ListResponse = reply.read("a ListResponse")?;
             let resources = page.resources.unwrap_or_default();
-            // One that doesn't say how many there are is asked until there are no more.
+            // Without a total the list ends with an empty page.
             let unsaid = found.len() + resources.len().saturating_sub(overlap);
             let says = page.total_results.unwrap_or_else(|| {
                 unsaid + usize::from(!resources.is_empty() && unsaid > found.len())
@@ -309,8 +308,8 @@ impl Client {
 }
 
 impl Client {
-    /// Whether 404 says that a filter finds nobody, as some servers have it, rather than that the
-    /// address is wrong: then there is no list either.
+    /// Whether a 404 means that a filter matches nothing, as with some servers, rather than that
+    /// the address is wrong: then there is no list either.
     async fn means_nobody(
         &self,
         kind: ScimResource,
@@ -396,8 +395,7 @@ fn refuses_filter(reply: &Reply) -> bool {
     }
 }
 
-/// Returns the names of the groups that a user's entry says it is in, where the server says so
-/// there.
+/// Returns the names of the groups that a user's entry shows, if it shows them.
 pub(super) fn groups_told(user: &Resource) -> Result<Vec<String>, DirectoryError> {
     let names = user.values("groups")?.into_iter();
     let name =

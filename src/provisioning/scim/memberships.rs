@@ -1,4 +1,4 @@
-//! Who is in which group, as far as a server shows it.
+//! Finds an entry's groups, as far as a server shows them.
 //!
 //! One filters groups by a member and doesn't give the members along; one gives everything,
 //! whatever it is asked. What isn't shown isn't taken for missing.
@@ -16,13 +16,13 @@ use super::queue::RequestOutcome;
 use super::transport::{Request, is_urgent};
 use crate::provisioning::DirectoryError;
 
-/// How many members of a group are too many to be read whenever somebody's membership is looked at.
+/// How many members of a group are too many to read for each check of one member.
 const MANY_MEMBERS: usize = 1000;
 
 /// What finds a group; its members may be many.
 pub(super) const NAMES: &str = "externalId,displayName";
 
-/// What tells who is in a group.
+/// The attributes with a group's members.
 const MEMBERS: &str = "externalId,displayName,members.value";
 
 /// A group that an entry is in, or may be in.
@@ -35,7 +35,7 @@ pub(super) struct Membership {
     pub(super) name: String,
     /// Whether it has what roster knows it by.
     pub(super) is_known: bool,
-    /// Whether the server says so; else it doesn't show who is in the group.
+    /// Whether the server shows it; else it doesn't show the group's members.
     pub(super) is_certain: bool,
 }
 
@@ -62,8 +62,8 @@ impl Client {
         self.memberships[usize::from(is_urgent())].ask(id.to_owned(), work).await
     }
 
-    /// Returns for each condition the groups that meet it, or may. With the members a server can be
-    /// seen to filter as it is asked to; without them it is told by how it answers for nobody.
+    /// Returns the groups that meet each condition, or may. The members show whether the server
+    /// filters as it should; without them a control query does.
     async fn memberships(
         &self,
         conditions: &[Filter],
@@ -134,7 +134,7 @@ impl Client {
             .map(Some)
     }
 
-    /// Whether the server itself says that an entry is in a group.
+    /// Whether the server shows that an entry is in a group.
     pub(super) async fn is_in(
         self: &Arc<Self>,
         group: &Resource,
@@ -152,7 +152,7 @@ impl Client {
         }
         let mut group: Resource = reply.read("a Group")?;
         if group.members()?.is_empty() {
-            // Some show them to those who ask for them.
+            // Some servers show them only on request.
             let mut request = Request::get(path);
             request.query = vec![("attributes", "members".to_owned())];
             let reply = self.transport.send(request).await?;
@@ -166,8 +166,8 @@ impl Client {
         Ok(Some(group))
     }
 
-    /// Whether nobody is in a group, which may just not be shown: it is where the server shows who
-    /// is in others, or ever did.
+    /// Whether a group is empty, and doesn't only hide its members: it is if the server shows
+    /// members of others, or ever did.
     pub(super) async fn is_empty(&self, group: &Resource) -> Result<bool, DirectoryError> {
         if !group.members()?.is_empty() {
             return Ok(false);
@@ -189,7 +189,7 @@ impl Client {
     }
 }
 
-/// Returns the memberships of somebody who is in these groups, as far as they have names.
+/// Returns the memberships in these groups, as far as they have names.
 fn memberships(groups: &[Resource], is_certain: bool) -> Result<Vec<Membership>, DirectoryError> {
     let mut memberships = vec![];
     for group in groups {

@@ -66,7 +66,7 @@ fn as_key(value: &mut Value) {
     }
 }
 
-/// Makes a text that says `true` or `false` what it says.
+/// Parses a text `true` or `false`.
 fn as_bool(value: &mut Value) {
     if let Some(says) = value.as_str().and_then(|text| text.to_lowercase().parse::<bool>().ok()) {
         *value = Value::Bool(says);
@@ -184,8 +184,7 @@ pub(super) fn quoted(text: &str) -> String {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ListResponse {
-    /// How many there are, as far as the server says; some leave it out, which is known to be so
-    /// where nothing is found.
+    /// How many there are, if the server has a total; some leave it out where nothing matches.
     #[serde(default, deserialize_with = "number")]
     pub(super) total_results: Option<usize>,
     #[serde(default, rename = "Resources", alias = "resources")]

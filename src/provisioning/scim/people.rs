@@ -1,4 +1,4 @@
-//! Who a server has already, for an import, and the link between an entry and its account.
+//! Lists the people of a server for an import, and links an entry to its account.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,8 +16,7 @@ use crate::domain::profile::{PostalAddress, Profile};
 use crate::provisioning::{DirectoryError, ImportedUser, People};
 
 impl Client {
-    /// Returns everybody whom the server has, whoever put them there, in the order of their login
-    /// names.
+    /// Returns all people of the server, in the order of their login names.
     pub(super) async fn people(&self) -> Result<People, DirectoryError> {
         let groups_of = self.groups_of_members().await?;
         let mut people = vec![];

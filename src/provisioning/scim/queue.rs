@@ -1,8 +1,8 @@
 //! What many ask at the same time, put together into few requests.
 //!
-//! There is no timer: whoever comes first goes at once, and who comes meanwhile goes together. What
-//! nobody waits for any more is left out. What fails for being together, or may, is asked one by
-//! one, and what takes long holds up no other batch.
+//! There is no timer: the first request goes at once, and those that arrive meanwhile go together.
+//! A cancelled one is left out. What fails, or may fail, for being together is sent one by one, and
+//! what takes long holds up no other batch.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,8 +16,8 @@ use tokio::task::JoinHandle;
 use super::transport::URGENT;
 use crate::provisioning::DirectoryError;
 
-/// How long a batch may take. Who asked gives up not much later, and what is done for them after
-/// that comes too late.
+/// How long a batch may take. The requester gives up not much later, and a later result comes too
+/// late.
 const LONGEST_WORK: Duration = Duration::from_secs(20);
 
 /// How long a batch holds up the next. One that takes longer goes on by itself.
@@ -47,7 +47,7 @@ type Answer<A> = oneshot::Sender<Result<A, DirectoryError>>;
 pub(super) enum RequestOutcome<A> {
     /// Each question's answer, in its place.
     Answers(Vec<Result<A, DirectoryError>>),
-    /// Nothing is known of any, which may be the fault of one: each is to be asked alone.
+    /// No outcome is known, which may be the fault of one request: each is sent alone.
     Split,
 }
 
@@ -94,7 +94,7 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> RequestQueue<Q, A> {
             let mut worker = Worker { queue: self.clone(), counts: true };
             let work = Arc::new(work);
             tokio::spawn(async move {
-                // Who starts at the same time comes along.
+                // Requests that start at the same time join.
                 tokio::task::yield_now().await;
                 while let Some((questions, senders)) = worker.next_batch() {
                     let batch = worker.queue.clone().begin(questions, senders, work.clone());
@@ -167,15 +167,14 @@ impl<Q, A> fmt::Debug for RequestQueue<Q, A> {
     }
 }
 
-/// Whoever takes batches; it counts until it is gone, however it goes.
+/// A worker that takes batches; it counts until it is dropped.
 struct Worker<Q, A> {
     queue: Arc<RequestQueue<Q, A>>,
     counts: bool,
 }
 
 impl<Q, A> Worker<Q, A> {
-    /// Takes the next batch. Without one the worker is no more, so that whoever comes next starts
-    /// another.
+    /// Takes the next batch. Without one the worker ends, and the next request starts another.
     fn next_batch(&mut self) -> Option<(Vec<Q>, Vec<Answer<A>>)> {
         let mut state = self.queue.lock();
         state.waiting.retain(|(_, sender)| !sender.is_closed());

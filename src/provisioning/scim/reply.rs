@@ -33,7 +33,7 @@ const SCIM_TYPES: &[&str] = &[
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) body: Body,
-    /// Where the resource is, as the server says.
+    /// The `Location` of the resource.
     location: Option<String>,
     /// For how long it wants to be left alone.
     rest: Option<Duration>,
@@ -74,7 +74,7 @@ impl Reply {
         Ok(Self { status, body, location: outcome.location, rest: None })
     }
 
-    /// Forgets the body if it repeats a secret, as a server may that says what it refuses.
+    /// Forgets the body if it repeats a secret, as the refusal of a value may.
     #[must_use]
     pub(super) fn without(mut self, secret: &str) -> Self {
         let repeats = match &self.body {
@@ -113,7 +113,7 @@ impl Reply {
     pub(super) fn resource(&self) -> Option<Resource> {
         let Body::Json(json) = &self.body else { return None };
         let resource = Resource::read(json).ok().filter(|_| self.status.is_success())?;
-        // A part of it says nothing of the rest.
+        // A part of it shows nothing of the rest.
         (resource.id().is_ok() && resource.get("userName").is_some()).then_some(resource)
     }
 
@@ -122,7 +122,7 @@ impl Reply {
         self.error_word("detail").unwrap_or_default()
     }
 
-    /// Returns that something is there already, as a server says it where it refuses a double.
+    /// Returns the error for a refused duplicate.
     pub(super) fn of_double() -> Self {
         Self { status: StatusCode::CONFLICT, body: Body::Empty, location: None, rest: None }
     }
@@ -137,8 +137,8 @@ impl Reply {
     /// Returns the body of a success as what it should be, such as "a User".
     ///
     /// # Errors
-    /// When it is no success, or something else. What it has instead may be about somebody, and
-    /// isn't told.
+    /// When it is no success, or something else. Its content may be about a person, and isn't
+    /// reported.
     pub(super) fn read<T: DeserializeOwned>(&self, what: &str) -> Result<T, DirectoryError> {
         self.accepted()?;
         match &self.body {
@@ -149,7 +149,7 @@ impl Reply {
         }
     }
 
-    /// Returns whether the server did as it was told.
+    /// Returns success, or why the server refused.
     ///
     /// # Errors
     /// Why it didn't, or that it answered with something other than JSON.
@@ -164,10 +164,10 @@ impl Reply {
         }
     }
 
-    /// Returns the id of the resource that was created, where the server says.
+    /// Returns the id of the created resource, if the answer has it.
     ///
     /// # Errors
-    /// When it says so in a way that can't be understood.
+    /// When it can't be read.
     pub(super) fn created_id(&self) -> Result<Option<String>, DirectoryError> {
         self.accepted()?;
         if let Body::Json(json) = &self.body {
@@ -195,7 +195,7 @@ impl Reply {
         }
     }
 
-    /// Returns why the server didn't do as it was told.
+    /// Returns the error for an answer that is no success.
     pub(super) fn failure(&self) -> DirectoryError {
         let status = self.status;
         match status.as_u16() {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::provisioning::DirectoryError;
 
-/// How long a token is used before its file is looked at again.
+/// How long a token is used before its file is checked again.
 const FRESH: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]

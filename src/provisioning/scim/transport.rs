@@ -42,7 +42,7 @@ const EVER_AT_ONCE: usize = 128;
 const ORDINARY_EVER_AT_ONCE: usize = 112;
 
 tokio::task_local! {
-    /// Whether what is done now takes somebody's way in, and goes before everything else.
+    /// Whether the current task revokes a login, and goes before all others.
     pub(super) static URGENT: bool;
     /// Whether the directory is only compared, and what there would be to write is left as it is.
     pub(super) static READ_ONLY: bool;
@@ -93,7 +93,7 @@ impl Drop for Slow<'_> {
     }
 }
 
-/// What lets a request through: its place among those that are to be answered soon, and among all.
+/// The permits of a request: one among those with a short timeout, and one among all.
 struct Turn<'a> {
     soon: Vec<SemaphorePermit<'a>>,
     _ever: Vec<SemaphorePermit<'a>>,
@@ -126,7 +126,7 @@ impl RequestGate {
 
     async fn turn(&self, is_making: bool) -> Option<Turn<'_>> {
         let (is_ordinary, mut soon, mut ever) = (!is_urgent(), vec![], vec![]);
-        // Always in this order, so that nobody waits for who waits for them.
+        // Always in this order, to avoid a deadlock.
         if is_ordinary {
             ever.push(self.ordinary_ever.acquire().await.ok()?);
         }
@@ -195,7 +195,7 @@ impl Transport {
         let base = Url::parse(&plain).map_err(|why| {
             DirectoryError::Configuration(format!("the address of a directory isn't a URL ({why})"))
         })?;
-        // reqwest takes what the process has; whoever was first did the same.
+        // reqwest takes the process's provider; if one is set already, it is the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -220,7 +220,7 @@ impl Transport {
     /// Asks and waits for the answer.
     ///
     /// # Errors
-    /// When there is none. What the answer says isn't looked at.
+    /// When there is none. The answer's content isn't checked.
     pub(super) async fn send(&self, request: Request) -> Result<Reply, DirectoryError> {
         let asking = async {
             let mut turn =

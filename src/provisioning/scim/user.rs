@@ -8,8 +8,8 @@ use super::messages::{PatchOperation, Resource, ScimResource, attribute};
 use crate::domain::profile::Profile;
 use crate::provisioning::DirectoryUser;
 
-/// What roster manages of a User, with the parts of the values that it manages. Everything else is
-/// somebody else's.
+/// The attributes of a User that roster manages, with the parts of their values. All others belong
+/// to others.
 const MANAGED: &[(&str, Parts)] = &[
     ("userName", Parts::One),
     ("externalId", Parts::One),
@@ -37,8 +37,7 @@ enum Parts {
     Several(&'static [&'static str]),
 }
 
-/// Returns what a server is to have of a person, without the password. Attributes that a person
-/// lacks aren't there.
+/// Returns a person's resource, without the password. Attributes that the person lacks are absent.
 pub(super) fn wanted(person: &DirectoryUser, account: &str) -> Map<String, Value> {
     let DirectoryUser {
         login_name,
@@ -83,7 +82,7 @@ pub(super) fn wanted(person: &DirectoryUser, account: &str) -> Map<String, Value
     all.into_iter().filter(|(name, _)| there.contains(name)).collect()
 }
 
-/// Returns the changes that make what a server has what it is to have, and none where it is so.
+/// Returns the operations that turn the server's resource into the wanted one; none if it is so.
 pub(super) fn differences(found: &Resource, wanted: &Map<String, Value>) -> Vec<PatchOperation> {
     let mut changes = vec![];
     for (name, parts) in MANAGED {
@@ -102,12 +101,12 @@ pub(super) fn differences(found: &Resource, wanted: &Map<String, Value>) -> Vec<
     changes
 }
 
-/// Returns what a server has with what roster manages as it is to be, for a server that takes
-/// nothing but the whole.
+/// Returns the server's resource with roster's attributes replaced, for a server that takes only
+/// PUT.
 pub(super) fn merged(found: &Resource, wanted: &Map<String, Value>) -> Map<String, Value> {
     let is_managed =
         |name: &str| MANAGED.iter().any(|(managed, _)| managed.eq_ignore_ascii_case(name));
-    // What the server alone writes needn't be told to it.
+    // Read-only attributes needn't be sent.
     let is_read_only =
         |name: &str| ["meta", "groups"].iter().any(|it| it.eq_ignore_ascii_case(name));
     let keep = |name: &str| !is_managed(name) && !is_read_only(name);
@@ -143,8 +142,7 @@ pub(super) fn managed(found: &Resource) -> Map<String, Value> {
         .collect()
 }
 
-/// Returns what a server has without the rights that are to go: nothing is added, and nothing else
-/// is changed.
+/// Returns the server's resource without the rights that are revoked: nothing else is changed.
 pub(super) fn revocations_only(
     found: &Resource,
     wanted: &Map<String, Value>,
@@ -169,7 +167,7 @@ pub(super) fn revocations_only(
     fewer
 }
 
-/// Returns which of the rights that are to be gone a server still shows, by the attribute.
+/// Returns the revoked rights that a server still shows, by attribute.
 pub(super) fn rights_left(shown: &Resource, wanted: &Map<String, Value>) -> Option<&'static str> {
     if wanted.get("active") == Some(&Value::Bool(false))
         && shown.get("active") != Some(&Value::Bool(false))
@@ -189,8 +187,8 @@ pub(super) fn rights_left(shown: &Resource, wanted: &Map<String, Value>) -> Opti
     ["roles", "entitlements"].into_iter().find(has_more)
 }
 
-/// Returns a digest of what a server has otherwise than it is to have it; nothing where there is no
-/// such thing.
+/// Returns a digest of the differences between the server's resource and the wanted one; `None` if
+/// there are none.
 pub(super) fn digest(found: &Resource, operations: &[PatchOperation]) -> Option<String> {
     if operations.is_empty() {
         return None;
@@ -205,8 +203,8 @@ pub(super) fn digest(found: &Resource, operations: &[PatchOperation]) -> Option<
     Some(Sha256::digest(text)[..8].iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Returns what there is to be as long as a new password isn't there: who couldn't log in can't
-/// with the former one.
+/// Returns the wanted resource while a new password is missing: an entry that was inactive stays so
+/// until its new password is set.
 pub(super) fn keep_inactive(found: &Resource, wanted: &Map<String, Value>) -> Map<String, Value> {
     let mut closed = wanted.clone();
     if found.get("active") == Some(&Value::Bool(false)) {
@@ -215,8 +213,9 @@ pub(super) fn keep_inactive(found: &Resource, wanted: &Map<String, Value>) -> Ma
     closed
 }
 
-/// Returns what there is to be where another entry has the email address: everything else, and
-/// where that is so already, no address at all. Two who swap theirs both have to let go first.
+/// Returns the wanted resource while another entry has the email address: everything else; if that
+/// is so already, no address at all. Two entries that swap addresses both have to give theirs up
+/// first.
 pub(super) fn without_new_address(
     found: &Resource,
     wanted: &Map<String, Value>,
@@ -245,7 +244,7 @@ fn is_same(has: &Value, wants: &Value, parts: Parts) -> bool {
 }
 
 fn part_of<'a>(value: &'a Value, part: &str) -> Option<&'a Value> {
-    // One that isn't primary may say so.
+    // `primary: false` is equal to no `primary`.
     attribute(value.as_object()?, part).filter(|value| **value != Value::Bool(false))
 }
 

@@ -55,8 +55,7 @@ impl ScimWrite {
         Self { method: Method::DELETE, path, data: None, version }
     }
 
-    /// Returns what it is known by, for as long as nobody knows what became of it: what is made, by
-    /// what roster knows it by.
+    /// Returns the key of a write whose outcome is unknown; of a creation, the externalId.
     fn key(&self) -> Option<&str> {
         match &self.data {
             Some(made) if self.method == Method::POST => made.get(EXTERNAL_ID)?.as_str(),
@@ -103,8 +102,8 @@ pub(super) fn path_of(kind: ScimResource, id: &str) -> Result<String, DirectoryE
 }
 
 impl Client {
-    /// Writes, together with others where the server takes several at once. What the answer says
-    /// isn't looked at.
+    /// Sends a write, together with others if the server takes bulk requests. The answer's content
+    /// isn't checked.
     ///
     /// # Errors
     /// When there is no answer.
@@ -174,7 +173,7 @@ impl Client {
             .unwrap_or(Err(DirectoryError::Timeout));
         let refused = answer.as_ref().is_ok_and(|reply| refuses_together(reply.status.as_u16()));
         if !refused {
-            // What it says about all of them may be about one, and isn't for the others.
+            // An error about all of them may be about one, and must not be reported for the others.
             let outcomes = answer
                 .and_then(|reply| reply.without_words().read::<BulkResponse>("a BulkResponse"));
             return match outcomes {
@@ -184,7 +183,7 @@ impl Client {
                     | DirectoryError::Timeout
                     | DirectoryError::Protocol(_)),
                 ) => {
-                    // It may be carried out still, unless all that it does is to take rights away.
+                    // It may still be carried out, unless it only revokes rights.
                     let may_be_late = !is_urgent() && error.outcome_unknown();
                     let alone =
                         writes.into_iter().map(|write| self.write_again(write, may_be_late));
@@ -206,8 +205,8 @@ impl Client {
 }
 
 impl Client {
-    /// Makes a write alone of which nobody knows what became together with others. Nothing is made
-    /// twice: it is looked for before.
+    /// Repeats a write alone whose outcome in a batch is unknown. Before a creation it searches for
+    /// the resource.
     async fn write_again(
         &self,
         write: ScimWrite,
