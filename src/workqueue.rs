@@ -185,7 +185,6 @@ impl<K: OfOrganization> Line<K> {
         self.ready.insert((left, place, organization));
     }
 
-    /// Returns the organization whose turn it is.
     fn take_turn(&mut self, turns: &Turns) -> Option<(Due, String)> {
         loop {
             let (left, place, organization) = self.ready.pop_first()?;
@@ -211,7 +210,6 @@ impl Turns {
         self.left(organization).max(self.now)
     }
 
-    /// Records that an organization was served.
     fn serve(&mut self, organization: &str, cost: u64) {
         let start = self.start(organization);
         self.now = start;

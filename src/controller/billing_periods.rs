@@ -87,9 +87,6 @@ impl PeriodCloser {
 
     /// Closes the months that are over by clocks that agree; where they don't or the store fails,
     /// looks again in a minute.
-    ///
-    /// # Errors
-    /// When this operator may not work on.
     pub async fn close<S: Store>(
         &mut self,
         store: &S,
@@ -211,7 +208,6 @@ fn compare(calendar: &Calendar, readings: &ClockReadings, metrics: &Metrics) {
     metrics.closed_ahead.set(ahead.max(0));
 }
 
-/// Returns how long to wait for the end of the month.
 fn wait(now: Timestamp, zone: &BillingTimeZone) -> Duration {
     let left = Month::containing(now, zone).end(zone).duration_since(now);
     Duration::try_from(left).unwrap_or_default().clamp(SHORTEST_WAIT, LONGEST_WAIT)

@@ -52,9 +52,6 @@ pub enum ReadError {
 }
 
 /// Returns what the API server's clock shows, in whole seconds.
-///
-/// # Errors
-/// When it doesn't answer, or doesn't say.
 pub async fn read(client: &Client) -> Result<Timestamp, ReadError> {
     // Every client may get `/version`, and an answer that refuses has a `Date`, too.
     let request = Request::get("/version").body(Body::empty()).expect("the request is well-formed");
@@ -198,9 +195,6 @@ impl Clocks {
     }
 
     /// Reads the clock of the store's database server, where it has one.
-    ///
-    /// # Errors
-    /// When the store can't be asked.
     pub async fn read_store(&mut self, store: &impl Store) -> Result<(), StoreError> {
         self.store = store.time().await?.map(Reading::new);
         Ok(())

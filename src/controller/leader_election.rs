@@ -245,7 +245,6 @@ enum LeaseState {
     Lost(LeadershipLost),
 }
 
-/// Renews a Lease.
 struct LeaseRenewer {
     elector: LeaderElector,
     lease: Lease,

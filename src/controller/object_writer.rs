@@ -26,7 +26,6 @@ use crate::plan::{FinalizerAction, status};
 use crate::redact::redact;
 use crate::workqueue::{Priority, WorkQueue};
 
-/// How many writes may be in flight.
 const WRITES_AT_ONCE: usize = 64;
 
 /// How many of them may have low priority: enough to keep an API server busy, few enough that

@@ -63,9 +63,6 @@ impl Snapshot {
 ///
 /// Left out are users that are gone, and objects in a namespace that isn't cached yet: its arrival
 /// enqueues them.
-///
-/// # Errors
-/// When the store can't be read.
 pub async fn observe<S: Store>(
     cache: &ClusterCache,
     store: &S,
@@ -148,9 +145,6 @@ pub fn organization(cache: &ClusterCache, namespace: &str) -> organization::Defa
 
 /// Returns the groups and domains that the store has and the cluster doesn't: they were released
 /// while no operator watched.
-///
-/// # Errors
-/// When the store can't be read.
 pub async fn orphaned_records<S: Store>(
     cache: &ClusterCache,
     store: &S,
@@ -174,9 +168,6 @@ pub async fn orphaned_records<S: Store>(
 }
 
 /// Returns the accounts of these `User`s with their permissions in effect, as the store has both.
-///
-/// # Errors
-/// When the store can't be read.
 pub async fn with_permissions<S: Store>(
     cache: &ClusterCache,
     store: &S,
@@ -199,9 +190,6 @@ pub async fn with_permissions<S: Store>(
 }
 
 /// Returns the groups that the store has of these organizations, the default ones included.
-///
-/// # Errors
-/// When the store can't be read.
 pub async fn groups<S: Store>(store: &S, namespaces: &[String]) -> Result<Groups, StoreError> {
     let mut groups: Groups = store.group_names(namespaces).await?.into_iter().collect();
     groups.values_mut().for_each(|names| names.extend([ADMINISTRATORS, USERS].map(str::to_owned)));

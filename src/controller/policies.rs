@@ -33,9 +33,6 @@ pub struct PolicyGaps {
 }
 
 /// Returns what of the policies the cluster lacks.
-///
-/// # Errors
-/// When the API server doesn't say.
 pub async fn lack(client: &Client) -> Result<PolicyGaps, kube::Error> {
     let validating: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
     let mutating: Api<MutatingAdmissionPolicy> = Api::all(client.clone());

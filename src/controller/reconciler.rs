@@ -385,7 +385,6 @@ impl<S: Store> Reconciler<S> {
         Ok(())
     }
 
-    /// Commits what was decided, and reports it.
     async fn commit_and_report(
         &mut self,
         decided: Vec<(ObjectKey, Snapshot, Decision)>,
@@ -481,7 +480,6 @@ pub(crate) fn decide(
     (decided, later)
 }
 
-/// Returns how urgent a decision is.
 fn urgency(snapshot: &Snapshot, decision: &Decision) -> Urgency {
     let before = match snapshot {
         Snapshot::User(user) => user.account.as_ref().map(|account| &account.content),
@@ -490,7 +488,6 @@ fn urgency(snapshot: &Snapshot, decision: &Decision) -> Urgency {
     decision.plan.as_ref().map_or(Urgency::Other, |plan| plan.urgency(before))
 }
 
-/// Returns the revision of a user's account.
 fn revision(snapshot: &Snapshot) -> Option<Revision> {
     match snapshot {
         Snapshot::User(user) => user.account.as_ref().map(|account| account.revision),

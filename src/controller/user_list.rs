@@ -57,9 +57,6 @@ pub struct Declarations {
 }
 
 /// Returns what these namespaces declare, or all where none is named.
-///
-/// # Errors
-/// When the API server doesn't say.
 pub async fn declarations(
     client: &Client,
     namespaces: &[String],
@@ -73,9 +70,6 @@ pub async fn declarations(
 }
 
 /// Returns the `User`s of these namespaces, or of all where none is named.
-///
-/// # Errors
-/// When the API server doesn't say.
 pub async fn declared_users(
     client: &Client,
     namespaces: &[String],

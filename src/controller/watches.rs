@@ -42,7 +42,6 @@ pub fn watch_all(
     watched
 }
 
-/// What the watches share.
 struct To {
     news: Sender<ClusterEvent>,
     watches: Watches,

@@ -102,9 +102,6 @@ impl DirectoryUrl {
     }
 
     /// Takes an option that names a file.
-    ///
-    /// # Errors
-    /// When the address lacks it.
     pub fn take_file(&mut self, option: &str) -> Result<PathBuf, DirectoryError> {
         let lacking = || {
             DirectoryError::Configuration(format!(

@@ -90,7 +90,6 @@ impl Ldap {
         })
     }
 
-    /// Provisions an account's entry.
     pub(super) async fn provision(&self, entry: &Entry) -> Result<Provisioned, DirectoryError> {
         let revokes = entry.revokes_login();
         let mut connection = self.pool.connection(revokes).await?;

@@ -253,7 +253,6 @@ pub struct Directory {
     protocol: Protocol,
 }
 
-/// The protocol of a directory.
 #[derive(Clone, Debug)]
 enum Protocol {
     Ldap(Ldap),
@@ -263,9 +262,6 @@ enum Protocol {
 
 impl Directory {
     /// Opens the directory at an address, without connecting.
-    ///
-    /// # Errors
-    /// When the address isn't one.
     pub fn open(address: &str) -> Result<Self, DirectoryError> {
         let address = DirectoryUrl::parse(address)?;
         let name = address.name().to_owned();
@@ -311,9 +307,6 @@ impl Directory {
 
     /// Drops the groups of these organizations that roster created, that have no members, and that
     /// aren't among these any more.
-    ///
-    /// # Errors
-    /// When the directory didn't do it all.
     pub async fn drop_groups(&self, present: &Groups) -> Result<(), DirectoryError> {
         let dropping = async {
             match &self.protocol {
@@ -337,9 +330,6 @@ impl Directory {
     }
 
     /// Returns all entries of the directory.
-    ///
-    /// # Errors
-    /// When they can't be listed whole.
     pub async fn list_entries(&self) -> Result<Vec<ListedEntry>, DirectoryError> {
         match &self.protocol {
             Protocol::Ldap(ldap) => ldap.list_entries().await,

@@ -58,7 +58,6 @@ struct Pending {
     in_flight: HashSet<AccountId>,
     /// The accounts in flight that failed before.
     retries_in_flight: HashSet<AccountId>,
-    /// How many are in flight, by organization.
     in_flight_of: HashMap<String, usize>,
     problems: HashMap<AccountId, DirectoryError>,
     /// What may still arrive.
@@ -106,9 +105,7 @@ struct PendingEntry {
     is_reverify: bool,
     /// It waits until the store has the directory's entry as unverified.
     is_held: bool,
-    /// The directory failed over it.
     has_failed: bool,
-    /// It may revoke rights that the directory's entry has.
     may_revoke: bool,
     /// The directory has confirmed it, and until then a late request may restore rights that it
     /// revokes.

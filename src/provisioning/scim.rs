@@ -100,9 +100,6 @@ enum LookupMode {
 
 impl Scim {
     /// Takes an address for a server; nothing is asked of it yet.
-    ///
-    /// # Errors
-    /// When the address lacks something, or has something that isn't known.
     pub(super) fn open(mut address: DirectoryUrl) -> Result<Self, DirectoryError> {
         let token = Token::new(address.take_file("token-file")?);
         let authority = address.take("ca-file").map(PathBuf::from);

@@ -23,9 +23,6 @@ pub struct SecretUnavailable;
 pub trait SecretSource: Send + Sync {
     /// Reads the text of a password, if a Secret in the namespace has the one that the hash was
     /// made of; `None` if none has it any more.
-    ///
-    /// # Errors
-    /// When that can't be told now.
     fn text<'a>(
         &'a self,
         namespace: &'a str,

@@ -88,9 +88,6 @@ pub struct PasswordVerifier {
 
 impl PasswordVerifier {
     /// Returns a verifier that reads Secrets with this client.
-    ///
-    /// # Errors
-    /// When the system has no randomness.
     pub fn new(client: Client) -> Result<Self, HashingError> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let room = Arc::new(Semaphore::new(processors.min(AT_ONCE)));
@@ -145,9 +142,6 @@ struct Unanswered(String);
 ///
 /// The answer is parsed here and not by the client, whose error and log would quote what it can't
 /// parse.
-///
-/// # Errors
-/// When the API server doesn't say.
 async fn read_secret(
     client: &Client,
     namespace: &str,
@@ -211,7 +205,6 @@ pub fn verdict(hashing: &Hashing, mut secret: Secret, question: &PasswordCheck) 
     verdict
 }
 
-/// Overwrites a Secret's data.
 fn zeroize(secret: &mut Secret) {
     secret.data.iter_mut().flat_map(|data| data.values_mut()).for_each(|value| value.0.zeroize());
 }

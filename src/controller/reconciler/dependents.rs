@@ -35,7 +35,6 @@ pub(super) struct Dependents {
 }
 
 impl Dependents {
-    /// Whether [`Self::take_gathered`] has something to return.
     pub(super) fn has_gathered(&self) -> bool {
         !self.heirs_of.is_empty() || !self.relisted.is_empty()
     }
@@ -82,7 +81,6 @@ impl Dependents {
         self.takeovers.contains_key(key)
     }
 
-    /// Returns the users that wait to take over one of these accounts.
     pub(super) fn taking_over(&self, is_one: impl Fn(&AccountId) -> bool) -> Vec<ObjectKey> {
         let waiting = self.takeovers.iter().filter(|(_, account)| is_one(account));
         waiting.map(|(user, _)| user.clone()).collect()

@@ -54,7 +54,6 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Applies an object that a list has.
     fn apply_listed(&mut self, listing: &WatchListing, object: ClusterEvent) {
         let Some(key) = object.key().filter(|key| self.lists.named(listing, key)) else { return };
         let is_first = self.lists.is_unlisted(&listing.scope);

@@ -44,7 +44,6 @@ impl Isolated {
         self.0.keys().filter(|key| key.namespace == namespace).cloned().collect()
     }
 
-    /// Returns how many are reported as held up.
     pub(super) fn held_up(&self) -> usize {
         self.0.values().filter(|times| **times >= REPORT_AFTER).count()
     }

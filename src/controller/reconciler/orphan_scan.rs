@@ -10,7 +10,6 @@ use crate::store::{Store, StoreError, UserName};
 /// Scans the store with every resync, and polls it for self-service changes in between.
 #[derive(Debug)]
 pub(super) struct OrphanScan {
-    /// Whether a scan is due.
     pub(super) is_due: bool,
     /// The namespaces that this operator manages; `None` for all. Other operators manage the
     /// store's others.

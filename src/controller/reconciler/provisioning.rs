@@ -173,7 +173,6 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Returns when the next entry is due.
     pub(super) fn provisioning_due(&self) -> Option<Instant> {
         let due = self.provisioning.next_due()?;
         Some(self.claim_check_at.map_or(due, |again| due.max(again)))

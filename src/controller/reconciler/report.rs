@@ -87,7 +87,6 @@ impl<S: Store> Reconciler<S> {
     }
 }
 
-/// Returns what the store has of a `User`.
 pub(super) fn stored_account<'a>(
     user: &'a user::UserSnapshot,
     receipt: Option<&'a Receipt>,

@@ -324,7 +324,6 @@ impl Drop for LdapConnection<'_> {
     }
 }
 
-/// What a search found.
 #[derive(Default)]
 pub(super) struct Results {
     pub(super) entries: Vec<LdapEntry>,
@@ -358,7 +357,6 @@ impl LdapEntry {
         self.attributes.get(&attribute.to_lowercase()).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the first value of an attribute.
     pub(super) fn first(&self, attribute: &str) -> Option<&str> {
         self.values(attribute).first().map(String::as_str)
     }

@@ -40,7 +40,6 @@ pub(super) enum Trace {
     Nowhere,
 }
 
-/// What is at a DN.
 enum LdapPlace {
     Own(Box<LdapEntry>),
     Another,

@@ -64,7 +64,6 @@ pub(super) fn is_named_after(found: &LdapEntry, person: &DirectoryUser) -> bool 
             || dn.starts_with(&format!("{},", name_within_people(person).to_lowercase())))
 }
 
-/// Returns what a new entry has.
 pub(super) fn new_entry(entry: &Entry, person: &DirectoryUser) -> Vec<(&'static str, Vec<String>)> {
     let classes = ["top", "person", "organizationalPerson", "inetOrgPerson"].map(str::to_owned);
     let mut new =

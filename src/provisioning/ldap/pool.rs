@@ -68,7 +68,6 @@ impl Pool {
         }
     }
 
-    /// Returns a new connection.
     pub(super) async fn new_connection(
         &self,
         revokes: bool,

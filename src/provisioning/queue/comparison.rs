@@ -32,10 +32,8 @@ const PAGES: usize = 100;
 const PAUSE: Duration = Duration::from_secs(60);
 /// How often in a row the comparison of an entry may fail before it counts as unverified.
 const TRIES: u32 = 3;
-/// The shortest period.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// The comparison of one directory.
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
     /// `None` where nothing is compared.
@@ -53,7 +51,6 @@ struct Pace {
     period: Duration,
     /// How much of the period had gone by when it began, until the first page is read.
     begins_at: f64,
-    /// When the period ends.
     ends: Instant,
     /// When the next page is due.
     page_at: Instant,

@@ -38,7 +38,6 @@ pub(super) struct EntryProgress {
     sent: Option<Instant>,
     /// Whether it takes rights away from what the directory has, or may.
     pub(super) revokes: bool,
-    /// Whether a request for it failed.
     has_failed: bool,
     /// Whether statuses report that it is missing.
     is_reported: bool,
@@ -49,7 +48,6 @@ pub(super) struct EntryProgress {
 /// The entries of a directory that statuses, metrics and the log report.
 #[derive(Debug, Default)]
 pub(super) struct ReportedEntries {
-    /// When to report entries.
     lasting: BTreeSet<(Instant, AccountId)>,
     /// The accounts whose entries are reported, by organization and group.
     groups: BTreeMap<GroupName, BTreeSet<AccountId>>,
@@ -64,7 +62,6 @@ pub(super) struct ReportedEntries {
 #[derive(Debug, Default)]
 struct Refused {
     accounts: BTreeSet<AccountId>,
-    /// Whether an Event has reported it.
     has_event: bool,
 }
 
@@ -216,7 +213,6 @@ impl Pending {
         });
     }
 
-    /// Records that a request for an account failed.
     pub(super) fn record_failure(&mut self, account: AccountId, problem: &DirectoryError) {
         // The next try sees how these go on.
         let goes_on = matches!(problem, DirectoryError::Conflict | DirectoryError::EntryRecreated);

@@ -44,7 +44,6 @@ pub(super) const REVOKED_A_SECOND: usize = 32;
 /// How long a probe may take until another is sent: a directory that works may not answer to some
 /// entries.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
-/// The shortest backoff.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
 /// The longest backoff, also when the directory asks for more.
 pub(super) const LONGEST_REST: Duration = Duration::from_secs(60);

@@ -37,7 +37,6 @@ pub(super) struct Told<'a> {
     pub(super) insists: bool,
 }
 
-/// What became of a change.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
     /// Whether anything had to be written.
@@ -50,9 +49,6 @@ impl Client {
     /// Changes what differs about an entry. Where that is refused, less is tried: what is left
     /// without the password, without an address that another entry has, and at last what only takes
     /// rights away. What was to go is looked for afterwards.
-    ///
-    /// # Errors
-    /// When not everything was changed.
     pub(super) async fn change(
         self: &Arc<Self>,
         user: &Resource,

@@ -57,7 +57,6 @@ pub(super) struct BulkLimits {
 pub(super) enum Ability {
     Patch,
     Bulk,
-    /// A filter with `or`.
     Or,
     /// A filter of a kind of resources by an attribute and an operator, such as `externalId eq`.
     Filter(ScimResource, &'static str),
@@ -151,9 +150,6 @@ struct CachedFeatures {
 impl KnownFeatures {
     /// Returns the server's features. One without a declaration, or without a readable one, is
     /// assumed to take PATCH and filters: requests show whether it does.
-    ///
-    /// # Errors
-    /// When it can't be reached, or wants to be left alone.
     pub(super) async fn get(&self, transport: &Transport) -> Result<Arc<Features>, DirectoryError> {
         let mut known = self.0.lock().await;
         if let Some(known) = known.as_ref().filter(|known| Instant::now() < known.until) {

@@ -22,18 +22,15 @@ use crate::provisioning::{DirectoryError, Groups, all_of};
 /// The most changes of one group that go into one request.
 const MAX_CHANGES: usize = 200;
 
-/// A change of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MemberChange {
     /// Adds a member, by the id of its entry.
     Join(String),
-    /// Removes a member.
     Leave(String),
     /// Removes the group, if it is empty.
     Drop,
 }
 
-/// The changes of one group.
 pub(super) type Changes = RequestQueue<MemberChange, ()>;
 
 /// Returns what the groups of an organization begin with.
@@ -117,7 +114,6 @@ impl Client {
         self.change_group(name, MemberChange::Join(id.to_owned())).await
     }
 
-    /// Returns the name of an account's group.
     pub(super) fn group_name(organization: &str, group: &str) -> String {
         format!("{}{group}", prefix(organization))
     }

@@ -41,15 +41,12 @@ pub(super) const MEMBER: &str = "members.value eq";
 /// What a resource has to be like.
 #[derive(Clone, Debug)]
 pub(super) enum Filter {
-    /// Known to roster by this.
     ExternalId(String),
     /// Known to roster by something that begins so.
     ExternalIdBegins(String),
-    /// A user with this login name.
     LoginName(String),
     /// A group with this member, by its id.
     Member(String),
-    /// A group with any member.
     AnyMember,
     /// A group with this name to show, whether or not the server keeps what roster knows it by.
     GroupName(String),

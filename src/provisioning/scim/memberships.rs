@@ -22,13 +22,11 @@ const MANY_MEMBERS: usize = 1000;
 /// What finds a group; its members may be many.
 pub(super) const NAMES: &str = "externalId,displayName";
 
-/// The attributes with a group's members.
 const MEMBERS: &str = "externalId,displayName,members.value";
 
 /// A group that an entry is in, or may be in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Membership {
-    /// The group's id.
     pub(super) id: String,
     /// What roster knows the group by; else its name to show, which is the same where roster made
     /// it.

@@ -26,7 +26,6 @@ impl ScimResource {
         }
     }
 
-    /// Returns the schema of the kind.
     pub(super) fn schema(self) -> &'static str {
         match self {
             Self::User => "urn:ietf:params:scim:schemas:core:2.0:User",
@@ -259,7 +258,6 @@ pub(super) struct PatchOperation {
 }
 
 impl PatchOperation {
-    /// Returns what it is about.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
@@ -286,7 +284,6 @@ impl PatchOperation {
     }
 }
 
-/// Returns the body of a PATCH.
 pub(super) fn patch(operations: &[PatchOperation]) -> Value {
     json!({ "schemas": [PATCH_OP], "Operations": operations })
 }
@@ -323,7 +320,6 @@ pub(super) enum BulkStatus {
 }
 
 impl BulkStatus {
-    /// Returns the number.
     pub(super) fn code(&self) -> Option<u16> {
         match self {
             Self::Text(text) => text.trim().parse().ok(),

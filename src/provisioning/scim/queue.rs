@@ -77,9 +77,6 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> RequestQueue<Q, A> {
     }
 
     /// Asks, together with others; `work` answers a batch, or has it split where it is of several.
-    ///
-    /// # Errors
-    /// Those of the answer.
     pub(super) async fn ask<F, W>(
         self: &Arc<Self>,
         question: Q,

@@ -33,13 +33,11 @@ const SCIM_TYPES: &[&str] = &[
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) body: Body,
-    /// The `Location` of the resource.
     location: Option<String>,
     /// For how long it wants to be left alone.
     rest: Option<Duration>,
 }
 
-/// The body of an answer.
 #[derive(Clone, Debug)]
 pub(super) enum Body {
     Empty,
@@ -165,9 +163,6 @@ impl Reply {
     }
 
     /// Returns the id of the created resource, if the answer has it.
-    ///
-    /// # Errors
-    /// When it can't be read.
     pub(super) fn created_id(&self) -> Result<Option<String>, DirectoryError> {
         self.accepted()?;
         if let Body::Json(json) = &self.body {

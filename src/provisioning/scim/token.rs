@@ -25,9 +25,6 @@ impl Token {
     }
 
     /// Returns the value of the `Authorization` header.
-    ///
-    /// # Errors
-    /// When the file can't be read, or has no token in it.
     pub(super) async fn header(&self) -> Result<HeaderValue, DirectoryError> {
         let mut read = self.read.lock().await;
         if let Some((_, header)) = read.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {

@@ -15,7 +15,6 @@ use super::reply::Reply;
 use super::token::Token;
 use crate::provisioning::{DirectoryError, DirectoryUrl};
 
-/// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an answer may take, with the wait for others' before it.
@@ -149,7 +148,6 @@ pub(super) struct Request {
     pub(super) path: String,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
-    /// The version that the resource has to have.
     pub(super) version: Option<String>,
 }
 
@@ -218,9 +216,6 @@ impl Transport {
     }
 
     /// Asks and waits for the answer.
-    ///
-    /// # Errors
-    /// When there is none. The answer's content isn't checked.
     pub(super) async fn send(&self, request: Request) -> Result<Reply, DirectoryError> {
         let asking = async {
             let mut turn =

@@ -31,7 +31,6 @@ const EMAILS: &str = "emails";
 /// What an attribute's value is made of.
 #[derive(Clone, Copy)]
 enum Parts {
-    /// It is one plain value.
     One,
     /// It has several values, each with these parts.
     Several(&'static [&'static str]),

@@ -35,7 +35,6 @@ pub(super) struct ScimWrite {
 }
 
 impl ScimWrite {
-    /// Creates a resource.
     pub(super) fn create(kind: ScimResource, data: Value) -> Self {
         Self { method: Method::POST, path: kind.path().to_owned(), data: Some(data), version: None }
     }
@@ -50,7 +49,6 @@ impl ScimWrite {
         Self { method, path, data: Some(data), version }
     }
 
-    /// Deletes a resource.
     pub(super) fn delete(path: String, version: Option<String>) -> Self {
         Self { method: Method::DELETE, path, data: None, version }
     }
@@ -104,9 +102,6 @@ pub(super) fn path_of(kind: ScimResource, id: &str) -> Result<String, DirectoryE
 impl Client {
     /// Sends a write, together with others if the server takes bulk requests. The answer's content
     /// isn't checked.
-    ///
-    /// # Errors
-    /// When there is no answer.
     pub(super) async fn write(self: &Arc<Self>, write: ScimWrite) -> Result<Reply, DirectoryError> {
         if is_read_only() {
             return Err(DirectoryError::Drifted);
