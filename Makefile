@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help prerequisites control-plane build crds demo up down lint advisories test soak bench
+.PHONY: help prerequisites control-plane build crds demo up down lint advisories test test-image soak bench image
 
 help: ## says what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,10 @@ test: prerequisites lint ## runs every check and every test, and says how long e
 	scripts/control-plane >/dev/null
 	scripts/control-plane controller-manager >/dev/null
 	scripts/test
+
+# Downloads Debian packages, so it is no part of make test.
+test-image: build ## builds the image twice, and runs the operator in it with a read-only root and without privileges
+	scripts/check-image
 
 # Its faults are drawn anew each time, so it's no part of make test.
 soak: prerequisites ## every kind of fault at once on a real API server; ROSTER_SOAK=3600 for an hour, ROSTER_SEED to repeat
@@ -42,6 +46,9 @@ advisories: prerequisites ## checks the dependencies for known vulnerabilities; 
 
 build: prerequisites ## builds target/release/roster
 	cargo build --release --locked
+
+image: build ## builds a container image without an engine, in target/image
+	@scripts/image
 
 crds: build ## writes crds/ anew from src/api
 	"$${CARGO_TARGET_DIR:-target}/release/roster" crds crds
