@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help prerequisites control-plane build crds demo up down lint advisories test test-image soak bench image
+.PHONY: help prerequisites control-plane build crds demo up down lint advisories test test-image soak bench image docs
 
 help: ## says what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ lint: prerequisites ## checks format, lints, and the dependencies' licences and 
 # that may fail tomorrow though nothing here has changed, is no part of a test.
 advisories: prerequisites ## checks the dependencies for known vulnerabilities; downloads the RustSec database
 	"$$(scripts/cargo-deny | tail -1)" --locked check advisories
+
+docs: ## builds the book of docs/ into target/book/
+	"$$(scripts/mdbook | tail -1)" build docs
 
 build: prerequisites ## builds target/release/roster
 	cargo build --release --locked

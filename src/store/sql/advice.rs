@@ -68,8 +68,8 @@ fn of_postgres(code: &str) -> Option<&'static str> {
         "3D000" => "the server has no database of that name: create it, or correct the address",
         "3F000" => "the database has no schema of that name: create it, or correct the address",
         "42501" => {
-            "the role lacks a right: the operator's role owns the store's tables; an application's role needs the rights in README, \
-             Applications"
+            "the role lacks a right: the operator's role owns the store's tables; an application's role needs the rights in \
+             docs/reference/store.md"
         }
         "25006" => "the server only reads: it is a standby, so name the primary",
         "57P03" => "the server is starting or stopping: wait for it",
