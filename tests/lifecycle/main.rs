@@ -7,6 +7,7 @@ mod acme;
 mod drift;
 mod kept;
 mod killed;
+mod kustomize;
 mod members;
 mod meter;
 mod overdue;
