@@ -20,6 +20,7 @@ mod claim_ends;
 mod namespace_goes;
 mod put_back;
 mod random_edits;
+mod states;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,6 +37,8 @@ use roster_test_support::flaky_store::FlakyStore;
 use serde_json::json;
 use tokio::time::Instant;
 
+use states::States;
+
 #[tokio::test(start_paused = true)]
 async fn every_story_ends_as_it_is_told() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
@@ -44,10 +47,10 @@ async fn every_story_ends_as_it_is_told() {
     stories.retain(|path| path.extension().is_some_and(|extension| extension == "story"));
     stories.sort();
     assert!(!stories.is_empty());
-    let mut different = vec![];
+    let (mut different, mut states) = (vec![], States::default());
     for path in stories {
         let told = std::fs::read_to_string(&path).unwrap();
-        let happened = play(&told).await;
+        let happened = play(&told, &mut states).await;
         if std::env::var_os("ROSTER_BLESS").is_some() {
             std::fs::write(&path, &happened).unwrap();
         } else if told != happened {
@@ -56,10 +59,12 @@ async fn every_story_ends_as_it_is_told() {
         }
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
+    states.check();
 }
 
-/// Plays a story and returns it with what really happened.
-async fn play(told: &str) -> String {
+/// Plays a story and returns it with what really happened. Notes the states of all objects after
+/// each step.
+async fn play(told: &str, states: &mut States) -> String {
     // How long is waited between tries is drawn, and when something is told depends on it.
     fastrand::seed(7);
     let mut cluster = Cluster::new(FlakyStore::default());
@@ -97,10 +102,12 @@ async fn play(told: &str) -> String {
             ["expect"] => {
                 cluster.until_quiet().await;
                 happened += &format!("\n=== expect\n{}", cluster.describe().await);
+                states.note(cluster.objects().values());
                 continue;
             }
             _ => panic!("no such step: {step}"),
         }
+        states.note(cluster.objects().values());
         happened += &format!("\n=== {step}\n{}", text.trim_end());
         if !text.trim().is_empty() {
             happened += "\n";
