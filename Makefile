@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help prerequisites control-plane build crds demo up down lint advisories test test-image soak bench image docs
+.PHONY: help prerequisites control-plane build crds demo up down lint advisories test test-image soak bench image docs test-gitops
 
 help: ## says what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,11 @@ test: prerequisites lint ## runs every check and every test, and says how long e
 # Downloads Debian packages, so it is no part of make test.
 test-image: build ## builds the image twice, and runs the operator in it with a read-only root and without privileges
 	scripts/check-image
+
+# Apart from make test, because it downloads the CRDs of Flux and Argo CD.
+test-gitops: prerequisites ## tries deploy/gitops with the libraries and CRDs of Flux and Argo CD
+	scripts/control-plane >/dev/null
+	KUBEBUILDER_ASSETS="$$(scripts/control-plane)" scripts/check-gitops
 
 # Its faults are drawn anew each time, so it's no part of make test.
 soak: prerequisites ## every kind of fault at once on a real API server; ROSTER_SOAK=3600 for an hour, ROSTER_SEED to repeat
