@@ -5,6 +5,7 @@
 
 mod acme;
 mod drift;
+mod gitops;
 mod kept;
 mod killed;
 mod kustomize;
