@@ -199,6 +199,10 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/policies");
         let warning = std::fs::read_dir(folder).unwrap().filter_map(|file| {
             let file = file.unwrap();
+            // Policies that change objects, in a folder of their own, have no actions.
+            if file.path().is_dir() {
+                return None;
+            }
             let text = std::fs::read_to_string(file.path()).unwrap();
             let warns = text
                 .lines()

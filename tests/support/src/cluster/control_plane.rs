@@ -32,7 +32,7 @@ pub fn run<F: Future>(future: F) -> F::Output {
 /// What a control plane has beside the CRDs and the operator's rights.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
-    /// The admission policies of `deploy/policies`.
+    /// The admission policies of `deploy/policies`, the mutating ones where the API server has them.
     pub policies: bool,
     /// A namespace controller and a garbage collector, each with its own service account; without
     /// them what is deleted stays `Terminating`.
