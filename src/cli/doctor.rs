@@ -4,6 +4,7 @@ mod clocks;
 mod directories;
 mod entries;
 mod leases;
+mod policies;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +28,7 @@ use super::run::{WRITE_TIMEOUT, client, namespace};
 use super::{Failure, block_on, print};
 use crate::api::lenient::UnreadableField;
 use crate::config::{Output, Shared};
-use crate::controller::policies::{self, PolicyGaps};
+use crate::controller::policies::PolicyGap;
 use crate::controller::user_list::{Declarations, DeclaredUser, Misread, declarations};
 use crate::domain::account::{Account, AccountId, Confirmations, DeletedAccount, Transaction};
 use crate::domain::object_key;
@@ -90,6 +91,7 @@ enum Kind {
     PolicyMissing,
     PolicyUnbound,
     PoliciesUnknown,
+    PoliciesUnsupported,
     AccountLost,
     DirectoryRefused,
     DirectoryUnavailable,
@@ -123,8 +125,7 @@ struct Finding {
 struct Cluster {
     /// Absent where it doesn't know the kind.
     declared: Option<Declarations>,
-    /// Absent where it may not be asked.
-    policies: Option<PolicyGaps>,
+    policies: Vec<PolicyGap>,
     /// Absent where the store is in a file, whose operator needs none.
     leases: Option<Leases>,
     /// What its clock shows.
@@ -212,7 +213,7 @@ async fn read_cluster(arguments: &DoctorArgs, operators: &Operators) -> Result<C
     })?;
     let client = client(&config, WRITE_TIMEOUT)?;
     let declared = none_if_code(404, declarations(&client, namespaces).await)?;
-    let policies = none_if_code(403, policies::lack(&client).await)?;
+    let policies = crate::controller::policies::gaps(&client).await?;
     let lease_namespace = lease_namespace.clone().unwrap_or_else(own_namespace);
     let leases = match operators.is_shared {
         true => Some(leases::read(&client, &lease_namespace, operators, namespaces).await?),
@@ -248,7 +249,7 @@ fn findings(evidence: &Evidence, now: Timestamp) -> Vec<Finding> {
     found.extend(listed.iter().flat_map(|listed| entries::findings(listed, store)));
     match cluster {
         Some(Cluster { declared, policies, leases: _, time: _ }) => {
-            found.extend(lacking(policies.as_ref()));
+            found.extend(policies.iter().filter_map(policies::finding));
             match declared {
                 Some(Declarations { users, misread }) => {
                     found.extend(misread.iter().flat_map(unsupported));
@@ -355,42 +356,6 @@ fn lateness(
         missing.join(", ")
     };
     format!("{} began {started:.0}, was due {deadline:.0}, and waits for {whom}", kind.as_str())
-}
-
-fn lacking(policies: Option<&PolicyGaps>) -> Vec<Finding> {
-    let apply = "kubectl apply -k deploy/policies";
-    let finding = |severity, finding, object: &str, what: &str, cure: &str| Finding {
-        severity,
-        finding,
-        organization: None,
-        object: object.to_owned(),
-        what: what.to_owned(),
-        cure: cure.to_owned(),
-    };
-    let Some(PolicyGaps { missing, unbound }) = policies else {
-        let cure = "ask somebody who may list validatingadmissionpolicies, mutatingadmissionpolicies and their bindings, as the \
-            ClusterRole roster does";
-        let what = "whether they are in force can't be told: you may not list them";
-        return vec![finding(
-            Severity::Warning,
-            Kind::PoliciesUnknown,
-            "the admission policies",
-            what,
-            cure,
-        )];
-    };
-    let absent = "it isn't installed, so nobody is refused or warned by it";
-    let idle = "it has no binding, so nobody is refused or warned by it";
-    let missing = missing
-        .iter()
-        .map(|policy| finding(Severity::Error, Kind::PolicyMissing, policy, absent, apply));
-    missing
-        .chain(
-            unbound
-                .iter()
-                .map(|policy| finding(Severity::Error, Kind::PolicyUnbound, policy, idle, apply)),
-        )
-        .collect()
 }
 
 /// Returns a finding for each value of an object that this version doesn't understand.

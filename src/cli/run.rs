@@ -215,7 +215,7 @@ async fn run_as_leader(
 ) -> Result<Option<SqlStore>, RunError> {
     let (watching, writing) = (client(&config, WATCH_TIMEOUT)?, client(&config, WRITE_TIMEOUT)?);
     let claimed = async {
-        policies::report_missing(&writing).await;
+        policies::report_gaps(&writing).await;
         startup.claim(&writing, leadership, health).await
     };
     let claimed = tokio::select! {
