@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help prerequisites control-plane build crds demo up down lint advisories test test-image soak bench image docs test-gitops
+.PHONY: help prerequisites control-plane build crds demo up down lint advisories test test-image soak bench image docs test-gitops test-versions
 
 help: ## says what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,15 @@ test: prerequisites lint ## runs every check and every test, and says how long e
 	scripts/control-plane >/dev/null
 	scripts/control-plane controller-manager >/dev/null
 	scripts/test
+
+# Each API server is built once, which takes about 6 minutes, so they are no part of make test.
+test-versions: prerequisites ## runs the operator on Kubernetes 1.30, 1.33, 1.35 and 1.37; VERSIONS="1.30" for one of them
+	@set -e; unset KUBEBUILDER_ASSETS; for version in $${VERSIONS:-$$(scripts/control-plane versions)}; do \
+		echo "Kubernetes $$version"; \
+		export ROSTER_KUBERNETES=$$version; \
+		KUBEBUILDER_ASSETS="$$(scripts/control-plane)" cargo test --locked --test versions; \
+		ROSTER_BINARY="$${CARGO_TARGET_DIR:-target}/debug/roster" scripts/check-demo; \
+	done
 
 # Downloads Debian packages, so it is no part of make test.
 test-image: build ## builds the image twice, and runs the operator in it with a read-only root and without privileges
@@ -41,7 +50,7 @@ bench: prerequisites ## measures, and prints tables; target/bench/ has them as J
 lint: prerequisites ## checks format, lints, and the dependencies' licences and sources
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo clippy --locked --test soak -- -D warnings
+	cargo clippy --locked --test soak --test versions -- -D warnings
 	"$$(scripts/cargo-deny | tail -1)" --locked check bans licenses sources
 
 # Apart from lint, because it downloads the advisory database: a check that needs the network, and
