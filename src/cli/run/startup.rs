@@ -1,5 +1,5 @@
-//! What an operator takes before it works: the Lease, or the lock on a store in a file; the store;
-//! and its claim on it.
+//! What an operator acquires before it reconciles: the Lease, or the lock on a store in a file; the
+//! store; and its claim on the store.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,41 +23,40 @@ use crate::store::claims::{Claim, ClaimError, ClaimGrant, CommitPosition};
 use crate::store::sql::{FileLock, SqlStore};
 use crate::telemetry::{Health, Metrics};
 
-/// The namespace whose uid a cluster is known by.
+/// The namespace whose uid identifies a cluster.
 const CLUSTER: &str = "kube-system";
 
-/// Where a pod finds in which namespace it is.
+/// The file in which a pod reads its own namespace.
 const OWN_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
-/// Where the Lease is for an operator outside a cluster.
+/// The namespace of the Lease for an operator outside a cluster.
 const USUAL_NAMESPACE: &str = "roster-system";
 
-/// How long an operator of other namespaces, some of which are also this one's, or with other
-/// directories may still be there: one that is being replaced, because its namespaces or
-/// directories changed, is told to stop only once its successor counts as ready.
+/// How long an operator with overlapping namespaces or with other directories may still run: one
+/// whose namespaces or directories changed gets its stop signal only once its successor is ready.
 const REPLACEMENT: Duration = Duration::from_secs(60);
 
-/// How long whoever holds the Lease may take to claim the store before an operator that stands by
-/// isn't ready any more: it waits for one that doesn't work.
+/// How long the holder of the Lease may take to claim the store before a replica that stands by
+/// reports that it isn't ready: the holder doesn't work.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long is waited before something is tried again.
+/// The delay before the first retry.
 const MIN_WAIT: Duration = Duration::from_secs(1);
 
-/// How long is waited at most where a server is away.
+/// The longest delay between retries while a server is unreachable.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// How long the API server may take to say which cluster this is.
+/// How long the API server may take to return the uid of the cluster.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// How often the operator says that it isn't stuck while it waits.
+/// How often a waiting operator feeds its liveness probe.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// Why an operator ends without having been told to.
+/// Why an operator ends without a stop signal.
 pub(super) enum RunError {
-    /// It may not work any more.
+    /// It lost leadership or its claim.
     Deposed(StopReason),
-    /// It can't work.
+    /// It can't start or go on.
     Failed(Failure),
 }
 
@@ -79,7 +78,7 @@ impl From<kube::Error> for RunError {
     }
 }
 
-/// The place that an operator wants.
+/// What an operator starts with: its store, its claim, and the lock or Lease that it needs.
 pub(super) struct Startup {
     store: String,
     claim: Claim,
@@ -92,7 +91,7 @@ pub(super) struct Startup {
 }
 
 impl Startup {
-    /// Returns the place that the arguments ask for; of a store in a file, taken.
+    /// Reads the arguments, and locks a store in a file.
     ///
     /// # Errors
     /// When the store is in a file and has an operator already, or its address is none.
@@ -111,7 +110,7 @@ impl Startup {
             cluster: String::new(),
             known: CommitPosition::default(),
             accept_cluster: arguments.accept_cluster,
-            // Whoever has the lock knows that all others are gone.
+            // The lock proves that every other operator has ended.
             supersede: arguments.supersede || sole.is_some(),
             directories: Some(directories.clone()),
         };
@@ -119,7 +118,7 @@ impl Startup {
         Ok(Self { store: shared.store.clone(), claim, lease_namespace, clock, directories, sole })
     }
 
-    /// Waits until nobody else works.
+    /// Waits until this operator is the leader.
     pub(super) async fn leadership(
         &self,
         client: Client,
@@ -154,7 +153,7 @@ impl Startup {
         leadership
     }
 
-    /// Opens the store and claims it. What may come right by itself is waited for.
+    /// Opens the store and claims it, retrying what may recover without a change.
     pub(super) async fn claim(
         &self,
         client: &Client,
@@ -249,7 +248,7 @@ fn tell(claim: &Claim, reign: &ClaimGrant) {
     tracing::info!(epoch = reign.epoch, holder = claim.holder, "claimed the store");
 }
 
-/// Waits longer each time, and tells of an error when it is another.
+/// Backs off, and logs an error when it differs from the one before.
 #[derive(Default)]
 struct Retry {
     failing: Option<(String, ExponentialBackoff)>,
@@ -266,7 +265,7 @@ impl Retry {
     }
 }
 
-/// Returns the uid of this cluster, as soon as the API server tells it.
+/// Returns the uid of this cluster, retrying until the API server returns it.
 async fn cluster(client: &Client) -> String {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let mut waiting = Retry::default();
@@ -286,8 +285,7 @@ async fn cluster(client: &Client) -> String {
     }
 }
 
-/// Returns the namespace of the Lease where none is named: the pod's own, outside a cluster that of
-/// the installation.
+/// Returns the default namespace of the Lease: the pod's own, outside a cluster `roster-system`.
 pub(in crate::cli) fn own_namespace() -> String {
     let own = std::fs::read_to_string(OWN_NAMESPACE).unwrap_or_default();
     let own = own.trim();
