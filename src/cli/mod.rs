@@ -20,7 +20,7 @@ mod why;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::Shared;
 use crate::domain::account::Account;
@@ -93,6 +93,12 @@ enum Command {
 
 /// Why a subcommand failed; what is printed is its text with all causes.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Returns the whole command line, for what describes it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
 
 /// Does what the command line asks for. Exits with 2 for a fault, like a wrong flag does.
 #[must_use]
