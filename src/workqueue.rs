@@ -75,9 +75,8 @@ type Due = (Instant, u64);
 /// Keys and when each is due; of several times and priorities the earliest and highest count.
 #[derive(Debug)]
 pub struct WorkQueue<K = ObjectKey> {
-    asked: Line<K>,
-    revoking: Line<K>,
-    following: Line<K>,
+    /// By priority.
+    lines: [Line<K>; 3],
     places: HashMap<K, (Priority, Due)>,
     failures: HashMap<K, ExponentialBackoff>,
     counter: u64,
@@ -113,9 +112,7 @@ const FOLLOWING_SHARE: usize = 4;
 impl<K> Default for WorkQueue<K> {
     fn default() -> Self {
         Self {
-            asked: Line::default(),
-            revoking: Line::default(),
-            following: Line::default(),
+            lines: Default::default(),
             places: HashMap::new(),
             failures: HashMap::new(),
             counter: 0,
@@ -242,18 +239,18 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
             if (lane, at) == (old_lane, old.0) {
                 return;
             }
-            self.lane(old_lane).remove(old, key.organization());
+            self.lines[old_lane as usize].remove(old, key.organization());
         }
         self.counter += 1;
         let place = (at, self.counter);
         self.places.insert(key.clone(), (lane, place));
-        self.lane(lane).insert(place, key);
+        self.lines[lane as usize].insert(place, key);
     }
 
     /// Removes a key. Its failures aren't forgotten.
     pub fn remove(&mut self, key: &K) {
         if let Some((lane, place)) = self.places.remove(key) {
-            self.lane(lane).remove(place, key.organization());
+            self.lines[lane as usize].remove(place, key.organization());
         }
     }
 
@@ -326,11 +323,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
         room: &mut impl FnMut(Priority, &K) -> Option<u64>,
     ) -> BTreeMap<Due, K> {
         let mut taken = BTreeMap::new();
-        let line = match lane {
-            Priority::High => &mut self.asked,
-            Priority::Revoking => &mut self.revoking,
-            Priority::Low => &mut self.following,
-        };
+        let line = &mut self.lines[lane as usize];
         let mut without_room = vec![];
         while taken.len() < most {
             line.make_ready(now, &self.turns);
@@ -369,11 +362,7 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
 
     /// Returns when the next key of a priority is due, of the organizations that have room.
     pub fn next_due_of(&self, lane: Priority, has_room: impl Fn(&str) -> bool) -> Option<Instant> {
-        let line = match lane {
-            Priority::High => &self.asked,
-            Priority::Revoking => &self.revoking,
-            Priority::Low => &self.following,
-        };
+        let line = &self.lines[lane as usize];
         let ready = line.ready.iter().map(|(_, place, organization)| (place, organization));
         ready
             .chain(&line.later)
@@ -397,14 +386,6 @@ impl<K: Clone + Eq + Hash + OfOrganization> WorkQueue<K> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
-    }
-
-    fn lane(&mut self, lane: Priority) -> &mut Line<K> {
-        match lane {
-            Priority::High => &mut self.asked,
-            Priority::Revoking => &mut self.revoking,
-            Priority::Low => &mut self.following,
-        }
     }
 }
 

@@ -176,17 +176,34 @@ impl ClusterCache {
         }
     }
 
+    pub(crate) fn user(&self, key: &ObjectKey) -> Option<&CachedObject<UserSpec, UserStatus>> {
+        self.users.get(&(key.namespace.clone(), key.name.clone()))
+    }
+
+    pub(crate) fn group(
+        &self,
+        key: &ObjectKey,
+    ) -> Option<&CachedObject<UserGroupSpec, UserGroupStatus>> {
+        self.groups.get(&(key.namespace.clone(), key.name.clone()))
+    }
+
+    pub(crate) fn domain(
+        &self,
+        key: &ObjectKey,
+    ) -> Option<&CachedObject<OrgEmailDomainSpec, OrgEmailDomainStatus>> {
+        self.domains.get(&(key.namespace.clone(), key.name.clone()))
+    }
+
     /// Returns what an object has beside its spec, its finalizers and its version.
     #[must_use]
     pub fn about(&self, key: &ObjectKey) -> Option<(&Meta, &[String], u64)> {
         fn of<S, T>(seen: &CachedObject<S, T>) -> (&Meta, &[String], u64) {
             (&seen.meta, &seen.finalizers, seen.version)
         }
-        let place = (key.namespace.clone(), key.name.clone());
         match key.kind {
-            Kind::OrgEmailDomain => self.domains.get(&place).map(of),
-            Kind::UserGroup => self.groups.get(&place).map(of),
-            Kind::User => self.users.get(&place).map(of),
+            Kind::OrgEmailDomain => self.domain(key).map(of),
+            Kind::UserGroup => self.group(key).map(of),
+            Kind::User => self.user(key).map(of),
             Kind::Organization | Kind::Secret => None,
         }
     }

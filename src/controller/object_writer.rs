@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::cache::{CachedObject, ClusterCache, HasConditions, ManagedResource, Objects};
+use super::cache::{CachedObject, ClusterCache, HasConditions, ManagedResource};
 use super::cluster_event::number;
 use crate::api::status::{Condition, ConditionStatus, ConditionType, Reason};
 use crate::api::{
@@ -73,12 +73,11 @@ impl ObjectUpdate {
     /// the finalizer.
     #[must_use]
     pub fn priority(&self, cache: &ClusterCache, key: &ObjectKey) -> Priority {
-        let place = (key.namespace.clone(), key.name.clone());
         let said = match self {
             Self::Hold { .. } => None,
-            Self::User(_) => cache.users.get(&place).map(|seen| said_by(&seen.status)),
-            Self::Group(_) => cache.groups.get(&place).map(|seen| said_by(&seen.status)),
-            Self::Domain(_) => cache.domains.get(&place).map(|seen| said_by(&seen.status)),
+            Self::User(_) => cache.user(key).map(|seen| said_by(&seen.status)),
+            Self::Group(_) => cache.group(key).map(|seen| said_by(&seen.status)),
+            Self::Domain(_) => cache.domain(key).map(|seen| said_by(&seen.status)),
         };
         if said.is_some() && said == self.readiness() { Priority::Low } else { Priority::High }
     }
@@ -318,20 +317,14 @@ pub fn patch(
     cache.about(key).filter(|(meta, ..)| meta.uid == uid)?;
     match report {
         ObjectUpdate::Hold { hold, farewell } => finalizer_patch(cache, key, hold, farewell),
-        ObjectUpdate::User(status) => {
-            status_patch::<User>(seen(&cache.users, key)?, key, *status, now)
-        }
+        ObjectUpdate::User(status) => status_patch::<User>(cache.user(key)?, key, *status, now),
         ObjectUpdate::Group(status) => {
-            status_patch::<UserGroup>(seen(&cache.groups, key)?, key, *status, now)
+            status_patch::<UserGroup>(cache.group(key)?, key, *status, now)
         }
         ObjectUpdate::Domain(status) => {
-            status_patch::<OrgEmailDomain>(seen(&cache.domains, key)?, key, *status, now)
+            status_patch::<OrgEmailDomain>(cache.domain(key)?, key, *status, now)
         }
     }
-}
-
-fn seen<'a, T, S>(objects: &'a Objects<S, T>, key: &ObjectKey) -> Option<&'a CachedObject<S, T>> {
-    objects.get(&(key.namespace.clone(), key.name.clone()))
 }
 
 fn status_patch<K: ManagedResource>(

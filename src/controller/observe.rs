@@ -11,8 +11,7 @@ use std::sync::Arc;
 use self::accounts::adoptable;
 use self::admin_coverage::find_control;
 use self::users::{Observed, relatives, users};
-use super::cache::{CachedObject, ClusterCache, Objects, within};
-use crate::api::{UserSpec, UserStatus};
+use super::cache::{ClusterCache, Objects, within};
 use crate::domain::account::{Account, AccountId};
 use crate::domain::group::{ADMINISTRATORS, USERS};
 use crate::domain::object_key::{Kind, ObjectKey};
@@ -71,7 +70,7 @@ pub async fn observe<S: Store>(
 ) -> Result<Vec<(ObjectKey, Snapshot)>, StoreError> {
     let keys: Vec<&ObjectKey> = keys
         .iter()
-        .filter(|key| key.kind != Kind::User || seen_user(cache, key).is_some())
+        .filter(|key| key.kind != Kind::User || cache.user(key).is_some())
         .filter(|key| cache.namespaces.contains_key(&key.namespace))
         .collect();
     let names: Vec<UserName> = keys
@@ -196,13 +195,6 @@ pub async fn groups<S: Store>(store: &S, namespaces: &[String]) -> Result<Groups
     Ok(groups)
 }
 
-fn seen_user<'a>(
-    cache: &'a ClusterCache,
-    key: &ObjectKey,
-) -> Option<&'a CachedObject<UserSpec, UserStatus>> {
-    cache.users.get(&(key.namespace.clone(), key.name.clone()))
-}
-
 async fn organizations<S: Store>(
     cache: &ClusterCache,
     store: &S,
@@ -249,7 +241,7 @@ fn group(
     counts: Option<&Counts>,
     key: &ObjectKey,
 ) -> user_group::GroupSnapshot {
-    let seen = cache.groups.get(&(key.namespace.clone(), key.name.clone()));
+    let seen = cache.group(key);
     user_group::GroupSnapshot {
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
         spec: seen.map(|seen| unreadable::group_in_force(&seen.spec, &seen.meta)),
@@ -287,7 +279,7 @@ fn domain(
     listed: &Listed,
     key: &ObjectKey,
 ) -> org_email_domain::DomainSnapshot {
-    let seen = cache.domains.get(&(key.namespace.clone(), key.name.clone()));
+    let seen = cache.domain(key);
     org_email_domain::DomainSnapshot {
         meta: seen.map_or_else(|| gone(key), |seen| seen.meta.clone()),
         spec: seen.map(|seen| {
@@ -326,7 +318,7 @@ fn concerned_groups(
                     .get(&key.namespace)
                     .and_then(|relatives| relatives.get(&key.name)?.account.as_ref());
                 groups.extend(account.map(of));
-                let asked = seen_user(cache, key).map(|seen| seen.spec.group_ref.name.clone());
+                let asked = cache.user(key).map(|seen| seen.spec.group_ref.name.clone());
                 groups.extend(asked.map(|group| (key.namespace.clone(), group)));
             }
             Kind::Secret | Kind::Organization | Kind::OrgEmailDomain => {}

@@ -87,8 +87,7 @@ impl<'a> RoundBudget<'a> {
     }
 
     fn read_group(&mut self, key: ObjectKey) {
-        let size =
-            self.cache.groups.get(&(key.namespace.clone(), key.name.clone())).map(|seen| seen.size);
+        let size = self.cache.group(&key).map(|seen| seen.size);
         if self.read.insert(key) {
             self.bytes += size.unwrap_or_default();
         }

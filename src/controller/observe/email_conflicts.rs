@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::controller::cache::ClusterCache;
-use crate::controller::observe::seen_user;
 use crate::domain::account::{Account, AccountId};
 use crate::domain::email::Email;
 use crate::domain::object_key::{Kind, ObjectKey};
@@ -116,15 +115,13 @@ async fn contest<S: Store>(
 /// Whether a `User` of an account's owner's name is there.
 fn has_user(cache: &ClusterCache, account: &Account) -> bool {
     let is_presumed = cache.presumes_owners && !account.owner.uid.is_empty();
-    is_presumed
-        || seen_user(cache, &ObjectKey::new(Kind::User, &account.namespace, &account.owner.name))
-            .is_some()
+    is_presumed || cache.has(&ObjectKey::new(Kind::User, &account.namespace, &account.owner.name))
 }
 
 /// Returns the other address that an account's `User` asks for, if it can be applied.
 fn moving_to(cache: &ClusterCache, account: &Account) -> Option<Email> {
     let key = ObjectKey::new(Kind::User, &account.namespace, &account.owner.name);
-    let seen = seen_user(cache, &key)?;
+    let seen = cache.user(&key)?;
     let Meta { uid, has_finalizer: held, paused, deleting, .. } = &seen.meta;
     let free = *uid == account.owner.uid && *held && !paused && !deleting;
     let declared = cache.email(&key.namespace, &key.name)?.clone().ok()?;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::api::{UserSpec, UserStatus};
 use crate::controller::cache::{CachedObject, ClusterCache};
+use crate::controller::observe::Snapshot;
 use crate::controller::observe::accounts::{
     find_adoptable, find_departures, find_former, find_given_up,
 };
 use crate::controller::observe::email_conflicts::find_holders;
-use crate::controller::observe::{Snapshot, seen_user};
 use crate::domain::account::{Account, AccountId};
 use crate::domain::inheritance::{inherits_from, reached};
 use crate::domain::object_key::{Kind, ObjectKey};
@@ -43,7 +43,7 @@ pub(super) async fn users<S: Store>(
     let mut heirs = store.heirs(&names).await?;
     let mut snapshots = vec![];
     for key in keys {
-        let Some(seen) = seen_user(cache, key) else { continue };
+        let Some(seen) = cache.user(key) else { continue };
         let organization = organizations[&key.namespace].clone();
         let relatives = relatives.get(&key.namespace).cloned().unwrap_or_default();
         let mut heirs =

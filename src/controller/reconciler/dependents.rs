@@ -239,8 +239,7 @@ impl Dependents {
         came_or_goes: bool,
     ) -> DueKeys {
         let mut due = DueKeys::default();
-        let place = (key.namespace.clone(), key.name.clone());
-        let Some(user) = cache.users.get(&place) else { return due };
+        let Some(user) = cache.user(key) else { return due };
         let has_no_account = user.status.account_id.is_none();
         if came_or_goes && user.meta.deleting {
             let links = cache.in_force(&key.namespace, &key.name);
@@ -395,7 +394,7 @@ fn abandoned(cache: &ClusterCache, namespace: &str) -> Vec<ObjectKey> {
 /// status says whether it is there.
 pub(super) fn competing_users(cache: &ClusterCache, key: &ObjectKey) -> Vec<ObjectKey> {
     let ObjectKey { namespace, name, .. } = key;
-    let Some(user) = cache.users.get(&(namespace.clone(), name.clone())) else { return vec![] };
+    let Some(user) = cache.user(key) else { return vec![] };
     let email = cache.email(namespace, name).and_then(|email| email.as_ref().ok());
     let mut others =
         email.map(|email| cache.asking_for_email(namespace, email)).unwrap_or_default();

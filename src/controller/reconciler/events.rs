@@ -147,9 +147,8 @@ impl<S: Store> Reconciler<S> {
             self.default_groups.observed(&key);
             // A group that is being deleted takes no new members: the status of those that wait to
             // join changes.
-            let place = (key.namespace.clone(), key.name.clone());
             if key.kind == Kind::UserGroup
-                && self.cache.groups.get(&place).is_some_and(|group| group.meta.deleting)
+                && self.cache.group(&key).is_some_and(|group| group.meta.deleting)
             {
                 self.enqueue(self.cache.of_group(&key.namespace, &key.name));
             }

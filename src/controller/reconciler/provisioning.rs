@@ -60,7 +60,7 @@ impl<S: Store> Reconciler<S> {
         user: &mut user::UserSnapshot,
         account: Option<AccountId>,
     ) {
-        let seen = self.cache.users.get(&(key.namespace.clone(), key.name.clone()));
+        let seen = self.cache.user(key);
         let before = seen.and_then(|seen| ReportedBefore::of(&seen.status.conditions));
         let (was_told, now) = (before.is_some(), Instant::now());
         user.telling = ReportContext { before, deadline: self.settings.transaction_deadline };
@@ -76,7 +76,7 @@ impl<S: Store> Reconciler<S> {
 
     /// Adds what directories lack of a group's members and what its status reports of it.
     fn add_missing_of_members(&mut self, key: &ObjectKey, group: &mut user_group::GroupSnapshot) {
-        let seen = self.cache.groups.get(&(key.namespace.clone(), key.name.clone()));
+        let seen = self.cache.group(key);
         let before = seen.and_then(|seen| ReportedBefore::of(&seen.status.conditions));
         let (now, known) = (Instant::now(), self.started.0 + MEMBERS_KNOWN);
         // What the status has reported since this operator started isn't from a former one.
@@ -246,10 +246,7 @@ impl<S: Store> Reconciler<S> {
             self.queue.enqueue(ObjectKey::new(Kind::UserGroup, namespace, group), soon);
         }
         for FirstRefusal { directory, kind, user, words } in refusals {
-            let Some(seen) = self.cache.users.get(&(user.namespace.clone(), user.name.clone()))
-            else {
-                continue;
-            };
+            let Some(seen) = self.cache.user(&user) else { continue };
             let before =
                 ReportedBefore::of(&seen.status.conditions).map(|before| before.behind.lag);
             if before != Some(Lag::Refused) {

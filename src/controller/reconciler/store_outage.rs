@@ -70,17 +70,16 @@ fn store_unavailable_status(
     is_planned: bool,
 ) -> Option<ObjectUpdate> {
     let pending = Pending { trouble, is_planned };
-    let place = (key.namespace.clone(), key.name.clone());
     match key.kind {
-        Kind::User => pending
-            .status(cache.users.get(&place))
-            .map(|status| ObjectUpdate::User(Box::new(status))),
-        Kind::UserGroup => pending
-            .status(cache.groups.get(&place))
-            .map(|status| ObjectUpdate::Group(Box::new(status))),
-        Kind::OrgEmailDomain => pending
-            .status(cache.domains.get(&place))
-            .map(|status| ObjectUpdate::Domain(Box::new(status))),
+        Kind::User => {
+            pending.status(cache.user(key)).map(|status| ObjectUpdate::User(Box::new(status)))
+        }
+        Kind::UserGroup => {
+            pending.status(cache.group(key)).map(|status| ObjectUpdate::Group(Box::new(status)))
+        }
+        Kind::OrgEmailDomain => {
+            pending.status(cache.domain(key)).map(|status| ObjectUpdate::Domain(Box::new(status)))
+        }
         Kind::Organization | Kind::Secret => None,
     }
 }
