@@ -169,7 +169,6 @@ impl<K: OfOrganization> Line<K> {
         self.objects.get(organization)?.iter().next().map(|(place, key)| (*place, key))
     }
 
-    /// Gives a turn to the organizations of which something is due now.
     fn make_ready(&mut self, now: Instant, turns: &Turns) {
         while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now) {
             let (place, organization) = first.remove_entry();

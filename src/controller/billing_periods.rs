@@ -25,7 +25,6 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// How long to wait after the store failed, or where clocks don't agree.
 const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(60);
 
-/// How often the clocks are compared.
 const COMPARISON: Duration = Duration::from_secs(60);
 
 /// How long the API server may give no time before that is logged.

@@ -426,7 +426,6 @@ impl ClusterCache {
         user.meta.deleting && user.spec.deletion_policy == DeletionPolicy::Delete && is_its_own
     }
 
-    /// Whether a namespace is being deleted.
     fn is_going(&self, namespace: &str) -> bool {
         self.namespaces.get(namespace).is_some_and(|seen| seen.terminating)
     }

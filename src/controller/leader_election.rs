@@ -1,14 +1,13 @@
 //! Which of several replicas works: the one that holds a Lease and renews it.
 //!
-//! Clocks of machines differ, so nobody compares a time in a Lease with a clock: whoever waits
-//! measures how long the Lease hasn't changed before its eyes, and whoever holds it, how long it
-//! hasn't been renewed. A Lease keeps two replicas from working at once as long as both look at
-//! their clocks before each step; for a step that was begun before a pause and ends after it, the
-//! store checks the epoch.
+//! Clocks of machines differ, so no replica compares a time in a Lease with its clock: a candidate
+//! measures how long the Lease hasn't changed, and the holder how long it hasn't been renewed. A
+//! Lease keeps two replicas from working at once as long as both check their clocks before each
+//! step; for a step that was begun before a pause and ends after it, the store checks the epoch.
 //!
-//! Anybody who may edit Leases in the namespace may write anything into this one, so nothing in it
-//! is taken for granted: an unrenewed Lease is taken after this operator's own duration, whatever
-//! the Lease says, and the store bounds the numbers in its annotations before it uses them.
+//! Every client that may edit Leases in the namespace may write anything into this one, so nothing
+//! in it is trusted: an unrenewed Lease is taken after this operator's own duration, whatever the
+//! Lease has, and the store bounds the numbers in its annotations before it uses them.
 
 mod lease;
 
@@ -32,10 +31,10 @@ use crate::clock::Clock;
 use crate::redact::redact;
 use crate::store::claims::CommitPosition;
 
-/// How often a Lease is looked at again at once, after somebody else wrote to it.
+/// How often a Lease is read again at once, after another client wrote to it.
 const LOOKS_AT_ONCE: usize = 3;
 
-/// By how much the waits of those who look differ, so that they don't all look at once.
+/// By how much candidates' intervals differ, so that they don't all read at once.
 const SPREAD: Range<f64> = 0.8..1.2;
 
 /// How often is looked and renewed, and how long is waited.
@@ -47,7 +46,7 @@ pub struct LeaseTimings {
     pub renewal: Duration,
     /// When a holder that couldn't renew ends, since it last began to: before others may come.
     pub deadline: Duration,
-    /// About how often those who wait look.
+    /// About how often candidates read the Lease.
     pub look: Duration,
     /// How long a request may take.
     pub patience: Duration,
@@ -70,7 +69,7 @@ pub enum LeadershipLost {
     /// Another has it.
     #[error("{0} has taken the Lease")]
     Taken(String),
-    /// Somebody took it away.
+    /// Another client took it away.
     #[error("somebody has emptied the Lease")]
     Emptied,
 }
@@ -130,7 +129,7 @@ impl LeaderElector {
         }
     }
 
-    /// Waits until the Lease is free and takes it; it is renewed from then on. Tells of each look
+    /// Waits until the Lease is free and takes it; it is renewed from then on. Reports each attempt
     /// in vain.
     pub async fn acquire(&self, mut looked: impl FnMut(Look)) -> Leadership {
         let (mut seen, mut said, mut unclaimed) = (None, None, Unclaimed::default());
@@ -164,8 +163,8 @@ impl LeaderElector {
         }
     }
 
-    /// Looks at the Lease, and takes it where it is free. Returns it as it was taken, and when
-    /// taking it began.
+    /// Reads the Lease, and takes it if it is free. Returns it as it was taken, and when taking it
+    /// began.
     async fn attempt(
         &self,
         seen: &mut Option<ObservedLease>,
@@ -188,7 +187,7 @@ impl LeaderElector {
         }
     }
 
-    /// Writes the Lease as this candidate's, unless somebody wrote to it since it was seen.
+    /// Writes the Lease as this candidate's, unless another client wrote to it since it was read.
     async fn write(&self, lease: Option<&Lease>) -> Result<Lease, LeaseError> {
         let held = self.candidate.holding(lease, Clock::SYSTEM.now());
         let (name, parameters) = (&self.candidate.name, PostParams::default());
@@ -251,13 +250,12 @@ struct LeaseRenewer {
     /// When it is lost unless it is renewed.
     until: Instant,
     announce: watch::Sender<LeaseState>,
-    /// How far its holder came, which is to stand on it.
+    /// The holder's progress, which is written to the Lease.
     progress: watch::Receiver<CommitPosition>,
 }
 
 impl LeaseRenewer {
-    /// Renews until the Lease is lost or to be let go of; where nobody is interested any more,
-    /// leaves it to expire.
+    /// Renews until the Lease is lost or released; if the leadership is dropped, lets it expire.
     async fn keep(mut self, mut begun: Instant, mut asked: oneshot::Receiver<()>) {
         let mut next = begun + self.elector.rhythm.renewal;
         loop {
@@ -310,7 +308,7 @@ impl LeaseRenewer {
                 Err(problem) if problem.is(409) || (problem.is(404) && there) => {}
                 Err(problem) => return Err(problem),
             }
-            // Somebody wrote to it, or it was deleted, or an answer got lost.
+            // Another client wrote to it, or it was deleted, or an answer got lost.
             let found = self
                 .elector
                 .asked(self.elector.leases.get_opt(&self.elector.candidate.name))
@@ -328,14 +326,14 @@ impl LeaseRenewer {
 
     fn note_progress(&mut self) {
         let progress = *self.progress.borrow();
-        // Also where the Lease names more: nobody but its holder knows, so that was written by
-        // somebody else.
+        // Also where the Lease names more: only its holder knows, so that was written by another
+        // client.
         if progress != progress_of(&self.lease) {
             let annotations = self.lease.metadata.annotations.get_or_insert_default();
             annotations.insert(EPOCH.to_owned(), progress.epoch.to_string());
             annotations.insert(COMMITS.to_owned(), progress.commits.to_string());
         }
-        // The store tells its holder's progress from the claim on, and nobody before it does.
+        // The holder's progress is known from its claim in the store on.
         let has_claimed = self.progress.has_changed().unwrap_or(false);
         if has_claimed {
             let annotations = self.lease.metadata.annotations.get_or_insert_default();
@@ -378,7 +376,7 @@ impl LeaseRenewer {
     }
 }
 
-/// The right to work, until it is let go of or lost.
+/// The right to work, until it is released or lost.
 pub struct Leadership {
     lease: Option<HeldLease>,
 }
@@ -409,15 +407,15 @@ impl Leadership {
         self.lease.as_ref().map_or_else(CommitPosition::default, |lease| *lease.progress.borrow())
     }
 
-    /// Returns where to tell the holder's progress, which is noted on the Lease with each renewal
-    /// and when it is let go of.
+    /// Returns where to report the holder's progress, which is written to the Lease with each
+    /// renewal and when it is released.
     #[must_use]
     pub fn progress(&self) -> watch::Sender<CommitPosition> {
         self.lease.as_ref().map_or_else(watch::Sender::default, |lease| lease.progress.clone())
     }
 
-    /// Whether it lasts at this moment: asked before each step, so that one who was paused takes no
-    /// further.
+    /// Whether it lasts at this moment: checked before each step, so that a replica that was paused
+    /// takes no further step.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.lease.as_ref().is_none_or(|lease| match &*lease.standing.borrow() {
@@ -439,7 +437,7 @@ impl Leadership {
                 return LeadershipLost::Late;
             }
             if let Ok(Err(_)) = timeout_at(until, standing.changed()).await {
-                // Nobody renews any more.
+                // The renewal has ended.
                 sleep_until(until).await;
             }
         }
@@ -450,7 +448,7 @@ impl Leadership {
         let Some(HeldLease { standing: _, let_go, progress: _, keeper }) = self.lease else {
             return;
         };
-        // Where the keeper has ended, there is nothing to let go of.
+        // If the renewal has ended, there is nothing to release.
         if let_go.send(()).is_ok() && keeper.await.is_err() {
             tracing::error!("leader lease was not released, it expires by itself");
         }

@@ -34,7 +34,6 @@ use crate::redact::redact;
 /// How many objects one page of a list has.
 const PAGE: u32 = 500;
 
-/// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a watch may stay silent before a consistent read checks that the cluster still has the
@@ -113,15 +112,11 @@ impl Watches {
 
 /// One kind in one scope.
 pub(super) struct ListWatch<K> {
-    /// Where it is listed and watched.
     pub(super) api: Api<K>,
-    /// Which objects, by their fields.
     pub(super) fields: Option<String>,
-    /// The same, for others.
     pub(super) scope: Scope,
     /// Whether a quiet watch is checked; one of each kind is enough.
     pub(super) checks: bool,
-    /// What it has in common with others.
     pub(super) watches: Watches,
 }
 
@@ -154,7 +149,6 @@ struct Watch<K> {
     events: BoxStream<'static, kube::Result<WatchEvent<K>>>,
 }
 
-/// How far it has come.
 struct ListProgress<K: Clone> {
     watch: Option<Watch<K>>,
     /// The version to watch from; `None` where a list has to come first.

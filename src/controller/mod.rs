@@ -38,7 +38,6 @@ use crate::telemetry::Health;
 /// How many events are applied before the loop does anything else.
 const NEWS_AT_ONCE: usize = 1024;
 
-/// How often the store is polled for self-service changes.
 const SELF_SERVICE_POLL: Duration = Duration::from_secs(2);
 
 /// How often the loop reports that it is alive while it waits for the store.

@@ -286,7 +286,6 @@ impl Compared {
     }
 }
 
-/// Returns the Secret that a check reads.
 fn place(key: &ObjectKey, question: &PasswordCheck) -> (String, String) {
     (key.namespace.clone(), question.reference.name.clone())
 }

@@ -108,7 +108,6 @@ pub struct Reconciler<S> {
     /// When to check the claim again, after the store couldn't be asked: until then nothing is sent
     /// to directories.
     claim_check_at: Option<Instant>,
-    /// When to save directories' acknowledgements.
     save_acks_at: Option<Instant>,
     /// The transactions in flight, by the uid of their `User`, and whether they are overdue.
     in_flight: HashMap<String, (TransactionKind, bool)>,

@@ -20,7 +20,6 @@ use crate::domain::account::{AccountId, EntryHandle};
 struct Behaviour {
     /// How long each entry takes, in milliseconds.
     delay_ms: u64,
-    /// It can't be reached.
     down: bool,
     /// It never answers, and takes nothing.
     silent: bool,

@@ -41,7 +41,6 @@ use crate::domain::account::AccountId;
 /// The `businessCategory` of groups that roster created.
 const MARK: &str = "roster";
 
-/// A directory that speaks LDAP.
 #[derive(Clone)]
 pub(super) struct Ldap {
     pool: Arc<Pool>,
@@ -468,7 +467,6 @@ fn is_known(entry: &Entry, handle: Option<&LdapHandle>) -> bool {
     handle.is_some() || entry.was_confirmed || entry.compares
 }
 
-/// Whether an attribute has to be written.
 fn differs(found: &LdapEntry, attribute: &str, wanted: Option<&str>) -> bool {
     match (attribute, wanted) {
         // The entry is named by it, in whatever case.

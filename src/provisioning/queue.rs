@@ -53,16 +53,13 @@ pub struct Provisioning {
 struct Pending {
     wanted: HashMap<AccountId, PendingEntry>,
     due: WorkQueue<EntryKey>,
-    /// The entries that failed and are tried again.
     retries: WorkQueue<EntryKey>,
     in_flight: HashSet<AccountId>,
-    /// The accounts in flight that failed before.
     retries_in_flight: HashSet<AccountId>,
     in_flight_of: HashMap<String, usize>,
     problems: HashMap<AccountId, DirectoryError>,
     /// What may still arrive.
     open_requests: OpenRequests,
-    /// The accounts that failed and didn't succeed since.
     failed: HashSet<AccountId>,
     /// An account that failed for the first time, while no other such account has failed or
     /// succeeded since: a second one shows that the directory fails.
@@ -93,7 +90,6 @@ impl OfOrganization for EntryKey {
     }
 }
 
-/// The newest entry of an account.
 #[derive(Clone, Debug)]
 struct PendingEntry {
     user: ObjectKey,

@@ -52,7 +52,6 @@ use super::{
 };
 use crate::domain::account::AccountId;
 
-/// The most writes of one request.
 const MAX_WRITES: usize = 100;
 
 /// How late what was sent together with others may be carried out.
@@ -62,7 +61,6 @@ const LATEST: Duration = Duration::from_secs(60);
 /// time, too.
 const LONGEST_LIST: Duration = Duration::from_secs(10);
 
-/// A directory that speaks SCIM.
 #[derive(Clone, Debug)]
 pub(super) struct Scim {
     client: Arc<Client>,
@@ -94,7 +92,6 @@ enum LookupMode {
     /// A fresh list: an account that is missing there is created, and the server refuses a
     /// duplicate.
     List,
-    /// What the server answers now.
     Answers,
 }
 

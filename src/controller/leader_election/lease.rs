@@ -1,4 +1,4 @@
-//! What stands on the Lease: who holds it, for which namespaces, and how far its holders came.
+//! The contents of the Lease: its holder, the namespaces, and the holders' progress.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -13,16 +13,16 @@ use tokio::time::Instant;
 
 use crate::store::claims::CommitPosition;
 
-/// Says on a Lease in which namespaces its holder works.
+/// The annotation with the namespaces that its holder manages.
 pub(super) const NAMESPACES: &str = "roster.rs/namespaces";
 
-/// Say on a Lease which epoch the store gave its holders last, and how many commits were made in
-/// it: a store that knows of fewer was put back.
+/// The annotations with the last epoch that the store gave to holders, and the number of commits in
+/// it: a store with fewer was rolled back.
 pub(super) const EPOCH: &str = "roster.rs/epoch";
 pub(super) const COMMITS: &str = "roster.rs/commits";
 
-/// Says on a Lease which holder has claimed the store last: one that holds the Lease and isn't
-/// named here doesn't work yet.
+/// The annotation with the holder that has claimed the store last: one that holds the Lease and
+/// isn't named here doesn't work yet.
 pub(super) const CLAIMED_BY: &str = "roster.rs/claimed-by";
 
 /// The annotations that operators write. Others' give way where the Lease has no room for both.
@@ -57,12 +57,12 @@ pub fn holder(host: &str) -> String {
 #[derive(Clone, Debug)]
 pub(super) struct ObservedLease {
     pub(super) lease: Lease,
-    /// Since when it has said the same.
+    /// Since when it is unchanged.
     pub(super) since: Instant,
 }
 
 impl ObservedLease {
-    /// Returns what is known of a Lease, from what was known and what it says now.
+    /// Returns what is known of a Lease, from what was known and its contents now.
     pub(super) fn after(before: Option<Self>, lease: Lease, now: Instant) -> Self {
         let same = before.filter(|before| {
             before.lease.metadata.uid == lease.metadata.uid && before.lease.spec == lease.spec
@@ -70,11 +70,11 @@ impl ObservedLease {
         Self { since: same.map_or(now, |before| before.since), lease }
     }
 
-    /// Whether this holder may take it: nobody has it, nobody renewed it for `duration`, or it is
-    /// its own already, of a request whose answer got lost.
+    /// Whether this holder may take it: it is free, or unrenewed for `duration`, or its own
+    /// already, by a request whose answer got lost.
     ///
-    /// The duration that the Lease names isn't asked: a ghost that somebody wrote into it would
-    /// keep everybody away for as long as they like, and operators renew five times within their
+    /// The duration that the Lease names isn't used: a holder that another client made up would
+    /// keep all replicas away for as long as it likes, and operators renew five times within their
     /// own duration.
     pub(super) fn is_free(&self, holder: &str, duration: Duration, now: Instant) -> bool {
         holder_of(&self.lease).is_none_or(|other| other == holder)
@@ -86,7 +86,7 @@ pub(super) fn annotation<'a>(lease: &'a Lease, name: &str) -> Option<&'a str> {
     lease.metadata.annotations.as_ref()?.get(name).map(String::as_str)
 }
 
-/// Returns what the annotations say of the holders' progress; what is no count is none.
+/// Returns the holders' progress from the annotations; without those that are no number.
 #[must_use]
 pub fn progress_of(lease: &Lease) -> CommitPosition {
     let noted = |name| {
@@ -98,7 +98,7 @@ pub fn progress_of(lease: &Lease) -> CommitPosition {
     CommitPosition { epoch: noted(EPOCH), commits: noted(COMMITS) }
 }
 
-/// Returns who holds a Lease, as it says.
+/// Returns a Lease's holder.
 #[must_use]
 pub fn holder_of(lease: &Lease) -> Option<&str> {
     lease.spec.as_ref()?.holder_identity.as_deref().filter(|holder| !holder.is_empty())
@@ -113,15 +113,15 @@ pub fn shown(holder: &str) -> String {
     }
 }
 
-/// What a look at a Lease told an operator that stands by.
+/// What a standby finds in a Lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     /// The API server didn't answer.
     Unanswered,
-    /// Whoever holds it has claimed the store, or it is about to be free.
+    /// Its holder has claimed the store, or it is about to be free.
     Led,
-    /// Whoever holds it hasn't claimed the store, so that nobody works: for how long, as far as was
-    /// seen.
+    /// Its holder hasn't claimed the store, so that no replica works: for how long, as far as was
+    /// observed.
     Unclaimed(Duration),
 }
 
@@ -146,7 +146,7 @@ impl Unclaimed {
     }
 }
 
-/// What whoever wants a Lease writes into it.
+/// What a candidate writes into a Lease.
 #[derive(Clone, Debug)]
 pub(super) struct LeaseIdentity {
     pub(super) name: String,
@@ -170,7 +170,7 @@ impl LeaseIdentity {
         );
         let spec = held.spec.get_or_insert_default();
         if !is_mine {
-            // Of a Lease that is new, nobody had it before.
+            // A new Lease had no holder before.
             spec.lease_transitions = Some(
                 lease.map_or(0, |_| spec.lease_transitions.unwrap_or(0).max(0).saturating_add(1)),
             );
@@ -199,7 +199,7 @@ pub(super) fn bare(lease: &Lease) -> Lease {
     }
 }
 
-/// Returns the Lease as nobody's, to be taken at once.
+/// Returns the Lease without a holder, to be taken at once.
 pub(super) fn let_go_of(lease: &Lease, now: Timestamp) -> Lease {
     let mut free = lease.clone();
     let LeaseSpec { holder_identity, lease_duration_seconds, renew_time, .. } =

@@ -286,7 +286,6 @@ impl Dependents {
     }
 }
 
-/// A user's account before and after a commit.
 struct AccountDiff<'a> {
     user: &'a user::UserSnapshot,
     before: Option<&'a Account>,
@@ -375,7 +374,6 @@ fn counting(
     counting
 }
 
-/// Returns all groups, listings and users of an organization.
 pub(super) fn all_in(cache: &ClusterCache, namespace: &str) -> Vec<ObjectKey> {
     let kinds = [Kind::OrgEmailDomain, Kind::UserGroup, Kind::User];
     kinds.into_iter().flat_map(|kind| cache.keys(kind, Some(namespace))).collect()

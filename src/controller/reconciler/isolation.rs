@@ -39,7 +39,6 @@ impl Isolated {
         self.0.remove(key).unwrap_or_default()
     }
 
-    /// Returns the others of an organization.
     fn in_namespace(&self, namespace: &str) -> Vec<ObjectKey> {
         self.0.keys().filter(|key| key.namespace == namespace).cloned().collect()
     }

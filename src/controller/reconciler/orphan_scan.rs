@@ -14,7 +14,6 @@ pub(super) struct OrphanScan {
     /// The namespaces that this operator manages; `None` for all. Other operators manage the
     /// store's others.
     namespaces: Option<BTreeSet<String>>,
-    /// The newest self-service change that was polled.
     newest_change: i64,
 }
 

@@ -144,7 +144,6 @@ impl<S: Store> Reconciler<S> {
         }
     }
 
-    /// Records that no transaction of a `User` is in flight.
     pub(super) fn clear_in_flight(&mut self, uid: &str) {
         if let Some(before) = self.in_flight.remove(uid) {
             self.metrics.transactions(Some(before), None);

@@ -361,7 +361,6 @@ pub(super) fn name_of(organization: &str, group: &str) -> String {
     format!("{organization}.{group}")
 }
 
-/// Returns what a group has that begins with one member.
 fn new_group(name: &str, organization: &str, member: &str) -> [(&'static str, Vec<String>); 5] {
     [
         ("objectClass", vec!["top".to_owned(), "groupOfNames".to_owned()]),

@@ -7,7 +7,6 @@ use crate::domain::account::EntryHandle;
 /// What the store keeps of an entry, as the text of an [`EntryHandle`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LdapHandle {
-    /// Where the entry was when it was confirmed.
     pub(super) dn: String,
     /// Its entryUUID (RFC 4530), which stays wherever the entry is moved to; absent where the
     /// server doesn't show it.

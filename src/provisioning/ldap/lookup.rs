@@ -32,11 +32,9 @@ pub(super) struct LdapListing {
 
 /// What became of an entry that isn't found by the account's number.
 pub(super) enum Trace {
-    /// It is shown after all.
     Shown(Box<LdapEntry>),
     /// Something is at this DN that the server doesn't show. It has no password any more.
     Hidden(String),
-    /// It isn't there.
     Nowhere,
 }
 

@@ -24,7 +24,6 @@ pub(super) const UUID: &str = "entryUUID";
 /// The groups that an entry is in, where the server keeps or works out that.
 pub(super) const MEMBER_OF: &str = "memberOf";
 
-/// What is read of a person's entry.
 pub(super) const READ: &[&str] = &[
     UID,
     EMPLOYEE_NUMBER,
@@ -46,7 +45,6 @@ pub(super) const READ: &[&str] = &[
     MEMBER_OF,
 ];
 
-/// An attribute, and its one value, if any.
 type Attribute = (&'static str, Option<String>);
 
 /// Returns the name that a person's entry has under `ou=people`.

@@ -83,7 +83,6 @@ impl Pool {
             .ok_or_else(|| DirectoryError::Unreachable("it was closed".to_owned()))
     }
 
-    /// Closes the idle connections.
     pub(super) fn forget_idle(&self) {
         self.idle().clear();
     }

@@ -37,7 +37,6 @@ pub(super) fn uuid_of(answer: &LdapResult) -> Option<String> {
     read.attrs.into_iter().find_map(values)?.into_iter().next()
 }
 
-/// Returns a meaning with the server's own words.
 pub(super) fn with_words(what: &str, answer: &LdapResult) -> String {
     if answer.text.is_empty() {
         what.to_owned()

@@ -28,7 +28,6 @@ const LARGEST_PAGE: usize = 64;
 /// In how many pages a period's accounts are read, at least: few accounts aren't compared all at
 /// once either.
 const PAGES: usize = 100;
-/// How long comparisons pause after one failed.
 const PAUSE: Duration = Duration::from_secs(60);
 /// How often in a row the comparison of an entry may fail before it counts as unverified.
 const TRIES: u32 = 3;
@@ -45,14 +44,12 @@ pub(super) struct Comparison {
     paused_until: Option<Instant>,
 }
 
-/// How far the comparison is.
 #[derive(Debug)]
 struct Pace {
     period: Duration,
     /// How much of the period had gone by when it began, until the first page is read.
     begins_at: f64,
     ends: Instant,
-    /// When the next page is due.
     page_at: Instant,
     /// The last account that was read.
     after: Option<UserName>,
@@ -361,7 +358,6 @@ impl Pending {
         pace.as_ref().filter(|_| is_free).map(|pace| pace.page_at)
     }
 
-    /// Returns when the next comparison is due, if there is room.
     pub(super) fn next_comparison(&self) -> Option<Instant> {
         let Comparison { queued, queued_at, under_way, paused_until, .. } = &self.comparison;
         let has_room =

@@ -34,12 +34,10 @@ pub(super) struct EntryProgress {
     wanted: Option<Instant>,
     /// Whether a request for an older entry of the account was under way then.
     waits_for_older: bool,
-    /// When a request for it was first sent.
     sent: Option<Instant>,
     /// Whether it takes rights away from what the directory has, or may.
     pub(super) revokes: bool,
     has_failed: bool,
-    /// Whether statuses report that it is missing.
     is_reported: bool,
     /// When to report it, unless it is confirmed before.
     lasts_at: Option<Instant>,
@@ -58,7 +56,6 @@ pub(super) struct ReportedEntries {
     noted: PendingReports,
 }
 
-/// The accounts that a directory refuses for one reason.
 #[derive(Debug, Default)]
 struct Refused {
     accounts: BTreeSet<AccountId>,
@@ -147,7 +144,6 @@ impl PendingEntry {
 }
 
 impl Pending {
-    /// Returns how the directory does with an account's entry.
     fn state(&self, account: Option<AccountId>, now: Instant) -> DirectoryState {
         let own = account.and_then(|account| self.problems.get(&account));
         let problem =
@@ -205,7 +201,6 @@ impl Pending {
         }
     }
 
-    /// Records that an entry was sent.
     pub(super) fn sent(&mut self, account: AccountId, now: Instant) {
         self.with(account, |pending, wanted| {
             wanted.progress.sent.get_or_insert(now);

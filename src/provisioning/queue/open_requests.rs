@@ -53,7 +53,6 @@ struct Sent {
 struct Gives {
     /// Whether it leaves an entry behind.
     has_person: bool,
-    /// Whether that one may log in.
     lets_in: bool,
     /// The digest of its rights, where all are known to have this one.
     rights: Option<String>,
@@ -91,7 +90,6 @@ impl PredecessorWindow {
         self.at + MAX_REORDER_DELAY + LATEST_NOTICE
     }
 
-    /// Records that this operator created an account.
     pub(super) fn created(&mut self, account: AccountId, now: Instant) {
         if now < self.ends() {
             self.created.insert(account);
@@ -161,7 +159,6 @@ impl OpenRequests {
         self.of(account, now).map(|sent| sent.until).max()
     }
 
-    /// Whether one of them may have a password.
     pub(super) fn had_password(&self, account: AccountId, now: Instant) -> bool {
         self.of(account, now).any(|sent| sent.had_password)
     }

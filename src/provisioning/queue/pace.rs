@@ -95,7 +95,6 @@ impl Backoff {
         self.probe.map(|(_, since)| since + PROBE_TIMEOUT)
     }
 
-    /// Returns how many revocations may go on now.
     fn revocations(&self, now: Instant) -> usize {
         let (begun, count) = self.revoked;
         if begun + Duration::from_secs(1) <= now {
@@ -156,7 +155,6 @@ impl Pending {
         queue.put(key, lane, at);
     }
 
-    /// Removes an account's entry from the schedule.
     pub(super) fn unschedule(&mut self, entry: &Entry) {
         let key = EntryKey::of(entry);
         self.due.remove(&key);
@@ -315,7 +313,6 @@ impl Pending {
         probe.is_some()
     }
 
-    /// Records that the directory works.
     pub(super) fn on_success(&mut self, directory: &str) {
         (self.suspect, self.failed_in_a_row) = (None, 0);
         if self.backoff.take().is_some() {

@@ -64,7 +64,6 @@ pub(super) enum Ability {
     Members,
     /// Removing a member from a group by a path that names it.
     MemberPath,
-    /// Keeping the externalId of groups.
     GroupKeys,
     /// Taking the members of a group along with the group.
     GroupsWithMembers,
@@ -142,7 +141,6 @@ pub(super) struct KnownFeatures(tokio::sync::Mutex<Option<CachedFeatures>>);
 
 #[derive(Debug)]
 struct CachedFeatures {
-    /// Until when it counts.
     until: Instant,
     features: Arc<Features>,
 }

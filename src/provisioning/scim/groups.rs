@@ -33,7 +33,6 @@ pub(super) enum MemberChange {
 
 pub(super) type Changes = RequestQueue<MemberChange, ()>;
 
-/// Returns what the groups of an organization begin with.
 fn prefix(organization: &str) -> String {
     format!("{organization}/")
 }

@@ -15,7 +15,6 @@ use uuid::Uuid;
 
 use crate::domain::account::AccountId;
 
-/// How long a list counts.
 const FRESH: Duration = Duration::from_secs(60);
 
 /// The accounts that a server had an entry of when everything was listed, and those that may have

@@ -79,7 +79,6 @@ impl Client {
         Ok(groups_of)
     }
 
-    /// Returns every entry that the server has.
     pub(super) async fn list_entries(&self) -> Result<Vec<ListedEntry>, DirectoryError> {
         let groups_of = self.groups_of_members().await?;
         let mut listed = vec![];

@@ -38,7 +38,6 @@ pub(super) const BY_ACCOUNT: &str = "externalId eq";
 /// The attributes that are read for a user's groups.
 pub(super) const MEMBER: &str = "members.value eq";
 
-/// What a resource has to be like.
 #[derive(Clone, Debug)]
 pub(super) enum Filter {
     ExternalId(String),
@@ -53,7 +52,6 @@ pub(super) enum Filter {
 }
 
 impl Filter {
-    /// Returns the attribute and the operator.
     pub(super) fn question(&self) -> &'static str {
         match self {
             Self::ExternalId(_) => BY_ACCOUNT,
@@ -98,11 +96,9 @@ impl Filter {
     }
 }
 
-/// What a server made of a filter.
 pub(super) enum Filtered {
     /// It gives these, which need not all be what it was asked for.
     Found(Vec<Resource>),
-    /// It doesn't take it.
     Refused,
 }
 

@@ -24,7 +24,6 @@ pub(super) const NAMES: &str = "externalId,displayName";
 
 const MEMBERS: &str = "externalId,displayName,members.value";
 
-/// A group that an entry is in, or may be in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Membership {
     pub(super) id: String,

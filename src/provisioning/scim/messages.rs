@@ -10,7 +10,6 @@ use crate::provisioning::DirectoryError;
 const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 const BULK_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 
-/// The kinds of resources that are dealt with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ScimResource {
     User,
@@ -65,7 +64,6 @@ fn as_key(value: &mut Value) {
     }
 }
 
-/// Parses a text `true` or `false`.
 fn as_bool(value: &mut Value) {
     if let Some(says) = value.as_str().and_then(|text| text.to_lowercase().parse::<bool>().ok()) {
         *value = Value::Bool(says);
@@ -145,7 +143,6 @@ impl Resource {
         }
     }
 
-    /// Returns the ids of a group's members.
     pub(super) fn members(&self) -> Result<Vec<&str>, DirectoryError> {
         let members = self.values("members")?.into_iter();
         let id = |member| attribute(member, "value").and_then(Value::as_str);

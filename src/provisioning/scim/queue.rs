@@ -40,10 +40,8 @@ struct State<Q, A> {
     workers: usize,
 }
 
-/// Where the answer to a question goes.
 type Answer<A> = oneshot::Sender<Result<A, DirectoryError>>;
 
-/// What came of a batch.
 pub(super) enum RequestOutcome<A> {
     /// Each question's answer, in its place.
     Answers(Vec<Result<A, DirectoryError>>),

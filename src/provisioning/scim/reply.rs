@@ -28,7 +28,6 @@ const SCIM_TYPES: &[&str] = &[
     "uniqueness",
 ];
 
-/// What a server answered.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
@@ -47,7 +46,6 @@ pub(super) enum Body {
 }
 
 impl Reply {
-    /// Takes an answer.
     pub(super) fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let location =
             headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -190,7 +188,6 @@ impl Reply {
         }
     }
 
-    /// Returns the error for an answer that is no success.
     pub(super) fn failure(&self) -> DirectoryError {
         let status = self.status;
         match status.as_u16() {

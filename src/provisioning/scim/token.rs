@@ -24,7 +24,6 @@ impl Token {
         Self { file, read: Mutex::new(None) }
     }
 
-    /// Returns the value of the `Authorization` header.
     pub(super) async fn header(&self) -> Result<HeaderValue, DirectoryError> {
         let mut read = self.read.lock().await;
         if let Some((_, header)) = read.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {

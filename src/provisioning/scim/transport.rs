@@ -62,7 +62,6 @@ const MAX_BYTES: usize = 4 << 20;
 
 const SCIM_JSON: &str = "application/scim+json";
 
-/// A way to a server.
 #[derive(Debug)]
 pub(super) struct Transport {
     client: Client,
@@ -71,7 +70,6 @@ pub(super) struct Transport {
     gate: RequestGate,
 }
 
-/// Where requests wait for their turn.
 #[derive(Debug)]
 struct RequestGate {
     making: Semaphore,
